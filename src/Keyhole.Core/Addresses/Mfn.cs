@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+namespace Keyhole.Addresses;
+
+/// <summary>
+/// A frame number of the machine, in pages of 4 KiB. The default is frame 0, a valid frame.
+/// </summary>
+/// <remarks>
+/// Range: 0 to <see cref="Frames.MaxCount"/> inclusive (the end of the last frame is a valid exclusive bound).
+/// Frames cannot be added by accident: <see cref="Plus"/> says that it moves, and overflow is checked.
+/// </remarks>
+public readonly struct Mfn : System.IEquatable<Mfn>, System.IComparable<Mfn>
+{
+    public Mfn(ulong value) => Value = value;
+
+    public ulong Value { get; }
+
+    /// <summary>The frame that holds the byte at <paramref name="address"/>.</summary>
+    public static Mfn Containing(ulong address) => new(address >> Frames.Shift);
+
+    /// <summary>The first frame that starts at or above <paramref name="address"/>; correct up to 2^64 − 1.</summary>
+    public static Mfn AtOrAbove(ulong address) => new((address >> Frames.Shift) + ((address & Frames.OffsetMask) == 0 ? 0UL : 1UL));
+
+    /// <summary>The byte address at which this frame starts. The frame must be at most <see cref="Frames.MaxCount"/>.</summary>
+    public ulong ToAddress() => Value << Frames.Shift;
+
+    public Mfn Plus(ulong pageCount) => new(Value + pageCount);
+
+    public bool Equals(Mfn other) => Value == other.Value;
+
+    public int CompareTo(Mfn other) => Value < other.Value ? -1 : Value > other.Value ? 1 : 0;
+
+    public override bool Equals(object? obj) => obj is Mfn other && Equals(other);
+
+    public override int GetHashCode() => unchecked((int)Value ^ (int)(Value >> 32));
+
+    public static bool operator ==(Mfn left, Mfn right) => left.Value == right.Value;
+
+    public static bool operator !=(Mfn left, Mfn right) => left.Value != right.Value;
+
+    public static bool operator <(Mfn left, Mfn right) => left.Value < right.Value;
+
+    public static bool operator >(Mfn left, Mfn right) => left.Value > right.Value;
+
+    public static bool operator <=(Mfn left, Mfn right) => left.Value <= right.Value;
+
+    public static bool operator >=(Mfn left, Mfn right) => left.Value >= right.Value;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+namespace Keyhole.Addresses;
+
+/// <summary>
+/// A half-open run of frames [Start, End). The default is the empty run at frame 0. A run that ends before it starts cannot be built.
+/// </summary>
+public readonly struct PfnRange : System.IEquatable<PfnRange>
+{
+    private PfnRange(Pfn start, ulong count)
+    {
+        Start = start;
+        Count = count;
+    }
+
+    public Pfn Start { get; }
+
+    /// <summary>Frames in the run.</summary>
+    public ulong Count { get; }
+
+    /// <summary>The first frame behind the run.</summary>
+    public Pfn End => new(Start.Value + Count);
+
+    public bool IsEmpty => Count == 0;
+
+    public static PfnRange FromCount(Pfn start, ulong count) => new(start, count);
+
+    /// <summary>The run from <paramref name="start"/> to <paramref name="end"/>; empty at <paramref name="start"/> when the end does not lie behind it.</summary>
+    public static PfnRange FromBounds(Pfn start, Pfn end) => new(start, end > start ? end.Value - start.Value : 0);
+
+    public bool Contains(Pfn pfn) => pfn >= Start && pfn.Value - Start.Value < Count;
+
+    public bool Overlaps(PfnRange other) => !IsEmpty && !other.IsEmpty && Start < other.End && other.Start < End;
+
+    /// <summary>The frames in both; empty (at the later start) when there are none.</summary>
+    public PfnRange Intersect(PfnRange other) =>
+        FromBounds(Start > other.Start ? Start : other.Start, End < other.End ? End : other.End);
+
+    public bool Equals(PfnRange other) => Start == other.Start && Count == other.Count;
+
+    public override bool Equals(object? obj) => obj is PfnRange other && Equals(other);
+
+    public override int GetHashCode() => unchecked((Start.GetHashCode() * 31) ^ (int)Count ^ (int)(Count >> 32));
+
+    public static bool operator ==(PfnRange left, PfnRange right) => left.Equals(right);
+
+    public static bool operator !=(PfnRange left, PfnRange right) => !left.Equals(right);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using Keyhole.E820;
+
+namespace Keyhole.Hosts;
+
+/// <summary>The names of E820 types in Keyhole's own JSON and tables: ram reserved acpi nvs unusable pmem pram, others <c>type-N</c>.</summary>
+public static class E820TypeNames
+{
+    public static string NameOf(E820Type type) => (uint)type switch
+    {
+        (uint)E820Type.Ram => "ram",
+        (uint)E820Type.Reserved => "reserved",
+        (uint)E820Type.Acpi => "acpi",
+        (uint)E820Type.Nvs => "nvs",
+        (uint)E820Type.Unusable => "unusable",
+        (uint)E820Type.PersistentMemory => "pmem",
+        (uint)E820Type.Pram => "pram",
+        uint number => $"type-{number}",
+    };
+
+    public static bool TryParse(ReadOnlySpan<char> name, out E820Type type)
+    {
+        type = name switch
+        {
+            "ram" => E820Type.Ram,
+            "reserved" => E820Type.Reserved,
+            "acpi" => E820Type.Acpi,
+            "nvs" => E820Type.Nvs,
+            "unusable" => E820Type.Unusable,
+            "pmem" => E820Type.PersistentMemory,
+            "pram" => E820Type.Pram,
+            _ => E820Type.None,
+        };
+        if (type != E820Type.None)
+            return true;
+        if (!name.StartsWith("type-") || !uint.TryParse(name["type-".Length..], System.Globalization.NumberStyles.None, null, out uint number))
+            return false;
+        type = (E820Type)number;
+        return true;
+    }
+}

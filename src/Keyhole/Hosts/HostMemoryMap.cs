@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.E820;
+using Keyhole.Pci;
+
+namespace Keyhole.Hosts;
+
+/// <summary>A form in which a memory map is written down. The names of the command line stand in <see cref="HostMapDialects"/>.</summary>
+public enum HostMapDialect
+{
+    /// <summary>Linux since 3.x: <c>BIOS-e820: [mem 0x…-0x…] usable</c>, end inclusive. Under Xen the prefix is <c>Xen:</c>.</summary>
+    Linux,
+
+    /// <summary>Linux up to 3.x: <c>BIOS-e820: 0000000000000000 - 000000000009e000 (usable)</c>, end exclusive.</summary>
+    LinuxOld,
+
+    /// <summary>Linux 7.2: "System RAM", "device reserved", "soft reserved", and <c>[gap …]</c> lines between entries.</summary>
+    Linux72,
+
+    /// <summary>Xen since 4.14: <c>(XEN)  [0000000000000000, 000000000009fbff] (usable)</c>, end inclusive.</summary>
+    Xen,
+
+    /// <summary>Xen up to 4.13: <c>(XEN)  0000000000000000 - 000000000009fc00 (usable)</c>, end exclusive.</summary>
+    XenOld,
+
+    /// <summary>Linux's <c>/proc/iomem</c>.</summary>
+    Iomem,
+
+    /// <summary>A <c>/sys/firmware/memmap</c> folder: start, end (inclusive) and type a file each.</summary>
+    Memmap,
+
+    /// <summary>Entries of 20 bytes: u64 address, u64 size, u32 type.</summary>
+    Packed,
+
+    /// <summary>Lines of <c>START END TYPE</c>: hex, end exclusive, type a number.</summary>
+    Lines,
+
+    /// <summary>Keyhole's own JSON, as <c>show --json</c> and <c>capture</c> write it.</summary>
+    Json,
+
+    /// <summary>A memory map of EFI: Linux's <c>efi: mem00: […] range=[…]</c> or Xen's list of descriptors with their type numbers. Read only.</summary>
+    Efi,
+}
+
+/// <summary>What else a log or capture says of the host that Xen's additions depend on. Empty and null where it says nothing.</summary>
+public sealed record HostTraits
+{
+    public static readonly HostTraits Unknown = new();
+
+    /// <summary>Physical addresses of the I/O APICs' register pages.</summary>
+    public ImmutableArray<ulong> IoApics { get; init; } = [];
+
+    /// <summary>Physical addresses of the VT-d or AMD-Vi register pages.</summary>
+    public ImmutableArray<ulong> Iommus { get; init; } = [];
+
+    /// <summary>The processor's vendor as CPUID has it ("GenuineIntel", "AuthenticAMD", "HygonGenuine"), or null.</summary>
+    public string? CpuVendor { get; init; }
+
+    /// <summary>The processor's family, extended family included (0x17 is Zen), or null.</summary>
+    public int? CpuFamily { get; init; }
+
+    /// <summary>Width of a physical address in bits, 32–52, or null.</summary>
+    public int? PhysicalAddressBits { get; init; }
+
+    /// <summary>Address of an HPET whose page ACPI marks as protected, or null.</summary>
+    public ulong? ProtectedHpet { get; init; }
+}
+
+/// <summary>One memory map of a host with what is known about where it came from. Entries stand in the source's order.</summary>
+public sealed record HostMemoryMap
+{
+    /// <summary>Entries that a host's map may have: Xen itself keeps no more (its E820MAX since 2017).</summary>
+    public const int MaxEntries = 1024;
+
+    public required ImmutableArray<E820Entry> Entries { get; init; }
+
+    public required HostMapDialect Dialect { get; init; }
+
+    /// <summary>One line for people: which map of which source this is ("Xen's firmware map (Xen-e820), line 3 of xen.log").</summary>
+    public required string Description { get; init; }
+
+    /// <summary>Whether what Xen adds for dom0 is in the map already.</summary>
+    public bool IsMachineMap { get; init; }
+
+    public HostTraits Traits { get; init; } = HostTraits.Unknown;
+
+    /// <summary>PCI functions that the source names, in address order.</summary>
+    public ImmutableArray<PciDevice> Devices { get; init; } = [];
+
+    /// <summary>Remarks for the user that are no errors: other maps in the same log, lines passed over.</summary>
+    public ImmutableArray<string> Remarks { get; init; } = [];
+}
