@@ -34,6 +34,12 @@ public sealed record PciAssignment(PciAddress Address)
 
     /// <summary>Whether every function of the device was asked for (<c>bb:dd.*</c>); the address then has function 0.</summary>
     public bool AllFunctions { get; init; }
+
+    /// <summary>Whether the entry asks for the function at <paramref name="address"/>.</summary>
+    public bool Covers(PciAddress address) =>
+        AllFunctions
+            ? (address.Domain, address.Bus, address.Device) == (Address.Domain, Address.Bus, Address.Device)
+            : address == Address;
 }
 
 /// <summary>The part of a guest's configuration that decides its memory map, however it was written down.</summary>
