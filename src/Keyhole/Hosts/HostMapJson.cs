@@ -267,7 +267,7 @@ internal ref struct JsonCapture
             return Fail($"\"{name}\" is not Unicode text", "write it in UTF-8");
         }
 
-        text = read![..Math.Min(read!.Length, MaxTextLength)];
+        text = InputError.OneLine(read, MaxTextLength);
         return true;
     }
 

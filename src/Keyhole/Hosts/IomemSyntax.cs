@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Buffers;
 using Keyhole.E820;
 
 namespace Keyhole.Hosts;
@@ -11,6 +12,8 @@ namespace Keyhole.Hosts;
 /// </summary>
 internal struct IomemSyntax
 {
+    private static readonly SearchValues<char> _rangeCharacters = SearchValues.Create("0123456789abcdef-: ");
+
     private int _entryDepth;
     private bool _insideEntry;
     private ulong _outerLast;
@@ -31,7 +34,7 @@ internal struct IomemSyntax
         if (cursor.HexRun() < fewestDigits || !cursor.TryHex(out ulong start))
             return LineKind.Other;
         if (!cursor.TryText("-") || cursor.HexRun() < fewestDigits || !cursor.TryHex(out ulong last) || !cursor.TryText(" : "))
-            return cursor.Rest.IsEmpty || cursor.Rest[0] == '-' ? LineKind.Damaged : LineKind.Other;
+            return cursor.Rest.ContainsAnyExcept(_rangeCharacters) ? LineKind.Other : LineKind.Damaged;
 
         isAllZero = start == 0 && last == 0;
         if (depth == 0)

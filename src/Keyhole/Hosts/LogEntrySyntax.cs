@@ -213,13 +213,39 @@ internal static class LogEntrySyntax
                 continue;
             int close = prefix[open..].IndexOf(']');
             ReadOnlySpan<char> stamp = close < 0 ? default : prefix[open..][1..close];
-            if (stamp.Contains('.') && !stamp.ContainsAnyExcept(_stampCharacters))
+            if (IsStamp(stamp))
                 return line[(open + close + 1)..];
         }
 
         const string journal = "kernel: ";
         int at = line.IndexOf(journal, StringComparison.Ordinal);
         return at < 0 ? line : line[(at + journal.Length)..];
+    }
+
+    /// <summary>
+    /// Whether a line ends within a prefix like that of the entries before it, so that nobody can tell whether an entry followed. Digits
+    /// are alike, because stamps differ. A line that is a whole stamp is an empty message.
+    /// </summary>
+    public static bool EndsWithinPrefix(ReadOnlySpan<char> line, ReadOnlySpan<char> prefix)
+    {
+        line = line.TrimEnd(' ');
+        prefix = prefix.TrimEnd(' ');
+        if (line.IsEmpty || line.Length >= prefix.Length || line[^1] == ']')
+            return false;
+        for (int i = 0; i < line.Length; i++)
+        {
+            if (line[i] != prefix[i] && !(char.IsAsciiDigit(line[i]) && char.IsAsciiDigit(prefix[i])))
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Seconds (<c>    0.000000</c>), or what dmesg -T makes of them (<c>Fri Apr  7 00:04:12 2023</c>).</summary>
+    private static bool IsStamp(ReadOnlySpan<char> text)
+    {
+        const int clockTimeLength = 24;
+        return (text.Contains('.') && !text.ContainsAnyExcept(_stampCharacters)) || (text.Length == clockTimeLength && text.Count(':') == 2);
     }
 
     /// <summary>How much of an entry's line comes before its addresses.</summary>
@@ -306,8 +332,13 @@ internal static class LogEntrySyntax
     private static LineKind ReadXenBody(ref TextCursor cursor, LogMapKind kind, out LogEntry entry)
     {
         entry = new(kind, HostMapDialect.Xen, default, default);
+        const int fewestTellingDigits = 4;
         if (cursor.TryText("["))
         {
+            // Xen has other words in brackets, such as [VT-D].
+            int bracketed = cursor.HexRun();
+            if (bracketed < fewestTellingDigits && bracketed < cursor.Rest.Length)
+                return LineKind.Other;
             if (!cursor.TryHex(out ulong start) || !cursor.TryText(", ") || !cursor.TryHex(out ulong last) || !cursor.TryText("] ")
                 || !TryBracketedType(ref cursor, out E820Type type))
             {
@@ -319,7 +350,6 @@ internal static class LogEntrySyntax
         }
 
         // Xen pads addresses with zeros: 16 digits, 13 in EFI descriptors. Fewer may be a word such as "bad" or "cafe".
-        const int fewestTellingDigits = 4;
         int digits = cursor.HexRun();
         if (digits == 0 || (digits < fewestTellingDigits && digits < cursor.Rest.Length) || !char.IsAsciiDigit(cursor.Rest[0]))
             return LineKind.Other;

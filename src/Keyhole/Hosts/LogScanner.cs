@@ -27,11 +27,15 @@ public sealed class LogScanner
 
     private const int MaxLinesOfAWord = 256;
     private const int MaxLineTextLength = 512;
+    private const int MaxTitleLength = 60;
+
+    /// <summary>Stamps and names before an entry that are compared; a longer prefix is cut here.</summary>
+    private const int LongestPrefix = 200;
 
     private static readonly string[] _mapWords =
     [
         "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "efi: mem",
-        "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ",
+        "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
     ];
 
     /// <summary>What a kernel or Xen says about memory while it boots; <see cref="LogScan.Lines"/> keeps the lines that hold one.</summary>
@@ -42,7 +46,7 @@ public sealed class LogScanner
         "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup",
     ];
 
-    private static readonly SearchValues<string> _words = SearchValues.Create([.. _mapWords, .. _messageWords, .. LogTraits.Words], StringComparison.Ordinal);
+    private static readonly SearchValues<string> _mapAndTraitWords = SearchValues.Create([.. _mapWords, .. LogTraits.Words], StringComparison.Ordinal);
     private static readonly SearchValues<string> _traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> _allMessageWords = SearchValues.Create(_messageWords, StringComparison.Ordinal);
 
@@ -52,11 +56,13 @@ public sealed class LogScanner
     private readonly List<MapInProgress> _maps = [];
     private readonly List<LogLine> _lines = [];
     private readonly int[] _linesOfWord = new int[_messageWords.Length];
+    private readonly char[] _prefix = new char[LongestPrefix];
     private readonly int[] _mapsOfKind = new int[Enum.GetValues<LogMapKind>().Length];
     private MapInProgress? _live;
+    private MapInProgress? _spare;
     private IomemSyntax _iomem;
     private int _linesSinceEntry;
-    private int _lastPrefixLength;
+    private int _prefixLength;
     private int _droppedMaps;
 
     private LogScanner(TextLines text, string sourceName)
@@ -85,7 +91,7 @@ public sealed class LogScanner
         while (true)
         {
             if (_live is null)
-                _text.SkipTo(_words);
+                _text.SkipTo(_mapAndTraitWords, _allMessageWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
             ReadMessages(line);
@@ -135,8 +141,7 @@ public sealed class LogScanner
         bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> text);
         if (!isXen)
             text = LogEntrySyntax.KernelMessage(line);
-        text = text.Trim();
-        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, text[..Math.Min(text.Length, MaxLineTextLength)].ToString());
+        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), MaxLineTextLength));
     }
 
     private void ReadMapLine(ReadOnlySpan<char> line)
@@ -156,7 +161,7 @@ public sealed class LogScanner
                 case LineKind.Entry:
                     Continue(entry, line);
                     _live!.Add(entry, _sourceName, _text.Number);
-                    _lastPrefixLength = LogEntrySyntax.PrefixLength(line);
+                    KeepPrefix(line);
                     break;
                 case LineKind.Filler:
                     if (_live is not null && _live.Kind == entry.Kind)
@@ -181,13 +186,18 @@ public sealed class LogScanner
             return;
         }
 
-        // A last line without its end, shorter than the prefix of the entries before it, could have become another entry.
-        if (!_text.Terminated && _linesSinceEntry == 0 && line.Length <= _lastPrefixLength && !line.IsEmpty)
+        if (LogEntrySyntax.EndsWithinPrefix(line, _prefix.AsSpan(0, _prefixLength)))
             _live.Damage(_sourceName, _text.Number, line);
         _linesSinceEntry++;
         bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
         if (_linesSinceEntry > MaxLinesBetween || isBootMark)
             CloseMap();
+    }
+
+    private void KeepPrefix(ReadOnlySpan<char> line)
+    {
+        _prefixLength = Math.Min(LogEntrySyntax.PrefixLength(line), LongestPrefix);
+        line[.._prefixLength].CopyTo(_prefix);
     }
 
     /// <summary>Recognises the line above a map. It ends the map before it and, from Xen, begins one.</summary>
@@ -212,15 +222,13 @@ public sealed class LogScanner
         if (isDom0 || isEfi || isXenRam)
         {
             LogMapKind kind = isDom0 ? LogMapKind.Dom0BuiltByXen : isEfi ? LogMapKind.Efi : LogMapKind.XenFirmware;
-            _live = new(kind, HostMapDialect.Xen, title[..Math.Min(title.Length, MaxTitleLength)].ToString(), isMarked: isXen);
+            Begin(kind, HostMapDialect.Xen, title, isMarked: isXen);
             _linesSinceEntry = 0;
-            _lastPrefixLength = 0;
+            _prefixLength = 0;
         }
 
         return true;
     }
-
-    private const int MaxTitleLength = 60;
 
     private LineKind ReadEntry(ReadOnlySpan<char> line, bool isFirst, out LogEntry entry, out ReadOnlySpan<char> rest)
     {
@@ -265,10 +273,10 @@ public sealed class LogScanner
         if (_live is null || _live.Kind != entry.Kind)
         {
             CloseMap();
-            _live = new(entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
+            Begin(entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
         }
 
-        _live.Dialect = _live.HasEntries ? Newer(_live.Dialect, entry.Dialect) : entry.Dialect;
+        _live!.Dialect = _live.HasEntries ? Newer(_live.Dialect, entry.Dialect) : entry.Dialect;
     }
 
     /// <summary>Linux 7's words stand only in some lines of its map: one of them tells.</summary>
@@ -294,6 +302,7 @@ public sealed class LogScanner
             {
                 _mapsOfKind[(int)map.Kind]++;
                 _maps.Add(map);
+                _spare = null;
             }
             else
             {
@@ -304,28 +313,49 @@ public sealed class LogScanner
         _live = null;
     }
 
-    /// <summary>A map whose lines are still coming.</summary>
-    private sealed class MapInProgress(LogMapKind kind, HostMapDialect dialect, string title, bool isMarked)
+    private void Begin(LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
+    {
+        _live = _spare ??= new();
+        _live.Begin(kind, dialect, title, isMarked);
+    }
+
+    /// <summary>A map whose lines are still coming. One that is not kept is used again: a log of titles costs no memory.</summary>
+    private sealed class MapInProgress
     {
         private readonly List<E820Entry> _entries = [];
         private readonly List<int> _entryLines = [];
+        private readonly char[] _title = new char[MaxTitleLength];
+        private int _titleLength;
         private InputError? _error;
         private int _firstLine;
 
-        public LogMapKind Kind { get; } = kind;
+        public LogMapKind Kind { get; private set; }
 
-        public HostMapDialect Dialect { get; set; } = dialect;
+        public HostMapDialect Dialect { get; set; }
 
         /// <summary>Whether its lines carry "(XEN)": then those without are not its own.</summary>
-        public bool IsMarked { get; } = isMarked;
+        public bool IsMarked { get; private set; }
 
         public bool HasEntries => _entries.Count > 0;
 
         public bool HasError => _error is not null;
 
+        public void Begin(LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
+        {
+            Kind = kind;
+            Dialect = dialect;
+            IsMarked = isMarked;
+            _titleLength = Math.Min(title.Length, MaxTitleLength);
+            title[.._titleLength].CopyTo(_title);
+            _entries.Clear();
+            _entryLines.Clear();
+            _error = null;
+            _firstLine = 0;
+        }
+
         public void Add(LogEntry read, string source, int line)
         {
-            Begin(line);
+            NoteLine(line);
             if (_error is not null)
                 return;
             if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
@@ -349,18 +379,18 @@ public sealed class LogScanner
 
         public void Damage(string source, int line, ReadOnlySpan<char> text)
         {
-            Begin(line);
+            NoteLine(line);
             _error ??= new(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}", "give the whole log");
         }
 
         public void IsHidden(string source, int line)
         {
-            Begin(line);
+            NoteLine(line);
             _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root", "read it as root: sudo cat /proc/iomem");
         }
 
-        public LogMap ToMap() => new(Kind, Dialect, title, _firstLine, [.. _entries], [.. _entryLines], _error);
+        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), _firstLine, [.. _entries], [.. _entryLines], _error);
 
-        private void Begin(int line) => _firstLine = _firstLine == 0 ? line : _firstLine;
+        private void NoteLine(int line) => _firstLine = _firstLine == 0 ? line : _firstLine;
     }
 }

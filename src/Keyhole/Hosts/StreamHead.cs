@@ -8,7 +8,7 @@ namespace Keyhole.Hosts;
 /// <summary>The first bytes of a stream, by which its form is guessed.</summary>
 internal static class StreamHead
 {
-    public const int MaxLength = 64 * 1024;
+    public const int MaxLength = 16 * 1024;
 
     /// <summary>Reads <see cref="MaxLength"/> bytes, or all there are.</summary>
     public static ReadOnlyMemory<byte> Read(Stream stream)
