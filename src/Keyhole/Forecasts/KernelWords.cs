@@ -48,7 +48,8 @@ internal static class KernelWords
         HaltReason.P2mListConflict => "Xen hypervisor allocated p2m list conflicts with E820 map",
         HaltReason.NoRoomForP2mList => "Can't find new memory area for p2m needed due to E820 map conflict",
         HaltReason.NoRoomForInitrd => "Can't find new memory area for initrd needed due to E820 map conflict",
-        HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.ReleasesItself or HaltReason.TooManyPieces => "",
+        HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.ReleasesItself or HaltReason.TooManyPieces
+            or HaltReason.CallbacksRefused => "",
     };
 
     /// <summary>An entry of the kernel's map, as that kernel prints it under Xen.</summary>
