@@ -365,7 +365,12 @@ public static class MemorySetup
                 return;
             var holes = new HoleWalk(XenMap);
             while (holes.MoveNext())
+            {
                 RemapHole(holes.Current);
+                if (_isHalted)
+                    return;
+            }
+
             Log.Report(new() { Kind = BootEventKind.Released, Count = Result.ReleasedPages });
             if (Tables.Reserved.HasOverflowed)
                 Halt(HaltReason.TooManyPieces);
@@ -462,7 +467,12 @@ public static class MemorySetup
                 }
 
                 ulong size = Min(Min(left, _pages - current.Value), ram.Count);
-                Frames.PrepareRemap(PfnRange.FromCount(current, size), ram.Start);
+                if (!Frames.PrepareRemap(PfnRange.FromCount(current, size), ram.Start))
+                {
+                    Halt(HaltReason.RemapFailed);
+                    return;
+                }
+
                 done += size;
                 _remapTarget = ram.Start.Plus(size);
             }
@@ -504,7 +514,8 @@ public static class MemorySetup
 
                     if (!isDiscarded)
                         AddAligned(address, chunk, type);
-                    address += chunk;
+                    // A map that Linux refused to sanitise may wrap, and then so does Linux.
+                    address = unchecked(address + chunk);
                     left -= chunk;
                 }
             }
@@ -526,7 +537,7 @@ public static class MemorySetup
             ulong pages = chunk >> Addresses.Frames.Shift;
             if (!_profile.ExtraMemoryInBytes)
             {
-                PfnRange whole = PfnRange.FromBounds(Pfn.AtOrAbove(address), Pfn.Containing(address + chunk));
+                PfnRange whole = PfnRange.FromBounds(Pfn.AtOrAbove(address), Pfn.Containing(unchecked(address + chunk)));
                 kept = ByteRange.FromFrames(whole);
                 pages = whole.Count;
             }
@@ -538,13 +549,13 @@ public static class MemorySetup
                 Tables.Reserved.Add(kept);
             }
 
-            Result.MaxP2mPfn = Pfn.Containing(address + chunk);
+            Result.MaxP2mPfn = Pfn.Containing(unchecked(address + chunk));
             return pages;
         }
 
         private void AddAligned(ulong address, ulong sizeBytes, E820Type type)
         {
-            ulong end = address + sizeBytes;
+            ulong end = unchecked(address + sizeBytes);
             if (type == E820Type.Ram)
             {
                 address = Pfn.AtOrAbove(address).ToAddress();
@@ -593,13 +604,13 @@ public static class MemorySetup
             Span<E820Entry> map = Tables.XenMap.Entries;
             E820Entry nvs = map[index];
             ulong from = Pfn.Containing(nvs.Address).ToAddress();
-            ulong size = Pfn.AtOrAbove(nvs.End).ToAddress() - from;
+            ulong size = unchecked(Pfn.AtOrAbove(nvs.End).ToAddress() - from);
             for (int i = 0; i < map.Length; i++)
             {
                 E820Entry ram = map[i];
-                if (!ram.IsRam || ram.Size < size || ram.End - size < MemoryEnd)
+                if (!ram.IsRam || ram.Size < size || unchecked(ram.End - size) < MemoryEnd)
                     continue;
-                ulong to = ram.End - size;
+                ulong to = unchecked(ram.End - size);
                 if (Tables.NonRam.Count == MovedNonRam.Capacity)
                 {
                     Halt(HaltReason.TooManyNvs);
@@ -608,7 +619,7 @@ public static class MemorySetup
 
                 map[i] = E820Entry.FromSize(ram.Address, ram.Size - size, E820Type.Ram);
                 map[index] = E820Entry.FromSize(from, size, E820Type.Ram);
-                Tables.XenMap.TryAdd(E820Entry.FromSize(to + (nvs.Address - from), nvs.Size, nvs.Type));
+                Tables.XenMap.TryAdd(E820Entry.FromSize(unchecked(to + (nvs.Address - from)), nvs.Size, nvs.Type));
                 PfnRange target = PfnRange.FromCount(Pfn.Containing(to), size >> Addresses.Frames.Shift);
                 Tables.NonRam.Add(new(target, P2mKind.NonRam, Mfn.Containing(from)));
                 Result.NonRamPages += target.Count;

@@ -66,7 +66,13 @@ public sealed class FrameArithmeticTests
     {
         Assert.ThrowsExactly<OverflowException>(() => new Pfn(ulong.MaxValue).Plus(1));
         Assert.ThrowsExactly<OverflowException>(() => new Mfn(ulong.MaxValue).Plus(1));
-        Assert.ThrowsExactly<OverflowException>(() => ByteRange.FromSize(ulong.MaxValue, 2).End);
+    }
+
+    [TestMethod]
+    public void A_range_of_bytes_that_wraps_ends_below_its_start_as_the_entry_does()
+    {
+        Assert.AreEqual(1UL, ByteRange.FromSize(ulong.MaxValue, 2).End);
+        Assert.AreEqual(0UL, ByteRange.FromSize(ulong.MaxValue, 1).End);
     }
 
     [TestMethod]
