@@ -505,7 +505,17 @@ public static class MemorySetup
                         if (address < memoryEnd)
                             chunk = Min(left, memoryEnd - address);
                         else if (extraPages != 0)
-                            extraPages -= AddExtra(address, ref chunk, extraPages);
+                        {
+                            ulong pages = AddExtra(address, ref chunk, extraPages);
+                            extraPages -= pages;
+                            if (pages == 0 && chunk < left)
+                            {
+                                // One page left, and no whole page in a chunk that starts within one: Linux goes on chunk by chunk through the
+                                // whole entry and gains nothing. All but the last of them at once.
+                                chunk *= (left - 1) / chunk;
+                                isDiscarded = true;
+                            }
+                        }
                         else if (_profile.MarksSurplusUnusable)
                             type = E820Type.Unusable;
                         else

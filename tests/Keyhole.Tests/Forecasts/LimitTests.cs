@@ -78,6 +78,22 @@ public sealed class LimitTests
     }
 
     [TestMethod]
+    public void One_extra_page_left_in_a_huge_unaligned_entry_is_no_walk_through_all_its_pages()
+    {
+        BootForecast forecast = Forecaster.Forecast(new()
+        {
+            Map = [E820Entry.FromBounds(0, 0x800_0000, E820Type.Ram), E820Entry.FromBounds(0x1000_0800, 1UL << 51, E820Type.Ram)],
+            PageCount = 0x8000,
+            MaxPages = 0x8001,
+            IsDom0 = true,
+        });
+
+        Assert.IsTrue(forecast.Boots);
+        Assert.IsEmpty(forecast.Extra);
+    }
+
+    [TestMethod]
+    [Timeout(120_000)]
     public void No_map_makes_a_forecast_fail_and_its_pages_add_up() => Prop.ForAll(
         (from count in Gen.Choose(0, 140)
          from map in HostileEntry().ArrayOf(count)
