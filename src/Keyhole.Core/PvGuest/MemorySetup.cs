@@ -664,7 +664,7 @@ public static class MemorySetup
             }
 
             // The new page tables lie in front of the list.
-            Result.P2mList = ByteRange.FromSize(area.Start + (tables << Addresses.Frames.Shift), size);
+            Result.P2mList = ByteRange.FromSize(unchecked(area.Start + (tables << Addresses.Frames.Shift)), size);
             Tables.Reserved.Remove(_start.P2mList);
             Log.Report(new() { Kind = BootEventKind.P2mListMoved, From = _start.P2mList, To = Result.P2mList });
         }
