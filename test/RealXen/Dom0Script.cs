@@ -27,7 +27,7 @@ internal static class Dom0Script
                     if (!guest.Map.IsEmpty)
                         cpio.File($"g/{guest.Name}.map", Packed(guest.Map.AsSpan()));
                     if (guest.BeforeStart.Length > 0)
-                        cpio.Text($"scenario/{guest.Name}.sh", guest.BeforeStart + "\n");
+                        cpio.Text($"g/{guest.Name}.sh", guest.BeforeStart + "\n");
                     script.Append($"guest {Word(guest.Name)} {GuestStep.Domain} {(guest.Boot ? "boot" : "paused")} {guest.Seconds}\n");
                     break;
                 case RunStep run:
@@ -39,6 +39,8 @@ internal static class Dom0Script
 
         cpio.Text("scenario/run", script.ToString());
         cpio.File("k/initrd.gz", File.ReadAllBytes(images.Guest(scenario.GuestImage)));
+        foreach ((string inDom0, string content) in scenario.Texts)
+            cpio.Text(inDom0, content);
         foreach ((string inDom0, string here) in scenario.Files)
             cpio.File(inDom0, File.ReadAllBytes(here), executable: true);
         cpio.Finish();

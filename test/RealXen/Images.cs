@@ -19,7 +19,7 @@ namespace Keyhole.RealXen;
 public sealed class Images
 {
     /// <summary>Raised when the way images are put together changes without any source or package changing.</summary>
-    private const int Recipe = 2;
+    private const int Recipe = 3;
 
     private static readonly string[] Dom0Programs = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper"];
     private static readonly string[] Dom0Modules = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs", "xen-pciback"];
@@ -49,11 +49,16 @@ public sealed class Images
         GuestImage.Net => "guest-net.cpio.gz",
     });
 
-    /// <summary>The images, built now if they have not been.</summary>
+    /// <summary>The images, built now if they have not been; asked for again, the same ones.</summary>
     /// <exception cref="RealXenException">A package or a compiler is missing.</exception>
-    public static Images Prepare()
+    public static Images Prepare() => s_prepared.Value;
+
+    private static readonly Lazy<Images> s_prepared = new(BuildIfNeeded);
+
+    private static Images BuildIfNeeded()
     {
         using IDisposable ours = Workshop.Lock();
+        Workshop.ForgetOldRuns();
         Packages.EnsureTools();
         IReadOnlyList<Packages.Package> packages = Packages.Obtain();
         var inputs = new StringBuilder($"recipe {Recipe}\n");
@@ -65,6 +70,9 @@ public sealed class Images
         string folder = Path.Combine(Workshop.Images, key);
         if (!Directory.Exists(folder))
         {
+            // What was built from other inputs will not be asked for again, except by runs that have begun.
+            foreach (string old in Directory.GetDirectories(Workshop.Runs).Length == 0 ? Directory.GetDirectories(Workshop.Images) : [])
+                Directory.Delete(old, recursive: true);
             string part = Path.Combine(Workshop.Images, key + ".part");
             if (Directory.Exists(part))
                 Directory.Delete(part, recursive: true);
@@ -164,6 +172,8 @@ public sealed class Images
             cpio.CharacterDevice("dev/console", 5, 1);
             cpio.File("bin/busybox", busybox, executable: true);
             cpio.Text("init", Workshop.Source("dom0/init"), executable: true);
+            // Empty, but there: xl complains of a missing one at every call.
+            cpio.Text("etc/xen/xl.conf", "");
             foreach (string helper in (string[])["tell", "set-memory-map"])
                 cpio.File("realxen/" + helper, BuildHelper(helper), executable: true);
             foreach (string module in Dom0Modules)

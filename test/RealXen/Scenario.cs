@@ -62,7 +62,7 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
     public string BeforeStart { get; init; } = "";
 
     /// <summary>Seconds that a booted guest is waited for.</summary>
-    public int Seconds { get; init; } = 90;
+    public int Seconds { get; init; } = 120;
 
     public string ConfigText => CommonConfig + string.Concat(Config.Select(line => line + "\n"));
 }
@@ -86,7 +86,7 @@ public sealed record Scenario
 
     public Machine Machine { get; init; } = Machine.Pc;
 
-    /// <summary>The firmware map Xen is given; empty: the one of QEMU's own firmware. What it calls RAM below 4 GiB must end at 3 GiB.</summary>
+    /// <summary>The firmware map Xen is given; empty: the one of QEMU's own firmware. What it calls RAM below 4 GiB must end by 3 GiB.</summary>
     public ImmutableArray<E820Entry> FirmwareMap { get; init; } = [];
 
     /// <summary>QEMU's memory in MiB; 0: what the firmware map needs.</summary>
@@ -106,6 +106,9 @@ public sealed record Scenario
 
     /// <summary>Files placed in dom0, executable: path in dom0 to path here.</summary>
     public ImmutableSortedDictionary<string, string> Files { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>Text files placed in dom0: path to content.</summary>
+    public ImmutableSortedDictionary<string, string> Texts { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <summary>After this many seconds QEMU is ended and the run has failed; 0: enough for its steps on a busy machine.</summary>
     public int DeadlineSeconds { get; init; }

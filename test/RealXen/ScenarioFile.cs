@@ -136,7 +136,7 @@ public static class ScenarioFile
 
         public string BeforeStart { get; init; } = "";
 
-        public int Seconds { get; init; } = 90;
+        public int Seconds { get; init; } = 120;
 
         public string Commands { get; init; } = "";
     }

@@ -71,6 +71,17 @@ public static class Workshop
         }
     }
 
+    /// <summary>Deletes the logs of runs whose process has ended.</summary>
+    internal static void ForgetOldRuns()
+    {
+        foreach (string folder in Directory.GetDirectories(Runs))
+        {
+            string[] parts = Path.GetFileName(folder).Split('-');
+            if (parts.Length < 3 || !Directory.Exists("/proc/" + parts[^2]))
+                Directory.Delete(folder, recursive: true);
+        }
+    }
+
     private static string Made(string name) => Directory.CreateDirectory(Path.Combine(Root, "artifacts", "realxen", name)).FullName;
 
     private static string FindRoot()
