@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -28,8 +29,9 @@ public sealed class RecordComparisonTests
     [DynamicData(nameof(Golden.Rows), typeof(Golden))]
     public void Any_line_about_maps_that_is_changed_or_lost_is_seen(string name)
     {
-        GoldenRecord golden = Golden.Record(name);
-        string[] lines = Golden.Text(name).Split('\n');
+        // Three guests: those that follow have no other lines, and each line costs two comparisons.
+        string[] lines = [.. FirstGuests(Golden.Text(name).Split('\n'), 3)];
+        GoldenRecord golden = GoldenRecord.Parse(string.Join('\n', lines));
         for (int i = 0; i < lines.Length; i++)
         {
             if (!Judged.Any(mark => lines[i].Contains(mark, StringComparison.Ordinal)))
@@ -66,6 +68,9 @@ public sealed class RecordComparisonTests
             return stamp < 0 ? line : string.Concat(line.AsSpan(0, stamp), "[   77.", line.AsSpan(stamp + "[    0.".Length));
         }
     }
+
+    private static IEnumerable<string> FirstGuests(string[] lines, int count) =>
+        lines.TakeWhile(line => !line.StartsWith("=== GUEST ", StringComparison.Ordinal) || count-- > 0);
 
     // Another hexadecimal or decimal digit in place of the one there.
     private static string Changed(string line, int digit)

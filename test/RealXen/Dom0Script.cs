@@ -18,6 +18,8 @@ internal static class Dom0Script
         var script = new StringBuilder("report_dom0\n");
         if (scenario.Assign.Length > 0)
             script.Append("assign ").Append(Word(scenario.Assign)).Append('\n');
+        if (!scenario.Steps.IsEmpty)
+            script.Append("unpack_kernel\n");
         foreach (Step step in scenario.Steps)
         {
             switch (step)

@@ -133,7 +133,7 @@ public sealed record GoldenRecord
         {
             XenCommandLine = head.FirstOrDefault(line => line.StartsWith(CommandLine, StringComparison.Ordinal))?[CommandLine.Length..] ?? throw new FormatException("no line \"(XEN) Command line:\""),
             MapSource = head.Where(line => line.EndsWith(" RAM map:", StringComparison.Ordinal)).Select(line => line["(XEN) ".Length..^" RAM map:".Length]).FirstOrDefault() ?? "",
-            FirmwareMap = Entries(head, XenEntry),
+            FirmwareMap = Entries(head, "(XEN)  [", XenEntry),
             SystemRamKiB = head.Where(line => line.StartsWith("(XEN) System RAM:", StringComparison.Ordinal)).Select(line => Number(line[(line.IndexOf('(', 6) + 1)..^"kB)".Length])).FirstOrDefault(),
             Dom0Spans = Spans(head),
             Dom0Kernel = Report(head.Where(line => !line.StartsWith("(XEN)", StringComparison.Ordinal))),
@@ -202,7 +202,7 @@ public sealed record GoldenRecord
         {
             XlMap = [.. lines.Where(line => line.Contains("e820_sanitize: ", StringComparison.Ordinal)).Select(line => After(line, "e820_sanitize: ").TrimStart(':', '\t'))],
             XlMessages = [.. lines.Where(line => line.StartsWith("libxl: error", StringComparison.Ordinal) || line.Contains(" passthrough: ", StringComparison.Ordinal))],
-            Segments = lines.Select(line => Segment.Match(line)).Where(match => match.Success)
+            Segments = Matches(lines, "xc_dom_alloc_segment", Segment)
                 .ToImmutableSortedDictionary(match => match.Groups["name"].Value, match => (Hex(match, "pfn"), Hex(match, "pages"))),
         },
         "KERNEL" => guest with { Kernel = Report(lines) },
@@ -233,18 +233,18 @@ public sealed record GoldenRecord
     private static KernelReport Report(IEnumerable<string> lines)
     {
         string[] said = [.. lines.Select(line => TimeStamp.Replace(line, ""))];
-        Match[] pages = Matches(said, Pages);
-        Match? moved = Matches(said, Moved).FirstOrDefault();
-        Match? gap = Matches(said, Gap).FirstOrDefault();
+        Match[] pages = Matches(said, " page", Pages);
+        Match? moved = Matches(said, "initrd moved", Moved).FirstOrDefault();
+        Match? gap = Matches(said, "available for PCI", Gap).FirstOrDefault();
         return new KernelReport
         {
-            E820 = Entries(said, LinuxEntry),
+            E820 = Entries(said, "Xen: [mem", LinuxEntry),
             ReleasedPages = PagesOf("Released"),
             RemappedPages = PagesOf("Remapped"),
             InitrdMoved = moved is null ? null : (Hex(moved, "from"), Hex(moved, "to")),
             PciGap = gap is null ? null : (Hex(gap, "first"), Hex(gap, "last") + 1),
-            LastPfns = [.. Matches(said, LastPfn).Select(match => Hex(match, "pfn"))],
-            MemoryKiB = Matches(said, Memory).Select(match => (long?)Number(match.Groups["total"].Value)).FirstOrDefault(),
+            LastPfns = [.. Matches(said, "last_pfn", LastPfn).Select(match => Hex(match, "pfn"))],
+            MemoryKiB = Matches(said, "Memory: ", Memory).Select(match => (long?)Number(match.Groups["total"].Value)).FirstOrDefault(),
             Complaints = [.. said.Where(line => line.Contains("claim", StringComparison.Ordinal) || line.Contains("conflicts with E820", StringComparison.Ordinal) ||
                 line.StartsWith("Unable to find", StringComparison.Ordinal))],
         };
@@ -265,8 +265,8 @@ public sealed record GoldenRecord
         return spans;
     }
 
-    private static ImmutableArray<E820Entry> Entries(IEnumerable<string> lines, Regex form) =>
-        [.. Matches(lines, form).Select(match => E820Entry.FromBounds(Hex(match, "first"), Hex(match, "last") + 1, TypeOf(match.Groups["type"].Value)))];
+    private static ImmutableArray<E820Entry> Entries(IEnumerable<string> lines, string mark, Regex form) =>
+        [.. Matches(lines, mark, form).Select(match => E820Entry.FromBounds(Hex(match, "first"), Hex(match, "last") + 1, TypeOf(match.Groups["type"].Value)))];
 
     private static E820Type TypeOf(string name) => name switch
     {
@@ -278,7 +278,9 @@ public sealed record GoldenRecord
         _ => throw new FormatException($"\"{name}\" is no type of memory that a record has"),
     };
 
-    private static Match[] Matches(IEnumerable<string> lines, Regex form) => [.. lines.Select(line => form.Match(line)).Where(match => match.Success)];
+    // The mark is a part of every line of that form: looking for it first spares most lines the regular expression.
+    private static Match[] Matches(IEnumerable<string> lines, string mark, Regex form) =>
+        [.. lines.Where(line => line.Contains(mark, StringComparison.Ordinal)).Select(line => form.Match(line)).Where(match => match.Success)];
 
     private static ulong Hex(Match match, string group) => ulong.Parse(match.Groups[group].Value, NumberStyles.HexNumber);
 

@@ -23,9 +23,10 @@ public static class RecordComparison
     {
         List<(string What, string Value)> expected = Facts(golden), observed = Facts(remade);
         var differences = ImmutableArray.CreateBuilder<string>();
+        ILookup<string, string> expectedOf = expected.ToLookup(fact => fact.What, fact => fact.Value), observedOf = observed.ToLookup(fact => fact.What, fact => fact.Value);
         foreach (string what in expected.Concat(observed).Select(fact => fact.What).Distinct())
         {
-            string[] wanted = Values(expected, what), got = Values(observed, what);
+            string[] wanted = [.. expectedOf[what]], got = [.. observedOf[what]];
             for (int i = 0; i < Math.Max(wanted.Length, got.Length); i++)
             {
                 string was = i < wanted.Length ? wanted[i] : "nothing", now = i < got.Length ? got[i] : "nothing";
@@ -35,8 +36,6 @@ public static class RecordComparison
         }
 
         return differences.ToImmutable();
-
-        static string[] Values(List<(string What, string Value)> facts, string what) => [.. facts.Where(fact => fact.What == what).Select(fact => fact.Value)];
     }
 
     private static List<(string What, string Value)> Facts(GoldenRecord record)
