@@ -35,6 +35,11 @@ public sealed record PciAssignment(PciAddress? Address)
     /// <summary>Whether every function of the device was asked for (<c>bb:dd.*</c>); the address then has function 0.</summary>
     public bool AllFunctions { get; init; }
 
+    /// <summary>Whether the entry asks for the function at <paramref name="address"/>; never for an entry that goes by a name.</summary>
+    public bool Covers(PciAddress address) =>
+        Address is { } own
+        && (AllFunctions ? (address.Domain, address.Bus, address.Device) == (own.Domain, own.Bus, own.Device) : address == own);
+
     /// <summary>Reads an entry. The error says what is wrong with it; where it stands is <paramref name="sourceName"/> and <paramref name="line"/>.</summary>
     /// <param name="remark">Something that xl takes without a word but that hardly was meant, or null.</param>
     public static Parsed<PciAssignment> Parse(string text, string sourceName, int? line, out string? remark)
