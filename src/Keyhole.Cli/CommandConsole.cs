@@ -12,7 +12,7 @@ namespace Keyhole.Cli;
 internal sealed class CommandConsole : IDisposable
 {
     /// <summary>Width of output that goes to no terminal: tables are not cut for a pipe.</summary>
-    private const int UnboundedWidth = 200;
+    private const int UnboundedWidth = 4096;
 
     private readonly Func<Stream> _openInput;
     private IAnsiConsole? _ansi;

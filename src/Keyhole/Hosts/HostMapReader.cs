@@ -105,7 +105,8 @@ public static class HostMapReader
             Dialect = map.Dialect,
             Description = $"{Describe(map)}, line {map.Line} of {sourceName}",
             IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
-            Traits = scan.Traits,
+            Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { OtherDenied = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
+            Log = scan,
             Remarks = RemarksOn(scan, map),
         };
     }
