@@ -122,6 +122,24 @@ public sealed class HostMapReaderTests
     }
 
     [TestMethod]
+    public void Of_Xen_s_two_verbose_maps_the_one_it_works_with_is_taken()
+    {
+        string initial = XenLog.Replace("Xen-e820", "Initial Xen-e820", StringComparison.Ordinal);
+        Assert.AreEqual("Xen's firmware map (Xen-e820 RAM map), line 7 of test.log", MapFixtures.Expect(MapFixtures.ReadText(initial + XenLog)).Description);
+        Assert.AreEqual("Xen's firmware map (Initial Xen-e820 RAM map), line 2 of test.log", MapFixtures.Expect(MapFixtures.ReadText(initial)).Description);
+    }
+
+    [TestMethod]
+    public void A_log_that_begins_within_its_map_says_so()
+    {
+        string log = string.Join('\n', LinuxLog.Split('\n').Skip(2));
+        Assert.AreEqual(
+            "The log begins with this map's entry at 0x9fc00: entries before it may be lost, as when the kernel's buffer has run over",
+            MapFixtures.Expect(MapFixtures.ReadText(log)).Remarks.Single());
+        Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', LinuxLog.Split('\n').Skip(1)))).Remarks);
+    }
+
+    [TestMethod]
     public void A_map_is_chosen_by_its_number()
     {
         string log = XenLog + LinuxLog.Replace("7fffffff", "6fffffff", StringComparison.Ordinal);
