@@ -63,6 +63,9 @@ public enum HaltReason
     /// <summary>No check: the kernel gives away the pages that it runs in, and dies without a word.</summary>
     ReleasesItself,
 
+    /// <summary>Xen takes no event or failsafe callback: BUG.</summary>
+    CallbacksRefused,
+
     /// <summary>The map has more pieces than this forecast keeps account of: no statement.</summary>
     TooManyPieces,
 }

@@ -10,6 +10,7 @@ public enum XenError
     ENOENT = 2,
     ESRCH = 3,
     EIO = 5,
+    ENXIO = 6,
     E2BIG = 7,
     EAGAIN = 11,
     ENOMEM = 12,
@@ -21,5 +22,6 @@ public enum XenError
     ENOSPC = 28,
     ENOSYS = 38,
     ENODATA = 61,
+    EOVERFLOW = 75,
     EOPNOTSUPP = 95,
 }

@@ -33,7 +33,7 @@ public static class LibvirtDomain
 
     internal static Parsed<GuestSpec> Read(SmallInput input, string sourceName)
     {
-        if (!Load(() => XmlReader.Create(new MemoryStream(input.Bytes, writable: false), Settings()), sourceName).TryGet(out XElement? domain, out InputError? error))
+        if (!Load(() => XmlReader.Create(new MemoryStream(input.Bytes, writable: false), Settings()), input.Decode, sourceName).TryGet(out XElement? domain, out InputError? error))
             return error;
         return new LibvirtGuest(sourceName, domain).Build();
     }
@@ -45,7 +45,7 @@ public static class LibvirtDomain
         XElement? domain;
         if (guest.LibvirtXml is null)
             domain = new XElement("domain", new XAttribute("type", "xen"));
-        else if (!Load(() => XmlReader.Create(new StringReader(guest.LibvirtXml), Settings()), "libvirt XML").TryGet(out domain, out InputError? error))
+        else if (!Load(() => XmlReader.Create(new StringReader(guest.LibvirtXml), Settings()), () => guest.LibvirtXml, "libvirt XML").TryGet(out domain, out InputError? error))
             return error;
         return new LibvirtWriter(domain, guest).Write();
     }
@@ -53,7 +53,7 @@ public static class LibvirtDomain
     /// <summary>The names of the elements that are carried along unread, for a remark; empty where there are none.</summary>
     internal static string Unread(string xml)
     {
-        if (!Load(() => XmlReader.Create(new StringReader(xml), Settings()), "").TryGet(out XElement? domain, out _))
+        if (!Load(() => XmlReader.Create(new StringReader(xml), Settings()), () => xml, "").TryGet(out XElement? domain, out _))
             return "";
         var names = new SortedSet<string>(StringComparer.Ordinal);
         foreach (XElement child in domain.Elements())
@@ -90,7 +90,8 @@ public static class LibvirtDomain
     };
 
     /// <summary>Loads the root element. The first pass only counts: a tree of hostile depth must not be built.</summary>
-    private static Parsed<XElement> Load(Func<XmlReader> open, string sourceName)
+    /// <param name="text">The document, asked for only where an error needs it.</param>
+    private static Parsed<XElement> Load(Func<XmlReader> open, Func<string> text, string sourceName)
     {
         try
         {
@@ -111,10 +112,17 @@ public static class LibvirtDomain
         {
             int? line = e.LineNumber > 0 ? e.LineNumber : null;
             if (e.Message.Contains("DTD", StringComparison.Ordinal))
-                return new InputError(sourceName, line, "a document type declaration (DTD)", "remove it: libvirt's XML has none, and Keyhole reads none");
+                return new InputError(sourceName, line ?? LineOf("<!DOCTYPE", text()), "a document type declaration (DTD)", "remove it: libvirt's XML has none, and Keyhole reads none");
             int position = e.Message.LastIndexOf(" Line ", StringComparison.Ordinal);
             return new InputError(sourceName, line, $"no well-formed XML: {InputError.Quote(position < 0 ? e.Message : e.Message.AsSpan(0, position))}", "write it with virsh dumpxml");
         }
+    }
+
+    /// <summary>The exception for a forbidden DTD does not know where it stands.</summary>
+    private static int? LineOf(string start, string text)
+    {
+        int position = text.IndexOf(start, StringComparison.Ordinal);
+        return position < 0 ? null : 1 + text.AsSpan(0, position).Count('\n');
     }
 }
 
@@ -201,20 +209,15 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         string unit = (string?)element.Attribute("unit") ?? "";
         if (!MemoryUnit.TryGetSize(unit, out ulong unitBytes))
             return Fail<ulong>(element, $"<{name}> in the unit {InputError.Quote(unit)}, which libvirt does not know", "write KiB, MiB or GiB");
-        string text = element.Value.Trim();
-        if (text.Length == 0 || text.AsSpan().ContainsAnyExceptInRange('0', '9'))
+        ReadOnlySpan<char> text = element.Value.AsSpan().Trim();
+        if (!MemoryUnit.TryRead(text, unitBytes, out UInt128 sizeBytes))
             return Fail<ulong>(element, $"<{name}> {InputError.Quote(text)} is not a number", "give a whole number in decimal");
-        UInt128 sizeBytes = UInt128.MaxValue;
-        // 20 digits hold any 64-bit number, so the product stays below 2^128.
-        if (text.TrimStart('0').Length <= 20)
-            sizeBytes = UInt128.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture) * unitBytes;
         if (sizeBytes > (UInt128)XlConfig.MaxMemoryKiB * 1024)
             return Fail<ulong>(element, $"<{name}> {InputError.Quote(text)} is more than 52 address bits reach", "check the number and its unit");
-        ulong sizeKiB = (ulong)((sizeBytes + 1023) / 1024);
-        ulong roundedKiB = (sizeKiB + 1023) / 1024 * 1024;
-        if (roundedKiB != sizeKiB)
-            _remarks.Add($"<{name}> is {sizeKiB} KiB; libvirt rounds it up to {roundedKiB / 1024} MiB for Xen");
-        return roundedKiB;
+        ulong sizeKiB = (ulong)MemoryUnit.RoundToKiB(sizeBytes);
+        if (sizeKiB != sizeBytes / 1024)
+            _remarks.Add($"<{name}> is {sizeBytes / 1024} KiB; libvirt rounds it up to {sizeKiB / 1024} MiB for Xen");
+        return sizeKiB;
     }
 
     private int ReadVcpus()
@@ -350,11 +353,15 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
     private void SetMemory(string name, ulong sizeKiB)
     {
         XElement element = Ensure(domain, name);
-        string text = sizeKiB.ToString(CultureInfo.InvariantCulture);
-        if (element.Value.Trim() == text && (string?)element.Attribute("unit") is null or "KiB")
+        // A size that is right stays as it was put, whatever its unit.
+        if (MemoryUnit.TryGetSize((string?)element.Attribute("unit") ?? "", out ulong unitBytes) && MemoryUnit.TryRead(element.Value, unitBytes, out UInt128 sizeBytes) &&
+            sizeBytes <= ulong.MaxValue && MemoryUnit.RoundToKiB(sizeBytes) == sizeKiB)
+        {
             return;
+        }
+
         element.SetAttributeValue("unit", "KiB");
-        element.Value = text;
+        element.Value = sizeKiB.ToString(CultureInfo.InvariantCulture);
     }
 
     private void SetVcpus()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 
 namespace Keyhole.Guests;
 
@@ -31,4 +32,21 @@ internal static class MemoryUnit
 
         static bool Is(ReadOnlySpan<char> text, string name) => text.Equals(name, StringComparison.OrdinalIgnoreCase);
     }
+
+    /// <summary>Bytes that a whole decimal number of a unit makes; <see cref="UInt128.MaxValue"/> for more than anybody has. False where it is no such number.</summary>
+    public static bool TryRead(ReadOnlySpan<char> number, ulong unitBytes, out UInt128 sizeBytes)
+    {
+        sizeBytes = UInt128.MaxValue;
+        number = number.Trim();
+        if (number.IsEmpty || number.ContainsAnyExceptInRange('0', '9'))
+            return false;
+        number = number.TrimStart('0');
+        // 19 digits are less than 2^64, so the product is less than 2^128.
+        if (number.Length <= 19)
+            sizeBytes = number.IsEmpty ? 0 : UInt128.Parse(number, NumberStyles.None, CultureInfo.InvariantCulture) * unitBytes;
+        return true;
+    }
+
+    /// <summary>What libvirt makes of it for Xen: rounded up to whole MiB, in KiB.</summary>
+    public static UInt128 RoundToKiB(UInt128 sizeBytes) => (sizeBytes + ((1 << 20) - 1)) / (1 << 20) * 1024;
 }

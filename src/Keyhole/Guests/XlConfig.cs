@@ -33,15 +33,19 @@ public sealed class XlConfig
 
     private readonly string _sourceName;
 
-    private XlConfig(string sourceName, ImmutableArray<XlSetting> settings, ImmutableArray<string> remarks)
+    private XlConfig(string sourceName, ImmutableArray<XlSetting> settings, ImmutableArray<XlSetting> effective, ImmutableArray<string> remarks)
     {
         _sourceName = sourceName;
         Settings = settings;
+        EffectiveSettings = effective;
         Remarks = remarks;
     }
 
     /// <summary>Every setting as written, repeated ones too.</summary>
     public ImmutableArray<XlSetting> Settings { get; }
+
+    /// <summary>One setting a key: the last assignment wins, and each += appends to what is there. At the place and with the operator of the last.</summary>
+    public ImmutableArray<XlSetting> EffectiveSettings { get; }
 
     /// <summary>Where xl would not have read what Keyhole did.</summary>
     public ImmutableArray<string> Remarks { get; }
@@ -78,7 +82,35 @@ public sealed class XlConfig
     {
         if (XlParser.Parse(text, sourceName, out ImmutableArray<XlSetting> settings, out ImmutableArray<string> found) is { } error)
             return error;
-        return new XlConfig(sourceName, settings, [.. remarks, .. found]);
+        if (Fold(settings, sourceName, out ImmutableArray<XlSetting> effective) is { } foldError)
+            return foldError;
+        return new XlConfig(sourceName, settings, effective, [.. remarks, .. found]);
+    }
+
+    private static InputError? Fold(ImmutableArray<XlSetting> settings, string sourceName, out ImmutableArray<XlSetting> effective)
+    {
+        effective = [];
+        var byKey = new SortedDictionary<string, Accumulated>(StringComparer.Ordinal);
+        for (int i = 0; i < settings.Length; i++)
+        {
+            XlSetting setting = settings[i];
+            if (!setting.IsAddition || !byKey.TryGetValue(setting.Key, out Accumulated? value))
+                byKey[setting.Key] = value = new Accumulated();
+            value.LastIndex = i;
+            if (!value.TryAppend(setting.Value))
+                return new InputError(sourceName, setting.Line, $"{InputError.Quote(setting.Key)} += mixes a list with a text", "append a list to a list, or a text to a text");
+        }
+
+        var folded = ImmutableArray.CreateBuilder<XlSetting>();
+        for (int i = 0; i < settings.Length; i++)
+        {
+            Accumulated value = byKey[settings[i].Key];
+            if (value.LastIndex == i)
+                folded.Add(settings[i] with { Value = value.ToValue() });
+        }
+
+        effective = folded.DrainToImmutable();
+        return null;
     }
 
     /// <summary>The guest that xl would make of the settings. What xl passes over with a warning is passed over with a remark.</summary>
@@ -154,5 +186,43 @@ public sealed class XlConfig
 
         static InputError CannotQuote(string key, string value) =>
             new(sourceName, null, $"{key} {InputError.Quote(value)} has a character that no quotes of xl.cfg can hold", "remove NUL characters and broken Unicode");
+    }
+
+    /// <summary>Appends in place: a file of nothing but += must not cost the square of its length.</summary>
+    private sealed class Accumulated
+    {
+        private XlValue? _only;
+        private ImmutableArray<XlValue>.Builder? _items;
+        private StringBuilder? _text;
+
+        public int LastIndex { get; set; }
+
+        public bool TryAppend(XlValue value)
+        {
+            switch (_only, value)
+            {
+                case (null, _):
+                    _only = value;
+                    return true;
+                case (XlList first, XlList more):
+                    if (_items is null)
+                    {
+                        _items = ImmutableArray.CreateBuilder<XlValue>();
+                        _items.AddRange(first.Items);
+                    }
+
+                    _items.AddRange(more.Items);
+                    return true;
+                case (XlText first, XlText more):
+                    (_text ??= new StringBuilder(first.Text)).Append(more.Text);
+                    return true;
+                default:
+                    return false;
+            }
+        }
+
+        public XlValue ToValue() => _items is not null ? new XlList(_items.DrainToImmutable(), _only!.Line)
+            : _text is not null ? new XlText(_text.ToString(), isQuoted: true, _only!.Line)
+            : _only!;
     }
 }

@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Text;
 using Keyhole.Reading;
 
 namespace Keyhole.Guests;
@@ -11,17 +10,22 @@ namespace Keyhole.Guests;
 /// <summary>What xl makes of an xl.cfg's settings.</summary>
 internal sealed class XlGuest
 {
+    /// <summary>A file with more unknown keys than this is no xl.cfg, and the search for what was meant takes its time.</summary>
+    private const int MaxUnknownKeysNamed = 50;
+
     private readonly string _sourceName;
-    private readonly SortedDictionary<string, Effective> _byKey = new(StringComparer.Ordinal);
+    private readonly XlConfig _config;
+    private readonly SortedDictionary<string, XlSetting> _byKey = new(StringComparer.Ordinal);
     private readonly List<string> _remarks;
-    private readonly ImmutableArray<XlSetting> _settings;
     private InputError? _error;
 
     public XlGuest(string sourceName, XlConfig config)
     {
         _sourceName = sourceName;
-        _settings = config.Settings;
+        _config = config;
         _remarks = [.. config.Remarks];
+        foreach (XlSetting setting in config.EffectiveSettings)
+            _byKey.Add(setting.Key, setting);
     }
 
     /// <summary>Whether the key becomes a property of <see cref="GuestSpec"/>; all others are carried along.</summary>
@@ -30,8 +34,6 @@ internal sealed class XlGuest
 
     public Parsed<GuestSpec> Build()
     {
-        if (Fold() is { } foldError)
-            return foldError;
         ReportUnknownKeys();
         GuestType type = ReadType();
         (ulong memoryKiB, ulong maxmemKiB) = ReadMemory();
@@ -65,33 +67,19 @@ internal sealed class XlGuest
         };
     }
 
-    /// <summary>One value a key: the last assignment wins, and each += after it appends.</summary>
-    private InputError? Fold()
-    {
-        for (int i = 0; i < _settings.Length; i++)
-        {
-            XlSetting setting = _settings[i];
-            if (!setting.IsAddition || !_byKey.TryGetValue(setting.Key, out Effective? value))
-                _byKey[setting.Key] = value = new Effective();
-            value.LastIndex = i;
-            value.LastLine = setting.Line;
-            value.EndsInAddition = setting.IsAddition;
-            if (!value.TryAppend(setting.Value))
-                return new InputError(_sourceName, setting.Line, $"{setting.Key} += mixes a list with a text", "append a list to a list, or a text to a text");
-        }
-
-        return null;
-    }
-
     private void ReportUnknownKeys()
     {
-        foreach ((string key, Effective value) in _byKey)
+        int unknown = 0;
+        foreach ((string key, XlSetting setting) in _byKey)
         {
-            if (XlKeys.IsKnown(key))
+            if (XlKeys.IsKnown(key) || ++unknown > MaxUnknownKeysNamed)
                 continue;
             string? meant = XlKeys.Suggest(key);
-            _remarks.Add($"line {value.LastLine}: xl has no key {InputError.Quote(key)} and passes over it{(meant is null ? "" : $"; did you mean {meant}?")}");
+            _remarks.Add($"line {setting.Line}: xl has no key {InputError.Quote(key)} and passes over it{(meant is null ? "" : $"; did you mean {meant}?")}");
         }
+
+        if (unknown > MaxUnknownKeysNamed)
+            _remarks.Add($"xl has none of {unknown - MaxUnknownKeysNamed} further keys either");
     }
 
     private GuestType ReadType()
@@ -134,13 +122,12 @@ internal sealed class XlGuest
 
     private ulong? MemoryOf(string key)
     {
-        if (!_byKey.TryGetValue(key, out Effective? value))
+        if (!_byKey.TryGetValue(key, out XlSetting? setting))
             return null;
         const string remedy = "give a whole number of MiB";
-        if (value.List is not null)
+        if (setting.Value is not XlText { Text: var text })
             return Fail<ulong>(key, $"{key} is a list", remedy);
-        string text = value.Text;
-        if (value.EndsInAddition)
+        if (setting.IsAddition)
             return Fail<ulong>(key, $"{key} is written with +=, which xl does not take for a number", $"write {key}=");
         switch (XlNumber.Parse(text, out long number))
         {
@@ -173,16 +160,16 @@ internal sealed class XlGuest
         bool? msiTranslate = Flag("pci_msitranslate");
         bool? seize = Flag("pci_seize");
         bool? powerManagement = Flag("pci_power_mgmt");
-        if (!_byKey.TryGetValue("pci", out Effective? value))
+        if (!_byKey.TryGetValue("pci", out XlSetting? setting))
             return [];
-        if (value.List is not { } list)
+        if (setting.Value is not XlList list)
         {
-            _remarks.Add($"line {value.LastLine}: pci is no list, so xl passes over it with a warning and hands no device through; write pci=[ \"…\" ]");
+            _remarks.Add($"line {setting.Line}: pci is no list, so xl passes over it with a warning and hands no device through; write pci=[ \"…\" ]");
             return [];
         }
 
         var pci = ImmutableArray.CreateBuilder<PciAssignment>();
-        foreach (XlValue item in list)
+        foreach (XlValue item in list.Items)
         {
             if (item is not XlText text)
             {
@@ -227,11 +214,10 @@ internal sealed class XlGuest
     private ImmutableArray<GuestSetting> OtherSettings()
     {
         var others = ImmutableArray.CreateBuilder<GuestSetting>();
-        for (int i = 0; i < _settings.Length; i++)
+        foreach (XlSetting setting in _config.EffectiveSettings)
         {
-            Effective value = _byKey[_settings[i].Key];
-            if (value.LastIndex == i && !IsRead(_settings[i].Key))
-                others.Add(new GuestSetting(_settings[i].Key, value.ToString()));
+            if (!IsRead(setting.Key))
+                others.Add(new GuestSetting(setting.Key, setting.Value.ToString()));
         }
 
         return others.DrainToImmutable();
@@ -239,21 +225,21 @@ internal sealed class XlGuest
 
     private string? Text(string key)
     {
-        if (!_byKey.TryGetValue(key, out Effective? value))
+        if (!_byKey.TryGetValue(key, out XlSetting? setting))
             return null;
-        if (value.List is null)
-            return value.Text;
-        _remarks.Add($"line {value.LastLine}: {key} is a list; xl passes over it with a warning");
+        if (setting.Value is XlText text)
+            return text.Text;
+        _remarks.Add($"line {setting.Line}: {key} is a list; xl passes over it with a warning");
         return null;
     }
 
     private long? Number(string key)
     {
-        if (!_byKey.TryGetValue(key, out Effective? value) || Text(key) is not { } text)
+        if (!_byKey.TryGetValue(key, out XlSetting? setting) || Text(key) is not { } text)
             return null;
-        if (!value.EndsInAddition && XlNumber.Parse(text, out long number) == XlNumberKind.Valid)
+        if (!setting.IsAddition && XlNumber.Parse(text, out long number) == XlNumberKind.Valid)
             return number;
-        _remarks.Add($"line {value.LastLine}: {key} {InputError.Quote(text)} is {(value.EndsInAddition ? "written with +=" : "not a number")}; xl passes over it with a warning");
+        _remarks.Add($"line {setting.Line}: {key} {InputError.Quote(text)} is {(setting.IsAddition ? "written with +=" : "not a number")}; xl passes over it with a warning");
         return null;
     }
 
@@ -262,56 +248,7 @@ internal sealed class XlGuest
     private T Fail<T>(string key, string what, string remedy)
         where T : struct
     {
-        _error ??= new InputError(_sourceName, _byKey[key].LastLine, what, remedy);
+        _error ??= new InputError(_sourceName, _byKey[key].Line, what, remedy);
         return default;
-    }
-
-    /// <summary>The value that a key has in the end. Appends in place: a file of nothing but += must not cost the square of its length.</summary>
-    private sealed class Effective
-    {
-        private readonly StringBuilder _appended = new();
-        private XlText? _only;
-        private bool _hasText;
-
-        public List<XlValue>? List { get; private set; }
-
-        public int LastIndex { get; set; }
-
-        public int LastLine { get; set; }
-
-        public bool EndsInAddition { get; set; }
-
-        public string Text => _only?.Text ?? _appended.ToString();
-
-        public bool TryAppend(XlValue value)
-        {
-            if (value is XlList list)
-            {
-                if (_hasText)
-                    return false;
-                (List ??= []).AddRange(list.Items);
-                return true;
-            }
-
-            if (List is not null)
-                return false;
-            var text = (XlText)value;
-            if (_hasText)
-            {
-                _appended.Append(_only?.Text).Append(text.Text);
-                _only = null;
-            }
-            else
-            {
-                _only = text;
-                _hasText = true;
-            }
-
-            return true;
-        }
-
-        public override string ToString() => List is { } list
-            ? new XlList([.. list], LastLine).ToString()
-            : (_only ?? new XlText(_appended.ToString(), isQuoted: true, LastLine)).ToString();
     }
 }

@@ -48,11 +48,10 @@ public static class BarReader
     /// <summary>The window's row if it can be one, else the error.</summary>
     internal static InputError? Check(string sourceName, int line, ulong start, ulong end)
     {
-        if (start >= end)
-            return new InputError(sourceName, line, $"a window that ends before it starts: {start:x} to {end:x}", "give the text as lspci or sysfs printed it");
-        return end > Bar.AddressLimit
-            ? new InputError(sourceName, line, $"a window that reaches beyond 52 address bits: {start:x} to {end:x}", "give the text as lspci or sysfs printed it")
-            : null;
+        const string remedy = "give the text as lspci or sysfs printed it";
+        if (start > Bar.AddressLimit || end > Bar.AddressLimit)
+            return new InputError(sourceName, line, $"a window that reaches beyond 52 address bits: {start:x} to {end:x}", remedy);
+        return start >= end ? new InputError(sourceName, line, $"a window that ends before it starts: {start:x} to {end:x}", remedy) : null;
     }
 }
 
