@@ -17,8 +17,8 @@ internal static class Program
     private const string Help = """
         Usage: eng/record-golden [NAME… | FILE.json…] [--out DIR] [--marks]
 
-        Boots the real Xen, Linux and xl under emulation for each scenario named (all of test/RealXen/Scenarios without a name), writes NAME.log to
-        DIR (artifacts/realxen/records without --out) and compares it with test/fixtures/golden/NAME.log where there is one.
+        Boots the real Xen, Linux and xl under emulation for each scenario named (all of tests/RealXen/Scenarios without a name), writes NAME.log to
+        DIR (artifacts/realxen/records without --out) and compares it with tests/fixtures/golden/NAME.log where there is one.
         --marks   also prints when each section began, in seconds after QEMU's start
 
         Exit status: 0 every record agrees with the golden one; 1 one differs; 2 a run could not be made.

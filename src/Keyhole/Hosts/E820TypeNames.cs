@@ -8,6 +8,9 @@ namespace Keyhole.Hosts;
 /// <summary>The names of E820 types in Keyhole's own JSON and tables: ram reserved acpi nvs unusable pmem pram, others <c>type-N</c>.</summary>
 public static class E820TypeNames
 {
+    /// <summary>The number that Linux gives to memory set aside for a driver by EFI ("soft reserved"); not on the wire.</summary>
+    public const E820Type SoftReserved = (E820Type)0xefff_ffff;
+
     public static string NameOf(E820Type type) => (uint)type switch
     {
         (uint)E820Type.Ram => "ram",
@@ -18,6 +21,19 @@ public static class E820TypeNames
         (uint)E820Type.PersistentMemory => "pmem",
         (uint)E820Type.Pram => "pram",
         uint number => $"type-{number}",
+    };
+
+    /// <summary>The type in words, for sentences.</summary>
+    public static string Describe(E820Type type) => (uint)type switch
+    {
+        (uint)E820Type.Ram => "RAM",
+        (uint)E820Type.Reserved => "reserved",
+        (uint)E820Type.Acpi => "ACPI tables",
+        (uint)E820Type.Nvs => "ACPI NVS",
+        (uint)E820Type.Unusable => "unusable",
+        (uint)E820Type.PersistentMemory => "persistent memory",
+        (uint)E820Type.Pram => "persistent memory (PRAM)",
+        uint number => $"type {number}",
     };
 
     public static bool TryParse(ReadOnlySpan<char> name, out E820Type type)

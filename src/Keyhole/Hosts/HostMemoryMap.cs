@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Pci;
 
@@ -65,6 +66,9 @@ public sealed record HostTraits
 
     /// <summary>Address of an HPET whose page ACPI marks as protected, or null.</summary>
     public ulong? ProtectedHpet { get; init; }
+
+    /// <summary>Further pages that dom0 may not map, such as those that dom0's own map in the same log shows to be reserved.</summary>
+    public ImmutableArray<PfnRange> OtherDenied { get; init; } = [];
 }
 
 /// <summary>One memory map of a host with what is known about where it came from. Entries stand in the source's order.</summary>
@@ -87,6 +91,9 @@ public sealed record HostMemoryMap
 
     /// <summary>PCI functions that the source names, in address order.</summary>
     public ImmutableArray<PciDevice> Devices { get; init; } = [];
+
+    /// <summary>The log that the map was taken from, with what else it says of the boot; null where the source was none.</summary>
+    public LogScan? Log { get; init; }
 
     /// <summary>Remarks for the user that are no errors: other maps in the same log, lines passed over.</summary>
     public ImmutableArray<string> Remarks { get; init; } = [];

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+namespace Keyhole.Addresses;
+
+/// <summary>
+/// A half-open run of machine frames [Start, End). The default is the empty run at frame 0. A run that ends before it starts cannot be built.
+/// </summary>
+public readonly struct MfnRange : System.IEquatable<MfnRange>
+{
+    private MfnRange(Mfn start, ulong count)
+    {
+        Start = start;
+        Count = count;
+    }
+
+    public Mfn Start { get; }
+
+    /// <summary>Frames in the run.</summary>
+    public ulong Count { get; }
+
+    /// <summary>The first frame behind the run.</summary>
+    public Mfn End => new(Start.Value + Count);
+
+    public bool IsEmpty => Count == 0;
+
+    public static MfnRange FromCount(Mfn start, ulong count) => new(start, count);
+
+    /// <summary>The run from <paramref name="start"/> to <paramref name="end"/>; empty at <paramref name="start"/> when the end does not lie behind it.</summary>
+    public static MfnRange FromBounds(Mfn start, Mfn end) => new(start, end > start ? end.Value - start.Value : 0);
+
+    public bool Contains(Mfn mfn) => mfn >= Start && mfn.Value - Start.Value < Count;
+
+    public bool Equals(MfnRange other) => Start == other.Start && Count == other.Count;
+
+    public override bool Equals(object? obj) => obj is MfnRange other && Equals(other);
+
+    public override int GetHashCode() => unchecked((Start.GetHashCode() * 31) ^ (int)Count ^ (int)(Count >> 32));
+
+    public static bool operator ==(MfnRange left, MfnRange right) => left.Equals(right);
+
+    public static bool operator !=(MfnRange left, MfnRange right) => !left.Equals(right);
+}
