@@ -35,6 +35,20 @@ public sealed class RealXenTests
     }
 
     [TestMethod]
+    public void On_a_host_with_nvs_at_8_MiB_a_guest_dies_on_libxls_map_and_boots_with_RAM_on_both_sides()
+    {
+        GoldenRecord record = GoldenRecord.Parse(RecordWriter.Write(Run(ScenarioFile.Load("nvs8m"))));
+        GuestRecord onLibxlsMap = record.Guest("libxl"), onBothSides = record.Guest("both-sides");
+
+        Assert.AreEqual("[0 -> 800] RAM", onLibxlsMap.XlMap[1]);
+        Assert.IsTrue(onLibxlsMap.Died);
+        Assert.IsFalse(onLibxlsMap.Done);
+        Assert.IsTrue(onBothSides.Done);
+        Assert.AreEqual(256, onBothSides.Kernel!.RemappedPages);
+        Assert.AreEqual(0, onBothSides.Kernel!.ReleasedPages);
+    }
+
+    [TestMethod]
     public void A_dom0_that_does_not_come_up_in_time_is_ended_and_said_so()
     {
         Scenario scenario = ScenarioFile.Load("plain4g").OnlyGuests() with { Name = "deadline", DeadlineSeconds = 1 };

@@ -26,6 +26,8 @@ public sealed class Images
     private static readonly string[] GuestModules = ["xen-pcifront", "e1000"];
     private static readonly string[] Sources = ["dom0/init", "dom0/tell.c", "dom0/set-memory-map.c", "guest/init", "shim/shim.c", "shim/shim.ld"];
 
+    private static readonly Lazy<Images> s_prepared = new(BuildIfNeeded);
+
     private readonly string _folder;
 
     private Images(string folder) => _folder = folder;
@@ -52,8 +54,6 @@ public sealed class Images
     /// <summary>The images, built now if they have not been; asked for again, the same ones.</summary>
     /// <exception cref="RealXenException">A package or a compiler is missing.</exception>
     public static Images Prepare() => s_prepared.Value;
-
-    private static readonly Lazy<Images> s_prepared = new(BuildIfNeeded);
 
     private static Images BuildIfNeeded()
     {

@@ -41,7 +41,7 @@ public static class Workshop
     /// <exception cref="RealXenException">Ten minutes went by.</exception>
     public static IDisposable Lock() => FirstFree(TimeSpan.FromMinutes(10), "lock");
 
-    /// <summary>A place for one QEMU of the two that may run at a time on this machine, whoever starts them, until it is disposed.</summary>
+    /// <summary>A place for one QEMU of the two that may run at a time in this working tree, whoever starts them, until it is disposed.</summary>
     /// <exception cref="RealXenException">An hour went by.</exception>
     public static IDisposable MachineSlot() => FirstFree(TimeSpan.FromHours(1), "slot-1", "slot-2");
 
