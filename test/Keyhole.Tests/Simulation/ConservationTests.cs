@@ -14,7 +14,8 @@ namespace Keyhole.Tests.Simulation;
 [TestClass]
 public sealed class ConservationTests
 {
-    private const int FrameCount = 700;
+    /// <summary>Few enough that memory runs out.</summary>
+    private const int FrameCount = 380;
     private const ulong Window = 0xffff_ffff_8200_0000;
 
     [TestMethod]
@@ -71,7 +72,7 @@ public sealed class ConservationTests
             int other = script.Next(2);
             DomainId target = script.Next(8) == 0 ? new DomainId(99) : other == caller ? DomainId.Self : _domains[other].Id;
             int order = script.Next(4) == 0 ? script.Next(5) : 0;
-            ulong[] list = Frames(order);
+            ulong[] list = List(order);
             ulong[] asked = [.. list];
             switch (script.Next(10))
             {
@@ -124,7 +125,7 @@ public sealed class ConservationTests
         private void Exchange(SimulatedHypercalls calls, DomainId target, int other, ulong[] list, int order)
         {
             int orderOut = script.Next(3);
-            ulong[] outs = Frames(0);
+            ulong[] outs = List(0);
             int pages = outs.Length << orderOut;
             ulong[] ins = script.Next(3) == 0 ? list : [.. Enumerable.Range(0, pages >> order).Select(_ => Frame())];
             ulong[] asked = [.. outs];
@@ -165,12 +166,20 @@ public sealed class ConservationTests
 
         private static void InRange(long count, int length) => Assert.IsTrue(count >= 0 && count <= length, $"{count} of {length}");
 
-        private ulong[] Frames(int order) => [.. Enumerable.Range(0, script.Next(6)).Select(_ => Frame() >> order << order)];
+        private ulong[] List(int order) => [.. Enumerable.Range(0, script.Next(6)).Select(_ => Frame() >> order << order)];
 
-        private ulong Frame() => script.Next(20) == 0 ? ulong.MaxValue >> script.Next(64) : MachineSpec.FirstRamFrame - 5 + (ulong)script.Next(FrameCount + 10);
+        /// <summary>Mostly one of the machine's; often one that a domain maps just now, for those are the ones that stay a while.</summary>
+        private ulong Frame()
+        {
+            if (script.Next(2) == 0 && _domains[script.Next(2)].TryReadL1Entry(Address(), out ulong entry) && entry != 0)
+                return entry >> Frames.Shift;
+            return AnyFrame();
+        }
+
+        private ulong AnyFrame() => script.Next(20) == 0 ? ulong.MaxValue >> script.Next(64) : MachineSpec.FirstRamFrame - 5 + (ulong)script.Next(FrameCount + 10);
 
         private ulong Pte(ulong frame) => script.Next(5) == 0 ? 0 : (frame << 12) | 1 | (uint)(script.Next(2) * 2);
 
-        private ulong Address() => script.Next(3) == 0 ? Window : DomainSpec.LinuxPageOffset + ((ulong)script.Next(520) << 12);
+        private ulong Address() => script.Next(3) == 0 ? Window : DomainSpec.LinuxPageOffset + ((ulong)script.Next(script.Next(4) == 0 ? 520 : 12) << 12);
     }
 }

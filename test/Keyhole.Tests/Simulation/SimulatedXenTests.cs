@@ -321,6 +321,24 @@ public sealed class SimulatedXenTests
     }
 
     [TestMethod]
+    public void An_exchange_for_which_memory_does_not_suffice_changes_nothing()
+    {
+        var xen = new SimulatedXen(MachineSpec.OfFrames(101));
+        SimulatedDomain domain = Create(xen, new DomainSpec { Id = new DomainId(1), NrPages = 100, MappedPages = 0 });
+        SimulatedHypercalls guest = xen.HypercallsOf(domain);
+        ulong first = (domain.InitialP2M[0].Mfn.Value + 1) & ~1UL;
+        ulong[] outs = [200, 201];
+
+        Assert.AreEqual(-(long)XenError.ENOMEM, guest.Exchange(DomainId.Self, [first], 1, outs, 0, out ulong exchanged));
+
+        Assert.AreEqual(0UL, exchanged);
+        CollectionAssert.AreEqual((ulong[])[200, 201], outs);
+        Assert.AreEqual(1UL, xen.FreeFrameCount);
+        Assert.IsEmpty(P2MAudit.Of(xen, domain, domain.InitialP2M).Findings);
+        Assert.IsEmpty(xen.Audit());
+    }
+
+    [TestMethod]
     public void Calls_are_counted_by_name()
     {
         var xen = new SimulatedXen(MachineSpec.OfFrames(1000));
