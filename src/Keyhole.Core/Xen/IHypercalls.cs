@@ -78,9 +78,12 @@ public interface IHypercalls
     long VmAssist(uint command, uint type);
 }
 
-/// <summary>The guest's own memory as its page tables map it.</summary>
+/// <summary>What a guest reads without asking Xen: its memory as its page tables map it, and the machine-to-physical table.</summary>
 public interface IMappedMemory
 {
     /// <summary>The page of 512 words that <paramref name="virtualAddress"/> (page-aligned) maps; empty where nothing is mapped.</summary>
     Span<ulong> Page(ulong virtualAddress);
+
+    /// <summary>What the machine-to-physical table says of a machine frame; all ones where it says nothing.</summary>
+    ulong PfnOf(ulong mfn);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
-using Keyhole.Pci;
+using System.Linq;
 
 namespace Keyhole.Guests;
 
@@ -13,27 +14,14 @@ public enum GuestType
     Hvm,
 }
 
-/// <summary>One <c>pci=</c> entry: <c>[dddd:]bb:dd.f[@vslot][,key=value…]</c>. Null where the entry does not say.</summary>
-public sealed record PciAssignment(PciAddress Address)
+/// <summary>Who turns the configuration into a guest. Both use libxl, but not in the same way.</summary>
+public enum Toolstack
 {
-    /// <summary>The slot in the guest, 0–1f, from <c>@vslot</c> (hex) or <c>vslot=</c>.</summary>
-    public int? VirtualSlot { get; init; }
+    /// <summary>xl: any <c>pci=</c> entry of a PV guest turns <c>e820_host</c> on, even against <c>e820_host=0</c>.</summary>
+    Xl,
 
-    public bool? Permissive { get; init; }
-
-    public bool? MsiTranslate { get; init; }
-
-    public bool? Seize { get; init; }
-
-    public bool? PowerManagement { get; init; }
-
-    /// <summary>"strict" or "relaxed".</summary>
-    public string? RdmPolicy { get; init; }
-
-    public string? Name { get; init; }
-
-    /// <summary>Whether every function of the device was asked for (<c>bb:dd.*</c>); the address then has function 0.</summary>
-    public bool AllFunctions { get; init; }
+    /// <summary>libvirt's driver for libxl: <c>e820_host</c> is on only where the XML says so, whatever devices there are.</summary>
+    Libvirt,
 }
 
 /// <summary>The part of a guest's configuration that decides its memory map, however it was written down.</summary>
@@ -42,6 +30,8 @@ public sealed record GuestSpec
     public string? Name { get; init; }
 
     public GuestType Type { get; init; } = GuestType.Pv;
+
+    public Toolstack Toolstack { get; init; } = Toolstack.Xl;
 
     /// <summary>xl's <c>memory</c>, in KiB.</summary>
     public required ulong MemoryKiB { get; init; }
@@ -54,6 +44,7 @@ public sealed record GuestSpec
 
     public ImmutableArray<PciAssignment> Pci { get; init; } = [];
 
+    /// <summary>Virtual processors the guest starts with, 1–8192.</summary>
     public int Vcpus { get; init; } = 1;
 
     public string? Kernel { get; init; }
@@ -63,18 +54,37 @@ public sealed record GuestSpec
     /// <summary>The guest kernel's command line.</summary>
     public string? CommandLine { get; init; }
 
-    /// <summary>Keys that take no part in the map, in the file's order, with their values as written: kept so that nothing is lost when the guest is written again.</summary>
+    /// <summary>xl.cfg's keys that take no part in the map, in the file's order: kept so that nothing is lost when the guest is written again.</summary>
     public ImmutableArray<GuestSetting> OtherSettings { get; init; } = [];
+
+    /// <summary>The libvirt domain XML that the guest was read from, or null. The writer of that format starts from it, so that nothing is lost.</summary>
+    public string? LibvirtXml { get; init; }
 
     /// <summary>Remarks for the user that are no errors, such as keys that xl does not know.</summary>
     public ImmutableArray<string> Remarks { get; init; } = [];
 
-    /// <summary>xl reads e820_host for PV guests only, and any <c>pci=</c> entry forces it on, even against <c>e820_host=0</c>.</summary>
-    public bool UsesHostMap => Type == GuestType.Pv && (E820Host == true || !Pci.IsEmpty);
+    /// <summary>Whether the guest's map is made from the host's. libxl reads e820_host for PV guests only.</summary>
+    public bool UsesHostMap => Type == GuestType.Pv && (E820Host == true || (Toolstack == Toolstack.Xl && !Pci.IsEmpty));
 
     /// <summary>Whether the host's map is used against the letter of the configuration.</summary>
-    public bool HostMapForcedByPci => Type == GuestType.Pv && E820Host == false && !Pci.IsEmpty;
+    public bool HostMapForcedByPci => UsesHostMap && E820Host == false;
+
+    public bool Equals(GuestSpec? other) =>
+        other is not null && Name == other.Name && Type == other.Type && Toolstack == other.Toolstack && MemoryKiB == other.MemoryKiB &&
+        MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Vcpus == other.Vcpus && Kernel == other.Kernel &&
+        Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && OtherSettings.SequenceEqual(other.OtherSettings) &&
+        LibvirtXml == other.LibvirtXml && Remarks.SequenceEqual(other.Remarks);
+
+    public override int GetHashCode() => HashCode.Combine(Name, Type, MemoryKiB, MaxmemKiB, E820Host, Pci.Length, Vcpus);
 }
 
-/// <summary>A setting that Keyhole carries along without reading it. The value is in the syntax of the file it came from.</summary>
+/// <summary>A setting of an xl.cfg that Keyhole carries along without reading it. The value is in xl.cfg's syntax.</summary>
 public sealed record GuestSetting(string Key, string Value);
+
+/// <summary>A guest written down, with what the format could not say.</summary>
+public sealed record GuestText(string Text, ImmutableArray<string> Remarks)
+{
+    public bool Equals(GuestText? other) => other is not null && Text == other.Text && Remarks.SequenceEqual(other.Remarks);
+
+    public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
+}

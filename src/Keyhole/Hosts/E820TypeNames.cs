@@ -8,6 +8,9 @@ namespace Keyhole.Hosts;
 /// <summary>The names of E820 types in Keyhole's own JSON and tables: ram reserved acpi nvs unusable pmem pram, others <c>type-N</c>.</summary>
 public static class E820TypeNames
 {
+    /// <summary>The number that Linux gives to memory set aside for a driver by EFI ("soft reserved"); not on the wire.</summary>
+    public const E820Type SoftReserved = (E820Type)0xefff_ffff;
+
     public static string NameOf(E820Type type) => (uint)type switch
     {
         (uint)E820Type.Ram => "ram",

@@ -92,6 +92,9 @@ public sealed record HostMemoryMap
     /// <summary>PCI functions that the source names, in address order.</summary>
     public ImmutableArray<PciDevice> Devices { get; init; } = [];
 
+    /// <summary>The log that the map was taken from, with what else it says of the boot; null where the source was none.</summary>
+    public LogScan? Log { get; init; }
+
     /// <summary>Remarks for the user that are no errors: other maps in the same log, lines passed over.</summary>
     public ImmutableArray<string> Remarks { get; init; } = [];
 }

@@ -65,7 +65,7 @@ public readonly record struct PciAddress : IComparable<PciAddress>
         {
             if (!char.IsAsciiHexDigit(c))
                 return false;
-            value = (value << 4) | (uint)Convert.ToInt32(c.ToString(), 16);
+            value = (value << 4) | (uint)(char.IsAsciiDigit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
         }
 
         return value <= max;

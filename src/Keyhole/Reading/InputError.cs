@@ -13,10 +13,12 @@ public sealed record InputError(string Source, int? Line, string What, string Re
     private const int MaxQuotedLength = 60;
 
     /// <summary>A piece of hostile input made fit for one line: cut, control characters and lone surrogates replaced by '?'.</summary>
-    public static string Quote(System.ReadOnlySpan<char> text)
+    public static string Quote(System.ReadOnlySpan<char> text) => $"\"{OneLine(text, MaxQuotedLength)}{(text.Length > MaxQuotedLength ? "…" : "")}\"";
+
+    /// <summary>The first <paramref name="maxLength"/> characters of hostile input, without quotes, made fit for one line as <see cref="Quote"/> does.</summary>
+    public static string OneLine(System.ReadOnlySpan<char> text, int maxLength)
     {
-        bool cut = text.Length > MaxQuotedLength;
-        char[] shown = text[..(cut ? MaxQuotedLength : text.Length)].ToArray();
+        char[] shown = text[..System.Math.Min(text.Length, maxLength)].ToArray();
         for (int i = 0; i < shown.Length; i++)
         {
             if (char.IsControl(shown[i]) || char.IsSurrogate(shown[i]) || char.GetUnicodeCategory(shown[i]) is
@@ -26,7 +28,7 @@ public sealed record InputError(string Source, int? Line, string What, string Re
             }
         }
 
-        return $"\"{new string(shown)}{(cut ? "…" : "")}\"";
+        return new(shown);
     }
 
     public override string ToString() => $"{Source}{(Line is { } line ? $":{line}" : "")}: {What}; {Remedy}";

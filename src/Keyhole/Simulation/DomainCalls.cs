@@ -19,6 +19,8 @@ internal sealed partial class DomainCalls
     private readonly List<ulong> _stolen = [];
     private readonly List<ulong> _taken = [];
 
+    public ulong PfnOf(ulong mfn) => _xen.MachineToPhysical(new(mfn));
+
     public DomainCalls(SimulatedXen xen, SimulatedDomain caller)
     {
         _xen = xen;

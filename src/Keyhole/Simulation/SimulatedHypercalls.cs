@@ -71,6 +71,8 @@ public readonly struct SimulatedHypercalls : IHypercalls, IMappedMemory, IEquata
 
     public long VmAssist(uint command, uint type) => _calls is null ? Nobody : _calls.VmAssist(command, type);
 
+    public ulong PfnOf(ulong mfn) => _calls is null ? ulong.MaxValue : _calls.PfnOf(mfn);
+
     public Span<ulong> Page(ulong virtualAddress) => _calls is null ? [] : _calls.Page(virtualAddress, false);
 
     public bool Equals(SimulatedHypercalls other) => ReferenceEquals(_calls, other._calls);

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.CommandLine.Completions;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+using Keyhole.Reading;
+
+namespace Keyhole.Cli;
+
+/// <summary>A plan and what a kernel makes of it. For dom0 the plan is the machine map as Xen hands it over.</summary>
+internal sealed record Boot(MapPlan Plan, BootForecast Forecast)
+{
+    public bool HasErrors => Plan.HasErrors || Forecast.Problems.Any(static problem => problem.Severity == Severity.Error);
+}
+
+/// <summary>The options that say which kernel boots where: plan's, and the kernel's.</summary>
+internal sealed class BootSource
+{
+    private readonly PlanSource _plan = new();
+
+    private readonly Option<bool> _dom0 = new("--dom0")
+    {
+        Description = "Forecast the host's own dom0, on the machine map. Pages and addresses are read from a Xen log where it has them.",
+    };
+
+    private readonly Option<ulong?> _nrPages = new("--nr-pages")
+    {
+        Description = "Pages that the guest or dom0 starts with, instead of --memory.",
+        HelpName = "N",
+    };
+
+    private readonly Option<ulong?> _max = new("--max")
+    {
+        Description = "dom0's maximum reservation (dom0_mem=max:). Without it there is no limit, as in Xen.",
+        HelpName = "MiB",
+    };
+
+    private readonly Option<string?> _kernel = new("--kernel")
+    {
+        Description = $"Which Linux: {string.Join(", ", KernelVersions.All.Select(KernelVersions.NameOf))} (default {KernelVersions.NameOf(KernelVersions.Default)}), or a release such as 6.12.3.",
+        HelpName = "VERSION",
+    };
+
+    private readonly Option<string?> _kernelSpan = Span("--kernel-span", "Where the kernel's image lies, bss and all");
+    private readonly Option<string?> _pageTables = Span("--page-tables", "Where the domain builder's page tables lie");
+    private readonly Option<string?> _p2mList = Span("--p2m-list", "Where the domain builder's p2m list lies");
+    private readonly Option<string?> _startInfo = Span("--start-info", "Where start_info lies");
+    private readonly Option<string?> _initrd = Span("--initrd", "Where the ramdisk lies");
+
+    public BootSource() => _kernel.CompletionSources.Add(static _ => KernelVersions.All.Select(static version => new CompletionItem(KernelVersions.NameOf(version))));
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_dom0);
+        command.Options.Add(_nrPages);
+        command.Options.Add(_max);
+        command.Options.Add(_kernel);
+        command.Options.Add(_kernelSpan);
+        command.Options.Add(_pageTables);
+        command.Options.Add(_p2mList);
+        command.Options.Add(_startInfo);
+        command.Options.Add(_initrd);
+        _plan.AddTo(command);
+    }
+
+    /// <param name="kernel">The kernel to take where the user names none; null for the default.</param>
+    public Parsed<Boot> Read(ParseResult parsed, CommandConsole console, KernelVersion? kernel = null)
+    {
+        if (ReadKernel(parsed, kernel ?? KernelVersions.Default, out KernelVersion version) is { } kernelError)
+            return kernelError;
+        bool isDom0 = parsed.GetValue(_dom0);
+        if (!isDom0 && parsed.GetValue(_max) is not null)
+            return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
+        Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, out MapPlan? plan) : Guest(parsed, console, out plan);
+        if (!made.TryGet(out BootRequest? request, out InputError? error))
+            return error;
+        GuestLayout layout = request.Layout;
+        if (Override(parsed, _kernelSpan, layout.Kernel, out ByteRange image) is { } first)
+            return first;
+        if (Override(parsed, _pageTables, layout.PageTables, out ByteRange pageTables) is { } second)
+            return second;
+        if (Override(parsed, _p2mList, layout.P2mList, out ByteRange p2mList) is { } third)
+            return third;
+        if (Override(parsed, _startInfo, layout.StartInfo, out ByteRange startInfo) is { } fourth)
+            return fourth;
+        if (Override(parsed, _initrd, layout.Initrd, out ByteRange initrd) is { } fifth)
+            return fifth;
+        layout = new() { Kernel = image, PageTables = pageTables, P2mList = p2mList, StartInfo = startInfo, Initrd = initrd };
+        return new Boot(plan!, Forecaster.Forecast(request with { Kernel = version, Layout = layout }));
+    }
+
+    private static Option<string?> Span(string name, string what) => new(name) { Description = $"{what}: A-B, hex, B exclusive.", HelpName = "A-B" };
+
+    private static InputError? Override(ParseResult parsed, Option<string?> option, ByteRange known, out ByteRange range)
+    {
+        range = known;
+        if (parsed.GetValue(option) is not { } text)
+            return null;
+        if (!AddressRange.TryParse(text, out ulong start, out ulong end))
+            return AddressRange.Error(option.Name, text);
+        range = ByteRange.FromBounds(start, end);
+        return null;
+    }
+
+    private InputError? ReadKernel(ParseResult parsed, KernelVersion fallback, out KernelVersion version)
+    {
+        version = fallback;
+        if (parsed.GetValue(_kernel) is not { } name)
+            return null;
+        return KernelVersions.TryParse(name, out version) || KernelVersions.TryFromRelease(name, out version)
+            ? null
+            : new("--kernel", null, $"{InputError.Quote(name)} is no Linux that is known", $"take one of {string.Join(' ', KernelVersions.All.Select(KernelVersions.NameOf))}, or a release such as 6.12.3");
+    }
+
+    private Parsed<BootRequest> Guest(ParseResult parsed, CommandConsole console, out MapPlan? plan)
+    {
+        if (!_plan.Read(parsed, console).TryGet(out plan, out InputError? error))
+            return error;
+        // The domain builder cuts the memory to whole MiB.
+        ulong pages = parsed.GetValue(_nrPages) ?? (plan.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
+        if (OutOfRange(pages) is { } tooMany)
+            return tooMany;
+        return new BootRequest
+        {
+            Map = [.. plan.Entries.Select(static planned => planned.Entry)],
+            PageCount = pages,
+            Layout = GuestLayout.OfXl(pages),
+            CommandLine = plan.Guest.CommandLine ?? "",
+            Bars = plan.Bars,
+        };
+    }
+
+    private Parsed<BootRequest> Dom0(ParseResult parsed, CommandConsole console, out MapPlan? plan)
+    {
+        plan = null;
+        if (!_plan.Host.Read(parsed, console).TryGet(out HostMemoryMap? host, out InputError? error))
+            return error;
+        Dom0Log? log = host.Log is { } scan ? Dom0Log.Of(scan) : null;
+        if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
+            return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
+        if (OutOfRange(pages) is { } tooMany)
+            return tooMany;
+        if (parsed.GetValue(_max) is 0 or > Frames.AddressLimit >> 20)
+            return new InputError("--max", null, "this is no size for dom0", "give it in MiB");
+        ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
+        ImmutableArray<E820Entry> machineMap = MachineMap.Of(host);
+        plan = new()
+        {
+            Policy = "machine-map",
+            Host = host,
+            MachineMap = machineMap,
+            Guest = new()
+            {
+                Name = "dom0",
+                MemoryKiB = pages << (Frames.Shift - 10),
+                MaxmemKiB = (maxPages ?? pages) << (Frames.Shift - 10),
+            },
+            Bars = [],
+            Entries = [.. machineMap.Select(entry => new PlannedEntry(entry, host.Entries.Contains(entry) ? "the firmware's" : "Xen's: dom0 may not map it"))],
+            Problems = [],
+            RamBelow4GiBKiB = machineMap.Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB)
+                .Aggregate(0UL, static (sum, entry) => sum + (Math.Min(entry.End, Frames.FourGiB) - entry.Address)) >> 10,
+        };
+        return new BootRequest
+        {
+            Map = machineMap,
+            IsDom0 = true,
+            PageCount = pages,
+            MaxPages = maxPages,
+            Layout = log?.Layout ?? GuestLayout.OfDom0(),
+        };
+    }
+
+    private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift
+        ? new("--nr-pages", null, string.Create(CultureInfo.InvariantCulture, $"{pages} pages are no size for a guest"), "give 1 to 17179869184 pages of 4 KiB (64 TiB)")
+        : null;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Text;
+using Keyhole.Reading;
+using Spectre.Console;
+
+namespace Keyhole.Cli;
+
+/// <summary>Where a command reads and writes: the process's streams, or a test's.</summary>
+internal sealed class CommandConsole : IDisposable
+{
+    /// <summary>Width of output that goes to no terminal: tables are not cut for a pipe.</summary>
+    private const int UnboundedWidth = 4096;
+
+    private readonly Func<Stream> _openInput;
+    private IAnsiConsole? _ansi;
+
+    public CommandConsole(StreamWriter output, TextWriter error, Func<Stream> openInput, bool hasColours)
+    {
+        Out = output;
+        ErrorWriter = error;
+        HasColours = hasColours;
+        _openInput = openInput;
+    }
+
+    public StreamWriter Out { get; }
+
+    public TextWriter ErrorWriter { get; }
+
+    /// <summary>Colours only on a terminal, and not against NO_COLOR.</summary>
+    public bool HasColours { get; }
+
+    public IAnsiConsole Ansi => _ansi ??= CreateAnsi();
+
+    public static CommandConsole ForProcess()
+    {
+        var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 16 * 1024);
+        bool hasColours = !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+            && Environment.GetEnvironmentVariable("TERM") != "dumb";
+        return new(output, Console.Error, Console.OpenStandardInput, hasColours);
+    }
+
+    public Stream OpenInput() => _openInput();
+
+    /// <summary>Standard output for bytes.</summary>
+    public Stream OutBytes
+    {
+        get
+        {
+            Out.Flush();
+            return Out.BaseStream;
+        }
+    }
+
+    public void Error(string message) => ErrorWriter.WriteLine($"keyhole: {message}");
+
+    /// <summary>Says what could not be read, and returns the exit status for it.</summary>
+    public int Fail(InputError error)
+    {
+        Error(error.ToString());
+        return ExitStatus.BadUsage;
+    }
+
+    /// <summary>A remark that is no error: on standard error, so that --json stays alone on standard output.</summary>
+    public void Remark(string message) => ErrorWriter.WriteLine($"note: {message}");
+
+    public void Dispose()
+    {
+        try
+        {
+            Out.Dispose();
+        }
+        catch (IOException)
+        {
+            // Nobody reads what is left (keyhole … | head).
+        }
+    }
+
+    private IAnsiConsole CreateAnsi()
+    {
+        IAnsiConsole console = AnsiConsole.Create(new()
+        {
+            Ansi = HasColours ? AnsiSupport.Yes : AnsiSupport.No,
+            ColorSystem = HasColours ? ColorSystemSupport.EightBit : ColorSystemSupport.NoColors,
+            Interactive = InteractionSupport.No,
+            Out = new AnsiConsoleOutput(Out),
+        });
+        if (!HasColours)
+            console.Profile.Width = UnboundedWidth;
+        return console;
+    }
+}

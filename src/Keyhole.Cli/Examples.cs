@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Linq;
+
+namespace Keyhole.Cli;
+
+/// <summary>Examples under a verb's help: people copy before they read.</summary>
+internal static class Examples
+{
+    private const string Text = """
+
+        Examples:
+          keyhole show --host xen.log
+              The firmware's map in a boot log, as a table and a drawing.
+          keyhole plan --host xen.log --guest guest.cfg
+              The map that libxl would give the guest, why, and what is wrong with it.
+          keyhole plan --host xen.log --memory 3072 --e820-host --json
+              The same for scripts, for a guest that has no configuration yet.
+
+        Exit status: 0 yes or answered, 1 the answer is no, 2 bad usage or unreadable input, 3 the hypervisor refused.
+        """;
+
+    public static void AddTo(RootCommand root, CommandConsole console) => AddTo(root, console, Text);
+
+    public static void AddTo(Command command, CommandConsole console, string text)
+    {
+        HelpOption? help = command.Options.OfType<HelpOption>().SingleOrDefault();
+        if (help is null)
+        {
+            help = new();
+            command.Options.Add(help);
+        }
+
+        help.Action = new HelpWithExamples((HelpAction)help.Action!, console, text);
+    }
+
+    private sealed class HelpWithExamples(HelpAction help, CommandConsole console, string text) : SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parseResult)
+        {
+            int status = help.Invoke(parseResult);
+            console.Out.WriteLine(text.Trim('\n', '\r'));
+            return status;
+        }
+    }
+}

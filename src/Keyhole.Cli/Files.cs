@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using Keyhole.Hosts;
+using Keyhole.Reading;
+
+namespace Keyhole.Cli;
+
+/// <summary>Opens what the user names. Whatever the file system says becomes one line.</summary>
+internal static class Files
+{
+    /// <summary>Entries of a memmap folder are files of a few bytes; nothing longer is read.</summary>
+    private const int MaxSysfsFileBytes = 256;
+
+    /// <summary>Runs a reader on a file or, for "-", on standard input.</summary>
+    public static Parsed<T> Read<T>(CommandConsole console, string path, string whatItIs, Func<Stream, string, Parsed<T>> reader)
+        where T : class
+    {
+        if (path == "-")
+        {
+            using Stream input = console.OpenInput();
+            return reader(input, "standard input");
+        }
+
+        try
+        {
+            if (Directory.Exists(path))
+                return new InputError(Shown(path), null, "this is a folder", $"name {whatItIs}");
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 16, FileOptions.SequentialScan);
+            return reader(file, Shown(path));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            return Describe(exception, path, whatItIs);
+        }
+    }
+
+    /// <summary>Reads a memmap folder.</summary>
+    public static Parsed<HostMemoryMap> ReadMemmap(string folder)
+    {
+        try
+        {
+            List<MemmapEntry> entries = [];
+            foreach (string entry in Directory.EnumerateDirectories(folder).Take(HostMemoryMap.MaxEntries + 1))
+                entries.Add(new(Path.GetFileName(entry), ReadSysfs(entry, "start"), ReadSysfs(entry, "end"), ReadSysfs(entry, "type")));
+            return HostMapReader.ReadMemmap(entries, Shown(folder));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return Describe(exception, folder, "a folder like /sys/firmware/memmap");
+        }
+    }
+
+    /// <summary>A path fit for one line.</summary>
+    public static string Shown(string path) => path.Any(char.IsControl) ? InputError.Quote(path) : path;
+
+    private static string ReadSysfs(string folder, string name)
+    {
+        using FileStream file = File.OpenRead(Path.Combine(folder, name));
+        byte[] bytes = new byte[MaxSysfsFileBytes];
+        int count = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        return System.Text.Encoding.ASCII.GetString(bytes, 0, count);
+    }
+
+    private static InputError Describe(Exception exception, string path, string whatItIs) => exception switch
+    {
+        FileNotFoundException or DirectoryNotFoundException => new(Shown(path), null, "no such file", $"name {whatItIs}"),
+        UnauthorizedAccessException => new(Shown(path), null, "permission denied", "read it as root, or copy it to where you may read it"),
+        ArgumentException or NotSupportedException => new(InputError.Quote(path), null, "this is no file name", $"name {whatItIs}"),
+        _ => new(Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), $"name {whatItIs}"),
+    };
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.Globalization;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Reading;
+
+namespace Keyhole.Cli;
+
+/// <summary>The options that say which guest, and where its devices' windows lie: the same for every verb.</summary>
+internal sealed class GuestSource
+{
+    /// <summary>64 TiB: no Linux takes more.</summary>
+    private const ulong MaxMemoryMiB = 64UL << 20;
+
+    private readonly Option<string?> _guest = new("--guest")
+    {
+        Description = "The guest: an xl.cfg or a libvirt domain XML; - reads standard input.",
+        HelpName = "FILE|-",
+    };
+
+    private readonly Option<ulong?> _memory = new("--memory")
+    {
+        Description = "The guest's memory, instead of --guest or against it.",
+        HelpName = "MiB",
+    };
+
+    private readonly Option<ulong?> _maxmem = new("--maxmem")
+    {
+        Description = "Up to where the guest can balloon; the memory if not given.",
+        HelpName = "MiB",
+    };
+
+    private readonly Option<bool> _hostMap = new("--e820-host")
+    {
+        Description = "The guest gets a map made from the host's (xl's e820_host=1).",
+    };
+
+    private readonly Option<string[]> _pci = new("--pci")
+    {
+        Description = "A device to pass through, as in xl's pci= list. May be given again.",
+        HelpName = "BDF",
+    };
+
+    private readonly Option<string[]> _bar = new("--bar")
+    {
+        Description = "A memory window of a device, as A-B (hex, B exclusive). May be given again.",
+        HelpName = "A-B",
+    };
+
+    private readonly Option<string[]> _devices = new("--devices")
+    {
+        Description = "Where to read the devices' windows: the text of lspci -vv, or a device's resource file of sysfs. May be given again.",
+        HelpName = "FILE",
+    };
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_guest);
+        command.Options.Add(_memory);
+        command.Options.Add(_maxmem);
+        command.Options.Add(_hostMap);
+        command.Options.Add(_pci);
+        command.Options.Add(_bar);
+        command.Options.Add(_devices);
+    }
+
+    public Parsed<GuestSpec> Read(ParseResult parsed, CommandConsole console)
+    {
+        InputError? error;
+        GuestSpec? guest;
+        if (parsed.GetValue(_guest) is { } path)
+        {
+            if (!Files.Read(console, path, "an xl.cfg or a libvirt domain XML", GuestReader.Read).TryGet(out guest, out error))
+                return error;
+            foreach (string remark in guest.Remarks)
+                console.Remark(remark);
+        }
+        else if (parsed.GetValue(_memory) is null)
+        {
+            return new InputError("the guest", null, "neither --guest nor --memory is given", "name a configuration with --guest, or give --memory in MiB");
+        }
+        else
+        {
+            guest = new() { MemoryKiB = 0, MaxmemKiB = 0 };
+        }
+
+        if (OutOfRange("--memory", parsed.GetValue(_memory)) is { } memoryError)
+            return memoryError;
+        if (OutOfRange("--maxmem", parsed.GetValue(_maxmem)) is { } maxmemError)
+            return maxmemError;
+        if (parsed.GetValue(_memory) is { } memory)
+            guest = guest with { MemoryKiB = memory << 10, MaxmemKiB = Math.Max(guest.MaxmemKiB, memory << 10) };
+        if (parsed.GetValue(_maxmem) is { } maxmem)
+            guest = guest with { MaxmemKiB = maxmem << 10 };
+        if (parsed.GetValue(_hostMap))
+            guest = guest with { E820Host = true };
+        foreach (string text in parsed.GetValue(_pci) ?? [])
+        {
+            if (!PciAssignment.Parse(text, "--pci", null, out string? remark).TryGet(out PciAssignment? assignment, out error))
+                return error;
+            if (remark is not null)
+                console.Remark(remark);
+            guest = guest with { Pci = guest.Pci.Add(assignment) };
+        }
+
+        return guest;
+    }
+
+    /// <summary>The windows given by hand, and those of the listed devices that the guest gets; all listed ones when it names none.</summary>
+    public Parsed<BarList> ReadBars(ParseResult parsed, CommandConsole console, GuestSpec guest)
+    {
+        List<Bar> bars = [];
+        foreach (string range in parsed.GetValue(_bar) ?? [])
+        {
+            if (!Bar.ParseRange(range).TryGet(out Bar? bar, out InputError? error))
+                return error;
+            bars.Add(bar);
+        }
+
+        foreach (string path in parsed.GetValue(_devices) ?? [])
+        {
+            PciAddress? only = guest.Pci.Length == 1 ? guest.Pci[0].Address : null;
+            Parsed<PciListing> read = Files.Read(console, path, "the text of lspci -vv, or a resource file of sysfs", (stream, name) => BarReader.Read(stream, name, only));
+            if (!read.TryGet(out PciListing? listing, out InputError? error))
+                return error;
+            foreach (string remark in listing.Remarks)
+                console.Remark(remark);
+            foreach (PciDevice device in listing.Devices)
+            {
+                if (guest.Pci.IsEmpty || Covers(guest.Pci, device.Address))
+                    bars.AddRange(device.Bars);
+            }
+        }
+
+        return new BarList([.. bars]);
+    }
+
+    private static bool Covers(ImmutableArray<PciAssignment> assignments, PciAddress address)
+    {
+        foreach (PciAssignment assignment in assignments)
+        {
+            if (assignment.Covers(address))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static InputError? OutOfRange(string option, ulong? valueMiB) => valueMiB is 0 or > MaxMemoryMiB
+        ? new(option, null, string.Create(CultureInfo.InvariantCulture, $"{valueMiB} MiB is no size for a guest"), $"give 1 to {MaxMemoryMiB} MiB")
+        : null;
+}
+
+/// <summary>Memory windows of the devices that a guest gets.</summary>
+internal sealed record BarList(ImmutableArray<Bar> Bars);

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.CommandLine;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Hosts;
+using Keyhole.Reading;
+
+namespace Keyhole.Cli;
+
+/// <summary>The options that say which host: the same for every verb.</summary>
+internal sealed class HostSource
+{
+    private const string SysfsMemmap = "/sys/firmware/memmap";
+    private const string ProcIomem = "/proc/iomem";
+
+    private readonly Option<string?> _host = new("--host")
+    {
+        Description = "The host's memory map: a boot log (xl dmesg, dmesg), /proc/iomem, a /sys/firmware/memmap folder, packed E820 entries, lines of START END TYPE, or Keyhole's JSON; - reads standard input. Without it: this machine.",
+        HelpName = "FILE|-",
+    };
+
+    private readonly Option<string?> _from = new("--from")
+    {
+        Description = "Read the map as this dialect instead of detecting it.",
+        HelpName = "DIALECT",
+    };
+
+    private readonly Option<int?> _map = new("--map")
+    {
+        Description = "Which of a log's maps to take, counted from 1.",
+        HelpName = "N",
+    };
+
+    private readonly Option<bool> _machineMap = new("--machine-map")
+    {
+        Description = "What Xen adds for dom0 (APICs, IOMMUs) is in the map already.",
+    };
+
+    private readonly Option<string[]> _denied = new("--denied")
+    {
+        Description = "A further range that Xen keeps from dom0, as A-B (hex, B exclusive), where the log does not say it.",
+        HelpName = "A-B",
+    };
+
+    public HostSource() => _from.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new System.CommandLine.Completions.CompletionItem(HostMapDialects.NameOf(dialect))));
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_host);
+        command.Options.Add(_from);
+        command.Options.Add(_map);
+        command.Options.Add(_machineMap);
+        command.Options.Add(_denied);
+    }
+
+    public Parsed<HostMemoryMap> Read(ParseResult parsed, CommandConsole console)
+    {
+        if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))
+            return error;
+        Parsed<HostMemoryMap> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : ReadThisMachine(console, options);
+        if (!read.TryGet(out HostMemoryMap? map, out error))
+            return error;
+        if (parsed.GetValue(_machineMap))
+            map = map with { IsMachineMap = true };
+        foreach (string range in parsed.GetValue(_denied) ?? [])
+        {
+            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
+                return AddressRange.Error("--denied", range);
+            map = map with { Traits = map.Traits with { OtherDenied = map.Traits.OtherDenied.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end))) } };
+        }
+
+        foreach (string remark in map.Remarks)
+            console.Remark(remark);
+        return map;
+    }
+
+    private static Parsed<HostMemoryMap> ReadNamed(string path, CommandConsole console, HostMapOptions options) =>
+        path != "-" && Directory.Exists(path)
+            ? Files.ReadMemmap(path)
+            : Files.Read(console, path, "a boot log or another source of a memory map", (stream, name) => HostMapReader.Read(stream, name, options));
+
+    private static Parsed<HostMemoryMap> ReadThisMachine(CommandConsole console, HostMapOptions options)
+    {
+        if (Directory.Exists(SysfsMemmap))
+            return Files.ReadMemmap(SysfsMemmap);
+        if (File.Exists(ProcIomem))
+            return Files.Read(console, ProcIomem, "a source of a memory map with --host", (stream, name) => HostMapReader.Read(stream, name, options));
+        return new InputError("this machine", null, $"has neither {SysfsMemmap} nor {ProcIomem}", "name a source with --host");
+    }
+
+    private Parsed<HostMapOptions> Options(ParseResult parsed)
+    {
+        HostMapDialect? from = null;
+        if (parsed.GetValue(_from) is { } name)
+        {
+            if (!HostMapDialects.TryParse(name, out HostMapDialect dialect))
+                return Dialects.Unknown("--from", name);
+            from = dialect;
+        }
+
+        int? map = parsed.GetValue(_map);
+        if (map is < 1)
+            return new InputError("--map", null, string.Create(CultureInfo.InvariantCulture, $"there is no map {map}"), "count from 1");
+        return new HostMapOptions { From = from, MapNumber = map };
+    }
+}
+
+/// <summary>Dialects as option values.</summary>
+internal static class Dialects
+{
+    public static InputError Unknown(string option, string name) => new(
+        option,
+        null,
+        $"{InputError.Quote(name)} is no dialect",
+        $"take one of {string.Join(' ', HostMapDialects.All.Select(HostMapDialects.NameOf))}");
+}

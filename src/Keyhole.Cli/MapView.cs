@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Globalization;
+using Keyhole.Drawing;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Keyhole.Cli;
+
+/// <summary>Maps as people look at them: tables and drawings, in the same colours.</summary>
+internal static class MapView
+{
+    /// <summary>Rows that a drawing aims at: it fits a screen.</summary>
+    private const int DrawingRows = 40;
+
+    public static string Hex(ulong address) => string.Create(CultureInfo.InvariantCulture, $"0x{address:x}");
+
+    public static Color ColourOf(E820Type? type) => type switch
+    {
+        null => Color.Grey,
+        E820Type.Ram => Color.Green,
+        E820Type.Unusable => Color.Grey,
+        E820Type.Acpi or E820Type.Nvs => Color.Yellow,
+        _ => Color.Red,
+    };
+
+    public static IRenderable TypeName(E820Type type) => new Text(E820TypeNames.NameOf(type), new Style(ColourOf(type)));
+
+    public static Table NewTable(params string[] columns)
+    {
+        var table = new Table { Border = TableBorder.Simple };
+        foreach (string column in columns)
+            table.AddColumn(new TableColumn(new Text(column)) { NoWrap = column != "why" && column != "remedy" });
+        return table;
+    }
+
+    public static void WriteSized(CommandConsole console, Table table) => console.Ansi.Write(table);
+
+    public static void Draw(CommandConsole console, ImmutableArray<DrawnMap> maps)
+    {
+        foreach (ImmutableArray<TextRun> line in TextPainter.Paint(MapDrawing.LayOut(maps, DrawingRows)))
+        {
+            foreach (TextRun run in line)
+            {
+                if (run.Type is { } type && console.HasColours)
+                    console.Ansi.Write(new Text(run.Text, new Style(ColourOf(type))));
+                else
+                    console.Ansi.Write(new Text(run.Text));
+            }
+
+            console.Ansi.WriteLine();
+        }
+    }
+
+    public static void WriteProblems(CommandConsole console, ImmutableArray<Problem> problems)
+    {
+        foreach (Problem problem in problems)
+        {
+            (string word, Color colour) = problem.Severity switch
+            {
+                Severity.Info => ("info", Color.Blue),
+                Severity.Warning => ("warning", Color.Yellow),
+                Severity.Error => ("error", Color.Red),
+            };
+            string range = problem is { Start: { } start, End: { } end } ? $" [{Hex(start)}, {Hex(end)})" : problem.Start is { } at ? $" {Hex(at)}" : "";
+            console.Ansi.Write(new Text(word, new Style(colour)));
+            console.Ansi.WriteLine($" {problem.Code}{range}: {problem.Message}");
+            if (problem.Remedy is { } remedy)
+                console.Ansi.WriteLine($"  remedy: {remedy}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.CommandLine;
+using System.CommandLine.Completions;
+using System.IO;
+using System.Linq;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.Reading;
+using Spectre.Console;
+
+namespace Keyhole.Cli.Verbs;
+
+/// <summary><c>keyhole show</c>: a host's memory map, looked at or written in another dialect.</summary>
+internal static class ShowVerb
+{
+    public static Command Build(CommandConsole console)
+    {
+        var host = new HostSource();
+        var to = new Option<string?>("--to") { Description = "Write the map in this dialect and nothing else.", HelpName = "DIALECT" };
+        to.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new CompletionItem(HostMapDialects.NameOf(dialect))));
+        var output = new Option<string?>("--output", "-o") { Description = "Write to this file (for memmap: folder) instead of standard output.", HelpName = "FILE" };
+        var withXen = new Option<bool>("--with-xen") { Description = "Add what Xen adds for dom0: the map that a toolstack starts from." };
+        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
+        var command = new Command("show", "Show a host's memory map, or convert it.") { to, output, withXen, json };
+        host.AddTo(command);
+        Examples.AddTo(command, console, """
+
+            Examples:
+              keyhole show                                   this machine
+              keyhole show --host xen.log                    the firmware's map in a boot log
+              xl dmesg | keyhole show --host - --with-xen    and what Xen adds for dom0
+              keyhole show --host xen.log --map 2            another map of the same log
+              keyhole show --host iomem.txt --to lines       converted
+            """);
+        command.SetAction(parsed =>
+        {
+            if (!host.Read(parsed, console).TryGet(out HostMemoryMap? map, out InputError? error))
+                return console.Fail(error);
+            if (parsed.GetValue(withXen))
+                map = map with { Entries = MachineMap.Of(map), IsMachineMap = true };
+            if (parsed.GetValue(to) is { } name)
+            {
+                return HostMapDialects.TryParse(name, out HostMapDialect dialect)
+                    ? Convert(console, map, dialect, parsed.GetValue(output))
+                    : console.Fail(Dialects.Unknown("--to", name));
+            }
+
+            if (parsed.GetValue(output) is not null)
+                return console.Fail(new("--output", null, "there is nothing to write without --to", "name a dialect with --to"));
+            if (parsed.GetValue(json))
+                return Convert(console, map, HostMapDialect.Json, null);
+            Print(console, map);
+            return ExitStatus.Yes;
+        });
+        return command;
+    }
+
+    private static int Convert(CommandConsole console, HostMemoryMap map, HostMapDialect dialect, string? path)
+    {
+        if (dialect == HostMapDialect.Memmap)
+        {
+            if (path is null)
+                return console.Fail(new("--to memmap", null, "a memmap is a folder", "name it with --output"));
+            return HostMapWriter.ToMemmap(map).TryGet(out MemmapFolder? folder, out InputError? refusal) ? WriteFolder(console, folder, path) : console.Fail(refusal);
+        }
+
+        var bytes = new MemoryStream();
+        if (HostMapWriter.Write(map, dialect, bytes) is { } error)
+            return console.Fail(error);
+        try
+        {
+            if (path is not null)
+            {
+                File.WriteAllBytes(path, bytes.ToArray());
+            }
+            else if (dialect == HostMapDialect.Packed)
+            {
+                bytes.WriteTo(console.OutBytes);
+            }
+            else
+            {
+                console.Out.Write(System.Text.Encoding.UTF8.GetString(bytes.ToArray()));
+            }
+
+            return ExitStatus.Yes;
+        }
+        catch (Exception exception) when (path is not null && exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return console.Fail(new(Files.Shown(path!), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "name a file that can be written"));
+        }
+    }
+
+    private static int WriteFolder(CommandConsole console, MemmapFolder folder, string path)
+    {
+        if (Path.Exists(path))
+            return console.Fail(new(Files.Shown(path), null, "is there already", "name a folder that is not there yet"));
+        try
+        {
+            foreach (MemmapEntry entry in folder.Entries)
+            {
+                string numbered = Directory.CreateDirectory(Path.Combine(path, entry.Name)).FullName;
+                File.WriteAllText(Path.Combine(numbered, "start"), entry.Start);
+                File.WriteAllText(Path.Combine(numbered, "end"), entry.End);
+                File.WriteAllText(Path.Combine(numbered, "type"), entry.Type);
+            }
+
+            return ExitStatus.Yes;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return console.Fail(new(Files.Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "name a folder that can be made"));
+        }
+    }
+
+    private static void Print(CommandConsole console, HostMemoryMap map)
+    {
+        console.Ansi.WriteLine(map.Description);
+        Table table = MapView.NewTable("start", "end", "size", "type");
+        table.Columns[2].Alignment = Justify.Right;
+        var totals = new SortedDictionary<E820Type, ulong>();
+        foreach (E820Entry entry in map.Entries)
+        {
+            table.AddRow(new Text(MapView.Hex(entry.Address)), new Text(MapView.Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), MapView.TypeName(entry.Type));
+            totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
+        }
+
+        console.Ansi.Write(table);
+        console.Ansi.WriteLine(string.Join(", ", totals.Select(static total => $"{E820TypeNames.NameOf(total.Key)} {ByteSize.ToText(total.Value)}")));
+        console.Ansi.WriteLine();
+        MapView.Draw(console, [new("host", map.Entries)]);
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using Keyhole.Addresses;
+
+namespace Keyhole.PvGuest;
+
+/// <summary>
+/// What a kernel does to its frames while it sets its memory up: P2M, M2P, mappings and the reservation. <see cref="MemorySetup"/> decides,
+/// this carries out: page by page with real hypercalls (<see cref="PagedFrames{TXen}"/>), or run by run in arithmetic (<see cref="RunFrames"/>).
+/// The two agree to the last page; tests hold them to it.
+/// </summary>
+public interface IFrames
+{
+    /// <summary>Sets the frames' P2M entries to themselves.</summary>
+    void SetIdentity(PfnRange range);
+
+    /// <summary>Sets the P2M entries of extra memory to invalid.</summary>
+    void Invalidate(PfnRange range);
+
+    /// <summary>
+    /// decrease_reservation page by page; released pages become invalid in the P2M. Returns how many were released. A page that has no
+    /// machine frame of its own is passed over.
+    /// </summary>
+    /// <param name="stopsAtFailure">Whether the first refusal ends it (since 3.4), or only costs that page.</param>
+    ulong Release(PfnRange range, bool stopsAtFailure);
+
+    /// <summary>populate_physmap page by page until the first refusal. Returns how many were populated. A page that has a frame is passed over.</summary>
+    ulong Populate(PfnRange range);
+
+    /// <summary>Notes in the pages of <paramref name="source"/> themselves that their machine frames go to <paramref name="target"/>, and sets them to identity.</summary>
+    void PrepareRemap(PfnRange source, Pfn target);
+
+    /// <summary>
+    /// Carries out what was prepared, last run first, and takes the targets out of the extra memory.
+    /// </summary>
+    HaltReason Remap(ref ExtraMemory extra, out ulong remapped);
+
+    /// <summary>7.2: gives the frames at <paramref name="target"/> the machine frames from <paramref name="source"/> on, which are ACPI NVS.</summary>
+    void RemapNonRam(Mfn source, PfnRange target);
+
+    /// <summary>Makes the old virtual address of identity frames lead to the device, or (7.2) nowhere.</summary>
+    void RemapAddresses(PfnRange range, bool zaps);
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using Keyhole.Addresses;
+using Keyhole.E820;
+
+namespace Keyhole.PvGuest;
+
+/// <summary>Questions that a kernel asks of its sanitised map.</summary>
+public static class MapQueries
+{
+    /// <summary>Linux takes no gap smaller than this for PCI space.</summary>
+    public const ulong SmallestPciGapBytes = 4UL << 20;
+
+    /// <summary>Whether a range does not lie whole in one RAM entry (xen_is_e820_reserved). An empty range never is reserved.</summary>
+    public static bool IsReserved(ReadOnlySpan<E820Entry> map, ByteRange range)
+    {
+        if (range.IsEmpty)
+            return false;
+        foreach (E820Entry entry in map)
+        {
+            if (entry.IsRam && entry.Address <= range.Start && entry.End >= range.End)
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>The first run of whole RAM pages at or after <paramref name="from"/> (xen_find_pfn_range); empty when there is none.</summary>
+    public static PfnRange NextRam(ReadOnlySpan<E820Entry> map, Pfn from, bool stopsAtRangeEndingThere)
+    {
+        foreach (E820Entry entry in map)
+        {
+            if (!entry.IsRam)
+                continue;
+            Pfn end = Pfn.Containing(entry.End);
+            if (stopsAtRangeEndingThere ? end < from : end <= from)
+                continue;
+            Pfn start = Pfn.AtOrAbove(entry.Address);
+            return PfnRange.FromBounds(start <= from ? from : start, end);
+        }
+
+        return default;
+    }
+
+    /// <summary>
+    /// The gap below 4 GiB that Linux gives to PCI devices: the largest of at least 4 MiB, of equal ones the lowest or (7.2) the highest.
+    /// Empty when there is none.
+    /// </summary>
+    public static ByteRange PciGap(ReadOnlySpan<E820Entry> map, bool prefersHigh)
+    {
+        ByteRange found = default;
+        ulong upper = Frames.FourGiB;
+        for (int i = map.Length - 1; i >= 0; i--)
+        {
+            E820Entry entry = map[i];
+            if (upper > entry.End)
+            {
+                ulong size = upper - entry.End;
+                bool better = found.IsEmpty ? size >= SmallestPciGapBytes : prefersHigh ? size > found.SizeBytes : size >= found.SizeBytes;
+                if (better)
+                    found = ByteRange.FromBounds(entry.End, upper);
+            }
+
+            if (entry.Address < upper)
+                upper = entry.Address;
+        }
+
+        return found;
+    }
+}

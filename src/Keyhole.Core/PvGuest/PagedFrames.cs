@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using Keyhole.Addresses;
+using Keyhole.Xen;
+
+namespace Keyhole.PvGuest;
+
+/// <summary>Where a kernel has its memory mapped.</summary>
+public struct GuestMappings
+{
+    /// <summary>Virtual address of frame 0; frame n follows n pages later.</summary>
+    public ulong LinearBase;
+
+    /// <summary>Frames below this are mapped by the domain builder's page tables.</summary>
+    public Pfn MappedEnd;
+
+    /// <summary>Frames from this on have no linear mapping (32 bits: highmem).</summary>
+    public Pfn LinearEnd;
+
+    /// <summary>A page-aligned virtual address that serves as a window onto any frame.</summary>
+    public ulong Window;
+
+    /// <summary>The frame that the window maps when it is not in use.</summary>
+    public Mfn WindowFrame;
+}
+
+/// <summary>
+/// Carries a memory setup out page by page with real hypercalls, as Linux does: a flat P2M, and the list of pages to move written into those
+/// pages themselves.
+/// </summary>
+public ref struct PagedFrames<TXen> : IFrames
+    where TXen : IHypercalls, IMappedMemory
+{
+    /// <summary>The P2M entry of a frame without a machine frame.</summary>
+    public const ulong InvalidEntry = ulong.MaxValue;
+
+    /// <summary>Set in the P2M entry of an identity frame.</summary>
+    public const ulong IdentityBit = 1UL << 62;
+
+    // Page-table bits: present, writable, accessed, dirty; and for devices those with caching off.
+    private const ulong PageKernel = 0x63;
+    private const ulong PageKernelIo = 0x7b;
+    private const ulong EndOfList = ulong.MaxValue;
+    private const int NextWord = 0;
+    private const int TargetWord = 1;
+    private const int SizeWord = 2;
+    private const int MfnWords = 3;
+
+    public TXen Xen;
+    public HypercallCounts Counts;
+
+    private readonly Span<ulong> _p2m;
+    private readonly GuestMappings _mappings;
+    private ulong _listHead;
+
+    /// <param name="xen">The hypervisor and the guest's memory.</param>
+    /// <param name="p2m">The flat list: an entry for each frame that may ever be RAM. Frames behind it are identity.</param>
+    /// <param name="pageCount">Frames that have machine frames now; the entries behind them are set to identity.</param>
+    /// <param name="mappings">The guest's address space.</param>
+    public PagedFrames(TXen xen, Span<ulong> p2m, ulong pageCount, GuestMappings mappings)
+    {
+        Xen = xen;
+        Counts = default;
+        _p2m = p2m;
+        _mappings = mappings;
+        _listHead = EndOfList;
+        SetIdentity(PfnRange.FromBounds(new Pfn(pageCount), new Pfn((ulong)p2m.Length)));
+    }
+
+    public readonly ReadOnlySpan<ulong> P2m => _p2m;
+
+    public readonly void SetIdentity(PfnRange range)
+    {
+        Span<ulong> part = Slice(range);
+        FlatRun.Fill(part, range.Start.Value | IdentityBit);
+    }
+
+    public readonly void Invalidate(PfnRange range) => Slice(range).Fill(InvalidEntry);
+
+    public ulong Release(PfnRange range, bool stopsAtFailure)
+    {
+        ulong released = 0;
+        Span<ulong> one = stackalloc ulong[1];
+        for (ulong pfn = range.Start.Value; pfn < range.End.Value; pfn++)
+        {
+            ulong mfn = _p2m[(int)pfn];
+            if (mfn == InvalidEntry || (mfn & IdentityBit) != 0 || Xen.PfnOf(mfn) != pfn)
+                continue;
+            one[0] = mfn;
+            Counts.DecreaseReservation++;
+            if (Xen.DecreaseReservation(DomainId.Self, one, 0) == 1)
+            {
+                _p2m[(int)pfn] = InvalidEntry;
+                released++;
+            }
+            else if (stopsAtFailure)
+            {
+                break;
+            }
+        }
+
+        return released;
+    }
+
+    public ulong Populate(PfnRange range)
+    {
+        ulong populated = 0;
+        Span<ulong> one = stackalloc ulong[1];
+        for (ulong pfn = range.Start.Value; pfn < range.End.Value; pfn++)
+        {
+            one[0] = pfn;
+            Counts.PopulatePhysmap++;
+            if (Xen.PopulatePhysmap(DomainId.Self, one, 0) != 1)
+                break;
+            _p2m[(int)pfn] = one[0];
+            populated++;
+        }
+
+        return populated;
+    }
+
+    public void PrepareRemap(PfnRange source, Pfn target)
+    {
+        ulong done = 0;
+        while (done < source.Count)
+        {
+            ulong chunk = source.Count - done;
+            if (chunk > RunFrames.MfnsPerPage)
+                chunk = RunFrames.MfnsPerPage;
+            PfnRange part = PfnRange.FromCount(source.Start.Plus(done), chunk);
+            Span<ulong> mfns = Slice(part);
+            ulong first = mfns[0];
+            Span<ulong> page = OpenWindow(first);
+            if (!page.IsEmpty)
+            {
+                page[NextWord] = _listHead;
+                page[TargetWord] = target.Value + done;
+                page[SizeWord] = chunk;
+                mfns.CopyTo(page.Slice(MfnWords));
+                _listHead = first;
+            }
+
+            SetIdentity(part);
+            done += chunk;
+        }
+
+        OpenWindow(_mappings.WindowFrame.Value);
+    }
+
+    public HaltReason Remap(ref ExtraMemory extra, out ulong remapped)
+    {
+        remapped = 0;
+        PfnRange joined = default;
+        while (_listHead != EndOfList)
+        {
+            Span<ulong> page = OpenWindow(_listHead);
+            if (page.IsEmpty || page[MfnWords] != _listHead)
+                return HaltReason.RemapFailed;
+            PfnRange target = PfnRange.FromCount(new Pfn(page[TargetWord]), page[SizeWord]);
+            for (ulong i = 0; i < target.Count; i++)
+            {
+                if (!MoveTo(target.Start.Value + i, page[MfnWords + (int)i]))
+                    return HaltReason.RemapFailed;
+                remapped++;
+            }
+
+            _listHead = page[NextWord];
+            if (joined.IsEmpty || target.End == joined.Start)
+            {
+                joined = PfnRange.FromCount(target.Start, joined.Count + target.Count);
+                continue;
+            }
+
+            if (joined.End == target.Start)
+            {
+                joined = PfnRange.FromCount(joined.Start, joined.Count + target.Count);
+                continue;
+            }
+
+            if (!extra.Remove(ByteRange.FromFrames(joined)))
+                return HaltReason.ExtraMemoryMismatch;
+            joined = target;
+        }
+
+        if (!joined.IsEmpty && !extra.Remove(ByteRange.FromFrames(joined)))
+            return HaltReason.ExtraMemoryMismatch;
+        OpenWindow(_mappings.WindowFrame.Value);
+        return HaltReason.None;
+    }
+
+    public readonly void RemapNonRam(Mfn source, PfnRange target) => FlatRun.Fill(Slice(target), source.Value);
+
+    public void RemapAddresses(PfnRange range, bool zaps)
+    {
+        PfnRange mapped = range.Intersect(PfnRange.FromBounds(default, _mappings.MappedEnd));
+        for (ulong pfn = mapped.Start.Value; pfn < mapped.End.Value; pfn++)
+        {
+            // Linux does not look at the result either: what cannot be mapped is not there.
+            UpdateMapping(_mappings.LinearBase + (pfn << Frames.Shift), zaps ? 0 : (pfn << Frames.Shift) | PageKernelIo);
+        }
+    }
+
+    private bool MoveTo(ulong pfn, ulong mfn)
+    {
+        if (pfn >= (ulong)_p2m.Length)
+            return false;
+        _p2m[(int)pfn] = mfn;
+        Span<MmuUpdate> update = stackalloc MmuUpdate[1];
+        update[0] = new() { ptr = (mfn << Frames.Shift) | MmuUpdateCommand.MMU_MACHPHYS_UPDATE, val = pfn };
+        Counts.MmuUpdate++;
+        if (Xen.MmuUpdate(update, out _) < 0)
+            return false;
+        return pfn >= _mappings.LinearEnd.Value
+            || UpdateMapping(_mappings.LinearBase + (pfn << Frames.Shift), (mfn << Frames.Shift) | PageKernel);
+    }
+
+    /// <summary>The page of a machine frame through the window; empty where Xen refuses.</summary>
+    private Span<ulong> OpenWindow(ulong mfn) =>
+        UpdateMapping(_mappings.Window, (mfn << Frames.Shift) | PageKernel) ? Xen.Page(_mappings.Window) : default;
+
+    private bool UpdateMapping(ulong virtualAddress, ulong entry)
+    {
+        Counts.UpdateVaMapping++;
+        return Xen.UpdateVaMapping(virtualAddress, entry, 0) == 0;
+    }
+
+    /// <summary>The part of the list for a range; what lies behind the list has no entries.</summary>
+    private readonly Span<ulong> Slice(PfnRange range)
+    {
+        PfnRange part = range.Intersect(PfnRange.FromBounds(default, new Pfn((ulong)_p2m.Length)));
+        return part.IsEmpty ? default : _p2m.Slice((int)part.Start.Value, (int)part.Count);
+    }
+}

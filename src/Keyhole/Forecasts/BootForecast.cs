@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Forecasts;
+
+/// <summary>Something that the kernel moved. Bytes; empty ranges do not occur.</summary>
+public sealed record MovedRange(string What, ByteRange From, ByteRange To);
+
+/// <summary>Pages of the guest that fare alike, and how.</summary>
+public sealed record AccountLine(string What, ulong PageCount);
+
+/// <summary>Whether a guest will reach a window of its device.</summary>
+/// <param name="IsIdentity">Whether the P2M leads to the device: every frame of the window is its own machine frame.</param>
+/// <param name="Conflict">What the window meets in the kernel's map; null when it can be claimed.</param>
+public sealed record BarVerdict(Bar Bar, bool IsIdentity, E820Entry? Conflict)
+{
+    public bool CanBeClaimed => Conflict is null && IsIdentity;
+}
+
+/// <summary>What a kernel will make of its map. Data only; see <see cref="Forecaster"/>.</summary>
+public sealed record BootForecast
+{
+    public required BootRequest Request { get; init; }
+
+    public required HaltReason Halt { get; init; }
+
+    /// <summary>The last words of a kernel that halts, as it says them; empty when it dies without a word. Null when it boots.</summary>
+    public string? Message { get; init; }
+
+    public bool Boots => Halt == HaltReason.None;
+
+    /// <summary>The kernel's own map: what it prints, and what /proc/iomem is made from.</summary>
+    public required ImmutableArray<E820Entry> KernelMap { get; init; }
+
+    public required ulong ReleasedPages { get; init; }
+
+    public required ulong RemappedPages { get; init; }
+
+    public required ulong PopulatedPages { get; init; }
+
+    /// <summary>RAM that only the balloon can reach, sorted. Whole pages, but for linux-4.3 and older.</summary>
+    public required ImmutableArray<ByteRange> Extra { get; init; }
+
+    /// <summary>The P2M from frame 0 to <see cref="P2mEnd"/>. The <see cref="P2mRun.Mfn"/> of RAM is the frame that it had when the guest started.</summary>
+    public required ImmutableArray<P2mRun> P2m { get; init; }
+
+    /// <summary>Where the interesting part of the P2M ends: behind the map and behind RAM.</summary>
+    public required Pfn P2mEnd { get; init; }
+
+    /// <summary>Pages of Linux's three-level list for this P2M.</summary>
+    public required ulong P2mTreePages { get; init; }
+
+    /// <summary>Hypercalls that the kernel makes for all this, by name, sorted by name.</summary>
+    public required ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init; }
+
+    /// <summary>The gap that the kernel gives to PCI devices; empty when there is none.</summary>
+    public required ByteRange PciGap { get; init; }
+
+    public required ImmutableArray<MovedRange> Moved { get; init; }
+
+    /// <summary>Every page that the guest starts with, in one line each.</summary>
+    public required ImmutableArray<AccountLine> Account { get; init; }
+
+    public required ImmutableArray<BarVerdict> Bars { get; init; }
+
+    /// <summary>The lines that the kernel will print, in its own words.</summary>
+    public required ImmutableArray<string> Log { get; init; }
+
+    public required ImmutableArray<Problem> Problems { get; init; }
+
+    /// <summary>Pages with RAM behind them once the kernel is up.</summary>
+    public ulong OwnedPages => Account.Where(static line => line.What != PageAccount.GivenBack).Aggregate(0UL, static (sum, line) => sum + line.PageCount);
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.E820;
+using Keyhole.Pci;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Forecasts;
+
+/// <summary>A boot to be forecast: which kernel finds what.</summary>
+public sealed record BootRequest
+{
+    /// <summary>What the kernel's call for its map will return: the machine map for dom0, the guest's own otherwise. Empty: none was ever set.</summary>
+    public required ImmutableArray<E820Entry> Map { get; init; }
+
+    public bool IsDom0 { get; init; }
+
+    /// <summary>Pages that the guest starts with.</summary>
+    public required ulong PageCount { get; init; }
+
+    /// <summary>dom0: pages that it may own; null for no limit.</summary>
+    public ulong? MaxPages { get; init; }
+
+    public KernelVersion Kernel { get; init; } = KernelVersions.Default;
+
+    public bool Is32Bit { get; init; }
+
+    public bool IsAutoTranslated { get; init; }
+
+    /// <summary>The kernel's command line; <c>xen_512gb_limit</c> is read from it.</summary>
+    public string CommandLine { get; init; } = "";
+
+    /// <summary>Whether the kernel was configured with CONFIG_XEN_512GB (distributions say yes or have lost the option).</summary>
+    public bool IsConfiguredFor512GiB { get; init; }
+
+    public GuestLayout Layout { get; init; } = GuestLayout.Unknown;
+
+    /// <summary>Memory windows of devices that the guest is to claim.</summary>
+    public ImmutableArray<Bar> Bars { get; init; } = [];
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Forecasts;
+
+/// <summary>What users should be told of a forecast.</summary>
+internal static class ForecastReview
+{
+    public static IEnumerable<Problem> Report(BootForecast forecast)
+    {
+        if (!forecast.Boots)
+            yield return Halt(forecast);
+        if (forecast.ReleasedPages > forecast.PopulatedPages)
+        {
+            ulong lost = forecast.ReleasedPages - forecast.PopulatedPages;
+            yield return new(
+                Severity.Warning,
+                ProblemCodes.MemoryReleased,
+                $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they lie under holes of the map and it finds no RAM in the map to move them to",
+                Remedy: forecast.Request.Kernel <= KernelVersion.Linux34
+                    ? "boot a kernel from 3.19 on, which moves them, or balloon up again (xl mem-set)"
+                    : "install a map with as much RAM as the guest has pages");
+        }
+
+        foreach (BarVerdict verdict in forecast.Bars)
+        {
+            if (verdict.Conflict is { } entry)
+            {
+                yield return new(
+                    Severity.Error,
+                    ProblemCodes.BarConflict,
+                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) cannot be claimed: \"address conflict with {KernelWords.ResourceName(entry.Type)} [mem 0x{entry.Address:x8}-0x{entry.End - 1:x8}]\"",
+                    System.Math.Max(entry.Address, verdict.Bar.Start),
+                    System.Math.Min(entry.End, verdict.Bar.End),
+                    "the BAR must lie in a gap or in a reserved region of the guest's map");
+            }
+            else if (!verdict.IsIdentity)
+            {
+                yield return new(
+                    Severity.Error,
+                    ProblemCodes.BarConflict,
+                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) does not lead to the device: its frames have other machine frames behind them",
+                    verdict.Bar.Start,
+                    verdict.Bar.End,
+                    "keep RAM and room for the balloon off the BAR");
+            }
+        }
+    }
+
+    private static Problem Halt(BootForecast forecast)
+    {
+        GuestLayout layout = forecast.Request.Layout;
+        (string what, ByteRange range) = forecast.Halt switch
+        {
+            HaltReason.KernelConflict or HaltReason.ReleasesItself or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs => ("its image", layout.Kernel),
+            HaltReason.StartInfoConflict => ("its start info", layout.StartInfo),
+            HaltReason.PageTableConflict => ("its page tables", layout.PageTables),
+            HaltReason.P2mListConflict or HaltReason.NoRoomForP2mList => ("its p2m list", layout.P2mList),
+            HaltReason.NoRoomForInitrd => ("its initrd", layout.Initrd),
+            HaltReason.None or HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.TooManyPieces
+                or HaltReason.CallbacksRefused => ("", default),
+        };
+        string words = forecast.Message is { Length: > 0 } message ? $", saying \"{message}\"" : " without a word";
+        if (range.IsEmpty)
+        {
+            string why = forecast.Halt switch
+            {
+                HaltReason.NoMemoryMap => forecast.Request.IsDom0
+                    ? "it gets no memory map from Xen: the machine map has more entries than the kernel's table"
+                    : "it gets no memory map from Xen, or an empty one",
+                HaltReason.TooManyPieces => "no statement: the map has more pieces than this forecast keeps account of",
+                HaltReason.CallbacksRefused => "Xen refuses its event callbacks",
+                _ => "what it moves and what it counted disagree",
+            };
+            return new(Severity.Error, ProblemCodes.KernelHalts, $"the kernel halts{words}: {why}", Remedy: "install another map, or boot another kernel");
+        }
+
+        E820Entry? obstacle = Obstacle(forecast.Request, range);
+        string inTheWay = obstacle is { } entry ? $"{E820TypeNames.NameOf(entry.Type)} memory at [0x{entry.Address:x}, 0x{entry.End:x})" : "a gap in the map";
+        string remedy = obstacle is { Type: E820Type.Nvs } && forecast.Request.Kernel < KernelVersion.Linux72
+            ? "boot a kernel from 6.12 on, which moves ACPI NVS out of its way, or install a map that keeps RAM there"
+            : "install a map that keeps RAM there, or a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)";
+        return new(
+            Severity.Error,
+            ProblemCodes.KernelHalts,
+            $"the kernel halts{words}: {what} at [0x{range.Start:x}, 0x{range.End:x}) meets {inTheWay}",
+            obstacle?.Address ?? range.Start,
+            obstacle?.End ?? range.End,
+            remedy);
+    }
+
+    private static E820Entry? Obstacle(BootRequest request, ByteRange range)
+    {
+        E820Entry? found = null;
+        foreach (E820Entry entry in request.Map)
+        {
+            bool isRam = entry.IsRam || (request.IsDom0 && entry.Type == E820Type.Unusable);
+            if (!isRam && entry.Size != 0 && !entry.Wraps && entry.Address < range.End && entry.End > range.Start && (found is not { } lower || entry.Address < lower.Address))
+                found = entry;
+        }
+
+        return found;
+    }
+}

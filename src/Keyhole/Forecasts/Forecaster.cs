@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Pci;
+using Keyhole.PvGuest;
+using Keyhole.Simulation;
+using Keyhole.Xen;
+
+namespace Keyhole.Forecasts;
+
+/// <summary>
+/// Runs a kernel's own memory setup against the simulated Xen and tells what came of it. Costs grow with the entries of the map, never with
+/// the guest's pages.
+/// </summary>
+public static class Forecaster
+{
+    /// <summary>Runs of the P2M that are kept: several for each entry that any kernel's map may have.</summary>
+    private const int MaxRuns = 4096;
+
+    private const int MaxPreparedRemaps = 1024;
+
+    /// <summary>Where a kernel's callbacks lead, for Xen's check of the address alone.</summary>
+    private const ulong EntryPoint = 0xffff_ffff_8100_0000;
+
+    public static BootForecast Forecast(BootRequest request)
+    {
+        KernelProfile profile = KernelProfile.Of(request.Kernel);
+        GuestStart start = StartOf(request);
+        var tables = new SetupTables(
+            new E820Entry[SetupTables.MapCapacity],
+            new E820Entry[SetupTables.MapCapacity],
+            new ByteRange[ExtraMemory.MaxRegions],
+            new ByteRange[SetupTables.ReservedCapacity]);
+        var frames = new RunFrames(
+            new P2mRun[MaxRuns],
+            new PreparedRemap[MaxPreparedRemaps],
+            start.PageCount,
+            default,
+            Pfn.AtOrAbove(start.PageTables.End));
+        var log = new EventList([]);
+        SimulatedDomain domain = CreateDomain(request, out SimulatedXen machine);
+        SimulatedHypercalls xen = machine.HypercallsOf(domain);
+
+        ArchSetupResult arch = ArchSetup.Run(in start, profile, ref xen, EntryPoint);
+        SetupResult result = arch.Halts
+            ? new() { PageCount = start.PageCount, Halt = HaltReason.CallbacksRefused }
+            : MemorySetup.Run(in start, profile, ref xen, ref frames, ref log, ref tables);
+        return Describe(request, in result, in arch, tables, frames, log.Events, domain);
+    }
+
+    private static GuestStart StartOf(BootRequest request) => new()
+    {
+        IsDom0 = request.IsDom0,
+        Is32Bit = request.Is32Bit,
+        IsAutoTranslated = request.IsAutoTranslated,
+        IsLimitedTo512GiB = KernelCommandLine.IsLimitedTo512GiB(request.CommandLine, request.IsConfiguredFor512GiB),
+        PageCount = request.PageCount,
+        Kernel = request.Layout.Kernel,
+        StartInfo = request.Layout.StartInfo,
+        PageTables = request.Layout.PageTables,
+        P2mList = request.Layout.P2mList,
+        Initrd = request.Layout.Initrd,
+    };
+
+    /// <summary>A domain that answers the setup's questions. Its frames are reckoned in runs, so that it needs none of its own.</summary>
+    private static SimulatedDomain CreateDomain(BootRequest request, out SimulatedXen machine)
+    {
+        machine = new(request.IsDom0 ? new MachineSpec { MachineMap = request.Map } : MachineSpec.OfFrames(1));
+        var spec = new DomainSpec
+        {
+            Id = new(request.IsDom0 ? (ushort)0 : (ushort)1),
+            NrPages = 0,
+            MaxPages = request.MaxPages ?? DomainSpec.NoMaximum,
+            Privileged = request.IsDom0,
+            Translated = request.IsAutoTranslated,
+            MemoryMap = request.IsDom0 || request.Map.IsEmpty ? default : request.Map,
+        };
+        XenError error = machine.CreateDomain(spec, out SimulatedDomain? domain);
+        return domain ?? throw new InvalidOperationException($"a domain without pages was refused: {error}");
+    }
+
+    private static BootForecast Describe(
+        BootRequest request,
+        in SetupResult result,
+        in ArchSetupResult arch,
+        SetupTables tables,
+        RunFrames frames,
+        List<BootEvent> events,
+        SimulatedDomain domain)
+    {
+        E820Entry[] kernelMap = tables.KernelMap.Entries.ToArray();
+        bool setUp = result.Halt is HaltReason.None or HaltReason.ReleasesItself;
+        Pfn end = setUp ? EndOf(in result, kernelMap, frames.P2m.Runs) : default;
+        ImmutableArray<P2mRun> p2m = setUp ? Until(frames.P2m.Runs, end) : [];
+        var forecast = new BootForecast
+        {
+            Request = request,
+            Halt = result.Halt,
+            Message = KernelWords.LastWords(request.Kernel, result.Halt),
+            KernelMap = setUp ? [.. kernelMap] : [],
+            ReleasedPages = result.ReleasedPages,
+            RemappedPages = result.RemappedPages,
+            PopulatedPages = result.PopulatedPages,
+            Extra = setUp ? Sorted(tables.Extra) : [],
+            P2m = p2m,
+            P2mEnd = end,
+            P2mTreePages = setUp ? frames.P2m.CountTreePages(end) : 0,
+            Hypercalls = Count(frames.Counts, domain),
+            PciGap = setUp ? result.PciGap : default,
+            Moved = [.. events.Where(static happened => happened.Kind is BootEventKind.InitrdMoved or BootEventKind.P2mListMoved or BootEventKind.NvsMoved).Select(Moved)],
+            Account = setUp ? PageAccount.Of(in result, request.PageCount, frames.P2m, kernelMap) : [],
+            Bars = setUp ? [.. request.Bars.Select(bar => Judge(bar, kernelMap, p2m))] : [],
+            Log = [.. StartLines(arch), .. KernelWords.Log(request.Kernel, events, in result, kernelMap)],
+            Problems = [],
+        };
+        return forecast with { Problems = [.. ForecastReview.Report(forecast)] };
+    }
+
+    private static IEnumerable<string> StartLines(ArchSetupResult arch)
+    {
+        if (arch.SyscallError != 0)
+            yield return string.Create(CultureInfo.InvariantCulture, $"Failed to set syscall callback: {arch.SyscallError}");
+        if (arch.AcpiOff)
+            yield return "ACPI in unprivileged domain disabled";
+    }
+
+    private static MovedRange Moved(BootEvent happened) => new(
+        happened.Kind switch
+        {
+            BootEventKind.InitrdMoved => "initrd",
+            BootEventKind.P2mListMoved => "p2m list",
+            _ => "ACPI NVS",
+        },
+        happened.From,
+        happened.To);
+
+    /// <summary>Behind the map and behind the last frame that is not identity.</summary>
+    private static Pfn EndOf(in SetupResult result, E820Entry[] kernelMap, ReadOnlySpan<P2mRun> runs)
+    {
+        Pfn end = result.MaxP2mPfn;
+        foreach (E820Entry entry in kernelMap)
+        {
+            if (!entry.Wraps && Pfn.AtOrAbove(entry.End) > end)
+                end = Pfn.AtOrAbove(entry.End);
+        }
+
+        foreach (P2mRun run in runs)
+        {
+            if (run.HasFrames && run.Range.End > end)
+                end = run.Range.End;
+        }
+
+        return end.Value > Frames.MaxCount ? new(Frames.MaxCount) : end;
+    }
+
+    private static ImmutableArray<P2mRun> Until(ReadOnlySpan<P2mRun> runs, Pfn end)
+    {
+        var cut = ImmutableArray.CreateBuilder<P2mRun>();
+        foreach (P2mRun run in runs)
+        {
+            PfnRange range = run.Range.Intersect(PfnRange.FromBounds(default, end));
+            if (!range.IsEmpty)
+                cut.Add(new(range, run.Kind, run.Mfn));
+        }
+
+        return cut.ToImmutable();
+    }
+
+    private static ImmutableArray<ByteRange> Sorted(ExtraMemory extra)
+    {
+        List<ByteRange> regions = [];
+        foreach (ByteRange region in extra.Slots)
+        {
+            if (!region.IsEmpty)
+                regions.Add(region);
+        }
+
+        regions.Sort(static (left, right) => left.Start.CompareTo(right.Start));
+        return [.. regions];
+    }
+
+    private static ImmutableArray<(string Name, ulong Count)> Count(HypercallCounts counts, SimulatedDomain domain)
+    {
+        var names = new SortedDictionary<string, ulong>(StringComparer.Ordinal);
+        foreach ((string name, long count) in domain.HypercallCounts)
+            names[name] = (ulong)count;
+        Add("XENMEM_decrease_reservation", counts.DecreaseReservation);
+        Add("XENMEM_populate_physmap", counts.PopulatePhysmap);
+        Add("mmu_update", counts.MmuUpdate);
+        Add("update_va_mapping", counts.UpdateVaMapping);
+        return [.. names.Select(static pair => (pair.Key, pair.Value))];
+
+        void Add(string name, ulong count)
+        {
+            if (count != 0)
+                names[name] = names.GetValueOrDefault(name) + count;
+        }
+    }
+
+    private static BarVerdict Judge(Bar bar, E820Entry[] kernelMap, ImmutableArray<P2mRun> p2m)
+    {
+        E820Entry? conflict = null;
+        foreach (E820Entry entry in kernelMap)
+        {
+            if (entry.Type != E820Type.Reserved && entry.Address < bar.End && entry.End > bar.Start)
+            {
+                conflict = entry;
+                break;
+            }
+        }
+
+        PfnRange frames = PfnRange.FromBounds(Pfn.Containing(bar.Start), Pfn.AtOrAbove(bar.End));
+        bool isIdentity = p2m.All(run => run.Kind == P2mKind.Identity || !run.Range.Overlaps(frames));
+        return new(bar, isIdentity, conflict);
+    }
+
+    private readonly record struct EventList(List<BootEvent> Events) : IBootLog
+    {
+        public void Report(in BootEvent bootEvent) => Events.Add(bootEvent);
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Forecasts;
+
+/// <summary>What happens during a memory setup, in the words of the kernel that it happens to.</summary>
+internal static class KernelWords
+{
+    /// <summary>The lines of a boot as that kernel prints them, without time stamps.</summary>
+    public static ImmutableArray<string> Log(KernelVersion version, IReadOnlyList<BootEvent> events, in SetupResult result, IReadOnlyList<E820Entry> kernelMap)
+    {
+        var lines = ImmutableArray.CreateBuilder<string>();
+        // What comes once memory can be allocated is printed behind the map.
+        List<string> late = [];
+        foreach (BootEvent happened in events)
+        {
+            bool isLate = happened.Kind is BootEventKind.Remapped or BootEventKind.NonRamRemapped;
+            if (Words(version, happened) is { } words)
+                (isLate ? (ICollection<string>)late : lines).Add(words);
+        }
+
+        if (result.Halt is HaltReason.None or HaltReason.ReleasesItself or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed)
+            AddMap(version, kernelMap, lines);
+        lines.AddRange(late);
+        if (result.Halt == HaltReason.None)
+            lines.Add(Gap(version, result.PciGap));
+        else if (LastWords(version, result.Halt) is { Length: > 0 } last)
+            lines.Add(last);
+        return lines.ToImmutable();
+    }
+
+    /// <summary>What the kernel says before it stops; empty where it says nothing, null where it does not stop.</summary>
+    public static string? LastWords(KernelVersion version, HaltReason reason) => reason switch
+    {
+        HaltReason.None => null,
+        HaltReason.KernelConflict => "Xen hypervisor allocated kernel memory conflicts with E820 map",
+        HaltReason.StartInfoConflict => "Xen hypervisor allocated xen_start_info memory conflicts with E820 map",
+        HaltReason.PageTableConflict when version == KernelVersion.Linux72 => "Xen hypervisor allocated page table memory conflicts with E820 map",
+        HaltReason.PageTableConflict => "Xen hypervisor allocated page table conflicts with E820 map",
+        HaltReason.NoRoomForNvs => "No suitable area found for required E820 entry remapping action",
+        HaltReason.TooManyNvs => "Number of required E820 entry remapping actions exceed maximum value",
+        HaltReason.P2mListConflict => "Xen hypervisor allocated p2m list conflicts with E820 map",
+        HaltReason.NoRoomForP2mList => "Can't find new memory area for p2m needed due to E820 map conflict",
+        HaltReason.NoRoomForInitrd => "Can't find new memory area for initrd needed due to E820 map conflict",
+        HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.ReleasesItself or HaltReason.TooManyPieces
+            or HaltReason.CallbacksRefused => "",
+    };
+
+    /// <summary>An entry of the kernel's map, as that kernel prints it under Xen.</summary>
+    public static string MapLine(KernelVersion version, E820Entry entry) => version <= KernelVersion.Linux34
+        ? string.Create(CultureInfo.InvariantCulture, $" Xen: {entry.Address:x16} - {entry.End:x16} ({TypeName(version, entry.Type)})")
+        : string.Create(CultureInfo.InvariantCulture, $"Xen: [mem 0x{entry.Address:x16}-0x{entry.End - 1:x16}] {TypeName(version, entry.Type)}");
+
+    /// <summary>Linux's name of a type as its resources have it ("can't claim; address conflict with …").</summary>
+    public static string ResourceName(E820Type type) => (uint)type switch
+    {
+        (uint)E820Type.Ram => "System RAM",
+        (uint)E820Type.Acpi => "ACPI Tables",
+        (uint)E820Type.Nvs => "ACPI Non-volatile Storage",
+        (uint)E820Type.Unusable => "Unusable memory",
+        (uint)E820Type.PersistentMemory => "Persistent Memory",
+        (uint)E820Type.Pram => "Persistent Memory (legacy)",
+        _ => "Reserved",
+    };
+
+    private static void AddMap(KernelVersion version, IReadOnlyList<E820Entry> kernelMap, ImmutableArray<string>.Builder lines)
+    {
+        lines.Add(version switch
+        {
+            KernelVersion.Linux33 or KernelVersion.Linux34 => "BIOS-provided physical RAM map:",
+            KernelVersion.Linux43 or KernelVersion.Linux44 => "e820: BIOS-provided physical RAM map:",
+            KernelVersion.Linux61 or KernelVersion.Linux72 => "BIOS-provided physical RAM map:",
+        });
+        ulong reached = 0;
+        for (int i = 0; i < kernelMap.Count; i++)
+        {
+            E820Entry entry = kernelMap[i];
+            if (version == KernelVersion.Linux72 && i > 0 && entry.Address > reached)
+                lines.Add(string.Create(CultureInfo.InvariantCulture, $"Xen: [gap 0x{reached:x16}-0x{entry.Address - 1:x16}]"));
+            lines.Add(MapLine(version, entry));
+            reached = entry.End;
+        }
+    }
+
+    private static string TypeName(KernelVersion version, E820Type type)
+    {
+        bool isNew = version == KernelVersion.Linux72;
+        return (uint)type switch
+        {
+            (uint)E820Type.Ram => isNew ? "System RAM" : "usable",
+            (uint)E820Type.Reserved => isNew ? "device reserved" : "reserved",
+            (uint)E820Type.Acpi => "ACPI data",
+            (uint)E820Type.Nvs => "ACPI NVS",
+            (uint)E820Type.Unusable => "unusable",
+            (uint)E820Type.PersistentMemory or (uint)E820Type.Pram => string.Create(CultureInfo.InvariantCulture, $"persistent (type {(uint)type})"),
+            uint number => string.Create(CultureInfo.InvariantCulture, $"type {number}"),
+        };
+    }
+
+    private static string? Words(KernelVersion version, BootEvent happened)
+    {
+        PfnRange range = happened.Range;
+        // 3.3 has two spaces here; the commit that became 3.4 has one.
+        string freeing = version == KernelVersion.Linux33 ? "Freeing  " : "Freeing ";
+        return happened.Kind switch
+        {
+            BootEventKind.Freed => string.Create(CultureInfo.InvariantCulture, $"{freeing}{range.Start.Value:x}-{range.End.Value:x} pfn range: {happened.Count} pages freed"),
+            BootEventKind.Populated => string.Create(CultureInfo.InvariantCulture, $"Populating {range.Start.Value:x}-{range.End.Value:x} pfn range: {happened.Count} pages added"),
+            BootEventKind.Released when version <= KernelVersion.Linux34 =>
+                version == KernelVersion.Linux34 && happened.Count == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"Released {happened.Count} pages of unused memory"),
+            BootEventKind.Released => string.Create(CultureInfo.InvariantCulture, $"Released {happened.Count} page(s)"),
+            BootEventKind.IdentitySet => happened.Count == 0 && version == KernelVersion.Linux34
+                ? null
+                : string.Create(CultureInfo.InvariantCulture, $"Set {happened.Count} page(s) to 1-1 mapping"),
+            BootEventKind.NoRangeToRemap => "Unable to find available pfn range, not remapping identity pages",
+            BootEventKind.InitrdMoved => string.Create(
+                CultureInfo.InvariantCulture,
+                $"initrd moved from [mem {Alternate(happened.From.Start)}-{Alternate(happened.From.End)}] to [mem {Alternate(happened.To.Start)}-{Alternate(happened.To.End)}]"),
+            BootEventKind.P2mListMoved or BootEventKind.NvsMoved => null,
+            BootEventKind.Remapped => string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} page(s)"),
+            BootEventKind.NonRamRemapped => string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} non-RAM page(s)"),
+            BootEventKind.NotEnoughExtraRegions => "Warning: not enough extra memory regions",
+        };
+    }
+
+    /// <summary>C's %#010llx: ten characters at least, 0x among them; nothing but zeros for zero.</summary>
+    private static string Alternate(ulong value) => value == 0 ? "0000000000" : string.Create(CultureInfo.InvariantCulture, $"0x{value:x8}");
+
+    private static string Gap(KernelVersion version, ByteRange gap)
+    {
+        string prefix = version is KernelVersion.Linux43 or KernelVersion.Linux44 ? "e820: " : "";
+        return gap.IsEmpty
+            ? $"{prefix}Cannot find an available gap in the 32-bit address range"
+            : string.Create(CultureInfo.InvariantCulture, $"{prefix}[mem {Alternate(gap.Start)}-{Alternate(gap.End - 1)}] available for PCI devices");
+    }
+}

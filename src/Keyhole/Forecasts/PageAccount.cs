@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Forecasts;
+
+/// <summary>Says of every page that a guest starts with what becomes of it. The lines add up to those pages, whatever happened; a test holds it to that.</summary>
+internal static class PageAccount
+{
+    public const string Stays = "RAM, where it was";
+    public const string NotUsed = "RAM that the kernel reserves (ISA range, edges of holes)";
+    public const string Moved = "RAM, moved from under a hole";
+    public const string GivenBack = "given back to Xen";
+    public const string BeyondLimit = "beyond what this kernel can manage";
+    public const string Populated = "RAM, got anew for what was given back";
+
+    public static ImmutableArray<AccountLine> Of(in SetupResult result, ulong pageCount, P2mRuns p2m, IReadOnlyList<E820Entry> kernelMap)
+    {
+        PfnRange initial = PfnRange.FromBounds(default, new Pfn(result.PageCount));
+        ulong inPlace = p2m.CountOf(P2mKind.Ram, initial);
+        ulong usable = 0;
+        foreach (E820Entry entry in kernelMap)
+        {
+            if (!entry.IsRam)
+                continue;
+            PfnRange whole = PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(entry.End)).Intersect(initial);
+            usable += p2m.CountOf(P2mKind.Ram, whole);
+        }
+
+        var lines = ImmutableArray.CreateBuilder<AccountLine>();
+        Add(Stays, usable);
+        Add(NotUsed, inPlace - usable);
+        Add(Moved, result.RemappedPages);
+        Add(GivenBack, result.ReleasedPages);
+        Add(BeyondLimit, pageCount - result.PageCount);
+        return lines.ToImmutable();
+
+        void Add(string what, ulong count)
+        {
+            if (count != 0)
+                lines.Add(new(what, count));
+        }
+    }
+}

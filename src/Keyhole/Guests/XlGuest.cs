@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Reading;
+
+namespace Keyhole.Guests;
+
+/// <summary>What xl makes of an xl.cfg's settings.</summary>
+internal sealed class XlGuest
+{
+    /// <summary>A file with more unknown keys than this is no xl.cfg, and the search for what was meant takes its time.</summary>
+    private const int MaxUnknownKeysNamed = 50;
+
+    private readonly string _sourceName;
+    private readonly XlConfig _config;
+    private readonly SortedDictionary<string, XlSetting> _byKey = new(StringComparer.Ordinal);
+    private readonly List<string> _remarks;
+    private InputError? _error;
+
+    public XlGuest(string sourceName, XlConfig config)
+    {
+        _sourceName = sourceName;
+        _config = config;
+        _remarks = [.. config.Remarks];
+        foreach (XlSetting setting in config.EffectiveSettings)
+            _byKey.Add(setting.Key, setting);
+    }
+
+    /// <summary>Whether the key becomes a property of <see cref="GuestSpec"/>; all others are carried along.</summary>
+    public static bool IsRead(string key) => key is
+        "name" or "type" or "builder" or "memory" or "maxmem" or "vcpus" or "e820_host" or "pci" or "kernel" or "ramdisk" or "cmdline" or "root" or "extra";
+
+    public Parsed<GuestSpec> Build()
+    {
+        ReportUnknownKeys();
+        GuestType type = ReadType();
+        (ulong memoryKiB, ulong maxmemKiB) = ReadMemory();
+        string? name = Text("name");
+        if (name is null)
+            _remarks.Add("the guest has no name, without which xl does not start it");
+        bool? e820Host = Flag("e820_host");
+        if (e820Host == true && type != GuestType.Pv)
+            _remarks.Add("e820_host is for PV guests; xl does not read it for others");
+        int vcpus = ReadVcpus();
+        ImmutableArray<PciAssignment> pci = ReadPci();
+        string? commandLine = ReadCommandLine();
+        string? kernel = Text("kernel");
+        string? ramdisk = Text("ramdisk");
+        if (_error is not null)
+            return _error;
+        return new GuestSpec
+        {
+            Name = name,
+            Type = type,
+            MemoryKiB = memoryKiB,
+            MaxmemKiB = maxmemKiB,
+            E820Host = e820Host,
+            Pci = pci,
+            Vcpus = vcpus,
+            Kernel = kernel,
+            Ramdisk = ramdisk,
+            CommandLine = commandLine,
+            OtherSettings = OtherSettings(),
+            Remarks = [.. _remarks],
+        };
+    }
+
+    private void ReportUnknownKeys()
+    {
+        int unknown = 0;
+        foreach ((string key, XlSetting setting) in _byKey)
+        {
+            if (XlKeys.IsKnown(key) || ++unknown > MaxUnknownKeysNamed)
+                continue;
+            string? meant = XlKeys.Suggest(key);
+            _remarks.Add($"line {setting.Line}: xl has no key {InputError.Quote(key)} and passes over it{(meant is null ? "" : $"; did you mean {meant}?")}");
+        }
+
+        if (unknown > MaxUnknownKeysNamed)
+            _remarks.Add($"xl has none of {unknown - MaxUnknownKeysNamed} further keys either");
+    }
+
+    private GuestType ReadType()
+    {
+        GuestType? type = null;
+        // xl compares only as many characters as the value has, hvm first and pvh last: "p" is pv, and "" is hvm.
+        if (Text("type") is { } named)
+        {
+            type = "hvm".StartsWith(named, StringComparison.Ordinal) ? GuestType.Hvm
+                : "pv".StartsWith(named, StringComparison.Ordinal) ? GuestType.Pv
+                : named == "pvh" ? GuestType.Pvh
+                : Fail<GuestType>("type", $"type {InputError.Quote(named)} is unknown", "write \"pv\", \"pvh\" or \"hvm\"");
+        }
+
+        if (Text("builder") is { } builder)
+        {
+            GuestType built = "hvm".StartsWith(builder, StringComparison.Ordinal) ? GuestType.Hvm
+                : "generic".StartsWith(builder, StringComparison.Ordinal) ? GuestType.Pv
+                : Fail<GuestType>("builder", $"builder {InputError.Quote(builder)} is unknown", "write type=\"pv\", \"pvh\" or \"hvm\" in its place");
+            if (type is { } other && other != built)
+                return Fail<GuestType>("builder", "builder contradicts type", "remove builder: type has taken its place");
+            type = built;
+        }
+
+        return type ?? GuestType.Pv;
+    }
+
+    private (ulong MemoryKiB, ulong MaxmemKiB) ReadMemory()
+    {
+        ulong? memoryKiB = MemoryOf("memory");
+        ulong? maxmemKiB = MemoryOf("maxmem");
+        if (memoryKiB is null)
+        {
+            _remarks.Add(maxmemKiB is null ? "memory is not set: libxl gives the guest 32 MiB" : "memory is not set: libxl takes it to be maxmem");
+            memoryKiB = maxmemKiB ?? XlConfig.DefaultMemoryKiB;
+        }
+
+        return (memoryKiB.Value, maxmemKiB ?? memoryKiB.Value);
+    }
+
+    private ulong? MemoryOf(string key)
+    {
+        if (!_byKey.TryGetValue(key, out XlSetting? setting))
+            return null;
+        const string remedy = "give a whole number of MiB";
+        if (setting.Value is not XlText { Text: var text })
+            return Fail<ulong>(key, $"{key} is a list", remedy);
+        if (setting.IsAddition)
+            return Fail<ulong>(key, $"{key} is written with +=, which xl does not take for a number", $"write {key}=");
+        switch (XlNumber.Parse(text, out long number))
+        {
+            case XlNumberKind.NotANumber:
+                return Fail<ulong>(key, $"{key} {InputError.Quote(text)} is not a number", remedy);
+            case XlNumberKind.Valid when number <= 0:
+                return Fail<ulong>(key, $"{key} is {number}", $"{remedy}, 1 or more");
+            case XlNumberKind.Valid when (ulong)number <= XlConfig.MaxMemoryKiB / 1024:
+                return (ulong)number * 1024;
+            case XlNumberKind.Valid or XlNumberKind.TooLarge:
+                return Fail<ulong>(key, $"{key} {InputError.Quote(text)} is more than the {XlConfig.MaxMemoryKiB / 1024} MiB that 52 address bits reach", $"{remedy}; the unit is MiB, not bytes or KiB");
+        }
+
+        return null;
+    }
+
+    private int ReadVcpus()
+    {
+        long? vcpus = Number("vcpus");
+        if (vcpus is < 1)
+            _remarks.Add($"vcpus is {vcpus}: xl makes it 1");
+        if (vcpus > XlConfig.MaxVcpus)
+            return Fail<int>("vcpus", $"vcpus is {vcpus}", $"Xen gives a guest at most {XlConfig.MaxVcpus}");
+        return (int)Math.Max(1, vcpus ?? 1);
+    }
+
+    private ImmutableArray<PciAssignment> ReadPci()
+    {
+        bool? permissive = Flag("pci_permissive");
+        bool? msiTranslate = Flag("pci_msitranslate");
+        bool? seize = Flag("pci_seize");
+        bool? powerManagement = Flag("pci_power_mgmt");
+        if (!_byKey.TryGetValue("pci", out XlSetting? setting))
+            return [];
+        if (setting.Value is not XlList list)
+        {
+            _remarks.Add($"line {setting.Line}: pci is no list, so xl passes over it with a warning and hands no device through; write pci=[ \"…\" ]");
+            return [];
+        }
+
+        var pci = ImmutableArray.CreateBuilder<PciAssignment>();
+        foreach (XlValue item in list.Items)
+        {
+            if (item is not XlText text)
+            {
+                _remarks.Add($"line {item.Line}: a list stands in pci=[ ], at which xl stops reading the devices");
+                break;
+            }
+
+            if (!PciAssignment.Parse(text.Text, _sourceName, item.Line, out string? remark).TryGet(out PciAssignment? entry, out InputError? error))
+            {
+                _error ??= error;
+                return [];
+            }
+
+            if (remark is not null)
+                _remarks.Add($"line {item.Line}: {remark}");
+            pci.Add(entry with
+            {
+                Permissive = entry.Permissive ?? permissive,
+                MsiTranslate = entry.MsiTranslate ?? msiTranslate,
+                Seize = entry.Seize ?? seize,
+                PowerManagement = entry.PowerManagement ?? powerManagement,
+            });
+        }
+
+        return pci.DrainToImmutable();
+    }
+
+    private string? ReadCommandLine()
+    {
+        string? root = Text("root");
+        string? extra = Text("extra");
+        if (Text("cmdline") is { } commandLine)
+        {
+            if (root is not null || extra is not null)
+                _remarks.Add("cmdline is set, so xl passes over root and extra");
+            return commandLine;
+        }
+
+        return root is null ? extra : extra is null ? $"root={root}" : $"root={root} {extra}";
+    }
+
+    private ImmutableArray<GuestSetting> OtherSettings()
+    {
+        var others = ImmutableArray.CreateBuilder<GuestSetting>();
+        foreach (XlSetting setting in _config.EffectiveSettings)
+        {
+            if (!IsRead(setting.Key))
+                others.Add(new GuestSetting(setting.Key, setting.Value.ToString()));
+        }
+
+        return others.DrainToImmutable();
+    }
+
+    private string? Text(string key)
+    {
+        if (!_byKey.TryGetValue(key, out XlSetting? setting))
+            return null;
+        if (setting.Value is XlText text)
+            return text.Text;
+        _remarks.Add($"line {setting.Line}: {key} is a list; xl passes over it with a warning");
+        return null;
+    }
+
+    private long? Number(string key)
+    {
+        if (!_byKey.TryGetValue(key, out XlSetting? setting) || Text(key) is not { } text)
+            return null;
+        if (!setting.IsAddition && XlNumber.Parse(text, out long number) == XlNumberKind.Valid)
+            return number;
+        _remarks.Add($"line {setting.Line}: {key} {InputError.Quote(text)} is {(setting.IsAddition ? "written with +=" : "not a number")}; xl passes over it with a warning");
+        return null;
+    }
+
+    private bool? Flag(string key) => Number(key) is { } number ? number != 0 : null;
+
+    private T Fail<T>(string key, string what, string remedy)
+        where T : struct
+    {
+        _error ??= new InputError(_sourceName, _byKey[key].Line, what, remedy);
+        return default;
+    }
+}

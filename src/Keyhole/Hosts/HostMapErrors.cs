@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using Keyhole.Reading;
+
+namespace Keyhole.Hosts;
+
+/// <summary>Errors that several dialects share, worded once.</summary>
+internal static class HostMapErrors
+{
+    public static InputError TooManyEntries(string source, int? line) =>
+        new(source, line, $"the memory map has more than {HostMemoryMap.MaxEntries} entries", "no firmware has so many and Xen keeps no more; check the capture");
+
+    public static InputError Empty(string source) => new(source, null, "the input is empty", "give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem'");
+}

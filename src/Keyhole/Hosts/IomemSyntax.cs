@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Buffers;
+using Keyhole.E820;
+
+namespace Keyhole.Hosts;
+
+/// <summary>
+/// The lines of <c>/proc/iomem</c>: <c>00100000-1fffffff : System RAM</c>, two blanks of indentation a level. Only the resources that Linux
+/// makes from its E820 map count, wherever they are nested; what lies inside one of them (kernel code, a device in reserved space) is no entry.
+/// </summary>
+internal struct IomemSyntax
+{
+    private static readonly SearchValues<char> _rangeCharacters = SearchValues.Create("0123456789abcdef-: ");
+
+    private int _entryDepth;
+    private bool _insideEntry;
+    private ulong _outerLast;
+
+    /// <param name="startsAgain">Whether the line lies below the outermost resource before it: another iomem begins.</param>
+    /// <param name="isAllZero">Whether the addresses are 0–0, as Linux shows them to whom it does not trust.</param>
+    public LineKind Read(ReadOnlySpan<char> line, out EntryRange range, out E820Type type, out bool startsAgain, out bool isAllZero)
+    {
+        range = default;
+        type = default;
+        startsAgain = false;
+        isAllZero = false;
+        TextCursor cursor = new(line);
+        cursor.SkipBlanks();
+        int depth = line.Length - cursor.Rest.Length;
+        // Linux prints 8 digits where all addresses fit 32 bits, else 16; 4 in /proc/ioports.
+        const int fewestDigits = 8;
+        if (cursor.HexRun() < fewestDigits || !cursor.TryHex(out ulong start))
+            return LineKind.Other;
+        if (!cursor.TryText("-") || cursor.HexRun() < fewestDigits || !cursor.TryHex(out ulong last) || !cursor.TryText(" : "))
+            return cursor.Rest.ContainsAnyExcept(_rangeCharacters) ? LineKind.Other : LineKind.Damaged;
+
+        isAllZero = start == 0 && last == 0;
+        if (depth == 0)
+        {
+            startsAgain = start < _outerLast && !isAllZero;
+            _outerLast = last;
+        }
+
+        if (_insideEntry && depth > _entryDepth && !startsAgain)
+            return LineKind.Filler;
+        ReadOnlySpan<char> name = cursor.Rest.Trim();
+        _insideEntry = TryType(name, out type);
+        if (!_insideEntry && IsCutShort(name))
+            return LineKind.Damaged;
+        _entryDepth = depth;
+        if (!_insideEntry)
+            return LineKind.Filler;
+        range = EntryRange.Inclusive(start, last);
+        return LineKind.Entry;
+    }
+
+    /// <summary>Names of /proc/iomem and of /sys/firmware/memmap alike; Linux changed the capitals in 4.x.</summary>
+    public static bool TryType(ReadOnlySpan<char> name, out E820Type type)
+    {
+        foreach ((string known, E820Type named) in _names)
+        {
+            if (name.Equals(known, StringComparison.OrdinalIgnoreCase))
+            {
+                type = named;
+                return true;
+            }
+        }
+
+        type = default;
+        return false;
+    }
+
+    /// <summary>Linux's name of a type, or null where it has none of its own ("Unknown E820 type").</summary>
+    public static string? NameOf(E820Type type)
+    {
+        foreach ((string known, E820Type named) in _names)
+        {
+            if (named == type)
+                return known;
+        }
+
+        return null;
+    }
+
+    private static bool IsCutShort(ReadOnlySpan<char> name)
+    {
+        foreach ((string known, _) in _names)
+        {
+            if (known.AsSpan().StartsWith(name, StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static readonly (string Name, E820Type Type)[] _names =
+    [
+        ("System RAM", E820Type.Ram),
+        ("Reserved", E820Type.Reserved),
+        ("Device Reserved", E820Type.Reserved),
+        ("ACPI Tables", E820Type.Acpi),
+        ("ACPI Non-volatile Storage", E820Type.Nvs),
+        ("Unusable memory", E820Type.Unusable),
+        ("Persistent Memory", E820Type.PersistentMemory),
+        ("Persistent Memory (legacy)", E820Type.Pram),
+        ("Persistent RAM", E820Type.PersistentMemory),
+        ("Soft Reserved", E820TypeNames.SoftReserved),
+    ];
+}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Buffers;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.IO;
+using Keyhole.E820;
+using Keyhole.Reading;
+
+namespace Keyhole.Hosts;
+
+/// <summary>
+/// Finds every memory map in a boot log of any size, with any prefix to its lines, and what else the log says of the host and of its boots:
+/// one pass, in memory that does not grow with the log.
+/// </summary>
+public sealed class LogScanner
+{
+    /// <summary>Lines of other sources that may stand between two entries of a map, as serial consoles mix them.</summary>
+    private const int MaxLinesBetween = 8;
+
+    /// <summary>Entries looked for in a line: a console that loses a line feed makes two.</summary>
+    private const int MaxEntriesOfALine = 4;
+
+    /// <summary>Maps kept of a kind. Xen's map is found even behind thousands of guests' maps.</summary>
+    private const int MaxMapsOfAKind = 64;
+
+    private const int MaxLinesOfAWord = 256;
+    private const int MaxLineTextLength = 512;
+    private const int MaxTitleLength = 60;
+
+    /// <summary>Stamps and names before an entry that are compared; a longer prefix is cut here.</summary>
+    private const int LongestPrefix = 200;
+
+    private static readonly string[] _mapWords =
+    [
+        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "efi: mem",
+        "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
+    ];
+
+    /// <summary>What a kernel or Xen says about memory while it boots; <see cref="LogScan.Lines"/> keeps the lines that hold one.</summary>
+    private static readonly string[] _messageWords =
+    [
+        "Linux version", "Xen version", "ommand line", "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
+        "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info", "Page tables:",
+        "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup",
+    ];
+
+    private static readonly SearchValues<string> _mapAndTraitWords = SearchValues.Create([.. _mapWords, .. LogTraits.Words], StringComparison.Ordinal);
+    private static readonly SearchValues<string> _traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
+    private static readonly SearchValues<string> _allMessageWords = SearchValues.Create(_messageWords, StringComparison.Ordinal);
+
+    private readonly string _sourceName;
+    private readonly TextLines _text;
+    private readonly LogTraits _traits = new();
+    private readonly List<MapInProgress> _maps = [];
+    private readonly List<LogLine> _lines = [];
+    private readonly int[] _linesOfWord = new int[_messageWords.Length];
+    private readonly char[] _prefix = new char[LongestPrefix];
+    private readonly int[] _mapsOfKind = new int[Enum.GetValues<LogMapKind>().Length];
+    private MapInProgress? _live;
+    private MapInProgress? _spare;
+    private IomemSyntax _iomem;
+    private int _linesSinceEntry;
+    private int _prefixLength;
+    private int _droppedMaps;
+
+    private LogScanner(TextLines text, string sourceName)
+    {
+        _text = text;
+        _sourceName = sourceName;
+    }
+
+    /// <summary>Reads <paramref name="stream"/> to its end. A log without any map is no error here: its list of maps is empty.</summary>
+    /// <param name="stream">The log; UTF-16 is recognised, everything else is taken as bytes.</param>
+    /// <param name="sourceName">What errors call it.</param>
+    public static LogScan Scan(Stream stream, string sourceName) => Scan(default, stream, sourceName);
+
+    /// <inheritdoc cref="Scan(Stream, string)"/>
+    internal static LogScan Scan(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
+    {
+        if (head.IsEmpty)
+            head = StreamHead.Read(stream);
+        LogScanner scanner = new(new(head, stream), sourceName);
+        scanner.ReadAll();
+        return scanner.ToScan();
+    }
+
+    private void ReadAll()
+    {
+        while (true)
+        {
+            if (_live is null)
+                _text.SkipTo(_mapAndTraitWords, _allMessageWords);
+            if (!_text.TryRead(out ReadOnlySpan<char> line))
+                break;
+            ReadMessages(line);
+            ReadMapLine(line);
+        }
+
+        CloseMap();
+    }
+
+    private LogScan ToScan()
+    {
+        ImmutableArray<LogMap>.Builder maps = ImmutableArray.CreateBuilder<LogMap>(_maps.Count);
+        foreach (MapInProgress map in _maps)
+            maps.Add(map.ToMap());
+        return new()
+        {
+            Maps = maps.MoveToImmutable(),
+            DroppedMaps = _droppedMaps,
+            Traits = _traits.ToTraits(),
+            Lines = [.. _lines],
+            LineCount = _text.Number,
+        };
+    }
+
+    private void ReadMessages(ReadOnlySpan<char> line)
+    {
+        if (line.ContainsAny(_traitWords))
+            _traits.Read(line);
+        if (!line.ContainsAny(_allMessageWords))
+            return;
+        for (int i = 0; i < _messageWords.Length; i++)
+        {
+            if (!line.Contains(_messageWords[i], StringComparison.Ordinal))
+                continue;
+            if (_linesOfWord[i] < MaxLinesOfAWord)
+            {
+                _linesOfWord[i]++;
+                _lines.Add(ToLogLine(line));
+            }
+
+            return;
+        }
+    }
+
+    private LogLine ToLogLine(ReadOnlySpan<char> line)
+    {
+        bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> text);
+        if (!isXen)
+            text = LogEntrySyntax.KernelMessage(line);
+        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), MaxLineTextLength));
+    }
+
+    private void ReadMapLine(ReadOnlySpan<char> line)
+    {
+        if (TryTitle(line))
+            return;
+        bool continues = false;
+        ReadOnlySpan<char> rest = line;
+        for (int read = 0; read < MaxEntriesOfALine; read++)
+        {
+            LineKind found = ReadEntry(rest, isFirst: read == 0, out LogEntry entry, out ReadOnlySpan<char> next);
+            if (found == LineKind.Other)
+                break;
+            continues = true;
+            switch (found)
+            {
+                case LineKind.Entry:
+                    Continue(entry, line);
+                    _live!.Add(entry, _sourceName, _text.Number);
+                    KeepPrefix(line);
+                    break;
+                case LineKind.Filler:
+                    if (_live is not null && _live.Kind == entry.Kind)
+                        _live.Dialect = Newer(_live.Dialect, entry.Dialect);
+                    break;
+                case LineKind.Damaged:
+                    Continue(entry, line);
+                    _live!.Damage(_sourceName, _text.Number, line);
+                    break;
+                case LineKind.Other:
+                    break;
+            }
+
+            rest = next;
+        }
+
+        if (_live is null)
+            return;
+        if (continues)
+        {
+            _linesSinceEntry = 0;
+            return;
+        }
+
+        if (LogEntrySyntax.EndsWithinPrefix(line, _prefix.AsSpan(0, _prefixLength)))
+            _live.Damage(_sourceName, _text.Number, line);
+        _linesSinceEntry++;
+        bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
+        if (_linesSinceEntry > MaxLinesBetween || isBootMark)
+            CloseMap();
+    }
+
+    private void KeepPrefix(ReadOnlySpan<char> line)
+    {
+        _prefixLength = Math.Min(LogEntrySyntax.PrefixLength(line), LongestPrefix);
+        line[.._prefixLength].CopyTo(_prefix);
+    }
+
+    /// <summary>Recognises the line above a map. It ends the map before it and, from Xen, begins one.</summary>
+    private bool TryTitle(ReadOnlySpan<char> line)
+    {
+        int at = line.IndexOf("RAM map:", StringComparison.Ordinal);
+        bool isMemoryMap = false;
+        if (at < 0)
+        {
+            at = line.IndexOf("memory map:", StringComparison.Ordinal);
+            isMemoryMap = at >= 0;
+        }
+
+        if (at < 0)
+            return false;
+        bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body);
+        ReadOnlySpan<char> title = (isXen ? body : LogEntrySyntax.KernelMessage(line)).Trim().TrimEnd(':');
+        bool isDom0 = isXen && isMemoryMap && title.StartsWith("Dom", StringComparison.Ordinal);
+        bool isEfi = isXen && isMemoryMap && title.StartsWith("EFI", StringComparison.Ordinal);
+        bool isXenRam = !isMemoryMap && !title.Contains("physical RAM map", StringComparison.Ordinal);
+        CloseMap();
+        if (isDom0 || isEfi || isXenRam)
+        {
+            LogMapKind kind = isDom0 ? LogMapKind.Dom0BuiltByXen : isEfi ? LogMapKind.Efi : LogMapKind.XenFirmware;
+            Begin(kind, HostMapDialect.Xen, title, isMarked: isXen);
+            _linesSinceEntry = 0;
+            _prefixLength = 0;
+        }
+
+        return true;
+    }
+
+    private LineKind ReadEntry(ReadOnlySpan<char> line, bool isFirst, out LogEntry entry, out ReadOnlySpan<char> rest)
+    {
+        LogMapKind? live = _live?.Kind;
+        LineKind found = LineKind.Other;
+        entry = default;
+        rest = default;
+        if (LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body))
+            found = LogEntrySyntax.ReadXen(body, live, out entry, out rest);
+        else if (_live is { IsMarked: false } && live is LogMapKind.XenFirmware && LogEntrySyntax.TryUnmarkedXenBody(line, out body))
+            found = LogEntrySyntax.ReadXen(body, live, out entry, out rest);
+        if (found == LineKind.Other)
+            found = LogEntrySyntax.ReadLinux(line, live, out entry, out rest);
+        if (found == LineKind.Other)
+            found = LogEntrySyntax.ReadLinuxEfi(line, out entry, out rest);
+        return found == LineKind.Other && isFirst ? ReadIomem(line, out entry) : found;
+    }
+
+    private LineKind ReadIomem(ReadOnlySpan<char> line, out LogEntry entry)
+    {
+        if (_live?.Kind != LogMapKind.Iomem)
+            _iomem = default;
+        LineKind found = _iomem.Read(line, out EntryRange range, out E820Type type, out bool startsAgain, out bool isAllZero);
+        entry = new(LogMapKind.Iomem, HostMapDialect.Iomem, range, type);
+        if (startsAgain)
+            CloseMap();
+        if (found == LineKind.Damaged && _live?.Kind != LogMapKind.Iomem)
+            return LineKind.Other;
+        if (found == LineKind.Entry && isAllZero)
+        {
+            Continue(entry, line);
+            _live!.IsHidden(_sourceName, _text.Number);
+            return LineKind.Filler;
+        }
+
+        return found;
+    }
+
+    /// <summary>Makes sure that the map in progress is one that the entry belongs to.</summary>
+    private void Continue(LogEntry entry, ReadOnlySpan<char> line)
+    {
+        if (_live is null || _live.Kind != entry.Kind)
+        {
+            CloseMap();
+            Begin(entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
+        }
+
+        _live!.Dialect = _live.HasEntries ? Newer(_live.Dialect, entry.Dialect) : entry.Dialect;
+    }
+
+    /// <summary>Linux 7's words stand only in some lines of its map: one of them tells.</summary>
+    private static HostMapDialect Newer(HostMapDialect known, HostMapDialect next) =>
+        known == HostMapDialect.Linux && next == HostMapDialect.Linux72 ? next : known;
+
+    private static string TitleOf(LogMapKind kind, ReadOnlySpan<char> line) => kind switch
+    {
+        LogMapKind.XenFirmware => "RAM map",
+        LogMapKind.LinuxFirmware => "BIOS-e820",
+        LogMapKind.Efi => "efi",
+        LogMapKind.GuestKernel => "Xen",
+        LogMapKind.Dom0BuiltByXen => "Dom0 memory map",
+        LogMapKind.KernelEdited => line.Contains("user:", StringComparison.Ordinal) ? "user" : line.Contains("modified:", StringComparison.Ordinal) ? "modified" : "extended",
+        LogMapKind.Iomem => "/proc/iomem",
+    };
+
+    private void CloseMap()
+    {
+        if (_live is { } map && (map.HasEntries || map.HasError))
+        {
+            if (_mapsOfKind[(int)map.Kind] < MaxMapsOfAKind)
+            {
+                _mapsOfKind[(int)map.Kind]++;
+                _maps.Add(map);
+                _spare = null;
+            }
+            else
+            {
+                _droppedMaps = Math.Min(_droppedMaps, int.MaxValue - 1) + 1;
+            }
+        }
+
+        _live = null;
+    }
+
+    private void Begin(LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
+    {
+        _live = _spare ??= new();
+        _live.Begin(kind, dialect, title, isMarked);
+    }
+
+    /// <summary>A map whose lines are still coming. One that is not kept is used again: a log of titles costs no memory.</summary>
+    private sealed class MapInProgress
+    {
+        private readonly List<E820Entry> _entries = [];
+        private readonly List<int> _entryLines = [];
+        private readonly char[] _title = new char[MaxTitleLength];
+        private int _titleLength;
+        private InputError? _error;
+        private int _firstLine;
+
+        public LogMapKind Kind { get; private set; }
+
+        public HostMapDialect Dialect { get; set; }
+
+        /// <summary>Whether its lines carry "(XEN)": then those without are not its own.</summary>
+        public bool IsMarked { get; private set; }
+
+        public bool HasEntries => _entries.Count > 0;
+
+        public bool HasError => _error is not null;
+
+        public void Begin(LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
+        {
+            Kind = kind;
+            Dialect = dialect;
+            IsMarked = isMarked;
+            _titleLength = Math.Min(title.Length, MaxTitleLength);
+            title[.._titleLength].CopyTo(_title);
+            _entries.Clear();
+            _entryLines.Clear();
+            _error = null;
+            _firstLine = 0;
+        }
+
+        public void Add(LogEntry read, string source, int line)
+        {
+            NoteLine(line);
+            if (_error is not null)
+                return;
+            if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
+                return;
+            // EFI has several types for what E820 knows one of; loaders merge such neighbours.
+            if (Kind == LogMapKind.Efi && HasEntries && _entries[^1].Type == entry.Type && _entries[^1].End == entry.Address)
+            {
+                _entries[^1] = E820Entry.FromBounds(_entries[^1].Address, entry.End, entry.Type);
+                return;
+            }
+
+            if (_entries.Count == HostMemoryMap.MaxEntries)
+            {
+                _error = HostMapErrors.TooManyEntries(source, line);
+                return;
+            }
+
+            _entries.Add(entry);
+            _entryLines.Add(line);
+        }
+
+        public void Damage(string source, int line, ReadOnlySpan<char> text)
+        {
+            NoteLine(line);
+            _error ??= new(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}", "give the whole log");
+        }
+
+        public void IsHidden(string source, int line)
+        {
+            NoteLine(line);
+            _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root", "read it as root: sudo cat /proc/iomem");
+        }
+
+        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), _firstLine, [.. _entries], [.. _entryLines], _error);
+
+        private void NoteLine(int line) => _firstLine = _firstLine == 0 ? line : _firstLine;
+    }
+}

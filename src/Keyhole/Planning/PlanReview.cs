@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Pci;
+
+namespace Keyhole.Planning;
+
+/// <summary>What is wrong with a map, whichever policy made it.</summary>
+internal static class PlanReview
+{
+    /// <summary>Linux looks for PCI space in gaps of its map below 4 GiB and takes none smaller than this.</summary>
+    private const ulong SmallestPciGapBytes = 4UL << 20;
+
+    public static void Report(
+        ImmutableArray<E820Entry> machineMap,
+        GuestSpec guest,
+        ImmutableArray<PlannedEntry> entries,
+        ImmutableArray<Bar> bars,
+        List<Problem> problems)
+    {
+        ReportLowMemory(machineMap, guest, entries, problems);
+        ReportKernel(entries, guest, problems);
+        ReportHighRam(entries, problems);
+        ReportGaps(machineMap, entries, problems);
+        ReportBars(entries, bars, problems);
+    }
+
+    /// <summary>Bytes of RAM below <paramref name="limit"/>, overlaps of RAM with RAM counted once and RAM under other types not at all.</summary>
+    public static ulong RamBelow(ulong limit, ImmutableArray<PlannedEntry> entries)
+    {
+        ulong sum = 0;
+        foreach (E820Entry entry in Sanitised(entries))
+        {
+            if (entry.IsRam && entry.Address < limit)
+                sum += Math.Min(entry.End, limit) - entry.Address;
+        }
+
+        return sum;
+    }
+
+    public static void ReportKernel(ImmutableArray<PlannedEntry> entries, GuestSpec guest, List<Problem> problems)
+    {
+        // A guest that is too small for any kernel has its own problem.
+        if (guest.Type != GuestType.Pv || guest.MemoryKiB << 10 < LinuxPvKernel.EndOfNeed)
+            return;
+        ulong reached = LinuxPvKernel.LoadAddress;
+        foreach (E820Entry entry in Sanitised(entries))
+        {
+            if (entry.IsRam && entry.Contains(reached))
+                reached = entry.End;
+        }
+
+        if (reached >= LinuxPvKernel.EndOfNeed)
+            return;
+        E820Entry inTheWay = Sanitised(entries).FirstOrDefault(entry => !entry.IsRam && entry.Contains(reached));
+        string what = inTheWay.Size == 0 ? "a gap" : $"{Hosts.E820TypeNames.NameOf(inTheWay.Type)} memory";
+        ulong ramEnd = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < LinuxPvKernel.EndOfNeed).Select(static entry => entry.End).FirstOrDefault();
+        string where = reached == LinuxPvKernel.LoadAddress && ramEnd <= LinuxPvKernel.LoadAddress
+            ? $"RAM ends at {Hex(ramEnd)}, below the kernel"
+            : $"{what} at {Hex(reached)} lies where the kernel does";
+        problems.Add(new(
+            Severity.Error,
+            ProblemCodes.KernelNotOnRam,
+            $"the guest will not start: {where} (a Linux PV kernel is linked at {LinuxPvKernel.LoadAddress >> 20} MiB and needs about {LinuxPvKernel.NeededBytes >> 20} MiB)",
+            Math.Max(reached, LinuxPvKernel.LoadAddress),
+            LinuxPvKernel.EndOfNeed,
+            "install a map that keeps RAM on both sides of the host's reserved regions; none of xl's own settings does"));
+    }
+
+    public static void ReportBars(ImmutableArray<PlannedEntry> entries, ImmutableArray<Bar> bars, List<Problem> problems)
+    {
+        foreach (Bar bar in bars)
+        {
+            foreach (E820Entry entry in Sanitised(entries))
+            {
+                if (entry.Type == E820Type.Reserved || entry.Address >= bar.End || entry.End <= bar.Start)
+                    continue;
+                ulong start = Math.Max(entry.Address, bar.Start);
+                ulong end = Math.Min(entry.End, bar.End);
+                problems.Add(new(
+                    Severity.Error,
+                    ProblemCodes.BarConflict,
+                    $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) meets {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel will say \"can't claim BAR … address conflict\"",
+                    start,
+                    end,
+                    "the BAR must lie in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
+                break;
+            }
+        }
+    }
+
+    private static void ReportLowMemory(ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
+    {
+        ulong low = RamBelow(Frames.FourGiB, entries);
+        ulong hostLow = 0;
+        foreach (E820Entry entry in machineMap)
+        {
+            if (entry.IsRam && entry.Address < Frames.FourGiB)
+                hostLow += Math.Min(entry.End, Frames.FourGiB) - entry.Address;
+        }
+
+        ulong possible = Math.Min(guest.MemoryKiB << 10, hostLow);
+        // Below 1 MiB every map differs by some pages; that is not what users miss.
+        if (low + (1UL << 20) >= possible)
+            return;
+        E820Entry first = machineMap.Where(static entry => entry.Address > 1UL << 20 && entry.Type is not (E820Type.Ram or E820Type.Unusable))
+            .OrderBy(static entry => entry.Address).FirstOrDefault();
+        problems.Add(new(
+            Severity.Warning,
+            ProblemCodes.LowMemoryLost,
+            $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: the {Hosts.E820TypeNames.NameOf(first.Type)} region at {Hex(first.Address)} ({ByteSize.ToText(first.Address)}) costs the other {ByteSize.ToText(possible - low)} that the host has there",
+            first.Address,
+            first.End,
+            "install a map that keeps RAM on both sides of the host's reserved regions; none of xl's own settings does"));
+    }
+
+    private static void ReportHighRam(ImmutableArray<PlannedEntry> entries, List<Problem> problems)
+    {
+        foreach (PlannedEntry ram in entries)
+        {
+            if (!ram.Entry.IsRam)
+                continue;
+            if (ram.Entry.Wraps)
+            {
+                problems.Add(new(
+                    Severity.Error,
+                    ProblemCodes.HighRamOverlap,
+                    $"the RAM at {Hex(ram.Entry.Address)} runs past 2^64: Linux will not sanitise a map with such an entry",
+                    ram.Entry.Address,
+                    null,
+                    "set maxmem to memory or more"));
+                continue;
+            }
+
+            foreach (PlannedEntry other in entries)
+            {
+                if (other.Entry.IsRam || other.Entry.Size == 0 || other.Entry.Address >= ram.Entry.End || other.Entry.End <= ram.Entry.Address)
+                    continue;
+                ulong start = Math.Max(other.Entry.Address, ram.Entry.Address);
+                ulong end = Math.Min(other.Entry.End, ram.Entry.End);
+                problems.Add(new(
+                    Severity.Warning,
+                    ProblemCodes.HighRamOverlap,
+                    $"RAM at {Hex(ram.Entry.Address)} lies over the host's {Hosts.E820TypeNames.NameOf(other.Entry.Type)} region: the guest's kernel takes {ByteSize.ToText(end - start)} of it for {Hosts.E820TypeNames.NameOf(other.Entry.Type)} and the guest has that much less",
+                    start,
+                    end,
+                    "give the guest less memory above 4 GiB, or install a map that lays high RAM behind the host's"));
+            }
+        }
+    }
+
+    private static void ReportGaps(ImmutableArray<E820Entry> machineMap, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
+    {
+        ulong reached = 0;
+        foreach (E820Entry entry in Sanitised(entries))
+        {
+            ReportGap(machineMap, reached, Math.Min(entry.Address, Frames.FourGiB), problems);
+            reached = entry.End;
+            if (reached >= Frames.FourGiB)
+                return;
+        }
+
+        ReportGap(machineMap, reached, Frames.FourGiB, problems);
+    }
+
+    private static void ReportGap(ImmutableArray<E820Entry> machineMap, ulong start, ulong end, List<Problem> problems)
+    {
+        if (end < start + SmallestPciGapBytes)
+            return;
+        ulong hostRam = 0;
+        foreach (E820Entry entry in machineMap)
+        {
+            if (entry.Type is E820Type.Ram or E820Type.Unusable && entry.Address < end && entry.End > start)
+                hostRam += Math.Min(entry.End, end) - Math.Max(entry.Address, start);
+        }
+
+        if (hostRam == 0)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.PciGap,
+                $"Linux takes gaps for PCI space; this one of {ByteSize.ToText(end - start)} is a gap of the host's too",
+                start,
+                end));
+            return;
+        }
+
+        problems.Add(new(
+            Severity.Warning,
+            ProblemCodes.GapOverHostRam,
+            $"Linux would take this gap of {ByteSize.ToText(end - start)} for PCI space, but the host has {ByteSize.ToText(hostRam)} of RAM or unusable memory there: a device placed in it is not reached",
+            start,
+            end,
+            "install a map that marks it unusable"));
+    }
+
+    /// <summary>The map as the guest's kernel will read it; as it stands where Linux refuses to sanitise it.</summary>
+    private static ImmutableArray<E820Entry> Sanitised(ImmutableArray<PlannedEntry> entries)
+    {
+        E820Entry[] source = [.. entries.Select(static planned => planned.Entry)];
+        E820Entry[] result = new E820Entry[2 * source.Length];
+        return Sanitizer.TrySanitize(source, result, new int[Sanitizer.ScratchLength(source.Length)], out int count)
+            ? [.. result.AsSpan(0, count)]
+            : [.. source];
+    }
+
+    private static string Hex(ulong address) => $"0x{address:x}";
+}

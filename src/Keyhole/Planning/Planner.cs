@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Planning;
+
+/// <summary>Host map and guest in, plan out.</summary>
+public static class Planner
+{
+    private const ulong MiB = 1UL << 20;
+
+    /// <param name="host">The host's map, firmware's or with Xen's additions, as it says itself.</param>
+    /// <param name="guest">The guest.</param>
+    /// <param name="policy">How to lay its map out.</param>
+    /// <param name="bars">Windows of the devices passed through, in addition to those of the host's devices that the guest's <c>pci=</c> names.</param>
+    public static MapPlan Plan(HostMemoryMap host, GuestSpec guest, IHolePolicy policy, ImmutableArray<Bar> bars)
+    {
+        ImmutableArray<E820Entry> machineMap = MachineMap.Of(host);
+        bars = [.. bars, .. BarsOf(host, guest)];
+        List<Problem> problems = [];
+        ReportGuest(guest, problems);
+        PolicyResult result;
+        if (guest.UsesHostMap)
+        {
+            result = policy.Lay(new(machineMap, guest, bars));
+            problems.AddRange(result.Problems);
+            if (!result.Entries.IsEmpty)
+                PlanReview.Report(machineMap, guest, result.Entries, bars, problems);
+        }
+        else
+        {
+            result = PlainMap(guest);
+            PlanReview.ReportKernel(result.Entries, guest, problems);
+            PlanReview.ReportBars(result.Entries, bars, problems);
+        }
+
+        return new()
+        {
+            Policy = guest.UsesHostMap ? policy.Name : "none",
+            Host = host,
+            MachineMap = machineMap,
+            Guest = guest,
+            Bars = bars,
+            Entries = result.Entries,
+            Problems = [.. problems],
+            RamBelow4GiBKiB = PlanReview.RamBelow(Frames.FourGiB, result.Entries) >> 10,
+        };
+    }
+
+    /// <summary>Without the host's map the toolstack sets one RAM entry of maxmem.</summary>
+    private static PolicyResult PlainMap(GuestSpec guest) =>
+        new([new(E820Entry.FromSize(0, guest.MaxmemKiB << 10, E820Type.Ram), "one RAM entry of maxmem: the guest does not use the host's map")], []);
+
+    private static IEnumerable<Bar> BarsOf(HostMemoryMap host, GuestSpec guest)
+    {
+        foreach (PciDevice device in host.Devices)
+        {
+            foreach (PciAssignment assignment in guest.Pci)
+            {
+                if (!assignment.Covers(device.Address))
+                    continue;
+                foreach (Bar bar in device.Bars)
+                    yield return bar;
+                break;
+            }
+        }
+    }
+
+    private static void ReportGuest(GuestSpec guest, List<Problem> problems)
+    {
+        if (guest.Type != GuestType.Pv)
+        {
+            problems.Add(new(
+                guest.E820Host == true ? Severity.Warning : Severity.Info,
+                ProblemCodes.NotPv,
+                $"the guest is {(guest.Type == GuestType.Hvm ? "HVM" : "PVH")}: xl reads e820_host for PV guests only, and its map does not follow the host's",
+                Remedy: "set type=\"pv\" if the guest is meant to see the host's map"));
+        }
+        else if (guest.HostMapForcedByPci)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.HostMapForced,
+                "the configuration says e820_host=0, but any pci= entry makes xl use the host's map all the same",
+                Remedy: "take e820_host=0 out: it says what is not so"));
+        }
+        else if (!guest.UsesHostMap)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.HostMapUnused,
+                "the guest has neither e820_host nor pci=: it gets one RAM entry and no room for devices",
+                Remedy: "set e820_host=1 if a device will be passed through later"));
+        }
+
+        if (guest.MaxmemKiB < guest.MemoryKiB)
+        {
+            string consequence = guest.UsesHostMap
+                ? "; libxl subtracts without checking and takes the difference for 2^64 less that much of balloon memory"
+                : "";
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.MaxmemBelowMemory,
+                $"maxmem ({guest.MaxmemKiB >> 10} MiB) is below memory ({guest.MemoryKiB >> 10} MiB){consequence}",
+                Remedy: $"set maxmem to {guest.MemoryKiB >> 10} or more, or leave it out"));
+        }
+
+        if (guest.MemoryKiB << 10 < LinuxPvKernel.EndOfNeed && guest.Type == GuestType.Pv)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.MemoryTooSmall,
+                $"{ByteSize.ToText(guest.MemoryKiB << 10)} of memory are too little: a Linux PV kernel lies at {LinuxPvKernel.LoadAddress / MiB} MiB and needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
+                Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more"));
+        }
+    }
+}

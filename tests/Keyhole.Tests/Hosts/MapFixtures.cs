@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Reading;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Hosts;
+
+/// <summary>What the tests of readers and writers share.</summary>
+internal static class MapFixtures
+{
+    public static string Folder(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", name);
+
+    public static IEnumerable<string> GoldenLogs() => Directory.GetFiles(Folder("golden"), "*.log").Order(StringComparer.Ordinal);
+
+    public static Parsed<HostMemoryMap> ReadBytes(byte[] bytes, HostMapOptions? options = null) =>
+        HostMapReader.Read(new MemoryStream(bytes), "test.log", options ?? HostMapOptions.Default);
+
+    public static Parsed<HostMemoryMap> ReadText(string text, HostMapOptions? options = null) => ReadBytes(Encoding.Latin1.GetBytes(text), options);
+
+    public static HostMemoryMap Expect(Parsed<HostMemoryMap> parsed)
+    {
+        Assert.IsTrue(parsed.TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
+        return map;
+    }
+
+    public static InputError ExpectError(Parsed<HostMemoryMap> parsed)
+    {
+        Assert.IsFalse(parsed.TryGet(out HostMemoryMap? map, out InputError? error), map is null ? "" : Show(map.Entries));
+        Assert.IsFalse(error.ToString().Any(char.IsControl), "an error is one line");
+        return error;
+    }
+
+    public static string Show(IEnumerable<E820Entry> entries) =>
+        string.Join('\n', entries.Select(entry => $"{entry.Address:x} {entry.End:x} {(uint)entry.Type}"));
+
+    public static void AreSame(string expected, HostMemoryMap map) => Assert.AreEqual(expected.ReplaceLineEndings("\n").Trim(), Show(map.Entries));
+}
