@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Keyhole.Addresses;
 using Keyhole.E820;
@@ -22,7 +23,8 @@ internal static class HostMapJson
     /// <summary>A capture of 1024 entries and thousands of PCI functions is well below this.</summary>
     private const int MaxLengthBytes = 4 * 1024 * 1024;
 
-    private static readonly JsonWriterOptions _indented = new() { Indented = true };
+    // Read by programs and people, never pasted into HTML: an apostrophe stays one.
+    private static readonly JsonWriterOptions _indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static Parsed<HostMemoryMap> Read(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
     {
