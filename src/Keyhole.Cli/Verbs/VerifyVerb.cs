@@ -52,7 +52,7 @@ internal static class VerifyVerb
             Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source.IsDom0(parsed), parsed.GetValue(number)));
             if (!read.TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
-            Verification.Verification verification = Verifier.Compare(boot.Forecast, taken.Boot!, boot.Plan);
+            BootVerification verification = Verifier.Compare(boot.Forecast, taken.Boot!, boot.Plan);
             if (verification.Findings.IsEmpty)
             {
                 return console.Fail(new(
@@ -77,7 +77,7 @@ internal static class VerifyVerb
         return scan.LineCount == 0 ? new InputError(name, null, "the log is empty", "give what the kernel printed at boot") : scan;
     }
 
-    private static void WriteJson(Utf8JsonWriter writer, Taken taken, Verification.Verification verification)
+    private static void WriteJson(Utf8JsonWriter writer, Taken taken, BootVerification verification)
     {
         writer.WriteBoolean("agrees", verification.Agrees);
         writer.WriteString("profile", KernelVersions.NameOf(verification.Profile));
@@ -123,7 +123,7 @@ internal static class VerifyVerb
         writer.WriteEndArray();
     }
 
-    private static void Print(CommandConsole console, Boot boot, Taken taken, Verification.Verification verification)
+    private static void Print(CommandConsole console, Boot boot, Taken taken, BootVerification verification)
     {
         console.Ansi.WriteLine($"host:   {boot.Plan.Host.Description}");
         console.Ansi.WriteLine($"guest:  {boot.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(boot.Forecast.Request.PageCount << Addresses.Frames.Shift)}, map: {boot.Plan.Policy}");

@@ -14,7 +14,7 @@ namespace Keyhole.Verification;
 public sealed record Finding(string What, string? Forecast, string? Observed, int? Line, bool Agrees);
 
 /// <summary>How a forecast and a real boot compare, and why the boot went as it did.</summary>
-public sealed record Verification
+public sealed record BootVerification
 {
     /// <summary>The kernel that the log was compared with.</summary>
     public required KernelVersion Profile { get; init; }
