@@ -46,6 +46,8 @@ internal static class VerifyVerb
         {
             LogScan? log = null;
             string? path = parsed.GetValue(dmesg);
+            if (path == "-" && source.HostIsStandardInput(parsed))
+                return console.Fail(new("--dmesg", null, "standard input is the host's log already", "leave out --dmesg: the host's log is searched for the kernel's lines"));
             if (path is not null && !Files.Read<LogScan>(console, path, "what the kernel printed", ReadLog).TryGet(out log, out InputError? unreadable))
                 return console.Fail(unreadable);
             var taken = new Taken(path is null ? null : path == "-" ? "standard input" : Files.Shown(path), log);
