@@ -273,7 +273,8 @@ public sealed class LogScanner
     private void Continue(LogEntry entry, ReadOnlySpan<char> line)
     {
         // Guests whose consoles Xen's log shows boot side by side.
-        bool isOtherGuests = _live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel && live.Domain != LogEntrySyntax.DomainOf(line);
+        bool isOtherGuests = _live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
+            && live.Domain is { } domain && LogEntrySyntax.DomainOf(line) is { } other && domain != other;
         if (_live is null || _live.Kind != entry.Kind || isOtherGuests)
         {
             CloseMap();

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Hosts;
 using Keyhole.Planning;
 using Keyhole.PvGuest;
+using Keyhole.Reading;
 
 namespace Keyhole.Verification;
 
@@ -106,7 +105,7 @@ internal static class Explanations
             }
             else if (!BarFindings.IsOfMap(obstacle))
             {
-                yield return $"Line {claim.Line}: the window {Verifier.Range(failed.Window)} meets {InputErrorText(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the devices' addresses conflict, not the map.";
+                yield return $"Line {claim.Line}: the window {Verifier.Range(failed.Window)} meets {InputError.Quote(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the devices' addresses conflict, not the map.";
             }
             else
             {
@@ -129,6 +128,4 @@ internal static class Explanations
             ? ""
             : $"Not verified: {string.Join(", ", learnt)} in the machine map. The firmware does not name it; it was taken from dom0's own lines, as what Xen keeps to itself (IOMMU registers and the like).";
     }
-
-    private static string InputErrorText(string text) => Reading.InputError.Quote(text);
 }
