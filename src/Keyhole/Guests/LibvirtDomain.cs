@@ -33,7 +33,8 @@ public static class LibvirtDomain
 
     internal static Parsed<GuestSpec> Read(SmallInput input, string sourceName)
     {
-        if (!Load(() => XmlReader.Create(new MemoryStream(input.Bytes, writable: false), Settings()), input.Decode, sourceName).TryGet(out XElement? domain, out InputError? error))
+        Parsed<XElement> loaded = Load(() => XmlReader.Create(new MemoryStream(input.Bytes, writable: false), Settings()), input.Decode, sourceName);
+        if (!loaded.TryGet(out XElement? domain, out InputError? error))
             return error;
         return new LibvirtGuest(sourceName, domain).Build();
     }
@@ -45,7 +46,7 @@ public static class LibvirtDomain
         XElement? domain;
         if (guest.LibvirtXml is null)
             domain = new XElement("domain", new XAttribute("type", "xen"));
-        else if (!Load(() => XmlReader.Create(new StringReader(guest.LibvirtXml), Settings()), () => guest.LibvirtXml, "libvirt XML").TryGet(out domain, out InputError? error))
+        else if (!Load(guest.LibvirtXml, "libvirt XML").TryGet(out domain, out InputError? error))
             return error;
         return new LibvirtWriter(domain, guest).Write();
     }
@@ -53,7 +54,7 @@ public static class LibvirtDomain
     /// <summary>The names of the elements that are carried along unread, for a remark; empty where there are none.</summary>
     internal static string Unread(string xml)
     {
-        if (!Load(() => XmlReader.Create(new StringReader(xml), Settings()), () => xml, "").TryGet(out XElement? domain, out _))
+        if (!Load(xml, "").TryGet(out XElement? domain, out _))
             return "";
         var names = new SortedSet<string>(StringComparer.Ordinal);
         foreach (XElement child in domain.Elements())
@@ -70,13 +71,15 @@ public static class LibvirtDomain
     /// <summary>Whether a device is a PCI function of the host's: a hostdev, or a network interface that is one.</summary>
     internal static bool IsPciAssignment(XElement device) =>
         (device.Name == "hostdev" && (string?)device.Attribute("mode") is null or "subsystem" && (string?)device.Attribute("type") == "pci") ||
-        (device.Name == "interface" && (string?)device.Attribute("type") == "hostdev" && (string?)device.Element("source")?.Element("address")?.Attribute("type") is null or "pci");
+        (device.Name == "interface" && (string?)device.Attribute("type") == "hostdev" &&
+            (string?)device.Element("source")?.Element("address")?.Attribute("type") is null or "pci");
 
     internal static string ToText(XElement domain)
     {
         var text = new StringBuilder();
         // Entitize keeps a carriage return in a text what it is; the document's own line ends are untouched.
-        using (var writer = XmlWriter.Create(text, new XmlWriterSettings { OmitXmlDeclaration = true, NewLineHandling = NewLineHandling.Entitize, NewLineChars = "\n" }))
+        var settings = new XmlWriterSettings { OmitXmlDeclaration = true, NewLineHandling = NewLineHandling.Entitize, NewLineChars = "\n" };
+        using (var writer = XmlWriter.Create(text, settings))
             domain.Save(writer);
         return text.Append('\n').ToString();
     }
@@ -89,6 +92,8 @@ public static class LibvirtDomain
         MaxCharactersFromEntities = 1024,
     };
 
+    private static Parsed<XElement> Load(string xml, string sourceName) => Load(() => XmlReader.Create(new StringReader(xml), Settings()), () => xml, sourceName);
+
     /// <summary>Loads the root element. The first pass only counts: a tree of hostile depth must not be built.</summary>
     /// <param name="text">The document, asked for only where an error needs it.</param>
     private static Parsed<XElement> Load(Func<XmlReader> open, Func<string> text, string sourceName)
@@ -100,7 +105,9 @@ public static class LibvirtDomain
                 while (reader.Read())
                 {
                     if (reader.Depth > MaxNesting)
-                        return new InputError(sourceName, ((IXmlLineInfo)reader).LineNumber, $"elements nested more than {MaxNesting} deep", "check that this is a libvirt domain");
+                        return new InputError(
+                            sourceName, ((IXmlLineInfo)reader).LineNumber, $"elements nested more than {MaxNesting} deep",
+                            "check that this is a libvirt domain");
                 }
             }
 
@@ -112,9 +119,13 @@ public static class LibvirtDomain
         {
             int? line = e.LineNumber > 0 ? e.LineNumber : null;
             if (e.Message.Contains("DTD", StringComparison.Ordinal))
-                return new InputError(sourceName, line ?? LineOf("<!DOCTYPE", text()), "a document type declaration (DTD)", "remove it: libvirt's XML has none, and Keyhole reads none");
+                return new InputError(
+                    sourceName, line ?? LineOf("<!DOCTYPE", text()), "a document type declaration (DTD)",
+                    "remove it: libvirt's XML has none, and Keyhole reads none");
             int position = e.Message.LastIndexOf(" Line ", StringComparison.Ordinal);
-            return new InputError(sourceName, line, $"no well-formed XML: {InputError.Quote(position < 0 ? e.Message : e.Message.AsSpan(0, position))}", "write it with virsh dumpxml");
+            return new InputError(
+                sourceName, line, $"no well-formed XML: {InputError.Quote(position < 0 ? e.Message : e.Message.AsSpan(0, position))}",
+                "write it with virsh dumpxml");
         }
     }
 
@@ -137,7 +148,9 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         if (domain.Name != "domain")
             return Error(domain, $"the document is a <{domain.Name.LocalName}>, not a domain", "write it with virsh dumpxml GUEST");
         if ((string?)domain.Attribute("type") is not "xen")
-            return Error(domain, $"a domain of type {InputError.Quote((string?)domain.Attribute("type") ?? "")}, not a guest of Xen", "give a domain with type='xen'");
+            return Error(
+                domain, $"a domain of type {InputError.Quote((string?)domain.Attribute("type") ?? "")}, not a guest of Xen",
+                "give a domain with type='xen'");
         GuestType type = ReadType();
         (ulong memoryKiB, ulong maxmemKiB) = ReadMemory();
         int vcpus = ReadVcpus();
@@ -162,7 +175,13 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
             LibvirtXml = LibvirtDomain.ToText(domain),
         };
         if (!pci.IsEmpty && !guest.UsesHostMap && type == GuestType.Pv)
-            _remarks.Add("the guest has PCI devices without <features><xen><e820_host state='on'/>: libvirt does not turn it on by itself, as xl does, and Linux needs it to reach the devices");
+        {
+            _remarks.Add(
+                "the guest has PCI devices without <features><xen><e820_host state='on'/>: libvirt does not turn it on by itself, as xl does, " +
+                "and Linux needs it to reach the devices");
+        }
+
+
         if (e820Host == true && type != GuestType.Pv)
             _remarks.Add("e820_host is for PV guests; libxl does not read it for others");
         return guest with { Remarks = [.. _remarks] };
@@ -170,21 +189,24 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
 
     private GuestType ReadType()
     {
-        XElement? os = domain.Element("os");
-        XElement? type = os?.Element("type");
-        if (type is null)
-        {
-            return domain.Element("bootloader") is not null
-                ? GuestType.Pv
-                : Fail<GuestType>(os ?? domain, "no <os><type>", "add <os><type machine='xenpv'>linux</type></os>, or xenpvh or hvm");
-        }
+        if (TypeOf(domain) is { } known)
+            return known;
+        return domain.Element("os")?.Element("type") is { } type
+            ? Fail<GuestType>(type, $"<os><type> {InputError.Quote(type.Value.Trim())} is none that Xen runs", "write linux, xenpvh or hvm")
+            : Fail<GuestType>(domain.Element("os") ?? domain, "no <os><type>", "add <os><type machine='xenpv'>linux</type></os>, or xenpvh or hvm");
+    }
 
+    /// <summary>The type that the domain has; with a bootloader it need not say. Null where there is none, or none of Xen's.</summary>
+    internal static GuestType? TypeOf(XElement domain)
+    {
+        if (domain.Element("os")?.Element("type") is not { } type)
+            return domain.Element("bootloader") is null ? null : GuestType.Pv;
         return type.Value.Trim() switch
         {
             "xenpvh" => GuestType.Pvh,
             "linux" or "xen" => GuestType.Pv,
             "hvm" => (string?)type.Attribute("machine") == "xenpvh" ? GuestType.Pvh : GuestType.Hvm,
-            string other => Fail<GuestType>(type, $"<os><type> {InputError.Quote(other)} is none that Xen runs", "write linux, xenpvh or hvm"),
+            _ => null,
         };
     }
 
@@ -251,7 +273,9 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
             XElement? source = device.Element("source");
             if (AddressOf(device) is not { } address)
             {
-                Fail<bool>(source ?? device, "a PCI device without a valid <source><address>", "give domain, bus, slot and function as numbers, such as bus='0x03' slot='0x00' function='0x0'");
+                Fail<bool>(
+                    source ?? device, "a PCI device without a valid <source><address>",
+                    "give domain, bus, slot and function as numbers, such as bus='0x03' slot='0x00' function='0x0'");
                 return [];
             }
 
@@ -270,7 +294,8 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
     {
         if (device.Element("source")?.Element("address") is not { } address)
             return null;
-        if (Part("domain", 0) is { } domain and <= 0xffff && Part("bus", null) is { } bus and <= 0xff && Part("slot", null) is { } slot and <= 0x1f && Part("function", 0) is { } function and <= 7 &&
+        if (Part("domain", 0) is { } domain and <= 0xffff && Part("bus", null) is { } bus and <= 0xff &&
+            Part("slot", null) is { } slot and <= 0x1f && Part("function", 0) is { } function and <= 7 &&
             PciAddress.TryParse($"{domain:x4}:{bus:x2}:{slot:x2}.{function:x}", out PciAddress found))
         {
             return found;
@@ -299,7 +324,8 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         return default;
     }
 
-    private InputError Error(XElement where, string what, string remedy) => new(sourceName, ((IXmlLineInfo)where).HasLineInfo() ? ((IXmlLineInfo)where).LineNumber : null, what, remedy);
+    private InputError Error(XElement where, string what, string remedy) =>
+        new(sourceName, ((IXmlLineInfo)where).HasLineInfo() ? ((IXmlLineInfo)where).LineNumber : null, what, remedy);
 }
 
 /// <summary>Brings a domain's XML into line with a guest and leaves all else as it is.</summary>
@@ -313,15 +339,21 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
         foreach (string? text in (ReadOnlySpan<string?>)[guest.Name, guest.Kernel, guest.Ramdisk, guest.CommandLine])
         {
             if (text is not null && !IsXmlText(text))
-                return new InputError(SourceName, null, $"{InputError.Quote(text)} has a character that XML cannot hold", "remove control characters and broken Unicode");
+                return new InputError(
+                    SourceName, null, $"{InputError.Quote(text)} has a character that XML cannot hold",
+                    "remove control characters and broken Unicode");
         }
 
         foreach (PciAssignment entry in guest.Pci)
         {
             if (entry.Address is null)
-                return new InputError(SourceName, null, $"the PCI device named {InputError.Quote(entry.Name)} has no address, which libvirt needs", "give its address, as xl pci-assignable-list shows it");
+                return new InputError(
+                    SourceName, null, $"the PCI device named {InputError.Quote(entry.Name)} has no address, which libvirt needs",
+                    "give its address, as xl pci-assignable-list shows it");
             if (entry.AllFunctions)
-                return new InputError(SourceName, null, $"{entry.Address.Value.ToString()[..^1]}* is all functions of a device, for which libvirt has no form", "name each function");
+                return new InputError(
+                    SourceName, null, $"{entry.Address.Value.ToString()[..^1]}* is all functions of a device, for which libvirt has no form",
+                    "name each function");
         }
 
         if (guest.Name is null)
@@ -334,7 +366,11 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
         SetE820Host();
         SetPci();
         if (!guest.OtherSettings.IsEmpty)
-            _remarks.Add($"left out, as they are xl's: {string.Join(", ", guest.OtherSettings.Select(setting => setting.Key).Order(StringComparer.Ordinal).Distinct(StringComparer.Ordinal))}");
+        {
+            var keys = new SortedSet<string>(guest.OtherSettings.Select(setting => setting.Key), StringComparer.Ordinal);
+            _remarks.Add($"left out, as they are xl's: {string.Join(", ", keys)}");
+        }
+
         return new GuestText(LibvirtDomain.ToText(domain), [.. _remarks]);
     }
 
@@ -354,7 +390,8 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
     {
         XElement element = Ensure(domain, name);
         // A size that is right stays as it was put, whatever its unit.
-        if (MemoryUnit.TryGetSize((string?)element.Attribute("unit") ?? "", out ulong unitBytes) && MemoryUnit.TryRead(element.Value, unitBytes, out UInt128 sizeBytes) &&
+        if (MemoryUnit.TryGetSize((string?)element.Attribute("unit") ?? "", out ulong unitBytes) &&
+            MemoryUnit.TryRead(element.Value, unitBytes, out UInt128 sizeBytes) &&
             sizeBytes <= ulong.MaxValue && MemoryUnit.RoundToKiB(sizeBytes) == sizeKiB)
         {
             return;
@@ -382,21 +419,19 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
     private void SetOs()
     {
         XElement os = Ensure(domain, "os");
-        XElement? type = os.Element("type");
-        (string machine, string[] names) = guest.Type switch
+        if (LibvirtGuest.TypeOf(domain) != guest.Type)
         {
-            GuestType.Pv => ("xenpv", new[] { "linux", "xen" }),
-            GuestType.Pvh => ("xenpvh", ["xenpvh"]),
-            GuestType.Hvm => ("xenfv", ["hvm"]),
-        };
-        bool fits = type is not null && names.Contains(type.Value.Trim()) && ((string?)type.Attribute("machine") == "xenpvh") == (guest.Type == GuestType.Pvh && type.Attribute("machine") is not null);
-        if (!fits && !(guest.Type == GuestType.Pvh && type is { Value: "hvm" } && (string?)type.Attribute("machine") == "xenpvh"))
-        {
-            type ??= Ensure(os, "type");
+            (string machine, string name) = guest.Type switch
+            {
+                GuestType.Pv => ("xenpv", "linux"),
+                GuestType.Pvh => ("xenpvh", "xenpvh"),
+                GuestType.Hvm => ("xenfv", "hvm"),
+            };
+            XElement type = Ensure(os, "type");
             if (type.Attribute("arch") is null)
                 type.SetAttributeValue("arch", "x86_64");
             type.SetAttributeValue("machine", machine);
-            type.Value = names[0];
+            type.Value = name;
         }
 
         Set(os, "kernel", guest.Kernel);
@@ -441,7 +476,7 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
             missing.RemoveAt(index);
         }
 
-        if (guest.Pci.Any(entry => entry.VirtualSlot is not null || entry.MsiTranslate is not null || entry.PowerManagement is not null || entry.RdmPolicy is not null))
+        if (guest.Pci.Any(entry => (entry.VirtualSlot, entry.MsiTranslate, entry.PowerManagement, entry.RdmPolicy) != (null, null, null, null)))
             _remarks.Add("left out, as libvirt has no form for them: the virtual slot, msitranslate, power_mgmt and rdm_policy of PCI devices");
         if (missing.Count == 0)
             return;

@@ -59,7 +59,9 @@ public sealed record PciAssignment(PciAddress? Address)
             if (at >= 0)
             {
                 if (!TryVirtualSlot(first[(at + 1)..], out int slot))
-                    return Bad($"virtual slot {InputError.Quote(first[(at + 1)..])} is not a hex number from 0 to 1f", "write it as @vslot behind the address, such as @5");
+                    return Bad(
+                        $"virtual slot {InputError.Quote(first[(at + 1)..])} is not a hex number from 0 to 1f",
+                        "write it as @vslot behind the address, such as @5");
                 entry = entry with { VirtualSlot = slot };
             }
 

@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
 using System.Text;
+using Keyhole.Addresses;
 using Keyhole.Reading;
 
 namespace Keyhole.Guests;
@@ -21,7 +22,7 @@ public sealed class XlConfig
     public const int MaxSizeBytes = 1024 * 1024;
 
     /// <summary>Most memory a guest can be given: the physical addresses of x86 have at most 52 bits. In KiB.</summary>
-    internal const ulong MaxMemoryKiB = 1UL << 42;
+    internal const ulong MaxMemoryKiB = Frames.AddressLimit / 1024;
 
     /// <summary>Most virtual processors that Xen gives a guest (MAX_VIRT_CPUS).</summary>
     internal const int MaxVcpus = 8192;
@@ -98,7 +99,9 @@ public sealed class XlConfig
                 byKey[setting.Key] = value = new Accumulated();
             value.LastIndex = i;
             if (!value.TryAppend(setting.Value))
-                return new InputError(sourceName, setting.Line, $"{InputError.Quote(setting.Key)} += mixes a list with a text", "append a list to a list, or a text to a text");
+                return new InputError(
+                    sourceName, setting.Line, $"{InputError.Quote(setting.Key)} += mixes a list with a text",
+                    "append a list to a list, or a text to a text");
         }
 
         var folded = ImmutableArray.CreateBuilder<XlSetting>();
@@ -144,7 +147,9 @@ public sealed class XlConfig
             {
                 string entry = guest.Pci[i].ToString();
                 if (guest.Pci[i].Name is { } name && name.Contains(',', StringComparison.Ordinal))
-                    return new InputError(sourceName, null, $"the name {InputError.Quote(name)} of a PCI device has a comma, which no pci= entry can hold", "use the device's address");
+                    return new InputError(
+                        sourceName, null, $"the name {InputError.Quote(name)} of a PCI device has a comma, which no pci= entry can hold",
+                        "use the device's address");
                 if (!XlText.CanQuote(entry))
                     return CannotQuote("pci", entry);
                 text.Append(i == 0 ? " " : ", ").Append(new XlText(entry, isQuoted: true, 0));
@@ -157,8 +162,14 @@ public sealed class XlConfig
         {
             string line = $"{other.Key}={other.Value}";
             // A value is carried as text; only what reads as this one setting may go into the file.
-            if (XlParser.Parse(line, sourceName, out ImmutableArray<XlSetting> read, out _) is not null || read.Length != 1 || read[0].Key != other.Key || read[0].IsAddition || XlGuest.IsRead(other.Key))
-                return new InputError(sourceName, null, $"{InputError.Quote(line)} is no setting that can be carried over", "remove it from the guest");
+            if (XlParser.Parse(line, sourceName, out ImmutableArray<XlSetting> read, out _) is not null ||
+                read.Length != 1 || read[0].Key != other.Key || read[0].IsAddition || XlGuest.IsRead(other.Key))
+            {
+                return new InputError(
+                    sourceName, null, $"{InputError.Quote(line)} is no setting that can be carried over",
+                    "remove it from the guest");
+            }
+
             text.Append(line).Append('\n');
         }
 
@@ -179,7 +190,9 @@ public sealed class XlConfig
         InputError? Memory(string key, ulong sizeKiB)
         {
             if (sizeKiB is 0 or > MaxMemoryKiB || sizeKiB % 1024 != 0)
-                return new InputError(sourceName, null, $"{key} of {sizeKiB} KiB cannot be written: xl.cfg counts in whole MiB", "round it to a multiple of 1024 KiB");
+                return new InputError(
+                    sourceName, null, $"{key} of {sizeKiB} KiB cannot be written: xl.cfg counts in whole MiB",
+                    "round it to a multiple of 1024 KiB");
             text.Append(CultureInfo.InvariantCulture, $"{key}={sizeKiB / 1024}\n");
             return null;
         }

@@ -138,7 +138,9 @@ internal sealed class XlGuest
             case XlNumberKind.Valid when (ulong)number <= XlConfig.MaxMemoryKiB / 1024:
                 return (ulong)number * 1024;
             case XlNumberKind.Valid or XlNumberKind.TooLarge:
-                return Fail<ulong>(key, $"{key} {InputError.Quote(text)} is more than the {XlConfig.MaxMemoryKiB / 1024} MiB that 52 address bits reach", $"{remedy}; the unit is MiB, not bytes or KiB");
+                return Fail<ulong>(
+                    key, $"{key} {InputError.Quote(text)} is more than the {XlConfig.MaxMemoryKiB / 1024} MiB that 52 address bits reach",
+                    $"{remedy}; the unit is MiB, not bytes or KiB");
         }
 
         return null;
@@ -239,7 +241,8 @@ internal sealed class XlGuest
             return null;
         if (!setting.IsAddition && XlNumber.Parse(text, out long number) == XlNumberKind.Valid)
             return number;
-        _remarks.Add($"line {setting.Line}: {key} {InputError.Quote(text)} is {(setting.IsAddition ? "written with +=" : "not a number")}; xl passes over it with a warning");
+        string why = setting.IsAddition ? "written with +=" : "not a number";
+        _remarks.Add($"line {setting.Line}: {key} {InputError.Quote(text)} is {why}; xl passes over it with a warning");
         return null;
     }
 

@@ -128,7 +128,9 @@ internal sealed class XlParser
                 case Token.Open when valueAllowed:
                     if (open.Count == XlConfig.MaxNesting)
                     {
-                        Fail($"lists nested more than {XlConfig.MaxNesting} deep", "remove the surplus [: no setting of xl nests lists deeper than three");
+                        Fail(
+                            $"lists nested more than {XlConfig.MaxNesting} deep",
+                            "remove the surplus [: no setting of xl nests lists deeper than three");
                         return null;
                     }
 
@@ -151,11 +153,14 @@ internal sealed class XlParser
                 case Token.End or Token.Newline or Token.Semicolon when open.Count == 0:
                     Fail($"{InputError.Quote(key)} has no value", "give one behind =, on the same line");
                     return null;
-                case Token.End or Token.Newline or Token.Semicolon or Token.Comma or Token.Open or Token.Close or Token.Assign or Token.Add or Token.Identifier or Token.Number or Token.Text:
+                case Token.End or Token.Newline or Token.Semicolon or Token.Comma or Token.Open or Token.Close:
+                case Token.Assign or Token.Add or Token.Identifier or Token.Number or Token.Text:
                     if (open.Count == 0)
                         Fail($"{Shown()} where the value of {InputError.Quote(key)} should be", "give a number, a text in quotes or a list in [ ]");
                     else
-                        Fail($"{Shown()} in a list{(valueAllowed ? "" : " where a comma or ] should be")}", "separate the items by commas and close the list with ]");
+                        Fail(
+                            $"{Shown()} in a list{(valueAllowed ? "" : " where a comma or ] should be")}",
+                            "separate the items by commas and close the list with ]");
                     return null;
             }
 
@@ -215,13 +220,17 @@ internal sealed class XlParser
                 _tokenText = _text[_tokenStart.._position];
                 return Token.Number;
             case >= 'A' and <= 'Z':
-                return Fail($"a capital letter, {InputError.Quote(Word())}, outside of quotes", "xl's keys and hex digits are lower case; put text in quotes");
+                return Fail(
+                    $"a capital letter, {InputError.Quote(Word())}, outside of quotes",
+                    "xl's keys and hex digits are lower case; put text in quotes");
             case '-':
                 return Fail("a minus sign outside of quotes", "xl.cfg has no negative numbers, and no - in a key");
             case '\0':
                 return Fail("a NUL byte", "save the file as plain UTF-8 text");
             case '(' or ')' or ':' or '.' or '+':
-                return Fail($"{InputError.Quote(Word())} is no syntax of xl.cfg", "if this is Python, as xm once read it, write it out as plain KEY=VALUE: xl does not run it");
+                return Fail(
+                    $"{InputError.Quote(Word())} is no syntax of xl.cfg",
+                    "if this is Python, as xm once read it, write it out as plain KEY=VALUE: xl does not run it");
             default:
                 return Fail($"{InputError.Quote(Word())} is no syntax of xl.cfg", "put text in quotes, and start comments with #");
         }
@@ -252,7 +261,9 @@ internal sealed class XlParser
         while (true)
         {
             if (_position == _text.Length || _text[_position] == '\n')
-                return Fail($"a quote that starts here, {InputError.Quote(_text.AsSpan(_tokenStart, _position - _tokenStart).TrimEnd('\r'))}, has no end on its line", $"close it with {quote}");
+                return Fail(
+                    $"a quote that starts here, {InputError.Quote(_text.AsSpan(_tokenStart, _position - _tokenStart).TrimEnd('\r'))}, has no end on its line",
+                    $"close it with {quote}");
             char c = _text[_position++];
             if (c == quote)
             {
@@ -304,7 +315,9 @@ internal sealed class XlParser
                     _remarks.Add($"line {_tokenLine}: the escape \\{escaped}{_text.Substring(_position - digits, digits)} is dropped, as xl drops it");
                     break;
                 default:
-                    return Fail($"the escape {InputError.Quote(_text.AsSpan(_position - 2, 2))} in a quoted text", "xl knows \\\\ \\\" \\' \\a \\b \\f \\n \\r \\t \\v; write other characters as they are");
+                    return Fail(
+                        $"the escape {InputError.Quote(_text.AsSpan(_position - 2, 2))} in a quoted text",
+                        "xl knows \\\\ \\\" \\' \\a \\b \\f \\n \\r \\t \\v; write other characters as they are");
             }
         }
     }

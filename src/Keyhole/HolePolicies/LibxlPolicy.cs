@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hosts;
 using Keyhole.Planning;
 
 namespace Keyhole.HolePolicies;
@@ -114,7 +115,7 @@ public sealed class LibxlPolicy : IHolePolicy
                 continue;
             if (region.Type != E820Type.Ram)
             {
-                kept.Add(new(region, $"the host's: {Describe(region.Type)}"));
+                kept.Add(new(region, $"the host's: {E820TypeNames.Describe(region.Type)}"));
                 continue;
             }
 
@@ -166,16 +167,6 @@ public sealed class LibxlPolicy : IHolePolicy
 
     private static PolicyResult Failure(int error, string message, string remedy) =>
         new([], [new(Severity.Error, error == 0 ? ProblemCodes.TooManyEntries : ProblemCodes.LibxlFails, message, Remedy: remedy)]);
-
-    private static string Describe(E820Type type) => (uint)type switch
-    {
-        (uint)E820Type.Reserved => "reserved",
-        (uint)E820Type.Acpi => "ACPI tables",
-        (uint)E820Type.Nvs => "ACPI NVS",
-        (uint)E820Type.PersistentMemory => "persistent memory",
-        (uint)E820Type.Pram => "persistent memory (PRAM)",
-        uint number => $"type {number}",
-    };
 
     private static string Hex(ulong address) => $"0x{address:x}";
 }

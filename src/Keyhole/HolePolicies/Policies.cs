@@ -7,7 +7,7 @@ namespace Keyhole.HolePolicies;
 /// <summary>The policies there are.</summary>
 public static class Policies
 {
-    public static ImmutableArray<IHolePolicy> All { get; } = [new LibxlPolicy()];
+    public static ImmutableArray<IHolePolicy> All { get; } = [new LibxlPolicy(), new PunchPolicy()];
 
     /// <summary>The policy of that name, or null.</summary>
     public static IHolePolicy? Find(string name)

@@ -23,6 +23,19 @@ public static class E820TypeNames
         uint number => $"type-{number}",
     };
 
+    /// <summary>The type in words, for sentences.</summary>
+    public static string Describe(E820Type type) => (uint)type switch
+    {
+        (uint)E820Type.Ram => "RAM",
+        (uint)E820Type.Reserved => "reserved",
+        (uint)E820Type.Acpi => "ACPI tables",
+        (uint)E820Type.Nvs => "ACPI NVS",
+        (uint)E820Type.Unusable => "unusable",
+        (uint)E820Type.PersistentMemory => "persistent memory",
+        (uint)E820Type.Pram => "persistent memory (PRAM)",
+        uint number => $"type {number}",
+    };
+
     public static bool TryParse(ReadOnlySpan<char> name, out E820Type type)
     {
         type = name switch

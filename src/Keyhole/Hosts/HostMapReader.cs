@@ -105,7 +105,7 @@ public static class HostMapReader
             Dialect = map.Dialect,
             Description = $"{Describe(map)}, line {map.Line} of {sourceName}",
             IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
-            Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { OtherDenied = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
+            Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
             Log = scan,
             Remarks = RemarksOn(scan, map),
         };
@@ -130,11 +130,11 @@ public static class HostMapReader
 
         foreach (LogMapKind kind in _nearestToFirmware)
         {
-            foreach (LogMap map in scan.Maps)
-            {
-                if (map.Kind == kind && (options.From is null || options.From == map.Dialect))
-                    return FromLog(scan, map, sourceName);
-            }
+            LogMap[] candidates = [.. scan.Maps.Where(map => map.Kind == kind && (options.From is null || options.From == map.Dialect))];
+            // With e820-verbose Xen prints the map as it came before the one that it works with and passes on.
+            LogMap? chosen = Array.Find(candidates, map => !map.Title.StartsWith("Initial ", StringComparison.Ordinal)) ?? candidates.FirstOrDefault();
+            if (chosen is not null)
+                return FromLog(scan, chosen, sourceName);
         }
 
         string found = string.Join(", ", scan.Maps.Select(map => HostMapDialects.NameOf(map.Dialect)).Distinct());
@@ -167,6 +167,8 @@ public static class HostMapReader
             remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the firmware's map stands in /sys/firmware/memmap");
         if (taken.Kind == LogMapKind.KernelEdited)
             remarks.Add("This map has been changed by the kernel or its command line");
+        if (taken.Line == 1 && taken.Kind != LogMapKind.Iomem && taken.Entries[0].Address != 0)
+            remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as when the kernel's buffer has run over");
         int named = 0;
         for (int i = 0; i < scan.Maps.Length; i++)
         {

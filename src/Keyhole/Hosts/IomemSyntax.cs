@@ -107,5 +107,7 @@ internal struct IomemSyntax
         ("Persistent Memory (legacy)", E820Type.Pram),
         ("Persistent RAM", E820Type.PersistentMemory),
         ("Soft Reserved", E820TypeNames.SoftReserved),
+        // The number is lost; kernels treat such memory as reserved.
+        ("Unknown E820 type", E820Type.Reserved),
     ];
 }

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
+using Keyhole.Addresses;
 using Keyhole.Reading;
 
 namespace Keyhole.Pci;
@@ -49,7 +50,7 @@ public static class BarReader
     internal static InputError? Check(string sourceName, int line, ulong start, ulong end)
     {
         const string remedy = "give the text as lspci or sysfs printed it";
-        if (start > Bar.AddressLimit || end > Bar.AddressLimit)
+        if (start > Frames.AddressLimit || end > Frames.AddressLimit)
             return new InputError(sourceName, line, $"a window that reaches beyond 52 address bits: {start:x} to {end:x}", remedy);
         return start >= end ? new InputError(sourceName, line, $"a window that ends before it starts: {start:x} to {end:x}", remedy) : null;
     }
@@ -71,7 +72,9 @@ internal sealed class ResourceReader(string sourceName)
     public Parsed<PciListing> Read(string text, PciAddress? address)
     {
         if (address is not { } owner)
-            return new InputError(sourceName, null, "a sysfs resource file, which does not say whose it is", "give the device's address, or the file by its full path under /sys/bus/pci/devices");
+            return new InputError(
+                sourceName, null, "a sysfs resource file, which does not say whose it is",
+                "give the device's address, or the file by its full path under /sys/bus/pci/devices");
         var rows = new List<(ulong Start, ulong Last, ulong Flags, int Line)>();
         int lineNumber = 0;
         Span<Range> parts = stackalloc Range[4];
@@ -83,9 +86,13 @@ internal sealed class ResourceReader(string sourceName)
                 continue;
             int count = line.SplitAny(parts, " \t", StringSplitOptions.RemoveEmptyEntries);
             if (count != 3 || !TryNumber(line[parts[0]], out ulong start) || !TryNumber(line[parts[1]], out ulong last) || !TryNumber(line[parts[2]], out ulong flags))
-                return new InputError(sourceName, lineNumber, $"{InputError.Quote(line)} is no row of a resource file", "a row is 0xSTART 0xEND 0xFLAGS");
+                return new InputError(
+                    sourceName, lineNumber, $"{InputError.Quote(line)} is no row of a resource file",
+                    "a row is 0xSTART 0xEND 0xFLAGS");
             if (rows.Count == MaxRows)
-                return new InputError(sourceName, lineNumber, $"more than {MaxRows} rows, the most that a device has", "give the resource file of one device");
+                return new InputError(
+                    sourceName, lineNumber, $"more than {MaxRows} rows, the most that a device has",
+                    "give the resource file of one device");
             rows.Add((start, last, flags, lineNumber));
         }
 
@@ -230,7 +237,8 @@ internal sealed class LspciReader(string sourceName)
         char[] shown = text[..Math.Min(text.Length, longest)].ToArray();
         for (int i = 0; i < shown.Length; i++)
         {
-            if (char.IsControl(shown[i]) || char.IsSurrogate(shown[i]) || char.GetUnicodeCategory(shown[i]) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+            UnicodeCategory category = char.GetUnicodeCategory(shown[i]);
+            if (category is UnicodeCategory.Control or UnicodeCategory.Surrogate or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
                 shown[i] = '?';
         }
 
@@ -300,9 +308,9 @@ internal sealed class LspciReader(string sourceName)
             return null;
         }
 
-        if (!TrySize(line[(sizeAt + "[size=".Length)..], out ulong sizeBytes) || sizeBytes > Bar.AddressLimit)
+        if (!TrySize(line[(sizeAt + "[size=".Length)..], out ulong sizeBytes) || sizeBytes > Frames.AddressLimit)
             return new InputError(sourceName, lineNumber, $"{InputError.Quote(line[sizeAt..])} is no size", Kept);
-        ulong limit = start > Bar.AddressLimit ? ulong.MaxValue : start + sizeBytes;
+        ulong limit = start > Frames.AddressLimit ? ulong.MaxValue : start + sizeBytes;
         if (BarReader.Check(sourceName, lineNumber, start, limit) is { } error)
             return error;
         bool isPrefetchable = line.Contains(" prefetchable", StringComparison.Ordinal);

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Reading;
 
 namespace Keyhole.Pci;
@@ -41,9 +42,6 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
     /// <summary>Index of the first bridge window (I/O; the next two are memory and prefetchable memory).</summary>
     public const int FirstBridgeIndex = 13;
 
-    /// <summary>Physical addresses of x86 end here.</summary>
-    public const ulong AddressLimit = 1UL << 52;
-
     public ulong SizeBytes => End - Start;
 
     /// <summary>Reads <c>A-B</c>: hex with or without 0x, B exclusive.</summary>
@@ -57,9 +55,9 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
             return new InputError(sourceName, null, $"{InputError.Quote(text)} is no address range", remedy);
         if (start >= end)
             return new InputError(sourceName, null, $"{InputError.Quote(text)} ends before it starts, or is empty", remedy);
-        if (end > AddressLimit)
+        if (end > Frames.AddressLimit)
             return new InputError(sourceName, null, $"{InputError.Quote(text)} reaches beyond 52 address bits", remedy);
-        return new Bar(0, BarKind.Memory, start, end, Is64Bit: end > 1UL << 32, IsPrefetchable: false);
+        return new Bar(0, BarKind.Memory, start, end, Is64Bit: end > Frames.FourGiB, IsPrefetchable: false);
     }
 
     /// <summary>Hex of at most 16 digits, with or without 0x.</summary>

@@ -18,6 +18,8 @@ internal static class PlanReview
     /// <summary>Linux looks for PCI space in gaps of its map below 4 GiB and takes none smaller than this.</summary>
     private const ulong SmallestPciGapBytes = 4UL << 20;
 
+    private const string KeepBothSides = "install a map that keeps RAM on both sides of the host's reserved regions (--policy punch); none of xl's own settings does";
+
     public static void Report(
         ImmutableArray<E820Entry> machineMap,
         GuestSpec guest,
@@ -71,7 +73,7 @@ internal static class PlanReview
             $"the guest will not start: {where} (a Linux PV kernel is linked at {LinuxPvKernel.LoadAddress >> 20} MiB and needs about {LinuxPvKernel.NeededBytes >> 20} MiB)",
             Math.Max(reached, LinuxPvKernel.LoadAddress),
             LinuxPvKernel.EndOfNeed,
-            "install a map that keeps RAM on both sides of the host's reserved regions; none of xl's own settings does"));
+            KeepBothSides));
     }
 
     public static void ReportBars(ImmutableArray<PlannedEntry> entries, ImmutableArray<Bar> bars, List<Problem> problems)
@@ -118,7 +120,7 @@ internal static class PlanReview
             $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: the {Hosts.E820TypeNames.NameOf(first.Type)} region at {Hex(first.Address)} ({ByteSize.ToText(first.Address)}) costs the other {ByteSize.ToText(possible - low)} that the host has there",
             first.Address,
             first.End,
-            "install a map that keeps RAM on both sides of the host's reserved regions; none of xl's own settings does"));
+            KeepBothSides));
     }
 
     private static void ReportHighRam(ImmutableArray<PlannedEntry> entries, List<Problem> problems)

@@ -39,6 +39,8 @@ public static class ProblemCodes
     public const string BarConflict = "bar-conflict";
     public const string LibxlFails = "libxl-fails";
     public const string NotPv = "not-pv";
+    public const string DoesNotFit = "does-not-fit";
+    public const string HoleCovered = "hole-covered";
     public const string KernelHalts = "kernel-halts";
     public const string MemoryReleased = "memory-released";
     public const string BalloonBeyondMaximum = "balloon-beyond-maximum";

@@ -12,38 +12,61 @@ namespace Keyhole.Core.Tests.Xen;
 public sealed class AbiTests
 {
     [TestMethod]
-    public void Structs_have_the_sizes_of_the_hypervisors_interface()
+    public void Structs_have_the_sizes_of_the_public_headers()
     {
-        Assert.AreEqual(20, Unsafe.SizeOf<E820Entry>());
-        Assert.AreEqual(E820Entry.WireSizeBytes, Unsafe.SizeOf<E820Entry>());
-        Assert.AreEqual(32, Unsafe.SizeOf<MemoryReservation>());
-        Assert.AreEqual(MemoryReservation.SizeBytes, Unsafe.SizeOf<MemoryReservation>());
-        Assert.AreEqual(16, Unsafe.SizeOf<MemoryMapRequest>());
-        Assert.AreEqual(24, Unsafe.SizeOf<ForeignMemoryMap>());
-        Assert.AreEqual(72, Unsafe.SizeOf<MemoryExchange>());
-        Assert.AreEqual(16, Unsafe.SizeOf<MmuUpdate>());
-        Assert.AreEqual(64, Unsafe.SizeOf<MulticallEntry>());
-        Assert.AreEqual(16, Unsafe.SizeOf<CallbackRegister>());
+        AssertSize<MemoryReservation>(32, MemoryReservation.SizeBytes);
+        AssertSize<MemoryMapRequest>(16, MemoryMapRequest.SizeBytes);
+        AssertSize<ForeignMemoryMap>(24, ForeignMemoryMap.SizeBytes);
+        AssertSize<MemoryExchange>(72, MemoryExchange.SizeBytes);
+        AssertSize<MmuUpdate>(16, MmuUpdate.SizeBytes);
+        AssertSize<MulticallEntry>(64, MulticallEntry.SizeBytes);
+        AssertSize<CallbackRegister>(16, CallbackRegister.SizeBytes);
+        AssertSize<E820Entry>(20, E820Entry.WireSizeBytes);
+        Assert.AreEqual(2, Unsafe.SizeOf<DomainId>());
     }
 
     [TestMethod]
-    public void A_reservations_members_lie_where_xen_reads_them()
-    {
-        Assert.AreEqual(0, Marshal.OffsetOf<MemoryReservation>(nameof(MemoryReservation.extent_start)));
-        Assert.AreEqual(8, Marshal.OffsetOf<MemoryReservation>(nameof(MemoryReservation.nr_extents)));
-        Assert.AreEqual(16, Marshal.OffsetOf<MemoryReservation>(nameof(MemoryReservation.extent_order)));
-        Assert.AreEqual(20, Marshal.OffsetOf<MemoryReservation>(nameof(MemoryReservation.mem_flags)));
-        Assert.AreEqual(24, Marshal.OffsetOf<MemoryReservation>(nameof(MemoryReservation.domid)));
-        Assert.AreEqual(8, Marshal.OffsetOf<ForeignMemoryMap>(nameof(ForeignMemoryMap.map)));
-        Assert.AreEqual(8, Marshal.OffsetOf<CallbackRegister>(nameof(CallbackRegister.address)));
-    }
+    [DataRow(nameof(MemoryReservation.extent_start), 0)]
+    [DataRow(nameof(MemoryReservation.nr_extents), 8)]
+    [DataRow(nameof(MemoryReservation.extent_order), 16)]
+    [DataRow(nameof(MemoryReservation.mem_flags), 20)]
+    [DataRow(nameof(MemoryReservation.domid), 24)]
+    public void Memory_reservation_has_the_headers_offsets(string field, int offset) => AssertOffset<MemoryReservation>(field, offset);
 
     [TestMethod]
-    public void An_entry_has_address_size_and_type_in_twenty_bytes()
-    {
-        E820Entry[] entries = [E820Entry.FromSize(0x0807_0605_0403_0201, 0x100f_0e0d_0c0b_0a09, (E820Type)0x1413_1211)];
-        byte[] bytes = MemoryMarshal.AsBytes<E820Entry>(entries).ToArray();
+    [DataRow(nameof(MemoryMapRequest.nr_entries), 0)]
+    [DataRow(nameof(MemoryMapRequest.buffer), 8)]
+    public void Memory_map_has_the_headers_offsets(string field, int offset) => AssertOffset<MemoryMapRequest>(field, offset);
 
-        CollectionAssert.AreEqual(new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20 }, bytes);
+    [TestMethod]
+    [DataRow(nameof(ForeignMemoryMap.domid), 0)]
+    [DataRow(nameof(ForeignMemoryMap.map), 8)]
+    public void Foreign_memory_map_has_the_headers_offsets(string field, int offset) => AssertOffset<ForeignMemoryMap>(field, offset);
+
+    [TestMethod]
+    [DataRow("in", 0)]
+    [DataRow("out", 32)]
+    [DataRow("nr_exchanged", 64)]
+    public void Memory_exchange_has_the_headers_offsets(string field, int offset) => AssertOffset<MemoryExchange>(field, offset);
+
+    [TestMethod]
+    [DataRow(nameof(MulticallEntry.op), 0)]
+    [DataRow(nameof(MulticallEntry.result), 8)]
+    [DataRow(nameof(MulticallEntry.arg0), 16)]
+    [DataRow(nameof(MulticallEntry.arg5), 56)]
+    public void Multicall_entry_has_the_headers_offsets(string field, int offset) => AssertOffset<MulticallEntry>(field, offset);
+
+    [TestMethod]
+    [DataRow(nameof(CallbackRegister.type), 0)]
+    [DataRow(nameof(CallbackRegister.flags), 2)]
+    [DataRow(nameof(CallbackRegister.address), 8)]
+    public void Callback_register_has_the_headers_offsets(string field, int offset) => AssertOffset<CallbackRegister>(field, offset);
+
+    private static void AssertSize<T>(int expected, int declared)
+    {
+        Assert.AreEqual(expected, declared);
+        Assert.AreEqual(expected, Unsafe.SizeOf<T>());
     }
+
+    private static void AssertOffset<T>(string field, int offset) => Assert.AreEqual(offset, (int)Marshal.OffsetOf<T>(field));
 }

@@ -17,6 +17,7 @@ public sealed partial class GoldenLogTests
     private static readonly Dictionary<string, uint> _types = new()
     {
         ["usable"] = 1, ["reserved"] = 2, ["ACPI data"] = 3, ["ACPI NVS"] = 4, ["unusable"] = 5,
+        ["System RAM"] = 1, ["Reserved"] = 2, ["ACPI Tables"] = 3, ["ACPI Non-volatile Storage"] = 4, ["Unusable memory"] = 5,
     };
 
     [TestMethod]
@@ -61,6 +62,22 @@ public sealed partial class GoldenLogTests
     }
 
     [TestMethod]
+    public void Every_iomem_of_the_golden_logs_gives_its_firmware_resources()
+    {
+        int count = 0;
+        foreach (string path in MapFixtures.GoldenLogs())
+        {
+            string expected = string.Join('\n', IomemEntry().Matches(File.ReadAllText(path)).Select(ToLine));
+            using FileStream stream = File.OpenRead(path);
+            LogMap[] found = [.. LogScanner.Scan(stream, path).Maps.Where(map => map.Kind == LogMapKind.Iomem)];
+            Assert.AreEqual(expected, MapFixtures.Show(found.SelectMany(map => map.Entries)), path);
+            count += found.Length;
+        }
+
+        Assert.IsGreaterThan(15, count);
+    }
+
+    [TestMethod]
     public void A_golden_log_s_other_maps_are_named_and_can_be_chosen()
     {
         string path = Path.Combine(MapFixtures.Folder("golden"), "seed8g.log");
@@ -84,6 +101,11 @@ public sealed partial class GoldenLogTests
 
     [GeneratedRegex(@"^\(XEN\)  \[(?<start>\w+), (?<last>\w+)\] \((?<type>[\w ]+)\)$", RegexOptions.Multiline | RegexOptions.NonBacktracking)]
     private static partial Regex XenEntry();
+
+    [GeneratedRegex(
+        "^ *(?<start>[0-9a-f]{8,16})-(?<last>[0-9a-f]{8,16}) : (?<type>System RAM|Reserved|ACPI Tables|ACPI Non-volatile Storage|Unusable memory)$",
+        RegexOptions.Multiline | RegexOptions.NonBacktracking)]
+    private static partial Regex IomemEntry();
 
     [GeneratedRegex(@"Xen: \[mem 0x(?<start>\w+)-0x(?<last>\w+)\] (?<type>[\w ]+)$", RegexOptions.Multiline | RegexOptions.NonBacktracking)]
     private static partial Regex KernelEntry();

@@ -122,6 +122,24 @@ public sealed class HostMapReaderTests
     }
 
     [TestMethod]
+    public void Of_Xen_s_two_verbose_maps_the_one_it_works_with_is_taken()
+    {
+        string initial = XenLog.Replace("Xen-e820", "Initial Xen-e820", StringComparison.Ordinal);
+        Assert.AreEqual("Xen's firmware map (Xen-e820 RAM map), line 7 of test.log", MapFixtures.Expect(MapFixtures.ReadText(initial + XenLog)).Description);
+        Assert.AreEqual("Xen's firmware map (Initial Xen-e820 RAM map), line 2 of test.log", MapFixtures.Expect(MapFixtures.ReadText(initial)).Description);
+    }
+
+    [TestMethod]
+    public void A_log_that_begins_within_its_map_says_so()
+    {
+        string log = string.Join('\n', LinuxLog.Split('\n').Skip(2));
+        Assert.AreEqual(
+            "The log begins with this map's entry at 0x9fc00: entries before it may be lost, as when the kernel's buffer has run over",
+            MapFixtures.Expect(MapFixtures.ReadText(log)).Remarks.Single());
+        Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', LinuxLog.Split('\n').Skip(1)))).Remarks);
+    }
+
+    [TestMethod]
     public void A_map_is_chosen_by_its_number()
     {
         string log = XenLog + LinuxLog.Replace("7fffffff", "6fffffff", StringComparison.Ordinal);
@@ -244,11 +262,12 @@ public sealed class HostMapReaderTests
             100000000-17fffffff : Persistent Memory
             180000000-1ffffffff : Persistent Memory (legacy)
             200000000-27fffffff : Soft Reserved
+            280000000-280000fff : Unknown E820 type
 
             """;
         MapFixtures.AreSame(
             "0 1000 2\n1000 9e000 1\n100000 20000000 1\n20000000 20200000 2\nbad80000 badc9000 4\nbadc9000 badd1000 3\nbadd1000 badd2000 5\n"
-            + "e0000000 f0000000 2\n100000000 180000000 7\n180000000 200000000 12\n200000000 280000000 4026531839",
+            + "e0000000 f0000000 2\n100000000 180000000 7\n180000000 200000000 12\n200000000 280000000 4026531839\n280000000 280001000 2",
             MapFixtures.Expect(MapFixtures.ReadText(iomem)));
     }
 
@@ -279,9 +298,10 @@ public sealed class HostMapReaderTests
             new("10", "0x100000\n", "0x1fffff\n", "System RAM\n"),
             new("9", "0x9fc00\n", "0x9ffff\n", "reserved\n"),
             new("0", "0x0\n", "0x9fbff\n", "System RAM\n"),
+            new("11", "0x200000\n", "0x200fff\n", "Unknown E820 type\n"),
         ];
         HostMemoryMap map = MapFixtures.Expect(HostMapReader.ReadMemmap(folder, "memmap"));
-        MapFixtures.AreSame("0 9fc00 1\n9fc00 a0000 2\n100000 200000 1", map);
+        MapFixtures.AreSame("0 9fc00 1\n9fc00 a0000 2\n100000 200000 1\n200000 201000 2", map);
         Assert.AreEqual(HostMapDialect.Memmap, map.Dialect);
     }
 

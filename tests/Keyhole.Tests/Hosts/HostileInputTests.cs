@@ -67,8 +67,16 @@ public sealed class HostileInputTests
     {
         string log = SmallLog.Replace("(XEN)", "(XEN) [2024-01-01 12:00:00]", StringComparison.Ordinal);
         string[] lines = log.TrimEnd('\n').Split('\n');
-        lines[2] = "(XEN) [2024-01-01 12:";
-        Assert.AreEqual(3, MapFixtures.ExpectError(MapFixtures.ReadText(string.Join('\n', lines) + "\n")).Line);
+        string stamp = "(XEN) [2024-01-01 12:00:07]";
+        for (int length = 1; length < stamp.Length; length++)
+        {
+            lines[2] = stamp[..length];
+            Assert.AreEqual(3, MapFixtures.ExpectError(MapFixtures.ReadText(string.Join('\n', lines) + "\n")).Line, lines[2]);
+        }
+
+        // A whole stamp is an empty message, which a log may hold.
+        lines[2] = stamp;
+        Assert.HasCount(2, MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', lines) + "\n")).Entries);
     }
 
     [TestMethod]

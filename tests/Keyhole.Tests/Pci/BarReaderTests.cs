@@ -7,6 +7,7 @@ using System.Linq;
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
+using Keyhole.Addresses;
 using Keyhole.Pci;
 using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -309,7 +310,7 @@ public sealed class BarReaderTests
             foreach (PciDevice device in listing.Devices)
             {
                 Assert.IsFalse(device.Description.Any(char.IsControl));
-                Assert.IsTrue(device.Bars.All(bar => bar.Start < bar.End && bar.End <= Bar.AddressLimit && bar.Index is >= 0 and <= 16));
+                Assert.IsTrue(device.Bars.All(bar => bar.Start < bar.End && bar.End <= Frames.AddressLimit && bar.Index is >= 0 and <= 16));
             }
         }
 
