@@ -164,7 +164,7 @@ public ref struct Balloon<TXen>
     }
 
     /// <summary>What Xen did not take is in use again. Where even its mapping is refused, the list still knows it.</summary>
-    private void Restore(ReadOnlySpan<ulong> pfns, ReadOnlySpan<ulong> frames, ref HypercallCounts counts)
+    private void Restore(scoped ReadOnlySpan<ulong> pfns, scoped ReadOnlySpan<ulong> frames, ref HypercallCounts counts)
     {
         for (int i = 0; i < pfns.Length; i++)
         {
