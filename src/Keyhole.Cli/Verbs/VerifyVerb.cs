@@ -132,8 +132,9 @@ internal static class VerifyVerb
         console.Ansi.WriteLine($"log:    {taken.Describe()}");
         console.Ansi.WriteLine($"kernel: {KernelVersions.NameOf(verification.Profile)}");
         int differing = verification.Differences.Length;
-        string verdict = differing == 0 ? "the log agrees with the forecast" : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
-        console.Ansi.Write(new Text(verdict, new Style(differing == 0 ? Color.Green : Color.Red)));
+        bool halts = taken.Boot!.Halts;
+        string verdict = differing == 0 ? halts ? "the kernel halts, as forecast" : "the log agrees with the forecast" : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
+        console.Ansi.Write(new Text(verdict, new Style(differing == 0 && !halts ? Color.Green : Color.Red)));
         console.Ansi.WriteLine();
         Table table = MapView.NewTable("", "what", "forecast", "observed", "line");
         table.Columns[4].Alignment = Justify.Right;
