@@ -285,7 +285,7 @@ internal sealed class ReserveVerb
             console.Ansi.WriteLine(Totals(map));
             Heading(console, "The guest: its E820 names the kept RAM only; every page has a slot");
             PrintSlots(console, guest);
-            MapView.Draw(console, [new("host", [.. map.Entries.Select(static entry => ToDrawn(entry))]), new("guest", guest.Map)]);
+            MapView.Draw(console, [new("firmware", plan.Host.Entries), new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]), new("guest", guest.Map)]);
 
             Heading(console, "Today: kernel parameters that do the same");
             Indented(console, today.Parameters);
@@ -342,9 +342,7 @@ internal sealed class ReserveVerb
         console.Ansi.WriteLine($"{ByteSize.ToText(guest.MemoryBytes)} for the guest, {ByteSize.ToText(guest.BufferBytes)} of buffer");
     }
 
-    /// <summary>Host RAM in the drawing is the host's own; what is kept shows as unusable to it, and what failed as reserved.</summary>
-    private static E820Entry ToDrawn(ReservedRamEntry entry) => E820Entry.FromSize(
-        entry.Range.Start, entry.Range.SizeBytes, entry.Type == ReservedRamType.ReservedRam ? E820Type.Unusable : ReservedRamTypes.ToE820(entry.Type));
+    private static E820Entry ToDrawn(ReservedRamEntry entry) => E820Entry.FromSize(entry.Range.Start, entry.Range.SizeBytes, ReservedRamTypes.ToE820(entry.Type));
 
     private static string Totals(ReservedRamMap map) =>
         $"kept {ByteSize.ToText(Sum(map.Kept))}, failed {ByteSize.ToText(Sum(map.Failed))}, left to the host {ByteSize.ToText(Sum(map.HostRam))}";
