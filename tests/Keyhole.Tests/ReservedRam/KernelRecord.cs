@@ -7,7 +7,6 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text.RegularExpressions;
-using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.PvGuest;
 using Keyhole.Tests.Hosts;

@@ -113,7 +113,7 @@ public sealed class ReservePlannerTests
     {
         GuestRam guest = ReserveHosts.Plan(KernelRecord.Load("start-4g").Firmware, 0x108000000).Today!.Guest;
 
-        Assert.AreEqual(new HugePages(2, 511 + 511 + 64, "default_hugepagesz=1G hugepagesz=1G hugepages=4"), HugePages.In(guest));
+        Assert.AreEqual(new HugePages(1, 511 + 511 + 64, "default_hugepagesz=1G hugepagesz=1G hugepages=4"), HugePages.In(guest));
     }
 
     private static Problem? Error(ReserveRequest request) => ReservePlanner.Plan(request).Problems.SingleOrDefault(static problem => problem.Severity == Severity.Error);
