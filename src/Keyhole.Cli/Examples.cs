@@ -19,6 +19,8 @@ internal static class Examples
               The map that libxl would give the guest, why, and what is wrong with it.
           keyhole plan --host xen.log --memory 3072 --e820-host --json
               The same for scripts, for a guest that has no configuration yet.
+          keyhole reserve --start 512M
+              RAM of this host kept aside for a guest with a device, without an IOMMU.
 
         Exit status: 0 yes or answered, 1 the answer is no, 2 bad usage or unreadable input, 3 the hypervisor refused.
         """;
