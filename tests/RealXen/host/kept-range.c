@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Does on a host what a virtual machine does with RAM kept aside: maps ranges of /dev/mem, writes a pattern of each page's own address into them, puts
-// the kernel under memory pressure, and reads the pattern back. With "try ADDRESS" it only says whether one page may be mapped.
+// the kernel under memory pressure, and reads the pattern back. With "try ADDRESS" it only says whether one page may be mapped; with "spoil ADDRESS" it writes
+// there without end, so that another one can be seen to notice.
 //
 //   kept-range START-END…    hex, END exclusive; whole pages. Every 16th page of a range, and its first and last; of small ranges every page.
 //   kept-range try ADDRESS
+//   kept-range spoil ADDRESS
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -120,6 +122,15 @@ int main(int argc, char **argv)
         volatile uint64_t *page = map(address, address + PAGE);
         printf("try %lx: %s\n", address, page == MAP_FAILED ? "refused" : "mapped");
         return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "spoil") == 0) {
+        uint64_t address = strtoul(argv[2], NULL, 16);
+        volatile uint64_t *page = map(address, address + PAGE);
+        for (uint64_t n = 0; page != MAP_FAILED; n++) {
+            page[WORDS - 1] = n;
+            usleep(1000);
+        }
+        return 1;
     }
     if (count < 1 || count > MAX_RANGES)
         return 2;
