@@ -48,6 +48,7 @@ internal static class Program
             PlanVerb.Build(console),
             BootVerb.Build(console),
             VerifyVerb.Build(console),
+            ReserveVerb.Build(console),
             CompletionVerb.Build(console),
         };
         root.Options.OfType<VersionOption>().Single().Action = new VersionOptionAction(console);
