@@ -47,6 +47,10 @@ internal static class Program
             ShowVerb.Build(console),
             PlanVerb.Build(console),
             BootVerb.Build(console),
+            CaptureVerb.Build(console),
+            InspectVerb.Build(console),
+            ApplyVerb.Build(console),
+            StartVerb.Build(console),
             CompletionVerb.Build(console),
         };
         root.Options.OfType<VersionOption>().Single().Action = new VersionOptionAction(console);
