@@ -14,7 +14,7 @@ public static class GuestConsole
     /// <summary>Opens the terminal without making it this process's own.</summary>
     public static XenResult<Stream> Open(string terminal)
     {
-        using FileDescriptor descriptor = LibC.open(terminal, LibC.O_RDONLY | LibC.O_NOCTTY | LibC.O_CLOEXEC);
+        using FileDescriptor descriptor = FileDescriptor.Open(terminal, LibC.O_RDONLY | LibC.O_NOCTTY | LibC.O_CLOEXEC);
         if (descriptor.IsInvalid)
         {
             return new XenProblem(

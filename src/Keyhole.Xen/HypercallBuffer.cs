@@ -34,7 +34,7 @@ public sealed unsafe class HypercallBuffer : IDisposable
     public static HypercallBuffer? Allocate(int sizeBytes)
     {
         int rounded = checked(sizeBytes + PageSizeBytes - 1) / PageSizeBytes * PageSizeBytes;
-        using FileDescriptor device = LibC.open(Device, LibC.O_RDWR | LibC.O_CLOEXEC);
+        using FileDescriptor device = FileDescriptor.Open(Device, LibC.O_RDWR | LibC.O_CLOEXEC);
         // The mapping outlives the descriptor.
         nint address = device.IsInvalid
             ? LibC.mmap(0, (nuint)rounded, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | LibC.MAP_LOCKED | LibC.MAP_POPULATE, -1, 0)

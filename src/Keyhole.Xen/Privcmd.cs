@@ -22,7 +22,7 @@ public sealed class Privcmd : IDisposable
     /// <summary>Opens the device, or says in one line why it cannot be opened.</summary>
     public static XenResult<Privcmd> Open(string device = Device)
     {
-        FileDescriptor descriptor = LibC.open(device, LibC.O_RDWR | LibC.O_CLOEXEC);
+        FileDescriptor descriptor = FileDescriptor.Open(device, LibC.O_RDWR | LibC.O_CLOEXEC);
         int error = descriptor.IsInvalid ? Marshal.GetLastPInvokeError() : 0;
         if (error == 0)
             return new Privcmd(descriptor);

@@ -12,6 +12,7 @@ internal static partial class LibC
     public const int O_NOCTTY = 0x100;
     public const int O_CLOEXEC = 0x80000;
 
+    /// <summary>The descriptor, or −1. An int: a handle would take the upper half of the register for part of it.</summary>
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial FileDescriptor open(string path, int flags);
+    public static partial int open(string path, int flags);
 }
