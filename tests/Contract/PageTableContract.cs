@@ -46,14 +46,16 @@ public static class PageTableContract
         Expect.Error(XenError.EINVAL, world.GuestCalls!.MmuUpdate(updates, out int done));
 
         Expect.Equal(1, done);
+        Expect.Equal(77UL, world.GuestMemory!.PfnOf(world.UnmappedMfn));
     }
 
     [CheckedAs(ContractCaller.Guest)]
     public static void M2P_takes_any_number_for_the_guests_own_frame(ContractWorld world)
     {
-        Expect.Equal(0, world.GuestCalls!.MmuUpdate([M2P(world.UnmappedMfn, 0), M2P(world.UnmappedMfn, ulong.MaxValue)], out int done));
+        Expect.Equal(0, world.GuestCalls!.MmuUpdate([M2P(world.UnmappedMfn, 0), M2P(world.UnmappedMfn, ulong.MaxValue - 1)], out int done));
 
         Expect.Equal(2, done);
+        Expect.Equal(ulong.MaxValue - 1, world.GuestMemory!.PfnOf(world.UnmappedMfn));
     }
 
     [CheckedAs(ContractCaller.Guest)]

@@ -8,7 +8,6 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Pci;
-using Keyhole.Planning;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
 using Keyhole.Xen;

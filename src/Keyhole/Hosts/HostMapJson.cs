@@ -68,6 +68,7 @@ internal static class HostMapJson
         if (map.IsMachineMap)
             writer.WriteBoolean("machineMap", true);
         WriteEntries(writer, "entries", map.Entries);
+        WriteTotals(writer, map.Entries);
         if (!map.MachineEntries.IsEmpty)
             WriteEntries(writer, "machineEntries", map.MachineEntries);
         WriteTraits(writer, map.Traits);
@@ -137,6 +138,17 @@ internal static class HostMapJson
         writer.WriteString("end", $"0x{end:x}");
     }
 
+    private static void WriteTotals(Utf8JsonWriter writer, ImmutableArray<E820Entry> entries)
+    {
+        var totals = new SortedDictionary<E820Type, ulong>();
+        foreach (E820Entry entry in entries)
+            totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
+        writer.WriteStartObject("totals");
+        foreach ((E820Type type, ulong bytes) in totals)
+            writer.WriteString(E820TypeNames.NameOf(type), $"0x{bytes:x}");
+        writer.WriteEndObject();
+    }
+
     private static void WriteTraits(Utf8JsonWriter writer, HostTraits traits)
     {
         writer.WriteStartObject("traits");
@@ -150,7 +162,16 @@ internal static class HostMapJson
             writer.WriteNumber("physicalAddressBits", bits);
         if (traits.ProtectedHpet is { } hpet)
             writer.WriteString("protectedHpet", $"0x{hpet:x}");
+        WriteDenied(writer, traits.OtherDenied);
         writer.WriteEndObject();
+    }
+
+    private static void WriteDenied(Utf8JsonWriter writer, ImmutableArray<PfnRange> ranges)
+    {
+        writer.WriteStartArray("otherDenied");
+        foreach (PfnRange range in ranges)
+            writer.WriteStringValue($"0x{range.Start.ToAddress():x}-0x{range.End.ToAddress():x}");
+        writer.WriteEndArray();
     }
 
     private static void WriteAddresses(Utf8JsonWriter writer, string name, ImmutableArray<ulong> addresses)
@@ -521,7 +542,7 @@ internal ref struct JsonCapture
             return false;
         while (NextMember())
         {
-            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "protectedHpet"]);
+            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "protectedHpet", "otherDenied"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -533,12 +554,14 @@ internal ref struct JsonCapture
             string text = "";
             int number = 0;
             ulong address = 0;
+            ImmutableArray<PfnRange> denied = [];
             bool isRead = name switch
             {
                 "ioApics" or "iommus" => TryReadAddresses(name, out addresses),
                 "cpuVendor" => TryReadText(name, out text),
                 "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
                 "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
+                "otherDenied" => TryReadDenied(out denied),
                 _ => TryReadPage(name, out address),
             };
             if (!isRead)
@@ -550,10 +573,37 @@ internal ref struct JsonCapture
                 "cpuVendor" => traits with { CpuVendor = text },
                 "cpuFamily" => traits with { CpuFamily = number },
                 "physicalAddressBits" => traits with { PhysicalAddressBits = number },
+                "otherDenied" => traits with { OtherDenied = denied },
                 _ => traits with { ProtectedHpet = address },
             };
         }
 
+        return true;
+    }
+
+    private bool TryReadDenied(out ImmutableArray<PfnRange> ranges)
+    {
+        ranges = [];
+        if (!Expect(JsonTokenType.StartArray, "otherDenied", "an array"))
+            return false;
+        ImmutableArray<PfnRange>.Builder read = ImmutableArray.CreateBuilder<PfnRange>();
+        while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (read.Count == HostMemoryMap.MaxEntries)
+                return Fail($"\"otherDenied\" has more than {HostMemoryMap.MaxEntries} ranges", "check the file");
+            if (!Expect(JsonTokenType.String, "otherDenied", "an array of strings") || !TryReadText("otherDenied", out string text))
+                return false;
+            TextCursor cursor = new(text);
+            if (!cursor.TryText("0x") || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong end) || !cursor.Rest.IsEmpty
+                || start >= end || end > Frames.AddressLimit)
+            {
+                return Fail($"\"otherDenied\" has {InputError.Quote(text)}, which is no range", "write it as 0xA-0xB, B exclusive and at most 2^52");
+            }
+
+            read.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end)));
+        }
+
+        ranges = read.ToImmutable();
         return true;
     }
 

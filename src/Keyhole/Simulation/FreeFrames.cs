@@ -34,6 +34,10 @@ internal sealed class FreeFrames
         _root = new Node(_topShift > 0);
     }
 
+    /// <summary>The bits that are multiples of 2^index.</summary>
+    private static ReadOnlySpan<ulong> AlignedBits =>
+        [ulong.MaxValue, 0x5555_5555_5555_5555, 0x1111_1111_1111_1111, 0x0101_0101_0101_0101, 0x0001_0001_0001_0001, 0x0000_0001_0000_0001, 1];
+
     /// <summary>Free frames.</summary>
     public ulong Count { get; private set; }
 
@@ -177,21 +181,14 @@ internal sealed class FreeFrames
         _spare[(shift - Bits) / Bits].Push(child);
     }
 
+    /// <summary>Of the bits at which an aligned run of 2^order set bits starts, those at which one of 2^(order + 1) does.</summary>
+    private static ulong Doubled(ulong starts, int order) => starts & (starts >> (1 << order)) & AlignedBits[order + 1];
+
     /// <summary>Bits at which an aligned run of 2^order set bits starts.</summary>
     private static ulong AlignedRuns(ulong bits, int order)
     {
-        if (order > 0)
-            bits = bits & (bits >> 1) & 0x5555_5555_5555_5555;
-        if (order > 1)
-            bits = bits & (bits >> 2) & 0x1111_1111_1111_1111;
-        if (order > 2)
-            bits = bits & (bits >> 4) & 0x0101_0101_0101_0101;
-        if (order > 3)
-            bits = bits & (bits >> 8) & 0x0001_0001_0001_0001;
-        if (order > 4)
-            bits = bits & (bits >> 16) & 0x0000_0001_0000_0001;
-        if (order > 5)
-            bits = bits & (bits >> 32) & 1;
+        for (int doubled = 0; doubled < order; doubled++)
+            bits = Doubled(bits, doubled);
         return bits;
     }
 
@@ -220,7 +217,7 @@ internal sealed class FreeFrames
             if (Full != 0)
             {
                 int order = 0;
-                while (order < Bits && AlignedRuns(Full, order + 1) != 0)
+                for (ulong starts = Doubled(Full, 0); starts != 0; starts = order < Bits ? Doubled(starts, order) : 0)
                     order++;
                 return shift + order;
             }

@@ -17,8 +17,8 @@ internal sealed class MachineAudit
     private readonly ImmutableArray<AuditFinding>.Builder _findings = ImmutableArray.CreateBuilder<AuditFinding>();
     private readonly ulong[] _owned;
 
-    /// <summary>Change of the number of mappings at a frame, in frame order.</summary>
-    private readonly SortedDictionary<ulong, long> _mappingDeltas = [];
+    /// <summary>Changes of the number of mappings, each at a frame.</summary>
+    private readonly List<(ulong Frame, long Delta)> _mappingDeltas = [];
 
     private readonly List<MfnRange> _freeInTable = [];
 
@@ -59,18 +59,11 @@ internal sealed class MachineAudit
         }
     }
 
-    private void Count(ulong frame, long delta) => _mappingDeltas[frame] = _mappingDeltas.GetValueOrDefault(frame) + delta;
+    private void Count(ulong frame, long delta) => _mappingDeltas.Add((frame, delta));
 
     private void CheckFrames()
     {
-        List<(ulong Start, long Mappings)> steps = [];
-        long mappings = 0;
-        foreach ((ulong frame, long delta) in _mappingDeltas)
-        {
-            mappings += delta;
-            steps.Add((frame, mappings));
-        }
-
+        _mappingDeltas.Sort(static (left, right) => left.Frame.CompareTo(right.Frame));
         int next = 0;
         long current = 0;
         _xen.FrameTable.Visit(0, _xen.FrameTable.Length, (start, count, in frame) =>
@@ -79,9 +72,9 @@ internal sealed class MachineAudit
             ulong from = start;
             while (from < start + count)
             {
-                while (next < steps.Count && steps[next].Start <= from)
-                    current = steps[next++].Mappings;
-                ulong to = next < steps.Count ? Math.Min(steps[next].Start, start + count) : start + count;
+                while (next < _mappingDeltas.Count && _mappingDeltas[next].Frame <= from)
+                    current += _mappingDeltas[next++].Delta;
+                ulong to = next < _mappingDeltas.Count ? Math.Min(_mappingDeltas[next].Frame, start + count) : start + count;
                 if (frame.IsRam && frame.References != current)
                     Add(from, to - from, $"{frame.References} references counted, but {current} mappings exist");
                 from = to;

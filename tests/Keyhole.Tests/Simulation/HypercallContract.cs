@@ -7,7 +7,7 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Simulation;
 
-/// <summary>The contract of IHypercalls as tests of one world; the checks themselves are in test/Contract and need no test framework.</summary>
+/// <summary>The contract of IHypercalls as tests of one world; the checks themselves are in tests/Contract and need no test framework.</summary>
 public abstract class HypercallContract
 {
     public static IEnumerable<object[]> Names => ContractSuite.Names.Select(name => new object[] { name });

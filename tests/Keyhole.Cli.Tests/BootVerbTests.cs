@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+[TestClass]
+public sealed class BootVerbTests
+{
+    [TestMethod]
+    public void Dom0_is_forecast_from_one_log_alone()
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("seed8g.log"), "--json");
+
+        JsonElement json = run.Json();
+        Assert.AreEqual(0, run.Status);
+        Assert.AreEqual("boots", json.GetProperty("outcome").GetString());
+        Assert.AreEqual(262144u, json.GetProperty("nrPages").GetUInt32());
+        Assert.AreEqual(610u, json.GetProperty("remappedPages").GetUInt32());
+        Assert.AreEqual("0x40462000", json.GetProperty("pciGap").GetProperty("start").GetString());
+        CollectionAssert.Contains(json.GetProperty("log").EnumerateArray().Select(line => line.GetString()).ToArray(), "Remapped 610 page(s)");
+    }
+
+    [TestMethod]
+    public void A_dom0_that_halts_gives_status_1_and_the_kernels_last_words()
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("nvskernel.log"), "--json");
+
+        JsonElement json = run.Json();
+        Assert.AreEqual(1, run.Status);
+        Assert.AreEqual("halts", json.GetProperty("outcome").GetString());
+        Assert.AreEqual("Xen hypervisor allocated kernel memory conflicts with E820 map", json.GetProperty("message").GetString());
+    }
+
+    [TestMethod]
+    public void A_kernel_that_moves_NVS_boots_where_the_older_one_halts()
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("nvskernel.log"), "--kernel", "6.12.3", "--json");
+
+        Assert.AreEqual(0, run.Status);
+        JsonElement moved = run.Json().GetProperty("moved").EnumerateArray().Single(row => row.GetProperty("what").GetString() == "ACPI NVS");
+        Assert.AreEqual("0x1800000", moved.GetProperty("from").GetString());
+    }
+
+    [TestMethod]
+    public void The_hosts_pages_and_maximum_can_be_given()
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("seed8g.log"), "--nr-pages", "1755989", "--kernel", "linux-3.4", "--json");
+
+        Assert.AreEqual(283999u, run.Json().GetProperty("releasedPages").GetUInt32());
+        Assert.AreEqual(283999u, run.Json().GetProperty("populatedPages").GetUInt32());
+    }
+
+    [TestMethod]
+    public void Json_has_every_member_of_the_contract()
+    {
+        JsonElement json = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--e820-host", "--json").Json();
+
+        foreach (string member in (string[])["policy", "guest", "e820", "problems", "kernel", "outcome", "kernelE820", "nrPages", "releasedPages", "remappedPages", "populatedPages", "extra", "p2m", "hypercalls", "pciGap", "moved", "log"])
+            Assert.IsTrue(json.TryGetProperty(member, out _), member);
+    }
+
+    [TestMethod]
+    public void A_maximum_without_dom0_is_refused()
+    {
+        CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--max", "600");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("give --dom0", run.Errors);
+    }
+}

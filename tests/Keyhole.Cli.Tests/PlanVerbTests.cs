@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using System.Text;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+[TestClass]
+public sealed class PlanVerbTests
+{
+    [TestMethod]
+    public void The_seeds_machine_leaves_a_guest_of_3_GiB_with_512_MiB_of_low_memory()
+    {
+        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--json");
+
+        JsonElement json = run.Json();
+        Assert.AreEqual(524288u, json.GetProperty("ramBelow4GiBKiB").GetUInt32());
+        JsonElement lost = json.GetProperty("problems").EnumerateArray().Single(problem => problem.GetProperty("code").GetString() == "low-memory-lost");
+        Assert.AreEqual("0x20000000", lost.GetProperty("start").GetString());
+        Assert.Contains("512 MiB of 3 GiB", lost.GetProperty("message").GetString()!);
+        Assert.AreEqual(0, run.Status);
+    }
+
+    [TestMethod]
+    public void Punch_keeps_the_low_memory_that_libxl_loses()
+    {
+        JsonElement json = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "punch", "--json").Json();
+
+        Assert.IsGreaterThan(2900u << 10, json.GetProperty("ramBelow4GiBKiB").GetUInt32());
+    }
+
+    [TestMethod]
+    public void A_guest_that_cannot_start_gives_status_1()
+    {
+        CommandRun run = CommandRun.WithInput(
+            Encoding.ASCII.GetBytes("0 a0000 1\n100000 800000 1\n800000 900000 4\n900000 c0000000 1\nfec00000 100000000 2\n"),
+            "plan", "--host", "-", "--memory", "1024", "--e820-host");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("error kernel-not-on-ram", run.Output);
+        Assert.Contains("RAM ends at 0x800000, below the kernel", run.Output);
+    }
+
+    [TestMethod]
+    public void A_window_that_meets_RAM_gives_status_1()
+    {
+        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--e820-host", "--bar", "10000000-10100000");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("bar-conflict [0x10000000, 0x10100000)", run.Output);
+    }
+
+    [TestMethod]
+    public void A_pci_entry_turns_the_hosts_map_on_against_the_file()
+    {
+        CommandRun run = CommandRun.WithInput(
+            Encoding.ASCII.GetBytes("type=\"pv\"\nmemory=512\ne820_host=0\npci=['00:02.0']\n"),
+            "plan", "--host", CommandRun.Golden("iommu.log"), "--guest", "-", "--json");
+
+        JsonElement json = run.Json();
+        Assert.AreEqual("libxl", json.GetProperty("policy").GetString());
+        Assert.IsTrue(json.GetProperty("problems").EnumerateArray().Any(problem => problem.GetProperty("code").GetString() == "e820-host-forced"));
+    }
+
+    [TestMethod]
+    public void A_guest_can_be_written_for_the_other_toolstack()
+    {
+        byte[] config = Encoding.ASCII.GetBytes("name=\"g\"\ntype=\"pv\"\nmemory=512\nkernel=\"/k/vmlinuz\"\ne820_host=1\n");
+
+        CommandRun run = CommandRun.WithInput(config, "plan", "--host", CommandRun.Golden("plain4g.log"), "--guest", "-", "--emit", "libvirt");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.Contains("<e820_host state=", run.Output);
+    }
+
+    [TestMethod]
+    public void Without_a_guest_the_line_says_what_to_give()
+    {
+        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("plain4g.log"));
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("neither --guest nor --memory", run.Errors);
+    }
+
+    [TestMethod]
+    public void Bad_usage_is_one_line_that_points_to_the_help()
+    {
+        CommandRun run = CommandRun.Of("plan", "--memmory", "512");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n'));
+        Assert.Contains("see keyhole plan --help", run.Errors);
+    }
+
+    [TestMethod]
+    public void Help_has_examples()
+    {
+        CommandRun run = CommandRun.Of("plan", "--help");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.Contains("Examples:", run.Output);
+        Assert.Contains("keyhole plan --host xen.log --guest guest.cfg", run.Output);
+    }
+
+    [TestMethod]
+    public void The_version_is_said_as_other_tools_say_it() => Assert.StartsWith("keyhole 0.", CommandRun.Of("--version").Output);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using System.Text;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+[TestClass]
+public sealed class ShowVerbTests
+{
+    [TestMethod]
+    public void Json_is_one_document_and_says_source_entries_and_totals()
+    {
+        JsonElement json = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"), "--json").Json();
+
+        Assert.AreEqual("xen", json.GetProperty("source").GetProperty("dialect").GetString());
+        JsonElement first = json.GetProperty("entries")[0];
+        Assert.AreEqual("0x0", first.GetProperty("start").GetString());
+        Assert.AreEqual("0x9fc00", first.GetProperty("end").GetString());
+        Assert.AreEqual("ram", first.GetProperty("type").GetString());
+        Assert.AreEqual("0xfff7fc00", json.GetProperty("totals").GetProperty("ram").GetString());
+    }
+
+    [TestMethod]
+    public void What_it_writes_it_reads_back()
+    {
+        CommandRun lines = CommandRun.Of("show", "--host", CommandRun.Golden("seed8g.log"), "--to", "lines");
+
+        CommandRun again = CommandRun.WithInput(Encoding.UTF8.GetBytes(lines.Output), "show", "--host", "-", "--to", "lines");
+
+        Assert.AreEqual(0, again.Status);
+        Assert.AreEqual(lines.Output, again.Output);
+    }
+
+    [TestMethod]
+    public void The_machine_map_has_what_Xen_adds()
+    {
+        JsonElement json = CommandRun.Of("show", "--host", CommandRun.Golden("iommu.log"), "--with-xen", "--json").Json();
+
+        // dom0's own map in the same log is the witness for the IOMMU's page.
+        CollectionAssert.Contains(json.GetProperty("entries").EnumerateArray().Select(entry => entry.GetProperty("start").GetString()).ToArray(), "0xfed90000");
+    }
+
+    [TestMethod]
+    public void Other_maps_of_a_log_are_named_on_standard_error_only()
+    {
+        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"));
+
+        Assert.Contains("--map 2", run.Errors);
+        Assert.DoesNotContain("--map 2", run.Output);
+    }
+
+    [TestMethod]
+    public void A_missing_file_is_one_line_and_status_2()
+    {
+        CommandRun run = CommandRun.Of("show", "--host", "/nowhere/at-all");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.AreEqual("keyhole: /nowhere/at-all: no such file; name a boot log or another source of a memory map\n", run.Errors);
+        Assert.IsEmpty(run.Output);
+    }
+
+    [TestMethod]
+    public void An_unknown_dialect_names_those_that_there_are()
+    {
+        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"), "--to", "bios");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("linux linux-3 linux-7.2 xen", run.Errors);
+    }
+
+    [TestMethod]
+    public void The_drawing_shows_every_entry_and_the_broken_axis()
+    {
+        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"));
+
+        Assert.Contains("0xfd00000000  ", run.Output);
+        Assert.Contains("~~~~", run.Output);
+    }
+}

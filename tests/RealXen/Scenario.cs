@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.E820;
+
+namespace Keyhole.RealXen;
+
+/// <summary>The machine that QEMU plays.</summary>
+public enum Machine
+{
+    /// <summary>i440FX, PCI hole from 3 GiB on.</summary>
+    Pc,
+
+    /// <summary>Q35 with a VT-d IOMMU and an e1000 at 00:02.0 that can be passed through; MMCONFIG at b0000000.</summary>
+    Q35Passthrough,
+}
+
+/// <summary>What a guest's initramfs can do.</summary>
+public enum GuestImage
+{
+    /// <summary>Prints /proc/iomem and the head of /proc/meminfo.</summary>
+    Plain,
+
+    /// <summary>Loads xen-pcifront and e1000 first, and prints the network interfaces with their addresses.</summary>
+    Net,
+}
+
+/// <summary>One thing dom0 does.</summary>
+public abstract record Step(string Name);
+
+/// <summary>
+/// Creates a guest, paused at first; lets it boot if asked to; destroys it. In the record: <c>=== GUEST name</c> with its xl.cfg, <c>=== XL</c>, and where it
+/// was booted <c>=== KERNEL</c>.
+/// </summary>
+/// <param name="Name">Names the section and the configuration file.</param>
+/// <param name="Config">Lines of the xl.cfg beyond <see cref="CommonConfig"/>.</param>
+public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Step(Name)
+{
+    /// <summary>What every guest's xl.cfg starts with. The one guest alive is always called g1.</summary>
+    public const string CommonConfig = """
+        name="g1"
+        type="pv"
+        kernel="/k/vmlinuz"
+        ramdisk="/k/initrd.gz"
+        extra="console=hvc0 earlyprintk=xen loglevel=8 "
+        vcpus=1
+        on_poweroff="preserve"
+
+        """;
+
+    public const string Domain = "g1";
+
+    /// <summary>Whether the guest is let run, until it says that it is done, dies, or <see cref="Seconds"/> have gone by.</summary>
+    public bool Boot { get; init; }
+
+    /// <summary>A map that is installed between creation and start in place of the toolstack's; empty: none.</summary>
+    public ImmutableArray<E820Entry> Map { get; init; } = [];
+
+    /// <summary>Shell commands in dom0 between creation and start, "" for none. Their output is the section <c>=== RUN name</c>.</summary>
+    public string BeforeStart { get; init; } = "";
+
+    /// <summary>Seconds that a booted guest is waited for.</summary>
+    public int Seconds { get; init; } = 120;
+
+    public string ConfigText => CommonConfig + string.Concat(Config.Select(line => line + "\n"));
+}
+
+/// <summary>Runs shell commands in dom0. In the record: <c>=== RUN name</c>, their output, <c>=== STATUS n</c>.</summary>
+public sealed record RunStep(string Name, string Commands) : Step(Name);
+
+/// <summary>One boot of the real Xen: the host, and what dom0 does on it.</summary>
+public sealed record Scenario
+{
+    /// <summary>What Xen is told in every run. bootscrub=0 keeps QEMU from touching all of its memory.</summary>
+    public const string XenOptions = "console=com1 com1=115200 loglvl=all guest_loglvl=all noreboot bootscrub=0";
+
+    /// <summary>What dom0's kernel is told.</summary>
+    public const string LinuxOptions = "console=hvc0 earlyprintk=xen";
+
+    /// <summary>dom0's initramfs is filled up to this size, so that where the kernel moves it to does not change with every package update.</summary>
+    public const long DefaultDom0ImageBytes = 0x2618600;
+
+    public required string Name { get; init; }
+
+    public Machine Machine { get; init; } = Machine.Pc;
+
+    /// <summary>The firmware map Xen is given; empty: the one of QEMU's own firmware. What it calls RAM below 4 GiB must end by 3 GiB.</summary>
+    public ImmutableArray<E820Entry> FirmwareMap { get; init; } = [];
+
+    /// <summary>QEMU's memory in MiB; 0: what the firmware map needs.</summary>
+    public int MemoryMiB { get; init; }
+
+    /// <summary>Xen's options beyond <see cref="XenOptions"/>: "dom0_mem=1G,max:1G".</summary>
+    public string Xen { get; init; } = "";
+
+    public GuestImage GuestImage { get; init; } = GuestImage.Plain;
+
+    /// <summary>A device made ready for passing through ("00:02.0"), or "".</summary>
+    public string Assign { get; init; } = "";
+
+    public long Dom0ImageBytes { get; init; } = DefaultDom0ImageBytes;
+
+    public ImmutableArray<Step> Steps { get; init; } = [];
+
+    /// <summary>Files placed in dom0, executable: path in dom0 to path here.</summary>
+    public ImmutableSortedDictionary<string, string> Files { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>Text files placed in dom0: path to content.</summary>
+    public ImmutableSortedDictionary<string, string> Texts { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>After this many seconds QEMU is ended and the run has failed; 0: enough for its steps on a busy machine.</summary>
+    public int DeadlineSeconds { get; init; }
+
+    public IEnumerable<GuestStep> Guests => Steps.OfType<GuestStep>();
+
+    /// <summary>The same host with only the named guests.</summary>
+    public Scenario OnlyGuests(params string[] names) => this with { Steps = [.. Steps.Where(step => step is not GuestStep || names.Contains(step.Name))] };
+
+    internal string XenCommandLine
+    {
+        get
+        {
+            // The first word tells in the log that the map is ours; Xen passes over it.
+            string line = (FirmwareMap.IsEmpty ? "" : "shim ") + XenOptions + (Xen.Length > 0 ? " " + Xen : "");
+            return FirmwareMap.IsEmpty ? line : line + " no-real-mode";
+        }
+    }
+
+    internal int EffectiveDeadlineSeconds =>
+        DeadlineSeconds > 0 ? DeadlineSeconds : 120 + Steps.Sum(step => step is GuestStep { Boot: true } guest ? 60 + guest.Seconds : 60);
+}
