@@ -22,6 +22,9 @@ internal sealed class KernelOption
 
     public void AddTo(Command command) => command.Options.Add(_kernel);
 
+    /// <summary>Whether the user names a kernel.</summary>
+    public bool IsNamed(ParseResult parsed) => parsed.GetValue(_kernel) is not null;
+
     /// <summary>Null, or why the name is none.</summary>
     public InputError? Read(ParseResult parsed, KernelVersion fallback, out KernelVersion version)
     {

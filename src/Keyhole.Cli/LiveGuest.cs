@@ -110,6 +110,16 @@ internal sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entri
         writer.WriteNumber("nrPages", forecast.Request.PageCount);
         writer.WriteNumber("releasedPages", forecast.ReleasedPages);
         writer.WriteNumber("remappedPages", forecast.RemappedPages);
+        writer.WriteStartArray("bars");
+        foreach (BarVerdict verdict in forecast.Bars)
+        {
+            writer.WriteStartObject();
+            writer.WriteRange(verdict.Bar.Start, verdict.Bar.End);
+            writer.WriteBoolean("claimed", verdict.CanBeClaimed);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
         writer.WriteEndObject();
     }
 

@@ -47,6 +47,7 @@ internal static class Program
             ShowVerb.Build(console),
             PlanVerb.Build(console),
             BootVerb.Build(console),
+            VerifyVerb.Build(console),
             CaptureVerb.Build(console),
             InspectVerb.Build(console),
             ApplyVerb.Build(console),

@@ -4,8 +4,10 @@ using System;
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using System.IO;
 using System.Linq;
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Threading;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
@@ -13,6 +15,7 @@ using Keyhole.Hosts;
 using Keyhole.Planning;
 using Keyhole.PvGuest;
 using Keyhole.Reading;
+using Keyhole.Verification;
 using Keyhole.Xen;
 using Spectre.Console;
 
@@ -108,7 +111,7 @@ internal sealed class StartVerb
         LiveMap before = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, kernel);
         if (plan.Entries.IsEmpty || (before.HasErrors && !parsed.GetValue(_anyway)))
         {
-            Report(parsed, plan, new Verdict(shown, before.Forecast, before.Problems, null, [], false, "it was not started: the forecast says no (--anyway starts it all the same)"));
+            Report(parsed, plan, new Verdict(shown, before.Forecast, before.Problems, null, null, [], false, "it was not started: the forecast says no (--anyway starts it all the same)"));
             return ExitStatus.No;
         }
 
@@ -125,7 +128,7 @@ internal sealed class StartVerb
             XenResult<StartedGuest> started = launcher.Run(path, plan, kernel, TimeSpan.FromSeconds(parsed.GetValue(_timeout)), text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
             if (!started.TryGet(out StartedGuest? guest, out problem))
                 return _console.Refuse(problem);
-            Verdict verdict = Judge(shown, plan, guest);
+            Verdict verdict = Judge(shown, plan, guest, _kernel.IsNamed(parsed));
             succeeded = verdict.Succeeded;
             Report(parsed, plan, verdict);
             return succeeded ? ExitStatus.Yes : ExitStatus.No;
@@ -150,14 +153,22 @@ internal sealed class StartVerb
         return Guid.TryParse(setting?.Value.Trim('"', '\''), out Guid uuid) ? uuid : null;
     }
 
-    private static Verdict Judge(string shown, MapPlan plan, StartedGuest guest)
+    /// <summary>Holds the console against the forecast for the kernel that it names.</summary>
+    private static Verdict Judge(string shown, MapPlan plan, StartedGuest guest, bool isKernelNamed)
     {
         BootForecast forecast = guest.Map.Forecast;
-        ImmutableArray<ConsoleDifference> differences = guest.Outcome == StartOutcome.Booted ? ConsoleCheck.Compare(forecast, guest.Console) : [];
-        (bool succeeded, string text) = guest.Outcome switch
+        using var text = new MemoryStream(Encoding.Latin1.GetBytes(guest.Console));
+        LogScan scan = LogScanner.Scan(text, "the guest's console");
+        ObservedBoot? observed = BootLog.Of(scan).FirstOrDefault();
+        if (!isKernelNamed && observed?.Kernel is { } seen && seen != forecast.Request.Kernel)
+            forecast = Forecaster.Forecast(forecast.Request with { Kernel = seen });
+        BootVerification? verification = observed is null ? null : Verifier.Compare(forecast, observed, plan);
+        bool agrees = verification is { Agrees: true, Findings.IsEmpty: false };
+        (bool succeeded, string verdict) = guest.Outcome switch
         {
             StartOutcome.Booted when !forecast.Boots => (false, "it boots, though it was forecast to halt"),
-            StartOutcome.Booted when !differences.IsEmpty => (false, string.Create(CultureInfo.InvariantCulture, $"it boots, but not as forecast: {differences.Length} lines differ")),
+            StartOutcome.Booted when !agrees => (false, string.Create(CultureInfo.InvariantCulture, $"it boots, but not as forecast: {verification?.Differences.Length ?? 0} lines differ")),
+            StartOutcome.Booted when guest.Map.HasErrors => (false, "it boots, with the errors that were forecast"),
             StartOutcome.Booted => (true, "it boots, as forecast to the last page"),
             StartOutcome.Died => (false, forecast.Boots ? "it died, though it was forecast to boot" : "it died, as forecast"),
             StartOutcome.Silent => (false, forecast.Boots
@@ -165,7 +176,7 @@ internal sealed class StartVerb
                 : "it said nothing in the time given; it was forecast to halt"),
         };
         string bars = plan.Bars.IsEmpty || !succeeded || guest.ClaimsSeen ? "" : "; it has not said whether it claims its device's windows (xen-pcifront not loaded?)";
-        return new(shown, forecast, guest.Map.Problems, guest, differences, succeeded, text + bars);
+        return new(shown, forecast, guest.Map.Problems, guest, verification, [.. scan.Lines.Select(static line => line.Text)], succeeded, verdict + bars);
     }
 
     private void Report(ParseResult parsed, MapPlan plan, Verdict verdict)
@@ -180,14 +191,10 @@ internal sealed class StartVerb
         MapView.WriteEntries(_console, plan.Entries);
         MapView.WriteProblems(_console, verdict.Problems);
         _console.Ansi.WriteLine(ApplyVerb.ForecastText(verdict.Forecast));
-        if (verdict.Guest is { } guest)
-        {
-            foreach (string line in ConsoleCheck.Relevant(guest.Console).Distinct(StringComparer.Ordinal))
-                _console.Ansi.WriteLine($"  {line}");
-        }
-
-        foreach (ConsoleDifference difference in verdict.Differences)
-            _console.Ansi.WriteLine(difference.Forecast is { } expected ? $"missing: {expected}" : $"not forecast: {difference.Observed}");
+        foreach (string line in verdict.Said)
+            _console.Ansi.WriteLine($"  {line}");
+        foreach (Finding difference in verdict.Verification?.Differences ?? [])
+            _console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
         _console.Ansi.Write(new Text(verdict.Succeeded ? "yes" : "no", new Style(verdict.Succeeded ? Color.Green : Color.Red)));
         _console.Ansi.WriteLine($", {verdict.Shown}: {verdict.Text}");
     }
@@ -203,21 +210,10 @@ internal sealed class StartVerb
         LiveMap.WriteForecast(writer, verdict.Forecast);
         writer.WriteProblems(verdict.Problems);
         writer.WriteString("outcome", verdict.Guest is { } started ? NameOf(started.Outcome) : "not-started");
-        writer.WriteBoolean("agrees", verdict.Guest is { Outcome: StartOutcome.Booted } && verdict.Differences.IsEmpty);
-        writer.WriteStartArray("differences");
-        foreach (ConsoleDifference difference in verdict.Differences)
-        {
-            writer.WriteStartObject();
-            writer.WriteString("forecast", difference.Forecast);
-            writer.WriteString("observed", difference.Observed);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-        writer.WriteStartArray("console");
-        foreach (string line in ConsoleCheck.Relevant(verdict.Guest?.Console ?? "").Distinct(StringComparer.Ordinal))
-            writer.WriteStringValue(line);
-        writer.WriteEndArray();
+        writer.WriteBoolean("agrees", verdict.Verification is { Agrees: true });
+        VerifyVerb.WriteFindings(writer, "differences", verdict.Verification?.Differences ?? []);
+        VerifyVerb.WriteTexts(writer, "explanations", verdict.Verification?.Explanations ?? []);
+        VerifyVerb.WriteTexts(writer, "console", verdict.Said);
         writer.WriteBoolean("kept", verdict.Guest is not null && (verdict.Succeeded || keep));
         writer.WriteString("verdict", verdict.Text);
     });
@@ -229,6 +225,14 @@ internal sealed class StartVerb
         StartOutcome.Silent => "silent",
     };
 
+    /// <param name="Said">What the guest said of its memory.</param>
     private sealed record Verdict(
-        string Shown, BootForecast Forecast, ImmutableArray<Problem> Problems, StartedGuest? Guest, ImmutableArray<ConsoleDifference> Differences, bool Succeeded, string Text);
+        string Shown,
+        BootForecast Forecast,
+        ImmutableArray<Problem> Problems,
+        StartedGuest? Guest,
+        BootVerification? Verification,
+        ImmutableArray<string> Said,
+        bool Succeeded,
+        string Text);
 }
