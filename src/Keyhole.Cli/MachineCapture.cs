@@ -50,7 +50,10 @@ internal sealed class MachineCapture(Dom0 dom0)
     }
 
     /// <summary>The machine map from the hypervisor alone: what a plan for a live guest starts from. Devices for their windows.</summary>
-    public XenResult<HostMemoryMap> ReadMachineMap(IXenControl xen)
+    public XenResult<HostMemoryMap> ReadMachineMap(IXenControl xen) =>
+        AskForMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem) ? machine with { Devices = ReadDevices() } : problem;
+
+    private static XenResult<HostMemoryMap> AskForMachineMap(IXenControl xen)
     {
         var buffer = new E820Entry[HostMemoryMap.MaxEntries + 1];
         long result = xen.Calls.MachineMemoryMap(buffer, out int count);
@@ -62,7 +65,6 @@ internal sealed class MachineCapture(Dom0 dom0)
             Dialect = HostMapDialect.Packed,
             Description = "this machine's map (XENMEM_machine_memory_map)",
             IsMachineMap = true,
-            Devices = ReadDevices(),
         };
     }
 
@@ -91,7 +93,7 @@ internal sealed class MachineCapture(Dom0 dom0)
         {
             using (xen)
             {
-                if (!ReadMachineMap(xen).TryGet(out machine, out problem))
+                if (!AskForMachineMap(xen).TryGet(out machine, out problem))
                     _remarks.Add($"the machine map is left out: {problem}");
             }
         }
@@ -238,7 +240,8 @@ internal sealed class MachineCapture(Dom0 dom0)
         return [];
     }
 
-    private static string? DriverOf(string folder) => File.ResolveLinkTarget(Path.Combine(folder, "driver"), returnFinalTarget: false)?.Name;
+    /// <summary>The name of the driver that the device's link leads to; null where no driver holds it.</summary>
+    private static string? DriverOf(string folder) => Path.GetFileName(new FileInfo(Path.Combine(folder, "driver")).LinkTarget);
 
     private static int? Hex(string folder, string name)
     {
