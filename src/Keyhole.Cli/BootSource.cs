@@ -83,6 +83,8 @@ internal sealed class BootSource
 
     public bool IsDom0(ParseResult parsed) => parsed.GetValue(_dom0);
 
+    public bool HostIsStandardInput(ParseResult parsed) => _plan.Host.IsStandardInput(parsed);
+
     /// <param name="look">Looks for hints in what the host was read from; null for none.</param>
     public Parsed<Boot> Read(ParseResult parsed, CommandConsole console, Func<HostMemoryMap, Parsed<BootHints>>? look = null)
     {

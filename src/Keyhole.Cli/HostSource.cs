@@ -58,6 +58,8 @@ internal sealed class HostSource
     /// <summary>Whether the user names a host.</summary>
     public bool IsNamed(ParseResult parsed) => parsed.GetValue(_host) is not null;
 
+    public bool IsStandardInput(ParseResult parsed) => parsed.GetValue(_host) == "-";
+
     public Parsed<HostMemoryMap> Read(ParseResult parsed, CommandConsole console)
     {
         if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))

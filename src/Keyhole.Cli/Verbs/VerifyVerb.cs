@@ -46,10 +46,12 @@ internal static class VerifyVerb
         {
             LogScan? log = null;
             string? path = parsed.GetValue(dmesg);
+            if (path == "-" && source.HostIsStandardInput(parsed))
+                return console.Fail(new("--dmesg", null, "standard input is the host's log already", "leave out --dmesg: the host's log is searched for the kernel's lines"));
             if (path is not null && !Files.Read<LogScan>(console, path, "what the kernel printed", ReadLog).TryGet(out log, out InputError? unreadable))
                 return console.Fail(unreadable);
             var taken = new Taken(path is null ? null : path == "-" ? "standard input" : Files.Shown(path), log);
-            Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source.IsDom0(parsed), parsed.GetValue(number)));
+            Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source.IsDom0(parsed), parsed.GetValue(number), console));
             if (!read.TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
             BootVerification verification = Verifier.Compare(boot.Forecast, taken.Boot!, boot.Plan);
@@ -130,8 +132,9 @@ internal static class VerifyVerb
         console.Ansi.WriteLine($"log:    {taken.Describe()}");
         console.Ansi.WriteLine($"kernel: {KernelVersions.NameOf(verification.Profile)}");
         int differing = verification.Differences.Length;
-        string verdict = differing == 0 ? "the log agrees with the forecast" : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
-        console.Ansi.Write(new Text(verdict, new Style(differing == 0 ? Color.Green : Color.Red)));
+        bool halts = taken.Boot!.Halts;
+        string verdict = differing == 0 ? halts ? "the kernel halts, as forecast" : "the log agrees with the forecast" : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
+        console.Ansi.Write(new Text(verdict, new Style(differing == 0 && !halts ? Color.Green : Color.Red)));
         console.Ansi.WriteLine();
         Table table = MapView.NewTable("", "what", "forecast", "observed", "line");
         table.Columns[4].Alignment = Justify.Right;
@@ -175,7 +178,7 @@ internal static class VerifyVerb
             return string.Create(CultureInfo.InvariantCulture, $"boot {Boot.Number} of {BootCount}{whose}, lines {Boot.FirstLine} to {Boot.LastLine} of {Name}{others}");
         }
 
-        public Parsed<BootHints> Look(HostMemoryMap host, bool isDom0, int? number)
+        public Parsed<BootHints> Look(HostMemoryMap host, bool isDom0, int? number, CommandConsole console)
         {
             if ((log ?? host.Log) is not { } scan)
                 return new InputError("--dmesg", null, "the host's map comes from no log, so it holds no boot", "name what the kernel printed with --dmesg");
@@ -188,6 +191,13 @@ internal static class VerifyVerb
             if (!isDom0)
                 return new BootHints { Kernel = chosen.Kernel, Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
             Dom0Log? builder = chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog) : null);
+            if (builder is null && chosen.Halts)
+            {
+                // A map and last words copied from a photograph are enough to say what lies in the way.
+                builder = BootEvidence.UsualDom0(host);
+                console.Remark("the log does not show how Xen builds dom0: it is taken to be a Linux of the size of 6.1 with all of the host's RAM");
+            }
+
             return new BootHints
             {
                 Kernel = chosen.Kernel,

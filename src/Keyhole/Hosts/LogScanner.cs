@@ -272,7 +272,10 @@ public sealed class LogScanner
     /// <summary>Makes sure that the map in progress is one that the entry belongs to.</summary>
     private void Continue(LogEntry entry, ReadOnlySpan<char> line)
     {
-        if (_live is null || _live.Kind != entry.Kind)
+        // Guests whose consoles Xen's log shows boot side by side.
+        bool isOtherGuests = _live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
+            && live.Domain is { } domain && LogEntrySyntax.DomainOf(line) is { } other && domain != other;
+        if (_live is null || _live.Kind != entry.Kind || isOtherGuests)
         {
             CloseMap();
             Begin(entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);

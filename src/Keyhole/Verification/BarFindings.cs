@@ -3,7 +3,6 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.PvGuest;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
@@ -31,6 +32,21 @@ public static class BootEvidence
     {
         GuestLayout layout = boot.Builder?.Layout ?? log?.Layout ?? GuestLayout.OfDom0();
         return layout.Initrd.IsEmpty ? layout with { Initrd = InitrdOf(boot) } : layout;
+    }
+
+    /// <summary>The dom0 that Xen builds where nothing is said: all of the host's RAM but a sixteenth, 128 MiB at most, for Xen itself.</summary>
+    public static Dom0Log UsualDom0(HostMemoryMap host)
+    {
+        const ulong mostForXenBytes = 128UL << 20;
+        ulong ram = 0;
+        foreach (E820Entry entry in host.Entries)
+        {
+            if (entry.IsRam && !entry.Wraps && entry.End <= Frames.AddressLimit)
+                ram = Math.Min(ram + entry.Size, Frames.AddressLimit);
+        }
+
+        ulong pages = (ram - Math.Min(ram / 16, mostForXenBytes)) >> Frames.Shift;
+        return new(pages, null, GuestLayout.OfDom0());
     }
 
     /// <summary>

@@ -2,7 +2,6 @@
 
 using System;
 using System.Collections.Generic;
-using Keyhole.Addresses;
 using Keyhole.Forecasts;
 using Keyhole.Hosts;
 using Keyhole.PvGuest;

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Hosts;
 using Keyhole.Planning;
 using Keyhole.PvGuest;
+using Keyhole.Reading;
 
 namespace Keyhole.Verification;
 
@@ -66,21 +65,28 @@ internal static class Explanations
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         foreach (string text in KernelSurvey.Tell(survey))
             yield return $"Which kernels cope: {text}.";
+        yield return $"What to change: {string.Join("; or ", Remedies(forecast.Request, halt, survey))}.";
+    }
+
+    private static IEnumerable<string> Remedies(BootRequest request, Problem halt, ImmutableArray<BootForecast> survey)
+    {
+        bool found = false;
         if (survey.FirstOrDefault(static other => other.Boots) is { } copes)
         {
-            string releases = KernelVersions.ReleasesOf(copes.Request.Kernel, survey.Last(static other => other.Boots).Request.Kernel);
-            yield return $"What to change: boot a kernel of {releases}.";
+            found = true;
+            yield return $"boot a kernel of {KernelVersions.ReleasesOf(copes.Request.Kernel, survey.Last(static other => other.Boots).Request.Kernel)}";
         }
 
-        if (KernelSurvey.PlaceThatBoots(forecast.Request) is { } place)
+        if (KernelSurvey.PlaceThatBoots(request) is { } place)
         {
-            yield return $"What to change: or build this kernel with CONFIG_PHYSICAL_START=0x{place:x}: there it lies on RAM, and by the forecast it boots.";
+            found = true;
+            yield return $"build this kernel with CONFIG_PHYSICAL_START=0x{place:x}: there it lies on RAM, and by the forecast it boots";
         }
 
-        if (!forecast.Request.IsDom0)
-            yield return "What to change: or give the guest a map that keeps RAM on both sides of what lies in the way (keyhole plan --policy punch shows one).";
-        else if (halt.Remedy is { } remedy && !survey.Any(static other => other.Boots))
-            yield return $"What to change: {remedy}.";
+        if (!request.IsDom0)
+            yield return "give the guest a map that keeps RAM on both sides of what lies in the way (keyhole plan --policy punch shows one)";
+        else if (!found)
+            yield return halt.Remedy ?? "boot another kernel";
     }
 
     /// <summary>Everything in the map that is no RAM where the kernel, its start info and its page tables lie.</summary>
@@ -106,7 +112,7 @@ internal static class Explanations
             }
             else if (!BarFindings.IsOfMap(obstacle))
             {
-                yield return $"Line {claim.Line}: the window {Verifier.Range(failed.Window)} meets {InputErrorText(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the devices' addresses conflict, not the map.";
+                yield return $"Line {claim.Line}: the window {Verifier.Range(failed.Window)} meets {InputError.Quote(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the devices' addresses conflict, not the map.";
             }
             else
             {
@@ -129,6 +135,4 @@ internal static class Explanations
             ? ""
             : $"Not verified: {string.Join(", ", learnt)} in the machine map. The firmware does not name it; it was taken from dom0's own lines, as what Xen keeps to itself (IOMMU registers and the like).";
     }
-
-    private static string InputErrorText(string text) => Reading.InputError.Quote(text);
 }

@@ -31,7 +31,8 @@ internal static class KernelSurvey
                 next++;
             KernelVersion first = forecasts[i].Request.Kernel;
             KernelVersion last = forecasts[next - 1].Request.Kernel;
-            string names = first == last ? KernelVersions.NameOf(first) : $"{KernelVersions.NameOf(first)} to {KernelVersions.NameOf(last)}";
+            string link = next - i == 2 ? "and" : "to";
+            string names = first == last ? KernelVersions.NameOf(first) : $"{KernelVersions.NameOf(first)} {link} {KernelVersions.NameOf(last)}";
             yield return $"{names} ({KernelVersions.ReleasesOf(first, last)}): {fate}";
             i = next;
         }
@@ -72,7 +73,7 @@ internal static class KernelSurvey
         if (!forecast.Boots)
             return forecast.Message is { Length: > 0 } message ? $"halts with \"{message}\"" : "halts without a word";
         ulong lost = forecast.ReleasedPages - Math.Min(forecast.ReleasedPages, forecast.PopulatedPages);
-        return lost == 0 ? "boots with all its memory" : $"boots, but gives {Verifier.Number(lost)} pages back";
+        return lost == 0 ? "boots with all its memory" : $"boots, but gives back {Verifier.Number(lost)} pages";
     }
 
     private static IEnumerable<E820Entry> Ram(BootRequest request) =>

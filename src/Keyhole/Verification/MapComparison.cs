@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Linq;
 using Keyhole.E820;
 using Keyhole.Hosts;
 
@@ -18,8 +16,6 @@ internal static class MapComparison
     {
         LogMap map = boot.Map!;
         forecast = WithoutLost(forecast, boot, map.Entries, out lost);
-        var known = new HashSet<E820Entry>(forecast);
-        var seen = new HashSet<E820Entry>(map.Entries);
         var findings = ImmutableArray.CreateBuilder<Finding>();
         int f = 0;
         int o = 0;
@@ -33,9 +29,9 @@ internal static class MapComparison
 
             int forecastFrom = f;
             int observedFrom = o;
-            while (f < forecast.Length && !seen.Contains(forecast[f]))
+            while (f < forecast.Length && !map.Entries.Contains(forecast[f]))
                 f++;
-            while (o < map.Entries.Length && !known.Contains(map.Entries[o]))
+            while (o < map.Entries.Length && !forecast.Contains(map.Entries[o]))
                 o++;
             if (f == forecastFrom && o == observedFrom)
             {

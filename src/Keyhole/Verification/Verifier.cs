@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
-using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Planning;
 using Keyhole.PvGuest;

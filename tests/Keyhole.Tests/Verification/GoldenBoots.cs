@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -11,7 +10,6 @@ using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
-using Keyhole.Pci;
 using Keyhole.PvGuest;
 using Keyhole.Tests.Golden;
 using Keyhole.Verification;

@@ -73,6 +73,20 @@ public sealed class VerifierTests
     }
 
     [TestMethod]
+    public void Where_no_version_copes_only_another_place_is_named()
+    {
+        string[] lines = [.. GoldenBoots.Lines("nvskernel").Select(static line => line.Replace("ACPI NVS", "reserved", StringComparison.Ordinal))];
+        (BootForecast forecast, ObservedBoot boot) = GoldenBoots.Dom0(lines);
+
+        BootVerification verification = Verifier.Compare(forecast, boot);
+
+        Contains(verification, "linux-4.3 to linux-7.2 (3.16 and later): halts");
+        CollectionAssert.AreEqual(
+            new[] { "What to change: build this kernel with CONFIG_PHYSICAL_START=0x1a00000: there it lies on RAM, and by the forecast it boots." },
+            verification.Explanations.Where(static text => text.StartsWith("What to change", StringComparison.Ordinal)).ToArray());
+    }
+
+    [TestMethod]
     public void The_place_named_for_a_kernel_boots()
     {
         (BootForecast forecast, _) = GoldenBoots.Dom0(GoldenBoots.Lines("nvskernel"));
