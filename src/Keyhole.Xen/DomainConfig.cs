@@ -60,7 +60,7 @@ public static class DomainConfig
 
     private static ImmutableArray<PciAssignment> DevicesOf(JsonElement config)
     {
-        // "pcidevs" until 4.14, "pcidevs" with a "bdf" each since.
+        // Xen 4.17 writes the address flat, without its zeros; newer ones may wrap it in a "bdf".
         if (Member(config, "pcidevs") is not { ValueKind: JsonValueKind.Array } list)
             return [];
         var devices = ImmutableArray.CreateBuilder<PciAssignment>();

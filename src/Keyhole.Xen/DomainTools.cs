@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Immutable;
 using System.Globalization;
 using System.Threading;
 using Keyhole.Guests;
@@ -95,8 +94,7 @@ public sealed class DomainTools(IToolRunner runner)
     {
         foreach (string line in result.Error.Split('\n'))
         {
-            int at = line.IndexOf(" error: ", StringComparison.Ordinal);
-            if (at >= 0 || line.StartsWith("libxl: error:", StringComparison.Ordinal))
+            if (line.Contains(" error: ", StringComparison.Ordinal))
                 return InputError.Quote(line.Trim());
         }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Runtime.CompilerServices;
 using Keyhole.E820;
 
 namespace Keyhole.Xen;

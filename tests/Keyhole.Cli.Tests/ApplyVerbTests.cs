@@ -10,12 +10,11 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 namespace Keyhole.Cli.Tests;
 
 [TestClass]
-public sealed class ApplyVerbTests
+public sealed class ApplyVerbTests : IDisposable
 {
     private readonly FakeDom0 _dom0 = new();
 
-    [TestCleanup]
-    public void Remove_the_machine() => _dom0.Dispose();
+    public void Dispose() => _dom0.Dispose();
 
     [TestMethod]
     public void The_new_map_is_installed_and_shown_beside_the_old()

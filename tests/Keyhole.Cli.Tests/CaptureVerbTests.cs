@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
@@ -8,7 +9,7 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 namespace Keyhole.Cli.Tests;
 
 [TestClass]
-public sealed class CaptureVerbTests
+public sealed class CaptureVerbTests : IDisposable
 {
     private readonly FakeDom0 _machine = new();
 
@@ -35,8 +36,7 @@ public sealed class CaptureVerbTests
         _machine.Write("sys/firmware/memmap/0/type", "System RAM\n");
     }
 
-    [TestCleanup]
-    public void Remove_the_machine() => _machine.Dispose();
+    public void Dispose() => _machine.Dispose();
 
     [TestMethod]
     public void Without_Xen_the_capture_is_the_firmwares_map_with_devices_and_regions()

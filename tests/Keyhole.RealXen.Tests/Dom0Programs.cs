@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.IO;
 using System.Linq;
+using System.Security.Cryptography;
+using System.Text;
 using System.Threading;
 
 namespace Keyhole.RealXen.Tests;
@@ -24,22 +27,38 @@ internal static class Dom0Programs
         using IDisposable alone = Workshop.Lock();
         string keyhole = Path.Combine(Folder, "dom0", "keyhole");
         string contract = Path.Combine(Folder, "contract", "Keyhole.ContractProgram");
-        if (IsOlderThanSources(keyhole, "src", "eng"))
-            Run(Path.Combine(Workshop.Root, "eng", "publish"), Path.GetDirectoryName(keyhole)!);
-        if (IsOlderThanSources(contract, "src", "tests/Contract", "tests/ContractProgram"))
-        {
-            Run(
-                "dotnet", "publish", Path.Combine(Workshop.Root, "tests", "ContractProgram", "Keyhole.ContractProgram.csproj"), "-c", "Release", "-o", Path.GetDirectoryName(contract)!,
-                "--nologo", "-v", "quiet", "--self-contained", "-p:PublishSingleFile=true", "-p:PublishTrimmed=true", "-p:DebugType=none", "-p:RunAnalyzers=false");
-        }
-
+        Make(keyhole, ["src", "eng"], Path.Combine(Workshop.Root, "eng", "publish"), Path.GetDirectoryName(keyhole)!);
+        Make(
+            contract, ["src", "tests/Contract", "tests/ContractProgram"],
+            "dotnet", "publish", Path.Combine(Workshop.Root, "tests", "ContractProgram", "Keyhole.ContractProgram.csproj"), "-c", "Release", "-o", Path.GetDirectoryName(contract)!,
+            "--nologo", "-v", "quiet", "--self-contained", "-p:PublishSingleFile=true", "-p:PublishTrimmed=true", "-p:DebugType=none", "-p:RunAnalyzers=false");
         return ImmutableSortedDictionary<string, string>.Empty.Add("bin/keyhole", keyhole).Add("bin/keyhole-contract", contract);
     }
 
-    private static bool IsOlderThanSources(string program, params string[] folders) =>
-        !File.Exists(program)
-        || folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Workshop.Root, folder), "*", SearchOption.AllDirectories))
-            .Any(source => File.GetLastWriteTimeUtc(source) > File.GetLastWriteTimeUtc(program));
+    /// <summary>Runs what makes a program, unless it was made from the same sources before.</summary>
+    private static void Make(string program, string[] folders, string maker, params string[] arguments)
+    {
+        string stamp = program + ".sources";
+        string sources = HashOf(folders);
+        if (File.Exists(program) && File.Exists(stamp) && File.ReadAllText(stamp) == sources)
+            return;
+        File.Delete(stamp);
+        Run(maker, arguments);
+        File.WriteAllText(stamp, sources);
+    }
+
+    private static string HashOf(string[] folders)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        IEnumerable<string> files = folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Workshop.Root, folder), "*", SearchOption.AllDirectories));
+        foreach (string file in files.Order(StringComparer.Ordinal))
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes(file));
+            hash.AppendData(File.ReadAllBytes(file));
+        }
+
+        return Convert.ToHexString(hash.GetHashAndReset());
+    }
 
     private static void Run(string program, params string[] arguments)
     {

@@ -21,6 +21,9 @@ public sealed class KeyholeInDom0Tests
     private static Task<XenRun>? s_seed;
     private static Task<XenRun>? s_passthrough;
 
+    // A guest that boots and then does nothing for as long as anyone looks.
+    private static readonly string Idle = GuestStep.CommonConfig.Replace("loglevel=8 ", "rdinit=/bin/busybox -- sleep 99999", StringComparison.Ordinal) + "memory=256\n";
+
     public TestContext TestContext { get; set; } = null!;
 
     [ClassInitialize]
@@ -171,7 +174,7 @@ public sealed class KeyholeInDom0Tests
         Command("missing", "keyhole apply nobody-here"),
         Command("missing-number", "keyhole apply 31000"),
         Command("no-root", "su nobody -c 'keyhole apply 0'"),
-        Command("running", "xl create -q /g/plain.cfg && keyhole apply g1"),
+        Command("running", "xl create -q /g/idle.cfg && keyhole apply g1"),
         Command("has-run", "xl pause g1; keyhole apply g1; status=$?; xl destroy g1; exit $status"),
         Command("interrupted", """
             keyhole start /g/guest.cfg 2> /tmp/errors > /dev/null &
@@ -185,7 +188,7 @@ public sealed class KeyholeInDom0Tests
             """),
         Command("left", "xl list | cut -d ' ' -f 1"))) with
     {
-        Texts = Texts("memory=256\ne820_host=1\n").Add("g/plain.cfg", GuestStep.CommonConfig + "memory=256\n").Add("etc/passwd", Passwd),
+        Texts = Texts("memory=256\ne820_host=1\n").Add("g/idle.cfg", Idle).Add("etc/passwd", Passwd),
     };
 
     private static Scenario Seed() => OnHost("keyhole-seed", "seed8g", Steps(

@@ -10,6 +10,37 @@ namespace Keyhole.Xen.Tests;
 public sealed class DomainConfigTests
 {
     [TestMethod]
+    public void The_listing_of_the_real_xl_of_4_17_is_read()
+    {
+        // As it came from the real thing: the golden guest a_pci of the record "passthrough", started by keyhole.
+        const string real = """
+            [
+                {
+                    "domid": 1,
+                    "config": {
+                        "c_info": { "type": "pv", "name": "g1", "domid": 4294967295, "uuid": "9f1c10ee-f3d0-4946-a39e-bc4746397a50", "run_hotplug_scripts": "True" },
+                        "b_info": {
+                            "max_vcpus": 1, "avail_vcpus": [ 0 ], "max_memkb": 262144, "target_memkb": 262144, "video_memkb": 0,
+                            "sched_params": { "sched": "credit2", "weight": 256, "cap": 0 }, "claim_mode": "True",
+                            "kernel": "/k/vmlinuz", "cmdline": "console=hvc0 earlyprintk=xen loglevel=8 ", "ramdisk": "/k/initrd.gz",
+                            "type.pv": { "e820_host": "True" }, "arch_arm": { }, "arch_x86": { "msr_relaxed": "False" }
+                        },
+                        "pcidevs": [ { "dev": 2, "vfunc_mask": 1, "rdm_policy": "strict" } ],
+                        "on_poweroff": "preserve", "on_reboot": "restart", "on_soft_reset": "soft_reset"
+                    }
+                }
+            ]
+
+
+            """;
+
+        GuestSpec guest = DomainConfig.Parse(real)!;
+
+        Assert.AreEqual(("g1", GuestType.Pv, 262144UL, 262144UL, true), (guest.Name, guest.Type, guest.MemoryKiB, guest.MaxmemKiB, guest.UsesHostMap));
+        Assert.AreEqual("0000:00:02.0", guest.Pci.Single().ToString());
+    }
+
+    [TestMethod]
     public void A_PV_guest_on_the_hosts_map_is_read_as_it_was_made()
     {
         GuestSpec guest = DomainConfig.Parse(Listing("""{"e820_host":"True"}""", "[]"))!;
