@@ -48,6 +48,7 @@ internal static class Program
             PlanVerb.Build(console),
             BootVerb.Build(console),
             VerifyVerb.Build(console),
+            ReserveVerb.Build(console),
             CaptureVerb.Build(console),
             InspectVerb.Build(console),
             ApplyVerb.Build(console),
