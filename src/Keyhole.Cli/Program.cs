@@ -49,6 +49,10 @@ internal static class Program
             BootVerb.Build(console),
             VerifyVerb.Build(console),
             ReserveVerb.Build(console),
+            CaptureVerb.Build(console),
+            InspectVerb.Build(console),
+            ApplyVerb.Build(console),
+            StartVerb.Build(console),
             CompletionVerb.Build(console),
         };
         root.Options.OfType<VersionOption>().Single().Action = new VersionOptionAction(console);
