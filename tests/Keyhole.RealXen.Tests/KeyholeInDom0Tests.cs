@@ -70,7 +70,7 @@ public sealed class KeyholeInDom0Tests
         Refused(run, "no-root", 2, "/dev/xen/privcmd: permission denied");
         Refused(run, "interrupted", 1, "interrupted");
         Dom0Answer left = Dom0Answer.Of(run, "left");
-        Assert.AreEqual("Name\nDomain-0\n", left.Output);
+        Assert.AreEqual("Name\nDomain-0", left.Output.TrimEnd());
     }
 
     [TestMethod]
