@@ -27,6 +27,8 @@ internal sealed class PlanSource
 
     public HostSource Host => _host;
 
+    public GuestSource Guest => _guest;
+
     public void AddTo(Command command)
     {
         command.Options.Add(_policy);

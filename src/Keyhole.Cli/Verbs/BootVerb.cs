@@ -283,6 +283,7 @@ internal static class BootVerb
 
         console.Ansi.Write(table);
         console.Ansi.WriteLine($"Linux's P2M tree takes {Number(forecast.P2mTreePages)} pages");
+        console.Ansi.WriteLine();
     }
 
     private static string Number(ulong count) => count.ToString("#,0", CultureInfo.InvariantCulture);
