@@ -138,6 +138,10 @@ internal static class BootVerb
         writer.WriteEndArray();
         if (balloon is not null)
             WriteBalloon(writer, balloon);
+        writer.WriteStartArray("switchedOff");
+        foreach (string what in forecast.SwitchedOff)
+            writer.WriteStringValue(what);
+        writer.WriteEndArray();
         writer.WriteStartArray("log");
         foreach (string line in forecast.Log)
             writer.WriteStringValue(line);
@@ -218,6 +222,12 @@ internal static class BootVerb
         if (!forecast.KernelMap.IsEmpty)
         {
             MapView.Draw(console, [new("host", boot.Plan.MachineMap), new("map given", boot.Forecast.Request.Map), new("kernel's map", forecast.KernelMap)]);
+            console.Ansi.WriteLine();
+        }
+
+        if (!forecast.SwitchedOff.IsEmpty)
+        {
+            console.Ansi.WriteLine($"Off under Xen: {string.Join(", ", forecast.SwitchedOff)}");
             console.Ansi.WriteLine();
         }
 
