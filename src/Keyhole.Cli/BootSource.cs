@@ -91,6 +91,8 @@ internal sealed class BootSource
         bool isDom0 = parsed.GetValue(_dom0);
         if (!isDom0 && parsed.GetValue(_max) is not null)
             return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
+        if (isDom0 && _plan.Guest.FirstGiven(parsed) is { } guestsOption)
+            return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none", "leave it or --dom0 out; dom0's size is --nr-pages and --max");
         look ??= static _ => new BootHints();
         Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, look, out MapPlan? plan, out BootHints? hints) : Guest(parsed, console, look, out plan, out hints);
         if (!made.TryGet(out BootRequest? request, out InputError? error))

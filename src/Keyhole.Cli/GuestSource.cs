@@ -69,6 +69,13 @@ internal sealed class GuestSource
         command.Options.Add(_devices);
     }
 
+    /// <summary>The first of these options that is given; null when none is.</summary>
+    public string? FirstGiven(ParseResult parsed)
+    {
+        Option[] all = [_guest, _memory, _maxmem, _hostMap, _pci, _bar, _devices];
+        return Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
+    }
+
     public Parsed<GuestSpec> Read(ParseResult parsed, CommandConsole console)
     {
         InputError? error;
@@ -94,7 +101,12 @@ internal sealed class GuestSource
         if (OutOfRange("--maxmem", parsed.GetValue(_maxmem)) is { } maxmemError)
             return maxmemError;
         if (parsed.GetValue(_memory) is { } memory)
-            guest = guest with { MemoryKiB = memory << 10, MaxmemKiB = Math.Max(guest.MaxmemKiB, memory << 10) };
+        {
+            // A file without a maxmem of its own has none here either: it goes with the memory, up and down.
+            ulong kept = guest.MaxmemKiB == guest.MemoryKiB ? 0 : guest.MaxmemKiB;
+            guest = guest with { MemoryKiB = memory << 10, MaxmemKiB = Math.Max(kept, memory << 10) };
+        }
+
         if (parsed.GetValue(_maxmem) is { } maxmem)
             guest = guest with { MaxmemKiB = maxmem << 10 };
         if (parsed.GetValue(_hostMap))

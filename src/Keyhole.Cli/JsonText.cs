@@ -3,6 +3,7 @@
 using System;
 using System.Buffers;
 using System.Collections.Immutable;
+using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
@@ -31,6 +32,13 @@ internal static class JsonText
 
         console.Out.WriteLine(Encoding.UTF8.GetString(buffer.WrittenSpan));
     }
+
+    /// <summary>Refuses <c>--json</c> beside an option that writes something else on standard output.</summary>
+    public static void KeepAlone(Command command, Option json, Option other) => command.Validators.Add(result =>
+    {
+        if (result.GetResult(json) is not null && result.GetResult(other) is not null)
+            result.AddError($"{json.Name} and {other.Name} both want standard output for themselves; give one of them");
+    });
 
     public static void WriteAddress(this Utf8JsonWriter writer, string name, ulong address) =>
         writer.WriteString(name, string.Create(CultureInfo.InvariantCulture, $"0x{address:x}"));

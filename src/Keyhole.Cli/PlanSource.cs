@@ -17,6 +17,8 @@ internal sealed class PlanSource
 
     public HostSource Host => _host;
 
+    public GuestSource Guest => _guest;
+
     public void AddTo(Command command)
     {
         _policy.AddTo(command);

@@ -24,6 +24,28 @@ public sealed class BootVerbTests
     }
 
     [TestMethod]
+    [DataRow("linux-6.1", true, "NUMA cpuidle cpufreq")]
+    [DataRow("linux-6.1", false, "ACPI NUMA cpuidle cpufreq")]
+    [DataRow("linux-3.3", false, "ACPI NUMA")]
+    public void What_the_kernel_does_without_under_Xen_is_told(string kernel, bool isDom0, string off)
+    {
+        CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("plain4g.log"), "--kernel", kernel, "--json", .. isDom0 ? new[] { "--dom0" } : ["--memory", "512"]]);
+
+        Assert.AreEqual(off, string.Join(' ', run.Json().GetProperty("switchedOff").EnumerateArray().Select(what => what.GetString())));
+    }
+
+    [TestMethod]
+    public void An_initrd_that_moves_is_told_with_the_addresses_that_the_real_kernel_printed()
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("dom0-relocate.log"), "--json");
+
+        JsonElement moved = run.Json().GetProperty("moved").EnumerateArray().Single();
+        Assert.AreEqual("initrd", moved.GetProperty("what").GetString());
+        Assert.AreEqual("0x8000000", moved.GetProperty("from").GetString());
+        Assert.AreEqual("0x28000000", moved.GetProperty("to").GetString());
+    }
+
+    [TestMethod]
     public void A_dom0_that_halts_gives_status_1_and_the_kernels_last_words()
     {
         CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("nvskernel.log"), "--json");

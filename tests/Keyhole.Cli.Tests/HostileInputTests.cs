@@ -63,6 +63,9 @@ public sealed class HostileInputTests
     [DataRow("--pci", "nonsense")]
     [DataRow("--memory", "0")]
     [DataRow("--memory", "18446744073709551615")]
+    [DataRow("--memory", "-5")]
+    [DataRow("--memory", "99999999999999999999")]
+    [DataRow("--maxmem", "x")]
     [DataRow("--policy", "best")]
     [DataRow("--map", "0")]
     [DataRow("--denied", "fee00000")]
@@ -85,6 +88,7 @@ public sealed class HostileInputTests
         Assert.HasCount(1, lines, run.Errors);
         Assert.StartsWith("keyhole: ", lines[0]);
         Assert.DoesNotContain("Exception", run.Errors);
+        Assert.DoesNotContain("System.", run.Errors);
         Assert.IsLessThan(400, lines[0].Length);
     }
 }

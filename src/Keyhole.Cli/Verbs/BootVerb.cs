@@ -138,6 +138,10 @@ internal static class BootVerb
         writer.WriteEndArray();
         if (balloon is not null)
             WriteBalloon(writer, balloon);
+        writer.WriteStartArray("switchedOff");
+        foreach (string what in forecast.SwitchedOff)
+            writer.WriteStringValue(what);
+        writer.WriteEndArray();
         writer.WriteStartArray("log");
         foreach (string line in forecast.Log)
             writer.WriteStringValue(line);
@@ -221,6 +225,12 @@ internal static class BootVerb
             console.Ansi.WriteLine();
         }
 
+        if (!forecast.SwitchedOff.IsEmpty)
+        {
+            console.Ansi.WriteLine($"Off under Xen: {string.Join(", ", forecast.SwitchedOff)}");
+            console.Ansi.WriteLine();
+        }
+
         console.Ansi.WriteLine("The kernel will say:");
         foreach (string line in forecast.Log)
             console.Ansi.WriteLine($"  {line}");
@@ -283,6 +293,7 @@ internal static class BootVerb
 
         console.Ansi.Write(table);
         console.Ansi.WriteLine($"Linux's P2M tree takes {Number(forecast.P2mTreePages)} pages");
+        console.Ansi.WriteLine();
     }
 
     private static string Number(ulong count) => count.ToString("#,0", CultureInfo.InvariantCulture);

@@ -22,6 +22,7 @@ internal static class PlanVerb
         emit.CompletionSources.Add("xl", "libvirt");
         var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
         var command = new Command("plan", "Plan the memory map of a guest: each entry with its reason, and what is wrong with it.") { emit, json };
+        JsonText.KeepAlone(command, json, emit);
         source.AddTo(command);
         Examples.AddTo(command, console, """
 

@@ -26,6 +26,7 @@ internal static class ShowVerb
         var withXen = new Option<bool>("--with-xen") { Description = "Add what Xen adds for dom0: the map that a toolstack starts from." };
         var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
         var command = new Command("show", "Show a host's memory map, or convert it.") { to, output, withXen, json };
+        JsonText.KeepAlone(command, json, to);
         host.AddTo(command);
         Examples.AddTo(command, console, """
 

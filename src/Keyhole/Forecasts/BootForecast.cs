@@ -69,6 +69,9 @@ public sealed record BootForecast
 
     public required ImmutableArray<BarVerdict> Bars { get; init; }
 
+    /// <summary>What the kernel does without because Xen is under it, by the names that its users know: ACPI (in a domU), NUMA, cpuidle, cpufreq.</summary>
+    public required ImmutableArray<string> SwitchedOff { get; init; }
+
     /// <summary>The lines that the kernel will print, in its own words.</summary>
     public required ImmutableArray<string> Log { get; init; }
 

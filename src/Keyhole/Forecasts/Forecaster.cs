@@ -118,6 +118,7 @@ public static class Forecaster
             Moved = [.. events.Where(static happened => happened.Kind is BootEventKind.InitrdMoved or BootEventKind.P2mListMoved or BootEventKind.NvsMoved).Select(Moved)],
             Account = setUp ? PageAccount.Of(in result, request.PageCount, frames.P2m, kernelMap) : [],
             Bars = setUp ? [.. request.Bars.Select(bar => Judge(bar, kernelMap, p2m))] : [],
+            SwitchedOff = [.. SwitchedOff(arch)],
             Log = [.. StartLines(arch), .. KernelWords.Log(request.Kernel, events, in result, kernelMap)],
             Problems = [],
         };
@@ -130,6 +131,18 @@ public static class Forecaster
             yield return string.Create(CultureInfo.InvariantCulture, $"Failed to set syscall callback: {arch.SyscallError}");
         if (arch.AcpiOff)
             yield return "ACPI in unprivileged domain disabled";
+    }
+
+    private static IEnumerable<string> SwitchedOff(ArchSetupResult arch)
+    {
+        if (arch.AcpiOff)
+            yield return "ACPI";
+        if (arch.NumaOff)
+            yield return "NUMA";
+        if (arch.CpuidleOff)
+            yield return "cpuidle";
+        if (arch.CpufreqOff)
+            yield return "cpufreq";
     }
 
     private static MovedRange Moved(BootEvent happened) => new(

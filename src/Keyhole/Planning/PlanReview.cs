@@ -117,7 +117,7 @@ internal static class PlanReview
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.LowMemoryLost,
-            $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: the {Hosts.E820TypeNames.NameOf(first.Type)} region at {Hex(first.Address)} ({ByteSize.ToText(first.Address)}) costs the other {ByteSize.ToText(possible - low)} that the host has there",
+            $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: the {Hosts.E820TypeNames.NameOf(first.Type)} region at {ByteSize.ToText(first.Address)} ({Hex(first.Address)}) costs the other {ByteSize.ToText(possible - low)} that the host has there",
             first.Address,
             first.End,
             KeepBothSides));
