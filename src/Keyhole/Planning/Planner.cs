@@ -27,28 +27,31 @@ public static class Planner
         List<Problem> problems = [];
         ReportGuest(guest, problems);
         PolicyResult result;
-        if (guest.UsesHostMap)
+        // A guest that makes its holes itself does so where the toolstack does not.
+        bool usesPolicy = guest.UsesHostMap || (guest.Type == GuestType.Pv && policy is GuestMergePolicy);
+        if (usesPolicy)
         {
             result = policy.Lay(new(machineMap, guest, bars));
             problems.AddRange(result.Problems);
             if (!result.Entries.IsEmpty)
-                PlanReview.Report(machineMap, guest, result.Entries, bars, problems);
+                PlanReview.Report(policy, machineMap, guest, result.Entries, bars, problems);
         }
         else
         {
             result = PlainMap(guest);
             PlanReview.ReportKernel(result.Entries, guest, problems);
-            PlanReview.ReportBars(result.Entries, bars, problems);
+            PlanReview.ReportBars(result.Entries, guest, bars, problems);
         }
 
         return new()
         {
-            Policy = guest.UsesHostMap ? policy.Name : "none",
+            Policy = usesPolicy ? policy.Name : "none",
             Host = host,
             MachineMap = machineMap,
             Guest = guest,
             Bars = bars,
             Entries = result.Entries,
+            Gaps = result.Gaps,
             Problems = [.. problems],
             RamBelow4GiBKiB = PlanReview.RamBelow(Frames.FourGiB, result.Entries) >> 10,
         };

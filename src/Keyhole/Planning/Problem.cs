@@ -43,4 +43,9 @@ public static class ProblemCodes
     public const string HoleCovered = "hole-covered";
     public const string KernelHalts = "kernel-halts";
     public const string MemoryReleased = "memory-released";
+    public const string BarOutsideHole = "bar-outside-hole";
+    public const string FilterNeeded = "filter-needed";
+    public const string XenRefuses = "xen-refuses";
+    public const string Beyond32Bits = "beyond-32-bits";
+    public const string LowMemory32Bit = "lowmem-32-bit";
 }
