@@ -229,7 +229,7 @@ public static class SvgPainter
                 if (!_drawing.Bands[i].IsBroken)
                     continue;
                 int left = _lefts[0] - 6;
-                int steps = (_columnsEnd + 12 - left) / step;
+                int steps = (_columnsEnd + 2 - left) / step;
                 int y = (_tops[i] + _tops[i + 1]) / 2;
                 _out.Append(CultureInfo.InvariantCulture, $"""<path class="tear" d="M{left} {y}""");
                 for (int k = 0; k < steps; k++)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Generic;
-using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
