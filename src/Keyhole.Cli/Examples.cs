@@ -19,6 +19,8 @@ internal static class Examples
               The map that libxl would give the guest, why, and what is wrong with it.
           keyhole plan --host xen.log --memory 3072 --e820-host --json
               The same for scripts, for a guest that has no configuration yet.
+          keyhole compare --host xen.log --guest guest.cfg
+              Every way to make the hole, side by side, and which to take.
 
         Exit status: 0 yes or answered, 1 the answer is no, 2 bad usage or unreadable input, 3 the hypervisor refused.
         """;
