@@ -19,6 +19,8 @@ internal static class Examples
               The map that libxl would give the guest, why, and what is wrong with it.
           keyhole plan --host xen.log --memory 3072 --e820-host --json
               The same for scripts, for a guest that has no configuration yet.
+          keyhole compare --host xen.log --guest guest.cfg
+              Every way to make the hole, side by side, and which to take.
           keyhole fleet hosts/ --guest guest.cfg
               The hole that suits every host of a folder, and who forces it.
 

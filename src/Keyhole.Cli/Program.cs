@@ -47,6 +47,7 @@ internal static class Program
             ShowVerb.Build(console),
             PlanVerb.Build(console),
             BootVerb.Build(console),
+            CompareVerb.Build(console),
             FleetVerb.Build(console),
             VerifyVerb.Build(console),
             CompletionVerb.Build(console),

@@ -22,6 +22,7 @@ public sealed class SvgOptionTests
     [DataRow("show", "Memory map of a host")]
     [DataRow("plan", "Map of a guest by policy libxl")]
     [DataRow("boot", "linux-6.1 boots")]
+    [DataRow("compare", "Of all policies, ")]
     public void Each_verb_draws_its_answer(string verb, string title)
     {
         string file = Path.Combine(_folder, "map.svg");
@@ -33,7 +34,7 @@ public sealed class SvgOptionTests
 
         Assert.AreEqual(plain.Output, drawn.Output);
         Assert.AreEqual(plain.Status, drawn.Status);
-        Assert.AreEqual(title, XDocument.Load(file).Root!.Element(XName.Get("title", "http://www.w3.org/2000/svg"))!.Value);
+        Assert.StartsWith(title, XDocument.Load(file).Root!.Element(XName.Get("title", "http://www.w3.org/2000/svg"))!.Value);
         Assert.HasCount(1, Directory.GetFileSystemEntries(_folder));
     }
 

@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Comparison;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
@@ -64,6 +65,33 @@ public static class Pictures
                     forecast.Request.IsDom0 ? $"dom0 with {ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)}" : $"{NameOf(plan)}, {Memory(plan.Guest)}, policy {plan.Policy}",
                     outcome,
                 ]));
+    }
+
+    /// <summary>The maps of all policies beside the host's.</summary>
+    public static string OfComparison(HostMemoryMap host, PolicyComparison comparison)
+    {
+        List<DrawnMap> columns = [];
+        List<string> lines = [host.Description];
+        foreach (ComparedPolicy row in comparison.Policies)
+        {
+            if (columns.Count == 0)
+                columns.Add(new("host", row.Plan.MachineMap));
+            bool isBest = ReferenceEquals(row, comparison.Best);
+            columns.Add(new(isBest ? $"★ {row.Policy.Name}" : row.Policy.Name, GuestMap(row.Plan)));
+            lines.Add($"{row.Policy.Name}: {(isBest ? comparison.Why : row.Against ?? "nothing speaks against it")}");
+        }
+
+        if (comparison.Best is null)
+            lines.Add(comparison.Why);
+        ComparedPolicy? best = comparison.Best;
+        DrawnDetails details = new()
+        {
+            Windows = best?.Forecast is { } forecast ? Windows(forecast) : comparison.Policies is [{ } first, ..] ? Windows(first.Plan) : [],
+            SpareRows = SvgPainter.SpareRows,
+            Identity = [],
+        };
+        string title = best is null ? "No policy will do" : $"Of all policies, {best.Policy.Name} is recommended";
+        return SvgPainter.Paint(MapDrawing.LayOut([.. columns], SvgPainter.Rows, details), new(title, [.. lines]));
     }
 
     private static ImmutableArray<E820Entry> GuestMap(MapPlan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];

@@ -12,6 +12,9 @@ public enum GuestType
     Pv,
     Pvh,
     Hvm,
+
+    /// <summary>A virtual machine of QEMU under KVM: no guest of Xen's, read for the sake of its devices' windows.</summary>
+    Kvm,
 }
 
 /// <summary>Who turns the configuration into a guest. Both use libxl, but not in the same way.</summary>

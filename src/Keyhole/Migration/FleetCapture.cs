@@ -160,7 +160,7 @@ internal sealed class FleetCapture
                 isRight = IsNumber(ref reader, 0, 0x10e);
             else if (reader.ValueTextEquals("physicalAddressBits"u8))
                 isRight = IsNumber(ref reader, 32, 52);
-            else if (reader.ValueTextEquals("otherDenied"u8))
+            else if (reader.ValueTextEquals("otherDenied"u8) || reader.ValueTextEquals("reservedDeviceMemory"u8))
                 isRight = reader.Read() && reader.TokenType == JsonTokenType.StartArray && reader.Read() && reader.TokenType == JsonTokenType.EndArray;
             else
                 isRight = reader.TrySkip();

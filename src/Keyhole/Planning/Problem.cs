@@ -47,5 +47,10 @@ public static class ProblemCodes
     public const string FilterNeeded = "filter-needed";
     public const string XenRefuses = "xen-refuses";
     public const string Beyond32Bits = "beyond-32-bits";
+    public const string MmioHole = "mmio-hole";
+    public const string RdmIgnored = "rdm-ignored";
+    public const string ReservedDeviceMemory = "reserved-device-memory";
+    public const string PciHole64 = "pci-hole64-size";
+    public const string HyperTransport = "hyper-transport-hole";
     public const string LowMemory32Bit = "lowmem-32-bit";
 }

@@ -201,6 +201,8 @@ public sealed class FleetTests
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"cpuFamily":"six"}}""", false)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"iommus":["0xfed90000"],"cpuFamily":6}}""", true)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"protectedHpet":"0xfffffffffffffff"}}""", false)]
+    [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"reservedDeviceMemory":["0x1000-0x2000"],"otherDenied":[]}}""", true)]
+    [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"reservedDeviceMemory":["all"]}}""", false)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"machineMap":1}""", false)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"source":7}""", false)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"devices":[{"bars":[]}]}""", false)]
