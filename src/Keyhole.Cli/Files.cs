@@ -78,7 +78,7 @@ internal static class Files
             using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
             {
                 unfinished = temporary;
-                if (File.Exists(full))
+                if (!OperatingSystem.IsWindows() && File.Exists(full))
                     File.SetUnixFileMode(file.SafeFileHandle, File.GetUnixFileMode(full));
                 file.Write(bytes);
             }

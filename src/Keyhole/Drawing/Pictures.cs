@@ -78,7 +78,10 @@ public static class Pictures
                 columns.Add(new("host", row.Plan.MachineMap));
             bool isBest = ReferenceEquals(row, comparison.Best);
             columns.Add(new(isBest ? $"★ {row.Policy.Name}" : row.Policy.Name, GuestMap(row.Plan)));
-            lines.Add($"{row.Policy.Name}: {(isBest ? comparison.Why : row.Against ?? "nothing speaks against it")}");
+            if (isBest)
+                lines.Insert(1, comparison.Why);
+            else if (row.Against is { } against)
+                lines.Add($"{row.Policy.Name}: {against}");
         }
 
         if (comparison.Best is null)
