@@ -147,7 +147,8 @@ internal sealed class BootSource
         {
             Map = [.. plan.Entries.Select(static planned => planned.Entry)],
             PageCount = pages,
-            Layout = hints.Layout?.Invoke(pages) ?? GuestLayout.OfXl(pages),
+            Is32Bit = plan.Guest.Is32Bit,
+            Layout = hints.Layout?.Invoke(pages) ?? GuestLayout.OfXl(pages, plan.Guest.Is32Bit),
             CommandLine = plan.Guest.CommandLine ?? "",
             Bars = plan.Bars,
         };

@@ -36,6 +36,9 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>The machine that commands for dom0 work on.</summary>
     public Dom0 Dom0 { get; init; } = new();
 
+    /// <summary>Whether somebody watches standard error: progress is shown to nobody else.</summary>
+    public bool IsErrorWatched { get; init; }
+
     public IAnsiConsole Ansi => _ansi ??= CreateAnsi();
 
     public static CommandConsole ForProcess()
@@ -43,7 +46,7 @@ internal sealed class CommandConsole : IDisposable
         var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 16 * 1024);
         bool hasColours = !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
-        return new(output, Console.Error, Console.OpenStandardInput, hasColours);
+        return new(output, Console.Error, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected };
     }
 
     public Stream OpenInput() => _openInput();

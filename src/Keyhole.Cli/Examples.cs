@@ -24,6 +24,10 @@ internal static class Examples
               Why dom0 does not boot or lacks memory, from one pasted log.
           keyhole reserve --start 512M
               RAM of this host kept aside for a guest with a device, without an IOMMU.
+          keyhole compare --host xen.log --guest guest.cfg
+              Every way to make the hole, side by side, and which to take.
+          keyhole fleet hosts/ --guest guest.cfg
+              The hole that suits every host of a folder, and who forces it.
 
         Exit status: 0 yes or answered, 1 the answer is no, 2 bad usage or unreadable input, 3 the hypervisor refused.
         """;

@@ -54,6 +54,53 @@ internal static class Files
         }
     }
 
+    /// <summary>Writes a file whole or not at all: what was there before stays until the new one is complete. The error, or null.</summary>
+    public static InputError? WriteWhole(string path, ReadOnlySpan<byte> bytes)
+    {
+        string? unfinished = null;
+        try
+        {
+            string full = Path.GetFullPath(path);
+            if (Directory.Exists(full))
+                return new(Shown(path), null, "this is a folder", "name a file that can be written");
+            if (full.StartsWith("/dev/", StringComparison.Ordinal) || full.StartsWith("/proc/", StringComparison.Ordinal))
+            {
+                // Nothing there is a file that could be replaced.
+                using var device = new FileStream(full, FileMode.Open, FileAccess.Write);
+                device.Write(bytes);
+                return null;
+            }
+
+            // The file that a link leads to is replaced, not the link.
+            if (File.Exists(full))
+                full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
+            string temporary = $"{full}.{Environment.ProcessId}.new";
+            using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
+            {
+                unfinished = temporary;
+                if (!OperatingSystem.IsWindows() && File.Exists(full))
+                    File.SetUnixFileMode(file.SafeFileHandle, File.GetUnixFileMode(full));
+                file.Write(bytes);
+            }
+
+            File.Move(temporary, full, overwrite: true);
+            unfinished = null;
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            InputError error = Describe(exception, path, "a file that can be written");
+            return exception is DirectoryNotFoundException
+                ? error with { What = "there is no such folder" }
+                : error with { Remedy = "name a file that can be written" };
+        }
+        finally
+        {
+            if (unfinished is not null)
+                File.Delete(unfinished);
+        }
+    }
+
     /// <summary>A path fit for one line.</summary>
     public static string Shown(string path) => path.Any(char.IsControl) ? InputError.Quote(path) : path;
 

@@ -40,6 +40,18 @@ internal sealed class GuestSource
         Description = "The guest gets a map made from the host's (xl's e820_host=1).",
     };
 
+    private readonly Option<string?> _type = new("--type")
+    {
+        Description = "How the guest is virtualised (default pv, or what --guest says).",
+        HelpName = "pv|pvh|hvm|kvm",
+    };
+
+    private readonly Option<int?> _bits = new("--bits")
+    {
+        Description = "Whether the guest's kernel is a 32-bit or a 64-bit one (default 64).",
+        HelpName = "32|64",
+    };
+
     private readonly Option<string[]> _pci = new("--pci")
     {
         Description = "A device to pass through, as in xl's pci= list. May be given again.",
@@ -64,6 +76,8 @@ internal sealed class GuestSource
         command.Options.Add(_memory);
         command.Options.Add(_maxmem);
         command.Options.Add(_hostMap);
+        command.Options.Add(_type);
+        command.Options.Add(_bits);
         command.Options.Add(_pci);
         command.Options.Add(_bar);
         command.Options.Add(_devices);
@@ -109,6 +123,28 @@ internal sealed class GuestSource
 
         if (parsed.GetValue(_maxmem) is { } maxmem)
             guest = guest with { MaxmemKiB = maxmem << 10 };
+        if (parsed.GetValue(_type) is { } typeName)
+        {
+            GuestType? type = typeName switch
+            {
+                "pv" => GuestType.Pv,
+                "pvh" => GuestType.Pvh,
+                "hvm" => GuestType.Hvm,
+                "kvm" => GuestType.Kvm,
+                _ => null,
+            };
+            if (type is not { } known)
+                return new InputError("--type", null, $"{InputError.Quote(typeName)} is no type of guest", "take pv, pvh, hvm or kvm");
+            guest = guest with { Type = known };
+        }
+
+        if (parsed.GetValue(_bits) is { } bits)
+        {
+            if (bits is not (32 or 64))
+                return new InputError("--bits", null, string.Create(CultureInfo.InvariantCulture, $"there is no kernel of {bits} bits"), "give 32 or 64");
+            guest = guest with { Is32Bit = bits == 32 };
+        }
+
         if (parsed.GetValue(_hostMap))
             guest = guest with { E820Host = true };
         foreach (string text in parsed.GetValue(_pci) ?? [])

@@ -36,6 +36,12 @@ internal sealed class HostSource
         Description = "What Xen adds for dom0 (APICs, IOMMUs) is in the map already.",
     };
 
+    private readonly Option<string[]> _rmrr = new("--rmrr")
+    {
+        Description = "Memory of the host that devices use by themselves (RMRR), as A-B (hex, B exclusive), where the log does not say it.",
+        HelpName = "A-B",
+    };
+
     private readonly Option<string[]> _denied = new("--denied")
     {
         Description = "A further range that Xen keeps from dom0, as A-B (hex, B exclusive), where the log does not say it.",
@@ -53,6 +59,7 @@ internal sealed class HostSource
             command.Options.Add(_map);
         command.Options.Add(_machineMap);
         command.Options.Add(_denied);
+        command.Options.Add(_rmrr);
     }
 
     /// <summary>Whether the user names a host.</summary>
@@ -76,10 +83,21 @@ internal sealed class HostSource
             map = map with { Traits = map.Traits with { OtherDenied = map.Traits.OtherDenied.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end))) } };
         }
 
+        foreach (string range in parsed.GetValue(_rmrr) ?? [])
+        {
+            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
+                return AddressRange.Error("--rmrr", range);
+            PfnRange pages = PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end));
+            map = map with { Traits = map.Traits with { ReservedDeviceMemory = map.Traits.ReservedDeviceMemory.Add(pages) } };
+        }
+
         foreach (string remark in map.Remarks)
             console.Remark(remark);
         return map;
     }
+
+    /// <summary>Reads another host than the one that the options describe.</summary>
+    public static Parsed<HostMemoryMap> ReadOther(string path, CommandConsole console) => ReadNamed(path, console, HostMapOptions.Default);
 
     private static Parsed<HostMemoryMap> ReadNamed(string path, CommandConsole console, HostMapOptions options) =>
         path != "-" && Directory.Exists(path)

@@ -8,32 +8,37 @@ using Keyhole.Reading;
 
 namespace Keyhole.Cli;
 
-/// <summary><c>--policy</c>: how to lay a map out.</summary>
+/// <summary><c>--policy</c> and <c>--hole</c>: how to lay a map out.</summary>
 internal sealed class PolicyOption
 {
     private readonly Option<string> _policy;
+
+    private readonly Option<string?> _hole = new("--hole")
+    {
+        Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.",
+        HelpName = "ADDR",
+    };
 
     /// <param name="fallback">The policy to take where the user names none.</param>
     public PolicyOption(string fallback)
     {
         _policy = new("--policy")
         {
-            Description = "How to lay the map out: libxl does what the real libxl does.",
+            Description = "How to lay the map out: libxl does what the real libxl does; libxl-fixed, punch, minimal, hole-at[:ADDR], guest-merge, hole-3g (docs/policies.md).",
             HelpName = "POLICY",
             DefaultValueFactory = _ => fallback,
         };
         _policy.CompletionSources.Add(static _ => Policies.All.Select(static policy => new CompletionItem(policy.Name)));
     }
 
-    public void AddTo(Command command) => command.Options.Add(_policy);
-
-    public Parsed<PolicyChoice> Read(ParseResult parsed)
+    public void AddTo(Command command)
     {
-        string name = parsed.GetValue(_policy)!;
-        return Policies.Find(name) is { } policy
-            ? new PolicyChoice(policy)
-            : new InputError("--policy", null, $"{InputError.Quote(name)} is no policy", $"take one of {string.Join(' ', Policies.All.Select(static policy => policy.Name))}");
+        command.Options.Add(_policy);
+        command.Options.Add(_hole);
     }
+
+    public Parsed<PolicyChoice> Read(ParseResult parsed) =>
+        Policies.Parse(parsed.GetValue(_policy)!, parsed.GetValue(_hole), out IHolePolicy? policy) is { } unknown ? unknown : new PolicyChoice(policy!);
 }
 
 /// <summary>The policy that the user chose.</summary>

@@ -71,6 +71,8 @@ internal static class Program
             ShowVerb.Build(console),
             PlanVerb.Build(console),
             BootVerb.Build(console),
+            CompareVerb.Build(console),
+            FleetVerb.Build(console),
             VerifyVerb.Build(console),
             ReserveVerb.Build(console),
             CaptureVerb.Build(console),

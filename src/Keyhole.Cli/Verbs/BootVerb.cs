@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
+using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Planning;
@@ -20,8 +21,10 @@ internal static class BootVerb
     public static Command Build(CommandConsole console)
     {
         var source = new BootSource();
+        var svg = new SvgOption();
         var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
         var command = new Command("boot", "Forecast the boot: what the kernel makes of its map, page by page, and whether it survives.") { json };
+        svg.AddTo(command);
         source.AddTo(command);
         var memSet = new Option<ulong?>("--mem-set")
         {
@@ -37,6 +40,7 @@ internal static class BootVerb
               keyhole boot --host xen.log --dom0                      will dom0 boot on this machine?
               keyhole boot --host map.txt --dom0 --nr-pages 262144 --max 1024
               keyhole boot --host xen.log --guest guest.cfg --mem-set 4096    where will grown memory lie?
+              keyhole boot --host xen.log --guest guest.cfg --svg boot.svg        which pages move where, as a picture
             """);
         command.SetAction(parsed =>
         {
@@ -45,6 +49,8 @@ internal static class BootVerb
             if (parsed.GetValue(memSet) is 0 or > Frames.AddressLimit >> 20)
                 return console.Fail(new("--mem-set", null, "this is no size for a guest", "give the new memory in MiB"));
             BalloonForecast? balloon = parsed.GetValue(memSet) is { } memoryMiB ? Balloon(boot, memoryMiB) : null;
+            if (svg.Write(parsed, () => Pictures.OfBoot(boot.Plan, boot.Forecast)) is { } unwritten)
+                return console.Fail(unwritten);
             if (parsed.GetValue(json))
                 JsonText.Write(console, writer => WriteJson(writer, boot, balloon));
             else

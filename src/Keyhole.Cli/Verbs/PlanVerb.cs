@@ -4,6 +4,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Linq;
 using System.Text.Json;
+using Keyhole.Drawing;
+using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Planning;
@@ -20,9 +22,11 @@ internal static class PlanVerb
         var source = new PlanSource();
         var emit = new Option<string?>("--emit") { Description = "Write the guest's configuration for this toolstack and nothing else.", HelpName = "xl|libvirt" };
         emit.CompletionSources.Add("xl", "libvirt");
+        var svg = new SvgOption();
         var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
         var command = new Command("plan", "Plan the memory map of a guest: each entry with its reason, and what is wrong with it.") { emit, json };
         JsonText.KeepAlone(command, json, emit);
+        svg.AddTo(command);
         source.AddTo(command);
         Examples.AddTo(command, console, """
 
@@ -31,11 +35,14 @@ internal static class PlanVerb
               keyhole plan --host xen.log --memory 3072 --e820-host
               keyhole plan --host xen.log --guest guest.cfg --devices lspci-vv.txt    will the device's windows be free?
               keyhole plan --host xen.log --guest guest.xml --emit xl                 the same guest for xl
+              keyhole plan --host xen.log --guest guest.cfg --svg plan.svg            host and guest side by side, as a picture
             """);
         command.SetAction(parsed =>
         {
             if (!source.Read(parsed, console).TryGet(out MapPlan? plan, out InputError? error))
                 return console.Fail(error);
+            if (svg.Write(parsed, () => Pictures.OfPlan(plan)) is { } unwritten)
+                return console.Fail(unwritten);
             if (parsed.GetValue(emit) is { } toolstack)
                 return Emit(console, plan.Guest, toolstack);
             if (parsed.GetValue(json))

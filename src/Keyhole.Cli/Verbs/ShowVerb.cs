@@ -6,6 +6,7 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.IO;
 using System.Linq;
+using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Planning;
@@ -24,9 +25,11 @@ internal static class ShowVerb
         to.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new CompletionItem(HostMapDialects.NameOf(dialect))));
         var output = new Option<string?>("--output", "-o") { Description = "Write to this file (for memmap: folder) instead of standard output.", HelpName = "FILE" };
         var withXen = new Option<bool>("--with-xen") { Description = "Add what Xen adds for dom0: the map that a toolstack starts from." };
+        var svg = new SvgOption();
         var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
         var command = new Command("show", "Show a host's memory map, or convert it.") { to, output, withXen, json };
         JsonText.KeepAlone(command, json, to);
+        svg.AddTo(command);
         host.AddTo(command);
         Examples.AddTo(command, console, """
 
@@ -36,6 +39,7 @@ internal static class ShowVerb
               xl dmesg | keyhole show --host - --with-xen    and what Xen adds for dom0
               keyhole show --host xen.log --map 2            another map of the same log
               keyhole show --host iomem.txt --to lines       converted
+              keyhole show --host xen.log --svg map.svg      and as a picture
             """);
         command.SetAction(parsed =>
         {
@@ -43,6 +47,8 @@ internal static class ShowVerb
                 return console.Fail(error);
             if (parsed.GetValue(withXen))
                 map = map with { Entries = MachineMap.Of(map), IsMachineMap = true };
+            if (svg.Write(parsed, () => Pictures.OfHost(map)) is { } unwritten)
+                return console.Fail(unwritten);
             if (parsed.GetValue(to) is { } name)
             {
                 return HostMapDialects.TryParse(name, out HostMapDialect dialect)

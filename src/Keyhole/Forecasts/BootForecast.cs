@@ -21,6 +21,14 @@ public sealed record AccountLine(string What, ulong PageCount);
 public sealed record BarVerdict(Bar Bar, bool IsIdentity, E820Entry? Conflict)
 {
     public bool CanBeClaimed => Conflict is null && IsIdentity;
+
+    /// <summary>The part of the window that meets <see cref="Conflict"/>; empty when there is none.</summary>
+    public ByteRange ConflictRange => Conflict is { } entry
+        ? ByteRange.FromBounds(System.Math.Max(entry.Address, Bar.Start), System.Math.Min(entry.End, Bar.End))
+        : default;
+
+    /// <summary>What Linux says when it cannot claim the window, without the device's name; null when it can.</summary>
+    public string? Words => Conflict is { } entry ? KernelWords.CannotClaim(Bar, entry) : null;
 }
 
 /// <summary>What a kernel will make of its map. Data only; see <see cref="Forecaster"/>.</summary>

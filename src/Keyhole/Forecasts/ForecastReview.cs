@@ -35,9 +35,9 @@ internal static class ForecastReview
                 yield return new(
                     Severity.Error,
                     ProblemCodes.BarConflict,
-                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) cannot be claimed: \"address conflict with {KernelWords.ResourceName(entry.Type)} [mem 0x{entry.Address:x8}-0x{entry.End - 1:x8}]\"",
-                    System.Math.Max(entry.Address, verdict.Bar.Start),
-                    System.Math.Min(entry.End, verdict.Bar.End),
+                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) cannot be claimed: \"{KernelWords.CannotClaim(verdict.Bar, entry)}\"",
+                    verdict.ConflictRange.Start,
+                    verdict.ConflictRange.End,
                     "the BAR must lie in a gap or in a reserved region of the guest's map");
             }
             else if (!verdict.IsIdentity)

@@ -29,7 +29,8 @@ public sealed record GuestLayout
 
     /// <summary>What xl's domain builder does with a Linux of the size of 6.1 and no ramdisk.</summary>
     /// <param name="pageCount">Pages of the guest: they decide how long the p2m list is.</param>
-    public static GuestLayout OfXl(ulong pageCount)
+    /// <param name="is32Bit">Entries of that list have 4 bytes then.</param>
+    public static GuestLayout OfXl(ulong pageCount, bool is32Bit = false)
     {
         ByteRange pageTables = ByteRange.FromSize(s_linuxImage.End + SpecialPagesBytes, PageTablePages * Frames.SizeBytes);
         return new()
@@ -37,7 +38,7 @@ public sealed record GuestLayout
             Kernel = s_linuxImage,
             StartInfo = ByteRange.FromSize(s_linuxImage.End, Frames.SizeBytes),
             PageTables = pageTables,
-            P2mList = ByteRange.FromSize(pageTables.End, Pfn.AtOrAbove(pageCount * sizeof(ulong)).ToAddress()),
+            P2mList = ByteRange.FromSize(pageTables.End, Pfn.AtOrAbove(pageCount * (is32Bit ? 4UL : 8UL)).ToAddress()),
         };
     }
 

@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Pci;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Forecasts;
@@ -56,6 +57,22 @@ internal static class KernelWords
     public static string MapLine(KernelVersion version, E820Entry entry) => version <= KernelVersion.Linux34
         ? string.Create(CultureInfo.InvariantCulture, $" Xen: {entry.Address:x16} - {entry.End:x16} ({TypeName(version, entry.Type)})")
         : string.Create(CultureInfo.InvariantCulture, $"Xen: [mem 0x{entry.Address:x16}-0x{entry.End - 1:x16}] {TypeName(version, entry.Type)}");
+
+    /// <summary>"BAR 0 [mem 0xfebc0000-0xfebdffff]: can't claim; address conflict with Unusable memory [mem …]" (golden/passthrough).</summary>
+    public static string CannotClaim(Bar bar, E820Entry entry)
+    {
+        string name = bar.Kind switch
+        {
+            BarKind.Memory => string.Create(CultureInfo.InvariantCulture, $"BAR {bar.Index}"),
+            BarKind.Rom => "ROM",
+            BarKind.VirtualFunction => string.Create(CultureInfo.InvariantCulture, $"VF BAR {bar.Index - Bar.FirstVirtualFunctionIndex}"),
+            BarKind.BridgeWindow => "bridge window",
+        };
+        string flags = (bar.Is64Bit ? " 64bit" : "") + (bar.IsPrefetchable || bar.Kind == BarKind.Rom ? " pref" : "");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{name} [mem 0x{bar.Start:x8}-0x{bar.End - 1:x8}{flags}]: can't claim; address conflict with {ResourceName(entry.Type)} [mem 0x{entry.Address:x8}-0x{entry.End - 1:x8}]");
+    }
 
     /// <summary>Linux's name of a type as its resources have it ("can't claim; address conflict with …").</summary>
     public static string ResourceName(E820Type type) => (uint)type switch

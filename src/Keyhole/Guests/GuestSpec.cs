@@ -12,6 +12,9 @@ public enum GuestType
     Pv,
     Pvh,
     Hvm,
+
+    /// <summary>A virtual machine of QEMU under KVM: no guest of Xen's, read for the sake of its devices' windows.</summary>
+    Kvm,
 }
 
 /// <summary>Who turns the configuration into a guest. Both use libxl, but not in the same way.</summary>
@@ -44,6 +47,9 @@ public sealed record GuestSpec
 
     public ImmutableArray<PciAssignment> Pci { get; init; } = [];
 
+    /// <summary>Whether the guest's kernel is a 32-bit one (PAE): it sees 64 GiB. No configuration says so.</summary>
+    public bool Is32Bit { get; init; }
+
     /// <summary>Virtual processors the guest starts with, 1–8192.</summary>
     public int Vcpus { get; init; } = 1;
 
@@ -71,7 +77,7 @@ public sealed record GuestSpec
 
     public bool Equals(GuestSpec? other) =>
         other is not null && Name == other.Name && Type == other.Type && Toolstack == other.Toolstack && MemoryKiB == other.MemoryKiB &&
-        MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Vcpus == other.Vcpus && Kernel == other.Kernel &&
+        MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Is32Bit == other.Is32Bit && Vcpus == other.Vcpus && Kernel == other.Kernel &&
         Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && OtherSettings.SequenceEqual(other.OtherSettings) &&
         LibvirtXml == other.LibvirtXml && Remarks.SequenceEqual(other.Remarks);
 

@@ -45,7 +45,7 @@ public static class LibvirtDomain
         ArgumentNullException.ThrowIfNull(guest);
         XElement? domain;
         if (guest.LibvirtXml is null)
-            domain = new XElement("domain", new XAttribute("type", "xen"));
+            domain = new XElement("domain", new XAttribute("type", guest.Type == GuestType.Kvm ? "kvm" : "xen"));
         else if (!Load(guest.LibvirtXml, "libvirt XML").TryGet(out domain, out InputError? error))
             return error;
         return new LibvirtWriter(domain, guest).Write();
@@ -147,10 +147,10 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
     {
         if (domain.Name != "domain")
             return Error(domain, $"the document is a <{domain.Name.LocalName}>, not a domain", "write it with virsh dumpxml GUEST");
-        if ((string?)domain.Attribute("type") is not "xen")
+        if ((string?)domain.Attribute("type") is not ("xen" or "kvm" or "qemu"))
             return Error(
-                domain, $"a domain of type {InputError.Quote((string?)domain.Attribute("type") ?? "")}, not a guest of Xen",
-                "give a domain with type='xen'");
+                domain, $"a domain of type {InputError.Quote((string?)domain.Attribute("type") ?? "")}, neither Xen's nor QEMU's",
+                "give a domain with type='xen' or 'kvm'");
         GuestType type = ReadType();
         (ulong memoryKiB, ulong maxmemKiB) = ReadMemory();
         int vcpus = ReadVcpus();
@@ -205,6 +205,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         {
             "xenpvh" => GuestType.Pvh,
             "linux" or "xen" => GuestType.Pv,
+            "hvm" when (string?)domain.Attribute("type") is "kvm" or "qemu" => GuestType.Kvm,
             "hvm" => (string?)type.Attribute("machine") == "xenpvh" ? GuestType.Pvh : GuestType.Hvm,
             _ => null,
         };
@@ -426,7 +427,9 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
                 GuestType.Pv => ("xenpv", "linux"),
                 GuestType.Pvh => ("xenpvh", "xenpvh"),
                 GuestType.Hvm => ("xenfv", "hvm"),
+                GuestType.Kvm => ("q35", "hvm"),
             };
+            domain.SetAttributeValue("type", guest.Type == GuestType.Kvm ? "kvm" : "xen");
             XElement type = Ensure(os, "type");
             if (type.Attribute("arch") is null)
                 type.SetAttributeValue("arch", "x86_64");

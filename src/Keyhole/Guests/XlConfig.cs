@@ -124,13 +124,15 @@ public sealed class XlConfig
     {
         ArgumentNullException.ThrowIfNull(guest);
         const string sourceName = "xl.cfg";
+        if (guest.Type == GuestType.Kvm)
+            return new InputError(sourceName, null, "the guest is one of KVM's, which xl has no form for", "write it for libvirt");
         var text = new StringBuilder();
         var remarks = new List<string>();
         if (guest.Name is null)
             remarks.Add("the guest has no name, which xl insists on: \"guest\" was put in");
         if (Setting("name", guest.Name ?? "guest") is { } nameError)
             return nameError;
-        text.Append("type=\"").Append(guest.Type switch { GuestType.Pv => "pv", GuestType.Pvh => "pvh", GuestType.Hvm => "hvm" }).Append("\"\n");
+        text.Append("type=\"").Append(guest.Type switch { GuestType.Pv => "pv", GuestType.Pvh => "pvh", GuestType.Hvm or GuestType.Kvm => "hvm" }).Append("\"\n");
         if ((Setting("kernel", guest.Kernel) ?? Setting("ramdisk", guest.Ramdisk) ?? Setting("cmdline", guest.CommandLine)) is { } textError)
             return textError;
         if ((Memory("memory", guest.MemoryKiB) ?? (guest.MaxmemKiB == guest.MemoryKiB ? null : Memory("maxmem", guest.MaxmemKiB))) is { } memoryError)

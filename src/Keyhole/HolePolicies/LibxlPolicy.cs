@@ -28,6 +28,8 @@ public sealed class LibxlPolicy : IHolePolicy
 
     public string Name => "libxl";
 
+    public PolicyNeeds Needs => PolicyNeeds.Nothing;
+
     public PolicyResult Lay(PolicyInput input)
     {
         // Unsigned and unchecked in libxl: maxmem below memory wraps.

@@ -19,37 +19,66 @@ public readonly record struct KeptRange(ulong Start, ulong End, E820Type? Type, 
 /// </summary>
 public static class MapAllocator
 {
+    /// <summary>What a 32-bit kernel can address: 36 bits.</summary>
+    public const ulong LimitOf32Bit = 64UL << 30;
+
     /// <param name="kept">In any order. Where they overlap, the earlier in address order wins up to its end.</param>
-    /// <param name="ramKiB">RAM to lay out: maxmem, so that the balloon finds room. Whole pages.</param>
-    /// <param name="machineMap">The host's map: where its RAM is.</param>
-    public static PolicyResult Allocate(IEnumerable<KeptRange> kept, ulong ramKiB, ImmutableArray<E820Entry> machineMap)
+    /// <param name="input">The host's map, and the guest: RAM for its maxmem is laid out, so that the balloon finds room. Whole pages.</param>
+    public static PolicyResult Allocate(IEnumerable<KeptRange> kept, PolicyInput input)
     {
+        ImmutableArray<E820Entry> machineMap = HostHoles.Sorted(input.MachineMap);
+        ulong limit = input.Guest.Is32Bit ? LimitOf32Bit : Frames.AddressLimit;
         List<KeptRange> holes = Order(kept);
         List<PlannedEntry> map = [];
-        ulong left = (ramKiB << 10) & ~Frames.OffsetMask;
+        List<KeptRange> gaps = [];
+        ulong left = (Math.Max(input.Guest.MemoryKiB, input.Guest.MaxmemKiB) << 10) & ~Frames.OffsetMask;
         ulong reached = 0;
         foreach (KeptRange hole in holes)
         {
             // RAM is whole pages; the hole gets the page that it shares with RAM.
             FillUpTo(Pfn.Containing(hole.Start).ToAddress(), ref reached, ref left, machineMap, map);
-            if (hole.Type is { } type && hole.End > hole.Start)
+            if (hole.Type is { } type)
                 map.Add(new(E820Entry.FromBounds(hole.Start, hole.End, type), hole.Why));
+            else
+                gaps.Add(hole);
             reached = Math.Max(reached, Pfn.AtOrAbove(hole.End).ToAddress());
         }
 
         FillUpTo(Math.Max(Frames.FourGiB, reached), ref reached, ref left, machineMap, map);
-        if (left > Frames.AddressLimit - reached)
-            return Failure(ProblemCodes.DoesNotFit, "the guest's memory does not fit below 2^52", "give the guest less memory");
+        if (reached > Frames.AddressLimit || left > Frames.AddressLimit - reached)
+            return DoesNotFit(input.Guest.Is32Bit, left - Math.Min(left, Frames.AddressLimit - Math.Min(reached, Frames.AddressLimit)));
         if (left != 0)
             AddRam(map, reached, reached + left, machineMap);
+        ulong beyond = RamFrom(limit, map);
+        if (beyond != 0)
+            return DoesNotFit(input.Guest.Is32Bit, beyond);
         Shorten(map);
         return map.Count <= E820Table.MaxEntries
-            ? new([.. map], [])
+            ? new([.. map], []) { Gaps = [.. gaps] }
             : Failure(
                 ProblemCodes.TooManyEntries,
                 $"the map would have {map.Count} entries; a guest's kernel takes {E820Table.MaxEntries}",
                 "take a policy with fewer holes, such as hole-at or minimal");
     }
+
+    private static ulong RamFrom(ulong limit, List<PlannedEntry> map)
+    {
+        ulong sum = 0;
+        foreach (PlannedEntry planned in map)
+        {
+            if (planned.Entry.IsRam && planned.Entry.End > limit)
+                sum += planned.Entry.End - Math.Max(planned.Entry.Address, limit);
+        }
+
+        return sum;
+    }
+
+    private static PolicyResult DoesNotFit(bool is32Bit, ulong tooMuchBytes) => Failure(
+        ProblemCodes.DoesNotFit,
+        is32Bit
+            ? $"a 32-bit kernel sees 64 GiB, and with the holes {ByteSize.ToText(tooMuchBytes)} of the guest's memory lie beyond"
+            : $"{ByteSize.ToText(tooMuchBytes)} of the guest's memory do not fit below 2^52",
+        is32Bit ? "give the guest less memory, or a 64-bit kernel" : "give the guest less memory");
 
     private static PolicyResult Failure(string code, string message, string remedy) => new([], [new(Severity.Error, code, message, Remedy: remedy)]);
 
@@ -82,9 +111,9 @@ public static class MapAllocator
         left -= size;
         ulong free = reached + size;
         reached = end;
-        if (free >= Frames.FourGiB)
-            return;
         ulong freeEnd = Math.Min(end, Frames.FourGiB);
+        if (free >= freeEnd)
+            return;
         foreach (E820Entry entry in machineMap)
         {
             if (entry.Type is not (E820Type.Ram or E820Type.Unusable) || entry.Address >= freeEnd || entry.End <= free)

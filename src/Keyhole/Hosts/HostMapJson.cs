@@ -162,13 +162,14 @@ internal static class HostMapJson
             writer.WriteNumber("physicalAddressBits", bits);
         if (traits.ProtectedHpet is { } hpet)
             writer.WriteString("protectedHpet", $"0x{hpet:x}");
-        WriteDenied(writer, traits.OtherDenied);
+        WriteRanges(writer, "reservedDeviceMemory", traits.ReservedDeviceMemory);
+        WriteRanges(writer, "otherDenied", traits.OtherDenied);
         writer.WriteEndObject();
     }
 
-    private static void WriteDenied(Utf8JsonWriter writer, ImmutableArray<PfnRange> ranges)
+    private static void WriteRanges(Utf8JsonWriter writer, string name, ImmutableArray<PfnRange> ranges)
     {
-        writer.WriteStartArray("otherDenied");
+        writer.WriteStartArray(name);
         foreach (PfnRange range in ranges)
             writer.WriteStringValue($"0x{range.Start.ToAddress():x}-0x{range.End.ToAddress():x}");
         writer.WriteEndArray();
@@ -542,7 +543,7 @@ internal ref struct JsonCapture
             return false;
         while (NextMember())
         {
-            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "protectedHpet", "otherDenied"]);
+            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "protectedHpet", "reservedDeviceMemory", "otherDenied"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -561,7 +562,7 @@ internal ref struct JsonCapture
                 "cpuVendor" => TryReadText(name, out text),
                 "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
                 "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
-                "otherDenied" => TryReadDenied(out denied),
+                "reservedDeviceMemory" or "otherDenied" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
             };
             if (!isRead)
@@ -573,6 +574,7 @@ internal ref struct JsonCapture
                 "cpuVendor" => traits with { CpuVendor = text },
                 "cpuFamily" => traits with { CpuFamily = number },
                 "physicalAddressBits" => traits with { PhysicalAddressBits = number },
+                "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
                 "otherDenied" => traits with { OtherDenied = denied },
                 _ => traits with { ProtectedHpet = address },
             };
@@ -581,23 +583,23 @@ internal ref struct JsonCapture
         return true;
     }
 
-    private bool TryReadDenied(out ImmutableArray<PfnRange> ranges)
+    private bool TryReadRanges(string name, out ImmutableArray<PfnRange> ranges)
     {
         ranges = [];
-        if (!Expect(JsonTokenType.StartArray, "otherDenied", "an array"))
+        if (!Expect(JsonTokenType.StartArray, name, "an array"))
             return false;
         ImmutableArray<PfnRange>.Builder read = ImmutableArray.CreateBuilder<PfnRange>();
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
             if (read.Count == HostMemoryMap.MaxEntries)
-                return Fail($"\"otherDenied\" has more than {HostMemoryMap.MaxEntries} ranges", "check the file");
-            if (!Expect(JsonTokenType.String, "otherDenied", "an array of strings") || !TryReadText("otherDenied", out string text))
+                return Fail($"\"{name}\" has more than {HostMemoryMap.MaxEntries} ranges", "check the file");
+            if (!Expect(JsonTokenType.String, name, "an array of strings") || !TryReadText(name, out string text))
                 return false;
             TextCursor cursor = new(text);
             if (!cursor.TryText("0x") || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong end) || !cursor.Rest.IsEmpty
                 || start >= end || end > Frames.AddressLimit)
             {
-                return Fail($"\"otherDenied\" has {InputError.Quote(text)}, which is no range", "write it as 0xA-0xB, B exclusive and at most 2^52");
+                return Fail($"\"{name}\" has {InputError.Quote(text)}, which is no range", "write it as 0xA-0xB, B exclusive and at most 2^52");
             }
 
             read.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end)));

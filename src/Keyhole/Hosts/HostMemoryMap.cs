@@ -67,6 +67,9 @@ public sealed record HostTraits
     /// <summary>Address of an HPET whose page ACPI marks as protected, or null.</summary>
     public ulong? ProtectedHpet { get; init; }
 
+    /// <summary>Host memory that devices use by themselves (RMRR of the ACPI tables), whole pages.</summary>
+    public ImmutableArray<PfnRange> ReservedDeviceMemory { get; init; } = [];
+
     /// <summary>Further pages that dom0 may not map, as the user says.</summary>
     public ImmutableArray<PfnRange> OtherDenied { get; init; } = [];
 

@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using Keyhole.Addresses;
 
 namespace Keyhole.Hosts;
@@ -14,13 +15,14 @@ internal sealed class LogTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
-        ["IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical"];
+        ["IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR "];
 
     /// <summary>More register pages than any machine has; a hostile log could name millions.</summary>
     public const int MaxPages = 256;
 
     private readonly SortedSet<ulong> _ioApics = [];
     private readonly SortedSet<ulong> _iommus = [];
+    private readonly SortedSet<(ulong Start, ulong End)> _deviceMemory = [];
     private string? _vendor;
     private int? _family;
     private int? _addressBits;
@@ -34,6 +36,8 @@ internal sealed class LogTraits
             AddPage(_iommus, rest);
         else if (Behind(line, "DRHD base: ", out rest))
             AddPage(_iommus, rest);
+        else if (Behind(line, "RMRR region: base_addr ", out rest) || Behind(line, "RMRR base: ", out rest))
+            AddDeviceMemory(rest);
         else if (Behind(line, "CPU Vendor: ", out rest))
             ReadXenProcessor(rest);
         else if (Behind(line, "CPU0: ", out rest))
@@ -48,6 +52,7 @@ internal sealed class LogTraits
     {
         IoApics = [.. _ioApics],
         Iommus = [.. _iommus],
+        ReservedDeviceMemory = [.. _deviceMemory.Select(static range => PfnRange.FromBounds(Pfn.Containing(range.Start), Pfn.AtOrAbove(range.End)))],
         CpuVendor = _vendor,
         CpuFamily = _family,
         // ACPI's host address width is that of the processor on every machine seen; what the processor says comes first.
@@ -67,6 +72,22 @@ internal sealed class LogTraits
         cursor.TryText("0x");
         if (cursor.TryHex(out ulong address) && address != 0 && address < Frames.AddressLimit && pages.Count < MaxPages)
             pages.Add(address);
+    }
+
+    /// <summary><c>7b800000 end_addr 7f7fffff</c> (Xen) or <c>0x000000007b800000 end: 0x000000007f7fffff</c> (Linux): the end inclusive.</summary>
+    private void AddDeviceMemory(ReadOnlySpan<char> text)
+    {
+        TextCursor cursor = new(text);
+        cursor.TryText("0x");
+        if (!cursor.TryHex(out ulong start))
+            return;
+        cursor.SkipBlanks();
+        if (!cursor.TryText("end_addr") && !cursor.TryText("end:"))
+            return;
+        cursor.SkipBlanks();
+        cursor.TryText("0x");
+        if (cursor.TryHex(out ulong last) && start < last && last < Frames.AddressLimit && _deviceMemory.Count < MaxPages)
+            _deviceMemory.Add((start, last + 1));
     }
 
     /// <summary><c>CPU Vendor: AMD, Family 23 (0x17), Model 8 (0x8), …</c></summary>

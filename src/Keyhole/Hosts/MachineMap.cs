@@ -21,8 +21,16 @@ public static class MachineMap
     /// <summary>Where an I/O APIC lies when the source does not say.</summary>
     public const ulong UsualIoApic = 0xfec0_0000;
 
-    private const ulong LocalApicStart = 0xfee0_0000;
-    private const ulong LocalApicEnd = 0xfef0_0000;
+    /// <summary>The window to which interrupt messages are written, on every x86 machine.</summary>
+    public const ulong LocalApicStart = 0xfee0_0000;
+
+    public const ulong LocalApicEnd = 0xfef0_0000;
+
+    /// <summary>Where firmware places the I/O APICs' pages.</summary>
+    public const ulong IoApicAreaStart = UsualIoApic;
+
+    public const ulong IoApicAreaEnd = 0xfed0_0000;
+
     private const ulong HyperTransportSizeBytes = 12UL << 30;
     private const int HyperTransportTopBits = 40;
     private const int FirstZenFamily = 0x17;

@@ -147,6 +147,8 @@ internal sealed class LspciReader(string sourceName)
     private int _nextIndex;
     private int _withoutSize;
     private int _beyondXen;
+    private int _vectors;
+    private MsixTable? _msix;
 
     public Parsed<PciListing> Read(string text)
     {
@@ -203,12 +205,14 @@ internal sealed class LspciReader(string sourceName)
                 return false;
             }
 
-            _devices.Add(address, new PciDevice(address, _description, _bars.DrainToImmutable()));
+            _devices.Add(address, new PciDevice(address, _description, _bars.DrainToImmutable()) { Msix = _msix });
         }
 
         _address = null;
         _inSriov = false;
         _nextIndex = 0;
+        _vectors = 0;
+        _msix = null;
         return true;
     }
 
@@ -250,6 +254,13 @@ internal sealed class LspciReader(string sourceName)
         if (line.StartsWith("Capabilities:"))
         {
             _inSriov = line.Contains("(SR-IOV)", StringComparison.Ordinal);
+            _vectors = Vectors(line);
+            return null;
+        }
+
+        if (_vectors != 0 && line.StartsWith("Vector table: BAR="))
+        {
+            _msix ??= Table(line["Vector table: BAR=".Length..], _vectors);
             return null;
         }
 
@@ -276,6 +287,28 @@ internal sealed class LspciReader(string sourceName)
             return ReadWindow(line["Memory behind bridge:".Length..], lineNumber, isPrefetchable: false);
         return line.StartsWith("Prefetchable memory behind bridge:")
             ? ReadWindow(line["Prefetchable memory behind bridge:".Length..], lineNumber, isPrefetchable: true)
+            : null;
+    }
+
+    /// <summary><c>Capabilities: [70] MSI-X: Enable+ Count=64 Masked-</c>; 0 where the line is another or the count no count.</summary>
+    private static int Vectors(ReadOnlySpan<char> line)
+    {
+        const string mark = " Count=";
+        int at = line.Contains("MSI-X:", StringComparison.Ordinal) ? line.IndexOf(mark, StringComparison.Ordinal) : -1;
+        if (at < 0)
+            return 0;
+        ReadOnlySpan<char> text = line[(at + mark.Length)..];
+        int end = text.IndexOf(' ');
+        return int.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= 2048 ? count : 0;
+    }
+
+    /// <summary><c>3 offset=00002000</c>; null where it is something else: the table is a detail, its windows are what counts.</summary>
+    private static MsixTable? Table(ReadOnlySpan<char> text, int vectors)
+    {
+        const string mark = " offset=";
+        int at = text.IndexOf(mark, StringComparison.Ordinal);
+        return at == 1 && text[0] is >= '0' and <= '5' && Bar.TryHex(text[(at + mark.Length)..].Trim(), out ulong offset) && offset <= uint.MaxValue
+            ? new MsixTable(text[0] - '0', offset, vectors)
             : null;
     }
 

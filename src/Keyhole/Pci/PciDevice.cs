@@ -70,6 +70,30 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
     }
 }
 
+/// <summary>The MSI-X table of a function: it lies inside one of its windows.</summary>
+/// <param name="BarIndex">0–5.</param>
+/// <param name="OffsetBytes">From the window's start, a multiple of 8.</param>
+/// <param name="Vectors">1–2048, of 16 bytes each.</param>
+public sealed record MsixTable(int BarIndex, ulong OffsetBytes, int Vectors)
+{
+    private const ulong VectorBytes = 16;
+
+    public ulong SizeBytes => (ulong)Vectors * VectorBytes;
+
+    /// <summary>The host addresses [Start, End) of the table in a function's window. Null where the function has no such window or the table leaves it.</summary>
+    /// <remarks>Xen keeps these pages read-only for a PV guest: it writes the table itself. Registers on the same pages cannot be written either.</remarks>
+    public (ulong Start, ulong End)? RangeIn(ImmutableArray<Bar> bars)
+    {
+        foreach (Bar bar in bars)
+        {
+            if (bar.Kind == BarKind.Memory && bar.Index == BarIndex)
+                return OffsetBytes <= bar.SizeBytes && SizeBytes <= bar.SizeBytes - OffsetBytes ? (bar.Start + OffsetBytes, bar.Start + OffsetBytes + SizeBytes) : null;
+        }
+
+        return null;
+    }
+}
+
 /// <summary>A PCI function as far as its memory windows go.</summary>
 /// <param name="Description">What a person calls it ("Ethernet controller: Intel …"); empty when unknown.</param>
 /// <param name="Bars">In the source's order.</param>
@@ -87,8 +111,11 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
     /// <summary>The driver that holds it on the host ("pciback" for one that is ready to be passed through), or null.</summary>
     public string? Driver { get; init; }
 
+    /// <summary>Null where the function has none or the source does not say.</summary>
+    public MsixTable? Msix { get; init; }
+
     public bool Equals(PciDevice? other) => other is not null && Address == other.Address && Description == other.Description && Bars.SequenceEqual(other.Bars)
-        && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver);
+        && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver) && Msix == other.Msix;
 
     public override int GetHashCode() => HashCode.Combine(Address, Description, Bars.Length);
 }

@@ -29,10 +29,16 @@ public sealed record MapPlan
     /// <summary>The guest's map in the policy's order; empty where the policy failed.</summary>
     public required ImmutableArray<PlannedEntry> Entries { get; init; }
 
+    /// <summary>Gaps that the policy left on purpose.</summary>
+    public ImmutableArray<KeptRange> Gaps { get; init; } = [];
+
     public required ImmutableArray<Problem> Problems { get; init; }
 
     /// <summary>RAM of the map below 4 GiB in KiB, room for the balloon included.</summary>
     public required ulong RamBelow4GiBKiB { get; init; }
+
+    /// <summary>The guest's addresses from 0 to the end of its map without a break, each piece with its reason, gaps included.</summary>
+    public ImmutableArray<KeptRange> Layout => Planning.Layout.Of(Entries, Gaps, MachineMap);
 
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 }

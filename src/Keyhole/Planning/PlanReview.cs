@@ -9,6 +9,7 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Pci;
+using Keyhole.PvGuest;
 
 namespace Keyhole.Planning;
 
@@ -21,17 +22,20 @@ internal static class PlanReview
     private const string KeepBothSides = "install a map that keeps RAM on both sides of the host's reserved regions (--policy punch); none of xl's own settings does";
 
     public static void Report(
+        IHolePolicy policy,
         ImmutableArray<E820Entry> machineMap,
         GuestSpec guest,
         ImmutableArray<PlannedEntry> entries,
         ImmutableArray<Bar> bars,
         List<Problem> problems)
     {
-        ReportLowMemory(machineMap, guest, entries, problems);
+        ReportLowMemory(policy, machineMap, guest, entries, problems);
         ReportKernel(entries, guest, problems);
         ReportHighRam(entries, problems);
         ReportGaps(machineMap, entries, problems);
-        ReportBars(entries, bars, problems);
+        ReportBars(entries, guest, bars, problems);
+        if (guest.Is32Bit)
+            Report32Bit(entries, problems);
     }
 
     /// <summary>Bytes of RAM below <paramref name="limit"/>, overlaps of RAM with RAM counted once and RAM under other types not at all.</summary>
@@ -76,11 +80,53 @@ internal static class PlanReview
             KeepBothSides));
     }
 
-    public static void ReportBars(ImmutableArray<PlannedEntry> entries, ImmutableArray<Bar> bars, List<Problem> problems)
+    /// <summary>What a 32-bit kernel does not see, and whether its low memory, which it cannot do without, is whole.</summary>
+    private static void Report32Bit(ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
+        ulong beyond = RamBelow(ulong.MaxValue, entries) - RamBelow(MapAllocator.LimitOf32Bit, entries);
+        if (beyond != 0)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.Beyond32Bits,
+                $"a 32-bit kernel sees 64 GiB: {ByteSize.ToText(beyond)} of the guest's RAM lie beyond",
+                MapAllocator.LimitOf32Bit,
+                null,
+                "boot a 64-bit kernel, or give the guest less memory"));
+        }
+
+        ulong low = KernelProfile.MaxLowPages(is32Bit: true) << Frames.Shift;
+        ulong there = RamBelow(low, entries);
+        ulong all = RamBelow(ulong.MaxValue, entries);
+        if (there < Math.Min(low, all))
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.LowMemory32Bit,
+                $"a 32-bit kernel keeps its own structures in the first {ByteSize.ToText(low)}, of which {ByteSize.ToText(there)} are RAM: holes there cost what cannot be made up for by high memory",
+                there,
+                low,
+                "start the hole above 896 MiB, or boot a 64-bit kernel"));
+        }
+    }
+
+    public static void ReportBars(ImmutableArray<PlannedEntry> entries, GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
+    {
+        ImmutableArray<E820Entry> sanitised = Sanitised(entries);
         foreach (Bar bar in bars)
         {
-            foreach (E820Entry entry in Sanitised(entries))
+            if (guest.Is32Bit && bar.End > MapAllocator.LimitOf32Bit)
+            {
+                problems.Add(new(
+                    Severity.Error,
+                    ProblemCodes.Beyond32Bits,
+                    $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) lies beyond the 64 GiB that a 32-bit kernel sees",
+                    bar.Start,
+                    bar.End,
+                    "have the firmware place it lower (no \"above 4G decoding\"), or boot a 64-bit kernel"));
+            }
+
+            foreach (E820Entry entry in sanitised)
             {
                 if (entry.Type == E820Type.Reserved || entry.Address >= bar.End || entry.End <= bar.Start)
                     continue;
@@ -98,7 +144,7 @@ internal static class PlanReview
         }
     }
 
-    private static void ReportLowMemory(ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
+    private static void ReportLowMemory(IHolePolicy policy, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
         ulong low = RamBelow(Frames.FourGiB, entries);
         ulong hostLow = 0;
@@ -112,6 +158,19 @@ internal static class PlanReview
         // Below 1 MiB every map differs by some pages; that is not what users miss.
         if (low + (1UL << 20) >= possible)
             return;
+        if (policy is not LibxlPolicy)
+        {
+            ulong end = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB).Select(static entry => Math.Min(entry.End, Frames.FourGiB)).LastOrDefault();
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.LowMemoryLost,
+                $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: RAM ends at {Hex(end)} with this policy's hole, where the host has {ByteSize.ToText(possible - low)} more",
+                end,
+                Frames.FourGiB,
+                "a device that can only address 32 bits, and a 32-bit kernel, have that much less; punch and minimal keep it"));
+            return;
+        }
+
         E820Entry first = machineMap.Where(static entry => entry.Address > 1UL << 20 && entry.Type is not (E820Type.Ram or E820Type.Unusable))
             .OrderBy(static entry => entry.Address).FirstOrDefault();
         problems.Add(new(

@@ -2,12 +2,14 @@
 
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.PvGuest;
 
 namespace Keyhole.Planning;
 
@@ -27,38 +29,59 @@ public static class Planner
         List<Problem> problems = [];
         ReportGuest(guest, problems);
         PolicyResult result;
-        if (guest.UsesHostMap)
+        // A guest that makes its holes itself does so where the toolstack does not.
+        bool usesPolicy = guest.UsesHostMap || (guest.Type == GuestType.Pv && policy is GuestMergePolicy);
+        if (usesPolicy)
         {
-            result = policy.Lay(new(machineMap, guest, bars));
+            result = policy.Lay(InputOf(host, machineMap, guest, bars));
             problems.AddRange(result.Problems);
             if (!result.Entries.IsEmpty)
-                PlanReview.Report(machineMap, guest, result.Entries, bars, problems);
+                PlanReview.Report(policy, machineMap, guest, result.Entries, bars, problems);
         }
         else
         {
             result = PlainMap(guest);
-            PlanReview.ReportKernel(result.Entries, guest, problems);
-            PlanReview.ReportBars(result.Entries, bars, problems);
+            if (guest.Type == GuestType.Pv)
+            {
+                PlanReview.ReportKernel(result.Entries, guest, problems);
+                PlanReview.ReportBars(result.Entries, guest, bars, problems);
+            }
         }
+
+        NeighbourAdvice.Report(host, guest, bars, problems);
 
         return new()
         {
-            Policy = guest.UsesHostMap ? policy.Name : "none",
+            Policy = usesPolicy ? policy.Name : "none",
             Host = host,
             MachineMap = machineMap,
             Guest = guest,
             Bars = bars,
             Entries = result.Entries,
+            Gaps = result.Gaps,
             Problems = [.. problems],
             RamBelow4GiBKiB = PlanReview.RamBelow(Frames.FourGiB, result.Entries) >> 10,
         };
     }
 
+    /// <summary>What a policy is told of a host.</summary>
+    public static PolicyInput InputOf(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<Bar> bars) =>
+        new(machineMap, guest, bars) { DeviceMemory = [.. host.Traits.ReservedDeviceMemory.Select(ByteRange.FromFrames)] };
+
     /// <summary>Without the host's map the toolstack sets one RAM entry of maxmem.</summary>
     private static PolicyResult PlainMap(GuestSpec guest) =>
         new([new(E820Entry.FromSize(0, guest.MaxmemKiB << 10, E820Type.Ram), "one RAM entry of maxmem: the guest does not use the host's map")], []);
 
-    private static IEnumerable<Bar> BarsOf(HostMemoryMap host, GuestSpec guest)
+    private static string NameOf(GuestType type) => type switch
+    {
+        GuestType.Pv => "PV",
+        GuestType.Pvh => "PVH",
+        GuestType.Hvm => "HVM",
+        GuestType.Kvm => "KVM",
+    };
+
+    /// <summary>The windows of the host's devices that the guest's <c>pci=</c> names.</summary>
+    public static IEnumerable<Bar> BarsOf(HostMemoryMap host, GuestSpec guest)
     {
         foreach (PciDevice device in host.Devices)
         {
@@ -75,12 +98,16 @@ public static class Planner
 
     private static void ReportGuest(GuestSpec guest, List<Problem> problems)
     {
-        if (guest.Type != GuestType.Pv)
+        if (guest.Type == GuestType.Kvm)
+        {
+            problems.Add(new(Severity.Info, ProblemCodes.NotPv, "the guest is one of KVM's: QEMU makes its map, and e820_host is not for it"));
+        }
+        else if (guest.Type != GuestType.Pv)
         {
             problems.Add(new(
                 guest.E820Host == true ? Severity.Warning : Severity.Info,
                 ProblemCodes.NotPv,
-                $"the guest is {(guest.Type == GuestType.Hvm ? "HVM" : "PVH")}: xl reads e820_host for PV guests only, and its map does not follow the host's",
+                $"the guest is {NameOf(guest.Type)}: xl reads e820_host for PV guests only, and its map does not follow the host's",
                 Remedy: "set type=\"pv\" if the guest is meant to see the host's map"));
         }
         else if (guest.HostMapForcedByPci)

@@ -47,4 +47,14 @@ public static class ProblemCodes
     public const string BalloonBeyondRoom = "balloon-beyond-room";
     public const string HotplugInPciGap = "hotplug-in-pci-gap";
     public const string HotplugOverDevice = "hotplug-over-device";
+    public const string BarOutsideHole = "bar-outside-hole";
+    public const string FilterNeeded = "filter-needed";
+    public const string XenRefuses = "xen-refuses";
+    public const string Beyond32Bits = "beyond-32-bits";
+    public const string MmioHole = "mmio-hole";
+    public const string RdmIgnored = "rdm-ignored";
+    public const string ReservedDeviceMemory = "reserved-device-memory";
+    public const string PciHole64 = "pci-hole64-size";
+    public const string HyperTransport = "hyper-transport-hole";
+    public const string LowMemory32Bit = "lowmem-32-bit";
 }

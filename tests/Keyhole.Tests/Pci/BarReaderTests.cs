@@ -75,7 +75,7 @@ public sealed class BarReaderTests
                     new Bar(3, BarKind.Memory, 0xf7c44000, 0xf7c48000, false, false),
                     new Bar(4, BarKind.Memory, 0x410000000, 0x410100000, true, true),
                     new Bar(6, BarKind.Rom, 0xf7c80000, 0xf7d00000, false, false),
-                    new Bar(10, BarKind.VirtualFunction, 0xf7d80000, 0xf7d84000, true, true)]),
+                    new Bar(10, BarKind.VirtualFunction, 0xf7d80000, 0xf7d84000, true, true)]) { Msix = new MsixTable(3, 0, 64) },
                 new PciDevice(Address("0001:3b:00.0"), "VGA compatible controller [0300]: NVIDIA Corporation [10de:1b80] (rev a1)", [
                     new Bar(1, BarKind.Memory, 0x200000000000, 0x201000000000, true, true),
                     new Bar(3, BarKind.Memory, 0x201000000000, 0x211000000000, true, true)]),

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.Globalization;
+using System.Linq;
+using System.Text.Json;
+using Keyhole.Addresses;
+using Keyhole.Comparison;
+using Keyhole.Devices;
+using Keyhole.Drawing;
+using Keyhole.Forecasts;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Migration;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+using Keyhole.Reading;
+using Spectre.Console;
+
+namespace Keyhole.Cli.Verbs;
+
+/// <summary><c>keyhole compare</c>: every policy for one host and guest, side by side, and which to take.</summary>
+internal static class CompareVerb
+{
+    public static Command Build(CommandConsole console)
+    {
+        var host = new HostSource();
+        var guest = new GuestSource();
+        var kernel = new Option<string?>("--kernel")
+        {
+            Description = $"The kernel that the figures are for: {string.Join(", ", KernelVersions.All.Select(KernelVersions.NameOf))}, or a release (default {KernelVersions.NameOf(KernelVersions.Default)}).",
+            HelpName = "VERSION",
+        };
+        var hole = new Option<string?>("--hole") { Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.", HelpName = "ADDR" };
+        var migrateTo = new Option<string[]>("--migrate-to")
+        {
+            Description = "Another host that the guest is to move to: a source of a memory map, as --host takes it. May be given again.",
+            HelpName = "FILE",
+        };
+        var migrateBar = new Option<string[]>("--migrate-bar")
+        {
+            Description = "A window of the device on the other hosts, as A-B; without it the whole hole there has to be free. May be given again.",
+            HelpName = "A-B",
+        };
+        var svg = new SvgOption();
+        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
+        var command = new Command("compare", "Compare all policies for one host and guest, and recommend one.") { kernel, hole, migrateTo, migrateBar, json };
+        svg.AddTo(command);
+        host.AddTo(command);
+        guest.AddTo(command);
+        Examples.AddTo(command, console, """
+
+            Examples:
+              keyhole compare --host xen.log --guest guest.cfg
+              keyhole compare --host xen.log --memory 3072 --bar febc0000-febe0000
+              keyhole compare --host xen.log --guest guest.cfg --svg policies.svg              all maps side by side, as a picture
+              keyhole compare --host a.log --memory 3072 --migrate-to b.log                   with a hole that suits both?
+              keyhole compare --host a.log --memory 3072 --hole 40000000 --migrate-to b.log
+            """);
+        command.SetAction(parsed =>
+        {
+            if (!Read(parsed, console, host, guest, parsed.GetValue(kernel), parsed.GetValue(hole), parsed.GetValue(migrateTo) ?? [], parsed.GetValue(migrateBar) ?? [])
+                .TryGet(out ComparisonRequest? request, out InputError? error))
+            {
+                return console.Fail(error);
+            }
+
+            PolicyComparison comparison = PolicyComparer.Compare(request);
+            if (svg.Write(parsed, () => Pictures.OfComparison(request.Host, comparison)) is { } unwritten)
+                return console.Fail(unwritten);
+            if (parsed.GetValue(json))
+                JsonText.Write(console, writer => WriteJson(writer, comparison));
+            else
+                Print(console, request, comparison);
+            return comparison.Best is null ? ExitStatus.No : ExitStatus.Yes;
+        });
+        return command;
+    }
+
+    public static void WriteJson(Utf8JsonWriter writer, PolicyComparison comparison)
+    {
+        writer.WriteStartArray("policies");
+        foreach (ComparedPolicy row in comparison.Policies)
+        {
+            writer.WriteStartObject();
+            PlanVerb.WriteJson(writer, row.Forecast is { } boot ? row.Plan with { Problems = [.. row.Plan.Problems, .. boot.Problems] } : row.Plan);
+            writer.WriteString("needs", NameOf(row.Policy.Needs));
+            if (row.Forecast is { } forecast)
+            {
+                writer.WriteString("kernel", KernelVersions.NameOf(forecast.Request.Kernel));
+                writer.WriteString("outcome", forecast.Boots ? "boots" : "halts");
+                if (forecast.Message is { } message)
+                    writer.WriteString("message", message);
+                writer.WriteNumber("releasedPages", forecast.ReleasedPages);
+                writer.WriteNumber("remappedPages", forecast.RemappedPages);
+                writer.WriteNumber("populatedPages", forecast.PopulatedPages);
+                writer.WriteNumber("lostPages", row.LostPages);
+                writer.WriteNumber("hypercallCount", row.HypercallCount);
+            }
+
+            writer.WriteStartObject("kernels");
+            foreach ((KernelVersion kernel, bool boots) in row.Kernels)
+                writer.WriteBoolean(KernelVersions.NameOf(kernel), boots);
+            writer.WriteEndObject();
+            WriteBars(writer, row);
+            writer.WriteStartArray("migrations");
+            foreach (MigrationResult migration in row.Migrations)
+                WriteMigration(writer, migration);
+            writer.WriteEndArray();
+            if (row.Against is { } against)
+                writer.WriteString("against", against);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        if (comparison.Best is { } best)
+            writer.WriteString("best", best.Policy.Name);
+        else
+            writer.WriteNull("best");
+        writer.WriteString("why", comparison.Why);
+    }
+
+    private static void WriteBars(Utf8JsonWriter writer, ComparedPolicy row)
+    {
+        writer.WriteStartArray("bars");
+        foreach (BarVerdict verdict in row.Forecast is { } forecast ? forecast.Bars : [])
+        {
+            writer.WriteStartObject();
+            writer.WriteRange(verdict.Bar.Start, verdict.Bar.End);
+            writer.WriteBoolean("identity", verdict.IsIdentity);
+            writer.WriteBoolean("claimed", verdict.CanBeClaimed);
+            if (verdict.Conflict is { } conflict)
+            {
+                writer.WriteStartObject("conflict");
+                writer.WriteEntry(conflict);
+                writer.WriteEndObject();
+            }
+
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        if (row.Policy.Needs != PolicyNeeds.ConfigurationFilter)
+            return;
+        writer.WriteStartArray("filter");
+        foreach (FilterRule rule in ConfigurationFilter.Of(row.Plan.Bars, [.. row.Plan.Entries.Select(static planned => planned.Entry)]).Rules)
+        {
+            writer.WriteStartObject();
+            if (rule.RegisterOffset is { } offset)
+                writer.WriteString("register", string.Create(CultureInfo.InvariantCulture, $"0x{offset:x}"));
+            writer.WriteAddress("old", rule.Old);
+            writer.WriteAddress("new", rule.New);
+            writer.WriteString("withoutIt", rule.WithoutIt);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+    }
+
+    private static void WriteMigration(Utf8JsonWriter writer, MigrationResult migration)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("to", migration.Request.To.Name);
+        writer.WriteBoolean("succeeds", migration.Succeeded);
+        writer.WriteNumber("movedPages", migration.MovedPages);
+        writer.WriteStartArray("steps");
+        foreach (MigrationStep step in migration.Steps)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("step", step.Name);
+            writer.WriteBoolean("succeeded", step.Succeeded);
+            writer.WriteString("what", step.What);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    private static string NameOf(PolicyNeeds needs) => needs switch
+    {
+        PolicyNeeds.Nothing => "nothing",
+        PolicyNeeds.InstalledMap => "installed-map",
+        PolicyNeeds.ChangedXen => "changed-xen",
+        PolicyNeeds.ConfigurationFilter => "configuration-filter",
+    };
+
+    private static Parsed<ComparisonRequest> Read(
+        ParseResult parsed,
+        CommandConsole console,
+        HostSource hostSource,
+        GuestSource guestSource,
+        string? kernelName,
+        string? hole,
+        string[] migrateTo,
+        string[] migrateBars)
+    {
+        KernelVersion kernel = KernelVersions.Default;
+        if (kernelName is not null && !KernelVersions.TryParse(kernelName, out kernel) && !KernelVersions.TryFromRelease(kernelName, out kernel))
+            return new InputError("--kernel", null, $"{InputError.Quote(kernelName)} is no Linux that is known", $"take one of {string.Join(' ', KernelVersions.All.Select(KernelVersions.NameOf))}, or a release such as 6.12.3");
+        ImmutableArray<IHolePolicy> policies = Policies.All;
+        if (hole is not null)
+        {
+            if (Policies.Parse("hole-at", hole, out IHolePolicy? placed) is { } bad)
+                return bad;
+            policies = [.. policies.Select(policy => policy is HoleAtPolicy ? placed! : policy)];
+        }
+
+        if (!guestSource.Read(parsed, console).TryGet(out Guests.GuestSpec? guest, out InputError? error))
+            return error;
+        if (!guestSource.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
+            return error;
+        List<Bar> otherBars = [];
+        foreach (string range in migrateBars)
+        {
+            if (!Bar.ParseRange(range, "--migrate-bar").TryGet(out Bar? bar, out error))
+                return error;
+            otherBars.Add(bar);
+        }
+
+        if (otherBars.Count > 0 && migrateTo.Length == 0)
+            return new InputError("--migrate-bar", null, "there is no other host", "name it with --migrate-to");
+        if (!hostSource.Read(parsed, console).TryGet(out HostMemoryMap? host, out error))
+            return error;
+        List<MigrationHost> others = [];
+        foreach (string path in migrateTo)
+        {
+            if (!HostSource.ReadOther(path, console).TryGet(out HostMemoryMap? other, out error))
+                return error;
+            others.Add(new(Files.Shown(path), MachineMap.Of(other), [.. otherBars, .. Planner.BarsOf(other, guest)]));
+        }
+
+        return new ComparisonRequest { Host = host, Guest = guest, Bars = bars.Bars, Kernel = kernel, MigrateTo = [.. others], Policies = policies };
+    }
+
+    private static void Print(CommandConsole console, ComparisonRequest request, PolicyComparison comparison)
+    {
+        console.Ansi.WriteLine($"host:   {request.Host.Description}");
+        console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Guest.Name ?? "(no name)"}, {request.Guest.MemoryKiB >> 10} MiB, figures for {KernelVersions.NameOf(request.Kernel)}"));
+        List<string> columns = ["policy", "low memory", "lost", "moved", "hypercalls", "boots", "windows"];
+        if (!request.MigrateTo.IsEmpty)
+            columns.Add("moves to");
+        columns.Add("needs");
+        Table table = MapView.NewTable([.. columns]);
+        for (int i = 1; i <= 4; i++)
+            table.Columns[i].Alignment = Justify.Right;
+        foreach (ComparedPolicy row in comparison.Policies)
+        {
+            List<Text> cells =
+            [
+                new(row.Policy.Name + (row == comparison.Best ? " *" : "")),
+                new(row.Plan.Entries.IsEmpty ? "no map" : ByteSize.ToText(row.Plan.RamBelow4GiBKiB << 10)),
+                new(ByteSize.ToText(row.LostPages << Frames.Shift)),
+                new(ByteSize.ToText((row.Forecast?.RemappedPages ?? 0) << Frames.Shift)),
+                new(row.HypercallCount.ToString("#,0", CultureInfo.InvariantCulture)),
+                new(Boots(row)),
+                new(row.Plan.Bars.IsEmpty ? "" : string.Create(CultureInfo.InvariantCulture, $"{row.ClaimedBars} of {row.Plan.Bars.Length}")),
+            ];
+            if (!request.MigrateTo.IsEmpty)
+                cells.Add(new(string.Create(CultureInfo.InvariantCulture, $"{row.Migrations.Count(static migration => migration.Succeeded)} of {row.Migrations.Length}")));
+            cells.Add(new(row.Policy.Needs switch
+            {
+                PolicyNeeds.Nothing => "",
+                PolicyNeeds.InstalledMap => "an installed map",
+                PolicyNeeds.ChangedXen => "another Xen",
+                PolicyNeeds.ConfigurationFilter => "a filter",
+            }));
+            table.AddRow(cells);
+        }
+
+        console.Ansi.Write(table);
+        foreach (ComparedPolicy row in comparison.Policies.Where(static row => row.Against is not null))
+            console.Ansi.WriteLine($"against {row.Policy.Name}: {row.Against}");
+        PrintMigrations(console, comparison);
+        if (request.Guest.Type != Guests.GuestType.Pv)
+            MapView.WriteProblems(console, comparison.Policies[0].Plan.Problems);
+        console.Ansi.WriteLine();
+        console.Ansi.WriteLine($"{(comparison.Best is { } best ? $"take {best.Policy.Name}" : "no policy")}: {comparison.Why}");
+    }
+
+    /// <summary>Step by step for the policy that is recommended; where none is, the others' failures stand in the lines above.</summary>
+    private static void PrintMigrations(CommandConsole console, PolicyComparison comparison)
+    {
+        foreach (MigrationResult migration in comparison.Best is { } best ? best.Migrations : [])
+        {
+            console.Ansi.WriteLine();
+            console.Ansi.WriteLine($"{migration.Request.Policy.Name} to {migration.Request.To.Name}:");
+            foreach (MigrationStep step in migration.Steps)
+                console.Ansi.WriteLine($"  {step.Name,-8} {(step.Succeeded ? "" : "BREAKS: ")}{step.What}");
+        }
+    }
+
+    private static string Boots(ComparedPolicy row)
+    {
+        int count = row.Kernels.Count(static kernel => kernel.Boots);
+        if (count == row.Kernels.Length)
+            return count == 0 ? "" : "all";
+        return count == 0 ? "none" : string.Join(' ', row.Kernels.Where(static kernel => kernel.Boots).Select(static kernel => KernelVersions.NameOf(kernel.Kernel)["linux-".Length..]));
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Migration;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Comparison;
+
+/// <summary>What is to be compared.</summary>
+public sealed record ComparisonRequest
+{
+    public required HostMemoryMap Host { get; init; }
+
+    /// <summary>The guest; a PV guest is taken to use the host's map.</summary>
+    public required GuestSpec Guest { get; init; }
+
+    /// <summary>Windows in addition to those of the host's devices that the guest names.</summary>
+    public ImmutableArray<Bar> Bars { get; init; } = [];
+
+    /// <summary>The kernel for which the figures are told and the recommendation is made.</summary>
+    public KernelVersion Kernel { get; init; } = KernelVersions.Default;
+
+    public GuestLayout? Layout { get; init; }
+
+    /// <summary>Hosts that the guest is to be able to move to.</summary>
+    public ImmutableArray<MigrationHost> MigrateTo { get; init; } = [];
+
+    public ImmutableArray<IHolePolicy> Policies { get; init; } = HolePolicies.Policies.All;
+}
+
+/// <summary>One policy for one host and guest.</summary>
+public sealed record ComparedPolicy
+{
+    public required IHolePolicy Policy { get; init; }
+
+    public required MapPlan Plan { get; init; }
+
+    /// <summary>The forecast for the request's kernel; null where the policy has no map.</summary>
+    public required BootForecast? Forecast { get; init; }
+
+    /// <summary>Whether each kernel boots, oldest first.</summary>
+    public required ImmutableArray<(KernelVersion Kernel, bool Boots)> Kernels { get; init; }
+
+    public required ImmutableArray<MigrationResult> Migrations { get; init; }
+
+    /// <summary>Pages that the kernel gives back and does not get anew.</summary>
+    public ulong LostPages => Forecast is { } forecast && forecast.ReleasedPages > forecast.PopulatedPages ? forecast.ReleasedPages - forecast.PopulatedPages : 0;
+
+    public ulong HypercallCount => Forecast is { } forecast ? forecast.Hypercalls.Aggregate(0UL, static (sum, call) => sum + call.Count) : 0;
+
+    public int ClaimedBars => Forecast is { } forecast ? forecast.Bars.Count(static verdict => verdict.CanBeClaimed) : 0;
+
+    /// <summary>What speaks against the policy, the gravest first; null when nothing does.</summary>
+    public required string? Against { get; init; }
+}
+
+/// <summary>All policies side by side, and which to take.</summary>
+public sealed record PolicyComparison
+{
+    public required ImmutableArray<ComparedPolicy> Policies { get; init; }
+
+    /// <summary>Null where none will do.</summary>
+    public required ComparedPolicy? Best { get; init; }
+
+    public required string Why { get; init; }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Comparison;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Drawing;
+
+/// <summary>The SVG documents of the verbs: what each verb's answer looks like as a picture.</summary>
+public static class Pictures
+{
+    /// <summary>A host's map, with the windows of its devices where it names any.</summary>
+    public static string OfHost(HostMemoryMap host)
+    {
+        ImmutableArray<DrawnWindow> windows =
+            [.. host.Devices.SelectMany(static device => device.Bars.Where(IsDrawn).Select(bar => Window(bar, device.Address.ToString(), isNumbered: false, null)))];
+        MapDrawing drawing = MapDrawing.LayOut([new("host", host.Entries)], SvgPainter.Rows, new() { Windows = windows, SpareRows = SvgPainter.SpareRows });
+        return SvgPainter.Paint(drawing, new("Memory map of a host", [host.Description]));
+    }
+
+    /// <summary>The guest's map beside the host's.</summary>
+    public static string OfPlan(MapPlan plan)
+    {
+        DrawnDetails details = new() { Windows = Windows(plan), SpareRows = SvgPainter.SpareRows };
+        MapDrawing drawing = MapDrawing.LayOut([new("host", plan.MachineMap), new("guest", GuestMap(plan))], SvgPainter.Rows, details);
+        return SvgPainter.Paint(drawing, new(
+            $"Map of {NameOf(plan)} by policy {plan.Policy}",
+            [plan.Host.Description, $"{Memory(plan.Guest)}, of which {ByteSize.ToText(plan.RamBelow4GiBKiB << 10)} below 4 GiB"]));
+    }
+
+    /// <summary>What the kernel makes of the map: the machine's, the one that the kernel is given, and its own, with what it moved.</summary>
+    public static string OfBoot(MapPlan plan, BootForecast forecast)
+    {
+        List<DrawnMap> columns = [new("host", plan.MachineMap)];
+        if (!forecast.Request.IsDom0)
+            columns.Add(new("map given", forecast.Request.Map));
+        if (!forecast.KernelMap.IsEmpty)
+            columns.Add(new($"map of {KernelVersions.NameOf(forecast.Request.Kernel)}", forecast.KernelMap));
+        DrawnDetails details = new()
+        {
+            Windows = forecast.Bars.IsEmpty ? Windows(plan) : Windows(forecast),
+            SpareRows = SvgPainter.SpareRows,
+            Moves = [.. forecast.P2m.Where(static run => run.Kind is P2mKind.Remapped or P2mKind.NonRam && run.Mfn.Value != P2mRun.UnknownMfn).Select(Move)],
+            Identity = !forecast.Boots ? [] : [.. forecast.P2m.Where(static run => run.Kind == P2mKind.Identity).Select(static run => (run.Range.Start.ToAddress(), run.Range.End.ToAddress()))],
+        };
+        string outcome = forecast.Boots
+            ? string.Create(CultureInfo.InvariantCulture, $"{forecast.RemappedPages:#,0} pages remapped, {forecast.ReleasedPages:#,0} released")
+            : forecast.Message is { Length: > 0 } words ? $"\"{words}\"" : "It dies without a word.";
+        return SvgPainter.Paint(
+            MapDrawing.LayOut([.. columns], SvgPainter.Rows, details),
+            new(
+                $"{KernelVersions.NameOf(forecast.Request.Kernel)} {(forecast.Boots ? "boots" : "halts")}",
+                [
+                    plan.Host.Description,
+                    forecast.Request.IsDom0 ? $"dom0 with {ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)}" : $"{NameOf(plan)}, {Memory(plan.Guest)}, policy {plan.Policy}",
+                    outcome,
+                ]));
+    }
+
+    /// <summary>The maps of all policies beside the host's.</summary>
+    public static string OfComparison(HostMemoryMap host, PolicyComparison comparison)
+    {
+        List<DrawnMap> columns = [];
+        List<string> lines = [host.Description];
+        foreach (ComparedPolicy row in comparison.Policies)
+        {
+            if (columns.Count == 0)
+                columns.Add(new("host", row.Plan.MachineMap));
+            bool isBest = ReferenceEquals(row, comparison.Best);
+            columns.Add(new(isBest ? $"★ {row.Policy.Name}" : row.Policy.Name, GuestMap(row.Plan)));
+            if (isBest)
+                lines.Insert(1, comparison.Why);
+            else if (row.Against is { } against)
+                lines.Add($"{row.Policy.Name}: {against}");
+        }
+
+        if (comparison.Best is null)
+            lines.Add(comparison.Why);
+        ComparedPolicy? best = comparison.Best;
+        DrawnDetails details = new()
+        {
+            Windows = best?.Forecast is { } forecast ? Windows(forecast) : comparison.Policies is [{ } first, ..] ? Windows(first.Plan) : [],
+            SpareRows = SvgPainter.SpareRows,
+            Identity = [],
+        };
+        string title = best is null ? "No policy will do" : $"Of all policies, {best.Policy.Name} is recommended";
+        return SvgPainter.Paint(MapDrawing.LayOut([.. columns], SvgPainter.Rows, details), new(title, [.. lines]));
+    }
+
+    private static ImmutableArray<E820Entry> GuestMap(MapPlan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];
+
+    private static string NameOf(MapPlan plan) => plan.Guest.Name is { } name ? $"guest {name}" : "a guest";
+
+    private static string Memory(GuestSpec guest) => guest.MaxmemKiB > guest.MemoryKiB
+        ? $"{ByteSize.ToText(guest.MemoryKiB << 10)}, balloons up to {ByteSize.ToText(guest.MaxmemKiB << 10)}"
+        : ByteSize.ToText(guest.MemoryKiB << 10);
+
+    /// <summary>A bridge's window holds those of the devices behind it.</summary>
+    private static bool IsDrawn(Bar bar) => bar.Kind != BarKind.BridgeWindow;
+
+    private static ImmutableArray<DrawnWindow> Windows(MapPlan plan)
+    {
+        bool isNumbered = plan.Bars.Any(static bar => bar.Index != 0);
+        return [.. plan.Bars.Where(IsDrawn).Select(bar => Window(bar, null, isNumbered, MeetsMemory(plan, bar) ? false : null))];
+    }
+
+    private static ImmutableArray<DrawnWindow> Windows(BootForecast forecast)
+    {
+        bool isNumbered = forecast.Bars.Any(static verdict => verdict.Bar.Index != 0);
+        return [.. forecast.Bars.Where(static verdict => IsDrawn(verdict.Bar)).Select(verdict => Window(verdict.Bar, null, isNumbered, verdict.CanBeClaimed))];
+    }
+
+    private static bool MeetsMemory(MapPlan plan, Bar bar) =>
+        plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && problem.Start < bar.End && bar.Start < problem.End);
+
+    /// <param name="isNumbered">Whether the register's number says anything: windows given by hand all have 0.</param>
+    private static DrawnWindow Window(Bar bar, string? device, bool isNumbered, bool? isReached)
+    {
+        string what = bar.Kind switch
+        {
+            BarKind.Memory => isNumbered ? $"BAR {bar.Index}" : "BAR",
+            BarKind.Rom => "ROM",
+            BarKind.VirtualFunction => "VF BAR",
+            BarKind.BridgeWindow => "bridge",
+        };
+        return new(bar.Start, bar.End, device is null ? what : $"{device} {what}", isReached);
+    }
+
+    private static DrawnMove Move(P2mRun run)
+    {
+        ulong size = run.Range.Count << Frames.Shift;
+        string what = run.Kind == P2mKind.NonRam ? "firmware data" : ByteSize.ToText(size);
+        ulong from = run.Mfn.ToAddress();
+        return new(from, run.Range.Start.ToAddress(), size, $"{what} from 0x{from:x}");
+    }
+}

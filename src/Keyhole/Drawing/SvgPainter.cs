@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.Reading;
+
+namespace Keyhole.Drawing;
+
+/// <summary>What stands above a picture. Any text, also hostile: it is cut to the width and made fit for XML.</summary>
+/// <param name="Title">One line in bold.</param>
+/// <param name="Lines">More lines, in smaller letters.</param>
+public sealed record PictureText(string Title, ImmutableArray<string> Lines);
+
+/// <summary>
+/// Paints a <see cref="MapDrawing"/> as one SVG document that needs nothing else: no script, no font, no file. Light or dark as the reader's screen
+/// is, light on paper; each kind of memory has a pattern as well as a colour.
+/// </summary>
+/// <remarks>Every column's range is a <c>rect</c> of class <c>cell</c> that carries <c>data-column</c>, <c>data-start</c>, <c>data-end</c> and
+/// <c>data-type</c>. Colours are written out in the rules, since not every viewer of SVG knows CSS variables.</remarks>
+public static class SvgPainter
+{
+    /// <summary>Rows to lay a picture out for: about a sheet of paper.</summary>
+    public const int Rows = 44;
+
+    /// <summary>Rows to spare in a picture: see <see cref="DrawnDetails.SpareRows"/>.</summary>
+    public const int SpareRows = 20;
+
+    private const int RowHeight = 16;
+    private const int ColumnWidth = 172;
+    private const int BridgeWidth = 132;
+    private const int GutterWidth = 36;
+    private const int AxisWidth = 128;
+    private const int Margin = 20;
+    private const int LaneWidth = 14;
+    private const int MoveLabelWidth = 190;
+    private const int LegendWidth = 170;
+    private const int MinWidth = 620;
+
+    /// <summary>Width of a letter of 11 pixels, taken generously: text is cut by it.</summary>
+    private const double LetterWidth = 6.2;
+
+    private const string Style = """
+        text{font:11px system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:#1f2328}
+        .title{font-size:16px;font-weight:600}.head{font-size:13px;font-weight:600;text-anchor:middle}.sub{fill:#59636e}
+        .axis{font-family:ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;text-anchor:end;fill:#59636e}
+        .label{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}.mid{text-anchor:middle}.strong{font-weight:600}
+        .paper{fill:#fff}.cell{stroke:#59636e;stroke-width:1}.tick{stroke:#d1d9e0;stroke-width:1}.four{stroke:#59636e;stroke-width:1;stroke-dasharray:2 3}
+        .f-ram{fill:#b7e4c0}.f-reserved{fill:#ffd1cc}.f-acpi{fill:#ffe7a3}.f-unusable{fill:#d8dee4}.f-pmem{fill:#c9dcff}.f-other{fill:#e6d4f7}
+        .ink{stroke:#1f2328;fill:none;stroke-opacity:.38}.dot{fill:#1f2328;fill-opacity:.42}
+        .gap{fill:none;stroke-dasharray:3 3}.join{fill:#2f81f7;fill-opacity:.16}.edge{fill:none;stroke:#0b5cc4;stroke-width:1;stroke-dasharray:5 2}
+        .window{fill:#fff;stroke:#0b5cc4;stroke-width:2}.lost{stroke:#b3261e;stroke-dasharray:4 2}
+        .move{fill:none;stroke:#7a3fc0;stroke-width:1.6}.was{stroke:#7a3fc0;stroke-width:4;stroke-dasharray:3 2}.now{stroke:#7a3fc0;stroke-width:4}.tip{fill:#7a3fc0}
+        .tear{fill:#fff;stroke:#59636e;stroke-width:1}
+        @media screen and (prefers-color-scheme:dark){
+        text{fill:#e6edf3}.sub,.axis{fill:#9aa5b1}.label{stroke:#0d1117}.paper{fill:#0d1117}.cell{stroke:#8b96a3}.tick{stroke:#2b323b}.four{stroke:#8b96a3}
+        .f-ram{fill:#1c4a2b}.f-reserved{fill:#61231f}.f-acpi{fill:#574408}.f-unusable{fill:#343b44}.f-pmem{fill:#1b3a6b}.f-other{fill:#44275f}
+        .ink{stroke:#e6edf3}.dot{fill:#e6edf3}.join{fill:#58a6ff;fill-opacity:.18}.edge{stroke:#6cb0ff}.window{fill:#0d1117;stroke:#6cb0ff}.lost{stroke:#ff8b82}
+        .move,.was,.now{stroke:#c297ff}.tip{fill:#c297ff}.tear{fill:#0d1117;stroke:#8b96a3}
+        .gap{fill:none}}
+        @media print{.paper{fill:none}}
+        """;
+
+    /// <summary>The kinds of memory that look different, in the legend's order.</summary>
+    private static readonly (string Class, string Name, string? Pattern)[] s_looks =
+    [
+        ("ram", "RAM", null),
+        ("reserved", "reserved", """<path class="ink" d="M-1 9L9-1M3 13L13 3M-5 5L5-5"/>"""),
+        ("acpi", "ACPI tables, NVS", """<circle class="dot" cx="2" cy="2" r="1.1"/><circle class="dot" cx="6" cy="6" r="1.1"/>"""),
+        ("unusable", "unusable", """<path class="ink" d="M0 0L8 8M8 0L0 8"/>"""),
+        ("pmem", "persistent memory", """<path class="ink" d="M0 2H8M0 6H8"/>"""),
+        ("other", "other types", """<path class="ink" d="M2 0V8M6 0V8"/>"""),
+    ];
+
+    /// <summary>The document, with a line feed at its end.</summary>
+    public static string Paint(MapDrawing drawing, PictureText text)
+    {
+        var page = new Page(drawing, text);
+        return page.Paint();
+    }
+
+    private static string LookOf(E820Type type) => type switch
+    {
+        E820Type.Ram => "ram",
+        E820Type.Reserved => "reserved",
+        E820Type.Acpi or E820Type.Nvs => "acpi",
+        E820Type.Unusable => "unusable",
+        E820Type.PersistentMemory or E820Type.Pram => "pmem",
+        _ => "other",
+    };
+
+    /// <summary>A column's range, bands put together.</summary>
+    private readonly record struct Cell(int Column, E820Type? Type, int FirstBand, int BehindBand);
+
+    private sealed class Page
+    {
+        private readonly MapDrawing _drawing;
+        private readonly PictureText _text;
+        private readonly StringBuilder _out = new();
+        private readonly int[] _tops;
+        private readonly int[] _lefts;
+        private readonly int _columnsEnd;
+        private readonly int _width;
+        private readonly int _bodyTop;
+
+        public Page(MapDrawing drawing, PictureText text)
+        {
+            _drawing = drawing;
+            _text = text;
+            _bodyTop = Margin + 22 + (16 * text.Lines.Length) + 34;
+            _tops = new int[drawing.Bands.Length + 1];
+            _tops[0] = _bodyTop;
+            for (int i = 0; i < drawing.Bands.Length; i++)
+                _tops[i + 1] = _tops[i] + (drawing.Bands[i].Rows * RowHeight);
+            _lefts = new int[drawing.Titles.Length];
+            int x = Margin + AxisWidth;
+            bool hasBridge = drawing.Windows.Length > 0 || drawing.Joins.Length > 0;
+            for (int i = 0; i < _lefts.Length; i++)
+            {
+                _lefts[i] = x;
+                x += ColumnWidth + (i == 0 && hasBridge ? BridgeWidth : i == _lefts.Length - 1 ? 0 : GutterWidth);
+            }
+
+            _columnsEnd = x;
+            int moves = drawing.Moves.IsEmpty ? 0 : 16 + (LaneWidth * drawing.Moves.Length) + MoveLabelWidth;
+            _width = Math.Max(MinWidth, x + moves + Margin);
+        }
+
+        private int LegendColumns => (_width - (2 * Margin)) / LegendWidth;
+
+        public string Paint()
+        {
+            int height = _tops[^1] + 40 + (16 * Notes().Count) + (18 * ((LegendLooks().Count + LegendColumns - 1) / LegendColumns)) + Margin;
+            _out.Append(CultureInfo.InvariantCulture, $"""
+                <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_width} {height}" width="{_width}" height="{height}" role="img" aria-labelledby="t d">
+                <title id="t">{Escape(_text.Title, 200)}</title>
+                <desc id="d">{Describe()}</desc>
+                <style>
+                {Style}
+                </style>
+                <defs>
+
+                """);
+            foreach ((string look, _, string? pattern) in s_looks)
+            {
+                if (pattern is not null)
+                    _out.Append(CultureInfo.InvariantCulture, $"""<pattern id="p-{look}" width="8" height="8" patternUnits="userSpaceOnUse"><rect class="f-{look}" width="8" height="8"/>{pattern}</pattern>""").Append('\n');
+            }
+
+            _out.Append("</defs>\n");
+            _out.Append(CultureInfo.InvariantCulture, $"""<rect class="paper" width="{_width}" height="{height}"/>""").Append('\n');
+            PaintHead();
+            PaintAxis();
+            PaintJoins();
+            PaintCells();
+            PaintTears();
+            PaintLabels();
+            PaintWindows();
+            PaintMoves();
+            PaintFoot();
+            return _out.Append("</svg>\n").ToString();
+        }
+
+        private void PaintHead()
+        {
+            int letters = (int)((_width - (2 * Margin)) / LetterWidth);
+            Text("title", Margin, Margin + 14, _text.Title, (int)(letters * 0.68));
+            for (int i = 0; i < _text.Lines.Length; i++)
+                Text("sub", Margin, Margin + 34 + (16 * i), _text.Lines[i], letters);
+            for (int i = 0; i < _lefts.Length; i++)
+                Text("head", _lefts[i] + (ColumnWidth / 2), _bodyTop - 10, _drawing.Titles[i], (int)(ColumnWidth / LetterWidth) - 4);
+        }
+
+        private void PaintAxis()
+        {
+            for (int i = 0; i < _tops.Length; i++)
+            {
+                if (_drawing.Bands.IsEmpty)
+                    return;
+                ulong address = i < _drawing.Bands.Length ? _drawing.Bands[i].Start : _drawing.Bands[^1].End;
+                bool isFourGiB = address == Addresses.Frames.FourGiB;
+                _out.Append(CultureInfo.InvariantCulture, $"""<path class="{(isFourGiB ? "four" : "tick")}" d="M{Margin + AxisWidth - 6} {_tops[i]}H{_columnsEnd}"/>""").Append('\n');
+                Text(isFourGiB ? "axis strong" : "axis", Margin + AxisWidth - 10, _tops[i] + 4, isFourGiB ? $"4 GiB 0x{address:x}" : $"0x{address:x}", 40);
+            }
+        }
+
+        private void PaintJoins()
+        {
+            foreach ((ulong start, ulong end) in _drawing.Joins)
+            {
+                int top = TopOf(start);
+                int bottom = TopOf(end);
+                for (int i = 0; i + 1 < _lefts.Length; i++)
+                {
+                    int left = _lefts[i] + ColumnWidth;
+                    Rect("join", left, top, _lefts[i + 1] - left, bottom - top, $"""{Range(start, end)}: the guest's addresses are the machine's""");
+                    _out.Append(CultureInfo.InvariantCulture, $"""<path class="edge" d="M{left} {top}H{_lefts[i + 1]}M{left} {bottom}H{_lefts[i + 1]}"/>""").Append('\n');
+                }
+            }
+        }
+
+        private void PaintCells()
+        {
+            foreach (Cell cell in Cells())
+            {
+                string look = cell.Type is { } type ? LookOf(type) : "gap";
+                string fill = cell.Type switch { null => "cell gap", E820Type.Ram => "cell f-ram", _ => "cell" };
+                string pattern = cell.Type is null or E820Type.Ram ? "" : $""" fill="url(#p-{look})" """.TrimEnd();
+                ulong start = _drawing.Bands[cell.FirstBand].Start;
+                ulong end = _drawing.Bands[cell.BehindBand - 1].End;
+                int top = _tops[cell.FirstBand];
+                _out.Append(
+                    CultureInfo.InvariantCulture,
+                    $"""<rect class="{fill}"{pattern} data-column="{cell.Column}" data-start="0x{start:x}" data-end="0x{end:x}" data-type="{NameOf(cell.Type)}" x="{_lefts[cell.Column]}" y="{top}" width="{ColumnWidth}" height="{_tops[cell.BehindBand] - top}"><title>{Escape(_drawing.Titles[cell.Column], 80)}: {NameOf(cell.Type)} {Range(start, end)} {ByteSize.ToText(end - start)}</title></rect>""").Append('\n');
+            }
+        }
+
+        /// <summary>Where the axis is broken, the columns are torn.</summary>
+        private void PaintTears()
+        {
+            const int step = 9;
+            for (int i = 0; i < _drawing.Bands.Length; i++)
+            {
+                if (!_drawing.Bands[i].IsBroken)
+                    continue;
+                int left = _lefts[0] - 6;
+                int steps = (_columnsEnd + 2 - left) / step;
+                int y = (_tops[i] + _tops[i + 1]) / 2;
+                _out.Append(CultureInfo.InvariantCulture, $"""<path class="tear" d="M{left} {y}""");
+                for (int k = 0; k < steps; k++)
+                    _out.Append(CultureInfo.InvariantCulture, $"l{step} {(k % 2 == 0 ? -4 : 4)}");
+                _out.Append("v7");
+                for (int k = steps - 1; k >= 0; k--)
+                    _out.Append(CultureInfo.InvariantCulture, $"l-{step} {(k % 2 == 0 ? 4 : -4)}");
+                _out.Append("z\"/>\n");
+            }
+        }
+
+        private void PaintLabels()
+        {
+            foreach (Cell cell in Cells())
+            {
+                ulong size = _drawing.Bands[cell.BehindBand - 1].End - _drawing.Bands[cell.FirstBand].Start;
+                string label = $"{NameOf(cell.Type)} {ByteSize.ToText(size)}";
+                Text("label", _lefts[cell.Column] + 7, _tops[cell.FirstBand] + 12, label, (int)(ColumnWidth / LetterWidth));
+            }
+
+            if (_lefts.Length < 2)
+                return;
+            foreach ((ulong start, ulong end) in _drawing.Joins)
+            {
+                // The first free row tells what joins the columns.
+                for (int i = BandAt(start); i < _drawing.Bands.Length && _drawing.Bands[i].Start < end; i++)
+                {
+                    if (WindowOver(_drawing.Bands[i]) is not null)
+                        continue;
+                    Text("label mid sub", _lefts[0] + ColumnWidth + (BridgeWidth / 2), _tops[i] + 12, "identity", 20);
+                    break;
+                }
+            }
+        }
+
+        private void PaintWindows()
+        {
+            foreach (DrawnWindow window in _drawing.Windows)
+            {
+                int top = TopOf(window.Start);
+                int left = _lefts[0] + ColumnWidth + 8;
+                string verdict = window.IsReached switch { null => "", true => ", which the guest will reach", false => ", which the guest will not reach" };
+                Rect(window.IsReached == false ? "window lost" : "window", left, top + 2, BridgeWidth - 16, TopOf(window.End) - top - 4, $"{Escape(window.Label, 80)} {Range(window.Start, window.End)} {ByteSize.ToText(window.End - window.Start)}{verdict}");
+                string mark = window.IsReached switch { null => "", true => " ✓", false => " ✗" };
+                Text("mid", left + (BridgeWidth / 2) - 8, top + 12, $"{window.Label} {ByteSize.ToText(window.End - window.Start)}{mark}", (int)((BridgeWidth - 16) / LetterWidth));
+            }
+        }
+
+        private void PaintMoves()
+        {
+            int x = _columnsEnd + 4;
+            int labelled = 0;
+            ImmutableArray<DrawnMove> moves = _drawing.Moves;
+            for (int i = 0; i < moves.Length; i++)
+            {
+                DrawnMove move = moves[i];
+                int fromTop = TopOf(move.From);
+                int fromBottom = TopOf(move.From + move.SizeBytes);
+                int toTop = TopOf(move.To);
+                int toBottom = TopOf(move.To + move.SizeBytes);
+                int from = (fromTop + fromBottom) / 2;
+                int to = (toTop + toBottom) / 2;
+                // The first lane is the outermost: nested moves then do not cross.
+                int lane = x + 12 + (LaneWidth * (moves.Length - i));
+                int bend = Math.Min(10, Math.Max(1, Math.Abs(to - from) / 2));
+                int down = to >= from ? bend : -bend;
+                _out.Append(CultureInfo.InvariantCulture, $"""<g class="moved"><title>{Escape(move.Label, 120)}: from {Range(move.From, move.From + move.SizeBytes)} to {Range(move.To, move.To + move.SizeBytes)}</title><path class="was" d="M{x} {fromTop + 1}V{fromBottom - 1}"/><path class="now" d="M{x} {toTop + 1}V{toBottom - 1}"/><path class="move" d="M{x + 3} {from}H{lane - bend}q{bend} 0 {bend} {down}V{to - down}q0 {down} -{bend} {down}H{x + 9}"/><path class="tip" d="M{x + 3} {to}l9 -4.5v9z"/></g>""").Append('\n');
+            }
+
+            foreach (DrawnMove move in moves.Sort(static (left, right) => left.To.CompareTo(right.To)))
+            {
+                int to = (TopOf(move.To) + TopOf(move.To + move.SizeBytes)) / 2;
+                labelled = Math.Max(labelled + 14, to + 4);
+                Text("", x + 20 + (LaneWidth * moves.Length), labelled, move.Label, (int)(MoveLabelWidth / LetterWidth));
+            }
+        }
+
+        private void PaintFoot()
+        {
+            int y = _tops[^1] + 34;
+            foreach (string note in Notes())
+            {
+                Text("sub", Margin, y, note, (int)((_width - (2 * Margin)) / LetterWidth));
+                y += 16;
+            }
+
+            int i = 0;
+            foreach ((string look, string name) in LegendLooks())
+            {
+                int x = Margin + (LegendWidth * (i % LegendColumns));
+                int top = y + (18 * (i / LegendColumns)) - 6;
+                string swatch = look switch
+                {
+                    "gap" or "join" or "window" => $"""class="{(look == "gap" ? "cell gap" : look)}" """,
+                    "move" => "class=\"tip\" ",
+                    "ram" => "class=\"cell f-ram\" ",
+                    _ => $"""class="cell" fill="url(#p-{look})" """,
+                };
+                string swatchClass = swatch.Replace("class=\"cell", "class=\"swatch cell", StringComparison.Ordinal).TrimEnd();
+                _out.Append(CultureInfo.InvariantCulture, $"""<rect {swatchClass} x="{x}" y="{top}" width="18" height="12"/>""").Append('\n');
+                Text("sub", x + 24, top + 10, name, 40);
+                i++;
+            }
+        }
+
+        private List<string> Notes()
+        {
+            List<string> notes = [];
+            if (!_drawing.Bands.IsEmpty)
+                notes.Add($"To scale from {ByteSize.ToText(_drawing.RowSizeBytes)} a row; what is smaller takes one too, what is torn is larger.");
+            if (_drawing.WindowsLeftOut > 0)
+                notes.Add(string.Create(CultureInfo.InvariantCulture, $"{_drawing.WindowsLeftOut} more windows of devices are not drawn."));
+            if (_drawing.MovesLeftOut > 0)
+                notes.Add(string.Create(CultureInfo.InvariantCulture, $"{_drawing.MovesLeftOut} more moves, smaller ones, are not drawn."));
+            return notes;
+        }
+
+        private List<(string Look, string Name)> LegendLooks()
+        {
+            var seen = new SortedSet<string>(StringComparer.Ordinal);
+            bool hasGap = false;
+            foreach (Cell cell in Cells())
+            {
+                if (cell.Type is { } type)
+                    seen.Add(LookOf(type));
+                else
+                    hasGap = true;
+            }
+
+            List<(string, string)> legend = [];
+            foreach ((string look, string name, _) in s_looks)
+            {
+                if (seen.Contains(look))
+                    legend.Add((look, name));
+            }
+
+            if (hasGap)
+                legend.Add(("gap", "gap"));
+            if (!_drawing.Joins.IsEmpty)
+                legend.Add(("join", "identity: pfn = mfn"));
+            if (!_drawing.Windows.IsEmpty)
+                legend.Add(("window", "window of a device"));
+            if (!_drawing.Moves.IsEmpty)
+                legend.Add(("move", "pages moved"));
+            return legend;
+        }
+
+        /// <summary>The picture in words, for those who do not see it.</summary>
+        private string Describe()
+        {
+            var words = new StringBuilder();
+            foreach (string line in _text.Lines)
+                words.Append(Escape(line, 300)).Append(". ");
+            int column = -1;
+            foreach (Cell cell in Cells())
+            {
+                if (cell.Type is not { } type)
+                    continue;
+                words.Append(cell.Column != column ? $"{(column < 0 ? "" : ". ")}{Escape(_drawing.Titles[cell.Column], 80)}: " : ", ");
+                column = cell.Column;
+                words.Append(E820TypeNames.NameOf(type)).Append(' ').Append(Range(_drawing.Bands[cell.FirstBand].Start, _drawing.Bands[cell.BehindBand - 1].End));
+            }
+
+            foreach (DrawnWindow window in _drawing.Windows)
+                words.Append(CultureInfo.InvariantCulture, $". {Escape(window.Label, 80)} at {Range(window.Start, window.End)}");
+            foreach (DrawnMove move in _drawing.Moves)
+                words.Append(CultureInfo.InvariantCulture, $". {Escape(move.Label, 120)}: to 0x{move.To:x}");
+            return words.Append('.').ToString();
+        }
+
+        /// <summary>Column by column, top to bottom. What lies behind a column's last entry is no cell.</summary>
+        private IEnumerable<Cell> Cells()
+        {
+            ImmutableArray<DrawnBand> bands = _drawing.Bands;
+            for (int column = 0; column < _lefts.Length; column++)
+            {
+                int first = 0;
+                for (int i = 1; i <= bands.Length; i++)
+                {
+                    if (i < bands.Length && bands[i].Cells[column].StartsHere is null && bands[i].Cells[column].Type == bands[i - 1].Cells[column].Type)
+                        continue;
+                    if (bands[first].Cells[column] is { Type: not null } or { StartsHere: not null })
+                        yield return new(column, bands[first].Cells[column].Type, first, i);
+                    first = i;
+                }
+            }
+        }
+
+        private DrawnWindow? WindowOver(DrawnBand band)
+        {
+            foreach (DrawnWindow window in _drawing.Windows)
+            {
+                if (window.Start < band.End && band.Start < window.End)
+                    return window;
+            }
+
+            return null;
+        }
+
+        private int TopOf(ulong address) => _tops[BandAt(address)];
+
+        /// <summary>The band that starts at an edge; their number for the end.</summary>
+        private int BandAt(ulong edge)
+        {
+            int low = 0;
+            int high = _drawing.Bands.Length;
+            while (low < high)
+            {
+                int middle = (low + high) / 2;
+                if (_drawing.Bands[middle].Start < edge)
+                    low = middle + 1;
+                else
+                    high = middle;
+            }
+
+            return low;
+        }
+
+        private void Rect(string look, int x, int y, int width, int height, string escapedTitle) =>
+            _out.Append(CultureInfo.InvariantCulture, $"""<rect class="{look}" x="{x}" y="{y}" width="{width}" height="{height}"><title>{escapedTitle}</title></rect>""").Append('\n');
+
+        private void Text(string look, int x, int y, string text, int maxLetters)
+        {
+            string shown = text.Length > maxLetters ? text[..Math.Max(0, maxLetters - 1)] : text;
+            string more = text.Length > maxLetters ? "…" : "";
+            _out.Append(CultureInfo.InvariantCulture, $"""<text{(look.Length == 0 ? "" : $" class=\"{look}\"")} x="{x}" y="{y}">{Escape(shown, maxLetters)}{more}</text>""").Append('\n');
+        }
+
+        private static string NameOf(E820Type? type) => type is { } known ? E820TypeNames.NameOf(known) : "gap";
+
+        private static string Range(ulong start, ulong end) => $"[0x{start:x}, 0x{end:x})";
+
+        /// <summary>One line without control characters, which XML does not hold, and with its markup escaped.</summary>
+        private static string Escape(string text, int maxLength) => InputError.OneLine(text, maxLength)
+            .Replace("&", "&amp;", StringComparison.Ordinal)
+            .Replace("<", "&lt;", StringComparison.Ordinal)
+            .Replace(">", "&gt;", StringComparison.Ordinal)
+            .Replace("\"", "&quot;", StringComparison.Ordinal)
+            .Replace('\uFFFE', '?')
+            .Replace('\uFFFF', '?');
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Reading;
+
+namespace Keyhole.Migration;
+
+/// <summary>Hosts whose devices start at the same address below 4 GiB.</summary>
+/// <param name="HoleStart">Bytes; 4 GiB for hosts that ask for no hole.</param>
+public sealed record FleetGroup(ulong HoleStart, long HostCount);
+
+/// <summary>How a guest fares on the hosts of a fleet, with the hole that all share. A host may have more than one trouble, and then counts for each.</summary>
+/// <param name="TooLittleMemory">Hosts with less RAM than the guest.</param>
+/// <param name="HoleTooLow">Hosts that no hole suits; 0 for a guest that needs none.</param>
+/// <param name="MeetsHighWindow">Hosts with a device's window where the guest's memory above 4 GiB would be.</param>
+/// <param name="Offenders">Some of the hosts that it cannot be on, worst first.</param>
+public sealed record FleetGuestFit(
+    FleetGuest Guest,
+    long TooLittleMemory,
+    long HoleTooLow,
+    long MeetsHighWindow,
+    ImmutableArray<HostDemand> Offenders)
+{
+    public bool FitsAll => TooLittleMemory == 0 && HoleTooLow == 0 && MeetsHighWindow == 0;
+}
+
+/// <summary>What can be said of a fleet: which hole suits all its hosts, and which of them force it. The same whatever the order of the hosts was.</summary>
+public sealed record Fleet
+{
+    public required long HostCount { get; init; }
+
+    /// <summary>Hosts whose devices' windows are known; the others count by their map alone.</summary>
+    public required long WithWindowsCount { get; init; }
+
+    public required long UnreadableCount { get; init; }
+
+    /// <summary>Some of the hosts that could not be read, in order of source and line.</summary>
+    public required ImmutableArray<InputError> Unreadable { get; init; }
+
+    /// <summary>
+    /// Where the hole starts that suits every host, apart from those of <see cref="ImpossibleCount"/>: bytes, 4 GiB where no host asks for one. The highest
+    /// such start: the guest keeps most of its low memory. Null where there is no host that any hole suits.
+    /// </summary>
+    public required ulong? HoleStart { get; init; }
+
+    /// <summary>Hosts with a device so low that no guest's kernel would find memory below a hole.</summary>
+    public required long ImpossibleCount { get; init; }
+
+    /// <summary>By where their hole starts, lowest first; the impossible ones too. Cut at <see cref="FleetTally.MaxGroups"/>.</summary>
+    public required ImmutableArray<FleetGroup> Groups { get; init; }
+
+    public required long GroupCount { get; init; }
+
+    /// <summary>The hosts that ask for the lowest holes, worst first. Cut at <see cref="FleetTally.MaxOffenders"/>.</summary>
+    public required ImmutableArray<HostDemand> Worst { get; init; }
+
+    /// <summary>The hosts that ask for the lowest holes among those that a hole suits, worst first, cut in the same way.</summary>
+    public required ImmutableArray<HostDemand> Forcing { get; init; }
+
+    /// <summary>Every host by name; null when they are more than <see cref="FleetTally.MaxListed"/>.</summary>
+    public required ImmutableArray<HostDemand>? Hosts { get; init; }
+
+    public required ImmutableArray<FleetGuestFit> Guests { get; init; }
+
+    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host it started on, as far as holes go: 0 to 1.</summary>
+    public required double ShareOfMovesAsTheyAre { get; init; }
+
+    /// <summary>The hosts that force the fleet's hole.</summary>
+    public IEnumerable<HostDemand> ForcedBy => HoleStart is { } start and < Frames.FourGiB ? Forcing.Where(host => host.HoleStart == start) : [];
+
+    /// <summary>How many they are.</summary>
+    public required long ForcedByCount { get; init; }
+
+    /// <summary>Where the hole could start without the hosts that force it; null where that leaves none.</summary>
+    public required ulong? HoleStartWithout { get; init; }
+
+    /// <summary>Whether every host could be read and suits every guest.</summary>
+    public bool SuitsAll => UnreadableCount == 0 && ImpossibleCount == 0 && Guests.All(static guest => guest.FitsAll);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using Keyhole.Addresses;
+using Keyhole.Guests;
+using Keyhole.Planning;
+
+namespace Keyhole.Migration;
+
+/// <summary>A guest that is to move between hosts.</summary>
+/// <param name="NeedsHole">Whether its map has a hole for the host's devices: a PV guest with the host's map.</param>
+public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, bool NeedsHole)
+{
+    /// <summary>No hole starts lower: a Linux PV kernel needs the memory below.</summary>
+    public const ulong LowestHole = LinuxPvKernel.EndOfNeed;
+
+    public static FleetGuest Of(GuestSpec guest, string name) =>
+        new(guest.Name ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB), guest.Type == GuestType.Pv && guest.UsesHostMap);
+
+    /// <summary>Where the guest's memory ends when its hole starts at <paramref name="holeStart"/>: what does not fit below it goes on at 4 GiB. Bytes.</summary>
+    public ulong EndOfMemory(ulong holeStart)
+    {
+        ulong bytes = MaxmemKiB << 10;
+        return !NeedsHole || bytes <= holeStart ? bytes : Frames.FourGiB + (bytes - holeStart);
+    }
+
+    /// <summary>Whether and why not the guest, with a hole from <paramref name="holeStart"/> on, can be on the host.</summary>
+    public FleetVerdict Judge(HostDemand host, ulong holeStart)
+    {
+        if (host.RamKiB < MemoryKiB)
+            return FleetVerdict.TooLittleMemory;
+        if (!NeedsHole)
+            return FleetVerdict.Fits;
+        if (holeStart < LowestHole)
+            return FleetVerdict.HoleTooLow;
+        if (holeStart > host.HoleStart)
+            return FleetVerdict.HoleTooHigh;
+        return EndOfMemory(holeStart) > host.HighWindow ? FleetVerdict.MeetsHighWindow : FleetVerdict.Fits;
+    }
+
+    /// <summary>How the guest gets from one host to another, where <paramref name="fleetHole"/> is the hole that the fleet shares (null: there is none).</summary>
+    public MoveVerdict JudgeMove(HostDemand from, HostDemand to, ulong? fleetHole)
+    {
+        if (Judge(from, from.HoleStart) == FleetVerdict.Fits && Judge(to, from.HoleStart) == FleetVerdict.Fits)
+            return MoveVerdict.AsItIs;
+        return fleetHole is { } hole && Judge(from, hole) == FleetVerdict.Fits && Judge(to, hole) == FleetVerdict.Fits ? MoveVerdict.WithTheFleetsHole : MoveVerdict.Never;
+    }
+}
+
+/// <summary>Whether a guest can be on a host.</summary>
+public enum FleetVerdict
+{
+    Fits,
+
+    /// <summary>The host has less RAM than the guest; what Xen and dom0 take is not counted.</summary>
+    TooLittleMemory,
+
+    /// <summary>The host has a device so low that the kernel would find no memory below the hole.</summary>
+    HoleTooLow,
+
+    /// <summary>The host has a device below the hole, where the guest has RAM.</summary>
+    HoleTooHigh,
+
+    /// <summary>The guest's memory above 4 GiB reaches a window of the host's devices.</summary>
+    MeetsHighWindow,
+}
+
+/// <summary>How a guest gets from one host to another.</summary>
+public enum MoveVerdict
+{
+    /// <summary>It does not.</summary>
+    Never,
+
+    /// <summary>With the hole that all hosts share, not with that of the host it started on.</summary>
+    WithTheFleetsHole,
+
+    /// <summary>Also with the hole of the host it started on.</summary>
+    AsItIs,
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.Reading;
+
+namespace Keyhole.Migration;
+
+/// <summary>
+/// Adds hosts up, one after the other, in memory that does not grow with their number: a count for each page below 4 GiB, and the worst few. What
+/// comes out does not depend on the order.
+/// </summary>
+public sealed class FleetTally
+{
+    /// <summary>Hosts named of each kind of trouble.</summary>
+    public const int MaxOffenders = 20;
+
+    /// <summary>Hosts up to which each is kept, so that each pair can be judged.</summary>
+    public const int MaxListed = 64;
+
+    /// <summary>Groups in the answer.</summary>
+    public const int MaxGroups = 1024;
+
+    private const int GiBShift = 30;
+
+    /// <summary>64 TiB in GiB: no guest's memory ends higher.</summary>
+    private const int MaxHighGiB = 1 << 16;
+
+    private readonly ImmutableArray<FleetGuest> _guests;
+    private readonly uint[] _byHole = new uint[(Frames.FourGiB >> Frames.Shift) + 1];
+    private readonly uint[] _byHighGiB = new uint[MaxHighGiB + 1];
+    private readonly long[] _poor;
+    private readonly Lowest<HostDemand>[] _poorest;
+    private readonly Lowest<HostDemand> _worst = new(MaxOffenders, HostDemand.CompareByHole);
+    private readonly Lowest<HostDemand> _possible = new(MaxOffenders, HostDemand.CompareByHole);
+    private readonly Lowest<HostDemand> _lowestWindows = new(MaxOffenders, HostDemand.CompareByHighWindow);
+    private readonly Lowest<InputError> _unreadable = new(MaxOffenders, CompareErrors);
+    private List<HostDemand>? _listed = [];
+
+    public FleetTally(ImmutableArray<FleetGuest> guests)
+    {
+        _guests = guests;
+        _poor = new long[guests.Length];
+        _poorest = new Lowest<HostDemand>[guests.Length];
+        for (int i = 0; i < guests.Length; i++)
+            _poorest[i] = new(MaxOffenders, HostDemand.CompareByRam);
+    }
+
+    public long HostCount { get; private set; }
+
+    public long UnreadableCount { get; private set; }
+
+    /// <summary>Hosts that say where their devices' windows are.</summary>
+    public long WithWindowsCount { get; private set; }
+
+    public void Add(HostDemand host)
+    {
+        HostCount++;
+        if (host.Evidence == DemandEvidence.Windows)
+            WithWindowsCount++;
+        _byHole[(int)(host.HoleStart >> Frames.Shift)]++;
+        _byHighGiB[(int)Math.Min(host.HighWindow >> GiBShift, MaxHighGiB)]++;
+        _worst.Add(host);
+        if (host.HoleStart >= FleetGuest.LowestHole)
+            _possible.Add(host);
+        if (host.HighWindow < Frames.AddressLimit)
+            _lowestWindows.Add(host);
+        for (int i = 0; i < _guests.Length; i++)
+        {
+            if (host.RamKiB >= _guests[i].MemoryKiB)
+                continue;
+            _poor[i]++;
+            _poorest[i].Add(host);
+        }
+
+        _listed?.Add(host);
+        if (_listed?.Count > MaxListed)
+            _listed = null;
+    }
+
+    public void AddUnreadable(InputError error)
+    {
+        UnreadableCount++;
+        _unreadable.Add(error);
+    }
+
+    /// <summary>What the hosts come to so far.</summary>
+    public Fleet ToFleet()
+    {
+        List<FleetGroup> groups = [];
+        long groupCount = 0;
+        long impossible = 0;
+        ulong? start = null;
+        ulong? next = null;
+        long forcedBy = 0;
+        long seen = 0;
+        double pairs = 0;
+        for (int i = 0; i < _byHole.Length; i++)
+        {
+            long count = _byHole[i];
+            if (count == 0)
+                continue;
+            ulong holeStart = (ulong)i << Frames.Shift;
+            groupCount++;
+            if (groups.Count < MaxGroups)
+                groups.Add(new(holeStart, count));
+            if (holeStart < FleetGuest.LowestHole)
+                impossible += count;
+            else if (start is not null)
+                next ??= holeStart;
+            else
+                (start, forcedBy) = (holeStart, holeStart < Frames.FourGiB ? count : 0);
+
+            // From a host of this group to every other whose hole starts there or higher.
+            seen += count;
+            if (holeStart >= FleetGuest.LowestHole)
+                pairs += (double)count * (count - 1 + (HostCount - seen));
+        }
+
+        List<HostDemand>? listed = _listed;
+        listed?.Sort(HostDemand.CompareByName);
+        return new()
+        {
+            HostCount = HostCount,
+            WithWindowsCount = WithWindowsCount,
+            UnreadableCount = UnreadableCount,
+            Unreadable = _unreadable.ToImmutable(),
+            HoleStart = start,
+            ForcedByCount = forcedBy,
+            HoleStartWithout = next,
+            ImpossibleCount = impossible,
+            Groups = [.. groups],
+            GroupCount = groupCount,
+            Worst = _worst.ToImmutable(),
+            Forcing = _possible.ToImmutable(),
+            Hosts = listed is null ? null : [.. listed],
+            Guests = Fit(start, impossible),
+            ShareOfMovesAsTheyAre = HostCount < 2 ? 1 : pairs / ((double)HostCount * (HostCount - 1)),
+        };
+    }
+
+    private ImmutableArray<FleetGuestFit> Fit(ulong? start, long impossible)
+    {
+        var fits = ImmutableArray.CreateBuilder<FleetGuestFit>(_guests.Length);
+        for (int i = 0; i < _guests.Length; i++)
+        {
+            FleetGuest guest = _guests[i];
+            SortedSet<HostDemand> offenders = new(Comparer<HostDemand>.Create(HostDemand.CompareByHole));
+            offenders.UnionWith(_poorest[i].ToImmutable());
+            long high = 0;
+            if (guest.NeedsHole)
+            {
+                if (start is { } hole)
+                {
+                    ulong end = guest.EndOfMemory(hole);
+                    for (int gib = 0; gib < MaxHighGiB && (ulong)gib << GiBShift < end; gib++)
+                        high += _byHighGiB[gib];
+                    foreach (HostDemand host in _lowestWindows.ToImmutable())
+                    {
+                        if (host.HighWindow < end)
+                            offenders.Add(host);
+                    }
+                }
+
+                foreach (HostDemand host in _worst.ToImmutable())
+                {
+                    if (host.HoleStart < FleetGuest.LowestHole)
+                        offenders.Add(host);
+                }
+            }
+
+            fits.Add(new(guest, _poor[i], guest.NeedsHole ? impossible : 0, high, [.. offenders]));
+        }
+
+        return fits.MoveToImmutable();
+    }
+
+    private static int CompareErrors(InputError left, InputError right)
+    {
+        int order = string.CompareOrdinal(left.Source, right.Source);
+        if (order == 0)
+            order = (left.Line ?? 0).CompareTo(right.Line ?? 0);
+        return order != 0 ? order : string.CompareOrdinal(left.What, right.What);
+    }
+
+    /// <summary>The lowest few of many.</summary>
+    private sealed class Lowest<T>(int capacity, Comparison<T> compare)
+    {
+        private readonly List<T> _items = [];
+
+        public void Add(T item)
+        {
+            if (_items.Count == capacity && compare(item, _items[^1]) >= 0)
+                return;
+            int low = 0;
+            int high = _items.Count;
+            while (low < high)
+            {
+                int middle = (low + high) / 2;
+                if (compare(_items[middle], item) <= 0)
+                    low = middle + 1;
+                else
+                    high = middle;
+            }
+
+            if (_items.Count == capacity)
+                _items.RemoveAt(capacity - 1);
+            _items.Insert(low, item);
+        }
+
+        public ImmutableArray<T> ToImmutable() => [.. _items];
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Migration;
+
+/// <summary>What a host's demand was made from.</summary>
+public enum DemandEvidence
+{
+    /// <summary>Its memory map alone: wherever firmware may put a window.</summary>
+    Map,
+
+    /// <summary>The windows of its devices, which the capture names.</summary>
+    Windows,
+}
+
+/// <summary>What a host asks of the hole in the map of a guest that may come to it: a hole [start, 4 GiB) suits it if it starts at <see cref="HoleStart"/> or lower.</summary>
+/// <param name="Name">What the host is called; one line.</param>
+/// <param name="HoleStart">Bytes, a page boundary, at most 4 GiB: the lowest address below 4 GiB where a device of the host's may be. 4 GiB: the host asks for no hole.</param>
+/// <param name="RamKiB">The host's RAM, all of it.</param>
+/// <param name="HighWindow">The lowest window of a device at or above 4 GiB, in bytes, cut down to a GiB; <see cref="Frames.AddressLimit"/> where none is known.</param>
+public readonly record struct HostDemand(string Name, ulong HoleStart, ulong RamKiB, ulong HighWindow, DemandEvidence Evidence)
+{
+    /// <summary>Gaps amid a host's memory that are smaller hold no device: Linux looks for its PCI gap from this size on.</summary>
+    public const ulong SmallestGapBytes = 4UL << 20;
+
+    private const ulong OneMiB = 1UL << 20;
+    private const ulong GiB = 1UL << 30;
+
+    /// <summary>
+    /// The demand of a host. Where it names devices, their windows count and nothing else: each BAR, ROM and SR-IOV window above the first MiB, but not
+    /// the bridges' windows around them. Else a device may be wherever firmware could put one: behind the host's last memory (RAM or unusable)
+    /// below 4 GiB, or in a gap of 4 MiB or more amid it; the regions that the firmware keeps amid the memory hold none.
+    /// </summary>
+    public static HostDemand Of(HostMemoryMap host, string name)
+    {
+        MapDemand map = MapDemand.Of(host.Entries.AsSpan());
+        if (host.Devices.IsEmpty)
+            return map.ToHost(name);
+        var windows = WindowDemand.None;
+        foreach (PciDevice device in host.Devices)
+        {
+            foreach (Bar bar in device.Bars)
+                windows = windows.With(bar.Kind, bar.Start, bar.End);
+        }
+
+        return windows.ToHost(name, map.RamKiB);
+    }
+
+    /// <summary>Worst first: by where the hole must start, then by name, then by the rest, so that equal hosts alone are equal.</summary>
+    internal static int CompareByHole(HostDemand left, HostDemand right) => left.HoleStart != right.HoleStart ? left.HoleStart.CompareTo(right.HoleStart) : CompareByName(left, right);
+
+    internal static int CompareByRam(HostDemand left, HostDemand right) => left.RamKiB != right.RamKiB ? left.RamKiB.CompareTo(right.RamKiB) : CompareByName(left, right);
+
+    internal static int CompareByHighWindow(HostDemand left, HostDemand right) =>
+        left.HighWindow != right.HighWindow ? left.HighWindow.CompareTo(right.HighWindow) : CompareByName(left, right);
+
+    internal static int CompareByName(HostDemand left, HostDemand right)
+    {
+        int order = string.CompareOrdinal(left.Name, right.Name);
+        if (order == 0)
+            order = left.HoleStart.CompareTo(right.HoleStart);
+        if (order == 0)
+            order = left.RamKiB.CompareTo(right.RamKiB);
+        if (order == 0)
+            order = left.HighWindow.CompareTo(right.HighWindow);
+        return order != 0 ? order : left.Evidence.CompareTo(right.Evidence);
+    }
+
+    /// <summary>What the map alone asks for.</summary>
+    internal readonly record struct MapDemand(ulong HoleStart, ulong RamKiB)
+    {
+        /// <param name="entries">In any order, also overlapping: then the highest type counts, as Linux has it.</param>
+        public static MapDemand Of(ReadOnlySpan<E820Entry> entries)
+        {
+            if (IsSorted(entries))
+                return Sweep(entries);
+            E820Entry[] sorted = new E820Entry[2 * entries.Length];
+            return Sanitizer.TrySanitize(entries, sorted, new int[Sanitizer.ScratchLength(entries.Length)], out int count)
+                ? Sweep(sorted.AsSpan(0, count))
+                : Sweep(entries);
+        }
+
+        public HostDemand ToHost(string name) => new(name, HoleStart, RamKiB, Frames.AddressLimit, DemandEvidence.Map);
+
+        private static bool IsSorted(ReadOnlySpan<E820Entry> entries)
+        {
+            ulong reached = 0;
+            foreach (E820Entry entry in entries)
+            {
+                if (entry.Address < reached || entry.Wraps)
+                    return false;
+                reached = entry.End;
+            }
+
+            return true;
+        }
+
+        private static MapDemand Sweep(ReadOnlySpan<E820Entry> sorted)
+        {
+            ulong reached = OneMiB;
+            ulong firstGap = Frames.FourGiB;
+            ulong endOfMemory = 0;
+            ulong ramBytes = 0;
+            foreach (E820Entry entry in sorted)
+            {
+                if (entry.Size == 0 || entry.Type == E820Type.None)
+                    continue;
+                bool isGap = Math.Min(entry.Address, Frames.FourGiB) >= reached + SmallestGapBytes;
+                if (isGap && firstGap == Frames.FourGiB)
+                    firstGap = reached;
+                reached = Math.Max(reached, entry.End);
+                if (entry.IsRam)
+                    ramBytes += entry.Size;
+                if (entry.Type is E820Type.Ram or E820Type.Unusable && entry.Address < Frames.FourGiB)
+                    endOfMemory = Math.Min(entry.End, Frames.FourGiB);
+            }
+
+            return new(Pfn.Containing(Math.Min(firstGap, endOfMemory)).ToAddress(), ramBytes >> 10);
+        }
+    }
+
+    /// <summary>What the windows of devices ask for. Starts as <see cref="None"/>.</summary>
+    internal readonly record struct WindowDemand(ulong Low, ulong High)
+    {
+        public static readonly WindowDemand None = new(Frames.FourGiB, Frames.AddressLimit);
+
+        public WindowDemand With(BarKind kind, ulong start, ulong end)
+        {
+            if (kind == BarKind.BridgeWindow || end <= OneMiB || end <= start)
+                return this;
+            return start < Frames.FourGiB
+                ? new(Math.Min(Low, Pfn.Containing(start).ToAddress()), end > Frames.FourGiB ? Frames.FourGiB : High)
+                : this with { High = Math.Min(High, start / GiB * GiB) };
+        }
+
+        public HostDemand ToHost(string name, ulong ramKiB) => new(name, Low, ramKiB, High, DemandEvidence.Windows);
+    }
+}

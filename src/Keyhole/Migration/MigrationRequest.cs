@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.Devices;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Pci;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Migration;
+
+/// <summary>A host that a guest leaves or comes to.</summary>
+/// <param name="MachineMap">With Xen's additions.</param>
+/// <param name="Bars">Windows of the devices that the guest has there; empty where they are not known.</param>
+public sealed record MigrationHost(string Name, ImmutableArray<E820Entry> MachineMap, ImmutableArray<Bar> Bars);
+
+/// <summary>What the guest does about its memory map when it wakes up on the other side.</summary>
+public enum ResumeMode
+{
+    /// <summary>Nothing: the map and the P2M are those of the first boot, which is what Linux does.</summary>
+    KeepsP2m,
+
+    /// <summary>It asks for the map again (XENMEM_memory_map), which the toolstack there has made anew, and believes it.</summary>
+    ConsultsMap,
+}
+
+/// <summary>A migration to be played through.</summary>
+public sealed record MigrationRequest
+{
+    public required MigrationHost From { get; init; }
+
+    public required MigrationHost To { get; init; }
+
+    public required GuestSpec Guest { get; init; }
+
+    public required IHolePolicy Policy { get; init; }
+
+    public KernelVersion Kernel { get; init; } = Forecasts.KernelVersions.Default;
+
+    public ResumeMode Resume { get; init; }
+
+    public HoleFill Fill { get; init; }
+
+    /// <summary>Whether the devices are taken away before the guest is saved.</summary>
+    public bool Unplugs { get; init; } = true;
+
+    /// <summary>Pages that the guest has ballooned away before it moves.</summary>
+    public ulong BalloonedPages { get; init; }
+}
+
+/// <summary>One step of a migration.</summary>
+/// <param name="Name">plan, boot, plug, balloon, unplug, save, restore, resume or replug.</param>
+/// <param name="Succeeded">Whether it left things as they should be; the first that does not ends the migration.</param>
+/// <param name="What">What happened, in a sentence with figures.</param>
+/// <param name="DeviceRuns">Frames of holes that lead to machine frames after the step.</param>
+public sealed record MigrationStep(string Name, bool Succeeded, string What, ImmutableArray<P2mRun> DeviceRuns);
+
+/// <summary>How a migration went.</summary>
+public sealed record MigrationResult
+{
+    public required MigrationRequest Request { get; init; }
+
+    public required ImmutableArray<MigrationStep> Steps { get; init; }
+
+    /// <summary>Pages that were carried over; 0 where it did not come to that.</summary>
+    public required ulong MovedPages { get; init; }
+
+    /// <summary>The P2M at the end, or where the migration broke; empty where the guest never ran.</summary>
+    public required ImmutableArray<P2mRun> P2m { get; init; }
+
+    /// <summary>What is wrong between the P2M and the machines' own books; empty whenever the simulation is right.</summary>
+    public required ImmutableArray<string> Findings { get; init; }
+
+    public bool Succeeded => Steps.Length > 0 && Steps[^1].Succeeded && Steps[^1].Name == Migrator.LastStep;
+
+    /// <summary>The step that broke; null when none did.</summary>
+    public MigrationStep? Failure => Steps.Length > 0 && !Steps[^1].Succeeded ? Steps[^1] : null;
+}

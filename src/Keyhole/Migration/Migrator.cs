@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Devices;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+using Keyhole.Simulation;
+using Keyhole.Xen;
+
+namespace Keyhole.Migration;
+
+/// <summary>
+/// Plays a guest's move between two simulated hosts: boot on the first, unplug the devices, save, new machine frames, restore, plug the devices of the
+/// other side in. Stops at the first step that breaks.
+/// </summary>
+/// <remarks>
+/// What libxl and libxc do is taken from their source: only frames with RAM behind them are carried, the restoring side lays its own P2M over the
+/// guest's, in which everything else is INVALID, and the map that the guest could ask for is made anew from the new host. No migration of the real Xen
+/// has been recorded.
+/// </remarks>
+public static class Migrator
+{
+    internal const string LastStep = "replug";
+
+    /// <summary>P2M entries in a page: Linux tells holes from RAM by whole pages of its list.</summary>
+    private const ulong EntriesPerP2mPage = 512;
+
+    private static readonly DomainId s_guest = new(1);
+
+    public static MigrationResult Run(MigrationRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return new Journey(request).Run();
+    }
+
+    private sealed class Journey(MigrationRequest request)
+    {
+        private readonly List<MigrationStep> _steps = [];
+        private readonly List<string> _findings = [];
+        private ImmutableArray<E820Entry> _kernelMap = [];
+        private DeviceP2m? _p2m;
+        private ulong _moved;
+
+        public MigrationResult Run()
+        {
+            Go();
+            return new()
+            {
+                Request = request,
+                Steps = [.. _steps],
+                MovedPages = _moved,
+                P2m = _p2m?.Runs ?? [],
+                Findings = [.. _findings],
+            };
+        }
+
+        private void Go()
+        {
+            PolicyResult plan = request.Policy.Lay(new(request.From.MachineMap, request.Guest, request.From.Bars));
+            if (plan.Entries.IsEmpty)
+            {
+                Break("plan", $"{request.Policy.Name} has no map for the guest on {request.From.Name}: {plan.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error)?.Message}");
+                return;
+            }
+
+            ulong pages = (request.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
+            BootForecast forecast = Forecaster.Forecast(new()
+            {
+                Map = [.. plan.Entries.Select(static planned => planned.Entry)],
+                PageCount = pages,
+                Kernel = request.Kernel,
+                Is32Bit = request.Guest.Is32Bit,
+                Layout = GuestLayout.OfXl(pages, request.Guest.Is32Bit),
+                CommandLine = request.Guest.CommandLine ?? "",
+            });
+            if (!forecast.Boots)
+            {
+                Break("boot", $"{KernelVersions.NameOf(request.Kernel)} does not boot on {request.From.Name}: {forecast.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error)?.Message}");
+                return;
+            }
+
+            if (!BootOnFirstHost(forecast, pages) || !Plug("plug", request.From))
+                return;
+            if (request.BalloonedPages != 0)
+                Balloon();
+            if (!Unplug() || !Save() || !Restore() || !Resume())
+                return;
+            Plug(LastStep, request.To);
+        }
+
+        private void Done(string name, string what) => _steps.Add(new(name, true, what, _p2m?.DeviceRuns ?? []));
+
+        private bool Break(string name, string what)
+        {
+            _steps.Add(new(name, false, what, _p2m?.DeviceRuns ?? []));
+            return false;
+        }
+
+        private bool BootOnFirstHost(BootForecast forecast, ulong pages)
+        {
+            var machine = new SimulatedXen(new() { MachineMap = request.From.MachineMap });
+            var spec = new DomainSpec { Id = s_guest, NrPages = pages, MappedPages = 0, Placement = FramePlacement.Descending() };
+            if (machine.CreateDomain(spec, out SimulatedDomain? domain) != XenError.None)
+                return Break("boot", $"{request.From.Name} has {ByteSize.ToText(machine.FreeFrameCount << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(pages << Frames.Shift)}");
+            List<P2mRun> runs = [];
+            foreach (P2mRun run in forecast.P2m)
+                AddWithMachineFrames(machine, domain!, run, runs);
+            // What the kernel gave back is the host's again.
+            GiveBackUnlisted(machine, domain!, runs);
+            Audit(machine, domain!, runs, request.From.Name);
+            _kernelMap = forecast.KernelMap;
+            _p2m = DeviceP2m.Of(_kernelMap, [.. runs], request.Fill);
+            Done("boot", $"{request.Policy.Name} on {request.From.Name}: {ByteSize.ToText(Count(runs) << Frames.Shift)} of RAM, {forecast.RemappedPages} pages moved from under holes, {forecast.ReleasedPages} given back");
+            return true;
+        }
+
+        /// <summary>The forecast's frames are the pfns that the guest started with; the machine knows which mfns those had, and is told where they are now.</summary>
+        private static void AddWithMachineFrames(SimulatedXen machine, SimulatedDomain domain, P2mRun run, List<P2mRun> runs)
+        {
+            if (run.Kind is not (P2mKind.Ram or P2mKind.Remapped))
+            {
+                runs.Add(run);
+                return;
+            }
+
+            if (run.Mfn.Value >= P2mRun.UnknownMfn)
+            {
+                Populate(machine, domain, run.Range, runs);
+                return;
+            }
+
+            ulong first = run.Mfn.Value;
+            foreach (FrameRun initial in domain.InitialP2M)
+            {
+                PfnRange part = PfnRange.FromCount(initial.Pfn, initial.Count).Intersect(PfnRange.FromCount(new Pfn(first), run.Range.Count));
+                if (part.IsEmpty)
+                    continue;
+                Pfn pfn = run.Range.Start.Plus(part.Start.Value - first);
+                Mfn mfn = initial.Mfn.Plus(part.Start.Value - initial.Pfn.Value);
+                if (pfn != part.Start)
+                    machine.Assign(domain, mfn.Value, part.Count, pfn.Value);
+                runs.Add(new(PfnRange.FromCount(pfn, part.Count), P2mKind.Ram, mfn));
+            }
+        }
+
+        private static void Populate(SimulatedXen machine, SimulatedDomain domain, PfnRange range, List<P2mRun> runs)
+        {
+            ulong done = 0;
+            while (done < range.Count)
+            {
+                int order = 9;
+                while (order > 0 && (1UL << order) > range.Count - done)
+                    order--;
+                ulong mfn = 0;
+                while (order >= 0 && !machine.TryTake(order, out mfn))
+                    order--;
+                if (order < 0)
+                {
+                    runs.Add(new(PfnRange.FromBounds(range.Start.Plus(done), range.End), P2mKind.Invalid, default));
+                    return;
+                }
+
+                ulong count = 1UL << order;
+                machine.Assign(domain, mfn, count, range.Start.Value + done);
+                domain.CurrentPages += count;
+                runs.Add(new(PfnRange.FromCount(range.Start.Plus(done), count), P2mKind.Ram, new Mfn(mfn)));
+                done += count;
+            }
+        }
+
+        private static void GiveBackUnlisted(SimulatedXen machine, SimulatedDomain domain, List<P2mRun> runs)
+        {
+            MfnRange[] listed = [.. runs.Where(static run => run.Kind == P2mKind.Ram).Select(static run => MfnRange.FromCount(run.Mfn, run.Range.Count)).OrderBy(static range => range.Start.Value)];
+            foreach (FrameRun initial in domain.InitialP2M)
+            {
+                ulong reached = initial.Mfn.Value;
+                ulong end = reached + initial.Count;
+                foreach (MfnRange range in listed)
+                {
+                    if (range.End.Value <= reached || range.Start.Value >= end)
+                        continue;
+                    if (range.Start.Value > reached)
+                        GiveBack(machine, domain, reached, range.Start.Value - reached);
+                    reached = Math.Min(end, range.End.Value);
+                }
+
+                if (reached < end)
+                    GiveBack(machine, domain, reached, end - reached);
+            }
+        }
+
+        private static void GiveBack(SimulatedXen machine, SimulatedDomain domain, ulong mfn, ulong count)
+        {
+            machine.GiveBack(mfn, count);
+            domain.CurrentPages -= count;
+        }
+
+        private bool Plug(string step, MigrationHost host)
+        {
+            ImmutableArray<Bar> bars = host.Bars;
+            string assumed = "";
+            if (bars.IsEmpty && !request.From.Bars.IsEmpty)
+            {
+                // Not known where: it may be anywhere in the host's hole.
+                ulong start = HostHoles.StartOfPciHole(host.MachineMap, []);
+                if (start < MachineMap.UsualIoApic)
+                    bars = [new(0, BarKind.Memory, start, MachineMap.UsualIoApic, false, false)];
+                assumed = $"where the device lies on {host.Name} is not known, so its whole hole has to be free: ";
+            }
+
+            foreach (BarPlace place in PlacesOf(bars))
+            {
+                Bar bar = place.Bar;
+                if (place.GuestStart is not { } guestStart)
+                    return Break(step, $"{assumed}the hole has no room for the window at [0x{bar.Start:x}, 0x{bar.End:x})");
+                PlugResult plugged = _p2m!.Plug(place);
+                if (plugged.Conflict is { } conflict)
+                    return Break(step, $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) meets {E820TypeNames.NameOf(conflict.Type)} memory [0x{conflict.Address:x}, 0x{conflict.End:x}) of the guest's map: \"{KernelWords.CannotClaim(bar, conflict)}\"");
+                _p2m = plugged.After;
+                if (!_p2m.Reaches(place))
+                    return Break(step, $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) is claimed, but its P2M entries do not lead to the device: the restoring side left them INVALID and nobody filled them again");
+            }
+
+            string how = bars.IsEmpty ? "no device"
+                : PlacesOf(bars).All(static place => place.IsIdentity) ? $"{bars.Length} windows, every frame its own machine frame"
+                : $"{bars.Length} windows, not all of them identity: only a filter of configuration-space reads makes this work";
+            Done(step, $"{host.Name}: {assumed}{how}");
+            return true;
+        }
+
+        private ImmutableArray<BarPlace> PlacesOf(ImmutableArray<Bar> bars) => request.Policy.Needs == PolicyNeeds.ConfigurationFilter
+            ? BarFilter.Place(bars)
+            : [.. bars.Where(static bar => bar.Kind != BarKind.BridgeWindow).Select(static bar => new BarPlace(bar, bar.Start))];
+
+        /// <summary>From the top of RAM, as a balloon driver gets its pages from anywhere.</summary>
+        private void Balloon()
+        {
+            ulong left = request.BalloonedPages;
+            List<P2mRun> runs = [];
+            ImmutableArray<BarPlace> plugged = _p2m!.Plugged;
+            foreach (P2mRun run in _p2m.BaseRuns.Reverse())
+            {
+                ulong given = run.Kind == P2mKind.Ram ? Math.Min(left, run.Range.Count) : 0;
+                left -= given;
+                if (given != 0)
+                    runs.Add(new(PfnRange.FromCount(run.Range.Start.Plus(run.Range.Count - given), given), P2mKind.Invalid, default));
+                if (given < run.Range.Count)
+                    runs.Add(new(PfnRange.FromCount(run.Range.Start, run.Range.Count - given), run.Kind, run.Mfn));
+            }
+
+            runs.Reverse();
+            _p2m = DeviceP2m.Of(_kernelMap, [.. runs], request.Fill);
+            foreach (BarPlace place in plugged)
+                _p2m = _p2m.Plug(place).After;
+            Done("balloon", $"{request.BalloonedPages - left} pages given back: INVALID in the P2M, RAM in the map");
+        }
+
+        private bool Unplug()
+        {
+            if (!request.Unplugs)
+                return true;
+            _p2m = _p2m!.UnplugAll();
+            Done("unplug", _p2m.DeviceRuns.IsEmpty
+                ? "the holes are INVALID throughout"
+                : "the devices are gone; the kernel keeps the holes identity, which no toolstack carries over");
+            return true;
+        }
+
+        private bool Save()
+        {
+            if (!_p2m!.Plugged.IsEmpty)
+                return Break("save", "a device is still plugged in: page tables hold machine frames that are not the guest's memory, and the toolstack refuses to save them");
+            _moved = Count(_p2m.Runs);
+            Done("save", $"{_moved} pages with their pfns; what is INVALID or identity is left out");
+            return true;
+        }
+
+        private bool Restore()
+        {
+            var machine = new SimulatedXen(new() { MachineMap = request.To.MachineMap });
+            machine.CreateDomain(new() { Id = default, NrPages = 0, Privileged = true }, out SimulatedDomain? toolstack);
+            machine.CreateDomain(new() { Id = s_guest, NrPages = 0 }, out SimulatedDomain? domain);
+            SimulatedHypercalls xen = machine.HypercallsOf(toolstack!);
+            List<P2mRun> runs = [];
+            ulong calls = 0;
+            foreach (PfnRange range in MemoryOf(_p2m!.BaseRuns))
+            {
+                for (ulong done = 0; done < range.Count;)
+                {
+                    Pfn pfn = range.Start.Plus(done);
+                    int order = (pfn.Value & 511) == 0 && range.Count - done >= 512 ? 9 : 0;
+                    Span<ulong> frames = [pfn.Value];
+                    calls++;
+                    if (xen.PopulatePhysmap(s_guest, frames, order) != 1)
+                    {
+                        if (order == 0 || !PopulateSingly(ref xen, PfnRange.FromCount(pfn, 512), runs, ref calls))
+                            return Break("restore", $"{request.To.Name} has {ByteSize.ToText(machine.TotalFrames << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(_moved << Frames.Shift)}");
+                        done += 512;
+                        continue;
+                    }
+
+                    runs.Add(new(PfnRange.FromCount(pfn, 1UL << order), P2mKind.Ram, new Mfn(frames[0])));
+                    done += 1UL << order;
+                }
+            }
+
+            Audit(machine, domain!, runs, request.To.Name);
+            ImmutableArray<P2mRun> restored = Fill(runs);
+            _p2m = DeviceP2m.Of(_kernelMap, restored, request.Fill);
+            Done("restore", $"{request.To.Name}: {_moved} pages at their old pfns with new machine frames, {calls} calls of populate_physmap; the P2M is laid over the guest's, all else in it INVALID");
+            return true;
+        }
+
+        /// <summary>Frames with RAM behind them, whichever machine frames those are.</summary>
+        private static List<PfnRange> MemoryOf(ImmutableArray<P2mRun> runs)
+        {
+            List<PfnRange> memory = [];
+            foreach (P2mRun run in runs)
+            {
+                if (run.Kind != P2mKind.Ram)
+                    continue;
+                if (memory.Count > 0 && memory[^1].End == run.Range.Start)
+                    memory[^1] = PfnRange.FromBounds(memory[^1].Start, run.Range.End);
+                else
+                    memory.Add(run.Range);
+            }
+
+            return memory;
+        }
+
+        private static bool PopulateSingly(ref SimulatedHypercalls xen, PfnRange range, List<P2mRun> runs, ref ulong calls)
+        {
+            Span<ulong> one = stackalloc ulong[1];
+            for (ulong i = 0; i < range.Count; i++)
+            {
+                one[0] = range.Start.Value + i;
+                calls++;
+                if (xen.PopulatePhysmap(s_guest, one, 0) != 1)
+                    return false;
+                runs.Add(new(PfnRange.FromCount(range.Start.Plus(i), 1), P2mKind.Ram, new Mfn(one[0])));
+            }
+
+            return true;
+        }
+
+        /// <summary>Puts what is not RAM between the runs: INVALID, but that Linux knows pages of its list that hold nothing but holes without looking into them.</summary>
+        private ImmutableArray<P2mRun> Fill(List<P2mRun> ram)
+        {
+            var all = ImmutableArray.CreateBuilder<P2mRun>();
+            Pfn reached = default;
+            foreach (P2mRun run in ram)
+            {
+                AddBetween(all, reached, run.Range.Start);
+                all.Add(run);
+                reached = run.Range.End;
+            }
+
+            AddBetween(all, reached, _p2m!.BaseRuns.Length == 0 ? reached : _p2m.BaseRuns[^1].Range.End);
+            return all.ToImmutable();
+        }
+
+        private void AddBetween(ImmutableArray<P2mRun>.Builder all, Pfn start, Pfn end)
+        {
+            if (end <= start)
+                return;
+            foreach (P2mRun before in _p2m!.BaseRuns)
+            {
+                PfnRange part = before.Range.Intersect(PfnRange.FromBounds(start, end));
+                if (part.IsEmpty)
+                    continue;
+                PfnRange whole = before.Kind == P2mKind.Identity && request.Fill == HoleFill.AtBoot
+                    ? PfnRange.FromBounds(
+                        new Pfn((part.Start.Value + EntriesPerP2mPage - 1) / EntriesPerP2mPage * EntriesPerP2mPage),
+                        new Pfn(part.End.Value / EntriesPerP2mPage * EntriesPerP2mPage)).Intersect(part)
+                    : default;
+                if (whole.IsEmpty)
+                {
+                    all.Add(new(part, P2mKind.Invalid, default));
+                    continue;
+                }
+
+                Add(all, PfnRange.FromBounds(part.Start, whole.Start), P2mKind.Invalid);
+                Add(all, whole, P2mKind.Identity);
+                Add(all, PfnRange.FromBounds(whole.End, part.End), P2mKind.Invalid);
+            }
+        }
+
+        private static void Add(ImmutableArray<P2mRun>.Builder all, PfnRange range, P2mKind kind)
+        {
+            if (!range.IsEmpty)
+                all.Add(new(range, kind, default));
+        }
+
+        private bool Resume()
+        {
+            if (request.Resume == ResumeMode.KeepsP2m)
+            {
+                Done("resume", "the guest goes on with the map and the P2M of its first boot, as Linux does");
+                return true;
+            }
+
+            PolicyResult there = request.Policy.Lay(new(request.To.MachineMap, request.Guest, request.To.Bars));
+            if (there.Entries.IsEmpty)
+                return Break("resume", $"{request.Policy.Name} has no map for the guest on {request.To.Name}");
+            BootForecast forecast = Forecaster.Forecast(new()
+            {
+                Map = [.. there.Entries.Select(static planned => planned.Entry)],
+                PageCount = (request.Guest.MemoryKiB >> 10) << (20 - Frames.Shift),
+                Kernel = request.Kernel,
+                Is32Bit = request.Guest.Is32Bit,
+            });
+            ulong underHoles = 0;
+            ulong withoutPages = 0;
+            foreach (P2mRun mine in _p2m!.BaseRuns)
+            {
+                foreach (P2mRun theirs in forecast.P2m)
+                {
+                    ulong common = mine.Range.Intersect(theirs.Range).Count;
+                    bool isHole = theirs.Kind is P2mKind.Identity or P2mKind.NonRam;
+                    bool isRam = theirs.Kind is P2mKind.Ram or P2mKind.Remapped;
+                    if (mine.Kind == P2mKind.Ram && isHole)
+                        underHoles += common;
+                    else if (mine.Kind != P2mKind.Ram && isRam)
+                        withoutPages += common;
+                }
+            }
+
+            _kernelMap = forecast.KernelMap;
+            _p2m = DeviceP2m.Of(_kernelMap, _p2m.BaseRuns, request.Fill);
+            if (underHoles != 0)
+                return Break("resume", $"the map of {request.To.Name} has holes where {underHoles} pages of the guest are in use ({ByteSize.ToText(underHoles << Frames.Shift)}): whoever believes it maps devices over them, or loses what is in them");
+            if (withoutPages > request.BalloonedPages)
+                return Break("resume", $"the map of {request.To.Name} promises RAM at {withoutPages} pages that have no machine frame: the first use of one kills the guest");
+            Done("resume", withoutPages == 0
+                ? $"the map of {request.To.Name} says RAM where the guest's pages are"
+                : $"the map of {request.To.Name} says RAM where the guest's pages are; {withoutPages} pages that were ballooned away must not be taken for RAM");
+            return true;
+        }
+
+        private void Audit(SimulatedXen machine, SimulatedDomain domain, List<P2mRun> runs, string host)
+        {
+            P2MAudit audit = P2MAudit.Of(machine, domain, runs.Where(static run => run.Kind == P2mKind.Ram).Select(static run => new FrameRun(run.Range.Start, run.Mfn, run.Range.Count)));
+            foreach (AuditFinding finding in audit.Findings)
+                _findings.Add($"{host}: {finding}");
+            if (audit.UnlistedPages != 0)
+                _findings.Add($"{host}: {audit.UnlistedPages} pages are the guest's, and not in its P2M");
+            foreach (AuditFinding finding in machine.Audit())
+                _findings.Add($"{host}: {finding}");
+        }
+
+        private static ulong Count(IEnumerable<P2mRun> runs) => runs.Where(static run => run.Kind == P2mKind.Ram).Aggregate(0UL, static (sum, run) => sum + run.Range.Count);
+    }
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Devices;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Planning;
+
+/// <summary>
+/// What the neighbours of PV guests suffer from, with settings that can be pasted: HVM guests of Xen, whose hole hvmloader sizes, and virtual machines
+/// of QEMU; and what bites all of them on AMD.
+/// </summary>
+/// <remarks>The sizes are rules of hvmloader and QEMU as their source and documentation have them, not records of a run.</remarks>
+internal static class NeighbourAdvice
+{
+    /// <summary>xl.cfg(5): mmio_hole is a number of MiB in this range.</summary>
+    private const ulong SmallestMmioHoleMiB = 256;
+
+    private const ulong LargestMmioHoleMiB = 3840;
+
+    /// <summary>What QEMU's own devices (VGA, platform device, network card) take of the hole of an HVM guest.</summary>
+    private const ulong EmulatedDevicesBytes = 48UL << 20;
+
+    /// <summary>hvmloader places windows larger than this above 4 GiB without trying below.</summary>
+    private const ulong LargestLowBar = 1UL << 30;
+
+    // q35: RAM below 4 GiB ends at 2 GiB once the guest has 2.75 GiB; the memory-mapped configuration space follows, then the hole for windows.
+    private const ulong QemuLowHoleStart = 0xc000_0000;
+    private const ulong QemuDefaultHole64Bytes = 32UL << 30;
+
+    private const ulong HyperTransportStart = 0xfd_0000_0000;
+    private const ulong HyperTransportEnd = 0x100_0000_0000;
+
+    public static void Report(HostMemoryMap host, GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
+    {
+        switch (guest.Type)
+        {
+            case GuestType.Hvm:
+                ReportMmioHole(guest, bars, problems);
+                ReportReservedDeviceMemory(host, guest, problems);
+                break;
+            case GuestType.Kvm:
+                ReportQemu(guest, bars, problems);
+                break;
+            case GuestType.Pv or GuestType.Pvh:
+                break;
+        }
+
+        ReportHyperTransport(host, guest, bars, problems);
+    }
+
+    private static void ReportMmioHole(GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
+    {
+        if (bars.IsEmpty)
+            return;
+        // What hvmloader tries to place below 4 GiB.
+        BarRoom room = BarRoom.Of([.. bars.Where(static bar => bar.SizeBytes <= LargestLowBar)]);
+        ulong wantedBytes = room.LowBytes + room.HighBytes + EmulatedDevicesBytes;
+        ulong needMiB = SmallestMmioHoleMiB;
+        while (needMiB << 20 < wantedBytes && needMiB < 2048)
+            needMiB *= 2;
+        if (needMiB << 20 < wantedBytes)
+            needMiB = Math.Min(LargestMmioHoleMiB, (wantedBytes + (1UL << 20) - 1) >> 20);
+        ulong? setMiB = Setting(guest, "mmio_hole") is { } text && ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null;
+        ulong big = bars.Where(static bar => bar.SizeBytes > LargestLowBar && bar.Kind != BarKind.BridgeWindow).Aggregate(0UL, static (sum, bar) => sum + bar.SizeBytes);
+        string high = big == 0
+            ? ""
+            : $"; {ByteSize.ToText(big)} in windows of more than 1 GiB go above 4 GiB, up to {BarRoom.Of(bars).AddressBitsBehind((guest.MemoryKiB << 10) + Frames.FourGiB)} address bits";
+        if (setMiB is { } chosen && (chosen < SmallestMmioHoleMiB || chosen > LargestMmioHoleMiB))
+        {
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.MmioHole,
+                $"mmio_hole={chosen} is outside of what xl takes ({SmallestMmioHoleMiB} to {LargestMmioHoleMiB} MiB)",
+                Remedy: $"put mmio_hole={needMiB} into the xl.cfg"));
+            return;
+        }
+
+        ulong haveMiB = setMiB ?? GrownMiB(guest.MemoryKiB >> 10, wantedBytes);
+        if (wantedBytes > LargestMmioHoleMiB << 20)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.MmioHole,
+                $"the device's windows take {ByteSize.ToText(wantedBytes)} below 4 GiB, more than the largest hole ({LargestMmioHoleMiB} MiB){high}",
+                Remedy: "pass fewer devices through"));
+        }
+        else if (haveMiB << 20 < wantedBytes)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.MmioHole,
+                $"the device's windows and the emulated devices take {ByteSize.ToText(wantedBytes)} below 4 GiB, and the hole has {haveMiB} MiB{(setMiB is null ? ", since hvmloader makes it larger only where the guest has no RAM" : "")}{high}",
+                Frames.FourGiB - (haveMiB << 20),
+                Frames.FourGiB,
+                $"put mmio_hole={needMiB} into the xl.cfg"));
+        }
+        else
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.MmioHole,
+                $"the hole for devices has {haveMiB} MiB, and {ByteSize.ToText(wantedBytes)} are needed{high}",
+                Frames.FourGiB - (haveMiB << 20),
+                Frames.FourGiB));
+        }
+    }
+
+    /// <summary>hvmloader starts at f0000000 and doubles the hole while it is too small and no RAM of the guest lies in the next larger one.</summary>
+    private static ulong GrownMiB(ulong memoryMiB, ulong wantedBytes)
+    {
+        ulong holeMiB = SmallestMmioHoleMiB;
+        while (holeMiB << 20 < wantedBytes && holeMiB < 2048 && memoryMiB <= 4096 - (2 * holeMiB))
+            holeMiB *= 2;
+        return holeMiB;
+    }
+
+    private static void ReportReservedDeviceMemory(HostMemoryMap host, GuestSpec guest, List<Problem> problems)
+    {
+        string devices = string.Join(", ", guest.Pci.Select(static assignment => $"\"{assignment with { RdmPolicy = assignment.RdmPolicy ?? "relaxed" }}\""));
+        if (Setting(guest, "rdm") is not null)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.RdmIgnored,
+                "xl has passed over a valid rdm= without a word since December 2020",
+                Remedy: guest.Pci.IsEmpty ? "take it out" : $"say it for each device: pci=[ {devices} ]"));
+        }
+
+        if (guest.Pci.IsEmpty)
+            return;
+        ulong ramEnd = Math.Min(guest.MemoryKiB << 10, Frames.FourGiB - (SmallestMmioHoleMiB << 20));
+        foreach (PfnRange range in host.Traits.ReservedDeviceMemory)
+        {
+            if (range.Start.ToAddress() >= ramEnd || guest.Pci.All(static assignment => assignment.RdmPolicy is not null))
+                continue;
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.ReservedDeviceMemory,
+                $"devices of the host use {ByteSize.ToText(range.Count << Frames.Shift)} of its memory by themselves (RMRR), where the guest would have RAM; with the strict policy, which is the default, the device is then not assigned",
+                range.Start.ToAddress(),
+                range.End.ToAddress(),
+                $"if the device can do without it (a network card can, a graphics card may not): pci=[ {devices} ]"));
+        }
+    }
+
+    private static void ReportQemu(GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
+    {
+        if (bars.IsEmpty)
+            return;
+        BarRoom room = BarRoom.Of(bars);
+        ulong lowHole = MachineMap.UsualIoApic - QemuLowHoleStart;
+        if (room.LowBytes > lowHole)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.MmioHole,
+                $"windows of 32 bits take {ByteSize.ToText(room.LowBytes)}, and q35 leaves {ByteSize.ToText(lowHole)} for them below 4 GiB",
+                QemuLowHoleStart,
+                MachineMap.UsualIoApic,
+                "start QEMU with -machine q35,max-ram-below-4g=1G"));
+        }
+
+        ulong ramEnd = Frames.FourGiB + (guest.MaxmemKiB << 10);
+        if (room.HighBytes > QemuDefaultHole64Bytes / 2)
+        {
+            ulong sizeGiB = 1;
+            // Twice the sum: firmware keeps room for hotplug and alignment.
+            while (sizeGiB << 30 < 2 * room.HighBytes)
+                sizeGiB *= 2;
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.PciHole64,
+                $"windows of 64 bits take {ByteSize.ToText(room.HighBytes)}, the largest aligned to {ByteSize.ToText(room.HighAlignment)}: QEMU's hole above 4 GiB has {ByteSize.ToText(QemuDefaultHole64Bytes)}, and the guest needs {room.AddressBitsBehind(ramEnd)} address bits",
+                Remedy: $"start QEMU with -global q35-pcihost.pci-hole64-size={sizeGiB}G -cpu host,host-phys-bits=on, and under OVMF with -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string={sizeGiB * 1024}"));
+        }
+    }
+
+    private static void ReportHyperTransport(HostMemoryMap host, GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
+    {
+        if (host.Traits.CpuVendor is not ("AuthenticAMD" or "HygonGenuine"))
+            return;
+        foreach (Bar bar in bars)
+        {
+            if (bar.Start >= HyperTransportEnd || bar.End <= HyperTransportStart)
+                continue;
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.HyperTransport,
+                $"the BAR at [0x{bar.Start:x}, 0x{bar.End:x}) lies across AMD's HyperTransport range, which no address of a device or of RAM may be in",
+                Math.Max(bar.Start, HyperTransportStart),
+                Math.Min(bar.End, HyperTransportEnd),
+                "have the firmware place it elsewhere"));
+        }
+
+        if (guest.Type is GuestType.Hvm or GuestType.Kvm && guest.MaxmemKiB << 10 > HyperTransportStart - Frames.FourGiB)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.HyperTransport,
+                $"the guest's {ByteSize.ToText(guest.MaxmemKiB << 10)} reach into AMD's HyperTransport range: a device cannot be mapped to RAM there",
+                HyperTransportStart,
+                HyperTransportEnd,
+                guest.Type == GuestType.Kvm
+                    ? "start QEMU from 7.1 on with a machine type from 7.1 on, which moves RAM above 1 TiB (-machine q35,enforce-amd-1tb-hole=on)"
+                    : "give the guest less than 1008 GiB"));
+        }
+    }
+
+    private static string? Setting(GuestSpec guest, string key) =>
+        guest.OtherSettings.FirstOrDefault(setting => setting.Key == key)?.Value.Trim('"', '\'');
+}

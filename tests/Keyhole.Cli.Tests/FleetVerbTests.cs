@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+[TestClass]
+public sealed class FleetVerbTests
+{
+    private const string Low = """{"name":"low","entries":[{"start":"0x0","end":"0x80000000","type":"ram"},{"start":"0x100000000","end":"0x300000000","type":"ram"}]}""";
+    private const string High = """{"name":"high","entries":[{"start":"0x0","end":"0xc0000000","type":"ram"},{"start":"0x100000000","end":"0x300000000","type":"ram"}]}""";
+    private const string Impossible =
+        """{"name":"deep","entries":[{"start":"0x0","end":"0x80000000","type":"ram"}],"devices":[{"address":"00:02.0","bars":[{"start":"0x2000000","end":"0x3000000"}]}]}""";
+
+    [TestMethod]
+    public void The_answer_names_the_hole_and_who_forces_it()
+    {
+        JsonElement json = Lines($"{Low}\n{High}\n", "fleet", "-", "--memory", "3072", "--json").Json();
+
+        Assert.AreEqual("0x80000000", json.GetProperty("holeStart").GetString());
+        Assert.AreEqual("--policy hole-at:0x80000000", json.GetProperty("policy").GetString());
+        Assert.AreEqual("low", json.GetProperty("forcedBy").GetProperty("first")[0].GetProperty("name").GetString());
+        Assert.AreEqual("0xc0000000", json.GetProperty("holeStartWithout").GetString());
+        Assert.IsTrue(json.GetProperty("suitsAll").GetBoolean());
+        CollectionAssert.AreEqual(
+            new[] { "high>low fleet-hole", "low>high as-it-is" },
+            json.GetProperty("moves").EnumerateArray().Select(move => $"{move.GetProperty("from")}>{move.GetProperty("to")} {move.GetProperty("how")}").ToArray());
+    }
+
+    [TestMethod]
+    public void People_get_the_same_in_words()
+    {
+        CommandRun run = Lines($"{Low}\n{High}\n", "fleet", "-", "--memory", "3072");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.Contains("The hole [0x80000000, 0x100000000) suits all: guests keep 2 GiB of memory below it (--policy hole-at:0x80000000).", run.Output);
+        Assert.Contains("Forced by 1 host: low; without them it could start at 0xc0000000.", run.Output);
+        Assert.Contains("  1  high     ○", run.Output);
+        Assert.Contains("  2  low   ●", run.Output);
+        Assert.IsEmpty(run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow(Impossible, 1, "No hole suits 1 host: deep")]
+    [DataRow("{}", 1, "1 host could not be read")]
+    public void A_host_that_does_not_suit_is_status_1(string line, int status, string words)
+    {
+        CommandRun run = Lines($"{Low}\n{line}\n", "fleet", "-");
+
+        Assert.AreEqual(status, run.Status);
+        Assert.Contains(words, run.Output);
+    }
+
+    [TestMethod]
+    public void A_guest_larger_than_a_host_is_status_1()
+    {
+        CommandRun run = Lines($"{Low}\n", "fleet", "-", "--memory", "20000");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("too little memory", run.Output);
+    }
+
+    [TestMethod]
+    [DataRow("")]
+    [DataRow("{}\n[]\n")]
+    [DataRow("noise")]
+    public void Nothing_that_can_be_read_is_status_2(string input)
+    {
+        CommandRun run = Lines(input, "fleet", "-", "--json");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.IsEmpty(run.Output);
+        Assert.StartsWith("keyhole: ", run.Errors);
+    }
+
+    [TestMethod]
+    public void Unreadable_hosts_are_named_and_counted()
+    {
+        CommandRun run = Lines(Low + "\n" + string.Concat(Enumerable.Repeat("{\n", 50)) + $"{High}\n", "fleet", "-", "--json");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.AreEqual(50, run.Json().GetProperty("unreadable").GetProperty("count").GetInt32());
+        Assert.Contains("keyhole: standard input:2: ", run.Errors);
+        Assert.Contains("and 30 more hosts could not be read", run.Errors);
+        Assert.HasCount(21, run.Errors.TrimEnd('\n').Split('\n'));
+    }
+
+    [TestMethod]
+    public void Files_folders_and_captures_are_hosts()
+    {
+        string folder = Directory.CreateTempSubdirectory("keyhole").FullName;
+        try
+        {
+            File.Copy(CommandRun.Golden("seed8g.log"), Path.Combine(folder, "seed.log"));
+            File.Copy(CommandRun.Golden("iommu.log"), Path.Combine(folder, "iommu.log"));
+            File.WriteAllText(Path.Combine(folder, "more.ndjson"), $"{Low}\n{High}\n");
+            File.WriteAllText(Path.Combine(folder, ".hidden"), "not a host");
+            JsonElement json = CommandRun.Of("fleet", folder, CommandRun.Golden("plain4g.log"), "--json").Json();
+
+            Assert.AreEqual(5, json.GetProperty("hosts").GetInt32());
+            Assert.AreEqual(0, json.GetProperty("unreadable").GetProperty("count").GetInt32());
+            CollectionAssert.Contains(json.GetProperty("hostList").EnumerateArray().Select(host => host.GetProperty("name").GetString()).ToArray(), Path.Combine(folder, "seed.log"));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
+    public void Standard_input_may_be_one_log()
+    {
+        CommandRun run = CommandRun.WithInput(File.ReadAllBytes(CommandRun.Golden("seed8g.log")), "fleet", "-", "--json");
+
+        Assert.AreEqual("0xbb000000", run.Json().GetProperty("holeStart").GetString());
+    }
+
+    [TestMethod]
+    public void Csv_has_a_line_for_each_host_and_no_formula()
+    {
+        CommandRun run = Lines($"{Low.Replace("low", "=1+1,\\\"x", StringComparison.Ordinal)}\n{Impossible}\n", "fleet", "-", "--csv");
+
+        Assert.AreEqual(
+            "name,hole_start,evidence,ram_kib,lowest_window_above_4gib\n\"'=1+1,\"\"x\",0x80000000,map,10485760,\ndeep,0x2000000,windows,2097152,\n",
+            run.Output);
+    }
+
+    [TestMethod]
+    public void The_fleets_hole_is_a_policy_that_plan_takes()
+    {
+        string policy = Lines($"{Low}\n{High}\n", "fleet", "-", "--json").Json().GetProperty("policy").GetString()!["--policy ".Length..];
+
+        CommandRun run = CommandRun.WithInput(Encoding.UTF8.GetBytes(High), "plan", "--host", "-", "--memory", "3072", "--e820-host", "--policy", policy, "--json");
+
+        Assert.AreEqual("0x80000000", run.Json().GetProperty("e820")[0].GetProperty("end").GetString());
+    }
+
+    [TestMethod]
+    [DataRow("fleet")]
+    [DataRow("fleet", "-", "-")]
+    [DataRow("fleet", "-", "--json", "--csv")]
+    [DataRow("fleet", "-", "--memory", "0")]
+    [DataRow("fleet", "-", "--maxmem", "5")]
+    [DataRow("fleet", "-", "--guest", "/nowhere")]
+    public void Bad_usage_is_one_line_and_status_2(params string[] args)
+    {
+        CommandRun run = Lines(Low, args);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.IsEmpty(run.Output);
+        Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n'));
+    }
+
+    [TestMethod]
+    public void Progress_is_shown_to_nobody_in_a_pipe() => Assert.IsEmpty(Lines(string.Concat(Enumerable.Repeat(Low + "\n", 50_000)), "fleet", "-").Errors);
+
+    private static CommandRun Lines(string text, params string[] args) => CommandRun.WithInput(Encoding.UTF8.GetBytes(text), args);
+}
