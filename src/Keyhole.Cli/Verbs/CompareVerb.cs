@@ -75,7 +75,8 @@ internal static class CompareVerb
                 JsonText.Write(console, writer => WriteJson(writer, comparison));
             else
                 Print(console, request, comparison);
-            return comparison.Best is null ? ExitStatus.No : ExitStatus.Yes;
+            bool isNo = request.Guest.Type == Guests.GuestType.Pv ? comparison.Best is null : comparison.Policies[0].Plan.HasErrors;
+            return isNo ? ExitStatus.No : ExitStatus.Yes;
         });
         return command;
     }
@@ -240,6 +241,13 @@ internal static class CompareVerb
     {
         console.Ansi.WriteLine($"host:   {request.Host.Description}");
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Guest.Name ?? "(no name)"}, {request.Guest.MemoryKiB >> 10} MiB, figures for {KernelVersions.NameOf(request.Kernel)}"));
+        if (request.Guest.Type != Guests.GuestType.Pv)
+        {
+            console.Ansi.WriteLine(comparison.Why);
+            MapView.WriteProblems(console, comparison.Policies[0].Plan.Problems);
+            return;
+        }
+
         List<string> columns = ["policy", "low memory", "lost", "moved", "hypercalls", "boots", "windows"];
         if (!request.MigrateTo.IsEmpty)
             columns.Add("moves to");
@@ -275,8 +283,6 @@ internal static class CompareVerb
         foreach (ComparedPolicy row in comparison.Policies.Where(static row => row.Against is not null))
             console.Ansi.WriteLine($"against {row.Policy.Name}: {row.Against}");
         PrintMigrations(console, comparison);
-        if (request.Guest.Type != Guests.GuestType.Pv)
-            MapView.WriteProblems(console, comparison.Policies[0].Plan.Problems);
         console.Ansi.WriteLine();
         console.Ansi.WriteLine($"{(comparison.Best is { } best ? $"take {best.Policy.Name}" : "no policy")}: {comparison.Why}");
     }

@@ -27,11 +27,24 @@ public static class PolicyComparer
         ArgumentNullException.ThrowIfNull(request);
         GuestSpec guest = request.Guest.Type == GuestType.Pv && !request.Guest.UsesHostMap ? request.Guest with { E820Host = true } : request.Guest;
         ImmutableArray<Bar> all = [.. request.Bars, .. Planner.BarsOf(request.Host, guest)];
-        ImmutableArray<IHolePolicy> policies = guest.Type == GuestType.Pv ? request.Policies : [request.Policies[0]];
+        ImmutableArray<IHolePolicy> policies = guest.Type == GuestType.Pv ? WithHoleForAll(request, all) : [request.Policies[0]];
         ImmutableArray<ComparedPolicy> rows = [.. policies.Select(policy => Row(request, guest, policy, all))];
         if (guest.Type != GuestType.Pv)
             return new() { Policies = rows, Best = null, Why = "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set" };
         return Choose(request, rows, all);
+    }
+
+    /// <summary>Where the guest is to move, a hole whose start is left open is to suit all hosts.</summary>
+    private static ImmutableArray<IHolePolicy> WithHoleForAll(ComparisonRequest request, ImmutableArray<Bar> bars)
+    {
+        if (request.MigrateTo.IsEmpty)
+            return request.Policies;
+        ulong start = HostHoles.StartOfPciHole(MachineMap.Of(request.Host), bars);
+        foreach (MigrationHost host in request.MigrateTo)
+            start = Math.Min(start, HostHoles.StartOfPciHole(host.MachineMap, host.Bars));
+        return start is 0 or >= Frames.FourGiB
+            ? request.Policies
+            : [.. request.Policies.Select(policy => policy is HoleAtPolicy { HoleStart: null } ? new HoleAtPolicy(start) : policy)];
     }
 
     private static ComparedPolicy Row(ComparisonRequest request, GuestSpec guest, IHolePolicy policy, ImmutableArray<Bar> all)
@@ -89,8 +102,9 @@ public static class PolicyComparer
             return halt.Message;
         if (migrations.FirstOrDefault(static migration => !migration.Succeeded) is { } stuck)
             return $"cannot move to {stuck.Request.To.Name}: {stuck.Failure?.What}";
-        if (policy is MinimalPolicy && all.IsEmpty && plan.Guest.Pci.Length > 0)
-            return "the devices' windows are not known, so it leaves no hole for them";
+        ulong hostsHole = HostHoles.StartOfPciHole(plan.MachineMap, []);
+        if (policy is Hole3GPolicy && all.IsEmpty && hostsHole < Hole3GPolicy.HoleStart)
+            return $"the host's own hole starts at 0x{hostsHole:x}: a device below 3 GiB would need a filter";
         return policy is MinimalPolicy && all.IsEmpty ? "no device's window is known, so it leaves no hole at all" : null;
     }
 

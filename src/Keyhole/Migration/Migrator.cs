@@ -215,7 +215,7 @@ public static class Migrator
                 ulong start = HostHoles.StartOfPciHole(host.MachineMap, []);
                 if (start < MachineMap.UsualIoApic)
                     bars = [new(0, BarKind.Memory, start, MachineMap.UsualIoApic, false, false)];
-                assumed = $"where the device lies on {host.Name} is not known, so its whole hole has to be free: ";
+                assumed = "the device's place is not known, so the host's whole hole has to be free: ";
             }
 
             foreach (BarPlace place in PlacesOf(bars))
@@ -232,11 +232,13 @@ public static class Migrator
             }
 
             string how = bars.IsEmpty ? "no device"
-                : PlacesOf(bars).All(static place => place.IsIdentity) ? $"{bars.Length} windows, every frame its own machine frame"
-                : $"{bars.Length} windows, not all of them identity: only a filter of configuration-space reads makes this work";
+                : PlacesOf(bars).All(static place => place.IsIdentity) ? $"{Windows(bars.Length)}, every frame its own machine frame"
+                : $"{Windows(bars.Length)}, not identity throughout: only a filter of configuration-space reads makes this work";
             Done(step, $"{host.Name}: {assumed}{how}");
             return true;
         }
+
+        private static string Windows(int count) => count == 1 ? "1 window" : $"{count} windows";
 
         private ImmutableArray<BarPlace> PlacesOf(ImmutableArray<Bar> bars) => request.Policy.Needs == PolicyNeeds.ConfigurationFilter
             ? BarFilter.Place(bars)

@@ -168,8 +168,8 @@ public sealed class LibvirtDomainTests
     }
 
     [TestMethod]
-    [DataRow("<domain type='kvm'/>", "\"kvm\"")]
-    [DataRow("<domain/>", "not a guest of Xen")]
+    [DataRow("<domain type='lxc'/>", "\"lxc\"")]
+    [DataRow("<domain/>", "neither Xen's nor QEMU's")]
     [DataRow("<network/>", "<network>")]
     [DataRow("<domain type='xen'><memory>1</memory></domain>", "no <os><type>")]
     [DataRow("<domain type='xen'><os><type>exe</type></os><memory>1</memory></domain>", "\"exe\"")]

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+[TestClass]
+public sealed class CompareVerbTests
+{
+    [TestMethod]
+    public void Every_policy_is_in_the_JSON_with_plan_boot_and_recommendation()
+    {
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--json");
+
+        JsonElement json = run.Json();
+        Assert.AreEqual(0, run.Status);
+        Assert.AreEqual("punch", json.GetProperty("best").GetString());
+        Assert.AreEqual(
+            "libxl libxl-fixed punch minimal hole-at guest-merge hole-3g",
+            string.Join(' ', json.GetProperty("policies").EnumerateArray().Select(row => row.GetProperty("policy").GetString())));
+        foreach (JsonElement row in json.GetProperty("policies").EnumerateArray())
+        {
+            foreach (string member in (string[])["e820", "problems", "kernel", "outcome", "kernels", "bars", "migrations", "hypercallCount"])
+                Assert.IsTrue(row.TryGetProperty(member, out _), member);
+        }
+    }
+
+    [TestMethod]
+    public void The_table_marks_the_recommended_policy_and_says_why()
+    {
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072");
+
+        Assert.Contains("punch *", run.Output);
+        Assert.Contains("take punch: ", run.Output);
+    }
+
+    [TestMethod]
+    public void A_migration_is_told_step_by_step()
+    {
+        CommandRun run = CommandRun.Of(
+            "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to", CommandRun.Golden("hole1g.log"));
+
+        Assert.AreEqual(0, run.Status);
+        Assert.Contains("take hole-at:0x40000000", run.Output);
+        foreach (string step in (string[])["boot", "plug", "unplug", "save", "restore", "resume", "replug"])
+            Assert.Contains($"  {step,-8} ", run.Output);
+    }
+
+    [TestMethod]
+    public void A_policy_of_hole_at_takes_its_address_in_its_name_or_beside_it()
+    {
+        string named = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "hole-at:40000000", "--json").Output;
+        string beside = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "hole-at", "--hole", "0x40000000", "--json").Output;
+
+        Assert.AreEqual(named, beside);
+        Assert.Contains("\"end\": \"0x40000000\"", named);
+    }
+
+    [TestMethod]
+    [DataRow("--hole: \"zz\" is no start", "plan", "--memory", "512", "--policy", "hole-at:zz")]
+    [DataRow("--hole: the policy punch places its holes itself", "plan", "--memory", "512", "--policy", "punch", "--hole", "40000000")]
+    [DataRow("--bits: there is no kernel of 16 bits", "plan", "--memory", "512", "--bits", "16")]
+    [DataRow("--type: \"lxc\" is no type", "plan", "--memory", "512", "--type", "lxc")]
+    [DataRow("--migrate-bar: there is no other host", "compare", "--memory", "512", "--migrate-bar", "c0000000-c0001000")]
+    [DataRow("no such file", "compare", "--memory", "512", "--migrate-to", "nowhere.log")]
+    public void Bad_usage_is_one_line_and_status_2(string expected, params string[] args)
+    {
+        CommandRun run = CommandRun.Of([.. args, "--host", CommandRun.Golden("plain4g.log")]);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains(expected, run.Errors);
+    }
+
+    [TestMethod]
+    public void A_32_bit_guest_that_does_not_fit_64_GiB_is_told_so()
+    {
+        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "65536", "--e820-host", "--policy", "punch", "--bits", "32");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("a 32-bit kernel sees 64 GiB", run.Output);
+    }
+
+    [TestMethod]
+    public void An_HVM_guest_gets_advice_and_no_table()
+    {
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("plain4g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.Contains("put mmio_hole=1024 into the xl.cfg", run.Output);
+        Assert.DoesNotContain("hypercalls", run.Output);
+    }
+}

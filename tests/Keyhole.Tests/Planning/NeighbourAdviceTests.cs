@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.Reading;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Planning;
+
+[TestClass]
+public sealed class NeighbourAdviceTests
+{
+    private static readonly Bar s_512MiB = new(0, BarKind.Memory, 0xc000_0000, 0xe000_0000, false, true);
+    private static readonly Bar s_16GiB = new(1, BarKind.Memory, 0x80_0000_0000, 0x84_0000_0000, true, true);
+
+    [TestMethod]
+    public void An_HVM_guest_of_6_GiB_with_a_window_of_512_MiB_gets_the_mmio_hole_to_paste()
+    {
+        Problem problem = Find(Hvm(6144), ProblemCodes.MmioHole, s_512MiB, s_16GiB);
+
+        Assert.AreEqual(Severity.Warning, problem.Severity);
+        Assert.AreEqual(0xf000_0000UL, problem.Start);
+        Assert.AreEqual("put mmio_hole=1024 into the xl.cfg", problem.Remedy);
+        Assert.Contains("16 GiB in windows of more than 1 GiB go above 4 GiB", problem.Message);
+    }
+
+    [TestMethod]
+    public void A_small_HVM_guest_needs_no_setting_since_hvmloader_doubles_the_hole()
+    {
+        Problem problem = Find(Hvm(1024), ProblemCodes.MmioHole, s_512MiB);
+
+        Assert.AreEqual(Severity.Info, problem.Severity);
+        Assert.AreEqual(0xc000_0000UL, problem.Start);
+    }
+
+    [TestMethod]
+    public void A_setting_that_is_large_enough_is_left_alone_and_one_that_xl_refuses_is_an_error()
+    {
+        Assert.AreEqual(Severity.Info, Find(Hvm(6144, "mmio_hole", "1024"), ProblemCodes.MmioHole, s_512MiB).Severity);
+        Assert.AreEqual(Severity.Error, Find(Hvm(6144, "mmio_hole", "4000"), ProblemCodes.MmioHole, s_512MiB).Severity);
+    }
+
+    [TestMethod]
+    public void A_global_rdm_that_xl_ignores_is_said_with_the_form_that_works()
+    {
+        Problem problem = Find(Hvm(2048, "rdm", "\"strategy=host,policy=relaxed\""), ProblemCodes.RdmIgnored);
+
+        Assert.AreEqual("say it for each device: pci=[ \"0000:03:00.0,rdm_policy=relaxed\" ]", problem.Remedy);
+    }
+
+    [TestMethod]
+    public void RMRR_below_the_guests_RAM_end_is_reported_and_above_it_is_not()
+    {
+        HostTraits low = new() { ReservedDeviceMemory = [Pages(0x7b80_0000, 0x7f80_0000)] };
+
+        Assert.AreEqual(0x7b80_0000UL, Plan(Hvm(4096), low).Problems.Single(problem => problem.Code == ProblemCodes.ReservedDeviceMemory).Start);
+        Assert.IsFalse(Plan(Hvm(1024), low).Problems.Any(problem => problem.Code == ProblemCodes.ReservedDeviceMemory));
+    }
+
+    [TestMethod]
+    public void A_KVM_guest_with_a_window_of_64_GiB_gets_QEMUs_options()
+    {
+        Bar bar = new(0, BarKind.Memory, 0x1000_0000_0000, 0x1010_0000_0000, true, true);
+
+        Problem problem = Find(new GuestSpec { Type = GuestType.Kvm, MemoryKiB = 8 << 20, MaxmemKiB = 8 << 20 }, ProblemCodes.PciHole64, bar);
+
+        Assert.Contains("pci-hole64-size=128G", problem.Remedy!);
+        Assert.Contains("string=131072", problem.Remedy!);
+        Assert.Contains("37 address bits", problem.Message);
+    }
+
+    [TestMethod]
+    public void A_KVM_guest_with_more_32_bit_windows_than_q35_has_room_for_gets_max_ram_below_4g()
+    {
+        GuestSpec guest = new() { Type = GuestType.Kvm, MemoryKiB = 8 << 20, MaxmemKiB = 8 << 20 };
+        Bar second = new(1, BarKind.Memory, 0x8000_0000, 0xc000_0000, false, false);
+
+        Assert.Contains("max-ram-below-4g=1G", Find(guest, ProblemCodes.MmioHole, s_512MiB, second).Remedy!);
+    }
+
+    [TestMethod]
+    public void A_window_across_the_HyperTransport_range_is_an_error_on_AMD_and_none_on_Intel()
+    {
+        Bar bar = new(0, BarKind.Memory, 0xfc_8000_0000, 0xfd_8000_0000, true, true);
+        GuestSpec guest = new() { MemoryKiB = 1 << 20, MaxmemKiB = 1 << 20, E820Host = true };
+
+        Problem problem = Plan(guest, new() { CpuVendor = "AuthenticAMD" }, bar).Problems.Single(found => found.Code == ProblemCodes.HyperTransport);
+
+        Assert.AreEqual(0xfd_0000_0000UL, problem.Start);
+        Assert.IsFalse(Plan(guest, new() { CpuVendor = "GenuineIntel" }, bar).Problems.Any(found => found.Code == ProblemCodes.HyperTransport));
+    }
+
+    [TestMethod]
+    public void A_libvirt_domain_of_KVM_is_read_as_one()
+    {
+        const string xml = "<domain type='kvm'><name>g</name><memory unit='GiB'>8</memory><vcpu>2</vcpu><os><type machine='q35'>hvm</type></os></domain>";
+
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(xml)), "g.xml").TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
+        Assert.AreEqual(GuestType.Kvm, guest.Type);
+        Assert.IsFalse(XlConfig.Write(guest).TryGet(out _, out _));
+        Assert.IsTrue(LibvirtDomain.Write(guest).TryGet(out GuestText? text, out _));
+        Assert.Contains("type=\"kvm\"", text.Text);
+    }
+
+    [TestMethod]
+    [DataRow("(XEN) [VT-D]  RMRR region: base_addr 7b800000 end_addr 7f7fffff")]
+    [DataRow("[    0.012345] DMAR: RMRR base: 0x0000007b800000 end: 0x0000007f7fffff")]
+    public void RMRR_is_read_from_boot_logs(string line)
+    {
+        string log = $"[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable\n{line}\n";
+
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
+
+        Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Traits.ReservedDeviceMemory.Single());
+    }
+
+    [TestMethod]
+    public void RMRR_survives_the_JSON_of_a_capture()
+    {
+        HostMemoryMap map = Host(new() { ReservedDeviceMemory = [Pages(0x7b80_0000, 0x7f80_0000)] });
+        var bytes = new MemoryStream();
+        Assert.IsNull(HostMapWriter.Write(map, HostMapDialect.Json, bytes));
+
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(bytes.ToArray()), "x.json", HostMapOptions.Default).TryGet(out HostMemoryMap? read, out InputError? error), error?.ToString());
+        CollectionAssert.AreEqual(map.Traits.ReservedDeviceMemory.ToArray(), read.Traits.ReservedDeviceMemory.ToArray());
+    }
+
+    private static PfnRange Pages(ulong start, ulong end) => PfnRange.FromBounds(Pfn.Containing(start), Pfn.Containing(end));
+
+    private static GuestSpec Hvm(ulong memoryMiB, string? key = null, string value = "") => new()
+    {
+        Type = GuestType.Hvm,
+        MemoryKiB = memoryMiB << 10,
+        MaxmemKiB = memoryMiB << 10,
+        Pci = [PciAssignment.Parse("03:00.0", "test", null, out _).Value!],
+        OtherSettings = key is null ? [] : [new(key, value)],
+    };
+
+    private static HostMemoryMap Host(HostTraits traits) => new()
+    {
+        Entries = [E820Entry.FromBounds(0, 0xc000_0000, E820Type.Ram)],
+        Dialect = HostMapDialect.Lines,
+        Description = "a host",
+        Traits = traits,
+    };
+
+    private static MapPlan Plan(GuestSpec guest, HostTraits traits, params Bar[] bars) => Planner.Plan(Host(traits), guest, new PunchPolicy(), [.. bars]);
+
+    private static Problem Find(GuestSpec guest, string code, params Bar[] bars) => Plan(guest, HostTraits.Unknown, bars).Problems.Single(problem => problem.Code == code);
+}
