@@ -6,7 +6,6 @@ using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.HolePolicies;
 using Keyhole.Pci;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Devices;
 

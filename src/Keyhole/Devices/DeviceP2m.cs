@@ -8,7 +8,6 @@ using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.HolePolicies;
-using Keyhole.Pci;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Devices;

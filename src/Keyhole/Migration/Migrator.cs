@@ -8,7 +8,6 @@ using Keyhole.Addresses;
 using Keyhole.Devices;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Pci;
