@@ -275,7 +275,8 @@ public sealed class FleetTests
         for (int i = 0; i < 100; i++)
             AddAll();
 
-        Assert.IsLessThan(1000, GC.GetAllocatedBytesForCurrentThread() - before);
+        // Less than a byte a host: the runtime's own bookkeeping is some kilobytes.
+        Assert.IsLessThan(100_000, GC.GetAllocatedBytesForCurrentThread() - before);
         Assert.AreEqual(101_000, tally.HostCount);
 
         void AddAll()
