@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Runtime;
+using System.Runtime.CompilerServices;
+
+namespace Keyhole.Probe;
+
+/// <summary>What C# cannot say; in entry.S.</summary>
+internal static unsafe class Native
+{
+    /// <summary>A hypercall of up to five arguments.</summary>
+    [RuntimeImport("*", "probe_hypercall")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern long Hypercall(ulong number, ulong arg0, ulong arg1, ulong arg2, ulong arg3, ulong arg4);
+
+    [RuntimeImport("*", "probe_rdtsc")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern ulong ReadTimeStampCounter();
+
+    [RuntimeImport("*", "memmove")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern void MoveMemory(ref byte destination, ref byte source, nuint length);
+
+    [RuntimeImport("*", "memset")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern void FillMemory(ref byte destination, int value, nuint length);
+
+    /// <summary>The address behind a reference: the argument, handed back.</summary>
+    [RuntimeImport("*", "probe_address_of")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern void* AddressOf(ref byte reference);
+
+    /// <summary>Reads 4 bytes that may not be there. False, and no trap, where the processor refuses.</summary>
+    [RuntimeImport("*", "probe_try_read")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern bool TryRead(ulong address, uint* value);
+
+    /// <summary>The addresses of entry.S's tables and buffers, by <see cref="Symbol"/>.</summary>
+    [RuntimeImport("*", "probe_symbol")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern ulong AddressOf(Symbol symbol);
+}
