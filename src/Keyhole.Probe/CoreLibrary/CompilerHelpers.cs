@@ -30,3 +30,13 @@ namespace System
             Keyhole.Probe.Native.FillMemory(ref destination, 0, length);
     }
 }
+
+namespace System
+{
+    /// <summary>How compiled code copies large structs with references in them. Without a garbage collector it is a copy like any other.</summary>
+    internal static unsafe class Buffer
+    {
+        private static void BulkMoveWithWriteBarrier(ref byte destination, ref byte source, nuint length) =>
+            Keyhole.Probe.Native.MoveMemory(ref destination, ref source, length);
+    }
+}

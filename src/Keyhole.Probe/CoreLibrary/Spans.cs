@@ -71,6 +71,9 @@ public readonly ref struct Span<T>
 
     public void CopyTo(Span<T> destination) => ((ReadOnlySpan<T>)this).CopyTo(destination);
 
+    /// <summary>For <c>fixed</c>; an empty span's is no place to look at.</summary>
+    public ref T GetPinnableReference() => ref _reference;
+
     public Enumerator GetEnumerator() => new(this);
 
     public ref struct Enumerator
@@ -175,6 +178,9 @@ public readonly ref struct ReadOnlySpan<T>
         for (int i = 0; i < _length; i++)
             Unsafe.Add(ref to, i) = Unsafe.Add(ref _reference, i);
     }
+
+    /// <summary>For <c>fixed</c>; an empty span's is no place to look at.</summary>
+    public ref readonly T GetPinnableReference() => ref _reference;
 
     public Enumerator GetEnumerator() => new(this);
 

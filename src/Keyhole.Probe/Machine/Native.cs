@@ -5,6 +5,32 @@ using System.Runtime.CompilerServices;
 
 namespace Keyhole.Probe;
 
+#pragma warning disable CS0649 // entry.S fills it in.
+/// <summary>Addresses of what entry.S lays out, in its order.</summary>
+internal struct Layout
+{
+    /// <summary>Pages in <see cref="Window"/>.</summary>
+    public const int WindowPages = 128;
+
+    public ulong ImageStart;
+    public ulong ImageEnd;
+
+    /// <summary>Pages whose mappings the probe changes at will.</summary>
+    public ulong Window;
+
+    public ulong ConsolePage;
+    public ulong SharedInfoPage;
+    public ulong Arena;
+    public ulong ArenaEnd;
+    public ulong EventEntry;
+    public ulong FailsafeEntry;
+    public ulong SyscallEntry;
+    public ulong TrapTable;
+    public ulong EventCount;
+}
+
+#pragma warning restore CS0649
+
 /// <summary>What C# cannot say; in entry.S.</summary>
 internal static unsafe class Native
 {
@@ -35,8 +61,7 @@ internal static unsafe class Native
     [MethodImpl(MethodImplOptions.InternalCall)]
     public static extern bool TryRead(ulong address, uint* value);
 
-    /// <summary>The addresses of entry.S's tables and buffers, by <see cref="Symbol"/>.</summary>
-    [RuntimeImport("*", "probe_symbol")]
+    [RuntimeImport("*", "probe_layout")]
     [MethodImpl(MethodImplOptions.InternalCall)]
-    public static extern ulong AddressOf(Symbol symbol);
+    public static extern Layout* Layout();
 }
