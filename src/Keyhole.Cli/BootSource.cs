@@ -9,7 +9,6 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
@@ -22,6 +21,21 @@ namespace Keyhole.Cli;
 internal sealed record Boot(MapPlan Plan, BootForecast Forecast)
 {
     public bool HasErrors => Plan.HasErrors || Forecast.Problems.Any(static problem => problem.Severity == Severity.Error);
+}
+
+/// <summary>What a log tells of the boot that is to be forecast. The user's options come before it, what is usual behind it; null is not told.</summary>
+internal sealed record BootHints
+{
+    public KernelVersion? Kernel { get; init; }
+
+    /// <summary>dom0 only.</summary>
+    public Dom0Log? Dom0 { get; init; }
+
+    /// <summary>The machine with what the log adds to it; dom0 only.</summary>
+    public HostMemoryMap? Host { get; init; }
+
+    /// <summary>The layout, for a guest of so many pages.</summary>
+    public Func<ulong, GuestLayout>? Layout { get; init; }
 }
 
 /// <summary>The options that say which kernel boots where: plan's, and the kernel's.</summary>
@@ -74,17 +88,22 @@ internal sealed class BootSource
         _plan.AddTo(command);
     }
 
-    /// <param name="kernel">The kernel to take where the user names none; null for the default.</param>
-    public Parsed<Boot> Read(ParseResult parsed, CommandConsole console, KernelVersion? kernel = null)
+    public bool IsDom0(ParseResult parsed) => parsed.GetValue(_dom0);
+
+    public bool HostIsStandardInput(ParseResult parsed) => _plan.Host.IsStandardInput(parsed);
+
+    /// <param name="look">Looks for hints in what the host was read from; null for none.</param>
+    public Parsed<Boot> Read(ParseResult parsed, CommandConsole console, Func<HostMemoryMap, Parsed<BootHints>>? look = null)
     {
-        if (ReadKernel(parsed, kernel ?? KernelVersions.Default, out KernelVersion version) is { } kernelError)
-            return kernelError;
         bool isDom0 = parsed.GetValue(_dom0);
         if (!isDom0 && parsed.GetValue(_max) is not null)
             return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
-        Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, out MapPlan? plan) : Guest(parsed, console, out plan);
+        look ??= static _ => new BootHints();
+        Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, look, out MapPlan? plan, out BootHints? hints) : Guest(parsed, console, look, out plan, out hints);
         if (!made.TryGet(out BootRequest? request, out InputError? error))
             return error;
+        if (ReadKernel(parsed, hints!.Kernel ?? KernelVersions.Default, out KernelVersion version) is { } kernelError)
+            return kernelError;
         GuestLayout layout = request.Layout;
         if (Override(parsed, _kernelSpan, layout.Kernel, out ByteRange image) is { } first)
             return first;
@@ -123,9 +142,17 @@ internal sealed class BootSource
             : new("--kernel", null, $"{InputError.Quote(name)} is no Linux that is known", $"take one of {string.Join(' ', KernelVersions.All.Select(KernelVersions.NameOf))}, or a release such as 6.12.3");
     }
 
-    private Parsed<BootRequest> Guest(ParseResult parsed, CommandConsole console, out MapPlan? plan)
+    private Parsed<BootRequest> Guest(
+        ParseResult parsed,
+        CommandConsole console,
+        Func<HostMemoryMap, Parsed<BootHints>> look,
+        out MapPlan? plan,
+        out BootHints? hints)
     {
+        hints = null;
         if (!_plan.Read(parsed, console).TryGet(out plan, out InputError? error))
+            return error;
+        if (!look(plan.Host).TryGet(out hints, out error))
             return error;
         // The domain builder cuts the memory to whole MiB.
         ulong pages = parsed.GetValue(_nrPages) ?? (plan.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
@@ -135,18 +162,27 @@ internal sealed class BootSource
         {
             Map = [.. plan.Entries.Select(static planned => planned.Entry)],
             PageCount = pages,
-            Layout = GuestLayout.OfXl(pages),
+            Layout = hints.Layout?.Invoke(pages) ?? GuestLayout.OfXl(pages),
             CommandLine = plan.Guest.CommandLine ?? "",
             Bars = plan.Bars,
         };
     }
 
-    private Parsed<BootRequest> Dom0(ParseResult parsed, CommandConsole console, out MapPlan? plan)
+    private Parsed<BootRequest> Dom0(
+        ParseResult parsed,
+        CommandConsole console,
+        Func<HostMemoryMap, Parsed<BootHints>> look,
+        out MapPlan? plan,
+        out BootHints? hints)
     {
         plan = null;
+        hints = null;
         if (!_plan.Host.Read(parsed, console).TryGet(out HostMemoryMap? host, out InputError? error))
             return error;
-        Dom0Log? log = host.Log is { } scan ? Dom0Log.Of(scan) : null;
+        if (!look(host).TryGet(out hints, out error))
+            return error;
+        host = hints.Host ?? host;
+        Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan) : null);
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
@@ -178,7 +214,7 @@ internal sealed class BootSource
             IsDom0 = true,
             PageCount = pages,
             MaxPages = maxPages,
-            Layout = log?.Layout ?? GuestLayout.OfDom0(),
+            Layout = hints.Layout?.Invoke(pages) ?? log?.Layout ?? GuestLayout.OfDom0(),
         };
     }
 

@@ -3,6 +3,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.IO;
 using System.Linq;
 
 namespace Keyhole.Cli;
@@ -19,6 +20,8 @@ internal static class Examples
               The map that libxl would give the guest, why, and what is wrong with it.
           keyhole plan --host xen.log --memory 3072 --e820-host --json
               The same for scripts, for a guest that has no configuration yet.
+          keyhole verify --dom0 --host xen.log
+              Why dom0 does not boot or lacks memory, from one pasted log.
 
         Exit status: 0 yes or answered, 1 the answer is no, 2 bad usage or unreadable input, 3 the hypervisor refused.
         """;
@@ -41,7 +44,14 @@ internal static class Examples
     {
         public override int Invoke(ParseResult parseResult)
         {
+            // The library calls the program by its assembly; people call it by its name.
+            using var written = new StringWriter();
+            TextWriter output = parseResult.InvocationConfiguration.Output;
+            parseResult.InvocationConfiguration.Output = written;
             int status = help.Invoke(parseResult);
+            parseResult.InvocationConfiguration.Output = output;
+            console.Out.WriteLine(written.ToString().Replace(RootCommand.ExecutableName, "keyhole", System.StringComparison.Ordinal).TrimEnd());
+            console.Out.WriteLine();
             console.Out.WriteLine(text.Trim('\n', '\r'));
             return status;
         }

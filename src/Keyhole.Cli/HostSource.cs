@@ -56,6 +56,8 @@ internal sealed class HostSource
         command.Options.Add(_denied);
     }
 
+    public bool IsStandardInput(ParseResult parsed) => parsed.GetValue(_host) == "-";
+
     public Parsed<HostMemoryMap> Read(ParseResult parsed, CommandConsole console)
     {
         if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))

@@ -47,6 +47,7 @@ internal static class Program
             ShowVerb.Build(console),
             PlanVerb.Build(console),
             BootVerb.Build(console),
+            VerifyVerb.Build(console),
             CompletionVerb.Build(console),
         };
         root.Options.OfType<VersionOption>().Single().Action = new VersionOptionAction(console);

@@ -102,6 +102,7 @@ public sealed class PlanVerbTests
         Assert.AreEqual(0, run.Status);
         Assert.Contains("Examples:", run.Output);
         Assert.Contains("keyhole plan --host xen.log --guest guest.cfg", run.Output);
+        Assert.Contains("keyhole plan [options]", run.Output);
     }
 
     [TestMethod]

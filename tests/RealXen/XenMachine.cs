@@ -53,6 +53,7 @@ public sealed class XenMachine : IDisposable
     private readonly ImmutableArray<(TimeSpan At, string Line)>.Builder _marks = ImmutableArray.CreateBuilder<(TimeSpan At, string Line)>();
     private readonly Stopwatch _clock = new();
     private Process? _process;
+    private Task _reading = Task.CompletedTask;
     private bool _answered;
     private string? _broken;
 
@@ -76,6 +77,8 @@ public sealed class XenMachine : IDisposable
     public void Dispose()
     {
         End();
+        // What was killed is gone only when its end of the pipe is closed.
+        _reading.Wait(TimeSpan.FromSeconds(30));
         _process?.Dispose();
         File.Delete(Path.Combine(_folder, "dom0.cpio"));
         File.WriteAllText(Path.Combine(_folder, "answers.log"), Answers());
@@ -91,7 +94,7 @@ public sealed class XenMachine : IDisposable
         _process = Tool.Start(_folder, "timeout", ["--signal=KILL", (deadline.TotalSeconds + 30).ToString(CultureInfo.InvariantCulture), Qemu, .. QemuArguments()]);
         _clock.Start();
         _process.StandardInput.Close();
-        Task answers = Task.Run(ReadAnswers);
+        _reading = Task.Run(ReadAnswers);
         Task<string> complaints = _process.StandardError.ReadToEndAsync();
         RunEnd? end = null;
         while (end is null)
@@ -106,7 +109,7 @@ public sealed class XenMachine : IDisposable
 
         TimeSpan elapsed = _clock.Elapsed;
         End();
-        answers.Wait();
+        _reading.Wait();
         return new XenRun(_scenario, end.Value, Serial(), Answers(), elapsed, Marks());
     }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Linq;
@@ -24,6 +23,12 @@ internal static class BootVerb
         var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
         var command = new Command("boot", "Forecast the boot: what the kernel makes of its map, page by page, and whether it survives.") { json };
         source.AddTo(command);
+        var memSet = new Option<ulong?>("--mem-set")
+        {
+            Description = "Forecast besides what becomes of xl mem-set after boot: pages that come or go, and where they lie.",
+            HelpName = "MiB",
+        };
+        command.Options.Add(memSet);
         Examples.AddTo(command, console, """
 
             Examples:
@@ -31,24 +36,36 @@ internal static class BootVerb
               keyhole boot --host xen.log --guest guest.cfg --kernel linux-7.2
               keyhole boot --host xen.log --dom0                      will dom0 boot on this machine?
               keyhole boot --host map.txt --dom0 --nr-pages 262144 --max 1024
+              keyhole boot --host xen.log --guest guest.cfg --mem-set 4096    where will grown memory lie?
             """);
         command.SetAction(parsed =>
         {
             if (!source.Read(parsed, console).TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
+            if (parsed.GetValue(memSet) is 0 or > Frames.AddressLimit >> 20)
+                return console.Fail(new("--mem-set", null, "this is no size for a guest", "give the new memory in MiB"));
+            BalloonForecast? balloon = parsed.GetValue(memSet) is { } memoryMiB ? Balloon(boot, memoryMiB) : null;
             if (parsed.GetValue(json))
-                JsonText.Write(console, writer => WriteJson(writer, boot));
+                JsonText.Write(console, writer => WriteJson(writer, boot, balloon));
             else
-                Print(console, boot);
-            return boot.HasErrors ? ExitStatus.No : ExitStatus.Yes;
+                Print(console, boot, balloon);
+            return boot.HasErrors || balloon?.Problems.Any(static problem => problem.Severity == Severity.Error) == true ? ExitStatus.No : ExitStatus.Yes;
         });
         return command;
     }
 
-    public static void WriteJson(Utf8JsonWriter writer, Boot boot)
+    /// <summary>Null for a kernel that halts: it has no balloon.</summary>
+    private static BalloonForecast? Balloon(Boot boot, ulong memoryMiB)
     {
         BootForecast forecast = boot.Forecast;
-        PlanVerb.WriteJson(writer, boot.Plan with { Problems = [.. boot.Plan.Problems, .. forecast.Problems] });
+        ulong? maxPages = forecast.Request.IsDom0 ? forecast.Request.MaxPages : boot.Plan.Guest.MaxmemKiB >> (Frames.Shift - 10);
+        return forecast.Boots ? BalloonForecast.Of(forecast, memoryMiB << (20 - Frames.Shift), maxPages, BalloonMoment.Later) : null;
+    }
+
+    public static void WriteJson(Utf8JsonWriter writer, Boot boot, BalloonForecast? balloon = null)
+    {
+        BootForecast forecast = boot.Forecast;
+        PlanVerb.WriteJson(writer, boot.Plan with { Problems = [.. boot.Plan.Problems, .. forecast.Problems, .. balloon?.Problems ?? []] });
         writer.WriteString("kernel", KernelVersions.NameOf(forecast.Request.Kernel));
         writer.WriteString("outcome", forecast.Boots ? "boots" : "halts");
         if (forecast.Message is { } message)
@@ -119,10 +136,38 @@ internal static class BootVerb
         }
 
         writer.WriteEndArray();
+        if (balloon is not null)
+            WriteBalloon(writer, balloon);
         writer.WriteStartArray("log");
         foreach (string line in forecast.Log)
             writer.WriteStringValue(line);
         writer.WriteEndArray();
+    }
+
+    private static void WriteBalloon(Utf8JsonWriter writer, BalloonForecast balloon)
+    {
+        writer.WriteStartObject("balloon");
+        writer.WriteNumber("fromPages", balloon.FromPages);
+        writer.WriteNumber("targetPages", balloon.TargetPages);
+        writer.WriteNumber("toPages", balloon.ToPages);
+        writer.WriteNumber("extraPages", balloon.ExtraPages);
+        writer.WriteNumber("hotplugPages", balloon.HotplugPages);
+        if (!balloon.Hotplug.IsEmpty)
+        {
+            writer.WriteStartObject("hotplug");
+            writer.WriteRange(balloon.Hotplug.Start, balloon.Hotplug.End);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteNumber("scratchPages", balloon.ScratchPages);
+        writer.WriteNumber("beyondMaximumPages", balloon.BeyondMaximumPages);
+        writer.WriteNumber("beyondRoomPages", balloon.BeyondRoomPages);
+        writer.WriteNumber("batches", balloon.Batches);
+        writer.WriteStartObject("hypercalls");
+        foreach ((string name, ulong count) in balloon.Hypercalls)
+            writer.WriteNumber(name, count);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
     }
 
     public static string NameOf(P2mKind kind) => kind switch
@@ -153,7 +198,7 @@ internal static class BootVerb
         writer.WriteEndArray();
     }
 
-    private static void Print(CommandConsole console, Boot boot)
+    private static void Print(CommandConsole console, Boot boot, BalloonForecast? balloon)
     {
         BootForecast forecast = boot.Forecast;
         console.Ansi.WriteLine($"host:   {boot.Plan.Host.Description}");
@@ -180,7 +225,26 @@ internal static class BootVerb
         foreach (string line in forecast.Log)
             console.Ansi.WriteLine($"  {line}");
         console.Ansi.WriteLine();
-        MapView.WriteProblems(console, [.. boot.Plan.Problems, .. forecast.Problems]);
+        if (balloon is not null)
+            PrintBalloon(console, balloon);
+        MapView.WriteProblems(console, [.. boot.Plan.Problems, .. forecast.Problems, .. balloon?.Problems ?? []]);
+    }
+
+    private static void PrintBalloon(CommandConsole console, BalloonForecast balloon)
+    {
+        console.Ansi.WriteLine(
+            $"Balloon: from {ByteSize.ToText(balloon.FromPages << Frames.Shift)} to {ByteSize.ToText(balloon.ToPages << Frames.Shift)} in {Number(balloon.Batches)} batches");
+        if (balloon.FromPages > balloon.ToPages)
+            console.Ansi.WriteLine($"  {Number(balloon.FromPages - balloon.ToPages)} pages are given back to Xen");
+        if (balloon.ExtraPages != 0)
+            console.Ansi.WriteLine($"  {Number(balloon.ExtraPages)} pages come into the map's extra memory");
+        if (balloon.ScratchPages != 0)
+            console.Ansi.WriteLine($"  {Number(balloon.ScratchPages)} pages of extra memory are in the kernel's scratch pool, out of the balloon's reach");
+        if (!balloon.Hotplug.IsEmpty)
+            console.Ansi.WriteLine($"  {Number(balloon.HotplugPages)} pages come by hotplug, at [{MapView.Hex(balloon.Hotplug.Start)}, {MapView.Hex(balloon.Hotplug.End)})");
+        foreach ((string name, ulong count) in balloon.Hypercalls)
+            console.Ansi.WriteLine($"  {name}: {Number(count)} calls");
+        console.Ansi.WriteLine();
     }
 
     private static void PrintAccount(CommandConsole console, BootForecast forecast)

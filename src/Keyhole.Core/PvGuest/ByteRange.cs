@@ -17,7 +17,8 @@ public readonly struct ByteRange : System.IEquatable<ByteRange>
 
     public ulong SizeBytes { get; }
 
-    public ulong End => Start + SizeBytes;
+    /// <summary>The first byte behind the range; 0 where it ends at 2^64, less than <see cref="Start"/> where it wraps, as a hostile map may have it.</summary>
+    public ulong End => unchecked(Start + SizeBytes);
 
     public bool IsEmpty => SizeBytes == 0;
 

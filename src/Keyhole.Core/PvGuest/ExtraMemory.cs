@@ -35,7 +35,7 @@ public ref struct ExtraMemory
         {
             ulong sum = 0;
             foreach (ByteRange region in _regions)
-                sum += region.SizeBytes;
+                sum = unchecked(sum + region.SizeBytes);
             return sum;
         }
     }
@@ -53,7 +53,7 @@ public ref struct ExtraMemory
 
             if (_regions[i].End == added.Start)
             {
-                _regions[i] = ByteRange.FromSize(_regions[i].Start, _regions[i].SizeBytes + added.SizeBytes);
+                _regions[i] = ByteRange.FromSize(_regions[i].Start, unchecked(_regions[i].SizeBytes + added.SizeBytes));
                 return true;
             }
         }

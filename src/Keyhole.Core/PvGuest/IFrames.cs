@@ -27,11 +27,15 @@ public interface IFrames
     /// <summary>populate_physmap page by page until the first refusal. Returns how many were populated. A page that has a frame is passed over.</summary>
     ulong Populate(PfnRange range);
 
-    /// <summary>Notes in the pages of <paramref name="source"/> themselves that their machine frames go to <paramref name="target"/>, and sets them to identity.</summary>
-    void PrepareRemap(PfnRange source, Pfn target);
+    /// <summary>
+    /// Notes in the pages of <paramref name="source"/> themselves that their machine frames go to <paramref name="target"/>, and sets them to
+    /// identity. False where Linux stops with BUG: a page cannot be opened.
+    /// </summary>
+    bool PrepareRemap(PfnRange source, Pfn target);
 
     /// <summary>
-    /// Carries out what was prepared, last run first, and takes the targets out of the extra memory.
+    /// Carries out what was prepared, last run first, and takes the targets out of the extra memory. Where it fails,
+    /// <paramref name="remapped"/> pages are where they belong, and the others are still on the list that was prepared.
     /// </summary>
     HaltReason Remap(ref ExtraMemory extra, out ulong remapped);
 

@@ -365,7 +365,12 @@ public static class MemorySetup
                 return;
             var holes = new HoleWalk(XenMap);
             while (holes.MoveNext())
+            {
                 RemapHole(holes.Current);
+                if (_isHalted)
+                    return;
+            }
+
             Log.Report(new() { Kind = BootEventKind.Released, Count = Result.ReleasedPages });
             if (Tables.Reserved.HasOverflowed)
                 Halt(HaltReason.TooManyPieces);
@@ -462,7 +467,12 @@ public static class MemorySetup
                 }
 
                 ulong size = Min(Min(left, _pages - current.Value), ram.Count);
-                Frames.PrepareRemap(PfnRange.FromCount(current, size), ram.Start);
+                if (!Frames.PrepareRemap(PfnRange.FromCount(current, size), ram.Start))
+                {
+                    Halt(HaltReason.RemapFailed);
+                    return;
+                }
+
                 done += size;
                 _remapTarget = ram.Start.Plus(size);
             }
@@ -495,7 +505,17 @@ public static class MemorySetup
                         if (address < memoryEnd)
                             chunk = Min(left, memoryEnd - address);
                         else if (extraPages != 0)
-                            extraPages -= AddExtra(address, ref chunk, extraPages);
+                        {
+                            ulong pages = AddExtra(address, ref chunk, extraPages);
+                            extraPages -= pages;
+                            if (pages == 0 && chunk < left)
+                            {
+                                // One page left, and no whole page in a chunk that starts within one: Linux goes on chunk by chunk through the
+                                // whole entry and gains nothing. All but the last of them at once.
+                                chunk *= (left - 1) / chunk;
+                                isDiscarded = true;
+                            }
+                        }
                         else if (_profile.MarksSurplusUnusable)
                             type = E820Type.Unusable;
                         else
@@ -504,7 +524,8 @@ public static class MemorySetup
 
                     if (!isDiscarded)
                         AddAligned(address, chunk, type);
-                    address += chunk;
+                    // A map that Linux refused to sanitise may wrap, and then so does Linux.
+                    address = unchecked(address + chunk);
                     left -= chunk;
                 }
             }
@@ -526,7 +547,7 @@ public static class MemorySetup
             ulong pages = chunk >> Addresses.Frames.Shift;
             if (!_profile.ExtraMemoryInBytes)
             {
-                PfnRange whole = PfnRange.FromBounds(Pfn.AtOrAbove(address), Pfn.Containing(address + chunk));
+                PfnRange whole = PfnRange.FromBounds(Pfn.AtOrAbove(address), Pfn.Containing(unchecked(address + chunk)));
                 kept = ByteRange.FromFrames(whole);
                 pages = whole.Count;
             }
@@ -538,13 +559,13 @@ public static class MemorySetup
                 Tables.Reserved.Add(kept);
             }
 
-            Result.MaxP2mPfn = Pfn.Containing(address + chunk);
+            Result.MaxP2mPfn = Pfn.Containing(unchecked(address + chunk));
             return pages;
         }
 
         private void AddAligned(ulong address, ulong sizeBytes, E820Type type)
         {
-            ulong end = address + sizeBytes;
+            ulong end = unchecked(address + sizeBytes);
             if (type == E820Type.Ram)
             {
                 address = Pfn.AtOrAbove(address).ToAddress();
@@ -593,13 +614,13 @@ public static class MemorySetup
             Span<E820Entry> map = Tables.XenMap.Entries;
             E820Entry nvs = map[index];
             ulong from = Pfn.Containing(nvs.Address).ToAddress();
-            ulong size = Pfn.AtOrAbove(nvs.End).ToAddress() - from;
+            ulong size = unchecked(Pfn.AtOrAbove(nvs.End).ToAddress() - from);
             for (int i = 0; i < map.Length; i++)
             {
                 E820Entry ram = map[i];
-                if (!ram.IsRam || ram.Size < size || ram.End - size < MemoryEnd)
+                if (!ram.IsRam || ram.Size < size || unchecked(ram.End - size) < MemoryEnd)
                     continue;
-                ulong to = ram.End - size;
+                ulong to = unchecked(ram.End - size);
                 if (Tables.NonRam.Count == MovedNonRam.Capacity)
                 {
                     Halt(HaltReason.TooManyNvs);
@@ -608,7 +629,7 @@ public static class MemorySetup
 
                 map[i] = E820Entry.FromSize(ram.Address, ram.Size - size, E820Type.Ram);
                 map[index] = E820Entry.FromSize(from, size, E820Type.Ram);
-                Tables.XenMap.TryAdd(E820Entry.FromSize(to + (nvs.Address - from), nvs.Size, nvs.Type));
+                Tables.XenMap.TryAdd(E820Entry.FromSize(unchecked(to + (nvs.Address - from)), nvs.Size, nvs.Type));
                 PfnRange target = PfnRange.FromCount(Pfn.Containing(to), size >> Addresses.Frames.Shift);
                 Tables.NonRam.Add(new(target, P2mKind.NonRam, Mfn.Containing(from)));
                 Result.NonRamPages += target.Count;
@@ -643,7 +664,7 @@ public static class MemorySetup
             }
 
             // The new page tables lie in front of the list.
-            Result.P2mList = ByteRange.FromSize(area.Start + (tables << Addresses.Frames.Shift), size);
+            Result.P2mList = ByteRange.FromSize(unchecked(area.Start + (tables << Addresses.Frames.Shift)), size);
             Tables.Reserved.Remove(_start.P2mList);
             Log.Report(new() { Kind = BootEventKind.P2mListMoved, From = _start.P2mList, To = Result.P2mList });
         }

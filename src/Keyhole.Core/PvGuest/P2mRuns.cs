@@ -103,9 +103,10 @@ public ref struct P2mRuns
     /// <summary>The run that holds a frame below 2^40.</summary>
     public readonly P2mRun Find(Pfn pfn) => _runs[IndexOf(pfn)];
 
-    /// <summary>Puts a run in the place of whatever its frames had.</summary>
+    /// <summary>Puts a run in the place of whatever its frames had. Frames from 2^40 on do not exist and are left out.</summary>
     public void Set(P2mRun run)
     {
+        run = run.Cut(PfnRange.FromBounds(default, new Pfn(Frames.MaxCount)));
         if (run.Range.IsEmpty)
             return;
         int first = IndexOf(run.Range.Start);

@@ -107,8 +107,10 @@ public ref struct PagedFrames<TXen> : IFrames
     {
         ulong populated = 0;
         Span<ulong> one = stackalloc ulong[1];
-        for (ulong pfn = range.Start.Value; pfn < range.End.Value; pfn++)
+        for (ulong pfn = range.Start.Value; pfn < range.End.Value && pfn < (ulong)_p2m.Length; pfn++)
         {
+            if (_p2m[(int)pfn] != InvalidEntry)
+                continue;
             one[0] = pfn;
             Counts.PopulatePhysmap++;
             if (Xen.PopulatePhysmap(DomainId.Self, one, 0) != 1)
@@ -120,7 +122,7 @@ public ref struct PagedFrames<TXen> : IFrames
         return populated;
     }
 
-    public void PrepareRemap(PfnRange source, Pfn target)
+    public bool PrepareRemap(PfnRange source, Pfn target)
     {
         ulong done = 0;
         while (done < source.Count)
@@ -129,23 +131,22 @@ public ref struct PagedFrames<TXen> : IFrames
             if (chunk > RunFrames.MfnsPerPage)
                 chunk = RunFrames.MfnsPerPage;
             PfnRange part = PfnRange.FromCount(source.Start.Plus(done), chunk);
-            Span<ulong> mfns = Slice(part);
-            ulong first = mfns[0];
+            ReadOnlySpan<ulong> mfns = Slice(part);
+            ulong first = mfns[0] & ~IdentityBit;
             Span<ulong> page = OpenWindow(first);
-            if (!page.IsEmpty)
-            {
-                page[NextWord] = _listHead;
-                page[TargetWord] = target.Value + done;
-                page[SizeWord] = chunk;
-                mfns.CopyTo(page.Slice(MfnWords));
-                _listHead = first;
-            }
-
+            if (page.IsEmpty)
+                return false;
+            page[NextWord] = _listHead;
+            page[TargetWord] = target.Value + done;
+            page[SizeWord] = chunk;
+            for (int i = 0; i < mfns.Length; i++)
+                page[MfnWords + i] = mfns[i] & ~IdentityBit;
+            _listHead = first;
             SetIdentity(part);
             done += chunk;
         }
 
-        OpenWindow(_mappings.WindowFrame.Value);
+        return !OpenWindow(_mappings.WindowFrame.Value).IsEmpty;
     }
 
     public HaltReason Remap(ref ExtraMemory extra, out ulong remapped)
@@ -158,6 +159,8 @@ public ref struct PagedFrames<TXen> : IFrames
             if (page.IsEmpty || page[MfnWords] != _listHead)
                 return HaltReason.RemapFailed;
             PfnRange target = PfnRange.FromCount(new Pfn(page[TargetWord]), page[SizeWord]);
+            if (target.Count > RunFrames.MfnsPerPage)
+                return HaltReason.RemapFailed;
             for (ulong i = 0; i < target.Count; i++)
             {
                 if (!MoveTo(target.Start.Value + i, page[MfnWords + (int)i]))
@@ -185,8 +188,7 @@ public ref struct PagedFrames<TXen> : IFrames
 
         if (!joined.IsEmpty && !extra.Remove(ByteRange.FromFrames(joined)))
             return HaltReason.ExtraMemoryMismatch;
-        OpenWindow(_mappings.WindowFrame.Value);
-        return HaltReason.None;
+        return OpenWindow(_mappings.WindowFrame.Value).IsEmpty ? HaltReason.RemapFailed : HaltReason.None;
     }
 
     public readonly void RemapNonRam(Mfn source, PfnRange target) => FlatRun.Fill(Slice(target), source.Value);
@@ -205,12 +207,13 @@ public ref struct PagedFrames<TXen> : IFrames
     {
         if (pfn >= (ulong)_p2m.Length)
             return false;
-        _p2m[(int)pfn] = mfn;
         Span<MmuUpdate> update = stackalloc MmuUpdate[1];
         update[0] = new() { ptr = (mfn << Frames.Shift) | MmuUpdateCommand.MMU_MACHPHYS_UPDATE, val = pfn };
         Counts.MmuUpdate++;
         if (Xen.MmuUpdate(update, out _) < 0)
             return false;
+        // Linux writes its own table first and dies where Xen refuses; this way the two tables agree even then.
+        _p2m[(int)pfn] = mfn;
         return pfn >= _mappings.LinearEnd.Value
             || UpdateMapping(_mappings.LinearBase + (pfn << Frames.Shift), (mfn << Frames.Shift) | PageKernel);
     }

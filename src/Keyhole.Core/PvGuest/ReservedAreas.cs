@@ -60,17 +60,7 @@ public ref struct ReservedAreas
         {
             if (!entry.IsRam || entry.Size < sizeBytes)
                 continue;
-            ulong start = entry.Address;
-            while (TryFindObstacle(ByteRange.FromSize(start, sizeBytes), out ByteRange obstacle))
-            {
-                // Linux tries page after page from the entry's start; the first that the obstacle leaves free is the same.
-                ulong beyond = obstacle.End - start;
-                start += (beyond + Frames.OffsetMask) & ~Frames.OffsetMask;
-                if (start + sizeBytes > entry.End)
-                    break;
-            }
-
-            if (start + sizeBytes > entry.End)
+            if (!TryFindPlace(entry, sizeBytes, out ulong start))
                 continue;
             area = ByteRange.FromSize(start, sizeBytes);
             Add(area);
@@ -79,6 +69,24 @@ public ref struct ReservedAreas
 
         area = default;
         return false;
+    }
+
+    private readonly bool TryFindPlace(E820Entry ram, ulong sizeBytes, out ulong start)
+    {
+        // Reckoned from the entry's start, so that nothing overflows at the end of the address space.
+        ulong room = ram.Size - sizeBytes;
+        start = ram.Address;
+        while (TryFindObstacle(ByteRange.FromSize(start, sizeBytes), out ByteRange obstacle))
+        {
+            // Linux tries page after page from the entry's start; the first that the obstacle leaves free is the same.
+            ulong beyond = unchecked(obstacle.End - ram.Address);
+            ulong offset = unchecked((beyond + Frames.OffsetMask) & ~Frames.OffsetMask);
+            if (offset < beyond || offset > room)
+                return false;
+            start = unchecked(ram.Address + offset);
+        }
+
+        return true;
     }
 
     /// <summary>The obstacle that reaches furthest among those that a page probe of the place would meet.</summary>
@@ -100,7 +108,7 @@ public ref struct ReservedAreas
         if (area.Start <= place.Start)
             return true;
         ulong offset = area.Start - place.Start;
-        ulong probe = (offset + Frames.OffsetMask) & ~Frames.OffsetMask;
-        return probe < place.SizeBytes && place.Start + probe < area.End;
+        ulong probe = unchecked((offset + Frames.OffsetMask) & ~Frames.OffsetMask);
+        return probe >= offset && probe < place.SizeBytes && place.Start + probe < area.End;
     }
 }

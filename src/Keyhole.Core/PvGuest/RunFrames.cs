@@ -35,6 +35,7 @@ public ref struct RunFrames : IFrames
     private readonly Pfn _mappedEnd;
     private readonly Mfn _firstMfn;
     private int _preparedCount;
+    private bool _movesForeignFrames;
 
     /// <param name="runs">Storage for the P2M.</param>
     /// <param name="prepared">Storage for runs to move: one for each hole and each RAM range they fill.</param>
@@ -48,6 +49,8 @@ public ref struct RunFrames : IFrames
         _mappedEnd = mappedEnd;
         _firstMfn = firstMfn;
         _preparedCount = 0;
+        _movesForeignFrames = false;
+        LinearEnd = new(Frames.MaxCount);
         Counts = default;
         HasOverflowed = false;
     }
@@ -55,6 +58,9 @@ public ref struct RunFrames : IFrames
     public P2mRuns P2m;
 
     public HypercallCounts Counts;
+
+    /// <summary>Frames from this on have no linear mapping (32 bits: highmem). None at first.</summary>
+    public Pfn LinearEnd;
 
     /// <summary>There was not enough storage: the P2M is incomplete.</summary>
     public bool HasOverflowed { get; private set; }
@@ -78,23 +84,29 @@ public ref struct RunFrames : IFrames
         return range.Count;
     }
 
-    public void PrepareRemap(PfnRange source, Pfn target)
+    public bool PrepareRemap(PfnRange source, Pfn target)
     {
         if (_preparedCount == _prepared.Length)
         {
             HasOverflowed = true;
-            return;
+            return true;
         }
 
+        // A map that ends within a page below the guest's end: that page is identity already when its turn comes, and Xen refuses to move what
+        // is no frame of the guest's.
+        _movesForeignFrames |= P2m.CountOf(P2mKind.Ram, source) != source.Count;
         _prepared[_preparedCount] = new(source, target, _firstMfn.Plus(source.Start.Value));
         _preparedCount++;
         P2m.Set(new(source, P2mKind.Identity, default));
         Counts.UpdateVaMapping += Pages(source.Count) + 1;
+        return true;
     }
 
     public HaltReason Remap(ref ExtraMemory extra, out ulong remapped)
     {
         remapped = 0;
+        if (_movesForeignFrames)
+            return HaltReason.RemapFailed;
         // One region for as long as runs join downwards, as they do in the list, whose last page comes first.
         PfnRange joined = default;
         for (int i = _preparedCount - 1; i >= 0; i--)
@@ -103,7 +115,7 @@ public ref struct RunFrames : IFrames
             PfnRange target = PfnRange.FromCount(run.Target, run.Source.Count);
             P2m.Set(new(target, P2mKind.Remapped, run.Mfn));
             remapped += target.Count;
-            Counts.UpdateVaMapping += Pages(target.Count) + target.Count;
+            Counts.UpdateVaMapping += Pages(target.Count) + target.Intersect(PfnRange.FromBounds(default, LinearEnd)).Count;
             Counts.MmuUpdate += target.Count;
             if (joined.IsEmpty || target.End == joined.Start)
             {

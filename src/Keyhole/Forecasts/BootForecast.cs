@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
-using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Pci;
@@ -75,6 +74,6 @@ public sealed record BootForecast
 
     public required ImmutableArray<Problem> Problems { get; init; }
 
-    /// <summary>Pages with RAM behind them once the kernel is up.</summary>
-    public ulong OwnedPages => Account.Where(static line => line.What != PageAccount.GivenBack).Aggregate(0UL, static (sum, line) => sum + line.PageCount);
+    /// <summary>Pages that the guest owns once the kernel is up, whether it can use them or not.</summary>
+    public ulong OwnedPages => Request.PageCount - ReleasedPages + PopulatedPages;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.Hosts;
@@ -16,11 +17,16 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// <summary>Linux's virtual address of pseudo-physical 0 (__START_KERNEL_map), 64 bits.</summary>
     private const ulong KernelMap = 0xffff_ffff_8000_0000;
 
+    /// <summary>64 TiB: nothing that Xen builds is larger; what is larger was garbled.</summary>
+    private const ulong LargestBytes = 1UL << 46;
+
     private const string MaxWord = "max:";
     private const string Dom0MemWord = "dom0_mem=";
 
     /// <summary>Reads the lines of the first Xen boot in a log. Null when it has none.</summary>
-    public static Dom0Log? Of(LogScan scan)
+    public static Dom0Log? Of(LogScan scan) => Of(scan.Lines);
+
+    internal static Dom0Log? Of(IEnumerable<LogLine> lines)
     {
         GuestLayout layout = GuestLayout.Unknown;
         ulong? pages = null;
@@ -28,11 +34,14 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         ulong initialChunk = 0;
         ulong initrdBytes = 0;
         bool found = false;
-        foreach (LogLine line in scan.Lines)
+        foreach (LogLine line in lines)
         {
             if (line.Speaker != LogSpeaker.Xen)
                 continue;
             ReadOnlySpan<char> text = line.Text.AsSpan().Trim();
+            // The page count comes last but for two: what comes before it and stands here again is another boot's.
+            if (pages is not null && IsBeforePageCount(text))
+                break;
             if (TryValue(text, "Command line:", out ReadOnlySpan<char> rest))
                 maxPages = MaxOf(rest) ?? maxPages;
             else if (TryRange(text, "Dom0 alloc.:", out ByteRange range))
@@ -68,6 +77,10 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         return new(count, maxPages, layout);
     }
 
+    private static bool IsBeforePageCount(ReadOnlySpan<char> text) =>
+        text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal)
+        || text.StartsWith("Loaded kernel:", StringComparison.Ordinal) || text.StartsWith("Phys-Mach map:", StringComparison.Ordinal);
+
     private static ByteRange Physical(ByteRange range) =>
         range.Start >= KernelMap ? ByteRange.FromSize(range.Start - KernelMap, range.SizeBytes) : default;
 
@@ -84,7 +97,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         if (!TryValue(text, key, out ReadOnlySpan<char> rest))
             return false;
         int arrow = rest.IndexOf("->", StringComparison.Ordinal);
-        if (arrow <= 0 || !TryHex(rest[..arrow], out ulong start) || !TryHex(rest[(arrow + 2)..], out ulong end) || end < start)
+        if (arrow <= 0 || !TryHex(rest[..arrow], out ulong start) || !TryHex(rest[(arrow + 2)..], out ulong end) || end < start || end - start > LargestBytes)
             return false;
         range = ByteRange.FromBounds(start, end);
         return true;

@@ -43,6 +43,8 @@ public static class Forecaster
             start.PageCount,
             default,
             Pfn.AtOrAbove(start.PageTables.End));
+        if (start.Is32Bit)
+            frames.LinearEnd = new(KernelProfile.MaxLowPages(is32Bit: true));
         var log = new EventList([]);
         SimulatedDomain domain = CreateDomain(request, out SimulatedXen machine);
         SimulatedHypercalls xen = machine.HypercallsOf(domain);

@@ -67,4 +67,25 @@ public static class KernelVersions
         };
         return true;
     }
+
+    /// <summary>The releases that <paramref name="first"/> to <paramref name="last"/> stand for, in words: "3.16 to 4.3", "6.12 and later".</summary>
+    public static string ReleasesOf(KernelVersion first, KernelVersion last)
+    {
+        (string from, _) = Bounds(first);
+        (_, string to) = Bounds(last);
+        if (from.Length == 0)
+            return to.Length == 0 ? "every release" : $"{to} and older";
+        return to.Length == 0 ? $"{from} and later" : $"{from} to {to}";
+    }
+
+    /// <summary>The first and the last release of <see cref="TryFromRelease"/>'s table; a test holds the two together.</summary>
+    private static (string First, string Last) Bounds(KernelVersion version) => version switch
+    {
+        KernelVersion.Linux33 => ("", "3.3"),
+        KernelVersion.Linux34 => ("3.4", "3.15"),
+        KernelVersion.Linux43 => ("3.16", "4.3"),
+        KernelVersion.Linux44 => ("4.4", "5.12"),
+        KernelVersion.Linux61 => ("5.13", "6.11"),
+        KernelVersion.Linux72 => ("6.12", ""),
+    };
 }

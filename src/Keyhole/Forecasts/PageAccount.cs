@@ -16,7 +16,7 @@ internal static class PageAccount
     public const string Moved = "RAM, moved from under a hole";
     public const string GivenBack = "given back to Xen";
     public const string BeyondLimit = "beyond what this kernel can manage";
-    public const string Populated = "RAM, got anew for what was given back";
+    public const string Lost = "lost: the map ends before them, and the kernel leaves them to nobody";
 
     public static ImmutableArray<AccountLine> Of(in SetupResult result, ulong pageCount, P2mRuns p2m, IReadOnlyList<E820Entry> kernelMap)
     {
@@ -36,6 +36,8 @@ internal static class PageAccount
         Add(NotUsed, inPlace - usable);
         Add(Moved, result.RemappedPages);
         Add(GivenBack, result.ReleasedPages);
+        ulong known = inPlace + result.RemappedPages + result.ReleasedPages;
+        Add(Lost, result.PageCount > known ? result.PageCount - known : 0);
         Add(BeyondLimit, pageCount - result.PageCount);
         return lines.ToImmutable();
 

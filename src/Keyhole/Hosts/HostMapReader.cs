@@ -105,7 +105,7 @@ public static class HostMapReader
             Dialect = map.Dialect,
             Description = $"{Describe(map)}, line {map.Line} of {sourceName}",
             IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
-            Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { OtherDenied = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
+            Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
             Log = scan,
             Remarks = RemarksOn(scan, map),
         };

@@ -67,8 +67,11 @@ public sealed record HostTraits
     /// <summary>Address of an HPET whose page ACPI marks as protected, or null.</summary>
     public ulong? ProtectedHpet { get; init; }
 
-    /// <summary>Further pages that dom0 may not map, such as those that dom0's own map in the same log shows to be reserved.</summary>
+    /// <summary>Further pages that dom0 may not map, as the user says.</summary>
     public ImmutableArray<PfnRange> OtherDenied { get; init; } = [];
+
+    /// <summary>Pages that dom0's own map in the same log shows to be reserved, and the firmware's does not name.</summary>
+    public ImmutableArray<PfnRange> ReservedInDom0 { get; init; } = [];
 }
 
 /// <summary>One memory map of a host with what is known about where it came from. Entries stand in the source's order.</summary>

@@ -222,6 +222,18 @@ internal static class LogEntrySyntax
         return at < 0 ? line : line[(at + journal.Length)..];
     }
 
+    /// <summary>The guest whose console output a line of Xen's log is: <c>(d3) …</c> at its start or behind a time stamp. Null where it does not say.</summary>
+    public static int? DomainOf(ReadOnlySpan<char> line)
+    {
+        const int longestStamp = 60;
+        ReadOnlySpan<char> head = line[..Math.Min(line.Length, longestStamp)];
+        int at = head.IndexOf("(d", StringComparison.Ordinal);
+        if (at < 0 || !(head[..at].Trim(' ').IsEmpty || head[..at].TrimEnd(' ').EndsWith(']') || head[..at].TrimEnd(' ').EndsWith("(XEN)", StringComparison.Ordinal)))
+            return null;
+        TextCursor cursor = new(line[(at + 2)..]);
+        return cursor.TryDecimal(out uint domain) && domain <= ushort.MaxValue && cursor.TryText(")") ? (int)domain : null;
+    }
+
     /// <summary>
     /// Whether a line ends within a prefix like that of the entries before it, so that nobody can tell whether an entry followed. Digits
     /// are alike, because stamps differ. A line that is a whole stamp is an empty message.

@@ -43,7 +43,11 @@ public sealed record LogMap(
     int Line,
     ImmutableArray<E820Entry> Entries,
     ImmutableArray<int> EntryLines,
-    InputError? Error);
+    InputError? Error)
+{
+    /// <summary>The guest on whose console in Xen's log the map stands ("(d3)"); null where the lines do not say.</summary>
+    public int? Domain { get; init; }
+}
 
 /// <summary>Who says a line of a log.</summary>
 public enum LogSpeaker
@@ -53,7 +57,11 @@ public enum LogSpeaker
 }
 
 /// <summary>A line of a log that tells how a boot went, without time stamps and other prefixes, at most 512 characters long.</summary>
-public sealed record LogLine(int Number, LogSpeaker Speaker, string Text);
+public sealed record LogLine(int Number, LogSpeaker Speaker, string Text)
+{
+    /// <summary>The guest whose console output in Xen's log the line is ("(d3)"); null where the line does not say.</summary>
+    public int? Domain { get; init; }
+}
 
 /// <summary>What one pass over a log found.</summary>
 public sealed record LogScan

@@ -43,7 +43,8 @@ public sealed class LogScanner
     [
         "Linux version", "Xen version", "ommand line", "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
         "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info", "Page tables:",
-        "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup",
+        "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ", "can't claim;",
+        "xc_dom_alloc_segment",
     ];
 
     private static readonly SearchValues<string> _mapAndTraitWords = SearchValues.Create([.. _mapWords, .. LogTraits.Words], StringComparison.Ordinal);
@@ -141,7 +142,7 @@ public sealed class LogScanner
         bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> text);
         if (!isXen)
             text = LogEntrySyntax.KernelMessage(line);
-        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), MaxLineTextLength));
+        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), MaxLineTextLength)) { Domain = LogEntrySyntax.DomainOf(line) };
     }
 
     private void ReadMapLine(ReadOnlySpan<char> line)
@@ -160,7 +161,8 @@ public sealed class LogScanner
             {
                 case LineKind.Entry:
                     Continue(entry, line);
-                    _live!.Add(entry, _sourceName, _text.Number);
+                    _live!.Domain ??= LogEntrySyntax.DomainOf(line);
+                    _live.Add(entry, _sourceName, _text.Number);
                     KeepPrefix(line);
                     break;
                 case LineKind.Filler:
@@ -270,7 +272,10 @@ public sealed class LogScanner
     /// <summary>Makes sure that the map in progress is one that the entry belongs to.</summary>
     private void Continue(LogEntry entry, ReadOnlySpan<char> line)
     {
-        if (_live is null || _live.Kind != entry.Kind)
+        // Guests whose consoles Xen's log shows boot side by side.
+        bool isOtherGuests = _live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
+            && live.Domain is { } domain && LogEntrySyntax.DomainOf(line) is { } other && domain != other;
+        if (_live is null || _live.Kind != entry.Kind || isOtherGuests)
         {
             CloseMap();
             Begin(entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
@@ -333,6 +338,8 @@ public sealed class LogScanner
 
         public HostMapDialect Dialect { get; set; }
 
+        public int? Domain { get; set; }
+
         /// <summary>Whether its lines carry "(XEN)": then those without are not its own.</summary>
         public bool IsMarked { get; private set; }
 
@@ -344,6 +351,7 @@ public sealed class LogScanner
         {
             Kind = kind;
             Dialect = dialect;
+            Domain = null;
             IsMarked = isMarked;
             _titleLength = Math.Min(title.Length, MaxTitleLength);
             title[.._titleLength].CopyTo(_title);
@@ -389,7 +397,7 @@ public sealed class LogScanner
             _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root", "read it as root: sudo cat /proc/iomem");
         }
 
-        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), _firstLine, [.. _entries], [.. _entryLines], _error);
+        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), _firstLine, [.. _entries], [.. _entryLines], _error) { Domain = Domain };
 
         private void NoteLine(int line) => _firstLine = _firstLine == 0 ? line : _firstLine;
     }

@@ -60,6 +60,7 @@ public static class MachineMap
         if (traits.ProtectedHpet is { } hpet)
             denied.Add(Page(hpet));
         denied.AddRange(traits.OtherDenied);
+        denied.AddRange(traits.ReservedInDom0);
         if (ReportsHyperTransport(traits))
             denied.Add(Bytes((1UL << HyperTransportTopBits) - HyperTransportSizeBytes, 1UL << HyperTransportTopBits));
         return denied;

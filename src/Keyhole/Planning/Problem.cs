@@ -43,4 +43,8 @@ public static class ProblemCodes
     public const string HoleCovered = "hole-covered";
     public const string KernelHalts = "kernel-halts";
     public const string MemoryReleased = "memory-released";
+    public const string BalloonBeyondMaximum = "balloon-beyond-maximum";
+    public const string BalloonBeyondRoom = "balloon-beyond-room";
+    public const string HotplugInPciGap = "hotplug-in-pci-gap";
+    public const string HotplugOverDevice = "hotplug-over-device";
 }

@@ -84,6 +84,21 @@ public sealed class SimulatedXen
         return new SimulatedHypercalls(new DomainCalls(this, domain));
     }
 
+    /// <summary>
+    /// Gives a PV domain page tables for its frames below <paramref name="frameCount"/>, mapping nothing yet: a kernel builds them for all the RAM of its
+    /// map before it maps what it moved or got there. Linux has made them out of its own pages by then; here they are nobody's.
+    /// </summary>
+    /// <returns>None; EINVAL for a translated domain, or where the addresses end before the frames do.</returns>
+    public XenError ExtendLinearMapping(SimulatedDomain domain, ulong frameCount)
+    {
+        ArgumentNullException.ThrowIfNull(domain);
+        ulong firstPage = SimulatedDomain.PageNumber(domain.Spec.LinearBase);
+        if (domain.Translated || frameCount > domain.L1.Length - firstPage)
+            return XenError.EINVAL;
+        AddTables(domain, firstPage, frameCount);
+        return XenError.None;
+    }
+
     public SimulatedDomain? Find(DomainId id) => _domains.GetValueOrDefault(id.Value);
 
     /// <summary>Puts a failure in.</summary>

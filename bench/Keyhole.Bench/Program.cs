@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using BenchmarkDotNet.Running;
+using Keyhole.Bench;
+
+if (args is ["--quick"])
+    return QuickRun.Measure(Console.Out);
+BenchmarkSwitcher.FromAssembly(typeof(Workloads).Assembly).Run(args);
+return 0;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Verification;
+
+/// <summary>
+/// Windows that a kernel could not claim, against the forecast's map: no device needs to be known beforehand. A window that is claimed says nothing
+/// that a log would show, so only failures are compared.
+/// </summary>
+internal static class BarFindings
+{
+    public const string What = "window that cannot be claimed";
+
+    public static IEnumerable<Finding> Compare(BootForecast forecast, ImmutableArray<Sighting<FailedClaim>> claims)
+    {
+        foreach (Sighting<FailedClaim> claim in claims)
+        {
+            // Other devices and bridges stand in the way too; that is not the map's doing.
+            if (claim.Value.Obstacle is not { } obstacle || !IsOfMap(obstacle))
+                continue;
+            E820Entry? met = Obstacle(forecast.KernelMap, claim.Value.Window);
+            string? expected = met is { } entry ? Text(claim.Value.Window, KernelWords.ResourceName(entry.Type), ByteRange.FromBounds(entry.Address, entry.End)) : null;
+            string seen = Text(claim.Value.Window, obstacle, claim.Value.ObstacleRange);
+            yield return new(What, expected ?? $"{Verifier.Range(claim.Value.Window)} can be claimed", seen, claim.Line, expected == seen);
+        }
+    }
+
+    /// <summary>What of the map stands in a window's way; reserved memory does not.</summary>
+    public static E820Entry? Obstacle(ImmutableArray<E820Entry> map, ByteRange window)
+    {
+        foreach (E820Entry entry in map)
+        {
+            if (entry.Type != E820Type.Reserved && entry.Address < window.End && entry.End > window.Start)
+                return entry;
+        }
+
+        return null;
+    }
+
+    /// <summary>Whether the name is one that Linux gives to memory of the map that stands in a window's way.</summary>
+    public static bool IsOfMap(string obstacle) =>
+        new[] { E820Type.Ram, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram }
+            .Any(type => KernelWords.ResourceName(type) == obstacle);
+
+    private static string Text(ByteRange window, string obstacle, ByteRange range) => $"{Verifier.Range(window)} meets {obstacle} {Verifier.Range(range)}";
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Hosts;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Verification;
+
+/// <summary>What an observed boot tells that its forecast starts from: where things lie, and what only dom0's own lines show of the machine.</summary>
+public static class BootEvidence
+{
+    /// <summary>A guest's layout from its domain builder's lines; else as xl lays it out, with the ramdisk where the kernel found it.</summary>
+    /// <param name="pageCount">Pages of the guest: they decide how long the p2m list is.</param>
+    public static GuestLayout LayoutOfGuest(ObservedBoot boot, ulong pageCount)
+    {
+        if (!boot.Segments.Kernel.IsEmpty)
+            return boot.Segments;
+        GuestLayout layout = GuestLayout.OfXl(pageCount);
+        ByteRange initrd = InitrdOf(boot);
+        return initrd.IsEmpty
+            ? layout
+            : layout with { Initrd = initrd, P2mList = ByteRange.FromSize(Pfn.AtOrAbove(initrd.End).ToAddress(), layout.P2mList.SizeBytes) };
+    }
+
+    /// <summary>dom0's layout as its own boot's Xen lines have it, else the host log's, else as Xen lays out a usual kernel.</summary>
+    /// <param name="log">What the host's log says, where the boot's own does not.</param>
+    public static GuestLayout LayoutOfDom0(ObservedBoot boot, Dom0Log? log)
+    {
+        GuestLayout layout = boot.Builder?.Layout ?? log?.Layout ?? GuestLayout.OfDom0();
+        return layout.Initrd.IsEmpty ? layout with { Initrd = InitrdOf(boot) } : layout;
+    }
+
+    /// <summary>The dom0 that Xen builds where nothing is said: all of the host's RAM but a sixteenth, 128 MiB at most, for Xen itself.</summary>
+    public static Dom0Log UsualDom0(HostMemoryMap host)
+    {
+        const ulong mostForXenBytes = 128UL << 20;
+        ulong ram = 0;
+        foreach (E820Entry entry in host.Entries)
+        {
+            if (entry.IsRam && !entry.Wraps && entry.End <= Frames.AddressLimit)
+                ram = Math.Min(ram + entry.Size, Frames.AddressLimit);
+        }
+
+        ulong pages = (ram - Math.Min(ram / 16, mostForXenBytes)) >> Frames.Shift;
+        return new(pages, null, GuestLayout.OfDom0());
+    }
+
+    /// <summary>
+    /// The host with what dom0's map shows of the machine and nothing else does: reserved pages that stand alone in a gap of the machine map. A page beside
+    /// a known entry is no such witness: it may be that entry, gone astray.
+    /// </summary>
+    public static HostMemoryMap WithPagesReservedIn(HostMemoryMap host, ObservedBoot dom0)
+    {
+        if (host.IsMachineMap || dom0.Map is not { } seen)
+            return host;
+        host = host with { Traits = host.Traits with { ReservedInDom0 = [] } };
+        ImmutableArray<E820Entry> known = MachineMap.Of(host);
+        var learnt = ImmutableArray.CreateBuilder<PfnRange>();
+        foreach (E820Entry entry in seen.Entries)
+        {
+            if (entry.Type != E820Type.Reserved || entry.Size == 0 || ((entry.Address | entry.End) & Frames.OffsetMask) != 0)
+                continue;
+            ulong before = entry.Address - (entry.Address == 0 ? 0 : Frames.SizeBytes);
+            var surroundings = ByteRange.FromBounds(before, entry.End + Frames.SizeBytes);
+            bool isAlone = true;
+            foreach (E820Entry other in known)
+                isAlone &= other.Wraps || !surroundings.Overlaps(ByteRange.FromBounds(other.Address, other.End));
+            if (isAlone)
+                learnt.Add(PfnRange.FromBounds(Pfn.Containing(entry.Address), Pfn.AtOrAbove(entry.End)));
+        }
+
+        return host with { Traits = host.Traits with { ReservedInDom0 = learnt.ToImmutable() } };
+    }
+
+    private static ByteRange InitrdOf(ObservedBoot boot) => boot.Facts.InitrdMoved?.Value.From ?? boot.Facts.Ramdisk?.Value ?? default;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Verification;
+
+/// <summary>One thing that a log says, beside what was forecast.</summary>
+/// <param name="What">"map entry", "remapped pages" …; stable, for scripts.</param>
+/// <param name="Forecast">Null where the forecast has nothing of the kind.</param>
+/// <param name="Observed">Null where the log, though whole there, has nothing of the kind.</param>
+/// <param name="Line">The log's line; of what it lacks the line before which it should stand.</param>
+public sealed record Finding(string What, string? Forecast, string? Observed, int? Line, bool Agrees);
+
+/// <summary>How a forecast and a real boot compare, and why the boot went as it did.</summary>
+public sealed record BootVerification
+{
+    /// <summary>The kernel that the log was compared with.</summary>
+    public required KernelVersion Profile { get; init; }
+
+    public required ObservedBoot Boot { get; init; }
+
+    /// <summary>Everything that was compared, in the order of a boot.</summary>
+    public required ImmutableArray<Finding> Findings { get; init; }
+
+    /// <summary>What the forecast says and the log does not: neither agreement nor difference.</summary>
+    public required ImmutableArray<string> NotCompared { get; init; }
+
+    /// <summary>For people: what lies in the way, where memory went, which kernels cope, what to change.</summary>
+    public required ImmutableArray<string> Explanations { get; init; }
+
+    public bool Agrees => Findings.All(static finding => finding.Agrees);
+
+    public ImmutableArray<Finding> Differences => [.. Findings.Where(static finding => !finding.Agrees)];
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.E820;
+using Keyhole.Hosts;
+
+namespace Keyhole.Verification;
+
+/// <summary>Compares two sorted maps entry by entry: what is the same in both holds the rest in place.</summary>
+internal static class MapComparison
+{
+    public const string What = "map entry";
+
+    /// <summary>Entries that a cut log cannot show count as neither; <paramref name="lost"/> is how many.</summary>
+    public static ImmutableArray<Finding> Compare(ImmutableArray<E820Entry> forecast, ObservedBoot boot, out int lost)
+    {
+        LogMap map = boot.Map!;
+        forecast = WithoutLost(forecast, boot, map.Entries, out lost);
+        var findings = ImmutableArray.CreateBuilder<Finding>();
+        int f = 0;
+        int o = 0;
+        while (f < forecast.Length || o < map.Entries.Length)
+        {
+            if (f < forecast.Length && o < map.Entries.Length && forecast[f] == map.Entries[o])
+            {
+                findings.Add(Both(forecast[f++], map, o++));
+                continue;
+            }
+
+            int forecastFrom = f;
+            int observedFrom = o;
+            while (f < forecast.Length && !map.Entries.Contains(forecast[f]))
+                f++;
+            while (o < map.Entries.Length && !forecast.Contains(map.Entries[o]))
+                o++;
+            if (f == forecastFrom && o == observedFrom)
+            {
+                // The same entries in another order, or one twice: each alone, so that the walk goes on.
+                findings.Add(o < map.Entries.Length ? Surplus(map, o++) : Missing(forecast[f++], map, o));
+                continue;
+            }
+
+            Pair(forecast[forecastFrom..f], map, observedFrom, o, findings);
+        }
+
+        return findings.ToImmutable();
+    }
+
+    /// <summary>Entries between two that agree: as many on both sides go together in order, else those that overlap or share a bound.</summary>
+    private static void Pair(ImmutableArray<E820Entry> forecast, LogMap map, int from, int to, ImmutableArray<Finding>.Builder findings)
+    {
+        bool inOrder = forecast.Length == to - from;
+        int f = 0;
+        int o = from;
+        while (f < forecast.Length || o < to)
+        {
+            if (f < forecast.Length && o < to && (inOrder || AreAlike(forecast[f], map.Entries[o])))
+                findings.Add(Both(forecast[f++], map, o++));
+            else if (o == to || (f < forecast.Length && forecast[f].Address < map.Entries[o].Address))
+                findings.Add(Missing(forecast[f++], map, o));
+            else
+                findings.Add(Surplus(map, o++));
+        }
+    }
+
+    private static Finding Both(E820Entry forecast, LogMap map, int index) =>
+        new(What, Text(forecast), Text(map.Entries[index]), map.EntryLines[index], forecast == map.Entries[index]);
+
+    private static Finding Surplus(LogMap map, int index) => new(What, null, Text(map.Entries[index]), map.EntryLines[index], Agrees: false);
+
+    private static Finding Missing(E820Entry forecast, LogMap map, int next) =>
+        new(What, Text(forecast), null, next < map.EntryLines.Length ? map.EntryLines[next] : map.EntryLines[^1] + 1, Agrees: false);
+
+    private static bool AreAlike(E820Entry left, E820Entry right) =>
+        left.Address == right.Address || left.End == right.End || (left.Address < right.End && right.Address < left.End);
+
+    private static ImmutableArray<E820Entry> WithoutLost(ImmutableArray<E820Entry> forecast, ObservedBoot boot, ImmutableArray<E820Entry> observed, out int lost)
+    {
+        int first = 0;
+        int end = forecast.Length;
+        if (observed.IsEmpty)
+            first = end;
+        while (first < end && boot.MapMayBeginLate && forecast[first].End <= observed[0].Address)
+            first++;
+        while (end > first && boot.MapMayEndEarly && forecast[end - 1].Address >= observed[^1].End)
+            end--;
+        lost = forecast.Length - (end - first);
+        return forecast[first..end];
+    }
+
+    public static string Text(E820Entry entry) => $"[0x{entry.Address:x}, 0x{entry.End:x}) {E820TypeNames.NameOf(entry.Type)}";
+}

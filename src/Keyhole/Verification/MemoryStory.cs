@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Verification;
+
+/// <summary>Where the memory of a kernel that boots is: moved, given back, left out, lost to the map, or the kernel's own.</summary>
+internal static class MemoryStory
+{
+    /// <summary>Holes that are named; a guest on a ragged host has dozens.</summary>
+    private const int MostHoles = 6;
+
+    private const ulong KiBOfPage = Frames.SizeBytes >> 10;
+    private const ulong WorthMentionBytes = 1UL << 20;
+
+    public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, MapPlan? plan)
+    {
+        if (forecast.RemappedPages != 0)
+            yield return $"{Pages(forecast.RemappedPages)} lie under holes of the map ({Holes(forecast)}); the kernel moves them to RAM further up, so that they are not lost.";
+        foreach (string text in Released(forecast))
+            yield return text;
+        foreach (string text in LeftOut(forecast))
+            yield return text;
+        foreach (Problem problem in plan?.Problems ?? [])
+        {
+            if (problem.Code is ProblemCodes.LowMemoryLost or ProblemCodes.HighRamOverlap)
+                yield return $"By the toolstack's map: {problem.Message}. What to change: {problem.Remedy}.";
+        }
+
+        ulong unusable = Sum(forecast.KernelMap, E820Type.Unusable);
+        if (unusable >= WorthMentionBytes && !forecast.Request.IsDom0)
+            yield return $"{ByteSize.ToText(unusable)} of the map are unusable: RAM of the host that the guest was not given, marked so that no device is put there. It is not missing.";
+        if (observed.Facts.Memory is { } memory && Reckoned(forecast, memory.Value) is { } sum)
+            yield return $"Line {memory.Line}: {sum}";
+    }
+
+    private static IEnumerable<string> Released(BootForecast forecast)
+    {
+        if (forecast.ReleasedPages == 0)
+            yield break;
+        if (forecast.PopulatedPages >= forecast.ReleasedPages)
+        {
+            yield return $"{Pages(forecast.ReleasedPages)} under holes of the map ({Holes(forecast)}) are given back to Xen, and as many are got anew further up: nothing is lost.";
+            yield break;
+        }
+
+        ulong lost = forecast.ReleasedPages - forecast.PopulatedPages;
+        string why = forecast.Request.Kernel <= KernelVersion.Linux33
+            ? "this kernel gives back what lies there and gets nothing for it"
+            : "the map has no RAM behind the guest's first pages that could take them";
+        yield return $"{Pages(lost)} are missing: they lie under holes of the map ({Holes(forecast)}), and {why}. They went back to Xen.";
+        ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
+        if (survey.FirstOrDefault(static other => other.Boots && other.ReleasedPages <= other.PopulatedPages) is { } better)
+        {
+            foreach (string text in KernelSurvey.Tell(survey))
+                yield return $"Which kernels cope: {text}.";
+            yield return $"What to change: boot a kernel of {KernelVersions.ReleasesOf(better.Request.Kernel, survey[^1].Request.Kernel)}, or balloon up again (xl mem-set).";
+        }
+        else
+        {
+            yield return "Which kernels cope: none; every known version gives pages back on this map.";
+            yield return "What to change: install a map with as much RAM as the guest has pages, so that they can move; with a larger maxmem the guest can also balloon up again (xl mem-set).";
+        }
+    }
+
+    private static IEnumerable<string> LeftOut(BootForecast forecast)
+    {
+        BootRequest request = forecast.Request;
+        ulong given = Sum(request.Map, E820Type.Ram) + (request.IsDom0 ? Sum(request.Map, E820Type.Unusable) : 0);
+        ulong kept = Sum(forecast.KernelMap, E820Type.Ram);
+        ulong room = forecast.Extra.Aggregate(0UL, static (sum, region) => sum + region.SizeBytes);
+        if (room >= WorthMentionBytes)
+            yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon: the {(request.IsDom0 ? "domain" : "guest")} gets them with xl mem-set, they are not missing.";
+        if (given < kept + WorthMentionBytes)
+            yield break;
+        string how = request.Kernel <= KernelVersion.Linux43 ? "marks them unusable" : "leaves them out of its map";
+        string why = !request.IsDom0
+            ? "they lie beyond what the guest may have (maxmem)"
+            : request.MaxPages is { } max
+                ? $"dom0 may have {ByteSize.ToText(max << Frames.Shift)} (dom0_mem=max: on Xen's command line)"
+                : $"dom0 starts with {ByteSize.ToText(request.PageCount << Frames.Shift)}, and Linux keeps room for ten times that at most (dom0_mem= on Xen's command line gives it more)";
+        yield return $"{ByteSize.ToText(given - kept)} of the {ByteSize.ToText(given)} of RAM in the map {(request.IsDom0 ? "are not dom0's" : "are not the guest's")}: {why}. The kernel {how}.";
+    }
+
+    /// <summary>The total of "Memory: x/y available" as a sum of whole parts; null where it does not come out to the last page.</summary>
+    private static string? Reckoned(BootForecast forecast, MemoryTotals memory)
+    {
+        ulong givenKiB = forecast.Request.PageCount * KiBOfPage;
+        ulong usable = PagesOf(forecast, PageAccount.Stays) + PagesOf(forecast, PageAccount.Moved) + forecast.PopulatedPages;
+        ulong inMap = 0;
+        foreach (E820Entry entry in forecast.KernelMap)
+        {
+            if (entry.IsRam)
+                inMap += PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(entry.End)).Count;
+        }
+
+        // Linux reserves the first page whatever the map says, and counts room for the balloon as memory.
+        if (inMap == 0 || (inMap - 1) * KiBOfPage != memory.TotalKiB || inMap < usable)
+            return null;
+        string parts = $"{Verifier.Number(givenKiB)} KiB given";
+        foreach ((ulong pages, string what) in new[]
+        {
+            (forecast.ReleasedPages - Math.Min(forecast.ReleasedPages, forecast.PopulatedPages), "given back to Xen"),
+            (PagesOf(forecast, PageAccount.NotUsed), "reserved below 1 MiB and at the edges of holes"),
+            (PagesOf(forecast, PageAccount.BeyondLimit), "beyond what this kernel can manage"),
+            (1UL, "the first page"),
+        })
+        {
+            if (pages != 0)
+                parts += $" − {Verifier.Number(pages * KiBOfPage)} {what}";
+        }
+
+        if (inMap > usable)
+            parts += $" + {Verifier.Number((inMap - usable) * KiBOfPage)} of room for the balloon";
+        ulong own = memory.TotalKiB - memory.AvailableKiB;
+        return $"{Verifier.Number(memory.TotalKiB)} KiB of RAM are {parts}. Of these the kernel had taken {Verifier.Number(own)} KiB for itself and its ramdisk when it said so.";
+    }
+
+    private static ulong PagesOf(BootForecast forecast, string what) =>
+        forecast.Account.Where(line => line.What == what).Aggregate(0UL, static (sum, line) => sum + line.PageCount);
+
+    /// <summary>The identity-mapped frames among those that the guest was given, with what the map has there.</summary>
+    private static string Holes(BootForecast forecast)
+    {
+        PfnRange given = PfnRange.FromBounds(default, new(forecast.Request.PageCount));
+        List<string> holes = [];
+        ulong more = 0;
+        foreach (P2mRun run in forecast.P2m)
+        {
+            PfnRange part = run.Range.Intersect(given);
+            if (run.Kind != P2mKind.Identity || part.IsEmpty)
+                continue;
+            if (holes.Count < MostHoles)
+                holes.Add($"{Verifier.Range(ByteRange.FromFrames(part))} {TypesIn(forecast.KernelMap, ByteRange.FromFrames(part))}: {Verifier.Number(part.Count)}");
+            else
+                more += part.Count;
+        }
+
+        return string.Join(", ", holes) + (more == 0 ? "" : $", and {Verifier.Number(more)} in others");
+    }
+
+    private static string TypesIn(ImmutableArray<E820Entry> map, ByteRange range)
+    {
+        string types = string.Join('/', map.Where(entry => !entry.IsRam && ByteRange.FromBounds(entry.Address, entry.End).Overlaps(range))
+            .Select(static entry => Hosts.E820TypeNames.NameOf(entry.Type)).Distinct());
+        return types.Length == 0 ? "gap" : types;
+    }
+
+    private static string Pages(ulong count) => $"{Verifier.Number(count)} pages ({ByteSize.ToText(count << Frames.Shift)})";
+
+    private static ulong Sum(ImmutableArray<E820Entry> map, E820Type type)
+    {
+        ulong sum = 0;
+        foreach (E820Entry entry in map)
+        {
+            if (entry.Type == type && !entry.Wraps && entry.End <= Frames.AddressLimit)
+                sum += entry.Size;
+        }
+
+        return sum;
+    }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Forecasts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Verification;
+
+/// <summary>Compares what was forecast with what a log shows. What the log does not show is no difference: logs are cut.</summary>
+public static class Verifier
+{
+    /// <param name="forecast">For the kernel that the log is taken to be of.</param>
+    /// <param name="observed">The boot.</param>
+    /// <param name="plan">Where the forecast's map came from, for explanations; null where it came from elsewhere.</param>
+    public static BootVerification Compare(BootForecast forecast, ObservedBoot observed, MapPlan? plan = null)
+    {
+        var notCompared = ImmutableArray.CreateBuilder<string>();
+        ImmutableArray<Finding> findings = [.. Findings(forecast, observed, notCompared)];
+        return new()
+        {
+            Profile = forecast.Request.Kernel,
+            Boot = observed,
+            Findings = findings,
+            NotCompared = notCompared.ToImmutable(),
+            Explanations = [.. Explanations.Of(forecast, observed, findings, plan)],
+        };
+    }
+
+    /// <summary>The profiles that agree with everything in the log.</summary>
+    internal static ImmutableArray<KernelVersion> Agreeing(BootRequest request, ObservedBoot observed) =>
+    [
+        .. KernelVersions.All.Where(version =>
+            Findings(Forecaster.Forecast(request with { Kernel = version }), observed, new List<string>()).All(static finding => finding.Agrees)),
+    ];
+
+    private static IEnumerable<Finding> Findings(BootForecast forecast, ObservedBoot observed, ICollection<string> notCompared)
+    {
+        BootFacts expected = FactsOf(forecast);
+        BootFacts seen = observed.Facts;
+        if (Outcome(forecast, observed) is { } outcome)
+        {
+            yield return outcome;
+            if (!outcome.Agrees)
+            {
+                notCompared.Add("everything behind the outcome");
+                yield break;
+            }
+        }
+        else
+        {
+            notCompared.Add("the outcome: the log ends before it shows");
+        }
+
+        if (observed.Map is { Entries.Length: > 0 })
+        {
+            ImmutableArray<Finding> map = MapComparison.Compare(forecast.KernelMap, observed, out int lost);
+            foreach (Finding finding in map)
+                yield return finding;
+            if (lost > 0)
+                notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{lost} entries of the map: the log is cut there"));
+        }
+        else if (!forecast.KernelMap.IsEmpty)
+        {
+            notCompared.Add("the kernel's map");
+        }
+
+        foreach (Finding finding in EachOf("freed pages", expected.Freed, seen.Freed).Concat(EachOf("populated pages", expected.Populated, seen.Populated)))
+            yield return finding;
+        foreach (Finding? finding in new[]
+        {
+            Count("pages set to 1-1 mapping", expected.IdentitySet, seen.IdentitySet, notCompared),
+            Repeats("no range to remap to", expected.NoRangeToRemapLines.Length, seen.NoRangeToRemapLines),
+            Moved(expected.InitrdMoved, seen.InitrdMoved, notCompared),
+            Count("released pages", expected.Released, seen.Released, notCompared),
+            Ramdisk(forecast, observed),
+            Count("remapped pages", expected.Remapped, seen.Remapped, notCompared),
+            Count("remapped non-RAM pages", expected.RemappedNonRam, seen.RemappedNonRam, notCompared),
+            Gap(expected.PciGap, seen.PciGap, notCompared),
+        })
+        {
+            if (finding is not null)
+                yield return finding;
+        }
+
+        foreach (Finding finding in BarFindings.Compare(forecast, seen.FailedClaims))
+            yield return finding;
+    }
+
+    /// <summary>The forecast's own lines, through the reader that reads the log's.</summary>
+    private static BootFacts FactsOf(BootForecast forecast)
+    {
+        var facts = new BootFacts();
+        foreach (string line in forecast.Log)
+            facts = facts.With(KernelMessage.Parse(line), 0);
+        return facts;
+    }
+
+    private static Finding? Outcome(BootForecast forecast, ObservedBoot observed)
+    {
+        const string what = "outcome";
+        string expected = forecast.Boots ? "boots" : Halts(forecast.Message);
+        BootFacts facts = observed.Facts;
+        if (facts.LastWords is { } words)
+            return new(what, expected, Halts(words.Value), words.Line, !forecast.Boots && forecast.Message == words.Value);
+        if (observed.EndedByXen is { } end)
+            return new(what, expected, $"halts ({end.Value})", end.Line, !forecast.Boots);
+        int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line;
+        return alive is { } line ? new(what, expected, "boots", line, forecast.Boots) : null;
+    }
+
+    private static string Halts(string? message) => message is { Length: > 0 } ? $"halts: \"{message}\"" : "halts without a word";
+
+    private static Finding? Count(string what, Sighting<ulong>? expected, Sighting<ulong>? seen, ICollection<string> notCompared)
+    {
+        if (seen is not { } sighting)
+        {
+            if (expected is not null)
+                notCompared.Add(what);
+            return null;
+        }
+
+        return new(what, expected is { } known ? Number(known.Value) : null, Number(sighting.Value), sighting.Line, expected?.Value == sighting.Value);
+    }
+
+    /// <summary>Lines of old kernels, a range each. The log's start may be cut, so only what it shows is looked at.</summary>
+    private static IEnumerable<Finding> EachOf(string what, ImmutableArray<Sighting<CountedFrames>> expected, ImmutableArray<Sighting<CountedFrames>> seen)
+    {
+        foreach (Sighting<CountedFrames> sighting in seen)
+        {
+            CountedFrames? known = null;
+            foreach (Sighting<CountedFrames> candidate in expected)
+            {
+                if (candidate.Value == sighting.Value || (known is null && candidate.Value.Frames.Start == sighting.Value.Frames.Start))
+                    known = candidate.Value;
+            }
+
+            yield return new(what, known is { } found ? Text(found) : null, Text(sighting.Value), sighting.Line, known == sighting.Value);
+        }
+
+        static string Text(CountedFrames counted) =>
+            string.Create(CultureInfo.InvariantCulture, $"{counted.Count} of pfns {counted.Frames.Start.Value:x}-{counted.Frames.End.Value:x}");
+    }
+
+    private static Finding? Repeats(string what, int expected, ImmutableArray<int> seen) =>
+        seen.IsEmpty ? null : new(what, Times(expected), Times(seen.Length), seen[^1], seen.Length <= expected);
+
+    private static string Times(int count) => count == 1 ? "once" : string.Create(CultureInfo.InvariantCulture, $"{count} times");
+
+    private static Finding? Moved(Sighting<MovedBytes>? expected, Sighting<MovedBytes>? seen, ICollection<string> notCompared)
+    {
+        if (seen is not { } sighting)
+        {
+            if (expected is not null)
+                notCompared.Add("the move of the initrd");
+            return null;
+        }
+
+        return new("initrd moved", expected is { } known ? Text(known.Value) : null, Text(sighting.Value), sighting.Line, expected?.Value == sighting.Value);
+
+        static string Text(MovedBytes moved) => $"{Range(moved.From)} to {Range(moved.To)}";
+    }
+
+    /// <summary>The line shows whole pages. Where only it says where the ramdisk lies, there is nothing to compare.</summary>
+    private static Finding? Ramdisk(BootForecast forecast, ObservedBoot observed)
+    {
+        ByteRange known = forecast.Moved.FirstOrDefault(static moved => moved.What == "initrd")?.To ?? forecast.Request.Layout.Initrd;
+        if (observed.Facts.Ramdisk is not { } seen || known.IsEmpty)
+            return null;
+        ByteRange pages = ByteRange.FromBounds(known.Start, Pfn.AtOrAbove(known.End).ToAddress());
+        return new("ramdisk", Range(pages), Range(seen.Value), seen.Line, pages == seen.Value);
+    }
+
+    private static Finding? Gap(Sighting<ByteRange>? expected, Sighting<ByteRange>? seen, ICollection<string> notCompared)
+    {
+        if (seen is not { } sighting)
+        {
+            if (expected is not null)
+                notCompared.Add("the gap for PCI devices");
+            return null;
+        }
+
+        return new("gap for PCI devices", expected is { } known ? Text(known.Value) : null, Text(sighting.Value), sighting.Line, expected?.Value == sighting.Value);
+
+        static string Text(ByteRange gap) => gap.IsEmpty ? "none" : Range(gap);
+    }
+
+    internal static string Range(ByteRange range) => $"[0x{range.Start:x}, 0x{range.End:x})";
+
+    internal static string Number(ulong count) => count.ToString("#,0", CultureInfo.InvariantCulture);
+}

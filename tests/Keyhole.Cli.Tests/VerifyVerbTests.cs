@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Text;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+/// <summary><c>keyhole verify</c> as users call it: exit status, text and JSON, one line for what cannot be read.</summary>
+[TestClass]
+public sealed class VerifyVerbTests
+{
+    private static string Folder => Path.Combine(AppContext.BaseDirectory, "fixtures", "golden");
+
+    private static IEnumerable<object[]> LogNames =>
+        Directory.GetFiles(Folder, "*.log").Select(static path => new object[] { Path.GetFileNameWithoutExtension(path) }).OrderBy(static row => (string)row[0], StringComparer.Ordinal);
+
+    /// <summary>Guests that xl gave its own map: the maps of the other two were installed by hand.</summary>
+    private static IEnumerable<object[]> BootedGuests =>
+        LogNames.SelectMany(static row => Guests((string)row[0]).Where(static guest => guest.Kernel.Length > 0 && guest.Name is not ("b_short" or "c_overbar"))
+            .Select(guest => new object[] { row[0], guest.Name }));
+
+    [TestMethod]
+    [DynamicData(nameof(LogNames))]
+    public void One_log_of_Xen_and_dom0_is_enough(string name)
+    {
+        (int status, string output, string error) = Run("", "verify", "--dom0", "--host", PathOf(name));
+
+        Assert.AreEqual(0, status, output + error);
+        Assert.Contains(name == "nvskernel" ? "the kernel halts, as forecast" : "the log agrees with the forecast", output);
+        Assert.DoesNotContain("≠", output);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(BootedGuests))]
+    public void A_guests_configuration_and_its_log_are_enough(string log, string name)
+    {
+        Guest guest = Guests(log).Single(candidate => candidate.Name == name);
+        string config = Temporary(guest.Config);
+        try
+        {
+            (int status, string output, string error) = Run(string.Join('\n', [.. guest.Xl, .. guest.Kernel]), "verify", "--host", PathOf(log), "--guest", config, "--dmesg", "-");
+
+            Assert.AreEqual(0, status, output + error);
+        }
+        finally
+        {
+            File.Delete(config);
+        }
+    }
+
+    [TestMethod]
+    public void The_halt_on_NVS_is_explained_in_full()
+    {
+        (int status, string output, _) = Run("", "verify", "--dom0", "--host", PathOf("nvskernel"));
+
+        Assert.AreEqual(0, status);
+        Assert.Contains("What lies in the way: the kernel halts", output);
+        Assert.Contains("nvs memory at [0x1800000, 0x1a00000)", output);
+        Assert.Contains("linux-7.2 (6.12 and later): boots", output);
+        Assert.Contains("What to change: boot a kernel of 6.12 and later", output);
+    }
+
+    [TestMethod]
+    public void A_changed_count_is_told_with_its_line_and_status_1()
+    {
+        string text = File.ReadAllText(PathOf("dom0-relocate")).Replace("Remapped 139361 page(s)", "Remapped 139360 page(s)", StringComparison.Ordinal);
+
+        (int status, string output, _) = Run(text, "verify", "--dom0", "--host", "-", "--json");
+
+        Assert.AreEqual(1, status);
+        JsonElement json = JsonDocument.Parse(output).RootElement;
+        Assert.IsFalse(json.GetProperty("agrees").GetBoolean());
+        Assert.AreEqual("linux-6.1", json.GetProperty("profile").GetString());
+        JsonElement difference = json.GetProperty("differences").EnumerateArray().Single();
+        Assert.AreEqual("remapped pages", difference.GetProperty("what").GetString());
+        Assert.AreEqual("139,361", difference.GetProperty("forecast").GetString());
+        Assert.AreEqual("139,360", difference.GetProperty("observed").GetString());
+        Assert.AreEqual(1 + Array.FindIndex(text.Split('\n'), static line => line.Contains("Remapped", StringComparison.Ordinal)), difference.GetProperty("line").GetInt32());
+        Assert.IsGreaterThan(0, json.GetProperty("explanations").GetArrayLength());
+    }
+
+    [TestMethod]
+    public void The_kernels_lines_may_be_in_a_file_of_their_own()
+    {
+        string[] lines = File.ReadAllLines(PathOf("passthrough"));
+        string xen = Temporary(lines.Where(static line => line.StartsWith("(XEN)", StringComparison.Ordinal)));
+        try
+        {
+            string kernel = string.Join('\n', lines.SkipWhile(static line => line.StartsWith("(XEN)", StringComparison.Ordinal)).TakeWhile(static line => line != "=== DOM0-IOMEM"));
+
+            (int status, string output, string error) = Run(kernel, "verify", "--dom0", "--host", xen, "--dmesg", "-");
+
+            Assert.AreEqual(0, status, output + error);
+            Assert.Contains("Not verified: [0xfed90000, 0xfed91000) reserved", output);
+        }
+        finally
+        {
+            File.Delete(xen);
+        }
+    }
+
+    [TestMethod]
+    public void The_version_line_picks_the_profile_and_an_option_overrides_it()
+    {
+        string dmesg = "[    0.000000] Linux version 6.12.5 (x@y)\n[    0.000000] Released 0 page(s)\n[    0.500000] RAMDISK: [mem 0x08000000-0x0a618fff]\n";
+
+        (_, string picked, _) = Run(dmesg, "verify", "--dom0", "--host", PathOf("nvskernel"), "--dmesg", "-", "--json");
+        (_, string given, _) = Run(dmesg, "verify", "--dom0", "--host", PathOf("nvskernel"), "--dmesg", "-", "--json", "--kernel", "linux-6.1");
+
+        Assert.AreEqual("linux-7.2", JsonDocument.Parse(picked).RootElement.GetProperty("profile").GetString());
+        Assert.IsTrue(JsonDocument.Parse(picked).RootElement.GetProperty("agrees").GetBoolean(), picked);
+        Assert.AreEqual("linux-6.1", JsonDocument.Parse(given).RootElement.GetProperty("profile").GetString());
+        Assert.IsFalse(JsonDocument.Parse(given).RootElement.GetProperty("agrees").GetBoolean(), given);
+    }
+
+    [TestMethod]
+    public void Another_boot_of_the_log_can_be_taken()
+    {
+        string text = File.ReadAllText(PathOf("plain4g")) + File.ReadAllText(PathOf("plain4g"));
+        (int firstStatus, string first, _) = Run(text, "verify", "--dom0", "--host", "-", "--json");
+        int boots = JsonDocument.Parse(first).RootElement.GetProperty("boot").GetProperty("of").GetInt32();
+
+        (int status, string output, string error) = Run(text, "verify", "--dom0", "--host", "-", "--json", "--boot", $"{(boots / 2) + 1}");
+
+        Assert.AreEqual(0, firstStatus);
+        Assert.AreEqual(0, status, output + error);
+        Assert.AreEqual((boots / 2) + 1, JsonDocument.Parse(output).RootElement.GetProperty("boot").GetProperty("number").GetInt32());
+    }
+
+    [TestMethod]
+    [DataRow("", "standard input: the log is empty; give what the kernel printed at boot")]
+    [DataRow("hello\n", "standard input: nothing that a kernel says of its memory at boot is in it; give what dom0's kernel printed with --dmesg ('sudo dmesg' there, or the console's log), or ask 'keyhole boot' for the forecast alone")]
+    [DataRow("Linux version 6.1.0 (x@y)\n", "standard input:1: the boot's lines say nothing that was forecast; give more of what the kernel printed: its map, \"Released …\", \"Remapped …\", \"available for PCI devices\"")]
+    public void What_holds_no_boot_is_refused_in_one_line(string dmesg, string expected)
+    {
+        (int status, string output, string error) = Run(dmesg, "verify", "--dom0", "--host", PathOf("nvskernel"), "--dmesg", "-");
+
+        Assert.AreEqual(2, status);
+        Assert.AreEqual("", output);
+        Assert.AreEqual($"keyhole: {expected}", error.TrimEnd());
+    }
+
+    [TestMethod]
+    public void A_map_and_last_words_copied_by_hand_are_enough()
+    {
+        string text = string.Join('\n', File.ReadLines(PathOf("nvskernel")).Where(static line => line.Contains("RAM map", StringComparison.Ordinal) || line.StartsWith("(XEN)  [", StringComparison.Ordinal)))
+            + "\nxen hypervisor allocated kernel memory conflicts with E820\n(XEN) Hardware Dom0 halted: halting machine\n";
+
+        (int status, string output, string error) = Run(text, "verify", "--dom0", "--host", "-");
+
+        Assert.AreEqual(0, status, output + error);
+        Assert.Contains("nvs memory at [0x1800000, 0x1a00000)", output);
+        Assert.Contains("linux-7.2 (6.12 and later): boots", output);
+        Assert.Contains("the log does not show how Xen builds dom0", error);
+    }
+
+    [TestMethod]
+    public void A_map_without_a_log_needs_a_dmesg()
+    {
+        (int status, _, string error) = Run("0 80000000 1\n", "verify", "--dom0", "--nr-pages", "1000", "--host", "-");
+
+        Assert.AreEqual(2, status);
+        Assert.AreEqual("keyhole: --dmesg: the host's map comes from no log, so it holds no boot; name what the kernel printed with --dmesg", error.TrimEnd());
+    }
+
+    [TestMethod]
+    public void Standard_input_is_read_once()
+    {
+        (int status, _, string error) = Run("x\n", "verify", "--dom0", "--host", "-", "--dmesg", "-");
+
+        Assert.AreEqual(2, status);
+        Assert.AreEqual("keyhole: --dmesg: standard input is the host's log already; leave out --dmesg: the host's log is searched for the kernel's lines", error.TrimEnd());
+    }
+
+    private static (int Status, string Output, string Error) Run(string input, params string[] args)
+    {
+        using var output = new MemoryStream();
+        using var error = new StringWriter();
+        int status;
+        using (var console = new CommandConsole(new(output, new UTF8Encoding(false)), error, () => new MemoryStream(Encoding.UTF8.GetBytes(input)), hasColours: false))
+            status = Program.Run(args, console);
+        return (status, Encoding.UTF8.GetString(output.ToArray()), error.ToString());
+    }
+
+    private static string PathOf(string name) => Path.Combine(Folder, name + ".log");
+
+    private static string Temporary(IEnumerable<string> lines)
+    {
+        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        File.WriteAllLines(path, lines);
+        return path;
+    }
+
+    private static List<Guest> Guests(string log)
+    {
+        List<Guest> guests = [];
+        string[] lines = File.ReadAllLines(PathOf(log));
+        foreach (int start in Enumerable.Range(0, lines.Length).Where(index => lines[index].StartsWith("=== GUEST ", StringComparison.Ordinal)))
+        {
+            string[] rest = [.. lines.Skip(start + 1).TakeWhile(static line => !line.StartsWith("=== GUEST ", StringComparison.Ordinal))];
+            string[] config = [.. rest.TakeWhile(static line => line != "=== XL")];
+            string[] xl = [.. rest.Skip(config.Length + 1).TakeWhile(static line => line != "=== KERNEL")];
+            guests.Add(new(lines[start]["=== GUEST ".Length..], config, xl, [.. rest.Skip(config.Length + xl.Length + 2)]));
+        }
+
+        return guests;
+    }
+
+    private sealed record Guest(string Name, string[] Config, string[] Xl, string[] Kernel);
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Forecasts;
+using Keyhole.PvGuest;
+using Keyhole.Tests.Golden;
+using Keyhole.Verification;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Verification;
+
+/// <summary>Logs that hold several boots, and every wording of what a kernel says.</summary>
+[TestClass]
+public sealed class BootLogTests
+{
+    private const string Map = "[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable";
+
+    [TestMethod]
+    public void A_record_holds_dom0_and_every_booted_guest_in_order()
+    {
+        foreach (string name in GoldenLog.Names)
+        {
+            ImmutableArray<ObservedBoot> boots = Boots(GoldenBoots.Lines(name));
+
+            int guests = GoldenLog.Load(name).Guests().Count(static guest => guest.WasBooted);
+            Assert.HasCount(1 + guests, boots, name);
+            Assert.AreEqual(BootOwner.Dom0, boots[0].Owner, name);
+            Assert.IsTrue(boots.Skip(1).All(static boot => boot.Owner == BootOwner.Guest), name);
+            CollectionAssert.AreEqual(Enumerable.Range(1, boots.Length).ToArray(), boots.Select(static boot => boot.Number).ToArray(), name);
+        }
+    }
+
+    [TestMethod]
+    public void A_machine_that_boots_twice_shows_two_dom0s_each_with_its_own_pages()
+    {
+        string[] lines = [.. GoldenBoots.Lines("dom0-512"), .. GoldenBoots.Lines("nvskernel")];
+
+        ImmutableArray<ObservedBoot> boots = Boots(lines);
+
+        Assert.HasCount(2, boots);
+        Assert.IsTrue(boots.All(static boot => boot.Owner == BootOwner.Dom0));
+        Assert.AreEqual(Dom0Log.Of(GoldenBoots.Scan(GoldenBoots.Lines("dom0-512")))!.PageCount, boots[0].Builder!.PageCount);
+        Assert.AreEqual(Dom0Log.Of(GoldenBoots.Scan(GoldenBoots.Lines("nvskernel")))!.PageCount, boots[1].Builder!.PageCount);
+        Assert.IsFalse(boots[0].Halts);
+        Assert.IsTrue(boots[1].Halts);
+    }
+
+    [TestMethod]
+    public void Of_two_boots_the_first_tells_how_dom0_is_built()
+    {
+        string[] lines = [.. GoldenBoots.Lines("dom0-512"), .. GoldenBoots.Lines("nvskernel")];
+
+        Assert.AreEqual(Dom0Log.Of(GoldenBoots.Scan(GoldenBoots.Lines("dom0-512"))), Dom0Log.Of(GoldenBoots.Scan(lines)));
+    }
+
+    [TestMethod]
+    public void Guests_on_their_consoles_in_Xens_log_are_kept_apart_line_by_line()
+    {
+        ImmutableArray<ObservedBoot> boots = Boots(
+            "(d1) [    0.000000] Linux version 5.10.0 (x@y)",
+            "(d2) [    0.000000] Linux version 6.12.1 (x@y)",
+            "(d1) [    0.000000] Released 1 page(s)",
+            "(XEN) [2024-01-01 00:00:00] (d2) [    0.000000] Released 2 page(s)",
+            "(d1) [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable",
+            "(d2) [    0.000000] Xen: [mem 0x0000000000000000-0x000000000008ffff] usable",
+            "(d1) [    0.000000] Xen: [mem 0x0000000000100000-0x000000000fffffff] usable",
+            "(d2) [    0.000000] Xen: [mem 0x0000000000200000-0x000000000fffffff] usable",
+            "(d1) [    1.000000] Remapped 11 page(s)",
+            "(d2) [    1.000000] Remapped 12 page(s)");
+
+        Assert.HasCount(2, boots);
+        Assert.AreEqual((1, 1UL, 11UL), (boots[0].Domain, boots[0].Facts.Released!.Value.Value, boots[0].Facts.Remapped!.Value.Value));
+        Assert.AreEqual((2, 2UL, 12UL), (boots[1].Domain, boots[1].Facts.Released!.Value.Value, boots[1].Facts.Remapped!.Value.Value));
+        CollectionAssert.AreEqual(new[] { 0UL, 0x10_0000UL }, boots[0].Map!.Entries.Select(static entry => entry.Address).ToArray());
+        CollectionAssert.AreEqual(new[] { 6, 8 }, boots[1].Map!.EntryLines.ToArray());
+        Assert.AreEqual(KernelVersion.Linux44, boots[0].Kernel);
+        Assert.AreEqual(KernelVersion.Linux72, boots[1].Kernel);
+    }
+
+    [TestMethod]
+    public void A_reboot_without_a_version_line_begins_before_its_map()
+    {
+        string[] between = [.. Enumerable.Repeat("systemd[1]: something else", 9)];
+
+        ImmutableArray<ObservedBoot> boots = Boots(["Released 1 page(s)", Map, "Remapped 1 page(s)", .. between, "Released 2 page(s)", Map, "Remapped 2 page(s)"]);
+
+        Assert.HasCount(2, boots);
+        Assert.AreEqual(13, boots[1].FirstLine);
+        Assert.AreEqual(2UL, boots[1].Facts.Remapped!.Value.Value);
+        Assert.AreEqual(14, boots[1].Map!.Line);
+    }
+
+    [TestMethod]
+    public void A_boot_number_chooses_and_one_that_is_not_there_is_refused()
+    {
+        ImmutableArray<ObservedBoot> boots = Boots("Released 1 page(s)", Map, "Remapped 1 page(s)", "Released 2 page(s)", Map);
+
+        Assert.AreSame(boots[1], BootLog.Choose(boots, wantsDom0: true, 2, "a.log").Value);
+        Assert.AreEqual("a.log: there is no boot 3: the log has 2; choose --boot 1 to 2", BootLog.Choose(boots, wantsDom0: true, 3, "a.log").Error!.ToString());
+        Assert.AreEqual("a.log: there is no boot 0: the log has 2; choose --boot 1 to 2", BootLog.Choose(boots, wantsDom0: true, 0, "a.log").Error!.ToString());
+    }
+
+    [TestMethod]
+    public void A_guests_boot_is_not_dom0s()
+    {
+        GoldenLog log = GoldenLog.Load("passthrough");
+        ImmutableArray<ObservedBoot> onlyGuest = Boots([.. GoldenBoots.TextOf(log.Guests()[0])]);
+        ImmutableArray<ObservedBoot> both = Boots(log.Lines);
+
+        Assert.Contains("only guests boot in this log", BootLog.Choose(onlyGuest, wantsDom0: true, null, "a.log").Error!.ToString());
+        Assert.AreEqual(2, BootLog.Choose(both, wantsDom0: false, null, "a.log").Value!.Number);
+        Assert.AreEqual(1, BootLog.Choose(both, wantsDom0: true, null, "a.log").Value!.Number);
+    }
+
+    [TestMethod]
+    public void A_log_of_Xen_alone_holds_nothing_to_compare()
+    {
+        ImmutableArray<ObservedBoot> boots = Boots([.. GoldenBoots.Lines("plain4g").TakeWhile(static line => line.StartsWith("(XEN)", StringComparison.Ordinal))]);
+
+        Assert.Contains("nothing that a kernel says", BootLog.Choose(boots, wantsDom0: true, null, "a.log").Error!.ToString());
+    }
+
+    [TestMethod]
+    [DataRow("[    0.000000] Linux version 3.2.0-4-amd64 (debian-kernel@lists.debian.org)", KernelVersion.Linux33)]
+    [DataRow("[    0.000000] Linux version 3.4.1", KernelVersion.Linux34)]
+    [DataRow("Apr 07 00:04:12 dom0 kernel: Linux version 4.19.107-1.pvops.qubes.x86_64 (user@build)", KernelVersion.Linux44)]
+    [DataRow("[    0.000000] dom0 kernel: Linux version 6.6.48-1.qubes.fc37.x86_64 (mockbuild@x)", KernelVersion.Linux61)]
+    [DataRow("(early) [    0.000000] Linux version 6.12.5-amd64", KernelVersion.Linux72)]
+    public void The_version_line_picks_the_profile(string line, KernelVersion expected) => Assert.AreEqual(expected, Boots(line).Single().Kernel);
+
+    [TestMethod]
+    [DataRow("pci 0000:00:00.0: BAR 0 [mem 0xfebc0000-0xfebdffff]: can't claim; address conflict with Unusable memory [mem 0xfeb00000-0xfebfffff]")]
+    [DataRow("pci 0000:00:00.0: BAR 0 [mem 0xfebc0000-0xfebdffff 64bit pref]: can't claim; address conflict with Unusable memory [mem 0xfeb00000-0xfebfffff]")]
+    [DataRow("pci 0000:00:00.0: can't claim BAR 0 [mem 0xfebc0000-0xfebdffff]: address conflict with Unusable memory [mem 0xfeb00000-0xfebfffff]")]
+    [DataRow("pci 0000:00:00.0: address space collision: [mem 0xfebc0000-0xfebdffff] conflicts with Unusable memory [mem 0xfeb00000-0xfebfffff]")]
+    public void A_failed_claim_is_read_in_every_wording(string line)
+    {
+        FailedClaim claim = Boots(line).Single().Facts.FailedClaims.Single().Value;
+
+        Assert.AreEqual(new FailedClaim(ByteRange.FromBounds(0xfebc_0000, 0xfebe_0000), "Unusable memory", ByteRange.FromBounds(0xfeb0_0000, 0xfec0_0000)), claim);
+    }
+
+    [TestMethod]
+    [DataRow("pci 0000:01:00.0: can't claim BAR 6 [mem 0xfffe0000-0xffffffff pref]: no compatible bridge window", true)]
+    [DataRow("pci 0000:01:00.0: ROM [mem 0xfffe0000-0xffffffff pref]: can't claim; no compatible bridge window", true)]
+    [DataRow("pci 0000:00:08.0: can't claim BAR 0 [io  0xd360-0xd36f]: address conflict with PCI Bus 0000:01 [io  0xd000-0xdfff]", false)]
+    public void A_claim_that_fails_for_no_memory_has_no_obstacle(string line, bool isWindow)
+    {
+        ImmutableArray<ObservedBoot> boots = Boots(line);
+
+        Assert.HasCount(isWindow ? 1 : 0, boots);
+        if (isWindow)
+            Assert.IsNull(boots[0].Facts.FailedClaims.Single().Value.Obstacle);
+    }
+
+    [TestMethod]
+    [DataRow("[    0.000000] [mem 0xc0000000-0xfebfffff] available for PCI devices")]
+    [DataRow("[    0.000000] e820: [mem 0xc0000000-0xfebfffff] available for PCI devices")]
+    [DataRow("[    0.000000] Allocating PCI resources starting at c0000000 (gap: c0000000:3ec00000)")]
+    public void The_gap_is_read_in_every_wording(string line) =>
+        Assert.AreEqual(ByteRange.FromBounds(0xc000_0000, 0xfec0_0000), Boots(line).Single().Facts.PciGap!.Value.Value);
+
+    [TestMethod]
+    [DataRow("[    0.000000] Cannot find an available gap in the 32-bit address range")]
+    [DataRow("[    0.000000] e820: cannot find a gap in the 32bit address range")]
+    public void No_gap_is_an_empty_one(string line) => Assert.IsTrue(Boots(line).Single().Facts.PciGap!.Value.Value.IsEmpty);
+
+    [TestMethod]
+    [DataRow("RAMDISK: [mem 0x04c00000-0x04e41fff]")]
+    [DataRow("RAMDISK: 04c00000 - 04e42000")]
+    public void The_ramdisk_is_read_in_both_wordings(string line) =>
+        Assert.AreEqual(ByteRange.FromBounds(0x4c0_0000, 0x4e4_2000), Boots(line).Single().Facts.Ramdisk!.Value.Value);
+
+    [TestMethod]
+    [DataRow("Released 512 page(s)")]
+    [DataRow("Released 512 pages of unused memory")]
+    public void Released_pages_are_read_in_both_wordings(string line) => Assert.AreEqual(512UL, Boots(line).Single().Facts.Released!.Value.Value);
+
+    [TestMethod]
+    [DataRow("Xen hypervisor allocated kernel memory conflicts with E820 map")]
+    [DataRow("xen hypervisor allocated kernel memory conflicts with E820")]
+    [DataRow("(d7) Xen hypervisor allocated kernel memory conflicts with E820 map")]
+    public void Last_words_are_known_also_as_people_copy_them(string line)
+    {
+        ObservedBoot boot = Boots(line).Single();
+
+        Assert.IsTrue(boot.Halts);
+        Assert.AreEqual("Xen hypervisor allocated kernel memory conflicts with E820 map", boot.Facts.LastWords!.Value.Value);
+    }
+
+    [TestMethod]
+    [DataRow("Released 512 pa")]
+    [DataRow("Remapped 99999999999999999999 page(s)")]
+    [DataRow("Remapped 7 non-RAM pa")]
+    [DataRow("RAMDISK: [mem 0x04c00000-0x04e41ff")]
+    [DataRow("RAMDISK: [mem 0x04c00000-0xffffffffffffffff]")]
+    [DataRow("Freeing unused kernel image (initmem) memory: 2824K")]
+    [DataRow("Kernel command line: root=/dev/xvda")]
+    [DataRow("Memory: 1234K/1k available")]
+    public void What_is_cut_or_garbled_or_something_else_is_not_read(string line) => Assert.IsEmpty(Boots(line));
+
+    [TestMethod]
+    public void The_words_for_releases_are_those_that_a_release_picks()
+    {
+        foreach (KernelVersion version in KernelVersions.All)
+        {
+            string[] bounds = KernelVersions.ReleasesOf(version, version).Split(" to ");
+            foreach (string bound in bounds)
+            {
+                Assert.IsTrue(KernelVersions.TryFromRelease(bound.Split(' ')[0], out KernelVersion picked), bound);
+                Assert.AreEqual(version, picked, bound);
+            }
+        }
+    }
+
+    private static ImmutableArray<ObservedBoot> Boots(params string[] lines) => BootLog.Of(GoldenBoots.Scan(lines));
+}
