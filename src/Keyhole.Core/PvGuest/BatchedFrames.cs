@@ -37,6 +37,7 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
     private readonly Span<ulong> _extents;
     private int _preparedCount;
     private int _updateCount;
+    private bool _movesForeignFrames;
 
     /// <param name="xen">The hypervisor.</param>
     /// <param name="mapper">The guest's page tables.</param>
@@ -64,6 +65,7 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
         _extents = extents;
         _preparedCount = 0;
         _updateCount = 0;
+        _movesForeignFrames = false;
         Error = 0;
         FailedPfn = default;
         HasOverflowed = false;
@@ -131,7 +133,7 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
             int count = 0;
             for (; pfn < end && count < _extents.Length; pfn++)
             {
-                if (P2mEntry.HasFrame(_p2m[(int)pfn]))
+                if (_p2m[(int)pfn] != P2mEntry.Invalid)
                     continue;
                 _extents[count] = pfn;
                 count++;
@@ -144,7 +146,7 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
             int taken = 0;
             for (ulong i = first; i < pfn && taken < done; i++)
             {
-                if (P2mEntry.HasFrame(_p2m[(int)i]))
+                if (_p2m[(int)i] != P2mEntry.Invalid)
                     continue;
                 _p2m[(int)i] = _extents[taken];
                 taken++;
@@ -160,17 +162,22 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
         return populated;
     }
 
-    public void PrepareRemap(PfnRange source, Pfn target)
+    public bool PrepareRemap(PfnRange source, Pfn target)
     {
         if (_preparedCount == _prepared.Length)
         {
             HasOverflowed = true;
-            return;
+            return true;
         }
 
+        // A map that ends within a page below the guest's end: that page is identity already when its turn comes, and Xen refuses to move what
+        // is no frame of the guest's.
+        foreach (ulong entry in Slice(source))
+            _movesForeignFrames |= !P2mEntry.HasFrame(entry);
         _prepared[_preparedCount] = new(source, target, default);
         _preparedCount++;
         SetIdentity(source);
+        return true;
     }
 
     public HaltReason Remap(ref ExtraMemory extra, out ulong remapped)
@@ -178,6 +185,8 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
         remapped = 0;
         if (HasOverflowed)
             return HaltReason.TooManyPieces;
+        if (_movesForeignFrames)
+            return HaltReason.RemapFailed;
         PfnRange joined = default;
         for (int i = _preparedCount - 1; i >= 0; i--)
         {

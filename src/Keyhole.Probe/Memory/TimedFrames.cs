@@ -38,11 +38,12 @@ internal ref struct TimedFrames : IFrames
         return populated;
     }
 
-    public void PrepareRemap(PfnRange source, Pfn target)
+    public bool PrepareRemap(PfnRange source, Pfn target)
     {
         PhaseFigures begun = Phases.Begin();
-        Inner.PrepareRemap(source, target);
+        bool prepared = Inner.PrepareRemap(source, target);
         Phases.End(_figures, Phase.Prepare, begun, source.Count);
+        return prepared;
     }
 
     public HaltReason Remap(ref ExtraMemory extra, out ulong remapped)
