@@ -66,6 +66,7 @@ internal static unsafe class Kernel
         Json.Flag("dom0"u8, s_start.IsDom0);
         Json.Text("kernel"u8, NameOf(profile.Version));
         Json.Number("nrPages"u8, s_start.nr_pages);
+        Json.Signed("maxPages"u8, default(RealXen).MaximumReservation(DomainId.Self));
         Json.Number("ticksPerMs"u8, SharedInfo.TicksPerMillisecond);
         Json.End();
         if (commandLine.Unknown.IsEmpty)
@@ -179,6 +180,10 @@ internal static unsafe class Kernel
         AddressSpace.TakeBuilderTables(s_start.pt_base, s_start.nr_pt_frames);
         ulong builderUsedEnd = Pfn.AtOrAbove(s_start.pt_base - AddressSpace.BuilderBase).Value + s_start.nr_pt_frames + 1;
         FrameMapper.BuilderMappedEnd = BuilderMappedEnd(topPfn);
+        ReportLayout("kernel"u8, start.Kernel);
+        ReportLayout("pageTables"u8, start.PageTables);
+        ReportLayout("p2mList"u8, start.P2mList);
+        ReportLayout("initrd"u8, start.Initrd);
         RegisterCallbacks(in start, profile, ref xen);
 
         // What will come of it, reckoned by the same code before anything is touched.
@@ -432,6 +437,17 @@ internal static unsafe class Kernel
         Json.Hex("identityFrom"u8, result.IdentityFrom.Value);
         Json.Hex("pciGapStart"u8, result.PciGap.Start);
         Json.Hex("pciGapEnd"u8, result.PciGap.End);
+        Json.End();
+    }
+
+    private static void ReportLayout(ReadOnlySpan<byte> name, ByteRange range)
+    {
+        if (range.IsEmpty)
+            return;
+        Json.Begin("layout"u8);
+        Json.Text("name"u8, name);
+        Json.Hex("start"u8, range.Start);
+        Json.Hex("end"u8, range.End);
         Json.End();
     }
 

@@ -55,7 +55,7 @@ public sealed class BatchedFramesTests
     [TestMethod]
     public void A_refused_m2p_update_halts_and_names_the_frame()
     {
-        BatchedBoot batched = BatchedBoot.Of(World(1000), new Fault { Hypercall = "mmu_update", Error = XenError.EINVAL });
+        BatchedBoot batched = BatchedBoot.Of(World(1000), new Fault { Call = HypercallKind.MmuUpdate, Error = XenError.EINVAL });
 
         Assert.AreEqual(HaltReason.RemapFailed, batched.Result.Halt);
         Assert.AreEqual(-(long)XenError.EINVAL, batched.Error);
