@@ -16,13 +16,13 @@ internal static unsafe class Kernel
 {
     private const int MaxRuns = 2048;
     private const int MaxPrepared = 512;
-    private const int MaxReportedRuns = 4096;
+    private const int MaxContiguousRuns = 256;
 
     /// <summary>Page tables beyond those that memory needs: third and second level, device pages, both ends of ranges.</summary>
     private const ulong SpareTables = 192;
 
     /// <summary>The list covers all extra memory as long as it takes no more than this part of the guest.</summary>
-    private const ulong ListShare = 16;
+    private const ulong ListShare = 4;
 
     private static StartInfo s_start;
 
@@ -211,7 +211,7 @@ internal static unsafe class Kernel
         bool copiesList = MapQueries.IsReserved(forecastTables.XenMap.Entries, start.P2mList);
         ulong listPages = Pfn.AtOrAbove(listEnd * sizeof(ulong)).Value;
         ulong copyPages = copiesList ? Pfn.AtOrAbove(s_start.nr_pages * sizeof(ulong)).Value : 0;
-        ulong tableCount = SpareTables + (listEnd >> 9) + ((listPages + copyPages) >> 9);
+        ulong tableCount = SpareTables + TablesFor(in forecast, listEnd) + ((listPages + copyPages) >> 9);
         var pool = new FramePool(forecastTables.XenMap.Entries, new Pfn(FrameMapper.BuilderMappedEnd), builderList);
         Span<ulong> tableMfns = TakeTables(ref pool, tableCount, out PfnRange tables);
         long error = AddressSpace.Prepare(builderList[(int)topPfn], tableMfns, tables);
@@ -280,6 +280,20 @@ internal static unsafe class Kernel
         if (end > AddressSpace.LinearPages)
             Panic.Die("RAM above 480 GiB"u8);
         return end;
+    }
+
+    /// <summary>First-level tables for all frames that have machine frames, or may get them.</summary>
+    private static ulong TablesFor(in RunFrames forecast, ulong listEnd)
+    {
+        ulong count = 0;
+        foreach (P2mRun run in forecast.P2m.Runs)
+        {
+            PfnRange part = run.Range.Intersect(PfnRange.FromBounds(default, new Pfn(listEnd)));
+            if (run.Kind != P2mKind.Identity && !part.IsEmpty)
+                count += ((part.End.Value - 1) >> 9) - (part.Start.Value >> 9) + 1;
+        }
+
+        return count;
     }
 
     /// <summary>The machine frames of tables to come, and the frames that they lie between.</summary>
@@ -464,39 +478,38 @@ internal static unsafe class Kernel
         }
     }
 
-    /// <summary>Runs of the list, frames in hex: machine frames that follow each other, identity, or nothing.</summary>
+    /// <summary>
+    /// Runs of the list, frames in hex: machine frames that follow each other, identity, or nothing. Where machine frames are scattered, runs
+    /// behind the first few hundred are of one kind only and name no machine frame.
+    /// </summary>
     private static void ReportRuns(ReadOnlySpan<ulong> p2m, KernelProfile profile)
     {
-        int reported = 0;
-        ulong pfn = 0;
         ulong end = (ulong)p2m.Length;
-        while (pfn < end && reported < MaxReportedRuns)
+        ulong next = 0;
+        for (int reported = 0; next < end; reported++)
         {
-            ulong first = pfn;
-            ulong entry = p2m[(int)pfn];
-            ulong step = entry == P2mEntry.Invalid ? 0UL : 1UL;
+            ulong first = next;
+            ulong entry = p2m[(int)first];
+            bool isContiguous = reported < MaxContiguousRuns;
             // A run ends where the guest's initial pages do: behind them lies what was moved there.
-            while (pfn < end && p2m[(int)pfn] == unchecked(entry + (step * (pfn - first))) && (pfn == first || pfn != s_start.nr_pages))
-                pfn++;
+            ulong limit = first < s_start.nr_pages && end > s_start.nr_pages ? s_start.nr_pages : end;
+            while (next < limit && (isContiguous ? Continues(entry, next - first, p2m[(int)next]) : IsSameKind(entry, p2m[(int)next])))
+                next++;
             Json.Begin("p2m"u8);
             Json.Hex("start"u8, first);
-            Json.Hex("end"u8, pfn);
+            Json.Hex("end"u8, next);
             bool isRemapped = profile.Displaced == DisplacedPages.Remap && first >= s_start.nr_pages;
             Json.Text("kind"u8, entry == P2mEntry.Invalid ? "invalid"u8 : !P2mEntry.HasFrame(entry) ? "identity"u8 : isRemapped ? "remapped"u8 : "ram"u8);
-            if (P2mEntry.HasFrame(entry))
+            if (P2mEntry.HasFrame(entry) && isContiguous)
                 Json.Hex("mfn"u8, entry);
-            Json.End();
-            reported++;
-        }
-
-        if (pfn < end)
-        {
-            Json.Begin("note"u8);
-            Json.Text("what"u8, "more P2M runs than are reported"u8);
-            Json.Hex("from"u8, pfn);
             Json.End();
         }
     }
+
+    private static bool Continues(ulong first, ulong distance, ulong entry) => entry == (first == P2mEntry.Invalid ? first : unchecked(first + distance));
+
+    private static bool IsSameKind(ulong first, ulong entry) =>
+        P2mEntry.HasFrame(first) ? P2mEntry.HasFrame(entry) : !P2mEntry.HasFrame(entry) && (first == P2mEntry.Invalid) == (entry == P2mEntry.Invalid);
 
     private static void ReportHypercalls()
     {

@@ -22,7 +22,7 @@ internal static unsafe class DeviceChecks
         bool isRead = false;
         if (isIdentity && page < AddressSpace.LinearPages)
         {
-            error = AddressSpace.MapOne(page, (page << Frames.Shift) | AddressSpace.Device);
+            error = MapDevice(page);
             isRead = error == 0 && Native.TryRead(AddressSpace.Base + bar.Address + bar.RegisterOffset, &value);
         }
 
@@ -34,6 +34,15 @@ internal static unsafe class DeviceChecks
         Json.Hex("pfn"u8, page);
         Json.Hex("value"u8, value);
         Json.End();
+    }
+
+    /// <summary>
+    /// To a domain without any device Xen refuses caching bits (EINVAL) before it looks at the frame: asked again without them, it says why.
+    /// </summary>
+    private static long MapDevice(ulong page)
+    {
+        long error = AddressSpace.MapOne(page, (page << Frames.Shift) | AddressSpace.Device);
+        return error == -(long)XenError.EINVAL ? AddressSpace.MapOne(page, (page << Frames.Shift) | AddressSpace.Writable) : error;
     }
 
     /// <summary>Tries what the command line names and Xen must not allow; the check passes when it is refused.</summary>
@@ -57,7 +66,7 @@ internal static unsafe class DeviceChecks
             Activity.Subject = commandLine.ForbiddenAddress;
             ulong page = Pfn.Containing(commandLine.ForbiddenAddress).Value;
             bool isHole = page >= (ulong)p2m.Length || !P2mEntry.HasFrame(p2m[(int)page]);
-            long error = isHole ? AddressSpace.MapOne(page, (page << Frames.Shift) | AddressSpace.Device) : 0;
+            long error = isHole ? MapDevice(page) : 0;
             Check.Begin("forbiddenDevice"u8, error < 0);
             Json.Hex("address"u8, commandLine.ForbiddenAddress);
             Json.Flag("hole"u8, isHole);
