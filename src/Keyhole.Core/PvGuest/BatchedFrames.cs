@@ -244,16 +244,34 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
         ReadOnlySpan<ulong> mfns = _builderList.Slice((int)source.Start.Value, (int)source.Count);
         mfns.CopyTo(Slice(target));
         ulong pfn = target.Start.Value;
-        foreach (ulong mfn in mfns)
+        while (!mfns.IsEmpty)
         {
             if (_updateCount == _updates.Length && !FlushUpdates(ref remapped))
                 return false;
-            _updates[_updateCount] = new() { ptr = (mfn << Frames.Shift) | MmuUpdateCommand.MMU_MACHPHYS_UPDATE, val = pfn };
-            _updateCount++;
-            pfn++;
+            Span<MmuUpdate> room = _updates.Slice(_updateCount);
+            if (room.Length > mfns.Length)
+                room = room.Slice(0, mfns.Length);
+            FillUpdates(room, mfns, pfn);
+            _updateCount += room.Length;
+            pfn += (ulong)room.Length;
+            mfns = mfns.Slice(room.Length);
         }
 
         return true;
+    }
+
+    /// <summary>The inner loop of a remap: frames and pfns are known to be in range, so nothing is checked here.</summary>
+    private static void FillUpdates(Span<MmuUpdate> room, ReadOnlySpan<ulong> mfns, ulong pfn)
+    {
+        for (int i = 0; i < room.Length; i++)
+        {
+            unchecked
+            {
+                ref MmuUpdate update = ref room[i];
+                update.ptr = (mfns[i] << Frames.Shift) | MmuUpdateCommand.MMU_MACHPHYS_UPDATE;
+                update.val = pfn + (ulong)i;
+            }
+        }
     }
 
     private bool FlushUpdates(ref ulong remapped)

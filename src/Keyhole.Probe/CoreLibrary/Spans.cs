@@ -170,7 +170,7 @@ public readonly ref struct ReadOnlySpan<T>
         bool isBehind = (byte*)Pointer(ref to) > (byte*)Pointer(ref _reference);
         if (isBehind)
         {
-            for (int i = _length - 1; i >= 0; i--)
+            for (int i = unchecked(_length - 1); i >= 0; i = unchecked(i - 1))
                 Unsafe.Add(ref to, i) = Unsafe.Add(ref _reference, i);
             return;
         }

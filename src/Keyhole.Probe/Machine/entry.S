@@ -123,14 +123,24 @@ memcpy:
         rep movsb
         cld
         ret
-1:      rep movsb
+1:      shr     $3, %rcx
+        rep movsq
+        mov     %edx, %ecx
+        and     $7, %ecx
+        rep movsb
         ret
 
         .globl memset
 memset:
         mov     %rdi, %r8
-        mov     %esi, %eax
+        movzbl  %sil, %eax
+        movabs  $0x0101010101010101, %rcx
+        imul    %rcx, %rax
         mov     %rdx, %rcx
+        shr     $3, %rcx
+        rep stosq
+        mov     %edx, %ecx
+        and     $7, %ecx
         rep stosb
         mov     %r8, %rax
         ret

@@ -8,10 +8,13 @@ using Keyhole.Xen;
 namespace Keyhole.Probe;
 
 /// <summary>What to map at the pages of the probe's half TiB: asked for each page once, in rising order.</summary>
-internal interface IEntrySource
+internal unsafe interface IEntrySource
 {
     /// <summary>The page-table entry; 0 for none.</summary>
     ulong EntryOf(ulong page);
+
+    /// <summary>The entries of <paramref name="count"/> pages, of one table.</summary>
+    void Fill(ulong* entries, ulong page, int count);
 }
 
 /// <summary>
@@ -47,6 +50,7 @@ internal static unsafe class AddressSpace
     private const int GiBShift = 18;
     private const int TableShift = 9;
     private const ulong IndexMask = 511;
+    private const int EntriesOfTable = 512;
 
     private static ulong s_builderTop;
     private static PfnRange s_builderTables;
@@ -73,6 +77,10 @@ internal static unsafe class AddressSpace
 
     /// <summary>Whether a frame belongs to the tables, the domain builder's or the probe's: such frames are mapped for reading only.</summary>
     public static bool IsTable(ulong pfn) => (pfn >= s_tableFirst && pfn < s_tableEnd) || s_builderTables.Contains(new Pfn(pfn));
+
+    /// <summary>Whether one of the frames may belong to the tables.</summary>
+    public static bool MayBeTable(ulong first, ulong count) =>
+        (first < s_tableEnd && first + count > s_tableFirst) || s_builderTables.Overlaps(PfnRange.FromCount(new Pfn(first), count));
 
     /// <summary>Takes the domain builder's tables as they are: their entries can be read from here on.</summary>
     /// <param name="top">The address of the fourth-level table (start_info.pt_base).</param>
@@ -258,8 +266,11 @@ internal static unsafe class AddressSpace
     private static void FillTable<TSource>(ulong* table, ulong slotStart, ulong from, ulong to, ref TSource source)
         where TSource : IEntrySource, allows ref struct
     {
-        for (ulong i = 0; i < 512; i++)
-            table[i] = slotStart + i >= from && slotStart + i < to ? source.EntryOf(slotStart + i) : 0;
+        int before = (int)(from - slotStart);
+        int count = (int)(to - from);
+        new Span<ulong>(table, before).Clear();
+        source.Fill(table + before, from, count);
+        new Span<ulong>(table + before + count, EntriesOfTable - before - count).Clear();
     }
 
     /// <summary>Closes the window, which makes the pages fit to be tables, and puts them in their places.</summary>
@@ -354,11 +365,13 @@ internal static unsafe class AddressSpace
     private struct NoEntries : IEntrySource
     {
         public readonly ulong EntryOf(ulong page) => 0;
+
+        public readonly void Fill(ulong* entries, ulong page, int count) => new Span<ulong>(entries, count).Clear();
     }
 }
 
 /// <summary>The frames that a list gives machine frames, tables for reading only.</summary>
-internal readonly ref struct FrameEntries : IEntrySource
+internal readonly unsafe ref struct FrameEntries : IEntrySource
 {
     private readonly ReadOnlySpan<ulong> _p2m;
 
@@ -370,6 +383,23 @@ internal readonly ref struct FrameEntries : IEntrySource
         if (!P2mEntry.HasFrame(entry))
             return 0;
         return (entry << Frames.Shift) | (AddressSpace.IsTable(page) ? AddressSpace.ReadOnly : AddressSpace.Writable);
+    }
+
+    public void Fill(ulong* entries, ulong page, int count)
+    {
+        if (AddressSpace.MayBeTable(page, (ulong)count))
+        {
+            for (int i = 0; i < count; i++)
+                entries[i] = EntryOf(page + (ulong)i);
+            return;
+        }
+
+        // Most of memory takes this way: no more than the entry itself is looked at.
+        fixed (ulong* frames = _p2m.Slice((int)page, count))
+        {
+            for (int i = 0; i < count; i++)
+                entries[i] = frames[i] < P2mEntry.IdentityBit ? (frames[i] << Frames.Shift) | AddressSpace.Writable : 0;
+        }
     }
 }
 

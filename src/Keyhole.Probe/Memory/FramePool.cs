@@ -60,4 +60,10 @@ internal unsafe struct FramePool : IEntrySource
     }
 
     public ulong EntryOf(ulong page) => (TakeMfn() << Frames.Shift) | AddressSpace.Writable;
+
+    public void Fill(ulong* entries, ulong page, int count)
+    {
+        for (int i = 0; i < count; i++)
+            entries[i] = EntryOf(page + (ulong)i);
+    }
 }

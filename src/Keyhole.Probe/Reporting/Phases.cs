@@ -29,18 +29,22 @@ internal struct PhaseFigures
     public ulong Ticks;
     public ulong Hypercalls;
     public ulong Pages;
+
+    /// <summary>Ticks within mmu_update, of <see cref="Ticks"/>.</summary>
+    public ulong MmuUpdateTicks;
 }
 
 internal static class Phases
 {
     // One field a phase would need a switch: a span over a struct of them does not outlive its method, the arena does.
-    public static PhaseFigures Begin() => new() { Ticks = Native.ReadTimeStampCounter(), Hypercalls = RealXen.Tally.Total };
+    public static PhaseFigures Begin() => new() { Ticks = Native.ReadTimeStampCounter(), Hypercalls = RealXen.Tally.Total, MmuUpdateTicks = RealXen.Tally.MmuUpdateTicks };
 
     public static void End(Span<PhaseFigures> figures, Phase phase, PhaseFigures begun, ulong pages)
     {
         ref PhaseFigures sum = ref figures[(int)phase];
         sum.Ticks = unchecked(sum.Ticks + Native.ReadTimeStampCounter() - begun.Ticks);
         sum.Hypercalls += RealXen.Tally.Total - begun.Hypercalls;
+        sum.MmuUpdateTicks = unchecked(sum.MmuUpdateTicks + RealXen.Tally.MmuUpdateTicks - begun.MmuUpdateTicks);
         sum.Pages += pages;
     }
 
@@ -55,6 +59,7 @@ internal static class Phases
             Json.Number("pages"u8, figures[i].Pages);
             Json.Number("ticks"u8, figures[i].Ticks);
             Json.Number("hypercalls"u8, figures[i].Hypercalls);
+            Json.Number("mmuUpdateTicks"u8, figures[i].MmuUpdateTicks);
             Json.End();
         }
     }

@@ -7,6 +7,9 @@ internal struct HypercallTally
 {
     public ulong MmuUpdate;
     public ulong MmuUpdateEntries;
+
+    /// <summary>Ticks of the time-stamp counter spent in mmu_update: Xen's share.</summary>
+    public ulong MmuUpdateTicks;
     public ulong MmuExtOp;
     public ulong UpdateVaMapping;
     public ulong Multicall;

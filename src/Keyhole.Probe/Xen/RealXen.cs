@@ -93,7 +93,9 @@ internal unsafe struct RealXen : IHypercalls, IMappedMemory
             uint count = 0;
             Tally.MmuUpdate++;
             Tally.MmuUpdateEntries += (ulong)updates.Length;
+            ulong begun = Native.ReadTimeStampCounter();
             long result = Native.Hypercall(Hypercall.mmu_update, (ulong)list, (ulong)updates.Length, (ulong)&count, DomainId.SelfValue, 0);
+            Tally.MmuUpdateTicks = unchecked(Tally.MmuUpdateTicks + Native.ReadTimeStampCounter() - begun);
             done = (int)count;
             return result;
         }
