@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Immutable;
 using System.CommandLine;
-using System.CommandLine.Completions;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
@@ -60,11 +59,7 @@ internal sealed class BootSource
         HelpName = "MiB",
     };
 
-    private readonly Option<string?> _kernel = new("--kernel")
-    {
-        Description = $"Which Linux: {string.Join(", ", KernelVersions.All.Select(KernelVersions.NameOf))} (default {KernelVersions.NameOf(KernelVersions.Default)}), or a release such as 6.12.3.",
-        HelpName = "VERSION",
-    };
+    private readonly KernelOption _kernel = new();
 
     private readonly Option<string?> _kernelSpan = Span("--kernel-span", "Where the kernel's image lies, bss and all");
     private readonly Option<string?> _pageTables = Span("--page-tables", "Where the domain builder's page tables lie");
@@ -72,14 +67,12 @@ internal sealed class BootSource
     private readonly Option<string?> _startInfo = Span("--start-info", "Where start_info lies");
     private readonly Option<string?> _initrd = Span("--initrd", "Where the ramdisk lies");
 
-    public BootSource() => _kernel.CompletionSources.Add(static _ => KernelVersions.All.Select(static version => new CompletionItem(KernelVersions.NameOf(version))));
-
     public void AddTo(Command command)
     {
         command.Options.Add(_dom0);
         command.Options.Add(_nrPages);
         command.Options.Add(_max);
-        command.Options.Add(_kernel);
+        _kernel.AddTo(command);
         command.Options.Add(_kernelSpan);
         command.Options.Add(_pageTables);
         command.Options.Add(_p2mList);
@@ -102,7 +95,7 @@ internal sealed class BootSource
         Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, look, out MapPlan? plan, out BootHints? hints) : Guest(parsed, console, look, out plan, out hints);
         if (!made.TryGet(out BootRequest? request, out InputError? error))
             return error;
-        if (ReadKernel(parsed, hints!.Kernel ?? KernelVersions.Default, out KernelVersion version) is { } kernelError)
+        if (_kernel.Read(parsed, hints!.Kernel ?? KernelVersions.Default, out KernelVersion version) is { } kernelError)
             return kernelError;
         GuestLayout layout = request.Layout;
         if (Override(parsed, _kernelSpan, layout.Kernel, out ByteRange image) is { } first)
@@ -130,16 +123,6 @@ internal sealed class BootSource
             return AddressRange.Error(option.Name, text);
         range = ByteRange.FromBounds(start, end);
         return null;
-    }
-
-    private InputError? ReadKernel(ParseResult parsed, KernelVersion fallback, out KernelVersion version)
-    {
-        version = fallback;
-        if (parsed.GetValue(_kernel) is not { } name)
-            return null;
-        return KernelVersions.TryParse(name, out version) || KernelVersions.TryFromRelease(name, out version)
-            ? null
-            : new("--kernel", null, $"{InputError.Quote(name)} is no Linux that is known", $"take one of {string.Join(' ', KernelVersions.All.Select(KernelVersions.NameOf))}, or a release such as 6.12.3");
     }
 
     private Parsed<BootRequest> Guest(

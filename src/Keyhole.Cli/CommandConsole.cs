@@ -4,6 +4,7 @@ using System;
 using System.IO;
 using System.Text;
 using Keyhole.Reading;
+using Keyhole.Xen;
 using Spectre.Console;
 
 namespace Keyhole.Cli;
@@ -31,6 +32,9 @@ internal sealed class CommandConsole : IDisposable
 
     /// <summary>Colours only on a terminal, and not against NO_COLOR.</summary>
     public bool HasColours { get; }
+
+    /// <summary>The machine that commands for dom0 work on.</summary>
+    public Dom0 Dom0 { get; init; } = new();
 
     public IAnsiConsole Ansi => _ansi ??= CreateAnsi();
 
@@ -61,6 +65,18 @@ internal sealed class CommandConsole : IDisposable
     {
         Error(error.ToString());
         return ExitStatus.BadUsage;
+    }
+
+    /// <summary>Says why something cannot be done to a domain, and returns the exit status for it.</summary>
+    public int Refuse(XenProblem problem)
+    {
+        Error(problem.ToString());
+        return problem.Kind switch
+        {
+            XenProblemKind.Here => ExitStatus.BadUsage,
+            XenProblemKind.Guest => ExitStatus.No,
+            XenProblemKind.Refused => ExitStatus.Refused,
+        };
     }
 
     /// <summary>A remark that is no error: on standard error, so that --json stays alone on standard output.</summary>

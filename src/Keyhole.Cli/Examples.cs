@@ -22,6 +22,8 @@ internal static class Examples
               The same for scripts, for a guest that has no configuration yet.
           keyhole verify --dom0 --host xen.log
               Why dom0 does not boot or lacks memory, from one pasted log.
+          keyhole reserve --start 512M
+              RAM of this host kept aside for a guest with a device, without an IOMMU.
 
         Exit status: 0 yes or answered, 1 the answer is no, 2 bad usage or unreadable input, 3 the hypervisor refused.
         """;

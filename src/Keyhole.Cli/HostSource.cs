@@ -13,9 +13,6 @@ namespace Keyhole.Cli;
 /// <summary>The options that say which host: the same for every verb.</summary>
 internal sealed class HostSource
 {
-    private const string SysfsMemmap = "/sys/firmware/memmap";
-    private const string ProcIomem = "/proc/iomem";
-
     private readonly Option<string?> _host = new("--host")
     {
         Description = "The host's memory map: a boot log (xl dmesg, dmesg), /proc/iomem, a /sys/firmware/memmap folder, packed E820 entries, lines of START END TYPE, or Keyhole's JSON; - reads standard input. Without it: this machine.",
@@ -47,14 +44,19 @@ internal sealed class HostSource
 
     public HostSource() => _from.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new System.CommandLine.Completions.CompletionItem(HostMapDialects.NameOf(dialect))));
 
-    public void AddTo(Command command)
+    /// <param name="withMapNumber">Whether <c>--map</c> counts the maps of a log; where it names a file the verb has its own.</param>
+    public void AddTo(Command command, bool withMapNumber = true)
     {
         command.Options.Add(_host);
         command.Options.Add(_from);
-        command.Options.Add(_map);
+        if (withMapNumber)
+            command.Options.Add(_map);
         command.Options.Add(_machineMap);
         command.Options.Add(_denied);
     }
+
+    /// <summary>Whether the user names a host.</summary>
+    public bool IsNamed(ParseResult parsed) => parsed.GetValue(_host) is not null;
 
     public bool IsStandardInput(ParseResult parsed) => parsed.GetValue(_host) == "-";
 
@@ -62,7 +64,7 @@ internal sealed class HostSource
     {
         if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))
             return error;
-        Parsed<HostMemoryMap> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : ReadThisMachine(console, options);
+        Parsed<HostMemoryMap> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(withIomem: false);
         if (!read.TryGet(out HostMemoryMap? map, out error))
             return error;
         if (parsed.GetValue(_machineMap))
@@ -83,15 +85,6 @@ internal sealed class HostSource
         path != "-" && Directory.Exists(path)
             ? Files.ReadMemmap(path)
             : Files.Read(console, path, "a boot log or another source of a memory map", (stream, name) => HostMapReader.Read(stream, name, options));
-
-    private static Parsed<HostMemoryMap> ReadThisMachine(CommandConsole console, HostMapOptions options)
-    {
-        if (Directory.Exists(SysfsMemmap))
-            return Files.ReadMemmap(SysfsMemmap);
-        if (File.Exists(ProcIomem))
-            return Files.Read(console, ProcIomem, "a source of a memory map with --host", (stream, name) => HostMapReader.Read(stream, name, options));
-        return new InputError("this machine", null, $"has neither {SysfsMemmap} nor {ProcIomem}", "name a source with --host");
-    }
 
     private Parsed<HostMapOptions> Options(ParseResult parsed)
     {

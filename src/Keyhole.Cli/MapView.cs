@@ -4,6 +4,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Keyhole.Drawing;
 using Keyhole.E820;
+using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
 using Spectre.Console;
@@ -36,6 +37,30 @@ internal static class MapView
         foreach (string column in columns)
             table.AddColumn(new TableColumn(new Text(column)) { NoWrap = column != "why" && column != "remedy" });
         return table;
+    }
+
+    /// <summary>A planned map as a table, with the reason for each entry.</summary>
+    public static void WriteEntries(CommandConsole console, ImmutableArray<PlannedEntry> entries)
+    {
+        Table table = NewTable("start", "end", "size", "type", "why");
+        table.Columns[2].Alignment = Justify.Right;
+        foreach (PlannedEntry planned in entries)
+        {
+            E820Entry entry = planned.Entry;
+            table.AddRow(new Text(Hex(entry.Address)), new Text(Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), TypeName(entry.Type), new Text(planned.Why));
+        }
+
+        console.Ansi.Write(table);
+    }
+
+    /// <summary>A map as a table of start, end, size and type.</summary>
+    public static void WriteMap(CommandConsole console, ImmutableArray<E820Entry> map)
+    {
+        Table table = NewTable("start", "end", "size", "type");
+        table.Columns[2].Alignment = Justify.Right;
+        foreach (E820Entry entry in map)
+            table.AddRow(new Text(Hex(entry.Address)), new Text(Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), TypeName(entry.Type));
+        console.Ansi.Write(table);
     }
 
     public static void WriteSized(CommandConsole console, Table table) => console.Ansi.Write(table);

@@ -48,6 +48,11 @@ internal static class Program
             PlanVerb.Build(console),
             BootVerb.Build(console),
             VerifyVerb.Build(console),
+            ReserveVerb.Build(console),
+            CaptureVerb.Build(console),
+            InspectVerb.Build(console),
+            ApplyVerb.Build(console),
+            StartVerb.Build(console),
             CompletionVerb.Build(console),
         };
         root.Options.OfType<VersionOption>().Single().Action = new VersionOptionAction(console);

@@ -63,6 +63,31 @@ public sealed class BootVerbTests
     }
 
     [TestMethod]
+    public void Mem_set_tells_where_grown_memory_will_lie()
+    {
+        string[] args = ["boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--maxmem", "1024", "--e820-host", "--kernel", "linux-7.2", "--mem-set", "768"];
+        JsonElement balloon = CommandRun.Of([.. args, "--json"]).Json().GetProperty("balloon");
+
+        Assert.AreEqual(768u << 8, balloon.GetProperty("targetPages").GetUInt32());
+        Assert.AreEqual(256u << 8, balloon.GetProperty("hotplugPages").GetUInt32());
+        Assert.AreEqual(0u, balloon.GetProperty("extraPages").GetUInt32());
+        Assert.AreNotEqual(0u, balloon.GetProperty("scratchPages").GetUInt32());
+        string start = balloon.GetProperty("hotplug").GetProperty("start").GetString()!;
+        Assert.Contains($"by hotplug, at [{start}", CommandRun.Of(args).Output);
+    }
+
+    [TestMethod]
+    [DataRow("0")]
+    [DataRow("99999999999")]
+    public void Mem_set_to_no_size_for_a_guest_is_refused(string size)
+    {
+        CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--mem-set", size);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("--mem-set", run.Errors);
+    }
+
+    [TestMethod]
     public void A_maximum_without_dom0_is_refused()
     {
         CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--max", "600");

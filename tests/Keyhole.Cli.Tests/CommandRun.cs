@@ -14,12 +14,17 @@ internal sealed record CommandRun(int Status, string Output, string Errors)
 
     public static CommandRun Of(params string[] args) => WithInput([], args);
 
-    public static CommandRun WithInput(byte[] input, params string[] args)
+    public static CommandRun WithInput(byte[] input, params string[] args) => On(new(), input, args);
+
+    /// <summary>A run on a machine of the test's making.</summary>
+    public static CommandRun InDom0(Dom0 dom0, params string[] args) => On(dom0, [], args);
+
+    private static CommandRun On(Dom0 dom0, byte[] input, string[] args)
     {
         using var output = new MemoryStream();
         using var errors = new StringWriter();
         int status;
-        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => new MemoryStream(input), hasColours: false))
+        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => new MemoryStream(input), hasColours: false) { Dom0 = dom0 })
             status = Program.Run(args, console);
         return new(status, Encoding.UTF8.GetString(output.ToArray()), errors.ToString());
     }

@@ -19,12 +19,12 @@ namespace Keyhole.RealXen;
 public sealed class Images
 {
     /// <summary>Raised when the way images are put together changes without any source or package changing.</summary>
-    private const int Recipe = 4;
+    private const int Recipe = 5;
 
     private static readonly string[] Dom0Programs = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper"];
     private static readonly string[] Dom0Modules = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs", "xen-pciback"];
     private static readonly string[] GuestModules = ["xen-pcifront", "e1000"];
-    private static readonly string[] Sources = ["dom0/init", "dom0/tell.c", "dom0/set-memory-map.c", "guest/init", "shim/shim.c", "shim/shim.ld"];
+    private static readonly string[] Sources = ["dom0/init", "dom0/tell.c", "dom0/set-memory-map.c", "guest/init", "host/init", "host/kept-range.c", "shim/shim.c", "shim/shim.ld"];
 
     private static readonly Lazy<Images> s_prepared = new(BuildIfNeeded);
 
@@ -37,6 +37,15 @@ public sealed class Images
 
     /// <summary>The kernel of dom0, unpacked: under emulation Xen takes seconds to unpack it in every boot.</summary>
     public string Linux => Path.Combine(_folder, "vmlinux");
+
+    /// <summary>The kernel as its package has it, which finds itself a place in memory before it unpacks itself.</summary>
+    public string PackedLinux => Path.Combine(_folder, "vmlinuz");
+
+    /// <summary>The initramfs of a Linux without Xen, without a boot's commands.</summary>
+    public string Host => Path.Combine(_folder, "host.cpio");
+
+    /// <summary>A folder with GRUB's parts for a PC's BIOS, and the program that makes an image of them.</summary>
+    public string Grub => Path.Combine(_folder, "grub");
 
     /// <summary>The multiboot program that gives Xen a firmware map (see shim/shim.c).</summary>
     public string Shim => Path.Combine(_folder, "shim.elf");
@@ -105,6 +114,8 @@ public sealed class Images
             TakeKernel();
             BuildShim();
             BuildDom0(busybox);
+            BuildHost(busybox);
+            TakeGrub();
             BuildGuest(GuestImage.Plain, busybox);
             BuildGuest(GuestImage.Net, busybox);
         }
@@ -138,6 +149,7 @@ public sealed class Images
             });
             if (image is null)
                 throw new RealXenException($"{kernel.Name}: holds no kernel");
+            File.WriteAllBytes(Path.Combine(_folder, "vmlinuz"), image);
             string packed = Path.Combine(_folder, "payload.xz");
             File.WriteAllBytes(packed, BootImagePayload(image));
             Require("xz", "--decompress", "--single-stream", packed);
@@ -175,7 +187,7 @@ public sealed class Images
             // Empty, but there: xl complains of a missing one at every call.
             cpio.Text("etc/xen/xl.conf", "");
             foreach (string helper in (string[])["tell", "set-memory-map"])
-                cpio.File("realxen/" + helper, BuildHelper(helper), executable: true);
+                cpio.File("realxen/" + helper, BuildHelper($"dom0/{helper}.c"), executable: true);
             foreach (string module in Dom0Modules)
                 cpio.File($"modules/{module}.ko", Module(module));
             foreach (string package in Packages.Dom0)
@@ -226,10 +238,36 @@ public sealed class Images
             File.WriteAllBytes(new Images(_folder).Guest(image), Gzipped(archive.ToArray()));
         }
 
+        private void BuildHost(byte[] busybox)
+        {
+            using FileStream file = File.Create(Path.Combine(_folder, "host.cpio"));
+            var cpio = new CpioWriter(file);
+            cpio.CharacterDevice("dev/console", 5, 1);
+            cpio.File("bin/busybox", busybox, executable: true);
+            cpio.Text("init", Workshop.Source("host/init"), executable: true);
+            cpio.File("host/tell", BuildHelper("dom0/tell.c"), executable: true);
+            cpio.File("host/kept-range", BuildHelper("host/kept-range.c"), executable: true);
+            cpio.Finish();
+        }
+
+        private void TakeGrub()
+        {
+            string folder = Directory.CreateDirectory(Path.Combine(_folder, "grub")).FullName;
+            foreach (string package in Packages.Grub)
+            {
+                Packages.ReadFiles(Named(package), (path, entry) =>
+                {
+                    bool wanted = path == "usr/bin/grub-mkimage" || Path.GetDirectoryName(path) == "usr/lib/grub/i386-pc" || Path.GetFileName(path).StartsWith("libdevmapper.so", StringComparison.Ordinal);
+                    if (wanted && entry.EntryType is TarEntryType.RegularFile)
+                        entry.ExtractToFile(Path.Combine(folder, Path.GetFileName(path)), overwrite: true);
+                });
+            }
+        }
+
         private byte[] BuildHelper(string name)
         {
-            string source = Unpacked($"dom0/{name}.c");
-            string program = Path.Combine(_folder, name);
+            string source = Unpacked(name);
+            string program = Path.Combine(_folder, Path.GetFileNameWithoutExtension(name));
             Require("gcc", "-static", "-O2", "-s", "-Wall", "-Wextra", "-Werror", source, "-o", program);
             return File.ReadAllBytes(program);
         }

@@ -33,6 +33,9 @@ public static class Packages
         "libbz2-1.0", "libzstd1", "libgcc-s1", "libstdc++6",
     ];
 
+    /// <summary>Packages that GRUB is built from.</summary>
+    public static IReadOnlyList<string> Grub { get; } = ["grub-common", "grub-pc-bin", "libdevmapper1.02.1"];
+
     /// <summary>One downloaded package.</summary>
     public sealed record Package(string Name, string Version, string File);
 
@@ -107,7 +110,7 @@ public static class Packages
         string kernel = Tool.Run("/", "apt-cache", "depends", KernelMetaPackage).Output
             .Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.StartsWith("Depends: linux-image-", StringComparison.Ordinal))?["Depends: ".Length..]
             ?? throw new RealXenException($"{KernelMetaPackage}: not in apt's lists; the harness needs a Debian bookworm machine whose lists are up to date");
-        string[] names = [Hypervisor, Busybox, .. Dom0, kernel];
+        string[] names = [Hypervisor, Busybox, .. Dom0, .. Grub, kernel];
         Dictionary<string, string> candidates = Candidates(names);
         var packages = new List<Package>();
         foreach (string name in names)

@@ -4,7 +4,6 @@ using System.CommandLine;
 using System.Globalization;
 using System.Linq;
 using System.Text.Json;
-using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Planning;
@@ -85,15 +84,7 @@ internal static class PlanVerb
         console.Ansi.WriteLine($"policy: {plan.Policy}");
         if (!plan.Entries.IsEmpty)
         {
-            Table table = MapView.NewTable("start", "end", "size", "type", "why");
-            table.Columns[2].Alignment = Justify.Right;
-            foreach (PlannedEntry planned in plan.Entries)
-            {
-                E820Entry entry = planned.Entry;
-                table.AddRow(new Text(MapView.Hex(entry.Address)), new Text(MapView.Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), MapView.TypeName(entry.Type), new Text(planned.Why));
-            }
-
-            console.Ansi.Write(table);
+            MapView.WriteEntries(console, plan.Entries);
             console.Ansi.WriteLine($"RAM below 4 GiB: {ByteSize.ToText(plan.RamBelow4GiBKiB << 10)}");
             console.Ansi.WriteLine();
             MapView.Draw(console, [new("host", plan.MachineMap), new("guest", [.. plan.Entries.Select(static planned => planned.Entry)])]);

@@ -98,7 +98,7 @@ internal static class VerifyVerb
         WriteTexts(writer, "explanations", verification.Explanations);
     }
 
-    private static void WriteFindings(Utf8JsonWriter writer, string name, ImmutableArray<Finding> findings)
+    public static void WriteFindings(Utf8JsonWriter writer, string name, ImmutableArray<Finding> findings)
     {
         writer.WriteStartArray(name);
         foreach (Finding finding in findings)
@@ -117,7 +117,7 @@ internal static class VerifyVerb
         writer.WriteEndArray();
     }
 
-    private static void WriteTexts(Utf8JsonWriter writer, string name, ImmutableArray<string> texts)
+    public static void WriteTexts(Utf8JsonWriter writer, string name, ImmutableArray<string> texts)
     {
         writer.WriteStartArray(name);
         foreach (string text in texts)

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.IO;
 using System.Text;
 using System.Text.Encodings.Web;
@@ -15,7 +16,8 @@ using Keyhole.Reading;
 namespace Keyhole.Hosts;
 
 /// <summary>
-/// Keyhole's own JSON: <c>{"source":{"dialect","description"},"machineMap":true,"entries":[{"start","end","type"}],"traits":{…},"devices":[…]}</c>.
+/// Keyhole's own JSON: <c>{"source":{"dialect","description"},"machineMap":true,"entries":[{"start","end","type"}],"machineEntries":[…],"traits":{…},
+/// "devices":[…],"reservedRegions":[{"start","end","type"}],"iomem":[lines]}</c>: entries are the firmware's unless "machineMap" says otherwise.
 /// Only "entries" must be there; members of other names are passed over. Addresses are hex strings, ends exclusive.
 /// </summary>
 internal static class HostMapJson
@@ -65,19 +67,14 @@ internal static class HostMapJson
         writer.WriteEndObject();
         if (map.IsMachineMap)
             writer.WriteBoolean("machineMap", true);
-        writer.WriteStartArray("entries");
-        foreach (E820Entry entry in map.Entries)
-        {
-            writer.WriteStartObject();
-            WriteRange(writer, entry.Address, entry.End);
-            writer.WriteString("type", E820TypeNames.NameOf(entry.Type));
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
+        WriteEntries(writer, "entries", map.Entries);
         WriteTotals(writer, map.Entries);
+        if (!map.MachineEntries.IsEmpty)
+            WriteEntries(writer, "machineEntries", map.MachineEntries);
         WriteTraits(writer, map.Traits);
         WriteDevices(writer, map.Devices);
+        WriteReservedRegions(writer, map.ReservedRegions);
+        WriteIomem(writer, map.IomemLines);
         writer.WriteEndObject();
     }
 
@@ -88,6 +85,52 @@ internal static class HostMapJson
         BarKind.VirtualFunction => "virtual-function",
         BarKind.BridgeWindow => "bridge-window",
     };
+
+    private static void WriteEntries(Utf8JsonWriter writer, string name, ImmutableArray<E820Entry> entries)
+    {
+        writer.WriteStartArray(name);
+        foreach (E820Entry entry in entries)
+        {
+            writer.WriteStartObject();
+            WriteRange(writer, entry.Address, entry.End);
+            writer.WriteString("type", E820TypeNames.NameOf(entry.Type));
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+    }
+
+    private static void WriteReservedRegions(Utf8JsonWriter writer, ImmutableArray<ReservedRegion> regions)
+    {
+        if (regions.IsEmpty)
+            return;
+        writer.WriteStartArray("reservedRegions");
+        foreach (ReservedRegion region in regions)
+        {
+            writer.WriteStartObject();
+            WriteRange(writer, region.Start, region.End);
+            writer.WriteString("type", region.Type);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+    }
+
+    private static void WriteIomem(Utf8JsonWriter writer, ImmutableArray<string> lines)
+    {
+        if (lines.IsEmpty)
+            return;
+        writer.WriteStartArray("iomem");
+        foreach (string line in lines)
+            writer.WriteStringValue(line);
+        writer.WriteEndArray();
+    }
+
+    private static void WriteHex(Utf8JsonWriter writer, string name, int? value, int digits)
+    {
+        if (value is { } known)
+            writer.WriteString(name, $"0x{known.ToString($"x{digits}", CultureInfo.InvariantCulture)}");
+    }
 
     private static void WriteRange(Utf8JsonWriter writer, ulong start, ulong end)
     {
@@ -147,6 +190,11 @@ internal static class HostMapJson
             writer.WriteStartObject();
             writer.WriteString("address", device.Address.ToString());
             writer.WriteString("description", device.Description);
+            WriteHex(writer, "vendor", device.VendorId, 4);
+            WriteHex(writer, "device", device.DeviceId, 4);
+            WriteHex(writer, "class", device.ClassCode, 6);
+            if (device.Driver is { } driver)
+                writer.WriteString("driver", driver);
             writer.WriteStartArray("bars");
             foreach (Bar bar in device.Bars)
             {
@@ -194,6 +242,9 @@ internal ref struct JsonCapture
     {
         map = null;
         ImmutableArray<E820Entry>? entries = null;
+        ImmutableArray<E820Entry>? machineEntries = null;
+        ImmutableArray<ReservedRegion> regions = [];
+        ImmutableArray<string> iomem = [];
         ImmutableArray<PciDevice> devices = [];
         HostTraits traits = HostTraits.Unknown;
         string description = "";
@@ -205,7 +256,7 @@ internal ref struct JsonCapture
             return Fail("a capture is a JSON object", "write {\"entries\":[{\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}]}");
         while (NextMember())
         {
-            string? name = Known(["source", "machineMap", "entries", "traits", "devices"]);
+            string? name = Known(["source", "machineMap", "entries", "machineEntries", "traits", "devices", "reservedRegions", "iomem"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -219,7 +270,10 @@ internal ref struct JsonCapture
             {
                 "source" => TryReadSource(ref description),
                 "machineMap" => TryReadBoolean(name, out isMachineMap),
-                "entries" => TryReadEntries(out entries),
+                "entries" => TryReadEntries(name, out entries),
+                "machineEntries" => TryReadEntries(name, out machineEntries),
+                "reservedRegions" => TryReadRegions(out regions),
+                "iomem" => TryReadIomem(out iomem),
                 "traits" => TryReadTraits(out traits),
                 _ => TryReadDevices(out devices),
             };
@@ -239,8 +293,11 @@ internal ref struct JsonCapture
             Dialect = HostMapDialect.Json,
             Description = description.Length == 0 ? $"JSON, {_source}" : $"{description} (JSON, {_source})",
             IsMachineMap = isMachineMap,
+            MachineEntries = machineEntries ?? [],
             Traits = traits,
             Devices = devices,
+            ReservedRegions = regions,
+            IomemLines = iomem,
         };
         return true;
     }
@@ -341,10 +398,77 @@ internal ref struct JsonCapture
         return true;
     }
 
-    private bool TryReadEntries(out ImmutableArray<E820Entry>? entries)
+    private bool TryReadRegions(out ImmutableArray<ReservedRegion> regions)
+    {
+        const string name = "reservedRegions";
+        regions = [];
+        if (!Expect(JsonTokenType.StartArray, name, "an array"))
+            return false;
+        ImmutableArray<ReservedRegion>.Builder read = ImmutableArray.CreateBuilder<ReservedRegion>();
+        while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
+        {
+            int line = Line;
+            if (!Expect(JsonTokenType.StartObject, name, "an array of objects"))
+                return false;
+            if (read.Count == ReservedRegion.MaxCount)
+                return Fail($"\"{name}\" has more than {ReservedRegion.MaxCount} regions", "check the file");
+            ulong start = 0;
+            ulong end = 0;
+            string type = "";
+            while (NextMember())
+            {
+                string? member = Known(["start", "end", "type"]);
+                if (member is null)
+                {
+                    _reader.Skip();
+                    continue;
+                }
+
+                _reader.Read();
+                bool isRead = member switch
+                {
+                    "start" => TryReadAddress(member, out start),
+                    "end" => TryReadAddress(member, out end),
+                    _ => TryReadText(member, out type),
+                };
+                if (!isRead)
+                    return false;
+            }
+
+            if (!EntryRange.Exclusive(start, end).TryMakeEntry(E820Type.Reserved, _source, line, out _, out InputError? error))
+            {
+                Error = error;
+                return false;
+            }
+
+            read.Add(new(start, end, type));
+        }
+
+        regions = read.ToImmutable();
+        return true;
+    }
+
+    private bool TryReadIomem(out ImmutableArray<string> lines)
+    {
+        lines = [];
+        if (!Expect(JsonTokenType.StartArray, "iomem", "an array"))
+            return false;
+        ImmutableArray<string>.Builder read = ImmutableArray.CreateBuilder<string>();
+        while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (!TryReadText("iomem", out string line))
+                return false;
+            read.Add(line);
+        }
+
+        lines = read.ToImmutable();
+        return true;
+    }
+
+    private bool TryReadEntries(string name, out ImmutableArray<E820Entry>? entries)
     {
         entries = null;
-        if (!Expect(JsonTokenType.StartArray, "entries", "an array"))
+        if (!Expect(JsonTokenType.StartArray, name, "an array"))
             return false;
         ImmutableArray<E820Entry>.Builder read = ImmutableArray.CreateBuilder<E820Entry>();
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
@@ -531,10 +655,14 @@ internal ref struct JsonCapture
             return false;
         PciAddress? address = null;
         string description = "";
+        string? driver = null;
+        int? vendor = null;
+        int? deviceId = null;
+        int? classCode = null;
         ImmutableArray<Bar>.Builder bars = ImmutableArray.CreateBuilder<Bar>();
         while (NextMember())
         {
-            string? name = Known(["address", "description", "bars"]);
+            string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -549,10 +677,27 @@ internal ref struct JsonCapture
                 continue;
             }
 
+            if (name is "vendor" or "device" or "class")
+            {
+                if (!TryReadAddress(name, out ulong number))
+                    return false;
+                if (number > (name == "class" ? 0xff_ffffUL : 0xffff))
+                    return Fail($"\"{name}\" is out of range", "PCI vendors and devices have 16 bits, classes 24");
+                if (name == "vendor")
+                    vendor = (int)number;
+                else if (name == "device")
+                    deviceId = (int)number;
+                else
+                    classCode = (int)number;
+                continue;
+            }
+
             if (!TryReadText(name, out string text))
                 return false;
             if (name == "description")
                 description = text;
+            else if (name == "driver")
+                driver = text;
             else if (PciAddress.TryParse(text, out PciAddress parsed))
                 address = parsed;
             else
@@ -561,7 +706,7 @@ internal ref struct JsonCapture
 
         if (address is not { } found)
             return Fail("a device lacks its address", "write it as dddd:bb:dd.f");
-        device = new(found, description, bars.ToImmutable());
+        device = new(found, description, bars.ToImmutable()) { VendorId = vendor, DeviceId = deviceId, ClassCode = classCode, Driver = driver };
         return true;
     }
 

@@ -90,7 +90,19 @@ public sealed record HostMemoryMap
     /// <summary>Whether what Xen adds for dom0 is in the map already.</summary>
     public bool IsMachineMap { get; init; }
 
+    /// <summary>
+    /// What Xen itself gave as the machine map (<c>XENMEM_machine_memory_map</c>), where the source has it besides the firmware's; empty where it has to be
+    /// reckoned from <see cref="Entries"/> and <see cref="Traits"/>.
+    /// </summary>
+    public ImmutableArray<E820Entry> MachineEntries { get; init; } = [];
+
     public HostTraits Traits { get; init; } = HostTraits.Unknown;
+
+    /// <summary>What the IOMMU keeps for the platform, by address.</summary>
+    public ImmutableArray<ReservedRegion> ReservedRegions { get; init; } = [];
+
+    /// <summary>Linux's resources as <c>/proc/iomem</c> lists them, a line each; empty where nobody asked.</summary>
+    public ImmutableArray<string> IomemLines { get; init; } = [];
 
     /// <summary>PCI functions that the source names, in address order.</summary>
     public ImmutableArray<PciDevice> Devices { get; init; } = [];

@@ -30,6 +30,8 @@ public static class MachineMap
     /// <summary>Entries of the machine map, sorted as Xen keeps them.</summary>
     public static ImmutableArray<E820Entry> Of(HostMemoryMap host)
     {
+        if (!host.MachineEntries.IsEmpty)
+            return host.MachineEntries;
         ImmutableArray<E820Entry> entries = host.Entries;
         if (host.IsMachineMap)
             return entries;

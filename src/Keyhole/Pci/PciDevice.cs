@@ -75,7 +75,20 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
 /// <param name="Bars">In the source's order.</param>
 public sealed record PciDevice(PciAddress Address, string Description, ImmutableArray<Bar> Bars)
 {
-    public bool Equals(PciDevice? other) => other is not null && Address == other.Address && Description == other.Description && Bars.SequenceEqual(other.Bars);
+    /// <summary>PCI vendor, 0–ffff, or null when unknown.</summary>
+    public int? VendorId { get; init; }
+
+    /// <summary>PCI device, 0–ffff, or null when unknown.</summary>
+    public int? DeviceId { get; init; }
+
+    /// <summary>PCI class, 24 bits with subclass and interface (020000 is Ethernet), or null when unknown.</summary>
+    public int? ClassCode { get; init; }
+
+    /// <summary>The driver that holds it on the host ("pciback" for one that is ready to be passed through), or null.</summary>
+    public string? Driver { get; init; }
+
+    public bool Equals(PciDevice? other) => other is not null && Address == other.Address && Description == other.Description && Bars.SequenceEqual(other.Bars)
+        && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver);
 
     public override int GetHashCode() => HashCode.Combine(Address, Description, Bars.Length);
 }

@@ -51,7 +51,6 @@ public sealed class FrameArithmeticTests
     [TestMethod]
     public void The_end_of_the_last_frame_is_a_valid_bound()
     {
-        Assert.AreEqual(1UL << 40, Frames.MaxCount);
         PfnRange all = PfnRange.FromBounds(default, new Pfn(Frames.MaxCount));
 
         Assert.AreEqual(1UL << 40, all.Count);

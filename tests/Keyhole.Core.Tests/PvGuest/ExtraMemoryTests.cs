@@ -2,7 +2,6 @@
 
 using System.Collections.Generic;
 using System.Linq;
-using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
 using Keyhole.PvGuest;

@@ -19,6 +19,7 @@ public sealed class Seed002Tests
     /// <summary>Pages of a dom0 without dom0_mem on that machine, from its owner's log.</summary>
     private const ulong AllPages = 0x1a_cb65;
 
+    /// <summary>283,999.</summary>
     private const ulong Displaced = 98 + 512 + 512 + 116 + 137 + 282_624;
 
     private const ulong ThreeGiB = 3UL << (30 - Frames.Shift);
@@ -67,7 +68,6 @@ public sealed class Seed002Tests
                 "Populating 1acb65-1f20c4 pfn range: 283999 pages added",
             },
             words);
-        Assert.AreEqual(283_999UL, Displaced);
         Assert.AreEqual(Displaced, forecast.ReleasedPages);
         Assert.AreEqual(Displaced, forecast.PopulatedPages);
     }

@@ -5,7 +5,6 @@ using System.Collections.Generic;
 using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
-using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;

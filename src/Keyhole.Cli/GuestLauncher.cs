@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.IO;
+using System.Linq;
+using System.Threading;
+using Keyhole.Forecasts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+using Keyhole.Xen;
+
+namespace Keyhole.Cli;
+
+/// <summary>How a started guest fared.</summary>
+internal enum StartOutcome
+{
+    /// <summary>Its kernel got through its start.</summary>
+    Booted,
+
+    /// <summary>It ended before its kernel had set its memory up.</summary>
+    Died,
+
+    /// <summary>Its kernel said nothing of its memory in the time given.</summary>
+    Silent,
+}
+
+/// <summary>A guest that was created, given a map and let run.</summary>
+internal sealed record StartedGuest(DomainId Id, LiveMap Map, StartOutcome Outcome, string Console, bool ClaimsSeen);
+
+/// <summary>Creates a guest paused, gives it its map, lets it run and listens; whatever goes wrong, what was made can be destroyed again.</summary>
+internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uuid, CancellationToken cancellation)
+{
+    private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_consoleWait = TimeSpan.FromSeconds(30);
+
+    /// <summary>What is on its way from a guest that has ended.</summary>
+    private static readonly TimeSpan s_drain = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a device's driver is waited for once the kernel is up: it may come from the initramfs, or never.</summary>
+    private static readonly TimeSpan s_claimWait = TimeSpan.FromSeconds(30);
+
+    public static XenProblem Interrupted(string guest) => new(XenProblemKind.Guest, guest, "interrupted", "nothing is left of it");
+
+    /// <summary>Does it all. On a problem the guest may be there; see <see cref="Destroy"/>.</summary>
+    /// <param name="plan">The map to install; that of the policy libxl is there already.</param>
+    public XenResult<StartedGuest> Run(string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress)
+    {
+        string shown = Reading.InputError.Quote(plan.Guest.Name ?? configuration);
+        progress($"creating {shown}, paused");
+        if (!tools.CreatePaused(configuration, uuid, cancellation).TryGet(out string? said, out XenProblem? problem))
+            return cancellation.IsCancellationRequested ? Interrupted(shown) : problem;
+        if (!Find().TryGet(out DomainInfo? info, out problem))
+            return problem;
+        if (cancellation.IsCancellationRequested)
+            return Interrupted(shown);
+        LiveMap map = LiveMap.Of(plan, info.TotalPages, DomainBuilderLog.LayoutOf(said), kernel);
+        if (map.RamPages < info.TotalPages)
+        {
+            return new XenProblem(
+                XenProblemKind.Guest, shown, $"it has {info.TotalPages} pages, the map has RAM for {map.RamPages}", "its memory does not match its configuration; report this with xl -vvv's output");
+        }
+
+        if (plan.Policy is not ("libxl" or "none"))
+        {
+            long result = xen.Calls.SetMemoryMap(info.Id, map.Map.AsSpan());
+            if (result < 0)
+                return XenProblem.Of(shown, "XENMEM_set_memory_map", result, "the guest was not started");
+            progress($"installed the map of policy {plan.Policy}");
+        }
+
+        if (!OpenConsole(info.Id).TryGet(out ConsoleFollower? console, out problem))
+            return problem;
+        using (console)
+        {
+            if (cancellation.IsCancellationRequested)
+                return Interrupted(shown);
+            if (tools.Unpause(info.Id) is { } refusal)
+                return refusal;
+            progress("started; listening to its console");
+            StartOutcome outcome = Follow(info.Id, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom));
+            if (cancellation.IsCancellationRequested)
+                return Interrupted(shown);
+            return new StartedGuest(info.Id, map, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
+        }
+    }
+
+    /// <summary>Destroys whatever domain carries the UUID. Null when nothing is left of it.</summary>
+    public XenProblem? Destroy()
+    {
+        if (!xen.Domains().TryGet(out IReadOnlyList<DomainInfo>? domains, out XenProblem? problem))
+            return problem;
+        DomainInfo? left = domains.FirstOrDefault(domain => domain.Uuid == uuid && !domain.IsDying);
+        return left is null ? null : tools.Destroy(left.Id);
+    }
+
+    private XenResult<DomainInfo> Find()
+    {
+        if (!xen.Domains().TryGet(out IReadOnlyList<DomainInfo>? domains, out XenProblem? problem))
+            return problem;
+        return domains.FirstOrDefault(domain => domain.Uuid == uuid) is { } found
+            ? found
+            : new XenProblem(XenProblemKind.Refused, "xl create", "succeeded, but there is no domain with the UUID it was given", "see xl list -v");
+    }
+
+    private XenResult<ConsoleFollower> OpenConsole(DomainId id)
+    {
+        var clock = Stopwatch.StartNew();
+        while (clock.Elapsed < s_consoleWait && !cancellation.IsCancellationRequested)
+        {
+            if (tools.ConsoleOf(id) is { } terminal)
+                return GuestConsole.Open(terminal).TryGet(out Stream? stream, out XenProblem? problem) ? new ConsoleFollower(stream) : problem;
+            cancellation.WaitHandle.WaitOne(s_poll);
+        }
+
+        return new XenProblem(XenProblemKind.Here, $"domain {id.Value}", "xenconsoled gives it no console (console/tty in xenstore)", "check that xenconsoled runs");
+    }
+
+    private StartOutcome Follow(DomainId id, ConsoleFollower console, TimeSpan limit, int windowCount)
+    {
+        var clock = Stopwatch.StartNew();
+        TimeSpan? startedAt = null;
+        while (clock.Elapsed < limit && !cancellation.IsCancellationRequested)
+        {
+            if (console is { SetupDone: true, Started: true })
+            {
+                startedAt ??= clock.Elapsed;
+                if (windowCount == 0 || console.ClaimsSeen(windowCount) || clock.Elapsed - startedAt > s_claimWait)
+                    return StartOutcome.Booted;
+            }
+
+            if (HasEnded(id))
+            {
+                cancellation.WaitHandle.WaitOne(s_drain);
+                return console.SetupDone ? StartOutcome.Booted : StartOutcome.Died;
+            }
+
+            cancellation.WaitHandle.WaitOne(s_poll);
+        }
+
+        return console.SetupDone ? StartOutcome.Booted : StartOutcome.Silent;
+    }
+
+    private bool HasEnded(DomainId id) => !xen.Domain(id).TryGet(out DomainInfo? info, out _) || info.Uuid != uuid || info.IsDying || info.IsShutdown;
+}

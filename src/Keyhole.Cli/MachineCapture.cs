@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Reading;
+using Keyhole.Xen;
+
+namespace Keyhole.Cli;
+
+/// <summary>
+/// Gathers what this machine says of its memory and devices. What is not there is left out; what may not be read is said.
+/// </summary>
+/// <remarks>
+/// In a dom0 the kernel's /sys/firmware/memmap is not the firmware's map but what the kernel made of the machine map for itself, cut to its memory. There
+/// Xen's log counts, and where that has run over, Xen's machine map.
+/// </remarks>
+internal sealed class MachineCapture(Dom0 dom0)
+{
+    private const int MaxSysfsFileBytes = 4096;
+    private const int MaxIomemLines = 16384;
+    private const int MaxIomemLineLength = 200;
+    private const int MaxGroups = 4096;
+
+    private readonly List<string> _remarks = [];
+
+    /// <summary>The machine's map with what belongs to it; the remarks say what could not be read.</summary>
+    /// <param name="withIomem">Whether /proc/iomem is wanted: no plan needs it.</param>
+    public Parsed<HostMemoryMap> Read(bool withIomem)
+    {
+        HostMemoryMap? host = IsUnderXen ? ReadXen() : ReadFirmware();
+        host ??= ReadIomemMap();
+        if (host is null)
+            return new InputError("this machine", null, $"says nothing of its memory map{Because}", "run this as root, or name a source with --host");
+        return host with
+        {
+            Traits = ReadProcessor(host.Traits),
+            Devices = ReadDevices(),
+            ReservedRegions = ReadReservedRegions(),
+            IomemLines = withIomem ? ReadIomemLines() : [],
+            Remarks = [.. host.Remarks, .. _remarks],
+        };
+    }
+
+    /// <summary>The machine map from the hypervisor alone: what a plan for a live guest starts from. Devices for their windows.</summary>
+    public XenResult<HostMemoryMap> ReadMachineMap(IXenControl xen) =>
+        AskForMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem) ? machine with { Devices = ReadDevices() } : problem;
+
+    private static XenResult<HostMemoryMap> AskForMachineMap(IXenControl xen)
+    {
+        var buffer = new E820Entry[HostMemoryMap.MaxEntries + 1];
+        long result = xen.Calls.MachineMemoryMap(buffer, out int count);
+        if (result < 0)
+            return XenProblem.Of("Xen", "XENMEM_machine_memory_map", result, "run this as root in dom0");
+        return new HostMemoryMap
+        {
+            Entries = [.. buffer.AsSpan(0, count)],
+            Dialect = HostMapDialect.Packed,
+            Description = "this machine's map (XENMEM_machine_memory_map)",
+            IsMachineMap = true,
+        };
+    }
+
+    private bool IsUnderXen => SmallText("sys/hypervisor/type") == "xen" || SmallText("proc/xen/capabilities")?.Contains("control_d", StringComparison.Ordinal) == true;
+
+    private string Because => _remarks.Count > 0 ? $" ({_remarks[0]})" : "";
+
+    private HostMemoryMap? ReadXen()
+    {
+        HostMemoryMap? firmware = null;
+        if (new DomainTools(dom0.Tools).Log().TryGet(out string? log, out XenProblem? problem))
+        {
+            using var stream = new MemoryStream(Encoding.Latin1.GetBytes(log));
+            if (HostMapReader.Read(stream, "xl dmesg", HostMapOptions.Default).TryGet(out firmware, out InputError? error))
+                firmware = firmware.IsMachineMap || firmware.Log is null ? null : firmware with { Remarks = [] };
+            else
+                _remarks.Add($"Xen's log has no firmware map any more ({error.What})");
+        }
+        else
+        {
+            _remarks.Add($"the firmware's map is left out: {problem}");
+        }
+
+        HostMemoryMap? machine = null;
+        if (dom0.OpenXen().TryGet(out IXenControl? xen, out problem))
+        {
+            using (xen)
+            {
+                if (!AskForMachineMap(xen).TryGet(out machine, out problem))
+                    _remarks.Add($"the machine map is left out: {problem}");
+            }
+        }
+        else
+        {
+            _remarks.Add($"the machine map is left out: {problem}");
+        }
+
+        return firmware is not null ? firmware with { MachineEntries = machine?.Entries ?? [] } : machine;
+    }
+
+    private HostMemoryMap? ReadFirmware()
+    {
+        string folder = At("sys/firmware/memmap");
+        if (!Directory.Exists(folder))
+        {
+            _remarks.Add("this kernel has no /sys/firmware/memmap");
+            return null;
+        }
+
+        if (Files.ReadMemmap(folder).TryGet(out HostMemoryMap? map, out InputError? error))
+            return map;
+        _remarks.Add($"the firmware's map is left out: {error}");
+        return null;
+    }
+
+    private HostMemoryMap? ReadIomemMap()
+    {
+        try
+        {
+            using FileStream file = File.OpenRead(At("proc/iomem"));
+            if (HostMapReader.Read(file, "/proc/iomem", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error))
+                return map;
+            _remarks.Add(error.ToString());
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _remarks.Add("there is no /proc/iomem");
+        }
+
+        return null;
+    }
+
+    private ImmutableArray<string> ReadIomemLines()
+    {
+        var lines = ImmutableArray.CreateBuilder<string>();
+        bool anyAddress = false;
+        try
+        {
+            foreach (string line in File.ReadLines(At("proc/iomem")).Take(MaxIomemLines))
+            {
+                lines.Add(InputError.OneLine(line, MaxIomemLineLength));
+                int colon = line.IndexOf(" : ", StringComparison.Ordinal);
+                anyAddress |= colon > 0 && line.AsSpan(0, colon).ContainsAnyExcept("0- ");
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _remarks.Add("/proc/iomem cannot be read: left out");
+            return [];
+        }
+
+        if (anyAddress)
+            return lines.ToImmutable();
+        _remarks.Add("/proc/iomem hides its addresses from all but root: left out");
+        return [];
+    }
+
+    private HostTraits ReadProcessor(HostTraits traits)
+    {
+        try
+        {
+            using FileStream file = File.OpenRead(At("proc/cpuinfo"));
+            return CpuInfo.AddTo(traits, file);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _remarks.Add("/proc/cpuinfo cannot be read: the processor is left out");
+            return traits;
+        }
+    }
+
+    private ImmutableArray<PciDevice> ReadDevices()
+    {
+        var devices = new SortedDictionary<PciAddress, PciDevice>();
+        int unreadable = 0;
+        foreach (string folder in Folders("sys/bus/pci/devices"))
+        {
+            if (!PciAddress.TryParse(Path.GetFileName(folder), out PciAddress address))
+                continue;
+            try
+            {
+                using FileStream file = File.OpenRead(Path.Combine(folder, "resource"));
+                if (!BarReader.Read(file, $"resource of {address}", address).TryGet(out PciListing? listing, out InputError? error))
+                {
+                    _remarks.Add(error.ToString());
+                    continue;
+                }
+
+                PciDevice device = listing.Devices.FirstOrDefault() ?? new(address, "", []);
+                devices[address] = device with
+                {
+                    VendorId = Hex(folder, "vendor"),
+                    DeviceId = Hex(folder, "device"),
+                    ClassCode = Hex(folder, "class"),
+                    Driver = DriverOf(folder),
+                };
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                unreadable++;
+            }
+        }
+
+        if (unreadable > 0)
+            _remarks.Add(string.Create(CultureInfo.InvariantCulture, $"the windows of {unreadable} PCI devices cannot be read: left out"));
+        return [.. devices.Values];
+    }
+
+    private ImmutableArray<ReservedRegion> ReadReservedRegions()
+    {
+        using var all = new MemoryStream();
+        int unreadable = 0;
+        foreach (string group in Folders("sys/kernel/iommu_groups").Take(MaxGroups))
+        {
+            try
+            {
+                string path = Path.Combine(group, "reserved_regions");
+                if (File.Exists(path))
+                    all.Write(Encoding.UTF8.GetBytes(ReadSmall(path) + "\n"));
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                unreadable++;
+            }
+        }
+
+        if (unreadable > 0)
+            _remarks.Add(string.Create(CultureInfo.InvariantCulture, $"the reserved regions of {unreadable} IOMMU groups cannot be read: left out"));
+        all.Position = 0;
+        if (ReservedRegion.Read(all, "reserved_regions").TryGet(out ReservedRegionList? list, out InputError? error))
+            return list.Regions;
+        _remarks.Add(error.ToString());
+        return [];
+    }
+
+    /// <summary>The name of the driver that the device's link leads to; null where no driver holds it.</summary>
+    private static string? DriverOf(string folder) => Path.GetFileName(new FileInfo(Path.Combine(folder, "driver")).LinkTarget);
+
+    private static int? Hex(string folder, string name)
+    {
+        string text = ReadSmall(Path.Combine(folder, name));
+        return text.StartsWith("0x", StringComparison.Ordinal) && int.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) ? value : null;
+    }
+
+    private static string ReadSmall(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        byte[] bytes = new byte[MaxSysfsFileBytes];
+        return Encoding.Latin1.GetString(bytes, 0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)).Trim();
+    }
+
+    private string At(string path) => Path.Combine(dom0.Root, path);
+
+    private string? SmallText(string path)
+    {
+        try
+        {
+            return ReadSmall(At(path));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private IEnumerable<string> Folders(string path)
+    {
+        try
+        {
+            return Directory.Exists(At(path)) ? Directory.GetDirectories(At(path)).Order(StringComparer.Ordinal) : [];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _remarks.Add($"/{path} cannot be read: left out");
+            return [];
+        }
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.Globalization;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+using Keyhole.Reading;
+using Keyhole.Xen;
+using Spectre.Console;
+
+namespace Keyhole.Cli.Verbs;
+
+/// <summary><c>keyhole apply</c>: gives a paused guest that has never run a better map, and takes it back.</summary>
+internal sealed class ApplyVerb
+{
+    private readonly Argument<string> _domain = new("DOMAIN") { Description = "The domain's name or number." };
+    private readonly PolicyOption _policy = new("punch");
+    private readonly KernelOption _kernel = new();
+    private readonly HostSource _host = new();
+    private readonly Option<string?> _map = new("--map") { Description = "Install the map in this file, in any dialect of --host, instead of planning one.", HelpName = "FILE" };
+    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and do nothing." };
+    private readonly Option<bool> _undo = new("--undo") { Description = "Put back what libxl had installed." };
+    private readonly Option<bool> _json = new("--json") { Description = "One JSON document on standard output." };
+    private readonly CommandConsole _console;
+    private readonly AppliedMapStore _store;
+
+    private ApplyVerb(CommandConsole console)
+    {
+        _console = console;
+        _store = new(console.Dom0.StateFolder);
+    }
+
+    public static Command Build(CommandConsole console)
+    {
+        var verb = new ApplyVerb(console);
+        var command = new Command("apply", "Give a paused PV guest that has never run another memory map. In dom0, as root.") { verb._domain, verb._map, verb._dryRun, verb._undo, verb._json };
+        verb._policy.AddTo(command);
+        verb._kernel.AddTo(command);
+        verb._host.AddTo(command, withMapNumber: false);
+        Examples.AddTo(command, console, """
+
+            Examples:
+              xl create -p guest.cfg && keyhole apply guest && xl unpause guest
+              keyhole apply guest --dry-run                 what would change
+              keyhole apply guest --map map.txt             a map of your own: lines of START END TYPE
+              keyhole apply guest --undo                    libxl's map again
+            """);
+        command.SetAction(verb.Run);
+        return command;
+    }
+
+    private int Run(ParseResult parsed)
+    {
+        if (parsed.GetValue(_undo) && parsed.GetValue(_map) is not null)
+            return _console.Fail(new InputError("--undo", null, "it puts libxl's map back, not one of yours", "leave out --map"));
+        if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
+            return _console.Fail(error);
+        if (_kernel.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
+            return _console.Fail(kernelError);
+        ImmutableArray<E820Entry>? given = null;
+        if (parsed.GetValue(_map) is { } path)
+        {
+            if (!Files.Read(_console, path, "a map", static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default)).TryGet(out HostMemoryMap? read, out error))
+                return _console.Fail(error);
+            given = read.Entries;
+        }
+
+        if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
+            return _console.Refuse(problem);
+        using (xen)
+        {
+            if (!LiveGuest.Find(xen, new DomainTools(_console.Dom0.Tools), parsed.GetValue(_domain)!).TryGet(out LiveGuest? guest, out problem))
+                return _console.Refuse(problem);
+            if (guest.WhyNoMap() is { } refusal)
+                return _console.Refuse(refusal);
+            if (!_store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out error))
+                return _console.Fail(error);
+            if (parsed.GetValue(_undo))
+                return Undo(parsed, xen, guest, state.Applied);
+            if (!new MachineCapture(_console.Dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out problem))
+                return _console.Refuse(problem);
+            if (guest.Spec is not { } spec || guest.ToolstackPlan(machine) is not { } before)
+                return _console.Refuse(guest.No("the toolstack does not say how it was made (xl list -l), so its map could not be put back", "create it with xl or libvirt"));
+            HostMemoryMap? host = machine;
+            if (_host.IsNamed(parsed) && !_host.Read(parsed, _console).TryGet(out host, out error))
+                return _console.Fail(error);
+            LiveMap map = LiveMap.Of(
+                given is { } entries ? GivenPlan(host, spec, entries) : Planner.Plan(host, spec with { E820Host = true }, choice.Policy, []),
+                guest.Info.TotalPages,
+                layout: null,
+                kernel);
+            return Apply(parsed, xen, new(guest, state.Applied, before, map, IsGiven: given is not null));
+        }
+    }
+
+    /// <summary>A map of the user's own: whatever is in it, what comes of it is the forecast's to say.</summary>
+    private static MapPlan GivenPlan(HostMemoryMap host, GuestSpec spec, ImmutableArray<E820Entry> entries)
+    {
+        MapPlan plan = Planner.Plan(host, spec with { E820Host = true }, new LibxlPolicy(), []);
+        var planned = ImmutableArray.CreateBuilder<PlannedEntry>(entries.Length);
+        foreach (E820Entry entry in entries)
+            planned.Add(new(entry, "as given"));
+        return plan with { Policy = "map", Entries = planned.ToImmutable(), Problems = [] };
+    }
+
+    private int Apply(ParseResult parsed, IXenControl xen, Change change)
+    {
+        LiveMap map = change.Map;
+        ulong pages = change.Guest.Info.TotalPages;
+        if (!change.IsGiven && !map.Entries.IsEmpty && map.RamPages < pages)
+        {
+            return _console.Refuse(change.Guest.No(
+                string.Create(CultureInfo.InvariantCulture, $"it has {pages} pages, the map has RAM for {map.RamPages}"), "its memory does not match its configuration; create it anew"));
+        }
+
+        bool isDryRun = parsed.GetValue(_dryRun);
+        // A map of one's own may be meant to fail; a planned one may not.
+        bool isRefused = map.Entries.IsEmpty || (!change.IsGiven && map.HasErrors);
+        bool isInstalled = !isDryRun && !isRefused;
+        if (isInstalled && Install(xen, change) is { } failure)
+            return failure.Problem is { } refused ? _console.Refuse(refused) : _console.Fail(failure.Error!);
+        if (parsed.GetValue(_json))
+            WriteJson(change, isInstalled);
+        else
+            Print(change, isInstalled, isDryRun);
+        return isRefused ? ExitStatus.No : ExitStatus.Yes;
+    }
+
+    /// <summary>Remembers first and installs then: what is remembered but was not installed does no harm.</summary>
+    private Failure? Install(IXenControl xen, Change change)
+    {
+        DomainInfo info = change.Guest.Info;
+        var applied = new AppliedMap { Domain = info.Id, Uuid = info.Uuid, Policy = change.Map.Policy, Installed = change.Map.Map, Before = change.Old };
+        if (change.Remembered is { } earlier)
+            applied = applied with { Before = earlier.Before };
+        if (_store.Save(applied) is { } error)
+            return new(error, null);
+        long result = xen.Calls.SetMemoryMap(info.Id, change.Map.Map.AsSpan());
+        if (result >= 0)
+            return null;
+        if (change.Remembered is { } known)
+            _store.Save(known);
+        else
+            _store.Remove(info.Id);
+        return new(null, XenProblem.Of(change.Guest.Shown, "XENMEM_set_memory_map", result, "nothing was changed"));
+    }
+
+    private int Undo(ParseResult parsed, IXenControl xen, LiveGuest guest, AppliedMap? applied)
+    {
+        if (applied is null)
+            return _console.Refuse(guest.No("Keyhole has given it no map", "there is nothing to undo"));
+        bool isDryRun = parsed.GetValue(_dryRun);
+        if (!isDryRun)
+        {
+            long result = xen.Calls.SetMemoryMap(guest.Info.Id, applied.Before.AsSpan());
+            if (result < 0)
+                return _console.Refuse(XenProblem.Of(guest.Shown, "XENMEM_set_memory_map", result, "nothing was changed"));
+            if (_store.Remove(guest.Info.Id) is { } error)
+                return _console.Fail(error);
+        }
+
+        if (parsed.GetValue(_json))
+        {
+            JsonText.Write(_console, writer =>
+            {
+                writer.WriteNumber("id", guest.Info.Id.Value);
+                writer.WriteString("policy", "libxl");
+                writer.WriteBoolean("installed", !isDryRun);
+                LiveMap.WriteMap(writer, "old", applied.Installed);
+                LiveMap.WriteMap(writer, "new", applied.Before);
+            });
+            return ExitStatus.Yes;
+        }
+
+        _console.Ansi.WriteLine($"{guest.Shown}: the map of policy {applied.Policy}");
+        MapView.WriteMap(_console, applied.Installed);
+        _console.Ansi.WriteLine(isDryRun ? "would be replaced by libxl's again:" : "is replaced by libxl's again:");
+        MapView.WriteMap(_console, applied.Before);
+        return ExitStatus.Yes;
+    }
+
+    private void WriteJson(Change change, bool isInstalled) => JsonText.Write(_console, writer =>
+    {
+        writer.WriteNumber("id", change.Guest.Info.Id.Value);
+        if (change.Guest.Name is { } name)
+            writer.WriteString("name", name);
+        writer.WriteString("policy", change.Map.Policy);
+        writer.WriteBoolean("installed", isInstalled);
+        LiveMap.WriteMap(writer, "old", change.Old);
+        LiveMap.WriteEntries(writer, "new", change.Map.Entries);
+        LiveMap.WriteForecast(writer, change.Map.Forecast);
+        writer.WriteProblems(change.Map.Problems);
+    });
+
+    private void Print(Change change, bool isInstalled, bool isDryRun)
+    {
+        _console.Ansi.WriteLine($"{change.Guest.Shown}: its map until now ({(change.Remembered is { } known ? $"Keyhole's, policy {known.Policy}" : "libxl's")})");
+        MapView.WriteMap(_console, change.Old);
+        _console.Ansi.WriteLine($"the new one (policy {change.Map.Policy})");
+        MapView.WriteEntries(_console, change.Map.Entries);
+        if (!change.Map.Entries.IsEmpty)
+            MapView.Draw(_console, [new("until now", change.Old), new("new", change.Map.Map)]);
+        _console.Ansi.WriteLine();
+        MapView.WriteProblems(_console, change.Map.Problems);
+        _console.Ansi.WriteLine(ForecastText(change.Map.Forecast));
+        _console.Ansi.WriteLine(isInstalled ? "installed" : isDryRun ? "nothing was changed (--dry-run)" : "nothing was changed");
+    }
+
+    internal static string ForecastText(BootForecast forecast)
+    {
+        string kernel = KernelVersions.NameOf(forecast.Request.Kernel);
+        if (!forecast.Boots)
+            return $"forecast: {kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a word")}";
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"forecast: {kernel} boots, moves {forecast.RemappedPages} pages and gives {forecast.ReleasedPages} back ({ByteSize.ToText(forecast.ReleasedPages << Frames.Shift)})");
+    }
+
+    private sealed record Failure(InputError? Error, XenProblem? Problem);
+
+    private sealed record Change(LiveGuest Guest, AppliedMap? Remembered, MapPlan Toolstack, LiveMap Map, bool IsGiven)
+    {
+        public ImmutableArray<E820Entry> Old => Remembered?.Installed ?? Toolstack.Map();
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.CommandLine;
+using System.IO;
+using System.Text;
+using Keyhole.Hosts;
+using Keyhole.Reading;
+
+namespace Keyhole.Cli.Verbs;
+
+/// <summary><c>keyhole capture</c>: this machine as one JSON that every verb takes as its host.</summary>
+internal static class CaptureVerb
+{
+    public static Command Build(CommandConsole console)
+    {
+        var output = new Option<string?>("--output", "-o") { Description = "Write to this file instead of standard output.", HelpName = "FILE" };
+        var json = new Option<bool>("--json") { Description = "As always: a capture is JSON." };
+        var command = new Command("capture", "Capture this machine: its memory map, PCI devices and IOMMU, as one JSON for --host.") { output, json };
+        Examples.AddTo(command, console, """
+
+            Examples:
+              keyhole capture -o host.json                              as root, to have it all
+              keyhole plan --host host.json --guest guest.cfg           anywhere else
+            """);
+        command.SetAction(parsed =>
+        {
+            if (!new MachineCapture(console.Dom0).Read(withIomem: true).TryGet(out HostMemoryMap? host, out InputError? error))
+                return console.Fail(error);
+            foreach (string remark in host.Remarks)
+                console.Remark(remark);
+            var bytes = new MemoryStream();
+            if (HostMapWriter.Write(host, HostMapDialect.Json, bytes) is { } refusal)
+                return console.Fail(refusal);
+            if (parsed.GetValue(output) is not { } path)
+            {
+                console.Out.Write(Encoding.UTF8.GetString(bytes.ToArray()));
+                return ExitStatus.Yes;
+            }
+
+            try
+            {
+                File.WriteAllBytes(path, bytes.ToArray());
+                return ExitStatus.Yes;
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+            {
+                return console.Fail(new InputError(Files.Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "name a file that can be written"));
+            }
+        });
+        return command;
+    }
+}

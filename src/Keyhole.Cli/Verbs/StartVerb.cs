@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Threading;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+using Keyhole.Reading;
+using Keyhole.Verification;
+using Keyhole.Xen;
+using Spectre.Console;
+
+namespace Keyhole.Cli.Verbs;
+
+/// <summary><c>keyhole start</c>: creates a guest, gives it a map on which it lives, and checks that it does.</summary>
+internal sealed class StartVerb
+{
+    private const int DefaultTimeoutSeconds = 120;
+
+    private readonly Argument<string> _guest = new("GUEST.cfg") { Description = "The guest's xl.cfg." };
+    private readonly PolicyOption _policy = new("punch");
+    private readonly KernelOption _kernel = new();
+    private readonly Option<bool> _keep = new("--keep") { Description = "Leave the guest there even if it fails." };
+    private readonly Option<bool> _anyway = new("--anyway") { Description = "Start it even if the forecast says that it will not boot." };
+    private readonly Option<int> _timeout = new("--timeout")
+    {
+        Description = $"Seconds to wait for its kernel (default {DefaultTimeoutSeconds}).",
+        HelpName = "S",
+        DefaultValueFactory = static _ => DefaultTimeoutSeconds,
+    };
+
+    private readonly Option<bool> _json = new("--json") { Description = "One JSON document on standard output." };
+    private readonly CommandConsole _console;
+
+    private StartVerb(CommandConsole console) => _console = console;
+
+    public static Command Build(CommandConsole console)
+    {
+        var verb = new StartVerb(console);
+        var command = new Command("start", "Create a PV guest, give it a better memory map, start it, and check that it boots as forecast. In dom0, as root.")
+        {
+            verb._guest, verb._keep, verb._anyway, verb._timeout, verb._json,
+        };
+        verb._policy.AddTo(command);
+        verb._kernel.AddTo(command);
+        Examples.AddTo(command, console, """
+
+            Examples:
+              keyhole start guest.cfg                       on the map of policy punch
+              keyhole start guest.cfg --policy libxl        on libxl's own, checked all the same
+              keyhole start guest.cfg --keep                leave it there for a look if it fails
+            """);
+        command.SetAction(verb.Run);
+        return command;
+    }
+
+    private int Run(ParseResult parsed)
+    {
+        string path = parsed.GetValue(_guest)!;
+        if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
+            return _console.Fail(error);
+        if (_kernel.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
+            return _console.Fail(kernelError);
+        if (parsed.GetValue(_timeout) is <= 0 or > 86400)
+            return _console.Fail(new InputError("--timeout", null, "this is no time to wait", "give 1 to 86400 seconds"));
+        if (!Files.Read(_console, path, "an xl.cfg", GuestReader.Read).TryGet(out GuestSpec? spec, out error))
+            return _console.Fail(error);
+        if (WhyNot(path, spec) is { } refusal)
+            return _console.Fail(refusal);
+        foreach (string remark in spec.Remarks)
+            _console.Remark(remark);
+        if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
+            return _console.Refuse(problem);
+        using (xen)
+        {
+            if (!new MachineCapture(_console.Dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out problem))
+                return _console.Refuse(problem);
+            bool isLibxl = choice.Policy.Name == "libxl";
+            MapPlan plan = Planner.Plan(machine, isLibxl ? spec : spec with { E820Host = true }, choice.Policy, []);
+            return Start(parsed, path, xen, plan, kernel);
+        }
+    }
+
+    private static InputError? WhyNot(string path, GuestSpec spec)
+    {
+        string source = Files.Shown(path);
+        if (path == "-" || spec.LibvirtXml is not null)
+            return new(source, null, "xl starts guests from an xl.cfg in a file", "write one: keyhole plan --guest FILE --emit xl");
+        if (spec.Type != GuestType.Pv)
+            return new(source, null, "the guest is no PV guest: its map lies in its own firmware", "set type=\"pv\"");
+        return spec.Name is null ? new(source, null, "the guest has no name", "set name=\"…\"") : null;
+    }
+
+    private int Start(ParseResult parsed, string path, IXenControl xen, MapPlan plan, KernelVersion kernel)
+    {
+        var tools = new DomainTools(_console.Dom0.Tools);
+        string shown = $"guest {InputError.Quote(plan.Guest.Name)}";
+        if (tools.Find(plan.Guest.Name!).TryGet(out DomainNumber? other, out XenProblem? problem))
+            return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})", "shut it down first, or take another name"));
+        if (problem.Kind == XenProblemKind.Here && problem.Subject == "xl")
+            return _console.Refuse(problem);
+        LiveMap before = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, kernel);
+        if (plan.Entries.IsEmpty || (before.HasErrors && !parsed.GetValue(_anyway)))
+        {
+            Report(parsed, plan, new Verdict(shown, before.Forecast, before.Problems, null, null, [], false, "it was not started: the forecast says no (--anyway starts it all the same)"));
+            return ExitStatus.No;
+        }
+
+        using var interruption = new CancellationTokenSource();
+        using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, interruption);
+        using PosixSignalRegistration terminate = On(PosixSignal.SIGTERM, interruption);
+        using PosixSignalRegistration hangUp = On(PosixSignal.SIGHUP, interruption);
+        // A UUID of our own finds the domain again however far its creation has come.
+        Guid uuid = UuidOf(plan.Guest) ?? Guid.NewGuid();
+        var launcher = new GuestLauncher(xen, tools, uuid, interruption.Token);
+        bool succeeded = false;
+        try
+        {
+            XenResult<StartedGuest> started = launcher.Run(path, plan, kernel, TimeSpan.FromSeconds(parsed.GetValue(_timeout)), text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
+            if (!started.TryGet(out StartedGuest? guest, out problem))
+                return _console.Refuse(problem);
+            Verdict verdict = Judge(shown, plan, guest, _kernel.IsNamed(parsed));
+            succeeded = verdict.Succeeded;
+            Report(parsed, plan, verdict);
+            return succeeded ? ExitStatus.Yes : ExitStatus.No;
+        }
+        finally
+        {
+            if (!succeeded && !parsed.GetValue(_keep) && launcher.Destroy() is { } left)
+                _console.Error($"{left}; the guest may be left over: xl list, xl destroy");
+        }
+    }
+
+    private static PosixSignalRegistration On(PosixSignal signal, CancellationTokenSource interruption) => PosixSignalRegistration.Create(signal, context =>
+    {
+        context.Cancel = true;
+        interruption.Cancel();
+    });
+
+    /// <summary>The configuration's own UUID, if it has one.</summary>
+    private static Guid? UuidOf(GuestSpec spec)
+    {
+        GuestSetting? setting = spec.OtherSettings.LastOrDefault(static setting => setting.Key == "uuid");
+        return Guid.TryParse(setting?.Value.Trim('"', '\''), out Guid uuid) ? uuid : null;
+    }
+
+    /// <summary>Holds the console against the forecast for the kernel that it names.</summary>
+    private static Verdict Judge(string shown, MapPlan plan, StartedGuest guest, bool isKernelNamed)
+    {
+        BootForecast forecast = guest.Map.Forecast;
+        using var text = new MemoryStream(Encoding.Latin1.GetBytes(guest.Console));
+        LogScan scan = LogScanner.Scan(text, "the guest's console");
+        ObservedBoot? observed = BootLog.Of(scan).FirstOrDefault();
+        if (!isKernelNamed && observed?.Kernel is { } seen && seen != forecast.Request.Kernel)
+            forecast = Forecaster.Forecast(forecast.Request with { Kernel = seen });
+        BootVerification? verification = observed is null ? null : Verifier.Compare(forecast, observed, plan);
+        bool agrees = verification is { Agrees: true, Findings.IsEmpty: false };
+        (bool succeeded, string verdict) = guest.Outcome switch
+        {
+            StartOutcome.Booted when !forecast.Boots => (false, "it boots, though it was forecast to halt"),
+            StartOutcome.Booted when !agrees => (false, string.Create(CultureInfo.InvariantCulture, $"it boots, but not as forecast: {verification?.Differences.Length ?? 0} lines differ")),
+            StartOutcome.Booted when guest.Map.HasErrors => (false, "it boots, with the errors that were forecast"),
+            StartOutcome.Booted => (true, "it boots, as forecast to the last page"),
+            StartOutcome.Died => (false, forecast.Boots ? "it died, though it was forecast to boot" : "it died, as forecast"),
+            StartOutcome.Silent => (false, forecast.Boots
+                ? "it said nothing of its memory in the time given: console=hvc0 and no \"quiet\" on its kernel's command line?"
+                : "it said nothing in the time given; it was forecast to halt"),
+        };
+        string bars = plan.Bars.IsEmpty || !succeeded || guest.ClaimsSeen ? "" : "; it has not said whether it claims its device's windows (xen-pcifront not loaded?)";
+        return new(shown, forecast, guest.Map.Problems, guest, verification, [.. scan.Lines.Select(static line => line.Text)], succeeded, verdict + bars);
+    }
+
+    private void Report(ParseResult parsed, MapPlan plan, Verdict verdict)
+    {
+        if (parsed.GetValue(_json))
+        {
+            WriteJson(plan, verdict, parsed.GetValue(_keep));
+            return;
+        }
+
+        _console.Ansi.WriteLine($"policy: {plan.Policy}");
+        MapView.WriteEntries(_console, plan.Entries);
+        MapView.WriteProblems(_console, verdict.Problems);
+        _console.Ansi.WriteLine(ApplyVerb.ForecastText(verdict.Forecast));
+        foreach (string line in verdict.Said)
+            _console.Ansi.WriteLine($"  {line}");
+        foreach (Finding difference in verdict.Verification?.Differences ?? [])
+            _console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
+        _console.Ansi.Write(new Text(verdict.Succeeded ? "yes" : "no", new Style(verdict.Succeeded ? Color.Green : Color.Red)));
+        _console.Ansi.WriteLine($", {verdict.Shown}: {verdict.Text}");
+    }
+
+    private void WriteJson(MapPlan plan, Verdict verdict, bool keep) => JsonText.Write(_console, writer =>
+    {
+        writer.WriteString("name", plan.Guest.Name);
+        if (verdict.Guest is { } guest)
+            writer.WriteNumber("id", guest.Id.Value);
+        writer.WriteString("policy", plan.Policy);
+        LiveMap.WriteEntries(writer, "e820", plan.Entries);
+        writer.WriteNumber("ramBelow4GiBKiB", plan.RamBelow4GiBKiB);
+        LiveMap.WriteForecast(writer, verdict.Forecast);
+        writer.WriteProblems(verdict.Problems);
+        writer.WriteString("outcome", verdict.Guest is { } started ? NameOf(started.Outcome) : "not-started");
+        writer.WriteBoolean("agrees", verdict.Verification is { Agrees: true });
+        VerifyVerb.WriteFindings(writer, "differences", verdict.Verification?.Differences ?? []);
+        VerifyVerb.WriteTexts(writer, "explanations", verdict.Verification?.Explanations ?? []);
+        VerifyVerb.WriteTexts(writer, "console", verdict.Said);
+        writer.WriteBoolean("kept", verdict.Guest is not null && (verdict.Succeeded || keep));
+        writer.WriteString("verdict", verdict.Text);
+    });
+
+    private static string NameOf(StartOutcome outcome) => outcome switch
+    {
+        StartOutcome.Booted => "booted",
+        StartOutcome.Died => "died",
+        StartOutcome.Silent => "silent",
+    };
+
+    /// <param name="Said">What the guest said of its memory.</param>
+    private sealed record Verdict(
+        string Shown,
+        BootForecast Forecast,
+        ImmutableArray<Problem> Problems,
+        StartedGuest? Guest,
+        BootVerification? Verification,
+        ImmutableArray<string> Said,
+        bool Succeeded,
+        string Text);
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+
+namespace Keyhole.ReservedRam;
+
+/// <summary>Plans a host that keeps RAM aside for a guest that is mapped one to one.</summary>
+public static class ReservePlanner
+{
+    /// <summary>A kernel of x86-64 lies at a multiple of this (CONFIG_PHYSICAL_ALIGN), so RAM is its own from such an address on.</summary>
+    public const ulong StartAlignment = 2UL << 20;
+
+    /// <summary>Room in one piece that a kernel needs to unpack itself: init_size of Debian's Linux 6.1 is 63.6 MiB.</summary>
+    public const ulong KernelBytes = 64UL << 20;
+
+    /// <summary>Where a boot loader puts a kernel that does not choose its own place (CONFIG_PHYSICAL_START).</summary>
+    public const ulong UsualKernelStart = 16UL << 20;
+
+    /// <summary>What Linux takes below 4 GiB for bounce buffers (swiotlb), without which devices of 32 address bits do not work.</summary>
+    private const ulong BounceBufferBytes = 64UL << 20;
+
+    /// <summary>Below 4 GiB for a crash kernel that lies above (crashkernel=…,low).</summary>
+    private const ulong LowCrashKernelBytes = 256UL << 20;
+
+    private const ulong OneMiB = 1UL << 20;
+
+    public static ReservePlan Plan(ReserveRequest request)
+    {
+        ImmutableArray<E820Entry> firmware = request.Host.Entries;
+        ImmutableArray<ByteRange> ram = ReservedRamMap.Of(firmware, 0, []).HostRam;
+        if (Impossible(request.Start, ram) is { } impossible)
+            return new() { Host = request.Host, Start = request.Start, Problems = [impossible] };
+
+        ImmutableArray<EarlyReservation> further = request.Kernel.IsEmpty ? request.Reserved : [.. request.Reserved, new(request.Kernel, "the host's kernel")];
+        ulong start = request is { LowestStart: true, GuestBytes: { } wished } ? LowestStart(firmware, request.Start, further, wished) : request.Start;
+        ulong guestBytes = request.GuestBytes ?? ulong.MaxValue;
+        ReservedRamMap map = ReservedRamMap.Of(firmware, start, [.. EarlyReservations.Of2008, .. further]);
+        GuestRam guest = GuestRam.Of(map, guestBytes);
+        TodaysHost today = TodaysHost.Of(firmware, start, further, request.Kernel, guestBytes);
+        List<Problem> problems = [];
+        AddWish(problems, request, map, guest, today);
+        AddHost(problems, request, map, today);
+        AddSecurity(problems, request.Host, map);
+        return new() { Host = request.Host, Start = start, Map = map, Guest = guest, Today = today, Problems = [.. problems] };
+    }
+
+    private static Problem? Impossible(ulong start, ImmutableArray<ByteRange> ram)
+    {
+        ulong end = ram.IsEmpty ? 0 : ram[^1].End;
+        if (start <= OneMiB)
+        {
+            return new(
+                Severity.Error, ReserveProblemCodes.BelowOneMiB, $"only memory below 1 MiB lies below 0x{start:x}: no guest lives on that", Remedy: "start higher, at 512M for instance");
+        }
+
+        if (start % StartAlignment != 0)
+        {
+            ulong lower = ByteRanges.AlignDown(start, StartAlignment);
+            return new(
+                Severity.Error,
+                ReserveProblemCodes.StartUnaligned,
+                $"0x{start:x} is no multiple of 2 MiB, where a kernel can lie",
+                Remedy: $"take 0x{ulong.Max(lower, StartAlignment):x} or 0x{lower + StartAlignment:x}");
+        }
+
+        if (start >= end)
+        {
+            return new(
+                Severity.Error, ReserveProblemCodes.StartAboveRam, $"0x{start:x} lies above all RAM, which ends at 0x{end:x}: nothing is left to the host", Remedy: "start lower");
+        }
+
+        return ram[0].Start >= start
+            ? new(Severity.Error, ReserveProblemCodes.NothingKept, $"there is no RAM below 0x{start:x}; it begins at 0x{ram[0].Start:x}", Remedy: "start higher")
+            : null;
+    }
+
+    /// <summary>The lowest start that keeps so much; the highest allowed where none does.</summary>
+    private static ulong LowestStart(ImmutableArray<E820Entry> firmware, ulong highest, ImmutableArray<EarlyReservation> further, ulong guestBytes)
+    {
+        // What today's Linux keeps is the smaller part of both: where its guest fits, that of 2008 does too.
+        GuestRam guest = TodaysHost.Of(firmware, highest, further, default, guestBytes).Guest;
+        ulong start = guest.Map.IsEmpty ? highest : ByteRanges.AlignUp(guest.Map[^1].End, StartAlignment);
+        return ulong.Clamp(start, StartAlignment, highest);
+    }
+
+    private static void AddWish(List<Problem> problems, ReserveRequest request, ReservedRamMap map, GuestRam guest, TodaysHost today)
+    {
+        if (request.Kernel.Start < map.Start && !request.Kernel.IsEmpty)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.KernelOverlap,
+                $"the kernel, which does not move, lies below the start 0x{map.Start:x}",
+                request.Kernel.Start,
+                request.Kernel.End,
+                "let it choose its place (KASLR: boot without nokaslr), or start at or below it"));
+        }
+
+        ulong wished = request.GuestBytes ?? 0;
+        if (wished > guest.MemoryBytes)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.GuestTooLarge,
+                $"the guest wants {ByteSize.ToText(wished)}, of which {ByteSize.ToText(guest.MemoryBytes)} are kept below 0x{map.Start:x}",
+                Remedy: "start higher, or give the guest less"));
+        }
+        else if (wished > today.Guest.MemoryBytes)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.GuestTooLarge,
+                $"the guest wants {ByteSize.ToText(wished)}, of which memmap= keeps {ByteSize.ToText(today.Guest.MemoryBytes)}",
+                Remedy: "start higher, or give the guest less"));
+        }
+
+        foreach (ByteRange range in GuestRam.NotIdentity(guest.Map, guest.Slots).Concat(GuestRam.NotIdentity(today.Guest.Map, today.Guest.Slots)))
+            problems.Add(new(Severity.Error, ReserveProblemCodes.NotKept, "the guest's map names pages that a device would miss", range.Start, range.End));
+        if (!today.LeftOver.IsEmpty)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ReserveProblemCodes.TooManyRanges,
+                $"{today.LeftOver.Length} ranges of {ByteSize.ToText(ByteRanges.Sum(today.LeftOver))} stay with the host: the kernel's choice of its own place (KASLR) minds four memmap= only",
+                today.LeftOver[0].Start,
+                today.LeftOver[^1].End,
+                "start below them, if the guest can do without"));
+        }
+    }
+
+    private static void AddHost(List<Problem> problems, ReserveRequest request, ReservedRamMap map, TodaysHost today)
+    {
+        ByteRange largest = ByteRanges.Largest(map.HostRam, StartAlignment);
+        if (largest.SizeBytes < KernelBytes)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.KernelDoesNotFit,
+                $"the host keeps no {ByteSize.ToText(KernelBytes)} in one piece from 0x{map.Start:x} on (the largest is {ByteSize.ToText(largest.SizeBytes)}), which its kernel needs",
+                Remedy: "start lower"));
+        }
+        else if (request.Kernel.IsEmpty && map.Start > UsualKernelStart)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ReserveProblemCodes.KernelMustMove,
+                "a kernel starts at 16 MiB unless it chooses its place (KASLR), which steers clear of memmap=; with nokaslr it would lie in the kept RAM",
+                UsualKernelStart,
+                UsualKernelStart + KernelBytes,
+                "boot without nokaslr"));
+        }
+
+        ImmutableArray<ByteRange> low = ByteRanges.Intersect(map.HostRam, [ByteRange.FromBounds(0, Frames.FourGiB)]);
+        if (ByteRanges.Sum(low) < BounceBufferBytes)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ReserveProblemCodes.LowMemoryGone,
+                $"the host keeps {ByteSize.ToText(ByteRanges.Sum(low))} below 4 GiB: Linux gets no bounce buffers (swiotlb), and its own devices of 32 address bits do not work",
+                Remedy: $"start at least {ByteSize.ToText(BounceBufferBytes)} below the end of low RAM"));
+        }
+
+        if (request.CrashKernelBytes > 0)
+            AddCrashKernel(problems, request.CrashKernelBytes, ByteRanges.Largest(low, StartAlignment), largest, map.Start);
+        if (today.NeedsRelaxedIomem)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ReserveProblemCodes.IomemRelaxed,
+                "kept RAM becomes one busy resource with reserved memory below 1 MiB, which kernels with CONFIG_IO_STRICT_DEVMEM let nobody map; the parameters say iomem=relaxed"));
+        }
+
+        if (request.Host.Dialect == HostMapDialect.Iomem || request.Host.IsMachineMap)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ReserveProblemCodes.NotFirmwareMap,
+                "this map is a kernel's: what was kept aside at its boot is missing from the RAM in it",
+                Remedy: "give the firmware's: /sys/firmware/memmap or the boot log"));
+        }
+    }
+
+    private static void AddCrashKernel(List<Problem> problems, ulong sizeBytes, ByteRange low, ByteRange largest, ulong start)
+    {
+        if (low.SizeBytes >= sizeBytes + KernelBytes)
+            return;
+        string wanted = $"crashkernel={MemmapParameters.Size(sizeBytes)}";
+        if (largest.SizeBytes < sizeBytes + KernelBytes)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.CrashKernelDoesNotFit,
+                $"{wanted} and the kernel find no place from 0x{start:x} on; the largest piece is {ByteSize.ToText(largest.SizeBytes)}",
+                Remedy: "start lower, or reserve less"));
+        }
+        else
+        {
+            problems.Add(new(
+                low.SizeBytes >= LowCrashKernelBytes ? Severity.Info : Severity.Warning,
+                ReserveProblemCodes.CrashKernelDoesNotFit,
+                $"{wanted} fits above 4 GiB only, and then wants {ByteSize.ToText(LowCrashKernelBytes)} below besides; the host keeps {ByteSize.ToText(low.SizeBytes)} there in one piece",
+                Remedy: $"say {wanted},high, with crashkernel=…,low of a size that is there"));
+        }
+    }
+
+    private static void AddSecurity(List<Problem> problems, HostMemoryMap host, ReservedRamMap map)
+    {
+        if (!host.Traits.Iommus.IsEmpty)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ReserveProblemCodes.IommuPresent,
+                $"this host has an IOMMU (registers at {string.Join(", ", host.Traits.Iommus.Select(static address => $"0x{address:x}"))}): with it a guest needs no RAM of its own addresses, and the device is confined",
+                Remedy: "turn it on (intel_iommu=on, or the firmware's setting) and pass the device through with vfio-pci"));
+        }
+
+        problems.Add(new(
+            Severity.Warning,
+            ReserveProblemCodes.DeviceReachesAll,
+            $"without an IOMMU the guest's device reads and overwrites what it likes: all {ByteSize.ToText(ByteRanges.Sum(map.HostRam))} of the host's RAM, its kernel, other guests and other "
+            + "devices' registers; whoever has root in the guest has the host",
+            Remedy: "give it to a guest only that you trust as much as the host"));
+    }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using System.Text;
+using Keyhole.E820;
+using Keyhole.PvGuest;
+
+namespace Keyhole.ReservedRam;
+
+/// <summary>One range of a host's resource map.</summary>
+public readonly record struct ReservedRamEntry(ByteRange Range, ReservedRamType Type);
+
+/// <summary>A resource that does not come from the E820 map (a PNP device, a ROM) and is given as it stands in /proc/iomem.</summary>
+public sealed record GivenResource(ByteRange Range, string Name);
+
+/// <summary>The resource map of a host whose kernel uses RAM from a physical start on: what it keeps aside below, what failed, what is its own.</summary>
+public sealed class ReservedRamMap
+{
+    private ReservedRamMap(ulong start, ImmutableArray<ReservedRamEntry> entries)
+    {
+        Start = start;
+        Entries = entries;
+        Kept = Of(ReservedRamType.ReservedRam);
+        Failed = Of(ReservedRamType.Failed);
+        HostRam = Of(ReservedRamType.Ram);
+    }
+
+    /// <summary>The lowest address that the host's kernel uses.</summary>
+    public ulong Start { get; }
+
+    /// <summary>Sorted and without overlaps.</summary>
+    public ImmutableArray<ReservedRamEntry> Entries { get; }
+
+    /// <summary>RAM kept aside, in bytes: it may begin and end inside a page.</summary>
+    public ImmutableArray<ByteRange> Kept { get; }
+
+    public ImmutableArray<ByteRange> Failed { get; }
+
+    public ImmutableArray<ByteRange> HostRam { get; }
+
+    /// <param name="firmware">The firmware's map in any order; overlaps are settled as Linux does, the highest type wins.</param>
+    /// <param name="start">The physical start; the map is split there.</param>
+    /// <param name="early">What below the start is not left alone. Above it, and where there is no RAM, they change nothing.</param>
+    public static ReservedRamMap Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> early)
+    {
+        ImmutableArray<ByteRange> touched = ByteRanges.Union(early.Select(static reservation => reservation.Range));
+        List<E820Entry> entries = [];
+        foreach (E820Entry entry in firmware)
+        {
+            if (entry.Type == E820Type.None || entry.Size == 0 || entry.Wraps)
+                continue;
+            if (!entry.IsRam)
+            {
+                entries.Add(entry.WithType((E820Type)ReservedRamTypes.Of(entry.Type)));
+                continue;
+            }
+
+            ByteRange below = ByteRange.FromBounds(entry.Address, ulong.Min(entry.End, start));
+            Add(entries, below, ReservedRamType.ReservedRam);
+            Add(entries, ByteRange.FromBounds(ulong.Max(entry.Address, start), entry.End), ReservedRamType.Ram);
+            if (below.IsEmpty)
+                continue;
+            foreach (ByteRange failed in ByteRanges.Intersect(touched, [below]))
+                Add(entries, failed, ReservedRamType.Failed);
+        }
+
+        return new(start, Sanitize(entries));
+    }
+
+    /// <summary>
+    /// The map as /proc/iomem shows it. Given resources stand where they belong: beside the map's own, or two blanks deeper inside the one that holds them.
+    /// </summary>
+    public string ToIomem(ImmutableArray<GivenResource> given)
+    {
+        IEnumerable<(ByteRange Range, string Text)> lines = Entries
+            .Select(static entry => (entry.Range, Line(entry.Range, ReservedRamTypes.NameOf(entry.Type))))
+            .Concat(given.Select(resource => (resource.Range, Indent(resource.Range) + Line(resource.Range, resource.Name))));
+        var text = new StringBuilder();
+        foreach ((_, string line) in lines.OrderBy(static line => line.Range.Start).ThenByDescending(static line => line.Range.End))
+            text.Append(line);
+        return text.ToString();
+
+        string Indent(ByteRange range) => Entries.Any(entry => entry.Range.Start <= range.Start && range.End <= entry.Range.End) ? "  " : "";
+    }
+
+    internal static string Line(ByteRange range, string name) => $"{range.Start:x8}-{range.End - 1:x8} : {name}\n";
+
+    private ImmutableArray<ByteRange> Of(ReservedRamType type) => [.. Entries.Where(entry => entry.Type == type).Select(static entry => entry.Range)];
+
+    private static void Add(List<E820Entry> entries, ByteRange range, ReservedRamType type)
+    {
+        if (!range.IsEmpty)
+            entries.Add(E820Entry.FromSize(range.Start, range.SizeBytes, (E820Type)type));
+    }
+
+    private static ImmutableArray<ReservedRamEntry> Sanitize(List<E820Entry> entries)
+    {
+        E820Entry[] result = new E820Entry[2 * entries.Count];
+        ReadOnlySpan<E820Entry> settled = Sanitizer.TrySanitize(entries.ToArray(), result, new int[Sanitizer.ScratchLength(entries.Count)], out int count)
+            ? result.AsSpan(0, count)
+            : entries.ToArray();
+        var map = ImmutableArray.CreateBuilder<ReservedRamEntry>(settled.Length);
+        foreach (E820Entry entry in settled)
+            map.Add(new(ByteRange.FromBounds(entry.Address, entry.End), (ReservedRamType)entry.Type));
+        return map.MoveToImmutable();
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text.Json;
+using Keyhole.E820;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+[TestClass]
+public sealed class ApplyVerbTests : IDisposable
+{
+    private readonly FakeDom0 _dom0 = new();
+
+    public void Dispose() => _dom0.Dispose();
+
+    [TestMethod]
+    public void The_new_map_is_installed_and_shown_beside_the_old()
+    {
+        JsonElement applied = Run("apply", "g1", "--json").Json();
+
+        Assert.IsTrue(applied.GetProperty("installed").GetBoolean());
+        Assert.AreEqual("boots", applied.GetProperty("forecast").GetProperty("outcome").GetString());
+        Assert.AreEqual("0x800000", applied.GetProperty("old")[0].GetProperty("end").GetString());
+        E820Entry[] map = _dom0.GuestsMap();
+        Assert.AreEqual(E820Entry.FromBounds(0x900000, 0x10100000, E820Type.Ram), map[2]);
+        Assert.HasCount(map.Length, applied.GetProperty("new").EnumerateArray());
+    }
+
+    [TestMethod]
+    public void A_dry_run_shows_the_same_and_changes_nothing()
+    {
+        string dry = Run("apply", "g1", "--dry-run").Output;
+
+        Assert.Contains("nothing was changed (--dry-run)", dry);
+        Assert.IsEmpty(_dom0.GuestsMap());
+        Assert.IsFalse(Directory.Exists(_dom0.Machine.StateFolder));
+        Assert.AreEqual(dry.Replace("nothing was changed (--dry-run)", "installed", StringComparison.Ordinal), Run("apply", "g1").Output);
+    }
+
+    [TestMethod]
+    public void Undo_puts_libxls_map_back_also_after_two_changes()
+    {
+        Run("apply", "g1");
+        _dom0.Write("map.txt", "0 10000000 1\n");
+        Run("apply", "g1", "--map", Path.Combine(_dom0.Root, "map.txt"));
+        Assert.HasCount(1, _dom0.GuestsMap());
+
+        CommandRun undo = Run("apply", "g1", "--undo");
+
+        Assert.AreEqual(0, undo.Status, undo.Errors);
+        E820Entry[] map = _dom0.GuestsMap();
+        Assert.AreEqual(E820Entry.FromBounds(0, 0x800000, E820Type.Ram), map[0]);
+        Assert.AreEqual(E820Entry.FromSize(1UL << 32, 248UL << 20, E820Type.Ram), map[^1]);
+        Refused(1, "Keyhole has given it no map", "apply", "g1", "--undo");
+    }
+
+    [TestMethod]
+    public void A_later_guest_of_the_same_number_is_not_given_an_earlier_ones_map_back()
+    {
+        Run("apply", "g1");
+        _dom0.Info = _dom0.Info with { Uuid = Guid.Empty };
+
+        Refused(1, "Keyhole has given it no map", "apply", "g1", "--undo");
+    }
+
+    [TestMethod]
+    public void A_map_of_ones_own_may_be_too_short_and_the_forecast_says_what_comes_of_it()
+    {
+        _dom0.Write("map.txt", "0 c000000 1\nc000000 40000000 2\n");
+
+        JsonElement applied = Run("apply", "g1", "--map", Path.Combine(_dom0.Root, "map.txt"), "--json").Json();
+
+        Assert.AreEqual(16384, applied.GetProperty("forecast").GetProperty("releasedPages").GetInt32());
+        Assert.HasCount(2, _dom0.GuestsMap());
+    }
+
+    [TestMethod]
+    public void A_guest_that_does_not_match_its_configuration_is_refused()
+    {
+        _dom0.Info = _dom0.Info with { TotalPages = 70000 };
+
+        Refused(1, "it has 70000 pages, the map has RAM for 65536", "apply", "g1");
+    }
+
+    [TestMethod]
+    public void Dom0_running_used_foreign_and_missing_guests_are_refused_in_one_line()
+    {
+        Refused(1, "dom0 uses the machine's own map", "apply", "dom0");
+        Refused(2, "there is no such domain", "apply", "g2");
+        Refused(2, "there is no such domain", "apply", "77");
+        Refused(2, "this is no name of a domain", "apply", "--", "-x");
+        Keyhole.Xen.DomainInfo paused = _dom0.Info;
+        _dom0.Info = paused with { IsPaused = false };
+        Refused(1, "it runs, and has read its map already", "apply", "g1");
+        _dom0.Info = paused with { CpuTimeNanoseconds = 1 };
+        Refused(1, "it is paused but has run before", "apply", "g1", "--undo");
+        _dom0.Info = paused with { IsHvm = true };
+        Refused(1, "it is no PV guest", "apply", "g1");
+        _dom0.Info = paused with { IsDying = true };
+        Refused(1, "it is dying", "apply", "g1");
+        _dom0.IsXen = false;
+        Refused(2, "/dev/xen/privcmd", "apply", "g1");
+        Assert.IsEmpty(_dom0.GuestsMap());
+    }
+
+    [TestMethod]
+    public void A_hypervisor_that_refuses_is_status_3_with_its_errors_name()
+    {
+        _dom0.Refuses = true;
+
+        Refused(3, "XENMEM_machine_memory_map failed with EPERM (not permitted)", "apply", "g1");
+    }
+
+    [TestMethod]
+    public void A_state_folder_that_cannot_be_written_leaves_the_map_as_it_was()
+    {
+        _dom0.Write("state", "in the way");
+
+        Refused(2, "state", "apply", "g1");
+        Assert.IsEmpty(_dom0.GuestsMap());
+    }
+
+    [TestMethod]
+    public void Inspect_tells_state_pages_and_both_maps()
+    {
+        Run("apply", "g1");
+
+        JsonElement inspected = Run("inspect", "g1", "--json").Json();
+
+        Assert.AreEqual("paused", inspected.GetProperty("state").GetString());
+        Assert.AreEqual(262144, inspected.GetProperty("targetKiB").GetInt32());
+        Assert.AreEqual("punch", inspected.GetProperty("applied").GetProperty("policy").GetString());
+        Assert.AreEqual("0x800000", inspected.GetProperty("toolstack").GetProperty("e820")[0].GetProperty("end").GetString());
+        Assert.Contains("XENMEM_memory_map answers the caller alone", inspected.GetProperty("remark").GetString()!);
+        string text = Run("inspect", "g1").Output;
+        Assert.Contains("PV, paused; has never run", text);
+        Assert.Contains("owns 65536 pages (256 MiB), may own 65792 pages (257 MiB)", text);
+    }
+
+    [TestMethod]
+    public void Start_does_not_create_a_guest_that_is_forecast_to_die()
+    {
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\n");
+        string cfg = Path.Combine(_dom0.Root, "guest.cfg");
+
+        CommandRun started = Run("start", cfg, "--policy", "libxl");
+
+        Assert.AreEqual(1, started.Status);
+        Assert.Contains("it was not started: the forecast says no", started.Output);
+        Assert.IsEmpty(_dom0.Done);
+    }
+
+    [TestMethod]
+    public void A_creation_that_fails_is_said_and_nothing_is_left_of_it()
+    {
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\nuuid=\"11111111-2222-3333-4444-555555555555\"\n");
+
+        CommandRun started = Run("start", Path.Combine(_dom0.Root, "guest.cfg"));
+
+        Assert.AreEqual(3, started.Status);
+        Assert.Contains("keyhole: xl create: failed: \"libxl: error: no memory\"", started.Errors);
+        Assert.AreEqual("xl destroy 5", _dom0.Done.Last());
+    }
+
+    [TestMethod]
+    public void A_guest_whose_name_is_taken_is_left_alone()
+    {
+        _dom0.Write("guest.cfg", "name=\"g1\"\ntype=\"pv\"\nmemory=256\nkernel=\"/k\"\n");
+
+        Refused(1, "there is a domain of that name already (5)", "start", Path.Combine(_dom0.Root, "guest.cfg"));
+        Assert.IsEmpty(_dom0.Done);
+    }
+
+    [TestMethod]
+    public void Only_PV_guests_of_an_xl_cfg_are_started()
+    {
+        _dom0.Write("hvm.cfg", "name=\"h\"\ntype=\"hvm\"\nmemory=256\n");
+        Refused(2, "the guest is no PV guest", "start", Path.Combine(_dom0.Root, "hvm.cfg"));
+        _dom0.Write("anon.cfg", "type=\"pv\"\nmemory=256\n");
+        Refused(2, "the guest has no name", "start", Path.Combine(_dom0.Root, "anon.cfg"));
+    }
+
+    private CommandRun Run(params string[] args) => CommandRun.InDom0(_dom0.Machine, args);
+
+    private void Refused(int status, string because, params string[] args)
+    {
+        CommandRun run = Run(args);
+        Assert.AreEqual(status, run.Status, run.Errors);
+        Assert.Contains(because, run.Errors);
+        Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n'));
+        Assert.AreEqual("", run.Output);
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+[TestClass]
+public sealed class CaptureVerbTests : IDisposable
+{
+    private readonly FakeDom0 _machine = new();
+
+    [TestInitialize]
+    public void Fill_sysfs()
+    {
+        _machine.Write("proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\naddress sizes\t: 48 bits physical, 48 bits virtual\n");
+        _machine.Write("proc/iomem", "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n");
+        const string device = "sys/bus/pci/devices/0000:00:02.0/";
+        _machine.Write(device + "resource", "0x00000000febc0000 0x00000000febdffff 0x0000000000040200\n");
+        _machine.Write(device + "vendor", "0x8086\n");
+        _machine.Write(device + "device", "0x100e\n");
+        _machine.Write(device + "class", "0x020000\n");
+        Directory.CreateDirectory(Path.Combine(_machine.Root, "sys/bus/pci/drivers/e1000"));
+        File.CreateSymbolicLink(Path.Combine(_machine.Root, device, "driver"), "../../drivers/e1000");
+        _machine.Write("sys/bus/pci/devices/0000:00:03.0/resource", "0x0000000000000000 0x0000000000000000 0x0000000000000000\n");
+        _machine.Write("sys/bus/pci/devices/0000:00:03.0/vendor", "0x1234\n");
+        _machine.Write("sys/bus/pci/devices/0000:00:03.0/device", "0x5678\n");
+        _machine.Write("sys/bus/pci/devices/0000:00:03.0/class", "0x060000\n");
+        _machine.Write("sys/kernel/iommu_groups/0/reserved_regions", "0x00000000fee00000 0x00000000feefffff msi\n");
+        _machine.Write("sys/kernel/iommu_groups/1/reserved_regions", "0x00000000bf800000 0x00000000bfffffff direct\n0x00000000fee00000 0x00000000feefffff msi\n");
+        _machine.Write("sys/firmware/memmap/0/start", "0x0\n");
+        _machine.Write("sys/firmware/memmap/0/end", "0xbfffffff\n");
+        _machine.Write("sys/firmware/memmap/0/type", "System RAM\n");
+    }
+
+    public void Dispose() => _machine.Dispose();
+
+    [TestMethod]
+    public void Without_Xen_the_capture_is_the_firmwares_map_with_devices_and_regions()
+    {
+        CommandRun run = CommandRun.InDom0(_machine.Machine, "capture");
+        JsonElement capture = run.Json();
+
+        Assert.AreEqual("", run.Errors);
+        Assert.AreEqual("0xc0000000", capture.GetProperty("entries")[0].GetProperty("end").GetString());
+        Assert.IsFalse(capture.TryGetProperty("machineEntries", out _));
+        JsonElement card = capture.GetProperty("devices")[0];
+        Assert.AreEqual("0x8086 0x100e 0x020000 e1000", string.Join(' ', new[] { "vendor", "device", "class", "driver" }.Select(name => card.GetProperty(name).GetString())));
+        Assert.AreEqual("0xfebc0000", card.GetProperty("bars")[0].GetProperty("start").GetString());
+        Assert.IsFalse(capture.GetProperty("devices")[1].TryGetProperty("driver", out _));
+        JsonElement[] regions = [.. capture.GetProperty("reservedRegions").EnumerateArray()];
+        Assert.AreEqual("0xbf800000-0xc0000000 direct, 0xfee00000-0xfef00000 msi", string.Join(", ", regions.Select(region => $"{region.GetProperty("start")}-{region.GetProperty("end")} {region.GetProperty("type")}")));
+        Assert.AreEqual(25, capture.GetProperty("traits").GetProperty("cpuFamily").GetInt32());
+        Assert.HasCount(2, capture.GetProperty("iomem").EnumerateArray());
+    }
+
+    [TestMethod]
+    public void In_dom0_the_firmwares_map_is_Xens_and_the_machine_map_stands_beside_it()
+    {
+        _machine.Write("sys/hypervisor/type", "xen\n");
+
+        JsonElement capture = CommandRun.InDom0(_machine.Machine, "capture").Json();
+
+        Assert.AreEqual("0xb0000000", capture.GetProperty("entries")[1].GetProperty("end").GetString());
+        Assert.AreEqual("nvs", capture.GetProperty("machineEntries")[2].GetProperty("type").GetString());
+    }
+
+    [TestMethod]
+    public void A_captures_machine_map_is_the_one_that_plans_start_from()
+    {
+        _machine.Write("sys/hypervisor/type", "xen\n");
+        string file = Path.Combine(_machine.Root, "host.json");
+        Assert.AreEqual(0, CommandRun.InDom0(_machine.Machine, "capture", "-o", file).Status);
+
+        JsonElement plan = CommandRun.Of("plan", "--host", file, "--memory", "256", "--e820-host", "--pci", "00:02.0", "--json").Json();
+
+        Assert.AreEqual("0x800000", plan.GetProperty("e820")[0].GetProperty("end").GetString());
+        JsonElement again = CommandRun.Of("show", "--host", file, "--json").Json();
+        using JsonDocument first = JsonDocument.Parse(File.ReadAllText(file));
+        foreach (string member in new[] { "entries", "machineEntries", "traits", "devices", "reservedRegions", "iomem" })
+            Assert.AreEqual(first.RootElement.GetProperty(member).GetRawText(), again.GetProperty(member).GetRawText(), member);
+    }
+
+    [TestMethod]
+    public void What_may_not_be_read_is_said_and_left_out()
+    {
+        _machine.Write("proc/iomem", "00000000-00000000 : Reserved\n00000000-00000000 : System RAM\n");
+        _machine.Write("sys/hypervisor/type", "xen\n");
+        _machine.IsXen = false;
+
+        CommandRun run = CommandRun.InDom0(_machine.Machine, "capture");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.Contains("note: /proc/iomem hides its addresses from all but root: left out", run.Errors);
+        Assert.Contains("note: the machine map is left out: /dev/xen/privcmd: is not there; run this in dom0", run.Errors);
+        Assert.IsFalse(run.Json().TryGetProperty("iomem", out _));
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.IO;
+using System.Threading;
+using Keyhole.E820;
+using Keyhole.Simulation;
+using Keyhole.Xen;
+
+namespace Keyhole.Cli.Tests;
+
+/// <summary>A dom0 on the simulated hypervisor: the host with ACPI NVS at 8 MiB, a paused guest g1 (5) of 256 MiB, and a toolstack that knows it.</summary>
+internal sealed class FakeDom0 : IToolRunner, IDisposable
+{
+    public static readonly DomainId Guest = new(5);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("keyhole-dom0-").FullName;
+    private readonly SimulatedXen _xen;
+    private readonly SimulatedDomain _dom0;
+    private readonly SimulatedDomain _guest;
+
+    public FakeDom0()
+    {
+        _xen = new(MachineSpec.OfFrames(1 << 18) with { MachineMap = HostMap });
+        _xen.CreateDomain(new DomainSpec { Id = new(0), NrPages = 1024, Privileged = true }, out SimulatedDomain? dom0);
+        _xen.CreateDomain(new DomainSpec { Id = Guest, NrPages = 65536, MaxPages = 65792 }, out SimulatedDomain? guest);
+        (_dom0, _guest) = (dom0!, guest!);
+        Info = new() { Id = Guest, Uuid = new("11111111-2222-3333-4444-555555555555"), IsPaused = true, TotalPages = 65536, MaxPages = 65792 };
+    }
+
+    public static ImmutableArray<E820Entry> HostMap { get; } =
+    [
+        E820Entry.FromBounds(0, 0x9fc00, E820Type.Ram),
+        E820Entry.FromBounds(0x100000, 0x800000, E820Type.Ram),
+        E820Entry.FromBounds(0x800000, 0x900000, E820Type.Nvs),
+        E820Entry.FromBounds(0x900000, 0xb0000000, E820Type.Ram),
+        E820Entry.FromBounds(0xfec00000, 0xfec01000, E820Type.Reserved),
+    ];
+
+    /// <summary>What the hypervisor says of the guest.</summary>
+    public DomainInfo Info { get; set; }
+
+    public bool IsXen { get; set; } = true;
+
+    /// <summary>Whether the hypervisor refuses to change anything.</summary>
+    public bool Refuses { get; set; }
+
+    /// <summary>What xl was asked to do, without the questions.</summary>
+    public List<string> Done { get; } = [];
+
+    /// <summary>What xl create answers.</summary>
+    public ToolResult Creation { get; set; } = new(1, "", "libxl: error: no memory");
+
+    public string Root => _folder;
+
+    public Dom0 Machine => new() { OpenXen = Open, Tools = this, Root = _folder, StateFolder = Path.Combine(_folder, "state") };
+
+    /// <summary>The guest's map as the guest itself would read it; empty where none is set.</summary>
+    public E820Entry[] GuestsMap()
+    {
+        var map = new E820Entry[128];
+        long result = _xen.HypercallsOf(_guest).MemoryMap(map, out int count);
+        return result < 0 ? [] : map[..count];
+    }
+
+    public void Write(string path, string content)
+    {
+        string file = Path.Combine(_folder, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        File.WriteAllText(file, content);
+    }
+
+    public ToolResult Run(string program, ImmutableArray<string> arguments, TimeSpan limit, CancellationToken cancellation = default)
+    {
+        string commandLine = $"{program} {string.Join(' ', arguments)}";
+        if (commandLine.StartsWith("xl -vvv create", StringComparison.Ordinal) || commandLine.StartsWith("xl destroy", StringComparison.Ordinal))
+            Done.Add(commandLine);
+        return commandLine switch
+        {
+            "xl domid g1" => new(0, "5\n", ""),
+            "xl domid dom0" => new(0, "0\n", ""),
+            "xenstore-read /local/domain/5/name" => new(0, "g1\n", ""),
+            "xenstore-read /local/domain/5/memory/target" => new(0, "262144\n", ""),
+            "xl list -l 5" => new(0, """[{"config":{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":262144,"target_memkb":262144,"type.pv":{"e820_host":"True"}}}}]""", ""),
+            "xl dmesg" => new(0, "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 00000000afffffff] (usable)\n", ""),
+            _ => commandLine.StartsWith("xl -vvv create", StringComparison.Ordinal) ? Creation : new(1, "", "no"),
+        };
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private XenResult<IXenControl> Open() =>
+        IsXen ? new Control(this) : new XenProblem(XenProblemKind.Here, "/dev/xen/privcmd", "is not there", "run this in dom0");
+
+    private sealed class Control(FakeDom0 machine) : IXenControl
+    {
+        public IHypercalls Calls => machine._xen.HypercallsOf(machine.Refuses ? machine._guest : machine._dom0);
+
+        public XenResult<string> Version() => "4.17.0";
+
+        public XenResult<IReadOnlyList<DomainInfo>> Domains() => new List<DomainInfo> { machine.Info };
+
+        public XenResult<DomainInfo> Domain(DomainId id) => id.Value switch
+        {
+            0 => new DomainInfo { Id = id, CpuTimeNanoseconds = 1 },
+            5 => machine.Info,
+            _ => new XenProblem(XenProblemKind.Here, $"domain {id.Value}", "there is no such domain", "xl list shows those there are"),
+        };
+
+        public void Dispose()
+        {
+        }
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+[TestClass]
+public sealed class ReserveVerbTests
+{
+    private static readonly byte[] _seed = Encoding.ASCII.GetBytes("0 9f000 1\n9f000 a0000 2\n100000 3dee0000 1\n");
+
+    [TestMethod]
+    public void The_seeds_listing_is_in_the_text_and_in_the_json()
+    {
+        string[] arguments = ["reserve", "--host", "-", "--start", "512M", "--resource", "cd600-d0000=pnp 00:0d", "--resource", "f0000-100000=reserved"];
+        string[] listing =
+        [
+            "00000000-00000fff : reserved RAM failed", "00001000-0008ffff : reserved RAM", "00090000-00091fff : reserved RAM failed", "00092000-0009efff : reserved RAM",
+            "0009f000-0009ffff : reserved", "000cd600-000cffff : pnp 00:0d", "000f0000-000fffff : reserved", "00100000-1fffffff : reserved RAM", "20000000-3dedffff : System RAM",
+        ];
+        CommandRun text = CommandRun.WithInput(_seed, arguments);
+        CommandRun json = CommandRun.WithInput(_seed, [.. arguments, "--json"]);
+
+        Assert.AreEqual(0, text.Status);
+        Assert.Contains(string.Concat(listing.Select(static line => $"    {line}\n")), text.Output);
+        Assert.Contains("GRUB_CMDLINE_LINUX=\"memmap=572K\\\\\\$4K memmap=511M\\\\\\$1M\"", text.Output);
+        CollectionAssert.AreEqual(listing, Lines(json.Json().GetProperty("iomem")));
+        CollectionAssert.AreEqual((string[])["memmap=572K$4K", "memmap=511M$1M"], Lines(json.Json().GetProperty("today").GetProperty("memmap")));
+    }
+
+    [TestMethod]
+    public void Json_has_the_slots_as_kvm_takes_them()
+    {
+        JsonElement guest = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "20000000", "--json").Json().GetProperty("guest");
+
+        Assert.AreEqual(3, guest.GetProperty("e820").GetArrayLength());
+        JsonElement slot = guest.GetProperty("slots")[2];
+        Assert.AreEqual(
+            """{"slot":2,"flags":0,"guest_phys_addr":"0x90000","memory_size":"0x2000","userspace_addr":"0x1000","backing":"buffer","identity":false}""",
+            JsonSerializer.Serialize(slot));
+    }
+
+    [TestMethod]
+    [DataRow("start-512m", 0)]
+    [DataRow("nokaslr-512m", 1)]
+    public void A_check_says_yes_or_no_by_its_exit_status(string record, int status)
+    {
+        string text = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "reserve", record + ".log"));
+        string iomem = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(iomem, text[text.IndexOf("=== IOMEM\n", StringComparison.Ordinal)..]);
+            byte[] host = Encoding.ASCII.GetBytes(text);
+            CommandRun run = CommandRun.WithInput(host, "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", iomem);
+            JsonElement check = CommandRun.WithInput(host, "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", iomem, "--json").Json().GetProperty("check");
+
+            Assert.AreEqual(status, run.Status, run.Output + run.Errors);
+            Assert.Contains(status == 0 ? "yes: 512 MiB below 0x20000000 are kept aside" : "error not-kept [0x1000000, 0x4430000)", run.Output);
+            Assert.AreEqual(status == 0, check.GetProperty("agrees").GetBoolean());
+            Assert.AreEqual(status, check.GetProperty("problems").GetArrayLength());
+        }
+        finally
+        {
+            File.Delete(iomem);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("640K", "below-1mib")]
+    [DataRow("513M1", null)]
+    [DataRow("20001000", "start-unaligned")]
+    [DataRow("1G", "start-above-ram")]
+    [DataRow("928M", "kernel-does-not-fit")]
+    public void An_impossible_wish_is_status_1_and_one_line_and_a_misspelt_one_status_2(string start, string? code)
+    {
+        CommandRun run = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", start);
+
+        Assert.AreEqual(code is null ? 2 : 1, run.Status);
+        if (code is null)
+            Assert.AreEqual("keyhole: --start: \"513M1\" is no address; write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52", run.Errors.Trim());
+        else
+            Assert.HasCount(1, run.Output.Split('\n').Where(line => line.StartsWith($"error {code}", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    [DataRow("--start: either --start or --below is needed", "reserve", "--host", "-")]
+    [DataRow("--start: either --start or --below is needed", "reserve", "--host", "-", "--start", "1G", "--below", "1G")]
+    [DataRow("--guest-memory: this is no size", "reserve", "--host", "-", "--start", "1G", "--guest-memory", "0")]
+    [DataRow("--crashkernel: this is no size", "reserve", "--host", "-", "--start", "1G", "--crashkernel", "18446744073709551615")]
+    [DataRow("--reserved: \"5-4\" is no range", "reserve", "--host", "-", "--start", "1G", "--reserved", "5-4")]
+    [DataRow("--resource: \"0-1=\" is no resource", "reserve", "--host", "-", "--start", "1G", "--resource", "0-1=")]
+    [DataRow("--kernel-span: \"x\" is no range", "reserve", "--host", "-", "--start", "1G", "--kernel-span", "x")]
+    [DataRow("--iomem: there is nothing to compare it with", "reserve", "--host", "-", "--start", "512M", "--iomem", "x")]
+    [DataRow("no-such-file: no such file", "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", "no-such-file")]
+    public void Bad_usage_is_one_line(string message, params string[] arguments)
+    {
+        CommandRun run = CommandRun.WithInput(_seed, arguments);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.StartsWith($"keyhole: {message}", run.Errors);
+        Assert.AreEqual(1, run.Errors.Count(static c => c == '\n'));
+        Assert.AreEqual("", run.Output);
+    }
+
+    [TestMethod]
+    public void Below_an_address_with_a_size_keeps_no_more_than_that()
+    {
+        JsonElement json = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--below", "512M", "--guest-memory", "100", "--json").Json();
+
+        Assert.AreEqual("0x6600000", json.GetProperty("start").GetString());
+        Assert.AreEqual("0x6400000", json.GetProperty("today").GetProperty("guest").GetProperty("memory").GetString());
+    }
+
+    [TestMethod]
+    public void A_further_reservation_fails()
+    {
+        CommandRun run = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "512M", "--reserved", "4000000-4001000");
+
+        Assert.Contains("    04000000-04000fff : reserved RAM failed\n", run.Output);
+        Assert.Contains("memmap=63M$1M", run.Output);
+    }
+
+    private static string[] Lines(JsonElement array) => [.. array.EnumerateArray().Select(static line => line.GetString()!)];
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using FsCheck;
+using FsCheck.Fluent;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.PvGuest;
+using Keyhole.ReservedRam;
+using Keyhole.Tests.Hosts;
+
+namespace Keyhole.Tests.ReservedRam;
+
+/// <summary>Hosts to keep RAM aside on: every fixture's, and random ones.</summary>
+internal static class ReserveHosts
+{
+    /// <summary>The machine of seed 003.</summary>
+    public static readonly HostMemoryMap Seed = ToHost(
+        E820Entry.FromBounds(0, 0x9f000, E820Type.Ram),
+        E820Entry.FromBounds(0x9f000, 0xa0000, E820Type.Reserved),
+        E820Entry.FromBounds(0x100000, 0x3dee0000, E820Type.Ram));
+
+    private static readonly E820Type[] _types =
+        [E820Type.Ram, E820Type.Ram, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram, (E820Type)10, E820Type.None];
+
+    private static readonly Gen<ulong> _address = Gen.OneOf(
+        Gen.Choose(0, 1 << 22).Select(frame => (ulong)frame << 12),
+        Gen.Choose(0, int.MaxValue).Select(address => (ulong)address << 3),
+        Gen.Elements((ulong[])[0, 0x9fc00, 0xa0000, 0x100000, 0x20000000, 0xc0000000, 0x100000000, 1UL << 40]));
+
+    private static readonly Gen<E820Entry> _entry =
+        from start in _address
+        from size in Gen.OneOf(Gen.Choose(0, 1 << 20).Select(pages => (ulong)pages << 12), Gen.Choose(0, 1 << 14).Select(bytes => (ulong)bytes))
+        from type in Gen.Elements(_types)
+        select E820Entry.FromSize(start, size, type);
+
+    /// <summary>Entries in any order, overlapping, empty, in parts of pages.</summary>
+    public static readonly Gen<HostMemoryMap> Random =
+        from entries in _entry.ListOf()
+        select ToHost([E820Entry.FromBounds(0, 0x9fc00, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x8000_0000, E820Type.Ram), .. entries]);
+
+    public static readonly Gen<ulong> Start = Gen.Choose(1, 1 << 12).Select(step => (ulong)step * ReservePlanner.StartAlignment);
+
+    /// <summary>Every map of a real machine that the tests have.</summary>
+    public static IEnumerable<HostMemoryMap> Fixtures() =>
+        Directory.GetDirectories(MapFixtures.Folder("hosts")).Order(StringComparer.Ordinal).Select(folder => Path.Combine(folder, "expected.txt"))
+            .Concat(MapFixtures.GoldenLogs())
+            .Select(path => MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(path))));
+
+    public static HostMemoryMap ToHost(params ReadOnlySpan<E820Entry> entries) =>
+        new() { Entries = [.. entries], Dialect = HostMapDialect.Lines, Description = "made for a test" };
+
+    public static ReservePlan Plan(HostMemoryMap host, ulong start) => ReservePlanner.Plan(new() { Host = host, Start = start });
+
+    /// <summary>Who owns each page-sized or smaller piece of the firmware's RAM: a model with none of the library's set operations.</summary>
+    public static bool IsIn(ImmutableArray<ByteRange> ranges, ulong address) => ranges.Any(range => range.Start <= address && address < range.End);
+}
