@@ -123,6 +123,33 @@ public sealed class ProbeTests
         Assert.Contains("address 0x12345678", traps.Trap!);
     }
 
+    [TestMethod]
+    public void The_command_line_in_dom0_tries_a_guests_map_and_says_whether_it_works()
+    {
+        // libxl's map on this host: RAM ends at 8 MiB, which is enough for the probe's image but not for what the domain builder puts behind it.
+        XenRun run = XenMachine.Run((ScenarioFile.Load("nvs8m") with
+        {
+            Name = "probe-verb",
+            DeadlineSeconds = 600,
+            Steps =
+            [
+                new RunStep("punch", "keyhole probe --guest /g/guest.cfg --image /k/probe.elf --json"),
+                new RunStep("real", "keyhole probe --guest /g/guest.cfg --image /k/probe.elf --with-real-map"),
+                new RunStep("left", "xl list | awk '{ print $1 }'"),
+            ],
+            Files = Dom0Programs.Files,
+            Texts = System.Collections.Immutable.ImmutableSortedDictionary<string, string>.Empty.Add("g/guest.cfg", GuestStep.CommonConfig + "memory=256\n"),
+        }).WithProbe());
+
+        Dom0Answer punch = Dom0Answer.Of(run, "punch");
+        Assert.AreEqual(0, punch.Status, punch.Output);
+        Assert.IsTrue(punch.Json().GetProperty("works").GetBoolean());
+        Assert.AreEqual(256, punch.Json().GetProperty("remappedPages").GetInt32());
+        Assert.IsTrue(punch.Json().GetProperty("checks").EnumerateArray().All(check => check.GetProperty("passed").GetBoolean()));
+        TestContext.WriteLine(Dom0Answer.Of(run, "real").Output);
+        Assert.AreEqual("Name\nDomain-0\n", Dom0Answer.Of(run, "left").Output);
+    }
+
     private ProbeReport AsDom0(Scenario scenario, string options)
     {
         XenRun run = XenMachine.Run(scenario.AsDom0(options));

@@ -116,6 +116,11 @@ public sealed record Scenario
     /// <summary>What <see cref="Dom0Kernel"/> is told.</summary>
     public string Dom0KernelOptions { get; init; } = "";
 
+    /// <summary>
+    /// Time in the machine is instructions executed, a nanosecond each, whatever else keeps this computer busy: times of two kernels can be compared. Slower.
+    /// </summary>
+    public bool CountsInstructions { get; init; }
+
     /// <summary>After this many seconds QEMU is ended and the run has failed; 0: enough for its steps on a busy machine.</summary>
     public int DeadlineSeconds { get; init; }
 

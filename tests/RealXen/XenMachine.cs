@@ -168,6 +168,7 @@ public sealed class XenMachine : IDisposable
         [
             // Xen kills a dom0 that touches user memory with SMAP on.
             "-accel", "tcg", "-cpu", "max,-smap,-smep,-la57,-pku", "-smp", "1", .. machine, "-m", $"{MemoryMiB()}",
+            .. _scenario.CountsInstructions ? (string[])["-icount", "shift=0,sleep=off"] : [],
             "-nographic", "-monitor", "none", "-no-reboot", "-net", "none", "-serial", "file:serial.log",
             "-chardev", "stdio,id=answers,signal=off", "-device", $"isa-debugcon,iobase={AnswerPort},chardev=answers",
             "-kernel", shimmed ? "shim.elf" : "xen.elf", "-append", _scenario.XenCommandLine, "-initrd", shimmed ? $"map,xen.elf,{dom0}" : dom0,

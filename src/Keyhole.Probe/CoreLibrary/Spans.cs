@@ -61,7 +61,11 @@ public readonly ref struct Span<T>
         return new(ref Unsafe.Add(ref _reference, start), length);
     }
 
-    public void Clear() => Fill(default!);
+    public void Clear()
+    {
+        for (int i = 0; i < _length; i++)
+            Unsafe.Add(ref _reference, i) = default!;
+    }
 
     public void Fill(T value)
     {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using Keyhole.Addresses;
-using Keyhole.Xen;
 
 namespace Keyhole.Probe;
 
