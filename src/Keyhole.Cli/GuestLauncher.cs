@@ -45,7 +45,8 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
 
     /// <summary>Does it all. On a problem the guest may be there; see <see cref="Destroy"/>.</summary>
     /// <param name="plan">The map to install; that of the policy libxl is there already.</param>
-    public XenResult<StartedGuest> Run(string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress)
+    /// <param name="isDone">Whether the console's text is all that is waited for; without it a Linux is waited for.</param>
+    public XenResult<StartedGuest> Run(string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
     {
         string shown = Reading.InputError.Quote(plan.Guest.Name ?? configuration);
         progress($"creating {shown}, paused");
@@ -79,7 +80,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             if (tools.Unpause(info.Id) is { } refusal)
                 return refusal;
             progress("started; listening to its console");
-            StartOutcome outcome = Follow(info.Id, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom));
+            StartOutcome outcome = Follow(info.Id, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom), isDone);
             if (cancellation.IsCancellationRequested)
                 return Interrupted(shown);
             return new StartedGuest(info.Id, map, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
@@ -117,12 +118,14 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         return new XenProblem(XenProblemKind.Here, $"domain {id.Value}", "xenconsoled gives it no console (console/tty in xenstore)", "check that xenconsoled runs");
     }
 
-    private StartOutcome Follow(DomainId id, ConsoleFollower console, TimeSpan limit, int windowCount)
+    private StartOutcome Follow(DomainId id, ConsoleFollower console, TimeSpan limit, int windowCount, Func<string, bool>? isDone)
     {
         var clock = Stopwatch.StartNew();
         TimeSpan? startedAt = null;
         while (clock.Elapsed < limit && !cancellation.IsCancellationRequested)
         {
+            if (isDone?.Invoke(console.Text) == true)
+                return StartOutcome.Booted;
             if (console is { SetupDone: true, Started: true })
             {
                 startedAt ??= clock.Elapsed;

@@ -79,6 +79,7 @@ internal static class Program
             InspectVerb.Build(console),
             ApplyVerb.Build(console),
             StartVerb.Build(console),
+            ProbeVerb.Build(console),
             CompletionVerb.Build(console),
         };
         root.Options.OfType<VersionOption>().Single().Action = new VersionOptionAction(console);

@@ -110,6 +110,17 @@ public sealed record Scenario
     /// <summary>Text files placed in dom0: path to content.</summary>
     public ImmutableSortedDictionary<string, string> Texts { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
+    /// <summary>A kernel that Xen starts as dom0 in the place of Linux, a path here; "": Linux. It has no initramfs and reports on the serial console.</summary>
+    public string Dom0Kernel { get; init; } = "";
+
+    /// <summary>What <see cref="Dom0Kernel"/> is told.</summary>
+    public string Dom0KernelOptions { get; init; } = "";
+
+    /// <summary>
+    /// Time in the machine is instructions executed, a nanosecond each, whatever else keeps this computer busy: times of two kernels can be compared. Slower.
+    /// </summary>
+    public bool CountsInstructions { get; init; }
+
     /// <summary>After this many seconds QEMU is ended and the run has failed; 0: enough for its steps on a busy machine.</summary>
     public int DeadlineSeconds { get; init; }
 

@@ -138,6 +138,12 @@ public sealed class XenMachine : IDisposable
         File.CreateSymbolicLink(Path.Combine(_folder, "shim.elf"), _images.Shim);
         if (!_scenario.FirmwareMap.IsEmpty)
             File.WriteAllBytes(Path.Combine(_folder, "map"), Dom0Script.Packed(_scenario.FirmwareMap.AsSpan()));
+        if (_scenario.Dom0Kernel.Length > 0)
+        {
+            File.CreateSymbolicLink(Path.Combine(_folder, "kernel.elf"), Path.GetFullPath(_scenario.Dom0Kernel));
+            return;
+        }
+
         using FileStream dom0 = File.Create(Path.Combine(_folder, "dom0.cpio"));
         using (FileStream common = File.OpenRead(_images.Dom0))
             common.CopyTo(dom0);
@@ -150,7 +156,9 @@ public sealed class XenMachine : IDisposable
     private string[] QemuArguments()
     {
         bool shimmed = !_scenario.FirmwareMap.IsEmpty;
-        string dom0 = $"vmlinux {Scenario.LinuxOptions},dom0.cpio";
+        string dom0 = _scenario.Dom0Kernel.Length > 0
+            ? $"kernel.elf {_scenario.Dom0KernelOptions}"
+            : $"vmlinux {Scenario.LinuxOptions},dom0.cpio";
         string[] machine = _scenario.Machine switch
         {
             Machine.Pc => ["-machine", "pc"],
@@ -160,6 +168,7 @@ public sealed class XenMachine : IDisposable
         [
             // Xen kills a dom0 that touches user memory with SMAP on.
             "-accel", "tcg", "-cpu", "max,-smap,-smep,-la57,-pku", "-smp", "1", .. machine, "-m", $"{MemoryMiB()}",
+            .. _scenario.CountsInstructions ? (string[])["-icount", "shift=0,sleep=off"] : [],
             "-nographic", "-monitor", "none", "-no-reboot", "-net", "none", "-serial", "file:serial.log",
             "-chardev", "stdio,id=answers,signal=off", "-device", $"isa-debugcon,iobase={AnswerPort},chardev=answers",
             "-kernel", shimmed ? "shim.elf" : "xen.elf", "-append", _scenario.XenCommandLine, "-initrd", shimmed ? $"map,xen.elf,{dom0}" : dom0,

@@ -43,12 +43,11 @@ public readonly struct KernelProfile
 
     public KernelVersion Version { get; }
 
-    public DisplacedPages Displaced => Version switch
-    {
-        KernelVersion.Linux33 => DisplacedPages.Release,
-        KernelVersion.Linux34 => DisplacedPages.ReleaseAndPopulate,
-        KernelVersion.Linux43 or KernelVersion.Linux44 or KernelVersion.Linux61 or KernelVersion.Linux72 => DisplacedPages.Remap,
-    };
+    // No switch expression: for a number outside the enum the compiler makes it throw, and Core throws nothing.
+    public DisplacedPages Displaced =>
+        Version == KernelVersion.Linux33 ? DisplacedPages.Release :
+        Version == KernelVersion.Linux34 ? DisplacedPages.ReleaseAndPopulate :
+        DisplacedPages.Remap;
 
     /// <summary>RAM beyond what the guest may have is left in the map as UNUSABLE; later kernels leave it out.</summary>
     public bool MarksSurplusUnusable => Version <= KernelVersion.Linux43;

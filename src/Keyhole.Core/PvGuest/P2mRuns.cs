@@ -80,10 +80,6 @@ public readonly struct P2mRun : IEquatable<P2mRun>
 /// </summary>
 public ref struct P2mRuns
 {
-    // Linux keeps what a p2m list cannot name in its topmost bits (asm/xen/page.h).
-    private const ulong InvalidEntry = ulong.MaxValue;
-    private const ulong IdentityBit = 1UL << 62;
-
     private readonly Span<P2mRun> _runs;
 
     /// <summary>A P2M in which frames 0 to <paramref name="pageCount"/> have machine frames in a row and all others are identity.</summary>
@@ -168,9 +164,9 @@ public ref struct P2mRuns
             ulong end = run.Range.End.Value;
             Span<ulong> part = list.Slice(start, (end < (ulong)list.Length ? (int)end : list.Length) - start);
             if (run.Kind == P2mKind.Invalid || run.Mfn.Value == P2mRun.UnknownMfn)
-                part.Fill(InvalidEntry);
+                part.Fill(P2mEntry.Invalid);
             else
-                FlatRun.Fill(part, run.Kind == P2mKind.Identity ? IdentityBit | run.Range.Start.Value : run.Mfn.Value);
+                FlatRun.Fill(part, run.Kind == P2mKind.Identity ? P2mEntry.IdentityBit | run.Range.Start.Value : run.Mfn.Value);
         }
     }
 

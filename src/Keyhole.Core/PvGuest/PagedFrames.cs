@@ -33,10 +33,10 @@ public ref struct PagedFrames<TXen> : IFrames
     where TXen : IHypercalls, IMappedMemory
 {
     /// <summary>The P2M entry of a frame without a machine frame.</summary>
-    public const ulong InvalidEntry = ulong.MaxValue;
+    public const ulong InvalidEntry = P2mEntry.Invalid;
 
     /// <summary>Set in the P2M entry of an identity frame.</summary>
-    public const ulong IdentityBit = 1UL << 62;
+    public const ulong IdentityBit = P2mEntry.IdentityBit;
 
     // Page-table bits: present, writable, accessed, dirty; and for devices those with caching off.
     private const ulong PageKernel = 0x63;

@@ -8,7 +8,10 @@ namespace Keyhole.Xen;
 public readonly struct DomainId : System.IEquatable<DomainId>
 {
     /// <summary>DOMID_SELF: the domain that makes the call.</summary>
-    public static readonly DomainId Self = new(0x7ff0);
+    public static DomainId Self => new(SelfValue);
+
+    /// <summary>The number behind <see cref="Self"/>, for the calls that take it bare.</summary>
+    public const ushort SelfValue = 0x7ff0;
 
     /// <summary>Domain numbers are below this (DOMID_FIRST_RESERVED).</summary>
     public const ushort FirstReserved = 0x7ff0;

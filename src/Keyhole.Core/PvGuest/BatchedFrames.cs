@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using Keyhole.Addresses;
+using Keyhole.Xen;
+
+namespace Keyhole.PvGuest;
+
+/// <summary>A guest's own mapping of its frames, as far as <see cref="BatchedFrames{TXen, TMapper}"/> needs it.</summary>
+public interface IFrameMapper
+{
+    /// <summary>Maps the frames of the range that have machine frames. False, and <paramref name="error"/> what Xen says, where it refuses.</summary>
+    /// <param name="range">Frames within the list.</param>
+    /// <param name="p2m">The list, from frame 0 on.</param>
+    bool Map(PfnRange range, ReadOnlySpan<ulong> p2m, out long error);
+
+    /// <summary>Makes the addresses that the domain builder gave to these frames lead to the device, or nowhere. What Xen refuses stays as it is.</summary>
+    void MapIdentity(PfnRange range, bool zaps);
+}
+
+/// <summary>
+/// Carries a memory setup out as <see cref="PagedFrames{TXen}"/> does, with the same P2M and M2P in the end, but many pages to a hypercall.
+/// The machine frames of pages that move are looked up in the domain builder's list, so that nothing has to be noted in the pages.
+/// </summary>
+public ref struct BatchedFrames<TXen, TMapper> : IFrames
+    where TXen : IHypercalls
+    where TMapper : IFrameMapper
+{
+    public TXen Xen;
+    public TMapper Mapper;
+    public HypercallCounts Counts;
+
+    private readonly Span<ulong> _p2m;
+    private readonly ReadOnlySpan<ulong> _builderList;
+    private readonly Span<PreparedRemap> _prepared;
+    private readonly Span<MmuUpdate> _updates;
+    private readonly Span<ulong> _extents;
+    private int _preparedCount;
+    private int _updateCount;
+    private bool _movesForeignFrames;
+
+    /// <param name="xen">The hypervisor.</param>
+    /// <param name="mapper">The guest's page tables.</param>
+    /// <param name="p2m">The list to fill: an entry for each frame that may ever be RAM. Frames behind it are identity.</param>
+    /// <param name="builderList">The domain builder's list, an entry for each initial page. It must not be the same memory as <paramref name="p2m"/>.</param>
+    /// <param name="prepared">Storage for runs to move: one for each hole and each RAM range they fill.</param>
+    /// <param name="updates">Storage for M2P updates; as many go to a hypercall.</param>
+    /// <param name="extents">Storage for frame numbers; as many go to a hypercall.</param>
+    public BatchedFrames(
+        TXen xen,
+        TMapper mapper,
+        Span<ulong> p2m,
+        ReadOnlySpan<ulong> builderList,
+        Span<PreparedRemap> prepared,
+        Span<MmuUpdate> updates,
+        Span<ulong> extents)
+    {
+        Xen = xen;
+        Mapper = mapper;
+        Counts = default;
+        _p2m = p2m;
+        _builderList = builderList;
+        _prepared = prepared;
+        _updates = updates;
+        _extents = extents;
+        _preparedCount = 0;
+        _updateCount = 0;
+        _movesForeignFrames = false;
+        Error = 0;
+        FailedPfn = default;
+        HasOverflowed = false;
+        builderList.CopyTo(p2m);
+        SetIdentity(PfnRange.FromBounds(new Pfn((ulong)builderList.Length), new Pfn((ulong)p2m.Length)));
+    }
+
+    /// <summary>What Xen said to the first thing that it refused; 0 when nothing was.</summary>
+    public long Error { get; private set; }
+
+    /// <summary>The frame that was to get what Xen refused.</summary>
+    public Pfn FailedPfn { get; private set; }
+
+    /// <summary>There was not enough storage for runs to move.</summary>
+    public bool HasOverflowed { get; private set; }
+
+    public readonly ReadOnlySpan<ulong> P2m => _p2m;
+
+    public readonly void SetIdentity(PfnRange range) => FlatRun.Fill(Slice(range), range.Start.Value | P2mEntry.IdentityBit);
+
+    public readonly void Invalidate(PfnRange range) => Slice(range).Fill(P2mEntry.Invalid);
+
+    public ulong Release(PfnRange range, bool stopsAtFailure)
+    {
+        ulong released = 0;
+        ulong pfn = range.Start.Value;
+        ulong end = Min(range.End.Value, (ulong)_p2m.Length);
+        while (pfn < end)
+        {
+            ulong first = pfn;
+            int count = 0;
+            for (; pfn < end && count < _extents.Length; pfn++)
+            {
+                if (!P2mEntry.HasFrame(_p2m[(int)pfn]))
+                    continue;
+                _extents[count] = _p2m[(int)pfn];
+                count++;
+            }
+
+            if (count == 0)
+                break;
+            Counts.DecreaseReservation++;
+            long done = Xen.DecreaseReservation(DomainId.Self, _extents.Slice(0, count), 0);
+            ulong behind = MarkReleased(first, pfn, done < 0 ? 0 : (ulong)done);
+            released += done < 0 ? 0 : (ulong)done;
+            if (done == count)
+                continue;
+            Fail(new Pfn(behind), done < 0 ? done : -(long)XenError.EINVAL);
+            if (stopsAtFailure)
+                break;
+            pfn = behind + 1;
+        }
+
+        return released;
+    }
+
+    public ulong Populate(PfnRange range)
+    {
+        ulong populated = 0;
+        ulong pfn = range.Start.Value;
+        ulong end = Min(range.End.Value, (ulong)_p2m.Length);
+        while (pfn < end)
+        {
+            ulong first = pfn;
+            int count = 0;
+            for (; pfn < end && count < _extents.Length; pfn++)
+            {
+                if (_p2m[(int)pfn] != P2mEntry.Invalid)
+                    continue;
+                _extents[count] = pfn;
+                count++;
+            }
+
+            if (count == 0)
+                break;
+            Counts.PopulatePhysmap++;
+            long done = Xen.PopulatePhysmap(DomainId.Self, _extents.Slice(0, count), 0);
+            int taken = 0;
+            for (ulong i = first; i < pfn && taken < done; i++)
+            {
+                if (_p2m[(int)i] != P2mEntry.Invalid)
+                    continue;
+                _p2m[(int)i] = _extents[taken];
+                taken++;
+            }
+
+            populated += (ulong)taken;
+            if (taken == count)
+                continue;
+            Fail(new Pfn(_extents[taken]), done < 0 ? done : -(long)XenError.ENOMEM);
+            break;
+        }
+
+        return populated;
+    }
+
+    public bool PrepareRemap(PfnRange source, Pfn target)
+    {
+        if (_preparedCount == _prepared.Length)
+        {
+            HasOverflowed = true;
+            return true;
+        }
+
+        // A map that ends within a page below the guest's end: that page is identity already when its turn comes, and Xen refuses to move what
+        // is no frame of the guest's.
+        foreach (ulong entry in Slice(source))
+            _movesForeignFrames |= !P2mEntry.HasFrame(entry);
+        _prepared[_preparedCount] = new(source, target, default);
+        _preparedCount++;
+        SetIdentity(source);
+        return true;
+    }
+
+    public HaltReason Remap(ref ExtraMemory extra, out ulong remapped)
+    {
+        remapped = 0;
+        if (HasOverflowed)
+            return HaltReason.TooManyPieces;
+        if (_movesForeignFrames)
+            return HaltReason.RemapFailed;
+        PfnRange joined = default;
+        for (int i = _preparedCount - 1; i >= 0; i--)
+        {
+            PfnRange source = _prepared[i].Source;
+            PfnRange target = PfnRange.FromCount(_prepared[i].Target, source.Count);
+            if (!MoveFrames(source, target, ref remapped))
+                return HaltReason.RemapFailed;
+            if (joined.IsEmpty || target.End == joined.Start)
+            {
+                joined = PfnRange.FromCount(target.Start, joined.Count + target.Count);
+                continue;
+            }
+
+            if (!FinishRun(joined, ref extra, out HaltReason reason))
+                return reason;
+            joined = target;
+        }
+
+        if (!FlushUpdates(ref remapped))
+            return HaltReason.RemapFailed;
+        return joined.IsEmpty || FinishRun(joined, ref extra, out HaltReason last) ? HaltReason.None : last;
+    }
+
+    public readonly void RemapNonRam(Mfn source, PfnRange target) => FlatRun.Fill(Slice(target), source.Value);
+
+    public void RemapAddresses(PfnRange range, bool zaps) => Mapper.MapIdentity(range, zaps);
+
+    private static ulong Min(ulong left, ulong right) => left < right ? left : right;
+
+    /// <summary>Sets the first <paramref name="done"/> frames of the batch to invalid and returns the frame that follows.</summary>
+    private readonly ulong MarkReleased(ulong first, ulong end, ulong done)
+    {
+        ulong pfn = first;
+        for (; pfn < end; pfn++)
+        {
+            if (!P2mEntry.HasFrame(_p2m[(int)pfn]))
+                continue;
+            if (done == 0)
+                return pfn;
+            _p2m[(int)pfn] = P2mEntry.Invalid;
+            done--;
+        }
+
+        return pfn;
+    }
+
+    private bool MoveFrames(PfnRange source, PfnRange target, ref ulong remapped)
+    {
+        if (target.End.Value > (ulong)_p2m.Length || source.End.Value > (ulong)_builderList.Length)
+        {
+            Fail(target.Start, -(long)XenError.EINVAL);
+            return false;
+        }
+
+        ReadOnlySpan<ulong> mfns = _builderList.Slice((int)source.Start.Value, (int)source.Count);
+        mfns.CopyTo(Slice(target));
+        ulong pfn = target.Start.Value;
+        while (!mfns.IsEmpty)
+        {
+            if (_updateCount == _updates.Length && !FlushUpdates(ref remapped))
+                return false;
+            Span<MmuUpdate> room = _updates.Slice(_updateCount);
+            if (room.Length > mfns.Length)
+                room = room.Slice(0, mfns.Length);
+            FillUpdates(room, mfns, pfn);
+            _updateCount += room.Length;
+            pfn += (ulong)room.Length;
+            mfns = mfns.Slice(room.Length);
+        }
+
+        return true;
+    }
+
+    /// <summary>The inner loop of a remap: frames and pfns are known to be in range, so nothing is checked here.</summary>
+    private static void FillUpdates(Span<MmuUpdate> room, ReadOnlySpan<ulong> mfns, ulong pfn)
+    {
+        for (int i = 0; i < room.Length; i++)
+        {
+            unchecked
+            {
+                ref MmuUpdate update = ref room[i];
+                update.ptr = (mfns[i] << Frames.Shift) | MmuUpdateCommand.MMU_MACHPHYS_UPDATE;
+                update.val = pfn + (ulong)i;
+            }
+        }
+    }
+
+    private bool FlushUpdates(ref ulong remapped)
+    {
+        if (_updateCount == 0)
+            return true;
+        Counts.MmuUpdate++;
+        long result = Xen.MmuUpdate(_updates.Slice(0, _updateCount), out int done);
+        remapped += (ulong)done;
+        if (result < 0)
+            Fail(new Pfn(_updates[done].val), result);
+        _updateCount = 0;
+        return result >= 0;
+    }
+
+    private bool FinishRun(PfnRange targets, ref ExtraMemory extra, out HaltReason reason)
+    {
+        reason = HaltReason.None;
+        if (!extra.Remove(ByteRange.FromFrames(targets)))
+            reason = HaltReason.ExtraMemoryMismatch;
+        else if (!Mapper.Map(targets, _p2m, out long error))
+        {
+            Fail(targets.Start, error);
+            reason = HaltReason.RemapFailed;
+        }
+
+        return reason == HaltReason.None;
+    }
+
+    private void Fail(Pfn pfn, long error)
+    {
+        if (Error != 0)
+            return;
+        Error = error;
+        FailedPfn = pfn;
+    }
+
+    /// <summary>The part of the list for a range; what lies behind the list has no entries.</summary>
+    private readonly Span<ulong> Slice(PfnRange range)
+    {
+        PfnRange part = range.Intersect(PfnRange.FromBounds(default, new Pfn((ulong)_p2m.Length)));
+        return part.IsEmpty ? default : _p2m.Slice((int)part.Start.Value, (int)part.Count);
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+namespace Keyhole.PvGuest;
+
+/// <summary>What an entry of a flat P2M says besides a machine frame's number: Linux keeps it in the topmost bits (asm/xen/page.h).</summary>
+public static class P2mEntry
+{
+    /// <summary>The entry of a frame without a machine frame.</summary>
+    public const ulong Invalid = ulong.MaxValue;
+
+    /// <summary>Set in the entry of an identity frame.</summary>
+    public const ulong IdentityBit = 1UL << 62;
+
+    /// <summary>Whether the entry is the number of a machine frame that is the guest's own.</summary>
+    public static bool HasFrame(ulong entry) => entry != Invalid && (entry & IdentityBit) == 0;
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Probing;
+
+/// <summary>Something that the probe looked at.</summary>
+/// <param name="Name">"pages", "m2p", "holes", "bar" …; stable, for scripts.</param>
+/// <param name="Details">What else the line says, in its order: frames, error numbers.</param>
+/// <param name="Line">The console's 1-based line.</param>
+public sealed record ProbeCheck(string Name, bool Passed, ImmutableArray<(string Name, string Value)> Details, int Line)
+{
+    /// <summary>The details in one line.</summary>
+    public string Describe() => string.Join(", ", Details.Select(static detail => $"{detail.Name} {detail.Value}"));
+}
+
+/// <summary>A part of the probe's work.</summary>
+/// <param name="Ticks">Of the time-stamp counter; <see cref="ProbeReport.TicksPerMillisecond"/> tells how long one is.</param>
+public sealed record ProbePhase(string Name, ulong PageCount, ulong Ticks, ulong Hypercalls);
+
+/// <summary>
+/// What the probe kernel said on its console about a memory setup that it has carried out for real. A report that breaks off has no
+/// <see cref="Passed"/>.
+/// </summary>
+public sealed record ProbeReport
+{
+    public bool IsDom0 { get; init; }
+
+    public KernelVersion Kernel { get; init; }
+
+    /// <summary>Pages that the guest started with.</summary>
+    public ulong PageCount { get; init; }
+
+    /// <summary>Pages that Xen lets it have; null for no limit.</summary>
+    public ulong? MaxPages { get; init; }
+
+    /// <summary>0 when Xen gave no factor.</summary>
+    public ulong TicksPerMillisecond { get; init; }
+
+    public GuestLayout Layout { get; init; } = GuestLayout.Unknown;
+
+    /// <summary>The map that Xen gave, sanitised.</summary>
+    public ImmutableArray<E820Entry> Map { get; init; } = [];
+
+    /// <summary>The map that the kernel made of it.</summary>
+    public ImmutableArray<E820Entry> KernelMap { get; init; } = [];
+
+    public ImmutableArray<ByteRange> Extra { get; init; } = [];
+
+    /// <summary>The list of frames after the setup, from frame 0 on, without gaps; populated and kept RAM are one kind.</summary>
+    public ImmutableArray<P2mRun> P2m { get; init; } = [];
+
+    /// <summary>Why the memory setup stopped, in the forecast that the probe makes first or in fact; null when no result was reported.</summary>
+    public HaltReason? Halt { get; init; }
+
+    public ulong ReleasedPages { get; init; }
+
+    public ulong RemappedPages { get; init; }
+
+    public ulong PopulatedPages { get; init; }
+
+    public ByteRange PciGap { get; init; }
+
+    public ImmutableArray<ProbeCheck> Checks { get; init; } = [];
+
+    public ImmutableArray<ProbePhase> Phases { get; init; } = [];
+
+    /// <summary>By name, as the probe lists them; without the console's own.</summary>
+    public ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init; } = [];
+
+    /// <summary>What ended the probe before its time, in one line: trap, address, what it was at. Null when nothing did.</summary>
+    public string? Trap { get; init; }
+
+    /// <summary>The probe's own verdict; null when it did not get there.</summary>
+    public bool? Passed { get; init; }
+
+    /// <summary>The boot that the probe went through, for a forecast of it.</summary>
+    public BootRequest ToRequest() => new()
+    {
+        Map = Map,
+        IsDom0 = IsDom0,
+        PageCount = PageCount,
+        MaxPages = MaxPages,
+        Kernel = Kernel,
+        Layout = Layout,
+    };
+
+    public ProbePhase? Phase(string name) => Phases.FirstOrDefault(phase => phase.Name == name);
+
+    public ProbeCheck? Check(string name) => Checks.FirstOrDefault(check => check.Name == name);
+
+    /// <summary>Milliseconds of a phase; 0 where the probe could not tell.</summary>
+    public double MillisecondsOf(string phase) =>
+        Phase(phase) is { } found && TicksPerMillisecond > 0 ? (double)found.Ticks / TicksPerMillisecond : 0;
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Forecasts;
+using Keyhole.Probing;
+using Keyhole.PvGuest;
+using Keyhole.Reading;
+using Keyhole.Xen;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.RealXen.Tests;
+
+/// <summary>The probe kernel on the real Xen: as dom0 on the hosts of the golden records, as a guest with a card, and where Xen must refuse.</summary>
+[TestClass]
+[TestCategory("RealXen")]
+public sealed class ProbeTests
+{
+    private const string EINVAL = "-22";
+    private const string EPERM = "-1";
+
+    public TestContext TestContext { get; set; } = null!;
+
+    [TestMethod]
+    [DataRow("dom0-512")]
+    [DataRow("dom0-relocate")]
+    [DataRow("frag")]
+    [DataRow("hole1g")]
+    [DataRow("no-high")]
+    [DataRow("odd-mem")]
+    [DataRow("plain4g")]
+    [DataRow("seed8g")]
+    [DataRow("seed8g-3g")]
+    [DataRow("unusable")]
+    public void Forecast_probe_and_Linux_agree_on_pages_and_map_of_a_dom0(string name)
+    {
+        ProbeReport report = AsDom0(ScenarioFile.Load(name), "mode=remap check=no");
+        GoldenRecord linux = Golden.Record(name);
+
+        AssertWorks(report);
+        Assert.AreEqual(linux.Dom0Kernel.ReleasedPages, (long)report.ReleasedPages);
+        Assert.AreEqual(linux.Dom0Kernel.RemappedPages, (long)report.RemappedPages);
+        CollectionAssert.AreEqual(linux.Dom0Kernel.E820.ToArray(), report.KernelMap.ToArray());
+        Assert.AreEqual(linux.Dom0Kernel.PciGap, (report.PciGap.Start, report.PciGap.End));
+    }
+
+    [TestMethod]
+    public void On_the_seeds_machine_283_999_pages_are_remapped_and_every_page_verified()
+    {
+        ProbeReport report = AsDom0(ScenarioFile.Load("seed8g-all") with { DeadlineSeconds = 600 }, "mode=remap");
+
+        AssertWorks(report);
+        Assert.AreEqual(283_999UL, report.RemappedPages);
+        Assert.AreEqual("283999", Detail(report, "displacedPages", "pages"));
+        // Two hypercalls a page is what Linux makes: the M2P update and the mapping.
+        Assert.IsLessThanOrEqualTo(2 * 283_999UL / 100, report.Phase("remap")!.Hypercalls);
+        TestContext.WriteLine($"remap: {report.Phase("remap")!.Hypercalls} hypercalls, {report.MillisecondsOf("remap"):F0} ms");
+    }
+
+    [TestMethod]
+    public void On_the_seeds_machine_283_999_pages_are_released_and_populated()
+    {
+        ProbeReport report = AsDom0(ScenarioFile.Load("seed8g-all"), "mode=populate check=no");
+
+        AssertWorks(report);
+        Assert.AreEqual(283_999UL, report.ReleasedPages);
+        Assert.AreEqual(283_999UL, report.PopulatedPages);
+        Assert.IsLessThanOrEqualTo(2 * 283_999UL / 100, report.Phase("release")!.Hypercalls + report.Phase("populate")!.Hypercalls);
+    }
+
+    [TestMethod]
+    public void Of_512_MiB_every_page_is_looked_at()
+    {
+        XenRun run = XenMachine.Run((ScenarioFile.Load("dom0-512") with { Name = "dom0-512-pages" }).AsDom0());
+        ProbeReport report = Report(run.Serial);
+
+        AssertWorks(report);
+        Assert.IsGreaterThan(125_000UL, report.Phase("read")!.PageCount);
+        TestContext.WriteLine($"from QEMU's start to the verdict: {run.Elapsed.TotalSeconds:F1} s");
+    }
+
+    [TestMethod]
+    public void A_guest_reads_its_cards_register_through_the_identity_mapping_and_what_is_not_granted_is_refused()
+    {
+        XenRun run = XenMachine.Run((ScenarioFile.Load("passthrough") with
+        {
+            Name = "probe-guests",
+            Steps =
+            [
+                Probe.AsGuest("card", "bar=0xfebc0000+8 try-forbidden=0xfee00000 try-foreign-mfn=0x1000", "memory=128", "e820_host=1", "pci=['00:02.0']"),
+                Probe.AsGuest("none", "bar=0xfebc0000+8", "memory=64", "e820_host=1"),
+                Probe.AsGuest("lacks", "try-populate=100000", "memory=64") with { Map = ScenarioFile.ParseMap(["0 3000000 ram", "3800000 10000000 ram"]) },
+                Probe.AsGuest("traps", "balloon=0 touch=0x12345678", "memory=64"),
+            ],
+        }).WithProbe());
+
+        // Link up, full duplex: what QEMU's e1000 says.
+        ProbeReport card = Report(Console(run, "card"));
+        AssertWorks(card);
+        Assert.AreEqual("0x80080783", Detail(card, "bar", "value"));
+        Assert.AreEqual(EPERM, Detail(card, "forbiddenDevice", "error"));
+        Assert.AreEqual(EINVAL, Detail(card, "foreignFrame", "error"));
+
+        ProbeReport none = Report(Console(run, "none"));
+        Assert.AreEqual("bar", none.Checks.Single(check => !check.Passed).Name);
+        Assert.AreEqual(EPERM, Detail(none, "bar", "error"));
+        Assert.IsFalse(none.Passed);
+
+        // RAM that the guest lacks: 2048 pages lie in the hole and move behind the rest; of what the map has beyond, Xen gives the little
+        // that maxmem leaves and refuses the next page.
+        ProbeReport lacks = Report(Console(run, "lacks"));
+        AssertWorks(lacks);
+        Assert.AreEqual(2048UL, lacks.RemappedPages);
+        Assert.IsLessThan(1000UL, ulong.Parse(Detail(lacks, "extraMemory", "got"), null));
+        Assert.AreEqual($"-{(int)XenError.ENOMEM}", Detail(lacks, "extraMemory", "error"));
+
+        ProbeReport traps = Report(Console(run, "traps"));
+        Assert.IsNull(traps.Passed);
+        Assert.Contains("page fault, while trying what is forbidden", traps.Trap!);
+        Assert.Contains("address 0x12345678", traps.Trap!);
+    }
+
+    [TestMethod]
+    public void The_command_line_in_dom0_tries_a_guests_map_and_says_whether_it_works()
+    {
+        // libxl's map on this host: RAM ends at 8 MiB, which is enough for the probe's image but not for what the domain builder puts behind it.
+        XenRun run = XenMachine.Run((ScenarioFile.Load("nvs8m") with
+        {
+            Name = "probe-verb",
+            DeadlineSeconds = 600,
+            Steps =
+            [
+                new RunStep("punch", "keyhole probe --guest /g/guest.cfg --image /k/probe.elf --json"),
+                new RunStep("real", "keyhole probe --guest /g/guest.cfg --image /k/probe.elf --with-real-map"),
+                new RunStep("left", "xl list | awk '{ print $1 }'"),
+            ],
+            Files = Dom0Programs.Files,
+            Texts = System.Collections.Immutable.ImmutableSortedDictionary<string, string>.Empty.Add("g/guest.cfg", GuestStep.CommonConfig + "memory=256\n"),
+        }).WithProbe());
+
+        Dom0Answer punch = Dom0Answer.Of(run, "punch");
+        Assert.AreEqual(0, punch.Status, punch.Output);
+        Assert.IsTrue(punch.Json().GetProperty("works").GetBoolean());
+        Assert.AreEqual(256, punch.Json().GetProperty("remappedPages").GetInt32());
+        Assert.IsTrue(punch.Json().GetProperty("checks").EnumerateArray().All(check => check.GetProperty("passed").GetBoolean()));
+        TestContext.WriteLine(Dom0Answer.Of(run, "real").Output);
+        Assert.AreEqual("Name\nDomain-0\n", Dom0Answer.Of(run, "left").Output);
+    }
+
+    private ProbeReport AsDom0(Scenario scenario, string options)
+    {
+        XenRun run = XenMachine.Run(scenario.AsDom0(options));
+        TestContext.WriteLine($"{scenario.Name}: {run.Elapsed.TotalSeconds:F1} s");
+        return Report(run.Serial);
+    }
+
+    /// <summary>The probe has found nothing wrong, and what it did is what was forecast for its map.</summary>
+    private static void AssertWorks(ProbeReport report)
+    {
+        var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
+        Assert.AreEqual("", string.Join('\n', verdict.Differences.Select(finding => $"{finding.What}: {finding.Forecast} / {finding.Observed}")));
+        Assert.IsTrue(report.Passed);
+    }
+
+    private static string Detail(ProbeReport report, string check, string name) => report.Check(check)!.Details.Single(detail => detail.Name == name).Value;
+
+    private static ProbeReport Report(string console)
+    {
+        Parsed<ProbeReport> parsed = ProbeReportReader.Read(new MemoryStream(Encoding.Latin1.GetBytes(console)), "console");
+        Assert.IsTrue(parsed.TryGet(out ProbeReport? report, out InputError? error), $"{error}\n{console}");
+        return report;
+    }
+
+    private static string Console(XenRun run, string guest)
+    {
+        IEnumerable<string> lines = run.Answers.Split('\n').SkipWhile(line => line != $"=== GUEST {guest}").SkipWhile(line => line != "=== KERNEL").TakeWhile(line => line != "=== END");
+        return string.Join('\n', lines);
+    }
+}

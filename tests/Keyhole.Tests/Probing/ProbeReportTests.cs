@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text;
+using FsCheck;
+using FsCheck.Fluent;
+using Keyhole.Forecasts;
+using Keyhole.Probing;
+using Keyhole.PvGuest;
+using Keyhole.Reading;
+using Keyhole.Verification;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Probing;
+
+[TestClass]
+public sealed class ProbeReportTests
+{
+    [TestMethod]
+    public void The_remap_of_the_seeds_machine_is_read_with_its_figures()
+    {
+        ProbeReport report = Recorded("seed8g-remap");
+
+        Assert.IsTrue(report.IsDom0);
+        Assert.AreEqual(KernelVersion.Linux61, report.Kernel);
+        Assert.AreEqual(283_999UL, report.RemappedPages);
+        Assert.AreEqual(0UL, report.ReleasedPages);
+        Assert.IsTrue(report.Passed);
+        Assert.AreEqual("283999", report.Check("displacedPages")!.Details.Single(detail => detail.Name == "pages").Value);
+        Assert.AreEqual(283_999UL, report.Phase("remap")!.PageCount);
+        Assert.IsLessThan(100UL, report.Phase("remap")!.Hypercalls);
+        Assert.IsGreaterThan(0.0, report.MillisecondsOf("remap"));
+        Assert.AreEqual(report.Hypercalls.Single(call => call.Name == "total").Count, report.Hypercalls.Where(call => call.Name is not ("total" or "tables" or "mmu_update_entries")).Aggregate(0UL, (sum, call) => sum + call.Count));
+    }
+
+    [TestMethod]
+    [DataRow("seed8g-remap")]
+    [DataRow("seed8g-populate")]
+    public void The_forecast_for_what_the_probe_found_agrees_with_what_it_did(string name)
+    {
+        ProbeReport report = Recorded(name);
+        var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
+
+        Assert.AreEqual("", string.Join('\n', verdict.Differences.Select(finding => $"{finding.What}: {finding.Forecast} / {finding.Observed}")));
+        Assert.IsTrue(verdict.Works);
+    }
+
+    [TestMethod]
+    public void Another_kernels_forecast_does_not_agree()
+    {
+        ProbeReport report = Recorded("seed8g-remap");
+        var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest() with { Kernel = KernelVersion.Linux34 }), report);
+
+        Assert.IsFalse(verdict.Works);
+        CollectionAssert.IsSubsetOf(new[] { "released pages", "remapped pages", "populated pages", "frames" }, verdict.Differences.Select(finding => finding.What).ToArray());
+    }
+
+    [TestMethod]
+    public void A_trap_is_the_outcome_and_says_what_was_tried()
+    {
+        ProbeReport report = Recorded("trap");
+        Finding outcome = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report).Differences.Single();
+
+        Assert.IsNull(report.Passed);
+        Assert.AreEqual("outcome", outcome.What);
+        Assert.Contains("page fault", outcome.Observed!);
+        Assert.Contains("address 0x12345678", outcome.Observed!);
+    }
+
+    [TestMethod]
+    public void A_report_that_breaks_off_does_not_work()
+    {
+        string[] lines = Lines("seed8g-remap");
+        ProbeReport report = Read(string.Join('\n', lines[..^2]));
+
+        Finding outcome = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report).Differences.Single();
+        Assert.AreEqual("the report breaks off", outcome.Observed);
+    }
+
+    [TestMethod]
+    public void A_failed_check_is_a_difference_and_names_its_frames()
+    {
+        string text = string.Join('\n', Lines("seed8g-remap")).Replace(
+            "\"name\":\"m2p\",\"passed\":true,\"pages\":2020599", "\"name\":\"m2p\",\"passed\":false,\"pages\":2020599,\"failed\":1,\"pfn\":\"0x1234\",\"mfn\":\"0x9\"", StringComparison.Ordinal);
+        ProbeReport report = Read(text);
+
+        Finding failed = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report).Differences.Single();
+        Assert.AreEqual("check m2p", failed.What);
+        Assert.Contains("pfn 0x1234, mfn 0x9", failed.Observed!);
+    }
+
+    [TestMethod]
+    public void Lines_of_Xen_in_between_are_passed_over()
+    {
+        string text = string.Join("\r\n(XEN) [2026] d0v0 something\r\n(d1) ", Lines("seed8g-remap"));
+
+        Assert.AreEqual(283_999UL, Read(text).RemappedPages);
+    }
+
+    [TestMethod]
+    [DataRow("nothing of the kind", "c: no line of a probe's report")]
+    [DataRow("{\"keyhole\":\"start\"}", "c:1: the report's first line lacks what belongs there")]
+    [DataRow("{\"keyhole\":\"start\",\"version\":9,\"dom0\":true,\"kernel\":\"linux-6.1\",\"nrPages\":1}", "c:1: a report of version 9")]
+    [DataRow("\n{\"keyhole\":\"map\",\"start\":\"0x10\",\"end\":\"0x8\",\"type\":1}", "c:2: a line of kind \"map\" lacks what belongs there")]
+    [DataRow("{\"keyhole\":\"p2m\",\"start\":\"0x5\",\"end\":\"0x8\",\"kind\":\"ram\"}", "c:1: a line of kind \"p2m\"")]
+    [DataRow("{\"keyhole\":\"check\",\"name\":\"pages\"", "c:1: broken line")]
+    [DataRow("{\"keyhole\":\"map\",\"start\":[[[[1]]]]}", "c:1: broken line")]
+    public void What_cannot_be_read_is_one_line_that_says_where_and_why(string text, string message)
+    {
+        Parsed<ProbeReport> parsed = ProbeReportReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "c");
+
+        Assert.IsFalse(parsed.TryGet(out _, out InputError? error));
+        Assert.StartsWith(message, error.ToString());
+        Assert.DoesNotContain('\n', error.ToString());
+    }
+
+    [TestMethod]
+    public void Reports_with_any_line_changed_are_read_or_refused_but_never_throw()
+    {
+        string[] lines = Lines("seed8g-populate");
+        Gen<(int Line, int At, char Put)> changes =
+            from line in Gen.Choose(0, lines.Length - 1)
+            from at in Gen.Choose(0, 400)
+            from put in Gen.Elements('0', '9', 'f', '"', '{', '}', ',', ':', '-', '\n', '\0', 'é')
+            select (line, at, put);
+        Prop.ForAll(changes.ArrayOf(3).ToArbitrary(), made =>
+        {
+            string[] changed = [.. lines];
+            foreach ((int line, int at, char put) in made)
+            {
+                char[] text = changed[line].ToCharArray();
+                text[at % text.Length] = put;
+                changed[line] = new(text);
+            }
+
+            Parsed<ProbeReport> parsed = ProbeReportReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', changed))), "c");
+            if (parsed.TryGet(out ProbeReport? report, out _))
+                ProbeVerifier.Compare(Forecaster.Forecast(Recorded("trap").ToRequest()), report);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
+    }
+
+    private static string[] Lines(string name) => File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "fixtures", "probe", name + ".log"));
+
+    private static ProbeReport Recorded(string name) => Read(string.Join('\n', Lines(name)));
+
+    private static ProbeReport Read(string text)
+    {
+        Parsed<ProbeReport> parsed = ProbeReportReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "c");
+        Assert.IsTrue(parsed.TryGet(out ProbeReport? report, out InputError? error), error?.ToString());
+        return report;
+    }
+}
