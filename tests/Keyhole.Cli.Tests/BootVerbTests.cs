@@ -39,8 +39,7 @@ public sealed class BootVerbTests
     {
         CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("dom0-relocate.log"), "--json");
 
-        JsonElement moved = run.Json().GetProperty("moved").EnumerateArray().Single();
-        Assert.AreEqual("initrd", moved.GetProperty("what").GetString());
+        JsonElement moved = run.Json().GetProperty("moved").EnumerateArray().Single(range => range.GetProperty("what").GetString() == "initrd");
         Assert.AreEqual("0x8000000", moved.GetProperty("from").GetString());
         Assert.AreEqual("0x28000000", moved.GetProperty("to").GetString());
     }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Text;
 using Keyhole.Forecasts;
 using Keyhole.Probing;
-using Keyhole.PvGuest;
 using Keyhole.Reading;
 using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;

@@ -5,7 +5,6 @@ using System.Globalization;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.Drawing;
-using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Planning;

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Comparison;
-using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
-using Keyhole.Migration;
 using Keyhole.Pci;
-using Keyhole.Planning;
 using Keyhole.Tests.HolePolicies;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

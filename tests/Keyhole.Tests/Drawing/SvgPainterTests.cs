@@ -11,7 +11,6 @@ using System.Xml;
 using System.Xml.Linq;
 using FsCheck;
 using FsCheck.Fluent;
-using Keyhole.Addresses;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Forecasts;

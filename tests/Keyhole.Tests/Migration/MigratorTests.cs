@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Generic;
-using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.Devices;
 using Keyhole.E820;
 using Keyhole.Guests;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Planning;
+
+/// <summary>Problems at their edges: one byte less and there is none.</summary>
+[TestClass]
+public sealed class PlanProblemTests
+{
+    private const ulong MiB = 1UL << 20;
+    private static readonly HostMemoryMap s_host = new()
+    {
+        Entries = [E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(0x1_2000_0000, 0x1_2010_0000, E820Type.Reserved)],
+        Dialect = HostMapDialect.Lines,
+        Description = "a host",
+        IsMachineMap = true,
+    };
+
+    [TestMethod]
+    [DataRow(4UL * 1024 * 1024, true)]
+    [DataRow((4UL * 1024 * 1024) - 1, false)]
+    public void A_gap_counts_from_4_MiB_on(ulong sizeBytes, bool counts)
+    {
+        ulong start = 0x1_0000_0000 - sizeBytes;
+        MapPlan plan = Plan(s_host, Ram(0, start));
+
+        Assert.AreEqual(counts, plan.Problems.Any(problem => problem.Code == ProblemCodes.PciGap && problem.Start == start));
+    }
+
+    [TestMethod]
+    [DataRow(E820Type.Ram, ProblemCodes.GapOverHostRam, Severity.Warning)]
+    [DataRow(E820Type.Unusable, ProblemCodes.GapOverHostRam, Severity.Warning)]
+    [DataRow(E820Type.Reserved, ProblemCodes.PciGap, Severity.Info)]
+    public void A_gap_over_memory_of_the_host_is_a_warning(E820Type hosts, string code, Severity severity)
+    {
+        HostMemoryMap host = s_host with { Entries = [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram), E820Entry.FromBounds(0x5000_0000, 0x6000_0000, hosts)] };
+
+        Problem gap = Plan(host, Ram(0, 0x4000_0000)).Problems.Single(problem => problem.Start == 0x4000_0000);
+
+        Assert.AreEqual((code, severity), (gap.Code, gap.Severity));
+    }
+
+    [TestMethod]
+    [DataRow(16UL, true)]
+    [DataRow(75UL, true)]
+    [DataRow(76UL, false)]
+    public void RAM_must_reach_behind_the_kernel(ulong ramMiB, bool cannotStart)
+    {
+        MapPlan plan = Plan(s_host, Ram(0, ramMiB * MiB), Ram(0x1_0000_0000, 0x1_1000_0000));
+
+        Assert.AreEqual(cannotStart, plan.Problems.Any(problem => problem.Code == ProblemCodes.KernelNotOnRam && problem.Severity == Severity.Error));
+    }
+
+    [TestMethod]
+    [DataRow(0x1_2000_0000UL, false)]
+    [DataRow(0x1_2000_1000UL, true)]
+    public void High_RAM_over_a_reserved_region_is_told_with_the_range_that_they_share(ulong end, bool overlaps)
+    {
+        MapPlan plan = Plan(s_host, Ram(0, 0x8000_0000), new(s_host.Entries[1], "the host's"), Ram(0x1_0000_0000, end));
+
+        Problem? told = plan.Problems.SingleOrDefault(problem => problem.Code == ProblemCodes.HighRamOverlap);
+        Assert.AreEqual(overlaps, told is not null);
+        Assert.AreEqual(overlaps ? 0x1_2000_0000UL : (ulong?)null, told?.Start);
+        Assert.AreEqual(overlaps ? end : (ulong?)null, told?.End);
+    }
+
+    [TestMethod]
+    [DataRow(E820Type.Acpi, true)]
+    [DataRow(E820Type.Nvs, true)]
+    [DataRow(E820Type.Unusable, true)]
+    [DataRow(E820Type.Reserved, false)]
+    public void A_BAR_may_lie_in_a_reserved_region_alone(E820Type type, bool conflicts)
+    {
+        var layout = new Fixed([Ram(0, 0x4000_0000), new(E820Entry.FromBounds(0xf000_0000, 0xf010_0000, type), "the host's")]);
+
+        Assert.IsTrue(Bar.ParseRange("f0080000-f0180000").TryGet(out Bar? bar, out _));
+
+        MapPlan plan = Planner.Plan(s_host, Guest, layout, [bar]);
+
+        Assert.AreEqual(conflicts, plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && (problem.Start, problem.End) == (0xf008_0000UL, 0xf010_0000UL)));
+    }
+
+    private static GuestSpec Guest => new() { MemoryKiB = 1UL << 20, MaxmemKiB = 1UL << 20, E820Host = true };
+
+    private static MapPlan Plan(HostMemoryMap host, params PlannedEntry[] entries) => Planner.Plan(host, Guest, new Fixed([.. entries]), []);
+
+    private static PlannedEntry Ram(ulong start, ulong end) => new(E820Entry.FromBounds(start, end, E820Type.Ram), "the guest's");
+
+    private sealed record Fixed(ImmutableArray<PlannedEntry> Entries) : IHolePolicy
+    {
+        public string Name => "fixed";
+
+        public PolicyNeeds Needs => PolicyNeeds.InstalledMap;
+
+        public PolicyResult Lay(PolicyInput input) => new(Entries, []);
+    }
+}
