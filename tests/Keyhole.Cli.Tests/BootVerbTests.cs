@@ -116,4 +116,15 @@ public sealed class BootVerbTests
         Assert.AreEqual(2, run.Status);
         Assert.Contains("give --dom0", run.Errors);
     }
+
+    [TestMethod]
+    [DataRow("32", true)]
+    [DataRow("64", false)]
+    public void Only_a_32_bit_kernel_notes_in_its_vDSO_that_negative_segments_are_off(string bits, bool isNoted)
+    {
+        CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--e820-host", "--bits", bits, "--json");
+
+        string[] off = [.. run.Json().GetProperty("switchedOff").EnumerateArray().Select(what => what.GetString()!)];
+        Assert.AreEqual(isNoted, off.Contains("negative segments (vDSO note nosegneg)"));
+    }
 }

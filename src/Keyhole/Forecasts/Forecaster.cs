@@ -143,6 +143,9 @@ public static class Forecaster
             yield return "cpuidle";
         if (arch.CpufreqOff)
             yield return "cpufreq";
+        // The note in the 32-bit vDSO that makes programs take the libraries built for Xen.
+        if (arch.HasNoSegNegNote)
+            yield return "negative segments (vDSO note nosegneg)";
     }
 
     private static MovedRange Moved(BootEvent happened) => new(
