@@ -2,6 +2,7 @@
 
 using System.Linq;
 using Keyhole.Comparison;
+using Keyhole.Devices;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
@@ -84,6 +85,26 @@ public sealed class PolicyComparerTests
         Assert.IsNull(comparison.Best);
         Assert.Contains("no PV guest", comparison.Why);
     }
+
+    [TestMethod]
+    public void The_room_that_windows_take_is_told_for_PV_guests_and_others_and_counts_a_window_once()
+    {
+        Bar graphics = new(1, BarKind.Memory, 0x20_0000_0000, 0x24_0000_0000, true, true);
+        ComparisonRequest request = Request("seed8g", 3072) with { Bars = [s_card, s_card with { Index = 2 }, graphics, new(14, BarKind.BridgeWindow, 0xf000_0000, 0xf800_0000, false, false)] };
+
+        foreach (GuestType type in (GuestType[])[GuestType.Pv, GuestType.Hvm])
+        {
+            BarRoom room = PolicyComparer.Compare(request with { Guest = request.Guest with { Type = type } }).Room!;
+
+            Assert.AreEqual((128UL << 10, 128UL << 10), (room.LowBytes, room.LowAlignment));
+            Assert.AreEqual((16UL << 30, 16UL << 30), (room.HighBytes, room.HighAlignment));
+            Assert.IsNull(room.SmallestHoleForAllBytes);
+            Assert.AreEqual(38, room.AddressBitsNow);
+        }
+    }
+
+    [TestMethod]
+    public void Without_a_device_there_is_no_room_to_tell() => Assert.IsNull(PolicyComparer.Compare(Request("seed8g", 3072)).Room);
 
     private static ComparedPolicy Row(PolicyComparison comparison, string name) => comparison.Policies.Single(row => row.Policy.Name == name);
 
