@@ -51,6 +51,7 @@ public static class PolicyComparer
         ulong start = HostHoles.StartOfPciHole(MachineMap.Of(request.Host), bars);
         foreach (MigrationHost host in request.MigrateTo)
             start = Math.Min(start, HostHoles.StartOfPciHole(host.MachineMap, host.Bars));
+        start = HostHoles.RecommendedStart(start);
         return start is 0 or >= Frames.FourGiB
             ? request.Policies
             : [.. request.Policies.Select(policy => policy is HoleAtPolicy { HoleStart: null } ? new HoleAtPolicy(start) : policy)];

@@ -3,9 +3,11 @@
 using System.Linq;
 using Keyhole.Comparison;
 using Keyhole.Devices;
+using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
+using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Tests.HolePolicies;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -59,6 +61,25 @@ public sealed class PolicyComparerTests
         Assert.AreEqual("hole-at:0x40000000", comparison.Best!.Policy.Name);
         Assert.Contains("can move to other", comparison.Why);
         Assert.IsFalse(Row(comparison, "punch").Migrations.Single().Succeeded);
+    }
+
+    /// <summary>The other host's device lies right behind its memory: from a start amid 2 MiB its entries of the P2M would share a page with RAM.</summary>
+    [TestMethod]
+    [DataRow(0x4000_0000UL, "hole-at:0x40000000")]
+    [DataRow(0x4000_1000UL, "hole-at:0x40000000")]
+    [DataRow(0x401f_f000UL, "hole-at:0x40000000")]
+    [DataRow(0x4020_0000UL, "hole-at:0x40200000")]
+    public void A_hole_for_all_hosts_starts_at_a_multiple_of_2_MiB_so_that_a_device_at_its_start_is_reached_after_the_move(ulong memoryEnd, string expected)
+    {
+        MigrationHost other = new(
+            "other",
+            [E820Entry.FromBounds(0, memoryEnd, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x3_0000_0000, E820Type.Ram)],
+            [new(0, BarKind.Memory, memoryEnd + 0x1000, memoryEnd + 0x2000, false, false)]);
+
+        PolicyComparison comparison = PolicyComparer.Compare(Request("seed8g", 3072) with { Bars = [s_card], MigrateTo = [other] });
+
+        MigrationResult move = Row(comparison, expected).Migrations.Single();
+        Assert.IsTrue(move.Succeeded, move.Failure?.What);
     }
 
     [TestMethod]
