@@ -37,6 +37,9 @@ internal sealed class PolicyOption
         command.Options.Add(_hole);
     }
 
+    /// <summary>Whether the user names a policy or a hole.</summary>
+    public bool IsNamed(ParseResult parsed) => parsed.GetResult(_policy) is { Implicit: false } || parsed.GetValue(_hole) is not null;
+
     public Parsed<PolicyChoice> Read(ParseResult parsed) =>
         Policies.Parse(parsed.GetValue(_policy)!, parsed.GetValue(_hole), out IHolePolicy? policy) is { } unknown ? unknown : new PolicyChoice(policy!);
 }
