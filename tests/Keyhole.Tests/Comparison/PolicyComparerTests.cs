@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Comparison;
 using Keyhole.Devices;
@@ -49,6 +50,79 @@ public sealed class PolicyComparerTests
         Assert.IsTrue(comparison.Best.Kernels.All(kernel => kernel.Boots));
         Assert.IsNotNull(Row(comparison, "guest-merge").Against);
         Assert.IsNotNull(Row(comparison, "hole-3g").Against);
+    }
+
+    /// <summary>Firmware that reserves nothing behind memory at 2 GiB: libxl's RAM goes on to where it does.</summary>
+    [TestMethod]
+    public void RAM_over_the_hosts_own_hole_is_held_against_a_policy_while_no_device_is_known()
+    {
+        ImmutableArray<E820Entry> host =
+        [
+            E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram),
+            E820Entry.FromBounds(0xfec0_0000, 0xfed0_0000, E820Type.Reserved),
+            E820Entry.FromBounds(0x1_0000_0000, 0x3_0000_0000, E820Type.Ram),
+        ];
+
+        PolicyComparison large = PolicyComparer.Compare(Request(host, 3072));
+        PolicyComparison small = PolicyComparer.Compare(Request(host, 2048));
+
+        Assert.Contains("[0x80000000, 0xc0000000)", Row(large, "libxl").Against!);
+        Assert.AreEqual("punch", large.Best!.Policy.Name);
+        Assert.AreEqual("libxl", small.Best!.Policy.Name);
+    }
+
+    [TestMethod]
+    public void A_gap_amid_the_hosts_memory_may_hold_its_device_while_none_is_known()
+    {
+        ImmutableArray<E820Entry> host =
+        [
+            E820Entry.FromBounds(0, 0x2000_0000, E820Type.Ram),
+            E820Entry.FromBounds(0x4000_0000, 0xbff0_0000, E820Type.Ram),
+            E820Entry.FromBounds(0xbff0_0000, 0xc000_0000, E820Type.Reserved),
+            E820Entry.FromBounds(0x1_0000_0000, 0x3_0000_0000, E820Type.Ram),
+        ];
+
+        PolicyComparison comparison = PolicyComparer.Compare(Request(host, 3072));
+
+        Assert.Contains("[0x20000000, 0x40000000)", Row(comparison, "libxl").Against!);
+        Assert.AreEqual("punch", comparison.Best!.Policy.Name);
+        Assert.AreEqual(0x2000_0000UL >> 10, Row(comparison, "hole-at").Plan.RamBelow4GiBKiB);
+    }
+
+    /// <summary>This host's first reserved region starts amid a page, which libxl's map loses.</summary>
+    [TestMethod]
+    public void A_page_that_is_lost_is_no_reason_to_install_another_map()
+    {
+        PolicyComparison comparison = PolicyComparer.Compare(Request("dell-vostro-1700", 3072));
+
+        Assert.AreEqual(1UL, Row(comparison, "libxl").LostPages);
+        Assert.AreEqual("libxl", comparison.Best!.Policy.Name);
+        Assert.Contains("loses 1 page,", comparison.Why);
+    }
+
+    [TestMethod]
+    public void Where_no_device_is_known_a_guest_moves_only_where_the_other_hosts_whole_hole_is_free()
+    {
+        RealHost other = RealHost.All.Single(host => host.Name == "hole1g");
+
+        PolicyComparison comparison = PolicyComparer.Compare(Request("plain4g", 3072) with { MigrateTo = [new("other", other.MachineMap, [])] });
+
+        Assert.AreEqual("hole-at:0x40000000", comparison.Best!.Policy.Name);
+        Assert.Contains("cannot move to other", Row(comparison, "libxl").Against!);
+    }
+
+    [TestMethod]
+    [DataRow("seed8g", 3072UL)]
+    [DataRow("plain4g", 3072UL)]
+    [DataRow("ati-ixp-2g", 1024UL)]
+    public void Where_no_device_is_known_a_guest_moves_between_equal_hosts_on_every_map_that_keeps_their_holes(string host, ulong memoryMiB)
+    {
+        ComparisonRequest request = Request(host, memoryMiB);
+
+        PolicyComparison comparison = PolicyComparer.Compare(request with { MigrateTo = [new("twin", request.Host.Entries, [])] });
+
+        foreach (ComparedPolicy row in comparison.Policies.Where(row => row.Policy is LibxlPolicy or LibxlFixedPolicy or PunchPolicy or HoleAtPolicy))
+            Assert.IsTrue(row.Migrations.Single().Succeeded, $"{row.Policy.Name}: {row.Migrations.Single().Failure?.What}");
     }
 
     [TestMethod]
@@ -129,14 +203,16 @@ public sealed class PolicyComparerTests
 
     private static ComparedPolicy Row(PolicyComparison comparison, string name) => comparison.Policies.Single(row => row.Policy.Name == name);
 
-    private static ComparisonRequest Request(string host, ulong memoryMiB) => new()
+    private static ComparisonRequest Request(string host, ulong memoryMiB) => Request(RealHost.All.First(candidate => candidate.Name == host).MachineMap, memoryMiB);
+
+    private static ComparisonRequest Request(ImmutableArray<E820Entry> machineMap, ulong memoryMiB) => new()
     {
         Host = new HostMemoryMap
         {
-            Entries = RealHost.All.First(candidate => candidate.Name == host).MachineMap,
+            Entries = machineMap,
             IsMachineMap = true,
             Dialect = HostMapDialect.Lines,
-            Description = host,
+            Description = "host",
         },
         Guest = new GuestSpec { MemoryKiB = memoryMiB << 10, MaxmemKiB = memoryMiB << 10 },
     };
