@@ -71,6 +71,8 @@ public static class PolicyComparer
             Guest = guest,
             Policy = policy,
             Kernel = request.Kernel,
+            Resume = request.Resume,
+            BalloonedPages = request.BalloonedPages,
             Fill = HoleFill.AtBoot,
         }))];
         return new()
@@ -182,6 +184,8 @@ public static class PolicyComparer
         reasons.Add($"keeps {ByteSize.ToText(best.Plan.RamBelow4GiBKiB << 10)} below 4 GiB");
         reasons.Add(best.LostPages == 0 ? "loses no page" : $"loses {Pages(best.LostPages)}");
         string text = string.Join(", ", reasons);
+        if (best.Policy is MinimalPolicy)
+            text += "; it leaves no room for a device that is added later";
         ComparedPolicy? libxl = rows.FirstOrDefault(static row => row.Policy is LibxlPolicy);
         if (best.Policy.Needs == PolicyNeeds.Nothing)
             return $"{text}, and it needs nothing but xl itself";

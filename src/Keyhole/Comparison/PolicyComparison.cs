@@ -33,6 +33,12 @@ public sealed record ComparisonRequest
     /// <summary>Hosts that the guest is to be able to move to.</summary>
     public ImmutableArray<MigrationHost> MigrateTo { get; init; } = [];
 
+    /// <summary>Pages that the guest has ballooned away before it moves.</summary>
+    public ulong BalloonedPages { get; init; }
+
+    /// <summary>What the guest does about its map on the other side.</summary>
+    public ResumeMode Resume { get; init; }
+
     public ImmutableArray<IHolePolicy> Policies { get; init; } = HolePolicies.Policies.All;
 }
 

@@ -126,6 +126,15 @@ public sealed class PolicyComparerTests
     }
 
     [TestMethod]
+    public void That_the_minimal_map_has_no_room_for_another_device_is_told_with_its_recommendation()
+    {
+        PolicyComparison comparison = PolicyComparer.Compare(Request("hole1g", 3072) with { Bars = [s_card] });
+
+        Assert.AreEqual("minimal", comparison.Best!.Policy.Name);
+        Assert.Contains("no room for a device that is added later", comparison.Why);
+    }
+
+    [TestMethod]
     public void Where_the_guest_is_to_move_the_hole_that_suits_all_hosts_is_recommended()
     {
         RealHost other = RealHost.All.Single(host => host.Name == "hole1g");
