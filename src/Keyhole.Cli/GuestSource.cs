@@ -7,6 +7,7 @@ using System.CommandLine;
 using System.Globalization;
 using Keyhole.Guests;
 using Keyhole.Pci;
+using Keyhole.Planning;
 using Keyhole.Reading;
 
 namespace Keyhole.Cli;
@@ -180,8 +181,11 @@ internal sealed class GuestSource
                 console.Remark(remark);
             foreach (PciDevice device in listing.Devices)
             {
-                if (guest.Pci.IsEmpty || Covers(guest.Pci, device.Address))
-                    bars.AddRange(device.Bars);
+                if (!guest.Pci.IsEmpty && !Covers(guest.Pci, device.Address))
+                    continue;
+                bars.AddRange(device.Bars);
+                if (guest.Type == GuestType.Pv && MsixAdvice.For(device) is { } advice)
+                    console.Remark(advice.Message);
             }
         }
 
