@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
@@ -143,6 +144,9 @@ internal sealed class BootSource
         ulong pages = parsed.GetValue(_nrPages) ?? (plan.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
         if (OutOfRange(pages) is { } tooMany)
             return tooMany;
+        // The plan knows of the memory that the guest's configuration gives.
+        if (parsed.GetValue(_nrPages) is not null)
+            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ProblemCodes.LargerThanHost), .. LargerThan(plan.Host, plan.MachineMap, pages)] };
         return new BootRequest
         {
             Map = [.. plan.Entries.Select(static planned => planned.Entry)],
@@ -190,7 +194,7 @@ internal sealed class BootSource
             },
             Bars = [],
             Entries = [.. machineMap.Select(entry => new PlannedEntry(entry, host.Entries.Contains(entry) ? "the firmware's" : "Xen's: dom0 may not map it"))],
-            Problems = [],
+            Problems = [.. LargerThan(host, machineMap, pages)],
             RamBelow4GiBKiB = machineMap.Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB)
                 .Aggregate(0UL, static (sum, entry) => sum + (Math.Min(entry.End, Frames.FourGiB) - entry.Address)) >> 10,
         };
@@ -202,6 +206,13 @@ internal sealed class BootSource
             MaxPages = maxPages,
             Layout = hints.Layout?.Invoke(pages) ?? log?.Layout ?? GuestLayout.OfDom0(),
         };
+    }
+
+    private static List<Problem> LargerThan(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong pages)
+    {
+        List<Problem> problems = [];
+        HostRam.Report(host, machineMap, pages << (Frames.Shift - 10), isOvercommitted: false, problems);
+        return problems;
     }
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift

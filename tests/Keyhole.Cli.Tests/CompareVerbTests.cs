@@ -37,6 +37,16 @@ public sealed class CompareVerbTests
     }
 
     [TestMethod]
+    public void No_policy_makes_a_guest_fit_a_host_that_is_smaller()
+    {
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "65536", "--json");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.AreEqual(JsonValueKind.Null, run.Json().GetProperty("best").ValueKind);
+        Assert.Contains("more than all RAM of the host (7.91 GiB)", run.Json().GetProperty("why").GetString()!);
+    }
+
+    [TestMethod]
     public void A_migration_is_told_step_by_step()
     {
         CommandRun run = CommandRun.Of(
@@ -85,7 +95,7 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void An_HVM_guest_gets_advice_and_no_table()
     {
-        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("plain4g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000");
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000");
 
         Assert.AreEqual(0, run.Status);
         Assert.Contains("put mmio_hole=1024 into the xl.cfg", run.Output);

@@ -66,6 +66,15 @@ public sealed class FleetVerbTests
     }
 
     [TestMethod]
+    public void A_host_whose_RAM_is_not_shown_is_not_called_too_small()
+    {
+        CommandRun run = Lines($"{Low.Replace("\"entries\"", "\"ramShown\":\"part\",\"entries\"", StringComparison.Ordinal)}\n", "fleet", "-", "--memory", "20000", "--json");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.AreEqual(0, run.Json().GetProperty("guests")[0].GetProperty("tooLittleMemory").GetInt32());
+    }
+
+    [TestMethod]
     [DataRow("")]
     [DataRow("{}\n[]\n")]
     [DataRow("noise")]

@@ -28,6 +28,7 @@ public static class Planner
         bars = [.. bars, .. BarsOf(host, guest)];
         List<Problem> problems = [];
         ReportGuest(guest, problems);
+        HostRam.Report(host, machineMap, guest.MemoryKiB, isOvercommitted: guest.Type == GuestType.Kvm, problems);
         PolicyResult result;
         // A guest that makes its holes itself does so where the toolstack does not.
         bool usesPolicy = guest.UsesHostMap || (guest.Type == GuestType.Pv && policy is GuestMergePolicy);

@@ -129,6 +129,17 @@ public sealed class RoundTripTests
     }
 
     [TestMethod]
+    [DataRow(RamShown.All)]
+    [DataRow(RamShown.KernelsShare)]
+    [DataRow(RamShown.Part)]
+    public void JSON_carries_how_much_of_the_RAM_the_map_shows(RamShown shown)
+    {
+        HostMemoryMap map = ToMap([E820Entry.FromBounds(0, 0x1000, E820Type.Ram)]) with { RamShown = shown };
+
+        Assert.AreEqual(shown, ThroughDialect(map, HostMapDialect.Json)!.RamShown);
+    }
+
+    [TestMethod]
     public void Linux_7_s_gaps_are_written_where_no_entry_is()
     {
         using MemoryStream written = new();
