@@ -139,7 +139,7 @@ internal sealed class ReserveVerb
             reserved.Add(new(ByteRange.FromBounds(start, end), "as given"));
         }
 
-        if (!_host.Read(parsed, console).TryGet(out HostMemoryMap? host, out InputError? error))
+        if (!_host.Read(parsed, console, "RAM is kept aside on a host without Xen").TryGet(out HostMemoryMap? host, out InputError? error))
             return error;
         return new ReserveRequest
         {

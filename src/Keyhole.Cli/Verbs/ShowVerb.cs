@@ -43,7 +43,10 @@ internal static class ShowVerb
             """);
         command.SetAction(parsed =>
         {
-            if (!host.Read(parsed, console).TryGet(out HostMemoryMap? map, out InputError? error))
+            // JSON carries the range for the verb that reads it.
+            bool isUsed = parsed.GetValue(withXen) || parsed.GetValue(json) || parsed.GetValue(to) == HostMapDialects.NameOf(HostMapDialect.Json);
+            string? unusedDenied = isUsed ? null : "what Xen adds for dom0 is shown with --with-xen alone";
+            if (!host.Read(parsed, console, unusedDenied).TryGet(out HostMemoryMap? map, out InputError? error))
                 return console.Fail(error);
             if (parsed.GetValue(withXen))
                 map = map with { Entries = MachineMap.Of(map), IsMachineMap = true };
