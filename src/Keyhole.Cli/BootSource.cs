@@ -9,6 +9,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
@@ -94,6 +95,8 @@ internal sealed class BootSource
             return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
         if (isDom0 && _plan.Guest.FirstGiven(parsed) is { } guestsOption)
             return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none", "leave it or --dom0 out; dom0's size is --nr-pages and --max");
+        if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
+            return new InputError(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
         look ??= static _ => new BootHints();
         Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, look, out MapPlan? plan, out BootHints? hints) : Guest(parsed, console, look, out plan, out hints);
         if (!made.TryGet(out BootRequest? request, out InputError? error))
@@ -138,6 +141,12 @@ internal sealed class BootSource
         hints = null;
         if (!_plan.Read(parsed, console).TryGet(out plan, out InputError? error))
             return error;
+        if (plan.Guest.Type != GuestType.Pv)
+        {
+            string type = plan.Guest.Type.ToString().ToUpperInvariant();
+            return new InputError("the guest", null, $"it is {type}: only a PV guest's kernel makes its memory from the host's map, so there is no boot to forecast", "ask 'keyhole plan' what to set for it");
+        }
+
         if (!look(plan.Host).TryGet(out hints, out error))
             return error;
         // The domain builder cuts the memory to whole MiB.
@@ -177,8 +186,9 @@ internal sealed class BootSource
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
             return tooMany;
-        if (parsed.GetValue(_max) is 0 or > Frames.AddressLimit >> 20)
-            return new InputError("--max", null, "this is no size for dom0", "give it in MiB");
+        const ulong maxMiBLimit = Frames.AddressLimit >> 20;
+        if (parsed.GetValue(_max) is { } size and (0 or > maxMiBLimit))
+            return new InputError("--max", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for dom0"), $"give 1 to {maxMiBLimit} MiB");
         ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
         ImmutableArray<E820Entry> machineMap = MachineMap.Of(host);
         plan = new()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Diagnostics.CodeAnalysis;
 using System.IO;
 using System.Text;
 using Keyhole.Reading;
@@ -16,6 +17,7 @@ internal sealed class CommandConsole : IDisposable
     private const int UnboundedWidth = 4096;
 
     private readonly Func<Stream> _openInput;
+    private bool _isInputTaken;
     private IAnsiConsole? _ansi;
 
     public CommandConsole(StreamWriter output, TextWriter error, Func<Stream> openInput, bool hasColours)
@@ -46,10 +48,17 @@ internal sealed class CommandConsole : IDisposable
         var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 16 * 1024);
         bool hasColours = !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
-        return new(output, Console.Error, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected };
+        var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
+        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected };
     }
 
-    public Stream OpenInput() => _openInput();
+    /// <summary>Standard input, which can be read once: false from the second time on.</summary>
+    public bool TryOpenInput([NotNullWhen(true)] out Stream? input)
+    {
+        input = _isInputTaken ? null : _openInput();
+        _isInputTaken = true;
+        return input is not null;
+    }
 
     /// <summary>Standard output for bytes.</summary>
     public Stream OutBytes
@@ -91,7 +100,7 @@ internal sealed class CommandConsole : IDisposable
         {
             Out.Dispose();
         }
-        catch (IOException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // Nobody reads what is left (keyhole … | head).
         }

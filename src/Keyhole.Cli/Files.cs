@@ -15,14 +15,18 @@ internal static class Files
     /// <summary>Entries of a memmap folder are files of a few bytes; nothing longer is read.</summary>
     private const int MaxSysfsFileBytes = 256;
 
+    public static InputError InputReadTwice => new("-", null, "standard input can be read once only", "give - once");
+
     /// <summary>Runs a reader on a file or, for "-", on standard input.</summary>
     public static Parsed<T> Read<T>(CommandConsole console, string path, string whatItIs, Func<Stream, string, Parsed<T>> reader)
         where T : class
     {
         if (path == "-")
         {
-            using Stream input = console.OpenInput();
-            return reader(input, "standard input");
+            if (!console.TryOpenInput(out Stream? input))
+                return InputReadTwice;
+            using (input)
+                return reader(input, "standard input");
         }
 
         try
@@ -54,12 +58,23 @@ internal static class Files
         }
     }
 
+    /// <summary>Writes the answer itself to the file that <c>--output</c> names; "-" is standard output. The error, or null.</summary>
+    public static InputError? WriteAnswer(CommandConsole console, string path, ReadOnlySpan<byte> bytes)
+    {
+        if (path != "-")
+            return WriteWhole(path, bytes);
+        console.OutBytes.Write(bytes);
+        return null;
+    }
+
     /// <summary>Writes a file whole or not at all: what was there before stays until the new one is complete. The error, or null.</summary>
     public static InputError? WriteWhole(string path, ReadOnlySpan<byte> bytes)
     {
         string? unfinished = null;
         try
         {
+            if (path == "-")
+                return new(path, null, "standard output has the answer in words", "name a file that can be written");
             string full = Path.GetFullPath(path);
             if (Directory.Exists(full))
                 return new(Shown(path), null, "this is a folder", "name a file that can be written");
@@ -69,6 +84,17 @@ internal static class Files
                 using var device = new FileStream(full, FileMode.Open, FileAccess.Write);
                 device.Write(bytes);
                 return null;
+            }
+
+            if (File.Exists(full))
+            {
+                // Nor is a pipe.
+                using var there = new FileStream(full, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+                if (!there.CanSeek)
+                {
+                    there.Write(bytes);
+                    return null;
+                }
             }
 
             // The file that a link leads to is replaced, not the link.

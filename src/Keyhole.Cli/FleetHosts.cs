@@ -35,7 +35,13 @@ internal static class FleetHosts
     private static void ReadInput(CommandConsole console, FleetReader reader)
     {
         const string name = "standard input";
-        using Stream input = console.OpenInput();
+        if (!console.TryOpenInput(out Stream? opened))
+        {
+            reader.ReadHost(name, static () => Files.InputReadTwice);
+            return;
+        }
+
+        using Stream input = opened;
         byte[] head = new byte[HeadBytes];
         int length = input.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
         using var whole = new ReplayedStream(head.AsMemory(0, length), input);

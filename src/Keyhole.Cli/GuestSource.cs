@@ -86,7 +86,7 @@ internal sealed class GuestSource
     /// <summary>The first of these options that is given; null when none is.</summary>
     public string? FirstGiven(ParseResult parsed)
     {
-        Option[] all = [_guest, _memory, _maxmem, _hostMap, _pci, _bar, _devices];
+        Option[] all = [_guest, _memory, _maxmem, _hostMap, _type, _bits, _pci, _bar, _devices];
         return Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
     }
 

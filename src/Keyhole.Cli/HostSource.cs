@@ -128,6 +128,8 @@ internal sealed class HostSource
             from = dialect;
         }
 
+        if (!IsNamed(parsed) && (from is null ? parsed.GetValue(_map) is null ? null : _map.Name : _from.Name) is { } given)
+            return new InputError(given, null, "this says how to read a source, and none is named: without --host it is this machine", "name the source with --host");
         int? map = parsed.GetValue(_map);
         if (map is < 1)
             return new InputError("--map", null, string.Create(CultureInfo.InvariantCulture, $"there is no map {map}"), "count from 1");
