@@ -16,6 +16,9 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>Width of output that goes to no terminal: tables are not cut for a pipe.</summary>
     private const int UnboundedWidth = 4096;
 
+    /// <summary>In fewer columns a table has no room for its cells and would leave them out: the terminal breaks the lines.</summary>
+    private const int NarrowestWidth = 80;
+
     private readonly Func<Stream> _openInput;
     private bool _isInputTaken;
     private IAnsiConsole? _ansi;
@@ -35,6 +38,9 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>Colours only on a terminal, and not against NO_COLOR.</summary>
     public bool HasColours { get; }
 
+    /// <summary>Columns of the terminal; without one, as many as a line needs.</summary>
+    public int Width { get; init; } = UnboundedWidth;
+
     /// <summary>The machine that commands for dom0 work on.</summary>
     public Dom0 Dom0 { get; init; } = new();
 
@@ -46,10 +52,11 @@ internal sealed class CommandConsole : IDisposable
     public static CommandConsole ForProcess()
     {
         var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 16 * 1024);
-        bool hasColours = !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+        bool isTerminal = !Console.IsOutputRedirected;
+        bool hasColours = isTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
         var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
-        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected };
+        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected, Width = isTerminal ? Console.WindowWidth : UnboundedWidth };
     }
 
     /// <summary>Standard input, which can be read once: false from the second time on.</summary>
@@ -115,8 +122,7 @@ internal sealed class CommandConsole : IDisposable
             Interactive = InteractionSupport.No,
             Out = new AnsiConsoleOutput(Out),
         });
-        if (!HasColours)
-            console.Profile.Width = UnboundedWidth;
+        console.Profile.Width = Math.Max(NarrowestWidth, Width);
         return console;
     }
 }

@@ -2,6 +2,7 @@
 
 using System;
 using System.IO;
+using System.Linq;
 using System.Text;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -195,6 +196,28 @@ public sealed class UsageTests
         Assert.AreEqual(CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"), "--to", "lines").Output, lines.Output);
         Assert.AreEqual(2, picture.Status);
         Assert.Contains("keyhole: -: standard output has the answer in words", picture.Errors);
+    }
+
+    [TestMethod]
+    [DataRow(20)]
+    [DataRow(80)]
+    public void A_narrow_terminal_gets_whole_numbers_in_whole_tables(int width)
+    {
+        string plan = On(width, "plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host");
+        string compare = On(width, "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to", CommandRun.Golden("hole1g.log"));
+
+        Assert.Contains("0x20000000    0x20200000", plan);
+        Assert.IsLessThanOrEqualTo(80, plan.Split('\n').Where(static line => line.StartsWith('─')).Max(static line => line.TrimEnd().Length));
+        Assert.Contains("1,313,307", compare);
+        Assert.Contains("guest-merge", compare);
+    }
+
+    private static string On(int width, params string[] args)
+    {
+        using var output = new MemoryStream();
+        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null, () => Stream.Null, hasColours: false) { Width = width })
+            Program.Run(args, console);
+        return Encoding.UTF8.GetString(output.ToArray());
     }
 
     private sealed class Closed : MemoryStream

@@ -273,7 +273,7 @@ internal static class BootVerb
         foreach (AccountLine line in forecast.Account)
             table.AddRow(new Text(Number(line.PageCount)), new Text(ByteSize.ToText(line.PageCount << Frames.Shift)), new Text(line.What));
         table.AddRow(new Text(Number(forecast.Request.PageCount)), new Text(ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)), new Text("in all"));
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         if (forecast.PopulatedPages != 0)
             console.Ansi.WriteLine($"{Number(forecast.PopulatedPages)} pages are got anew for those given back");
         ulong extra = forecast.Extra.Aggregate(0UL, static (sum, region) => sum + region.SizeBytes);
@@ -299,7 +299,7 @@ internal static class BootVerb
             table.AddRow(new Text(MapView.Hex(run.Range.Start.Value)), new Text(MapView.Hex(run.Range.End.Value)), new Text(Number(run.Range.Count)), new Text(behind));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         console.Ansi.WriteLine($"Linux's P2M tree takes {Number(forecast.P2mTreePages)} pages");
         console.Ansi.WriteLine();
     }

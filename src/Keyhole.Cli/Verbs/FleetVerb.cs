@@ -320,7 +320,7 @@ internal static class FleetVerb
                 new Text(known.Any() ? Names(known, group.HostCount) : ""));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         if (fleet.GroupCount > MaxRows)
             console.Ansi.WriteLine($"{Number(fleet.GroupCount - MaxRows)} more groups start higher{(fleet.GroupCount <= FleetTally.MaxGroups ? " (--json has them)" : "")}.");
     }
@@ -341,7 +341,7 @@ internal static class FleetVerb
                 new Text(fit.FitsAll ? "fits every host" : Names(fit.Offenders, fit.Offenders.Length)));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
     }
 
     /// <summary>Rows are where the guest comes from, columns where it goes.</summary>

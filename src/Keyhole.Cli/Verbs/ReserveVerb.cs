@@ -338,7 +338,7 @@ internal sealed class ReserveVerb
                 slot.IsIdentity ? new Text("identity", new Style(MapView.ColourOf(E820Type.Ram))) : new Text("failed: elsewhere, not in the E820", new Style(MapView.ColourOf(E820Type.Nvs))));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         console.Ansi.WriteLine($"{ByteSize.ToText(guest.MemoryBytes)} for the guest, {ByteSize.ToText(guest.BufferBytes)} of buffer");
     }
 

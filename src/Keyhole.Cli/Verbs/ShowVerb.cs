@@ -129,7 +129,7 @@ internal static class ShowVerb
             totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         console.Ansi.WriteLine(string.Join(", ", totals.Select(static total => $"{E820TypeNames.NameOf(total.Key)} {ByteSize.ToText(total.Value)}")));
         console.Ansi.WriteLine();
         MapView.Draw(console, [new("host", map.Entries)]);
