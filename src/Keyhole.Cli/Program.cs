@@ -82,7 +82,7 @@ internal static class Program
 
     private static bool IsNumber(Option option) => (Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType) is { IsPrimitive: true } type && type != typeof(bool);
 
-    private static RootCommand BuildRoot(CommandConsole console)
+    internal static RootCommand BuildRoot(CommandConsole console)
     {
         var root = new RootCommand("Tells which physical memory map a Xen guest gets, what its kernel makes of it, and whether it reaches its device.")
         {
