@@ -155,7 +155,7 @@ internal sealed class BootSource
             return tooMany;
         // The plan knows of the memory that the guest's configuration gives.
         if (parsed.GetValue(_nrPages) is not null)
-            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ProblemCodes.LargerThanHost), .. LargerThan(plan.Host, plan.MachineMap, pages)] };
+            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code is not (ProblemCodes.LargerThanHost or ProblemCodes.MemoryTooSmall)), .. SizeProblems(plan.Host, plan.MachineMap, pages)] };
         return new BootRequest
         {
             Map = [.. plan.Entries.Select(static planned => planned.Entry)],
@@ -204,7 +204,7 @@ internal sealed class BootSource
             },
             Bars = [],
             Entries = [.. machineMap.Select(entry => new PlannedEntry(entry, host.Entries.Contains(entry) ? "the firmware's" : "Xen's: dom0 may not map it"))],
-            Problems = [.. LargerThan(host, machineMap, pages)],
+            Problems = [.. SizeProblems(host, machineMap, pages)],
             RamBelow4GiBKiB = machineMap.Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB)
                 .Aggregate(0UL, static (sum, entry) => sum + (Math.Min(entry.End, Frames.FourGiB) - entry.Address)) >> 10,
         };
@@ -218,10 +218,12 @@ internal sealed class BootSource
         };
     }
 
-    private static List<Problem> LargerThan(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong pages)
+    private static List<Problem> SizeProblems(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong pages)
     {
         List<Problem> problems = [];
-        HostRam.Report(host, machineMap, pages << (Frames.Shift - 10), isOvercommitted: false, problems);
+        ulong memoryKiB = pages << (Frames.Shift - 10);
+        DomainMemory.ReportTooLarge(host, machineMap, memoryKiB, isOvercommitted: false, problems);
+        DomainMemory.ReportTooSmall(memoryKiB, problems);
         return problems;
     }
 

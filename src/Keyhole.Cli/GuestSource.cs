@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Guests;
 using Keyhole.Pci;
 using Keyhole.Reading;
@@ -153,6 +154,8 @@ internal sealed class GuestSource
                 return error;
             if (remark is not null)
                 console.Remark(remark);
+            if (assignment.Address is { } address && guest.Pci.Any(other => other.Address == address))
+                return new InputError("--pci", null, $"{address} is there already", "give each device once");
             guest = guest with { Pci = guest.Pci.Add(assignment) };
         }
 

@@ -10,6 +10,17 @@ namespace Keyhole.Cli.Tests;
 public sealed class BootVerbTests
 {
     [TestMethod]
+    [DataRow("--memory", "512", "--nr-pages", "5")]
+    [DataRow("--dom0", "--nr-pages", "5")]
+    public void A_domain_of_a_few_pages_does_not_boot(params string[] options)
+    {
+        CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("seed8g.log"), "--json", .. options]);
+
+        Assert.AreEqual(1, run.Status);
+        Assert.IsTrue(run.Json().GetProperty("problems").EnumerateArray().Any(static problem => problem.GetProperty("code").GetString() == "memory-too-small"));
+    }
+
+    [TestMethod]
     [DataRow("--memory", "65536")]
     [DataRow("--memory", "512", "--nr-pages", "16777216")]
     [DataRow("--dom0", "--nr-pages", "16777216")]

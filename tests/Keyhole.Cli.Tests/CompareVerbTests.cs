@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.IO;
 using System.Linq;
 using System.Text.Json;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -44,6 +45,18 @@ public sealed class CompareVerbTests
         Assert.AreEqual(1, run.Status);
         Assert.AreEqual(JsonValueKind.Null, run.Json().GetProperty("best").ValueKind);
         Assert.Contains("more than all RAM of the host (7.91 GiB)", run.Json().GetProperty("why").GetString()!);
+    }
+
+    [TestMethod]
+    public void A_move_to_a_host_of_which_only_a_kernels_share_is_shown_is_told_with_a_note()
+    {
+        string iomem = Path.GetTempFileName();
+        File.WriteAllText(iomem, "00001000-0009ffff : System RAM\n00100000-bfffffff : System RAM\n100000000-1ffffffff : System RAM\n");
+
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--migrate-to", iomem);
+        File.Delete(iomem);
+
+        Assert.Contains("may not show all of that host's RAM", run.Errors);
     }
 
     [TestMethod]

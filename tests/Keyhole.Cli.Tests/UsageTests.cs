@@ -161,6 +161,7 @@ public sealed class UsageTests
     [DataRow("--seed: \"x\" is no number that fits", "fleet", "--seed", "x")]
     [DataRow("--maxmem: 10 MiB is below --memory (100 MiB)", "fleet", "x", "--memory", "100", "--maxmem", "10")]
     [DataRow("--mem-set: 0 MiB is no size for a guest; give 1 to 4294967296 MiB", "boot", "--memory", "100", "--mem-set", "0")]
+    [DataRow("--pci: 0000:00:02.0 is there already; give each device once", "plan", "--memory", "100", "--pci", "00:02.0", "--pci", "0000:00:02.0")]
     [DataRow("--emit: \"xml\" is no toolstack", "plan", "--memory", "100", "--emit", "xml")]
     [DataRow("--to: \"nope\" is no dialect", "show", "--to", "nope")]
     [DataRow("--output: there is nothing to write without --to", "show", "--output", "x")]

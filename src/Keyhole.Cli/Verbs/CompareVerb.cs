@@ -231,6 +231,8 @@ internal static class CompareVerb
         {
             if (!HostSource.ReadOther(path, console).TryGet(out HostMemoryMap? other, out error))
                 return error;
+            if (other.RamShown != RamShown.All)
+                console.Remark($"{Files.Shown(path)} may not show all of that host's RAM: a move there is judged by what it shows");
             others.Add(new(Files.Shown(path), MachineMap.Of(other), [.. otherBars, .. Planner.BarsOf(other, guest)]));
         }
 

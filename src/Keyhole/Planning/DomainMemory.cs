@@ -8,14 +8,29 @@ using Keyhole.Hosts;
 
 namespace Keyhole.Planning;
 
-/// <summary>Whether the host has the memory that a domain is to start with.</summary>
-public static class HostRam
+/// <summary>Whether what a domain is to start with is enough for a kernel, and there at all.</summary>
+public static class DomainMemory
 {
+    private const ulong MiB = 1UL << 20;
+
+    /// <summary>Reports a PV domain in which no Linux has room.</summary>
+    public static void ReportTooSmall(ulong memoryKiB, List<Problem> problems)
+    {
+        ArgumentNullException.ThrowIfNull(problems);
+        if (memoryKiB << 10 >= LinuxPvKernel.EndOfNeed)
+            return;
+        problems.Add(new(
+            Severity.Error,
+            ProblemCodes.MemoryTooSmall,
+            $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: a Linux PV kernel lies at {LinuxPvKernel.LoadAddress / MiB} MiB and needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
+            Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more"));
+    }
+
     /// <summary>Reports a domain that is larger than its host; nothing where the source does not show the host's RAM.</summary>
     /// <param name="machineMap">The host's, in any order.</param>
     /// <param name="memoryKiB">What the domain starts with. What it could balloon up to is another matter: the next host may have it.</param>
     /// <param name="isOvercommitted">Whether the host may give memory that it does not have, as Linux does to its processes.</param>
-    public static void Report(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong memoryKiB, bool isOvercommitted, List<Problem> problems)
+    public static void ReportTooLarge(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong memoryKiB, bool isOvercommitted, List<Problem> problems)
     {
         ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(problems);
