@@ -3,6 +3,7 @@
 using System;
 using System.Diagnostics;
 using System.IO;
+using System.Runtime.Versioning;
 using System.Threading;
 using System.Threading.Tasks;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -12,6 +13,7 @@ namespace Keyhole.Cli.Tests;
 /// <summary>The script <c>./keyhole</c> in a tree of its own, with a compiler that is one in name alone: it writes a half program, takes its time, and writes the whole one.</summary>
 [TestClass]
 [OSCondition(OperatingSystems.Linux)]
+[SupportedOSPlatform("linux")]
 public sealed class StartScriptTests
 {
     private const string Compiler = """
