@@ -72,7 +72,7 @@ internal sealed class HostSource
     {
         if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))
             return error;
-        Parsed<HostMemoryMap> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(withIomem: false);
+        Parsed<HostMemoryMap> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(isWhole: false);
         if (!read.TryGet(out HostMemoryMap? map, out error))
             return error;
         if (parsed.GetValue(_machineMap))

@@ -32,8 +32,8 @@ internal sealed class MachineCapture(Dom0 dom0)
     private readonly List<string> _remarks = [];
 
     /// <summary>The machine's map with what belongs to it; the remarks say what could not be read.</summary>
-    /// <param name="withIomem">Whether /proc/iomem is wanted: no plan needs it.</param>
-    public Parsed<HostMemoryMap> Read(bool withIomem)
+    /// <param name="isWhole">Whether what no plan needs is wanted too: /proc/iomem, and the devices' configuration spaces for their MSI-X tables.</param>
+    public Parsed<HostMemoryMap> Read(bool isWhole)
     {
         HostMemoryMap? host = IsUnderXen ? ReadXen() : ReadFirmware();
         host ??= ReadIomemMap();
@@ -42,16 +42,16 @@ internal sealed class MachineCapture(Dom0 dom0)
         return host with
         {
             Traits = ReadProcessor(host.Traits),
-            Devices = ReadDevices(),
+            Devices = ReadDevices(isWhole),
             ReservedRegions = ReadReservedRegions(),
-            IomemLines = withIomem ? ReadIomemLines() : [],
+            IomemLines = isWhole ? ReadIomemLines() : [],
             Remarks = [.. host.Remarks, .. _remarks],
         };
     }
 
     /// <summary>The machine map from the hypervisor alone: what a plan for a live guest starts from. Devices for their windows.</summary>
     public XenResult<HostMemoryMap> ReadMachineMap(IXenControl xen) =>
-        AskForMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem) ? machine with { Devices = ReadDevices() } : problem;
+        AskForMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem) ? machine with { Devices = ReadDevices(withTables: false) } : problem;
 
     private static XenResult<HostMemoryMap> AskForMachineMap(IXenControl xen)
     {
@@ -176,10 +176,11 @@ internal sealed class MachineCapture(Dom0 dom0)
         }
     }
 
-    private ImmutableArray<PciDevice> ReadDevices()
+    private ImmutableArray<PciDevice> ReadDevices(bool withTables)
     {
         var devices = new SortedDictionary<PciAddress, PciDevice>();
         int unreadable = 0;
+        int hidden = 0;
         foreach (string folder in Folders("sys/bus/pci/devices"))
         {
             if (!PciAddress.TryParse(Path.GetFileName(folder), out PciAddress address))
@@ -201,6 +202,11 @@ internal sealed class MachineCapture(Dom0 dom0)
                     ClassCode = Hex(folder, "class"),
                     Driver = DriverOf(folder),
                 };
+                if (!withTables)
+                    continue;
+                byte[]? space = ReadConfiguration(folder);
+                devices[address] = devices[address] with { Msix = ConfigurationSpace.FindMsix(space) };
+                hidden += space is null || ConfigurationSpace.HidesCapabilities(space) ? 1 : 0;
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
@@ -210,6 +216,8 @@ internal sealed class MachineCapture(Dom0 dom0)
 
         if (unreadable > 0)
             _remarks.Add(string.Create(CultureInfo.InvariantCulture, $"the windows of {unreadable} PCI devices cannot be read: left out"));
+        if (hidden > 0)
+            _remarks.Add(string.Create(CultureInfo.InvariantCulture, $"the capabilities of {hidden} PCI devices are hidden from all but root: their MSI-X tables are left out"));
         return [.. devices.Values];
     }
 
@@ -249,11 +257,27 @@ internal sealed class MachineCapture(Dom0 dom0)
         return text.StartsWith("0x", StringComparison.Ordinal) && int.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) ? value : null;
     }
 
-    private static string ReadSmall(string path)
+    /// <summary>The device's configuration space as far as this user may see it; empty where it has no file, null where it cannot be read.</summary>
+    private static byte[]? ReadConfiguration(string folder)
+    {
+        string path = Path.Combine(folder, "config");
+        try
+        {
+            return File.Exists(path) ? ReadBytes(path) : [];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static string ReadSmall(string path) => Encoding.Latin1.GetString(ReadBytes(path)).Trim();
+
+    private static byte[] ReadBytes(string path)
     {
         using FileStream file = File.OpenRead(path);
         byte[] bytes = new byte[MaxSysfsFileBytes];
-        return Encoding.Latin1.GetString(bytes, 0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)).Trim();
+        return bytes[..file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)];
     }
 
     private string At(string path) => Path.Combine(dom0.Root, path);

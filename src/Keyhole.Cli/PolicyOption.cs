@@ -44,6 +44,9 @@ internal sealed class PolicyOption
         return System.Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
     }
 
+    /// <summary>Whether the user names a policy or a hole.</summary>
+    public bool IsNamed(ParseResult parsed) => FirstGiven(parsed) is not null;
+
     public Parsed<PolicyChoice> Read(ParseResult parsed) =>
         Policies.Parse(parsed.GetValue(_policy)!, parsed.GetValue(_hole), out IHolePolicy? policy) is { } unknown ? unknown : new PolicyChoice(policy!);
 }

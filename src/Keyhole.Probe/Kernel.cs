@@ -213,6 +213,8 @@ internal static unsafe class Kernel
         ulong copyPages = copiesList ? Pfn.AtOrAbove(s_start.nr_pages * sizeof(ulong)).Value : 0;
         ulong tableCount = SpareTables + TablesFor(in forecast, listEnd) + ((listPages + copyPages) >> 9);
         var pool = new FramePool(forecastTables.XenMap.Entries, new Pfn(FrameMapper.BuilderMappedEnd), builderList);
+        if (!HasRoom(in pool, tableCount + listPages + copyPages))
+            return;
         Span<ulong> tableMfns = TakeTables(ref pool, tableCount, out PfnRange tables);
         long error = AddressSpace.Prepare(builderList[(int)topPfn], tableMfns, tables);
         Span<ulong> p2m = MapList(AddressSpace.P2mFirstPage, listEnd, listPages, ref pool, ref error);
@@ -261,7 +263,20 @@ internal static unsafe class Kernel
         Activity.Begin(Task.Reporting);
         Phases.Report(figures);
         ReportHypercalls();
-        Touch(commandLine.TouchAddress);
+        GoWrong(in commandLine);
+    }
+
+    /// <summary>A probe that finds no room for its own tables can say nothing of the map.</summary>
+    private static bool HasRoom(in FramePool pool, ulong needed)
+    {
+        ulong available = pool.Available;
+        if (available >= needed)
+            return true;
+        Check.Begin("room"u8, passed: false);
+        Json.Number("needed"u8, needed);
+        Json.Number("available"u8, available);
+        Json.End();
+        return false;
     }
 
     /// <summary>Frames that the list covers: all extra memory, or where that would cost too much, as far as there are machine frames.</summary>
@@ -410,13 +425,18 @@ internal static unsafe class Kernel
         return error == 0;
     }
 
-    private static void Touch(ulong address)
+    /// <summary>What the user asks for to see how the end of a probe looks.</summary>
+    private static void GoWrong(in CommandLine commandLine)
     {
-        if (address == 0)
-            return;
         Activity.Begin(Task.TryingWhatIsForbidden);
-        Activity.Subject = address;
-        *(ulong*)address = 0;
+        if (commandLine.TouchAddress != 0)
+        {
+            Activity.Subject = commandLine.TouchAddress;
+            *(ulong*)commandLine.TouchAddress = 0;
+        }
+
+        if (commandLine.LosesStack)
+            Native.FaultWithoutStack();
     }
 
     private static void ReportRefusal(ReadOnlySpan<byte> name, long error)

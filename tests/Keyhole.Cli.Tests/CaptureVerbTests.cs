@@ -85,6 +85,26 @@ public sealed class CaptureVerbTests : IDisposable
     }
 
     [TestMethod]
+    [DataRow(256, "")]
+    [DataRow(64, "note: the capabilities of 1 PCI devices are hidden from all but root: their MSI-X tables are left out")]
+    public void Where_a_devices_MSI_X_table_lies_is_in_the_capture_and_stays_in_it(int readableBytes, string note)
+    {
+        byte[] space = new byte[256];
+        (space[0x06], space[0x34]) = (0x10, 0x40);
+        (space[0x40], space[0x42], space[0x44], space[0x45]) = (0x11, 0x04, 0x03, 0x20);
+        File.WriteAllBytes(Path.Combine(_machine.Root, "sys/bus/pci/devices/0000:00:02.0/config"), space[..readableBytes]);
+        string file = Path.Combine(_machine.Root, "host.json");
+
+        CommandRun run = CommandRun.InDom0(_machine.Machine, "capture", "-o", file);
+
+        Assert.AreEqual(note, run.Errors.Trim());
+        JsonElement card = CommandRun.Of("show", "--host", file, "--json").Json().GetProperty("devices")[0];
+        Assert.AreEqual(readableBytes == 256, card.TryGetProperty("msix", out JsonElement table));
+        if (readableBytes == 256)
+            Assert.AreEqual("3 0x2000 5", $"{table.GetProperty("bar")} {table.GetProperty("offset")} {table.GetProperty("vectors")}");
+    }
+
+    [TestMethod]
     public void What_may_not_be_read_is_said_and_left_out()
     {
         _machine.Write("proc/iomem", "00000000-00000000 : Reserved\n00000000-00000000 : System RAM\n");

@@ -60,6 +60,24 @@ public sealed class CompareVerbTests
     }
 
     [TestMethod]
+    public void The_room_that_the_devices_take_stands_above_the_table_and_in_the_JSON()
+    {
+        string[] args = ["compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "e0000000-f0000000", "--bar", "f0000000-f2000000", "--bar", "2000000000-2400000000"];
+
+        string text = CommandRun.Of(args).Output.ReplaceLineEndings(" ");
+        JsonElement room = CommandRun.Of([.. args, "--json"]).Json().GetProperty("barRoom");
+
+        Assert.Contains("windows of 32 bits take 288 MiB, aligned to 256 MiB: a hole of 512 MiB below 4 GiB at least", text);
+        Assert.Contains("windows of 64 bits take 16 GiB, aligned to 16 GiB: no hole below 4 GiB holds them", text);
+        Assert.Contains("reach up to 38 address bits", text);
+        Assert.AreEqual(
+            "lowBytes 0x12000000, lowAlignment 0x10000000, highBytes 0x400000000, highAlignment 0x400000000, smallestLowHoleBytes 0x20000000, smallestHoleForAllBytes , addressBits 38",
+            string.Join(", ", room.EnumerateObject().Select(member => $"{member.Name} {member.Value}")));
+        CommandRun none = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072");
+        Assert.DoesNotContain("room:", none.Output);
+    }
+
+    [TestMethod]
     public void A_migration_is_told_step_by_step()
     {
         CommandRun run = CommandRun.Of(

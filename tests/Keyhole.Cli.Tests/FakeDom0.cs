@@ -50,6 +50,9 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
     /// <summary>What xl was asked to do, without the questions.</summary>
     public List<string> Done { get; } = [];
 
+    /// <summary>The configuration files that xl was to create guests from, as they were then.</summary>
+    public List<string> Configurations { get; } = [];
+
     /// <summary>What xl create answers.</summary>
     public ToolResult Creation { get; set; } = new(1, "", "libxl: error: no memory");
 
@@ -77,6 +80,8 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
         string commandLine = $"{program} {string.Join(' ', arguments)}";
         if (commandLine.StartsWith("xl -vvv create", StringComparison.Ordinal) || commandLine.StartsWith("xl destroy", StringComparison.Ordinal))
             Done.Add(commandLine);
+        if (arguments is ["-vvv", "create", "-p", string path, ..])
+            Configurations.Add(File.ReadAllText(path));
         return commandLine switch
         {
             "xl domid g1" => new(0, "5\n", ""),

@@ -33,6 +33,15 @@ public sealed class FleetVerbTests
     }
 
     [TestMethod]
+    public void The_policy_to_take_starts_at_a_multiple_of_2_MiB_and_the_answer_where_it_is()
+    {
+        JsonElement json = Lines(Low.Replace("0x80000000", "0x801ff000", StringComparison.Ordinal) + "\n", "fleet", "-", "--json").Json();
+
+        Assert.AreEqual("0x801ff000", json.GetProperty("holeStart").GetString());
+        Assert.AreEqual("--policy hole-at:0x80000000", json.GetProperty("policy").GetString());
+    }
+
+    [TestMethod]
     public void People_get_the_same_in_words()
     {
         CommandRun run = Lines($"{Low}\n{High}\n", "fleet", "-", "--memory", "3072");

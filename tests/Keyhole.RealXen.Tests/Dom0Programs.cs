@@ -32,7 +32,7 @@ internal static class Dom0Programs
             contract, ["src", "tests/Contract", "tests/ContractProgram"],
             "dotnet", "publish", Path.Combine(Workshop.Root, "tests", "ContractProgram", "Keyhole.ContractProgram.csproj"), "-c", "Release", "-o", Path.GetDirectoryName(contract)!,
             "--nologo", "-v", "quiet", "--self-contained", "-p:PublishSingleFile=true", "-p:PublishTrimmed=true", "-p:DebugType=none", "-p:RunAnalyzers=false");
-        return ImmutableSortedDictionary<string, string>.Empty.Add("bin/keyhole", keyhole).Add("bin/keyhole-contract", contract);
+        return ImmutableSortedDictionary<string, string>.Empty.Add("bin/keyhole", keyhole).Add("bin/keyhole-probe.elf", Path.Combine(Folder, "dom0", "keyhole-probe.elf")).Add("bin/keyhole-contract", contract);
     }
 
     /// <summary>Runs what makes a program, unless it was made from the same sources before.</summary>

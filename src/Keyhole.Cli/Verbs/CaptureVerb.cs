@@ -24,7 +24,7 @@ internal static class CaptureVerb
             """);
         command.SetAction(parsed =>
         {
-            if (!new MachineCapture(console.Dom0).Read(withIomem: true).TryGet(out HostMemoryMap? host, out InputError? error))
+            if (!new MachineCapture(console.Dom0).Read(isWhole: true).TryGet(out HostMemoryMap? host, out InputError? error))
                 return console.Fail(error);
             foreach (string remark in host.Remarks)
                 console.Remark(remark);

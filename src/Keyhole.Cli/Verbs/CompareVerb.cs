@@ -117,11 +117,29 @@ internal static class CompareVerb
         }
 
         writer.WriteEndArray();
+        if (comparison.Room is { } room)
+            WriteRoom(writer, room);
         if (comparison.Best is { } best)
             writer.WriteString("best", best.Policy.Name);
         else
             writer.WriteNull("best");
         writer.WriteString("why", comparison.Why);
+    }
+
+    private static void WriteRoom(Utf8JsonWriter writer, BarRoom room)
+    {
+        writer.WriteStartObject("barRoom");
+        writer.WriteAddress("lowBytes", room.LowBytes);
+        writer.WriteAddress("lowAlignment", room.LowAlignment);
+        writer.WriteAddress("highBytes", room.HighBytes);
+        writer.WriteAddress("highAlignment", room.HighAlignment);
+        writer.WriteAddress("smallestLowHoleBytes", room.SmallestLowHoleBytes);
+        if (room.SmallestHoleForAllBytes is { } all)
+            writer.WriteAddress("smallestHoleForAllBytes", all);
+        else
+            writer.WriteNull("smallestHoleForAllBytes");
+        writer.WriteNumber("addressBits", room.AddressBitsNow);
+        writer.WriteEndObject();
     }
 
     private static void WriteBars(Utf8JsonWriter writer, ComparedPolicy row)
@@ -243,6 +261,8 @@ internal static class CompareVerb
     {
         console.Ansi.WriteLine($"host:   {request.Host.Description}");
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Guest.Name ?? "(no name)"}, {request.Guest.MemoryKiB >> 10} MiB, figures for {KernelVersions.NameOf(request.Kernel)}"));
+        if (comparison.Room is { } room)
+            console.Ansi.WriteLine($"room:   {Describe(room)}");
         if (request.Guest.Type != Guests.GuestType.Pv)
         {
             console.Ansi.WriteLine(comparison.Why);
@@ -291,6 +311,22 @@ internal static class CompareVerb
         PrintMigrations(console, comparison);
         console.Ansi.WriteLine();
         console.Ansi.WriteLine($"{(comparison.Best is { } best ? $"take {best.Policy.Name}" : "no policy")}: {comparison.Why}");
+    }
+
+    /// <summary>What the windows need where they are placed anew, and what they take where they lie.</summary>
+    private static string Describe(BarRoom room)
+    {
+        List<string> parts = [];
+        if (room.LowBytes != 0)
+            parts.Add($"windows of 32 bits take {ByteSize.ToText(room.LowBytes)}, aligned to {ByteSize.ToText(room.LowAlignment)}: a hole of {ByteSize.ToText(room.SmallestLowHoleBytes)} below 4 GiB at least");
+        if (room.HighBytes != 0)
+        {
+            string hole = room.SmallestHoleForAllBytes is { } all ? $"all in one hole below 4 GiB would need {ByteSize.ToText(all)}" : "no hole below 4 GiB holds them";
+            parts.Add($"windows of 64 bits take {ByteSize.ToText(room.HighBytes)}, aligned to {ByteSize.ToText(room.HighAlignment)}: {hole}");
+        }
+
+        parts.Add(string.Create(CultureInfo.InvariantCulture, $"where they lie now they reach up to {room.AddressBitsNow} address bits"));
+        return string.Join("; ", parts);
     }
 
     /// <summary>Step by step for the policy that is recommended; where none is, the others' failures stand in the lines above.</summary>

@@ -10,6 +10,7 @@ using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
 using Keyhole.Guests;
+using Keyhole.HolePolicies;
 using Keyhole.Migration;
 using Keyhole.Planning;
 using Keyhole.Reading;
@@ -376,7 +377,7 @@ internal static class FleetVerb
         return string.Join(", ", first) + (count > first.Length ? $" and {Number(count - first.Length)} more" : "");
     }
 
-    private static string PolicyOf(ulong start) => $"--policy hole-at:{MapView.Hex(start)}";
+    private static string PolicyOf(ulong start) => $"--policy hole-at:{MapView.Hex(HostHoles.RecommendedStart(start))}";
 
     private static string NameOf(DemandEvidence evidence) => evidence switch
     {

@@ -6,14 +6,11 @@ using System.CommandLine;
 using System.Globalization;
 using System.IO;
 using System.Linq;
-using System.Runtime.InteropServices;
 using System.Text;
-using System.Threading;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Planning;
-using Keyhole.PvGuest;
 using Keyhole.Reading;
 using Keyhole.Verification;
 using Keyhole.Xen;
@@ -24,34 +21,27 @@ namespace Keyhole.Cli.Verbs;
 /// <summary><c>keyhole start</c>: creates a guest, gives it a map on which it lives, and checks that it does.</summary>
 internal sealed class StartVerb
 {
-    private const int DefaultTimeoutSeconds = 120;
-
-    private readonly Argument<string> _guest = new("GUEST.cfg") { Description = "The guest's xl.cfg." };
-    private readonly PolicyOption _policy = new("punch");
-    private readonly KernelOption _kernel = new();
+    private readonly Argument<string> _path = new("GUEST.cfg") { Description = "The guest's xl.cfg." };
     private readonly Option<bool> _keep = new("--keep") { Description = "Leave the guest there even if it fails." };
     private readonly Option<bool> _anyway = new("--anyway") { Description = "Start it even if the forecast says that it will not boot." };
-    private readonly Option<int> _timeout = new("--timeout")
-    {
-        Description = $"Seconds to wait for its kernel (default {DefaultTimeoutSeconds}).",
-        HelpName = "S",
-        DefaultValueFactory = static _ => DefaultTimeoutSeconds,
-    };
-
     private readonly Option<bool> _json = new("--json") { Description = "One JSON document on standard output." };
+    private readonly GuestInDom0 _guest;
     private readonly CommandConsole _console;
 
-    private StartVerb(CommandConsole console) => _console = console;
+    private StartVerb(CommandConsole console)
+    {
+        _console = console;
+        _guest = new(console);
+    }
 
     public static Command Build(CommandConsole console)
     {
         var verb = new StartVerb(console);
         var command = new Command("start", "Create a PV guest, give it a better memory map, start it, and check that it boots as forecast. In dom0, as root.")
         {
-            verb._guest, verb._keep, verb._anyway, verb._timeout, verb._json,
+            verb._path, verb._keep, verb._anyway, verb._json,
         };
-        verb._policy.AddTo(command);
-        verb._kernel.AddTo(command);
+        verb._guest.AddTo(command);
         Examples.AddTo(command, console, """
 
             Examples:
@@ -65,42 +55,17 @@ internal sealed class StartVerb
 
     private int Run(ParseResult parsed)
     {
-        string path = parsed.GetValue(_guest)!;
-        if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
-            return _console.Fail(error);
-        if (_kernel.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
-            return _console.Fail(kernelError);
-        if (parsed.GetValue(_timeout) is <= 0 or > 86400)
-            return _console.Fail(new InputError("--timeout", null, "this is no time to wait", "give 1 to 86400 seconds"));
-        if (!Files.Read(_console, path, "an xl.cfg", GuestReader.Read).TryGet(out GuestSpec? spec, out error))
-            return _console.Fail(error);
-        if (WhyNot(path, spec) is { } refusal)
-            return _console.Fail(refusal);
-        foreach (string remark in spec.Remarks)
-            _console.Remark(remark);
+        if (_guest.Read(parsed, parsed.GetValue(_path)!, out int status) is not { } request)
+            return status;
         if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
             return _console.Refuse(problem);
         using (xen)
         {
-            if (!new MachineCapture(_console.Dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out problem))
-                return _console.Refuse(problem);
-            bool isLibxl = choice.Policy.Name == "libxl";
-            MapPlan plan = Planner.Plan(machine, isLibxl ? spec : spec with { E820Host = true }, choice.Policy, []);
-            return Start(parsed, path, xen, plan, kernel);
+            return request.Plan(_console.Dom0, xen).TryGet(out MapPlan? plan, out problem) ? Start(parsed, request, xen, plan) : _console.Refuse(problem);
         }
     }
 
-    private static InputError? WhyNot(string path, GuestSpec spec)
-    {
-        string source = Files.Shown(path);
-        if (path == "-" || spec.LibvirtXml is not null)
-            return new(source, null, "xl starts guests from an xl.cfg in a file", "write one: keyhole plan --guest FILE --emit xl");
-        if (spec.Type != GuestType.Pv)
-            return new(source, null, "the guest is no PV guest: its map lies in its own firmware", "set type=\"pv\"");
-        return spec.Name is null ? new(source, null, "the guest has no name", "set name=\"…\"") : null;
-    }
-
-    private int Start(ParseResult parsed, string path, IXenControl xen, MapPlan plan, KernelVersion kernel)
+    private int Start(ParseResult parsed, GuestRequest request, IXenControl xen, MapPlan plan)
     {
         var tools = new DomainTools(_console.Dom0.Tools);
         string shown = $"guest {InputError.Quote(plan.Guest.Name)}";
@@ -108,27 +73,24 @@ internal sealed class StartVerb
             return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})", "shut it down first, or take another name"));
         if (problem.Kind == XenProblemKind.Here && problem.Subject == "xl")
             return _console.Refuse(problem);
-        LiveMap before = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, kernel);
+        LiveMap before = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, request.Kernel);
         if (plan.Entries.IsEmpty || (before.HasErrors && !parsed.GetValue(_anyway)))
         {
             Report(parsed, plan, new Verdict(shown, before.Forecast, before.Problems, null, null, [], false, "it was not started: the forecast says no (--anyway starts it all the same)"));
             return ExitStatus.No;
         }
 
-        using var interruption = new CancellationTokenSource();
-        using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, interruption);
-        using PosixSignalRegistration terminate = On(PosixSignal.SIGTERM, interruption);
-        using PosixSignalRegistration hangUp = On(PosixSignal.SIGHUP, interruption);
+        using var interruption = new Interruption();
         // A UUID of our own finds the domain again however far its creation has come.
         Guid uuid = UuidOf(plan.Guest) ?? Guid.NewGuid();
         var launcher = new GuestLauncher(xen, tools, uuid, interruption.Token);
         bool succeeded = false;
         try
         {
-            XenResult<StartedGuest> started = launcher.Run(path, plan, kernel, TimeSpan.FromSeconds(parsed.GetValue(_timeout)), text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
+            XenResult<StartedGuest> started = launcher.Run(request.Path, plan, request.Kernel, request.Timeout, text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
             if (!started.TryGet(out StartedGuest? guest, out problem))
                 return _console.Refuse(problem);
-            Verdict verdict = Judge(shown, plan, guest, _kernel.IsNamed(parsed));
+            Verdict verdict = Judge(shown, plan, guest, request.IsKernelNamed);
             succeeded = verdict.Succeeded;
             Report(parsed, plan, verdict);
             return succeeded ? ExitStatus.Yes : ExitStatus.No;
@@ -139,12 +101,6 @@ internal sealed class StartVerb
                 _console.Error($"{left}; the guest may be left over: xl list, xl destroy");
         }
     }
-
-    private static PosixSignalRegistration On(PosixSignal signal, CancellationTokenSource interruption) => PosixSignalRegistration.Create(signal, context =>
-    {
-        context.Cancel = true;
-        interruption.Cancel();
-    });
 
     /// <summary>The configuration's own UUID, if it has one.</summary>
     private static Guid? UuidOf(GuestSpec spec)

@@ -59,7 +59,7 @@ public readonly struct KernelProfile
     public bool CountsRemapByEntry => Version == KernelVersion.Linux43;
 
     /// <summary>The sanitiser is told that the table has no more room than the entries it came with.</summary>
-    public bool SanitizesWithinItsCount => Version == KernelVersion.Linux43;
+    public bool SanitizesWithinItsCount => Version <= KernelVersion.Linux43;
 
     /// <summary>A RAM range that ends just where the next target lies ends the search for room instead of being passed over.</summary>
     public bool StopsAtRangeEndingAtTarget => Version is KernelVersion.Linux43 or KernelVersion.Linux44;

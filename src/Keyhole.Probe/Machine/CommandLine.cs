@@ -35,6 +35,9 @@ internal ref struct CommandLine
     /// <summary>An address to touch at the end, for the report of a trap; 0: none.</summary>
     public ulong TouchAddress;
 
+    /// <summary>Fault at the end with no stack for the trap.</summary>
+    public bool LosesStack;
+
     public bool ChecksPages;
     public int BarCount;
     private readonly Span<BarRequest> _bars;
@@ -50,6 +53,7 @@ internal ref struct CommandLine
         ForbiddenAddress = 0;
         PopulatePages = 0;
         TouchAddress = 0;
+        LosesStack = false;
         ChecksPages = true;
         BarCount = 0;
         _bars = bars;
@@ -89,6 +93,8 @@ internal ref struct CommandLine
             Version = KernelVersion.Linux72;
         else if (Is(word, "check=no"u8))
             ChecksPages = false;
+        else if (Is(word, "fault-without-stack"u8))
+            LosesStack = true;
         else if (!TakeNumber(word) && Unknown.IsEmpty)
             Unknown = word;
     }

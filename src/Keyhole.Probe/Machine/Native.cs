@@ -61,6 +61,11 @@ internal static unsafe class Native
     [MethodImpl(MethodImplOptions.InternalCall)]
     public static extern bool TryRead(ulong address, uint* value);
 
+    /// <summary>Faults with the stack pointer at 0.</summary>
+    [RuntimeImport("*", "probe_fault_without_stack")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern void FaultWithoutStack();
+
     [RuntimeImport("*", "probe_layout")]
     [MethodImpl(MethodImplOptions.InternalCall)]
     public static extern Layout* Layout();

@@ -36,20 +36,30 @@ internal unsafe struct FramePool : IEntrySource
 
     public Pfn Next { get; private set; }
 
+    /// <summary>Frames that can still be taken.</summary>
+    public readonly ulong Available
+    {
+        get
+        {
+            ulong count = 0;
+            for (int i = 0; i < _mapCount; i++)
+            {
+                ulong start = StartOf(i, Next);
+                ulong end = EndOf(i);
+                count += start < end ? end - start : 0;
+            }
+
+            return count;
+        }
+    }
+
     /// <summary>The next frame, as its machine frame; it is then the one before <see cref="Next"/>.</summary>
     public ulong TakeMfn()
     {
         for (int i = 0; i < _mapCount; i++)
         {
-            if (!_map[i].IsRam)
-                continue;
-            ulong start = Pfn.AtOrAbove(_map[i].Address).Value;
-            if (start < Next.Value)
-                start = Next.Value;
-            ulong end = Pfn.Containing(_map[i].End).Value;
-            if (end > _end)
-                end = _end;
-            if (start >= end)
+            ulong start = StartOf(i, Next);
+            if (start >= EndOf(i))
                 continue;
             Next = new(start + 1);
             return _builderList[start];
@@ -65,5 +75,20 @@ internal unsafe struct FramePool : IEntrySource
     {
         for (int i = 0; i < count; i++)
             entries[i] = EntryOf(page + (ulong)i);
+    }
+
+    private readonly ulong StartOf(int entry, Pfn from)
+    {
+        ulong start = Pfn.AtOrAbove(_map[entry].Address).Value;
+        return start > from.Value ? start : from.Value;
+    }
+
+    /// <summary>0 where the entry is no RAM.</summary>
+    private readonly ulong EndOf(int entry)
+    {
+        if (!_map[entry].IsRam)
+            return 0;
+        ulong end = Pfn.Containing(_map[entry].End).Value;
+        return end < _end ? end : _end;
     }
 }

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Devices;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
@@ -29,9 +30,17 @@ public static class PolicyComparer
         ImmutableArray<Bar> all = [.. request.Bars, .. Planner.BarsOf(request.Host, guest)];
         ImmutableArray<IHolePolicy> policies = guest.Type == GuestType.Pv ? WithHoleForAll(request, all) : [request.Policies[0]];
         ImmutableArray<ComparedPolicy> rows = [.. policies.Select(policy => Row(request, guest, policy, all))];
-        if (guest.Type != GuestType.Pv)
-            return new() { Policies = rows, Best = null, Why = "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set" };
-        return Choose(request, rows, all);
+        PolicyComparison comparison = guest.Type == GuestType.Pv
+            ? Choose(request, rows, all)
+            : new() { Policies = rows, Best = null, Why = "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set" };
+        return comparison with { Room = RoomFor(all) };
+    }
+
+    /// <summary>A window that the user names and the host's capture has too is one.</summary>
+    private static BarRoom? RoomFor(ImmutableArray<Bar> bars)
+    {
+        ImmutableArray<Bar> windows = [.. bars.Where(static bar => bar.Kind != BarKind.BridgeWindow).DistinctBy(static bar => (bar.Start, bar.End))];
+        return windows.IsEmpty ? null : BarRoom.Of(windows);
     }
 
     /// <summary>Where the guest is to move, a hole whose start is left open is to suit all hosts.</summary>
@@ -42,6 +51,7 @@ public static class PolicyComparer
         ulong start = HostHoles.StartOfPciHole(MachineMap.Of(request.Host), bars);
         foreach (MigrationHost host in request.MigrateTo)
             start = Math.Min(start, HostHoles.StartOfPciHole(host.MachineMap, host.Bars));
+        start = HostHoles.RecommendedStart(start);
         return start is 0 or >= Frames.FourGiB
             ? request.Policies
             : [.. request.Policies.Select(policy => policy is HoleAtPolicy { HoleStart: null } ? new HoleAtPolicy(start) : policy)];
@@ -58,7 +68,7 @@ public static class PolicyComparer
             Guest = guest,
             Policy = policy,
             Kernel = request.Kernel,
-            Fill = Devices.HoleFill.AtBoot,
+            Fill = HoleFill.AtBoot,
         }))];
         return new()
         {

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Devices;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
@@ -70,4 +71,7 @@ public sealed record PolicyComparison
     public required ComparedPolicy? Best { get; init; }
 
     public required string Why { get; init; }
+
+    /// <summary>How much room the windows of the guest's devices take, whatever the policy; null where none is known.</summary>
+    public BarRoom? Room { get; init; }
 }

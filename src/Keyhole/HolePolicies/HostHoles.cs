@@ -15,6 +15,7 @@ namespace Keyhole.HolePolicies;
 public static class HostHoles
 {
     private const ulong OneMiB = 1UL << 20;
+    private const ulong TwoMiB = 2UL << 20;
 
     /// <summary>Everything above 1 MiB that is not the host's memory: its other entries, and the gaps between them. The first MiB is the guest's own.</summary>
     public static IEnumerable<KeptRange> Of(ImmutableArray<E820Entry> machineMap)
@@ -70,6 +71,12 @@ public static class HostHoles
 
         return Pfn.Containing(start).ToAddress();
     }
+
+    /// <summary>
+    /// A start to recommend for a hole that is to suit several hosts, in bytes: the multiple of 2 MiB at or below <paramref name="start"/>. A page of Linux's
+    /// list of frames covers 2 MiB; a hole that shares one with RAM comes out of a migration INVALID, whole pages of holes stay.
+    /// </summary>
+    public static ulong RecommendedStart(ulong start) => start & ~(TwoMiB - 1);
 
     /// <summary>A map as Linux and Xen sort it out; as it stands where they refuse.</summary>
     internal static ImmutableArray<E820Entry> Sorted(ImmutableArray<E820Entry> map)

@@ -192,6 +192,15 @@ internal static class HostMapJson
         writer.WriteEndArray();
     }
 
+    private static void WriteMsix(Utf8JsonWriter writer, MsixTable table)
+    {
+        writer.WriteStartObject("msix");
+        writer.WriteNumber("bar", table.BarIndex);
+        writer.WriteString("offset", $"0x{table.OffsetBytes:x}");
+        writer.WriteNumber("vectors", table.Vectors);
+        writer.WriteEndObject();
+    }
+
     private static void WriteDevices(Utf8JsonWriter writer, ImmutableArray<PciDevice> devices)
     {
         writer.WriteStartArray("devices");
@@ -205,6 +214,8 @@ internal static class HostMapJson
             WriteHex(writer, "class", device.ClassCode, 6);
             if (device.Driver is { } driver)
                 writer.WriteString("driver", driver);
+            if (device.Msix is { } table)
+                WriteMsix(writer, table);
             writer.WriteStartArray("bars");
             foreach (Bar bar in device.Bars)
             {
@@ -690,10 +701,11 @@ internal ref struct JsonCapture
         int? vendor = null;
         int? deviceId = null;
         int? classCode = null;
+        MsixTable? msix = null;
         ImmutableArray<Bar>.Builder bars = ImmutableArray.CreateBuilder<Bar>();
         while (NextMember())
         {
-            string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver"]);
+            string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver", "msix"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -704,6 +716,13 @@ internal ref struct JsonCapture
             if (name == "bars")
             {
                 if (!TryReadBars(bars))
+                    return false;
+                continue;
+            }
+
+            if (name == "msix")
+            {
+                if (!TryReadMsix(out msix))
                     return false;
                 continue;
             }
@@ -737,7 +756,51 @@ internal ref struct JsonCapture
 
         if (address is not { } found)
             return Fail("a device lacks its address", "write it as dddd:bb:dd.f");
-        device = new(found, description, bars.ToImmutable()) { VendorId = vendor, DeviceId = deviceId, ClassCode = classCode, Driver = driver };
+        device = new(found, description, bars.ToImmutable()) { VendorId = vendor, DeviceId = deviceId, ClassCode = classCode, Driver = driver, Msix = msix };
+        return true;
+    }
+
+    private bool TryReadMsix(out MsixTable? table)
+    {
+        table = null;
+        if (!Expect(JsonTokenType.StartObject, "msix", "an object"))
+            return false;
+        int? bar = null;
+        ulong? offset = null;
+        int? vectors = null;
+        while (NextMember())
+        {
+            string? name = Known(["bar", "offset", "vectors"]);
+            if (name is null)
+            {
+                _reader.Skip();
+                continue;
+            }
+
+            _reader.Read();
+            int number = 0;
+            ulong address = 0;
+            bool isRead = name switch
+            {
+                "bar" => TryReadNumber(name, 0, Bar.RomIndex - 1, out number),
+                "vectors" => TryReadNumber(name, 1, MsixTable.MaxVectors, out number),
+                _ => TryReadAddress(name, out address),
+            };
+            if (!isRead)
+                return false;
+            if (name == "bar")
+                bar = number;
+            else if (name == "vectors")
+                vectors = number;
+            else
+                offset = address;
+        }
+
+        if (bar is not { } register || offset is not { } from || vectors is not { } count)
+            return Fail("an MSI-X table lacks bar, offset or vectors", "write {\"bar\":3,\"offset\":\"0x2000\",\"vectors\":64}");
+        if (from > uint.MaxValue || from % MsixTable.OffsetAlignment != 0)
+            return Fail("the \"offset\" of an MSI-X table is no multiple of 8 below 2^32", "take it from lspci -vv (Vector table)");
+        table = new(register, from, count);
         return true;
     }
 

@@ -299,7 +299,7 @@ internal sealed class LspciReader(string sourceName)
             return 0;
         ReadOnlySpan<char> text = line[(at + mark.Length)..];
         int end = text.IndexOf(' ');
-        return int.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= 2048 ? count : 0;
+        return int.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= MsixTable.MaxVectors ? count : 0;
     }
 
     /// <summary><c>3 offset=00002000</c>; null where it is something else: the table is a detail, its windows are what counts.</summary>
@@ -307,7 +307,7 @@ internal sealed class LspciReader(string sourceName)
     {
         const string mark = " offset=";
         int at = text.IndexOf(mark, StringComparison.Ordinal);
-        return at == 1 && text[0] is >= '0' and <= '5' && Bar.TryHex(text[(at + mark.Length)..].Trim(), out ulong offset) && offset <= uint.MaxValue
+        return at == 1 && text[0] is >= '0' and <= '5' && Bar.TryHex(text[(at + mark.Length)..].Trim(), out ulong offset) && offset <= uint.MaxValue && offset % MsixTable.OffsetAlignment == 0
             ? new MsixTable(text[0] - '0', offset, vectors)
             : null;
     }

@@ -76,6 +76,12 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
 /// <param name="Vectors">1–2048, of 16 bytes each.</param>
 public sealed record MsixTable(int BarIndex, ulong OffsetBytes, int Vectors)
 {
+    /// <summary>Vectors that a table has at most.</summary>
+    public const int MaxVectors = 2048;
+
+    /// <summary>The offset's low bits are the register's number.</summary>
+    public const ulong OffsetAlignment = 8;
+
     private const ulong VectorBytes = 16;
 
     public ulong SizeBytes => (ulong)Vectors * VectorBytes;

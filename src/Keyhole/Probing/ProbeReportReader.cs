@@ -21,7 +21,9 @@ public static class ProbeReportReader
     /// <summary>Lines of a report; a probe writes some thousand at most.</summary>
     public const int MaxLines = 100_000;
 
-    private const string Mark = "{\"keyhole\":\"";
+    /// <summary>How each line of a report begins.</summary>
+    public const string Mark = "{\"keyhole\":\"";
+
     private const int MaxDetails = 32;
 
     /// <param name="stream">The console's text.</param>
@@ -123,7 +125,7 @@ public static class ProbeReportReader
 
                     return true;
                 case "trap":
-                    _report = _report with { Trap = Details(line) is { IsEmpty: false } details ? new ProbeCheck("", false, details, number).Describe() : null };
+                    _report = _report with { Trap = TrapOf(line) };
                     return _report.Trap is not null;
                 case "verdict":
                     if (!TryFlag(line, "passed", out bool passed))
@@ -135,6 +137,9 @@ public static class ProbeReportReader
                     return true;
             }
         }
+
+        private static string? TrapOf(JsonElement line) =>
+            Details(line) is { IsEmpty: false } details ? string.Join(", ", details.Select(static detail => detail.Name == "what" ? detail.Value : $"{detail.Name} {detail.Value}")) : null;
 
         public ProbeReport Finish() => _report with
         {

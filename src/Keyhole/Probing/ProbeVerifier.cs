@@ -13,12 +13,20 @@ using Keyhole.Verification;
 
 namespace Keyhole.Probing;
 
-/// <summary>What a probe found beside what was forecast, and the one verdict: this layout works on this host, or it does not.</summary>
-/// <param name="Findings">The outcome, the map, the pages, the list of frames; then every check that the probe made.</param>
-public sealed record ProbeVerdict(ImmutableArray<Finding> Findings)
+/// <summary>Whether a layout works on a host.</summary>
+public enum ProbeAnswer
 {
-    public bool Works => Findings.All(static finding => finding.Agrees);
+    Works,
+    Fails,
 
+    /// <summary>The map left the probe no room for its own tables.</summary>
+    Unknown,
+}
+
+/// <summary>What a probe found beside what was forecast.</summary>
+/// <param name="Findings">The outcome, the map, the pages, the list of frames; then every check that the probe made.</param>
+public sealed record ProbeVerdict(ImmutableArray<Finding> Findings, ProbeAnswer Answer)
+{
     public ImmutableArray<Finding> Differences => [.. Findings.Where(static finding => !finding.Agrees)];
 }
 
@@ -27,12 +35,19 @@ public static class ProbeVerifier
 {
     /// <param name="forecast">For the map and the layout that the probe had (<see cref="ProbeReport.ToRequest"/>), or those it ought to have had.</param>
     /// <param name="report">What the probe said.</param>
-    public static ProbeVerdict Compare(BootForecast forecast, ProbeReport report) => new([.. Findings(forecast, report)]);
+    public static ProbeVerdict Compare(BootForecast forecast, ProbeReport report)
+    {
+        ImmutableArray<Finding> findings = [.. Findings(forecast, report)];
+        ProbeAnswer answer = report.Check("room") is { Passed: false } ? ProbeAnswer.Unknown
+            : findings.All(static finding => finding.Agrees) ? ProbeAnswer.Works
+            : ProbeAnswer.Fails;
+        return new(findings, answer);
+    }
 
     private static IEnumerable<Finding> Findings(BootForecast forecast, ProbeReport report)
     {
         yield return Outcome(forecast, report);
-        if (report.Halt is { } halt)
+        if (report.Halt is { } halt && report.Check("room") is null)
         {
             yield return Compared("halt", forecast.Halt.ToString(), halt.ToString());
             yield return Compared("released pages", Number(forecast.ReleasedPages), Number(report.ReleasedPages));
@@ -58,6 +73,7 @@ public static class ProbeVerifier
     {
         string expected = forecast.Boots ? "boots" : $"halts ({forecast.Halt})";
         string observed = report.Trap is { } trap ? $"trap: {trap}"
+            : report.TicksPerMillisecond == 0 && report.PageCount == 0 ? "ended without a word"
             : report.Passed is null ? "the report breaks off"
             : report.Halt is null ? "no memory setup"
             : report.Halt == HaltReason.None ? "boots" : $"halts ({report.Halt})";

@@ -2,9 +2,12 @@
 
 using System.Linq;
 using Keyhole.Comparison;
+using Keyhole.Devices;
+using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
+using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Tests.HolePolicies;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -60,6 +63,25 @@ public sealed class PolicyComparerTests
         Assert.IsFalse(Row(comparison, "punch").Migrations.Single().Succeeded);
     }
 
+    /// <summary>The other host's device lies right behind its memory: from a start amid 2 MiB its entries of the P2M would share a page with RAM.</summary>
+    [TestMethod]
+    [DataRow(0x4000_0000UL, "hole-at:0x40000000")]
+    [DataRow(0x4000_1000UL, "hole-at:0x40000000")]
+    [DataRow(0x401f_f000UL, "hole-at:0x40000000")]
+    [DataRow(0x4020_0000UL, "hole-at:0x40200000")]
+    public void A_hole_for_all_hosts_starts_at_a_multiple_of_2_MiB_so_that_a_device_at_its_start_is_reached_after_the_move(ulong memoryEnd, string expected)
+    {
+        MigrationHost other = new(
+            "other",
+            [E820Entry.FromBounds(0, memoryEnd, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x3_0000_0000, E820Type.Ram)],
+            [new(0, BarKind.Memory, memoryEnd + 0x1000, memoryEnd + 0x2000, false, false)]);
+
+        PolicyComparison comparison = PolicyComparer.Compare(Request("seed8g", 3072) with { Bars = [s_card], MigrateTo = [other] });
+
+        MigrationResult move = Row(comparison, expected).Migrations.Single();
+        Assert.IsTrue(move.Succeeded, move.Failure?.What);
+    }
+
     [TestMethod]
     public void A_host_that_constrains_nothing_changes_nothing()
     {
@@ -84,6 +106,26 @@ public sealed class PolicyComparerTests
         Assert.IsNull(comparison.Best);
         Assert.Contains("no PV guest", comparison.Why);
     }
+
+    [TestMethod]
+    public void The_room_that_windows_take_is_told_for_PV_guests_and_others_and_counts_a_window_once()
+    {
+        Bar graphics = new(1, BarKind.Memory, 0x20_0000_0000, 0x24_0000_0000, true, true);
+        ComparisonRequest request = Request("seed8g", 3072) with { Bars = [s_card, s_card with { Index = 2 }, graphics, new(14, BarKind.BridgeWindow, 0xf000_0000, 0xf800_0000, false, false)] };
+
+        foreach (GuestType type in (GuestType[])[GuestType.Pv, GuestType.Hvm])
+        {
+            BarRoom room = PolicyComparer.Compare(request with { Guest = request.Guest with { Type = type } }).Room!;
+
+            Assert.AreEqual((128UL << 10, 128UL << 10), (room.LowBytes, room.LowAlignment));
+            Assert.AreEqual((16UL << 30, 16UL << 30), (room.HighBytes, room.HighAlignment));
+            Assert.IsNull(room.SmallestHoleForAllBytes);
+            Assert.AreEqual(38, room.AddressBitsNow);
+        }
+    }
+
+    [TestMethod]
+    public void Without_a_device_there_is_no_room_to_tell() => Assert.IsNull(PolicyComparer.Compare(Request("seed8g", 3072)).Room);
 
     private static ComparedPolicy Row(PolicyComparison comparison, string name) => comparison.Policies.Single(row => row.Policy.Name == name);
 

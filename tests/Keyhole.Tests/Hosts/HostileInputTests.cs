@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -60,6 +61,31 @@ public sealed class HostileInputTests
             InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(string.Join('\n', lines) + "\n"));
             Assert.AreEqual(number, error.Line, lines[number - 1]);
         }
+    }
+
+    /// <summary>A host with more than these is no host; each that is kept costs a region of its own in the machine map.</summary>
+    [TestMethod]
+    [DataRow(0, 0)]
+    [DataRow(255, 255)]
+    [DataRow(256, 256)]
+    [DataRow(257, 256)]
+    [DataRow(20_000, 256)]
+    public void Of_register_pages_and_device_memory_that_a_log_names_no_more_than_256_are_kept(int named, int kept)
+    {
+        StringBuilder log = new(SmallLog);
+        for (int i = 0; i < named; i++)
+        {
+            ulong at = 0xc000_0000UL + ((ulong)i << 12);
+            log.Append(CultureInfo.InvariantCulture, $"(XEN) IOAPIC[{i}]: apic_id {i}, version 17, address 0x{at:x}, GSI 0-23\n");
+            log.Append(CultureInfo.InvariantCulture, $"(XEN) [VT-D]  dmaru->address = {at:x}\n");
+            log.Append(CultureInfo.InvariantCulture, $"(XEN) [VT-D]  RMRR region: base_addr {at:x} end_addr {at + 0xfff:x}\n");
+        }
+
+        HostTraits traits = MapFixtures.Expect(MapFixtures.ReadText(log.ToString())).Traits;
+
+        Assert.HasCount(kept, traits.IoApics);
+        Assert.HasCount(kept, traits.Iommus);
+        Assert.HasCount(kept, traits.ReservedDeviceMemory);
     }
 
     [TestMethod]
@@ -198,6 +224,13 @@ public sealed class HostileInputTests
     [DataRow("{\"traits\":{\"physicalAddressBits\":64}}", 1)]
     [DataRow("{\"traits\":{\"ioApics\":[\"0xffffffffffffffff\"]}}", 1)]
     [DataRow("{\"devices\":[{\"address\":\"zz\"}]}", 1)]
+    [DataRow("{\"devices\":[{\"address\":\"00:02.0\",\"msix\":[]}]\n}", 1)]
+    [DataRow("{\"devices\":[{\"address\":\"00:02.0\",\"msix\":{\"bar\":3,\"offset\":\"0x2000\"}}]\n}", 1)]
+    [DataRow("{\"devices\":[{\"address\":\"00:02.0\",\"msix\":{\"bar\":6,\"offset\":\"0x2000\",\"vectors\":64}}]\n}", 1)]
+    [DataRow("{\"devices\":[{\"address\":\"00:02.0\",\"msix\":{\"bar\":3,\"offset\":\"0x2004\",\"vectors\":64}}]\n}", 1)]
+    [DataRow("{\"devices\":[{\"address\":\"00:02.0\",\"msix\":{\"bar\":3,\"offset\":\"0x100000000\",\"vectors\":64}}]\n}", 1)]
+    [DataRow("{\"devices\":[{\"address\":\"00:02.0\",\"msix\":{\"bar\":3,\"offset\":\"0x2000\",\"vectors\":0}}]\n}", 1)]
+    [DataRow("{\"devices\":[{\"address\":\"00:02.0\",\"msix\":{\"bar\":3,\"offset\":\"0x2000\",\"vectors\":2049}}]\n}", 1)]
     [DataRow("{\"entries\":[{\"start\":\"\\ud800\",\"end\":\"0x1\",\"type\":\"ram\"}]}", 1)]
     [DataRow("{\"entries\":[{\"start\":\"\xff\xfe\",\"end\":\"0x1\",\"type\":\"ram\"}]}", 1)]
     [DataRow("{// comment\n}", 1)]

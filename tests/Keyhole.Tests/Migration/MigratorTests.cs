@@ -23,6 +23,8 @@ public sealed class MigratorTests
     private static readonly MigrationHost s_high = Host("high", 0xf000_0000, Window(0xfe00_0000, 0xfe02_0000));
     private static readonly MigrationHost s_low = Host("low", 0x4cc0_0000, Window(0x5000_0000, 0x5010_0000), Window(0xfe00_0000, 0xfe00_1000));
 
+    private static readonly KernelVersion[] s_kernels = [KernelVersion.Linux33, KernelVersion.Linux34, KernelVersion.Linux61];
+
     private static IEnumerable<object[]> Names => Policies.All.Select(policy => new object[] { policy.Name });
 
     [TestMethod]
@@ -148,11 +150,13 @@ public sealed class MigratorTests
     public void Between_real_hosts_the_books_are_right_whatever_happens(string name)
     {
         RealHost[] hosts = [.. RealHost.All.Where((_, index) => index % 9 == 0)];
+        SortedDictionary<KernelVersion, int> moves = [];
+        SortedDictionary<KernelVersion, int> arrivals = [];
         foreach (RealHost from in hosts)
         {
             foreach (RealHost to in hosts)
             {
-                foreach (KernelVersion kernel in (KernelVersion[])[KernelVersion.Linux34, KernelVersion.Linux61])
+                foreach (KernelVersion kernel in s_kernels)
                 {
                     MigrationResult result = Migrator.Run(new()
                     {
@@ -166,8 +170,17 @@ public sealed class MigratorTests
 
                     Assert.IsEmpty(result.Findings, $"{from.Name} {to.Name} {kernel}: {string.Join('\n', result.Findings)}");
                     Assert.IsNotEmpty(result.Steps);
+                    moves[kernel] = moves.GetValueOrDefault(kernel) + (result.MovedPages > 0 ? 1 : 0);
+                    arrivals[kernel] = arrivals.GetValueOrDefault(kernel) + (result.Succeeded ? 1 : 0);
                 }
             }
+        }
+
+        // Of 16 pairs for each kernel: on libxl's map one of the hosts has no guest that lives. Journeys on which nothing moves would prove nothing.
+        foreach (KernelVersion kernel in s_kernels)
+        {
+            Assert.IsGreaterThanOrEqualTo(12, moves[kernel], $"{kernel} moves");
+            Assert.IsGreaterThanOrEqualTo(9, arrivals[kernel], $"{kernel} arrives");
         }
     }
 

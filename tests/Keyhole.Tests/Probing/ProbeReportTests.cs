@@ -44,7 +44,7 @@ public sealed class ProbeReportTests
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
 
         Assert.AreEqual("", string.Join('\n', verdict.Differences.Select(finding => $"{finding.What}: {finding.Forecast} / {finding.Observed}")));
-        Assert.IsTrue(verdict.Works);
+        Assert.AreEqual(ProbeAnswer.Works, verdict.Answer);
     }
 
     [TestMethod]
@@ -53,7 +53,7 @@ public sealed class ProbeReportTests
         ProbeReport report = Recorded("seed8g-remap");
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest() with { Kernel = KernelVersion.Linux34 }), report);
 
-        Assert.IsFalse(verdict.Works);
+        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
         CollectionAssert.IsSubsetOf(new[] { "released pages", "remapped pages", "populated pages", "frames" }, verdict.Differences.Select(finding => finding.What).ToArray());
     }
 
@@ -65,8 +65,26 @@ public sealed class ProbeReportTests
 
         Assert.IsNull(report.Passed);
         Assert.AreEqual("outcome", outcome.What);
-        Assert.Contains("page fault", outcome.Observed!);
+        Assert.StartsWith("trap: page fault, while trying what is forbidden, ", outcome.Observed!);
         Assert.Contains("address 0x12345678", outcome.Observed!);
+    }
+
+    [TestMethod]
+    public void A_probe_without_room_for_its_tables_does_not_say_whether_the_map_works()
+    {
+        string[] start = [.. Lines("seed8g-remap").TakeWhile(line => !line.Contains("\"event\"", StringComparison.Ordinal))];
+        ProbeReport report = Read(string.Join('\n', [.. start, """{"keyhole":"check","name":"room","passed":false,"needed":2600,"available":900}""", """{"keyhole":"verdict","passed":false,"failedChecks":1}"""]));
+
+        Assert.AreEqual(ProbeAnswer.Unknown, ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report).Answer);
+    }
+
+    [TestMethod]
+    public void A_probe_that_ended_without_a_word_does_not_work()
+    {
+        ProbeVerdict verdict = ProbeVerifier.Compare(Forecaster.Forecast(Recorded("trap").ToRequest()), new ProbeReport());
+
+        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual("ended without a word", verdict.Differences.Single().Observed);
     }
 
     [TestMethod]

@@ -62,6 +62,25 @@ public sealed class BatchedFramesTests
         Assert.AreEqual(2000UL, batched.FailedPfn.Value);
     }
 
+    [TestMethod]
+    [DataRow(KernelVersion.Linux33, 5UL)]
+    [DataRow(KernelVersion.Linux34, 4UL)]
+    public void A_page_that_is_not_taken_back_ends_the_release_of_its_hole_since_3_4_and_costs_only_itself_before(KernelVersion kernel, ulong released)
+    {
+        SmallWorld world = new()
+        {
+            // Gaps serve as holes.
+            Map = [Ram(0, 0x200), Ram(0x203, 0x300), Ram(0x303, 0x400)],
+            PageCount = 0x400,
+            Version = kernel,
+        };
+
+        BatchedBoot batched = BatchedBoot.Of(world, new Fault { Call = HypercallKind.DecreaseReservation, At = 1 });
+
+        Assert.AreEqual(released, batched.Result.ReleasedPages);
+        Assert.AreEqual(0x201UL, batched.FailedPfn.Value);
+    }
+
     private static SmallWorld World(ulong hole) => new()
     {
         Map =

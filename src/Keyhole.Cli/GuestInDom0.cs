@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.CommandLine;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.HolePolicies;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+using Keyhole.Reading;
+using Keyhole.Xen;
+
+namespace Keyhole.Cli;
+
+/// <summary>The options of a command that creates a guest on this machine, and what they come to.</summary>
+internal sealed class GuestInDom0(CommandConsole console)
+{
+    private const int DefaultTimeoutSeconds = 120;
+    private const int MaxTimeoutSeconds = 86400;
+
+    private readonly PolicyOption _policy = new("punch");
+    private readonly KernelOption _kernel = new();
+    private readonly Option<int> _timeout = new("--timeout")
+    {
+        Description = $"Seconds to wait for what it says (default {DefaultTimeoutSeconds}).",
+        HelpName = "S",
+        DefaultValueFactory = static _ => DefaultTimeoutSeconds,
+    };
+
+    public void AddTo(Command command)
+    {
+        _policy.AddTo(command);
+        _kernel.AddTo(command);
+        command.Options.Add(_timeout);
+    }
+
+    public bool IsPolicyNamed(ParseResult parsed) => _policy.IsNamed(parsed);
+
+    /// <summary>What the options say, the guest's file read. Null when that was refused; <paramref name="status"/> is then the command's.</summary>
+    public GuestRequest? Read(ParseResult parsed, string path, out int status)
+    {
+        InputError? error = Read(parsed, path, out GuestRequest? request);
+        status = error is null ? ExitStatus.Yes : console.Fail(error);
+        return request;
+    }
+
+    private InputError? Read(ParseResult parsed, string path, out GuestRequest? request)
+    {
+        request = null;
+        if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
+            return error;
+        if (_kernel.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
+            return kernelError;
+        if (parsed.GetValue(_timeout) is <= 0 or > MaxTimeoutSeconds)
+            return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
+        if (!Files.Read(console, path, "an xl.cfg", GuestReader.Read).TryGet(out GuestSpec? spec, out error))
+            return error;
+        if (WhyNot(path, spec) is { } refusal)
+            return refusal;
+        foreach (string remark in spec.Remarks)
+            console.Remark(remark);
+        request = new()
+        {
+            Path = path,
+            Guest = spec,
+            Policy = choice.Policy,
+            Kernel = kernel,
+            IsKernelNamed = _kernel.IsNamed(parsed),
+            Timeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
+        };
+        return null;
+    }
+
+    private static InputError? WhyNot(string path, GuestSpec spec)
+    {
+        string source = Files.Shown(path);
+        if (path == "-" || spec.LibvirtXml is not null)
+            return new(source, null, "xl starts guests from an xl.cfg in a file", "write one: keyhole plan --guest FILE --emit xl");
+        if (spec.Type != GuestType.Pv)
+            return new(source, null, "the guest is no PV guest: its map lies in its own firmware", "set type=\"pv\"");
+        return spec.Name is null ? new(source, null, "the guest has no name", "set name=\"…\"") : null;
+    }
+}
+
+/// <summary>A guest to create on this machine.</summary>
+internal sealed record GuestRequest
+{
+    /// <summary>Its xl.cfg.</summary>
+    public required string Path { get; init; }
+
+    public required GuestSpec Guest { get; init; }
+
+    public required IHolePolicy Policy { get; init; }
+
+    public required KernelVersion Kernel { get; init; }
+
+    public required bool IsKernelNamed { get; init; }
+
+    /// <summary>How long to wait for what it says.</summary>
+    public required TimeSpan Timeout { get; init; }
+
+    /// <summary>Lays its map out for this machine. libxl's policy leaves a guest without the host's map as it is; the others give it one.</summary>
+    public XenResult<MapPlan> Plan(Dom0 dom0, IXenControl xen)
+    {
+        if (!new MachineCapture(dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem))
+            return problem;
+        return Planner.Plan(machine, Policy is LibxlPolicy ? Guest : Guest with { E820Host = true }, Policy, []);
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Guests;
+using Keyhole.Reading;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+/// <summary><c>keyhole probe</c> up to the guest's creation; the rest needs the real Xen (Keyhole.RealXen.Tests).</summary>
+[TestClass]
+public sealed class ProbeVerbTests : IDisposable
+{
+    private const string Guest = """
+        name="g1"
+        type="pv"
+        kernel="/k/vmlinuz"
+        cmdline="mem=64M"
+        memory=256
+        e820_host=1
+        disk=['phy:/dev/vg/g1,xvda,w']
+        vif=['bridge=xenbr0']
+
+        """;
+
+    private readonly FakeDom0 _dom0 = new();
+
+    public ProbeVerbTests() => _dom0.Write("probe.elf", "");
+
+    public void Dispose() => _dom0.Dispose();
+
+    [TestMethod]
+    public void The_guest_is_created_with_the_probe_for_a_kernel_another_name_and_none_of_its_disks()
+    {
+        CommandRun run = Run(Guest, "--read", "0xfebc0008", "--kernel", "linux-4.4");
+
+        Assert.AreEqual(3, run.Status, run.Errors);
+        GuestSpec created = Created();
+        Assert.AreEqual("g1-probe", created.Name);
+        Assert.AreEqual(Image, created.Kernel);
+        Assert.AreEqual("kernel=linux-4.4 bar=0xfebc0008", created.CommandLine);
+        Assert.AreEqual(256UL << 10, created.MemoryKiB);
+        foreach (string key in new[] { "disk", "vif", "vfb" })
+            Assert.AreEqual("[]", created.OtherSettings.Last(setting => setting.Key == key).Value);
+    }
+
+    [TestMethod]
+    public void A_name_with_quotes_adds_no_setting()
+    {
+        Run(Guest.Replace("\"g1\"", "'x\"\\nmemory=1'", StringComparison.Ordinal));
+
+        GuestSpec created = Created();
+        Assert.AreEqual("x\"\nmemory=1-probe", created.Name);
+        Assert.AreEqual(256UL << 10, created.MemoryKiB);
+    }
+
+    [TestMethod]
+    public void Nothing_is_left_of_a_probe_that_could_not_be_created()
+    {
+        Run(Guest);
+
+        string configuration = _dom0.Done.Single().Split(' ')[4];
+        Assert.IsFalse(Directory.Exists(Path.GetDirectoryName(configuration)));
+    }
+
+    [TestMethod]
+    [DataRow("xl's map and a policy's are two", "--with-real-map", "--policy", "punch")]
+    [DataRow("xl's map and a policy's are two", "--with-real-map", "--hole", "0x80000000")]
+    [DataRow("this is no time to wait", "--timeout", "0")]
+    [DataRow("\"febc0008\" is no address", "--read", "febc0008")]
+    [DataRow("the probe's image is not there", "--image", "/nowhere/probe.elf")]
+    [DataRow("is no Linux that is known", "--kernel", "linux-1.0")]
+    public void Options_that_make_no_sense_are_refused_before_Xen_is_asked(string because, params string[] options)
+    {
+        CommandRun run = Run(Guest, options);
+
+        Assert.AreEqual(2, run.Status, run.Errors);
+        Assert.Contains(because, run.Errors);
+        Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n'));
+        Assert.IsEmpty(_dom0.Done);
+    }
+
+    [TestMethod]
+    [DataRow("type=\"pv\"", "type=\"hvm\"", "the guest is no PV guest")]
+    [DataRow("kernel=", "bootloader=", "a bootloader chooses the guest's kernel")]
+    public void Guests_whose_kernel_it_cannot_stand_in_for_are_refused(string from, string to, string because)
+    {
+        CommandRun run = Run(Guest.Replace(from, to, StringComparison.Ordinal));
+
+        Assert.AreEqual(2, run.Status, run.Errors);
+        Assert.Contains(because, run.Errors);
+        Assert.IsEmpty(_dom0.Done);
+    }
+
+    private string Image => Path.Combine(_dom0.Root, "probe.elf");
+
+    private CommandRun Run(string guest, params string[] options)
+    {
+        _dom0.Write("guest.cfg", guest);
+        return CommandRun.InDom0(_dom0.Machine, ["probe", "--guest", Path.Combine(_dom0.Root, "guest.cfg"), .. options.Contains("--image") ? [] : new[] { "--image", Image }, .. options]);
+    }
+
+    /// <summary>The guest as xl understands the file: later settings win.</summary>
+    private GuestSpec Created()
+    {
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(_dom0.Configurations.Single()));
+        Assert.IsTrue(GuestReader.Read(stream, "probe.cfg").TryGet(out GuestSpec? spec, out InputError? error), error?.ToString());
+        return spec;
+    }
+}

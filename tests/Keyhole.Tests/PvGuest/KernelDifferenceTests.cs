@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Linq;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.PvGuest;
+using Keyhole.Simulation;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.PvGuest;
+
+/// <summary>Differences between kernels that no record shows: known from their sources.</summary>
+[TestClass]
+public sealed class KernelDifferenceTests
+{
+    /// <summary>Two holes of three pages, and no RAM behind the guest's pages to move anything to.</summary>
+    private static readonly SmallWorld s_twoHoles = new()
+    {
+        Map =
+        [
+            E820Entry.FromBounds(0, 0x10_0000, E820Type.Ram),
+            E820Entry.FromBounds(0x10_0000, 0x10_3000, E820Type.Reserved),
+            E820Entry.FromBounds(0x10_3000, 0x18_0000, E820Type.Ram),
+            E820Entry.FromBounds(0x18_0000, 0x18_3000, E820Type.Reserved),
+            E820Entry.FromBounds(0x18_3000, 0x20_0000, E820Type.Ram),
+        ],
+        PageCount = 0x200,
+        HasDevice = true,
+    };
+
+    [TestMethod]
+    [DataRow(KernelVersion.Linux61, true, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
+    [DataRow(KernelVersion.Linux72, true, "0-80000 Ram, 80000-100000 Reserved, 100000-10000000 Ram", 0x80UL)]
+    [DataRow(KernelVersion.Linux72, false, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
+    public void Only_dom0_and_only_since_6_3_keeps_512_KiB_to_1_MiB_for_an_iBFT(KernelVersion kernel, bool isDom0, string expected, ulong remapped)
+    {
+        BootForecast forecast = Forecaster.Forecast(new()
+        {
+            Map = [E820Entry.FromBounds(0, 0x9_fc00, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x1000_0000, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x1_4000_0000, E820Type.Ram)],
+            PageCount = 0x1_0000,
+            IsDom0 = isDom0,
+            MaxPages = 0x1_0000,
+            Kernel = kernel,
+        });
+
+        Assert.IsTrue(forecast.Boots);
+        Assert.AreEqual(expected, Show(forecast.KernelMap.Where(entry => entry.Address < 1UL << 32)));
+        Assert.AreEqual(remapped, forecast.RemappedPages);
+    }
+
+    /// <summary>
+    /// Up to 4.3 the sanitiser is told that the table has no more room than the entries it came with: where an entry lies amid another, the last
+    /// piece is lost. Xen and libxl do not sort a guest's map out before it gets there.
+    /// </summary>
+    [TestMethod]
+    [DataRow(KernelVersion.Linux33, 0x400_0000UL)]
+    [DataRow(KernelVersion.Linux34, 0x400_0000UL)]
+    [DataRow(KernelVersion.Linux43, 0x400_0000UL)]
+    [DataRow(KernelVersion.Linux44, 0x1000_0000UL)]
+    [DataRow(KernelVersion.Linux61, 0x1000_0000UL)]
+    [DataRow(KernelVersion.Linux72, 0x1000_0000UL)]
+    public void Up_to_4_3_an_entry_amid_RAM_costs_the_RAM_behind_it(KernelVersion kernel, ulong ramEnd)
+    {
+        BootForecast forecast = Forecaster.Forecast(new()
+        {
+            Map = [E820Entry.FromBounds(0, 0x1000_0000, E820Type.Ram), E820Entry.FromBounds(0x400_0000, 0x400_1000, E820Type.Reserved)],
+            PageCount = 0x1_0000,
+            Kernel = kernel,
+        });
+
+        Assert.AreEqual(ramEnd, forecast.KernelMap.Where(entry => entry.IsRam).Max(entry => entry.End), Show(forecast.KernelMap));
+    }
+
+    [TestMethod]
+    [DataRow(KernelVersion.Linux33, 5UL)]
+    [DataRow(KernelVersion.Linux34, 3UL)]
+    [DataRow(KernelVersion.Linux61, 3UL)]
+    public void Since_3_4_a_page_that_Xen_does_not_take_back_ends_the_release_of_its_hole_and_not_that_of_the_next(KernelVersion kernel, ulong released)
+    {
+        SmallWorld world = s_twoHoles with { Version = kernel };
+        Assert.AreEqual(6UL, PagedBoot.Of(world).Result.ReleasedPages);
+
+        PagedBoot boot = PagedBoot.Of(world, [new Fault { Call = HypercallKind.DecreaseReservation }]);
+
+        Assert.AreEqual(released, boot.Result.ReleasedPages);
+        Assert.AreEqual(released + 1, boot.Counts.DecreaseReservation);
+    }
+
+    [TestMethod]
+    [DataRow(KernelVersion.Linux33)]
+    [DataRow(KernelVersion.Linux34)]
+    [DataRow(KernelVersion.Linux43)]
+    [DataRow(KernelVersion.Linux44)]
+    [DataRow(KernelVersion.Linux61)]
+    [DataRow(KernelVersion.Linux72)]
+    public void A_guest_without_a_map_takes_its_pages_for_RAM_and_8_MiB_of_slack_behind_them_for_the_balloon(KernelVersion kernel)
+    {
+        BootForecast forecast = Forecaster.Forecast(new() { Map = [], PageCount = 0x1_0000, Kernel = kernel });
+
+        Assert.IsTrue(forecast.Boots);
+        Assert.AreEqual("0-a0000 Ram, a0000-100000 Reserved, 100000-10800000 Ram", Show(forecast.KernelMap));
+        Assert.AreEqual(ByteRange.FromBounds(0x1000_0000, 0x1080_0000), forecast.Extra.Single());
+        Assert.AreEqual(0x1_0000UL, forecast.OwnedPages);
+    }
+
+    private static string Show(IEnumerable<E820Entry> map) => string.Join(", ", map.Select(entry => $"{entry.Address:x}-{entry.End:x} {entry.Type}"));
+}
