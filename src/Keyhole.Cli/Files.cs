@@ -76,9 +76,12 @@ internal static class Files
             if (path == "-")
                 return new(path, null, "standard output has the answer in words", "name a file that can be written");
             string full = Path.GetFullPath(path);
+            // What a link leads to is written, not the link: also where that is not there yet, or a device.
+            if (!IsOfTheSystem(full) && new FileInfo(full).LinkTarget is not null)
+                full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
             if (Directory.Exists(full))
                 return new(Shown(path), null, "this is a folder", "name a file that can be written");
-            if (full.StartsWith("/dev/", StringComparison.Ordinal) || full.StartsWith("/proc/", StringComparison.Ordinal))
+            if (IsOfTheSystem(full))
             {
                 // Nothing there is a file that could be replaced.
                 using var device = new FileStream(full, FileMode.Open, FileAccess.Write);
@@ -97,9 +100,6 @@ internal static class Files
                 }
             }
 
-            // The file that a link leads to is replaced, not the link.
-            if (File.Exists(full))
-                full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
             string temporary = $"{full}.{Environment.ProcessId}.new";
             using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
             {
@@ -126,6 +126,10 @@ internal static class Files
                 File.Delete(unfinished);
         }
     }
+
+    /// <summary>Whether a path is that of a device or a process's stream rather than of a file.</summary>
+    private static bool IsOfTheSystem(string full) =>
+        full.StartsWith("/proc/", StringComparison.Ordinal) || (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal));
 
     /// <summary>A path fit for one line.</summary>
     public static string Shown(string path) => path.Any(char.IsControl) ? InputError.Quote(path) : path;

@@ -70,6 +70,13 @@ internal static class FleetHosts
             foreach (string file in Directory.EnumerateFiles(folder).Where(static file => !Path.GetFileName(file).StartsWith('.')))
             {
                 isEmpty = false;
+                // A pipe among them would be waited for until somebody writes to it.
+                if (new FileInfo(file).Length == 0)
+                {
+                    tally.AddUnreadable(new(Files.Shown(file), null, "there is nothing in it", "give each host's log a file of its own"));
+                    continue;
+                }
+
                 bool areCaptures = Path.GetExtension(file) is ".ndjson" or ".jsonl";
                 if (areCaptures)
                     ReadFile(console, file, reader, tally);

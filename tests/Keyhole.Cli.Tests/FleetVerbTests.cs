@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Diagnostics;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -63,6 +64,24 @@ public sealed class FleetVerbTests
 
         Assert.AreEqual(status, run.Status);
         Assert.Contains(words, run.Output);
+    }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void A_pipe_in_a_folder_of_hosts_is_not_waited_for()
+    {
+        string folder = Directory.CreateTempSubdirectory("keyhole-fleet").FullName;
+        File.WriteAllText(Path.Combine(folder, "a.json"), Low);
+        var make = new ProcessStartInfo("mkfifo") { ArgumentList = { Path.Combine(folder, "b") } };
+        using (Process? made = Process.Start(make))
+            made!.WaitForExit();
+
+        CommandRun run = CommandRun.Of("fleet", folder);
+        Directory.Delete(folder, recursive: true);
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("b: there is nothing in it", run.Errors);
+        Assert.Contains("1 host, ", run.Output);
     }
 
     [TestMethod]
