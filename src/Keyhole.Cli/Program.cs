@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Generic;
 using System.CommandLine;
-using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.IO;
 using System.Linq;
@@ -28,7 +27,7 @@ internal static class Program
     {
         RootCommand root = BuildRoot(console);
         ParseResult parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0 && parsed.Action is not (HelpAction or VersionOptionAction))
+        if (parsed.Errors.Count > 0 && parsed.Action is not VersionOptionAction && !Examples.IsHelp(parsed.Action))
         {
             string verb = parsed.CommandResult.Command is RootCommand ? "" : $" {parsed.CommandResult.Command.Name}";
             console.Error($"{Describe(parsed)}; see keyhole{verb} --help");
