@@ -48,15 +48,18 @@ public sealed class CompareVerbTests
     }
 
     [TestMethod]
-    public void A_move_to_a_host_of_which_only_a_kernels_share_is_shown_is_told_with_a_note()
+    public void A_host_of_which_only_a_kernels_share_is_shown_is_doubted_aloud()
     {
         string iomem = Path.GetTempFileName();
         File.WriteAllText(iomem, "00001000-0009ffff : System RAM\n00100000-bfffffff : System RAM\n100000000-1ffffffff : System RAM\n");
 
         CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--migrate-to", iomem);
+        CommandRun larger = CommandRun.Of("compare", "--host", iomem, "--memory", "65536");
         File.Delete(iomem);
 
         Assert.Contains("may not show all of that host's RAM", run.Errors);
+        Assert.AreEqual(0, larger.Status);
+        Assert.Contains("warning larger-than-host: 64 GiB of memory are 57 GiB more than all RAM of the host", larger.Output);
     }
 
     [TestMethod]

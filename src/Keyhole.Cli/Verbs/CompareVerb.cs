@@ -310,6 +310,8 @@ internal static class CompareVerb
             console.Ansi.WriteLine($"against {row.Policy.Name}: {row.Against}");
         PrintMigrations(console, comparison);
         console.Ansi.WriteLine();
+        // An error stands against every policy above; a doubt stands against none, and is the same for all.
+        MapView.WriteProblems(console, [.. comparison.Policies[0].Plan.Problems.Where(static problem => problem is { Code: ProblemCodes.LargerThanHost, Severity: Severity.Warning })]);
         console.Ansi.WriteLine($"{(comparison.Best is { } best ? $"take {best.Policy.Name}" : "no policy")}: {comparison.Why}");
     }
 
