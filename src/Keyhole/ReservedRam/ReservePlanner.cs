@@ -110,7 +110,15 @@ public static class ReservePlanner
         }
 
         ulong wished = request.GuestBytes ?? 0;
-        if (wished > guest.MemoryBytes)
+        if (guest.MemoryBytes == 0 || today.Guest.MemoryBytes == 0)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.NothingKept,
+                $"all RAM below 0x{map.Start:x} is in use by the host's kernel or its firmware: no page is kept",
+                Remedy: "start higher"));
+        }
+        else if (wished > guest.MemoryBytes)
         {
             problems.Add(new(
                 Severity.Error,

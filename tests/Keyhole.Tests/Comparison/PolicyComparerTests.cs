@@ -10,6 +10,7 @@ using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Migration;
 using Keyhole.Pci;
+using Keyhole.PvGuest;
 using Keyhole.Tests.HolePolicies;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -143,6 +144,26 @@ public sealed class PolicyComparerTests
 
         Assert.AreEqual(3584UL << 8, narrow.LostPages);
         Assert.AreEqual(0UL, wide.LostPages);
+    }
+
+    /// <summary>A 32-bit guest's p2m list, which cannot move, lies where the firmware keeps 4 MiB: from 4.3 on Linux minds, and hole-at lays RAM there.</summary>
+    [TestMethod]
+    public void Of_two_that_are_equally_good_the_one_that_boots_more_kernels_is_recommended()
+    {
+        ComparisonRequest request = Request(
+            [
+                E820Entry.FromBounds(0, 0x4c0_0000, E820Type.Ram),
+                E820Entry.FromBounds(0x4c0_0000, 0x500_0000, E820Type.Reserved),
+                E820Entry.FromBounds(0x500_0000, 0xc000_0000, E820Type.Ram),
+                E820Entry.FromBounds(0x1_0000_0000, 0x3_0000_0000, E820Type.Ram),
+            ],
+            2048);
+
+        PolicyComparison comparison = PolicyComparer.Compare(request with { Guest = request.Guest with { Is32Bit = true }, Kernel = KernelVersion.Linux34 });
+
+        Assert.IsNull(Row(comparison, "punch").Against);
+        Assert.IsFalse(Row(comparison, "punch").Kernels.All(kernel => kernel.Boots));
+        Assert.AreEqual("hole-at", comparison.Best!.Policy.Name);
     }
 
     [TestMethod]

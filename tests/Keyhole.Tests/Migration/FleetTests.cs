@@ -83,6 +83,16 @@ public sealed class FleetTests
         host => Assert.AreEqual(HostDemand.Of(host with { Devices = [] }, "").HoleStart, HostHoles.StartOfPciHole(host.Entries, []))).Check(Config.QuickThrowOnFailure);
 
     [TestMethod]
+    [DataRow(0UL, FleetVerdict.Fits)]
+    [DataRow(4096UL, FleetVerdict.HoleTooLow)]
+    public void A_hole_starts_behind_the_kernel_at_the_lowest(ulong bytesLower, FleetVerdict verdict)
+    {
+        ulong start = FleetGuest.LowestHole - bytesLower;
+
+        Assert.AreEqual(verdict, _guests[0].Judge(new("host", start, 8 << 20, Frames.AddressLimit, DemandEvidence.Map), start));
+    }
+
+    [TestMethod]
     public void The_answer_for_the_real_hosts_is_what_trying_every_page_finds()
     {
         (string Name, HostMemoryMap Map)[] hosts = [.. Fixtures()];

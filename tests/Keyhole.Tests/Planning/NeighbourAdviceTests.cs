@@ -130,6 +130,21 @@ public sealed class NeighbourAdviceTests
     }
 
     [TestMethod]
+    [DataRow(GuestType.Kvm, 1008UL, null)]
+    [DataRow(GuestType.Kvm, 1009UL, "enforce-amd-1tb-hole=on")]
+    [DataRow(GuestType.Hvm, 1009UL, "less than 1008 GiB")]
+    public void RAM_that_reaches_into_the_HyperTransport_range_is_reported_on_AMD(GuestType type, ulong memoryGiB, string? remedy)
+    {
+        GuestSpec guest = new() { Type = type, MemoryKiB = memoryGiB << 20, MaxmemKiB = memoryGiB << 20 };
+
+        Problem? problem = Plan(guest, new() { CpuVendor = "AuthenticAMD" }).Problems.SingleOrDefault(found => found.Code == ProblemCodes.HyperTransport);
+
+        Assert.AreEqual(remedy is null, problem is null);
+        if (remedy is not null)
+            Assert.Contains(remedy, problem!.Remedy!);
+    }
+
+    [TestMethod]
     public void A_libvirt_domain_of_KVM_is_read_as_one()
     {
         const string xml = "<domain type='kvm'><name>g</name><memory unit='GiB'>8</memory><vcpu>2</vcpu><os><type machine='q35'>hvm</type></os></domain>";

@@ -95,6 +95,11 @@ public sealed class ReservePlannerTests
     }
 
     [TestMethod]
+    public void Where_reservations_take_all_that_lies_below_the_start_nothing_is_kept() => Assert.AreEqual(
+        ReserveProblemCodes.NothingKept,
+        Error(new() { Host = ReserveHosts.Seed, Start = 512 << 20, Reserved = [new(ByteRange.FromBounds(0, 512 << 20), "test")] })?.Code);
+
+    [TestMethod]
     public void By_how_much_a_guest_is_too_large_is_told() => Assert.Contains(
         "400 KiB too little",
         Error(new() { Host = ReserveHosts.Seed, Start = 512 << 20, GuestBytes = 512 << 20 })!.Message);
@@ -111,6 +116,18 @@ public sealed class ReservePlannerTests
         ReservePlan plan = ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = startMiB << 20, CrashKernelBytes = crashMiB << 20 });
 
         Assert.AreEqual(severity, plan.Problems.SingleOrDefault(static problem => problem.Code == ReserveProblemCodes.CrashKernelDoesNotFit)?.Severity.ToString());
+    }
+
+    [TestMethod]
+    [DataRow(768UL, Severity.Info)]
+    [DataRow(770UL, Severity.Warning)]
+    public void A_crash_kernel_above_4_GiB_wants_256_MiB_below(ulong startMiB, Severity severity)
+    {
+        HostMemoryMap host = ReserveHosts.Seed with { Entries = [E820Entry.FromBounds(0, 1 << 30, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram)] };
+
+        ReservePlan plan = ReservePlanner.Plan(new() { Host = host, Start = startMiB << 20, CrashKernelBytes = 600 << 20 });
+
+        Assert.AreEqual(severity, plan.Problems.Single(static problem => problem.Code == ReserveProblemCodes.CrashKernelDoesNotFit).Severity);
     }
 
     [TestMethod]
