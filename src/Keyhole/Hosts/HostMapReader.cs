@@ -158,6 +158,9 @@ public static class HostMapReader
         LogMapKind.Iomem => "Linux's resources (/proc/iomem)",
     };
 
+    /// <summary>Whether nothing whole comes before the map: a buffer that has run over cuts the line before it, too.</summary>
+    private static bool BeginsWith(LogMap map) => map.Line <= 2;
+
     private static ImmutableArray<string> RemarksOn(LogScan scan, LogMap taken)
     {
         ImmutableArray<string>.Builder remarks = ImmutableArray.CreateBuilder<string>();
@@ -167,7 +170,7 @@ public static class HostMapReader
             remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the firmware's map stands in /sys/firmware/memmap");
         if (taken.Kind == LogMapKind.KernelEdited)
             remarks.Add("This map has been changed by the kernel or its command line");
-        if (taken.Line == 1 && taken.Kind != LogMapKind.Iomem && taken.Entries[0].Address != 0)
+        if (BeginsWith(taken) && taken.Kind != LogMapKind.Iomem && taken.Entries[0].Address != 0)
             remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as when the kernel's buffer has run over");
         int named = 0;
         for (int i = 0; i < scan.Maps.Length; i++)
