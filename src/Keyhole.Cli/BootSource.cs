@@ -176,6 +176,8 @@ internal sealed class BootSource
         if (parsed.GetValue(_max) is 0 or > Frames.AddressLimit >> 20)
             return new InputError("--max", null, "this is no size for dom0", "give it in MiB");
         ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
+        if (log is { IsMaxReckoned: true } && parsed.GetValue(_max) is null)
+            console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max MiB tells the limit");
         ImmutableArray<E820Entry> machineMap = MachineMap.Of(host);
         plan = new()
         {
@@ -187,6 +189,7 @@ internal sealed class BootSource
                 Name = "dom0",
                 MemoryKiB = pages << (Frames.Shift - 10),
                 MaxmemKiB = (maxPages ?? pages) << (Frames.Shift - 10),
+                Is32Bit = log is { Is32Bit: true },
             },
             Bars = [],
             Entries = [.. machineMap.Select(entry => new PlannedEntry(entry, host.Entries.Contains(entry) ? "the firmware's" : "Xen's: dom0 may not map it"))],
@@ -198,6 +201,7 @@ internal sealed class BootSource
         {
             Map = machineMap,
             IsDom0 = true,
+            Is32Bit = log is { Is32Bit: true },
             PageCount = pages,
             MaxPages = maxPages,
             Layout = hints.Layout?.Invoke(pages) ?? log?.Layout ?? GuestLayout.OfDom0(),
