@@ -67,6 +67,10 @@ public sealed class Dom0LogTests
     }
 
     [TestMethod]
+    public void A_log_saved_from_a_web_page_reads_the_same() =>
+        Assert.AreEqual(Of(Builder), Of(Builder.Replace(">", "&gt;", System.StringComparison.Ordinal)));
+
+    [TestMethod]
     public void What_an_older_kernel_gets_mapped_lies_where_it_sees_it()
     {
         Dom0Log log = Of("""
