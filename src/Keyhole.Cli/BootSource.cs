@@ -83,6 +83,12 @@ internal sealed class BootSource
 
     public bool IsDom0(ParseResult parsed) => parsed.GetValue(_dom0);
 
+    /// <summary>Whether the user says which of the host's maps to take.</summary>
+    public bool HasMapNumber(ParseResult parsed) => _plan.Host.HasMapNumber(parsed);
+
+    /// <summary>What messages call the host's source.</summary>
+    public string HostName(ParseResult parsed) => _plan.Host.NameOf(parsed);
+
     public bool HostIsStandardInput(ParseResult parsed) => _plan.Host.IsStandardInput(parsed);
 
     /// <param name="look">Looks for hints in what the host was read from; null for none.</param>
@@ -168,7 +174,7 @@ internal sealed class BootSource
         if (!look(host).TryGet(out hints, out error))
             return error;
         host = hints.Host ?? host;
-        Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan) : null);
+        Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)

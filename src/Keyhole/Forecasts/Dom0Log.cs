@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Hosts;
 using Keyhole.PvGuest;
@@ -33,6 +34,23 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
 
     /// <summary>Reads the lines of the first Xen boot in a log. Null when it has none.</summary>
     public static Dom0Log? Of(LogScan scan) => Of(scan.Lines);
+
+    /// <summary>Reads the lines of the Xen boot that printed <paramref name="map"/>. Null when there are none.</summary>
+    public static Dom0Log? Of(LogScan scan, LogMap? map)
+    {
+        LogMap[] xens = [.. scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line <= map?.Line && !other.IsBeforeXensChanges)];
+        if (xens.Length < 2)
+            return Of(scan.Lines);
+        // Xen's command line stands above its map.
+        int start = xens[^1].Line;
+        foreach (LogLine line in scan.Lines)
+        {
+            if (line.Speaker == LogSpeaker.Xen && line.Number > xens[^2].Line && line.Number < start && line.Text.AsSpan().TrimStart().StartsWith("Command line:", StringComparison.Ordinal))
+                start = line.Number;
+        }
+
+        return Of(scan.Lines.Where(line => line.Number >= start));
+    }
 
     internal static Dom0Log? Of(IEnumerable<LogLine> lines)
     {

@@ -107,6 +107,7 @@ public static class HostMapReader
             IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
             Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
             Log = scan,
+            LogMap = map,
             Remarks = RemarksOn(scan, map),
         };
     }
@@ -131,8 +132,7 @@ public static class HostMapReader
         foreach (LogMapKind kind in _nearestToFirmware)
         {
             LogMap[] candidates = [.. scan.Maps.Where(map => map.Kind == kind && (options.From is null || options.From == map.Dialect))];
-            // With e820-verbose Xen prints the map as it came before the one that it works with and passes on.
-            LogMap? chosen = Array.Find(candidates, map => !map.Title.StartsWith("Initial ", StringComparison.Ordinal)) ?? candidates.FirstOrDefault();
+            LogMap? chosen = Array.Find(candidates, static map => !map.IsBeforeXensChanges) ?? candidates.FirstOrDefault();
             if (chosen is not null)
                 return FromLog(scan, chosen, sourceName);
         }
