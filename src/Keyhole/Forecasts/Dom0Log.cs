@@ -18,6 +18,9 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// <summary>Whether dom0's kernel is a 32-bit one.</summary>
     public bool Is32Bit { get; init; }
 
+    /// <summary>Whether Xen's command line, which would tell a limit, is not in the log.</summary>
+    public bool IsMaxUnknown { get; init; }
+
     /// <summary>
     /// Whether <see cref="MaxPages"/> is reckoned from "System RAM:" because <c>dom0_mem=max:</c> is relative to what Xen has left: a few per cent too high.
     /// </summary>
@@ -61,6 +64,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         ulong initialChunk = 0;
         ulong initrdBytes = 0;
         bool is32Bit = false;
+        bool hasCommandLine = false;
         bool found = false;
         foreach (LogLine line in lines)
         {
@@ -71,7 +75,10 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
             if (pages is not null && IsBeforePageCount(text))
                 break;
             if (TryValue(text, "Command line:", out ReadOnlySpan<char> rest))
+            {
                 memory = Dom0MemOption.Of(rest);
+                hasCommandLine = true;
+            }
             else if (TryValue(text, "System RAM:", out rest))
                 ramPages = RamPages(rest);
             else if (TryRange(text, "Dom0 alloc.:", out ByteRange range))
@@ -112,7 +119,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
 
         if (initialChunk != 0 && layout.P2mList.IsEmpty)
             layout = layout with { P2mList = ByteRange.FromSize(unmapped, Pfn.AtOrAbove(count * sizeof(ulong)).ToAddress()) };
-        return new(count, memory.MaxPages(count, ramPages, out bool isReckoned), layout) { Is32Bit = is32Bit, IsMaxReckoned = isReckoned };
+        return new(count, memory.MaxPages(count, ramPages, out bool isReckoned), layout) { Is32Bit = is32Bit, IsMaxUnknown = !hasCommandLine, IsMaxReckoned = isReckoned };
     }
 
     /// <summary><c>8104MB (8299140kB)</c>.</summary>
