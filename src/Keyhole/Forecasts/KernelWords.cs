@@ -92,7 +92,7 @@ internal static class KernelWords
         {
             KernelVersion.Linux33 or KernelVersion.Linux34 => "BIOS-provided physical RAM map:",
             KernelVersion.Linux43 or KernelVersion.Linux44 => "e820: BIOS-provided physical RAM map:",
-            KernelVersion.Linux61 or KernelVersion.Linux72 => "BIOS-provided physical RAM map:",
+            KernelVersion.Linux61 or KernelVersion.Linux66 or KernelVersion.Linux72 => "BIOS-provided physical RAM map:",
         });
         ulong reached = 0;
         for (int i = 0; i < kernelMap.Count; i++)
