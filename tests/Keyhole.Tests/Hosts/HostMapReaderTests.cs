@@ -63,6 +63,7 @@ public sealed class HostMapReaderTests
     [DataRow("", "[    0.000000] efi: mem00: [Conventional Memory|   |  |  |  |   |WB|WT|WC|UC] range=[0x0000000000000000-0x000000000009fbff] (0MB)", HostMapDialect.Efi)]
     [DataRow("(XEN) EFI memory map:", "(XEN)  0000000000000-000000009fbff type=7 attr=000000000000000f", HostMapDialect.Efi)]
     [DataRow("", "00000000-0009fbff : System RAM", HostMapDialect.Iomem)]
+    [DataRow("", "> > 00000000-0009fbff : System RAM", HostMapDialect.Iomem)]
     [DataRow("# a comment", "0x0 0x9fc00 1", HostMapDialect.Lines)]
     [DataRow("", "0 9FC00\t1 # RAM", HostMapDialect.Lines)]
     public void An_entry_is_found_behind_any_prefix(string before, string line, HostMapDialect dialect)
@@ -269,6 +270,20 @@ public sealed class HostMapReaderTests
     public void Two_entries_that_lost_their_line_feed_are_both_read()
     {
         MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(XenLog.Replace("(usable)\n(XEN)  [", "(usable)(XEN)  [", StringComparison.Ordinal))));
+    }
+
+    [TestMethod]
+    public void A_cited_iomem_keeps_its_nesting()
+    {
+        string iomem = """
+            > 00000000-0009fbff : System RAM
+            >   00001000-00001fff : Reserved
+            > 0009fc00-0009ffff : Reserved
+            >
+            > 00100000-7fffffff : System RAM
+            >   01000000-01e01d31 : Kernel code
+            """;
+        MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(iomem)));
     }
 
     [TestMethod]
