@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
@@ -8,6 +9,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
@@ -99,6 +101,8 @@ internal sealed class BootSource
             return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
         if (isDom0 && _plan.Guest.FirstGiven(parsed) is { } guestsOption)
             return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none", "leave it or --dom0 out; dom0's size is --nr-pages and --max");
+        if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
+            return new InputError(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
         look ??= static _ => new BootHints();
         Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, look, out MapPlan? plan, out BootHints? hints) : Guest(parsed, console, look, out plan, out hints);
         if (!made.TryGet(out BootRequest? request, out InputError? error))
@@ -143,12 +147,21 @@ internal sealed class BootSource
         hints = null;
         if (!_plan.Read(parsed, console).TryGet(out plan, out InputError? error))
             return error;
+        if (plan.Guest.Type != GuestType.Pv)
+        {
+            string type = plan.Guest.Type.ToString().ToUpperInvariant();
+            return new InputError("the guest", null, $"it is {type}: only a PV guest's kernel makes its memory from the host's map, so there is no boot to forecast", "ask 'keyhole plan' what to set for it");
+        }
+
         if (!look(plan.Host).TryGet(out hints, out error))
             return error;
         // The domain builder cuts the memory to whole MiB.
         ulong pages = parsed.GetValue(_nrPages) ?? (plan.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
         if (OutOfRange(pages) is { } tooMany)
             return tooMany;
+        // The plan knows of the memory that the guest's configuration gives.
+        if (parsed.GetValue(_nrPages) is not null)
+            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code is not (ProblemCodes.LargerThanHost or ProblemCodes.MemoryTooSmall)), .. SizeProblems(plan.Host, plan.MachineMap, pages)] };
         return new BootRequest
         {
             Map = [.. plan.Entries.Select(static planned => planned.Entry)],
@@ -179,8 +192,9 @@ internal sealed class BootSource
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
             return tooMany;
-        if (parsed.GetValue(_max) is 0 or > Frames.AddressLimit >> 20)
-            return new InputError("--max", null, "this is no size for dom0", "give it in MiB");
+        const ulong maxMiBLimit = Frames.AddressLimit >> 20;
+        if (parsed.GetValue(_max) is { } size and (0 or > maxMiBLimit))
+            return new InputError("--max", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for dom0"), $"give 1 to {maxMiBLimit} MiB");
         ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
         if (log is { IsMaxReckoned: true } && parsed.GetValue(_max) is null)
             console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max MiB tells the limit");
@@ -201,7 +215,7 @@ internal sealed class BootSource
             },
             Bars = [],
             Entries = [.. machineMap.Select(entry => new PlannedEntry(entry, host.Entries.Contains(entry) ? "the firmware's" : "Xen's: dom0 may not map it"))],
-            Problems = [],
+            Problems = [.. SizeProblems(host, machineMap, pages)],
             RamBelow4GiBKiB = machineMap.Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB)
                 .Aggregate(0UL, static (sum, entry) => sum + (Math.Min(entry.End, Frames.FourGiB) - entry.Address)) >> 10,
         };
@@ -214,6 +228,15 @@ internal sealed class BootSource
             MaxPages = maxPages,
             Layout = hints.Layout?.Invoke(pages) ?? log?.Layout ?? GuestLayout.OfDom0(),
         };
+    }
+
+    private static List<Problem> SizeProblems(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong pages)
+    {
+        List<Problem> problems = [];
+        ulong memoryKiB = pages << (Frames.Shift - 10);
+        DomainMemory.ReportTooLarge(host, machineMap, memoryKiB, isOvercommitted: false, problems);
+        DomainMemory.ReportTooSmall(memoryKiB, problems);
+        return problems;
     }
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift

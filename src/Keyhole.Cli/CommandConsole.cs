@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Diagnostics.CodeAnalysis;
 using System.IO;
 using System.Text;
 using Keyhole.Reading;
@@ -15,7 +16,11 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>Width of output that goes to no terminal: tables are not cut for a pipe.</summary>
     private const int UnboundedWidth = 4096;
 
+    /// <summary>In fewer columns a table has no room for its cells and would leave them out: the terminal breaks the lines.</summary>
+    private const int NarrowestWidth = 80;
+
     private readonly Func<Stream> _openInput;
+    private bool _isInputTaken;
     private IAnsiConsole? _ansi;
 
     public CommandConsole(StreamWriter output, TextWriter error, Func<Stream> openInput, bool hasColours)
@@ -33,6 +38,9 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>Colours only on a terminal, and not against NO_COLOR.</summary>
     public bool HasColours { get; }
 
+    /// <summary>Columns of the terminal; without one, as many as a line needs.</summary>
+    public int Width { get; init; } = UnboundedWidth;
+
     /// <summary>The machine that commands for dom0 work on.</summary>
     public Dom0 Dom0 { get; init; } = new();
 
@@ -44,12 +52,20 @@ internal sealed class CommandConsole : IDisposable
     public static CommandConsole ForProcess()
     {
         var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 16 * 1024);
-        bool hasColours = !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+        bool isTerminal = !Console.IsOutputRedirected;
+        bool hasColours = isTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
-        return new(output, Console.Error, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected };
+        var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
+        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected, Width = isTerminal ? Console.WindowWidth : UnboundedWidth };
     }
 
-    public Stream OpenInput() => _openInput();
+    /// <summary>Standard input, which can be read once: false from the second time on.</summary>
+    public bool TryOpenInput([NotNullWhen(true)] out Stream? input)
+    {
+        input = _isInputTaken ? null : _openInput();
+        _isInputTaken = true;
+        return input is not null;
+    }
 
     /// <summary>Standard output for bytes.</summary>
     public Stream OutBytes
@@ -91,7 +107,7 @@ internal sealed class CommandConsole : IDisposable
         {
             Out.Dispose();
         }
-        catch (IOException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // Nobody reads what is left (keyhole … | head).
         }
@@ -106,8 +122,7 @@ internal sealed class CommandConsole : IDisposable
             Interactive = InteractionSupport.No,
             Out = new AnsiConsoleOutput(Out),
         });
-        if (!HasColours)
-            console.Profile.Width = UnboundedWidth;
+        console.Profile.Width = Math.Max(NarrowestWidth, Width);
         return console;
     }
 }

@@ -46,6 +46,9 @@ internal static class Examples
         help.Action = new HelpWithExamples((HelpAction)help.Action!, console, text);
     }
 
+    /// <summary>Whether help is asked for: then nothing that is missing is an error.</summary>
+    public static bool IsHelp(CommandLineAction? action) => action is HelpAction or HelpWithExamples;
+
     private sealed class HelpWithExamples(HelpAction help, CommandConsole console, string text) : SynchronousCommandLineAction
     {
         public override int Invoke(ParseResult parseResult)

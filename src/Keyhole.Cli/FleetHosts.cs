@@ -35,7 +35,13 @@ internal static class FleetHosts
     private static void ReadInput(CommandConsole console, FleetReader reader)
     {
         const string name = "standard input";
-        using Stream input = console.OpenInput();
+        if (!console.TryOpenInput(out Stream? opened))
+        {
+            reader.ReadHost(name, static () => Files.InputReadTwice);
+            return;
+        }
+
+        using Stream input = opened;
         byte[] head = new byte[HeadBytes];
         int length = input.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
         using var whole = new ReplayedStream(head.AsMemory(0, length), input);
@@ -64,6 +70,13 @@ internal static class FleetHosts
             foreach (string file in Directory.EnumerateFiles(folder).Where(static file => !Path.GetFileName(file).StartsWith('.')))
             {
                 isEmpty = false;
+                // A pipe among them would be waited for until somebody writes to it.
+                if (new FileInfo(file).Length == 0)
+                {
+                    tally.AddUnreadable(new(Files.Shown(file), null, "there is nothing in it", "give each host's log a file of its own"));
+                    continue;
+                }
+
                 bool areCaptures = Path.GetExtension(file) is ".ndjson" or ".jsonl";
                 if (areCaptures)
                     ReadFile(console, file, reader, tally);

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Guests;
 using Keyhole.Pci;
 using Keyhole.Reading;
@@ -86,7 +87,7 @@ internal sealed class GuestSource
     /// <summary>The first of these options that is given; null when none is.</summary>
     public string? FirstGiven(ParseResult parsed)
     {
-        Option[] all = [_guest, _memory, _maxmem, _hostMap, _pci, _bar, _devices];
+        Option[] all = [_guest, _memory, _maxmem, _hostMap, _type, _bits, _pci, _bar, _devices];
         return Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
     }
 
@@ -153,6 +154,8 @@ internal sealed class GuestSource
                 return error;
             if (remark is not null)
                 console.Remark(remark);
+            if (assignment.Address is { } address && guest.Pci.Any(other => other.Address == address))
+                return new InputError("--pci", null, $"{address} is there already", "give each device once");
             guest = guest with { Pci = guest.Pci.Add(assignment) };
         }
 

@@ -73,7 +73,8 @@ internal sealed class HostSource
     /// <summary>Whether the user says which of a log's maps to take.</summary>
     public bool HasMapNumber(ParseResult parsed) => parsed.GetValue(_map) is not null;
 
-    public Parsed<HostMemoryMap> Read(ParseResult parsed, CommandConsole console)
+    /// <param name="unusedDenied">Why the verb has no use for <c>--denied</c>, as a remedy; null where it has one.</param>
+    public Parsed<HostMemoryMap> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null)
     {
         if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))
             return error;
@@ -86,7 +87,10 @@ internal sealed class HostSource
         {
             if (!AddressRange.TryParse(range, out ulong start, out ulong end))
                 return AddressRange.Error("--denied", range);
+            HostMemoryMap before = map;
             map = map with { Traits = map.Traits with { OtherDenied = map.Traits.OtherDenied.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end))) } };
+            if ((unusedDenied ?? WhyUnchanged(before, map)) is { } why)
+                console.Remark($"--denied {range} has no effect: {why}");
         }
 
         foreach (string range in parsed.GetValue(_rmrr) ?? [])
@@ -100,6 +104,16 @@ internal sealed class HostSource
         foreach (string remark in map.Remarks)
             console.Remark(remark);
         return map;
+    }
+
+    /// <summary>Why a denied range left the machine map as it was; null where it did not.</summary>
+    private static string? WhyUnchanged(HostMemoryMap before, HostMemoryMap after)
+    {
+        if (!after.MachineEntries.IsEmpty)
+            return "the source has the map that Xen itself gave, which names all that dom0 may not map";
+        if (after.IsMachineMap)
+            return "what Xen adds for dom0 is in the map already";
+        return MachineMap.Of(before).SequenceEqual(MachineMap.Of(after)) ? "Xen adds ranges in the gaps of the host's map only, and none is left there" : null;
     }
 
     /// <summary>Reads another host than the one that the options describe.</summary>
@@ -120,6 +134,8 @@ internal sealed class HostSource
             from = dialect;
         }
 
+        if (!IsNamed(parsed) && (from is null ? parsed.GetValue(_map) is null ? null : _map.Name : _from.Name) is { } given)
+            return new InputError(given, null, "this says how to read a source, and none is named: without --host it is this machine", "name the source with --host");
         int? map = parsed.GetValue(_map);
         if (map is < 1)
             return new InputError("--map", null, string.Create(CultureInfo.InvariantCulture, $"there is no map {map}"), "count from 1");

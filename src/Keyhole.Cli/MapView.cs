@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.HolePolicies;
@@ -35,7 +36,7 @@ internal static class MapView
     {
         var table = new Table { Border = TableBorder.Simple };
         foreach (string column in columns)
-            table.AddColumn(new TableColumn(new Text(column)) { NoWrap = column != "why" && column != "remedy" });
+            table.AddColumn(new TableColumn(new Text(column)) { NoWrap = column is not ("why" or "remedy" or "such as") });
         return table;
     }
 
@@ -50,7 +51,7 @@ internal static class MapView
             table.AddRow(new Text(Hex(entry.Address)), new Text(Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), TypeName(entry.Type), new Text(planned.Why));
         }
 
-        console.Ansi.Write(table);
+        WriteTable(console, table);
     }
 
     /// <summary>A map as a table of start, end, size and type.</summary>
@@ -60,10 +61,19 @@ internal static class MapView
         table.Columns[2].Alignment = Justify.Right;
         foreach (E820Entry entry in map)
             table.AddRow(new Text(Hex(entry.Address)), new Text(Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), TypeName(entry.Type));
-        console.Ansi.Write(table);
+        WriteTable(console, table);
     }
 
-    public static void WriteSized(CommandConsole console, Table table) => console.Ansi.Write(table);
+    /// <summary>Writes a table. Where the terminal is too narrow for it the terminal breaks its lines: cells are not cut, nor numbers parted.</summary>
+    public static void WriteTable(CommandConsole console, Table table)
+    {
+        Profile profile = console.Ansi.Profile;
+        int width = profile.Width;
+        Measurement needed = ((IRenderable)table).Measure(RenderOptions.Create(console.Ansi), int.MaxValue);
+        profile.Width = int.Max(width, table.Columns.All(static column => column.NoWrap) ? needed.Max : needed.Min);
+        console.Ansi.Write(table);
+        profile.Width = width;
+    }
 
     public static void Draw(CommandConsole console, ImmutableArray<DrawnMap> maps)
     {

@@ -19,6 +19,8 @@ internal sealed class PlanSource
 
     public GuestSource Guest => _guest;
 
+    public PolicyOption Policy => _policy;
+
     public void AddTo(Command command)
     {
         _policy.AddTo(command);

@@ -37,8 +37,15 @@ internal sealed class PolicyOption
         command.Options.Add(_hole);
     }
 
+    /// <summary>The first of these options that is given; null when none is.</summary>
+    public string? FirstGiven(ParseResult parsed)
+    {
+        Option[] all = [_policy, _hole];
+        return System.Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
+    }
+
     /// <summary>Whether the user names a policy or a hole.</summary>
-    public bool IsNamed(ParseResult parsed) => parsed.GetResult(_policy) is { Implicit: false } || parsed.GetValue(_hole) is not null;
+    public bool IsNamed(ParseResult parsed) => FirstGiven(parsed) is not null;
 
     public Parsed<PolicyChoice> Read(ParseResult parsed) =>
         Policies.Parse(parsed.GetValue(_policy)!, parsed.GetValue(_hole), out IHolePolicy? policy) is { } unknown ? unknown : new PolicyChoice(policy!);

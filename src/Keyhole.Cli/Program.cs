@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.CommandLine;
-using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.IO;
 using System.Linq;
@@ -14,6 +14,8 @@ namespace Keyhole.Cli;
 /// <summary>The command line: <c>keyhole VERB … [--json]</c>.</summary>
 internal static class Program
 {
+    private const int MaxMessageLength = 300;
+
     public static int Main(string[] args)
     {
         using var console = CommandConsole.ForProcess();
@@ -25,7 +27,7 @@ internal static class Program
     {
         RootCommand root = BuildRoot(console);
         ParseResult parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0 && parsed.Action is not (HelpAction or VersionOptionAction))
+        if (parsed.Errors.Count > 0 && parsed.Action is not VersionOptionAction && !Examples.IsHelp(parsed.Action))
         {
             string verb = parsed.CommandResult.Command is RootCommand ? "" : $" {parsed.CommandResult.Command.Name}";
             console.Error($"{Describe(parsed)}; see keyhole{verb} --help");
@@ -49,22 +51,37 @@ internal static class Program
             // Files are opened, and their failures told, by the verbs: what is left is standard input and output.
             return console.Fail(new("standard output", null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "send it where there is room"));
         }
+        catch (UnauthorizedAccessException)
+        {
+            // What .NET makes of EBADF.
+            return console.Fail(new("standard output", null, "it is closed", "send it where it can be read"));
+        }
     }
 
     /// <summary>What is wrong with the arguments, in words for people: the parser's own name .NET's types.</summary>
     private static string Describe(ParseResult parsed)
     {
         if (parsed.CommandResult.Command is RootCommand root && parsed.UnmatchedTokens.Count > 0)
-            return $"{InputError.Quote(parsed.UnmatchedTokens[0])} is no verb; take one of {string.Join(' ', root.Subcommands.Select(static verb => verb.Name))}";
+            return $"{InputError.Quote(parsed.UnmatchedTokens[0])} is no verb; take one of {Names(root.Subcommands)}";
+        if (parsed.CommandResult.Command is RootCommand { Subcommands: var verbs })
+            return $"no verb is given; take one of {Names(verbs)}";
+        if (parsed.UnmatchedTokens.Count > 0)
+            return $"{InputError.Quote(parsed.UnmatchedTokens[0])} is nothing that {parsed.CommandResult.Command.Name} takes";
         ParseError error = parsed.Errors[0];
-        return error.SymbolResult is OptionResult { Tokens: [{ Value: var text }], Option: var option } && IsNumber(option)
-            ? $"{option.Name}: {InputError.Quote(text)} is no number that fits; give a whole one"
-            : error.Message.TrimEnd('.');
+        return error.SymbolResult switch
+        {
+            OptionResult { Tokens: [{ Value: var text }], Option: var option } when IsNumber(option) => $"{option.Name}: {InputError.Quote(text)} is no number that fits; give a whole one",
+            OptionResult { Implicit: false, Tokens.Count: 0, Option: { HelpName: var what } option } => $"{option.Name}: nothing follows it; give {what ?? "its value"}",
+            OptionResult { Tokens.Count: > 1 and var count, Option: { Arity.MaximumNumberOfValues: 1 } option } => $"{option.Name}: it is given {count} times; give it once",
+            _ => InputError.OneLine(error.Message, MaxMessageLength).TrimEnd('.'),
+        };
     }
 
-    private static bool IsNumber(Option option) => Nullable.GetUnderlyingType(option.ValueType) is { IsPrimitive: true } type && type != typeof(bool);
+    private static string Names(IEnumerable<Command> verbs) => string.Join(' ', verbs.Select(static verb => verb.Name));
 
-    private static RootCommand BuildRoot(CommandConsole console)
+    private static bool IsNumber(Option option) => (Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType) is { IsPrimitive: true } type && type != typeof(bool);
+
+    internal static RootCommand BuildRoot(CommandConsole console)
     {
         var root = new RootCommand("Tells which physical memory map a Xen guest gets, what its kernel makes of it, and whether it reaches its device.")
         {

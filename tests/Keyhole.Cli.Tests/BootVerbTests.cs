@@ -13,6 +13,30 @@ namespace Keyhole.Cli.Tests;
 public sealed class BootVerbTests
 {
     [TestMethod]
+    [DataRow("--memory", "512", "--nr-pages", "5")]
+    [DataRow("--dom0", "--nr-pages", "5")]
+    public void A_domain_of_a_few_pages_does_not_boot(params string[] options)
+    {
+        CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("seed8g.log"), "--json", .. options]);
+
+        Assert.AreEqual(1, run.Status);
+        Assert.IsTrue(run.Json().GetProperty("problems").EnumerateArray().Any(static problem => problem.GetProperty("code").GetString() == "memory-too-small"));
+    }
+
+    [TestMethod]
+    [DataRow("--memory", "65536")]
+    [DataRow("--memory", "512", "--nr-pages", "16777216")]
+    [DataRow("--dom0", "--nr-pages", "16777216")]
+    public void A_domain_larger_than_its_host_is_told_once_and_gives_status_1(params string[] options)
+    {
+        CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("seed8g.log"), "--json", .. options]);
+
+        Assert.AreEqual(1, run.Status);
+        JsonElement problem = run.Json().GetProperty("problems").EnumerateArray().Single(static problem => problem.GetProperty("code").GetString() == "larger-than-host");
+        Assert.StartsWith("64 GiB of memory are ", problem.GetProperty("message").GetString()!);
+    }
+
+    [TestMethod]
     public void Dom0_is_forecast_from_one_log_alone()
     {
         CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("seed8g.log"), "--json");

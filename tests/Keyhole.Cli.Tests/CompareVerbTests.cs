@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.IO;
 using System.Linq;
 using System.Text.Json;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -34,6 +35,31 @@ public sealed class CompareVerbTests
 
         Assert.Contains("punch *", run.Output);
         Assert.Contains("take punch: ", run.Output);
+    }
+
+    [TestMethod]
+    public void No_policy_makes_a_guest_fit_a_host_that_is_smaller()
+    {
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "65536", "--json");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.AreEqual(JsonValueKind.Null, run.Json().GetProperty("best").ValueKind);
+        Assert.Contains("more than all RAM of the host (7.91 GiB)", run.Json().GetProperty("why").GetString()!);
+    }
+
+    [TestMethod]
+    public void A_host_of_which_only_a_kernels_share_is_shown_is_doubted_aloud()
+    {
+        string iomem = Path.GetTempFileName();
+        File.WriteAllText(iomem, "00001000-0009ffff : System RAM\n00100000-bfffffff : System RAM\n100000000-1ffffffff : System RAM\n");
+
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--migrate-to", iomem);
+        CommandRun larger = CommandRun.Of("compare", "--host", iomem, "--memory", "65536");
+        File.Delete(iomem);
+
+        Assert.Contains("may not show all of that host's RAM", run.Errors);
+        Assert.AreEqual(0, larger.Status);
+        Assert.Contains("warning larger-than-host: 64 GiB of memory are 57 GiB more than all RAM of the host", larger.Output);
     }
 
     [TestMethod]
@@ -103,7 +129,7 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void An_HVM_guest_gets_advice_and_no_table()
     {
-        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("plain4g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000");
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000");
 
         Assert.AreEqual(0, run.Status);
         Assert.Contains("put mmio_hole=1024 into the xl.cfg", run.Output);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Diagnostics;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -66,12 +67,39 @@ public sealed class FleetVerbTests
     }
 
     [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void A_pipe_in_a_folder_of_hosts_is_not_waited_for()
+    {
+        string folder = Directory.CreateTempSubdirectory("keyhole-fleet").FullName;
+        File.WriteAllText(Path.Combine(folder, "a.json"), Low);
+        var make = new ProcessStartInfo("mkfifo") { ArgumentList = { Path.Combine(folder, "b") } };
+        using (Process? made = Process.Start(make))
+            made!.WaitForExit();
+
+        CommandRun run = CommandRun.Of("fleet", folder);
+        Directory.Delete(folder, recursive: true);
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("b: there is nothing in it", run.Errors);
+        Assert.Contains("1 host, ", run.Output);
+    }
+
+    [TestMethod]
     public void A_guest_larger_than_a_host_is_status_1()
     {
         CommandRun run = Lines($"{Low}\n", "fleet", "-", "--memory", "20000");
 
         Assert.AreEqual(1, run.Status);
         Assert.Contains("too little memory", run.Output);
+    }
+
+    [TestMethod]
+    public void A_host_whose_RAM_is_not_shown_is_not_called_too_small()
+    {
+        CommandRun run = Lines($"{Low.Replace("\"entries\"", "\"ramShown\":\"part\",\"entries\"", StringComparison.Ordinal)}\n", "fleet", "-", "--memory", "20000", "--json");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.AreEqual(0, run.Json().GetProperty("guests")[0].GetProperty("tooLittleMemory").GetInt32());
     }
 
     [TestMethod]

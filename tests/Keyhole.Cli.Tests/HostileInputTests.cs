@@ -41,6 +41,16 @@ public sealed class HostileInputTests
     ];
 
     [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void What_never_ends_is_read_up_to_4_GiB()
+    {
+        CommandRun run = CommandRun.Of("show", "--host", "/dev/zero");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.AreEqual("keyhole: /dev/zero: it has more than 4096 MiB; cut out the part that matters: a boot log, a map\n", run.Errors);
+    }
+
+    [TestMethod]
     [DynamicData(nameof(HostInputs))]
     public void A_bad_host_is_one_line_and_status_2(string name, byte[] input)
     {

@@ -44,6 +44,28 @@ public sealed class PlanVerbTests
     }
 
     [TestMethod]
+    public void A_guest_larger_than_its_host_gives_status_1()
+    {
+        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "65536", "--json");
+
+        Assert.AreEqual(1, run.Status);
+        JsonElement problem = run.Json().GetProperty("problems").EnumerateArray().Single(static problem => problem.GetProperty("code").GetString() == "larger-than-host");
+        Assert.AreEqual("error", problem.GetProperty("severity").GetString());
+        Assert.Contains("64 GiB of memory are 56.1 GiB more than all RAM of the host", problem.GetProperty("message").GetString()!);
+    }
+
+    [TestMethod]
+    public void A_guests_own_log_does_not_say_how_large_the_host_is()
+    {
+        CommandRun run = CommandRun.WithInput(
+            Encoding.ASCII.GetBytes("Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\nXen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\nXen: [mem 0x0000000000100000-0x000000001fffffff] usable\n"),
+            "plan", "--host", "-", "--memory", "4096");
+
+        Assert.AreEqual(0, run.Status, run.Output);
+        Assert.DoesNotContain("larger-than-host", run.Output);
+    }
+
+    [TestMethod]
     public void A_window_that_meets_RAM_gives_status_1()
     {
         CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--e820-host", "--bar", "10000000-10100000");

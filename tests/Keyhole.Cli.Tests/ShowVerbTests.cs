@@ -44,6 +44,31 @@ public sealed class ShowVerbTests
     }
 
     [TestMethod]
+    [DataRow("Lines", "--with-xen alone")]
+    [DataRow("Lines", null, "--with-xen")]
+    [DataRow("Lines", null, "--json")]
+    [DataRow("Lines", null, "--to", "json")]
+    [DataRow("Lines", "is in the map already", "--with-xen", "--machine-map")]
+    [DataRow("Capture", "has the map that Xen itself gave", "--with-xen")]
+    [DataRow("Full", "none is left there", "--with-xen")]
+    public void A_denied_range_that_changes_nothing_is_told_on_standard_error(string source, string? why, params string[] options)
+    {
+        const string entries = """[{"start":"0x0","end":"0x80000000","type":"ram"}]""";
+        string host = source switch
+        {
+            "Capture" => $$"""{"entries":{{entries}},"machineEntries":{{entries}}}""",
+            "Full" => "0 100000000 1\n",
+            _ => "0 80000000 1\n",
+        };
+
+        CommandRun run = CommandRun.WithInput(Encoding.ASCII.GetBytes(host), ["show", "--host", "-", "--denied", "fed90000-fed91000", .. options]);
+
+        Assert.AreEqual(0, run.Status);
+        Assert.AreEqual(why is null ? 0 : 1, run.Errors.Split('\n').Count(static line => line.StartsWith("note: --denied fed90000-fed91000 has no effect: ", System.StringComparison.Ordinal)));
+        Assert.Contains(why ?? "", run.Errors);
+    }
+
+    [TestMethod]
     public void Other_maps_of_a_log_are_named_on_standard_error_only()
     {
         CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"));

@@ -55,9 +55,32 @@ public sealed class SvgOptionTests
     }
 
     [TestMethod]
-    public void A_device_stays_a_device()
+    public void The_file_that_a_link_leads_to_may_be_missing()
     {
-        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("seed8g.log"), "--svg", "/dev/null");
+        string file = Path.Combine(_folder, "map.svg");
+        string link = Path.Combine(_folder, "link.svg");
+        File.CreateSymbolicLink(link, file);
+
+        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("seed8g.log"), "--svg", link);
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.StartsWith("<svg", File.ReadAllText(file));
+        Assert.IsNotNull(new FileInfo(link).LinkTarget);
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void A_device_stays_a_device(bool isLink)
+    {
+        string name = "/dev/null";
+        if (isLink)
+        {
+            name = Path.Combine(_folder, "link.svg");
+            File.CreateSymbolicLink(name, "/dev/null");
+        }
+
+        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("seed8g.log"), "--svg", name);
 
         Assert.AreEqual(0, run.Status, run.Errors);
         using FileStream device = File.OpenRead("/dev/null");

@@ -2,6 +2,7 @@
 
 using System;
 using System.IO;
+using System.Linq;
 using System.Text;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -37,6 +38,10 @@ public sealed class UsageTests
     [DataRow("boot", "--guest", "guest.cfg")]
     [DataRow("boot", "--bar", "febc0000-febe0000")]
     [DataRow("verify", "--pci", "00:03.0")]
+    [DataRow("boot", "--type", "hvm")]
+    [DataRow("boot", "--bits", "32")]
+    [DataRow("boot", "--policy", "punch")]
+    [DataRow("verify", "--hole", "40000000")]
     public void A_guests_option_is_refused_beside_dom0(string verb, string option, string value)
     {
         CommandRun run = CommandRun.Of(verb, "--host", CommandRun.Golden("plain4g.log"), "--dom0", option, value);
@@ -72,6 +77,155 @@ public sealed class UsageTests
 
         Assert.AreEqual(2, status);
         Assert.Contains("keyhole: standard output: No space left on device", errors.ToString());
+    }
+
+    [TestMethod]
+    public void Output_to_a_closed_stream_is_one_line_and_no_success()
+    {
+        using var errors = new StringWriter();
+        using var output = new StreamWriter(new Closed(), new UTF8Encoding(false), leaveOpen: true);
+        using var console = new CommandConsole(output, errors, () => Stream.Null, hasColours: false);
+
+        int status = Program.Run(["show", "--host", CommandRun.Golden("plain4g.log"), "--json"], console);
+
+        Assert.AreEqual(2, status);
+        Assert.Contains("keyhole: standard output: it is closed; send it where it can be read", errors.ToString());
+    }
+
+    [TestMethod]
+    public void Errors_that_nobody_can_read_stop_nothing()
+    {
+        using var errors = new StreamWriter(new LastResort(new Closed())) { AutoFlush = true };
+        using var output = new MemoryStream();
+        int status;
+        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => Stream.Null, hasColours: false))
+            status = Program.Run(["show", "--host", CommandRun.Golden("plain4g.log"), "--json"], console);
+
+        Assert.AreEqual(0, status);
+        Assert.IsGreaterThan(0, output.Length);
+    }
+
+    [TestMethod]
+    [DataRow("plan", "--host", "-", "--guest", "-")]
+    [DataRow("plan", "--host", "-", "--memory", "64", "--devices", "-")]
+    [DataRow("compare", "--host", "-", "--memory", "512", "--migrate-to", "-")]
+    [DataRow("reserve", "--host", "-", "--start", "512M", "--check", "--iomem", "-")]
+    [DataRow("fleet", "-", "-")]
+    [DataRow("fleet", "-", "--guest", "-")]
+    public void Standard_input_is_read_once(params string[] args)
+    {
+        // What the first reader takes for what it wants, whichever that is.
+        foreach (string input in (string[])["0 80000000 1\n", "memory=512\n", "00:02.0 VGA compatible controller: x\n"])
+        {
+            CommandRun run = CommandRun.WithInput(Encoding.ASCII.GetBytes(input), args);
+
+            Assert.AreEqual(2, run.Status);
+            if (run.Errors.Contains("keyhole: -: standard input can be read once only; give - once", StringComparison.Ordinal))
+                return;
+        }
+
+        Assert.Fail("no input led to the second reader");
+    }
+
+    [TestMethod]
+    [DataRow("--from", "xen")]
+    [DataRow("--map", "2")]
+    public void How_to_read_a_source_goes_with_a_source(string option, string value)
+    {
+        CommandRun run = CommandRun.Of("plan", "--memory", "512", option, value);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.StartsWith($"keyhole: {option}: this says how to read a source, and none is named", run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("pvh", "PVH")]
+    [DataRow("hvm", "HVM")]
+    [DataRow("kvm", "KVM")]
+    public void The_boot_of_a_guest_that_is_not_PV_is_not_made_up(string type, string name)
+    {
+        CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--type", type);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.IsEmpty(run.Output);
+        Assert.Contains($"keyhole: the guest: it is {name}: only a PV guest's kernel", run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("no verb is given; take one of show plan boot ", "")]
+    [DataRow("--host: it is given 2 times; give it once; see keyhole plan --help", "plan", "--host", "a", "--host", "b")]
+    [DataRow("--memory: it is given 2 times; give it once", "plan", "--memory", "1", "--memory", "2")]
+    [DataRow("--memory: nothing follows it; give MiB", "plan", "--memory")]
+    [DataRow("\"yes\" is nothing that plan takes; see keyhole plan --help", "plan", "--memory", "512", "--json=yes")]
+    [DataRow("\"a?b\" is nothing that plan takes", "plan", "a\nb")]
+    [DataRow("--seed: \"x\" is no number that fits", "fleet", "--seed", "x")]
+    [DataRow("--maxmem: 10 MiB is below --memory (100 MiB)", "fleet", "x", "--memory", "100", "--maxmem", "10")]
+    [DataRow("--mem-set: 0 MiB is no size for a guest; give 1 to 4294967296 MiB", "boot", "--memory", "100", "--mem-set", "0")]
+    [DataRow("--pci: 0000:00:02.0 is there already; give each device once", "plan", "--memory", "100", "--pci", "00:02.0", "--pci", "0000:00:02.0")]
+    [DataRow("--emit: \"xml\" is no toolstack", "plan", "--memory", "100", "--emit", "xml")]
+    [DataRow("--to: \"nope\" is no dialect", "show", "--to", "nope")]
+    [DataRow("--output: there is nothing to write without --to", "show", "--output", "x")]
+    public void Bad_usage_says_what_where_and_the_remedy(string words, params string[] args)
+    {
+        CommandRun run = CommandRun.Of(args is [""] ? [] : args);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.IsEmpty(run.Output);
+        Assert.StartsWith($"keyhole: {words}", run.Errors);
+        Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n'));
+        Assert.DoesNotContain("System.", run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("", "\"\": this is no file name; name a file that can be written")]
+    [DataRow("/nowhere/x", "/nowhere/x: there is no such folder; name a file that can be written")]
+    [DataRow("/", "/: this is a folder; name a file that can be written")]
+    public void An_output_that_cannot_be_written_is_one_line(string path, string words)
+    {
+        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"), "--to", "lines", "--output", path);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains($"keyhole: {words}", run.Errors);
+    }
+
+    [TestMethod]
+    public void A_dash_is_standard_output_for_the_answer_and_nothing_for_the_picture_beside_it()
+    {
+        CommandRun lines = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"), "--to", "lines", "--output", "-");
+        CommandRun picture = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"), "--svg", "-");
+
+        Assert.AreEqual(CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"), "--to", "lines").Output, lines.Output);
+        Assert.AreEqual(2, picture.Status);
+        Assert.Contains("keyhole: -: standard output has the answer in words", picture.Errors);
+    }
+
+    [TestMethod]
+    [DataRow(20)]
+    [DataRow(80)]
+    public void A_narrow_terminal_gets_whole_numbers_in_whole_tables(int width)
+    {
+        string plan = On(width, "plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host");
+        string compare = On(width, "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to", CommandRun.Golden("hole1g.log"));
+
+        Assert.Contains("0x20000000    0x20200000", plan);
+        Assert.IsLessThanOrEqualTo(80, plan.Split('\n').Where(static line => line.StartsWith('─')).Max(static line => line.TrimEnd().Length));
+        Assert.Contains("1,313,307", compare);
+        Assert.Contains("guest-merge", compare);
+    }
+
+    private static string On(int width, params string[] args)
+    {
+        using var output = new MemoryStream();
+        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null, () => Stream.Null, hasColours: false) { Width = width })
+            Program.Run(args, console);
+        return Encoding.UTF8.GetString(output.ToArray());
+    }
+
+    private sealed class Closed : MemoryStream
+    {
+        public override void Write(ReadOnlySpan<byte> buffer) => throw new UnauthorizedAccessException("Access to the path is denied.");
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
     }
 
     private sealed class FullDisk : MemoryStream

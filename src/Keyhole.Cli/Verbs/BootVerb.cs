@@ -18,6 +18,8 @@ namespace Keyhole.Cli.Verbs;
 /// <summary><c>keyhole boot</c>: what a guest's kernel, or dom0's, makes of its map, and whether it survives.</summary>
 internal static class BootVerb
 {
+    private const ulong MaxMiB = Frames.AddressLimit >> 20;
+
     public static Command Build(CommandConsole console)
     {
         var source = new BootSource();
@@ -44,10 +46,10 @@ internal static class BootVerb
             """);
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(memSet) is { } size and (0 or > MaxMiB))
+                return console.Fail(new("--mem-set", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for a guest"), $"give 1 to {MaxMiB} MiB"));
             if (!source.Read(parsed, console).TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
-            if (parsed.GetValue(memSet) is 0 or > Frames.AddressLimit >> 20)
-                return console.Fail(new("--mem-set", null, "this is no size for a guest", "give the new memory in MiB"));
             BalloonForecast? balloon = parsed.GetValue(memSet) is { } memoryMiB ? Balloon(boot, memoryMiB) : null;
             if (svg.Write(parsed, () => Pictures.OfBoot(boot.Plan, boot.Forecast)) is { } unwritten)
                 return console.Fail(unwritten);
@@ -271,7 +273,7 @@ internal static class BootVerb
         foreach (AccountLine line in forecast.Account)
             table.AddRow(new Text(Number(line.PageCount)), new Text(ByteSize.ToText(line.PageCount << Frames.Shift)), new Text(line.What));
         table.AddRow(new Text(Number(forecast.Request.PageCount)), new Text(ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)), new Text("in all"));
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         if (forecast.PopulatedPages != 0)
             console.Ansi.WriteLine($"{Number(forecast.PopulatedPages)} pages are got anew for those given back");
         ulong extra = forecast.Extra.Aggregate(0UL, static (sum, region) => sum + region.SizeBytes);
@@ -297,7 +299,7 @@ internal static class BootVerb
             table.AddRow(new Text(MapView.Hex(run.Range.Start.Value)), new Text(MapView.Hex(run.Range.End.Value)), new Text(Number(run.Range.Count)), new Text(behind));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         console.Ansi.WriteLine($"Linux's P2M tree takes {Number(forecast.P2mTreePages)} pages");
         console.Ansi.WriteLine();
     }

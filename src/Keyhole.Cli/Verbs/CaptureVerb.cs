@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.CommandLine;
 using System.IO;
 using System.Text;
@@ -38,15 +37,7 @@ internal static class CaptureVerb
                 return ExitStatus.Yes;
             }
 
-            try
-            {
-                File.WriteAllBytes(path, bytes.ToArray());
-                return ExitStatus.Yes;
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
-            {
-                return console.Fail(new InputError(Files.Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "name a file that can be written"));
-            }
+            return Files.WriteAnswer(console, path, bytes.ToArray()) is { } unwritten ? console.Fail(unwritten) : ExitStatus.Yes;
         });
         return command;
     }

@@ -249,6 +249,8 @@ internal static class CompareVerb
         {
             if (!HostSource.ReadOther(path, console).TryGet(out HostMemoryMap? other, out error))
                 return error;
+            if (other.RamShown != RamShown.All)
+                console.Remark($"{Files.Shown(path)} may not show all of that host's RAM: a move there is judged by what it shows");
             others.Add(new(Files.Shown(path), MachineMap.Of(other), [.. otherBars, .. Planner.BarsOf(other, guest)]));
         }
 
@@ -268,7 +270,10 @@ internal static class CompareVerb
             return;
         }
 
-        List<string> columns = ["policy", "low memory", "lost", "moved", "hypercalls", "boots", "windows"];
+        List<string> columns = ["policy", "low RAM", "lost", "moved", "hypercalls", "boots"];
+        bool hasWindows = comparison.Policies.Any(static row => !row.Plan.Bars.IsEmpty);
+        if (hasWindows)
+            columns.Add("windows");
         if (!request.MigrateTo.IsEmpty)
             columns.Add("moves to");
         columns.Add("needs");
@@ -285,25 +290,28 @@ internal static class CompareVerb
                 new(ByteSize.ToText((row.Forecast?.RemappedPages ?? 0) << Frames.Shift)),
                 new(row.HypercallCount.ToString("#,0", CultureInfo.InvariantCulture)),
                 new(Boots(row)),
-                new(row.Plan.Bars.IsEmpty ? "" : string.Create(CultureInfo.InvariantCulture, $"{row.ClaimedBars} of {row.Plan.Bars.Length}")),
             ];
+            if (hasWindows)
+                cells.Add(new(string.Create(CultureInfo.InvariantCulture, $"{row.ClaimedBars} of {row.Plan.Bars.Length}")));
             if (!request.MigrateTo.IsEmpty)
                 cells.Add(new(string.Create(CultureInfo.InvariantCulture, $"{row.Migrations.Count(static migration => migration.Succeeded)} of {row.Migrations.Length}")));
             cells.Add(new(row.Policy.Needs switch
             {
                 PolicyNeeds.Nothing => "",
-                PolicyNeeds.InstalledMap => "an installed map",
+                PolicyNeeds.InstalledMap => "installed map",
                 PolicyNeeds.ChangedXen => "another Xen",
                 PolicyNeeds.ConfigurationFilter => "a filter",
             }));
             table.AddRow(cells);
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         foreach (ComparedPolicy row in comparison.Policies.Where(static row => row.Against is not null))
             console.Ansi.WriteLine($"against {row.Policy.Name}: {row.Against}");
         PrintMigrations(console, comparison);
         console.Ansi.WriteLine();
+        // An error stands against every policy above; a doubt stands against none, and is the same for all.
+        MapView.WriteProblems(console, [.. comparison.Policies[0].Plan.Problems.Where(static problem => problem is { Code: ProblemCodes.LargerThanHost, Severity: Severity.Warning })]);
         console.Ansi.WriteLine($"{(comparison.Best is { } best ? $"take {best.Policy.Name}" : "no policy")}: {comparison.Why}");
     }
 

@@ -67,7 +67,7 @@ internal static class FleetVerb
             if (paths.Length == 0)
                 return console.Fail(new("fleet", null, "no host is named", "name files, folders or - for standard input; see keyhole fleet --help"));
             if (paths.Count(static path => path == "-") + (parsed.GetValue(guests) ?? []).Count(static path => path == "-") > 1)
-                return console.Fail(new("-", null, "standard input can be read once only", "give - once"));
+                return console.Fail(Files.InputReadTwice);
             if (parsed.GetValue(json) && parsed.GetValue(csv))
                 return console.Fail(new("--csv", null, "--json is given, too", "take one of the two"));
             if (!ReadGuests(console, parsed.GetValue(guests) ?? [], parsed.GetValue(memory), parsed.GetValue(maxmem)).TryGet(out GuestList? list, out InputError? error))
@@ -121,8 +121,10 @@ internal static class FleetVerb
                 return new InputError(option, null, string.Create(CultureInfo.InvariantCulture, $"{sizeMiB} MiB is no size for a guest"), $"give 1 to {MaxMemoryMiB} MiB");
         }
 
+        if (maxmemMiB < memoryMiB)
+            return new InputError("--maxmem", null, string.Create(CultureInfo.InvariantCulture, $"{maxmemMiB} MiB is below --memory ({memoryMiB} MiB)"), "give --memory or more, or leave it out");
         if (memoryMiB is { } memory)
-            guests.Add(new(ByteSize.ToText(memory << 20), memory << 10, Math.Max(memory, maxmemMiB ?? 0) << 10, NeedsHole: true));
+            guests.Add(new(ByteSize.ToText(memory << 20), memory << 10, (maxmemMiB ?? memory) << 10, NeedsHole: true));
         else if (maxmemMiB is not null)
             return new InputError("--maxmem", null, "--memory is not given", "give both, or neither");
         return new GuestList([.. guests]);
@@ -319,7 +321,7 @@ internal static class FleetVerb
                 new Text(known.Any() ? Names(known, group.HostCount) : ""));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         if (fleet.GroupCount > MaxRows)
             console.Ansi.WriteLine($"{Number(fleet.GroupCount - MaxRows)} more groups start higher{(fleet.GroupCount <= FleetTally.MaxGroups ? " (--json has them)" : "")}.");
     }
@@ -340,7 +342,7 @@ internal static class FleetVerb
                 new Text(fit.FitsAll ? "fits every host" : Names(fit.Offenders, fit.Offenders.Length)));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
     }
 
     /// <summary>Rows are where the guest comes from, columns where it goes.</summary>

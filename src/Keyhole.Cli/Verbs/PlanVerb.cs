@@ -38,6 +38,8 @@ internal static class PlanVerb
             """);
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(emit) is { } named and not ("xl" or "libvirt"))
+                return console.Fail(new("--emit", null, $"{InputError.Quote(named)} is no toolstack", "take xl or libvirt"));
             if (!source.Read(parsed, console).TryGet(out MapPlan? plan, out InputError? error))
                 return console.Fail(error);
             if (svg.Write(parsed, () => Pictures.OfPlan(plan)) is { } unwritten)
@@ -103,8 +105,6 @@ internal static class PlanVerb
 
     private static int Emit(CommandConsole console, GuestSpec guest, string toolstack)
     {
-        if (toolstack is not ("xl" or "libvirt"))
-            return console.Fail(new("--emit", null, $"{InputError.Quote(toolstack)} is no toolstack", "take xl or libvirt"));
         Parsed<GuestText> written = toolstack == "xl" ? XlConfig.Write(guest) : LibvirtDomain.Write(guest);
         if (!written.TryGet(out GuestText? text, out InputError? error))
             return console.Fail(error);

@@ -139,7 +139,7 @@ internal sealed class ReserveVerb
             reserved.Add(new(ByteRange.FromBounds(start, end), "as given"));
         }
 
-        if (!_host.Read(parsed, console).TryGet(out HostMemoryMap? host, out InputError? error))
+        if (!_host.Read(parsed, console, "RAM is kept aside on a host without Xen").TryGet(out HostMemoryMap? host, out InputError? error))
             return error;
         return new ReserveRequest
         {
@@ -338,7 +338,7 @@ internal sealed class ReserveVerb
                 slot.IsIdentity ? new Text("identity", new Style(MapView.ColourOf(E820Type.Ram))) : new Text("failed: elsewhere, not in the E820", new Style(MapView.ColourOf(E820Type.Nvs))));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         console.Ansi.WriteLine($"{ByteSize.ToText(guest.MemoryBytes)} for the guest, {ByteSize.ToText(guest.BufferBytes)} of buffer");
     }
 

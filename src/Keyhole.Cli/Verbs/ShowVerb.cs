@@ -43,21 +43,29 @@ internal static class ShowVerb
             """);
         command.SetAction(parsed =>
         {
-            if (!host.Read(parsed, console).TryGet(out HostMemoryMap? map, out InputError? error))
+            HostMapDialect? dialect = null;
+            if (parsed.GetValue(to) is { } name)
+            {
+                if (!HostMapDialects.TryParse(name, out HostMapDialect known))
+                    return console.Fail(Dialects.Unknown("--to", name));
+                dialect = known;
+            }
+            else if (parsed.GetValue(output) is not null)
+            {
+                return console.Fail(new("--output", null, "there is nothing to write without --to", "name a dialect with --to"));
+            }
+
+            // JSON carries the range for the verb that reads it.
+            bool isUsed = parsed.GetValue(withXen) || parsed.GetValue(json) || dialect == HostMapDialect.Json;
+            string? unusedDenied = isUsed ? null : "what Xen adds for dom0 is shown with --with-xen alone";
+            if (!host.Read(parsed, console, unusedDenied).TryGet(out HostMemoryMap? map, out InputError? error))
                 return console.Fail(error);
             if (parsed.GetValue(withXen))
                 map = map with { Entries = MachineMap.Of(map), IsMachineMap = true };
             if (svg.Write(parsed, () => Pictures.OfHost(map)) is { } unwritten)
                 return console.Fail(unwritten);
-            if (parsed.GetValue(to) is { } name)
-            {
-                return HostMapDialects.TryParse(name, out HostMapDialect dialect)
-                    ? Convert(console, map, dialect, parsed.GetValue(output))
-                    : console.Fail(Dialects.Unknown("--to", name));
-            }
-
-            if (parsed.GetValue(output) is not null)
-                return console.Fail(new("--output", null, "there is nothing to write without --to", "name a dialect with --to"));
+            if (dialect is { } wanted)
+                return Convert(console, map, wanted, parsed.GetValue(output));
             if (parsed.GetValue(json))
                 return Convert(console, map, HostMapDialect.Json, null);
             Print(console, map);
@@ -78,27 +86,13 @@ internal static class ShowVerb
         var bytes = new MemoryStream();
         if (HostMapWriter.Write(map, dialect, bytes) is { } error)
             return console.Fail(error);
-        try
-        {
-            if (path is not null)
-            {
-                File.WriteAllBytes(path, bytes.ToArray());
-            }
-            else if (dialect == HostMapDialect.Packed)
-            {
-                bytes.WriteTo(console.OutBytes);
-            }
-            else
-            {
-                console.Out.Write(System.Text.Encoding.UTF8.GetString(bytes.ToArray()));
-            }
-
-            return ExitStatus.Yes;
-        }
-        catch (Exception exception) when (path is not null && exception is IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            return console.Fail(new(Files.Shown(path!), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "name a file that can be written"));
-        }
+        if (path is not null)
+            return Files.WriteAnswer(console, path, bytes.ToArray()) is { } unwritten ? console.Fail(unwritten) : ExitStatus.Yes;
+        if (dialect == HostMapDialect.Packed)
+            bytes.WriteTo(console.OutBytes);
+        else
+            console.Out.Write(System.Text.Encoding.UTF8.GetString(bytes.ToArray()));
+        return ExitStatus.Yes;
     }
 
     private static int WriteFolder(CommandConsole console, MemmapFolder folder, string path)
@@ -135,7 +129,7 @@ internal static class ShowVerb
             totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         console.Ansi.WriteLine(string.Join(", ", totals.Select(static total => $"{E820TypeNames.NameOf(total.Key)} {ByteSize.ToText(total.Value)}")));
         console.Ansi.WriteLine();
         MapView.Draw(console, [new("host", map.Entries)]);

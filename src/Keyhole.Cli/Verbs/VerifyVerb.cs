@@ -149,7 +149,7 @@ internal static class VerifyVerb
                 new Text(finding.Line?.ToString(CultureInfo.InvariantCulture) ?? ""));
         }
 
-        console.Ansi.Write(table);
+        MapView.WriteTable(console, table);
         if (!verification.NotCompared.IsEmpty)
             console.Ansi.WriteLine($"not in the log: {string.Join("; ", verification.NotCompared)}");
         console.Ansi.WriteLine();

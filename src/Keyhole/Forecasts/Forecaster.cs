@@ -119,7 +119,7 @@ public static class Forecaster
             Account = setUp ? PageAccount.Of(in result, request.PageCount, frames.P2m, kernelMap) : [],
             Bars = setUp ? [.. request.Bars.Select(bar => Judge(bar, kernelMap, p2m))] : [],
             SwitchedOff = [.. SwitchedOff(arch)],
-            Log = [.. StartLines(arch), .. KernelWords.Log(request.Kernel, events, in result, kernelMap)],
+            Log = [.. StartLines(arch), .. KernelWords.Log(request.Kernel, events, in result, kernelMap, request.Is32Bit)],
             Problems = [],
         };
         return forecast with { Problems = [.. ForecastReview.Report(forecast)] };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
@@ -14,7 +15,7 @@ namespace Keyhole.Forecasts;
 internal static class KernelWords
 {
     /// <summary>The lines of a boot as that kernel prints them, without time stamps.</summary>
-    public static ImmutableArray<string> Log(KernelVersion version, IReadOnlyList<BootEvent> events, in SetupResult result, IReadOnlyList<E820Entry> kernelMap)
+    public static ImmutableArray<string> Log(KernelVersion version, IReadOnlyList<BootEvent> events, in SetupResult result, IReadOnlyList<E820Entry> kernelMap, bool is32Bit)
     {
         var lines = ImmutableArray.CreateBuilder<string>();
         // What comes once memory can be allocated is printed behind the map.
@@ -30,7 +31,7 @@ internal static class KernelWords
             AddMap(version, kernelMap, lines);
         lines.AddRange(late);
         if (result.Halt == HaltReason.None)
-            lines.Add(Gap(version, result.PciGap));
+            AddGap(version, result.PciGap, kernelMap, is32Bit, lines);
         else if (LastWords(version, result.Halt) is { Length: > 0 } last)
             lines.Add(last);
         return lines.ToImmutable();
@@ -149,11 +150,50 @@ internal static class KernelWords
     /// <summary>C's %#010llx: ten characters at least, 0x among them; nothing but zeros for zero.</summary>
     private static string Alternate(ulong value) => value == 0 ? "0000000000" : string.Create(CultureInfo.InvariantCulture, $"0x{value:x8}");
 
-    private static string Gap(KernelVersion version, ByteRange gap)
+    /// <summary>Where the kernel found no gap it takes one of the smallest size behind its memory (64-bit), or at 256 MiB (32-bit, without a word on it).</summary>
+    private static void AddGap(KernelVersion version, ByteRange gap, IReadOnlyList<E820Entry> kernelMap, bool is32Bit, ImmutableArray<string>.Builder lines)
     {
-        string prefix = version is KernelVersion.Linux43 or KernelVersion.Linux44 ? "e820: " : "";
-        return gap.IsEmpty
-            ? $"{prefix}Cannot find an available gap in the 32-bit address range"
-            : string.Create(CultureInfo.InvariantCulture, $"{prefix}[mem {Alternate(gap.Start)}-{Alternate(gap.End - 1)}] available for PCI devices");
+        const ulong smallestGapBytes = 4UL << 20;
+        const ulong startIn32Bit = 256UL << 20;
+        const ulong oneMiB = 1UL << 20;
+        if (gap.IsEmpty && !is32Bit)
+        {
+            lines.AddRange(version switch
+            {
+                KernelVersion.Linux33 or KernelVersion.Linux34 =>
+                    ["PCI: Warning: Cannot find a gap in the 32bit address range", "PCI: Unassigned devices with 32bit resource registers may break!"],
+                KernelVersion.Linux43 or KernelVersion.Linux44 =>
+                    ["e820: cannot find a gap in the 32bit address range", "e820: PCI devices with unassigned 32bit BARs may break!"],
+                KernelVersion.Linux61 or KernelVersion.Linux66 or KernelVersion.Linux72 =>
+                    (string[])["Cannot find an available gap in the 32-bit address range", "PCI devices with unassigned 32-bit BARs may not work!"],
+            });
+        }
+
+        if (gap.IsEmpty)
+            gap = ByteRange.FromSize(is32Bit ? startIn32Bit : EndOfRam(kernelMap) + oneMiB, smallestGapBytes);
+        string start = Alternate(gap.Start);
+        string last = Alternate(gap.End - 1);
+        lines.Add(version switch
+        {
+            KernelVersion.Linux33 or KernelVersion.Linux34 =>
+                string.Create(CultureInfo.InvariantCulture, $"Allocating PCI resources starting at {gap.Start:x} (gap: {gap.Start:x}:{gap.SizeBytes:x})"),
+            KernelVersion.Linux43 or KernelVersion.Linux44 => $"e820: [mem {start}-{last}] available for PCI devices",
+            KernelVersion.Linux61 or KernelVersion.Linux66 => $"[mem {start}-{last}] available for PCI devices",
+            KernelVersion.Linux72 => $"[gap {start}-{last}] available for PCI devices",
+        });
+    }
+
+    /// <summary>Linux's max_pfn as an address: the end of the last whole page of RAM below 64 TiB, which is all that four levels of page tables map.</summary>
+    private static ulong EndOfRam(IReadOnlyList<E820Entry> kernelMap)
+    {
+        const ulong limit = 1UL << 46;
+        ulong end = 0;
+        foreach (E820Entry entry in kernelMap)
+        {
+            if (entry.IsRam && entry.Address < limit)
+                end = Math.Max(end, entry.Wraps ? limit : Math.Min(entry.End, limit));
+        }
+
+        return Pfn.Containing(end).ToAddress();
     }
 }

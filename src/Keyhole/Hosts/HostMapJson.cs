@@ -16,9 +16,9 @@ using Keyhole.Reading;
 namespace Keyhole.Hosts;
 
 /// <summary>
-/// Keyhole's own JSON: <c>{"source":{"dialect","description"},"machineMap":true,"entries":[{"start","end","type"}],"machineEntries":[…],"traits":{…},
+/// Keyhole's own JSON: <c>{"source":{"dialect","description"},"machineMap":true,"ramShown":"part","entries":[{"start","end","type"}],"machineEntries":[…],"traits":{…},
 /// "devices":[…],"reservedRegions":[{"start","end","type"}],"iomem":[lines]}</c>: entries are the firmware's unless "machineMap" says otherwise.
-/// Only "entries" must be there; members of other names are passed over. Addresses are hex strings, ends exclusive.
+/// they show all of the host's RAM unless "ramShown" does. Only "entries" must be there; members of other names are passed over. Addresses are hex strings, ends exclusive.
 /// </summary>
 internal static class HostMapJson
 {
@@ -67,6 +67,8 @@ internal static class HostMapJson
         writer.WriteEndObject();
         if (map.IsMachineMap)
             writer.WriteBoolean("machineMap", true);
+        if (map.RamShown != RamShown.All)
+            writer.WriteString("ramShown", NameOf(map.RamShown));
         WriteEntries(writer, "entries", map.Entries);
         WriteTotals(writer, map.Entries);
         if (!map.MachineEntries.IsEmpty)
@@ -77,6 +79,13 @@ internal static class HostMapJson
         WriteIomem(writer, map.IomemLines);
         writer.WriteEndObject();
     }
+
+    internal static string NameOf(RamShown shown) => shown switch
+    {
+        RamShown.All => "all",
+        RamShown.KernelsShare => "kernels-share",
+        RamShown.Part => "part",
+    };
 
     internal static string NameOf(BarKind kind) => kind switch
     {
@@ -261,6 +270,7 @@ internal ref struct JsonCapture
         HostTraits traits = HostTraits.Unknown;
         string description = "";
         bool isMachineMap = false;
+        RamShown ramShown = RamShown.All;
         SortedSet<string> seen = new(StringComparer.Ordinal);
 
         _reader.Read();
@@ -268,7 +278,7 @@ internal ref struct JsonCapture
             return Fail("a capture is a JSON object", "write {\"entries\":[{\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}]}");
         while (NextMember())
         {
-            string? name = Known(["source", "machineMap", "entries", "machineEntries", "traits", "devices", "reservedRegions", "iomem"]);
+            string? name = Known(["source", "machineMap", "ramShown", "entries", "machineEntries", "traits", "devices", "reservedRegions", "iomem"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -282,6 +292,7 @@ internal ref struct JsonCapture
             {
                 "source" => TryReadSource(ref description),
                 "machineMap" => TryReadBoolean(name, out isMachineMap),
+                "ramShown" => TryReadRamShown(name, out ramShown),
                 "entries" => TryReadEntries(name, out entries),
                 "machineEntries" => TryReadEntries(name, out machineEntries),
                 "reservedRegions" => TryReadRegions(out regions),
@@ -305,6 +316,7 @@ internal ref struct JsonCapture
             Dialect = HostMapDialect.Json,
             Description = description.Length == 0 ? $"JSON, {_source}" : $"{description} (JSON, {_source})",
             IsMachineMap = isMachineMap,
+            RamShown = ramShown,
             MachineEntries = machineEntries ?? [],
             Traits = traits,
             Devices = devices,
@@ -367,6 +379,23 @@ internal ref struct JsonCapture
     {
         value = _reader.TokenType == JsonTokenType.True;
         return value || Expect(JsonTokenType.False, name, "true or false");
+    }
+
+    private bool TryReadRamShown(string name, out RamShown shown)
+    {
+        shown = RamShown.All;
+        if (!Expect(JsonTokenType.String, name, "a string") || !TryReadText(name, out string text))
+            return false;
+        foreach (RamShown candidate in Enum.GetValues<RamShown>())
+        {
+            if (HostMapJson.NameOf(candidate) == text)
+            {
+                shown = candidate;
+                return true;
+            }
+        }
+
+        return Fail($"\"{name}\" is {InputError.Quote(text)}", "write all, kernels-share or part");
     }
 
     private bool TryReadNumber(string name, int min, int max, out int value)

@@ -104,6 +104,7 @@ public static class HostMapReader
             Entries = map.Entries,
             Dialect = map.Dialect,
             Description = $"{Describe(map)}, line {map.Line} of {sourceName}",
+            RamShown = RamShownBy(map),
             IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
             Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
             Log = scan,
@@ -158,8 +159,15 @@ public static class HostMapReader
         LogMapKind.Iomem => "Linux's resources (/proc/iomem)",
     };
 
-    /// <summary>Whether nothing whole comes before the map: a buffer that has run over cuts the line before it, too.</summary>
-    private static bool BeginsWith(LogMap map) => map.Line <= 2;
+    /// <summary>Whether the kernel's buffer ran over and took the map's first entries. It cuts the line before the map, too.</summary>
+    private static bool BeginsAmid(LogMap map) => map.Line <= 2 && map.Kind != LogMapKind.Iomem && map.Entries[0].Address != 0;
+
+    private static RamShown RamShownBy(LogMap map) => map.Kind switch
+    {
+        LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi => BeginsAmid(map) ? RamShown.Part : RamShown.All,
+        LogMapKind.Iomem or LogMapKind.KernelEdited => RamShown.KernelsShare,
+        LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen => RamShown.Part,
+    };
 
     private static ImmutableArray<string> RemarksOn(LogScan scan, LogMap taken)
     {
@@ -170,7 +178,7 @@ public static class HostMapReader
             remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the firmware's map stands in /sys/firmware/memmap");
         if (taken.Kind == LogMapKind.KernelEdited)
             remarks.Add("This map has been changed by the kernel or its command line");
-        if (BeginsWith(taken) && taken.Kind != LogMapKind.Iomem && taken.Entries[0].Address != 0)
+        if (BeginsAmid(taken))
             remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as when the kernel's buffer has run over");
         int named = 0;
         for (int i = 0; i < scan.Maps.Length; i++)

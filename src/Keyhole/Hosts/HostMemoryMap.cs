@@ -44,6 +44,19 @@ public enum HostMapDialect
     Efi,
 }
 
+/// <summary>How much of the host's RAM a source shows. The names of JSON stand in <see cref="HostMapJson"/>.</summary>
+public enum RamShown
+{
+    /// <summary>All of it: the firmware's map, or Xen's.</summary>
+    All,
+
+    /// <summary>What the host's own kernel has: all of it on the bare machine, but its share alone in a dom0, or less where its command line says so.</summary>
+    KernelsShare,
+
+    /// <summary>A part, and nothing says how large: a guest's own map, or a log that begins amid the map.</summary>
+    Part,
+}
+
 /// <summary>What else a log or capture says of the host that Xen's additions depend on. Empty and null where it says nothing.</summary>
 public sealed record HostTraits
 {
@@ -89,6 +102,9 @@ public sealed record HostMemoryMap
 
     /// <summary>One line for people: which map of which source this is ("Xen's firmware map (Xen-e820), line 3 of xen.log").</summary>
     public required string Description { get; init; }
+
+    /// <summary>How much of the host's RAM <see cref="Entries"/> show.</summary>
+    public RamShown RamShown { get; init; }
 
     /// <summary>Whether what Xen adds for dom0 is in the map already.</summary>
     public bool IsMachineMap { get; init; }

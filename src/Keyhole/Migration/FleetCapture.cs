@@ -93,6 +93,10 @@ internal sealed class FleetCapture
                     if (!Once(ref seen, 4) || reader.TokenType is not (JsonTokenType.True or JsonTokenType.False))
                         return false;
                 }
+                else if (reader.ValueTextEquals("ramShown"u8))
+                {
+                    return false;
+                }
                 else
                 {
                     reader.Skip();

@@ -27,7 +27,7 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     /// <summary>Whether and why not the guest, with a hole from <paramref name="holeStart"/> on, can be on the host.</summary>
     public FleetVerdict Judge(HostDemand host, ulong holeStart)
     {
-        if (host.RamKiB < MemoryKiB)
+        if (!host.HasRamFor(MemoryKiB))
             return FleetVerdict.TooLittleMemory;
         if (!NeedsHole)
             return FleetVerdict.Fits;

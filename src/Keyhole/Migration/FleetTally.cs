@@ -69,7 +69,7 @@ public sealed class FleetTally
             _lowestWindows.Add(host);
         for (int i = 0; i < _guests.Length; i++)
         {
-            if (host.RamKiB >= _guests[i].MemoryKiB)
+            if (host.HasRamFor(_guests[i].MemoryKiB))
                 continue;
             _poor[i]++;
             _poorest[i].Add(host);

@@ -21,7 +21,7 @@ public enum DemandEvidence
 /// <summary>What a host asks of the hole in the map of a guest that may come to it: a hole [start, 4 GiB) suits it if it starts at <see cref="HoleStart"/> or lower.</summary>
 /// <param name="Name">What the host is called; one line.</param>
 /// <param name="HoleStart">Bytes, a page boundary, at most 4 GiB: the lowest address below 4 GiB where a device of the host's may be. 4 GiB: the host asks for no hole.</param>
-/// <param name="RamKiB">The host's RAM, all of it.</param>
+/// <param name="RamKiB">The host's RAM, all of it; 0 where the source does not tell how much that is.</param>
 /// <param name="HighWindow">The lowest window of a device at or above 4 GiB, in bytes, cut down to a GiB; <see cref="Frames.AddressLimit"/> where none is known.</param>
 public readonly record struct HostDemand(string Name, ulong HoleStart, ulong RamKiB, ulong HighWindow, DemandEvidence Evidence)
 {
@@ -39,6 +39,8 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     public static HostDemand Of(HostMemoryMap host, string name)
     {
         MapDemand map = MapDemand.Of(host.Entries.AsSpan());
+        if (host.RamShown == RamShown.Part)
+            map = map with { RamKiB = 0 };
         if (host.Devices.IsEmpty)
             return map.ToHost(name);
         var windows = WindowDemand.None;
@@ -50,6 +52,9 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
 
         return windows.ToHost(name, map.RamKiB);
     }
+
+    /// <summary>Whether a guest of that size has room here, as far as the source tells. What Xen and dom0 take is not counted.</summary>
+    public bool HasRamFor(ulong memoryKiB) => RamKiB == 0 || RamKiB >= memoryKiB;
 
     /// <summary>Worst first: by where the hole must start, then by name, then by the rest, so that equal hosts alone are equal.</summary>
     internal static int CompareByHole(HostDemand left, HostDemand right) => left.HoleStart != right.HoleStart ? left.HoleStart.CompareTo(right.HoleStart) : CompareByName(left, right);

@@ -16,8 +16,6 @@ namespace Keyhole.Planning;
 /// <summary>Host map and guest in, plan out.</summary>
 public static class Planner
 {
-    private const ulong MiB = 1UL << 20;
-
     /// <param name="host">The host's map, firmware's or with Xen's additions, as it says itself.</param>
     /// <param name="guest">The guest.</param>
     /// <param name="policy">How to lay its map out.</param>
@@ -28,6 +26,7 @@ public static class Planner
         bars = [.. bars, .. BarsOf(host, guest)];
         List<Problem> problems = [];
         ReportGuest(guest, problems);
+        DomainMemory.ReportTooLarge(host, machineMap, guest.MemoryKiB, isOvercommitted: guest.Type == GuestType.Kvm, problems);
         PolicyResult result;
         // A guest that makes its holes itself does so where the toolstack does not.
         bool usesPolicy = guest.UsesHostMap || (guest.Type == GuestType.Pv && policy is GuestMergePolicy);
@@ -139,13 +138,7 @@ public static class Planner
                 Remedy: $"set maxmem to {guest.MemoryKiB >> 10} or more, or leave it out"));
         }
 
-        if (guest.MemoryKiB << 10 < LinuxPvKernel.EndOfNeed && guest.Type == GuestType.Pv)
-        {
-            problems.Add(new(
-                Severity.Error,
-                ProblemCodes.MemoryTooSmall,
-                $"{ByteSize.ToText(guest.MemoryKiB << 10)} of memory are too little: a Linux PV kernel lies at {LinuxPvKernel.LoadAddress / MiB} MiB and needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
-                Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more"));
-        }
+        if (guest.Type == GuestType.Pv)
+            DomainMemory.ReportTooSmall(guest.MemoryKiB, problems);
     }
 }

@@ -29,6 +29,7 @@ public static class ProblemCodes
     public const string LowMemoryLost = "low-memory-lost";
     public const string KernelNotOnRam = "kernel-not-on-ram";
     public const string MemoryTooSmall = "memory-too-small";
+    public const string LargerThanHost = "larger-than-host";
     public const string HighRamOverlap = "high-ram-overlap";
     public const string MaxmemBelowMemory = "maxmem-below-memory";
     public const string TooManyEntries = "too-many-entries";

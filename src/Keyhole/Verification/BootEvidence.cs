@@ -70,6 +70,7 @@ public static class BootEvidence
             Dialect = read.Dialect,
             Description = read.Description,
             LogMap = own,
+            RamShown = read.RamShown,
             Traits = host.Traits with { ReservedInDom0 = read.Traits.ReservedInDom0 },
         };
     }

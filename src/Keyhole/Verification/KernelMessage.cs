@@ -44,6 +44,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 {
     private const ulong MaxKiB = Frames.AddressLimit >> 10;
 
+    private const string MemOpening = "[mem ";
+
     private static readonly string[] s_lastWords =
     [
         "Xen hypervisor allocated kernel memory conflicts with E820 map",
@@ -178,8 +180,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     }
 
     /// <summary>
-    /// "[mem 0x40061000-0x7ffdefff] available for PCI devices", before 3.5 "(gap: 40000000:a0000000)", start and size. The range is empty where the
-    /// kernel says that it found none.
+    /// "[mem 0x40061000-0x7ffdefff] available for PCI devices", since 7.0 "[gap 0x…-0x…] available …", before 3.5 "(gap: 40000000:a0000000)", start and
+    /// size. The range is empty where the kernel says that it found none.
     /// </summary>
     private static KernelMessage PciGap(ReadOnlySpan<char> line)
     {
@@ -192,11 +194,12 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
         if (line.Contains("Cannot find an available gap in the 32", StringComparison.Ordinal) || line.Contains("annot find a gap in the 32", StringComparison.Ordinal))
             return new(KernelMessageKind.PciGap);
-        int at = line.IndexOf("[mem ", StringComparison.Ordinal);
+        string opening = line.Contains(MemOpening, StringComparison.Ordinal) ? MemOpening : "[gap ";
+        int at = line.IndexOf(opening, StringComparison.Ordinal);
         if (at < 0)
             return default;
         cursor = new(line[at..]);
-        return TryMem(ref cursor, isInclusive: true, out ByteRange range) && cursor.TryText(" available for PCI devices")
+        return TryMem(ref cursor, isInclusive: true, out ByteRange range, opening) && cursor.TryText(" available for PCI devices")
             ? new(KernelMessageKind.PciGap) { From = range }
             : default;
     }
@@ -208,7 +211,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     private static KernelMessage BarClaim(ReadOnlySpan<char> line)
     {
         bool isClaim = line.Contains("can't claim", StringComparison.Ordinal) || line.Contains("address space collision", StringComparison.Ordinal);
-        int at = line.IndexOf("[mem ", StringComparison.Ordinal);
+        int at = line.IndexOf(MemOpening, StringComparison.Ordinal);
         if (!isClaim || at < 0)
             return default;
         TextCursor cursor = new(line[at..]);
@@ -216,7 +219,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return default;
         if (!TryBehind(cursor.Rest, " conflict with ", out TextCursor conflict) && !TryBehind(cursor.Rest, " conflicts with ", out conflict))
             return new(KernelMessageKind.BarClaim) { From = window };
-        int with = conflict.Rest.LastIndexOf("[mem ", StringComparison.Ordinal);
+        int with = conflict.Rest.LastIndexOf(MemOpening, StringComparison.Ordinal);
         if (with < 0)
             return new(KernelMessageKind.BarClaim) { From = window };
         string name = conflict.Rest[..with].Trim().ToString();
@@ -238,10 +241,10 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         return null;
     }
 
-    private static bool TryMem(ref TextCursor cursor, bool isInclusive, out ByteRange range)
+    private static bool TryMem(ref TextCursor cursor, bool isInclusive, out ByteRange range, string opening = MemOpening)
     {
         range = default;
-        if (!cursor.TryText("[mem "))
+        if (!cursor.TryText(opening))
             return false;
         cursor.TryText("0x");
         if (!cursor.TryHex(out ulong start) || !cursor.TryText("-"))

@@ -147,6 +147,19 @@ public sealed class HostMapReaderTests
     }
 
     [TestMethod]
+    public void A_source_says_how_much_of_the_hosts_RAM_it_shows()
+    {
+        Assert.AreEqual(RamShown.All, Shown(XenLog));
+        Assert.AreEqual(RamShown.All, Shown(LinuxLog));
+        Assert.AreEqual(RamShown.Part, Shown(string.Join('\n', LinuxLog.Split('\n').Skip(2))));
+        Assert.AreEqual(RamShown.Part, Shown("Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\n"));
+        Assert.AreEqual(RamShown.KernelsShare, Shown("00001000-0009ffff : System RAM\n00100000-7fffffff : System RAM\n"));
+        Assert.AreEqual(RamShown.KernelsShare, Shown("user-defined physical RAM map:\nuser: [mem 0x0000000000000000-0x000000000009fbff] usable\n"));
+
+        static RamShown Shown(string text) => MapFixtures.Expect(MapFixtures.ReadText(text)).RamShown;
+    }
+
+    [TestMethod]
     public void A_map_is_chosen_by_its_number()
     {
         string log = XenLog + LinuxLog.Replace("7fffffff", "6fffffff", StringComparison.Ordinal);

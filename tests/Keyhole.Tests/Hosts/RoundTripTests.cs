@@ -130,6 +130,17 @@ public sealed class RoundTripTests
     }
 
     [TestMethod]
+    [DataRow(RamShown.All)]
+    [DataRow(RamShown.KernelsShare)]
+    [DataRow(RamShown.Part)]
+    public void JSON_carries_how_much_of_the_RAM_the_map_shows(RamShown shown)
+    {
+        HostMemoryMap map = ToMap([E820Entry.FromBounds(0, 0x1000, E820Type.Ram)]) with { RamShown = shown };
+
+        Assert.AreEqual(shown, ThroughDialect(map, HostMapDialect.Json)!.RamShown);
+    }
+
+    [TestMethod]
     public void A_capture_from_before_MSI_X_tables_were_written_is_read()
     {
         HostMemoryMap read = MapFixtures.Expect(MapFixtures.ReadText(

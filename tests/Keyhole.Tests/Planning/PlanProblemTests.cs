@@ -89,6 +89,45 @@ public sealed class PlanProblemTests
         Assert.AreEqual(conflicts, plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && (problem.Start, problem.End) == (0xf008_0000UL, 0xf010_0000UL)));
     }
 
+    [TestMethod]
+    [DataRow(2048UL, GuestType.Pv, RamShown.All, null)]
+    [DataRow(2049UL, GuestType.Pv, RamShown.All, Severity.Error)]
+    [DataRow(2049UL, GuestType.Hvm, RamShown.All, Severity.Error)]
+    [DataRow(2049UL, GuestType.Kvm, RamShown.All, Severity.Warning)]
+    [DataRow(2049UL, GuestType.Pv, RamShown.KernelsShare, Severity.Warning)]
+    [DataRow(2049UL, GuestType.Pv, RamShown.Part, null)]
+    public void A_guest_larger_than_the_RAM_of_its_host_is_told_as_surely_as_the_source_shows_it(ulong memoryMiB, GuestType type, RamShown shown, Severity? severity)
+    {
+        GuestSpec guest = Guest with { MemoryKiB = memoryMiB << 10, MaxmemKiB = memoryMiB << 10, Type = type };
+
+        MapPlan plan = Planner.Plan(s_host with { RamShown = shown }, guest, new PunchPolicy(), []);
+
+        Assert.AreEqual(severity, plan.Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.LargerThanHost)?.Severity);
+    }
+
+    [TestMethod]
+    public void RAM_that_the_host_names_twice_counts_once()
+    {
+        HostMemoryMap host = s_host with { Entries = [s_host.Entries[0], s_host.Entries[0]] };
+        GuestSpec guest = Guest with { MemoryKiB = 3UL << 20, MaxmemKiB = 3UL << 20 };
+
+        Problem told = Planner.Plan(host, guest, new PunchPolicy(), []).Problems.Single(static problem => problem.Code == ProblemCodes.LargerThanHost);
+
+        Assert.AreEqual("3 GiB of memory are 1 GiB more than all RAM of the host (2 GiB): Xen cannot build it", told.Message);
+    }
+
+    [TestMethod]
+    public void What_the_guest_may_balloon_up_to_and_a_host_without_RAM_are_no_matter()
+    {
+        HostMemoryMap bare = s_host with { Entries = [s_host.Entries[1]] };
+
+        Assert.IsFalse(IsLarger(s_host, Guest with { MaxmemKiB = 16UL << 20 }));
+        Assert.IsFalse(IsLarger(bare, Guest));
+    }
+
+    private static bool IsLarger(HostMemoryMap host, GuestSpec guest) =>
+        Planner.Plan(host, guest, new PunchPolicy(), []).Problems.Any(static problem => problem.Code == ProblemCodes.LargerThanHost);
+
     private static GuestSpec Guest => new() { MemoryKiB = 1UL << 20, MaxmemKiB = 1UL << 20, E820Host = true };
 
     private static MapPlan Plan(HostMemoryMap host, params PlannedEntry[] entries) => Planner.Plan(host, Guest, new Fixed([.. entries]), []);

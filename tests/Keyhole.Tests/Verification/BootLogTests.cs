@@ -158,6 +158,7 @@ public sealed class BootLogTests
     [TestMethod]
     [DataRow("[    0.000000] [mem 0xc0000000-0xfebfffff] available for PCI devices")]
     [DataRow("[    0.000000] e820: [mem 0xc0000000-0xfebfffff] available for PCI devices")]
+    [DataRow("[    0.000000] [gap 0xc0000000-0xfebfffff] available for PCI devices")]
     [DataRow("[    0.000000] Allocating PCI resources starting at c0000000 (gap: c0000000:3ec00000)")]
     public void The_gap_is_read_in_every_wording(string line) =>
         Assert.AreEqual(ByteRange.FromBounds(0xc000_0000, 0xfec0_0000), Boots(line).Single().Facts.PciGap!.Value.Value);
@@ -165,6 +166,7 @@ public sealed class BootLogTests
     [TestMethod]
     [DataRow("[    0.000000] Cannot find an available gap in the 32-bit address range")]
     [DataRow("[    0.000000] e820: cannot find a gap in the 32bit address range")]
+    [DataRow("[    0.000000] PCI: Warning: Cannot find a gap in the 32bit address range")]
     public void No_gap_is_an_empty_one(string line) => Assert.IsTrue(Boots(line).Single().Facts.PciGap!.Value.Value.IsEmpty);
 
     [TestMethod]

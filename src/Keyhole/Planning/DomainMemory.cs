@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.E820;
+using Keyhole.Hosts;
+
+namespace Keyhole.Planning;
+
+/// <summary>Whether what a domain is to start with is enough for a kernel, and there at all.</summary>
+public static class DomainMemory
+{
+    private const ulong MiB = 1UL << 20;
+
+    /// <summary>Reports a PV domain in which no Linux has room.</summary>
+    public static void ReportTooSmall(ulong memoryKiB, List<Problem> problems)
+    {
+        ArgumentNullException.ThrowIfNull(problems);
+        if (memoryKiB << 10 >= LinuxPvKernel.EndOfNeed)
+            return;
+        problems.Add(new(
+            Severity.Error,
+            ProblemCodes.MemoryTooSmall,
+            $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: a Linux PV kernel lies at {LinuxPvKernel.LoadAddress / MiB} MiB and needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
+            Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more"));
+    }
+
+    /// <summary>Reports a domain that is larger than its host; nothing where the source does not show the host's RAM.</summary>
+    /// <param name="machineMap">The host's, in any order.</param>
+    /// <param name="memoryKiB">What the domain starts with. What it could balloon up to is another matter: the next host may have it.</param>
+    /// <param name="isOvercommitted">Whether the host may give memory that it does not have, as Linux does to its processes.</param>
+    public static void ReportTooLarge(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong memoryKiB, bool isOvercommitted, List<Problem> problems)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        ArgumentNullException.ThrowIfNull(problems);
+        ulong hostKiB = SumBytes(machineMap) >> 10;
+        if (host.RamShown == RamShown.Part || hostKiB == 0 || memoryKiB <= hostKiB)
+            return;
+        string sizes = $"{ByteSize.ToText(memoryKiB << 10)} of memory are {ByteSize.ToText((memoryKiB - hostKiB) << 10)} more than all RAM of the host ({ByteSize.ToText(hostKiB << 10)})";
+        bool isCertain = host.RamShown == RamShown.All && !isOvercommitted;
+        string consequence = isOvercommitted ? "QEMU starts with swap alone, and not at all with a device passed through, which pins memory"
+            : isCertain ? "Xen cannot build it"
+            : "Xen cannot build it, unless the source shows no more than dom0's share";
+        problems.Add(new(
+            isCertain ? Severity.Error : Severity.Warning,
+            ProblemCodes.LargerThanHost,
+            $"{sizes}: {consequence}",
+            Remedy: isCertain || isOvercommitted ? "give it less: Xen or the host's own system need some, too" : "give it less, or name the log of 'xl dmesg' as the host"));
+    }
+
+    /// <summary>Where entries overlap, the highest type counts, as Linux has it.</summary>
+    private static ulong SumBytes(ImmutableArray<E820Entry> map)
+    {
+        E820Entry[] sanitised = new E820Entry[2 * map.Length];
+        ReadOnlySpan<E820Entry> entries = Sanitizer.TrySanitize(map.AsSpan(), sanitised, new int[Sanitizer.ScratchLength(map.Length)], out int count)
+            ? sanitised.AsSpan(0, count)
+            : map.AsSpan();
+        ulong sum = 0;
+        foreach (E820Entry entry in entries)
+        {
+            if (entry.IsRam)
+                sum += Math.Min(entry.Size, ulong.MaxValue - sum);
+        }
+
+        return sum;
+    }
+}
