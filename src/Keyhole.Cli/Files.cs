@@ -56,6 +56,10 @@ internal static class Files
                 entries.Add(new(Path.GetFileName(entry), ReadSysfs(entry, "start"), ReadSysfs(entry, "end"), ReadSysfs(entry, "type")));
             return HostMapReader.ReadMemmap(entries, Shown(folder));
         }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException && Directory.Exists(folder))
+        {
+            return new InputError(Shown(folder), null, "this folder is no memmap: its folders lack start, end or type", "name a folder like /sys/firmware/memmap, or a file in this one");
+        }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return Describe(exception, folder, "a folder like /sys/firmware/memmap");

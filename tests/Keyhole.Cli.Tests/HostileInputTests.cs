@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.IO;
 using System.Collections.Generic;
 using System.Linq;
 using System.Text;
@@ -85,6 +86,23 @@ public sealed class HostileInputTests
         CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", option, value);
 
         AssertOneLine(option, run);
+    }
+
+    [TestMethod]
+    public void A_folder_of_other_folders_is_no_memmap_and_is_there()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory();
+        try
+        {
+            folder.CreateSubdirectory("logs");
+            CommandRun run = CommandRun.Of("show", "--host", folder.FullName);
+            Assert.AreEqual(2, run.Status);
+            Assert.AreEqual($"keyhole: {folder.FullName}: this folder is no memmap: its folders lack start, end or type; name a folder like /sys/firmware/memmap, or a file in this one", run.Errors.TrimEnd());
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [TestMethod]
