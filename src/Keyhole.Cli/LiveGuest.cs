@@ -97,7 +97,7 @@ internal sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entri
             CommandLine = plan.Guest.CommandLine ?? "",
             Bars = plan.Bars,
         });
-        return new(plan.Policy, plan.Entries, [.. plan.Problems, .. forecast.Problems], forecast);
+        return new(plan.Policy, plan.Entries, forecast.ProblemsWith(plan), forecast);
     }
 
     public static void WriteForecast(Utf8JsonWriter writer, BootForecast forecast)

@@ -13,6 +13,20 @@ namespace Keyhole.Cli.Tests;
 public sealed class BootVerbTests
 {
     [TestMethod]
+    public void A_window_that_cannot_be_claimed_is_one_problem_in_the_kernels_words()
+    {
+        string[] guest = ["--host", CommandRun.Golden("passthrough.log"), "--memory", "3072", "--e820-host", "--bar", "20000000-20100000", "--json"];
+        string[] Conflicts(string verb) =>
+        [
+            .. CommandRun.Of([verb, .. guest]).Json().GetProperty("problems").EnumerateArray()
+                .Where(problem => problem.GetProperty("code").GetString() == "bar-conflict").Select(problem => problem.GetProperty("message").GetString()!),
+        ];
+
+        Assert.HasCount(1, Conflicts("plan"));
+        Assert.Contains("can't claim; address conflict with System RAM", Conflicts("boot").Single());
+    }
+
+    [TestMethod]
     [DataRow("--memory", "512", "--nr-pages", "5")]
     [DataRow("--dom0", "--nr-pages", "5")]
     public void A_domain_of_a_few_pages_does_not_boot(params string[] options)

@@ -73,7 +73,7 @@ internal static class BootVerb
     public static void WriteJson(Utf8JsonWriter writer, Boot boot, BalloonForecast? balloon = null)
     {
         BootForecast forecast = boot.Forecast;
-        PlanVerb.WriteJson(writer, boot.Plan with { Problems = [.. boot.Plan.Problems, .. forecast.Problems, .. balloon?.Problems ?? []] });
+        PlanVerb.WriteJson(writer, boot.Plan with { Problems = [.. forecast.ProblemsWith(boot.Plan), .. balloon?.Problems ?? []] });
         writer.WriteString("kernel", KernelVersions.NameOf(forecast.Request.Kernel));
         writer.WriteString("outcome", forecast.Boots ? "boots" : "halts");
         if (forecast.Message is { } message)
@@ -245,7 +245,7 @@ internal static class BootVerb
         console.Ansi.WriteLine();
         if (balloon is not null)
             PrintBalloon(console, balloon);
-        MapView.WriteProblems(console, [.. boot.Plan.Problems, .. forecast.Problems, .. balloon?.Problems ?? []]);
+        MapView.WriteProblems(console, [.. forecast.ProblemsWith(boot.Plan), .. balloon?.Problems ?? []]);
     }
 
     private static void PrintBalloon(CommandConsole console, BalloonForecast balloon)

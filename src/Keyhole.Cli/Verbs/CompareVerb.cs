@@ -96,7 +96,7 @@ internal static class CompareVerb
         foreach (ComparedPolicy row in comparison.Policies)
         {
             writer.WriteStartObject();
-            PlanVerb.WriteJson(writer, row.Forecast is { } boot ? row.Plan with { Problems = [.. row.Plan.Problems, .. boot.Problems] } : row.Plan);
+            PlanVerb.WriteJson(writer, row.Forecast is { } boot ? row.Plan with { Problems = boot.ProblemsWith(row.Plan) } : row.Plan);
             writer.WriteString("needs", NameOf(row.Policy.Needs));
             if (row.Forecast is { } forecast)
             {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Pci;
@@ -84,6 +85,14 @@ public sealed record BootForecast
     public required ImmutableArray<string> Log { get; init; }
 
     public required ImmutableArray<Problem> Problems { get; init; }
+
+    /// <summary>A plan's problems and the forecast's, in this order. Of a window that both name the forecast knows more: the plan's word is left out.</summary>
+    public ImmutableArray<Problem> ProblemsWith(MapPlan plan) =>
+    [
+        .. plan.Problems.Where(problem => problem.Code != ProblemCodes.BarConflict
+            || !Problems.Any(own => own.Code == ProblemCodes.BarConflict && own.Start < problem.End && problem.Start < own.End)),
+        .. Problems,
+    ];
 
     /// <summary>Pages that the guest owns once the kernel is up, whether it can use them or not.</summary>
     public ulong OwnedPages => Request.PageCount - ReleasedPages + PopulatedPages;

@@ -38,7 +38,7 @@ internal static class ForecastReview
                     $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) cannot be claimed: \"{KernelWords.CannotClaim(verdict.Bar, entry)}\"",
                     verdict.ConflictRange.Start,
                     verdict.ConflictRange.End,
-                    "the BAR must lie in a gap or in a reserved region of the guest's map");
+                    "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's map, or give the guest less low memory");
             }
             else if (!verdict.IsIdentity)
             {

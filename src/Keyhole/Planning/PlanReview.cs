@@ -135,7 +135,9 @@ internal static class PlanReview
                     $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) meets {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel will say \"can't claim BAR … address conflict\"",
                     start,
                     end,
-                    "the BAR must lie in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
+                    guest.UsesHostMap
+                        ? "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's map, or give the guest less low memory"
+                        : "the BAR must lie in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
                 break;
             }
         }
