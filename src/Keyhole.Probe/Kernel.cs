@@ -38,6 +38,7 @@ internal static unsafe class Kernel
         Json.Begin("verdict"u8);
         Json.Flag("passed"u8, Check.FailedChecks == 0);
         Json.Number("failedChecks"u8, Check.FailedChecks);
+        Json.Number("checks"u8, Check.Checks);
         Json.End();
         Shutdown.End(s_start.IsDom0);
     }
