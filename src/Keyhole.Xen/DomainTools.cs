@@ -20,16 +20,23 @@ public sealed class DomainTools(IToolRunner runner)
     public XenResult<DomainNumber> Find(string nameOrNumber)
     {
         ArgumentNullException.ThrowIfNull(nameOrNumber);
-        string shown = InputError.Quote(nameOrNumber);
-        if (ushort.TryParse(nameOrNumber, NumberStyles.None, CultureInfo.InvariantCulture, out ushort number) && number < DomainId.FirstReserved)
-            return new DomainNumber(new(number));
+        return ushort.TryParse(nameOrNumber, NumberStyles.None, CultureInfo.InvariantCulture, out ushort number) && number < DomainId.FirstReserved
+            ? new DomainNumber(new(number))
+            : Named(nameOrNumber);
+    }
+
+    /// <summary>The number of the domain of that name, which may consist of digits.</summary>
+    public XenResult<DomainNumber> Named(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        string shown = InputError.Quote(name);
         // A name that starts with a dash would be an option to xl.
-        if (nameOrNumber.Length == 0 || nameOrNumber[0] == '-')
+        if (name.Length == 0 || name[0] == '-')
             return new XenProblem(XenProblemKind.Here, $"domain {shown}", "this is no name of a domain", "give a name or a number of xl list");
-        ToolResult result = runner.Run("xl", ["domid", nameOrNumber], s_question);
+        ToolResult result = runner.Run("xl", ["domid", name], s_question);
         if (Missing(result, "xl") is { } missing)
             return missing;
-        if (result.Succeeded && ushort.TryParse(result.Output.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out number))
+        if (result.Succeeded && ushort.TryParse(result.Output.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ushort number))
             return new DomainNumber(new(number));
         return new XenProblem(XenProblemKind.Here, $"domain {shown}", "there is no such domain", "xl list shows those there are");
     }

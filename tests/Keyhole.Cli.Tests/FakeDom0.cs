@@ -56,6 +56,9 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
     /// <summary>What xl create answers.</summary>
     public ToolResult Creation { get; set; } = new(1, "", "libxl: error: no memory");
 
+    /// <summary>What comes of xl create, told the UUID.</summary>
+    public Action<Guid>? Creating { get; set; }
+
     public string Root => _folder;
 
     public Dom0 Machine => new() { OpenXen = Open, Tools = this, Root = _folder, StateFolder = Path.Combine(_folder, "state") };
@@ -80,8 +83,12 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
         string commandLine = $"{program} {string.Join(' ', arguments)}";
         if (commandLine.StartsWith("xl -vvv create", StringComparison.Ordinal) || commandLine.StartsWith("xl destroy", StringComparison.Ordinal))
             Done.Add(commandLine);
-        if (arguments is ["-vvv", "create", "-p", string path, ..])
+        if (arguments is ["-vvv", "create", "-p", string path, string uuid])
+        {
             Configurations.Add(File.ReadAllText(path));
+            Creating?.Invoke(Guid.Parse(uuid.AsSpan("uuid=".Length).Trim('"')));
+        }
+
         return commandLine switch
         {
             "xl domid g1" => new(0, "5\n", ""),

@@ -64,6 +64,7 @@ public sealed class KeyholeInDom0Tests
         Refused(run, "dom0", 1, "dom0 uses the machine's own map");
         Refused(run, "missing", 2, "there is no such domain");
         Refused(run, "missing-number", 2, "there is no such domain");
+        Refused(run, "uuid-taken", 1, "has its UUID already");
         Refused(run, "running", 1, "it runs, and has read its map already");
         Refused(run, "has-run", 1, "it is paused but has run before");
         Refused(run, "after-end", 1, "it is shut down");
@@ -175,6 +176,14 @@ public sealed class KeyholeInDom0Tests
         Command("missing-number", "keyhole apply 31000"),
         Command("no-root", "su nobody -c 'keyhole apply 0'"),
         Command("running", "xl create -q /g/idle.cfg && keyhole apply g1"),
+        Command("uuid-taken", """
+            sed s/g1/g2/ /g/guest.cfg > /tmp/g2.cfg
+            keyhole inspect g1 --json | sed -n 's/.*"uuid": \("[^"]*"\).*/uuid=\1/p' >> /tmp/g2.cfg
+            keyhole start /tmp/g2.cfg
+            status=$?
+            xl domid g1 > /dev/null || status=9
+            exit $status
+            """),
         Command("has-run", "xl pause g1; keyhole apply g1; status=$?; xl destroy g1; exit $status"),
         Command("interrupted", """
             keyhole start /g/guest.cfg 2> /tmp/errors > /dev/null &

@@ -69,7 +69,7 @@ internal sealed class StartVerb
     {
         var tools = new DomainTools(_console.Dom0.Tools);
         string shown = $"guest {InputError.Quote(plan.Guest.Name)}";
-        if (tools.Find(plan.Guest.Name!).TryGet(out DomainNumber? other, out XenProblem? problem))
+        if (tools.Named(plan.Guest.Name!).TryGet(out DomainNumber? other, out XenProblem? problem))
             return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})", "shut it down first, or take another name"));
         if (problem.Kind == XenProblemKind.Here && problem.Subject == "xl")
             return _console.Refuse(problem);
@@ -82,7 +82,12 @@ internal sealed class StartVerb
 
         using var interruption = new Interruption();
         // A UUID of our own finds the domain again however far its creation has come.
-        Guid uuid = UuidOf(plan.Guest) ?? Guid.NewGuid();
+        Guid? own = UuidOf(plan.Guest);
+        Guid uuid = own ?? Guid.NewGuid();
+        FileStream? locked = null;
+        if (own is not null && !GuestLock.Take(_console.Dom0.StateFolder, uuid, shown).TryGet(out locked, out problem))
+            return _console.Refuse(problem);
+        using FileStream? alone = locked;
         var launcher = new GuestLauncher(xen, tools, uuid, interruption.Token);
         bool succeeded = false;
         try

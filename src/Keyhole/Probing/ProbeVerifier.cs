@@ -19,7 +19,7 @@ public enum ProbeAnswer
     Works,
     Fails,
 
-    /// <summary>The map left the probe no room for its own tables.</summary>
+    /// <summary>The probe has come to its own limits: no room for its tables, or a guest that is too large for it.</summary>
     Unknown,
 }
 
