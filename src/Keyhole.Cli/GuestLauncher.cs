@@ -28,7 +28,8 @@ internal enum StartOutcome
 }
 
 /// <summary>A guest that was created, given a map and let run.</summary>
-internal sealed record StartedGuest(DomainId Id, LiveMap Map, StartOutcome Outcome, string Console, bool ClaimsSeen);
+/// <param name="IsInstalled">Whether the map was installed, or the toolstack's own stayed.</param>
+internal sealed record StartedGuest(DomainId Id, LiveMap Map, bool IsInstalled, StartOutcome Outcome, string Console, bool ClaimsSeen);
 
 /// <summary>Creates a guest paused, gives it its map, lets it run and listens; whatever goes wrong, what was made can be destroyed again.</summary>
 internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uuid, CancellationToken cancellation)
@@ -75,7 +76,8 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
                 XenProblemKind.Guest, shown, $"it has {info.TotalPages} pages, the map has RAM for {map.RamPages}", "its memory does not match its configuration; report this with xl -vvv's output");
         }
 
-        if (plan.Policy is not ("libxl" or "none"))
+        bool installs = plan.Policy is not ("libxl" or "none");
+        if (installs)
         {
             long result = xen.Calls.SetMemoryMap(info.Id, map.Map.AsSpan());
             if (result < 0)
@@ -95,7 +97,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             StartOutcome outcome = Follow(info.Id, plan.Guest, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom), isDone);
             if (cancellation.IsCancellationRequested)
                 return Interrupted(shown);
-            return new StartedGuest(info.Id, map, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
+            return new StartedGuest(info.Id, map, installs, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
         }
     }
 

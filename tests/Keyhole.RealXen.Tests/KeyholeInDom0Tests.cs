@@ -53,6 +53,7 @@ public sealed class KeyholeInDom0Tests
         Assert.IsTrue(punched.GetProperty("agrees").GetBoolean());
         Assert.AreEqual(256, punched.GetProperty("forecast").GetProperty("remappedPages").GetInt32());
         CollectionAssert.Contains(Said(punched), "Remapped 256 page(s)");
+        Assert.AreEqual("punch", Dom0Answer.Of(run, "inspect-started").Json().GetProperty("applied").GetProperty("policy").GetString());
         Assert.IsGreaterThanOrEqualTo(256u << 10, punched.GetProperty("ramBelow4GiBKiB").GetUInt32());
     }
 
@@ -167,6 +168,7 @@ public sealed class KeyholeInDom0Tests
         Command("libxl", "keyhole start /g/guest.cfg --policy libxl --anyway --timeout 40 --json"),
         Command("capture", "keyhole capture -o /tmp/host.json && keyhole plan --host /tmp/host.json --guest /g/guest.cfg --json"),
         Command("punch", "keyhole start /g/guest.cfg --json"),
+        Command("inspect-started", "keyhole inspect g1 --json"),
         Command("after-end", "until xl list g1 | grep -q -e ---s--; do sleep 0.5; done; keyhole apply g1; status=$?; xl destroy g1; exit $status"),
         Command("undo", "xl create -q -p /g/guest.cfg && keyhole apply g1 --json && keyhole apply g1 --undo --json"),
         Command("inspect", "keyhole inspect g1 --json"),

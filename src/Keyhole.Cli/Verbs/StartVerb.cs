@@ -9,6 +9,7 @@ using System.Linq;
 using System.Text;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
 using Keyhole.Reading;
@@ -97,6 +98,8 @@ internal sealed class StartVerb
                 return _console.Refuse(problem);
             Verdict verdict = Judge(shown, plan, guest, request.IsKernelNamed);
             succeeded = verdict.Succeeded;
+            if (guest.IsInstalled && (succeeded || parsed.GetValue(_keep)))
+                Remember(request, xen, guest, uuid);
             Report(parsed, plan, verdict);
             return succeeded ? ExitStatus.Yes : ExitStatus.No;
         }
@@ -105,6 +108,16 @@ internal sealed class StartVerb
             if (!succeeded && !parsed.GetValue(_keep) && launcher.Destroy() is { } left)
                 _console.Error($"{left}; the guest may be left over: xl list, xl destroy");
         }
+    }
+
+    /// <summary>As apply does: inspect tells the map, and not that libxl's is in force.</summary>
+    private void Remember(GuestRequest request, IXenControl xen, StartedGuest guest, Guid uuid)
+    {
+        if (!(request with { Policy = new LibxlPolicy() }).Plan(_console.Dom0, xen).TryGet(out MapPlan? before, out _))
+            return;
+        var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map, Before = before.Map() };
+        if (new AppliedMapStore(_console.Dom0.StateFolder).Save(applied) is { } error)
+            _console.Remark($"the map is not remembered for inspect: {error}");
     }
 
     /// <summary>The configuration's own UUID, if it has one.</summary>

@@ -190,6 +190,39 @@ public sealed class ProbeReportTests
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
     }
 
+    [TestMethod]
+    public void Whatever_a_hostile_report_says_of_map_and_pages_its_forecast_is_made_in_no_time()
+    {
+        Gen<ulong> numbers = Gen.OneOf(
+            Gen.Elements<ulong>(0, 1, 0x1000, 0x100000, 1UL << 31, 1UL << 40, (1UL << 40) - 1, 1UL << 52, ulong.MaxValue - 0xfff, ulong.MaxValue),
+            Gen.Choose(0, int.MaxValue).Select(static value => (ulong)value * 4093));
+        Gen<string> ranges = from start in numbers
+                             from end in numbers
+                             from type in Gen.Elements(0u, 1u, 1u, 1u, 2u, 4u, 7u, uint.MaxValue)
+                             select $"\"start\":\"0x{Math.Min(start, end):x}\",\"end\":\"0x{Math.Max(start, end):x}\",\"type\":{type}";
+        Gen<string> reports = from pages in numbers
+                              from max in numbers
+                              from kernel in Gen.Elements("linux-3.3", "linux-3.4", "linux-4.3", "linux-4.4", "linux-6.1", "linux-7.2")
+                              from isDom0 in Gen.Elements("true", "false")
+                              from map in Gen.Choose(0, 300).SelectMany(count => ranges.ArrayOf(count))
+                              from layout in Gen.Elements("kernel", "pageTables", "p2mList", "initrd").Zip(ranges).ArrayOf(3)
+                              select string.Join('\n', (string[])
+                              [
+                                  $"{{\"keyhole\":\"start\",\"version\":1,\"dom0\":{isDom0},\"kernel\":\"{kernel}\",\"nrPages\":{Math.Min(pages, 1UL << 40)},\"maxPages\":{max}}}",
+                                  .. layout.Select(static part => $"{{\"keyhole\":\"layout\",\"name\":\"{part.Item1}\",{part.Item2}}}").Where(static line => !line.Contains("fffffffff", StringComparison.Ordinal)),
+                                  .. map.Select(static entry => $"{{\"keyhole\":\"map\",{entry}}}"),
+                              ]);
+        Prop.ForAll(reports.ToArbitrary(), text =>
+        {
+            Parsed<ProbeReport> parsed = ProbeReportReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "c");
+            if (!parsed.TryGet(out ProbeReport? report, out _))
+                return;
+            var clock = System.Diagnostics.Stopwatch.StartNew();
+            ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
+            Assert.IsLessThan(5000, clock.ElapsedMilliseconds);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(400));
+    }
+
     private static string[] Lines(string name) => File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "fixtures", "probe", name + ".log"));
 
     private static ProbeReport Recorded(string name) => Read(string.Join('\n', Lines(name)));
