@@ -20,8 +20,11 @@ internal enum StartOutcome
     /// <summary>Its kernel got through its start.</summary>
     Booted,
 
-    /// <summary>It ended before its kernel had set its memory up.</summary>
+    /// <summary>It ended before its kernel had got through its start.</summary>
     Died,
+
+    /// <summary>Its kernel set its memory up, and then did not get through its start in the time given.</summary>
+    Stuck,
 
     /// <summary>Its kernel said nothing of its memory in the time given.</summary>
     Silent,
@@ -108,14 +111,18 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         if (!_isBegun)
             return null;
         var clock = Stopwatch.StartNew();
+        bool hasGone = false;
         while (true)
         {
             if (!Live().TryGet(out LiveDomain? left, out XenProblem? problem))
                 return problem;
-            if (left.Info is { } info && tools.Destroy(info.Id) is { } refusal && !_mayReturn)
+            XenProblem? refusal = left.Info is { } info ? tools.Destroy(info.Id) : null;
+            // One that comes back and is destroyed stays away: xl makes anew only what ended by itself.
+            if (!_mayReturn || (hasGone && left.Info is not null))
                 return refusal;
-            if (!_mayReturn || clock.Elapsed > s_return)
+            if (clock.Elapsed > s_return)
                 return null;
+            hasGone |= left.Info is null;
             Thread.Sleep(s_poll);
         }
     }
@@ -166,13 +173,13 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             {
                 _mayReturn = MayReturn(guest, last);
                 cancellation.WaitHandle.WaitOne(s_drain);
-                return console.SetupDone ? StartOutcome.Booted : StartOutcome.Died;
+                return console is { SetupDone: true, Started: true } ? StartOutcome.Booted : StartOutcome.Died;
             }
 
             cancellation.WaitHandle.WaitOne(s_poll);
         }
 
-        return console.SetupDone ? StartOutcome.Booted : StartOutcome.Silent;
+        return !console.SetupDone ? StartOutcome.Silent : console.Started ? StartOutcome.Booted : StartOutcome.Stuck;
     }
 
     private bool HasEnded(DomainId id, out DomainInfo? last)

@@ -70,9 +70,10 @@ public sealed class DomainTools(IToolRunner runner)
     }
 
     /// <summary>Creates a guest and leaves it paused. What xl said on the way, its domain builder included.</summary>
+    /// <remarks>-f, because xl takes a path with a = in it for a setting, and one with a - in front for an option.</remarks>
     public XenResult<string> CreatePaused(string configurationPath, Guid uuid, CancellationToken cancellation)
     {
-        ToolResult result = runner.Run("xl", ["-vvv", "create", "-p", configurationPath, $"uuid=\"{uuid}\""], s_creation, cancellation);
+        ToolResult result = runner.Run("xl", ["-vvv", "create", "-p", "-f", configurationPath, $"uuid=\"{uuid}\""], s_creation, cancellation);
         if (Missing(result, "xl") is { } missing)
             return missing;
         return result.Succeeded ? result.Error + result.Output : Failed("xl create", result);

@@ -187,6 +187,55 @@ public sealed class ApplyVerbTests : IDisposable
     }
 
     [TestMethod]
+    [DataRow("", true, "died", "it died, though it was forecast to boot")]
+    [DataRow("[mem 0xb0000000-0xfebfffff] available for PCI devices\n", true, "died", "it died, though it was forecast to boot")]
+    [DataRow("[mem 0xb0000000-0xfebfffff] available for PCI devices\n", false, "stuck", "it set its memory up, but did not get through its start")]
+    [DataRow("hello\n", false, "silent", "it said nothing of its memory in the time given")]
+    public void A_guest_that_does_not_get_through_its_start_does_not_boot_and_is_destroyed(string said, bool ends, string outcome, string verdict)
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () =>
+        {
+            console.Say(said);
+            _dom0.Info = _dom0.Info with { IsPaused = false, IsShutdown = ends, ShutdownReason = 3 };
+        };
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\nkernel=\"/k\"\n");
+
+        CommandRun started = Run("start", Path.Combine(_dom0.Root, "guest.cfg"), "--timeout", "2", "--json");
+
+        Assert.AreEqual(1, started.Status, started.Errors);
+        Assert.Contains($"\"outcome\": \"{outcome}\"", started.Output);
+        Assert.Contains(verdict, started.Output);
+        Assert.AreEqual("xl destroy 5", _dom0.Done.Last());
+        Assert.IsNotEmpty(_dom0.GuestsMap());
+    }
+
+    [TestMethod]
+    public void A_guest_that_xl_makes_anew_after_its_end_is_destroyed_too()
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () =>
+        {
+            // xl destroys it, and makes it anew two seconds after.
+            Guid uuid = _dom0.Info.Uuid;
+            _dom0.Info = _dom0.Info with { Uuid = Guid.Empty, IsPaused = false, IsShutdown = true };
+            _ = System.Threading.Tasks.Task.Delay(TimeSpan.FromSeconds(2.5)).ContinueWith(_ => _dom0.Info = _dom0.Info with { Uuid = uuid, IsShutdown = false }, System.Threading.Tasks.TaskScheduler.Default);
+        };
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\nkernel=\"/k\"\non_crash=\"restart\"\n");
+
+        CommandRun started = Run("start", Path.Combine(_dom0.Root, "guest.cfg"), "--timeout", "2", "--json");
+
+        Assert.AreEqual(1, started.Status, started.Errors);
+        Assert.AreEqual("xl destroy 5", _dom0.Done.Last());
+    }
+
+    [TestMethod]
     [DataRow("on_crash=\"restart\"", 3, true)]
     [DataRow("on_crash=\"coredump-restart\"", 3, true)]
     [DataRow("on_crash=\"restart\"", 0, false)]

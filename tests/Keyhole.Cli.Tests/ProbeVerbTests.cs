@@ -64,7 +64,7 @@ public sealed class ProbeVerbTests : IDisposable
     {
         Run(Guest);
 
-        string configuration = _dom0.Done.Single().Split(' ')[4];
+        string configuration = _dom0.Done.Single().Split(' ')[5];
         Assert.IsFalse(Directory.Exists(Path.GetDirectoryName(configuration)));
     }
 

@@ -145,6 +145,7 @@ internal sealed class StartVerb
             StartOutcome.Booted when guest.Map.HasErrors => (false, "it boots, with the errors that were forecast"),
             StartOutcome.Booted => (true, "it boots, as forecast to the last page"),
             StartOutcome.Died => (false, forecast.Boots ? "it died, though it was forecast to boot" : "it died, as forecast"),
+            StartOutcome.Stuck => (false, "it set its memory up, but did not get through its start in the time given (--timeout)"),
             StartOutcome.Silent => (false, forecast.Boots
                 ? "it said nothing of its memory in the time given: console=hvc0 and no \"quiet\" on its kernel's command line?"
                 : "it said nothing in the time given; it was forecast to halt"),
@@ -196,6 +197,7 @@ internal sealed class StartVerb
     {
         StartOutcome.Booted => "booted",
         StartOutcome.Died => "died",
+        StartOutcome.Stuck => "stuck",
         StartOutcome.Silent => "silent",
     };
 
