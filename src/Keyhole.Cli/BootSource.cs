@@ -85,6 +85,12 @@ internal sealed class BootSource
 
     public bool IsDom0(ParseResult parsed) => parsed.GetValue(_dom0);
 
+    /// <summary>Whether the user says which of the host's maps to take.</summary>
+    public bool HasMapNumber(ParseResult parsed) => _plan.Host.HasMapNumber(parsed);
+
+    /// <summary>What messages call the host's source.</summary>
+    public string HostName(ParseResult parsed) => _plan.Host.NameOf(parsed);
+
     public bool HostIsStandardInput(ParseResult parsed) => _plan.Host.IsStandardInput(parsed);
 
     /// <param name="look">Looks for hints in what the host was read from; null for none.</param>
@@ -181,7 +187,7 @@ internal sealed class BootSource
         if (!look(host).TryGet(out hints, out error))
             return error;
         host = hints.Host ?? host;
-        Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan) : null);
+        Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
@@ -190,6 +196,10 @@ internal sealed class BootSource
         if (parsed.GetValue(_max) is { } size and (0 or > maxMiBLimit))
             return new InputError("--max", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for dom0"), $"give 1 to {maxMiBLimit} MiB");
         ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
+        if (log is { IsMaxReckoned: true } && parsed.GetValue(_max) is null)
+            console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max MiB tells the limit");
+        if (log is { IsMaxUnknown: true } && parsed.GetValue(_max) is null)
+            console.Remark("Xen's command line is not in the log: dom0 is taken to have no limit; if it was given dom0_mem=max:, say so with --max MiB");
         ImmutableArray<E820Entry> machineMap = MachineMap.Of(host);
         plan = new()
         {
@@ -201,6 +211,7 @@ internal sealed class BootSource
                 Name = "dom0",
                 MemoryKiB = pages << (Frames.Shift - 10),
                 MaxmemKiB = (maxPages ?? pages) << (Frames.Shift - 10),
+                Is32Bit = log is { Is32Bit: true },
             },
             Bars = [],
             Entries = [.. machineMap.Select(entry => new PlannedEntry(entry, host.Entries.Contains(entry) ? "the firmware's" : "Xen's: dom0 may not map it"))],
@@ -212,6 +223,7 @@ internal sealed class BootSource
         {
             Map = machineMap,
             IsDom0 = true,
+            Is32Bit = log is { Is32Bit: true },
             PageCount = pages,
             MaxPages = maxPages,
             Layout = hints.Layout?.Invoke(pages) ?? log?.Layout ?? GuestLayout.OfDom0(),

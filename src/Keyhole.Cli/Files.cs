@@ -12,6 +12,9 @@ namespace Keyhole.Cli;
 /// <summary>Opens what the user names. Whatever the file system says becomes one line.</summary>
 internal static class Files
 {
+    /// <summary>What reads on and on, such as a device, ends here.</summary>
+    private const long MaxInputBytes = 4L << 30;
+
     /// <summary>Entries of a memmap folder are files of a few bytes; nothing longer is read.</summary>
     private const int MaxSysfsFileBytes = 256;
 
@@ -21,20 +24,21 @@ internal static class Files
     public static Parsed<T> Read<T>(CommandConsole console, string path, string whatItIs, Func<Stream, string, Parsed<T>> reader)
         where T : class
     {
-        if (path == "-")
-        {
-            if (!console.TryOpenInput(out Stream? input))
-                return InputReadTwice;
-            using (input)
-                return reader(input, "standard input");
-        }
-
         try
         {
+            if (path == "-")
+            {
+                if (!console.TryOpenInput(out Stream? input))
+                    return InputReadTwice;
+                using var limitedInput = new LimitedStream(input, MaxInputBytes);
+                return reader(limitedInput, "standard input");
+            }
+
             if (Directory.Exists(path))
                 return new InputError(Shown(path), null, "this is a folder", $"name {whatItIs}");
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 16, FileOptions.SequentialScan);
-            return reader(file, Shown(path));
+            using var limited = new LimitedStream(file, MaxInputBytes);
+            return reader(limited, Shown(path));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
@@ -51,6 +55,10 @@ internal static class Files
             foreach (string entry in Directory.EnumerateDirectories(folder).Take(HostMemoryMap.MaxEntries + 1))
                 entries.Add(new(Path.GetFileName(entry), ReadSysfs(entry, "start"), ReadSysfs(entry, "end"), ReadSysfs(entry, "type")));
             return HostMapReader.ReadMemmap(entries, Shown(folder));
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException && Directory.Exists(folder))
+        {
+            return new InputError(Shown(folder), null, "this folder is no memmap: its folders lack start, end or type", "name a folder like /sys/firmware/memmap, or a file in this one");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -144,6 +152,7 @@ internal static class Files
 
     private static InputError Describe(Exception exception, string path, string whatItIs) => exception switch
     {
+        InputTooLongException => new(path == "-" ? "standard input" : Shown(path), null, exception.Message, "cut out the part that matters: a boot log, a map"),
         FileNotFoundException or DirectoryNotFoundException => new(Shown(path), null, "no such file", $"name {whatItIs}"),
         UnauthorizedAccessException => new(Shown(path), null, "permission denied", "read it as root, or copy it to where you may read it"),
         ArgumentException or NotSupportedException => new(InputError.Quote(path), null, "this is no file name", $"name {whatItIs}"),

@@ -8,6 +8,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Guests;
 using Keyhole.Pci;
+using Keyhole.Planning;
 using Keyhole.Reading;
 
 namespace Keyhole.Cli;
@@ -183,8 +184,11 @@ internal sealed class GuestSource
                 console.Remark(remark);
             foreach (PciDevice device in listing.Devices)
             {
-                if (guest.Pci.IsEmpty || Covers(guest.Pci, device.Address))
-                    bars.AddRange(device.Bars);
+                if (!guest.Pci.IsEmpty && !Covers(guest.Pci, device.Address))
+                    continue;
+                bars.AddRange(device.Bars);
+                if (guest.Type == GuestType.Pv && MsixAdvice.For(device) is { } advice)
+                    console.Remark(advice.Message);
             }
         }
 

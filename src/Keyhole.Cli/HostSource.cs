@@ -67,6 +67,12 @@ internal sealed class HostSource
 
     public bool IsStandardInput(ParseResult parsed) => parsed.GetValue(_host) == "-";
 
+    /// <summary>What messages call the source.</summary>
+    public string NameOf(ParseResult parsed) => parsed.GetValue(_host) is { } path and not "-" ? Files.Shown(path) : "standard input";
+
+    /// <summary>Whether the user says which of a log's maps to take.</summary>
+    public bool HasMapNumber(ParseResult parsed) => parsed.GetValue(_map) is not null;
+
     /// <param name="unusedDenied">Why the verb has no use for <c>--denied</c>, as a remedy; null where it has one.</param>
     public Parsed<HostMemoryMap> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null)
     {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
+using System.IO;
 using System.Linq;
+using System.Text;
 using System.Text.Json;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -56,6 +59,20 @@ public sealed class BootVerbTests
         CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("plain4g.log"), "--kernel", kernel, "--json", .. isDom0 ? new[] { "--dom0" } : ["--memory", "512"]]);
 
         Assert.AreEqual(off, string.Join(' ', run.Json().GetProperty("switchedOff").EnumerateArray().Select(what => what.GetString())));
+    }
+
+    [TestMethod]
+    public void A_limit_that_the_log_does_not_tell_for_sure_is_remarked()
+    {
+        string[] log = [.. File.ReadLines(CommandRun.Golden("seed8g.log")).TakeWhile(static line => !line.StartsWith("===", StringComparison.Ordinal))];
+        Assert.DoesNotContain("limit", Errors(log));
+        Assert.Contains("note: Xen's command line is not in the log: dom0 is taken to have no limit", Errors(log[1..]));
+        Assert.DoesNotContain("limit", Errors(log[1..], "--max", "1024"));
+        log[0] = "(XEN) Command line: dom0_mem=1G,max:50%";
+        Assert.Contains("note: dom0_mem=max: on Xen's command line is relative", Errors(log));
+
+        static string Errors(string[] log, params string[] options) =>
+            CommandRun.WithInput(Encoding.ASCII.GetBytes(string.Join('\n', log)), ["boot", "--dom0", "--host", "-", .. options]).Errors;
     }
 
     [TestMethod]

@@ -93,6 +93,43 @@ public sealed class CompareVerbTests
     }
 
     [TestMethod]
+    public void The_filter_that_the_hole_at_3_GiB_needs_is_told_register_by_register_with_its_cost()
+    {
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("hole1g.log"), "--memory", "3072", "--bar", "50000000-50100000", "--bar", "4000000000-4200000000");
+        CommandRun none = CommandRun.Of("compare", "--host", CommandRun.Golden("hole1g.log"), "--memory", "3072", "--bar", "febc0000-febe0000");
+
+        Assert.Contains("register 0x10: 0x50000000 is to read 0xc0000000; without it: the guest's map says RAM", run.Output);
+        Assert.Contains("no room in the hole for the window [0x4000000000, 0x4200000000)", run.Output);
+        Assert.Contains("where: in the hypervisor", run.Output);
+        Assert.Contains("burden: state for each register", run.Output);
+        Assert.DoesNotContain("burden", none.Output);
+    }
+
+    [TestMethod]
+    public void What_a_ballooned_guest_and_one_that_consults_the_map_again_come_to_on_the_other_side_is_told()
+    {
+        string[] move = ["compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to", CommandRun.Golden("hole1g.log")];
+
+        CommandRun ballooned = CommandRun.Of([.. move, "--ballooned", "1024"]);
+        CommandRun both = CommandRun.Of([.. move, "--ballooned", "1024", "--consult-map"]);
+
+        Assert.Contains("262144 pages given back", ballooned.Output);
+        Assert.Contains("524288 pages with their pfns", ballooned.Output);
+        Assert.Contains("262144 pages that were ballooned away", both.Output);
+        Assert.Contains("against punch: cannot move to", both.Output);
+        Assert.Contains("pages of the guest are in use", both.Output);
+    }
+
+    [TestMethod]
+    public void A_guest_cannot_balloon_all_of_its_memory_away()
+    {
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--migrate-to", CommandRun.Golden("hole1g.log"), "--ballooned", "512");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("--ballooned: 512 MiB are all that the guest has; give less than 512", run.Errors);
+    }
+
+    [TestMethod]
     public void A_policy_of_hole_at_takes_its_address_in_its_name_or_beside_it()
     {
         string named = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "hole-at:40000000", "--json").Output;
@@ -108,6 +145,8 @@ public sealed class CompareVerbTests
     [DataRow("--bits: there is no kernel of 16 bits", "plan", "--memory", "512", "--bits", "16")]
     [DataRow("--type: \"lxc\" is no type", "plan", "--memory", "512", "--type", "lxc")]
     [DataRow("--migrate-bar: there is no other host", "compare", "--memory", "512", "--migrate-bar", "c0000000-c0001000")]
+    [DataRow("--ballooned: there is no other host", "compare", "--memory", "512", "--ballooned", "100")]
+    [DataRow("--consult-map: there is no other host", "compare", "--memory", "512", "--consult-map")]
     [DataRow("no such file", "compare", "--memory", "512", "--migrate-to", "nowhere.log")]
     public void Bad_usage_is_one_line_and_status_2(string expected, params string[] args)
     {

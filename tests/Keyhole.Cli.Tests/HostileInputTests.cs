@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.IO;
 using System.Collections.Generic;
 using System.Linq;
 using System.Text;
@@ -40,6 +41,16 @@ public sealed class HostileInputTests
     ];
 
     [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void What_never_ends_is_read_up_to_4_GiB()
+    {
+        CommandRun run = CommandRun.Of("show", "--host", "/dev/zero");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.AreEqual("keyhole: /dev/zero: it has more than 4096 MiB; cut out the part that matters: a boot log, a map\n", run.Errors);
+    }
+
+    [TestMethod]
     [DynamicData(nameof(HostInputs))]
     public void A_bad_host_is_one_line_and_status_2(string name, byte[] input)
     {
@@ -75,6 +86,23 @@ public sealed class HostileInputTests
         CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", option, value);
 
         AssertOneLine(option, run);
+    }
+
+    [TestMethod]
+    public void A_folder_of_other_folders_is_no_memmap_and_is_there()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory();
+        try
+        {
+            folder.CreateSubdirectory("logs");
+            CommandRun run = CommandRun.Of("show", "--host", folder.FullName);
+            Assert.AreEqual(2, run.Status);
+            Assert.AreEqual($"keyhole: {folder.FullName}: this folder is no memmap: its folders lack start, end or type; name a folder like /sys/firmware/memmap, or a file in this one", run.Errors.TrimEnd());
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [TestMethod]

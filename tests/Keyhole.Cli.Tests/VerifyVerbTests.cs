@@ -133,6 +133,29 @@ public sealed class VerifyVerbTests
     }
 
     [TestMethod]
+    public void Each_boot_of_a_log_is_compared_on_its_own_map()
+    {
+        string text = HeadOf("seed8g") + HeadOf("dom0-512");
+
+        (int status, string output, string error) = Run(text, "verify", "--dom0", "--host", "-", "--boot", "2");
+        (int onTheFirstMap, _, _) = Run(text, "verify", "--dom0", "--host", "-", "--boot", "2", "--map", "1");
+
+        Assert.AreEqual(0, status, output + error);
+        Assert.Contains("the log agrees with the forecast", output);
+        Assert.AreEqual(1, onTheFirstMap);
+    }
+
+    [TestMethod]
+    public void A_map_chosen_from_a_log_of_two_boots_brings_its_own_boot_s_dom0()
+    {
+        (_, string alone, _) = Run(HeadOf("dom0-512"), "boot", "--dom0", "--host", "-", "--json");
+        (int status, string output, string error) = Run(HeadOf("seed8g") + HeadOf("dom0-512"), "boot", "--dom0", "--host", "-", "--map", "3", "--json");
+
+        Assert.AreEqual(0, status, error);
+        Assert.AreEqual(alone, output);
+    }
+
+    [TestMethod]
     [DataRow("", "standard input: the log is empty; give what the kernel printed at boot")]
     [DataRow("hello\n", "standard input: nothing that a kernel says of its memory at boot is in it; give what dom0's kernel printed with --dmesg ('sudo dmesg' there, or the console's log), or ask 'keyhole boot' for the forecast alone")]
     [DataRow("Linux version 6.1.0 (x@y)\n", "standard input:1: the boot's lines say nothing that was forecast; give more of what the kernel printed: its map, \"Released …\", \"Remapped …\", \"available for PCI devices\"")]
@@ -185,6 +208,13 @@ public sealed class VerifyVerbTests
         using (var console = new CommandConsole(new(output, new UTF8Encoding(false)), error, () => new MemoryStream(Encoding.UTF8.GetBytes(input)), hasColours: false))
             status = Program.Run(args, console);
         return (status, Encoding.UTF8.GetString(output.ToArray()), error.ToString());
+    }
+
+    /// <summary>Xen and dom0's kernel, without what is recorded behind them.</summary>
+    private static string HeadOf(string name)
+    {
+        string text = File.ReadAllText(PathOf(name));
+        return text[..text.IndexOf("=== ", StringComparison.Ordinal)];
     }
 
     private static string PathOf(string name) => Path.Combine(Folder, name + ".log");

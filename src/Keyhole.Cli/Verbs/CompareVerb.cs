@@ -25,6 +25,9 @@ namespace Keyhole.Cli.Verbs;
 /// <summary><c>keyhole compare</c>: every policy for one host and guest, side by side, and which to take.</summary>
 internal static class CompareVerb
 {
+    /// <summary>Registers of a filter that are printed.</summary>
+    private const int MaxRules = 6;
+
     public static Command Build(CommandConsole console)
     {
         var host = new HostSource();
@@ -45,9 +48,11 @@ internal static class CompareVerb
             Description = "A window of the device on the other hosts, as A-B; without it the whole hole there has to be free. May be given again.",
             HelpName = "A-B",
         };
+        var ballooned = new Option<ulong?>("--ballooned") { Description = "Memory that the guest has given back before it moves to the other hosts.", HelpName = "MiB" };
+        var consultMap = new Option<bool>("--consult-map") { Description = "The guest asks for its map again on the other host; Linux keeps that of its first boot." };
         var svg = new SvgOption();
         var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
-        var command = new Command("compare", "Compare all policies for one host and guest, and recommend one.") { kernel, hole, migrateTo, migrateBar, json };
+        var command = new Command("compare", "Compare all policies for one host and guest, and recommend one.") { kernel, hole, migrateTo, migrateBar, ballooned, consultMap, json };
         svg.AddTo(command);
         host.AddTo(command);
         guest.AddTo(command);
@@ -68,6 +73,10 @@ internal static class CompareVerb
                 return console.Fail(error);
             }
 
+            if (Move(parsed.GetValue(ballooned), parsed.GetValue(consultMap), request).TryGet(out ComparisonRequest? moving, out error))
+                request = moving;
+            else
+                return console.Fail(error);
             PolicyComparison comparison = PolicyComparer.Compare(request);
             if (svg.Write(parsed, () => Pictures.OfComparison(request.Host, comparison)) is { } unwritten)
                 return console.Fail(unwritten);
@@ -164,8 +173,9 @@ internal static class CompareVerb
         writer.WriteEndArray();
         if (row.Policy.Needs != PolicyNeeds.ConfigurationFilter)
             return;
+        ConfigurationFilter filter = FilterFor(row);
         writer.WriteStartArray("filter");
-        foreach (FilterRule rule in ConfigurationFilter.Of(row.Plan.Bars, [.. row.Plan.Entries.Select(static planned => planned.Entry)]).Rules)
+        foreach (FilterRule rule in filter.Rules)
         {
             writer.WriteStartObject();
             if (rule.RegisterOffset is { } offset)
@@ -176,6 +186,29 @@ internal static class CompareVerb
             writer.WriteEndObject();
         }
 
+        writer.WriteEndArray();
+        if (filter.Rules.IsEmpty && filter.Homeless.IsEmpty)
+            return;
+        writer.WriteStartArray("filterHasNoRoomFor");
+        foreach (Bar bar in filter.Homeless)
+        {
+            writer.WriteStartObject();
+            writer.WriteRange(bar.Start, bar.End);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        WriteTexts(writer, "filterPlaces", ConfigurationFilter.Places);
+        WriteTexts(writer, "filterBurdens", ConfigurationFilter.Burdens);
+    }
+
+    private static ConfigurationFilter FilterFor(ComparedPolicy row) => ConfigurationFilter.Of(row.Plan.Bars, [.. row.Plan.Entries.Select(static planned => planned.Entry)]);
+
+    private static void WriteTexts(Utf8JsonWriter writer, string name, ImmutableArray<string> texts)
+    {
+        writer.WriteStartArray(name);
+        foreach (string text in texts)
+            writer.WriteStringValue(text);
         writer.WriteEndArray();
     }
 
@@ -206,6 +239,16 @@ internal static class CompareVerb
         PolicyNeeds.ChangedXen => "changed-xen",
         PolicyNeeds.ConfigurationFilter => "configuration-filter",
     };
+
+    private static Parsed<ComparisonRequest> Move(ulong? balloonedMiB, bool consultsMap, ComparisonRequest request)
+    {
+        if (request.MigrateTo.IsEmpty && (balloonedMiB is not null || consultsMap))
+            return new InputError(consultsMap ? "--consult-map" : "--ballooned", null, "there is no other host", "name it with --migrate-to");
+        ulong memoryMiB = request.Guest.MemoryKiB >> 10;
+        if (balloonedMiB >= memoryMiB)
+            return new InputError("--ballooned", null, $"{balloonedMiB} MiB are all that the guest has", $"give less than {memoryMiB}");
+        return request with { BalloonedPages = (balloonedMiB ?? 0) << (20 - Frames.Shift), Resume = consultsMap ? ResumeMode.ConsultsMap : ResumeMode.KeepsP2m };
+    }
 
     private static Parsed<ComparisonRequest> Read(
         ParseResult parsed,
@@ -308,6 +351,7 @@ internal static class CompareVerb
         MapView.WriteTable(console, table);
         foreach (ComparedPolicy row in comparison.Policies.Where(static row => row.Against is not null))
             console.Ansi.WriteLine($"against {row.Policy.Name}: {row.Against}");
+        PrintFilter(console, comparison);
         PrintMigrations(console, comparison);
         console.Ansi.WriteLine();
         // An error stands against every policy above; a doubt stands against none, and is the same for all.
@@ -329,6 +373,32 @@ internal static class CompareVerb
 
         parts.Add(string.Create(CultureInfo.InvariantCulture, $"where they lie now they reach up to {room.AddressBitsNow} address bits"));
         return string.Join("; ", parts);
+    }
+
+    /// <summary>What somebody who wants hole-3g would have to write, and what it would cost.</summary>
+    private static void PrintFilter(CommandConsole console, PolicyComparison comparison)
+    {
+        if (comparison.Policies.FirstOrDefault(static row => row.Policy.Needs == PolicyNeeds.ConfigurationFilter) is not { } row)
+            return;
+        ConfigurationFilter filter = FilterFor(row);
+        if (filter.Rules.IsEmpty && filter.Homeless.IsEmpty)
+            return;
+        console.Ansi.WriteLine();
+        console.Ansi.WriteLine($"{row.Policy.Name} needs a filter of configuration-space reads, which nobody has written:");
+        foreach (FilterRule rule in filter.Rules.Take(MaxRules))
+        {
+            string register = rule.RegisterOffset is { } offset ? string.Create(CultureInfo.InvariantCulture, $"register 0x{offset:x}") : "virtual functions";
+            console.Ansi.WriteLine($"  {register}: {MapView.Hex(rule.Old)} is to read {MapView.Hex(rule.New)}; without it: {rule.WithoutIt}");
+        }
+
+        if (filter.Rules.Length > MaxRules)
+            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {filter.Rules.Length - MaxRules} more registers (--json has them)"));
+        foreach (Bar bar in filter.Homeless.Take(MaxRules))
+            console.Ansi.WriteLine($"  no room in the hole for the window [{MapView.Hex(bar.Start)}, {MapView.Hex(bar.End)})");
+        foreach (string place in ConfigurationFilter.Places)
+            console.Ansi.WriteLine($"  where: {place}");
+        foreach (string burden in ConfigurationFilter.Burdens)
+            console.Ansi.WriteLine($"  burden: {burden}");
     }
 
     /// <summary>Step by step for the policy that is recommended; where none is, the others' failures stand in the lines above.</summary>

@@ -51,7 +51,7 @@ internal static class VerifyVerb
             if (path is not null && !Files.Read<LogScan>(console, path, "what the kernel printed", ReadLog).TryGet(out log, out InputError? unreadable))
                 return console.Fail(unreadable);
             var taken = new Taken(path is null ? null : path == "-" ? "standard input" : Files.Shown(path), log);
-            Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source.IsDom0(parsed), parsed.GetValue(number), console));
+            Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source, parsed, parsed.GetValue(number), console));
             if (!read.TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
             BootVerification verification = Verifier.Compare(boot.Forecast, taken.Boot!, boot.Plan);
@@ -178,8 +178,9 @@ internal static class VerifyVerb
             return string.Create(CultureInfo.InvariantCulture, $"boot {Boot.Number} of {BootCount}{whose}, lines {Boot.FirstLine} to {Boot.LastLine} of {Name}{others}");
         }
 
-        public Parsed<BootHints> Look(HostMemoryMap host, bool isDom0, int? number, CommandConsole console)
+        public Parsed<BootHints> Look(HostMemoryMap host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
         {
+            bool isDom0 = source.IsDom0(parsed);
             if ((log ?? host.Log) is not { } scan)
                 return new InputError("--dmesg", null, "the host's map comes from no log, so it holds no boot", "name what the kernel printed with --dmesg");
             Name ??= "the host's log";
@@ -190,7 +191,14 @@ internal static class VerifyVerb
             Boot = chosen;
             if (!isDom0)
                 return new BootHints { Kernel = chosen.Kernel, Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
-            Dom0Log? builder = chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog) : null);
+            if (log is null && !source.HasMapNumber(parsed))
+            {
+                if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostMemoryMap? own, out error))
+                    return error;
+                host = own;
+            }
+
+            Dom0Log? builder = chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog, host.LogMap) : null);
             if (builder is null && chosen.Halts)
             {
                 // A map and last words copied from a photograph are enough to say what lies in the way.

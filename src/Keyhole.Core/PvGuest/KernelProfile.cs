@@ -12,6 +12,7 @@ public enum KernelVersion
     Linux43,
     Linux44,
     Linux61,
+    Linux66,
     Linux72,
 }
 
@@ -70,8 +71,11 @@ public readonly struct KernelProfile
     /// <summary>The check comes before anything else, covers start_info too, and moves ACPI NVS out of the way.</summary>
     public bool ChecksFirstAndSwapsNvs => Version == KernelVersion.Linux72;
 
-    /// <summary>Dom0 reserves 512 KiB to 1 MiB so that an iBFT is found (with CONFIG_ISCSI_IBFT_FIND, as distributions have it).</summary>
-    public bool ReservesIbftInDom0 => Version == KernelVersion.Linux72;
+    /// <summary>
+    /// Dom0 reserves 512 KiB to 1 MiB so that an iBFT is found (since 6.5, Linux commit 9338c2233b97; with CONFIG_ISCSI_IBFT_FIND, as distributions
+    /// have it).
+    /// </summary>
+    public bool ReservesIbftInDom0 => Version >= KernelVersion.Linux66;
 
     /// <summary>Of equal gaps it takes the highest for PCI; the others take the lowest.</summary>
     public bool PrefersHighPciGap => Version == KernelVersion.Linux72;

@@ -23,6 +23,9 @@ public static class PolicyComparer
     /// <summary>Less low memory than this share of what another policy keeps (in percent) is a loss that counts.</summary>
     private const ulong LowMemoryThatCounts = 90;
 
+    /// <summary>Fewer pages lost than this (1 MiB) are no reason to install another map.</summary>
+    private const ulong LossThatCounts = 256;
+
     public static PolicyComparison Compare(ComparisonRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
@@ -68,6 +71,8 @@ public static class PolicyComparer
             Guest = guest,
             Policy = policy,
             Kernel = request.Kernel,
+            Resume = request.Resume,
+            BalloonedPages = request.BalloonedPages,
             Fill = HoleFill.AtBoot,
         }))];
         return new()
@@ -110,12 +115,32 @@ public static class PolicyComparer
             return error.Message;
         if (forecast?.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error) is { } halt)
             return halt.Message;
+        if (all.IsEmpty && AgainstWithoutDevice(policy, plan) is { } covered)
+            return covered;
         if (migrations.FirstOrDefault(static migration => !migration.Succeeded) is { } stuck)
             return $"cannot move to {stuck.Request.To.Name}: {stuck.Failure?.What}";
+        return null;
+    }
+
+    /// <summary>Where no window is known, a device may be wherever the host has no memory: what speaks against RAM there.</summary>
+    private static string? AgainstWithoutDevice(IHolePolicy policy, MapPlan plan)
+    {
         ulong hostsHole = HostHoles.StartOfPciHole(plan.MachineMap, []);
-        if (policy is Hole3GPolicy && all.IsEmpty && hostsHole < Hole3GPolicy.HoleStart)
+        if (policy is Hole3GPolicy && hostsHole < Hole3GPolicy.HoleStart)
             return $"the host's own hole starts at 0x{hostsHole:x}: a device below 3 GiB would need a filter";
-        return policy is MinimalPolicy && all.IsEmpty ? "no device's window is known, so it leaves no hole at all" : null;
+        foreach (ByteRange place in HostHoles.DevicePlaces(plan.MachineMap))
+        {
+            foreach (PlannedEntry planned in plan.Entries)
+            {
+                if (!planned.Entry.IsRam || planned.Entry.Address >= place.End || planned.Entry.End <= place.Start)
+                    continue;
+                ulong start = Math.Max(planned.Entry.Address, place.Start);
+                ulong end = Math.Min(planned.Entry.End, place.End);
+                return $"no device's window is known, and its RAM covers [0x{start:x}, 0x{end:x}), where the host may have the device (say where it is with --bar or --devices)";
+            }
+        }
+
+        return null;
     }
 
     private static PolicyComparison Choose(ComparisonRequest request, ImmutableArray<ComparedPolicy> rows, ImmutableArray<Bar> bars)
@@ -129,7 +154,7 @@ public static class PolicyComparer
 
         ulong mostLow = able.Max(static row => row.Plan.RamBelow4GiBKiB);
         ComparedPolicy best = able
-            .OrderBy(static row => row.LostPages)
+            .OrderBy(static row => row.LostPages / LossThatCounts)
             .ThenBy(row => row.Plan.RamBelow4GiBKiB * 100 >= mostLow * LowMemoryThatCounts ? 0 : 1)
             .ThenBy(static row => row.Policy.Needs == PolicyNeeds.Nothing ? 0 : 1)
             .ThenByDescending(static row => row.Kernels.Count(static kernel => kernel.Boots))
@@ -157,8 +182,10 @@ public static class PolicyComparer
         if (!request.MigrateTo.IsEmpty)
             reasons.Add($"can move to {string.Join(", ", request.MigrateTo.Select(static host => host.Name))}");
         reasons.Add($"keeps {ByteSize.ToText(best.Plan.RamBelow4GiBKiB << 10)} below 4 GiB");
-        reasons.Add(best.LostPages == 0 ? "loses no page" : $"loses {best.LostPages} pages");
+        reasons.Add(best.LostPages == 0 ? "loses no page" : $"loses {Pages(best.LostPages)}");
         string text = string.Join(", ", reasons);
+        if (best.Policy is MinimalPolicy)
+            text += "; it leaves no room for a device that is added later";
         ComparedPolicy? libxl = rows.FirstOrDefault(static row => row.Policy is LibxlPolicy);
         if (best.Policy.Needs == PolicyNeeds.Nothing)
             return $"{text}, and it needs nothing but xl itself";
@@ -167,8 +194,10 @@ public static class PolicyComparer
         if (libxl.Against is { } against)
             return $"{text}; against libxl: {against}";
         string less = libxl.LostPages > best.LostPages
-            ? $"loses {libxl.LostPages - best.LostPages} pages more"
+            ? $"loses {Pages(libxl.LostPages - best.LostPages)} more"
             : $"keeps only {ByteSize.ToText(libxl.Plan.RamBelow4GiBKiB << 10)} below 4 GiB";
         return able.Contains(libxl) ? $"{text}; libxl {less}" : text;
     }
+
+    private static string Pages(ulong count) => count == 1 ? "1 page" : $"{count} pages";
 }

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Devices;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
@@ -33,6 +34,12 @@ public sealed record ComparisonRequest
     /// <summary>Hosts that the guest is to be able to move to.</summary>
     public ImmutableArray<MigrationHost> MigrateTo { get; init; } = [];
 
+    /// <summary>Pages that the guest has ballooned away before it moves.</summary>
+    public ulong BalloonedPages { get; init; }
+
+    /// <summary>What the guest does about its map on the other side.</summary>
+    public ResumeMode Resume { get; init; }
+
     public ImmutableArray<IHolePolicy> Policies { get; init; } = HolePolicies.Policies.All;
 }
 
@@ -51,12 +58,25 @@ public sealed record ComparedPolicy
 
     public required ImmutableArray<MigrationResult> Migrations { get; init; }
 
-    /// <summary>Pages that the kernel gives back and does not get anew.</summary>
-    public ulong LostPages => Forecast is { } forecast && forecast.ReleasedPages > forecast.PopulatedPages ? forecast.ReleasedPages - forecast.PopulatedPages : 0;
+    /// <summary>Pages that the kernel gives back and does not get anew, and such that lie where a 32-bit kernel sees none.</summary>
+    public ulong LostPages => Forecast is { } forecast
+        ? (forecast.ReleasedPages > forecast.PopulatedPages ? forecast.ReleasedPages - forecast.PopulatedPages : 0) + PagesOutOfSight(forecast)
+        : 0;
 
     public ulong HypercallCount => Forecast is { } forecast ? forecast.Hypercalls.Aggregate(0UL, static (sum, call) => sum + call.Count) : 0;
 
     public int ClaimedBars => Forecast is { } forecast ? forecast.Bars.Count(static verdict => verdict.CanBeClaimed) : 0;
+
+    private ulong PagesOutOfSight(BootForecast forecast)
+    {
+        if (!Plan.Guest.Is32Bit)
+            return 0;
+        PfnRange beyond = PfnRange.FromBounds(Pfn.Containing(MapAllocator.LimitOf32Bit), Pfn.Containing(Frames.AddressLimit));
+        ulong count = 0;
+        foreach (P2mRun run in forecast.P2m)
+            count += run.Kind is P2mKind.Ram or P2mKind.Remapped ? run.Range.Intersect(beyond).Count : 0;
+        return count;
+    }
 
     /// <summary>What speaks against the policy, the gravest first; null when nothing does.</summary>
     public required string? Against { get; init; }

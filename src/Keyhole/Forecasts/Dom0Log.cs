@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Hosts;
 using Keyhole.PvGuest;
@@ -14,25 +15,56 @@ namespace Keyhole.Forecasts;
 /// <param name="MaxPages">From <c>dom0_mem=max:</c>; null when there is no limit.</param>
 public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layout)
 {
+    /// <summary>Whether dom0's kernel is a 32-bit one.</summary>
+    public bool Is32Bit { get; init; }
+
+    /// <summary>Whether Xen's command line, which would tell a limit, is not in the log.</summary>
+    public bool IsMaxUnknown { get; init; }
+
+    /// <summary>
+    /// Whether <see cref="MaxPages"/> is reckoned from "System RAM:" because <c>dom0_mem=max:</c> is relative to what Xen has left: a few per cent too high.
+    /// </summary>
+    public bool IsMaxReckoned { get; init; }
+
     /// <summary>Linux's virtual address of pseudo-physical 0 (__START_KERNEL_map), 64 bits.</summary>
     private const ulong KernelMap = 0xffff_ffff_8000_0000;
+
+    /// <summary>The same (__PAGE_OFFSET) of a 32-bit kernel.</summary>
+    private const ulong KernelMapOf32Bit = 0xc000_0000;
 
     /// <summary>64 TiB: nothing that Xen builds is larger; what is larger was garbled.</summary>
     private const ulong LargestBytes = 1UL << 46;
 
-    private const string MaxWord = "max:";
-    private const string Dom0MemWord = "dom0_mem=";
-
     /// <summary>Reads the lines of the first Xen boot in a log. Null when it has none.</summary>
     public static Dom0Log? Of(LogScan scan) => Of(scan.Lines);
+
+    /// <summary>Reads the lines of the Xen boot that printed <paramref name="map"/>. Null when there are none.</summary>
+    public static Dom0Log? Of(LogScan scan, LogMap? map)
+    {
+        LogMap[] xens = [.. scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line <= map?.Line && !other.IsBeforeXensChanges)];
+        if (xens.Length < 2)
+            return Of(scan.Lines);
+        // Xen's command line stands above its map.
+        int start = xens[^1].Line;
+        foreach (LogLine line in scan.Lines)
+        {
+            if (line.Speaker == LogSpeaker.Xen && line.Number > xens[^2].Line && line.Number < start && line.Text.AsSpan().TrimStart().StartsWith("Command line:", StringComparison.Ordinal))
+                start = line.Number;
+        }
+
+        return Of(scan.Lines.Where(line => line.Number >= start));
+    }
 
     internal static Dom0Log? Of(IEnumerable<LogLine> lines)
     {
         GuestLayout layout = GuestLayout.Unknown;
         ulong? pages = null;
-        ulong? maxPages = null;
+        Dom0MemOption memory = default;
+        ulong ramPages = 0;
         ulong initialChunk = 0;
         ulong initrdBytes = 0;
+        bool is32Bit = false;
+        bool hasCommandLine = false;
         bool found = false;
         foreach (LogLine line in lines)
         {
@@ -43,15 +75,29 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
             if (pages is not null && IsBeforePageCount(text))
                 break;
             if (TryValue(text, "Command line:", out ReadOnlySpan<char> rest))
-                maxPages = MaxOf(rest) ?? maxPages;
+            {
+                memory = Dom0MemOption.Of(rest);
+                hasCommandLine = true;
+            }
+            else if (TryValue(text, "System RAM:", out rest))
+                ramPages = RamPages(rest);
             else if (TryRange(text, "Dom0 alloc.:", out ByteRange range))
                 initialChunk = range.SizeBytes;
             else if (TryRange(text, "Init. ramdisk:", out range))
+            {
+                // The machine's addresses first. Kernels that want the ramdisk mapped get it in their own addresses, too.
                 initrdBytes = initrdBytes == 0 ? range.SizeBytes : initrdBytes;
+                if (found && !layout.Kernel.IsEmpty)
+                    layout = layout with { Initrd = Physical(range) };
+            }
             else if (TryRange(text, "Loaded kernel:", out range))
                 layout = layout with { Kernel = Physical(range) };
             else if (TryRange(text, "Phys-Mach map:", out range))
-                pages = range.SizeBytes / sizeof(ulong);
+            {
+                is32Bit = range.End <= Frames.FourGiB;
+                pages = range.SizeBytes / (is32Bit ? 4UL : 8UL);
+                layout = layout with { P2mList = Physical(range) };
+            }
             else if (TryRange(text, "Start info:", out range))
                 layout = layout with { StartInfo = Physical(range) };
             else if (TryRange(text, "Page tables:", out range))
@@ -63,26 +109,42 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
 
         if (!found || pages is not { } count)
             return null;
-        // Linux takes ramdisk and p2m list unmapped: Xen gives them the first pfns behind the chunk that it allocates first.
-        if (initialChunk != 0)
+        // What Linux takes unmapped, as 64-bit kernels since 3.12 do, Xen gives the first pfns behind the chunk that it allocates first.
+        ulong unmapped = initialChunk;
+        if (initialChunk != 0 && layout.Initrd.IsEmpty)
         {
-            ulong p2mStart = initialChunk + Pfn.AtOrAbove(initrdBytes).ToAddress();
-            layout = layout with
-            {
-                Initrd = ByteRange.FromSize(initialChunk, initrdBytes),
-                P2mList = ByteRange.FromSize(p2mStart, Pfn.AtOrAbove(count * sizeof(ulong)).ToAddress()),
-            };
+            layout = layout with { Initrd = ByteRange.FromSize(unmapped, initrdBytes) };
+            unmapped += Pfn.AtOrAbove(initrdBytes).ToAddress();
         }
 
-        return new(count, maxPages, layout);
+        if (initialChunk != 0 && layout.P2mList.IsEmpty)
+            layout = layout with { P2mList = ByteRange.FromSize(unmapped, Pfn.AtOrAbove(count * sizeof(ulong)).ToAddress()) };
+        return new(count, memory.MaxPages(count, ramPages, out bool isReckoned), layout) { Is32Bit = is32Bit, IsMaxUnknown = !hasCommandLine, IsMaxReckoned = isReckoned };
+    }
+
+    /// <summary><c>8104MB (8299140kB)</c>.</summary>
+    private static ulong RamPages(ReadOnlySpan<char> text)
+    {
+        ReadOnlySpan<char> kiB = text[(text.IndexOf('(') + 1)..];
+        int digits = 0;
+        while (digits < kiB.Length && char.IsAsciiDigit(kiB[digits]))
+            digits++;
+        return ulong.TryParse(kiB[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out ulong size) && size <= LargestBytes >> 10
+            ? size >> (Frames.Shift - 10)
+            : 0;
     }
 
     private static bool IsBeforePageCount(ReadOnlySpan<char> text) =>
         text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal)
         || text.StartsWith("Loaded kernel:", StringComparison.Ordinal) || text.StartsWith("Phys-Mach map:", StringComparison.Ordinal);
 
-    private static ByteRange Physical(ByteRange range) =>
-        range.Start >= KernelMap ? ByteRange.FromSize(range.Start - KernelMap, range.SizeBytes) : default;
+    /// <summary>Empty for what lies at an address of its own, outside of the kernel's map of its memory.</summary>
+    private static ByteRange Physical(ByteRange range)
+    {
+        if (range.Start >= KernelMap)
+            return ByteRange.FromSize(range.Start - KernelMap, range.SizeBytes);
+        return range.Start >= KernelMapOf32Bit && range.End <= Frames.FourGiB ? ByteRange.FromSize(range.Start - KernelMapOf32Bit, range.SizeBytes) : default;
+    }
 
     private static bool TryValue(ReadOnlySpan<char> text, string key, out ReadOnlySpan<char> rest)
     {
@@ -109,40 +171,5 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         while (digits < text.Length && char.IsAsciiHexDigit(text[digits]))
             digits++;
         return ulong.TryParse(text[..digits], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
-    }
-
-    /// <summary>The max: part of the last dom0_mem= on Xen's command line, in pages.</summary>
-    private static ulong? MaxOf(ReadOnlySpan<char> commandLine)
-    {
-        int at = commandLine.LastIndexOf(Dom0MemWord, StringComparison.Ordinal);
-        if (at < 0)
-            return null;
-        ReadOnlySpan<char> value = commandLine[(at + Dom0MemWord.Length)..];
-        int space = value.IndexOf(' ');
-        if (space >= 0)
-            value = value[..space];
-        int max = value.IndexOf(MaxWord, StringComparison.Ordinal);
-        return max < 0 ? null : Size(value[(max + MaxWord.Length)..]);
-    }
-
-    /// <summary>Xen's sizes: a number with B, K, M, G or T, K when there is none.</summary>
-    private static ulong? Size(ReadOnlySpan<char> text)
-    {
-        int digits = 0;
-        while (digits < text.Length && char.IsAsciiDigit(text[digits]))
-            digits++;
-        if (!ulong.TryParse(text[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out ulong number))
-            return null;
-        int shift = digits == text.Length
-            ? 10
-            : char.ToUpperInvariant(text[digits]) switch
-            {
-                'B' => 0,
-                'M' => 20,
-                'G' => 30,
-                'T' => 40,
-                _ => 10,
-            };
-        return number > Frames.AddressLimit >> shift ? null : (number << shift) >> Frames.Shift;
     }
 }

@@ -22,6 +22,7 @@ public static class KernelVersions
         KernelVersion.Linux43 => "linux-4.3",
         KernelVersion.Linux44 => "linux-4.4",
         KernelVersion.Linux61 => "linux-6.1",
+        KernelVersion.Linux66 => "linux-6.6",
         KernelVersion.Linux72 => "linux-7.2",
     };
 
@@ -41,7 +42,7 @@ public static class KernelVersions
     }
 
     /// <summary>
-    /// The kernel that behaves like a release: "6.1.192-2-amd64" is linux-6.1. ACPI NVS is moved away since 6.12, so 6.12 and later are linux-7.2.
+    /// The kernel that behaves like a release: "6.1.192-2-amd64" is linux-6.1. Dom0 keeps room for an iBFT since 6.5. ACPI NVS is moved away since 6.12, so 6.12 and later are linux-7.2.
     /// </summary>
     public static bool TryFromRelease(ReadOnlySpan<char> release, out KernelVersion version)
     {
@@ -62,7 +63,8 @@ public static class KernelVersions
             (3, _) or (4, <= 3) => KernelVersion.Linux43,
             (4, <= 19) => KernelVersion.Linux44,
             (5, <= 12) => KernelVersion.Linux44,
-            (5, _) or (6, <= 11) => KernelVersion.Linux61,
+            (5, _) or (6, <= 4) => KernelVersion.Linux61,
+            (6, <= 11) => KernelVersion.Linux66,
             _ => KernelVersion.Linux72,
         };
         return true;
@@ -85,7 +87,8 @@ public static class KernelVersions
         KernelVersion.Linux34 => ("3.4", "3.15"),
         KernelVersion.Linux43 => ("3.16", "4.3"),
         KernelVersion.Linux44 => ("4.4", "5.12"),
-        KernelVersion.Linux61 => ("5.13", "6.11"),
+        KernelVersion.Linux61 => ("5.13", "6.4"),
+        KernelVersion.Linux66 => ("6.5", "6.11"),
         KernelVersion.Linux72 => ("6.12", ""),
     };
 }

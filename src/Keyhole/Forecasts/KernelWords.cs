@@ -93,7 +93,7 @@ internal static class KernelWords
         {
             KernelVersion.Linux33 or KernelVersion.Linux34 => "BIOS-provided physical RAM map:",
             KernelVersion.Linux43 or KernelVersion.Linux44 => "e820: BIOS-provided physical RAM map:",
-            KernelVersion.Linux61 or KernelVersion.Linux72 => "BIOS-provided physical RAM map:",
+            KernelVersion.Linux61 or KernelVersion.Linux66 or KernelVersion.Linux72 => "BIOS-provided physical RAM map:",
         });
         ulong reached = 0;
         for (int i = 0; i < kernelMap.Count; i++)
@@ -164,7 +164,7 @@ internal static class KernelWords
                     ["PCI: Warning: Cannot find a gap in the 32bit address range", "PCI: Unassigned devices with 32bit resource registers may break!"],
                 KernelVersion.Linux43 or KernelVersion.Linux44 =>
                     ["e820: cannot find a gap in the 32bit address range", "e820: PCI devices with unassigned 32bit BARs may break!"],
-                KernelVersion.Linux61 or KernelVersion.Linux72 =>
+                KernelVersion.Linux61 or KernelVersion.Linux66 or KernelVersion.Linux72 =>
                     (string[])["Cannot find an available gap in the 32-bit address range", "PCI devices with unassigned 32-bit BARs may not work!"],
             });
         }
@@ -178,7 +178,7 @@ internal static class KernelWords
             KernelVersion.Linux33 or KernelVersion.Linux34 =>
                 string.Create(CultureInfo.InvariantCulture, $"Allocating PCI resources starting at {gap.Start:x} (gap: {gap.Start:x}:{gap.SizeBytes:x})"),
             KernelVersion.Linux43 or KernelVersion.Linux44 => $"e820: [mem {start}-{last}] available for PCI devices",
-            KernelVersion.Linux61 => $"[mem {start}-{last}] available for PCI devices",
+            KernelVersion.Linux61 or KernelVersion.Linux66 => $"[mem {start}-{last}] available for PCI devices",
             KernelVersion.Linux72 => $"[gap {start}-{last}] available for PCI devices",
         });
     }

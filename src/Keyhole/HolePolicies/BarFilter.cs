@@ -29,6 +29,7 @@ public static class BarFilter
     /// <summary>A virtual bus has 32 slots of 8 functions with 6 registers and a ROM each. Windows beyond find no room.</summary>
     private const int MaxMoved = 32 * 8 * 7;
 
+    /// <summary>Windows are placed below the pages of the APICs.</summary>
     private static readonly ulong s_holeEnd = MachineMap.UsualIoApic;
 
     /// <summary>In the order of <paramref name="bars"/>. Bridge windows, which no guest gets, are left out.</summary>
@@ -40,7 +41,7 @@ public static class BarFilter
         {
             if (bar.Kind == BarKind.BridgeWindow)
                 continue;
-            if (bar.Start >= Hole3GPolicy.HoleStart && bar.End <= s_holeEnd)
+            if (Stays(bar))
                 taken.Add((bar.Start, bar.End));
             else
                 homeless.Add(bar);
@@ -65,12 +66,13 @@ public static class BarFilter
         {
             if (bar.Kind == BarKind.BridgeWindow)
                 continue;
-            bool stays = bar.Start >= Hole3GPolicy.HoleStart && bar.End <= s_holeEnd;
-            places.Add(new(bar, stays ? bar.Start : found.TryGetValue(bar, out ulong start) ? start : null));
+            places.Add(new(bar, Stays(bar) ? bar.Start : found.TryGetValue(bar, out ulong start) ? start : null));
         }
 
         return places.ToImmutable();
     }
+
+    private static bool Stays(Bar bar) => bar.Start >= Hole3GPolicy.HoleStart && bar.End <= Frames.FourGiB;
 
     /// <summary>Whole pages, sorted, joined: windows of several devices do not share a page.</summary>
     private static List<(ulong Start, ulong End)> Join(List<(ulong Start, ulong End)> taken)

@@ -8,12 +8,16 @@ using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
+using Keyhole.PvGuest;
 
 namespace Keyhole.HolePolicies;
 
 /// <summary>Where a host has no memory: what several policies start from.</summary>
 public static class HostHoles
 {
+    /// <summary>A gap amid a host's memory that is smaller holds no device: Linux looks for its PCI gap from this size on.</summary>
+    public const ulong SmallestGapBytes = 4UL << 20;
+
     private const ulong OneMiB = 1UL << 20;
     private const ulong TwoMiB = 2UL << 20;
 
@@ -51,25 +55,79 @@ public static class HostHoles
     }
 
     /// <summary>
-    /// Where the hole of a host starts that is to hold its PCI devices: behind its last memory below 4 GiB. Windows of devices that lie lower count
-    /// too; regions that the firmware keeps amid the memory do not. A page boundary; 4 GiB where memory reaches there.
+    /// Where the hole of a host starts that is to hold its PCI devices: behind its last memory below 4 GiB, or at a window that lies lower. Where no window
+    /// is known, at a gap of <see cref="SmallestGapBytes"/> or more amid the memory, if there is one. Regions that the firmware keeps amid the memory do
+    /// not count. A page boundary; 4 GiB where memory reaches there.
     /// </summary>
     public static ulong StartOfPciHole(ImmutableArray<E820Entry> machineMap, ImmutableArray<Bar> bars)
     {
-        ulong start = 0;
-        foreach (E820Entry entry in Sorted(machineMap))
-        {
-            if (IsMemory(entry) && entry.Address < Frames.FourGiB)
-                start = Math.Max(start, Math.Min(entry.End, Frames.FourGiB));
-        }
-
+        ImmutableArray<E820Entry> sorted = Sorted(machineMap);
+        ulong start = EndOfMemory(sorted);
+        bool isKnown = false;
         foreach (Bar bar in bars)
         {
-            if (bar.Start < start && bar.Kind != BarKind.BridgeWindow)
-                start = bar.Start;
+            if (bar.Kind == BarKind.BridgeWindow)
+                continue;
+            isKnown = true;
+            start = Math.Min(start, bar.Start);
+        }
+
+        if (!isKnown)
+        {
+            foreach (ByteRange gap in GapsAmid(sorted, start))
+                start = Math.Min(start, gap.Start);
         }
 
         return Pfn.Containing(start).ToAddress();
+    }
+
+    /// <summary>
+    /// Where below 4 GiB a device may be of which nothing is known: in the gaps of <see cref="SmallestGapBytes"/> or more amid the host's memory, and
+    /// behind the last of it wherever the host's map has a gap or a reserved region. Ascending; bytes.
+    /// </summary>
+    public static ImmutableArray<ByteRange> DevicePlaces(ImmutableArray<E820Entry> machineMap)
+    {
+        ImmutableArray<E820Entry> sorted = Sorted(machineMap);
+        ulong reached = Math.Max(EndOfMemory(sorted), OneMiB);
+        List<ByteRange> places = [.. GapsAmid(sorted, reached)];
+        foreach (E820Entry entry in sorted)
+        {
+            if (entry.Type == E820Type.Reserved || entry.End <= reached || entry.Address >= Frames.FourGiB)
+                continue;
+            if (entry.Address > reached)
+                places.Add(ByteRange.FromBounds(reached, entry.Address));
+            reached = entry.End;
+        }
+
+        if (reached < Frames.FourGiB)
+            places.Add(ByteRange.FromBounds(reached, Frames.FourGiB));
+        return [.. places];
+    }
+
+    /// <summary>The end of a host's last memory below 4 GiB; 0 where it has none.</summary>
+    private static ulong EndOfMemory(ImmutableArray<E820Entry> sorted)
+    {
+        ulong end = 0;
+        foreach (E820Entry entry in sorted)
+        {
+            if (IsMemory(entry) && entry.Address < Frames.FourGiB)
+                end = Math.Max(end, Math.Min(entry.End, Frames.FourGiB));
+        }
+
+        return end;
+    }
+
+    private static IEnumerable<ByteRange> GapsAmid(ImmutableArray<E820Entry> sorted, ulong endOfMemory)
+    {
+        ulong reached = OneMiB;
+        foreach (E820Entry entry in sorted)
+        {
+            if (entry.Address >= endOfMemory)
+                yield break;
+            if (entry.Address >= reached + SmallestGapBytes)
+                yield return ByteRange.FromBounds(reached, entry.Address);
+            reached = Math.Max(reached, entry.End);
+        }
     }
 
     /// <summary>

@@ -108,6 +108,7 @@ public static class HostMapReader
             IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
             Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
             Log = scan,
+            LogMap = map,
             Remarks = RemarksOn(scan, map),
         };
     }
@@ -132,8 +133,7 @@ public static class HostMapReader
         foreach (LogMapKind kind in _nearestToFirmware)
         {
             LogMap[] candidates = [.. scan.Maps.Where(map => map.Kind == kind && (options.From is null || options.From == map.Dialect))];
-            // With e820-verbose Xen prints the map as it came before the one that it works with and passes on.
-            LogMap? chosen = Array.Find(candidates, map => !map.Title.StartsWith("Initial ", StringComparison.Ordinal)) ?? candidates.FirstOrDefault();
+            LogMap? chosen = Array.Find(candidates, static map => !map.IsBeforeXensChanges) ?? candidates.FirstOrDefault();
             if (chosen is not null)
                 return FromLog(scan, chosen, sourceName);
         }
@@ -159,8 +159,8 @@ public static class HostMapReader
         LogMapKind.Iomem => "Linux's resources (/proc/iomem)",
     };
 
-    /// <summary>Whether the kernel's buffer ran over and took the map's first entries.</summary>
-    private static bool BeginsAmid(LogMap map) => map.Line == 1 && map.Kind != LogMapKind.Iomem && map.Entries[0].Address != 0;
+    /// <summary>Whether the kernel's buffer ran over and took the map's first entries. It cuts the line before the map, too.</summary>
+    private static bool BeginsAmid(LogMap map) => map.Line <= 2 && map.Kind != LogMapKind.Iomem && map.Entries[0].Address != 0;
 
     private static RamShown RamShownBy(LogMap map) => map.Kind switch
     {

@@ -129,6 +129,9 @@ public sealed record HostMemoryMap
     /// <summary>The log that the map was taken from, with what else it says of the boot; null where the source was none.</summary>
     public LogScan? Log { get; init; }
 
+    /// <summary>Which of the log's maps this is.</summary>
+    public LogMap? LogMap { get; init; }
+
     /// <summary>Remarks for the user that are no errors: other maps in the same log, lines passed over.</summary>
     public ImmutableArray<string> Remarks { get; init; } = [];
 }

@@ -26,6 +26,7 @@ internal struct IomemSyntax
         type = default;
         startsAgain = false;
         isAllZero = false;
+        line = WithoutQuoting(line);
         TextCursor cursor = new(line);
         cursor.SkipBlanks();
         int depth = line.Length - cursor.Rest.Length;
@@ -54,6 +55,17 @@ internal struct IomemSyntax
             return LineKind.Filler;
         range = EntryRange.Inclusive(start, last);
         return LineKind.Entry;
+    }
+
+    /// <summary>Takes away what mail programs put before lines that they cite (<c>&gt; &gt;&gt; </c>): blanks behind it are the nesting.</summary>
+    private static ReadOnlySpan<char> WithoutQuoting(ReadOnlySpan<char> line)
+    {
+        int text = line.IndexOfAnyExcept('>', ' ');
+        int mark = text <= 0 ? -1 : line[..text].LastIndexOf('>');
+        if (mark < 0)
+            return line;
+        line = line[(mark + 1)..];
+        return line.StartsWith(' ') ? line[1..] : line;
     }
 
     /// <summary>Names of /proc/iomem and of /sys/firmware/memmap alike; Linux changed the capitals in 4.x.</summary>

@@ -278,8 +278,14 @@ internal static class LogEntrySyntax
         if (!text.StartsWith('['))
             return body;
         int close = text.IndexOf(']');
-        // An entry's bracket holds a comma, a stamp's never does: [    0.000000], [2024-01-01 12:00:00.123], [0000001234.567].
-        return close < 0 || text[..close].Contains(',') || !text[..close].ContainsAny(".:") ? body : text[(close + 1)..];
+        if (close < 0)
+            return body;
+        // An entry's bracket holds a comma, a stamp's never does: [    0.000000], [2024-01-01 12:00:00.123], [0000001234.567]. Before Xen knows
+        // the time it prints the counter that it will tell it by, whatever console_timestamps= says: [00000012f6a8b3c4].
+        ReadOnlySpan<char> stamp = text[1..close];
+        const int counterDigits = 16;
+        bool isCounter = stamp.Length == counterDigits && new TextCursor(stamp).HexRun() == counterDigits;
+        return isCounter || (stamp.ContainsAny(".:") && !stamp.Contains(',')) ? text[(close + 1)..] : body;
     }
 
     private static bool IsGuestConsole(ReadOnlySpan<char> prefix) =>
@@ -367,6 +373,9 @@ internal static class LogEntrySyntax
             return LineKind.Other;
         if (!cursor.TryHex(out ulong from))
             return LineKind.Damaged;
+        // Xen builds dom0 in such words: "Dom0 alloc.:   0000000168000000->0000000170000000".
+        if (cursor.Rest.StartsWith("->", StringComparison.Ordinal))
+            return LineKind.Other;
         if (cursor.TryText("-"))
         {
             if (!cursor.TryHex(out ulong last) || !cursor.TryText(" type=") || !cursor.TryDecimal(out uint number) || !cursor.TryText(" attr="))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using Keyhole.E820;
 using Keyhole.Reading;
@@ -45,6 +46,9 @@ public sealed record LogMap(
     ImmutableArray<int> EntryLines,
     InputError? Error)
 {
+    /// <summary>With e820-verbose Xen prints the map as it came, before the one that it works with and passes on.</summary>
+    public bool IsBeforeXensChanges => Title.StartsWith("Initial ", StringComparison.Ordinal);
+
     /// <summary>The guest on whose console in Xen's log the map stands ("(d3)"); null where the lines do not say.</summary>
     public int? Domain { get; init; }
 }

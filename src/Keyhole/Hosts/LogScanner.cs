@@ -5,6 +5,7 @@ using System.Buffers;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
+using System.Linq;
 using Keyhole.E820;
 using Keyhole.Reading;
 
@@ -16,8 +17,11 @@ namespace Keyhole.Hosts;
 /// </summary>
 public sealed class LogScanner
 {
-    /// <summary>Lines of other sources that may stand between two entries of a map, as serial consoles mix them.</summary>
+    /// <summary>Lines that may stand between two entries of a map, as serial consoles mix them.</summary>
     private const int MaxLinesBetween = 8;
+
+    /// <summary>How many when Xen and a kernel speak in turns: a whole map of the other's may stand in between.</summary>
+    private const int MaxForeignLinesBetween = 256;
 
     /// <summary>Entries looked for in a line: a console that loses a line feed makes two.</summary>
     private const int MaxEntriesOfALine = 4;
@@ -34,7 +38,7 @@ public sealed class LogScanner
 
     private static readonly string[] _mapWords =
     [
-        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "efi: mem",
+        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "Xen:\x1b", "Xen: \x1b", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "efi: mem",
         "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
     ];
 
@@ -57,13 +61,11 @@ public sealed class LogScanner
     private readonly List<MapInProgress> _maps = [];
     private readonly List<LogLine> _lines = [];
     private readonly int[] _linesOfWord = new int[_messageWords.Length];
-    private readonly char[] _prefix = new char[LongestPrefix];
+    private readonly Speaker _xen = new();
+    private readonly Speaker _kernel = new();
     private readonly int[] _mapsOfKind = new int[Enum.GetValues<LogMapKind>().Length];
-    private MapInProgress? _live;
     private MapInProgress? _spare;
     private IomemSyntax _iomem;
-    private int _linesSinceEntry;
-    private int _prefixLength;
     private int _droppedMaps;
 
     private LogScanner(TextLines text, string sourceName)
@@ -91,7 +93,7 @@ public sealed class LogScanner
     {
         while (true)
         {
-            if (_live is null)
+            if (_xen.Live is null && _kernel.Live is null)
                 _text.SkipTo(_mapAndTraitWords, _allMessageWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
@@ -99,13 +101,14 @@ public sealed class LogScanner
             ReadMapLine(line);
         }
 
-        CloseMap();
+        CloseMap(_xen);
+        CloseMap(_kernel);
     }
 
     private LogScan ToScan()
     {
         ImmutableArray<LogMap>.Builder maps = ImmutableArray.CreateBuilder<LogMap>(_maps.Count);
-        foreach (MapInProgress map in _maps)
+        foreach (MapInProgress map in _maps.OrderBy(static map => map.FirstLine))
             maps.Add(map.ToMap());
         return new()
         {
@@ -147,63 +150,68 @@ public sealed class LogScanner
 
     private void ReadMapLine(ReadOnlySpan<char> line)
     {
-        if (TryTitle(line))
+        bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body);
+        if (TryTitle(line, isXen, body))
             return;
-        bool continues = false;
         ReadOnlySpan<char> rest = line;
         for (int read = 0; read < MaxEntriesOfALine; read++)
         {
-            LineKind found = ReadEntry(rest, isFirst: read == 0, out LogEntry entry, out ReadOnlySpan<char> next);
+            // A line of Xen's that lost its line feed may go on with the kernel's.
+            Speaker speaker = read == 0 ? (isXen ? _xen : _kernel) : LogEntrySyntax.TryXenBody(rest, out _) ? _xen : _kernel;
+            LineKind found = ReadEntry(speaker, rest, isFirst: read == 0, out LogEntry entry, out ReadOnlySpan<char> next);
             if (found == LineKind.Other)
                 break;
-            continues = true;
             switch (found)
             {
                 case LineKind.Entry:
-                    Continue(entry, line);
-                    _live!.Domain ??= LogEntrySyntax.DomainOf(line);
-                    _live.Add(entry, _sourceName, _text.Number);
-                    KeepPrefix(line);
+                    Continue(speaker, entry, line);
+                    speaker.Live!.Domain ??= LogEntrySyntax.DomainOf(line);
+                    speaker.Live.Add(entry, _sourceName, _text.Number);
+                    speaker.KeepPrefix(line);
                     break;
                 case LineKind.Filler:
-                    if (_live is not null && _live.Kind == entry.Kind)
-                        _live.Dialect = Newer(_live.Dialect, entry.Dialect);
+                    if (speaker.Live is { } filled && filled.Kind == entry.Kind)
+                        filled.Dialect = Newer(filled.Dialect, entry.Dialect);
                     break;
                 case LineKind.Damaged:
-                    Continue(entry, line);
-                    _live!.Damage(_sourceName, _text.Number, line);
+                    Continue(speaker, entry, line);
+                    speaker.Live!.Damage(_sourceName, _text.Number, line);
                     break;
                 case LineKind.Other:
                     break;
             }
 
+            speaker.HasSpoken = true;
             rest = next;
         }
 
-        if (_live is null)
+        bool isXensStart = isXen && (body.Contains("Xen version", StringComparison.Ordinal) || body.Contains("Command line:", StringComparison.Ordinal));
+        bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
+        Pass(_xen, line, isOwn: isXen, isStart: isXensStart || (isXen && isBootMark));
+        Pass(_kernel, line, isOwn: !isXen, isStart: isXensStart || (!isXen && isBootMark));
+    }
+
+    /// <summary>Ends a speaker's map where too much has been said since its last entry.</summary>
+    private void Pass(Speaker speaker, ReadOnlySpan<char> line, bool isOwn, bool isStart)
+    {
+        bool hasSpoken = speaker.HasSpoken;
+        speaker.HasSpoken = false;
+        if (speaker.Live is not { } live)
             return;
-        if (continues)
+        if (hasSpoken)
         {
-            _linesSinceEntry = 0;
+            speaker.ForgetLinesBetween();
             return;
         }
 
-        if (LogEntrySyntax.EndsWithinPrefix(line, _prefix.AsSpan(0, _prefixLength)))
-            _live.Damage(_sourceName, _text.Number, line);
-        _linesSinceEntry++;
-        bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
-        if (_linesSinceEntry > MaxLinesBetween || isBootMark)
-            CloseMap();
+        if (LogEntrySyntax.EndsWithinPrefix(line, speaker.Prefix))
+            live.Damage(_sourceName, _text.Number, line);
+        if (isStart || speaker.IsOverAfter(isOwn))
+            CloseMap(speaker);
     }
 
-    private void KeepPrefix(ReadOnlySpan<char> line)
-    {
-        _prefixLength = Math.Min(LogEntrySyntax.PrefixLength(line), LongestPrefix);
-        line[.._prefixLength].CopyTo(_prefix);
-    }
-
-    /// <summary>Recognises the line above a map. It ends the map before it and, from Xen, begins one.</summary>
-    private bool TryTitle(ReadOnlySpan<char> line)
+    /// <summary>Recognises the line above a map. It ends its speaker's map before it and, from Xen, begins one.</summary>
+    private bool TryTitle(ReadOnlySpan<char> line, bool isXen, ReadOnlySpan<char> body)
     {
         int at = line.IndexOf("RAM map:", StringComparison.Ordinal);
         bool isMemoryMap = false;
@@ -215,54 +223,52 @@ public sealed class LogScanner
 
         if (at < 0)
             return false;
-        bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body);
+        Speaker speaker = isXen ? _xen : _kernel;
         ReadOnlySpan<char> title = (isXen ? body : LogEntrySyntax.KernelMessage(line)).Trim().TrimEnd(':');
         bool isDom0 = isXen && isMemoryMap && title.StartsWith("Dom", StringComparison.Ordinal);
         bool isEfi = isXen && isMemoryMap && title.StartsWith("EFI", StringComparison.Ordinal);
         bool isXenRam = !isMemoryMap && !title.Contains("physical RAM map", StringComparison.Ordinal);
-        CloseMap();
+        CloseMap(speaker);
         if (isDom0 || isEfi || isXenRam)
         {
             LogMapKind kind = isDom0 ? LogMapKind.Dom0BuiltByXen : isEfi ? LogMapKind.Efi : LogMapKind.XenFirmware;
-            Begin(kind, HostMapDialect.Xen, title, isMarked: isXen);
-            _linesSinceEntry = 0;
-            _prefixLength = 0;
+            Begin(speaker, kind, HostMapDialect.Xen, title, isMarked: isXen);
         }
 
         return true;
     }
 
-    private LineKind ReadEntry(ReadOnlySpan<char> line, bool isFirst, out LogEntry entry, out ReadOnlySpan<char> rest)
+    private LineKind ReadEntry(Speaker speaker, ReadOnlySpan<char> line, bool isFirst, out LogEntry entry, out ReadOnlySpan<char> rest)
     {
-        LogMapKind? live = _live?.Kind;
+        LogMapKind? live = speaker.Live?.Kind;
         LineKind found = LineKind.Other;
         entry = default;
         rest = default;
         if (LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body))
             found = LogEntrySyntax.ReadXen(body, live, out entry, out rest);
-        else if (_live is { IsMarked: false } && live is LogMapKind.XenFirmware && LogEntrySyntax.TryUnmarkedXenBody(line, out body))
+        else if (speaker.Live is { IsMarked: false } && live is LogMapKind.XenFirmware && LogEntrySyntax.TryUnmarkedXenBody(line, out body))
             found = LogEntrySyntax.ReadXen(body, live, out entry, out rest);
         if (found == LineKind.Other)
             found = LogEntrySyntax.ReadLinux(line, live, out entry, out rest);
         if (found == LineKind.Other)
             found = LogEntrySyntax.ReadLinuxEfi(line, out entry, out rest);
-        return found == LineKind.Other && isFirst ? ReadIomem(line, out entry) : found;
+        return found == LineKind.Other && isFirst ? ReadIomem(speaker, line, out entry) : found;
     }
 
-    private LineKind ReadIomem(ReadOnlySpan<char> line, out LogEntry entry)
+    private LineKind ReadIomem(Speaker speaker, ReadOnlySpan<char> line, out LogEntry entry)
     {
-        if (_live?.Kind != LogMapKind.Iomem)
+        if (speaker.Live?.Kind != LogMapKind.Iomem)
             _iomem = default;
         LineKind found = _iomem.Read(line, out EntryRange range, out E820Type type, out bool startsAgain, out bool isAllZero);
         entry = new(LogMapKind.Iomem, HostMapDialect.Iomem, range, type);
         if (startsAgain)
-            CloseMap();
-        if (found == LineKind.Damaged && _live?.Kind != LogMapKind.Iomem)
+            CloseMap(speaker);
+        if (found == LineKind.Damaged && speaker.Live?.Kind != LogMapKind.Iomem)
             return LineKind.Other;
         if (found == LineKind.Entry && isAllZero)
         {
-            Continue(entry, line);
-            _live!.IsHidden(_sourceName, _text.Number);
+            Continue(speaker, entry, line);
+            speaker.Live!.IsHidden(_sourceName, _text.Number);
             return LineKind.Filler;
         }
 
@@ -270,18 +276,18 @@ public sealed class LogScanner
     }
 
     /// <summary>Makes sure that the map in progress is one that the entry belongs to.</summary>
-    private void Continue(LogEntry entry, ReadOnlySpan<char> line)
+    private void Continue(Speaker speaker, LogEntry entry, ReadOnlySpan<char> line)
     {
         // Guests whose consoles Xen's log shows boot side by side.
-        bool isOtherGuests = _live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
+        bool isOtherGuests = speaker.Live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
             && live.Domain is { } domain && LogEntrySyntax.DomainOf(line) is { } other && domain != other;
-        if (_live is null || _live.Kind != entry.Kind || isOtherGuests)
+        if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isOtherGuests)
         {
-            CloseMap();
-            Begin(entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
+            CloseMap(speaker);
+            Begin(speaker, entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
         }
 
-        _live!.Dialect = _live.HasEntries ? Newer(_live.Dialect, entry.Dialect) : entry.Dialect;
+        speaker.Live!.Dialect = speaker.Live.HasEntries ? Newer(speaker.Live.Dialect, entry.Dialect) : entry.Dialect;
     }
 
     /// <summary>Linux 7's words stand only in some lines of its map: one of them tells.</summary>
@@ -299,29 +305,74 @@ public sealed class LogScanner
         LogMapKind.Iomem => "/proc/iomem",
     };
 
-    private void CloseMap()
+    private void CloseMap(Speaker speaker)
     {
-        if (_live is { } map && (map.HasEntries || map.HasError))
+        if (speaker.Live is { } map && (map.HasEntries || map.HasError))
         {
             if (_mapsOfKind[(int)map.Kind] < MaxMapsOfAKind)
             {
                 _mapsOfKind[(int)map.Kind]++;
                 _maps.Add(map);
-                _spare = null;
+                speaker.Live = null;
+                return;
             }
-            else
-            {
-                _droppedMaps = Math.Min(_droppedMaps, int.MaxValue - 1) + 1;
-            }
+
+            _droppedMaps = Math.Min(_droppedMaps, int.MaxValue - 1) + 1;
         }
 
-        _live = null;
+        _spare = speaker.Live ?? _spare;
+        speaker.Live = null;
     }
 
-    private void Begin(LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
+    private void Begin(Speaker speaker, LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
     {
-        _live = _spare ??= new();
-        _live.Begin(kind, dialect, title, isMarked);
+        speaker.Live = _spare ?? new();
+        _spare = null;
+        speaker.Live.Begin(kind, dialect, title, isMarked);
+        speaker.Restart();
+    }
+
+    /// <summary>One of the two that speak in a log, with the map that it is printing. Their lines may come mixed: neither ends the other's map.</summary>
+    private sealed class Speaker
+    {
+        private readonly char[] _prefix = new char[LongestPrefix];
+        private int _prefixLength;
+        private int _ownLines;
+        private int _foreignLines;
+
+        public MapInProgress? Live { get; set; }
+
+        /// <summary>Whether the line that is being read holds something of its map.</summary>
+        public bool HasSpoken { get; set; }
+
+        public ReadOnlySpan<char> Prefix => _prefix.AsSpan(0, _prefixLength);
+
+        public void KeepPrefix(ReadOnlySpan<char> line)
+        {
+            _prefixLength = Math.Min(LogEntrySyntax.PrefixLength(line), LongestPrefix);
+            line[.._prefixLength].CopyTo(_prefix);
+        }
+
+        public void ForgetLinesBetween()
+        {
+            _ownLines = 0;
+            _foreignLines = 0;
+        }
+
+        public void Restart()
+        {
+            _prefixLength = 0;
+            ForgetLinesBetween();
+        }
+
+        public bool IsOverAfter(bool isOwn)
+        {
+            if (isOwn)
+                _ownLines++;
+            else
+                _foreignLines++;
+            return _ownLines > MaxLinesBetween || _foreignLines > MaxForeignLinesBetween;
+        }
     }
 
     /// <summary>A map whose lines are still coming. One that is not kept is used again: a log of titles costs no memory.</summary>
@@ -332,7 +383,9 @@ public sealed class LogScanner
         private readonly char[] _title = new char[MaxTitleLength];
         private int _titleLength;
         private InputError? _error;
-        private int _firstLine;
+
+        /// <summary>1-based; 0 before its first entry.</summary>
+        public int FirstLine { get; private set; }
 
         public LogMapKind Kind { get; private set; }
 
@@ -358,7 +411,7 @@ public sealed class LogScanner
             _entries.Clear();
             _entryLines.Clear();
             _error = null;
-            _firstLine = 0;
+            FirstLine = 0;
         }
 
         public void Add(LogEntry read, string source, int line)
@@ -397,8 +450,8 @@ public sealed class LogScanner
             _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root", "read it as root: sudo cat /proc/iomem");
         }
 
-        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), _firstLine, [.. _entries], [.. _entryLines], _error) { Domain = Domain };
+        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries], [.. _entryLines], _error) { Domain = Domain };
 
-        private void NoteLine(int line) => _firstLine = _firstLine == 0 ? line : _firstLine;
+        private void NoteLine(int line) => FirstLine = FirstLine == 0 ? line : FirstLine;
     }
 }

@@ -17,7 +17,7 @@ internal enum TextForm
 
 /// <summary>
 /// The lines of a stream of any length in bounded memory: line feeds end lines, carriage returns around them, leading NULs and ANSI colour
-/// codes are taken away, and what is longer than <see cref="MaxLineLength"/> is cut.
+/// codes are taken away, what a web page writes for blanks and brackets is read as such, and what is longer than <see cref="MaxLineLength"/> is cut.
 /// </summary>
 internal sealed class TextLines
 {
@@ -26,6 +26,13 @@ internal sealed class TextLines
 
     private const int BlockLength = 32 * 1024;
     private const char Escape = '\x1b';
+    private const char HardBlank = '\u00a0';
+
+    /// <summary>The first byte of a hard blank in UTF-8, read as Latin-1.</summary>
+    private const char HardBlankLead = '\u00c2';
+
+    /// <summary>What web pages write for characters that log lines have.</summary>
+    private static readonly (string Name, char Character)[] _entities = [("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\'')];
 
     private readonly Stream _stream;
     private readonly TextForm _form;
@@ -151,6 +158,8 @@ internal sealed class TextLines
             line = line[..MaxLineLength];
         if (line.Contains(Escape))
             line = WithoutColours(line);
+        if (line.Contains('&'))
+            line = WithoutEntities(line);
         return true;
     }
 
@@ -178,6 +187,52 @@ internal sealed class TextLines
         }
 
         return _line.AsSpan(0, kept);
+    }
+
+    private ReadOnlySpan<char> WithoutEntities(ReadOnlySpan<char> line)
+    {
+        int kept = 0;
+        for (int i = 0; i < line.Length; i++)
+        {
+            char next = line[i];
+            if (next == '&')
+            {
+                foreach ((string name, char character) in _entities)
+                {
+                    if (!line[i..].StartsWith(name, StringComparison.Ordinal))
+                        continue;
+                    next = character;
+                    i += name.Length - 1;
+                    break;
+                }
+            }
+
+            _line[kept++] = next;
+        }
+
+        return _line.AsSpan(0, kept);
+    }
+
+    /// <summary>Makes the hard blanks of web pages plain ones, from <paramref name="from"/> to the end of what has been read.</summary>
+    private void SoftenBlanks(int from)
+    {
+        if (!_window.AsSpan(from, _length - from).Contains(HardBlank))
+            return;
+        int kept = from;
+        for (int i = from; i < _length; i++)
+        {
+            char next = _window[i];
+            if (next == HardBlank)
+            {
+                next = ' ';
+                if (kept > 0 && _window[kept - 1] == HardBlankLead)
+                    kept--;
+            }
+
+            _window[kept++] = next;
+        }
+
+        _length = kept;
     }
 
     /// <summary>Moves the unfinished line to the front and reads on behind it.</summary>
@@ -212,6 +267,7 @@ internal sealed class TextLines
 
         Encoding.Latin1.GetChars(bytes, _window.AsSpan(kept));
         _length = kept + bytes.Length;
+        SoftenBlanks(kept);
     }
 
     private int ReadBytes()

@@ -3,6 +3,7 @@
 using System;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Pci;
 
@@ -25,9 +26,6 @@ public enum DemandEvidence
 /// <param name="HighWindow">The lowest window of a device at or above 4 GiB, in bytes, cut down to a GiB; <see cref="Frames.AddressLimit"/> where none is known.</param>
 public readonly record struct HostDemand(string Name, ulong HoleStart, ulong RamKiB, ulong HighWindow, DemandEvidence Evidence)
 {
-    /// <summary>Gaps amid a host's memory that are smaller hold no device: Linux looks for its PCI gap from this size on.</summary>
-    public const ulong SmallestGapBytes = 4UL << 20;
-
     private const ulong OneMiB = 1UL << 20;
     private const ulong GiB = 1UL << 30;
 
@@ -115,7 +113,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
             {
                 if (entry.Size == 0 || entry.Type == E820Type.None)
                     continue;
-                bool isGap = Math.Min(entry.Address, Frames.FourGiB) >= reached + SmallestGapBytes;
+                bool isGap = Math.Min(entry.Address, Frames.FourGiB) >= reached + HostHoles.SmallestGapBytes;
                 if (isGap && firstGap == Frames.FourGiB)
                     firstGap = reached;
                 reached = Math.Max(reached, entry.End);

@@ -208,12 +208,12 @@ public static class Migrator
         {
             ImmutableArray<Bar> bars = host.Bars;
             string assumed = "";
-            if (bars.IsEmpty && !request.From.Bars.IsEmpty)
+            if (bars.IsEmpty && (request.Guest.UsesHostMap || !request.From.Bars.IsEmpty))
             {
-                // Not known where: it may be anywhere in the host's hole.
-                ulong start = HostHoles.StartOfPciHole(host.MachineMap, []);
-                if (start < MachineMap.UsualIoApic)
-                    bars = [new(0, BarKind.Memory, start, MachineMap.UsualIoApic, false, false)];
+                // Not known where: it may be anywhere that the host has no memory.
+                bars = [.. HostHoles.DevicePlaces(host.MachineMap)
+                    .Where(static place => place.Start < MachineMap.UsualIoApic)
+                    .Select(static place => new Bar(0, BarKind.Memory, place.Start, Math.Min(place.End, MachineMap.UsualIoApic), false, false))];
                 assumed = "the device's place is not known, so the host's whole hole has to be free: ";
             }
 
@@ -226,7 +226,7 @@ public static class Migrator
                 if (plugged.Conflict is { } conflict)
                     return Break(step, $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) meets {E820TypeNames.NameOf(conflict.Type)} memory [0x{conflict.Address:x}, 0x{conflict.End:x}) of the guest's map: \"{KernelWords.CannotClaim(bar, conflict)}\"");
                 _p2m = plugged.After;
-                if (!_p2m.Reaches(place))
+                if (!_p2m.Reaches(place) && (assumed.Length == 0 || !ReachesWholeListPages(bar)))
                     return Break(step, $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) is claimed, but its P2M entries do not lead to the device: the restoring side left them INVALID and nobody filled them again");
             }
 
@@ -235,6 +235,15 @@ public static class Migrator
                 : $"{Windows(bars.Length)}, not identity throughout: only a filter of configuration-space reads makes this work";
             Done(step, $"{host.Name}: {assumed}{how}");
             return true;
+        }
+
+        /// <summary>For a window that is only assumed: what shares a page of the list with RAM is too little to hold it against a map.</summary>
+        private bool ReachesWholeListPages(Bar bar)
+        {
+            const ulong listPageBytes = EntriesPerP2mPage << Frames.Shift;
+            ulong start = (bar.Start + listPageBytes - 1) & ~(listPageBytes - 1);
+            ulong end = bar.End & ~(listPageBytes - 1);
+            return end <= start || _p2m!.Reaches(new(new(0, BarKind.Memory, start, end, false, false), start));
         }
 
         private static string Windows(int count) => count == 1 ? "1 window" : $"{count} windows";

@@ -25,6 +25,12 @@ internal static class NeighbourAdvice
 
     private const ulong LargestMmioHoleMiB = 3840;
 
+    /// <summary>hvmloader places windows below fc000000 (its PCI_MEM_END); what lies behind is its own, and the APICs'.</summary>
+    private const ulong UnfilledMiB = 64;
+
+    /// <summary>Sizes to recommend: they start where large windows are aligned.</summary>
+    private static readonly ImmutableArray<ulong> s_holesMiB = [SmallestMmioHoleMiB, 512, 1024, 2048, 3072, LargestMmioHoleMiB];
+
     /// <summary>What QEMU's own devices (VGA, platform device, network card) take of the hole of an HVM guest.</summary>
     private const ulong EmulatedDevicesBytes = 48UL << 20;
 
@@ -63,11 +69,8 @@ internal static class NeighbourAdvice
         // What hvmloader tries to place below 4 GiB.
         BarRoom room = BarRoom.Of([.. bars.Where(static bar => bar.SizeBytes <= LargestLowBar)]);
         ulong wantedBytes = room.LowBytes + room.HighBytes + EmulatedDevicesBytes;
-        ulong needMiB = SmallestMmioHoleMiB;
-        while (needMiB << 20 < wantedBytes && needMiB < 2048)
-            needMiB *= 2;
-        if (needMiB << 20 < wantedBytes)
-            needMiB = Math.Min(LargestMmioHoleMiB, (wantedBytes + (1UL << 20) - 1) >> 20);
+        ulong alignment = Math.Max(room.LowAlignment, room.HighAlignment);
+        ulong needMiB = s_holesMiB.FirstOrDefault(holeMiB => Holds(holeMiB, wantedBytes, alignment));
         ulong? setMiB = Setting(guest, "mmio_hole") is { } text && ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null;
         ulong big = bars.Where(static bar => bar.SizeBytes > LargestLowBar && bar.Kind != BarKind.BridgeWindow).Aggregate(0UL, static (sum, bar) => sum + bar.SizeBytes);
         string high = big == 0
@@ -79,25 +82,25 @@ internal static class NeighbourAdvice
                 Severity.Error,
                 ProblemCodes.MmioHole,
                 $"mmio_hole={chosen} is outside of what xl takes ({SmallestMmioHoleMiB} to {LargestMmioHoleMiB} MiB)",
-                Remedy: $"put mmio_hole={needMiB} into the xl.cfg"));
+                Remedy: needMiB == 0 ? "take it out" : $"put mmio_hole={needMiB} into the xl.cfg"));
             return;
         }
 
         ulong haveMiB = setMiB ?? GrownMiB(guest.MemoryKiB >> 10, wantedBytes);
-        if (wantedBytes > LargestMmioHoleMiB << 20)
+        if (needMiB == 0)
         {
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.MmioHole,
-                $"the device's windows take {ByteSize.ToText(wantedBytes)} below 4 GiB, more than the largest hole ({LargestMmioHoleMiB} MiB){high}",
+                $"the device's windows take {ByteSize.ToText(wantedBytes)} below 4 GiB, more than the largest hole ({LargestMmioHoleMiB} MiB) holds{high}",
                 Remedy: "pass fewer devices through"));
         }
-        else if (haveMiB << 20 < wantedBytes)
+        else if (!Holds(haveMiB, wantedBytes, alignment))
         {
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.MmioHole,
-                $"the device's windows and the emulated devices take {ByteSize.ToText(wantedBytes)} below 4 GiB, and the hole has {haveMiB} MiB{(setMiB is null ? ", since hvmloader makes it larger only where the guest has no RAM" : "")}{high}",
+                $"the device's windows and the emulated devices take {ByteSize.ToText(wantedBytes)} below 4 GiB, and of the hole of {haveMiB} MiB hvmloader fills {haveMiB - UnfilledMiB} MiB at most{(setMiB is null ? ", since hvmloader makes it larger only where the guest has no RAM" : "")}{high}",
                 Frames.FourGiB - (haveMiB << 20),
                 Frames.FourGiB,
                 $"put mmio_hole={needMiB} into the xl.cfg"));
@@ -107,17 +110,26 @@ internal static class NeighbourAdvice
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.MmioHole,
-                $"the hole for devices has {haveMiB} MiB, and {ByteSize.ToText(wantedBytes)} are needed{high}",
+                $"hvmloader fills up to {haveMiB - UnfilledMiB} MiB of the hole of {haveMiB} MiB, and {ByteSize.ToText(wantedBytes)} are needed{high}",
                 Frames.FourGiB - (haveMiB << 20),
                 Frames.FourGiB));
         }
+    }
+
+    /// <summary>Windows are placed by falling size, each aligned to its own.</summary>
+    private static bool Holds(ulong holeMiB, ulong wantedBytes, ulong alignment)
+    {
+        ulong start = Frames.FourGiB - (holeMiB << 20);
+        if (alignment != 0)
+            start = (start + alignment - 1) & ~(alignment - 1);
+        return start + wantedBytes <= Frames.FourGiB - (UnfilledMiB << 20);
     }
 
     /// <summary>hvmloader starts at f0000000 and doubles the hole while it is too small and no RAM of the guest lies in the next larger one.</summary>
     private static ulong GrownMiB(ulong memoryMiB, ulong wantedBytes)
     {
         ulong holeMiB = SmallestMmioHoleMiB;
-        while (holeMiB << 20 < wantedBytes && holeMiB < 2048 && memoryMiB <= 4096 - (2 * holeMiB))
+        while ((holeMiB - UnfilledMiB) << 20 < wantedBytes && holeMiB < 2048 && memoryMiB <= 4096 - (2 * holeMiB))
             holeMiB *= 2;
         return holeMiB;
     }

@@ -16,9 +16,6 @@ namespace Keyhole.Planning;
 /// <summary>What is wrong with a map, whichever policy made it.</summary>
 internal static class PlanReview
 {
-    /// <summary>Linux looks for PCI space in gaps of its map below 4 GiB and takes none smaller than this.</summary>
-    private const ulong SmallestPciGapBytes = 4UL << 20;
-
     private const string KeepBothSides = "install a map that keeps RAM on both sides of the host's reserved regions (--policy punch); none of xl's own settings does";
 
     public static void Report(
@@ -233,7 +230,7 @@ internal static class PlanReview
 
     private static void ReportGap(ImmutableArray<E820Entry> machineMap, ulong start, ulong end, List<Problem> problems)
     {
-        if (end < start + SmallestPciGapBytes)
+        if (end < start + HostHoles.SmallestGapBytes)
             return;
         ulong hostRam = 0;
         foreach (E820Entry entry in machineMap)

@@ -47,6 +47,8 @@ public static class Planner
             }
         }
 
+        if (guest.Type == GuestType.Pv)
+            problems.AddRange(DevicesOf(host, guest).Select(MsixAdvice.For).OfType<Problem>());
         NeighbourAdvice.Report(host, guest, bars, problems);
 
         return new()
@@ -80,20 +82,10 @@ public static class Planner
     };
 
     /// <summary>The windows of the host's devices that the guest's <c>pci=</c> names.</summary>
-    public static IEnumerable<Bar> BarsOf(HostMemoryMap host, GuestSpec guest)
-    {
-        foreach (PciDevice device in host.Devices)
-        {
-            foreach (PciAssignment assignment in guest.Pci)
-            {
-                if (!assignment.Covers(device.Address))
-                    continue;
-                foreach (Bar bar in device.Bars)
-                    yield return bar;
-                break;
-            }
-        }
-    }
+    public static IEnumerable<Bar> BarsOf(HostMemoryMap host, GuestSpec guest) => DevicesOf(host, guest).SelectMany(static device => device.Bars);
+
+    private static IEnumerable<PciDevice> DevicesOf(HostMemoryMap host, GuestSpec guest) =>
+        host.Devices.Where(device => guest.Pci.Any(assignment => assignment.Covers(device.Address)));
 
     private static void ReportGuest(GuestSpec guest, List<Problem> problems)
     {

@@ -35,11 +35,13 @@ public static class ReservePlanner
     {
         ImmutableArray<E820Entry> firmware = request.Host.Entries;
         ImmutableArray<ByteRange> ram = ReservedRamMap.Of(firmware, 0, []).HostRam;
-        if (Impossible(request.Start, ram) is { } impossible)
-            return new() { Host = request.Host, Start = request.Start, Problems = [impossible] };
+        ulong? wished = request.LowestStart ? request.GuestBytes : null;
+        ulong highest = wished is null ? request.Start : Highest(request.Start, ram);
+        if (Impossible(highest, ram) is { } impossible)
+            return new() { Host = request.Host, Start = highest, Problems = [impossible] };
 
         ImmutableArray<EarlyReservation> further = request.Kernel.IsEmpty ? request.Reserved : [.. request.Reserved, new(request.Kernel, "the host's kernel")];
-        ulong start = request is { LowestStart: true, GuestBytes: { } wished } ? LowestStart(firmware, request.Start, further, wished) : request.Start;
+        ulong start = wished is { } size ? LowestStart(firmware, highest, further, size) : highest;
         ulong guestBytes = request.GuestBytes ?? ulong.MaxValue;
         ReservedRamMap map = ReservedRamMap.Of(firmware, start, [.. EarlyReservations.Of2008, .. further]);
         GuestRam guest = GuestRam.Of(map, guestBytes);
@@ -50,6 +52,10 @@ public static class ReservePlanner
         AddSecurity(problems, request.Host, map);
         return new() { Host = request.Host, Start = start, Map = map, Guest = guest, Today = today, Problems = [.. problems] };
     }
+
+    /// <summary>The highest start that leaves the host RAM, where what is given is how far the device reaches.</summary>
+    private static ulong Highest(ulong limit, ImmutableArray<ByteRange> ram) =>
+        ByteRanges.AlignDown(ram.IsEmpty ? limit : ulong.Min(limit, ram[^1].End - 1), StartAlignment);
 
     private static Problem? Impossible(ulong start, ImmutableArray<ByteRange> ram)
     {
@@ -104,12 +110,20 @@ public static class ReservePlanner
         }
 
         ulong wished = request.GuestBytes ?? 0;
-        if (wished > guest.MemoryBytes)
+        if (guest.MemoryBytes == 0 || today.Guest.MemoryBytes == 0)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.NothingKept,
+                $"all RAM below 0x{map.Start:x} is in use by the host's kernel or its firmware: no page is kept",
+                Remedy: "start higher"));
+        }
+        else if (wished > guest.MemoryBytes)
         {
             problems.Add(new(
                 Severity.Error,
                 ReserveProblemCodes.GuestTooLarge,
-                $"the guest wants {ByteSize.ToText(wished)}, of which {ByteSize.ToText(guest.MemoryBytes)} are kept below 0x{map.Start:x}",
+                $"the guest wants {ByteSize.ToText(wished)}; what is kept below 0x{map.Start:x} is {ByteSize.ToText(wished - guest.MemoryBytes)} too little",
                 Remedy: "start higher, or give the guest less"));
         }
         else if (wished > today.Guest.MemoryBytes)
@@ -117,7 +131,7 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Error,
                 ReserveProblemCodes.GuestTooLarge,
-                $"the guest wants {ByteSize.ToText(wished)}, of which memmap= keeps {ByteSize.ToText(today.Guest.MemoryBytes)}",
+                $"the guest wants {ByteSize.ToText(wished)}; what memmap= keeps is {ByteSize.ToText(wished - today.Guest.MemoryBytes)} too little",
                 Remedy: "start higher, or give the guest less"));
         }
 

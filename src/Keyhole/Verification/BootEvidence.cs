@@ -2,11 +2,13 @@
 
 using System;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Hosts;
 using Keyhole.PvGuest;
+using Keyhole.Reading;
 
 namespace Keyhole.Verification;
 
@@ -47,6 +49,30 @@ public static class BootEvidence
 
         ulong pages = (ram - Math.Min(ram / 16, mostForXenBytes)) >> Frames.Shift;
         return new(pages, null, GuestLayout.OfDom0());
+    }
+
+    /// <summary>The host on the map that Xen printed in that boot, where the host's log holds several boots; else as it is.</summary>
+    /// <param name="host">From the log that holds the boot.</param>
+    /// <param name="boot">The one that is looked at.</param>
+    /// <param name="sourceName">What errors and the description call the log.</param>
+    public static Parsed<HostMemoryMap> OnTheMapOf(HostMemoryMap host, ObservedBoot boot, string sourceName)
+    {
+        if (host is not { Log: { } log, LogMap: { Kind: LogMapKind.XenFirmware } taken })
+            return host;
+        LogMap? own = log.Maps.LastOrDefault(map => map.Kind == LogMapKind.XenFirmware && map.Line >= boot.FirstLine && map.Line <= boot.LastLine);
+        if (own is null || own.Line == taken.Line)
+            return host;
+        if (!HostMapReader.FromLog(log, own, sourceName).TryGet(out HostMemoryMap? read, out InputError? error))
+            return error;
+        return host with
+        {
+            Entries = read.Entries,
+            Dialect = read.Dialect,
+            Description = read.Description,
+            LogMap = own,
+            RamShown = read.RamShown,
+            Traits = host.Traits with { ReservedInDom0 = read.Traits.ReservedInDom0 },
+        };
     }
 
     /// <summary>

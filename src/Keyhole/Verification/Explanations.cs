@@ -71,10 +71,10 @@ internal static class Explanations
     private static IEnumerable<string> Remedies(BootRequest request, Problem halt, ImmutableArray<BootForecast> survey)
     {
         bool found = false;
-        if (survey.FirstOrDefault(static other => other.Boots) is { } copes)
+        if (KernelSurvey.ReleasesThat(static other => other.Boots, survey) is { Length: > 0 } releases)
         {
             found = true;
-            yield return $"boot a kernel of {KernelVersions.ReleasesOf(copes.Request.Kernel, survey.Last(static other => other.Boots).Request.Kernel)}";
+            yield return $"boot a kernel of {releases}";
         }
 
         if (KernelSurvey.PlaceThatBoots(request) is { } place)

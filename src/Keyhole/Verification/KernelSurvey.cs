@@ -38,6 +38,25 @@ internal static class KernelSurvey
         }
     }
 
+    /// <summary>The releases of those kernels that cope: "3.4 to 3.15, or 5.13 and later".</summary>
+    public static string ReleasesThat(Func<BootForecast, bool> cope, ImmutableArray<BootForecast> forecasts)
+    {
+        List<string> runs = [];
+        for (int i = 0; i < forecasts.Length; i++)
+        {
+            int first = i;
+            while (i < forecasts.Length && cope(forecasts[i]))
+                i++;
+            if (i > first)
+                runs.Add(KernelVersions.ReleasesOf(forecasts[first].Request.Kernel, forecasts[i - 1].Request.Kernel));
+        }
+
+        return string.Join(", or ", runs);
+    }
+
+    /// <summary>Boots, and gives no pages back for good.</summary>
+    public static bool KeepsAll(BootForecast forecast) => forecast.Boots && forecast.ReleasedPages <= forecast.PopulatedPages;
+
     /// <summary>The same boot with every kernel, oldest first.</summary>
     public static ImmutableArray<BootForecast> Of(BootRequest request) =>
         [.. KernelVersions.All.Select(version => Forecaster.Forecast(request with { Kernel = version }))];

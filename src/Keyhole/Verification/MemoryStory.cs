@@ -53,16 +53,19 @@ internal static class MemoryStory
         }
 
         ulong lost = forecast.ReleasedPages - forecast.PopulatedPages;
+        ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
+        string releases = KernelSurvey.ReleasesThat(KernelSurvey.KeepsAll, survey);
         string why = forecast.Request.Kernel <= KernelVersion.Linux33
             ? "this kernel gives back what lies there and gets nothing for it"
-            : "the map has no RAM behind the guest's first pages that could take them";
+            : releases.Length == 0
+                ? "the map has no RAM behind the guest's first pages that could take them"
+                : "this kernel does not find the RAM behind the guest's first pages that could take them";
         yield return $"{Pages(lost)} are missing: they lie under holes of the map ({Holes(forecast)}), and {why}. They went back to Xen.";
-        ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
-        if (survey.FirstOrDefault(static other => other.Boots && other.ReleasedPages <= other.PopulatedPages) is { } better)
+        if (releases.Length != 0)
         {
             foreach (string text in KernelSurvey.Tell(survey))
                 yield return $"Which kernels cope: {text}.";
-            yield return $"What to change: boot a kernel of {KernelVersions.ReleasesOf(better.Request.Kernel, survey[^1].Request.Kernel)}, or balloon up again (xl mem-set).";
+            yield return $"What to change: boot a kernel of {releases}; or balloon up again (xl mem-set).";
         }
         else
         {

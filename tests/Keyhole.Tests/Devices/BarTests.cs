@@ -39,6 +39,17 @@ public sealed class BarTests
         Assert.AreEqual(8UL << 30, filter.Homeless.Single().SizeBytes);
     }
 
+    /// <summary>The hole goes on behind the I/O APIC: thermal sensors and the like are there.</summary>
+    [TestMethod]
+    [DataRow(0xfed0_8000UL, true)]
+    [DataRow(0xffff_f000UL, true)]
+    [DataRow(0xbfff_f000UL, false)]
+    [DataRow(0x1_0000_0000UL, false)]
+    public void A_window_anywhere_between_3_and_4_GiB_keeps_its_place(ulong start, bool keeps)
+    {
+        Assert.AreEqual(keeps, BarFilter.Place([Window(start, start + 0x1000)]).Single().IsIdentity);
+    }
+
     [TestMethod]
     public void Filtered_windows_lie_in_the_hole_aligned_to_their_size_and_share_no_page() => Check.One(
         Config.QuickThrowOnFailure.WithMaxTest(300).WithQuietOnSuccess(true),

@@ -176,6 +176,37 @@ public sealed class PolicyInvariantTests
     }
 
     [TestMethod]
+    public void Where_128_entries_do_not_suffice_neighbouring_regions_of_the_hosts_become_one()
+    {
+        ImmutableArray<E820Entry> host =
+        [
+            E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram),
+            .. Enumerable.Range(0, 150).Select(i => E820Entry.FromSize(0x8000_0000 + ((ulong)i << 20), 1 << 20, i % 2 == 0 ? E820Type.Acpi : E820Type.Nvs)),
+        ];
+
+        PolicyResult result = new PunchPolicy().Lay(RealHost.All[0].Input(4096) with { MachineMap = host, Bars = [] });
+
+        Assert.AreEqual(4UL << 30, RamOf(result));
+        Assert.AreEqual(E820Entry.FromBounds(0x8000_0000, 0x8000_0000 + (150UL << 20), E820Type.Reserved), result.Entries.Single(planned => !planned.Entry.IsRam).Entry);
+    }
+
+    [TestMethod]
+    public void A_device_of_which_nothing_is_known_may_be_in_gaps_of_4_MiB_amid_memory_and_in_gaps_and_reserved_regions_behind_it()
+    {
+        ImmutableArray<ByteRange> places = HostHoles.DevicePlaces(
+        [
+            E820Entry.FromBounds(0, 0x1000_0000, E820Type.Ram),
+            E820Entry.FromBounds(0x103f_f000, 0x2000_0000, E820Type.Ram),
+            E820Entry.FromBounds(0x2040_0000, 0x4000_0000, E820Type.Ram),
+            E820Entry.FromBounds(0x4000_0000, 0x4001_0000, E820Type.Acpi),
+            E820Entry.FromBounds(0x4002_0000, 0x4800_0000, E820Type.Reserved),
+            E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram),
+        ]);
+
+        CollectionAssert.AreEqual((ByteRange[])[ByteRange.FromBounds(0x2000_0000, 0x2040_0000), ByteRange.FromBounds(0x4001_0000, 0x1_0000_0000)], places.ToArray());
+    }
+
+    [TestMethod]
     public void A_window_below_the_hole_is_a_problem_with_the_start_that_would_do()
     {
         RealHost host = RealHost.All.Single(candidate => candidate.Name == "plain4g");

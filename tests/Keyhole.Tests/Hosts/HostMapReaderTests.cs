@@ -38,6 +38,8 @@ public sealed class HostMapReaderTests
     [DataRow("(XEN)", "(XEN) [2024-01-01 12:00:00.123]  [0000000000000000, 000000000009fbff] (usable)", HostMapDialect.Xen)]
     [DataRow("(XEN)", "(XEN) [    0.000000]  [0000000000000000, 000000000009fbff] (usable)", HostMapDialect.Xen)]
     [DataRow("(XEN)", "(XEN) [0000000000.000]  0000000000000000 - 000000000009fc00 (usable)", HostMapDialect.XenOld)]
+    [DataRow("(XEN)", "(XEN) [00000012f6a8b3c4]  [0000000000000000, 000000000009fbff] (usable)", HostMapDialect.Xen)]
+    [DataRow("(XEN)", "(XEN) [00000012f6a8b3c4]  0000000000000000 - 000000000009fc00 (usable)", HostMapDialect.XenOld)]
     [DataRow("(XEN)", "Nov 20 12:00:00 dom0 hypervisor: (XEN)  0000000000000000 - 000000000009fc00 (usable)", HostMapDialect.XenOld)]
     [DataRow("", "> (XEN)  0000000000000000 - 000000000009fc00 (usable)", HostMapDialect.XenOld)]
     [DataRow("Xen-e820 RAM map:", " [0000000000000000, 000000000009fbff] (usable)", HostMapDialect.Xen)]
@@ -50,6 +52,9 @@ public sealed class HostMapReaderTests
     [DataRow("", "kern  :info  : [Fri Apr  7 00:04:12 2023] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
     [DataRow("", "<6>[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
     [DataRow("", "\x1b[32m[    0.000000] \x1b[0m\x1b[33mBIOS-e820: \x1b[0m[mem 0x0000000000000000-0x000000000009fbff] usable\x1b[0m", HostMapDialect.Linux)]
+    [DataRow("", "\x1b[32m[    0.000000] \x1b[0m\x1b[33mXen:\x1b[0m [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
+    [DataRow("", "\u00c2\u00a0[\u00c2\u00a0\u00c2\u00a0\u00c2\u00a00.000000]\u00c2\u00a0Xen:\u00c2\u00a0[mem\u00c2\u00a00x0000000000000000-0x000000000009fbff]\u00c2\u00a0usable", HostMapDialect.Linux)]
+    [DataRow("", "&gt; (XEN)\u00a0\u00a0[0000000000000000,\u00a0000000000009fbff]\u00a0(usable)", HostMapDialect.Xen)]
     [DataRow("", "\0\0\0BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
     [DataRow("", "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff]  System RAM", HostMapDialect.Linux72)]
     [DataRow("", "[    0.000000]  BIOS-e820: 0000000000000000 - 000000000009fc00 (usable)", HostMapDialect.LinuxOld)]
@@ -58,6 +63,7 @@ public sealed class HostMapReaderTests
     [DataRow("", "[    0.000000] efi: mem00: [Conventional Memory|   |  |  |  |   |WB|WT|WC|UC] range=[0x0000000000000000-0x000000000009fbff] (0MB)", HostMapDialect.Efi)]
     [DataRow("(XEN) EFI memory map:", "(XEN)  0000000000000-000000009fbff type=7 attr=000000000000000f", HostMapDialect.Efi)]
     [DataRow("", "00000000-0009fbff : System RAM", HostMapDialect.Iomem)]
+    [DataRow("", "> > 00000000-0009fbff : System RAM", HostMapDialect.Iomem)]
     [DataRow("# a comment", "0x0 0x9fc00 1", HostMapDialect.Lines)]
     [DataRow("", "0 9FC00\t1 # RAM", HostMapDialect.Lines)]
     public void An_entry_is_found_behind_any_prefix(string before, string line, HostMapDialect dialect)
@@ -136,6 +142,7 @@ public sealed class HostMapReaderTests
         Assert.AreEqual(
             "The log begins with this map's entry at 0x9fc00: entries before it may be lost, as when the kernel's buffer has run over",
             MapFixtures.Expect(MapFixtures.ReadText(log)).Remarks.Single());
+        Assert.ContainsSingle(MapFixtures.Expect(MapFixtures.ReadText("0009fbff] usable\n" + log)).Remarks);
         Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', LinuxLog.Split('\n').Skip(1)))).Remarks);
     }
 
@@ -209,7 +216,8 @@ public sealed class HostMapReaderTests
             + "(d1) BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n" + XenLog;
         HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(log));
         Assert.StartsWith("Xen's firmware map", map.Description);
-        Assert.AreEqual("--map 1: map of a kernel under Xen (Xen), line 1, 2 entries", map.Remarks[0]);
+        Assert.AreEqual("--map 1: map of a kernel under Xen (Xen), line 1, 1 entries", map.Remarks[0]);
+        Assert.AreEqual("--map 2: map of a kernel under Xen (Xen), line 4, 1 entries", map.Remarks[1]);
     }
 
     [TestMethod]
@@ -245,9 +253,50 @@ public sealed class HostMapReaderTests
     }
 
     [TestMethod]
+    public void Xen_s_lines_and_a_kernel_s_may_come_in_turns()
+    {
+        string[] xen = XenLog.Split('\n');
+        string[] kernel = LinuxLog.Replace("BIOS-e820:", "Xen:", StringComparison.Ordinal).Split('\n');
+        string mixed = string.Join('\n', xen.Zip(kernel, static (one, other) => $"{one}\n{other}"));
+        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(mixed));
+        MapFixtures.AreSame(ThreeEntries, map);
+        Assert.AreEqual("--map 2: map of a kernel under Xen (Xen), line 4, 3 entries", map.Remarks.Single());
+    }
+
+    [TestMethod]
+    public void The_maps_of_two_boots_of_Xen_stay_apart()
+    {
+        string boot = "(XEN) Command line: dom0_mem=1G\n" + string.Concat(XenLog.Split('\n').Take(3).Select(static line => line + "\n"));
+        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(boot + boot));
+        MapFixtures.AreSame("0 9fc00 1\n9fc00 a0000 2", map);
+        Assert.AreEqual("--map 2: Xen's firmware map (Xen-e820 RAM map), line 7, 2 entries", map.Remarks.Single());
+    }
+
+    [TestMethod]
+    public void What_Xen_says_without_its_name_after_its_map_is_no_entry()
+    {
+        string log = XenLog.Replace("(XEN) System RAM: 2047MB (2096764kB)", "(XEN)  Dom0 alloc.:   0000000168000000->0000000170000000 (219623 pages to be allocated)", StringComparison.Ordinal);
+        MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(log.Replace("(XEN) ", "", StringComparison.Ordinal))));
+    }
+
+    [TestMethod]
     public void Two_entries_that_lost_their_line_feed_are_both_read()
     {
         MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(XenLog.Replace("(usable)\n(XEN)  [", "(usable)(XEN)  [", StringComparison.Ordinal))));
+    }
+
+    [TestMethod]
+    public void A_cited_iomem_keeps_its_nesting()
+    {
+        string iomem = """
+            > 00000000-0009fbff : System RAM
+            >   00001000-00001fff : Reserved
+            > 0009fc00-0009ffff : Reserved
+            >
+            > 00100000-7fffffff : System RAM
+            >   01000000-01e01d31 : Kernel code
+            """;
+        MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(iomem)));
     }
 
     [TestMethod]

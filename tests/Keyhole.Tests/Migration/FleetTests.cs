@@ -78,6 +78,21 @@ public sealed class FleetTests
     }
 
     [TestMethod]
+    public void The_demand_of_any_host_is_where_hole_at_puts_its_hole() => Prop.ForAll(
+        _host.ToArbitrary(),
+        host => Assert.AreEqual(HostDemand.Of(host with { Devices = [] }, "").HoleStart, HostHoles.StartOfPciHole(host.Entries, []))).Check(Config.QuickThrowOnFailure);
+
+    [TestMethod]
+    [DataRow(0UL, FleetVerdict.Fits)]
+    [DataRow(4096UL, FleetVerdict.HoleTooLow)]
+    public void A_hole_starts_behind_the_kernel_at_the_lowest(ulong bytesLower, FleetVerdict verdict)
+    {
+        ulong start = FleetGuest.LowestHole - bytesLower;
+
+        Assert.AreEqual(verdict, _guests[0].Judge(new("host", start, 8 << 20, Frames.AddressLimit, DemandEvidence.Map), start));
+    }
+
+    [TestMethod]
     public void The_answer_for_the_real_hosts_is_what_trying_every_page_finds()
     {
         (string Name, HostMemoryMap Map)[] hosts = [.. Fixtures()];
@@ -426,7 +441,7 @@ public sealed class FleetTests
         for (int half = 2 * firstMiB; half <= lastMemory; half++)
         {
             run = types[half] == 0 ? run + 1 : 0;
-            if (run == (int)(HostDemand.SmallestGapBytes >> 11))
+            if (run == (int)(HostHoles.SmallestGapBytes >> 11))
                 return (ulong)((half - run + 1) / 2) << Frames.Shift;
         }
 

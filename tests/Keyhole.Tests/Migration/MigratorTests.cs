@@ -77,6 +77,17 @@ public sealed class MigratorTests
     }
 
     [TestMethod]
+    public void Consulting_the_map_of_a_host_whose_hole_is_higher_promises_RAM_without_pages_behind_it()
+    {
+        MigrationRequest back = Request(new PunchPolicy()) with { From = s_low, To = s_high, Guest = new GuestSpec { MemoryKiB = 5 * GiB >> 10, MaxmemKiB = 5 * GiB >> 10, E820Host = true } };
+
+        MigrationResult result = Migrator.Run(back with { Resume = ResumeMode.ConsultsMap });
+
+        Assert.AreEqual("resume", result.Failure!.Name);
+        Assert.Contains("promises RAM at", result.Failure.What);
+    }
+
+    [TestMethod]
     public void Consulting_does_no_harm_where_the_toolstack_gives_the_same_map_on_both_sides()
     {
         MigrationResult result = Migrator.Run(Request(new HoleAtPolicy(0x4000_0000)) with { Resume = ResumeMode.ConsultsMap });

@@ -41,6 +41,37 @@ public sealed class NeighbourAdviceTests
         Assert.AreEqual(0xc000_0000UL, problem.Start);
     }
 
+    /// <summary>hvmloader places windows up to fc000000: of 256 MiB it uses 192.</summary>
+    [TestMethod]
+    [DataRow(128UL, null)]
+    [DataRow(256UL, "put mmio_hole=512 into the xl.cfg")]
+    public void The_last_64_MiB_below_4_GiB_are_no_part_of_what_hvmloader_fills(ulong windowMiB, string? remedy)
+    {
+        Bar window = new(0, BarKind.Memory, 0xd000_0000, 0xd000_0000 + (windowMiB << 20), false, true);
+
+        Assert.AreEqual(remedy, Find(Hvm(6144), ProblemCodes.MmioHole, window).Remedy);
+    }
+
+    [TestMethod]
+    public void A_hole_of_192_MiB_and_a_little_is_one_too_small()
+    {
+        Bar[] windows = [new(0, BarKind.Memory, 0xd000_0000, 0xd800_0000, false, true), new(1, BarKind.Memory, 0xd800_0000, 0xd900_0000, false, true), new(2, BarKind.Memory, 0xd900_0000, 0xd910_0000, false, true)];
+
+        Assert.AreEqual(Severity.Info, Find(Hvm(6144), ProblemCodes.MmioHole, windows[..2]).Severity);
+        Assert.AreEqual(Severity.Warning, Find(Hvm(6144), ProblemCodes.MmioHole, windows).Severity);
+    }
+
+    /// <summary>Two windows of 1 GiB from 4 GiB − 2,160 MiB on: the first lies at 2 GiB, the second at 3 GiB reaches over fc000000.</summary>
+    [TestMethod]
+    public void The_hole_to_paste_holds_the_windows_where_their_alignment_puts_them()
+    {
+        Bar[] windows = [new(0, BarKind.Memory, 0x4000_0000, 0x8000_0000, false, true), new(1, BarKind.Memory, 0x8000_0000, 0xc000_0000, false, true)];
+
+        Assert.AreEqual("put mmio_hole=3072 into the xl.cfg", Find(Hvm(6144), ProblemCodes.MmioHole, windows).Remedy);
+        Assert.AreEqual(Severity.Warning, Find(Hvm(6144, "mmio_hole", "2160"), ProblemCodes.MmioHole, windows).Severity);
+        Assert.AreEqual(Severity.Info, Find(Hvm(6144, "mmio_hole", "3072"), ProblemCodes.MmioHole, windows).Severity);
+    }
+
     [TestMethod]
     public void A_setting_that_is_large_enough_is_left_alone_and_one_that_xl_refuses_is_an_error()
     {
@@ -96,6 +127,21 @@ public sealed class NeighbourAdviceTests
 
         Assert.AreEqual(0xfd_0000_0000UL, problem.Start);
         Assert.IsFalse(Plan(guest, new() { CpuVendor = "GenuineIntel" }, bar).Problems.Any(found => found.Code == ProblemCodes.HyperTransport));
+    }
+
+    [TestMethod]
+    [DataRow(GuestType.Kvm, 1008UL, null)]
+    [DataRow(GuestType.Kvm, 1009UL, "enforce-amd-1tb-hole=on")]
+    [DataRow(GuestType.Hvm, 1009UL, "less than 1008 GiB")]
+    public void RAM_that_reaches_into_the_HyperTransport_range_is_reported_on_AMD(GuestType type, ulong memoryGiB, string? remedy)
+    {
+        GuestSpec guest = new() { Type = type, MemoryKiB = memoryGiB << 20, MaxmemKiB = memoryGiB << 20 };
+
+        Problem? problem = Plan(guest, new() { CpuVendor = "AuthenticAMD" }).Problems.SingleOrDefault(found => found.Code == ProblemCodes.HyperTransport);
+
+        Assert.AreEqual(remedy is null, problem is null);
+        if (remedy is not null)
+            Assert.Contains(remedy, problem!.Remedy!);
     }
 
     [TestMethod]

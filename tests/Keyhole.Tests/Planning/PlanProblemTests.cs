@@ -50,6 +50,23 @@ public sealed class PlanProblemTests
     }
 
     [TestMethod]
+    [DataRow("03:00.0", 64, 0xfe00_2000UL, 0xfe00_3000UL)]
+    [DataRow("03:00.0", 257, 0xfe00_2000UL, 0xfe00_4000UL)]
+    [DataRow("03:00.0", 2048, null, null)]
+    [DataRow("04:00.0", 64, null, null)]
+    public void The_pages_of_the_MSI_X_table_of_the_guests_device_are_told(string guests, int vectors, ulong? start, ulong? end)
+    {
+        Assert.IsTrue(PciAddress.TryParse("03:00.0", out PciAddress address));
+        PciDevice device = new(address, "", [new(3, BarKind.Memory, 0xfe00_0000, 0xfe00_4000, true, true)]) { Msix = new MsixTable(3, 0x2000, vectors) };
+        GuestSpec guest = new() { MemoryKiB = 512 << 10, MaxmemKiB = 512 << 10, Pci = [PciAssignment.Parse(guests, "test", null, out _).Value!] };
+
+        MapPlan plan = Planner.Plan(s_host with { Devices = [device] }, guest, new PunchPolicy(), []);
+
+        Problem? told = plan.Problems.SingleOrDefault(problem => problem.Code == ProblemCodes.MsixReadOnly);
+        Assert.AreEqual((start, end), (told?.Start, told?.End));
+    }
+
+    [TestMethod]
     [DataRow(16UL, true)]
     [DataRow(75UL, true)]
     [DataRow(76UL, false)]

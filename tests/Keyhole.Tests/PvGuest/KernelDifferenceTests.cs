@@ -31,9 +31,11 @@ public sealed class KernelDifferenceTests
 
     [TestMethod]
     [DataRow(KernelVersion.Linux61, true, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
+    [DataRow(KernelVersion.Linux66, true, "0-80000 Ram, 80000-100000 Reserved, 100000-10000000 Ram", 0x80UL)]
+    [DataRow(KernelVersion.Linux66, false, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
     [DataRow(KernelVersion.Linux72, true, "0-80000 Ram, 80000-100000 Reserved, 100000-10000000 Ram", 0x80UL)]
     [DataRow(KernelVersion.Linux72, false, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
-    public void Only_dom0_and_only_since_6_3_keeps_512_KiB_to_1_MiB_for_an_iBFT(KernelVersion kernel, bool isDom0, string expected, ulong remapped)
+    public void Only_dom0_and_only_since_6_5_keeps_512_KiB_to_1_MiB_for_an_iBFT(KernelVersion kernel, bool isDom0, string expected, ulong remapped)
     {
         BootForecast forecast = Forecaster.Forecast(new()
         {

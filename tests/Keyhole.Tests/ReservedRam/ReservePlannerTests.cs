@@ -73,6 +73,37 @@ public sealed class ReservePlannerTests
         Assert.IsFalse(plan.HasErrors);
     }
 
+    /// <summary>4 GiB is what a device of 32 bits reaches, whether or not the host has so much.</summary>
+    [TestMethod]
+    [DataRow(4UL << 30)]
+    [DataRow(0x3dee_0000UL)]
+    [DataRow(0xffff_ffffUL)]
+    public void The_address_that_the_device_reaches_may_lie_above_all_RAM_and_be_unaligned(ulong limit)
+    {
+        ReservePlan plan = ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = limit, LowestStart = true, GuestBytes = 100 << 20 });
+
+        Assert.AreEqual(102UL << 20, plan.Start);
+        Assert.IsFalse(plan.HasErrors);
+    }
+
+    [TestMethod]
+    public void A_guest_that_takes_all_RAM_is_too_large_wherever_the_device_reaches()
+    {
+        ReservePlan plan = ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = 4UL << 30, LowestStart = true, GuestBytes = 2UL << 30 });
+
+        Assert.Contains(problem => problem is { Severity: Severity.Error, Code: ReserveProblemCodes.GuestTooLarge }, plan.Problems);
+    }
+
+    [TestMethod]
+    public void Where_reservations_take_all_that_lies_below_the_start_nothing_is_kept() => Assert.AreEqual(
+        ReserveProblemCodes.NothingKept,
+        Error(new() { Host = ReserveHosts.Seed, Start = 512 << 20, Reserved = [new(ByteRange.FromBounds(0, 512 << 20), "test")] })?.Code);
+
+    [TestMethod]
+    public void By_how_much_a_guest_is_too_large_is_told() => Assert.Contains(
+        "400 KiB too little",
+        Error(new() { Host = ReserveHosts.Seed, Start = 512 << 20, GuestBytes = 512 << 20 })!.Message);
+
     [TestMethod]
     public void Below_an_address_without_a_size_everything_is_kept() =>
         Assert.AreEqual(512UL << 20, ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = 512 << 20, LowestStart = true }).Start);
@@ -85,6 +116,18 @@ public sealed class ReservePlannerTests
         ReservePlan plan = ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = startMiB << 20, CrashKernelBytes = crashMiB << 20 });
 
         Assert.AreEqual(severity, plan.Problems.SingleOrDefault(static problem => problem.Code == ReserveProblemCodes.CrashKernelDoesNotFit)?.Severity.ToString());
+    }
+
+    [TestMethod]
+    [DataRow(768UL, Severity.Info)]
+    [DataRow(770UL, Severity.Warning)]
+    public void A_crash_kernel_above_4_GiB_wants_256_MiB_below(ulong startMiB, Severity severity)
+    {
+        HostMemoryMap host = ReserveHosts.Seed with { Entries = [E820Entry.FromBounds(0, 1 << 30, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram)] };
+
+        ReservePlan plan = ReservePlanner.Plan(new() { Host = host, Start = startMiB << 20, CrashKernelBytes = 600 << 20 });
+
+        Assert.AreEqual(severity, plan.Problems.Single(static problem => problem.Code == ReserveProblemCodes.CrashKernelDoesNotFit).Severity);
     }
 
     [TestMethod]

@@ -126,7 +126,7 @@ public sealed class BootLogTests
     [DataRow("[    0.000000] Linux version 3.2.0-4-amd64 (debian-kernel@lists.debian.org)", KernelVersion.Linux33)]
     [DataRow("[    0.000000] Linux version 3.4.1", KernelVersion.Linux34)]
     [DataRow("Apr 07 00:04:12 dom0 kernel: Linux version 4.19.107-1.pvops.qubes.x86_64 (user@build)", KernelVersion.Linux44)]
-    [DataRow("[    0.000000] dom0 kernel: Linux version 6.6.48-1.qubes.fc37.x86_64 (mockbuild@x)", KernelVersion.Linux61)]
+    [DataRow("[    0.000000] dom0 kernel: Linux version 6.6.48-1.qubes.fc37.x86_64 (mockbuild@x)", KernelVersion.Linux66)]
     [DataRow("(early) [    0.000000] Linux version 6.12.5-amd64", KernelVersion.Linux72)]
     public void The_version_line_picks_the_profile(string line, KernelVersion expected) => Assert.AreEqual(expected, Boots(line).Single().Kernel);
 
