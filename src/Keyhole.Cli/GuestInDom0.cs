@@ -73,9 +73,9 @@ internal sealed class GuestInDom0(CommandConsole console)
         return null;
     }
 
-    private static Func<Stream, string, Parsed<GuestSpec>> Reader(string path) => (stream, name) => path == "-" || stream.CanSeek
-        ? GuestReader.Read(stream, name)
-        : new InputError(name, null, "this is a pipe, and xl reads it again", "give a file");
+    private static Func<Stream, string, Parsed<GuestSpec>> Reader(string path) => (stream, name) => path != "-" && stream is LimitedStream { IsRepeatable: false }
+        ? new InputError(name, null, "this is a pipe, and xl reads it again", "give a file")
+        : GuestReader.Read(stream, name);
 
     private static InputError? WhyNot(string path, GuestSpec spec)
     {
