@@ -2,6 +2,7 @@
 
 using System;
 using System.CommandLine;
+using System.IO;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.HolePolicies;
@@ -54,7 +55,7 @@ internal sealed class GuestInDom0(CommandConsole console)
             return kernelError;
         if (parsed.GetValue(_timeout) is <= 0 or > MaxTimeoutSeconds)
             return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
-        if (!Files.Read(console, path, "an xl.cfg", GuestReader.Read).TryGet(out GuestSpec? spec, out error))
+        if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestSpec? spec, out error))
             return error;
         if (WhyNot(path, spec) is { } refusal)
             return refusal;
@@ -71,6 +72,10 @@ internal sealed class GuestInDom0(CommandConsole console)
         };
         return null;
     }
+
+    private static Func<Stream, string, Parsed<GuestSpec>> Reader(string path) => (stream, name) => path != "-" && stream is LimitedStream { IsRepeatable: false }
+        ? new InputError(name, null, "this is a pipe, and xl reads it again", "give a file")
+        : GuestReader.Read(stream, name);
 
     private static InputError? WhyNot(string path, GuestSpec spec)
     {

@@ -7,6 +7,7 @@ using System.IO;
 using System.Linq;
 using System.Threading;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Planning;
 using Keyhole.PvGuest;
 using Keyhole.Xen;
@@ -19,15 +20,19 @@ internal enum StartOutcome
     /// <summary>Its kernel got through its start.</summary>
     Booted,
 
-    /// <summary>It ended before its kernel had set its memory up.</summary>
+    /// <summary>It ended before its kernel had got through its start.</summary>
     Died,
+
+    /// <summary>Its kernel set its memory up, and then did not get through its start in the time given.</summary>
+    Stuck,
 
     /// <summary>Its kernel said nothing of its memory in the time given.</summary>
     Silent,
 }
 
 /// <summary>A guest that was created, given a map and let run.</summary>
-internal sealed record StartedGuest(DomainId Id, LiveMap Map, StartOutcome Outcome, string Console, bool ClaimsSeen);
+/// <param name="IsInstalled">Whether the map was installed, or the toolstack's own stayed.</param>
+internal sealed record StartedGuest(DomainId Id, LiveMap Map, bool IsInstalled, StartOutcome Outcome, string Console, bool ClaimsSeen);
 
 /// <summary>Creates a guest paused, gives it its map, lets it run and listens; whatever goes wrong, what was made can be destroyed again.</summary>
 internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uuid, CancellationToken cancellation)
@@ -41,6 +46,12 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     /// <summary>How long a device's driver is waited for once the kernel is up: it may come from the initramfs, or never.</summary>
     private static readonly TimeSpan s_claimWait = TimeSpan.FromSeconds(30);
 
+    /// <summary>xl waits two seconds before it makes a guest anew that ended and is to restart; an emulated machine is slower.</summary>
+    private static readonly TimeSpan s_return = TimeSpan.FromSeconds(15);
+
+    private bool _isBegun;
+    private bool _mayReturn;
+
     public static XenProblem Interrupted(string guest) => new(XenProblemKind.Guest, guest, "interrupted", "nothing is left of it");
 
     /// <summary>Does it all. On a problem the guest may be there; see <see cref="Destroy"/>.</summary>
@@ -49,8 +60,13 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     public XenResult<StartedGuest> Run(string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
     {
         string shown = Reading.InputError.Quote(plan.Guest.Name ?? configuration);
+        if (!Live().TryGet(out LiveDomain? other, out XenProblem? problem))
+            return problem;
+        if (other.Info is { } namesake)
+            return new XenProblem(XenProblemKind.Guest, shown, $"domain {namesake.Id.Value} has its UUID already", "shut that down first, or give this guest a uuid= of its own");
+        _isBegun = true;
         progress($"creating {shown}, paused");
-        if (!tools.CreatePaused(configuration, uuid, cancellation).TryGet(out string? said, out XenProblem? problem))
+        if (!tools.CreatePaused(configuration, uuid, cancellation).TryGet(out string? said, out problem))
             return cancellation.IsCancellationRequested ? Interrupted(shown) : problem;
         if (!Find().TryGet(out DomainInfo? info, out problem))
             return problem;
@@ -63,7 +79,8 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
                 XenProblemKind.Guest, shown, $"it has {info.TotalPages} pages, the map has RAM for {map.RamPages}", "its memory does not match its configuration; report this with xl -vvv's output");
         }
 
-        if (plan.Policy is not ("libxl" or "none"))
+        bool installs = plan.Policy is not ("libxl" or "none");
+        if (installs)
         {
             long result = xen.Calls.SetMemoryMap(info.Id, map.Map.AsSpan());
             if (result < 0)
@@ -80,30 +97,49 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             if (tools.Unpause(info.Id) is { } refusal)
                 return refusal;
             progress("started; listening to its console");
-            StartOutcome outcome = Follow(info.Id, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom), isDone);
+            StartOutcome outcome = Follow(info.Id, plan.Guest, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom), isDone);
             if (cancellation.IsCancellationRequested)
                 return Interrupted(shown);
-            return new StartedGuest(info.Id, map, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
+            return new StartedGuest(info.Id, map, installs, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
         }
     }
 
-    /// <summary>Destroys whatever domain carries the UUID. Null when nothing is left of it.</summary>
+    /// <summary>Destroys whatever domain carries the UUID, also one that xl makes anew of a guest that ended. Null when nothing is left of it.</summary>
     public XenProblem? Destroy()
     {
-        if (!xen.Domains().TryGet(out IReadOnlyList<DomainInfo>? domains, out XenProblem? problem))
-            return problem;
-        DomainInfo? left = domains.FirstOrDefault(domain => domain.Uuid == uuid && !domain.IsDying);
-        return left is null ? null : tools.Destroy(left.Id);
+        // Before its creation a domain with the UUID is somebody else's.
+        if (!_isBegun)
+            return null;
+        var clock = Stopwatch.StartNew();
+        bool hasGone = false;
+        while (true)
+        {
+            if (!Live().TryGet(out LiveDomain? left, out XenProblem? problem))
+                return problem;
+            XenProblem? refusal = left.Info is { } info ? tools.Destroy(info.Id) : null;
+            // One that comes back and is destroyed stays away: xl makes anew only what ended by itself.
+            if (!_mayReturn || (hasGone && left.Info is not null))
+                return refusal;
+            if (clock.Elapsed > s_return)
+                return null;
+            hasGone |= left.Info is null;
+            Thread.Sleep(s_poll);
+        }
     }
 
     private XenResult<DomainInfo> Find()
     {
-        if (!xen.Domains().TryGet(out IReadOnlyList<DomainInfo>? domains, out XenProblem? problem))
+        if (!Live().TryGet(out LiveDomain? found, out XenProblem? problem))
             return problem;
-        return domains.FirstOrDefault(domain => domain.Uuid == uuid) is { } found
-            ? found
+        return found.Info is { } info
+            ? info
             : new XenProblem(XenProblemKind.Refused, "xl create", "succeeded, but there is no domain with the UUID it was given", "see xl list -v");
     }
+
+    /// <summary>The domain with the UUID.</summary>
+    private XenResult<LiveDomain> Live() => xen.Domains().TryGet(out IReadOnlyList<DomainInfo>? domains, out XenProblem? problem)
+        ? new LiveDomain(domains.FirstOrDefault(domain => domain.Uuid == uuid && !domain.IsDying))
+        : problem;
 
     private XenResult<ConsoleFollower> OpenConsole(DomainId id)
     {
@@ -118,7 +154,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         return new XenProblem(XenProblemKind.Here, $"domain {id.Value}", "xenconsoled gives it no console (console/tty in xenstore)", "check that xenconsoled runs");
     }
 
-    private StartOutcome Follow(DomainId id, ConsoleFollower console, TimeSpan limit, int windowCount, Func<string, bool>? isDone)
+    private StartOutcome Follow(DomainId id, GuestSpec guest, ConsoleFollower console, TimeSpan limit, int windowCount, Func<string, bool>? isDone)
     {
         var clock = Stopwatch.StartNew();
         TimeSpan? startedAt = null;
@@ -133,17 +169,38 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
                     return StartOutcome.Booted;
             }
 
-            if (HasEnded(id))
+            if (HasEnded(id, out DomainInfo? last))
             {
+                _mayReturn = MayReturn(guest, last);
                 cancellation.WaitHandle.WaitOne(s_drain);
-                return console.SetupDone ? StartOutcome.Booted : StartOutcome.Died;
+                return console is { SetupDone: true, Started: true } ? StartOutcome.Booted : StartOutcome.Died;
             }
 
             cancellation.WaitHandle.WaitOne(s_poll);
         }
 
-        return console.SetupDone ? StartOutcome.Booted : StartOutcome.Silent;
+        return !console.SetupDone ? StartOutcome.Silent : console.Started ? StartOutcome.Booted : StartOutcome.Stuck;
     }
 
-    private bool HasEnded(DomainId id) => !xen.Domain(id).TryGet(out DomainInfo? info, out _) || info.Uuid != uuid || info.IsDying || info.IsShutdown;
+    private bool HasEnded(DomainId id, out DomainInfo? last)
+    {
+        last = xen.Domain(id).TryGet(out DomainInfo? info, out _) && info.Uuid == uuid ? info : null;
+        return last is null || last.IsDying || last.IsShutdown;
+    }
+
+    /// <summary>Whether xl makes a guest anew that has ended like this: on_crash="restart" and the like; a reboot does by default.</summary>
+    /// <param name="last">What was last seen of it; null where it was gone too soon.</param>
+    internal static bool MayReturn(GuestSpec guest, DomainInfo? last)
+    {
+        // In the order of Xen's numbers for the reason; a suspended guest stays.
+        string[] keys = ["on_poweroff", "on_reboot", "", "on_crash", "on_watchdog"];
+        return last is { IsShutdown: true, ShutdownReason: var reason }
+            ? reason < keys.Length && Restarts(guest, keys[reason])
+            : Array.Exists(keys, key => Restarts(guest, key));
+    }
+
+    private static bool Restarts(GuestSpec guest, string key) =>
+        (guest.OtherSettings.LastOrDefault(setting => setting.Key == key)?.Value ?? (key == "on_reboot" ? "restart" : "")).Contains("restart", StringComparison.Ordinal);
+
+    private sealed record LiveDomain(DomainInfo? Info);
 }

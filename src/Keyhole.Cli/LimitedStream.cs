@@ -10,6 +10,9 @@ internal sealed class LimitedStream(Stream inner, long limitBytes) : Stream
 {
     private long _count;
 
+    /// <summary>Whether opening it again gives the same: not so of a pipe.</summary>
+    public bool IsRepeatable => inner.CanSeek;
+
     public override bool CanRead => true;
 
     public override bool CanSeek => false;

@@ -35,9 +35,16 @@ internal static unsafe class Kernel
         var profile = KernelProfile.Of(commandLine.Version);
         ReportStart(in commandLine, profile);
         Run(ref commandLine, profile);
+        End();
+    }
+
+    /// <summary>The report's last line, and the end of the domain.</summary>
+    public static void End()
+    {
         Json.Begin("verdict"u8);
         Json.Flag("passed"u8, Check.FailedChecks == 0);
         Json.Number("failedChecks"u8, Check.FailedChecks);
+        Json.Number("checks"u8, Check.Checks);
         Json.End();
         Shutdown.End(s_start.IsDom0);
     }
@@ -293,7 +300,7 @@ internal static unsafe class Kernel
         }
 
         if (end > AddressSpace.LinearPages)
-            Panic.Die("RAM above 480 GiB"u8);
+            Panic.NoRoom("RAM above 480 GiB"u8);
         return end;
     }
 

@@ -20,16 +20,23 @@ public sealed class DomainTools(IToolRunner runner)
     public XenResult<DomainNumber> Find(string nameOrNumber)
     {
         ArgumentNullException.ThrowIfNull(nameOrNumber);
-        string shown = InputError.Quote(nameOrNumber);
-        if (ushort.TryParse(nameOrNumber, NumberStyles.None, CultureInfo.InvariantCulture, out ushort number) && number < DomainId.FirstReserved)
-            return new DomainNumber(new(number));
+        return ushort.TryParse(nameOrNumber, NumberStyles.None, CultureInfo.InvariantCulture, out ushort number) && number < DomainId.FirstReserved
+            ? new DomainNumber(new(number))
+            : Named(nameOrNumber);
+    }
+
+    /// <summary>The number of the domain of that name, which may consist of digits.</summary>
+    public XenResult<DomainNumber> Named(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        string shown = InputError.Quote(name);
         // A name that starts with a dash would be an option to xl.
-        if (nameOrNumber.Length == 0 || nameOrNumber[0] == '-')
+        if (name.Length == 0 || name[0] == '-')
             return new XenProblem(XenProblemKind.Here, $"domain {shown}", "this is no name of a domain", "give a name or a number of xl list");
-        ToolResult result = runner.Run("xl", ["domid", nameOrNumber], s_question);
+        ToolResult result = runner.Run("xl", ["domid", name], s_question);
         if (Missing(result, "xl") is { } missing)
             return missing;
-        if (result.Succeeded && ushort.TryParse(result.Output.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out number))
+        if (result.Succeeded && ushort.TryParse(result.Output.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ushort number))
             return new DomainNumber(new(number));
         return new XenProblem(XenProblemKind.Here, $"domain {shown}", "there is no such domain", "xl list shows those there are");
     }
@@ -63,9 +70,10 @@ public sealed class DomainTools(IToolRunner runner)
     }
 
     /// <summary>Creates a guest and leaves it paused. What xl said on the way, its domain builder included.</summary>
+    /// <remarks>-f, because xl takes a path with a = in it for a setting, and one with a - in front for an option.</remarks>
     public XenResult<string> CreatePaused(string configurationPath, Guid uuid, CancellationToken cancellation)
     {
-        ToolResult result = runner.Run("xl", ["-vvv", "create", "-p", configurationPath, $"uuid=\"{uuid}\""], s_creation, cancellation);
+        ToolResult result = runner.Run("xl", ["-vvv", "create", "-p", "-f", configurationPath, $"uuid=\"{uuid}\""], s_creation, cancellation);
         if (Missing(result, "xl") is { } missing)
             return missing;
         return result.Succeeded ? result.Error + result.Output : Failed("xl create", result);

@@ -5,6 +5,7 @@ using System.IO;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.E820;
+using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
@@ -154,9 +155,112 @@ public sealed class ApplyVerbTests : IDisposable
     }
 
     [TestMethod]
-    public void A_creation_that_fails_is_said_and_nothing_is_left_of_it()
+    public void A_guest_whose_UUID_is_taken_is_not_created_and_the_other_is_left_alone()
     {
         _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\nuuid=\"11111111-2222-3333-4444-555555555555\"\n");
+
+        Refused(1, "domain 5 has its UUID already", "start", Path.Combine(_dom0.Root, "guest.cfg"));
+        Assert.IsEmpty(_dom0.Done);
+    }
+
+    [TestMethod]
+    public void Two_commands_do_not_work_on_one_guest_at_a_time()
+    {
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\nuuid=\"11111111-2222-3333-4444-555555555555\"\n");
+        _dom0.Write("state/guest-11111111-2222-3333-4444-555555555555.lock", "");
+        using var other = new FileStream(Path.Combine(_dom0.Machine.StateFolder, "guest-11111111-2222-3333-4444-555555555555.lock"), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+
+        Refused(1, "another keyhole is at work on it", "start", Path.Combine(_dom0.Root, "guest.cfg"));
+        Refused(1, "another keyhole is at work on it", "apply", "g1");
+        Assert.IsEmpty(_dom0.Done);
+        Assert.IsEmpty(_dom0.GuestsMap());
+    }
+
+    [TestMethod]
+    public void A_guest_may_be_called_like_the_number_of_another()
+    {
+        _dom0.Write("guest.cfg", "name=\"5\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\n");
+
+        Run("start", Path.Combine(_dom0.Root, "guest.cfg"));
+
+        Assert.IsNotEmpty(_dom0.Done);
+    }
+
+    [TestMethod]
+    [DataRow("", true, "died", "it died, though it was forecast to boot")]
+    [DataRow("[mem 0xb0000000-0xfebfffff] available for PCI devices\n", true, "died", "it died, though it was forecast to boot")]
+    [DataRow("[mem 0xb0000000-0xfebfffff] available for PCI devices\n", false, "stuck", "it set its memory up, but did not get through its start")]
+    [DataRow("hello\n", false, "silent", "it said nothing of its memory in the time given")]
+    public void A_guest_that_does_not_get_through_its_start_does_not_boot_and_is_destroyed(string said, bool ends, string outcome, string verdict)
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () =>
+        {
+            console.Say(said);
+            _dom0.Info = _dom0.Info with { IsPaused = false, IsShutdown = ends, ShutdownReason = 3 };
+        };
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\nkernel=\"/k\"\n");
+
+        CommandRun started = Run("start", Path.Combine(_dom0.Root, "guest.cfg"), "--timeout", "2", "--json");
+
+        Assert.AreEqual(1, started.Status, started.Errors);
+        Assert.Contains($"\"outcome\": \"{outcome}\"", started.Output);
+        Assert.Contains(verdict, started.Output);
+        Assert.AreEqual("xl destroy 5", _dom0.Done.Last());
+        Assert.IsNotEmpty(_dom0.GuestsMap());
+    }
+
+    [TestMethod]
+    public void A_guest_that_xl_makes_anew_after_its_end_is_destroyed_too()
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () =>
+        {
+            // xl destroys it, and makes it anew two seconds after.
+            Guid uuid = _dom0.Info.Uuid;
+            _dom0.Info = _dom0.Info with { Uuid = Guid.Empty, IsPaused = false, IsShutdown = true };
+            _ = System.Threading.Tasks.Task.Delay(TimeSpan.FromSeconds(2.5)).ContinueWith(_ => _dom0.Info = _dom0.Info with { Uuid = uuid, IsShutdown = false }, System.Threading.Tasks.TaskScheduler.Default);
+        };
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\nkernel=\"/k\"\non_crash=\"restart\"\n");
+
+        CommandRun started = Run("start", Path.Combine(_dom0.Root, "guest.cfg"), "--timeout", "2", "--json");
+
+        Assert.AreEqual(1, started.Status, started.Errors);
+        Assert.AreEqual("xl destroy 5", _dom0.Done.Last());
+    }
+
+    [TestMethod]
+    [DataRow("on_crash=\"restart\"", 3, true)]
+    [DataRow("on_crash=\"coredump-restart\"", 3, true)]
+    [DataRow("on_crash=\"restart\"", 0, false)]
+    [DataRow("", 3, false)]
+    [DataRow("", 1, true)]
+    [DataRow("", 2, false)]
+    [DataRow("on_reboot=\"destroy\"", 1, false)]
+    [DataRow("", -1, true)]
+    [DataRow("on_reboot=\"destroy\"", -1, false)]
+    [DataRow("on_crash=\"destroy\"", 99, false)]
+    public void A_guest_that_ended_returns_where_its_configuration_has_xl_make_it_anew(string setting, int reason, bool returns)
+    {
+        using var text = new MemoryStream(System.Text.Encoding.UTF8.GetBytes($"name=\"g\"\ntype=\"pv\"\nmemory=256\n{setting}\n"));
+        Assert.IsTrue(Guests.GuestReader.Read(text, "g.cfg").TryGet(out Guests.GuestSpec? guest, out _));
+        DomainInfo? last = reason < 0 ? null : new() { Id = new(7), IsShutdown = true, ShutdownReason = reason };
+
+        Assert.AreEqual(returns, GuestLauncher.MayReturn(guest, last));
+    }
+
+    [TestMethod]
+    public void A_creation_that_fails_is_said_and_nothing_is_left_of_it()
+    {
+        // xl makes the domain, and then finds that it cannot go on.
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\nuuid=\"22222222-2222-3333-4444-555555555555\"\n");
 
         CommandRun started = Run("start", Path.Combine(_dom0.Root, "guest.cfg"));
 

@@ -56,6 +56,15 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
     /// <summary>What xl create answers.</summary>
     public ToolResult Creation { get; set; } = new(1, "", "libxl: error: no memory");
 
+    /// <summary>What comes of xl create, told the UUID.</summary>
+    public Action<Guid>? Creating { get; set; }
+
+    /// <summary>The guest's console in xenstore.</summary>
+    public string Console { get; set; } = "";
+
+    /// <summary>What comes of xl unpause.</summary>
+    public Action? Unpausing { get; set; }
+
     public string Root => _folder;
 
     public Dom0 Machine => new() { OpenXen = Open, Tools = this, Root = _folder, StateFolder = Path.Combine(_folder, "state") };
@@ -80,10 +89,18 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
         string commandLine = $"{program} {string.Join(' ', arguments)}";
         if (commandLine.StartsWith("xl -vvv create", StringComparison.Ordinal) || commandLine.StartsWith("xl destroy", StringComparison.Ordinal))
             Done.Add(commandLine);
-        if (arguments is ["-vvv", "create", "-p", string path, ..])
+        if (arguments is ["-vvv", "create", "-p", "-f", string path, string uuid])
+        {
             Configurations.Add(File.ReadAllText(path));
+            Creating?.Invoke(Guid.Parse(uuid.AsSpan("uuid=".Length).Trim('"')));
+        }
+
+        if (commandLine == "xl unpause 5")
+            Unpausing?.Invoke();
         return commandLine switch
         {
+            "xl unpause 5" => new(0, "", ""),
+            "xenstore-read /local/domain/5/console/tty" when Console.Length > 0 => new(0, Console + "\n", ""),
             "xl domid g1" => new(0, "5\n", ""),
             "xl domid dom0" => new(0, "0\n", ""),
             "xenstore-read /local/domain/5/name" => new(0, "g1\n", ""),

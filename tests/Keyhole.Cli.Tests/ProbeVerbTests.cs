@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Diagnostics;
 using System.IO;
 using System.Linq;
 using System.Text;
+using System.Threading.Tasks;
 using Keyhole.Guests;
 using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -62,8 +64,40 @@ public sealed class ProbeVerbTests : IDisposable
     {
         Run(Guest);
 
-        string configuration = _dom0.Done.Single().Split(' ')[4];
+        string configuration = _dom0.Done.Single().Split(' ')[5];
         Assert.IsFalse(Directory.Exists(Path.GetDirectoryName(configuration)));
+    }
+
+    [TestMethod]
+    public void More_registers_than_a_probe_reads_are_refused()
+    {
+        CommandRun run = Run(Guest, [.. Enumerable.Range(0, 17).SelectMany(static number => new[] { "--read", $"0xfebc00{number * 8:x2}" })]);
+
+        Assert.AreEqual(2, run.Status, run.Errors);
+        Assert.Contains("--read: 17 registers are more than a probe reads; give at most 16", run.Errors);
+        Assert.IsEmpty(_dom0.Done);
+    }
+
+    [TestMethod]
+    [DataRow("probe", "--guest")]
+    [DataRow("start")]
+    public void A_configuration_that_can_be_read_once_only_is_refused(params string[] words)
+    {
+        string pipe = Path.Combine(_dom0.Root, "pipe");
+        Assert.AreEqual(0, Run("mkfifo", pipe));
+        Task writing = Task.Run(() => File.AppendAllText(pipe, Guest));
+        CommandRun run = CommandRun.InDom0(_dom0.Machine, [.. words, pipe, .. words[0] == "probe" ? new[] { "--image", Image } : []]);
+
+        Assert.AreEqual(2, run.Status, run.Errors);
+        Assert.Contains("this is a pipe, and xl reads it again; give a file", run.Errors);
+        Assert.IsEmpty(_dom0.Done);
+
+        static int Run(string program, string argument)
+        {
+            using var process = Process.Start(program, [argument]);
+            process.WaitForExit();
+            return process.ExitCode;
+        }
     }
 
     [TestMethod]

@@ -53,6 +53,7 @@ public sealed class KeyholeInDom0Tests
         Assert.IsTrue(punched.GetProperty("agrees").GetBoolean());
         Assert.AreEqual(256, punched.GetProperty("forecast").GetProperty("remappedPages").GetInt32());
         CollectionAssert.Contains(Said(punched), "Remapped 256 page(s)");
+        Assert.AreEqual("punch", Dom0Answer.Of(run, "inspect-started").Json().GetProperty("applied").GetProperty("policy").GetString());
         Assert.IsGreaterThanOrEqualTo(256u << 10, punched.GetProperty("ramBelow4GiBKiB").GetUInt32());
     }
 
@@ -64,6 +65,7 @@ public sealed class KeyholeInDom0Tests
         Refused(run, "dom0", 1, "dom0 uses the machine's own map");
         Refused(run, "missing", 2, "there is no such domain");
         Refused(run, "missing-number", 2, "there is no such domain");
+        Refused(run, "uuid-taken", 1, "has its UUID already");
         Refused(run, "running", 1, "it runs, and has read its map already");
         Refused(run, "has-run", 1, "it is paused but has run before");
         Refused(run, "after-end", 1, "it is shut down");
@@ -166,6 +168,7 @@ public sealed class KeyholeInDom0Tests
         Command("libxl", "keyhole start /g/guest.cfg --policy libxl --anyway --timeout 40 --json"),
         Command("capture", "keyhole capture -o /tmp/host.json && keyhole plan --host /tmp/host.json --guest /g/guest.cfg --json"),
         Command("punch", "keyhole start /g/guest.cfg --json"),
+        Command("inspect-started", "keyhole inspect g1 --json"),
         Command("after-end", "until xl list g1 | grep -q -e ---s--; do sleep 0.5; done; keyhole apply g1; status=$?; xl destroy g1; exit $status"),
         Command("undo", "xl create -q -p /g/guest.cfg && keyhole apply g1 --json && keyhole apply g1 --undo --json"),
         Command("inspect", "keyhole inspect g1 --json"),
@@ -175,6 +178,14 @@ public sealed class KeyholeInDom0Tests
         Command("missing-number", "keyhole apply 31000"),
         Command("no-root", "su nobody -c 'keyhole apply 0'"),
         Command("running", "xl create -q /g/idle.cfg && keyhole apply g1"),
+        Command("uuid-taken", """
+            sed s/g1/g2/ /g/guest.cfg > /tmp/g2.cfg
+            keyhole inspect g1 --json | sed -n 's/.*"uuid": \("[^"]*"\).*/uuid=\1/p' >> /tmp/g2.cfg
+            keyhole start /tmp/g2.cfg
+            status=$?
+            xl domid g1 > /dev/null || status=9
+            exit $status
+            """),
         Command("has-run", "xl pause g1; keyhole apply g1; status=$?; xl destroy g1; exit $status"),
         Command("interrupted", """
             keyhole start /g/guest.cfg 2> /tmp/errors > /dev/null &

@@ -91,6 +91,7 @@ public sealed class ProbeTests
                 Probe.AsGuest("card", "bar=0xfebc0000+8 try-forbidden=0xfee00000 try-foreign-mfn=0x1000", "memory=128", "e820_host=1", "pci=['00:02.0']"),
                 Probe.AsGuest("none", "bar=0xfebc0000+8", "memory=64", "e820_host=1"),
                 Probe.AsGuest("lacks", "try-populate=100000", "memory=64") with { Map = ScenarioFile.ParseMap(["0 3000000 ram", "3800000 10000000 ram"]) },
+                Probe.AsGuest("far", "", "memory=64") with { Map = ScenarioFile.ParseMap(["0 2000000 ram", "8000000000 8002000000 ram"]) },
                 Probe.AsGuest("traps", "balloon=0 touch=0x12345678", "memory=64"),
                 Probe.AsGuest("wild", "balloon=0 touch=0x8000000000000000", "memory=64"),
                 Probe.AsGuest("stackless", "balloon=0 fault-without-stack", "memory=64"),
@@ -116,6 +117,12 @@ public sealed class ProbeTests
         Assert.AreEqual(2048UL, lacks.RemappedPages);
         Assert.IsLessThan(1000UL, ulong.Parse(Detail(lacks, "extraMemory", "got"), null));
         Assert.AreEqual($"-{(int)XenError.ENOMEM}", Detail(lacks, "extraMemory", "error"));
+
+        // 512 GiB up the probe has no place for RAM: that says nothing of the map, on which a Linux may well live.
+        ProbeReport far = Report(Console(run, "far"));
+        Assert.IsNull(far.Trap);
+        Assert.AreEqual("RAM above 480 GiB", Detail(far, "room", "what"));
+        Assert.AreEqual(ProbeAnswer.Unknown, ProbeVerifier.Compare(Forecaster.Forecast(far.ToRequest()), far).Answer);
 
         ProbeReport traps = Report(Console(run, "traps"));
         Assert.IsNull(traps.Passed);

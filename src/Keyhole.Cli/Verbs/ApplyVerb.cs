@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using System.IO;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
@@ -80,6 +81,11 @@ internal sealed class ApplyVerb
                 return _console.Refuse(problem);
             if (guest.WhyNoMap() is { } refusal)
                 return _console.Refuse(refusal);
+            // What is remembered must stay what is installed.
+            FileStream? locked = null;
+            if (!parsed.GetValue(_dryRun) && !GuestLock.Take(_console.Dom0.StateFolder, guest.Info.Uuid, guest.Shown).TryGet(out locked, out problem))
+                return _console.Refuse(problem);
+            using FileStream? alone = locked;
             if (!_store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out error))
                 return _console.Fail(error);
             if (parsed.GetValue(_undo))

@@ -75,7 +75,8 @@ internal static class InspectVerb
         writer.WriteBoolean("hasRun", info.HasRun);
         writer.WriteNumber("cpuTimeNanoseconds", info.CpuTimeNanoseconds);
         writer.WriteNumber("pages", info.TotalPages);
-        writer.WriteNumber("maximumPages", facts.MaximumPages);
+        if (facts.MaximumPages >= 0)
+            writer.WriteNumber("maximumPages", facts.MaximumPages);
         if (facts.TargetKiB is { } target)
             writer.WriteNumber("targetKiB", target);
         if (facts.StaticMaxKiB is { } max)

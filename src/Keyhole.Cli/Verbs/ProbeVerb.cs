@@ -25,6 +25,9 @@ internal sealed class ProbeVerb
     private const string ImageName = "keyhole-probe.elf";
     private const int MaxConfigBytes = 1024 * 1024;
 
+    /// <summary>What the probe takes (docs/probe.md); a word more would be passed over.</summary>
+    private const int MaxRegisters = 16;
+
     private readonly Option<string> _path = new("--guest") { Description = "The guest's xl.cfg.", HelpName = "GUEST.cfg", Required = true };
     private readonly Option<bool> _realMap = new("--with-real-map") { Description = "On the map that xl itself installs." };
     private readonly Option<string?> _image = new("--image") { Description = $"The probe's image (default: {ImageName} beside this program).", HelpName = "FILE" };
@@ -101,7 +104,9 @@ internal sealed class ProbeVerb
         }
 
         words = text.ToString();
-        return null;
+        return parsed.GetValue(_registers) is { Length: > MaxRegisters and var count }
+            ? new("--read", null, string.Create(CultureInfo.InvariantCulture, $"{count} registers are more than a probe reads"), $"give at most {MaxRegisters}, and probe again for the others")
+            : null;
     }
 
     /// <summary>
@@ -130,11 +135,22 @@ internal sealed class ProbeVerb
         plan = plan with { Guest = plan.Guest with { CommandLine = null } };
         using var interruption = new Interruption();
         var launcher = new GuestLauncher(xen, new DomainTools(_console.Dom0.Tools), Guid.NewGuid(), interruption.Token);
-        string folder = Directory.CreateTempSubdirectory("keyhole-probe-").FullName;
+        string? folder = null;
         try
         {
-            string configuration = Path.Combine(folder, "probe.cfg");
-            File.WriteAllText(configuration, text);
+            string configuration;
+            try
+            {
+                // The folder is the user's alone: a configuration may hold passwords.
+                folder = Directory.CreateTempSubdirectory("keyhole-probe-").FullName;
+                configuration = Path.Combine(folder, "probe.cfg");
+                File.WriteAllText(configuration, text);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                return _console.Fail(new InputError(Files.Shown(Path.GetTempPath()), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "make room there, or name another folder in TMPDIR"));
+            }
+
             XenResult<StartedGuest> started = launcher.Run(
                 configuration, plan, request.Kernel, request.Timeout, said => _console.ErrorWriter.WriteLine($"keyhole: {said}"), EndsWithVerdict);
             if (!started.TryGet(out StartedGuest? guest, out XenProblem? problem))
@@ -155,9 +171,22 @@ internal sealed class ProbeVerb
         }
         finally
         {
-            Directory.Delete(folder, recursive: true);
             if (launcher.Destroy() is { } left)
                 _console.Error($"{left}; the guest may be left over: xl list, xl destroy");
+            if (folder is not null)
+                Remove(folder);
+        }
+    }
+
+    private void Remove(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _console.Error($"{Files.Shown(folder)}: cannot be removed; do so");
         }
     }
 
@@ -171,7 +200,7 @@ internal sealed class ProbeVerb
             ProbeAnswer.Works => "this layout works on this host",
             ProbeAnswer.Fails when verdict.Answer != ProbeAnswer.Fails => "this layout does not work: its own kernel is forecast to fail on it",
             ProbeAnswer.Fails => "this layout does not work on this host",
-            ProbeAnswer.Unknown => "this map leaves the probe no room; whether it works is not known",
+            ProbeAnswer.Unknown => "the probe has come to its own limits; whether this map works is not known",
         };
         if (parsed.GetValue(_json))
         {

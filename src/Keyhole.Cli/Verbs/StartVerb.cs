@@ -9,6 +9,7 @@ using System.Linq;
 using System.Text;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
 using Keyhole.Reading;
@@ -69,7 +70,7 @@ internal sealed class StartVerb
     {
         var tools = new DomainTools(_console.Dom0.Tools);
         string shown = $"guest {InputError.Quote(plan.Guest.Name)}";
-        if (tools.Find(plan.Guest.Name!).TryGet(out DomainNumber? other, out XenProblem? problem))
+        if (tools.Named(plan.Guest.Name!).TryGet(out DomainNumber? other, out XenProblem? problem))
             return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})", "shut it down first, or take another name"));
         if (problem.Kind == XenProblemKind.Here && problem.Subject == "xl")
             return _console.Refuse(problem);
@@ -82,7 +83,12 @@ internal sealed class StartVerb
 
         using var interruption = new Interruption();
         // A UUID of our own finds the domain again however far its creation has come.
-        Guid uuid = UuidOf(plan.Guest) ?? Guid.NewGuid();
+        Guid? own = UuidOf(plan.Guest);
+        Guid uuid = own ?? Guid.NewGuid();
+        FileStream? locked = null;
+        if (own is not null && !GuestLock.Take(_console.Dom0.StateFolder, uuid, shown).TryGet(out locked, out problem))
+            return _console.Refuse(problem);
+        using FileStream? alone = locked;
         var launcher = new GuestLauncher(xen, tools, uuid, interruption.Token);
         bool succeeded = false;
         try
@@ -92,6 +98,8 @@ internal sealed class StartVerb
                 return _console.Refuse(problem);
             Verdict verdict = Judge(shown, plan, guest, request.IsKernelNamed);
             succeeded = verdict.Succeeded;
+            if (guest.IsInstalled && (succeeded || parsed.GetValue(_keep)))
+                Remember(request, xen, guest, uuid);
             Report(parsed, plan, verdict);
             return succeeded ? ExitStatus.Yes : ExitStatus.No;
         }
@@ -100,6 +108,16 @@ internal sealed class StartVerb
             if (!succeeded && !parsed.GetValue(_keep) && launcher.Destroy() is { } left)
                 _console.Error($"{left}; the guest may be left over: xl list, xl destroy");
         }
+    }
+
+    /// <summary>As apply does: inspect tells the map, and not that libxl's is in force.</summary>
+    private void Remember(GuestRequest request, IXenControl xen, StartedGuest guest, Guid uuid)
+    {
+        if (!(request with { Policy = new LibxlPolicy() }).Plan(_console.Dom0, xen).TryGet(out MapPlan? before, out _))
+            return;
+        var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map, Before = before.Map() };
+        if (new AppliedMapStore(_console.Dom0.StateFolder).Save(applied) is { } error)
+            _console.Remark($"the map is not remembered for inspect: {error}");
     }
 
     /// <summary>The configuration's own UUID, if it has one.</summary>
@@ -127,6 +145,7 @@ internal sealed class StartVerb
             StartOutcome.Booted when guest.Map.HasErrors => (false, "it boots, with the errors that were forecast"),
             StartOutcome.Booted => (true, "it boots, as forecast to the last page"),
             StartOutcome.Died => (false, forecast.Boots ? "it died, though it was forecast to boot" : "it died, as forecast"),
+            StartOutcome.Stuck => (false, "it set its memory up, but did not get through its start in the time given (--timeout)"),
             StartOutcome.Silent => (false, forecast.Boots
                 ? "it said nothing of its memory in the time given: console=hvc0 and no \"quiet\" on its kernel's command line?"
                 : "it said nothing in the time given; it was forecast to halt"),
@@ -178,6 +197,7 @@ internal sealed class StartVerb
     {
         StartOutcome.Booted => "booted",
         StartOutcome.Died => "died",
+        StartOutcome.Stuck => "stuck",
         StartOutcome.Silent => "silent",
     };
 

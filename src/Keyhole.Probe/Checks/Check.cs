@@ -18,6 +18,9 @@ internal struct Check
     /// <summary>Checks that failed so far, in this run.</summary>
     public static ulong FailedChecks { get; private set; }
 
+    /// <summary>Checks made so far.</summary>
+    public static ulong Checks { get; private set; }
+
     public void Fail(ulong pfn, ulong mfn, ulong found)
     {
         if (Failed == 0)
@@ -48,6 +51,7 @@ internal struct Check
     /// <summary>Begins a check's line; the caller adds to it and ends it.</summary>
     public static void Begin(ReadOnlySpan<byte> name, bool passed)
     {
+        Checks++;
         if (!passed)
             FailedChecks++;
         Json.Begin("check"u8);

@@ -129,6 +129,8 @@ internal ref struct CommandLine
             return false;
         if (plus < value.Length && !TryNumber(value.Slice(plus + 1), out bar.RegisterOffset))
             return false;
+        if (bar.RegisterOffset > ulong.MaxValue - bar.Address)
+            return false;
         _bars[BarCount] = bar;
         BarCount++;
         return true;

@@ -37,7 +37,17 @@ internal static unsafe class Panic
 
     public static void NullReference() => Die("null reference"u8);
 
-    public static void OutOfMemory() => Die("working memory exhausted"u8);
+    public static void OutOfMemory() => NoRoom("working memory exhausted"u8);
+
+    /// <summary>Where the probe itself has come to its limits, it ends in order, and says nothing of the map.</summary>
+    public static void NoRoom(ReadOnlySpan<byte> what)
+    {
+        Check.Begin("room"u8, passed: false);
+        Json.Text("what"u8, what);
+        Json.Text("while"u8, Activity.Name);
+        Json.End();
+        Kernel.End();
+    }
 
     public static void Die(ReadOnlySpan<byte> what)
     {

@@ -324,7 +324,7 @@ internal static unsafe class AddressSpace
     private static ulong TakeTable()
     {
         if (TableCount == s_tablesLeft)
-            Panic.Die("no page left for a page table"u8);
+            Panic.NoRoom("no page left for a page table"u8);
         ulong mfn = s_tables[TableCount];
         TableCount++;
         return mfn;

@@ -65,7 +65,7 @@ internal unsafe struct FramePool : IEntrySource
             return _builderList[start];
         }
 
-        Panic.Die("no RAM left for the probe's own tables"u8);
+        Panic.NoRoom("no RAM left for the probe's own tables"u8);
         return 0;
     }
 

@@ -2,6 +2,7 @@
 
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.PvGuest;
@@ -23,12 +24,14 @@ internal static class PageAccount
         PfnRange initial = PfnRange.FromBounds(default, new Pfn(result.PageCount));
         ulong inPlace = p2m.CountOf(P2mKind.Ram, initial);
         ulong usable = 0;
-        foreach (E820Entry entry in kernelMap)
+        // A map of more entries than the kernel sorts stays as it is: they may overlap.
+        Pfn counted = default;
+        foreach (E820Entry entry in kernelMap.Where(static entry => entry.IsRam).OrderBy(static entry => entry.Address))
         {
-            if (!entry.IsRam)
-                continue;
             PfnRange whole = PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(entry.End)).Intersect(initial);
-            usable += p2m.CountOf(P2mKind.Ram, whole);
+            PfnRange rest = whole.Intersect(PfnRange.FromBounds(counted, initial.End));
+            usable += p2m.CountOf(P2mKind.Ram, rest);
+            counted = rest.IsEmpty ? counted : rest.End;
         }
 
         var lines = ImmutableArray.CreateBuilder<AccountLine>();

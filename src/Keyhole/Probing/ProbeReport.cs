@@ -78,6 +78,9 @@ public sealed record ProbeReport
     /// <summary>The probe's own verdict; null when it did not get there.</summary>
     public bool? Passed { get; init; }
 
+    /// <summary>Checks that the probe says it has made; null when it does not say.</summary>
+    public ulong? CheckCount { get; init; }
+
     /// <summary>The boot that the probe went through, for a forecast of it.</summary>
     public BootRequest ToRequest() => new()
     {

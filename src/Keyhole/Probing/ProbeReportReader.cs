@@ -56,8 +56,12 @@ public static class ProbeReportReader
             : report.Finish();
     }
 
+    /// <summary>Escapes are not taken: a probe writes none, and half a character behind one would throw where it is read.</summary>
     private static bool TryParse(ReadOnlySpan<char> text, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out JsonDocument? document)
     {
+        document = null;
+        if (text.Contains('\\'))
+            return false;
         try
         {
             document = JsonDocument.Parse(text.ToString(), new JsonDocumentOptions { MaxDepth = 2 });
@@ -65,7 +69,6 @@ public static class ProbeReportReader
         }
         catch (JsonException)
         {
-            document = null;
             return false;
         }
     }
@@ -84,7 +87,8 @@ public static class ProbeReportReader
 
         public bool Take(JsonElement line, int number, out string what)
         {
-            string kind = line.GetProperty("keyhole").GetString() ?? "";
+            // By its place: a later member may have the name again.
+            string kind = line.EnumerateObject().First().Value.GetString() ?? "";
             what = $"a line of kind {InputError.Quote(kind)} lacks what belongs there";
             if (kind == "start")
             {
@@ -130,7 +134,7 @@ public static class ProbeReportReader
                 case "verdict":
                     if (!TryFlag(line, "passed", out bool passed))
                         return false;
-                    _report = _report with { Passed = passed };
+                    _report = _report with { Passed = passed, CheckCount = TryNumber(line, "checks", out ulong checks) ? checks : null };
                     return true;
                 default:
                     // Notes and events, and what later versions add.

@@ -19,7 +19,7 @@ public enum ProbeAnswer
     Works,
     Fails,
 
-    /// <summary>The map left the probe no room for its own tables.</summary>
+    /// <summary>The probe has come to its own limits: no room for its tables, or a guest that is too large for it.</summary>
     Unknown,
 }
 
@@ -65,6 +65,11 @@ public static class ProbeVerifier
             yield return Compared("frames", Kinds(forecast.P2m, end), Kinds(report.P2m, end));
         }
 
+        if (report.CheckCount is { } made)
+            yield return Compared("checks", Number(made), Number((ulong)report.Checks.Length));
+        // The failed check says more; but its line may have been lost.
+        if (report is { Passed: false, Checks: var checks } && checks.All(static check => check.Passed))
+            yield return new("the probe's own verdict", "passed", "failed", null, Agrees: false);
         foreach (ProbeCheck check in report.Checks)
             yield return new("check " + check.Name, "passed", check.Passed ? "passed" : $"failed: {check.Describe()}", check.Line, check.Passed);
     }

@@ -125,6 +125,12 @@ public sealed class ProbeReportTests
     [DataRow("{\"keyhole\":\"p2m\",\"start\":\"0x5\",\"end\":\"0x8\",\"kind\":\"ram\"}", "c:1: a line of kind \"p2m\"")]
     [DataRow("{\"keyhole\":\"check\",\"name\":\"pages\"", "c:1: broken line")]
     [DataRow("{\"keyhole\":\"map\",\"start\":[[[[1]]]]}", "c:1: broken line")]
+    [DataRow("{\"keyhole\":\"\\ud800\"}", "c:1: broken line")]
+    [DataRow("{\"keyhole\":\"trap\",\"what\":\"\\ud800\"}", "c:1: broken line")]
+    [DataRow("{\"keyhole\":\"check\",\"\\udfff\":1,\"passed\":true}", "c:1: broken line")]
+    [DataRow("{\"keyhole\":\"trap\"}", "c:1: a line of kind \"trap\" lacks what belongs there")]
+    [DataRow("{\"keyhole\":\"result\",\"halt\":4294967296}", "c:1: a line of kind \"result\" lacks what belongs there")]
+    [DataRow("{\"keyhole\":\"trap\",\"what\":\"\",\"keyhole\":1}\n{\"keyhole\":\"start\"}", "c:2: the report's first line lacks what belongs there")]
     public void What_cannot_be_read_is_one_line_that_says_where_and_why(string text, string message)
     {
         Parsed<ProbeReport> parsed = ProbeReportReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "c");
@@ -132,6 +138,31 @@ public sealed class ProbeReportTests
         Assert.IsFalse(parsed.TryGet(out _, out InputError? error));
         Assert.StartsWith(message, error.ToString());
         Assert.DoesNotContain('\n', error.ToString());
+    }
+
+    [TestMethod]
+    public void A_probe_that_is_not_content_does_not_work_even_if_the_line_that_says_why_is_lost()
+    {
+        string text = string.Join('\n', Lines("seed8g-remap")).Replace("\"verdict\",\"passed\":true,\"failedChecks\":0", "\"verdict\",\"passed\":false,\"failedChecks\":1", StringComparison.Ordinal);
+        ProbeReport report = Read(text);
+
+        var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
+        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual("the probe's own verdict", verdict.Differences.Single().What);
+    }
+
+    [TestMethod]
+    public void A_report_that_lost_the_line_of_a_check_does_not_work()
+    {
+        string[] lines = [.. Lines("seed8g-remap").Select(line => line.Replace("\"failedChecks\":0", "\"failedChecks\":0,\"checks\":9", StringComparison.Ordinal))];
+        ProbeReport whole = Read(string.Join('\n', lines));
+        ProbeReport report = Read(string.Join('\n', lines.Where(line => !line.Contains("\"name\":\"m2p\",\"passed\"", StringComparison.Ordinal))));
+        BootForecast forecast = Forecaster.Forecast(whole.ToRequest());
+
+        Assert.AreEqual(ProbeAnswer.Works, ProbeVerifier.Compare(forecast, whole).Answer);
+        Finding lost = ProbeVerifier.Compare(forecast, report).Differences.Single();
+        Assert.AreEqual("checks", lost.What);
+        Assert.AreEqual("8", lost.Observed);
     }
 
     [TestMethod]
@@ -157,6 +188,39 @@ public sealed class ProbeReportTests
             if (parsed.TryGet(out ProbeReport? report, out _))
                 ProbeVerifier.Compare(Forecaster.Forecast(Recorded("trap").ToRequest()), report);
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
+    }
+
+    [TestMethod]
+    public void Whatever_a_hostile_report_says_of_map_and_pages_its_forecast_is_made_in_no_time()
+    {
+        Gen<ulong> numbers = Gen.OneOf(
+            Gen.Elements<ulong>(0, 1, 0x1000, 0x100000, 1UL << 31, 1UL << 40, (1UL << 40) - 1, 1UL << 52, ulong.MaxValue - 0xfff, ulong.MaxValue),
+            Gen.Choose(0, int.MaxValue).Select(static value => (ulong)value * 4093));
+        Gen<string> ranges = from start in numbers
+                             from end in numbers
+                             from type in Gen.Elements(0u, 1u, 1u, 1u, 2u, 4u, 7u, uint.MaxValue)
+                             select $"\"start\":\"0x{Math.Min(start, end):x}\",\"end\":\"0x{Math.Max(start, end):x}\",\"type\":{type}";
+        Gen<string> reports = from pages in numbers
+                              from max in numbers
+                              from kernel in Gen.Elements("linux-3.3", "linux-3.4", "linux-4.3", "linux-4.4", "linux-6.1", "linux-7.2")
+                              from isDom0 in Gen.Elements("true", "false")
+                              from map in Gen.Choose(0, 300).SelectMany(count => ranges.ArrayOf(count))
+                              from layout in Gen.Elements("kernel", "pageTables", "p2mList", "initrd").Zip(ranges).ArrayOf(3)
+                              select string.Join('\n', (string[])
+                              [
+                                  $"{{\"keyhole\":\"start\",\"version\":1,\"dom0\":{isDom0},\"kernel\":\"{kernel}\",\"nrPages\":{Math.Min(pages, 1UL << 40)},\"maxPages\":{max}}}",
+                                  .. layout.Select(static part => $"{{\"keyhole\":\"layout\",\"name\":\"{part.Item1}\",{part.Item2}}}").Where(static line => !line.Contains("fffffffff", StringComparison.Ordinal)),
+                                  .. map.Select(static entry => $"{{\"keyhole\":\"map\",{entry}}}"),
+                              ]);
+        Prop.ForAll(reports.ToArbitrary(), text =>
+        {
+            Parsed<ProbeReport> parsed = ProbeReportReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "c");
+            if (!parsed.TryGet(out ProbeReport? report, out _))
+                return;
+            var clock = System.Diagnostics.Stopwatch.StartNew();
+            ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
+            Assert.IsLessThan(5000, clock.ElapsedMilliseconds);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(400));
     }
 
     private static string[] Lines(string name) => File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "fixtures", "probe", name + ".log"));
