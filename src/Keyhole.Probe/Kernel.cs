@@ -367,7 +367,7 @@ internal static unsafe class Kernel
         ReadOnlySpan<ByteRange> extra)
     {
         ReadOnlySpan<ulong> p2m = frames.P2m;
-        if (!MapTheRest(profile, figures, ref frames))
+        if (!MapMemory(figures, p2m))
             return;
         PageChecks.Forecast(p2m, in forecast.P2m).Report("p2m"u8);
         PhaseFigures begun;
@@ -404,13 +404,12 @@ internal static unsafe class Kernel
             BalloonChecks.TryExtra(commandLine.PopulatePages, ref frames, extra);
     }
 
-    /// <summary>A remap has mapped its targets; the rest, or all of it, is mapped here.</summary>
-    private static bool MapTheRest(KernelProfile profile, Span<PhaseFigures> figures, ref BatchedFrames<RealXen, FrameMapper> frames)
+    /// <summary>Maps all that has frames, once, where it lies in the end. Linux maps before it moves, and each moved page again.</summary>
+    private static bool MapMemory(Span<PhaseFigures> figures, ReadOnlySpan<ulong> p2m)
     {
         Activity.Begin(Task.MappingMemory);
         PhaseFigures begun = Phases.Begin();
-        ReadOnlySpan<ulong> p2m = frames.P2m;
-        ulong end = profile.Displaced == DisplacedPages.Remap ? s_start.nr_pages : (ulong)p2m.Length;
+        ulong end = (ulong)p2m.Length;
         ulong pages = 0;
         ulong pfn = 0;
         long error = 0;
@@ -422,7 +421,7 @@ internal static unsafe class Kernel
                 pfn++;
             if (!hasFrame)
                 continue;
-            frames.Mapper.Map(PfnRange.FromBounds(new Pfn(first), new Pfn(pfn)), p2m, out error);
+            FrameMapper.Map(PfnRange.FromBounds(new Pfn(first), new Pfn(pfn)), p2m, out error);
             pages += pfn - first;
         }
 

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Runtime.CompilerServices;
 using Keyhole.Addresses;
 using Keyhole.Xen;
 
 namespace Keyhole.PvGuest;
 
-/// <summary>A guest's own mapping of its frames, as far as <see cref="BatchedFrames{TXen, TMapper}"/> needs it.</summary>
+/// <summary>
+/// A guest's own mapping of its frames, as far as <see cref="BatchedFrames{TXen, TMapper}"/> needs it. What has machine frames when the setup is over
+/// is the guest's to map then, each frame once, where it lies in the end.
+/// </summary>
 public interface IFrameMapper
 {
-    /// <summary>Maps the frames of the range that have machine frames. False, and <paramref name="error"/> what Xen says, where it refuses.</summary>
-    /// <param name="range">Frames within the list.</param>
-    /// <param name="p2m">The list, from frame 0 on.</param>
-    bool Map(PfnRange range, ReadOnlySpan<ulong> p2m, out long error);
-
     /// <summary>Makes the addresses that the domain builder gave to these frames lead to the device, or nowhere. What Xen refuses stays as it is.</summary>
     void MapIdentity(PfnRange range, bool zaps);
 }
@@ -200,14 +199,14 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
                 continue;
             }
 
-            if (!FinishRun(joined, ref extra, out HaltReason reason))
-                return reason;
+            if (!extra.Remove(ByteRange.FromFrames(joined)))
+                return HaltReason.ExtraMemoryMismatch;
             joined = target;
         }
 
         if (!FlushUpdates(ref remapped))
             return HaltReason.RemapFailed;
-        return joined.IsEmpty || FinishRun(joined, ref extra, out HaltReason last) ? HaltReason.None : last;
+        return joined.IsEmpty || extra.Remove(ByteRange.FromFrames(joined)) ? HaltReason.None : HaltReason.ExtraMemoryMismatch;
     }
 
     public readonly void RemapNonRam(Mfn source, PfnRange target) => FlatRun.Fill(Slice(target), source.Value);
@@ -260,16 +259,18 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
         return true;
     }
 
-    /// <summary>The inner loop of a remap: frames and pfns are known to be in range, so nothing is checked here.</summary>
+    /// <summary>The inner loop of a remap: as many updates as frames, in range, so nothing is checked here.</summary>
     private static void FillUpdates(Span<MmuUpdate> room, ReadOnlySpan<ulong> mfns, ulong pfn)
     {
-        for (int i = 0; i < room.Length; i++)
+        ref MmuUpdate update = ref room[0];
+        ref ulong mfn = ref Unsafe.AsRef(in mfns[0]);
+        unchecked
         {
-            unchecked
+            for (nint i = 0; i < room.Length; i++)
             {
-                ref MmuUpdate update = ref room[i];
-                update.ptr = (mfns[i] << Frames.Shift) | MmuUpdateCommand.MMU_MACHPHYS_UPDATE;
-                update.val = pfn + (ulong)i;
+                ref MmuUpdate next = ref Unsafe.Add(ref update, i);
+                next.ptr = (Unsafe.Add(ref mfn, i) << Frames.Shift) | MmuUpdateCommand.MMU_MACHPHYS_UPDATE;
+                next.val = pfn + (ulong)i;
             }
         }
     }
@@ -285,20 +286,6 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
             Fail(new Pfn(_updates[done].val), result);
         _updateCount = 0;
         return result >= 0;
-    }
-
-    private bool FinishRun(PfnRange targets, ref ExtraMemory extra, out HaltReason reason)
-    {
-        reason = HaltReason.None;
-        if (!extra.Remove(ByteRange.FromFrames(targets)))
-            reason = HaltReason.ExtraMemoryMismatch;
-        else if (!Mapper.Map(targets, _p2m, out long error))
-        {
-            Fail(targets.Start, error);
-            reason = HaltReason.RemapFailed;
-        }
-
-        return reason == HaltReason.None;
     }
 
     private void Fail(Pfn pfn, long error)

@@ -28,7 +28,7 @@ internal static unsafe class BalloonChecks
 
         begun = Phases.Begin();
         ulong up = frames.Populate(range);
-        frames.Mapper.Map(PfnRange.FromCount(range.Start, up), frames.P2m, out long mapped);
+        FrameMapper.Map(PfnRange.FromCount(range.Start, up), frames.P2m, out long mapped);
         Phases.End(figures, Phase.BalloonUp, begun, up);
         long after = default(RealXen).CurrentReservation(DomainId.Self);
 

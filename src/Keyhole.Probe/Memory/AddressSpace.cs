@@ -397,8 +397,14 @@ internal readonly unsafe ref struct FrameEntries : IEntrySource
         // Most of memory takes this way: no more than the entry itself is looked at.
         fixed (ulong* frames = _p2m.Slice((int)page, count))
         {
-            for (int i = 0; i < count; i++)
-                entries[i] = frames[i] < P2mEntry.IdentityBit ? (frames[i] << Frames.Shift) | AddressSpace.Writable : 0;
+            unchecked
+            {
+                for (nint i = 0; i < count; i++)
+                {
+                    ulong frame = frames[i];
+                    entries[i] = frame < P2mEntry.IdentityBit ? (frame << Frames.Shift) | AddressSpace.Writable : 0;
+                }
+            }
         }
     }
 }
@@ -417,7 +423,10 @@ internal unsafe struct FrameMapper : IFrameMapper
     /// <summary>Frames below this have an address of the domain builder's.</summary>
     public static ulong BuilderMappedEnd;
 
-    public readonly bool Map(PfnRange range, ReadOnlySpan<ulong> p2m, out long error)
+    /// <summary>Maps the frames of the range that have machine frames. False, and <paramref name="error"/> what Xen says, where it refuses.</summary>
+    /// <param name="range">Frames within the list.</param>
+    /// <param name="p2m">The list, from frame 0 on.</param>
+    public static bool Map(PfnRange range, ReadOnlySpan<ulong> p2m, out long error)
     {
         PfnRange part = range.Intersect(PfnRange.FromBounds(default, new Pfn(AddressSpace.LinearPages)));
         var source = new FrameEntries(p2m);

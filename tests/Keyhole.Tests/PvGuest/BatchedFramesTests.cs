@@ -158,24 +158,9 @@ public sealed class BatchedFramesTests
         }
     }
 
-    /// <summary>Maps where Linux does, all pages of a run in one multicall.</summary>
+    /// <summary>Maps devices where Linux does, all pages of a run in one multicall.</summary>
     private readonly struct MulticallMapper(SimulatedHypercalls xen, SmallWorld world) : IFrameMapper
     {
-        public bool Map(PfnRange range, ReadOnlySpan<ulong> p2m, out long error)
-        {
-            PfnRange part = range.Intersect(PfnRange.FromBounds(default, world.LinearEnd));
-            var calls = new MulticallEntry[part.Count];
-            for (int i = 0; i < calls.Length; i++)
-            {
-                ulong pfn = part.Start.Value + (ulong)i;
-                calls[i] = Update(pfn, (p2m[(int)pfn] << Frames.Shift) | 0x63);
-            }
-
-            xen.Multicall(calls);
-            error = calls.Select(call => call.result).FirstOrDefault(result => result != 0);
-            return error == 0;
-        }
-
         public void MapIdentity(PfnRange range, bool zaps)
         {
             PfnRange part = range.Intersect(PfnRange.FromBounds(default, world.MappedEnd));
