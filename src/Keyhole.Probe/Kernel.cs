@@ -94,7 +94,9 @@ internal static unsafe class Kernel
             return "linux-4.3"u8;
         if (version == KernelVersion.Linux44)
             return "linux-4.4"u8;
-        return version == KernelVersion.Linux61 ? "linux-6.1"u8 : "linux-7.2"u8;
+        if (version == KernelVersion.Linux61)
+            return "linux-6.1"u8;
+        return version == KernelVersion.Linux66 ? "linux-6.6"u8 : "linux-7.2"u8;
     }
 
     private static void RegisterCallbacks(in GuestStart start, KernelProfile profile, ref RealXen xen)

@@ -11,7 +11,6 @@ using Keyhole.Guests;
 using Keyhole.HolePolicies;
 using Keyhole.Planning;
 using Keyhole.Probing;
-using Keyhole.PvGuest;
 using Keyhole.Reading;
 using Keyhole.Verification;
 using Keyhole.Xen;
@@ -72,9 +71,6 @@ internal sealed class ProbeVerb
             return _console.Fail(new InputError(Files.Shown(image), null, "the probe's image is not there", "eng/publish puts it beside the program; or build it (dotnet build -c Release src/Keyhole.Probe) and name it with --image"));
         if (_guest.Read(parsed, parsed.GetValue(_path)!, out int status) is not { } request)
             return status;
-        // As a guest 6.6 is 6.1, by which name the probe knows it.
-        if (request.Kernel == KernelVersion.Linux66)
-            request = request with { Kernel = KernelVersion.Linux61 };
         if (request.Guest.OtherSettings.Any(static setting => setting.Key == "bootloader"))
             return _console.Fail(new InputError(Files.Shown(request.Path), null, "a bootloader chooses the guest's kernel", "give a copy of the file without bootloader="));
         if (new FileInfo(request.Path).Length > MaxConfigBytes)

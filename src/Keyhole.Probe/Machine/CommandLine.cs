@@ -89,6 +89,8 @@ internal ref struct CommandLine
             Version = KernelVersion.Linux44;
         else if (Is(word, "kernel=linux-6.1"u8))
             Version = KernelVersion.Linux61;
+        else if (Is(word, "kernel=linux-6.6"u8))
+            Version = KernelVersion.Linux66;
         else if (Is(word, "kernel=linux-7.2"u8))
             Version = KernelVersion.Linux72;
         else if (Is(word, "check=no"u8))
