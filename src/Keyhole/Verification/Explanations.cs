@@ -64,7 +64,7 @@ internal static class Explanations
             yield return $"In all, the kernel, its start info and its page tables meet {string.Join(", ", obstacles.Select(MapComparison.Text))}.";
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         foreach (string text in KernelSurvey.Tell(survey))
-            yield return $"Which kernels cope: {text}.";
+            yield return $"By kernel: {text}.";
         yield return $"What to change: {string.Join("; or ", Remedies(forecast.Request, halt, survey))}.";
     }
 

@@ -64,7 +64,7 @@ internal static class MemoryStory
         if (releases.Length != 0)
         {
             foreach (string text in KernelSurvey.Tell(survey))
-                yield return $"Which kernels cope: {text}.";
+                yield return $"By kernel: {text}.";
             yield return $"What to change: boot a kernel of {releases}; or balloon up again (xl mem-set).";
         }
         else
