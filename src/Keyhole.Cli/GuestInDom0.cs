@@ -24,7 +24,7 @@ internal sealed class GuestInDom0(CommandConsole console)
     private readonly KernelOption _kernel = new();
     private readonly Option<int> _timeout = new("--timeout")
     {
-        Description = $"Seconds to wait for what it says (default {DefaultTimeoutSeconds}).",
+        Description = "Seconds to wait for what it says.",
         HelpName = "S",
         DefaultValueFactory = static _ => DefaultTimeoutSeconds,
     };

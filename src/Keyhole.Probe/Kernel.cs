@@ -406,7 +406,7 @@ internal static unsafe class Kernel
             BalloonChecks.TryExtra(commandLine.PopulatePages, ref frames, extra);
     }
 
-    /// <summary>Maps all that has frames, once, where it lies in the end. Linux maps before it moves, and each moved page again.</summary>
+    /// <summary>Maps all that has frames, once, where it lies in the end. Linux maps what stays before it moves the rest page by page.</summary>
     private static bool MapMemory(Span<PhaseFigures> figures, ReadOnlySpan<ulong> p2m)
     {
         Activity.Begin(Task.MappingMemory);

@@ -130,22 +130,10 @@ memcpy:
         rep movsb
         cld
         ret
-/* Forward, 64 bytes at a time: under emulation each turn of a rep costs what this whole loop does. */
-1:      sub     $64, %rcx
-        jb      3f
-2:      movups  (%rsi), %xmm0
-        movups  16(%rsi), %xmm1
-        movups  32(%rsi), %xmm2
-        movups  48(%rsi), %xmm3
-        movups  %xmm0, (%rdi)
-        movups  %xmm1, 16(%rdi)
-        movups  %xmm2, 32(%rdi)
-        movups  %xmm3, 48(%rdi)
-        add     $64, %rsi
-        add     $64, %rdi
-        sub     $64, %rcx
-        jae     2b
-3:      add     $64, %ecx
+1:      shr     $3, %rcx
+        rep movsq
+        mov     %edx, %ecx
+        and     $7, %ecx
         rep movsb
         ret
 
