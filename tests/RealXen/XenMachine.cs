@@ -39,8 +39,8 @@ public sealed class XenMachine : IDisposable
     internal const string Qemu = "qemu-system-x86_64";
     private const string AnswerPort = "0xe9";
 
-    // Xen kills a dom0 that touches user memory with SMAP on. AVX is new in this emulator (QEMU 7.2): .NET, which uses it for everything, crashed in dom0
-    // now and then.
+    // Xen kills a dom0 that touches user memory with SMAP on. AVX is new in this emulator (QEMU 7.2) and was suspected where programs in dom0 crash now
+    // and then; without it they still do, so that is not it, or not it alone.
     private const string Processor = "max,-smap,-smep,-la57,-pku,-avx,-avx2";
     private const int LowMemoryMiB = 3072;
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
