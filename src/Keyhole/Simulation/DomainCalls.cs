@@ -105,7 +105,7 @@ internal sealed partial class DomainCalls
             return 0;
         for (int i = 0; i < mfns.Length; i++)
         {
-            if ((ulong)i == fault.Limit || !TryAllocate(target!, order, FrameState.InvalidM2P, out ulong mfn))
+            if ((ulong)i == fault.Limit || !TryAllocate(target!, order, null, out ulong mfn))
                 return i;
             if (!target!.Translated)
                 mfns[i] = mfn;
@@ -140,7 +140,7 @@ internal sealed partial class DomainCalls
             {
                 // Xen has taken the page before it looks at the pfn, and keeps it with the domain.
                 bool fits = pfn < Frames.MaxCount && Frames.MaxCount - pfn >= 1UL << order;
-                if (!TryAllocate(target, order, fits ? pfn : FrameState.InvalidM2P, out ulong translated) || !fits)
+                if (!TryAllocate(target, order, fits ? pfn : null, out ulong translated) || !fits)
                     return i;
                 AddTranslated(physmap, pfn, translated, 1UL << order);
                 continue;
@@ -256,7 +256,7 @@ internal sealed partial class DomainCalls
 
     private bool MayHaveExtents(int order) => order >= 0 && order <= _caller.MaxExtentOrder;
 
-    private bool TryAllocate(SimulatedDomain target, int order, ulong firstPfn, out ulong mfn)
+    private bool TryAllocate(SimulatedDomain target, int order, ulong? firstPfn, out ulong mfn)
     {
         ulong count = 1UL << order;
         mfn = 0;

@@ -149,9 +149,23 @@ public sealed class SimulatedXen
     /// <summary>Takes an extent of free RAM for a domain, its reservation not asked. False, and nothing changed, where there is none.</summary>
     internal bool TryTake(int order, out ulong mfn) => Free.TryTake(order, !Spec.AllocateLowestFirst, out mfn);
 
-    /// <summary>Gives frames that were taken to a domain. Its page count is the caller's business.</summary>
-    internal void Assign(SimulatedDomain domain, ulong mfn, ulong count, ulong firstPfn) =>
-        FrameTable.SetRange(mfn, count, new FrameState { M2P = firstPfn, Owner = domain.Owner, Flags = FrameFlags.Ram | FrameFlags.Allocated });
+    /// <summary>Gives frames that were taken to a domain, at the pfns from <paramref name="firstPfn"/> on, or at none. Its page count is the caller's business.</summary>
+    internal void Assign(SimulatedDomain domain, ulong mfn, ulong count, ulong? firstPfn)
+    {
+        // As in Xen, numbers go on past the last; the last itself reads as no page, which no run may go through.
+        ulong belowLast = firstPfn is { } first ? Math.Min(count, FrameState.InvalidM2P - first) : 0;
+        if (belowLast > 0)
+            Fill(mfn, belowLast, firstPfn.GetValueOrDefault());
+        if (belowLast == count)
+            return;
+        ulong unnumbered = firstPfn is null ? count : 1;
+        Fill(mfn + belowLast, unnumbered, FrameState.InvalidM2P);
+        if (belowLast + unnumbered < count)
+            Fill(mfn + belowLast + unnumbered, count - belowLast - unnumbered, 0);
+
+        void Fill(ulong from, ulong frames, ulong pfn) =>
+            FrameTable.SetRange(from, frames, new FrameState { M2P = pfn, Owner = domain.Owner, Flags = FrameFlags.Ram | FrameFlags.Allocated });
+    }
 
     /// <summary>Frames that nobody owns or maps any more are free again, and what was in them is gone.</summary>
     internal void GiveBack(ulong mfn, ulong count)

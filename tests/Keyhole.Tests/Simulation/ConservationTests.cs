@@ -144,7 +144,7 @@ public sealed class ConservationTests
             for (int i = 0; i < count; i++)
             {
                 for (ulong j = 0; j < 1UL << order; j++)
-                    _told[list[i] + j] = (owner.Id, pfns is null ? ulong.MaxValue : pfns[i] + j);
+                    _told[list[i] + j] = (owner.Id, pfns is null ? ulong.MaxValue : unchecked(pfns[i] + j));
             }
 
             if (pfns is not null)

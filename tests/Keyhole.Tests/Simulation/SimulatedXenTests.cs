@@ -41,6 +41,30 @@ public sealed class SimulatedXenTests
     }
 
     [TestMethod]
+    [DataRow(ulong.MaxValue - 3, 2)]
+    [DataRow(ulong.MaxValue - 2, 2)]
+    [DataRow(ulong.MaxValue, 2)]
+    [DataRow(ulong.MaxValue, 0)]
+    public void Pfns_given_for_an_extent_count_on_past_the_last_as_Xens_do(ulong firstPfn, int order)
+    {
+        var xen = new SimulatedXen(MachineSpec.OfFrames(1000));
+        Assert.AreEqual(XenError.None, xen.CreateDomain(new DomainSpec { Id = new DomainId(1), NrPages = 10, MaxPages = 100 }, out SimulatedDomain? domain));
+        SimulatedHypercalls calls = xen.HypercallsOf(domain!);
+
+        ulong[] populated = [firstPfn];
+        Assert.AreEqual(1, calls.PopulatePhysmap(DomainId.Self, populated, order));
+        ulong[] exchanged = [firstPfn];
+        Assert.AreEqual(0, calls.Exchange(DomainId.Self, populated, order, exchanged, order, out _));
+
+        for (ulong i = 0; i < 1UL << order; i++)
+            Assert.AreEqual(unchecked(firstPfn + i), xen.MachineToPhysical(new Mfn(exchanged[0] + i)));
+        // Cut out of the run, a frame keeps its number and those behind it theirs.
+        Assert.AreEqual(1, calls.DecreaseReservation(DomainId.Self, exchanged, 0));
+        for (ulong i = 1; i < 1UL << order; i++)
+            Assert.AreEqual(unchecked(firstPfn + i), xen.MachineToPhysical(new Mfn(exchanged[0] + i)));
+    }
+
+    [TestMethod]
     public void A_hostile_machine_map_costs_nothing_and_gives_sound_books()
     {
         var xen = new SimulatedXen(new MachineSpec
