@@ -108,6 +108,9 @@ internal sealed record SmallWorld
             E820Entry[] ram = new E820Entry[2 * Map.Length];
             ReadOnlySpan<E820Entry> sane = Sanitizer.TrySanitize(Map.AsSpan(), ram, new int[Sanitizer.ScratchLength(Map.Length)], out int count) ? ram.AsSpan(0, count) : Map.AsSpan();
             PfnRange first = MapQueries.NextRam(sane, default, false);
+            // Between the iBFT's place and 1 MiB a dom0 calls RAM reserved, and gives it away.
+            if (IsDom0 && first.Start.Value is >= 0x80 and < 0x100)
+                first = MapQueries.NextRam(sane, new(0x100), false);
             return first.IsEmpty || first.Start.Value >= PageCount ? null : first.Start;
         }
     }
