@@ -15,7 +15,7 @@ internal sealed class LogTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
-        ["IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR "];
+        ["IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ", "RMRR: ["];
 
     /// <summary>More register pages than any machine has; a hostile log could name millions.</summary>
     public const int MaxPages = 256;
@@ -37,6 +37,9 @@ internal sealed class LogTraits
         else if (Behind(line, "DRHD base: ", out rest))
             AddPage(_iommus, rest);
         else if (Behind(line, "RMRR region: base_addr ", out rest) || Behind(line, "RMRR base: ", out rest))
+            AddDeviceMemory(rest);
+        else if (Behind(line, "RMRR: [", out rest) && !rest.StartsWith("0x", StringComparison.Ordinal))
+            // With 0x it is another line of Xen's, that the region is not all reserved: it counts in frames.
             AddDeviceMemory(rest);
         else if (Behind(line, "CPU Vendor: ", out rest))
             ReadXenProcessor(rest);
@@ -74,7 +77,10 @@ internal sealed class LogTraits
             pages.Add(address);
     }
 
-    /// <summary><c>7b800000 end_addr 7f7fffff</c> (Xen) or <c>0x000000007b800000 end: 0x000000007f7fffff</c> (Linux): the end inclusive.</summary>
+    /// <summary>
+    /// <c>7b800000,7f7fffff]</c> (Xen since 4.14), <c>7b800000 end_addr 7f7fffff</c> (before), <c>7b800000 end_address 7f7fffff</c> (up to
+    /// 4.4) or <c>0x000000007b800000 end: 0x000000007f7fffff</c> (Linux): the end inclusive.
+    /// </summary>
     private void AddDeviceMemory(ReadOnlySpan<char> text)
     {
         TextCursor cursor = new(text);
@@ -82,7 +88,7 @@ internal sealed class LogTraits
         if (!cursor.TryHex(out ulong start))
             return;
         cursor.SkipBlanks();
-        if (!cursor.TryText("end_addr") && !cursor.TryText("end:"))
+        if (!cursor.TryText(",") && !cursor.TryText("end_address") && !cursor.TryText("end_addr") && !cursor.TryText("end:"))
             return;
         cursor.SkipBlanks();
         cursor.TryText("0x");

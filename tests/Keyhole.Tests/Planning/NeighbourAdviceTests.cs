@@ -157,7 +157,9 @@ public sealed class NeighbourAdviceTests
     }
 
     [TestMethod]
+    [DataRow("(XEN) [VT-D]drivers/passthrough/vtd/dmar.c:610:  RMRR: [7b800000,7f7fffff]")]
     [DataRow("(XEN) [VT-D]  RMRR region: base_addr 7b800000 end_addr 7f7fffff")]
+    [DataRow("(XEN) [VT-D]dmar.c:606:   RMRR region: base_addr 7b800000 end_address 7f7fffff")]
     [DataRow("[    0.012345] DMAR: RMRR base: 0x0000007b800000 end: 0x0000007f7fffff")]
     public void RMRR_is_read_from_boot_logs(string line)
     {
@@ -166,6 +168,17 @@ public sealed class NeighbourAdviceTests
         Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
 
         Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Traits.ReservedDeviceMemory.Single());
+    }
+
+    /// <summary>Xen's warning that the firmware's map does not reserve such a region gives frames.</summary>
+    [TestMethod]
+    public void Frames_of_RMRR_are_not_taken_for_addresses()
+    {
+        const string log = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN) RMRR: [0x7b800 ,0x7f7ff] is not (entirely) in reserved memory\n";
+
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
+
+        Assert.IsEmpty(map.Traits.ReservedDeviceMemory);
     }
 
     [TestMethod]
