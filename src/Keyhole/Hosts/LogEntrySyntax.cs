@@ -236,13 +236,13 @@ internal static class LogEntrySyntax
 
     /// <summary>
     /// Whether a line ends within a prefix like that of the entries before it, so that nobody can tell whether an entry followed. Digits
-    /// are alike, because stamps differ. A line that is a whole stamp is an empty message.
+    /// are alike, because stamps differ. A line that is a whole stamp, a citation's mark or what comes before a message ("kernel:") is an empty message.
     /// </summary>
     public static bool EndsWithinPrefix(ReadOnlySpan<char> line, ReadOnlySpan<char> prefix)
     {
         line = line.TrimEnd(' ');
         prefix = prefix.TrimEnd(' ');
-        if (line.IsEmpty || line.Length >= prefix.Length || line[^1] == ']')
+        if (line.Trim(" \t>|").IsEmpty || line.Length >= prefix.Length || line[^1] == ']' || (line[^1] == ':' && prefix[line.Length] == ' '))
             return false;
         for (int i = 0; i < line.Length; i++)
         {

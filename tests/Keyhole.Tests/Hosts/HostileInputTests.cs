@@ -106,6 +106,21 @@ public sealed class HostileInputTests
     }
 
     [TestMethod]
+    [DataRow("> ", ">")]
+    [DataRow("> > ", "> >")]
+    [DataRow("| ", "|")]
+    [DataRow("\t", "\t")]
+    [DataRow("Nov 20 19:09:40 host kernel: ", "Nov 20 19:09:40 host kernel: ")]
+    [DataRow("Nov 20 19:09:40 host kernel: ", "Nov 20 19:09:41 host kernel:")]
+    [DataRow("2026-11-20T19:09:40+0000 host hypervisor.log[1234]: ", "2026-11-20T19:09:41+0000 host hypervisor.log[1234]:")]
+    public void An_empty_message_behind_a_prefix_is_no_cut_line(string prefix, string empty)
+    {
+        const string log = "Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\nXen: [mem 0x0000000000100000-0x000000001fffffff] usable";
+
+        Assert.HasCount(2, MapFixtures.Expect(MapFixtures.ReadText($"{prefix}{log.ReplaceLineEndings($"\n{prefix}")}\n{empty}\n")).Entries);
+    }
+
+    [TestMethod]
     public void A_damaged_map_does_not_stand_in_the_way_of_the_log_s_other_maps()
     {
         string log = SmallLog.Replace("(reserved)", "(reser", StringComparison.Ordinal) + "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n";
