@@ -16,8 +16,8 @@ internal enum TextForm
 }
 
 /// <summary>
-/// The lines of a stream of any length in bounded memory: line feeds end lines, carriage returns around them, leading NULs and ANSI colour
-/// codes are taken away, what a web page writes for blanks and brackets is read as such, and what is longer than <see cref="MaxLineLength"/> is cut.
+/// The lines of a stream of any length in bounded memory: line feeds end lines (carriage returns in a text that has no line feeds), carriage
+/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page writes for blanks and brackets is read as such, and what is longer than <see cref="MaxLineLength"/> is cut.
 /// </summary>
 internal sealed class TextLines
 {
@@ -36,6 +36,7 @@ internal sealed class TextLines
 
     private readonly Stream _stream;
     private readonly TextForm _form;
+    private readonly bool _endsLinesWithReturns;
     private readonly byte[] _bytes = new byte[BlockLength];
     private readonly char[] _line = new char[MaxLineLength];
     private readonly char[] _window = new char[MaxLineLength + BlockLength];
@@ -53,6 +54,9 @@ internal sealed class TextLines
         _stream = stream;
         _form = FormOf(head.Span, out int markLength);
         _head = head[markLength..];
+        int firstReturn = head.Span.IndexOf((byte)'\r');
+        // A carriage return at the very end may be one of a pair.
+        _endsLinesWithReturns = firstReturn >= 0 && firstReturn < head.Length - 2 && !head.Span.Contains((byte)'\n');
     }
 
     /// <summary>1-based number of the line that was read last; stays at int.MaxValue in streams with more lines.</summary>
@@ -258,6 +262,8 @@ internal sealed class TextLines
         ReadOnlySpan<byte> bytes = _bytes.AsSpan(0, read);
         if (_form != TextForm.EightBit)
             bytes = Narrow(bytes);
+        if (_endsLinesWithReturns)
+            _bytes.AsSpan(0, bytes.Length).Replace((byte)'\r', (byte)'\n');
         if (_dropping)
         {
             int feed = bytes.IndexOf((byte)'\n');

@@ -93,6 +93,7 @@ public sealed class HostMapReaderTests
     [DataRow("\r\n")]
     [DataRow("\n\r")]
     [DataRow("\r\r\n")]
+    [DataRow("\r")]
     public void Any_line_end_will_do(string lineEnd) =>
         MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(XenLog.ReplaceLineEndings(lineEnd))));
 
