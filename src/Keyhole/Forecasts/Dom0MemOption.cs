@@ -20,6 +20,23 @@ internal readonly record struct Dom0MemOption
 
     private Amount Max { get; init; }
 
+    /// <summary>Whether an amount was no amount, as where its line was cut.</summary>
+    private bool IsMalformed { get; init; }
+
+    /// <summary>
+    /// Reads a command line that was wrapped, with or without the loss of a blank: whichever gives a whole option. Null where both give
+    /// one, and not the same.
+    /// </summary>
+    /// <param name="wrapped">Further lines, each behind a line feed.</param>
+    public static Dom0MemOption? Of(ReadOnlySpan<char> commandLine, string wrapped)
+    {
+        Dom0MemOption words = Of($"{commandLine}{wrapped.Replace('\n', ' ')}");
+        Dom0MemOption letters = Of($"{commandLine}{wrapped.Replace("\n", "", StringComparison.Ordinal)}");
+        if (words == letters || !letters.IsWhole)
+            return words;
+        return words.IsWhole ? null : letters;
+    }
+
     public static Dom0MemOption Of(ReadOnlySpan<char> commandLine)
     {
         Dom0MemOption option = default;
@@ -36,13 +53,19 @@ internal readonly record struct Dom0MemOption
                     continue;
                 bool isMax = text.StartsWith(MaxWord, StringComparison.Ordinal);
                 if (Amount.Of(isMax ? text[MaxWord.Length..] : text) is not { } amount)
+                {
+                    option = option with { IsMalformed = true };
                     break;
+                }
+
                 option = isMax ? option with { Max = amount } : option with { Plain = amount };
             }
         }
 
         return option;
     }
+
+    private bool IsWhole => (Plain.IsGiven || Max.IsGiven) && !IsMalformed;
 
     /// <summary>The limit in pages; null when there is none.</summary>
     /// <param name="pageCount">Pages that dom0 got.</param>

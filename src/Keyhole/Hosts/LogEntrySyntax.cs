@@ -43,6 +43,9 @@ internal static class LogEntrySyntax
         ("extended", LogMapKind.KernelEdited),
     ];
 
+    /// <summary>Stands before whatever Xen says.</summary>
+    public const string XenMark = "(XEN)";
+
     private static readonly SearchValues<char> _stampCharacters = SearchValues.Create(" .0123456789");
 
     /// <summary>Linux's words for types, old and new. A longer word comes before one that it starts with.</summary>
@@ -176,9 +179,8 @@ internal static class LogEntrySyntax
     /// <summary>What Xen says in a line, without its "(XEN)" and time stamp; false when Xen does not speak.</summary>
     public static bool TryXenBody(ReadOnlySpan<char> line, out ReadOnlySpan<char> body)
     {
-        const string mark = "(XEN)";
-        int at = line.IndexOf(mark, StringComparison.Ordinal);
-        body = at < 0 ? default : WithoutXenStamp(line[(at + mark.Length)..]);
+        int at = line.IndexOf(XenMark, StringComparison.Ordinal);
+        body = at < 0 ? default : WithoutXenStamp(line[(at + XenMark.Length)..]);
         return at >= 0;
     }
 

@@ -60,11 +60,17 @@ public enum LogSpeaker
     Xen,
 }
 
-/// <summary>A line of a log that tells how a boot went, without time stamps and other prefixes, at most 512 characters long.</summary>
+/// <summary>A line of a log that tells how a boot went, without time stamps and other prefixes, at most 512 characters long (a command line: 2,048).</summary>
 public sealed record LogLine(int Number, LogSpeaker Speaker, string Text)
 {
     /// <summary>The guest whose console output in Xen's log the line is ("(d3)"); null where the line does not say.</summary>
     public int? Domain { get; init; }
+
+    /// <summary>
+    /// What follows of Xen's command line in a log that was wrapped at the edge of a screen or by a mail program: each further line behind a line
+    /// feed, 2,048 characters at most. Whether a blank stood where it was wrapped nobody can tell.
+    /// </summary>
+    public string Wrapped { get; init; } = "";
 }
 
 /// <summary>What one pass over a log found.</summary>

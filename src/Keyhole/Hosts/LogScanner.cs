@@ -31,6 +31,15 @@ public sealed class LogScanner
 
     private const int MaxLinesOfAWord = 256;
     private const int MaxLineTextLength = 512;
+
+    /// <summary>Xen's command line has up to 1,023 characters, Linux's 2,047.</summary>
+    private const int MaxCommandLineLength = 2048;
+
+    private const string CommandLineWord = "ommand line";
+
+    /// <summary>Nobody wraps lines that are shorter.</summary>
+    private const int NarrowestWrap = 60;
+
     private const int MaxTitleLength = 60;
 
     /// <summary>Stamps and names before an entry that are compared; a longer prefix is cut here.</summary>
@@ -45,7 +54,7 @@ public sealed class LogScanner
     /// <summary>What a kernel or Xen says about memory while it boots; <see cref="LogScan.Lines"/> keeps the lines that hold one.</summary>
     private static readonly string[] _messageWords =
     [
-        "Linux version", "Xen version", "ommand line", "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
+        "Linux version", "Xen version", CommandLineWord, "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
         "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info", "Page tables:",
         "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ", "can't claim;",
         "xc_dom_alloc_segment",
@@ -67,6 +76,9 @@ public sealed class LogScanner
     private MapInProgress? _spare;
     private IomemSyntax _iomem;
     private int _droppedMaps;
+
+    /// <summary>What stands before "(XEN)" where the last line was Xen's command line, which the next one may go on with; else null.</summary>
+    private string? _beforeCommandLine;
 
     private LogScanner(TextLines text, string sourceName)
     {
@@ -93,10 +105,12 @@ public sealed class LogScanner
     {
         while (true)
         {
-            if (_xen.Live is null && _kernel.Live is null)
+            if (_xen.Live is null && _kernel.Live is null && _beforeCommandLine is null)
                 _text.SkipTo(_mapAndTraitWords, _allMessageWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
+            if (GoesOnWithCommandLine(line))
+                continue;
             ReadMessages(line);
             ReadMapLine(line);
         }
@@ -133,19 +147,43 @@ public sealed class LogScanner
             if (_linesOfWord[i] < MaxLinesOfAWord)
             {
                 _linesOfWord[i]++;
-                _lines.Add(ToLogLine(line));
+                bool isCommandLine = _messageWords[i] == CommandLineWord;
+                LogLine kept = ToLogLine(line, isCommandLine ? MaxCommandLineLength : MaxLineTextLength);
+                _lines.Add(kept);
+                if (isCommandLine && kept.Speaker == LogSpeaker.Xen && line.Length >= NarrowestWrap)
+                    _beforeCommandLine = line[..line.IndexOf(LogEntrySyntax.XenMark, StringComparison.Ordinal)].ToString();
             }
 
             return;
         }
     }
 
-    private LogLine ToLogLine(ReadOnlySpan<char> line)
+    /// <summary>Takes a line that carries nobody's mark, right behind Xen's command line, for the rest of it.</summary>
+    private bool GoesOnWithCommandLine(ReadOnlySpan<char> line)
+    {
+        if (_beforeCommandLine is not { } before)
+            return false;
+        ReadOnlySpan<char> text = line.StartsWith(before, StringComparison.Ordinal) ? line[before.Length..] : line;
+        text = text.Trim();
+        LogLine commandLine = _lines[^1];
+        // Stamps and names of those who speak have brackets or a colon; options of Xen's have colons, but never at the end of a word.
+        bool isMessage = text.ContainsAny('(', '[') || text.EndsWith(':') || text.Contains(": ", StringComparison.Ordinal);
+        if (isMessage || text.IsEmpty || commandLine.Wrapped.Length + text.Length >= MaxCommandLineLength)
+        {
+            _beforeCommandLine = null;
+            return false;
+        }
+
+        _lines[^1] = commandLine with { Wrapped = $"{commandLine.Wrapped}\n{InputError.OneLine(text, MaxCommandLineLength)}" };
+        return true;
+    }
+
+    private LogLine ToLogLine(ReadOnlySpan<char> line, int maxLength)
     {
         bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> text);
         if (!isXen)
             text = LogEntrySyntax.KernelMessage(line);
-        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), MaxLineTextLength)) { Domain = LogEntrySyntax.DomainOf(line) };
+        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), maxLength)) { Domain = LogEntrySyntax.DomainOf(line) };
     }
 
     private void ReadMapLine(ReadOnlySpan<char> line)

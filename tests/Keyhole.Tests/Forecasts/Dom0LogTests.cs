@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.IO;
+using System.Linq;
 using System.Text;
 using Keyhole.Forecasts;
 using Keyhole.Hosts;
@@ -46,6 +47,49 @@ public sealed class Dom0LogTests
         Assert.AreEqual(maxMiB << 8, log.MaxPages);
         Assert.IsFalse(log.IsMaxReckoned);
     }
+
+    [TestMethod]
+    [DataRow("", "")]
+    [DataRow("> ", "> ")]
+    [DataRow("Nov 20 19:09:40 host kernel: ", "")]
+    public void A_log_that_is_wrapped_hard_tells_the_limit_wherever_it_was_wrapped(string prefix, string furtherPrefix)
+    {
+        string line = $"{prefix}(XEN) Command line: placeholder console=vga,com1 com1=115200,8n1 dom0_mem=1024M,max:2048M loglvl=all guest_loglvl=all e820-verbose";
+        int unknown = 0;
+        for (int width = 62; width <= line.Length; width++)
+        {
+            Dom0Log log = Of($"{string.Join($"\n{furtherPrefix}", line.Chunk(width).Select(static part => new string(part)))}\n{Builder}");
+            unknown += log.IsMaxWrapped ? 1 : 0;
+            Assert.AreEqual(log.IsMaxWrapped ? null : 2048UL << 8, log.MaxPages, $"{width}");
+        }
+
+        // Where "1024" or "2048" or what stands behind it is on the next line: what is left could be a size as well.
+        Assert.IsLessThanOrEqualTo(9, unknown);
+    }
+
+    [TestMethod]
+    public void A_log_that_is_wrapped_between_words_tells_the_limit()
+    {
+        string line = "(XEN) Command line: placeholder console=vga,com1 com1=115200,8n1 dom0_mem=1024M,max:2048M loglvl=all guest_loglvl=all ucode=scan";
+        for (int at = line.IndexOf(' ', 60); at > 0; at = line.IndexOf(' ', at + 1))
+            Assert.AreEqual(2048UL << 8, Of($"{line[..at]}\n{line[(at + 1)..]}\n{Builder}").MaxPages, $"{at}");
+    }
+
+    [TestMethod]
+    [DataRow("(XEN) dom0_mem=1G,max:1G is in use")]
+    [DataRow("[    0.000000] Command line: dom0_mem=1G,max:1G")]
+    [DataRow("00000000-0009fbff : System RAM dom0_mem=1G,max:1G ")]
+    [DataRow("\ndom0_mem=1G,max:1G")]
+    public void What_somebody_else_says_behind_Xen_s_command_line_is_none_of_it(string next)
+    {
+        Dom0Log log = Of($"(XEN) Command line: placeholder console=vga,com1 com1=115200,8n1 loglvl=all guest_loglvl=all\n{next}\n{Builder}");
+        Assert.IsNull(log.MaxPages);
+        Assert.IsFalse(log.IsMaxWrapped);
+    }
+
+    [TestMethod]
+    public void A_command_line_as_long_as_Xen_takes_it_is_read_to_its_end() =>
+        Assert.AreEqual(2048UL << 8, Of($"(XEN) Command line: {new string('x', 990)} dom0_mem=1G,max:2G\n{Builder}").MaxPages);
 
     [TestMethod]
     [DataRow("dom0_mem=1G,max:50%", 4096UL)]
