@@ -48,6 +48,8 @@ public static class HostMapReader
             return new InputError(sourceName, null, $"the input is compressed ({compression.Name})", $"unpack it first: {compression.Tool}");
 
         HostMapDialect dialect = options.From ?? Detect(head.Span);
+        if (dialect == HostMapDialect.Json && LogInJson(head.Span) is { } log)
+            return new InputError(sourceName, null, $"this is the JSON of {log.Program}, not of Keyhole", $"give the log as text: {log.Remedy}");
         bool holdsOneMap = dialect is HostMapDialect.Packed or HostMapDialect.Lines or HostMapDialect.Json;
         if (holdsOneMap && options.MapNumber is { } number and not 1)
             return new InputError(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map", "leave out --map");
@@ -323,6 +325,14 @@ public static class HostMapReader
         }
 
         return hasKnownType;
+    }
+
+    /// <summary>Which program wrote a log in JSON, and how to have it in text.</summary>
+    private static (string Program, string Remedy)? LogInJson(ReadOnlySpan<byte> head)
+    {
+        if (head.IndexOf("\"MESSAGE\""u8) >= 0)
+            return ("journalctl", "journalctl without -o json");
+        return head.IndexOf("\"dmesg\""u8) >= 0 ? ("dmesg", "dmesg without --json") : null;
     }
 
     private static (string Name, string Tool)? CompressionOf(ReadOnlySpan<byte> head)

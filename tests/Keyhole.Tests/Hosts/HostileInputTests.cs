@@ -36,6 +36,9 @@ public sealed class HostileInputTests
     [DataRow("BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us\x7f\n", "test.log:1: an entry of the memory map is cut short or garbled: \"BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us?\"; give the whole log")]
     [DataRow("00000000-00000fff : Reserved\n00001000-0009\n", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009\"; give the whole log")]
     [DataRow("00000000-00000fff : Reserved\n00001000-0009ffff : System R", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009ffff : System R\"; give the whole log")]
+    [DataRow("{ \"__CURSOR\" : \"s=1\", \"MESSAGE\" : \"(XEN) Xen-e820 RAM map:\" }\n{ \"MESSAGE\" : \"x\" }\n",
+        "test.log: this is the JSON of journalctl, not of Keyhole; give the log as text: journalctl without -o json")]
+    [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n", "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without --json")]
     [DataRow("\x1f\x8b\x08 gzip", "test.log: the input is compressed (gzip); unpack it first: zcat FILE")]
     public void Bad_input_is_told_in_one_line(string input, string expected) =>
         Assert.AreEqual(expected, MapFixtures.ExpectError(MapFixtures.ReadText(input)).ToString());
