@@ -47,7 +47,7 @@ public sealed class LogScanner
 
     private static readonly string[] _mapWords =
     [
-        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "Xen:\x1b", "Xen: \x1b", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "efi: mem",
+        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "Xen:\x1b", "Xen: \x1b", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "(reserved)", "(ACPI ", "(unusable)", "efi: mem",
         "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
     ];
 

@@ -147,6 +147,21 @@ public sealed class HostMapReaderTests
         Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', LinuxLog.Split('\n').Skip(1)))).Remarks);
     }
 
+    /// <summary>Whatever the first line of it that is left: Xen's map of seed8g.log has RAM, reserved ranges in a row, ACPI data and NVS.</summary>
+    [TestMethod]
+    public void A_log_that_begins_anywhere_within_Xen_s_map_says_so()
+    {
+        string[] log = File.ReadAllLines(Path.Combine(MapFixtures.Folder("golden"), "seed8g.log"));
+        int first = Array.FindIndex(log, static line => line.StartsWith("(XEN)  [0000000000000000", StringComparison.Ordinal));
+        int end = Array.FindIndex(log, static line => line.StartsWith("(XEN) System RAM", StringComparison.Ordinal));
+        for (int cut = first + 1; cut < end; cut++)
+        {
+            HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', log[cut..])));
+            Assert.HasCount(end - cut, map.Entries, log[cut]);
+            Assert.StartsWith("The log begins with this map's entry at ", map.Remarks[0]);
+        }
+    }
+
     [TestMethod]
     public void A_source_says_how_much_of_the_hosts_RAM_it_shows()
     {
