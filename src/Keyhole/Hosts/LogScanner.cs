@@ -479,7 +479,7 @@ public sealed class LogScanner
         public void Damage(string source, int line, ReadOnlySpan<char> text)
         {
             NoteLine(line);
-            _error ??= new(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}", "give the whole log");
+            _error ??= new(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}", "give the whole log, its lines not wrapped");
         }
 
         public void IsHidden(string source, int line)

@@ -33,9 +33,9 @@ public sealed class HostileInputTests
     [DataRow("BIOS-e820: [mem 0x0000000000002000-0x0000000000000fff] usable\n", "test.log:1: the entry [0x2000, 0xfff] ends before it starts; check the capture; the start comes first")]
     [DataRow("BIOS-e820: [mem 0x0000000000002000-0xffffffffffffffff] usable\n", "test.log:1: the entry [0x2000, 0xffffffffffffffff] reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits")]
     [DataRow("BIOS-e820: [mem 0xffffffffffffffff-0x0000000000000000] usable\n", "test.log:1: the entry [0xffffffffffffffff, 0x0] reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits")]
-    [DataRow("BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us\x7f\n", "test.log:1: an entry of the memory map is cut short or garbled: \"BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us?\"; give the whole log")]
-    [DataRow("00000000-00000fff : Reserved\n00001000-0009\n", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009\"; give the whole log")]
-    [DataRow("00000000-00000fff : Reserved\n00001000-0009ffff : System R", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009ffff : System R\"; give the whole log")]
+    [DataRow("BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us\x7f\n", "test.log:1: an entry of the memory map is cut short or garbled: \"BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us?\"; give the whole log, its lines not wrapped")]
+    [DataRow("00000000-00000fff : Reserved\n00001000-0009\n", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009\"; give the whole log, its lines not wrapped")]
+    [DataRow("00000000-00000fff : Reserved\n00001000-0009ffff : System R", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009ffff : System R\"; give the whole log, its lines not wrapped")]
     [DataRow("{ \"__CURSOR\" : \"s=1\", \"MESSAGE\" : \"(XEN) Xen-e820 RAM map:\" }\n{ \"MESSAGE\" : \"x\" }\n",
         "test.log: this is the JSON of journalctl, not of Keyhole; give the log as text: journalctl without -o json")]
     [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n", "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without --json")]
@@ -128,7 +128,7 @@ public sealed class HostileInputTests
     {
         string log = SmallLog.Replace("(reserved)", "(reser", StringComparison.Ordinal) + "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n";
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(log));
-        Assert.AreEqual("give the whole log, or take another of the log's 2 maps with --map N", error.Remedy);
+        Assert.AreEqual("give the whole log, its lines not wrapped, or take another of the log's 2 maps with --map N", error.Remedy);
         Assert.Contains("--map 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entries, damaged", MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Remarks[0]);
     }
 
