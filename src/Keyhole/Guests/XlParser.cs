@@ -227,6 +227,12 @@ internal sealed class XlParser
                 return Fail("a minus sign outside of quotes", "xl.cfg has no negative numbers, and no - in a key");
             case '\0':
                 return Fail("a NUL byte", "save the file as plain UTF-8 text");
+            case '\r':
+                return Fail("a carriage return without a line feed", "xl reads lines that end in LF: tr '\\r' '\\n' makes them so");
+            case >= '\u2018' and <= '\u201f':
+                return Fail($"{InputError.Quote(Word())} stands in curly quotes", "write straight ones: \" or '");
+            case '{':
+                return Fail("JSON is no xl.cfg", "give the file that the guest is made from; what 'xl list -l' prints is not read");
             case '(' or ')' or ':' or '.' or '+':
                 return Fail(
                     $"{InputError.Quote(Word())} is no syntax of xl.cfg",

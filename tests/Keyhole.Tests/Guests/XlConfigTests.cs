@@ -132,6 +132,9 @@ public sealed class XlConfigTests
     [DataRow("a=1\na+=[2]", "mixes a list with a text")]
     [DataRow("import os", "not followed by =")]
     [DataRow("a=(1)", "\"(1)\" is no syntax")]
+    [DataRow("a=1\rb=2\r", "a carriage return without a line feed")]
+    [DataRow("a=\u201cx\u201d", "\"\u201cx\u201d\" stands in curly quotes")]
+    [DataRow("{\"a\":1}", "JSON is no xl.cfg")]
     [DataRow("a=\"x\0y\"", "NUL")]
     public void What_is_wrong_is_said_with_its_line(string lines, string expected)
     {
