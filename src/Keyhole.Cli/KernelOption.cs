@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.CommandLine;
 using System.CommandLine.Completions;
 using System.Linq;
@@ -31,7 +32,9 @@ internal sealed class KernelOption
         version = fallback;
         if (parsed.GetValue(_kernel) is not { } name)
             return null;
-        return KernelVersions.TryParse(name, out version) || KernelVersions.TryFromRelease(name, out version)
+        // "linux-5.15" is a release as well, written like the names of the others.
+        string release = name.StartsWith("linux-", StringComparison.Ordinal) ? name["linux-".Length..] : name;
+        return KernelVersions.TryParse(name, out version) || KernelVersions.TryFromRelease(release, out version)
             ? null
             : new("--kernel", null, $"{InputError.Quote(name)} is no Linux that is known", $"take one of {string.Join(' ', KernelVersions.All.Select(KernelVersions.NameOf))}, or a release such as 6.12.3");
     }

@@ -2,6 +2,7 @@
 
 using System.CommandLine;
 using Keyhole.Guests;
+using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
 using Keyhole.Reading;
@@ -38,6 +39,9 @@ internal sealed class PlanSource
             return error;
         if (!_host.Read(parsed, console).TryGet(out HostMemoryMap? host, out error))
             return error;
-        return Planner.Plan(host, guest, choice.Policy, bars.Bars);
+        MapPlan plan = Planner.Plan(host, guest, choice.Policy, bars.Bars);
+        if (choice.Policy is not LibxlPolicy && plan.Policy == "none")
+            console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
+        return plan;
     }
 }

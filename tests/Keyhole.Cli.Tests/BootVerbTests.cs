@@ -51,6 +51,13 @@ public sealed class BootVerbTests
     }
 
     [TestMethod]
+    [DataRow("linux-5.15", "linux-6.1")]
+    [DataRow("5.15.0-91-generic", "linux-6.1")]
+    [DataRow("linux-6.6.12", "linux-6.6")]
+    public void A_kernel_is_named_by_its_release_with_or_without_linux_before_it(string name, string kernel) =>
+        Assert.AreEqual(kernel, CommandRun.Of("boot", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--kernel", name, "--json").Json().GetProperty("kernel").GetString());
+
+    [TestMethod]
     public void Dom0_is_forecast_from_one_log_alone()
     {
         CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("seed8g.log"), "--json");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Linq;
 using System.Text;
 using System.Text.Json;
@@ -10,6 +11,20 @@ namespace Keyhole.Cli.Tests;
 [TestClass]
 public sealed class PlanVerbTests
 {
+    [TestMethod]
+    [DataRow(true, "--policy", "punch")]
+    [DataRow(true, "--policy", "hole-at", "--hole", "40000000")]
+    [DataRow(true, "--policy", "punch", "--type", "hvm")]
+    [DataRow(false, "--policy", "libxl")]
+    [DataRow(false, "--policy", "punch", "--e820-host")]
+    [DataRow(false, "--policy", "guest-merge")]
+    public void A_policy_that_does_not_come_into_play_is_remarked(bool isRemarked, params string[] options)
+    {
+        CommandRun run = CommandRun.Of(["plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "1024", .. options]);
+
+        Assert.AreEqual(isRemarked, run.Errors.Contains($"note: --policy {options[1]}", StringComparison.Ordinal), run.Errors);
+    }
+
     [TestMethod]
     public void The_seeds_machine_leaves_a_guest_of_3_GiB_with_512_MiB_of_low_memory()
     {
