@@ -24,6 +24,12 @@ internal static class CompletionVerb
     public static Command Build(CommandConsole console)
     {
         var command = new Command("completion", "Print the completion script for bash.");
+        Examples.AddTo(command, console, """
+
+            Examples:
+              keyhole completion > /etc/bash_completion.d/keyhole
+                  For everybody, as root.
+            """);
         command.SetAction(_ =>
         {
             console.Out.WriteLine(Bash);
