@@ -67,7 +67,8 @@ internal static class FleetHosts
             }
 
             bool isEmpty = true;
-            foreach (string file in Directory.EnumerateFiles(folder).Where(static file => !Path.GetFileName(file).StartsWith('.')))
+            // By name: the order of a folder is the file system's, and another on each machine.
+            foreach (string file in Directory.EnumerateFiles(folder).Where(static file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal))
             {
                 isEmpty = false;
                 // A pipe among them would be waited for until somebody writes to it.

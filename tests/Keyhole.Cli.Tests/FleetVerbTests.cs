@@ -150,6 +150,24 @@ public sealed class FleetVerbTests
     }
 
     [TestMethod]
+    public void The_files_of_a_folder_are_read_by_name()
+    {
+        string folder = Directory.CreateTempSubdirectory("keyhole").FullName;
+        try
+        {
+            foreach (char name in "hcafjbigdekl")
+                File.WriteAllText(Path.Combine(folder, $"{name}.json"), Low);
+            string[] rows = CommandRun.Of("fleet", folder, "--csv").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+            Assert.AreEqual("abcdefghijkl", string.Concat(rows.Skip(1).Select(row => row[folder.Length + 1])));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
     public void Standard_input_may_be_one_log()
     {
         CommandRun run = CommandRun.WithInput(File.ReadAllBytes(CommandRun.Golden("seed8g.log")), "fleet", "-", "--json");
