@@ -174,7 +174,9 @@ internal sealed class GuestSource
             bars.Add(bar);
         }
 
-        foreach (string path in parsed.GetValue(_devices) ?? [])
+        SortedSet<PciAddress> told = [];
+        string[] paths = parsed.GetValue(_devices) ?? [];
+        foreach (string path in paths)
         {
             PciAddress? only = guest.Pci.Length == 1 ? guest.Pci[0].Address : null;
             Parsed<PciListing> read = Files.Read(console, path, "the text of lspci -vv, or a resource file of sysfs", (stream, name) => BarReader.Read(stream, name, only));
@@ -187,9 +189,18 @@ internal sealed class GuestSource
                 if (!guest.Pci.IsEmpty && !Covers(guest.Pci, device.Address))
                     continue;
                 bars.AddRange(device.Bars);
+                if (!device.Bars.IsEmpty)
+                    told.Add(device.Address);
                 if (guest.Type == GuestType.Pv && MsixAdvice.For(device) is { } advice)
                     console.Remark(advice.Message);
             }
+        }
+
+        // A slip in the address, or the listing of another machine, would else pass for a device that fits.
+        foreach (PciAssignment assignment in paths.Length == 0 ? [] : guest.Pci)
+        {
+            if (!told.Any(assignment.Covers))
+                console.Remark($"--devices tells no window of {assignment}: is it another machine's listing, or a slip in the address?");
         }
 
         return new BarList([.. bars]);

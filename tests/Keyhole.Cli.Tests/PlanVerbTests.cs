@@ -59,6 +59,20 @@ public sealed class PlanVerbTests
     }
 
     [TestMethod]
+    [DataRow("03:00.0", false)]
+    [DataRow("03:00.*", false)]
+    [DataRow("04:00.0", true)]
+    [DataRow("03:00.1", true)]
+    public void A_device_of_which_the_listing_tells_nothing_is_remarked(string device, bool isRemarked)
+    {
+        byte[] listing = Encoding.ASCII.GetBytes("03:00.0 Ethernet controller: x\n\tRegion 0: Memory at febc0000 (32-bit, non-prefetchable) [size=128K]\n03:00.1 Ethernet controller: y\n");
+
+        CommandRun run = CommandRun.WithInput(listing, "plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "1024", "--pci", device, "--devices", "-");
+
+        Assert.AreEqual(isRemarked, run.Errors.Contains($"note: --devices tells no window of 0000:{device}: ", StringComparison.Ordinal), run.Errors);
+    }
+
+    [TestMethod]
     public void A_guest_larger_than_its_host_gives_status_1()
     {
         CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "65536", "--json");

@@ -58,7 +58,7 @@ internal struct IomemSyntax
     }
 
     /// <summary>Takes away what mail programs put before lines that they cite (<c>&gt; &gt;&gt; </c>): blanks behind it are the nesting.</summary>
-    private static ReadOnlySpan<char> WithoutQuoting(ReadOnlySpan<char> line)
+    public static ReadOnlySpan<char> WithoutQuoting(ReadOnlySpan<char> line)
     {
         int text = line.IndexOfAnyExcept('>', ' ');
         int mark = text <= 0 ? -1 : line[..text].LastIndexOf('>');

@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
 using Keyhole.Addresses;
+using Keyhole.Hosts;
 using Keyhole.Reading;
 
 namespace Keyhole.Pci;
@@ -154,9 +155,10 @@ internal sealed class LspciReader(string sourceName)
     {
         int lineNumber = 0;
         bool anyHeader = false;
-        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
             lineNumber++;
+            ReadOnlySpan<char> line = IomemSyntax.WithoutQuoting(raw);
             if (!line.IsEmpty && line[0] is not (' ' or '\t'))
             {
                 if (TryHeader(line, out PciAddress address, out bool isBeyondXen))

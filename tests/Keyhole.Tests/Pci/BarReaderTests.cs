@@ -91,6 +91,13 @@ public sealed class BarReaderTests
     }
 
     [TestMethod]
+    [DataRow("> ")]
+    [DataRow(">")]
+    [DataRow("> > ")]
+    public void What_lspci_prints_is_read_from_a_mail_that_cites_it(string mark) =>
+        CollectionAssert.AreEqual(Read(Verbose).Devices.ToArray(), Read(mark + Verbose.ReplaceLineEndings($"\n{mark}")).Devices.ToArray());
+
+    [TestMethod]
     public void The_windows_of_lspci_v_are_counted()
     {
         PciListing listing = Read("""
