@@ -319,7 +319,7 @@ public sealed class LogScanner
         // Guests whose consoles Xen's log shows boot side by side.
         bool isOtherGuests = speaker.Live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
             && live.Domain is { } domain && LogEntrySyntax.DomainOf(line) is { } other && domain != other;
-        if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isOtherGuests)
+        if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isOtherGuests || speaker.Live.StartsAgainWith(entry))
         {
             CloseMap(speaker);
             Begin(speaker, entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
@@ -421,6 +421,7 @@ public sealed class LogScanner
         private readonly char[] _title = new char[MaxTitleLength];
         private int _titleLength;
         private InputError? _error;
+        private E820Entry _first;
 
         /// <summary>1-based; 0 before its first entry.</summary>
         public int FirstLine { get; private set; }
@@ -459,6 +460,8 @@ public sealed class LogScanner
                 return;
             if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
                 return;
+            if (!HasEntries)
+                _first = entry;
             // EFI has several types for what E820 knows one of; loaders merge such neighbours.
             if (Kind == LogMapKind.Efi && HasEntries && _entries[^1].Type == entry.Type && _entries[^1].End == entry.Address)
             {
@@ -475,6 +478,13 @@ public sealed class LogScanner
             _entries.Add(entry);
             _entryLines.Add(line);
         }
+
+        /// <summary>
+        /// Whether an entry is the map's first once more: another boot's, in what somebody has filtered out of a log. Right behind the first it is a line
+        /// that a console shows twice. /proc/iomem is told apart by its reader.
+        /// </summary>
+        public bool StartsAgainWith(LogEntry read) =>
+            _entries.Count > 1 && Kind != LogMapKind.Iomem && read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _) && entry.Equals(_first);
 
         public void Damage(string source, int line, ReadOnlySpan<char> text)
         {

@@ -147,6 +147,27 @@ public sealed class HostMapReaderTests
         Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', LinuxLog.Split('\n').Skip(1)))).Remarks);
     }
 
+    [TestMethod]
+    [DataRow(LinuxLog, "BIOS-e820: ")]
+    [DataRow(XenLog, "(XEN)  [")]
+    public void Maps_of_several_boots_that_somebody_has_filtered_out_of_a_log_are_told_apart(string log, string word)
+    {
+        string filtered = string.Concat(log.Split('\n').Where(line => line.Contains(word, StringComparison.Ordinal)).Select(static line => line + '\n'));
+
+        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(filtered + filtered + filtered));
+
+        MapFixtures.AreSame(ThreeEntries, map);
+        Assert.HasCount(3, map.Log!.Maps);
+    }
+
+    [TestMethod]
+    public void Lines_that_a_console_shows_twice_make_one_map()
+    {
+        string log = string.Concat(LinuxLog.Split('\n').Select(static line => $"{line}\n{line}\n"));
+
+        Assert.ContainsSingle(MapFixtures.Expect(MapFixtures.ReadText(log)).Log!.Maps);
+    }
+
     /// <summary>Whatever the first line of it that is left: Xen's map of seed8g.log has RAM, reserved ranges in a row, ACPI data and NVS.</summary>
     [TestMethod]
     public void A_log_that_begins_anywhere_within_Xen_s_map_says_so()
