@@ -3,6 +3,7 @@
 using System;
 using System.Buffers;
 using Keyhole.E820;
+using Keyhole.Reading;
 
 namespace Keyhole.Hosts;
 
@@ -26,7 +27,7 @@ internal struct IomemSyntax
         type = default;
         startsAgain = false;
         isAllZero = false;
-        line = WithoutQuoting(line);
+        line = CitedLine.Unmarked(line);
         TextCursor cursor = new(line);
         cursor.SkipBlanks();
         int depth = line.Length - cursor.Rest.Length;
@@ -55,17 +56,6 @@ internal struct IomemSyntax
             return LineKind.Filler;
         range = EntryRange.Inclusive(start, last);
         return LineKind.Entry;
-    }
-
-    /// <summary>Takes away what mail programs put before lines that they cite (<c>&gt; &gt;&gt; </c>): blanks behind it are the nesting.</summary>
-    public static ReadOnlySpan<char> WithoutQuoting(ReadOnlySpan<char> line)
-    {
-        int text = line.IndexOfAnyExcept('>', ' ');
-        int mark = text <= 0 ? -1 : line[..text].LastIndexOf('>');
-        if (mark < 0)
-            return line;
-        line = line[(mark + 1)..];
-        return line.StartsWith(' ') ? line[1..] : line;
     }
 
     /// <summary>Names of /proc/iomem and of /sys/firmware/memmap alike; Linux changed the capitals in 4.x.</summary>

@@ -6,7 +6,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
 using Keyhole.Addresses;
-using Keyhole.Hosts;
 using Keyhole.Reading;
 
 namespace Keyhole.Pci;
@@ -158,7 +157,7 @@ internal sealed class LspciReader(string sourceName)
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
             lineNumber++;
-            ReadOnlySpan<char> line = IomemSyntax.WithoutQuoting(raw);
+            ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
             if (!line.IsEmpty && line[0] is not (' ' or '\t'))
             {
                 if (TryHeader(line, out PciAddress address, out bool isBeyondXen))
