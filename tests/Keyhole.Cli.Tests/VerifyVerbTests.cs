@@ -54,6 +54,22 @@ public sealed class VerifyVerbTests
     }
 
     [TestMethod]
+    [DataRow("The map in the log is made from a host's, the forecast's is not", "boot2048", "--memory", "2048")]
+    [DataRow("The map in the log is not made from a host's, the forecast's is", "plain", "--memory", "512", "--e820-host")]
+    public void A_guest_that_has_the_hosts_map_against_what_was_said_is_explained(string expected, string name, params string[] options)
+    {
+        string kernel = name == "plain"
+            ? "[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\n[    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\n"
+                + "[    0.000000] Xen: [mem 0x0000000000100000-0x000000001fffffff] usable\n[    2.481133] [mem 0x20000000-0xffffffff] available for PCI devices\n"
+            : string.Join('\n', Guests("seed8g").Single(guest => guest.Name == name).Kernel);
+
+        (int status, string output, string error) = Run(kernel, ["verify", "--host", PathOf("seed8g"), "--dmesg", "-", .. options]);
+
+        Assert.AreEqual(1, status, output + error);
+        Assert.Contains(expected, output);
+    }
+
+    [TestMethod]
     public void The_halt_on_NVS_is_explained_in_full()
     {
         (int status, string output, _) = Run("", "verify", "--dom0", "--host", PathOf("nvskernel"));

@@ -21,6 +21,8 @@ internal static class Explanations
         bool agrees = findings.All(static finding => finding.Agrees);
         if (!agrees)
             yield return OtherProfiles(forecast.Request, observed);
+        if (!agrees && OtherOrigin(forecast.Request, observed) is { Length: > 0 } origin)
+            yield return origin;
         if (!forecast.Boots)
         {
             foreach (string text in Halt(forecast))
@@ -54,6 +56,23 @@ internal static class Explanations
             ? "No kernel version that is known agrees with everything in the log: the map, the number of pages or the places of kernel and ramdisk are others than forecast."
             : $"Everything in the log agrees with {agreeing}: name it with --kernel if that is the kernel.";
     }
+
+    /// <summary>Whether the guest of the log has the host's map and that of the forecast has not, or the reverse; empty where both are alike.</summary>
+    private static string OtherOrigin(BootRequest request, ObservedBoot observed)
+    {
+        if (request.IsDom0 || observed.Map is not { } map)
+            return "";
+        bool isForecast = request.Map.Any(IsTheHosts);
+        bool isObserved = map.Entries.Any(IsTheHosts);
+        if (isObserved && !isForecast)
+            return "The map in the log is made from a host's, the forecast's is not: the guest was started with e820_host=1 or a pci= entry. Say so with --e820-host or --pci, or give its configuration with --guest.";
+        return isForecast && !isObserved && !observed.MapMayBeginLate && !observed.MapMayEndEarly
+            ? "The map in the log is not made from a host's, the forecast's is: the guest was started without e820_host=1 and without a pci= entry."
+            : "";
+    }
+
+    /// <summary>What is no RAM came from the host, but for the ISA range, which every kernel reserves.</summary>
+    private static bool IsTheHosts(E820Entry entry) => !entry.IsRam && entry.End > 0x10_0000;
 
     private static IEnumerable<string> Halt(BootForecast forecast)
     {
