@@ -200,8 +200,8 @@ internal sealed class BootSource
             console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max MiB tells the limit");
         if (log is { IsMaxUnknown: true } && parsed.GetValue(_max) is null)
             console.Remark("Xen's command line is not in the log: dom0 is taken to have no limit; if it was given dom0_mem=max:, say so with --max MiB");
-        if (log is { IsMaxWrapped: true } && parsed.GetValue(_max) is null)
-            console.Remark("the log is wrapped amid dom0_mem= of Xen's command line: dom0 is taken to have no limit; if it was given max:, say so with --max MiB");
+        if (log is { IsMaxUnclear: true } && parsed.GetValue(_max) is null)
+            console.Remark("dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if it was given max:, say so with --max MiB");
         ImmutableArray<E820Entry> machineMap = MachineMap.Of(host);
         plan = new()
         {

@@ -88,7 +88,7 @@ public sealed class BootVerbTests
         string[] log = [.. File.ReadLines(CommandRun.Golden("seed8g.log")).TakeWhile(static line => !line.StartsWith("===", StringComparison.Ordinal))];
         Assert.DoesNotContain("limit", Errors(log));
         Assert.Contains("note: Xen's command line is not in the log: dom0 is taken to have no limit", Errors(log[1..]));
-        Assert.Contains("note: the log is wrapped amid dom0_mem= of Xen's command line: dom0 is taken to have no limit", Errors([.. log[0].Replace("1G,max", "1G\n,max", StringComparison.Ordinal).Split('\n'), .. log[1..]]));
+        Assert.Contains("note: dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit", Errors([.. log[0].Replace("1G,max", "1G\n,max", StringComparison.Ordinal).Split('\n'), .. log[1..]]));
         Assert.DoesNotContain("limit", Errors(log[1..], "--max", "1024"));
         log[0] = "(XEN) Command line: dom0_mem=1G,max:50%";
         Assert.Contains("note: dom0_mem=max: on Xen's command line is relative", Errors(log));

@@ -21,8 +21,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// <summary>Whether Xen's command line, which would tell a limit, is not in the log.</summary>
     public bool IsMaxUnknown { get; init; }
 
-    /// <summary>Whether Xen's command line is wrapped within <c>dom0_mem=</c>, so that nobody can tell the limit.</summary>
-    public bool IsMaxWrapped { get; init; }
+    /// <summary>Whether <c>dom0_mem=</c> on Xen's command line is garbled, or wrapped so that nobody can tell the limit.</summary>
+    public bool IsMaxUnclear { get; init; }
 
     /// <summary>
     /// Whether <see cref="MaxPages"/> is reckoned from "System RAM:" because <c>dom0_mem=max:</c> is relative to what Xen has left: a few per cent too high.
@@ -68,7 +68,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         ulong initrdBytes = 0;
         bool is32Bit = false;
         bool hasCommandLine = false;
-        bool isWrapped = false;
+        bool isUnclear = false;
         bool found = false;
         foreach (LogLine line in lines)
         {
@@ -82,7 +82,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
             {
                 Dom0MemOption? option = Dom0MemOption.Of(rest, line.Wrapped);
                 memory = option ?? default;
-                isWrapped = option is null;
+                isUnclear = option is not { IsMalformed: false };
                 hasCommandLine = true;
             }
             else if (TryValue(text, "System RAM:", out rest))
@@ -125,7 +125,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
 
         if (initialChunk != 0 && layout.P2mList.IsEmpty)
             layout = layout with { P2mList = ByteRange.FromSize(unmapped, Pfn.AtOrAbove(count * sizeof(ulong)).ToAddress()) };
-        return new(count, memory.MaxPages(count, ramPages, out bool isReckoned), layout) { Is32Bit = is32Bit, IsMaxUnknown = !hasCommandLine, IsMaxWrapped = isWrapped, IsMaxReckoned = isReckoned };
+        ulong? maxPages = memory.MaxPages(count, ramPages, out bool isReckoned);
+        return new(count, maxPages, layout) { Is32Bit = is32Bit, IsMaxUnknown = !hasCommandLine, IsMaxUnclear = isUnclear && maxPages is null, IsMaxReckoned = isReckoned };
     }
 
     /// <summary><c>8104MB (8299140kB)</c>.</summary>

@@ -21,7 +21,7 @@ internal readonly record struct Dom0MemOption
     private Amount Max { get; init; }
 
     /// <summary>Whether an amount was no amount, as where its line was cut.</summary>
-    private bool IsMalformed { get; init; }
+    public bool IsMalformed { get; init; }
 
     /// <summary>
     /// Reads a command line that was wrapped, with or without the loss of a blank: whichever gives a whole option. Null where both give

@@ -59,8 +59,8 @@ public sealed class Dom0LogTests
         for (int width = 62; width <= line.Length; width++)
         {
             Dom0Log log = Of($"{string.Join($"\n{furtherPrefix}", line.Chunk(width).Select(static part => new string(part)))}\n{Builder}");
-            unknown += log.IsMaxWrapped ? 1 : 0;
-            Assert.AreEqual(log.IsMaxWrapped ? null : 2048UL << 8, log.MaxPages, $"{width}");
+            unknown += log.IsMaxUnclear ? 1 : 0;
+            Assert.AreEqual(log.IsMaxUnclear ? null : 2048UL << 8, log.MaxPages, $"{width}");
         }
 
         // Where "1024" or "2048" or what stands behind it is on the next line: what is left could be a size as well.
@@ -84,8 +84,16 @@ public sealed class Dom0LogTests
     {
         Dom0Log log = Of($"(XEN) Command line: placeholder console=vga,com1 com1=115200,8n1 loglvl=all guest_loglvl=all\n{next}\n{Builder}");
         Assert.IsNull(log.MaxPages);
-        Assert.IsFalse(log.IsMaxWrapped);
+        Assert.IsFalse(log.IsMaxUnclear);
     }
+
+    [TestMethod]
+    [DataRow("dom0_mem=3D1G,max:1G", true)]
+    [DataRow("dom0_mem=1G,max:1?", true)]
+    [DataRow("dom0_mem=1G", false)]
+    [DataRow("dom0_mem=max:1G,x", false)]
+    public void A_limit_that_is_garbled_is_no_missing_one(string option, bool isUnclear) =>
+        Assert.AreEqual(isUnclear, Of($"(XEN) Command line: {option}\n{Builder}").IsMaxUnclear);
 
     [TestMethod]
     public void A_command_line_as_long_as_Xen_takes_it_is_read_to_its_end() =>
