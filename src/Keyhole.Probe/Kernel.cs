@@ -203,7 +203,7 @@ internal static unsafe class Kernel
         var quiet = new SetupLog { IsQuiet = true };
         SetupResult expected = MemorySetup.Run(in start, profile, ref xen, ref forecast, ref quiet, ref forecastTables);
         Phases.End(figures, Phase.Forecast, begun, s_start.nr_pages);
-        ReportMap("map"u8, forecastTables.XenMap.Entries);
+        ReportGivenMap(profile, forecastTables.XenMap.Entries);
         ReportResult("forecast"u8, in expected);
         if (expected.Halt != HaltReason.None)
         {
@@ -264,7 +264,8 @@ internal static unsafe class Kernel
         ReportMap("kernelMap"u8, setupTables.KernelMap.Entries);
         ReportResult("result"u8, in result);
         ReportExtra(setupTables.Extra.Slots);
-        ReportSetupCheck(in expected, in result, frames.Inner.Error, frames.Inner.FailedPfn);
+        ReportSetupCheck(in expected, in result, frames.Inner.Error, frames.Inner.FailedPfn, frames.Inner.FailedMfn);
+        FirmwareFrames.Moved = setupTables.NonRam;
         // As the setup left it: the balloon's pages come back as others.
         ReportRuns(p2m, profile);
         if (result.Halt == HaltReason.None)
@@ -291,16 +292,16 @@ internal static unsafe class Kernel
     /// <summary>Frames that the list covers: all extra memory, or where that would cost too much, as far as there are machine frames.</summary>
     private static ulong ListEnd(in SetupResult expected, in RunFrames forecast)
     {
-        ulong end = expected.MaxP2mPfn.Value > s_start.nr_pages ? expected.MaxP2mPfn.Value : s_start.nr_pages;
-        if (end / (Frames.SizeBytes / sizeof(ulong)) <= s_start.nr_pages / ListShare && end <= AddressSpace.LinearPages)
-            return end;
-        end = s_start.nr_pages;
+        ulong end = s_start.nr_pages;
         foreach (P2mRun run in forecast.P2m.Runs)
         {
             if (run.HasFrames && run.Range.End.Value > end)
                 end = run.Range.End.Value;
         }
 
+        ulong extraEnd = expected.MaxP2mPfn.Value > end ? expected.MaxP2mPfn.Value : end;
+        if (extraEnd / (Frames.SizeBytes / sizeof(ulong)) <= s_start.nr_pages / ListShare && extraEnd <= AddressSpace.LinearPages)
+            return extraEnd;
         if (end > AddressSpace.LinearPages)
             Panic.NoRoom("RAM above 480 GiB"u8);
         return end;
@@ -340,7 +341,7 @@ internal static unsafe class Kernel
         return new((void*)AddressSpace.AddressOf(firstPage), (int)entries);
     }
 
-    private static void ReportSetupCheck(in SetupResult expected, in SetupResult result, long error, Pfn failedPfn)
+    private static void ReportSetupCheck(in SetupResult expected, in SetupResult result, long error, Pfn failedPfn, Mfn failedMfn)
     {
         bool agrees = result.Halt == HaltReason.None
             && expected.ReleasedPages == result.ReleasedPages
@@ -351,7 +352,7 @@ internal static unsafe class Kernel
         {
             Json.Signed("error"u8, error);
             Json.Hex("pfn"u8, failedPfn.Value);
-            Json.Hex("mfn"u8, (AddressSpace.Refused.val & AddressSpace.FrameMask) >> Frames.Shift);
+            Json.Hex("mfn"u8, failedMfn.Value);
         }
 
         Json.Number("identityMapped"u8, FrameMapper.IdentityMapped);
@@ -393,12 +394,14 @@ internal static unsafe class Kernel
         Check m2p = PageChecks.MachineToPhysical(p2m);
         Phases.End(figures, Phase.M2p, begun, m2p.Passed);
         m2p.Report("m2p"u8);
+        if (FirmwareFrames.Moved.Count > 0)
+            PageChecks.Firmware(p2m, s_start.IsDom0).Report("nonRam"u8);
         begun = Phases.Begin();
         Check holes = PageChecks.Holes(p2m);
         Phases.End(figures, Phase.Holes, begun, holes.Passed);
         holes.Report("holes"u8);
         foreach (BarRequest bar in commandLine.Bars)
-            DeviceChecks.ReadBar(bar, p2m);
+            DeviceChecks.ReadBar(bar, p2m, in forecast.P2m);
         if (commandLine.BalloonPages > 0)
             BalloonChecks.Run(commandLine.BalloonPages, ref frames, own, figures);
         DeviceChecks.TryForbidden(in commandLine, p2m);
@@ -406,7 +409,7 @@ internal static unsafe class Kernel
             BalloonChecks.TryExtra(commandLine.PopulatePages, ref frames, extra);
     }
 
-    /// <summary>Maps all that has frames, once, where it lies in the end. Linux maps what stays before it moves the rest page by page.</summary>
+    /// <summary>Maps all RAM, once, where it lies in the end. Linux maps what stays before it moves the rest page by page.</summary>
     private static bool MapMemory(Span<PhaseFigures> figures, ReadOnlySpan<ulong> p2m)
     {
         Activity.Begin(Task.MappingMemory);
@@ -418,10 +421,10 @@ internal static unsafe class Kernel
         while (pfn < end && error == 0)
         {
             ulong first = pfn;
-            bool hasFrame = P2mEntry.HasFrame(p2m[(int)pfn]);
-            while (pfn < end && P2mEntry.HasFrame(p2m[(int)pfn]) == hasFrame)
+            bool isRam = FirmwareFrames.IsRam(p2m[(int)pfn], pfn);
+            while (pfn < end && FirmwareFrames.IsRam(p2m[(int)pfn], pfn) == isRam)
                 pfn++;
-            if (!hasFrame)
+            if (!isRam)
                 continue;
             FrameMapper.Map(PfnRange.FromBounds(new Pfn(first), new Pfn(pfn)), p2m, out error);
             pages += pfn - first;
@@ -452,8 +455,18 @@ internal static unsafe class Kernel
         Check.Begin(name, passed: false);
         Json.Signed("error"u8, error);
         Json.Hex("at"u8, AddressSpace.Refused.ptr);
-        Json.Hex("mfn"u8, (AddressSpace.Refused.val & AddressSpace.FrameMask) >> Frames.Shift);
+        ulong mfn = (AddressSpace.Refused.val & AddressSpace.FrameMask) >> Frames.Shift;
+        Json.Hex("pfn"u8, default(RealXen).PfnOf(mfn));
+        Json.Hex("mfn"u8, mfn);
         Json.End();
+    }
+
+    /// <summary>The map as Xen gives it, before the kernel changes anything in it; where Xen gives none, what the kernel takes instead.</summary>
+    private static void ReportGivenMap(KernelProfile profile, ReadOnlySpan<E820Entry> otherwise)
+    {
+        Span<E820Entry> buffer = Arena.Take<E820Entry>(profile.MapEntries);
+        long result = s_start.IsDom0 ? default(RealXen).MachineMemoryMap(buffer, out int count) : default(RealXen).MemoryMap(buffer, out count);
+        ReportMap("map"u8, result == 0 ? buffer.Slice(0, count) : otherwise);
     }
 
     private static void ReportMap(ReadOnlySpan<byte> kind, ReadOnlySpan<E820Entry> map)
@@ -521,13 +534,14 @@ internal static unsafe class Kernel
             bool isContiguous = reported < MaxContiguousRuns;
             // A run ends where the guest's initial pages do: behind them lies what was moved there.
             ulong limit = first < s_start.nr_pages && end > s_start.nr_pages ? s_start.nr_pages : end;
-            while (next < limit && (isContiguous ? Continues(entry, next - first, p2m[(int)next]) : IsSameKind(entry, p2m[(int)next])))
+            bool isFirmware = FirmwareFrames.Contain(first);
+            while (next < limit && FirmwareFrames.Contain(next) == isFirmware && (isContiguous ? Continues(entry, next - first, p2m[(int)next]) : IsSameKind(entry, p2m[(int)next])))
                 next++;
             Json.Begin("p2m"u8);
             Json.Hex("start"u8, first);
             Json.Hex("end"u8, next);
             bool isRemapped = profile.Displaced == DisplacedPages.Remap && first >= s_start.nr_pages;
-            Json.Text("kind"u8, entry == P2mEntry.Invalid ? "invalid"u8 : !P2mEntry.HasFrame(entry) ? "identity"u8 : isRemapped ? "remapped"u8 : "ram"u8);
+            Json.Text("kind"u8, entry == P2mEntry.Invalid ? "invalid"u8 : !P2mEntry.HasFrame(entry) ? "identity"u8 : isFirmware ? "nonRam"u8 : isRemapped ? "remapped"u8 : "ram"u8);
             if (P2mEntry.HasFrame(entry) && isContiguous)
                 Json.Hex("mfn"u8, entry);
             Json.End();

@@ -81,6 +81,56 @@ public sealed class ProbeTests
     }
 
     [TestMethod]
+    public void Firmware_data_that_linux_7_2_moves_away_is_not_written_to()
+    {
+        // ACPI NVS where the probe's image lies: 7.2 puts it behind the RAM of its own.
+        Scenario host = Host("nvs-under-kernel", "100000 180000 ram", "180000 190000 nvs", "190000 10000000 ram");
+        foreach (string dom0 in (string[])["dom0_mem=64M", "dom0_mem=64M,max:64M"])
+        {
+            // With extra memory the list of frames reaches there anyway; without any it must be made to.
+            ProbeReport report = AsDom0(host with { Xen = dom0 }, "kernel=linux-7.2");
+
+            AssertWorks(report);
+            Assert.AreEqual("16", Detail(report, "nonRam", "pages"));
+            Assert.AreEqual(0x180UL, report.P2m.Single(run => run.Kind == PvGuest.P2mKind.NonRam).Mfn.Value);
+        }
+    }
+
+    [TestMethod]
+    public void The_balloon_takes_as_many_pages_as_it_is_told_from_as_many_runs_as_that_needs()
+    {
+        // Behind the guest's initial 64 MiB lies a hole, and behind that the 113 pages that were moved.
+        ProbeReport report = AsDom0(Host("short-top", "100000 3000000 ram", "3000000 3010000 reserved", "3010000 4000000 ram", "4000000 4010000 reserved", "4010000 10000000 ram"), "balloon=300");
+
+        AssertWorks(report);
+        Assert.AreEqual("300", Detail(report, "balloon", "down"));
+        Assert.AreEqual("300", Detail(report, "balloon", "up"));
+    }
+
+    [TestMethod]
+    public void A_register_beyond_the_probes_own_addresses_is_read_too()
+    {
+        // 512 GiB up is no RAM, and dom0 may map what is none.
+        ProbeReport report = AsDom0(Host("far-register", "100000 10000000 ram"), "bar=0x8000000000+8");
+
+        AssertWorks(report);
+        Assert.AreEqual("0x8000000", Detail(report, "bar", "pfn"));
+    }
+
+    [TestMethod]
+    public void Behind_its_map_linux_3_4_knows_no_identity_and_the_probe_reads_no_register_there()
+    {
+        ProbeReport report = AsDom0(Host("no-identity", "100000 10000000 ram"), "kernel=linux-3.4 bar=0x4000000000");
+
+        Assert.AreEqual("bar", report.Checks.Single(check => !check.Passed).Name);
+        Assert.AreEqual("False", Detail(report, "bar", "identity"));
+    }
+
+    [TestMethod]
+    public void A_long_word_that_means_nothing_leaves_the_report_whole() =>
+        AssertWorks(AsDom0(Host("long-word", "100000 10000000 ram"), new string('w', 980)));
+
+    [TestMethod]
     public void Guests_read_a_cards_register_through_the_identity_mapping_and_report_what_Xen_refuses_and_what_traps()
     {
         XenRun run = XenMachine.Run((ScenarioFile.Load("passthrough") with
@@ -187,6 +237,14 @@ public sealed class ProbeTests
         Assert.AreEqual("Name\nDomain-0", Dom0Answer.Of(run, "left").Output.TrimEnd());
         TestContext.WriteLine(real.Output);
     }
+
+    /// <summary>A machine with a dom0 of 64 MiB.</summary>
+    private static Scenario Host(string name, params string[] map) => new()
+    {
+        Name = name,
+        Xen = "dom0_mem=64M,max:64M",
+        FirmwareMap = ScenarioFile.ParseMap(["0 9f000 ram", .. map, "10000000 40000000 reserved", "40000000 b0000000 ram", "fec00000 fec01000 reserved", "fee00000 fee01000 reserved"]),
+    };
 
     private ProbeReport AsDom0(Scenario scenario, string options)
     {

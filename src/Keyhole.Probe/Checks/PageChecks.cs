@@ -20,7 +20,7 @@ internal static unsafe class PageChecks
         ulong pages = 0;
         for (int pfn = 0; pfn < p2m.Length; pfn++)
         {
-            if (!P2mEntry.HasFrame(p2m[pfn]) || own.Contains((ulong)pfn))
+            if (!FirmwareFrames.IsRam(p2m[pfn], (ulong)pfn) || own.Contains((ulong)pfn))
                 continue;
             Activity.Subject = (ulong)pfn;
             ulong* page = (ulong*)AddressSpace.AddressOf((ulong)pfn);
@@ -38,7 +38,7 @@ internal static unsafe class PageChecks
         var check = new Check();
         for (int pfn = (int)from; pfn < p2m.Length; pfn++)
         {
-            if (!P2mEntry.HasFrame(p2m[pfn]) || own.Contains((ulong)pfn))
+            if (!FirmwareFrames.IsRam(p2m[pfn], (ulong)pfn) || own.Contains((ulong)pfn))
                 continue;
             Activity.Subject = (ulong)pfn;
             ulong* page = (ulong*)AddressSpace.AddressOf((ulong)pfn);
@@ -58,7 +58,7 @@ internal static unsafe class PageChecks
         var check = new Check();
         for (int pfn = 0; pfn < p2m.Length; pfn++)
         {
-            if (!P2mEntry.HasFrame(p2m[pfn]))
+            if (!FirmwareFrames.IsRam(p2m[pfn], (ulong)pfn))
                 continue;
             Activity.Subject = (ulong)pfn;
             ulong found = default(RealXen).PfnOf(p2m[pfn]);
@@ -102,6 +102,28 @@ internal static unsafe class PageChecks
         return check;
     }
 
+    /// <summary>Firmware data that was moved stands in the list where it was moved to; dom0, which alone uses it, can read it there.</summary>
+    public static Check Firmware(ReadOnlySpan<ulong> p2m, bool isDom0)
+    {
+        var check = new Check();
+        for (int i = 0; i < FirmwareFrames.Moved.Count; i++)
+        {
+            P2mRun run = FirmwareFrames.Moved.Get(i);
+            for (ulong pfn = run.Range.Start.Value; pfn < run.Range.End.Value; pfn++)
+            {
+                Activity.Subject = pfn;
+                ulong mfn = run.Mfn.Value + (pfn - run.Range.Start.Value);
+                ulong entry = pfn < (ulong)p2m.Length ? p2m[(int)pfn] : P2mEntry.Invalid;
+                if (entry == mfn && (!isDom0 || IsReadable(pfn, mfn)))
+                    check.Passed++;
+                else
+                    check.Fail(pfn, mfn, entry);
+            }
+        }
+
+        return check;
+    }
+
     /// <summary>The list is what the forecast says, kind by kind.</summary>
     public static Check Forecast(ReadOnlySpan<ulong> p2m, in P2mRuns forecast)
     {
@@ -122,6 +144,12 @@ internal static unsafe class PageChecks
         }
 
         return check;
+    }
+
+    private static bool IsReadable(ulong pfn, ulong mfn)
+    {
+        uint value = 0;
+        return AddressSpace.MapOne(pfn, (mfn << Frames.Shift) | AddressSpace.ReadOnly) == 0 && Native.TryRead(AddressSpace.AddressOf(pfn), &value);
     }
 
     private static void Judge(ref Check check, ulong pfn, ulong entry)

@@ -212,6 +212,7 @@ public static class ProbeReportReader
                 "ram" => P2mKind.Ram,
                 "remapped" => P2mKind.Remapped,
                 "identity" => P2mKind.Identity,
+                "nonRam" => P2mKind.NonRam,
                 "invalid" => P2mKind.Invalid,
                 _ => null,
             };
