@@ -25,11 +25,13 @@ internal static unsafe class Kernel
     private const ulong ListShare = 4;
 
     private static StartInfo s_start;
+    private static ulong s_startAddress;
 
     [RuntimeExport("probe_main")]
     private static void Main(StartInfo* startInfo)
     {
         s_start = *startInfo;
+        s_startAddress = (ulong)startInfo;
         PrepareMachine();
         var commandLine = new CommandLine(CommandLineText(), Arena.Take<BarRequest>(CommandLine.MaxBars));
         var profile = KernelProfile.Of(commandLine.Version);
@@ -165,6 +167,7 @@ internal static unsafe class Kernel
             IsDom0 = s_start.IsDom0,
             PageCount = s_start.nr_pages,
             Kernel = ByteRange.FromBounds(layout->ImageStart - AddressSpace.BuilderBase, layout->ImageEnd - AddressSpace.BuilderBase),
+            StartInfo = ByteRange.FromSize(s_startAddress - AddressSpace.BuilderBase, Frames.SizeBytes),
             PageTables = ByteRange.FromSize(s_start.pt_base - AddressSpace.BuilderBase, s_start.nr_pt_frames << Frames.Shift),
             P2mList = ByteRange.FromSize(
                 s_start.mfn_list - AddressSpace.BuilderBase,
@@ -190,6 +193,7 @@ internal static unsafe class Kernel
         ulong builderUsedEnd = Pfn.AtOrAbove(s_start.pt_base - AddressSpace.BuilderBase).Value + s_start.nr_pt_frames + 1;
         FrameMapper.BuilderMappedEnd = BuilderMappedEnd(topPfn);
         ReportLayout("kernel"u8, start.Kernel);
+        ReportLayout("startInfo"u8, start.StartInfo);
         ReportLayout("pageTables"u8, start.PageTables);
         ReportLayout("p2mList"u8, start.P2mList);
         ReportLayout("initrd"u8, start.Initrd);

@@ -97,6 +97,20 @@ public sealed class ProbeTests
     }
 
     [TestMethod]
+    public void A_hole_where_start_info_lies_stops_the_probe_as_it_stops_linux_7_2()
+    {
+        GuestLayout layout = AsDom0(Host("start-info", "100000 10000000 ram"), "check=no balloon=0").Layout;
+        // The builder puts start_info between the list and the page tables.
+        (ulong start, ulong end) = (layout.P2mList.End, layout.PageTables.Start);
+        ProbeReport report = AsDom0(
+            Host("start-info-hole", $"100000 {start:x} ram", $"{start:x} {end:x} reserved", $"{end:x} 10000000 ram"), "kernel=linux-7.2 check=no balloon=0");
+
+        Assert.AreEqual(PvGuest.HaltReason.StartInfoConflict, report.Halt);
+        Assert.AreEqual(layout.P2mList.End, report.Layout.StartInfo.Start);
+        Assert.AreEqual(PvGuest.HaltReason.StartInfoConflict, Forecaster.Forecast(report.ToRequest()).Halt);
+    }
+
+    [TestMethod]
     public void The_balloon_takes_as_many_pages_as_it_is_told_from_as_many_runs_as_that_needs()
     {
         // Behind the guest's initial 64 MiB lies a hole, and behind that the 113 pages that were moved.
