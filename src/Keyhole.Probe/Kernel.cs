@@ -126,6 +126,7 @@ internal static unsafe class Kernel
         const uint EVTCHNOP_bind_ipi = 7;
         const uint EVTCHNOP_unmask = 9;
         ulong* count = (ulong*)Native.Layout()->EventCount;
+        SharedInfo.MaskEvents();
         ulong before = *count;
         // struct evtchn_bind_ipi: the processor in, the port out.
         uint* binding = stackalloc uint[2];
@@ -137,11 +138,13 @@ internal static unsafe class Kernel
         SharedInfo.LetEventsThrough(true);
         long sent = RealXen.EventChannelOp(EVTCHNOP_send, &port);
         SharedInfo.LetEventsThrough(false);
-        Check.Begin("event"u8, bound == 0 && sent == 0 && *count > before);
+        bool isOwn = SharedInfo.IsPending(port);
+        Check.Begin("event"u8, bound == 0 && sent == 0 && *count > before && isOwn);
         Json.Signed("bind"u8, bound);
         Json.Signed("unmask"u8, unmasked);
         Json.Signed("send"u8, sent);
         Json.Number("received"u8, *count - before);
+        Json.Flag("isOwn"u8, isOwn);
         Json.End();
     }
 
@@ -311,14 +314,14 @@ internal static unsafe class Kernel
         return end;
     }
 
-    /// <summary>First-level tables for all frames that have machine frames, or may get them.</summary>
+    /// <summary>First-level tables for all frames that get machine frames: extra memory is not mapped.</summary>
     private static ulong TablesFor(in RunFrames forecast, ulong listEnd)
     {
         ulong count = 0;
         foreach (P2mRun run in forecast.P2m.Runs)
         {
             PfnRange part = run.Range.Intersect(PfnRange.FromBounds(default, new Pfn(listEnd)));
-            if (run.Kind != P2mKind.Identity && !part.IsEmpty)
+            if (run.HasFrames && !part.IsEmpty)
                 count += ((part.End.Value - 1) >> 9) - (part.Start.Value >> 9) + 1;
         }
 

@@ -97,6 +97,17 @@ public sealed class ProbeTests
     }
 
     [TestMethod]
+    public void Page_tables_are_kept_for_pages_that_there_are()
+    {
+        // 64 MiB, and 640 MiB of extra memory, which would take 320 tables; the list of frames takes 736.
+        ProbeReport report = AsDom0(Host("no-max", "100000 10000000 ram") with { Xen = "dom0_mem=64M" }, "check=no");
+
+        AssertWorks(report);
+        Assert.AreEqual(10UL * 64 << 20, report.Extra.Aggregate(0UL, (sum, range) => sum + range.SizeBytes) + (report.RemappedPages << 12));
+        Assert.IsLessThan(1000UL, report.Phase("tables")!.PageCount);
+    }
+
+    [TestMethod]
     public void A_hole_where_start_info_lies_stops_the_probe_as_it_stops_linux_7_2()
     {
         GuestLayout layout = AsDom0(Host("start-info", "100000 10000000 ram"), "check=no balloon=0").Layout;
@@ -165,6 +176,8 @@ public sealed class ProbeTests
         // Link up, full duplex: what QEMU's e1000 says.
         ProbeReport card = Report(Console(run, "card"));
         AssertWorks(card);
+        // Not one of the console, which a guest has too.
+        Assert.AreEqual("True", Detail(card, "event", "isOwn"));
         Assert.AreEqual("0x80080783", Detail(card, "bar", "value"));
         Assert.AreEqual(EPERM, Detail(card, "forbiddenDevice", "error"));
         Assert.AreEqual(EINVAL, Detail(card, "foreignFrame", "error"));
@@ -218,6 +231,17 @@ public sealed class ProbeTests
                 new RunStep("real", "keyhole probe --guest /g/guest.cfg --with-real-map"),
                 new RunStep("real-json", "keyhole probe --guest /g/guest.cfg --with-real-map --json"),
                 new RunStep("plain", "keyhole probe --guest /g/plain.cfg --with-real-map"),
+                new RunStep("interrupted", """
+                    keyhole probe --guest /g/guest.cfg > /dev/null 2> /tmp/errors &
+                    keyhole=$!
+                    until xl domid g1-probe > /dev/null 2>&1; do sleep 0.1; done
+                    kill -TERM $keyhole
+                    wait $keyhole
+                    status=$?
+                    grep -v -e creating -e installed -e started /tmp/errors
+                    find /tmp -name 'keyhole-probe-*'
+                    exit $status
+                    """),
                 new RunStep("left", "xl list | awk '{ print $1 }'"),
             ],
             Files = Dom0Programs.Files,
@@ -248,6 +272,9 @@ public sealed class ProbeTests
         Assert.AreEqual(0, plain.Status, plain.Output);
         Assert.Contains("policy: none", plain.Output);
         Assert.Contains("this layout works on this host", plain.Output);
+        Dom0Answer interrupted = Dom0Answer.Of(run, "interrupted");
+        Assert.AreEqual(1, interrupted.Status, interrupted.Output);
+        Assert.AreEqual("keyhole: \"g1\": interrupted; nothing is left of it", interrupted.Output.TrimEnd());
         Assert.AreEqual("Name\nDomain-0", Dom0Answer.Of(run, "left").Output.TrimEnd());
         TestContext.WriteLine(real.Output);
     }
