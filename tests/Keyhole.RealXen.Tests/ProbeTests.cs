@@ -19,6 +19,8 @@ public sealed class ProbeTests
 {
     private const string EINVAL = "-22";
     private const string EPERM = "-1";
+    private const double WantedSeconds = 5;
+    private const int MaxRuns = 4;
 
     public TestContext TestContext { get; set; } = null!;
 
@@ -70,14 +72,23 @@ public sealed class ProbeTests
     }
 
     [TestMethod]
-    public void Of_512_MiB_every_page_is_looked_at()
+    public void Of_512_MiB_every_page_is_looked_at_in_less_than_5_seconds()
     {
-        XenRun run = XenMachine.Run((ScenarioFile.Load("dom0-512") with { Name = "dom0-512-pages" }).AsDom0());
-        ProbeReport report = Report(run.Serial);
+        Scenario host = (ScenarioFile.Load("dom0-512") with { Name = "dom0-512-pages" }).AsDom0();
+        double seconds = double.MaxValue;
+        // On a computer that does other things besides, one run may take as long as it likes.
+        for (int run = 0; run < MaxRuns && seconds >= WantedSeconds; run++)
+        {
+            XenRun made = XenMachine.Run(host);
+            ProbeReport report = Report(made.Serial);
 
-        AssertWorks(report);
-        Assert.IsGreaterThan(125_000UL, report.Phase("read")!.PageCount);
-        TestContext.WriteLine($"from QEMU's start to the verdict: {run.Elapsed.TotalSeconds:F1} s");
+            AssertWorks(report);
+            Assert.IsGreaterThan(125_000UL, report.Phase("read")!.PageCount);
+            seconds = System.Math.Min(seconds, made.Elapsed.TotalSeconds);
+        }
+
+        TestContext.WriteLine($"from QEMU's start to the verdict: {seconds:F1} s");
+        Assert.IsLessThan(WantedSeconds, seconds);
     }
 
     [TestMethod]
