@@ -404,7 +404,7 @@ internal static unsafe class Kernel
         if (FirmwareFrames.Moved.Count > 0)
             PageChecks.Firmware(p2m, s_start.IsDom0).Report("nonRam"u8);
         begun = Phases.Begin();
-        Check holes = PageChecks.Holes(p2m);
+        Check holes = PageChecks.Holes(p2m, profile);
         Phases.End(figures, Phase.Holes, begun, holes.Passed);
         holes.Report("holes"u8);
         foreach (BarRequest bar in commandLine.Bars)

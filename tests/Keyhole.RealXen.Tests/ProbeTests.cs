@@ -6,6 +6,7 @@ using System.Linq;
 using System.Text;
 using Keyhole.Forecasts;
 using Keyhole.Probing;
+using Keyhole.PvGuest;
 using Keyhole.Reading;
 using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -103,9 +104,19 @@ public sealed class ProbeTests
 
             AssertWorks(report);
             Assert.AreEqual("16", Detail(report, "nonRam", "pages"));
-            Assert.AreEqual(0x180UL, report.P2m.Single(run => run.Kind == PvGuest.P2mKind.NonRam).Mfn.Value);
+            Assert.AreEqual(0x180UL, report.P2m.Single(run => run.Kind == P2mKind.NonRam).Mfn.Value);
         }
     }
+
+    [TestMethod]
+    [DataRow(KernelVersion.Linux33)]
+    [DataRow(KernelVersion.Linux34)]
+    [DataRow(KernelVersion.Linux44)]
+    [DataRow(KernelVersion.Linux61)]
+    [DataRow(KernelVersion.Linux66)]
+    [DataRow(KernelVersion.Linux72)]
+    public void On_a_map_with_holes_the_probe_works_as_any_kernel_and_as_forecast(KernelVersion kernel) =>
+        AssertWorks(AsDom0(ScenarioFile.Load("frag"), $"check=no kernel={KernelVersions.NameOf(kernel)}"));
 
     [TestMethod]
     public void Page_tables_are_kept_for_pages_that_there_are()
@@ -127,9 +138,9 @@ public sealed class ProbeTests
         ProbeReport report = AsDom0(
             Host("start-info-hole", $"100000 {start:x} ram", $"{start:x} {end:x} reserved", $"{end:x} 10000000 ram"), "kernel=linux-7.2 check=no balloon=0");
 
-        Assert.AreEqual(PvGuest.HaltReason.StartInfoConflict, report.Halt);
+        Assert.AreEqual(HaltReason.StartInfoConflict, report.Halt);
         Assert.AreEqual(layout.P2mList.End, report.Layout.StartInfo.Start);
-        Assert.AreEqual(PvGuest.HaltReason.StartInfoConflict, Forecaster.Forecast(report.ToRequest()).Halt);
+        Assert.AreEqual(HaltReason.StartInfoConflict, Forecaster.Forecast(report.ToRequest()).Halt);
     }
 
     [TestMethod]

@@ -74,12 +74,15 @@ internal static unsafe class PageChecks
     /// <summary>
     /// Frames without a machine frame of the guest's are mapped nowhere or to themselves, at the probe's address and at the domain builder's.
     /// </summary>
-    public static Check Holes(ReadOnlySpan<ulong> p2m)
+    /// <param name="p2m">The list.</param>
+    /// <param name="profile">linux-3.3 gives pages back that the domain builder mapped, and leaves them mapped there.</param>
+    public static Check Holes(ReadOnlySpan<ulong> p2m, KernelProfile profile)
     {
         Activity.Begin(Task.CheckingHoles);
         var check = new Check();
         ulong end = (ulong)p2m.Length;
         bool isFirst = true;
+        ulong builderEnd = profile.Displaced == DisplacedPages.Release ? 0 : FrameMapper.BuilderMappedEnd;
         for (ulong pfn = 0; pfn < end; pfn++)
         {
             if (P2mEntry.HasFrame(p2m[(int)pfn]))
@@ -90,7 +93,7 @@ internal static unsafe class PageChecks
 
             Activity.Subject = pfn;
             Judge(ref check, pfn, AddressSpace.EntryOf(pfn));
-            if (pfn < FrameMapper.BuilderMappedEnd)
+            if (pfn < builderEnd)
                 Judge(ref check, pfn, AddressSpace.BuilderMapping(AddressSpace.BuilderBase + (pfn << Frames.Shift)));
             // One page of each hole is touched: a trap that does not come would show a stale translation.
             uint value = 0;

@@ -196,6 +196,24 @@ public sealed class ProbeReportTests
     }
 
     [TestMethod]
+    public void Where_a_kernel_stops_as_forecast_that_is_the_only_difference()
+    {
+        string[] lines =
+        [
+            .. Lines("seed8g-remap").TakeWhile(line => !line.Contains("\"forecast\"", StringComparison.Ordinal)),
+            """{"keyhole":"layout","name":"kernel","start":"0x1ff00000","end":"0x20100000"}""",
+        ];
+        BootForecast forecast = Forecaster.Forecast(Read(string.Join('\n', lines)).ToRequest());
+        string stops = $"{{\"keyhole\":\"forecast\",\"halt\":{(int)forecast.Halt},\"released\":{forecast.ReleasedPages},\"remapped\":{forecast.RemappedPages},\"populated\":0,\"pciGapStart\":\"0xbfa00000\",\"pciGapEnd\":\"0xfec00000\"}}";
+        ProbeReport report = Read(string.Join('\n', [.. lines, stops, """{"keyhole":"check","name":"boots","passed":false}""", """{"keyhole":"verdict","passed":false,"failedChecks":1,"checks":3}"""]));
+
+        ProbeVerdict verdict = ProbeVerifier.Compare(forecast, report);
+        Assert.AreEqual(HaltReason.KernelConflict, forecast.Halt);
+        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual("check boots", verdict.Differences.Single().What);
+    }
+
+    [TestMethod]
     public void A_probe_that_still_runs_says_neither_yes_nor_no_and_one_that_is_through_does()
     {
         ProbeReport whole = Recorded("seed8g-remap");
