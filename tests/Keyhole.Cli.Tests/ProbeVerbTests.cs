@@ -156,6 +156,24 @@ public sealed class ProbeVerbTests : IDisposable
         Assert.AreEqual("xl destroy 5", _dom0.Done.Last());
     }
 
+    [TestMethod]
+    public void What_its_own_settings_say_of_a_guests_end_is_not_waited_for()
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () => _dom0.Info = _dom0.Info with { IsPaused = false, IsShutdown = true, ShutdownReason = 3 };
+        var clock = Stopwatch.StartNew();
+
+        // The probe's configuration says preserve: nothing comes back.
+        CommandRun run = Run(Guest + "on_crash=\"restart\"\n", "--timeout", "2");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.AreEqual("preserve", Created().OtherSettings.Last(static setting => setting.Key == "on_crash").Value.Trim('"'));
+        Assert.IsLessThan(TimeSpan.FromSeconds(10), clock.Elapsed);
+    }
+
     private string Image => Path.Combine(_dom0.Root, "probe.elf");
 
     private CommandRun Run(string guest, params string[] options)

@@ -132,8 +132,8 @@ internal sealed class ProbeVerb
     private int Try(ParseResult parsed, GuestRequest request, string text, IXenControl xen, MapPlan plan)
     {
         LiveMap own = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, request.Kernel);
-        // What its command line tells its kernel, mem= and the like, is not told to the probe.
-        plan = plan with { Guest = plan.Guest with { CommandLine = null } };
+        // What its command line tells its kernel, mem= and the like, is not told to the probe, and what its settings say of its end is set aside.
+        plan = plan with { Guest = plan.Guest with { CommandLine = null, OtherSettings = [] } };
         using var interruption = new Interruption();
         var launcher = new GuestLauncher(xen, new DomainTools(_console.Dom0.Tools), Guid.NewGuid(), interruption.Token);
         string? folder = null;
