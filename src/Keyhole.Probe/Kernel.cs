@@ -25,11 +25,13 @@ internal static unsafe class Kernel
     private const ulong ListShare = 4;
 
     private static StartInfo s_start;
+    private static ulong s_startAddress;
 
     [RuntimeExport("probe_main")]
     private static void Main(StartInfo* startInfo)
     {
         s_start = *startInfo;
+        s_startAddress = (ulong)startInfo;
         PrepareMachine();
         var commandLine = new CommandLine(CommandLineText(), Arena.Take<BarRequest>(CommandLine.MaxBars));
         var profile = KernelProfile.Of(commandLine.Version);
@@ -124,6 +126,7 @@ internal static unsafe class Kernel
         const uint EVTCHNOP_bind_ipi = 7;
         const uint EVTCHNOP_unmask = 9;
         ulong* count = (ulong*)Native.Layout()->EventCount;
+        SharedInfo.MaskEvents();
         ulong before = *count;
         // struct evtchn_bind_ipi: the processor in, the port out.
         uint* binding = stackalloc uint[2];
@@ -135,11 +138,13 @@ internal static unsafe class Kernel
         SharedInfo.LetEventsThrough(true);
         long sent = RealXen.EventChannelOp(EVTCHNOP_send, &port);
         SharedInfo.LetEventsThrough(false);
-        Check.Begin("event"u8, bound == 0 && sent == 0 && *count > before);
+        bool isOwn = SharedInfo.IsPending(port);
+        Check.Begin("event"u8, bound == 0 && sent == 0 && *count > before && isOwn);
         Json.Signed("bind"u8, bound);
         Json.Signed("unmask"u8, unmasked);
         Json.Signed("send"u8, sent);
         Json.Number("received"u8, *count - before);
+        Json.Flag("isOwn"u8, isOwn);
         Json.End();
     }
 
@@ -165,6 +170,7 @@ internal static unsafe class Kernel
             IsDom0 = s_start.IsDom0,
             PageCount = s_start.nr_pages,
             Kernel = ByteRange.FromBounds(layout->ImageStart - AddressSpace.BuilderBase, layout->ImageEnd - AddressSpace.BuilderBase),
+            StartInfo = ByteRange.FromSize(s_startAddress - AddressSpace.BuilderBase, Frames.SizeBytes),
             PageTables = ByteRange.FromSize(s_start.pt_base - AddressSpace.BuilderBase, s_start.nr_pt_frames << Frames.Shift),
             P2mList = ByteRange.FromSize(
                 s_start.mfn_list - AddressSpace.BuilderBase,
@@ -190,6 +196,7 @@ internal static unsafe class Kernel
         ulong builderUsedEnd = Pfn.AtOrAbove(s_start.pt_base - AddressSpace.BuilderBase).Value + s_start.nr_pt_frames + 1;
         FrameMapper.BuilderMappedEnd = BuilderMappedEnd(topPfn);
         ReportLayout("kernel"u8, start.Kernel);
+        ReportLayout("startInfo"u8, start.StartInfo);
         ReportLayout("pageTables"u8, start.PageTables);
         ReportLayout("p2mList"u8, start.P2mList);
         ReportLayout("initrd"u8, start.Initrd);
@@ -203,7 +210,7 @@ internal static unsafe class Kernel
         var quiet = new SetupLog { IsQuiet = true };
         SetupResult expected = MemorySetup.Run(in start, profile, ref xen, ref forecast, ref quiet, ref forecastTables);
         Phases.End(figures, Phase.Forecast, begun, s_start.nr_pages);
-        ReportMap("map"u8, forecastTables.XenMap.Entries);
+        ReportGivenMap(profile, forecastTables.XenMap.Entries);
         ReportResult("forecast"u8, in expected);
         if (expected.Halt != HaltReason.None)
         {
@@ -264,7 +271,8 @@ internal static unsafe class Kernel
         ReportMap("kernelMap"u8, setupTables.KernelMap.Entries);
         ReportResult("result"u8, in result);
         ReportExtra(setupTables.Extra.Slots);
-        ReportSetupCheck(in expected, in result, frames.Inner.Error, frames.Inner.FailedPfn);
+        ReportSetupCheck(in expected, in result, frames.Inner.Error, frames.Inner.FailedPfn, frames.Inner.FailedMfn);
+        FirmwareFrames.Moved = setupTables.NonRam;
         // As the setup left it: the balloon's pages come back as others.
         ReportRuns(p2m, profile);
         if (result.Halt == HaltReason.None)
@@ -291,29 +299,29 @@ internal static unsafe class Kernel
     /// <summary>Frames that the list covers: all extra memory, or where that would cost too much, as far as there are machine frames.</summary>
     private static ulong ListEnd(in SetupResult expected, in RunFrames forecast)
     {
-        ulong end = expected.MaxP2mPfn.Value > s_start.nr_pages ? expected.MaxP2mPfn.Value : s_start.nr_pages;
-        if (end / (Frames.SizeBytes / sizeof(ulong)) <= s_start.nr_pages / ListShare && end <= AddressSpace.LinearPages)
-            return end;
-        end = s_start.nr_pages;
+        ulong end = s_start.nr_pages;
         foreach (P2mRun run in forecast.P2m.Runs)
         {
             if (run.HasFrames && run.Range.End.Value > end)
                 end = run.Range.End.Value;
         }
 
+        ulong extraEnd = expected.MaxP2mPfn.Value > end ? expected.MaxP2mPfn.Value : end;
+        if (extraEnd / (Frames.SizeBytes / sizeof(ulong)) <= s_start.nr_pages / ListShare && extraEnd <= AddressSpace.LinearPages)
+            return extraEnd;
         if (end > AddressSpace.LinearPages)
             Panic.NoRoom("RAM above 480 GiB"u8);
         return end;
     }
 
-    /// <summary>First-level tables for all frames that have machine frames, or may get them.</summary>
+    /// <summary>First-level tables for all frames that get machine frames: extra memory is not mapped.</summary>
     private static ulong TablesFor(in RunFrames forecast, ulong listEnd)
     {
         ulong count = 0;
         foreach (P2mRun run in forecast.P2m.Runs)
         {
             PfnRange part = run.Range.Intersect(PfnRange.FromBounds(default, new Pfn(listEnd)));
-            if (run.Kind != P2mKind.Identity && !part.IsEmpty)
+            if (run.HasFrames && !part.IsEmpty)
                 count += ((part.End.Value - 1) >> 9) - (part.Start.Value >> 9) + 1;
         }
 
@@ -340,7 +348,7 @@ internal static unsafe class Kernel
         return new((void*)AddressSpace.AddressOf(firstPage), (int)entries);
     }
 
-    private static void ReportSetupCheck(in SetupResult expected, in SetupResult result, long error, Pfn failedPfn)
+    private static void ReportSetupCheck(in SetupResult expected, in SetupResult result, long error, Pfn failedPfn, Mfn failedMfn)
     {
         bool agrees = result.Halt == HaltReason.None
             && expected.ReleasedPages == result.ReleasedPages
@@ -351,7 +359,7 @@ internal static unsafe class Kernel
         {
             Json.Signed("error"u8, error);
             Json.Hex("pfn"u8, failedPfn.Value);
-            Json.Hex("mfn"u8, (AddressSpace.Refused.val & AddressSpace.FrameMask) >> Frames.Shift);
+            Json.Hex("mfn"u8, failedMfn.Value);
         }
 
         Json.Number("identityMapped"u8, FrameMapper.IdentityMapped);
@@ -393,12 +401,14 @@ internal static unsafe class Kernel
         Check m2p = PageChecks.MachineToPhysical(p2m);
         Phases.End(figures, Phase.M2p, begun, m2p.Passed);
         m2p.Report("m2p"u8);
+        if (FirmwareFrames.Moved.Count > 0)
+            PageChecks.Firmware(p2m, s_start.IsDom0).Report("nonRam"u8);
         begun = Phases.Begin();
-        Check holes = PageChecks.Holes(p2m);
+        Check holes = PageChecks.Holes(p2m, profile);
         Phases.End(figures, Phase.Holes, begun, holes.Passed);
         holes.Report("holes"u8);
         foreach (BarRequest bar in commandLine.Bars)
-            DeviceChecks.ReadBar(bar, p2m);
+            DeviceChecks.ReadBar(bar, p2m, in forecast.P2m);
         if (commandLine.BalloonPages > 0)
             BalloonChecks.Run(commandLine.BalloonPages, ref frames, own, figures);
         DeviceChecks.TryForbidden(in commandLine, p2m);
@@ -406,7 +416,7 @@ internal static unsafe class Kernel
             BalloonChecks.TryExtra(commandLine.PopulatePages, ref frames, extra);
     }
 
-    /// <summary>Maps all that has frames, once, where it lies in the end. Linux maps what stays before it moves the rest page by page.</summary>
+    /// <summary>Maps all RAM, once, where it lies in the end. Linux maps what stays before it moves the rest page by page.</summary>
     private static bool MapMemory(Span<PhaseFigures> figures, ReadOnlySpan<ulong> p2m)
     {
         Activity.Begin(Task.MappingMemory);
@@ -418,10 +428,10 @@ internal static unsafe class Kernel
         while (pfn < end && error == 0)
         {
             ulong first = pfn;
-            bool hasFrame = P2mEntry.HasFrame(p2m[(int)pfn]);
-            while (pfn < end && P2mEntry.HasFrame(p2m[(int)pfn]) == hasFrame)
+            bool isRam = FirmwareFrames.IsRam(p2m[(int)pfn], pfn);
+            while (pfn < end && FirmwareFrames.IsRam(p2m[(int)pfn], pfn) == isRam)
                 pfn++;
-            if (!hasFrame)
+            if (!isRam)
                 continue;
             FrameMapper.Map(PfnRange.FromBounds(new Pfn(first), new Pfn(pfn)), p2m, out error);
             pages += pfn - first;
@@ -452,8 +462,18 @@ internal static unsafe class Kernel
         Check.Begin(name, passed: false);
         Json.Signed("error"u8, error);
         Json.Hex("at"u8, AddressSpace.Refused.ptr);
-        Json.Hex("mfn"u8, (AddressSpace.Refused.val & AddressSpace.FrameMask) >> Frames.Shift);
+        ulong mfn = (AddressSpace.Refused.val & AddressSpace.FrameMask) >> Frames.Shift;
+        Json.Hex("pfn"u8, default(RealXen).PfnOf(mfn));
+        Json.Hex("mfn"u8, mfn);
         Json.End();
+    }
+
+    /// <summary>The map as Xen gives it, before the kernel changes anything in it; where Xen gives none, what the kernel takes instead.</summary>
+    private static void ReportGivenMap(KernelProfile profile, ReadOnlySpan<E820Entry> otherwise)
+    {
+        Span<E820Entry> buffer = Arena.Take<E820Entry>(profile.MapEntries);
+        long result = s_start.IsDom0 ? default(RealXen).MachineMemoryMap(buffer, out int count) : default(RealXen).MemoryMap(buffer, out count);
+        ReportMap("map"u8, result == 0 ? buffer.Slice(0, count) : otherwise);
     }
 
     private static void ReportMap(ReadOnlySpan<byte> kind, ReadOnlySpan<E820Entry> map)
@@ -521,13 +541,14 @@ internal static unsafe class Kernel
             bool isContiguous = reported < MaxContiguousRuns;
             // A run ends where the guest's initial pages do: behind them lies what was moved there.
             ulong limit = first < s_start.nr_pages && end > s_start.nr_pages ? s_start.nr_pages : end;
-            while (next < limit && (isContiguous ? Continues(entry, next - first, p2m[(int)next]) : IsSameKind(entry, p2m[(int)next])))
+            bool isFirmware = FirmwareFrames.Contain(first);
+            while (next < limit && FirmwareFrames.Contain(next) == isFirmware && (isContiguous ? Continues(entry, next - first, p2m[(int)next]) : IsSameKind(entry, p2m[(int)next])))
                 next++;
             Json.Begin("p2m"u8);
             Json.Hex("start"u8, first);
             Json.Hex("end"u8, next);
             bool isRemapped = profile.Displaced == DisplacedPages.Remap && first >= s_start.nr_pages;
-            Json.Text("kind"u8, entry == P2mEntry.Invalid ? "invalid"u8 : !P2mEntry.HasFrame(entry) ? "identity"u8 : isRemapped ? "remapped"u8 : "ram"u8);
+            Json.Text("kind"u8, entry == P2mEntry.Invalid ? "invalid"u8 : !P2mEntry.HasFrame(entry) ? "identity"u8 : isFirmware ? "nonRam"u8 : isRemapped ? "remapped"u8 : "ram"u8);
             if (P2mEntry.HasFrame(entry) && isContiguous)
                 Json.Hex("mfn"u8, entry);
             Json.End();

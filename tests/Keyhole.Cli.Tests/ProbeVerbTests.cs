@@ -105,6 +105,7 @@ public sealed class ProbeVerbTests : IDisposable
     [DataRow("xl's map and a policy's are two", "--with-real-map", "--hole", "0x80000000")]
     [DataRow("this is no time to wait", "--timeout", "0")]
     [DataRow("\"febc0008\" is no address", "--read", "febc0008")]
+    [DataRow("no register begins at \"0xfebc0ffe\"; give a multiple of 4", "--read", "0xfebc0ffe")]
     [DataRow("the probe's image is not there", "--image", "/nowhere/probe.elf")]
     [DataRow("is no Linux that is known", "--kernel", "linux-x")]
     public void Options_that_make_no_sense_are_refused_before_Xen_is_asked(string because, params string[] options)
@@ -127,6 +128,50 @@ public sealed class ProbeVerbTests : IDisposable
         Assert.AreEqual(2, run.Status, run.Errors);
         Assert.Contains(because, run.Errors);
         Assert.IsEmpty(_dom0.Done);
+    }
+
+    [TestMethod]
+    [DataRow(false, "unknown, guest \"g1\": the probe did not come to its end in the time given, and whether this map works is not known; give it more with --timeout")]
+    [DataRow(true, "no, guest \"g1\": this layout does not work on this host")]
+    public void A_probe_that_still_runs_when_time_is_up_is_no_answer_and_one_that_ended_midway_is(bool ends, string verdict)
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () =>
+        {
+            console.Say("""
+                {"keyhole":"start","version":1,"dom0":false,"kernel":"linux-6.1","nrPages":65536,"maxPages":65792,"ticksPerMs":1000}
+                {"keyhole":"check","name":"callbacks","passed":true}
+                {"keyhole":"che
+                """);
+            _dom0.Info = _dom0.Info with { IsPaused = false, IsShutdown = ends, ShutdownReason = 3 };
+        };
+
+        CommandRun run = Run(Guest.Replace("cmdline=\"mem=64M\"\n", "", StringComparison.Ordinal), "--timeout", "2");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.EndsWith(verdict + "\n", run.Output.Replace("\n", " ", StringComparison.Ordinal).TrimEnd() + "\n");
+        Assert.AreEqual("xl destroy 5", _dom0.Done.Last());
+    }
+
+    [TestMethod]
+    public void What_its_own_settings_say_of_a_guests_end_is_not_waited_for()
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () => _dom0.Info = _dom0.Info with { IsPaused = false, IsShutdown = true, ShutdownReason = 3 };
+        var clock = Stopwatch.StartNew();
+
+        // The probe's configuration says preserve: nothing comes back.
+        CommandRun run = Run(Guest + "on_crash=\"restart\"\n", "--timeout", "2");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.AreEqual("preserve", Created().OtherSettings.Last(static setting => setting.Key == "on_crash").Value.Trim('"'));
+        Assert.IsLessThan(TimeSpan.FromSeconds(10), clock.Elapsed);
     }
 
     private string Image => Path.Combine(_dom0.Root, "probe.elf");

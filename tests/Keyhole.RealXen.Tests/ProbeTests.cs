@@ -6,6 +6,7 @@ using System.Linq;
 using System.Text;
 using Keyhole.Forecasts;
 using Keyhole.Probing;
+using Keyhole.PvGuest;
 using Keyhole.Reading;
 using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -19,6 +20,8 @@ public sealed class ProbeTests
 {
     private const string EINVAL = "-22";
     private const string EPERM = "-1";
+    private const double WantedSeconds = 5;
+    private const int MaxRuns = 4;
 
     public TestContext TestContext { get; set; } = null!;
 
@@ -70,15 +73,109 @@ public sealed class ProbeTests
     }
 
     [TestMethod]
-    public void Of_512_MiB_every_page_is_looked_at()
+    public void Of_512_MiB_every_page_is_looked_at_in_less_than_5_seconds()
     {
-        XenRun run = XenMachine.Run((ScenarioFile.Load("dom0-512") with { Name = "dom0-512-pages" }).AsDom0());
-        ProbeReport report = Report(run.Serial);
+        Scenario host = (ScenarioFile.Load("dom0-512") with { Name = "dom0-512-pages" }).AsDom0();
+        double seconds = double.MaxValue;
+        // On a computer that does other things besides, one run may take as long as it likes.
+        for (int run = 0; run < MaxRuns && seconds >= WantedSeconds; run++)
+        {
+            XenRun made = XenMachine.Run(host);
+            ProbeReport report = Report(made.Serial);
+
+            AssertWorks(report);
+            Assert.IsGreaterThan(125_000UL, report.Phase("read")!.PageCount);
+            seconds = System.Math.Min(seconds, made.Elapsed.TotalSeconds);
+        }
+
+        TestContext.WriteLine($"from QEMU's start to the verdict: {seconds:F1} s");
+        Assert.IsLessThan(WantedSeconds, seconds);
+    }
+
+    [TestMethod]
+    public void Firmware_data_that_linux_7_2_moves_away_is_not_written_to()
+    {
+        // ACPI NVS where the probe's image lies: 7.2 puts it behind the RAM of its own.
+        Scenario host = Host("nvs-under-kernel", "100000 180000 ram", "180000 190000 nvs", "190000 10000000 ram");
+        foreach (string dom0 in (string[])["dom0_mem=64M", "dom0_mem=64M,max:64M"])
+        {
+            // With extra memory the list of frames reaches there anyway; without any it must be made to.
+            ProbeReport report = AsDom0(host with { Xen = dom0 }, "kernel=linux-7.2");
+
+            AssertWorks(report);
+            Assert.AreEqual("16", Detail(report, "nonRam", "pages"));
+            Assert.AreEqual(0x180UL, report.P2m.Single(run => run.Kind == P2mKind.NonRam).Mfn.Value);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(KernelVersion.Linux33)]
+    [DataRow(KernelVersion.Linux34)]
+    [DataRow(KernelVersion.Linux44)]
+    [DataRow(KernelVersion.Linux61)]
+    [DataRow(KernelVersion.Linux66)]
+    [DataRow(KernelVersion.Linux72)]
+    public void On_a_map_with_holes_the_probe_works_as_any_kernel_and_as_forecast(KernelVersion kernel) =>
+        AssertWorks(AsDom0(ScenarioFile.Load("frag"), $"check=no kernel={KernelVersions.NameOf(kernel)}"));
+
+    [TestMethod]
+    public void Page_tables_are_kept_for_pages_that_there_are()
+    {
+        // 64 MiB, and 640 MiB of extra memory, which would take 320 tables; the list of frames takes 736.
+        ProbeReport report = AsDom0(Host("no-max", "100000 10000000 ram") with { Xen = "dom0_mem=64M" }, "check=no");
 
         AssertWorks(report);
-        Assert.IsGreaterThan(125_000UL, report.Phase("read")!.PageCount);
-        TestContext.WriteLine($"from QEMU's start to the verdict: {run.Elapsed.TotalSeconds:F1} s");
+        Assert.AreEqual(10UL * 64 << 20, report.Extra.Aggregate(0UL, (sum, range) => sum + range.SizeBytes) + (report.RemappedPages << 12));
+        Assert.IsLessThan(1000UL, report.Phase("tables")!.PageCount);
     }
+
+    [TestMethod]
+    public void A_hole_where_start_info_lies_stops_the_probe_as_it_stops_linux_7_2()
+    {
+        GuestLayout layout = AsDom0(Host("start-info", "100000 10000000 ram"), "check=no balloon=0").Layout;
+        // The builder puts start_info between the list and the page tables.
+        (ulong start, ulong end) = (layout.P2mList.End, layout.PageTables.Start);
+        ProbeReport report = AsDom0(
+            Host("start-info-hole", $"100000 {start:x} ram", $"{start:x} {end:x} reserved", $"{end:x} 10000000 ram"), "kernel=linux-7.2 check=no balloon=0");
+
+        Assert.AreEqual(HaltReason.StartInfoConflict, report.Halt);
+        Assert.AreEqual(layout.P2mList.End, report.Layout.StartInfo.Start);
+        Assert.AreEqual(HaltReason.StartInfoConflict, Forecaster.Forecast(report.ToRequest()).Halt);
+    }
+
+    [TestMethod]
+    public void The_balloon_takes_as_many_pages_as_it_is_told_from_as_many_runs_as_that_needs()
+    {
+        // Behind the guest's initial 64 MiB lies a hole, and behind that the 113 pages that were moved.
+        ProbeReport report = AsDom0(Host("short-top", "100000 3000000 ram", "3000000 3010000 reserved", "3010000 4000000 ram", "4000000 4010000 reserved", "4010000 10000000 ram"), "balloon=300");
+
+        AssertWorks(report);
+        Assert.AreEqual("300", Detail(report, "balloon", "down"));
+        Assert.AreEqual("300", Detail(report, "balloon", "up"));
+    }
+
+    [TestMethod]
+    public void A_register_beyond_the_probes_own_addresses_is_read_too()
+    {
+        // 512 GiB up is no RAM, and dom0 may map what is none.
+        ProbeReport report = AsDom0(Host("far-register", "100000 10000000 ram"), "bar=0x8000000000+8");
+
+        AssertWorks(report);
+        Assert.AreEqual("0x8000000", Detail(report, "bar", "pfn"));
+    }
+
+    [TestMethod]
+    public void Behind_its_map_linux_3_4_knows_no_identity_and_the_probe_reads_no_register_there()
+    {
+        ProbeReport report = AsDom0(Host("no-identity", "100000 10000000 ram"), "kernel=linux-3.4 bar=0x4000000000");
+
+        Assert.AreEqual("bar", report.Checks.Single(check => !check.Passed).Name);
+        Assert.AreEqual("False", Detail(report, "bar", "identity"));
+    }
+
+    [TestMethod]
+    public void A_long_word_that_means_nothing_leaves_the_report_whole() =>
+        AssertWorks(AsDom0(Host("long-word", "100000 10000000 ram"), new string('w', 980)));
 
     [TestMethod]
     public void Guests_read_a_cards_register_through_the_identity_mapping_and_report_what_Xen_refuses_and_what_traps()
@@ -101,6 +198,8 @@ public sealed class ProbeTests
         // Link up, full duplex: what QEMU's e1000 says.
         ProbeReport card = Report(Console(run, "card"));
         AssertWorks(card);
+        // Not one of the console, which a guest has too.
+        Assert.AreEqual("True", Detail(card, "event", "isOwn"));
         Assert.AreEqual("0x80080783", Detail(card, "bar", "value"));
         Assert.AreEqual(EPERM, Detail(card, "forbiddenDevice", "error"));
         Assert.AreEqual(EINVAL, Detail(card, "foreignFrame", "error"));
@@ -154,6 +253,17 @@ public sealed class ProbeTests
                 new RunStep("real", "keyhole probe --guest /g/guest.cfg --with-real-map"),
                 new RunStep("real-json", "keyhole probe --guest /g/guest.cfg --with-real-map --json"),
                 new RunStep("plain", "keyhole probe --guest /g/plain.cfg --with-real-map"),
+                new RunStep("interrupted", """
+                    keyhole probe --guest /g/guest.cfg > /dev/null 2> /tmp/errors &
+                    keyhole=$!
+                    until xl domid g1-probe > /dev/null 2>&1; do sleep 0.1; done
+                    kill -TERM $keyhole
+                    wait $keyhole
+                    status=$?
+                    grep -v -e creating -e installed -e started /tmp/errors
+                    find /tmp -name 'keyhole-probe-*'
+                    exit $status
+                    """),
                 new RunStep("left", "xl list | awk '{ print $1 }'"),
             ],
             Files = Dom0Programs.Files,
@@ -184,9 +294,20 @@ public sealed class ProbeTests
         Assert.AreEqual(0, plain.Status, plain.Output);
         Assert.Contains("policy: none", plain.Output);
         Assert.Contains("this layout works on this host", plain.Output);
+        Dom0Answer interrupted = Dom0Answer.Of(run, "interrupted");
+        Assert.AreEqual(1, interrupted.Status, interrupted.Output);
+        Assert.AreEqual("keyhole: \"g1\": interrupted; nothing is left of it", interrupted.Output.TrimEnd());
         Assert.AreEqual("Name\nDomain-0", Dom0Answer.Of(run, "left").Output.TrimEnd());
         TestContext.WriteLine(real.Output);
     }
+
+    /// <summary>A machine with a dom0 of 64 MiB.</summary>
+    private static Scenario Host(string name, params string[] map) => new()
+    {
+        Name = name,
+        Xen = "dom0_mem=64M,max:64M",
+        FirmwareMap = ScenarioFile.ParseMap(["0 9f000 ram", .. map, "10000000 40000000 reserved", "40000000 b0000000 ram", "fec00000 fec01000 reserved", "fee00000 fee01000 reserved"]),
+    };
 
     private ProbeReport AsDom0(Scenario scenario, string options)
     {

@@ -27,6 +27,9 @@ internal sealed class ProbeVerb
     /// <summary>What the probe takes (docs/probe.md); a word more would be passed over.</summary>
     private const int MaxRegisters = 16;
 
+    /// <summary>One that does not lie on a multiple of its size may lie on two pages.</summary>
+    private const int RegisterBytes = 4;
+
     private readonly Option<string> _path = new("--guest") { Description = "The guest's xl.cfg.", HelpName = "GUEST.cfg", Required = true };
     private readonly Option<bool> _realMap = new("--with-real-map") { Description = "On the map that xl itself installs." };
     private readonly Option<string?> _image = new("--image") { Description = $"The probe's image (default: {ImageName} beside this program).", HelpName = "FILE" };
@@ -96,6 +99,8 @@ internal sealed class ProbeVerb
         {
             if (!register.StartsWith("0x", StringComparison.Ordinal) || !ulong.TryParse(register.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong address))
                 return new("--read", null, $"{InputError.Quote(register)} is no address", "give it in hex: 0xfebc0008");
+            if (address % RegisterBytes != 0)
+                return new("--read", null, $"no register begins at {InputError.Quote(register)}", "give a multiple of 4: 0xfebc0008");
             text.Append(CultureInfo.InvariantCulture, $" bar=0x{address:x}");
         }
 
@@ -127,8 +132,8 @@ internal sealed class ProbeVerb
     private int Try(ParseResult parsed, GuestRequest request, string text, IXenControl xen, MapPlan plan)
     {
         LiveMap own = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, request.Kernel);
-        // What its command line tells its kernel, mem= and the like, is not told to the probe.
-        plan = plan with { Guest = plan.Guest with { CommandLine = null } };
+        // What its command line tells its kernel, mem= and the like, is not told to the probe, and what its settings say of its end is set aside.
+        plan = plan with { Guest = plan.Guest with { CommandLine = null, OtherSettings = [] } };
         using var interruption = new Interruption();
         var launcher = new GuestLauncher(xen, new DomainTools(_console.Dom0.Tools), Guid.NewGuid(), interruption.Token);
         string? folder = null;
@@ -148,21 +153,24 @@ internal sealed class ProbeVerb
             }
 
             XenResult<StartedGuest> started = launcher.Run(
-                configuration, plan, request.Kernel, request.Timeout, said => _console.ErrorWriter.WriteLine($"keyhole: {said}"), EndsWithVerdict);
+                configuration, plan, request.Kernel, request.Timeout, progress => _console.ErrorWriter.WriteLine($"keyhole: {progress}"), EndsWithVerdict);
             if (!started.TryGet(out StartedGuest? guest, out XenProblem? problem))
                 return _console.Refuse(problem);
             ProbeReport? report = new();
-            using var console = new MemoryStream(Encoding.Latin1.GetBytes(guest.Console));
+            // A guest that dies or is not waited for any longer leaves half a line.
+            string said = guest.Console[..(guest.Console.LastIndexOf('\n') + 1)];
+            using var console = new MemoryStream(Encoding.Latin1.GetBytes(said));
             // A guest that dies before its first word is an answer, too.
-            if (guest.Console.Contains(ProbeReportReader.Mark, StringComparison.Ordinal) && !ProbeReportReader.Read(console, "the probe's console").TryGet(out report, out InputError? error))
+            if (said.Contains(ProbeReportReader.Mark, StringComparison.Ordinal) && !ProbeReportReader.Read(console, "the probe's console").TryGet(out report, out InputError? error))
             {
                 _console.Error(error.ToString());
                 return ExitStatus.No;
             }
 
-            var verdict = ProbeVerifier.Compare(guest.Map.Forecast, report);
+            bool isRunning = guest.Outcome != StartOutcome.Died && !EndsWithVerdict(said);
+            var verdict = ProbeVerifier.Compare(guest.Map.Forecast, report, isRunning);
             ProbeAnswer answer = own.Forecast.Boots && !own.HasErrors ? verdict.Answer : ProbeAnswer.Fails;
-            Report(parsed, plan, own, report, verdict, answer);
+            Report(parsed, plan, own, report, verdict, answer, isRunning);
             return answer == ProbeAnswer.Works ? ExitStatus.Yes : ExitStatus.No;
         }
         finally
@@ -189,13 +197,15 @@ internal sealed class ProbeVerb
     private static bool EndsWithVerdict(string console) => console.Contains(ProbeReportReader.Mark + "verdict\"", StringComparison.Ordinal) && console.EndsWith('\n');
 
     /// <param name="own">The forecast for the guest's own kernel, which needs other room than the probe.</param>
-    private void Report(ParseResult parsed, MapPlan plan, LiveMap own, ProbeReport report, ProbeVerdict verdict, ProbeAnswer answer)
+    /// <param name="isRunning">Whether the probe was not waited for any longer.</param>
+    private void Report(ParseResult parsed, MapPlan plan, LiveMap own, ProbeReport report, ProbeVerdict verdict, ProbeAnswer answer, bool isRunning)
     {
         string text = answer switch
         {
             ProbeAnswer.Works => "this layout works on this host",
             ProbeAnswer.Fails when verdict.Answer != ProbeAnswer.Fails => "this layout does not work: its own kernel is forecast to fail on it",
             ProbeAnswer.Fails => "this layout does not work on this host",
+            ProbeAnswer.Unknown when isRunning => "the probe did not come to its end in the time given, and whether this map works is not known; give it more with --timeout",
             ProbeAnswer.Unknown => "the probe has come to its own limits; whether this map works is not known",
         };
         if (parsed.GetValue(_json))

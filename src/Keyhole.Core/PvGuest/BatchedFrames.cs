@@ -67,6 +67,7 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
         _movesForeignFrames = false;
         Error = 0;
         FailedPfn = default;
+        FailedMfn = default;
         HasOverflowed = false;
         builderList.CopyTo(p2m);
         SetIdentity(PfnRange.FromBounds(new Pfn((ulong)builderList.Length), new Pfn((ulong)p2m.Length)));
@@ -78,10 +79,21 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
     /// <summary>The frame that was to get what Xen refused.</summary>
     public Pfn FailedPfn { get; private set; }
 
+    /// <summary>The machine frame that it was about; 0 where there was none yet.</summary>
+    public Mfn FailedMfn { get; private set; }
+
     /// <summary>There was not enough storage for runs to move.</summary>
     public bool HasOverflowed { get; private set; }
 
     public readonly ReadOnlySpan<ulong> P2m => _p2m;
+
+    /// <summary>What Xen refused is dealt with: the next refusal is the first again.</summary>
+    public void ForgetFailure()
+    {
+        Error = 0;
+        FailedPfn = default;
+        FailedMfn = default;
+    }
 
     public readonly void SetIdentity(PfnRange range) => FlatRun.Fill(Slice(range), range.Start.Value | P2mEntry.IdentityBit);
 
@@ -112,7 +124,7 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
             released += done < 0 ? 0 : (ulong)done;
             if (done == count)
                 continue;
-            Fail(new Pfn(behind), done < 0 ? done : -(long)XenError.EINVAL);
+            Fail(new Pfn(behind), new Mfn(_p2m[(int)behind]), done < 0 ? done : -(long)XenError.EINVAL);
             if (stopsAtFailure)
                 break;
             pfn = behind + 1;
@@ -154,7 +166,7 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
             populated += (ulong)taken;
             if (taken == count)
                 continue;
-            Fail(new Pfn(_extents[taken]), done < 0 ? done : -(long)XenError.ENOMEM);
+            Fail(new Pfn(_extents[taken]), default, done < 0 ? done : -(long)XenError.ENOMEM);
             break;
         }
 
@@ -236,7 +248,7 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
     {
         if (target.End.Value > (ulong)_p2m.Length || source.End.Value > (ulong)_builderList.Length)
         {
-            Fail(target.Start, -(long)XenError.EINVAL);
+            Fail(target.Start, default, -(long)XenError.EINVAL);
             return false;
         }
 
@@ -283,17 +295,18 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
         long result = Xen.MmuUpdate(_updates.Slice(0, _updateCount), out int done);
         remapped += (ulong)done;
         if (result < 0)
-            Fail(new Pfn(_updates[done].val), result);
+            Fail(new Pfn(_updates[done].val), Mfn.Containing(_updates[done].ptr), result);
         _updateCount = 0;
         return result >= 0;
     }
 
-    private void Fail(Pfn pfn, long error)
+    private void Fail(Pfn pfn, Mfn mfn, long error)
     {
         if (Error != 0)
             return;
         Error = error;
         FailedPfn = pfn;
+        FailedMfn = mfn;
     }
 
     /// <summary>The part of the list for a range; what lies behind the list has no entries.</summary>

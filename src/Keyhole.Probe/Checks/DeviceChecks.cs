@@ -11,19 +11,24 @@ namespace Keyhole.Probe;
 internal static unsafe class DeviceChecks
 {
     /// <summary>Maps the BAR's page at the address of its own frame and reads a register.</summary>
-    public static void ReadBar(BarRequest bar, ReadOnlySpan<ulong> p2m)
+    /// <param name="bar">The register.</param>
+    /// <param name="p2m">The list.</param>
+    /// <param name="forecast">What stands behind frames that the list does not cover.</param>
+    public static void ReadBar(BarRequest bar, ReadOnlySpan<ulong> p2m, in P2mRuns forecast)
     {
         Activity.Begin(Task.ReadingBar);
         Activity.Subject = bar.Address;
         ulong page = Pfn.Containing(bar.Address + bar.RegisterOffset).Value;
-        bool isIdentity = page >= (ulong)p2m.Length || p2m[(int)page] == (page | P2mEntry.IdentityBit);
+        bool isIdentity = page < (ulong)p2m.Length
+            ? p2m[(int)page] == (page | P2mEntry.IdentityBit)
+            : forecast.CountOf(P2mKind.Identity, PfnRange.FromCount(new Pfn(page), 1)) == 1;
         long error = 0;
         uint value = 0;
         bool isRead = false;
-        if (isIdentity && page < AddressSpace.LinearPages)
+        if (isIdentity)
         {
             error = MapDevice(page);
-            isRead = error == 0 && Native.TryRead(AddressSpace.Base + bar.Address + bar.RegisterOffset, &value);
+            isRead = error == 0 && Native.TryRead(AddressOf(page) + ((bar.Address + bar.RegisterOffset) & Frames.OffsetMask), &value);
         }
 
         Check.Begin("bar"u8, isRead);
@@ -41,9 +46,15 @@ internal static unsafe class DeviceChecks
     /// </summary>
     private static long MapDevice(ulong page)
     {
-        long error = AddressSpace.MapOne(page, (page << Frames.Shift) | AddressSpace.Device);
-        return error == -(long)XenError.EINVAL ? AddressSpace.MapOne(page, (page << Frames.Shift) | AddressSpace.Writable) : error;
+        long error = Map(page, (page << Frames.Shift) | AddressSpace.Device);
+        return error == -(long)XenError.EINVAL ? Map(page, (page << Frames.Shift) | AddressSpace.Writable) : error;
     }
+
+    /// <summary>A device that lies higher than the probe's half TiB reaches is looked at through the window: which address leads to it does not matter.</summary>
+    private static ulong AddressOf(ulong page) => page < AddressSpace.LinearPages ? AddressSpace.AddressOf(page) : Native.Layout()->Window;
+
+    private static long Map(ulong page, ulong entry) =>
+        page < AddressSpace.LinearPages ? AddressSpace.MapOne(page, entry) : default(RealXen).UpdateVaMapping(AddressOf(page), entry, Uvmf.InvalidateLocally);
 
     /// <summary>Tries what the command line names and Xen must not allow; the check passes when it is refused.</summary>
     public static void TryForbidden(in CommandLine commandLine, ReadOnlySpan<ulong> p2m)

@@ -20,7 +20,7 @@ internal static unsafe class PageChecks
         ulong pages = 0;
         for (int pfn = 0; pfn < p2m.Length; pfn++)
         {
-            if (!P2mEntry.HasFrame(p2m[pfn]) || own.Contains((ulong)pfn))
+            if (!FirmwareFrames.IsRam(p2m[pfn], (ulong)pfn) || own.Contains((ulong)pfn))
                 continue;
             Activity.Subject = (ulong)pfn;
             ulong* page = (ulong*)AddressSpace.AddressOf((ulong)pfn);
@@ -38,7 +38,7 @@ internal static unsafe class PageChecks
         var check = new Check();
         for (int pfn = (int)from; pfn < p2m.Length; pfn++)
         {
-            if (!P2mEntry.HasFrame(p2m[pfn]) || own.Contains((ulong)pfn))
+            if (!FirmwareFrames.IsRam(p2m[pfn], (ulong)pfn) || own.Contains((ulong)pfn))
                 continue;
             Activity.Subject = (ulong)pfn;
             ulong* page = (ulong*)AddressSpace.AddressOf((ulong)pfn);
@@ -58,7 +58,7 @@ internal static unsafe class PageChecks
         var check = new Check();
         for (int pfn = 0; pfn < p2m.Length; pfn++)
         {
-            if (!P2mEntry.HasFrame(p2m[pfn]))
+            if (!FirmwareFrames.IsRam(p2m[pfn], (ulong)pfn))
                 continue;
             Activity.Subject = (ulong)pfn;
             ulong found = default(RealXen).PfnOf(p2m[pfn]);
@@ -74,12 +74,15 @@ internal static unsafe class PageChecks
     /// <summary>
     /// Frames without a machine frame of the guest's are mapped nowhere or to themselves, at the probe's address and at the domain builder's.
     /// </summary>
-    public static Check Holes(ReadOnlySpan<ulong> p2m)
+    /// <param name="p2m">The list.</param>
+    /// <param name="profile">linux-3.3 gives pages back that the domain builder mapped, and leaves them mapped there.</param>
+    public static Check Holes(ReadOnlySpan<ulong> p2m, KernelProfile profile)
     {
         Activity.Begin(Task.CheckingHoles);
         var check = new Check();
         ulong end = (ulong)p2m.Length;
         bool isFirst = true;
+        ulong builderEnd = profile.Displaced == DisplacedPages.Release ? 0 : FrameMapper.BuilderMappedEnd;
         for (ulong pfn = 0; pfn < end; pfn++)
         {
             if (P2mEntry.HasFrame(p2m[(int)pfn]))
@@ -90,13 +93,35 @@ internal static unsafe class PageChecks
 
             Activity.Subject = pfn;
             Judge(ref check, pfn, AddressSpace.EntryOf(pfn));
-            if (pfn < FrameMapper.BuilderMappedEnd)
+            if (pfn < builderEnd)
                 Judge(ref check, pfn, AddressSpace.BuilderMapping(AddressSpace.BuilderBase + (pfn << Frames.Shift)));
             // One page of each hole is touched: a trap that does not come would show a stale translation.
             uint value = 0;
             if (isFirst && AddressSpace.EntryOf(pfn) == 0 && Native.TryRead(AddressSpace.AddressOf(pfn), &value))
                 check.Fail(pfn, p2m[(int)pfn], value);
             isFirst = false;
+        }
+
+        return check;
+    }
+
+    /// <summary>Firmware data that was moved stands in the list where it was moved to; dom0, which alone uses it, can read it there.</summary>
+    public static Check Firmware(ReadOnlySpan<ulong> p2m, bool isDom0)
+    {
+        var check = new Check();
+        for (int i = 0; i < FirmwareFrames.Moved.Count; i++)
+        {
+            P2mRun run = FirmwareFrames.Moved.Get(i);
+            for (ulong pfn = run.Range.Start.Value; pfn < run.Range.End.Value; pfn++)
+            {
+                Activity.Subject = pfn;
+                ulong mfn = run.Mfn.Value + (pfn - run.Range.Start.Value);
+                ulong entry = pfn < (ulong)p2m.Length ? p2m[(int)pfn] : P2mEntry.Invalid;
+                if (entry == mfn && (!isDom0 || IsReadable(pfn, mfn)))
+                    check.Passed++;
+                else
+                    check.Fail(pfn, mfn, entry);
+            }
         }
 
         return check;
@@ -122,6 +147,12 @@ internal static unsafe class PageChecks
         }
 
         return check;
+    }
+
+    private static bool IsReadable(ulong pfn, ulong mfn)
+    {
+        uint value = 0;
+        return AddressSpace.MapOne(pfn, (mfn << Frames.Shift) | AddressSpace.ReadOnly) == 0 && Native.TryRead(AddressSpace.AddressOf(pfn), &value);
     }
 
     private static void Judge(ref Check check, ulong pfn, ulong entry)

@@ -10,7 +10,8 @@ namespace Keyhole.Probe;
 /// </summary>
 internal static unsafe class Json
 {
-    private const int LineBytes = 1024;
+    /// <summary>Room for the longest word of a command line, which is passed on in a note, and what stands around it.</summary>
+    private const int LineBytes = 2 * StartInfo.CommandLineBytes;
 
     private static byte* s_line;
     private static uint s_used;

@@ -43,7 +43,7 @@ public sealed record ProbeReport
 
     public GuestLayout Layout { get; init; } = GuestLayout.Unknown;
 
-    /// <summary>The map that Xen gave, sanitised.</summary>
+    /// <summary>The map as Xen gave it.</summary>
     public ImmutableArray<E820Entry> Map { get; init; } = [];
 
     /// <summary>The map that the kernel made of it.</summary>

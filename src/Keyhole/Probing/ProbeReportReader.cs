@@ -186,6 +186,7 @@ public static class ProbeReportReader
                 Layout = Text(line, "name") switch
                 {
                     "kernel" => layout with { Kernel = range },
+                    "startInfo" => layout with { StartInfo = range },
                     "pageTables" => layout with { PageTables = range },
                     "p2mList" => layout with { P2mList = range },
                     "initrd" => layout with { Initrd = range },
@@ -212,6 +213,7 @@ public static class ProbeReportReader
                 "ram" => P2mKind.Ram,
                 "remapped" => P2mKind.Remapped,
                 "identity" => P2mKind.Identity,
+                "nonRam" => P2mKind.NonRam,
                 "invalid" => P2mKind.Invalid,
                 _ => null,
             };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
@@ -19,7 +20,7 @@ public enum ProbeAnswer
     Works,
     Fails,
 
-    /// <summary>The probe has come to its own limits: no room for its tables, or a guest that is too large for it.</summary>
+    /// <summary>The probe has come to its own limits: no room for its tables, a guest that is too large for it, or no time to look at all of it.</summary>
     Unknown,
 }
 
@@ -33,36 +34,53 @@ public sealed record ProbeVerdict(ImmutableArray<Finding> Findings, ProbeAnswer 
 /// <summary>Compares a forecast with a probe's report.</summary>
 public static class ProbeVerifier
 {
+    /// <summary>What a probe looks at on every map on which it gets through its memory setup: a report without one of these shows nothing.</summary>
+    private static readonly ImmutableArray<string> s_needed = ["callbacks", "event", "setup", "p2m", "m2p", "holes"];
+
     /// <param name="forecast">For the map and the layout that the probe had (<see cref="ProbeReport.ToRequest"/>), or those it ought to have had.</param>
     /// <param name="report">What the probe said.</param>
-    public static ProbeVerdict Compare(BootForecast forecast, ProbeReport report)
+    /// <param name="isRunning">Whether it was not waited for any longer: what it had not said yet speaks neither for the map nor against it.</param>
+    public static ProbeVerdict Compare(BootForecast forecast, ProbeReport report, bool isRunning = false)
     {
-        ImmutableArray<Finding> findings = [.. Findings(forecast, report)];
-        ProbeAnswer answer = report.Check("room") is { Passed: false } ? ProbeAnswer.Unknown
+        ArgumentNullException.ThrowIfNull(report);
+        isRunning &= report is { Trap: null, Passed: null };
+        ImmutableArray<Finding> findings = [.. Findings(forecast, report, isRunning)];
+        // What it has found before it came to its limits stands.
+        bool isAtItsLimits = report.Trap is null && (isRunning || report.Check("room") is { Passed: false }) && report.Checks.All(static check => check.Passed || check.Name == "room");
+        ProbeAnswer answer = isAtItsLimits ? ProbeAnswer.Unknown
             : findings.All(static finding => finding.Agrees) ? ProbeAnswer.Works
             : ProbeAnswer.Fails;
         return new(findings, answer);
     }
 
-    private static IEnumerable<Finding> Findings(BootForecast forecast, ProbeReport report)
+    private static IEnumerable<Finding> Findings(BootForecast forecast, ProbeReport report, bool isRunning)
     {
-        yield return Outcome(forecast, report);
+        yield return Outcome(forecast, report, isRunning);
         if (report.Halt is { } halt && report.Check("room") is null)
         {
             yield return Compared("halt", forecast.Halt.ToString(), halt.ToString());
             yield return Compared("released pages", Number(forecast.ReleasedPages), Number(report.ReleasedPages));
             yield return Compared("remapped pages", Number(forecast.RemappedPages), Number(report.RemappedPages));
             yield return Compared("populated pages", Number(forecast.PopulatedPages), Number(report.PopulatedPages));
-            yield return Compared("PCI gap", Show(forecast.PciGap), Show(report.PciGap));
             yield return Compared("kernel's map", Show(forecast.KernelMap), report.KernelMap.IsEmpty && halt != HaltReason.None ? Show(forecast.KernelMap) : Show(report.KernelMap));
+            // A kernel that stops gets to neither.
             if (halt == HaltReason.None)
+            {
+                yield return Compared("PCI gap", Show(forecast.PciGap), Show(report.PciGap));
                 yield return Compared("extra memory", string.Join(' ', forecast.Extra.Select(Show)), string.Join(' ', report.Extra.Select(Show)));
+            }
         }
 
         if (!report.P2m.IsEmpty)
         {
             Pfn end = report.P2m[^1].Range.End;
             yield return Compared("frames", Kinds(forecast.P2m, end), Kinds(report.P2m, end));
+        }
+
+        if (report is { Passed: true, Halt: HaltReason.None })
+        {
+            foreach (string name in s_needed.Where(name => report.Check(name) is null))
+                yield return new("check " + name, "passed", "not made", null, Agrees: false);
         }
 
         if (report.CheckCount is { } made)
@@ -74,10 +92,11 @@ public static class ProbeVerifier
             yield return new("check " + check.Name, "passed", check.Passed ? "passed" : $"failed: {check.Describe()}", check.Line, check.Passed);
     }
 
-    private static Finding Outcome(BootForecast forecast, ProbeReport report)
+    private static Finding Outcome(BootForecast forecast, ProbeReport report, bool isRunning)
     {
         string expected = forecast.Boots ? "boots" : $"halts ({forecast.Halt})";
         string observed = report.Trap is { } trap ? $"trap: {trap}"
+            : isRunning ? "not at its end in the time given"
             : report.TicksPerMillisecond == 0 && report.PageCount == 0 ? "ended without a word"
             : report.Passed is null ? "the report breaks off"
             : report.Halt is null ? "no memory setup"

@@ -160,9 +160,69 @@ public sealed class ProbeReportTests
         BootForecast forecast = Forecaster.Forecast(whole.ToRequest());
 
         Assert.AreEqual(ProbeAnswer.Works, ProbeVerifier.Compare(forecast, whole).Answer);
-        Finding lost = ProbeVerifier.Compare(forecast, report).Differences.Single();
-        Assert.AreEqual("checks", lost.What);
+        Finding lost = ProbeVerifier.Compare(forecast, report).Differences.Single(finding => finding.What == "checks");
         Assert.AreEqual("8", lost.Observed);
+    }
+
+    [TestMethod]
+    [DataRow("callbacks")]
+    [DataRow("event")]
+    [DataRow("setup")]
+    [DataRow("p2m")]
+    [DataRow("m2p")]
+    [DataRow("holes")]
+    public void A_report_that_is_content_without_having_looked_does_not_work(string check)
+    {
+        // Nor does it say how many checks there should be.
+        string text = string.Join('\n', Lines("seed8g-remap").Where(line => !line.Contains($"\"check\",\"name\":\"{check}\"", StringComparison.Ordinal))).Replace(",\"checks\":9", "", StringComparison.Ordinal);
+        ProbeReport report = Read(text);
+
+        var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
+        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual("check " + check, verdict.Differences.Single().What);
+    }
+
+    [TestMethod]
+    [DataRow("""{"keyhole":"check","name":"m2p","passed":false,"pfn":"0x5"}""")]
+    [DataRow("""{"keyhole":"trap","what":"page fault"}""")]
+    public void What_a_probe_found_before_it_came_to_its_limits_stands(string found)
+    {
+        string[] lines = [.. Lines("seed8g-remap").TakeWhile(line => !line.Contains("\"p2m\",\"passed\"", StringComparison.Ordinal))];
+        ProbeReport report = Read(string.Join('\n', [.. lines, found, """{"keyhole":"check","name":"room","passed":false}"""]));
+        BootForecast forecast = Forecaster.Forecast(report.ToRequest());
+
+        Assert.AreEqual(ProbeAnswer.Fails, ProbeVerifier.Compare(forecast, report).Answer);
+        Assert.AreEqual(ProbeAnswer.Fails, ProbeVerifier.Compare(forecast, report, isRunning: true).Answer);
+    }
+
+    [TestMethod]
+    public void Where_a_kernel_stops_as_forecast_that_is_the_only_difference()
+    {
+        string[] lines =
+        [
+            .. Lines("seed8g-remap").TakeWhile(line => !line.Contains("\"forecast\"", StringComparison.Ordinal)),
+            """{"keyhole":"layout","name":"kernel","start":"0x1ff00000","end":"0x20100000"}""",
+        ];
+        BootForecast forecast = Forecaster.Forecast(Read(string.Join('\n', lines)).ToRequest());
+        string stops = $"{{\"keyhole\":\"forecast\",\"halt\":{(int)forecast.Halt},\"released\":{forecast.ReleasedPages},\"remapped\":{forecast.RemappedPages},\"populated\":0,\"pciGapStart\":\"0xbfa00000\",\"pciGapEnd\":\"0xfec00000\"}}";
+        ProbeReport report = Read(string.Join('\n', [.. lines, stops, """{"keyhole":"check","name":"boots","passed":false}""", """{"keyhole":"verdict","passed":false,"failedChecks":1,"checks":3}"""]));
+
+        ProbeVerdict verdict = ProbeVerifier.Compare(forecast, report);
+        Assert.AreEqual(HaltReason.KernelConflict, forecast.Halt);
+        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual("check boots", verdict.Differences.Single().What);
+    }
+
+    [TestMethod]
+    public void A_probe_that_still_runs_says_neither_yes_nor_no_and_one_that_is_through_does()
+    {
+        ProbeReport whole = Recorded("seed8g-remap");
+        ProbeReport half = Read(string.Join('\n', Lines("seed8g-remap")[..^2]));
+        BootForecast forecast = Forecaster.Forecast(whole.ToRequest());
+
+        Assert.AreEqual(ProbeAnswer.Unknown, ProbeVerifier.Compare(forecast, half, isRunning: true).Answer);
+        Assert.AreEqual(ProbeAnswer.Unknown, ProbeVerifier.Compare(forecast, new ProbeReport(), isRunning: true).Answer);
+        Assert.AreEqual(ProbeAnswer.Works, ProbeVerifier.Compare(forecast, whole, isRunning: true).Answer);
     }
 
     [TestMethod]

@@ -60,6 +60,8 @@ public sealed class BatchedFramesTests
         Assert.AreEqual(HaltReason.RemapFailed, batched.Result.Halt);
         Assert.AreEqual(-(long)XenError.EINVAL, batched.Error);
         Assert.AreEqual(2000UL, batched.FailedPfn.Value);
+        // The first page of the hole was to go to the first frame behind the guest's own.
+        Assert.AreEqual(batched.BuilderList[600], batched.FailedMfn.Value);
     }
 
     [TestMethod]
@@ -79,6 +81,7 @@ public sealed class BatchedFramesTests
 
         Assert.AreEqual(released, batched.Result.ReleasedPages);
         Assert.AreEqual(0x201UL, batched.FailedPfn.Value);
+        Assert.AreEqual(batched.BuilderList[0x201], batched.FailedMfn.Value);
     }
 
     private static SmallWorld World(ulong hole) => new()
@@ -128,6 +131,10 @@ public sealed class BatchedFramesTests
 
         public required Pfn FailedPfn { get; init; }
 
+        public required Mfn FailedMfn { get; init; }
+
+        public required ulong[] BuilderList { get; init; }
+
         public static BatchedBoot Of(SmallWorld world, params Fault[] faults)
         {
             SimulatedXen machine = world.MakeMachine(out SimulatedDomain domain, world.PageCount);
@@ -154,6 +161,8 @@ public sealed class BatchedFramesTests
                 Counts = frames.Counts,
                 Error = frames.Error,
                 FailedPfn = frames.FailedPfn,
+                FailedMfn = frames.FailedMfn,
+                BuilderList = list,
             };
         }
     }
