@@ -105,7 +105,11 @@ internal static class BootVerb
         foreach ((string name, ulong count) in forecast.Hypercalls)
             writer.WriteNumber(name, count);
         writer.WriteEndObject();
-        if (!forecast.PciGap.IsEmpty)
+        if (forecast.PciGap.IsEmpty)
+        {
+            writer.WriteNull("pciGap");
+        }
+        else
         {
             writer.WriteStartObject("pciGap");
             writer.WriteRange(forecast.PciGap.Start, forecast.PciGap.End);
