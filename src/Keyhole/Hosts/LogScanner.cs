@@ -460,9 +460,6 @@ public sealed class LogScanner
                 return;
             if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
                 return;
-            // A console that shows every line twice.
-            if (HasEntries && _entries[^1].Equals(entry))
-                return;
             if (!HasEntries)
                 _first = entry;
             // EFI has several types for what E820 knows one of; loaders merge such neighbours.
