@@ -267,6 +267,7 @@ public sealed class LogScanner
         bool isEfi = isXen && isMemoryMap && title.StartsWith("EFI", StringComparison.Ordinal);
         bool isXenRam = !isMemoryMap && !title.Contains("physical RAM map", StringComparison.Ordinal);
         CloseMap(speaker);
+        speaker.HasTitled = true;
         if (isDom0 || isEfi || isXenRam)
         {
             LogMapKind kind = isDom0 ? LogMapKind.Dom0BuiltByXen : isEfi ? LogMapKind.Efi : LogMapKind.XenFirmware;
@@ -367,6 +368,7 @@ public sealed class LogScanner
         speaker.Live = _spare ?? new();
         _spare = null;
         speaker.Live.Begin(kind, dialect, title, isMarked);
+        speaker.Live.IsTitled = speaker.HasTitled;
         speaker.Restart();
     }
 
@@ -382,6 +384,9 @@ public sealed class LogScanner
 
         /// <summary>Whether the line that is being read holds something of its map.</summary>
         public bool HasSpoken { get; set; }
+
+        /// <summary>Whether the line above a map was its last word about maps.</summary>
+        public bool HasTitled { get; set; }
 
         public ReadOnlySpan<char> Prefix => _prefix.AsSpan(0, _prefixLength);
 
@@ -400,6 +405,7 @@ public sealed class LogScanner
         public void Restart()
         {
             _prefixLength = 0;
+            HasTitled = false;
             ForgetLinesBetween();
         }
 
@@ -434,6 +440,9 @@ public sealed class LogScanner
 
         /// <summary>Whether its lines carry "(XEN)": then those without are not its own.</summary>
         public bool IsMarked { get; private set; }
+
+        /// <summary>Whether the line above it is in the log.</summary>
+        public bool IsTitled { get; set; }
 
         public bool HasEntries => _entries.Count > 0;
 
@@ -480,11 +489,11 @@ public sealed class LogScanner
         }
 
         /// <summary>
-        /// Whether an entry is the map's first once more: another boot's, in what somebody has filtered out of a log. Right behind the first it is a line
-        /// that a console shows twice. /proc/iomem is told apart by its reader.
+        /// Whether an entry is the map's first once more: another boot's, in what somebody has filtered out of a log, titles and all. A firmware's map may
+        /// hold an entry twice. /proc/iomem is told apart by its reader.
         /// </summary>
         public bool StartsAgainWith(LogEntry read) =>
-            _entries.Count > 1 && Kind != LogMapKind.Iomem && read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _) && entry.Equals(_first);
+            !IsTitled && _entries.Count > 1 && Kind != LogMapKind.Iomem && read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _) && entry.Equals(_first);
 
         public void Damage(string source, int line, ReadOnlySpan<char> text)
         {

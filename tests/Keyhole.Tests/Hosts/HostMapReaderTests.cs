@@ -4,6 +4,7 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -158,6 +159,21 @@ public sealed class HostMapReaderTests
 
         MapFixtures.AreSame(ThreeEntries, map);
         Assert.HasCount(3, map.Log!.Maps);
+    }
+
+    [TestMethod]
+    [DataRow(HostMapDialect.Linux)]
+    [DataRow(HostMapDialect.Xen)]
+    public void A_firmwares_map_that_holds_an_entry_twice_is_one_map(HostMapDialect dialect)
+    {
+        E820Entry ram = E820Entry.FromBounds(0, 0x9f000, E820Type.Ram);
+        E820Entry[] entries = [ram, ram, E820Entry.FromBounds(0x100000, 0x200000, E820Type.Ram), ram];
+        using MemoryStream written = new();
+        Assert.IsNull(HostMapWriter.Write(MapFixtures.Expect(MapFixtures.ReadText(LinuxLog)) with { Entries = [.. entries] }, dialect, written));
+
+        HostMemoryMap read = MapFixtures.Expect(MapFixtures.ReadText(Encoding.UTF8.GetString(written.ToArray())));
+
+        CollectionAssert.AreEqual(entries, read.Entries.ToArray());
     }
 
     [TestMethod]
