@@ -176,14 +176,6 @@ public sealed class HostMapReaderTests
         CollectionAssert.AreEqual(entries, read.Entries.ToArray());
     }
 
-    [TestMethod]
-    public void Lines_that_a_console_shows_twice_make_one_map()
-    {
-        string log = string.Concat(LinuxLog.Split('\n').Select(static line => $"{line}\n{line}\n"));
-
-        Assert.ContainsSingle(MapFixtures.Expect(MapFixtures.ReadText(log)).Log!.Maps);
-    }
-
     /// <summary>Whatever the first line of it that is left: Xen's map of seed8g.log has RAM, reserved ranges in a row, ACPI data and NVS.</summary>
     [TestMethod]
     public void A_log_that_begins_anywhere_within_Xen_s_map_says_so()
