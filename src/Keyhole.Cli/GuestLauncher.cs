@@ -60,6 +60,14 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     public XenResult<StartedGuest> Run(string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
     {
         string shown = Reading.InputError.Quote(plan.Guest.Name ?? configuration);
+        XenResult<StartedGuest> result = Launch(shown, configuration, plan, kernel, limit, progress, isDone);
+        // What fails in an interrupted run fails for the interruption.
+        return _isBegun && cancellation.IsCancellationRequested ? Interrupted(shown) : result;
+    }
+
+    private XenResult<StartedGuest> Launch(
+        string shown, string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone)
+    {
         if (!Live().TryGet(out LiveDomain? other, out XenProblem? problem))
             return problem;
         if (other.Info is { } namesake)
@@ -67,7 +75,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         _isBegun = true;
         progress($"creating {shown}, paused");
         if (!tools.CreatePaused(configuration, uuid, cancellation).TryGet(out string? said, out problem))
-            return cancellation.IsCancellationRequested ? Interrupted(shown) : problem;
+            return problem;
         if (!Find().TryGet(out DomainInfo? info, out problem))
             return problem;
         if (cancellation.IsCancellationRequested)
@@ -98,8 +106,6 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
                 return refusal;
             progress("started; listening to its console");
             StartOutcome outcome = Follow(info.Id, plan.Guest, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom), isDone);
-            if (cancellation.IsCancellationRequested)
-                return Interrupted(shown);
             return new StartedGuest(info.Id, map, installs, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
         }
     }
