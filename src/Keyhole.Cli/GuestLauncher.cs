@@ -52,7 +52,10 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     private bool _isBegun;
     private bool _mayReturn;
 
-    public static XenProblem Interrupted(string guest) => new(XenProblemKind.Guest, guest, "interrupted", "nothing is left of it");
+    /// <summary>Whether the guest stays even if the run fails: then it is not to be destroyed.</summary>
+    public bool Keeps { get; init; }
+
+    private XenProblem Interrupted(string guest) => new(XenProblemKind.Guest, guest, "interrupted", Keeps ? "what there is of it is kept: see xl list" : "nothing is left of it");
 
     /// <summary>Does it all. On a problem the guest may be there; see <see cref="Destroy"/>.</summary>
     /// <param name="plan">The map to install; that of the policy libxl is there already.</param>

@@ -18,10 +18,11 @@ namespace Keyhole.Cli.Tests;
 public sealed class GuestLauncherTests
 {
     [TestMethod]
-    [DataRow("creating")]
-    [DataRow("installed")]
-    [DataRow("started")]
-    public void Wherever_it_is_interrupted_it_says_so_and_takes_the_guest_away(string at)
+    [DataRow("creating", false, "\"g1\": interrupted; nothing is left of it")]
+    [DataRow("installed", false, "\"g1\": interrupted; nothing is left of it")]
+    [DataRow("started", false, "\"g1\": interrupted; nothing is left of it")]
+    [DataRow("started", true, "\"g1\": interrupted; what there is of it is kept: see xl list")]
+    public void Wherever_it_is_interrupted_it_says_so_and_what_becomes_of_the_guest(string at, bool keeps, string expected)
     {
         using var dom0 = new FakeDom0();
         using var console = new FakeConsole();
@@ -33,7 +34,7 @@ public sealed class GuestLauncherTests
         using (xen)
         {
             dom0.Write("guest.cfg", "");
-            var launcher = new GuestLauncher(xen, new DomainTools(dom0), Guid.NewGuid(), interruption.Token);
+            var launcher = new GuestLauncher(xen, new DomainTools(dom0), Guid.NewGuid(), interruption.Token) { Keeps = keeps };
 
             XenResult<StartedGuest> result = launcher.Run(Path.Combine(dom0.Root, "guest.cfg"), Punched(), KernelVersion.Linux61, TimeSpan.FromSeconds(30), said =>
             {
@@ -42,7 +43,7 @@ public sealed class GuestLauncherTests
             });
 
             Assert.IsFalse(result.TryGet(out _, out XenProblem? problem));
-            Assert.AreEqual("\"g1\": interrupted; nothing is left of it", problem.ToString());
+            Assert.AreEqual(expected, problem.ToString());
             launcher.Destroy();
             Assert.AreEqual("xl destroy 5", dom0.Done[^1]);
         }

@@ -89,7 +89,7 @@ internal sealed class StartVerb
         if (own is not null && !GuestLock.Take(_console.Dom0.StateFolder, uuid, shown).TryGet(out locked, out problem))
             return _console.Refuse(problem);
         using FileStream? alone = locked;
-        var launcher = new GuestLauncher(xen, tools, uuid, interruption.Token);
+        var launcher = new GuestLauncher(xen, tools, uuid, interruption.Token) { Keeps = parsed.GetValue(_keep) };
         bool succeeded = false;
         try
         {
@@ -105,7 +105,7 @@ internal sealed class StartVerb
         }
         finally
         {
-            if (!succeeded && !parsed.GetValue(_keep) && launcher.Destroy() is { } left)
+            if (!succeeded && !launcher.Keeps && launcher.Destroy() is { } left)
                 _console.Error($"{left}; the guest may be left over: xl list, xl destroy");
         }
     }
