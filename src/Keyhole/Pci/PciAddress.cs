@@ -23,6 +23,16 @@ public readonly record struct PciAddress : IComparable<PciAddress>
 
     public byte Function { get; }
 
+    /// <summary>The function of a guest's first domain.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A number that PCI does not have.</exception>
+    public static PciAddress Create(int bus, int device, int function)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)bus, 0xffu, nameof(bus));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)device, 0x1fu, nameof(device));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)function, 7u, nameof(function));
+        return new(0, (byte)bus, (byte)device, (byte)function);
+    }
+
     /// <summary>Reads <c>[dddd:]bb:dd.f</c>, hex without 0x; false for anything else, also for trailing text.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, out PciAddress address)
     {

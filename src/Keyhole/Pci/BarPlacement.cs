@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Pci;
+
+/// <summary>Which limit decided that a BAR got no address.</summary>
+public enum UnplacedReason
+{
+    /// <summary>The window below 4 GiB has no room for it.</summary>
+    Window32Full,
+
+    /// <summary>The window above 4 GiB has no room for it.</summary>
+    Window64Full,
+
+    /// <summary>There is no window above 4 GiB, and below it does not fit.</summary>
+    NoWindow64,
+
+    /// <summary>The I/O ports do not suffice.</summary>
+    IoFull,
+
+    /// <summary>The window of the bridge in front of it has no room, and the firmware does not make it larger.</summary>
+    BridgeWindowFull,
+
+    /// <summary>Its place would lie beyond what the processor can address.</summary>
+    BeyondAddressWidth,
+
+    /// <summary>Its place is taken by RAM or by something else that does not move.</summary>
+    Occupied,
+
+    /// <summary>It would have had a place, but another BAR did not fit and the firmware then gave the whole tree up.</summary>
+    TreeGivenUp,
+
+    /// <summary>The firmware never places this kind (an option ROM, say).</summary>
+    NotHandled,
+
+    /// <summary>The guest never gets to the point where BARs are placed.</summary>
+    NotReached,
+}
+
+/// <summary>Why a BAR got no address: the limit, with the figures that a reader needs to see it.</summary>
+/// <param name="NeededBytes">What the requests together would take of the limit, alignment included; 0 where no size is at stake.</param>
+/// <param name="Available">What there is: the window, or what is left of it. Empty where there is none.</param>
+/// <param name="AddressBits">The width in bits where it decides; else 0.</param>
+public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRange Available, int AddressBits = 0)
+{
+    /// <summary>The function whose BAR did not fit, where it is another one's; or what occupies the place. Empty where nothing else is at fault.</summary>
+    public string Because { get; init; } = "";
+}
+
+/// <summary>A BAR and the address it was given.</summary>
+/// <param name="Function">Index in <see cref="NumberedTree.Functions"/>.</param>
+/// <param name="Address">Bytes, or the first port; null where it got none.</param>
+/// <param name="Why">Null exactly where there is an address.</param>
+public readonly record struct BarPlacement(int Function, BarRequest Bar, ulong? Address, Unplaced? Why)
+{
+    public static BarPlacement At(int function, BarRequest bar, ulong address) => new(function, bar, address, null);
+
+    public static BarPlacement None(int function, BarRequest bar, Unplaced why) => new(function, bar, null, why);
+}
+
+/// <summary>What a bridge forwards; null for a window that it was given none of.</summary>
+/// <param name="Function">Index in <see cref="NumberedTree.Functions"/>.</param>
+/// <param name="Io">Ports.</param>
+public readonly record struct BridgeWindows(int Function, ByteRange? Io, ByteRange? Memory, ByteRange? Prefetchable);
+
+/// <summary>What kind of addresses a window of the host bridge holds.</summary>
+public enum WindowKind
+{
+    Memory32,
+    Memory64,
+    Io,
+}
+
+/// <summary>A range from which BARs are given their addresses.</summary>
+public readonly record struct PlacementWindow(WindowKind Kind, ByteRange Range);
+
+/// <summary>Where a firmware, a domain builder or a policy put the BARs of a tree.</summary>
+/// <param name="Tree">Whose functions the indexes mean.</param>
+/// <param name="Windows">From which the addresses were taken.</param>
+/// <param name="Bars">Every BAR of the tree, in the tree's order.</param>
+/// <param name="Bridges">Every bridge, in the tree's order.</param>
+public sealed record PciPlacement(
+    NumberedTree Tree, ImmutableArray<PlacementWindow> Windows, ImmutableArray<BarPlacement> Bars, ImmutableArray<BridgeWindows> Bridges)
+{
+    /// <summary>BARs without an address.</summary>
+    public int CountUnplaced()
+    {
+        int count = 0;
+        foreach (ref readonly BarPlacement bar in Bars.AsSpan())
+            count += bar.Address is null ? 1 : 0;
+        return count;
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+
+namespace Keyhole.Pci;
+
+/// <summary>What a BAR asks for: which addresses it can hold, and whether reads of it have side effects.</summary>
+/// <remarks>Source: PCI Local Bus Specification 3.0, 6.2.5.</remarks>
+public enum BarType
+{
+    /// <summary>Memory below 4 GiB, not prefetchable.</summary>
+    Memory32,
+
+    /// <summary>Memory anywhere, not prefetchable. Behind a bridge it lies below 4 GiB: only a bridge's prefetchable window has 64 bits.</summary>
+    Memory64,
+
+    /// <summary>Memory below 4 GiB, prefetchable.</summary>
+    Memory32Prefetchable,
+
+    /// <summary>Memory anywhere, prefetchable.</summary>
+    Memory64Prefetchable,
+
+    /// <summary>I/O ports, 16 bits of address.</summary>
+    Io,
+
+    /// <summary>The expansion ROM: memory below 4 GiB that a firmware maps while it reads it, and some leave mapped.</summary>
+    Rom,
+}
+
+/// <summary>What each <see cref="BarType"/> means for a placement.</summary>
+public static class BarTypes
+{
+    /// <summary>Every type, in the order of their numbers.</summary>
+    public static ReadOnlySpan<BarType> All =>
+        [BarType.Memory32, BarType.Memory64, BarType.Memory32Prefetchable, BarType.Memory64Prefetchable, BarType.Io, BarType.Rom];
+
+    /// <summary>Whether the register holds 64 bits of address.</summary>
+    public static bool Is64Bit(this BarType type) => type is BarType.Memory64 or BarType.Memory64Prefetchable;
+
+    public static bool IsPrefetchable(this BarType type) => type is BarType.Memory32Prefetchable or BarType.Memory64Prefetchable;
+
+    /// <summary>Whether it takes memory addresses rather than ports; a ROM does.</summary>
+    public static bool IsMemory(this BarType type) => type is not BarType.Io;
+
+    /// <summary>The name in JSON and in texts.</summary>
+    public static string Name(this BarType type) => type switch
+    {
+        BarType.Memory32 => "mem32",
+        BarType.Memory64 => "mem64",
+        BarType.Memory32Prefetchable => "mem32-prefetchable",
+        BarType.Memory64Prefetchable => "mem64-prefetchable",
+        BarType.Io => "io",
+        BarType.Rom => "rom",
+    };
+
+    /// <summary>The type of a name; false for any other text.</summary>
+    public static bool TryParse(ReadOnlySpan<char> name, out BarType type)
+    {
+        foreach (BarType candidate in All)
+        {
+            if (name.SequenceEqual(candidate.Name()))
+            {
+                type = candidate;
+                return true;
+            }
+        }
+
+        type = default;
+        return false;
+    }
+}
+
+/// <summary>One BAR of a function that wants a place: <see cref="SizeBytes"/> bytes (or ports) at a multiple of its size. The default asks for nothing.</summary>
+public readonly record struct BarRequest
+{
+    /// <summary>The smallest memory window that a register can ask for, in bytes.</summary>
+    public const ulong MinMemoryBytes = 16;
+
+    /// <summary>The smallest range of ports.</summary>
+    public const ulong MinIoBytes = 4;
+
+    /// <summary>The largest window: 2^51 bytes, half of what x86 can address, so that sums of a few never wrap.</summary>
+    public const ulong MaxBytes = 1UL << 51;
+
+    private BarRequest(int index, ulong sizeBytes, BarType type)
+    {
+        Index = index;
+        SizeBytes = sizeBytes;
+        Type = type;
+    }
+
+    /// <summary>0–5 the base address registers, <see cref="Bar.RomIndex"/> the ROM. A 64-bit BAR is known by the lower of its two registers.</summary>
+    public int Index { get; }
+
+    /// <summary>A power of two; 0 only in the default.</summary>
+    public ulong SizeBytes { get; }
+
+    public BarType Type { get; }
+
+    /// <summary>Builds a request from its size; false where the registers of PCI cannot express it.</summary>
+    public static bool TryCreate(int index, ulong sizeBytes, BarType type, out BarRequest request)
+    {
+        request = default;
+        bool isRom = type == BarType.Rom;
+        ulong least = type == BarType.Io ? MinIoBytes : MinMemoryBytes;
+        ulong most = type.Is64Bit() ? MaxBytes : type == BarType.Io ? 1UL << 16 : 1UL << 31;
+        int lastIndex = isRom ? Bar.RomIndex : type.Is64Bit() ? 4 : 5;
+        if (index < (isRom ? Bar.RomIndex : 0) || index > lastIndex || !ulong.IsPow2(sizeBytes) || sizeBytes < least || sizeBytes > most)
+            return false;
+        request = new(index, sizeBytes, type);
+        return true;
+    }
+
+    /// <summary>A request that is known to be right.</summary>
+    /// <exception cref="ArgumentException">The registers of PCI cannot express it.</exception>
+    public static BarRequest Create(int index, ulong sizeBytes, BarType type) => TryCreate(index, sizeBytes, type, out BarRequest request)
+        ? request
+        : throw new ArgumentException($"No BAR {index} of type {type.Name()} has 0x{sizeBytes:x} bytes.", nameof(sizeBytes));
+}
