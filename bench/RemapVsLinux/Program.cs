@@ -109,7 +109,7 @@ internal static partial class Program
 
     private static ProbeReport ProbeRemap(XenRun run)
     {
-        if (!ProbeReportReader.Read(new MemoryStream(Encoding.Latin1.GetBytes(run.Serial)), run.Scenario.Name).TryGet(out ProbeReport? report, out Reading.InputError? error))
+        if (!ProbeReportReader.Read(new MemoryStream(Encoding.Latin1.GetBytes(run.Serial)), run.Scenario.Name).TryGet(out ProbeReport? report, out Diagnostics.InputError? error))
             throw new RealXenException(error.ToString());
         return report.Passed == true ? report : throw new RealXenException($"{run.Scenario.Name}: the probe is not content: {report.Trap}");
     }

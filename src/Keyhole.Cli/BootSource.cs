@@ -7,14 +7,16 @@ using System.CommandLine;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
-using Keyhole.Reading;
 
 namespace Keyhole.Cli;
 

@@ -4,8 +4,8 @@ using System;
 using System.Diagnostics.CodeAnalysis;
 using System.IO;
 using System.Text;
-using Keyhole.Reading;
-using Keyhole.Xen;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
 using Spectre.Console;
 
 namespace Keyhole.Cli;

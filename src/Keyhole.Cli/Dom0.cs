@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using Keyhole.Xen;
+using Keyhole.Dom0;
 
 namespace Keyhole.Cli;
 

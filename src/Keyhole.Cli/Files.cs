@@ -4,8 +4,9 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Reading;
 
 namespace Keyhole.Cli;
 

@@ -4,9 +4,10 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 using Keyhole.Migration;
-using Keyhole.Reading;
 
 namespace Keyhole.Cli;
 

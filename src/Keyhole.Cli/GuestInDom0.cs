@@ -3,14 +3,15 @@
 using System;
 using System.CommandLine;
 using System.IO;
-using Keyhole.Forecasts;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
-using Keyhole.Reading;
-using Keyhole.Xen;
 
 namespace Keyhole.Cli;
 

@@ -6,11 +6,12 @@ using System.Diagnostics;
 using System.IO;
 using System.Linq;
 using System.Threading;
-using Keyhole.Forecasts;
+using Keyhole.Dom0;
 using Keyhole.Guests;
-using Keyhole.Planning;
+using Keyhole.Hypercalls;
+using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
-using Keyhole.Xen;
 
 namespace Keyhole.Cli;
 
@@ -62,7 +63,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     /// <param name="isDone">Whether the console's text is all that is waited for; without it a Linux is waited for.</param>
     public XenResult<StartedGuest> Run(string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
     {
-        string shown = Reading.InputError.Quote(plan.Guest.Name ?? configuration);
+        string shown = Diagnostics.InputError.Quote(plan.Guest.Name ?? configuration);
         XenResult<StartedGuest> result = Launch(shown, configuration, plan, kernel, limit, progress, isDone);
         // What fails in an interrupted run fails for the interruption.
         return _isBegun && cancellation.IsCancellationRequested ? Interrupted(shown) : result;

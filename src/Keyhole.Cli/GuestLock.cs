@@ -2,7 +2,7 @@
 
 using System;
 using System.IO;
-using Keyhole.Xen;
+using Keyhole.Dom0;
 
 namespace Keyhole.Cli;
 

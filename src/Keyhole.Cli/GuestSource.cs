@@ -6,10 +6,10 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Pci;
 using Keyhole.Planning;
-using Keyhole.Reading;
 
 namespace Keyhole.Cli;
 

@@ -5,8 +5,9 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Reading;
 
 namespace Keyhole.Cli;
 

@@ -8,9 +8,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Planning;
 
 namespace Keyhole.Cli;
 

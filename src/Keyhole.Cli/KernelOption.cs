@@ -4,9 +4,9 @@ using System;
 using System.CommandLine;
 using System.CommandLine.Completions;
 using System.Linq;
-using Keyhole.Forecasts;
+using Keyhole.Diagnostics;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
-using Keyhole.Reading;
 
 namespace Keyhole.Cli;
 

@@ -6,14 +6,17 @@ using System.Collections.Immutable;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
-using Keyhole.Xen;
 
 namespace Keyhole.Cli;
 
@@ -21,7 +24,7 @@ namespace Keyhole.Cli;
 /// <param name="Spec">How it was made, or null where the toolstack does not say.</param>
 internal sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
 {
-    public string Shown => Name is { } name ? $"domain {Reading.InputError.Quote(name)} ({Info.Id.Value})" : $"domain {Info.Id.Value}";
+    public string Shown => Name is { } name ? $"domain {Diagnostics.InputError.Quote(name)} ({Info.Id.Value})" : $"domain {Info.Id.Value}";
 
     public string TypeName => Info.IsHvm ? Spec?.Type == GuestType.Pvh ? "PVH" : Spec is null ? "HVM or PVH" : "HVM" : "PV";
 

@@ -7,11 +7,12 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.Reading;
-using Keyhole.Xen;
 
 namespace Keyhole.Cli;
 

@@ -3,11 +3,11 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
-using Keyhole.Planning;
+using Keyhole.Platforms.XenPv;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

@@ -3,7 +3,7 @@
 using System;
 using System.Globalization;
 using Keyhole.Addresses;
-using Keyhole.Reading;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Cli;
 

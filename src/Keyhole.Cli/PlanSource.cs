@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.CommandLine;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
-using Keyhole.Reading;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Cli;
 

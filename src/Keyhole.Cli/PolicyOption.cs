@@ -3,8 +3,8 @@
 using System.CommandLine;
 using System.CommandLine.Completions;
 using System.Linq;
-using Keyhole.HolePolicies;
-using Keyhole.Reading;
+using Keyhole.Diagnostics;
+using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Cli;
 

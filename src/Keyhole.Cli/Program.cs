@@ -7,7 +7,7 @@ using System.CommandLine.Parsing;
 using System.IO;
 using System.Linq;
 using Keyhole.Cli.Verbs;
-using Keyhole.Reading;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Cli;
 

@@ -2,7 +2,7 @@
 
 using System.CommandLine;
 using System.Text;
-using Keyhole.Reading;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Cli;
 

@@ -4,8 +4,8 @@ using System;
 using System.Runtime;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hypercalls;
 using Keyhole.PvGuest;
-using Keyhole.Xen;
 
 namespace Keyhole.Probe;
 

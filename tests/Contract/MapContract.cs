@@ -2,7 +2,7 @@
 
 using System;
 using Keyhole.E820;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Contract;
 

@@ -2,7 +2,7 @@
 
 using System;
 using System.Linq;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Contract;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using Keyhole.Dom0;
 using Keyhole.E820;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Contract;
 
@@ -36,8 +37,8 @@ internal sealed class Dom0Calls(Privcmd privcmd) : IHypercalls
 
     public long MmuUpdate(ReadOnlySpan<MmuUpdate> updates, out int done)
     {
-        int list = Keyhole.Xen.MmuUpdate.SizeBytes;
-        using HypercallBuffer memory = Allocate(list + (updates.Length * Keyhole.Xen.MmuUpdate.SizeBytes));
+        int list = Keyhole.Hypercalls.MmuUpdate.SizeBytes;
+        using HypercallBuffer memory = Allocate(list + (updates.Length * Keyhole.Hypercalls.MmuUpdate.SizeBytes));
         updates.CopyTo(memory.Span<MmuUpdate>(list, updates.Length));
         long result = privcmd.Call(Hypercall.mmu_update, memory.Address + (ulong)list, (ulong)updates.Length, memory.Address, DomainId.Self.Value);
         done = (int)memory.At<uint>(0);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using Keyhole.Dom0;
 using Keyhole.E820;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Contract;
 

@@ -3,7 +3,8 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
-using Keyhole.Xen;
+using Keyhole.Dom0;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Contract;
 

@@ -4,8 +4,8 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
+using Keyhole.Dom0;
 using Keyhole.E820;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
@@ -93,7 +93,7 @@ public sealed class ApplyVerbTests : IDisposable
         Refused(2, "there is no such domain", "apply", "g2");
         Refused(2, "there is no such domain", "apply", "77");
         Refused(2, "this is no name of a domain", "apply", "--", "-x");
-        Keyhole.Xen.DomainInfo paused = _dom0.Info;
+        Keyhole.Dom0.DomainInfo paused = _dom0.Info;
         _dom0.Info = paused with { IsPaused = false };
         Refused(1, "it runs, and has read its map already", "apply", "g1");
         _dom0.Info = paused with { CpuTimeNanoseconds = 1 };

@@ -5,9 +5,10 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
 using System.Threading;
+using Keyhole.Dom0;
 using Keyhole.E820;
+using Keyhole.Hypercalls;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 
 namespace Keyhole.Cli.Tests;
 

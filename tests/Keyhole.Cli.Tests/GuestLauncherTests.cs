@@ -4,12 +4,14 @@ using System;
 using System.IO;
 using System.Text;
 using System.Threading;
+using Keyhole.Captures;
+using Keyhole.Dom0;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;

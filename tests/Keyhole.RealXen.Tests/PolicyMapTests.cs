@@ -6,9 +6,9 @@ using System.Linq;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealXen.Tests;

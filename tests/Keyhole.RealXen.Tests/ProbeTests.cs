@@ -4,11 +4,13 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hypercalls;
+using Keyhole.Logs;
 using Keyhole.Probing;
 using Keyhole.PvGuest;
-using Keyhole.Reading;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealXen.Tests;

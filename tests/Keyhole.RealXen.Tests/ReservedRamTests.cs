@@ -4,8 +4,9 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Reading;
 using Keyhole.ReservedRam;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

@@ -5,12 +5,12 @@ using System.Globalization;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.Planning;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
-using Keyhole.Reading;
 using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;

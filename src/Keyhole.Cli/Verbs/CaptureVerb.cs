@@ -3,8 +3,8 @@
 using System.CommandLine;
 using System.IO;
 using System.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Reading;
 
 namespace Keyhole.Cli.Verbs;
 

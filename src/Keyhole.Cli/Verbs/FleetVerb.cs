@@ -9,11 +9,10 @@ using System.Globalization;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Migration;
-using Keyhole.Planning;
-using Keyhole.Reading;
+using Keyhole.Platforms.XenPv;
 using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;

@@ -3,10 +3,10 @@
 using System.CommandLine;
 using System.Globalization;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
 using Keyhole.Hosts;
-using Keyhole.Planning;
-using Keyhole.Reading;
-using Keyhole.Xen;
+using Keyhole.Platforms;
 using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;

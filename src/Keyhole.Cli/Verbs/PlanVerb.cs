@@ -4,11 +4,11 @@ using System.CommandLine;
 using System.Globalization;
 using System.Linq;
 using System.Text.Json;
+using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
-using Keyhole.Planning;
-using Keyhole.Reading;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;

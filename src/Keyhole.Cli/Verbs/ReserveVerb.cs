@@ -8,11 +8,10 @@ using System.Globalization;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Planning;
-using Keyhole.PvGuest;
-using Keyhole.Reading;
 using Keyhole.ReservedRam;
 using Spectre.Console;
 

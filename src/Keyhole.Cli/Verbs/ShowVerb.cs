@@ -6,11 +6,10 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.IO;
 using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Planning;
-using Keyhole.Reading;
 using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;

@@ -5,10 +5,9 @@ using System.CommandLine;
 using System.Globalization;
 using System.Linq;
 using System.Text.Json;
-using Keyhole.Forecasts;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Planning;
-using Keyhole.Reading;
+using Keyhole.Logs;
 using Keyhole.Verification;
 using Spectre.Console;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.PvGuest;
 

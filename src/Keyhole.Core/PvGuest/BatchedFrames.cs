@@ -3,7 +3,7 @@
 using System;
 using System.Runtime.CompilerServices;
 using Keyhole.Addresses;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.PvGuest;
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using Keyhole.Addresses;
+
 namespace Keyhole.PvGuest;
 
 /// <summary>What a PV kernel finds when it starts: start_info, and where the domain builder put things. All addresses are pseudo-physical.</summary>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+
 namespace Keyhole.PvGuest;
 
 /// <summary>Hypercalls that a kernel makes for its frames, by name. Each is one call, whatever it carries.</summary>

@@ -2,8 +2,8 @@
 
 using System;
 using Keyhole.Addresses;
+using Keyhole.Hypercalls;
 using Keyhole.PvGuest;
-using Keyhole.Xen;
 
 namespace Keyhole.Probe;
 

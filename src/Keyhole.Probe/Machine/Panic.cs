@@ -3,7 +3,7 @@
 using System;
 using System.Runtime;
 using System.Runtime.InteropServices;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Probe;
 

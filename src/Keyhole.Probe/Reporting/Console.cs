@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using Keyhole.Addresses;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Probe;
 

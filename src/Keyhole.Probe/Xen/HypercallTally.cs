@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+
 namespace Keyhole.Probe;
 
 /// <summary>Hypercalls made, by name.</summary>

@@ -3,14 +3,14 @@
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
-using Keyhole.Devices;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 using Keyhole.Migration;
 using Keyhole.Pci;
-using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Comparison;
@@ -40,7 +40,7 @@ public sealed record ComparisonRequest
     /// <summary>What the guest does about its map on the other side.</summary>
     public ResumeMode Resume { get; init; }
 
-    public ImmutableArray<IHolePolicy> Policies { get; init; } = HolePolicies.Policies.All;
+    public ImmutableArray<IHolePolicy> Policies { get; init; } = Platforms.XenPv.Policies.All;
 }
 
 /// <summary>One policy for one host and guest.</summary>

@@ -6,12 +6,14 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Comparison;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 using Keyhole.Pci;
-using Keyhole.Planning;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Drawing;

@@ -3,9 +3,9 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Planning;
 
 namespace Keyhole.Drawing;
 

@@ -5,8 +5,8 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Planning;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Forecasts;

@@ -3,9 +3,11 @@
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Logs;
 using Keyhole.Pci;
-using Keyhole.Planning;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Forecasts;

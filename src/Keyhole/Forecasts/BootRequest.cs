@@ -2,6 +2,8 @@
 
 using System.Collections.Immutable;
 using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Logs;
 using Keyhole.Pci;
 using Keyhole.PvGuest;
 

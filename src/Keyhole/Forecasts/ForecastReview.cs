@@ -2,9 +2,11 @@
 
 using System.Collections.Generic;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Guests;
 using Keyhole.Hosts;
-using Keyhole.Planning;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Forecasts;

@@ -7,10 +7,12 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Hypercalls;
+using Keyhole.Logs;
 using Keyhole.Pci;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 
 namespace Keyhole.Forecasts;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.IO;
+using Keyhole.Diagnostics;
 using Keyhole.Reading;
 
 namespace Keyhole.Guests;

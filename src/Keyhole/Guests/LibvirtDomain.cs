@@ -9,6 +9,7 @@ using System.Linq;
 using System.Text;
 using System.Xml;
 using System.Xml.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.Pci;
 using Keyhole.Reading;
 

@@ -3,8 +3,8 @@
 using System;
 using System.Globalization;
 using System.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Pci;
-using Keyhole.Reading;
 
 namespace Keyhole.Guests;
 

@@ -7,6 +7,7 @@ using System.Globalization;
 using System.IO;
 using System.Text;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Reading;
 
 namespace Keyhole.Guests;

@@ -3,7 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using Keyhole.Reading;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Guests;
 

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Reading;
 
 namespace Keyhole.Guests;

@@ -3,6 +3,7 @@
 using System;
 using System.Globalization;
 using System.IO;
+using Keyhole.Diagnostics;
 using Keyhole.Reading;
 
 namespace Keyhole.Hosts;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Reading;
 
 namespace Keyhole.Hosts;
 

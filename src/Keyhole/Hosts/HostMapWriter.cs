@@ -5,8 +5,9 @@ using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.IO;
 using System.Text;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Reading;
 
 namespace Keyhole.Hosts;
 

@@ -2,7 +2,9 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Captures;
 using Keyhole.E820;
+using Keyhole.Logs;
 using Keyhole.Pci;
 
 namespace Keyhole.Hosts;

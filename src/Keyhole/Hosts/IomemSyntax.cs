@@ -3,6 +3,7 @@
 using System;
 using System.Buffers;
 using Keyhole.E820;
+using Keyhole.Logs;
 using Keyhole.Reading;
 
 namespace Keyhole.Hosts;

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Reading;
 
 namespace Keyhole.Hosts;

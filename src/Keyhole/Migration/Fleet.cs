@@ -4,7 +4,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
-using Keyhole.Reading;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Migration;
 

@@ -3,10 +3,11 @@
 using System;
 using System.Text;
 using System.Text.Json;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.Reading;
 
 namespace Keyhole.Migration;
 

@@ -3,7 +3,6 @@
 using System;
 using Keyhole.Addresses;
 using Keyhole.Guests;
-using Keyhole.Planning;
 
 namespace Keyhole.Migration;
 

@@ -5,8 +5,8 @@ using System.Buffers;
 using System.Collections.Generic;
 using System.IO;
 using System.Threading.Tasks;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Reading;
 
 namespace Keyhole.Migration;
 

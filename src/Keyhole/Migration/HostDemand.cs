@@ -3,9 +3,9 @@
 using System;
 using Keyhole.Addresses;
 using Keyhole.E820;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Migration;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
-using Keyhole.Devices;
 using Keyhole.E820;
+using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Migration;
@@ -36,7 +36,7 @@ public sealed record MigrationRequest
 
     public required IHolePolicy Policy { get; init; }
 
-    public KernelVersion Kernel { get; init; } = Forecasts.KernelVersions.Default;
+    public KernelVersion Kernel { get; init; } = Logs.KernelVersions.Default;
 
     public ResumeMode Resume { get; init; }
 

@@ -5,16 +5,17 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
-using Keyhole.Devices;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.HolePolicies;
+using Keyhole.Guests;
 using Keyhole.Hosts;
+using Keyhole.Hypercalls;
+using Keyhole.Logs;
 using Keyhole.Pci;
-using Keyhole.Planning;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 
 namespace Keyhole.Migration;
 

@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Reading;
 
 namespace Keyhole.Pci;

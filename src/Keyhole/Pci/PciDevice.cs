@@ -5,7 +5,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
-using Keyhole.Reading;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Pci;
 

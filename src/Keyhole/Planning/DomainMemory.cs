@@ -3,7 +3,9 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Guests;
 using Keyhole.Hosts;
 
 namespace Keyhole.Planning;

@@ -2,6 +2,7 @@
 
 using System;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Pci;
 
 namespace Keyhole.Planning;

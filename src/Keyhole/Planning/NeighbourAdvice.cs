@@ -6,7 +6,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
-using Keyhole.Devices;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;

@@ -5,10 +5,11 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Planning;

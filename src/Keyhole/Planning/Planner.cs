@@ -4,12 +4,13 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.PvGuest;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Planning;
 

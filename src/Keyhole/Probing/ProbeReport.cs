@@ -2,8 +2,10 @@
 
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Probing;

@@ -7,9 +7,10 @@ using System.IO;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Forecasts;
-using Keyhole.Hosts;
+using Keyhole.Guests;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Keyhole.Reading;
 

@@ -3,7 +3,6 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
-using Keyhole.PvGuest;
 
 namespace Keyhole.ReservedRam;
 

@@ -5,7 +5,6 @@ using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
-using Keyhole.PvGuest;
 
 namespace Keyhole.ReservedRam;
 

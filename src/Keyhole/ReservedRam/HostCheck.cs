@@ -2,9 +2,9 @@
 
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Planning;
-using Keyhole.PvGuest;
 
 namespace Keyhole.ReservedRam;
 

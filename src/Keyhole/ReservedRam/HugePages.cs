@@ -2,7 +2,7 @@
 
 using System.Globalization;
 using System.Linq;
-using Keyhole.PvGuest;
+using Keyhole.Addresses;
 
 namespace Keyhole.ReservedRam;
 

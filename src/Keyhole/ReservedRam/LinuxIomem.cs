@@ -5,9 +5,9 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using System.Text;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.PvGuest;
 
 namespace Keyhole.ReservedRam;
 

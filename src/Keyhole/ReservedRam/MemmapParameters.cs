@@ -4,7 +4,7 @@ using System;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
-using Keyhole.PvGuest;
+using Keyhole.Addresses;
 
 namespace Keyhole.ReservedRam;
 

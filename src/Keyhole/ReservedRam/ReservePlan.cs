@@ -2,9 +2,9 @@
 
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Planning;
-using Keyhole.PvGuest;
 
 namespace Keyhole.ReservedRam;
 

@@ -4,10 +4,9 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Planning;
-using Keyhole.PvGuest;
 
 namespace Keyhole.ReservedRam;
 

@@ -5,8 +5,8 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using System.Text;
+using Keyhole.Addresses;
 using Keyhole.E820;
-using Keyhole.PvGuest;
 
 namespace Keyhole.ReservedRam;
 

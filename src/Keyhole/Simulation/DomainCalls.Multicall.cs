@@ -5,7 +5,7 @@ using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using Keyhole.Addresses;
 using Keyhole.E820;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Simulation;
 
@@ -57,7 +57,7 @@ internal sealed partial class DomainCalls
         do
         {
             Span<MmuUpdate> part = batch[..(int)Math.Min(BatchLength, count - done)];
-            if (!TryReadAll(list + ((ulong)done * Keyhole.Xen.MmuUpdate.SizeBytes), part))
+            if (!TryReadAll(list + ((ulong)done * Keyhole.Hypercalls.MmuUpdate.SizeBytes), part))
             {
                 result = Failed(XenError.EFAULT);
                 break;

@@ -2,7 +2,7 @@
 
 using System;
 using Keyhole.Addresses;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Simulation;
 

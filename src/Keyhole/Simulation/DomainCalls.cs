@@ -4,7 +4,7 @@ using System;
 using System.Collections.Generic;
 using Keyhole.Addresses;
 using Keyhole.E820;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Simulation;
 
@@ -208,17 +208,17 @@ internal sealed partial class DomainCalls
         FaultPoint fault = Enter(HypercallKind.VmAssist);
         if (fault.Fires)
             return Failed(fault.Error);
-        const ulong translated = 1UL << (int)Keyhole.Xen.VmAssist.VMASST_TYPE_runstate_update_flag;
-        const ulong paravirtual = 0x3f | (1UL << (int)Keyhole.Xen.VmAssist.VMASST_TYPE_m2p_strict);
+        const ulong translated = 1UL << (int)Keyhole.Hypercalls.VmAssist.VMASST_TYPE_runstate_update_flag;
+        const ulong paravirtual = 0x3f | (1UL << (int)Keyhole.Hypercalls.VmAssist.VMASST_TYPE_m2p_strict);
         ulong known = _caller.Translated ? translated : paravirtual;
         if (type >= 64 || (known >> (int)type & 1) == 0)
             return Failed(XenError.EINVAL);
         switch (command)
         {
-            case Keyhole.Xen.VmAssist.VMASST_CMD_enable:
+            case Keyhole.Hypercalls.VmAssist.VMASST_CMD_enable:
                 _caller.Assists |= 1UL << (int)type;
                 return 0;
-            case Keyhole.Xen.VmAssist.VMASST_CMD_disable:
+            case Keyhole.Hypercalls.VmAssist.VMASST_CMD_disable:
                 _caller.Assists &= ~(1UL << (int)type);
                 return 0;
             default:

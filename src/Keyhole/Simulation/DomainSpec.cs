@@ -3,7 +3,7 @@
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Simulation;
 

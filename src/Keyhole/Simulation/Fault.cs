@@ -2,7 +2,7 @@
 
 using System;
 using System.Collections.Generic;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 
 namespace Keyhole.Simulation;
 

@@ -3,9 +3,10 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.PvGuest;
+using Keyhole.Logs;
 
 namespace Keyhole.Verification;
 

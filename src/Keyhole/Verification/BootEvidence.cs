@@ -4,11 +4,12 @@ using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Hosts;
-using Keyhole.PvGuest;
-using Keyhole.Reading;
+using Keyhole.Logs;
 
 namespace Keyhole.Verification;
 

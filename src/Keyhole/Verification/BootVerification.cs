@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;

@@ -3,12 +3,14 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Hosts;
-using Keyhole.Planning;
-using Keyhole.PvGuest;
-using Keyhole.Reading;
+using Keyhole.Logs;
+using Keyhole.Platforms;
 
 namespace Keyhole.Verification;
 

@@ -7,6 +7,8 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;

@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using Keyhole.E820;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 
 namespace Keyhole.Verification;
 

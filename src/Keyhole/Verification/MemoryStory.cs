@@ -5,9 +5,11 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.Planning;
+using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;

@@ -6,7 +6,8 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Forecasts;
-using Keyhole.Planning;
+using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;

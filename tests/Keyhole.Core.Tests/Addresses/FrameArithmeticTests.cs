@@ -4,7 +4,6 @@ using System;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
-using Keyhole.PvGuest;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Core.Tests.Addresses;

@@ -3,7 +3,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Keyhole.E820;
-using Keyhole.Xen;
+using Keyhole.Hypercalls;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Core.Tests.Xen;

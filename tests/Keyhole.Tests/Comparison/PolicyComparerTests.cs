@@ -3,13 +3,12 @@
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Comparison;
-using Keyhole.Devices;
 using Keyhole.E820;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Migration;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Keyhole.Tests.HolePolicies;
 using Microsoft.VisualStudio.TestTools.UnitTesting;

@@ -4,11 +4,10 @@ using System.Collections.Immutable;
 using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
-using Keyhole.Devices;
 using Keyhole.E820;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Devices;

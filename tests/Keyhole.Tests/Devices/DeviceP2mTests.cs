@@ -5,10 +5,10 @@ using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
-using Keyhole.Devices;
 using Keyhole.E820;
-using Keyhole.HolePolicies;
+using Keyhole.Forecasts;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.Planning;
 using Keyhole.PvGuest;
 using Keyhole.Tests.Golden;
 using Microsoft.VisualStudio.TestTools.UnitTesting;

@@ -3,9 +3,9 @@
 using System.IO;
 using System.Linq;
 using System.Text;
-using Keyhole.Forecasts;
-using Keyhole.Hosts;
-using Keyhole.PvGuest;
+using Keyhole.Addresses;
+using Keyhole.Guests;
+using Keyhole.Logs;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Forecasts;

@@ -2,8 +2,9 @@
 
 using System;
 using System.Linq;
-using Keyhole.Forecasts;
-using Keyhole.PvGuest;
+using Keyhole.Addresses;
+using Keyhole.Guests;
+using Keyhole.Logs;
 using Keyhole.Tests.Golden;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Forecasts;

@@ -6,8 +6,8 @@ using System.Linq;
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
-using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Guests;

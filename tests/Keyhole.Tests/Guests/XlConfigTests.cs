@@ -4,9 +4,9 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Pci;
-using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Guests;

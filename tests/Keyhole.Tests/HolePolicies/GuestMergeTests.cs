@@ -4,10 +4,10 @@ using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.E820;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
+using Keyhole.Hypercalls;
+using Keyhole.Platforms.XenPv;
 using Keyhole.Simulation;
 using Keyhole.Tests.Golden;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.HolePolicies;

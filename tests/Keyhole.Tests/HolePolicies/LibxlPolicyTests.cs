@@ -5,10 +5,10 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using System.Text.Json;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
-using Keyhole.Planning;
+using Keyhole.Platforms.XenPv;
 using Keyhole.Tests.Golden;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

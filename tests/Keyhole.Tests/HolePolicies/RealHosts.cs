@@ -5,11 +5,11 @@ using System.Collections.Immutable;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
+using Keyhole.Captures;
 using Keyhole.E820;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
-using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Keyhole.Tests.Golden;
 using Keyhole.Tests.Hosts;
 

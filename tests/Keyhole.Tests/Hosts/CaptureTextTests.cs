@@ -3,8 +3,8 @@
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Hosts;

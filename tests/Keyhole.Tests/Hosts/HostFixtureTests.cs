@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using Keyhole.Captures;
 using Keyhole.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

@@ -4,9 +4,11 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Reading;
+using Keyhole.Logs;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Hosts;

@@ -5,8 +5,8 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Hosts;

@@ -4,6 +4,7 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Captures;
 using Keyhole.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

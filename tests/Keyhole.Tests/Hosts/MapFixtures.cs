@@ -5,9 +5,10 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Hosts;

@@ -10,10 +10,10 @@ using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
 using Keyhole.E820;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Migration;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

@@ -2,12 +2,12 @@
 
 using System.Collections.Generic;
 using System.Linq;
-using Keyhole.Devices;
 using Keyhole.E820;
+using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Migration;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Keyhole.Tests.HolePolicies;
 using Microsoft.VisualStudio.TestTools.UnitTesting;

@@ -8,8 +8,8 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Pci;
-using Keyhole.Reading;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Pci;

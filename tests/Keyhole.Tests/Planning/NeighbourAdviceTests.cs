@@ -4,13 +4,15 @@ using System.IO;
 using System.Linq;
 using System.Text;
 using Keyhole.Addresses;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
-using Keyhole.HolePolicies;
 using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
-using Keyhole.Reading;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Planning;

@@ -6,10 +6,10 @@ using System.Linq;
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Probing;
 using Keyhole.PvGuest;
-using Keyhole.Reading;
 using Keyhole.Verification;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

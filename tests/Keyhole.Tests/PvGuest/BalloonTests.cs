@@ -4,9 +4,9 @@ using System;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
+using Keyhole.Hypercalls;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.PvGuest;

@@ -5,9 +5,9 @@ using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
+using Keyhole.Hypercalls;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.PvGuest;

@@ -2,6 +2,7 @@
 
 using System.Collections.Generic;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.PvGuest;

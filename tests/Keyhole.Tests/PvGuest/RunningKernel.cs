@@ -5,9 +5,9 @@ using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hypercalls;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.PvGuest;

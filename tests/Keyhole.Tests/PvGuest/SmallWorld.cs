@@ -10,9 +10,9 @@ using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hypercalls;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.PvGuest;

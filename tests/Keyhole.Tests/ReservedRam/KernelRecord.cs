@@ -7,8 +7,8 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text.RegularExpressions;
+using Keyhole.Addresses;
 using Keyhole.Hosts;
-using Keyhole.PvGuest;
 using Keyhole.Tests.Hosts;
 
 namespace Keyhole.Tests.ReservedRam;

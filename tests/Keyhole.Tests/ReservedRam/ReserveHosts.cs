@@ -7,9 +7,9 @@ using System.IO;
 using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.PvGuest;
 using Keyhole.ReservedRam;
 using Keyhole.Tests.Hosts;
 

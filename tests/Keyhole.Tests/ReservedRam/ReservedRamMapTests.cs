@@ -5,9 +5,9 @@ using System.Collections.Immutable;
 using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.PvGuest;
 using Keyhole.ReservedRam;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

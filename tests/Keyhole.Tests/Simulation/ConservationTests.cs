@@ -4,8 +4,8 @@ using System.Collections.Generic;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hypercalls;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Simulation;

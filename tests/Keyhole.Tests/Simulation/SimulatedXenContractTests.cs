@@ -2,8 +2,8 @@
 
 using Keyhole.Addresses;
 using Keyhole.Contract;
+using Keyhole.Hypercalls;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Simulation;

@@ -5,8 +5,8 @@ using System.Linq;
 using System.Runtime.InteropServices;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hypercalls;
 using Keyhole.Simulation;
-using Keyhole.Xen;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Simulation;

@@ -3,10 +3,10 @@
 using System;
 using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Forecasts;
+using Keyhole.Addresses;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Keyhole.Tests.Golden;
-using Keyhole.Verification;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Verification;

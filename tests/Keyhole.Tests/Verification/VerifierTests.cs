@@ -3,7 +3,10 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Keyhole.Tests.Golden;
 using Keyhole.Verification;

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+namespace Keyhole.Hypercalls;
+
+/// <summary>Hypercall numbers (public/xen.h). The entry of number n lies 32·n bytes into the hypercall page.</summary>
+public static class Hypercall
+{
+    public const uint mmu_update = 1;
+    public const uint memory_op = 12;
+    public const uint multicall = 13;
+    public const uint update_va_mapping = 14;
+    public const uint xen_version = 17;
+    public const uint console_io = 18;
+    public const uint vm_assist = 21;
+    public const uint mmuext_op = 26;
+    public const uint sched_op = 29;
+    public const uint callback_op = 30;
+    public const uint event_channel_op = 32;
+
+    /// <summary>Bytes between two entries of the hypercall page.</summary>
+    public const uint EntrySizeBytes = 32;
+}
+
+/// <summary>Subcommands of memory_op (public/memory.h).</summary>
+public static class MemoryOp
+{
+    public const uint XENMEM_increase_reservation = 0;
+    public const uint XENMEM_decrease_reservation = 1;
+    public const uint XENMEM_maximum_ram_page = 2;
+    public const uint XENMEM_current_reservation = 3;
+    public const uint XENMEM_maximum_reservation = 4;
+    public const uint XENMEM_populate_physmap = 6;
+    public const uint XENMEM_memory_map = 9;
+    public const uint XENMEM_machine_memory_map = 10;
+    public const uint XENMEM_exchange = 11;
+    public const uint XENMEM_set_memory_map = 13;
+
+    /// <summary>Entries that set_memory_map takes since 2017; before that 128.</summary>
+    public const int MaxSetMapEntries = 1024;
+}
+
+/// <summary>What mmu_update does with an entry: the two lowest bits of its pointer (public/xen.h).</summary>
+public static class MmuUpdateCommand
+{
+    /// <summary>Write a page-table entry, checked.</summary>
+    public const ulong MMU_NORMAL_PT_UPDATE = 0;
+
+    /// <summary>Set the machine-to-physical entry of a frame.</summary>
+    public const ulong MMU_MACHPHYS_UPDATE = 1;
+
+    /// <summary>Write a page-table entry and keep its accessed and dirty bits.</summary>
+    public const ulong MMU_PT_UPDATE_PRESERVE_AD = 2;
+
+    /// <summary>Write a page-table entry whose frame is a machine frame also in a translated guest.</summary>
+    public const ulong MMU_PT_UPDATE_NO_TRANSLATE = 3;
+}
+
+/// <summary>Callback types and flags of callback_op (public/callback.h).</summary>
+public static class CallbackOp
+{
+    public const uint CALLBACKOP_register = 0;
+    public const ushort CALLBACKTYPE_event = 0;
+    public const ushort CALLBACKTYPE_failsafe = 1;
+    public const ushort CALLBACKTYPE_syscall = 2;
+    public const ushort CALLBACKTYPE_nmi = 4;
+    public const ushort CALLBACKTYPE_sysenter = 5;
+    public const ushort CALLBACKTYPE_syscall32 = 7;
+    public const ushort CALLBACKF_mask_events = 1;
+}
+
+/// <summary>Commands and types of vm_assist (public/xen.h).</summary>
+public static class VmAssist
+{
+    public const uint VMASST_CMD_enable = 0;
+    public const uint VMASST_CMD_disable = 1;
+    public const uint VMASST_TYPE_4gb_segments = 0;
+    public const uint VMASST_TYPE_4gb_segments_notify = 1;
+    public const uint VMASST_TYPE_writable_pagetables = 2;
+    public const uint VMASST_TYPE_pae_extended_cr3 = 3;
+    public const uint VMASST_TYPE_architectural_iopl = 4;
+    public const uint VMASST_TYPE_runstate_update_flag = 5;
+    public const uint VMASST_TYPE_m2p_strict = 32;
+}

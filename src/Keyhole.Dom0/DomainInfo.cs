@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using Keyhole.Hypercalls;
+
+namespace Keyhole.Dom0;
+
+/// <summary>What the hypervisor knows of a domain (struct xen_domctl_getdomaininfo).</summary>
+public sealed record DomainInfo
+{
+    public required DomainId Id { get; init; }
+
+    /// <summary>The domain's handle, which the toolstack sets to its UUID: a number is used again, this is not.</summary>
+    public Guid Uuid { get; init; }
+
+    /// <summary>HVM or PVH: Xen does not tell them apart here.</summary>
+    public bool IsHvm { get; init; }
+
+    public bool IsDying { get; init; }
+
+    public bool IsShutdown { get; init; }
+
+    /// <summary>Why it shut down, where it did: 0 poweroff, 1 reboot, 2 suspend, 3 crash, 4 watchdog.</summary>
+    public int ShutdownReason { get; init; }
+
+    public bool IsPaused { get; init; }
+
+    /// <summary>Pages it owns.</summary>
+    public ulong TotalPages { get; init; }
+
+    /// <summary>Pages it may own.</summary>
+    public ulong MaxPages { get; init; }
+
+    /// <summary>Time that its processors have run, in nanoseconds.</summary>
+    public ulong CpuTimeNanoseconds { get; init; }
+
+    /// <summary>Whether it has ever run an instruction. <c>xl list</c> shows tenths of a second, in which a kernel has long read its map.</summary>
+    public bool HasRun => CpuTimeNanoseconds != 0;
+
+    /// <summary>One word: dying, crashed, shut down, paused or running.</summary>
+    public string StateName => (IsDying, IsShutdown, IsPaused) switch
+    {
+        (true, _, _) => "dying",
+        (_, true, _) => ShutdownReason == ShutdownCrash ? "crashed" : "shut down",
+        (_, _, true) => "paused",
+        _ => "running",
+    };
+
+    private const int ShutdownCrash = 3;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using Keyhole.Hypercalls;
+
+namespace Keyhole.Dom0;
+
+/// <summary>What a program in dom0 asks the hypervisor: the memory calls, and facts about domains. Real or simulated.</summary>
+public interface IXenControl : IDisposable
+{
+    IHypercalls Calls { get; }
+
+    /// <summary>"4.17.7" with whatever the vendor put behind it, or why it cannot be known.</summary>
+    XenResult<string> Version();
+
+    /// <summary>Every domain there is, by number.</summary>
+    XenResult<IReadOnlyList<DomainInfo>> Domains();
+
+    /// <summary>One domain; where there is none, a problem that says so.</summary>
+    XenResult<DomainInfo> Domain(DomainId id);
+}

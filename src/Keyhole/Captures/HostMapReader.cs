@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Buffers.Binary;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Reading;
+
+namespace Keyhole.Captures;
+
+/// <summary>What a user may say about a source that the reader would else find out by itself.</summary>
+public sealed record HostMapOptions
+{
+    public static readonly HostMapOptions Default = new();
+
+    /// <summary>The dialect to read, or null to detect it.</summary>
+    public HostMapDialect? From { get; init; }
+
+    /// <summary>Which of a log's maps to take, 1-based in the log's order, or null for the firmware's.</summary>
+    public int? MapNumber { get; init; }
+}
+
+/// <summary>Reads a host's memory map from any dialect of <see cref="HostMapDialect"/>.</summary>
+public static class HostMapReader
+{
+    private const string Sources = "give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with --from";
+
+    /// <summary>Other maps of a log that are named in remarks; more are only counted.</summary>
+    private const int MaxMapsNamed = 12;
+
+    /// <summary>
+    /// Reads the map of a source of any length in bounded memory. In a log with several maps the one nearest to the firmware is taken: Xen's RAM map,
+    /// else Linux's BIOS-e820, else the EFI descriptors, else what a kernel under Xen made of its map; the first of its kind. The description
+    /// says which, the remarks name the others.
+    /// </summary>
+    /// <param name="stream">Read to its end, except for JSON and packed entries that are too long.</param>
+    /// <param name="sourceName">What errors and the description call the source.</param>
+    public static Parsed<HostMemoryMap> Read(Stream stream, string sourceName, HostMapOptions options)
+    {
+        ReadOnlyMemory<byte> head = StreamHead.Read(stream);
+        if (head.IsEmpty)
+            return HostMapErrors.Empty(sourceName);
+        if (options.From is not HostMapDialect.Packed && CompressionOf(head.Span) is { } compression)
+            return new InputError(sourceName, null, $"the input is compressed ({compression.Name})", $"unpack it first: {compression.Tool}");
+
+        HostMapDialect dialect = options.From ?? Detect(head.Span);
+        if (dialect == HostMapDialect.Json && LogInJson(head.Span) is { } log)
+            return new InputError(sourceName, null, $"this is the JSON of {log.Program}, not of Keyhole", $"give the log as text: {log.Remedy}");
+        bool holdsOneMap = dialect is HostMapDialect.Packed or HostMapDialect.Lines or HostMapDialect.Json;
+        if (holdsOneMap && options.MapNumber is { } number and not 1)
+            return new InputError(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map", "leave out --map");
+        return dialect switch
+        {
+            HostMapDialect.Packed => ReadPacked(head, stream, sourceName),
+            HostMapDialect.Lines => ReadLines(head, stream, sourceName),
+            HostMapDialect.Json => HostMapJson.Read(head, stream, sourceName),
+            HostMapDialect.Memmap => new InputError(sourceName, null, "a memmap is a folder, this is a file", "name the folder, /sys/firmware/memmap or a copy of it"),
+            HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld or HostMapDialect.Iomem
+                or HostMapDialect.Efi => Choose(LogScanner.Scan(head, stream, sourceName), sourceName, options),
+        };
+    }
+
+    /// <summary>Reads the entries of a <c>/sys/firmware/memmap</c> folder, in the order of their numbers.</summary>
+    public static Parsed<HostMemoryMap> ReadMemmap(IEnumerable<MemmapEntry> folder, string sourceName)
+    {
+        // Numbers are compared by length first: 10 comes after 9.
+        SortedDictionary<int, E820Entry> entries = [];
+        foreach (MemmapEntry read in folder)
+        {
+            string source = $"{sourceName}/{read.Name}";
+            if (!int.TryParse(read.Name, System.Globalization.NumberStyles.None, null, out int number))
+                return new InputError(source, null, "the entry's name is no number", "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
+            if (!TryAddress(read.Start, out ulong start) || !TryAddress(read.End, out ulong last))
+                return new InputError(source, null, $"start or end is no address: {InputError.Quote(read.Start)}, {InputError.Quote(read.End)}", "both are hex numbers such as 0x100000");
+            if (!IomemSyntax.TryType(read.Type.AsSpan().Trim(), out E820Type type))
+                return new InputError(source, null, $"unknown type {InputError.Quote(read.Type.AsSpan().Trim())}", "types are Linux's, such as System RAM or Reserved");
+            if (!EntryRange.Inclusive(start, last).TryMakeEntry(type, source, null, out E820Entry entry, out InputError? error))
+                return error!;
+            if (!entries.TryAdd(number, entry))
+                return new InputError(source, null, "the entry is there twice", "give each number once");
+            if (entries.Count > HostMemoryMap.MaxEntries)
+                return HostMapErrors.TooManyEntries(sourceName, null);
+        }
+
+        if (entries.Count == 0)
+            return new InputError(sourceName, null, "no entries in the folder", "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
+        return new HostMemoryMap
+        {
+            Entries = [.. entries.Values],
+            Dialect = HostMapDialect.Memmap,
+            Description = $"firmware map as Linux kept it, {sourceName}",
+        };
+    }
+
+    /// <summary>Makes a host map of one map of a log; the error when that map is damaged.</summary>
+    public static Parsed<HostMemoryMap> FromLog(LogScan scan, LogMap map, string sourceName)
+    {
+        if (map.Error is { } error)
+            return scan.Maps.Length == 1 ? error : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with --map N" };
+        return new HostMemoryMap
+        {
+            Entries = map.Entries,
+            Dialect = map.Dialect,
+            Description = $"{Describe(map)}, line {map.Line} of {sourceName}",
+            RamShown = RamShownBy(map),
+            IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
+            Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
+            Log = scan,
+            LogMap = map,
+            Remarks = RemarksOn(scan, map),
+        };
+    }
+
+    private static Parsed<HostMemoryMap> Choose(LogScan scan, string sourceName, HostMapOptions options)
+    {
+        if (scan.Maps.IsEmpty)
+            return new InputError(sourceName, null, $"no memory map found in {scan.LineCount} lines", Sources);
+        if (options.MapNumber is { } number)
+        {
+            if (number < 1 || number > scan.Maps.Length)
+                return new InputError(sourceName, null, $"there is no map {number}: the log has {scan.Maps.Length}", $"choose --map 1 to {scan.Maps.Length}");
+            LogMap chosen = scan.Maps[number - 1];
+            if (options.From is { } named && chosen.Dialect != named)
+            {
+                return new InputError(sourceName, chosen.Line, $"map {number} is in the dialect {HostMapDialects.NameOf(chosen.Dialect)}, not {HostMapDialects.NameOf(named)}", "leave out --from");
+            }
+
+            return FromLog(scan, chosen, sourceName);
+        }
+
+        foreach (LogMapKind kind in _nearestToFirmware)
+        {
+            LogMap[] candidates = [.. scan.Maps.Where(map => map.Kind == kind && (options.From is null || options.From == map.Dialect))];
+            LogMap? chosen = Array.Find(candidates, static map => !map.IsBeforeXensChanges) ?? candidates.FirstOrDefault();
+            if (chosen is not null)
+                return FromLog(scan, chosen, sourceName);
+        }
+
+        string found = string.Join(", ", scan.Maps.Select(map => HostMapDialects.NameOf(map.Dialect)).Distinct());
+        return new InputError(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}", "leave out --from");
+    }
+
+    private static readonly LogMapKind[] _nearestToFirmware =
+    [
+        LogMapKind.XenFirmware, LogMapKind.LinuxFirmware, LogMapKind.Efi, LogMapKind.GuestKernel, LogMapKind.Iomem, LogMapKind.Dom0BuiltByXen,
+        LogMapKind.KernelEdited,
+    ];
+
+    private static string Describe(LogMap map) => map.Kind switch
+    {
+        LogMapKind.XenFirmware => $"Xen's firmware map ({map.Title})",
+        LogMapKind.LinuxFirmware => $"Linux's firmware map ({map.Title})",
+        LogMapKind.Efi => $"EFI's descriptors ({map.Title})",
+        LogMapKind.GuestKernel => $"map of a kernel under Xen ({map.Title})",
+        LogMapKind.Dom0BuiltByXen => $"map that Xen built for dom0 ({map.Title})",
+        LogMapKind.KernelEdited => $"map changed by the kernel ({map.Title})",
+        LogMapKind.Iomem => "Linux's resources (/proc/iomem)",
+    };
+
+    /// <summary>Whether the kernel's buffer ran over and took the map's first entries. It cuts the line before the map, too.</summary>
+    private static bool BeginsAmid(LogMap map) => map.Line <= 2 && map.Kind != LogMapKind.Iomem && map.Entries[0].Address != 0;
+
+    private static RamShown RamShownBy(LogMap map) => map.Kind switch
+    {
+        LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi => BeginsAmid(map) ? RamShown.Part : RamShown.All,
+        LogMapKind.Iomem or LogMapKind.KernelEdited => RamShown.KernelsShare,
+        LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen => RamShown.Part,
+    };
+
+    private static ImmutableArray<string> RemarksOn(LogScan scan, LogMap taken)
+    {
+        ImmutableArray<string>.Builder remarks = ImmutableArray.CreateBuilder<string>();
+        if (taken.Kind == LogMapKind.GuestKernel)
+            remarks.Add("This is a guest kernel's view: RAM above its share is missing, what Xen adds is in; the firmware's map stands in 'xl dmesg'");
+        if (taken.Kind == LogMapKind.Iomem)
+            remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the firmware's map stands in /sys/firmware/memmap");
+        if (taken.Kind == LogMapKind.KernelEdited)
+            remarks.Add("This map has been changed by the kernel or its command line");
+        if (BeginsAmid(taken))
+            remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as when the kernel's buffer has run over");
+        int named = 0;
+        for (int i = 0; i < scan.Maps.Length; i++)
+        {
+            LogMap other = scan.Maps[i];
+            if (ReferenceEquals(other, taken))
+                continue;
+            if (named++ < MaxMapsNamed)
+                remarks.Add($"--map {i + 1}: {Describe(other)}, line {other.Line}, {other.Entries.Length} entries{(other.Error is null ? "" : ", damaged")}");
+        }
+
+        int unnamed = Math.Max(0, named - MaxMapsNamed);
+        if (unnamed + scan.DroppedMaps > 0)
+            remarks.Add($"{unnamed + (long)scan.DroppedMaps} further maps are in the log{(scan.DroppedMaps > 0 ? $", {scan.DroppedMaps} of them beyond what is kept" : "")}");
+        return remarks.ToImmutable();
+    }
+
+    private static Parsed<HostMemoryMap> ReadPacked(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
+    {
+        byte[] bytes = new byte[((HostMemoryMap.MaxEntries + 1) * E820Entry.WireSizeBytes) + 1];
+        int length = Math.Min(head.Length, bytes.Length);
+        head.Span[..length].CopyTo(bytes);
+        length += stream.ReadAtLeast(bytes.AsSpan(length), bytes.Length - length, throwOnEndOfStream: false);
+        int count = length / E820Entry.WireSizeBytes;
+        if (count > HostMemoryMap.MaxEntries)
+            return HostMapErrors.TooManyEntries(sourceName, null);
+        if (length % E820Entry.WireSizeBytes != 0)
+        {
+            return new InputError(
+                sourceName, null, $"{length} bytes are no whole number of entries of {E820Entry.WireSizeBytes} bytes: the last is cut short", "give the whole table");
+        }
+
+        ImmutableArray<E820Entry>.Builder entries = ImmutableArray.CreateBuilder<E820Entry>(count);
+        for (int i = 0; i < count; i++)
+        {
+            ReadOnlySpan<byte> bytesOfEntry = bytes.AsSpan(i * E820Entry.WireSizeBytes, E820Entry.WireSizeBytes);
+            ulong start = BinaryPrimitives.ReadUInt64LittleEndian(bytesOfEntry);
+            ulong size = BinaryPrimitives.ReadUInt64LittleEndian(bytesOfEntry[8..]);
+            E820Type type = (E820Type)BinaryPrimitives.ReadUInt32LittleEndian(bytesOfEntry[16..]);
+            ulong end = size > ulong.MaxValue - start ? ulong.MaxValue : start + size;
+            if (!EntryRange.Exclusive(start, end).TryMakeEntry(type, $"{sourceName}, entry {i + 1}", null, out E820Entry entry, out InputError? error))
+                return error!;
+            entries.Add(entry);
+        }
+
+        return new HostMemoryMap { Entries = entries.MoveToImmutable(), Dialect = HostMapDialect.Packed, Description = $"packed entries, {sourceName}" };
+    }
+
+    private static Parsed<HostMemoryMap> ReadLines(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
+    {
+        TextLines text = new(head, stream);
+        ImmutableArray<E820Entry>.Builder entries = ImmutableArray.CreateBuilder<E820Entry>();
+        while (text.TryRead(out ReadOnlySpan<char> line))
+        {
+            ReadOnlySpan<char> content = WithoutComment(line);
+            if (content.IsEmpty)
+                continue;
+            if (!TryEntryLine(content, out ulong start, out ulong end, out uint type))
+            {
+                return new InputError(
+                    sourceName, text.Number, $"expected START END TYPE, found {InputError.Quote(content)}", "write two hex addresses, the end exclusive, and the type's number: 0x100000 0x80000000 1");
+            }
+
+            if (!EntryRange.Exclusive(start, end).TryMakeEntry((E820Type)type, sourceName, text.Number, out E820Entry entry, out InputError? error))
+                return error!;
+            if (entries.Count == HostMemoryMap.MaxEntries)
+                return HostMapErrors.TooManyEntries(sourceName, text.Number);
+            entries.Add(entry);
+        }
+
+        if (entries.Count == 0)
+            return new InputError(sourceName, null, "no entries: every line is empty or a comment", "write lines of START END TYPE");
+        return new HostMemoryMap { Entries = entries.ToImmutable(), Dialect = HostMapDialect.Lines, Description = $"lines of START END TYPE, {sourceName}" };
+    }
+
+    private static ReadOnlySpan<char> WithoutComment(ReadOnlySpan<char> line)
+    {
+        int comment = line.IndexOf('#');
+        return (comment < 0 ? line : line[..comment]).Trim(" \t");
+    }
+
+    private static bool TryEntryLine(ReadOnlySpan<char> line, out ulong start, out ulong end, out uint type)
+    {
+        end = 0;
+        type = 0;
+        TextCursor cursor = new(line);
+        cursor.TryText("0x");
+        if (!cursor.TryHex(out start) || !TryBlanks(ref cursor))
+            return false;
+        cursor.TryText("0x");
+        return cursor.TryHex(out end) && TryBlanks(ref cursor) && cursor.TryDecimal(out type) && cursor.Rest.IsEmpty;
+    }
+
+    private static bool TryBlanks(ref TextCursor cursor)
+    {
+        int before = cursor.Rest.Length;
+        cursor.SkipBlanks();
+        return cursor.Rest.Length < before;
+    }
+
+    private static bool TryAddress(string text, out ulong address)
+    {
+        TextCursor cursor = new(text.AsSpan().Trim());
+        cursor.TryText("0x");
+        return cursor.TryHex(out address) && cursor.Rest.IsEmpty;
+    }
+
+    /// <summary>The dialect that the first bytes speak for; logs and iomem are told apart line by line later.</summary>
+    private static HostMapDialect Detect(ReadOnlySpan<byte> head)
+    {
+        if (LooksPacked(head))
+            return HostMapDialect.Packed;
+        TextLines text = new(head.ToArray(), Stream.Null);
+        while (text.TryRead(out ReadOnlySpan<char> line))
+        {
+            ReadOnlySpan<char> content = WithoutComment(line);
+            if (content.IsEmpty)
+                continue;
+            if (content[0] == '{')
+                return HostMapDialect.Json;
+            return TryEntryLine(content, out _, out _, out _) ? HostMapDialect.Lines : HostMapDialect.Xen;
+        }
+
+        // Nothing but comments and blank lines: say so rather than look for a log.
+        return head.Contains((byte)'#') ? HostMapDialect.Lines : HostMapDialect.Xen;
+    }
+
+    /// <summary>Addresses and sizes below 2^52 and a known type somewhere: no text has the zero bytes where they must be.</summary>
+    private static bool LooksPacked(ReadOnlySpan<byte> head)
+    {
+        bool hasKnownType = false;
+        bool isFirst = true;
+        for (ReadOnlySpan<byte> rest = head; rest.Length >= E820Entry.WireSizeBytes; rest = rest[E820Entry.WireSizeBytes..])
+        {
+            ulong start = BinaryPrimitives.ReadUInt64LittleEndian(rest);
+            ulong size = BinaryPrimitives.ReadUInt64LittleEndian(rest[8..]);
+            E820Type type = (E820Type)BinaryPrimitives.ReadUInt32LittleEndian(rest[16..]);
+            if (isFirst && (start > Frames.AddressLimit || size > Frames.AddressLimit))
+                return false;
+            isFirst = false;
+            hasKnownType |= Enum.IsDefined(type) && type != E820Type.None;
+        }
+
+        return hasKnownType;
+    }
+
+    /// <summary>Which program wrote a log in JSON, and how to have it in text.</summary>
+    private static (string Program, string Remedy)? LogInJson(ReadOnlySpan<byte> head)
+    {
+        if (head.IndexOf("\"MESSAGE\""u8) >= 0)
+            return ("journalctl", "journalctl without -o json");
+        return head.IndexOf("\"dmesg\""u8) >= 0 ? ("dmesg", "dmesg without --json") : null;
+    }
+
+    private static (string Name, string Tool)? CompressionOf(ReadOnlySpan<byte> head)
+    {
+        if (head.StartsWith((ReadOnlySpan<byte>)[0x1f, 0x8b]))
+            return ("gzip", "zcat FILE");
+        if (head.StartsWith((ReadOnlySpan<byte>)[0x28, 0xb5, 0x2f, 0xfd]))
+            return ("zstd", "zstdcat FILE");
+        if (head.StartsWith((ReadOnlySpan<byte>)[0xfd, 0x37, 0x7a, 0x58, 0x5a]))
+            return ("xz", "xzcat FILE");
+        return head.StartsWith("BZh"u8) ? ("bzip2", "bzcat FILE") : null;
+    }
+}

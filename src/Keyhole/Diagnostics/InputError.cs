@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+namespace Keyhole.Diagnostics;
+
+/// <summary>Why an input could not be read: one line that says where, what and the remedy. Exit status 2 of the command line.</summary>
+/// <param name="Source">The file's name as the user gave it, or what else the input came from.</param>
+/// <param name="Line">The 1-based line, or null where lines mean nothing.</param>
+/// <param name="What">What is wrong, without a full stop at its end. Text quoted from the input has gone through <see cref="Quote"/>.</param>
+/// <param name="Remedy">What to do about it, without a full stop at its end.</param>
+public sealed record InputError(string Source, int? Line, string What, string Remedy)
+{
+    /// <summary>Quoted text is cut here: an error stays one readable line.</summary>
+    private const int MaxQuotedLength = 60;
+
+    /// <summary>A piece of hostile input made fit for one line: cut, control characters and lone surrogates replaced by '?'.</summary>
+    public static string Quote(System.ReadOnlySpan<char> text) => $"\"{OneLine(text, MaxQuotedLength)}{(text.Length > MaxQuotedLength ? "…" : "")}\"";
+
+    /// <summary>The first <paramref name="maxLength"/> characters of hostile input, without quotes, made fit for one line as <see cref="Quote"/> does.</summary>
+    public static string OneLine(System.ReadOnlySpan<char> text, int maxLength)
+    {
+        char[] shown = text[..System.Math.Min(text.Length, maxLength)].ToArray();
+        for (int i = 0; i < shown.Length; i++)
+        {
+            if (char.IsControl(shown[i]) || char.IsSurrogate(shown[i]) || char.GetUnicodeCategory(shown[i]) is
+                System.Globalization.UnicodeCategory.Format or System.Globalization.UnicodeCategory.LineSeparator or System.Globalization.UnicodeCategory.ParagraphSeparator)
+            {
+                shown[i] = '?';
+            }
+        }
+
+        return new(shown);
+    }
+
+    public override string ToString() => $"{Source}{(Line is { } line ? $":{line}" : "")}: {What}; {Remedy}";
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+
+namespace Keyhole.Logs;
+
+/// <summary>Frames that an old kernel gave back or got, as a line says: not all of them need to have come.</summary>
+public readonly record struct CountedFrames(PfnRange Frames, ulong Count);
+
+/// <summary>"initrd moved from … to …". Bytes.</summary>
+public readonly record struct MovedBytes(ByteRange From, ByteRange To);
+
+/// <summary>"Memory: 167432K/1048572K available": what the allocator has, and what the kernel counts as RAM.</summary>
+public readonly record struct MemoryTotals(ulong AvailableKiB, ulong TotalKiB);
+
+/// <summary>A window of a device that could not be claimed.</summary>
+/// <param name="Obstacle">Linux's name of what it meets ("Unusable memory"); null where the reason is another.</param>
+/// <param name="ObstacleRange">Where that lies; empty without an obstacle.</param>
+public readonly record struct FailedClaim(ByteRange Window, string? Obstacle, ByteRange ObstacleRange);
+
+/// <summary>
+/// What a kernel says of its memory setup. Read from a log and from a forecast's lines by the same reader, so that the two can be compared. What is
+/// null was not said; of what is said twice the first counts.
+/// </summary>
+public sealed record BootFacts
+{
+    public Sighting<ulong>? Released { get; init; }
+
+    public Sighting<ulong>? Remapped { get; init; }
+
+    /// <summary>Pages of ACPI NVS moved out of the kernel's way (linux-7.2).</summary>
+    public Sighting<ulong>? RemappedNonRam { get; init; }
+
+    /// <summary>"Set N page(s) to 1-1 mapping", up to 3.15.</summary>
+    public Sighting<ulong>? IdentitySet { get; init; }
+
+    public ImmutableArray<Sighting<CountedFrames>> Freed { get; init; } = [];
+
+    public ImmutableArray<Sighting<CountedFrames>> Populated { get; init; } = [];
+
+    /// <summary>"Unable to find available pfn range, not remapping identity pages".</summary>
+    public ImmutableArray<int> NoRangeToRemapLines { get; init; } = [];
+
+    public Sighting<MovedBytes>? InitrdMoved { get; init; }
+
+    /// <summary>Whole pages, where the ramdisk lies once it has been moved.</summary>
+    public Sighting<ByteRange>? Ramdisk { get; init; }
+
+    /// <summary>The gap taken for PCI devices; empty where the kernel says that there is none.</summary>
+    public Sighting<ByteRange>? PciGap { get; init; }
+
+    public Sighting<MemoryTotals>? Memory { get; init; }
+
+    public ImmutableArray<Sighting<FailedClaim>> FailedClaims { get; init; } = [];
+
+    /// <summary>The message with which a kernel stops, in the words of <see cref="Forecasts.BootForecast.Message"/>.</summary>
+    public Sighting<string>? LastWords { get; init; }
+
+    /// <summary>The facts with what one more message says.</summary>
+    internal BootFacts With(in KernelMessage message, int line) => message.Kind switch
+    {
+        KernelMessageKind.Freed => this with { Freed = Freed.Add(new(new(message.Pfns, message.Count), line)) },
+        KernelMessageKind.Populated => this with { Populated = Populated.Add(new(new(message.Pfns, message.Count), line)) },
+        KernelMessageKind.NoRangeToRemap => this with { NoRangeToRemapLines = NoRangeToRemapLines.Add(line) },
+        KernelMessageKind.InitrdMoved => this with { InitrdMoved = InitrdMoved ?? new(new(message.From, message.To), line) },
+        KernelMessageKind.LastWords => this with { LastWords = LastWords ?? new(message.Text!, line) },
+        KernelMessageKind.Released => this with { Released = Released ?? new(message.Count, line) },
+        KernelMessageKind.IdentitySet => this with { IdentitySet = IdentitySet ?? new(message.Count, line) },
+        KernelMessageKind.Ramdisk => this with { Ramdisk = Ramdisk ?? new(message.From, line) },
+        KernelMessageKind.Remapped => this with { Remapped = Remapped ?? new(message.Count, line) },
+        KernelMessageKind.RemappedNonRam => this with { RemappedNonRam = RemappedNonRam ?? new(message.Count, line) },
+        KernelMessageKind.PciGap => this with { PciGap = PciGap ?? new(message.From, line) },
+        KernelMessageKind.Memory => this with { Memory = Memory ?? new(new(message.Count, message.TotalKiB), line) },
+        KernelMessageKind.BarClaim => WithClaim(new(message.From, message.Text, message.To), line),
+        KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.CommandLine or KernelMessageKind.Segment => this,
+    };
+
+    /// <summary>Logs are often shown twice, on the console and by dmesg: the same window counts once.</summary>
+    private BootFacts WithClaim(FailedClaim claim, int line)
+    {
+        foreach (Sighting<FailedClaim> known in FailedClaims)
+        {
+            if (known.Value == claim)
+                return this;
+        }
+
+        return this with { FailedClaims = FailedClaims.Add(new(claim, line)) };
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using Keyhole.Addresses;
+using Keyhole.Guests;
+
+namespace Keyhole.Logs;
+
+/// <summary>A boot whose lines are still coming. It says itself which lines cannot be its own any more.</summary>
+internal sealed class BootInProgress
+{
+    private static readonly string[] s_builderWords = ["Dom0 alloc.:", "Init. ramdisk:", "Loaded kernel:", "Phys-Mach map:", "Start info:", "Page tables:"];
+    private static readonly string[] s_startWords = ["Xen version", "Command line:"];
+
+    private readonly BootOwner _owner;
+    private readonly int? _domain;
+    private readonly int _firstLine;
+    private readonly List<LogLine> _xenLines = [];
+    private readonly SortedSet<string> _segmentNames = new(StringComparer.Ordinal);
+    private BootFacts _facts = new();
+    private GuestLayout _segments = GuestLayout.Unknown;
+    private Sighting<string>? _release;
+    private Sighting<string>? _end;
+    private LogMap? _map;
+    private int _lastLine;
+    private bool _isDom0Loaded;
+    private bool _hasCommandLine;
+    private bool _hasLinesBeforeMap;
+    private bool _hasLinesBehindMap;
+
+    public BootInProgress(BootOwner owner, int? domain, int firstLine)
+    {
+        _owner = owner;
+        _domain = domain;
+        _firstLine = firstLine;
+        _lastLine = firstLine;
+    }
+
+    public bool HasKernelLines => _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null;
+
+    public static bool IsXensStart(string text) => StartsWithAny(text, s_startWords);
+
+    public static bool IsXensBuilder(string text) => StartsWithAny(text, s_builderWords);
+
+    /// <summary>Whether Xen can still be on its way to this boot's kernel. <paramref name="isStart"/>: with its version, command line or RAM map.</summary>
+    public bool TakesXen(bool isStart) => _owner == BootOwner.Dom0 && !HasKernelLines && !(isStart && _isDom0Loaded);
+
+    public bool Takes(in KernelMessage message) => message switch
+    {
+        { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
+        { Kind: KernelMessageKind.LastWords } => _map is null && !_hasLinesBehindMap,
+        { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.LastWords is null && _end is null
+            && !(message.Kind == KernelMessageKind.Release && _hasLinesBeforeMap) && !(message.Kind == KernelMessageKind.CommandLine && _hasCommandLine),
+        _ => _facts.LastWords is null && _end is null,
+    };
+
+    public bool Takes(LogMap map) => _map is null && !_hasLinesBehindMap && _facts.LastWords is null && map.Kind == LogMapKind.GuestKernel;
+
+    /// <summary>Whether the map goes on with one that foreign lines have cut in two.</summary>
+    public bool IsContinuedBy(LogMap map) =>
+        _map is { Entries.Length: > 0 } known && !_hasLinesBehindMap && map.Entries.Length > 0 && map.Entries[0].Address >= known.Entries[^1].End;
+
+    public void AddXen(LogLine line)
+    {
+        _xenLines.Add(line);
+        _isDom0Loaded |= IsXensBuilder(line.Text);
+        _lastLine = line.Number;
+    }
+
+    /// <summary>Xen says that dom0 is gone. One that had got through its memory setup is no matter of its map.</summary>
+    public void End(LogLine line)
+    {
+        if (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null)
+            return;
+        _end ??= new(line.Text, line.Number);
+        _lastLine = line.Number;
+    }
+
+    public void Add(in KernelMessage message, int line)
+    {
+        if (message.Kind == KernelMessageKind.Segment)
+            AddSegment(message);
+        else if (message.Kind == KernelMessageKind.Release)
+            _release ??= new(message.Text!, line);
+        _hasCommandLine |= message.Kind == KernelMessageKind.CommandLine;
+        _hasLinesBeforeMap |= message.IsBeforeMap;
+        _hasLinesBehindMap |= message.IsBehindMap;
+        _facts = _facts.With(message, line);
+        _lastLine = line;
+    }
+
+    public void Add(LogMap map)
+    {
+        _map = map;
+        _lastLine = Math.Max(map.Line, map.EntryLines.IsEmpty ? 0 : map.EntryLines[^1]);
+    }
+
+    /// <summary>Joins a map with the part of it that stands behind foreign lines.</summary>
+    public void Continue(LogMap map)
+    {
+        _map = _map! with { Entries = [.. _map.Entries, .. map.Entries], EntryLines = [.. _map.EntryLines, .. map.EntryLines], Error = _map.Error ?? map.Error };
+        _lastLine = map.EntryLines[^1];
+    }
+
+    public ObservedBoot ToBoot(int number) => new()
+    {
+        Number = number,
+        Owner = _owner,
+        Domain = _domain,
+        FirstLine = _firstLine,
+        LastLine = _lastLine,
+        Release = _release,
+        Map = _map,
+        MapMayBeginLate = !_hasLinesBeforeMap,
+        MapMayEndEarly = _map?.Error is not null || !_hasLinesBehindMap,
+        Facts = _facts,
+        EndedByXen = _end,
+        Builder = Dom0Log.Of(_xenLines),
+        Segments = _segments,
+        HasKernelLines = HasKernelLines,
+    };
+
+    private void AddSegment(in KernelMessage message)
+    {
+        _segmentNames.Add(message.Text!);
+        ByteRange range = message.From;
+        _segments = message.Text switch
+        {
+            "kernel" => _segments with { Kernel = range },
+            "page tables" => _segments with { PageTables = range },
+            "phys2mach" => _segments with { P2mList = range },
+            "module0" or "ramdisk" => _segments with { Initrd = range },
+            _ => _segments,
+        };
+    }
+
+    private static bool StartsWithAny(string text, string[] words)
+    {
+        ReadOnlySpan<char> trimmed = text.AsSpan().TrimStart();
+        foreach (string word in words)
+        {
+            if (trimmed.StartsWith(word, StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
+    }
+}

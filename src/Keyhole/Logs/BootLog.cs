@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Logs;
+
+/// <summary>Takes a log apart into the boots that it holds: Xen with dom0, guests behind it or on their consoles, a machine that boots twice.</summary>
+public static class BootLog
+{
+    /// <summary>The console that carries no guest's number: Xen's own, dom0's, or that of the only guest.</summary>
+    private const int MainConsole = 0;
+
+    /// <summary>
+    /// The boots in the order of their first lines. Those of which a kernel says something, or none such at all and then those that a domain builder
+    /// prepares. A kernel without a version line begins where what only stands before a map follows what only stands behind one.
+    /// </summary>
+    public static ImmutableArray<ObservedBoot> Of(LogScan scan)
+    {
+        List<BootInProgress> boots = [];
+        SortedDictionary<int, BootInProgress> live = [];
+        int nextMap = 0;
+        foreach (LogLine line in scan.Lines)
+        {
+            for (; nextMap < scan.Maps.Length && scan.Maps[nextMap].Line <= line.Number; nextMap++)
+                AddMap(scan.Maps[nextMap]);
+            AddLine(line);
+        }
+
+        for (; nextMap < scan.Maps.Length; nextMap++)
+            AddMap(scan.Maps[nextMap]);
+        IEnumerable<BootInProgress> told = boots.Any(static boot => boot.HasKernelLines) ? boots.Where(static boot => boot.HasKernelLines) : boots;
+        return [.. told.Select(static (boot, index) => boot.ToBoot(index + 1))];
+
+        BootInProgress Begin(BootOwner owner, int console, int line)
+        {
+            var boot = new BootInProgress(console == MainConsole ? owner : BootOwner.Guest, console == MainConsole ? null : console, line);
+            boots.Add(boot);
+            live[console] = boot;
+            return boot;
+        }
+
+        void AddMap(LogMap map)
+        {
+            int console = map.Domain ?? MainConsole;
+            BootInProgress? boot = live.GetValueOrDefault(console);
+            if (map.Kind == LogMapKind.XenFirmware)
+            {
+                if (boot?.TakesXen(isStart: true) != true)
+                    Begin(BootOwner.Dom0, MainConsole, map.Line);
+            }
+            else if (map.Kind == LogMapKind.GuestKernel)
+            {
+                if (boot?.IsContinuedBy(map) == true)
+                    boot.Continue(map);
+                else
+                    (boot?.Takes(map) == true ? boot : Begin(BootOwner.Unknown, console, map.Line)).Add(map);
+            }
+        }
+
+        void AddLine(LogLine line)
+        {
+            int console = line.Domain ?? MainConsole;
+            BootInProgress? boot = live.GetValueOrDefault(console);
+            if (line.Speaker == LogSpeaker.Xen && console == MainConsole)
+            {
+                bool isStart = BootInProgress.IsXensStart(line.Text);
+                if (isStart || BootInProgress.IsXensBuilder(line.Text))
+                    (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
+                else if (IsEndOfDom0(line.Text))
+                    boot?.End(line);
+                return;
+            }
+
+            var message = KernelMessage.Parse(line.Text);
+            if (message.Kind == KernelMessageKind.Other)
+                return;
+            BootOwner owner = message.Kind == KernelMessageKind.Segment ? BootOwner.Guest : BootOwner.Unknown;
+            (boot?.Takes(message) == true ? boot : Begin(owner, console, line.Number)).Add(message, line.Number);
+        }
+    }
+
+    /// <summary>Chooses a boot: the one asked for, else the first of the kind that is looked for.</summary>
+    /// <param name="boots">All of one log.</param>
+    /// <param name="wantsDom0">dom0's boot, else a guest's.</param>
+    /// <param name="number">1-based, or null.</param>
+    /// <param name="sourceName">What errors call the log.</param>
+    public static Parsed<ObservedBoot> Choose(ImmutableArray<ObservedBoot> boots, bool wantsDom0, int? number, string sourceName)
+    {
+        string whose = wantsDom0 ? "dom0's kernel" : "the guest's kernel";
+        if (!boots.Any(static boot => boot.HasKernelLines))
+        {
+            return new InputError(
+                sourceName,
+                null,
+                $"nothing that a kernel says of its memory at boot is in it",
+                $"give what {whose} printed with --dmesg ('sudo dmesg' there, or the console's log), or ask 'keyhole boot' for the forecast alone");
+        }
+
+        if (number is { } wanted)
+        {
+            return wanted >= 1 && wanted <= boots.Length
+                ? boots[wanted - 1]
+                : new InputError(sourceName, null, $"there is no boot {wanted}: the log has {boots.Length}", $"choose --boot 1 to {boots.Length}");
+        }
+
+        BootOwner owner = wantsDom0 ? BootOwner.Dom0 : BootOwner.Guest;
+        ObservedBoot? found = boots.FirstOrDefault(boot => boot.Owner == owner) ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
+        if (found is not null)
+            return found;
+        return new InputError(
+            sourceName,
+            boots[0].FirstLine,
+            wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log",
+            $"give what {whose} printed with --dmesg, or take one of the log's {boots.Length} boots with --boot N");
+    }
+
+    private static bool IsEndOfDom0(string text) =>
+        (text.Contains("Dom0", StringComparison.Ordinal) || text.Contains("Domain 0", StringComparison.Ordinal))
+        && (text.Contains("crashed", StringComparison.Ordinal) || text.Contains("halted", StringComparison.Ordinal));
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Guests;
+
+namespace Keyhole.Logs;
+
+/// <summary>What a Xen log says of the dom0 that it builds.</summary>
+/// <param name="PageCount">Pages that dom0 starts with; null where the log does not say.</param>
+/// <param name="MaxPages">From <c>dom0_mem=max:</c>; null when there is no limit.</param>
+public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layout)
+{
+    /// <summary>Whether dom0's kernel is a 32-bit one.</summary>
+    public bool Is32Bit { get; init; }
+
+    /// <summary>Whether Xen's command line, which would tell a limit, is not in the log.</summary>
+    public bool IsMaxUnknown { get; init; }
+
+    /// <summary>Whether <c>dom0_mem=</c> on Xen's command line is garbled, or wrapped so that nobody can tell the limit.</summary>
+    public bool IsMaxUnclear { get; init; }
+
+    /// <summary>
+    /// Whether <see cref="MaxPages"/> is reckoned from "System RAM:" because <c>dom0_mem=max:</c> is relative to what Xen has left: a few per cent too high.
+    /// </summary>
+    public bool IsMaxReckoned { get; init; }
+
+    /// <summary>Linux's virtual address of pseudo-physical 0 (__START_KERNEL_map), 64 bits.</summary>
+    private const ulong KernelMap = 0xffff_ffff_8000_0000;
+
+    /// <summary>The same (__PAGE_OFFSET) of a 32-bit kernel.</summary>
+    private const ulong KernelMapOf32Bit = 0xc000_0000;
+
+    /// <summary>64 TiB: nothing that Xen builds is larger; what is larger was garbled.</summary>
+    private const ulong LargestBytes = 1UL << 46;
+
+    /// <summary>Reads the lines of the first Xen boot in a log. Null when it has none.</summary>
+    public static Dom0Log? Of(LogScan scan) => Of(scan.Lines);
+
+    /// <summary>Reads the lines of the Xen boot that printed <paramref name="map"/>. Null when there are none.</summary>
+    public static Dom0Log? Of(LogScan scan, LogMap? map)
+    {
+        LogMap[] xens = [.. scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line <= map?.Line && !other.IsBeforeXensChanges)];
+        if (xens.Length < 2)
+            return Of(scan.Lines);
+        // Xen's command line stands above its map.
+        int start = xens[^1].Line;
+        foreach (LogLine line in scan.Lines)
+        {
+            if (line.Speaker == LogSpeaker.Xen && line.Number > xens[^2].Line && line.Number < start && line.Text.AsSpan().TrimStart().StartsWith("Command line:", StringComparison.Ordinal))
+                start = line.Number;
+        }
+
+        return Of(scan.Lines.Where(line => line.Number >= start));
+    }
+
+    internal static Dom0Log? Of(IEnumerable<LogLine> lines)
+    {
+        GuestLayout layout = GuestLayout.Unknown;
+        ulong? pages = null;
+        Dom0MemOption memory = default;
+        ulong ramPages = 0;
+        ulong initialChunk = 0;
+        ulong initrdBytes = 0;
+        bool is32Bit = false;
+        bool hasCommandLine = false;
+        bool isUnclear = false;
+        bool found = false;
+        foreach (LogLine line in lines)
+        {
+            if (line.Speaker != LogSpeaker.Xen)
+                continue;
+            ReadOnlySpan<char> text = line.Text.AsSpan().Trim();
+            // The page count comes last but for two: what comes before it and stands here again is another boot's.
+            if (pages is not null && IsBeforePageCount(text))
+                break;
+            if (TryValue(text, "Command line:", out ReadOnlySpan<char> rest))
+            {
+                Dom0MemOption? option = Dom0MemOption.Of(rest, line.Wrapped);
+                memory = option ?? default;
+                isUnclear = option is not { IsMalformed: false };
+                hasCommandLine = true;
+            }
+            else if (TryValue(text, "System RAM:", out rest))
+                ramPages = RamPages(rest);
+            else if (TryRange(text, "Dom0 alloc.:", out ByteRange range))
+                initialChunk = range.SizeBytes;
+            else if (TryRange(text, "Init. ramdisk:", out range))
+            {
+                // The machine's addresses first. Kernels that want the ramdisk mapped get it in their own addresses, too.
+                initrdBytes = initrdBytes == 0 ? range.SizeBytes : initrdBytes;
+                if (found && !layout.Kernel.IsEmpty)
+                    layout = layout with { Initrd = Physical(range) };
+            }
+            else if (TryRange(text, "Loaded kernel:", out range))
+                layout = layout with { Kernel = Physical(range) };
+            else if (TryRange(text, "Phys-Mach map:", out range))
+            {
+                is32Bit = range.End <= Frames.FourGiB;
+                pages = range.SizeBytes / (is32Bit ? 4UL : 8UL);
+                layout = layout with { P2mList = Physical(range) };
+            }
+            else if (TryRange(text, "Start info:", out range))
+                layout = layout with { StartInfo = Physical(range) };
+            else if (TryRange(text, "Page tables:", out range))
+                layout = layout with { PageTables = Physical(range) };
+            else
+                continue;
+            found = true;
+        }
+
+        if (!found || pages is not { } count)
+            return null;
+        // What Linux takes unmapped, as 64-bit kernels since 3.12 do, Xen gives the first pfns behind the chunk that it allocates first.
+        ulong unmapped = initialChunk;
+        if (initialChunk != 0 && layout.Initrd.IsEmpty)
+        {
+            layout = layout with { Initrd = ByteRange.FromSize(unmapped, initrdBytes) };
+            unmapped += Pfn.AtOrAbove(initrdBytes).ToAddress();
+        }
+
+        if (initialChunk != 0 && layout.P2mList.IsEmpty)
+            layout = layout with { P2mList = ByteRange.FromSize(unmapped, Pfn.AtOrAbove(count * sizeof(ulong)).ToAddress()) };
+        ulong? maxPages = memory.MaxPages(count, ramPages, out bool isReckoned);
+        return new(count, maxPages, layout) { Is32Bit = is32Bit, IsMaxUnknown = !hasCommandLine, IsMaxUnclear = isUnclear && maxPages is null, IsMaxReckoned = isReckoned };
+    }
+
+    /// <summary><c>8104MB (8299140kB)</c>.</summary>
+    private static ulong RamPages(ReadOnlySpan<char> text)
+    {
+        ReadOnlySpan<char> kiB = text[(text.IndexOf('(') + 1)..];
+        int digits = 0;
+        while (digits < kiB.Length && char.IsAsciiDigit(kiB[digits]))
+            digits++;
+        return ulong.TryParse(kiB[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out ulong size) && size <= LargestBytes >> 10
+            ? size >> (Frames.Shift - 10)
+            : 0;
+    }
+
+    private static bool IsBeforePageCount(ReadOnlySpan<char> text) =>
+        text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal)
+        || text.StartsWith("Loaded kernel:", StringComparison.Ordinal) || text.StartsWith("Phys-Mach map:", StringComparison.Ordinal);
+
+    /// <summary>Empty for what lies at an address of its own, outside of the kernel's map of its memory.</summary>
+    private static ByteRange Physical(ByteRange range)
+    {
+        if (range.Start >= KernelMap)
+            return ByteRange.FromSize(range.Start - KernelMap, range.SizeBytes);
+        return range.Start >= KernelMapOf32Bit && range.End <= Frames.FourGiB ? ByteRange.FromSize(range.Start - KernelMapOf32Bit, range.SizeBytes) : default;
+    }
+
+    private static bool TryValue(ReadOnlySpan<char> text, string key, out ReadOnlySpan<char> rest)
+    {
+        rest = text.StartsWith(key, StringComparison.Ordinal) ? text[key.Length..].TrimStart() : default;
+        return !rest.IsEmpty;
+    }
+
+    /// <summary><c>key  start-&gt;end</c>, hex, the end exclusive, anything behind it.</summary>
+    private static bool TryRange(ReadOnlySpan<char> text, string key, out ByteRange range)
+    {
+        range = default;
+        if (!TryValue(text, key, out ReadOnlySpan<char> rest))
+            return false;
+        int arrow = rest.IndexOf("->", StringComparison.Ordinal);
+        if (arrow <= 0 || !TryHex(rest[..arrow], out ulong start) || !TryHex(rest[(arrow + 2)..], out ulong end) || end < start || end - start > LargestBytes)
+            return false;
+        range = ByteRange.FromBounds(start, end);
+        return true;
+    }
+
+    private static bool TryHex(ReadOnlySpan<char> text, out ulong value)
+    {
+        int digits = 0;
+        while (digits < text.Length && char.IsAsciiHexDigit(text[digits]))
+            digits++;
+        return ulong.TryParse(text[..digits], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.E820;
+
+namespace Keyhole.Logs;
+
+/// <summary>
+/// What dom0's kernel prints of its map tells what Xen added to the firmware's: the best witness for IOMMU and APIC pages, where a log has it.
+/// </summary>
+internal static class Dom0sMap
+{
+    private const ulong OneMiB = 1UL << 20;
+
+    /// <summary>
+    /// Whole pages above 1 MiB that dom0 has reserved and the firmware's map does not name. Only from the first kernel behind Xen's map, and
+    /// only if it has all that the firmware reserves: the map of another guest would not.
+    /// </summary>
+    public static ImmutableArray<PfnRange> DeniedBy(LogScan scan, LogMap firmware)
+    {
+        foreach (LogMap map in scan.Maps)
+        {
+            if (map.Kind != LogMapKind.GuestKernel || map.Line < firmware.Line || map.Error is not null)
+                continue;
+            return IsOfThisHost(map.Entries, firmware.Entries) ? Additions(map.Entries, firmware.Entries) : [];
+        }
+
+        return [];
+    }
+
+    private static bool IsOfThisHost(ImmutableArray<E820Entry> dom0, ImmutableArray<E820Entry> firmware)
+    {
+        foreach (E820Entry entry in firmware)
+        {
+            // dom0 takes UNUSABLE for RAM, and reserves the first MiB as it likes.
+            if (entry.Address >= OneMiB && entry.Size != 0 && entry.Type is not (E820Type.Ram or E820Type.Unusable) && !IsCovered(dom0, entry))
+                return false;
+        }
+
+        return true;
+    }
+
+    private static bool IsCovered(ImmutableArray<E820Entry> map, E820Entry wanted)
+    {
+        foreach (E820Entry entry in map)
+        {
+            if (entry.Type == wanted.Type && entry.Address <= wanted.Address && entry.End >= wanted.End)
+                return true;
+        }
+
+        return false;
+    }
+
+    private static ImmutableArray<PfnRange> Additions(ImmutableArray<E820Entry> dom0, ImmutableArray<E820Entry> firmware)
+    {
+        var added = ImmutableArray.CreateBuilder<PfnRange>();
+        ImmutableArray<E820Entry> sorted = firmware.Sort(static (left, right) => left.Address.CompareTo(right.Address));
+        foreach (E820Entry entry in dom0)
+        {
+            if (entry.Type != E820Type.Reserved || entry.Address < OneMiB)
+                continue;
+            foreach (PfnRange gap in Gaps(sorted))
+            {
+                PfnRange part = PfnRange.FromBounds(Pfn.Containing(entry.Address), Pfn.AtOrAbove(entry.End)).Intersect(gap);
+                if (!part.IsEmpty)
+                    added.Add(part);
+            }
+        }
+
+        return added.ToImmutable();
+    }
+
+    private static IEnumerable<PfnRange> Gaps(ImmutableArray<E820Entry> sorted)
+    {
+        Pfn reached = default;
+        foreach (E820Entry entry in sorted)
+        {
+            PfnRange gap = PfnRange.FromBounds(reached, Pfn.Containing(entry.Address));
+            if (!gap.IsEmpty)
+                yield return gap;
+            Pfn end = Pfn.AtOrAbove(entry.End);
+            if (end > reached)
+                reached = end;
+        }
+
+        yield return PfnRange.FromBounds(reached, new Pfn(Frames.MaxCount));
+    }
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Globalization;
+using Keyhole.Addresses;
+using Keyhole.Reading;
+
+namespace Keyhole.Logs;
+
+/// <summary>What a line of a kernel's log tells of its memory, in the order in which a boot says it.</summary>
+internal enum KernelMessageKind
+{
+    Other,
+
+    // Before the kernel prints its map.
+    Release,
+    CommandLine,
+    Freed,
+    Populated,
+    NoRangeToRemap,
+    InitrdMoved,
+    LastWords,
+    Released,
+    IdentitySet,
+
+    // Behind it.
+    Ramdisk,
+    Remapped,
+    RemappedNonRam,
+    PciGap,
+    Memory,
+    BarClaim,
+
+    // The toolstack's, before the kernel runs.
+    Segment,
+}
+
+/// <summary>
+/// One message of a kernel or domain builder, in the wordings of Linux 2.6.37 to 7.2. Which members mean something, the kind tells. Numbers that no
+/// machine has (addresses above 2^52, more than 2^40 pages) make a line no message.
+/// </summary>
+internal readonly record struct KernelMessage(KernelMessageKind Kind)
+{
+    private const ulong MaxKiB = Frames.AddressLimit >> 10;
+
+    private const string MemOpening = "[mem ";
+
+    private static readonly string[] s_lastWords =
+    [
+        "Xen hypervisor allocated kernel memory conflicts with E820 map",
+        "Xen hypervisor allocated xen_start_info memory conflicts with E820 map",
+        "Xen hypervisor allocated page table memory conflicts with E820 map",
+        "Xen hypervisor allocated page table conflicts with E820 map",
+        "Xen hypervisor allocated p2m list conflicts with E820 map",
+        "No suitable area found for required E820 entry remapping action",
+        "Number of required E820 entry remapping actions exceed maximum value",
+        "Can't find new memory area for p2m needed due to E820 map conflict",
+        "Can't find new memory area for initrd needed due to E820 map conflict",
+    ];
+
+    /// <summary>Pages; of <see cref="KernelMessageKind.Memory"/> the KiB available.</summary>
+    public ulong Count { get; private init; }
+
+    /// <summary>The KiB in all, of <see cref="KernelMessageKind.Memory"/>.</summary>
+    public ulong TotalKiB { get; private init; }
+
+    public PfnRange Pfns { get; private init; }
+
+    public ByteRange From { get; private init; }
+
+    public ByteRange To { get; private init; }
+
+    /// <summary>A release, last words, a segment's name, or what a window conflicts with (null: with nothing that has a place).</summary>
+    public string? Text { get; private init; }
+
+    public bool IsBeforeMap => Kind is >= KernelMessageKind.Release and <= KernelMessageKind.IdentitySet;
+
+    public bool IsBehindMap => Kind is >= KernelMessageKind.Ramdisk and <= KernelMessageKind.BarClaim;
+
+    public static KernelMessage Parse(ReadOnlySpan<char> line)
+    {
+        if (TryBehind(line, "Linux version ", out TextCursor cursor))
+            return Release(cursor.Rest);
+        if (line.Contains("Command line:", StringComparison.Ordinal))
+            return new(KernelMessageKind.CommandLine);
+        if (TryBehind(line, "Freeing ", out cursor) && TryFrames(ref cursor, " pages freed", out PfnRange frames, out ulong count))
+            return new(KernelMessageKind.Freed) { Pfns = frames, Count = count };
+        if (TryBehind(line, "Populating ", out cursor) && TryFrames(ref cursor, " pages added", out frames, out count))
+            return new(KernelMessageKind.Populated) { Pfns = frames, Count = count };
+        if (line.Contains("Unable to find available pfn range", StringComparison.Ordinal))
+            return new(KernelMessageKind.NoRangeToRemap);
+        if (TryBehind(line, "initrd moved from ", out cursor))
+            return InitrdMoved(ref cursor);
+        if (LastWordsIn(line) is { } words)
+            return new(KernelMessageKind.LastWords) { Text = words };
+        if (TryBehind(line, "Released ", out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page"))
+            return IsWhole(cursor.Rest) ? new(KernelMessageKind.Released) { Count = count } : default;
+        if (TryBehind(line, "Set ", out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page(s) to 1-1 mapping"))
+            return new(KernelMessageKind.IdentitySet) { Count = count };
+        if (TryBehind(line, "RAMDISK: ", out cursor))
+            return Ramdisk(ref cursor);
+        if (TryBehind(line, "Remapped ", out cursor) && TryCount(ref cursor, out count))
+            return Remapped(ref cursor, count);
+        if (TryBehind(line, "Memory: ", out cursor))
+            return Memory(ref cursor);
+        if (TryBehind(line, "xc_dom_alloc_segment:", out cursor))
+            return Segment(cursor.Rest);
+        return line.Contains("claim", StringComparison.Ordinal) || line.Contains("address space collision", StringComparison.Ordinal) ? BarClaim(line) : PciGap(line);
+    }
+
+    private static KernelMessage Release(ReadOnlySpan<char> text)
+    {
+        const int longest = 80;
+        int end = text.IndexOf(' ');
+        ReadOnlySpan<char> release = end < 0 ? text : text[..end];
+        return release.IsEmpty || release.Length > longest || !char.IsAsciiDigit(release[0])
+            ? default
+            : new(KernelMessageKind.Release) { Text = release.ToString() };
+    }
+
+    /// <summary>"9e-100 pfn range: 98 pages freed".</summary>
+    private static bool TryFrames(ref TextCursor cursor, string unit, out PfnRange frames, out ulong count)
+    {
+        frames = default;
+        count = 0;
+        cursor.SkipBlanks();
+        if (!cursor.TryHex(out ulong start) || !cursor.TryText("-") || !cursor.TryHex(out ulong end) || !cursor.TryText(" pfn range: "))
+            return false;
+        if (start > end || end > Frames.MaxCount || !TryCount(ref cursor, out count) || !cursor.TryText(unit))
+            return false;
+        frames = PfnRange.FromBounds(new(start), new(end));
+        return true;
+    }
+
+    /// <summary>"[mem 0x08000000-0x0a6185c0] to [mem 0x28000000-0x2a6185c0]": ends are exclusive here, and zero has no 0x.</summary>
+    private static KernelMessage InitrdMoved(ref TextCursor cursor)
+    {
+        if (!TryMem(ref cursor, isInclusive: false, out ByteRange from) || !cursor.TryText(" to ") || !TryMem(ref cursor, isInclusive: false, out ByteRange to))
+            return default;
+        return new(KernelMessageKind.InitrdMoved) { From = from, To = to };
+    }
+
+    /// <summary>"[mem 0x08000000-0x0a792fff]"; before 3.5 "08000000 - 0a793000".</summary>
+    private static KernelMessage Ramdisk(ref TextCursor cursor)
+    {
+        if (TryMem(ref cursor, isInclusive: true, out ByteRange range))
+            return new(KernelMessageKind.Ramdisk) { From = range };
+        if (!cursor.TryHex(out ulong start) || !cursor.TryText(" - ") || !cursor.TryHex(out ulong end) || start >= end || end > Frames.AddressLimit)
+            return default;
+        return new(KernelMessageKind.Ramdisk) { From = ByteRange.FromBounds(start, end) };
+    }
+
+    private static KernelMessage Remapped(ref TextCursor cursor, ulong count)
+    {
+        if (cursor.TryText(" non-RAM page"))
+            return IsWhole(cursor.Rest) ? new(KernelMessageKind.RemappedNonRam) { Count = count } : default;
+        return cursor.TryText(" page") && IsWhole(cursor.Rest) ? new(KernelMessageKind.Remapped) { Count = count } : default;
+    }
+
+    /// <summary>"167432K/1048572K available"; with a small k, before 3.10, the total counts holes too and is not read.</summary>
+    private static KernelMessage Memory(ref TextCursor cursor)
+    {
+        if (!TryCount(ref cursor, out ulong available) || !cursor.TryText("K/") || !TryCount(ref cursor, out ulong total) || !cursor.TryText("K available"))
+            return default;
+        return total > MaxKiB || available > total ? default : new(KernelMessageKind.Memory) { Count = available, TotalKiB = total };
+    }
+
+    /// <summary>"   page tables  : 0x… -&gt; 0x…  (pfn 0x4a03 + 0x29 pages)".</summary>
+    private static KernelMessage Segment(ReadOnlySpan<char> text)
+    {
+        int colon = text.IndexOf(':');
+        if (colon < 0 || !TryBehind(text, "(pfn 0x", out TextCursor cursor))
+            return default;
+        if (!cursor.TryHex(out ulong pfn) || !cursor.TryText(" + 0x") || !cursor.TryHex(out ulong pages) || !cursor.TryText(" pages)"))
+            return default;
+        if (pfn > Frames.MaxCount || pages > Frames.MaxCount - pfn)
+            return default;
+        return new(KernelMessageKind.Segment) { Text = text[..colon].Trim().ToString(), From = ByteRange.FromSize(pfn << Frames.Shift, pages << Frames.Shift) };
+    }
+
+    /// <summary>
+    /// "[mem 0x40061000-0x7ffdefff] available for PCI devices", since 7.0 "[gap 0x…-0x…] available …", before 3.5 "(gap: 40000000:a0000000)", start and
+    /// size. The range is empty where the kernel says that it found none.
+    /// </summary>
+    private static KernelMessage PciGap(ReadOnlySpan<char> line)
+    {
+        if (TryBehind(line, "(gap: ", out TextCursor cursor))
+        {
+            if (!cursor.TryHex(out ulong start) || !cursor.TryText(":") || !cursor.TryHex(out ulong size) || !cursor.TryText(")"))
+                return default;
+            return start > Frames.AddressLimit || size > Frames.AddressLimit - start ? default : new(KernelMessageKind.PciGap) { From = ByteRange.FromSize(start, size) };
+        }
+
+        if (line.Contains("Cannot find an available gap in the 32", StringComparison.Ordinal) || line.Contains("annot find a gap in the 32", StringComparison.Ordinal))
+            return new(KernelMessageKind.PciGap);
+        string opening = line.Contains(MemOpening, StringComparison.Ordinal) ? MemOpening : "[gap ";
+        int at = line.IndexOf(opening, StringComparison.Ordinal);
+        if (at < 0)
+            return default;
+        cursor = new(line[at..]);
+        return TryMem(ref cursor, isInclusive: true, out ByteRange range, opening) && cursor.TryText(" available for PCI devices")
+            ? new(KernelMessageKind.PciGap) { From = range }
+            : default;
+    }
+
+    /// <summary>
+    /// "pci 0000:00:00.0: BAR 0 [mem …]: can't claim; address conflict with Unusable memory [mem …]"; 4.0 to 6.x "can't claim BAR 0 [mem …]: address
+    /// conflict with …"; before "address space collision: [mem …] conflicts with …". The device's own window comes first in each.
+    /// </summary>
+    private static KernelMessage BarClaim(ReadOnlySpan<char> line)
+    {
+        bool isClaim = line.Contains("can't claim", StringComparison.Ordinal) || line.Contains("address space collision", StringComparison.Ordinal);
+        int at = line.IndexOf(MemOpening, StringComparison.Ordinal);
+        if (!isClaim || at < 0)
+            return default;
+        TextCursor cursor = new(line[at..]);
+        if (!TryMem(ref cursor, isInclusive: true, out ByteRange window))
+            return default;
+        if (!TryBehind(cursor.Rest, " conflict with ", out TextCursor conflict) && !TryBehind(cursor.Rest, " conflicts with ", out conflict))
+            return new(KernelMessageKind.BarClaim) { From = window };
+        int with = conflict.Rest.LastIndexOf(MemOpening, StringComparison.Ordinal);
+        if (with < 0)
+            return new(KernelMessageKind.BarClaim) { From = window };
+        string name = conflict.Rest[..with].Trim().ToString();
+        cursor = new(conflict.Rest[with..]);
+        return TryMem(ref cursor, isInclusive: true, out ByteRange other) ? new(KernelMessageKind.BarClaim) { From = window, To = other, Text = name } : default;
+    }
+
+    /// <summary>People copy last words from photographs: case and the end do not count.</summary>
+    private static string? LastWordsIn(ReadOnlySpan<char> line)
+    {
+        const string end = " map";
+        foreach (string words in s_lastWords)
+        {
+            ReadOnlySpan<char> telling = words.EndsWith(end, StringComparison.Ordinal) ? words.AsSpan(0, words.Length - end.Length) : words;
+            if (line.Contains(telling, StringComparison.OrdinalIgnoreCase))
+                return words;
+        }
+
+        return null;
+    }
+
+    private static bool TryMem(ref TextCursor cursor, bool isInclusive, out ByteRange range, string opening = MemOpening)
+    {
+        range = default;
+        if (!cursor.TryText(opening))
+            return false;
+        cursor.TryText("0x");
+        if (!cursor.TryHex(out ulong start) || !cursor.TryText("-"))
+            return false;
+        cursor.TryText("0x");
+        if (!cursor.TryHex(out ulong end) || end > Frames.AddressLimit || start > end)
+            return false;
+        // "64bit pref", "window" and the like.
+        int close = cursor.Rest.IndexOf(']');
+        if (close < 0 || (close > 0 && cursor.Rest[0] != ' '))
+            return false;
+        cursor = new(cursor.Rest[(close + 1)..]);
+        range = ByteRange.FromBounds(start, isInclusive ? end + 1 : end);
+        return true;
+    }
+
+    private static bool TryCount(ref TextCursor cursor, out ulong count)
+    {
+        int digits = 0;
+        while (digits < cursor.Rest.Length && char.IsAsciiDigit(cursor.Rest[digits]))
+            digits++;
+        if (!ulong.TryParse(cursor.Rest[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out count) || count > MaxKiB)
+            return false;
+        cursor = new(cursor.Rest[digits..]);
+        return true;
+    }
+
+    /// <summary>"(s)" of newer kernels or "s" of older ones: a line cut before it may have lost nothing else, but nobody knows.</summary>
+    private static bool IsWhole(ReadOnlySpan<char> rest) => rest.StartsWith("(s)", StringComparison.Ordinal) || rest.StartsWith('s');
+
+    private static bool TryBehind(ReadOnlySpan<char> line, string mark, out TextCursor rest)
+    {
+        int at = line.IndexOf(mark, StringComparison.Ordinal);
+        rest = new(at < 0 ? default : line[(at + mark.Length)..]);
+        return at >= 0;
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Hosts;
+
+namespace Keyhole.Logs;
+
+/// <summary>Whose view of memory a map in a log is.</summary>
+public enum LogMapKind
+{
+    /// <summary>What Xen was given: <c>Xen-e820</c>, <c>Multiboot-e820</c>, <c>EFI</c>, <c>PVH-e820</c>, <c>TBOOT</c> … <c>RAM map</c>.</summary>
+    XenFirmware,
+
+    /// <summary>What a Linux that runs on the bare machine was given: <c>BIOS-e820:</c>.</summary>
+    LinuxFirmware,
+
+    /// <summary>The firmware's own descriptors, from which the loader or Xen made the E820 map.</summary>
+    Efi,
+
+    /// <summary>What the kernel of a dom0 or a guest made of its map: <c>Xen:</c>, or any map on a guest's console in Xen's log.</summary>
+    GuestKernel,
+
+    /// <summary>The map that Xen built for a PVH dom0: <c>Dom0 memory map</c>.</summary>
+    Dom0BuiltByXen,
+
+    /// <summary>A map after changes by the kernel itself or its command line: <c>modified:</c>, <c>user:</c>, <c>extended</c>.</summary>
+    KernelEdited,
+
+    /// <summary>Linux's <c>/proc/iomem</c>.</summary>
+    Iomem,
+}
+
+/// <summary>One memory map found in a log, in the log's order of entries.</summary>
+/// <param name="Title">What the log calls it ("Xen-e820 RAM map"), or the prefix of its entries.</param>
+/// <param name="Line">1-based line of its first entry.</param>
+/// <param name="EntryLines">The line of each entry; as long as <paramref name="Entries"/>.</param>
+/// <param name="Error">What makes the map unfit for use (an entry cut short, out of range, too many): its entries are then those before it.</param>
+public sealed record LogMap(
+    LogMapKind Kind,
+    HostMapDialect Dialect,
+    string Title,
+    int Line,
+    ImmutableArray<E820Entry> Entries,
+    ImmutableArray<int> EntryLines,
+    InputError? Error)
+{
+    /// <summary>With e820-verbose Xen prints the map as it came, before the one that it works with and passes on.</summary>
+    public bool IsBeforeXensChanges => Title.StartsWith("Initial ", StringComparison.Ordinal);
+
+    /// <summary>The guest on whose console in Xen's log the map stands ("(d3)"); null where the lines do not say.</summary>
+    public int? Domain { get; init; }
+}
+
+/// <summary>Who says a line of a log.</summary>
+public enum LogSpeaker
+{
+    Kernel,
+    Xen,
+}
+
+/// <summary>A line of a log that tells how a boot went, without time stamps and other prefixes, at most 512 characters long (a command line: 2,048).</summary>
+public sealed record LogLine(int Number, LogSpeaker Speaker, string Text)
+{
+    /// <summary>The guest whose console output in Xen's log the line is ("(d3)"); null where the line does not say.</summary>
+    public int? Domain { get; init; }
+
+    /// <summary>
+    /// What follows of Xen's command line in a log that was wrapped at the edge of a screen or by a mail program: each further line behind a line
+    /// feed, 2,048 characters at most. Whether a blank stood where it was wrapped nobody can tell.
+    /// </summary>
+    public string Wrapped { get; init; } = "";
+}
+
+/// <summary>What one pass over a log found.</summary>
+public sealed record LogScan
+{
+    /// <summary>Maps in the order of their first lines; of each kind the first 64.</summary>
+    public required ImmutableArray<LogMap> Maps { get; init; }
+
+    /// <summary>Maps beyond those kept.</summary>
+    public int DroppedMaps { get; init; }
+
+    public required HostTraits Traits { get; init; }
+
+    /// <summary>
+    /// What kernels and Xen say about memory at boot ("Released …", "Remapped …", "can't claim BAR …", "Linux version …"): of each such message
+    /// the first 256.
+    /// </summary>
+    public required ImmutableArray<LogLine> Lines { get; init; }
+
+    public int LineCount { get; init; }
+}

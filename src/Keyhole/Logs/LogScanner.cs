@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Buffers;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Reading;
+
+namespace Keyhole.Logs;
+
+/// <summary>
+/// Finds every memory map in a boot log of any size, with any prefix to its lines, and what else the log says of the host and of its boots:
+/// one pass, in memory that does not grow with the log.
+/// </summary>
+public sealed class LogScanner
+{
+    /// <summary>Lines that may stand between two entries of a map, as serial consoles mix them.</summary>
+    private const int MaxLinesBetween = 8;
+
+    /// <summary>How many when Xen and a kernel speak in turns: a whole map of the other's may stand in between.</summary>
+    private const int MaxForeignLinesBetween = 256;
+
+    /// <summary>Entries looked for in a line: a console that loses a line feed makes two.</summary>
+    private const int MaxEntriesOfALine = 4;
+
+    /// <summary>Maps kept of a kind. Xen's map is found even behind thousands of guests' maps.</summary>
+    private const int MaxMapsOfAKind = 64;
+
+    private const int MaxLinesOfAWord = 256;
+    private const int MaxLineTextLength = 512;
+
+    /// <summary>Xen's command line has up to 1,023 characters, Linux's 2,047.</summary>
+    private const int MaxCommandLineLength = 2048;
+
+    private const string CommandLineWord = "ommand line";
+
+    /// <summary>Nobody wraps lines that are shorter.</summary>
+    private const int NarrowestWrap = 60;
+
+    private const int MaxTitleLength = 60;
+
+    /// <summary>Stamps and names before an entry that are compared; a longer prefix is cut here.</summary>
+    private const int LongestPrefix = 200;
+
+    private static readonly string[] _mapWords =
+    [
+        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "Xen:\x1b", "Xen: \x1b", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "(reserved)", "(ACPI ", "(unusable)", "efi: mem",
+        "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
+    ];
+
+    /// <summary>What a kernel or Xen says about memory while it boots; <see cref="LogScan.Lines"/> keeps the lines that hold one.</summary>
+    private static readonly string[] _messageWords =
+    [
+        "Linux version", "Xen version", CommandLineWord, "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
+        "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info", "Page tables:",
+        "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ", "can't claim;",
+        "xc_dom_alloc_segment",
+    ];
+
+    private static readonly SearchValues<string> _mapAndTraitWords = SearchValues.Create([.. _mapWords, .. LogTraits.Words], StringComparison.Ordinal);
+    private static readonly SearchValues<string> _traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
+    private static readonly SearchValues<string> _allMessageWords = SearchValues.Create(_messageWords, StringComparison.Ordinal);
+
+    private readonly string _sourceName;
+    private readonly TextLines _text;
+    private readonly LogTraits _traits = new();
+    private readonly List<MapInProgress> _maps = [];
+    private readonly List<LogLine> _lines = [];
+    private readonly int[] _linesOfWord = new int[_messageWords.Length];
+    private readonly Speaker _xen = new();
+    private readonly Speaker _kernel = new();
+    private readonly int[] _mapsOfKind = new int[Enum.GetValues<LogMapKind>().Length];
+    private MapInProgress? _spare;
+    private IomemSyntax _iomem;
+    private int _droppedMaps;
+
+    /// <summary>What stands before "(XEN)" where the last line was Xen's command line, which the next one may go on with; else null.</summary>
+    private string? _beforeCommandLine;
+
+    private LogScanner(TextLines text, string sourceName)
+    {
+        _text = text;
+        _sourceName = sourceName;
+    }
+
+    /// <summary>Reads <paramref name="stream"/> to its end. A log without any map is no error here: its list of maps is empty.</summary>
+    /// <param name="stream">The log; UTF-16 is recognised, everything else is taken as bytes.</param>
+    /// <param name="sourceName">What errors call it.</param>
+    public static LogScan Scan(Stream stream, string sourceName) => Scan(default, stream, sourceName);
+
+    /// <inheritdoc cref="Scan(Stream, string)"/>
+    internal static LogScan Scan(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
+    {
+        if (head.IsEmpty)
+            head = StreamHead.Read(stream);
+        LogScanner scanner = new(new(head, stream), sourceName);
+        scanner.ReadAll();
+        return scanner.ToScan();
+    }
+
+    private void ReadAll()
+    {
+        while (true)
+        {
+            if (_xen.Live is null && _kernel.Live is null && _beforeCommandLine is null)
+                _text.SkipTo(_mapAndTraitWords, _allMessageWords);
+            if (!_text.TryRead(out ReadOnlySpan<char> line))
+                break;
+            if (GoesOnWithCommandLine(line))
+                continue;
+            ReadMessages(line);
+            ReadMapLine(line);
+        }
+
+        CloseMap(_xen);
+        CloseMap(_kernel);
+    }
+
+    private LogScan ToScan()
+    {
+        ImmutableArray<LogMap>.Builder maps = ImmutableArray.CreateBuilder<LogMap>(_maps.Count);
+        foreach (MapInProgress map in _maps.OrderBy(static map => map.FirstLine))
+            maps.Add(map.ToMap());
+        return new()
+        {
+            Maps = maps.MoveToImmutable(),
+            DroppedMaps = _droppedMaps,
+            Traits = _traits.ToTraits(),
+            Lines = [.. _lines],
+            LineCount = _text.Number,
+        };
+    }
+
+    private void ReadMessages(ReadOnlySpan<char> line)
+    {
+        if (line.ContainsAny(_traitWords))
+            _traits.Read(line);
+        if (!line.ContainsAny(_allMessageWords))
+            return;
+        for (int i = 0; i < _messageWords.Length; i++)
+        {
+            if (!line.Contains(_messageWords[i], StringComparison.Ordinal))
+                continue;
+            if (_linesOfWord[i] < MaxLinesOfAWord)
+            {
+                _linesOfWord[i]++;
+                bool isCommandLine = _messageWords[i] == CommandLineWord;
+                LogLine kept = ToLogLine(line, isCommandLine ? MaxCommandLineLength : MaxLineTextLength);
+                _lines.Add(kept);
+                if (isCommandLine && kept.Speaker == LogSpeaker.Xen && line.Length >= NarrowestWrap)
+                    _beforeCommandLine = line[..line.IndexOf(LogEntrySyntax.XenMark, StringComparison.Ordinal)].ToString();
+            }
+
+            return;
+        }
+    }
+
+    /// <summary>Takes a line that carries nobody's mark, right behind Xen's command line, for the rest of it.</summary>
+    private bool GoesOnWithCommandLine(ReadOnlySpan<char> line)
+    {
+        if (_beforeCommandLine is not { } before)
+            return false;
+        ReadOnlySpan<char> text = line.StartsWith(before, StringComparison.Ordinal) ? line[before.Length..] : line;
+        text = text.Trim();
+        LogLine commandLine = _lines[^1];
+        // Stamps and names of those who speak have brackets or a colon; options of Xen's have colons, but never at the end of a word.
+        bool isMessage = text.ContainsAny('(', '[') || text.EndsWith(':') || text.Contains(": ", StringComparison.Ordinal);
+        if (isMessage || text.IsEmpty || commandLine.Wrapped.Length + text.Length >= MaxCommandLineLength)
+        {
+            _beforeCommandLine = null;
+            return false;
+        }
+
+        _lines[^1] = commandLine with { Wrapped = $"{commandLine.Wrapped}\n{InputError.OneLine(text, MaxCommandLineLength)}" };
+        return true;
+    }
+
+    private LogLine ToLogLine(ReadOnlySpan<char> line, int maxLength)
+    {
+        bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> text);
+        if (!isXen)
+            text = LogEntrySyntax.KernelMessage(line);
+        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), maxLength)) { Domain = LogEntrySyntax.DomainOf(line) };
+    }
+
+    private void ReadMapLine(ReadOnlySpan<char> line)
+    {
+        bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body);
+        if (TryTitle(line, isXen, body))
+            return;
+        ReadOnlySpan<char> rest = line;
+        for (int read = 0; read < MaxEntriesOfALine; read++)
+        {
+            // A line of Xen's that lost its line feed may go on with the kernel's.
+            Speaker speaker = read == 0 ? (isXen ? _xen : _kernel) : LogEntrySyntax.TryXenBody(rest, out _) ? _xen : _kernel;
+            LineKind found = ReadEntry(speaker, rest, isFirst: read == 0, out LogEntry entry, out ReadOnlySpan<char> next);
+            if (found == LineKind.Other)
+                break;
+            switch (found)
+            {
+                case LineKind.Entry:
+                    Continue(speaker, entry, line);
+                    speaker.Live!.Domain ??= LogEntrySyntax.DomainOf(line);
+                    speaker.Live.Add(entry, _sourceName, _text.Number);
+                    speaker.KeepPrefix(line);
+                    break;
+                case LineKind.Filler:
+                    if (speaker.Live is { } filled && filled.Kind == entry.Kind)
+                        filled.Dialect = Newer(filled.Dialect, entry.Dialect);
+                    break;
+                case LineKind.Damaged:
+                    Continue(speaker, entry, line);
+                    speaker.Live!.Damage(_sourceName, _text.Number, line);
+                    break;
+                case LineKind.Other:
+                    break;
+            }
+
+            speaker.HasSpoken = true;
+            rest = next;
+        }
+
+        bool isXensStart = isXen && (body.Contains("Xen version", StringComparison.Ordinal) || body.Contains("Command line:", StringComparison.Ordinal));
+        bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
+        Pass(_xen, line, isOwn: isXen, isStart: isXensStart || (isXen && isBootMark));
+        Pass(_kernel, line, isOwn: !isXen, isStart: isXensStart || (!isXen && isBootMark));
+    }
+
+    /// <summary>Ends a speaker's map where too much has been said since its last entry.</summary>
+    private void Pass(Speaker speaker, ReadOnlySpan<char> line, bool isOwn, bool isStart)
+    {
+        bool hasSpoken = speaker.HasSpoken;
+        speaker.HasSpoken = false;
+        if (speaker.Live is not { } live)
+            return;
+        if (hasSpoken)
+        {
+            speaker.ForgetLinesBetween();
+            return;
+        }
+
+        if (LogEntrySyntax.EndsWithinPrefix(line, speaker.Prefix))
+            live.Damage(_sourceName, _text.Number, line);
+        if (isStart || speaker.IsOverAfter(isOwn))
+            CloseMap(speaker);
+    }
+
+    /// <summary>Recognises the line above a map. It ends its speaker's map before it and, from Xen, begins one.</summary>
+    private bool TryTitle(ReadOnlySpan<char> line, bool isXen, ReadOnlySpan<char> body)
+    {
+        int at = line.IndexOf("RAM map:", StringComparison.Ordinal);
+        bool isMemoryMap = false;
+        if (at < 0)
+        {
+            at = line.IndexOf("memory map:", StringComparison.Ordinal);
+            isMemoryMap = at >= 0;
+        }
+
+        if (at < 0)
+            return false;
+        Speaker speaker = isXen ? _xen : _kernel;
+        ReadOnlySpan<char> title = (isXen ? body : LogEntrySyntax.KernelMessage(line)).Trim().TrimEnd(':');
+        bool isDom0 = isXen && isMemoryMap && title.StartsWith("Dom", StringComparison.Ordinal);
+        bool isEfi = isXen && isMemoryMap && title.StartsWith("EFI", StringComparison.Ordinal);
+        bool isXenRam = !isMemoryMap && !title.Contains("physical RAM map", StringComparison.Ordinal);
+        CloseMap(speaker);
+        speaker.HasTitled = true;
+        if (isDom0 || isEfi || isXenRam)
+        {
+            LogMapKind kind = isDom0 ? LogMapKind.Dom0BuiltByXen : isEfi ? LogMapKind.Efi : LogMapKind.XenFirmware;
+            Begin(speaker, kind, HostMapDialect.Xen, title, isMarked: isXen);
+        }
+
+        return true;
+    }
+
+    private LineKind ReadEntry(Speaker speaker, ReadOnlySpan<char> line, bool isFirst, out LogEntry entry, out ReadOnlySpan<char> rest)
+    {
+        LogMapKind? live = speaker.Live?.Kind;
+        LineKind found = LineKind.Other;
+        entry = default;
+        rest = default;
+        if (LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body))
+            found = LogEntrySyntax.ReadXen(body, live, out entry, out rest);
+        else if (speaker.Live is { IsMarked: false } && live is LogMapKind.XenFirmware && LogEntrySyntax.TryUnmarkedXenBody(line, out body))
+            found = LogEntrySyntax.ReadXen(body, live, out entry, out rest);
+        if (found == LineKind.Other)
+            found = LogEntrySyntax.ReadLinux(line, live, out entry, out rest);
+        if (found == LineKind.Other)
+            found = LogEntrySyntax.ReadLinuxEfi(line, out entry, out rest);
+        return found == LineKind.Other && isFirst ? ReadIomem(speaker, line, out entry) : found;
+    }
+
+    private LineKind ReadIomem(Speaker speaker, ReadOnlySpan<char> line, out LogEntry entry)
+    {
+        if (speaker.Live?.Kind != LogMapKind.Iomem)
+            _iomem = default;
+        LineKind found = _iomem.Read(line, out EntryRange range, out E820Type type, out bool startsAgain, out bool isAllZero);
+        entry = new(LogMapKind.Iomem, HostMapDialect.Iomem, range, type);
+        if (startsAgain)
+            CloseMap(speaker);
+        if (found == LineKind.Damaged && speaker.Live?.Kind != LogMapKind.Iomem)
+            return LineKind.Other;
+        if (found == LineKind.Entry && isAllZero)
+        {
+            Continue(speaker, entry, line);
+            speaker.Live!.IsHidden(_sourceName, _text.Number);
+            return LineKind.Filler;
+        }
+
+        return found;
+    }
+
+    /// <summary>Makes sure that the map in progress is one that the entry belongs to.</summary>
+    private void Continue(Speaker speaker, LogEntry entry, ReadOnlySpan<char> line)
+    {
+        // Guests whose consoles Xen's log shows boot side by side.
+        bool isOtherGuests = speaker.Live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
+            && live.Domain is { } domain && LogEntrySyntax.DomainOf(line) is { } other && domain != other;
+        if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isOtherGuests || speaker.Live.StartsAgainWith(entry))
+        {
+            CloseMap(speaker);
+            Begin(speaker, entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
+        }
+
+        speaker.Live!.Dialect = speaker.Live.HasEntries ? Newer(speaker.Live.Dialect, entry.Dialect) : entry.Dialect;
+    }
+
+    /// <summary>Linux 7's words stand only in some lines of its map: one of them tells.</summary>
+    private static HostMapDialect Newer(HostMapDialect known, HostMapDialect next) =>
+        known == HostMapDialect.Linux && next == HostMapDialect.Linux72 ? next : known;
+
+    private static string TitleOf(LogMapKind kind, ReadOnlySpan<char> line) => kind switch
+    {
+        LogMapKind.XenFirmware => "RAM map",
+        LogMapKind.LinuxFirmware => "BIOS-e820",
+        LogMapKind.Efi => "efi",
+        LogMapKind.GuestKernel => "Xen",
+        LogMapKind.Dom0BuiltByXen => "Dom0 memory map",
+        LogMapKind.KernelEdited => line.Contains("user:", StringComparison.Ordinal) ? "user" : line.Contains("modified:", StringComparison.Ordinal) ? "modified" : "extended",
+        LogMapKind.Iomem => "/proc/iomem",
+    };
+
+    private void CloseMap(Speaker speaker)
+    {
+        if (speaker.Live is { } map && (map.HasEntries || map.HasError))
+        {
+            if (_mapsOfKind[(int)map.Kind] < MaxMapsOfAKind)
+            {
+                _mapsOfKind[(int)map.Kind]++;
+                _maps.Add(map);
+                speaker.Live = null;
+                return;
+            }
+
+            _droppedMaps = Math.Min(_droppedMaps, int.MaxValue - 1) + 1;
+        }
+
+        _spare = speaker.Live ?? _spare;
+        speaker.Live = null;
+    }
+
+    private void Begin(Speaker speaker, LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
+    {
+        speaker.Live = _spare ?? new();
+        _spare = null;
+        speaker.Live.Begin(kind, dialect, title, isMarked);
+        speaker.Live.IsTitled = speaker.HasTitled;
+        speaker.Restart();
+    }
+
+    /// <summary>One of the two that speak in a log, with the map that it is printing. Their lines may come mixed: neither ends the other's map.</summary>
+    private sealed class Speaker
+    {
+        private readonly char[] _prefix = new char[LongestPrefix];
+        private int _prefixLength;
+        private int _ownLines;
+        private int _foreignLines;
+
+        public MapInProgress? Live { get; set; }
+
+        /// <summary>Whether the line that is being read holds something of its map.</summary>
+        public bool HasSpoken { get; set; }
+
+        /// <summary>Whether the line above a map was its last word about maps.</summary>
+        public bool HasTitled { get; set; }
+
+        public ReadOnlySpan<char> Prefix => _prefix.AsSpan(0, _prefixLength);
+
+        public void KeepPrefix(ReadOnlySpan<char> line)
+        {
+            _prefixLength = Math.Min(LogEntrySyntax.PrefixLength(line), LongestPrefix);
+            line[.._prefixLength].CopyTo(_prefix);
+        }
+
+        public void ForgetLinesBetween()
+        {
+            _ownLines = 0;
+            _foreignLines = 0;
+        }
+
+        public void Restart()
+        {
+            _prefixLength = 0;
+            HasTitled = false;
+            ForgetLinesBetween();
+        }
+
+        public bool IsOverAfter(bool isOwn)
+        {
+            if (isOwn)
+                _ownLines++;
+            else
+                _foreignLines++;
+            return _ownLines > MaxLinesBetween || _foreignLines > MaxForeignLinesBetween;
+        }
+    }
+
+    /// <summary>A map whose lines are still coming. One that is not kept is used again: a log of titles costs no memory.</summary>
+    private sealed class MapInProgress
+    {
+        private readonly List<E820Entry> _entries = [];
+        private readonly List<int> _entryLines = [];
+        private readonly char[] _title = new char[MaxTitleLength];
+        private int _titleLength;
+        private InputError? _error;
+        private E820Entry _first;
+
+        /// <summary>1-based; 0 before its first entry.</summary>
+        public int FirstLine { get; private set; }
+
+        public LogMapKind Kind { get; private set; }
+
+        public HostMapDialect Dialect { get; set; }
+
+        public int? Domain { get; set; }
+
+        /// <summary>Whether its lines carry "(XEN)": then those without are not its own.</summary>
+        public bool IsMarked { get; private set; }
+
+        /// <summary>Whether the line above it is in the log.</summary>
+        public bool IsTitled { get; set; }
+
+        public bool HasEntries => _entries.Count > 0;
+
+        public bool HasError => _error is not null;
+
+        public void Begin(LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
+        {
+            Kind = kind;
+            Dialect = dialect;
+            Domain = null;
+            IsMarked = isMarked;
+            _titleLength = Math.Min(title.Length, MaxTitleLength);
+            title[.._titleLength].CopyTo(_title);
+            _entries.Clear();
+            _entryLines.Clear();
+            _error = null;
+            FirstLine = 0;
+        }
+
+        public void Add(LogEntry read, string source, int line)
+        {
+            NoteLine(line);
+            if (_error is not null)
+                return;
+            if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
+                return;
+            if (!HasEntries)
+                _first = entry;
+            // EFI has several types for what E820 knows one of; loaders merge such neighbours.
+            if (Kind == LogMapKind.Efi && HasEntries && _entries[^1].Type == entry.Type && _entries[^1].End == entry.Address)
+            {
+                _entries[^1] = E820Entry.FromBounds(_entries[^1].Address, entry.End, entry.Type);
+                return;
+            }
+
+            if (_entries.Count == HostMemoryMap.MaxEntries)
+            {
+                _error = HostMapErrors.TooManyEntries(source, line);
+                return;
+            }
+
+            _entries.Add(entry);
+            _entryLines.Add(line);
+        }
+
+        /// <summary>
+        /// Whether an entry is the map's first once more: another boot's, in what somebody has filtered out of a log, titles and all. A firmware's map may
+        /// hold an entry twice. /proc/iomem is told apart by its reader.
+        /// </summary>
+        public bool StartsAgainWith(LogEntry read) =>
+            !IsTitled && _entries.Count > 1 && Kind != LogMapKind.Iomem && read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _) && entry.Equals(_first);
+
+        public void Damage(string source, int line, ReadOnlySpan<char> text)
+        {
+            NoteLine(line);
+            _error ??= new(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}", "give the whole log, its lines not wrapped");
+        }
+
+        public void IsHidden(string source, int line)
+        {
+            NoteLine(line);
+            _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root", "read it as root: sudo cat /proc/iomem");
+        }
+
+        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries], [.. _entryLines], _error) { Domain = Domain };
+
+        private void NoteLine(int line) => FirstLine = FirstLine == 0 ? line : FirstLine;
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using Keyhole.Guests;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Logs;
+
+/// <summary>Whose kernel boots, as far as its log tells.</summary>
+public enum BootOwner
+{
+    /// <summary>A dmesg without Xen's or a toolstack's lines around it.</summary>
+    Unknown,
+    Dom0,
+    Guest,
+}
+
+/// <summary>What a log says of one boot of one kernel. Data only; see <see cref="BootLog"/>.</summary>
+public sealed record ObservedBoot
+{
+    /// <summary>1-based, among the boots of its log.</summary>
+    public required int Number { get; init; }
+
+    public required BootOwner Owner { get; init; }
+
+    /// <summary>The guest's number where the log is Xen's and shows its console ("(d3)").</summary>
+    public int? Domain { get; init; }
+
+    /// <summary>First and last line of the boot, 1-based.</summary>
+    public required int FirstLine { get; init; }
+
+    public required int LastLine { get; init; }
+
+    /// <summary>"6.1.0-53-amd64", from the version line.</summary>
+    public Sighting<string>? Release { get; init; }
+
+    /// <summary>The kernel's own map; entries before the damage where it carries an error.</summary>
+    public LogMap? Map { get; init; }
+
+    /// <summary>Whether entries at the map's start may be missing: nothing of the kernel stands before them.</summary>
+    public bool MapMayBeginLate { get; init; }
+
+    /// <summary>Whether entries at the map's end may be missing: it is damaged there, or nothing of the kernel follows.</summary>
+    public bool MapMayEndEarly { get; init; }
+
+    public required BootFacts Facts { get; init; }
+
+    /// <summary>What Xen says of the end of a dom0 that had not got through its memory setup ("Hardware Dom0 crashed: …").</summary>
+    public Sighting<string>? EndedByXen { get; init; }
+
+    /// <summary>What Xen says of the dom0 that it builds; null for guests and where it says nothing.</summary>
+    public Dom0Log? Builder { get; init; }
+
+    /// <summary>Where xl's domain builder put things, from an <c>xl -vvv</c> log.</summary>
+    public GuestLayout Segments { get; init; } = GuestLayout.Unknown;
+
+    /// <summary>Whether the kernel, or Xen of its end, says anything at all.</summary>
+    public required bool HasKernelLines { get; init; }
+
+    /// <summary>The profile that its release stands for; null without a version line.</summary>
+    public KernelVersion? Kernel => Release is { } release && KernelVersions.TryFromRelease(release.Value, out KernelVersion version) ? version : null;
+
+    public bool Halts => Facts.LastWords is not null || EndedByXen is not null;
+}

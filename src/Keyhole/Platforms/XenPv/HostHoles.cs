@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Platforms.XenPv;
+
+/// <summary>Where a host has no memory: what several policies start from.</summary>
+public static class HostHoles
+{
+    /// <summary>A gap amid a host's memory that is smaller holds no device: Linux looks for its PCI gap from this size on.</summary>
+    public const ulong SmallestGapBytes = 4UL << 20;
+
+    private const ulong OneMiB = 1UL << 20;
+    private const ulong TwoMiB = 2UL << 20;
+
+    /// <summary>Everything above 1 MiB that is not the host's memory: its other entries, and the gaps between them. The first MiB is the guest's own.</summary>
+    public static IEnumerable<KeptRange> Of(ImmutableArray<E820Entry> machineMap)
+    {
+        ulong reached = OneMiB;
+        foreach (E820Entry entry in Sorted(machineMap))
+        {
+            if (entry.End <= OneMiB)
+                continue;
+            if (entry.Address > reached)
+                yield return new(reached, entry.Address, null, "a gap of the host's");
+            if (!IsMemory(entry))
+                yield return new(Math.Max(entry.Address, OneMiB), entry.End, entry.Type, $"the host's: {E820TypeNames.Describe(entry.Type)}");
+            reached = Math.Max(reached, entry.End);
+        }
+
+        // Below 4 GiB there may be devices behind the last entry as well.
+        if (reached < Frames.FourGiB)
+            yield return new(reached, Frames.FourGiB, null, "a gap of the host's");
+    }
+
+    /// <summary>Where the host's map ends, at least 4 GiB.</summary>
+    public static ulong EndOf(ImmutableArray<E820Entry> machineMap)
+    {
+        ulong end = Frames.FourGiB;
+        foreach (E820Entry entry in machineMap)
+        {
+            if (!entry.Wraps && entry.Size != 0)
+                end = Math.Max(end, entry.End);
+        }
+
+        return end;
+    }
+
+    /// <summary>
+    /// Where the hole of a host starts that is to hold its PCI devices: behind its last memory below 4 GiB, or at a window that lies lower. Where no window
+    /// is known, at a gap of <see cref="SmallestGapBytes"/> or more amid the memory, if there is one. Regions that the firmware keeps amid the memory do
+    /// not count. A page boundary; 4 GiB where memory reaches there.
+    /// </summary>
+    public static ulong StartOfPciHole(ImmutableArray<E820Entry> machineMap, ImmutableArray<Bar> bars)
+    {
+        ImmutableArray<E820Entry> sorted = Sorted(machineMap);
+        ulong start = EndOfMemory(sorted);
+        bool isKnown = false;
+        foreach (Bar bar in bars)
+        {
+            if (bar.Kind == BarKind.BridgeWindow)
+                continue;
+            isKnown = true;
+            start = Math.Min(start, bar.Start);
+        }
+
+        if (!isKnown)
+        {
+            foreach (ByteRange gap in GapsAmid(sorted, start))
+                start = Math.Min(start, gap.Start);
+        }
+
+        return Pfn.Containing(start).ToAddress();
+    }
+
+    /// <summary>
+    /// Where below 4 GiB a device may be of which nothing is known: in the gaps of <see cref="SmallestGapBytes"/> or more amid the host's memory, and
+    /// behind the last of it wherever the host's map has a gap or a reserved region. Ascending; bytes.
+    /// </summary>
+    public static ImmutableArray<ByteRange> DevicePlaces(ImmutableArray<E820Entry> machineMap)
+    {
+        ImmutableArray<E820Entry> sorted = Sorted(machineMap);
+        ulong reached = Math.Max(EndOfMemory(sorted), OneMiB);
+        List<ByteRange> places = [.. GapsAmid(sorted, reached)];
+        foreach (E820Entry entry in sorted)
+        {
+            if (entry.Type == E820Type.Reserved || entry.End <= reached || entry.Address >= Frames.FourGiB)
+                continue;
+            if (entry.Address > reached)
+                places.Add(ByteRange.FromBounds(reached, entry.Address));
+            reached = entry.End;
+        }
+
+        if (reached < Frames.FourGiB)
+            places.Add(ByteRange.FromBounds(reached, Frames.FourGiB));
+        return [.. places];
+    }
+
+    /// <summary>The end of a host's last memory below 4 GiB; 0 where it has none.</summary>
+    private static ulong EndOfMemory(ImmutableArray<E820Entry> sorted)
+    {
+        ulong end = 0;
+        foreach (E820Entry entry in sorted)
+        {
+            if (IsMemory(entry) && entry.Address < Frames.FourGiB)
+                end = Math.Max(end, Math.Min(entry.End, Frames.FourGiB));
+        }
+
+        return end;
+    }
+
+    private static IEnumerable<ByteRange> GapsAmid(ImmutableArray<E820Entry> sorted, ulong endOfMemory)
+    {
+        ulong reached = OneMiB;
+        foreach (E820Entry entry in sorted)
+        {
+            if (entry.Address >= endOfMemory)
+                yield break;
+            if (entry.Address >= reached + SmallestGapBytes)
+                yield return ByteRange.FromBounds(reached, entry.Address);
+            reached = Math.Max(reached, entry.End);
+        }
+    }
+
+    /// <summary>
+    /// A start to recommend for a hole that is to suit several hosts, in bytes: the multiple of 2 MiB at or below <paramref name="start"/>. A page of Linux's
+    /// list of frames covers 2 MiB; a hole that shares one with RAM comes out of a migration INVALID, whole pages of holes stay.
+    /// </summary>
+    public static ulong RecommendedStart(ulong start) => start & ~(TwoMiB - 1);
+
+    /// <summary>A map as Linux and Xen sort it out; as it stands where they refuse.</summary>
+    internal static ImmutableArray<E820Entry> Sorted(ImmutableArray<E820Entry> map)
+    {
+        E820Entry[] sorted = new E820Entry[2 * map.Length];
+        return Sanitizer.TrySanitize(map.AsSpan(), sorted, new int[Sanitizer.ScratchLength(map.Length)], out int count)
+            ? [.. sorted.AsSpan(0, count)]
+            : map;
+    }
+
+    /// <summary>RAM, or memory that the firmware has found to be bad: no device is there.</summary>
+    internal static bool IsMemory(E820Entry entry) => entry.Type is E820Type.Ram or E820Type.Unusable;
+
+    /// <summary>Windows behind the host's map, where RAM that finds no other place would go.</summary>
+    internal static IEnumerable<KeptRange> BarsBehind(PolicyInput input)
+    {
+        ulong end = EndOf(input.MachineMap);
+        foreach (Bar bar in input.Bars)
+        {
+            if (bar.End > end)
+                yield return new(Math.Max(bar.Start, end), bar.End, null, "a window of the guest's device");
+        }
+    }
+
+    /// <summary>The holes without the part of them where the kernel must lie, which RAM covers unless a device of the guest needs it.</summary>
+    internal static List<KeptRange> OffTheKernel(IEnumerable<KeptRange> holes, ImmutableArray<Bar> bars, List<Problem> problems)
+    {
+        List<KeptRange> kept = [];
+        foreach (KeptRange hole in holes)
+            Keep(hole, bars, kept, problems);
+        return kept;
+    }
+
+    private static void Keep(KeptRange hole, ImmutableArray<Bar> bars, List<KeptRange> kept, List<Problem> problems)
+    {
+        ulong start = Math.Max(hole.Start, LinuxPvKernel.LoadAddress);
+        ulong end = Math.Min(hole.End, LinuxPvKernel.EndOfNeed);
+        if (start >= end)
+        {
+            kept.Add(hole);
+            return;
+        }
+
+        string what = hole.Type is { } type ? $"{E820TypeNames.NameOf(type)} region" : "gap";
+        foreach (Bar bar in bars)
+        {
+            if (bar.Start >= end || bar.End <= start)
+                continue;
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.KernelNotOnRam,
+                $"no layout helps: the {what} at 0x{hole.Start:x} holds a window of the guest's device at 0x{bar.Start:x}, and a Linux PV kernel must lie there",
+                start,
+                end,
+                "have the firmware place the device elsewhere (\"above 4G decoding\"), or link the kernel elsewhere (CONFIG_PHYSICAL_START)"));
+            kept.Add(hole);
+            return;
+        }
+
+        problems.Add(new(
+            Severity.Info,
+            ProblemCodes.HoleCovered,
+            $"the host's {what} at 0x{hole.Start:x} lies where a Linux PV kernel must; RAM covers it, since no device of the guest needs it",
+            start,
+            end));
+        if (hole.Start < start)
+            kept.Add(hole with { End = start });
+        if (hole.End > end)
+            kept.Add(hole with { Start = end });
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Hosts;
+
+namespace Keyhole.Platforms.XenPv;
+
+/// <summary>
+/// What the real libxl does with <c>e820_host</c> (unchanged since 2013), entry for entry and slip for slip. Judged by the golden records.
+/// </summary>
+/// <remarks>
+/// One thing is not copied: libxl does not check whether its result fits 128 entries and would write behind its array; here that is a
+/// problem with no entries.
+/// </remarks>
+public sealed class LibxlPolicy : IHolePolicy
+{
+    /// <summary>libxl's ERROR_INVAL.</summary>
+    public const int ErrorInvalid = -6;
+
+    /// <summary>libxl's ERROR_NOMEM.</summary>
+    public const int ErrorNoMemory = -5;
+
+    private const ulong OneMiB = 1UL << 20;
+
+    public string Name => "libxl";
+
+    public PolicyNeeds Needs => PolicyNeeds.Nothing;
+
+    public PolicyResult Lay(PolicyInput input)
+    {
+        // Unsigned and unchecked in libxl: maxmem below memory wraps.
+        ulong balloonKiB = unchecked(input.Guest.MaxmemKiB - input.Guest.MemoryKiB);
+        return Sanitize(input.MachineMap, input.Guest.MemoryKiB, balloonKiB);
+    }
+
+    /// <summary>libxl's <c>e820_sanitize</c> on its own terms.</summary>
+    /// <param name="machineMap">What <c>XENMEM_machine_memory_map</c> returned.</param>
+    /// <param name="limitKiB">The guest's <c>memory</c>.</param>
+    /// <param name="balloonKiB"><c>maxmem</c> − <c>memory</c>, modulo 2^64.</param>
+    public static PolicyResult Sanitize(ImmutableArray<E820Entry> machineMap, ulong limitKiB, ulong balloonKiB)
+    {
+        if (limitKiB == 0 || machineMap.IsEmpty)
+        {
+            string what = limitKiB == 0 ? "the guest has no memory" : "the host's map is empty";
+            return Failure(ErrorInvalid, $"libxl refuses this with error {ErrorInvalid} (ERROR_INVAL): {what}", "give the guest memory and a host map");
+        }
+
+        if (machineMap.Length > E820Table.MaxEntries)
+        {
+            return Failure(
+                ErrorNoMemory,
+                $"libxl refuses this with error {ErrorNoMemory} (ERROR_NOMEM): the host's map has {machineMap.Length} entries, libxl takes {E820Table.MaxEntries}",
+                "have the firmware report fewer ranges, or install a map of another policy");
+        }
+
+        List<E820Entry> regions = [];
+        foreach (E820Entry entry in machineMap)
+        {
+            if (entry.Address > OneMiB)
+                regions.Add(entry);
+        }
+
+        ulong start = LowestDevice(regions);
+        ulong startKiB = start <= 1 ? 0 : start >> 10;
+        ulong ramKiB = limitKiB;
+        ulong deltaKiB = 0;
+        if (startKiB != 0 && limitKiB > startKiB)
+        {
+            deltaKiB = limitKiB - startKiB;
+            ramKiB = startKiB;
+        }
+
+        ulong ramEnd = ramKiB << 10;
+        var map = new List<PlannedEntry>
+        {
+            new(
+                E820Entry.FromBounds(0, ramEnd, E820Type.Ram),
+                deltaKiB == 0
+                    ? "the guest's memory"
+                    : $"the guest's memory, cut where the host's first reserved region starts ({Hex(start)})"),
+        };
+        AddUnusableUpTo(start, ramEnd, Convert(regions, ramEnd), map);
+        if (balloonKiB != 0 || deltaKiB != 0)
+            map.Add(HighRam(deltaKiB, balloonKiB));
+
+        return map.Count <= E820Table.MaxEntries
+            ? new([.. map], [])
+            : Failure(
+                0,
+                $"the guest's map would have {map.Count} entries; libxl writes behind its array of {E820Table.MaxEntries} without noticing",
+                "install a map of another policy, with fewer entries");
+    }
+
+    /// <summary>The lowest address among what is neither RAM nor UNUSABLE; all ones when there is none.</summary>
+    private static ulong LowestDevice(List<E820Entry> regions)
+    {
+        ulong start = ulong.MaxValue;
+        foreach (E820Entry region in regions)
+        {
+            if (region.Type is not (E820Type.Ram or E820Type.Unusable) && region.Address < start)
+                start = region.Address;
+        }
+
+        return start;
+    }
+
+    private static List<PlannedEntry> Convert(List<E820Entry> regions, ulong ramEnd)
+    {
+        List<PlannedEntry> kept = [];
+        foreach (E820Entry region in regions)
+        {
+            if (region.Type == E820Type.Unusable || region.End < ramEnd)
+                continue;
+            if (region.Type != E820Type.Ram)
+            {
+                kept.Add(new(region, $"the host's: {E820TypeNames.Describe(region.Type)}"));
+                continue;
+            }
+
+            if (region.Address >= Frames.FourGiB)
+                continue;
+            E820Entry rest = region.Address < ramEnd
+                ? E820Entry.FromBounds(ramEnd, region.End, E820Type.Unusable)
+                : region.WithType(E820Type.Unusable);
+            kept.Add(new(
+                rest,
+                rest.Size == 0
+                    ? "libxl keeps an empty entry where the host's RAM ends with the guest's"
+                    : "the host has RAM here that is not the guest's; unusable, so that Linux does not take it for PCI space"));
+        }
+
+        return kept;
+    }
+
+    private static void AddUnusableUpTo(ulong start, ulong ramEnd, List<PlannedEntry> kept, List<PlannedEntry> map)
+    {
+        if (start > ramEnd)
+        {
+            E820Entry filler = E820Entry.FromBounds(ramEnd, start, E820Type.Unusable);
+            string why = start == ulong.MaxValue
+                ? "the host's map has no reserved region at all: everything behind the guest's memory"
+                : "between the guest's memory and the host's first reserved region; unusable, so that Linux does not take it for PCI space";
+            int at = kept.FindIndex(planned => planned.Entry.Type == E820Type.Unusable && planned.Entry.Address == ramEnd);
+            if (at >= 0)
+                kept[at] = new(filler, why);
+            else
+                map.Add(new(filler, why));
+        }
+
+        map.AddRange(kept);
+    }
+
+    /// <summary>Meant to lie behind the machine's map; an operator-precedence slip makes it 4 GiB always.</summary>
+    private static PlannedEntry HighRam(ulong deltaKiB, ulong balloonKiB)
+    {
+        ulong sizeBytes = unchecked((deltaKiB + balloonKiB) << 10);
+        string why = (deltaKiB != 0, balloonKiB != 0) switch
+        {
+            (true, true) => "the memory cut off below, and room for the balloon up to maxmem; libxl puts it at 4 GiB whatever lies there",
+            (true, false) => "the memory cut off below; libxl puts it at 4 GiB whatever lies there",
+            _ => "room for the balloon up to maxmem; libxl puts it at 4 GiB whatever lies there",
+        };
+        return new(E820Entry.FromSize(Frames.FourGiB, sizeBytes, E820Type.Ram), why);
+    }
+
+    private static PolicyResult Failure(int error, string message, string remedy) =>
+        new([], [new(Severity.Error, error == 0 ? ProblemCodes.TooManyEntries : ProblemCodes.LibxlFails, message, Remedy: remedy)]);
+
+    private static string Hex(ulong address) => $"0x{address:x}";
+}

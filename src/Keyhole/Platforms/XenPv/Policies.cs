@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Platforms.XenPv;
+
+/// <summary>The policies there are.</summary>
+public static class Policies
+{
+    /// <summary>Each once; those with a parameter without it.</summary>
+    public static ImmutableArray<IHolePolicy> All { get; } =
+    [
+        new LibxlPolicy(),
+        new LibxlFixedPolicy(),
+        new PunchPolicy(),
+        new MinimalPolicy(),
+        new HoleAtPolicy(),
+        new GuestMergePolicy(),
+        new Hole3GPolicy(),
+    ];
+
+    /// <summary>The policy of that name, with its parameter if it has one (hole-at:0x80000000), or null.</summary>
+    public static IHolePolicy? Find(string name) => Parse(name, null, out IHolePolicy? policy) is null ? policy : null;
+
+    /// <summary>Reads a policy's name: one of <see cref="All"/>, or <c>hole-at:ADDR</c> with the address in hex.</summary>
+    /// <param name="holeStart">The parameter of hole-at where the name has none.</param>
+    /// <returns>The error; null when <paramref name="policy"/> was found.</returns>
+    public static InputError? Parse(string text, string? holeStart, out IHolePolicy? policy)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        policy = null;
+        string? address = holeStart;
+        string name = text;
+        const string prefix = HoleAtPolicy.BaseName + ":";
+        if (text.StartsWith(prefix, StringComparison.Ordinal))
+        {
+            name = HoleAtPolicy.BaseName;
+            if (holeStart is not null)
+                return new("--hole", null, "the policy's name says already where the hole starts", "say it once");
+            address = text[prefix.Length..];
+        }
+
+        policy = All.FirstOrDefault(candidate => candidate.Name == name);
+        if (policy is null)
+            return new("--policy", null, $"{InputError.Quote(text)} is no policy", $"take one of {string.Join(' ', All.Select(static known => known.Name))}; hole-at takes an address, as in hole-at:0x80000000");
+        if (address is null)
+            return null;
+        if (policy is not HoleAtPolicy)
+            return new("--hole", null, $"the policy {name} places its holes itself", "take --policy hole-at");
+        if (!TryAddress(address, out ulong start))
+            return new("--hole", null, $"{InputError.Quote(address)} is no start for a hole", "give a hex address between 1000 and fffff000, such as 0x80000000");
+        policy = new HoleAtPolicy(start);
+        return null;
+    }
+
+    private static bool TryAddress(string text, out ulong address)
+    {
+        ReadOnlySpan<char> digits = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? text.AsSpan(2) : text;
+        return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out address)
+            && address >= Frames.SizeBytes && address < Frames.FourGiB;
+    }
+}

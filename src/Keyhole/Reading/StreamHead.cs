@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+
+namespace Keyhole.Reading;
+
+/// <summary>The first bytes of a stream, by which its form is guessed.</summary>
+internal static class StreamHead
+{
+    public const int MaxLength = 16 * 1024;
+
+    /// <summary>Reads <see cref="MaxLength"/> bytes, or all there are.</summary>
+    public static ReadOnlyMemory<byte> Read(Stream stream)
+    {
+        byte[] buffer = new byte[MaxLength];
+        return buffer.AsMemory(0, stream.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false));
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+
+namespace Keyhole.Reading;
+
+/// <summary>Reads a line from left to right; every try that fails leaves the cursor where it was.</summary>
+internal ref struct TextCursor(ReadOnlySpan<char> text)
+{
+    /// <summary>What has not been read yet.</summary>
+    public ReadOnlySpan<char> Rest { get; private set; } = text;
+
+    public bool TryText(string expected)
+    {
+        if (!Rest.StartsWith(expected, StringComparison.Ordinal))
+            return false;
+        Rest = Rest[expected.Length..];
+        return true;
+    }
+
+    public void SkipBlanks() => Rest = Rest.TrimStart(" \t");
+
+    /// <summary>Reads up to 16 hex digits, all that stand there; more than 16 fail, unless they are leading zeros.</summary>
+    public bool TryHex(out ulong value)
+    {
+        value = 0;
+        int length = 0;
+        while (length < Rest.Length && char.IsAsciiHexDigit(Rest[length]))
+        {
+            if (value >> 60 != 0)
+                return false;
+            value = (value << 4) | Digit(Rest[length]);
+            length++;
+        }
+
+        Rest = Rest[length..];
+        return length > 0;
+    }
+
+    public bool TryDecimal(out uint value)
+    {
+        int length = 0;
+        while (length < Rest.Length && char.IsAsciiDigit(Rest[length]))
+            length++;
+        if (!uint.TryParse(Rest[..length], out value))
+            return false;
+        Rest = Rest[length..];
+        return true;
+    }
+
+    /// <summary>How many hex digits stand next.</summary>
+    public readonly int HexRun()
+    {
+        int length = 0;
+        while (length < Rest.Length && char.IsAsciiHexDigit(Rest[length]))
+            length++;
+        return length;
+    }
+
+    private static uint Digit(char c) => c <= '9' ? (uint)(c - '0') : (uint)((c | 0x20) - 'a' + 10);
+}
