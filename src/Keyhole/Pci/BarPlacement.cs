@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
-using Keyhole.PvGuest;
+using Keyhole.Addresses;
 
 namespace Keyhole.Pci;
 
