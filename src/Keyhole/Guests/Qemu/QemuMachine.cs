@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Pci;
+
+namespace Keyhole.Guests;
+
+/// <summary>Who made the processor that the guest sees (CPUID's vendor). QEMU's memory layout and both firmwares ask for it.</summary>
+public enum CpuVendor
+{
+    Intel,
+    Amd,
+    Other,
+}
+
+/// <summary>What the guest's processor tells of itself, as far as it decides where memory and BARs are.</summary>
+/// <param name="Vendor">Under KVM the host's, whatever the model's name is; under emulation the model's.</param>
+/// <param name="PhysBits">The width of physical addresses that the guest sees, 32–52: <c>phys-bits</c>, or the host's with <c>host-phys-bits</c>, or 40.</param>
+public sealed record QemuCpu(CpuVendor Vendor, int PhysBits)
+{
+    /// <summary>QEMU's width where nothing says another.</summary>
+    public const int DefaultPhysBits = 40;
+
+    /// <summary>Whether pages of 1 GiB are there (CPUID's pdpe1gb): OVMF maps at most 40 bits without them.</summary>
+    public bool HasGiBPages { get; init; } = true;
+
+    /// <summary>What KVM can map of these addresses (CPUID 80000008, EAX 23:16); 0 where it is not told. QEMU tells it from 9.1 on.</summary>
+    public int GuestPhysBits { get; init; }
+}
+
+/// <summary>A property of a device as the user wrote it: <c>membar=16G</c>.</summary>
+public readonly record struct QemuProperty(string Name, string Value);
+
+/// <summary>A value that the user set for all devices of a kind: <c>-global q35-pcihost.pci-hole64-size=64G</c>.</summary>
+public readonly record struct QemuGlobal(string Driver, string Property, string Value);
+
+/// <summary>A blob or text that the user handed to the firmware: <c>-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536</c>.</summary>
+public readonly record struct QemuFwCfg(string Name, string Value);
+
+/// <summary>What a device that is passed through asks for: what its owner told, or what the host's listing says.</summary>
+/// <param name="Bars">In the order of their registers, the ROM last. The current size of a resizable BAR counts.</param>
+public sealed record HostFunction(ImmutableArray<BarRequest> Bars)
+{
+    /// <summary>0–ffff; 0 where it is not known.</summary>
+    public int VendorId { get; init; }
+
+    /// <summary>0–ffff; 0 where it is not known.</summary>
+    public int DeviceId { get; init; }
+
+    /// <summary>24 bits; 0 where it is not known.</summary>
+    public int ClassCode { get; init; }
+
+    public bool Equals(HostFunction? other) => other is not null && Bars.SequenceEqual(other.Bars) && (VendorId, DeviceId, ClassCode) == (other.VendorId, other.DeviceId, other.ClassCode);
+
+    public override int GetHashCode() => HashCode.Combine(Bars.Length, VendorId, DeviceId, ClassCode);
+}
+
+/// <summary>One device of the command line: <c>-device pci-testdev,bus=r1,membar=16G</c>.</summary>
+/// <param name="Driver">The model's name; of those that QEMU spells in two ways either.</param>
+/// <param name="Properties">As written, in order; of one that is set twice the last counts.</param>
+public sealed record QemuDevice(string Driver, ImmutableArray<QemuProperty> Properties)
+{
+    /// <summary>For a device of the host (vfio-pci): what it asks for. Null for a model, and for one of which nothing is known.</summary>
+    public HostFunction? Host { get; init; }
+
+    /// <summary>The value of a property, or null where the user did not set it.</summary>
+    public string? this[string name]
+    {
+        get
+        {
+            for (int i = Properties.Length - 1; i >= 0; i--)
+            {
+                if (Properties[i].Name == name)
+                    return Properties[i].Value;
+            }
+
+            return null;
+        }
+    }
+
+    public bool Equals(QemuDevice? other) => other is not null && Driver == other.Driver && Properties.SequenceEqual(other.Properties) && Equals(Host, other.Host);
+
+    public override int GetHashCode() => HashCode.Combine(Driver, Properties.Length);
+}
+
+/// <summary>Everything about a guest of QEMU that decides its memory map and where its BARs come to lie, whichever file it was read from.</summary>
+public sealed record QemuMachine
+{
+    /// <summary>The board, with the release whose behaviour it keeps.</summary>
+    public required QemuMachineType Type { get; init; }
+
+    /// <summary>The release of QEMU itself.</summary>
+    public required QemuVersion Emulator { get; init; }
+
+    public required QemuFirmware Firmware { get; init; }
+
+    public required QemuCpu Cpu { get; init; }
+
+    /// <summary>RAM that the guest starts with, in bytes (<c>-m</c>).</summary>
+    public required ulong MemoryBytes { get; init; }
+
+    /// <summary>How far memory can be plugged in, in bytes (<c>maxmem</c>); 0 where the user did not say.</summary>
+    public ulong MaxMemoryBytes { get; init; }
+
+    /// <summary>Slots for DIMMs (<c>slots</c>).</summary>
+    public int MemorySlots { get; init; }
+
+    /// <summary><c>max-ram-below-4g</c> in bytes; 0 where the user did not say.</summary>
+    public ulong MaxRamBelow4GiB { get; init; }
+
+    /// <summary>Virtual processors, 1 or more.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>What the firmware's configuration interface was given.</summary>
+    public ImmutableArray<QemuFwCfg> FwCfg { get; init; } = [];
+
+    /// <summary>In the order of the command line; the last one for a property counts.</summary>
+    public ImmutableArray<QemuGlobal> Globals { get; init; } = [];
+
+    /// <summary>
+    /// The display that QEMU adds by itself, a name of <c>-vga</c>: std, cirrus, vmware, qxl, virtio or none. Where the user did not say it is std,
+    /// and none with <c>-nodefaults</c>.
+    /// </summary>
+    public string Vga { get; init; } = "none";
+
+    /// <summary>
+    /// Network cards that QEMU adds by itself, in order, by their models (<c>-nic</c>, <c>-net nic</c>). Where the user says nothing of networks
+    /// it is one e1000 (pc) or e1000e (q35), and none with <c>-nodefaults</c>.
+    /// </summary>
+    public ImmutableArray<string> Nics { get; init; } = [];
+
+    /// <summary>Whether the board's own USB controllers are there (<c>-usb</c>, <c>-machine usb=on</c>).</summary>
+    public bool HasBoardUsb { get; init; }
+
+    /// <summary>Disks on the board's own IDE or AHCI controller: SeaBIOS keeps memory for those of AHCI.</summary>
+    public int BoardDisks { get; init; }
+
+    /// <summary>Objects of memory by their identifiers, sizes in bytes: what <c>memdev=</c> of ivshmem-plain means.</summary>
+    public ImmutableArray<(string Id, ulong SizeBytes)> MemoryObjects { get; init; } = [];
+
+    /// <summary>What the command line adds with <c>-device</c>, in its order; drives with <c>if=virtio</c> stand behind them.</summary>
+    public ImmutableArray<QemuDevice> Devices { get; init; } = [];
+
+    /// <summary>The value that the user set for a property of a kind of device; null where none is set.</summary>
+    public string? Global(string driver, string property)
+    {
+        for (int i = Globals.Length - 1; i >= 0; i--)
+        {
+            if (Globals[i].Property == property && Globals[i].Driver.Equals(driver, StringComparison.OrdinalIgnoreCase))
+                return Globals[i].Value;
+        }
+
+        return null;
+    }
+
+    /// <summary>What the firmware was given under a name; null where nothing is.</summary>
+    public string? FwCfgValue(string name)
+    {
+        for (int i = FwCfg.Length - 1; i >= 0; i--)
+        {
+            if (FwCfg[i].Name == name)
+                return FwCfg[i].Value;
+        }
+
+        return null;
+    }
+
+    public bool Equals(QemuMachine? other) => other is not null
+        && (Type, Emulator, Firmware, Cpu) == (other.Type, other.Emulator, other.Firmware, other.Cpu)
+        && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, BoardDisks)
+            == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.BoardDisks)
+        && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
+        && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
+
+    public override int GetHashCode() => HashCode.Combine(Type, Firmware, MemoryBytes, MaxMemoryBytes, Devices.Length, FwCfg.Length);
+}

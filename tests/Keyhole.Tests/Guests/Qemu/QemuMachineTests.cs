@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using Keyhole.Guests;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Guests.Qemu;
+
+[TestClass]
+public sealed class QemuMachineTests
+{
+    [TestMethod]
+    [DataRow("pc", "pc-i440fx-10.0")]
+    [DataRow("q35", "pc-q35-10.0")]
+    [DataRow("pc-q35-7.2", "pc-q35-7.2")]
+    [DataRow("pc-i440fx-2.11", "pc-i440fx-2.11")]
+    [DataRow("pc-q35-9.0+pve0", "pc-q35-9.0")]
+    [DataRow("pc-i440fx-jammy-v2", "pc-i440fx-6.2")]
+    [DataRow("pc-q35-rhel9.2.0", "pc-q35-7.2")]
+    [DataRow("pc-1.3", "pc-i440fx-1.3")]
+    [DataRow("microvm", null)]
+    [DataRow("pc-q35-", null)]
+    [DataRow("pc-q35-7", null)]
+    [DataRow("pc-q35-7.x", null)]
+    [DataRow("pc-q35-7.2x", null)]
+    [DataRow("pc-q35-99999.1", null)]
+    [DataRow("", null)]
+    public void A_machine_type_is_a_board_with_the_release_that_it_keeps(string name, string? expected)
+    {
+        bool isOne = QemuMachineType.TryParse(name, new QemuVersion(10, 0), out QemuMachineType type);
+        Assert.AreEqual(expected, isOne ? type.ToString() : null);
+    }
+
+    [TestMethod]
+    [DataRow("seabios-1.16.3", "seabios-1.16.3")]
+    [DataRow("seabios-1.17", "seabios-1.17.0")]
+    [DataRow("seabios-1.16.3-debian-1.16.3-2", "seabios-1.16.3")]
+    [DataRow("ovmf-2022.11", "ovmf-2022.11")]
+    [DataRow("ovmf-2025.02-8", "ovmf-2025.02-8")]
+    [DataRow("ovmf-2025.02-8ubuntu3", "ovmf-2025.02-8")]
+    [DataRow("edk2-stable202502", "edk2-stable202502")]
+    [DataRow("edk2-stable2025", null)]
+    [DataRow("edk2-stable202513", null)]
+    [DataRow("ovmf-2025", null)]
+    [DataRow("ovmf-2025.13", null)]
+    [DataRow("ovmf", null)]
+    [DataRow("coreboot-4.1", null)]
+    public void A_firmware_is_named_by_its_release(string text, string? expected)
+    {
+        bool isOne = QemuFirmware.TryParse(text, out QemuFirmware firmware);
+        Assert.AreEqual(expected, isOne ? firmware.ToString() : null);
+    }
+
+    [TestMethod]
+    [DataRow("EPYC-Rome-v2", CpuVendor.Amd, true, true)]
+    [DataRow("qemu64", CpuVendor.Amd, true, false)]
+    [DataRow("Haswell-noTSX", CpuVendor.Intel, true, false)]
+    [DataRow("Skylake-Client-v3", CpuVendor.Intel, true, false)]
+    [DataRow("Skylake-Server-IBRS", CpuVendor.Intel, true, true)]
+    [DataRow("Dhyana", CpuVendor.Other, true, true)]
+    [DataRow("pentium3-v1", CpuVendor.Intel, false, false)]
+    public void A_processor_model_has_a_vendor_and_may_have_GiB_pages(string name, CpuVendor vendor, bool is64Bit, bool hasGiBPages)
+    {
+        Assert.IsTrue(QemuCpuModel.TryFind(name, out QemuCpuModel model));
+        Assert.AreEqual(new QemuCpuModel(vendor, is64Bit, hasGiBPages), model);
+    }
+
+    [TestMethod]
+    public void Of_a_property_that_is_set_twice_the_last_counts()
+    {
+        var device = new QemuDevice("pci-testdev", [new("membar", "1G"), new("membar", "2G")]);
+        Assert.AreEqual("2G", device["membar"]);
+        Assert.IsNull(device["bus"]);
+    }
+}
