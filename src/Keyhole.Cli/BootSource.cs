@@ -21,7 +21,7 @@ using Keyhole.PvGuest;
 namespace Keyhole.Cli;
 
 /// <summary>A plan and what a kernel makes of it. For dom0 the plan is the machine map as Xen hands it over.</summary>
-internal sealed record Boot(MapPlan Plan, BootForecast Forecast)
+internal sealed record Boot(Plan Plan, BootForecast Forecast)
 {
     public bool HasErrors => Plan.HasErrors || Forecast.Problems.Any(static problem => problem.Severity == Severity.Error);
 }
@@ -106,7 +106,7 @@ internal sealed class BootSource
         if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
             return new InputError(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
         look ??= static _ => new BootHints();
-        Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, look, out MapPlan? plan, out BootHints? hints) : Guest(parsed, console, look, out plan, out hints);
+        Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, look, out Plan? plan, out BootHints? hints) : Guest(parsed, console, look, out plan, out hints);
         if (!made.TryGet(out BootRequest? request, out InputError? error))
             return error;
         if (_kernel.Read(parsed, hints!.Kernel ?? KernelVersions.Default, out KernelVersion version) is { } kernelError)
@@ -143,7 +143,7 @@ internal sealed class BootSource
         ParseResult parsed,
         CommandConsole console,
         Func<HostMemoryMap, Parsed<BootHints>> look,
-        out MapPlan? plan,
+        out Plan? plan,
         out BootHints? hints)
     {
         hints = null;
@@ -179,7 +179,7 @@ internal sealed class BootSource
         ParseResult parsed,
         CommandConsole console,
         Func<HostMemoryMap, Parsed<BootHints>> look,
-        out MapPlan? plan,
+        out Plan? plan,
         out BootHints? hints)
     {
         plan = null;

@@ -107,7 +107,7 @@ internal sealed record GuestRequest
     public required TimeSpan Timeout { get; init; }
 
     /// <summary>Lays its map out for this machine. libxl's policy leaves a guest without the host's map as it is; the others give it one.</summary>
-    public XenResult<MapPlan> Plan(Dom0 dom0, IXenControl xen)
+    public XenResult<Plan> Plan(Dom0 dom0, IXenControl xen)
     {
         if (!new MachineCapture(dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem))
             return problem;

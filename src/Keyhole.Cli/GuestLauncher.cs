@@ -61,7 +61,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     /// <summary>Does it all. On a problem the guest may be there; see <see cref="Destroy"/>.</summary>
     /// <param name="plan">The map to install; that of the policy libxl is there already.</param>
     /// <param name="isDone">Whether the console's text is all that is waited for; without it a Linux is waited for.</param>
-    public XenResult<StartedGuest> Run(string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
+    public XenResult<StartedGuest> Run(string configuration, Plan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
     {
         string shown = Diagnostics.InputError.Quote(plan.Guest.Name ?? configuration);
         XenResult<StartedGuest> result = Launch(shown, configuration, plan, kernel, limit, progress, isDone);
@@ -70,7 +70,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     }
 
     private XenResult<StartedGuest> Launch(
-        string shown, string configuration, MapPlan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone)
+        string shown, string configuration, Plan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone)
     {
         if (!Live().TryGet(out LiveDomain? other, out XenProblem? problem))
             return problem;

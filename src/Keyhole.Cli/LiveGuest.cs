@@ -54,7 +54,7 @@ internal sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
     }
 
     /// <summary>What the toolstack gave the guest when it was made, or null where it cannot be reckoned.</summary>
-    public MapPlan? ToolstackPlan(HostMemoryMap machine) => Spec is { } spec ? Planner.Plan(machine, spec, new LibxlPolicy(), []) : null;
+    public Plan? ToolstackPlan(HostMemoryMap machine) => Spec is { } spec ? Planner.Plan(machine, spec, new LibxlPolicy(), []) : null;
 
     public XenProblem No(string what, string remedy) => new(XenProblemKind.Guest, Shown, what, remedy);
 }
@@ -89,7 +89,7 @@ internal sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entri
 
     /// <summary>Forecasts the boot of a guest on a map.</summary>
     /// <param name="layout">Where the domain builder put things, or null for what xl does with Linux 6.1.</param>
-    public static LiveMap Of(MapPlan plan, ulong pageCount, GuestLayout? layout, KernelVersion kernel)
+    public static LiveMap Of(Plan plan, ulong pageCount, GuestLayout? layout, KernelVersion kernel)
     {
         BootForecast forecast = Forecaster.Forecast(new()
         {
@@ -158,5 +158,5 @@ internal sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entri
 internal static class PlanMaps
 {
     /// <summary>The plain entries of a plan.</summary>
-    public static ImmutableArray<E820Entry> Map(this MapPlan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];
+    public static ImmutableArray<E820Entry> Map(this Plan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];
 }

@@ -30,7 +30,7 @@ internal sealed class PlanSource
         _guest.AddTo(command);
     }
 
-    public Parsed<MapPlan> Read(ParseResult parsed, CommandConsole console)
+    public Parsed<Plan> Read(ParseResult parsed, CommandConsole console)
     {
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
@@ -40,7 +40,7 @@ internal sealed class PlanSource
             return error;
         if (!_host.Read(parsed, console).TryGet(out HostMemoryMap? host, out error))
             return error;
-        MapPlan plan = Planner.Plan(host, guest, choice.Policy, bars.Bars);
+        Plan plan = Planner.Plan(host, guest, choice.Policy, bars.Bars);
         if (choice.Policy is not LibxlPolicy && plan.Policy == "none")
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
         return plan;

@@ -51,7 +51,7 @@ public sealed class GuestLauncherTests
         }
     }
 
-    private static MapPlan Punched()
+    private static Plan Punched()
     {
         const string host = """
             (XEN) Xen-e820 RAM map:

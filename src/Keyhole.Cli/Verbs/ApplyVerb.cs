@@ -110,9 +110,9 @@ internal sealed class ApplyVerb
     }
 
     /// <summary>A map of the user's own: whatever is in it, what comes of it is the forecast's to say.</summary>
-    private static MapPlan GivenPlan(HostMemoryMap host, GuestSpec spec, ImmutableArray<E820Entry> entries)
+    private static Plan GivenPlan(HostMemoryMap host, GuestSpec spec, ImmutableArray<E820Entry> entries)
     {
-        MapPlan plan = Planner.Plan(host, spec with { E820Host = true }, new LibxlPolicy(), []);
+        Plan plan = Planner.Plan(host, spec with { E820Host = true }, new LibxlPolicy(), []);
         var planned = ImmutableArray.CreateBuilder<PlannedEntry>(entries.Length);
         foreach (E820Entry entry in entries)
             planned.Add(new(entry, "as given"));
@@ -234,7 +234,7 @@ internal sealed class ApplyVerb
 
     private sealed record Failure(InputError? Error, XenProblem? Problem);
 
-    private sealed record Change(LiveGuest Guest, AppliedMap? Remembered, MapPlan Toolstack, LiveMap Map, bool IsGiven)
+    private sealed record Change(LiveGuest Guest, AppliedMap? Remembered, Plan Toolstack, LiveMap Map, bool IsGiven)
     {
         public ImmutableArray<E820Entry> Old => Remembered?.Installed ?? Toolstack.Map();
     }

@@ -140,5 +140,5 @@ internal static class InspectVerb
     private static string Pages(ulong count) => string.Create(CultureInfo.InvariantCulture, $"{count} pages ({ByteSize.ToText(count << Frames.Shift)})");
 
     private sealed record Facts(
-        LiveGuest Guest, string Version, long MaximumPages, ulong? TargetKiB, ulong? StaticMaxKiB, AppliedMap? Applied, MapPlan? Toolstack);
+        LiveGuest Guest, string Version, long MaximumPages, ulong? TargetKiB, ulong? StaticMaxKiB, AppliedMap? Applied, Plan? Toolstack);
 }

@@ -40,7 +40,7 @@ internal static class PlanVerb
         {
             if (parsed.GetValue(emit) is { } named and not ("xl" or "libvirt"))
                 return console.Fail(new("--emit", null, $"{InputError.Quote(named)} is no toolstack", "take xl or libvirt"));
-            if (!source.Read(parsed, console).TryGet(out MapPlan? plan, out InputError? error))
+            if (!source.Read(parsed, console).TryGet(out Plan? plan, out InputError? error))
                 return console.Fail(error);
             if (svg.Write(parsed, () => Pictures.OfPlan(plan)) is { } unwritten)
                 return console.Fail(unwritten);
@@ -56,7 +56,7 @@ internal static class PlanVerb
     }
 
     /// <summary>The members of the plan's JSON; verbs that say more add theirs behind.</summary>
-    public static void WriteJson(Utf8JsonWriter writer, MapPlan plan)
+    public static void WriteJson(Utf8JsonWriter writer, Plan plan)
     {
         writer.WriteString("policy", plan.Policy);
         writer.WriteStartObject("guest");
@@ -83,7 +83,7 @@ internal static class PlanVerb
         writer.WriteProblems(plan.Problems);
     }
 
-    public static void Print(CommandConsole console, MapPlan plan)
+    public static void Print(CommandConsole console, Plan plan)
     {
         GuestSpec guest = plan.Guest;
         string balloon = guest.MaxmemKiB == guest.MemoryKiB ? "" : string.Create(CultureInfo.InvariantCulture, $", balloons up to {guest.MaxmemKiB >> 10} MiB");

@@ -84,7 +84,7 @@ internal sealed class ProbeVerb
             return _console.Refuse(problem);
         using (xen)
         {
-            return request.Plan(_console.Dom0, xen).TryGet(out MapPlan? plan, out problem)
+            return request.Plan(_console.Dom0, xen).TryGet(out Plan? plan, out problem)
                 ? Try(parsed, request, Configuration(request, image, words), xen, plan)
                 : _console.Refuse(problem);
         }
@@ -129,7 +129,7 @@ internal sealed class ProbeVerb
 
         """;
 
-    private int Try(ParseResult parsed, GuestRequest request, string text, IXenControl xen, MapPlan plan)
+    private int Try(ParseResult parsed, GuestRequest request, string text, IXenControl xen, Plan plan)
     {
         LiveMap own = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, request.Kernel);
         // What its command line tells its kernel, mem= and the like, is not told to the probe, and what its settings say of its end is set aside.
@@ -198,7 +198,7 @@ internal sealed class ProbeVerb
 
     /// <param name="own">The forecast for the guest's own kernel, which needs other room than the probe.</param>
     /// <param name="isRunning">Whether the probe was not waited for any longer.</param>
-    private void Report(ParseResult parsed, MapPlan plan, LiveMap own, ProbeReport report, ProbeVerdict verdict, ProbeAnswer answer, bool isRunning)
+    private void Report(ParseResult parsed, Plan plan, LiveMap own, ProbeReport report, ProbeVerdict verdict, ProbeAnswer answer, bool isRunning)
     {
         string text = answer switch
         {

@@ -62,11 +62,11 @@ internal sealed class StartVerb
             return _console.Refuse(problem);
         using (xen)
         {
-            return request.Plan(_console.Dom0, xen).TryGet(out MapPlan? plan, out problem) ? Start(parsed, request, xen, plan) : _console.Refuse(problem);
+            return request.Plan(_console.Dom0, xen).TryGet(out Plan? plan, out problem) ? Start(parsed, request, xen, plan) : _console.Refuse(problem);
         }
     }
 
-    private int Start(ParseResult parsed, GuestRequest request, IXenControl xen, MapPlan plan)
+    private int Start(ParseResult parsed, GuestRequest request, IXenControl xen, Plan plan)
     {
         var tools = new DomainTools(_console.Dom0.Tools);
         string shown = $"guest {InputError.Quote(plan.Guest.Name)}";
@@ -113,7 +113,7 @@ internal sealed class StartVerb
     /// <summary>As apply does: inspect tells the map, and not that libxl's is in force.</summary>
     private void Remember(GuestRequest request, IXenControl xen, StartedGuest guest, Guid uuid)
     {
-        if (!(request with { Policy = new LibxlPolicy() }).Plan(_console.Dom0, xen).TryGet(out MapPlan? before, out _))
+        if (!(request with { Policy = new LibxlPolicy() }).Plan(_console.Dom0, xen).TryGet(out Plan? before, out _))
             return;
         var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map, Before = before.Map() };
         if (new AppliedMapStore(_console.Dom0.StateFolder).Save(applied) is { } error)
@@ -128,7 +128,7 @@ internal sealed class StartVerb
     }
 
     /// <summary>Holds the console against the forecast for the kernel that it names.</summary>
-    private static Verdict Judge(string shown, MapPlan plan, StartedGuest guest, bool isKernelNamed)
+    private static Verdict Judge(string shown, Plan plan, StartedGuest guest, bool isKernelNamed)
     {
         BootForecast forecast = guest.Map.Forecast;
         using var text = new MemoryStream(Encoding.Latin1.GetBytes(guest.Console));
@@ -154,7 +154,7 @@ internal sealed class StartVerb
         return new(shown, forecast, guest.Map.Problems, guest, verification, [.. scan.Lines.Select(static line => line.Text)], succeeded, verdict + bars);
     }
 
-    private void Report(ParseResult parsed, MapPlan plan, Verdict verdict)
+    private void Report(ParseResult parsed, Plan plan, Verdict verdict)
     {
         if (parsed.GetValue(_json))
         {
@@ -174,7 +174,7 @@ internal sealed class StartVerb
         _console.Ansi.WriteLine($", {verdict.Shown}: {verdict.Text}");
     }
 
-    private void WriteJson(MapPlan plan, Verdict verdict, bool keep) => JsonText.Write(_console, writer =>
+    private void WriteJson(Plan plan, Verdict verdict, bool keep) => JsonText.Write(_console, writer =>
     {
         writer.WriteString("name", plan.Guest.Name);
         if (verdict.Guest is { } guest)

@@ -64,7 +64,7 @@ public static class PolicyComparer
 
     private static ComparedPolicy Row(ComparisonRequest request, GuestSpec guest, IHolePolicy policy, ImmutableArray<Bar> all)
     {
-        MapPlan plan = Planner.Plan(request.Host, guest, policy, request.Bars);
+        Plan plan = Planner.Plan(request.Host, guest, policy, request.Bars);
         BootForecast? forecast = plan.Entries.IsEmpty || guest.Type != GuestType.Pv ? null : Forecast(request, plan, request.Kernel);
         ImmutableArray<MigrationResult> migrations = guest.Type != GuestType.Pv ? [] : [.. request.MigrateTo.Select(to => Migrator.Run(new()
         {
@@ -88,7 +88,7 @@ public static class PolicyComparer
         };
     }
 
-    private static BootForecast Forecast(ComparisonRequest request, MapPlan plan, KernelVersion kernel)
+    private static BootForecast Forecast(ComparisonRequest request, Plan plan, KernelVersion kernel)
     {
         ulong pages = (plan.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
         return Forecaster.Forecast(new()
@@ -105,7 +105,7 @@ public static class PolicyComparer
 
     private static string? Against(
         ComparisonRequest request,
-        MapPlan plan,
+        Plan plan,
         BootForecast? forecast,
         ImmutableArray<MigrationResult> migrations,
         IHolePolicy policy,
@@ -125,7 +125,7 @@ public static class PolicyComparer
     }
 
     /// <summary>Where no window is known, a device may be wherever the host has no memory: what speaks against RAM there.</summary>
-    private static string? AgainstWithoutDevice(IHolePolicy policy, MapPlan plan)
+    private static string? AgainstWithoutDevice(IHolePolicy policy, Plan plan)
     {
         ulong hostsHole = HostHoles.StartOfPciHole(plan.MachineMap, []);
         if (policy is Hole3GPolicy && hostsHole < Hole3GPolicy.HoleStart)

@@ -48,7 +48,7 @@ public sealed record ComparedPolicy
 {
     public required IHolePolicy Policy { get; init; }
 
-    public required MapPlan Plan { get; init; }
+    public required Plan Plan { get; init; }
 
     /// <summary>The forecast for the request's kernel; null where the policy has no map.</summary>
     public required BootForecast? Forecast { get; init; }

@@ -31,7 +31,7 @@ public static class Pictures
     }
 
     /// <summary>The guest's map beside the host's.</summary>
-    public static string OfPlan(MapPlan plan)
+    public static string OfPlan(Plan plan)
     {
         DrawnDetails details = new() { Windows = Windows(plan), SpareRows = SvgPainter.SpareRows };
         MapDrawing drawing = MapDrawing.LayOut([new("host", plan.MachineMap), new("guest", GuestMap(plan))], SvgPainter.Rows, details);
@@ -41,7 +41,7 @@ public static class Pictures
     }
 
     /// <summary>What the kernel makes of the map: the machine's, the one that the kernel is given, and its own, with what it moved.</summary>
-    public static string OfBoot(MapPlan plan, BootForecast forecast)
+    public static string OfBoot(Plan plan, BootForecast forecast)
     {
         List<DrawnMap> columns = [new("host", plan.MachineMap)];
         if (!forecast.Request.IsDom0)
@@ -99,9 +99,9 @@ public static class Pictures
         return SvgPainter.Paint(MapDrawing.LayOut([.. columns], SvgPainter.Rows, details), new(title, [.. lines]));
     }
 
-    private static ImmutableArray<E820Entry> GuestMap(MapPlan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];
+    private static ImmutableArray<E820Entry> GuestMap(Plan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];
 
-    private static string NameOf(MapPlan plan) => plan.Guest.Name is { } name ? $"guest {name}" : "a guest";
+    private static string NameOf(Plan plan) => plan.Guest.Name is { } name ? $"guest {name}" : "a guest";
 
     private static string Memory(GuestSpec guest) => guest.MaxmemKiB > guest.MemoryKiB
         ? $"{ByteSize.ToText(guest.MemoryKiB << 10)}, balloons up to {ByteSize.ToText(guest.MaxmemKiB << 10)}"
@@ -110,7 +110,7 @@ public static class Pictures
     /// <summary>A bridge's window holds those of the devices behind it.</summary>
     private static bool IsDrawn(Bar bar) => bar.Kind != BarKind.BridgeWindow;
 
-    private static ImmutableArray<DrawnWindow> Windows(MapPlan plan)
+    private static ImmutableArray<DrawnWindow> Windows(Plan plan)
     {
         bool isNumbered = plan.Bars.Any(static bar => bar.Index != 0);
         return [.. plan.Bars.Where(IsDrawn).Select(bar => Window(bar, null, isNumbered, MeetsMemory(plan, bar) ? false : null))];
@@ -122,7 +122,7 @@ public static class Pictures
         return [.. forecast.Bars.Where(static verdict => IsDrawn(verdict.Bar)).Select(verdict => Window(verdict.Bar, null, isNumbered, verdict.CanBeClaimed))];
     }
 
-    private static bool MeetsMemory(MapPlan plan, Bar bar) =>
+    private static bool MeetsMemory(Plan plan, Bar bar) =>
         plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && problem.Start < bar.End && bar.Start < problem.End);
 
     /// <param name="isNumbered">Whether the register's number says anything: windows given by hand all have 0.</param>

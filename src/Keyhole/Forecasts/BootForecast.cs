@@ -89,7 +89,7 @@ public sealed record BootForecast
     public required ImmutableArray<Problem> Problems { get; init; }
 
     /// <summary>A plan's problems and the forecast's, in this order. Of a window that both name the forecast knows more: the plan's word is left out.</summary>
-    public ImmutableArray<Problem> ProblemsWith(MapPlan plan) =>
+    public ImmutableArray<Problem> ProblemsWith(Plan plan) =>
     [
         .. plan.Problems.Where(problem => problem.Code != ProblemCodes.BarConflict
             || !Problems.Any(own => own.Code == ProblemCodes.BarConflict && own.Start < problem.End && problem.Start < own.End)),

@@ -21,7 +21,7 @@ public static class Planner
     /// <param name="guest">The guest.</param>
     /// <param name="policy">How to lay its map out.</param>
     /// <param name="bars">Windows of the devices passed through, in addition to those of the host's devices that the guest's <c>pci=</c> names.</param>
-    public static MapPlan Plan(HostMemoryMap host, GuestSpec guest, IHolePolicy policy, ImmutableArray<Bar> bars)
+    public static Plan Plan(HostMemoryMap host, GuestSpec guest, IHolePolicy policy, ImmutableArray<Bar> bars)
     {
         ImmutableArray<E820Entry> machineMap = MachineMap.Of(host);
         bars = [.. bars, .. BarsOf(host, guest)];

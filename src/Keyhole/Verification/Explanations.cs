@@ -17,7 +17,7 @@ namespace Keyhole.Verification;
 /// <summary>Says for people what a boot's log means: what lies in the way, which kernels cope, what to change, where memory went.</summary>
 internal static class Explanations
 {
-    public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, MapPlan? plan)
+    public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan)
     {
         yield return Profile(forecast.Request, observed);
         bool agrees = findings.All(static finding => finding.Agrees);
@@ -146,7 +146,7 @@ internal static class Explanations
     }
 
     /// <summary>Pages that are known only because dom0's kernel prints them: there the log was compared with itself.</summary>
-    private static string Learnt(MapPlan plan)
+    private static string Learnt(Plan plan)
     {
         if (plan.Host.Traits.ReservedInDom0.IsEmpty)
             return "";

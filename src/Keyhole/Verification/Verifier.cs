@@ -18,7 +18,7 @@ public static class Verifier
     /// <param name="forecast">For the kernel that the log is taken to be of.</param>
     /// <param name="observed">The boot.</param>
     /// <param name="plan">Where the forecast's map came from, for explanations; null where it came from elsewhere.</param>
-    public static BootVerification Compare(BootForecast forecast, ObservedBoot observed, MapPlan? plan = null)
+    public static BootVerification Compare(BootForecast forecast, ObservedBoot observed, Plan? plan = null)
     {
         var notCompared = ImmutableArray.CreateBuilder<string>();
         ImmutableArray<Finding> findings = [.. Findings(forecast, observed, notCompared)];

@@ -285,7 +285,7 @@ public sealed class PolicyInvariantTests
     {
         PolicyInput input = host.Input(memoryMiB);
         var map = new HostMemoryMap { Entries = host.MachineMap, IsMachineMap = true, Dialect = HostMapDialect.Lines, Description = host.Name };
-        MapPlan plan = Planner.Plan(map, input.Guest, policy, input.Bars);
+        Plan plan = Planner.Plan(map, input.Guest, policy, input.Bars);
         ulong reached = 0;
         foreach (KeptRange piece in plan.Layout)
         {

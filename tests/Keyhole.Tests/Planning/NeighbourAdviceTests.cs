@@ -213,7 +213,7 @@ public sealed class NeighbourAdviceTests
         Traits = traits,
     };
 
-    private static MapPlan Plan(GuestSpec guest, HostTraits traits, params Bar[] bars) => Planner.Plan(Host(traits), guest, new PunchPolicy(), [.. bars]);
+    private static Plan Plan(GuestSpec guest, HostTraits traits, params Bar[] bars) => Planner.Plan(Host(traits), guest, new PunchPolicy(), [.. bars]);
 
     private static Problem Find(GuestSpec guest, string code, params Bar[] bars) => Plan(guest, HostTraits.Unknown, bars).Problems.Single(problem => problem.Code == code);
 }

@@ -33,7 +33,7 @@ public sealed class PlanProblemTests
     public void A_gap_counts_from_4_MiB_on(ulong sizeBytes, bool counts)
     {
         ulong start = 0x1_0000_0000 - sizeBytes;
-        MapPlan plan = Plan(s_host, Ram(0, start));
+        Plan plan = Plan(s_host, Ram(0, start));
 
         Assert.AreEqual(counts, plan.Problems.Any(problem => problem.Code == ProblemCodes.PciGap && problem.Start == start));
     }
@@ -62,7 +62,7 @@ public sealed class PlanProblemTests
         PciDevice device = new(address, "", [new(3, BarKind.Memory, 0xfe00_0000, 0xfe00_4000, true, true)]) { Msix = new MsixTable(3, 0x2000, vectors) };
         GuestSpec guest = new() { MemoryKiB = 512 << 10, MaxmemKiB = 512 << 10, Pci = [PciAssignment.Parse(guests, "test", null, out _).Value!] };
 
-        MapPlan plan = Planner.Plan(s_host with { Devices = [device] }, guest, new PunchPolicy(), []);
+        Plan plan = Planner.Plan(s_host with { Devices = [device] }, guest, new PunchPolicy(), []);
 
         Problem? told = plan.Problems.SingleOrDefault(problem => problem.Code == ProblemCodes.MsixReadOnly);
         Assert.AreEqual((start, end), (told?.Start, told?.End));
@@ -74,7 +74,7 @@ public sealed class PlanProblemTests
     [DataRow(76UL, false)]
     public void RAM_must_reach_behind_the_kernel(ulong ramMiB, bool cannotStart)
     {
-        MapPlan plan = Plan(s_host, Ram(0, ramMiB * MiB), Ram(0x1_0000_0000, 0x1_1000_0000));
+        Plan plan = Plan(s_host, Ram(0, ramMiB * MiB), Ram(0x1_0000_0000, 0x1_1000_0000));
 
         Assert.AreEqual(cannotStart, plan.Problems.Any(problem => problem.Code == ProblemCodes.KernelNotOnRam && problem.Severity == Severity.Error));
     }
@@ -84,7 +84,7 @@ public sealed class PlanProblemTests
     [DataRow(0x1_2000_1000UL, true)]
     public void High_RAM_over_a_reserved_region_is_told_with_the_range_that_they_share(ulong end, bool overlaps)
     {
-        MapPlan plan = Plan(s_host, Ram(0, 0x8000_0000), new(s_host.Entries[1], "the host's"), Ram(0x1_0000_0000, end));
+        Plan plan = Plan(s_host, Ram(0, 0x8000_0000), new(s_host.Entries[1], "the host's"), Ram(0x1_0000_0000, end));
 
         Problem? told = plan.Problems.SingleOrDefault(problem => problem.Code == ProblemCodes.HighRamOverlap);
         Assert.AreEqual(overlaps, told is not null);
@@ -103,7 +103,7 @@ public sealed class PlanProblemTests
 
         Assert.IsTrue(Bar.ParseRange("f0080000-f0180000").TryGet(out Bar? bar, out _));
 
-        MapPlan plan = Planner.Plan(s_host, Guest, layout, [bar]);
+        Plan plan = Planner.Plan(s_host, Guest, layout, [bar]);
 
         Assert.AreEqual(conflicts, plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && (problem.Start, problem.End) == (0xf008_0000UL, 0xf010_0000UL)));
     }
@@ -119,7 +119,7 @@ public sealed class PlanProblemTests
     {
         GuestSpec guest = Guest with { MemoryKiB = memoryMiB << 10, MaxmemKiB = memoryMiB << 10, Type = type };
 
-        MapPlan plan = Planner.Plan(s_host with { RamShown = shown }, guest, new PunchPolicy(), []);
+        Plan plan = Planner.Plan(s_host with { RamShown = shown }, guest, new PunchPolicy(), []);
 
         Assert.AreEqual(severity, plan.Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.LargerThanHost)?.Severity);
     }
@@ -149,7 +149,7 @@ public sealed class PlanProblemTests
 
     private static GuestSpec Guest => new() { MemoryKiB = 1UL << 20, MaxmemKiB = 1UL << 20, E820Host = true };
 
-    private static MapPlan Plan(HostMemoryMap host, params PlannedEntry[] entries) => Planner.Plan(host, Guest, new Fixed([.. entries]), []);
+    private static Plan Plan(HostMemoryMap host, params PlannedEntry[] entries) => Planner.Plan(host, Guest, new Fixed([.. entries]), []);
 
     private static PlannedEntry Ram(ulong start, ulong end) => new(E820Entry.FromBounds(start, end, E820Type.Ram), "the guest's");
 

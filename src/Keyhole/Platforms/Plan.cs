@@ -12,7 +12,7 @@ using Keyhole.Platforms.XenPv;
 namespace Keyhole.Platforms;
 
 /// <summary>The map that a guest would get, why each piece is there, and what is wrong with it. Data only.</summary>
-public sealed record MapPlan
+public sealed record Plan
 {
     /// <summary>The policy's name; "none" where the toolstack gives its plain map because the guest does not use the host's.</summary>
     public required string Policy { get; init; }
