@@ -42,7 +42,8 @@ internal sealed class MachineCapture(Dom0 dom0)
             return new InputError("this machine", null, $"says nothing of its memory map{Because}", "run this as root, or name a source with --host");
         return host with
         {
-            Traits = ReadProcessor(host.Traits),
+            // Under Xen the folder is missing although the host may have EFI: only its presence says something there.
+            Traits = ReadProcessor(host.Traits) with { IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Traits.IsEfi : false },
             Devices = ReadDevices(isWhole),
             ReservedRegions = ReadReservedRegions(),
             IomemLines = isWhole ? ReadIomemLines() : [],

@@ -30,6 +30,15 @@ internal static class PhysicalAddress
         return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out address) && address <= Frames.AddressLimit;
     }
 
+    /// <summary>How a value without 0x and without a unit was read, for those who meant something else; null where nothing is unclear.</summary>
+    public static string? Reading(string option, string text)
+    {
+        string digits = text.Trim();
+        return digits.Length > 0 && digits.AsSpan().IndexOfAnyExceptInRange('0', '9') < 0 && digits != "0" && TryParse(digits, out ulong address)
+            ? string.Create(CultureInfo.InvariantCulture, $"{option} {digits} is read as hex: 0x{address:x} ({Diagnostics.ByteSize.ToText(address)}); write {digits}M or {digits}G for MiB or GiB")
+            : null;
+    }
+
     public static InputError Error(string option, string text) =>
         new(option, null, $"{InputError.Quote(text)} is no address", "write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52");
 }

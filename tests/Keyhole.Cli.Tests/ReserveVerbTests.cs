@@ -88,8 +88,8 @@ public sealed class ReserveVerbTests
     }
 
     [TestMethod]
-    [DataRow("--start: either --start or --below is needed", "reserve", "--host", "-")]
-    [DataRow("--start: either --start or --below is needed", "reserve", "--host", "-", "--start", "1G", "--below", "1G")]
+    [DataRow("--start: one of --start, --below and --range is needed", "reserve", "--host", "-")]
+    [DataRow("--start: one of --start, --below and --range is needed", "reserve", "--host", "-", "--start", "1G", "--below", "1G")]
     [DataRow("--guest-memory: this is no size", "reserve", "--host", "-", "--start", "1G", "--guest-memory", "0")]
     [DataRow("--crashkernel: this is no size", "reserve", "--host", "-", "--start", "1G", "--crashkernel", "18446744073709551615")]
     [DataRow("--reserved: \"5-4\" is no range", "reserve", "--host", "-", "--start", "1G", "--reserved", "5-4")]
@@ -124,6 +124,75 @@ public sealed class ReserveVerbTests
         Assert.Contains("    04000000-04000fff : reserved RAM failed\n", run.Output);
         Assert.Contains("memmap=63M$1M", run.Output);
     }
+
+    /// <summary>
+    /// Debian's Linux 6.12.117 under OVMF 2022.11 with memmap=511M$1M: its EFI stub put it to 0x1600000, and the kernel took its own place back as RAM.
+    /// </summary>
+    [TestMethod]
+    public void On_a_host_with_EFI_keeping_low_RAM_is_an_error_and_no_remedy_goes_round_in_circles()
+    {
+        CommandRun run = CommandRun.WithInput(Efi("memmap-boot.log"), "reserve", "--host", "-", "--start", "512M");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("error efi-kernel-place [0x100000, 0x20000000)", run.Output);
+        Assert.DoesNotContain("nokaslr", run.Output);
+    }
+
+    [TestMethod]
+    public void A_check_names_the_kernel_that_lies_in_the_kept_RAM()
+    {
+        string iomem = Path.Combine(AppContext.BaseDirectory, "fixtures", "reserve", "efi", "kernel-in-kept-ram.iomem");
+        CommandRun run = CommandRun.WithInput(Efi("host.log"), "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", iomem);
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("error not-kept [0x1600000, 0x4230000): the host's kernel lies in the kept RAM", run.Output);
+        Assert.DoesNotContain("nokaslr", run.Output);
+    }
+
+    /// <summary>Two real boots under OVMF show that RAM from 4 GiB on stays kept on a host with EFI.</summary>
+    [TestMethod]
+    [DataRow("above-4g-linux-6.1")]
+    [DataRow("above-4g-linux-6.12")]
+    public void RAM_above_4_GiB_was_kept_on_hosts_with_EFI(string record)
+    {
+        string iomem = Path.Combine(AppContext.BaseDirectory, "fixtures", "reserve", "efi", record + ".iomem");
+        byte[] log = Efi(record + ".log");
+        JsonElement plan = CommandRun.WithInput(log, "reserve", "--host", "-", "--range", "4G-5G", "--json").Json();
+        CommandRun check = CommandRun.WithInput(log, "reserve", "--host", "-", "--range", "4G-5G", "--check", "--iomem", iomem);
+
+        CollectionAssert.AreEqual((string[])["memmap=1G$4G"], Lines(plan.GetProperty("today").GetProperty("memmap")));
+        Assert.AreEqual("0x100000000", plan.GetProperty("ranges")[0].GetProperty("start").GetString());
+        Assert.AreEqual(0, check.Status, check.Output + check.Errors);
+        Assert.Contains("yes: 1 GiB in [0x100000000, 0x140000000) are kept aside", check.Output);
+    }
+
+    [TestMethod]
+    public void A_source_that_does_not_say_whether_the_host_has_EFI_gets_a_warning_and_not_a_promise()
+    {
+        CommandRun run = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "512M");
+
+        Assert.Contains("warning efi-kernel-place [0x100000, 0x20000000)", run.Output);
+    }
+
+    [TestMethod]
+    public void A_range_beyond_RAM_is_warned_of_and_one_without_any_is_an_error()
+    {
+        CommandRun partly = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--range", "900M-1G");
+        CommandRun none = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--range", "2G-3G");
+
+        Assert.Contains("warning range-without-ram [0x3dee0000, 0x40000000)", partly.Output);
+        Assert.AreEqual(1, none.Status);
+        Assert.Contains("error nothing-kept", none.Output);
+    }
+
+    [TestMethod]
+    public void A_number_without_a_unit_is_told_how_it_was_read()
+    {
+        Assert.Contains("--start 512 is read as hex: 0x512", CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "512").Errors);
+        Assert.DoesNotContain("read as hex", CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "0x20000000").Errors);
+    }
+
+    private static byte[] Efi(string name) => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "fixtures", "reserve", "efi", name));
 
     private static string[] Lines(JsonElement array) => [.. array.EnumerateArray().Select(static line => line.GetString()!)];
 }

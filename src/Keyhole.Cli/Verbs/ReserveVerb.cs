@@ -30,6 +30,12 @@ internal sealed class ReserveVerb
         HelpName = "ADDR",
     };
 
+    private readonly Option<string[]> _range = new("--range")
+    {
+        Description = "Keep this range, anywhere, instead of what lies below a start; may be given several times. A-B: hex or with a unit (82G-161G), B exclusive.",
+        HelpName = "A-B",
+    };
+
     private readonly Option<ulong?> _guestMemory = new("--guest-memory") { Description = "The guest's memory; without it, all that is kept.", HelpName = "MiB" };
 
     private readonly Option<string[]> _reserved = new("--reserved")
@@ -63,7 +69,7 @@ internal sealed class ReserveVerb
         var verb = new ReserveVerb();
         var command = new Command("reserve", "Keep RAM aside for a guest that is mapped one to one, so that its device needs no IOMMU.")
         {
-            verb._start, verb._below, verb._guestMemory, verb._reserved, verb._resource, verb._kernelSpan, verb._crashKernel, verb._check, verb._iomem, verb._json,
+            verb._start, verb._below, verb._range, verb._guestMemory, verb._reserved, verb._resource, verb._kernelSpan, verb._crashKernel, verb._check, verb._iomem, verb._json,
         };
         verb._host.AddTo(command);
         Examples.AddTo(command, console, """
@@ -72,6 +78,7 @@ internal sealed class ReserveVerb
               keyhole reserve --start 512M                              this machine, its kernel from 512 MiB on
               keyhole reserve --host dmesg.txt --below 4G --guest-memory 2048
                   2 GiB for a guest whose device has 32 address bits, and no more than that
+              keyhole reserve --range 4G-12G                            these 8 GiB, for instance on a host with EFI
               keyhole reserve --start 512M --crashkernel 256            does a crash kernel still fit?
               sudo keyhole reserve --start 512M --check                 is this machine set up that way? (exit status 0 or 1)
               keyhole reserve --host dmesg.txt --start 512M --check --iomem iomem.txt
@@ -98,6 +105,9 @@ internal sealed class ReserveVerb
         }
 
         ReservePlan plan = ReservePlanner.Plan(request);
+        // What the running host shows decides over what EFI might do.
+        if (iomem is not null)
+            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ReserveProblemCodes.EfiKernelPlace)] };
         ImmutableArray<Problem>? differences = iomem is null ? null : HostCheck.Compare(plan, iomem);
         if (parsed.GetValue(_json))
             JsonText.Write(console, writer => WriteJson(writer, plan, given.Resources, differences));
@@ -112,16 +122,28 @@ internal sealed class ReserveVerb
 
     private Parsed<ReserveRequest> ReadRequest(ParseResult parsed, CommandConsole console)
     {
-        (string option, string? text) = (parsed.GetValue(_start), parsed.GetValue(_below)) switch
+        string[] rangeTexts = parsed.GetValue(_range) ?? [];
+        (string option, string? text) = (parsed.GetValue(_start), parsed.GetValue(_below), rangeTexts.Length) switch
         {
-            ({ } start, null) => (_start.Name, start),
-            (null, { } below) => (_below.Name, below),
+            ({ } start, null, 0) => (_start.Name, start),
+            (null, { } below, 0) => (_below.Name, below),
+            (null, null, > 0) => (_range.Name, "0"),
             _ => ("--start", null),
         };
         if (text is null)
-            return new InputError("--start", null, "either --start or --below is needed, and not both", "say for instance --start 512M");
+            return new InputError("--start", null, "one of --start, --below and --range is needed, and no two of them", "say for instance --start 512M");
         if (!PhysicalAddress.TryParse(text, out ulong address))
             return PhysicalAddress.Error(option, text);
+        if (PhysicalAddress.Reading(option, text) is { } reading)
+            console.Remark(reading);
+        var ranges = ImmutableArray.CreateBuilder<ByteRange>();
+        foreach (string range in rangeTexts)
+        {
+            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
+                return AddressRange.Error(_range.Name, range);
+            ranges.Add(ByteRange.FromBounds(start, end));
+        }
+
         if (OutOfRange(parsed, _guestMemory) is { } guestError)
             return guestError;
         if (OutOfRange(parsed, _crashKernel) is { } crashError)
@@ -144,6 +166,7 @@ internal sealed class ReserveVerb
         {
             Host = host,
             Start = address,
+            Ranges = ranges.ToImmutable(),
             LowestStart = option == _below.Name,
             GuestBytes = parsed.GetValue(_guestMemory) << 20,
             Reserved = reserved.ToImmutable(),
@@ -175,7 +198,10 @@ internal sealed class ReserveVerb
 
     private static void WriteJson(Utf8JsonWriter writer, ReservePlan plan, ImmutableArray<GivenResource> given, ImmutableArray<Problem>? differences)
     {
-        writer.WriteAddress("start", plan.Start);
+        if (plan.Ranges.IsEmpty)
+            writer.WriteAddress("start", plan.Start);
+        else
+            WriteRanges(writer, plan.Ranges);
         if (plan is { Map: { } map, Guest: { } guest, Today: { } today })
         {
             writer.WriteStartArray("host");
@@ -219,6 +245,23 @@ internal sealed class ReserveVerb
         writer.WriteProblems(found);
         writer.WriteEndObject();
     }
+
+    private static void WriteRanges(Utf8JsonWriter writer, ImmutableArray<ByteRange> ranges)
+    {
+        writer.WriteStartArray("ranges");
+        foreach (ByteRange range in ranges)
+        {
+            writer.WriteStartObject();
+            writer.WriteRange(range.Start, range.End);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+    }
+
+    private static string WhatIsKept(ReservePlan plan) => plan.Ranges.IsEmpty
+        ? $"below {MapView.Hex(plan.Start)}"
+        : $"in {string.Join(", ", plan.Ranges.Select(static range => $"[{MapView.Hex(range.Start)}, {MapView.Hex(range.End)})"))}";
 
     private static void WriteLines(Utf8JsonWriter writer, string name, string text)
     {
@@ -276,12 +319,16 @@ internal sealed class ReserveVerb
     private static void Print(CommandConsole console, ReservePlan plan, ImmutableArray<GivenResource> given)
     {
         console.Ansi.WriteLine($"host:  {plan.Host.Description}");
-        console.Ansi.WriteLine($"start: {MapView.Hex(plan.Start)} ({ByteSize.ToText(plan.Start)})");
+        console.Ansi.WriteLine(plan.Ranges.IsEmpty ? $"start: {MapView.Hex(plan.Start)} ({ByteSize.ToText(plan.Start)})" : $"kept:  RAM {WhatIsKept(plan)}");
         if (plan is { Map: { } map, Guest: { } guest, Today: { } today })
         {
-            Heading(console, "The host, as a kernel with that physical start shows it (/proc/iomem, scheme of 2008)");
-            Indented(console, map.ToIomem(given));
-            console.Ansi.WriteLine(Totals(map));
+            if (plan.Ranges.IsEmpty)
+            {
+                Heading(console, "The host, as a kernel with that physical start shows it (/proc/iomem, scheme of 2008)");
+                Indented(console, map.ToIomem(given));
+                console.Ansi.WriteLine(Totals(map));
+            }
+
             Heading(console, "The guest: its E820 names the kept RAM only; every page has a slot");
             PrintSlots(console, guest);
             MapView.Draw(console, [new("firmware", plan.Host.Entries), new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]), new("guest", guest.Map)]);
@@ -316,8 +363,8 @@ internal sealed class ReserveVerb
         console.Ansi.WriteLine($"host:  {plan.Host.Description}");
         console.Ansi.WriteLine($"check: {iomem.Description}");
         console.Ansi.WriteLine(agrees
-            ? $"yes: {ByteSize.ToText(Sum(plan.Today!.Map.Kept))} below {MapView.Hex(plan.Start)} are kept aside"
-            : $"no: the host is not set up to keep RAM below {MapView.Hex(plan.Start)}");
+            ? $"yes: {ByteSize.ToText(Sum(plan.Today!.Map.Kept))} {WhatIsKept(plan)} are kept aside"
+            : $"no: the host is not set up to keep RAM {WhatIsKept(plan)}");
         MapView.WriteProblems(console, differences);
     }
 

@@ -172,6 +172,8 @@ internal static class HostMapJson
             writer.WriteNumber("cpuFamily", family);
         if (traits.PhysicalAddressBits is { } bits)
             writer.WriteNumber("physicalAddressBits", bits);
+        if (traits.IsEfi is { } isEfi)
+            writer.WriteBoolean("efi", isEfi);
         if (traits.ProtectedHpet is { } hpet)
             writer.WriteString("protectedHpet", $"0x{hpet:x}");
         WriteRanges(writer, "reservedDeviceMemory", traits.ReservedDeviceMemory);
@@ -586,7 +588,7 @@ internal ref struct JsonCapture
             return false;
         while (NextMember())
         {
-            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "protectedHpet", "reservedDeviceMemory", "otherDenied"]);
+            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "protectedHpet", "reservedDeviceMemory", "otherDenied"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -597,6 +599,7 @@ internal ref struct JsonCapture
             ImmutableArray<ulong> addresses = [];
             string text = "";
             int number = 0;
+            bool flag = false;
             ulong address = 0;
             ImmutableArray<PfnRange> denied = [];
             bool isRead = name switch
@@ -605,6 +608,7 @@ internal ref struct JsonCapture
                 "cpuVendor" => TryReadText(name, out text),
                 "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
                 "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
+                "efi" => TryReadBoolean(name, out flag),
                 "reservedDeviceMemory" or "otherDenied" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
             };
@@ -617,6 +621,7 @@ internal ref struct JsonCapture
                 "cpuVendor" => traits with { CpuVendor = text },
                 "cpuFamily" => traits with { CpuFamily = number },
                 "physicalAddressBits" => traits with { PhysicalAddressBits = number },
+                "efi" => traits with { IsEfi = flag },
                 "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
                 "otherDenied" => traits with { OtherDenied = denied },
                 _ => traits with { ProtectedHpet = address },

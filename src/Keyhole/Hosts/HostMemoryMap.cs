@@ -79,6 +79,9 @@ public sealed record HostTraits
     /// <summary>Width of a physical address in bits, 32–52, or null.</summary>
     public int? PhysicalAddressBits { get; init; }
 
+    /// <summary>Whether the host was booted by EFI firmware (true) or by a BIOS (false); null where the source does not say.</summary>
+    public bool? IsEfi { get; init; }
+
     /// <summary>Address of an HPET whose page ACPI marks as protected, or null.</summary>
     public ulong? ProtectedHpet { get; init; }
 

@@ -17,7 +17,8 @@ internal sealed class LogTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
-        ["IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ", "RMRR: ["];
+        ["IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ", "RMRR: [",
+        "efi: EFI v", "EFI stub: "];
 
     /// <summary>More register pages than any machine has; a hostile log could name millions.</summary>
     public const int MaxPages = 256;
@@ -29,6 +30,7 @@ internal sealed class LogTraits
     private int? _family;
     private int? _addressBits;
     private int? _dmaAddressBits;
+    private bool _isEfi;
 
     public void Read(ReadOnlySpan<char> line)
     {
@@ -49,6 +51,9 @@ internal sealed class LogTraits
             ReadLinuxProcessor(rest);
         else if (Behind(line, "ost address width ", out rest))
             _dmaAddressBits ??= AddressBits(rest);
+        else if (Behind(line, "efi: EFI v", out _) || Behind(line, "EFI stub: ", out _))
+            // No line says that there is none.
+            _isEfi = true;
         else if (Behind(line, "address sizes", out rest) || Behind(line, "Address sizes", out rest))
             _addressBits ??= AddressBits(rest.TrimStart(" \t:"));
     }
@@ -58,6 +63,7 @@ internal sealed class LogTraits
         IoApics = [.. _ioApics],
         Iommus = [.. _iommus],
         ReservedDeviceMemory = [.. _deviceMemory.Select(static range => PfnRange.FromBounds(Pfn.Containing(range.Start), Pfn.AtOrAbove(range.End)))],
+        IsEfi = _isEfi ? true : null,
         CpuVendor = _vendor,
         CpuFamily = _family,
         // ACPI's host address width is that of the processor on every machine seen; what the processor says comes first.

@@ -11,6 +11,22 @@ namespace Keyhole.ReservedRam;
 /// <summary>Whether a running host is set up as planned, by its /proc/iomem.</summary>
 public static class HostCheck
 {
+    /// <summary>From text to bss, a kernel of today takes 30 to 60 MiB; small ones are smaller.</summary>
+    private const ulong MinKernelBytes = 4UL << 20;
+
+    private const ulong MaxKernelBytes = 256UL << 20;
+
+    private static bool Touches(ImmutableArray<ByteRange> ranges, ulong address)
+    {
+        foreach (ByteRange range in ranges)
+        {
+            if (range.Start <= address && address < range.End)
+                return true;
+        }
+
+        return false;
+    }
+
     /// <summary>
     /// What differs. An error: the kernel has System RAM where RAM should have been kept (the part that touches it is named; a kernel that did not move
     /// shows so). A warning: RAM from the start on is missing, which some other parameter took. Empty: set up that way.
@@ -23,15 +39,30 @@ public static class HostCheck
             return [];
         ImmutableArray<ByteRange> ram = LinuxIomem.RamOf(iomem.Entries);
         List<Problem> problems = [];
-        foreach (ByteRange range in ByteRanges.Intersect(ram, ByteRanges.WholePages(today.Map.Kept)))
+        ImmutableArray<ByteRange> wanted = ByteRanges.WholePages(today.Map.Kept);
+        ImmutableArray<ByteRange> lost = ByteRanges.Intersect(ram, wanted);
+        foreach (ByteRange range in lost)
         {
-            problems.Add(new(
-                Severity.Error,
-                ReserveProblemCodes.NotKept,
-                $"{ByteSize.ToText(range.SizeBytes)} that should be kept are the kernel's System RAM",
-                range.Start,
-                range.End,
-                $"boot the host with {today.Parameters}, and without nokaslr"));
+            // A kernel that finds its own image outside of RAM takes just that back ("… not marked as E820_TYPE_RAM"): an island with kept RAM on both sides.
+            bool isKernel = range.SizeBytes is >= MinKernelBytes and <= MaxKernelBytes && Touches(wanted, range.Start - 1) && Touches(wanted, range.End)
+                && !Touches(lost, range.Start - 1) && !Touches(lost, range.End);
+            problems.Add(isKernel
+                ? new(
+                    Severity.Error,
+                    ReserveProblemCodes.NotKept,
+                    $"the host's kernel lies in the kept RAM: {ByteSize.ToText(range.SizeBytes)} of it are System RAM again, and the guest's device would overwrite them",
+                    range.Start,
+                    range.End,
+                    plan.Host.Traits.IsEfi == true
+                        ? "boot the host by BIOS (CSM), or keep RAM above 4 GiB: with EFI a kernel does not steer clear of memmap="
+                        : "boot without nokaslr; on a host with EFI, boot by BIOS (CSM) or keep RAM above 4 GiB")
+                : new(
+                    Severity.Error,
+                    ReserveProblemCodes.NotKept,
+                    $"{ByteSize.ToText(range.SizeBytes)} that should be kept are the kernel's System RAM",
+                    range.Start,
+                    range.End,
+                    plan.Host.Traits.IsEfi == true ? $"boot the host by BIOS (CSM) with {today.Parameters}" : $"boot the host with {today.Parameters}, and without nokaslr"));
         }
 
         // Linux rounds RAM to whole pages, and keeps a few for itself in ways that no map shows: only what is larger counts.

@@ -19,6 +19,9 @@ public sealed record ReserveRequest
     /// </summary>
     public required ulong Start { get; init; }
 
+    /// <summary>RAM to keep anywhere instead of below a start, in bytes; empty: everything below <see cref="Start"/>.</summary>
+    public ImmutableArray<ByteRange> Ranges { get; init; } = [];
+
     /// <summary>Take the lowest start that keeps <see cref="GuestBytes"/>, at most <see cref="Start"/>. Without a size for the guest it is <see cref="Start"/> itself.</summary>
     public bool LowestStart { get; init; }
 
@@ -40,8 +43,11 @@ public sealed record ReservePlan
 {
     public required HostMemoryMap Host { get; init; }
 
-    /// <summary>The start that was taken.</summary>
+    /// <summary>The start that was taken; 0 where ranges are kept instead.</summary>
     public required ulong Start { get; init; }
+
+    /// <summary>The ranges that are kept, sorted and joined; empty where a start is.</summary>
+    public ImmutableArray<ByteRange> Ranges { get; init; } = [];
 
     /// <summary>The scheme of 2008; null where the start is impossible.</summary>
     public ReservedRamMap? Map { get; init; }
@@ -75,6 +81,8 @@ public static class ReserveProblemCodes
     public const string DeviceReachesAll = "device-reaches-all";
     public const string IomemRelaxed = "iomem-relaxed";
     public const string NotFirmwareMap = "not-the-firmware-map";
+    public const string EfiKernelPlace = "efi-kernel-place";
+    public const string RangeWithoutRam = "range-without-ram";
     public const string NotKept = "not-kept";
     public const string HostRamMissing = "host-ram-missing";
 }

@@ -32,6 +32,8 @@ public static class ReservePlanner
 
     public static ReservePlan Plan(ReserveRequest request)
     {
+        if (!request.Ranges.IsEmpty)
+            return PlanRanges(request);
         ImmutableArray<E820Entry> firmware = request.Host.Entries;
         ImmutableArray<ByteRange> ram = ReservedRamMap.Of(firmware, 0, []).HostRam;
         ulong? wished = request.LowestStart ? request.GuestBytes : null;
@@ -48,8 +50,69 @@ public static class ReservePlanner
         List<Problem> problems = [];
         AddWish(problems, request, map, guest, today);
         AddHost(problems, request, map, today);
+        AddEfi(problems, request, today);
         AddSecurity(problems, request.Host, map);
         return new() { Host = request.Host, Start = start, Map = map, Guest = guest, Today = today, Problems = [.. problems] };
+    }
+
+    /// <summary>Ranges anywhere: what memmap= keeps, for devices, guests, or drivers that want RAM of their own (nvmevirt, a pmem device).</summary>
+    private static ReservePlan PlanRanges(ReserveRequest request)
+    {
+        ImmutableArray<E820Entry> firmware = request.Host.Entries;
+        ImmutableArray<ByteRange> kept = ByteRanges.Union(request.Ranges);
+        ImmutableArray<EarlyReservation> further = request.Kernel.IsEmpty ? request.Reserved : [.. request.Reserved, new(request.Kernel, "the host's kernel")];
+        TodaysHost today = TodaysHost.OfRanges(firmware, kept, further, request.Kernel, request.GuestBytes ?? ulong.MaxValue);
+        List<Problem> problems = [];
+        ImmutableArray<ByteRange> ram = LinuxIomem.RamOf(firmware);
+        foreach (ByteRange range in ByteRanges.Subtract(kept, ram))
+        {
+            problems.Add(new(
+                Severity.Warning, ReserveProblemCodes.RangeWithoutRam, $"{ByteSize.ToText(range.SizeBytes)} of what shall be kept are no RAM of this host", range.Start, range.End));
+        }
+
+        AddWish(problems, request, today.Map, today.Guest, today);
+        AddHost(problems, request, today.Map, today);
+        AddEfi(problems, request, today);
+        AddSecurity(problems, request.Host, today.Map);
+        return new() { Host = request.Host, Start = 0, Ranges = kept, Map = today.Map, Guest = today.Guest, Today = today, Problems = [.. problems] };
+    }
+
+    /// <summary>
+    /// On an EFI host the kernel does not steer clear of memmap=. From 6.10 on its EFI stub then does not choose a place by chance and takes the lowest
+    /// from 16 MiB on that the firmware left free; before, it could land anywhere. Seen on 6.12 with OVMF: the kernel at 0x1600000, in what
+    /// memmap=511M$1M was to keep; and with memmap=1G$1G an Oops at boot, for the stub's own data lie in low RAM too. Above 4 GiB it held.
+    /// </summary>
+    private static void AddEfi(List<Problem> problems, ReserveRequest request, TodaysHost today)
+    {
+        ImmutableArray<ByteRange> low = ByteRanges.Intersect(today.Memmaps, [ByteRange.FromBounds(OneMiB, Frames.FourGiB)]);
+        if (request.Host.Traits.IsEfi == true && !low.IsEmpty)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.EfiKernelPlace,
+                "this host boots by EFI: there its kernel does not steer clear of memmap=, and lies with its data where the EFI stub puts them, in the kept RAM; a device would overwrite the host's kernel",
+                low[0].Start,
+                low[^1].End,
+                "boot the host by BIOS (CSM), where the kernel chooses its place around memmap=; or keep RAM above 4 GiB and look after the boot whether it is kept"));
+        }
+        else if (request.Host.Traits.IsEfi == true)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ReserveProblemCodes.EfiKernelPlace,
+                "this host boots by EFI: before Linux 6.10 its kernel may land in the kept RAM in spite of memmap=; later ones lie low",
+                Remedy: "boot Linux 6.10 or later, and look after the boot whether the RAM is kept"));
+        }
+        else if (request.Host.Traits.IsEfi is null && !low.IsEmpty)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ReserveProblemCodes.EfiKernelPlace,
+                "the source does not say whether this host boots by EFI; if it does, its kernel does not steer clear of memmap= and lies in the kept RAM",
+                low[0].Start,
+                low[^1].End,
+                "look whether the host has /sys/firmware/efi; if so, boot it by BIOS (CSM) or keep RAM above 4 GiB"));
+        }
     }
 
     /// <summary>The highest start that leaves the host RAM, where what is given is how far the device reaches.</summary>
@@ -159,12 +222,12 @@ public static class ReservePlanner
                 $"the host keeps no {ByteSize.ToText(KernelBytes)} in one piece from 0x{map.Start:x} on (the largest is {ByteSize.ToText(largest.SizeBytes)}), which its kernel needs",
                 Remedy: "start lower"));
         }
-        else if (request.Kernel.IsEmpty && map.Start > UsualKernelStart)
+        else if (request.Kernel.IsEmpty && map.Start > UsualKernelStart && request.Host.Traits.IsEfi != true)
         {
             problems.Add(new(
                 Severity.Info,
                 ReserveProblemCodes.KernelMustMove,
-                "a kernel starts at 16 MiB unless it chooses its place (KASLR), which steers clear of memmap=; with nokaslr it would lie in the kept RAM",
+                "booted by BIOS, a kernel starts at 16 MiB unless it chooses its place (KASLR), which steers clear of memmap=; with nokaslr it would lie in the kept RAM",
                 UsualKernelStart,
                 UsualKernelStart + KernelBytes,
                 "boot without nokaslr"));

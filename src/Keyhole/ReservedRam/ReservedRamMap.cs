@@ -44,7 +44,18 @@ public sealed class ReservedRamMap
     /// <param name="firmware">The firmware's map in any order; overlaps are settled as Linux does, the highest type wins.</param>
     /// <param name="start">The physical start; the map is split there.</param>
     /// <param name="early">What below the start is not left alone. Above it, and where there is no RAM, they change nothing.</param>
-    public static ReservedRamMap Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> early)
+    public static ReservedRamMap Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> early) =>
+        Of(firmware, start, start == 0 ? [] : [ByteRange.FromBounds(0, start)], early);
+
+    /// <summary>The same for RAM that is kept in any places.</summary>
+    /// <param name="firmware">The firmware's map in any order; overlaps are settled as Linux does, the highest type wins.</param>
+    /// <param name="kept">What is kept aside: sorted, without overlaps.</param>
+    /// <param name="early">What of it is not left alone. Elsewhere, and where there is no RAM, they change nothing.</param>
+    public static ReservedRamMap OfRanges(ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> early) =>
+        Of(firmware, 0, kept, early);
+
+    private static ReservedRamMap Of(
+        ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> early)
     {
         ImmutableArray<ByteRange> touched = ByteRanges.Union(early.Select(static reservation => reservation.Range));
         List<E820Entry> entries = [];
@@ -58,12 +69,13 @@ public sealed class ReservedRamMap
                 continue;
             }
 
-            ByteRange below = ByteRange.FromBounds(entry.Address, ulong.Min(entry.End, start));
-            Add(entries, below, ReservedRamType.ReservedRam);
-            Add(entries, ByteRange.FromBounds(ulong.Max(entry.Address, start), entry.End), ReservedRamType.Ram);
-            if (below.IsEmpty)
-                continue;
-            foreach (ByteRange failed in ByteRanges.Intersect(touched, [below]))
+            ImmutableArray<ByteRange> whole = [ByteRange.FromBounds(entry.Address, entry.End)];
+            ImmutableArray<ByteRange> aside = ByteRanges.Intersect(whole, kept);
+            foreach (ByteRange range in aside)
+                Add(entries, range, ReservedRamType.ReservedRam);
+            foreach (ByteRange range in ByteRanges.Subtract(whole, kept))
+                Add(entries, range, ReservedRamType.Ram);
+            foreach (ByteRange failed in ByteRanges.Intersect(touched, aside))
                 Add(entries, failed, ReservedRamType.Failed);
         }
 

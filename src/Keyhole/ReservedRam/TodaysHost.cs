@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -35,10 +36,25 @@ public sealed record TodaysHost
     public string Parameters => MemmapParameters.Join(Memmaps, NeedsRelaxedIomem);
 
     /// <param name="kernel">Where a kernel lies that cannot move; else empty.</param>
-    public static TodaysHost Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes)
+    public static TodaysHost Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes) =>
+        Of(firmware, reservations => ReservedRamMap.Of(firmware, start, reservations), further, kernel, guestBytes);
+
+    /// <summary>The same for ranges anywhere.</summary>
+    /// <param name="kept">Sorted, without overlaps.</param>
+    /// <param name="kernel">Where a kernel lies that cannot move; else empty.</param>
+    public static TodaysHost OfRanges(
+        ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes) =>
+        Of(firmware, reservations => ReservedRamMap.OfRanges(firmware, kept, reservations), further, kernel, guestBytes);
+
+    private static TodaysHost Of(
+        ImmutableArray<E820Entry> firmware,
+        Func<ImmutableArray<EarlyReservation>, ReservedRamMap> split,
+        ImmutableArray<EarlyReservation> further,
+        ByteRange kernel,
+        ulong guestBytes)
     {
         ImmutableArray<EarlyReservation> early = [.. EarlyReservations.OfToday, .. further];
-        ReservedRamMap wished = ReservedRamMap.Of(firmware, start, early);
+        ReservedRamMap wished = split(early);
         ImmutableArray<ByteRange> pages = ByteRanges.WholePages(wished.Kept);
         ImmutableArray<ByteRange> scraps = ByteRanges.Subtract(wished.Kept, pages);
         ImmutableArray<ByteRange> wanted = Joined(pages, ByteRanges.Union(NonRam(firmware).Concat(scraps)));
@@ -46,7 +62,7 @@ public sealed record TodaysHost
         ImmutableArray<ByteRange> leftOver = ByteRanges.Subtract(pages, memmaps);
         IEnumerable<EarlyReservation> more = scraps.Select(static range => new EarlyReservation(range, "not a whole page"))
             .Concat(leftOver.Select(static range => new EarlyReservation(range, "more ranges than KASLR minds")));
-        ReservedRamMap map = ReservedRamMap.Of(firmware, start, [.. early, .. more]);
+        ReservedRamMap map = split([.. early, .. more]);
         ImmutableArray<E820Entry> iomem = LinuxIomem.Forecast(firmware, memmaps, kernel);
         return new()
         {
