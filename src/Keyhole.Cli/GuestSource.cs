@@ -21,7 +21,7 @@ internal sealed class GuestSource
 
     private readonly Option<string?> _guest = new("--guest")
     {
-        Description = "The guest: an xl.cfg or a libvirt domain XML; - reads standard input.",
+        Description = "The guest: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf; - reads standard input.",
         HelpName = "FILE|-",
     };
 
@@ -98,7 +98,7 @@ internal sealed class GuestSource
         GuestSpec? guest;
         if (parsed.GetValue(_guest) is { } path)
         {
-            if (!Files.Read(console, path, "an xl.cfg or a libvirt domain XML", GuestReader.Read).TryGet(out guest, out error))
+            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out guest, out error))
                 return error;
             foreach (string remark in guest.Remarks)
                 console.Remark(remark);

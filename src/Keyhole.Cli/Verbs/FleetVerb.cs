@@ -36,7 +36,7 @@ internal static class FleetVerb
             Description = "Files with one host each, files of captures (JSON, one a line), folders of such files, or - for standard input.",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        var guests = new Option<string[]>("--guest") { Description = "A guest that is to move: an xl.cfg or a libvirt domain XML. May be given again.", HelpName = "FILE" };
+        var guests = new Option<string[]>("--guest") { Description = "A guest that is to move: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf. May be given again.", HelpName = "FILE" };
         var memory = new Option<ulong?>("--memory") { Description = "A guest with a passed-through device and this memory, instead of --guest.", HelpName = "MiB" };
         var maxmem = new Option<ulong?>("--maxmem") { Description = "Up to where the guest of --memory can balloon.", HelpName = "MiB" };
         var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
@@ -109,7 +109,7 @@ internal static class FleetVerb
         List<FleetGuest> guests = [];
         foreach (string path in paths)
         {
-            if (!Files.Read(console, path, "an xl.cfg or a libvirt domain XML", GuestReader.Read).TryGet(out GuestSpec? guest, out InputError? error))
+            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out GuestSpec? guest, out InputError? error))
                 return error;
             guests.Add(FleetGuest.Of(guest, Files.Shown(path)));
         }

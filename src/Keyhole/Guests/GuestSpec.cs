@@ -66,6 +66,9 @@ public sealed record GuestSpec
     /// <summary>The libvirt domain XML that the guest was read from, or null. The writer of that format starts from it, so that nothing is lost.</summary>
     public string? LibvirtXml { get; init; }
 
+    /// <summary>What the configuration says of a guest of QEMU's own (<see cref="GuestType.Kvm"/>); null for others, and where options alone describe the guest.</summary>
+    public QemuGuest? Qemu { get; init; }
+
     /// <summary>Remarks for the user that are no errors, such as keys that xl does not know.</summary>
     public ImmutableArray<string> Remarks { get; init; } = [];
 
@@ -79,7 +82,7 @@ public sealed record GuestSpec
         other is not null && Name == other.Name && Type == other.Type && Toolstack == other.Toolstack && MemoryKiB == other.MemoryKiB &&
         MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Is32Bit == other.Is32Bit && Vcpus == other.Vcpus && Kernel == other.Kernel &&
         Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && OtherSettings.SequenceEqual(other.OtherSettings) &&
-        LibvirtXml == other.LibvirtXml && Remarks.SequenceEqual(other.Remarks);
+        LibvirtXml == other.LibvirtXml && Qemu == other.Qemu && Remarks.SequenceEqual(other.Remarks);
 
     public override int GetHashCode() => HashCode.Combine(Name, Type, MemoryKiB, MaxmemKiB, E820Host, Pci.Length, Vcpus);
 }

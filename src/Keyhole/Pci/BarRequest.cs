@@ -42,6 +42,16 @@ public static class BarTypes
     /// <summary>Whether it takes memory addresses rather than ports; a ROM does.</summary>
     public static bool IsMemory(this BarType type) => type is not BarType.Io;
 
+    /// <summary>The type of a register of memory, from what describes its window.</summary>
+    public static BarType Of(BarKind kind, bool is64Bit, bool isPrefetchable) => (kind, is64Bit, isPrefetchable) switch
+    {
+        (BarKind.Rom, _, _) => BarType.Rom,
+        (_, true, true) => BarType.Memory64Prefetchable,
+        (_, true, false) => BarType.Memory64,
+        (_, false, true) => BarType.Memory32Prefetchable,
+        _ => BarType.Memory32,
+    };
+
     /// <summary>The name in JSON and in texts.</summary>
     public static string Name(this BarType type) => type switch
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
@@ -43,6 +44,9 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
     public const int FirstBridgeIndex = 13;
 
     public ulong SizeBytes => End - Start;
+
+    /// <summary>What kind of address its register holds.</summary>
+    public BarType RequestType => BarTypes.Of(Kind, Is64Bit, IsPrefetchable);
 
     /// <summary>Reads <c>A-B</c>: hex with or without 0x, B exclusive.</summary>
     public static Parsed<Bar> ParseRange(string text, string sourceName = "--bar")
@@ -100,6 +104,34 @@ public sealed record MsixTable(int BarIndex, ulong OffsetBytes, int Vectors)
     }
 }
 
+/// <summary>A window that has no address: <c>&lt;ignored&gt;</c> and <c>&lt;unassigned&gt;</c> of lspci, unset rows of sysfs, "no space" in a kernel's log.</summary>
+/// <param name="Index">As in <see cref="Bar"/>.</param>
+/// <param name="SizeBytes">0 where the source does not tell it.</param>
+/// <param name="Sign">What the source says in place of an address: <c>&lt;ignored&gt;</c>, <c>unset</c>, <c>no space</c>.</param>
+public sealed record UnplacedWindow(int Index, BarKind Kind, ulong SizeBytes, bool Is64Bit, bool IsPrefetchable, string Sign)
+{
+    /// <summary>What kind of address its register holds.</summary>
+    public BarType RequestType => BarTypes.Of(Kind, Is64Bit, IsPrefetchable);
+}
+
+/// <summary>Sizes that a base address register can be set to.</summary>
+/// <param name="Index">0–5.</param>
+/// <param name="CurrentBytes">The size that it has now.</param>
+/// <param name="SupportedBytes">Rising.</param>
+/// <param name="IsVirtual">Whether it is the register of the virtual functions, each of which has that size.</param>
+public sealed record ResizableBar(int Index, ulong CurrentBytes, ImmutableArray<ulong> SupportedBytes, bool IsVirtual)
+{
+    public bool Equals(ResizableBar? other) => other is not null && (Index, CurrentBytes, IsVirtual) == (other.Index, other.CurrentBytes, other.IsVirtual)
+        && SupportedBytes.SequenceEqual(other.SupportedBytes);
+
+    public override int GetHashCode() => HashCode.Combine(Index, CurrentBytes, SupportedBytes.Length);
+}
+
+/// <summary>Virtual functions of a device (SR-IOV).</summary>
+/// <param name="TotalFunctions">That it can have, 1–65535.</param>
+/// <param name="EnabledFunctions">That are switched on.</param>
+public sealed record SriovCapability(int TotalFunctions, int EnabledFunctions);
+
 /// <summary>A PCI function as far as its memory windows go.</summary>
 /// <param name="Description">What a person calls it ("Ethernet controller: Intel …"); empty when unknown.</param>
 /// <param name="Bars">In the source's order.</param>
@@ -120,8 +152,47 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
     /// <summary>Null where the function has none or the source does not say.</summary>
     public MsixTable? Msix { get; init; }
 
+    /// <summary>
+    /// What its own registers ask for, ports included and whether or not they have an address, in the order of the registers, the ROM last. Empty
+    /// where the source does not say; <see cref="GetRequests"/> then takes what <see cref="Bars"/> tell.
+    /// </summary>
+    public ImmutableArray<BarRequest> Requests { get; init; } = [];
+
+    /// <summary>Windows that have no address on this host: its firmware and kernel did not place them.</summary>
+    public ImmutableArray<UnplacedWindow> Unplaced { get; init; } = [];
+
+    /// <summary>Sizes that its registers can be set to (the Resizable BAR capability), by index.</summary>
+    public ImmutableArray<ResizableBar> Resizable { get; init; } = [];
+
+    /// <summary>Null where it has no virtual functions or the source does not say.</summary>
+    public SriovCapability? Sriov { get; init; }
+
+    /// <summary>What a guest's firmware has to place for this function; windows of bridges and of virtual functions stay with the host.</summary>
+    public ImmutableArray<BarRequest> GetRequests()
+    {
+        if (!Requests.IsEmpty)
+            return Requests;
+        var found = new SortedDictionary<int, BarRequest>();
+        foreach (Bar bar in Bars)
+        {
+            if (bar.Kind is not (BarKind.Memory or BarKind.Rom))
+                continue;
+            if (BarRequest.TryCreate(bar.Index, bar.SizeBytes, bar.RequestType, out BarRequest request))
+                found.TryAdd(bar.Index, request);
+        }
+
+        foreach (UnplacedWindow window in Unplaced)
+        {
+            if (window.Kind is BarKind.Memory or BarKind.Rom && BarRequest.TryCreate(window.Index, window.SizeBytes, window.RequestType, out BarRequest request))
+                found.TryAdd(window.Index, request);
+        }
+
+        return [.. found.Values];
+    }
+
     public bool Equals(PciDevice? other) => other is not null && Address == other.Address && Description == other.Description && Bars.SequenceEqual(other.Bars)
-        && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver) && Msix == other.Msix;
+        && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver) && Msix == other.Msix
+        && Requests.SequenceEqual(other.Requests) && Unplaced.SequenceEqual(other.Unplaced) && Resizable.SequenceEqual(other.Resizable) && Sriov == other.Sriov;
 
     public override int GetHashCode() => HashCode.Combine(Address, Description, Bars.Length);
 }

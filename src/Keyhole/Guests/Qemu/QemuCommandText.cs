@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Reading;
+
+namespace Keyhole.Guests;
+
+/// <summary>One argument of a command, as a shell would have handed it over.</summary>
+/// <param name="Line">1-based line on which it starts.</param>
+/// <param name="NeedsShell">Whether part of it is a variable or a command that only a shell could fill in.</param>
+internal readonly record struct QemuWord(string Text, int Line, bool NeedsShell);
+
+/// <summary>The one command of QEMU in a text, taken apart into its arguments. Nothing is ever run.</summary>
+/// <remarks>
+/// Known forms: a command as a shell reads it (quotes, line continuations), a line of ps or pgrep (no quotes), /proc/PID/cmdline (NUL separated),
+/// libvirt's log of a guest, options without a program in front.
+/// </remarks>
+internal sealed class QemuCommandText
+{
+    /// <summary>More arguments than Linux hands to any program that a person would start.</summary>
+    public const int MaxWords = 32768;
+
+    private const string Advice = "give one command of QEMU, such as qm showcmd, ps or /proc/PID/cmdline shows it";
+
+    /// <summary>The program's name without its folder; empty where only options are there.</summary>
+    public required string Program { get; init; }
+
+    /// <summary>What follows the program.</summary>
+    public required ImmutableArray<QemuWord> Words { get; init; }
+
+    /// <summary>What libvirt's log says of QEMU's version ("7.2.22Debian 1:7.2+dfsg-7+deb12u18"); empty elsewhere.</summary>
+    public string EmulatorText { get; init; } = "";
+
+    /// <summary>What libvirt's log says of the host's Linux; empty elsewhere.</summary>
+    public string KernelText { get; init; } = "";
+
+    public ImmutableArray<string> Remarks { get; init; } = [];
+
+    /// <summary>Whether a text holds a command of QEMU, or begins with options of one.</summary>
+    public static bool IsOne(string text)
+    {
+        bool isFirst = true;
+        foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
+        {
+            ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
+            if (IsBlankOrComment(line))
+                continue;
+            if (isFirst && IsOption(line.TrimStart()))
+                return true;
+            isFirst = false;
+            if (ProgramAt(line) >= 0)
+                return true;
+        }
+
+        return false;
+    }
+
+    public static Parsed<QemuCommandText> Find(SmallInput input, string sourceName) =>
+        IsNulSeparated(input) ? SplitAtNuls(input, sourceName) : FindInText(input.Decode(), sourceName);
+
+    /// <summary>The arguments of a text that is nothing but arguments, as a shell separates them: what Proxmox calls args.</summary>
+    public static ImmutableArray<QemuWord> Split(string text, int line)
+    {
+        var words = ImmutableArray.CreateBuilder<QemuWord>();
+        new ShellWords([text], 0, 0, line).ReadInto(words);
+        return words.DrainToImmutable();
+    }
+
+    /// <summary>Whether a word is an option of QEMU and no value: a dash or two, and a letter.</summary>
+    internal static bool IsOption(ReadOnlySpan<char> word) =>
+        word.Length >= 2 && word[0] == '-' && (char.IsAsciiLetter(word[1]) || (word[1] == '-' && word.Length >= 3 && char.IsAsciiLetter(word[2])));
+
+    /// <summary>Whether a text is what Linux shows as the <c>cmdline</c> of a process of QEMU: the program, a NUL, its arguments.</summary>
+    public static bool IsNulSeparated(SmallInput input)
+    {
+        int end = input.IsUtf16 ? -1 : input.Bytes.AsSpan().IndexOf((byte)0);
+        return end > 0 && end < 4096 && IsProgram(Encoding.UTF8.GetString(input.Bytes, 0, end));
+    }
+
+    private static bool IsBlankOrComment(ReadOnlySpan<char> line)
+    {
+        line = line.TrimStart();
+        return line.IsEmpty || line[0] == '#';
+    }
+
+    private static Parsed<QemuCommandText> SplitAtNuls(SmallInput input, string sourceName)
+    {
+        string text = input.Decode();
+        var words = ImmutableArray.CreateBuilder<QemuWord>();
+        foreach (Range part in text.AsSpan().TrimEnd('\0').Split('\0'))
+        {
+            if (words.Count == MaxWords)
+                return TooMany(sourceName, 1);
+            words.Add(new(text[part], 1, NeedsShell: false));
+        }
+
+        string program = NameOf(words[0].Text).ToString();
+        words.RemoveAt(0);
+        return new QemuCommandText { Program = program, Words = words.DrainToImmutable() };
+    }
+
+    private static Parsed<QemuCommandText> FindInText(string text, string sourceName)
+    {
+        var lines = new List<string>();
+        foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
+            lines.Add(CitedLine.Unmarked(raw).ToString());
+
+        int start = -1;
+        int startColumn = 0;
+        int commands = 0;
+        int first = -1;
+        int beforeLast = -1;
+        string header = "";
+        string headerOfStart = "";
+        for (int i = 0; i < lines.Count; i++)
+        {
+            if (IsBlankOrComment(lines[i]))
+                continue;
+            if (first < 0)
+                first = i;
+            if (HeaderOf(lines[i]) is { } found)
+            {
+                header = found;
+                continue;
+            }
+
+            int column = ProgramAt(lines[i]);
+            if (column < 0)
+                continue;
+            // libvirt's log tells every start; those before the last are over.
+            if (commands++ > 0 && header.Length == 0)
+            {
+                return new InputError(
+                    sourceName, i + 1, $"a second command of QEMU (the first stands in line {start + 1})", "keep the one that is meant");
+            }
+
+            beforeLast = start;
+            (start, startColumn, headerOfStart) = (i, column, header);
+        }
+
+        string program = "";
+        if (start < 0)
+        {
+            if (first < 0 || !IsOption(lines[first].AsSpan().TrimStart()))
+                return new InputError(sourceName, null, "no command of QEMU in it", Advice);
+            start = first;
+        }
+
+        bool isListing = IsProcessListing(lines[start].AsSpan(0, startColumn));
+        var words = ImmutableArray.CreateBuilder<QemuWord>();
+        if (isListing)
+            SplitListing(lines, start, startColumn, words);
+        else
+            new ShellWords(lines, start, startColumn, 1).ReadInto(words);
+        if (words.Count > MaxWords)
+            return TooMany(sourceName, start + 1);
+        if (words.Count > 0 && !IsOption(words[0].Text))
+        {
+            program = NameOf(words[0].Text).ToString();
+            words.RemoveAt(0);
+        }
+
+        return new QemuCommandText
+        {
+            Program = program,
+            Words = words.DrainToImmutable(),
+            EmulatorText = ValueIn(headerOfStart, "qemu version: "),
+            KernelText = ValueIn(headerOfStart, "kernel: "),
+            Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"] : [],
+        };
+    }
+
+    private static InputError TooMany(string sourceName, int line) =>
+        new(sourceName, line, $"more than {MaxWords} arguments", "check that this is a command of QEMU");
+
+    /// <summary>What libvirt writes in front of a command ("… starting up libvirt version: 9.0.0, …"); null for another line.</summary>
+    private static string? HeaderOf(string line)
+    {
+        int at = line.IndexOf(": starting up", StringComparison.Ordinal);
+        return at < 0 || line.Length == 0 || !char.IsAsciiDigit(line[0]) ? null : line[at..];
+    }
+
+    private static string ValueIn(string header, string mark)
+    {
+        int at = header.IndexOf(mark, StringComparison.Ordinal);
+        if (at < 0)
+            return "";
+        string text = header[(at + mark.Length)..];
+        int end = text.IndexOf(", ", StringComparison.Ordinal);
+        return end < 0 ? text : text[..end];
+    }
+
+    /// <summary>The column at which a command of QEMU starts in a line; −1 where none does.</summary>
+    private static int ProgramAt(ReadOnlySpan<char> line)
+    {
+        int position = 0;
+        bool isSearch = false;
+        while (true)
+        {
+            while (position < line.Length && char.IsWhiteSpace(line[position]))
+                position++;
+            if (position == line.Length)
+                return -1;
+            int end = position;
+            while (end < line.Length && !char.IsWhiteSpace(line[end]))
+                end++;
+            ReadOnlySpan<char> word = line[position..end];
+            int value = IsAssignment(word) ? word.IndexOf('=') + 1 : 0;
+            ReadOnlySpan<char> rest = line[end..].TrimStart();
+            // Prose and searches name the program too; a command goes on with an option, or with something that is no word of prose.
+            if (!isSearch && IsProgram(word[value..]) && (value == 0 || word[value] is not ('"' or '\''))
+                && (rest.IsEmpty || rest[0] is '\\' or '"' or '\'' or '$' or '/' or '.' || IsOption(rest)))
+            {
+                return position + value;
+            }
+
+            isSearch |= NameOf(word) is "grep" or "pgrep" or "egrep" or "which" or "pidof";
+            position = end;
+        }
+    }
+
+    /// <summary><c>ExecStart=/usr/bin/qemu-system-x86_64</c> of a systemd unit; an xl.cfg names the program in quotes.</summary>
+    private static bool IsAssignment(ReadOnlySpan<char> word) => word.IndexOf('=') is > 0 and var at && word[..at].IndexOfAnyExcept(_letters) < 0;
+
+    private static readonly System.Buffers.SearchValues<char> _letters =
+        System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_");
+
+    private static bool IsProgram(ReadOnlySpan<char> word)
+    {
+        word = word.Trim("\"'");
+        ReadOnlySpan<char> name = NameOf(word);
+        if (name.StartsWith("qemu-system-"))
+            return name["qemu-system-".Length..].IndexOfAnyExcept(_nameCharacters) < 0 && name.Length > "qemu-system-".Length;
+        // The short names are words too: with a folder, or as the whole word.
+        return name is "qemu-kvm" || (name is "kvm" or "qemu" && name.Length < word.Length);
+    }
+
+    private static readonly System.Buffers.SearchValues<char> _nameCharacters =
+        System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+
+    private static ReadOnlySpan<char> NameOf(ReadOnlySpan<char> word)
+    {
+        word = word.Trim("\"'");
+        return word[(word.LastIndexOf('/') + 1)..];
+    }
+
+    /// <summary>
+    /// Whether what stands in front of the program is what process listings put there: <c>PID</c> first (ps ax, pgrep -a), or a user and the PID,
+    /// and at least three columns more (ps aux, ps -ef).
+    /// </summary>
+    private static bool IsProcessListing(ReadOnlySpan<char> before)
+    {
+        int count = 0;
+        bool isFirstNumber = false;
+        bool isSecondNumber = false;
+        foreach (Range part in before.Split(' '))
+        {
+            ReadOnlySpan<char> column = before[part].Trim();
+            if (column.IsEmpty)
+                continue;
+            bool isNumber = !column.ContainsAnyExceptInRange('0', '9');
+            isFirstNumber |= count == 0 && isNumber;
+            isSecondNumber |= count == 1 && isNumber;
+            count++;
+        }
+
+        return isFirstNumber || (isSecondNumber && count >= 5);
+    }
+
+    /// <summary>A listing shows arguments without quotes: a word that is neither an option nor the value of one belongs to the word before it.</summary>
+    private static void SplitListing(List<string> lines, int start, int column, ImmutableArray<QemuWord>.Builder words)
+    {
+        bool awaitsValue = false;
+        var text = new StringBuilder();
+        for (int i = start; i < lines.Count; i++)
+        {
+            ReadOnlySpan<char> line = lines[i].AsSpan(i == start ? column : 0);
+            // A terminal or mail program may have wrapped the line; another process begins with its user or number.
+            if (i > start && !awaitsValue && !IsOption(line.TrimStart()))
+                break;
+            foreach (Range part in line.Split(' '))
+            {
+                ReadOnlySpan<char> word = line[part].Trim();
+                if (word.IsEmpty)
+                    continue;
+                if (words.Count > 1 && !awaitsValue && !IsOption(word))
+                {
+                    QemuWord last = words[^1];
+                    if (text.Length == 0)
+                        text.Append(last.Text);
+                    text.Append(' ').Append(word);
+                    continue;
+                }
+
+                Flush(words, text);
+                if (words.Count > MaxWords)
+                    return;
+                words.Add(new(word.ToString(), i + 1, NeedsShell: false));
+                awaitsValue = !awaitsValue && words.Count > 1 && IsOption(word) && QemuOptionNames.TakesValue(word);
+            }
+        }
+
+        Flush(words, text);
+    }
+
+    /// <summary>Puts the last word together, in one go: a line of a million blanks must not cost its square.</summary>
+    private static void Flush(ImmutableArray<QemuWord>.Builder words, StringBuilder text)
+    {
+        if (text.Length == 0)
+            return;
+        words[^1] = words[^1] with { Text = text.ToString() };
+        text.Clear();
+    }
+}
+
+/// <summary>Separates words as a POSIX shell does, up to the end of the command. What a shell would replace is kept as it stands and marked.</summary>
+internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int column, int firstLineNumber)
+{
+    private readonly StringBuilder _word = new();
+    private int _line = line;
+    private int _column = column;
+    private bool _inWord;
+    private bool _needsShell;
+    private int _wordLine;
+
+    public void ReadInto(ImmutableArray<QemuWord>.Builder words)
+    {
+        while (words.Count <= QemuCommandText.MaxWords)
+        {
+            string text = lines[_line];
+            if (_column >= text.Length)
+            {
+                EndWord(words);
+                if (!GoesOn(words))
+                    return;
+                continue;
+            }
+
+            char c = text[_column];
+            switch (c)
+            {
+                case ' ' or '\t':
+                    EndWord(words);
+                    _column++;
+                    break;
+                case '\\' when text.AsSpan(_column + 1).TrimEnd().IsEmpty:
+                    // Blanks behind the backslash are a slip that everybody means as a continuation.
+                    if (!NextLine())
+                    {
+                        EndWord(words);
+                        return;
+                    }
+
+                    // Indentation separates; a line that goes on at the margin goes on within the word.
+                    break;
+                case '\\':
+                    Put(text[_column + 1]);
+                    _column += 2;
+                    break;
+                case '\'':
+                    ReadSingleQuoted();
+                    break;
+                case '"':
+                    ReadDoubleQuoted();
+                    break;
+                case '#' when !_inWord:
+                    _column = text.Length;
+                    break;
+                case ';' or '|' or '&' or '<' or '>' or ')':
+                    EndWord(words);
+                    return;
+                case '$' when _column + 1 < text.Length && text[_column + 1] == '\'':
+                    _column++;
+                    ReadSingleQuoted();
+                    break;
+                case '$' when _column + 1 < text.Length && (char.IsAsciiLetterOrDigit(text[_column + 1]) || text[_column + 1] is '{' or '(' or '_' or '@' or '*'):
+                    ReadExpansion();
+                    break;
+                case '`':
+                    _needsShell = true;
+                    Put(c);
+                    _column++;
+                    break;
+                case '{' when !_inWord && text.AsSpan(_column).StartsWith("{\""):
+                    // A shell would eat the quotes of JSON, and QEMU would refuse it: this was printed without quoting.
+                    ReadBareJson();
+                    break;
+                default:
+                    Put(c);
+                    _column++;
+                    break;
+            }
+        }
+    }
+
+    private void Put(char c)
+    {
+        Begin();
+        _word.Append(c);
+    }
+
+    private void Begin()
+    {
+        if (_inWord)
+            return;
+        _inWord = true;
+        _wordLine = _line + firstLineNumber;
+    }
+
+    private void EndWord(ImmutableArray<QemuWord>.Builder words)
+    {
+        if (!_inWord)
+            return;
+        words.Add(new(_word.ToString(), _wordLine, _needsShell));
+        _word.Clear();
+        _inWord = false;
+        _needsShell = false;
+    }
+
+    private bool NextLine()
+    {
+        if (_line + 1 >= lines.Count)
+            return false;
+        _line++;
+        _column = 0;
+        return true;
+    }
+
+    /// <summary>Whether the command goes on behind an end of line that nothing continues: with an option, or the value that the last option awaits.</summary>
+    private bool GoesOn(ImmutableArray<QemuWord>.Builder words)
+    {
+        int next = _line + 1;
+        while (next < lines.Count && (lines[next].AsSpan().Trim().IsEmpty || lines[next].AsSpan().TrimStart()[0] == '#'))
+            next++;
+        if (next >= lines.Count)
+            return false;
+        bool awaits = words.Count > 0 && QemuCommandText.IsOption(words[^1].Text) && QemuOptionNames.TakesValue(words[^1].Text)
+            && (words.Count < 2 || !QemuCommandText.IsOption(words[^2].Text) || !QemuOptionNames.TakesValue(words[^2].Text));
+        if (!awaits && !QemuCommandText.IsOption(lines[next].AsSpan().TrimStart()))
+            return false;
+        _line = next;
+        _column = 0;
+        return true;
+    }
+
+    private void ReadSingleQuoted()
+    {
+        Begin();
+        _column++;
+        while (true)
+        {
+            string text = lines[_line];
+            int end = text.IndexOf('\'', _column);
+            _word.Append(text, _column, (end < 0 ? text.Length : end) - _column);
+            if (end >= 0)
+            {
+                _column = end + 1;
+                return;
+            }
+
+            _column = text.Length;
+            if (!NextLine())
+                return;
+            _word.Append('\n');
+        }
+    }
+
+    private void ReadDoubleQuoted()
+    {
+        Begin();
+        _column++;
+        while (true)
+        {
+            string text = lines[_line];
+            if (_column >= text.Length)
+            {
+                if (!NextLine())
+                    return;
+                _word.Append('\n');
+                continue;
+            }
+
+            char c = text[_column];
+            if (c == '"')
+            {
+                _column++;
+                return;
+            }
+
+            if (c == '\\' && _column + 1 == text.Length)
+            {
+                if (!NextLine())
+                    return;
+                continue;
+            }
+
+            if (c == '\\' && text[_column + 1] is '"' or '\\' or '$' or '`')
+            {
+                _word.Append(text[_column + 1]);
+                _column += 2;
+                continue;
+            }
+
+            _needsShell |= c is '$' or '`';
+            _word.Append(c);
+            _column++;
+        }
+    }
+
+    /// <summary><c>$NAME</c>, <c>${…}</c> or <c>$(…)</c>, kept as it stands.</summary>
+    private void ReadExpansion()
+    {
+        Begin();
+        _needsShell = true;
+        string text = lines[_line];
+        char open = text[_column + 1];
+        int end = open is '{' or '(' ? text.IndexOf(open == '{' ? '}' : ')', _column) + 1 : _column + 2;
+        if (end <= 0)
+            end = text.Length;
+        _word.Append(text, _column, end - _column);
+        _column = end;
+    }
+
+    private void ReadBareJson()
+    {
+        Begin();
+        string text = lines[_line];
+        int depth = 0;
+        bool inText = false;
+        while (_column < text.Length)
+        {
+            char c = text[_column++];
+            _word.Append(c);
+            if (c == '\\' && inText && _column < text.Length)
+                _word.Append(text[_column++]);
+            else if (c == '"')
+                inText = !inText;
+            else if (!inText && c is '{' or '[')
+                depth++;
+            else if (!inText && c is '}' or ']' && --depth == 0)
+                return;
+        }
+    }
+}

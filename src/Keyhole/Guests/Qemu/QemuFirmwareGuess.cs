@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Globalization;
+
+namespace Keyhole.Guests;
+
+/// <summary>
+/// Which firmware a file is, and which release of it a guest most likely has: configurations name a file, hardly ever a release. What comes out
+/// of the tables is a guess and is said to be one; the user can tell the release.
+/// </summary>
+/// <remarks>Source: QEMU's roms folder in each release; the packages of Debian, Ubuntu and Proxmox VE that ship together.</remarks>
+internal static class QemuFirmwareGuess
+{
+    /// <summary>The firmware that a file's name tells; null where it tells none.</summary>
+    /// <param name="isFlash">Whether it is a flash image: SeaBIOS is hardly ever one.</param>
+    public static FirmwareName? NameOf(string file, bool isFlash)
+    {
+        if (file.Length == 0 || Has(file, "seabios") || FileName(file) is "bios.bin" or "bios-256k.bin" or "vgabios.bin")
+            return FirmwareName.SeaBios;
+        if (Has(file, "ovmf") || Has(file, "edk2") || Has(file, "uefi") || FileName(file).EndsWith("-code.fd", StringComparison.OrdinalIgnoreCase)
+            || (isFlash && file.EndsWith(".fd", StringComparison.OrdinalIgnoreCase)))
+        {
+            return FirmwareName.Ovmf;
+        }
+
+        return null;
+    }
+
+    /// <param name="why">From what the release follows; null where the file itself tells it.</param>
+    public static QemuFirmware Of(FirmwareName name, string file, QemuVersion emulator, string emulatorText, out string? why)
+    {
+        why = null;
+        if (TryReadRelease(name, file, out QemuFirmware told))
+            return told;
+        bool isDebians = Has(emulatorText, "Debian") || Has(emulatorText, "ubuntu") || Has(file, "/usr/share/OVMF/");
+        bool isProxmox = Has(emulatorText, "pve") || Has(file, "pve-edk2");
+        if (name == FirmwareName.SeaBios)
+        {
+            // Proxmox ships QEMU's own file.
+            (int major, int minor, int patch) = isDebians ? DebiansSeaBios(emulator) : OwnSeaBios(emulator);
+            why = isDebians ? $"which Debian and Ubuntu ship with QEMU {emulator}" : $"which comes with QEMU {emulator}";
+            return new(FirmwareName.SeaBios, major, minor, patch);
+        }
+
+        if (isProxmox)
+        {
+            why = $"which Proxmox VE ships beside QEMU {emulator}";
+            return ProxmoxsOvmf(emulator);
+        }
+
+        if (isDebians)
+        {
+            why = $"which Debian and Ubuntu ship beside QEMU {emulator}";
+            return DebiansOvmf(emulator);
+        }
+
+        why = $"which comes with QEMU {emulator}";
+        (int year, int month) = OwnEdk2(emulator);
+        return new(FirmwareName.Ovmf, year, month) { IsUpstream = true };
+    }
+
+    private static bool Has(string text, string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);
+
+    private static string FileName(string path) => path[(path.LastIndexOf('/') + 1)..];
+
+    /// <summary>A release in the path: <c>edk2-stable202408</c>, <c>OVMF-202402-fd</c>, <c>edk2-ovmf-2024.05</c>, <c>seabios-1.16.3</c>.</summary>
+    private static bool TryReadRelease(FirmwareName name, string path, out QemuFirmware firmware)
+    {
+        firmware = default;
+        ReadOnlySpan<char> text = path;
+        if (name == FirmwareName.SeaBios)
+        {
+            int at = path.IndexOf("seabios-", StringComparison.OrdinalIgnoreCase);
+            if (at < 0)
+                return false;
+            int length = "seabios-".Length;
+            while (at + length < path.Length && (char.IsAsciiDigit(path[at + length]) || path[at + length] == '.'))
+                length++;
+            return QemuFirmware.TryParse(path.AsSpan(at, length).TrimEnd('.').ToString().ToLowerInvariant(), out firmware);
+        }
+
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (!char.IsAsciiDigit(text[i]) || (i > 0 && (char.IsAsciiLetterOrDigit(text[i - 1]) && !text[..i].EndsWith("stable"))))
+                continue;
+            int digits = i;
+            while (digits < text.Length && char.IsAsciiDigit(text[digits]))
+                digits++;
+            bool isTag = digits - i == 6;
+            bool isDotted = digits - i == 4 && digits + 2 < text.Length && text[digits] == '.' && char.IsAsciiDigit(text[digits + 1]) && char.IsAsciiDigit(text[digits + 2])
+                && (digits + 3 == text.Length || !char.IsAsciiDigit(text[digits + 3]));
+            if (isTag && TryMonth(text.Slice(i, 4), text.Slice(i + 4, 2), out int year, out int month))
+            {
+                firmware = new(FirmwareName.Ovmf, year, month) { IsUpstream = true };
+                return true;
+            }
+
+            if (isDotted && TryMonth(text.Slice(i, 4), text.Slice(digits + 1, 2), out year, out month))
+            {
+                firmware = new(FirmwareName.Ovmf, year, month);
+                return true;
+            }
+
+            i = digits - 1;
+        }
+
+        return false;
+    }
+
+    private static bool TryMonth(ReadOnlySpan<char> yearText, ReadOnlySpan<char> monthText, out int year, out int month)
+    {
+        year = int.Parse(yearText, NumberStyles.None, CultureInfo.InvariantCulture);
+        month = int.Parse(monthText, NumberStyles.None, CultureInfo.InvariantCulture);
+        return year is >= 2015 and < 2100 && month is >= 1 and <= 12;
+    }
+
+    /// <summary>SeaBIOS in QEMU's own releases.</summary>
+    private static (int Major, int Minor, int Patch) OwnSeaBios(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch
+    {
+        ( < 3, _) => (1, 11, 0),
+        (3, _) => (1, 12, 0),
+        (4, _) => (1, 12, 1),
+        (5, 0) => (1, 13, 0),
+        (5, _) or (6, < 2) => (1, 14, 0),
+        (6, _) => (1, 15, 0),
+        (7, < 2) => (1, 16, 0),
+        (7, _) => (1, 16, 1),
+        (8, < 2) => (1, 16, 2),
+        (8 or 9, _) or (10, 0) => (1, 16, 3),
+        _ => (1, 17, 0),
+    };
+
+    private static (int Major, int Minor, int Patch) DebiansSeaBios(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch
+    {
+        ( < 4, _) => (1, 12, 0),
+        (4, _) => (1, 13, 0),
+        (5, _) => (1, 14, 0),
+        (6, _) => (1, 15, 0),
+        (7, < 2) => (1, 16, 0),
+        (7, _) or (8, < 2) => (1, 16, 2),
+        (8 or 9, _) or (10, 0) => (1, 16, 3),
+        _ => (1, 17, 0),
+    };
+
+    /// <summary>The tag of edk2 whose images QEMU carries.</summary>
+    private static (int Year, int Month) OwnEdk2(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch
+    {
+        ( < 5, _) or (5, < 2) => (2019, 5),
+        (5, _) or (6, < 2) => (2020, 8),
+        (6, _) => (2021, 8),
+        (7, < 2) => (2022, 2),
+        (7, _) => (2022, 8),
+        (8, 0) => (2023, 2),
+        (8, 1) => (2023, 5),
+        (8, _) => (2023, 11),
+        (9, < 2) => (2024, 2),
+        (9, _) or (10, _) => (2024, 8),
+        _ => (2025, 11),
+    };
+
+    private static QemuFirmware DebiansOvmf(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch
+    {
+        ( < 4, _) => new(FirmwareName.Ovmf, 2018, 11),
+        (4, _) => new(FirmwareName.Ovmf, 2019, 11),
+        (5, _) or (6, < 2) => new(FirmwareName.Ovmf, 2020, 11),
+        (6, _) or (7, < 2) => new(FirmwareName.Ovmf, 2022, 2),
+        (7, _) => new(FirmwareName.Ovmf, 2022, 11),
+        (8, < 2) => new(FirmwareName.Ovmf, 2023, 5),
+        (8, _) => new(FirmwareName.Ovmf, 2024, 2),
+        (9, < 2) => new(FirmwareName.Ovmf, 2024, 5),
+        _ => new(FirmwareName.Ovmf, 2025, 2) { Revision = 8 },
+    };
+
+    private static QemuFirmware ProxmoxsOvmf(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch
+    {
+        ( < 7, _) => new(FirmwareName.Ovmf, 2021, 8),
+        (7, < 2) => new(FirmwareName.Ovmf, 2022, 5),
+        (7, _) => new(FirmwareName.Ovmf, 2022, 11),
+        (8, 0) => new(FirmwareName.Ovmf, 2023, 2),
+        (8, _) or (9, < 2) => new(FirmwareName.Ovmf, 2023, 8),
+        _ => new(FirmwareName.Ovmf, 2025, 2),
+    };
+}

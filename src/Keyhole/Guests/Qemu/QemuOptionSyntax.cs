@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace Keyhole.Guests;
+
+/// <summary>Which options of QEMU stand alone; every other one is followed by its value.</summary>
+/// <remarks>Source: QEMU's qemu-options.hx, with the options that older releases had.</remarks>
+internal static class QemuOptionNames
+{
+    /// <param name="option">With its dashes.</param>
+    public static bool TakesValue(ReadOnlySpan<char> option) => option.TrimStart('-') is not
+        ("h" or "help" or "version" or "snapshot" or "nographic" or "no-fd-bootchk" or "no-acpi" or "no-hpet" or "no-reboot" or "no-shutdown" or "no-quit"
+        or "no-frame" or "alt-grab" or "ctrl-grab" or "full-screen" or "show-cursor" or "S" or "s" or "daemonize" or "nodefaults" or "no-user-config" or "nodefconfig"
+        or "enable-kvm" or "no-kvm" or "no-kvm-irqchip" or "no-kvm-pit" or "no-kvm-pit-reinjection" or "usb" or "win2k-hack" or "rtc-td-hack" or "localtime" or "sdl"
+        or "curses" or "portrait" or "singlestep" or "one-insn-per-tb" or "mem-prealloc" or "preconfig" or "only-migratable" or "semihosting" or "old-param"
+        or "enable-fips" or "xen-attach" or "xen-create" or "xen-domid-restrict" or "async-teardown" or "std-vga" or "tdf" or "perfmap" or "jitdump" or "nodefault");
+}
+
+/// <summary>The syntax of the values of QEMU's options: <c>key=value,key=value</c>, sizes, switches, and their JSON form.</summary>
+/// <remarks>Source: QEMU's util/qemu-option.c, util/keyval.c, util/cutils.c.</remarks>
+internal static class QemuOptionSyntax
+{
+    /// <summary>More properties than this no device has.</summary>
+    public const int MaxProperties = 4096;
+
+    /// <summary>Takes a value apart: a comma separates, two are one in the value; a key without a value is "on" (with <c>no</c> in front "off").</summary>
+    /// <param name="impliedKey">The key of a first part that has none; empty where the option has no such key.</param>
+    public static ImmutableArray<QemuProperty> Split(ReadOnlySpan<char> text, string impliedKey)
+    {
+        var properties = ImmutableArray.CreateBuilder<QemuProperty>();
+        var value = new StringBuilder();
+        bool isFirst = true;
+        while (!text.IsEmpty && properties.Count < MaxProperties)
+        {
+            int end = text.IndexOfAny('=', ',');
+            string? key = end >= 0 && text[end] == '=' ? text[..end].ToString() : null;
+            if (key is not null)
+                text = text[(end + 1)..];
+            value.Clear();
+            while (!text.IsEmpty)
+            {
+                int comma = text.IndexOf(',');
+                if (comma < 0)
+                    comma = text.Length;
+                value.Append(text[..comma]);
+                text = text[comma..];
+                if (!text.StartsWith(",,"))
+                    break;
+                value.Append(',');
+                text = text[2..];
+            }
+
+            if (!text.IsEmpty)
+                text = text[1..];
+            string read = value.ToString();
+            if (key is not null)
+                properties.Add(new(key, read));
+            else if (isFirst && impliedKey.Length > 0)
+                properties.Add(new(impliedKey, read));
+            else if (read.StartsWith("no", StringComparison.Ordinal) && read.Length > 2)
+                properties.Add(new(read[2..], "off"));
+            else if (read.Length > 0)
+                properties.Add(new(read, "on"));
+            isFirst = false;
+        }
+
+        return properties.DrainToImmutable();
+    }
+
+    /// <summary>A device as <c>-device</c> has it, of a text that is known to name one.</summary>
+    public static QemuDevice Device(string text)
+    {
+        ImmutableArray<QemuProperty> properties = Split(text, "driver");
+        return new(properties[0].Value, properties.RemoveAt(0));
+    }
+
+    /// <summary>A value in JSON: its members, those of nested objects with dots between the names; true and false are "on" and "off". False where it is no JSON object.</summary>
+    public static bool TryReadJson(string text, out ImmutableArray<QemuProperty> properties)
+    {
+        properties = [];
+        var found = ImmutableArray.CreateBuilder<QemuProperty>();
+        try
+        {
+            var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(text), new JsonReaderOptions { MaxDepth = 32, AllowTrailingCommas = true });
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject || !TryReadObject(ref reader, "", found))
+                return false;
+            if (reader.Read())
+                return false;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            // Malformed, or a text with lone surrogates.
+            return false;
+        }
+
+        properties = found.DrainToImmutable();
+        return true;
+    }
+
+    private static bool TryReadObject(ref Utf8JsonReader reader, string prefix, ImmutableArray<QemuProperty>.Builder found)
+    {
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string name = prefix + reader.GetString();
+            reader.Read();
+            if (found.Count >= MaxProperties || !TryReadValue(ref reader, name, found))
+                return false;
+        }
+
+        return true;
+    }
+
+    private static bool TryReadValue(ref Utf8JsonReader reader, string name, ImmutableArray<QemuProperty>.Builder found)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.StartObject:
+                return TryReadObject(ref reader, name + ".", found);
+            case JsonTokenType.StartArray:
+                for (int i = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; i++)
+                {
+                    if (found.Count >= MaxProperties || !TryReadValue(ref reader, $"{name}.{i}", found))
+                        return false;
+                }
+
+                return true;
+            case JsonTokenType.True:
+                found.Add(new(name, "on"));
+                return true;
+            case JsonTokenType.False:
+                found.Add(new(name, "off"));
+                return true;
+            case JsonTokenType.Number:
+                found.Add(new(name, Encoding.UTF8.GetString(reader.ValueSpan)));
+                return true;
+            case JsonTokenType.String:
+                found.Add(new(name, reader.GetString() ?? ""));
+                return true;
+            default:
+                return true;
+        }
+    }
+
+    /// <summary>The value of the last property of a name; null where there is none.</summary>
+    public static string? Find(ImmutableArray<QemuProperty> properties, string name)
+    {
+        for (int i = properties.Length - 1; i >= 0; i--)
+        {
+            if (properties[i].Name == name)
+                return properties[i].Value;
+        }
+
+        return null;
+    }
+
+    /// <summary>Reads on, yes, true, y and their opposites.</summary>
+    public static bool TrySwitch(ReadOnlySpan<char> text, out bool isOn)
+    {
+        isOn = text is "on" or "yes" or "true" or "y";
+        return isOn || text is "off" or "no" or "false" or "n";
+    }
+
+    /// <summary>
+    /// Reads a size: decimal, also with a fraction (<c>1.5G</c>), or hex without a unit; units B, K, M, G, T, P, E in either case, powers of 1024.
+    /// </summary>
+    /// <param name="bareShift">The power of two that a number without a unit counts in: 20 for <c>-m</c>, 0 elsewhere.</param>
+    public static bool TrySize(ReadOnlySpan<char> text, int bareShift, out ulong sizeBytes)
+    {
+        sizeBytes = 0;
+        text = text.Trim();
+        if (text.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
+        {
+            return text.Length is > 2 and <= 18 && ulong.TryParse(text[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out sizeBytes)
+                && TryScale(sizeBytes, bareShift, out sizeBytes);
+        }
+
+        int shift = bareShift;
+        if (!text.IsEmpty && char.IsAsciiLetter(text[^1]))
+        {
+            shift = char.ToUpperInvariant(text[^1]) switch
+            {
+                'B' => 0,
+                'K' => 10,
+                'M' => 20,
+                'G' => 30,
+                'T' => 40,
+                'P' => 50,
+                'E' => 60,
+                _ => -1,
+            };
+            text = text[..^1];
+        }
+
+        int point = text.IndexOf('.');
+        ReadOnlySpan<char> whole = point < 0 ? text : text[..point];
+        ReadOnlySpan<char> fraction = point < 0 ? default : text[(point + 1)..];
+        if (shift < 0 || (whole.IsEmpty && fraction.IsEmpty) || whole.ContainsAnyExceptInRange('0', '9') || fraction.ContainsAnyExceptInRange('0', '9')
+            || whole.Length > 20 || fraction.Length > 18)
+        {
+            return false;
+        }
+
+        ulong number = 0;
+        if (!whole.IsEmpty && !ulong.TryParse(whole, NumberStyles.None, CultureInfo.InvariantCulture, out number))
+            return false;
+        if (!TryScale(number, shift, out sizeBytes))
+            return false;
+        if (fraction.IsEmpty)
+            return true;
+        UInt128 numerator = UInt128.Parse(fraction, NumberStyles.None, CultureInfo.InvariantCulture);
+        UInt128 denominator = 1;
+        for (int i = 0; i < fraction.Length; i++)
+            denominator *= 10;
+        UInt128 sum = sizeBytes + ((numerator << shift) / denominator);
+        sizeBytes = sum <= ulong.MaxValue ? (ulong)sum : 0;
+        return sum <= ulong.MaxValue;
+    }
+
+    private static bool TryScale(ulong number, int shift, out ulong scaled)
+    {
+        scaled = number << shift;
+        return scaled >> shift == number;
+    }
+
+    /// <summary>Reads a whole number, decimal or hex with 0x.</summary>
+    public static bool TryNumber(ReadOnlySpan<char> text, out int number)
+    {
+        bool isHex = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
+        return int.TryParse(isHex ? text[2..] : text, isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out number) && number >= 0;
+    }
+}
