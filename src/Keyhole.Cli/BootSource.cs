@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Generic;
-using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
-using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
-using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Cli;
-
-/// <summary>A plan and what a kernel makes of it. For dom0 the plan is the machine map as Xen hands it over.</summary>
-internal sealed record Boot(Plan Plan, BootForecast Forecast)
-{
-    public bool HasErrors => Plan.HasErrors || Forecast.Problems.Any(static problem => problem.Severity == Severity.Error);
-}
 
 /// <summary>What a log tells of the boot that is to be forecast. The user's options come before it, what is usual behind it; null is not told.</summary>
 internal sealed record BootHints
@@ -106,12 +95,13 @@ internal sealed class BootSource
         if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
             return new InputError(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
         look ??= static _ => new BootHints();
-        Parsed<BootRequest> made = isDom0 ? Dom0(parsed, console, look, out Plan? plan, out BootHints? hints) : Guest(parsed, console, look, out plan, out hints);
-        if (!made.TryGet(out BootRequest? request, out InputError? error))
+        BootHints? hints;
+        Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
+        if (!made.TryGet(out Scenario? scenario, out InputError? error))
             return error;
         if (_kernel.Read(parsed, hints!.Kernel ?? KernelVersions.Default, out KernelVersion version) is { } kernelError)
             return kernelError;
-        GuestLayout layout = request.Layout;
+        GuestLayout layout = scenario.Layout ?? scenario.UsualLayout;
         if (Override(parsed, _kernelSpan, layout.Kernel, out ByteRange image) is { } first)
             return first;
         if (Override(parsed, _pageTables, layout.PageTables, out ByteRange pageTables) is { } second)
@@ -123,7 +113,13 @@ internal sealed class BootSource
         if (Override(parsed, _initrd, layout.Initrd, out ByteRange initrd) is { } fifth)
             return fifth;
         layout = new() { Kernel = image, PageTables = pageTables, P2mList = p2mList, StartInfo = startInfo, Initrd = initrd };
-        return new Boot(plan!, Forecaster.Forecast(request with { Kernel = version, Layout = layout }));
+        if (!layout.IsKnown)
+        {
+            console.Remark("the log does not show where the kernel lies: it is taken to be a Linux of the size of 6.1; if it is another, say where it lies with --kernel-span");
+            layout = layout with { Kernel = scenario.UsualLayout.Kernel };
+        }
+
+        return Boot.Of(scenario with { Kernel = version, Layout = layout });
     }
 
     private static Option<string?> Span(string name, string what) => new(name) { Description = $"{what}: A-B, hex, B exclusive.", HelpName = "A-B" };
@@ -139,50 +135,26 @@ internal sealed class BootSource
         return null;
     }
 
-    private Parsed<BootRequest> Guest(
-        ParseResult parsed,
-        CommandConsole console,
-        Func<HostMemoryMap, Parsed<BootHints>> look,
-        out Plan? plan,
-        out BootHints? hints)
+    private Parsed<Scenario> Guest(ParseResult parsed, CommandConsole console, Func<HostMemoryMap, Parsed<BootHints>> look, out BootHints? hints)
     {
         hints = null;
-        if (!_plan.Read(parsed, console).TryGet(out plan, out InputError? error))
+        if (!_plan.Read(parsed, console).TryGet(out Scenario? scenario, out InputError? error))
             return error;
-        if (plan.Guest.Type != GuestType.Pv)
+        if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
         {
-            string type = plan.Guest.Type.ToString().ToUpperInvariant();
+            string type = scenario.Guest.Type.ToString().ToUpperInvariant();
             return new InputError("the guest", null, $"it is {type}: only a PV guest's kernel makes its memory from the host's map, so there is no boot to forecast", "ask 'keyhole plan' what to set for it");
         }
 
-        if (!look(plan.Host).TryGet(out hints, out error))
+        if (!look(scenario.Host).TryGet(out hints, out error))
             return error;
-        // The domain builder cuts the memory to whole MiB.
-        ulong pages = parsed.GetValue(_nrPages) ?? (plan.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
-        if (OutOfRange(pages) is { } tooMany)
-            return tooMany;
-        // The plan knows of the memory that the guest's configuration gives.
-        if (parsed.GetValue(_nrPages) is not null)
-            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code is not (ProblemCodes.LargerThanHost or ProblemCodes.MemoryTooSmall)), .. SizeProblems(plan.Host, plan.MachineMap, pages)] };
-        return new BootRequest
-        {
-            Map = [.. plan.Entries.Select(static planned => planned.Entry)],
-            PageCount = pages,
-            Is32Bit = plan.Guest.Is32Bit,
-            Layout = hints.Layout?.Invoke(pages) ?? GuestLayout.OfXl(pages, plan.Guest.Is32Bit),
-            CommandLine = plan.Guest.CommandLine ?? "",
-            Bars = plan.Bars,
-        };
+        scenario = scenario with { PageCount = parsed.GetValue(_nrPages) };
+        ulong pages = scenario.StartPages;
+        return OutOfRange(pages) is { } tooMany ? tooMany : scenario with { Layout = hints.Layout?.Invoke(pages) };
     }
 
-    private Parsed<BootRequest> Dom0(
-        ParseResult parsed,
-        CommandConsole console,
-        Func<HostMemoryMap, Parsed<BootHints>> look,
-        out Plan? plan,
-        out BootHints? hints)
+    private Parsed<Scenario> Dom0(ParseResult parsed, CommandConsole console, Func<HostMemoryMap, Parsed<BootHints>> look, out BootHints? hints)
     {
-        plan = null;
         hints = null;
         if (!_plan.Host.Read(parsed, console).TryGet(out HostMemoryMap? host, out InputError? error))
             return error;
@@ -204,12 +176,9 @@ internal sealed class BootSource
             console.Remark("Xen's command line is not in the log: dom0 is taken to have no limit; if it was given dom0_mem=max:, say so with --max MiB");
         if (log is { IsMaxUnclear: true } && parsed.GetValue(_max) is null)
             console.Remark("dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if it was given max:, say so with --max MiB");
-        ImmutableArray<E820Entry> machineMap = MachineMap.Of(host);
-        plan = new()
+        var scenario = new Scenario
         {
-            Policy = "machine-map",
             Host = host,
-            MachineMap = machineMap,
             Guest = new()
             {
                 Name = "dom0",
@@ -217,30 +186,10 @@ internal sealed class BootSource
                 MaxmemKiB = (maxPages ?? pages) << (Frames.Shift - 10),
                 Is32Bit = log is { Is32Bit: true },
             },
-            Bars = [],
-            Entries = [.. machineMap.Select(entry => new PlannedEntry(entry, host.Entries.Contains(entry) ? "the firmware's" : "Xen's: dom0 may not map it"))],
-            Problems = [.. SizeProblems(host, machineMap, pages)],
-            RamBelow4GiBKiB = machineMap.Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB)
-                .Aggregate(0UL, static (sum, entry) => sum + (Math.Min(entry.End, Frames.FourGiB) - entry.Address)) >> 10,
-        };
-        return new BootRequest
-        {
-            Map = machineMap,
-            IsDom0 = true,
-            Is32Bit = log is { Is32Bit: true },
+            Dom0 = new(maxPages),
             PageCount = pages,
-            MaxPages = maxPages,
-            Layout = hints.Layout?.Invoke(pages) ?? log?.Layout ?? GuestLayout.OfDom0(),
         };
-    }
-
-    private static List<Problem> SizeProblems(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong pages)
-    {
-        List<Problem> problems = [];
-        ulong memoryKiB = pages << (Frames.Shift - 10);
-        DomainMemory.ReportTooLarge(host, machineMap, memoryKiB, isOvercommitted: false, problems);
-        DomainMemory.ReportTooSmall(memoryKiB, problems);
-        return problems;
+        return scenario with { Layout = hints.Layout?.Invoke(pages) ?? log?.Layout };
     }
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift

@@ -10,7 +10,6 @@ using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Cli;
@@ -83,7 +82,7 @@ internal sealed class GuestInDom0(CommandConsole console)
         string source = Files.Shown(path);
         if (path == "-" || spec.LibvirtXml is not null)
             return new(source, null, "xl starts guests from an xl.cfg in a file", "write one: keyhole plan --guest FILE --emit xl");
-        if (spec.Type != GuestType.Pv)
+        if (!Planner.PlatformOf(spec).Traits.TakesPolicies)
             return new(source, null, "the guest is no PV guest: its map lies in its own firmware", "set type=\"pv\"");
         return spec.Name is null ? new(source, null, "the guest has no name", "set name=\"…\"") : null;
     }
@@ -97,7 +96,8 @@ internal sealed record GuestRequest
 
     public required GuestSpec Guest { get; init; }
 
-    public required IHolePolicy Policy { get; init; }
+    /// <summary>Null: the map that the toolstack makes by itself.</summary>
+    public required IHolePolicy? Policy { get; init; }
 
     public required KernelVersion Kernel { get; init; }
 
@@ -106,11 +106,17 @@ internal sealed record GuestRequest
     /// <summary>How long to wait for what it says.</summary>
     public required TimeSpan Timeout { get; init; }
 
-    /// <summary>Lays its map out for this machine. libxl's policy leaves a guest without the host's map as it is; the others give it one.</summary>
-    public XenResult<Plan> Plan(Dom0 dom0, IXenControl xen)
+    /// <summary>The guest on this machine. The toolstack's own map leaves a guest without the host's map as it is; the others give it one.</summary>
+    public XenResult<Scenario> OnThisMachine(Dom0 dom0, IXenControl xen)
     {
         if (!new MachineCapture(dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem))
             return problem;
-        return Planner.Plan(machine, Policy is LibxlPolicy ? Guest : Guest with { E820Host = true }, Policy, []);
+        return new Scenario
+        {
+            Host = machine,
+            Guest = Policy is null or { Traits.IsToolstacksOwn: true } ? Guest : Guest with { E820Host = true },
+            Policy = Policy,
+            Kernel = Kernel,
+        };
     }
 }

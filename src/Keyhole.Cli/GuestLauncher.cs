@@ -7,6 +7,7 @@ using System.IO;
 using System.Linq;
 using System.Threading;
 using Keyhole.Dom0;
+using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hypercalls;
 using Keyhole.Logs;
@@ -59,18 +60,18 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     private XenProblem Interrupted(string guest) => new(XenProblemKind.Guest, guest, "interrupted", Keeps ? "what there is of it is kept: see xl list" : "nothing is left of it");
 
     /// <summary>Does it all. On a problem the guest may be there; see <see cref="Destroy"/>.</summary>
-    /// <param name="plan">The map to install; that of the policy libxl is there already.</param>
+    /// <param name="scenario">The guest on this machine, and the map that it is to have; the toolstack's own is there already.</param>
     /// <param name="isDone">Whether the console's text is all that is waited for; without it a Linux is waited for.</param>
-    public XenResult<StartedGuest> Run(string configuration, Plan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
+    public XenResult<StartedGuest> Run(string configuration, Scenario scenario, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
     {
-        string shown = Diagnostics.InputError.Quote(plan.Guest.Name ?? configuration);
-        XenResult<StartedGuest> result = Launch(shown, configuration, plan, kernel, limit, progress, isDone);
+        string shown = Diagnostics.InputError.Quote(scenario.Guest.Name ?? configuration);
+        XenResult<StartedGuest> result = Launch(shown, configuration, scenario, limit, progress, isDone);
         // What fails in an interrupted run fails for the interruption.
         return _isBegun && cancellation.IsCancellationRequested ? Interrupted(shown) : result;
     }
 
     private XenResult<StartedGuest> Launch(
-        string shown, string configuration, Plan plan, KernelVersion kernel, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone)
+        string shown, string configuration, Scenario scenario, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone)
     {
         if (!Live().TryGet(out LiveDomain? other, out XenProblem? problem))
             return problem;
@@ -84,15 +85,16 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             return problem;
         if (cancellation.IsCancellationRequested)
             return Interrupted(shown);
-        LiveMap map = LiveMap.Of(plan, info.TotalPages, DomainBuilderLog.LayoutOf(said), kernel);
+        Boot boot = Boot.Of(scenario with { PageCount = info.TotalPages, Layout = DomainBuilderLog.LayoutOf(said) });
+        Plan plan = boot.Plan;
+        LiveMap map = LiveMap.Of(boot);
         if (map.RamPages < info.TotalPages)
         {
             return new XenProblem(
                 XenProblemKind.Guest, shown, $"it has {info.TotalPages} pages, the map has RAM for {map.RamPages}", "its memory does not match its configuration; report this with xl -vvv's output");
         }
 
-        bool installs = plan.Policy is not ("libxl" or "none");
-        if (installs)
+        if (plan.NeedsInstalling)
         {
             long result = xen.Calls.SetMemoryMap(info.Id, map.Map.AsSpan());
             if (result < 0)
@@ -110,7 +112,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
                 return refusal;
             progress("started; listening to its console");
             StartOutcome outcome = Follow(info.Id, plan.Guest, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom), isDone);
-            return new StartedGuest(info.Id, map, installs, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
+            return new StartedGuest(info.Id, map, plan.NeedsInstalling, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
         }
     }
 

@@ -10,6 +10,7 @@ using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Pci;
 using Keyhole.Planning;
+using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Cli;
 
@@ -191,7 +192,7 @@ internal sealed class GuestSource
                 bars.AddRange(device.Bars);
                 if (!device.Bars.IsEmpty)
                     told.Add(device.Address);
-                if (guest.Type == GuestType.Pv && MsixAdvice.For(device) is { } advice)
+                if (Planner.PlatformOf(guest).Traits.KeepsHostAddresses && MsixAdvice.For(device) is { } advice)
                     console.Remark(advice.Message);
             }
         }

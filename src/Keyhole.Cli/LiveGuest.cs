@@ -15,8 +15,6 @@ using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPv;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Cli;
 
@@ -54,7 +52,7 @@ internal sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
     }
 
     /// <summary>What the toolstack gave the guest when it was made, or null where it cannot be reckoned.</summary>
-    public Plan? ToolstackPlan(HostMemoryMap machine) => Spec is { } spec ? Planner.Plan(machine, spec, new LibxlPolicy(), []) : null;
+    public Plan? ToolstackPlan(HostMemoryMap machine) => Spec is { } spec ? Planner.Plan(new Scenario { Host = machine, Guest = spec }) : null;
 
     public XenProblem No(string what, string remedy) => new(XenProblemKind.Guest, Shown, what, remedy);
 }
@@ -62,7 +60,7 @@ internal sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
 /// <summary>A map for a live guest with the forecast of its boot on it.</summary>
 internal sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries, ImmutableArray<Problem> Problems, BootForecast Forecast)
 {
-    public ImmutableArray<E820Entry> Map => [.. Entries.Select(static planned => planned.Entry)];
+    public ImmutableArray<E820Entry> Map => Forecast.Request.Map;
 
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 
@@ -87,27 +85,14 @@ internal sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entri
         return pages;
     }
 
-    /// <summary>Forecasts the boot of a guest on a map.</summary>
-    /// <param name="layout">Where the domain builder put things, or null for what xl does with Linux 6.1.</param>
-    public static LiveMap Of(Plan plan, ulong pageCount, GuestLayout? layout, KernelVersion kernel)
-    {
-        BootForecast forecast = Forecaster.Forecast(new()
-        {
-            Map = plan.Map(),
-            PageCount = pageCount,
-            Kernel = kernel,
-            Layout = layout ?? GuestLayout.OfXl(pageCount),
-            CommandLine = plan.Guest.CommandLine ?? "",
-            Bars = plan.Bars,
-        });
-        return new(plan.Policy, plan.Entries, forecast.ProblemsWith(plan), forecast);
-    }
+    /// <summary>Forecasts the boot of a guest on the map that its scenario comes to. Only guests whose kernel lays its memory out by the map get here.</summary>
+    public static LiveMap Of(Boot boot) => new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!);
 
     public static void WriteForecast(Utf8JsonWriter writer, BootForecast forecast)
     {
         writer.WriteStartObject("forecast");
         writer.WriteString("kernel", KernelVersions.NameOf(forecast.Request.Kernel));
-        writer.WriteString("outcome", forecast.Boots ? "boots" : "halts");
+        writer.WriteString("outcome", GuestOutcomes.NameOf(forecast.Outcome));
         if (forecast.Message is { } message)
             writer.WriteString("message", message);
         writer.WriteNumber("nrPages", forecast.Request.PageCount);
@@ -152,11 +137,4 @@ internal sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entri
 
         writer.WriteEndArray();
     }
-}
-
-/// <summary>Plans as the hypervisor takes them.</summary>
-internal static class PlanMaps
-{
-    /// <summary>The plain entries of a plan.</summary>
-    public static ImmutableArray<E820Entry> Map(this Plan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];
 }

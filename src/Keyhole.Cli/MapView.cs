@@ -7,7 +7,7 @@ using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Platforms.XenPv;
+using Keyhole.Platforms;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

@@ -6,7 +6,6 @@ using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Cli;
 
@@ -30,7 +29,7 @@ internal sealed class PlanSource
         _guest.AddTo(command);
     }
 
-    public Parsed<Plan> Read(ParseResult parsed, CommandConsole console)
+    public Parsed<Scenario> Read(ParseResult parsed, CommandConsole console)
     {
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
@@ -40,9 +39,9 @@ internal sealed class PlanSource
             return error;
         if (!_host.Read(parsed, console).TryGet(out HostMemoryMap? host, out error))
             return error;
-        Plan plan = Planner.Plan(host, guest, choice.Policy, bars.Bars);
-        if (choice.Policy is not LibxlPolicy && plan.Policy == "none")
+        var scenario = new Scenario { Host = host, Guest = guest, Bars = bars.Bars, Policy = choice.Policy };
+        if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
-        return plan;
+        return scenario;
     }
 }

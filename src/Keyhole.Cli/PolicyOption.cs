@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.Linq;
 using Keyhole.Diagnostics;
+using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Cli;

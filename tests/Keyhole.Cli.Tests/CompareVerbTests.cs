@@ -174,4 +174,18 @@ public sealed class CompareVerbTests
         Assert.Contains("put mmio_hole=1024 into the xl.cfg", run.Output);
         Assert.DoesNotContain("hypercalls", run.Output);
     }
+
+    /// <summary>Host memory that a device uses by itself is a hole of the map of minimal: in the row, and in the boot that its migration starts with.</summary>
+    [TestMethod]
+    public void A_policys_row_and_its_own_migration_start_from_the_same_map()
+    {
+        JsonElement row = CommandRun.Of(
+            "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--rmrr", "50000000-50100000",
+            "--migrate-to", CommandRun.Golden("seed8g.log"), "--json").Json().GetProperty("policies").EnumerateArray().Single(static row => row.GetProperty("policy").GetString() == "minimal");
+
+        JsonElement boot = row.GetProperty("migrations")[0].GetProperty("steps").EnumerateArray().Single(static step => step.GetProperty("step").GetString() == "boot");
+        ulong remapped = row.GetProperty("remappedPages").GetUInt64();
+        Assert.IsGreaterThanOrEqualTo(256UL, remapped);
+        Assert.Contains($" {remapped} pages moved from under holes", boot.GetProperty("what").GetString()!);
+    }
 }

@@ -8,10 +8,8 @@ using Keyhole.Captures;
 using Keyhole.Dom0;
 using Keyhole.Guests;
 using Keyhole.Hosts;
-using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
-using Keyhole.PvGuest;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
@@ -38,7 +36,7 @@ public sealed class GuestLauncherTests
             dom0.Write("guest.cfg", "");
             var launcher = new GuestLauncher(xen, new DomainTools(dom0), Guid.NewGuid(), interruption.Token) { Keeps = keeps };
 
-            XenResult<StartedGuest> result = launcher.Run(Path.Combine(dom0.Root, "guest.cfg"), Punched(), KernelVersion.Linux61, TimeSpan.FromSeconds(30), said =>
+            XenResult<StartedGuest> result = launcher.Run(Path.Combine(dom0.Root, "guest.cfg"), Punched(), TimeSpan.FromSeconds(30), said =>
             {
                 if (said.StartsWith(at, StringComparison.Ordinal))
                     interruption.Cancel();
@@ -51,7 +49,7 @@ public sealed class GuestLauncherTests
         }
     }
 
-    private static Plan Punched()
+    private static Scenario Punched()
     {
         const string host = """
             (XEN) Xen-e820 RAM map:
@@ -62,6 +60,6 @@ public sealed class GuestLauncherTests
             """;
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(host));
         Assert.IsTrue(HostMapReader.Read(stream, "host", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out _));
-        return Planner.Plan(map, new GuestSpec { Name = "g1", MemoryKiB = 262_144, MaxmemKiB = 262_144, E820Host = true }, new PunchPolicy(), []);
+        return new() { Host = map, Guest = new GuestSpec { Name = "g1", MemoryKiB = 262_144, MaxmemKiB = 262_144, E820Host = true }, Policy = new PunchPolicy() };
     }
 }

@@ -9,6 +9,7 @@ using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
+using Keyhole.Platforms;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealXen.Tests;

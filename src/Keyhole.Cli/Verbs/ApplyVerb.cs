@@ -100,23 +100,16 @@ internal sealed class ApplyVerb
             HostMemoryMap? host = machine;
             if (_host.IsNamed(parsed) && !_host.Read(parsed, _console).TryGet(out host, out error))
                 return _console.Fail(error);
-            LiveMap map = LiveMap.Of(
-                given is { } entries ? GivenPlan(host, spec, entries) : Planner.Plan(host, spec with { E820Host = true }, choice.Policy, []),
-                guest.Info.TotalPages,
-                layout: null,
-                kernel);
+            LiveMap map = LiveMap.Of(Boot.Of(new Scenario
+            {
+                Host = host,
+                Guest = spec with { E820Host = true },
+                Policy = given is { } entries ? new GivenMapPolicy(entries) : choice.Policy,
+                Kernel = kernel,
+                PageCount = guest.Info.TotalPages,
+            }));
             return Apply(parsed, xen, new(guest, state.Applied, before, map, IsGiven: given is not null));
         }
-    }
-
-    /// <summary>A map of the user's own: whatever is in it, what comes of it is the forecast's to say.</summary>
-    private static Plan GivenPlan(HostMemoryMap host, GuestSpec spec, ImmutableArray<E820Entry> entries)
-    {
-        Plan plan = Planner.Plan(host, spec with { E820Host = true }, new LibxlPolicy(), []);
-        var planned = ImmutableArray.CreateBuilder<PlannedEntry>(entries.Length);
-        foreach (E820Entry entry in entries)
-            planned.Add(new(entry, "as given"));
-        return plan with { Policy = "map", Entries = planned.ToImmutable(), Problems = [] };
     }
 
     private int Apply(ParseResult parsed, IXenControl xen, Change change)
@@ -225,7 +218,7 @@ internal sealed class ApplyVerb
     internal static string ForecastText(BootForecast forecast)
     {
         string kernel = KernelVersions.NameOf(forecast.Request.Kernel);
-        if (!forecast.Boots)
+        if (forecast.Halts)
             return $"forecast: {kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a word")}";
         return string.Create(
             CultureInfo.InvariantCulture,
@@ -236,6 +229,6 @@ internal sealed class ApplyVerb
 
     private sealed record Change(LiveGuest Guest, AppliedMap? Remembered, Plan Toolstack, LiveMap Map, bool IsGiven)
     {
-        public ImmutableArray<E820Entry> Old => Remembered?.Installed ?? Toolstack.Map();
+        public ImmutableArray<E820Entry> Old => Remembered?.Installed ?? Toolstack.Map;
     }
 }

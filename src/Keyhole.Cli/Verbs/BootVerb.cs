@@ -10,6 +10,7 @@ using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 using Spectre.Console;
 
@@ -51,7 +52,7 @@ internal static class BootVerb
             if (!source.Read(parsed, console).TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
             BalloonForecast? balloon = parsed.GetValue(memSet) is { } memoryMiB ? Balloon(boot, memoryMiB) : null;
-            if (svg.Write(parsed, () => Pictures.OfBoot(boot.Plan, boot.Forecast)) is { } unwritten)
+            if (svg.Write(parsed, () => Pictures.OfBoot(boot.Plan, boot.Forecast!)) is { } unwritten)
                 return console.Fail(unwritten);
             if (parsed.GetValue(json))
                 JsonText.Write(console, writer => WriteJson(writer, boot, balloon));
@@ -65,17 +66,17 @@ internal static class BootVerb
     /// <summary>Null for a kernel that halts: it has no balloon.</summary>
     private static BalloonForecast? Balloon(Boot boot, ulong memoryMiB)
     {
-        BootForecast forecast = boot.Forecast;
+        BootForecast forecast = boot.Forecast!;
         ulong? maxPages = forecast.Request.IsDom0 ? forecast.Request.MaxPages : boot.Plan.Guest.MaxmemKiB >> (Frames.Shift - 10);
         return forecast.Boots ? BalloonForecast.Of(forecast, memoryMiB << (20 - Frames.Shift), maxPages, BalloonMoment.Later) : null;
     }
 
     public static void WriteJson(Utf8JsonWriter writer, Boot boot, BalloonForecast? balloon = null)
     {
-        BootForecast forecast = boot.Forecast;
+        BootForecast forecast = boot.Forecast!;
         PlanVerb.WriteJson(writer, boot.Plan with { Problems = [.. forecast.ProblemsWith(boot.Plan), .. balloon?.Problems ?? []] });
         writer.WriteString("kernel", KernelVersions.NameOf(forecast.Request.Kernel));
-        writer.WriteString("outcome", forecast.Boots ? "boots" : "halts");
+        writer.WriteString("outcome", GuestOutcomes.NameOf(forecast.Outcome));
         if (forecast.Message is { } message)
             writer.WriteString("message", message);
         writer.WriteStartArray("kernelE820");
@@ -216,14 +217,20 @@ internal static class BootVerb
 
     private static void Print(CommandConsole console, Boot boot, BalloonForecast? balloon)
     {
-        BootForecast forecast = boot.Forecast;
+        BootForecast forecast = boot.Forecast!;
         console.Ansi.WriteLine($"host:   {boot.Plan.Host.Description}");
         console.Ansi.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"guest:  {boot.Plan.Guest.Name ?? "(no name)"}, {forecast.Request.PageCount} pages ({ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)}), map: {boot.Plan.Policy}"));
         console.Ansi.WriteLine($"kernel: {KernelVersions.NameOf(forecast.Request.Kernel)}");
-        console.Ansi.Write(new Text(forecast.Boots ? "it boots" : "it halts", new Style(forecast.Boots ? Color.Green : Color.Red)));
-        console.Ansi.WriteLine(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : forecast.Boots ? "" : ", without a word");
+        (string verdict, Color colour) = forecast.Outcome switch
+        {
+            GuestOutcome.Boots => ("it boots", Color.Green),
+            GuestOutcome.NotKnown => ("whether it boots is not known", Color.Yellow),
+            _ => ("it halts", Color.Red),
+        };
+        console.Ansi.Write(new Text(verdict, new Style(colour)));
+        console.Ansi.WriteLine(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : forecast.Outcome == GuestOutcome.Halts ? ", without a word" : "");
         console.Ansi.WriteLine();
         if (!forecast.Account.IsEmpty)
             PrintAccount(console, forecast);
@@ -233,7 +240,7 @@ internal static class BootVerb
             console.Ansi.WriteLine($"moved: {moved.What} from [{MapView.Hex(moved.From.Start)}, {MapView.Hex(moved.From.End)}) to [{MapView.Hex(moved.To.Start)}, {MapView.Hex(moved.To.End)})");
         if (!forecast.KernelMap.IsEmpty)
         {
-            MapView.Draw(console, [new("host", boot.Plan.MachineMap), new("map given", boot.Forecast.Request.Map), new("kernel's map", forecast.KernelMap)]);
+            MapView.Draw(console, [new("host", boot.Plan.MachineMap), new("map given", forecast.Request.Map), new("kernel's map", forecast.KernelMap)]);
             console.Ansi.WriteLine();
         }
 

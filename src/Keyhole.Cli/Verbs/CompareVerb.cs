@@ -15,7 +15,7 @@ using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Migration;
 using Keyhole.Pci;
-using Keyhole.Planning;
+using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Spectre.Console;
@@ -78,13 +78,13 @@ internal static class CompareVerb
             else
                 return console.Fail(error);
             PolicyComparison comparison = PolicyComparer.Compare(request);
-            if (svg.Write(parsed, () => Pictures.OfComparison(request.Host, comparison)) is { } unwritten)
+            if (svg.Write(parsed, () => Pictures.OfComparison(request.Scenario.Host, comparison)) is { } unwritten)
                 return console.Fail(unwritten);
             if (parsed.GetValue(json))
                 JsonText.Write(console, writer => WriteJson(writer, comparison));
             else
                 Print(console, request, comparison);
-            bool isNo = request.Guest.Type == Guests.GuestType.Pv ? comparison.Best is null : comparison.Policies[0].Plan.HasErrors;
+            bool isNo = comparison.IsChoice ? comparison.Best is null : comparison.Policies[0].Plan.HasErrors;
             return isNo ? ExitStatus.No : ExitStatus.Yes;
         });
         return command;
@@ -97,11 +97,11 @@ internal static class CompareVerb
         {
             writer.WriteStartObject();
             PlanVerb.WriteJson(writer, row.Forecast is { } boot ? row.Plan with { Problems = boot.ProblemsWith(row.Plan) } : row.Plan);
-            writer.WriteString("needs", NameOf(row.Policy.Needs));
+            writer.WriteString("needs", NameOf(row.Policy.Traits.Needs));
             if (row.Forecast is { } forecast)
             {
                 writer.WriteString("kernel", KernelVersions.NameOf(forecast.Request.Kernel));
-                writer.WriteString("outcome", forecast.Boots ? "boots" : "halts");
+                writer.WriteString("outcome", GuestOutcomes.NameOf(forecast.Outcome));
                 if (forecast.Message is { } message)
                     writer.WriteString("message", message);
                 writer.WriteNumber("releasedPages", forecast.ReleasedPages);
@@ -171,7 +171,7 @@ internal static class CompareVerb
         }
 
         writer.WriteEndArray();
-        if (row.Policy.Needs != PolicyNeeds.ConfigurationFilter)
+        if (!row.Policy.Traits.NeedsFilter)
             return;
         ConfigurationFilter filter = FilterFor(row);
         writer.WriteStartArray("filter");
@@ -244,7 +244,7 @@ internal static class CompareVerb
     {
         if (request.MigrateTo.IsEmpty && (balloonedMiB is not null || consultsMap))
             return new InputError(consultsMap ? "--consult-map" : "--ballooned", null, "there is no other host", "name it with --migrate-to");
-        ulong memoryMiB = request.Guest.MemoryKiB >> 10;
+        ulong memoryMiB = request.Scenario.Guest.MemoryKiB >> 10;
         if (balloonedMiB >= memoryMiB)
             return new InputError("--ballooned", null, $"{balloonedMiB} MiB are all that the guest has", $"give less than {memoryMiB}");
         return request with { BalloonedPages = (balloonedMiB ?? 0) << (20 - Frames.Shift), Resume = consultsMap ? ResumeMode.ConsultsMap : ResumeMode.KeepsP2m };
@@ -266,9 +266,8 @@ internal static class CompareVerb
         ImmutableArray<IHolePolicy> policies = Policies.All;
         if (hole is not null)
         {
-            if (Policies.Parse("hole-at", hole, out IHolePolicy? placed) is { } bad)
+            if (Policies.WithHoleAt(hole, out policies) is { } bad)
                 return bad;
-            policies = [.. policies.Select(policy => policy is HoleAtPolicy ? placed! : policy)];
         }
 
         if (!guestSource.Read(parsed, console).TryGet(out Guests.GuestSpec? guest, out InputError? error))
@@ -294,19 +293,24 @@ internal static class CompareVerb
                 return error;
             if (other.RamShown != RamShown.All)
                 console.Remark($"{Files.Shown(path)} may not show all of that host's RAM: a move there is judged by what it shows");
-            others.Add(new(Files.Shown(path), MachineMap.Of(other), [.. otherBars, .. Planner.BarsOf(other, guest)]));
+            others.Add(new(Files.Shown(path), other, [.. otherBars]));
         }
 
-        return new ComparisonRequest { Host = host, Guest = guest, Bars = bars.Bars, Kernel = kernel, MigrateTo = [.. others], Policies = policies };
+        return new ComparisonRequest
+        {
+            Scenario = new() { Host = host, Guest = guest, Bars = bars.Bars, Kernel = kernel },
+            MigrateTo = [.. others],
+            Policies = policies,
+        };
     }
 
     private static void Print(CommandConsole console, ComparisonRequest request, PolicyComparison comparison)
     {
-        console.Ansi.WriteLine($"host:   {request.Host.Description}");
-        console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Guest.Name ?? "(no name)"}, {request.Guest.MemoryKiB >> 10} MiB, figures for {KernelVersions.NameOf(request.Kernel)}"));
+        console.Ansi.WriteLine($"host:   {request.Scenario.Host.Description}");
+        console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB, figures for {KernelVersions.NameOf(request.Scenario.Kernel)}"));
         if (comparison.Room is { } room)
             console.Ansi.WriteLine($"room:   {Describe(room)}");
-        if (request.Guest.Type != Guests.GuestType.Pv)
+        if (!comparison.IsChoice)
         {
             console.Ansi.WriteLine(comparison.Why);
             MapView.WriteProblems(console, comparison.Policies[0].Plan.Problems);
@@ -328,7 +332,7 @@ internal static class CompareVerb
             List<Text> cells =
             [
                 new(row.Policy.Name + (row == comparison.Best ? " *" : "")),
-                new(row.Plan.Entries.IsEmpty ? "no map" : ByteSize.ToText(row.Plan.RamBelow4GiBKiB << 10)),
+                new(row.Plan.Entries.IsEmpty ? "no map" : ByteSize.ToText(row.LowMemoryKiB << 10)),
                 new(ByteSize.ToText(row.LostPages << Frames.Shift)),
                 new(ByteSize.ToText((row.Forecast?.RemappedPages ?? 0) << Frames.Shift)),
                 new(row.HypercallCount.ToString("#,0", CultureInfo.InvariantCulture)),
@@ -338,7 +342,7 @@ internal static class CompareVerb
                 cells.Add(new(string.Create(CultureInfo.InvariantCulture, $"{row.ClaimedBars} of {row.Plan.Bars.Length}")));
             if (!request.MigrateTo.IsEmpty)
                 cells.Add(new(string.Create(CultureInfo.InvariantCulture, $"{row.Migrations.Count(static migration => migration.Succeeded)} of {row.Migrations.Length}")));
-            cells.Add(new(row.Policy.Needs switch
+            cells.Add(new(row.Policy.Traits.Needs switch
             {
                 PolicyNeeds.Nothing => "",
                 PolicyNeeds.InstalledMap => "installed map",
@@ -378,7 +382,7 @@ internal static class CompareVerb
     /// <summary>What somebody who wants hole-3g would have to write, and what it would cost.</summary>
     private static void PrintFilter(CommandConsole console, PolicyComparison comparison)
     {
-        if (comparison.Policies.FirstOrDefault(static row => row.Policy.Needs == PolicyNeeds.ConfigurationFilter) is not { } row)
+        if (comparison.Policies.FirstOrDefault(static row => row.Policy.Traits.NeedsFilter) is not { } row)
             return;
         ConfigurationFilter filter = FilterFor(row);
         if (filter.Rules.IsEmpty && filter.Homeless.IsEmpty)
@@ -404,10 +408,12 @@ internal static class CompareVerb
     /// <summary>Step by step for the policy that is recommended; where none is, the others' failures stand in the lines above.</summary>
     private static void PrintMigrations(CommandConsole console, PolicyComparison comparison)
     {
-        foreach (MigrationResult migration in comparison.Best is { } best ? best.Migrations : [])
+        if (comparison.Best is not { } best)
+            return;
+        foreach (MigrationResult migration in best.Migrations)
         {
             console.Ansi.WriteLine();
-            console.Ansi.WriteLine($"{migration.Request.Policy.Name} to {migration.Request.To.Name}:");
+            console.Ansi.WriteLine($"{best.Policy.Name} to {migration.Request.To.Name}:");
             foreach (MigrationStep step in migration.Steps)
                 console.Ansi.WriteLine($"  {step.Name,-8} {(step.Succeeded ? "" : "BREAKS: ")}{step.What}");
         }

@@ -127,7 +127,7 @@ internal static class InspectVerb
         if (facts.Toolstack is { } plan)
         {
             console.Ansi.WriteLine(facts.Applied is null ? "The map that libxl gave it:" : "The map that libxl gave it before:");
-            MapView.WriteMap(console, [.. plan.Map()]);
+            MapView.WriteMap(console, plan.Map);
         }
         else
         {

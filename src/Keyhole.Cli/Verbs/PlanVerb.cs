@@ -7,8 +7,8 @@ using System.Text.Json;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.Guests;
+using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPv;
 using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;
@@ -40,8 +40,9 @@ internal static class PlanVerb
         {
             if (parsed.GetValue(emit) is { } named and not ("xl" or "libvirt"))
                 return console.Fail(new("--emit", null, $"{InputError.Quote(named)} is no toolstack", "take xl or libvirt"));
-            if (!source.Read(parsed, console).TryGet(out Plan? plan, out InputError? error))
+            if (!source.Read(parsed, console).TryGet(out Scenario? scenario, out InputError? error))
                 return console.Fail(error);
+            Plan plan = Planner.Plan(scenario);
             if (svg.Write(parsed, () => Pictures.OfPlan(plan)) is { } unwritten)
                 return console.Fail(unwritten);
             if (parsed.GetValue(emit) is { } toolstack)
@@ -69,17 +70,10 @@ internal static class PlanVerb
             writer.WriteStringValue(assignment.ToString());
         writer.WriteEndArray();
         writer.WriteEndObject();
-        writer.WriteStartArray("e820");
-        foreach (PlannedEntry planned in plan.Entries)
-        {
-            writer.WriteStartObject();
-            writer.WriteEntry(planned.Entry);
-            writer.WriteString("why", planned.Why);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-        writer.WriteNumber("ramBelow4GiBKiB", plan.RamBelow4GiBKiB);
+        if (plan.IsMapKnown)
+            LiveMap.WriteEntries(writer, "e820", plan.Entries);
+        if (plan.RamBelow4GiBKiB is { } low)
+            writer.WriteNumber("ramBelow4GiBKiB", low);
         writer.WriteProblems(plan.Problems);
     }
 
@@ -94,9 +88,10 @@ internal static class PlanVerb
         if (!plan.Entries.IsEmpty)
         {
             MapView.WriteEntries(console, plan.Entries);
-            console.Ansi.WriteLine($"RAM below 4 GiB: {ByteSize.ToText(plan.RamBelow4GiBKiB << 10)}");
+            if (plan.RamBelow4GiBKiB is { } low)
+                console.Ansi.WriteLine($"RAM below 4 GiB: {ByteSize.ToText(low << 10)}");
             console.Ansi.WriteLine();
-            MapView.Draw(console, [new("host", plan.MachineMap), new("guest", [.. plan.Entries.Select(static planned => planned.Entry)])]);
+            MapView.Draw(console, [new("host", plan.MachineMap), new("guest", plan.Map)]);
             console.Ansi.WriteLine();
         }
 

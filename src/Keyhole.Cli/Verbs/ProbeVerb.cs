@@ -8,10 +8,10 @@ using System.Linq;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
+using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPv;
 using Keyhole.Probing;
 using Keyhole.Verification;
 using Spectre.Console;
@@ -79,13 +79,13 @@ internal sealed class ProbeVerb
         if (new FileInfo(request.Path).Length > MaxConfigBytes)
             return _console.Fail(new InputError(Files.Shown(request.Path), null, "longer than an xl.cfg ever is", "check that this is the right file"));
         if (parsed.GetValue(_realMap))
-            request = request with { Policy = new LibxlPolicy() };
+            request = request with { Policy = null };
         if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
             return _console.Refuse(problem);
         using (xen)
         {
-            return request.Plan(_console.Dom0, xen).TryGet(out Plan? plan, out problem)
-                ? Try(parsed, request, Configuration(request, image, words), xen, plan)
+            return request.OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? scenario, out problem)
+                ? Try(parsed, request, Configuration(request, image, words), xen, Boot.Of(scenario))
                 : _console.Refuse(problem);
         }
     }
@@ -129,11 +129,12 @@ internal sealed class ProbeVerb
 
         """;
 
-    private int Try(ParseResult parsed, GuestRequest request, string text, IXenControl xen, Plan plan)
+    private int Try(ParseResult parsed, GuestRequest request, string text, IXenControl xen, Boot boot)
     {
-        LiveMap own = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, request.Kernel);
+        Plan plan = boot.Plan;
+        LiveMap own = LiveMap.Of(boot);
         // What its command line tells its kernel, mem= and the like, is not told to the probe, and what its settings say of its end is set aside.
-        plan = plan with { Guest = plan.Guest with { CommandLine = null, OtherSettings = [] } };
+        Scenario probes = plan.Scenario with { Guest = plan.Guest with { CommandLine = null, OtherSettings = [] } };
         using var interruption = new Interruption();
         var launcher = new GuestLauncher(xen, new DomainTools(_console.Dom0.Tools), Guid.NewGuid(), interruption.Token);
         string? folder = null;
@@ -153,7 +154,7 @@ internal sealed class ProbeVerb
             }
 
             XenResult<StartedGuest> started = launcher.Run(
-                configuration, plan, request.Kernel, request.Timeout, progress => _console.ErrorWriter.WriteLine($"keyhole: {progress}"), EndsWithVerdict);
+                configuration, probes, request.Timeout, progress => _console.ErrorWriter.WriteLine($"keyhole: {progress}"), EndsWithVerdict);
             if (!started.TryGet(out StartedGuest? guest, out XenProblem? problem))
                 return _console.Refuse(problem);
             ProbeReport? report = new();

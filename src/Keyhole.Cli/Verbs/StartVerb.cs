@@ -12,8 +12,8 @@ using Keyhole.Dom0;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Logs;
+using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPv;
 using Keyhole.Verification;
 using Spectre.Console;
 
@@ -62,19 +62,20 @@ internal sealed class StartVerb
             return _console.Refuse(problem);
         using (xen)
         {
-            return request.Plan(_console.Dom0, xen).TryGet(out Plan? plan, out problem) ? Start(parsed, request, xen, plan) : _console.Refuse(problem);
+            return request.OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? scenario, out problem) ? Start(parsed, request, xen, Boot.Of(scenario)) : _console.Refuse(problem);
         }
     }
 
-    private int Start(ParseResult parsed, GuestRequest request, IXenControl xen, Plan plan)
+    private int Start(ParseResult parsed, GuestRequest request, IXenControl xen, Boot boot)
     {
+        Plan plan = boot.Plan;
         var tools = new DomainTools(_console.Dom0.Tools);
         string shown = $"guest {InputError.Quote(plan.Guest.Name)}";
         if (tools.Named(plan.Guest.Name!).TryGet(out DomainNumber? other, out XenProblem? problem))
             return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})", "shut it down first, or take another name"));
         if (problem.Kind == XenProblemKind.Here && problem.Subject == "xl")
             return _console.Refuse(problem);
-        LiveMap before = LiveMap.Of(plan, plan.Guest.MemoryKiB >> 10 << 8, layout: null, request.Kernel);
+        LiveMap before = LiveMap.Of(boot);
         if (plan.Entries.IsEmpty || (before.HasErrors && !parsed.GetValue(_anyway)))
         {
             Report(parsed, plan, new Verdict(shown, before.Forecast, before.Problems, null, null, [], false, "it was not started: the forecast says no (--anyway starts it all the same)"));
@@ -93,7 +94,7 @@ internal sealed class StartVerb
         bool succeeded = false;
         try
         {
-            XenResult<StartedGuest> started = launcher.Run(request.Path, plan, request.Kernel, request.Timeout, text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
+            XenResult<StartedGuest> started = launcher.Run(request.Path, plan.Scenario, request.Timeout, text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
             if (!started.TryGet(out StartedGuest? guest, out problem))
                 return _console.Refuse(problem);
             Verdict verdict = Judge(shown, plan, guest, request.IsKernelNamed);
@@ -113,9 +114,9 @@ internal sealed class StartVerb
     /// <summary>As apply does: inspect tells the map, and not that libxl's is in force.</summary>
     private void Remember(GuestRequest request, IXenControl xen, StartedGuest guest, Guid uuid)
     {
-        if (!(request with { Policy = new LibxlPolicy() }).Plan(_console.Dom0, xen).TryGet(out Plan? before, out _))
+        if (!(request with { Policy = null }).OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? toolstacks, out _))
             return;
-        var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map, Before = before.Map() };
+        var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map, Before = Planner.Plan(toolstacks).Map };
         if (new AppliedMapStore(_console.Dom0.StateFolder).Save(applied) is { } error)
             _console.Remark($"the map is not remembered for inspect: {error}");
     }
@@ -135,16 +136,16 @@ internal sealed class StartVerb
         LogScan scan = LogScanner.Scan(text, "the guest's console");
         ObservedBoot? observed = BootLog.Of(scan).FirstOrDefault();
         if (!isKernelNamed && observed?.Kernel is { } seen && seen != forecast.Request.Kernel)
-            forecast = Forecaster.Forecast(forecast.Request with { Kernel = seen });
+            forecast = forecast.With(seen);
         BootVerification? verification = observed is null ? null : Verifier.Compare(forecast, observed, plan);
         bool agrees = verification is { Agrees: true, Findings.IsEmpty: false };
         (bool succeeded, string verdict) = guest.Outcome switch
         {
-            StartOutcome.Booted when !forecast.Boots => (false, "it boots, though it was forecast to halt"),
+            StartOutcome.Booted when forecast.Halts => (false, "it boots, though it was forecast to halt"),
             StartOutcome.Booted when !agrees => (false, string.Create(CultureInfo.InvariantCulture, $"it boots, but not as forecast: {verification?.Differences.Length ?? 0} lines differ")),
             StartOutcome.Booted when guest.Map.HasErrors => (false, "it boots, with the errors that were forecast"),
             StartOutcome.Booted => (true, "it boots, as forecast to the last page"),
-            StartOutcome.Died => (false, forecast.Boots ? "it died, though it was forecast to boot" : "it died, as forecast"),
+            StartOutcome.Died => (false, forecast.Halts ? "it died, as forecast" : "it died, though it was forecast to boot"),
             StartOutcome.Stuck => (false, "it set its memory up, but did not get through its start in the time given (--timeout)"),
             StartOutcome.Silent => (false, forecast.Boots
                 ? "it said nothing of its memory in the time given: console=hvc0 and no \"quiet\" on its kernel's command line?"
@@ -181,7 +182,8 @@ internal sealed class StartVerb
             writer.WriteNumber("id", guest.Id.Value);
         writer.WriteString("policy", plan.Policy);
         LiveMap.WriteEntries(writer, "e820", plan.Entries);
-        writer.WriteNumber("ramBelow4GiBKiB", plan.RamBelow4GiBKiB);
+        if (plan.RamBelow4GiBKiB is { } low)
+            writer.WriteNumber("ramBelow4GiBKiB", low);
         LiveMap.WriteForecast(writer, verdict.Forecast);
         writer.WriteProblems(verdict.Problems);
         writer.WriteString("outcome", verdict.Guest is { } started ? NameOf(started.Outcome) : "not-started");

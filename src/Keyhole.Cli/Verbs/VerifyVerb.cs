@@ -6,6 +6,7 @@ using System.Globalization;
 using System.Linq;
 using System.Text.Json;
 using Keyhole.Diagnostics;
+using Keyhole.Forecasts;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Verification;
@@ -53,7 +54,7 @@ internal static class VerifyVerb
             Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source, parsed, parsed.GetValue(number), console));
             if (!read.TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
-            BootVerification verification = Verifier.Compare(boot.Forecast, taken.Boot!, boot.Plan);
+            BootVerification verification = Verifier.Compare(boot.Forecast!, taken.Boot!, boot.Plan);
             if (verification.Findings.IsEmpty)
             {
                 return console.Fail(new(
@@ -127,7 +128,7 @@ internal static class VerifyVerb
     private static void Print(CommandConsole console, Boot boot, Taken taken, BootVerification verification)
     {
         console.Ansi.WriteLine($"host:   {boot.Plan.Host.Description}");
-        console.Ansi.WriteLine($"guest:  {boot.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(boot.Forecast.Request.PageCount << Addresses.Frames.Shift)}, map: {boot.Plan.Policy}");
+        console.Ansi.WriteLine($"guest:  {boot.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(boot.Forecast!.Request.PageCount << Addresses.Frames.Shift)}, map: {boot.Plan.Policy}");
         console.Ansi.WriteLine($"log:    {taken.Describe()}");
         console.Ansi.WriteLine($"kernel: {KernelVersions.NameOf(verification.Profile)}");
         int differing = verification.Differences.Length;

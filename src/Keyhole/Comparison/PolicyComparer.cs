@@ -31,13 +31,22 @@ public static class PolicyComparer
     public static PolicyComparison Compare(ComparisonRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        GuestSpec guest = request.Guest.Type == GuestType.Pv && !request.Guest.UsesHostMap ? request.Guest with { E820Host = true } : request.Guest;
-        ImmutableArray<Bar> all = [.. request.Bars, .. Planner.BarsOf(request.Host, guest)];
-        ImmutableArray<IHolePolicy> policies = guest.Type == GuestType.Pv ? WithHoleForAll(request, all) : [request.Policies[0]];
-        ImmutableArray<ComparedPolicy> rows = [.. policies.Select(policy => Row(request, guest, policy, all))];
-        PolicyComparison comparison = guest.Type == GuestType.Pv
+        bool isChoice = Planner.PlatformOf(request.Scenario).Traits.TakesPolicies;
+        Scenario scenario = request.Scenario;
+        if (isChoice && !scenario.Guest.UsesHostMap)
+            scenario = scenario with { Guest = scenario.Guest with { E820Host = true } };
+        ImmutableArray<Bar> all = scenario.Windows;
+        ImmutableArray<IHolePolicy> policies = isChoice ? WithHoleForAll(request, scenario) : [request.Policies[0]];
+        ImmutableArray<ComparedPolicy> rows = [.. policies.Select(policy => Row(request, scenario with { Policy = policy }, policy))];
+        PolicyComparison comparison = isChoice
             ? Choose(request, rows, all)
-            : new() { Policies = rows, Best = null, Why = "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set" };
+            : new()
+            {
+                Policies = rows,
+                IsChoice = false,
+                Best = null,
+                Why = "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set",
+            };
         return comparison with { Room = RoomFor(all) };
     }
 
@@ -49,30 +58,30 @@ public static class PolicyComparer
     }
 
     /// <summary>Where the guest is to move, a hole whose start is left open is to suit all hosts.</summary>
-    private static ImmutableArray<IHolePolicy> WithHoleForAll(ComparisonRequest request, ImmutableArray<Bar> bars)
+    private static ImmutableArray<IHolePolicy> WithHoleForAll(ComparisonRequest request, Scenario scenario)
     {
         if (request.MigrateTo.IsEmpty)
             return request.Policies;
-        ulong start = HostHoles.StartOfPciHole(MachineMap.Of(request.Host), bars);
+        ulong start = HostHoles.StartOfPciHole(scenario.MachineMap, scenario.Windows);
         foreach (MigrationHost host in request.MigrateTo)
-            start = Math.Min(start, HostHoles.StartOfPciHole(host.MachineMap, host.Bars));
+        {
+            Scenario there = host.On(scenario);
+            start = Math.Min(start, HostHoles.StartOfPciHole(there.MachineMap, there.Windows));
+        }
+
         start = HostHoles.RecommendedStart(start);
-        return start is 0 or >= Frames.FourGiB
-            ? request.Policies
-            : [.. request.Policies.Select(policy => policy is HoleAtPolicy { HoleStart: null } ? new HoleAtPolicy(start) : policy)];
+        return start is 0 or >= Frames.FourGiB ? request.Policies : [.. request.Policies.Select(policy => policy.WithHoleAt(start))];
     }
 
-    private static ComparedPolicy Row(ComparisonRequest request, GuestSpec guest, IHolePolicy policy, ImmutableArray<Bar> all)
+    private static ComparedPolicy Row(ComparisonRequest request, Scenario scenario, IHolePolicy policy)
     {
-        Plan plan = Planner.Plan(request.Host, guest, policy, request.Bars);
-        BootForecast? forecast = plan.Entries.IsEmpty || guest.Type != GuestType.Pv ? null : Forecast(request, plan, request.Kernel);
-        ImmutableArray<MigrationResult> migrations = guest.Type != GuestType.Pv ? [] : [.. request.MigrateTo.Select(to => Migrator.Run(new()
+        Boot boot = Boot.Of(scenario);
+        Plan plan = boot.Plan;
+        BootForecast? forecast = plan.Entries.IsEmpty ? null : boot.Forecast;
+        ImmutableArray<MigrationResult> migrations = !plan.Platform.Traits.TakesPolicies ? [] : [.. request.MigrateTo.Select(to => Migrator.Run(new()
         {
-            From = new("this host", plan.MachineMap, all),
+            Scenario = scenario,
             To = to,
-            Guest = guest,
-            Policy = policy,
-            Kernel = request.Kernel,
             Resume = request.Resume,
             BalloonedPages = request.BalloonedPages,
             Fill = HoleFill.AtBoot,
@@ -82,42 +91,19 @@ public static class PolicyComparer
             Policy = policy,
             Plan = plan,
             Forecast = forecast,
-            Kernels = forecast is null ? [] : [.. KernelVersions.All.Select(kernel => (kernel, kernel == request.Kernel ? forecast.Boots : Forecast(request, plan, kernel).Boots))],
+            Kernels = forecast is null ? [] : [.. KernelVersions.All.Select(kernel => (kernel, kernel == scenario.Kernel ? forecast.Boots : boot.With(kernel).Boots))],
             Migrations = migrations,
-            Against = Against(request, plan, forecast, migrations, policy, all),
+            Against = Against(plan, boot.Problems, migrations, policy),
         };
     }
 
-    private static BootForecast Forecast(ComparisonRequest request, Plan plan, KernelVersion kernel)
+    private static string? Against(Plan plan, ImmutableArray<Problem> problems, ImmutableArray<MigrationResult> migrations, IHolePolicy policy)
     {
-        ulong pages = (plan.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
-        return Forecaster.Forecast(new()
-        {
-            Map = [.. plan.Entries.Select(static planned => planned.Entry)],
-            PageCount = pages,
-            Kernel = kernel,
-            Is32Bit = plan.Guest.Is32Bit,
-            Layout = request.Layout ?? GuestLayout.OfXl(pages, plan.Guest.Is32Bit),
-            CommandLine = plan.Guest.CommandLine ?? "",
-            Bars = plan.Bars,
-        });
-    }
-
-    private static string? Against(
-        ComparisonRequest request,
-        Plan plan,
-        BootForecast? forecast,
-        ImmutableArray<MigrationResult> migrations,
-        IHolePolicy policy,
-        ImmutableArray<Bar> all)
-    {
-        if (policy.Needs == PolicyNeeds.ChangedXen)
+        if (policy.Traits.Needs == PolicyNeeds.ChangedXen)
             return "the real Xen refuses it (EPERM)";
-        if (plan.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error) is { } error)
+        if (problems.FirstOrDefault(static problem => problem.Severity == Severity.Error) is { } error)
             return error.Message;
-        if (forecast?.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error) is { } halt)
-            return halt.Message;
-        if (all.IsEmpty && AgainstWithoutDevice(policy, plan) is { } covered)
+        if (plan.Bars.IsEmpty && AgainstWithoutDevice(policy, plan) is { } covered)
             return covered;
         if (migrations.FirstOrDefault(static migration => !migration.Succeeded) is { } stuck)
             return $"cannot move to {stuck.Request.To.Name}: {stuck.Failure?.What}";
@@ -128,8 +114,8 @@ public static class PolicyComparer
     private static string? AgainstWithoutDevice(IHolePolicy policy, Plan plan)
     {
         ulong hostsHole = HostHoles.StartOfPciHole(plan.MachineMap, []);
-        if (policy is Hole3GPolicy && hostsHole < Hole3GPolicy.HoleStart)
-            return $"the host's own hole starts at 0x{hostsHole:x}: a device below 3 GiB would need a filter";
+        if (policy.Traits is { NeedsFilter: true, HoleStartOnEveryHost: { } holeStart } && hostsHole < holeStart)
+            return $"the host's own hole starts at 0x{hostsHole:x}: a device below {ByteSize.ToText(holeStart)} would need a filter";
         foreach (ByteRange place in HostHoles.DevicePlaces(plan.MachineMap))
         {
             foreach (PlannedEntry planned in plan.Entries)
@@ -150,46 +136,35 @@ public static class PolicyComparer
         ComparedPolicy[] able = [.. rows.Where(static row => row.Against is null && row.Forecast is not null)];
         if (able.Length == 0)
         {
-            ComparedPolicy? nearest = rows.FirstOrDefault(static row => row.Policy is PunchPolicy) ?? rows[0];
+            ComparedPolicy nearest = rows.Where(static row => row.Policy.Traits.NeedsInstalledMap).MinBy(static row => row.Policy.Traits.Preference) ?? rows[0];
             return new() { Policies = rows, Best = null, Why = $"none will do; against {nearest.Policy.Name}: {nearest.Against}" };
         }
 
-        ulong mostLow = able.Max(static row => row.Plan.RamBelow4GiBKiB);
+        ulong mostLow = able.Max(static row => row.LowMemoryKiB);
         ComparedPolicy best = able
             .OrderBy(static row => row.LostPages / LossThatCounts)
-            .ThenBy(row => row.Plan.RamBelow4GiBKiB * 100 >= mostLow * LowMemoryThatCounts ? 0 : 1)
-            .ThenBy(static row => row.Policy.Needs == PolicyNeeds.Nothing ? 0 : 1)
+            .ThenBy(row => row.LowMemoryKiB * 100 >= mostLow * LowMemoryThatCounts ? 0 : 1)
+            .ThenBy(static row => row.Policy.Traits.IsToolstacksOwn ? 0 : 1)
             .ThenByDescending(static row => row.Kernels.Count(static kernel => kernel.Boots))
-            .ThenBy(static row => Rank(row.Policy))
+            .ThenBy(static row => row.Policy.Traits.Preference)
             .First();
         return new() { Policies = rows, Best = best, Why = Why(request, rows, able, best, bars) };
     }
 
-    /// <summary>Where policies are equally good: the one that keeps most of what the host's map says comes first.</summary>
-    private static int Rank(IHolePolicy policy) => policy switch
-    {
-        LibxlPolicy => 0,
-        PunchPolicy => 1,
-        HoleAtPolicy => 2,
-        LibxlFixedPolicy => 3,
-        MinimalPolicy => 4,
-        _ => 5,
-    };
-
     private static string Why(ComparisonRequest request, ImmutableArray<ComparedPolicy> rows, ComparedPolicy[] able, ComparedPolicy best, ImmutableArray<Bar> bars)
     {
-        List<string> reasons = [$"{best.Policy.Name} boots {KernelVersions.NameOf(request.Kernel)}"];
+        List<string> reasons = [$"{best.Policy.Name} boots {KernelVersions.NameOf(request.Scenario.Kernel)}"];
         if (!bars.IsEmpty)
             reasons.Add(best.Forecast!.Bars.Length == 1 ? "claims the window" : $"claims all {best.Forecast.Bars.Length} windows");
         if (!request.MigrateTo.IsEmpty)
             reasons.Add($"can move to {string.Join(", ", request.MigrateTo.Select(static host => host.Name))}");
-        reasons.Add($"keeps {ByteSize.ToText(best.Plan.RamBelow4GiBKiB << 10)} below 4 GiB");
+        reasons.Add($"keeps {ByteSize.ToText(best.LowMemoryKiB << 10)} below 4 GiB");
         reasons.Add(best.LostPages == 0 ? "loses no page" : $"loses {Pages(best.LostPages)}");
         string text = string.Join(", ", reasons);
-        if (best.Policy is MinimalPolicy)
+        if (!best.Policy.Traits.HasRoomForLaterDevices)
             text += "; it leaves no room for a device that is added later";
-        ComparedPolicy? libxl = rows.FirstOrDefault(static row => row.Policy is LibxlPolicy);
-        if (best.Policy.Needs == PolicyNeeds.Nothing)
+        ComparedPolicy? libxl = rows.FirstOrDefault(static row => row.Policy.Traits.IsToolstacksOwn);
+        if (best.Policy.Traits.IsToolstacksOwn)
             return $"{text}, and it needs nothing but xl itself";
         if (libxl is null)
             return text;
@@ -197,7 +172,7 @@ public static class PolicyComparer
             return $"{text}; against libxl: {against}";
         string less = libxl.LostPages > best.LostPages
             ? $"loses {Pages(libxl.LostPages - best.LostPages)} more"
-            : $"keeps only {ByteSize.ToText(libxl.Plan.RamBelow4GiBKiB << 10)} below 4 GiB";
+            : $"keeps only {ByteSize.ToText(libxl.LowMemoryKiB << 10)} below 4 GiB";
         return able.Contains(libxl) ? $"{text}; libxl {less}" : text;
     }
 

@@ -4,9 +4,6 @@ using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Forecasts;
-using Keyhole.Guests;
-using Keyhole.Hosts;
-using Keyhole.Logs;
 using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Platforms;
@@ -18,18 +15,8 @@ namespace Keyhole.Comparison;
 /// <summary>What is to be compared.</summary>
 public sealed record ComparisonRequest
 {
-    public required HostMemoryMap Host { get; init; }
-
-    /// <summary>The guest; a PV guest is taken to use the host's map.</summary>
-    public required GuestSpec Guest { get; init; }
-
-    /// <summary>Windows in addition to those of the host's devices that the guest names.</summary>
-    public ImmutableArray<Bar> Bars { get; init; } = [];
-
-    /// <summary>The kernel for which the figures are told and the recommendation is made.</summary>
-    public KernelVersion Kernel { get; init; } = KernelVersions.Default;
-
-    public GuestLayout? Layout { get; init; }
+    /// <summary>The host and the guest, and the kernel for which the figures are told and the recommendation is made. A PV guest is taken to use the host's map.</summary>
+    public required Scenario Scenario { get; init; }
 
     /// <summary>Hosts that the guest is to be able to move to.</summary>
     public ImmutableArray<MigrationHost> MigrateTo { get; init; } = [];
@@ -63,6 +50,9 @@ public sealed record ComparedPolicy
         ? (forecast.ReleasedPages > forecast.PopulatedPages ? forecast.ReleasedPages - forecast.PopulatedPages : 0) + PagesOutOfSight(forecast)
         : 0;
 
+    /// <summary>RAM below 4 GiB; 0 where there is no map.</summary>
+    public ulong LowMemoryKiB => Plan.RamBelow4GiBKiB ?? 0;
+
     public ulong HypercallCount => Forecast is { } forecast ? forecast.Hypercalls.Aggregate(0UL, static (sum, call) => sum + call.Count) : 0;
 
     public int ClaimedBars => Forecast is { } forecast ? forecast.Bars.Count(static verdict => verdict.CanBeClaimed) : 0;
@@ -86,6 +76,9 @@ public sealed record ComparedPolicy
 public sealed record PolicyComparison
 {
     public required ImmutableArray<ComparedPolicy> Policies { get; init; }
+
+    /// <summary>Whether there is a choice of policies; else the one row tells what is wrong with the guest.</summary>
+    public bool IsChoice { get; init; } = true;
 
     /// <summary>Null where none will do.</summary>
     public required ComparedPolicy? Best { get; init; }

@@ -40,6 +40,8 @@ public static class ProblemCodes
     public const string BarConflict = "bar-conflict";
     public const string LibxlFails = "libxl-fails";
     public const string NotPv = "not-pv";
+    public const string MapNotKnown = "map-not-known";
+    public const string LayoutNotKnown = "layout-not-known";
     public const string DoesNotFit = "does-not-fit";
     public const string HoleCovered = "hole-covered";
     public const string KernelHalts = "kernel-halts";

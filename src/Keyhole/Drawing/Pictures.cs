@@ -37,7 +37,7 @@ public static class Pictures
         MapDrawing drawing = MapDrawing.LayOut([new("host", plan.MachineMap), new("guest", GuestMap(plan))], SvgPainter.Rows, details);
         return SvgPainter.Paint(drawing, new(
             $"Map of {NameOf(plan)} by policy {plan.Policy}",
-            [plan.Host.Description, $"{Memory(plan.Guest)}, of which {ByteSize.ToText(plan.RamBelow4GiBKiB << 10)} below 4 GiB"]));
+            [plan.Host.Description, plan.RamBelow4GiBKiB is { } low ? $"{Memory(plan.Guest)}, of which {ByteSize.ToText(low << 10)} below 4 GiB" : $"{Memory(plan.Guest)}; its map is not known"]));
     }
 
     /// <summary>What the kernel makes of the map: the machine's, the one that the kernel is given, and its own, with what it moved.</summary>
@@ -53,15 +53,15 @@ public static class Pictures
             Windows = forecast.Bars.IsEmpty ? Windows(plan) : Windows(forecast),
             SpareRows = SvgPainter.SpareRows,
             Moves = [.. forecast.P2m.Where(static run => run.Kind is P2mKind.Remapped or P2mKind.NonRam && run.Mfn.Value != P2mRun.UnknownMfn).Select(Move)],
-            Identity = !forecast.Boots ? [] : [.. forecast.P2m.Where(static run => run.Kind == P2mKind.Identity).Select(static run => (run.Range.Start.ToAddress(), run.Range.End.ToAddress()))],
+            Identity = forecast.Halts ? [] : [.. forecast.P2m.Where(static run => run.Kind == P2mKind.Identity).Select(static run => (run.Range.Start.ToAddress(), run.Range.End.ToAddress()))],
         };
-        string outcome = forecast.Boots
+        string outcome = !forecast.Halts
             ? string.Create(CultureInfo.InvariantCulture, $"{forecast.RemappedPages:#,0} pages remapped, {forecast.ReleasedPages:#,0} released")
             : forecast.Message is { Length: > 0 } words ? $"\"{words}\"" : "It dies without a word.";
         return SvgPainter.Paint(
             MapDrawing.LayOut([.. columns], SvgPainter.Rows, details),
             new(
-                $"{KernelVersions.NameOf(forecast.Request.Kernel)} {(forecast.Boots ? "boots" : "halts")}",
+                $"{KernelVersions.NameOf(forecast.Request.Kernel)} {(forecast.Boots ? "boots" : forecast.Halts ? "halts" : "on a map: whether it boots is not known")}",
                 [
                     plan.Host.Description,
                     forecast.Request.IsDom0 ? $"dom0 with {ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)}" : $"{NameOf(plan)}, {Memory(plan.Guest)}, policy {plan.Policy}",

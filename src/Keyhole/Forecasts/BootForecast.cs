@@ -44,7 +44,11 @@ public sealed record BootForecast
     /// <summary>The last words of a kernel that halts, as it says them; empty when it dies without a word. Null when it boots.</summary>
     public string? Message { get; init; }
 
-    public bool Boots => Halt == HaltReason.None;
+    /// <summary>Whether it boots, halts, or nobody can say because it is not known where the kernel lies.</summary>
+    public GuestOutcome Outcome => Halt != HaltReason.None ? GuestOutcome.Halts : Request.Layout.IsKnown ? GuestOutcome.Boots : GuestOutcome.NotKnown;
+
+    /// <summary>Whether it is known to boot.</summary>
+    public bool Boots => Outcome == GuestOutcome.Boots;
 
     /// <summary>The kernel's own map: what it prints, and what /proc/iomem is made from.</summary>
     public required ImmutableArray<E820Entry> KernelMap { get; init; }
@@ -88,13 +92,24 @@ public sealed record BootForecast
 
     public required ImmutableArray<Problem> Problems { get; init; }
 
-    /// <summary>A plan's problems and the forecast's, in this order. Of a window that both name the forecast knows more: the plan's word is left out.</summary>
-    public ImmutableArray<Problem> ProblemsWith(Plan plan) =>
-    [
-        .. plan.Problems.Where(problem => problem.Code != ProblemCodes.BarConflict
-            || !Problems.Any(own => own.Code == ProblemCodes.BarConflict && own.Start < problem.End && problem.Start < own.End)),
-        .. Problems,
-    ];
+    /// <summary>The same boot with another kernel.</summary>
+    public BootForecast With(KernelVersion kernel) => Forecaster.Forecast(Request with { Kernel = kernel });
+
+    /// <summary>
+    /// A plan's problems and the forecast's, in this order; one for each fault. Of a window that both name, and of the kernel's place, the forecast knows
+    /// more: the plan's word is left out.
+    /// </summary>
+    public ImmutableArray<Problem> ProblemsWith(Plan plan) => [.. plan.Problems.Where(problem => !KnowsMoreThan(problem)), .. Problems];
+
+    private bool KnowsMoreThan(Problem problem) => problem.Code switch
+    {
+        ProblemCodes.BarConflict => Problems.Any(own => own.Code == ProblemCodes.BarConflict && own.Start < problem.End && problem.Start < own.End),
+        ProblemCodes.KernelNotOnRam => Outcome != GuestOutcome.NotKnown,
+        _ => false,
+    };
+
+    /// <summary>Whether it is known to halt.</summary>
+    public bool Halts => Outcome == GuestOutcome.Halts;
 
     /// <summary>Pages that the guest owns once the kernel is up, whether it can use them or not.</summary>
     public ulong OwnedPages => Request.PageCount - ReleasedPages + PopulatedPages;

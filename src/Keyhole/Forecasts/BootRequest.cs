@@ -35,7 +35,8 @@ public sealed record BootRequest
     /// <summary>Whether the kernel was configured with CONFIG_XEN_512GB (distributions say yes or have lost the option).</summary>
     public bool IsConfiguredFor512GiB { get; init; }
 
-    public GuestLayout Layout { get; init; } = GuestLayout.Unknown;
+    /// <summary>Where the domain builder puts things. With <see cref="GuestLayout.Unknown"/> nobody can say that the kernel boots, and the forecast does not.</summary>
+    public required GuestLayout Layout { get; init; }
 
     /// <summary>Memory windows of devices that the guest is to claim.</summary>
     public ImmutableArray<Bar> Bars { get; init; } = [];

@@ -7,6 +7,7 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Forecasts;
@@ -16,8 +17,17 @@ internal static class ForecastReview
 {
     public static IEnumerable<Problem> Report(BootForecast forecast)
     {
-        if (!forecast.Boots)
+        if (forecast.Outcome == GuestOutcome.Halts)
             yield return Halt(forecast);
+        if (forecast.Outcome == GuestOutcome.NotKnown)
+        {
+            yield return new(
+                Severity.Error,
+                ProblemCodes.LayoutNotKnown,
+                "whether the kernel boots is not known, because it is not known where it lies in the guest's memory",
+                Remedy: "say where the kernel's image lies");
+        }
+
         if (forecast.ReleasedPages > forecast.PopulatedPages)
         {
             ulong lost = forecast.ReleasedPages - forecast.PopulatedPages;

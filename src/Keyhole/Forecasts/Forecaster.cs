@@ -20,7 +20,7 @@ namespace Keyhole.Forecasts;
 /// Runs a kernel's own memory setup against the simulated Xen and tells what came of it. Costs grow with the entries of the map, never with
 /// the guest's pages.
 /// </summary>
-public static class Forecaster
+internal static class Forecaster
 {
     /// <summary>Runs of the P2M that are kept: several for each entry that any kernel's map may have.</summary>
     private const int MaxRuns = 4096;

@@ -15,6 +15,9 @@ public sealed record GuestLayout
 
     public static readonly GuestLayout Unknown = new();
 
+    /// <summary>Whether it is known where the kernel lies. A guest may well have no ramdisk, and a dom0 its p2m list at an address of its own.</summary>
+    public bool IsKnown => !Kernel.IsEmpty;
+
     /// <summary>The kernel's image with its bss.</summary>
     public ByteRange Kernel { get; init; }
 

@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
-using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.Platforms.XenPv;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Migration;
 
-/// <summary>A host that a guest leaves or comes to.</summary>
-/// <param name="MachineMap">With Xen's additions.</param>
-/// <param name="Bars">Windows of the devices that the guest has there; empty where they are not known.</param>
-public sealed record MigrationHost(string Name, ImmutableArray<E820Entry> MachineMap, ImmutableArray<Bar> Bars);
+/// <summary>A host that a guest comes to.</summary>
+/// <param name="Bars">Windows of the devices that the guest has there, in addition to those of the host's devices that it names; empty where they are not known.</param>
+public sealed record MigrationHost(string Name, HostMemoryMap Host, ImmutableArray<Bar> Bars)
+{
+    /// <summary>A guest as it would be on this host.</summary>
+    public Scenario On(Scenario guest)
+    {
+        ArgumentNullException.ThrowIfNull(guest);
+        return guest with { Host = Host, Bars = Bars };
+    }
+}
 
 /// <summary>What the guest does about its memory map when it wakes up on the other side.</summary>
 public enum ResumeMode
@@ -28,15 +35,13 @@ public enum ResumeMode
 /// <summary>A migration to be played through.</summary>
 public sealed record MigrationRequest
 {
-    public required MigrationHost From { get; init; }
+    /// <summary>The guest on the host that it leaves.</summary>
+    public required Scenario Scenario { get; init; }
+
+    /// <summary>What the host that it leaves is called.</summary>
+    public string FromName { get; init; } = "this host";
 
     public required MigrationHost To { get; init; }
-
-    public required GuestSpec Guest { get; init; }
-
-    public required IHolePolicy Policy { get; init; }
-
-    public KernelVersion Kernel { get; init; } = Logs.KernelVersions.Default;
 
     public ResumeMode Resume { get; init; }
 

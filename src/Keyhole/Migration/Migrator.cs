@@ -8,11 +8,11 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Hypercalls;
 using Keyhole.Logs;
 using Keyhole.Pci;
+using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
@@ -50,6 +50,7 @@ public static class Migrator
         private ImmutableArray<E820Entry> _kernelMap = [];
         private DeviceP2m? _p2m;
         private ulong _moved;
+        private string _policy = "";
 
         public MigrationResult Run()
         {
@@ -66,37 +67,31 @@ public static class Migrator
 
         private void Go()
         {
-            PolicyResult plan = request.Policy.Lay(new(request.From.MachineMap, request.Guest, request.From.Bars));
-            if (plan.Entries.IsEmpty)
+            Boot boot = Boot.Of(request.Scenario);
+            Plan plan = boot.Plan;
+            _policy = plan.Policy;
+            if (plan.Entries.IsEmpty || boot.Forecast is not { } forecast)
             {
-                Break("plan", $"{request.Policy.Name} has no map for the guest on {request.From.Name}: {plan.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error)?.Message}");
+                Break("plan", $"{_policy} has no map for the guest on {request.FromName}: {FirstError(plan.Problems)}");
                 return;
             }
 
-            ulong pages = (request.Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
-            BootForecast forecast = Forecaster.Forecast(new()
-            {
-                Map = [.. plan.Entries.Select(static planned => planned.Entry)],
-                PageCount = pages,
-                Kernel = request.Kernel,
-                Is32Bit = request.Guest.Is32Bit,
-                Layout = GuestLayout.OfXl(pages, request.Guest.Is32Bit),
-                CommandLine = request.Guest.CommandLine ?? "",
-            });
             if (!forecast.Boots)
             {
-                Break("boot", $"{KernelVersions.NameOf(request.Kernel)} does not boot on {request.From.Name}: {forecast.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error)?.Message}");
+                Break("boot", $"{KernelVersions.NameOf(request.Scenario.Kernel)} does not boot on {request.FromName}: {FirstError(forecast.Problems)}");
                 return;
             }
 
-            if (!BootOnFirstHost(forecast, pages) || !Plug("plug", request.From))
+            if (!BootOnFirstHost(plan, forecast) || !Plug("plug", request.FromName, request.Scenario))
                 return;
             if (request.BalloonedPages != 0)
                 Balloon();
             if (!Unplug() || !Save() || !Restore() || !Resume())
                 return;
-            Plug(LastStep, request.To);
+            Plug(LastStep, request.To.Name, request.To.On(request.Scenario));
         }
+
+        private static string? FirstError(ImmutableArray<Problem> problems) => problems.FirstOrDefault(static problem => problem.Severity == Severity.Error)?.Message;
 
         private void Done(string name, string what) => _steps.Add(new(name, true, what, _p2m?.DeviceRuns ?? []));
 
@@ -106,21 +101,22 @@ public static class Migrator
             return false;
         }
 
-        private bool BootOnFirstHost(BootForecast forecast, ulong pages)
+        private bool BootOnFirstHost(Plan plan, BootForecast forecast)
         {
-            var machine = new SimulatedXen(new() { MachineMap = request.From.MachineMap });
+            ulong pages = request.Scenario.StartPages;
+            var machine = new SimulatedXen(new() { MachineMap = plan.MachineMap });
             var spec = new DomainSpec { Id = s_guest, NrPages = pages, MappedPages = 0, Placement = FramePlacement.Descending() };
             if (machine.CreateDomain(spec, out SimulatedDomain? domain) != XenError.None)
-                return Break("boot", $"{request.From.Name} has {ByteSize.ToText(machine.FreeFrameCount << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(pages << Frames.Shift)}");
+                return Break("boot", $"{request.FromName} has {ByteSize.ToText(machine.FreeFrameCount << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(pages << Frames.Shift)}");
             List<P2mRun> runs = [];
             foreach (P2mRun run in forecast.P2m)
                 AddWithMachineFrames(machine, domain!, run, runs);
             // What the kernel gave back is the host's again.
             GiveBackUnlisted(machine, domain!, runs);
-            Audit(machine, domain!, runs, request.From.Name);
+            Audit(machine, domain!, runs, request.FromName);
             _kernelMap = forecast.KernelMap;
             _p2m = DeviceP2m.Of(_kernelMap, [.. runs], request.Fill);
-            Done("boot", $"{request.Policy.Name} on {request.From.Name}: {ByteSize.ToText(Count(runs) << Frames.Shift)} of RAM, {forecast.RemappedPages} pages moved from under holes, {forecast.ReleasedPages} given back");
+            Done("boot", $"{_policy} on {request.FromName}: {ByteSize.ToText(Count(runs) << Frames.Shift)} of RAM, {forecast.RemappedPages} pages moved from under holes, {forecast.ReleasedPages} given back");
             return true;
         }
 
@@ -205,14 +201,14 @@ public static class Migrator
             domain.CurrentPages -= count;
         }
 
-        private bool Plug(string step, MigrationHost host)
+        private bool Plug(string step, string hostName, Scenario there)
         {
-            ImmutableArray<Bar> bars = host.Bars;
+            ImmutableArray<Bar> bars = there.Windows;
             string assumed = "";
-            if (bars.IsEmpty && (request.Guest.UsesHostMap || !request.From.Bars.IsEmpty))
+            if (bars.IsEmpty && (there.Guest.UsesHostMap || !request.Scenario.Windows.IsEmpty))
             {
                 // Not known where: it may be anywhere that the host has no memory.
-                bars = [.. HostHoles.DevicePlaces(host.MachineMap)
+                bars = [.. HostHoles.DevicePlaces(there.MachineMap)
                     .Where(static place => place.Start < MachineMap.UsualIoApic)
                     .Select(static place => new Bar(0, BarKind.Memory, place.Start, Math.Min(place.End, MachineMap.UsualIoApic), false, false))];
                 assumed = "the device's place is not known, so the host's whole hole has to be free: ";
@@ -234,7 +230,7 @@ public static class Migrator
             string how = bars.IsEmpty ? "no device"
                 : PlacesOf(bars).All(static place => place.IsIdentity) ? $"{Windows(bars.Length)}, every frame its own machine frame"
                 : $"{Windows(bars.Length)}, not identity throughout: only a filter of configuration-space reads makes this work";
-            Done(step, $"{host.Name}: {assumed}{how}");
+            Done(step, $"{hostName}: {assumed}{how}");
             return true;
         }
 
@@ -249,7 +245,7 @@ public static class Migrator
 
         private static string Windows(int count) => count == 1 ? "1 window" : $"{count} windows";
 
-        private ImmutableArray<BarPlace> PlacesOf(ImmutableArray<Bar> bars) => request.Policy.Needs == PolicyNeeds.ConfigurationFilter
+        private ImmutableArray<BarPlace> PlacesOf(ImmutableArray<Bar> bars) => request.Scenario.Policy is { Traits.NeedsFilter: true }
             ? BarFilter.Place(bars)
             : [.. bars.Where(static bar => bar.Kind != BarKind.BridgeWindow).Select(static bar => new BarPlace(bar, bar.Start))];
 
@@ -298,7 +294,7 @@ public static class Migrator
 
         private bool Restore()
         {
-            var machine = new SimulatedXen(new() { MachineMap = request.To.MachineMap });
+            var machine = new SimulatedXen(new() { MachineMap = request.To.On(request.Scenario).MachineMap });
             machine.CreateDomain(new() { Id = default, NrPages = 0, Privileged = true }, out SimulatedDomain? toolstack);
             machine.CreateDomain(new() { Id = s_guest, NrPages = 0 }, out SimulatedDomain? domain);
             SimulatedHypercalls xen = machine.HypercallsOf(toolstack!);
@@ -420,16 +416,9 @@ public static class Migrator
                 return true;
             }
 
-            PolicyResult there = request.Policy.Lay(new(request.To.MachineMap, request.Guest, request.To.Bars));
-            if (there.Entries.IsEmpty)
-                return Break("resume", $"{request.Policy.Name} has no map for the guest on {request.To.Name}");
-            BootForecast forecast = Forecaster.Forecast(new()
-            {
-                Map = [.. there.Entries.Select(static planned => planned.Entry)],
-                PageCount = (request.Guest.MemoryKiB >> 10) << (20 - Frames.Shift),
-                Kernel = request.Kernel,
-                Is32Bit = request.Guest.Is32Bit,
-            });
+            Boot there = Boot.Of(request.To.On(request.Scenario));
+            if (there.Plan.Entries.IsEmpty || there.Forecast is not { } forecast)
+                return Break("resume", $"{_policy} has no map for the guest on {request.To.Name}");
             ulong underHoles = 0;
             ulong withoutPages = 0;
             foreach (P2mRun mine in _p2m!.BaseRuns)

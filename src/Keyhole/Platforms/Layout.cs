@@ -3,7 +3,6 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.E820;
-using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Platforms;
 

@@ -7,27 +7,33 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Platforms;
 
 /// <summary>The map that a guest would get, why each piece is there, and what is wrong with it. Data only.</summary>
 public sealed record Plan
 {
-    /// <summary>The policy's name; "none" where the toolstack gives its plain map because the guest does not use the host's.</summary>
-    public required string Policy { get; init; }
+    /// <summary>What the plan is for.</summary>
+    public required Scenario Scenario { get; init; }
 
-    public required HostMemoryMap Host { get; init; }
+    public required IPlatform Platform { get; init; }
+
+    /// <summary>The policy that laid the map; null where there was none to choose.</summary>
+    public IHolePolicy? LaidBy { get; init; }
+
+    /// <summary>The policy's name; "none" where the platform gives its plain map, "machine-map" for dom0.</summary>
+    public required string Policy { get; init; }
 
     /// <summary>The host's map with Xen's additions.</summary>
     public required ImmutableArray<E820Entry> MachineMap { get; init; }
 
-    public required GuestSpec Guest { get; init; }
-
     /// <summary>Memory windows of the devices passed through, as far as they are known.</summary>
     public required ImmutableArray<Bar> Bars { get; init; }
 
-    /// <summary>The guest's map in the policy's order; empty where the policy failed.</summary>
+    /// <summary>Whether the guest's map can be told at all; else a problem says why not, and <see cref="Entries"/> is empty.</summary>
+    public bool IsMapKnown { get; init; } = true;
+
+    /// <summary>The guest's map in the policy's order; empty where the policy failed or the map is not known.</summary>
     public required ImmutableArray<PlannedEntry> Entries { get; init; }
 
     /// <summary>Gaps that the policy left on purpose.</summary>
@@ -35,8 +41,21 @@ public sealed record Plan
 
     public required ImmutableArray<Problem> Problems { get; init; }
 
-    /// <summary>RAM of the map below 4 GiB in KiB, room for the balloon included.</summary>
-    public required ulong RamBelow4GiBKiB { get; init; }
+    /// <summary>RAM of the map below 4 GiB in KiB, room for the balloon included; null where that is not known.</summary>
+    public required ulong? RamBelow4GiBKiB { get; init; }
+
+    /// <summary>What the guest's firmware makes of its devices; null for guests without any, and where it is not known.</summary>
+    public FirmwareReport? Firmware { get; init; }
+
+    public HostMemoryMap Host => Scenario.Host;
+
+    public GuestSpec Guest => Scenario.Guest;
+
+    /// <summary>The plain entries, as the hypervisor takes them.</summary>
+    public ImmutableArray<E820Entry> Map => [.. Entries.Select(static planned => planned.Entry)];
+
+    /// <summary>Whether somebody has to install the map: the toolstack makes another by itself.</summary>
+    public bool NeedsInstalling => LaidBy is { Traits.NeedsInstalledMap: true };
 
     /// <summary>The guest's addresses from 0 to the end of its map without a break, each piece with its reason, gaps included.</summary>
     public ImmutableArray<KeptRange> Layout => Platforms.Layout.Of(Entries, Gaps, MachineMap);

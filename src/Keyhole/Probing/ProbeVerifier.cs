@@ -94,7 +94,7 @@ public static class ProbeVerifier
 
     private static Finding Outcome(BootForecast forecast, ProbeReport report, bool isRunning)
     {
-        string expected = forecast.Boots ? "boots" : $"halts ({forecast.Halt})";
+        string expected = forecast.Halts ? $"halts ({forecast.Halt})" : "boots";
         string observed = report.Trap is { } trap ? $"trap: {trap}"
             : isRunning ? "not at its end in the time given"
             : report.TicksPerMillisecond == 0 && report.PageCount == 0 ? "ended without a word"

@@ -25,7 +25,7 @@ internal static class Explanations
             yield return OtherProfiles(forecast.Request, observed);
         if (!agrees && OtherOrigin(forecast.Request, observed) is { Length: > 0 } origin)
             yield return origin;
-        if (!forecast.Boots)
+        if (forecast.Halts)
         {
             foreach (string text in Halt(forecast))
                 yield return text;

@@ -9,6 +9,7 @@ using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;
@@ -91,7 +92,9 @@ internal static class KernelSurvey
 
     private static string FateOf(BootForecast forecast)
     {
-        if (!forecast.Boots)
+        if (forecast.Outcome == GuestOutcome.NotKnown)
+            return "not known";
+        if (forecast.Halts)
             return forecast.Message is { Length: > 0 } message ? $"halts with \"{message}\"" : "halts without a word";
         ulong lost = forecast.ReleasedPages - Math.Min(forecast.ReleasedPages, forecast.PopulatedPages);
         return lost == 0 ? "boots with all its memory" : $"boots, but gives back {Verifier.Number(lost)} pages";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Comparison;
@@ -9,6 +10,7 @@ using Keyhole.Hosts;
 using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 using Keyhole.Tests.HolePolicies;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -23,7 +25,7 @@ public sealed class PolicyComparerTests
     [TestMethod]
     public void On_the_seeds_machine_libxl_costs_low_memory_and_punch_is_recommended()
     {
-        PolicyComparison comparison = PolicyComparer.Compare(Request("seed8g", 3072) with { Bars = [s_card] });
+        PolicyComparison comparison = PolicyComparer.Compare(With(Request("seed8g", 3072), s_card));
 
         Assert.AreEqual("punch", comparison.Best!.Policy.Name);
         Assert.Contains("libxl keeps only 512 MiB", comparison.Why);
@@ -46,7 +48,7 @@ public sealed class PolicyComparerTests
         PolicyComparison comparison = PolicyComparer.Compare(Request("amd_epyc_64g_marek_2024", 4096));
 
         Assert.IsTrue(Row(comparison, "libxl").Kernels.All(kernel => !kernel.Boots));
-        Assert.AreEqual(PolicyNeeds.InstalledMap, comparison.Best!.Policy.Needs);
+        Assert.AreEqual(PolicyNeeds.InstalledMap, comparison.Best!.Policy.Traits.Needs);
         Assert.IsTrue(comparison.Best.Kernels.All(kernel => kernel.Boots));
         Assert.IsNotNull(Row(comparison, "guest-merge").Against);
         Assert.IsNotNull(Row(comparison, "hole-3g").Against);
@@ -112,7 +114,7 @@ public sealed class PolicyComparerTests
     {
         RealHost other = RealHost.All.Single(host => host.Name == "hole1g");
 
-        PolicyComparison comparison = PolicyComparer.Compare(Request("plain4g", 3072) with { MigrateTo = [new("other", other.MachineMap, [])] });
+        PolicyComparison comparison = PolicyComparer.Compare(Request("plain4g", 3072) with { MigrateTo = [new("other", Map(other.MachineMap), [])] });
 
         Assert.AreEqual("hole-at:0x40000000", comparison.Best!.Policy.Name);
         Assert.Contains("cannot move to other", Row(comparison, "libxl").Against!);
@@ -126,7 +128,7 @@ public sealed class PolicyComparerTests
     {
         ComparisonRequest request = Request(host, memoryMiB);
 
-        PolicyComparison comparison = PolicyComparer.Compare(request with { MigrateTo = [new("twin", request.Host.Entries, [])] });
+        PolicyComparison comparison = PolicyComparer.Compare(request with { MigrateTo = [new("twin", request.Scenario.Host, [])] });
 
         foreach (ComparedPolicy row in comparison.Policies.Where(row => row.Policy is LibxlPolicy or LibxlFixedPolicy or PunchPolicy or HoleAtPolicy))
             Assert.IsTrue(row.Migrations.Single().Succeeded, $"{row.Policy.Name}: {row.Migrations.Single().Failure?.What}");
@@ -138,7 +140,7 @@ public sealed class PolicyComparerTests
     {
         ComparisonRequest request = Request("seed8g", 65536);
 
-        ComparedPolicy narrow = Row(PolicyComparer.Compare(request with { Guest = request.Guest with { Is32Bit = true } }), "libxl");
+        ComparedPolicy narrow = Row(PolicyComparer.Compare(With(request, guest => guest with { Is32Bit = true })), "libxl");
         ComparedPolicy wide = Row(PolicyComparer.Compare(request), "libxl");
 
         Assert.AreEqual(3584UL << 8, narrow.LostPages);
@@ -158,7 +160,7 @@ public sealed class PolicyComparerTests
             ],
             2048);
 
-        PolicyComparison comparison = PolicyComparer.Compare(request with { Guest = request.Guest with { Is32Bit = true }, Kernel = KernelVersion.Linux34 });
+        PolicyComparison comparison = PolicyComparer.Compare(request with { Scenario = request.Scenario with { Guest = request.Scenario.Guest with { Is32Bit = true }, Kernel = KernelVersion.Linux34 } });
 
         Assert.IsNull(Row(comparison, "punch").Against);
         Assert.IsFalse(Row(comparison, "punch").Kernels.All(kernel => kernel.Boots));
@@ -168,7 +170,7 @@ public sealed class PolicyComparerTests
     [TestMethod]
     public void That_the_minimal_map_has_no_room_for_another_device_is_told_with_its_recommendation()
     {
-        PolicyComparison comparison = PolicyComparer.Compare(Request("hole1g", 3072) with { Bars = [s_card] });
+        PolicyComparison comparison = PolicyComparer.Compare(With(Request("hole1g", 3072), s_card));
 
         Assert.AreEqual("minimal", comparison.Best!.Policy.Name);
         Assert.Contains("no room for a device that is added later", comparison.Why);
@@ -179,7 +181,7 @@ public sealed class PolicyComparerTests
     {
         RealHost other = RealHost.All.Single(host => host.Name == "hole1g");
 
-        PolicyComparison comparison = PolicyComparer.Compare(Request("seed8g", 3072) with { Bars = [s_card], MigrateTo = [new("other", other.MachineMap, [])] });
+        PolicyComparison comparison = PolicyComparer.Compare(With(Request("seed8g", 3072), s_card) with { MigrateTo = [new("other", Map(other.MachineMap), [])] });
 
         Assert.AreEqual("hole-at:0x40000000", comparison.Best!.Policy.Name);
         Assert.Contains("can move to other", comparison.Why);
@@ -196,10 +198,10 @@ public sealed class PolicyComparerTests
     {
         MigrationHost other = new(
             "other",
-            [E820Entry.FromBounds(0, memoryEnd, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x3_0000_0000, E820Type.Ram)],
+            Map([E820Entry.FromBounds(0, memoryEnd, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x3_0000_0000, E820Type.Ram)]),
             [new(0, BarKind.Memory, memoryEnd + 0x1000, memoryEnd + 0x2000, false, false)]);
 
-        PolicyComparison comparison = PolicyComparer.Compare(Request("seed8g", 3072) with { Bars = [s_card], MigrateTo = [other] });
+        PolicyComparison comparison = PolicyComparer.Compare(With(Request("seed8g", 3072), s_card) with { MigrateTo = [other] });
 
         MigrationResult move = Row(comparison, expected).Migrations.Single();
         Assert.IsTrue(move.Succeeded, move.Failure?.What);
@@ -208,11 +210,11 @@ public sealed class PolicyComparerTests
     [TestMethod]
     public void A_host_that_constrains_nothing_changes_nothing()
     {
-        ComparisonRequest request = Request("seed8g", 3072) with { Bars = [s_card] };
+        ComparisonRequest request = With(Request("seed8g", 3072), s_card);
         RealHost same = RealHost.All.Single(host => host.Name == "seed8g");
 
         PolicyComparison alone = PolicyComparer.Compare(request);
-        PolicyComparison withItself = PolicyComparer.Compare(request with { MigrateTo = [new("twin", same.MachineMap, [s_card])] });
+        PolicyComparison withItself = PolicyComparer.Compare(request with { MigrateTo = [new("twin", Map(same.MachineMap), [s_card])] });
 
         Assert.AreEqual(alone.Best!.Policy.Name, withItself.Best!.Policy.Name);
         foreach (ComparedPolicy row in alone.Policies.Where(row => row.Policy is not HoleAtPolicy))
@@ -224,7 +226,7 @@ public sealed class PolicyComparerTests
     {
         ComparisonRequest request = Request("plain4g", 4096);
 
-        PolicyComparison comparison = PolicyComparer.Compare(request with { Guest = request.Guest with { Type = GuestType.Hvm } });
+        PolicyComparison comparison = PolicyComparer.Compare(With(request, guest => guest with { Type = GuestType.Hvm }));
 
         Assert.IsNull(comparison.Best);
         Assert.Contains("no PV guest", comparison.Why);
@@ -234,11 +236,11 @@ public sealed class PolicyComparerTests
     public void The_room_that_windows_take_is_told_for_PV_guests_and_others_and_counts_a_window_once()
     {
         Bar graphics = new(1, BarKind.Memory, 0x20_0000_0000, 0x24_0000_0000, true, true);
-        ComparisonRequest request = Request("seed8g", 3072) with { Bars = [s_card, s_card with { Index = 2 }, graphics, new(14, BarKind.BridgeWindow, 0xf000_0000, 0xf800_0000, false, false)] };
+        ComparisonRequest request = With(Request("seed8g", 3072), s_card, s_card with { Index = 2 }, graphics, new(14, BarKind.BridgeWindow, 0xf000_0000, 0xf800_0000, false, false));
 
         foreach (GuestType type in (GuestType[])[GuestType.Pv, GuestType.Hvm])
         {
-            BarRoom room = PolicyComparer.Compare(request with { Guest = request.Guest with { Type = type } }).Room!;
+            BarRoom room = PolicyComparer.Compare(With(request, guest => guest with { Type = type })).Room!;
 
             Assert.AreEqual((128UL << 10, 128UL << 10), (room.LowBytes, room.LowAlignment));
             Assert.AreEqual((16UL << 30, 16UL << 30), (room.HighBytes, room.HighAlignment));
@@ -256,13 +258,23 @@ public sealed class PolicyComparerTests
 
     private static ComparisonRequest Request(ImmutableArray<E820Entry> machineMap, ulong memoryMiB) => new()
     {
-        Host = new HostMemoryMap
+        Scenario = new()
         {
-            Entries = machineMap,
-            IsMachineMap = true,
-            Dialect = HostMapDialect.Lines,
-            Description = "host",
+            Host = Map(machineMap),
+            Guest = new GuestSpec { MemoryKiB = memoryMiB << 10, MaxmemKiB = memoryMiB << 10 },
         },
-        Guest = new GuestSpec { MemoryKiB = memoryMiB << 10, MaxmemKiB = memoryMiB << 10 },
     };
+
+    private static HostMemoryMap Map(ImmutableArray<E820Entry> machineMap) => new()
+    {
+        Entries = machineMap,
+        IsMachineMap = true,
+        Dialect = HostMapDialect.Lines,
+        Description = "host",
+    };
+
+    private static ComparisonRequest With(ComparisonRequest request, params Bar[] bars) => request with { Scenario = request.Scenario with { Bars = [.. bars] } };
+
+    private static ComparisonRequest With(ComparisonRequest request, Func<GuestSpec, GuestSpec> change) =>
+        request with { Scenario = request.Scenario with { Guest = change(request.Scenario.Guest) } };
 }

@@ -17,7 +17,7 @@ using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.Planning;
+using Keyhole.Tests.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Keyhole.Tests.Hosts;
@@ -78,7 +78,7 @@ public sealed class SvgPainterTests
         GuestSpec guest = new() { MemoryKiB = 3 << 20, MaxmemKiB = 4 << 20, E820Host = true };
         foreach (string policy in (string[])["libxl", "punch"])
         {
-            Plan plan = Planner.Plan(host, guest, Policies.Find(policy)!, []);
+            Plan plan = TestPlan.Of(host, guest, Policies.Find(policy)!, []);
             ImmutableArray<E820Entry> map = [.. plan.Entries.Select(planned => planned.Entry)];
             BootForecast forecast = Forecaster.Forecast(new() { Map = map, PageCount = guest.MemoryKiB >> 2, Layout = GuestLayout.OfXl(guest.MemoryKiB >> 2) });
 
@@ -128,7 +128,7 @@ public sealed class SvgPainterTests
     {
         HostMemoryMap host = ReadGolden("seed8g") with { Description = name };
         GuestSpec guest = new() { Name = name, MemoryKiB = 3 << 20, MaxmemKiB = 3 << 20, E820Host = true };
-        Plan plan = Planner.Plan(host, guest, new LibxlPolicy(), [new Bar(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, false)]);
+        Plan plan = TestPlan.Of(host, guest, new LibxlPolicy(), [new Bar(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, false)]);
         MapDrawing drawing = MapDrawing.LayOut(
             [new(name, host.Entries), new(name, host.Entries)],
             SvgPainter.Rows,

@@ -5,6 +5,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.PvGuest;
 using Keyhole.Tests.Golden;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -138,8 +139,8 @@ public sealed class BalloonForecastTests
 
     private static BootForecast Boot(E820Entry[] map, ulong mib, KernelVersion kernel = KernelVersion.Linux61)
     {
-        BootForecast boot = Forecaster.Forecast(new() { Map = [.. map], PageCount = mib * PagesOfMiB, Kernel = kernel });
-        Assert.IsTrue(boot.Boots);
+        BootForecast boot = Forecaster.Forecast(new() { Map = [.. map], PageCount = mib * PagesOfMiB, Kernel = kernel, Layout = GuestLayout.Unknown });
+        Assert.AreEqual(HaltReason.None, boot.Halt);
         return boot;
     }
 }

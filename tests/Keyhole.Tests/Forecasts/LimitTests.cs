@@ -25,7 +25,7 @@ public sealed class LimitTests
     [DataRow(true)]
     public void A_32_bit_kernel_manages_64_gib(bool isDom0)
     {
-        BootForecast forecast = Boot(100, new() { Map = [], PageCount = 0, Is32Bit = true, IsDom0 = isDom0 });
+        BootForecast forecast = Boot(100, new() { Map = [], PageCount = 0, Is32Bit = true, IsDom0 = isDom0, Layout = GuestLayout.Unknown });
 
         Assert.AreEqual(36UL << PagesOfGiBShift, Line(forecast, "beyond what this kernel can manage"));
         // What lay under the hole of 1 GiB and in the ISA range is moved to RAM behind the limit, as the real kernel reckons it.
@@ -39,25 +39,25 @@ public sealed class LimitTests
     [DataRow("xen_512gb_limit=0", true, 0UL)]
     public void A_guest_keeps_to_512_gib_when_it_is_told_to(string commandLine, bool isConfigured, ulong lostGiB)
     {
-        BootForecast forecast = Boot(600, new() { Map = [], PageCount = 0, CommandLine = commandLine, IsConfiguredFor512GiB = isConfigured });
+        BootForecast forecast = Boot(600, new() { Map = [], PageCount = 0, CommandLine = commandLine, IsConfiguredFor512GiB = isConfigured, Layout = GuestLayout.Unknown });
 
         Assert.AreEqual(lostGiB << PagesOfGiBShift, Line(forecast, "beyond what this kernel can manage"));
     }
 
     [TestMethod]
     public void Dom0_does_not_keep_to_512_gib() => Assert.AreEqual(
-        0UL, Line(Boot(600, new() { Map = [], PageCount = 0, IsDom0 = true, CommandLine = "xen_512gb_limit" }), "beyond what this kernel can manage"));
+        0UL, Line(Boot(600, new() { Map = [], PageCount = 0, IsDom0 = true, CommandLine = "xen_512gb_limit", Layout = GuestLayout.Unknown }), "beyond what this kernel can manage"));
 
     [TestMethod]
     public void Kernels_up_to_3_4_manage_500_gib() => Assert.AreEqual(
-        100UL << PagesOfGiBShift, Line(Boot(600, new() { Map = [], PageCount = 0, Kernel = KernelVersion.Linux34 }), "beyond what this kernel can manage"));
+        100UL << PagesOfGiBShift, Line(Boot(600, new() { Map = [], PageCount = 0, Kernel = KernelVersion.Linux34, Layout = GuestLayout.Unknown }), "beyond what this kernel can manage"));
 
     [TestMethod]
     public void A_guest_of_16_tib_is_forecast_page_by_page()
     {
         foreach (KernelVersion kernel in KernelVersions.All.Where(version => version >= KernelVersion.Linux43))
         {
-            BootForecast forecast = Boot(16 << 10, new() { Map = [], PageCount = 0, Kernel = kernel });
+            BootForecast forecast = Boot(16 << 10, new() { Map = [], PageCount = 0, Kernel = kernel, Layout = GuestLayout.Unknown });
 
             Assert.AreEqual(HaltReason.None, forecast.Halt);
             // 1 GiB lies under the hole below 4 GiB, and 96 pages in the ISA range of the map.
@@ -70,9 +70,9 @@ public sealed class LimitTests
     public void An_auto_translated_guest_takes_its_map_as_it_is_and_moves_nothing()
     {
         E820Entry[] map = [E820Entry.FromBounds(0x10_0000, 0x2000_0000, E820Type.Ram), E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram), E820Entry.FromBounds(0xf000_0000, 0xf010_0000, E820Type.Unusable)];
-        BootForecast forecast = Forecaster.Forecast(new() { Map = [.. map], PageCount = 0x2_0000, IsAutoTranslated = true });
+        BootForecast forecast = Forecaster.Forecast(new() { Map = [.. map], PageCount = 0x2_0000, IsAutoTranslated = true, Layout = GuestLayout.Unknown });
 
-        Assert.IsTrue(forecast.Boots);
+        Assert.AreEqual(HaltReason.None, forecast.Halt);
         CollectionAssert.AreEqual(new[] { map[1], map[0], map[2] }, forecast.KernelMap.ToArray());
         Assert.AreEqual(0UL, forecast.RemappedPages + forecast.ReleasedPages);
         Assert.IsFalse(forecast.Hypercalls.Any(call => call.Name is "mmu_update" or "update_va_mapping" or "XENMEM_decrease_reservation" or "callback_op"));
@@ -87,9 +87,10 @@ public sealed class LimitTests
             PageCount = 0x8000,
             MaxPages = 0x8001,
             IsDom0 = true,
+            Layout = GuestLayout.Unknown,
         });
 
-        Assert.IsTrue(forecast.Boots);
+        Assert.AreEqual(HaltReason.None, forecast.Halt);
         Assert.IsEmpty(forecast.Extra);
     }
 

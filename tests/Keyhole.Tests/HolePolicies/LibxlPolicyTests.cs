@@ -9,6 +9,7 @@ using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Platforms.XenPv;
+using Keyhole.Platforms;
 using Keyhole.Tests.Golden;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

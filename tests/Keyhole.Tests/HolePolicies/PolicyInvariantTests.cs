@@ -14,7 +14,7 @@ using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Pci;
-using Keyhole.Planning;
+using Keyhole.Tests.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
@@ -285,7 +285,7 @@ public sealed class PolicyInvariantTests
     {
         PolicyInput input = host.Input(memoryMiB);
         var map = new HostMemoryMap { Entries = host.MachineMap, IsMachineMap = true, Dialect = HostMapDialect.Lines, Description = host.Name };
-        Plan plan = Planner.Plan(map, input.Guest, policy, input.Bars);
+        Plan plan = TestPlan.Of(map, input.Guest, policy, input.Bars);
         ulong reached = 0;
         foreach (KeptRange piece in plan.Layout)
         {

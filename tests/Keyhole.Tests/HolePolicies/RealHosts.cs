@@ -10,6 +10,7 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
+using Keyhole.Platforms;
 using Keyhole.Tests.Golden;
 using Keyhole.Tests.Hosts;
 

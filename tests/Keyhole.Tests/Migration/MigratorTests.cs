@@ -5,11 +5,14 @@ using System.Linq;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 using Keyhole.Tests.HolePolicies;
+using System.Collections.Immutable;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Migration;
@@ -32,7 +35,7 @@ public sealed class MigratorTests
     {
         MigrationRequest there = Request(new HoleAtPolicy(0x4000_0000));
 
-        foreach (MigrationRequest request in (MigrationRequest[])[there, there with { From = s_low, To = s_high }])
+        foreach (MigrationRequest request in (MigrationRequest[])[there, From(there, s_low) with { To = s_high }])
         {
             MigrationResult result = Migrator.Run(request);
 
@@ -79,7 +82,7 @@ public sealed class MigratorTests
     [TestMethod]
     public void Consulting_the_map_of_a_host_whose_hole_is_higher_promises_RAM_without_pages_behind_it()
     {
-        MigrationRequest back = Request(new PunchPolicy()) with { From = s_low, To = s_high, Guest = new GuestSpec { MemoryKiB = 5 * GiB >> 10, MaxmemKiB = 5 * GiB >> 10, E820Host = true } };
+        MigrationRequest back = From(Request(new PunchPolicy(), 5 * GiB), s_low) with { To = s_high };
 
         MigrationResult result = Migrator.Run(back with { Resume = ResumeMode.ConsultsMap });
 
@@ -121,7 +124,7 @@ public sealed class MigratorTests
     [TestMethod]
     public void The_other_host_must_have_room()
     {
-        MigrationHost small = new("small", [E820Entry.FromBounds(0x10_0000, GiB, E820Type.Ram)], []);
+        MigrationHost small = new("small", Map([E820Entry.FromBounds(0x10_0000, GiB, E820Type.Ram)]), []);
 
         MigrationResult result = Migrator.Run(Request(new HoleAtPolicy(0x4000_0000)) with { To = small });
 
@@ -171,11 +174,16 @@ public sealed class MigratorTests
                 {
                     MigrationResult result = Migrator.Run(new()
                     {
-                        From = new(from.Name, from.MachineMap, from.Bars()),
-                        To = new(to.Name, to.MachineMap, to.Bars()),
-                        Guest = new GuestSpec { MemoryKiB = 700 << 10, MaxmemKiB = 800 << 10, E820Host = true },
-                        Policy = Policies.Find(name)!,
-                        Kernel = kernel,
+                        Scenario = new()
+                        {
+                            Host = Map(from.MachineMap),
+                            Bars = from.Bars(),
+                            Guest = new GuestSpec { MemoryKiB = 700 << 10, MaxmemKiB = 800 << 10, E820Host = true },
+                            Policy = Policies.Find(name)!,
+                            Kernel = kernel,
+                        },
+                        FromName = from.Name,
+                        To = new(to.Name, Map(to.MachineMap), to.Bars()),
                         BalloonedPages = 1000,
                     });
 
@@ -197,18 +205,32 @@ public sealed class MigratorTests
 
     private static MigrationStep Step(MigrationResult result, string name) => result.Steps.Single(step => step.Name == name);
 
-    private static MigrationRequest Request(IHolePolicy policy) => new()
+    private static MigrationRequest Request(IHolePolicy policy, ulong memoryBytes = 3 * GiB) => new()
     {
-        From = s_high,
+        Scenario = s_high.On(new()
+        {
+            Host = s_high.Host,
+            Guest = new GuestSpec { MemoryKiB = memoryBytes >> 10, MaxmemKiB = memoryBytes >> 10, E820Host = true },
+            Policy = policy,
+        }),
+        FromName = s_high.Name,
         To = s_low,
-        Guest = new GuestSpec { MemoryKiB = 3 * GiB >> 10, MaxmemKiB = 3 * GiB >> 10, E820Host = true },
-        Policy = policy,
     };
+
+    private static MigrationRequest From(MigrationRequest request, MigrationHost host) => request with { Scenario = host.On(request.Scenario), FromName = host.Name };
 
     private static MigrationHost Host(string name, ulong holeStart, params Bar[] bars) => new(
         name,
-        [E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram), E820Entry.FromBounds(0x10_0000, holeStart, E820Type.Ram), E820Entry.FromBounds(4 * GiB, 12 * GiB, E820Type.Ram)],
+        Map([E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram), E820Entry.FromBounds(0x10_0000, holeStart, E820Type.Ram), E820Entry.FromBounds(4 * GiB, 12 * GiB, E820Type.Ram)]),
         [.. bars]);
+
+    private static HostMemoryMap Map(ImmutableArray<E820Entry> machineMap) => new()
+    {
+        Entries = machineMap,
+        IsMachineMap = true,
+        Dialect = HostMapDialect.Lines,
+        Description = "a host",
+    };
 
     private static Bar Window(ulong start, ulong end) => new(0, BarKind.Memory, start, end, false, false);
 }

@@ -10,7 +10,6 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -213,7 +212,7 @@ public sealed class NeighbourAdviceTests
         Traits = traits,
     };
 
-    private static Plan Plan(GuestSpec guest, HostTraits traits, params Bar[] bars) => Planner.Plan(Host(traits), guest, new PunchPolicy(), [.. bars]);
+    private static Plan Plan(GuestSpec guest, HostTraits traits, params Bar[] bars) => TestPlan.Of(Host(traits), guest, new PunchPolicy(), [.. bars]);
 
     private static Problem Find(GuestSpec guest, string code, params Bar[] bars) => Plan(guest, HostTraits.Unknown, bars).Problems.Single(problem => problem.Code == code);
 }

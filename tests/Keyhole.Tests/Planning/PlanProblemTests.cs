@@ -7,7 +7,6 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -62,7 +61,7 @@ public sealed class PlanProblemTests
         PciDevice device = new(address, "", [new(3, BarKind.Memory, 0xfe00_0000, 0xfe00_4000, true, true)]) { Msix = new MsixTable(3, 0x2000, vectors) };
         GuestSpec guest = new() { MemoryKiB = 512 << 10, MaxmemKiB = 512 << 10, Pci = [PciAssignment.Parse(guests, "test", null, out _).Value!] };
 
-        Plan plan = Planner.Plan(s_host with { Devices = [device] }, guest, new PunchPolicy(), []);
+        Plan plan = TestPlan.Of(s_host with { Devices = [device] }, guest, new PunchPolicy(), []);
 
         Problem? told = plan.Problems.SingleOrDefault(problem => problem.Code == ProblemCodes.MsixReadOnly);
         Assert.AreEqual((start, end), (told?.Start, told?.End));
@@ -103,7 +102,7 @@ public sealed class PlanProblemTests
 
         Assert.IsTrue(Bar.ParseRange("f0080000-f0180000").TryGet(out Bar? bar, out _));
 
-        Plan plan = Planner.Plan(s_host, Guest, layout, [bar]);
+        Plan plan = TestPlan.Of(s_host, Guest, layout, [bar]);
 
         Assert.AreEqual(conflicts, plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && (problem.Start, problem.End) == (0xf008_0000UL, 0xf010_0000UL)));
     }
@@ -119,7 +118,7 @@ public sealed class PlanProblemTests
     {
         GuestSpec guest = Guest with { MemoryKiB = memoryMiB << 10, MaxmemKiB = memoryMiB << 10, Type = type };
 
-        Plan plan = Planner.Plan(s_host with { RamShown = shown }, guest, new PunchPolicy(), []);
+        Plan plan = TestPlan.Of(s_host with { RamShown = shown }, guest, new PunchPolicy(), []);
 
         Assert.AreEqual(severity, plan.Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.LargerThanHost)?.Severity);
     }
@@ -130,7 +129,7 @@ public sealed class PlanProblemTests
         HostMemoryMap host = s_host with { Entries = [s_host.Entries[0], s_host.Entries[0]] };
         GuestSpec guest = Guest with { MemoryKiB = 3UL << 20, MaxmemKiB = 3UL << 20 };
 
-        Problem told = Planner.Plan(host, guest, new PunchPolicy(), []).Problems.Single(static problem => problem.Code == ProblemCodes.LargerThanHost);
+        Problem told = TestPlan.Of(host, guest, new PunchPolicy(), []).Problems.Single(static problem => problem.Code == ProblemCodes.LargerThanHost);
 
         Assert.AreEqual("3 GiB of memory are 1 GiB more than all RAM of the host (2 GiB): Xen cannot build it", told.Message);
     }
@@ -145,11 +144,11 @@ public sealed class PlanProblemTests
     }
 
     private static bool IsLarger(HostMemoryMap host, GuestSpec guest) =>
-        Planner.Plan(host, guest, new PunchPolicy(), []).Problems.Any(static problem => problem.Code == ProblemCodes.LargerThanHost);
+        TestPlan.Of(host, guest, new PunchPolicy(), []).Problems.Any(static problem => problem.Code == ProblemCodes.LargerThanHost);
 
     private static GuestSpec Guest => new() { MemoryKiB = 1UL << 20, MaxmemKiB = 1UL << 20, E820Host = true };
 
-    private static Plan Plan(HostMemoryMap host, params PlannedEntry[] entries) => Planner.Plan(host, Guest, new Fixed([.. entries]), []);
+    private static Plan Plan(HostMemoryMap host, params PlannedEntry[] entries) => TestPlan.Of(host, Guest, new Fixed([.. entries]), []);
 
     private static PlannedEntry Ram(ulong start, ulong end) => new(E820Entry.FromBounds(start, end, E820Type.Ram), "the guest's");
 
@@ -157,7 +156,7 @@ public sealed class PlanProblemTests
     {
         public string Name => "fixed";
 
-        public PolicyNeeds Needs => PolicyNeeds.InstalledMap;
+        public PolicyTraits Traits => new(PolicyNeeds.InstalledMap, 0);
 
         public PolicyResult Lay(PolicyInput input) => new(Entries, []);
     }

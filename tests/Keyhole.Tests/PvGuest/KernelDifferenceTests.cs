@@ -5,6 +5,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -45,9 +46,10 @@ public sealed class KernelDifferenceTests
             IsDom0 = isDom0,
             MaxPages = 0x1_0000,
             Kernel = kernel,
+            Layout = GuestLayout.Unknown,
         });
 
-        Assert.IsTrue(forecast.Boots);
+        Assert.AreEqual(HaltReason.None, forecast.Halt);
         Assert.AreEqual(expected, Show(forecast.KernelMap.Where(entry => entry.Address < 1UL << 32)));
         Assert.AreEqual(remapped, forecast.RemappedPages);
     }
@@ -70,6 +72,7 @@ public sealed class KernelDifferenceTests
             Map = [E820Entry.FromBounds(0, 0x1000_0000, E820Type.Ram), E820Entry.FromBounds(0x400_0000, 0x400_1000, E820Type.Reserved)],
             PageCount = 0x1_0000,
             Kernel = kernel,
+            Layout = GuestLayout.Unknown,
         });
 
         Assert.AreEqual(ramEnd, forecast.KernelMap.Where(entry => entry.IsRam).Max(entry => entry.End), Show(forecast.KernelMap));
@@ -99,9 +102,9 @@ public sealed class KernelDifferenceTests
     [DataRow(KernelVersion.Linux72)]
     public void A_guest_without_a_map_takes_its_pages_for_RAM_and_8_MiB_of_slack_behind_them_for_the_balloon(KernelVersion kernel)
     {
-        BootForecast forecast = Forecaster.Forecast(new() { Map = [], PageCount = 0x1_0000, Kernel = kernel });
+        BootForecast forecast = Forecaster.Forecast(new() { Map = [], PageCount = 0x1_0000, Kernel = kernel, Layout = GuestLayout.Unknown });
 
-        Assert.IsTrue(forecast.Boots);
+        Assert.AreEqual(HaltReason.None, forecast.Halt);
         Assert.AreEqual("0-a0000 Ram, a0000-100000 Reserved, 100000-10800000 Ram", Show(forecast.KernelMap));
         Assert.AreEqual(ByteRange.FromBounds(0x1000_0000, 0x1080_0000), forecast.Extra.Single());
         Assert.AreEqual(0x1_0000UL, forecast.OwnedPages);

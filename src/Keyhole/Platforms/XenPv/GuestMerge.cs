@@ -85,7 +85,7 @@ public sealed class GuestMergePolicy : IHolePolicy
 {
     public string Name => "guest-merge";
 
-    public PolicyNeeds Needs => PolicyNeeds.ChangedXen;
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.ChangedXen, 5) { IsMadeByGuest = true };
 
     public PolicyResult Lay(PolicyInput input)
     {

@@ -17,7 +17,7 @@ public sealed class Hole3GPolicy : IHolePolicy
 
     public string Name => "hole-3g";
 
-    public PolicyNeeds Needs => PolicyNeeds.ConfigurationFilter;
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.ConfigurationFilter, 6) { HoleStartOnEveryHost = HoleStart };
 
     public PolicyResult Lay(PolicyInput input)
     {

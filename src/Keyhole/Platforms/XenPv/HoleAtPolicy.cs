@@ -38,7 +38,9 @@ public sealed class HoleAtPolicy : IHolePolicy
 
     public string Name => HoleStart is { } start ? $"{BaseName}:0x{start:x}" : BaseName;
 
-    public PolicyNeeds Needs => PolicyNeeds.InstalledMap;
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 2);
+
+    public IHolePolicy WithHoleAt(ulong holeStart) => HoleStart is null ? new HoleAtPolicy(holeStart) : this;
 
     internal const string BaseName = "hole-at";
 

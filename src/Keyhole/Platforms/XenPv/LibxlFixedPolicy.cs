@@ -21,7 +21,7 @@ public sealed class LibxlFixedPolicy : IHolePolicy
 {
     public string Name => "libxl-fixed";
 
-    public PolicyNeeds Needs => PolicyNeeds.InstalledMap;
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 3);
 
     public PolicyResult Lay(PolicyInput input)
     {

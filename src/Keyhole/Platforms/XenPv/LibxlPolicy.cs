@@ -28,7 +28,7 @@ public sealed class LibxlPolicy : IHolePolicy
 
     public string Name => "libxl";
 
-    public PolicyNeeds Needs => PolicyNeeds.Nothing;
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.Nothing, 0);
 
     public PolicyResult Lay(PolicyInput input)
     {

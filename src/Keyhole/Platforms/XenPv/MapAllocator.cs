@@ -9,10 +9,6 @@ using Keyhole.E820;
 
 namespace Keyhole.Platforms.XenPv;
 
-/// <summary>A range that a policy keeps free of the guest's RAM, and why.</summary>
-/// <param name="Type">The type that the guest sees there, or null for a gap.</param>
-public readonly record struct KeptRange(ulong Start, ulong End, E820Type? Type, string Why);
-
 /// <summary>
 /// Turns what a policy keeps into an E820: RAM from address 0 upward through everything else, and what stays free below 4 GiB marked so that
 /// Linux does not take it for PCI space where the host has memory. Knows no policy.

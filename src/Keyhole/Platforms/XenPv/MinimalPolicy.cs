@@ -17,7 +17,7 @@ public sealed class MinimalPolicy : IHolePolicy
 {
     public string Name => "minimal";
 
-    public PolicyNeeds Needs => PolicyNeeds.InstalledMap;
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 4) { HasRoomForLaterDevices = false };
 
     public PolicyResult Lay(PolicyInput input)
     {

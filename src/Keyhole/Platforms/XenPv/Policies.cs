@@ -58,6 +58,17 @@ public static class Policies
         return null;
     }
 
+    /// <summary>All policies, the hole of those whose start is left open at <paramref name="holeStart"/>, in hex.</summary>
+    /// <returns>The error; null when the address is one for a hole.</returns>
+    public static InputError? WithHoleAt(string holeStart, out ImmutableArray<IHolePolicy> policies)
+    {
+        policies = All;
+        if (Parse(HoleAtPolicy.BaseName, holeStart, out IHolePolicy? placed) is { } error)
+            return error;
+        policies = [.. All.Select(policy => policy.Name == HoleAtPolicy.BaseName ? placed! : policy)];
+        return null;
+    }
+
     private static bool TryAddress(string text, out ulong address)
     {
         ReadOnlySpan<char> digits = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? text.AsSpan(2) : text;

@@ -18,7 +18,7 @@ public sealed class PunchPolicy : IHolePolicy
 {
     public string Name => "punch";
 
-    public PolicyNeeds Needs => PolicyNeeds.InstalledMap;
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 1);
 
     public PolicyResult Lay(PolicyInput input)
     {

@@ -7,7 +7,7 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
 
-namespace Keyhole.Platforms.XenPv;
+namespace Keyhole.Platforms;
 
 /// <summary>What has to be there before a policy's map can be used.</summary>
 public enum PolicyNeeds
@@ -25,13 +25,40 @@ public enum PolicyNeeds
     ConfigurationFilter,
 }
 
+/// <summary>How a policy differs from the others, as far as anybody outside of it has to know. Nobody asks for its name or type instead.</summary>
+/// <param name="Needs">What has to be there before its map can be used.</param>
+/// <param name="Preference">Among equally good policies the lowest comes first: what keeps most of what the host's map says.</param>
+public sealed record PolicyTraits(PolicyNeeds Needs, int Preference)
+{
+    /// <summary>Whether the toolstack makes this map by itself.</summary>
+    public bool IsToolstacksOwn => Needs == PolicyNeeds.Nothing;
+
+    /// <summary>Whether the map is another than the toolstack's own, so that somebody has to install it.</summary>
+    public bool NeedsInstalledMap => !IsToolstacksOwn;
+
+    /// <summary>Whether windows outside of the hole get other addresses, which only a filter of configuration-space reads can tell the guest.</summary>
+    public bool NeedsFilter => Needs == PolicyNeeds.ConfigurationFilter;
+
+    /// <summary>Whether the guest's own kernel makes the holes, so that it has them under a toolstack that does not use the host's map.</summary>
+    public bool IsMadeByGuest { get; init; }
+
+    /// <summary>Where the hole starts on every host, in bytes: the map does not follow the host's. Null where it does.</summary>
+    public ulong? HoleStartOnEveryHost { get; init; }
+
+    /// <summary>Whether the map has room for a device that is added later.</summary>
+    public bool HasRoomForLaterDevices { get; init; } = true;
+}
+
 /// <summary>A way to lay a guest's RAM around the host's devices: a pure function of its input.</summary>
 public interface IHolePolicy
 {
     /// <summary>The name on the command line and in JSON, with its parameter where one was given.</summary>
     string Name { get; }
 
-    PolicyNeeds Needs { get; }
+    PolicyTraits Traits { get; }
+
+    /// <summary>The same policy with its hole from <paramref name="holeStart"/> on, where it has one whose start was left open; else itself.</summary>
+    IHolePolicy WithHoleAt(ulong holeStart) => this;
 
     PolicyResult Lay(PolicyInput input);
 }
@@ -54,3 +81,7 @@ public sealed record PolicyResult(ImmutableArray<PlannedEntry> Entries, Immutabl
 
 /// <summary>One entry of a guest's map and the reason that it is there.</summary>
 public readonly record struct PlannedEntry(E820Entry Entry, string Why);
+
+/// <summary>A range that a policy keeps free of the guest's RAM, and why.</summary>
+/// <param name="Type">The type that the guest sees there, or null for a gap.</param>
+public readonly record struct KeptRange(ulong Start, ulong End, E820Type? Type, string Why);

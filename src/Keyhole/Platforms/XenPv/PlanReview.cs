@@ -9,10 +9,9 @@ using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
-using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 
-namespace Keyhole.Planning;
+namespace Keyhole.Platforms.XenPv;
 
 /// <summary>What is wrong with a map, whichever policy made it.</summary>
 internal static class PlanReview
@@ -52,7 +51,7 @@ internal static class PlanReview
     public static void ReportKernel(ImmutableArray<PlannedEntry> entries, GuestSpec guest, List<Problem> problems)
     {
         // A guest that is too small for any kernel has its own problem.
-        if (guest.Type != GuestType.Pv || guest.MemoryKiB << 10 < LinuxPvKernel.EndOfNeed)
+        if (guest.MemoryKiB << 10 < LinuxPvKernel.EndOfNeed)
             return;
         ulong reached = LinuxPvKernel.LoadAddress;
         foreach (E820Entry entry in Sanitised(entries))
@@ -158,7 +157,7 @@ internal static class PlanReview
         // Below 1 MiB every map differs by some pages; that is not what users miss.
         if (low + (1UL << 20) >= possible)
             return;
-        if (policy is not LibxlPolicy)
+        if (!policy.Traits.IsToolstacksOwn)
         {
             ulong end = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB).Select(static entry => Math.Min(entry.End, Frames.FourGiB)).LastOrDefault();
             problems.Add(new(

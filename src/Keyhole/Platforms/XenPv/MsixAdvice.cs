@@ -5,7 +5,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
 
-namespace Keyhole.Planning;
+namespace Keyhole.Platforms.XenPv;
 
 /// <summary>What a PV guest must know of the pages that hold its device's MSI-X table.</summary>
 public static class MsixAdvice

@@ -8,7 +8,7 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 
-namespace Keyhole.Planning;
+namespace Keyhole.Platforms;
 
 /// <summary>Whether what a domain is to start with is enough for a kernel, and there at all.</summary>
 public static class DomainMemory

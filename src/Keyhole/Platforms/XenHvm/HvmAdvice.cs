@@ -11,14 +11,13 @@ using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
 
-namespace Keyhole.Planning;
+namespace Keyhole.Platforms.XenHvm;
 
 /// <summary>
-/// What the neighbours of PV guests suffer from, with settings that can be pasted: HVM guests of Xen, whose hole hvmloader sizes, and virtual machines
-/// of QEMU; and what bites all of them on AMD.
+/// What HVM guests of Xen suffer from, with settings that can be pasted: hvmloader sizes their hole.
 /// </summary>
-/// <remarks>The sizes are rules of hvmloader and QEMU as their source and documentation have them, not records of a run.</remarks>
-internal static class NeighbourAdvice
+/// <remarks>The sizes are rules of hvmloader as its source and documentation have them, not records of a run.</remarks>
+internal static class HvmAdvice
 {
     /// <summary>xl.cfg(5): mmio_hole is a number of MiB in this range.</summary>
     private const ulong SmallestMmioHoleMiB = 256;
@@ -37,29 +36,10 @@ internal static class NeighbourAdvice
     /// <summary>hvmloader places windows larger than this above 4 GiB without trying below.</summary>
     private const ulong LargestLowBar = 1UL << 30;
 
-    // q35: RAM below 4 GiB ends at 2 GiB once the guest has 2.75 GiB; the memory-mapped configuration space follows, then the hole for windows.
-    private const ulong QemuLowHoleStart = 0xc000_0000;
-    private const ulong QemuDefaultHole64Bytes = 32UL << 30;
-
-    private const ulong HyperTransportStart = 0xfd_0000_0000;
-    private const ulong HyperTransportEnd = 0x100_0000_0000;
-
     public static void Report(HostMemoryMap host, GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
     {
-        switch (guest.Type)
-        {
-            case GuestType.Hvm:
-                ReportMmioHole(guest, bars, problems);
-                ReportReservedDeviceMemory(host, guest, problems);
-                break;
-            case GuestType.Kvm:
-                ReportQemu(guest, bars, problems);
-                break;
-            case GuestType.Pv or GuestType.Pvh:
-                break;
-        }
-
-        ReportHyperTransport(host, guest, bars, problems);
+        ReportMmioHole(guest, bars, problems);
+        ReportReservedDeviceMemory(host, guest, problems);
     }
 
     private static void ReportMmioHole(GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
@@ -160,69 +140,6 @@ internal static class NeighbourAdvice
                 range.Start.ToAddress(),
                 range.End.ToAddress(),
                 $"if the device can do without it (a network card can, a graphics card may not): pci=[ {devices} ]"));
-        }
-    }
-
-    private static void ReportQemu(GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
-    {
-        if (bars.IsEmpty)
-            return;
-        BarRoom room = BarRoom.Of(bars);
-        ulong lowHole = MachineMap.UsualIoApic - QemuLowHoleStart;
-        if (room.LowBytes > lowHole)
-        {
-            problems.Add(new(
-                Severity.Warning,
-                ProblemCodes.MmioHole,
-                $"windows of 32 bits take {ByteSize.ToText(room.LowBytes)}, and q35 leaves {ByteSize.ToText(lowHole)} for them below 4 GiB",
-                QemuLowHoleStart,
-                MachineMap.UsualIoApic,
-                "start QEMU with -machine q35,max-ram-below-4g=1G"));
-        }
-
-        ulong ramEnd = Frames.FourGiB + (guest.MaxmemKiB << 10);
-        if (room.HighBytes > QemuDefaultHole64Bytes / 2)
-        {
-            ulong sizeGiB = 1;
-            // Twice the sum: firmware keeps room for hotplug and alignment.
-            while (sizeGiB << 30 < 2 * room.HighBytes)
-                sizeGiB *= 2;
-            problems.Add(new(
-                Severity.Warning,
-                ProblemCodes.PciHole64,
-                $"windows of 64 bits take {ByteSize.ToText(room.HighBytes)}, the largest aligned to {ByteSize.ToText(room.HighAlignment)}: QEMU's hole above 4 GiB has {ByteSize.ToText(QemuDefaultHole64Bytes)}, and the guest needs {room.AddressBitsBehind(ramEnd)} address bits",
-                Remedy: $"start QEMU with -global q35-pcihost.pci-hole64-size={sizeGiB}G -cpu host,host-phys-bits=on, and under OVMF with -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string={sizeGiB * 1024}"));
-        }
-    }
-
-    private static void ReportHyperTransport(HostMemoryMap host, GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
-    {
-        if (host.Traits.CpuVendor is not ("AuthenticAMD" or "HygonGenuine"))
-            return;
-        foreach (Bar bar in bars)
-        {
-            if (bar.Start >= HyperTransportEnd || bar.End <= HyperTransportStart)
-                continue;
-            problems.Add(new(
-                Severity.Error,
-                ProblemCodes.HyperTransport,
-                $"the BAR at [0x{bar.Start:x}, 0x{bar.End:x}) lies across AMD's HyperTransport range, which no address of a device or of RAM may be in",
-                Math.Max(bar.Start, HyperTransportStart),
-                Math.Min(bar.End, HyperTransportEnd),
-                "have the firmware place it elsewhere"));
-        }
-
-        if (guest.Type is GuestType.Hvm or GuestType.Kvm && guest.MaxmemKiB << 10 > HyperTransportStart - Frames.FourGiB)
-        {
-            problems.Add(new(
-                Severity.Warning,
-                ProblemCodes.HyperTransport,
-                $"the guest's {ByteSize.ToText(guest.MaxmemKiB << 10)} reach into AMD's HyperTransport range: a device cannot be mapped to RAM there",
-                HyperTransportStart,
-                HyperTransportEnd,
-                guest.Type == GuestType.Kvm
-                    ? "start QEMU from 7.1 on with a machine type from 7.1 on, which moves RAM above 1 TiB (-machine q35,enforce-amd-1tb-hole=on)"
-                    : "give the guest less than 1008 GiB"));
         }
     }
 

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Forecasts;
+
+/// <summary>A plan and what the guest's firmware and kernel make of it. The last step of <c>Scenario → Plan → Boot</c>, and the one way to a forecast.</summary>
+/// <param name="Forecast">What the kernel makes of the map, page by page; null for guests whose kernel does not lay its memory out by the map.</param>
+public sealed record Boot(Plan Plan, BootForecast? Forecast)
+{
+    /// <summary>Plans the scenario and forecasts its boot.</summary>
+    public static Boot Of(Scenario scenario) => Of(Planner.Plan(scenario));
+
+    /// <summary>Forecasts the boot on a plan's map.</summary>
+    public static Boot Of(Plan plan)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        return new(plan, plan.Platform.Traits.KernelLaysMemory ? Forecaster.Forecast(RequestOf(plan)) : null);
+    }
+
+    /// <summary>The same plan with another kernel.</summary>
+    public Boot With(KernelVersion kernel) => Of(Plan with { Scenario = Plan.Scenario with { Kernel = kernel } });
+
+    /// <summary>How far the guest gets.</summary>
+    public GuestOutcome Outcome => Plan.Firmware is { Outcome: not GuestOutcome.Boots } firmware ? firmware.Outcome
+        : Forecast?.Outcome ?? Plan.Firmware?.Outcome ?? GuestOutcome.NotKnown;
+
+    public bool Boots => Outcome == GuestOutcome.Boots;
+
+    /// <summary>What kernel or firmware say where they stop; null where there is nothing to say.</summary>
+    public string? Message => Forecast?.Message ?? Plan.Firmware?.Message;
+
+    /// <summary>The plan's problems and the forecast's.</summary>
+    public ImmutableArray<Problem> Problems => Forecast?.ProblemsWith(Plan) ?? Plan.Problems;
+
+    public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
+
+    private static BootRequest RequestOf(Plan plan)
+    {
+        Scenario scenario = plan.Scenario;
+        return new()
+        {
+            Map = plan.Map,
+            IsDom0 = scenario.Dom0 is not null,
+            Is32Bit = scenario.Guest.Is32Bit,
+            PageCount = scenario.StartPages,
+            MaxPages = scenario.Dom0?.MaxPages,
+            Kernel = scenario.Kernel,
+            Layout = scenario.Layout ?? scenario.UsualLayout,
+            CommandLine = scenario.Guest.CommandLine ?? "",
+            Bars = plan.Bars,
+        };
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.Pci;
+
+namespace Keyhole.Platforms;
+
+/// <summary>How far a guest gets.</summary>
+public enum GuestOutcome
+{
+    Boots,
+
+    /// <summary>Its kernel halts while it lays out its memory.</summary>
+    Halts,
+
+    /// <summary>The virtual machine is not even started.</summary>
+    Refused,
+
+    /// <summary>Its firmware gives up on its devices and goes on without them.</summary>
+    GivesUp,
+
+    /// <summary>Its firmware stops with an error.</summary>
+    Panics,
+
+    /// <summary>Its firmware never ends.</summary>
+    Hangs,
+
+    /// <summary>Something that decides it is not known.</summary>
+    NotKnown,
+}
+
+/// <summary>The outcomes' names in JSON.</summary>
+public static class GuestOutcomes
+{
+    public static string NameOf(GuestOutcome outcome) => outcome switch
+    {
+        GuestOutcome.Boots => "boots",
+        GuestOutcome.Halts => "halts",
+        GuestOutcome.Refused => "refused",
+        GuestOutcome.GivesUp => "gives-up",
+        GuestOutcome.Panics => "panics",
+        GuestOutcome.Hangs => "hangs",
+        GuestOutcome.NotKnown => "not-known",
+    };
+}
+
+/// <summary>The windows that ACPI tells the operating system for PCI devices, in bytes; null for one that it does not tell.</summary>
+public sealed record AcpiWindows(ByteRange? Hole32, ByteRange? Hole64);
+
+/// <summary>What a guest's firmware makes of its devices. <see cref="Plan.Entries"/> is then the map that it hands to the operating system.</summary>
+/// <param name="Name">seabios, ovmf, hvmloader …</param>
+/// <param name="Version">The release, as its makers write it.</param>
+/// <param name="Outcome">How far the guest gets under it.</param>
+public sealed record FirmwareReport(string Name, string Version, GuestOutcome Outcome)
+{
+    /// <summary>What it says, or the virtual machine monitor where that refuses; null where it says nothing.</summary>
+    public string? Message { get; init; }
+
+    /// <summary>Where each BAR lies, the bridges' windows, and from which windows they were taken; null where the guest never gets there.</summary>
+    public PciPlacement? Placement { get; init; }
+
+    /// <summary>Null where the guest has no ACPI or never gets there.</summary>
+    public AcpiWindows? AcpiWindows { get; init; }
+}

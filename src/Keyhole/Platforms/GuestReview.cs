@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+
+namespace Keyhole.Platforms;
+
+/// <summary>What is wrong with a guest's configuration, or ineffective in it, on more than one platform.</summary>
+internal static class GuestReview
+{
+    public static void ReportMaxmem(GuestSpec guest, List<Problem> problems)
+    {
+        if (guest.MaxmemKiB >= guest.MemoryKiB)
+            return;
+        string consequence = guest.UsesHostMap
+            ? "; libxl subtracts without checking and takes the difference for 2^64 less that much of balloon memory"
+            : "";
+        problems.Add(new(
+            Severity.Error,
+            ProblemCodes.MaxmemBelowMemory,
+            $"maxmem ({guest.MaxmemKiB >> 10} MiB) is below memory ({guest.MemoryKiB >> 10} MiB){consequence}",
+            Remedy: $"set maxmem to {guest.MemoryKiB >> 10} or more, or leave it out"));
+    }
+
+    /// <summary>That a guest of Xen with firmware or a boot ABI of its own does not follow the host's map.</summary>
+    /// <param name="type">PVH or HVM.</param>
+    public static void ReportNotPv(string type, GuestSpec guest, List<Problem> problems) => problems.Add(new(
+        guest.E820Host == true ? Severity.Warning : Severity.Info,
+        ProblemCodes.NotPv,
+        $"the guest is {type}: xl reads e820_host for PV guests only, and its map does not follow the host's",
+        Remedy: "set type=\"pv\" if the guest is meant to see the host's map"));
+
+    public static Problem MapNotKnown(string why) => new(Severity.Warning, ProblemCodes.MapNotKnown, $"the guest's map is not known: {why}");
+}

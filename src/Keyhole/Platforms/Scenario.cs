@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Pci;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Platforms;
+
+/// <summary>What only a dom0 is told.</summary>
+/// <param name="MaxPages">Pages that it may own (dom0_mem=max:); null for no limit.</param>
+public sealed record Dom0Choices(ulong? MaxPages);
+
+/// <summary>Everything that decides how a guest fares on a host. Each answer starts from one: <c>Scenario → Plan → Boot</c> is the only way.</summary>
+public sealed record Scenario
+{
+    public required HostMemoryMap Host { get; init; }
+
+    /// <summary>The guest; of a dom0 its size and name.</summary>
+    public required GuestSpec Guest { get; init; }
+
+    /// <summary>Set where the guest is the host's own dom0.</summary>
+    public Dom0Choices? Dom0 { get; init; }
+
+    /// <summary>Windows of the devices passed through, in addition to those of the host's devices that the guest's <c>pci=</c> names.</summary>
+    public ImmutableArray<Bar> Bars { get; init; } = [];
+
+    /// <summary>How the map is laid where there is a choice; null: as the toolstack does it by itself.</summary>
+    public IHolePolicy? Policy { get; init; }
+
+    public KernelVersion Kernel { get; init; } = KernelVersions.Default;
+
+    /// <summary>Pages that the guest starts with; null: what its memory comes to.</summary>
+    public ulong? PageCount { get; init; }
+
+    /// <summary>Where the domain builder puts things; null: <see cref="UsualLayout"/>. <see cref="GuestLayout.Unknown"/> is an answer as well: then nobody can say whether the kernel boots.</summary>
+    public GuestLayout? Layout { get; init; }
+
+    /// <summary>Pages that the guest starts with: the domain builder cuts its memory to whole MiB.</summary>
+    public ulong StartPages => PageCount ?? (Guest.MemoryKiB >> 10) << (20 - Frames.Shift);
+
+    /// <summary>What the guest starts with, in KiB.</summary>
+    public ulong StartKiB => PageCount is { } pages ? pages << (Frames.Shift - 10) : Guest.MemoryKiB;
+
+    /// <summary>What the domain builder does with a Linux of the size of 6.1.</summary>
+    public GuestLayout UsualLayout => Dom0 is null ? GuestLayout.OfXl(StartPages, Guest.Is32Bit) : GuestLayout.OfDom0();
+
+    /// <summary>All windows of the devices passed through, as far as they are known: the given ones first.</summary>
+    public ImmutableArray<Bar> Windows => [.. Bars, .. Devices.SelectMany(static device => device.Bars)];
+
+    /// <summary>The host's devices that the guest is given.</summary>
+    public IEnumerable<PciDevice> Devices => Host.Devices.Where(device => Guest.Pci.Any(assignment => assignment.Covers(device.Address)));
+
+    /// <summary>The host's map with Xen's additions.</summary>
+    public ImmutableArray<E820Entry> MachineMap => Hosts.MachineMap.Of(Host);
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.E820;
+
+namespace Keyhole.Platforms.XenPv;
+
+/// <summary>A map that somebody wrote by hand, as it stands: whatever is in it, what comes of it is the forecast's to say.</summary>
+/// <param name="entries">In the order in which they are to be installed.</param>
+public sealed class GivenMapPolicy(ImmutableArray<E820Entry> entries) : IHolePolicy
+{
+    public string Name => "map";
+
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, int.MaxValue);
+
+    public PolicyResult Lay(PolicyInput input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return new([.. entries.Select(static entry => new PlannedEntry(entry, "as given"))], []);
+    }
+}

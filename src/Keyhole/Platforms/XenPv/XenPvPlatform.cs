@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Platforms.XenPv;
+
+/// <summary>PV guests of Xen: the toolstack gives them a map, made from the host's where they use it, and another can be installed.</summary>
+public sealed class XenPvPlatform : IPlatform
+{
+    private static readonly LibxlPolicy s_toolstacks = new();
+
+    public string Name => "xen-pv";
+
+    public PlatformTraits Traits { get; } = new() { TakesPolicies = true, KernelLaysMemory = true, KeepsHostAddresses = true };
+
+    /// <summary>A guest that makes its holes itself does so where the toolstack does not.</summary>
+    public bool UsesPolicy(Scenario scenario) => scenario.Guest.UsesHostMap || PolicyOf(scenario).Traits.IsMadeByGuest;
+
+    public Plan Plan(Scenario scenario)
+    {
+        ImmutableArray<E820Entry> machineMap = scenario.MachineMap;
+        ImmutableArray<Bar> bars = scenario.Windows;
+        GuestSpec guest = scenario.Guest;
+        List<Problem> problems = [];
+        ReportGuest(guest, problems);
+        GuestReview.ReportMaxmem(guest, problems);
+        DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
+        DomainMemory.ReportTooLarge(scenario.Host, machineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
+        IHolePolicy? policy = UsesPolicy(scenario) ? PolicyOf(scenario) : null;
+        PolicyResult result;
+        if (policy is not null)
+        {
+            result = policy.Lay(InputOf(scenario.Host, machineMap, guest, bars));
+            problems.AddRange(result.Problems);
+            if (!result.Entries.IsEmpty)
+                PlanReview.Report(policy, machineMap, guest, result.Entries, bars, problems);
+        }
+        else
+        {
+            result = PlainMap(guest);
+            PlanReview.ReportKernel(result.Entries, guest, problems);
+            PlanReview.ReportBars(result.Entries, guest, bars, problems);
+        }
+
+        problems.AddRange(scenario.Devices.Select(MsixAdvice.For).OfType<Problem>());
+        HyperTransportAdvice.ReportBars(scenario.Host, bars, problems);
+        return new()
+        {
+            Scenario = scenario,
+            Platform = this,
+            LaidBy = policy,
+            Policy = policy?.Name ?? "none",
+            MachineMap = machineMap,
+            Bars = bars,
+            Entries = result.Entries,
+            Gaps = result.Gaps,
+            Problems = [.. problems],
+            RamBelow4GiBKiB = PlanReview.RamBelow(Frames.FourGiB, result.Entries) >> 10,
+        };
+    }
+
+    private static IHolePolicy PolicyOf(Scenario scenario) => scenario.Policy ?? s_toolstacks;
+
+    /// <summary>What a policy is told of a host.</summary>
+    private static PolicyInput InputOf(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<Bar> bars) =>
+        new(machineMap, guest, bars) { DeviceMemory = [.. host.Traits.ReservedDeviceMemory.Select(ByteRange.FromFrames)] };
+
+    /// <summary>Without the host's map the toolstack sets one RAM entry of maxmem.</summary>
+    private static PolicyResult PlainMap(GuestSpec guest) =>
+        new([new(E820Entry.FromSize(0, guest.MaxmemKiB << 10, E820Type.Ram), "one RAM entry of maxmem: the guest does not use the host's map")], []);
+
+    private static void ReportGuest(GuestSpec guest, List<Problem> problems)
+    {
+        if (guest.HostMapForcedByPci)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.HostMapForced,
+                "the configuration says e820_host=0, but any pci= entry makes xl use the host's map all the same",
+                Remedy: "take e820_host=0 out: it says what is not so"));
+        }
+        else if (!guest.UsesHostMap)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.HostMapUnused,
+                "the guest has neither e820_host nor pci=: it gets one RAM entry and no room for devices",
+                Remedy: "set e820_host=1 if a device will be passed through later"));
+        }
+    }
+}

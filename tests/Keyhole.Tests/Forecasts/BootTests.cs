@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
+using Keyhole.PvGuest;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Forecasts;
+
+/// <summary>The way from a scenario to the forecast of its boot.</summary>
+[TestClass]
+public sealed class BootTests
+{
+    /// <summary>ACPI NVS at 64 MiB, amid a Linux of the size of 6.1.</summary>
+    private static readonly HostMemoryMap s_deadly = new()
+    {
+        Entries =
+        [
+            E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram),
+            E820Entry.FromBounds(0x10_0000, 0x400_0000, E820Type.Ram),
+            E820Entry.FromBounds(0x400_0000, 0x404_0000, E820Type.Nvs),
+            E820Entry.FromBounds(0x404_0000, 0xc000_0000, E820Type.Ram),
+        ],
+        Dialect = HostMapDialect.Lines,
+        Description = "a host",
+    };
+
+    private static Scenario Libxls => new()
+    {
+        Host = s_deadly,
+        Guest = new() { MemoryKiB = 1UL << 20, MaxmemKiB = 1UL << 20, E820Host = true },
+        Policy = new LibxlPolicy(),
+    };
+
+    [TestMethod]
+    public void A_map_that_kills_the_kernel_does_not_boot_for_want_of_a_layout()
+    {
+        var known = Boot.Of(Libxls);
+        var unknown = Boot.Of(Libxls with { Layout = GuestLayout.Unknown });
+
+        Assert.AreEqual(GuestOutcome.Halts, known.Outcome);
+        Assert.AreEqual(GuestOutcome.NotKnown, unknown.Outcome);
+        Assert.IsFalse(unknown.Boots);
+        Assert.IsTrue(unknown.HasErrors);
+        Assert.IsTrue(unknown.Problems.Any(static problem => problem is { Code: ProblemCodes.LayoutNotKnown, Severity: Severity.Error }));
+        Assert.IsFalse(unknown.Forecast!.Halts);
+    }
+
+    [TestMethod]
+    public void What_halts_wherever_the_kernel_lies_halts_without_a_layout_too()
+    {
+        BootForecast forecast = Forecaster.Forecast(new() { Map = [], IsDom0 = true, PageCount = 0x1_0000, Layout = GuestLayout.Unknown });
+
+        Assert.AreEqual(GuestOutcome.Halts, forecast.Outcome);
+    }
+
+    [TestMethod]
+    public void A_kernel_that_lies_where_there_is_no_RAM_is_one_problem()
+    {
+        var boot = Boot.Of(Libxls);
+
+        Assert.AreEqual(1, boot.Problems.Count(static problem => problem.Severity == Severity.Error));
+        Assert.AreEqual(ProblemCodes.KernelHalts, boot.Problems.Single(static problem => problem.Severity == Severity.Error).Code);
+        Assert.IsTrue(boot.Plan.Problems.Any(static problem => problem.Code == ProblemCodes.KernelNotOnRam));
+    }
+
+    [TestMethod]
+    public void Another_kernel_is_forecast_on_the_same_plan()
+    {
+        var boot = Boot.Of(Libxls with { Kernel = KernelVersion.Linux61 });
+
+        foreach (KernelVersion kernel in KernelVersions.All)
+        {
+            Boot other = boot.With(kernel);
+            Assert.AreEqual(kernel, other.Forecast!.Request.Kernel);
+            Assert.AreEqual(Boot.Of(Libxls with { Kernel = kernel }).Outcome, other.Outcome, KernelVersions.NameOf(kernel));
+        }
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Whether_the_kernel_is_a_32_bit_one_reaches_the_forecast(bool is32Bit) =>
+        Assert.AreEqual(is32Bit, Boot.Of(Libxls with { Guest = Libxls.Guest with { Is32Bit = is32Bit } }).Forecast!.Request.Is32Bit);
+
+    [TestMethod]
+    [DataRow(GuestType.Pvh)]
+    [DataRow(GuestType.Hvm)]
+    [DataRow(GuestType.Kvm)]
+    public void A_guest_whose_map_is_not_known_gets_none_and_no_verdict(GuestType type)
+    {
+        var boot = Boot.Of(Libxls with { Guest = Libxls.Guest with { Type = type } });
+
+        Assert.IsFalse(boot.Plan.IsMapKnown);
+        Assert.IsEmpty(boot.Plan.Entries);
+        Assert.IsNull(boot.Forecast);
+        Assert.AreEqual(GuestOutcome.NotKnown, boot.Outcome);
+        Assert.AreEqual(1, boot.Problems.Count(static problem => problem.Code == ProblemCodes.MapNotKnown));
+    }
+
+    [TestMethod]
+    public void A_map_given_by_hand_is_forecast_as_it_stands()
+    {
+        E820Entry[] map = [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram), E820Entry.FromBounds(0x8000_0000, 0x9000_0000, E820Type.Reserved)];
+
+        var boot = Boot.Of(Libxls with { Policy = new GivenMapPolicy([.. map]) });
+
+        CollectionAssert.AreEqual(map, boot.Plan.Map.ToArray());
+        CollectionAssert.AreEqual(map, boot.Forecast!.Request.Map.ToArray());
+        Assert.IsTrue(boot.Plan.NeedsInstalling);
+        Assert.IsTrue(boot.Boots);
+    }
+
+    [TestMethod]
+    public void The_toolstacks_own_map_is_the_one_where_no_policy_is_named()
+    {
+        CollectionAssert.AreEqual(Boot.Of(Libxls).Plan.Entries.ToArray(), Planner.Plan(Libxls with { Policy = null }).Entries.ToArray());
+        Assert.IsFalse(Planner.Plan(Libxls with { Policy = null }).NeedsInstalling);
+    }
+}
