@@ -12,7 +12,6 @@ using Keyhole.Guests;
 using Keyhole.Hypercalls;
 using Keyhole.Logs;
 using Keyhole.Platforms;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Cli;
 

@@ -7,15 +7,12 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
-using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Comparison;
 
