@@ -43,6 +43,12 @@ public sealed record PciBridge(ImmutableArray<PciFunction> Functions)
 
     public BridgeHotplug Hotplug { get; init; }
 
+    /// <summary>Whether a port of PCI Express says that there is a slot behind it, hot-plug or not.</summary>
+    public bool HasSlot { get; init; }
+
+    /// <summary>Whether it forwards ports at all. Where it does not, its registers take no window, whatever a firmware writes.</summary>
+    public bool HasIoWindow { get; init; } = true;
+
     /// <summary>Null where the bridge has no such capability.</summary>
     public BridgeReserve? Reserve { get; init; }
 }

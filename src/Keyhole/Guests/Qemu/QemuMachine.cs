@@ -23,6 +23,9 @@ public sealed record QemuCpu(CpuVendor Vendor, int PhysBits)
     /// <summary>QEMU's width where nothing says another.</summary>
     public const int DefaultPhysBits = 40;
 
+    /// <summary>Whether it has long mode: every model but those of the 32-bit age.</summary>
+    public bool Is64Bit { get; init; } = true;
+
     /// <summary>Whether pages of 1 GiB are there (CPUID's pdpe1gb): OVMF maps at most 40 bits without them.</summary>
     public bool HasGiBPages { get; init; } = true;
 
@@ -98,6 +101,9 @@ public sealed record QemuMachine
 
     public required QemuCpu Cpu { get; init; }
 
+    /// <summary>Whether KVM runs it: KVM keeps four pages below 4 GiB for itself, which emulation does not.</summary>
+    public bool IsKvm { get; init; }
+
     /// <summary>RAM that the guest starts with, in bytes (<c>-m</c>).</summary>
     public required ulong MemoryBytes { get; init; }
 
@@ -169,8 +175,8 @@ public sealed record QemuMachine
 
     public bool Equals(QemuMachine? other) => other is not null
         && (Type, Emulator, Firmware, Cpu) == (other.Type, other.Emulator, other.Firmware, other.Cpu)
-        && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, BoardDisks)
-            == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.BoardDisks)
+        && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, BoardDisks, IsKvm)
+            == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.BoardDisks, other.IsKvm)
         && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
         && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
 

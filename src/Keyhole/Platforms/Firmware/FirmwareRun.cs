@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Platforms.Qemu;
+
+namespace Keyhole.Platforms.Firmware;
+
+/// <summary>What a firmware finds when QEMU starts it.</summary>
+internal sealed record FirmwareInput(QemuMachine Machine, QemuMemory Memory, NumberedTree Tree)
+{
+    public bool IsQ35 => Machine.Type.Chipset == QemuChipset.Q35;
+
+    /// <summary>
+    /// Whether the width that the processor tells is believed. QEMU tells 40 bits where nobody set it, whatever the host has: from SeaBIOS 1.16.3 and
+    /// OVMF 2022.11 on a width up to 40 is believed only where real processors of that maker have it.
+    /// </summary>
+    public bool HasValidWidth => Machine.Cpu.PhysBits >= 41 || Machine.Cpu.Vendor switch
+    {
+        CpuVendor.Intel => Machine.Cpu.PhysBits is 36 or 39,
+        CpuVendor.Amd => Machine.Cpu.PhysBits == 40,
+        CpuVendor.Other => false,
+    };
+}
+
+/// <summary>How far a guest gets.</summary>
+public enum BootOutcome
+{
+    /// <summary>The firmware goes through and hands over to the operating system.</summary>
+    Boots,
+
+    /// <summary>QEMU refuses to start the machine.</summary>
+    Refused,
+
+    /// <summary>The firmware leaves every BAR without an address: nothing on PCI works, not even the console.</summary>
+    GivesUp,
+
+    /// <summary>The firmware stops with a message.</summary>
+    Panics,
+
+    /// <summary>The firmware stops without one.</summary>
+    Hangs,
+}
+
+/// <summary>The names that outcomes have in JSON and texts.</summary>
+public static class BootOutcomes
+{
+    public static string Name(this BootOutcome outcome) => outcome switch
+    {
+        BootOutcome.Boots => "boots",
+        BootOutcome.Refused => "refused",
+        BootOutcome.GivesUp => "gives-up",
+        BootOutcome.Panics => "panics",
+        BootOutcome.Hangs => "hangs",
+    };
+}
+
+/// <summary>What is wrong with the place that a firmware gave a BAR.</summary>
+public enum BarFault
+{
+    /// <summary>The place is no multiple of the BAR's size: the register drops the low bits, and the BAR lies elsewhere than the firmware meant.</summary>
+    Misaligned,
+
+    /// <summary>It lies over RAM.</summary>
+    OverRam,
+
+    /// <summary>It lies over addresses that the machine keeps for something else.</summary>
+    OverReserved,
+
+    /// <summary>It ends beyond what the processor can address.</summary>
+    BeyondAddressWidth,
+}
+
+/// <summary>A BAR that has an address and still does not work.</summary>
+/// <param name="Function">Index in <see cref="NumberedTree.Functions"/>.</param>
+/// <param name="Address">Where the firmware meant it to be.</param>
+public readonly record struct FaultyBar(int Function, BarRequest Bar, ulong Address, BarFault Fault);
+
+/// <summary>What a firmware makes of a machine.</summary>
+/// <param name="Message">In the firmware's own words; null where it says nothing.</param>
+/// <param name="Placement">Null only where the firmware does not get as far as PCI.</param>
+/// <param name="E820">The map as an operating system gets it; the default where it is not known.</param>
+/// <param name="Misaligned">BARs whose registers dropped part of the address that they were given.</param>
+internal sealed record FirmwareRun(
+    BootOutcome Outcome, string? Message, PciPlacement? Placement, ImmutableArray<E820Entry> E820, ImmutableArray<FaultyBar> Misaligned)
+{
+    /// <summary>The tree with no BAR placed, and the reason of each.</summary>
+    public static PciPlacement NothingPlaced(NumberedTree tree, ImmutableArray<PlacementWindow> windows, Func<int, BarRequest, Unplaced> why)
+    {
+        var bars = ImmutableArray.CreateBuilder<BarPlacement>();
+        var bridges = ImmutableArray.CreateBuilder<BridgeWindows>();
+        for (int i = 0; i < tree.Functions.Length; i++)
+        {
+            PciFunction node = tree.Functions[i].Node;
+            foreach (BarRequest bar in node.Bars)
+                bars.Add(BarPlacement.None(i, bar, why(i, bar)));
+            if (node.Bridge is not null)
+                bridges.Add(new BridgeWindows(i, null, null, null));
+        }
+
+        return new(tree, windows, bars.ToImmutable(), bridges.ToImmutable());
+    }
+}
+
+/// <summary>Rounding of addresses and sizes, modulo 2^64 as the firmwares reckon: some of them wrap, and that is what happens.</summary>
+internal static class Align
+{
+    /// <param name="alignment">A power of two.</param>
+    public static ulong Up(ulong value, ulong alignment) => unchecked((value + alignment - 1) & ~(alignment - 1));
+
+    /// <param name="alignment">A power of two.</param>
+    public static ulong Down(ulong value, ulong alignment) => value & ~(alignment - 1);
+
+    /// <summary>The largest power of two that is not above; 0 for 0.</summary>
+    public static ulong PowerBelow(ulong value) => value == 0 ? 0 : 1UL << System.Numerics.BitOperations.Log2(value);
+}

@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Numerics;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using static Keyhole.Platforms.Qemu.QemuLayout;
+
+namespace Keyhole.Platforms.Firmware;
+
+/// <summary>
+/// OVMF: chooses a window below and one above 4 GiB, adds up what every bus needs, and asks for one range of each kind. Where a range does not fit it takes
+/// the largest consumer away and tries again; where nothing can be taken away it programs no BAR at all.
+/// </summary>
+/// <remarks>
+/// Source: the behaviour of edk2 from stable202011 to 202605 (OvmfPkg's PlatformInitLib and PciHotPlugInitDxe, MdeModulePkg's PciBusDxe and
+/// PciHostBridgeDxe); 2022.11 and 2025.02 are met by every recorded guest.
+/// </remarks>
+internal sealed class Ovmf
+{
+    /// <summary>What a release does, each named after what it began to do.</summary>
+    /// <param name="HasDynamicWindow">2022.11: with a width that is believed the window is an eighth of the address space; ports keep room in it.</param>
+    /// <param name="AvoidsReserved">2023.02: the window gives way to what QEMU's map reserves (HyperTransport).</param>
+    /// <param name="HasHighMmconfig">2023.05: q35's MMCONFIG lies at e0000000, and the 32-bit window below it.</param>
+    /// <param name="LimitsTo46Bits">2023.08: at most 46 bits (before: 47), and ports keep no I/O.</param>
+    /// <param name="KnowsGuestBits">2024.08: what KVM says that it can map counts.</param>
+    /// <param name="TakesUsersWindow">2025.05, and Debian's 2025.02-2: the user's window size is never replaced.</param>
+    /// <param name="PromotesMemory64">2026.02 alone: behind a bridge 64-bit memory goes to the prefetchable window.</param>
+    private readonly record struct Release(
+        bool HasDynamicWindow, bool AvoidsReserved, bool HasHighMmconfig, bool LimitsTo46Bits, bool KnowsGuestBits, bool TakesUsersWindow, bool PromotesMemory64)
+    {
+        public static Release Of(QemuFirmware firmware) => new(
+            firmware.IsSince(2022, 11), firmware.IsSince(2023, 2), firmware.IsSince(2023, 5), firmware.IsSince(2023, 8), firmware.IsSince(2024, 8),
+            firmware.IsSince(2025, 5) || (firmware is { Major: 2025, Minor: 2, IsUpstream: false } && firmware.Revision is null or >= 2),
+            firmware is { Major: 2026, Minor: 2 });
+    }
+
+    private const ulong DefaultWindow = 32 * GiB;
+
+    /// <summary>The largest window that the user may ask for, in MiB: 16 TiB.</summary>
+    private const uint LargestWindowMiB = 0x1000000;
+
+    private const ulong Q35LowWindow = 0xc0000000;
+    private const ulong Q35Mmconfig = 0xe0000000;
+    private const ulong LowWindowEnd = 0xfc000000;
+
+    private const ulong BridgeMemoryMask = 0xfffff;
+    private const ulong BridgeIoMask = 0xfff;
+    private const ulong SmallestMemoryMask = 0xfff;
+    private const ulong PortMemory = 0x200000;
+    private const ulong PortIo = 512;
+    private const int VgaClass = 0x030000;
+
+    private static readonly int s_kinds = Enum.GetValues<ResourceKind>().Length;
+
+    private readonly FirmwareInput _input;
+    private readonly NumberedTree _tree;
+    private readonly Release _release;
+    private readonly ByteRange _io;
+    private readonly ByteRange _window32;
+
+    /// <summary>The window above 4 GiB; null where the user switched it off.</summary>
+    private readonly ByteRange? _window64;
+
+    /// <summary>The width in bits that OVMF maps.</summary>
+    private readonly int _width;
+
+    private readonly List<int>[] _children;
+    private readonly List<int>[] _rootFunctions;
+    private readonly bool[] _isGone;
+    private readonly Unplaced?[] _rejected;
+    private readonly List<(ResourceKind Kind, ulong Size)>?[] _paddings;
+
+    private Ovmf(FirmwareInput input)
+    {
+        _input = input;
+        _tree = input.Tree;
+        _release = Release.Of(input.Machine.Firmware);
+        _io = input.IsQ35 ? ByteRange.FromBounds(0x6000, 0x10000) : ByteRange.FromBounds(0xc000, 0x10000);
+        _window32 = LowWindow();
+        (_window64, _width) = HighWindow();
+        int count = _tree.Functions.Length;
+        _isGone = new bool[count];
+        _rejected = new Unplaced?[count];
+        _paddings = new List<(ResourceKind, ulong)>?[count];
+        _children = new List<int>[count];
+        _rootFunctions = new List<int>[_tree.Tree.Roots.Length];
+        for (int root = 0; root < _rootFunctions.Length; root++)
+            _rootFunctions[root] = [];
+        for (int i = 0; i < count; i++)
+        {
+            NumberedFunction function = _tree.Functions[i];
+            if (function.Node.Bridge is not null)
+            {
+                _children[i] = [];
+                _paddings[i] = PaddingOf(function.Node.Bridge);
+            }
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            NumberedFunction function = _tree.Functions[i];
+            (function.Parent < 0 ? _rootFunctions[function.Root] : _children[function.Parent]).Add(i);
+        }
+    }
+
+    public static FirmwareRun Run(FirmwareInput input) => new Ovmf(input).Run();
+
+    // ------------------------------------------------------------------ windows
+
+    private ByteRange LowWindow()
+    {
+        // One variable MTRR covers it: from a power of two below 4 GiB on.
+        ulong uncached = Frames.FourGiB - Align.PowerBelow(Frames.FourGiB - _input.Memory.LowEnd);
+        if (!_input.IsQ35)
+            return ByteRange.FromBounds(uncached, LowWindowEnd);
+        return _release.HasHighMmconfig ? ByteRange.FromBounds(uncached, Q35Mmconfig) : ByteRange.FromBounds(Q35LowWindow, LowWindowEnd);
+    }
+
+    private (ByteRange? Window, int Width) HighWindow()
+    {
+        ulong first = Frames.FourGiB;
+        foreach (E820Entry entry in _input.Memory.FirmwareMap)
+        {
+            if (entry.IsRam)
+                first = Math.Max(first, entry.End);
+        }
+
+        ulong? users = UsersWindow();
+        ulong size = users ?? DefaultWindow;
+        ulong start = 0;
+        if (size != 0)
+        {
+            size = Align.Up(size, GiB);
+            start = Align.Up(Align.Up(_input.Memory.HotplugEnd ?? first, GiB), Align.PowerBelow(size));
+            first = start + size;
+        }
+
+        if (BelievedWidth() is not { } width)
+            return (size == 0 ? null : ByteRange.FromSize(start, size), Math.Max(36, BitOperations.Log2(first - 1) + 1));
+        ulong space = 1UL << width;
+        ulong share = space >> 3;
+        bool isUsersToKeep = _release.TakesUsersWindow && users is not null;
+        if (size < share && start + share < space && !isUsersToKeep)
+        {
+            size = share;
+            start = space - share;
+            foreach (E820Entry entry in _release.AvoidsReserved ? _input.Memory.FirmwareMap : [])
+            {
+                if (entry.Address < start + size && start < entry.End)
+                    start = Align.Down(entry.Address - size, size);
+            }
+        }
+
+        return (size == 0 ? null : ByteRange.FromSize(start, size), width);
+    }
+
+    /// <summary>The size that the user asks for (<c>X-PciMmio64Mb</c>) in bytes, 0 for no window; null where nothing is asked for that OVMF takes.</summary>
+    private ulong? UsersWindow()
+    {
+        string? text = _input.Machine.FwCfgValue("opt/ovmf/X-PciMmio64Mb");
+        return uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint sizeMiB) && sizeMiB <= LargestWindowMiB ? (ulong)sizeMiB << 20 : null;
+    }
+
+    private int? BelievedWidth()
+    {
+        QemuCpu cpu = _input.Machine.Cpu;
+        int guestBits = _release.KnowsGuestBits ? cpu.GuestPhysBits : 0;
+        if (!_release.HasDynamicWindow || (guestBits == 0 && !_input.HasValidWidth))
+            return null;
+        int width = guestBits == 0 ? cpu.PhysBits : Math.Min(cpu.PhysBits, guestBits);
+        width = Math.Min(width, _release.LimitsTo46Bits ? 46 : 47);
+        return cpu.HasGiBPages ? width : Math.Min(width, 40);
+    }
+
+    // ------------------------------------------------------------------ hot-plug
+
+    /// <summary>What is kept free behind a bridge; null where nothing can be plugged in there.</summary>
+    private List<(ResourceKind Kind, ulong Size)>? PaddingOf(PciBridge bridge)
+    {
+        if (bridge.Hotplug == BridgeHotplug.None)
+            return null;
+        BridgeReserve? hint = bridge.Reserve;
+        var paddings = new List<(ResourceKind, ulong)>();
+        ulong share = _window64 is { } window && window.SizeBytes > DefaultWindow ? Power(window.SizeBytes >> 8) : 0;
+        // What is asked for by the bridge itself stands behind what every bridge gets, and in the reverse order.
+        bool hasPrefetchable = hint is { Prefetchable32Bytes: > 0 } or { Prefetchable64Bytes: > 0 };
+        if (_release.HasDynamicWindow && !hasPrefetchable && share > 0)
+            paddings.Add((ResourceKind.Prefetchable64, share));
+        if (hint?.MemoryBytes is null)
+            paddings.Add((ResourceKind.Memory32, PortMemory));
+        if (hint?.IoBytes is null && !_release.LimitsTo46Bits)
+            paddings.Add((ResourceKind.Io, PortIo));
+        if (hint?.Prefetchable32Bytes is > 0 and { } low)
+            paddings.Add((ResourceKind.Prefetchable32, Power(low)));
+        else if (hint?.Prefetchable64Bytes is > 0 and { } high)
+            paddings.Add((ResourceKind.Prefetchable64, Power(high)));
+        if (hint?.MemoryBytes is > 0 and { } memory)
+            paddings.Add((ResourceKind.Memory32, Power(memory)));
+        if (hint?.IoBytes is > 0 and { } io)
+            paddings.Add((ResourceKind.Io, Power(io)));
+        return paddings;
+
+        static ulong Power(ulong bytes) => BitOperations.RoundUpToPowerOf2(bytes);
+    }
+
+    // ------------------------------------------------------------------ the run
+
+    private FirmwareRun Run()
+    {
+        if (!_input.Machine.Cpu.Is64Bit || Math.Max(_window64?.End ?? 0, _input.Memory.RamEnd) > 1UL << _width)
+        {
+            var why = new Unplaced(UnplacedReason.NotReached, 0, default, _width);
+            return new(BootOutcome.Hangs, null, FirmwareRun.NothingPlaced(_tree, Windows(), (_, _) => why), default, []);
+        }
+
+        // A kind that once did not fit and is no longer asked for is asked for again by edk2, with no length, and fails again.
+        var stale = new HashSet<(int Root, ResourceKind Kind)>();
+        while (true)
+        {
+            var pools = new ResourceNode[_rootFunctions.Length][];
+            for (int root = 0; root < pools.Length; root++)
+            {
+                pools[root] = Request(root);
+                // edk2 refuses such a request before it tries.
+                if (pools[root][(int)ResourceKind.Memory32].Length >= Frames.FourGiB)
+                    return GiveUp(pools, [ResourceKind.Memory32]);
+            }
+
+            var bases = new ulong?[pools.Length, s_kinds];
+            SortedSet<ResourceKind> failed = Allocate(pools, bases, stale);
+            if (failed.Count == 0)
+                return new(BootOutcome.Boots, null, Program(pools, bases), OvmfMap.Make(_input), []);
+            if (!Reject(pools, failed))
+                return GiveUp(pools, failed);
+        }
+    }
+
+    /// <summary>Adds up what everything on a root bus needs: a window of each kind.</summary>
+    private ResourceNode[] Request(int root)
+    {
+        ResourceNode[] pool = Windows(-1);
+        ulong rom = LargestRom(_rootFunctions[root], 0);
+        if (rom > 0)
+            pool[(int)ResourceKind.Memory32].Children!.Insert(new ResourceNode(-1, ResourceNode.OptionRom, rom, rom - 1, ResourceKind.Memory32));
+        foreach (int function in _rootFunctions[root])
+            RequestOf(function, pool);
+        ResourceList memory32 = List(pool, ResourceKind.Memory32);
+        ResourceList memory64 = List(pool, ResourceKind.Memory64);
+        if (_window64 is null)
+        {
+            memory32.Merge(memory64);
+            List(pool, ResourceKind.Prefetchable32).Merge(List(pool, ResourceKind.Prefetchable64));
+        }
+
+        // To a root bus prefetchable memory is memory.
+        memory32.Merge(List(pool, ResourceKind.Prefetchable32));
+        memory64.Merge(List(pool, ResourceKind.Prefetchable64));
+        Measure(pool);
+        return pool;
+    }
+
+    private static ResourceNode[] Windows(int function)
+    {
+        var windows = new ResourceNode[s_kinds];
+        for (int kind = 0; kind < s_kinds; kind++)
+        {
+            ulong mask = kind == (int)ResourceKind.Io ? BridgeIoMask : BridgeMemoryMask;
+            windows[kind] = new ResourceNode(function, ResourceNode.Window, 0, mask, (ResourceKind)kind) { Children = new ResourceList() };
+        }
+
+        return windows;
+    }
+
+    private static ResourceList List(ResourceNode[] windows, ResourceKind kind) => windows[(int)kind].Children!;
+
+    private ulong LargestRom(List<int> functions, ulong largest)
+    {
+        foreach (int i in functions)
+        {
+            if (_isGone[i])
+                continue;
+            foreach (BarRequest bar in _tree.Functions[i].Node.Bars)
+            {
+                if (bar.Type == BarType.Rom)
+                    largest = Math.Max(largest, bar.SizeBytes);
+            }
+
+            if (_children[i] is { } behind)
+                largest = LargestRom(behind, largest);
+        }
+
+        return largest;
+    }
+
+    private void RequestOf(int index, ResourceNode[] bus)
+    {
+        if (_isGone[index])
+            return;
+        PciFunction node = _tree.Functions[index].Node;
+        for (int b = 0; b < node.Bars.Length; b++)
+        {
+            BarRequest bar = node.Bars[b];
+            if (bar.Type == BarType.Rom)
+                continue;
+            ResourceKind kind = KindOf(bar.Type);
+            ulong mask = kind == ResourceKind.Io ? bar.SizeBytes - 1 : (bar.SizeBytes - 1) | SmallestMemoryMask;
+            List(bus, kind).Insert(new ResourceNode(index, b, bar.SizeBytes, mask, kind));
+        }
+
+        if (node.Bridge is null)
+            return;
+        ResourceNode[] windows = Windows(index);
+        foreach (int child in _children[index])
+            RequestOf(child, windows);
+        foreach ((ResourceKind kind, ulong size) in _paddings[index] ?? [])
+            List(windows, kind).Insert(new ResourceNode(index, ResourceNode.Padding, size, size - 1, kind));
+        // A bridge has one window of 64 bits, the prefetchable one, and it holds either width.
+        List(windows, _release.PromotesMemory64 ? ResourceKind.Prefetchable64 : ResourceKind.Memory32).Merge(List(windows, ResourceKind.Memory64));
+        if (List(windows, ResourceKind.Prefetchable64).Count > 0)
+            List(windows, ResourceKind.Memory32).Merge(List(windows, ResourceKind.Prefetchable32));
+        Measure(windows);
+        for (int kind = 0; kind < s_kinds; kind++)
+        {
+            if (windows[kind].IsRequested)
+                List(bus, (ResourceKind)kind).Insert(windows[kind]);
+        }
+    }
+
+    private static ResourceKind KindOf(BarType type) => type switch
+    {
+        BarType.Io => ResourceKind.Io,
+        BarType.Memory32 or BarType.Rom => ResourceKind.Memory32,
+        BarType.Memory32Prefetchable => ResourceKind.Prefetchable32,
+        BarType.Memory64 => ResourceKind.Memory64,
+        BarType.Memory64Prefetchable => ResourceKind.Prefetchable64,
+    };
+
+    /// <summary>Lays out what is in each window, and how large that makes it. Room for hot-plug is laid out apart: the larger of both counts.</summary>
+    private static void Measure(ResourceNode[] windows)
+    {
+        foreach (ResourceNode window in windows)
+        {
+            List<ResourceNode> children = window.Children!.Ordered();
+            ulong used = 0;
+            ulong kept = 0;
+            bool isIo = window.Kind == ResourceKind.Io;
+            foreach (ResourceNode child in children)
+            {
+                if (isIo && child.IsPadding)
+                {
+                    kept = child.Length;
+                    continue;
+                }
+
+                ref ulong end = ref child.IsPadding ? ref kept : ref used;
+                child.Offset = Align.Up(end, child.AlignmentMask + 1);
+                end = child.Offset + child.Length;
+            }
+
+            used = Align.Up(used, window.AlignmentMask + 1);
+            window.Length = Math.Max(used, isIo ? kept : Align.Up(kept, window.AlignmentMask + 1));
+            if (children.Count > 0)
+                window.AlignmentMask = Math.Max(window.AlignmentMask, children[0].AlignmentMask);
+        }
+    }
+
+    // ------------------------------------------------------------------ asking for ranges
+
+    private SortedSet<ResourceKind> Allocate(ResourceNode[][] pools, ulong?[,] bases, HashSet<(int Root, ResourceKind Kind)> stale)
+    {
+        var taken = new List<(ulong Start, ulong End, bool IsIo)>();
+        var failed = new SortedSet<ResourceKind>();
+        for (int root = 0; root < pools.Length; root++)
+        {
+            ResourceNode[] pool = pools[root];
+            // Largest alignment first; of equal ones the later kind.
+            var order = new List<int> { 0, 1, 2, 3, 4 };
+            order.Sort((a, b) => pool[a].AlignmentMask != pool[b].AlignmentMask ? pool[b].AlignmentMask.CompareTo(pool[a].AlignmentMask) : b.CompareTo(a));
+            foreach (int kind in order)
+            {
+                ResourceNode wanted = pool[kind];
+                var key = (root, (ResourceKind)kind);
+                if (!wanted.IsRequested)
+                {
+                    if (stale.Contains(key))
+                        failed.Add(key.Item2);
+                    continue;
+                }
+
+                bases[root, kind] = Find(wanted, taken);
+                if (bases[root, kind] is { } at)
+                {
+                    taken.Add((at, at + wanted.Length, wanted.Kind == ResourceKind.Io));
+                    stale.Remove(key);
+                }
+                else
+                {
+                    failed.Add(key.Item2);
+                    stale.Add(key);
+                }
+            }
+        }
+
+        return failed;
+    }
+
+    private ulong? Find(ResourceNode wanted, List<(ulong Start, ulong End, bool IsIo)> taken)
+    {
+        if (wanted.Kind == ResourceKind.Io)
+            return Find(wanted, _io, 15, taken);
+        if (wanted.Kind == ResourceKind.Memory64 && _window64 is { } high && Find(wanted, high, 63, taken) is { } at)
+            return at;
+        return Find(wanted, _window32, 31, taken);
+    }
+
+    /// <summary>The lowest free range in a window.</summary>
+    private static ulong? Find(ResourceNode wanted, ByteRange window, int mostAlignmentBits, List<(ulong Start, ulong End, bool IsIo)> taken)
+    {
+        ulong alignment = wanted.AlignmentMask + 1;
+        ulong step = 1UL << Math.Min(mostAlignmentBits, BitOperations.Log2(alignment));
+        ulong at = Align.Up(window.Start, alignment);
+        while (at >= window.Start && at < window.End && wanted.Length <= window.End - at)
+        {
+            ulong free = at;
+            foreach ((ulong start, ulong end, bool isIo) in taken)
+            {
+                if (isIo == (wanted.Kind == ResourceKind.Io) && at < end && start < at + wanted.Length)
+                    free = Math.Max(free, Align.Up(end, step));
+            }
+
+            if (free == at)
+                return at;
+            at = free;
+        }
+
+        return null;
+    }
+
+    // ------------------------------------------------------------------ what does not fit
+
+    /// <summary>Takes the largest consumer of each kind that did not fit away. False where none can be taken away.</summary>
+    private bool Reject(ResourceNode[][] pools, SortedSet<ResourceKind> failed)
+    {
+        var removed = new HashSet<int>();
+        bool isAdjusted = false;
+        foreach (ResourceKind kind in failed)
+        {
+            var all = new ResourceList();
+            ulong needed = 0;
+            foreach (ResourceNode[] pool in pools)
+            {
+                all.Insert(pool[(int)kind]);
+                needed += pool[(int)kind].Length;
+            }
+
+            if (Largest(all) is not { } largest || removed.Contains(largest.Function))
+                continue;
+            if (_tree.Functions[largest.Function].Node.Bridge is null)
+            {
+                _isGone[largest.Function] = true;
+                _rejected[largest.Function] = Limit(kind, needed);
+            }
+            else if (_paddings[largest.Function] is null)
+            {
+                continue;
+            }
+            else
+            {
+                _paddings[largest.Function] = null;
+            }
+
+            removed.Add(largest.Function);
+            isAdjusted = true;
+        }
+
+        return isAdjusted;
+    }
+
+    private Unplaced Limit(ResourceKind kind, ulong needed) => kind switch
+    {
+        ResourceKind.Io => new(UnplacedReason.IoFull, needed, _io),
+        ResourceKind.Memory32 or ResourceKind.Prefetchable32 => new(UnplacedReason.Window32Full, needed, _window32),
+        ResourceKind.Memory64 or ResourceKind.Prefetchable64 => _window64 is { } window
+            ? new(UnplacedReason.Window64Full, needed, window)
+            : new(UnplacedReason.NoWindow64, needed, default),
+    };
+
+    /// <summary>The largest that may be taken away; of equal ones the last.</summary>
+    private ResourceNode? Largest(ResourceList list)
+    {
+        ResourceNode? largest = null;
+        foreach (ResourceNode node in list.Ordered())
+        {
+            ResourceNode? candidate = node;
+            if (node.Function < 0 || (_tree.Functions[node.Function].Node.Bridge is not null && !node.IsPadding))
+                candidate = node.Children is { } behind ? Largest(behind) : null;
+            else if (!node.IsPadding && !CanReject(node.Function))
+                continue;
+            if (candidate is not null && !(largest?.Length > candidate.Length))
+                largest = candidate;
+        }
+
+        return largest;
+    }
+
+    /// <summary>Devices of bus 0 and VGA displays stay.</summary>
+    private bool CanReject(int function)
+    {
+        NumberedFunction candidate = _tree.Functions[function];
+        return candidate.Address.Bus != 0 && candidate.Node.ClassCode != VgaClass;
+    }
+
+    private FirmwareRun GiveUp(ResourceNode[][] pools, IReadOnlyCollection<ResourceKind> failed)
+    {
+        var limits = new Dictionary<(int Function, int Bar), Unplaced>();
+        foreach (ResourceKind kind in failed)
+        {
+            ulong needed = 0;
+            foreach (ResourceNode[] pool in pools)
+                needed += pool?[(int)kind].Length ?? 0;
+            Unplaced limit = Limit(kind, needed);
+            foreach (ResourceNode[] pool in pools)
+            {
+                if (pool is not null)
+                    Mark(pool[(int)kind], limit, limits);
+            }
+        }
+
+        // A range of no length for what was taken away before is what did not fit: the limit is that of the device taken away.
+        var givenUp = new Unplaced(UnplacedReason.TreeGivenUp, 0, default);
+        PciPlacement none = FirmwareRun.NothingPlaced(_tree, Windows(), (function, bar) =>
+        {
+            if (bar.Type == BarType.Rom)
+                return NotHandled;
+            int index = _tree.Functions[function].Node.Bars.IndexOf(bar);
+            return _rejected[function] ?? (limits.TryGetValue((function, index), out Unplaced? limit) ? limit : givenUp);
+        });
+        return new(BootOutcome.GivesUp, "PciBus: HostBridge->NotifyPhase(AllocateResources) - Out of Resources", none, default, []);
+    }
+
+    private static void Mark(ResourceNode node, Unplaced limit, Dictionary<(int Function, int Bar), Unplaced> limits)
+    {
+        if (node.Bar >= 0)
+            limits.TryAdd((node.Function, node.Bar), limit);
+        foreach (ResourceNode child in node.Children?.Ordered() ?? [])
+            Mark(child, limit, limits);
+    }
+
+    /// <summary>OVMF reads option ROMs one after the other and leaves none mapped.</summary>
+    private static Unplaced NotHandled { get; } = new(UnplacedReason.NotHandled, 0, default);
+
+    // ------------------------------------------------------------------ programming
+
+    private ImmutableArray<PlacementWindow> Windows()
+    {
+        var low = new PlacementWindow(WindowKind.Memory32, _window32);
+        return _window64 is { } high ? [low, new(WindowKind.Memory64, high)] : [low];
+    }
+
+    private PciPlacement Program(ResourceNode[][] pools, ulong?[,] bases)
+    {
+        ImmutableArray<NumberedFunction> functions = _tree.Functions;
+        var firstBar = new int[functions.Length];
+        int count = 0;
+        for (int i = 0; i < functions.Length; i++)
+        {
+            firstBar[i] = count;
+            count += functions[i].Node.Bars.Length;
+        }
+
+        var addresses = new ulong?[count];
+        var windows = new BridgeWindows[functions.Length];
+        for (int root = 0; root < pools.Length; root++)
+        {
+            for (int kind = 0; kind < s_kinds; kind++)
+            {
+                if (bases[root, kind] is { } at)
+                    Program(pools[root][kind], at);
+            }
+        }
+
+        var bars = ImmutableArray.CreateBuilder<BarPlacement>(count);
+        var bridges = ImmutableArray.CreateBuilder<BridgeWindows>();
+        for (int i = 0; i < functions.Length; i++)
+        {
+            ImmutableArray<BarRequest> requests = functions[i].Node.Bars;
+            for (int b = 0; b < requests.Length; b++)
+            {
+                bars.Add(addresses[firstBar[i] + b] is { } address
+                    ? BarPlacement.At(i, requests[b], address)
+                    : BarPlacement.None(i, requests[b], requests[b].Type == BarType.Rom ? NotHandled : _rejected[i]!));
+            }
+
+            if (functions[i].Node.Bridge is not null)
+                bridges.Add(windows[i] with { Function = i });
+        }
+
+        return new(_tree, Windows(), bars.ToImmutable(), bridges.ToImmutable());
+
+        void Program(ResourceNode window, ulong start)
+        {
+            foreach (ResourceNode node in window.Children!.Ordered())
+            {
+                ulong at = start + node.Offset;
+                if (node.Bar >= 0)
+                    addresses[firstBar[node.Function] + node.Bar] = at;
+                if (node.Bar != ResourceNode.Window)
+                    continue;
+                Program(node, at);
+                if (node.Length == 0)
+                    continue;
+                // A bridge's registers hold no less than 4 KiB of ports and 1 MiB of memory.
+                ulong granularity = (node.Kind == ResourceKind.Io ? BridgeIoMask : BridgeMemoryMask) + 1;
+                var range = ByteRange.FromSize(at, Align.Up(node.Length, granularity));
+                ref BridgeWindows bridge = ref windows[node.Function];
+                bridge = node.Kind switch
+                {
+                    ResourceKind.Io => bridge with { Io = functions[node.Function].Node.Bridge!.HasIoWindow ? range : null },
+                    ResourceKind.Memory32 => bridge with { Memory = range },
+                    ResourceKind.Prefetchable32 or ResourceKind.Memory64 or ResourceKind.Prefetchable64 => bridge with { Prefetchable = range },
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using static Keyhole.Platforms.Qemu.QemuLayout;
+
+namespace Keyhole.Platforms.Firmware;
+
+/// <summary>
+/// SeaBIOS: fills the window below 4 GiB from the top, largest alignment first, and takes 64-bit BARs above 4 GiB where they do not fit below, or, since
+/// 1.16.3, wherever there is RAM above 4 GiB.
+/// </summary>
+/// <remarks>
+/// Source: the behaviour of 1.14 to 1.17 (src/fw/pciinit.c, paravirt.c, malloc.c); 1.16.2 and 1.16.3 are met by every recorded guest. What its arithmetic
+/// does modulo 2^64 is reproduced.
+/// </remarks>
+internal sealed class SeaBios
+{
+    /// <summary>What a release does, each named after what it began to do.</summary>
+    /// <param name="KnowsExpressToPciHotplug">1.16: a bridge from PCI Express to PCI has hot-plug too, and ports need no I/O window.</param>
+    /// <param name="PutsWindowAtTop">1.16.3: the 64-bit window lies at the end of the address space; hot-plug ports are given room in it.</param>
+    /// <param name="LimitsTo44Bits">1.17: at most 44 bits below 1 TiB of RAM (before: 46), no misaligned windows, and a setting that decides.</param>
+    private readonly record struct Release(bool KnowsExpressToPciHotplug, bool PutsWindowAtTop, bool LimitsTo44Bits);
+
+    private const ulong SmallestMemory = 0x1000;
+    private const ulong BridgeMemory = 0x200000;
+    private const ulong BridgeIo = 0x1000;
+    private const ulong TopOfLowWindow = IoApic;
+    private const ulong Q35LowWindow = 0xc0000000;
+
+    /// <summary>Where SeaBIOS itself sets the SMBus controller of q35.</summary>
+    private const ulong SmbusPort = 0x700;
+    private const int SmbusDevice = 0x2930;
+
+    private const int UsbClass = 0x0c03;
+
+    /// <summary>What a region holds: the three kinds of windows that a bridge has.</summary>
+    private enum Space
+    {
+        Io,
+        Memory,
+        Prefetchable,
+    }
+
+    /// <summary>A BAR, or what a bridge needs for what is behind it.</summary>
+    /// <param name="Bar">Index among the function's BARs; −1 for a bridge's window.</param>
+    private readonly record struct Entry(int Function, int Bar, ulong Size, ulong Alignment, bool Is64Bit, int Order);
+
+    /// <summary>All that asks for addresses of one kind on one bus.</summary>
+    private sealed class Region
+    {
+        public List<Entry> Entries { get; private set; } = [];
+
+        public ulong Base { get; set; }
+
+        /// <summary>Largest alignment first, then largest size, then as they came.</summary>
+        public void Sort() => Entries.Sort(static (a, b) =>
+            a.Alignment != b.Alignment ? b.Alignment.CompareTo(a.Alignment) : a.Size != b.Size ? b.Size.CompareTo(a.Size) : a.Order.CompareTo(b.Order));
+
+        public ulong Sum()
+        {
+            ulong sum = 0;
+            foreach (Entry entry in Entries)
+                sum = unchecked(sum + entry.Size);
+            return sum;
+        }
+
+        public ulong Alignment => Entries.Count == 0 ? 1 : Entries[0].Alignment;
+
+        /// <summary>Takes the entries out that may go above 4 GiB.</summary>
+        public Region TakeHigh(NumberedTree tree)
+        {
+            var high = new Region();
+            var low = new List<Entry>();
+            foreach (Entry entry in Entries)
+            {
+                bool isHigh = entry.Is64Bit && tree.Functions[entry.Function].Node.ClassCode >> 8 != UsbClass;
+                (isHigh ? high.Entries : low).Add(entry);
+            }
+
+            Entries = low;
+            return high;
+        }
+    }
+
+    private readonly FirmwareInput _input;
+    private readonly NumberedTree _tree;
+    private readonly Release _release;
+    private readonly ulong _top;
+    private readonly bool _padsHigh;
+    private readonly ulong _lowStart;
+
+    /// <summary>For each function its bridge's number in <see cref="_regions"/>; 0 where it is none. Number 0 is every root bus.</summary>
+    private readonly int[] _bridgeOf;
+    private readonly Region[] _regions;
+    private readonly ulong?[] _addresses;
+    private readonly int[] _firstBar;
+    private readonly ByteRange?[] _windows;
+    private readonly ImmutableArray<FaultyBar>.Builder _misaligned = ImmutableArray.CreateBuilder<FaultyBar>();
+    private int _order;
+
+    private SeaBios(FirmwareInput input)
+    {
+        _input = input;
+        _tree = input.Tree;
+        QemuFirmware firmware = input.Machine.Firmware;
+        _release = new(firmware.IsSince(1, 16), firmware.IsSince(1, 16, 3), firmware.IsSince(1, 17));
+        (_top, _padsHigh) = HighWindow();
+        ulong low = input.Memory.LowEnd;
+        _lowStart = input.IsQ35 ? Q35LowWindow : low <= 0x80000000 ? 0x80000000 : low <= 0xc0000000 ? 0xc0000000 : low;
+        ImmutableArray<NumberedFunction> functions = _tree.Functions;
+        _bridgeOf = new int[functions.Length];
+        _firstBar = new int[functions.Length];
+        int bridges = 0;
+        int bars = 0;
+        for (int i = 0; i < functions.Length; i++)
+        {
+            _firstBar[i] = bars;
+            bars += functions[i].Node.Bars.Length;
+            if (functions[i].Node.Bridge is not null)
+                _bridgeOf[i] = ++bridges;
+        }
+
+        _addresses = new ulong?[bars];
+        _regions = new Region[(bridges + 1) * 3];
+        _windows = new ByteRange?[(bridges + 1) * 3];
+        for (int i = 0; i < _regions.Length; i++)
+            _regions[i] = new Region();
+    }
+
+    public static FirmwareRun Run(FirmwareInput input) => new SeaBios(input).Run();
+
+    private FirmwareRun Run()
+    {
+        Collect();
+        if (!TryPlaceIo())
+            return Panic("PCI: out of I/O address space", UnplacedReason.IoFull, [], Space.Io);
+        Region memory = RootRegion(Space.Memory);
+        Region prefetchable = RootRegion(Space.Prefetchable);
+        var low = new PlacementWindow(WindowKind.Memory32, ByteRange.FromBounds(_lowStart, TopOfLowWindow));
+        ImmutableArray<PlacementWindow> windows = [low];
+        if (_padsHigh || !TryPlaceLow(memory, prefetchable))
+        {
+            Region highMemory = memory.TakeHigh(_tree);
+            Region highPrefetchable = prefetchable.TakeHigh(_tree);
+            if (!TryPlaceLow(memory, prefetchable))
+                return Panic("PCI: out of 32bit address space", UnplacedReason.Window32Full, windows, Space.Memory);
+            windows = [low, new(WindowKind.Memory64, PlaceHigh(highMemory, highPrefetchable))];
+            Map(highMemory, Space.Memory);
+            Map(highPrefetchable, Space.Prefetchable);
+        }
+
+        foreach (int bridge in BusOrder())
+        {
+            Map(_regions[(bridge * 3) + (int)Space.Io], Space.Io);
+            Map(_regions[(bridge * 3) + (int)Space.Memory], Space.Memory);
+            Map(_regions[(bridge * 3) + (int)Space.Prefetchable], Space.Prefetchable);
+        }
+
+        return new(BootOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input), _misaligned.ToImmutable());
+    }
+
+    // ------------------------------------------------------------------ the window above 4 GiB
+
+    /// <summary>How far the address space is used, 0 where it is not known, and whether 64-bit BARs always go high.</summary>
+    private (ulong Top, bool PadsHigh) HighWindow()
+    {
+        if (!_release.PutsWindowAtTop)
+            return (0, false);
+        QemuCpu cpu = _input.Machine.Cpu;
+        // A processor without long mode tells its width by PAE, and that is believed.
+        int bits = !cpu.Is64Bit ? 36 : _input.HasValidWidth ? cpu.PhysBits : 0;
+        bool hasHighRam = !_input.Memory.High.IsEmpty;
+        if (!_release.LimitsTo44Bits)
+            return (bits == 0 ? 0 : 1UL << Math.Min(bits, 46), bits >= 36 && cpu.Is64Bit && hasHighRam);
+        bool isHuge = hasHighRam && _input.Memory.High.End - Frames.FourGiB >= TiB;
+        ulong top = bits == 0 ? 0 : 1UL << (bits > 44 && !isHuge ? 44 : bits);
+        bool pads = _input.Machine.FwCfgValue("opt/org.seabios/pci64") switch
+        {
+            "1" or "on" or "yes" => true,
+            "0" or "off" or "no" => false,
+            _ => hasHighRam,
+        };
+        return (top, pads && cpu.Is64Bit);
+    }
+
+    private ByteRange PlaceHigh(Region memory, Region prefetchable)
+    {
+        unchecked
+        {
+            ulong start = Math.Max(_input.Memory.HotplugEnd ?? 0, Math.Max(Frames.FourGiB, _input.Memory.RamEnd));
+            if (_top != 0)
+            {
+                ulong size = Align.Up(memory.Sum(), GiB) + Align.Up(prefetchable.Sum(), GiB);
+                if (_padsHigh)
+                    size = Align.Up(size, _top >> 3);
+                // Where the window is larger than the address space this wraps to just below 2^64, and that is taken.
+                start = Math.Max(start, _top - size);
+                if (IsUsed(start, size))
+                    start -= size;
+            }
+
+            memory.Base = Align.Up(Align.Up(start, memory.Alignment), GiB);
+            prefetchable.Base = Align.Up(Align.Up(memory.Base + memory.Sum(), prefetchable.Alignment), GiB);
+            return ByteRange.FromSize(memory.Base, Align.Up(prefetchable.Base + prefetchable.Sum(), GiB) - memory.Base);
+        }
+    }
+
+    /// <summary>Whether the range meets anything that QEMU's map has.</summary>
+    private bool IsUsed(ulong start, ulong size)
+    {
+        foreach (E820Entry entry in _input.Memory.FirmwareMap)
+        {
+            if (unchecked(start + size) > entry.Address && start < entry.End)
+                return true;
+        }
+
+        return false;
+    }
+
+    // ------------------------------------------------------------------ what is asked for
+
+    private Region RootRegion(Space space) => _regions[(int)space];
+
+    private int OwnerOf(int function)
+    {
+        int parent = _tree.Functions[function].Parent;
+        return parent < 0 ? 0 : _bridgeOf[parent];
+    }
+
+    private void Add(int bus, Space space, Entry entry) => _regions[(bus * 3) + (int)space].Entries.Add(entry with { Order = _order++ });
+
+    private void Collect()
+    {
+        ImmutableArray<NumberedFunction> functions = _tree.Functions;
+        for (int i = 0; i < functions.Length; i++)
+        {
+            ImmutableArray<BarRequest> bars = functions[i].Node.Bars;
+            for (int b = 0; b < bars.Length; b++)
+            {
+                BarRequest bar = bars[b];
+                Space space = bar.Type == BarType.Io ? Space.Io : bar.Type.IsPrefetchable() ? Space.Prefetchable : Space.Memory;
+                ulong size = space == Space.Io ? bar.SizeBytes : Math.Max(bar.SizeBytes, SmallestMemory);
+                Add(OwnerOf(i), space, new Entry(i, b, size, size, bar.Type.Is64Bit(), 0));
+            }
+        }
+
+        // Behind the last bus nothing is left to ask: from there on each bridge knows what it needs.
+        foreach (int i in BridgesFromLastBus())
+            CollectBridge(i);
+        for (int space = 0; space < 3; space++)
+            _regions[space].Sort();
+    }
+
+    private List<int> BridgesFromLastBus()
+    {
+        var bridges = new List<int>();
+        for (int i = 0; i < _bridgeOf.Length; i++)
+        {
+            if (_bridgeOf[i] != 0)
+                bridges.Add(i);
+        }
+
+        bridges.Sort((a, b) => _tree.Functions[b].SecondaryBus.CompareTo(_tree.Functions[a].SecondaryBus));
+        return bridges;
+    }
+
+    /// <summary>Every bus in the order of its number, as the number of its bridge; the root buses are one.</summary>
+    private List<int> BusOrder()
+    {
+        List<int> order = BridgesFromLastBus();
+        order.Reverse();
+        for (int i = 0; i < order.Count; i++)
+            order[i] = _bridgeOf[order[i]];
+        order.Insert(0, 0);
+        return order;
+    }
+
+    private void CollectBridge(int function)
+    {
+        PciBridge bridge = _tree.Functions[function].Node.Bridge!;
+        BridgeReserve? reserve = bridge.Reserve;
+        bool hasExpressHotplug = bridge.IsExpress && bridge.HasSlot;
+        bool hasHotplug = hasExpressHotplug || (bridge.Hotplug == BridgeHotplug.Shpc && (!bridge.IsExpress || _release.KnowsExpressToPciHotplug));
+        bool isIoOptional = _release.KnowsExpressToPciHotplug ? hasExpressHotplug : bridge.IsExpress;
+        for (Space space = Space.Io; space <= Space.Prefetchable; space++)
+        {
+            Region region = _regions[(_bridgeOf[function] * 3) + (int)space];
+            region.Sort();
+            ulong alignment = Math.Max(space == Space.Io ? BridgeIo : BridgeMemory, region.Alignment);
+            ulong wanted = space switch
+            {
+                Space.Io => reserve?.IoBytes ?? 0,
+                Space.Memory => reserve?.MemoryBytes ?? 0,
+                Space.Prefetchable => reserve?.Prefetchable32Bytes ?? reserve?.Prefetchable64Bytes ?? 0,
+            };
+            ulong sum = region.Sum();
+            bool is64Bit = space == Space.Prefetchable && region.Entries.TrueForAll(static entry => entry.Is64Bit);
+            bool isOptional = space == Space.Io && isIoOptional;
+            if (!_release.PutsWindowAtTop)
+            {
+                if (sum == 0 && hasHotplug && !isOptional)
+                    sum = alignment;
+            }
+            else
+            {
+                if (hasHotplug && _padsHigh && is64Bit)
+                {
+                    // 1.16.3 may make the alignment smaller than the largest BAR needs: that is its slip, mended in 1.17.
+                    ulong share = _top >> 11;
+                    alignment = _release.LimitsTo44Bits ? Math.Max(alignment, share) : share;
+                }
+
+                if (alignment > sum && hasHotplug && !isOptional)
+                    sum = alignment;
+            }
+
+            ulong size = wanted <= sum ? Align.Up(sum, alignment) : space == Space.Io ? wanted : Align.Up(wanted, alignment);
+            Add(OwnerOf(function), space, new Entry(function, -1, size, alignment, is64Bit, 0));
+        }
+    }
+
+    // ------------------------------------------------------------------ placing
+
+    private bool TryPlaceIo()
+    {
+        Region io = RootRegion(Space.Io);
+        ulong sum = io.Sum();
+        // q35 has its power management at 0x600, pc at a000 and b000.
+        ulong lowEnd = _input.IsQ35 ? 0x10000u : 0xa000u;
+        io.Base = sum < 0x4000 ? 0xc000u : 0x1000u;
+        return sum < 0x4000 || sum < lowEnd - 0x1000;
+    }
+
+    /// <summary>Fills the window below 4 GiB from its top: of the two kinds the one with the smaller alignment first.</summary>
+    private bool TryPlaceLow(Region memory, Region prefetchable)
+    {
+        (Region upper, Region lower) = memory.Alignment < prefetchable.Alignment ? (memory, prefetchable) : (prefetchable, memory);
+        unchecked
+        {
+            upper.Base = Align.Down(TopOfLowWindow - upper.Sum(), upper.Alignment);
+            lower.Base = Align.Down(upper.Base - lower.Sum(), lower.Alignment);
+        }
+
+        return lower.Base >= _lowStart && lower.Base <= TopOfLowWindow;
+    }
+
+    private void Map(Region region, Space space)
+    {
+        ulong at = region.Base;
+        foreach (Entry entry in region.Entries)
+        {
+            if (entry.Bar < 0)
+            {
+                int child = (_bridgeOf[entry.Function] * 3) + (int)space;
+                _regions[child].Base = at;
+                // A bridge's registers hold no less than 4 KiB of ports.
+                ulong size = space == Space.Io ? Align.Up(entry.Size, BridgeIo) : entry.Size;
+                bool isForwarded = size > 0 && (space != Space.Io || _tree.Functions[entry.Function].Node.Bridge!.HasIoWindow);
+                _windows[child] = isForwarded ? ByteRange.FromSize(at, size) : null;
+            }
+            else
+            {
+                Place(entry.Function, entry.Bar, at);
+            }
+
+            at = unchecked(at + entry.Size);
+        }
+    }
+
+    private void Place(int function, int index, ulong at)
+    {
+        PciFunction node = _tree.Functions[function].Node;
+        BarRequest bar = node.Bars[index];
+        if (bar.Type == BarType.Io && node is { VendorId: 0x8086, DeviceId: SmbusDevice })
+            at = SmbusPort;
+        ulong kept = Align.Down(at, bar.SizeBytes);
+        if (kept != at)
+            _misaligned.Add(new FaultyBar(function, bar, at, BarFault.Misaligned));
+        _addresses[_firstBar[function] + index] = kept;
+    }
+
+    private PciPlacement Placement(ImmutableArray<PlacementWindow> windows)
+    {
+        var bars = ImmutableArray.CreateBuilder<BarPlacement>(_addresses.Length);
+        var bridges = ImmutableArray.CreateBuilder<BridgeWindows>((_regions.Length / 3) - 1);
+        for (int i = 0; i < _tree.Functions.Length; i++)
+        {
+            ImmutableArray<BarRequest> requests = _tree.Functions[i].Node.Bars;
+            for (int b = 0; b < requests.Length; b++)
+                bars.Add(BarPlacement.At(i, requests[b], _addresses[_firstBar[i] + b]!.Value));
+            int bridge = _bridgeOf[i] * 3;
+            if (bridge != 0)
+                bridges.Add(new BridgeWindows(i, _windows[bridge], _windows[bridge + 1], _windows[bridge + 2]));
+        }
+
+        return new(_tree, windows, bars.ToImmutable(), bridges.ToImmutable());
+    }
+
+    private FirmwareRun Panic(string message, UnplacedReason reason, ImmutableArray<PlacementWindow> windows, Space space)
+    {
+        ulong needed = space == Space.Io ? RootRegion(Space.Io).Sum() : unchecked(RootRegion(Space.Memory).Sum() + RootRegion(Space.Prefetchable).Sum());
+        ByteRange available = space == Space.Io ? ByteRange.FromBounds(0xc000, 0x10000) : ByteRange.FromBounds(_lowStart, TopOfLowWindow);
+        var full = new Unplaced(reason, needed, available);
+        var notReached = new Unplaced(UnplacedReason.NotReached, 0, default) { Because = message };
+        PciPlacement none = FirmwareRun.NothingPlaced(_tree, windows, (function, bar) => IsConcerned(function, bar) ? full : notReached);
+        return new(BootOutcome.Panics, message, none, default, []);
+
+        bool IsConcerned(int function, BarRequest bar)
+        {
+            if (space == Space.Io)
+                return bar.Type == BarType.Io;
+            bool isHigh = bar.Type.Is64Bit() && (bar.Type.IsPrefetchable() || _tree.Functions[function].Parent < 0);
+            return bar.Type.IsMemory() && !isHigh;
+        }
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Platforms.Firmware;
+
+namespace Keyhole.Platforms.Qemu;
+
+/// <summary>The windows of the host bridge that QEMU writes into ACPI, from what the firmware programmed: the operating system takes new addresses from them.</summary>
+/// <param name="Hole32">Below 4 GiB: from the end of RAM to the I/O APIC.</param>
+/// <param name="Hole64">Above 4 GiB; empty where there is none.</param>
+public readonly record struct AcpiWindows(ByteRange Hole32, ByteRange Hole64);
+
+/// <summary>Where QEMU and the firmware put a guest's RAM and BARs, and how far it gets.</summary>
+public sealed record QemuForecast
+{
+    public required QemuMachine Machine { get; init; }
+
+    public required BootOutcome Outcome { get; init; }
+
+    /// <summary>In QEMU's or the firmware's own words; null where they say nothing. Of OVMF what a debug build of it says.</summary>
+    public string? Message { get; init; }
+
+    /// <summary>Null where QEMU refuses the machine.</summary>
+    public QemuMemory? Memory { get; init; }
+
+    /// <summary>The map as the operating system gets it; the default where it never gets one, or it is not known.</summary>
+    public ImmutableArray<E820Entry> E820 { get; init; }
+
+    /// <summary>Every BAR and bridge, with an address or a reason; null where QEMU refuses the machine.</summary>
+    public PciPlacement? Placement { get; init; }
+
+    /// <summary>Null where the operating system never runs.</summary>
+    public AcpiWindows? Acpi { get; init; }
+
+    /// <summary>BARs that have an address at which they do not work, or not as meant.</summary>
+    public ImmutableArray<FaultyBar> Faults { get; init; } = [];
+
+    /// <summary>
+    /// BARs that have no address of use: none at all, or one at which the device cannot be reached. What a firmware never maps (OVMF's option ROMs) is not
+    /// counted.
+    /// </summary>
+    public int CountUnusable()
+    {
+        int count = 0;
+        foreach (BarPlacement bar in Placement?.Bars ?? [])
+            count += bar.Why is { Reason: not UnplacedReason.NotHandled } ? 1 : 0;
+        foreach (FaultyBar fault in Faults)
+            count += fault.Fault == BarFault.OverReserved ? 0 : 1;
+        return count;
+    }
+
+    /// <summary>Whether the guest boots with every BAR in its place.</summary>
+    public bool PlacesAll => Outcome == BootOutcome.Boots && CountUnusable() == 0;
+}
+
+/// <summary>Why no forecast can be made.</summary>
+/// <param name="Driver">The device of which Keyhole does not know what it asks for; empty where it is something else.</param>
+/// <param name="DeviceName">Its identifier or host address; may be empty.</param>
+/// <param name="What">One sentence's worth of what is not known, without a full stop.</param>
+public sealed record QemuUnknown(string Driver, string DeviceName, string What);
+
+/// <summary>Guests of QEMU: the only way from a machine to its forecast.</summary>
+public static class QemuForecaster
+{
+    /// <summary>Sums of sizes beyond this are not reckoned: no processor addresses them, and QEMU would not hold them.</summary>
+    private const ulong MostBytes = 1UL << 60;
+
+    /// <summary>Forecasts a machine. False where something about it is not known; then nothing is said at all.</summary>
+    public static bool TryForecast(QemuMachine machine, out QemuForecast forecast, out QemuUnknown unknown)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        forecast = null!;
+        unknown = null!;
+        if (machine.MemoryBytes > 1UL << 52 || machine.MaxMemoryBytes > 1UL << 52 || machine.MemorySlots is < 0 or > 256)
+        {
+            unknown = new("", "", "memory beyond what x86 addresses");
+            return false;
+        }
+
+        if (!QemuMemory.TryLayOut(machine, out QemuMemory memory, out string refusal))
+        {
+            forecast = new() { Machine = machine, Outcome = BootOutcome.Refused, Message = refusal };
+            return true;
+        }
+
+        QemuTopology topology = QemuTopology.Build(machine, out PciTree? tree);
+        if (topology.Unknown is { } device)
+        {
+            bool isHost = device.Driver.StartsWith("vfio-pci", StringComparison.Ordinal);
+            string what = isHost ? "the BARs of a device that is passed through are not told" : "the BARs of this device model are not known";
+            unknown = new(device.Driver, device["id"] ?? device["host"] ?? "", what);
+            return false;
+        }
+
+        if (topology.Refusal is { } words)
+        {
+            forecast = new() { Machine = machine, Outcome = BootOutcome.Refused, Message = words };
+            return true;
+        }
+
+        if (tree is null || !NumberedTree.TryCreate(tree, out NumberedTree numbered) || !IsReckonable(numbered))
+        {
+            unknown = new("", "", "more buses or larger BARs than PCI has numbers for");
+            return false;
+        }
+
+        var input = new FirmwareInput(machine, memory, numbered);
+        FirmwareRun run = machine.Firmware.Name switch
+        {
+            FirmwareName.SeaBios => SeaBios.Run(input),
+            FirmwareName.Ovmf => Ovmf.Run(input),
+        };
+        bool boots = run.Outcome == BootOutcome.Boots;
+        forecast = new()
+        {
+            Machine = machine,
+            Outcome = run.Outcome,
+            Message = run.Message,
+            Memory = memory,
+            E820 = run.E820,
+            Placement = run.Placement,
+            Acpi = boots ? Windows(machine, memory, run.Placement!) : null,
+            Faults = boots ? Faults(machine, memory, run) : [],
+        };
+        return true;
+    }
+
+    private static bool IsReckonable(NumberedTree tree)
+    {
+        ulong sum = 0;
+        foreach (NumberedFunction function in tree.Functions)
+        {
+            foreach (BarRequest bar in function.Node.Bars)
+                sum += bar.SizeBytes;
+            if (sum > MostBytes)
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>QEMU looks at what the firmware programmed on bus 0: 64-bit BARs and the prefetchable windows of bridges.</summary>
+    private static AcpiWindows Windows(QemuMachine machine, QemuMemory memory, PciPlacement placement)
+    {
+        ulong first = ulong.MaxValue;
+        ulong end = 0;
+        ImmutableArray<NumberedFunction> functions = placement.Tree.Functions;
+        foreach (BarPlacement bar in placement.Bars)
+        {
+            if (bar.Bar.Type.Is64Bit() && functions[bar.Function].Address.Bus == 0 && bar.Address is > 0 and { } address)
+                Extend(address, bar.Bar.SizeBytes);
+        }
+
+        foreach (BridgeWindows bridge in placement.Bridges)
+        {
+            if (functions[bridge.Function].Address.Bus == 0 && bridge.Prefetchable is { } window)
+                Extend(window.Start, window.SizeBytes);
+        }
+
+        // Until 2.10 the hole was what the firmware had used and no more.
+        bool isFixed = machine.Type.Version >= new QemuVersion(2, 11);
+        ulong start = end != 0 ? first : isFixed ? memory.Hole64Start : 0;
+        if (isFixed)
+            end = Math.Max(end, Align.Up(start + memory.Hole64Bytes, QemuLayout.GiB));
+        return new(ByteRange.FromBounds(memory.LowEnd, QemuLayout.IoApic), ByteRange.FromBounds(start, end));
+
+        void Extend(ulong address, ulong size)
+        {
+            ulong last = unchecked(address + size - 1);
+            address = Math.Max(address, Frames.FourGiB);
+            if (last < address || last == ulong.MaxValue)
+                return;
+            first = Math.Min(first, address);
+            end = Math.Max(end, last + 1);
+        }
+    }
+
+    private static ImmutableArray<FaultyBar> Faults(QemuMachine machine, QemuMemory memory, FirmwareRun run)
+    {
+        var faults = run.Misaligned.ToBuilder();
+        ulong limit = 1UL << machine.Cpu.PhysBits;
+        foreach (BarPlacement bar in run.Placement!.Bars)
+        {
+            if (bar.Address is not { } address || !bar.Bar.Type.IsMemory())
+                continue;
+            ulong last = unchecked(address + bar.Bar.SizeBytes - 1);
+            if (last < address || last >= limit)
+                faults.Add(new(bar.Function, bar.Bar, address, BarFault.BeyondAddressWidth));
+            foreach (E820Entry entry in memory.FirmwareMap)
+            {
+                if (last >= address && address < entry.End && last >= entry.Address)
+                    faults.Add(new(bar.Function, bar.Bar, address, entry.IsRam ? BarFault.OverRam : BarFault.OverReserved));
+            }
+        }
+
+        return faults.ToImmutable();
+    }
+}

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using Keyhole.Addresses;
+using Keyhole.Guests;
+using Keyhole.Pci;
+
+namespace Keyhole.Platforms.Qemu;
+
+/// <summary>
+/// Plugs the devices of a machine together as QEMU does: what the board has by itself, then the devices of the command line in its order, each in the
+/// slot that it names or in the first free one.
+/// </summary>
+/// <remarks>Source: QEMU's hw/pci/pci.c, hw/i386/pc_q35.c and pc_piix.c.</remarks>
+internal sealed class QemuTopology
+{
+    private const int Slots = 32;
+    private const int FunctionsOfSlot = 8;
+
+    private readonly QemuMachine _machine;
+    private readonly Dictionary<string, Bus> _buses = new(StringComparer.Ordinal);
+    private readonly List<Bus> _roots = [];
+    private readonly Bus _root;
+    private int _bridges;
+
+    private QemuTopology(QemuMachine machine)
+    {
+        _machine = machine;
+        bool isQ35 = machine.Type.Chipset == QemuChipset.Q35;
+        _root = new Bus { Name = isQ35 ? "pcie.0" : "pci.0", IsRoot = true };
+        _roots.Add(_root);
+        _buses.Add(_root.Name, _root);
+    }
+
+    /// <summary>The words in which QEMU refuses the machine; null where it does not.</summary>
+    public string? Refusal { get; private set; }
+
+    /// <summary>A device of which Keyhole does not know what it asks for; null where there is none.</summary>
+    public QemuDevice? Unknown { get; private set; }
+
+    /// <summary>Whether there are more bridges than PCI has bus numbers: no firmware gets through that.</summary>
+    public bool HasTooManyBuses => _bridges >= NumberedTree.MaxBuses;
+
+    /// <summary>Wires the machine up. The tree is null exactly where QEMU refuses it, a device is not known or there are too many buses.</summary>
+    public static QemuTopology Build(QemuMachine machine, out PciTree? tree)
+    {
+        var topology = new QemuTopology(machine);
+        tree = topology.TryPlugAll() ? topology.ToTree() : null;
+        return topology;
+    }
+
+    private sealed class Bus
+    {
+        private readonly List<(int DevFn, Function Function)> _functions = [];
+        private uint _slotsWithFirstFunction;
+
+        public required string Name { get; init; }
+
+        public bool IsRoot { get; init; }
+
+        /// <summary>A port of PCI Express: it has slot 0 and no other.</summary>
+        public bool HasOneSlot { get; init; }
+
+        /// <summary>The first slot that is given to a device that names none: 1 where the hot-plug controller keeps 0.</summary>
+        public int FirstSlot { get; init; }
+
+        public int Number { get; init; }
+
+        public List<(int DevFn, Function Function)> Functions => _functions;
+
+        public Function? At(int devFn)
+        {
+            foreach ((int at, Function function) in _functions)
+            {
+                if (at == devFn)
+                    return function;
+            }
+
+            return null;
+        }
+
+        public int? FreeSlot()
+        {
+            for (int slot = FirstSlot; slot < (HasOneSlot ? 1 : Slots); slot++)
+            {
+                if ((_slotsWithFirstFunction & (1u << slot)) == 0)
+                    return slot;
+            }
+
+            return null;
+        }
+
+        public void Put(int devFn, Function function)
+        {
+            _functions.Add((devFn, function));
+            if (devFn % FunctionsOfSlot == 0)
+                _slotsWithFirstFunction |= 1u << (devFn / FunctionsOfSlot);
+        }
+    }
+
+    /// <summary>A plugged function: what the firmware will find, and the bus behind it.</summary>
+    private sealed record Function(PciFunction Node, string Driver, Bus? Behind, PciBridge? Bridge, bool IsMultifunction);
+
+    private bool TryPlugAll()
+    {
+        PlugBoard();
+        if (Display(_machine.Vga) is { } display && !TryPlug(new QemuDevice(display, []), isBoards: true))
+            return false;
+        foreach (string model in _machine.Nics)
+        {
+            string driver = model == "virtio" ? "virtio-net-pci" : model;
+            if (!TryPlug(new QemuDevice(driver, []), isBoards: true))
+                return false;
+        }
+
+        foreach (QemuDevice device in _machine.Devices)
+        {
+            if (!TryPlug(device, isBoards: false))
+                return false;
+        }
+
+        return true;
+    }
+
+    private static string? Display(string vga) => vga switch
+    {
+        "std" => "VGA",
+        "cirrus" => "cirrus-vga",
+        "vmware" => "vmware-svga",
+        "qxl" => "qxl-vga",
+        "virtio" => "virtio-vga",
+        _ => null,
+    };
+
+    // ------------------------------------------------------------------ the board
+
+    private void PlugBoard()
+    {
+        if (_machine.Type.Chipset == QemuChipset.Q35)
+        {
+            Own(0x00, 0, 0x29c0, 0x060000);
+            Own(0x1f, 0, 0x2918, 0x060100);
+            Own(0x1f, 2, 0x2922, 0x010601, Io(4, 32), BarRequest.Create(5, 4096, BarType.Memory32));
+            Own(0x1f, 3, 0x2930, 0x0c0500, Io(4, 64));
+            if (!_machine.HasBoardUsb)
+                return;
+            Own(0x1d, 0, 0x2934, 0x0c0300, Io(4, 32));
+            Own(0x1d, 1, 0x2935, 0x0c0300, Io(4, 32));
+            Own(0x1d, 2, 0x2936, 0x0c0300, Io(4, 32));
+            Own(0x1d, 7, 0x293a, 0x0c0320, BarRequest.Create(0, 4096, BarType.Memory32));
+            return;
+        }
+
+        Own(0x00, 0, 0x1237, 0x060000);
+        Own(0x01, 0, 0x7000, 0x060100);
+        Own(0x01, 1, 0x7010, 0x010180, Io(4, 16));
+        if (_machine.HasBoardUsb)
+            Own(0x01, 2, 0x7020, 0x0c0300, Io(4, 32));
+        Own(0x01, 3, 0x7113, 0x068000);
+    }
+
+    private static BarRequest Io(int index, ulong ports) => BarRequest.Create(index, ports, BarType.Io);
+
+    private void Own(int slot, int function, int deviceId, int classCode, params ReadOnlySpan<BarRequest> bars)
+    {
+        var node = new PciFunction(slot, function, [.. bars]) { VendorId = 0x8086, DeviceId = deviceId, ClassCode = classCode };
+        _root.Put((slot * FunctionsOfSlot) + function, new Function(node, "", null, null, IsMultifunction: true));
+    }
+
+    // ------------------------------------------------------------------ devices
+
+    private bool TryPlug(QemuDevice device, bool isBoards)
+    {
+        bool isHost = device.Driver is "vfio-pci" or "vfio-pci-nohotplug" or "xen-pci-passthrough";
+        QemuModel? model = isHost ? null : QemuDevices.Find(device.Driver);
+        if (model is null && !isHost)
+        {
+            if (QemuDevices.IsNotPci(device.Driver) || isBoards)
+                return true;
+            Unknown = device;
+            return false;
+        }
+
+        if (isHost && device.Host is null)
+        {
+            Unknown = device;
+            return false;
+        }
+
+        if (!TryFindBus(device, out Bus bus) || !TryFindPlace(device, bus, out int devFn))
+            return false;
+        int slot = devFn / FunctionsOfSlot;
+        int function = devFn % FunctionsOfSlot;
+        bool isMultifunction = QemuNumber.Switch(device["multifunction"]) == true;
+        if (!CheckMultifunction(bus, slot, function, isMultifunction))
+            return false;
+        string name = device["id"] ?? "";
+        if (isHost)
+        {
+            HostFunction host = device.Host!;
+            var passed = new PciFunction(slot, function, WithoutUnusedRom(device, host.Bars))
+            {
+                Name = name.Length > 0 ? name : device["host"] ?? "",
+                VendorId = host.VendorId,
+                DeviceId = host.DeviceId,
+                ClassCode = host.ClassCode,
+                IsPassedThrough = true,
+            };
+            bus.Put(devFn, new Function(passed, device.Driver, null, null, isMultifunction));
+            return true;
+        }
+
+        var plug = new QemuPlug(_machine, device, model!, IsBehindPort: bus.HasOneSlot);
+        if (!TryBridge(plug, out PciBridge? bridge, out Bus? behind))
+            return false;
+        (int vendor, int id) = model!.Ids?.Invoke(plug) ?? (model.VendorId, model.DeviceId);
+        var node = new PciFunction(slot, function, QemuDevices.Bars(plug)) { Name = name, VendorId = vendor, DeviceId = id, ClassCode = model.ClassCode };
+        bus.Put(devFn, new Function(node, device.Driver, behind, bridge, isMultifunction));
+        return true;
+    }
+
+    private static ImmutableArray<BarRequest> WithoutUnusedRom(QemuDevice device, ImmutableArray<BarRequest> bars) =>
+        device["rombar"] is "0" or "off" ? bars.RemoveAll(bar => bar.Type == BarType.Rom) : bars;
+
+    private bool TryFindBus(QemuDevice device, out Bus bus)
+    {
+        if (device["bus"] is not { } name)
+        {
+            bus = _root;
+            return true;
+        }
+
+        if (_buses.TryGetValue(name, out bus!))
+            return true;
+        Refusal = $"Bus '{name}' not found";
+        return false;
+    }
+
+    private bool TryFindPlace(QemuDevice device, Bus bus, out int devFn)
+    {
+        devFn = 0;
+        if (device["addr"] is not { } text)
+        {
+            if (bus.FreeSlot() is not { } free)
+            {
+                Refusal = $"PCI: no slot/function available for {device.Driver}, all in use or reserved";
+                return false;
+            }
+
+            devFn = free * FunctionsOfSlot;
+            return true;
+        }
+
+        if (!TryAddress(text, out devFn))
+        {
+            Refusal = $"Property '{device.Driver}.addr' doesn't take value '{text}'";
+            return false;
+        }
+
+        int slot = devFn / FunctionsOfSlot;
+        if (bus.HasOneSlot && slot != 0)
+        {
+            Refusal = $"PCI: slot {slot} is not valid for {device.Driver}, parent device only allows plugging into slot 0.";
+            return false;
+        }
+
+        if (bus.At(devFn) is { } other)
+        {
+            string owner = other.Driver.Length > 0 ? other.Driver : "a device of the board";
+            Refusal = $"PCI: slot {slot} function {devFn % FunctionsOfSlot} not available for {device.Driver}, in use by {owner},id={other.Node.Name}";
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Slot and function in hex, with or without 0x: <c>0x1d.7</c>, <c>5</c>.</summary>
+    private static bool TryAddress(ReadOnlySpan<char> text, out int devFn)
+    {
+        devFn = 0;
+        int dot = text.IndexOf('.');
+        int function = 0;
+        return TryHex(dot < 0 ? text : text[..dot], Slots, out int slot) && (dot < 0 || TryHex(text[(dot + 1)..], FunctionsOfSlot, out function))
+            && (devFn = (slot * FunctionsOfSlot) + function) >= 0;
+
+        static bool TryHex(ReadOnlySpan<char> digits, int limit, out int value)
+        {
+            if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
+                digits = digits[2..];
+            value = 0;
+            return digits.Length is 1 or 2 && int.TryParse(digits, NumberStyles.AllowHexSpecifier, null, out value) && value < limit;
+        }
+    }
+
+    private bool CheckMultifunction(Bus bus, int slot, int function, bool isMultifunction)
+    {
+        if (function != 0)
+        {
+            if (bus.At(slot * FunctionsOfSlot) is not { IsMultifunction: false })
+                return true;
+            Refusal = $"PCI: single function device can't be populated in function {slot:x}.{function:x}";
+            return false;
+        }
+
+        for (int other = 1; !isMultifunction && other < FunctionsOfSlot; other++)
+        {
+            if (bus.At((slot * FunctionsOfSlot) + other) is null)
+                continue;
+            Refusal = $"PCI: {slot:x}.0 indicates single function, but {slot:x}.{other:x} is already populated.";
+            return false;
+        }
+
+        return true;
+    }
+
+    // ------------------------------------------------------------------ bridges
+
+    private bool TryBridge(QemuPlug plug, out PciBridge? bridge, out Bus? behind)
+    {
+        bridge = null;
+        behind = null;
+        if (plug.Model.Bridge != QemuBridge.None && ++_bridges >= NumberedTree.MaxBuses)
+            return false;
+        string name = plug.Device["id"] ?? "";
+        switch (plug.Model.Bridge)
+        {
+            case QemuBridge.None:
+                return true;
+            case QemuBridge.RootPort or QemuBridge.Downstream:
+                if (!TryReserve(plug, out BridgeReserve? reserve))
+                    return false;
+                bridge = new PciBridge([])
+                {
+                    IsExpress = true,
+                    HasSlot = true,
+                    Hotplug = HasNativeHotplug(plug) ? BridgeHotplug.Express : BridgeHotplug.None,
+                    HasIoWindow = reserve?.IoBytes != 0,
+                    Reserve = reserve,
+                };
+                behind = new Bus { Name = name, HasOneSlot = true };
+                break;
+            case QemuBridge.Upstream:
+                bridge = new PciBridge([]) { IsExpress = true };
+                behind = new Bus { Name = name };
+                break;
+            case QemuBridge.Pci or QemuBridge.ExpressToPci:
+                if (!TryReserve(plug, out reserve))
+                    return false;
+                bool hasController = QemuDevices.HasHotplugController(plug);
+                bridge = new PciBridge([])
+                {
+                    IsExpress = plug.Model.Bridge == QemuBridge.ExpressToPci,
+                    Hotplug = hasController ? BridgeHotplug.Shpc : BridgeHotplug.None,
+                    Reserve = reserve,
+                };
+                behind = new Bus { Name = name, FirstSlot = hasController ? 1 : 0 };
+                break;
+            case QemuBridge.ExpanderExpress:
+                behind = new Bus { Name = name, IsRoot = true, Number = (int)plug.Size("bus_nr", 0) & 0xff };
+                _roots.Add(behind);
+                break;
+            case QemuBridge.ExpanderPci:
+                // The devices of a pxb sit behind a bridge without hot-plug on the new root bus.
+                var root = new Bus { Name = "", IsRoot = true, Number = (int)plug.Size("bus_nr", 0) & 0xff };
+                behind = new Bus { Name = name };
+                var inner = new PciFunction(0, 0, []) { Name = name, VendorId = 0x1b36, DeviceId = 0x0001, ClassCode = 0x060400 };
+                root.Put(0, new Function(inner, "pci-bridge", behind, new PciBridge([]), IsMultifunction: false));
+                _roots.Add(root);
+                break;
+        }
+
+        if (name.Length > 0 && behind is not null && !_buses.TryAdd(name, behind))
+        {
+            Refusal = $"Duplicate device ID '{name}'";
+            return false;
+        }
+
+        return plug.Model.Bridge is not (QemuBridge.ExpanderExpress or QemuBridge.ExpanderPci) || CheckExpander(plug);
+    }
+
+    private bool CheckExpander(QemuPlug plug)
+    {
+        int number = (int)plug.Size("bus_nr", 0) & 0xff;
+        if (number == 0)
+            Refusal = "PXB bus number must be greater than 0";
+        for (int i = 0; i < _roots.Count - 1; i++)
+        {
+            if (_roots[i].Number == number && number != 0)
+                Refusal = $"Bus {number} is already in use";
+        }
+
+        return Refusal is null;
+    }
+
+    /// <summary>
+    /// Whether a port tells its firmware of hot-plug. The machine types of 6.1 alone hid it in favour of ACPI's; since then both are there.
+    /// </summary>
+    private bool HasNativeHotplug(QemuPlug plug)
+    {
+        bool isHidden = _machine.Type is { Chipset: QemuChipset.Q35, Version: { Major: 6, Minor: 1 } }
+            && QemuNumber.Switch(_machine.Global("ICH9-LPC", "acpi-pci-hotplug-with-bridge-support")) != false;
+        return plug.Switch("hotplug", true) && !plug.Switch("x-do-not-expose-native-hotplug-cap", isHidden);
+    }
+
+    /// <summary>What the bridge asks its firmware to keep free; root ports and PCI bridges of QEMU's own can.</summary>
+    private bool TryReserve(QemuPlug plug, out BridgeReserve? reserve)
+    {
+        reserve = null;
+        if (plug.Device.Driver is not ("pcie-root-port" or "pci-bridge" or "pci-bridge-seat"))
+            return true;
+        ulong? io = Asked(plug, "io-reserve");
+        ulong? memory = Asked(plug, "mem-reserve");
+        ulong? low = Asked(plug, "pref32-reserve");
+        ulong? high = Asked(plug, "pref64-reserve");
+        ulong? buses = Asked(plug, "bus-reserve");
+        if (io is null && memory is null && low is null && high is null && buses is null)
+            return true;
+        if (low is not null && high is not null)
+            Refusal = "PCI resource reserve cap: PREF32 and PREF64 conflict";
+        else if (memory >= 1UL << 32)
+            Refusal = "PCI resource reserve cap: mem-reserve must be less than 4G";
+        else if (low >= 1UL << 32)
+            Refusal = "PCI resource reserve cap: pref32-reserve  must be less than 4G";
+        reserve = new BridgeReserve
+        {
+            IoBytes = io,
+            MemoryBytes = memory,
+            Prefetchable32Bytes = low,
+            Prefetchable64Bytes = high,
+            Buses = buses is { } count ? (int)Math.Min(count, NumberedTree.MaxBuses) : null,
+        };
+        return Refusal is null;
+    }
+
+    /// <summary>A size that the user sets for a bridge. More than any processor addresses fits nowhere, however much it is.</summary>
+    private static ulong? Asked(QemuPlug plug, string property) =>
+        plug.Property(property) is { } text && QemuNumber.TrySize(text, out ulong bytes) ? Math.Min(bytes, Frames.AddressLimit) : null;
+
+    // ------------------------------------------------------------------ the tree
+
+    private PciTree ToTree()
+    {
+        _roots.Sort((a, b) => a.Number.CompareTo(b.Number));
+        var roots = ImmutableArray.CreateBuilder<PciRootBus>(_roots.Count);
+        foreach (Bus root in _roots)
+            roots.Add(new PciRootBus(root.Number, Functions(root)));
+        return new PciTree(roots.MoveToImmutable());
+    }
+
+    private static ImmutableArray<PciFunction> Functions(Bus bus)
+    {
+        bus.Functions.Sort((a, b) => a.DevFn.CompareTo(b.DevFn));
+        var found = ImmutableArray.CreateBuilder<PciFunction>(bus.Functions.Count);
+        int slotWithFirst = -1;
+        foreach ((int devFn, Function function) in bus.Functions)
+        {
+            // A slot without its function 0 is empty to every firmware.
+            if (devFn % FunctionsOfSlot == 0)
+                slotWithFirst = devFn / FunctionsOfSlot;
+            else if (devFn / FunctionsOfSlot != slotWithFirst)
+                continue;
+            found.Add(function.Bridge is { } bridge
+                ? function.Node with { Bridge = bridge with { Functions = Functions(function.Behind!) } }
+                : function.Node);
+        }
+
+        return found.ToImmutable();
+    }
+}
