@@ -168,6 +168,7 @@ internal sealed class GuestSource
     public Parsed<BarList> ReadBars(ParseResult parsed, CommandConsole console, GuestSpec guest)
     {
         List<Bar> bars = [];
+        List<PciDevice> devices = [];
         foreach (string range in parsed.GetValue(_bar) ?? [])
         {
             if (!Bar.ParseRange(range).TryGet(out Bar? bar, out InputError? error))
@@ -190,6 +191,7 @@ internal sealed class GuestSource
                 if (!guest.Pci.IsEmpty && !Covers(guest.Pci, device.Address))
                     continue;
                 bars.AddRange(device.Bars);
+                devices.Add(device);
                 if (!device.Bars.IsEmpty)
                     told.Add(device.Address);
                 if (Planner.PlatformOf(guest).Traits.KeepsHostAddresses && MsixAdvice.For(device) is { } advice)
@@ -204,7 +206,7 @@ internal sealed class GuestSource
                 console.Remark($"--devices tells no window of {assignment}: is it another machine's listing, or a slip in the address?");
         }
 
-        return new BarList([.. bars]);
+        return new BarList([.. bars], [.. devices]);
     }
 
     private static bool Covers(ImmutableArray<PciAssignment> assignments, PciAddress address)
@@ -223,5 +225,5 @@ internal sealed class GuestSource
         : null;
 }
 
-/// <summary>Memory windows of the devices that a guest gets.</summary>
-internal sealed record BarList(ImmutableArray<Bar> Bars);
+/// <summary>Memory windows of the devices that a guest gets, and those of the devices that were listed.</summary>
+internal sealed record BarList(ImmutableArray<Bar> Bars, ImmutableArray<PciDevice> Devices);

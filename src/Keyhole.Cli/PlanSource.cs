@@ -15,6 +15,7 @@ internal sealed class PlanSource
     private readonly HostSource _host = new();
     private readonly GuestSource _guest = new();
     private readonly PolicyOption _policy = new("libxl");
+    private readonly QemuOptions _qemu = new();
 
     public HostSource Host => _host;
 
@@ -27,6 +28,7 @@ internal sealed class PlanSource
         _policy.AddTo(command);
         _host.AddTo(command);
         _guest.AddTo(command);
+        _qemu.AddTo(command);
     }
 
     public Parsed<Scenario> Read(ParseResult parsed, CommandConsole console)
@@ -37,9 +39,18 @@ internal sealed class PlanSource
             return error;
         if (!_guest.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
             return error;
-        if (!_host.Read(parsed, console).TryGet(out HostMemoryMap? host, out error))
+        if (!_qemu.Read(parsed).TryGet(out QemuSurroundings? around, out error))
             return error;
-        var scenario = new Scenario { Host = host, Guest = guest, Bars = bars.Bars, Policy = choice.Policy };
+        // Firmware gives a guest's windows addresses of its own: then the host's map is of no need.
+        bool needsHost = _host.IsNamed(parsed) || Planner.PlatformOf(guest).Traits.KeepsHostAddresses || !Planner.PlatformOf(guest).Traits.IsOvercommitted;
+        if (!_host.Read(parsed, console).TryGet(out HostMemoryMap? host, out error))
+        {
+            if (needsHost)
+                return error;
+            host = HostMemoryMap.Unknown;
+        }
+
+        var scenario = new Scenario { Host = host, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = around with { Devices = bars.Devices } };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
         return scenario;

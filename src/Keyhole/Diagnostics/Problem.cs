@@ -41,6 +41,9 @@ public static class ProblemCodes
     public const string LibxlFails = "libxl-fails";
     public const string NotPv = "not-pv";
     public const string MapNotKnown = "map-not-known";
+    public const string Assumed = "assumed";
+    public const string GuestDoesNotStart = "guest-does-not-start";
+    public const string BarUnplaced = "bar-unplaced";
     public const string LayoutNotKnown = "layout-not-known";
     public const string DoesNotFit = "does-not-fit";
     public const string HoleCovered = "hole-covered";

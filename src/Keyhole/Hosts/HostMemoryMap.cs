@@ -101,6 +101,9 @@ public sealed record HostMemoryMap
     /// <summary>Entries that a host's map may have: Xen itself keeps no more (its E820MAX since 2017).</summary>
     public const int MaxEntries = 1024;
 
+    /// <summary>A host of which nothing is known: for guests whose map does not depend on it.</summary>
+    public static readonly HostMemoryMap Unknown = new() { Entries = [], Dialect = HostMapDialect.Lines, Description = "not known" };
+
     public required ImmutableArray<E820Entry> Entries { get; init; }
 
     public required HostMapDialect Dialect { get; init; }

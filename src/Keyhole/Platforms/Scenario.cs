@@ -28,6 +28,9 @@ public sealed record Scenario
     /// <summary>Set where the guest is the host's own dom0.</summary>
     public Dom0Choices? Dom0 { get; init; }
 
+    /// <summary>What the user says of a guest of QEMU beside its configuration: machine type, releases, address width.</summary>
+    public QemuSurroundings Qemu { get; init; } = QemuSurroundings.Unknown;
+
     /// <summary>Windows of the devices passed through, in addition to those of the host's devices that the guest's <c>pci=</c> names.</summary>
     public ImmutableArray<Bar> Bars { get; init; } = [];
 

@@ -10,7 +10,7 @@ namespace Keyhole.Guests;
 /// of the tables is a guess and is said to be one; the user can tell the release.
 /// </summary>
 /// <remarks>Source: QEMU's roms folder in each release; the packages of Debian, Ubuntu and Proxmox VE that ship together.</remarks>
-internal static class QemuFirmwareGuess
+public static class QemuFirmwareGuess
 {
     /// <summary>The firmware that a file's name tells; null where it tells none.</summary>
     /// <param name="isFlash">Whether it is a flash image: SeaBIOS is hardly ever one.</param>

@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Guests;
 using Keyhole.Pci;
+using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.Qemu;
 
-/// <summary>Virtual machines of QEMU under KVM: QEMU splits their RAM at 4 GiB, and their firmware makes the map from it.</summary>
+/// <summary>Virtual machines of QEMU under KVM: QEMU splits their RAM at 4 GiB, and their firmware places the BARs and makes the map.</summary>
 public sealed class QemuPlatform : IPlatform
 {
+    /// <summary>Unplaced BARs that get a problem of their own; of more the rest is counted.</summary>
+    private const int MostNamed = 16;
+
     public string Name => "qemu";
 
     public PlatformTraits Traits { get; } = new() { IsOvercommitted = true };
@@ -19,30 +28,176 @@ public sealed class QemuPlatform : IPlatform
 
     public Plan Plan(Scenario scenario)
     {
-        ImmutableArray<E820Entry> machineMap = scenario.MachineMap;
-        ImmutableArray<Bar> bars = scenario.Windows;
-        List<Problem> problems = [new(Severity.Info, ProblemCodes.NotPv, "the guest is one of KVM's: QEMU makes its map, and e820_host is not for it")];
+        ArgumentNullException.ThrowIfNull(scenario);
+        List<Problem> problems = [];
         GuestReview.ReportMaxmem(scenario.Guest, problems);
-        DomainMemory.ReportTooLarge(scenario.Host, machineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
-        problems.Add(GuestReview.MapNotKnown("QEMU and the guest's firmware make it, and what they do is not modelled"));
-        QemuAdvice.Report(scenario.Guest, bars, problems);
-        HyperTransportAdvice.ReportBars(scenario.Host, bars, problems);
-        HyperTransportAdvice.ReportRam(
-            scenario.Host,
-            scenario.Guest,
-            "start QEMU from 7.1 on with a machine type from 7.1 on, which moves RAM above 1 TiB (-machine q35,enforce-amd-1tb-hole=on)",
-            problems);
-        return new()
+        if (!scenario.Host.Entries.IsEmpty)
+            DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
+        QemuGuest guest = scenario.Guest.Qemu is { } told ? told with { Machine = WithMemory(told.Machine, scenario.Guest) } : QemuUsualGuest.Of(scenario.Guest);
+        QemuSurroundings around = Around(scenario);
+        if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
         {
-            Scenario = scenario,
-            Platform = this,
-            Policy = "none",
-            MachineMap = machineMap,
-            Bars = bars,
-            IsMapKnown = false,
-            Entries = [],
-            Problems = [.. problems],
-            RamBelow4GiBKiB = null,
+            problems.Add(GuestReview.MapNotKnown($"the machine type {InputError.Quote(around.MachineName ?? guest.MachineName)} is none of QEMU's pc and q35 types"));
+            return Unknown(scenario, problems);
+        }
+
+        foreach (QemuAssumption assumption in assumptions)
+            problems.Add(new(Severity.Info, ProblemCodes.Assumed, assumption.Message));
+        if (!QemuForecaster.TryForecast(machine, out QemuForecast forecast, out QemuUnknown unknown))
+        {
+            string whose = unknown.Driver.Length == 0 ? "" : $" ({InputError.Quote($"{unknown.Driver} {unknown.DeviceName}".Trim())})";
+            problems.Add(GuestReview.MapNotKnown($"{unknown.What}{whose}"));
+            return Unknown(scenario, problems);
+        }
+
+        ReportOutcome(forecast, problems);
+        ReportBars(forecast, problems);
+        bool isMapKnown = !forecast.E820.IsDefault;
+        if (!isMapKnown && forecast.Outcome == BootOutcome.Boots)
+        {
+            problems.Add(new(
+                Severity.Info, ProblemCodes.MapNotKnown, "the E820 map that this firmware hands over is not modelled; where RAM is split, and every BAR's address, are known"));
+        }
+
+        return Unknown(scenario, problems) with
+        {
+            IsMapKnown = isMapKnown,
+            Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
+            RamBelow4GiBKiB = forecast.Memory is { } memory ? Math.Min(memory.LowEnd, Frames.FourGiB) >> 10 : null,
+            Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText, OutcomeOf(forecast.Outcome))
+            {
+                Message = forecast.Message,
+                Placement = forecast.Placement,
+                AcpiWindows = forecast.Acpi is { } acpi ? new(OrNull(acpi.Hole32), OrNull(acpi.Hole64)) : null,
+            },
         };
     }
+
+    private Plan Unknown(Scenario scenario, List<Problem> problems) => new()
+    {
+        Scenario = scenario,
+        Platform = this,
+        Policy = "none",
+        MachineMap = scenario.MachineMap,
+        Bars = scenario.Windows,
+        IsMapKnown = false,
+        Entries = [],
+        Problems = [.. problems],
+        RamBelow4GiBKiB = null,
+    };
+
+    private static QemuSurroundings Around(Scenario scenario)
+    {
+        QemuSurroundings said = scenario.Qemu;
+        QemuSurroundings host = QemuSurroundings.Of(scenario.Host.Traits, [.. said.Devices, .. scenario.Host.Devices]);
+        return said with
+        {
+            HostVendor = said.HostVendor ?? host.HostVendor,
+            HostPhysBits = said.HostPhysBits ?? host.HostPhysBits,
+            Devices = host.Devices,
+        };
+    }
+
+    /// <summary>Sizes that were said against the configuration's count.</summary>
+    private static QemuMachine WithMemory(QemuMachine machine, GuestSpec guest) =>
+        guest.MemoryKiB << 10 == machine.MemoryBytes || guest.MemoryKiB == 0 ? machine : machine with { MemoryBytes = guest.MemoryKiB << 10 };
+
+    private static void ReportOutcome(QemuForecast forecast, List<Problem> problems)
+    {
+        string? said = forecast.Message is { Length: > 0 } message ? $": {message}" : "";
+        string? what = forecast.Outcome switch
+        {
+            BootOutcome.Boots => null,
+            BootOutcome.Refused => $"QEMU refuses to start the guest{said}",
+            BootOutcome.GivesUp => $"the firmware gives up on its PCI devices: none gets an address, and the guest has no display and no disk{said}",
+            BootOutcome.Panics => $"the firmware stops{said}",
+            BootOutcome.Hangs => $"the firmware never ends{said}",
+        };
+        if (what is not null)
+            problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what));
+    }
+
+    private static void ReportBars(QemuForecast forecast, List<Problem> problems)
+    {
+        if (forecast.Placement is not { } placement || forecast.Outcome == BootOutcome.Refused)
+            return;
+        int more = 0;
+        foreach (BarPlacement bar in placement.Bars)
+        {
+            // What a firmware never maps is no fault; where it gave the whole tree up, one problem says so.
+            if (bar.Why is not { Reason: not (UnplacedReason.NotHandled or UnplacedReason.TreeGivenUp or UnplacedReason.NotReached) } why)
+                continue;
+            if (problems.Count(static problem => problem.Code == ProblemCodes.BarUnplaced) >= MostNamed)
+            {
+                more++;
+                continue;
+            }
+
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, $"{NameOf(placement, bar.Function, bar.Bar)} gets no address: {Words(why)}"));
+        }
+
+        foreach (FaultyBar fault in forecast.Faults)
+        {
+            string what = fault.Fault switch
+            {
+                BarFault.Misaligned => "is no multiple of its size",
+                BarFault.OverRam => "lies over RAM",
+                BarFault.OverReserved => "lies over addresses that the machine keeps for something else",
+                BarFault.BeyondAddressWidth => "ends beyond what the guest's processor can address",
+            };
+            problems.Add(new(
+                fault.Fault == BarFault.OverReserved ? Severity.Warning : Severity.Error,
+                ProblemCodes.BarUnplaced,
+                $"{NameOf(placement, fault.Function, fault.Bar)} is put where it does not work: the address {what}",
+                fault.Address,
+                unchecked(fault.Address + fault.Bar.SizeBytes) > fault.Address ? fault.Address + fault.Bar.SizeBytes : null));
+        }
+
+        if (more > 0)
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, string.Create(CultureInfo.InvariantCulture, $"{more} more BARs get no address")));
+    }
+
+    private static string NameOf(PciPlacement placement, int function, BarRequest bar) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"BAR {bar.Index} of {placement.Tree.Functions[function].Address} ({ByteSize.ToText(bar.SizeBytes)}, {bar.Type.Name()})");
+
+    private static string Words(Unplaced why)
+    {
+        string room = why.Available.IsEmpty ? "" : $", which has {ByteSize.ToText(why.Available.SizeBytes)} at [0x{why.Available.Start:x}, 0x{why.Available.End:x})";
+        string need = why.NeededBytes == 0 ? "" : $"; {ByteSize.ToText(why.NeededBytes)} are needed";
+        return why.Reason switch
+        {
+            UnplacedReason.Window32Full => $"it does not fit into the window below 4 GiB{room}{need}",
+            UnplacedReason.Window64Full => $"it does not fit into the window above 4 GiB{room}{need}",
+            UnplacedReason.NoWindow64 => $"there is no window above 4 GiB, and below it does not fit{need}",
+            UnplacedReason.IoFull => "the I/O ports do not suffice",
+            UnplacedReason.BridgeWindowFull => $"the window of the bridge in front of it has no room{room}{need}",
+            UnplacedReason.BeyondAddressWidth => string.Create(CultureInfo.InvariantCulture, $"its place would lie beyond {why.AddressBits} address bits{need}"),
+            UnplacedReason.Occupied => $"its place is taken{(why.Because.Length == 0 ? "" : $" by {why.Because}")}",
+            UnplacedReason.TreeGivenUp => $"another BAR did not fit{(why.Because.Length == 0 ? "" : $" ({why.Because})")}, and the firmware then gave all of them up",
+            UnplacedReason.NotHandled => "the firmware never places this kind",
+            UnplacedReason.NotReached => "the guest never gets that far",
+        };
+    }
+
+    private static string Why(E820Entry entry, QemuForecast forecast) => entry switch
+    {
+        { IsRam: true } when entry.Address < Frames.FourGiB => "the guest's RAM below 4 GiB",
+        { IsRam: true } => "the guest's RAM above 4 GiB",
+        _ when entry.Address >= Frames.FourGiB => "QEMU's: no address of RAM or of a device may be here",
+        _ when entry.Address < 1UL << 20 => "the firmware's: its data, video memory and ROMs",
+        _ when forecast.Memory is { } memory && entry.Address < memory.LowEnd => "the firmware's tables and data at the end of low RAM",
+        _ => "the board's: the firmware's ROM, registers or configuration space",
+    };
+
+    private static ByteRange? OrNull(ByteRange range) => range.IsEmpty ? null : range;
+
+    private static GuestOutcome OutcomeOf(BootOutcome outcome) => outcome switch
+    {
+        BootOutcome.Boots => GuestOutcome.Boots,
+        BootOutcome.Refused => GuestOutcome.Refused,
+        BootOutcome.GivesUp => GuestOutcome.GivesUp,
+        BootOutcome.Panics => GuestOutcome.Panics,
+        BootOutcome.Hangs => GuestOutcome.Hangs,
+    };
 }
