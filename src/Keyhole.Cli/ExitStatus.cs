@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using Keyhole.Answers;
+
 namespace Keyhole.Cli;
 
 /// <summary>What the command line's exit status says.</summary>
@@ -16,4 +18,6 @@ internal static class ExitStatus
 
     /// <summary>The hypervisor refused.</summary>
     public const int Refused = 3;
+
+    public static int Of(Answer answer) => answer.IsYes ? Yes : No;
 }

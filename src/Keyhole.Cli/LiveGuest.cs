@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
-using System.Text.Json;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
@@ -87,54 +85,4 @@ internal sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entri
 
     /// <summary>Forecasts the boot of a guest on the map that its scenario comes to. Only guests whose kernel lays its memory out by the map get here.</summary>
     public static LiveMap Of(Boot boot) => new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!);
-
-    public static void WriteForecast(Utf8JsonWriter writer, BootForecast forecast)
-    {
-        writer.WriteStartObject("forecast");
-        writer.WriteString("kernel", KernelVersions.NameOf(forecast.Request.Kernel));
-        writer.WriteString("outcome", GuestOutcomes.NameOf(forecast.Outcome));
-        if (forecast.Message is { } message)
-            writer.WriteString("message", message);
-        writer.WriteNumber("nrPages", forecast.Request.PageCount);
-        writer.WriteNumber("releasedPages", forecast.ReleasedPages);
-        writer.WriteNumber("remappedPages", forecast.RemappedPages);
-        writer.WriteStartArray("bars");
-        foreach (BarVerdict verdict in forecast.Bars)
-        {
-            writer.WriteStartObject();
-            writer.WriteRange(verdict.Bar.Start, verdict.Bar.End);
-            writer.WriteBoolean("claimed", verdict.CanBeClaimed);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-        writer.WriteEndObject();
-    }
-
-    public static void WriteMap(Utf8JsonWriter writer, string name, IEnumerable<E820Entry> map)
-    {
-        writer.WriteStartArray(name);
-        foreach (E820Entry entry in map)
-        {
-            writer.WriteStartObject();
-            writer.WriteEntry(entry);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-    }
-
-    public static void WriteEntries(Utf8JsonWriter writer, string name, IEnumerable<PlannedEntry> entries)
-    {
-        writer.WriteStartArray(name);
-        foreach (PlannedEntry planned in entries)
-        {
-            writer.WriteStartObject();
-            writer.WriteEntry(planned.Entry);
-            writer.WriteString("why", planned.Why);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-    }
 }

@@ -223,7 +223,7 @@ public sealed class ProbeTests
         ProbeReport far = Report(Console(run, "far"));
         Assert.IsNull(far.Trap);
         Assert.AreEqual("RAM above 480 GiB", Detail(far, "room", "what"));
-        Assert.AreEqual(ProbeAnswer.Unknown, ProbeVerifier.Compare(Forecaster.Forecast(far.ToRequest()), far).Answer);
+        Assert.AreEqual(ProbeOutcome.Unknown, ProbeVerifier.Compare(Forecaster.Forecast(far.ToRequest()), far).Answer);
 
         ProbeReport traps = Report(Console(run, "traps"));
         Assert.IsNull(traps.Passed);

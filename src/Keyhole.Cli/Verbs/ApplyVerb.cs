@@ -4,8 +4,11 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Answers;
 using Keyhole.Captures;
+using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.E820;
@@ -15,7 +18,6 @@ using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -126,11 +128,23 @@ internal sealed class ApplyVerb
         bool isInstalled = !isDryRun && !isRefused;
         if (isInstalled && Install(xen, change) is { } failure)
             return failure.Problem is { } refused ? _console.Refuse(refused) : _console.Fail(failure.Error!);
+        var answer = new ApplyAnswer
+        {
+            Id = change.Guest.Info.Id.Value,
+            Name = change.Guest.Name,
+            Policy = map.Policy,
+            Installed = isInstalled,
+            Old = EntryAnswer.AllOf(change.Old),
+            New = [.. map.Entries.Select(static planned => new NewEntryAnswer(planned.Entry.Address, planned.Entry.End, planned.Entry.Type, planned.Why))],
+            Forecast = LiveForecastAnswer.Of(map.Forecast),
+            Problems = ProblemAnswer.AllOf(map.Problems),
+            IsRefused = isRefused,
+        };
         if (parsed.GetValue(_json))
-            WriteJson(change, isInstalled);
+            answer.WriteJson(_console.OutBytes);
         else
-            Print(change, isInstalled, isDryRun);
-        return isRefused ? ExitStatus.No : ExitStatus.Yes;
+            ApplyText.Write(_console, answer, change.Guest.Shown, change.Remembered?.Policy, isDryRun);
+        return ExitStatus.Of(answer);
     }
 
     /// <summary>Remembers first and installs then: what is remembered but was not installed does no harm.</summary>
@@ -166,61 +180,19 @@ internal sealed class ApplyVerb
                 return _console.Fail(error);
         }
 
-        if (parsed.GetValue(_json))
+        var answer = new ApplyAnswer
         {
-            JsonText.Write(_console, writer =>
-            {
-                writer.WriteNumber("id", guest.Info.Id.Value);
-                writer.WriteString("policy", "libxl");
-                writer.WriteBoolean("installed", !isDryRun);
-                LiveMap.WriteMap(writer, "old", applied.Installed);
-                LiveMap.WriteMap(writer, "new", applied.Before);
-            });
-            return ExitStatus.Yes;
-        }
-
-        _console.Ansi.WriteLine($"{guest.Shown}: the map of policy {applied.Policy}");
-        MapView.WriteMap(_console, applied.Installed);
-        _console.Ansi.WriteLine(isDryRun ? "would be replaced by libxl's again:" : "is replaced by libxl's again:");
-        MapView.WriteMap(_console, applied.Before);
-        return ExitStatus.Yes;
-    }
-
-    private void WriteJson(Change change, bool isInstalled) => JsonText.Write(_console, writer =>
-    {
-        writer.WriteNumber("id", change.Guest.Info.Id.Value);
-        if (change.Guest.Name is { } name)
-            writer.WriteString("name", name);
-        writer.WriteString("policy", change.Map.Policy);
-        writer.WriteBoolean("installed", isInstalled);
-        LiveMap.WriteMap(writer, "old", change.Old);
-        LiveMap.WriteEntries(writer, "new", change.Map.Entries);
-        LiveMap.WriteForecast(writer, change.Map.Forecast);
-        writer.WriteProblems(change.Map.Problems);
-    });
-
-    private void Print(Change change, bool isInstalled, bool isDryRun)
-    {
-        _console.Ansi.WriteLine($"{change.Guest.Shown}: its map until now ({(change.Remembered is { } known ? $"Keyhole's, policy {known.Policy}" : "libxl's")})");
-        MapView.WriteMap(_console, change.Old);
-        _console.Ansi.WriteLine($"the new one (policy {change.Map.Policy})");
-        MapView.WriteEntries(_console, change.Map.Entries);
-        if (!change.Map.Entries.IsEmpty)
-            MapView.Draw(_console, [new("until now", change.Old), new("new", change.Map.Map)]);
-        _console.Ansi.WriteLine();
-        MapView.WriteProblems(_console, change.Map.Problems);
-        _console.Ansi.WriteLine(ForecastText(change.Map.Forecast));
-        _console.Ansi.WriteLine(isInstalled ? "installed" : isDryRun ? "nothing was changed (--dry-run)" : "nothing was changed");
-    }
-
-    internal static string ForecastText(BootForecast forecast)
-    {
-        string kernel = KernelVersions.NameOf(forecast.Request.Kernel);
-        if (forecast.Halts)
-            return $"forecast: {kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a word")}";
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"forecast: {kernel} boots, moves {forecast.RemappedPages} pages and gives {forecast.ReleasedPages} back ({ByteSize.ToText(forecast.ReleasedPages << Frames.Shift)})");
+            Id = guest.Info.Id.Value,
+            Policy = "libxl",
+            Installed = !isDryRun,
+            Old = EntryAnswer.AllOf(applied.Installed),
+            New = [.. applied.Before.Select(static entry => new NewEntryAnswer(entry.Address, entry.End, entry.Type, null))],
+        };
+        if (parsed.GetValue(_json))
+            answer.WriteJson(_console.OutBytes);
+        else
+            ApplyText.WriteUndone(_console, answer, guest.Shown, applied.Policy);
+        return ExitStatus.Of(answer);
     }
 
     private sealed record Failure(InputError? Error, XenProblem? Problem);

@@ -6,6 +6,8 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Answers;
+using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.Forecasts;
@@ -14,7 +16,6 @@ using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Probing;
 using Keyhole.Verification;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -170,9 +171,9 @@ internal sealed class ProbeVerb
 
             bool isRunning = guest.Outcome != StartOutcome.Died && !EndsWithVerdict(said);
             var verdict = ProbeVerifier.Compare(guest.Map.Forecast, report, isRunning);
-            ProbeAnswer answer = own.Forecast.Boots && !own.HasErrors ? verdict.Answer : ProbeAnswer.Fails;
-            Report(parsed, plan, own, report, verdict, answer, isRunning);
-            return answer == ProbeAnswer.Works ? ExitStatus.Yes : ExitStatus.No;
+            ProbeOutcome outcome = own.Forecast.Boots && !own.HasErrors ? verdict.Answer : ProbeOutcome.Fails;
+            Report(parsed, plan, own, report, verdict, outcome, isRunning);
+            return outcome == ProbeOutcome.Works ? ExitStatus.Yes : ExitStatus.No;
         }
         finally
         {
@@ -199,75 +200,21 @@ internal sealed class ProbeVerb
 
     /// <param name="own">The forecast for the guest's own kernel, which needs other room than the probe.</param>
     /// <param name="isRunning">Whether the probe was not waited for any longer.</param>
-    private void Report(ParseResult parsed, Plan plan, LiveMap own, ProbeReport report, ProbeVerdict verdict, ProbeAnswer answer, bool isRunning)
+    private void Report(ParseResult parsed, Plan plan, LiveMap own, ProbeReport report, ProbeVerdict verdict, ProbeOutcome outcome, bool isRunning)
     {
-        string text = answer switch
+        string text = outcome switch
         {
-            ProbeAnswer.Works => "this layout works on this host",
-            ProbeAnswer.Fails when verdict.Answer != ProbeAnswer.Fails => "this layout does not work: its own kernel is forecast to fail on it",
-            ProbeAnswer.Fails => "this layout does not work on this host",
-            ProbeAnswer.Unknown when isRunning => "the probe did not come to its end in the time given, and whether this map works is not known; give it more with --timeout",
-            ProbeAnswer.Unknown => "the probe has come to its own limits; whether this map works is not known",
+            ProbeOutcome.Works => "this layout works on this host",
+            ProbeOutcome.Fails when verdict.Answer != ProbeOutcome.Fails => "this layout does not work: its own kernel is forecast to fail on it",
+            ProbeOutcome.Fails => "this layout does not work on this host",
+            ProbeOutcome.Unknown when isRunning => "the probe did not come to its end in the time given, and whether this map works is not known; give it more with --timeout",
+            ProbeOutcome.Unknown => "the probe has come to its own limits; whether this map works is not known",
         };
+        bool? works = outcome == ProbeOutcome.Unknown ? null : outcome == ProbeOutcome.Works;
+        var answer = ProbeAnswer.Of(plan, own.Forecast, own.Problems, report, verdict, works, text);
         if (parsed.GetValue(_json))
-        {
-            JsonText.Write(_console, writer =>
-            {
-                writer.WriteString("name", plan.Guest.Name);
-                writer.WriteString("policy", plan.Policy);
-                LiveMap.WriteEntries(writer, "e820", plan.Entries);
-                if (answer == ProbeAnswer.Unknown)
-                    writer.WriteNull("works");
-                else
-                    writer.WriteBoolean("works", answer == ProbeAnswer.Works);
-                writer.WriteString("verdict", text);
-                writer.WriteNumber("nrPages", report.PageCount);
-                writer.WriteNumber("releasedPages", report.ReleasedPages);
-                writer.WriteNumber("remappedPages", report.RemappedPages);
-                writer.WriteNumber("populatedPages", report.PopulatedPages);
-                LiveMap.WriteForecast(writer, own.Forecast);
-                writer.WriteProblems(own.Problems);
-                VerifyVerb.WriteFindings(writer, "differences", verdict.Differences);
-                writer.WriteStartObject("hypercalls");
-                foreach ((string name, ulong count) in report.Hypercalls)
-                    writer.WriteNumber(name, count);
-                writer.WriteEndObject();
-                writer.WriteStartArray("checks");
-                foreach (ProbeCheck check in report.Checks)
-                {
-                    writer.WriteStartObject();
-                    writer.WriteString("name", check.Name);
-                    writer.WriteBoolean("passed", check.Passed);
-                    writer.WriteString("details", check.Describe());
-                    writer.WriteEndObject();
-                }
-
-                writer.WriteEndArray();
-            });
-            return;
-        }
-
-        _console.Ansi.WriteLine($"policy: {plan.Policy}");
-        MapView.WriteEntries(_console, plan.Entries);
-        MapView.WriteProblems(_console, own.Problems);
-        _console.Ansi.WriteLine($"its own kernel's {ApplyVerb.ForecastText(own.Forecast)}");
-        if (verdict.Answer != ProbeAnswer.Unknown)
-        {
-            _console.Ansi.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"the probe: {report.PageCount} pages, {report.ReleasedPages} released, {report.RemappedPages} remapped, {report.PopulatedPages} populated"));
-        }
-
-        foreach (ProbeCheck check in report.Checks)
-            _console.Ansi.WriteLine($"  {(check.Passed ? "passed" : "FAILED")} {check.Name}: {check.Describe()}");
-        foreach (Finding difference in verdict.Answer == ProbeAnswer.Fails ? verdict.Differences : [])
-            _console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
-        (string word, Color colour) = answer switch
-        {
-            ProbeAnswer.Works => ("yes", Color.Green),
-            ProbeAnswer.Fails => ("no", Color.Red),
-            ProbeAnswer.Unknown => ("unknown", Color.Yellow),
-        };
-        _console.Ansi.Write(new Text(word, new Style(colour)));
-        _console.Ansi.WriteLine($", guest {InputError.Quote(plan.Guest.Name)}: {text}");
+            answer.WriteJson(_console.OutBytes);
+        else
+            ProbeText.Write(_console, answer, verdict.Answer);
     }
 }

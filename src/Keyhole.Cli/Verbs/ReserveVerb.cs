@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.CommandLine;
-using System.Globalization;
 using System.Linq;
-using System.Text.Json;
 using Keyhole.Addresses;
+using Keyhole.Answers;
 using Keyhole.Captures;
+using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
-using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.ReservedRam;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -109,13 +106,14 @@ internal sealed class ReserveVerb
         if (iomem is not null)
             plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ReserveProblemCodes.EfiKernelPlace)] };
         ImmutableArray<Problem>? differences = iomem is null ? null : HostCheck.Compare(plan, iomem);
+        var answer = ReserveAnswer.Of(plan, given.Resources, differences);
         if (parsed.GetValue(_json))
-            JsonText.Write(console, writer => WriteJson(writer, plan, given.Resources, differences));
-        else if (differences is { } found && !plan.HasErrors)
-            PrintCheck(console, plan, iomem!, found);
+            answer.WriteJson(console.OutBytes);
+        else if (iomem is not null && !plan.HasErrors)
+            ReserveText.WriteCheck(console, answer, iomem);
         else
-            Print(console, plan, given.Resources);
-        return plan.HasErrors || (differences ?? []).Any(static problem => problem.Severity == Severity.Error) ? ExitStatus.No : ExitStatus.Yes;
+            ReserveText.Write(console, answer);
+        return ExitStatus.Of(answer);
     }
 
     private sealed record GivenResources(ImmutableArray<GivenResource> Resources);
@@ -195,215 +193,4 @@ internal sealed class ReserveVerb
 
     private Parsed<HostMemoryMap> ReadIomem(ParseResult parsed, CommandConsole console) =>
         Files.Read(console, parsed.GetValue(_iomem) ?? "/proc/iomem", "a copy of /proc/iomem", static (stream, name) => HostMapReader.Read(stream, name, new() { From = HostMapDialect.Iomem }));
-
-    private static void WriteJson(Utf8JsonWriter writer, ReservePlan plan, ImmutableArray<GivenResource> given, ImmutableArray<Problem>? differences)
-    {
-        if (plan.Ranges.IsEmpty)
-            writer.WriteAddress("start", plan.Start);
-        else
-            WriteRanges(writer, plan.Ranges);
-        if (plan is { Map: { } map, Guest: { } guest, Today: { } today })
-        {
-            writer.WriteStartArray("host");
-            foreach (ReservedRamEntry entry in map.Entries)
-            {
-                writer.WriteStartObject();
-                writer.WriteRange(entry.Range.Start, entry.Range.End);
-                writer.WriteString("type", ReservedRamTypes.NameOf(entry.Type));
-                writer.WriteEndObject();
-            }
-
-            writer.WriteEndArray();
-            WriteLines(writer, "iomem", map.ToIomem(given));
-            WriteTotals(writer, map);
-            WriteGuest(writer, guest);
-            writer.WriteStartObject("today");
-            writer.WriteStartArray("memmap");
-            foreach (ByteRange range in today.Memmaps)
-                writer.WriteStringValue(MemmapParameters.ToText(range));
-            writer.WriteEndArray();
-            writer.WriteString("parameters", today.Parameters);
-            writer.WriteString("defaultGrub", MemmapParameters.DefaultGrubLine(today.Parameters));
-            writer.WriteString("grubCfg", MemmapParameters.ForGrubScript(today.Parameters));
-            WriteLines(writer, "iomem", LinuxIomem.ToText(today.Iomem));
-            WriteTotals(writer, today.Map);
-            WriteGuest(writer, today.Guest);
-            HugePages huge = HugePages.In(today.Guest);
-            writer.WriteStartObject("hugePages");
-            writer.WriteNumber("fit1G", huge.Of1GiB);
-            writer.WriteNumber("fit2M", huge.Of2MiB);
-            writer.WriteString("instead", huge.Instead);
-            writer.WriteEndObject();
-            writer.WriteEndObject();
-        }
-
-        writer.WriteProblems(plan.Problems);
-        if (differences is not { } found)
-            return;
-        writer.WriteStartObject("check");
-        writer.WriteBoolean("agrees", !plan.HasErrors && found.All(static problem => problem.Severity != Severity.Error));
-        writer.WriteProblems(found);
-        writer.WriteEndObject();
-    }
-
-    private static void WriteRanges(Utf8JsonWriter writer, ImmutableArray<ByteRange> ranges)
-    {
-        writer.WriteStartArray("ranges");
-        foreach (ByteRange range in ranges)
-        {
-            writer.WriteStartObject();
-            writer.WriteRange(range.Start, range.End);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-    }
-
-    private static string WhatIsKept(ReservePlan plan) => plan.Ranges.IsEmpty
-        ? $"below {MapView.Hex(plan.Start)}"
-        : $"in {string.Join(", ", plan.Ranges.Select(static range => $"[{MapView.Hex(range.Start)}, {MapView.Hex(range.End)})"))}";
-
-    private static void WriteLines(Utf8JsonWriter writer, string name, string text)
-    {
-        writer.WriteStartArray(name);
-        foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            writer.WriteStringValue(line);
-        writer.WriteEndArray();
-    }
-
-    private static void WriteTotals(Utf8JsonWriter writer, ReservedRamMap map)
-    {
-        ulong kept = Sum(map.Kept);
-        ulong failed = Sum(map.Failed);
-        ulong host = Sum(map.HostRam);
-        writer.WriteStartObject("totals");
-        writer.WriteAddress("firmwareRam", kept + failed + host);
-        writer.WriteAddress("hostRam", host);
-        writer.WriteAddress("kept", kept);
-        writer.WriteAddress("failed", failed);
-        writer.WriteEndObject();
-    }
-
-    private static void WriteGuest(Utf8JsonWriter writer, GuestRam guest)
-    {
-        writer.WriteStartObject("guest");
-        writer.WriteStartArray("e820");
-        foreach (E820Entry entry in guest.Map)
-        {
-            writer.WriteStartObject();
-            writer.WriteEntry(entry);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-        writer.WriteStartArray("slots");
-        foreach (MemorySlot slot in guest.Slots)
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("slot", slot.Slot);
-            writer.WriteNumber("flags", MemorySlot.Flags);
-            writer.WriteAddress("guest_phys_addr", slot.GuestAddress);
-            writer.WriteAddress("memory_size", slot.SizeBytes);
-            writer.WriteAddress("userspace_addr", slot.UserspaceOffset);
-            writer.WriteString("backing", slot.IsIdentity ? "/dev/mem" : "buffer");
-            writer.WriteBoolean("identity", slot.IsIdentity);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-        writer.WriteAddress("memory", guest.MemoryBytes);
-        writer.WriteAddress("buffer", guest.BufferBytes);
-        writer.WriteEndObject();
-    }
-
-    private static void Print(CommandConsole console, ReservePlan plan, ImmutableArray<GivenResource> given)
-    {
-        console.Ansi.WriteLine($"host:  {plan.Host.Description}");
-        console.Ansi.WriteLine(plan.Ranges.IsEmpty ? $"start: {MapView.Hex(plan.Start)} ({ByteSize.ToText(plan.Start)})" : $"kept:  RAM {WhatIsKept(plan)}");
-        if (plan is { Map: { } map, Guest: { } guest, Today: { } today })
-        {
-            if (plan.Ranges.IsEmpty)
-            {
-                Heading(console, "The host, as a kernel with that physical start shows it (/proc/iomem, scheme of 2008)");
-                Indented(console, map.ToIomem(given));
-                console.Ansi.WriteLine(Totals(map));
-            }
-
-            Heading(console, "The guest: its E820 names the kept RAM only; every page has a slot");
-            PrintSlots(console, guest);
-            MapView.Draw(console, [new("firmware", plan.Host.Entries), new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]), new("guest", guest.Map)]);
-
-            Heading(console, "Today: kernel parameters that do the same");
-            Indented(console, today.Parameters);
-            console.Ansi.WriteLine("in /etc/default/grub, then update-grub (or grub2-mkconfig -o /boot/grub2/grub.cfg):");
-            Indented(console, MemmapParameters.DefaultGrubLine(today.Parameters));
-            console.Ansi.WriteLine("at GRUB's prompt or in grub.cfg:");
-            Indented(console, MemmapParameters.ForGrubScript(today.Parameters));
-            console.Ansi.WriteLine("/proc/iomem then (without devices' resources):");
-            Indented(console, LinuxIomem.ToText(today.Iomem));
-            console.Ansi.WriteLine(Totals(today.Map));
-            if (today.Guest.MemoryBytes != guest.MemoryBytes || today.Guest.BufferBytes != guest.BufferBytes)
-            {
-                console.Ansi.WriteLine("the guest's slots then:");
-                PrintSlots(console, today.Guest);
-            }
-
-            HugePages huge = HugePages.In(today.Guest);
-            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"large pages that lie whole in it: {huge.Of1GiB} of 1 GiB, {huge.Of2MiB} of 2 MiB outside of those"));
-            console.Ansi.WriteLine($"as huge pages of the host instead, where there is an IOMMU: {huge.Instead}");
-            console.Ansi.WriteLine();
-        }
-
-        MapView.WriteProblems(console, plan.Problems);
-    }
-
-    private static void PrintCheck(CommandConsole console, ReservePlan plan, HostMemoryMap iomem, ImmutableArray<Problem> differences)
-    {
-        bool agrees = differences.All(static problem => problem.Severity != Severity.Error);
-        console.Ansi.WriteLine($"host:  {plan.Host.Description}");
-        console.Ansi.WriteLine($"check: {iomem.Description}");
-        console.Ansi.WriteLine(agrees
-            ? $"yes: {ByteSize.ToText(Sum(plan.Today!.Map.Kept))} {WhatIsKept(plan)} are kept aside"
-            : $"no: the host is not set up to keep RAM {WhatIsKept(plan)}");
-        MapView.WriteProblems(console, differences);
-    }
-
-    private static void PrintSlots(CommandConsole console, GuestRam guest)
-    {
-        Table table = MapView.NewTable("slot", "guest_phys_addr", "memory_size", "size", "userspace_addr", "mapping");
-        table.Columns[0].Alignment = Justify.Right;
-        table.Columns[3].Alignment = Justify.Right;
-        foreach (MemorySlot slot in guest.Slots)
-        {
-            table.AddRow(
-                new Text(slot.Slot.ToString(CultureInfo.InvariantCulture)),
-                new Text(MapView.Hex(slot.GuestAddress)),
-                new Text(MapView.Hex(slot.SizeBytes)),
-                new Text(ByteSize.ToText(slot.SizeBytes)),
-                new Text($"{(slot.IsIdentity ? "/dev/mem" : "buffer")} + {MapView.Hex(slot.UserspaceOffset)}"),
-                slot.IsIdentity ? new Text("identity", new Style(MapView.ColourOf(E820Type.Ram))) : new Text("failed: elsewhere, not in the E820", new Style(MapView.ColourOf(E820Type.Nvs))));
-        }
-
-        MapView.WriteTable(console, table);
-        console.Ansi.WriteLine($"{ByteSize.ToText(guest.MemoryBytes)} for the guest, {ByteSize.ToText(guest.BufferBytes)} of buffer");
-    }
-
-    private static E820Entry ToDrawn(ReservedRamEntry entry) => E820Entry.FromSize(entry.Range.Start, entry.Range.SizeBytes, ReservedRamTypes.ToE820(entry.Type));
-
-    private static string Totals(ReservedRamMap map) =>
-        $"kept {ByteSize.ToText(Sum(map.Kept))}, failed {ByteSize.ToText(Sum(map.Failed))}, left to the host {ByteSize.ToText(Sum(map.HostRam))}";
-
-    private static void Heading(CommandConsole console, string text)
-    {
-        console.Ansi.WriteLine();
-        console.Ansi.WriteLine(text);
-    }
-
-    private static void Indented(CommandConsole console, string text)
-    {
-        foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            console.Ansi.WriteLine($"    {line}");
-    }
-
-    private static ulong Sum(IEnumerable<ByteRange> ranges) => ranges.Aggregate(0UL, static (sum, range) => sum + range.SizeBytes);
 }

@@ -6,6 +6,7 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.IO;
 using System.Linq;
+using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
@@ -124,7 +125,7 @@ internal static class ShowVerb
         var totals = new SortedDictionary<E820Type, ulong>();
         foreach (E820Entry entry in map.Entries)
         {
-            table.AddRow(new Text(MapView.Hex(entry.Address)), new Text(MapView.Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), MapView.TypeName(entry.Type));
+            table.AddRow(MapView.Cell(MapView.Hex(entry.Address)), MapView.Cell(MapView.Hex(entry.End)), MapView.Cell(ByteSize.ToText(entry.Size)), MapView.TypeName(entry.Type));
             totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
         }
 

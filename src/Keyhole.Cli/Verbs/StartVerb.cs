@@ -7,6 +7,8 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Answers;
+using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.Forecasts;
@@ -15,7 +17,6 @@ using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Verification;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -157,43 +158,29 @@ internal sealed class StartVerb
 
     private void Report(ParseResult parsed, Plan plan, Verdict verdict)
     {
-        if (parsed.GetValue(_json))
+        var answer = new StartAnswer
         {
-            WriteJson(plan, verdict, parsed.GetValue(_keep));
-            return;
-        }
-
-        _console.Ansi.WriteLine($"policy: {plan.Policy}");
-        MapView.WriteEntries(_console, plan.Entries);
-        MapView.WriteProblems(_console, verdict.Problems);
-        _console.Ansi.WriteLine(ApplyVerb.ForecastText(verdict.Forecast));
-        foreach (string line in verdict.Said)
-            _console.Ansi.WriteLine($"  {line}");
-        foreach (Finding difference in verdict.Verification?.Differences ?? [])
-            _console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
-        _console.Ansi.Write(new Text(verdict.Succeeded ? "yes" : "no", new Style(verdict.Succeeded ? Color.Green : Color.Red)));
-        _console.Ansi.WriteLine($", {verdict.Shown}: {verdict.Text}");
+            Name = plan.Guest.Name!,
+            Id = verdict.Guest?.Id.Value,
+            Policy = plan.Policy,
+            E820 = PlannedEntryAnswer.AllOf(plan.Entries),
+            RamBelow4GiBKiB = plan.RamBelow4GiBKiB,
+            Forecast = LiveForecastAnswer.Of(verdict.Forecast),
+            Problems = ProblemAnswer.AllOf(verdict.Problems),
+            Outcome = verdict.Guest is { } started ? NameOf(started.Outcome) : "not-started",
+            Agrees = verdict.Verification is { Agrees: true },
+            Differences = FindingAnswer.AllOf(verdict.Verification?.Differences ?? []),
+            Explanations = verdict.Verification?.Explanations ?? [],
+            Console = verdict.Said,
+            Kept = verdict.Guest is not null && (verdict.Succeeded || parsed.GetValue(_keep)),
+            Verdict = verdict.Text,
+            Succeeded = verdict.Succeeded,
+        };
+        if (parsed.GetValue(_json))
+            answer.WriteJson(_console.OutBytes);
+        else
+            StartText.Write(_console, answer, verdict.Shown);
     }
-
-    private void WriteJson(Plan plan, Verdict verdict, bool keep) => JsonText.Write(_console, writer =>
-    {
-        writer.WriteString("name", plan.Guest.Name);
-        if (verdict.Guest is { } guest)
-            writer.WriteNumber("id", guest.Id.Value);
-        writer.WriteString("policy", plan.Policy);
-        LiveMap.WriteEntries(writer, "e820", plan.Entries);
-        if (plan.RamBelow4GiBKiB is { } low)
-            writer.WriteNumber("ramBelow4GiBKiB", low);
-        LiveMap.WriteForecast(writer, verdict.Forecast);
-        writer.WriteProblems(verdict.Problems);
-        writer.WriteString("outcome", verdict.Guest is { } started ? NameOf(started.Outcome) : "not-started");
-        writer.WriteBoolean("agrees", verdict.Verification is { Agrees: true });
-        VerifyVerb.WriteFindings(writer, "differences", verdict.Verification?.Differences ?? []);
-        VerifyVerb.WriteTexts(writer, "explanations", verdict.Verification?.Explanations ?? []);
-        VerifyVerb.WriteTexts(writer, "console", verdict.Said);
-        writer.WriteBoolean("kept", verdict.Guest is not null && (verdict.Succeeded || keep));
-        writer.WriteString("verdict", verdict.Text);
-    });
 
     private static string NameOf(StartOutcome outcome) => outcome switch
     {

@@ -2,15 +2,13 @@
 
 using System.Collections.Immutable;
 using System.CommandLine;
-using System.Globalization;
-using System.Linq;
-using System.Text.Json;
+using Keyhole.Answers;
+using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Verification;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -64,11 +62,12 @@ internal static class VerifyVerb
                     "give more of what the kernel printed: its map, \"Released …\", \"Remapped …\", \"available for PCI devices\""));
             }
 
+            var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount);
             if (parsed.GetValue(json))
-                JsonText.Write(console, writer => WriteJson(writer, taken, verification));
+                answer.WriteJson(console.OutBytes);
             else
-                Print(console, boot, taken, verification);
-            return verification.Agrees ? ExitStatus.Yes : ExitStatus.No;
+                VerificationText.Write(console, answer);
+            return ExitStatus.Of(answer);
         });
         return command;
     }
@@ -79,84 +78,6 @@ internal static class VerifyVerb
         return scan.LineCount == 0 ? new InputError(name, null, "the log is empty", "give what the kernel printed at boot") : scan;
     }
 
-    private static void WriteJson(Utf8JsonWriter writer, Taken taken, BootVerification verification)
-    {
-        writer.WriteBoolean("agrees", verification.Agrees);
-        writer.WriteString("profile", KernelVersions.NameOf(verification.Profile));
-        writer.WriteStartObject("boot");
-        writer.WriteString("log", taken.Name);
-        writer.WriteNumber("number", taken.Boot!.Number);
-        writer.WriteNumber("of", taken.BootCount);
-        writer.WriteNumber("firstLine", taken.Boot.FirstLine);
-        writer.WriteNumber("lastLine", taken.Boot.LastLine);
-        if (taken.Boot.Release is { } release)
-            writer.WriteString("release", release.Value);
-        writer.WriteEndObject();
-        WriteFindings(writer, "differences", verification.Differences);
-        WriteFindings(writer, "agreements", [.. verification.Findings.Where(static finding => finding.Agrees)]);
-        WriteTexts(writer, "notCompared", verification.NotCompared);
-        WriteTexts(writer, "explanations", verification.Explanations);
-    }
-
-    public static void WriteFindings(Utf8JsonWriter writer, string name, ImmutableArray<Finding> findings)
-    {
-        writer.WriteStartArray(name);
-        foreach (Finding finding in findings)
-        {
-            writer.WriteStartObject();
-            writer.WriteString("what", finding.What);
-            writer.WriteString("forecast", finding.Forecast);
-            writer.WriteString("observed", finding.Observed);
-            if (finding.Line is { } line)
-                writer.WriteNumber("line", line);
-            else
-                writer.WriteNull("line");
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-    }
-
-    public static void WriteTexts(Utf8JsonWriter writer, string name, ImmutableArray<string> texts)
-    {
-        writer.WriteStartArray(name);
-        foreach (string text in texts)
-            writer.WriteStringValue(text);
-        writer.WriteEndArray();
-    }
-
-    private static void Print(CommandConsole console, Boot boot, Taken taken, BootVerification verification)
-    {
-        console.Ansi.WriteLine($"host:   {boot.Plan.Host.Description}");
-        console.Ansi.WriteLine($"guest:  {boot.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(boot.Forecast!.Request.PageCount << Addresses.Frames.Shift)}, map: {boot.Plan.Policy}");
-        console.Ansi.WriteLine($"log:    {taken.Describe()}");
-        console.Ansi.WriteLine($"kernel: {KernelVersions.NameOf(verification.Profile)}");
-        int differing = verification.Differences.Length;
-        bool halts = taken.Boot!.Halts;
-        string verdict = differing == 0 ? halts ? "the kernel halts, as forecast" : "the log agrees with the forecast" : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
-        console.Ansi.Write(new Text(verdict, new Style(differing == 0 && !halts ? Color.Green : Color.Red)));
-        console.Ansi.WriteLine();
-        Table table = MapView.NewTable("", "what", "forecast", "observed", "line");
-        table.Columns[4].Alignment = Justify.Right;
-        foreach (Finding finding in verification.Findings)
-        {
-            string mark = finding.Agrees ? "=" : "≠";
-            table.AddRow(
-                new Text(mark, new Style(finding.Agrees ? Color.Green : Color.Red)),
-                new Text(finding.What),
-                new Text(finding.Forecast ?? "-"),
-                new Text(finding.Agrees ? "the same" : finding.Observed ?? "-"),
-                new Text(finding.Line?.ToString(CultureInfo.InvariantCulture) ?? ""));
-        }
-
-        MapView.WriteTable(console, table);
-        if (!verification.NotCompared.IsEmpty)
-            console.Ansi.WriteLine($"not in the log: {string.Join("; ", verification.NotCompared)}");
-        console.Ansi.WriteLine();
-        foreach (string text in verification.Explanations)
-            console.Ansi.WriteLine(text);
-    }
-
     /// <summary>The boot that was chosen from the log, once the host has been read.</summary>
     private sealed class Taken(string? name, LogScan? log)
     {
@@ -165,18 +86,6 @@ internal static class VerifyVerb
         public ObservedBoot? Boot { get; private set; }
 
         public int BootCount { get; private set; }
-
-        public string Describe()
-        {
-            string whose = Boot!.Owner switch
-            {
-                BootOwner.Dom0 => ", dom0's",
-                BootOwner.Guest => Boot.Domain is { } domain ? string.Create(CultureInfo.InvariantCulture, $", guest {domain}'s") : ", a guest's",
-                BootOwner.Unknown => "",
-            };
-            string others = BootCount == 1 ? "" : "; --boot N takes another";
-            return string.Create(CultureInfo.InvariantCulture, $"boot {Boot.Number} of {BootCount}{whose}, lines {Boot.FirstLine} to {Boot.LastLine} of {Name}{others}");
-        }
 
         public Parsed<BootHints> Look(HostMemoryMap host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
         {

@@ -15,7 +15,7 @@ using Keyhole.Verification;
 namespace Keyhole.Probing;
 
 /// <summary>Whether a layout works on a host.</summary>
-public enum ProbeAnswer
+public enum ProbeOutcome
 {
     Works,
     Fails,
@@ -26,7 +26,7 @@ public enum ProbeAnswer
 
 /// <summary>What a probe found beside what was forecast.</summary>
 /// <param name="Findings">The outcome, the map, the pages, the list of frames; then every check that the probe made.</param>
-public sealed record ProbeVerdict(ImmutableArray<Finding> Findings, ProbeAnswer Answer)
+public sealed record ProbeVerdict(ImmutableArray<Finding> Findings, ProbeOutcome Answer)
 {
     public ImmutableArray<Finding> Differences => [.. Findings.Where(static finding => !finding.Agrees)];
 }
@@ -47,9 +47,9 @@ public static class ProbeVerifier
         ImmutableArray<Finding> findings = [.. Findings(forecast, report, isRunning)];
         // What it has found before it came to its limits stands.
         bool isAtItsLimits = report.Trap is null && (isRunning || report.Check("room") is { Passed: false }) && report.Checks.All(static check => check.Passed || check.Name == "room");
-        ProbeAnswer answer = isAtItsLimits ? ProbeAnswer.Unknown
-            : findings.All(static finding => finding.Agrees) ? ProbeAnswer.Works
-            : ProbeAnswer.Fails;
+        ProbeOutcome answer = isAtItsLimits ? ProbeOutcome.Unknown
+            : findings.All(static finding => finding.Agrees) ? ProbeOutcome.Works
+            : ProbeOutcome.Fails;
         return new(findings, answer);
     }
 

@@ -44,7 +44,7 @@ public sealed class ProbeReportTests
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
 
         Assert.AreEqual("", string.Join('\n', verdict.Differences.Select(finding => $"{finding.What}: {finding.Forecast} / {finding.Observed}")));
-        Assert.AreEqual(ProbeAnswer.Works, verdict.Answer);
+        Assert.AreEqual(ProbeOutcome.Works, verdict.Answer);
     }
 
     [TestMethod]
@@ -53,7 +53,7 @@ public sealed class ProbeReportTests
         ProbeReport report = Recorded("seed8g-remap");
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest() with { Kernel = KernelVersion.Linux34 }), report);
 
-        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual(ProbeOutcome.Fails, verdict.Answer);
         CollectionAssert.IsSubsetOf(new[] { "released pages", "remapped pages", "populated pages", "frames" }, verdict.Differences.Select(finding => finding.What).ToArray());
     }
 
@@ -75,7 +75,7 @@ public sealed class ProbeReportTests
         string[] start = [.. Lines("seed8g-remap").TakeWhile(line => !line.Contains("\"event\"", StringComparison.Ordinal))];
         ProbeReport report = Read(string.Join('\n', [.. start, """{"keyhole":"check","name":"room","passed":false,"needed":2600,"available":900}""", """{"keyhole":"verdict","passed":false,"failedChecks":1}"""]));
 
-        Assert.AreEqual(ProbeAnswer.Unknown, ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report).Answer);
+        Assert.AreEqual(ProbeOutcome.Unknown, ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report).Answer);
     }
 
     [TestMethod]
@@ -83,7 +83,7 @@ public sealed class ProbeReportTests
     {
         ProbeVerdict verdict = ProbeVerifier.Compare(Forecaster.Forecast(Recorded("trap").ToRequest()), new ProbeReport());
 
-        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual(ProbeOutcome.Fails, verdict.Answer);
         Assert.AreEqual("ended without a word", verdict.Differences.Single().Observed);
     }
 
@@ -147,7 +147,7 @@ public sealed class ProbeReportTests
         ProbeReport report = Read(text);
 
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
-        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual(ProbeOutcome.Fails, verdict.Answer);
         Assert.AreEqual("the probe's own verdict", verdict.Differences.Single().What);
     }
 
@@ -159,7 +159,7 @@ public sealed class ProbeReportTests
         ProbeReport report = Read(string.Join('\n', lines.Where(line => !line.Contains("\"name\":\"m2p\",\"passed\"", StringComparison.Ordinal))));
         BootForecast forecast = Forecaster.Forecast(whole.ToRequest());
 
-        Assert.AreEqual(ProbeAnswer.Works, ProbeVerifier.Compare(forecast, whole).Answer);
+        Assert.AreEqual(ProbeOutcome.Works, ProbeVerifier.Compare(forecast, whole).Answer);
         Finding lost = ProbeVerifier.Compare(forecast, report).Differences.Single(finding => finding.What == "checks");
         Assert.AreEqual("8", lost.Observed);
     }
@@ -178,7 +178,7 @@ public sealed class ProbeReportTests
         ProbeReport report = Read(text);
 
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
-        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual(ProbeOutcome.Fails, verdict.Answer);
         Assert.AreEqual("check " + check, verdict.Differences.Single().What);
     }
 
@@ -191,8 +191,8 @@ public sealed class ProbeReportTests
         ProbeReport report = Read(string.Join('\n', [.. lines, found, """{"keyhole":"check","name":"room","passed":false}"""]));
         BootForecast forecast = Forecaster.Forecast(report.ToRequest());
 
-        Assert.AreEqual(ProbeAnswer.Fails, ProbeVerifier.Compare(forecast, report).Answer);
-        Assert.AreEqual(ProbeAnswer.Fails, ProbeVerifier.Compare(forecast, report, isRunning: true).Answer);
+        Assert.AreEqual(ProbeOutcome.Fails, ProbeVerifier.Compare(forecast, report).Answer);
+        Assert.AreEqual(ProbeOutcome.Fails, ProbeVerifier.Compare(forecast, report, isRunning: true).Answer);
     }
 
     [TestMethod]
@@ -209,7 +209,7 @@ public sealed class ProbeReportTests
 
         ProbeVerdict verdict = ProbeVerifier.Compare(forecast, report);
         Assert.AreEqual(HaltReason.KernelConflict, forecast.Halt);
-        Assert.AreEqual(ProbeAnswer.Fails, verdict.Answer);
+        Assert.AreEqual(ProbeOutcome.Fails, verdict.Answer);
         Assert.AreEqual("check boots", verdict.Differences.Single().What);
     }
 
@@ -220,9 +220,9 @@ public sealed class ProbeReportTests
         ProbeReport half = Read(string.Join('\n', Lines("seed8g-remap")[..^2]));
         BootForecast forecast = Forecaster.Forecast(whole.ToRequest());
 
-        Assert.AreEqual(ProbeAnswer.Unknown, ProbeVerifier.Compare(forecast, half, isRunning: true).Answer);
-        Assert.AreEqual(ProbeAnswer.Unknown, ProbeVerifier.Compare(forecast, new ProbeReport(), isRunning: true).Answer);
-        Assert.AreEqual(ProbeAnswer.Works, ProbeVerifier.Compare(forecast, whole, isRunning: true).Answer);
+        Assert.AreEqual(ProbeOutcome.Unknown, ProbeVerifier.Compare(forecast, half, isRunning: true).Answer);
+        Assert.AreEqual(ProbeOutcome.Unknown, ProbeVerifier.Compare(forecast, new ProbeReport(), isRunning: true).Answer);
+        Assert.AreEqual(ProbeOutcome.Works, ProbeVerifier.Compare(forecast, whole, isRunning: true).Answer);
     }
 
     [TestMethod]

@@ -3,15 +3,15 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Answers;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Platforms;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace Keyhole.Cli;
+namespace Keyhole.Cli.Text;
 
 /// <summary>Maps as people look at them: tables and drawings, in the same colours.</summary>
 internal static class MapView
@@ -30,39 +30,41 @@ internal static class MapView
         _ => Color.Red,
     };
 
-    public static IRenderable TypeName(E820Type type) => new Text(E820TypeNames.NameOf(type), new Style(ColourOf(type)));
+    /// <summary>A piece of text as it stands: Spectre's markup is not looked for in it.</summary>
+    public static IRenderable Cell(string text, Color? colour = null) => new Spectre.Console.Text(text, colour is { } known ? new Style(known) : null);
+
+    public static IRenderable TypeName(E820Type type) => Cell(E820TypeNames.NameOf(type), ColourOf(type));
 
     public static Table NewTable(params string[] columns)
     {
         var table = new Table { Border = TableBorder.Simple };
         foreach (string column in columns)
-            table.AddColumn(new TableColumn(new Text(column)) { NoWrap = column is not ("why" or "remedy" or "such as") });
+            table.AddColumn(new TableColumn(Cell(column)) { NoWrap = column is not ("why" or "remedy" or "such as") });
         return table;
     }
 
     /// <summary>A planned map as a table, with the reason for each entry.</summary>
-    public static void WriteEntries(CommandConsole console, ImmutableArray<PlannedEntry> entries)
+    public static void WriteEntries(CommandConsole console, ImmutableArray<PlannedEntryAnswer> entries)
     {
         Table table = NewTable("start", "end", "size", "type", "why");
         table.Columns[2].Alignment = Justify.Right;
-        foreach (PlannedEntry planned in entries)
-        {
-            E820Entry entry = planned.Entry;
-            table.AddRow(new Text(Hex(entry.Address)), new Text(Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), TypeName(entry.Type), new Text(planned.Why));
-        }
-
+        foreach (PlannedEntryAnswer entry in entries)
+            table.AddRow(Cell($"{entry.Start}"), Cell($"{entry.End}"), Cell(SizeOf(entry.Start, entry.End)), TypeName(entry.Type), Cell(entry.Why));
         WriteTable(console, table);
     }
 
     /// <summary>A map as a table of start, end, size and type.</summary>
-    public static void WriteMap(CommandConsole console, ImmutableArray<E820Entry> map)
+    public static void WriteMap(CommandConsole console, ImmutableArray<EntryAnswer> map)
     {
         Table table = NewTable("start", "end", "size", "type");
         table.Columns[2].Alignment = Justify.Right;
-        foreach (E820Entry entry in map)
-            table.AddRow(new Text(Hex(entry.Address)), new Text(Hex(entry.End)), new Text(ByteSize.ToText(entry.Size)), TypeName(entry.Type));
+        foreach (EntryAnswer entry in map)
+            table.AddRow(Cell($"{entry.Start}"), Cell($"{entry.End}"), Cell(SizeOf(entry.Start, entry.End)), TypeName(entry.Type));
         WriteTable(console, table);
     }
+
+    /// <summary>An entry that runs past 2^64 ends below its start.</summary>
+    private static string SizeOf(Hex start, Hex end) => ByteSize.ToText(unchecked(end.Value - start.Value));
 
     /// <summary>Writes a table. Where the terminal is too narrow for it the terminal breaks its lines: cells are not cut, nor numbers parted.</summary>
     public static void WriteTable(CommandConsole console, Table table)
@@ -82,18 +84,18 @@ internal static class MapView
             foreach (TextRun run in line)
             {
                 if (run.Type is { } type && console.HasColours)
-                    console.Ansi.Write(new Text(run.Text, new Style(ColourOf(type))));
+                    console.Ansi.Write(Cell(run.Text, ColourOf(type)));
                 else
-                    console.Ansi.Write(new Text(run.Text));
+                    console.Ansi.Write(Cell(run.Text));
             }
 
             console.Ansi.WriteLine();
         }
     }
 
-    public static void WriteProblems(CommandConsole console, ImmutableArray<Problem> problems)
+    public static void WriteProblems(CommandConsole console, ImmutableArray<ProblemAnswer> problems)
     {
-        foreach (Problem problem in problems)
+        foreach (ProblemAnswer problem in problems)
         {
             (string word, Color colour) = problem.Severity switch
             {
@@ -101,8 +103,8 @@ internal static class MapView
                 Severity.Warning => ("warning", Color.Yellow),
                 Severity.Error => ("error", Color.Red),
             };
-            string range = problem is { Start: { } start, End: { } end } ? $" [{Hex(start)}, {Hex(end)})" : problem.Start is { } at ? $" {Hex(at)}" : "";
-            console.Ansi.Write(new Text(word, new Style(colour)));
+            string range = problem is { Start: { } start, End: { } end } ? $" [{start}, {end})" : problem.Start is { } at ? $" {at}" : "";
+            console.Ansi.Write(Cell(word, colour));
             console.Ansi.WriteLine($" {problem.Code}{range}: {problem.Message}");
             if (problem.Remedy is { } remedy)
                 console.Ansi.WriteLine($"  remedy: {remedy}");

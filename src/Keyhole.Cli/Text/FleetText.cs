@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Answers;
+using Keyhole.Diagnostics;
+using Keyhole.Migration;
+using Spectre.Console;
+
+namespace Keyhole.Cli.Text;
+
+/// <summary><c>fleet</c>'s answer in words.</summary>
+internal static class FleetText
+{
+    /// <summary>Groups and hosts that a person reads.</summary>
+    private const int MaxRows = 12;
+
+    /// <summary>Hosts up to which the matrix of moves fits a screen.</summary>
+    private const int MaxMatrix = 32;
+
+    public static void Write(CommandConsole console, FleetAnswer answer)
+    {
+        Fleet fleet = answer.Fleet;
+        string unreadable = fleet.UnreadableCount == 0 ? "" : $"; {Hosts(fleet.UnreadableCount)} could not be read";
+        console.Ansi.WriteLine($"{Hosts(fleet.HostCount)}, {(fleet.WithWindowsCount == fleet.HostCount ? "all" : Number(fleet.WithWindowsCount))} with known device windows{unreadable}");
+        WriteHole(console, answer);
+        WriteGroups(console, answer);
+        if (!fleet.Guests.IsEmpty)
+            WriteGuests(console, answer.Guests);
+        if (fleet.Hosts is { Length: > 1 and <= MaxMatrix } hosts)
+        {
+            foreach (FleetGuest guest in FleetAnswer.Movers(fleet))
+                WriteMatrix(console, fleet, hosts, guest);
+        }
+        else if (fleet.HostCount > 1)
+        {
+            console.Ansi.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"With the hole of the host that a guest started on it can take {fleet.ShareOfMovesAsTheyAre:0.0%} of the ways from one host to another; with the fleet's hole, all between hosts that it suits."));
+        }
+    }
+
+    private static void WriteHole(CommandConsole console, FleetAnswer answer)
+    {
+        string lowest = ByteSize.ToText(FleetGuest.LowestHole);
+        if (answer.HoleStart is not { } start)
+        {
+            console.Ansi.WriteLine($"No hole suits any of them: each has a device below {lowest}, where a guest's kernel must lie.");
+        }
+        else if (answer.Policy is null)
+        {
+            console.Ansi.WriteLine("No host asks for a hole below 4 GiB.");
+        }
+        else
+        {
+            console.Ansi.Write(MapView.Cell($"The hole [{start}, 0x100000000) suits {(answer.Impossible == 0 ? "all" : "the others")}", Color.Green));
+            console.Ansi.WriteLine($": guests keep {ByteSize.ToText(start.Value)} of memory below it ({answer.Policy}).");
+            string without = answer.HoleStartWithout is { } next ? $"; without them it could start at {next}" : "";
+            console.Ansi.WriteLine($"Forced by {Hosts(answer.ForcedBy.Count)}: {Names(answer.ForcedBy.First, answer.ForcedBy.Count)}{without}.");
+        }
+
+        if (answer.Impossible > 0)
+        {
+            IEnumerable<HostDemandAnswer> hosts = answer.Worst.Where(static host => host.HoleStart.Value < FleetGuest.LowestHole);
+            console.Ansi.WriteLine($"No hole suits {Hosts(answer.Impossible)}: {Names(hosts, answer.Impossible)}; a device lies below {lowest}, where a guest's kernel must lie.");
+        }
+    }
+
+    private static void WriteGroups(CommandConsole console, FleetAnswer answer)
+    {
+        Table table = MapView.NewTable("hole from", "hosts", "of all", "such as");
+        table.Columns[1].Alignment = Justify.Right;
+        table.Columns[2].Alignment = Justify.Right;
+        foreach (FleetGroupAnswer group in answer.Groups.Take(MaxRows))
+        {
+            HostDemandAnswer[] known = [.. (answer.HostList ?? answer.Worst).Where(host => host.HoleStart == group.HoleStart)];
+            table.AddRow(
+                MapView.Cell(group.HoleStart == Frames.FourGiB ? "none needed" : $"{group.HoleStart}"),
+                MapView.Cell(Number(group.Hosts)),
+                MapView.Cell(((double)group.Hosts / answer.Hosts).ToString("0.0%", CultureInfo.InvariantCulture)),
+                MapView.Cell(known.Length > 0 ? Names(known, group.Hosts) : ""));
+        }
+
+        MapView.WriteTable(console, table);
+        if (answer.GroupCount > MaxRows)
+            console.Ansi.WriteLine($"{Number(answer.GroupCount - MaxRows)} more groups start higher{(answer.GroupCount <= FleetTally.MaxGroups ? " (--json has them)" : "")}.");
+    }
+
+    private static void WriteGuests(CommandConsole console, ImmutableArray<FleetGuestAnswer> guests)
+    {
+        Table table = MapView.NewTable("guest", "memory", "ends at", "too little memory", "no hole suits", "meets a window above 4 GiB", "such as");
+        foreach (FleetGuestAnswer guest in guests)
+        {
+            table.AddRow(
+                MapView.Cell(guest.Name),
+                MapView.Cell(ByteSize.ToText(guest.MemoryKiB << 10)),
+                MapView.Cell($"{guest.EndOfMemory}"),
+                MapView.Cell(Number(guest.TooLittleMemory)),
+                MapView.Cell(guest.NeedsHole ? Number(guest.HoleTooLow) : "needs none"),
+                MapView.Cell(Number(guest.MeetsHighWindow)),
+                MapView.Cell(guest.FitsAll ? "fits every host" : Names(guest.Offenders, guest.Offenders.Length)));
+        }
+
+        MapView.WriteTable(console, table);
+    }
+
+    /// <summary>Rows are where the guest comes from, columns where it goes.</summary>
+    private static void WriteMatrix(CommandConsole console, Fleet fleet, ImmutableArray<HostDemand> hosts, FleetGuest guest)
+    {
+        console.Ansi.WriteLine($"{guest.Name}: from a row's host to a column's: ● as it is, ○ with the fleet's hole, · never");
+        int width = Math.Min(40, hosts.Max(static host => host.Name.Length));
+        console.Ansi.WriteLine($"{new string(' ', width + 5)}{string.Concat(Enumerable.Range(1, hosts.Length).Select(static i => string.Create(CultureInfo.InvariantCulture, $"{i,3}")))}");
+        for (int i = 0; i < hosts.Length; i++)
+        {
+            string cells = string.Concat(hosts.Select((to, k) => k == i ? "   " : guest.JudgeMove(hosts[i], to, fleet.HoleStart) switch
+            {
+                MoveVerdict.Never => "  ·",
+                MoveVerdict.WithTheFleetsHole => "  ○",
+                MoveVerdict.AsItIs => "  ●",
+            }));
+            string name = hosts[i].Name.Length > width ? $"…{hosts[i].Name[^(width - 1)..]}" : hosts[i].Name;
+            console.Ansi.WriteLine($"{string.Create(CultureInfo.InvariantCulture, $"{i + 1,3}")}  {name.PadRight(width)}{cells}".TrimEnd());
+        }
+
+        console.Ansi.WriteLine();
+    }
+
+    private static string Names(IEnumerable<HostDemandAnswer> hosts, long count)
+    {
+        const int shown = 4;
+        string[] first = [.. hosts.Take(shown).Select(static host => host.Name)];
+        return string.Join(", ", first) + (count > first.Length ? $" and {Number(count - first.Length)} more" : "");
+    }
+
+    private static string Hosts(long count) => count == 1 ? "1 host" : $"{Number(count)} hosts";
+
+    private static string Number(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
+}

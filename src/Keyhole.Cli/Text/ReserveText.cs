@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Answers;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.ReservedRam;
+using Spectre.Console;
+
+namespace Keyhole.Cli.Text;
+
+/// <summary><c>reserve</c>'s answer in words.</summary>
+internal static class ReserveText
+{
+    public static void Write(CommandConsole console, ReserveAnswer answer)
+    {
+        ReservePlan plan = answer.Plan;
+        console.Ansi.WriteLine($"host:  {plan.Host.Description}");
+        console.Ansi.WriteLine(answer.Start is { } start ? $"start: {start} ({ByteSize.ToText(start.Value)})" : $"kept:  RAM {WhatIsKept(answer)}");
+        if (plan is { Map: { } map, Guest: { } guest, Today: { } today } && answer.Today is { } told)
+        {
+            if (answer.Start is not null)
+            {
+                Heading(console, "The host, as a kernel with that physical start shows it (/proc/iomem, scheme of 2008)");
+                Indented(console, answer.Iomem ?? []);
+                console.Ansi.WriteLine(Totals(answer.Totals!));
+            }
+
+            Heading(console, "The guest: its E820 names the kept RAM only; every page has a slot");
+            WriteSlots(console, guest);
+            MapView.Draw(console, [new("firmware", plan.Host.Entries), new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]), new("guest", guest.Map)]);
+
+            Heading(console, "Today: kernel parameters that do the same");
+            Indented(console, [told.Parameters]);
+            console.Ansi.WriteLine("in /etc/default/grub, then update-grub (or grub2-mkconfig -o /boot/grub2/grub.cfg):");
+            Indented(console, [told.DefaultGrub]);
+            console.Ansi.WriteLine("at GRUB's prompt or in grub.cfg:");
+            Indented(console, [told.GrubCfg]);
+            console.Ansi.WriteLine("/proc/iomem then (without devices' resources):");
+            Indented(console, told.Iomem);
+            console.Ansi.WriteLine(Totals(told.Totals));
+            if (today.Guest.MemoryBytes != guest.MemoryBytes || today.Guest.BufferBytes != guest.BufferBytes)
+            {
+                console.Ansi.WriteLine("the guest's slots then:");
+                WriteSlots(console, today.Guest);
+            }
+
+            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"large pages that lie whole in it: {told.HugePages.Of1GiB} of 1 GiB, {told.HugePages.Of2MiB} of 2 MiB outside of those"));
+            console.Ansi.WriteLine($"as huge pages of the host instead, where there is an IOMMU: {told.HugePages.Instead}");
+            console.Ansi.WriteLine();
+        }
+
+        MapView.WriteProblems(console, answer.Problems);
+    }
+
+    private static string WhatIsKept(ReserveAnswer answer) => answer.Ranges is { } ranges
+        ? $"in {string.Join(", ", ranges.Select(static range => $"[{range.Start}, {range.End})"))}"
+        : $"below {answer.Start}";
+
+    public static void WriteCheck(CommandConsole console, ReserveAnswer answer, HostMemoryMap iomem)
+    {
+        HostCheckAnswer check = answer.Check!;
+        console.Ansi.WriteLine($"host:  {answer.Plan.Host.Description}");
+        console.Ansi.WriteLine($"check: {iomem.Description}");
+        console.Ansi.WriteLine(check.Agrees
+            ? $"yes: {ByteSize.ToText(answer.Today!.Totals.Kept.Value)} {WhatIsKept(answer)} are kept aside"
+            : $"no: the host is not set up to keep RAM {WhatIsKept(answer)}");
+        MapView.WriteProblems(console, check.Problems);
+    }
+
+    private static void WriteSlots(CommandConsole console, GuestRam guest)
+    {
+        Table table = MapView.NewTable("slot", "guest_phys_addr", "memory_size", "size", "userspace_addr", "mapping");
+        table.Columns[0].Alignment = Justify.Right;
+        table.Columns[3].Alignment = Justify.Right;
+        foreach (MemorySlot slot in guest.Slots)
+        {
+            table.AddRow(
+                MapView.Cell(slot.Slot.ToString(CultureInfo.InvariantCulture)),
+                MapView.Cell(MapView.Hex(slot.GuestAddress)),
+                MapView.Cell(MapView.Hex(slot.SizeBytes)),
+                MapView.Cell(ByteSize.ToText(slot.SizeBytes)),
+                MapView.Cell($"{(slot.IsIdentity ? "/dev/mem" : "buffer")} + {MapView.Hex(slot.UserspaceOffset)}"),
+                slot.IsIdentity ? MapView.Cell("identity", MapView.ColourOf(E820Type.Ram)) : MapView.Cell("failed: elsewhere, not in the E820", MapView.ColourOf(E820Type.Nvs)));
+        }
+
+        MapView.WriteTable(console, table);
+        console.Ansi.WriteLine($"{ByteSize.ToText(guest.MemoryBytes)} for the guest, {ByteSize.ToText(guest.BufferBytes)} of buffer");
+    }
+
+    private static E820Entry ToDrawn(ReservedRamEntry entry) => E820Entry.FromSize(entry.Range.Start, entry.Range.SizeBytes, ReservedRamTypes.ToE820(entry.Type));
+
+    private static string Totals(ReservedTotalsAnswer totals) =>
+        $"kept {ByteSize.ToText(totals.Kept.Value)}, failed {ByteSize.ToText(totals.Failed.Value)}, left to the host {ByteSize.ToText(totals.HostRam.Value)}";
+
+    private static void Heading(CommandConsole console, string text)
+    {
+        console.Ansi.WriteLine();
+        console.Ansi.WriteLine(text);
+    }
+
+    private static void Indented(CommandConsole console, ImmutableArray<string> lines)
+    {
+        foreach (string line in lines)
+            console.Ansi.WriteLine($"    {line}");
+    }
+}

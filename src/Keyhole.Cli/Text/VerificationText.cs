@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Globalization;
+using Keyhole.Addresses;
+using Keyhole.Answers;
+using Keyhole.Diagnostics;
+using Keyhole.Logs;
+using Keyhole.Verification;
+using Spectre.Console;
+
+namespace Keyhole.Cli.Text;
+
+/// <summary><c>verify</c>'s answer in words.</summary>
+internal static class VerificationText
+{
+    public static void Write(CommandConsole console, VerificationAnswer answer)
+    {
+        BootVerification verification = answer.Verification;
+        console.Ansi.WriteLine($"host:   {answer.Expected.Plan.Host.Description}");
+        console.Ansi.WriteLine($"guest:  {answer.Expected.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(answer.Expected.Plan.Scenario.StartPages << Frames.Shift)}, map: {answer.Expected.Plan.Policy}");
+        console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
+        console.Ansi.WriteLine($"kernel: {answer.Profile}");
+        int differing = answer.Differences.Length;
+        bool halts = verification.Boot.Halts;
+        string verdict = differing == 0
+            ? halts ? "the kernel halts, as forecast" : "the log agrees with the forecast"
+            : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
+        console.Ansi.Write(MapView.Cell(verdict, differing == 0 && !halts ? Color.Green : Color.Red));
+        console.Ansi.WriteLine();
+        Table table = MapView.NewTable("", "what", "forecast", "observed", "line");
+        table.Columns[4].Alignment = Justify.Right;
+        foreach (Finding finding in verification.Findings)
+        {
+            string mark = finding.Agrees ? "=" : "≠";
+            table.AddRow(
+                MapView.Cell(mark, finding.Agrees ? Color.Green : Color.Red),
+                MapView.Cell(finding.What),
+                MapView.Cell(finding.Forecast ?? "-"),
+                MapView.Cell(finding.Agrees ? "the same" : finding.Observed ?? "-"),
+                MapView.Cell(finding.Line?.ToString(CultureInfo.InvariantCulture) ?? ""));
+        }
+
+        MapView.WriteTable(console, table);
+        if (!answer.NotCompared.IsEmpty)
+            console.Ansi.WriteLine($"not in the log: {string.Join("; ", answer.NotCompared)}");
+        console.Ansi.WriteLine();
+        foreach (string text in answer.Explanations)
+            console.Ansi.WriteLine(text);
+    }
+
+    private static string Describe(ObservedBootAnswer boot, ObservedBoot observed)
+    {
+        string whose = observed.Owner switch
+        {
+            BootOwner.Dom0 => ", dom0's",
+            BootOwner.Guest => observed.Domain is { } domain ? string.Create(CultureInfo.InvariantCulture, $", guest {domain}'s") : ", a guest's",
+            BootOwner.Unknown => "",
+        };
+        string others = boot.Of == 1 ? "" : "; --boot N takes another";
+        return string.Create(CultureInfo.InvariantCulture, $"boot {boot.Number} of {boot.Of}{whose}, lines {boot.FirstLine} to {boot.LastLine} of {boot.Log}{others}");
+    }
+}

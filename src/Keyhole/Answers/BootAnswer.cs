@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using System.Text.Json.Serialization;
+using Keyhole.Forecasts;
+using Keyhole.Logs;
+using Keyhole.Platforms;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Answers;
+
+/// <summary>What <c>boot</c> answers: the plan, and what the kernel makes of the map. Members of a PV kernel's memory are null for other guests.</summary>
+public sealed record BootAnswer : PlanAnswer
+{
+    /// <summary>The kernel's name.</summary>
+    [JsonPropertyOrder(MemberOrder.Kernel)]
+    public string? Kernel { get; init; }
+
+    /// <summary>The kernel's own map.</summary>
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ImmutableArray<EntryAnswer>? KernelE820 { get; init; }
+
+    /// <summary>Pages that the guest starts with.</summary>
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? NrPages { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? ReleasedPages { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? RemappedPages { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? PopulatedPages { get; init; }
+
+    /// <summary>RAM that only the balloon can reach.</summary>
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ImmutableArray<RangeAnswer>? Extra { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ImmutableArray<P2mRunAnswer>? P2m { get; init; }
+
+    /// <summary>How often each hypercall is made.</summary>
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public IReadOnlyDictionary<string, ulong>? Hypercalls { get; init; }
+
+    /// <summary>Null where the kernel gets to none.</summary>
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public RangeAnswer? PciGap { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ImmutableArray<MovedAnswer>? Moved { get; init; }
+
+    /// <summary>What becomes of the pages that the guest starts with.</summary>
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ImmutableArray<AccountAnswer>? Account { get; init; }
+
+    /// <summary>What becomes of a change of the memory target; null where none was asked for.</summary>
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public BalloonAnswer? Balloon { get; init; }
+
+    /// <summary>What the kernel does without under Xen.</summary>
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public ImmutableArray<string>? SwitchedOff { get; init; }
+
+    /// <summary>The lines that the kernel will print.</summary>
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public ImmutableArray<string>? Log { get; init; }
+
+    /// <summary>Whether and how far the guest boots.</summary>
+    [JsonIgnore]
+    public GuestOutcome Reached { get; }
+
+    /// <summary>The forecast: painters draw from it which pages move where. Null for guests whose kernel does not lay its memory out by the map.</summary>
+    [JsonIgnore]
+    public BootForecast? Forecast { get; }
+
+    private BootAnswer(Boot boot, BalloonForecast? balloon)
+        : base(boot.Plan, [.. boot.Problems, .. balloon?.Problems ?? []])
+    {
+        Reached = boot.Outcome;
+        Outcome = GuestOutcomes.NameOf(boot.Outcome);
+        Message = boot.Message;
+        if (boot.Forecast is not { } forecast)
+            return;
+        Forecast = forecast;
+        Kernel = KernelVersions.NameOf(forecast.Request.Kernel);
+        KernelE820 = EntryAnswer.AllOf(forecast.KernelMap);
+        NrPages = forecast.Request.PageCount;
+        ReleasedPages = forecast.ReleasedPages;
+        RemappedPages = forecast.RemappedPages;
+        PopulatedPages = forecast.PopulatedPages;
+        Extra = [.. forecast.Extra.Select(RangeAnswer.Of)];
+        P2m = [.. forecast.P2m.Select(P2mRunAnswer.Of)];
+        Hypercalls = CountsByName.Of(forecast.Hypercalls);
+        PciGap = RangeAnswer.OrNull(forecast.PciGap);
+        Moved = [.. forecast.Moved.Select(static moved => new MovedAnswer(moved.What, moved.From.Start, moved.To.Start))];
+        Account = [.. forecast.Account.Select(static line => new AccountAnswer(line.What, line.PageCount))];
+        Bars ??= [.. forecast.Bars.Select(static verdict => new ClaimedBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed, verdict.IsIdentity))];
+        Balloon = balloon is null ? null : BalloonAnswer.Of(balloon);
+        SwitchedOff = forecast.SwitchedOff;
+        Log = forecast.Log;
+    }
+
+    /// <param name="boot">For dom0 the plan is the machine map as Xen hands it over.</param>
+    /// <param name="balloon">What becomes of a change of the memory target; null where none was asked for.</param>
+    public static BootAnswer Of(Boot boot, BalloonForecast? balloon = null)
+    {
+        ArgumentNullException.ThrowIfNull(boot);
+        return new(boot, balloon);
+    }
+}
+
+/// <summary>Frames of the P2M that have the same kind of machine frames behind them; the end is exclusive.</summary>
+/// <param name="Kind">"ram", "remapped", "identity" or "invalid".</param>
+/// <param name="Mfn">The machine frame of firmware data; null for anything else: machine frames of RAM are Xen's choice.</param>
+/// <param name="FromPfn">Which of the guest's frames remapped RAM was; null for anything else.</param>
+public readonly record struct P2mRunAnswer(Hex Start, Hex End, string Kind, Hex? Mfn, Hex? FromPfn)
+{
+    public static P2mRunAnswer Of(P2mRun run) => new(
+        run.Range.Start.Value,
+        run.Range.End.Value,
+        NameOf(run.Kind),
+        run.Kind == P2mKind.NonRam ? run.Mfn.Value : null,
+        run.Kind == P2mKind.Remapped ? run.Mfn.Value : null);
+
+    /// <summary>What JSON calls a kind.</summary>
+    public static string NameOf(P2mKind kind) => kind switch
+    {
+        P2mKind.Invalid => "invalid",
+        P2mKind.Ram => "ram",
+        P2mKind.Remapped or P2mKind.NonRam => "remapped",
+        P2mKind.Identity => "identity",
+    };
+}
+
+/// <summary>Something that the kernel moved, by where it starts.</summary>
+public sealed record MovedAnswer(string What, Hex From, Hex To);
+
+/// <summary>Pages that fare alike.</summary>
+public sealed record AccountAnswer(string What, ulong Pages);
+
+/// <summary>What becomes of a change of a guest's memory target.</summary>
+public sealed record BalloonAnswer
+{
+    public required ulong FromPages { get; init; }
+
+    public required ulong TargetPages { get; init; }
+
+    public required ulong ToPages { get; init; }
+
+    public required ulong ExtraPages { get; init; }
+
+    public required ulong HotplugPages { get; init; }
+
+    /// <summary>Where hotplug lays memory; null where it lays none.</summary>
+    public RangeAnswer? Hotplug { get; init; }
+
+    public required ulong ScratchPages { get; init; }
+
+    public required ulong BeyondMaximumPages { get; init; }
+
+    public required ulong BeyondRoomPages { get; init; }
+
+    public required ulong Batches { get; init; }
+
+    public required IReadOnlyDictionary<string, ulong> Hypercalls { get; init; }
+
+    public static BalloonAnswer Of(BalloonForecast balloon) => new()
+    {
+        FromPages = balloon.FromPages,
+        TargetPages = balloon.TargetPages,
+        ToPages = balloon.ToPages,
+        ExtraPages = balloon.ExtraPages,
+        HotplugPages = balloon.HotplugPages,
+        Hotplug = RangeAnswer.OrNull(balloon.Hotplug),
+        ScratchPages = balloon.ScratchPages,
+        BeyondMaximumPages = balloon.BeyondMaximumPages,
+        BeyondRoomPages = balloon.BeyondRoomPages,
+        Batches = balloon.Batches,
+        Hypercalls = CountsByName.Of(balloon.Hypercalls),
+    };
+}

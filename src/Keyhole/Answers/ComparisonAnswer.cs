@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using System.Text.Json.Serialization;
+using Keyhole.Comparison;
+using Keyhole.Forecasts;
+using Keyhole.Logs;
+using Keyhole.Migration;
+using Keyhole.Pci;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Answers;
+
+/// <summary>What <c>compare</c> answers: every policy, or every setting, side by side, and which to take.</summary>
+public sealed record ComparisonAnswer : Answer
+{
+    /// <summary>Null for a guest whose map no policy lays out.</summary>
+    public ImmutableArray<ComparedAnswer>? Policies { get; init; }
+
+    /// <summary>Settings of the machine, for a guest with firmware of its own; null for a PV guest.</summary>
+    public ImmutableArray<SettingAnswer>? Settings { get; init; }
+
+    /// <summary>How much room the devices' windows take; null where none is known.</summary>
+    public BarRoomAnswer? BarRoom { get; init; }
+
+    /// <summary>The policy or setting to take; null where none will do.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public required string? Best { get; init; }
+
+    public required string Why { get; init; }
+
+    /// <summary>The best setting, ready to be pasted; null where there is none.</summary>
+    public PasteAnswer? Paste { get; init; }
+
+    [JsonIgnore]
+    public required ComparisonRequest Request { get; init; }
+
+    /// <summary>The comparison: painters draw its maps.</summary>
+    [JsonIgnore]
+    public required PolicyComparison Comparison { get; init; }
+
+    /// <summary>Where there is no choice of policies, whether the guest is well as it is.</summary>
+    [JsonIgnore]
+    public override bool IsYes => Comparison.IsChoice ? Best is not null : Policies is not { } rows || rows.All(static row => row.IsYes);
+
+    public static ComparisonAnswer Of(ComparisonRequest request, PolicyComparison comparison) => new()
+    {
+        Policies = [.. comparison.Policies.Select(ComparedAnswer.Of)],
+        BarRoom = comparison.Room is { } room ? BarRoomAnswer.Of(room) : null,
+        Best = comparison.Best?.Policy.Name,
+        Why = comparison.Why,
+        Request = request,
+        Comparison = comparison,
+    };
+}
+
+/// <summary>One policy: its plan, and what the kernels make of it.</summary>
+public sealed record ComparedAnswer : PlanAnswer
+{
+    /// <summary>What has to be there for the policy: "nothing", "installed-map", "changed-xen", "configuration-filter".</summary>
+    [JsonPropertyOrder(MemberOrder.Kernel)]
+    public string Needs { get; init; }
+
+    /// <summary>The kernel of the figures; null, as they are, where the policy has no map.</summary>
+    [JsonPropertyOrder(MemberOrder.Kernel)]
+    public string? Kernel { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? ReleasedPages { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? RemappedPages { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? PopulatedPages { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? LostPages { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public ulong? HypercallCount { get; init; }
+
+    /// <summary>Whether each kernel boots, by its name.</summary>
+    [JsonPropertyOrder(MemberOrder.Memory)]
+    public IReadOnlyDictionary<string, bool> Kernels { get; init; }
+
+    /// <summary>What a filter of configuration-space reads would have to change; null where the policy needs none.</summary>
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public ImmutableArray<FilterRuleAnswer>? Filter { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public ImmutableArray<RangeAnswer>? FilterHasNoRoomFor { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public ImmutableArray<string>? FilterPlaces { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public ImmutableArray<string>? FilterBurdens { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public ImmutableArray<MigrationAnswer> Migrations { get; init; }
+
+    /// <summary>What speaks against the policy; null when nothing does.</summary>
+    [JsonPropertyOrder(MemberOrder.Rest)]
+    public string? Against { get; init; }
+
+    private ComparedAnswer(ComparedPolicy row)
+        : base(row.Plan, row.Forecast?.ProblemsWith(row.Plan) ?? row.Plan.Problems)
+    {
+        Needs = row.Policy.Traits.Needs switch
+        {
+            PolicyNeeds.Nothing => "nothing",
+            PolicyNeeds.InstalledMap => "installed-map",
+            PolicyNeeds.ChangedXen => "changed-xen",
+            PolicyNeeds.ConfigurationFilter => "configuration-filter",
+        };
+        if (row.Forecast is { } forecast)
+        {
+            Kernel = KernelVersions.NameOf(forecast.Request.Kernel);
+            Outcome = GuestOutcomes.NameOf(forecast.Outcome);
+            Message = forecast.Message;
+            ReleasedPages = forecast.ReleasedPages;
+            RemappedPages = forecast.RemappedPages;
+            PopulatedPages = forecast.PopulatedPages;
+            LostPages = row.LostPages;
+            HypercallCount = row.HypercallCount;
+        }
+
+        var kernels = new OrderedDictionary<string, bool>();
+        foreach ((KernelVersion kernel, bool boots) in row.Kernels)
+            kernels[KernelVersions.NameOf(kernel)] = boots;
+        Kernels = kernels;
+        Bars ??= [.. (row.Forecast?.Bars ?? []).Select(ComparedBarAnswer.Of)];
+        Migrations = [.. row.Migrations.Select(MigrationAnswer.Of)];
+        Against = row.Against;
+        if (!row.Policy.Traits.NeedsFilter)
+            return;
+        ConfigurationFilter filter = ConfigurationFilter.Of(row.Plan.Bars, row.Plan.Map);
+        Filter = [.. filter.Rules.Select(FilterRuleAnswer.Of)];
+        if (filter.Rules.IsEmpty && filter.Homeless.IsEmpty)
+            return;
+        FilterHasNoRoomFor = [.. filter.Homeless.Select(static bar => new RangeAnswer(bar.Start, bar.End))];
+        FilterPlaces = ConfigurationFilter.Places;
+        FilterBurdens = ConfigurationFilter.Burdens;
+    }
+
+    public static ComparedAnswer Of(ComparedPolicy row)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        return new(row);
+    }
+}
+
+/// <summary>Whether the kernel can claim a window on the policy's map, and what is in the way.</summary>
+/// <param name="Conflict">The entry of the kernel's map that is in the way; null where there is none.</param>
+public sealed record ComparedBarAnswer(Hex Start, Hex End, bool Identity, bool Claimed, EntryAnswer? Conflict) : BarAnswer
+{
+    public static ComparedBarAnswer Of(BarVerdict verdict) => new(
+        verdict.Bar.Start, verdict.Bar.End, verdict.IsIdentity, verdict.CanBeClaimed, verdict.Conflict is { } conflict ? EntryAnswer.Of(conflict) : null);
+}
+
+/// <summary>A register that a filter would have to show changed.</summary>
+/// <param name="Register">Its offset in the configuration space; null for the windows of virtual functions.</param>
+public sealed record FilterRuleAnswer(Hex? Register, Hex Old, Hex New, string WithoutIt)
+{
+    public static FilterRuleAnswer Of(FilterRule rule) => new(rule.RegisterOffset is { } offset ? (ulong)offset : null, rule.Old, rule.New, rule.WithoutIt);
+}
+
+/// <summary>A move to another host.</summary>
+public sealed record MigrationAnswer(string To, bool Succeeds, ulong MovedPages, ImmutableArray<MigrationStepAnswer> Steps)
+{
+    public static MigrationAnswer Of(MigrationResult migration) => new(
+        migration.Request.To.Name,
+        migration.Succeeded,
+        migration.MovedPages,
+        [.. migration.Steps.Select(static step => new MigrationStepAnswer(step.Name, step.Succeeded, step.What))]);
+}
+
+/// <summary>A step of a move.</summary>
+public sealed record MigrationStepAnswer(string Step, bool Succeeded, string What);
+
+/// <summary>The room that the windows of the guest's devices take.</summary>
+/// <param name="SmallestHoleForAllBytes">Null where no hole below 4 GiB holds them all.</param>
+/// <param name="AddressBits">What their highest address needs where they are now.</param>
+public sealed record BarRoomAnswer(
+    Hex LowBytes,
+    Hex LowAlignment,
+    Hex HighBytes,
+    Hex HighAlignment,
+    Hex SmallestLowHoleBytes,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? SmallestHoleForAllBytes,
+    int AddressBits)
+{
+    public static BarRoomAnswer Of(BarRoom room) => new(
+        room.LowBytes, room.LowAlignment, room.HighBytes, room.HighAlignment, room.SmallestLowHoleBytes, room.SmallestHoleForAllBytes, room.AddressBitsNow);
+}
+
+/// <summary>A setting of the machine that was tried.</summary>
+/// <param name="Setting">As the user would write it.</param>
+/// <param name="Unplaced">BARs without a place.</param>
+/// <param name="Outcome">As in <see cref="PlanAnswer.Outcome"/>.</param>
+public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome);
+
+/// <summary>A setting, ready for each tool's file or command line; null where the tool has none of the kind.</summary>
+public sealed record PasteAnswer(string? Libvirt, string? Qemu, string? Proxmox, string? Xl);

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using System.Text.Json.Serialization;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Logs;
+using Keyhole.Probing;
+
+namespace Keyhole.Answers;
+
+/// <summary>What is forecast of a live guest's boot, in short.</summary>
+public sealed record LiveForecastAnswer
+{
+    public required string Kernel { get; init; }
+
+    /// <summary>"boots" or "halts".</summary>
+    public required string Outcome { get; init; }
+
+    /// <summary>The panic message; null where the kernel boots.</summary>
+    public string? Message { get; init; }
+
+    public required ulong NrPages { get; init; }
+
+    public required ulong ReleasedPages { get; init; }
+
+    public required ulong RemappedPages { get; init; }
+
+    public required ImmutableArray<LiveBarAnswer> Bars { get; init; }
+
+    public static LiveForecastAnswer Of(BootForecast forecast) => new()
+    {
+        Kernel = KernelVersions.NameOf(forecast.Request.Kernel),
+        Outcome = Platforms.GuestOutcomes.NameOf(forecast.Outcome),
+        Message = forecast.Message,
+        NrPages = forecast.Request.PageCount,
+        ReleasedPages = forecast.ReleasedPages,
+        RemappedPages = forecast.RemappedPages,
+        Bars = [.. forecast.Bars.Select(static verdict => new LiveBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed))],
+    };
+}
+
+/// <summary>Whether a window can be claimed.</summary>
+public readonly record struct LiveBarAnswer(Hex Start, Hex End, bool Claimed);
+
+/// <summary>What <c>apply</c> answers: the map that a paused guest had and the one that it gets.</summary>
+public sealed record ApplyAnswer : Answer
+{
+    /// <summary>The domain's number.</summary>
+    public required uint Id { get; init; }
+
+    /// <summary>Null where the toolstack has none, and where a map was taken back.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>The policy of the new map: "map" for one given by hand.</summary>
+    public required string Policy { get; init; }
+
+    /// <summary>Whether the new map is in force; false too where nothing was to be changed.</summary>
+    public required bool Installed { get; init; }
+
+    public required ImmutableArray<EntryAnswer> Old { get; init; }
+
+    /// <summary>With the reasons of a planned map; without any where one was put back.</summary>
+    public required ImmutableArray<NewEntryAnswer> New { get; init; }
+
+    /// <summary>Null where a map was put back.</summary>
+    public LiveForecastAnswer? Forecast { get; init; }
+
+    /// <summary>Null where a map was put back.</summary>
+    public ImmutableArray<ProblemAnswer>? Problems { get; init; }
+
+    /// <summary>Whether the new map is not installed because it is none to install.</summary>
+    [JsonIgnore]
+    public bool IsRefused { get; init; }
+
+    [JsonIgnore]
+    public override bool IsYes => !IsRefused;
+}
+
+/// <summary>An entry of an installed map; no reason where it is not known.</summary>
+public readonly record struct NewEntryAnswer(Hex Start, Hex End, E820Type Type, string? Why);
+
+/// <summary>What <c>start</c> answers: whether a guest came up on its map, and whether as forecast.</summary>
+public sealed record StartAnswer : Answer
+{
+    public required string Name { get; init; }
+
+    /// <summary>The domain's number; null where none was started.</summary>
+    public uint? Id { get; init; }
+
+    public required string Policy { get; init; }
+
+    public required ImmutableArray<PlannedEntryAnswer> E820 { get; init; }
+
+    public ulong? RamBelow4GiBKiB { get; init; }
+
+    public required LiveForecastAnswer Forecast { get; init; }
+
+    public required ImmutableArray<ProblemAnswer> Problems { get; init; }
+
+    /// <summary>"booted", "died", "stuck", "silent" or "not-started".</summary>
+    public required string Outcome { get; init; }
+
+    /// <summary>Whether its console agrees with the forecast.</summary>
+    public required bool Agrees { get; init; }
+
+    public required ImmutableArray<FindingAnswer> Differences { get; init; }
+
+    public required ImmutableArray<string> Explanations { get; init; }
+
+    /// <summary>What the guest said of its memory.</summary>
+    public required ImmutableArray<string> Console { get; init; }
+
+    /// <summary>Whether the guest is still there.</summary>
+    public required bool Kept { get; init; }
+
+    /// <summary>In words.</summary>
+    public required string Verdict { get; init; }
+
+    [JsonIgnore]
+    public required bool Succeeded { get; init; }
+
+    [JsonIgnore]
+    public override bool IsYes => Succeeded;
+}
+
+/// <summary>What <c>inspect</c> answers: what is known of a live domain.</summary>
+public sealed record InspectAnswer : Answer
+{
+    /// <summary>Xen's release.</summary>
+    public required string Xen { get; init; }
+
+    public required uint Id { get; init; }
+
+    public string? Name { get; init; }
+
+    public required Guid Uuid { get; init; }
+
+    /// <summary>"dying", "crashed", "shut down", "paused" or "running".</summary>
+    public required string State { get; init; }
+
+    /// <summary>"PV", "PVH", "HVM" or "HVM or PVH".</summary>
+    public required string Type { get; init; }
+
+    public required bool HasRun { get; init; }
+
+    public required ulong CpuTimeNanoseconds { get; init; }
+
+    public required ulong Pages { get; init; }
+
+    /// <summary>Null where Xen does not say.</summary>
+    public long? MaximumPages { get; init; }
+
+    public ulong? TargetKiB { get; init; }
+
+    public ulong? StaticMaxKiB { get; init; }
+
+    /// <summary>The map that Keyhole installed; null where it installed none.</summary>
+    public InstalledMapAnswer? Applied { get; init; }
+
+    /// <summary>The map that the toolstack gave it; null where it does not say how the domain was made.</summary>
+    public ToolstackMapAnswer? Toolstack { get; init; }
+
+    public required string Remark { get; init; }
+
+    [JsonIgnore]
+    public override bool IsYes => true;
+}
+
+/// <summary>A map that was installed.</summary>
+public sealed record InstalledMapAnswer(string Policy, ImmutableArray<EntryAnswer> E820);
+
+/// <summary>A map that the toolstack made.</summary>
+public sealed record ToolstackMapAnswer(string Policy, ImmutableArray<PlannedEntryAnswer> E820);
+
+/// <summary>What <c>probe</c> answers: what a kernel that looks at every page found of a map.</summary>
+public sealed record ProbeAnswer : Answer
+{
+    public required string Name { get; init; }
+
+    public required string Policy { get; init; }
+
+    public required ImmutableArray<PlannedEntryAnswer> E820 { get; init; }
+
+    /// <summary>Whether the layout works on this host; null where that is not known.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public required bool? Works { get; init; }
+
+    /// <summary>In words.</summary>
+    public required string Verdict { get; init; }
+
+    public required ulong NrPages { get; init; }
+
+    public required ulong ReleasedPages { get; init; }
+
+    public required ulong RemappedPages { get; init; }
+
+    public required ulong PopulatedPages { get; init; }
+
+    /// <summary>For the guest's own kernel.</summary>
+    public required LiveForecastAnswer Forecast { get; init; }
+
+    public required ImmutableArray<ProblemAnswer> Problems { get; init; }
+
+    public required ImmutableArray<FindingAnswer> Differences { get; init; }
+
+    public required IReadOnlyDictionary<string, ulong> Hypercalls { get; init; }
+
+    public required ImmutableArray<ProbeCheckAnswer> Checks { get; init; }
+
+    [JsonIgnore]
+    public override bool IsYes => Works == true;
+
+    /// <param name="map">The map that was tried.</param>
+    /// <param name="forecast">For the guest's own kernel.</param>
+    /// <param name="problems">Of that forecast.</param>
+    /// <param name="works">Null where that is not known.</param>
+    /// <param name="text">The verdict in words.</param>
+    public static ProbeAnswer Of(
+        Platforms.Plan map, BootForecast forecast, ImmutableArray<Problem> problems, ProbeReport report, ProbeVerdict verdict, bool? works, string text) => new()
+    {
+        Name = map.Guest.Name ?? "",
+        Policy = map.Policy,
+        E820 = PlannedEntryAnswer.AllOf(map.Entries),
+        Works = works,
+        Verdict = text,
+        NrPages = report.PageCount,
+        ReleasedPages = report.ReleasedPages,
+        RemappedPages = report.RemappedPages,
+        PopulatedPages = report.PopulatedPages,
+        Forecast = LiveForecastAnswer.Of(forecast),
+        Problems = ProblemAnswer.AllOf(problems),
+        Differences = FindingAnswer.AllOf(verdict.Differences),
+        Hypercalls = CountsByName.Of(report.Hypercalls),
+        Checks = [.. report.Checks.Select(static check => new ProbeCheckAnswer(check.Name, check.Passed, check.Describe()))],
+    };
+}
+
+/// <summary>Something that the probe looked at.</summary>
+public sealed record ProbeCheckAnswer(string Name, bool Passed, string Details);

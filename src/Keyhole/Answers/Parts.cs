@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Platforms;
+
+namespace Keyhole.Answers;
+
+/// <summary>A range of bytes; the end is exclusive.</summary>
+public readonly record struct RangeAnswer(Hex Start, Hex End)
+{
+    public static RangeAnswer Of(ByteRange range) => new(range.Start, range.End);
+
+    /// <summary>Null for an empty range, and for none.</summary>
+    public static RangeAnswer? OrNull(ByteRange? range) => range is { IsEmpty: false } known ? Of(known) : null;
+}
+
+/// <summary>An entry of a memory map; the end is exclusive.</summary>
+public readonly record struct EntryAnswer(Hex Start, Hex End, E820Type Type)
+{
+    public static EntryAnswer Of(E820Entry entry) => new(entry.Address, entry.End, entry.Type);
+
+    public static ImmutableArray<EntryAnswer> AllOf(IEnumerable<E820Entry> map) => [.. map.Select(Of)];
+}
+
+/// <summary>An entry of a planned map, and why it is there.</summary>
+public readonly record struct PlannedEntryAnswer(Hex Start, Hex End, E820Type Type, string Why)
+{
+    public static PlannedEntryAnswer Of(PlannedEntry planned) => new(planned.Entry.Address, planned.Entry.End, planned.Entry.Type, planned.Why);
+
+    public static ImmutableArray<PlannedEntryAnswer> AllOf(IEnumerable<PlannedEntry> map) => [.. map.Select(Of)];
+}
+
+/// <summary>Something that is wrong, or worth knowing.</summary>
+/// <param name="Code">Stable, for scripts: docs/plan.md lists them.</param>
+/// <param name="Message">One sentence for people.</param>
+/// <param name="Start">Where it lies; null when it lies nowhere.</param>
+/// <param name="End">Exclusive.</param>
+/// <param name="Remedy">What to do about it; null when nothing has to be done.</param>
+public sealed record ProblemAnswer(Severity Severity, string Code, string Message, Hex? Start, Hex? End, string? Remedy)
+{
+    public static ProblemAnswer Of(Problem problem) => new(problem.Severity, problem.Code, problem.Message, problem.Start, problem.End, problem.Remedy);
+
+    public static ImmutableArray<ProblemAnswer> AllOf(IEnumerable<Problem> problems) => [.. problems.Select(Of)];
+}
+
+/// <summary>Counts by name, in their order.</summary>
+internal static class CountsByName
+{
+    public static IReadOnlyDictionary<string, ulong> Of(ImmutableArray<(string Name, ulong Count)> counts)
+    {
+        var named = new OrderedDictionary<string, ulong>(counts.Length);
+        foreach ((string name, ulong count) in counts)
+            named[name] = count;
+        return named;
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using System.Text.Json.Serialization;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Platforms;
+
+namespace Keyhole.Answers;
+
+/// <summary>What <c>plan</c> answers: the map that a guest would get, why, and what is wrong with it. Verbs that say more add their members behind.</summary>
+public record PlanAnswer : Answer
+{
+    /// <summary>The policy's name; "none" where the guest does not use the host's map.</summary>
+    [JsonPropertyOrder(MemberOrder.Plan)]
+    public string Policy { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Plan)]
+    public GuestAnswer Guest { get; init; }
+
+    /// <summary>In the order that the policy emits; null where the platform's map is not known.</summary>
+    [JsonPropertyOrder(MemberOrder.Plan)]
+    public ImmutableArray<PlannedEntryAnswer>? E820 { get; init; }
+
+    /// <summary>Null where the platform's map is not known.</summary>
+    [JsonPropertyOrder(MemberOrder.Plan)]
+    public ulong? RamBelow4GiBKiB { get; init; }
+
+    [JsonPropertyOrder(MemberOrder.Plan)]
+    public ImmutableArray<ProblemAnswer> Problems { get; init; }
+
+    /// <summary>"qemu", "xen-hvm" or "xen-pvh"; null for a PV guest.</summary>
+    [JsonPropertyOrder(MemberOrder.Platform)]
+    public string? Platform { get; init; }
+
+    /// <summary>Null for a guest without firmware of its own.</summary>
+    [JsonPropertyOrder(MemberOrder.Platform)]
+    public FirmwareAnswer? Firmware { get; init; }
+
+    /// <summary>"boots", "halts" and the other names of <see cref="GuestOutcome"/>; null where only a PV guest's map was asked for.</summary>
+    [JsonPropertyOrder(MemberOrder.Outcome)]
+    public string? Outcome { get; init; }
+
+    /// <summary>The panic message or the like, in its own words; null where there is none.</summary>
+    [JsonPropertyOrder(MemberOrder.Outcome)]
+    public string? Message { get; init; }
+
+    /// <summary>Windows for PCI devices; null for a PV guest.</summary>
+    [JsonPropertyOrder(MemberOrder.Devices)]
+    public ImmutableArray<WindowAnswer>? Windows { get; init; }
+
+    /// <summary>Where each BAR is, or whether it can be claimed; null where this was not asked for.</summary>
+    [JsonPropertyOrder(MemberOrder.Devices)]
+    public ImmutableArray<BarAnswer>? Bars { get; init; }
+
+    /// <summary>Null for a PV guest.</summary>
+    [JsonPropertyOrder(MemberOrder.Devices)]
+    public ImmutableArray<BridgeAnswer>? Bridges { get; init; }
+
+    /// <summary>What ACPI tells the operating system of the room for devices; null for a PV guest.</summary>
+    [JsonPropertyOrder(MemberOrder.Devices)]
+    public AcpiWindowsAnswer? AcpiWindows { get; init; }
+
+    /// <summary>The plan: painters draw the host's map from it.</summary>
+    [JsonIgnore]
+    public Plan Plan { get; init; }
+
+    [JsonIgnore]
+    public override bool IsYes => Problems.All(static problem => problem.Severity != Severity.Error);
+
+    private protected PlanAnswer(Plan plan, IEnumerable<Problem> problems)
+    {
+        Policy = plan.Policy;
+        Guest = GuestAnswer.Of(plan.Guest);
+        E820 = plan.IsMapKnown ? PlannedEntryAnswer.AllOf(plan.Entries) : null;
+        RamBelow4GiBKiB = plan.RamBelow4GiBKiB;
+        Problems = ProblemAnswer.AllOf(problems);
+        Plan = plan;
+        Platform = plan.Platform.Traits.KernelLaysMemory ? null : plan.Platform.Name;
+        if (plan.Firmware is not { } firmware)
+            return;
+        Firmware = new(firmware.Name, firmware.Version);
+        Outcome = GuestOutcomes.NameOf(firmware.Outcome);
+        Message = firmware.Message;
+        AcpiWindows = firmware.AcpiWindows is { } told ? new(RangeAnswer.OrNull(told.Hole32), RangeAnswer.OrNull(told.Hole64)) : null;
+        if (firmware.Placement is not { } placement)
+            return;
+        Windows = [.. placement.Windows.Where(static window => window.Kind != WindowKind.Io).Select(WindowAnswer.Of)];
+        Bars = [.. placement.Bars.Select(bar => PlacedBarAnswer.Of(placement.Tree, bar))];
+        Bridges = [.. placement.Bridges.Select(bridge => BridgeAnswer.Of(placement.Tree, bridge))];
+    }
+
+    public static PlanAnswer Of(Plan plan)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        return new(plan, plan.Problems);
+    }
+}
+
+/// <summary>The guest as it was understood.</summary>
+/// <param name="Name">Null where it has none.</param>
+/// <param name="Pci">The devices passed through, as xl writes them.</param>
+public sealed record GuestAnswer(string? Name, ulong MemoryKiB, ulong MaxmemKiB, ImmutableArray<string> Pci)
+{
+    public static GuestAnswer Of(GuestSpec guest) => new(guest.Name, guest.MemoryKiB, guest.MaxmemKiB, [.. guest.Pci.Select(static assignment => assignment.ToString())]);
+}
+
+/// <summary>The firmware of a guest.</summary>
+/// <param name="Name">"seabios", "ovmf", "hvmloader".</param>
+/// <param name="Version">Its release.</param>
+public sealed record FirmwareAnswer(string Name, string Version);
+
+/// <summary>A window for PCI devices.</summary>
+/// <param name="Kind">"mem32" or "mem64".</param>
+public readonly record struct WindowAnswer(string Kind, Hex Start, Hex End)
+{
+    public static WindowAnswer Of(PlacementWindow window) => new(window.Kind == WindowKind.Memory64 ? "mem64" : "mem32", window.Range.Start, window.Range.End);
+}
+
+/// <summary>A BAR: where firmware placed it, or what a kernel makes of its window.</summary>
+[JsonDerivedType(typeof(PlacedBarAnswer))]
+[JsonDerivedType(typeof(ClaimedBarAnswer))]
+[JsonDerivedType(typeof(ComparedBarAnswer))]
+public abstract record BarAnswer;
+
+/// <summary>Where firmware placed a BAR.</summary>
+/// <param name="Bdf">The function, as bus:device.function.</param>
+/// <param name="Bar">The BAR's index.</param>
+/// <param name="Kind">"mem32", "mem64", "mem32-prefetchable", "mem64-prefetchable", "io" or "rom".</param>
+/// <param name="Address">Null for a BAR without a place.</param>
+/// <param name="Why">Which limit decided; null where there is nothing to say.</param>
+public sealed record PlacedBarAnswer(
+    string Bdf, int Bar, Hex Size, string Kind, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? Address, string? Why) : BarAnswer
+{
+    public static PlacedBarAnswer Of(NumberedTree tree, BarPlacement placed) => new(
+        tree.Functions[placed.Function].Address.ToString(), placed.Bar.Index, placed.Bar.SizeBytes, placed.Bar.Type.Name(), placed.Address, placed.Why?.ToString());
+}
+
+/// <summary>Whether a PV guest's kernel can claim a window.</summary>
+/// <param name="Identity">Whether the P2M leads to the device.</param>
+public sealed record ClaimedBarAnswer(Hex Start, Hex End, bool Claimed, bool Identity) : BarAnswer;
+
+/// <summary>The windows that firmware gave a bridge; null for one that it gave none.</summary>
+public sealed record BridgeAnswer(
+    string Bdf,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeAnswer? Mem,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeAnswer? Prefetchable,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeAnswer? Io)
+{
+    public static BridgeAnswer Of(NumberedTree tree, BridgeWindows bridge) => new(
+        tree.Functions[bridge.Function].Address.ToString(), RangeAnswer.OrNull(bridge.Memory), RangeAnswer.OrNull(bridge.Prefetchable), RangeAnswer.OrNull(bridge.Io));
+}
+
+/// <summary>The room for devices below and above 4 GiB that ACPI names; null where it names none.</summary>
+public sealed record AcpiWindowsAnswer(RangeAnswer? Hole32, RangeAnswer? Hole64);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Linq;
+using System.Text.Json.Serialization;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.ReservedRam;
+
+namespace Keyhole.Answers;
+
+/// <summary>What <c>reserve</c> answers: RAM of a host kept aside for a guest that is mapped one to one. Null members: the plan has no map.</summary>
+public sealed record ReserveAnswer : Answer
+{
+    /// <summary>The lowest address that the host's kernel uses; null where ranges are kept instead.</summary>
+    public Hex? Start { get; init; }
+
+    /// <summary>The ranges that are kept; null where all RAM below a start is.</summary>
+    public ImmutableArray<RangeAnswer>? Ranges { get; init; }
+
+    /// <summary>The host's map as such a kernel sees it.</summary>
+    public ImmutableArray<ReservedRamAnswer>? Host { get; init; }
+
+    /// <summary>Its /proc/iomem.</summary>
+    public ImmutableArray<string>? Iomem { get; init; }
+
+    public ReservedTotalsAnswer? Totals { get; init; }
+
+    public GuestRamAnswer? Guest { get; init; }
+
+    /// <summary>How today's kernels are made to do the same.</summary>
+    public TodaysHostAnswer? Today { get; init; }
+
+    public required ImmutableArray<ProblemAnswer> Problems { get; init; }
+
+    /// <summary>Whether the running host is set up that way; null where nobody asked.</summary>
+    public HostCheckAnswer? Check { get; init; }
+
+    [JsonIgnore]
+    public required ReservePlan Plan { get; init; }
+
+    [JsonIgnore]
+    public override bool IsYes => !Plan.HasErrors && Check is not { Agrees: false };
+
+    /// <param name="given">Further resources of the host for its listing.</param>
+    /// <param name="differences">What the running host has differently; null where nobody asked.</param>
+    public static ReserveAnswer Of(ReservePlan plan, ImmutableArray<GivenResource> given, ImmutableArray<Problem>? differences)
+    {
+        HostCheckAnswer? check = differences is { } found
+            ? new(!plan.HasErrors && found.All(static problem => problem.Severity != Severity.Error), ProblemAnswer.AllOf(found))
+            : null;
+        var answer = new ReserveAnswer
+        {
+            Start = plan.Ranges.IsEmpty ? plan.Start : null,
+            Ranges = plan.Ranges.IsEmpty ? null : [.. plan.Ranges.Select(RangeAnswer.Of)],
+            Problems = ProblemAnswer.AllOf(plan.Problems),
+            Check = check,
+            Plan = plan,
+        };
+        return plan is { Map: { } map, Guest: { } guest, Today: { } today }
+            ? answer with
+            {
+                Host = [.. map.Entries.Select(static entry => new ReservedRamAnswer(entry.Range.Start, entry.Range.End, ReservedRamTypes.NameOf(entry.Type)))],
+                Iomem = Lines(map.ToIomem(given)),
+                Totals = ReservedTotalsAnswer.Of(map),
+                Guest = GuestRamAnswer.Of(guest),
+                Today = TodaysHostAnswer.Of(today),
+            }
+            : answer;
+    }
+
+    internal static ImmutableArray<string> Lines(string text) => [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries)];
+}
+
+/// <summary>A range of the host's map; the type is what its kernel calls it.</summary>
+public readonly record struct ReservedRamAnswer(Hex Start, Hex End, string Type);
+
+/// <summary>Bytes of the firmware's RAM, and what becomes of them.</summary>
+public sealed record ReservedTotalsAnswer(Hex FirmwareRam, Hex HostRam, Hex Kept, Hex Failed)
+{
+    public static ReservedTotalsAnswer Of(ReservedRamMap map)
+    {
+        ulong kept = Sum(map.Kept);
+        ulong failed = Sum(map.Failed);
+        ulong host = Sum(map.HostRam);
+        return new(kept + failed + host, host, kept, failed);
+    }
+
+    private static ulong Sum(ImmutableArray<ByteRange> ranges) => ranges.Aggregate(0UL, static (sum, range) => sum + range.SizeBytes);
+}
+
+/// <summary>The guest's map and its memory slots.</summary>
+/// <param name="Memory">Bytes that it can use.</param>
+/// <param name="Buffer">Bytes that are mapped for it but are not in its map.</param>
+public sealed record GuestRamAnswer(ImmutableArray<EntryAnswer> E820, ImmutableArray<MemorySlotAnswer> Slots, Hex Memory, Hex Buffer)
+{
+    public static GuestRamAnswer Of(GuestRam guest) => new(
+        EntryAnswer.AllOf(guest.Map), [.. guest.Slots.Select(MemorySlotAnswer.Of)], guest.MemoryBytes, guest.BufferBytes);
+}
+
+/// <summary>A KVM memory slot; the names are those of the kernel's interface.</summary>
+/// <param name="Backing">"/dev/mem" or "buffer"; the address counts from its start.</param>
+public sealed record MemorySlotAnswer(
+    int Slot,
+    uint Flags,
+    [property: JsonPropertyName("guest_phys_addr")] Hex GuestAddress,
+    [property: JsonPropertyName("memory_size")] Hex Size,
+    [property: JsonPropertyName("userspace_addr")] Hex UserspaceOffset,
+    string Backing,
+    bool Identity)
+{
+    public static MemorySlotAnswer Of(MemorySlot slot) => new(
+        slot.Slot, MemorySlot.Flags, slot.GuestAddress, slot.SizeBytes, slot.UserspaceOffset, slot.IsIdentity ? "/dev/mem" : "buffer", slot.IsIdentity);
+}
+
+/// <summary>Kernel parameters of today that keep the RAM aside, and what comes of them.</summary>
+public sealed record TodaysHostAnswer(
+    ImmutableArray<string> Memmap,
+    string Parameters,
+    string DefaultGrub,
+    string GrubCfg,
+    ImmutableArray<string> Iomem,
+    ReservedTotalsAnswer Totals,
+    GuestRamAnswer Guest,
+    HugePagesAnswer HugePages)
+{
+    public static TodaysHostAnswer Of(TodaysHost today)
+    {
+        HugePages huge = ReservedRam.HugePages.In(today.Guest);
+        return new(
+            [.. today.Memmaps.Select(MemmapParameters.ToText)],
+            today.Parameters,
+            MemmapParameters.DefaultGrubLine(today.Parameters),
+            MemmapParameters.ForGrubScript(today.Parameters),
+            ReserveAnswer.Lines(LinuxIomem.ToText(today.Iomem)),
+            ReservedTotalsAnswer.Of(today.Map),
+            GuestRamAnswer.Of(today.Guest),
+            new(huge.Of1GiB, huge.Of2MiB, huge.Instead));
+    }
+}
+
+/// <summary>Large pages that lie whole in the kept RAM.</summary>
+/// <param name="Instead">Parameters that reserve as much as huge pages, for a host with an IOMMU.</param>
+public sealed record HugePagesAnswer([property: JsonPropertyName("fit1G")] ulong Of1GiB, [property: JsonPropertyName("fit2M")] ulong Of2MiB, string Instead);
+
+/// <summary>Whether the running host is set up as planned.</summary>
+public sealed record HostCheckAnswer(bool Agrees, ImmutableArray<ProblemAnswer> Problems);

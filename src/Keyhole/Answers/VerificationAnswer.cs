@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Linq;
+using System.Text.Json.Serialization;
+using Keyhole.Forecasts;
+using Keyhole.Logs;
+using Keyhole.Verification;
+
+namespace Keyhole.Answers;
+
+/// <summary>What <c>verify</c> answers: a real boot beside its forecast.</summary>
+public sealed record VerificationAnswer : Answer
+{
+    public required bool Agrees { get; init; }
+
+    /// <summary>The kernel that the log was compared with.</summary>
+    public required string Profile { get; init; }
+
+    /// <summary>Which boot of the log it was.</summary>
+    public required ObservedBootAnswer Boot { get; init; }
+
+    /// <summary>How the boot was forecast to end and how it ended, for guests with firmware of their own; null for PV guests, whose outcome is a finding.</summary>
+    public OutcomesAnswer? Outcome { get; init; }
+
+    public required ImmutableArray<FindingAnswer> Differences { get; init; }
+
+    public required ImmutableArray<FindingAnswer> Agreements { get; init; }
+
+    /// <summary>What the forecast says and the log does not.</summary>
+    public required ImmutableArray<string> NotCompared { get; init; }
+
+    public required ImmutableArray<string> Explanations { get; init; }
+
+    [JsonIgnore]
+    public required BootVerification Verification { get; init; }
+
+    /// <summary>What was forecast.</summary>
+    [JsonIgnore]
+    public required Boot Expected { get; init; }
+
+    [JsonIgnore]
+    public override bool IsYes => Agrees;
+
+    /// <param name="expected">What was forecast.</param>
+    /// <param name="log">What messages call the log.</param>
+    /// <param name="bootCount">Boots in the log.</param>
+    public static VerificationAnswer Of(Boot expected, BootVerification verification, string log, int bootCount) => new()
+    {
+        Agrees = verification.Agrees,
+        Profile = KernelVersions.NameOf(verification.Profile),
+        Boot = new(log, verification.Boot.Number, bootCount, verification.Boot.FirstLine, verification.Boot.LastLine, verification.Boot.Release?.Value),
+        Differences = FindingAnswer.AllOf(verification.Differences),
+        Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),
+        NotCompared = verification.NotCompared,
+        Explanations = verification.Explanations,
+        Verification = verification,
+        Expected = expected,
+    };
+}
+
+/// <summary>A boot in a log.</summary>
+/// <param name="Number">Counted from 1.</param>
+/// <param name="Of">Boots in the log.</param>
+/// <param name="Release">The kernel's release; null where the log does not say it.</param>
+public sealed record ObservedBootAnswer(string Log, int Number, int Of, int FirstLine, int LastLine, string? Release);
+
+/// <summary>Two outcomes side by side.</summary>
+public sealed record OutcomesAnswer(string Forecast, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Observed);
+
+/// <summary>One thing that a log says, beside what was forecast; null where one of the two has nothing of the kind.</summary>
+/// <param name="What">Stable, for scripts.</param>
+/// <param name="Line">The log's line.</param>
+public sealed record FindingAnswer(
+    string What,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Forecast,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Observed,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] int? Line)
+{
+    public static ImmutableArray<FindingAnswer> AllOf(ImmutableArray<Finding> findings) =>
+        [.. findings.Select(static finding => new FindingAnswer(finding.What, finding.Forecast, finding.Observed, finding.Line))];
+}
