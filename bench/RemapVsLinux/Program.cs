@@ -9,6 +9,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Keyhole.Forecasts;
 using Keyhole.Probing;
+using Keyhole.RealMachine;
 using Keyhole.RealXen;
 
 namespace Keyhole.RemapVsLinux;
@@ -49,7 +50,7 @@ internal static partial class Program
         {
             return Compare(runs, countsInstructions) ? 0 : 1;
         }
-        catch (RealXenException failure)
+        catch (HarnessException failure)
         {
             Console.Error.WriteLine($"remap-vs-linux: {failure.Message}");
             return 2;
@@ -101,7 +102,7 @@ internal static partial class Program
         Match begun = P2mArea().Match(run.Serial);
         Match ended = Remapped().Match(run.Serial);
         if (!begun.Success || !ended.Success)
-            throw new RealXenException($"{run.Scenario.Name}: Linux does not say when it remaps");
+            throw new HarnessException($"{run.Scenario.Name}: Linux does not say when it remaps");
         return (Seconds(ended) - Seconds(begun), ulong.Parse(ended.Groups["pages"].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture));
 
         static double Seconds(Match match) => double.Parse(match.Groups["seconds"].ValueSpan, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
@@ -110,8 +111,8 @@ internal static partial class Program
     private static ProbeReport ProbeRemap(XenRun run)
     {
         if (!ProbeReportReader.Read(new MemoryStream(Encoding.Latin1.GetBytes(run.Serial)), run.Scenario.Name).TryGet(out ProbeReport? report, out Diagnostics.InputError? error))
-            throw new RealXenException(error.ToString());
-        return report.Passed == true ? report : throw new RealXenException($"{run.Scenario.Name}: the probe is not content: {report.Trap}");
+            throw new HarnessException(error.ToString());
+        return report.Passed == true ? report : throw new HarnessException($"{run.Scenario.Name}: the probe is not content: {report.Trap}");
     }
 
     /// <summary>What the moved pages take of the pass that maps all memory, in milliseconds.</summary>

@@ -3,6 +3,7 @@
 using System;
 using System.Globalization;
 using System.Text.Json;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen.Tests;
 
@@ -15,7 +16,7 @@ internal sealed record Dom0Answer(string Output, int Status)
         string begin = $"=== RUN {name}\n";
         int at = run.Answers.IndexOf(begin, StringComparison.Ordinal);
         if (at < 0)
-            throw new RealXenException($"{run.Scenario.Name}: no step {name} in the answers");
+            throw new HarnessException($"{run.Scenario.Name}: no step {name} in the answers");
         string text = run.Answers[(at + begin.Length)..];
         int end = text.IndexOf("=== STATUS ", StringComparison.Ordinal);
         string status = text[(end + "=== STATUS ".Length)..];

@@ -9,6 +9,7 @@ using System.Linq;
 using System.Security.Cryptography;
 using System.Text;
 using System.Threading;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen.Tests;
 
@@ -73,6 +74,6 @@ internal static class Dom0Programs
         string output = process.StandardOutput.ReadToEnd() + process.StandardError.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0)
-            throw new RealXenException($"{program} failed: {output.Trim()}");
+            throw new HarnessException($"{program} failed: {output.Trim()}");
     }
 }

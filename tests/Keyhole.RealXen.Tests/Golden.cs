@@ -7,16 +7,24 @@ using System.Linq;
 
 namespace Keyhole.RealXen.Tests;
 
-/// <summary>The golden records beside the test program.</summary>
+/// <summary>The records beside the test program: "plain4g" is one of golden/, "hvm/sizes" one of hvm/.</summary>
 internal static class Golden
 {
-    private static string Folder => Path.Combine(AppContext.BaseDirectory, "fixtures", "golden");
-
-    public static IEnumerable<string> Names => Directory.GetFiles(Folder, "*.log").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal);
+    public static IEnumerable<string> Names => In("golden");
 
     public static IEnumerable<object[]> Rows => Names.Select(name => new object[] { name });
 
-    public static string Text(string name) => File.ReadAllText(Path.Combine(Folder, name + ".log"));
+    /// <summary>Records of HVM and PVH guests and of a PVH dom0.</summary>
+    public static IEnumerable<object[]> VirtualisedRows => In("hvm").Select(name => new object[] { "hvm/" + name });
+
+    public static IEnumerable<object[]> AllRows => Rows.Concat(VirtualisedRows);
+
+    public static string Text(string name) => File.ReadAllText(Path.Combine(Folder, name.Contains('/', StringComparison.Ordinal) ? name + ".log" : $"golden/{name}.log"));
 
     public static GoldenRecord Record(string name) => GoldenRecord.Parse(Text(name));
+
+    private static string Folder => Path.Combine(AppContext.BaseDirectory, "fixtures");
+
+    private static IEnumerable<string> In(string folder) =>
+        Directory.GetFiles(Path.Combine(Folder, folder), "*.log").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal);
 }

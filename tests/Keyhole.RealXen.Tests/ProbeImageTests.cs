@@ -6,6 +6,7 @@ using System.IO;
 using System.Text;
 using Keyhole.Logs;
 using Keyhole.PvGuest;
+using Keyhole.RealMachine;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealXen.Tests;

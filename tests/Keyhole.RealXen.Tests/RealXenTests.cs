@@ -4,6 +4,7 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Threading;
+using Keyhole.RealMachine;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealXen.Tests;
@@ -23,6 +24,12 @@ public sealed class RealXenTests
 
     [TestMethod]
     public void A_passed_through_card_works_in_a_guest_as_in_the_golden_record() => Remake("passthrough", "a_pci");
+
+    [TestMethod]
+    public void Linux_6_12_moves_nvs_away_from_under_its_kernel_as_in_its_record() => Remake("linux612/nvskernel", "both-sides");
+
+    [TestMethod]
+    public void Linux_6_12_remaps_on_RAM_that_is_split_above_4_GiB_as_in_its_record() => Remake("linux612/splithigh", "boot600");
 
     [TestMethod]
     public void On_the_seeds_machine_dom0_with_all_memory_remaps_283_999_pages()
@@ -58,7 +65,7 @@ public sealed class RealXenTests
     public void A_dom0_that_does_not_come_up_in_time_is_ended_and_said_so()
     {
         Scenario scenario = ScenarioFile.Load("plain4g").OnlyGuests() with { Name = "deadline", DeadlineSeconds = 1 };
-        string message = Assert.ThrowsExactly<RealXenException>(() => XenMachine.Run(scenario)).Message;
+        string message = Assert.ThrowsExactly<HarnessException>(() => XenMachine.Run(scenario)).Message;
 
         Assert.StartsWith("deadline: not done after 1 s; the serial console ends with", message);
         Assert.DoesNotContain('\n', message);
@@ -83,7 +90,7 @@ public sealed class RealXenTests
         XenRun run = Run(ScenarioFile.Load(name).OnlyGuests(guests));
         GoldenRecord golden = Golden.Record(name).OnlyGuests(guests);
         Assert.AreEqual("", string.Join('\n', RecordComparison.Differences(golden, GoldenRecord.Parse(RecordWriter.Write(run)))));
-        Assert.HasCount(guests.Length, golden.Guests.Where(guest => guest.Done));
+        Assert.HasCount(guests.Length, golden.Guests.Where(guest => guest.Done || !guest.HvmLoader.IsEmpty));
     }
 
     private XenRun Run(Scenario scenario)

@@ -5,6 +5,7 @@ using System.IO;
 using System.Runtime.InteropServices;
 using System.Text;
 using Keyhole.E820;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
@@ -16,8 +17,9 @@ internal static class Dom0Script
         using var archive = new MemoryStream();
         var cpio = new CpioWriter(archive);
         var script = new StringBuilder("report_dom0\n");
-        if (scenario.Assign.Length > 0)
-            script.Append("assign ").Append(Word(scenario.Assign)).Append('\n');
+        string[] assigned = scenario.Assign.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        foreach (string device in assigned)
+            script.Append("assign ").Append(Word(device)).Append(assigned.Length > 1 ? $" \" {device}\"" : "").Append('\n');
         if (!scenario.Steps.IsEmpty)
             script.Append("unpack_kernel\n");
         foreach (Step step in scenario.Steps)
@@ -30,7 +32,7 @@ internal static class Dom0Script
                         cpio.File($"g/{guest.Name}.map", Packed(guest.Map.AsSpan()));
                     if (guest.BeforeStart.Length > 0)
                         cpio.Text($"g/{guest.Name}.sh", guest.BeforeStart + "\n");
-                    script.Append($"guest {Word(guest.Name)} {GuestStep.Domain} {(guest.Boot ? "boot" : "paused")} {guest.Seconds}\n");
+                    script.Append($"guest {Word(guest.Name)} {GuestStep.Domain} {(guest.Boot ? "boot" : "paused")} {guest.Seconds} {KindName(guest.Kind)}\n");
                     break;
                 case RunStep run:
                     cpio.Text($"scenario/{run.Name}.sh", run.Commands + "\n");
@@ -52,13 +54,20 @@ internal static class Dom0Script
     /// <summary>Entries as firmware, Xen and the shim exchange them: 20 bytes each.</summary>
     public static byte[] Packed(ReadOnlySpan<E820Entry> entries) => MemoryMarshal.AsBytes(entries).ToArray();
 
+    private static string KindName(GuestKind kind) => kind switch
+    {
+        GuestKind.Pv => "pv",
+        GuestKind.Hvm => "hvm",
+        GuestKind.Pvh => "pvh",
+    };
+
     // One word of a shell's line, whatever is in it; names also become file names.
     private static string Word(string text)
     {
         foreach (char c in text)
         {
             if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.' or ':'))
-                throw new RealXenException($"\"{text}\": a name of letters, digits, '-', '_', '.' and ':' is needed here");
+                throw new HarnessException($"\"{text}\": a name of letters, digits, '-', '_', '.' and ':' is needed here");
         }
 
         return text;

@@ -46,11 +46,14 @@ public sealed record GuestRecord
     /// <summary>libxl's e820_sanitize lines without the place in the source: its summary, then <c>[start -> end] type</c> in page frames.</summary>
     public ImmutableArray<string> XlMap { get; init; } = [];
 
-    /// <summary>"passthrough: …" and errors of libxl.</summary>
+    /// <summary>"passthrough: …" and errors of xl and libxl.</summary>
     public ImmutableArray<string> XlMessages { get; init; } = [];
 
     /// <summary>Where the domain builder put kernel, page tables, module0 and phys2mach: first page frame and number of pages.</summary>
     public ImmutableSortedDictionary<string, (ulong FirstPfn, ulong Pages)> Segments { get; init; } = ImmutableSortedDictionary<string, (ulong FirstPfn, ulong Pages)>.Empty;
+
+    /// <summary>What hvmloader wrote into Xen's log until it handed over to the firmware, without the domain's number.</summary>
+    public ImmutableArray<string> HvmLoader { get; init; } = [];
 
     /// <summary>What its kernel said; null where the guest was not booted.</summary>
     public KernelReport? Kernel { get; init; }
@@ -78,13 +81,14 @@ public sealed record GoldenRecord
     private const RegexOptions Plain = RegexOptions.NonBacktracking;
     private static readonly Regex TimeStamp = new(@"^(\(early\) )?\[ *[0-9]+\.[0-9]+\] ", Plain | RegexOptions.ExplicitCapture);
     private static readonly Regex XenEntry = new(@"^\(XEN\)  \[(?<first>[0-9a-f]{16}), (?<last>[0-9a-f]{16})\] \((?<type>.*)\)$", Plain);
-    private static readonly Regex LinuxEntry = new(@"^Xen: \[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] (?<type>.*)$", Plain);
+    private static readonly Regex LinuxEntry = new(@"^(?:Xen|BIOS-e820): \[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] (?<type>.*)$", Plain);
     private static readonly Regex Segment = new(@"xc_dom_alloc_segment: +(?<name>[a-z0-9 ]*[a-z0-9]) +: .*\(pfn 0x(?<pfn>[0-9a-f]+) \+ 0x(?<pages>[0-9a-f]+) pages\)", Plain);
     private static readonly Regex Span = new(@"(?<start>[0-9a-f]{16})->(?<end>[0-9a-f]{16})", Plain);
     private static readonly Regex Gap = new(@"^\[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] available for PCI devices", Plain);
     private static readonly Regex Moved = new(@"^initrd moved from \[mem 0x(?<from>[0-9a-f]+)-.*\] to \[mem 0x(?<to>[0-9a-f]+)-", Plain);
     private static readonly Regex Pages = new(@"^(?<what>Released|Remapped) (?<pages>[0-9]+) page", Plain);
     private static readonly Regex Memory = new(@"^Memory: [0-9]+K/(?<total>[0-9]+)K available", Plain);
+    private static readonly Regex Domain = new(@"^\(d[0-9]+\) ", Plain | RegexOptions.ExplicitCapture);
     private static readonly Regex LastPfn = new(@"^last_pfn = 0x(?<pfn>[0-9a-f]+) ", Plain);
 
     public string XenCommandLine { get; private init; } = "";
@@ -159,7 +163,7 @@ public sealed record GoldenRecord
                     record = record with { Dom0MemInfo = [.. lines] };
                     break;
                 case "BARS":
-                    record = record with { Bars = [.. lines] };
+                    record = record with { Bars = record.Bars.AddRange(lines) };
                     break;
                 case "HALTED":
                     record = record with { Halted = true };
@@ -201,10 +205,11 @@ public sealed record GoldenRecord
         "XL" => guest with
         {
             XlMap = [.. lines.Where(line => line.Contains("e820_sanitize: ", StringComparison.Ordinal)).Select(line => After(line, "e820_sanitize: ").TrimStart(':', '\t'))],
-            XlMessages = [.. lines.Where(line => line.StartsWith("libxl: error", StringComparison.Ordinal) || line.Contains(" passthrough: ", StringComparison.Ordinal))],
+            XlMessages = [.. lines.Where(line => line.StartsWith("libxl: error", StringComparison.Ordinal) || line.StartsWith("ERROR: ", StringComparison.Ordinal) || line.Contains(" passthrough: ", StringComparison.Ordinal))],
             Segments = Matches(lines, "xc_dom_alloc_segment", Segment)
                 .ToImmutableSortedDictionary(match => match.Groups["name"].Value, match => (Hex(match, "pfn"), Hex(match, "pages"))),
         },
+        "HVMLOADER" => guest with { HvmLoader = [.. lines.Select(line => Domain.Replace(line, ""))] },
         "KERNEL" => guest with { Kernel = Report(lines) },
         "IOMEM" => guest with { Iomem = [.. lines] },
         "MEMINFO" => guest with { MemInfo = [.. lines] },
@@ -238,7 +243,7 @@ public sealed record GoldenRecord
         Match? gap = Matches(said, "available for PCI", Gap).FirstOrDefault();
         return new KernelReport
         {
-            E820 = Entries(said, "Xen: [mem", LinuxEntry),
+            E820 = Entries(said, ": [mem 0x", LinuxEntry),
             ReleasedPages = PagesOf("Released"),
             RemappedPages = PagesOf("Remapped"),
             InitrdMoved = moved is null ? null : (Hex(moved, "from"), Hex(moved, "to")),

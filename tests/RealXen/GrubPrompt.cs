@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Threading;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
@@ -17,7 +18,7 @@ public static class GrubPrompt
 
     /// <summary>What GRUB's <c>echo</c> prints of <paramref name="words"/>: it is given its arguments as <c>linux</c> is given a kernel's.</summary>
     /// <param name="words">A piece of a line of grub.cfg; no line feed.</param>
-    /// <exception cref="RealXenException">GRUB could not be built or did not answer.</exception>
+    /// <exception cref="HarnessException">GRUB could not be built or did not answer.</exception>
     public static string Echo(string words)
     {
         Images images = Images.Prepare();
@@ -29,7 +30,7 @@ public static class GrubPrompt
             folder, "env", $"LD_LIBRARY_PATH={images.Grub}", Path.Combine(images.Grub, "grub-mkimage"), "-O", "i386-pc", "-d", images.Grub, "-p", "/boot/grub", "-c", "grub.cfg",
             "-o", "core.img", "echo", "serial", "terminal", "normal", "halt", "biosdisk");
         if (!built.Succeeded)
-            throw new RealXenException($"grub-mkimage: {built.Complaint}");
+            throw new HarnessException($"grub-mkimage: {built.Complaint}");
         using (FileStream disk = File.Create(Path.Combine(folder, "disk.img")))
         {
             foreach (string part in (string[])[Path.Combine(images.Grub, "boot.img"), Path.Combine(folder, "core.img")])
@@ -38,10 +39,10 @@ public static class GrubPrompt
         }
 
         Tool.Result run = Tool.Run(
-            folder, "timeout", "--signal=KILL", "60", XenMachine.Qemu, "-accel", "tcg", "-m", "64", "-nographic", "-monitor", "none", "-no-reboot", "-net", "none",
+            folder, "timeout", "--signal=KILL", "60", MachineTools.Qemu, "-accel", "tcg", "-m", "64", "-nographic", "-monitor", "none", "-no-reboot", "-net", "none",
             "-serial", "stdio", "-drive", "file=disk.img,format=raw");
         IEnumerable<string> answers = run.Output.ReplaceLineEndings("\n").Split('\n').Where(static line => line.Contains(">>>", StringComparison.Ordinal));
-        string answer = answers.FirstOrDefault() ?? throw new RealXenException($"GRUB did not answer: {run.Complaint} (logs in {folder})");
+        string answer = answers.FirstOrDefault() ?? throw new HarnessException($"GRUB did not answer: {run.Complaint} (logs in {folder})");
         int start = answer.IndexOf("<<<", StringComparison.Ordinal) + 3;
         return answer[start..answer.IndexOf(">>>", start, StringComparison.Ordinal)].Trim();
     }

@@ -5,6 +5,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.IO;
 using System.Threading;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
@@ -47,7 +48,7 @@ public static class HostMachine
     private static int s_runs;
 
     /// <summary>Boots and waits for the end. The logs, and the run as a record, stay in the workshop's runs/NAME… until the next clean-up.</summary>
-    /// <exception cref="RealXenException">The boot could not be made, broke down, or did not end in time.</exception>
+    /// <exception cref="HarnessException">The boot could not be made, broke down, or did not end in time.</exception>
     public static HostRun Run(HostBoot boot)
     {
         Images images = Images.Prepare();
@@ -66,13 +67,13 @@ public static class HostMachine
         }
 
         var clock = Stopwatch.StartNew();
-        Tool.Result result = Tool.Run(folder, "timeout", ["--signal=KILL", boot.DeadlineSeconds.ToString(CultureInfo.InvariantCulture), XenMachine.Qemu, .. Arguments(boot)]);
+        Tool.Result result = Tool.Run(folder, "timeout", ["--signal=KILL", boot.DeadlineSeconds.ToString(CultureInfo.InvariantCulture), MachineTools.Qemu, .. Arguments(boot)]);
         TimeSpan elapsed = clock.Elapsed;
         File.Delete(Path.Combine(folder, "host.cpio"));
         string answers = result.Output.Replace("\r", "", StringComparison.Ordinal);
         File.WriteAllText(Path.Combine(folder, "answers.log"), answers);
         if (!result.Succeeded || !answers.EndsWith("=== END\n", StringComparison.Ordinal))
-            throw new RealXenException($"{boot.Name}: {(result.Error.Length > 0 ? result.Complaint : "the host did not come to its end")} after {elapsed.TotalSeconds:0} s (logs in {folder})");
+            throw new HarnessException($"{boot.Name}: {(result.Error.Length > 0 ? result.Complaint : "the host did not come to its end")} after {elapsed.TotalSeconds:0} s (logs in {folder})");
         var run = new HostRun(boot, Section(answers, "FIRMWARE"), Section(answers, "IOMEM"), Section(answers, "COMMANDS"), elapsed);
         File.WriteAllText(Path.Combine(folder, "record.log"), run.ToRecord(boot.Name));
         return run;
@@ -83,7 +84,7 @@ public static class HostMachine
         string mark = $"=== {title}\n";
         int start = answers.IndexOf(mark, StringComparison.Ordinal);
         if (start < 0)
-            throw new RealXenException($"the host's answers lack \"{mark.Trim()}\"");
+            throw new HarnessException($"the host's answers lack \"{mark.Trim()}\"");
         start += mark.Length;
         return answers[start..answers.IndexOf("=== ", start, StringComparison.Ordinal)];
     }

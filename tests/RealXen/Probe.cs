@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.IO;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
@@ -8,7 +9,7 @@ namespace Keyhole.RealXen;
 public static class Probe
 {
     /// <summary>The image as built beside this program, in the same configuration.</summary>
-    /// <exception cref="RealXenException">It is not built.</exception>
+    /// <exception cref="HarnessException">It is not built.</exception>
     public static string Image
     {
         get
@@ -16,7 +17,7 @@ public static class Probe
             string path = Path.Combine(Workshop.Root, "artifacts", "bin", "Keyhole.Probe", "release", "keyhole-probe.elf");
             return File.Exists(path)
                 ? path
-                : throw new RealXenException($"{path}: not there; build it with: dotnet build -c Release src/Keyhole.Probe");
+                : throw new HarnessException($"{path}: not there; build it with: dotnet build -c Release src/Keyhole.Probe");
         }
     }
 

@@ -11,12 +11,15 @@ namespace Keyhole.RealXen;
 
 /// <summary>
 /// Whether two records say the same. Compared is all that follows from maps and sizes: every E820, pages released and remapped, where an initrd was
-/// moved, PCI gaps, resources, libxl's maps and errors, BARs and complaints, who died. Not compared is what depends on time, on free memory,
+/// moved, PCI gaps, resources, hvmloader's messages, libxl's maps and errors, BARs and complaints, who died. Not compared is what depends on time, on free memory,
 /// or on the build of a kernel and the size of an initramfs, which change with Debian's security updates.
 /// </summary>
 public static class RecordComparison
 {
     private static readonly string[] BuildDependent = [" : Kernel code", " : Kernel rodata", " : Kernel data", " : Kernel bss"];
+
+    // Of hvmloader's messages: what this computer's speed and Debian's updates change.
+    private static readonly string[] PassingMessages = ["CPU speed is ", "Detected Xen ", " - CPU"];
 
     /// <summary>Every difference, a line each; empty where the records agree.</summary>
     public static ImmutableArray<string> Differences(GoldenRecord golden, GoldenRecord remade)
@@ -76,6 +79,7 @@ public static class RecordComparison
                     facts.Add(($"{guest.Name}'s p2m list", $"{pages:x} pages"));
             }
 
+            Lines($"{guest.Name}: hvmloader", guest.HvmLoader.Where(line => !PassingMessages.Any(message => line.StartsWith(message, StringComparison.Ordinal))));
             if (guest.Kernel is { } kernel)
                 Kernel(guest.Name, kernel);
             Lines($"{guest.Name}'s /proc/iomem", guest.Iomem);

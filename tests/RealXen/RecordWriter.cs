@@ -16,15 +16,15 @@ public static class RecordWriter
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
     private static readonly Regex Dom0KernelLine = new(
-        @"^\[ *\d+\.\d+\] (Command line:|initrd moved from|Released \d+ page|Xen: \[mem |last_pfn =|RAMDISK:|Remapped \d+ page|\[mem .* available for PCI|Memory: \d+K|Unable to find available)|^Xen hypervisor allocated .* conflicts with E820",
+        @"^\[ *\d+\.\d+\] (Command line:|initrd moved from|Released \d+ page|(Xen|BIOS-e820): \[mem |last_pfn =|RAMDISK:|Remapped \d+ |\[mem .* available for PCI|Memory: \d+K|Unable to find available)|^Xen hypervisor allocated .* conflicts with E820",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
     private static readonly Regex XlLine = new(
-        @"^Parsing config from |libxl__domain_make: passthrough|e820_sanitize|xc_dom_alloc_segment|^libxl: error:|^set-memory-map: ",
+        @"^Parsing config from |libxl__domain_make: passthrough|e820_sanitize|xc_dom_alloc_segment|domainbuilder: detail: range: |RDM|^libxl: error:|^ERROR: |^set-memory-map: ",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
     private static readonly Regex GuestKernelLine = new(
-        @"\] (initrd moved from|Released \d+ page|Xen: \[mem |last_pfn =|RAMDISK:|Remapped \d+ page|\[mem .* available for PCI|Memory: \d+K|Unable to find available)|[Cc]ould not claim|can't claim|hypervisor allocated .* conflicts with E820",
+        @"\] (initrd moved from|Released \d+ page|(Xen|BIOS-e820): \[mem |last_pfn =|RAMDISK:|Remapped \d+ |\[mem .* available for PCI|Memory: \d+K|Unable to find available)|[Cc]ould not claim|can't claim|hypervisor allocated .* conflicts with E820",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
     public static string Write(XenRun run)
@@ -59,6 +59,7 @@ public static class RecordWriter
     private static IEnumerable<string> CutSections(string[] lines)
     {
         string section = "";
+        bool handedOver = false;
         foreach (string line in lines)
         {
             if (line.Length == 0)
@@ -66,6 +67,7 @@ public static class RecordWriter
             if (line.StartsWith("=== ", StringComparison.Ordinal))
             {
                 section = line;
+                handedOver = false;
                 yield return line;
                 continue;
             }
@@ -74,10 +76,13 @@ public static class RecordWriter
             {
                 "=== XL" => XlLine.IsMatch(line),
                 "=== KERNEL" => GuestKernelLine.IsMatch(line),
+                "=== HVMLOADER" => !handedOver,
                 // What the kernel still says while it ends itself comes before the console is read, or does not.
                 "=== DONE" => false,
                 _ => true,
             };
+            // The firmware's own messages behind it depend on how soon the log was read.
+            handedOver |= line.Contains(") Invoking ", StringComparison.Ordinal);
             if (matters)
                 yield return line;
         }

@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.E820;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
@@ -15,6 +16,22 @@ public enum Machine
 
     /// <summary>Q35 with a VT-d IOMMU and an e1000 at 00:02.0 that can be passed through; MMCONFIG at b0000000.</summary>
     Q35Passthrough,
+
+    /// <summary>The same with an AMD IOMMU.</summary>
+    Q35AmdPassthrough,
+}
+
+/// <summary>How a guest is built.</summary>
+public enum GuestKind
+{
+    /// <summary>Knows that it runs on Xen, and lays its memory out itself.</summary>
+    Pv,
+
+    /// <summary>A PC with firmware: hvmloader places its BARs and makes its E820. It is waited for until hvmloader has ended.</summary>
+    Hvm,
+
+    /// <summary>A kernel in a virtual processor, without firmware or a PC's devices.</summary>
+    Pvh,
 }
 
 /// <summary>What a guest's initramfs can do.</summary>
@@ -35,10 +52,10 @@ public abstract record Step(string Name);
 /// was booted <c>=== KERNEL</c>.
 /// </summary>
 /// <param name="Name">Names the section and the configuration file.</param>
-/// <param name="Config">Lines of the xl.cfg beyond <see cref="CommonConfig"/>.</param>
+/// <param name="Config">Lines of the xl.cfg beyond <see cref="CommonConfig"/>, which replace those of the same name.</param>
 public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Step(Name)
 {
-    /// <summary>What every guest's xl.cfg starts with. The one guest alive is always called g1.</summary>
+    /// <summary>What the xl.cfg of every PV guest starts with. The one guest alive is always called g1.</summary>
     public const string CommonConfig = """
         name="g1"
         type="pv"
@@ -50,7 +67,19 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
 
         """;
 
+    private const string HvmConfig = """
+        name="g1"
+        type="hvm"
+        vcpus=1
+        vnc=0
+        on_poweroff="preserve"
+
+        """;
+
     public const string Domain = "g1";
+
+    /// <summary>How it is built.</summary>
+    public GuestKind Kind { get; init; }
 
     /// <summary>Whether the guest is let run, until it says that it is done, dies, or <see cref="Seconds"/> have gone by.</summary>
     public bool Boot { get; init; }
@@ -64,7 +93,14 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
     /// <summary>Seconds that a booted guest is waited for.</summary>
     public int Seconds { get; init; } = 120;
 
-    public string ConfigText => CommonConfig + string.Concat(Config.Select(line => line + "\n"));
+    private static string CommonConfigOf(GuestKind kind) => kind switch
+    {
+        GuestKind.Pv => CommonConfig,
+        GuestKind.Hvm => HvmConfig,
+        GuestKind.Pvh => CommonConfig.Replace("\"pv\"", "\"pvh\"", System.StringComparison.Ordinal),
+    };
+
+    public string ConfigText => CommonConfigOf(Kind) + string.Concat(Config.Select(line => line + "\n"));
 }
 
 /// <summary>Runs shell commands in dom0. In the record: <c>=== RUN name</c>, their output, <c>=== STATUS n</c>.</summary>
@@ -82,9 +118,24 @@ public sealed record Scenario
     /// <summary>dom0's initramfs is filled up to this size, so that where the kernel moves it to does not change with every package update.</summary>
     public const long DefaultDom0ImageBytes = 0x2618600;
 
+    /// <summary>The folder of scenarios that each Xen boots with each Linux.</summary>
+    public const string Matrix = "matrix";
+
     public required string Name { get; init; }
 
+    /// <summary>The folder of tests/fixtures with its records: the one that its file is in, "golden" for none.</summary>
+    public string Folder { get; init; } = "golden";
+
+    /// <summary>The Xen that is booted, one of <see cref="XenRelease.All"/>.</summary>
+    public string XenVersion { get; init; } = XenRelease.Default.Version;
+
+    /// <summary>The Linux that is dom0's and the guests' kernel, one of <see cref="LinuxRelease.All"/>.</summary>
+    public string LinuxVersion { get; init; } = LinuxRelease.Default.Version;
+
     public Machine Machine { get; init; } = Machine.Pc;
+
+    /// <summary>Devices of the machine beyond those it has, as QEMU's -device takes them.</summary>
+    public ImmutableArray<string> Devices { get; init; } = [];
 
     /// <summary>The firmware map Xen is given; empty: the one of QEMU's own firmware. What it calls RAM below 4 GiB must end by 3 GiB.</summary>
     public ImmutableArray<E820Entry> FirmwareMap { get; init; } = [];
@@ -97,7 +148,7 @@ public sealed record Scenario
 
     public GuestImage GuestImage { get; init; } = GuestImage.Plain;
 
-    /// <summary>A device made ready for passing through ("00:02.0"), or "".</summary>
+    /// <summary>Devices made ready for passing through, with spaces between them ("00:02.0"), or "".</summary>
     public string Assign { get; init; } = "";
 
     public long Dom0ImageBytes { get; init; } = DefaultDom0ImageBytes;
@@ -128,6 +179,30 @@ public sealed record Scenario
 
     /// <summary>The same host with only the named guests.</summary>
     public Scenario OnlyGuests(params string[] names) => this with { Steps = [.. Steps.Where(step => step is not GuestStep || names.Contains(step.Name))] };
+
+    /// <summary>"xen-4.17-linux-6.1".</summary>
+    public string Pair => $"xen-{XenVersion}-linux-{LinuxVersion}";
+
+    /// <summary>The folder of tests/fixtures that its record is in.</summary>
+    public string RecordFolder => IsMoved || Folder == Matrix ? $"{Folder}/{Pair}" : Folder;
+
+    // Whether it is on another Xen or with another Linux than its file says.
+    private bool IsMoved { get; init; }
+
+    /// <summary>The same scenario on another Xen or with another Linux; its record is then in a folder of theirs: golden/xen-4.20-linux-6.12.</summary>
+    public Scenario On(string xenVersion, string linuxVersion) => this with
+    {
+        XenVersion = XenRelease.Named(xenVersion).Version,
+        LinuxVersion = LinuxRelease.Named(linuxVersion).Version,
+        IsMoved = IsMoved || xenVersion != XenVersion || linuxVersion != LinuxVersion,
+    };
+
+    /// <summary>Xen and Linux as images, built now if they have not been.</summary>
+    /// <exception cref="HarnessException">A version is not among those that can be booted, or a package is missing.</exception>
+    public Images PrepareImages() => Images.Prepare(XenRelease.Named(XenVersion), LinuxRelease.Named(LinuxVersion));
+
+    /// <summary>Whether a guest or dom0 needs hardware virtualisation, which QEMU emulates.</summary>
+    internal bool Virtualises => Guests.Any(guest => guest.Kind != GuestKind.Pv) || Xen.Contains("dom0=pvh", System.StringComparison.Ordinal);
 
     internal string XenCommandLine
     {

@@ -10,6 +10,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Keyhole.E820;
 using Keyhole.Hosts;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
@@ -25,27 +26,34 @@ public static class ScenarioFile
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
     };
 
-    /// <summary>Names of the scenarios that come with the harness, in order.</summary>
+    /// <summary>Names of the scenarios that come with the harness, in order; those outside of tests/fixtures/golden with their folder: "hvm/sizes".</summary>
     public static IReadOnlyList<string> Names { get; } =
-        [.. Directory.GetFiles(Folder, "*.json").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)];
+    [
+        .. Directory.GetFiles(Folder, "*.json", SearchOption.AllDirectories)
+            .Select(path => Path.ChangeExtension(Path.GetRelativePath(Folder, path), null)).Order(StringComparer.Ordinal),
+    ];
 
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "Scenarios");
 
     /// <summary>The scenario of that name, or in that file where the name ends in .json.</summary>
-    /// <exception cref="RealXenException">There is none, or it cannot be read.</exception>
+    /// <exception cref="HarnessException">There is none, or it cannot be read.</exception>
     public static Scenario Load(string nameOrPath)
     {
         bool isPath = nameOrPath.EndsWith(".json", StringComparison.Ordinal);
         string path = isPath ? nameOrPath : Path.Combine(Folder, nameOrPath + ".json");
         if (!File.Exists(path))
-            throw new RealXenException($"{nameOrPath}: no such scenario; there are {string.Join(", ", Names)}");
+            throw new HarnessException($"{nameOrPath}: no such scenario; there are {string.Join(", ", Names)}");
         try
         {
-            Form form = JsonSerializer.Deserialize<Form>(File.ReadAllText(path), Options) ?? throw new RealXenException($"{path}: empty");
+            Form form = JsonSerializer.Deserialize<Form>(File.ReadAllText(path), Options) ?? throw new HarnessException($"{path}: empty");
             return new Scenario
             {
                 Name = Path.GetFileNameWithoutExtension(path),
+                Folder = isPath || !nameOrPath.Contains('/', StringComparison.Ordinal) ? "golden" : Path.GetDirectoryName(nameOrPath)!,
+                XenVersion = XenRelease.Named(form.XenVersion).Version,
+                LinuxVersion = LinuxRelease.Named(form.LinuxVersion).Version,
                 Machine = form.Machine,
+                Devices = [.. form.Devices],
                 FirmwareMap = ParseMap(form.FirmwareMap),
                 MemoryMiB = form.MemoryMiB,
                 Xen = form.Xen,
@@ -58,11 +66,11 @@ public static class ScenarioFile
         }
         catch (JsonException error)
         {
-            throw new RealXenException($"{path}: {error.Message}", error);
+            throw new HarnessException($"{path}: {error.Message}", error);
         }
         catch (FormatException error)
         {
-            throw new RealXenException($"{path}: {error.Message}", error);
+            throw new HarnessException($"{path}: {error.Message}", error);
         }
     }
 
@@ -88,6 +96,7 @@ public static class ScenarioFile
         {
             return new GuestStep(step.Guest, [.. step.Config])
             {
+                Kind = step.Kind,
                 Boot = step.Boot,
                 Map = ParseMap(step.Map),
                 BeforeStart = step.BeforeStart,
@@ -103,7 +112,13 @@ public static class ScenarioFile
     // As written in the file; defaults stand here.
     private sealed record Form
     {
+        public string XenVersion { get; init; } = XenRelease.Default.Version;
+
+        public string LinuxVersion { get; init; } = LinuxRelease.Default.Version;
+
         public Machine Machine { get; init; }
+
+        public string[] Devices { get; init; } = [];
 
         public string[] FirmwareMap { get; init; } = [];
 
@@ -125,6 +140,8 @@ public static class ScenarioFile
     private sealed record StepForm
     {
         public string Guest { get; init; } = "";
+
+        public GuestKind Kind { get; init; }
 
         public string Run { get; init; } = "";
 

@@ -10,6 +10,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
+using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
@@ -36,11 +37,11 @@ public sealed record XenRun(Scenario Scenario, RunEnd End, string Serial, string
 /// </summary>
 public sealed class XenMachine : IDisposable
 {
-    internal const string Qemu = "qemu-system-x86_64";
     private const string AnswerPort = "0xe9";
 
     // Xen kills a dom0 that touches user memory with SMAP on. And this emulator (QEMU 7.2) lets XSAVE and XRSTOR pass where CR0.TS should stop them:
     // Xen, which gives a PV domain its vector registers only when it asks, lets domains have each other's, and their programs crash now and then.
+    // With RDTSCP a virtualised guest loops: the emulated SVM says nothing of an instruction's length, and Xen cannot make it out ("SVM Insn len emulation failed").
     private const string Processor = "max,-smap,-smep,-la57,-xsave";
     private const int LowMemoryMiB = 3072;
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
@@ -69,10 +70,10 @@ public sealed class XenMachine : IDisposable
     }
 
     /// <summary>Boots the scenario and waits for its end. Its logs stay in the workshop's runs/NAME… until the next clean-up.</summary>
-    /// <exception cref="RealXenException">The run could not be made, broke down, or did not end in time.</exception>
+    /// <exception cref="HarnessException">The run could not be made, broke down, or did not end in time.</exception>
     public static XenRun Run(Scenario scenario)
     {
-        Images images = Images.Prepare();
+        Images images = scenario.PrepareImages();
         using IDisposable slot = Workshop.MachineSlot();
         using var machine = new XenMachine(scenario, images);
         return machine.Run();
@@ -95,7 +96,7 @@ public sealed class XenMachine : IDisposable
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => End());
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, _ => End());
         TimeSpan deadline = TimeSpan.FromSeconds(_scenario.EffectiveDeadlineSeconds);
-        _process = Tool.Start(_folder, "timeout", ["--signal=KILL", (deadline.TotalSeconds + 30).ToString(CultureInfo.InvariantCulture), Qemu, .. QemuArguments()]);
+        _process = Tool.Start(_folder, "timeout", ["--signal=KILL", (deadline.TotalSeconds + 30).ToString(CultureInfo.InvariantCulture), MachineTools.Qemu, .. QemuArguments()]);
         _clock.Start();
         _process.StandardInput.Close();
         _reading = Task.Run(ReadAnswers);
@@ -149,8 +150,12 @@ public sealed class XenMachine : IDisposable
         }
 
         using FileStream dom0 = File.Create(Path.Combine(_folder, "dom0.cpio"));
-        using (FileStream common = File.OpenRead(_images.Dom0))
-            common.CopyTo(dom0);
+        foreach (string part in _scenario.Guests.Any(guest => guest.Kind == GuestKind.Hvm) ? [.. _images.Dom0, _images.DeviceModel] : _images.Dom0)
+        {
+            using FileStream archive = File.OpenRead(part);
+            archive.CopyTo(dom0);
+        }
+
         dom0.Write(Dom0Script.Archive(_scenario, _images));
         // Zeros behind the last archive are skipped by the kernel.
         if (dom0.Length < _scenario.Dom0ImageBytes)
@@ -167,10 +172,12 @@ public sealed class XenMachine : IDisposable
         {
             Machine.Pc => ["-machine", "pc"],
             Machine.Q35Passthrough => ["-machine", "q35", "-device", "intel-iommu,intremap=off", "-device", "e1000,addr=2"],
+            Machine.Q35AmdPassthrough => ["-machine", "q35", "-device", "amd-iommu", "-device", "e1000,addr=2"],
         };
+        string[] devices = [.. _scenario.Devices.SelectMany(static device => (string[])["-device", device])];
         return
         [
-            "-accel", "tcg", "-cpu", Processor, "-smp", "1", .. machine, "-m", $"{MemoryMiB()}",
+            "-accel", "tcg", "-cpu", _scenario.Virtualises ? Processor + ",-rdtscp" : Processor, "-smp", "1", .. machine, .. devices, "-m", $"{MemoryMiB()}",
             .. _scenario.CountsInstructions ? (string[])["-icount", "shift=0,sleep=off"] : [],
             "-nographic", "-monitor", "none", "-no-reboot", "-net", "none", "-serial", "file:serial.log",
             "-chardev", "stdio,id=answers,signal=off", "-device", $"isa-debugcon,iobase={AnswerPort},chardev=answers",
@@ -183,13 +190,13 @@ public sealed class XenMachine : IDisposable
         if (_scenario.MemoryMiB > 0)
             return _scenario.MemoryMiB;
         if (_scenario.FirmwareMap.IsEmpty)
-            throw new RealXenException($"{_scenario.Name}: neither a firmware map nor a memory size");
+            throw new HarnessException($"{_scenario.Name}: neither a firmware map nor a memory size");
         const ulong FourGiB = 1UL << 32;
         const int MiBShift = 20;
         ulong end = _scenario.FirmwareMap.Where(entry => entry.IsRam).Max(entry => entry.End);
         ulong lowEnd = _scenario.FirmwareMap.Where(entry => entry.IsRam && entry.Address < FourGiB).Max(entry => entry.End);
         if (lowEnd > (ulong)LowMemoryMiB << MiBShift)
-            throw new RealXenException($"{_scenario.Name}: RAM below 4 GiB ends at 0x{lowEnd:x}; QEMU's pc has none between 3 and 4 GiB");
+            throw new HarnessException($"{_scenario.Name}: RAM below 4 GiB ends at 0x{lowEnd:x}; QEMU's pc has none between 3 and 4 GiB");
         return end <= FourGiB ? LowMemoryMiB : LowMemoryMiB + (int)((end - FourGiB + (1UL << MiBShift) - 1) >> MiBShift);
     }
 
@@ -232,11 +239,11 @@ public sealed class XenMachine : IDisposable
         return reader.ReadToEnd().Replace("\r", "", StringComparison.Ordinal);
     }
 
-    private RealXenException Failure(string what)
+    private HarnessException Failure(string what)
     {
         string[] lines = Serial().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         string last = lines.Length > 0 ? lines[^1].Trim() : "nothing";
-        return new RealXenException($"{_scenario.Name}: {what}; the serial console ends with \"{last}\" (logs in {_folder})");
+        return new HarnessException($"{_scenario.Name}: {what}; the serial console ends with \"{last}\" (logs in {_folder})");
     }
 
     private void End()

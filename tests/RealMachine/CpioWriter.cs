@@ -5,7 +5,7 @@ using System.Collections.Generic;
 using System.IO;
 using System.Text;
 
-namespace Keyhole.RealXen;
+namespace Keyhole.RealMachine;
 
 /// <summary>
 /// Writes a cpio archive in the "newc" form that Linux takes as an initramfs. Parent folders are made as needed. Archives may follow one another:

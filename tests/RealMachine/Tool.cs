@@ -4,10 +4,10 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Threading.Tasks;
 
-namespace Keyhole.RealXen;
+namespace Keyhole.RealMachine;
 
-/// <summary>Runs the few programs of the machine that the harness needs. Arguments are always a list, never a shell's string.</summary>
-internal static class Tool
+/// <summary>Runs the few programs of the machine that a harness needs. Arguments are always a list, never a shell's string.</summary>
+public static class Tool
 {
     public readonly record struct Result(int ExitCode, string Output, string Error)
     {
@@ -24,7 +24,7 @@ internal static class Tool
         }
     }
 
-    /// <exception cref="RealXenException">The program is not there.</exception>
+    /// <exception cref="HarnessException">The program is not there.</exception>
     public static Result Run(string folder, string program, params string[] arguments)
     {
         using Process process = Start(folder, program, arguments);
@@ -37,7 +37,7 @@ internal static class Tool
     }
 
     /// <summary>Starts a program whose three streams are ours to read and write.</summary>
-    /// <exception cref="RealXenException">The program is not there.</exception>
+    /// <exception cref="HarnessException">The program is not there.</exception>
     public static Process Start(string folder, string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program)
@@ -54,11 +54,11 @@ internal static class Tool
             start.ArgumentList.Add(argument);
         try
         {
-            return Process.Start(start) ?? throw new RealXenException($"{program}: could not be started");
+            return Process.Start(start) ?? throw new HarnessException($"{program}: could not be started");
         }
         catch (Win32Exception failure)
         {
-            throw new RealXenException($"{program}: could not be started ({failure.Message}); install it", failure);
+            throw new HarnessException($"{program}: could not be started ({failure.Message}); install it", failure);
         }
     }
 

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Buffers.Binary;
+using System.Collections.Generic;
+using System.Formats.Tar;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.RealMachine;
+
+namespace Keyhole.RealXen;
+
+/// <summary>What the harness takes out of a kernel's package: the image, the kernel proper in it, and modules, unpacked.</summary>
+internal sealed class KernelPackage
+{
+    private readonly string _name;
+    private readonly Dictionary<string, byte[]> _modules = [];
+    private readonly HashSet<string> _builtIn = [];
+
+    public KernelPackage(Package package)
+    {
+        _name = package.Name;
+        byte[]? image = null;
+        package.ReadFiles((path, entry) =>
+        {
+            if (entry.EntryType is not TarEntryType.RegularFile)
+                return;
+            string name = Path.GetFileName(path);
+            int dot = name.IndexOf(".ko", StringComparison.Ordinal);
+            if (path.StartsWith("boot/vmlinuz-", StringComparison.Ordinal))
+                image = Package.ContentOf(entry);
+            else if (name == "modules.builtin")
+                _builtIn.UnionWith(Encoding.ASCII.GetString(Package.ContentOf(entry)).Split('\n').Select(static line => Plain(Path.GetFileNameWithoutExtension(line))));
+            else if (dot > 0 && IsWanted(path))
+                _modules[Plain(name[..dot])] = Package.ContentOf(entry);
+        });
+        Image = image ?? throw new HarnessException($"{package.Name}: holds no kernel");
+        Kernel = Unpacker.Unpack(Payload(Image));
+        if (Kernel is not [0x7f, (byte)'E', (byte)'L', (byte)'F', ..])
+            throw new HarnessException($"{package.Name}: its kernel is packed in a way that {nameof(Unpacker)} does not know");
+    }
+
+    /// <summary>The bzImage.</summary>
+    public byte[] Image { get; }
+
+    /// <summary>The kernel proper, an ELF file.</summary>
+    public byte[] Kernel { get; }
+
+    /// <summary>Name → content of the modules named and those that they depend on, each behind those; what is built into the kernel is left out.</summary>
+    /// <exception cref="HarnessException">The package has no such module.</exception>
+    public IReadOnlyList<(string Name, byte[] Content)> Modules(params IEnumerable<string> names)
+    {
+        var modules = new List<(string Name, byte[] Content)>();
+        foreach (string name in names)
+            Add(name);
+        return modules;
+
+        void Add(string name)
+        {
+            if (_builtIn.Contains(Plain(name)) || modules.Any(module => module.Name == Plain(name)))
+                return;
+            byte[] content = Unpacker.Unpack(_modules.GetValueOrDefault(Plain(name)) ?? throw new HarnessException($"{_name}: lacks the module {name}"));
+            foreach (string needed in Dependencies(content))
+                Add(needed);
+            modules.Add((Plain(name), content));
+        }
+    }
+
+    // Xen's drivers, the card's and PCI's: a kernel has thousands of modules.
+    private static bool IsWanted(string path) => path.Contains("/xen", StringComparison.Ordinal) || path.Contains("/e1000/", StringComparison.Ordinal) || path.Contains("/drivers/pci/", StringComparison.Ordinal);
+
+    // File names have hyphens, names in a module's dependencies underscores.
+    private static string Plain(string name) => name.Replace('-', '_');
+
+    // "depends=a,b" among the strings of a module's .modinfo.
+    private static string[] Dependencies(byte[] module)
+    {
+        ReadOnlySpan<byte> rest = module;
+        int at = rest.IndexOf("\0depends="u8);
+        if (at < 0)
+            return [];
+        rest = rest[(at + "\0depends=".Length)..];
+        return Encoding.ASCII.GetString(rest[..rest.IndexOf((byte)0)]).Split(',', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    // The kernel proper inside a bzImage (Linux's Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length). Behind the packed
+    // data stands their unpacked length, four bytes.
+    private static byte[] Payload(byte[] image)
+    {
+        const int SectorBytes = 512, SetupSectors = 0x1f1, PayloadOffset = 0x248, PayloadLength = 0x24c, LengthBytes = 4;
+        int start = ((image[SetupSectors] + 1) * SectorBytes) + BinaryPrimitives.ReadInt32LittleEndian(image.AsSpan(PayloadOffset));
+        return image.AsSpan(start, BinaryPrimitives.ReadInt32LittleEndian(image.AsSpan(PayloadLength)) - LengthBytes).ToArray();
+    }
+}
