@@ -28,7 +28,7 @@ internal static class CompletionDirective
         public override int Invoke(ParseResult parseResult)
         {
             string line = parseResult.Tokens.LastOrDefault(static token => token.Type != TokenType.Directive)?.Value ?? "";
-            string typed = parseResult.GetResult(directive)?.Values.FirstOrDefault() ?? "";
+            string typed = parseResult.GetResult(directive)?.Values is [var value, ..] ? value : "";
             int position = int.TryParse(typed, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? Math.Min(number, line.Length) : line.Length;
             string word = line[(line.LastIndexOf(' ', Math.Max(position - 1, 0)) + 1)..position];
             foreach (CompletionItem item in root.Parse(line).GetCompletions(position))
