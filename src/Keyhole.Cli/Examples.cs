@@ -46,11 +46,16 @@ internal static class Examples
         help.Action = new HelpWithExamples((HelpAction)help.Action!, console, text);
     }
 
+    /// <summary>The examples that were added to a command: the manual shows them too. Null without any.</summary>
+    public static string? TextOf(Command command) => (command.Options.OfType<HelpOption>().SingleOrDefault()?.Action as HelpWithExamples)?.Text;
+
     /// <summary>Whether help is asked for: then nothing that is missing is an error.</summary>
     public static bool IsHelp(CommandLineAction? action) => action is HelpAction or HelpWithExamples;
 
     private sealed class HelpWithExamples(HelpAction help, CommandConsole console, string text) : SynchronousCommandLineAction
     {
+        public string Text => text;
+
         public override int Invoke(ParseResult parseResult)
         {
             // The library calls the program by its assembly; people call it by its name.

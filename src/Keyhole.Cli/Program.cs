@@ -100,6 +100,7 @@ internal static class Program
             CompletionVerb.Build(console),
         };
         root.Options.OfType<VersionOption>().Single().Action = new VersionOptionAction(console);
+        root.Directives.Add(CompletionDirective.Build(root, console));
         Examples.AddTo(root, console);
         return root;
     }

@@ -2,19 +2,42 @@
 
 using System;
 using System.IO;
+using System.Linq;
 using System.Text;
 using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
 
-/// <summary>One run of the command line within the test's process.</summary>
+/// <summary>
+/// One run of the command line within the test's process. Where the environment names an executable (KEYHOLE_EXECUTABLE), that one runs as well, and has to
+/// answer the same byte for byte: how eng/publish's native file is tested.
+/// </summary>
 internal sealed record CommandRun(int Status, string Output, string Errors)
 {
+    private static readonly string? s_executable = Environment.GetEnvironmentVariable("KEYHOLE_EXECUTABLE") is { Length: > 0 } path ? Path.GetFullPath(path) : null;
+
     public static string Golden(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "golden", name);
 
     public static CommandRun Of(params string[] args) => WithInput([], args);
 
-    public static CommandRun WithInput(byte[] input, params string[] args) => On(new(), input, args);
+    public static CommandRun WithInput(byte[] input, params string[] args)
+    {
+        // No process can be given an argument with a NUL in it.
+        if (s_executable is null || args.Any(static arg => arg.Contains('\0')))
+            return On(new(), input, args);
+
+        using var made = new MadeFiles(args);
+        CommandRun run = On(new(), input, args);
+        made.PutAside();
+        CommandRun other = ExecutableRun.Of(s_executable, input, args);
+        string command = string.Join(' ', args);
+        Assert.AreEqual(run.Errors, other.Errors, $"standard error of {s_executable}: {command}");
+        Assert.AreEqual(run.Output, other.Output, $"standard output of {s_executable}: {command}");
+        Assert.AreEqual(run.Status, other.Status, $"exit status of {s_executable}: {command}");
+        made.AssertSame();
+        return run;
+    }
 
     /// <summary>A run on a machine of the test's making.</summary>
     public static CommandRun InDom0(Dom0 dom0, params string[] args) => On(dom0, [], args);

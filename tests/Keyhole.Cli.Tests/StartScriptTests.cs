@@ -112,6 +112,21 @@ public sealed class StartScriptTests
         Assert.HasCount(2, Directory.GetDirectories(At("artifacts/keyhole")));
     }
 
+    [TestMethod]
+    public async Task The_native_file_runs_where_it_was_made_and_nothing_changed_since()
+    {
+        Directory.CreateDirectory(At("artifacts/publish/dom0"));
+        File.WriteAllText(At("artifacts/publish/dom0/keyhole"), "#!/bin/sh\necho native \"$@\"\n");
+        File.SetUnixFileMode(At("artifacts/publish/dom0/keyhole"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+
+        Assert.AreEqual((0, "native a b\n"), await Run("a", "b"));
+        Assert.AreEqual(0, Builds);
+
+        File.SetLastWriteTimeUtc(At("src/a.cs"), DateTimeOffset.FromUnixTimeSeconds(1L << 33).UtcDateTime);
+        Assert.AreEqual((0, "whole\n"), await Run());
+        Assert.AreEqual(1, Builds);
+    }
+
     private int Builds => File.Exists(At("builds")) ? File.ReadAllLines(At("builds")).Length : 0;
 
     private string At(string path) => Path.Combine(_tree, path);

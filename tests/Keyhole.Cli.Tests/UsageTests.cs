@@ -163,6 +163,7 @@ public sealed class UsageTests
     [DataRow("--mem-set: 0 MiB is no size for a guest; give 1 to 4294967296 MiB", "boot", "--memory", "100", "--mem-set", "0")]
     [DataRow("--pci: 0000:00:02.0 is there already; give each device once", "plan", "--memory", "100", "--pci", "00:02.0", "--pci", "0000:00:02.0")]
     [DataRow("--emit: \"xml\" is no toolstack", "plan", "--memory", "100", "--emit", "xml")]
+    [DataRow("completion: \"tcsh\" is no shell that it is made for; take one of bash zsh fish", "completion", "tcsh")]
     [DataRow("--to: \"nope\" is no dialect", "show", "--to", "nope")]
     [DataRow("--output: there is nothing to write without --to", "show", "--output", "x")]
     public void Bad_usage_says_what_where_and_the_remedy(string words, params string[] args)
@@ -174,6 +175,42 @@ public sealed class UsageTests
         Assert.StartsWith($"keyhole: {words}", run.Errors);
         Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n'));
         Assert.DoesNotContain("System.", run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("keyhole pl", "plan\tPlan the memory map")]
+    [DataRow("./keyhole plan --policy pu", "punch\t")]
+    [DataRow("keyhole completion f", "fish\t")]
+    [DataRow("keyhole plan --denie", "--denied\t")]
+    public void Shells_are_told_what_fits_and_what_it_is(string line, string first)
+    {
+        CommandRun run = CommandRun.Of($"[describe:{line.Length}]", line);
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.StartsWith(first, run.Output);
+        Assert.HasCount(1, run.Output.TrimEnd('\n').Split('\n'));
+    }
+
+    [TestMethod]
+    public void The_completion_of_no_verb_is_every_verb_and_nothing_of_Windows()
+    {
+        string[] names = [.. CommandRun.Of("[describe:8]", "keyhole ").Output.TrimEnd('\n').Split('\n').Select(static line => line.Split('\t')[0])];
+
+        CollectionAssert.IsSubsetOf((string[])["show", "plan", "boot", "verify", "--help"], names);
+        CollectionAssert.DoesNotContain(names, "/?");
+    }
+
+    [TestMethod]
+    [DataRow("", "_keyhole keyhole ./keyhole")]
+    [DataRow("bash", "_keyhole keyhole ./keyhole")]
+    [DataRow("zsh", "#compdef keyhole")]
+    [DataRow("fish", "complete -c keyhole")]
+    public void Completion_is_printed_for_three_shells_and_for_bash_without_a_name(string shell, string words)
+    {
+        CommandRun run = shell.Length > 0 ? CommandRun.Of("completion", shell) : CommandRun.Of("completion");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.Contains(words, run.Output);
     }
 
     [TestMethod]

@@ -28,7 +28,8 @@ internal static class Dom0Programs
         using IDisposable alone = Workshop.Lock();
         string keyhole = Path.Combine(Folder, "dom0", "keyhole");
         string contract = Path.Combine(Folder, "contract", "Keyhole.ContractProgram");
-        Make(keyhole, ["src", "eng"], Path.Combine(Workshop.Root, "eng", "publish"), Path.GetDirectoryName(keyhole)!);
+        // The native file, as users put it there: it finds out by itself whether there is something to make.
+        Run(Path.Combine(Workshop.Root, "eng", "publish"), "--changed", Path.GetDirectoryName(keyhole)!);
         Make(
             contract, ["src", "tests/Contract", "tests/ContractProgram"],
             "dotnet", "publish", Path.Combine(Workshop.Root, "tests", "ContractProgram", "Keyhole.ContractProgram.csproj"), "-c", "Release", "-o", Path.GetDirectoryName(contract)!,
