@@ -53,7 +53,17 @@ internal static class VerifyVerb
             var taken = new Taken(path is null ? null : path == "-" ? "standard input" : Files.Shown(path), log);
             Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source, parsed, parsed.GetValue(number), console));
             if (!read.TryGet(out Boot? boot, out InputError? error))
-                return console.Fail(error);
+            {
+                if (taken is not { Boot: { Halts: true } died, WhyNoForecast: { } why })
+                    return console.Fail(error);
+                BootVerification end = Verifier.WithoutForecast(died, why);
+                if (parsed.GetValue(json))
+                    JsonText.Write(console, writer => WriteJson(writer, taken, end));
+                else
+                    PrintEnd(console, taken, end);
+                return ExitStatus.No;
+            }
+
             BootVerification verification = Verifier.Compare(boot.Forecast!, taken.Boot!, boot.Plan);
             if (verification.Findings.IsEmpty)
             {
@@ -125,6 +135,16 @@ internal static class VerifyVerb
         writer.WriteEndArray();
     }
 
+    /// <summary>All that can be told of a boot whose map is not forecast.</summary>
+    private static void PrintEnd(CommandConsole console, Taken taken, BootVerification verification)
+    {
+        console.Ansi.WriteLine($"log:    {taken.Describe()}");
+        foreach (Finding finding in verification.Findings)
+            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"observed: {finding.Observed}, line {finding.Line}"));
+        foreach (string text in verification.Explanations)
+            console.Ansi.WriteLine(text);
+    }
+
     private static void Print(CommandConsole console, Boot boot, Taken taken, BootVerification verification)
     {
         console.Ansi.WriteLine($"host:   {boot.Plan.Host.Description}");
@@ -166,6 +186,9 @@ internal static class VerifyVerb
 
         public int BootCount { get; private set; }
 
+        /// <summary>Why there is no forecast to compare with, as a sentence; null where there is one.</summary>
+        public string? WhyNoForecast { get; private set; }
+
         public string Describe()
         {
             string whose = Boot!.Owner switch
@@ -190,7 +213,7 @@ internal static class VerifyVerb
                 return error;
             Boot = chosen;
             if (!isDom0)
-                return new BootHints { Kernel = chosen.Kernel, Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
+                return new BootHints { Kernel = chosen.Kernel, CommandLine = chosen.Facts.CommandLine?.Value, Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
             if (log is null && !source.HasMapNumber(parsed))
             {
                 if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostMemoryMap? own, out error))
@@ -199,6 +222,8 @@ internal static class VerifyVerb
             }
 
             Dom0Log? builder = chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog, host.LogMap) : null);
+            if (builder?.Pvh is { } pvh)
+                WhyNoForecast = $"This dom0 is a PVH one (line {pvh.Line}: {pvh.Value}): Xen makes its map itself, and it is not forecast, so nothing but its end could be looked at.";
             if (builder is null && chosen.Halts)
             {
                 // A map and last words copied from a photograph are enough to say what lies in the way.
