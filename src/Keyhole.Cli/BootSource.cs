@@ -26,6 +26,9 @@ internal sealed record BootHints
     /// <summary>The machine with what the log adds to it; dom0 only.</summary>
     public HostMemoryMap? Host { get; init; }
 
+    /// <summary>The kernel's command line as its log has it; guests only, and where their configuration does not say it.</summary>
+    public string? CommandLine { get; init; }
+
     /// <summary>The layout, for a guest of so many pages.</summary>
     public Func<ulong, GuestLayout>? Layout { get; init; }
 }
@@ -150,6 +153,8 @@ internal sealed class BootSource
             return error;
         scenario = scenario with { PageCount = parsed.GetValue(_nrPages) };
         ulong pages = scenario.StartPages;
+        if (hints.CommandLine is { } commandLine && scenario.Guest.CommandLine is null)
+            scenario = scenario with { Guest = scenario.Guest with { CommandLine = commandLine } };
         return OutOfRange(pages) is { } tooMany ? tooMany : scenario with { Layout = hints.Layout?.Invoke(pages) };
     }
 
@@ -162,6 +167,8 @@ internal sealed class BootSource
             return error;
         host = hints.Host ?? host;
         Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
+        if (log?.Pvh is { } pvh)
+            return new InputError("--dom0", null, $"this dom0 is a PVH one (line {pvh.Line} of the log), whose map Xen makes itself: it is not forecast", "ask 'keyhole show' for the host's map, or boot a PV dom0");
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
@@ -170,6 +177,8 @@ internal sealed class BootSource
         if (parsed.GetValue(_max) is { } size and (0 or > maxMiBLimit))
             return new InputError("--max", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for dom0"), $"give 1 to {maxMiBLimit} MiB");
         ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
+        if (log is { IsBuildShown: false } && parsed.GetValue(_nrPages) is null)
+            console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
         if (log is { IsMaxReckoned: true } && parsed.GetValue(_max) is null)
             console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max MiB tells the limit");
         if (log is { IsMaxUnknown: true } && parsed.GetValue(_max) is null)

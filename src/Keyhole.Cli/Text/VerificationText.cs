@@ -16,8 +16,14 @@ internal static class VerificationText
     public static void Write(CommandConsole console, VerificationAnswer answer)
     {
         BootVerification verification = answer.Verification;
-        console.Ansi.WriteLine($"host:   {answer.Expected.Plan.Host.Description}");
-        console.Ansi.WriteLine($"guest:  {answer.Expected.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(answer.Expected.Plan.Scenario.StartPages << Frames.Shift)}, map: {answer.Expected.Plan.Policy}");
+        if (answer.Expected is not { } expected)
+        {
+            WriteEnd(console, answer);
+            return;
+        }
+
+        console.Ansi.WriteLine($"host:   {expected.Plan.Host.Description}");
+        console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(expected.Plan.Scenario.StartPages << Frames.Shift)}, map: {expected.Plan.Policy}");
         console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
         console.Ansi.WriteLine($"kernel: {answer.Profile}");
         int differing = answer.Differences.Length;
@@ -44,6 +50,16 @@ internal static class VerificationText
         if (!answer.NotCompared.IsEmpty)
             console.Ansi.WriteLine($"not in the log: {string.Join("; ", answer.NotCompared)}");
         console.Ansi.WriteLine();
+        foreach (string text in answer.Explanations)
+            console.Ansi.WriteLine(text);
+    }
+
+    /// <summary>All that can be told of a boot whose map is not forecast.</summary>
+    private static void WriteEnd(CommandConsole console, VerificationAnswer answer)
+    {
+        console.Ansi.WriteLine($"log:    {Describe(answer.Boot, answer.Verification.Boot)}");
+        foreach (Finding finding in answer.Verification.Findings)
+            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"observed: {finding.Observed}, line {finding.Line}"));
         foreach (string text in answer.Explanations)
             console.Ansi.WriteLine(text);
     }

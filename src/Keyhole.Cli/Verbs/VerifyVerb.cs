@@ -51,7 +51,17 @@ internal static class VerifyVerb
             var taken = new Taken(path is null ? null : path == "-" ? "standard input" : Files.Shown(path), log);
             Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source, parsed, parsed.GetValue(number), console));
             if (!read.TryGet(out Boot? boot, out InputError? error))
-                return console.Fail(error);
+            {
+                if (taken is not { Boot: { Halts: true } died, WhyNoForecast: { } why })
+                    return console.Fail(error);
+                var end = VerificationAnswer.Of(null, Verifier.WithoutForecast(died, why), taken.Name!, taken.BootCount);
+                if (parsed.GetValue(json))
+                    end.WriteJson(console.OutBytes);
+                else
+                    VerificationText.Write(console, end);
+                return ExitStatus.No;
+            }
+
             BootVerification verification = Verifier.Compare(boot.Forecast!, taken.Boot!, boot.Plan);
             if (verification.Findings.IsEmpty)
             {
@@ -87,6 +97,9 @@ internal static class VerifyVerb
 
         public int BootCount { get; private set; }
 
+        /// <summary>Why there is no forecast to compare with, as a sentence; null where there is one.</summary>
+        public string? WhyNoForecast { get; private set; }
+
         public Parsed<BootHints> Look(HostMemoryMap host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
         {
             bool isDom0 = source.IsDom0(parsed);
@@ -99,7 +112,7 @@ internal static class VerifyVerb
                 return error;
             Boot = chosen;
             if (!isDom0)
-                return new BootHints { Kernel = chosen.Kernel, Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
+                return new BootHints { Kernel = chosen.Kernel, CommandLine = chosen.Facts.CommandLine?.Value, Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
             if (log is null && !source.HasMapNumber(parsed))
             {
                 if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostMemoryMap? own, out error))
@@ -108,6 +121,8 @@ internal static class VerifyVerb
             }
 
             Dom0Log? builder = chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog, host.LogMap) : null);
+            if (builder?.Pvh is { } pvh)
+                WhyNoForecast = $"This dom0 is a PVH one (line {pvh.Line}: {pvh.Value}): Xen makes its map itself, and it is not forecast, so nothing but its end could be looked at.";
             if (builder is null && chosen.Halts)
             {
                 // A map and last words copied from a photograph are enough to say what lies in the way.

@@ -35,17 +35,17 @@ public sealed record VerificationAnswer : Answer
     [JsonIgnore]
     public required BootVerification Verification { get; init; }
 
-    /// <summary>What was forecast.</summary>
+    /// <summary>What was forecast; null where nothing could be, and the boot's end is all that was looked at.</summary>
     [JsonIgnore]
-    public required Boot Expected { get; init; }
+    public required Boot? Expected { get; init; }
 
     [JsonIgnore]
     public override bool IsYes => Agrees;
 
-    /// <param name="expected">What was forecast.</param>
+    /// <param name="expected">What was forecast; null where nothing could be.</param>
     /// <param name="log">What messages call the log.</param>
     /// <param name="bootCount">Boots in the log.</param>
-    public static VerificationAnswer Of(Boot expected, BootVerification verification, string log, int bootCount) => new()
+    public static VerificationAnswer Of(Boot? expected, BootVerification verification, string log, int bootCount) => new()
     {
         Agrees = verification.Agrees,
         Profile = KernelVersions.NameOf(verification.Profile),

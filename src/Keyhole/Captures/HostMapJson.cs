@@ -174,10 +174,16 @@ internal static class HostMapJson
             writer.WriteNumber("physicalAddressBits", bits);
         if (traits.IsEfi is { } isEfi)
             writer.WriteBoolean("efi", isEfi);
+        if (traits.IommuAddressBits is { } iommuBits)
+            writer.WriteNumber("iommuAddressBits", iommuBits);
+        if (traits.XenVersion is { } version)
+            writer.WriteString("xenVersion", version.ToString());
         if (traits.ProtectedHpet is { } hpet)
             writer.WriteString("protectedHpet", $"0x{hpet:x}");
         WriteRanges(writer, "reservedDeviceMemory", traits.ReservedDeviceMemory);
         WriteRanges(writer, "otherDenied", traits.OtherDenied);
+        if (!traits.ReservedInDom0.IsEmpty)
+            WriteRanges(writer, "reservedInDom0", traits.ReservedInDom0);
         writer.WriteEndObject();
     }
 
@@ -588,7 +594,7 @@ internal ref struct JsonCapture
             return false;
         while (NextMember())
         {
-            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "protectedHpet", "reservedDeviceMemory", "otherDenied"]);
+            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "iommuAddressBits", "xenVersion", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -609,7 +615,9 @@ internal ref struct JsonCapture
                 "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
                 "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
                 "efi" => TryReadBoolean(name, out flag),
-                "reservedDeviceMemory" or "otherDenied" => TryReadRanges(name, out denied),
+                "iommuAddressBits" => TryReadNumber(name, 32, 57, out number),
+                "xenVersion" => TryReadText(name, out text),
+                "reservedDeviceMemory" or "otherDenied" or "reservedInDom0" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
             };
             if (!isRead)
@@ -623,7 +631,10 @@ internal ref struct JsonCapture
                 "physicalAddressBits" => traits with { PhysicalAddressBits = number },
                 "efi" => traits with { IsEfi = flag },
                 "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
+                "iommuAddressBits" => traits with { IommuAddressBits = number },
+                "xenVersion" => traits with { XenVersion = XenVersion.TryParse(text, out XenVersion version) ? version : null },
                 "otherDenied" => traits with { OtherDenied = denied },
+                "reservedInDom0" => traits with { ReservedInDom0 = denied },
                 _ => traits with { ProtectedHpet = address },
             };
         }

@@ -4,6 +4,7 @@ using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using Keyhole.Addresses;
@@ -44,7 +45,7 @@ public static class HostMapReader
     /// <param name="sourceName">What errors and the description call the source.</param>
     public static Parsed<HostMemoryMap> Read(Stream stream, string sourceName, HostMapOptions options)
     {
-        ReadOnlyMemory<byte> head = StreamHead.Read(stream);
+        ReadOnlyMemory<byte> head = options.From is HostMapDialect.Packed ? StreamHead.Read(stream) : StreamHead.ReadText(ref stream);
         if (head.IsEmpty)
             return HostMapErrors.Empty(sourceName);
         if (options.From is not HostMapDialect.Packed && CompressionOf(head.Span) is { } compression)
@@ -185,6 +186,7 @@ public static class HostMapReader
             remarks.Add("This map has been changed by the kernel or its command line");
         if (BeginsAmid(taken))
             remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as when the kernel's buffer has run over");
+        remarks.AddRange(MissingParts(scan, taken));
         int named = 0;
         for (int i = 0; i < scan.Maps.Length; i++)
         {
@@ -199,6 +201,39 @@ public static class HostMapReader
         if (unnamed + scan.DroppedMaps > 0)
             remarks.Add($"{unnamed + (long)scan.DroppedMaps} further maps are in the log{(scan.DroppedMaps > 0 ? $", {scan.DroppedMaps} of them beyond what is kept" : "")}");
         return remarks.ToImmutable();
+    }
+
+    /// <summary>What tells that the map in the log is not the whole one: lines left out, next to no RAM, or Xen's own count of it.</summary>
+    private static IEnumerable<string> MissingParts(LogScan scan, LogMap map)
+    {
+        const ulong leastRamBytes = 16UL << 20;
+        const ulong worthMentionBytes = 1UL << 20;
+        if (map.CutLine is { } cut)
+            yield return string.Create(CultureInfo.InvariantCulture, $"Line {cut} leaves out a part of this map (\"...\"): what is missing counts as a gap here; give the whole log");
+        ulong ram = 0;
+        foreach (E820Entry entry in map.Entries)
+        {
+            if (entry.IsRam && entry.End <= Frames.AddressLimit)
+                ram = Math.Min(ram + (entry.Size & ~Frames.OffsetMask), Frames.AddressLimit);
+        }
+
+        if (ram < leastRamBytes)
+            yield return $"This map has {(ram == 0 ? "no RAM" : $"only {ByteSize.ToText(ram)} of RAM")}: it is a part of a map, such as a few lines that somebody quotes, not a machine's";
+        if (map.Kind != LogMapKind.XenFirmware || BeginsAmid(map) || SystemRam(scan, map) is not { } line || Dom0Log.RamPages(line.Text.AsSpan()[(line.Text.IndexOf(':') + 1)..].Trim()) is not (> 0 and ulong pages))
+            yield break;
+        ulong counted = pages << Frames.Shift;
+        // A line wrapped behind the MiB says them alone, rounded down.
+        if (counted > ram + worthMentionBytes)
+            yield return string.Create(CultureInfo.InvariantCulture, $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has {ByteSize.ToText(ram)}: a part of the map is missing");
+        else if (counted + worthMentionBytes < ram)
+            yield return string.Create(CultureInfo.InvariantCulture, $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has {ByteSize.ToText(ram)}: Xen leaves some of it unused, or the map is not the one of this boot");
+    }
+
+    /// <summary>Xen's line "System RAM:" behind the map, if it comes before the next boot's.</summary>
+    private static LogLine? SystemRam(LogScan scan, LogMap map)
+    {
+        int next = scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line > map.Line && !map.IsBeforeXensChanges).Select(static other => other.Line).DefaultIfEmpty(int.MaxValue).Min();
+        return scan.Lines.FirstOrDefault(line => line.Speaker == LogSpeaker.Xen && line.Number > map.Line && line.Number < next && line.Text.StartsWith("System RAM:", StringComparison.Ordinal));
     }
 
     private static Parsed<HostMemoryMap> ReadPacked(ReadOnlyMemory<byte> head, Stream stream, string sourceName)

@@ -59,6 +59,26 @@ public enum RamShown
     Part,
 }
 
+/// <summary>A release of Xen, without its patch level.</summary>
+public readonly record struct XenVersion(int Major, int Minor)
+{
+    /// <summary>Whether it is this release or an older one.</summary>
+    public bool IsUpTo(int major, int minor) => (Major, Minor).CompareTo((major, minor)) <= 0;
+
+    /// <summary>Reads "4.17" from the start of a text; what follows does not count.</summary>
+    public static bool TryParse(System.ReadOnlySpan<char> text, out XenVersion version)
+    {
+        const uint most = 99;
+        Reading.TextCursor cursor = new(text);
+        uint minor = 0;
+        bool isVersion = cursor.TryDecimal(out uint major) && cursor.TryText(".") && cursor.TryDecimal(out minor) && major is > 0 and <= most && minor <= most;
+        version = isVersion ? new((int)major, (int)minor) : default;
+        return isVersion;
+    }
+
+    public override string ToString() => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{Major}.{Minor}");
+}
+
 /// <summary>What else a log or capture says of the host that Xen's additions depend on. Empty and null where it says nothing.</summary>
 public sealed record HostTraits
 {
@@ -81,6 +101,12 @@ public sealed record HostTraits
 
     /// <summary>Whether the host was booted by EFI firmware (true) or by a BIOS (false); null where the source does not say.</summary>
     public bool? IsEfi { get; init; }
+
+    /// <summary>Bits of an address that the IOMMU translates, where the source says it; else those of the host's addresses in ACPI's table, or null.</summary>
+    public int? IommuAddressBits { get; init; }
+
+    /// <summary>The Xen that printed the log, or null. What it keeps from dom0 depends on it.</summary>
+    public XenVersion? XenVersion { get; init; }
 
     /// <summary>Address of an HPET whose page ACPI marks as protected, or null.</summary>
     public ulong? ProtectedHpet { get; init; }

@@ -62,7 +62,9 @@ public static class MachineMap
 
     private static List<PfnRange> DeniedTo(HostTraits traits)
     {
-        List<PfnRange> denied = [Bytes(LocalApicStart, LocalApicEnd)];
+        // Xen keeps the whole window of interrupt messages since 4.2, before it the APIC's own page; HyperTransport's range likewise.
+        bool isOld = traits.XenVersion is { } version && version.IsUpTo(4, 1);
+        List<PfnRange> denied = [isOld ? Page(LocalApicStart) : Bytes(LocalApicStart, LocalApicEnd)];
         foreach (ulong address in traits.IoApics.IsEmpty ? [UsualIoApic] : traits.IoApics)
             denied.Add(Page(address));
         foreach (ulong address in traits.Iommus)
@@ -71,7 +73,7 @@ public static class MachineMap
             denied.Add(Page(hpet));
         denied.AddRange(traits.OtherDenied);
         denied.AddRange(traits.ReservedInDom0);
-        if (ReportsHyperTransport(traits))
+        if (!isOld && ReportsHyperTransport(traits))
             denied.Add(Bytes((1UL << HyperTransportTopBits) - HyperTransportSizeBytes, 1UL << HyperTransportTopBits));
         return denied;
     }

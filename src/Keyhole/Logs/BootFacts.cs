@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.E820;
 
 namespace Keyhole.Logs;
 
@@ -18,6 +19,11 @@ public readonly record struct MemoryTotals(ulong AvailableKiB, ulong TotalKiB);
 /// <param name="Obstacle">Linux's name of what it meets ("Unusable memory"); null where the reason is another.</param>
 /// <param name="ObstacleRange">Where that lies; empty without an obstacle.</param>
 public readonly record struct FailedClaim(ByteRange Window, string? Obstacle, ByteRange ObstacleRange);
+
+/// <summary>A change that a kernel makes in its own map. Bytes.</summary>
+/// <param name="OldType">What it takes; null where it takes whatever is there.</param>
+/// <param name="NewType">What it makes of it; null where it takes it out.</param>
+public readonly record struct MapEdit(ByteRange Range, E820Type? OldType, E820Type? NewType);
 
 /// <summary>
 /// What a kernel says of its memory setup. Read from a log and from a forecast's lines by the same reader, so that the two can be compared. What is
@@ -54,6 +60,18 @@ public sealed record BootFacts
 
     public ImmutableArray<Sighting<FailedClaim>> FailedClaims { get; init; } = [];
 
+    /// <summary>The kernel's own command line.</summary>
+    public Sighting<string>? CommandLine { get; init; }
+
+    /// <summary>What the kernel itself changes in its map: by its command line, the processor's MTRRs, its own rules. The first 64.</summary>
+    public ImmutableArray<Sighting<MapEdit>> Edits { get; init; } = [];
+
+    /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
+    public bool DefersPages { get; init; }
+
+    /// <summary>Another end than one in the memory setup: a panic, a BUG, an Oops.</summary>
+    public Sighting<Death>? Death { get; init; }
+
     /// <summary>The message with which a kernel stops, in the words of <see cref="Forecasts.BootForecast.Message"/>.</summary>
     public Sighting<string>? LastWords { get; init; }
 
@@ -73,8 +91,24 @@ public sealed record BootFacts
         KernelMessageKind.PciGap => this with { PciGap = PciGap ?? new(message.From, line) },
         KernelMessageKind.Memory => this with { Memory = Memory ?? new(new(message.Count, message.TotalKiB), line) },
         KernelMessageKind.BarClaim => WithClaim(new(message.From, message.Text, message.To), line),
-        KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.CommandLine or KernelMessageKind.Segment => this,
+        KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine => this with { CommandLine = CommandLine ?? new(message.Text!, line) },
+        KernelMessageKind.Death => this with { Death = Death ?? new(message.Death!.Value, line) },
+        KernelMessageKind.MapEdit => WithEdit(new(message.From, message.OldType, message.NewType), line),
+        KernelMessageKind.DeferredPages => this with { DefersPages = true },
+        KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.Segment or KernelMessageKind.Console => this,
     };
+
+    private BootFacts WithEdit(MapEdit edit, int line)
+    {
+        const int most = 64;
+        foreach (Sighting<MapEdit> known in Edits)
+        {
+            if (known.Value == edit)
+                return this;
+        }
+
+        return Edits.Length == most ? this : this with { Edits = Edits.Add(new(edit, line)) };
+    }
 
     /// <summary>Logs are often shown twice, on the console and by dmesg: the same window counts once.</summary>
     private BootFacts WithClaim(FailedClaim claim, int line)

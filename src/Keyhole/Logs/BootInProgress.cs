@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Guests;
 
@@ -10,8 +11,8 @@ namespace Keyhole.Logs;
 /// <summary>A boot whose lines are still coming. It says itself which lines cannot be its own any more.</summary>
 internal sealed class BootInProgress
 {
-    private static readonly string[] s_builderWords = ["Dom0 alloc.:", "Init. ramdisk:", "Loaded kernel:", "Phys-Mach map:", "Start info:", "Page tables:"];
-    private static readonly string[] s_startWords = ["Xen version", "Command line:"];
+    private static readonly string[] s_builderWords = ["Dom0 alloc.:", "Init. ramdisk:", "Loaded kernel:", "Phys-Mach map:", "Start info:", "Page tables:", "*** Building a PV"];
+    private static readonly string[] s_startWords = ["Xen version", "Command line:", "Built-in command line:", "System RAM:"];
 
     private readonly BootOwner _owner;
     private readonly int? _domain;
@@ -21,8 +22,11 @@ internal sealed class BootInProgress
     private BootFacts _facts = new();
     private GuestLayout _segments = GuestLayout.Unknown;
     private Sighting<string>? _release;
-    private Sighting<string>? _end;
+    private Sighting<Death>? _end;
+    private bool _hasBootConsole;
+    private bool _isReplayed;
     private LogMap? _map;
+    private LogMap? _userMap;
     private int _lastLine;
     private bool _isDom0Loaded;
     private bool _hasCommandLine;
@@ -37,7 +41,7 @@ internal sealed class BootInProgress
         _lastLine = firstLine;
     }
 
-    public bool HasKernelLines => _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null;
+    public bool HasKernelLines => _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null || _facts.Death is not null;
 
     public static bool IsXensStart(string text) => StartsWithAny(text, s_startWords);
 
@@ -46,14 +50,34 @@ internal sealed class BootInProgress
     /// <summary>Whether Xen can still be on its way to this boot's kernel. <paramref name="isStart"/>: with its version, command line or RAM map.</summary>
     public bool TakesXen(bool isStart) => _owner == BootOwner.Dom0 && !HasKernelLines && !(isStart && _isDom0Loaded);
 
+    /// <summary>
+    /// Whether a message is the first of a log that the kernel's real console shows from its start, after the one for the boot has shown it. Both are in what a
+    /// serial line records, and there was one boot. A console for the boot stays until a real one comes, so there is one replay.
+    /// </summary>
+    public bool BeginsReplay(in KernelMessage message) =>
+        _hasBootConsole && !_isReplayed && _end is null && message.Kind == KernelMessageKind.Release && _release is { } release && release.Value == message.Text;
+
+    /// <summary>From here on the log says again what it has said.</summary>
+    public void BeginReplay() => _isReplayed = true;
+
+    /// <summary>In a replay what only stands before the map stands behind it, and the map comes again.</summary>
+    private bool IsReplaying => _isReplayed && _end is null;
+
     public bool Takes(in KernelMessage message) => message switch
     {
+        { Kind: KernelMessageKind.Release } when IsReplaying => false,
+        _ when IsReplaying => true,
+        { Kind: KernelMessageKind.Death } => true,
+        { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit } => _end is null,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.LastWords } => _map is null && !_hasLinesBehindMap,
         { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.LastWords is null && _end is null
             && !(message.Kind == KernelMessageKind.Release && _hasLinesBeforeMap) && !(message.Kind == KernelMessageKind.CommandLine && _hasCommandLine),
         _ => _facts.LastWords is null && _end is null,
     };
+
+    /// <summary>Whether a map is the one that the replay shows again.</summary>
+    public bool HasAlready(LogMap map) => IsReplaying && _map is { } known && map.Kind == LogMapKind.GuestKernel && known.Entries.SequenceEqual(map.Entries);
 
     public bool Takes(LogMap map) => _map is null && !_hasLinesBehindMap && _facts.LastWords is null && map.Kind == LogMapKind.GuestKernel;
 
@@ -68,21 +92,25 @@ internal sealed class BootInProgress
         _lastLine = line.Number;
     }
 
-    /// <summary>Xen says that dom0 is gone. One that had got through its memory setup is no matter of its map.</summary>
-    public void End(LogLine line)
+    /// <summary>Xen says that the domain is gone, or Xen with it. A dom0 that halts and had got through its memory setup was switched off.</summary>
+    public void End(Death death, LogLine line)
     {
-        if (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null)
+        if (death.Kind == DeathKind.Halted && (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null))
             return;
-        _end ??= new(line.Text, line.Number);
+        // "Domain 0 crashed" comes twice: of a processor, and of what Xen does then.
+        _end ??= new(death, line.Number);
         _lastLine = line.Number;
     }
 
     public void Add(in KernelMessage message, int line)
     {
+        if (_isReplayed && message.Kind is KernelMessageKind.Freed or KernelMessageKind.Populated or KernelMessageKind.NoRangeToRemap)
+            return;
         if (message.Kind == KernelMessageKind.Segment)
             AddSegment(message);
         else if (message.Kind == KernelMessageKind.Release)
             _release ??= new(message.Text!, line);
+        _hasBootConsole |= message is { Kind: KernelMessageKind.Console, Text: "boot" };
         _hasCommandLine |= message.Kind == KernelMessageKind.CommandLine;
         _hasLinesBeforeMap |= message.IsBeforeMap;
         _hasLinesBehindMap |= message.IsBehindMap;
@@ -95,6 +123,9 @@ internal sealed class BootInProgress
         _map = map;
         _lastLine = Math.Max(map.Line, map.EntryLines.IsEmpty ? 0 : map.EntryLines[^1]);
     }
+
+    /// <summary>The map as the kernel's command line made it. A replay's is the same.</summary>
+    public void AddUsers(LogMap map) => _userMap ??= map;
 
     /// <summary>Joins a map with the part of it that stands behind foreign lines.</summary>
     public void Continue(LogMap map)
@@ -112,6 +143,7 @@ internal sealed class BootInProgress
         LastLine = _lastLine,
         Release = _release,
         Map = _map,
+        UserMap = _userMap,
         MapMayBeginLate = !_hasLinesBeforeMap,
         MapMayEndEarly = _map?.Error is not null || !_hasLinesBehindMap,
         Facts = _facts,

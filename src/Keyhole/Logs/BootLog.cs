@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -52,13 +51,28 @@ public static class BootLog
                 if (boot?.TakesXen(isStart: true) != true)
                     Begin(BootOwner.Dom0, MainConsole, map.Line);
             }
+            else if (map is { Kind: LogMapKind.KernelEdited, Title: "user" })
+            {
+                boot?.AddUsers(map);
+            }
             else if (map.Kind == LogMapKind.GuestKernel)
             {
+                if (boot?.HasAlready(map) == true)
+                    return;
                 if (boot?.IsContinuedBy(map) == true)
                     boot.Continue(map);
                 else
                     (boot?.Takes(map) == true ? boot : Begin(BootOwner.Unknown, console, map.Line)).Add(map);
             }
+        }
+
+        void AddEnd(Death death, int domain, LogLine line)
+        {
+            BootInProgress? boot = live.GetValueOrDefault(domain == 0 ? MainConsole : domain);
+            // Xen may die before there is a dom0 to speak of.
+            if (boot is null && death.Kind == DeathKind.XenPanic)
+                boot = Begin(BootOwner.Dom0, MainConsole, line.Number);
+            boot?.End(death, line);
         }
 
         void AddLine(LogLine line)
@@ -70,14 +84,24 @@ public static class BootLog
                 bool isStart = BootInProgress.IsXensStart(line.Text);
                 if (isStart || BootInProgress.IsXensBuilder(line.Text))
                     (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
-                else if (IsEndOfDom0(line.Text))
-                    boot?.End(line);
+                else if (Death.OfXen(line.Text, out int domain) is { } death)
+                    AddEnd(death, domain, line);
                 return;
             }
 
             var message = KernelMessage.Parse(line.Text);
             if (message.Kind == KernelMessageKind.Other)
                 return;
+            // What says nothing of the memory setup begins no boot.
+            bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit;
+            if (isAside && boot?.Takes(message) != true)
+                return;
+            if (boot?.BeginsReplay(message) == true)
+            {
+                boot.BeginReplay();
+                return;
+            }
+
             BootOwner owner = message.Kind == KernelMessageKind.Segment ? BootOwner.Guest : BootOwner.Unknown;
             (boot?.Takes(message) == true ? boot : Begin(owner, console, line.Number)).Add(message, line.Number);
         }
@@ -117,8 +141,4 @@ public static class BootLog
             wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log",
             $"give what {whose} printed with --dmesg, or take one of the log's {boots.Length} boots with --boot N");
     }
-
-    private static bool IsEndOfDom0(string text) =>
-        (text.Contains("Dom0", StringComparison.Ordinal) || text.Contains("Domain 0", StringComparison.Ordinal))
-        && (text.Contains("crashed", StringComparison.Ordinal) || text.Contains("halted", StringComparison.Ordinal));
 }

@@ -17,6 +17,12 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// <summary>Whether dom0's kernel is a 32-bit one.</summary>
     public bool Is32Bit { get; init; }
 
+    /// <summary>Whether the log shows where Xen lays dom0 out; else that of a usual kernel is taken, and the pages are those of <c>dom0_mem=</c>.</summary>
+    public bool IsBuildShown { get; init; } = true;
+
+    /// <summary>The line that tells that dom0 is a PVH one, whose map Xen makes itself; null where nothing does.</summary>
+    public Sighting<string>? Pvh { get; init; }
+
     /// <summary>Whether Xen's command line, which would tell a limit, is not in the log.</summary>
     public bool IsMaxUnknown { get; init; }
 
@@ -69,6 +75,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         bool hasCommandLine = false;
         bool isUnclear = false;
         bool found = false;
+        Sighting<string>? pvh = null;
         foreach (LogLine line in lines)
         {
             if (line.Speaker != LogSpeaker.Xen)
@@ -77,13 +84,23 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
             // The page count comes last but for two: what comes before it and stands here again is another boot's.
             if (pages is not null && IsBeforePageCount(text))
                 break;
-            if (TryValue(text, "Command line:", out ReadOnlySpan<char> rest))
+            if (TryValue(text, "Command line:", out ReadOnlySpan<char> rest) || TryValue(text, "Built-in command line:", out rest))
             {
-                Dom0MemOption? option = Dom0MemOption.Of(rest, line.Wrapped);
+                // What is built in comes first; of each part what is said last counts.
+                Dom0MemOption? option = Dom0MemOption.Of(rest, line.Wrapped, memory);
                 memory = option ?? default;
                 isUnclear = option is not { IsMalformed: false };
                 hasCommandLine = true;
+                if (IsPvhOption(rest) is { } isPvh)
+                    pvh = isPvh ? new(line.Text, line.Number) : null;
             }
+            else if (text.Contains("Building a PVH Dom0", StringComparison.Ordinal))
+            {
+                pvh = new(line.Text.Trim(), line.Number);
+                found = true;
+            }
+            else if (text.Contains("Building a PV Dom0", StringComparison.Ordinal))
+                pvh = null;
             else if (TryValue(text, "System RAM:", out rest))
                 ramPages = RamPages(rest);
             else if (TryRange(text, "Dom0 alloc.:", out ByteRange range))
@@ -112,8 +129,14 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
             found = true;
         }
 
-        if (!found || pages is not { } count)
+        bool isBuildShown = pages is not null;
+        // Without the lines of the build: the pages of dom0_mem=, where it says a size.
+        pages ??= memory.PageCountOf(ramPages);
+        if (!isBuildShown && (pages is not null || pvh is not null))
+            layout = GuestLayout.OfDom0();
+        if (!found || (pages is null && pvh is null))
             return null;
+        ulong count = pages ?? 0;
         // What Linux takes unmapped, as 64-bit kernels since 3.12 do, Xen gives the first pfns behind the chunk that it allocates first.
         ulong unmapped = initialChunk;
         if (initialChunk != 0 && layout.Initrd.IsEmpty)
@@ -123,25 +146,73 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         }
 
         if (initialChunk != 0 && layout.P2mList.IsEmpty)
-            layout = layout with { P2mList = ByteRange.FromSize(unmapped, Pfn.AtOrAbove(count * sizeof(ulong)).ToAddress()) };
+            layout = layout with { P2mList = ByteRange.FromSize(unmapped, P2mBytesOf(count)) };
         ulong? maxPages = memory.MaxPages(count, ramPages, out bool isReckoned);
-        return new(count, maxPages, layout) { Is32Bit = is32Bit, IsMaxUnknown = !hasCommandLine, IsMaxUnclear = isUnclear && maxPages is null, IsMaxReckoned = isReckoned };
+        return new(pages, maxPages, layout)
+        {
+            Is32Bit = is32Bit,
+            IsBuildShown = isBuildShown,
+            Pvh = pvh,
+            IsMaxUnknown = !hasCommandLine,
+            IsMaxUnclear = isUnclear && maxPages is null,
+            IsMaxReckoned = isReckoned,
+        };
     }
 
-    /// <summary><c>8104MB (8299140kB)</c>.</summary>
-    private static ulong RamPages(ReadOnlySpan<char> text)
+    /// <summary>
+    /// The list and, behind it, the page tables that map it, which Xen hands over with it: the third level once, a page of the second for what is not filled by whole GiB,
+    /// one of the first for what is not filled by whole 2 MiB. A processor with pages of 1 GiB is assumed: it matters beyond 512 GiB.
+    /// </summary>
+    private static ulong P2mBytesOf(ulong pageCount)
     {
-        ReadOnlySpan<char> kiB = text[(text.IndexOf('(') + 1)..];
+        const ulong largePage = 2UL << 20;
+        const ulong hugePage = 1UL << 30;
+        ulong list = Pfn.AtOrAbove(pageCount * sizeof(ulong)).ToAddress();
+        ulong tables = 1 + (list % hugePage != 0 ? 1UL : 0) + (list % largePage != 0 ? 1UL : 0);
+        return list + (tables << Frames.Shift);
+    }
+
+    /// <summary>Whether dom0= on a command line asks for a PVH dom0 or a PV one; null where it does not say.</summary>
+    private static bool? IsPvhOption(ReadOnlySpan<char> commandLine)
+    {
+        const string name = "dom0=";
+        bool? isPvh = null;
+        foreach (Range at in commandLine.Split(' '))
+        {
+            ReadOnlySpan<char> word = commandLine[at].Trim('"');
+            if (!word.StartsWith(name, StringComparison.Ordinal))
+                continue;
+            ReadOnlySpan<char> list = word[name.Length..];
+            foreach (Range part in list.Split(','))
+            {
+                isPvh = list[part] switch
+                {
+                    "pvh" or "pvh=1" or "pvh=true" or "pvh=yes" or "pvh=on" or "no-pv" => true,
+                    "pv" or "no-pvh" or "pvh=0" or "pvh=false" or "pvh=no" or "pvh=off" => false,
+                    _ => isPvh,
+                };
+            }
+        }
+
+        return isPvh;
+    }
+
+    /// <summary><c>8104MB (8299140kB)</c>; where the line is wrapped behind the MiB, those. 0 where it says nothing that a machine has.</summary>
+    internal static ulong RamPages(ReadOnlySpan<char> text)
+    {
+        int open = text.IndexOf('(');
+        ReadOnlySpan<char> number = open < 0 ? text : text[(open + 1)..];
         int digits = 0;
-        while (digits < kiB.Length && char.IsAsciiDigit(kiB[digits]))
+        while (digits < number.Length && char.IsAsciiDigit(number[digits]))
             digits++;
-        return ulong.TryParse(kiB[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out ulong size) && size <= LargestBytes >> 10
-            ? size >> (Frames.Shift - 10)
+        int shift = open < 0 ? 20 : 10;
+        return ulong.TryParse(number[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out ulong size) && size <= LargestBytes >> shift
+            ? size << shift >> Frames.Shift
             : 0;
     }
 
     private static bool IsBeforePageCount(ReadOnlySpan<char> text) =>
-        text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal)
+        text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Built-in command line:", StringComparison.Ordinal) || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal)
         || text.StartsWith("Loaded kernel:", StringComparison.Ordinal) || text.StartsWith("Phys-Mach map:", StringComparison.Ordinal);
 
     /// <summary>Empty for what lies at an address of its own, outside of the kernel's map of its memory.</summary>

@@ -28,18 +28,18 @@ internal readonly record struct Dom0MemOption
     /// one, and not the same.
     /// </summary>
     /// <param name="wrapped">Further lines, each behind a line feed.</param>
-    public static Dom0MemOption? Of(ReadOnlySpan<char> commandLine, string wrapped)
+    /// <param name="before">What a command line before this one says.</param>
+    public static Dom0MemOption? Of(ReadOnlySpan<char> commandLine, string wrapped, Dom0MemOption before = default)
     {
-        Dom0MemOption words = Of($"{commandLine}{wrapped.Replace('\n', ' ')}");
-        Dom0MemOption letters = Of($"{commandLine}{wrapped.Replace("\n", "", StringComparison.Ordinal)}");
+        Dom0MemOption words = Of($"{commandLine}{wrapped.Replace('\n', ' ')}", before);
+        Dom0MemOption letters = Of($"{commandLine}{wrapped.Replace("\n", "", StringComparison.Ordinal)}", before);
         if (words == letters || !letters.IsWhole)
             return words;
         return words.IsWhole ? null : letters;
     }
 
-    public static Dom0MemOption Of(ReadOnlySpan<char> commandLine)
+    private static Dom0MemOption Of(ReadOnlySpan<char> commandLine, Dom0MemOption option)
     {
-        Dom0MemOption option = default;
         foreach (Range at in commandLine.Split(' '))
         {
             ReadOnlySpan<char> word = commandLine[at].Trim('"');
@@ -66,6 +66,21 @@ internal readonly record struct Dom0MemOption
     }
 
     private bool IsWhole => (Plain.IsGiven || Max.IsGiven) && !IsMalformed;
+
+    /// <summary>The pages that dom0 starts with, where nothing else says it; null where the option does not say either, or asks for more than there is.</summary>
+    /// <param name="ramPages">All of the machine's that Xen may use; 0 where that is not known.</param>
+    public ulong? PageCountOf(ulong ramPages)
+    {
+        if (IsMalformed)
+            return null;
+        Amount amount = Plain.IsGiven ? Plain : Max;
+        if (!amount.IsGiven || amount is not { IsMinus: false, Percent: 0, Pages: > 0 })
+            return null;
+        // dom0 gets what it may have at most only where there is as much; a sixteenth of all is more than Xen takes.
+        if (!Plain.IsGiven && amount.Pages > ramPages - (ramPages / 16))
+            return null;
+        return ramPages != 0 && amount.Pages > ramPages ? null : amount.Pages;
+    }
 
     /// <summary>The limit in pages; null when there is none.</summary>
     /// <param name="pageCount">Pages that dom0 got.</param>

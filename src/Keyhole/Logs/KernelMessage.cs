@@ -3,6 +3,7 @@
 using System;
 using System.Globalization;
 using Keyhole.Addresses;
+using Keyhole.E820;
 using Keyhole.Reading;
 
 namespace Keyhole.Logs;
@@ -33,6 +34,13 @@ internal enum KernelMessageKind
 
     // The toolstack's, before the kernel runs.
     Segment,
+
+    // At any time.
+    LateCommandLine,
+    Death,
+    MapEdit,
+    Console,
+    DeferredPages,
 }
 
 /// <summary>
@@ -70,7 +78,15 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public ByteRange To { get; private init; }
 
-    /// <summary>A release, last words, a segment's name, or what a window conflicts with (null: with nothing that has a place).</summary>
+    /// <summary>What the kernel makes of <see cref="From"/> in its own map; null where it takes it out.</summary>
+    public E820Type? NewType { get; private init; }
+
+    /// <summary>What it takes there.</summary>
+    public E820Type? OldType { get; private init; }
+
+    public Death? Death { get; private init; }
+
+    /// <summary>A release, last words, a command line, a segment's name, or what a window conflicts with (null: with nothing that has a place).</summary>
     public string? Text { get; private init; }
 
     public bool IsBeforeMap => Kind is >= KernelMessageKind.Release and <= KernelMessageKind.IdentitySet;
@@ -81,8 +97,11 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     {
         if (TryBehind(line, "Linux version ", out TextCursor cursor))
             return Release(cursor.Rest);
-        if (line.Contains("Command line:", StringComparison.Ordinal))
-            return new(KernelMessageKind.CommandLine);
+        if (TryBehind(line, "Command line:", out cursor))
+            return new(KernelMessageKind.CommandLine) { Text = cursor.Rest.Trim().ToString() };
+        // It comes again once the kernel can parse it, with what is built in.
+        if (TryBehind(line, "Kernel command line:", out cursor))
+            return new(KernelMessageKind.LateCommandLine) { Text = cursor.Rest.Trim().ToString() };
         if (TryBehind(line, "Freeing ", out cursor) && TryFrames(ref cursor, " pages freed", out PfnRange frames, out ulong count))
             return new(KernelMessageKind.Freed) { Pfns = frames, Count = count };
         if (TryBehind(line, "Populating ", out cursor) && TryFrames(ref cursor, " pages added", out frames, out count))
@@ -93,6 +112,14 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return InitrdMoved(ref cursor);
         if (LastWordsIn(line) is { } words)
             return new(KernelMessageKind.LastWords) { Text = words };
+        if (Logs.Death.OfKernel(line) is { } death)
+            return new(KernelMessageKind.Death) { Death = death };
+        if (TryBehind(line, "e820: ", out cursor) && TryEdit(ref cursor, out KernelMessage edit))
+            return edit;
+        if (line.Contains("onsole [", StringComparison.Ordinal) && line.Contains("] enabled", StringComparison.Ordinal))
+            return new(KernelMessageKind.Console) { Text = line.Contains("bootconsole", StringComparison.Ordinal) ? "boot" : "real" };
+        if (line.Contains("deferred pages initialised", StringComparison.Ordinal))
+            return new(KernelMessageKind.DeferredPages);
         if (TryBehind(line, "Released ", out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page"))
             return IsWhole(cursor.Rest) ? new(KernelMessageKind.Released) { Count = count } : default;
         if (TryBehind(line, "Set ", out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page(s) to 1-1 mapping"))
@@ -108,6 +135,20 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         return line.Contains("claim", StringComparison.Ordinal) || line.Contains("address space collision", StringComparison.Ordinal) ? BarClaim(line) : PciGap(line);
     }
 
+    /// <summary>Whether a message may be one that was wrapped: it says nothing as it stands, or not what a window conflicts with.</summary>
+    public static bool MayGoOn(ReadOnlySpan<char> line)
+    {
+        var message = Parse(line);
+        return message.Kind == KernelMessageKind.Other || (message is { Kind: KernelMessageKind.BarClaim, Text: null } && line.Contains("conflict", StringComparison.Ordinal));
+    }
+
+    /// <summary>Reads a line that says something and lacks nothing of it.</summary>
+    public static bool TryParseWhole(ReadOnlySpan<char> line, out KernelMessage message)
+    {
+        message = Parse(line);
+        return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.LastWords or KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine or KernelMessageKind.Death) && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
+    }
+
     private static KernelMessage Release(ReadOnlySpan<char> text)
     {
         const int longest = 80;
@@ -116,6 +157,31 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         return release.IsEmpty || release.Length > longest || !char.IsAsciiDigit(release[0])
             ? default
             : new(KernelMessageKind.Release) { Text = release.ToString() };
+    }
+
+    /// <summary>"e820: update [mem 0x…-0x…] usable ==> reserved", "e820: remove [mem 0x…-0x…] usable"; "modified" instead of a type where it is several.</summary>
+    private static bool TryEdit(ref TextCursor cursor, out KernelMessage edit)
+    {
+        edit = default;
+        bool isRemoval = cursor.TryText("remove ");
+        if ((!isRemoval && !cursor.TryText("update ")) || !TryMem(ref cursor, isInclusive: true, out ByteRange range, isOpen: true))
+            return false;
+        cursor.SkipBlanks();
+        E820Type? newType = null;
+        _ = LogEntrySyntax.TryLinuxType(ref cursor, out E820Type oldType, out _);
+        if (!isRemoval)
+        {
+            cursor.SkipBlanks();
+            if (!cursor.TryText("==>"))
+                return false;
+            cursor.SkipBlanks();
+            if (!LogEntrySyntax.TryLinuxType(ref cursor, out E820Type type, out _))
+                return false;
+            newType = type;
+        }
+
+        edit = new(KernelMessageKind.MapEdit) { From = range, OldType = oldType == E820Type.None ? null : oldType, NewType = newType };
+        return true;
     }
 
     /// <summary>"9e-100 pfn range: 98 pages freed".</summary>
@@ -240,7 +306,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         return null;
     }
 
-    private static bool TryMem(ref TextCursor cursor, bool isInclusive, out ByteRange range, string opening = MemOpening)
+    /// <param name="isOpen">Whether the end may be that of the address space, as where all behind a limit is meant.</param>
+    private static bool TryMem(ref TextCursor cursor, bool isInclusive, out ByteRange range, string opening = MemOpening, bool isOpen = false)
     {
         range = default;
         if (!cursor.TryText(opening))
@@ -249,7 +316,11 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         if (!cursor.TryHex(out ulong start) || !cursor.TryText("-"))
             return false;
         cursor.TryText("0x");
-        if (!cursor.TryHex(out ulong end) || end > Frames.AddressLimit || start > end)
+        if (!cursor.TryHex(out ulong end) || start > end)
+            return false;
+        if (isOpen && end >= Frames.AddressLimit)
+            end = Frames.AddressLimit - 1;
+        if (end > Frames.AddressLimit || start > end)
             return false;
         // "64bit pref", "window" and the like.
         int close = cursor.Rest.IndexOf(']');

@@ -61,6 +61,8 @@ internal static class LogEntrySyntax
         ("ACPI data", E820Type.Acpi),
         ("ACPI NVS", E820Type.Nvs),
         ("unusable", E820Type.Unusable),
+        // A word of patches that never got into Linux.
+        ("MMIO", E820Type.Reserved),
     ];
 
     private static readonly (string Word, E820Type Type)[] _bracketedTypes =
@@ -292,6 +294,18 @@ internal static class LogEntrySyntax
         return isCounter || (stamp.ContainsAny(".:") && !stamp.Contains(',')) ? text[(close + 1)..] : body;
     }
 
+    /// <summary>Whether a line has a name in it that stands before an entry.</summary>
+    public static bool HasPrinter(ReadOnlySpan<char> line)
+    {
+        foreach ((string name, _) in _printers)
+        {
+            if (FindPrinter(line, name) >= 0)
+                return true;
+        }
+
+        return false;
+    }
+
     private static bool IsGuestConsole(ReadOnlySpan<char> prefix) =>
         prefix.Contains("(XEN) HVM", StringComparison.Ordinal) || prefix.TrimStart(' ').StartsWith("(d", StringComparison.Ordinal);
 
@@ -395,7 +409,7 @@ internal static class LogEntrySyntax
         return LineKind.Entry;
     }
 
-    private static bool TryLinuxType(ref TextCursor cursor, out E820Type type, out bool isNewWord)
+    public static bool TryLinuxType(ref TextCursor cursor, out E820Type type, out bool isNewWord)
     {
         isNewWord = false;
         foreach ((string word, E820Type named) in _linuxTypes)

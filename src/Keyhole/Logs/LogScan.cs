@@ -52,6 +52,12 @@ public sealed record LogMap(
 
     /// <summary>The guest on whose console in Xen's log the map stands ("(d3)"); null where the lines do not say.</summary>
     public int? Domain { get; init; }
+
+    /// <summary>The line where somebody left a part of the map out ("..."); null where nobody did.</summary>
+    public int? CutLine { get; init; }
+
+    /// <summary>Whether its first line comes behind another map of its kind and something that somebody wrote in between.</summary>
+    internal bool IsBehindProse { get; init; }
 }
 
 /// <summary>Who says a line of a log.</summary>

@@ -25,8 +25,8 @@ public sealed class LogScanner
     /// <summary>How many when Xen and a kernel speak in turns: a whole map of the other's may stand in between.</summary>
     private const int MaxForeignLinesBetween = 256;
 
-    /// <summary>Entries looked for in a line: a console that loses a line feed makes two.</summary>
-    private const int MaxEntriesOfALine = 4;
+    /// <summary>Entries looked for in a line: a console that loses a line feed makes two, a web page that loses them all one line of a whole map.</summary>
+    private const int MaxEntriesOfALine = 256;
 
     /// <summary>Maps kept of a kind. Xen's map is found even behind thousands of guests' maps.</summary>
     private const int MaxMapsOfAKind = 64;
@@ -38,6 +38,9 @@ public sealed class LogScanner
     private const int MaxCommandLineLength = 2048;
 
     private const string CommandLineWord = "ommand line";
+
+    /// <summary>Xen's panic, in a frame of asterisks: its reason stands in the next line.</summary>
+    private const string PanicWord = "Panic on CPU";
 
     /// <summary>Nobody wraps lines that are shorter.</summary>
     private const int NarrowestWrap = 60;
@@ -59,7 +62,8 @@ public sealed class LogScanner
         "Linux version", "Xen version", CommandLineWord, "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
         "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info", "Page tables:",
         "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ", "can't claim;",
-        "xc_dom_alloc_segment",
+        "xc_dom_alloc_segment", PanicWord, "Kernel panic - not", "PANIC: early", "kernel BUG at", "BUG: unable", "BUG: kernel NULL", "Unable to handle kernel", "general protection fault",
+        "double fault: ", "Oops: ", "Failed to update kernel", "e820: update ", "e820: remove ", "onsole [", "deferred pages", "Building a P",
     ];
 
     private static readonly SearchValues<string> _mapAndTraitWords = SearchValues.Create([.. _mapWords, .. LogTraits.Words], StringComparison.Ordinal);
@@ -74,12 +78,23 @@ public sealed class LogScanner
     private readonly int[] _linesOfWord = new int[_messageWords.Length];
     private readonly Speaker _xen = new();
     private readonly Speaker _kernel = new();
+    private readonly WrappedLine _held = new();
+    private Speaker? _lastToSpeak;
     private readonly int[] _mapsOfKind = new int[Enum.GetValues<LogMapKind>().Length];
     private MapInProgress? _spare;
     private IomemSyntax _iomem;
     private int _droppedMaps;
 
-    /// <summary>What stands before "(XEN)" where the last line was Xen's command line, which the next one may go on with; else null.</summary>
+    /// <summary>1-based number of the line that is being read; of one that was put together its first.</summary>
+    private int _number;
+
+    /// <summary>Whether the last line kept is Xen's panic, and its next line tells why.</summary>
+    private bool _wantsReason;
+
+    /// <summary>Whether the line that is being read has been held already, or is whole: it is not held again.</summary>
+    private bool _isReleased;
+
+    /// <summary>What stands before who speaks where the last line was a command line, which the next one may go on with; else null.</summary>
     private string? _beforeCommandLine;
 
     private LogScanner(TextLines text, string sourceName)
@@ -107,28 +122,128 @@ public sealed class LogScanner
     {
         while (true)
         {
-            if (_xen.Live is null && _kernel.Live is null && _beforeCommandLine is null)
+            if (_xen.Live is null && _kernel.Live is null && _beforeCommandLine is null && _held.Count == 0 && !_wantsReason)
                 _text.SkipTo(_mapAndTraitWords, _allMessageWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
-            if (GoesOnWithCommandLine(line))
-                continue;
-            ReadMessages(line);
-            ReadMapLine(line);
+            if (_held.Count == 0 || !GoesOnWithHeld(line))
+                Read(line, _text.Number);
         }
 
+        ReleaseHeld();
         CloseMap(_xen);
         CloseMap(_kernel);
     }
 
+    private void Read(ReadOnlySpan<char> line, int number)
+    {
+        _number = number;
+        if (_wantsReason && LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> reason))
+        {
+            _wantsReason = false;
+            _lines[^1] = _lines[^1] with { Text = InputError.OneLine($"{_lines[^1].Text} {reason.Trim()}", MaxLineTextLength) };
+            return;
+        }
+
+        if (GoesOnWithCommandLine(line) || !TryReadMapLine(line))
+            return;
+        ReadMessages(line);
+    }
+
+    /// <summary>Keeps a line that ends amid what it says until the next one is known. False where it was kept before.</summary>
+    private bool Hold(WrappedKind kind, ReadOnlySpan<char> line) => !_isReleased && _held.TryBegin(kind, line, _number);
+
+    /// <summary>Takes a line for the rest of the one that is held. Where it is not, the held one is read as it is.</summary>
+    private bool GoesOnWithHeld(ReadOnlySpan<char> line)
+    {
+        ReadOnlySpan<char> next = WrappedLine.ContinuationIn(line);
+        if (!next.IsEmpty && _held.HasRoomFor(next))
+        {
+            if (TryJoin(next, out int way))
+            {
+                ReadOnlySpan<char> joined = _held.Joined(way, next);
+                int number = _held.Number;
+                _held.Clear();
+                _isReleased = true;
+                Read(joined, number);
+                _isReleased = false;
+                return true;
+            }
+
+            // An entry that lacks its type alone, in a third line.
+            if (_held is { Kind: WrappedKind.Entry, Count: 1 } && LacksOnlyItsType(next) && _held.TryAdd(next, _text.Number))
+                return true;
+        }
+
+        ReleaseHeld();
+        return false;
+    }
+
+    private void ReleaseHeld()
+    {
+        int count = _held.Count;
+        _held.Clear();
+        _isReleased = true;
+        for (int i = 0; i < count; i++)
+            Read(_held.Piece(i), _held.NumberOf(i));
+        _isReleased = false;
+    }
+
+    /// <summary>Finds the one way to join what is held with a further line so that it makes a whole. Two ways with two meanings are none.</summary>
+    private bool TryJoin(ReadOnlySpan<char> next, out int found)
+    {
+        found = -1;
+        LogEntry firstEntry = default;
+        KernelMessage firstMessage = default;
+        // Blanks everywhere first: that is how mails are wrapped.
+        for (int way = _held.Ways - 1; way >= 0; way--)
+        {
+            ReadOnlySpan<char> joined = _held.Joined(way, next);
+            LogEntry entry = default;
+            KernelMessage message = default;
+            bool isWhole = _held.Kind switch
+            {
+                WrappedKind.Entry => IsEntry(joined, out entry),
+                WrappedKind.Message => KernelMessage.TryParseWhole(TextOf(joined), out message),
+                WrappedKind.Trait => way == _held.Ways - 1 && LogTraits.Understands(joined),
+            };
+            if (!isWhole)
+                continue;
+            if (found >= 0 && (entry != firstEntry || message != firstMessage))
+                return false;
+            found = way;
+            firstEntry = entry;
+            firstMessage = message;
+        }
+
+        return found >= 0;
+    }
+
+    private bool IsEntry(ReadOnlySpan<char> line, out LogEntry entry)
+    {
+        Speaker speaker = LogEntrySyntax.TryXenBody(line, out _) ? _xen : _kernel;
+        return ReadEntry(speaker, line, isFirst: false, out entry, out ReadOnlySpan<char> rest) == LineKind.Entry && rest.Trim().IsEmpty;
+    }
+
+    private bool LacksOnlyItsType(ReadOnlySpan<char> next)
+    {
+        for (int way = _held.Ways - 1; way >= 0; way--)
+        {
+            ReadOnlySpan<char> joined = _held.Joined(way, next);
+            bool isXen = LogEntrySyntax.TryXenBody(joined, out _);
+            if (!joined.IsEmpty && IsEntry($"{joined} {(isXen ? "(usable)" : "usable")}", out _))
+                return true;
+        }
+
+        return false;
+    }
+
     private LogScan ToScan()
     {
-        ImmutableArray<LogMap>.Builder maps = ImmutableArray.CreateBuilder<LogMap>(_maps.Count);
-        foreach (MapInProgress map in _maps.OrderBy(static map => map.FirstLine))
-            maps.Add(map.ToMap());
+        LogMap[] maps = [.. _maps.OrderBy(static map => map.FirstLine).Select(static map => map.ToMap())];
         return new()
         {
-            Maps = maps.MoveToImmutable(),
+            Maps = [.. maps.Where(map => !IsQuotation(map, maps))],
             DroppedMaps = _droppedMaps,
             Traits = _traits.ToTraits(),
             Lines = [.. _lines],
@@ -136,10 +251,15 @@ public sealed class LogScanner
         };
     }
 
+    /// <summary>Whether a map is a few lines of another one that somebody quotes again: all of it stands there.</summary>
+    private static bool IsQuotation(LogMap map, LogMap[] all) =>
+        map is { IsBehindProse: true, Error: null }
+        && Array.Exists(all, other => other.Kind == map.Kind && other.Entries.Length > map.Entries.Length && map.Entries.All(entry => other.Entries.Contains(entry)));
+
     private void ReadMessages(ReadOnlySpan<char> line)
     {
-        if (line.ContainsAny(_traitWords))
-            _traits.Read(line);
+        if (line.ContainsAny(_traitWords) && !_traits.TryRead(line) && line.Length >= NarrowestWrap && Hold(WrappedKind.Trait, line))
+            return;
         if (!line.ContainsAny(_allMessageWords))
             return;
         for (int i = 0; i < _messageWords.Length; i++)
@@ -148,19 +268,33 @@ public sealed class LogScanner
                 continue;
             if (_linesOfWord[i] < MaxLinesOfAWord)
             {
+                if (line.Length >= NarrowestWrap && !_isReleased && KernelMessage.MayGoOn(TextOf(line)) && Hold(WrappedKind.Message, line))
+                    return;
                 _linesOfWord[i]++;
                 bool isCommandLine = _messageWords[i] == CommandLineWord;
                 LogLine kept = ToLogLine(line, isCommandLine ? MaxCommandLineLength : MaxLineTextLength);
                 _lines.Add(kept);
-                if (isCommandLine && kept.Speaker == LogSpeaker.Xen && line.Length >= NarrowestWrap)
-                    _beforeCommandLine = line[..line.IndexOf(LogEntrySyntax.XenMark, StringComparison.Ordinal)].ToString();
+                _wantsReason = _messageWords[i] == PanicWord && kept.Speaker == LogSpeaker.Xen;
+                if (isCommandLine && line.Length >= NarrowestWrap)
+                    _beforeCommandLine = BeforeSpeaker(line).ToString();
             }
 
             return;
         }
     }
 
-    /// <summary>Takes a line that carries nobody's mark, right behind Xen's command line, for the rest of it.</summary>
+    /// <summary>What a mail program or a log collector has put before a line of Xen's; before a kernel's the marks of a citation.</summary>
+    private static ReadOnlySpan<char> BeforeSpeaker(ReadOnlySpan<char> line)
+    {
+        int mark = line.IndexOf(LogEntrySyntax.XenMark, StringComparison.Ordinal);
+        return mark >= 0 ? line[..mark] : line[..(line.Length - CitedLine.Unmarked(line).Length)];
+    }
+
+    /// <summary>A line without time stamps and other prefixes.</summary>
+    private static ReadOnlySpan<char> TextOf(ReadOnlySpan<char> line) =>
+        (LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body) ? body : LogEntrySyntax.KernelMessage(line)).Trim();
+
+    /// <summary>Takes a line that carries nobody's mark, right behind a command line, for the rest of it.</summary>
     private bool GoesOnWithCommandLine(ReadOnlySpan<char> line)
     {
         if (_beforeCommandLine is not { } before)
@@ -185,20 +319,23 @@ public sealed class LogScanner
         bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> text);
         if (!isXen)
             text = LogEntrySyntax.KernelMessage(line);
-        return new(_text.Number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), maxLength)) { Domain = LogEntrySyntax.DomainOf(line) };
+        return new(_number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), maxLength)) { Domain = LogEntrySyntax.DomainOf(line) };
     }
 
-    private void ReadMapLine(ReadOnlySpan<char> line)
+    /// <summary>Reads what a line has for a map. False where it is held, so that nothing may be read from it yet.</summary>
+    private bool TryReadMapLine(ReadOnlySpan<char> line)
     {
         bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body);
         if (TryTitle(line, isXen, body))
-            return;
+            return true;
         ReadOnlySpan<char> rest = line;
         for (int read = 0; read < MaxEntriesOfALine; read++)
         {
             // A line of Xen's that lost its line feed may go on with the kernel's.
             Speaker speaker = read == 0 ? (isXen ? _xen : _kernel) : LogEntrySyntax.TryXenBody(rest, out _) ? _xen : _kernel;
             LineKind found = ReadEntry(speaker, rest, isFirst: read == 0, out LogEntry entry, out ReadOnlySpan<char> next);
+            if (found == LineKind.Damaged && read == 0 && entry.Kind != LogMapKind.Iomem && Hold(WrappedKind.Entry, line))
+                return false;
             if (found == LineKind.Other)
                 break;
             switch (found)
@@ -206,8 +343,9 @@ public sealed class LogScanner
                 case LineKind.Entry:
                     Continue(speaker, entry, line);
                     speaker.Live!.Domain ??= LogEntrySyntax.DomainOf(line);
-                    speaker.Live.Add(entry, _sourceName, _text.Number);
+                    speaker.Live.Add(entry, _sourceName, _number);
                     speaker.KeepPrefix(line);
+                    _lastToSpeak = speaker;
                     break;
                 case LineKind.Filler:
                     if (speaker.Live is { } filled && filled.Kind == entry.Kind)
@@ -215,7 +353,7 @@ public sealed class LogScanner
                     break;
                 case LineKind.Damaged:
                     Continue(speaker, entry, line);
-                    speaker.Live!.Damage(_sourceName, _text.Number, line);
+                    speaker.Live!.Damage(_sourceName, _number, line);
                     break;
                 case LineKind.Other:
                     break;
@@ -225,10 +363,22 @@ public sealed class LogScanner
             rest = next;
         }
 
+        if (IsOmission(isXen ? body : line))
+            (_lastToSpeak ?? _kernel).Live?.NoteOmission(_number);
         bool isXensStart = isXen && (body.Contains("Xen version", StringComparison.Ordinal) || body.Contains("Command line:", StringComparison.Ordinal));
         bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
         Pass(_xen, line, isOwn: isXen, isStart: isXensStart || (isXen && isBootMark));
         Pass(_kernel, line, isOwn: !isXen, isStart: isXensStart || (!isXen && isBootMark));
+        return true;
+    }
+
+    /// <summary>What people write where they leave lines out; UTF-8 is read as Latin-1.</summary>
+    private static bool IsOmission(ReadOnlySpan<char> text)
+    {
+        text = text.Trim(" \t>|[](){}<>-*").TrimEnd(':');
+        const string ellipsisInUtf8 = "\u00e2\u0080\u00a6";
+        return text is "..." or "...." or "....." or ".." or ellipsisInUtf8 || text.Equals("snip", StringComparison.OrdinalIgnoreCase) || text.Equals("snipped", StringComparison.OrdinalIgnoreCase)
+            || text.Equals("cut", StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>Ends a speaker's map where too much has been said since its last entry.</summary>
@@ -245,7 +395,8 @@ public sealed class LogScanner
         }
 
         if (LogEntrySyntax.EndsWithinPrefix(line, speaker.Prefix))
-            live.Damage(_sourceName, _text.Number, line);
+            live.Damage(_sourceName, _number, line);
+        speaker.NoteLineBetween(line);
         if (isStart || speaker.IsOverAfter(isOwn))
             CloseMap(speaker);
     }
@@ -309,7 +460,7 @@ public sealed class LogScanner
         if (found == LineKind.Entry && isAllZero)
         {
             Continue(speaker, entry, line);
-            speaker.Live!.IsHidden(_sourceName, _text.Number);
+            speaker.Live!.IsHidden(_sourceName, _number);
             return LineKind.Filler;
         }
 
@@ -322,10 +473,12 @@ public sealed class LogScanner
         // Guests whose consoles Xen's log shows boot side by side.
         bool isOtherGuests = speaker.Live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
             && live.Domain is { } domain && LogEntrySyntax.DomainOf(line) is { } other && domain != other;
-        if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isOtherGuests || speaker.Live.StartsAgainWith(entry))
+        bool isBehindProse = speaker.Live?.Kind == entry.Kind && speaker.HasProseBetween && speaker.Live.GoesBackWith(entry);
+        if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isOtherGuests || isBehindProse || speaker.Live.StartsAgainWith(entry))
         {
             CloseMap(speaker);
             Begin(speaker, entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
+            speaker.Live!.IsBehindProse = isBehindProse;
         }
 
         speaker.Live!.Dialect = speaker.Live.HasEntries ? Newer(speaker.Live.Dialect, entry.Dialect) : entry.Dialect;
@@ -390,7 +543,12 @@ public sealed class LogScanner
         /// <summary>Whether the line above a map was its last word about maps.</summary>
         public bool HasTitled { get; set; }
 
+        /// <summary>Whether somebody has written something between the last entry and the line that is being read: no message, no blank line.</summary>
+        public bool HasProseBetween { get; private set; }
+
         public ReadOnlySpan<char> Prefix => _prefix.AsSpan(0, _prefixLength);
+
+        public void NoteLineBetween(ReadOnlySpan<char> line) => HasProseBetween |= !WrappedLine.ContinuationIn(line).IsEmpty && !IsOmission(line);
 
         public void KeepPrefix(ReadOnlySpan<char> line)
         {
@@ -400,6 +558,7 @@ public sealed class LogScanner
 
         public void ForgetLinesBetween()
         {
+            HasProseBetween = false;
             _ownLines = 0;
             _foreignLines = 0;
         }
@@ -430,6 +589,7 @@ public sealed class LogScanner
         private int _titleLength;
         private InputError? _error;
         private E820Entry _first;
+        private int _omissionLine;
 
         /// <summary>1-based; 0 before its first entry.</summary>
         public int FirstLine { get; private set; }
@@ -446,6 +606,9 @@ public sealed class LogScanner
         /// <summary>Whether the line above it is in the log.</summary>
         public bool IsTitled { get; set; }
 
+        /// <inheritdoc cref="LogMap.IsBehindProse"/>
+        public bool IsBehindProse { get; set; }
+
         public bool HasEntries => _entries.Count > 0;
 
         public bool HasError => _error is not null;
@@ -461,8 +624,13 @@ public sealed class LogScanner
             _entries.Clear();
             _entryLines.Clear();
             _error = null;
+            _omissionLine = 0;
+            IsBehindProse = false;
             FirstLine = 0;
         }
+
+        /// <summary>Somebody has left lines out here. Before the first entry that is no matter of the map.</summary>
+        public void NoteOmission(int line) => _omissionLine = _omissionLine == 0 && HasEntries ? line : _omissionLine;
 
         public void Add(LogEntry read, string source, int line)
         {
@@ -497,6 +665,20 @@ public sealed class LogScanner
         public bool StartsAgainWith(LogEntry read) =>
             !IsTitled && _entries.Count > 1 && Kind != LogMapKind.Iomem && read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _) && entry.Equals(_first);
 
+        /// <summary>Whether an entry lies on or before the map's last one and meets one of the map: a line quoted again, or another map.</summary>
+        public bool GoesBackWith(LogEntry read)
+        {
+            if (!HasEntries || Kind == LogMapKind.Iomem || !read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _) || entry.Address > _entries[^1].Address)
+                return false;
+            foreach (E820Entry known in _entries)
+            {
+                if (known.Equals(entry) || (known.Address < entry.End && entry.Address < known.End))
+                    return true;
+            }
+
+            return false;
+        }
+
         public void Damage(string source, int line, ReadOnlySpan<char> text)
         {
             NoteLine(line);
@@ -509,7 +691,12 @@ public sealed class LogScanner
             _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root", "read it as root: sudo cat /proc/iomem");
         }
 
-        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries], [.. _entryLines], _error) { Domain = Domain };
+        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries], [.. _entryLines], _error)
+        {
+            Domain = Domain,
+            IsBehindProse = IsBehindProse,
+            CutLine = _omissionLine == 0 ? null : _omissionLine,
+        };
 
         private void NoteLine(int line) => FirstLine = FirstLine == 0 ? line : FirstLine;
     }

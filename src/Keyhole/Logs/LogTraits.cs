@@ -17,8 +17,10 @@ internal sealed class LogTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
-        ["IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ", "RMRR: [",
-        "efi: EFI v", "EFI stub: "];
+    [
+        "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ", "RMRR: [", "IVMD",
+        "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ",
+    ];
 
     /// <summary>More register pages than any machine has; a hostile log could name millions.</summary>
     public const int MaxPages = 256;
@@ -29,33 +31,123 @@ internal sealed class LogTraits
     private string? _vendor;
     private int? _family;
     private int? _addressBits;
-    private int? _dmaAddressBits;
+    private int? _hostAddressBits;
+    private int? _iommuAddressBits;
+    private XenVersion? _xenVersion;
     private bool _isEfi;
 
-    public void Read(ReadOnlySpan<char> line)
+    /// <summary>Where the IVMD block of the line before starts: Xen up to 4.12 says in the next one how long it is.</summary>
+    private ulong? _blockStart;
+
+    private enum Subject
     {
-        if (Behind(line, "IOAPIC[", out ReadOnlySpan<char> rest) && Behind(rest, "address ", out rest))
-            AddPage(_ioApics, rest);
-        else if (Behind(line, "dmaru->address = ", out rest) || Behind(line, "reg_base_addr ", out rest) || Behind(line, "mmio-addr: ", out rest))
-            AddPage(_iommus, rest);
-        else if (Behind(line, "DRHD base: ", out rest))
-            AddPage(_iommus, rest);
-        else if (Behind(line, "RMRR region: base_addr ", out rest) || Behind(line, "RMRR base: ", out rest))
-            AddDeviceMemory(rest);
-        else if (Behind(line, "RMRR: [", out rest) && !rest.StartsWith("0x", StringComparison.Ordinal))
-            // With 0x it is another line of Xen's, that the region is not all reserved: it counts in frames.
-            AddDeviceMemory(rest);
-        else if (Behind(line, "CPU Vendor: ", out rest))
-            ReadXenProcessor(rest);
-        else if (Behind(line, "CPU0: ", out rest))
-            ReadLinuxProcessor(rest);
-        else if (Behind(line, "ost address width ", out rest))
-            _dmaAddressBits ??= AddressBits(rest);
-        else if (Behind(line, "efi: EFI v", out _) || Behind(line, "EFI stub: ", out _))
-            // No line says that there is none.
-            _isEfi = true;
-        else if (Behind(line, "address sizes", out rest) || Behind(line, "Address sizes", out rest))
-            _addressBits ??= AddressBits(rest.TrimStart(" \t:"));
+        IoApic,
+        Iommu,
+        DeviceMemory,
+        BlockStart,
+        BlockLength,
+        XenVersion,
+        XenProcessor,
+        LinuxProcessor,
+        HostAddressWidth,
+        ProcessorAddressWidth,
+        Efi,
+    }
+
+    /// <summary>Reads one line; false where it holds one of the words and nothing that can be used.</summary>
+    public bool TryRead(ReadOnlySpan<char> line)
+    {
+        if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
+            return false;
+        ulong? blockStart = _blockStart;
+        _blockStart = null;
+        switch (subject)
+        {
+            case Subject.IoApic:
+                AddPage(_ioApics, first);
+                break;
+            case Subject.Iommu:
+                AddPage(_iommus, first);
+                ReadCapabilities(rest);
+                break;
+            case Subject.DeviceMemory:
+                AddDeviceMemory(first, second);
+                break;
+            case Subject.BlockStart:
+                _blockStart = first;
+                break;
+            case Subject.BlockLength:
+                if (blockStart is { } start && first <= Frames.AddressLimit - start)
+                    AddDeviceMemory(start, start + first);
+                break;
+            case Subject.XenVersion:
+                _xenVersion ??= XenVersion.TryParse(rest, out XenVersion version) ? version : null;
+                break;
+            case Subject.XenProcessor:
+                ReadXenProcessor(rest);
+                break;
+            case Subject.LinuxProcessor:
+                ReadLinuxProcessor(rest);
+                break;
+            case Subject.HostAddressWidth:
+                _hostAddressBits ??= (int)first;
+                break;
+            case Subject.ProcessorAddressWidth:
+                _addressBits ??= (int)first;
+                break;
+            case Subject.Efi:
+                // No line says that there is none.
+                _isEfi = true;
+                break;
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether a line says something that can be used.</summary>
+    public static bool Understands(ReadOnlySpan<char> line) => TryParse(line, out _, out _, out _, out _);
+
+    /// <param name="line">From anywhere in a line.</param>
+    /// <param name="subject">What it tells of.</param>
+    /// <param name="first">An address, a range's start or a width.</param>
+    /// <param name="second">A range's end, exclusive.</param>
+    /// <param name="rest">What follows, where more of it is read.</param>
+    private static bool TryParse(ReadOnlySpan<char> line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest)
+    {
+        first = 0;
+        second = 0;
+        subject = Subject.IoApic;
+        if (Behind(line, "IOAPIC[", out rest))
+            return Behind(rest, "address ", out rest) && TryAddress(ref rest, out first);
+        subject = Subject.Iommu;
+        if (Behind(line, "dmaru->address = ", out rest) || Behind(line, "reg_base_addr ", out rest) || Behind(line, "mmio-addr: ", out rest) || Behind(line, "DRHD base: ", out rest))
+            return TryAddress(ref rest, out first);
+        subject = Subject.XenProcessor;
+        if (Behind(line, "CPU Vendor: ", out rest))
+            return true;
+        subject = Subject.LinuxProcessor;
+        if (Behind(line, "CPU0: ", out rest))
+            return true;
+        subject = Subject.HostAddressWidth;
+        if (Behind(line, "ost address width ", out rest))
+            return TryBits(rest, out first);
+        subject = Subject.ProcessorAddressWidth;
+        if (Behind(line, "address sizes", out rest) || Behind(line, "Address sizes", out rest))
+            return TryBits(rest.TrimStart(" \t:"), out first);
+        subject = Subject.Efi;
+        if (Behind(line, "efi: EFI v", out rest) || Behind(line, "EFI stub: ", out rest))
+            return true;
+        subject = Subject.XenVersion;
+        if (Behind(line, "Xen version ", out rest))
+            return XenVersion.TryParse(rest, out _);
+        subject = Subject.BlockStart;
+        if (Behind(line, "Start_Addr_Phys ", out rest))
+            return TryAddress(ref rest, out first);
+        subject = Subject.BlockLength;
+        if (Behind(line, "Mem_Length ", out rest))
+            return TryAddress(ref rest, out first);
+        subject = Subject.DeviceMemory;
+        return TryDeviceMemory(line, out first, out second);
     }
 
     public HostTraits ToTraits() => new()
@@ -67,7 +159,9 @@ internal sealed class LogTraits
         CpuVendor = _vendor,
         CpuFamily = _family,
         // ACPI's host address width is that of the processor on every machine seen; what the processor says comes first.
-        PhysicalAddressBits = _addressBits ?? _dmaAddressBits,
+        PhysicalAddressBits = _addressBits ?? _hostAddressBits,
+        IommuAddressBits = _iommuAddressBits ?? _hostAddressBits,
+        XenVersion = _xenVersion,
     };
 
     private static bool Behind(ReadOnlySpan<char> line, string mark, out ReadOnlySpan<char> rest)
@@ -77,31 +171,134 @@ internal sealed class LogTraits
         return at >= 0;
     }
 
-    private static void AddPage(SortedSet<ulong> pages, ReadOnlySpan<char> text)
+    private static void AddPage(SortedSet<ulong> pages, ulong address)
     {
-        TextCursor cursor = new(text);
-        cursor.TryText("0x");
-        if (cursor.TryHex(out ulong address) && address != 0 && address < Frames.AddressLimit && pages.Count < MaxPages)
+        if (address != 0 && address < Frames.AddressLimit && pages.Count < MaxPages)
             pages.Add(address);
     }
 
+    private void AddDeviceMemory(ulong start, ulong end)
+    {
+        if (start < end && end <= Frames.AddressLimit && _deviceMemory.Count < MaxPages)
+            _deviceMemory.Add((start & ~Frames.OffsetMask, (end + Frames.OffsetMask) & ~Frames.OffsetMask));
+    }
+
     /// <summary>
-    /// <c>7b800000,7f7fffff]</c> (Xen since 4.14), <c>7b800000 end_addr 7f7fffff</c> (before), <c>7b800000 end_address 7f7fffff</c> (up to
-    /// 4.4) or <c>0x000000007b800000 end: 0x000000007f7fffff</c> (Linux): the end inclusive.
+    /// What VT-d's capability register says of its width: <c>… ver 1:0 cap c0000020660462 ecap f0101a</c>, bits 21:16 (MGAW) one less than the
+    /// bits of a guest's addresses. Of several units the narrowest counts.
     /// </summary>
-    private void AddDeviceMemory(ReadOnlySpan<char> text)
+    private void ReadCapabilities(ReadOnlySpan<char> text)
+    {
+        const int widthShift = 16;
+        const ulong widthMask = 0x3f;
+        if (!Behind(text, " cap ", out ReadOnlySpan<char> rest) || !new TextCursor(rest).TryHex(out ulong capabilities))
+            return;
+        int bits = (int)((capabilities >> widthShift) & widthMask) + 1;
+        if (bits is >= 32 and <= 57)
+            _iommuAddressBits = Math.Min(_iommuAddressBits ?? bits, bits);
+    }
+
+    private static bool TryAddress(ref ReadOnlySpan<char> text, out ulong address)
     {
         TextCursor cursor = new(text);
         cursor.TryText("0x");
-        if (!cursor.TryHex(out ulong start))
-            return;
-        cursor.SkipBlanks();
-        if (!cursor.TryText(",") && !cursor.TryText("end_address") && !cursor.TryText("end_addr") && !cursor.TryText("end:"))
-            return;
-        cursor.SkipBlanks();
+        bool isAddress = cursor.TryHex(out address);
+        text = cursor.Rest;
+        return isAddress;
+    }
+
+    private static bool TryBits(ReadOnlySpan<char> text, out ulong bits)
+    {
+        bool isNumber = new TextCursor(text).TryDecimal(out uint number);
+        bits = number;
+        return isNumber && number is >= 32 and <= 52;
+    }
+
+    /// <summary>
+    /// Memory that devices use by themselves, as Xen and Linux print it: of Intel's tables (RMRR) and AMD's (IVMD), as a list or in a warning that it is not all
+    /// reserved, in bytes or frames, the end inclusive, the start of the last page, or exclusive.
+    /// </summary>
+    private static bool TryDeviceMemory(ReadOnlySpan<char> line, out ulong start, out ulong end)
+    {
+        start = 0;
+        end = 0;
+        // Xen 4.14 on; 4.4 on; before. Linux.
+        if (Behind(line, "RMRR region: base_addr ", out ReadOnlySpan<char> rest))
+            return TryRange(rest, ["end_address", "end_addr"], out start, out end) && TryInclude(1, ref end);
+        if (Behind(line, "RMRR base: ", out rest))
+            return TryRange(rest, ["end:"], out start, out end) && TryInclude(1, ref end);
+        // Xen's warnings: up to 4.4, then to 4.16.
+        if (Behind(line, "RMRR address range not in reserved memory base = ", out rest))
+            return TryRange(rest, ["end ="], out start, out end) && TryInclude(1, ref end);
+        if (Behind(line, "RMRR address range ", out rest))
+            return TryRange(rest, [".."], out start, out end) && TryInclude(1, ref end);
+        // Linux: [0x000000009d800000-0x000000009fffffff].
+        if (Behind(line, "cover this RMRR [", out rest) || Behind(line, "bad RMRR [", out rest))
+            return TryRange(rest, ["-"], out start, out end) && TryInclude(1, ref end);
+        // Linux, up to 5.3; the map of the first 16 MiB is a workaround for floppy drives, no device memory.
+        if (Behind(line, "dentity map for ", out rest))
+            return Behind(rest, " [", out rest) && TryRange(rest, ["-"], out start, out end) && start != 0 && TryInclude(1, ref end);
+        // Linux, amd_iommu_dump: the end exclusive.
+        if (Behind(line, "IVMD_TYPE", out rest))
+            return Behind(rest, "range_start: ", out rest) && TryRange(rest, ["range_end:"], out start, out end) && start < end;
+        // Xen 4.13 on, with iommu=debug: type 0x21 phys 0x… len 0x….
+        if (Behind(line, "IVMD Block: ", out rest))
+        {
+            if (!Behind(rest, " phys ", out rest) || !TryRange(rest, ["len"], out start, out ulong length) || length == 0 || length > Frames.AddressLimit)
+                return false;
+            end = start + length;
+            return true;
+        }
+
+        if (!Behind(line, "RMRR: [", out rest) && !Behind(line, "IVMD: [", out rest))
+            return false;
+        // Xen 4.17 on: frames, "[0x8d800 ,0x8ffff]", later addresses of the first and the last page, "[0x8d800000, 0x8ffff000]".
+        bool isOfPages = rest.StartsWith("0x", StringComparison.Ordinal);
+        if (!TryRange(rest, [","], out start, out end))
+            return false;
+        if (isOfPages && (start > end || end >= (Behind(rest, " ,", out _) ? Frames.MaxCount : Frames.AddressLimit)))
+            return false;
+        if (isOfPages && Behind(rest, " ,", out _))
+        {
+            start <<= Frames.Shift;
+            end <<= Frames.Shift;
+        }
+
+        if (isOfPages)
+            return TryInclude(Frames.SizeBytes, ref end);
+        // "[7b800000,7f7fffff]" of the list; AMD's warning "[4f83f000,4f880000)" has the end exclusive.
+        bool isExclusive = rest.Contains(')') && !rest[..rest.IndexOf(')')].Contains(']');
+        return isExclusive ? start < end : TryInclude(1, ref end);
+    }
+
+    /// <summary>Two addresses with one of some words or signs, and perhaps blanks, between them.</summary>
+    private static bool TryRange(ReadOnlySpan<char> text, ReadOnlySpan<string> between, out ulong start, out ulong end)
+    {
+        end = 0;
+        TextCursor cursor = new(text);
         cursor.TryText("0x");
-        if (cursor.TryHex(out ulong last) && start < last && last < Frames.AddressLimit && _deviceMemory.Count < MaxPages)
-            _deviceMemory.Add((start, last + 1));
+        if (!cursor.TryHex(out start))
+            return false;
+        cursor.SkipBlanks();
+        foreach (string word in between)
+        {
+            if (!cursor.TryText(word))
+                continue;
+            cursor.SkipBlanks();
+            cursor.TryText("0x");
+            return cursor.TryHex(out end);
+        }
+
+        return false;
+    }
+
+    /// <summary>Makes an inclusive end exclusive.</summary>
+    private static bool TryInclude(ulong size, ref ulong end)
+    {
+        if (end >= Frames.AddressLimit)
+            return false;
+        end += size;
+        return true;
     }
 
     /// <summary><c>CPU Vendor: AMD, Family 23 (0x17), Model 8 (0x8), …</c></summary>
@@ -132,7 +329,4 @@ internal sealed class LogTraits
             return "AuthenticAMD";
         return text.Contains("Hygon", StringComparison.Ordinal) ? "HygonGenuine" : null;
     }
-
-    private static int? AddressBits(ReadOnlySpan<char> text) =>
-        new TextCursor(text).TryDecimal(out uint bits) && bits is >= 32 and <= 52 ? (int)bits : null;
 }

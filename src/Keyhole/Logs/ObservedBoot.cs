@@ -36,6 +36,9 @@ public sealed record ObservedBoot
     /// <summary>The kernel's own map; entries before the damage where it carries an error.</summary>
     public LogMap? Map { get; init; }
 
+    /// <summary>The kernel's map after <c>mem=</c> and <c>memmap=</c> ("user:"); null where the log has none.</summary>
+    public LogMap? UserMap { get; init; }
+
     /// <summary>Whether entries at the map's start may be missing: nothing of the kernel stands before them.</summary>
     public bool MapMayBeginLate { get; init; }
 
@@ -44,8 +47,11 @@ public sealed record ObservedBoot
 
     public required BootFacts Facts { get; init; }
 
-    /// <summary>What Xen says of the end of a dom0 that had not got through its memory setup ("Hardware Dom0 crashed: …").</summary>
-    public Sighting<string>? EndedByXen { get; init; }
+    /// <summary>What Xen says of the domain's end ("Hardware Dom0 crashed: …"), or of its own.</summary>
+    public Sighting<Death>? EndedByXen { get; init; }
+
+    /// <summary>The end of the boot, but for one with the words of the memory setup: the kernel's own word before Xen's.</summary>
+    public Sighting<Death>? Death => Facts.Death ?? EndedByXen;
 
     /// <summary>What Xen says of the dom0 that it builds; null for guests and where it says nothing.</summary>
     public Dom0Log? Builder { get; init; }
@@ -59,5 +65,10 @@ public sealed record ObservedBoot
     /// <summary>The profile that its release stands for; null without a version line.</summary>
     public KernelVersion? Kernel => Release is { } release && KernelVersions.TryFromRelease(release.Value, out KernelVersion version) ? version : null;
 
-    public bool Halts => Facts.LastWords is not null || EndedByXen is not null;
+    public bool Halts => Facts.LastWords is not null || Death is not null;
+
+    /// <summary>Whether Xen died, and no kernel had said anything.</summary>
+    public bool IsXensOwnEnd => EndedByXen is { Value.Kind: DeathKind.XenPanic } && Release is null && Map is null && Facts == Nothing;
+
+    private static readonly BootFacts Nothing = new();
 }

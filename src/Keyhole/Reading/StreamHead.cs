@@ -10,6 +10,19 @@ internal static class StreamHead
 {
     public const int MaxLength = 16 * 1024;
 
+    /// <summary>
+    /// Reads the first bytes of a text that may be a mail's. What the mail's encoding hides is decoded: <paramref name="stream"/> becomes what goes on behind the
+    /// head that is returned.
+    /// </summary>
+    public static ReadOnlyMemory<byte> ReadText(ref Stream stream)
+    {
+        ReadOnlyMemory<byte> head = Read(stream);
+        if (!MailText.IsNeededFor(head.Span))
+            return head;
+        stream = new MailText(head, stream);
+        return Read(stream);
+    }
+
     /// <summary>Reads <see cref="MaxLength"/> bytes, or all there are.</summary>
     public static ReadOnlyMemory<byte> Read(Stream stream)
     {

@@ -22,7 +22,7 @@ internal enum TextForm
 internal sealed class TextLines
 {
     /// <summary>Characters kept of a line. Log lines that matter have fewer than 200; the rest of a longer one is skipped.</summary>
-    public const int MaxLineLength = 4096;
+    public const int MaxLineLength = 16 * 1024;
 
     private const int BlockLength = 32 * 1024;
     private const char Escape = '\x1b';

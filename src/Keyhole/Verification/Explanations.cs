@@ -20,9 +20,13 @@ internal static class Explanations
     public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan)
     {
         yield return Profile(forecast.Request, observed);
-        bool agrees = findings.All(static finding => finding.Agrees);
-        if (!agrees)
-            yield return OtherProfiles(forecast.Request, observed);
+        foreach (string text in DeathStory.Of(forecast, observed, findings))
+            yield return text;
+        Finding[] differing = [.. findings.Where(finding => !finding.Agrees && !Verifier.IsDeathBehindSetup(finding, observed))];
+        bool agrees = differing.Length == 0;
+        // What is no matter of the kernel's release is not blamed on it.
+        if (differing.Any(static finding => finding.What != BarFindings.What))
+            yield return OtherProfiles(forecast.Request, observed, differing);
         if (!agrees && OtherOrigin(forecast.Request, observed) is { Length: > 0 } origin)
             yield return origin;
         if (forecast.Halts)
@@ -30,13 +34,15 @@ internal static class Explanations
             foreach (string text in Halt(forecast))
                 yield return text;
         }
-        else if (!observed.Halts)
+        else if (observed.Facts.LastWords is null && !observed.IsXensOwnEnd)
         {
             foreach (string text in MemoryStory.Of(forecast, observed, plan))
                 yield return text;
         }
 
-        foreach (string text in Bars(forecast, observed))
+        foreach (string text in Bars(forecast, observed, plan))
+            yield return text;
+        foreach (string text in OwnEdits(forecast, observed))
             yield return text;
         if (plan is not null && Learnt(plan) is { Length: > 0 } learnt)
             yield return learnt;
@@ -51,11 +57,11 @@ internal static class Explanations
         return $"The log is of Linux {release.Value} (line {release.Line}); it is compared with {name}{other}.";
     }
 
-    private static string OtherProfiles(BootRequest request, ObservedBoot observed)
+    private static string OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing)
     {
         string agreeing = string.Join(", ", Verifier.Agreeing(request, observed).Select(KernelVersions.NameOf));
         return agreeing.Length == 0
-            ? "No kernel version that is known agrees with everything in the log: the map, the number of pages or the places of kernel and ramdisk are others than forecast."
+            ? $"No kernel version that is known agrees with everything in the log. What differs: {string.Join(", ", differing.Select(static finding => finding.What).Distinct())}."
             : $"Everything in the log agrees with {agreeing}: name it with --kernel if that is the kernel.";
     }
 
@@ -122,26 +128,86 @@ internal static class Explanations
         ];
     }
 
-    private static IEnumerable<string> Bars(BootForecast forecast, ObservedBoot observed)
+    private static IEnumerable<string> Bars(BootForecast forecast, ObservedBoot observed, Plan? plan)
     {
         foreach (Sighting<FailedClaim> claim in observed.Facts.FailedClaims)
+            yield return Bar(forecast, observed, plan, claim.Value, claim.Line);
+    }
+
+    private static string Bar(BootForecast forecast, ObservedBoot observed, Plan? plan, FailedClaim failed, int line)
+    {
+        string window = Verifier.Range(failed.Window);
+        if (failed.Obstacle is not { } obstacle)
+            return $"Line {line}: the window {window} could not be claimed for a reason that is not the memory map's.";
+        if (!BarFindings.IsOfMap(obstacle))
+            return $"Line {line}: the window {window} meets {InputError.Quote(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the devices' addresses conflict, not the map.";
+        string met = $"Line {line}: the device's window {window} meets {obstacle} {Verifier.Range(failed.ObstacleRange)}";
+        bool isDom0 = forecast.Request.IsDom0;
+        if (HotPlugged(forecast, observed, failed) is { Length: > 0 } how)
         {
-            FailedClaim failed = claim.Value;
-            if (failed.Obstacle is not { } obstacle)
-            {
-                yield return $"Line {claim.Line}: the window {Verifier.Range(failed.Window)} could not be claimed for a reason that is not the memory map's.";
-            }
-            else if (!BarFindings.IsOfMap(obstacle))
-            {
-                yield return $"Line {claim.Line}: the window {Verifier.Range(failed.Window)} meets {InputError.Quote(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the devices' addresses conflict, not the map.";
-            }
-            else
-            {
-                yield return $"Line {claim.Line}: the device's window {Verifier.Range(failed.Window)} meets {obstacle} {Verifier.Range(failed.ObstacleRange)} of the {(forecast.Request.IsDom0 ? "machine's" : "guest's")} map, so the device is not usable. "
-                    + (forecast.Request.IsDom0
-                        ? "What to change: the firmware's settings (above 4G decoding, memory remapping), so that the window lies in a gap or in reserved memory."
-                        : "What to change: a map in which the window lies in a gap or in reserved memory (e820_host=1 gives the host's), or less low memory.");
-            }
+            bool canGrow = plan is not null && plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB;
+            string balloon = isDom0 || plan is null || canGrow || forecast.ReleasedPages != 0
+                ? ""
+                : " The guest's maxmem is its memory, so it was not its balloon that grew: kernels add such memory for other domains' pages (grants), too.";
+            string smaller = !isDom0 && canGrow ? $"set maxmem to memory ({plan!.Guest.MemoryKiB >> 10} MiB), so that the balloon has nothing to add; or " : "";
+            return $"{met}, so the device is not usable. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds memory: give it to the domain before it starts, with the driver of its bus built into the kernel.";
+        }
+
+        if (isDom0)
+            return $"{met} of the machine's map, so the device is not usable. What to change: the firmware's settings (above 4G decoding, memory remapping), so that the window lies in a gap or in reserved memory.";
+        // Whether the host's map is on, the forecast's own map tells; where it is, another policy's map or less memory is what is left.
+        bool hasHosts = forecast.Request.Map.Any(IsTheHosts);
+        return $"{met} of the guest's map, so the device is not usable. What to change: "
+            + (hasHosts
+                ? "a map in which the window lies in a gap or in reserved memory (keyhole compare tries the policies), or less low memory."
+                : "a map in which the window lies in a gap or in reserved memory (e820_host=1 gives the host's), or less low memory.");
+    }
+
+    /// <summary>
+    /// Proven by: the obstacle is RAM, and the map that the kernel started with has none there; it is the log's own where it has one. Linux adds memory in whole sections
+    /// of 128 MiB. Empty where the RAM was given.
+    /// </summary>
+    private static string HotPlugged(BootForecast forecast, ObservedBoot observed, FailedClaim failed)
+    {
+        const ulong section = 128UL << 20;
+        if (failed.Obstacle != KernelWords.ResourceName(E820Type.Ram) || observed is { Map: not null, MapMayEndEarly: true })
+            return "";
+        ImmutableArray<E820Entry> given = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;
+        ByteRange obstacle = failed.ObstacleRange;
+        if (given.IsEmpty || obstacle.IsEmpty || given.Any(entry => entry.IsRam && entry.Address < obstacle.End && entry.End > obstacle.Start))
+            return "";
+        string source = observed.Map is { } shown ? $"the kernel's map (line {shown.Line} on) has no RAM there" : "by the forecast the kernel's map has no RAM there";
+        bool isSections = ((obstacle.Start | obstacle.End) & (section - 1)) == 0;
+        return $"That memory was not given but hot-plugged later: {source}{(isSections ? $", and it is {ByteSize.ToText(obstacle.SizeBytes)} of whole 128 MiB sections, as Linux adds memory at the lowest free address" : "")}.";
+    }
+
+    private static ulong Overlap(E820Entry entry, ByteRange range)
+    {
+        ulong start = System.Math.Max(entry.Address, range.Start);
+        ulong end = System.Math.Min(entry.End, range.End);
+        return end > start ? end - start : 0;
+    }
+
+    /// <summary>What the command line says and what became of it, and what the kernel takes out of its RAM by itself.</summary>
+    private static IEnumerable<string> OwnEdits(BootForecast forecast, ObservedBoot observed)
+    {
+        BootFacts facts = observed.Facts;
+        bool goesOn = facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null };
+        ImmutableArray<E820Entry> before = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;
+        if (facts.CommandLine is { } commandLine)
+        {
+            foreach (string text in CommandLineEffects.Of(commandLine, before, observed.UserMap, facts.Edits, goesOn))
+                yield return text;
+        }
+
+        foreach (Sighting<MapEdit> edit in facts.Edits)
+        {
+            const ulong worthMentionBytes = 1UL << 20;
+            MapEdit change = edit.Value;
+            ulong ram = before.Where(static entry => entry.IsRam).Aggregate(0UL, (sum, entry) => sum + Overlap(entry, change.Range));
+            if (change.OldType is not (null or E820Type.Ram) || change.NewType is E820Type.Ram || ram < worthMentionBytes)
+                continue;
+            yield return $"Line {edit.Line}: the kernel itself takes {ByteSize.ToText(ram)} of its RAM at {Verifier.Range(change.Range)} out of use (its command line, or what the processor's MTRRs say).";
         }
     }
 

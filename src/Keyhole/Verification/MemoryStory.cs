@@ -27,9 +27,9 @@ internal static class MemoryStory
     {
         if (forecast.RemappedPages != 0)
             yield return $"{Pages(forecast.RemappedPages)} lie under holes of the map ({Holes(forecast)}); the kernel moves them to RAM further up, so that they are not lost.";
-        foreach (string text in Released(forecast))
+        foreach (string text in Released(forecast, plan))
             yield return text;
-        foreach (string text in LeftOut(forecast))
+        foreach (string text in LeftOut(forecast, plan))
             yield return text;
         foreach (Problem problem in plan?.Problems ?? [])
         {
@@ -40,11 +40,20 @@ internal static class MemoryStory
         ulong unusable = Sum(forecast.KernelMap, E820Type.Unusable);
         if (unusable >= WorthMentionBytes && !forecast.Request.IsDom0)
             yield return $"{ByteSize.ToText(unusable)} of the map are unusable: RAM of the host that the guest was not given, marked so that no device is put there. It is not missing.";
-        if (observed.Facts.Memory is { } memory && Reckoned(forecast, memory.Value) is { } sum)
+        if (observed.Facts.Memory is { } memory && Reckoned(forecast, memory.Value, observed.Facts.DefersPages) is { } sum)
             yield return $"Line {memory.Line}: {sum}";
     }
 
-    private static IEnumerable<string> Released(BootForecast forecast)
+    /// <summary>Whether the domain may have more than it starts with, and its map has room for it: else xl mem-set cannot give it any.</summary>
+    private static bool CanGrow(BootForecast forecast, Plan? plan)
+    {
+        BootRequest request = forecast.Request;
+        ulong room = forecast.Extra.Aggregate(0UL, static (sum, region) => sum + region.SizeBytes);
+        ulong? mostPages = request.IsDom0 ? request.MaxPages : plan?.Guest.MaxmemKiB >> (Frames.Shift - 10);
+        return room >= WorthMentionBytes && (mostPages is { } most ? most > forecast.OwnedPages : request.IsDom0);
+    }
+
+    private static IEnumerable<string> Released(BootForecast forecast, Plan? plan)
     {
         if (forecast.ReleasedPages == 0)
             yield break;
@@ -67,23 +76,25 @@ internal static class MemoryStory
         {
             foreach (string text in KernelSurvey.Tell(survey))
                 yield return $"By kernel: {text}.";
-            yield return $"What to change: boot a kernel of {releases}; or balloon up again (xl mem-set).";
+            yield return $"What to change: boot a kernel of {releases}{(CanGrow(forecast, plan) ? "; or balloon up again (xl mem-set)" : "")}.";
         }
         else
         {
             yield return "Which kernels cope: none; every known version gives pages back on this map.";
-            yield return "What to change: install a map with as much RAM as the guest has pages, so that they can move; with a larger maxmem the guest can also balloon up again (xl mem-set).";
+            // dom0's map is the machine's: nobody can install another.
+            if (!forecast.Request.IsDom0)
+                yield return $"What to change: install a map with as much RAM as the guest has pages, so that they can move{(CanGrow(forecast, plan) ? "; the guest can also balloon up again (xl mem-set)" : "; or a larger maxmem, so that there is RAM behind the guest's first pages")}.";
         }
     }
 
-    private static IEnumerable<string> LeftOut(BootForecast forecast)
+    private static IEnumerable<string> LeftOut(BootForecast forecast, Plan? plan)
     {
         BootRequest request = forecast.Request;
         ulong given = Sum(request.Map, E820Type.Ram) + (request.IsDom0 ? Sum(request.Map, E820Type.Unusable) : 0);
         ulong kept = Sum(forecast.KernelMap, E820Type.Ram);
         ulong room = forecast.Extra.Aggregate(0UL, static (sum, region) => sum + region.SizeBytes);
         if (room >= WorthMentionBytes)
-            yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon: the {(request.IsDom0 ? "domain" : "guest")} gets them with xl mem-set, they are not missing.";
+            yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{(CanGrow(forecast, plan) ? $": the {(request.IsDom0 ? "domain" : "guest")} gets them with xl mem-set, they are not missing" : ", and the domain may not have more than it starts with")}.";
         if (given < kept + WorthMentionBytes)
             yield break;
         string how = request.Kernel <= KernelVersion.Linux43 ? "marks them unusable" : "leaves them out of its map";
@@ -96,7 +107,8 @@ internal static class MemoryStory
     }
 
     /// <summary>The total of "Memory: x/y available" as a sum of whole parts; null where it does not come out to the last page.</summary>
-    private static string? Reckoned(BootForecast forecast, MemoryTotals memory)
+    /// <param name="defers">Whether the kernel sets up most of its memory later.</param>
+    private static string? Reckoned(BootForecast forecast, MemoryTotals memory, bool defers)
     {
         ulong givenKiB = forecast.Request.PageCount * KiBOfPage;
         ulong usable = PagesOf(forecast, PageAccount.Stays) + PagesOf(forecast, PageAccount.Moved) + forecast.PopulatedPages;
@@ -126,7 +138,12 @@ internal static class MemoryStory
         if (inMap > usable)
             parts += $" + {Verifier.Number((inMap - usable) * KiBOfPage)} of room for the balloon";
         ulong own = memory.TotalKiB - memory.AvailableKiB;
-        return $"{Verifier.Number(memory.TotalKiB)} KiB of RAM are {parts}. Of these the kernel had taken {Verifier.Number(own)} KiB for itself and its ramdisk when it said so.";
+        string total = $"{Verifier.Number(memory.TotalKiB)} KiB of RAM are {parts}.";
+        // From 4.2 on kernels may set up most of their memory once they run; until then it counts as taken, and nobody has it.
+        const ulong mostOfItsOwnKiB = 2UL << 20;
+        if (defers || (own > mostOfItsOwnKiB && own > memory.TotalKiB / 8))
+            return $"{total} When it said so {Verifier.Number(memory.AvailableKiB)} KiB were set up; {(defers ? "the kernel sets up the rest later (deferred pages)" : "kernels that set up most of their memory later count that as taken until then")}.";
+        return $"{total} Of these the kernel had taken {Verifier.Number(own)} KiB for itself and its ramdisk when it said so.";
     }
 
     private static ulong PagesOf(BootForecast forecast, string what) =>

@@ -15,6 +15,9 @@ namespace Keyhole.Verification;
 /// <summary>Compares what was forecast with what a log shows. What the log does not show is no difference: logs are cut.</summary>
 public static class Verifier
 {
+    /// <summary>What the finding about the boot's end is called.</summary>
+    public const string OutcomeWhat = "outcome";
+
     /// <param name="forecast">For the kernel that the log is taken to be of.</param>
     /// <param name="observed">The boot.</param>
     /// <param name="plan">Where the forecast's map came from, for explanations; null where it came from elsewhere.</param>
@@ -36,21 +39,46 @@ public static class Verifier
     internal static ImmutableArray<KernelVersion> Agreeing(BootRequest request, ObservedBoot observed) =>
     [
         .. KernelVersions.All.Where(version =>
-            Findings(Forecaster.Forecast(request with { Kernel = version }), observed, new List<string>()).All(static finding => finding.Agrees)),
+            Findings(Forecaster.Forecast(request with { Kernel = version }), observed, new List<string>()).All(finding => finding.Agrees || IsDeathBehindSetup(finding, observed))),
     ];
+
+    /// <summary>Whether a finding tells no more than that the kernel died of something that no forecast of its memory setup could have in it.</summary>
+    internal static bool IsDeathBehindSetup(Finding finding, ObservedBoot observed) =>
+        finding.What == OutcomeWhat && observed is { Facts.LastWords: null, Death: not null } && finding.Forecast is (Boots or null);
+
+    /// <summary>A boot of a domain whose map is not forecast: its end is all that can be told.</summary>
+    /// <param name="observed">The boot.</param>
+    /// <param name="why">Why there is no forecast, as a sentence.</param>
+    public static BootVerification WithoutForecast(ObservedBoot observed, string why)
+    {
+        var findings = ImmutableArray.CreateBuilder<Finding>();
+        if (observed.Facts.LastWords is { } words)
+            findings.Add(new(OutcomeWhat, null, Halts(words.Value), words.Line, Agrees: false));
+        else if (observed.Death is { } death)
+            findings.Add(new(OutcomeWhat, null, Dies(death.Value), death.Line, Agrees: false));
+        return new()
+        {
+            Profile = observed.Kernel ?? KernelVersions.Default,
+            Boot = observed,
+            Findings = findings.ToImmutable(),
+            NotCompared = ["everything: there is no forecast"],
+            Explanations = [why],
+        };
+    }
 
     private static IEnumerable<Finding> Findings(BootForecast forecast, ObservedBoot observed, ICollection<string> notCompared)
     {
         BootFacts expected = FactsOf(forecast);
         BootFacts seen = observed.Facts;
-        if (forecast.Outcome == GuestOutcome.NotKnown)
+        if (forecast.Outcome == GuestOutcome.NotKnown && !observed.Halts)
         {
             notCompared.Add("the outcome: it is not known where the kernel lies");
         }
         else if (Outcome(forecast, observed) is { } outcome)
         {
             yield return outcome;
-            if (!outcome.Agrees)
+            // Up to another end than the setup's own all that was reached is compared.
+            if (!outcome.Agrees && !IsDeathBehindSetup(outcome, observed))
             {
                 notCompared.Add("everything behind the outcome");
                 yield break;
@@ -107,16 +135,26 @@ public static class Verifier
 
     private static Finding? Outcome(BootForecast forecast, ObservedBoot observed)
     {
-        const string what = "outcome";
-        string expected = forecast.Halts ? Halts(forecast.Message) : "boots";
+        const string what = OutcomeWhat;
+        string? expected = forecast.Outcome == GuestOutcome.NotKnown ? null : forecast.Halts ? Halts(forecast.Message) : Boots;
         BootFacts facts = observed.Facts;
         if (facts.LastWords is { } words)
             return new(what, expected, Halts(words.Value), words.Line, forecast.Halts && forecast.Message == words.Value);
-        if (observed.EndedByXen is { } end)
-            return new(what, expected, $"halts ({end.Value})", end.Line, forecast.Halts);
         int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line;
-        return alive is { } line ? new(what, expected, "boots", line, forecast.Boots) : null;
+        // Where the setup was to halt, Xen's or the kernel's word that all is over is that halt, if nothing behind the setup had been said.
+        if (observed.Death is { } death)
+            return new(what, expected, Dies(death.Value), death.Line, forecast.Halts && !observed.IsXensOwnEnd && (alive is null || alive > death.Line));
+        return alive is { } line ? new(what, expected, Boots, line, forecast.Boots) : null;
     }
+
+    private const string Boots = "boots";
+
+    private static string Dies(Death death) => death.Kind switch
+    {
+        DeathKind.XenPanic => $"Xen halts: \"{death.Words}\"",
+        DeathKind.KernelPanic or DeathKind.KernelBug => Halts(death.Words),
+        DeathKind.Crashed or DeathKind.Halted => $"halts ({death.Words})",
+    };
 
     private static string Halts(string? message) => message is { Length: > 0 } ? $"halts: \"{message}\"" : "halts without a word";
 

@@ -115,7 +115,7 @@ public sealed class Dom0LogTests
     {
         GuestLayout layout = Of(Builder).Layout;
         Assert.AreEqual(ByteRange.FromSize(0x800_0000, 0x2618750), layout.Initrd);
-        Assert.AreEqual(ByteRange.FromSize(0xa61_9000, 0x20_0000), layout.P2mList);
+        Assert.AreEqual(ByteRange.FromSize(0xa61_9000, 0x20_2000), layout.P2mList);
     }
 
     [TestMethod]

@@ -129,7 +129,7 @@ public sealed class HostileInputTests
         string log = SmallLog.Replace("(reserved)", "(reser", StringComparison.Ordinal) + "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n";
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(log));
         Assert.AreEqual("give the whole log, its lines not wrapped, or take another of the log's 2 maps with --map N", error.Remedy);
-        Assert.Contains("--map 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entries, damaged", MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Remarks[0]);
+        Assert.Contains("--map 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entries, damaged", MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Remarks[^1]);
     }
 
     [TestMethod]

@@ -173,13 +173,13 @@ public sealed class NeighbourAdviceTests
 
     /// <summary>Xen's warning that the firmware's map does not reserve such a region gives frames.</summary>
     [TestMethod]
-    public void Frames_of_RMRR_are_not_taken_for_addresses()
+    public void Frames_of_RMRR_are_taken_for_pages_not_for_addresses()
     {
         const string log = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN) RMRR: [0x7b800 ,0x7f7ff] is not (entirely) in reserved memory\n";
 
         Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
 
-        Assert.IsEmpty(map.Traits.ReservedDeviceMemory);
+        Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Traits.ReservedDeviceMemory.Single());
     }
 
     [TestMethod]

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Logs;
+
+/// <summary>Who says that a boot is over, and how sure that is.</summary>
+public enum DeathKind
+{
+    /// <summary>"Kernel panic - not syncing: …", or an exception before the kernel could print one.</summary>
+    KernelPanic,
+
+    /// <summary>"kernel BUG at …", an Oops, a fault, or what the kernel says right before its BUG().</summary>
+    KernelBug,
+
+    /// <summary>Xen's own panic: "Panic on CPU 0: …".</summary>
+    XenPanic,
+
+    /// <summary>Xen's word that a domain crashed.</summary>
+    Crashed,
+
+    /// <summary>Xen's word that dom0 halted, which a dom0 that is switched off does, too.</summary>
+    Halted,
+}
+
+/// <summary>The end of a boot as a log tells it.</summary>
+/// <param name="Words">What the line says, without its prefix; of Xen's panic the reason behind it.</param>
+public readonly record struct Death(DeathKind Kind, string Words)
+{
+    /// <summary>Longest words that are kept.</summary>
+    private const int MaxLength = 200;
+
+    private static readonly (string Mark, DeathKind Kind)[] _kernelsWords =
+    [
+        ("Kernel panic - not syncing", DeathKind.KernelPanic),
+        ("PANIC: early exception", DeathKind.KernelPanic),
+        ("kernel BUG at ", DeathKind.KernelBug),
+        ("BUG: unable to handle", DeathKind.KernelBug),
+        ("BUG: kernel NULL pointer", DeathKind.KernelBug),
+        ("Unable to handle kernel", DeathKind.KernelBug),
+        ("general protection fault", DeathKind.KernelBug),
+        ("double fault: ", DeathKind.KernelBug),
+        ("Oops: ", DeathKind.KernelBug),
+        // What xen_remap_memory and its kin say before they give up.
+        ("Failed to update kernel mapping for mfn", DeathKind.KernelBug),
+    ];
+
+    /// <summary>What the kernel asked for and did not get, or could not map: words that are about memory.</summary>
+    private static readonly string[] _wordsOfMemory =
+        ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping", "annot allocate", "No memory", "no memory", "Not enough RAM", "llocation too small"];
+
+    /// <summary>Whether the words themselves are about memory. That they are not proves nothing.</summary>
+    public bool SpeaksOfMemory
+    {
+        get
+        {
+            foreach (string words in _wordsOfMemory)
+            {
+                if (Words.Contains(words, StringComparison.Ordinal))
+                    return true;
+            }
+
+            return IsInMemorySetup;
+        }
+    }
+
+    /// <summary>Whether the BUG is in the code that lays a PV kernel's memory out.</summary>
+    public bool IsInMemorySetup =>
+        Words.Contains("arch/x86/xen/setup.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/p2m.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/mmu", StringComparison.Ordinal);
+
+    /// <summary>A kernel's last words outside of its memory setup; null where a line has none.</summary>
+    internal static Death? OfKernel(ReadOnlySpan<char> line)
+    {
+        foreach ((string mark, DeathKind kind) in _kernelsWords)
+        {
+            int at = line.IndexOf(mark, StringComparison.Ordinal);
+            // "---[ end Kernel panic - not syncing" repeats it.
+            if (at >= 0)
+                return new(kind, InputError.OneLine(line[at..].TrimEnd(" -[]"), MaxLength));
+        }
+
+        return null;
+    }
+
+    /// <summary>What Xen says of its own end or a domain's; null where a line has nothing of the kind.</summary>
+    /// <param name="text">A line of Xen's without its prefix; behind "Panic on CPU" with the reason that follows.</param>
+    /// <param name="domain">Whose end it is; 0 of Xen itself.</param>
+    internal static Death? OfXen(ReadOnlySpan<char> text, out int domain)
+    {
+        const string panic = "Panic on CPU";
+        domain = 0;
+        int at = text.IndexOf(panic, StringComparison.Ordinal);
+        if (at >= 0)
+        {
+            int colon = text[at..].IndexOf(':');
+            ReadOnlySpan<char> reason = colon < 0 ? default : text[(at + colon + 1)..].Trim(" *");
+            return new(DeathKind.XenPanic, InputError.OneLine(reason.IsEmpty ? text : reason, MaxLength));
+        }
+
+        bool isCrash = text.Contains("crashed", StringComparison.Ordinal);
+        if (!isCrash && !text.Contains("halted", StringComparison.Ordinal))
+            return null;
+        string words = InputError.OneLine(text.Trim().TrimEnd(':'), MaxLength);
+        DeathKind kind = isCrash ? DeathKind.Crashed : DeathKind.Halted;
+        if (text.Contains("Dom0", StringComparison.Ordinal))
+            return new(kind, words);
+        at = text.IndexOf("Domain ", StringComparison.Ordinal);
+        if (at < 0 || !new Reading.TextCursor(text[(at + "Domain ".Length)..]).TryDecimal(out uint number) || number > ushort.MaxValue)
+            return null;
+        domain = (int)number;
+        return new(kind, words);
+    }
+}

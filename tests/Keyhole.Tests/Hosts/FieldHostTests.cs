@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Addresses;
+using Keyhole.Captures;
+using Keyhole.Hosts;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Hosts;
+
+/// <summary>Host maps as people paste them: out of mails, cut, quoted, with what else the log says of the machine.</summary>
+[TestClass]
+public sealed class FieldHostTests
+{
+    private const string XenMap = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n";
+
+    private static HostMemoryMap Read(string name)
+    {
+        using FileStream stream = File.OpenRead(Path.Combine(MapFixtures.Folder("field"), name));
+        return MapFixtures.Expect(HostMapReader.Read(stream, Path.GetFileName(name), HostMapOptions.Default));
+    }
+
+    private static string Remarks(HostMemoryMap map) => string.Join('\n', map.Remarks);
+
+    [TestMethod]
+    [DataRow("rmrr-oneline.txt")]
+    [DataRow("rmrr-wrapped.txt")]
+    [DataRow("rmrr-old.txt")]
+    [DataRow("rmrr-v417.txt")]
+    public void The_warning_that_an_RMRR_is_not_reserved_tells_where_it_lies(string name) =>
+        Assert.AreEqual("[0x8d800000, 0x90000000)", Shown(Read($"xen/{name}").Traits.ReservedDeviceMemory.Single()));
+
+    [TestMethod]
+    public void The_warning_of_an_IVMD_has_its_end_exclusive() =>
+        Assert.AreEqual("[0x4f83f000, 0x4f880000)", Shown(Read("xen/ivmd.txt").Traits.ReservedDeviceMemory.Single()));
+
+    [TestMethod]
+    [DataRow("(XEN) [VT-D]DMAR: RMRR region: base_addr 7b800000 end_addr 7f7fffff")]
+    [DataRow("(XEN) [VT-D]dmar.c:587:   RMRR region: base_addr 7b800000 end_address 7f7fffff")]
+    [DataRow("(XEN) [VT-D] RMRR: [7b800000,7f7fffff]")]
+    [DataRow("(XEN) RMRR: [0x7b800000, 0x7f7ff000] is not (entirely) in reserved memory")]
+    [DataRow("(XEN) IVMD: [0x7b800 ,0x7f7ff] is not (entirely) in reserved memory")]
+    [DataRow("(XEN) AMD-Vi: IVMD: [7b800000,7f800000) is not (entirely) in reserved memory")]
+    [DataRow("(XEN) AMD-Vi: IVMD Block: type 0x21 phys 0x7b800000 len 0x4000000")]
+    [DataRow("(XEN) AMD-Vi: IVMD Block: Type 0x22\n(XEN) AMD-Vi:  Start_Addr_Phys 0x7b800000\n(XEN) AMD-Vi:  Mem_Length 0x4000000")]
+    [DataRow("(XEN) [VT-D]  RMRR address range not in reserved memory base = 7b800000\nend = 7f7fffff; iommu_inclusive_mapping=1 parameter may be needed.")]
+    [DataRow("> (XEN) [VT-D]  RMRR address range not in reserved memory base = 7b800000\n> end = 7f7fffff; iommu_inclusive_mapping=1 parameter may be needed.")]
+    [DataRow("[    0.012345] DMAR: RMRR base: 0x0000007b800000 end: 0x0000007f7fffff")]
+    [DataRow("[    0.033] DMAR: [Firmware Bug]: No firmware reserved region can cover this RMRR [0x000000007b800000-0x000000007f7fffff], contact BIOS vendor for fixes")]
+    [DataRow("[    0.033] DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x000000007b800000-0x000000007f7fffff]")]
+    [DataRow("[    0.536] IOMMU: Setting identity map for device 0000:00:02.0 [0x7b800000 - 0x7f7fffff]")]
+    [DataRow("[    0.536] DMAR: Ignoring identity map for HW passthrough device 0000:00:02.0 [0x7b800000 - 0x7f7fffff]")]
+    [DataRow("[    0.5] AMD-Vi: IVMD_TYPE_ALL\t\t devid_start: 00:00.0 devid_end: ff:1f.7 range_start: 000000007b800000 range_end: 000000007f800000 flags: 8")]
+    public void Every_form_in_which_memory_of_devices_is_printed_is_read(string line) =>
+        Assert.AreEqual("[0x7b800000, 0x7f800000)", Shown(MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{line}\n(XEN) next\n")).Traits.ReservedDeviceMemory.Single()));
+
+    [TestMethod]
+    [DataRow("[    0.537] IOMMU: Setting identity map for device 0000:00:1f.0 [0x0 - 0xffffff]")]
+    [DataRow("(XEN) AMD-Vi: Error: IVMD: page at c9f1c000 can't be converted")]
+    [DataRow("(XEN) AMD-Vi:  Mem_Length 0x4000000")]
+    [DataRow("(XEN) RMRR: [0x8000000000000000 ,0x8fffffffffffffff] is not (entirely) in reserved memory")]
+    [DataRow("(XEN) RMRR: [0x7f7ff ,0x7b800] is not (entirely) in reserved memory")]
+    [DataRow("(XEN) AMD-Vi: IVMD Block: type 0x21 phys 0xffffffffff000 len 0xffffffffffffffff")]
+    [DataRow("[    0.145] DMAR: No RMRR found")]
+    public void What_is_no_such_memory_is_not_taken_for_it(string line) =>
+        Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{line}\n")).Traits.ReservedDeviceMemory);
+
+    [TestMethod]
+    [DataRow("[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap c0000020660462 ecap f0101a", 39)]
+    [DataRow("[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap d2078c106f0466 ecap f020df\n[    0.1] DMAR: dmar1: reg_base_addr fed91000 ver 1:0 cap c0000020660462 ecap f0101a", 39)]
+    [DataRow("[    0.1] DMAR: Host address width 39", 39)]
+    [DataRow("[    0.1] DMAR: Host address width 46\n[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 7e3ff0505e", 39)]
+    [DataRow("[    0.1] nothing", null)]
+    public void The_width_of_the_IOMMU_is_that_of_its_narrowest_unit(string lines, int? bits) =>
+        Assert.AreEqual(bits, MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{lines}\n")).Traits.IommuAddressBits);
+
+    [TestMethod]
+    [DataRow("4.1.2_14-0.5.5", "fee00000 fee01000 2")]
+    [DataRow("3.4.4", "fee00000 fee01000 2")]
+    [DataRow("4.2.0", "fee00000 fef00000 2")]
+    [DataRow("4.17.3 (Debian 4.17.3)", "fee00000 fef00000 2")]
+    public void Up_to_4_1_Xen_keeps_the_APICs_page_alone(string version, string expected) =>
+        Assert.EndsWith(expected, MapFixtures.Show(MachineMap.Of(MapFixtures.Expect(MapFixtures.ReadText($"(XEN) Xen version {version} (gcc)\n{XenMap}")))));
+
+    [TestMethod]
+    public void What_a_log_knows_of_its_host_stands_in_its_JSON()
+    {
+        string log = $"(XEN) Xen version 4.1.2 (x)\n{XenMap}[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap c0000020660462 ecap f0101a\n";
+        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(log));
+        map = map with { Traits = map.Traits with { ReservedInDom0 = [PfnRange.FromBounds(new(0xfed91), new(0xfed92))] } };
+        using var json = new MemoryStream();
+        HostMapWriter.Write(map, HostMapDialect.Json, json);
+
+        HostMemoryMap again = MapFixtures.Expect(MapFixtures.ReadBytes(json.ToArray()));
+
+        Assert.AreEqual("4.1", again.Traits.XenVersion?.ToString());
+        Assert.AreEqual(39, again.Traits.IommuAddressBits);
+        Assert.AreEqual(MapFixtures.Show(MachineMap.Of(map)), MapFixtures.Show(MachineMap.Of(again)));
+    }
+
+    [TestMethod]
+    public void Lines_left_out_of_a_map_are_warned_of()
+    {
+        HostMemoryMap map = Read("xen/elided.txt");
+
+        Assert.HasCount(4, map.Entries);
+        Assert.Contains("Line 4 leaves out a part of this map", Remarks(map));
+    }
+
+    [TestMethod]
+    [DataRow("...")]
+    [DataRow("> ...")]
+    [DataRow("[...]")]
+    [DataRow("(XEN) ...")]
+    [DataRow("\u00e2\u0080\u00a6")]
+    [DataRow("<snip>")]
+    [DataRow("---- snip ----")]
+    public void People_leave_lines_out_in_many_ways(string omission) =>
+        Assert.Contains("Line 3 leaves out a part", Remarks(MapFixtures.Expect(MapFixtures.ReadText(XenMap.Replace("(usable)\n(XEN)  [0000000000100000", $"(usable)\n{omission}\n(XEN)  [0000000000100000", StringComparison.Ordinal)))));
+
+    [TestMethod]
+    [DataRow("... and so on\n")]
+    [DataRow("\n")]
+    [DataRow("(XEN) Loading ... done\n")]
+    public void Dots_in_a_sentence_leave_nothing_out(string between) =>
+        Assert.DoesNotContain("leaves out", Remarks(MapFixtures.Expect(MapFixtures.ReadText($"...\n{XenMap.Replace("(usable)\n(XEN)  [0000000000100000", $"(usable)\n{between}(XEN)  [0000000000100000", StringComparison.Ordinal)}"))));
+
+    [TestMethod]
+    public void RAM_that_Xen_counts_and_the_map_lacks_is_warned_of() =>
+        Assert.Contains("Xen counts 7.91 GiB of RAM (line 4), this map has 2.92 GiB: a part of the map is missing", Remarks(Read("xen/sysram-mismatch.txt")));
+
+    [TestMethod]
+    public void Xens_count_agrees_with_every_whole_log()
+    {
+        foreach (string path in MapFixtures.GoldenLogs())
+        {
+            using FileStream stream = File.OpenRead(path);
+            Assert.DoesNotContain("Xen counts", Remarks(MapFixtures.Expect(HostMapReader.Read(stream, path, HostMapOptions.Default))), path);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("mails/one-line.txt", "This map has no RAM")]
+    [DataRow("mails/mmio-type.txt", "This map has no RAM")]
+    public void A_few_quoted_lines_are_said_to_be_no_machines_map(string name, string expected) => Assert.Contains(expected, Remarks(Read(name)));
+
+    [TestMethod]
+    public void A_map_with_RAM_is_no_snippet()
+    {
+        Assert.Contains("only 15.6 MiB of RAM", Remarks(MapFixtures.Expect(MapFixtures.ReadText("BIOS-e820: [mem 0x0000000000000000-0x0000000000f9ffff] usable\n"))));
+        Assert.DoesNotContain("of RAM", Remarks(MapFixtures.Expect(MapFixtures.ReadText("BIOS-e820: [mem 0x0000000000000000-0x0000000000ffffff] usable\n"))));
+    }
+
+    [TestMethod]
+    public void A_line_quoted_again_behind_prose_counts_once()
+    {
+        HostMemoryMap map = Read("mails/quoted-again.txt");
+
+        Assert.HasCount(16, map.Entries);
+        Assert.HasCount(1, map.Log!.Maps);
+        Assert.AreEqual(16_982_302_720UL, map.Entries.Where(static entry => entry.IsRam).Aggregate(0UL, static (sum, entry) => sum + entry.Size));
+    }
+
+    [TestMethod]
+    public void Another_map_behind_prose_is_a_map_of_its_own()
+    {
+        const string text = "BIOS-e820: [mem 0x0000000000000000-0x000000000009efff] usable\nBIOS-e820: [mem 0x0000000000100000-0x00000000763f5fff] usable\n"
+            + "With the patch it looks like this:\nBIOS-e820: [mem 0x0000000000100000-0x00000000763f4fff] usable\nBIOS-e820: [mem 0x00000000763f5000-0x00000000763f5fff] reserved\n";
+
+        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(text));
+
+        MapFixtures.AreSame("0 9f000 1\n100000 763f6000 1", map);
+        Assert.HasCount(2, map.Log!.Maps);
+    }
+
+    [TestMethod]
+    [DataRow("mails/wrapped.txt", 21, "0 a0000 1")]
+    [DataRow("xen/wrapped-entry.txt", 3, "0 a0000 1")]
+    [DataRow("xen/qp-nbsp.eml", 2, "0 a0000 1")]
+    public void Maps_that_mail_programs_have_wrapped_or_encoded_are_read(string name, int count, string first)
+    {
+        HostMemoryMap map = Read(name);
+
+        Assert.HasCount(count, map.Entries);
+        Assert.AreEqual(first, MapFixtures.Show(map.Entries.Take(1)));
+        Assert.IsNull(map.LogMap!.Error);
+    }
+
+    [TestMethod]
+    [DataRow(" ")]
+    [DataRow("")]
+    public void An_entry_wrapped_anywhere_is_the_entry(string lost)
+    {
+        const string head = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n";
+        const string tail = "(XEN)  [0000000100000000, 000000016dffffff] (usable)\n(XEN) System RAM: 1MB\n";
+        foreach (string line in new[]
+        {
+            "(XEN)  [00000000bfee0000, 00000000bfefefff] (ACPI data)", "[    0.000000] BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfefefff] ACPI data",
+            " BIOS-e820: 00000000bfee0000 - 00000000bfeff000 (ACPI data)",
+        })
+        {
+            bool isXen = line[0] == '(';
+            int from = line.IndexOf("bfee", StringComparison.Ordinal) - 8;
+            for (int at = from + 1; at < line.Length - 4; at++)
+            {
+                // A mail program wraps at a blank and takes it away, a window wraps anywhere.
+                if (lost == " " ? line[at] != ' ' : line[at] == ' ' || line[at - 1] == ' ')
+                    continue;
+                string text = (isXen ? head : "BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n") + $"{line[..at]}\n{line[(at + lost.Length)..]}\n" + (isXen ? tail : "");
+                HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(text));
+
+                Assert.AreEqual("bfee0000 bfeff000 3", MapFixtures.Show(map.Entries.Skip(1).Take(1)), text);
+            }
+        }
+    }
+
+    [TestMethod]
+    [DataRow("BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfef\nfff] usable\n", 2)]
+    [DataRow("BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfefffff]\nBIOS-e820: [mem 0x0000000100000000-0x00000001bfefffff] usable\n", 2)]
+    [DataRow("BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfefffff]\n\nusable\n", 2)]
+    [DataRow("BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfefffff]\n[    0.000000] usable\n", 2)]
+    public void An_entry_that_lacks_something_is_not_made_up(string wrapped, int line) =>
+        Assert.AreEqual(line, MapFixtures.ExpectError(MapFixtures.ReadText($"BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n{wrapped}")).Line);
+
+    [TestMethod]
+    public void An_entry_may_go_over_three_lines() =>
+        MapFixtures.AreSame("0 a0000 1\nbfee0000 bff00000 4", MapFixtures.Expect(MapFixtures.ReadText(
+            ">> [    0.000000] BIOS-e820: [mem\n>> 0x0000000000000000-0x000000000009ffff]\n>> usable\n>> [    0.000000] BIOS-e820: [mem\n>> 0x00000000bfee0000-0x00000000bfefffff]\n>> ACPI NVS\n")));
+
+    [TestMethod]
+    public void A_map_in_one_line_is_a_map()
+    {
+        var text = new StringBuilder();
+        for (int i = 0; i < 100; i++)
+            text.Append(System.Globalization.CultureInfo.InvariantCulture, $"BIOS-e820: [mem 0x{(ulong)i << 24:x16}-0x{((ulong)i << 24) + 0xffffff:x16}] {(i % 2 == 0 ? "usable" : "reserved")} ");
+
+        Assert.HasCount(100, MapFixtures.Expect(MapFixtures.ReadText(text + "\n")).Entries);
+    }
+
+    private static string Shown(PfnRange pages) => $"[0x{pages.Start.ToAddress():x}, 0x{pages.End.ToAddress():x})";
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
+using Keyhole.Hosts;
+using Keyhole.Tests.Hosts;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Reading;
+
+/// <summary>Logs inside of mails: what the mail's encoding did to them is undone, and errors name the mail's own lines.</summary>
+[TestClass]
+public sealed class MailTextTests
+{
+    private const string Log = "(XEN) Command line: dom0_mem=1G,max:1G console=vga noreboot=1 loglvl=all guest_loglvl=all com1=115200,8n1\n"
+        + "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n(XEN) System RAM: 2047MB (2096764kB)\n";
+
+    [TestMethod]
+    public void Each_encoding_gives_the_same_log()
+    {
+        string quoted = Quoted(Log);
+        string base64 = Convert.ToBase64String(Encoding.ASCII.GetBytes(Log), Base64FormattingOptions.InsertLineBreaks);
+        foreach (string mail in new[]
+        {
+            Log,
+            $"Content-Transfer-Encoding: quoted-printable\n\n{quoted}",
+            $"From: a@b\r\nSubject: x\r\ncontent-transfer-encoding:\r\n QUOTED-PRINTABLE\r\n\r\n{quoted.Replace("\n", "\r\n", StringComparison.Ordinal)}",
+            $"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n{base64}\n",
+            $"From x Mon\nMessage-ID: <1>\n\nhello\n\nFrom y Tue\nContent-Transfer-Encoding: base64\n\n{base64}\n",
+            $"MIME-Version: 1.0\nReceived: x\nContent-Type: multipart/mixed; boundary=\"-0123456789\"\n\n---0123456789\nContent-Type: text/plain\n\nhello\n---0123456789\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+                + $"{base64}\n---0123456789\nContent-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n<br>=20\n---0123456789--\n",
+            quoted,
+        })
+        {
+            HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(mail));
+
+            MapFixtures.AreSame("0 9fc00 1\n100000 80000000 1", map);
+            Assert.AreEqual("Command line: dom0_mem=1G,max:1G console=vga noreboot=1 loglvl=all guest_loglvl=all com1=115200,8n1", map.Log!.Lines.Single(static line => line.Text.StartsWith("Command", StringComparison.Ordinal)).Text, mail);
+        }
+    }
+
+    [TestMethod]
+    public void An_error_names_the_line_of_the_mail()
+    {
+        string mail = $"Content-Transfer-Encoding: quoted-printable\n\n{Quoted(Log.Replace("7fffffff] (usable)", "7fffffff] (us", StringComparison.Ordinal))}";
+
+        InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(mail));
+
+        Assert.AreEqual(1 + Array.FindIndex(mail.Split('\n'), static line => line.Contains("(us", StringComparison.Ordinal) && !line.Contains("usable", StringComparison.Ordinal)), error.Line);
+    }
+
+    [TestMethod]
+    public void A_log_with_options_is_not_taken_for_quoted_printable()
+    {
+        // The log as it is names an option whose value looks like an escape.
+        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(Log.Replace("loglvl=all", "memmap=3D", StringComparison.Ordinal)));
+
+        Assert.Contains("memmap=3D", map.Log!.Lines[0].Text);
+    }
+
+    [TestMethod]
+    public void Hard_blanks_of_quoted_printable_are_blanks() => Assert.AreEqual(
+        "0 a0000 1\n100000 80000000 1",
+        MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadText("(XEN) Multiboot-e820 RAM map:\n(XEN) =C2=A0[0000000000000000, 000000000009ffff] (usable)\n(XEN) =C2=A0[0000000000100000, 000000007fffffff] (usable)\n")).Entries));
+
+    [TestMethod]
+    public void A_mail_cut_anywhere_is_read_or_refused_in_one_line()
+    {
+        byte[] mail = Encoding.ASCII.GetBytes($"Content-Transfer-Encoding: base64\n\n{Convert.ToBase64String(Encoding.ASCII.GetBytes(Log), Base64FormattingOptions.InsertLineBreaks)}\n");
+        byte[] quoted = Encoding.ASCII.GetBytes($"Content-Transfer-Encoding: quoted-printable\n\n{Quoted(Log)}");
+        foreach (byte[] whole in new[] { mail, quoted })
+        {
+            for (int length = 0; length < whole.Length; length++)
+            {
+                if (!HostMapReader.Read(new MemoryStream(whole, 0, length), "x", HostMapOptions.Default).TryGet(out _, out InputError? error))
+                    Assert.IsFalse(error.ToString().Any(char.IsControl));
+            }
+        }
+    }
+
+    private static string Quoted(string text)
+    {
+        const int longest = 76;
+        var quoted = new StringBuilder();
+        foreach (string line in text.TrimEnd('\n').Split('\n'))
+        {
+            string rest = line.Replace("=", "=3D", StringComparison.Ordinal);
+            while (rest.Length > longest)
+            {
+                int at = longest - 1;
+                while (rest[at - 1] == '=' || rest[at - 2] == '=')
+                    at--;
+                quoted.Append(rest.AsSpan(0, at)).Append("=\n");
+                rest = rest[at..];
+            }
+
+            quoted.Append(rest).Append('\n');
+        }
+
+        return quoted.ToString();
+    }
+}
