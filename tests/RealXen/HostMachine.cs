@@ -93,7 +93,7 @@ public static class HostMachine
     [
         "-accel", "tcg", "-cpu", "max,-la57", "-machine", boot.IsQ35 ? "q35" : "pc", "-m", $"{boot.MemoryMiB}", "-smp", $"{boot.Processors}",
         "-nographic", "-monitor", "none", "-no-reboot", "-net", "none", "-serial", "file:serial.log",
-        "-chardev", "stdio,id=answers,signal=off", "-device", "isa-debugcon,iobase=0xe9,chardev=answers",
+        "-chardev", "stdio,id=answers,signal=off", "-device", "isa-debugcon,iobase=0x5e9,chardev=answers",
         "-kernel", "vmlinuz", "-initrd", "host.cpio", "-append", $"console=ttyS0 panic=-1 {boot.Parameters}",
     ];
 }

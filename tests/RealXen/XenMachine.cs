@@ -37,7 +37,7 @@ public sealed record XenRun(Scenario Scenario, RunEnd End, string Serial, string
 /// </summary>
 public sealed class XenMachine : IDisposable
 {
-    private const string AnswerPort = "0xe9";
+    private const string AnswerPort = "0x5e9";
 
     // Xen kills a dom0 that touches user memory with SMAP on. And this emulator (QEMU 7.2) lets XSAVE and XRSTOR pass where CR0.TS should stop them:
     // Xen, which gives a PV domain its vector registers only when it asks, lets domains have each other's, and their programs crash now and then.
