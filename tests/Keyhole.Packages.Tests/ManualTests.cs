@@ -101,5 +101,5 @@ public sealed class ManualTests
         }
     }
 
-    private static string[] Sections(string page) => [.. Regex.Matches(page, "^\\.SH (.*)$", RegexOptions.Multiline).Select(static match => match.Groups[1].Value)];
+    private static string[] Sections(string page) => [.. Regex.Matches(page, "^\\.SH (?<title>.*)$", RegexOptions.Multiline | RegexOptions.ExplicitCapture).Select(static match => match.Groups["title"].Value)];
 }

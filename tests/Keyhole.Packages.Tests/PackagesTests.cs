@@ -30,7 +30,7 @@ public sealed class PackagesTests
         s_made = Directory.CreateTempSubdirectory("keyhole-packages-").FullName;
         s_again = Directory.CreateTempSubdirectory("keyhole-packages-").FullName;
         Tools.Output(Path.Combine(Tools.Tree, "eng", "package"), s_made);
-        Tools.Output(Path.Combine(Tools.Tree, "eng", "package"), s_again);
+        Tools.Output(Path.Combine(Tools.Tree, "eng", "package"), "--system", s_again);
     }
 
     [ClassCleanup]
@@ -133,9 +133,7 @@ public sealed class PackagesTests
     [TestMethod]
     public void The_same_commit_makes_the_same_packages()
     {
-        string[] sums = [.. Directory.GetFiles(s_made).Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
-
-        CollectionAssert.AreEqual(sums, Directory.GetFiles(s_again).Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal).ToArray());
+        Assert.HasCount(4, File.ReadAllLines(Path.Combine(s_made, "SHA256SUMS")));
         Assert.AreEqual(File.ReadAllText(Path.Combine(s_made, "SHA256SUMS")), File.ReadAllText(Path.Combine(s_again, "SHA256SUMS")));
     }
 
