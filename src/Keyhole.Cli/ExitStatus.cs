@@ -19,5 +19,8 @@ internal static class ExitStatus
     /// <summary>The hypervisor refused.</summary>
     public const int Refused = 3;
 
+    /// <summary>A defect in Keyhole (EX_SOFTWARE of sysexits.h).</summary>
+    public const int Defect = 70;
+
     public static int Of(Answer answer) => answer.IsYes ? Yes : No;
 }

@@ -16,6 +16,9 @@ internal static class Program
 {
     private const int MaxMessageLength = 300;
 
+    /// <summary>How the completion script asks for what fits.</summary>
+    private const string Suggest = "[suggest:";
+
     public static int Main(string[] args)
     {
         using var console = CommandConsole.ForProcess();
@@ -25,8 +28,38 @@ internal static class Program
     /// <summary>Runs one command. Every failure is one line on standard error.</summary>
     public static int Run(string[] args, CommandConsole console)
     {
+        try
+        {
+            return RunParsed(args, console);
+        }
+        catch (Exception exception)
+        {
+            // Nothing else is between the user and a stack trace.
+            string where = (exception.StackTrace ?? "").Split('\n')[0].Trim();
+            string what = InputError.OneLine($"{exception.GetType().Name}: {exception.Message} {where}", MaxMessageLength);
+            console.Error($"a defect in Keyhole ({what}); report it with this line, the command and its input");
+            return ExitStatus.Defect;
+        }
+    }
+
+    private static int RunParsed(string[] args, CommandConsole console)
+    {
+        // The parser cannot take a directive twice.
+        if (args.Length > 1 && IsDirective(args[0]) && IsDirective(args[1]))
+        {
+            console.Error($"{InputError.Quote(args[1])} is nothing that may follow {InputError.Quote(args[0])}; see keyhole --help");
+            return ExitStatus.BadUsage;
+        }
+
+        if (args is [var first, ..] && first.StartsWith(Suggest, StringComparison.Ordinal) && !int.TryParse(first.AsSpan(Suggest.Length).TrimEnd(']'), out _))
+        {
+            console.Error($"{InputError.Quote(first)} has no position that fits; write it as {Suggest}3]");
+            return ExitStatus.BadUsage;
+        }
+
         RootCommand root = BuildRoot(console);
-        ParseResult parsed = root.Parse(args);
+        // A word that begins with @ is itself, not a file of further words.
+        ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0 && parsed.Action is not VersionOptionAction && !Examples.IsHelp(parsed.Action))
         {
             string verb = parsed.CommandResult.Command is RootCommand ? "" : $" {parsed.CommandResult.Command.Name}";
@@ -57,6 +90,8 @@ internal static class Program
             return console.Fail(new("standard output", null, "it is closed", "send it where it can be read"));
         }
     }
+
+    private static bool IsDirective(string arg) => arg is ['[', .., ']'];
 
     /// <summary>What is wrong with the arguments, in words for people: the parser's own name .NET's types.</summary>
     private static string Describe(ParseResult parsed)

@@ -271,4 +271,50 @@ public sealed class UsageTests
 
         public override void Write(byte[] buffer, int offset, int count) => throw new IOException("No space left on device");
     }
+
+    [TestMethod]
+    public void A_defect_is_one_line_that_says_what_to_send_and_status_70()
+    {
+        CommandRun run = CommandRun.InDom0(new() { OpenXen = static () => throw new InvalidOperationException("first\nsecond") }, "inspect", "g1");
+
+        Assert.AreEqual(70, run.Status);
+        Assert.StartsWith("keyhole: a defect in Keyhole (InvalidOperationException: first?second at ", run.Errors);
+        Assert.EndsWith("; report it with this line, the command and its input", run.Errors.TrimEnd());
+        Assert.AreEqual(1, run.Errors.TrimEnd().Split('\n').Length);
+    }
+
+    [TestMethod]
+    [DataRow("[suggest:3]", "[suggest:3]")]
+    [DataRow("[suggest:99999999999999999999]")]
+    [DataRow("[x]", "[y]")]
+    public void A_directive_that_is_none_is_bad_usage(params string[] args)
+    {
+        CommandRun run = CommandRun.Of(args);
+
+        Assert.AreEqual(2, run.Status, run.Errors);
+        Assert.AreEqual(1, run.Errors.TrimEnd().Split('\n').Length);
+    }
+
+    [TestMethod]
+    public void A_word_that_begins_with_an_at_sign_is_not_a_file_of_further_words()
+    {
+        string file = Path.GetTempFileName();
+        File.WriteAllText(file, "--version");
+
+        CommandRun run = CommandRun.Of($"@{file}");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("is no verb", run.Errors);
+        File.Delete(file);
+    }
+
+    [TestMethod]
+    [DataRow("boot")]
+    [DataRow("compare")]
+    public void A_kernels_release_may_be_written_like_the_names_of_the_others(string verb)
+    {
+        CommandRun run = CommandRun.Of(verb, "--host", CommandRun.Golden("seed8g.log"), "--memory", "1024", "--e820-host", "--kernel", "linux-5.15");
+
+        Assert.AreNotEqual(2, run.Status, run.Errors);
+    }
 }

@@ -31,7 +31,7 @@ internal sealed class ApplyVerb
     private readonly Option<string?> _map = new("--map") { Description = "Install the map in this file, in any dialect of --host, instead of planning one.", HelpName = "FILE" };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and do nothing." };
     private readonly Option<bool> _undo = new("--undo") { Description = "Put back what libxl had installed." };
-    private readonly Option<bool> _json = new("--json") { Description = "One JSON document on standard output." };
+    private readonly Option<bool> _json = JsonOption.Create();
     private readonly CommandConsole _console;
     private readonly AppliedMapStore _store;
 

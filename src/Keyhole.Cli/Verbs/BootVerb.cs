@@ -20,7 +20,7 @@ internal static class BootVerb
     {
         var source = new BootSource();
         var svg = new SvgOption();
-        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
+        Option<bool> json = JsonOption.Create();
         var command = new Command("boot", "Forecast the boot: what the kernel makes of its map, page by page, and whether it survives.") { json };
         svg.AddTo(command);
         source.AddTo(command);

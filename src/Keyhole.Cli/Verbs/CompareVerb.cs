@@ -27,11 +27,7 @@ internal static class CompareVerb
     {
         var host = new HostSource();
         var guest = new GuestSource();
-        var kernel = new Option<string?>("--kernel")
-        {
-            Description = $"The kernel that the figures are for: {string.Join(", ", KernelVersions.All.Select(KernelVersions.NameOf))}, or a release (default {KernelVersions.NameOf(KernelVersions.Default)}).",
-            HelpName = "VERSION",
-        };
+        var kernel = new KernelOption();
         var hole = new Option<string?>("--hole") { Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.", HelpName = "ADDR" };
         var migrateTo = new Option<string[]>("--migrate-to")
         {
@@ -46,8 +42,9 @@ internal static class CompareVerb
         var ballooned = new Option<ulong?>("--ballooned") { Description = "Memory that the guest has given back before it moves to the other hosts.", HelpName = "MiB" };
         var consultMap = new Option<bool>("--consult-map") { Description = "The guest asks for its map again on the other host; Linux keeps that of its first boot." };
         var svg = new SvgOption();
-        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
-        var command = new Command("compare", "Compare all policies for one host and guest, and recommend one.") { kernel, hole, migrateTo, migrateBar, ballooned, consultMap, json };
+        Option<bool> json = JsonOption.Create();
+        var command = new Command("compare", "Compare all policies for one host and guest, and recommend one.") { hole, migrateTo, migrateBar, ballooned, consultMap, json };
+        kernel.AddTo(command);
         svg.AddTo(command);
         host.AddTo(command);
         guest.AddTo(command);
@@ -62,7 +59,7 @@ internal static class CompareVerb
             """);
         command.SetAction(parsed =>
         {
-            if (!Read(parsed, console, host, guest, parsed.GetValue(kernel), parsed.GetValue(hole), parsed.GetValue(migrateTo) ?? [], parsed.GetValue(migrateBar) ?? [])
+            if (!Read(parsed, console, host, guest, kernel, parsed.GetValue(hole), parsed.GetValue(migrateTo) ?? [], parsed.GetValue(migrateBar) ?? [])
                 .TryGet(out ComparisonRequest? request, out InputError? error))
             {
                 return console.Fail(error);
@@ -100,14 +97,13 @@ internal static class CompareVerb
         CommandConsole console,
         HostSource hostSource,
         GuestSource guestSource,
-        string? kernelName,
+        KernelOption kernelOption,
         string? hole,
         string[] migrateTo,
         string[] migrateBars)
     {
-        KernelVersion kernel = KernelVersions.Default;
-        if (kernelName is not null && !KernelVersions.TryParse(kernelName, out kernel) && !KernelVersions.TryFromRelease(kernelName, out kernel))
-            return new InputError("--kernel", null, $"{InputError.Quote(kernelName)} is no Linux that is known", $"take one of {string.Join(' ', KernelVersions.All.Select(KernelVersions.NameOf))}, or a release such as 6.12.3");
+        if (kernelOption.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
+            return kernelError;
         ImmutableArray<IHolePolicy> policies = Policies.All;
         if (hole is not null)
         {

@@ -32,7 +32,7 @@ internal static class FleetVerb
         var guests = new Option<string[]>("--guest") { Description = "A guest that is to move: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf. May be given again.", HelpName = "FILE" };
         var memory = new Option<ulong?>("--memory") { Description = "A guest with a passed-through device and this memory, instead of --guest.", HelpName = "MiB" };
         var maxmem = new Option<ulong?>("--maxmem") { Description = "Up to where the guest of --memory can balloon.", HelpName = "MiB" };
-        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
+        Option<bool> json = JsonOption.Create();
         var csv = new Option<bool>("--csv") { Description = "A line for each host as it is read: where its hole starts, and why." };
         var generate = new Option<long?>("--generate") { Hidden = true };
         var seed = new Option<ulong>("--seed") { Hidden = true };

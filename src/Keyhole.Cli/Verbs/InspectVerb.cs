@@ -17,7 +17,7 @@ internal static class InspectVerb
     public static Command Build(CommandConsole console)
     {
         var domain = new Argument<string>("DOMAIN") { Description = "The domain's name or number." };
-        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
+        Option<bool> json = JsonOption.Create();
         var command = new Command("inspect", "Tell what is known of a live domain: its state, its pages, and the map it was given. In dom0, as root.") { domain, json };
         Examples.AddTo(command, console, """
 

@@ -20,9 +20,9 @@ internal static class PlanVerb
         var emit = new Option<string?>("--emit") { Description = "Write the guest's configuration for this toolstack and nothing else.", HelpName = "xl|libvirt" };
         emit.CompletionSources.Add("xl", "libvirt");
         var svg = new SvgOption();
-        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
+        Option<bool> json = JsonOption.Create();
         var command = new Command("plan", "Plan the memory map of a guest: each entry with its reason, and what is wrong with it.") { emit, json };
-        JsonText.KeepAlone(command, json, emit);
+        JsonOption.KeepAlone(command, json, emit);
         svg.AddTo(command);
         source.AddTo(command);
         Examples.AddTo(command, console, """

@@ -59,7 +59,7 @@ internal sealed class ReserveVerb
 
     private readonly Option<string?> _iomem = new("--iomem") { Description = "With --check: a copy of /proc/iomem instead of this machine's.", HelpName = "FILE|-" };
 
-    private readonly Option<bool> _json = new("--json") { Description = "One JSON document on standard output." };
+    private readonly Option<bool> _json = JsonOption.Create();
 
     public static Command Build(CommandConsole console)
     {

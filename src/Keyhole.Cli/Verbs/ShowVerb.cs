@@ -26,9 +26,9 @@ internal static class ShowVerb
         var output = new Option<string?>("--output", "-o") { Description = "Write to this file (for memmap: folder) instead of standard output.", HelpName = "FILE" };
         var withXen = new Option<bool>("--with-xen") { Description = "Add what Xen adds for dom0: the map that a toolstack starts from." };
         var svg = new SvgOption();
-        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
+        Option<bool> json = JsonOption.Create();
         var command = new Command("show", "Show a host's memory map, or convert it.") { to, output, withXen, json };
-        JsonText.KeepAlone(command, json, to);
+        JsonOption.KeepAlone(command, json, to);
         svg.AddTo(command);
         host.AddTo(command);
         Examples.AddTo(command, console, """

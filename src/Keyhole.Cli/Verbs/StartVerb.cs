@@ -26,7 +26,7 @@ internal sealed class StartVerb
     private readonly Argument<string> _path = new("GUEST.cfg") { Description = "The guest's xl.cfg." };
     private readonly Option<bool> _keep = new("--keep") { Description = "Leave the guest there even if it fails." };
     private readonly Option<bool> _anyway = new("--anyway") { Description = "Start it even if the forecast says that it will not boot." };
-    private readonly Option<bool> _json = new("--json") { Description = "One JSON document on standard output." };
+    private readonly Option<bool> _json = JsonOption.Create();
     private readonly GuestInDom0 _guest;
     private readonly CommandConsole _console;
 

@@ -24,7 +24,7 @@ internal static class VerifyVerb
             HelpName = "FILE|-",
         };
         var number = new Option<int?>("--boot") { Description = "Which of the log's boots to take, counted from 1.", HelpName = "N" };
-        var json = new Option<bool>("--json") { Description = "One JSON document on standard output." };
+        Option<bool> json = JsonOption.Create();
         var command = new Command("verify", "Compare a real boot's log with its forecast, line by line, and explain it: missing memory, a dom0 that does not boot, devices that cannot be claimed.")
         {
             dmesg, number, json,

@@ -5,8 +5,10 @@ using System.CommandLine;
 namespace Keyhole.Cli;
 
 /// <summary><c>--json</c>: one JSON document on standard output.</summary>
-internal static class JsonText
+internal static class JsonOption
 {
+    public static Option<bool> Create() => new("--json") { Description = "One JSON document on standard output." };
+
     /// <summary>Refuses <c>--json</c> beside an option that writes something else on standard output.</summary>
     public static void KeepAlone(Command command, Option json, Option other) => command.Validators.Add(result =>
     {
