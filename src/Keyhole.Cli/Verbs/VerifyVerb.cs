@@ -84,7 +84,16 @@ internal static class VerifyVerb
 
     private static Parsed<LogScan> ReadLog(System.IO.Stream stream, string name)
     {
-        LogScan scan = LogScanner.Scan(stream, name);
+        LogScan scan;
+        try
+        {
+            scan = LogScanner.Scan(stream, name);
+        }
+        catch (System.IO.InvalidDataException damaged)
+        {
+            return Reading.PackedErrors.Unreadable(name, damaged);
+        }
+
         return scan.LineCount == 0 ? new InputError(name, null, "the log is empty", "give what the kernel printed at boot") : scan;
     }
 

@@ -45,6 +45,18 @@ public static class HostMapReader
     /// <param name="sourceName">What errors and the description call the source.</param>
     public static Parsed<HostMemoryMap> Read(Stream stream, string sourceName, HostMapOptions options)
     {
+        try
+        {
+            return ReadUnpacked(stream, sourceName, options);
+        }
+        catch (InvalidDataException damaged)
+        {
+            return PackedErrors.Unreadable(sourceName, damaged);
+        }
+    }
+
+    private static Parsed<HostMemoryMap> ReadUnpacked(Stream stream, string sourceName, HostMapOptions options)
+    {
         ReadOnlyMemory<byte> head = options.From is HostMapDialect.Packed ? StreamHead.Read(stream) : StreamHead.ReadText(ref stream);
         if (head.IsEmpty)
             return HostMapErrors.Empty(sourceName);
@@ -375,8 +387,6 @@ public static class HostMapReader
 
     private static (string Name, string Tool)? CompressionOf(ReadOnlySpan<byte> head)
     {
-        if (head.StartsWith((ReadOnlySpan<byte>)[0x1f, 0x8b]))
-            return ("gzip", "zcat FILE");
         if (head.StartsWith((ReadOnlySpan<byte>)[0x28, 0xb5, 0x2f, 0xfd]))
             return ("zstd", "zstdcat FILE");
         if (head.StartsWith((ReadOnlySpan<byte>)[0xfd, 0x37, 0x7a, 0x58, 0x5a]))

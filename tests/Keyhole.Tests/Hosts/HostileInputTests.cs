@@ -39,7 +39,7 @@ public sealed class HostileInputTests
     [DataRow("{ \"__CURSOR\" : \"s=1\", \"MESSAGE\" : \"(XEN) Xen-e820 RAM map:\" }\n{ \"MESSAGE\" : \"x\" }\n",
         "test.log: this is the JSON of journalctl, not of Keyhole; give the log as text: journalctl without -o json")]
     [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n", "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without --json")]
-    [DataRow("\x1f\x8b\x08 gzip", "test.log: the input is compressed (gzip); unpack it first: zcat FILE")]
+    [DataRow("\x1f\x8b\x08 gzip", "test.log: the packed file cannot be read: The archive entry was compressed using an unsupported compression method; unpack it (zcat, tar xf, cpio -i) and name the log in it")]
     public void Bad_input_is_told_in_one_line(string input, string expected) =>
         Assert.AreEqual(expected, MapFixtures.ExpectError(MapFixtures.ReadText(input)).ToString());
 

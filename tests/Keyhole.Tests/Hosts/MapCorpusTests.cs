@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Formats.Tar;
+using System.Globalization;
+using System.IO;
+using System.IO.Compression;
+using System.Linq;
+using System.Text.RegularExpressions;
+using Keyhole.Captures;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Hosts;
+
+/// <summary>Firmware maps of real machines: read entry for entry, and planned and forecast with every policy.</summary>
+[TestClass]
+public sealed partial class MapCorpusTests
+{
+    private static readonly Dictionary<string, uint> _types = new(StringComparer.Ordinal)
+    {
+        ["usable"] = 1,
+        ["reserved"] = 2,
+        ["ACPI data"] = 3,
+        ["ACPI NVS"] = 4,
+        ["unusable"] = 5,
+        ["System RAM"] = 1,
+        ["device reserved"] = 2,
+    };
+
+    internal static IEnumerable<(string Name, byte[] Text)> Maps()
+    {
+        using FileStream file = File.OpenRead(Path.Combine(MapFixtures.Folder("field"), "maps.tar.gz"));
+        using var tar = new TarReader(new GZipStream(file, CompressionMode.Decompress));
+        while (tar.GetNextEntry() is { } entry)
+        {
+            if (entry.DataStream is not { } data)
+                continue;
+            using var text = new MemoryStream();
+            data.CopyTo(text);
+            yield return (entry.Name, text.ToArray());
+        }
+    }
+
+    [TestMethod]
+    public void Every_map_is_read_entry_for_entry_planned_and_forecast()
+    {
+        int count = 0;
+        foreach ((string name, byte[] text) in Maps())
+        {
+            count++;
+            HostMemoryMap host = MapFixtures.Expect(HostMapReader.Read(new MemoryStream(text), name, HostMapOptions.Default));
+            Assert.AreEqual(string.Join('\n', Expected(System.Text.Encoding.Latin1.GetString(text))), MapFixtures.Show(host.Entries), name);
+            var guest = new GuestSpec { MemoryKiB = 3 << 20, MaxmemKiB = 3 << 20, E820Host = true };
+            foreach (IHolePolicy policy in Policies.All)
+            {
+                Boot boot = Boot.Of(new Scenario { Host = host, Guest = guest, Policy = policy });
+
+                Assert.IsTrue(boot.Plan.HasErrors || boot.Forecast is not null, $"{name}, {policy.Name}");
+            }
+        }
+
+        Assert.AreEqual(150, count);
+    }
+
+    private static IEnumerable<string> Expected(string text)
+    {
+        foreach (Match match in Entry().Matches(text))
+        {
+            string type = match.Groups["type"].Value.Trim('(', ')', '\r', ' ');
+            if (!_types.TryGetValue(type, out uint number))
+                number = uint.Parse(Number().Match(type).Value, CultureInfo.InvariantCulture);
+            ulong start = ulong.Parse(match.Groups["start"].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+            ulong end = ulong.Parse(match.Groups["end"].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) + (match.Groups["new"].Success ? 1UL : 0);
+            yield return $"{start:x} {end:x} {number}";
+        }
+    }
+
+    [GeneratedRegex(@"BIOS-e820: (?:(?<new>\[mem 0x)(?<start>\w+)-0x(?<end>\w+)\] (?<type>[^\n]+)|(?<start>\w{16}) - (?<end>\w{16}) (?<type>\([^\n]+\)))")]
+    private static partial Regex Entry();
+
+    [GeneratedRegex("[0-9]+")]
+    private static partial Regex Number();
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Formats.Tar;
+using System.Globalization;
+using System.IO;
+using System.IO.Compression;
+using System.Linq;
+using System.Text;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
+using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Tests.Hosts;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Reading;
+
+/// <summary>Support bundles and packed logs: the files that matter are found in them, and nothing in them breaks a bound.</summary>
+[TestClass]
+public sealed class BundleTests
+{
+    private const string Xen = "(XEN) Xen version 4.17.3 (x)\n(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n";
+    private const string Kernel = "[    0.000000] Linux version 6.1.0\n[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009efff] usable\n[    0.000000] Remapped 7 page(s)\n";
+    private const string Expected = "0 9fc00 1\n100000 80000000 1";
+
+    /// <summary>A status report of XenServer, the support files of Qubes's HCL report, a sosreport.</summary>
+    private static readonly (string, string)[][] _bundles =
+    [
+        [("bug-report-1/acpidump.out", "x"), ("bug-report-1/dmesg.out", Kernel), ("bug-report-1/xl-dmesg.out", Xen), ("bug-report-1/var/log/messages", Kernel)],
+        [("dmesg", Kernel), ("xl-info", "nr_cpus : 4"), ("xl-dmesg", Xen), ("lspci", "00:00.0")],
+        [("sosreport-h/proc/iomem", "00000000-0009ffff : System RAM\n"), ("sosreport-h/sos_commands/kernel/dmesg", Kernel), ("sosreport-h/sos_commands/xen/xl_dmesg", Xen)],
+        [("h/var/log/xen/hypervisor.log", Xen), ("h/dmesg", Kernel)],
+    ];
+
+    [TestMethod]
+    public void The_logs_of_hypervisor_and_kernel_are_found_in_every_form_of_bundle()
+    {
+        foreach ((string, string)[] files in _bundles)
+        {
+            foreach (byte[] bundle in new[] { Tar(files), Gzip(Tar(files)), Cpio(files), Gzip(Cpio(files)), OldCpio(files) })
+            {
+                HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadBytes(bundle));
+
+                MapFixtures.AreSame(Expected, map);
+                ObservedBoot boot = BootLog.Of(map.Log!).Single();
+                Assert.AreEqual("6.1.0", boot.Release?.Value);
+                Assert.AreEqual(7UL, boot.Facts.Remapped?.Value);
+                Assert.AreEqual(BootOwner.Dom0, boot.Owner);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void Without_the_hypervisors_log_the_next_best_file_is_read()
+    {
+        Assert.AreEqual("0 9f000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("a/dmesg", Kernel), ("a/iomem", "00000000-0009ffff : System RAM\n")]))).Entries));
+        Assert.AreEqual("0 9f000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("a/messages", Kernel)]))).Entries));
+        Assert.AreEqual("0 a0000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("proc/iomem", "00000000-0009ffff : System RAM\n")]))).Entries));
+    }
+
+    [TestMethod]
+    public void A_packed_log_is_a_log_and_one_in_a_bundle_too()
+    {
+        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(Gzip(Encoding.ASCII.GetBytes(Xen)))));
+        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(TarOf([("x/xl-dmesg.out.gz", Gzip(Encoding.ASCII.GetBytes(Xen)))]))));
+    }
+
+    [TestMethod]
+    public void A_name_longer_than_a_header_holds_is_read() =>
+        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(Tar([($"{new string('a', 120)}/{new string('b', 120)}/xl-dmesg", Xen)]))));
+
+    [TestMethod]
+    public void A_bundle_without_a_log_says_what_is_looked_for() =>
+        Assert.Contains("an xl dmesg, a dmesg, a journal or an iomem is looked for", MapFixtures.ExpectError(MapFixtures.ReadBytes(Tar([("a/b", "x"), ("a/xl-dmesg", "nothing of use")]))).What);
+
+    [TestMethod]
+    public void A_bundle_cut_anywhere_is_read_or_refused_in_one_line()
+    {
+        foreach (byte[] bundle in new[] { Tar(_bundles[0]), Gzip(Tar(_bundles[0])), Cpio(_bundles[1]) })
+        {
+            for (int length = 0; length < bundle.Length; length += 1 + (length / 40))
+            {
+                if (!HostMapReader.Read(new MemoryStream(bundle, 0, length), "x", HostMapOptions.Default).TryGet(out _, out InputError? error))
+                    Assert.IsFalse(error.ToString().Any(char.IsControl));
+            }
+        }
+    }
+
+    [TestMethod]
+    public void What_unpacks_to_more_than_is_ever_read_is_refused()
+    {
+        // A file of the kernel's name that unpacks to 100 MiB of a map's words.
+        byte[] bomb = Gzip(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("e820 e820 e820 e820 \n", 5_000_000))));
+
+        Assert.Contains("none of its files", MapFixtures.ExpectError(MapFixtures.ReadBytes(TarOf([("dmesg.gz", bomb)]))).What);
+    }
+
+    private static byte[] Tar((string Name, string Text)[] files) => TarOf([.. files.Select(static file => (file.Name, Encoding.ASCII.GetBytes(file.Text)))]);
+
+    private static byte[] TarOf((string Name, byte[] Bytes)[] files)
+    {
+        using var bytes = new MemoryStream();
+        using (var tar = new TarWriter(bytes, TarEntryFormat.Pax, leaveOpen: true))
+        {
+            foreach ((string name, byte[] content) in files)
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(content) });
+        }
+
+        return bytes.ToArray();
+    }
+
+    private static byte[] Cpio((string Name, string Text)[] files)
+    {
+        var archive = new StringBuilder();
+        foreach ((string name, string text) in files.Append(("TRAILER!!!", "")))
+        {
+            archive.Append(CultureInfo.InvariantCulture, $"07070100000001000081A4{new string('0', 32)}{text.Length:x8}{new string('0', 32)}{name.Length + 1:x8}00000000{name}\0");
+            Pad();
+            archive.Append(text);
+            Pad();
+        }
+
+        return Encoding.ASCII.GetBytes(archive.ToString());
+
+        void Pad() => archive.Append('\0', (4 - (archive.Length % 4)) % 4);
+    }
+
+    private static byte[] OldCpio((string Name, string Text)[] files)
+    {
+        var archive = new StringBuilder();
+        foreach ((string name, string text) in files.Append(("TRAILER!!!", "")))
+        {
+            string nameLength = Convert.ToString(name.Length + 1, 8).PadLeft(6, '0');
+            string size = Convert.ToString(text.Length, 8).PadLeft(11, '0');
+            archive.Append(CultureInfo.InvariantCulture, $"070707000001000001100644{new string('0', 24)}{new string('0', 11)}{nameLength}{size}{name}\0{text}");
+        }
+
+        return Encoding.ASCII.GetBytes(archive.ToString());
+    }
+
+    private static byte[] Gzip(byte[] bytes)
+    {
+        using var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
+            gzip.Write(bytes);
+        return packed.ToArray();
+    }
+}
