@@ -32,6 +32,12 @@ public sealed class RealXenTests
     public void Linux_6_12_remaps_on_RAM_that_is_split_above_4_GiB_as_in_its_record() => Remake("linux612/splithigh", "boot600");
 
     [TestMethod]
+    public void Hvmloader_places_the_BARs_of_a_passed_through_card_as_in_its_record() => Remake("hvm/passthrough-intel", "e1000", "e1000-hole3072");
+
+    [TestMethod]
+    public void A_PVH_dom0_and_its_PVH_guest_boot_as_in_their_record() => Remake("hvm/dom0-pvh", "m512");
+
+    [TestMethod]
     public void On_the_seeds_machine_dom0_with_all_memory_remaps_283_999_pages()
     {
         XenRun run = Run(ScenarioFile.Load("seed8g-all"));

@@ -168,11 +168,12 @@ public sealed class XenMachine : IDisposable
         string dom0 = _scenario.Dom0Kernel.Length > 0
             ? $"kernel.elf {_scenario.Dom0KernelOptions}"
             : $"vmlinux {Scenario.LinuxOptions},dom0.cpio";
+        // The AMD IOMMU is a PCI device, too, and takes the first slot that is free.
         string[] machine = _scenario.Machine switch
         {
             Machine.Pc => ["-machine", "pc"],
             Machine.Q35Passthrough => ["-machine", "q35", "-device", "intel-iommu,intremap=off", "-device", "e1000,addr=2"],
-            Machine.Q35AmdPassthrough => ["-machine", "q35", "-device", "amd-iommu", "-device", "e1000,addr=2"],
+            Machine.Q35AmdPassthrough => ["-machine", "q35", "-device", "e1000,addr=2", "-device", "amd-iommu"],
         };
         string[] devices = [.. _scenario.Devices.SelectMany(static device => (string[])["-device", device])];
         return
