@@ -72,7 +72,7 @@ public sealed class ApplyVerbTests : IDisposable
     {
         _dom0.Write("map.txt", "0 c000000 1\nc000000 40000000 2\n");
 
-        JsonElement applied = Run("apply", "g1", "--map", Path.Combine(_dom0.Root, "map.txt"), "--json").Json();
+        JsonElement applied = Run("apply", "g1", "--guest-map", Path.Combine(_dom0.Root, "map.txt"), "--json").Json();
 
         Assert.AreEqual(16384, applied.GetProperty("forecast").GetProperty("releasedPages").GetInt32());
         Assert.HasCount(2, _dom0.GuestsMap());

@@ -28,7 +28,11 @@ internal sealed class ApplyVerb
     private readonly PolicyOption _policy = new("punch");
     private readonly KernelOption _kernel = new();
     private readonly HostSource _host = new();
-    private readonly Option<string?> _map = new("--map") { Description = "Install the map in this file, in any dialect of --host, instead of planning one.", HelpName = "FILE" };
+    private readonly Option<string?> _map = new("--guest-map", "--map")
+    {
+        Description = "Install the map in this file, in any dialect of --host, instead of planning one. --map is its old name; elsewhere that counts the maps of a log.",
+        HelpName = "FILE",
+    };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and do nothing." };
     private readonly Option<bool> _undo = new("--undo") { Description = "Put back what libxl had installed." };
     private readonly Option<bool> _json = JsonOption.Create();
@@ -53,7 +57,7 @@ internal sealed class ApplyVerb
             Examples:
               xl create -p guest.cfg && keyhole apply guest && xl unpause guest
               keyhole apply guest --dry-run                 what would change
-              keyhole apply guest --map map.txt             a map of your own: lines of START END TYPE
+              keyhole apply guest --guest-map map.txt       a map of your own: lines of START END TYPE
               keyhole apply guest --undo                    libxl's map again
             """);
         command.SetAction(verb.Run);
@@ -63,7 +67,7 @@ internal sealed class ApplyVerb
     private int Run(ParseResult parsed)
     {
         if (parsed.GetValue(_undo) && parsed.GetValue(_map) is not null)
-            return _console.Fail(new InputError("--undo", null, "it puts libxl's map back, not one of yours", "leave out --map"));
+            return _console.Fail(new InputError("--undo", null, "it puts libxl's map back, not one of yours", "leave out --guest-map"));
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return _console.Fail(error);
         if (_kernel.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
