@@ -143,6 +143,12 @@ internal sealed class BootSource
         hints = null;
         if (!_plan.Read(parsed, console).TryGet(out Scenario? scenario, out InputError? error))
             return error;
+        if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory && Planner.PlatformOf(scenario).Traits.ForecastsFirmware)
+        {
+            hints = new();
+            return scenario;
+        }
+
         if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
         {
             string type = scenario.Guest.Type.ToString().ToUpperInvariant();

@@ -23,6 +23,9 @@ internal static class CompletionDirective
         return directive;
     }
 
+    /// <summary>Whether a line to complete was given: what stands in it is no usage of ours.</summary>
+    public static bool IsOne(CommandLineAction? action) => action is Describe;
+
     private sealed class Describe(Directive directive, RootCommand root, CommandConsole console) : SynchronousCommandLineAction
     {
         public override int Invoke(ParseResult parseResult)

@@ -60,7 +60,7 @@ internal static class Program
         RootCommand root = BuildRoot(console);
         // A word that begins with @ is itself, not a file of further words.
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parsed.Errors.Count > 0 && parsed.Action is not VersionOptionAction && !Examples.IsHelp(parsed.Action))
+        if (parsed.Errors.Count > 0 && parsed.Action is not VersionOptionAction && !Examples.IsHelp(parsed.Action) && !CompletionDirective.IsOne(parsed.Action))
         {
             string verb = parsed.CommandResult.Command is RootCommand ? "" : $" {parsed.CommandResult.Command.Name}";
             console.Error($"{Describe(parsed)}; see keyhole{verb} --help");

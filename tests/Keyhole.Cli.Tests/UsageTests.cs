@@ -141,7 +141,6 @@ public sealed class UsageTests
     [TestMethod]
     [DataRow("pvh", "PVH")]
     [DataRow("hvm", "HVM")]
-    [DataRow("kvm", "KVM")]
     public void The_boot_of_a_guest_that_is_not_PV_is_not_made_up(string type, string name)
     {
         CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--type", type);

@@ -28,6 +28,33 @@ internal static class PlanText
             console.Ansi.WriteLine();
         }
 
+        if (answer.Firmware is { } firmware)
+            WriteFirmware(console, answer, firmware);
         MapView.WriteProblems(console, answer.Problems);
+    }
+
+    private static void WriteFirmware(CommandConsole console, PlanAnswer answer, FirmwareAnswer firmware)
+    {
+        console.Ansi.WriteLine($"firmware: {firmware.Name} {firmware.Version}: {answer.Outcome}");
+        foreach (WindowAnswer window in answer.Windows ?? [])
+            console.Ansi.WriteLine($"window {window.Kind}: [{window.Start}, {window.End})");
+        if (answer.Bars is not { IsEmpty: false } bars)
+            return;
+        Table table = MapView.NewTable("function", "BAR", "size", "kind", "address");
+        foreach (BarAnswer bar in bars)
+        {
+            if (bar is PlacedBarAnswer placed)
+            {
+                table.AddRow(
+                    MapView.Cell(placed.Bdf),
+                    MapView.Cell(placed.Bar.ToString(CultureInfo.InvariantCulture)),
+                    MapView.Cell(ByteSize.ToText(placed.Size.Value)),
+                    MapView.Cell(placed.Kind),
+                    placed.Address is { } address ? MapView.Cell(address.ToString()) : MapView.Cell("none", placed.Why is null ? Color.Default : Color.Red));
+            }
+        }
+
+        MapView.WriteTable(console, table);
+        console.Ansi.WriteLine();
     }
 }

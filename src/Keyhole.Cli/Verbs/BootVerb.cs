@@ -46,6 +46,18 @@ internal static class BootVerb
                 return console.Fail(new("--mem-set", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for a guest"), $"give 1 to {MaxMiB} MiB"));
             if (!source.Read(parsed, console).TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
+            if (boot.Forecast is null)
+            {
+                var plan = PlanAnswer.Of(boot.Plan);
+                if (svg.Write(parsed, () => Pictures.OfPlan(boot.Plan)) is { } unwrittenPlan)
+                    return console.Fail(unwrittenPlan);
+                if (parsed.GetValue(json))
+                    plan.WriteJson(console.OutBytes);
+                else
+                    PlanText.Write(console, plan);
+                return ExitStatus.Of(plan);
+            }
+
             BalloonForecast? balloon = parsed.GetValue(memSet) is { } memoryMiB ? Balloon(boot, memoryMiB) : null;
             BootAnswer answer = BootAnswer.Of(boot, balloon);
             if (svg.Write(parsed, () => Pictures.OfBoot(answer.Plan, answer.Forecast!)) is { } unwritten)

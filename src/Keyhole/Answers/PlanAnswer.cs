@@ -121,6 +121,13 @@ public readonly record struct WindowAnswer(string Kind, Hex Start, Hex End)
     public static WindowAnswer Of(PlacementWindow window) => new(window.Kind == WindowKind.Memory64 ? "mem64" : "mem32", window.Range.Start, window.Range.End);
 }
 
+/// <summary>A function's place as a guest's own tools print it.</summary>
+internal static class FunctionName
+{
+    /// <summary><c>01:00.0</c>; with its domain where that is not 0.</summary>
+    public static string Of(PciAddress address) => address.Domain == 0 ? address.ToString()["0000:".Length..] : address.ToString();
+}
+
 /// <summary>A BAR: where firmware placed it, or what a kernel makes of its window.</summary>
 [JsonDerivedType(typeof(PlacedBarAnswer))]
 [JsonDerivedType(typeof(ClaimedBarAnswer))]
@@ -137,7 +144,7 @@ public sealed record PlacedBarAnswer(
     string Bdf, int Bar, Hex Size, string Kind, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? Address, string? Why) : BarAnswer
 {
     public static PlacedBarAnswer Of(NumberedTree tree, BarPlacement placed) => new(
-        tree.Functions[placed.Function].Address.ToString(), placed.Bar.Index, placed.Bar.SizeBytes, placed.Bar.Type.Name(), placed.Address, placed.Why?.ToString());
+        FunctionName.Of(tree.Functions[placed.Function].Address), placed.Bar.Index, placed.Bar.SizeBytes, placed.Bar.Type.Name(), placed.Address, placed.WhyText);
 }
 
 /// <summary>Whether a PV guest's kernel can claim a window.</summary>
@@ -152,7 +159,7 @@ public sealed record BridgeAnswer(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeAnswer? Io)
 {
     public static BridgeAnswer Of(NumberedTree tree, BridgeWindows bridge) => new(
-        tree.Functions[bridge.Function].Address.ToString(), RangeAnswer.OrNull(bridge.Memory), RangeAnswer.OrNull(bridge.Prefetchable), RangeAnswer.OrNull(bridge.Io));
+        FunctionName.Of(tree.Functions[bridge.Function].Address), RangeAnswer.OrNull(bridge.Memory), RangeAnswer.OrNull(bridge.Prefetchable), RangeAnswer.OrNull(bridge.Io));
 }
 
 /// <summary>The room for devices below and above 4 GiB that ACPI names; null where it names none.</summary>

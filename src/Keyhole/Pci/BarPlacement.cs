@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using System.Globalization;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Pci;
 
@@ -47,6 +49,26 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
 {
     /// <summary>The function whose BAR did not fit, where it is another one's; or what occupies the place. Empty where nothing else is at fault.</summary>
     public string Because { get; init; } = "";
+
+    /// <summary>The reason in words, to stand behind "it gets no address:".</summary>
+    public string ToText()
+    {
+        string room = Available.IsEmpty ? "" : $", which has {ByteSize.ToText(Available.SizeBytes)} at [0x{Available.Start:x}, 0x{Available.End:x})";
+        string need = NeededBytes == 0 ? "" : $"; {ByteSize.ToText(NeededBytes)} are needed";
+        return Reason switch
+        {
+            UnplacedReason.Window32Full => $"it does not fit into the window below 4 GiB{room}{need}",
+            UnplacedReason.Window64Full => $"it does not fit into the window above 4 GiB{room}{need}",
+            UnplacedReason.NoWindow64 => $"there is no window above 4 GiB, and below it does not fit{need}",
+            UnplacedReason.IoFull => "the I/O ports do not suffice",
+            UnplacedReason.BridgeWindowFull => $"the window of the bridge in front of it has no room{room}{need}",
+            UnplacedReason.BeyondAddressWidth => string.Create(CultureInfo.InvariantCulture, $"its place would lie beyond {AddressBits} address bits{need}"),
+            UnplacedReason.Occupied => $"its place is taken{(Because.Length == 0 ? "" : $" by {Because}")}",
+            UnplacedReason.TreeGivenUp => $"another BAR did not fit{(Because.Length == 0 ? "" : $" ({Because})")}, and the firmware then gave all of them up",
+            UnplacedReason.NotHandled => "the firmware never places this kind",
+            UnplacedReason.NotReached => "the guest never gets that far",
+        };
+    }
 }
 
 /// <summary>A BAR and the address it was given.</summary>
@@ -55,6 +77,12 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
 /// <param name="Why">Null exactly where there is an address.</param>
 public readonly record struct BarPlacement(int Function, BarRequest Bar, ulong? Address, Unplaced? Why)
 {
+    /// <summary>Why it got no address, in words; null where it got one.</summary>
+    /// <remarks>OVMF drops a device whole: BARs of 32 bits and I/O then have no address because one of 64 bits did not fit.</remarks>
+    public string? WhyText => Why is { Reason: UnplacedReason.Window64Full } && !Bar.Type.Is64Bit()
+        ? "another BAR of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's"
+        : Why?.ToText();
+
     public static BarPlacement At(int function, BarRequest bar, ulong address) => new(function, bar, address, null);
 
     public static BarPlacement None(int function, BarRequest bar, Unplaced why) => new(function, bar, null, why);

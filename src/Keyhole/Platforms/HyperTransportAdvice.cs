@@ -49,5 +49,5 @@ internal static class HyperTransportAdvice
             remedy));
     }
 
-    private static bool IsAmd(HostMemoryMap host) => host.Traits.CpuVendor is "AuthenticAMD" or "HygonGenuine";
+    internal static bool IsAmd(HostMemoryMap host) => host.Traits.CpuVendor is "AuthenticAMD" or "HygonGenuine";
 }

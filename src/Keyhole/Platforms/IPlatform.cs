@@ -11,6 +11,9 @@ public sealed record PlatformTraits
     /// <summary>Whether the guest's kernel lays its memory out by the map, page by page, without firmware: then <see cref="Plan.Entries"/> is what it starts from.</summary>
     public bool KernelLaysMemory { get; init; }
 
+    /// <summary>Whether the plan holds what the guest's firmware makes of its devices: then the plan is the forecast of the boot as well.</summary>
+    public bool ForecastsFirmware { get; init; }
+
     /// <summary>Whether windows of devices lie where they do on the host; else firmware gives them addresses of the guest's own.</summary>
     public bool KeepsHostAddresses { get; init; }
 

@@ -94,7 +94,6 @@ public sealed class BootTests
     [TestMethod]
     [DataRow(GuestType.Pvh)]
     [DataRow(GuestType.Hvm)]
-    [DataRow(GuestType.Kvm)]
     public void A_guest_whose_map_is_not_known_gets_none_and_no_verdict(GuestType type)
     {
         var boot = Boot.Of(Libxls with { Guest = Libxls.Guest with { Type = type } });

@@ -22,7 +22,7 @@ public sealed class QemuPlatform : IPlatform
 
     public string Name => "qemu";
 
-    public PlatformTraits Traits { get; } = new() { IsOvercommitted = true };
+    public PlatformTraits Traits { get; } = new() { IsOvercommitted = true, ForecastsFirmware = true };
 
     public bool UsesPolicy(Scenario scenario) => false;
 
@@ -33,7 +33,7 @@ public sealed class QemuPlatform : IPlatform
         GuestReview.ReportMaxmem(scenario.Guest, problems);
         if (!scenario.Host.Entries.IsEmpty)
             DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
-        QemuGuest guest = scenario.Guest.Qemu is { } told ? told with { Machine = WithMemory(told.Machine, scenario.Guest) } : QemuUsualGuest.Of(scenario.Guest);
+        QemuGuest guest = scenario.Guest.Qemu is { } told ? told with { Machine = WithMemory(told.Machine, scenario.Guest) } : QemuUsualGuest.Of(scenario);
         QemuSurroundings around = Around(scenario);
         if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
         {
@@ -50,6 +50,7 @@ public sealed class QemuPlatform : IPlatform
             return Unknown(scenario, problems);
         }
 
+        ReportHyperTransport(scenario, forecast, problems);
         ReportOutcome(forecast, problems);
         ReportBars(forecast, problems);
         bool isMapKnown = !forecast.E820.IsDefault;
@@ -102,6 +103,22 @@ public sealed class QemuPlatform : IPlatform
     private static QemuMachine WithMemory(QemuMachine machine, GuestSpec guest) =>
         guest.MemoryKiB << 10 == machine.MemoryBytes || guest.MemoryKiB == 0 ? machine : machine with { MemoryBytes = guest.MemoryKiB << 10 };
 
+    /// <summary>Only what a device's DMA meets fails: RAM in the range. A BAR of the device's own may lie there.</summary>
+    private static void ReportHyperTransport(Scenario scenario, QemuForecast forecast, List<Problem> problems)
+    {
+        ByteRange taken = ByteRange.FromBounds(QemuLayout.HyperTransportStart, QemuLayout.HyperTransportEnd);
+        if (HyperTransportAdvice.IsAmd(scenario.Host) && forecast.Memory is { } memory && memory.High.Overlaps(taken))
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.HyperTransport,
+                "the guest's RAM reaches into AMD's HyperTransport range: a device that is passed through cannot do DMA there",
+                taken.Start,
+                taken.End,
+                "take a machine type from 7.1 on, with QEMU 7.1 or later: it puts that RAM above 1 TiB"));
+        }
+    }
+
     private static void ReportOutcome(QemuForecast forecast, List<Problem> problems)
     {
         string? said = forecast.Message is { Length: > 0 } message ? $": {message}" : "";
@@ -125,7 +142,7 @@ public sealed class QemuPlatform : IPlatform
         foreach (BarPlacement bar in placement.Bars)
         {
             // What a firmware never maps is no fault; where it gave the whole tree up, one problem says so.
-            if (bar.Why is not { Reason: not (UnplacedReason.NotHandled or UnplacedReason.TreeGivenUp or UnplacedReason.NotReached) } why)
+            if (bar.Why is not { Reason: not (UnplacedReason.NotHandled or UnplacedReason.TreeGivenUp or UnplacedReason.NotReached) })
                 continue;
             if (problems.Count(static problem => problem.Code == ProblemCodes.BarUnplaced) >= MostNamed)
             {
@@ -133,7 +150,7 @@ public sealed class QemuPlatform : IPlatform
                 continue;
             }
 
-            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, $"{NameOf(placement, bar.Function, bar.Bar)} gets no address: {Words(why)}"));
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, $"{NameOf(placement, bar.Function, bar.Bar)} gets no address: {bar.WhyText}"));
         }
 
         foreach (FaultyBar fault in forecast.Faults)
@@ -160,25 +177,6 @@ public sealed class QemuPlatform : IPlatform
     private static string NameOf(PciPlacement placement, int function, BarRequest bar) => string.Create(
         CultureInfo.InvariantCulture,
         $"BAR {bar.Index} of {placement.Tree.Functions[function].Address} ({ByteSize.ToText(bar.SizeBytes)}, {bar.Type.Name()})");
-
-    private static string Words(Unplaced why)
-    {
-        string room = why.Available.IsEmpty ? "" : $", which has {ByteSize.ToText(why.Available.SizeBytes)} at [0x{why.Available.Start:x}, 0x{why.Available.End:x})";
-        string need = why.NeededBytes == 0 ? "" : $"; {ByteSize.ToText(why.NeededBytes)} are needed";
-        return why.Reason switch
-        {
-            UnplacedReason.Window32Full => $"it does not fit into the window below 4 GiB{room}{need}",
-            UnplacedReason.Window64Full => $"it does not fit into the window above 4 GiB{room}{need}",
-            UnplacedReason.NoWindow64 => $"there is no window above 4 GiB, and below it does not fit{need}",
-            UnplacedReason.IoFull => "the I/O ports do not suffice",
-            UnplacedReason.BridgeWindowFull => $"the window of the bridge in front of it has no room{room}{need}",
-            UnplacedReason.BeyondAddressWidth => string.Create(CultureInfo.InvariantCulture, $"its place would lie beyond {why.AddressBits} address bits{need}"),
-            UnplacedReason.Occupied => $"its place is taken{(why.Because.Length == 0 ? "" : $" by {why.Because}")}",
-            UnplacedReason.TreeGivenUp => $"another BAR did not fit{(why.Because.Length == 0 ? "" : $" ({why.Because})")}, and the firmware then gave all of them up",
-            UnplacedReason.NotHandled => "the firmware never places this kind",
-            UnplacedReason.NotReached => "the guest never gets that far",
-        };
-    }
 
     private static string Why(E820Entry entry, QemuForecast forecast) => entry switch
     {

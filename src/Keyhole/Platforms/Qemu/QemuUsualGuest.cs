@@ -2,7 +2,9 @@
 
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Guests;
+using Keyhole.Pci;
 
 namespace Keyhole.Platforms.Qemu;
 
@@ -12,15 +14,20 @@ namespace Keyhole.Platforms.Qemu;
 /// </summary>
 internal static class QemuUsualGuest
 {
-    public static QemuGuest Of(GuestSpec guest)
+    public static QemuGuest Of(Scenario scenario)
     {
+        GuestSpec guest = scenario.Guest;
         var devices = ImmutableArray.CreateBuilder<QemuDevice>();
         foreach (PciAssignment assignment in guest.Pci)
+            Add(devices, assignment.Address?.ToString() ?? assignment.ToString(), null);
+        if (guest.Pci.IsEmpty)
         {
-            string port = string.Create(CultureInfo.InvariantCulture, $"port{devices.Count / 2}");
-            string number = string.Create(CultureInfo.InvariantCulture, $"{(devices.Count / 2) + 1}");
-            devices.Add(new("pcie-root-port", [new("id", port), new("chassis", number)]));
-            devices.Add(new("vfio-pci", [new("host", assignment.Address?.ToString() ?? assignment.ToString()), new("bus", port)]));
+            foreach (PciDevice device in scenario.Qemu.Devices)
+                Add(devices, device.Address.ToString(), HostFunctions.Of(device));
+            // Windows that no listing names are those of one device.
+            ImmutableArray<Bar> given = [.. scenario.Bars.Where(bar => !scenario.Qemu.Devices.Any(device => device.Bars.Contains(bar)))];
+            if (!given.IsEmpty)
+                Add(devices, "", HostFunctions.Of(new PciDevice(default, "", [.. given.Select(static (bar, index) => bar with { Index = index })])));
         }
 
         QemuMachineType.TryParse("q35", new QemuVersion(10, 0), out QemuMachineType type);
@@ -45,5 +52,14 @@ internal static class QemuUsualGuest
                 Devices = devices.ToImmutable(),
             },
         };
+    }
+
+    /// <summary>Behind a root port of its own.</summary>
+    private static void Add(ImmutableArray<QemuDevice>.Builder devices, string host, HostFunction? function)
+    {
+        int number = (devices.Count / 2) + 1;
+        string port = string.Create(CultureInfo.InvariantCulture, $"port{number}");
+        devices.Add(new("pcie-root-port", [new("id", port), new("chassis", number.ToString(CultureInfo.InvariantCulture))]));
+        devices.Add(new("vfio-pci", host.Length == 0 ? [new("bus", port)] : [new("host", host), new("bus", port)]) { Host = function });
     }
 }
