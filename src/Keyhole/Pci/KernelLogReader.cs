@@ -319,7 +319,7 @@ internal sealed class KernelLogReader(string sourceName)
             {
                 windows.AddUnplaced(new(index, kind, window.SizeBytes, window.Is64Bit, window.IsPrefetchable, window.Sign));
             }
-            else if (kind == BarKind.Rom && start + window.SizeBytes <= WindowList.ShadowEnd)
+            else if (kind == BarKind.Rom && WindowList.IsShadow(start, start + window.SizeBytes))
             {
                 windows.AddShadowRom(window.SizeBytes);
             }

@@ -40,6 +40,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     private int _beyondXen;
     private int _vectors;
     private bool _hasRegions;
+    private bool _anyHeader;
 
     /// <summary>Whether a line of a text names a function as lspci does.</summary>
     public static bool HasHeader(string text)
@@ -57,8 +58,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     public Parsed<PciListing> Read(string text)
     {
         int lineNumber = 0;
-        bool anyHeader = HasHeader(text);
-        if (!anyHeader)
+        _anyHeader = HasHeader(text);
+        if (!_anyHeader)
             _address = onlyAddress ?? PciAddress.Create(0, 0, 0);
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
@@ -91,11 +92,11 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
                 return error;
         }
 
-        if (!anyHeader && !_hasRegions)
+        if (!_anyHeader && !_hasRegions)
             return new InputError(sourceName, null, "no PCI device in it", Kept);
         if (!TryFinishDevice(lineNumber, out InputError? tooMany))
             return tooMany;
-        if (!anyHeader && onlyAddress is null)
+        if (!_anyHeader && onlyAddress is null)
             _remarks.Add("the text does not say whose windows these are: they are taken to be those of one device");
         if (_beyondXen > 0)
             _remarks.Add($"{_beyondXen} devices of PCI domains above ffff, which Xen does not know, were passed over");
@@ -352,7 +353,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     {
         error = null!;
         _hasRegions = true;
-        bool isNext = index <= _lastIndex && _description.Length == 0 && _address is not null;
+        bool isNext = index <= _lastIndex && !_anyHeader;
         _lastIndex = index;
         if (!isNext || _address is not { } address || address.Function == 7 || address.Domain != 0 || _devices.ContainsKey(Next(address)))
             return true;
@@ -393,7 +394,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         ulong limit = start > Frames.AddressLimit ? ulong.MaxValue : start + sizeBytes;
         if (BarReader.Check(sourceName, lineNumber, start, limit) is { } error)
             return error;
-        if (kind == BarKind.Rom && limit <= WindowList.ShadowEnd)
+        if (kind == BarKind.Rom && WindowList.IsShadow(start, limit))
             _windows.AddShadowRom(sizeBytes);
         else
             _windows.Add(new Bar(index, kind, start, limit, is64Bit, isPrefetchable));

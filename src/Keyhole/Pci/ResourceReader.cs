@@ -74,17 +74,16 @@ internal sealed class ResourceReader(string sourceName)
                 continue;
             bool is64Bit = (flags & IORESOURCE_MEM_64) != 0;
             bool isPrefetchable = (flags & IORESOURCE_PREFETCH) != 0;
+            if (BarReader.Check(sourceName, line, start, end) is { } error)
+                return error;
             // A row without an address begins at 0 and still tells the size.
-            bool isUnset = (flags & IORESOURCE_UNSET) != 0 || start == 0;
-            if (isUnset && last >= start)
+            if ((flags & IORESOURCE_UNSET) != 0 || start == 0)
             {
                 windows.AddUnplaced(new(index, kind, end - start, is64Bit, isPrefetchable, "its row in sysfs is unset"));
                 continue;
             }
 
-            if (BarReader.Check(sourceName, line, start, end) is { } error)
-                return error;
-            if (kind == BarKind.Rom && ((flags & IORESOURCE_ROM_SHADOW) != 0 || end <= WindowList.ShadowEnd))
+            if (kind == BarKind.Rom && ((flags & IORESOURCE_ROM_SHADOW) != 0 || WindowList.IsShadow(start, end)))
                 windows.AddShadowRom(end - start);
             else
                 windows.Add(new Bar(index, kind, start, end, is64Bit, isPrefetchable));
@@ -105,10 +104,10 @@ internal sealed class ResourceReader(string sourceName)
 internal sealed class WindowList
 {
     /// <summary>
-    /// The copy of a primary display's ROM that the firmware left in memory lies below this address. It is no window of the device; a guest that is
-    /// given the device sees a ROM of that size all the same.
+    /// Whether a ROM's place is that of the copy of a primary display's ROM that the firmware left in memory. It is no window of the device; a guest
+    /// that is given the device sees a ROM of that size all the same.
     /// </summary>
-    public const ulong ShadowEnd = 0x10_0000;
+    public static bool IsShadow(ulong start, ulong end) => start >= 0xa_0000 && end <= 0x10_0000;
 
     private readonly ImmutableArray<Bar>.Builder _bars = ImmutableArray.CreateBuilder<Bar>();
     private readonly ImmutableArray<UnplacedWindow>.Builder _unplaced = ImmutableArray.CreateBuilder<UnplacedWindow>();
