@@ -40,13 +40,18 @@ internal sealed class MachineCapture(Dom0 dom0)
         host ??= ReadIomemMap();
         if (host is null)
             return new InputError("this machine", null, $"says nothing of its memory map{Because}", "run this as root, or name a source with --host");
+        ImmutableArray<string> iomem = isWhole ? ReadIomemLines() : [];
+        ImmutableArray<RootWindow> windows = RootWindow.OfIomem(iomem);
+        host = host with { Traits = ReadIommu(host.Traits) };
+        if (!windows.IsEmpty)
+            host = host with { Traits = host.Traits with { RootWindows = windows } };
         return host with
         {
             // Under Xen the folder is missing although the host may have EFI: only its presence says something there.
             Traits = ReadProcessor(host.Traits) with { IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Traits.IsEfi : false },
             Devices = ReadDevices(isWhole),
             ReservedRegions = ReadReservedRegions(),
-            IomemLines = isWhole ? ReadIomemLines() : [],
+            IomemLines = iomem,
             Remarks = [.. host.Remarks, .. _remarks],
         };
     }
@@ -176,6 +181,24 @@ internal sealed class MachineCapture(Dom0 dom0)
             _remarks.Add("/proc/cpuinfo cannot be read: the processor is left out");
             return traits;
         }
+    }
+
+    /// <summary>The kind of the IOMMU, and the width of the narrowest one: Linux shows each unit's capability register.</summary>
+    private HostTraits ReadIommu(HostTraits traits)
+    {
+        foreach (string unit in Folders("sys/class/iommu").Take(MaxGroups))
+        {
+            string name = Path.GetFileName(unit);
+            if (name.StartsWith("ivhd", StringComparison.Ordinal))
+                traits = traits with { Iommu = HostIommu.AmdVi };
+            if (!name.StartsWith("dmar", StringComparison.Ordinal))
+                continue;
+            traits = traits with { Iommu = HostIommu.IntelVtd };
+            if (SmallText($"sys/class/iommu/{name}/intel-iommu/cap") is { } text && IommuWidth.ReadVtd(text) is { } bits)
+                traits = traits with { IommuAddressBits = Math.Min(traits.IommuAddressBits ?? bits, bits) };
+        }
+
+        return traits;
     }
 
     private ImmutableArray<PciDevice> ReadDevices(bool withTables)

@@ -39,6 +39,23 @@ public sealed class CaptureVerbTests : IDisposable
     public void Dispose() => _machine.Dispose();
 
     [TestMethod]
+    public void The_widths_of_IOMMU_and_host_bridges_are_captured_with_what_has_no_address()
+    {
+        _machine.Write("proc/iomem", "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n80000000-dfffffff : PCI Bus 0000:00\n  80000000-8fffffff : PCI Bus 0000:01\n");
+        _machine.Write("proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t\t: fpu pdpe1gb\naddress sizes\t: 46 bits physical, 48 bits virtual\n");
+        _machine.Write("sys/class/iommu/dmar0/intel-iommu/cap", "1c0000c40660462\n");
+        _machine.Write("sys/class/iommu/dmar1/intel-iommu/cap", "d2008c40660462\n");
+        _machine.Write("sys/bus/pci/devices/0000:00:02.0/resource", "0x00000000febc0000 0x00000000febdffff 0x0000000000040200\n0x0 0x1fffffffff 0x2014220c\n");
+        JsonElement capture = CommandRun.InDom0(_machine.Machine, "capture").Json();
+        JsonElement traits = capture.GetProperty("traits");
+        Assert.AreEqual("vt-d 39 true", $"{traits.GetProperty("iommu")} {traits.GetProperty("iommuAddressBits")} {traits.GetProperty("gibPages")}".ToLowerInvariant());
+        Assert.AreEqual("0x80000000", traits.GetProperty("rootWindows").EnumerateArray().Single().GetProperty("start").GetString());
+        JsonElement card = capture.GetProperty("devices")[0];
+        Assert.AreEqual("0x2000000000", card.GetProperty("unplaced").EnumerateArray().Single().GetProperty("size").GetString());
+        Assert.AreEqual("mem64-prefetchable", card.GetProperty("requests")[1].GetProperty("type").GetString());
+    }
+
+    [TestMethod]
     public void Without_Xen_the_capture_is_the_firmwares_map_with_devices_and_regions()
     {
         CommandRun run = CommandRun.InDom0(_machine.Machine, "capture");

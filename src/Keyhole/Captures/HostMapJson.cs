@@ -174,10 +174,9 @@ internal static class HostMapJson
             writer.WriteNumber("physicalAddressBits", bits);
         if (traits.IsEfi is { } isEfi)
             writer.WriteBoolean("efi", isEfi);
-        if (traits.IommuAddressBits is { } iommuBits)
-            writer.WriteNumber("iommuAddressBits", iommuBits);
         if (traits.XenVersion is { } version)
             writer.WriteString("xenVersion", version.ToString());
+        WidthJson.Write(writer, traits);
         if (traits.ProtectedHpet is { } hpet)
             writer.WriteString("protectedHpet", $"0x{hpet:x}");
         WriteRanges(writer, "reservedDeviceMemory", traits.ReservedDeviceMemory);
@@ -227,6 +226,7 @@ internal static class HostMapJson
                 writer.WriteString("driver", driver);
             if (device.Msix is { } table)
                 WriteMsix(writer, table);
+            DeviceJson.Write(writer, device);
             writer.WriteStartArray("bars");
             foreach (Bar bar in device.Bars)
             {
@@ -248,7 +248,7 @@ internal static class HostMapJson
 }
 
 /// <summary>One pass over the tokens of a capture. Malformed JSON throws JsonException; JSON of another shape is an <see cref="InputError"/> with its line.</summary>
-internal ref struct JsonCapture
+internal ref partial struct JsonCapture
 {
     private const int MaxDepth = 32;
     private const int MaxDevices = 16384;
@@ -594,7 +594,7 @@ internal ref struct JsonCapture
             return false;
         while (NextMember())
         {
-            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "iommuAddressBits", "xenVersion", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0"]);
+            string? name = Known(["ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0", .. WidthJson.Names]);
             if (name is null)
             {
                 _reader.Skip();
@@ -602,6 +602,13 @@ internal ref struct JsonCapture
             }
 
             _reader.Read();
+            if (WidthJson.Names.Contains(name))
+            {
+                if (!TryReadWidth(name, ref traits))
+                    return false;
+                continue;
+            }
+
             ImmutableArray<ulong> addresses = [];
             string text = "";
             int number = 0;
@@ -615,7 +622,6 @@ internal ref struct JsonCapture
                 "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
                 "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
                 "efi" => TryReadBoolean(name, out flag),
-                "iommuAddressBits" => TryReadNumber(name, 32, 57, out number),
                 "xenVersion" => TryReadText(name, out text),
                 "reservedDeviceMemory" or "otherDenied" or "reservedInDom0" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
@@ -631,7 +637,6 @@ internal ref struct JsonCapture
                 "physicalAddressBits" => traits with { PhysicalAddressBits = number },
                 "efi" => traits with { IsEfi = flag },
                 "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
-                "iommuAddressBits" => traits with { IommuAddressBits = number },
                 "xenVersion" => traits with { XenVersion = XenVersion.TryParse(text, out XenVersion version) ? version : null },
                 "otherDenied" => traits with { OtherDenied = denied },
                 "reservedInDom0" => traits with { ReservedInDom0 = denied },
@@ -721,10 +726,11 @@ internal ref struct JsonCapture
         int? deviceId = null;
         int? classCode = null;
         MsixTable? msix = null;
+        PciDevice details = s_noDetails;
         ImmutableArray<Bar>.Builder bars = ImmutableArray.CreateBuilder<Bar>();
         while (NextMember())
         {
-            string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver", "msix"]);
+            string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver", "msix", "requests", "unplaced", "resizable", "sriov"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -742,6 +748,13 @@ internal ref struct JsonCapture
             if (name == "msix")
             {
                 if (!TryReadMsix(out msix))
+                    return false;
+                continue;
+            }
+
+            if (name is "requests" or "unplaced" or "resizable" or "sriov")
+            {
+                if (!TryReadDetails(name, ref details))
                     return false;
                 continue;
             }
@@ -775,7 +788,18 @@ internal ref struct JsonCapture
 
         if (address is not { } found)
             return Fail("a device lacks its address", "write it as dddd:bb:dd.f");
-        device = new(found, description, bars.ToImmutable()) { VendorId = vendor, DeviceId = deviceId, ClassCode = classCode, Driver = driver, Msix = msix };
+        device = new(found, description, bars.ToImmutable())
+        {
+            VendorId = vendor,
+            DeviceId = deviceId,
+            ClassCode = classCode,
+            Driver = driver,
+            Msix = msix,
+            Requests = details.Requests,
+            Unplaced = details.Unplaced,
+            Resizable = details.Resizable,
+            Sriov = details.Sriov,
+        };
         return true;
     }
 

@@ -199,6 +199,8 @@ public static class HostMapReader
         if (BeginsAmid(taken))
             remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as when the kernel's buffer has run over");
         remarks.AddRange(MissingParts(scan, taken));
+        if (taken is { Kind: LogMapKind.LinuxFirmware, Error: null })
+            remarks.AddRange(CommandLineEffects.OnHost(scan, taken));
         int named = 0;
         for (int i = 0; i < scan.Maps.Length; i++)
         {

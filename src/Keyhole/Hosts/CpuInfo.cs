@@ -13,7 +13,7 @@ public static class CpuInfo
 {
     private const int MaxLines = 256;
 
-    /// <summary>The traits with vendor, family and address bits filled in where the text has them and they are still unknown.</summary>
+    /// <summary>The traits with vendor, family, address bits and 1 GiB pages filled in where the text has them and they are still unknown.</summary>
     public static HostTraits AddTo(HostTraits traits, Stream stream)
     {
         var text = new TextLines(default, stream);
@@ -28,6 +28,8 @@ public static class CpuInfo
                 traits = traits with { CpuVendor = traits.CpuVendor ?? InputError.OneLine(value, 12) };
             else if (key.SequenceEqual("cpu family") && int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int family) && family <= 0x10e)
                 traits = traits with { CpuFamily = traits.CpuFamily ?? family };
+            else if (key.SequenceEqual("flags"))
+                traits = traits with { HasGiBPages = traits.HasGiBPages ?? $" {value} ".Contains(" pdpe1gb ", StringComparison.Ordinal) };
             else if (key.SequenceEqual("address sizes") && value.IndexOf(' ') is > 0 and int end
                 && int.TryParse(value[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int bits) && bits is >= 32 and <= 52)
                 traits = traits with { PhysicalAddressBits = traits.PhysicalAddressBits ?? bits };

@@ -108,6 +108,15 @@ public sealed record HostTraits
     /// <summary>The Xen that printed the log, or null. What it keeps from dom0 depends on it.</summary>
     public XenVersion? XenVersion { get; init; }
 
+    /// <summary>Whether the processor has pages of 1 GiB (pdpe1gb), or null.</summary>
+    public bool? HasGiBPages { get; init; }
+
+    /// <summary>The kind of its IOMMU, or null.</summary>
+    public HostIommu? Iommu { get; init; }
+
+    /// <summary>What the host bridges forward, in the source's order.</summary>
+    public ImmutableArray<RootWindow> RootWindows { get; init; } = [];
+
     /// <summary>Address of an HPET whose page ACPI marks as protected, or null.</summary>
     public ulong? ProtectedHpet { get; init; }
 

@@ -20,11 +20,13 @@ internal sealed class LogTraits
     [
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ", "RMRR: [", "IVMD",
         "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ",
+        .. WidthTraits.Words,
     ];
 
     /// <summary>More register pages than any machine has; a hostile log could name millions.</summary>
     public const int MaxPages = 256;
 
+    private readonly WidthTraits _widths = new();
     private readonly SortedSet<ulong> _ioApics = [];
     private readonly SortedSet<ulong> _iommus = [];
     private readonly SortedSet<(ulong Start, ulong End)> _deviceMemory = [];
@@ -57,8 +59,9 @@ internal sealed class LogTraits
     /// <summary>Reads one line; false where it holds one of the words and nothing that can be used.</summary>
     public bool TryRead(ReadOnlySpan<char> line)
     {
+        bool isOfWidths = _widths.TryRead(line);
         if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
-            return false;
+            return isOfWidths;
         ulong? blockStart = _blockStart;
         _blockStart = null;
         switch (subject)
@@ -105,7 +108,7 @@ internal sealed class LogTraits
     }
 
     /// <summary>Whether a line says something that can be used.</summary>
-    public static bool Understands(ReadOnlySpan<char> line) => TryParse(line, out _, out _, out _, out _);
+    public static bool Understands(ReadOnlySpan<char> line) => WidthTraits.Understands(line) || TryParse(line, out _, out _, out _, out _);
 
     /// <param name="line">From anywhere in a line.</param>
     /// <param name="subject">What it tells of.</param>
@@ -150,7 +153,7 @@ internal sealed class LogTraits
         return TryDeviceMemory(line, out first, out second);
     }
 
-    public HostTraits ToTraits() => new()
+    public HostTraits ToTraits() => _widths.AddTo(new()
     {
         IoApics = [.. _ioApics],
         Iommus = [.. _iommus],
@@ -162,7 +165,7 @@ internal sealed class LogTraits
         PhysicalAddressBits = _addressBits ?? _hostAddressBits,
         IommuAddressBits = _iommuAddressBits ?? _hostAddressBits,
         XenVersion = _xenVersion,
-    };
+    });
 
     private static bool Behind(ReadOnlySpan<char> line, string mark, out ReadOnlySpan<char> rest)
     {

@@ -121,6 +121,70 @@ public readonly record struct BarRequest
         return true;
     }
 
+    /// <summary>
+    /// Reads a request without an address: <c>128G,64bit</c>. Behind the size, each once and in any order: <c>64bit</c> or <c>32bit</c>,
+    /// <c>prefetchable</c> or <c>non-prefetchable</c>, <c>io</c>. A window of 2 GiB is the largest of 32 bits; where nothing is said, smaller ones
+    /// have 32 bits, and those of 64 bits are prefetchable.
+    /// </summary>
+    /// <param name="index">The register that it takes, 0–5; a 64-bit one takes the next one too.</param>
+    public static bool TryParse(ReadOnlySpan<char> text, int index, out BarRequest request)
+    {
+        request = default;
+        int comma = text.IndexOf(',');
+        ReadOnlySpan<char> size = (comma < 0 ? text : text[..comma]).Trim();
+        int shift = size.IsEmpty ? -1 : char.ToUpperInvariant(size[^1]) switch
+        {
+            'K' => 10,
+            'M' => 20,
+            'G' => 30,
+            'T' => 40,
+            >= '0' and <= '9' => 0,
+            _ => -1,
+        };
+        if (shift < 0 || !TryCount(shift > 0 ? size[..^1] : size, out ulong number))
+            return false;
+        ulong sizeBytes = number << shift;
+        if (sizeBytes >> shift != number)
+            return false;
+        bool? is64Bit = null;
+        bool? isPrefetchable = null;
+        bool isIo = false;
+        while (comma >= 0)
+        {
+            text = text[(comma + 1)..];
+            comma = text.IndexOf(',');
+            switch ((comma < 0 ? text : text[..comma]).Trim())
+            {
+                case "64bit" or "64-bit":
+                    is64Bit = true;
+                    break;
+                case "32bit" or "32-bit":
+                    is64Bit = false;
+                    break;
+                case "prefetchable" or "pref":
+                    isPrefetchable = true;
+                    break;
+                case "non-prefetchable" or "nonpref":
+                    isPrefetchable = false;
+                    break;
+                case "io":
+                    isIo = true;
+                    break;
+                default:
+                    return false;
+            }
+        }
+
+        if (isIo)
+            return is64Bit is null && isPrefetchable is null && TryCreate(index, sizeBytes, BarType.Io, out request);
+        bool isWide = is64Bit ?? sizeBytes > 1UL << 31;
+        return TryCreate(index, sizeBytes, BarTypes.Of(BarKind.Memory, isWide, isPrefetchable ?? isWide), out request);
+    }
+
+    private static bool TryCount(ReadOnlySpan<char> text, out ulong number) => text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
+        ? Bar.TryHex(text, out number)
+        : ulong.TryParse(text, System.Globalization.NumberStyles.None, null, out number);
+
     /// <summary>A request that is known to be right.</summary>
     /// <exception cref="ArgumentException">The registers of PCI cannot express it.</exception>
     public static BarRequest Create(int index, ulong sizeBytes, BarType type) => TryCreate(index, sizeBytes, type, out BarRequest request)

@@ -44,6 +44,9 @@ internal static class Explanations
             yield return text;
         foreach (string text in OwnEdits(forecast, observed))
             yield return text;
+        // A guest has nothing to do with Xen's options.
+        foreach (string text in forecast.Request.IsDom0 && plan?.Host.Log is { } log ? CommandLineEffects.OnXens(log.Lines) : [])
+            yield return text;
         if (plan is not null && Learnt(plan) is { Length: > 0 } learnt)
             yield return learnt;
     }

@@ -240,5 +240,24 @@ public sealed class FieldHostTests
         Assert.HasCount(100, MapFixtures.Expect(MapFixtures.ReadText(text + "\n")).Entries);
     }
 
+    [TestMethod]
+    [DataRow("memmap=512M$1G", "", "memmap=512M$1G (line 2) did not take effect as far as the log shows it")]
+    [DataRow("memmap=512M$1G", "user: [mem 0x0000000000000000-0x000000003fffffff] usable\nuser: [mem 0x0000000040000000-0x000000005fffffff] reserved\n", "memmap=512M$1G (line 2) took effect")]
+    [DataRow("memmap=79G$82G", "", "memmap=79G$82G (line 2) has nothing to take")]
+    [DataRow("memmap=512M1G", "", "memmap=512M1G (line 2) is no range to Linux")]
+    [DataRow("quiet", "", null)]
+    public void A_hosts_memmap_is_told_to_be_in_force_or_not(string option, string after, string? expected)
+    {
+        string log = $"Linux version 6.1.0\nCommand line: ro {option} console=ttyS0\nBIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\nBIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\n"
+            + $"{(after.Length == 0 ? "" : "user-defined physical RAM map:\n")}{after}[mem 0x80000000-0xffffffff] available for PCI devices\n";
+
+        string remarks = Remarks(MapFixtures.Expect(MapFixtures.ReadText(log)));
+
+        if (expected is null)
+            Assert.DoesNotContain("(line 2)", remarks);
+        else
+            Assert.Contains(expected, remarks);
+    }
+
     private static string Shown(PfnRange pages) => $"[0x{pages.Start.ToAddress():x}, 0x{pages.End.ToAddress():x})";
 }

@@ -80,15 +80,195 @@ public sealed class BarReaderTests
                     new Bar(1, BarKind.Memory, 0x200000000000, 0x201000000000, true, true),
                     new Bar(3, BarKind.Memory, 0x201000000000, 0x211000000000, true, true)]),
             },
-            listing.Devices.ToArray());
+            listing.Devices.Select(device => new PciDevice(device.Address, device.Description, device.Bars) { Msix = device.Msix }).ToArray());
         CollectionAssert.AreEqual(
             new[]
             {
+                "0000:03:00.0: BAR 1 (4 MiB, 32-bit) was not placed by this host's firmware and kernel: lspci shows <unassigned>",
                 "1 devices of PCI domains above ffff, which Xen does not know, were passed over",
                 "1 windows stand without a size and were passed over; the resource files in sysfs have the sizes",
             },
             listing.Remarks.ToArray());
+        // What a guest's firmware has to place: also what has no address here, and ports; nothing of the virtual functions.
+        Assert.AreEqual(
+            "0 0x20000 mem32; 1 0x400000 mem32; 2 0x20 io; 3 0x4000 mem32; 4 0x100000 mem64-prefetchable; 6 0x80000 rom", Requests(listing.Devices[2]));
+        Assert.AreEqual((0x10de, 0x1b80, 0x030000), (listing.Devices[3].VendorId, listing.Devices[3].DeviceId, listing.Devices[3].ClassCode));
     }
+
+    private static string Requests(PciDevice device) => string.Join("; ", device.GetRequests().Select(request => $"{request.Index} 0x{request.SizeBytes:x} {request.Type.Name()}"));
+
+    private static PciListing Fixture(string name)
+    {
+        string path = Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", name);
+        return Read(File.ReadAllText(path), path, Address("0c:00.0"));
+    }
+
+    [TestMethod]
+    public void The_shadow_of_a_primary_display_s_ROM_is_no_window_and_the_guest_sees_a_ROM_of_that_size()
+    {
+        PciDevice with = Fixture("shadow-rom.lspci").Devices.Single();
+        PciDevice without = Fixture("noshadow.lspci").Devices.Single();
+        CollectionAssert.AreEqual(without.Bars.ToArray(), with.Bars.ToArray());
+        Assert.AreEqual("0 0x1000000 mem64; 2 0x10000000 mem64-prefetchable", Requests(without));
+        Assert.AreEqual("0 0x1000000 mem64; 2 0x10000000 mem64-prefetchable; 6 0x20000 rom", Requests(with));
+    }
+
+    [TestMethod]
+    public void Windows_that_the_host_s_firmware_did_not_place_are_named_and_their_sizes_used()
+    {
+        PciListing ignored = Fixture("ignored.lspci");
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                "0000:0c:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware and kernel: lspci shows <ignored>",
+                "0000:0c:00.0: BAR 3 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware and kernel: lspci shows <unassigned>",
+            },
+            ignored.Remarks.ToArray());
+        Assert.AreEqual("0 0x1000000 mem32", Requests(ignored.Devices.Single()));
+
+        PciListing sized = Fixture("unassigned-size.lspci");
+        Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable", Requests(sized.Devices.Single()));
+        StringAssert.StartsWith(sized.Remarks.Single(), "0000:0c:00.0: BAR 1 (128 GiB, 64-bit, prefetchable) was not placed");
+
+        PciListing unset = Fixture(Path.Combine("sysfs-unset", "resource"));
+        Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable; 3 0x2000000 mem64-prefetchable", Requests(unset.Devices.Single()));
+        Assert.HasCount(2, unset.Devices.Single().Unplaced);
+        StringAssert.EndsWith(unset.Remarks[1], "BAR 3 (32 MiB, 64-bit, prefetchable) was not placed by this host's firmware and kernel: its row in sysfs is unset");
+    }
+
+    [TestMethod]
+    public void Lost_indentation_is_no_loss() => Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable", Requests(Fixture("noindent.lspci").Devices.Single()));
+
+    [TestMethod]
+    public void Region_lines_alone_are_those_of_one_device_or_of_several_in_turn()
+    {
+        const string lines = """
+            	Region 0: Memory at db000000 (32-bit, non-prefetchable) [size=16M]
+            	Region 1: Memory at 2000000000 (64-bit, prefetchable) [size=128G]
+            	Region 0: Memory at dc000000 (32-bit, non-prefetchable) [size=16K]
+
+            """;
+        PciListing listing = Read(lines, address: Address("0c:00.0"));
+        Assert.AreEqual("0000:0c:00.0 0000:0c:00.1", string.Join(" ", listing.Devices.Select(device => device.Address)));
+        Assert.AreEqual("0 0x4000 mem32", Requests(listing.Devices[1]));
+        Assert.IsTrue(listing.Remarks.IsEmpty);
+        StringAssert.Contains(Read(lines).Remarks.Single(), "does not say whose windows");
+    }
+
+    [TestMethod]
+    public void A_virtual_function_s_windows_count()
+    {
+        PciListing listing = Read("3b:02.0 Ethernet controller [0200]: Intel [8086:154c]\n\tRegion 0: [virtual] Memory at 95e00000 (64-bit, prefetchable) [size=64K]\n");
+        Assert.AreEqual("0 0x10000 mem64-prefetchable", Requests(listing.Devices.Single()));
+        Assert.HasCount(1, listing.Devices.Single().Bars);
+    }
+
+    [TestMethod]
+    public void Resizable_sizes_and_counts_of_virtual_functions_are_read()
+    {
+        PciDevice device = Read("""
+            01:00.0 3D controller: NVIDIA Corporation GA100 [A100 PCIe 40GB] (rev a1)
+            	Region 1: Memory at 20000000000 (64-bit, prefetchable) [size=64G]
+            	Capabilities: [bb0 v1] Physical Resizable BAR
+            		BAR 1: current size: 64GB, supported: 64MB 128MB 64GB
+            	Capabilities: [bcc v1] Single Root I/O Virtualization (SR-IOV)
+            		IOVCap:	Migration-, Interrupt Message Number: 000
+            		Initial VFs: 20, Total VFs: 20, Number of VFs: 4, Function Dependency Link: 00
+            		Region 0: Memory at db000000 (32-bit, non-prefetchable)
+            	Capabilities: [c14 v1] Virtual Resizable BAR
+            		BAR 0: current size: 256KB, supported: 256KB 512KB
+            	Capabilities: [900 v1] Secondary PCI Express
+            		BAR 5: current size: 1GB, supported: 1GB
+
+            """).Devices.Single();
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                new ResizableBar(1, 64UL << 30, [64UL << 20, 128UL << 20, 64UL << 30], IsVirtual: false),
+                new ResizableBar(0, 256UL << 10, [256UL << 10, 512UL << 10], IsVirtual: true),
+            },
+            device.Resizable.ToArray());
+        Assert.AreEqual(new SriovCapability(20, 4), device.Sriov);
+        Assert.AreEqual(0x030200, device.ClassCode);
+    }
+
+    [TestMethod]
+    public void A_kernel_s_log_of_old_tells_registers_assignments_and_what_found_no_space()
+    {
+        PciListing listing = Read("""
+            [    0.415301] pci 0000:01:00.0: [10de:2330] type 00 class 0x030200
+            [    0.415318] pci 0000:01:00.0: reg 0x10: [mem 0x42000000-0x42ffffff 64bit pref]
+            [    0.415329] pci 0000:01:00.0: reg 0x18: [mem 0x2000000000-0x3fffffffff 64bit pref]
+            [    0.415340] pci 0000:01:00.0: reg 0x24: [io  0xe000-0xe07f]
+            [    0.415350] pci 0000:01:00.0: reg 0x30: [mem 0xfff80000-0xffffffff pref]
+            [    0.415390] pci 0000:01:00.0: reg 0xbf0: [mem 0x00000000-0x0003ffff]
+            [    0.415391] pci 0000:01:00.0: VF(n) BAR0 space: [mem 0x00000000-0x003fffff] (contains BAR0 for 16 VFs)
+            [    0.430000] pci_bus 0000:00: root bus resource [mem 0x40000000-0xfebfffff window]
+            [    0.440000] pci 0000:01:00.0: BAR 2: no space for [mem size 0x2000000000 64bit pref]
+            [    0.440001] pci 0000:01:00.0: BAR 2: failed to assign [mem size 0x2000000000 64bit pref]
+            [    0.440002] pci 0000:01:00.0: BAR 6: assigned [mem 0x43000000-0x4307ffff pref]
+            [    0.440003] pci 0000:00:01.0: BAR 14: assigned [mem 0x42000000-0x43ffffff]
+            """);
+        PciDevice device = listing.Devices.Single();
+        Assert.AreEqual("0 0x1000000 mem64-prefetchable; 2 0x2000000000 mem64-prefetchable; 5 0x80 io; 6 0x80000 rom", Requests(device));
+        CollectionAssert.AreEqual(
+            new[] { new Bar(0, BarKind.Memory, 0x42000000, 0x43000000, true, true), new Bar(6, BarKind.Rom, 0x43000000, 0x43080000, false, true) }, device.Bars.ToArray());
+        Assert.AreEqual(
+            "0000:01:00.0: BAR 2 (128 GiB, 64-bit, prefetchable) was not placed by this host's firmware and kernel: the kernel's log says that there is no space for it",
+            listing.Remarks[0]);
+        Assert.AreEqual(new SriovCapability(16, 0), device.Sriov);
+        Assert.AreEqual((0x10de, 0x2330, 0x030200), (device.VendorId, device.DeviceId, device.ClassCode));
+    }
+
+    [TestMethod]
+    public void A_kernel_s_log_since_6_10_has_the_window_in_front_of_the_word()
+    {
+        PciListing listing = Read("""
+            Jan 01 10:00:00 h kernel: pci 0000:01:00.0: [10de:2b85] type 00 class 0x030000 PCIe Legacy Endpoint
+            Jan 01 10:00:00 h kernel: pci 0000:01:00.0: BAR 0 [mem 0xf8000000-0xfbffffff]
+            Jan 01 10:00:00 h kernel: pci 0000:01:00.0: BAR 1 [mem 0xfc00000000-0xffffffffff 64bit pref]
+            Jan 01 10:00:00 h kernel: pci 0000:01:00.0: BAR 5 [io  0xf000-0xf07f]
+            Jan 01 10:00:00 h kernel: pci 0000:01:00.0: ROM [mem 0xfc000000-0xfc07ffff pref]
+            Jan 01 10:00:00 h kernel: pci 0000:01:00.0: VF BAR 0 [mem 0x00000000-0x0003ffff 64bit]: contains BAR 0 for 8 VFs
+            Jan 01 10:00:00 h kernel: pci 0000:01:00.0: BAR 1 [mem size 0x400000000 64bit pref]: can't assign; no space
+            Jan 01 10:00:00 h kernel: pci 0000:01:00.0: BAR 1 [mem size 0x400000000 64bit pref]: failed to assign
+            Jan 01 10:00:00 h kernel: pci 0000:02:00.0: BAR 0 [mem 0xe0000000-0xefffffff 64bit pref]: can't claim; no compatible bridge window
+            Jan 01 10:00:00 h kernel: pci 0000:02:00.0: BAR 0 [mem 0x4000000000-0x400fffffff 64bit pref]: assigned
+            Jan 01 10:00:01 h kernel: NVRM: BAR1 is 0M @ 0x0 (PCI:0000:03:00.0)
+            """);
+        Assert.AreEqual("0 0x4000000 mem32; 1 0x400000000 mem64-prefetchable; 5 0x80 io; 6 0x80000 rom", Requests(listing.Devices[0]));
+        StringAssert.EndsWith(listing.Remarks[0], "the kernel's log says that there is no space for it");
+        Assert.AreEqual(0x4000000000UL, listing.Devices[1].Bars.Single().Start);
+        Assert.IsTrue(listing.Devices[1].Unplaced.IsEmpty);
+        Assert.AreEqual(
+            "0000:03:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware and kernel: NVIDIA's driver found it at address 0",
+            listing.Remarks[^1]);
+    }
+
+    [TestMethod]
+    [DataRow("128G,64bit", 0x2000000000UL, BarType.Memory64Prefetchable)]
+    [DataRow("128G", 0x2000000000UL, BarType.Memory64Prefetchable)]
+    [DataRow("256M", 0x10000000UL, BarType.Memory32)]
+    [DataRow("256M,prefetchable", 0x10000000UL, BarType.Memory32Prefetchable)]
+    [DataRow("0x1000,64bit,non-prefetchable", 0x1000UL, BarType.Memory64)]
+    [DataRow("16k , 64-bit, nonpref", 0x4000UL, BarType.Memory64)]
+    [DataRow("128,io", 128UL, BarType.Io)]
+    public void A_request_without_an_address_reads(string text, ulong sizeBytes, BarType type)
+    {
+        Assert.IsTrue(BarRequest.TryParse(text, 1 - 1, out BarRequest request));
+        Assert.AreEqual(BarRequest.Create(0, sizeBytes, type), request);
+    }
+
+    [TestMethod]
+    [DataRow("")]
+    [DataRow("G")]
+    [DataRow("3G")]
+    [DataRow("4G,32bit")]
+    [DataRow("128G,wide")]
+    [DataRow("16777216T")]
+    [DataRow("8,io,64bit")]
+    [DataRow("-1")]
+    public void A_request_that_no_register_can_make_is_refused(string text) => Assert.IsFalse(BarRequest.TryParse(text, 0, out _));
 
     [TestMethod]
     [DataRow("> ")]
@@ -114,9 +294,9 @@ public sealed class BarReaderTests
             {
                 new Bar(0, BarKind.Memory, 0xf7800000, 0xf7c00000, true, false),
                 new Bar(3, BarKind.Memory, 0xe0000000, 0xf0000000, false, true),
-                new Bar(6, BarKind.Rom, 0xc0000, 0xe0000, false, false),
             },
             listing.Devices.Single().Bars.ToArray());
+        Assert.AreEqual("0 0x400000 mem64; 2 0x40 io; 3 0x10000000 mem32-prefetchable; 6 0x20000 rom", Requests(listing.Devices.Single()));
     }
 
     [TestMethod]
@@ -159,7 +339,10 @@ public sealed class BarReaderTests
         Assert.AreEqual(
             new PciDevice(Address("00:02.0"), "", [
                 new Bar(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, false),
-                new Bar(6, BarKind.Rom, 0xfeb80000, 0xfebc0000, false, true)]),
+                new Bar(6, BarKind.Rom, 0xfeb80000, 0xfebc0000, false, true)])
+            {
+                Requests = [BarRequest.Create(0, 0x20000, BarType.Memory32), BarRequest.Create(1, 0x40, BarType.Io), BarRequest.Create(6, 0x40000, BarType.Rom)],
+            },
             listing.Devices.Single());
     }
 
@@ -178,7 +361,7 @@ public sealed class BarReaderTests
             _ => BarKind.BridgeWindow,
         }));
         Assert.IsTrue(bars.All(bar => bar.Is64Bit == (bar.Index % 2 == 0) && bar.IsPrefetchable == bar.Is64Bit && bar.Start == (ulong)(bar.Index + 1) << 16 && bar.SizeBytes == 0x10000));
-        Assert.AreEqual("line 5: window 4 of 0000:03:00.0 has no address yet", listing.Remarks.Single());
+        Assert.AreEqual("0000:03:00.0: BAR 4 (64 KiB, 32-bit) was not placed by this host's firmware and kernel: its row in sysfs is unset", listing.Remarks.Single());
     }
 
     [TestMethod]

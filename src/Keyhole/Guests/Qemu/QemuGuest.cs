@@ -105,6 +105,7 @@ public sealed record QemuSurroundings
                 _ => CpuVendor.Other,
             },
             HostPhysBits = traits.PhysicalAddressBits,
+            HostHasGiBPages = traits.HasGiBPages,
             Devices = devices,
         };
     }

@@ -159,72 +159,27 @@ internal static class QemuOptionSyntax
     }
 
     /// <summary>Reads on, yes, true, y and their opposites.</summary>
-    public static bool TrySwitch(ReadOnlySpan<char> text, out bool isOn)
+    public static bool TrySwitch(string text, out bool isOn)
     {
-        isOn = text is "on" or "yes" or "true" or "y";
-        return isOn || text is "off" or "no" or "false" or "n";
+        bool? read = QemuNumber.Switch(text);
+        isOn = read == true;
+        return read is not null;
     }
 
-    /// <summary>
-    /// Reads a size: decimal, also with a fraction (<c>1.5G</c>), or hex without a unit; units B, K, M, G, T, P, E in either case, powers of 1024.
-    /// </summary>
-    /// <param name="bareShift">The power of two that a number without a unit counts in: 20 for <c>-m</c>, 0 elsewhere.</param>
+    /// <summary>Reads a size as <see cref="QemuNumber"/> does; a number without a unit counts in units of its own.</summary>
+    /// <param name="bareShift">The power of two of that unit: 20 for <c>-m</c>, 0 elsewhere.</param>
     public static bool TrySize(ReadOnlySpan<char> text, int bareShift, out ulong sizeBytes)
     {
-        sizeBytes = 0;
         text = text.Trim();
-        if (text.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
-        {
-            return text.Length is > 2 and <= 18 && ulong.TryParse(text[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out sizeBytes)
-                && TryScale(sizeBytes, bareShift, out sizeBytes);
-        }
-
-        int shift = bareShift;
-        if (!text.IsEmpty && char.IsAsciiLetter(text[^1]))
-        {
-            shift = char.ToUpperInvariant(text[^1]) switch
-            {
-                'B' => 0,
-                'K' => 10,
-                'M' => 20,
-                'G' => 30,
-                'T' => 40,
-                'P' => 50,
-                'E' => 60,
-                _ => -1,
-            };
-            text = text[..^1];
-        }
-
-        int point = text.IndexOf('.');
-        ReadOnlySpan<char> whole = point < 0 ? text : text[..point];
-        ReadOnlySpan<char> fraction = point < 0 ? default : text[(point + 1)..];
-        if (shift < 0 || (whole.IsEmpty && fraction.IsEmpty) || whole.ContainsAnyExceptInRange('0', '9') || fraction.ContainsAnyExceptInRange('0', '9')
-            || whole.Length > 20 || fraction.Length > 18)
-        {
+        bool isBare = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? char.IsAsciiHexDigit(text[^1]) : !text.IsEmpty && char.IsAsciiDigit(text[^1]);
+        if (!QemuNumber.TrySize(text, out sizeBytes))
             return false;
-        }
-
-        ulong number = 0;
-        if (!whole.IsEmpty && !ulong.TryParse(whole, NumberStyles.None, CultureInfo.InvariantCulture, out number))
-            return false;
-        if (!TryScale(number, shift, out sizeBytes))
-            return false;
-        if (fraction.IsEmpty)
+        if (!isBare)
             return true;
-        UInt128 numerator = UInt128.Parse(fraction, NumberStyles.None, CultureInfo.InvariantCulture);
-        UInt128 denominator = 1;
-        for (int i = 0; i < fraction.Length; i++)
-            denominator *= 10;
-        UInt128 sum = sizeBytes + ((numerator << shift) / denominator);
-        sizeBytes = sum <= ulong.MaxValue ? (ulong)sum : 0;
-        return sum <= ulong.MaxValue;
-    }
-
-    private static bool TryScale(ulong number, int shift, out ulong scaled)
-    {
-        scaled = number << shift;
-        return scaled >> shift == number;
+        ulong scaled = sizeBytes << bareShift;
+        bool fits = scaled >> bareShift == sizeBytes;
+        sizeBytes = scaled;
+        return fits;
     }
 
     /// <summary>Reads a whole number, decimal or hex with 0x.</summary>

@@ -9,9 +9,8 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Logs;
 
-namespace Keyhole.Verification;
+namespace Keyhole.Logs;
 
 /// <summary>
 /// Whether <c>mem=</c> and <c>memmap=</c> of a kernel's command line took effect, by what the kernel printed of its map afterwards: the map changed by the user,
@@ -48,6 +47,30 @@ internal static class CommandLineEffects
         }
     }
 
+    /// <summary>For a kernel on the bare machine: of the boot that printed a firmware's map.</summary>
+    public static IEnumerable<string> OnHost(LogScan scan, LogMap firmware)
+    {
+        LogMap[] firmwares = [.. scan.Maps.Where(static map => map.Kind == LogMapKind.LinuxFirmware)];
+        int start = firmwares.Where(map => map.Line < firmware.Line).Select(static map => map.Line).DefaultIfEmpty(0).Max();
+        int end = firmwares.Where(map => map.Line > firmware.Line).Select(static map => map.Line).DefaultIfEmpty(int.MaxValue).Min();
+        var facts = new BootFacts();
+        int last = 0;
+        foreach (LogLine line in scan.Lines)
+        {
+            // The command line stands above the map; that of the next boot is the next map's.
+            var message = line.Speaker == LogSpeaker.Kernel && line.Number > start && line.Number < end ? KernelMessage.Parse(line.Text) : default;
+            if (message.Kind == KernelMessageKind.Release && line.Number > firmware.Line)
+                break;
+            if (message.Kind == KernelMessageKind.Release)
+                facts = new();
+            facts = facts.With(message, line.Number);
+            last = message.IsBehindMap && line.Number > firmware.Line ? line.Number : last;
+        }
+
+        LogMap? after = scan.Maps.FirstOrDefault(map => map is { Kind: LogMapKind.KernelEdited, Title: "user" } && map.Line > firmware.Line && map.Line < end);
+        return facts.CommandLine is { } commandLine ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: last != 0) : [];
+    }
+
     /// <summary>The options on Xen's command line, which does not know them.</summary>
     public static IEnumerable<string> OnXens(IEnumerable<LogLine> lines)
     {
@@ -67,7 +90,7 @@ internal static class CommandLineEffects
     private static string OfRange(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<Sighting<MapEdit>> edits, bool goesOn)
     {
         string type = E820TypeNames.NameOf(option.Type);
-        string range = Verifier.Range(option.Range);
+        string range = $"[0x{option.Range.Start:x}, 0x{option.Range.End:x})";
         if (after is not null && after.Error is null)
         {
             if (Holds(after.Entries, option.Range, option.Type))

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using Keyhole.Hosts;
+using Keyhole.Reading;
+
+namespace Keyhole.Logs;
+
+/// <summary>What a boot log says of where devices may be reached: the kind of IOMMU, and the windows of the host bridges.</summary>
+/// <remarks>Source: Linux' drivers/iommu/amd/init.c, drivers/pci/bus.c and /proc/iomem; Xen's drivers/passthrough/vtd/iommu.c.</remarks>
+internal sealed class WidthTraits
+{
+    /// <summary>Words of which one stands in every line that is looked at.</summary>
+    public static readonly string[] Words = [Capability, "root bus resource [mem", " : PCI Bus ", Amd];
+
+    private const string Capability = "cap = ";
+    private const string Amd = "AMD-Vi";
+
+    private readonly List<RootWindow> _windows = [];
+    private bool _isAmd;
+    private bool _isIntel;
+    private int? _narrowest;
+
+    /// <summary>Whether a line says something of it that can be used.</summary>
+    public static bool Understands(ReadOnlySpan<char> line) => TryWindow(line, out _) || TryXensCapability(line, out _) || IsAmds(line);
+
+    /// <summary>Reads one line; false where it says nothing of it that can be used.</summary>
+    public bool TryRead(ReadOnlySpan<char> line)
+    {
+        if (TryWindow(line, out RootWindow window))
+        {
+            if (_windows.Count < RootWindow.MaxCount && !_windows.Contains(window))
+                _windows.Add(window);
+            return true;
+        }
+
+        if (TryXensCapability(line, out int bits))
+        {
+            _isIntel = true;
+            if (bits >= 32)
+                _narrowest = Math.Min(_narrowest ?? bits, bits);
+            return true;
+        }
+
+        _isAmd |= line.Contains(Amd, StringComparison.Ordinal);
+        return IsAmds(line);
+    }
+
+    /// <summary>Adds what was read; a width that other lines tell is there already.</summary>
+    public HostTraits AddTo(HostTraits traits)
+    {
+        int? bits = _narrowest is { } told ? Math.Min(traits.IommuAddressBits ?? told, told) : traits.IommuAddressBits;
+        return traits with
+        {
+            // Only VT-d has a width to tell.
+            Iommu = _isIntel || bits is not null ? HostIommu.IntelVtd : _isAmd ? HostIommu.AmdVi : null,
+            IommuAddressBits = bits,
+            RootWindows = [.. _windows],
+        };
+    }
+
+    /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere.</summary>
+    private static bool IsAmds(ReadOnlySpan<char> line) => line.Contains(Amd, StringComparison.Ordinal) && !line.Contains("IVMD", StringComparison.Ordinal);
+
+    /// <summary><c>pci_bus 0000:00: root bus resource [mem 0x80000000-0xdfffffff window]</c>, or a line of <c>/proc/iomem</c>.</summary>
+    private static bool TryWindow(ReadOnlySpan<char> line, out RootWindow window)
+    {
+        const string bus = "pci_bus ";
+        const string resource = ": root bus resource [mem 0x";
+        window = default;
+        int at = line.IndexOf(bus, StringComparison.Ordinal);
+        if (at < 0)
+            return line.Contains(" : PCI Bus ", StringComparison.Ordinal) && RootWindow.TryReadIomem(CitedLine.Unmarked(line), out window);
+        var cursor = new TextCursor(line[(at + bus.Length)..]);
+        return RootWindow.TryBus(ref cursor, out int domain, out int number) && cursor.TryText(resource) && cursor.TryHex(out ulong start) && cursor.TryText("-0x")
+            && cursor.TryHex(out ulong last) && RootWindow.TryCreate(domain, number, start, last, out window);
+    }
+
+    /// <summary>Xen's <c>cap = c0000020660462 ecap = f0101a</c>; Linux puts the register behind the unit's address.</summary>
+    private static bool TryXensCapability(ReadOnlySpan<char> line, out int bits)
+    {
+        bits = 0;
+        int at = line.IndexOf(Capability, StringComparison.Ordinal);
+        if (at < 0 || (at > 0 && char.IsAsciiLetter(line[at - 1])))
+            return false;
+        var cursor = new TextCursor(line[(at + Capability.Length)..]);
+        if (!cursor.TryHex(out ulong capability) || !cursor.TryText(" ecap"))
+            return false;
+        bits = IommuWidth.OfVtd(capability);
+        return true;
+    }
+}

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.Reading;
+
+namespace Keyhole.Pci;
+
+/// <summary>
+/// lspci's text: a line at the margin for each function, what belongs to it below, indented unless a web page or a chat took the indentation away.
+/// Region lines without any function (<c>lspci -vvs 01:00.0 | grep Region</c>) are those of one device.
+/// </summary>
+/// <param name="onlyAddress">Whose windows a text without a function holds; null where nobody says.</param>
+internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
+{
+    private const string Kept = "give what lspci -vv prints, as root";
+
+    /// <summary>What details begin with that are read.</summary>
+    private static readonly ImmutableArray<string> s_details =
+    [
+        "Region ", "Memory at ", "[virtual] ", "[enhanced] ", "I/O ports at ", "Expansion ROM at ", "Capabilities:", "Vector table: BAR=", "Memory behind bridge:",
+        "Prefetchable memory behind bridge:", "BAR ", "Initial VFs:", "Virtual Region ",
+    ];
+
+    private readonly SortedDictionary<PciAddress, PciDevice> _devices = [];
+    private readonly ImmutableArray<string>.Builder _remarks = ImmutableArray.CreateBuilder<string>();
+    private WindowList _windows = new();
+    private PciAddress? _address;
+    private string _description = "";
+    private bool _inSriov;
+    private bool _inResizable;
+    private bool _isResizableVirtual;
+    private int _lastIndex = -1;
+    private int _nextIndex;
+    private int _withoutSize;
+    private int _beyondXen;
+    private int _vectors;
+    private bool _hasRegions;
+    private bool _anyHeader;
+
+    /// <summary>Whether a line of a text names a function as lspci does.</summary>
+    public static bool HasHeader(string text)
+    {
+        foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
+        {
+            ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
+            if (!line.IsEmpty && line[0] is not (' ' or '\t') && TryHeader(line, out _, out _))
+                return true;
+        }
+
+        return false;
+    }
+
+    public Parsed<PciListing> Read(string text)
+    {
+        int lineNumber = 0;
+        _anyHeader = HasHeader(text);
+        if (!_anyHeader)
+            _address = onlyAddress ?? PciAddress.Create(0, 0, 0);
+        foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
+        {
+            lineNumber++;
+            ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
+            if (!line.IsEmpty && line[0] is not (' ' or '\t'))
+            {
+                if (TryHeader(line, out PciAddress address, out bool isBeyondXen))
+                {
+                    if (!TryFinishDevice(lineNumber, out InputError? full))
+                        return full;
+                    if (isBeyondXen)
+                    {
+                        _beyondXen++;
+                        continue;
+                    }
+
+                    if (_devices.ContainsKey(address))
+                        return new InputError(sourceName, lineNumber, $"a second device at {address}", "give the output of one lspci");
+                    _address = address;
+                    Describe(line[line.IndexOf(' ')..].Trim());
+                    continue;
+                }
+
+                if (!IsDetail(line))
+                    continue;
+            }
+
+            if (_address is not null && ReadDetail(line.Trim(), lineNumber) is { } error)
+                return error;
+        }
+
+        if (!_anyHeader && !_hasRegions)
+            return new InputError(sourceName, null, "no PCI device in it", Kept);
+        if (!TryFinishDevice(lineNumber, out InputError? tooMany))
+            return tooMany;
+        if (!_anyHeader && onlyAddress is null)
+            _remarks.Add("the text does not say whose windows these are: they are taken to be those of one device");
+        if (_beyondXen > 0)
+            _remarks.Add($"{_beyondXen} devices of PCI domains above ffff, which Xen does not know, were passed over");
+        if (_withoutSize > 0)
+            _remarks.Add($"{_withoutSize} windows stand without a size and were passed over; the resource files in sysfs have the sizes");
+        return new PciListing([.. _devices.Values], _remarks.DrainToImmutable());
+    }
+
+    private static bool IsDetail(ReadOnlySpan<char> line)
+    {
+        foreach (string start in s_details)
+        {
+            if (line.StartsWith(start))
+                return true;
+        }
+
+        return false;
+    }
+
+    private bool TryFinishDevice(int lineNumber, out InputError error)
+    {
+        error = null!;
+        if (_address is { } address)
+        {
+            if (_devices.Count == BarReader.MaxDevices)
+            {
+                error = new InputError(sourceName, lineNumber, $"more than {BarReader.MaxDevices} PCI devices", "give the output of one lspci");
+                return false;
+            }
+
+            PciDevice device = _windows.ToDevice(address, _description);
+            _devices.Add(address, device);
+            foreach (UnplacedWindow window in device.Unplaced)
+                _remarks.Add(BarReader.Describe(address, window));
+        }
+
+        _address = null;
+        _description = "";
+        _windows = new();
+        _inSriov = false;
+        _inResizable = false;
+        _nextIndex = 0;
+        _lastIndex = -1;
+        _vectors = 0;
+        return true;
+    }
+
+    /// <summary><c>[dddd:]bb:dd.f Class: Vendor Device</c>, or with <c>lspci -PP</c> the path to it from the root.</summary>
+    private static bool TryHeader(ReadOnlySpan<char> line, out PciAddress address, out bool isBeyondXen)
+    {
+        isBeyondXen = false;
+        address = default;
+        int space = line.IndexOf(' ');
+        if (space < 0)
+            return false;
+        ReadOnlySpan<char> name = line[..space];
+        ReadOnlySpan<char> last = name[(name.LastIndexOf('/') + 1)..];
+        if (PciAddress.TryParse(last, out address))
+            return true;
+        // Linux numbers the domains that it makes up for VMD from 10000 on.
+        int colon = last.IndexOf(':');
+        isBeyondXen = colon is > 4 and <= 8 && Bar.TryHex(last[..colon], out _) && PciAddress.TryParse(last[(colon + 1)..], out _);
+        return isBeyondXen;
+    }
+
+    /// <summary>What lspci says of the device: in words, with -nn and -n also in numbers.</summary>
+    private void Describe(ReadOnlySpan<char> text)
+    {
+        const int longest = 200;
+        _description = InputError.OneLine(text, longest);
+        // "VGA compatible controller [0300]: NVIDIA … [10de:2204] (rev a1) (prog-if 00 [VGA controller])", or "0300: 10de:2204 (rev a1)".
+        for (int i = 0; i + 10 < text.Length; i++)
+        {
+            if (text[i] == '[' && text[i + 5] == ':' && text[i + 10] == ']' && Bar.TryHex(text.Slice(i + 1, 4), out ulong vendor) && Bar.TryHex(text.Slice(i + 6, 4), out ulong device))
+                (_windows.VendorId, _windows.DeviceId) = ((int)vendor, (int)device);
+            else if (text[i] == '[' && text[i + 5] == ']' && text[i + 6] == ':' && Bar.TryHex(text.Slice(i + 1, 4), out ulong numbered))
+                _windows.ClassCode = (int)numbered << 8;
+        }
+
+        if (text.Length >= 15 && text[4] == ':' && text[5] == ' ' && text[10] == ':' && Bar.TryHex(text[..4], out ulong classOnly)
+            && Bar.TryHex(text.Slice(6, 4), out ulong vendorOnly) && Bar.TryHex(text.Slice(11, 4), out ulong deviceOnly))
+        {
+            (_windows.ClassCode, _windows.VendorId, _windows.DeviceId) = ((int)classOnly << 8, (int)vendorOnly, (int)deviceOnly);
+        }
+
+        int colon = text.IndexOf(": ");
+        _windows.ClassCode ??= (colon < 0 ? default : text[..colon]) switch
+        {
+            "VGA compatible controller" => 0x030000,
+            "3D controller" => 0x030200,
+            "Display controller" => 0x038000,
+            "Audio device" => 0x040300,
+            "Ethernet controller" => 0x020000,
+            "USB controller" => 0x0c0300,
+            "Non-Volatile memory controller" => 0x010800,
+            _ => null,
+        };
+        int interfaceAt = text.IndexOf("(prog-if ");
+        if (interfaceAt >= 0 && interfaceAt + 11 <= text.Length && Bar.TryHex(text.Slice(interfaceAt + 9, 2), out ulong programming))
+            _windows.ClassCode |= (int)programming;
+    }
+
+    private InputError? ReadDetail(ReadOnlySpan<char> line, int lineNumber)
+    {
+        if (line.StartsWith("Capabilities:"))
+        {
+            _inSriov = line.Contains("(SR-IOV)", StringComparison.Ordinal);
+            _inResizable = line.Contains("Resizable BAR", StringComparison.Ordinal);
+            _isResizableVirtual = line.Contains("Virtual Resizable BAR", StringComparison.Ordinal);
+            _vectors = Vectors(line);
+            return null;
+        }
+
+        if (_vectors != 0 && line.StartsWith("Vector table: BAR="))
+        {
+            _windows.Msix ??= Table(line["Vector table: BAR=".Length..], _vectors);
+            return null;
+        }
+
+        if (_inSriov && line.StartsWith("Initial VFs:"))
+        {
+            ReadFunctions(line);
+            return null;
+        }
+
+        if (_inResizable && line.StartsWith("BAR "))
+        {
+            ReadSizes(line["BAR ".Length..]);
+            return null;
+        }
+
+        int index = -1;
+        if (line.StartsWith("Region "))
+        {
+            int colon = line.IndexOf(':');
+            if (colon < 0 || !int.TryParse(line["Region ".Length..colon], NumberStyles.None, CultureInfo.InvariantCulture, out index) || index > 5)
+                return new InputError(sourceName, lineNumber, $"{InputError.Quote(line)} names no base address register", Kept);
+            line = line[(colon + 1)..].TrimStart();
+        }
+
+        // Virtual functions have no registers of their own, some functions have them in another capability: the window is one all the same.
+        while (line.StartsWith("[virtual] ") || line.StartsWith("[enhanced] "))
+            line = line[(line.IndexOf(']') + 1)..].TrimStart();
+        if (line.StartsWith("I/O ports at "))
+            return ReadPorts(line["I/O ports at ".Length..], index, lineNumber);
+        if (line.StartsWith("Memory at "))
+            return ReadMemory(line["Memory at ".Length..], index, lineNumber);
+        if (line.StartsWith("Expansion ROM at "))
+            return ReadAt(line["Expansion ROM at ".Length..], lineNumber, Bar.RomIndex, BarKind.Rom);
+        if (line.StartsWith("Memory behind bridge:"))
+            return ReadWindow(line["Memory behind bridge:".Length..], lineNumber, isPrefetchable: false);
+        return line.StartsWith("Prefetchable memory behind bridge:")
+            ? ReadWindow(line["Prefetchable memory behind bridge:".Length..], lineNumber, isPrefetchable: true)
+            : null;
+    }
+
+    /// <summary><c>Capabilities: [70] MSI-X: Enable+ Count=64 Masked-</c>; 0 where the line is another or the count no count.</summary>
+    private static int Vectors(ReadOnlySpan<char> line)
+    {
+        const string mark = " Count=";
+        int at = line.Contains("MSI-X:", StringComparison.Ordinal) ? line.IndexOf(mark, StringComparison.Ordinal) : -1;
+        if (at < 0)
+            return 0;
+        ReadOnlySpan<char> text = line[(at + mark.Length)..];
+        int end = text.IndexOf(' ');
+        return int.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= MsixTable.MaxVectors ? count : 0;
+    }
+
+    /// <summary><c>3 offset=00002000</c>; null where it is something else: the table is a detail, its windows are what counts.</summary>
+    private static MsixTable? Table(ReadOnlySpan<char> text, int vectors)
+    {
+        const string mark = " offset=";
+        int at = text.IndexOf(mark, StringComparison.Ordinal);
+        return at == 1 && text[0] is >= '0' and <= '5' && Bar.TryHex(text[(at + mark.Length)..].Trim(), out ulong offset) && offset <= uint.MaxValue && offset % MsixTable.OffsetAlignment == 0
+            ? new MsixTable(text[0] - '0', offset, vectors)
+            : null;
+    }
+
+    /// <summary><c>Initial VFs: 16, Total VFs: 16, Number of VFs: 0, …</c></summary>
+    private void ReadFunctions(ReadOnlySpan<char> line)
+    {
+        if (TryCount(line, "Total VFs: ", out int total) && total > 0)
+            _windows.Sriov ??= new(total, TryCount(line, "Number of VFs: ", out int enabled) ? Math.Min(enabled, total) : 0);
+    }
+
+    private static bool TryCount(ReadOnlySpan<char> line, string mark, out int count)
+    {
+        count = 0;
+        int at = line.IndexOf(mark);
+        return at >= 0 && new TextCursor(line[(at + mark.Length)..]).TryDecimal(out uint number) && number <= 0xffff && (count = (int)number) >= 0;
+    }
+
+    /// <summary><c>1: current size: 32GB, supported: 64MB 128MB …</c>; passed over where it is something else.</summary>
+    private void ReadSizes(ReadOnlySpan<char> line)
+    {
+        const string current = ": current size: ";
+        const string supported = "supported: ";
+        int at = line.IndexOf(current);
+        if (at != 1 || line[0] is < '0' or > '5')
+            return;
+        ReadOnlySpan<char> rest = line[(at + current.Length)..];
+        int comma = rest.IndexOf(',');
+        if (!TryUnit(comma < 0 ? rest : rest[..comma], out ulong now))
+            return;
+        var sizes = new SortedSet<ulong>();
+        int list = rest.IndexOf(supported);
+        if (list >= 0)
+        {
+            foreach (Range part in rest[(list + supported.Length)..].Split(' '))
+            {
+                if (TryUnit(rest[(list + supported.Length)..][part], out ulong size))
+                    sizes.Add(size);
+            }
+        }
+
+        _windows.AddResizable(new(line[0] - '0', now, [.. sizes], _isResizableVirtual));
+    }
+
+    /// <summary><c>32GB</c>: a number, and MB, GB, TB or PB.</summary>
+    private static bool TryUnit(ReadOnlySpan<char> text, out ulong sizeBytes)
+    {
+        sizeBytes = 0;
+        text = text.Trim();
+        return text.EndsWith("B") && text.Length > 2 && TryNumber(text[..^1], out sizeBytes) && ulong.IsPow2(sizeBytes);
+    }
+
+    private InputError? ReadPorts(ReadOnlySpan<char> line, int index, int lineNumber)
+    {
+        int register = index < 0 ? Math.Min(_nextIndex, Bar.RomIndex - 1) : index;
+        _nextIndex++;
+        if (!TryNextDevice(register, lineNumber, out InputError? error))
+            return error;
+        if (!_inSriov && TrySizeIn(line, out ulong sizeBytes))
+            _windows.AddPorts(register, sizeBytes);
+        return null;
+    }
+
+    private InputError? ReadMemory(ReadOnlySpan<char> line, int index, int lineNumber)
+    {
+        bool is64Bit = line.Contains("64-bit", StringComparison.Ordinal);
+        if (index < 0)
+        {
+            index = Math.Min(_nextIndex, Bar.RomIndex - 1);
+            _nextIndex += is64Bit ? 2 : 1;
+        }
+
+        if (_inSriov)
+            return ReadAt(line, lineNumber, index + Bar.FirstVirtualFunctionIndex, BarKind.VirtualFunction);
+        return TryNextDevice(index, lineNumber, out InputError? error) ? ReadAt(line, lineNumber, index, BarKind.Memory) : error;
+    }
+
+    /// <summary>In a text without functions a register whose number does not rise is the next function's.</summary>
+    private bool TryNextDevice(int index, int lineNumber, out InputError error)
+    {
+        error = null!;
+        _hasRegions = true;
+        bool isNext = index <= _lastIndex && !_anyHeader;
+        _lastIndex = index;
+        if (!isNext || _address is not { } address || address.Function == 7 || address.Domain != 0 || _devices.ContainsKey(Next(address)))
+            return true;
+        if (!TryFinishDevice(lineNumber, out error))
+            return false;
+        _lastIndex = index;
+        _address = Next(address);
+        return true;
+    }
+
+    private static PciAddress Next(PciAddress address) => PciAddress.Create(address.Bus, address.Device, address.Function + 1);
+
+    /// <summary><c>febc0000 (32-bit, non-prefetchable) [disabled] [size=128K]</c>; a word in angle brackets stands in place of an address that there is none.</summary>
+    private InputError? ReadAt(ReadOnlySpan<char> line, int lineNumber, int index, BarKind kind)
+    {
+        bool isPrefetchable = line.Contains(" prefetchable", StringComparison.Ordinal);
+        bool is64Bit = line.Contains("64-bit", StringComparison.Ordinal);
+        bool hasSize = TrySizeIn(line, out ulong sizeBytes);
+        if (!hasSize && line.Contains("[size=", StringComparison.Ordinal))
+            return new InputError(sourceName, lineNumber, $"{InputError.Quote(line[line.IndexOf("[size=")..])} is no size", Kept);
+        if (line.StartsWith("<"))
+        {
+            int close = line.IndexOf('>');
+            string sign = close is > 0 and < 20 ? InputError.OneLine(line[..(close + 1)], 20) : "<?>";
+            _windows.AddUnplaced(new(index, kind, sizeBytes, is64Bit, isPrefetchable, $"lspci shows {sign}"));
+            return null;
+        }
+
+        int end = line.IndexOfAny(' ', '\t');
+        if (!Bar.TryHex(end < 0 ? line : line[..end], out ulong start))
+            return new InputError(sourceName, lineNumber, $"{InputError.Quote(line)} does not start with an address", Kept);
+        if (!hasSize)
+        {
+            _withoutSize++;
+            return null;
+        }
+
+        ulong limit = start > Frames.AddressLimit ? ulong.MaxValue : start + sizeBytes;
+        if (BarReader.Check(sourceName, lineNumber, start, limit) is { } error)
+            return error;
+        if (kind == BarKind.Rom && WindowList.IsShadow(start, limit))
+            _windows.AddShadowRom(sizeBytes);
+        else
+            _windows.Add(new Bar(index, kind, start, limit, is64Bit, isPrefetchable));
+        return null;
+    }
+
+    private static bool TrySizeIn(ReadOnlySpan<char> line, out ulong sizeBytes)
+    {
+        const string mark = "[size=";
+        sizeBytes = 0;
+        int at = line.IndexOf(mark);
+        return at >= 0 && TrySize(line[(at + mark.Length)..], out sizeBytes) && sizeBytes <= Frames.AddressLimit;
+    }
+
+    /// <summary><c>f0000000-f1ffffff [size=32M] [32-bit]</c>, the end inclusive; nothing but [disabled], or a start behind the end, is a window that is closed.</summary>
+    private InputError? ReadWindow(ReadOnlySpan<char> text, int lineNumber, bool isPrefetchable)
+    {
+        ReadOnlySpan<char> line = text.Trim();
+        if (line.StartsWith("[") || line.StartsWith("None", StringComparison.Ordinal))
+            return null;
+        int end = line.IndexOfAny(' ', '\t');
+        ReadOnlySpan<char> range = end < 0 ? line : line[..end];
+        int dash = range.IndexOf('-');
+        if (dash < 0 || !Bar.TryHex(range[..dash], out ulong start) || !Bar.TryHex(range[(dash + 1)..], out ulong last))
+            return new InputError(sourceName, lineNumber, $"{InputError.Quote(line)} is no address range", Kept);
+        if (line.Contains("[disabled]", StringComparison.Ordinal) || start > last)
+            return null;
+        ulong limit = last == ulong.MaxValue ? last : last + 1;
+        if (BarReader.Check(sourceName, lineNumber, start, limit) is { } error)
+            return error;
+        bool is64Bit = line.Contains("[64-bit]", StringComparison.Ordinal) || range.Length - dash - 1 > 8;
+        _windows.Add(new Bar(Bar.FirstBridgeIndex + (isPrefetchable ? 2 : 1), BarKind.BridgeWindow, start, limit, is64Bit, isPrefetchable));
+        return null;
+    }
+
+    /// <summary><c>128K]</c>: a number, and K, M, G or T for 1024 and its powers.</summary>
+    private static bool TrySize(ReadOnlySpan<char> text, out ulong sizeBytes)
+    {
+        sizeBytes = 0;
+        int close = text.IndexOf(']');
+        return close >= 1 && TryNumber(text[..close], out sizeBytes);
+    }
+
+    private static bool TryNumber(ReadOnlySpan<char> text, out ulong sizeBytes)
+    {
+        sizeBytes = 0;
+        int shift = text[^1] switch
+        {
+            'K' => 10,
+            'M' => 20,
+            'G' => 30,
+            'T' => 40,
+            'P' => 50,
+            _ => 0,
+        };
+        if (shift > 0)
+            text = text[..^1];
+        if (!uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint number) || number == 0)
+            return false;
+        sizeBytes = (ulong)number << shift;
+        return sizeBytes >> shift == number;
+    }
+}
