@@ -23,7 +23,7 @@ internal static class QemuUsualGuest
             devices.Add(new("vfio-pci", [new("host", assignment.Address?.ToString() ?? assignment.ToString()), new("bus", port)]));
         }
 
-        QemuMachineType.TryParse("q35", new QemuVersion(10, 0), out QemuMachineType type);
+        _ = QemuMachineType.TryParse("q35", new QemuVersion(10, 0), out QemuMachineType type);
         return new()
         {
             Dialect = QemuDialect.CommandLine,
