@@ -29,8 +29,8 @@ internal static class CompareVerb
         var guest = new GuestSource();
         var kernel = new Option<string?>("--kernel")
         {
-            Description = $"The kernel that the figures are for: {string.Join(", ", KernelVersions.All.Select(KernelVersions.NameOf))}, or a release (default {KernelVersions.NameOf(KernelVersions.Default)}).",
-            HelpName = "VERSION",
+            Description = $"The kernel that the figures are for: any release from 3.2 to 7.3 (default {KernelReleases.NameOf(KernelReleases.Default)}).",
+            HelpName = "RELEASE",
         };
         var hole = new Option<string?>("--hole") { Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.", HelpName = "ADDR" };
         var migrateTo = new Option<string[]>("--migrate-to")
@@ -105,9 +105,9 @@ internal static class CompareVerb
         string[] migrateTo,
         string[] migrateBars)
     {
-        KernelVersion kernel = KernelVersions.Default;
-        if (kernelName is not null && !KernelVersions.TryParse(kernelName, out kernel) && !KernelVersions.TryFromRelease(kernelName, out kernel))
-            return new InputError("--kernel", null, $"{InputError.Quote(kernelName)} is no Linux that is known", $"take one of {string.Join(' ', KernelVersions.All.Select(KernelVersions.NameOf))}, or a release such as 6.12.3");
+        KernelRelease kernel = KernelReleases.Default;
+        if (kernelName is not null && KernelOption.Read(kernelName, console, out kernel) is { } kernelError)
+            return kernelError;
         ImmutableArray<IHolePolicy> policies = Policies.All;
         if (hole is not null)
         {
