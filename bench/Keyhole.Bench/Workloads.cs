@@ -73,7 +73,7 @@ public sealed class CoreSetup
         var tables = new SetupTables(_xenMap, _kernelMap, _extra, _reserved);
         var frames = new RunFrames(_runs, _prepared, _start.PageCount, default, Pfn.AtOrAbove(_start.PageTables.End));
         var log = default(NoLog);
-        return MemorySetup.Run(in _start, KernelProfile.Of(KernelVersion.Linux61), ref xen, ref frames, ref log, ref tables).RemappedPages;
+        return MemorySetup.Run(in _start, KernelProfile.Of(new KernelRelease(6, 1)), ref xen, ref frames, ref log, ref tables).RemappedPages;
     }
 
     private readonly struct NoLog : IBootLog

@@ -18,7 +18,7 @@ namespace Keyhole.Cli;
 /// <summary>What a log tells of the boot that is to be forecast. The user's options come before it, what is usual behind it; null is not told.</summary>
 internal sealed record BootHints
 {
-    public KernelVersion? Kernel { get; init; }
+    public KernelRelease? Kernel { get; init; }
 
     /// <summary>dom0 only.</summary>
     public Dom0Log? Dom0 { get; init; }
@@ -102,7 +102,7 @@ internal sealed class BootSource
         Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
         if (!made.TryGet(out Scenario? scenario, out InputError? error))
             return error;
-        if (_kernel.Read(parsed, hints!.Kernel ?? KernelVersions.Default, out KernelVersion version) is { } kernelError)
+        if (_kernel.Read(parsed, hints!.Kernel ?? KernelReleases.Default, console, out KernelRelease version) is { } kernelError)
             return kernelError;
         GuestLayout layout = scenario.Layout ?? scenario.UsualLayout;
         if (Override(parsed, _kernelSpan, layout.Kernel, out ByteRange image) is { } first)

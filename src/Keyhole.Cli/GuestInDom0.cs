@@ -51,7 +51,7 @@ internal sealed class GuestInDom0(CommandConsole console)
         request = null;
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
-        if (_kernel.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
+        if (_kernel.Read(parsed, KernelReleases.Default, console, out KernelRelease kernel) is { } kernelError)
             return kernelError;
         if (parsed.GetValue(_timeout) is <= 0 or > MaxTimeoutSeconds)
             return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
@@ -99,7 +99,7 @@ internal sealed record GuestRequest
     /// <summary>Null: the map that the toolstack makes by itself.</summary>
     public required IHolePolicy? Policy { get; init; }
 
-    public required KernelVersion Kernel { get; init; }
+    public required KernelRelease Kernel { get; init; }
 
     public required bool IsKernelNamed { get; init; }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.CommandLine;
 using System.CommandLine.Completions;
 using System.Linq;
@@ -15,27 +14,40 @@ internal sealed class KernelOption
 {
     private readonly Option<string?> _kernel = new("--kernel")
     {
-        Description = $"Which Linux: {string.Join(", ", KernelVersions.All.Select(KernelVersions.NameOf))} (default {KernelVersions.NameOf(KernelVersions.Default)}), or a release such as 6.12.3.",
-        HelpName = "VERSION",
+        Description = $"Which Linux: any release from 3.2 to 7.3, written 6.1.192, linux-4.19.304 or as it calls itself (6.1.0-50-amd64, or its whole version line). Default {KernelReleases.NameOf(KernelReleases.Default)}.",
+        HelpName = "RELEASE",
     };
 
-    public KernelOption() => _kernel.CompletionSources.Add(static _ => KernelVersions.All.Select(static version => new CompletionItem(KernelVersions.NameOf(version))));
+    public KernelOption() => _kernel.CompletionSources.Add(static _ => KernelReleases.Named.Select(static version => new CompletionItem(KernelReleases.NameOf(version))));
 
     public void AddTo(Command command) => command.Options.Add(_kernel);
 
     /// <summary>Whether the user names a kernel.</summary>
     public bool IsNamed(ParseResult parsed) => parsed.GetValue(_kernel) is not null;
 
-    /// <summary>Null, or why the name is none.</summary>
-    public InputError? Read(ParseResult parsed, KernelVersion fallback, out KernelVersion version)
+    /// <summary>Null, or why the text is no release that is known. What is taken for granted is remarked.</summary>
+    public InputError? Read(ParseResult parsed, KernelRelease fallback, CommandConsole console, out KernelRelease release)
     {
-        version = fallback;
-        if (parsed.GetValue(_kernel) is not { } name)
-            return null;
-        // "linux-5.15" is a release as well, written like the names of the others.
-        string release = name.StartsWith("linux-", StringComparison.Ordinal) ? name["linux-".Length..] : name;
-        return KernelVersions.TryParse(name, out version) || KernelVersions.TryFromRelease(release, out version)
-            ? null
-            : new("--kernel", null, $"{InputError.Quote(name)} is no Linux that is known", $"take one of {string.Join(' ', KernelVersions.All.Select(KernelVersions.NameOf))}, or a release such as 6.12.3");
+        release = fallback;
+        return parsed.GetValue(_kernel) is { } text ? Read(text, console, out release) : null;
+    }
+
+    /// <summary>Null, or why the text is no release that is known.</summary>
+    public static InputError? Read(string text, CommandConsole console, out KernelRelease release)
+    {
+        release = default;
+        KernelIdentity? identity = KernelReleases.Identify(text);
+        if (identity is null)
+            return new("--kernel", null, $"{InputError.Quote(text)} is not a release of Linux", "write it as 6.1.192, linux-4.19.304 or 6.1.0-50-amd64");
+        if (identity.Release is not { } known)
+            return new("--kernel", null, $"the memory setup of Linux {InputError.Quote(identity.Text)} is not known", "give a release from 3.2 to 7.3");
+        release = known;
+        if (identity.Guess is { } guess)
+            console.Remark($"--kernel: {guess}");
+        if (known == KernelRelease.July2015)
+            console.Remark("--kernel: linux-4.3 names a state of July 2015, before the release; for that, write 4.3.0");
+        if (known == KernelRelease.April2012)
+            console.Remark("--kernel: linux-3.4 names a state of April 2012, with a change that went into 3.5; for the release, write 3.4.0");
+        return null;
     }
 }

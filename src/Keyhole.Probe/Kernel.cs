@@ -34,7 +34,7 @@ internal static unsafe class Kernel
         s_startAddress = (ulong)startInfo;
         PrepareMachine();
         var commandLine = new CommandLine(CommandLineText(), Arena.Take<BarRequest>(CommandLine.MaxBars));
-        var profile = KernelProfile.Of(commandLine.Version);
+        var profile = KernelProfile.Of(commandLine.Release);
         ReportStart(in commandLine, profile);
         Run(ref commandLine, profile);
         End();
@@ -70,10 +70,11 @@ internal static unsafe class Kernel
 
     private static void ReportStart(in CommandLine commandLine, KernelProfile profile)
     {
+        Span<byte> name = stackalloc byte[KernelNames.MaxLength];
         Json.Begin("start"u8);
         Json.Number("version"u8, 1);
         Json.Flag("dom0"u8, s_start.IsDom0);
-        Json.Text("kernel"u8, NameOf(profile.Version));
+        Json.Text("kernel"u8, name.Slice(0, KernelNames.Write(profile.Release, name)));
         Json.Number("nrPages"u8, s_start.nr_pages);
         Json.Signed("maxPages"u8, default(RealXen).MaximumReservation(DomainId.Self));
         Json.Number("ticksPerMs"u8, SharedInfo.TicksPerMillisecond);
@@ -84,21 +85,6 @@ internal static unsafe class Kernel
         Json.Text("what"u8, "word on the command line passed over"u8);
         Json.Text("word"u8, commandLine.Unknown);
         Json.End();
-    }
-
-    private static ReadOnlySpan<byte> NameOf(KernelVersion version)
-    {
-        if (version == KernelVersion.Linux33)
-            return "linux-3.3"u8;
-        if (version == KernelVersion.Linux34)
-            return "linux-3.4"u8;
-        if (version == KernelVersion.Linux43)
-            return "linux-4.3"u8;
-        if (version == KernelVersion.Linux44)
-            return "linux-4.4"u8;
-        if (version == KernelVersion.Linux61)
-            return "linux-6.1"u8;
-        return version == KernelVersion.Linux66 ? "linux-6.6"u8 : "linux-7.2"u8;
     }
 
     private static void RegisterCallbacks(in GuestStart start, KernelProfile profile, ref RealXen xen)
@@ -471,7 +457,7 @@ internal static unsafe class Kernel
     /// <summary>The map as Xen gives it, before the kernel changes anything in it; where Xen gives none, what the kernel takes instead.</summary>
     private static void ReportGivenMap(KernelProfile profile, ReadOnlySpan<E820Entry> otherwise)
     {
-        Span<E820Entry> buffer = Arena.Take<E820Entry>(profile.MapEntries);
+        Span<E820Entry> buffer = Arena.Take<E820Entry>(profile.XenMapEntries);
         long result = s_start.IsDom0 ? default(RealXen).MachineMemoryMap(buffer, out int count) : default(RealXen).MemoryMap(buffer, out count);
         ReportMap("map"u8, result == 0 ? buffer.Slice(0, count) : otherwise);
     }

@@ -51,11 +51,36 @@ public sealed class BootVerbTests
     }
 
     [TestMethod]
-    [DataRow("linux-5.15", "linux-6.1")]
-    [DataRow("5.15.0-91-generic", "linux-6.1")]
-    [DataRow("linux-6.6.12", "linux-6.6")]
+    [DataRow("linux-5.15", "linux-5.15")]
+    [DataRow("5.15.0-91-generic", "linux-5.15")]
+    [DataRow("linux-6.6.12", "linux-6.6.12")]
+    [DataRow("4.19.304", "linux-4.19.304")]
+    [DataRow("linux-4.3.0", "linux-4.3.0")]
+    [DataRow("linux-4.3", "linux-4.3")]
+    [DataRow("linux-2015-07", "linux-4.3")]
+    [DataRow("Linux version 6.1.0-50-amd64 (a@b) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP Debian 6.1.192-2 (2026-11-01)", "linux-6.1.192")]
     public void A_kernel_is_named_by_its_release_with_or_without_linux_before_it(string name, string kernel) =>
         Assert.AreEqual(kernel, CommandRun.Of("boot", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--kernel", name, "--json").Json().GetProperty("kernel").GetString());
+
+    [TestMethod]
+    [DataRow("2.6.32", "the memory setup of Linux \"2.6.32\" is not known; give a release from 3.2 to 7.3")]
+    [DataRow("7.4", "the memory setup of Linux \"7.4\" is not known; give a release from 3.2 to 7.3")]
+    [DataRow("six", "\"six\" is not a release of Linux; write it as 6.1.192, linux-4.19.304 or 6.1.0-50-amd64")]
+    public void A_kernel_that_is_not_known_is_refused(string name, string error)
+    {
+        CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--kernel", name);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.EndsWith($"keyhole: --kernel: {error}\n", run.Errors);
+    }
+
+    [TestMethod]
+    public void A_guessed_patch_is_said_to_be_one()
+    {
+        CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--kernel", "4.4.0-210-generic");
+
+        Assert.Contains("note: --kernel: 4.4.0-210-generic does not say which patch of 4.4 it carries: it is taken for linux-4.4.148", run.Errors);
+    }
 
     [TestMethod]
     public void Dom0_is_forecast_from_one_log_alone()

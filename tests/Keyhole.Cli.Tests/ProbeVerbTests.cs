@@ -107,7 +107,7 @@ public sealed class ProbeVerbTests : IDisposable
     [DataRow("\"febc0008\" is no address", "--read", "febc0008")]
     [DataRow("no register begins at \"0xfebc0ffe\"; give a multiple of 4", "--read", "0xfebc0ffe")]
     [DataRow("the probe's image is not there", "--image", "/nowhere/probe.elf")]
-    [DataRow("is no Linux that is known", "--kernel", "linux-x")]
+    [DataRow("is not a release of Linux", "--kernel", "linux-x")]
     public void Options_that_make_no_sense_are_refused_before_Xen_is_asked(string because, params string[] options)
     {
         CommandRun run = Run(Guest, options);

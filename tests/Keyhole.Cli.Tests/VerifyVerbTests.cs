@@ -77,7 +77,7 @@ public sealed class VerifyVerbTests
         Assert.AreEqual(0, status);
         Assert.Contains("What lies in the way: the kernel halts", output);
         Assert.Contains("nvs memory at [0x1800000, 0x1a00000)", output);
-        Assert.Contains("linux-7.2 (6.12 and later): boots", output);
+        Assert.Contains("6.12 and later: boots", output);
         Assert.Contains("What to change: boot a kernel of 6.12 and later", output);
     }
 
@@ -128,7 +128,7 @@ public sealed class VerifyVerbTests
         (_, string picked, _) = Run(dmesg, "verify", "--dom0", "--host", PathOf("nvskernel"), "--dmesg", "-", "--json");
         (_, string given, _) = Run(dmesg, "verify", "--dom0", "--host", PathOf("nvskernel"), "--dmesg", "-", "--json", "--kernel", "linux-6.1");
 
-        Assert.AreEqual("linux-7.2", JsonDocument.Parse(picked).RootElement.GetProperty("profile").GetString());
+        Assert.AreEqual("linux-6.12.5", JsonDocument.Parse(picked).RootElement.GetProperty("profile").GetString());
         Assert.IsTrue(JsonDocument.Parse(picked).RootElement.GetProperty("agrees").GetBoolean(), picked);
         Assert.AreEqual("linux-6.1", JsonDocument.Parse(given).RootElement.GetProperty("profile").GetString());
         Assert.IsFalse(JsonDocument.Parse(given).RootElement.GetProperty("agrees").GetBoolean(), given);
@@ -194,7 +194,7 @@ public sealed class VerifyVerbTests
 
         Assert.AreEqual(0, status, output + error);
         Assert.Contains("nvs memory at [0x1800000, 0x1a00000)", output);
-        Assert.Contains("linux-7.2 (6.12 and later): boots", output);
+        Assert.Contains("6.12 and later: boots", output);
         Assert.Contains("the log does not show how Xen builds dom0", error);
     }
 

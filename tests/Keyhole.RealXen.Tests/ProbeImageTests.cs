@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Diagnostics;
 using System.IO;
-using System.Text;
-using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Keyhole.RealMachine;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -21,14 +18,6 @@ public sealed class ProbeImageTests
 
     [TestMethod]
     public void The_image_has_at_most_200_KiB() => Assert.IsLessThanOrEqualTo(MaxSizeBytes, (int)new FileInfo(Probe.Image).Length);
-
-    [TestMethod]
-    public void The_probe_knows_every_kernel_by_the_name_that_the_command_line_gives_it()
-    {
-        byte[] image = File.ReadAllBytes(Probe.Image);
-        foreach (KernelVersion version in KernelVersions.All)
-            Assert.IsGreaterThan(0, image.AsSpan().IndexOf(Encoding.ASCII.GetBytes("kernel=" + KernelVersions.NameOf(version))), KernelVersions.NameOf(version));
-    }
 
     [TestMethod]
     public void Two_builds_are_the_same_byte_for_byte()

@@ -103,7 +103,7 @@ internal static class BootText
         MapView.WriteTable(console, table);
         if (answer.PopulatedPages is { } populated and not 0)
             console.Ansi.WriteLine($"{Number(populated)} pages are got anew for those given back");
-        ulong extra = (answer.Extra ?? []).Aggregate(0UL, static (sum, region) => sum + region.End.Value - region.Start.Value);
+        ulong extra = (answer.Extra ?? []).Aggregate(0UL, static (sum, region) => region.End.Value < region.Start.Value ? sum : sum + region.End.Value - region.Start.Value);
         if (extra != 0)
             console.Ansi.WriteLine($"{ByteSize.ToText(extra)} more of RAM in the map, for the balloon");
         console.Ansi.WriteLine();

@@ -70,7 +70,7 @@ internal sealed class ApplyVerb
             return _console.Fail(new InputError("--undo", null, "it puts libxl's map back, not one of yours", "leave out --guest-map"));
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return _console.Fail(error);
-        if (_kernel.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
+        if (_kernel.Read(parsed, KernelReleases.Default, _console, out KernelRelease kernel) is { } kernelError)
             return _console.Fail(kernelError);
         ImmutableArray<E820Entry>? given = null;
         if (parsed.GetValue(_map) is { } path)

@@ -109,7 +109,7 @@ internal static class CompareVerb
         string[] migrateTo,
         string[] migrateBars)
     {
-        if (kernelOption.Read(parsed, KernelVersions.Default, out KernelVersion kernel) is { } kernelError)
+        if (kernelOption.Read(parsed, KernelReleases.Default, console, out KernelRelease kernel) is { } kernelError)
             return kernelError;
         ImmutableArray<IHolePolicy> policies = Policies.All;
         if (hole is not null)

@@ -121,7 +121,7 @@ internal sealed class ProbeVerb
         name={new XlText(request.Guest.Name + "-probe", isQuoted: true, 0)}
         kernel={new XlText(image, isQuoted: true, 0)}
         ramdisk=""
-        cmdline="kernel={KernelVersions.NameOf(request.Kernel)}{words}"
+        cmdline="kernel={KernelReleases.NameOf(request.Kernel)}{words}"
         disk=[]
         vif=[]
         vfb=[]

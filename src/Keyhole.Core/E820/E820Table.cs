@@ -44,9 +44,9 @@ public ref struct E820Table
     public void Clear() => Count = 0;
 
     /// <summary>Sanitises in place as Linux does, the result cut at <paramref name="limit"/> entries; see <see cref="Sanitizer"/>.</summary>
-    public bool TrySanitize(int limit)
+    public bool TrySanitize(int limit, bool keepsPramApart = true)
     {
-        bool sanitised = Sanitizer.TrySanitizeInPlace(_storage, Count, limit, out int count);
+        bool sanitised = Sanitizer.TrySanitizeInPlace(_storage, Count, limit, out int count, keepsPramApart);
         Count = count;
         return sanitised;
     }

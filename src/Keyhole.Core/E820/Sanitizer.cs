@@ -10,30 +10,34 @@ namespace Keyhole.E820;
 /// </summary>
 /// <remarks>
 /// Its peculiarities are kept because every guest kernel has them: a map of fewer than two entries and a map in which any entry wraps are
-/// refused and stay untouched; PRAM (12) is never merged and is split at every edge of another entry inside it; entries of type 0 vanish;
-/// the result is cut without a word when the table is full.
+/// refused and stay untouched; since 4.1 PRAM (12) is never merged and is split at every edge of another entry inside it; entries of type 0
+/// vanish; the result is cut without a word when the table is full.
 /// </remarks>
 public static class Sanitizer
 {
+    /// <summary>The most entries that are sanitised in place: those of Linux's largest table, and an iBFT area that it adds.</summary>
+    public const int MaxInPlace = 384;
+
     /// <summary>Ints of scratch that a map of <paramref name="entryCount"/> entries needs.</summary>
     public static int ScratchLength(int entryCount) => 4 * entryCount;
 
     /// <summary>Sanitises the first <paramref name="count"/> entries of <paramref name="map"/> in place.</summary>
-    /// <param name="map">The table, at most <see cref="E820Table.MaxEntries"/> of it in use.</param>
+    /// <param name="map">The table, at most <see cref="MaxInPlace"/> entries of it in use.</param>
     /// <param name="count">Entries in use on entry.</param>
     /// <param name="limit">The most entries the result may have; at most the length of <paramref name="map"/>.</param>
     /// <param name="newCount">Entries in use on return; <paramref name="count"/> when refused.</param>
-    /// <returns>False, and nothing changed, where Linux returns −1, or when more than 128 entries are in use.</returns>
-    public static bool TrySanitizeInPlace(Span<E820Entry> map, int count, int limit, out int newCount)
+    /// <param name="keepsPramApart">PRAM is never merged: since 4.1.</param>
+    /// <returns>False, and nothing changed, where Linux returns −1, or when more entries than <see cref="MaxInPlace"/> are in use.</returns>
+    public static bool TrySanitizeInPlace(Span<E820Entry> map, int count, int limit, out int newCount, bool keepsPramApart = true)
     {
         newCount = count;
-        if (count > E820Table.MaxEntries)
+        if (count > MaxInPlace)
             return false;
-        Span<E820Entry> source = stackalloc E820Entry[E820Table.MaxEntries];
-        Span<int> scratch = stackalloc int[4 * E820Table.MaxEntries];
+        Span<E820Entry> source = stackalloc E820Entry[MaxInPlace];
+        Span<int> scratch = stackalloc int[4 * MaxInPlace];
         source = source.Slice(0, count);
         map.Slice(0, count).CopyTo(source);
-        if (!TrySanitize(source, map.Slice(0, limit), scratch, out int made))
+        if (!TrySanitize(source, map.Slice(0, limit), scratch, out int made, keepsPramApart))
             return false;
         newCount = made;
         return true;
@@ -44,8 +48,9 @@ public static class Sanitizer
     /// <param name="destination">Receives the result, cut at its length. Untouched when refused.</param>
     /// <param name="scratch">At least <see cref="ScratchLength"/> ints.</param>
     /// <param name="count">Entries written; 0 when refused.</param>
+    /// <param name="keepsPramApart">PRAM is never merged: since 4.1.</param>
     /// <returns>False where Linux returns −1: fewer than two entries, or one that wraps.</returns>
-    public static bool TrySanitize(ReadOnlySpan<E820Entry> source, Span<E820Entry> destination, Span<int> scratch, out int count)
+    public static bool TrySanitize(ReadOnlySpan<E820Entry> source, Span<E820Entry> destination, Span<int> scratch, out int count, bool keepsPramApart = true)
     {
         count = 0;
         if (source.Length < 2)
@@ -70,12 +75,13 @@ public static class Sanitizer
 
         points = points.Slice(0, pointCount);
         SortPoints(source, points);
-        count = Sweep(source, points, heap, live, destination);
+        count = Sweep(source, points, heap, live, keepsPramApart, destination);
         return true;
     }
 
     /// <summary>One pass over the edges in address order; the heap's top tells the highest type that covers the current address.</summary>
-    private static int Sweep(ReadOnlySpan<E820Entry> source, ReadOnlySpan<int> points, Span<int> heap, Span<int> live, Span<E820Entry> destination)
+    private static int Sweep(
+        ReadOnlySpan<E820Entry> source, ReadOnlySpan<int> points, Span<int> heap, Span<int> live, bool keepsPramApart, Span<E820Entry> destination)
     {
         int made = 0;
         int heapCount = 0;
@@ -102,7 +108,7 @@ public static class Sanitizer
             }
 
             E820Type type = heapCount == 0 ? E820Type.None : source[heap[0]].Type;
-            if (type == lastType && type != E820Type.Pram)
+            if (type == lastType && (type != E820Type.Pram || !keepsPramApart))
                 continue;
             ulong address = AddressOf(source, point);
             if (lastType != E820Type.None && address != lastAddress)

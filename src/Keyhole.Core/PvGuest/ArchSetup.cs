@@ -46,15 +46,15 @@ public static class ArchSetup
         var result = new ArchSetupResult
         {
             AcpiOff = !start.IsDom0,
-            CpuidleOff = profile.Version >= KernelVersion.Linux34,
-            CpufreqOff = profile.Version >= KernelVersion.Linux34,
-            NumaOff = profile.Version >= KernelVersion.Linux33,
+            CpuidleOff = profile.Has(KernelBehaviour.LeavesPowerToXen),
+            CpufreqOff = profile.Has(KernelBehaviour.LeavesPowerToXen),
+            NumaOff = true,
             HasNoSegNegNote = start.Is32Bit,
         };
         if (start.IsAutoTranslated)
             return result;
 
-        if (profile.Version < KernelVersion.Linux72)
+        if (!profile.Has(KernelBehaviour.AsksForOneAssist))
         {
             xen.VmAssist(VmAssist.VMASST_CMD_enable, VmAssist.VMASST_TYPE_4gb_segments);
             xen.VmAssist(VmAssist.VMASST_CMD_enable, VmAssist.VMASST_TYPE_writable_pagetables);
@@ -71,7 +71,7 @@ public static class ArchSetup
             return result;
         }
 
-        if (profile.Version < KernelVersion.Linux72)
+        if (!profile.Has(KernelBehaviour.RegistersOneFastCall))
         {
             result.SysenterOff = Register(ref xen, CallbackOp.CALLBACKTYPE_sysenter, entryPoint) != 0;
             if (start.Is32Bit)
@@ -81,7 +81,7 @@ public static class ArchSetup
             return result;
         }
 
-        // 7.2 takes one fast way for 32-bit programs: syscall32 where the processor has it.
+        // Since 7.0 there is one fast way for 32-bit programs: syscall32 where the processor has it.
         result.SyscallError = Register(ref xen, CallbackOp.CALLBACKTYPE_syscall, entryPoint);
         result.Syscall32Off = Register(ref xen, CallbackOp.CALLBACKTYPE_syscall32, entryPoint) != 0;
         result.SysenterOff = true;

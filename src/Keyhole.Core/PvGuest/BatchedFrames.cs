@@ -99,6 +99,20 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
 
     public readonly void Invalidate(PfnRange range) => Slice(range).Fill(P2mEntry.Invalid);
 
+    public readonly void InvalidateUnlessIdentity(PfnRange range) => P2mEntry.InvalidateUnlessIdentity(Slice(range));
+
+    public readonly void InvalidateUnlessLeafIsIdentity(Pfn pfn)
+    {
+        foreach (ulong entry in Slice(P2mEntry.LeafOf(pfn)))
+        {
+            if (entry == P2mEntry.Invalid || (entry & P2mEntry.IdentityBit) == 0)
+            {
+                Invalidate(PfnRange.FromCount(pfn, 1));
+                return;
+            }
+        }
+    }
+
     public ulong Release(PfnRange range, bool stopsAtFailure)
     {
         ulong released = 0;
@@ -110,7 +124,10 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
             int count = 0;
             for (; pfn < end && count < _extents.Length; pfn++)
             {
-                if (!P2mEntry.HasFrame(_p2m[(int)pfn]))
+                // A page that two holes share is identity already; Linux fails to give it back, and stops there.
+                if (stopsAtFailure && _p2m[(int)pfn] != P2mEntry.Invalid && !P2mEntry.HasFrame(_p2m[(int)pfn]))
+                    end = pfn;
+                if (pfn >= end || !P2mEntry.HasFrame(_p2m[(int)pfn]))
                     continue;
                 _extents[count] = _p2m[(int)pfn];
                 count++;
@@ -219,6 +236,15 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
         if (!FlushUpdates(ref remapped))
             return HaltReason.RemapFailed;
         return joined.IsEmpty || extra.Remove(ByteRange.FromFrames(joined)) ? HaltReason.None : HaltReason.ExtraMemoryMismatch;
+    }
+
+    public bool MoveNow(PfnRange source, Pfn target)
+    {
+        ulong moved = 0;
+        if (!MoveFrames(source, PfnRange.FromCount(target, source.Count), ref moved))
+            return false;
+        SetIdentity(source);
+        return FlushUpdates(ref moved);
     }
 
     public readonly void RemapNonRam(Mfn source, PfnRange target) => FlatRun.Fill(Slice(target), source.Value);

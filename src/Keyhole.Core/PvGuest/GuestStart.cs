@@ -50,6 +50,9 @@ public enum HaltReason
     /// <summary>More than four pieces of NVS to move.</summary>
     TooManyNvs,
 
+    /// <summary>The RAM that is to take the NVS does not end on a page: BUG, the NVS cannot keep its place within its page.</summary>
+    NvsTargetUnaligned,
+
     /// <summary>32 bits: the p2m list cannot move.</summary>
     P2mListConflict,
 
@@ -95,16 +98,22 @@ public enum BootEventKind
 
     P2mListMoved,
 
-    /// <summary>ACPI NVS moved away (7.2): <c>From</c> its place, <c>To</c> the RAM that took it.</summary>
+    /// <summary>ACPI NVS moved away (since 6.12): <c>From</c> its place, <c>To</c> the RAM that took it.</summary>
     NvsMoved,
 
     /// <summary>Remapped in all: <c>Count</c>.</summary>
     Remapped,
 
-    /// <summary>Pages that are no RAM, remapped in all (7.2): <c>Count</c>.</summary>
+    /// <summary>Pages that are no RAM, remapped in all (since 6.12): <c>Count</c>.</summary>
     NonRamRemapped,
 
     NotEnoughExtraRegions,
+
+    /// <summary>Remapped in all, early: <c>Count</c>, and the frame behind the last target, the start of <c>Range</c> (3.18).</summary>
+    RemappedAtOnce,
+
+    /// <summary>The kernel's own map is full: the entry <c>From</c> is lost.</summary>
+    EntryIgnored,
 }
 
 /// <summary>One thing that a kernel says or does; which members mean something, the kind tells.</summary>

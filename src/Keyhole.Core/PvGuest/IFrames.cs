@@ -17,11 +17,17 @@ public interface IFrames
     /// <summary>Sets the P2M entries of extra memory to invalid.</summary>
     void Invalidate(PfnRange range);
 
+    /// <summary>The same for frames that are not identity (3.6 to 3.18).</summary>
+    void InvalidateUnlessIdentity(PfnRange range);
+
+    /// <summary>Sets one P2M entry to invalid unless the 512 entries of its leaf all are identity (up to 3.5).</summary>
+    void InvalidateUnlessLeafIsIdentity(Pfn pfn);
+
     /// <summary>
     /// decrease_reservation page by page; released pages become invalid in the P2M. Returns how many were released. A page that has no
     /// machine frame of its own is passed over.
     /// </summary>
-    /// <param name="stopsAtFailure">Whether the first refusal ends it (since 3.4), or only costs that page.</param>
+    /// <param name="stopsAtFailure">Whether the first refusal ends it (since 3.5), or only costs that page.</param>
     ulong Release(PfnRange range, bool stopsAtFailure);
 
     /// <summary>populate_physmap page by page until the first refusal. Returns how many were populated. A page that has a frame is passed over.</summary>
@@ -39,9 +45,15 @@ public interface IFrames
     /// </summary>
     HaltReason Remap(ref ExtraMemory extra, out ulong remapped);
 
-    /// <summary>7.2: gives the frames at <paramref name="target"/> the machine frames from <paramref name="source"/> on, which are ACPI NVS.</summary>
+    /// <summary>
+    /// Moves the machine frames of <paramref name="source"/> to <paramref name="target"/> here and now, and sets the source to identity (3.18).
+    /// False where the kernel gives up: Xen refuses.
+    /// </summary>
+    bool MoveNow(PfnRange source, Pfn target);
+
+    /// <summary>Since 6.12: gives the frames at <paramref name="target"/> the machine frames from <paramref name="source"/> on, which are ACPI NVS.</summary>
     void RemapNonRam(Mfn source, PfnRange target);
 
-    /// <summary>Makes the old virtual address of identity frames lead to the device, or (7.2) nowhere.</summary>
+    /// <summary>Makes the old virtual address of identity frames lead to the device, or (since 5.17) nowhere.</summary>
     void RemapAddresses(PfnRange range, bool zaps);
 }

@@ -26,8 +26,11 @@ public static class MapQueries
         return true;
     }
 
-    /// <summary>The first run of whole RAM pages at or after <paramref name="from"/> (xen_find_pfn_range); empty when there is none.</summary>
-    public static PfnRange NextRam(ReadOnlySpan<E820Entry> map, Pfn from, bool stopsAtRangeEndingThere)
+    /// <summary>
+    /// Pages of RAM at or behind <paramref name="from"/>, which moves to the first of them (xen_find_pfn_range). 0: the search ends. As in Linux, that is so too where
+    /// an entry holds no whole page, though more RAM follows; and an entry within one page has so many pages that they go far beyond it.
+    /// </summary>
+    public static ulong NextRam(ReadOnlySpan<E820Entry> map, ref Pfn from, bool stopsAtRangeEndingThere)
     {
         foreach (E820Entry entry in map)
         {
@@ -37,14 +40,16 @@ public static class MapQueries
             if (stopsAtRangeEndingThere ? end < from : end <= from)
                 continue;
             Pfn start = Pfn.AtOrAbove(entry.Address);
-            return PfnRange.FromBounds(start <= from ? from : start, end);
+            if (start > from)
+                from = start;
+            return unchecked(end.Value - from.Value);
         }
 
-        return default;
+        return 0;
     }
 
     /// <summary>
-    /// The gap below 4 GiB that Linux gives to PCI devices: the largest of at least 4 MiB, of equal ones the lowest or (7.2) the highest.
+    /// The gap below 4 GiB that Linux gives to PCI devices: the largest of at least 4 MiB, of equal ones the lowest or (since 7.0) the highest.
     /// Empty when there is none.
     /// </summary>
     public static ByteRange PciGap(ReadOnlySpan<E820Entry> map, bool prefersHigh)

@@ -38,7 +38,7 @@ public ref struct SetupTables
     public MovedNonRam NonRam;
 }
 
-/// <summary>The up to four pieces of ACPI NVS that linux-7.2 moves.</summary>
+/// <summary>The up to four pieces of ACPI NVS that kernels from 6.12 on move.</summary>
 public struct MovedNonRam
 {
     /// <summary>NR_NONRAM_REMAP.</summary>
@@ -80,13 +80,16 @@ public struct SetupResult
     public ulong PopulatedPages;
     public ulong RemappedPages;
 
-    /// <summary>7.2: pages of ACPI NVS that lie elsewhere now.</summary>
+    /// <summary>Since 6.12: pages of ACPI NVS that lie elsewhere now.</summary>
     public ulong NonRamPages;
+
+    /// <summary>Entries that found no room in the kernel's own map. The first three are reported as they are lost.</summary>
+    public ulong IgnoredEntries;
 
     /// <summary>The first frame behind extra memory, or behind the initial pages when there is none (xen_max_p2m_pfn).</summary>
     public Pfn MaxP2mPfn;
 
-    /// <summary>The frame that the end of the map lies in: since 4.3 all is identity from here on.</summary>
+    /// <summary>The frame that the end of the map lies in: since 3.16 all is identity from here on.</summary>
     public Pfn IdentityFrom;
 
     /// <summary>Where initrd and p2m list lie now.</summary>
@@ -102,7 +105,7 @@ public struct SetupResult
 /// What a PV kernel does with its memory map at boot: decides what to keep, identity-map, move, release and leave to the balloon. One
 /// algorithm; what differs between kernels stands in <see cref="KernelProfile"/>.
 /// </summary>
-/// <remarks>Source: the seeds, the kernels named in <see cref="KernelVersion"/>, and the golden records, which judge it.</remarks>
+/// <remarks>Source: the setup code of the releases that <see cref="BehaviourSpan.Of"/> tells apart, and the records of them, which judge it.</remarks>
 public static class MemorySetup
 {
     private const ulong IsaStart = 0xa_0000;
@@ -110,6 +113,9 @@ public static class MemorySetup
     private const ulong IbftStart = 0x8_0000;
     private const ulong SlackWithoutMapBytes = 8UL << 20;
     private const ulong ExtraMemoryRatio = 10;
+    private const ulong FramesPerLeaf = 512;
+    private const ulong MostIgnoredReported = 3;
+    private const ulong FramesOf512GiB = 1UL << (39 - Addresses.Frames.Shift);
     private const ulong PmdSizeBytes = 2UL << 20;
     private const ulong PudSizeBytes = 1UL << 30;
     private const ulong P4dSizeBytes = 1UL << 39;
@@ -139,7 +145,7 @@ public static class MemorySetup
         log = setup.Log;
         frames = setup.Frames;
         tables = setup.Tables;
-        setup.Result.PciGap = MapQueries.PciGap(tables.KernelMap.Entries, profile.PrefersHighPciGap);
+        setup.Result.PciGap = MapQueries.PciGap(tables.KernelMap.Entries, profile.Has(KernelBehaviour.PrefersHighPciGap));
         return setup.Result;
     }
 
@@ -159,6 +165,8 @@ public static class MemorySetup
         private readonly ulong _limit;
         private readonly ulong _pages;
         private Pfn _remapTarget;
+        private ulong _identityPages;
+        private ulong _listedPages;
         private bool _isHalted;
 
         public Setup(
@@ -195,10 +203,15 @@ public static class MemorySetup
                 return;
             }
 
-            if (_profile.Displaced == DisplacedPages.Remap)
-                SetUpByRemapping();
+            // What the domain builder's list does not cover: up to 3.18 nothing is there, later it is identity but for the list's last leaf.
+            Pfn listEnd = _profile.Has(KernelBehaviour.LeavesTailInvalid)
+                ? new((_start.PageCount + FramesPerLeaf - 1) / FramesPerLeaf * FramesPerLeaf)
+                : new(_profile.Has(KernelBehaviour.IdentityReaches512GiB) ? FramesOf512GiB : Addresses.Frames.MaxCount);
+            Frames.Invalidate(PfnRange.FromBounds(new Pfn(_start.PageCount), listEnd));
+            if (_profile.Has(KernelBehaviour.CountsBeforehand))
+                SetUpByCounting();
             else
-                SetUpByReleasing();
+                SetUpByWalking();
         }
 
         private void Halt(HaltReason reason)
@@ -210,16 +223,18 @@ public static class MemorySetup
         private void ReserveFixed()
         {
             Tables.Reserved.Add(ByteRange.FromSize(0, _profile.ReservedLowBytes));
-            Tables.Reserved.Add(_start.Kernel);
             Tables.Reserved.Add(_start.StartInfo);
             Tables.Reserved.Add(_start.PageTables);
+            if (!_profile.Has(KernelBehaviour.ReservesKernelEarly))
+                return;
+            Tables.Reserved.Add(_start.Kernel);
             Tables.Reserved.Add(_start.Initrd);
         }
 
         private bool FetchMap()
         {
             Span<E820Entry> buffer = stackalloc E820Entry[SetupTables.MapCapacity / 2];
-            buffer = buffer.Slice(0, _profile.MapEntries);
+            buffer = buffer.Slice(0, _profile.XenMapEntries);
             long result = _start.IsDom0 && !_start.IsAutoTranslated
                 ? Xen.MachineMemoryMap(buffer, out int count)
                 : Xen.MemoryMap(buffer, out count);
@@ -234,15 +249,18 @@ public static class MemorySetup
                 return false;
             }
 
-            bool ignoresUnusable = _start.IsDom0 && !_start.IsAutoTranslated;
+            bool usesMachineMap = _start.IsDom0 && !_start.IsAutoTranslated;
+            bool takesUnusable = usesMachineMap && _profile.Has(KernelBehaviour.TakesUnusableForRam);
             foreach (E820Entry entry in buffer.Slice(0, count))
-                Tables.XenMap.TryAdd(ignoresUnusable && entry.Type == E820Type.Unusable ? entry.WithType(E820Type.Ram) : entry);
-            if (ignoresUnusable && _profile.ReservesIbftInDom0)
+                Tables.XenMap.TryAdd(takesUnusable && entry.Type == E820Type.Unusable ? entry.WithType(E820Type.Ram) : entry);
+            if (usesMachineMap && _profile.Has(KernelBehaviour.KeepsIbftArea))
                 Tables.XenMap.TryAdd(E820Entry.FromBounds(IbftStart, IsaEnd, E820Type.Reserved));
             // Where Linux refuses to sanitise, it goes on with the map as it is.
-            Tables.XenMap.TrySanitize(_profile.SanitizesWithinItsCount ? count : _profile.MapEntries);
+            Sanitize(ref Tables.XenMap, _profile.Has(KernelBehaviour.SanitizesWithinItsCount) ? count : _profile.XenMapEntries);
             return true;
         }
+
+        private readonly void Sanitize(ref E820Table table, int limit) => table.TrySanitize(limit, _profile.Has(KernelBehaviour.KeepsPramApart));
 
         private void TakeMapAsItIs()
         {
@@ -250,24 +268,25 @@ public static class MemorySetup
                 Tables.KernelMap.TryAdd(entry);
         }
 
-        // ---- 3.3 and 3.4: release, and populate ----
-        private void SetUpByReleasing()
+        // ---- up to 4.2: holes first, then the limit ----
+        private void SetUpByWalking()
         {
-            // These kernels know no identity beyond their list: what is not set is missing.
-            Frames.Invalidate(PfnRange.FromBounds(new Pfn(_start.PageCount), new Pfn(Addresses.Frames.MaxCount)));
             ulong maxPages = MaxPages();
             ulong extra = maxPages > _pages ? maxPages - _pages : 0;
-            ulong released = ReleaseHoles();
-            Result.ReleasedPages = released;
-            ulong populated = _profile.Displaced == DisplacedPages.ReleaseAndPopulate ? PopulateBehind(released, out Pfn last) : Nothing(out last);
+            WalkHoles();
+            ulong populated = _profile.Displaced == DisplacedPages.ReleaseAndPopulate ? PopulateBehind(Result.ReleasedPages, out Pfn last) : Nothing(out last);
             Result.PopulatedPages = populated;
-            extra += released - populated;
+            if (_profile.Has(KernelBehaviour.RemapsInBlocks))
+                last = _remapTarget;
+            extra += Result.ReleasedPages - populated + _listedPages;
             ulong reckoned = _pages;
             if (last.Value > _pages)
                 reckoned = Min(_limit, last.Value);
             extra = Min(ExtraMemoryRatio * Min(reckoned, KernelProfile.MaxLowPages(_start.Is32Bit)), extra);
             WalkMap(extra, new Pfn(reckoned).ToAddress());
-            if (KernelGaveItselfAway())
+            if (_profile.Has(KernelBehaviour.RemapsByList))
+                FinishRemap();
+            if (!_isHalted && KernelGaveItselfAway())
                 Halt(HaltReason.ReleasesItself);
         }
 
@@ -277,37 +296,62 @@ public static class MemorySetup
             return 0;
         }
 
-        private ulong ReleaseHoles()
+        private void WalkHoles()
         {
-            ulong released = 0;
-            ulong identity = 0;
+            bool remaps = _profile.Displaced == DisplacedPages.Remap;
+            _remapTarget = new(_pages);
             var holes = new HoleWalk(XenMap);
-            while (holes.MoveNext())
+            while (holes.MoveNext() && !_isHalted)
             {
-                PfnRange hole = holes.Current;
-                PfnRange owned = hole.Intersect(PfnRange.FromBounds(default, new Pfn(_pages)));
-                // linux-3.3 reports a run of which nothing was freed, too; a run that starts beyond the pages it does not look at.
-                if (_profile.Displaced == DisplacedPages.ReleaseAndPopulate)
-                    Frames.RemapAddresses(hole, zaps: false);
-                if (hole.Start.Value < _pages)
-                {
-                    ulong freed = Frames.Release(owned, stopsAtFailure: _profile.Displaced == DisplacedPages.ReleaseAndPopulate);
-                    released += freed;
-                    if (freed > 0 || _profile.Displaced == DisplacedPages.Release)
-                        Log.Report(new() { Kind = BootEventKind.Freed, Range = owned, Count = freed });
-                }
-
-                Frames.SetIdentity(hole);
-                identity += hole.Count;
+                if (remaps)
+                    RemapHole(holes.Current);
+                else
+                    ReleaseHole(holes.Current);
             }
 
-            Log.Report(new() { Kind = BootEventKind.Released, Count = released });
-            Log.Report(new() { Kind = BootEventKind.IdentitySet, Count = identity });
-            return released;
+            if (_profile.Has(KernelBehaviour.RemapsInBlocks))
+            {
+                Log.Report(new() { Kind = BootEventKind.IdentitySet, Count = _identityPages });
+                Log.Report(new() { Kind = BootEventKind.RemappedAtOnce, Count = Result.RemappedPages, Range = PfnRange.FromCount(_remapTarget, 0) });
+            }
+
+            Log.Report(new() { Kind = BootEventKind.Released, Count = Result.ReleasedPages });
+            if (!remaps)
+                Log.Report(new() { Kind = BootEventKind.IdentitySet, Count = _identityPages });
+        }
+
+        private void ReleaseHole(PfnRange hole)
+        {
+            if (_profile.Has(KernelBehaviour.UpdatesOldMapping))
+                Frames.RemapAddresses(hole, _profile.Has(KernelBehaviour.ZapsOldMappingButIsa));
+            if (hole.Start.Value < _pages)
+                ReleaseRange(hole.Intersect(PfnRange.FromBounds(default, new Pfn(_pages))));
+            SetIdentity(hole);
+        }
+
+        private void ReleaseRange(PfnRange range)
+        {
+            ulong freed = Frames.Release(range, _profile.Has(KernelBehaviour.StopsReleaseAtRefusal));
+            Result.ReleasedPages += freed;
+            // Up to 3.4 a run is reported of which nothing was freed, too.
+            if (freed > 0 || _profile.Displaced == DisplacedPages.Release)
+                Log.Report(new() { Kind = BootEventKind.Freed, Range = range, Count = freed });
+        }
+
+        /// <summary>Sets identity as the release does, and counts what it reports.</summary>
+        private void SetIdentity(PfnRange range)
+        {
+            bool reachesEnd = range.End.Value >= FramesOf512GiB;
+            if (reachesEnd && !_profile.Has(KernelBehaviour.IdentityReaches512GiB))
+                return;
+            Frames.SetIdentity(range);
+            // What lies behind 512 GiB is identity without being set, and does not count.
+            _identityPages += range.Intersect(PfnRange.FromBounds(default, new Pfn(FramesOf512GiB))).Count;
         }
 
         private ulong PopulateBehind(ulong credits, out Pfn last)
         {
+            bool goesThroughHoles = _profile.Has(KernelBehaviour.PopulatesThroughHoles);
             ulong done = 0;
             last = default;
             foreach (E820Entry entry in XenMap)
@@ -316,19 +360,24 @@ public static class MemorySetup
                     break;
                 if (!entry.IsRam)
                     continue;
-                Pfn end = Pfn.Containing(entry.End);
+                Pfn end = goesThroughHoles ? Pfn.AtOrAbove(entry.End) : Pfn.Containing(entry.End);
                 if (end.Value <= _pages)
                     continue;
-                Pfn begin = Pfn.AtOrAbove(entry.Address);
-                if (begin.Value < _pages)
+                Pfn begin = goesThroughHoles ? Pfn.Containing(entry.Address) : Pfn.AtOrAbove(entry.Address);
+                if (begin.Value <= _pages)
                     begin = new(_pages);
+                else if (goesThroughHoles && last != default && end >= last)
+                    begin = last;
+                // 3.5 goes on to the next entry, later releases do not look.
+                if (goesThroughHoles && end <= begin)
+                    continue;
                 PfnRange target = PfnRange.FromCount(begin, Min(credits, end > begin ? end.Value - begin.Value : 0));
                 ulong populated = Frames.Populate(target);
                 if (populated > 0)
                     Log.Report(new() { Kind = BootEventKind.Populated, Range = target, Count = populated });
                 done += populated;
                 last = begin.Plus(populated);
-                if (populated < target.Count)
+                if (populated < target.Count && !goesThroughHoles)
                     break;
                 credits -= populated;
             }
@@ -336,14 +385,15 @@ public static class MemorySetup
             return done;
         }
 
-        /// <summary>These kernels look nowhere: what lies on a hole is released or covered while they run in it.</summary>
+        /// <summary>Up to 4.2 nobody looks: what lies on a hole is released or covered while the kernel runs in it.</summary>
         private readonly bool KernelGaveItselfAway() =>
             MapQueries.IsReserved(XenMap, _start.Kernel) || MapQueries.IsReserved(XenMap, _start.PageTables);
 
-        // ---- 4.3 and later: remap ----
-        private void SetUpByRemapping()
+        // ---- 4.3 and later: the limit first, then the map, the checks and the holes ----
+        private void SetUpByCounting()
         {
-            if (_profile.ChecksFirstAndSwapsNvs)
+            bool checksFirst = _profile.Has(KernelBehaviour.MovesNvs);
+            if (checksFirst)
             {
                 CheckUsable(_start.Kernel, HaltReason.KernelConflict);
                 CheckUsable(_start.StartInfo, HaltReason.StartInfoConflict);
@@ -353,7 +403,7 @@ public static class MemorySetup
             if (_isHalted)
                 return;
             WalkMap(ExtraPages(), MemoryEnd);
-            if (!_profile.ChecksFirstAndSwapsNvs)
+            if (!checksFirst)
             {
                 CheckConflict(_start.Kernel, HaltReason.KernelConflict);
                 CheckConflict(_start.PageTables, HaltReason.PageTableConflict);
@@ -363,15 +413,9 @@ public static class MemorySetup
             PlaceInitrd();
             if (_isHalted)
                 return;
-            var holes = new HoleWalk(XenMap);
-            while (holes.MoveNext())
-            {
-                RemapHole(holes.Current);
-                if (_isHalted)
-                    return;
-            }
-
-            Log.Report(new() { Kind = BootEventKind.Released, Count = Result.ReleasedPages });
+            WalkHoles();
+            if (_isHalted)
+                return;
             if (Tables.Reserved.HasOverflowed)
                 Halt(HaltReason.TooManyPieces);
             else
@@ -398,7 +442,7 @@ public static class MemorySetup
                 Frames.RemapNonRam(moved.Mfn, moved.Range);
             }
 
-            if (_profile.ChecksFirstAndSwapsNvs)
+            if (_profile.Has(KernelBehaviour.MovesNvs))
                 Log.Report(new() { Kind = BootEventKind.NonRamRemapped, Count = Result.NonRamPages });
         }
 
@@ -407,14 +451,14 @@ public static class MemorySetup
             if (!_start.IsDom0)
                 return _limit;
             long result = Xen.MaximumReservation(DomainId.Self);
-            if (_profile.TruncatesReservation)
+            if (_profile.Has(KernelBehaviour.ReadsReservationAsInt))
                 result = unchecked((int)result);
             return result > 0 ? Min((ulong)result, _limit) : _limit;
         }
 
         private readonly ulong ExtraPages()
         {
-            // 4.3's limit has no bound: its sum wraps, and the guest gets no extra memory at all. Reproduced, not mended.
+            // The limit of July 2015 has no bound: its sum wraps, and the guest gets no extra memory at all. Reproduced, not mended.
             ulong maxPages = unchecked(MaxPages() + CountRemapPages());
             ulong extra = maxPages > _pages ? maxPages - _pages : 0;
             extra = Min(extra, unchecked(maxPages - _pages));
@@ -423,68 +467,152 @@ public static class MemorySetup
 
         private readonly ulong CountRemapPages()
         {
+            if (_profile.Release == KernelRelease.July2015)
+                return CountByEntry();
+            if (_profile.Has(KernelBehaviour.CountsSharedPagesTwice))
+                return CountByEntryAndGap();
             ulong count = 0;
-            if (_profile.CountsRemapByEntry)
-            {
-                foreach (E820Entry entry in XenMap)
-                {
-                    PfnRange touched = PfnRange.FromBounds(Pfn.Containing(entry.Address), Pfn.AtOrAbove(entry.End));
-                    if (touched.Start.Value >= _pages)
-                        break;
-                    if (!entry.IsRam)
-                        count += touched.Intersect(PfnRange.FromBounds(default, new Pfn(_pages))).Count;
-                }
-
-                return count;
-            }
-
             var holes = new HoleWalk(XenMap);
             while (holes.MoveNext())
                 count += holes.Current.Intersect(PfnRange.FromBounds(default, new Pfn(_pages))).Count;
             return count;
         }
 
+        /// <summary>July 2015: entry by entry, without the gaps.</summary>
+        private readonly ulong CountByEntry()
+        {
+            ulong count = 0;
+            foreach (E820Entry entry in XenMap)
+            {
+                PfnRange touched = PfnRange.FromBounds(Pfn.Containing(entry.Address), Pfn.AtOrAbove(entry.End));
+                if (touched.Start.Value >= _pages)
+                    break;
+                if (!entry.IsRam)
+                    count += touched.Intersect(PfnRange.FromBounds(default, new Pfn(_pages))).Count;
+            }
+
+            return count;
+        }
+
+        /// <summary>4.3 to 4.6: with the gaps, but not the one behind the last entry; a page that a gap or two entries share counts in each.</summary>
+        private readonly ulong CountByEntryAndGap()
+        {
+            ulong count = 0;
+            ulong end = 0;
+            foreach (E820Entry entry in XenMap)
+            {
+                ulong start = Pfn.Containing(entry.Address).Value;
+                end = Min(end, start);
+                // A map that was not sanitised may go backwards, and then the sum does.
+                if (start >= _pages)
+                    return unchecked(count + _pages - end);
+                count = unchecked(count + start - end);
+                end = Min(Pfn.AtOrAbove(entry.End).Value, _pages);
+                if (!entry.IsRam)
+                    count = unchecked(count + end - start);
+            }
+
+            return count;
+        }
+
         private void RemapHole(PfnRange hole)
         {
             ulong done = 0;
-            if (_remapTarget == default)
-                _remapTarget = new(_pages);
+            bool isAtOnce = _profile.Has(KernelBehaviour.RemapsInBlocks);
             while (done < hole.Count)
             {
                 Pfn current = hole.Start.Plus(done);
                 ulong left = hole.Count - done;
                 if (current.Value >= _pages)
                 {
-                    Frames.SetIdentity(PfnRange.FromCount(current, left));
+                    SetIdentity(PfnRange.FromCount(current, left));
                     break;
                 }
 
-                PfnRange ram = MapQueries.NextRam(XenMap, _remapTarget, _profile.StopsAtRangeEndingAtTarget);
-                if (ram.IsEmpty)
+                ulong room = MapQueries.NextRam(XenMap, ref _remapTarget, _profile.Has(KernelBehaviour.StopsAtRangeEndingAtTarget));
+                if (room == 0)
                 {
                     ReleaseInsteadOfRemap(PfnRange.FromCount(current, left));
                     break;
                 }
 
-                ulong size = Min(Min(left, _pages - current.Value), ram.Count);
-                if (!Frames.PrepareRemap(PfnRange.FromCount(current, size), ram.Start))
-                {
+                ulong size = Min(Min(left, _pages - current.Value), room);
+                if (isAtOnce)
+                    RemapInBlocks(PfnRange.FromCount(current, size));
+                else if (!Frames.PrepareRemap(PfnRange.FromCount(current, size), _remapTarget))
                     Halt(HaltReason.RemapFailed);
+                if (_isHalted)
                     return;
-                }
-
+                if (isAtOnce)
+                    _identityPages += size;
+                else
+                    _listedPages += size;
                 done += size;
-                _remapTarget = ram.Start.Plus(size);
+                _remapTarget = _remapTarget.Plus(size);
             }
 
-            Frames.RemapAddresses(hole, _profile.ZapsOldMapping);
+            if (_profile.Has(KernelBehaviour.UpdatesOldMapping))
+                Frames.RemapAddresses(hole, _profile.Has(KernelBehaviour.ZapsOldMapping));
         }
+
+        /// <summary>
+        /// 3.18: blocks of 512 that are whole in the P2M's leaves go first, source's first to target's first; what is left at the edges of both
+        /// then fills what is left.
+        /// </summary>
+        private void RemapInBlocks(PfnRange source)
+        {
+            Pfn target = _remapTarget;
+            Pfn sourceStart = UpToLeaf(source.Start);
+            Pfn targetStart = UpToLeaf(target);
+            ulong sourceEnd = source.End.Value / FramesPerLeaf * FramesPerLeaf;
+            ulong targetEnd = target.Plus(source.Count).Value / FramesPerLeaf * FramesPerLeaf;
+            ulong blocks = Min(BlocksBetween(sourceStart.Value, sourceEnd), BlocksBetween(targetStart.Value, targetEnd));
+            ulong moved = blocks * FramesPerLeaf;
+            if (moved != 0)
+                MoveNow(PfnRange.FromCount(sourceStart, moved), targetStart);
+            // The edges, piece by piece: each ends where its own blocks begin, or at its end.
+            ulong left = source.Count - moved;
+            Pfn from = source.Start;
+            Pfn to = target;
+            while (left != 0)
+            {
+                if (from == sourceStart)
+                    from = from.Plus(moved);
+                if (to == targetStart)
+                    to = to.Plus(moved);
+                ulong piece = left;
+                if (from < sourceStart)
+                    piece = Min(piece, sourceStart.Value - from.Value);
+                if (to < targetStart)
+                    piece = Min(piece, targetStart.Value - to.Value);
+                MoveNow(PfnRange.FromCount(from, piece), to);
+                from = from.Plus(piece);
+                to = to.Plus(piece);
+                left -= piece;
+            }
+
+            Result.RemappedPages += source.Count;
+        }
+
+        private void MoveNow(PfnRange source, Pfn target)
+        {
+            if (!_isHalted && !Frames.MoveNow(source, target))
+                Halt(HaltReason.RemapFailed);
+        }
+
+        private static Pfn UpToLeaf(Pfn pfn) => new((pfn.Value + FramesPerLeaf - 1) / FramesPerLeaf * FramesPerLeaf);
+
+        private static ulong BlocksBetween(ulong start, ulong end) => end > start ? (end - start) / FramesPerLeaf : 0;
 
         private void ReleaseInsteadOfRemap(PfnRange range)
         {
             Log.Report(new() { Kind = BootEventKind.NoRangeToRemap, Range = range });
-            Result.ReleasedPages += Frames.Release(range.Intersect(PfnRange.FromBounds(default, new Pfn(_pages))), stopsAtFailure: true);
-            Frames.SetIdentity(range);
+            PfnRange owned = range.Intersect(PfnRange.FromBounds(default, new Pfn(_pages)));
+            if (_profile.Has(KernelBehaviour.RemapsInBlocks))
+                ReleaseRange(owned);
+            else
+                Result.ReleasedPages += Frames.Release(owned, stopsAtFailure: true);
+            SetIdentity(range);
         }
 
         // ---- the kernel's own map ----
@@ -495,91 +623,122 @@ public static class MemorySetup
             {
                 address = entry.Address;
                 ulong left = entry.Size;
-                while (left != 0)
+                // An entry of no size, in a map that was not sanitised, is added once.
+                do
                 {
                     ulong chunk = left;
                     E820Type type = entry.Type;
-                    bool isDiscarded = false;
-                    if (type == E820Type.Ram)
-                    {
-                        if (address < memoryEnd)
-                            chunk = Min(left, memoryEnd - address);
-                        else if (extraPages != 0)
-                        {
-                            ulong pages = AddExtra(address, ref chunk, extraPages);
-                            extraPages -= pages;
-                            if (pages == 0 && chunk < left)
-                            {
-                                // One page left, and no whole page in a chunk that starts within one: Linux goes on chunk by chunk through the
-                                // whole entry and gains nothing. All but the last of them at once.
-                                chunk *= (left - 1) / chunk;
-                                isDiscarded = true;
-                            }
-                        }
-                        else if (_profile.MarksSurplusUnusable)
-                            type = E820Type.Unusable;
-                        else
-                            isDiscarded = true;
-                    }
-
-                    if (!isDiscarded)
+                    if (type != E820Type.Ram)
                         AddAligned(address, chunk, type);
+                    else if (address < memoryEnd)
+                        AddAligned(address, chunk = Min(left, memoryEnd - address), type);
+                    else if (extraPages != 0)
+                        AddExtra(ref address, ref left, ref chunk, ref extraPages);
+                    else if (_profile.MarksSurplusUnusable)
+                        AddAligned(address, chunk, E820Type.Unusable);
                     // A map that Linux refused to sanitise may wrap, and then so does Linux.
                     address = unchecked(address + chunk);
                     left -= chunk;
                 }
+                while (left != 0);
             }
 
             Result.IdentityFrom = Pfn.Containing(address);
-            if (_profile.Displaced == DisplacedPages.Remap)
+            if (_profile.Has(KernelBehaviour.IdentityBehindMap))
                 Frames.SetIdentity(PfnRange.FromBounds(Result.IdentityFrom, new Pfn(Addresses.Frames.MaxCount)));
             AddToKernelMap(E820Entry.FromBounds(IsaStart, IsaEnd, E820Type.Reserved));
-            Tables.KernelMap.TrySanitize(_profile.MapEntries);
+            Sanitize(ref Tables.KernelMap, _profile.KernelMapEntries);
         }
 
-        /// <summary>Cuts the chunk at what is left of the extra memory, keeps it, and returns the pages that it takes of it.</summary>
-        private ulong AddExtra(ulong address, ref ulong chunk, ulong extraPages)
+        /// <summary>Cuts the chunk at what is left of the extra memory, keeps it and adds it to the map.</summary>
+        private void AddExtra(ref ulong address, ref ulong left, ref ulong chunk, ref ulong extraPages)
         {
-            // No shift: extra memory of 4.3 may be as many pages as do not fit 64 bits of bytes.
+            // No shift: extra memory of July 2015 may be as many pages as do not fit 64 bits of bytes.
             if (extraPages < Addresses.Frames.MaxCount)
-                chunk = Min(chunk, extraPages << Addresses.Frames.Shift);
-            ByteRange kept = ByteRange.FromSize(address, chunk);
-            ulong pages = chunk >> Addresses.Frames.Shift;
-            if (!_profile.ExtraMemoryInBytes)
+                chunk = Min(left, extraPages << Addresses.Frames.Shift);
+            if (_profile.Has(KernelBehaviour.ExtraInBytes))
             {
-                PfnRange whole = PfnRange.FromBounds(Pfn.AtOrAbove(address), Pfn.Containing(unchecked(address + chunk)));
-                kept = ByteRange.FromFrames(whole);
-                pages = whole.Count;
+                KeepExtra(ByteRange.FromSize(address, chunk));
+                extraPages -= chunk >> Addresses.Frames.Shift;
+                Result.MaxP2mPfn = Pfn.Containing(unchecked(address + chunk));
+                AddAligned(address, chunk, E820Type.Ram);
+                return;
             }
 
-            if (!kept.IsEmpty)
+            // One page of extra memory left, and no whole page in a chunk that starts within one: chunk by chunk the kernel goes through the
+            // entry, gains nothing, and adds an entry of no size to its map each time, until there is no room for what follows.
+            if (WholePages(address, chunk) == 0 && chunk < left)
             {
-                if (!Tables.Extra.Add(kept))
-                    Log.Report(new() { Kind = BootEventKind.NotEnoughExtraRegions });
-                Tables.Reserved.Add(kept);
+                ulong steps = (left - 1) / chunk;
+                ulong done = 0;
+                for (; done < steps && Result.IgnoredEntries < MostIgnoredReported; done++)
+                    AddAligned(unchecked(address + (done * chunk)), chunk, E820Type.Ram);
+                Result.IgnoredEntries += steps - done;
+                address = unchecked(address + (steps * chunk));
+                left -= steps * chunk;
+                chunk = Min(left, chunk);
             }
 
-            Result.MaxP2mPfn = Pfn.Containing(unchecked(address + chunk));
-            return pages;
+            // Within one page, where no page ends, this is −1: the region goes backwards, and there is a page more to give.
+            ulong pages = WholePages(address, chunk);
+            Pfn first = Pfn.AtOrAbove(address);
+            KeepExtra(ByteRange.FromSize(first.ToAddress(), unchecked(pages << Addresses.Frames.Shift)));
+            extraPages = unchecked(extraPages - pages);
+            Result.MaxP2mPfn = new(unchecked(first.Value + pages));
+            AddAligned(address, chunk, E820Type.Ram);
         }
 
+        /// <summary>The pages that lie whole in a range; −1 where it lies in one page and touches neither end.</summary>
+        private static ulong WholePages(ulong address, ulong sizeBytes) =>
+            unchecked(Pfn.Containing(address + sizeBytes).Value - Pfn.AtOrAbove(address).Value);
+
+        private void KeepExtra(ByteRange kept)
+        {
+            if (!Tables.Extra.Add(kept))
+                Log.Report(new() { Kind = BootEventKind.NotEnoughExtraRegions });
+            // What goes backwards is reserved to the end of all memory.
+            Tables.Reserved.Add(kept.End < kept.Start ? ByteRange.FromSize(kept.Start, ulong.MaxValue - kept.Start) : kept);
+            if (_profile.Has(KernelBehaviour.RemapsByList))
+                return;
+            PfnRange frames = PfnRange.FromBounds(Pfn.Containing(kept.Start), Pfn.Containing(kept.End));
+            if (_profile.Has(KernelBehaviour.ExtraSparesIdentity))
+                Frames.InvalidateUnlessIdentity(frames);
+            else
+                InvalidateWithNext(frames);
+        }
+
+        /// <summary>Up to 3.5 the frame behind extra memory is made invalid too, unless its leaf of the P2M is the one that all whole identity leaves share.</summary>
+        private void InvalidateWithNext(PfnRange frames)
+        {
+            Frames.Invalidate(frames);
+            Frames.InvalidateUnlessLeafIsIdentity(frames.End);
+        }
+
+        /// <summary>RAM is cut to whole pages. Of less than one page nothing is left, or, where no page ends in it, less than nothing: the entry wraps.</summary>
         private void AddAligned(ulong address, ulong sizeBytes, E820Type type)
         {
-            ulong end = unchecked(address + sizeBytes);
-            if (type == E820Type.Ram)
+            if (type != E820Type.Ram)
             {
-                address = Pfn.AtOrAbove(address).ToAddress();
-                end = Pfn.Containing(end).ToAddress();
+                AddToKernelMap(E820Entry.FromSize(address, sizeBytes, type));
+                return;
             }
 
-            if (end > address)
-                AddToKernelMap(E820Entry.FromBounds(address, end, type));
+            ulong start = unchecked((address + Addresses.Frames.OffsetMask) & ~Addresses.Frames.OffsetMask);
+            ulong end = unchecked(address + sizeBytes) & ~Addresses.Frames.OffsetMask;
+            AddToKernelMap(E820Entry.FromSize(start, unchecked(end - start), type));
         }
 
         private void AddToKernelMap(E820Entry entry)
         {
-            if (Tables.KernelMap.Count < _profile.MapEntries)
+            if (Tables.KernelMap.Count < _profile.KernelMapEntries)
+            {
                 Tables.KernelMap.TryAdd(entry);
+                return;
+            }
+
+            if (Result.IgnoredEntries < MostIgnoredReported)
+                Log.Report(new() { Kind = BootEventKind.EntryIgnored, From = ByteRange.FromSize(entry.Address, entry.Size) });
+            Result.IgnoredEntries++;
         }
 
         // ---- what must lie on RAM ----
@@ -604,8 +763,13 @@ public static class MemorySetup
                 E820Entry entry = Tables.XenMap.Entries[i];
                 if (entry.Address >= needed.End)
                     return;
-                if (entry.End > needed.Start && entry.Type == E820Type.Nvs && !SwapWithRam(i))
+                if (entry.End <= needed.Start || entry.Type != E820Type.Nvs)
+                    continue;
+                if (!SwapWithRam(i))
                     return;
+                // The map has changed, and the next entry may be another one now.
+                if (_profile.Has(KernelBehaviour.SearchesNvsAnew))
+                    i = -1;
             }
         }
 
@@ -615,26 +779,35 @@ public static class MemorySetup
             E820Entry nvs = map[index];
             ulong from = Pfn.Containing(nvs.Address).ToAddress();
             ulong size = unchecked(Pfn.AtOrAbove(nvs.End).ToAddress() - from);
+            if (Tables.NonRam.Count == MovedNonRam.Capacity)
+            {
+                Halt(HaltReason.TooManyNvs);
+                return false;
+            }
+
             for (int i = 0; i < map.Length; i++)
             {
                 E820Entry ram = map[i];
                 if (!ram.IsRam || ram.Size < size || unchecked(ram.End - size) < MemoryEnd)
                     continue;
                 ulong to = unchecked(ram.End - size);
-                if (Tables.NonRam.Count == MovedNonRam.Capacity)
+                // RAM may end off a page. The move is by whole pages: the two offsets must agree.
+                if ((to & Addresses.Frames.OffsetMask) != 0)
                 {
-                    Halt(HaltReason.TooManyNvs);
+                    Halt(HaltReason.NvsTargetUnaligned);
                     return false;
                 }
 
+                ulong offset = nvs.Address - from;
+                ulong placed = _profile.Has(KernelBehaviour.MisplacesUnalignedNvs) ? unchecked(to - offset) : unchecked(to + offset);
                 map[i] = E820Entry.FromSize(ram.Address, ram.Size - size, E820Type.Ram);
                 map[index] = E820Entry.FromSize(from, size, E820Type.Ram);
-                Tables.XenMap.TryAdd(E820Entry.FromSize(unchecked(to + (nvs.Address - from)), nvs.Size, nvs.Type));
+                Tables.XenMap.TryAdd(E820Entry.FromSize(placed, nvs.Size, nvs.Type));
                 PfnRange target = PfnRange.FromCount(Pfn.Containing(to), size >> Addresses.Frames.Shift);
                 Tables.NonRam.Add(new(target, P2mKind.NonRam, Mfn.Containing(from)));
                 Result.NonRamPages += target.Count;
                 Log.Report(new() { Kind = BootEventKind.NvsMoved, From = ByteRange.FromSize(from, size), To = ByteRange.FromSize(to, size) });
-                Tables.XenMap.TrySanitize(_profile.MapEntries);
+                Sanitize(ref Tables.XenMap, _profile.XenMapEntries);
                 return true;
             }
 

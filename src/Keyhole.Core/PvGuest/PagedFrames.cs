@@ -78,6 +78,20 @@ public ref struct PagedFrames<TXen> : IFrames
 
     public readonly void Invalidate(PfnRange range) => Slice(range).Fill(InvalidEntry);
 
+    public readonly void InvalidateUnlessIdentity(PfnRange range) => P2mEntry.InvalidateUnlessIdentity(Slice(range));
+
+    public readonly void InvalidateUnlessLeafIsIdentity(Pfn pfn)
+    {
+        foreach (ulong entry in Slice(P2mEntry.LeafOf(pfn)))
+        {
+            if (entry == P2mEntry.Invalid || (entry & P2mEntry.IdentityBit) == 0)
+            {
+                Invalidate(PfnRange.FromCount(pfn, 1));
+                return;
+            }
+        }
+    }
+
     public ulong Release(PfnRange range, bool stopsAtFailure)
     {
         ulong released = 0;
@@ -85,7 +99,14 @@ public ref struct PagedFrames<TXen> : IFrames
         for (ulong pfn = range.Start.Value; pfn < range.End.Value; pfn++)
         {
             ulong mfn = _p2m[(int)pfn];
-            if (mfn == InvalidEntry || (mfn & IdentityBit) != 0 || Xen.PfnOf(mfn) != pfn)
+            if (mfn == InvalidEntry)
+                continue;
+            bool isIdentity = (mfn & IdentityBit) != 0;
+            mfn &= ~IdentityBit;
+            ulong owner = Xen.PfnOf(mfn);
+            // A page that two holes share is identity already. Where its machine frame is nowhere else, Linux takes it for a page of its own, and Xen
+            // does not take that back.
+            if (isIdentity ? owner < (ulong)_p2m.Length && _p2m[(int)owner] == mfn : owner != pfn)
                 continue;
             one[0] = mfn;
             Counts.DecreaseReservation++;
@@ -189,6 +210,26 @@ public ref struct PagedFrames<TXen> : IFrames
         if (!joined.IsEmpty && !extra.Remove(ByteRange.FromFrames(joined)))
             return HaltReason.ExtraMemoryMismatch;
         return OpenWindow(_mappings.WindowFrame.Value).IsEmpty ? HaltReason.RemapFailed : HaltReason.None;
+    }
+
+    public bool MoveNow(PfnRange source, Pfn target)
+    {
+        Span<MmuUpdate> update = stackalloc MmuUpdate[1];
+        for (ulong i = 0; i < source.Count; i++)
+        {
+            ulong pfn = target.Value + i;
+            if (pfn >= (ulong)_p2m.Length)
+                return false;
+            ulong mfn = _p2m[(int)(source.Start.Value + i)] & ~IdentityBit;
+            update[0] = new() { ptr = (mfn << Frames.Shift) | MmuUpdateCommand.MMU_MACHPHYS_UPDATE, val = pfn };
+            Counts.MmuUpdate++;
+            if (Xen.MmuUpdate(update, out _) < 0)
+                return false;
+            _p2m[(int)pfn] = mfn;
+            SetIdentity(PfnRange.FromCount(source.Start.Plus(i), 1));
+        }
+
+        return true;
     }
 
     public readonly void RemapNonRam(Mfn source, PfnRange target) => FlatRun.Fill(Slice(target), source.Value);

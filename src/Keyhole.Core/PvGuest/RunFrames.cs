@@ -69,19 +69,85 @@ public ref struct RunFrames : IFrames
 
     public void Invalidate(PfnRange range) => P2m.Set(new(range, P2mKind.Invalid, default));
 
+    public void InvalidateUnlessIdentity(PfnRange range)
+    {
+        range = Existing(range);
+        Pfn next = range.Start;
+        while (next < range.End)
+        {
+            P2mRun run = P2m.Find(next);
+            PfnRange part = run.Range.Intersect(range);
+            if (run.Kind != P2mKind.Identity)
+                P2m.Set(new(part, P2mKind.Invalid, default));
+            next = part.End;
+        }
+    }
+
+    public void InvalidateUnlessLeafIsIdentity(Pfn pfn)
+    {
+        if (pfn.Value >= Frames.MaxCount)
+            return;
+        PfnRange leaf = P2mEntry.LeafOf(pfn);
+        P2mRun run = P2m.Find(pfn);
+        if (run.Kind != P2mKind.Identity || run.Range.Start > leaf.Start || run.Range.End < leaf.End)
+            P2m.Set(new(PfnRange.FromCount(pfn, 1), P2mKind.Invalid, default));
+    }
+
     public ulong Release(PfnRange range, bool stopsAtFailure)
     {
-        ulong released = P2m.CountOf(P2mKind.Ram, range);
-        P2m.Set(new(range, P2mKind.Invalid, default));
+        ulong released = 0;
+        range = Existing(range);
+        Pfn next = range.Start;
+        while (next < range.End)
+        {
+            P2mRun run = P2m.Find(next);
+            PfnRange part = run.Range.Intersect(range);
+            next = part.End;
+            if (run.Kind == P2mKind.Identity)
+            {
+                // A page that two holes share is identity already. Linux takes it for a page of its own, and Xen does not take that back.
+                Counts.DecreaseReservation += stopsAtFailure ? 1 : part.Count;
+                if (stopsAtFailure)
+                    break;
+            }
+
+            if (!run.HasFrames)
+                continue;
+            released += part.Count;
+            P2m.Set(new(part, P2mKind.Invalid, default));
+        }
+
         Counts.DecreaseReservation += released;
         return released;
     }
 
     public ulong Populate(PfnRange range)
     {
-        P2m.Set(new(range, P2mKind.Ram, new Mfn(P2mRun.UnknownMfn)));
-        Counts.PopulatePhysmap += range.Count;
-        return range.Count;
+        ulong populated = 0;
+        range = Existing(range);
+        Pfn next = range.Start;
+        while (next < range.End)
+        {
+            P2mRun run = P2m.Find(next);
+            PfnRange part = run.Range.Intersect(range);
+            next = part.End;
+            if (run.Kind != P2mKind.Invalid)
+                continue;
+            populated += part.Count;
+            P2m.Set(new(part, P2mKind.Ram, new Mfn(P2mRun.UnknownMfn)));
+        }
+
+        Counts.PopulatePhysmap += populated;
+        return populated;
+    }
+
+    public bool MoveNow(PfnRange source, Pfn target)
+    {
+        PfnRange moved = PfnRange.FromCount(target, source.Count);
+        P2m.Set(new(source, P2mKind.Identity, default));
+        P2m.Set(new(moved, P2mKind.Remapped, _firstMfn.Plus(source.Start.Value)));
+        Counts.MmuUpdate += source.Count;
+        return true;
     }
 
     public bool PrepareRemap(PfnRange source, Pfn target)
@@ -138,6 +204,9 @@ public ref struct RunFrames : IFrames
 
     public void RemapAddresses(PfnRange range, bool zaps) =>
         Counts.UpdateVaMapping += range.Intersect(PfnRange.FromBounds(default, _mappedEnd)).Count;
+
+    /// <summary>The part of a range below 2^40: other frames do not exist, and no run holds them.</summary>
+    private static PfnRange Existing(PfnRange range) => range.Intersect(PfnRange.FromBounds(default, new Pfn(Frames.MaxCount)));
 
     private static ulong Pages(ulong count) => (count + MfnsPerPage - 1) / MfnsPerPage;
 }

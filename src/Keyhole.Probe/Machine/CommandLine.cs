@@ -18,7 +18,7 @@ internal ref struct CommandLine
     public const int MaxBars = 16;
 
     /// <summary>linux-6.1 for mode=remap, linux-3.4 for mode=populate, unless kernel= names another.</summary>
-    public KernelVersion Version;
+    public KernelRelease Release;
 
     /// <summary>Pages to give back and take again.</summary>
     public ulong BalloonPages;
@@ -47,7 +47,7 @@ internal ref struct CommandLine
 
     public CommandLine(ReadOnlySpan<byte> text, Span<BarRequest> bars)
     {
-        Version = KernelVersion.Linux61;
+        Release = new(6, 1);
         BalloonPages = 512;
         ForeignMfn = ulong.MaxValue;
         ForbiddenAddress = 0;
@@ -76,23 +76,11 @@ internal ref struct CommandLine
     private void Take(ReadOnlySpan<byte> word)
     {
         if (Is(word, "mode=remap"u8))
-            Version = KernelVersion.Linux61;
+            Release = new(6, 1);
         else if (Is(word, "mode=populate"u8))
-            Version = KernelVersion.Linux34;
-        else if (Is(word, "kernel=linux-3.3"u8))
-            Version = KernelVersion.Linux33;
-        else if (Is(word, "kernel=linux-3.4"u8))
-            Version = KernelVersion.Linux34;
-        else if (Is(word, "kernel=linux-4.3"u8))
-            Version = KernelVersion.Linux43;
-        else if (Is(word, "kernel=linux-4.4"u8))
-            Version = KernelVersion.Linux44;
-        else if (Is(word, "kernel=linux-6.1"u8))
-            Version = KernelVersion.Linux61;
-        else if (Is(word, "kernel=linux-6.6"u8))
-            Version = KernelVersion.Linux66;
-        else if (Is(word, "kernel=linux-7.2"u8))
-            Version = KernelVersion.Linux72;
+            Release = KernelRelease.April2012;
+        else if (StartsWith(word, "kernel="u8) && KernelNames.TryParse(word.Slice(7), out KernelRelease release))
+            Release = release;
         else if (Is(word, "check=no"u8))
             ChecksPages = false;
         else if (Is(word, "fault-without-stack"u8))

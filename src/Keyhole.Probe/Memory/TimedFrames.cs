@@ -22,6 +22,10 @@ internal ref struct TimedFrames : IFrames
 
     public readonly void Invalidate(PfnRange range) => Inner.Invalidate(range);
 
+    public readonly void InvalidateUnlessIdentity(PfnRange range) => Inner.InvalidateUnlessIdentity(range);
+
+    public readonly void InvalidateUnlessLeafIsIdentity(Pfn pfn) => Inner.InvalidateUnlessLeafIsIdentity(pfn);
+
     public ulong Release(PfnRange range, bool stopsAtFailure)
     {
         PhaseFigures begun = Phases.Begin();
@@ -52,6 +56,14 @@ internal ref struct TimedFrames : IFrames
         HaltReason reason = Inner.Remap(ref extra, out remapped);
         Phases.End(_figures, Phase.Remap, begun, remapped);
         return reason;
+    }
+
+    public bool MoveNow(PfnRange source, Pfn target)
+    {
+        PhaseFigures begun = Phases.Begin();
+        bool moved = Inner.MoveNow(source, target);
+        Phases.End(_figures, Phase.Remap, begun, source.Count);
+        return moved;
     }
 
     public readonly void RemapNonRam(Mfn source, PfnRange target) => Inner.RemapNonRam(source, target);
@@ -103,6 +115,10 @@ internal struct SetupLog : IBootLog
             return "nvsMoved"u8;
         if (kind == BootEventKind.Remapped)
             return "remapped"u8;
+        if (kind == BootEventKind.EntryIgnored)
+            return "entryIgnored"u8;
+        if (kind == BootEventKind.RemappedAtOnce)
+            return "remappedAtOnce"u8;
         return kind == BootEventKind.NonRamRemapped ? "nonRamRemapped"u8 : "notEnoughExtraRegions"u8;
     }
 }

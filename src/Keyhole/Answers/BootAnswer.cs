@@ -88,7 +88,7 @@ public sealed record BootAnswer : PlanAnswer
         if (boot.Forecast is not { } forecast)
             return;
         Forecast = forecast;
-        Kernel = KernelVersions.NameOf(forecast.Request.Kernel);
+        Kernel = KernelReleases.NameOf(forecast.Request.Kernel);
         KernelE820 = EntryAnswer.AllOf(forecast.KernelMap);
         NrPages = forecast.Request.PageCount;
         ReleasedPages = forecast.ReleasedPages;

@@ -121,7 +121,7 @@ public sealed record ComparedAnswer : PlanAnswer
         };
         if (row.Forecast is { } forecast)
         {
-            Kernel = KernelVersions.NameOf(forecast.Request.Kernel);
+            Kernel = KernelReleases.NameOf(forecast.Request.Kernel);
             Outcome = GuestOutcomes.NameOf(forecast.Outcome);
             Message = forecast.Message;
             ReleasedPages = forecast.ReleasedPages;
@@ -132,8 +132,8 @@ public sealed record ComparedAnswer : PlanAnswer
         }
 
         var kernels = new OrderedDictionary<string, bool>();
-        foreach ((KernelVersion kernel, bool boots) in row.Kernels)
-            kernels[KernelVersions.NameOf(kernel)] = boots;
+        foreach ((KernelRelease kernel, bool boots) in row.Kernels)
+            kernels[KernelReleases.NameOf(kernel)] = boots;
         Kernels = kernels;
         Bars ??= [.. (row.Forecast?.Bars ?? []).Select(ComparedBarAnswer.Of)];
         Migrations = [.. row.Migrations.Select(MigrationAnswer.Of)];

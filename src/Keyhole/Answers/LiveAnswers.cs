@@ -34,7 +34,7 @@ public sealed record LiveForecastAnswer
 
     public static LiveForecastAnswer Of(BootForecast forecast) => new()
     {
-        Kernel = KernelVersions.NameOf(forecast.Request.Kernel),
+        Kernel = KernelReleases.NameOf(forecast.Request.Kernel),
         Outcome = Platforms.GuestOutcomes.NameOf(forecast.Outcome),
         Message = forecast.Message,
         NrPages = forecast.Request.PageCount,

@@ -48,7 +48,7 @@ public sealed record VerificationAnswer : Answer
     public static VerificationAnswer Of(Boot? expected, BootVerification verification, string log, int bootCount) => new()
     {
         Agrees = verification.Agrees,
-        Profile = KernelVersions.NameOf(verification.Profile),
+        Profile = KernelReleases.NameOf(verification.Profile),
         Boot = new(log, verification.Boot.Number, bootCount, verification.Boot.FirstLine, verification.Boot.LastLine, verification.Boot.Release?.Value),
         Differences = FindingAnswer.AllOf(verification.Differences),
         Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),

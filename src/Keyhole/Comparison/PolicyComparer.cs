@@ -88,7 +88,7 @@ public static class PolicyComparer
             Policy = policy,
             Plan = plan,
             Forecast = forecast,
-            Kernels = forecast is null ? [] : [.. KernelVersions.All.Select(kernel => (kernel, kernel == scenario.Kernel ? forecast.Boots : boot.With(kernel).Boots))],
+            Kernels = forecast is null ? [] : [.. KernelReleases.Named.Select(kernel => (kernel, kernel == scenario.Kernel ? forecast.Boots : boot.With(kernel).Boots))],
             Migrations = migrations,
             Against = Against(plan, boot.Problems, migrations, policy),
         };
@@ -150,7 +150,7 @@ public static class PolicyComparer
 
     private static string Why(ComparisonRequest request, ImmutableArray<ComparedPolicy> rows, ComparedPolicy[] able, ComparedPolicy best, ImmutableArray<Bar> bars)
     {
-        List<string> reasons = [$"{best.Policy.Name} boots {KernelVersions.NameOf(request.Scenario.Kernel)}"];
+        List<string> reasons = [$"{best.Policy.Name} boots {KernelReleases.NameOf(request.Scenario.Kernel)}"];
         if (!bars.IsEmpty)
             reasons.Add(best.Forecast!.Bars.Length == 1 ? "claims the window" : $"claims all {best.Forecast.Bars.Length} windows");
         if (!request.MigrateTo.IsEmpty)

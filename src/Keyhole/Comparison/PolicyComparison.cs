@@ -41,7 +41,7 @@ public sealed record ComparedPolicy
     public required BootForecast? Forecast { get; init; }
 
     /// <summary>Whether each kernel boots, oldest first.</summary>
-    public required ImmutableArray<(KernelVersion Kernel, bool Boots)> Kernels { get; init; }
+    public required ImmutableArray<(KernelRelease Kernel, bool Boots)> Kernels { get; init; }
 
     public required ImmutableArray<MigrationResult> Migrations { get; init; }
 

@@ -47,7 +47,7 @@ public static class Pictures
         if (!forecast.Request.IsDom0)
             columns.Add(new("map given", forecast.Request.Map));
         if (!forecast.KernelMap.IsEmpty)
-            columns.Add(new($"map of {KernelVersions.NameOf(forecast.Request.Kernel)}", forecast.KernelMap));
+            columns.Add(new($"map of {KernelReleases.NameOf(forecast.Request.Kernel)}", forecast.KernelMap));
         DrawnDetails details = new()
         {
             Windows = forecast.Bars.IsEmpty ? Windows(plan) : Windows(forecast),
@@ -61,7 +61,7 @@ public static class Pictures
         return SvgPainter.Paint(
             MapDrawing.LayOut([.. columns], SvgPainter.Rows, details),
             new(
-                $"{KernelVersions.NameOf(forecast.Request.Kernel)} {(forecast.Boots ? "boots" : forecast.Halts ? "halts" : "on a map: whether it boots is not known")}",
+                $"{KernelReleases.NameOf(forecast.Request.Kernel)} {(forecast.Boots ? "boots" : forecast.Halts ? "halts" : "on a map: whether it boots is not known")}",
                 [
                     plan.Host.Description,
                     forecast.Request.IsDom0 ? $"dom0 with {ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)}" : $"{NameOf(plan)}, {Memory(plan.Guest)}, policy {plan.Policy}",

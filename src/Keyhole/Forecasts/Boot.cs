@@ -25,7 +25,7 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
     }
 
     /// <summary>The same plan with another kernel.</summary>
-    public Boot With(KernelVersion kernel) => Of(Plan with { Scenario = Plan.Scenario with { Kernel = kernel } });
+    public Boot With(KernelRelease kernel) => Of(Plan with { Scenario = Plan.Scenario with { Kernel = kernel } });
 
     /// <summary>How far the guest gets.</summary>
     public GuestOutcome Outcome => Plan.Firmware is { Outcome: not GuestOutcome.Boots } firmware ? firmware.Outcome

@@ -59,8 +59,17 @@ public sealed record BootForecast
 
     public required ulong PopulatedPages { get; init; }
 
-    /// <summary>RAM that only the balloon can reach, sorted. Whole pages, but for linux-4.3 and older.</summary>
+    /// <summary>
+    /// RAM that only the balloon can reach, sorted. Whole pages, but up to 4.2 for its edges. Where less than a page of RAM lies behind the guest's pages, kernels
+    /// since 4.3 keep a region that ends a page before it starts; it holds nothing.
+    /// </summary>
     public required ImmutableArray<ByteRange> Extra { get; init; }
+
+    /// <summary>Entries for which the kernel's own map had no room: what stands behind them in its map is lost.</summary>
+    public required ulong IgnoredEntries { get; init; }
+
+    /// <summary>The bytes of <see cref="Extra"/>.</summary>
+    public ulong ExtraBytes => Extra.Aggregate(0UL, static (sum, region) => region.End < region.Start ? sum : sum + region.SizeBytes);
 
     /// <summary>The P2M from frame 0 to <see cref="P2mEnd"/>. The <see cref="P2mRun.Mfn"/> of RAM is the frame that it had when the guest started.</summary>
     public required ImmutableArray<P2mRun> P2m { get; init; }
@@ -93,7 +102,7 @@ public sealed record BootForecast
     public required ImmutableArray<Problem> Problems { get; init; }
 
     /// <summary>The same boot with another kernel.</summary>
-    public BootForecast With(KernelVersion kernel) => Forecaster.Forecast(Request with { Kernel = kernel });
+    public BootForecast With(KernelRelease kernel) => Forecaster.Forecast(Request with { Kernel = kernel });
 
     /// <summary>
     /// A plan's problems and the forecast's, in this order; one for each fault. Of a window that both name, and of the kernel's place, the forecast knows

@@ -23,7 +23,7 @@ public sealed record BootRequest
     /// <summary>dom0: pages that it may own; null for no limit.</summary>
     public ulong? MaxPages { get; init; }
 
-    public KernelVersion Kernel { get; init; } = KernelVersions.Default;
+    public KernelRelease Kernel { get; init; } = KernelReleases.Default;
 
     public bool Is32Bit { get; init; }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Generic;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -35,7 +36,7 @@ internal static class ForecastReview
                 Severity.Warning,
                 ProblemCodes.MemoryReleased,
                 $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they lie under holes of the map and it finds no RAM in the map to move them to",
-                Remedy: forecast.Request.Kernel <= KernelVersion.Linux34
+                Remedy: KernelProfile.Of(forecast.Request.Kernel).Displaced != DisplacedPages.Remap
                     ? "boot a kernel from 3.19 on, which moves them, or balloon up again (xl mem-set)"
                     : "install a map with as much RAM as the guest has pages");
         }
@@ -52,6 +53,16 @@ internal static class ForecastReview
                     verdict.ConflictRange.End,
                     "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's map, or give the guest less low memory");
             }
+            else if (!verdict.IsIdentity && LiesInHoleTo512GiB(forecast, verdict))
+            {
+                yield return new(
+                    Severity.Error,
+                    ProblemCodes.BarConflict,
+                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) does not lead to the device: this kernel leaves a hole that reaches 512 GiB without machine frames, all of it",
+                    verdict.Bar.Start,
+                    verdict.Bar.End,
+                    "boot a kernel from 3.14 on, or install a map that ends below 512 GiB");
+            }
             else if (!verdict.IsIdentity)
             {
                 yield return new(
@@ -65,12 +76,21 @@ internal static class ForecastReview
         }
     }
 
+    /// <summary>Up to 3.13 a range that reaches 512 GiB is not set to identity at all.</summary>
+    private static bool LiesInHoleTo512GiB(BootForecast forecast, BarVerdict verdict)
+    {
+        if (KernelProfile.Of(forecast.Request.Kernel).Has(KernelBehaviour.IdentityReaches512GiB) || !forecast.KernelMap.Any(static entry => entry.End >= 1UL << 39))
+            return false;
+        PfnRange frames = PfnRange.FromBounds(Pfn.Containing(verdict.Bar.Start), Pfn.AtOrAbove(verdict.Bar.End));
+        return forecast.P2m.Where(run => run.Range.Overlaps(frames)).All(static run => run.Kind is P2mKind.Identity or P2mKind.Invalid);
+    }
+
     private static Problem Halt(BootForecast forecast)
     {
         GuestLayout layout = forecast.Request.Layout;
         (string what, ByteRange range) = forecast.Halt switch
         {
-            HaltReason.KernelConflict or HaltReason.ReleasesItself or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs => ("its image", layout.Kernel),
+            HaltReason.KernelConflict or HaltReason.ReleasesItself or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned => ("its image", layout.Kernel),
             HaltReason.StartInfoConflict => ("its start info", layout.StartInfo),
             HaltReason.PageTableConflict => ("its page tables", layout.PageTables),
             HaltReason.P2mListConflict or HaltReason.NoRoomForP2mList => ("its p2m list", layout.P2mList),
@@ -95,7 +115,7 @@ internal static class ForecastReview
 
         E820Entry? obstacle = Obstacle(forecast.Request, range);
         string inTheWay = obstacle is { } entry ? $"{E820TypeNames.NameOf(entry.Type)} memory at [0x{entry.Address:x}, 0x{entry.End:x})" : "a gap in the map";
-        string remedy = obstacle is { Type: E820Type.Nvs } && forecast.Request.Kernel < KernelVersion.Linux72
+        string remedy = obstacle is { Type: E820Type.Nvs } && !KernelProfile.Of(forecast.Request.Kernel).Has(KernelBehaviour.MovesNvs)
             ? "boot a kernel from 6.12 on, which moves ACPI NVS out of its way, or install a map that keeps RAM there"
             : "install a map that keeps RAM there, or a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)";
         return new(
@@ -110,9 +130,10 @@ internal static class ForecastReview
     private static E820Entry? Obstacle(BootRequest request, ByteRange range)
     {
         E820Entry? found = null;
+        bool takesUnusable = request.IsDom0 && KernelProfile.Of(request.Kernel).Has(KernelBehaviour.TakesUnusableForRam);
         foreach (E820Entry entry in request.Map)
         {
-            bool isRam = entry.IsRam || (request.IsDom0 && entry.Type == E820Type.Unusable);
+            bool isRam = entry.IsRam || (takesUnusable && entry.Type == E820Type.Unusable);
             if (!isRam && entry.Size != 0 && !entry.Wraps && entry.Address < range.End && entry.End > range.Start && (found is not { } lower || entry.Address < lower.Address))
                 found = entry;
         }

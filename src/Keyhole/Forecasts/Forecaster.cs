@@ -44,7 +44,7 @@ internal static class Forecaster
             new PreparedRemap[MaxPreparedRemaps],
             start.PageCount,
             default,
-            Pfn.AtOrAbove(start.PageTables.End));
+            MappedEnd(in start));
         if (start.Is32Bit)
             frames.LinearEnd = new(KernelProfile.MaxLowPages(is32Bit: true));
         var log = new EventList([]);
@@ -57,6 +57,12 @@ internal static class Forecaster
             : MemorySetup.Run(in start, profile, ref xen, ref frames, ref log, ref tables);
         return Describe(request, in result, in arch, tables, frames, log.Events, domain);
     }
+
+    /// <summary>
+    /// The kernel takes the frames up to the domain builder's p2m list for mapped (max_pfn_mapped). Where that is not known, those up to its page tables.
+    /// </summary>
+    private static Pfn MappedEnd(in GuestStart start) =>
+        start.P2mList.IsEmpty ? Pfn.AtOrAbove(start.PageTables.End) : Pfn.AtOrAbove(start.P2mList.Start).Plus(1);
 
     private static GuestStart StartOf(BootRequest request) => new()
     {
@@ -106,12 +112,13 @@ internal static class Forecaster
         {
             Request = request,
             Halt = result.Halt,
-            Message = KernelWords.LastWords(request.Kernel, result.Halt),
+            Message = KernelWords.LastWords(result.Halt),
             KernelMap = setUp ? [.. kernelMap] : [],
             ReleasedPages = result.ReleasedPages,
             RemappedPages = result.RemappedPages,
             PopulatedPages = result.PopulatedPages,
             Extra = setUp ? Sorted(tables.Extra) : [],
+            IgnoredEntries = result.IgnoredEntries,
             P2m = p2m,
             P2mEnd = end,
             P2mTreePages = setUp ? frames.P2m.CountTreePages(end) : 0,
@@ -121,7 +128,7 @@ internal static class Forecaster
             Account = setUp ? PageAccount.Of(in result, request.PageCount, frames.P2m, kernelMap) : [],
             Bars = setUp ? [.. request.Bars.Select(bar => Judge(bar, kernelMap, p2m))] : [],
             SwitchedOff = [.. SwitchedOff(arch)],
-            Log = [.. StartLines(arch), .. KernelWords.Log(request.Kernel, events, in result, kernelMap, request.Is32Bit)],
+            Log = [.. StartLines(arch), .. KernelWords.Log(KernelProfile.Of(request.Kernel), events, in result, kernelMap, request.Is32Bit)],
             Problems = [],
         };
         return forecast with { Problems = [.. ForecastReview.Report(forecast)] };
@@ -160,7 +167,7 @@ internal static class Forecaster
         happened.From,
         happened.To);
 
-    /// <summary>Behind the map and behind the last frame that is not identity.</summary>
+    /// <summary>Behind the map and behind the last frame that is not as all that follow are.</summary>
     private static Pfn EndOf(in SetupResult result, E820Entry[] kernelMap, ReadOnlySpan<P2mRun> runs)
     {
         Pfn end = result.MaxP2mPfn;
@@ -170,12 +177,9 @@ internal static class Forecaster
                 end = Pfn.AtOrAbove(entry.End);
         }
 
-        foreach (P2mRun run in runs)
-        {
-            if (run.HasFrames && run.Range.End > end)
-                end = run.Range.End;
-        }
-
+        Pfn behind = runs[^1].Range.Start;
+        if (behind > end)
+            end = behind;
         return end.Value > Frames.MaxCount ? new(Frames.MaxCount) : end;
     }
 

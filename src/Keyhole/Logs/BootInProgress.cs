@@ -22,6 +22,7 @@ internal sealed class BootInProgress
     private BootFacts _facts = new();
     private GuestLayout _segments = GuestLayout.Unknown;
     private Sighting<string>? _release;
+    private KernelIdentity? _kernel;
     private Sighting<Death>? _end;
     private bool _hasBootConsole;
     private bool _isReplayed;
@@ -109,7 +110,11 @@ internal sealed class BootInProgress
         if (message.Kind == KernelMessageKind.Segment)
             AddSegment(message);
         else if (message.Kind == KernelMessageKind.Release)
+        {
             _release ??= new(message.Text!, line);
+            _kernel ??= message.Kernel;
+        }
+
         _hasBootConsole |= message is { Kind: KernelMessageKind.Console, Text: "boot" };
         _hasCommandLine |= message.Kind == KernelMessageKind.CommandLine;
         _hasLinesBeforeMap |= message.IsBeforeMap;
@@ -142,6 +147,7 @@ internal sealed class BootInProgress
         FirstLine = _firstLine,
         LastLine = _lastLine,
         Release = _release,
+        Identity = _kernel,
         Map = _map,
         UserMap = _userMap,
         MapMayBeginLate = !_hasLinesBeforeMap,

@@ -89,6 +89,9 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     /// <summary>A release, last words, a command line, a segment's name, or what a window conflicts with (null: with nothing that has a place).</summary>
     public string? Text { get; private init; }
 
+    /// <summary>Of <see cref="KernelMessageKind.Release"/>: which Linux says so.</summary>
+    public KernelIdentity? Kernel { get; private init; }
+
     public bool IsBeforeMap => Kind is >= KernelMessageKind.Release and <= KernelMessageKind.IdentitySet;
 
     public bool IsBehindMap => Kind is >= KernelMessageKind.Ramdisk and <= KernelMessageKind.BarClaim;
@@ -156,7 +159,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         ReadOnlySpan<char> release = end < 0 ? text : text[..end];
         return release.IsEmpty || release.Length > longest || !char.IsAsciiDigit(release[0])
             ? default
-            : new(KernelMessageKind.Release) { Text = release.ToString() };
+            : new(KernelMessageKind.Release) { Text = release.ToString(), Kernel = KernelReleases.Identify(text) };
     }
 
     /// <summary>"e820: update [mem 0x…-0x…] usable ==> reserved", "e820: remove [mem 0x…-0x…] usable"; "modified" instead of a type where it is several.</summary>

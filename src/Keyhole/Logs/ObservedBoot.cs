@@ -62,8 +62,11 @@ public sealed record ObservedBoot
     /// <summary>Whether the kernel, or Xen of its end, says anything at all.</summary>
     public required bool HasKernelLines { get; init; }
 
-    /// <summary>The profile that its release stands for; null without a version line.</summary>
-    public KernelVersion? Kernel => Release is { } release && KernelVersions.TryFromRelease(release.Value, out KernelVersion version) ? version : null;
+    /// <summary>What the version line says of the kernel; null without one.</summary>
+    public KernelIdentity? Identity { get; init; }
+
+    /// <summary>The release that the kernel is taken for; null without a version line, and where its memory setup is not known.</summary>
+    public KernelRelease? Kernel => Identity?.Release;
 
     public bool Halts => Facts.LastWords is not null || Death is not null;
 

@@ -78,7 +78,7 @@ public static class Migrator
 
             if (!forecast.Boots)
             {
-                Break("boot", $"{KernelVersions.NameOf(request.Scenario.Kernel)} does not boot on {request.FromName}: {FirstError(forecast.Problems)}");
+                Break("boot", $"{KernelReleases.NameOf(request.Scenario.Kernel)} does not boot on {request.FromName}: {FirstError(forecast.Problems)}");
                 return;
             }
 

@@ -37,7 +37,7 @@ public sealed record Scenario
     /// <summary>How the map is laid where there is a choice; null: as the toolstack does it by itself.</summary>
     public IHolePolicy? Policy { get; init; }
 
-    public KernelVersion Kernel { get; init; } = KernelVersions.Default;
+    public KernelRelease Kernel { get; init; } = KernelReleases.Default;
 
     /// <summary>Pages that the guest starts with; null: what its memory comes to.</summary>
     public ulong? PageCount { get; init; }

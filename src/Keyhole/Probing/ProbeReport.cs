@@ -32,7 +32,7 @@ public sealed record ProbeReport
 {
     public bool IsDom0 { get; init; }
 
-    public KernelVersion Kernel { get; init; }
+    public KernelRelease Kernel { get; init; }
 
     /// <summary>Pages that the guest started with.</summary>
     public ulong PageCount { get; init; }

@@ -163,7 +163,7 @@ public static class ProbeReportReader
             string kernel = Text(line, "kernel");
             if (!TryNumber(line, "version", out ulong version) || !TryNumber(line, "nrPages", out ulong pages) || !TryFlag(line, "dom0", out bool isDom0))
                 return false;
-            if (version != 1 || !KernelVersions.TryParse(kernel, out KernelVersion profile))
+            if (version != 1 || !KernelReleases.TryParseName(kernel, out KernelRelease profile))
             {
                 what = $"a report of version {version} on {InputError.Quote(kernel)}";
                 return false;

@@ -18,7 +18,7 @@ public sealed record Finding(string What, string? Forecast, string? Observed, in
 public sealed record BootVerification
 {
     /// <summary>The kernel that the log was compared with.</summary>
-    public required KernelVersion Profile { get; init; }
+    public required KernelRelease Profile { get; init; }
 
     public required ObservedBoot Boot { get; init; }
 

@@ -53,16 +53,18 @@ internal static class Explanations
 
     private static string Profile(BootRequest request, ObservedBoot observed)
     {
-        string name = $"{KernelVersions.NameOf(request.Kernel)} ({KernelVersions.ReleasesOf(request.Kernel, request.Kernel)})";
+        string name = KernelReleases.NameOf(request.Kernel);
         if (observed.Release is not { } release)
             return $"The log names no kernel version; it is compared with {name}.";
-        string other = observed.Kernel is { } own && own != request.Kernel ? $", although {KernelVersions.NameOf(own)} stands for it" : "";
+        if (observed.Kernel is not { } own)
+            return $"The log is of Linux {release.Value} (line {release.Line}), whose memory setup is not known (known are 3.2 to 7.3); it is compared with {name}.";
+        string other = own != request.Kernel ? $", although it is {KernelReleases.NameOf(own)}" : observed.Identity?.Guess is { } guess ? $" (a guess: {guess})" : "";
         return $"The log is of Linux {release.Value} (line {release.Line}); it is compared with {name}{other}.";
     }
 
     private static string OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing)
     {
-        string agreeing = string.Join(", ", Verifier.Agreeing(request, observed).Select(KernelVersions.NameOf));
+        string agreeing = Verifier.Agreeing(request, observed);
         return agreeing.Length == 0
             ? $"No kernel version that is known agrees with everything in the log. What differs: {string.Join(", ", differing.Select(static finding => finding.What).Distinct())}."
             : $"Everything in the log agrees with {agreeing}: name it with --kernel if that is the kernel.";

@@ -23,7 +23,7 @@ internal static class KernelSurvey
     /// <summary>The kernel's mapping of itself is 512 MiB long.</summary>
     private const ulong ImageLimit = 512UL << 20;
 
-    /// <summary>"linux-7.2 (6.12 and later) boots": a line for each run of neighbours that fare alike.</summary>
+    /// <summary>"6.12 and later: boots": a line for each run of releases that fare alike.</summary>
     public static IEnumerable<string> Tell(ImmutableArray<BootForecast> forecasts)
     {
         for (int i = 0; i < forecasts.Length;)
@@ -32,11 +32,7 @@ internal static class KernelSurvey
             int next = i + 1;
             while (next < forecasts.Length && FateOf(forecasts[next]) == fate)
                 next++;
-            KernelVersion first = forecasts[i].Request.Kernel;
-            KernelVersion last = forecasts[next - 1].Request.Kernel;
-            string link = next - i == 2 ? "and" : "to";
-            string names = first == last ? KernelVersions.NameOf(first) : $"{KernelVersions.NameOf(first)} {link} {KernelVersions.NameOf(last)}";
-            yield return $"{names} ({KernelVersions.ReleasesOf(first, last)}): {fate}";
+            yield return $"{KernelReleases.RangeOf(forecasts[i].Request.Kernel, forecasts[next - 1].Request.Kernel)}: {fate}";
             i = next;
         }
     }
@@ -51,7 +47,7 @@ internal static class KernelSurvey
             while (i < forecasts.Length && cope(forecasts[i]))
                 i++;
             if (i > first)
-                runs.Add(KernelVersions.ReleasesOf(forecasts[first].Request.Kernel, forecasts[i - 1].Request.Kernel));
+                runs.Add(KernelReleases.RangeOf(forecasts[first].Request.Kernel, forecasts[i - 1].Request.Kernel));
         }
 
         return string.Join(", or ", runs);
@@ -60,9 +56,9 @@ internal static class KernelSurvey
     /// <summary>Boots, and gives no pages back for good.</summary>
     public static bool KeepsAll(BootForecast forecast) => forecast.Boots && forecast.ReleasedPages <= forecast.PopulatedPages;
 
-    /// <summary>The same boot with every kernel, oldest first.</summary>
+    /// <summary>The same boot with every mainline release that differs from the one before, oldest first.</summary>
     public static ImmutableArray<BootForecast> Of(BootRequest request) =>
-        [.. KernelVersions.All.Select(version => Forecaster.Forecast(request with { Kernel = version }))];
+        [.. KernelReleases.Changing.Select(version => Forecaster.Forecast(request with { Kernel = version }))];
 
     /// <summary>
     /// The lowest CONFIG_PHYSICAL_START with which the same kernel boots by the forecast, as the domain builder lays out what belongs to it. Null when there

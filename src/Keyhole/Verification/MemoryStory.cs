@@ -48,7 +48,7 @@ internal static class MemoryStory
     private static bool CanGrow(BootForecast forecast, Plan? plan)
     {
         BootRequest request = forecast.Request;
-        ulong room = forecast.Extra.Aggregate(0UL, static (sum, region) => sum + region.SizeBytes);
+        ulong room = forecast.ExtraBytes;
         ulong? mostPages = request.IsDom0 ? request.MaxPages : plan?.Guest.MaxmemKiB >> (Frames.Shift - 10);
         return room >= WorthMentionBytes && (mostPages is { } most ? most > forecast.OwnedPages : request.IsDom0);
     }
@@ -66,7 +66,7 @@ internal static class MemoryStory
         ulong lost = forecast.ReleasedPages - forecast.PopulatedPages;
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         string releases = KernelSurvey.ReleasesThat(KernelSurvey.KeepsAll, survey);
-        string why = forecast.Request.Kernel <= KernelVersion.Linux33
+        string why = KernelProfile.Of(forecast.Request.Kernel).Displaced == DisplacedPages.Release
             ? "this kernel gives back what lies there and gets nothing for it"
             : releases.Length == 0
                 ? "the map has no RAM behind the guest's first pages that could take them"
@@ -92,12 +92,12 @@ internal static class MemoryStory
         BootRequest request = forecast.Request;
         ulong given = Sum(request.Map, E820Type.Ram) + (request.IsDom0 ? Sum(request.Map, E820Type.Unusable) : 0);
         ulong kept = Sum(forecast.KernelMap, E820Type.Ram);
-        ulong room = forecast.Extra.Aggregate(0UL, static (sum, region) => sum + region.SizeBytes);
+        ulong room = forecast.ExtraBytes;
         if (room >= WorthMentionBytes)
             yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{(CanGrow(forecast, plan) ? $": the {(request.IsDom0 ? "domain" : "guest")} gets them with xl mem-set, they are not missing" : ", and the domain may not have more than it starts with")}.";
         if (given < kept + WorthMentionBytes)
             yield break;
-        string how = request.Kernel <= KernelVersion.Linux43 ? "marks them unusable" : "leaves them out of its map";
+        string how = KernelProfile.Of(request.Kernel).MarksSurplusUnusable ? "marks them unusable" : "leaves them out of its map";
         string why = !request.IsDom0
             ? "they lie beyond what the guest may have (maxmem)"
             : request.MaxPages is { } max

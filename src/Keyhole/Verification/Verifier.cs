@@ -35,12 +35,10 @@ public static class Verifier
         };
     }
 
-    /// <summary>The profiles that agree with everything in the log.</summary>
-    internal static ImmutableArray<KernelVersion> Agreeing(BootRequest request, ObservedBoot observed) =>
-    [
-        .. KernelVersions.All.Where(version =>
-            Findings(Forecaster.Forecast(request with { Kernel = version }), observed, new List<string>()).All(finding => finding.Agrees || IsDeathBehindSetup(finding, observed))),
-    ];
+    /// <summary>The mainline releases that agree with everything in the log: "3.2 to 3.4, or 6.12 and later".</summary>
+    internal static string Agreeing(BootRequest request, ObservedBoot observed) => KernelSurvey.ReleasesThat(
+        forecast => Findings(forecast, observed, new List<string>()).All(finding => finding.Agrees || IsDeathBehindSetup(finding, observed)),
+        KernelSurvey.Of(request));
 
     /// <summary>Whether a finding tells no more than that the kernel died of something that no forecast of its memory setup could have in it.</summary>
     internal static bool IsDeathBehindSetup(Finding finding, ObservedBoot observed) =>
@@ -58,7 +56,7 @@ public static class Verifier
             findings.Add(new(OutcomeWhat, null, Dies(death.Value), death.Line, Agrees: false));
         return new()
         {
-            Profile = observed.Kernel ?? KernelVersions.Default,
+            Profile = observed.Kernel ?? KernelReleases.Default,
             Boot = observed,
             Findings = findings.ToImmutable(),
             NotCompared = ["everything: there is no forecast"],

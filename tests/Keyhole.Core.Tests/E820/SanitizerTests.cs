@@ -132,14 +132,34 @@ public sealed class SanitizerTests
         });
 
     [TestMethod]
-    public void More_than_128_entries_are_refused_and_stay()
+    public void More_entries_than_any_kernel_has_are_refused_and_stay()
     {
-        E820Entry[] map = [.. Enumerable.Range(0, 129).Select(i => E820Entry.FromSize((ulong)i * 0x2000, 0x1000, E820Type.Ram))];
+        E820Entry[] map = [.. Enumerable.Range(0, Sanitizer.MaxInPlace + 1).Select(i => E820Entry.FromSize((ulong)i * 0x2000, 0x1000, E820Type.Ram))];
         E820Entry[] before = [.. map];
 
         Assert.IsFalse(Sanitizer.TrySanitizeInPlace(map, map.Length, map.Length, out int count));
         Assert.AreEqual(map.Length, count);
         CollectionAssert.AreEqual(before, map);
+    }
+
+    [TestMethod]
+    public void A_table_of_320_entries_and_an_iBFT_area_is_sorted()
+    {
+        E820Entry[] map = [.. Enumerable.Range(0, 321).Select(i => E820Entry.FromSize((ulong)(320 - i) * 0x2000, 0x1000, E820Type.Ram))];
+
+        Assert.IsTrue(Sanitizer.TrySanitizeInPlace(map, map.Length, map.Length, out int count));
+        Assert.AreEqual(321, count);
+        Assert.IsTrue(map.Zip(map.Skip(1)).All(static pair => pair.First.Address < pair.Second.Address));
+    }
+
+    [TestMethod]
+    public void Until_4_1_PRAM_merges_like_any_other_type()
+    {
+        E820Entry[] map = [E820Entry.FromSize(0, 0x1000, E820Type.Pram), E820Entry.FromSize(0x1000, 0x1000, E820Type.Pram), default, default];
+
+        Assert.IsTrue(Sanitizer.TrySanitizeInPlace(map, 2, map.Length, out int count, keepsPramApart: false));
+        Assert.AreEqual(1, count);
+        Assert.AreEqual(E820Entry.FromSize(0, 0x2000, E820Type.Pram), map[0]);
     }
 
     [TestMethod]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Linq;
 using FsCheck;
@@ -38,16 +39,35 @@ public sealed class MapQueriesTests
     [TestMethod]
     public void The_next_ram_has_whole_pages_only()
     {
-        Assert.AreEqual(PfnRange.FromBounds(new Pfn(0), new Pfn(0x9e)), MapQueries.NextRam(s_map, default, false));
-        Assert.AreEqual(PfnRange.FromBounds(new Pfn(0x100), new Pfn(0x200)), MapQueries.NextRam(s_map, new Pfn(0x9e), false));
-        Assert.AreEqual(PfnRange.FromBounds(new Pfn(0x180), new Pfn(0x200)), MapQueries.NextRam(s_map, new Pfn(0x180), false));
-        Assert.AreEqual(PfnRange.FromBounds(new Pfn(0x201), new Pfn(0x300)), MapQueries.NextRam(s_map, new Pfn(0x200), false));
-        Assert.IsTrue(MapQueries.NextRam(s_map, new Pfn(0x300), false).IsEmpty);
+        Assert.AreEqual(PfnRange.FromBounds(new Pfn(0), new Pfn(0x9e)), NextRam(s_map, default, false));
+        Assert.AreEqual(PfnRange.FromBounds(new Pfn(0x100), new Pfn(0x200)), NextRam(s_map, new Pfn(0x9e), false));
+        Assert.AreEqual(PfnRange.FromBounds(new Pfn(0x180), new Pfn(0x200)), NextRam(s_map, new Pfn(0x180), false));
+        Assert.AreEqual(PfnRange.FromBounds(new Pfn(0x201), new Pfn(0x300)), NextRam(s_map, new Pfn(0x200), false));
+        Assert.IsTrue(NextRam(s_map, new Pfn(0x300), false).IsEmpty);
+    }
+
+    [TestMethod]
+    public void A_range_within_one_page_has_so_many_pages_that_they_go_far_beyond_it()
+    {
+        E820Entry[] map = [E820Entry.FromBounds(0x1400, 0x1c00, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x20_0000, E820Type.Ram)];
+        Pfn from = default;
+
+        Assert.AreEqual(ulong.MaxValue, MapQueries.NextRam(map, ref from, false));
+        Assert.AreEqual(new Pfn(2), from);
+    }
+
+    [TestMethod]
+    public void A_range_without_a_whole_page_ends_the_search_though_more_RAM_follows()
+    {
+        E820Entry[] map = [E820Entry.FromBounds(0x1400, 0x2c00, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x20_0000, E820Type.Ram)];
+        Pfn from = default;
+
+        Assert.AreEqual(0UL, MapQueries.NextRam(map, ref from, false));
     }
 
     [TestMethod]
     public void Until_4_4_a_range_that_ends_at_the_target_ends_the_search() =>
-        Assert.IsTrue(MapQueries.NextRam(s_map, new Pfn(0x200), stopsAtRangeEndingThere: true).IsEmpty);
+        Assert.IsTrue(NextRam(s_map, new Pfn(0x200), stopsAtRangeEndingThere: true).IsEmpty);
 
     [TestMethod]
     public void The_next_ram_is_the_one_that_looking_at_every_page_finds() => Check.All(
@@ -56,7 +76,7 @@ public sealed class MapQueriesTests
         select (map, start),
         world =>
         {
-            PfnRange found = MapQueries.NextRam(world.map, new Pfn(world.start), false);
+            PfnRange found = NextRam(world.map, new Pfn(world.start), false);
             // A RAM entry without a whole page also ends Linux's search when it lies in the way.
             ulong? expected = null;
             ulong end = 0;
@@ -154,4 +174,11 @@ public sealed class MapQueriesTests
 
             return map.ToArray();
         }));
+
+    /// <summary>The range that is found; of what Linux takes for more pages than there are, none.</summary>
+    private static PfnRange NextRam(ReadOnlySpan<E820Entry> map, Pfn from, bool stopsAtRangeEndingThere)
+    {
+        ulong count = MapQueries.NextRam(map, ref from, stopsAtRangeEndingThere);
+        return count > Frames.MaxCount ? default : PfnRange.FromCount(from, count);
+    }
 }

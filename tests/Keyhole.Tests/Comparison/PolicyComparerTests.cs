@@ -160,7 +160,7 @@ public sealed class PolicyComparerTests
             ],
             2048);
 
-        PolicyComparison comparison = PolicyComparer.Compare(request with { Scenario = request.Scenario with { Guest = request.Scenario.Guest with { Is32Bit = true }, Kernel = KernelVersion.Linux34 } });
+        PolicyComparison comparison = PolicyComparer.Compare(request with { Scenario = request.Scenario with { Guest = request.Scenario.Guest with { Is32Bit = true }, Kernel = Kernels.Linux34 } });
 
         Assert.IsNull(Row(comparison, "punch").Against);
         Assert.IsFalse(Row(comparison, "punch").Kernels.All(kernel => kernel.Boots));

@@ -63,7 +63,7 @@ public sealed class BalloonForecastTests
     [TestMethod]
     public void From_6_10_on_extra_memory_is_scratch_and_all_growth_is_hotplug()
     {
-        BootForecast boot = Boot([E820Entry.FromBounds(0, 640UL << 20, E820Type.Ram)], 512, KernelVersion.Linux72);
+        BootForecast boot = Boot([E820Entry.FromBounds(0, 640UL << 20, E820Type.Ram)], 512, Kernels.Linux72);
         BalloonForecast forecast = BalloonForecast.Of(boot, 640 * PagesOfMiB, 640 * PagesOfMiB, BalloonMoment.Later);
 
         Assert.AreEqual(0UL, forecast.ExtraPages);
@@ -137,9 +137,9 @@ public sealed class BalloonForecastTests
         Assert.AreEqual(0UL, forecast.Batches);
     }
 
-    private static BootForecast Boot(E820Entry[] map, ulong mib, KernelVersion kernel = KernelVersion.Linux61)
+    private static BootForecast Boot(E820Entry[] map, ulong mib, KernelRelease? kernel = null)
     {
-        BootForecast boot = Forecaster.Forecast(new() { Map = [.. map], PageCount = mib * PagesOfMiB, Kernel = kernel, Layout = GuestLayout.Unknown });
+        BootForecast boot = Forecaster.Forecast(new() { Map = [.. map], PageCount = mib * PagesOfMiB, Kernel = kernel ?? Kernels.Linux61, Layout = GuestLayout.Unknown });
         Assert.AreEqual(HaltReason.None, boot.Halt);
         return boot;
     }

@@ -75,13 +75,13 @@ public sealed class BootTests
     [TestMethod]
     public void Another_kernel_is_forecast_on_the_same_plan()
     {
-        var boot = Boot.Of(Libxls with { Kernel = KernelVersion.Linux61 });
+        var boot = Boot.Of(Libxls with { Kernel = Kernels.Linux61 });
 
-        foreach (KernelVersion kernel in KernelVersions.All)
+        foreach (KernelRelease kernel in KernelReleases.Named)
         {
             Boot other = boot.With(kernel);
             Assert.AreEqual(kernel, other.Forecast!.Request.Kernel);
-            Assert.AreEqual(Boot.Of(Libxls with { Kernel = kernel }).Outcome, other.Outcome, KernelVersions.NameOf(kernel));
+            Assert.AreEqual(Boot.Of(Libxls with { Kernel = kernel }).Outcome, other.Outcome, KernelReleases.NameOf(kernel));
         }
     }
 

@@ -85,11 +85,11 @@ public sealed partial class GoldenBootTests
         ulong memoryKiB = guest.MemoryMiB << 10;
         ImmutableArray<E820Entry> map = [.. LibxlPolicy.Sanitize(MachineMapOf(name), memoryKiB, 0).Entries.Select(planned => planned.Entry)];
 
-        foreach (KernelVersion version in KernelVersions.All)
+        foreach (KernelRelease version in KernelReleases.Named)
         {
             BootForecast forecast = Forecaster.Forecast(new() { Map = map, PageCount = guest.MemoryMiB << 8, Layout = LayoutOf(guest), Kernel = version });
 
-            Assert.AreEqual(guest.MemoryMiB << 8, forecast.Account.Aggregate(0UL, (sum, line) => sum + line.PageCount), version.ToString());
+            Assert.AreEqual(guest.MemoryMiB << 8, forecast.Account.Aggregate(0UL, (sum, line) => sum + line.PageCount), KernelReleases.NameOf(version));
         }
     }
 

@@ -50,18 +50,18 @@ public sealed class LimitTests
 
     [TestMethod]
     public void Kernels_up_to_3_4_manage_500_gib() => Assert.AreEqual(
-        100UL << PagesOfGiBShift, Line(Boot(600, new() { Map = [], PageCount = 0, Kernel = KernelVersion.Linux34, Layout = GuestLayout.Unknown }), "beyond what this kernel can manage"));
+        100UL << PagesOfGiBShift, Line(Boot(600, new() { Map = [], PageCount = 0, Kernel = Kernels.Linux34, Layout = GuestLayout.Unknown }), "beyond what this kernel can manage"));
 
     [TestMethod]
     public void A_guest_of_16_tib_is_forecast_page_by_page()
     {
-        foreach (KernelVersion kernel in KernelVersions.All.Where(version => version >= KernelVersion.Linux43))
+        foreach (KernelRelease kernel in KernelReleases.Named.Where(version => version >= Kernels.Linux43))
         {
             BootForecast forecast = Boot(16 << 10, new() { Map = [], PageCount = 0, Kernel = kernel, Layout = GuestLayout.Unknown });
 
             Assert.AreEqual(HaltReason.None, forecast.Halt);
             // 1 GiB lies under the hole below 4 GiB, and 96 pages in the ISA range of the map.
-            Assert.AreEqual((1UL << PagesOfGiBShift) + 0x60, forecast.RemappedPages, kernel.ToString());
+            Assert.AreEqual((1UL << PagesOfGiBShift) + 0x60, forecast.RemappedPages, KernelReleases.NameOf(kernel));
             Assert.AreEqual(16UL << (40 - Frames.Shift), forecast.Account.Aggregate(0UL, (sum, line) => sum + line.PageCount));
         }
     }
@@ -100,7 +100,7 @@ public sealed class LimitTests
         (from count in Gen.Choose(0, 140)
          from map in HostileEntry().ArrayOf(count)
          from pages in Gen.Elements<ulong>(1, 1000, 1UL << 20, 1UL << 34)
-         from kernel in Gen.Elements(Enum.GetValues<KernelVersion>())
+         from kernel in Gen.Elements(KernelReleases.Named.ToArray())
          from isDom0 in Gen.Elements(false, true)
          from is32Bit in Gen.Elements(false, true)
          from max in Gen.Elements<ulong?>(null, 1, 100_000, 1UL << 40)

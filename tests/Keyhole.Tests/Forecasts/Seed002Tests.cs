@@ -53,7 +53,7 @@ public sealed class Seed002Tests
     [TestMethod]
     public void Linux_3_4_frees_and_populates_in_the_words_of_the_commit()
     {
-        BootForecast forecast = Dom0(KernelVersion.Linux34, AllPages, null);
+        BootForecast forecast = Dom0(Kernels.Linux34, AllPages, null);
 
         string[] words = [.. forecast.Log.Where(line => line.Contains("pfn range", StringComparison.Ordinal) || line.StartsWith("Released", StringComparison.Ordinal))];
         CollectionAssert.AreEqual(
@@ -76,7 +76,7 @@ public sealed class Seed002Tests
     [TestMethod]
     public void Linux_3_3_loses_those_pages()
     {
-        BootForecast forecast = Dom0(KernelVersion.Linux33, AllPages, null);
+        BootForecast forecast = Dom0(Kernels.Linux33, AllPages, null);
 
         Assert.AreEqual(Displaced, forecast.ReleasedPages);
         Assert.AreEqual(0UL, forecast.PopulatedPages);
@@ -86,7 +86,7 @@ public sealed class Seed002Tests
     [TestMethod]
     public void Linux_6_1_moves_them()
     {
-        BootForecast forecast = Dom0(KernelVersion.Linux61, AllPages, null);
+        BootForecast forecast = Dom0(Kernels.Linux61, AllPages, null);
 
         Assert.AreEqual(0UL, forecast.ReleasedPages);
         Assert.AreEqual(Displaced, forecast.RemappedPages);
@@ -102,9 +102,9 @@ public sealed class Seed002Tests
     [DataRow(ThreeGiB, ThreeGiB, 21_855UL, 4_281_724UL, DisplayName = "dom0_mem=max:3G")]
     public void The_commit_gives_dom0_back_exactly_what_was_freed(ulong pages, ulong? max, ulong displaced, ulong endKiB)
     {
-        BootForecast before = Dom0(KernelVersion.Linux33, pages, max);
-        BootForecast after = Dom0(KernelVersion.Linux34, pages, max);
-        BootForecast now = Dom0(KernelVersion.Linux61, pages, max);
+        BootForecast before = Dom0(Kernels.Linux33, pages, max);
+        BootForecast after = Dom0(Kernels.Linux34, pages, max);
+        BootForecast now = Dom0(Kernels.Linux61, pages, max);
 
         Assert.AreEqual(displaced, before.ReleasedPages);
         Assert.AreEqual(displaced, after.OwnedPages - before.OwnedPages);
@@ -131,7 +131,7 @@ public sealed class Seed002Tests
         return sum;
     }
 
-    private static BootForecast Dom0(KernelVersion kernel, ulong pages, ulong? max)
+    private static BootForecast Dom0(KernelRelease kernel, ulong pages, ulong? max)
     {
         ImmutableArray<E820Entry> map = MachineMap.Of(new HostMemoryMap { Entries = [.. s_firmware], Dialect = HostMapDialect.Xen, Description = "the author's machine", Traits = new() });
         BootForecast forecast = Forecaster.Forecast(new() { Map = map, IsDom0 = true, PageCount = pages, MaxPages = max, Kernel = kernel, Layout = GuestLayout.OfDom0() });

@@ -61,13 +61,16 @@ public sealed class PolicyInvariantTests
             {
                 PolicyInput input = host.Input(memoryMiB);
                 PolicyResult result = Policies.Find(name)!.Lay(input);
-                foreach (KernelVersion version in KernelVersions.All)
+                foreach (KernelRelease version in KernelReleases.Named)
                 {
                     BootForecast forecast = Forecast(input, result, version);
                     if (!forecast.Boots)
                         continue;
                     booted++;
-                    string where = $"{host.Name} {memoryMiB} MiB {version}";
+                    // Up to 3.13 a hole that reaches 512 GiB (AMD's HyperTransport lies above it) is no identity at all: told, not mended.
+                    if (!KernelProfile.Of(version).Has(KernelBehaviour.IdentityReaches512GiB) && result.Entries.Any(static planned => planned.Entry.End >= 1UL << 39))
+                        continue;
+                    string where = $"{host.Name} {memoryMiB} MiB {KernelReleases.NameOf(version)}";
                     HashSet<Bar> places = [.. Places(name, input).Where(place => place.Start == place.Bar.Start).Select(place => place.Bar)];
                     foreach (BarVerdict verdict in forecast.Bars.Where(verdict => places.Contains(verdict.Bar)))
                         Assert.IsTrue(verdict.CanBeClaimed, $"{where} 0x{verdict.Bar.Start:x} meets {verdict.Conflict?.Type}, identity {verdict.IsIdentity}");
@@ -272,7 +275,7 @@ public sealed class PolicyInvariantTests
         _ => input.Bars.Select(bar => (bar, bar.Start)),
     };
 
-    private static BootForecast Forecast(PolicyInput input, PolicyResult result, KernelVersion version) => Forecaster.Forecast(new()
+    private static BootForecast Forecast(PolicyInput input, PolicyResult result, KernelRelease version) => Forecaster.Forecast(new()
     {
         Map = [.. result.Entries.Select(planned => planned.Entry)],
         PageCount = input.Guest.MemoryKiB >> 2,

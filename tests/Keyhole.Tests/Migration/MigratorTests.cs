@@ -10,6 +10,7 @@ using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
 using Keyhole.Platforms;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Keyhole.Tests.HolePolicies;
 using System.Collections.Immutable;
@@ -26,7 +27,7 @@ public sealed class MigratorTests
     private static readonly MigrationHost s_high = Host("high", 0xf000_0000, Window(0xfe00_0000, 0xfe02_0000));
     private static readonly MigrationHost s_low = Host("low", 0x4cc0_0000, Window(0x5000_0000, 0x5010_0000), Window(0xfe00_0000, 0xfe00_1000));
 
-    private static readonly KernelVersion[] s_kernels = [KernelVersion.Linux33, KernelVersion.Linux34, KernelVersion.Linux61];
+    private static readonly KernelRelease[] s_kernels = [Kernels.Linux33, Kernels.Linux34, Kernels.Linux61];
 
     private static IEnumerable<object[]> Names => Policies.All.Select(policy => new object[] { policy.Name });
 
@@ -164,13 +165,13 @@ public sealed class MigratorTests
     public void Between_real_hosts_the_books_are_right_whatever_happens(string name)
     {
         RealHost[] hosts = [.. RealHost.All.Where((_, index) => index % 9 == 0)];
-        SortedDictionary<KernelVersion, int> moves = [];
-        SortedDictionary<KernelVersion, int> arrivals = [];
+        SortedDictionary<KernelRelease, int> moves = [];
+        SortedDictionary<KernelRelease, int> arrivals = [];
         foreach (RealHost from in hosts)
         {
             foreach (RealHost to in hosts)
             {
-                foreach (KernelVersion kernel in s_kernels)
+                foreach (KernelRelease kernel in s_kernels)
                 {
                     MigrationResult result = Migrator.Run(new()
                     {
@@ -187,7 +188,7 @@ public sealed class MigratorTests
                         BalloonedPages = 1000,
                     });
 
-                    Assert.IsEmpty(result.Findings, $"{from.Name} {to.Name} {kernel}: {string.Join('\n', result.Findings)}");
+                    Assert.IsEmpty(result.Findings, $"{from.Name} {to.Name} {KernelReleases.NameOf(kernel)}: {string.Join('\n', result.Findings)}");
                     Assert.IsNotEmpty(result.Steps);
                     moves[kernel] = moves.GetValueOrDefault(kernel) + (result.MovedPages > 0 ? 1 : 0);
                     arrivals[kernel] = arrivals.GetValueOrDefault(kernel) + (result.Succeeded ? 1 : 0);
@@ -196,10 +197,10 @@ public sealed class MigratorTests
         }
 
         // Of 16 pairs for each kernel: on libxl's map one of the hosts has no guest that lives. Journeys on which nothing moves would prove nothing.
-        foreach (KernelVersion kernel in s_kernels)
+        foreach (KernelRelease kernel in s_kernels)
         {
-            Assert.IsGreaterThanOrEqualTo(12, moves[kernel], $"{kernel} moves");
-            Assert.IsGreaterThanOrEqualTo(9, arrivals[kernel], $"{kernel} arrives");
+            Assert.IsGreaterThanOrEqualTo(12, moves[kernel], $"{KernelReleases.NameOf(kernel)} moves");
+            Assert.IsGreaterThanOrEqualTo(9, arrivals[kernel], $"{KernelReleases.NameOf(kernel)} arrives");
         }
     }
 

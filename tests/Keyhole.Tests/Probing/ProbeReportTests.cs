@@ -24,7 +24,7 @@ public sealed class ProbeReportTests
         ProbeReport report = Recorded("seed8g-remap");
 
         Assert.IsTrue(report.IsDom0);
-        Assert.AreEqual(KernelVersion.Linux61, report.Kernel);
+        Assert.AreEqual(Kernels.Linux61, report.Kernel);
         Assert.AreEqual(283_999UL, report.RemappedPages);
         Assert.AreEqual(0UL, report.ReleasedPages);
         Assert.IsTrue(report.Passed);
@@ -51,7 +51,7 @@ public sealed class ProbeReportTests
     public void Another_kernels_forecast_does_not_agree()
     {
         ProbeReport report = Recorded("seed8g-remap");
-        var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest() with { Kernel = KernelVersion.Linux34 }), report);
+        var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest() with { Kernel = Kernels.Linux34 }), report);
 
         Assert.AreEqual(ProbeOutcome.Fails, verdict.Answer);
         CollectionAssert.IsSubsetOf(new[] { "released pages", "remapped pages", "populated pages", "frames" }, verdict.Differences.Select(finding => finding.What).ToArray());

@@ -21,7 +21,7 @@ public sealed class BatchedFramesTests
     {
         int moved = 0;
         int released = 0;
-        Prop.ForAll(SmallWorld.Any.Where(world => world.HasWindowPage && world.Version != KernelVersion.Linux72).ToArbitrary(), world =>
+        Prop.ForAll(SmallWorld.Any.Where(world => world.HasWindowPage && world.Version != Kernels.Linux72).ToArbitrary(), world =>
         {
             PagedBoot paged = PagedBoot.Of(world);
             BatchedBoot batched = BatchedBoot.Of(world);
@@ -65,10 +65,11 @@ public sealed class BatchedFramesTests
     }
 
     [TestMethod]
-    [DataRow(KernelVersion.Linux33, 5UL)]
-    [DataRow(KernelVersion.Linux34, 4UL)]
-    public void A_page_that_is_not_taken_back_ends_the_release_of_its_hole_since_3_4_and_costs_only_itself_before(KernelVersion kernel, ulong released)
+    [DataRow("linux-3.3", 5UL)]
+    [DataRow("linux-3.4", 4UL)]
+    public void A_page_that_is_not_taken_back_ends_the_release_of_its_hole_since_3_4_and_costs_only_itself_before(string name, ulong released)
     {
+        KernelRelease kernel = Kernels.Of(name);
         SmallWorld world = new()
         {
             // Gaps serve as holes.
@@ -93,7 +94,7 @@ public sealed class BatchedFramesTests
             Ram(600 + hole, 4000),
         ],
         PageCount = 2000,
-        Version = KernelVersion.Linux61,
+        Version = Kernels.Linux61,
     };
 
     private static E820.E820Entry Ram(ulong start, ulong end) => E820.E820Entry.FromBounds(start << 12, end << 12, E820.E820Type.Ram);

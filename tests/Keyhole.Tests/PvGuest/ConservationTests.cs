@@ -7,6 +7,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -48,21 +49,22 @@ public sealed class ConservationTests
     {
         PagedBoot boot = PagedBoot.Of(world);
         AssertConserved(world, boot);
-        if (boot.Result.Halt == HaltReason.None && world.Version >= KernelVersion.Linux43)
+        if (boot.Result.Halt == HaltReason.None && world.Version >= Kernels.Linux43)
             AssertIdentity(world, boot);
     }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
 
     [TestMethod]
-    [DataRow(KernelVersion.Linux33, false)]
-    [DataRow(KernelVersion.Linux34, false)]
-    [DataRow(KernelVersion.Linux43, false)]
-    [DataRow(KernelVersion.Linux44, false)]
-    [DataRow(KernelVersion.Linux61, false)]
-    [DataRow(KernelVersion.Linux72, false)]
-    [DataRow(KernelVersion.Linux34, true)]
-    [DataRow(KernelVersion.Linux61, true)]
-    public void Whichever_call_fails_no_page_is_lost_and_the_end_is_stated(KernelVersion version, bool isDom0)
+    [DataRow("linux-3.3", false)]
+    [DataRow("linux-3.4", false)]
+    [DataRow("linux-4.3", false)]
+    [DataRow("linux-4.4", false)]
+    [DataRow("linux-6.1", false)]
+    [DataRow("linux-7.2", false)]
+    [DataRow("linux-3.4", true)]
+    [DataRow("linux-6.1", true)]
+    public void Whichever_call_fails_no_page_is_lost_and_the_end_is_stated(string name, bool isDom0)
     {
+        KernelRelease version = Kernels.Of(name);
         SmallWorld world = s_busy with { Version = version, IsDom0 = isDom0, PageCount = isDom0 ? 0x150UL : s_busy.PageCount };
         PagedBoot whole = PagedBoot.Of(world);
         Assert.AreEqual(HaltReason.None, whole.Result.Halt);
@@ -74,7 +76,7 @@ public sealed class ConservationTests
                 PagedBoot boot = PagedBoot.Of(world, [new Fault { Call = kind, Occurrence = occurrence }]);
                 Assert.IsFalse(boot.Machine.HasPendingFaults, $"{kind} {occurrence}: the fault did not happen");
                 AssertConserved(world, boot);
-                AssertStated(kind, boot, whole, $"{version} {kind} {occurrence}");
+                AssertStated(kind, boot, whole, $"{KernelReleases.NameOf(version)} {kind} {occurrence}");
             }
         }
     }
@@ -173,7 +175,7 @@ public sealed class ConservationTests
             if (map.Any(entry => entry.IsRam && entry.Address <= pfn << 12 && entry.End >= (pfn + 1) << 12))
                 continue;
             // 4.3 keeps extra memory in bytes and takes pages that it only touches for extra memory too.
-            if (world.Version == KernelVersion.Linux43 && boot.P2m[pfn] == ulong.MaxValue && map.Any(entry => entry.IsRam && entry.Address < (pfn + 1) << 12 && entry.End > pfn << 12))
+            if (world.Version == Kernels.Linux43 && boot.P2m[pfn] == ulong.MaxValue && map.Any(entry => entry.IsRam && entry.Address < (pfn + 1) << 12 && entry.End > pfn << 12))
                 continue;
             Assert.AreEqual(pfn | P2MAudit.IdentityFrameBit, boot.P2m[pfn], $"pfn {pfn:x}");
         }

@@ -32,13 +32,14 @@ public sealed class KernelDifferenceTests
     };
 
     [TestMethod]
-    [DataRow(KernelVersion.Linux61, true, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
-    [DataRow(KernelVersion.Linux66, true, "0-80000 Ram, 80000-100000 Reserved, 100000-10000000 Ram", 0x80UL)]
-    [DataRow(KernelVersion.Linux66, false, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
-    [DataRow(KernelVersion.Linux72, true, "0-80000 Ram, 80000-100000 Reserved, 100000-10000000 Ram", 0x80UL)]
-    [DataRow(KernelVersion.Linux72, false, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
-    public void Only_dom0_and_only_since_6_5_keeps_512_KiB_to_1_MiB_for_an_iBFT(KernelVersion kernel, bool isDom0, string expected, ulong remapped)
+    [DataRow("linux-6.1", true, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
+    [DataRow("linux-6.6", true, "0-80000 Ram, 80000-100000 Reserved, 100000-10000000 Ram", 0x80UL)]
+    [DataRow("linux-6.6", false, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
+    [DataRow("linux-7.2", true, "0-80000 Ram, 80000-100000 Reserved, 100000-10000000 Ram", 0x80UL)]
+    [DataRow("linux-7.2", false, "0-9f000 Ram, a0000-100000 Reserved, 100000-10000000 Ram", 0x61UL)]
+    public void Only_dom0_and_only_since_6_5_keeps_512_KiB_to_1_MiB_for_an_iBFT(string name, bool isDom0, string expected, ulong remapped)
     {
+        KernelRelease kernel = Kernels.Of(name);
         BootForecast forecast = Forecaster.Forecast(new()
         {
             Map = [E820Entry.FromBounds(0, 0x9_fc00, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x1000_0000, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x1_4000_0000, E820Type.Ram)],
@@ -59,14 +60,15 @@ public sealed class KernelDifferenceTests
     /// piece is lost. Xen and libxl do not sort a guest's map out before it gets there.
     /// </summary>
     [TestMethod]
-    [DataRow(KernelVersion.Linux33, 0x400_0000UL)]
-    [DataRow(KernelVersion.Linux34, 0x400_0000UL)]
-    [DataRow(KernelVersion.Linux43, 0x400_0000UL)]
-    [DataRow(KernelVersion.Linux44, 0x1000_0000UL)]
-    [DataRow(KernelVersion.Linux61, 0x1000_0000UL)]
-    [DataRow(KernelVersion.Linux72, 0x1000_0000UL)]
-    public void Up_to_4_3_an_entry_amid_RAM_costs_the_RAM_behind_it(KernelVersion kernel, ulong ramEnd)
+    [DataRow("linux-3.3", 0x400_0000UL)]
+    [DataRow("linux-3.4", 0x400_0000UL)]
+    [DataRow("linux-4.3", 0x400_0000UL)]
+    [DataRow("linux-4.4", 0x1000_0000UL)]
+    [DataRow("linux-6.1", 0x1000_0000UL)]
+    [DataRow("linux-7.2", 0x1000_0000UL)]
+    public void Up_to_4_3_an_entry_amid_RAM_costs_the_RAM_behind_it(string name, ulong ramEnd)
     {
+        KernelRelease kernel = Kernels.Of(name);
         BootForecast forecast = Forecaster.Forecast(new()
         {
             Map = [E820Entry.FromBounds(0, 0x1000_0000, E820Type.Ram), E820Entry.FromBounds(0x400_0000, 0x400_1000, E820Type.Reserved)],
@@ -79,11 +81,12 @@ public sealed class KernelDifferenceTests
     }
 
     [TestMethod]
-    [DataRow(KernelVersion.Linux33, 5UL)]
-    [DataRow(KernelVersion.Linux34, 3UL)]
-    [DataRow(KernelVersion.Linux61, 3UL)]
-    public void Since_3_4_a_page_that_Xen_does_not_take_back_ends_the_release_of_its_hole_and_not_that_of_the_next(KernelVersion kernel, ulong released)
+    [DataRow("linux-3.3", 5UL)]
+    [DataRow("linux-3.4", 3UL)]
+    [DataRow("linux-6.1", 3UL)]
+    public void Since_3_4_a_page_that_Xen_does_not_take_back_ends_the_release_of_its_hole_and_not_that_of_the_next(string name, ulong released)
     {
+        KernelRelease kernel = Kernels.Of(name);
         SmallWorld world = s_twoHoles with { Version = kernel };
         Assert.AreEqual(6UL, PagedBoot.Of(world).Result.ReleasedPages);
 
@@ -94,14 +97,15 @@ public sealed class KernelDifferenceTests
     }
 
     [TestMethod]
-    [DataRow(KernelVersion.Linux33)]
-    [DataRow(KernelVersion.Linux34)]
-    [DataRow(KernelVersion.Linux43)]
-    [DataRow(KernelVersion.Linux44)]
-    [DataRow(KernelVersion.Linux61)]
-    [DataRow(KernelVersion.Linux72)]
-    public void A_guest_without_a_map_takes_its_pages_for_RAM_and_8_MiB_of_slack_behind_them_for_the_balloon(KernelVersion kernel)
+    [DataRow("linux-3.3")]
+    [DataRow("linux-3.4")]
+    [DataRow("linux-4.3")]
+    [DataRow("linux-4.4")]
+    [DataRow("linux-6.1")]
+    [DataRow("linux-7.2")]
+    public void A_guest_without_a_map_takes_its_pages_for_RAM_and_8_MiB_of_slack_behind_them_for_the_balloon(string name)
     {
+        KernelRelease kernel = Kernels.Of(name);
         BootForecast forecast = Forecaster.Forecast(new() { Map = [], PageCount = 0x1_0000, Kernel = kernel, Layout = GuestLayout.Unknown });
 
         Assert.AreEqual(HaltReason.None, forecast.Halt);

@@ -6,6 +6,7 @@ using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.E820;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -30,7 +31,7 @@ public sealed class PagedFramesTests
     [DataRow(1019UL)]
     public void Runs_and_pages_agree_around_full_pages_of_the_remap_list(ulong hole)
     {
-        foreach (KernelVersion version in Enum.GetValues<KernelVersion>())
+        foreach (KernelRelease version in KernelReleases.Named)
         {
             AssertAgree(new()
             {

@@ -23,14 +23,14 @@ public sealed partial class RealKernelTests
     [TestMethod]
     [DynamicData(nameof(Vectors))]
     public void Linux_4_4_makes_of_the_map_what_the_real_one_made(int index, string name) =>
-        AssertSame(index, name, "linux_4.4", KernelVersion.Linux44);
+        AssertSame(index, name, "linux_4.4", Kernels.Linux44);
 
     [TestMethod]
     [DynamicData(nameof(Vectors))]
     public void Linux_7_2_makes_of_the_map_what_the_real_one_made(int index, string name) =>
-        AssertSame(index, name, "linux_7.2.8", KernelVersion.Linux72);
+        AssertSame(index, name, "linux_7.2.8", Kernels.Linux72);
 
-    private static void AssertSame(int index, string name, string kernel, KernelVersion version)
+    private static void AssertSame(int index, string name, string kernel, KernelRelease version)
     {
         JsonElement vector = GoldenJson.Load("real-hosts.json").GetProperty("vectors")[index];
         JsonElement expected = vector.GetProperty(kernel);

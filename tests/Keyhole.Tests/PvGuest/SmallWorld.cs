@@ -11,6 +11,7 @@ using FsCheck.Fluent;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hypercalls;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -30,7 +31,7 @@ internal sealed record SmallWorld
 
     public bool Is32Bit { get; init; }
 
-    public KernelVersion Version { get; init; }
+    public KernelRelease Version { get; init; }
 
     public ulong MaxPages { get; init; } = DomainSpec.NoMaximum;
 
@@ -71,7 +72,7 @@ internal sealed record SmallWorld
         from pages in Gen.Choose(1, 3000)
         from isDom0 in Gen.Elements(false, false, true)
         from is32Bit in Gen.Elements(false, false, false, true)
-        from version in Gen.Elements(Enum.GetValues<KernelVersion>())
+        from version in Gen.Elements(KernelReleases.Named.ToArray())
         from max in Gen.Frequency((1, Gen.Constant(-1)), (2, Gen.Choose(0, 4000)))
         from hasDevice in Gen.Elements(false, true)
         from areas in Gen.Choose(0, 400).Four()
@@ -107,11 +108,16 @@ internal sealed record SmallWorld
         {
             E820Entry[] ram = new E820Entry[2 * Map.Length];
             ReadOnlySpan<E820Entry> sane = Sanitizer.TrySanitize(Map.AsSpan(), ram, new int[Sanitizer.ScratchLength(Map.Length)], out int count) ? ram.AsSpan(0, count) : Map.AsSpan();
-            PfnRange first = MapQueries.NextRam(sane, default, false);
+            Pfn first = default;
+            bool isFound = MapQueries.NextRam(sane, ref first, false) != 0;
             // Between the iBFT's place and 1 MiB a dom0 calls RAM reserved, and gives it away.
-            if (IsDom0 && first.Start.Value is >= 0x80 and < 0x100)
-                first = MapQueries.NextRam(sane, new(0x100), false);
-            return first.IsEmpty || first.Start.Value >= PageCount ? null : first.Start;
+            if (IsDom0 && first.Value is >= 0x80 and < 0x100)
+            {
+                first = new(0x100);
+                isFound = MapQueries.NextRam(sane, ref first, false) != 0;
+            }
+
+            return !isFound || first.Value >= PageCount ? null : first;
         }
     }
 
@@ -149,7 +155,7 @@ internal sealed record SmallWorld
     public override string ToString()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Version} {(IsDom0 ? "dom0" : "domU")}{(Is32Bit ? " 32-bit" : "")} pages 0x{PageCount:x} max 0x{MaxPages:x} device {HasDevice} ");
+        text.Append(CultureInfo.InvariantCulture, $"{KernelReleases.NameOf(Version)} {(IsDom0 ? "dom0" : "domU")}{(Is32Bit ? " 32-bit" : "")} pages 0x{PageCount:x} max 0x{MaxPages:x} device {HasDevice} ");
         text.Append(CultureInfo.InvariantCulture, $"kernel {Show(Kernel)} tables {Show(PageTables)} list {Show(P2mList)} initrd {Show(Initrd)} linear 0x{LinearEnd.Value:x} seed {Seed}");
         foreach (E820Entry entry in Map)
             text.Append(CultureInfo.InvariantCulture, $"\n  [{entry.Address:x}, {entry.End:x}) {entry.Type}");

@@ -49,9 +49,9 @@ internal static class GoldenBoots
     public static GoldenGuest Guest(string log, string name) => GoldenLog.Load(log).Guests().Single(guest => guest.Name == name);
 
     /// <summary>dom0's boot in the lines, and its forecast from them alone, as the command line makes it.</summary>
-    public static (BootForecast Forecast, ObservedBoot Boot) Dom0(IEnumerable<string> lines, KernelVersion kernel = KernelVersion.Linux61) => Dom0(Scan(lines), kernel);
+    public static (BootForecast Forecast, ObservedBoot Boot) Dom0(IEnumerable<string> lines, KernelRelease? kernel = null) => Dom0(Scan(lines), kernel);
 
-    public static (BootForecast Forecast, ObservedBoot Boot) Dom0(LogScan scan, KernelVersion kernel = KernelVersion.Linux61)
+    public static (BootForecast Forecast, ObservedBoot Boot) Dom0(LogScan scan, KernelRelease? kernel = null)
     {
         ObservedBoot boot = BootLog.Choose(BootLog.Of(scan), wantsDom0: true, null, "a test's log").Value!;
         LogMap firmware = scan.Maps.First(static map => map.Kind == LogMapKind.XenFirmware);
@@ -64,7 +64,7 @@ internal static class GoldenBoots
             PageCount = builder.PageCount!.Value,
             MaxPages = builder.MaxPages,
             Layout = BootEvidence.LayoutOfDom0(boot, builder),
-            Kernel = boot.Kernel ?? kernel,
+            Kernel = boot.Kernel ?? kernel ?? Kernels.Linux61,
         });
         return (forecast, boot);
     }
@@ -89,7 +89,7 @@ internal static class GoldenBoots
             Map = map,
             PageCount = guest.MemoryMiB << 8,
             Layout = BootEvidence.LayoutOfGuest(boot, guest.MemoryMiB << 8),
-            Kernel = boot.Kernel ?? KernelVersion.Linux61,
+            Kernel = boot.Kernel ?? Kernels.Linux61,
         });
     }
 

@@ -63,7 +63,7 @@ public sealed class HostileLogTests
             PageCount = pages,
             MaxPages = boot.Builder?.MaxPages,
             Layout = boot.Owner == BootOwner.Guest ? BootEvidence.LayoutOfGuest(boot, pages) : BootEvidence.LayoutOfDom0(boot, null),
-            Kernel = boot.Kernel ?? KernelVersions.Default,
+            Kernel = boot.Kernel ?? KernelReleases.Default,
         });
         BootVerification verification = Verifier.Compare(forecast, boot);
         Assert.IsTrue(verification.Findings.All(finding => finding.Line is null or >= 1 && finding.Line <= scan.LineCount + 1));

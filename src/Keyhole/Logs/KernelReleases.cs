@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Buffers;
+using System.Collections.Generic;
+using System.Globalization;
+using System.Linq;
+using System.Text;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Logs;
+
+/// <summary>Which Linux a text is about.</summary>
+/// <param name="Text">The release as it calls itself: "6.1.0-50-amd64".</param>
+/// <param name="Release">The release that it is taken for; null where its memory setup is not known.</param>
+/// <param name="Guess">Why that is a guess; null where it is none.</param>
+public sealed record KernelIdentity(string Text, KernelRelease? Release, string? Guess);
+
+/// <summary>The names of releases on the command line, in logs and in JSON.</summary>
+public static class KernelReleases
+{
+    private const string Prefix = "linux-";
+    private const string VersionLine = "Linux version ";
+    private const int LongestText = 80;
+
+    /// <summary>The kernel of most distributions now, and of the golden records.</summary>
+    public static KernelRelease Default { get; } = new(6, 1);
+
+    /// <summary>Short names for releases that differ much from each other; linux-3.4 and linux-4.3 are states between releases.</summary>
+    public static IReadOnlyList<KernelRelease> Named { get; } =
+        [new(3, 3), KernelRelease.April2012, KernelRelease.July2015, new(4, 4), Default, new(6, 6), new(7, 2)];
+
+    /// <summary>The mainline releases, oldest first, of which each sets memory up otherwise than the one before.</summary>
+    public static IReadOnlyList<KernelRelease> Changing { get; } = [.. MainlineReleases().Where(IsChange)];
+
+    /// <summary>The release's name: see <see cref="KernelNames"/>.</summary>
+    public static string NameOf(KernelRelease release)
+    {
+        Span<byte> name = stackalloc byte[KernelNames.MaxLength];
+        return Encoding.ASCII.GetString(name[..KernelNames.Write(release, name)]);
+    }
+
+    /// <summary>A release by its name: see <see cref="KernelNames"/>.</summary>
+    public static bool TryParseName(ReadOnlySpan<char> name, out KernelRelease release)
+    {
+        release = default;
+        Span<byte> bytes = stackalloc byte[KernelNames.MaxLength];
+        return Ascii.FromUtf16(name, bytes, out int count) == OperationStatus.Done && KernelNames.TryParse(bytes[..count], out release);
+    }
+
+    /// <summary>
+    /// A name, a release with whatever a distribution adds, or a kernel's version line with or without "Linux version ". Null where it is none of these.
+    /// Of a distribution's kernel the patch of the stable series counts that the rest of the line names; where it names none, it is a guess.
+    /// </summary>
+    public static KernelIdentity? Identify(ReadOnlySpan<char> text)
+    {
+        text = text.Trim();
+        if (TryParseName(text, out KernelRelease named))
+            return new(text.ToString(), named, null);
+        if (text.StartsWith(VersionLine, StringComparison.Ordinal))
+            text = text[VersionLine.Length..];
+        else if (text.StartsWith(Prefix, StringComparison.Ordinal))
+            text = text[Prefix.Length..];
+        int end = text.IndexOf(' ');
+        string release = (end < 0 ? text : text[..end]).ToString();
+        ReadOnlySpan<char> line = end < 0 ? default : text[end..];
+        if (release.Length > LongestText || !TryVersion(release, out (int Major, int Minor, int? Patch) version, out ReadOnlySpan<char> suffix))
+            return null;
+        if (!TryRelease(version, out KernelRelease known))
+            return new(release, null, null);
+        // "6.1.0-50-amd64", "4.4.0-210-generic", "5.14.0-427.el9": the 0 is the distribution's, the stable series it follows or not is another.
+        bool isDistributions = version.Patch is 0 && suffix.Length > 1 && suffix[0] == '-' && (char.IsAsciiDigit(suffix[1]) || suffix.Contains("el", StringComparison.Ordinal));
+        if (!isDistributions)
+            return new(release, known, null);
+        if (TryStated(line, "Debian ", isLastWord: false, known, out KernelRelease stated) || TryStated(line, "(Ubuntu ", isLastWord: true, known, out stated))
+            return new(release, stated, null);
+        KernelRelease newest = new((byte)known.Major, (byte)known.Minor, NewestPatchThatMatters(known));
+        string series = string.Create(CultureInfo.InvariantCulture, $"{known.Major}.{known.Minor}");
+        return new(
+            release,
+            newest,
+            suffix.Contains("el", StringComparison.Ordinal)
+                ? $"{release} is made from {series} and carries changes of its own: it is taken for {NameOf(newest)}"
+                : $"{release} does not say which patch of {series} it carries: it is taken for {NameOf(newest)}; the end of its version line tells it");
+    }
+
+    /// <summary>"3.16 to 4.3", "6.12 and later": the mainline releases from one of <see cref="Changing"/> to the end of another.</summary>
+    public static string RangeOf(KernelRelease first, KernelRelease last)
+    {
+        KernelRelease? next = Changing.Where(release => release > last).Select(static release => (KernelRelease?)release).FirstOrDefault();
+        string from = NumberOf(first);
+        if (next is not { } after)
+            return first == KernelRelease.First ? "every release" : $"{from} and later";
+        string to = NumberOf(MainlineReleases().Last(release => release < after));
+        return first == KernelRelease.First ? $"{to} and older" : from == to ? from : $"{from} to {to}";
+    }
+
+    /// <summary>The behaviours of the memory setup, in the order of <see cref="KernelBehaviour"/>, words left out.</summary>
+    private static bool IsChange(KernelRelease release)
+    {
+        if (release == KernelRelease.First)
+            return true;
+        KernelRelease before = MainlineReleases().TakeWhile(other => other < release).Last();
+        return Enum.GetValues<KernelBehaviour>().Any(behaviour =>
+            behaviour is not (KernelBehaviour.SaysMem or KernelBehaviour.SaysAvailableGap or KernelBehaviour.SaysNoPrefix or KernelBehaviour.ChecksToEnd)
+            && BehaviourSpan.Of(behaviour).Includes(release) != BehaviourSpan.Of(behaviour).Includes(before));
+    }
+
+    private static IEnumerable<KernelRelease> MainlineReleases()
+    {
+        for (int major = KernelRelease.First.Major; major <= KernelRelease.Last.Major; major++)
+        {
+            for (int minor = major == KernelRelease.First.Major ? KernelRelease.First.Minor : 0; KernelNames.IsKnown(major, minor); minor++)
+                yield return new((byte)major, (byte)minor);
+        }
+    }
+
+    private static string NumberOf(KernelRelease release) => string.Create(CultureInfo.InvariantCulture, $"{release.Major}.{release.Minor}");
+
+    /// <summary>The patch behind which nothing is known to change any more in a series.</summary>
+    private static ushort NewestPatchThatMatters(KernelRelease series)
+    {
+        ushort newest = 0;
+        foreach (KernelBehaviour behaviour in Enum.GetValues<KernelBehaviour>())
+        {
+            BehaviourSpan span = BehaviourSpan.Of(behaviour);
+            for (int i = 0; i < BehaviourSpan.MaxStable; i++)
+            {
+                StableSpan stable = span.Stable(i);
+                if (!series.IsOfSeries(stable.Major, stable.Minor))
+                    continue;
+                newest = Math.Max(newest, stable.From == ushort.MaxValue ? (ushort)0 : stable.From);
+                newest = Math.Max(newest, stable.Until == ushort.MaxValue ? (ushort)0 : stable.Until);
+            }
+        }
+
+        return newest;
+    }
+
+    private static bool TryRelease((int Major, int Minor, int? Patch) version, out KernelRelease release)
+    {
+        release = default;
+        if (!KernelNames.IsKnown(version.Major, version.Minor))
+            return false;
+        release = new((byte)version.Major, (byte)version.Minor, (ushort)Math.Min(version.Patch ?? 0, ushort.MaxValue));
+        return true;
+    }
+
+    /// <summary>"6.1", "6.1.192" and what follows; numbers of at most four digits.</summary>
+    private static bool TryVersion(ReadOnlySpan<char> text, out (int Major, int Minor, int? Patch) version, out ReadOnlySpan<char> rest)
+    {
+        version = default;
+        rest = text;
+        if (!TryNumber(ref rest, out int major) || rest.IsEmpty || rest[0] != '.')
+            return false;
+        rest = rest[1..];
+        if (!TryNumber(ref rest, out int minor))
+            return false;
+        int? patch = null;
+        if (rest.Length > 1 && rest[0] == '.' && char.IsAsciiDigit(rest[1]))
+        {
+            rest = rest[1..];
+            if (!TryNumber(ref rest, out int number))
+                return false;
+            patch = number;
+        }
+
+        version = (major, minor, patch);
+        // "6.1x" is no release; "6.1-rc3", "6.12+deb13" and "4.19.107.fc30" are.
+        return rest.IsEmpty || !char.IsAsciiLetterOrDigit(rest[0]);
+    }
+
+    private static bool TryNumber(ref ReadOnlySpan<char> rest, out int number)
+    {
+        const int mostDigits = 4;
+        int digits = 0;
+        while (digits < rest.Length && char.IsAsciiDigit(rest[digits]))
+            digits++;
+        number = 0;
+        if (digits is 0 or > mostDigits)
+            return false;
+        number = int.Parse(rest[..digits], NumberStyles.None, CultureInfo.InvariantCulture);
+        rest = rest[digits..];
+        return true;
+    }
+
+    /// <summary>
+    /// The release of the same series that stands behind a distribution's name: "Debian 6.1.192-2", "(Ubuntu 4.4.0-210.242-generic 4.4.262)". The compiler's
+    /// version stands there, too, but is of no such series.
+    /// </summary>
+    private static bool TryStated(ReadOnlySpan<char> line, string distribution, bool isLastWord, KernelRelease series, out KernelRelease stated)
+    {
+        stated = default;
+        int at = line.LastIndexOf(distribution, StringComparison.Ordinal);
+        if (at < 0)
+            return false;
+        ReadOnlySpan<char> words = line[(at + distribution.Length)..];
+        if (isLastWord)
+        {
+            int blank = words.IndexOf(' ');
+            words = blank < 0 ? default : words[(blank + 1)..];
+        }
+
+        return TryVersion(words, out (int Major, int Minor, int? Patch) version, out _)
+            && series.IsOfSeries(version.Major, version.Minor)
+            && TryRelease(version, out stated);
+    }
+}
