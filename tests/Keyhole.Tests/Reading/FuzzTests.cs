@@ -109,7 +109,7 @@ public sealed class FuzzTests
         var dom0 = new GuestSpec { Name = "dom0", MemoryKiB = pages << 2, MaxmemKiB = (builder.MaxPages ?? pages) << 2, Is32Bit = builder.Is32Bit };
         var made = Boot.Of(new Scenario
         {
-            Host = BootEvidence.WithPagesReservedIn(host, boot), Guest = dom0, Dom0 = new(builder.MaxPages), PageCount = pages, Kernel = boot.Kernel ?? KernelVersions.Default, Layout = BootEvidence.LayoutOfDom0(boot, builder),
+            Host = BootEvidence.WithPagesReservedIn(host, boot), Guest = dom0, Dom0 = new(builder.MaxPages), PageCount = pages, Kernel = boot.Kernel ?? KernelReleases.Default, Layout = BootEvidence.LayoutOfDom0(boot, builder),
         });
         ImmutableArray<string> told = Verifier.Compare(made.Forecast!, boot, made.Plan).Explanations;
         return string.Concat(told);
