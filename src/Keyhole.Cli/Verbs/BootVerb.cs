@@ -20,9 +20,11 @@ internal static class BootVerb
     {
         var source = new BootSource();
         var svg = new SvgOption();
+        var html = new HtmlOption();
         Option<bool> json = JsonOption.Create();
         var command = new Command("boot", "Forecast the boot: what the kernel makes of its map, page by page, and whether it survives.") { json };
         svg.AddTo(command);
+        html.AddTo(command);
         source.AddTo(command);
         var memSet = new Option<ulong?>("--mem-set")
         {
@@ -62,6 +64,11 @@ internal static class BootVerb
             BootAnswer answer = BootAnswer.Of(boot, balloon);
             if (svg.Write(parsed, () => Pictures.OfBoot(answer.Plan, answer.Forecast!)) is { } unwritten)
                 return console.Fail(unwritten);
+            InputError? unpainted = html.Write(
+                parsed, $"keyhole boot: {answer.Guest.Name ?? "a guest"}, {answer.Kernel ?? answer.Platform}, {answer.Plan.Host.Description}", Verdicts.Of(answer), answer.IsYes,
+                answer.Forecast is { } forecast ? () => Pictures.OfBoot(answer.Plan, forecast) : null, answer.Problems, to => BootText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+            if (unpainted is not null)
+                return console.Fail(unpainted);
             if (parsed.GetValue(json))
                 answer.WriteJson(console.OutBytes);
             else

@@ -42,10 +42,12 @@ internal static class CompareVerb
         var ballooned = new Option<ulong?>("--ballooned") { Description = "Memory that the guest has given back before it moves to the other hosts.", HelpName = "MiB" };
         var consultMap = new Option<bool>("--consult-map") { Description = "The guest asks for its map again on the other host; Linux keeps that of its first boot." };
         var svg = new SvgOption();
+        var html = new HtmlOption();
         Option<bool> json = JsonOption.Create();
         var command = new Command("compare", "Compare all policies for one host and guest, and recommend one.") { hole, migrateTo, migrateBar, ballooned, consultMap, json };
         kernel.AddTo(command);
         svg.AddTo(command);
+        html.AddTo(command);
         host.AddTo(command);
         guest.AddTo(command);
         Examples.AddTo(command, console, """
@@ -73,6 +75,11 @@ internal static class CompareVerb
             if (svg.Write(parsed, () => Pictures.OfComparison(request.Scenario.Host, comparison)) is { } unwritten)
                 return console.Fail(unwritten);
             var answer = ComparisonAnswer.Of(request, comparison);
+            InputError? unpainted = html.Write(
+                parsed, $"keyhole compare: {request.Scenario.Host.Description}", answer.Best is { } best ? $"{best}: {answer.Why}" : answer.Why, answer.IsYes,
+                answer.Policies is null ? null : () => Pictures.OfComparison(request.Scenario.Host, comparison), [], to => ComparisonText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+            if (unpainted is not null)
+                return console.Fail(unpainted);
             if (parsed.GetValue(json))
                 answer.WriteJson(console.OutBytes);
             else

@@ -37,6 +37,8 @@ internal static class FleetVerb
         var generate = new Option<long?>("--generate") { Hidden = true };
         var seed = new Option<ulong>("--seed") { Hidden = true };
         var command = new Command("fleet", "Find the hole that suits all hosts that guests move between, and the hosts that force it.") { hosts, guests, memory, maxmem, json, csv, generate, seed };
+        var html = new HtmlOption();
+        html.AddTo(command);
         Examples.AddTo(command, console, """
 
             Examples:
@@ -64,12 +66,12 @@ internal static class FleetVerb
                 return console.Fail(new("--csv", null, "--json is given, too", "take one of the two"));
             if (!ReadGuests(console, parsed.GetValue(guests) ?? [], parsed.GetValue(memory), parsed.GetValue(maxmem)).TryGet(out GuestList? list, out InputError? error))
                 return console.Fail(error);
-            return Run(console, paths, list.Guests, parsed.GetValue(json), parsed.GetValue(csv));
+            return Run(console, parsed, html, paths, list.Guests, parsed.GetValue(json), parsed.GetValue(csv));
         });
         return command;
     }
 
-    private static int Run(CommandConsole console, string[] paths, ImmutableArray<FleetGuest> guests, bool isJson, bool isCsv)
+    private static int Run(CommandConsole console, ParseResult parsed, HtmlOption html, string[] paths, ImmutableArray<FleetGuest> guests, bool isJson, bool isCsv)
     {
         var tally = new FleetTally(guests);
         var progress = new Progress(console);
@@ -91,6 +93,10 @@ internal static class FleetVerb
         }
 
         var answer = FleetAnswer.Of(fleet, static policy => $"--policy {policy}");
+        InputError? unpainted = html.Write(
+            parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, null, [], to => FleetText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+        if (unpainted is not null)
+            return console.Fail(unpainted);
         if (isJson)
             answer.WriteJson(console.OutBytes);
         else if (!isCsv)

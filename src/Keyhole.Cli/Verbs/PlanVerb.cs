@@ -20,10 +20,12 @@ internal static class PlanVerb
         var emit = new Option<string?>("--emit") { Description = "Write the guest's configuration for this toolstack and nothing else.", HelpName = "xl|libvirt" };
         emit.CompletionSources.Add("xl", "libvirt");
         var svg = new SvgOption();
+        var html = new HtmlOption();
         Option<bool> json = JsonOption.Create();
         var command = new Command("plan", "Plan the memory map of a guest: each entry with its reason, and what is wrong with it.") { emit, json };
         JsonOption.KeepAlone(command, json, emit);
         svg.AddTo(command);
+        html.AddTo(command);
         source.AddTo(command);
         Examples.AddTo(command, console, """
 
@@ -43,6 +45,11 @@ internal static class PlanVerb
             PlanAnswer answer = PlanAnswer.Of(Planner.Plan(scenario));
             if (svg.Write(parsed, () => Pictures.OfPlan(answer.Plan)) is { } unwritten)
                 return console.Fail(unwritten);
+            InputError? unpainted = html.Write(
+                parsed, $"keyhole plan: {answer.Guest.Name ?? "a guest"}, {answer.Plan.Host.Description}", Verdicts.Of(answer), answer.IsYes,
+                answer.E820 is null ? null : () => Pictures.OfPlan(answer.Plan), answer.Problems, to => PlanText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+            if (unpainted is not null)
+                return console.Fail(unpainted);
             if (parsed.GetValue(emit) is { } toolstack)
                 return Emit(console, scenario.Guest, toolstack);
             if (parsed.GetValue(json))

@@ -26,10 +26,12 @@ internal static class ShowVerb
         var output = new Option<string?>("--output", "-o") { Description = "Write to this file (for memmap: folder) instead of standard output.", HelpName = "FILE" };
         var withXen = new Option<bool>("--with-xen") { Description = "Add what Xen adds for dom0: the map that a toolstack starts from." };
         var svg = new SvgOption();
+        var html = new HtmlOption();
         Option<bool> json = JsonOption.Create();
         var command = new Command("show", "Show a host's memory map, or convert it.") { to, output, withXen, json };
         JsonOption.KeepAlone(command, json, to);
         svg.AddTo(command);
+        html.AddTo(command);
         host.AddTo(command);
         Examples.AddTo(command, console, """
 
@@ -64,6 +66,12 @@ internal static class ShowVerb
                 map = map with { Entries = MachineMap.Of(map), IsMachineMap = true };
             if (svg.Write(parsed, () => Pictures.OfHost(map)) is { } unwritten)
                 return console.Fail(unwritten);
+            string title = $"keyhole show: {map.Description}";
+            string verdict = $"RAM: {ByteSize.ToText(map.Entries.Where(static entry => entry.Type == E820Type.Ram).Aggregate(0UL, static (sum, entry) => sum + entry.Size))}";
+            InputError? unpainted = html.Write(
+                parsed, title, verdict, isYes: true, () => Pictures.OfHost(map), [], to => Print(to, map), to => Convert(to, map, HostMapDialect.Json, null));
+            if (unpainted is not null)
+                return console.Fail(unpainted);
             if (dialect is { } wanted)
                 return Convert(console, map, wanted, parsed.GetValue(output));
             if (parsed.GetValue(json))

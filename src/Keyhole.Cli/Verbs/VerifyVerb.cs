@@ -5,6 +5,7 @@ using System.CommandLine;
 using Keyhole.Answers;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
+using Keyhole.Drawing;
 using Keyhole.Forecasts;
 using Keyhole.Hosts;
 using Keyhole.Logs;
@@ -29,6 +30,8 @@ internal static class VerifyVerb
         {
             dmesg, number, json,
         };
+        var html = new HtmlOption();
+        html.AddTo(command);
         source.AddTo(command);
         Examples.AddTo(command, console, """
 
@@ -55,6 +58,10 @@ internal static class VerifyVerb
                 if (taken is not { Boot: { Halts: true } died, WhyNoForecast: { } why })
                     return console.Fail(error);
                 var end = VerificationAnswer.Of(null, Verifier.WithoutForecast(died, why), taken.Name!, taken.BootCount);
+                InputError? unwritten = html.Write(
+                    parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(end), isYes: false, null, [], to => VerificationText.Write(to, end), to => end.WriteJson(to.OutBytes));
+                if (unwritten is not null)
+                    return console.Fail(unwritten);
                 if (parsed.GetValue(json))
                     end.WriteJson(console.OutBytes);
                 else
@@ -73,6 +80,11 @@ internal static class VerifyVerb
             }
 
             var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount);
+            InputError? unpainted = html.Write(
+                parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes, () => Pictures.OfBoot(boot.Plan, boot.Forecast!), [],
+                to => VerificationText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+            if (unpainted is not null)
+                return console.Fail(unpainted);
             if (parsed.GetValue(json))
                 answer.WriteJson(console.OutBytes);
             else

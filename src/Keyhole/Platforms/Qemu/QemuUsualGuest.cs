@@ -30,7 +30,7 @@ internal static class QemuUsualGuest
                 Add(devices, "", HostFunctions.Of(new PciDevice(default, "", [.. given.Select(static (bar, index) => bar with { Index = index })])));
         }
 
-        QemuMachineType.TryParse("q35", new QemuVersion(10, 0), out QemuMachineType type);
+        _ = QemuMachineType.TryParse("q35", new QemuVersion(10, 0), out QemuMachineType type);
         return new()
         {
             Dialect = QemuDialect.CommandLine,

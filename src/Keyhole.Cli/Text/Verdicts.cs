@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using Keyhole.Answers;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Cli.Text;
+
+/// <summary>An answer in one sentence.</summary>
+internal static class Verdicts
+{
+    public static string Of(PlanAnswer answer)
+    {
+        string outcome = answer.Outcome is { } reached ? $"The guest's outcome: {reached}. " : "";
+        if (answer.Message is { } message)
+            outcome += $"{message} ";
+        ProblemAnswer[] errors = [.. answer.Problems.Where(static problem => problem.Severity == Severity.Error)];
+        return errors switch
+        {
+            [] => outcome + (answer.E820 is null ? "The map of this platform is not known." : "No problem is an error."),
+            [var only] => $"{outcome}{only.Message}",
+            [var first, ..] => $"{outcome}{first.Message}, and {errors.Length - 1} more",
+        };
+    }
+
+    public static string Of(VerificationAnswer answer) =>
+        answer.Agrees ? "The boot was as forecast." : answer.Explanations is [var first, ..] ? first : $"The boot was not as forecast: {answer.Differences.Length} differences.";
+
+    public static string Of(FleetAnswer answer) => answer switch
+    {
+        { HoleStart: { } start, SuitsAll: true } => $"A hole from {start} suits all {answer.Hosts} hosts.",
+        { HoleStart: { } start } => $"A hole from {start} does not suit every host and guest; see below.",
+        _ => "No hole suits all hosts.",
+    };
+}

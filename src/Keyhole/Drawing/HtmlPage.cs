@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Keyhole.Answers;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Drawing;
+
+/// <summary>
+/// An answer as one self-contained HTML page: the verdict first, the picture, the problems with their remedies, then the whole answer as text to paste elsewhere and as JSON.
+/// No script, nothing from the network; light or dark as the reader's screen is, light on paper. Everything foreign is escaped.
+/// </summary>
+public sealed record HtmlPage
+{
+    private const string Style = """
+        :root{color-scheme:light dark;--ink:#1a1a1a;--paper:#fff;--soft:#f2f2f2;--rule:#767676;--bad:#a40000;--warn:#7a4b00;--good:#00602b}
+        @media (prefers-color-scheme:dark){:root{--ink:#e8e8e8;--paper:#16181b;--soft:#24272b;--rule:#8f8f8f;--bad:#ff9d94;--warn:#ffc46b;--good:#7fd9a2}}
+        @media print{:root{color-scheme:light;--ink:#000;--paper:#fff;--soft:#f2f2f2;--bad:#a40000;--warn:#7a4b00;--good:#00602b}details::details-content{content-visibility:visible;display:block}}
+        body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:75rem;margin:0 auto;padding:1rem}
+        h1{font-size:1.2rem}.verdict{font-size:1.4rem;font-weight:bold;border-left:.4rem solid;padding:.3rem .8rem;margin:1rem 0}
+        .error{color:var(--bad)}.warning{color:var(--warn)}.yes{color:var(--good)}
+        img{max-width:100%;height:auto;background:var(--paper)}pre{background:var(--soft);padding:.8rem;overflow-x:auto;font-size:.85rem}
+        table{border-collapse:collapse;width:100%}th,td{border:1px solid var(--rule);padding:.3rem .6rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+        code,td.range{font-family:ui-monospace,monospace}summary{cursor:pointer;font-weight:bold;padding:.4rem 0}
+        """;
+
+    /// <summary>The verb and what it was asked about.</summary>
+    public required string Title { get; init; }
+
+    public required string Verdict { get; init; }
+
+    /// <summary>Whether the verdict is a yes, or an answer to no question.</summary>
+    public required bool IsYes { get; init; }
+
+    /// <summary>A whole SVG document; null for an answer without a picture.</summary>
+    public string? Picture { get; init; }
+
+    public ImmutableArray<ProblemAnswer> Problems { get; init; } = [];
+
+    /// <summary>The answer as the terminal has it.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>The answer as scripts have it.</summary>
+    public required string Json { get; init; }
+
+    public string ToHtml()
+    {
+        var page = new StringBuilder(Text.Length + Json.Length + ((Picture?.Length ?? 0) * 4 / 3) + 4096);
+        page.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n");
+        // A second wall behind the escaping: a browser that minds it runs and fetches nothing.
+        page.Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n<link rel=\"icon\" href=\"data:,\">\n");
+        page.Append(CultureInfo.InvariantCulture, $"<title>{Escape(Title)}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{Escape(Title)}</h1>\n");
+        page.Append(CultureInfo.InvariantCulture, $"<p class=\"verdict {(IsYes ? "yes" : "error")}\">{Escape(Verdict)}</p>\n");
+        if (Picture is not null)
+        {
+            string picture = Convert.ToBase64String(Encoding.UTF8.GetBytes(Picture));
+            page.Append(CultureInfo.InvariantCulture, $"<section aria-label=\"Picture\">\n<img alt=\"The memory maps to scale; the text below says the same in words\" src=\"data:image/svg+xml;base64,{picture}\">\n</section>\n");
+        }
+
+        WriteProblems(page);
+        page.Append(CultureInfo.InvariantCulture, $"<details open>\n<summary>Everything, as text to paste</summary>\n<pre tabindex=\"0\" aria-label=\"The answer as text\">{Escape(Text)}</pre>\n</details>\n");
+        page.Append(CultureInfo.InvariantCulture, $"<details>\n<summary>Everything, as JSON for scripts</summary>\n<pre tabindex=\"0\" aria-label=\"The answer as JSON\">{Escape(Json)}</pre>\n</details>\n");
+        return page.Append("</main>\n</body>\n</html>\n").ToString();
+    }
+
+    private void WriteProblems(StringBuilder page)
+    {
+        if (Problems.IsEmpty)
+            return;
+        page.Append("<section>\n<h2>Problems and remedies</h2>\n<table>\n<thead><tr><th scope=\"col\">severity</th><th scope=\"col\">problem</th><th scope=\"col\">where</th></tr></thead>\n<tbody>\n");
+        foreach (ProblemAnswer problem in Problems)
+        {
+            string severity = problem.Severity switch
+            {
+                Severity.Error => "error",
+                Severity.Warning => "warning",
+                Severity.Info => "info",
+            };
+            page.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"{severity}\">{severity}</td><td><code>{Escape(problem.Code)}</code>: {Escape(problem.Message)}");
+            if (problem.Remedy is { } remedy)
+                page.Append(CultureInfo.InvariantCulture, $"<br>Remedy: <strong>{Escape(remedy)}</strong>");
+            string where = problem is { Start: { } start, End: { } end } ? $"[{start}, {end})" : problem.Start is { } at ? $"{at}" : "";
+            page.Append(CultureInfo.InvariantCulture, $"</td><td class=\"range\">{Escape(where)}</td></tr>\n");
+        }
+
+        page.Append("</tbody>\n</table>\n</section>\n");
+    }
+
+    /// <summary>Text for any place in the page. What has no shape of its own (controls, marks that turn the direction of writing) is shown as U+FFFD.</summary>
+    internal static string Escape(string text)
+    {
+        var escaped = new StringBuilder(text.Length + 16);
+        for (int i = 0; i < text.Length; i++)
+        {
+            char letter = text[i];
+            _ = letter switch
+            {
+                '&' => escaped.Append("&amp;"),
+                '<' => escaped.Append("&lt;"),
+                '>' => escaped.Append("&gt;"),
+                '"' => escaped.Append("&quot;"),
+                '\'' => escaped.Append("&#39;"),
+                '\n' or '\t' => escaped.Append(letter),
+                < ' ' or (>= '\x7f' and <= '\x9f') or (>= '\u200b' and <= '\u200f') or (>= '\u2028' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\ufeff' => escaped.Append('\ufffd'),
+                _ when char.IsHighSurrogate(letter) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1]) => escaped.Append(letter).Append(text[++i]),
+                _ when char.IsSurrogate(letter) => escaped.Append('\ufffd'),
+                _ => escaped.Append(letter),
+            };
+        }
+
+        return escaped.ToString();
+    }
+}
