@@ -23,7 +23,7 @@ public sealed record HtmlPage
         h1{font-size:1.2rem}.verdict{font-size:1.4rem;font-weight:bold;border-left:.4rem solid;padding:.3rem .8rem;margin:1rem 0}
         .error{color:var(--bad)}.warning{color:var(--warn)}.yes{color:var(--good)}
         img{max-width:100%;height:auto;background:var(--paper)}pre{background:var(--soft);padding:.8rem;overflow-x:auto;font-size:.85rem}
-        table{border-collapse:collapse;width:100%}th,td{border:1px solid var(--rule);padding:.3rem .6rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+        table{border-collapse:collapse;width:100%}th,td{border:1px solid var(--rule);padding:.3rem .6rem;text-align:left;vertical-align:top}td:nth-child(2){overflow-wrap:anywhere}
         code,td.range{font-family:ui-monospace,monospace}summary{cursor:pointer;font-weight:bold;padding:.4rem 0}
         """;
 
