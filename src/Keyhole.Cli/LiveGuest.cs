@@ -10,7 +10,6 @@ using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
-using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 

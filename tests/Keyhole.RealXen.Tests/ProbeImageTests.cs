@@ -2,7 +2,6 @@
 
 using System.Diagnostics;
 using System.IO;
-using Keyhole.PvGuest;
 using Keyhole.RealMachine;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

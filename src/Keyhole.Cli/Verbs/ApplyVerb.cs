@@ -5,7 +5,6 @@ using System.CommandLine;
 using System.Globalization;
 using System.IO;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Captures;
 using Keyhole.Cli.Text;

@@ -3,7 +3,6 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.CommandLine;
-using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Cli.Text;

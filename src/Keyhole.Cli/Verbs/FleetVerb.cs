@@ -7,7 +7,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;

@@ -15,7 +15,6 @@ using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Probing;
-using Keyhole.Verification;
 
 namespace Keyhole.Cli.Verbs;
 

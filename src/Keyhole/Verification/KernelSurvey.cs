@@ -10,7 +10,6 @@ using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Platforms;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;
 

@@ -8,7 +8,6 @@ using Keyhole.Addresses;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;
 

@@ -11,7 +11,6 @@ using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
 using Keyhole.Platforms;
-using Keyhole.PvGuest;
 using Keyhole.Tests.HolePolicies;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

@@ -6,7 +6,6 @@ using System.Formats.Tar;
 using System.Globalization;
 using System.IO;
 using System.IO.Compression;
-using System.Linq;
 using System.Text.RegularExpressions;
 using Keyhole.Captures;
 using Keyhole.Forecasts;

@@ -100,7 +100,7 @@ public sealed class FuzzTests
     {
         if (!HostMapReader.Read(new MemoryStream(input), "f", HostMapOptions.Default).TryGet(out HostMemoryMap? host, out InputError? error))
             return error.ToString();
-        if (host.Log is not { } log || !BootLog.Choose(BootLog.Of(log), wantsDom0: true, null, "f").TryGet(out ObservedBoot? boot, out error))
+        if (host.Log is not { } log || !BootLog.Choose(BootLog.Of(log), wantsDom0: true, null, "f").TryGet(out ObservedBoot? boot, out _))
             return null;
         const ulong largest = 1UL << 28;
         Dom0Log? builder = boot.Builder ?? Dom0Log.Of(log, host.LogMap);

@@ -41,6 +41,7 @@ public sealed class QemuPlatform : IPlatform
             return Unknown(scenario, problems);
         }
 
+        machine = machine with { IsKvm = guest.IsKvm };
         foreach (QemuAssumption assumption in assumptions)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed, assumption.Message));
         if (!QemuForecaster.TryForecast(machine, out QemuForecast forecast, out QemuUnknown unknown))
