@@ -196,6 +196,8 @@ internal static class QemuDevices
         Fixed("pvscsi", 0x15ad, 0x07c0, 0x010000, 0, Mem32(0, 32 * K));
         Fixed("sdhci-pci", RedHat, 0x0007, 0x080500, 0, Mem32(0, 256));
 
+        Fixed("ufs", RedHat, 0x0013, 0x010900, 0, Mem32(0, 8 * K));
+
         // USB.
         Fixed("qemu-xhci", RedHat, 0x000d, 0x0c0330, 0, Mem64(0, 16 * K));
         Fixed("nec-usb-xhci", 0x1033, 0x0194, 0x0c0330, 0, Mem64(0, 16 * K));
@@ -322,7 +324,7 @@ internal static class QemuDevices
             new("virtio-net-pci", 0x1000, 0x1041, 0x020000, _ => 32, _ => 4, 256 * K),
             new("virtio-blk-pci", 0x1001, 0x1042, 0x010000, p => p.IsSince(4, 0) ? 128u : 64u, p => Queues(p, "num-queues") + 1),
             new("vhost-user-blk-pci", 0x1001, 0x1042, 0x010000, p => p.IsSince(4, 0) ? 128u : 64u, p => Queues(p, "num-queues") + 1),
-            new("virtio-balloon-pci", 0x1002, 0x1045, 0x00ff00, p => p.IsSince(4, 0) ? 64u : 32u, p => p.IsSince(9, 2) ? 5u : 0u),
+            new("virtio-balloon-pci", 0x1002, 0x1045, 0x00ff00, p => p.IsSince(4, 0) ? 64u : 32u, p => p.IsSince(10, 0) ? 5u : 0u),
             new("virtio-serial-pci", 0x1003, 0x1043, 0x078000, p => p.IsSince(2, 8) ? 64u : 32u, few),
             new("virtio-scsi-pci", 0x1004, 0x1048, 0x010000, _ => 64, p => Queues(p, "num_queues") + 3),
             new("vhost-scsi-pci", 0x1004, 0x1048, 0x010000, _ => 64, p => Queues(p, "num_queues") + 3),
@@ -343,7 +345,7 @@ internal static class QemuDevices
             new("vhost-user-input-pci", 0, 0x1052, 0x098000, _ => 0, few),
             new("virtio-crypto-pci", 0, 0x1054, 0x00ff00, _ => 0, few),
             new("virtio-iommu-pci", 0, 0x1057, 0x00ff00, _ => 0, _ => 0),
-            new("virtio-mem-pci", 0, 0x1058, 0x00ff00, _ => 0, p => p.IsSince(9, 2) ? 2u : 0u),
+            new("virtio-mem-pci", 0, 0x1058, 0x00ff00, _ => 0, p => p.IsSince(10, 0) ? 2u : 0u),
             new("virtio-sound-pci", 0, 0x1059, 0x040100, _ => 0, few),
             new("vhost-user-fs-pci", 0, 0x105a, 0x018000, _ => 0, few),
             new("virtio-pmem-pci", 0, 0x105b, 0x00ff00, _ => 0, _ => 0),

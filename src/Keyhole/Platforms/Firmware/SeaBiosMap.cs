@@ -92,6 +92,12 @@ internal static class SeaBiosMap
                 case "virtio-blk-pci" or "virtio-blk-pci-transitional" or "virtio-blk-pci-non-transitional":
                     zone.Take(VirtioQueue, Page);
                     break;
+                case "pvscsi":
+                    // Its rings, whether a disk hangs on it or not.
+                    zone.Take(64, 16);
+                    for (int page = 0; page < 3; page++)
+                        zone.Take(Page, Page);
+                    break;
                 case "nvme":
                     TakeNvme(zone, device["drive"] is not null);
                     break;
@@ -194,11 +200,11 @@ internal static class SeaBiosMap
 
     /// <summary>
     /// The tables of SMBIOS in bytes: one for each DIMM of 16 GiB, until the machine types of 9.1 took all memory for one. The machine's name stands in three
-    /// of them.
+    /// of them. The last one is SeaBIOS's own, as long as its version's name in Debian's packages makes it.
     /// </summary>
     private static ulong SmbiosBytes(QemuMachine machine, bool hasHighRam)
     {
-        const ulong fixedPart = 279;
+        const ulong fixedPart = 279 + 67;
         const ulong forHighRam = 33;
         const ulong forEachDimm = 52;
         ulong bytes = fixedPart + (3 * (ulong)machine.Type.ToString().Length) + (machine.Type.Chipset == QemuChipset.I440fx ? 3ul : 0) + (hasHighRam ? forHighRam : 0);

@@ -64,9 +64,6 @@ internal sealed class QemuTopology
         /// <summary>A port of PCI Express: it has slot 0 and no other.</summary>
         public bool HasOneSlot { get; init; }
 
-        /// <summary>The first slot that is given to a device that names none: 1 where the hot-plug controller keeps 0.</summary>
-        public int FirstSlot { get; init; }
-
         public int Number { get; init; }
 
         public List<(int DevFn, Function Function)> Functions => _functions;
@@ -84,7 +81,7 @@ internal sealed class QemuTopology
 
         public int? FreeSlot()
         {
-            for (int slot = FirstSlot; slot < (HasOneSlot ? 1 : Slots); slot++)
+            for (int slot = 0; slot < (HasOneSlot ? 1 : Slots); slot++)
             {
                 if ((_slotsWithFirstFunction & (1u << slot)) == 0)
                     return slot;
@@ -356,7 +353,7 @@ internal sealed class QemuTopology
                     Hotplug = hasController ? BridgeHotplug.Shpc : BridgeHotplug.None,
                     Reserve = reserve,
                 };
-                behind = new Bus { Name = name, FirstSlot = hasController ? 1 : 0 };
+                behind = new Bus { Name = name };
                 break;
             case QemuBridge.ExpanderExpress:
                 behind = new Bus { Name = name, IsRoot = true, Number = (int)plug.Size("bus_nr", 0) & 0xff };

@@ -64,6 +64,7 @@ internal sealed class QemuRecord
             MaxMemoryBytes = (ulong)Number("maxmem_mib", 0) << 20,
             MemorySlots = (int)Number("slots", 0),
             MaxRamBelow4GiB = lowLimit,
+            Cpus = (int)Number("smp", 1),
             Vga = Text("vga", "none"),
             FwCfg = config.TryGetProperty("fw_cfg", out JsonElement blobs) ? [.. blobs.EnumerateObject().Select(b => new QemuFwCfg(b.Name, b.Value.ToString()))] : [],
             Globals = [.. Strings("globals").Select(Global)],
@@ -107,6 +108,12 @@ internal sealed class QemuRecord
     {
         string path = Path.Combine(AppContext.BaseDirectory, "fixtures", "qemu", "guests.jsonl.br");
         using var text = new StreamReader(new BrotliStream(File.OpenRead(path), CompressionMode.Decompress));
+        return Read(text);
+    }
+
+    /// <summary>Reads records, one JSON document a line.</summary>
+    public static ImmutableArray<QemuRecord> Read(TextReader text)
+    {
         var records = ImmutableArray.CreateBuilder<QemuRecord>();
         while (text.ReadLine() is { } line)
             records.Add(new QemuRecord(JsonDocument.Parse(line).RootElement, records.Count + 1));
