@@ -108,7 +108,10 @@ internal sealed class RoffWriter(Func<string, string?> pageOf)
         bool hasHead = rows[0].Any(static cell => cell.Length > 0);
         // The last column takes what the line has left; one before it with long cells is broken to a width that leaves that some room.
         bool[] isFilled = [.. Enumerable.Range(0, columns).Select(i => columns > 1 && (i == columns - 1 || rows.Max(row => i < row.Length ? row[i].Length : 0) > MaxCell))];
-        string Format(string letter) => string.Join(' ', Enumerable.Range(0, columns).Select(i => letter + (i == columns - 1 && columns > 1 ? "x" : isFilled[i] ? $"w({MaxCell}n)" : "")));
+        string Format(string letter) => string.Join(' ', Enumerable.Range(0, columns).Select(i => letter + (i == columns - 1 && columns > 1 ? "x" : isFilled[i] ? $"w({WidthOf(i)}n)" : "")));
+        // A word that is longer than the column would stick out of it.
+        int WidthOf(int column) => rows.SelectMany(row => column < row.Length ? row[column].Replace("`", "", StringComparison.Ordinal).Split(' ') : [])
+            .Max(static word => Math.Max(word.Length + 1, MaxCell));
         _text.Append(".PP\n.TS\ntab(\t);\n");
         if (hasHead)
             _text.Append(Format("lb")).Append('\n');
