@@ -4,6 +4,7 @@ using System;
 using System.CommandLine;
 using System.Globalization;
 using Keyhole.Addresses;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
@@ -23,8 +24,8 @@ internal sealed record BootHints
     /// <summary>dom0 only.</summary>
     public Dom0Log? Dom0 { get; init; }
 
-    /// <summary>The machine with what the log adds to it; dom0 only.</summary>
-    public HostMemoryMap? Host { get; init; }
+    /// <summary>The document that the machine stands in, with what the log adds to it; dom0 only.</summary>
+    public HostDocument? Host { get; init; }
 
     /// <summary>The kernel's command line as its log has it; guests only, and where their configuration does not say it.</summary>
     public string? CommandLine { get; init; }
@@ -88,7 +89,7 @@ internal sealed class BootSource
     public bool HostIsStandardInput(ParseResult parsed) => _plan.Host.IsStandardInput(parsed);
 
     /// <param name="look">Looks for hints in what the host was read from; null for none.</param>
-    public Parsed<Boot> Read(ParseResult parsed, CommandConsole console, Func<HostMemoryMap, Parsed<BootHints>>? look = null)
+    public Parsed<Boot> Read(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>>? look = null)
     {
         bool isDom0 = parsed.GetValue(_dom0);
         if (!isDom0 && parsed.GetValue(_max) is not null)
@@ -138,11 +139,12 @@ internal sealed class BootSource
         return null;
     }
 
-    private Parsed<Scenario> Guest(ParseResult parsed, CommandConsole console, Func<HostMemoryMap, Parsed<BootHints>> look, out BootHints? hints)
+    private Parsed<Scenario> Guest(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>> look, out BootHints? hints)
     {
         hints = null;
-        if (!_plan.Read(parsed, console).TryGet(out Scenario? scenario, out InputError? error))
+        if (!_plan.Read(parsed, console).TryGet(out PlanInput? input, out InputError? error))
             return error;
+        Scenario scenario = input.Scenario;
         if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory && Planner.PlatformOf(scenario).Traits.ForecastsFirmware)
         {
             hints = new();
@@ -155,7 +157,7 @@ internal sealed class BootSource
             return new InputError("the guest", null, $"it is {type}: only a PV guest's kernel makes its memory from the host's map, so there is no boot to forecast", "ask 'keyhole plan' what to set for it");
         }
 
-        if (!look(scenario.Host).TryGet(out hints, out error))
+        if (!look(input.Host).TryGet(out hints, out error))
             return error;
         scenario = scenario with { PageCount = parsed.GetValue(_nrPages) };
         ulong pages = scenario.StartPages;
@@ -164,10 +166,10 @@ internal sealed class BootSource
         return OutOfRange(pages) is { } tooMany ? tooMany : scenario with { Layout = hints.Layout?.Invoke(pages) };
     }
 
-    private Parsed<Scenario> Dom0(ParseResult parsed, CommandConsole console, Func<HostMemoryMap, Parsed<BootHints>> look, out BootHints? hints)
+    private Parsed<Scenario> Dom0(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>> look, out BootHints? hints)
     {
         hints = null;
-        if (!_plan.Host.Read(parsed, console).TryGet(out HostMemoryMap? host, out InputError? error))
+        if (!_plan.Host.Read(parsed, console).TryGet(out HostDocument? host, out InputError? error))
             return error;
         if (!look(host).TryGet(out hints, out error))
             return error;
@@ -193,7 +195,8 @@ internal sealed class BootSource
             console.Remark("dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if it was given max:, say so with --max MiB");
         var scenario = new Scenario
         {
-            Host = host,
+            Host = host.Host,
+            HostName = host.Description,
             Guest = new()
             {
                 Name = "dom0",

@@ -48,12 +48,12 @@ internal static class Files
     }
 
     /// <summary>Reads a memmap folder.</summary>
-    public static Parsed<HostMemoryMap> ReadMemmap(string folder)
+    public static Parsed<HostDocument> ReadMemmap(string folder)
     {
         try
         {
             List<MemmapEntry> entries = [];
-            foreach (string entry in Directory.EnumerateDirectories(folder).Take(HostMemoryMap.MaxEntries + 1))
+            foreach (string entry in Directory.EnumerateDirectories(folder).Take(Host.MaxEntries + 1))
                 entries.Add(new(Path.GetFileName(entry), ReadSysfs(entry, "start"), ReadSysfs(entry, "end"), ReadSysfs(entry, "type")));
             return HostMapReader.ReadMemmap(entries, Shown(folder));
         }

@@ -6,7 +6,6 @@ using System.IO;
 using System.Linq;
 using Keyhole.Captures;
 using Keyhole.Diagnostics;
-using Keyhole.Hosts;
 using Keyhole.Migration;
 
 namespace Keyhole.Cli;
@@ -52,7 +51,7 @@ internal static class FleetHosts
             return;
         }
 
-        Parsed<HostMemoryMap> read = HostMapReader.Read(whole, name, HostMapOptions.Default);
+        Parsed<HostDocument> read = HostMapReader.Read(whole, name, HostMapOptions.Default);
         reader.ReadHost(name, () => read);
     }
 
@@ -115,7 +114,7 @@ internal static class FleetHosts
         return new FileForm(HeldCaptures: true);
     }
 
-    private static Parsed<HostMemoryMap> ReadMap(CommandConsole console, string path) =>
+    private static Parsed<HostDocument> ReadMap(CommandConsole console, string path) =>
         Files.Read(console, path, WhatItIs, static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default));
 
     private sealed record FileForm(bool HeldCaptures);

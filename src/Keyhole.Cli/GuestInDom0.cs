@@ -109,7 +109,7 @@ internal sealed record GuestRequest
     /// <summary>The guest on this machine. The toolstack's own map leaves a guest without the host's map as it is; the others give it one.</summary>
     public XenResult<Scenario> OnThisMachine(Dom0 dom0, IXenControl xen)
     {
-        if (!new MachineCapture(dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem))
+        if (!new MachineCapture(dom0).ReadMachineMap(xen).TryGet(out Host? machine, out XenProblem? problem))
             return problem;
         return new Scenario
         {

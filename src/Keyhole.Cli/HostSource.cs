@@ -75,22 +75,23 @@ internal sealed class HostSource
     public bool HasMapNumber(ParseResult parsed) => parsed.GetValue(_map) is not null;
 
     /// <param name="unusedDenied">Why the verb has no use for <c>--denied</c>, as a remedy; null where it has one.</param>
-    public Parsed<HostMemoryMap> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null)
+    public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null)
     {
         if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))
             return error;
-        Parsed<HostMemoryMap> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(isWhole: false);
-        if (!read.TryGet(out HostMemoryMap? map, out error))
+        Parsed<HostDocument> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(isWhole: false);
+        if (!read.TryGet(out HostDocument? map, out error))
             return error;
         if (parsed.GetValue(_machineMap))
-            map = map with { IsMachineMap = true };
+            map = map with { Host = map.Host with { IsMachineMap = true } };
         foreach (string range in parsed.GetValue(_denied) ?? [])
         {
             if (!AddressRange.TryParse(range, out ulong start, out ulong end))
                 return AddressRange.Error("--denied", range);
-            HostMemoryMap before = map;
-            map = map with { Traits = map.Traits with { OtherDenied = map.Traits.OtherDenied.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end))) } };
-            if ((unusedDenied ?? WhyUnchanged(before, map)) is { } why)
+            Host before = map.Host;
+            HostTraits traits = before.Traits;
+            map = map with { Host = before with { Traits = traits with { OtherDenied = traits.OtherDenied.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end))) } } };
+            if ((unusedDenied ?? WhyUnchanged(before, map.Host)) is { } why)
                 console.Remark($"--denied {range} has no effect: {why}");
         }
 
@@ -99,7 +100,8 @@ internal sealed class HostSource
             if (!AddressRange.TryParse(range, out ulong start, out ulong end))
                 return AddressRange.Error("--rmrr", range);
             PfnRange pages = PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end));
-            map = map with { Traits = map.Traits with { ReservedDeviceMemory = map.Traits.ReservedDeviceMemory.Add(pages) } };
+            HostTraits traits = map.Host.Traits;
+            map = map with { Host = map.Host with { Traits = traits with { ReservedDeviceMemory = traits.ReservedDeviceMemory.Add(pages) } } };
         }
 
         foreach (string remark in map.Remarks)
@@ -108,7 +110,7 @@ internal sealed class HostSource
     }
 
     /// <summary>Why a denied range left the machine map as it was; null where it did not.</summary>
-    private static string? WhyUnchanged(HostMemoryMap before, HostMemoryMap after)
+    private static string? WhyUnchanged(Host before, Host after)
     {
         if (!after.MachineEntries.IsEmpty)
             return "the source has the map that Xen itself gave, which names all that dom0 may not map";
@@ -118,9 +120,9 @@ internal sealed class HostSource
     }
 
     /// <summary>Reads another host than the one that the options describe.</summary>
-    public static Parsed<HostMemoryMap> ReadOther(string path, CommandConsole console) => ReadNamed(path, console, HostMapOptions.Default);
+    public static Parsed<HostDocument> ReadOther(string path, CommandConsole console) => ReadNamed(path, console, HostMapOptions.Default);
 
-    private static Parsed<HostMemoryMap> ReadNamed(string path, CommandConsole console, HostMapOptions options) =>
+    private static Parsed<HostDocument> ReadNamed(string path, CommandConsole console, HostMapOptions options) =>
         path != "-" && Directory.Exists(path)
             ? Files.ReadMemmap(path)
             : Files.Read(console, path, "a boot log or another source of a memory map", (stream, name) => HostMapReader.Read(stream, name, options));

@@ -49,7 +49,7 @@ internal sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
     }
 
     /// <summary>What the toolstack gave the guest when it was made, or null where it cannot be reckoned.</summary>
-    public Plan? ToolstackPlan(HostMemoryMap machine) => Spec is { } spec ? Planner.Plan(new Scenario { Host = machine, Guest = spec }) : null;
+    public Plan? ToolstackPlan(Host machine) => Spec is { } spec ? Planner.Plan(new Scenario { Host = machine, Guest = spec }) : null;
 
     public XenProblem No(string what, string remedy) => new(XenProblemKind.Guest, Shown, what, remedy);
 }

@@ -34,44 +34,46 @@ internal sealed class MachineCapture(Dom0 dom0)
 
     /// <summary>The machine's map with what belongs to it; the remarks say what could not be read.</summary>
     /// <param name="isWhole">Whether what no plan needs is wanted too: /proc/iomem, and the devices' configuration spaces for their MSI-X tables.</param>
-    public Parsed<HostMemoryMap> Read(bool isWhole)
+    public Parsed<HostDocument> Read(bool isWhole)
     {
-        HostMemoryMap? host = IsUnderXen ? ReadXen() : ReadFirmware();
+        HostDocument? host = IsUnderXen ? ReadXen() : ReadFirmware();
         host ??= ReadIomemMap();
         if (host is null)
             return new InputError("this machine", null, $"says nothing of its memory map{Because}", "run this as root, or name a source with --host");
         ImmutableArray<string> iomem = isWhole ? ReadIomemLines() : [];
         ImmutableArray<RootWindow> windows = RootWindow.OfIomem(iomem);
-        host = host with { Traits = ReadIommu(host.Traits) };
+        HostTraits traits = ReadIommu(host.Host.Traits);
         if (!windows.IsEmpty)
-            host = host with { Traits = host.Traits with { RootWindows = windows } };
+            traits = traits with { RootWindows = windows };
         return host with
         {
-            // Under Xen the folder is missing although the host may have EFI: only its presence says something there.
-            Traits = ReadProcessor(host.Traits) with { IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Traits.IsEfi : false },
-            Devices = ReadDevices(isWhole),
-            ReservedRegions = ReadReservedRegions(),
+            Host = host.Host with
+            {
+                // Under Xen the folder is missing although the host may have EFI: only its presence says something there.
+                Traits = ReadProcessor(traits) with { IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Host.Traits.IsEfi : false },
+                Devices = ReadDevices(isWhole),
+                ReservedRegions = ReadReservedRegions(),
+            },
             IomemLines = iomem,
             Remarks = [.. host.Remarks, .. _remarks],
         };
     }
 
     /// <summary>The machine map from the hypervisor alone: what a plan for a live guest starts from. Devices for their windows.</summary>
-    public XenResult<HostMemoryMap> ReadMachineMap(IXenControl xen) =>
-        AskForMachineMap(xen).TryGet(out HostMemoryMap? machine, out XenProblem? problem) ? machine with { Devices = ReadDevices(withTables: false) } : problem;
+    public XenResult<Host> ReadMachineMap(IXenControl xen) =>
+        AskForMachineMap(xen).TryGet(out HostDocument? machine, out XenProblem? problem) ? machine.Host with { Devices = ReadDevices(withTables: false) } : problem;
 
-    private static XenResult<HostMemoryMap> AskForMachineMap(IXenControl xen)
+    private static XenResult<HostDocument> AskForMachineMap(IXenControl xen)
     {
-        var buffer = new E820Entry[HostMemoryMap.MaxEntries + 1];
+        var buffer = new E820Entry[Host.MaxEntries + 1];
         long result = xen.Calls.MachineMemoryMap(buffer, out int count);
         if (result < 0)
             return XenProblem.Of("Xen", "XENMEM_machine_memory_map", result, "run this as root in dom0");
-        return new HostMemoryMap
+        return new HostDocument
         {
-            Entries = [.. buffer.AsSpan(0, count)],
+            Host = new() { Entries = [.. buffer.AsSpan(0, count)], IsMachineMap = true },
             Dialect = HostMapDialect.Packed,
             Description = "this machine's map (XENMEM_machine_memory_map)",
-            IsMachineMap = true,
         };
     }
 
@@ -79,14 +81,14 @@ internal sealed class MachineCapture(Dom0 dom0)
 
     private string Because => _remarks.Count > 0 ? $" ({_remarks[0]})" : "";
 
-    private HostMemoryMap? ReadXen()
+    private HostDocument? ReadXen()
     {
-        HostMemoryMap? firmware = null;
+        HostDocument? firmware = null;
         if (new DomainTools(dom0.Tools).Log().TryGet(out string? log, out XenProblem? problem))
         {
             using var stream = new MemoryStream(Encoding.Latin1.GetBytes(log));
             if (HostMapReader.Read(stream, "xl dmesg", HostMapOptions.Default).TryGet(out firmware, out InputError? error))
-                firmware = firmware.IsMachineMap || firmware.Log is null ? null : firmware with { Remarks = [] };
+                firmware = firmware.Host.IsMachineMap || firmware.Log is null ? null : firmware with { Remarks = [] };
             else
                 _remarks.Add($"Xen's log has no firmware map any more ({error.What})");
         }
@@ -95,7 +97,7 @@ internal sealed class MachineCapture(Dom0 dom0)
             _remarks.Add($"the firmware's map is left out: {problem}");
         }
 
-        HostMemoryMap? machine = null;
+        HostDocument? machine = null;
         if (dom0.OpenXen().TryGet(out IXenControl? xen, out problem))
         {
             using (xen)
@@ -109,10 +111,10 @@ internal sealed class MachineCapture(Dom0 dom0)
             _remarks.Add($"the machine map is left out: {problem}");
         }
 
-        return firmware is not null ? firmware with { MachineEntries = machine?.Entries ?? [] } : machine;
+        return firmware is not null ? firmware with { Host = firmware.Host with { MachineEntries = machine?.Host.Entries ?? [] } } : machine;
     }
 
-    private HostMemoryMap? ReadFirmware()
+    private HostDocument? ReadFirmware()
     {
         string folder = At("sys/firmware/memmap");
         if (!Directory.Exists(folder))
@@ -121,18 +123,18 @@ internal sealed class MachineCapture(Dom0 dom0)
             return null;
         }
 
-        if (Files.ReadMemmap(folder).TryGet(out HostMemoryMap? map, out InputError? error))
+        if (Files.ReadMemmap(folder).TryGet(out HostDocument? map, out InputError? error))
             return map;
         _remarks.Add($"the firmware's map is left out: {error}");
         return null;
     }
 
-    private HostMemoryMap? ReadIomemMap()
+    private HostDocument? ReadIomemMap()
     {
         try
         {
             using FileStream file = File.OpenRead(At("proc/iomem"));
-            if (HostMapReader.Read(file, "/proc/iomem", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error))
+            if (HostMapReader.Read(file, "/proc/iomem", HostMapOptions.Default).TryGet(out HostDocument? map, out InputError? error))
                 return map;
             _remarks.Add(error.ToString());
         }

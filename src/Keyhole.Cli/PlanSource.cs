@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.CommandLine;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Hosts;
@@ -31,7 +32,7 @@ internal sealed class PlanSource
         _qemu.AddTo(command);
     }
 
-    public Parsed<Scenario> Read(ParseResult parsed, CommandConsole console)
+    public Parsed<PlanInput> Read(ParseResult parsed, CommandConsole console)
     {
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
@@ -43,16 +44,19 @@ internal sealed class PlanSource
             return error;
         // Firmware gives a guest's windows addresses of its own: then the host's map is of no need.
         bool needsHost = _host.IsNamed(parsed) || Planner.PlatformOf(guest).Traits.KeepsHostAddresses || !Planner.PlatformOf(guest).Traits.IsOvercommitted;
-        if (!_host.Read(parsed, console).TryGet(out HostMemoryMap? host, out error))
+        if (!_host.Read(parsed, console).TryGet(out HostDocument? host, out error))
         {
             if (needsHost)
                 return error;
-            host = HostMemoryMap.Unknown;
+            host = HostDocument.Unknown;
         }
 
-        var scenario = new Scenario { Host = host, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = around with { Devices = bars.Devices } };
+        var scenario = new Scenario { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = around with { Devices = bars.Devices } };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
-        return scenario;
+        return new PlanInput(scenario, host);
     }
 }
+
+/// <summary>What the options come to, and the document that the host stands in.</summary>
+internal sealed record PlanInput(Scenario Scenario, HostDocument Host);

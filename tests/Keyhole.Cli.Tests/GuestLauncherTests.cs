@@ -7,7 +7,6 @@ using System.Threading;
 using Keyhole.Captures;
 using Keyhole.Dom0;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -59,7 +58,7 @@ public sealed class GuestLauncherTests
             (XEN)  [0000000000900000, 00000000afffffff] (usable)
             """;
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(host));
-        Assert.IsTrue(HostMapReader.Read(stream, "host", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out _));
-        return new() { Host = map, Guest = new GuestSpec { Name = "g1", MemoryKiB = 262_144, MaxmemKiB = 262_144, E820Host = true }, Policy = new PunchPolicy() };
+        Assert.IsTrue(HostMapReader.Read(stream, "host", HostMapOptions.Default).TryGet(out HostDocument? map, out _));
+        return new() { Host = map.Host, Guest = new GuestSpec { Name = "g1", MemoryKiB = 262_144, MaxmemKiB = 262_144, E820Host = true }, Policy = new PunchPolicy() };
     }
 }

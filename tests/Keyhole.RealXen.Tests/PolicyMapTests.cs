@@ -33,7 +33,7 @@ public sealed class PolicyMapTests
     public void Punch_minimal_and_hole_at_boot_the_real_Linux_and_move_as_many_pages_as_forecast()
     {
         Scenario host = ScenarioFile.Load("nvs8m").OnlyGuests();
-        ImmutableArray<E820Entry> machineMap = MachineMap.Of(new HostMemoryMap { Entries = host.FirmwareMap, Dialect = HostMapDialect.Lines, Description = host.Name });
+        ImmutableArray<E820Entry> machineMap = MachineMap.Of(new Host { Entries = host.FirmwareMap });
         Dictionary<string, BootForecast> forecasts = [];
         List<Step> steps = [];
         foreach ((string name, IHolePolicy policy) in s_policies)

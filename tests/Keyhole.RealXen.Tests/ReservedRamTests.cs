@@ -57,7 +57,7 @@ public sealed class ReservedRamTests
         TestContext.WriteLine($"{boot.Name}: {run.Elapsed.TotalSeconds:0.0} s\n{run.Output}");
 
         Assert.AreEqual(Show(plan.Host), Show(Read(run.Firmware, null)), "QEMU's firmware map is the record's");
-        HostMemoryMap iomem = Read(run.Iomem, HostMapDialect.Iomem);
+        Host iomem = Read(run.Iomem, HostMapDialect.Iomem);
         Assert.AreEqual(Show(plan.Host with { Entries = today.Iomem }), Show(iomem));
         Assert.IsEmpty(HostCheck.Compare(plan, iomem));
 
@@ -75,11 +75,11 @@ public sealed class ReservedRamTests
         Start = start,
     });
 
-    private static HostMemoryMap Read(string text, HostMapDialect? dialect)
+    private static Host Read(string text, HostMapDialect? dialect)
     {
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(text)), "test", new() { From = dialect }).TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
-        return map;
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(text)), "test", new() { From = dialect }).TryGet(out HostDocument? map, out InputError? error), error?.ToString());
+        return map.Host;
     }
 
-    private static string Show(HostMemoryMap map) => string.Join('\n', map.Entries.Select(static entry => $"{entry.Address:x} {entry.End:x} {E820TypeNames.NameOf(entry.Type)}"));
+    private static string Show(Host host) => string.Join('\n', host.Entries.Select(static entry => $"{entry.Address:x} {entry.End:x} {E820TypeNames.NameOf(entry.Type)}"));
 }

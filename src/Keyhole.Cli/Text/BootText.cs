@@ -18,7 +18,7 @@ internal static class BootText
 {
     public static void Write(CommandConsole console, BootAnswer answer)
     {
-        console.Ansi.WriteLine($"host:   {answer.Plan.Host.Description}");
+        console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
         ulong pages = answer.Plan.Scenario.StartPages;
         console.Ansi.WriteLine(string.Create(
             CultureInfo.InvariantCulture,

@@ -23,7 +23,7 @@ internal static class ComparisonText
     {
         ComparisonRequest request = answer.Request;
         ImmutableArray<ComparedAnswer> policies = answer.Policies ?? [];
-        console.Ansi.WriteLine($"host:   {request.Scenario.Host.Description}");
+        console.Ansi.WriteLine($"host:   {request.Scenario.HostName}");
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB, figures for {KernelReleases.NameOf(request.Scenario.Kernel)}"));
         if (answer.BarRoom is { } room)
             console.Ansi.WriteLine($"room:   {Describe(room)}");

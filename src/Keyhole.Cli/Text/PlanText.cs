@@ -15,7 +15,7 @@ internal static class PlanText
         GuestAnswer guest = answer.Guest;
         string balloon = guest.MaxmemKiB == guest.MemoryKiB ? "" : string.Create(CultureInfo.InvariantCulture, $", balloons up to {guest.MaxmemKiB >> 10} MiB");
         string devices = guest.Pci.IsEmpty ? "" : $", with {string.Join(' ', guest.Pci)}";
-        console.Ansi.WriteLine($"host:   {answer.Plan.Host.Description}");
+        console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {guest.Name ?? "(no name)"}, {guest.MemoryKiB >> 10} MiB{balloon}{devices}"));
         console.Ansi.WriteLine($"policy: {answer.Policy}");
         if (answer.E820 is { IsEmpty: false } entries)

@@ -4,6 +4,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Answers;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -18,7 +19,7 @@ internal static class ReserveText
     public static void Write(CommandConsole console, ReserveAnswer answer)
     {
         ReservePlan plan = answer.Plan;
-        console.Ansi.WriteLine($"host:  {plan.Host.Description}");
+        console.Ansi.WriteLine($"host:  {plan.HostName}");
         console.Ansi.WriteLine(answer.Start is { } start ? $"start: {start} ({ByteSize.ToText(start.Value)})" : $"kept:  RAM {WhatIsKept(answer)}");
         if (plan is { Map: { } map, Guest: { } guest, Today: { } today } && answer.Today is { } told)
         {
@@ -60,10 +61,10 @@ internal static class ReserveText
         ? $"in {string.Join(", ", ranges.Select(static range => $"[{range.Start}, {range.End})"))}"
         : $"below {answer.Start}";
 
-    public static void WriteCheck(CommandConsole console, ReserveAnswer answer, HostMemoryMap iomem)
+    public static void WriteCheck(CommandConsole console, ReserveAnswer answer, HostDocument iomem)
     {
         HostCheckAnswer check = answer.Check!;
-        console.Ansi.WriteLine($"host:  {answer.Plan.Host.Description}");
+        console.Ansi.WriteLine($"host:  {answer.Plan.HostName}");
         console.Ansi.WriteLine($"check: {iomem.Description}");
         console.Ansi.WriteLine(check.Agrees
             ? $"yes: {ByteSize.ToText(answer.Today!.Totals.Kept.Value)} {WhatIsKept(answer)} are kept aside"

@@ -22,7 +22,7 @@ internal static class VerificationText
             return;
         }
 
-        console.Ansi.WriteLine($"host:   {expected.Plan.Host.Description}");
+        console.Ansi.WriteLine($"host:   {expected.Plan.HostName}");
         console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(expected.Plan.Scenario.StartPages << Frames.Shift)}, map: {expected.Plan.Policy}");
         console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
         console.Ansi.WriteLine($"kernel: {answer.Profile}");

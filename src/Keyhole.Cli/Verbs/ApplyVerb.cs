@@ -74,9 +74,9 @@ internal sealed class ApplyVerb
         ImmutableArray<E820Entry>? given = null;
         if (parsed.GetValue(_map) is { } path)
         {
-            if (!Files.Read(_console, path, "a map", static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default)).TryGet(out HostMemoryMap? read, out error))
+            if (!Files.Read(_console, path, "a map", static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default)).TryGet(out HostDocument? read, out error))
                 return _console.Fail(error);
-            given = read.Entries;
+            given = read.Host.Entries;
         }
 
         if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
@@ -96,13 +96,18 @@ internal sealed class ApplyVerb
                 return _console.Fail(error);
             if (parsed.GetValue(_undo))
                 return Undo(parsed, xen, guest, state.Applied);
-            if (!new MachineCapture(_console.Dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out problem))
+            if (!new MachineCapture(_console.Dom0).ReadMachineMap(xen).TryGet(out Host? machine, out problem))
                 return _console.Refuse(problem);
             if (guest.Spec is not { } spec || guest.ToolstackPlan(machine) is not { } before)
                 return _console.Refuse(guest.No("the toolstack does not say how it was made (xl list -l), so its map could not be put back", "create it with xl or libvirt"));
-            HostMemoryMap? host = machine;
-            if (_host.IsNamed(parsed) && !_host.Read(parsed, _console).TryGet(out host, out error))
-                return _console.Fail(error);
+            Host host = machine;
+            if (_host.IsNamed(parsed))
+            {
+                if (!_host.Read(parsed, _console).TryGet(out HostDocument? named, out error))
+                    return _console.Fail(error);
+                host = named.Host;
+            }
+
             LiveMap map = LiveMap.Of(Boot.Of(new Scenario
             {
                 Host = host,

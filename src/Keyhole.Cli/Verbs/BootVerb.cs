@@ -65,7 +65,7 @@ internal static class BootVerb
             if (svg.Write(parsed, () => Pictures.OfBoot(answer.Plan, answer.Forecast!)) is { } unwritten)
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole boot: {answer.Guest.Name ?? "a guest"}, {answer.Kernel ?? answer.Platform}, {answer.Plan.Host.Description}", Verdicts.Of(answer), answer.IsYes,
+                parsed, $"keyhole boot: {answer.Guest.Name ?? "a guest"}, {answer.Kernel ?? answer.Platform}, {answer.Plan.HostName}", Verdicts.Of(answer), answer.IsYes,
                 answer.Forecast is { } forecast ? () => Pictures.OfBoot(answer.Plan, forecast) : null, answer.Problems, to => BootText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);

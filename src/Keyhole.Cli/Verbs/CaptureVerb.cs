@@ -3,6 +3,7 @@
 using System.CommandLine;
 using System.IO;
 using System.Text;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 
@@ -25,7 +26,7 @@ internal static class CaptureVerb
             """);
         command.SetAction(parsed =>
         {
-            if (!new MachineCapture(console.Dom0).Read(isWhole: true).TryGet(out HostMemoryMap? host, out InputError? error))
+            if (!new MachineCapture(console.Dom0).Read(isWhole: true).TryGet(out HostDocument? host, out InputError? error))
                 return console.Fail(error);
             foreach (string remark in host.Remarks)
                 console.Remark(remark);

@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using Keyhole.Addresses;
 using Keyhole.Answers;
+using Keyhole.Captures;
 using Keyhole.Cli.Text;
 using Keyhole.Comparison;
 using Keyhole.Diagnostics;
@@ -71,12 +72,12 @@ internal static class CompareVerb
             else
                 return console.Fail(error);
             PolicyComparison comparison = PolicyComparer.Compare(request);
-            if (svg.Write(parsed, () => Pictures.OfComparison(request.Scenario.Host, comparison)) is { } unwritten)
+            if (svg.Write(parsed, () => Pictures.OfComparison(request.Scenario.HostName, comparison)) is { } unwritten)
                 return console.Fail(unwritten);
             var answer = ComparisonAnswer.Of(request, comparison);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole compare: {request.Scenario.Host.Description}", answer.Best is { } best ? $"{best}: {answer.Why}" : answer.Why, answer.IsYes,
-                answer.Policies is null ? null : () => Pictures.OfComparison(request.Scenario.Host, comparison), [], to => ComparisonText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+                parsed, $"keyhole compare: {request.Scenario.HostName}", answer.Best is { } best ? $"{best}: {answer.Why}" : answer.Why, answer.IsYes,
+                answer.Policies is null ? null : () => Pictures.OfComparison(request.Scenario.HostName, comparison), [], to => ComparisonText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(json))
@@ -131,21 +132,21 @@ internal static class CompareVerb
 
         if (otherBars.Count > 0 && migrateTo.Length == 0)
             return new InputError("--migrate-bar", null, "there is no other host", "name it with --migrate-to");
-        if (!hostSource.Read(parsed, console).TryGet(out HostMemoryMap? host, out error))
+        if (!hostSource.Read(parsed, console).TryGet(out HostDocument? host, out error))
             return error;
         List<MigrationHost> others = [];
         foreach (string path in migrateTo)
         {
-            if (!HostSource.ReadOther(path, console).TryGet(out HostMemoryMap? other, out error))
+            if (!HostSource.ReadOther(path, console).TryGet(out HostDocument? other, out error))
                 return error;
-            if (other.RamShown != RamShown.All)
+            if (other.Host.RamShown != RamShown.All)
                 console.Remark($"{Files.Shown(path)} may not show all of that host's RAM: a move there is judged by what it shows");
-            others.Add(new(Files.Shown(path), other, [.. otherBars]));
+            others.Add(new(Files.Shown(path), other.Host, [.. otherBars]));
         }
 
         return new ComparisonRequest
         {
-            Scenario = new() { Host = host, Guest = guest, Bars = bars.Bars, Kernel = kernel },
+            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel },
             MigrateTo = [.. others],
             Policies = policies,
         };

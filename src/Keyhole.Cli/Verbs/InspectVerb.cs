@@ -40,7 +40,7 @@ internal static class InspectVerb
                 return console.Refuse(problem);
             if (!xen.Version().TryGet(out string? version, out problem))
                 return console.Refuse(problem);
-            if (!new MachineCapture(console.Dom0).ReadMachineMap(xen).TryGet(out HostMemoryMap? machine, out problem))
+            if (!new MachineCapture(console.Dom0).ReadMachineMap(xen).TryGet(out Host? machine, out problem))
                 return console.Refuse(problem);
             if (!new AppliedMapStore(console.Dom0.StateFolder).Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out InputError? error))
                 return console.Fail(error);

@@ -40,18 +40,18 @@ internal static class PlanVerb
         {
             if (parsed.GetValue(emit) is { } named and not ("xl" or "libvirt"))
                 return console.Fail(new("--emit", null, $"{InputError.Quote(named)} is no toolstack", "take xl or libvirt"));
-            if (!source.Read(parsed, console).TryGet(out Scenario? scenario, out InputError? error))
+            if (!source.Read(parsed, console).TryGet(out PlanInput? input, out InputError? error))
                 return console.Fail(error);
-            PlanAnswer answer = PlanAnswer.Of(Planner.Plan(scenario));
+            PlanAnswer answer = PlanAnswer.Of(Planner.Plan(input.Scenario));
             if (svg.Write(parsed, () => Pictures.OfPlan(answer.Plan)) is { } unwritten)
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole plan: {answer.Guest.Name ?? "a guest"}, {answer.Plan.Host.Description}", Verdicts.Of(answer), answer.IsYes,
+                parsed, $"keyhole plan: {answer.Guest.Name ?? "a guest"}, {answer.Plan.HostName}", Verdicts.Of(answer), answer.IsYes,
                 answer.E820 is null ? null : () => Pictures.OfPlan(answer.Plan), answer.Problems, to => PlanText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(emit) is { } toolstack)
-                return Emit(console, scenario.Guest, toolstack);
+                return Emit(console, input.Scenario.Guest, toolstack);
             if (parsed.GetValue(json))
                 answer.WriteJson(console.OutBytes);
             else

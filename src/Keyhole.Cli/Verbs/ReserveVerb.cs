@@ -90,7 +90,7 @@ internal sealed class ReserveVerb
             return console.Fail(error);
         if (!ReadResources(parsed).TryGet(out GivenResources? given, out error))
             return console.Fail(error);
-        HostMemoryMap? iomem = null;
+        HostDocument? iomem = null;
         if (parsed.GetValue(_check))
         {
             if (!ReadIomem(parsed, console).TryGet(out iomem, out error))
@@ -105,7 +105,7 @@ internal sealed class ReserveVerb
         // What the running host shows decides over what EFI might do.
         if (iomem is not null)
             plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ReserveProblemCodes.EfiKernelPlace)] };
-        ImmutableArray<Problem>? differences = iomem is null ? null : HostCheck.Compare(plan, iomem);
+        ImmutableArray<Problem>? differences = iomem is null ? null : HostCheck.Compare(plan, iomem.Host);
         var answer = ReserveAnswer.Of(plan, given.Resources, differences);
         if (parsed.GetValue(_json))
             answer.WriteJson(console.OutBytes);
@@ -158,11 +158,12 @@ internal sealed class ReserveVerb
             reserved.Add(new(ByteRange.FromBounds(start, end), "as given"));
         }
 
-        if (!_host.Read(parsed, console, "RAM is kept aside on a host without Xen").TryGet(out HostMemoryMap? host, out InputError? error))
+        if (!_host.Read(parsed, console, "RAM is kept aside on a host without Xen").TryGet(out HostDocument? host, out InputError? error))
             return error;
         return new ReserveRequest
         {
-            Host = host,
+            Host = host.Host,
+            HostName = host.Description,
             Start = address,
             Ranges = ranges.ToImmutable(),
             LowestStart = option == _below.Name,
@@ -191,6 +192,6 @@ internal sealed class ReserveVerb
         return new GivenResources(given.ToImmutable());
     }
 
-    private Parsed<HostMemoryMap> ReadIomem(ParseResult parsed, CommandConsole console) =>
+    private Parsed<HostDocument> ReadIomem(ParseResult parsed, CommandConsole console) =>
         Files.Read(console, parsed.GetValue(_iomem) ?? "/proc/iomem", "a copy of /proc/iomem", static (stream, name) => HostMapReader.Read(stream, name, new() { From = HostMapDialect.Iomem }));
 }

@@ -6,6 +6,7 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.IO;
 using System.Linq;
+using Keyhole.Captures;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
@@ -60,16 +61,16 @@ internal static class ShowVerb
             // JSON carries the range for the verb that reads it.
             bool isUsed = parsed.GetValue(withXen) || parsed.GetValue(json) || dialect == HostMapDialect.Json;
             string? unusedDenied = isUsed ? null : "what Xen adds for dom0 is shown with --with-xen alone";
-            if (!host.Read(parsed, console, unusedDenied).TryGet(out HostMemoryMap? map, out InputError? error))
+            if (!host.Read(parsed, console, unusedDenied).TryGet(out HostDocument? map, out InputError? error))
                 return console.Fail(error);
             if (parsed.GetValue(withXen))
-                map = map with { Entries = MachineMap.Of(map), IsMachineMap = true };
-            if (svg.Write(parsed, () => Pictures.OfHost(map)) is { } unwritten)
+                map = map with { Host = map.Host with { Entries = MachineMap.Of(map.Host), IsMachineMap = true } };
+            if (svg.Write(parsed, () => Pictures.OfHost(map.Host, map.Description)) is { } unwritten)
                 return console.Fail(unwritten);
             string title = $"keyhole show: {map.Description}";
-            string verdict = $"RAM: {ByteSize.ToText(map.Entries.Where(static entry => entry.Type == E820Type.Ram).Aggregate(0UL, static (sum, entry) => sum + entry.Size))}";
+            string verdict = $"RAM: {ByteSize.ToText(map.Host.Entries.Where(static entry => entry.Type == E820Type.Ram).Aggregate(0UL, static (sum, entry) => sum + entry.Size))}";
             InputError? unpainted = html.Write(
-                parsed, title, verdict, isYes: true, () => Pictures.OfHost(map), [], to => Print(to, map), to => Convert(to, map, HostMapDialect.Json, null));
+                parsed, title, verdict, isYes: true, () => Pictures.OfHost(map.Host, map.Description), [], to => Print(to, map), to => Convert(to, map, HostMapDialect.Json, null));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (dialect is { } wanted)
@@ -82,7 +83,7 @@ internal static class ShowVerb
         return command;
     }
 
-    private static int Convert(CommandConsole console, HostMemoryMap map, HostMapDialect dialect, string? path)
+    private static int Convert(CommandConsole console, HostDocument map, HostMapDialect dialect, string? path)
     {
         if (dialect == HostMapDialect.Memmap)
         {
@@ -125,13 +126,13 @@ internal static class ShowVerb
         }
     }
 
-    private static void Print(CommandConsole console, HostMemoryMap map)
+    private static void Print(CommandConsole console, HostDocument map)
     {
         console.Ansi.WriteLine(map.Description);
         Table table = MapView.NewTable("start", "end", "size", "type");
         table.Columns[2].Alignment = Justify.Right;
         var totals = new SortedDictionary<E820Type, ulong>();
-        foreach (E820Entry entry in map.Entries)
+        foreach (E820Entry entry in map.Host.Entries)
         {
             table.AddRow(MapView.Cell(MapView.Hex(entry.Address)), MapView.Cell(MapView.Hex(entry.End)), MapView.Cell(ByteSize.ToText(entry.Size)), MapView.TypeName(entry.Type));
             totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
@@ -140,6 +141,6 @@ internal static class ShowVerb
         MapView.WriteTable(console, table);
         console.Ansi.WriteLine(string.Join(", ", totals.Select(static total => $"{E820TypeNames.NameOf(total.Key)} {ByteSize.ToText(total.Value)}")));
         console.Ansi.WriteLine();
-        MapView.Draw(console, [new("host", map.Entries)]);
+        MapView.Draw(console, [new("host", map.Host.Entries)]);
     }
 }

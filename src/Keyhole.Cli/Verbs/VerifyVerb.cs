@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using Keyhole.Answers;
+using Keyhole.Captures;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
@@ -69,7 +70,7 @@ internal static class VerifyVerb
                 return ExitStatus.No;
             }
 
-            BootVerification verification = Verifier.Compare(boot.Forecast!, taken.Boot!, boot.Plan);
+            BootVerification verification = Verifier.Compare(boot.Forecast!, taken.Boot!, boot.Plan, taken.HostLog);
             if (verification.Findings.IsEmpty)
             {
                 return console.Fail(new(
@@ -118,12 +119,16 @@ internal static class VerifyVerb
 
         public int BootCount { get; private set; }
 
+        /// <summary>The log that the host was read from, or null.</summary>
+        public LogScan? HostLog { get; private set; }
+
         /// <summary>Why there is no forecast to compare with, as a sentence; null where there is one.</summary>
         public string? WhyNoForecast { get; private set; }
 
-        public Parsed<BootHints> Look(HostMemoryMap host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
+        public Parsed<BootHints> Look(HostDocument host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
         {
             bool isDom0 = source.IsDom0(parsed);
+            HostLog = host.Log;
             if ((log ?? host.Log) is not { } scan)
                 return new InputError("--dmesg", null, "the host's map comes from no log, so it holds no boot", "name what the kernel printed with --dmesg");
             Name ??= "the host's log";
@@ -136,7 +141,7 @@ internal static class VerifyVerb
                 return new BootHints { Kernel = chosen.Kernel, CommandLine = chosen.Facts.CommandLine?.Value, Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
             if (log is null && !source.HasMapNumber(parsed))
             {
-                if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostMemoryMap? own, out error))
+                if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostDocument? own, out error))
                     return error;
                 host = own;
             }
@@ -147,7 +152,7 @@ internal static class VerifyVerb
             if (builder is null && chosen.Halts)
             {
                 // A map and last words copied from a photograph are enough to say what lies in the way.
-                builder = BootEvidence.UsualDom0(host);
+                builder = BootEvidence.UsualDom0(host.Host);
                 console.Remark("the log does not show how Xen builds dom0: it is taken to be a Linux of the size of 6.1 with all of the host's RAM");
             }
 
@@ -155,7 +160,7 @@ internal static class VerifyVerb
             {
                 Kernel = chosen.Kernel,
                 Dom0 = builder,
-                Host = BootEvidence.WithPagesReservedIn(host, chosen),
+                Host = host with { Host = BootEvidence.WithPagesReservedIn(host.Host, chosen) },
                 Layout = _ => BootEvidence.LayoutOfDom0(chosen, builder),
             };
         }

@@ -31,7 +31,7 @@ internal static class HostMapJson
     // Read by programs and people, never pasted into HTML: an apostrophe stays one.
     private static readonly JsonWriterOptions _indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static Parsed<HostMemoryMap> Read(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
+    public static Parsed<HostDocument> Read(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
     {
         using MemoryStream whole = new();
         whole.Write(head.Span);
@@ -51,7 +51,7 @@ internal static class HostMapJson
         JsonCapture capture = new(bytes, sourceName);
         try
         {
-            return capture.TryRead(out HostMemoryMap? map) ? map! : capture.Error!;
+            return capture.TryRead(out HostDocument? map) ? map! : capture.Error!;
         }
         catch (JsonException exception)
         {
@@ -60,7 +60,7 @@ internal static class HostMapJson
         }
     }
 
-    public static void Write(HostMemoryMap map, Stream destination)
+    public static void Write(HostDocument map, Stream destination)
     {
         using Utf8JsonWriter writer = new(destination, _indented);
         writer.WriteStartObject();
@@ -68,17 +68,17 @@ internal static class HostMapJson
         writer.WriteString("dialect", HostMapDialects.NameOf(map.Dialect));
         writer.WriteString("description", map.Description);
         writer.WriteEndObject();
-        if (map.IsMachineMap)
+        if (map.Host.IsMachineMap)
             writer.WriteBoolean("machineMap", true);
-        if (map.RamShown != RamShown.All)
-            writer.WriteString("ramShown", NameOf(map.RamShown));
-        WriteEntries(writer, "entries", map.Entries);
-        WriteTotals(writer, map.Entries);
-        if (!map.MachineEntries.IsEmpty)
-            WriteEntries(writer, "machineEntries", map.MachineEntries);
-        WriteTraits(writer, map.Traits);
-        WriteDevices(writer, map.Devices);
-        WriteReservedRegions(writer, map.ReservedRegions);
+        if (map.Host.RamShown != RamShown.All)
+            writer.WriteString("ramShown", NameOf(map.Host.RamShown));
+        WriteEntries(writer, "entries", map.Host.Entries);
+        WriteTotals(writer, map.Host.Entries);
+        if (!map.Host.MachineEntries.IsEmpty)
+            WriteEntries(writer, "machineEntries", map.Host.MachineEntries);
+        WriteTraits(writer, map.Host.Traits);
+        WriteDevices(writer, map.Host.Devices);
+        WriteReservedRegions(writer, map.Host.ReservedRegions);
         WriteIomem(writer, map.IomemLines);
         writer.WriteEndObject();
     }
@@ -270,7 +270,7 @@ internal ref partial struct JsonCapture
 
     private readonly int Line => _bytes[..(int)_reader.TokenStartIndex].Count((byte)'\n') + 1;
 
-    public bool TryRead(out HostMemoryMap? map)
+    public bool TryRead(out HostDocument? map)
     {
         map = null;
         ImmutableArray<E820Entry>? entries = null;
@@ -323,15 +323,18 @@ internal ref partial struct JsonCapture
             return Fail("\"entries\" is empty", "a host's map has at least one entry");
         map = new()
         {
-            Entries = found,
+            Host = new()
+            {
+                Entries = found,
+                IsMachineMap = isMachineMap,
+                RamShown = ramShown,
+                MachineEntries = machineEntries ?? [],
+                Traits = traits,
+                Devices = devices,
+                ReservedRegions = regions,
+            },
             Dialect = HostMapDialect.Json,
             Description = description.Length == 0 ? $"JSON, {_source}" : $"{description} (JSON, {_source})",
-            IsMachineMap = isMachineMap,
-            RamShown = ramShown,
-            MachineEntries = machineEntries ?? [],
-            Traits = traits,
-            Devices = devices,
-            ReservedRegions = regions,
             IomemLines = iomem,
         };
         return true;
@@ -525,7 +528,7 @@ internal ref partial struct JsonCapture
         ImmutableArray<E820Entry>.Builder read = ImmutableArray.CreateBuilder<E820Entry>();
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
-            if (read.Count == HostMemoryMap.MaxEntries)
+            if (read.Count == Host.MaxEntries)
             {
                 Error = HostMapErrors.TooManyEntries(_source, Line);
                 return false;
@@ -655,8 +658,8 @@ internal ref partial struct JsonCapture
         ImmutableArray<PfnRange>.Builder read = ImmutableArray.CreateBuilder<PfnRange>();
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
-            if (read.Count == HostMemoryMap.MaxEntries)
-                return Fail($"\"{name}\" has more than {HostMemoryMap.MaxEntries} ranges", "check the file");
+            if (read.Count == Host.MaxEntries)
+                return Fail($"\"{name}\" has more than {Host.MaxEntries} ranges", "check the file");
             if (!Expect(JsonTokenType.String, name, "an array of strings") || !TryReadText(name, out string text))
                 return false;
             TextCursor cursor = new(text);

@@ -43,7 +43,7 @@ public static class HostMapReader
     /// </summary>
     /// <param name="stream">Read to its end, except for JSON and packed entries that are too long.</param>
     /// <param name="sourceName">What errors and the description call the source.</param>
-    public static Parsed<HostMemoryMap> Read(Stream stream, string sourceName, HostMapOptions options)
+    public static Parsed<HostDocument> Read(Stream stream, string sourceName, HostMapOptions options)
     {
         try
         {
@@ -55,7 +55,7 @@ public static class HostMapReader
         }
     }
 
-    private static Parsed<HostMemoryMap> ReadUnpacked(Stream stream, string sourceName, HostMapOptions options)
+    private static Parsed<HostDocument> ReadUnpacked(Stream stream, string sourceName, HostMapOptions options)
     {
         ReadOnlyMemory<byte> head = options.From is HostMapDialect.Packed ? StreamHead.Read(stream) : StreamHead.ReadText(ref stream);
         if (head.IsEmpty)
@@ -81,7 +81,7 @@ public static class HostMapReader
     }
 
     /// <summary>Reads the entries of a <c>/sys/firmware/memmap</c> folder, in the order of their numbers.</summary>
-    public static Parsed<HostMemoryMap> ReadMemmap(IEnumerable<MemmapEntry> folder, string sourceName)
+    public static Parsed<HostDocument> ReadMemmap(IEnumerable<MemmapEntry> folder, string sourceName)
     {
         // Numbers are compared by length first: 10 comes after 9.
         SortedDictionary<int, E820Entry> entries = [];
@@ -98,40 +98,43 @@ public static class HostMapReader
                 return error!;
             if (!entries.TryAdd(number, entry))
                 return new InputError(source, null, "the entry is there twice", "give each number once");
-            if (entries.Count > HostMemoryMap.MaxEntries)
+            if (entries.Count > Host.MaxEntries)
                 return HostMapErrors.TooManyEntries(sourceName, null);
         }
 
         if (entries.Count == 0)
             return new InputError(sourceName, null, "no entries in the folder", "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
-        return new HostMemoryMap
+        return new HostDocument
         {
-            Entries = [.. entries.Values],
+            Host = new() { Entries = [.. entries.Values] },
             Dialect = HostMapDialect.Memmap,
             Description = $"firmware map as Linux kept it, {sourceName}",
         };
     }
 
     /// <summary>Makes a host map of one map of a log; the error when that map is damaged.</summary>
-    public static Parsed<HostMemoryMap> FromLog(LogScan scan, LogMap map, string sourceName)
+    public static Parsed<HostDocument> FromLog(LogScan scan, LogMap map, string sourceName)
     {
         if (map.Error is { } error)
             return scan.Maps.Length == 1 ? error : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with --map N" };
-        return new HostMemoryMap
+        return new HostDocument
         {
-            Entries = map.Entries,
+            Host = new()
+            {
+                Entries = map.Entries,
+                RamShown = RamShownBy(map),
+                IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
+                Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
+            },
             Dialect = map.Dialect,
             Description = $"{Describe(map)}, line {map.Line} of {sourceName}",
-            RamShown = RamShownBy(map),
-            IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
-            Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
             Log = scan,
             LogMap = map,
             Remarks = RemarksOn(scan, map),
         };
     }
 
-    private static Parsed<HostMemoryMap> Choose(LogScan scan, string sourceName, HostMapOptions options)
+    private static Parsed<HostDocument> Choose(LogScan scan, string sourceName, HostMapOptions options)
     {
         if (scan.Maps.IsEmpty)
             return new InputError(sourceName, null, $"no memory map found in {scan.LineCount} lines", Sources);
@@ -250,14 +253,14 @@ public static class HostMapReader
         return scan.Lines.FirstOrDefault(line => line.Speaker == LogSpeaker.Xen && line.Number > map.Line && line.Number < next && line.Text.StartsWith("System RAM:", StringComparison.Ordinal));
     }
 
-    private static Parsed<HostMemoryMap> ReadPacked(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
+    private static Parsed<HostDocument> ReadPacked(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
     {
-        byte[] bytes = new byte[((HostMemoryMap.MaxEntries + 1) * E820Entry.WireSizeBytes) + 1];
+        byte[] bytes = new byte[((Host.MaxEntries + 1) * E820Entry.WireSizeBytes) + 1];
         int length = Math.Min(head.Length, bytes.Length);
         head.Span[..length].CopyTo(bytes);
         length += stream.ReadAtLeast(bytes.AsSpan(length), bytes.Length - length, throwOnEndOfStream: false);
         int count = length / E820Entry.WireSizeBytes;
-        if (count > HostMemoryMap.MaxEntries)
+        if (count > Host.MaxEntries)
             return HostMapErrors.TooManyEntries(sourceName, null);
         if (length % E820Entry.WireSizeBytes != 0)
         {
@@ -278,10 +281,10 @@ public static class HostMapReader
             entries.Add(entry);
         }
 
-        return new HostMemoryMap { Entries = entries.MoveToImmutable(), Dialect = HostMapDialect.Packed, Description = $"packed entries, {sourceName}" };
+        return new HostDocument { Host = new() { Entries = entries.MoveToImmutable() }, Dialect = HostMapDialect.Packed, Description = $"packed entries, {sourceName}" };
     }
 
-    private static Parsed<HostMemoryMap> ReadLines(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
+    private static Parsed<HostDocument> ReadLines(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
     {
         TextLines text = new(head, stream);
         ImmutableArray<E820Entry>.Builder entries = ImmutableArray.CreateBuilder<E820Entry>();
@@ -298,14 +301,14 @@ public static class HostMapReader
 
             if (!EntryRange.Exclusive(start, end).TryMakeEntry((E820Type)type, sourceName, text.Number, out E820Entry entry, out InputError? error))
                 return error!;
-            if (entries.Count == HostMemoryMap.MaxEntries)
+            if (entries.Count == Host.MaxEntries)
                 return HostMapErrors.TooManyEntries(sourceName, text.Number);
             entries.Add(entry);
         }
 
         if (entries.Count == 0)
             return new InputError(sourceName, null, "no entries: every line is empty or a comment", "write lines of START END TYPE");
-        return new HostMemoryMap { Entries = entries.ToImmutable(), Dialect = HostMapDialect.Lines, Description = $"lines of START END TYPE, {sourceName}" };
+        return new HostDocument { Host = new() { Entries = entries.ToImmutable() }, Dialect = HostMapDialect.Lines, Description = $"lines of START END TYPE, {sourceName}" };
     }
 
     private static ReadOnlySpan<char> WithoutComment(ReadOnlySpan<char> line)

@@ -22,12 +22,13 @@ namespace Keyhole.Drawing;
 public static class Pictures
 {
     /// <summary>A host's map, with the windows of its devices where it names any.</summary>
-    public static string OfHost(HostMemoryMap host)
+    /// <param name="name">What the host is called.</param>
+    public static string OfHost(Host host, string name)
     {
         ImmutableArray<DrawnWindow> windows =
             [.. host.Devices.SelectMany(static device => device.Bars.Where(IsDrawn).Select(bar => Window(bar, device.Address.ToString(), isNumbered: false, null)))];
         MapDrawing drawing = MapDrawing.LayOut([new("host", host.Entries)], SvgPainter.Rows, new() { Windows = windows, SpareRows = SvgPainter.SpareRows });
-        return SvgPainter.Paint(drawing, new("Memory map of a host", [host.Description]));
+        return SvgPainter.Paint(drawing, new("Memory map of a host", [name]));
     }
 
     /// <summary>The guest's map beside the host's.</summary>
@@ -37,7 +38,7 @@ public static class Pictures
         MapDrawing drawing = MapDrawing.LayOut([new("host", plan.MachineMap), new("guest", GuestMap(plan))], SvgPainter.Rows, details);
         return SvgPainter.Paint(drawing, new(
             $"Map of {NameOf(plan)} by policy {plan.Policy}",
-            [plan.Host.Description, plan.RamBelow4GiBKiB is { } low ? $"{Memory(plan.Guest)}, of which {ByteSize.ToText(low << 10)} below 4 GiB" : $"{Memory(plan.Guest)}; its map is not known"]));
+            [plan.HostName, plan.RamBelow4GiBKiB is { } low ? $"{Memory(plan.Guest)}, of which {ByteSize.ToText(low << 10)} below 4 GiB" : $"{Memory(plan.Guest)}; its map is not known"]));
     }
 
     /// <summary>What the kernel makes of the map: the machine's, the one that the kernel is given, and its own, with what it moved.</summary>
@@ -63,17 +64,17 @@ public static class Pictures
             new(
                 $"{KernelReleases.NameOf(forecast.Request.Kernel)} {(forecast.Boots ? "boots" : forecast.Halts ? "halts" : "on a map: whether it boots is not known")}",
                 [
-                    plan.Host.Description,
+                    plan.HostName,
                     forecast.Request.IsDom0 ? $"dom0 with {ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)}" : $"{NameOf(plan)}, {Memory(plan.Guest)}, policy {plan.Policy}",
                     outcome,
                 ]));
     }
 
     /// <summary>The maps of all policies beside the host's.</summary>
-    public static string OfComparison(HostMemoryMap host, PolicyComparison comparison)
+    public static string OfComparison(string hostName, PolicyComparison comparison)
     {
         List<DrawnMap> columns = [];
-        List<string> lines = [host.Description];
+        List<string> lines = [hostName];
         foreach (ComparedPolicy row in comparison.Policies)
         {
             if (columns.Count == 0)

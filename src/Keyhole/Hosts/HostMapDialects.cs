@@ -5,6 +5,43 @@ using System.Collections.Generic;
 
 namespace Keyhole.Hosts;
 
+/// <summary>A form in which a memory map is written down. The names of the command line stand in <see cref="HostMapDialects"/>.</summary>
+public enum HostMapDialect
+{
+    /// <summary>Linux since 3.x: <c>BIOS-e820: [mem 0x…-0x…] usable</c>, end inclusive. Under Xen the prefix is <c>Xen:</c>.</summary>
+    Linux,
+
+    /// <summary>Linux up to 3.x: <c>BIOS-e820: 0000000000000000 - 000000000009e000 (usable)</c>, end exclusive.</summary>
+    LinuxOld,
+
+    /// <summary>Linux 7.2: "System RAM", "device reserved", "soft reserved", and <c>[gap …]</c> lines between entries.</summary>
+    Linux72,
+
+    /// <summary>Xen since 4.14: <c>(XEN)  [0000000000000000, 000000000009fbff] (usable)</c>, end inclusive.</summary>
+    Xen,
+
+    /// <summary>Xen up to 4.13: <c>(XEN)  0000000000000000 - 000000000009fc00 (usable)</c>, end exclusive.</summary>
+    XenOld,
+
+    /// <summary>Linux's <c>/proc/iomem</c>.</summary>
+    Iomem,
+
+    /// <summary>A <c>/sys/firmware/memmap</c> folder: start, end (inclusive) and type a file each.</summary>
+    Memmap,
+
+    /// <summary>Entries of 20 bytes: u64 address, u64 size, u32 type.</summary>
+    Packed,
+
+    /// <summary>Lines of <c>START END TYPE</c>: hex, end exclusive, type a number.</summary>
+    Lines,
+
+    /// <summary>Keyhole's own JSON, as <c>show --json</c> and <c>capture</c> write it.</summary>
+    Json,
+
+    /// <summary>A memory map of EFI: Linux's <c>efi: mem00: […] range=[…]</c> or Xen's list of descriptors with their type numbers. Read only.</summary>
+    Efi,
+}
+
 /// <summary>The dialects' names on the command line (<c>--from</c>, <c>--to</c>) and in JSON.</summary>
 public static class HostMapDialects
 {

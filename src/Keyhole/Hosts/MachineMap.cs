@@ -36,7 +36,7 @@ public static class MachineMap
     private const int FirstZenFamily = 0x17;
 
     /// <summary>Entries of the machine map, sorted as Xen keeps them.</summary>
-    public static ImmutableArray<E820Entry> Of(HostMemoryMap host)
+    public static ImmutableArray<E820Entry> Of(Host host)
     {
         if (!host.MachineEntries.IsEmpty)
             return host.MachineEntries;

@@ -648,7 +648,7 @@ public sealed class LogScanner
                 return;
             }
 
-            if (_entries.Count == HostMemoryMap.MaxEntries)
+            if (_entries.Count == Host.MaxEntries)
             {
                 _error = HostMapErrors.TooManyEntries(source, line);
                 return;

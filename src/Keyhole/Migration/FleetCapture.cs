@@ -23,7 +23,7 @@ internal sealed class FleetCapture
     // Beyond any device's; the reader of captures counts.
     private const int MaxWindows = 1 << 19;
 
-    private readonly E820Entry[] _entries = new E820Entry[HostMemoryMap.MaxEntries];
+    private readonly E820Entry[] _entries = new E820Entry[Host.MaxEntries];
 
     /// <summary>The demand of the host in a line of UTF-8, or the error in it.</summary>
     /// <param name="host">Set where the result is null.</param>
@@ -34,9 +34,9 @@ internal sealed class FleetCapture
         try
         {
             JsonCapture capture = new(line, sourceName);
-            if (!capture.TryRead(out HostMemoryMap? map))
+            if (!capture.TryRead(out HostDocument? map))
                 return capture.Error! with { Line = lineNumber };
-            host = HostDemand.Of(map!, FindName(line) ?? UnnamedAt(sourceName, lineNumber));
+            host = HostDemand.Of(map!.Host, FindName(line) ?? UnnamedAt(sourceName, lineNumber));
             return null;
         }
         catch (JsonException)

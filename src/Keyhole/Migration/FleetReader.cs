@@ -5,8 +5,8 @@ using System.Buffers;
 using System.Collections.Generic;
 using System.IO;
 using System.Threading.Tasks;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
-using Keyhole.Hosts;
 
 namespace Keyhole.Migration;
 
@@ -122,8 +122,8 @@ public sealed class FleetReader
     }
 
     /// <summary>Reads one host. What does it runs on another thread, and more than one at once.</summary>
-    public void ReadHost(string name, Func<Parsed<HostMemoryMap>> read) => Start(() =>
-        read().TryGet(out HostMemoryMap? map, out InputError? error) ? new([HostDemand.Of(map, name)], [], null) : new([], [error], null));
+    public void ReadHost(string name, Func<Parsed<HostDocument>> read) => Start(() =>
+        read().TryGet(out HostDocument? map, out InputError? error) ? new([HostDemand.Of(map.Host, name)], [], null) : new([], [error], null));
 
     /// <summary>Waits for what is under way. The tally is complete afterwards.</summary>
     public void Finish()

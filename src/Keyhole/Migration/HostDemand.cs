@@ -34,7 +34,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     /// the bridges' windows around them. Else a device may be wherever firmware could put one: behind the host's last memory (RAM or unusable)
     /// below 4 GiB, or in a gap of 4 MiB or more amid it; the regions that the firmware keeps amid the memory hold none.
     /// </summary>
-    public static HostDemand Of(HostMemoryMap host, string name)
+    public static HostDemand Of(Host host, string name)
     {
         MapDemand map = MapDemand.Of(host.Entries.AsSpan());
         if (host.RamShown == RamShown.Part)

@@ -32,7 +32,7 @@ public static class DomainMemory
     /// <param name="machineMap">The host's, in any order.</param>
     /// <param name="memoryKiB">What the domain starts with. What it could balloon up to is another matter: the next host may have it.</param>
     /// <param name="isOvercommitted">Whether the host may give memory that it does not have, as Linux does to its processes.</param>
-    public static void ReportTooLarge(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, ulong memoryKiB, bool isOvercommitted, List<Problem> problems)
+    public static void ReportTooLarge(Host host, ImmutableArray<E820Entry> machineMap, ulong memoryKiB, bool isOvercommitted, List<Problem> problems)
     {
         ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(problems);

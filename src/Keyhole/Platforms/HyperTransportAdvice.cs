@@ -17,7 +17,7 @@ internal static class HyperTransportAdvice
     private const ulong HyperTransportStart = 0xfd_0000_0000;
     private const ulong HyperTransportEnd = 0x100_0000_0000;
 
-    public static void ReportBars(HostMemoryMap host, ImmutableArray<Bar> bars, List<Problem> problems)
+    public static void ReportBars(Host host, ImmutableArray<Bar> bars, List<Problem> problems)
     {
         if (!IsAmd(host))
             return;
@@ -36,7 +36,7 @@ internal static class HyperTransportAdvice
     }
 
     /// <param name="remedy">What keeps the guest's RAM out of the range.</param>
-    public static void ReportRam(HostMemoryMap host, GuestSpec guest, string remedy, List<Problem> problems)
+    public static void ReportRam(Host host, GuestSpec guest, string remedy, List<Problem> problems)
     {
         if (!IsAmd(host) || guest.MaxmemKiB << 10 <= HyperTransportStart - Frames.FourGiB)
             return;
@@ -49,5 +49,5 @@ internal static class HyperTransportAdvice
             remedy));
     }
 
-    internal static bool IsAmd(HostMemoryMap host) => host.Traits.CpuVendor is "AuthenticAMD" or "HygonGenuine";
+    internal static bool IsAmd(Host host) => host.Traits.CpuVendor is "AuthenticAMD" or "HygonGenuine";
 }

@@ -47,7 +47,10 @@ public sealed record Plan
     /// <summary>What the guest's firmware makes of its devices; null for guests without any, and where it is not known.</summary>
     public FirmwareReport? Firmware { get; init; }
 
-    public HostMemoryMap Host => Scenario.Host;
+    public Host Host => Scenario.Host;
+
+    /// <summary>What the host is called, in one line.</summary>
+    public string HostName => Scenario.HostName;
 
     public GuestSpec Guest => Scenario.Guest;
 

@@ -20,7 +20,10 @@ public sealed record Dom0Choices(ulong? MaxPages);
 /// <summary>Everything that decides how a guest fares on a host. Each answer starts from one: <c>Scenario → Plan → Boot</c> is the only way.</summary>
 public sealed record Scenario
 {
-    public required HostMemoryMap Host { get; init; }
+    public required Host Host { get; init; }
+
+    /// <summary>What the host is called, in one line: which map of which source.</summary>
+    public string HostName { get; init; } = "";
 
     /// <summary>The guest; of a dom0 its size and name.</summary>
     public required GuestSpec Guest { get; init; }

@@ -33,7 +33,7 @@ public static class HostCheck
     /// </summary>
     /// <param name="plan">A plan whose start is possible.</param>
     /// <param name="iomem">The running host's /proc/iomem. The names of 2008 ("reserved RAM") and today's ("Reserved") both mean that it is kept.</param>
-    public static ImmutableArray<Problem> Compare(ReservePlan plan, HostMemoryMap iomem)
+    public static ImmutableArray<Problem> Compare(ReservePlan plan, Host iomem)
     {
         if (plan.Map is not { } map || plan.Today is not { } today)
             return [];

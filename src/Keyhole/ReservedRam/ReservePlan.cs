@@ -11,7 +11,10 @@ namespace Keyhole.ReservedRam;
 /// <summary>What somebody wishes to keep aside on a host.</summary>
 public sealed record ReserveRequest
 {
-    public required HostMemoryMap Host { get; init; }
+    public required Host Host { get; init; }
+
+    /// <summary>What the host is called, in one line.</summary>
+    public string HostName { get; init; } = "";
 
     /// <summary>
     /// The lowest address that the host's kernel shall use, in bytes. With <see cref="LowestStart"/> an upper bound of it: the address below which the device
@@ -41,7 +44,10 @@ public sealed record ReserveRequest
 /// <summary>The answer. Data only.</summary>
 public sealed record ReservePlan
 {
-    public required HostMemoryMap Host { get; init; }
+    public required Host Host { get; init; }
+
+    /// <summary>What the host is called, in one line.</summary>
+    public string HostName { get; init; } = "";
 
     /// <summary>The start that was taken; 0 where ranges are kept instead.</summary>
     public required ulong Start { get; init; }

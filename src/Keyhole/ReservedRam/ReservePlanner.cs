@@ -39,7 +39,7 @@ public static class ReservePlanner
         ulong? wished = request.LowestStart ? request.GuestBytes : null;
         ulong highest = wished is null ? request.Start : Highest(request.Start, ram);
         if (Impossible(highest, ram) is { } impossible)
-            return new() { Host = request.Host, Start = highest, Problems = [impossible] };
+            return new() { Host = request.Host, HostName = request.HostName, Start = highest, Problems = [impossible] };
 
         ImmutableArray<EarlyReservation> further = request.Kernel.IsEmpty ? request.Reserved : [.. request.Reserved, new(request.Kernel, "the host's kernel")];
         ulong start = wished is { } size ? LowestStart(firmware, highest, further, size) : highest;
@@ -52,7 +52,7 @@ public static class ReservePlanner
         AddHost(problems, request, map, today);
         AddEfi(problems, request, today);
         AddSecurity(problems, request.Host, map);
-        return new() { Host = request.Host, Start = start, Map = map, Guest = guest, Today = today, Problems = [.. problems] };
+        return new() { Host = request.Host, HostName = request.HostName, Start = start, Map = map, Guest = guest, Today = today, Problems = [.. problems] };
     }
 
     /// <summary>Ranges anywhere: what memmap= keeps, for devices, guests, or drivers that want RAM of their own (nvmevirt, a pmem device).</summary>
@@ -74,7 +74,7 @@ public static class ReservePlanner
         AddHost(problems, request, today.Map, today);
         AddEfi(problems, request, today);
         AddSecurity(problems, request.Host, today.Map);
-        return new() { Host = request.Host, Start = 0, Ranges = kept, Map = today.Map, Guest = today.Guest, Today = today, Problems = [.. problems] };
+        return new() { Host = request.Host, HostName = request.HostName, Start = 0, Ranges = kept, Map = today.Map, Guest = today.Guest, Today = today, Problems = [.. problems] };
     }
 
     /// <summary>
@@ -253,7 +253,7 @@ public static class ReservePlanner
                 "kept RAM becomes one busy resource with reserved memory below 1 MiB, which kernels with CONFIG_IO_STRICT_DEVMEM let nobody map; the parameters say iomem=relaxed"));
         }
 
-        if (request.Host.Dialect == HostMapDialect.Iomem || request.Host.IsMachineMap)
+        if (request.Host.RamShown == RamShown.KernelsShare || request.Host.IsMachineMap)
         {
             problems.Add(new(
                 Severity.Warning,
@@ -286,7 +286,7 @@ public static class ReservePlanner
         }
     }
 
-    private static void AddSecurity(List<Problem> problems, HostMemoryMap host, ReservedRamMap map)
+    private static void AddSecurity(List<Problem> problems, Host host, ReservedRamMap map)
     {
         if (!host.Traits.Iommus.IsEmpty)
         {

@@ -38,7 +38,7 @@ public static class BootEvidence
     }
 
     /// <summary>The dom0 that Xen builds where nothing is said: all of the host's RAM but a sixteenth, 128 MiB at most, for Xen itself.</summary>
-    public static Dom0Log UsualDom0(HostMemoryMap host)
+    public static Dom0Log UsualDom0(Host host)
     {
         const ulong mostForXenBytes = 128UL << 20;
         ulong ram = 0;
@@ -56,23 +56,26 @@ public static class BootEvidence
     /// <param name="host">From the log that holds the boot.</param>
     /// <param name="boot">The one that is looked at.</param>
     /// <param name="sourceName">What errors and the description call the log.</param>
-    public static Parsed<HostMemoryMap> OnTheMapOf(HostMemoryMap host, ObservedBoot boot, string sourceName)
+    public static Parsed<HostDocument> OnTheMapOf(HostDocument host, ObservedBoot boot, string sourceName)
     {
         if (host is not { Log: { } log, LogMap: { Kind: LogMapKind.XenFirmware } taken })
             return host;
         LogMap? own = log.Maps.LastOrDefault(map => map.Kind == LogMapKind.XenFirmware && map.Line >= boot.FirstLine && map.Line <= boot.LastLine);
         if (own is null || own.Line == taken.Line)
             return host;
-        if (!HostMapReader.FromLog(log, own, sourceName).TryGet(out HostMemoryMap? read, out InputError? error))
+        if (!HostMapReader.FromLog(log, own, sourceName).TryGet(out HostDocument? read, out InputError? error))
             return error;
         return host with
         {
-            Entries = read.Entries,
+            Host = host.Host with
+            {
+                Entries = read.Host.Entries,
+                RamShown = read.Host.RamShown,
+                Traits = host.Host.Traits with { ReservedInDom0 = read.Host.Traits.ReservedInDom0 },
+            },
             Dialect = read.Dialect,
             Description = read.Description,
             LogMap = own,
-            RamShown = read.RamShown,
-            Traits = host.Traits with { ReservedInDom0 = read.Traits.ReservedInDom0 },
         };
     }
 
@@ -80,7 +83,7 @@ public static class BootEvidence
     /// The host with what dom0's map shows of the machine and nothing else does: reserved pages that stand alone in a gap of the machine map. A page beside
     /// a known entry is no such witness: it may be that entry, gone astray.
     /// </summary>
-    public static HostMemoryMap WithPagesReservedIn(HostMemoryMap host, ObservedBoot dom0)
+    public static Host WithPagesReservedIn(Host host, ObservedBoot dom0)
     {
         if (host.IsMachineMap || dom0.Map is not { } seen)
             return host;

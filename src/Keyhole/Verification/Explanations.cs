@@ -17,7 +17,7 @@ namespace Keyhole.Verification;
 /// <summary>Says for people what a boot's log means: what lies in the way, which kernels cope, what to change, where memory went.</summary>
 internal static class Explanations
 {
-    public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan)
+    public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
         yield return Profile(forecast.Request, observed);
         foreach (string text in DeathStory.Of(forecast, observed, findings))
@@ -45,7 +45,7 @@ internal static class Explanations
         foreach (string text in OwnEdits(forecast, observed))
             yield return text;
         // A guest has nothing to do with Xen's options.
-        foreach (string text in forecast.Request.IsDom0 && plan?.Host.Log is { } log ? CommandLineEffects.OnXens(log.Lines) : [])
+        foreach (string text in forecast.Request.IsDom0 && hostLog is not null ? CommandLineEffects.OnXens(hostLog.Lines) : [])
             yield return text;
         if (plan is not null && Learnt(plan) is { Length: > 0 } learnt)
             yield return learnt;

@@ -20,7 +20,8 @@ public static class Verifier
     /// <param name="forecast">For the kernel that the log is taken to be of.</param>
     /// <param name="observed">The boot.</param>
     /// <param name="plan">Where the forecast's map came from, for explanations; null where it came from elsewhere.</param>
-    public static BootVerification Compare(BootForecast forecast, ObservedBoot observed, Plan? plan = null)
+    /// <param name="hostLog">The log that the host was read from, for explanations; null where it was read from something else.</param>
+    public static BootVerification Compare(BootForecast forecast, ObservedBoot observed, Plan? plan = null, LogScan? hostLog = null)
     {
         var notCompared = ImmutableArray.CreateBuilder<string>();
         ImmutableArray<Finding> findings = [.. Findings(forecast, observed, notCompared)];
@@ -30,7 +31,7 @@ public static class Verifier
             Boot = observed,
             Findings = findings,
             NotCompared = notCompared.ToImmutable(),
-            Explanations = [.. Explanations.Of(forecast, observed, findings, plan)],
+            Explanations = [.. Explanations.Of(forecast, observed, findings, plan, hostLog)],
         };
     }
 

@@ -264,12 +264,10 @@ public sealed class PolicyComparerTests
         },
     };
 
-    private static HostMemoryMap Map(ImmutableArray<E820Entry> machineMap) => new()
+    private static Host Map(ImmutableArray<E820Entry> machineMap) => new()
     {
         Entries = machineMap,
         IsMachineMap = true,
-        Dialect = HostMapDialect.Lines,
-        Description = "host",
     };
 
     private static ComparisonRequest With(ComparisonRequest request, params Bar[] bars) => request with { Scenario = request.Scenario with { Bars = [.. bars] } };

@@ -11,6 +11,7 @@ using System.Xml;
 using System.Xml.Linq;
 using FsCheck;
 using FsCheck.Fluent;
+using Keyhole.Captures;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Forecasts;
@@ -65,20 +66,20 @@ public sealed class SvgPainterTests
     [DynamicData(nameof(Hosts))]
     public void Every_entry_of_a_host_is_in_its_picture(string name)
     {
-        HostMemoryMap host = ReadGolden(name);
+        HostDocument host = ReadGolden(name);
 
-        AssertShows(Parse(Pictures.OfHost(host)), 0, host.Entries);
+        AssertShows(Parse(Pictures.OfHost(host.Host, host.Description)), 0, host.Host.Entries);
     }
 
     [TestMethod]
     [DynamicData(nameof(Hosts))]
     public void Every_entry_of_a_plan_and_of_a_forecast_is_in_its_picture(string name)
     {
-        HostMemoryMap host = ReadGolden(name);
+        HostDocument host = ReadGolden(name);
         GuestSpec guest = new() { MemoryKiB = 3 << 20, MaxmemKiB = 4 << 20, E820Host = true };
         foreach (string policy in (string[])["libxl", "punch"])
         {
-            Plan plan = TestPlan.Of(host, guest, Policies.Find(policy)!, []);
+            Plan plan = TestPlan.Of(host.Host, guest, Policies.Find(policy)!, []);
             ImmutableArray<E820Entry> map = [.. plan.Entries.Select(planned => planned.Entry)];
             BootForecast forecast = Forecaster.Forecast(new() { Map = map, PageCount = guest.MemoryKiB >> 2, Layout = GuestLayout.OfXl(guest.MemoryKiB >> 2) });
 
@@ -126,15 +127,16 @@ public sealed class SvgPainterTests
     [DataRow("a\0b\u0001c\u001b[31m\u202e\ufffe\uffff\ud800")]
     public void A_hostile_name_is_text_and_nothing_else(string name)
     {
-        HostMemoryMap host = ReadGolden("seed8g") with { Description = name };
+        HostDocument host = ReadGolden("seed8g") with { Description = name };
         GuestSpec guest = new() { Name = name, MemoryKiB = 3 << 20, MaxmemKiB = 3 << 20, E820Host = true };
-        Plan plan = TestPlan.Of(host, guest, new LibxlPolicy(), [new Bar(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, false)]);
+        Plan plan = TestPlan.Of(host.Host, guest, new LibxlPolicy(), [new Bar(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, false)]);
+        plan = plan with { Scenario = plan.Scenario with { HostName = name } };
         MapDrawing drawing = MapDrawing.LayOut(
-            [new(name, host.Entries), new(name, host.Entries)],
+            [new(name, host.Host.Entries), new(name, host.Host.Entries)],
             SvgPainter.Rows,
             new() { Windows = [new(0xfebc0000, 0xfebe0000, name, true)], Moves = [new(0x10000000, 0x200000000, 0x1000, name)] });
 
-        foreach (string picture in (string[])[Pictures.OfHost(host), Pictures.OfPlan(plan), SvgPainter.Paint(drawing, new(name, [name]))])
+        foreach (string picture in (string[])[Pictures.OfHost(host.Host, host.Description), Pictures.OfPlan(plan), SvgPainter.Paint(drawing, new(name, [name]))])
         {
             XDocument document = Parse(picture);
             string[] known = ["svg", "title", "desc", "style", "defs", "pattern", "rect", "path", "circle", "text", "g"];
@@ -146,7 +148,7 @@ public sealed class SvgPainterTests
     [TestMethod]
     public void A_picture_needs_nothing_from_elsewhere()
     {
-        string picture = Pictures.OfHost(ReadGolden("seed8g"));
+        string picture = Pictures.OfHost(ReadGolden("seed8g").Host, "seed8g");
 
         Assert.DoesNotContain("http", picture.Replace(_svg.NamespaceName, "", StringComparison.Ordinal));
         Assert.DoesNotContain("@import", picture);
@@ -157,7 +159,7 @@ public sealed class SvgPainterTests
     [TestMethod]
     public void A_picture_says_in_words_what_it_shows()
     {
-        XElement root = Parse(Pictures.OfHost(ReadGolden("seed8g"))).Root!;
+        XElement root = Parse(Pictures.OfHost(ReadGolden("seed8g").Host, "seed8g")).Root!;
 
         Assert.AreEqual("img", root.Attribute("role")!.Value);
         Assert.AreEqual("Memory map of a host", root.Element(_svg + "title")!.Value);
@@ -167,7 +169,7 @@ public sealed class SvgPainterTests
     [TestMethod]
     public void Kinds_of_memory_differ_without_colour()
     {
-        XDocument picture = Parse(Pictures.OfHost(ReadGolden("seed8g")));
+        XDocument picture = Parse(Pictures.OfHost(ReadGolden("seed8g").Host, "seed8g"));
         string[] patterns = [.. picture.Descendants(_svg + "pattern").Select(pattern => string.Concat(pattern.Elements().Skip(1).Select(mark => mark.ToString())))];
 
         Assert.IsTrue(patterns.All(marks => marks.Length > 0));
@@ -195,7 +197,7 @@ public sealed class SvgPainterTests
         Assert.Contains($"{drawing.MovesLeftOut} more moves", picture);
     }
 
-    private static HostMemoryMap ReadGolden(string name) => MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(Path.Combine(MapFixtures.Folder("golden"), name + ".log"))));
+    private static HostDocument ReadGolden(string name) => MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(Path.Combine(MapFixtures.Folder("golden"), name + ".log"))));
 
     private static XDocument Parse(string picture)
     {

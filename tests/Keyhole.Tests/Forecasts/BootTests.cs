@@ -20,7 +20,7 @@ namespace Keyhole.Tests.Forecasts;
 public sealed class BootTests
 {
     /// <summary>ACPI NVS at 64 MiB, amid a Linux of the size of 6.1.</summary>
-    private static readonly HostMemoryMap s_deadly = new()
+    private static readonly Host s_deadly = new()
     {
         Entries =
         [
@@ -29,8 +29,6 @@ public sealed class BootTests
             E820Entry.FromBounds(0x400_0000, 0x404_0000, E820Type.Nvs),
             E820Entry.FromBounds(0x404_0000, 0xc000_0000, E820Type.Ram),
         ],
-        Dialect = HostMapDialect.Lines,
-        Description = "a host",
     };
 
     private static Scenario Libxls => new()

@@ -99,11 +99,9 @@ public sealed partial class GoldenBootTests
         return Dom0Log.Of(LogScanner.Scan(file, name))!;
     }
 
-    private static ImmutableArray<E820Entry> MachineMapOf(string name) => MachineMap.Of(new HostMemoryMap
+    private static ImmutableArray<E820Entry> MachineMapOf(string name) => MachineMap.Of(new Host
     {
         Entries = [.. GoldenLog.Load(name).Firmware],
-        Dialect = HostMapDialect.Xen,
-        Description = name,
         Traits = new() { Iommus = name is "iommu" or "passthrough" ? [0xfed9_0000] : [] },
     });
 

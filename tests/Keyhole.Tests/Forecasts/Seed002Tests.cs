@@ -133,7 +133,7 @@ public sealed class Seed002Tests
 
     private static BootForecast Dom0(KernelRelease kernel, ulong pages, ulong? max)
     {
-        ImmutableArray<E820Entry> map = MachineMap.Of(new HostMemoryMap { Entries = [.. s_firmware], Dialect = HostMapDialect.Xen, Description = "the author's machine", Traits = new() });
+        ImmutableArray<E820Entry> map = MachineMap.Of(new Host { Entries = [.. s_firmware], Traits = new() });
         BootForecast forecast = Forecaster.Forecast(new() { Map = map, IsDom0 = true, PageCount = pages, MaxPages = max, Kernel = kernel, Layout = GuestLayout.OfDom0() });
         Assert.IsTrue(forecast.Boots);
         return forecast;

@@ -59,11 +59,9 @@ public sealed class LibxlPolicyTests
     public void Every_guest_of_a_log_gets_the_map_that_libxl_printed(string name)
     {
         GoldenLog log = GoldenLog.Load(name);
-        ImmutableArray<E820Entry> machineMap = MachineMap.Of(new HostMemoryMap
+        ImmutableArray<E820Entry> machineMap = MachineMap.Of(new Host
         {
             Entries = [.. log.Firmware],
-            Dialect = HostMapDialect.Xen,
-            Description = name,
             Traits = new() { Iommus = name is "iommu" or "passthrough" ? [0xfed9_0000] : [] },
         });
 

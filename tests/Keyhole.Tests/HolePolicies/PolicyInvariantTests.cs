@@ -287,7 +287,7 @@ public sealed class PolicyInvariantTests
     private static void AssertExplained(RealHost host, ulong memoryMiB, IHolePolicy policy)
     {
         PolicyInput input = host.Input(memoryMiB);
-        var map = new HostMemoryMap { Entries = host.MachineMap, IsMachineMap = true, Dialect = HostMapDialect.Lines, Description = host.Name };
+        var map = new Host { Entries = host.MachineMap, IsMachineMap = true };
         Plan plan = TestPlan.Of(map, input.Guest, policy, input.Bars);
         ulong reached = 0;
         foreach (KeptRange piece in plan.Layout)

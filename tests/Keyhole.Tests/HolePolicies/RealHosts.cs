@@ -60,6 +60,6 @@ internal sealed record RealHost(string Name, ImmutableArray<E820Entry> MachineMa
     private static RealHost Of(string name, string path)
     {
         using FileStream stream = File.OpenRead(path);
-        return new(name, Keyhole.Hosts.MachineMap.Of(MapFixtures.Expect(HostMapReader.Read(stream, name, HostMapOptions.Default))));
+        return new(name, Keyhole.Hosts.MachineMap.Of(MapFixtures.Expect(HostMapReader.Read(stream, name, HostMapOptions.Default)).Host));
     }
 }

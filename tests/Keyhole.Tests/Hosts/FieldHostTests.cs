@@ -17,13 +17,13 @@ public sealed class FieldHostTests
 {
     private const string XenMap = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n";
 
-    private static HostMemoryMap Read(string name)
+    private static HostDocument Read(string name)
     {
         using FileStream stream = File.OpenRead(Path.Combine(MapFixtures.Folder("field"), name));
         return MapFixtures.Expect(HostMapReader.Read(stream, Path.GetFileName(name), HostMapOptions.Default));
     }
 
-    private static string Remarks(HostMemoryMap map) => string.Join('\n', map.Remarks);
+    private static string Remarks(HostDocument map) => string.Join('\n', map.Remarks);
 
     [TestMethod]
     [DataRow("rmrr-oneline.txt")]
@@ -31,11 +31,11 @@ public sealed class FieldHostTests
     [DataRow("rmrr-old.txt")]
     [DataRow("rmrr-v417.txt")]
     public void The_warning_that_an_RMRR_is_not_reserved_tells_where_it_lies(string name) =>
-        Assert.AreEqual("[0x8d800000, 0x90000000)", Shown(Read($"xen/{name}").Traits.ReservedDeviceMemory.Single()));
+        Assert.AreEqual("[0x8d800000, 0x90000000)", Shown(Read($"xen/{name}").Host.Traits.ReservedDeviceMemory.Single()));
 
     [TestMethod]
     public void The_warning_of_an_IVMD_has_its_end_exclusive() =>
-        Assert.AreEqual("[0x4f83f000, 0x4f880000)", Shown(Read("xen/ivmd.txt").Traits.ReservedDeviceMemory.Single()));
+        Assert.AreEqual("[0x4f83f000, 0x4f880000)", Shown(Read("xen/ivmd.txt").Host.Traits.ReservedDeviceMemory.Single()));
 
     [TestMethod]
     [DataRow("(XEN) [VT-D]DMAR: RMRR region: base_addr 7b800000 end_addr 7f7fffff")]
@@ -55,7 +55,7 @@ public sealed class FieldHostTests
     [DataRow("[    0.536] DMAR: Ignoring identity map for HW passthrough device 0000:00:02.0 [0x7b800000 - 0x7f7fffff]")]
     [DataRow("[    0.5] AMD-Vi: IVMD_TYPE_ALL\t\t devid_start: 00:00.0 devid_end: ff:1f.7 range_start: 000000007b800000 range_end: 000000007f800000 flags: 8")]
     public void Every_form_in_which_memory_of_devices_is_printed_is_read(string line) =>
-        Assert.AreEqual("[0x7b800000, 0x7f800000)", Shown(MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{line}\n(XEN) next\n")).Traits.ReservedDeviceMemory.Single()));
+        Assert.AreEqual("[0x7b800000, 0x7f800000)", Shown(MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{line}\n(XEN) next\n")).Host.Traits.ReservedDeviceMemory.Single()));
 
     [TestMethod]
     [DataRow("[    0.537] IOMMU: Setting identity map for device 0000:00:1f.0 [0x0 - 0xffffff]")]
@@ -66,7 +66,7 @@ public sealed class FieldHostTests
     [DataRow("(XEN) AMD-Vi: IVMD Block: type 0x21 phys 0xffffffffff000 len 0xffffffffffffffff")]
     [DataRow("[    0.145] DMAR: No RMRR found")]
     public void What_is_no_such_memory_is_not_taken_for_it(string line) =>
-        Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{line}\n")).Traits.ReservedDeviceMemory);
+        Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{line}\n")).Host.Traits.ReservedDeviceMemory);
 
     [TestMethod]
     [DataRow("[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap c0000020660462 ecap f0101a", 39)]
@@ -75,7 +75,7 @@ public sealed class FieldHostTests
     [DataRow("[    0.1] DMAR: Host address width 46\n[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 7e3ff0505e", 39)]
     [DataRow("[    0.1] nothing", null)]
     public void The_width_of_the_IOMMU_is_that_of_its_narrowest_unit(string lines, int? bits) =>
-        Assert.AreEqual(bits, MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{lines}\n")).Traits.IommuAddressBits);
+        Assert.AreEqual(bits, MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{lines}\n")).Host.Traits.IommuAddressBits);
 
     [TestMethod]
     [DataRow("4.1.2_14-0.5.5", "fee00000 fee01000 2")]
@@ -83,30 +83,30 @@ public sealed class FieldHostTests
     [DataRow("4.2.0", "fee00000 fef00000 2")]
     [DataRow("4.17.3 (Debian 4.17.3)", "fee00000 fef00000 2")]
     public void Up_to_4_1_Xen_keeps_the_APICs_page_alone(string version, string expected) =>
-        Assert.EndsWith(expected, MapFixtures.Show(MachineMap.Of(MapFixtures.Expect(MapFixtures.ReadText($"(XEN) Xen version {version} (gcc)\n{XenMap}")))));
+        Assert.EndsWith(expected, MapFixtures.Show(MachineMap.Of(MapFixtures.Expect(MapFixtures.ReadText($"(XEN) Xen version {version} (gcc)\n{XenMap}")).Host)));
 
     [TestMethod]
     public void What_a_log_knows_of_its_host_stands_in_its_JSON()
     {
         string log = $"(XEN) Xen version 4.1.2 (x)\n{XenMap}[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap c0000020660462 ecap f0101a\n";
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(log));
-        map = map with { Traits = map.Traits with { ReservedInDom0 = [PfnRange.FromBounds(new(0xfed91), new(0xfed92))] } };
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
+        map = map with { Host = map.Host with { Traits = map.Host.Traits with { ReservedInDom0 = [PfnRange.FromBounds(new(0xfed91), new(0xfed92))] } } };
         using var json = new MemoryStream();
         HostMapWriter.Write(map, HostMapDialect.Json, json);
 
-        HostMemoryMap again = MapFixtures.Expect(MapFixtures.ReadBytes(json.ToArray()));
+        HostDocument again = MapFixtures.Expect(MapFixtures.ReadBytes(json.ToArray()));
 
-        Assert.AreEqual("4.1", again.Traits.XenVersion?.ToString());
-        Assert.AreEqual(39, again.Traits.IommuAddressBits);
-        Assert.AreEqual(MapFixtures.Show(MachineMap.Of(map)), MapFixtures.Show(MachineMap.Of(again)));
+        Assert.AreEqual("4.1", again.Host.Traits.XenVersion?.ToString());
+        Assert.AreEqual(39, again.Host.Traits.IommuAddressBits);
+        Assert.AreEqual(MapFixtures.Show(MachineMap.Of(map.Host)), MapFixtures.Show(MachineMap.Of(again.Host)));
     }
 
     [TestMethod]
     public void Lines_left_out_of_a_map_are_warned_of()
     {
-        HostMemoryMap map = Read("xen/elided.txt");
+        HostDocument map = Read("xen/elided.txt");
 
-        Assert.HasCount(4, map.Entries);
+        Assert.HasCount(4, map.Host.Entries);
         Assert.Contains("Line 4 leaves out a part of this map", Remarks(map));
     }
 
@@ -157,11 +157,11 @@ public sealed class FieldHostTests
     [TestMethod]
     public void A_line_quoted_again_behind_prose_counts_once()
     {
-        HostMemoryMap map = Read("mails/quoted-again.txt");
+        HostDocument map = Read("mails/quoted-again.txt");
 
-        Assert.HasCount(16, map.Entries);
+        Assert.HasCount(16, map.Host.Entries);
         Assert.HasCount(1, map.Log!.Maps);
-        Assert.AreEqual(16_982_302_720UL, map.Entries.Where(static entry => entry.IsRam).Aggregate(0UL, static (sum, entry) => sum + entry.Size));
+        Assert.AreEqual(16_982_302_720UL, map.Host.Entries.Where(static entry => entry.IsRam).Aggregate(0UL, static (sum, entry) => sum + entry.Size));
     }
 
     [TestMethod]
@@ -170,7 +170,7 @@ public sealed class FieldHostTests
         const string text = "BIOS-e820: [mem 0x0000000000000000-0x000000000009efff] usable\nBIOS-e820: [mem 0x0000000000100000-0x00000000763f5fff] usable\n"
             + "With the patch it looks like this:\nBIOS-e820: [mem 0x0000000000100000-0x00000000763f4fff] usable\nBIOS-e820: [mem 0x00000000763f5000-0x00000000763f5fff] reserved\n";
 
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(text));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(text));
 
         MapFixtures.AreSame("0 9f000 1\n100000 763f6000 1", map);
         Assert.HasCount(2, map.Log!.Maps);
@@ -182,10 +182,10 @@ public sealed class FieldHostTests
     [DataRow("xen/qp-nbsp.eml", 2, "0 a0000 1")]
     public void Maps_that_mail_programs_have_wrapped_or_encoded_are_read(string name, int count, string first)
     {
-        HostMemoryMap map = Read(name);
+        HostDocument map = Read(name);
 
-        Assert.HasCount(count, map.Entries);
-        Assert.AreEqual(first, MapFixtures.Show(map.Entries.Take(1)));
+        Assert.HasCount(count, map.Host.Entries);
+        Assert.AreEqual(first, MapFixtures.Show(map.Host.Entries.Take(1)));
         Assert.IsNull(map.LogMap!.Error);
     }
 
@@ -210,9 +210,9 @@ public sealed class FieldHostTests
                 if (lost == " " ? line[at] != ' ' : line[at] == ' ' || line[at - 1] == ' ')
                     continue;
                 string text = (isXen ? head : "BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n") + $"{line[..at]}\n{line[(at + lost.Length)..]}\n" + (isXen ? tail : "");
-                HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(text));
+                HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(text));
 
-                Assert.AreEqual("bfee0000 bfeff000 3", MapFixtures.Show(map.Entries.Skip(1).Take(1)), text);
+                Assert.AreEqual("bfee0000 bfeff000 3", MapFixtures.Show(map.Host.Entries.Skip(1).Take(1)), text);
             }
         }
     }
@@ -237,7 +237,7 @@ public sealed class FieldHostTests
         for (int i = 0; i < 100; i++)
             text.Append(System.Globalization.CultureInfo.InvariantCulture, $"BIOS-e820: [mem 0x{(ulong)i << 24:x16}-0x{((ulong)i << 24) + 0xffffff:x16}] {(i % 2 == 0 ? "usable" : "reserved")} ");
 
-        Assert.HasCount(100, MapFixtures.Expect(MapFixtures.ReadText(text + "\n")).Entries);
+        Assert.HasCount(100, MapFixtures.Expect(MapFixtures.ReadText(text + "\n")).Host.Entries);
     }
 
     [TestMethod]

@@ -30,10 +30,10 @@ public sealed partial class GoldenLogTests
         {
             string expected = string.Join('\n', XenEntry().Matches(File.ReadAllText(path)).Select(ToLine));
             using FileStream stream = File.OpenRead(path);
-            HostMemoryMap map = MapFixtures.Expect(HostMapReader.Read(stream, Path.GetFileName(path), HostMapOptions.Default));
-            Assert.AreEqual(expected, MapFixtures.Show(map.Entries), path);
+            HostDocument map = MapFixtures.Expect(HostMapReader.Read(stream, Path.GetFileName(path), HostMapOptions.Default));
+            Assert.AreEqual(expected, MapFixtures.Show(map.Host.Entries), path);
             Assert.AreEqual(HostMapDialect.Xen, map.Dialect);
-            Assert.IsFalse(map.IsMachineMap);
+            Assert.IsFalse(map.Host.IsMachineMap);
             count++;
         }
 
@@ -84,14 +84,14 @@ public sealed partial class GoldenLogTests
     {
         string path = Path.Combine(MapFixtures.Folder("golden"), "seed8g.log");
         using FileStream stream = File.OpenRead(path);
-        HostMemoryMap firmware = MapFixtures.Expect(HostMapReader.Read(stream, "seed8g.log", HostMapOptions.Default));
+        HostDocument firmware = MapFixtures.Expect(HostMapReader.Read(stream, "seed8g.log", HostMapOptions.Default));
         Assert.AreEqual("Xen's firmware map (Multiboot-e820 RAM map), line 3 of seed8g.log", firmware.Description);
         Assert.Contains("--map 2: map of a kernel under Xen (Xen), line 33, 17 entries\n--map 3: Linux's resources (/proc/iomem), line 56, 18 entries\n", string.Join('\n', firmware.Remarks));
 
         stream.Position = 0;
-        HostMemoryMap dom0 = MapFixtures.Expect(HostMapReader.Read(stream, "seed8g.log", new() { MapNumber = 2 }));
-        Assert.HasCount(17, dom0.Entries);
-        Assert.IsTrue(dom0.IsMachineMap);
+        HostDocument dom0 = MapFixtures.Expect(HostMapReader.Read(stream, "seed8g.log", new() { MapNumber = 2 }));
+        Assert.HasCount(17, dom0.Host.Entries);
+        Assert.IsTrue(dom0.Host.IsMachineMap);
     }
 
     private static string ToLine(Match match)

@@ -22,15 +22,15 @@ public sealed class HostFixtureTests
     public void Every_machine_s_log_gives_its_expected_map(string machine)
     {
         string folder = Path.Combine(MapFixtures.Folder("hosts"), machine);
-        HostMemoryMap expected = Read(Path.Combine(folder, "expected.txt"));
+        HostDocument expected = Read(Path.Combine(folder, "expected.txt"));
         string capture = Directory.GetFiles(folder).Single(path => Path.GetFileName(path) is not "expected.txt" and not "PROVENANCE.md");
-        HostMemoryMap map = Read(capture);
-        Assert.AreEqual(MapFixtures.Show(expected.Entries), MapFixtures.Show(map.Entries));
+        HostDocument map = Read(capture);
+        Assert.AreEqual(MapFixtures.Show(expected.Host.Entries), MapFixtures.Show(map.Host.Entries));
         Assert.AreNotEqual(HostMapDialect.Lines, map.Dialect);
         Assert.IsGreaterThan(40, new FileInfo(Path.Combine(folder, "PROVENANCE.md")).Length);
     }
 
-    private static HostMemoryMap Read(string path)
+    private static HostDocument Read(string path)
     {
         using FileStream stream = File.OpenRead(path);
         return MapFixtures.Expect(HostMapReader.Read(stream, Path.GetFileName(path), HostMapOptions.Default));

@@ -71,7 +71,7 @@ public sealed class HostMapReaderTests
     [DataRow("", "0 9FC00\t1 # RAM", HostMapDialect.Lines)]
     public void An_entry_is_found_behind_any_prefix(string before, string line, HostMapDialect dialect)
     {
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText($"{before}\n{line}\n"));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText($"{before}\n{line}\n"));
         MapFixtures.AreSame("0 9fc00 1", map);
         Assert.AreEqual(dialect, map.Dialect);
     }
@@ -119,15 +119,15 @@ public sealed class HostMapReaderTests
     public void Xen_s_map_comes_before_Linux_s_and_the_kernel_s()
     {
         string guest = LinuxLog.Replace("BIOS-e820: [", "Xen: [", StringComparison.Ordinal);
-        HostMemoryMap xen = MapFixtures.Expect(MapFixtures.ReadText(guest + LinuxLog + XenLog));
+        HostDocument xen = MapFixtures.Expect(MapFixtures.ReadText(guest + LinuxLog + XenLog));
         Assert.AreEqual("Xen's firmware map (Xen-e820 RAM map), line 12 of test.log", xen.Description);
         Assert.AreEqual("--map 1: map of a kernel under Xen (Xen), line 2, 3 entries", xen.Remarks[0]);
         Assert.AreEqual("--map 2: Linux's firmware map (BIOS-e820), line 7, 3 entries", xen.Remarks[1]);
 
-        HostMemoryMap linux = MapFixtures.Expect(MapFixtures.ReadText(guest + LinuxLog));
+        HostDocument linux = MapFixtures.Expect(MapFixtures.ReadText(guest + LinuxLog));
         Assert.AreEqual("Linux's firmware map (BIOS-e820), line 7 of test.log", linux.Description);
-        HostMemoryMap kernel = MapFixtures.Expect(MapFixtures.ReadText(guest));
-        Assert.IsTrue(kernel.IsMachineMap);
+        HostDocument kernel = MapFixtures.Expect(MapFixtures.ReadText(guest));
+        Assert.IsTrue(kernel.Host.IsMachineMap);
         Assert.StartsWith("This is a guest kernel's view", kernel.Remarks[0]);
     }
 
@@ -157,7 +157,7 @@ public sealed class HostMapReaderTests
     {
         string filtered = string.Concat(log.Split('\n').Where(line => line.Contains(word, StringComparison.Ordinal)).Select(static line => line + '\n'));
 
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(filtered + filtered + filtered));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(filtered + filtered + filtered));
 
         MapFixtures.AreSame(ThreeEntries, map);
         Assert.HasCount(3, map.Log!.Maps);
@@ -171,11 +171,12 @@ public sealed class HostMapReaderTests
         E820Entry ram = E820Entry.FromBounds(0, 0x9f000, E820Type.Ram);
         E820Entry[] entries = [ram, ram, E820Entry.FromBounds(0x100000, 0x200000, E820Type.Ram), ram];
         using MemoryStream written = new();
-        Assert.IsNull(HostMapWriter.Write(MapFixtures.Expect(MapFixtures.ReadText(LinuxLog)) with { Entries = [.. entries] }, dialect, written));
+        HostDocument linux = MapFixtures.Expect(MapFixtures.ReadText(LinuxLog));
+        Assert.IsNull(HostMapWriter.Write(linux with { Host = linux.Host with { Entries = [.. entries] } }, dialect, written));
 
-        HostMemoryMap read = MapFixtures.Expect(MapFixtures.ReadText(Encoding.UTF8.GetString(written.ToArray())));
+        HostDocument read = MapFixtures.Expect(MapFixtures.ReadText(Encoding.UTF8.GetString(written.ToArray())));
 
-        CollectionAssert.AreEqual(entries, read.Entries.ToArray());
+        CollectionAssert.AreEqual(entries, read.Host.Entries.ToArray());
     }
 
     /// <summary>Whatever the first line of it that is left: Xen's map of seed8g.log has RAM, reserved ranges in a row, ACPI data and NVS.</summary>
@@ -187,8 +188,8 @@ public sealed class HostMapReaderTests
         int end = Array.FindIndex(log, static line => line.StartsWith("(XEN) System RAM", StringComparison.Ordinal));
         for (int cut = first + 1; cut < end; cut++)
         {
-            HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', log[cut..])));
-            Assert.HasCount(end - cut, map.Entries, log[cut]);
+            HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', log[cut..])));
+            Assert.HasCount(end - cut, map.Host.Entries, log[cut]);
             Assert.StartsWith("The log begins with this map's entry at ", map.Remarks[0]);
         }
     }
@@ -203,7 +204,7 @@ public sealed class HostMapReaderTests
         Assert.AreEqual(RamShown.KernelsShare, Shown("00001000-0009ffff : System RAM\n00100000-7fffffff : System RAM\n"));
         Assert.AreEqual(RamShown.KernelsShare, Shown("user-defined physical RAM map:\nuser: [mem 0x0000000000000000-0x000000000009fbff] usable\n"));
 
-        static RamShown Shown(string text) => MapFixtures.Expect(MapFixtures.ReadText(text)).RamShown;
+        static RamShown Shown(string text) => MapFixtures.Expect(MapFixtures.ReadText(text)).Host.RamShown;
     }
 
     [TestMethod]
@@ -246,7 +247,7 @@ public sealed class HostMapReaderTests
             [    0.000000] ACPI: Reserving FACP table memory at [mem 0xdef79000-0xdef790f3]
 
             """;
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(log));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
         MapFixtures.AreSame(ThreeEntries, map);
         Assert.HasCount(3, map.Remarks);
         LogScan scan = LogScanner.Scan(new MemoryStream(Encoding.Latin1.GetBytes(log)), "log");
@@ -261,7 +262,7 @@ public sealed class HostMapReaderTests
         string log = "(XEN) HVM4: BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n"
             + "(XEN) HVM4:   0: 0000000000000000 - 000000000009fc00 = 1 RAM\n(XEN) HVM4: e820 map has 8 items:\n"
             + "(d1) BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n" + XenLog;
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(log));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
         Assert.StartsWith("Xen's firmware map", map.Description);
         Assert.AreEqual("--map 1: map of a kernel under Xen (Xen), line 1, 1 entries", map.Remarks[0]);
         Assert.AreEqual("--map 2: map of a kernel under Xen (Xen), line 4, 1 entries", map.Remarks[1]);
@@ -272,7 +273,7 @@ public sealed class HostMapReaderTests
     {
         string log = XenLog + "(XEN) Dom0 memory map:\n(XEN)  [0000000000000000, 000000000009dfff] (usable)\n(XEN)  [00000000000a0000, 00000000000fffff] (reserved)\n(XEN) done\n";
         Assert.AreEqual("--map 2: map that Xen built for dom0 (Dom0 memory map), line 7, 2 entries", MapFixtures.Expect(MapFixtures.ReadText(log)).Remarks[0]);
-        Assert.IsTrue(MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).IsMachineMap);
+        Assert.IsTrue(MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Host.IsMachineMap);
     }
 
     [TestMethod]
@@ -305,7 +306,7 @@ public sealed class HostMapReaderTests
         string[] xen = XenLog.Split('\n');
         string[] kernel = LinuxLog.Replace("BIOS-e820:", "Xen:", StringComparison.Ordinal).Split('\n');
         string mixed = string.Join('\n', xen.Zip(kernel, static (one, other) => $"{one}\n{other}"));
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(mixed));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(mixed));
         MapFixtures.AreSame(ThreeEntries, map);
         Assert.AreEqual("--map 2: map of a kernel under Xen (Xen), line 4, 3 entries", map.Remarks.Single());
     }
@@ -314,7 +315,7 @@ public sealed class HostMapReaderTests
     public void The_maps_of_two_boots_of_Xen_stay_apart()
     {
         string boot = "(XEN) Command line: dom0_mem=1G\n" + string.Concat(XenLog.Split('\n').Take(3).Select(static line => line + "\n"));
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(boot + boot));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(boot + boot));
         MapFixtures.AreSame("0 9fc00 1\n9fc00 a0000 2", map);
         Assert.AreEqual("--map 2: Xen's firmware map (Xen-e820 RAM map), line 7, 2 entries", map.Remarks[^1]);
     }
@@ -391,7 +392,7 @@ public sealed class HostMapReaderTests
     public void Packed_entries_are_recognised()
     {
         byte[] bytes = [.. BitConverter.GetBytes(0x100000UL), .. BitConverter.GetBytes(0x1000UL), .. BitConverter.GetBytes(1u)];
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadBytes([.. bytes, .. bytes]));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadBytes([.. bytes, .. bytes]));
         Assert.AreEqual(HostMapDialect.Packed, map.Dialect);
         MapFixtures.AreSame("100000 101000 1\n100000 101000 1", map);
         Assert.AreEqual(
@@ -409,7 +410,7 @@ public sealed class HostMapReaderTests
             new("0", "0x0\n", "0x9fbff\n", "System RAM\n"),
             new("11", "0x200000\n", "0x200fff\n", "Unknown E820 type\n"),
         ];
-        HostMemoryMap map = MapFixtures.Expect(HostMapReader.ReadMemmap(folder, "memmap"));
+        HostDocument map = MapFixtures.Expect(HostMapReader.ReadMemmap(folder, "memmap"));
         MapFixtures.AreSame("0 9fc00 1\n9fc00 a0000 2\n100000 200000 1\n200000 201000 2", map);
         Assert.AreEqual(HostMapDialect.Memmap, map.Dialect);
     }
@@ -445,7 +446,7 @@ public sealed class HostMapReaderTests
             (XEN) [VT-D]  dmaru->address = fed90000
             (XEN) [VT-D]Host address width 39
 
-            """)).Traits;
+            """)).Host.Traits;
         Assert.AreEqual("fec00000 fec01000 | fed90000 | AuthenticAMD 23 39", Show(traits));
     }
 
@@ -461,7 +462,7 @@ public sealed class HostMapReaderTests
     [DataRow("IOAPIC[0]: address 0xffffffffffffffff", " |  |   ")]
     [DataRow("CPU0: hot (temperature: 0x6)", " |  |   ")]
     public void Traits_of_the_host_are_read_from_Linux_s_log(string line, string expected) =>
-        Assert.AreEqual(expected, Show(MapFixtures.Expect(MapFixtures.ReadText($"{LinuxLog}{line}\n")).Traits));
+        Assert.AreEqual(expected, Show(MapFixtures.Expect(MapFixtures.ReadText($"{LinuxLog}{line}\n")).Host.Traits));
 
     [TestMethod]
     public void Lines_about_a_boot_are_kept_without_their_prefixes()

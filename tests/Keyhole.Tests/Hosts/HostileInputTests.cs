@@ -5,6 +5,7 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -46,7 +47,7 @@ public sealed class HostileInputTests
     [TestMethod]
     public void A_limit_of_2_to_the_52_is_an_end_and_no_start_beyond()
     {
-        Assert.AreEqual("0 10000000000000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadText("0 10000000000000 1\n")).Entries));
+        Assert.AreEqual("0 10000000000000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadText("0 10000000000000 1\n")).Host.Entries));
         MapFixtures.ExpectError(MapFixtures.ReadText("10000000000001 10000000000001 1\n"));
     }
 
@@ -84,7 +85,7 @@ public sealed class HostileInputTests
             log.Append(CultureInfo.InvariantCulture, $"(XEN) [VT-D]  RMRR region: base_addr {at:x} end_addr {at + 0xfff:x}\n");
         }
 
-        HostTraits traits = MapFixtures.Expect(MapFixtures.ReadText(log.ToString())).Traits;
+        HostTraits traits = MapFixtures.Expect(MapFixtures.ReadText(log.ToString())).Host.Traits;
 
         Assert.HasCount(kept, traits.IoApics);
         Assert.HasCount(kept, traits.Iommus);
@@ -105,7 +106,7 @@ public sealed class HostileInputTests
 
         // A whole stamp is an empty message, which a log may hold.
         lines[2] = stamp;
-        Assert.HasCount(2, MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', lines) + "\n")).Entries);
+        Assert.HasCount(2, MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', lines) + "\n")).Host.Entries);
     }
 
     [TestMethod]
@@ -120,7 +121,7 @@ public sealed class HostileInputTests
     {
         const string log = "Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\nXen: [mem 0x0000000000100000-0x000000001fffffff] usable";
 
-        Assert.HasCount(2, MapFixtures.Expect(MapFixtures.ReadText($"{prefix}{log.ReplaceLineEndings($"\n{prefix}")}\n{empty}\n")).Entries);
+        Assert.HasCount(2, MapFixtures.Expect(MapFixtures.ReadText($"{prefix}{log.ReplaceLineEndings($"\n{prefix}")}\n{empty}\n")).Host.Entries);
     }
 
     [TestMethod]
@@ -138,7 +139,7 @@ public sealed class HostileInputTests
         for (int length = 0; length < SmallLog.Length; length++)
         {
             string cut = SmallLog[..length];
-            if (!MapFixtures.ReadText(cut).TryGet(out HostMemoryMap? map, out InputError? error))
+            if (!MapFixtures.ReadText(cut).TryGet(out HostDocument? map, out InputError? error))
             {
                 Assert.IsFalse(error.ToString().Any(char.IsControl));
                 continue;
@@ -146,7 +147,7 @@ public sealed class HostileInputTests
 
             // A last line that holds "(XEN)" and nothing else says no more than one that is missing.
             bool endsBetweenLines = cut.EndsWith('\n') || cut.EndsWith(')') || cut.EndsWith("\n(XEN)", StringComparison.Ordinal) || cut.EndsWith(' ');
-            Assert.IsTrue(endsBetweenLines, $"{cut.Split('\n')[^1]} gave {map.Entries.Length} entries");
+            Assert.IsTrue(endsBetweenLines, $"{cut.Split('\n')[^1]} gave {map.Host.Entries.Length} entries");
         }
     }
 
@@ -208,7 +209,7 @@ public sealed class HostileInputTests
         MapFixtures.ExpectError(MapFixtures.ReadText($"{{\"entries\":[{string.Join(',', Enumerable.Repeat("{\"start\":\"0x0\",\"end\":\"0x1\",\"type\":\"ram\"}", 1025))}]}}"));
         byte[] packed = [.. BitConverter.GetBytes(0UL), .. BitConverter.GetBytes(0x1000UL), .. BitConverter.GetBytes(1u)];
         MapFixtures.ExpectError(MapFixtures.ReadBytes([.. Enumerable.Repeat(packed, 100_000).SelectMany(bytes => bytes)]));
-        Assert.HasCount(HostMemoryMap.MaxEntries, MapFixtures.Expect(MapFixtures.ReadBytes([.. Enumerable.Repeat(packed, 1024).SelectMany(bytes => bytes)])).Entries);
+        Assert.HasCount(Host.MaxEntries, MapFixtures.Expect(MapFixtures.ReadBytes([.. Enumerable.Repeat(packed, 1024).SelectMany(bytes => bytes)])).Host.Entries);
     }
 
     [TestMethod]
@@ -217,7 +218,7 @@ public sealed class HostileInputTests
         StringBuilder log = new();
         for (int i = 0; i < 5000; i++)
             log.Append("Linux version 6.1\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\n");
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(log + SmallLog));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log + SmallLog));
         Assert.StartsWith("Xen's firmware map", map.Description);
         Assert.HasCount(13, map.Remarks);
         Assert.AreEqual("4988 further maps are in the log, 4936 of them beyond what is kept", map.Remarks[^1]);
@@ -267,10 +268,10 @@ public sealed class HostileInputTests
 
     private static void Probe(byte[] bytes)
     {
-        if (MapFixtures.ReadBytes(bytes).TryGet(out HostMemoryMap? map, out InputError? error))
+        if (MapFixtures.ReadBytes(bytes).TryGet(out HostDocument? map, out InputError? error))
         {
-            Assert.IsInRange(1, HostMemoryMap.MaxEntries, map.Entries.Length);
-            Assert.IsTrue(map.Entries.All(entry => !entry.Wraps && entry.End <= 1UL << 52));
+            Assert.IsInRange(1, Host.MaxEntries, map.Host.Entries.Length);
+            Assert.IsTrue(map.Host.Entries.All(entry => !entry.Wraps && entry.End <= 1UL << 52));
             Assert.IsFalse(map.Remarks.Append(map.Description).Any(line => line.Any(char.IsControl)), "text from the input is made fit for one line");
         }
         else

@@ -5,7 +5,6 @@ using System.IO;
 using System.Linq;
 using System.Text;
 using Keyhole.Captures;
-using Keyhole.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Hosts;
@@ -31,11 +30,11 @@ public sealed class LogScannerMemoryTests
         long before = GC.GetAllocatedBytesForCurrentThread();
         // Processor time: other work on the machine does not count.
         TimeSpan started = Environment.CpuUsage.TotalTime;
-        HostMemoryMap read = MapFixtures.Expect(HostMapReader.Read(stream, "big.log", HostMapOptions.Default));
+        HostDocument read = MapFixtures.Expect(HostMapReader.Read(stream, "big.log", HostMapOptions.Default));
         double seconds = (Environment.CpuUsage.TotalTime - started).TotalSeconds;
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         TestContext.WriteLine($"{length / seconds / 1e6:f0} MB/s, {allocated >> 10} KiB allocated: {noise[..Math.Min(20, noise.Length)].Trim()}");
-        Assert.AreEqual("0 9fc00 1", MapFixtures.Show(read.Entries));
+        Assert.AreEqual("0 9fc00 1", MapFixtures.Show(read.Host.Entries));
         Assert.IsLessThan(1L << 20, allocated);
         Assert.IsGreaterThan(20e6, length / seconds, "bytes a second of processor time, many times slower than measured");
     }

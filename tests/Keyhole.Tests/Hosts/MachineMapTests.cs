@@ -44,7 +44,7 @@ public sealed class MachineMapTests
 
     private static string Added(HostTraits traits, params E820Entry[] firmware)
     {
-        ImmutableArray<E820Entry> map = MachineMap.Of(new() { Entries = [.. firmware], Dialect = HostMapDialect.Lines, Description = "a host", Traits = traits });
+        ImmutableArray<E820Entry> map = MachineMap.Of(new() { Entries = [.. firmware], Traits = traits });
         Assert.IsTrue(map.Where(entry => !firmware.Contains(entry)).All(entry => entry.Type == E820Type.Reserved));
         return string.Join(' ', map.Where(entry => !firmware.Contains(entry)).Select(entry => $"{entry.Address:x}-{entry.End:x}"));
     }

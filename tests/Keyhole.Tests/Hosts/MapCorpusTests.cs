@@ -53,12 +53,12 @@ public sealed partial class MapCorpusTests
         foreach ((string name, byte[] text) in Maps())
         {
             count++;
-            HostMemoryMap host = MapFixtures.Expect(HostMapReader.Read(new MemoryStream(text), name, HostMapOptions.Default));
-            Assert.AreEqual(string.Join('\n', Expected(System.Text.Encoding.Latin1.GetString(text))), MapFixtures.Show(host.Entries), name);
+            HostDocument host = MapFixtures.Expect(HostMapReader.Read(new MemoryStream(text), name, HostMapOptions.Default));
+            Assert.AreEqual(string.Join('\n', Expected(System.Text.Encoding.Latin1.GetString(text))), MapFixtures.Show(host.Host.Entries), name);
             var guest = new GuestSpec { MemoryKiB = 3 << 20, MaxmemKiB = 3 << 20, E820Host = true };
             foreach (IHolePolicy policy in Policies.All)
             {
-                Boot boot = Boot.Of(new Scenario { Host = host, Guest = guest, Policy = policy });
+                Boot boot = Boot.Of(new Scenario { Host = host.Host, Guest = guest, Policy = policy });
 
                 Assert.IsTrue(boot.Plan.HasErrors || boot.Forecast is not null, $"{name}, {policy.Name}");
             }

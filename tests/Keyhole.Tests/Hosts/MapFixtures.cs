@@ -8,7 +8,6 @@ using System.Text;
 using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Hosts;
@@ -20,20 +19,20 @@ internal static class MapFixtures
 
     public static IEnumerable<string> GoldenLogs() => Directory.GetFiles(Folder("golden"), "*.log").Order(StringComparer.Ordinal);
 
-    public static Parsed<HostMemoryMap> ReadBytes(byte[] bytes, HostMapOptions? options = null) =>
+    public static Parsed<HostDocument> ReadBytes(byte[] bytes, HostMapOptions? options = null) =>
         HostMapReader.Read(new MemoryStream(bytes), "test.log", options ?? HostMapOptions.Default);
 
-    public static Parsed<HostMemoryMap> ReadText(string text, HostMapOptions? options = null) => ReadBytes(Encoding.Latin1.GetBytes(text), options);
+    public static Parsed<HostDocument> ReadText(string text, HostMapOptions? options = null) => ReadBytes(Encoding.Latin1.GetBytes(text), options);
 
-    public static HostMemoryMap Expect(Parsed<HostMemoryMap> parsed)
+    public static HostDocument Expect(Parsed<HostDocument> parsed)
     {
-        Assert.IsTrue(parsed.TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(parsed.TryGet(out HostDocument? map, out InputError? error), error?.ToString());
         return map;
     }
 
-    public static InputError ExpectError(Parsed<HostMemoryMap> parsed)
+    public static InputError ExpectError(Parsed<HostDocument> parsed)
     {
-        Assert.IsFalse(parsed.TryGet(out HostMemoryMap? map, out InputError? error), map is null ? "" : Show(map.Entries));
+        Assert.IsFalse(parsed.TryGet(out HostDocument? map, out InputError? error), map is null ? "" : Show(map.Host.Entries));
         Assert.IsFalse(error.ToString().Any(char.IsControl), "an error is one line");
         return error;
     }
@@ -41,5 +40,5 @@ internal static class MapFixtures
     public static string Show(IEnumerable<E820Entry> entries) =>
         string.Join('\n', entries.Select(entry => $"{entry.Address:x} {entry.End:x} {(uint)entry.Type}"));
 
-    public static void AreSame(string expected, HostMemoryMap map) => Assert.AreEqual(expected.ReplaceLineEndings("\n").Trim(), Show(map.Entries));
+    public static void AreSame(string expected, HostDocument map) => Assert.AreEqual(expected.ReplaceLineEndings("\n").Trim(), Show(map.Host.Entries));
 }

@@ -44,10 +44,10 @@ public sealed class RoundTripTests
         from type in Gen.Elements(_types)
         select E820Entry.FromBounds(Math.Min(first, second), Math.Max(first, second), type);
 
-    private static readonly Gen<HostMemoryMap> _anyMap = _anyEntry.NonEmptyListOf().Select(entries => ToMap([.. entries]));
+    private static readonly Gen<HostDocument> _anyMap = _anyEntry.NonEmptyListOf().Select(entries => ToMap([.. entries]));
 
     /// <summary>Maps that every dialect holds: sorted, disjoint, nothing empty, named types.</summary>
-    private static readonly Gen<HostMemoryMap> _plainMap =
+    private static readonly Gen<HostDocument> _plainMap =
         from points in _anyAddress.Select(address => address | 2).NonEmptyListOf()
         from types in Gen.Elements(_types.Where(IsNamed).ToArray()).ArrayOf(points.Count)
         select ToMap([.. ToEntries([.. points.AsEnumerable().Append(1UL << 52).Distinct().Order()], types)]);
@@ -57,14 +57,14 @@ public sealed class RoundTripTests
     [TestMethod]
     [DynamicData(nameof(Dialects))]
     public void A_plain_map_comes_back_from_every_dialect(HostMapDialect dialect) =>
-        Prop.ForAll(_plainMap.ToArbitrary(), map => MapFixtures.Show(map.Entries) == MapFixtures.Show(ThroughDialect(map, dialect)!.Entries)).QuickCheckThrowOnFailure();
+        Prop.ForAll(_plainMap.ToArbitrary(), map => MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(ThroughDialect(map, dialect)!.Host.Entries)).QuickCheckThrowOnFailure();
 
     [TestMethod]
     [DynamicData(nameof(Dialects))]
     public void Any_map_comes_back_the_same_or_is_refused(HostMapDialect dialect) =>
         Prop.ForAll(
             _anyMap.ToArbitrary(),
-            map => ThroughDialect(map, dialect) is not { } read || MapFixtures.Show(map.Entries) == MapFixtures.Show(read.Entries)).QuickCheckThrowOnFailure();
+            map => ThroughDialect(map, dialect) is not { } read || MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(read.Host.Entries)).QuickCheckThrowOnFailure();
 
     [TestMethod]
     [DataRow(HostMapDialect.Lines)]
@@ -85,7 +85,7 @@ public sealed class RoundTripTests
     public void What_a_dialect_cannot_say_is_refused(HostMapDialect dialect, ulong start, ulong end, uint type, string expected)
     {
         using MemoryStream written = new();
-        HostMemoryMap map = ToMap([E820Entry.FromBounds(start, end, (E820Type)type)]);
+        HostDocument map = ToMap([E820Entry.FromBounds(start, end, (E820Type)type)]);
         InputError? error = dialect == HostMapDialect.Memmap ? HostMapWriter.ToMemmap(map).Error : HostMapWriter.Write(map, dialect, written);
         Assert.AreEqual($"generated, entry 1: {expected}; write lines, packed or json, which hold every map", error?.ToString());
         Assert.AreEqual(0, written.Length);
@@ -95,7 +95,7 @@ public sealed class RoundTripTests
     public void Overlaps_empty_maps_EFI_and_impossible_entries_are_refused()
     {
         using MemoryStream written = new();
-        HostMemoryMap overlap = ToMap([E820Entry.FromBounds(0, 0x2000, E820Type.Ram), E820Entry.FromBounds(0x1000, 0x3000, E820Type.Reserved)]);
+        HostDocument overlap = ToMap([E820Entry.FromBounds(0, 0x2000, E820Type.Ram), E820Entry.FromBounds(0x1000, 0x3000, E820Type.Reserved)]);
         Assert.Contains("sorted and without overlaps", HostMapWriter.Write(overlap, HostMapDialect.Iomem, written)!.What);
         Assert.IsNotNull(HostMapWriter.Write(overlap, HostMapDialect.Efi, written));
         Assert.IsNotNull(HostMapWriter.Write(overlap, HostMapDialect.Memmap, written));
@@ -109,8 +109,9 @@ public sealed class RoundTripTests
     public void JSON_carries_traits_devices_and_whether_Xen_s_additions_are_in()
     {
         Assert.IsTrue(PciAddress.TryParse("0000:00:02.0", out PciAddress address));
-        HostMemoryMap map = ToMap([E820Entry.FromBounds(0, 0x1000, E820Type.Ram)]) with
+        HostDocument map = ToMap(new Host()
         {
+            Entries = [E820Entry.FromBounds(0, 0x1000, E820Type.Ram)],
             IsMachineMap = true,
             Traits = new()
             {
@@ -120,13 +121,13 @@ public sealed class RoundTripTests
             {
                 VendorId = 0x8086, DeviceId = 0x10d3, ClassCode = 0x02_0000, Driver = "pciback", Msix = new(3, 0xffff_fff8, 2048),
             }],
-        };
-        HostMemoryMap read = ThroughDialect(map, HostMapDialect.Json)!;
-        Assert.IsTrue(read.IsMachineMap);
-        CollectionAssert.AreEqual(map.Traits.IoApics, read.Traits.IoApics);
-        CollectionAssert.AreEqual(map.Traits.Iommus, read.Traits.Iommus);
-        Assert.AreEqual(map.Traits with { IoApics = [], Iommus = [] }, read.Traits with { IoApics = [], Iommus = [] });
-        Assert.AreEqual(map.Devices[0], read.Devices.Single());
+        });
+        HostDocument read = ThroughDialect(map, HostMapDialect.Json)!;
+        Assert.IsTrue(read.Host.IsMachineMap);
+        CollectionAssert.AreEqual(map.Host.Traits.IoApics, read.Host.Traits.IoApics);
+        CollectionAssert.AreEqual(map.Host.Traits.Iommus, read.Host.Traits.Iommus);
+        Assert.AreEqual(map.Host.Traits with { IoApics = [], Iommus = [] }, read.Host.Traits with { IoApics = [], Iommus = [] });
+        Assert.AreEqual(map.Host.Devices[0], read.Host.Devices.Single());
         Assert.AreEqual("generated (JSON, test.log)", read.Description);
     }
 
@@ -136,26 +137,26 @@ public sealed class RoundTripTests
     [DataRow(RamShown.Part)]
     public void JSON_carries_how_much_of_the_RAM_the_map_shows(RamShown shown)
     {
-        HostMemoryMap map = ToMap([E820Entry.FromBounds(0, 0x1000, E820Type.Ram)]) with { RamShown = shown };
+        HostDocument map = ToMap(new Host() { Entries = [E820Entry.FromBounds(0, 0x1000, E820Type.Ram)], RamShown = shown });
 
-        Assert.AreEqual(shown, ThroughDialect(map, HostMapDialect.Json)!.RamShown);
+        Assert.AreEqual(shown, ThroughDialect(map, HostMapDialect.Json)!.Host.RamShown);
     }
 
     [TestMethod]
     public void A_capture_from_before_MSI_X_tables_were_written_is_read()
     {
-        HostMemoryMap read = MapFixtures.Expect(MapFixtures.ReadText(
+        HostDocument read = MapFixtures.Expect(MapFixtures.ReadText(
             """{"entries":[{"start":"0x0","end":"0x1000","type":"ram"}],"devices":[{"address":"00:02.0","bars":[{"index":0,"start":"0xfebc0000","end":"0xfebe0000"}]}]}"""));
 
-        Assert.IsNull(read.Devices.Single().Msix);
-        Assert.HasCount(1, read.Devices.Single().Bars);
+        Assert.IsNull(read.Host.Devices.Single().Msix);
+        Assert.HasCount(1, read.Host.Devices.Single().Bars);
     }
 
     [TestMethod]
     public void Linux_7_s_gaps_are_written_where_no_entry_is()
     {
         using MemoryStream written = new();
-        HostMemoryMap map = ToMap([E820Entry.FromBounds(0, 0xa0000, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x200000, E820Type.Reserved)]);
+        HostDocument map = ToMap([E820Entry.FromBounds(0, 0xa0000, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x200000, E820Type.Reserved)]);
         Assert.IsNull(HostMapWriter.Write(map, HostMapDialect.Linux72, written));
         Assert.AreEqual(
             "[    0.000000] BIOS-provided physical RAM map:\n[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff]  System RAM\n"
@@ -166,7 +167,9 @@ public sealed class RoundTripTests
 
     private static bool IsNamed(E820Type type) => Enum.IsDefined(type) && type != E820Type.None;
 
-    private static HostMemoryMap ToMap(ImmutableArray<E820Entry> entries) => new() { Entries = entries, Dialect = HostMapDialect.Lines, Description = "generated" };
+    private static HostDocument ToMap(ImmutableArray<E820Entry> entries) => ToMap(new Host { Entries = entries });
+
+    private static HostDocument ToMap(Host host) => new() { Host = host, Dialect = HostMapDialect.Lines, Description = "generated" };
 
     private static IEnumerable<E820Entry> ToEntries(ulong[] points, E820Type[] types)
     {
@@ -175,7 +178,7 @@ public sealed class RoundTripTests
     }
 
     /// <summary>Null where the writer refuses; that must be an error in itself, and the reader must take what the writer wrote.</summary>
-    private static HostMemoryMap? ThroughDialect(HostMemoryMap map, HostMapDialect dialect)
+    private static HostDocument? ThroughDialect(HostDocument map, HostMapDialect dialect)
     {
         if (dialect == HostMapDialect.Memmap)
             return HostMapWriter.ToMemmap(map).TryGet(out MemmapFolder? folder, out _) ? MapFixtures.Expect(HostMapReader.ReadMemmap(folder.Entries.Reverse(), "memmap")) : null;

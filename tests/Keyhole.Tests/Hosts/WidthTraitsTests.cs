@@ -17,15 +17,15 @@ public sealed class WidthTraitsTests
 {
     private const string Map = "BIOS-e820: [mem 0x0000000000000000-0x000000003fffffff] usable\n";
 
-    private static HostMemoryMap Read(string text)
+    private static HostDocument Read(string text)
     {
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "boot.log", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "boot.log", HostMapOptions.Default).TryGet(out HostDocument? map, out InputError? error), error?.ToString());
         return map;
     }
 
     private static string Text(ByteRange range) => $"[0x{range.Start:x}, 0x{range.End:x})";
 
-    private static HostMemoryMap RoundTrip(HostMemoryMap map)
+    private static HostDocument RoundTrip(HostDocument map)
     {
         using var written = new MemoryStream();
         HostMapWriter.Write(map, HostMapDialect.Json, written);
@@ -43,7 +43,7 @@ public sealed class WidthTraitsTests
     [DataRow("no recap ecap of it", null, null)]
     public void The_IOMMU_s_width_is_that_of_its_narrowest_unit(string lines, HostIommu? iommu, int? bits)
     {
-        HostTraits traits = Read(Map + lines + "\n").Traits;
+        HostTraits traits = Read(Map + lines + "\n").Host.Traits;
         Assert.AreEqual((iommu, bits), (traits.Iommu, traits.IommuAddressBits));
     }
 
@@ -59,7 +59,7 @@ public sealed class WidthTraitsTests
             [    0.5] pci_bus 0001:80: root bus resource [mem 0x380000000000-0x383fffffffff window]
             [    0.5] pci_bus 0000:00: root bus resource [mem 0x80000000-0xdfffffff window]
             [    0.5] pci_bus 0000:00: root bus resource [mem 0x90000000-0x8fffffff window]
-            """ + "\n").Traits;
+            """ + "\n").Host.Traits;
         Assert.AreEqual(
             "0000:00 [0xa0000, 0xc0000); 0000:00 [0x80000000, 0xe0000000); 0000:00 [0x4000000000, 0x8000000000); 0001:80 [0x380000000000, 0x384000000000)",
             string.Join("; ", traits.RootWindows.Select(window => $"{window.BusName} {Text(window.Range)}")));
@@ -76,7 +76,7 @@ public sealed class WidthTraitsTests
                 40000000-40ffffff : 0000:01:00.0
             4000000000-7fffffffff : PCI Bus 0000:00
 
-            """).Traits;
+            """).Host.Traits;
         Assert.AreEqual("[0x40000000, 0xe0000000) [0x4000000000, 0x8000000000)", string.Join(" ", traits.RootWindows.Select(window => Text(window.Range))));
     }
 
@@ -90,10 +90,10 @@ public sealed class WidthTraitsTests
             Resizable = [new ResizableBar(1, 0x2000000000, [1UL << 28, 0x2000000000], false), new ResizableBar(0, 1UL << 20, [], true)],
             Sriov = new SriovCapability(16, 2),
         };
-        HostMemoryMap map = Read(Map);
-        map = map with
+        HostDocument map = Read(Map);
+        Host host = map.Host with
         {
-            Traits = map.Traits with
+            Traits = map.Host.Traits with
             {
                 Iommu = HostIommu.IntelVtd,
                 IommuAddressBits = 39,
@@ -102,9 +102,9 @@ public sealed class WidthTraitsTests
             },
             Devices = [device],
         };
-        HostMemoryMap again = RoundTrip(map);
+        Host again = RoundTrip(map with { Host = host }).Host;
         Assert.AreEqual((HostIommu.IntelVtd, 39, false), (again.Traits.Iommu, again.Traits.IommuAddressBits, again.Traits.HasGiBPages));
-        Assert.AreEqual(map.Traits.RootWindows.Single(), again.Traits.RootWindows.Single());
+        Assert.AreEqual(host.Traits.RootWindows.Single(), again.Traits.RootWindows.Single());
         Assert.AreEqual(device, again.Devices.Single());
     }
 
@@ -119,7 +119,7 @@ public sealed class WidthTraitsTests
     public void A_capture_that_says_nonsense_of_them_is_refused(string member, string what)
     {
         string json = $"{{\"entries\":[{{\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}}],{member}}}";
-        Parsed<HostMemoryMap> read = HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(json)), "a.json", HostMapOptions.Default);
+        Parsed<HostDocument> read = HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(json)), "a.json", HostMapOptions.Default);
         StringAssert.Contains(read.Error?.What, what);
     }
 

@@ -9,6 +9,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
+using Keyhole.Captures;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Migration;
@@ -45,7 +46,7 @@ public sealed class FleetTests
             "",
             [new(0, kind, (ulong)low << 20, (ulong)(low + size) << 20, false, false), new(2, BarKind.Memory, ((ulong)high << 30) + 0x100000, (ulong)(high + 1) << 30, true, true)]);
 
-    private static readonly Gen<HostMemoryMap> _host =
+    private static readonly Gen<Host> _host =
         from entries in _entry.NonEmptyListOf()
         from devices in Gen.Frequency((2, Gen.Constant<PciDevice[]>([])), (1, _device.ArrayOf(2)))
         select Host([.. entries]) with { Devices = [.. devices] };
@@ -63,7 +64,7 @@ public sealed class FleetTests
     [DynamicData(nameof(RealHosts))]
     public void The_demand_of_a_real_host_is_what_a_walk_over_its_pages_finds(string name)
     {
-        HostMemoryMap host = Fixtures().Single(host => host.Name == name).Map;
+        Host host = Fixtures().Single(host => host.Name == name).Map;
 
         Assert.AreEqual(WalkPages(host), HostDemand.Of(host, name).HoleStart);
     }
@@ -72,7 +73,7 @@ public sealed class FleetTests
     [DynamicData(nameof(RealHosts))]
     public void The_demand_of_a_real_host_is_where_hole_at_puts_its_hole(string name)
     {
-        HostMemoryMap host = Fixtures().Single(host => host.Name == name).Map;
+        Host host = Fixtures().Single(host => host.Name == name).Map;
 
         Assert.AreEqual(HostHoles.StartOfPciHole(MachineMap.Of(host), []), HostDemand.Of(host, name).HoleStart);
     }
@@ -95,9 +96,9 @@ public sealed class FleetTests
     [TestMethod]
     public void The_answer_for_the_real_hosts_is_what_trying_every_page_finds()
     {
-        (string Name, HostMemoryMap Map)[] hosts = [.. Fixtures()];
+        (string Name, Host Map)[] hosts = [.. Fixtures()];
         var tally = new FleetTally(_guests);
-        foreach ((string name, HostMemoryMap map) in hosts)
+        foreach ((string name, Host map) in hosts)
             tally.Add(HostDemand.Of(map, name));
         Fleet fleet = tally.ToFleet();
 
@@ -201,7 +202,7 @@ public sealed class FleetTests
         var reader = new FleetReader(tally, 2, read.Add);
         reader.ReadCaptures(new MemoryStream(Encoding.UTF8.GetBytes(line)), "fleet");
         reader.Finish();
-        Assert.AreEqual(HostDemand.Of(MapFixtures.Expect(MapFixtures.ReadText(line)), "fleet:1"), read.Single());
+        Assert.AreEqual(HostDemand.Of(MapFixtures.Expect(MapFixtures.ReadText(line)).Host, "fleet:1"), read.Single());
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]
@@ -387,29 +388,29 @@ public sealed class FleetTests
 
     private static string Show(IEnumerable<HostDemand> hosts) => string.Join(',', hosts);
 
-    private static string OneLine(HostMemoryMap host)
+    private static string OneLine(Host host)
     {
         using var stream = new MemoryStream();
-        Assert.IsNull(HostMapWriter.Write(host, HostMapDialect.Json, stream));
+        Assert.IsNull(HostMapWriter.Write(new() { Host = host, Dialect = HostMapDialect.Json, Description = "" }, HostMapDialect.Json, stream));
         return Encoding.UTF8.GetString(stream.ToArray()).ReplaceLineEndings("");
     }
 
-    private static HostMemoryMap Host(ImmutableArray<E820Entry> entries) => new() { Entries = entries, Dialect = HostMapDialect.Json, Description = "" };
+    private static Host Host(ImmutableArray<E820Entry> entries) => new() { Entries = entries };
 
-    private static IEnumerable<(string Name, HostMemoryMap Map)> Fixtures()
+    private static IEnumerable<(string Name, Host Map)> Fixtures()
     {
         foreach (string folder in Directory.GetDirectories(MapFixtures.Folder("hosts")).Order(StringComparer.Ordinal))
         {
             string file = Directory.GetFiles(folder).Single(file => Path.GetFileName(file) is "boot.log" or "iomem.txt");
-            yield return (Path.GetFileName(folder), MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(file))));
+            yield return (Path.GetFileName(folder), MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(file))).Host);
         }
 
         foreach (string file in MapFixtures.GoldenLogs())
-            yield return (Path.GetFileName(file), MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(file))));
+            yield return (Path.GetFileName(file), MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(file))).Host);
     }
 
     /// <summary>The definition, page by page: the first page that may hold a device of the host.</summary>
-    private static ulong WalkPages(HostMemoryMap host)
+    private static ulong WalkPages(Host host)
     {
         const int firstMiB = 256;
         int pages = (int)(Frames.FourGiB >> Frames.Shift);

@@ -225,12 +225,10 @@ public sealed class MigratorTests
         Map([E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram), E820Entry.FromBounds(0x10_0000, holeStart, E820Type.Ram), E820Entry.FromBounds(4 * GiB, 12 * GiB, E820Type.Ram)]),
         [.. bars]);
 
-    private static HostMemoryMap Map(ImmutableArray<E820Entry> machineMap) => new()
+    private static Host Map(ImmutableArray<E820Entry> machineMap) => new()
     {
         Entries = machineMap,
         IsMachineMap = true,
-        Dialect = HostMapDialect.Lines,
-        Description = "a host",
     };
 
     private static Bar Window(ulong start, ulong end) => new(0, BarKind.Memory, start, end, false, false);

@@ -168,9 +168,9 @@ public sealed class NeighbourAdviceTests
     {
         string log = $"[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable\n{line}\n";
 
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostDocument? map, out InputError? error), error?.ToString());
 
-        Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Traits.ReservedDeviceMemory.Single());
+        Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Host.Traits.ReservedDeviceMemory.Single());
     }
 
     /// <summary>Xen's warning that the firmware's map does not reserve such a region gives frames.</summary>
@@ -179,20 +179,20 @@ public sealed class NeighbourAdviceTests
     {
         const string log = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN) RMRR: [0x7b800 ,0x7f7ff] is not (entirely) in reserved memory\n";
 
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostMemoryMap? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostDocument? map, out InputError? error), error?.ToString());
 
-        Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Traits.ReservedDeviceMemory.Single());
+        Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Host.Traits.ReservedDeviceMemory.Single());
     }
 
     [TestMethod]
     public void RMRR_survives_the_JSON_of_a_capture()
     {
-        HostMemoryMap map = Host(new() { ReservedDeviceMemory = [Pages(0x7b80_0000, 0x7f80_0000)] });
+        Host map = Host(new() { ReservedDeviceMemory = [Pages(0x7b80_0000, 0x7f80_0000)] });
         var bytes = new MemoryStream();
-        Assert.IsNull(HostMapWriter.Write(map, HostMapDialect.Json, bytes));
+        Assert.IsNull(HostMapWriter.Write(new() { Host = map, Dialect = HostMapDialect.Json, Description = "" }, HostMapDialect.Json, bytes));
 
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(bytes.ToArray()), "x.json", HostMapOptions.Default).TryGet(out HostMemoryMap? read, out InputError? error), error?.ToString());
-        CollectionAssert.AreEqual(map.Traits.ReservedDeviceMemory.ToArray(), read.Traits.ReservedDeviceMemory.ToArray());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(bytes.ToArray()), "x.json", HostMapOptions.Default).TryGet(out HostDocument? read, out InputError? error), error?.ToString());
+        CollectionAssert.AreEqual(map.Traits.ReservedDeviceMemory.ToArray(), read.Host.Traits.ReservedDeviceMemory.ToArray());
     }
 
     private static PfnRange Pages(ulong start, ulong end) => PfnRange.FromBounds(Pfn.Containing(start), Pfn.Containing(end));
@@ -206,11 +206,9 @@ public sealed class NeighbourAdviceTests
         OtherSettings = key is null ? [] : [new(key, value)],
     };
 
-    private static HostMemoryMap Host(HostTraits traits) => new()
+    private static Host Host(HostTraits traits) => new()
     {
         Entries = [E820Entry.FromBounds(0, 0xc000_0000, E820Type.Ram)],
-        Dialect = HostMapDialect.Lines,
-        Description = "a host",
         Traits = traits,
     };
 

@@ -18,11 +18,9 @@ namespace Keyhole.Tests.Planning;
 public sealed class PlanProblemTests
 {
     private const ulong MiB = 1UL << 20;
-    private static readonly HostMemoryMap s_host = new()
+    private static readonly Host s_host = new()
     {
         Entries = [E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(0x1_2000_0000, 0x1_2010_0000, E820Type.Reserved)],
-        Dialect = HostMapDialect.Lines,
-        Description = "a host",
         IsMachineMap = true,
     };
 
@@ -43,7 +41,7 @@ public sealed class PlanProblemTests
     [DataRow(E820Type.Reserved, ProblemCodes.PciGap, Severity.Info)]
     public void A_gap_over_memory_of_the_host_is_a_warning(E820Type hosts, string code, Severity severity)
     {
-        HostMemoryMap host = s_host with { Entries = [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram), E820Entry.FromBounds(0x5000_0000, 0x6000_0000, hosts)] };
+        Host host = s_host with { Entries = [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram), E820Entry.FromBounds(0x5000_0000, 0x6000_0000, hosts)] };
 
         Problem gap = Plan(host, Ram(0, 0x4000_0000)).Problems.Single(problem => problem.Start == 0x4000_0000);
 
@@ -126,7 +124,7 @@ public sealed class PlanProblemTests
     [TestMethod]
     public void RAM_that_the_host_names_twice_counts_once()
     {
-        HostMemoryMap host = s_host with { Entries = [s_host.Entries[0], s_host.Entries[0]] };
+        Host host = s_host with { Entries = [s_host.Entries[0], s_host.Entries[0]] };
         GuestSpec guest = Guest with { MemoryKiB = 3UL << 20, MaxmemKiB = 3UL << 20 };
 
         Problem told = TestPlan.Of(host, guest, new PunchPolicy(), []).Problems.Single(static problem => problem.Code == ProblemCodes.LargerThanHost);
@@ -137,18 +135,18 @@ public sealed class PlanProblemTests
     [TestMethod]
     public void What_the_guest_may_balloon_up_to_and_a_host_without_RAM_are_no_matter()
     {
-        HostMemoryMap bare = s_host with { Entries = [s_host.Entries[1]] };
+        Host bare = s_host with { Entries = [s_host.Entries[1]] };
 
         Assert.IsFalse(IsLarger(s_host, Guest with { MaxmemKiB = 16UL << 20 }));
         Assert.IsFalse(IsLarger(bare, Guest));
     }
 
-    private static bool IsLarger(HostMemoryMap host, GuestSpec guest) =>
+    private static bool IsLarger(Host host, GuestSpec guest) =>
         TestPlan.Of(host, guest, new PunchPolicy(), []).Problems.Any(static problem => problem.Code == ProblemCodes.LargerThanHost);
 
     private static GuestSpec Guest => new() { MemoryKiB = 1UL << 20, MaxmemKiB = 1UL << 20, E820Host = true };
 
-    private static Plan Plan(HostMemoryMap host, params PlannedEntry[] entries) => TestPlan.Of(host, Guest, new Fixed([.. entries]), []);
+    private static Plan Plan(Host host, params PlannedEntry[] entries) => TestPlan.Of(host, Guest, new Fixed([.. entries]), []);
 
     private static PlannedEntry Ram(ulong start, ulong end) => new(E820Entry.FromBounds(start, end, E820Type.Ram), "the guest's");
 

@@ -12,6 +12,6 @@ namespace Keyhole.Tests.Planning;
 /// <summary>Plans of scenarios that have nothing but what is named.</summary>
 internal static class TestPlan
 {
-    public static Plan Of(HostMemoryMap host, GuestSpec guest, IHolePolicy? policy, ImmutableArray<Bar> bars) =>
+    public static Plan Of(Host host, GuestSpec guest, IHolePolicy? policy, ImmutableArray<Bar> bars) =>
         Planner.Plan(new Scenario { Host = host, Guest = guest, Policy = policy, Bars = bars });
 }

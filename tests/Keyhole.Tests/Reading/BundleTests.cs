@@ -40,7 +40,7 @@ public sealed class BundleTests
         {
             foreach (byte[] bundle in new[] { Tar(files), Gzip(Tar(files)), Cpio(files), Gzip(Cpio(files)), OldCpio(files) })
             {
-                HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadBytes(bundle));
+                HostDocument map = MapFixtures.Expect(MapFixtures.ReadBytes(bundle));
 
                 MapFixtures.AreSame(Expected, map);
                 ObservedBoot boot = BootLog.Of(map.Log!).Single();
@@ -54,9 +54,9 @@ public sealed class BundleTests
     [TestMethod]
     public void Without_the_hypervisors_log_the_next_best_file_is_read()
     {
-        Assert.AreEqual("0 9f000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("a/dmesg", Kernel), ("a/iomem", "00000000-0009ffff : System RAM\n")]))).Entries));
-        Assert.AreEqual("0 9f000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("a/messages", Kernel)]))).Entries));
-        Assert.AreEqual("0 a0000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("proc/iomem", "00000000-0009ffff : System RAM\n")]))).Entries));
+        Assert.AreEqual("0 9f000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("a/dmesg", Kernel), ("a/iomem", "00000000-0009ffff : System RAM\n")]))).Host.Entries));
+        Assert.AreEqual("0 9f000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("a/messages", Kernel)]))).Host.Entries));
+        Assert.AreEqual("0 a0000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("proc/iomem", "00000000-0009ffff : System RAM\n")]))).Host.Entries));
     }
 
     [TestMethod]

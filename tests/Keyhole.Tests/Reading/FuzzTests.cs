@@ -98,7 +98,7 @@ public sealed class FuzzTests
 
     private static string? Verify(byte[] input)
     {
-        if (!HostMapReader.Read(new MemoryStream(input), "f", HostMapOptions.Default).TryGet(out HostMemoryMap? host, out InputError? error))
+        if (!HostMapReader.Read(new MemoryStream(input), "f", HostMapOptions.Default).TryGet(out HostDocument? host, out InputError? error))
             return error.ToString();
         if (host.Log is not { } log || !BootLog.Choose(BootLog.Of(log), wantsDom0: true, null, "f").TryGet(out ObservedBoot? boot, out _))
             return null;
@@ -109,9 +109,9 @@ public sealed class FuzzTests
         var dom0 = new GuestSpec { Name = "dom0", MemoryKiB = pages << 2, MaxmemKiB = (builder.MaxPages ?? pages) << 2, Is32Bit = builder.Is32Bit };
         var made = Boot.Of(new Scenario
         {
-            Host = BootEvidence.WithPagesReservedIn(host, boot), Guest = dom0, Dom0 = new(builder.MaxPages), PageCount = pages, Kernel = boot.Kernel ?? KernelReleases.Default, Layout = BootEvidence.LayoutOfDom0(boot, builder),
+            Host = BootEvidence.WithPagesReservedIn(host.Host, boot), Guest = dom0, Dom0 = new(builder.MaxPages), PageCount = pages, Kernel = boot.Kernel ?? KernelReleases.Default, Layout = BootEvidence.LayoutOfDom0(boot, builder),
         });
-        ImmutableArray<string> told = Verifier.Compare(made.Forecast!, boot, made.Plan).Explanations;
+        ImmutableArray<string> told = Verifier.Compare(made.Forecast!, boot, made.Plan, log).Explanations;
         return string.Concat(told);
     }
 

@@ -36,7 +36,7 @@ public sealed class MailTextTests
             quoted,
         })
         {
-            HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(mail));
+            HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(mail));
 
             MapFixtures.AreSame("0 9fc00 1\n100000 80000000 1", map);
             Assert.AreEqual("Command line: dom0_mem=1G,max:1G console=vga noreboot=1 loglvl=all guest_loglvl=all com1=115200,8n1", map.Log!.Lines.Single(static line => line.Text.StartsWith("Command", StringComparison.Ordinal)).Text, mail);
@@ -57,7 +57,7 @@ public sealed class MailTextTests
     public void A_log_with_options_is_not_taken_for_quoted_printable()
     {
         // The log as it is names an option whose value looks like an escape.
-        HostMemoryMap map = MapFixtures.Expect(MapFixtures.ReadText(Log.Replace("loglvl=all", "memmap=3D", StringComparison.Ordinal)));
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(Log.Replace("loglvl=all", "memmap=3D", StringComparison.Ordinal)));
 
         Assert.Contains("memmap=3D", map.Log!.Lines[0].Text);
     }
@@ -65,7 +65,7 @@ public sealed class MailTextTests
     [TestMethod]
     public void Hard_blanks_of_quoted_printable_are_blanks() => Assert.AreEqual(
         "0 a0000 1\n100000 80000000 1",
-        MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadText("(XEN) Multiboot-e820 RAM map:\n(XEN) =C2=A0[0000000000000000, 000000000009ffff] (usable)\n(XEN) =C2=A0[0000000000100000, 000000007fffffff] (usable)\n")).Entries));
+        MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadText("(XEN) Multiboot-e820 RAM map:\n(XEN) =C2=A0[0000000000000000, 000000000009ffff] (usable)\n(XEN) =C2=A0[0000000000100000, 000000007fffffff] (usable)\n")).Host.Entries));
 
     [TestMethod]
     public void A_mail_cut_anywhere_is_read_or_refused_in_one_line()

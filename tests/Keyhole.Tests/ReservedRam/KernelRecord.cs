@@ -14,7 +14,7 @@ using Keyhole.Tests.Hosts;
 namespace Keyhole.Tests.ReservedRam;
 
 /// <summary>What a real kernel made of memmap= parameters: fixtures/reserve/*.log.</summary>
-internal sealed record KernelRecord(string Name, string Parameters, HostMemoryMap Firmware, ImmutableArray<ByteRange> Memmaps, ByteRange Kernel, HostMemoryMap Iomem)
+internal sealed record KernelRecord(string Name, string Parameters, Host Firmware, ImmutableArray<ByteRange> Memmaps, ByteRange Kernel, Host Iomem)
 {
     public static IEnumerable<string> Names => Directory.GetFiles(MapFixtures.Folder("reserve"), "*.log").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal);
 
@@ -27,10 +27,10 @@ internal sealed record KernelRecord(string Name, string Parameters, HostMemoryMa
         return new(
             name,
             Section("PARAMETERS").Trim(),
-            MapFixtures.Expect(MapFixtures.ReadText(firmware)),
+            MapFixtures.Expect(MapFixtures.ReadText(firmware)).Host,
             [.. Regex.Matches(Section("PARAMETERS"), @"memmap=(\w+)\$(\w+)").Select(match => ByteRange.FromSize(Number(match.Groups[2].Value), Number(match.Groups[1].Value)))],
             moved.Success ? ByteRange.FromBounds(Hex(moved.Groups[1].Value), Hex(moved.Groups[2].Value) + 1) : default,
-            MapFixtures.Expect(MapFixtures.ReadText(Section("IOMEM"), new() { From = HostMapDialect.Iomem })));
+            MapFixtures.Expect(MapFixtures.ReadText(Section("IOMEM"), new() { From = HostMapDialect.Iomem })).Host);
     }
 
     /// <summary>As the kernel's memparse reads it.</summary>

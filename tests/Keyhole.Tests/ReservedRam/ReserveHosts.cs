@@ -19,7 +19,7 @@ namespace Keyhole.Tests.ReservedRam;
 internal static class ReserveHosts
 {
     /// <summary>The machine of seed 003.</summary>
-    public static readonly HostMemoryMap Seed = ToHost(
+    public static readonly Host Seed = ToHost(
         E820Entry.FromBounds(0, 0x9f000, E820Type.Ram),
         E820Entry.FromBounds(0x9f000, 0xa0000, E820Type.Reserved),
         E820Entry.FromBounds(0x100000, 0x3dee0000, E820Type.Ram));
@@ -39,22 +39,22 @@ internal static class ReserveHosts
         select E820Entry.FromSize(start, size, type);
 
     /// <summary>Entries in any order, overlapping, empty, in parts of pages.</summary>
-    public static readonly Gen<HostMemoryMap> Random =
+    public static readonly Gen<Host> Random =
         from entries in _entry.ListOf()
         select ToHost([E820Entry.FromBounds(0, 0x9fc00, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x8000_0000, E820Type.Ram), .. entries]);
 
     public static readonly Gen<ulong> Start = Gen.Choose(1, 1 << 12).Select(step => (ulong)step * ReservePlanner.StartAlignment);
 
     /// <summary>Every map of a real machine that the tests have.</summary>
-    public static IEnumerable<HostMemoryMap> Fixtures() =>
+    public static IEnumerable<Host> Fixtures() =>
         Directory.GetDirectories(MapFixtures.Folder("hosts")).Order(StringComparer.Ordinal).Select(folder => Path.Combine(folder, "expected.txt"))
             .Concat(MapFixtures.GoldenLogs())
-            .Select(path => MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(path))));
+            .Select(path => MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(path))).Host);
 
-    public static HostMemoryMap ToHost(params ReadOnlySpan<E820Entry> entries) =>
-        new() { Entries = [.. entries], Dialect = HostMapDialect.Lines, Description = "made for a test" };
+    public static Host ToHost(params ReadOnlySpan<E820Entry> entries) =>
+        new() { Entries = [.. entries] };
 
-    public static ReservePlan Plan(HostMemoryMap host, ulong start) => ReservePlanner.Plan(new() { Host = host, Start = start });
+    public static ReservePlan Plan(Host host, ulong start) => ReservePlanner.Plan(new() { Host = host, Start = start });
 
     /// <summary>Who owns each page-sized or smaller piece of the firmware's RAM: a model with none of the library's set operations.</summary>
     public static bool IsIn(ImmutableArray<ByteRange> ranges, ulong address) => ranges.Any(range => range.Start <= address && address < range.End);

@@ -123,7 +123,7 @@ public sealed class ReservePlannerTests
     [DataRow(770UL, Severity.Warning)]
     public void A_crash_kernel_above_4_GiB_wants_256_MiB_below(ulong startMiB, Severity severity)
     {
-        HostMemoryMap host = ReserveHosts.Seed with { Entries = [E820Entry.FromBounds(0, 1 << 30, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram)] };
+        Host host = ReserveHosts.Seed with { Entries = [E820Entry.FromBounds(0, 1 << 30, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram)] };
 
         ReservePlan plan = ReservePlanner.Plan(new() { Host = host, Start = startMiB << 20, CrashKernelBytes = 600 << 20 });
 
@@ -143,7 +143,7 @@ public sealed class ReservePlannerTests
     [TestMethod]
     public void The_price_is_said_always_and_an_IOMMU_where_there_is_one()
     {
-        HostMemoryMap host = ReserveHosts.Seed with { Traits = new() { Iommus = [0xfed90000] } };
+        Host host = ReserveHosts.Seed with { Traits = new() { Iommus = [0xfed90000] } };
         string[] codes = [.. ReserveHosts.Plan(host, 512 << 20).Problems.Select(static problem => problem.Code)];
 
         Assert.Contains(ReserveProblemCodes.IommuPresent, codes);

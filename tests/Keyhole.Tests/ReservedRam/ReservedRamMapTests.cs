@@ -17,7 +17,7 @@ namespace Keyhole.Tests.ReservedRam;
 public sealed class ReservedRamMapTests
 {
     /// <summary>Every start on every host that changes something: before, at, in and behind each edge.</summary>
-    private static IEnumerable<(HostMemoryMap Host, ulong Start)> FixtureCases() =>
+    private static IEnumerable<(Host Host, ulong Start)> FixtureCases() =>
         from host in ReserveHosts.Fixtures()
         from address in host.Entries.SelectMany(static entry => (ulong[])[entry.Address, entry.End]).Append(0x2000_0000UL).Append(0x1_0000_0000UL)
         from start in (ulong[])[address, address + ReservePlanner.StartAlignment]
@@ -88,7 +88,7 @@ public sealed class ReservedRamMapTests
     public void Kept_failed_and_host_RAM_make_up_the_firmwares_on_every_fixture()
     {
         int cases = 0;
-        foreach ((HostMemoryMap host, ulong start) in FixtureCases())
+        foreach ((Host host, ulong start) in FixtureCases())
         {
             AssertSumsAddUp(host, ReserveHosts.Plan(host, start));
             cases++;
@@ -105,7 +105,7 @@ public sealed class ReservedRamMapTests
     [TestMethod]
     public void A_guests_pages_are_identity_or_failed_on_every_fixture()
     {
-        foreach ((HostMemoryMap host, ulong start) in FixtureCases())
+        foreach ((Host host, ulong start) in FixtureCases())
             AssertGuestIsSound(ReserveHosts.Plan(host, start));
     }
 
@@ -114,7 +114,7 @@ public sealed class ReservedRamMapTests
         Prop.ForAll(ReserveHosts.Random.ToArbitrary(), ReserveHosts.Start.ToArbitrary(), static (host, start) => AssertGuestIsSound(ReserveHosts.Plan(host, start)))
             .QuickCheckThrowOnFailure();
 
-    private static void AssertSumsAddUp(HostMemoryMap host, ReservePlan plan)
+    private static void AssertSumsAddUp(Host host, ReservePlan plan)
     {
         if (plan.Map is null)
             return;

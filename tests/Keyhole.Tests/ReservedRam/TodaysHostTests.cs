@@ -60,7 +60,7 @@ public sealed class TodaysHostTests
     [TestMethod]
     public void A_host_that_was_booted_without_parameters_does_not_pass_the_check()
     {
-        HostMemoryMap plain = MapFixtures.Expect(MapFixtures.ReadText("00000000-00000fff : Reserved\n00001000-0009efff : System RAM\n00100000-3dedffff : System RAM\n"));
+        Host plain = MapFixtures.Expect(MapFixtures.ReadText("00000000-00000fff : Reserved\n00001000-0009efff : System RAM\n00100000-3dedffff : System RAM\n")).Host;
 
         Assert.AreEqual("1000-90000 100000-20000000", Show(HostCheck.Compare(ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20), plain)));
     }
@@ -70,13 +70,13 @@ public sealed class TodaysHostTests
     {
         ReservePlan plan = ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20);
 
-        Assert.IsEmpty(HostCheck.Compare(plan, MapFixtures.Expect(MapFixtures.ReadText(plan.Map!.ToIomem([]), new() { From = HostMapDialect.Iomem }))));
+        Assert.IsEmpty(HostCheck.Compare(plan, MapFixtures.Expect(MapFixtures.ReadText(plan.Map!.ToIomem([]), new() { From = HostMapDialect.Iomem })).Host));
     }
 
     [TestMethod]
     public void RAM_that_another_parameter_takes_from_the_host_is_a_warning()
     {
-        HostMemoryMap short_ = MapFixtures.Expect(MapFixtures.ReadText("00100000-1fffffff : Reserved\n20000000-2fffffff : System RAM\n"));
+        Host short_ = MapFixtures.Expect(MapFixtures.ReadText("00100000-1fffffff : Reserved\n20000000-2fffffff : System RAM\n")).Host;
         Problem problem = HostCheck.Compare(ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20), short_).Single();
 
         Assert.AreEqual(Severity.Warning, problem.Severity);
@@ -86,7 +86,7 @@ public sealed class TodaysHostTests
     [TestMethod]
     public void Ranges_with_only_reserved_memory_between_them_share_a_parameter_and_gaps_stay_open()
     {
-        HostMemoryMap host = ReserveHosts.ToHost(
+        Host host = ReserveHosts.ToHost(
             E820Entry.FromBounds(0x100000, 0x1000000, E820Type.Ram),
             E820Entry.FromBounds(0x1000000, 0x1200000, E820Type.Nvs),
             E820Entry.FromBounds(0x1200000, 0x2000000, E820Type.Ram),
@@ -110,7 +110,7 @@ public sealed class TodaysHostTests
     [TestMethod]
     public void What_is_kept_is_the_kernels_RAM_no_more_and_what_is_the_hosts_still_is_on_every_host()
     {
-        foreach (HostMemoryMap host in ReserveHosts.Fixtures())
+        foreach (Host host in ReserveHosts.Fixtures())
         {
             foreach (ulong start in (ulong[])[0x2000000, 0x20000000, 0x40000000, 0xc0000000, 0x110000000])
                 AssertForecastHolds(ReserveHosts.Plan(host, start));
@@ -156,7 +156,7 @@ public sealed class TodaysHostTests
         if (plan.Today is not { } today)
             return;
         Assert.IsLessThanOrEqualTo(MemmapParameters.MaxRanges, today.Memmaps.Length);
-        HostMemoryMap forecast = ReserveHosts.ToHost([.. today.Iomem]);
+        Host forecast = ReserveHosts.ToHost([.. today.Iomem]);
         Assert.IsEmpty(HostCheck.Compare(plan, forecast));
         foreach (ByteRange kept in today.Guest.Map.Select(static entry => ByteRange.FromSize(entry.Address, entry.Size)))
             Assert.IsTrue(today.Memmaps.Any(range => range.Start <= kept.Start && kept.End <= range.End));

@@ -55,7 +55,7 @@ internal static class GoldenBoots
     {
         ObservedBoot boot = BootLog.Choose(BootLog.Of(scan), wantsDom0: true, null, "a test's log").Value!;
         LogMap firmware = scan.Maps.First(static map => map.Kind == LogMapKind.XenFirmware);
-        HostMemoryMap host = BootEvidence.WithPagesReservedIn(HostMapReader.FromLog(scan, firmware, "a test's log").Value!, boot);
+        Host host = BootEvidence.WithPagesReservedIn(HostMapReader.FromLog(scan, firmware, "a test's log").Value!.Host, boot);
         Dom0Log builder = boot.Builder!;
         BootForecast forecast = Forecaster.Forecast(new()
         {
@@ -103,11 +103,9 @@ internal static class GoldenBoots
         return changed;
     }
 
-    private static ImmutableArray<E820Entry> MachineMapOf(string name) => MachineMap.Of(new HostMemoryMap
+    private static ImmutableArray<E820Entry> MachineMapOf(string name) => MachineMap.Of(new Host
     {
         Entries = [.. GoldenLog.Load(name).Firmware],
-        Dialect = HostMapDialect.Xen,
-        Description = name,
         Traits = new() { Iommus = name is "iommu" or "passthrough" ? [0xfed9_0000] : [] },
     });
 }

@@ -52,13 +52,13 @@ public sealed class HostileLogTests
     private static void CompareWithItsOwnHints(LogScan scan, ObservedBoot boot)
     {
         LogMap? firmware = scan.Maps.FirstOrDefault(static map => map.Kind == LogMapKind.XenFirmware);
-        if (firmware is null || !HostMapReader.FromLog(scan, firmware, "a test's log").TryGet(out HostMemoryMap? host, out _))
+        if (firmware is null || !HostMapReader.FromLog(scan, firmware, "a test's log").TryGet(out HostDocument? host, out _))
             return;
         const ulong mostPages = (64UL << 40) >> 12;
         ulong pages = boot.Builder?.PageCount is { } built and > 0 and <= mostPages ? built : 1UL << 18;
         BootForecast forecast = Forecaster.Forecast(new()
         {
-            Map = MachineMap.Of(BootEvidence.WithPagesReservedIn(host, boot)),
+            Map = MachineMap.Of(BootEvidence.WithPagesReservedIn(host.Host, boot)),
             IsDom0 = true,
             PageCount = pages,
             MaxPages = boot.Builder?.MaxPages,

@@ -36,7 +36,7 @@ internal static class HvmAdvice
     /// <summary>hvmloader places windows larger than this above 4 GiB without trying below.</summary>
     private const ulong LargestLowBar = 1UL << 30;
 
-    public static void Report(HostMemoryMap host, GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
+    public static void Report(Host host, GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
     {
         ReportMmioHole(guest, bars, problems);
         ReportReservedDeviceMemory(host, guest, problems);
@@ -114,7 +114,7 @@ internal static class HvmAdvice
         return holeMiB;
     }
 
-    private static void ReportReservedDeviceMemory(HostMemoryMap host, GuestSpec guest, List<Problem> problems)
+    private static void ReportReservedDeviceMemory(Host host, GuestSpec guest, List<Problem> problems)
     {
         string devices = string.Join(", ", guest.Pci.Select(static assignment => $"\"{assignment with { RdmPolicy = assignment.RdmPolicy ?? "relaxed" }}\""));
         if (Setting(guest, "rdm") is not null)

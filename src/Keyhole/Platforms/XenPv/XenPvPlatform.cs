@@ -70,7 +70,7 @@ public sealed class XenPvPlatform : IPlatform
     private static IHolePolicy PolicyOf(Scenario scenario) => scenario.Policy ?? s_toolstacks;
 
     /// <summary>What a policy is told of a host.</summary>
-    private static PolicyInput InputOf(HostMemoryMap host, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<Bar> bars) =>
+    private static PolicyInput InputOf(Host host, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<Bar> bars) =>
         new(machineMap, guest, bars) { DeviceMemory = [.. host.Traits.ReservedDeviceMemory.Select(ByteRange.FromFrames)] };
 
     /// <summary>Without the host's map the toolstack sets one RAM entry of maxmem.</summary>

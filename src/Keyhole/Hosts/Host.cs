@@ -2,51 +2,12 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
-using Keyhole.Captures;
 using Keyhole.E820;
-using Keyhole.Logs;
 using Keyhole.Pci;
 
 namespace Keyhole.Hosts;
 
-/// <summary>A form in which a memory map is written down. The names of the command line stand in <see cref="HostMapDialects"/>.</summary>
-public enum HostMapDialect
-{
-    /// <summary>Linux since 3.x: <c>BIOS-e820: [mem 0x…-0x…] usable</c>, end inclusive. Under Xen the prefix is <c>Xen:</c>.</summary>
-    Linux,
-
-    /// <summary>Linux up to 3.x: <c>BIOS-e820: 0000000000000000 - 000000000009e000 (usable)</c>, end exclusive.</summary>
-    LinuxOld,
-
-    /// <summary>Linux 7.2: "System RAM", "device reserved", "soft reserved", and <c>[gap …]</c> lines between entries.</summary>
-    Linux72,
-
-    /// <summary>Xen since 4.14: <c>(XEN)  [0000000000000000, 000000000009fbff] (usable)</c>, end inclusive.</summary>
-    Xen,
-
-    /// <summary>Xen up to 4.13: <c>(XEN)  0000000000000000 - 000000000009fc00 (usable)</c>, end exclusive.</summary>
-    XenOld,
-
-    /// <summary>Linux's <c>/proc/iomem</c>.</summary>
-    Iomem,
-
-    /// <summary>A <c>/sys/firmware/memmap</c> folder: start, end (inclusive) and type a file each.</summary>
-    Memmap,
-
-    /// <summary>Entries of 20 bytes: u64 address, u64 size, u32 type.</summary>
-    Packed,
-
-    /// <summary>Lines of <c>START END TYPE</c>: hex, end exclusive, type a number.</summary>
-    Lines,
-
-    /// <summary>Keyhole's own JSON, as <c>show --json</c> and <c>capture</c> write it.</summary>
-    Json,
-
-    /// <summary>A memory map of EFI: Linux's <c>efi: mem00: […] range=[…]</c> or Xen's list of descriptors with their type numbers. Read only.</summary>
-    Efi,
-}
-
-/// <summary>How much of the host's RAM a source shows. The names of JSON stand in <see cref="HostMapJson"/>.</summary>
+/// <summary>How much of the host's RAM a source shows.</summary>
 public enum RamShown
 {
     /// <summary>All of it: the firmware's map, or Xen's.</summary>
@@ -130,21 +91,17 @@ public sealed record HostTraits
     public ImmutableArray<PfnRange> ReservedInDom0 { get; init; } = [];
 }
 
-/// <summary>One memory map of a host with what is known about where it came from. Entries stand in the source's order.</summary>
-public sealed record HostMemoryMap
+/// <summary>A machine that guests run on, as far as its memory goes: a value, whatever it was read from.</summary>
+public sealed record Host
 {
     /// <summary>Entries that a host's map may have: Xen itself keeps no more (its E820MAX since 2017).</summary>
     public const int MaxEntries = 1024;
 
     /// <summary>A host of which nothing is known: for guests whose map does not depend on it.</summary>
-    public static readonly HostMemoryMap Unknown = new() { Entries = [], Dialect = HostMapDialect.Lines, Description = "not known" };
+    public static readonly Host Unknown = new() { Entries = [] };
 
+    /// <summary>The memory map, in the source's order.</summary>
     public required ImmutableArray<E820Entry> Entries { get; init; }
-
-    public required HostMapDialect Dialect { get; init; }
-
-    /// <summary>One line for people: which map of which source this is ("Xen's firmware map (Xen-e820), line 3 of xen.log").</summary>
-    public required string Description { get; init; }
 
     /// <summary>How much of the host's RAM <see cref="Entries"/> show.</summary>
     public RamShown RamShown { get; init; }
@@ -163,18 +120,6 @@ public sealed record HostMemoryMap
     /// <summary>What the IOMMU keeps for the platform, by address.</summary>
     public ImmutableArray<ReservedRegion> ReservedRegions { get; init; } = [];
 
-    /// <summary>Linux's resources as <c>/proc/iomem</c> lists them, a line each; empty where nobody asked.</summary>
-    public ImmutableArray<string> IomemLines { get; init; } = [];
-
     /// <summary>PCI functions that the source names, in address order.</summary>
     public ImmutableArray<PciDevice> Devices { get; init; } = [];
-
-    /// <summary>The log that the map was taken from, with what else it says of the boot; null where the source was none.</summary>
-    public LogScan? Log { get; init; }
-
-    /// <summary>Which of the log's maps this is.</summary>
-    public LogMap? LogMap { get; init; }
-
-    /// <summary>Remarks for the user that are no errors: other maps in the same log, lines passed over.</summary>
-    public ImmutableArray<string> Remarks { get; init; } = [];
 }

@@ -5,11 +5,11 @@ using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.IO;
 using System.Text;
-using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
-namespace Keyhole.Hosts;
+namespace Keyhole.Captures;
 
 /// <summary>
 /// Writes a map in any dialect that <see cref="HostMapReader"/> reads back to the same entries. What a dialect cannot say is refused:
@@ -23,7 +23,7 @@ public static class HostMapWriter
 
     /// <summary>Writes the map as text (UTF-8, line feeds) or packed bytes. On an error nothing has been written.</summary>
     /// <returns>Null, or why the dialect cannot hold this map. A memmap is a folder: see <see cref="ToMemmap"/>.</returns>
-    public static InputError? Write(HostMemoryMap map, HostMapDialect dialect, Stream destination)
+    public static InputError? Write(HostDocument map, HostMapDialect dialect, Stream destination)
     {
         if (WhyNot(map, dialect) is { } error)
             return error;
@@ -48,31 +48,31 @@ public static class HostMapWriter
     }
 
     /// <summary>The folders of a <c>/sys/firmware/memmap</c>, or why it cannot hold this map.</summary>
-    public static Parsed<MemmapFolder> ToMemmap(HostMemoryMap map)
+    public static Parsed<MemmapFolder> ToMemmap(HostDocument map)
     {
         if (WhyNot(map, HostMapDialect.Memmap) is { } error)
             return error;
-        ImmutableArray<MemmapEntry>.Builder entries = ImmutableArray.CreateBuilder<MemmapEntry>(map.Entries.Length);
-        foreach (E820Entry entry in map.Entries)
+        ImmutableArray<MemmapEntry>.Builder entries = ImmutableArray.CreateBuilder<MemmapEntry>(map.Host.Entries.Length);
+        foreach (E820Entry entry in map.Host.Entries)
             entries.Add(new($"{entries.Count}", $"0x{entry.Address:x}\n", $"0x{LastOf(entry):x}\n", $"{IomemSyntax.NameOf(entry.Type)}\n"));
         return new MemmapFolder(entries.MoveToImmutable());
     }
 
     /// <summary>Why the dialect cannot hold the map, or null when it can.</summary>
-    public static InputError? WhyNot(HostMemoryMap map, HostMapDialect dialect)
+    public static InputError? WhyNot(HostDocument map, HostMapDialect dialect)
     {
         string source = map.Description;
         if (dialect == HostMapDialect.Efi)
             return new(source, null, "EFI descriptors are read, not written: an E820 map does not say which type each was", AlwaysPossible);
-        if (map.Entries.IsDefaultOrEmpty)
+        if (map.Host.Entries.IsDefaultOrEmpty)
             return new(source, null, "the map has no entries", "nothing reads an empty map");
-        if (map.Entries.Length > HostMemoryMap.MaxEntries)
+        if (map.Host.Entries.Length > Host.MaxEntries)
             return HostMapErrors.TooManyEntries(source, null);
 
         ulong end = 0;
-        for (int i = 0; i < map.Entries.Length; i++)
+        for (int i = 0; i < map.Host.Entries.Length; i++)
         {
-            E820Entry entry = map.Entries[i];
+            E820Entry entry = map.Host.Entries[i];
             string named = $"{source}, entry {i + 1}";
             ulong exclusive = entry.Wraps ? ulong.MaxValue : entry.End;
             if (!EntryRange.Exclusive(entry.Address, exclusive).TryMakeEntry(entry.Type, named, null, out _, out InputError? error))
@@ -103,7 +103,7 @@ public static class HostMapWriter
         return needsName && IomemSyntax.NameOf(entry.Type) is null ? "it has no name for the type" : null;
     }
 
-    private static string ToText(HostMemoryMap map, HostMapDialect dialect)
+    private static string ToText(HostDocument map, HostMapDialect dialect)
     {
         StringBuilder text = new();
         text.Append(dialect switch
@@ -114,7 +114,7 @@ public static class HostMapWriter
             HostMapDialect.Iomem or HostMapDialect.Memmap or HostMapDialect.Packed or HostMapDialect.Json or HostMapDialect.Efi => "",
         });
         ulong end = 0;
-        foreach (E820Entry entry in map.Entries)
+        foreach (E820Entry entry in map.Host.Entries)
         {
             if (dialect == HostMapDialect.Linux72 && entry.Address > end)
                 text.Append($"{KernelStamp}BIOS-e820: [gap 0x{end:x16}-0x{entry.Address - 1:x16}]\n");
@@ -156,10 +156,10 @@ public static class HostMapWriter
         }
     }
 
-    private static void WritePacked(HostMemoryMap map, Stream destination)
+    private static void WritePacked(HostDocument map, Stream destination)
     {
         Span<byte> bytes = stackalloc byte[E820Entry.WireSizeBytes];
-        foreach (E820Entry entry in map.Entries)
+        foreach (E820Entry entry in map.Host.Entries)
         {
             BinaryPrimitives.WriteUInt64LittleEndian(bytes, entry.Address);
             BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], entry.Size);

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.Hosts;
+using Keyhole.Logs;
+
+namespace Keyhole.Captures;
+
+/// <summary>A host with what is known about where it was read, and what else stood there.</summary>
+public sealed record HostDocument
+{
+    /// <summary>No source at all: for guests whose map does not depend on the host.</summary>
+    public static readonly HostDocument Unknown = new() { Host = Host.Unknown, Dialect = HostMapDialect.Lines, Description = "not known" };
+
+    public required Host Host { get; init; }
+
+    public required HostMapDialect Dialect { get; init; }
+
+    /// <summary>One line for people: which map of which source this is ("Xen's firmware map (Xen-e820), line 3 of xen.log").</summary>
+    public required string Description { get; init; }
+
+    /// <summary>Linux's resources as <c>/proc/iomem</c> lists them, a line each; empty where nobody asked.</summary>
+    public ImmutableArray<string> IomemLines { get; init; } = [];
+
+    /// <summary>The log that the map was taken from, with what else it says of the boot; null where the source was none.</summary>
+    public LogScan? Log { get; init; }
+
+    /// <summary>Which of the log's maps this is.</summary>
+    public LogMap? LogMap { get; init; }
+
+    /// <summary>Remarks for the user that are no errors: other maps in the same log, lines passed over.</summary>
+    public ImmutableArray<string> Remarks { get; init; } = [];
+}
