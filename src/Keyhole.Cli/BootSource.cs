@@ -8,7 +8,6 @@ using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;

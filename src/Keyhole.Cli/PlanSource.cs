@@ -4,7 +4,6 @@ using System.CommandLine;
 using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 

@@ -7,7 +7,6 @@ using Keyhole.Answers;
 using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Hosts;
 using Keyhole.ReservedRam;
 using Spectre.Console;
 

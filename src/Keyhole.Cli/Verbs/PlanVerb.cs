@@ -7,7 +7,6 @@ using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.Guests;
 using Keyhole.Planning;
-using Keyhole.Platforms;
 
 namespace Keyhole.Cli.Verbs;
 

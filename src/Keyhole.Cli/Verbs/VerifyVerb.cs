@@ -8,7 +8,6 @@ using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.Forecasts;
-using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Verification;
 

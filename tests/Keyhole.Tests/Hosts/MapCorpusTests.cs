@@ -10,7 +10,6 @@ using System.Text.RegularExpressions;
 using Keyhole.Captures;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
