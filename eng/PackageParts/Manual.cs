@@ -6,7 +6,7 @@ using System.CommandLine;
 using System.IO;
 using System.Linq;
 using System.Text.RegularExpressions;
-using Keyhole.Cli;
+using Keyhole.Cli.Terminal;
 
 namespace Keyhole.PackageParts;
 
@@ -123,7 +123,7 @@ internal static class Manual
 
         void Examples(Command command)
         {
-            if (Keyhole.Cli.Examples.TextOf(command) is not { } text)
+            if (Cli.Help.Examples.TextOf(command) is not { } text)
                 return;
             string[] lines = [.. text.Trim('\n', '\r').Split('\n').Select(static line => line.TrimEnd('\r'))];
             // After the examples stand the exit statuses, in the program's help alone.

@@ -6,6 +6,8 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.IO;
 using System.Linq;
+using Keyhole.Cli.Help;
+using Keyhole.Cli.Terminal;
 using Keyhole.Cli.Verbs;
 using Keyhole.Diagnostics;
 

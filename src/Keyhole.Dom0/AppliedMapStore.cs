@@ -25,16 +25,16 @@ public sealed class AppliedMapStore(string folder)
         isRoot || string.IsNullOrEmpty(userRuntimeFolder) ? "/run/keyhole" : Path.Combine(userRuntimeFolder, "keyhole");
 
     /// <summary>What is remembered of a domain; null where nothing is, or only something of an earlier domain of that number.</summary>
-    public Parsed<AppliedMapState> Load(DomainId domain, Guid uuid)
+    public XenResult<AppliedMapState> Load(DomainId domain, Guid uuid)
     {
         string path = PathOf(domain);
         try
         {
             using FileStream file = File.OpenRead(path);
             if (!SmallInput.Read(file, path, MaxSizeBytes, "a remembered map").TryGet(out SmallInput? input, out InputError? error))
-                return error;
+                return new XenProblem(XenProblemKind.Here, path, error.What, error.Remedy);
             if (Parse(input.Bytes, domain) is not { } applied)
-                return new InputError(path, null, "this is no remembered map", "remove the file; the map that was there before is then forgotten");
+                return new XenProblem(XenProblemKind.Here, path, "this is not a remembered map", "remove the file; the map that was there before is then forgotten");
             return new AppliedMapState(applied.Uuid == uuid ? applied : null);
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
@@ -48,7 +48,7 @@ public sealed class AppliedMapStore(string folder)
     }
 
     /// <summary>Remembers a map; null, or why it could not.</summary>
-    public InputError? Save(AppliedMap applied)
+    public XenProblem? Save(AppliedMap applied)
     {
         string path = PathOf(applied.Domain);
         string temporary = $"{path}.{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}.new";
@@ -71,7 +71,7 @@ public sealed class AppliedMapStore(string folder)
     }
 
     /// <summary>Forgets a domain; null, or why it could not.</summary>
-    public InputError? Remove(DomainId domain)
+    public XenProblem? Remove(DomainId domain)
     {
         string path = PathOf(domain);
         try
@@ -89,8 +89,8 @@ public sealed class AppliedMapStore(string folder)
         }
     }
 
-    private static InputError Unusable(string path, Exception exception) =>
-        new(path, null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "make the folder one that root can write");
+    private static XenProblem Unusable(string path, Exception exception) =>
+        new(XenProblemKind.Here, path, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "make the folder one that root can write");
 
     private static void Write(AppliedMap applied, Stream file)
     {

@@ -5,6 +5,8 @@ using System.IO;
 using System.Linq;
 using System.Text;
 using System.Text.Json;
+using Keyhole.Cli.Terminal;
+using Keyhole.Dom0;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
@@ -40,9 +42,9 @@ internal sealed record CommandRun(int Status, string Output, string Errors)
     }
 
     /// <summary>A run on a machine of the test's making.</summary>
-    public static CommandRun InDom0(Dom0 dom0, params string[] args) => On(dom0, [], args);
+    public static CommandRun InDom0(LiveMachine dom0, params string[] args) => On(dom0, [], args);
 
-    private static CommandRun On(Dom0 dom0, byte[] input, string[] args)
+    private static CommandRun On(LiveMachine dom0, byte[] input, string[] args)
     {
         using var output = new MemoryStream();
         using var errors = new StringWriter();

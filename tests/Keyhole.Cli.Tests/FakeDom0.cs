@@ -68,7 +68,7 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
 
     public string Root => _folder;
 
-    public Dom0 Machine => new() { OpenXen = Open, Tools = this, Root = _folder, StateFolder = Path.Combine(_folder, "state") };
+    public LiveMachine Machine => new() { OpenXen = Open, Tools = this, Root = _folder, StateFolder = Path.Combine(_folder, "state") };
 
     /// <summary>The guest's map as the guest itself would read it; empty where none is set.</summary>
     public E820Entry[] GuestsMap()

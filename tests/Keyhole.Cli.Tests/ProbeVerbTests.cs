@@ -104,7 +104,7 @@ public sealed class ProbeVerbTests : IDisposable
     [DataRow("xl's map and a policy's are two", "--with-real-map", "--policy", "punch")]
     [DataRow("xl's map and a policy's are two", "--with-real-map", "--hole", "0x80000000")]
     [DataRow("this is no time to wait", "--timeout", "0")]
-    [DataRow("\"febc0008\" is no address", "--read", "febc0008")]
+    [DataRow("\"febc0008\" is not an address", "--read", "febc0008")]
     [DataRow("no register begins at \"0xfebc0ffe\"; give a multiple of 4", "--read", "0xfebc0ffe")]
     [DataRow("the probe's image is not there", "--image", "/nowhere/probe.elf")]
     [DataRow("is not a release of Linux", "--kernel", "linux-x")]

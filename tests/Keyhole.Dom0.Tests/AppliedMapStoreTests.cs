@@ -3,7 +3,6 @@
 using System;
 using System.IO;
 using System.Linq;
-using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -67,8 +66,8 @@ public sealed class AppliedMapStoreTests
         Store().Save(Applied());
         File.WriteAllText(Directory.GetFiles(Path.Combine(_folder, "state"))[0], content);
 
-        Assert.IsFalse(Store().Load(new(5), s_uuid).TryGet(out _, out InputError? error));
-        Assert.Contains("this is no remembered map; remove the file", error.ToString());
+        Assert.IsFalse(Store().Load(new(5), s_uuid).TryGet(out _, out XenProblem? error));
+        Assert.Contains("this is not a remembered map; remove the file", error.ToString());
     }
 
     [TestMethod]
@@ -103,7 +102,7 @@ public sealed class AppliedMapStoreTests
 
     private AppliedMap? Loaded(Guid uuid)
     {
-        Assert.IsTrue(Store().Load(new(5), uuid).TryGet(out AppliedMapState? state, out InputError? error), error?.ToString());
+        Assert.IsTrue(Store().Load(new(5), uuid).TryGet(out AppliedMapState? state, out XenProblem? error), error?.ToString());
         return state.Applied;
     }
 }

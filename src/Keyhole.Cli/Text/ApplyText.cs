@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Answers;
+using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Spectre.Console;

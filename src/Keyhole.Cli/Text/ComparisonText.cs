@@ -6,6 +6,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Answers;
+using Keyhole.Cli.Terminal;
 using Keyhole.Comparison;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;

@@ -7,6 +7,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Answers;
+using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Migration;
 using Spectre.Console;

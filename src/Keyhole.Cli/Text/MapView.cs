@@ -4,6 +4,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Answers;
+using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;

@@ -2,6 +2,7 @@
 
 using System.Globalization;
 using Keyhole.Answers;
+using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Probing;
 using Spectre.Console;

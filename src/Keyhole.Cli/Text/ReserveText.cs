@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Captures;
+using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.ReservedRam;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Globalization;
 using Keyhole.Answers;
+using Keyhole.Cli.Terminal;
+using Keyhole.Dom0;
 using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
@@ -22,4 +25,23 @@ internal static class StartText
         console.Ansi.Write(MapView.Cell(answer.Succeeded ? "yes" : "no", answer.Succeeded ? Color.Green : Color.Red));
         console.Ansi.WriteLine($", {shown}: {answer.Verdict}");
     }
+
+    /// <summary>The verdict as a clause about "it", the guest.</summary>
+    /// <param name="verdict">Null where the guest was not started.</param>
+    public static string Words(StartVerdict? verdict) =>
+        verdict is null ? "it was not started: the forecast says no (--anyway starts it all the same)" : Said(verdict);
+
+    private static string Said(StartVerdict verdict) => verdict.Result switch
+    {
+        StartResult.BootsAgainstForecast => "it boots, though it was forecast to halt",
+        StartResult.Differs => string.Create(CultureInfo.InvariantCulture, $"it boots, but not as forecast: {verdict.Verification?.Differences.Length ?? 0} lines differ"),
+        StartResult.WithForecastErrors => "it boots, with the errors that were forecast",
+        StartResult.AsForecast => "it boots, as forecast to the last page"
+            + (verdict.AwaitsClaims ? "; it has not said whether it claims its device's windows (xen-pcifront not loaded?)" : ""),
+        StartResult.DiedAsForecast => "it died, as forecast",
+        StartResult.DiedAgainstForecast => "it died, though it was forecast to boot",
+        StartResult.Stuck => "it set its memory up, but did not get through its start in the time given (--timeout)",
+        StartResult.Silent => "it said nothing of its memory in the time given: console=hvc0 and no \"quiet\" on its kernel's command line?",
+        StartResult.SilentAsForecast => "it said nothing in the time given; it was forecast to halt",
+    };
 }

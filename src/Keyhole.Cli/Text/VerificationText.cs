@@ -3,6 +3,7 @@
 using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.Answers;
+using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;
 using Keyhole.Verification;

@@ -7,6 +7,9 @@ using System.IO;
 using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Captures;
+using Keyhole.Cli.Help;
+using Keyhole.Cli.Options;
+using Keyhole.Cli.Terminal;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
@@ -92,8 +95,8 @@ internal sealed class ApplyVerb
             if (!parsed.GetValue(_dryRun) && !GuestLock.Take(_console.Dom0.StateFolder, guest.Info.Uuid, guest.Shown).TryGet(out locked, out problem))
                 return _console.Refuse(problem);
             using FileStream? alone = locked;
-            if (!_store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out error))
-                return _console.Fail(error);
+            if (!_store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out problem))
+                return _console.Refuse(problem);
             if (parsed.GetValue(_undo))
                 return Undo(parsed, xen, guest, state.Applied);
             if (!new MachineCapture(_console.Dom0).ReadMachineMap(xen).TryGet(out Host? machine, out problem))
@@ -134,8 +137,8 @@ internal sealed class ApplyVerb
         // A map of one's own may be meant to fail; a planned one may not.
         bool isRefused = map.Entries.IsEmpty || (!change.IsGiven && map.HasErrors);
         bool isInstalled = !isDryRun && !isRefused;
-        if (isInstalled && Install(xen, change) is { } failure)
-            return failure.Problem is { } refused ? _console.Refuse(refused) : _console.Fail(failure.Error!);
+        if (isInstalled && new MapInstaller(xen, _store).Install(change.Guest, change.Remembered, change.Old, map) is { } failure)
+            return _console.Refuse(failure);
         var answer = new ApplyAnswer
         {
             Id = change.Guest.Info.Id.Value,
@@ -155,38 +158,13 @@ internal sealed class ApplyVerb
         return ExitStatus.Of(answer);
     }
 
-    /// <summary>Remembers first and installs then: what is remembered but was not installed does no harm.</summary>
-    private Failure? Install(IXenControl xen, Change change)
-    {
-        DomainInfo info = change.Guest.Info;
-        var applied = new AppliedMap { Domain = info.Id, Uuid = info.Uuid, Policy = change.Map.Policy, Installed = change.Map.Map, Before = change.Old };
-        if (change.Remembered is { } earlier)
-            applied = applied with { Before = earlier.Before };
-        if (_store.Save(applied) is { } error)
-            return new(error, null);
-        long result = xen.Calls.SetMemoryMap(info.Id, change.Map.Map.AsSpan());
-        if (result >= 0)
-            return null;
-        if (change.Remembered is { } known)
-            _store.Save(known);
-        else
-            _store.Remove(info.Id);
-        return new(null, XenProblem.Of(change.Guest.Shown, "XENMEM_set_memory_map", result, "nothing was changed"));
-    }
-
     private int Undo(ParseResult parsed, IXenControl xen, LiveGuest guest, AppliedMap? applied)
     {
         if (applied is null)
             return _console.Refuse(guest.No("Keyhole has given it no map", "there is nothing to undo"));
         bool isDryRun = parsed.GetValue(_dryRun);
-        if (!isDryRun)
-        {
-            long result = xen.Calls.SetMemoryMap(guest.Info.Id, applied.Before.AsSpan());
-            if (result < 0)
-                return _console.Refuse(XenProblem.Of(guest.Shown, "XENMEM_set_memory_map", result, "nothing was changed"));
-            if (_store.Remove(guest.Info.Id) is { } error)
-                return _console.Fail(error);
-        }
+        if (!isDryRun && new MapInstaller(xen, _store).Undo(guest, applied) is { } failure)
+            return _console.Refuse(failure);
 
         var answer = new ApplyAnswer
         {
@@ -202,8 +180,6 @@ internal sealed class ApplyVerb
             ApplyText.WriteUndone(_console, answer, guest.Shown, applied.Policy);
         return ExitStatus.Of(answer);
     }
-
-    private sealed record Failure(InputError? Error, XenProblem? Problem);
 
     private sealed record Change(LiveGuest Guest, AppliedMap? Remembered, Plan Toolstack, LiveMap Map, bool IsGiven)
     {

@@ -4,7 +4,11 @@ using System.CommandLine;
 using System.IO;
 using System.Text;
 using Keyhole.Captures;
+using Keyhole.Cli.Help;
+using Keyhole.Cli.Options;
+using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
+using Keyhole.Dom0;
 using Keyhole.Hosts;
 
 namespace Keyhole.Cli.Verbs;

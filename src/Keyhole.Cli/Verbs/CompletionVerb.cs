@@ -3,6 +3,8 @@
 using System.Collections.Generic;
 using System.CommandLine;
 using System.Linq;
+using Keyhole.Cli.Help;
+using Keyhole.Cli.Terminal;
 
 namespace Keyhole.Cli.Verbs;
 

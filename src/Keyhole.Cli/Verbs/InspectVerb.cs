@@ -2,8 +2,10 @@
 
 using System.CommandLine;
 using Keyhole.Answers;
+using Keyhole.Cli.Help;
+using Keyhole.Cli.Options;
+using Keyhole.Cli.Terminal;
 using Keyhole.Cli.Text;
-using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.Hosts;
 
@@ -42,8 +44,8 @@ internal static class InspectVerb
                 return console.Refuse(problem);
             if (!new MachineCapture(console.Dom0).ReadMachineMap(xen).TryGet(out Host? machine, out problem))
                 return console.Refuse(problem);
-            if (!new AppliedMapStore(console.Dom0.StateFolder).Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out InputError? error))
-                return console.Fail(error);
+            if (!new AppliedMapStore(console.Dom0.StateFolder).Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out problem))
+                return console.Refuse(problem);
             DomainInfo info = guest.Info;
             long maximum = xen.Calls.MaximumReservation(info.Id);
             var answer = new InspectAnswer

@@ -2,6 +2,9 @@
 
 using System.CommandLine;
 using Keyhole.Answers;
+using Keyhole.Cli.Help;
+using Keyhole.Cli.Options;
+using Keyhole.Cli.Terminal;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;

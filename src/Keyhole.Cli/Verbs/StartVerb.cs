@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Immutable;
 using System.CommandLine;
-using System.Globalization;
 using System.IO;
 using System.Linq;
-using System.Text;
 using Keyhole.Answers;
+using Keyhole.Cli.Help;
+using Keyhole.Cli.Options;
+using Keyhole.Cli.Terminal;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Verification;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -27,7 +25,7 @@ internal sealed class StartVerb
     private readonly Option<bool> _keep = new("--keep") { Description = "Leave the guest there even if it fails." };
     private readonly Option<bool> _anyway = new("--anyway") { Description = "Start it even if the forecast says that it will not boot." };
     private readonly Option<bool> _json = JsonOption.Create();
-    private readonly GuestInDom0 _guest;
+    private readonly LaunchOptions _guest;
     private readonly CommandConsole _console;
 
     private StartVerb(CommandConsole console)
@@ -79,7 +77,7 @@ internal sealed class StartVerb
         LiveMap before = LiveMap.Of(boot);
         if (plan.Entries.IsEmpty || (before.HasErrors && !parsed.GetValue(_anyway)))
         {
-            Report(parsed, plan, new Verdict(shown, before.Forecast, before.Problems, null, null, [], false, "it was not started: the forecast says no (--anyway starts it all the same)"));
+            Report(parsed, plan, shown, before, null, null);
             return ExitStatus.No;
         }
 
@@ -98,11 +96,11 @@ internal sealed class StartVerb
             XenResult<StartedGuest> started = launcher.Run(request.Path, plan.Scenario, request.Timeout, text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
             if (!started.TryGet(out StartedGuest? guest, out problem))
                 return _console.Refuse(problem);
-            Verdict verdict = Judge(shown, plan, guest, request.IsKernelNamed);
+            var verdict = StartVerdict.Of(plan, guest, request.IsKernelNamed);
             succeeded = verdict.Succeeded;
             if (guest.IsInstalled && (succeeded || parsed.GetValue(_keep)))
                 Remember(request, xen, guest, uuid);
-            Report(parsed, plan, verdict);
+            Report(parsed, plan, shown, guest.Map, guest, verdict);
             return succeeded ? ExitStatus.Yes : ExitStatus.No;
         }
         finally
@@ -129,57 +127,32 @@ internal sealed class StartVerb
         return Guid.TryParse(setting?.Value.Trim('"', '\''), out Guid uuid) ? uuid : null;
     }
 
-    /// <summary>Holds the console against the forecast for the kernel that it names.</summary>
-    private static Verdict Judge(string shown, Plan plan, StartedGuest guest, bool isKernelNamed)
+    /// <param name="verdict">Null where the guest was not started.</param>
+    private void Report(ParseResult parsed, Plan plan, string shown, LiveMap map, StartedGuest? guest, StartVerdict? verdict)
     {
-        BootForecast forecast = guest.Map.Forecast;
-        using var text = new MemoryStream(Encoding.Latin1.GetBytes(guest.Console));
-        LogScan scan = LogScanner.Scan(text, "the guest's console");
-        ObservedBoot? observed = BootLog.Of(scan).FirstOrDefault();
-        if (!isKernelNamed && observed?.Kernel is { } seen && seen != forecast.Request.Kernel)
-            forecast = forecast.With(seen);
-        BootVerification? verification = observed is null ? null : Verifier.Compare(forecast, observed, plan);
-        bool agrees = verification is { Agrees: true, Findings.IsEmpty: false };
-        (bool succeeded, string verdict) = guest.Outcome switch
-        {
-            StartOutcome.Booted when forecast.Halts => (false, "it boots, though it was forecast to halt"),
-            StartOutcome.Booted when !agrees => (false, string.Create(CultureInfo.InvariantCulture, $"it boots, but not as forecast: {verification?.Differences.Length ?? 0} lines differ")),
-            StartOutcome.Booted when guest.Map.HasErrors => (false, "it boots, with the errors that were forecast"),
-            StartOutcome.Booted => (true, "it boots, as forecast to the last page"),
-            StartOutcome.Died => (false, forecast.Halts ? "it died, as forecast" : "it died, though it was forecast to boot"),
-            StartOutcome.Stuck => (false, "it set its memory up, but did not get through its start in the time given (--timeout)"),
-            StartOutcome.Silent => (false, forecast.Boots
-                ? "it said nothing of its memory in the time given: console=hvc0 and no \"quiet\" on its kernel's command line?"
-                : "it said nothing in the time given; it was forecast to halt"),
-        };
-        string bars = plan.Bars.IsEmpty || !succeeded || guest.ClaimsSeen ? "" : "; it has not said whether it claims its device's windows (xen-pcifront not loaded?)";
-        return new(shown, forecast, guest.Map.Problems, guest, verification, [.. scan.Lines.Select(static line => line.Text)], succeeded, verdict + bars);
-    }
-
-    private void Report(ParseResult parsed, Plan plan, Verdict verdict)
-    {
+        bool succeeded = verdict is { Succeeded: true };
         var answer = new StartAnswer
         {
             Name = plan.Guest.Name!,
-            Id = verdict.Guest?.Id.Value,
+            Id = guest?.Id.Value,
             Policy = plan.Policy,
             E820 = PlannedEntryAnswer.AllOf(plan.Entries),
             RamBelow4GiBKiB = plan.RamBelow4GiBKiB,
-            Forecast = LiveForecastAnswer.Of(verdict.Forecast),
-            Problems = ProblemAnswer.AllOf(verdict.Problems),
-            Outcome = verdict.Guest is { } started ? NameOf(started.Outcome) : "not-started",
-            Agrees = verdict.Verification is { Agrees: true },
-            Differences = FindingAnswer.AllOf(verdict.Verification?.Differences ?? []),
-            Explanations = verdict.Verification?.Explanations ?? [],
-            Console = verdict.Said,
-            Kept = verdict.Guest is not null && (verdict.Succeeded || parsed.GetValue(_keep)),
-            Verdict = verdict.Text,
-            Succeeded = verdict.Succeeded,
+            Forecast = LiveForecastAnswer.Of(verdict?.Forecast ?? map.Forecast),
+            Problems = ProblemAnswer.AllOf(map.Problems),
+            Outcome = guest is null ? "not-started" : NameOf(guest.Outcome),
+            Agrees = verdict?.Verification is { Agrees: true },
+            Differences = FindingAnswer.AllOf(verdict?.Verification?.Differences ?? []),
+            Explanations = verdict?.Verification?.Explanations ?? [],
+            Console = verdict?.Said ?? [],
+            Kept = guest is not null && (succeeded || parsed.GetValue(_keep)),
+            Verdict = StartText.Words(verdict),
+            Succeeded = succeeded,
         };
         if (parsed.GetValue(_json))
             answer.WriteJson(_console.OutBytes);
         else
-            StartText.Write(_console, answer, verdict.Shown);
+            StartText.Write(_console, answer, shown);
     }
 
     private static string NameOf(StartOutcome outcome) => outcome switch
@@ -189,15 +162,4 @@ internal sealed class StartVerb
         StartOutcome.Stuck => "stuck",
         StartOutcome.Silent => "silent",
     };
-
-    /// <param name="Said">What the guest said of its memory.</param>
-    private sealed record Verdict(
-        string Shown,
-        BootForecast Forecast,
-        ImmutableArray<Problem> Problems,
-        StartedGuest? Guest,
-        BootVerification? Verification,
-        ImmutableArray<string> Said,
-        bool Succeeded,
-        string Text);
 }

@@ -31,5 +31,8 @@ public sealed record InputError(string Source, int? Line, string What, string Re
         return new(shown);
     }
 
+    /// <summary>A path fit for one line: as it is, or quoted where it holds control characters.</summary>
+    public static string PathText(string path) => System.Array.Exists(path.ToCharArray(), char.IsControl) ? Quote(path) : path;
+
     public override string ToString() => $"{Source}{(Line is { } line ? $":{line}" : "")}: {What}; {Remedy}";
 }

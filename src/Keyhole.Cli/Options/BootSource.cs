@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.CommandLine;
+using System.Globalization;
+using Keyhole.Addresses;
+using Keyhole.Captures;
+using Keyhole.Cli.Terminal;
+using Keyhole.Diagnostics;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Logs;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary>What a log tells of the boot that is to be forecast. The user's options come before it, what is usual behind it; null is not told.</summary>
+internal sealed record BootHints
+{
+    public KernelRelease? Kernel { get; init; }
+
+    /// <summary>dom0 only.</summary>
+    public Dom0Log? Dom0 { get; init; }
+
+    /// <summary>The document that the machine stands in, with what the log adds to it; dom0 only.</summary>
+    public HostDocument? Host { get; init; }
+
+    /// <summary>The kernel's command line as its log has it; guests only, and where their configuration does not say it.</summary>
+    public string? CommandLine { get; init; }
+
+    /// <summary>The layout, for a guest of so many pages.</summary>
+    public Func<ulong, GuestLayout>? Layout { get; init; }
+}
+
+/// <summary>The options that say which kernel boots where: plan's, and the kernel's.</summary>
+internal sealed class BootSource
+{
+    private readonly PlanSource _plan = new();
+
+    private readonly Option<bool> _dom0 = new("--dom0")
+    {
+        Description = "Forecast the host's own dom0, on the machine map. Pages and addresses are read from a Xen log where it has them.",
+    };
+
+    private readonly Option<ulong?> _nrPages = new("--nr-pages")
+    {
+        Description = "Pages that the guest or dom0 starts with, instead of --memory.",
+        HelpName = "N",
+    };
+
+    private readonly Option<ulong?> _max = new("--max")
+    {
+        Description = "dom0's maximum reservation (dom0_mem=max:). Without it there is no limit, as in Xen.",
+        HelpName = "MiB",
+    };
+
+    private readonly KernelOption _kernel = new();
+
+    private readonly Option<string?> _kernelSpan = Span("--kernel-span", "Where the kernel's image lies, bss and all");
+    private readonly Option<string?> _pageTables = Span("--page-tables", "Where the domain builder's page tables lie");
+    private readonly Option<string?> _p2mList = Span("--p2m-list", "Where the domain builder's p2m list lies");
+    private readonly Option<string?> _startInfo = Span("--start-info", "Where start_info lies");
+    private readonly Option<string?> _initrd = Span("--initrd", "Where the ramdisk lies");
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_dom0);
+        command.Options.Add(_nrPages);
+        command.Options.Add(_max);
+        _kernel.AddTo(command);
+        command.Options.Add(_kernelSpan);
+        command.Options.Add(_pageTables);
+        command.Options.Add(_p2mList);
+        command.Options.Add(_startInfo);
+        command.Options.Add(_initrd);
+        _plan.AddTo(command);
+    }
+
+    public bool IsDom0(ParseResult parsed) => parsed.GetValue(_dom0);
+
+    /// <summary>Whether the user says which of the host's maps to take.</summary>
+    public bool HasMapNumber(ParseResult parsed) => _plan.Host.HasMapNumber(parsed);
+
+    /// <summary>What messages call the host's source.</summary>
+    public string HostName(ParseResult parsed) => _plan.Host.NameOf(parsed);
+
+    public bool HostIsStandardInput(ParseResult parsed) => _plan.Host.IsStandardInput(parsed);
+
+    /// <param name="look">Looks for hints in what the host was read from; null for none.</param>
+    public Parsed<Boot> Read(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>>? look = null)
+    {
+        bool isDom0 = parsed.GetValue(_dom0);
+        if (!isDom0 && parsed.GetValue(_max) is not null)
+            return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
+        if (isDom0 && _plan.Guest.FirstGiven(parsed) is { } guestsOption)
+            return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none", "leave it or --dom0 out; dom0's size is --nr-pages and --max");
+        if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
+            return new InputError(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
+        look ??= static _ => new BootHints();
+        BootHints? hints;
+        Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
+        if (!made.TryGet(out Scenario? scenario, out InputError? error))
+            return error;
+        if (_kernel.Read(parsed, hints!.Kernel ?? KernelReleases.Default, console, out KernelRelease version) is { } kernelError)
+            return kernelError;
+        GuestLayout layout = scenario.Layout ?? scenario.UsualLayout;
+        if (Override(parsed, _kernelSpan, layout.Kernel, out ByteRange image) is { } first)
+            return first;
+        if (Override(parsed, _pageTables, layout.PageTables, out ByteRange pageTables) is { } second)
+            return second;
+        if (Override(parsed, _p2mList, layout.P2mList, out ByteRange p2mList) is { } third)
+            return third;
+        if (Override(parsed, _startInfo, layout.StartInfo, out ByteRange startInfo) is { } fourth)
+            return fourth;
+        if (Override(parsed, _initrd, layout.Initrd, out ByteRange initrd) is { } fifth)
+            return fifth;
+        layout = new() { Kernel = image, PageTables = pageTables, P2mList = p2mList, StartInfo = startInfo, Initrd = initrd };
+        if (!layout.IsKnown)
+        {
+            console.Remark("the log does not show where the kernel lies: it is taken to be a Linux of the size of 6.1; if it is another, say where it lies with --kernel-span");
+            layout = layout with { Kernel = scenario.UsualLayout.Kernel };
+        }
+
+        return Boot.Of(scenario with { Kernel = version, Layout = layout });
+    }
+
+    private static Option<string?> Span(string name, string what) => new(name) { Description = $"{what}: A-B, hex, B exclusive.", HelpName = "A-B" };
+
+    private static InputError? Override(ParseResult parsed, Option<string?> option, ByteRange known, out ByteRange range)
+    {
+        range = known;
+        if (parsed.GetValue(option) is not { } text)
+            return null;
+        if (!AddressRange.TryParse(text, out ulong start, out ulong end))
+            return AddressRange.Error(option.Name, text);
+        range = ByteRange.FromBounds(start, end);
+        return null;
+    }
+
+    private Parsed<Scenario> Guest(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>> look, out BootHints? hints)
+    {
+        hints = null;
+        if (!_plan.Read(parsed, console).TryGet(out PlanInput? input, out InputError? error))
+            return error;
+        Scenario scenario = input.Scenario;
+        if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory && Planner.PlatformOf(scenario).Traits.ForecastsFirmware)
+        {
+            hints = new();
+            return scenario;
+        }
+
+        if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
+        {
+            string type = scenario.Guest.Type.ToString().ToUpperInvariant();
+            return new InputError("the guest", null, $"it is {type}: only a PV guest's kernel makes its memory from the host's map, so there is no boot to forecast", "ask 'keyhole plan' what to set for it");
+        }
+
+        if (!look(input.Host).TryGet(out hints, out error))
+            return error;
+        scenario = scenario with { PageCount = parsed.GetValue(_nrPages) };
+        ulong pages = scenario.StartPages;
+        if (hints.CommandLine is { } commandLine && scenario.Guest.CommandLine is null)
+            scenario = scenario with { Guest = scenario.Guest with { CommandLine = commandLine } };
+        return OutOfRange(pages) is { } tooMany ? tooMany : scenario with { Layout = hints.Layout?.Invoke(pages) };
+    }
+
+    private Parsed<Scenario> Dom0(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>> look, out BootHints? hints)
+    {
+        hints = null;
+        if (!_plan.Host.Read(parsed, console).TryGet(out HostDocument? host, out InputError? error))
+            return error;
+        if (!look(host).TryGet(out hints, out error))
+            return error;
+        host = hints.Host ?? host;
+        Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
+        if (log?.Pvh is { } pvh)
+            return new InputError("--dom0", null, $"this dom0 is a PVH one (line {pvh.Line} of the log), whose map Xen makes itself: it is not forecast", "ask 'keyhole show' for the host's map, or boot a PV dom0");
+        if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
+            return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
+        if (OutOfRange(pages) is { } tooMany)
+            return tooMany;
+        const ulong maxMiBLimit = Frames.AddressLimit >> 20;
+        if (parsed.GetValue(_max) is { } size and (0 or > maxMiBLimit))
+            return new InputError("--max", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for dom0"), $"give 1 to {maxMiBLimit} MiB");
+        ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
+        if (log is { IsBuildShown: false } && parsed.GetValue(_nrPages) is null)
+            console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
+        if (log is { IsMaxReckoned: true } && parsed.GetValue(_max) is null)
+            console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max MiB tells the limit");
+        if (log is { IsMaxUnknown: true } && parsed.GetValue(_max) is null)
+            console.Remark("Xen's command line is not in the log: dom0 is taken to have no limit; if it was given dom0_mem=max:, say so with --max MiB");
+        if (log is { IsMaxUnclear: true } && parsed.GetValue(_max) is null)
+            console.Remark("dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if it was given max:, say so with --max MiB");
+        var scenario = new Scenario
+        {
+            Host = host.Host,
+            HostName = host.Description,
+            Guest = new()
+            {
+                Name = "dom0",
+                MemoryKiB = pages << (Frames.Shift - 10),
+                MaxmemKiB = (maxPages ?? pages) << (Frames.Shift - 10),
+                Is32Bit = log is { Is32Bit: true },
+            },
+            Dom0 = new(maxPages),
+            PageCount = pages,
+        };
+        return scenario with { Layout = hints.Layout?.Invoke(pages) ?? log?.Layout };
+    }
+
+    private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift
+        ? new("--nr-pages", null, string.Create(CultureInfo.InvariantCulture, $"{pages} pages are no size for a guest"), "give 1 to 17179869184 pages of 4 KiB (64 TiB)")
+        : null;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using Keyhole.Captures;
+using Keyhole.Cli.Terminal;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
+using Keyhole.Migration;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary>The hosts of a fleet as the user names them: files, folders of files, and - for standard input.</summary>
+internal static class FleetHosts
+{
+    private const string WhatItIs = "a boot log or another source of a memory map";
+    private const int HeadBytes = 16 * 1024;
+
+    /// <summary>Reads all of them; what cannot be read is in the tally.</summary>
+    public static void Read(CommandConsole console, IEnumerable<string> paths, FleetReader reader, FleetTally tally)
+    {
+        foreach (string path in paths)
+        {
+            if (path == "-")
+                ReadInput(console, reader);
+            else if (Directory.Exists(path))
+                ReadFolder(console, path, reader, tally);
+            else
+                ReadFile(console, path, reader, tally);
+        }
+
+        reader.Finish();
+    }
+
+    private static void ReadInput(CommandConsole console, FleetReader reader)
+    {
+        const string name = "standard input";
+        if (!console.TryOpenInput(out Stream? opened))
+        {
+            reader.ReadHost(name, static () => Files.InputReadTwice);
+            return;
+        }
+
+        using Stream input = opened;
+        byte[] head = new byte[HeadBytes];
+        int length = input.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
+        using var whole = new ReplayedStream(head.AsMemory(0, length), input);
+        if (FleetReader.AreCaptures(head.AsSpan(0, length)))
+        {
+            reader.ReadCaptures(whole, name);
+            return;
+        }
+
+        Parsed<HostDocument> read = HostMapReader.Read(whole, name, HostMapOptions.Default);
+        reader.ReadHost(name, () => read);
+    }
+
+    /// <summary>Each file of a folder is a host; a copy of /sys/firmware/memmap is one.</summary>
+    private static void ReadFolder(CommandConsole console, string folder, FleetReader reader, FleetTally tally)
+    {
+        try
+        {
+            if (File.Exists(Path.Combine(folder, "0", "start")))
+            {
+                reader.ReadHost(Files.Shown(folder), () => MemmapFolderReader.Read(folder));
+                return;
+            }
+
+            bool isEmpty = true;
+            // By name: the order of a folder is the file system's, and another on each machine.
+            foreach (string file in Directory.EnumerateFiles(folder).Where(static file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal))
+            {
+                isEmpty = false;
+                // A pipe among them would be waited for until somebody writes to it.
+                if (new FileInfo(file).Length == 0)
+                {
+                    tally.AddUnreadable(new(Files.Shown(file), null, "there is nothing in it", "give each host's log a file of its own"));
+                    continue;
+                }
+
+                bool areCaptures = Path.GetExtension(file) is ".ndjson" or ".jsonl";
+                if (areCaptures)
+                    ReadFile(console, file, reader, tally);
+                else
+                    reader.ReadHost(Files.Shown(file), () => ReadMap(console, file));
+            }
+
+            if (isEmpty)
+                tally.AddUnreadable(new(Files.Shown(folder), null, "there is no file in the folder", "name a folder that has a file for each host"));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            tally.AddUnreadable(new(Files.Shown(folder), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "name a folder that can be read"));
+        }
+    }
+
+    private static void ReadFile(CommandConsole console, string path, FleetReader reader, FleetTally tally)
+    {
+        Parsed<FileForm> read = Files.Read(console, path, WhatItIs, (stream, name) => ReadCaptures(stream, name, reader));
+        if (!read.TryGet(out FileForm? form, out InputError? error))
+            tally.AddUnreadable(error);
+        else if (!form.HeldCaptures)
+            reader.ReadHost(Files.Shown(path), () => ReadMap(console, path));
+    }
+
+    private static Parsed<FileForm> ReadCaptures(Stream stream, string name, FleetReader reader)
+    {
+        byte[] head = new byte[HeadBytes];
+        int length = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
+        if (!FleetReader.AreCaptures(head.AsSpan(0, length)))
+            return new FileForm(HeldCaptures: false);
+        using var whole = new ReplayedStream(head.AsMemory(0, length), stream);
+        reader.ReadCaptures(whole, name);
+        return new FileForm(HeldCaptures: true);
+    }
+
+    private static Parsed<HostDocument> ReadMap(CommandConsole console, string path) =>
+        Files.Read(console, path, WhatItIs, static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default));
+
+    private sealed record FileForm(bool HeldCaptures);
+
+    /// <summary>A stream of which the first bytes have been looked at.</summary>
+    private sealed class ReplayedStream(ReadOnlyMemory<byte> head, Stream rest) : Stream
+    {
+        private ReadOnlyMemory<byte> _head = head;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override int Read(Span<byte> buffer)
+        {
+            if (_head.IsEmpty)
+                return rest.Read(buffer);
+            int length = Math.Min(buffer.Length, _head.Length);
+            _head.Span[..length].CopyTo(buffer);
+            _head = _head[length..];
+            return length;
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}

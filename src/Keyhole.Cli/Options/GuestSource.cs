@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Cli.Terminal;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.Platforms.XenPv;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary>The options that say which guest, and where its devices' windows lie: the same for every verb.</summary>
+internal sealed class GuestSource
+{
+    /// <summary>64 TiB: no Linux takes more.</summary>
+    private const ulong MaxMemoryMiB = 64UL << 20;
+
+    private readonly Option<string?> _guest = new("--guest")
+    {
+        Description = "The guest: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf; - reads standard input.",
+        HelpName = "FILE|-",
+    };
+
+    private readonly Option<ulong?> _memory = new("--memory")
+    {
+        Description = "The guest's memory, instead of --guest or against it.",
+        HelpName = "MiB",
+    };
+
+    private readonly Option<ulong?> _maxmem = new("--maxmem")
+    {
+        Description = "Up to where the guest can balloon; the memory if not given.",
+        HelpName = "MiB",
+    };
+
+    private readonly Option<bool> _hostMap = new("--e820-host")
+    {
+        Description = "The guest gets a map made from the host's (xl's e820_host=1).",
+    };
+
+    private readonly Option<string?> _type = new("--type")
+    {
+        Description = "How the guest is virtualised (default pv, or what --guest says).",
+        HelpName = "pv|pvh|hvm|kvm",
+    };
+
+    private readonly Option<int?> _bits = new("--bits")
+    {
+        Description = "Whether the guest's kernel is a 32-bit or a 64-bit one (default 64).",
+        HelpName = "32|64",
+    };
+
+    private readonly Option<string[]> _pci = new("--pci")
+    {
+        Description = "A device to pass through, as in xl's pci= list. May be given again.",
+        HelpName = "BDF",
+    };
+
+    private readonly Option<string[]> _bar = new("--bar")
+    {
+        Description = "A memory window of a device, as A-B (hex, B exclusive). May be given again.",
+        HelpName = "A-B",
+    };
+
+    private readonly Option<string[]> _devices = new("--devices")
+    {
+        Description = "Where to read the devices' windows: the text of lspci -vv, or a device's resource file of sysfs. May be given again.",
+        HelpName = "FILE",
+    };
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_guest);
+        command.Options.Add(_memory);
+        command.Options.Add(_maxmem);
+        command.Options.Add(_hostMap);
+        command.Options.Add(_type);
+        command.Options.Add(_bits);
+        command.Options.Add(_pci);
+        command.Options.Add(_bar);
+        command.Options.Add(_devices);
+    }
+
+    /// <summary>The first of these options that is given; null when none is.</summary>
+    public string? FirstGiven(ParseResult parsed)
+    {
+        Option[] all = [_guest, _memory, _maxmem, _hostMap, _type, _bits, _pci, _bar, _devices];
+        return Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
+    }
+
+    public Parsed<GuestSpec> Read(ParseResult parsed, CommandConsole console)
+    {
+        InputError? error;
+        GuestSpec? guest;
+        if (parsed.GetValue(_guest) is { } path)
+        {
+            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out guest, out error))
+                return error;
+            foreach (string remark in guest.Remarks)
+                console.Remark(remark);
+        }
+        else if (parsed.GetValue(_memory) is null)
+        {
+            return new InputError("the guest", null, "neither --guest nor --memory is given", "name a configuration with --guest, or give --memory in MiB");
+        }
+        else
+        {
+            guest = new() { MemoryKiB = 0, MaxmemKiB = 0 };
+        }
+
+        if (OutOfRange("--memory", parsed.GetValue(_memory)) is { } memoryError)
+            return memoryError;
+        if (OutOfRange("--maxmem", parsed.GetValue(_maxmem)) is { } maxmemError)
+            return maxmemError;
+        if (parsed.GetValue(_memory) is { } memory)
+        {
+            // A file without a maxmem of its own has none here either: it goes with the memory, up and down.
+            ulong kept = guest.MaxmemKiB == guest.MemoryKiB ? 0 : guest.MaxmemKiB;
+            guest = guest with { MemoryKiB = memory << 10, MaxmemKiB = Math.Max(kept, memory << 10) };
+        }
+
+        if (parsed.GetValue(_maxmem) is { } maxmem)
+            guest = guest with { MaxmemKiB = maxmem << 10 };
+        if (parsed.GetValue(_type) is { } typeName)
+        {
+            GuestType? type = typeName switch
+            {
+                "pv" => GuestType.Pv,
+                "pvh" => GuestType.Pvh,
+                "hvm" => GuestType.Hvm,
+                "kvm" => GuestType.Kvm,
+                _ => null,
+            };
+            if (type is not { } known)
+                return new InputError("--type", null, $"{InputError.Quote(typeName)} is no type of guest", "take pv, pvh, hvm or kvm");
+            guest = guest with { Type = known };
+        }
+
+        if (parsed.GetValue(_bits) is { } bits)
+        {
+            if (bits is not (32 or 64))
+                return new InputError("--bits", null, string.Create(CultureInfo.InvariantCulture, $"there is no kernel of {bits} bits"), "give 32 or 64");
+            guest = guest with { Is32Bit = bits == 32 };
+        }
+
+        if (parsed.GetValue(_hostMap))
+            guest = guest with { E820Host = true };
+        foreach (string text in parsed.GetValue(_pci) ?? [])
+        {
+            if (!PciAssignment.Parse(text, "--pci", null, out string? remark).TryGet(out PciAssignment? assignment, out error))
+                return error;
+            if (remark is not null)
+                console.Remark(remark);
+            if (assignment.Address is { } address && guest.Pci.Any(other => other.Address == address))
+                return new InputError("--pci", null, $"{address} is there already", "give each device once");
+            guest = guest with { Pci = guest.Pci.Add(assignment) };
+        }
+
+        return guest;
+    }
+
+    /// <summary>The windows given by hand, and those of the listed devices that the guest gets; all listed ones when it names none.</summary>
+    public Parsed<BarList> ReadBars(ParseResult parsed, CommandConsole console, GuestSpec guest)
+    {
+        List<Bar> bars = [];
+        List<PciDevice> devices = [];
+        foreach (string range in parsed.GetValue(_bar) ?? [])
+        {
+            if (!Bar.ParseRange(range).TryGet(out Bar? bar, out InputError? error))
+                return error;
+            bars.Add(bar);
+        }
+
+        SortedSet<PciAddress> told = [];
+        string[] paths = parsed.GetValue(_devices) ?? [];
+        foreach (string path in paths)
+        {
+            PciAddress? only = guest.Pci.Length == 1 ? guest.Pci[0].Address : null;
+            Parsed<PciListing> read = Files.Read(console, path, "the text of lspci -vv, or a resource file of sysfs", (stream, name) => BarReader.Read(stream, name, only));
+            if (!read.TryGet(out PciListing? listing, out InputError? error))
+                return error;
+            foreach (string remark in listing.Remarks)
+                console.Remark(remark);
+            foreach (PciDevice device in listing.Devices)
+            {
+                if (!guest.Pci.IsEmpty && !Covers(guest.Pci, device.Address))
+                    continue;
+                bars.AddRange(device.Bars);
+                devices.Add(device);
+                if (!device.Bars.IsEmpty)
+                    told.Add(device.Address);
+                if (Planner.PlatformOf(guest).Traits.KeepsHostAddresses && MsixAdvice.For(device) is { } advice)
+                    console.Remark(advice.Message);
+            }
+        }
+
+        // A slip in the address, or the listing of another machine, would else pass for a device that fits.
+        foreach (PciAssignment assignment in paths.Length == 0 ? [] : guest.Pci)
+        {
+            if (!told.Any(assignment.Covers))
+                console.Remark($"--devices tells no window of {assignment}: is it another machine's listing, or a slip in the address?");
+        }
+
+        return new BarList([.. bars], [.. devices]);
+    }
+
+    private static bool Covers(ImmutableArray<PciAssignment> assignments, PciAddress address)
+    {
+        foreach (PciAssignment assignment in assignments)
+        {
+            if (assignment.Covers(address))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static InputError? OutOfRange(string option, ulong? valueMiB) => valueMiB is 0 or > MaxMemoryMiB
+        ? new(option, null, string.Create(CultureInfo.InvariantCulture, $"{valueMiB} MiB is no size for a guest"), $"give 1 to {MaxMemoryMiB} MiB")
+        : null;
+}
+
+/// <summary>Memory windows of the devices that a guest gets, and those of the devices that were listed.</summary>
+internal sealed record BarList(ImmutableArray<Bar> Bars, ImmutableArray<PciDevice> Devices);

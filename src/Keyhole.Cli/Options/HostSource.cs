@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.CommandLine;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Captures;
+using Keyhole.Cli.Terminal;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
+using Keyhole.Hosts;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary>The options that say which host: the same for every verb.</summary>
+internal sealed class HostSource
+{
+    private readonly Option<string?> _host = new("--host")
+    {
+        Description = "The host's memory map: a boot log (xl dmesg, dmesg), /proc/iomem, a /sys/firmware/memmap folder, packed E820 entries, lines of START END TYPE, or Keyhole's JSON; - reads standard input. Without it: this machine.",
+        HelpName = "FILE|-",
+    };
+
+    private readonly Option<string?> _from = new("--from")
+    {
+        Description = "Read the map as this dialect instead of detecting it.",
+        HelpName = "DIALECT",
+    };
+
+    private readonly Option<int?> _map = new("--map")
+    {
+        Description = "Which of a log's maps to take, counted from 1.",
+        HelpName = "N",
+    };
+
+    private readonly Option<bool> _machineMap = new("--machine-map")
+    {
+        Description = "What Xen adds for dom0 (APICs, IOMMUs) is in the map already.",
+    };
+
+    private readonly Option<string[]> _rmrr = new("--rmrr")
+    {
+        Description = "Memory of the host that devices use by themselves (RMRR), as A-B (hex, B exclusive), where the log does not say it.",
+        HelpName = "A-B",
+    };
+
+    private readonly Option<string[]> _denied = new("--denied")
+    {
+        Description = "A further range that Xen keeps from dom0, as A-B (hex, B exclusive), where the log does not say it.",
+        HelpName = "A-B",
+    };
+
+    public HostSource() => _from.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new System.CommandLine.Completions.CompletionItem(HostMapDialects.NameOf(dialect))));
+
+    /// <param name="withMapNumber">Whether <c>--map</c> counts the maps of a log; where it names a file the verb has its own.</param>
+    public void AddTo(Command command, bool withMapNumber = true)
+    {
+        command.Options.Add(_host);
+        command.Options.Add(_from);
+        if (withMapNumber)
+            command.Options.Add(_map);
+        command.Options.Add(_machineMap);
+        command.Options.Add(_denied);
+        command.Options.Add(_rmrr);
+    }
+
+    /// <summary>Whether the user names a host.</summary>
+    public bool IsNamed(ParseResult parsed) => parsed.GetValue(_host) is not null;
+
+    public bool IsStandardInput(ParseResult parsed) => parsed.GetValue(_host) == "-";
+
+    /// <summary>What messages call the source.</summary>
+    public string NameOf(ParseResult parsed) => parsed.GetValue(_host) is { } path and not "-" ? Files.Shown(path) : "standard input";
+
+    /// <summary>Whether the user says which of a log's maps to take.</summary>
+    public bool HasMapNumber(ParseResult parsed) => parsed.GetValue(_map) is not null;
+
+    /// <param name="unusedDenied">Why the verb has no use for <c>--denied</c>, as a remedy; null where it has one.</param>
+    public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null)
+    {
+        if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))
+            return error;
+        Parsed<HostDocument> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(isWhole: false);
+        if (!read.TryGet(out HostDocument? map, out error))
+            return error;
+        if (parsed.GetValue(_machineMap))
+            map = map with { Host = map.Host with { IsMachineMap = true } };
+        foreach (string range in parsed.GetValue(_denied) ?? [])
+        {
+            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
+                return AddressRange.Error("--denied", range);
+            Host before = map.Host;
+            HostTraits traits = before.Traits;
+            map = map with { Host = before with { Traits = traits with { OtherDenied = traits.OtherDenied.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end))) } } };
+            if ((unusedDenied ?? WhyUnchanged(before, map.Host)) is { } why)
+                console.Remark($"--denied {range} has no effect: {why}");
+        }
+
+        foreach (string range in parsed.GetValue(_rmrr) ?? [])
+        {
+            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
+                return AddressRange.Error("--rmrr", range);
+            PfnRange pages = PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end));
+            HostTraits traits = map.Host.Traits;
+            map = map with { Host = map.Host with { Traits = traits with { ReservedDeviceMemory = traits.ReservedDeviceMemory.Add(pages) } } };
+        }
+
+        foreach (string remark in map.Remarks)
+            console.Remark(remark);
+        return map;
+    }
+
+    /// <summary>Why a denied range left the machine map as it was; null where it did not.</summary>
+    private static string? WhyUnchanged(Host before, Host after)
+    {
+        if (!after.MachineEntries.IsEmpty)
+            return "the source has the map that Xen itself gave, which names all that dom0 may not map";
+        if (after.IsMachineMap)
+            return "what Xen adds for dom0 is in the map already";
+        return MachineMap.Of(before).SequenceEqual(MachineMap.Of(after)) ? "Xen adds ranges in the gaps of the host's map only, and none is left there" : null;
+    }
+
+    /// <summary>Reads another host than the one that the options describe.</summary>
+    public static Parsed<HostDocument> ReadOther(string path, CommandConsole console) => ReadNamed(path, console, HostMapOptions.Default);
+
+    private static Parsed<HostDocument> ReadNamed(string path, CommandConsole console, HostMapOptions options) =>
+        path != "-" && Directory.Exists(path)
+            ? MemmapFolderReader.Read(path)
+            : Files.Read(console, path, "a boot log or another source of a memory map", (stream, name) => HostMapReader.Read(stream, name, options));
+
+    private Parsed<HostMapOptions> Options(ParseResult parsed)
+    {
+        HostMapDialect? from = null;
+        if (parsed.GetValue(_from) is { } name)
+        {
+            if (!HostMapDialects.TryParse(name, out HostMapDialect dialect))
+                return Dialects.Unknown("--from", name);
+            from = dialect;
+        }
+
+        if (!IsNamed(parsed) && (from is null ? parsed.GetValue(_map) is null ? null : _map.Name : _from.Name) is { } given)
+            return new InputError(given, null, "this says how to read a source, and none is named: without --host it is this machine", "name the source with --host");
+        int? map = parsed.GetValue(_map);
+        if (map is < 1)
+            return new InputError("--map", null, string.Create(CultureInfo.InvariantCulture, $"there is no map {map}"), "count from 1");
+        return new HostMapOptions { From = from, MapNumber = map };
+    }
+}
+
+/// <summary>Dialects as option values.</summary>
+internal static class Dialects
+{
+    public static InputError Unknown(string option, string name) => new(
+        option,
+        null,
+        $"{InputError.Quote(name)} is no dialect",
+        $"take one of {string.Join(' ', HostMapDialects.All.Select(HostMapDialects.NameOf))}");
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.IO;
+using System.Text;
+using Keyhole.Answers;
+using Keyhole.Cli.Terminal;
+using Keyhole.Diagnostics;
+using Keyhole.Drawing;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary><c>--html FILE</c>: the answer as one page that needs nothing else, besides the usual output.</summary>
+internal sealed class HtmlOption
+{
+    private readonly Option<string?> _file = new("--html")
+    {
+        Description = "Write the answer into this file as well, as one web page that needs nothing else: to read, to print, to attach to a report.",
+        HelpName = "FILE",
+    };
+
+    public void AddTo(Command command) => command.Options.Add(_file);
+
+    /// <summary>Writes the page if there is to be one. The error, or null.</summary>
+    /// <param name="title">What was asked.</param>
+    /// <param name="verdict">The answer in a sentence.</param>
+    /// <param name="picture">Makes the SVG; null for an answer without one.</param>
+    /// <param name="text">Writes the answer as the terminal would have it.</param>
+    /// <param name="json">Writes the answer's JSON.</param>
+    public InputError? Write(
+        ParseResult parsed,
+        string title,
+        string verdict,
+        bool isYes,
+        Func<string>? picture,
+        ImmutableArray<ProblemAnswer> problems,
+        Action<CommandConsole> text,
+        Action<CommandConsole> json)
+    {
+        if (parsed.GetValue(_file) is not { } path)
+            return null;
+        var page = new HtmlPage { Title = title, Verdict = verdict, IsYes = isYes, Picture = picture?.Invoke(), Problems = problems, Text = Written(text), Json = Written(json) };
+        return Files.WriteWhole(path, Encoding.UTF8.GetBytes(page.ToHtml()));
+    }
+
+    private static string Written(Action<CommandConsole> write)
+    {
+        using var bytes = new MemoryStream();
+        using (var console = new CommandConsole(new(bytes, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null, static () => Stream.Null, hasColours: false))
+            write(console);
+        return Encoding.UTF8.GetString(bytes.ToArray());
+    }
+}

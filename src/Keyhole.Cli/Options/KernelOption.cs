@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.CommandLine;
+using System.CommandLine.Completions;
+using System.Linq;
+using Keyhole.Cli.Terminal;
+using Keyhole.Diagnostics;
+using Keyhole.Logs;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary><c>--kernel</c>: which Linux boots.</summary>
+internal sealed class KernelOption
+{
+    private readonly Option<string?> _kernel = new("--kernel")
+    {
+        Description = $"Which Linux: any release from 3.2 to 7.3, written 6.1.192, linux-4.19.304 or as it calls itself (6.1.0-50-amd64, or its whole version line). Default {KernelReleases.NameOf(KernelReleases.Default)}.",
+        HelpName = "RELEASE",
+    };
+
+    public KernelOption() => _kernel.CompletionSources.Add(static _ => KernelReleases.Named.Select(static version => new CompletionItem(KernelReleases.NameOf(version))));
+
+    public void AddTo(Command command) => command.Options.Add(_kernel);
+
+    /// <summary>Whether the user names a kernel.</summary>
+    public bool IsNamed(ParseResult parsed) => parsed.GetValue(_kernel) is not null;
+
+    /// <summary>Null, or why the text is no release that is known. What is taken for granted is remarked.</summary>
+    public InputError? Read(ParseResult parsed, KernelRelease fallback, CommandConsole console, out KernelRelease release)
+    {
+        release = fallback;
+        return parsed.GetValue(_kernel) is { } text ? Read(text, console, out release) : null;
+    }
+
+    /// <summary>Null, or why the text is no release that is known.</summary>
+    public static InputError? Read(string text, CommandConsole console, out KernelRelease release)
+    {
+        release = default;
+        KernelIdentity? identity = KernelReleases.Identify(text);
+        if (identity is null)
+            return new("--kernel", null, $"{InputError.Quote(text)} is not a release of Linux", "write it as 6.1.192, linux-4.19.304 or 6.1.0-50-amd64");
+        if (identity.Release is not { } known)
+            return new("--kernel", null, $"the memory setup of Linux {InputError.Quote(identity.Text)} is not known", "give a release from 3.2 to 7.3");
+        release = known;
+        if (identity.Guess is { } guess)
+            console.Remark($"--kernel: {guess}");
+        if (known == KernelRelease.July2015)
+            console.Remark("--kernel: linux-4.3 names a state of July 2015, before the release; for that, write 4.3.0");
+        if (known == KernelRelease.April2012)
+            console.Remark("--kernel: linux-3.4 names a state of April 2012, with a change that went into 3.5; for the release, write 3.4.0");
+        return null;
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.CommandLine;
+using System.IO;
+using Keyhole.Cli.Terminal;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
+using Keyhole.Guests;
+using Keyhole.Logs;
+using Keyhole.Planning;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary>The options of a command that creates a guest on this machine, and what they come to.</summary>
+internal sealed class LaunchOptions(CommandConsole console)
+{
+    private const int DefaultTimeoutSeconds = 120;
+    private const int MaxTimeoutSeconds = 86400;
+
+    private readonly PolicyOption _policy = new("punch");
+    private readonly KernelOption _kernel = new();
+    private readonly Option<int> _timeout = new("--timeout")
+    {
+        Description = "Seconds to wait for what it says.",
+        HelpName = "S",
+        DefaultValueFactory = static _ => DefaultTimeoutSeconds,
+    };
+
+    public void AddTo(Command command)
+    {
+        _policy.AddTo(command);
+        _kernel.AddTo(command);
+        command.Options.Add(_timeout);
+    }
+
+    public bool IsPolicyNamed(ParseResult parsed) => _policy.IsNamed(parsed);
+
+    /// <summary>What the options say, the guest's file read. Null when that was refused; <paramref name="status"/> is then the command's.</summary>
+    public GuestRequest? Read(ParseResult parsed, string path, out int status)
+    {
+        InputError? error = Read(parsed, path, out GuestRequest? request);
+        status = error is null ? ExitStatus.Yes : console.Fail(error);
+        return request;
+    }
+
+    private InputError? Read(ParseResult parsed, string path, out GuestRequest? request)
+    {
+        request = null;
+        if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
+            return error;
+        if (_kernel.Read(parsed, KernelReleases.Default, console, out KernelRelease kernel) is { } kernelError)
+            return kernelError;
+        if (parsed.GetValue(_timeout) is <= 0 or > MaxTimeoutSeconds)
+            return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
+        if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestSpec? spec, out error))
+            return error;
+        if (WhyNot(path, spec) is { } refusal)
+            return refusal;
+        foreach (string remark in spec.Remarks)
+            console.Remark(remark);
+        request = new()
+        {
+            Path = path,
+            Guest = spec,
+            Policy = choice.Policy,
+            Kernel = kernel,
+            IsKernelNamed = _kernel.IsNamed(parsed),
+            Timeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
+        };
+        return null;
+    }
+
+    private static Func<Stream, string, Parsed<GuestSpec>> Reader(string path) => (stream, name) => path != "-" && stream is LimitedStream { IsRepeatable: false }
+        ? new InputError(name, null, "this is a pipe, and xl reads it again", "give a file")
+        : GuestReader.Read(stream, name);
+
+    private static InputError? WhyNot(string path, GuestSpec spec)
+    {
+        string source = Files.Shown(path);
+        if (path == "-" || spec.LibvirtXml is not null)
+            return new(source, null, "xl starts guests from an xl.cfg in a file", "write one: keyhole plan --guest FILE --emit xl");
+        if (!Planner.PlatformOf(spec).Traits.TakesPolicies)
+            return new(source, null, "the guest is no PV guest: its map lies in its own firmware", "set type=\"pv\"");
+        return spec.Name is null ? new(source, null, "the guest has no name", "set name=\"…\"") : null;
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Globalization;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary>An address as an option's value: hex, with or without 0x, or a decimal number with K, M, G or T, as kernel parameters have them. At most 2^52.</summary>
+internal static class PhysicalAddress
+{
+    private const string Units = "KMGT";
+
+    public static bool TryParse(string text, out ulong address)
+    {
+        ReadOnlySpan<char> digits = text.AsSpan().Trim();
+        int unit = digits.IsEmpty ? -1 : Units.IndexOf(char.ToUpperInvariant(digits[^1]), StringComparison.Ordinal);
+        if (unit >= 0)
+        {
+            int shift = 10 * (unit + 1);
+            if (!ulong.TryParse(digits[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out address) || address > Frames.AddressLimit >> shift)
+                return false;
+            address <<= shift;
+            return true;
+        }
+
+        if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
+            digits = digits[2..];
+        return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out address) && address <= Frames.AddressLimit;
+    }
+
+    /// <summary>How a value without 0x and without a unit was read, for those who meant something else; null where nothing is unclear.</summary>
+    public static string? Reading(string option, string text)
+    {
+        string digits = text.Trim();
+        return digits.Length > 0 && digits.AsSpan().IndexOfAnyExceptInRange('0', '9') < 0 && digits != "0" && TryParse(digits, out ulong address)
+            ? string.Create(CultureInfo.InvariantCulture, $"{option} {digits} is read as hex: 0x{address:x} ({Diagnostics.ByteSize.ToText(address)}); write {digits}M or {digits}G for MiB or GiB")
+            : null;
+    }
+
+    public static InputError Error(string option, string text) =>
+        new(option, null, $"{InputError.Quote(text)} is no address", "write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52");
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.CommandLine;
+using System.CommandLine.Completions;
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
+
+namespace Keyhole.Cli.Options;
+
+/// <summary><c>--policy</c> and <c>--hole</c>: how to lay a map out.</summary>
+internal sealed class PolicyOption
+{
+    private readonly Option<string> _policy;
+
+    private readonly Option<string?> _hole = new("--hole")
+    {
+        Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.",
+        HelpName = "ADDR",
+    };
+
+    /// <param name="fallback">The policy to take where the user names none.</param>
+    public PolicyOption(string fallback)
+    {
+        _policy = new("--policy")
+        {
+            Description = "How to lay the map out: libxl does what the real libxl does; libxl-fixed, punch, minimal, hole-at[:ADDR], guest-merge, hole-3g (docs/policies.md).",
+            HelpName = "POLICY",
+            DefaultValueFactory = _ => fallback,
+        };
+        _policy.CompletionSources.Add(static _ => Policies.All.Select(static policy => new CompletionItem(policy.Name)));
+    }
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_policy);
+        command.Options.Add(_hole);
+    }
+
+    /// <summary>The first of these options that is given; null when none is.</summary>
+    public string? FirstGiven(ParseResult parsed)
+    {
+        Option[] all = [_policy, _hole];
+        return System.Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
+    }
+
+    /// <summary>Whether the user names a policy or a hole.</summary>
+    public bool IsNamed(ParseResult parsed) => FirstGiven(parsed) is not null;
+
+    public Parsed<PolicyChoice> Read(ParseResult parsed) =>
+        Policies.Parse(parsed.GetValue(_policy)!, parsed.GetValue(_hole), out IHolePolicy? policy) is { } unknown ? unknown : new PolicyChoice(policy!);
+}
+
+/// <summary>The policy that the user chose.</summary>
+internal sealed record PolicyChoice(IHolePolicy Policy);

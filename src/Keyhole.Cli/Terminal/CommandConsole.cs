@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Diagnostics.CodeAnalysis;
+using System.IO;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0;
+using Spectre.Console;
+
+namespace Keyhole.Cli.Terminal;
+
+/// <summary>Where a command reads and writes: the process's streams, or a test's.</summary>
+internal sealed class CommandConsole : IDisposable
+{
+    /// <summary>Width of output that goes to no terminal: tables are not cut for a pipe.</summary>
+    private const int UnboundedWidth = 4096;
+
+    /// <summary>In fewer columns a table has no room for its cells and would leave them out: the terminal breaks the lines.</summary>
+    private const int NarrowestWidth = 80;
+
+    private readonly Func<Stream> _openInput;
+    private bool _isInputTaken;
+    private IAnsiConsole? _ansi;
+
+    public CommandConsole(StreamWriter output, TextWriter error, Func<Stream> openInput, bool hasColours)
+    {
+        Out = output;
+        ErrorWriter = error;
+        HasColours = hasColours;
+        _openInput = openInput;
+    }
+
+    public StreamWriter Out { get; }
+
+    public TextWriter ErrorWriter { get; }
+
+    /// <summary>Colours only on a terminal, and not against NO_COLOR.</summary>
+    public bool HasColours { get; }
+
+    /// <summary>Columns of the terminal; without one, as many as a line needs.</summary>
+    public int Width { get; init; } = UnboundedWidth;
+
+    /// <summary>The machine that commands for dom0 work on.</summary>
+    public LiveMachine Dom0 { get; init; } = new();
+
+    /// <summary>Whether somebody watches standard error: progress is shown to nobody else.</summary>
+    public bool IsErrorWatched { get; init; }
+
+    public IAnsiConsole Ansi => _ansi ??= CreateAnsi();
+
+    public static CommandConsole ForProcess()
+    {
+        var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 16 * 1024);
+        bool isTerminal = !Console.IsOutputRedirected;
+        bool hasColours = isTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+            && Environment.GetEnvironmentVariable("TERM") != "dumb";
+        var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
+        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected, Width = isTerminal ? Console.WindowWidth : UnboundedWidth };
+    }
+
+    /// <summary>Standard input, which can be read once: false from the second time on.</summary>
+    public bool TryOpenInput([NotNullWhen(true)] out Stream? input)
+    {
+        input = _isInputTaken ? null : _openInput();
+        _isInputTaken = true;
+        return input is not null;
+    }
+
+    /// <summary>Standard output for bytes.</summary>
+    public Stream OutBytes
+    {
+        get
+        {
+            Out.Flush();
+            return Out.BaseStream;
+        }
+    }
+
+    public void Error(string message) => ErrorWriter.WriteLine($"keyhole: {message}");
+
+    /// <summary>Says what could not be read, and returns the exit status for it.</summary>
+    public int Fail(InputError error)
+    {
+        Error(error.ToString());
+        return ExitStatus.BadUsage;
+    }
+
+    /// <summary>Says why something cannot be done to a domain, and returns the exit status for it.</summary>
+    public int Refuse(XenProblem problem)
+    {
+        Error(problem.ToString());
+        return problem.Kind switch
+        {
+            XenProblemKind.Here => ExitStatus.BadUsage,
+            XenProblemKind.Guest => ExitStatus.No,
+            XenProblemKind.Refused => ExitStatus.Refused,
+        };
+    }
+
+    /// <summary>A remark that is no error: on standard error, so that --json stays alone on standard output.</summary>
+    public void Remark(string message) => ErrorWriter.WriteLine($"note: {message}");
+
+    public void Dispose()
+    {
+        try
+        {
+            Out.Dispose();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Nobody reads what is left (keyhole … | head).
+        }
+    }
+
+    private IAnsiConsole CreateAnsi()
+    {
+        IAnsiConsole console = AnsiConsole.Create(new()
+        {
+            Ansi = HasColours ? AnsiSupport.Yes : AnsiSupport.No,
+            ColorSystem = HasColours ? ColorSystemSupport.EightBit : ColorSystemSupport.NoColors,
+            Interactive = InteractionSupport.No,
+            Out = new AnsiConsoleOutput(Out),
+        });
+        console.Profile.Width = Math.Max(NarrowestWidth, Width);
+        return console;
+    }
+}

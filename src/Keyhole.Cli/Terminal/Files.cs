@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Cli.Terminal;
+
+/// <summary>Opens what the user names. Whatever the file system says becomes one line.</summary>
+internal static class Files
+{
+    /// <summary>What reads on and on, such as a device, ends here.</summary>
+    private const long MaxInputBytes = 4L << 30;
+
+    public static InputError InputReadTwice => new("-", null, "standard input can be read once only", "give - once");
+
+    /// <summary>Runs a reader on a file or, for "-", on standard input.</summary>
+    public static Parsed<T> Read<T>(CommandConsole console, string path, string whatItIs, Func<Stream, string, Parsed<T>> reader)
+        where T : class
+    {
+        try
+        {
+            if (path == "-")
+            {
+                if (!console.TryOpenInput(out Stream? input))
+                    return InputReadTwice;
+                using var limitedInput = new LimitedStream(input, MaxInputBytes);
+                return reader(limitedInput, "standard input");
+            }
+
+            if (Directory.Exists(path))
+                return new InputError(Shown(path), null, "this is a folder", $"name {whatItIs}");
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 16, FileOptions.SequentialScan);
+            using var limited = new LimitedStream(file, MaxInputBytes);
+            return reader(limited, Shown(path));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            return Describe(exception, path, whatItIs);
+        }
+    }
+
+    /// <summary>Writes the answer itself to the file that <c>--output</c> names; "-" is standard output. The error, or null.</summary>
+    public static InputError? WriteAnswer(CommandConsole console, string path, ReadOnlySpan<byte> bytes)
+    {
+        if (path != "-")
+            return WriteWhole(path, bytes);
+        console.OutBytes.Write(bytes);
+        return null;
+    }
+
+    /// <summary>Writes a file whole or not at all: what was there before stays until the new one is complete. The error, or null.</summary>
+    public static InputError? WriteWhole(string path, ReadOnlySpan<byte> bytes)
+    {
+        string? unfinished = null;
+        try
+        {
+            if (path == "-")
+                return new(path, null, "standard output has the answer in words", "name a file that can be written");
+            string full = Path.GetFullPath(path);
+            // What a link leads to is written, not the link: also where that is not there yet, or a device.
+            if (!IsOfTheSystem(full) && new FileInfo(full).LinkTarget is not null)
+                full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
+            if (Directory.Exists(full))
+                return new(Shown(path), null, "this is a folder", "name a file that can be written");
+            if (IsOfTheSystem(full))
+            {
+                // Nothing there is a file that could be replaced.
+                using var device = new FileStream(full, FileMode.Open, FileAccess.Write);
+                device.Write(bytes);
+                return null;
+            }
+
+            if (File.Exists(full))
+            {
+                // Nor is a pipe.
+                using var there = new FileStream(full, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+                if (!there.CanSeek)
+                {
+                    there.Write(bytes);
+                    return null;
+                }
+            }
+
+            string temporary = $"{full}.{Environment.ProcessId}.new";
+            using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
+            {
+                unfinished = temporary;
+                if (!OperatingSystem.IsWindows() && File.Exists(full))
+                    File.SetUnixFileMode(file.SafeFileHandle, File.GetUnixFileMode(full));
+                file.Write(bytes);
+            }
+
+            File.Move(temporary, full, overwrite: true);
+            unfinished = null;
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            InputError error = Describe(exception, path, "a file that can be written");
+            return exception is DirectoryNotFoundException
+                ? error with { What = "there is no such folder" }
+                : error with { Remedy = "name a file that can be written" };
+        }
+        finally
+        {
+            if (unfinished is not null)
+                File.Delete(unfinished);
+        }
+    }
+
+    /// <summary>Whether a path is that of a device or a process's stream rather than of a file.</summary>
+    private static bool IsOfTheSystem(string full) =>
+        full.StartsWith("/proc/", StringComparison.Ordinal) || (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal));
+
+    /// <summary>A path fit for one line.</summary>
+    public static string Shown(string path) => InputError.PathText(path);
+
+    private static InputError Describe(Exception exception, string path, string whatItIs) => exception switch
+    {
+        InputTooLongException => new(path == "-" ? "standard input" : Shown(path), null, exception.Message, "cut out the part that matters: a boot log, a map"),
+        FileNotFoundException or DirectoryNotFoundException => new(Shown(path), null, "no such file", $"name {whatItIs}"),
+        UnauthorizedAccessException => new(Shown(path), null, "permission denied", "read it as root, or copy it to where you may read it"),
+        ArgumentException or NotSupportedException => new(InputError.Quote(path), null, "this is no file name", $"name {whatItIs}"),
+        _ => new(Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), $"name {whatItIs}"),
+    };
+}

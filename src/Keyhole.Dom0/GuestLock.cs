@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Dom0;
+
+/// <summary>Keeps two commands from working on one guest at the same time: the one would undo, or destroy, what the other made.</summary>
+internal static class GuestLock
+{
+    private const int EWOULDBLOCK = 11;
+
+    /// <summary>The lock of the guest with that UUID, until it is disposed or the process ends, however it ends.</summary>
+    public static XenResult<FileStream> Take(string folder, Guid uuid, string shown)
+    {
+        string path = Path.Combine(folder, $"guest-{uuid}.lock");
+        try
+        {
+            Directory.CreateDirectory(folder);
+            // Without sharing it is locked (flock). The file stays: one that is removed may be locked twice.
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException exception) when ((exception.HResult & 0xffff) == EWOULDBLOCK)
+        {
+            return new XenProblem(XenProblemKind.Guest, shown, "another keyhole is at work on it", "let it end, or end it");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return new XenProblem(XenProblemKind.Here, InputError.PathText(path), exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "make the folder one that root can write");
+        }
+    }
+}

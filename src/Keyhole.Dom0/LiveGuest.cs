@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+
+namespace Keyhole.Dom0;
+
+/// <summary>A domain that is there now, as hypervisor and toolstack tell of it.</summary>
+/// <param name="Spec">How it was made, or null where the toolstack does not say.</param>
+public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
+{
+    public string Shown => Name is { } name ? $"domain {Diagnostics.InputError.Quote(name)} ({Info.Id.Value})" : $"domain {Info.Id.Value}";
+
+    public string TypeName => Info.IsHvm ? Spec?.Type == GuestType.Pvh ? "PVH" : Spec is null ? "HVM or PVH" : "HVM" : "PV";
+
+    public static XenResult<LiveGuest> Find(IXenControl xen, DomainTools tools, string nameOrNumber)
+    {
+        if (!tools.Find(nameOrNumber).TryGet(out DomainNumber? number, out XenProblem? problem))
+            return problem;
+        if (!xen.Domain(number.Id).TryGet(out DomainInfo? info, out problem))
+            return problem;
+        return new LiveGuest(info, tools.NameOf(info.Id), info.Id.Value == 0 ? null : tools.ConfigOf(info.Id));
+    }
+
+    /// <summary>Why this domain cannot be given a map, or null when it can.</summary>
+    public XenProblem? WhyNoMap()
+    {
+        if (Info.Id.Value == 0)
+            return No("dom0 uses the machine's own map", "name a guest");
+        if (Info.IsDying || Info.IsShutdown)
+            return No($"it is {Info.StateName}", "create it anew, paused: xl create -p");
+        if (Info.IsHvm)
+            return No($"it is no PV guest but {TypeName}: its map lies in its own firmware", "make it type=\"pv\"");
+        if (!Info.IsPaused)
+            return No("it runs, and has read its map already", "create it anew, paused: xl create -p");
+        return Info.HasRun
+            ? No("it is paused but has run before, and has read its map already", "create it anew, paused: xl create -p")
+            : null;
+    }
+
+    /// <summary>What the toolstack gave the guest when it was made, or null where it cannot be reckoned.</summary>
+    public Plan? ToolstackPlan(Host machine) => Spec is { } spec ? Planner.Plan(new Scenario { Host = machine, Guest = spec }) : null;
+
+    public XenProblem No(string what, string remedy) => new(XenProblemKind.Guest, Shown, what, remedy);
+}
+
+/// <summary>A map for a live guest with the forecast of its boot on it.</summary>
+public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries, ImmutableArray<Problem> Problems, BootForecast Forecast)
+{
+    public ImmutableArray<E820Entry> Map => Forecast.Request.Map;
+
+    public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
+
+    /// <summary>Pages of RAM in the map, overlaps counted once.</summary>
+    public ulong RamPages => PagesOfRam(Map);
+
+    public static ulong PagesOfRam(ImmutableArray<E820Entry> map)
+    {
+        var sanitised = new E820Entry[2 * Math.Max(1, map.Length)];
+        ReadOnlySpan<E820Entry> entries = Sanitizer.TrySanitize(map.AsSpan(), sanitised, new int[Sanitizer.ScratchLength(map.Length)], out int count)
+            ? sanitised.AsSpan(0, count)
+            : map.AsSpan();
+        ulong pages = 0;
+        foreach (E820Entry entry in entries)
+        {
+            Pfn start = Pfn.AtOrAbove(entry.Address);
+            Pfn end = Pfn.Containing(entry.End);
+            if (entry.IsRam && !entry.Wraps && end > start)
+                pages += end.Value - start.Value;
+        }
+
+        return pages;
+    }
+
+    /// <summary>Forecasts the boot of a guest on the map that its scenario comes to. Only guests whose kernel lays its memory out by the map get here.</summary>
+    public static LiveMap Of(Boot boot) => new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!);
+}

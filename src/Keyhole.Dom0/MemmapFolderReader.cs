@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
+using Keyhole.Hosts;
+
+namespace Keyhole.Dom0;
+
+/// <summary>Reads <c>/sys/firmware/memmap</c> or a copy of it.</summary>
+public static class MemmapFolderReader
+{
+    /// <summary>Entries are files of a few bytes; nothing longer is read.</summary>
+    private const int MaxFileBytes = 256;
+
+    private const string WhatItIs = "name a folder like /sys/firmware/memmap";
+
+    /// <summary>The map in a folder that holds folders 0, 1, 2 … with the files start, end and type; or why it cannot be read.</summary>
+    public static Parsed<HostDocument> Read(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        string shown = InputError.PathText(folder);
+        try
+        {
+            List<MemmapEntry> entries = [];
+            foreach (string entry in Directory.EnumerateDirectories(folder).Take(Host.MaxEntries + 1))
+                entries.Add(new(Path.GetFileName(entry), ReadFile(entry, "start"), ReadFile(entry, "end"), ReadFile(entry, "type")));
+            return HostMapReader.ReadMemmap(entries, shown);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return Directory.Exists(folder)
+                ? new InputError(shown, null, "this folder is no memmap: its folders lack start, end or type", $"{WhatItIs}, or a file in this one")
+                : new InputError(shown, null, "no such file", WhatItIs);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return new InputError(shown, null, "permission denied", "read it as root, or copy it to where you may read it");
+        }
+        catch (IOException exception)
+        {
+            return new InputError(shown, null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), WhatItIs);
+        }
+    }
+
+    private static string ReadFile(string folder, string name)
+    {
+        using FileStream file = File.OpenRead(Path.Combine(folder, name));
+        byte[] bytes = new byte[MaxFileBytes];
+        return Encoding.ASCII.GetString(bytes, 0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
+    }
+}
