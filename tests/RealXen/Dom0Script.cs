@@ -32,7 +32,7 @@ internal static class Dom0Script
                         cpio.File($"g/{guest.Name}.map", Packed(guest.Map.AsSpan()));
                     if (guest.BeforeStart.Length > 0)
                         cpio.Text($"g/{guest.Name}.sh", guest.BeforeStart + "\n");
-                    script.Append($"guest {Word(guest.Name)} {GuestStep.Domain} {(guest.Boot ? "boot" : "paused")} {guest.Seconds} {KindName(guest.Kind)}\n");
+                    script.Append($"guest {Word(guest.Name)} {GuestStep.Domain} {(guest.Boot ? "boot" : "paused")} {guest.Seconds} {KindName(guest.Kind)}{(guest.Firmware ? " firmware" : "")}\n");
                     break;
                 case RunStep run:
                     cpio.Text($"scenario/{run.Name}.sh", run.Commands + "\n");

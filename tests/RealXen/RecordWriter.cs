@@ -27,6 +27,9 @@ public static class RecordWriter
         @"\] (initrd moved from|Released \d+ page|(Xen|BIOS-e820): \[mem |last_pfn =|RAMDISK:|Remapped \d+ |\[mem .* available for PCI|Memory: \d+K|Unable to find available)|[Cc]ould not claim|can't claim|hypervisor allocated .* conflicts with E820",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
+    private static readonly Regex FirmwareMapLine = new(
+        @"^\(d\d+\) +(e820 map has \d+ items:|\d+: [0-9a-f]{16} - [0-9a-f]{16} = \d+ )", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
+
     public static string Write(XenRun run)
     {
         var record = new StringBuilder();
@@ -76,12 +79,12 @@ public static class RecordWriter
             {
                 "=== XL" => XlLine.IsMatch(line),
                 "=== KERNEL" => GuestKernelLine.IsMatch(line),
-                "=== HVMLOADER" => !handedOver,
+                "=== HVMLOADER" => !handedOver || FirmwareMapLine.IsMatch(line),
                 // What the kernel still says while it ends itself comes before the console is read, or does not.
                 "=== DONE" => false,
                 _ => true,
             };
-            // The firmware's own messages behind it depend on how soon the log was read.
+            // Of the firmware's own messages behind it only the map that it hands over counts.
             handedOver |= line.Contains(") Invoking ", StringComparison.Ordinal);
             if (matters)
                 yield return line;

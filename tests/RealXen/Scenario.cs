@@ -84,6 +84,9 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
     /// <summary>Whether the guest is let run, until it says that it is done, dies, or <see cref="Seconds"/> have gone by.</summary>
     public bool Boot { get; init; }
 
+    /// <summary>HVM: whether it is waited for until SeaBIOS boots a system, for the E820 that SeaBIOS hands over; else until hvmloader is done.</summary>
+    public bool Firmware { get; init; }
+
     /// <summary>A map that is installed between creation and start in place of the toolstack's; empty: none.</summary>
     public ImmutableArray<E820Entry> Map { get; init; } = [];
 

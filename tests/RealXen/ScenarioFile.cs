@@ -98,6 +98,7 @@ public static class ScenarioFile
             {
                 Kind = step.Kind,
                 Boot = step.Boot,
+                Firmware = step.Firmware,
                 Map = ParseMap(step.Map),
                 BeforeStart = step.BeforeStart,
                 Seconds = step.Seconds,
@@ -148,6 +149,8 @@ public static class ScenarioFile
         public string[] Config { get; init; } = [];
 
         public bool Boot { get; init; }
+
+        public bool Firmware { get; init; }
 
         public string[] Map { get; init; } = [];
 

@@ -145,16 +145,11 @@ internal sealed class BootSource
         if (!_plan.Read(parsed, console).TryGet(out PlanInput? input, out InputError? error))
             return error;
         Scenario scenario = input.Scenario;
-        if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory && Planner.PlatformOf(scenario).Traits.ForecastsFirmware)
+        // Such a guest's plan is the forecast as well.
+        if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
         {
             hints = new();
             return scenario;
-        }
-
-        if (!Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
-        {
-            string type = scenario.Guest.Type.ToString().ToUpperInvariant();
-            return new InputError("the guest", null, $"it is {type}: only a PV guest's kernel makes its memory from the host's map, so there is no boot to forecast", "ask 'keyhole plan' what to set for it");
         }
 
         if (!look(input.Host).TryGet(out hints, out error))

@@ -22,18 +22,32 @@ internal static class PlanText
         if (answer.E820 is { IsEmpty: false } entries)
         {
             MapView.WriteEntries(console, entries);
-            if (answer.RamBelow4GiBKiB is { } lowKiB)
-                console.Ansi.WriteLine($"RAM below 4 GiB: {ByteSize.ToText(lowKiB << 10)}");
+            WriteLowRam(console, answer);
             console.Ansi.WriteLine();
             MapView.Draw(console, [new("host", answer.Plan.MachineMap), new("guest", answer.Plan.Map)]);
             console.Ansi.WriteLine();
         }
 
+        else if (answer.RamBelow4GiBKiB is not null)
+        {
+            WriteLowRam(console, answer);
+            console.Ansi.WriteLine();
+        }
+
         if (answer.Firmware is { } firmware)
             WriteFirmware(console, answer, firmware);
+        else if (answer.Outcome is { } outcome)
+            console.Ansi.WriteLine($"outcome: {outcome}");
         MapView.WriteProblems(console, answer.Problems);
     }
 
+    private static void WriteLowRam(CommandConsole console, PlanAnswer answer)
+    {
+        if (answer.RamBelow4GiBKiB is { } lowKiB)
+            console.Ansi.WriteLine($"RAM below 4 GiB: {ByteSize.ToText(lowKiB << 10)}");
+    }
+
+    /// <summary>How far the guest's firmware gets, its windows, and where each BAR lies.</summary>
     private static void WriteFirmware(CommandConsole console, PlanAnswer answer, FirmwareAnswer firmware)
     {
         console.Ansi.WriteLine($"firmware: {firmware.Name} {firmware.Version}: {answer.Outcome}");

@@ -81,6 +81,12 @@ public record PlanAnswer : Answer
         Problems = ProblemAnswer.AllOf(problems);
         Plan = plan;
         Platform = plan.Platform.Traits.KernelLaysMemory ? null : plan.Platform.Name;
+        if (plan.Verdict is { } verdict)
+        {
+            Outcome = GuestOutcomes.NameOf(verdict.Outcome);
+            Message = verdict.Message;
+        }
+
         if (plan.Firmware is not { } firmware)
             return;
         Firmware = new(firmware.Name, firmware.Version);

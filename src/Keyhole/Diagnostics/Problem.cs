@@ -44,6 +44,8 @@ public static class ProblemCodes
     public const string Assumed = "assumed";
     public const string GuestDoesNotStart = "guest-does-not-start";
     public const string BarUnplaced = "bar-unplaced";
+    public const string BarsNotKnown = "bars-not-known";
+    public const string BridgeOverwritten = "bridge-overwritten";
     public const string LayoutNotKnown = "layout-not-known";
     public const string DoesNotFit = "does-not-fit";
     public const string HoleCovered = "hole-covered";

@@ -29,12 +29,12 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
 
     /// <summary>How far the guest gets.</summary>
     public GuestOutcome Outcome => Plan.Firmware is { Outcome: not GuestOutcome.Boots } firmware ? firmware.Outcome
-        : Forecast?.Outcome ?? Plan.Firmware?.Outcome ?? GuestOutcome.NotKnown;
+        : Forecast?.Outcome ?? Plan.Firmware?.Outcome ?? Plan.Verdict?.Outcome ?? GuestOutcome.NotKnown;
 
     public bool Boots => Outcome == GuestOutcome.Boots;
 
     /// <summary>What kernel or firmware say where they stop; null where there is nothing to say.</summary>
-    public string? Message => Forecast?.Message ?? Plan.Firmware?.Message;
+    public string? Message => Forecast?.Message ?? Plan.Firmware?.Message ?? Plan.Verdict?.Message;
 
     /// <summary>The plan's problems and the forecast's.</summary>
     public ImmutableArray<Problem> Problems => Forecast?.ProblemsWith(Plan) ?? Plan.Problems;

@@ -40,6 +40,9 @@ public readonly record struct XenVersion(int Major, int Minor)
     public override string ToString() => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{Major}.{Minor}");
 }
 
+/// <summary>Whose reserved device memory a range is.</summary>
+public readonly record struct DeviceMemoryOwner(PfnRange Range, PciAddress Device);
+
 /// <summary>What else a log or capture says of the host that Xen's additions depend on. Empty and null where it says nothing.</summary>
 public sealed record HostTraits
 {
@@ -83,6 +86,9 @@ public sealed record HostTraits
 
     /// <summary>Host memory that devices use by themselves (RMRR of the ACPI tables), whole pages.</summary>
     public ImmutableArray<PfnRange> ReservedDeviceMemory { get; init; } = [];
+
+    /// <summary>The devices that reserved device memory belongs to, as far as the source tells.</summary>
+    public ImmutableArray<DeviceMemoryOwner> DeviceMemoryOwners { get; init; } = [];
 
     /// <summary>Further pages that dom0 may not map, as the user says.</summary>
     public ImmutableArray<PfnRange> OtherDenied { get; init; } = [];

@@ -2,9 +2,11 @@
 
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Hosts;
+using Keyhole.Pci;
 using Keyhole.Reading;
 
 namespace Keyhole.Logs;
@@ -19,7 +21,7 @@ internal sealed class LogTraits
     public static readonly string[] Words =
     [
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ", "RMRR: [", "IVMD",
-        "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ",
+        "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", " rmrr=", "found ACPI_DMAR_", " endpoint: ",
         .. WidthTraits.Words,
     ];
 
@@ -30,6 +32,10 @@ internal sealed class LogTraits
     private readonly SortedSet<ulong> _ioApics = [];
     private readonly SortedSet<ulong> _iommus = [];
     private readonly SortedSet<(ulong Start, ulong End)> _deviceMemory = [];
+    private readonly List<DeviceMemoryOwner> _owners = [];
+
+    /// <summary>The devices of the table's entry that Xen is going through (iommu=verbose); null outside of an entry for reserved memory.</summary>
+    private List<PciAddress>? _entryDevices;
     private string? _vendor;
     private int? _family;
     private int? _addressBits;
@@ -46,6 +52,9 @@ internal sealed class LogTraits
         IoApic,
         Iommu,
         DeviceMemory,
+        DeviceMemoryOption,
+        TableEntry,
+        TableDevice,
         BlockStart,
         BlockLength,
         XenVersion,
@@ -75,6 +84,17 @@ internal sealed class LogTraits
                 break;
             case Subject.DeviceMemory:
                 AddDeviceMemory(first, second);
+                AddOwners(first, second);
+                break;
+            case Subject.DeviceMemoryOption:
+                ReadDeviceMemoryOption(rest);
+                break;
+            case Subject.TableEntry:
+                _entryDevices = rest.StartsWith("RMRR", StringComparison.Ordinal) ? [] : null;
+                break;
+            case Subject.TableDevice:
+                if (PciAddress.TryParse(FirstWord(rest), out PciAddress device) && _entryDevices is { Count: < MaxPages })
+                    _entryDevices.Add(device);
                 break;
             case Subject.BlockStart:
                 _blockStart = first;
@@ -143,6 +163,15 @@ internal sealed class LogTraits
         subject = Subject.XenVersion;
         if (Behind(line, "Xen version ", out rest))
             return XenVersion.TryParse(rest, out _);
+        subject = Subject.TableEntry;
+        if (Behind(line, "found ACPI_DMAR_", out rest))
+            return true;
+        subject = Subject.TableDevice;
+        if (Behind(line, " endpoint: ", out rest))
+            return true;
+        subject = Subject.DeviceMemoryOption;
+        if (Behind(line, "ommand line:", out rest) && Behind(rest, " rmrr=", out rest))
+            return true;
         subject = Subject.BlockStart;
         if (Behind(line, "Start_Addr_Phys ", out rest))
             return TryAddress(ref rest, out first);
@@ -158,6 +187,7 @@ internal sealed class LogTraits
         IoApics = [.. _ioApics],
         Iommus = [.. _iommus],
         ReservedDeviceMemory = [.. _deviceMemory.Select(static range => PfnRange.FromBounds(Pfn.Containing(range.Start), Pfn.AtOrAbove(range.End)))],
+        DeviceMemoryOwners = [.. _owners],
         IsEfi = _isEfi ? true : null,
         CpuVendor = _vendor,
         CpuFamily = _family,
@@ -178,6 +208,85 @@ internal sealed class LogTraits
     {
         if (address != 0 && address < Frames.AddressLimit && pages.Count < MaxPages)
             pages.Add(address);
+    }
+
+    private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> text)
+    {
+        text = text.TrimStart();
+        int end = text.IndexOfAny(" \t,;");
+        return end < 0 ? text : text[..end];
+    }
+
+    private void AddOwners(ulong start, ulong end)
+    {
+        PfnRange range = PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end));
+        foreach (PciAddress device in _entryDevices ?? [])
+            AddOwner(range, device);
+        _entryDevices = null;
+    }
+
+    private void AddOwner(PfnRange range, PciAddress device)
+    {
+        DeviceMemoryOwner owner = new(range, device);
+        if (_owners.Count < MaxPages && !_owners.Contains(owner))
+            _owners.Add(owner);
+    }
+
+    /// <summary>Xen's <c>rmrr=START[-END]=[SEG:]BUS:DEV.FN[,…][;…]</c>: page frames in hex, the end inclusive.</summary>
+    private void ReadDeviceMemoryOption(ReadOnlySpan<char> text)
+    {
+        text = text.TrimStart('"');
+        int end = text.IndexOfAny(' ', '"');
+        text = end < 0 ? text : text[..end];
+        foreach (Range at in text.Split(';'))
+        {
+            ReadOnlySpan<char> part = text[at];
+            int equals = part.IndexOf('=');
+            if (equals < 0)
+                continue;
+            TextCursor cursor = new(part[..equals]);
+            cursor.TryText("0x");
+            if (!cursor.TryHex(out ulong first))
+                continue;
+            ulong last = first;
+            if (cursor.TryText("-"))
+            {
+                cursor.TryText("0x");
+                if (!cursor.TryHex(out last))
+                    continue;
+            }
+
+            if (last < first || last >= Frames.MaxCount)
+                continue;
+            AddDeviceMemory(first << Frames.Shift, (last + 1) << Frames.Shift);
+            ReadOnlySpan<char> devices = part[(equals + 1)..];
+            foreach (Range one in devices.Split(','))
+            {
+                if (TryDevice(devices[one], out PciAddress device))
+                    AddOwner(PfnRange.FromBounds(new Pfn(first), new Pfn(last + 1)), device);
+            }
+        }
+    }
+
+    /// <summary>A device as Xen reads it, in hex of any length: <c>0:0:4.0</c>.</summary>
+    private static bool TryDevice(ReadOnlySpan<char> text, out PciAddress device)
+    {
+        device = default;
+        Span<ulong> numbers = stackalloc ulong[4];
+        int count = 0;
+        TextCursor cursor = new(text);
+        do
+        {
+            if (count == numbers.Length || !cursor.TryHex(out numbers[count]))
+                return false;
+            count++;
+        }
+        while (cursor.TryText(":") || cursor.TryText("."));
+        if (count < 3)
+            return false;
+        ulong domain = count == 4 ? numbers[0] : 0;
+        return PciAddress.TryParse(
+            string.Create(CultureInfo.InvariantCulture, $"{domain:x4}:{numbers[count - 3]:x2}:{numbers[count - 2]:x2}.{numbers[count - 1]:x}"), out device);
     }
 
     private void AddDeviceMemory(ulong start, ulong end)

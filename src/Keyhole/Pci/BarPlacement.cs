@@ -39,6 +39,9 @@ public enum UnplacedReason
 
     /// <summary>The guest never gets to the point where BARs are placed.</summary>
     NotReached,
+
+    /// <summary>The firmware does not look behind bridges.</summary>
+    BehindBridge,
 }
 
 /// <summary>Why a BAR got no address: the limit, with the figures that a reader needs to see it.</summary>
@@ -67,6 +70,7 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
             UnplacedReason.TreeGivenUp => $"another BAR did not fit{(Because.Length == 0 ? "" : $" ({Because})")}, and the firmware then gave all of them up",
             UnplacedReason.NotHandled => "the firmware never places this kind",
             UnplacedReason.NotReached => "the guest never gets that far",
+            UnplacedReason.BehindBridge => "the firmware gives nothing behind a bridge an address",
         };
     }
 }

@@ -15,17 +15,18 @@ public static class DomainMemory
 {
     private const ulong MiB = 1UL << 20;
 
-    /// <summary>Reports a PV domain in which no Linux has room.</summary>
-    public static void ReportTooSmall(ulong memoryKiB, List<Problem> problems)
+    /// <summary>Reports a PV or PVH domain in which no Linux has room, and tells whether it is one.</summary>
+    public static bool ReportTooSmall(ulong memoryKiB, List<Problem> problems)
     {
         ArgumentNullException.ThrowIfNull(problems);
         if (memoryKiB << 10 >= LinuxPvKernel.EndOfNeed)
-            return;
+            return false;
         problems.Add(new(
             Severity.Error,
             ProblemCodes.MemoryTooSmall,
             $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: a Linux PV kernel lies at {LinuxPvKernel.LoadAddress / MiB} MiB and needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
             Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more"));
+        return true;
     }
 
     /// <summary>Reports a domain that is larger than its host; nothing where the source does not show the host's RAM.</summary>

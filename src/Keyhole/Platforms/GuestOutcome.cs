@@ -44,6 +44,10 @@ public static class GuestOutcomes
     };
 }
 
+/// <summary>How far a guest gets.</summary>
+/// <param name="Message">In the toolstack's words; null where it says nothing.</param>
+public readonly record struct GuestVerdict(GuestOutcome Outcome, string? Message);
+
 /// <summary>The windows that ACPI tells the operating system for PCI devices, in bytes; null for one that it does not tell.</summary>
 public sealed record AcpiWindows(ByteRange? Hole32, ByteRange? Hole64);
 

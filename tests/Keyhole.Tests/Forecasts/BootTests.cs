@@ -92,9 +92,23 @@ public sealed class BootTests
     [TestMethod]
     [DataRow(GuestType.Pvh)]
     [DataRow(GuestType.Hvm)]
-    public void A_guest_whose_map_is_not_known_gets_none_and_no_verdict(GuestType type)
+    public void A_guest_whose_map_Xen_makes_has_one_and_a_verdict_without_a_forecast_of_its_kernels_memory(GuestType type)
     {
         var boot = Boot.Of(Libxls with { Guest = Libxls.Guest with { Type = type } });
+
+        Assert.IsTrue(boot.Plan.IsMapKnown);
+        Assert.IsNotEmpty(boot.Plan.Entries);
+        Assert.IsNull(boot.Forecast);
+        Assert.AreEqual(GuestOutcome.Boots, boot.Outcome);
+    }
+
+    [TestMethod]
+    [DataRow("device_model_version", "\"qemu-xen-traditional\"")]
+    [DataRow("gfx_passthru", "1")]
+    [DataRow("vnuma", "[ [ \"pnode=0\" ] ]")]
+    public void A_guest_whose_map_is_not_known_gets_none_and_no_verdict(string key, string value)
+    {
+        var boot = Boot.Of(Libxls with { Guest = Libxls.Guest with { Type = GuestType.Hvm, OtherSettings = [new(key, value)] } });
 
         Assert.IsFalse(boot.Plan.IsMapKnown);
         Assert.IsEmpty(boot.Plan.Entries);

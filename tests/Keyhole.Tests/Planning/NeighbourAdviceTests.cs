@@ -22,44 +22,49 @@ public sealed class NeighbourAdviceTests
     private static readonly Bar s_512MiB = new(0, BarKind.Memory, 0xc000_0000, 0xe000_0000, false, true);
     private static readonly Bar s_16GiB = new(1, BarKind.Memory, 0x80_0000_0000, 0x84_0000_0000, true, true);
 
+    /// <summary>The window of 32 bits has no place in the usual hole; that of 16 GiB goes above 4 GiB.</summary>
     [TestMethod]
     public void An_HVM_guest_of_6_GiB_with_a_window_of_512_MiB_gets_the_mmio_hole_to_paste()
     {
-        Problem problem = Find(Hvm(6144), ProblemCodes.MmioHole, s_512MiB, s_16GiB);
+        Problem problem = Find(Hvm(6144), ProblemCodes.BarUnplaced, s_512MiB, s_16GiB);
 
-        Assert.AreEqual(Severity.Warning, problem.Severity);
-        Assert.AreEqual(0xf000_0000UL, problem.Start);
-        Assert.AreEqual("put mmio_hole=1024 into the xl.cfg", problem.Remedy);
-        Assert.Contains("16 GiB in windows of more than 1 GiB go above 4 GiB", problem.Message);
+        Assert.AreEqual(Severity.Error, problem.Severity);
+        Assert.Contains("BAR 0 of 00:04.0 (512 MiB, mem32-prefetchable) gets no address: it does not fit into the window below 4 GiB, which has 192 MiB", problem.Message);
+        Assert.AreEqual("put mmio_hole=1024 into the xl.cfg: then every BAR has its place", problem.Remedy);
+        Assert.Contains("(16 GiB) at 0x400000000 above 4 GiB", Find(Hvm(6144), ProblemCodes.MmioHole, s_512MiB, s_16GiB).Message);
     }
 
     [TestMethod]
     public void A_small_HVM_guest_needs_no_setting_since_hvmloader_doubles_the_hole()
     {
-        Problem problem = Find(Hvm(1024), ProblemCodes.MmioHole, s_512MiB);
+        Plan plan = Plan(Hvm(1024), HostTraits.Unknown, s_512MiB);
 
-        Assert.AreEqual(Severity.Info, problem.Severity);
-        Assert.AreEqual(0xc000_0000UL, problem.Start);
+        Assert.IsFalse(plan.HasErrors);
+        Assert.AreEqual(0xc000_0000UL, plan.Firmware!.Placement!.Windows[0].Range.Start);
+        Assert.Contains(0xc000_0000UL, plan.Firmware.Placement.Bars.Select(static bar => bar.Address));
     }
 
     /// <summary>hvmloader places windows up to fc000000: of 256 MiB it uses 192.</summary>
     [TestMethod]
     [DataRow(128UL, null)]
-    [DataRow(256UL, "put mmio_hole=512 into the xl.cfg")]
+    [DataRow(256UL, "put mmio_hole=512 into the xl.cfg: then every BAR has its place")]
     public void The_last_64_MiB_below_4_GiB_are_no_part_of_what_hvmloader_fills(ulong windowMiB, string? remedy)
     {
         Bar window = new(0, BarKind.Memory, 0xd000_0000, 0xd000_0000 + (windowMiB << 20), false, true);
 
-        Assert.AreEqual(remedy, Find(Hvm(6144), ProblemCodes.MmioHole, window).Remedy);
+        Assert.AreEqual(remedy, Plan(Hvm(6144), HostTraits.Unknown, window).Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.BarUnplaced)?.Remedy);
     }
 
+    /// <summary>The windows fit to the byte; what is smaller, of the video card, comes last and has no place.</summary>
     [TestMethod]
     public void A_hole_of_192_MiB_and_a_little_is_one_too_small()
     {
-        Bar[] windows = [new(0, BarKind.Memory, 0xd000_0000, 0xd800_0000, false, true), new(1, BarKind.Memory, 0xd800_0000, 0xd900_0000, false, true), new(2, BarKind.Memory, 0xd900_0000, 0xd910_0000, false, true)];
+        Bar[] windows = [new(0, BarKind.Memory, 0xd000_0000, 0xd800_0000, false, true), new(1, BarKind.Memory, 0xd800_0000, 0xd900_0000, false, true)];
 
-        Assert.AreEqual(Severity.Info, Find(Hvm(6144), ProblemCodes.MmioHole, windows[..2]).Severity);
-        Assert.AreEqual(Severity.Warning, Find(Hvm(6144), ProblemCodes.MmioHole, windows).Severity);
+        Assert.IsEmpty(Unplaced(Hvm(6144), windows[..1]));
+        CollectionAssert.AreEqual(
+            new[] { "BAR 1 of 00:03.0 (4 KiB, mem32)", "BAR 6 of 00:03.0 (64 KiB, rom)" },
+            Unplaced(Hvm(6144), windows).Select(static problem => problem.Message[..problem.Message.IndexOf(" gets", System.StringComparison.Ordinal)]).ToArray());
     }
 
     /// <summary>Two windows of 1 GiB from 4 GiB − 2,160 MiB on: the first lies at 2 GiB, the second at 3 GiB reaches over fc000000.</summary>
@@ -68,16 +73,29 @@ public sealed class NeighbourAdviceTests
     {
         Bar[] windows = [new(0, BarKind.Memory, 0x4000_0000, 0x8000_0000, false, true), new(1, BarKind.Memory, 0x8000_0000, 0xc000_0000, false, true)];
 
-        Assert.AreEqual("put mmio_hole=3072 into the xl.cfg", Find(Hvm(6144), ProblemCodes.MmioHole, windows).Remedy);
-        Assert.AreEqual(Severity.Warning, Find(Hvm(6144, "mmio_hole", "2160"), ProblemCodes.MmioHole, windows).Severity);
-        Assert.AreEqual(Severity.Info, Find(Hvm(6144, "mmio_hole", "3072"), ProblemCodes.MmioHole, windows).Severity);
+        Assert.Contains(
+            "put mmio_hole=3072 into the xl.cfg: then every BAR has its place", Plan(Hvm(6144), HostTraits.Unknown, windows).Problems.Select(static problem => problem.Remedy));
+        Assert.IsNotEmpty(Unplaced(Hvm(6144, "mmio_hole", "2160"), windows));
+        Assert.IsEmpty(Unplaced(Hvm(6144, "mmio_hole", "3072"), windows));
     }
 
     [TestMethod]
     public void A_setting_that_is_large_enough_is_left_alone_and_one_that_xl_refuses_is_an_error()
     {
-        Assert.AreEqual(Severity.Info, Find(Hvm(6144, "mmio_hole", "1024"), ProblemCodes.MmioHole, s_512MiB).Severity);
-        Assert.AreEqual(Severity.Error, Find(Hvm(6144, "mmio_hole", "4000"), ProblemCodes.MmioHole, s_512MiB).Severity);
+        Assert.IsEmpty(Unplaced(Hvm(6144, "mmio_hole", "1024"), s_512MiB));
+        Plan refused = Plan(Hvm(6144, "mmio_hole", "4000"), HostTraits.Unknown, s_512MiB);
+        Assert.AreEqual(GuestOutcome.Refused, refused.Firmware!.Outcome);
+        Assert.AreEqual("ERROR: invalid value 4000 for \"mmio_hole\"", refused.Firmware.Message);
+    }
+
+    /// <summary>The one of 1,500 MiB of the contract.</summary>
+    [TestMethod]
+    public void A_guest_of_1500_MiB_with_mmio_hole_3072_has_1_GiB_below_4_GiB()
+    {
+        Plan plan = Plan(Hvm(1500, "mmio_hole", "3072") with { Pci = [] }, HostTraits.Unknown);
+
+        Assert.AreEqual(1UL << 20, plan.RamBelow4GiBKiB);
+        Assert.Contains(E820Entry.FromBounds(0x1_0000_0000, 0x1_1d40_0000, E820Type.Ram), plan.Map);
     }
 
     [TestMethod]
@@ -211,6 +229,9 @@ public sealed class NeighbourAdviceTests
         Entries = [E820Entry.FromBounds(0, 0xc000_0000, E820Type.Ram)],
         Traits = traits,
     };
+
+    private static Problem[] Unplaced(GuestSpec guest, params Bar[] bars) =>
+        [.. Plan(guest, HostTraits.Unknown, bars).Problems.Where(static problem => problem.Code == ProblemCodes.BarUnplaced)];
 
     private static Plan Plan(GuestSpec guest, HostTraits traits, params Bar[] bars) => TestPlan.Of(Host(traits), guest, new PunchPolicy(), [.. bars]);
 

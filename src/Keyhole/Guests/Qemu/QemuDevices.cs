@@ -216,6 +216,9 @@ internal static class QemuDevices
         Fixed("intel-hda", Intel, 0x2668, 0x040300, 0, Mem32(0, 16 * K));
         Fixed("ich9-intel-hda", Intel, 0x293e, 0x040300, 0, Mem32(0, 16 * K));
 
+        // Xen's own, with which a guest finds its paravirtual drivers.
+        Fixed("xen-platform", 0x5853, 0x0001, 0xff8000, 0, Io(0, 256), Mem32p(1, 16 * M));
+
         // The rest.
         Add("pci-testdev", new(RedHat, 0x0005, 0x00ff00, TestDevice));
         Add("ivshmem-plain ivshmem-doorbell", new(Virtio, 0x1110, 0x050000, SharedMemory));

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Pci;
+using Keyhole.Guests;
+using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.XenHvm;
 
@@ -13,33 +17,73 @@ public sealed class XenHvmPlatform : IPlatform
 {
     public string Name => "xen-hvm";
 
-    public PlatformTraits Traits { get; } = new();
+    public PlatformTraits Traits { get; } = new() { ForecastsFirmware = true };
 
     public bool UsesPolicy(Scenario scenario) => false;
 
     public Plan Plan(Scenario scenario)
     {
-        ImmutableArray<E820Entry> machineMap = scenario.MachineMap;
-        ImmutableArray<Bar> bars = scenario.Windows;
+        ArgumentNullException.ThrowIfNull(scenario);
         List<Problem> problems = [];
         GuestReview.ReportNotPv("HVM", scenario.Guest, problems);
         GuestReview.ReportMaxmem(scenario.Guest, problems);
-        DomainMemory.ReportTooLarge(scenario.Host, machineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
-        problems.Add(GuestReview.MapNotKnown("hvmloader makes it, and what it does is not modelled"));
-        HvmAdvice.Report(scenario.Host, scenario.Guest, bars, problems);
-        HyperTransportAdvice.ReportBars(scenario.Host, bars, problems);
+        DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
         HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
-        return new()
+        HvmGuest guest = HvmGuest.Of(scenario);
+        HvmReview.Report(scenario, guest, problems);
+        if (guest.Settings.NotModelled is { } what)
         {
-            Scenario = scenario,
-            Platform = this,
-            Policy = "none",
-            MachineMap = machineMap,
-            Bars = bars,
-            IsMapKnown = false,
-            Entries = [],
-            Problems = [.. problems],
-            RamBelow4GiBKiB = null,
+            problems.Add(GuestReview.MapNotKnown(what));
+            return Empty(scenario, problems);
+        }
+
+        if (guest.Refusal is { } words)
+        {
+            return Empty(scenario, problems) with { Firmware = new(FirmwareName, guest.Xen.ToString(), GuestOutcome.Refused) { Message = words } };
+        }
+
+        HvmloaderRun run = guest.Run!;
+        bool isPanic = run.PanicMessage is not null;
+        // SeaBIOS hands hvmloader's map on; OVMF makes one of its own, with what it keeps for itself.
+        bool isMapKnown = !isPanic && guest.Settings.Firmware == Guests.FirmwareName.SeaBios;
+        return Empty(scenario, problems) with
+        {
+            IsMapKnown = isMapKnown,
+            Entries = isMapKnown ? [.. XenSeaBios.MapOf(run.Map, 1).Select(entry => new PlannedEntry(entry, Why(entry, guest)))] : [],
+            RamBelow4GiBKiB = run.LowEnd >> 10,
+            Firmware = new(FirmwareName, guest.Xen.ToString(), isPanic ? GuestOutcome.Panics : GuestOutcome.Boots)
+            {
+                Message = run.PanicMessage,
+                Placement = run.Placement,
+                AcpiWindows = isPanic || !guest.Settings.HasAcpi ? null
+                    : new(ByteRange.FromBounds(run.PciStart, Hvmloader.End), run.High.IsEmpty ? null : run.High),
+            },
         };
     }
+
+    private const string FirmwareName = "hvmloader";
+
+    private Plan Empty(Scenario scenario, List<Problem> problems) => new()
+    {
+        Scenario = scenario,
+        Platform = this,
+        Policy = "none",
+        MachineMap = scenario.MachineMap,
+        Bars = scenario.Windows,
+        IsMapKnown = false,
+        Entries = [],
+        Problems = [.. problems],
+        RamBelow4GiBKiB = null,
+    };
+
+    private static string Why(E820Entry entry, HvmGuest guest) => entry switch
+    {
+        { IsRam: true, Address: < Frames.FourGiB } => "the guest's RAM below 4 GiB",
+        { IsRam: true } => "the guest's RAM above 4 GiB: what the hole for devices and the video card leave no room for below",
+        { Type: E820Type.Nvs } => "hvmloader's: ACPI's tables",
+        { Address: < 1UL << 20 } => "SeaBIOS's own data and code",
+        { Address: >= Hvmloader.End } => "hvmloader's and the platform's: the last 64 MiB below 4 GiB",
+        _ when guest.Memory is { } memory && memory.Told.Contains(ByteRange.FromBounds(entry.Address, entry.End)) => "memory that a device of the host uses by itself (RMRR)",
+        _ => "what SeaBIOS keeps at the end of low RAM",
+    };
 }

@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Pci;
+using Keyhole.Guests;
+using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenPvh;
 
 /// <summary>PVH guests of Xen: libxl makes their map, and the kernel finds it in its start info.</summary>
+/// <remarks>Source: libxl_dom.c, libxl_x86.c (domain_construct_memmap), libxl_x86_acpi.c; the records of tests/fixtures/hvm.</remarks>
 public sealed class XenPvhPlatform : IPlatform
 {
+    /// <summary>Where RAM ends below 4 GiB at the latest: behind it are ACPI's tables, the local APIC and Xen's special pages.</summary>
+    private const ulong HoleStart = 0xfc00_0000;
+
+    private const ulong SpecialPages = 0xfeff_8000;
+    private const ulong SpecialPagesEnd = 0xff00_0000;
+
+    /// <summary>Pages of ACPI's tables behind the one of its information.</summary>
+    private const ulong AcpiPages = 7;
+
     public string Name => "xen-pvh";
 
     public PlatformTraits Traits { get; } = new();
@@ -19,25 +32,60 @@ public sealed class XenPvhPlatform : IPlatform
 
     public Plan Plan(Scenario scenario)
     {
-        ImmutableArray<E820Entry> machineMap = scenario.MachineMap;
-        ImmutableArray<Bar> bars = scenario.Windows;
+        ArgumentNullException.ThrowIfNull(scenario);
         List<Problem> problems = [];
         GuestReview.ReportNotPv("PVH", scenario.Guest, problems);
         GuestReview.ReportMaxmem(scenario.Guest, problems);
-        DomainMemory.ReportTooLarge(scenario.Host, machineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
-        problems.Add(GuestReview.MapNotKnown("libxl makes it for PVH, and what it does is not modelled"));
-        HyperTransportAdvice.ReportBars(scenario.Host, bars, problems);
-        return new()
+        DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
+        bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
+        HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
+        Plan plan = new()
         {
             Scenario = scenario,
             Platform = this,
             Policy = "none",
-            MachineMap = machineMap,
-            Bars = bars,
-            IsMapKnown = false,
+            MachineMap = scenario.MachineMap,
+            Bars = scenario.Windows,
             Entries = [],
-            Problems = [.. problems],
+            Problems = [],
+            IsMapKnown = false,
             RamBelow4GiBKiB = null,
         };
+        if (!scenario.Guest.Pci.IsEmpty)
+        {
+            const string words = "passthrough not yet supported for x86 PVH guests";
+            problems.Add(new(
+                Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}", Remedy: "take pci= out, or make the guest type=\"hvm\" or \"pv\""));
+            return plan with { Problems = [.. problems], Verdict = new(GuestOutcome.Refused, words) };
+        }
+
+        ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
+        ImmutableArray<PlannedEntry> entries = Lay(end);
+        return plan with
+        {
+            IsMapKnown = true,
+            Entries = entries,
+            RamBelow4GiBKiB = Math.Min(end, HoleStart) >> 10,
+            Problems = [.. problems],
+            Verdict = new(isTooSmall ? GuestOutcome.Halts : GuestOutcome.Boots, null),
+        };
+    }
+
+    /// <summary>In libxl's order.</summary>
+    private static ImmutableArray<PlannedEntry> Lay(ulong bytes)
+    {
+        const ulong tables = HoleStart + Frames.SizeBytes;
+        const ulong pointer = tables + (AcpiPages << Frames.Shift);
+        const ulong pointerBytes = 64;
+        ulong low = Math.Min(bytes, HoleStart);
+        var entries = ImmutableArray.CreateBuilder<PlannedEntry>();
+        entries.Add(new(E820Entry.FromBounds(0, low, E820Type.Ram), "the guest's RAM below 4 GiB"));
+        entries.Add(new(E820Entry.FromBounds(SpecialPages, SpecialPagesEnd, E820Type.Reserved), "Xen's special pages: xenstore, console and the like"));
+        entries.Add(new(E820Entry.FromSize(pointer, pointerBytes, E820Type.Acpi), "the pointer to ACPI's tables (RSDP)"));
+        entries.Add(new(E820Entry.FromBounds(HoleStart, tables, E820Type.Acpi), "libxl's information for ACPI"));
+        entries.Add(new(E820Entry.FromBounds(tables, pointer, E820Type.Acpi), "ACPI's tables"));
+        if (bytes > low)
+            entries.Add(new(E820Entry.FromBounds(Frames.FourGiB, Frames.FourGiB + bytes - low, E820Type.Ram), "the guest's RAM above 4 GiB"));
+        return entries.ToImmutable();
     }
 }

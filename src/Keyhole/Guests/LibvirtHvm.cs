@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using System.Xml.Linq;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Guests;
+
+/// <summary>What libvirt's driver for libxl reads of an HVM guest's domain XML beyond <see cref="GuestSpec"/>: what decides addresses.</summary>
+/// <param name="VideoModel">The first video card's model; null for none.</param>
+/// <param name="VideoKiB">Its memory where the XML says it.</param>
+/// <param name="Networks">The models of emulated network cards, in order.</param>
+internal readonly record struct LibvirtHvm(
+    string? VideoModel, ulong? VideoKiB, bool HasAcpi, bool IsOvmf, bool HasUsbController, ImmutableArray<string> Networks)
+{
+    public static bool TryRead(string xml, out LibvirtHvm hvm)
+    {
+        hvm = default;
+        if (!LibvirtDomain.Load(xml, "").TryGet(out XElement? domain, out InputError? _))
+            return false;
+        XElement? devices = domain.Element("devices");
+        XElement? video = devices?.Elements("video").FirstOrDefault()?.Element("model");
+        string loader = domain.Element("os")?.Element("loader")?.Value ?? "";
+        hvm = new(
+            (string?)video?.Attribute("type"),
+            ulong.TryParse((string?)video?.Attribute("vram"), NumberStyles.None, CultureInfo.InvariantCulture, out ulong vram) && vram < 1 << 30 ? vram : null,
+            domain.Element("features")?.Element("acpi") is not null,
+            loader.Contains("ovmf", System.StringComparison.OrdinalIgnoreCase) || (string?)domain.Element("os")?.Attribute("firmware") == "efi",
+            devices?.Elements("controller").Any(static controller => (string?)controller.Attribute("type") == "usb" && (string?)controller.Attribute("model") != "none") == true,
+            [.. devices?.Elements("interface").Where(static card => (string?)card.Attribute("type") != "hostdev").Select(ModelOf).OfType<string>() ?? []]);
+        return true;
+    }
+
+    /// <summary>Null for a card that only paravirtual drivers see.</summary>
+    private static string? ModelOf(XElement card) => (string?)card.Element("model")?.Attribute("type") switch
+    {
+        null => "rtl8139",
+        "netfront" => null,
+        { } model => model,
+    };
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+
+namespace Keyhole.Guests;
+
+/// <summary>The carried settings of a guest (<see cref="GuestSpec.OtherSettings"/>) as xl reads them: of one that stands twice the last counts.</summary>
+internal sealed class XlSettings
+{
+    private readonly Dictionary<string, XlValue> _values = new(StringComparer.Ordinal);
+
+    private XlSettings()
+    {
+    }
+
+    public static XlSettings Of(GuestSpec guest)
+    {
+        var settings = new XlSettings();
+        foreach (GuestSetting setting in guest.OtherSettings)
+        {
+            if (XlParser.Parse($"{setting.Key}={setting.Value}", "", out ImmutableArray<XlSetting> read, out _) is null && read.Length == 1)
+                settings._values[setting.Key] = read[0].Value;
+        }
+
+        return settings;
+    }
+
+    public bool Has(string key) => _values.ContainsKey(key);
+
+    /// <summary>Null where the key is not set, or to a list.</summary>
+    public string? Text(string key) => _values.GetValueOrDefault(key) is XlText text ? text.Text : null;
+
+    /// <summary>Null where the key is not set, or to something that xl does not take for a number.</summary>
+    public long? Number(string key) => Text(key) is { } text && XlNumber.Parse(text, out long value) == XlNumberKind.Valid ? value : null;
+
+    public bool Flag(string key, bool whenUnset) => Number(key) is { } value ? value != 0 : whenUnset;
+
+    /// <summary>The texts of a list; a text alone counts as a list of one.</summary>
+    public ImmutableArray<string> List(string key) => _values.GetValueOrDefault(key) switch
+    {
+        XlList list => [.. list.Items.OfType<XlText>().Select(static item => item.Text)],
+        XlText text => [text.Text],
+        _ => [],
+    };
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Platforms.Firmware;
+
+namespace Keyhole.Platforms.XenHvm;
+
+/// <summary>Who sizes the hole of an HVM guest.</summary>
+public enum HvmToolstack
+{
+    /// <summary>xl and libvirt: mmio_hole=, or hvmloader where no RAM is in the way.</summary>
+    Libxl,
+
+    /// <summary>XCP-ng's own domain builder: the hole doubles until the BARs of the devices passed through fit, and RAM gives way.</summary>
+    XcpNg,
+}
+
+/// <summary>An HVM guest from its configuration to what hvmloader makes of it: the one way, for the plan, its remedies and comparisons alike.</summary>
+internal sealed record HvmGuest
+{
+    /// <summary>Xen where nothing tells the host's release.</summary>
+    public static readonly XenVersion UsualXen = new(4, 17);
+
+    /// <summary>QEMU of the Debian that has it.</summary>
+    private static readonly QemuVersion s_usualQemu = new(7, 2);
+
+    /// <summary>Where the source does not tell the processor's width.</summary>
+    private const int UsualPhysBits = 40;
+
+    /// <summary>hvmloader stops with less RAM below 4 GiB.</summary>
+    private const ulong LeastBytes = 2UL << 20;
+
+    /// <summary>What libxl lets a domain have beyond its maxmem, and what the hole for video memory leaves of it, in pages.</summary>
+    private const ulong SparePages = 256 + 16;
+
+    public required HvmSettings Settings { get; init; }
+
+    public required HvmTopology Topology { get; init; }
+
+    public required XenVersion Xen { get; init; }
+
+    /// <summary>Null where the guest is refused before.</summary>
+    public HvmMemory? Memory { get; init; }
+
+    /// <summary>Null where the guest is refused before.</summary>
+    public HvmloaderRun? Run { get; init; }
+
+    /// <summary>In xl's, libxl's or QEMU's words; null where the guest is created.</summary>
+    public string? Refusal { get; init; }
+
+    /// <summary>Whether every BAR has an address.</summary>
+    public bool PlacesAll => Refusal is null && Run is { PanicMessage: null, Placement: { } placement } && placement.CountUnplaced() == 0;
+
+    /// <summary>Memory BARs that lie above 4 GiB.</summary>
+    public int CountHigh => Run?.Placement?.Bars.Count(static bar => bar.Address >= Frames.FourGiB) ?? 0;
+
+    public static HvmGuest Of(Scenario scenario)
+    {
+        XenVersion xen = scenario.Host.Traits.XenVersion ?? UsualXen;
+        return Of(scenario, HvmSettings.Of(scenario.Guest, xen), xen);
+    }
+
+    /// <summary>The same guest with another hole, in bytes; 0 leaves it to hvmloader.</summary>
+    public HvmGuest WithHole(Scenario scenario, ulong holeBytes) => Make(scenario, Settings with { HoleBytes = holeBytes }, Topology, Xen);
+
+    public static HvmGuest Of(Scenario scenario, HvmSettings settings, XenVersion xen) =>
+        Make(scenario, settings, HvmTopology.Build(scenario, settings, scenario.Qemu.Emulator ?? s_usualQemu), xen);
+
+    private static HvmGuest Make(Scenario scenario, HvmSettings settings, HvmTopology topology, XenVersion xen)
+    {
+        GuestSpec guest = scenario.Guest;
+        HvmGuest made = new() { Settings = settings, Topology = topology, Xen = xen };
+        if ((settings.Refusal ?? topology.Refusal) is { } words)
+            return made with { Refusal = words };
+        if (guest.MaxmemKiB > guest.MemoryKiB && !guest.Pci.IsEmpty)
+            return made with { Refusal = "PCI device assignment for HVM guest failed due to PoD enabled" };
+        if (guest.MaxmemKiB << 10 < (settings.VideoKiB << 10) + LeastBytes)
+            return made with { Refusal = "hvmloader stops: less than 2 MiB of RAM are left below 4 GiB" };
+        ulong bytes = ((guest.MaxmemKiB - settings.VideoKiB) << 10) & ~Frames.OffsetMask;
+        ulong holeStart = settings.HoleBytes == 0 ? Hvmloader.UsualStart : Math.Min(Frames.FourGiB - settings.HoleBytes, Hvmloader.UsualStart);
+        ImmutableArray<GuestDeviceMemory> regions = HvmDeviceMemory.Of(scenario, settings);
+        HvmMemory memory = HvmMemory.LayOut(bytes, holeStart, settings.BoundaryBytes, settings.IsHap, regions);
+        made = made with { Memory = memory };
+        if (memory.Conflict is { } conflict)
+            return made with { Refusal = string.Create(CultureInfo.InvariantCulture, $"RDM conflict at 0x{conflict.Start:x}.") };
+        if (topology.RomPages > SparePages)
+            return made with { Refusal = "QEMU: xen: failed to populate ram" };
+        HvmloaderRun run = Hvmloader.Run(new()
+        {
+            Xen = xen,
+            Tree = topology.Tree,
+            LowEnd = memory.LowEnd,
+            HighEnd = memory.HighEnd,
+            HoleBytes = settings.HoleBytes,
+            Reserved = memory.Told,
+            HasAcpi = settings.HasAcpi,
+            Next = settings.Firmware,
+            AcpiPages = AcpiPagesOf(xen, settings),
+            FreePages = SparePages - topology.RomPages,
+            PhysBits = scenario.Qemu.PhysBits ?? scenario.Host.Traits.PhysicalAddressBits ?? UsualPhysBits,
+        });
+        return made with { Run = run };
+    }
+
+    /// <summary>Pages of ACPI's tables; those of the processors are 8 bytes each.</summary>
+    private static ulong AcpiPagesOf(XenVersion xen, HvmSettings settings) => 11;
+}

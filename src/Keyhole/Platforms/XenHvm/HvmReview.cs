@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Platforms.Firmware;
+
+namespace Keyhole.Platforms.XenHvm;
+
+/// <summary>What is wrong with an HVM guest, with remedies that were tried on the model.</summary>
+internal static class HvmReview
+{
+    /// <summary>Unplaced BARs that get a problem of their own; of more the rest is counted.</summary>
+    private const int MostNamed = 16;
+
+    public static void Report(Scenario scenario, HvmGuest guest, List<Problem> problems)
+    {
+        ReportDeviceMemory(scenario, guest, problems);
+        if (guest.Settings.NotModelled is not null)
+            return;
+        ReportAssumptions(scenario, guest, problems);
+        if (guest.Refusal is { } words)
+        {
+            ReportRefusal(scenario, guest, words, problems);
+            return;
+        }
+
+        if (guest.Run is not { } run)
+            return;
+        if (run.PanicMessage is { } panic)
+        {
+            problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, $"hvmloader stops: {panic}"));
+            return;
+        }
+
+        if (guest.Settings.Firmware == FirmwareName.Ovmf)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.MapNotKnown,
+                "the E820 map that OVMF hands over is not modelled; where RAM is split, and every BAR's address, are known: OVMF keeps those of hvmloader"));
+        }
+
+        ReportBars(scenario, guest, run, problems);
+        ReportHole(guest, run, problems);
+    }
+
+    private static void ReportAssumptions(Scenario scenario, HvmGuest guest, List<Problem> problems)
+    {
+        bool hasLarge = guest.Topology.Tree is { } tree &&
+            tree.Functions.Any(static function => function.Node.Bars.Any(static bar => bar.Type.Is64Bit() && bar.SizeBytes > Hvmloader.HighThreshold));
+        if (scenario.Host.Traits.XenVersion is null && (hasLarge || guest.Settings.Rdm.IsGiven))
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.Assumed,
+                $"the source does not tell Xen's release: {HvmGuest.UsualXen} is taken; up to 4.16 BARs of more than 1 GiB make the hole larger, and up to 4.14 xl reads rdm="));
+        }
+
+        if (guest.Topology.Unknown is { } unknown)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.BarsNotKnown,
+                $"where the BARs come to lie is not known: {unknown}; the map does not depend on them",
+                Remedy: "give the text of lspci -vv of the host, or the sizes of the device's BARs"));
+        }
+    }
+
+    private static void ReportRefusal(Scenario scenario, HvmGuest guest, string words, List<Problem> problems)
+    {
+        string? remedy = null;
+        if (guest.Memory?.Conflict is { } conflict)
+            remedy = RemedyFor(scenario, guest, conflict);
+        else if (words.Contains("mmio_hole", System.StringComparison.Ordinal))
+            remedy = $"give {HvmSettings.SmallestHoleMiB} to {HvmSettings.LargestHoleMiB}, or leave it out";
+        else if (words.Contains("PoD", System.StringComparison.Ordinal))
+            remedy = $"set maxmem to memory ({scenario.Guest.MemoryKiB >> 10})";
+        else if (words.Contains("populate ram", System.StringComparison.Ordinal))
+            remedy = "take emulated devices away: the ROMs of all of them together may take 1 MiB";
+        problems.Add(new(
+            Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}", guest.Memory?.Conflict?.Start, guest.Memory?.Conflict?.End, remedy));
+    }
+
+    /// <summary>The largest boundary below the region, where the guest then starts.</summary>
+    private static string? RemedyFor(Scenario scenario, HvmGuest guest, ByteRange conflict)
+    {
+        const ulong MiB = 1UL << 20;
+        ulong boundary = conflict.Start == 0 ? 0 : (conflict.Start - 1) / MiB;
+        HvmGuest tried = HvmGuest.Of(scenario, guest.Settings with { BoundaryBytes = boundary * MiB }, guest.Xen);
+        if (tried is { Refusal: null, Memory: { } memory } && boundary > 0)
+            return string.Create(CultureInfo.InvariantCulture, $"put rdm_mem_boundary={boundary} into the xl.cfg: the guest then has {ByteSize.ToText(memory.LowEnd)} below 4 GiB and the rest above");
+        string devices = Devices(scenario.Guest, "relaxed");
+        return devices.Length == 0 ? null : $"if the device can do without that memory (a network card can, a graphics card may not): pci=[ {devices} ]";
+    }
+
+    private static string Devices(GuestSpec guest, string policy) =>
+        string.Join(", ", guest.Pci.Select(assignment => $"\"{assignment with { RdmPolicy = assignment.RdmPolicy ?? policy }}\""));
+
+    private static void ReportDeviceMemory(Scenario scenario, HvmGuest guest, List<Problem> problems)
+    {
+        HvmRdm rdm = guest.Settings.Rdm;
+        if (rdm is { IsGiven: true, IsIgnored: true })
+        {
+            // Where every device has a policy of its own, that counts, and nothing is missed.
+            bool allSay = !scenario.Guest.Pci.IsEmpty && scenario.Guest.Pci.All(static assignment => assignment.RdmPolicy is not null);
+            if (!allSay)
+            {
+                problems.Add(new(
+                    Severity.Warning,
+                    ProblemCodes.RdmIgnored,
+                    "xl passes over rdm= where it names a policy (since Xen 4.15), without a word",
+                    Remedy: scenario.Guest.Pci.IsEmpty ? "take it out" : $"say it for each device: pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
+            }
+        }
+        else if (rdm is { IsGiven: true, IsOfHost: true, Policy: null } && !guest.Xen.IsUpTo(4, 14))
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.RdmIgnored,
+                "with strategy=host alone xl (since Xen 4.15) leaves the policy to what is in its memory by chance; relaxed is taken here",
+                Remedy: scenario.Guest.Pci.IsEmpty ? "take it out" : $"say it for each device: pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
+        }
+
+        foreach (ByteRange dropped in guest.Memory?.Dropped ?? [])
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.ReservedDeviceMemory,
+                "the guest has RAM where a device uses memory by itself (RMRR), and with the relaxed policy is not told: the device's accesses there go wrong",
+                dropped.Start,
+                dropped.End));
+        }
+
+        if (scenario.Guest.Pci.IsEmpty || guest.Memory is not { } memory || rdm.IsOfHost)
+            return;
+        foreach (PfnRange range in HvmDeviceMemory.Unowned(scenario.Host.Traits))
+        {
+            ByteRange bytes = ByteRange.FromFrames(range);
+            bool isInRam = bytes.Start < memory.LowEnd || (memory.HighEnd != 0 && bytes.Start < memory.HighEnd && bytes.End > Frames.FourGiB);
+            if (!isInRam || scenario.Guest.Pci.All(static assignment => assignment.RdmPolicy is not null))
+                continue;
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.ReservedDeviceMemory,
+                $"a device of the host uses {ByteSize.ToText(bytes.SizeBytes)} of its memory by itself (RMRR), where the guest has RAM, and the source does not tell which device: if the guest gets that one, libxl gives way or refuses it",
+                bytes.Start,
+                bytes.End,
+                $"if the device can do without it (a network card can, a graphics card may not): pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
+        }
+    }
+
+    private static void ReportBars(Scenario scenario, HvmGuest guest, HvmloaderRun run, List<Problem> problems)
+    {
+        if (run.Placement is not { } placement)
+            return;
+        BarPlacement[] unplaced = [.. placement.Bars.Where(static bar => bar.Why is not null)];
+        string? remedy = unplaced.Any(static bar => bar.Why!.Reason == UnplacedReason.Window32Full) ? HoleRemedy(scenario, guest) : null;
+        foreach (BarPlacement bar in unplaced.Take(MostNamed))
+        {
+            problems.Add(new(
+                bar.Why!.Reason == UnplacedReason.BehindBridge ? Severity.Warning : Severity.Error,
+                ProblemCodes.BarUnplaced,
+                $"{NameOf(placement, bar)} gets no address: {bar.WhyText}",
+                Remedy: bar.Why.Reason == UnplacedReason.Window32Full ? remedy : null));
+        }
+
+        if (unplaced.Length > MostNamed)
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, string.Create(CultureInfo.InvariantCulture, $"{unplaced.Length - MostNamed} more BARs get no address")));
+        foreach (int bridge in run.Overwritten)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.BridgeOverwritten,
+                $"hvmloader takes the registers of the bridge {FunctionText(placement, bridge)} for BARs and writes addresses over its bus numbers and windows: what is behind it is only there once the operating system has set them right"));
+        }
+    }
+
+    /// <summary>The smallest mmio_hole that places all BARs; null where there is none.</summary>
+    private static string? HoleRemedy(Scenario scenario, HvmGuest guest)
+    {
+        if (HvmHoles.SmallestFor(scenario, guest, static tried => tried.PlacesAll) is { } mib)
+            return string.Create(CultureInfo.InvariantCulture, $"put mmio_hole={mib} into the xl.cfg: then every BAR has its place");
+        return "pass fewer devices through: no mmio_hole= places all BARs";
+    }
+
+    private static void ReportHole(HvmGuest guest, HvmloaderRun run, List<Problem> problems)
+    {
+        ulong lowest = Hvmloader.UsualStart;
+        if (run.PciStart < lowest && guest.Memory is { HighEnd: > 0 } && guest.Settings.HoleBytes != 0)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.MmioHole,
+                $"mmio_hole={guest.Settings.HoleBytes >> 20} leaves the guest {ByteSize.ToText(run.LowEnd)} of RAM below 4 GiB; another {ByteSize.ToText(run.HighEnd - Frames.FourGiB)} above",
+                run.PciStart,
+                Frames.FourGiB));
+        }
+
+        if (guest.CountHigh == 0 || run.Placement is not { } placement)
+            return;
+        string list = string.Join(", ", placement.Bars.Where(static bar => bar.Address >= Frames.FourGiB).Take(4)
+            .Select(bar => string.Create(CultureInfo.InvariantCulture, $"BAR {bar.Bar.Index} of {FunctionText(placement, bar.Function)} ({ByteSize.ToText(bar.Bar.SizeBytes)}) at 0x{bar.Address:x}")));
+        problems.Add(new(
+            Severity.Info,
+            ProblemCodes.MmioHole,
+            $"hvmloader puts {list} above 4 GiB: drivers and operating systems of 32 bits do not reach {(guest.CountHigh == 1 ? "it" : "them")}",
+            run.High.Start,
+            run.High.End));
+    }
+
+    private static string FunctionText(PciPlacement placement, int function) => placement.Tree.Functions[function].Address.ToString()["0000:".Length..];
+
+    private static string NameOf(PciPlacement placement, BarPlacement bar) => string.Create(
+        CultureInfo.InvariantCulture, $"BAR {bar.Bar.Index} of {FunctionText(placement, bar.Function)} ({ByteSize.ToText(bar.Bar.SizeBytes)}, {bar.Bar.Type.Name()})");
+}

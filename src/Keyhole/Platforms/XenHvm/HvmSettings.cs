@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Globalization;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Platforms.XenHvm;
+
+/// <summary>
+/// What xl and libxl make of the keys of an HVM guest that decide addresses: its video card, hole, firmware, the devices that QEMU is started with.
+/// </summary>
+/// <remarks>Source: xl_parse.c, libxl_create.c, libxl_dm.c (libxl__build_device_model_args_new), xl.cfg(5).</remarks>
+internal sealed record HvmSettings
+{
+    private const ulong KiBOfMiB = 1024;
+
+    /// <summary>xl takes no smaller mmio_hole, in MiB.</summary>
+    public const long SmallestHoleMiB = 256;
+
+    /// <summary>Nor a larger one.</summary>
+    public const long LargestHoleMiB = 3840;
+
+    /// <summary>What the video card has of the guest's memory, in KiB.</summary>
+    public ulong VideoKiB { get; init; }
+
+    /// <summary>mmio_hole in bytes; 0 where it is not set.</summary>
+    public ulong HoleBytes { get; init; }
+
+    /// <summary>rdm_mem_boundary in bytes.</summary>
+    public ulong BoundaryBytes { get; init; } = HvmMemory.UsualBoundary;
+
+    public bool HasAcpi { get; init; } = true;
+
+    public bool IsHap { get; init; } = true;
+
+    /// <summary>Virtual processors that it may have.</summary>
+    public int MaxVcpus { get; init; } = 1;
+
+    public FirmwareName Firmware { get; init; } = FirmwareName.SeaBios;
+
+    /// <summary>Whether QEMU's board has the Xen platform device (machine xenfv).</summary>
+    public bool HasPlatformDevice { get; init; } = true;
+
+    /// <summary>Whether the board's own USB controller is there.</summary>
+    public bool HasBoardUsb { get; init; }
+
+    /// <summary>Whether a Linux or MiniOS domain of its own runs QEMU.</summary>
+    public bool HasStubDomain { get; init; }
+
+    /// <summary>The devices of QEMU's command line, in its order, without those passed through, which are plugged in afterwards.</summary>
+    public ImmutableArray<QemuDevice> Devices { get; init; } = [];
+
+    /// <summary>The value of rdm= that counts; null where none does.</summary>
+    public HvmRdm Rdm { get; init; } = HvmRdm.Unset;
+
+    /// <summary>In xl's or libxl's own words why the guest is not created; null where it is.</summary>
+    public string? Refusal { get; init; }
+
+    /// <summary>What decides the map and is not modelled; null where there is nothing of the kind.</summary>
+    public string? NotModelled { get; init; }
+
+    public static HvmSettings Of(GuestSpec guest, XenVersion xen)
+    {
+        XlSettings keys = XlSettings.Of(guest);
+        if (guest.LibvirtXml is { } xml)
+            return OfLibvirt(guest, xml);
+        HvmSettings settings = new()
+        {
+            HasAcpi = keys.Flag("acpi", true),
+            IsHap = keys.Flag("hap", true),
+            MaxVcpus = (int)Math.Clamp(keys.Number("maxvcpus") ?? guest.Vcpus, guest.Vcpus, 8192),
+            HasPlatformDevice = keys.Flag("xen_platform_pci", true),
+            HasStubDomain = keys.Flag("device_model_stubdomain_override", false),
+            BoundaryBytes = keys.Number("rdm_mem_boundary") is { } mib and >= 0 and < 1L << 40 ? (ulong)mib << 20 : HvmMemory.UsualBoundary,
+            Rdm = HvmRdm.Of(keys.Text("rdm"), xen),
+            NotModelled = NotModelledIn(keys),
+        };
+        if (keys.Number("mmio_hole") is { } hole)
+        {
+            if (hole is < SmallestHoleMiB or > LargestHoleMiB)
+                return settings with { Refusal = string.Create(CultureInfo.InvariantCulture, $"ERROR: invalid value {hole} for \"mmio_hole\"") };
+            settings = settings with { HoleBytes = (ulong)hole << 20 };
+        }
+
+        settings = keys.Text("bios") switch
+        {
+            null or "seabios" or "" => settings with { Firmware = keys.Text("firmware") is "ovmf" or "uefi" ? FirmwareName.Ovmf : FirmwareName.SeaBios },
+            "ovmf" => settings with { Firmware = FirmwareName.Ovmf },
+            { } other => settings with { NotModelled = settings.NotModelled ?? $"bios={InputError.Quote(other)} is not modelled" },
+        };
+        settings = OfVideo(settings, keys);
+        return settings.Refusal is null ? settings with { Devices = DevicesOf(keys, settings, out bool boardUsb), HasBoardUsb = boardUsb } : settings;
+    }
+
+    private static string? NotModelledIn(XlSettings keys)
+    {
+        if (keys.Text("device_model_version") is { } model && model != "qemu-xen")
+            return $"the device model {InputError.Quote(model)} is not modelled";
+        if (keys.Text("gfx_passthru") is { } graphics && graphics is not ("0" or ""))
+            return "what QEMU does for gfx_passthru= is not modelled";
+        if (keys.Has("vnuma"))
+            return "vnuma= is not modelled";
+        foreach (string key in (ReadOnlySpan<string>)["usbctrl", "acpi_firmware", "bios_path_override"])
+        {
+            if (keys.Has(key))
+                return $"what {key}= adds is not modelled";
+        }
+
+        return null;
+    }
+
+    private static HvmSettings OfVideo(HvmSettings settings, XlSettings keys)
+    {
+        string card = keys.Text("vga") ?? (keys.Flag("stdvga", false) ? "stdvga" : "cirrus");
+        long? told = keys.Number("videoram");
+        (string Driver, long UsualMiB, string Name) kind = card switch
+        {
+            "none" => ("", 0, ""),
+            "stdvga" => ("VGA", 16, "STDVGA"),
+            "cirrus" => ("cirrus-vga", 8, "CIRRUS"),
+            "qxl" => ("qxl-vga", 128, "qxl"),
+            _ => ("?", 0, ""),
+        };
+        if (kind.Driver == "?")
+            return settings with { Refusal = $"Unknown vga \"{card}\" specified" };
+        long mib = told ?? kind.UsualMiB;
+        if (mib < kind.UsualMiB || mib > 1 << 20)
+        {
+            return settings with
+            {
+                Refusal = kind.Name == "qxl" ? "128 Mib videoram is the minimum for qxl default" : $"videoram must be at least {kind.UsualMiB} MB for {kind.Name} on QEMU_XEN",
+            };
+        }
+
+        ImmutableArray<QemuProperty> properties = kind.Driver switch
+        {
+            "" => [],
+            "qxl-vga" => [new("vram_size_mb", Decimal(mib / 2)), new("ram_size_mb", Decimal(mib / 2))],
+            _ => [new("vgamem_mb", Decimal(mib))],
+        };
+        // QEMU's card has no other sizes, and QEMU does not start.
+        if (kind.Driver == "cirrus-vga" && mib is not (4 or 8 or 16))
+            return settings with { Refusal = $"Invalid cirrus_vga ram size '{mib}'" };
+        return settings with { VideoKiB = (ulong)mib * KiBOfMiB, Devices = kind.Driver.Length == 0 ? [] : [new(kind.Driver, properties)] };
+    }
+
+    private static string Decimal(long value) => value.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>In the order of QEMU's command line.</summary>
+    private static ImmutableArray<QemuDevice> DevicesOf(XlSettings keys, HvmSettings settings, out bool boardUsb)
+    {
+        var devices = ImmutableArray.CreateBuilder<QemuDevice>();
+        foreach (string disk in keys.List("disk"))
+        {
+            if (VirtualDisk(disk) is not { } name || !name.StartsWith("sd", StringComparison.Ordinal))
+                continue;
+            devices.Add(new("lsi53c895a", []));
+            break;
+        }
+
+        if (keys.Flag("spice", false) && keys.Flag("spicevdagent", false))
+            devices.Add(new("virtio-serial", []));
+        devices.AddRange(settings.Devices);
+        boardUsb = keys.Flag("usb", false) || keys.Has("usbdevice");
+        long usbVersion = keys.Number("usbversion") ?? (keys.Flag("spice", false) && keys.Number("spiceusbredirection") is > 0 ? 2 : 0);
+        if (!boardUsb)
+            AddUsb(devices, usbVersion);
+        switch (keys.Text("soundhw"))
+        {
+            case "hda":
+                devices.Add(new("intel-hda", []));
+                break;
+            case "ac97":
+                devices.Add(new("AC97", []));
+                break;
+            case "es1370":
+                devices.Add(new("ES1370", []));
+                break;
+        }
+
+        foreach (string vif in keys.List("vif"))
+        {
+            string model = "rtl8139";
+            bool isEmulated = true;
+            foreach (string part in vif.Split(','))
+            {
+                string word = part.Trim();
+                if (word.StartsWith("model=", StringComparison.Ordinal))
+                    model = word["model=".Length..];
+                else if (word.StartsWith("type=", StringComparison.Ordinal))
+                    isEmulated = word != "type=vif";
+            }
+
+            if (isEmulated)
+                devices.Add(new(model == "virtio-net" ? "virtio-net-pci" : model, []));
+        }
+
+        AddArguments(devices, keys.List("device_model_args"));
+        AddArguments(devices, keys.List("device_model_args_hvm"));
+        if (keys.Text("hdtype") == "ahci")
+            devices.Add(new("ahci", []));
+        return devices.ToImmutable();
+    }
+
+    private static void AddUsb(ImmutableArray<QemuDevice>.Builder devices, long version)
+    {
+        switch (version)
+        {
+            case 1:
+                devices.Add(new("piix3-usb-uhci", []));
+                break;
+            case 2:
+                devices.Add(new("ich9-usb-ehci1", [new("addr", "0x1d.7"), new("multifunction", "on")]));
+                for (int i = 1; i < 4; i++)
+                    devices.Add(new($"ich9-usb-uhci{i}", [new("addr", $"0x1d.{i - 1}"), new("multifunction", "on")]));
+                break;
+            case 3:
+                devices.Add(new("nec-usb-xhci", []));
+                break;
+        }
+    }
+
+    /// <summary><c>-device</c> among arguments that are handed to QEMU as they are.</summary>
+    private static void AddArguments(ImmutableArray<QemuDevice>.Builder devices, ImmutableArray<string> arguments)
+    {
+        for (int i = 0; i + 1 < arguments.Length; i++)
+        {
+            if (arguments[i] is not ("-device" or "--device"))
+                continue;
+            string[] parts = arguments[++i].Split(',');
+            var properties = ImmutableArray.CreateBuilder<QemuProperty>();
+            for (int part = 1; part < parts.Length; part++)
+            {
+                int equals = parts[part].IndexOf('=');
+                properties.Add(equals < 0 ? new(parts[part], "on") : new(parts[part][..equals], parts[part][(equals + 1)..]));
+            }
+
+            string driver = parts[0].StartsWith("driver=", StringComparison.Ordinal) ? parts[0]["driver=".Length..] : parts[0];
+            devices.Add(new(driver, properties.ToImmutable()));
+        }
+    }
+
+    /// <summary>The guest's name for a disk, of <c>target,format,vdev,…</c> or with <c>vdev=</c>; null for a CD-ROM.</summary>
+    private static string? VirtualDisk(string disk)
+    {
+        string? name = null;
+        int place = 0;
+        foreach (string part in disk.Split(','))
+        {
+            string word = part.Trim();
+            if (word is "devtype=cdrom" or "cdrom")
+                return null;
+            if (word.StartsWith("vdev=", StringComparison.Ordinal))
+                name = word["vdev=".Length..];
+            else if (!word.Contains('=', StringComparison.Ordinal) && place++ == 2)
+                name ??= word;
+        }
+
+        return name;
+    }
+
+    /// <summary>libvirt's driver fills the same structures of libxl from its XML.</summary>
+    private static HvmSettings OfLibvirt(GuestSpec guest, string xml)
+    {
+        HvmSettings settings = new() { MaxVcpus = guest.Vcpus };
+        if (!LibvirtHvm.TryRead(xml, out LibvirtHvm told))
+            return settings with { NotModelled = "the domain XML cannot be read again" };
+        (string Driver, ulong UsualKiB) card = told.VideoModel switch
+        {
+            null => ("", 0),
+            "cirrus" => ("cirrus-vga", 8192),
+            "vga" or "xen" => ("VGA", 16384),
+            "qxl" => ("qxl-vga", 131072),
+            _ => ("?", 0),
+        };
+        if (card.Driver == "?")
+            return settings with { Refusal = $"video type {told.VideoModel} is not supported by libxl" };
+        ulong videoKiB = told.VideoKiB ?? card.UsualKiB;
+        var devices = ImmutableArray.CreateBuilder<QemuDevice>();
+        if (card.Driver == "qxl-vga")
+            devices.Add(new(card.Driver, [new("vram_size_mb", Decimal((long)videoKiB / 2048)), new("ram_size_mb", Decimal((long)videoKiB / 2048))]));
+        else if (card.Driver.Length > 0)
+            devices.Add(new(card.Driver, [new("vgamem_mb", Decimal((long)videoKiB / 1024))]));
+        foreach (string model in told.Networks)
+            devices.Add(new(model, []));
+        return settings with
+        {
+            VideoKiB = videoKiB,
+            HasAcpi = told.HasAcpi,
+            Firmware = told.IsOvmf ? FirmwareName.Ovmf : FirmwareName.SeaBios,
+            Devices = devices.ToImmutable(),
+            NotModelled = told.HasUsbController ? "libvirt's USB controllers are not modelled for Xen" : null,
+        };
+    }
+}
+
+/// <summary>What xl makes of rdm=.</summary>
+/// <param name="IsGiven">Whether the configuration has it.</param>
+/// <param name="IsIgnored">Whether xl passes over it.</param>
+/// <param name="IsOfHost">strategy=host: all reserved device memory of the host counts.</param>
+/// <param name="Policy">"strict" or "relaxed"; null where xl leaves it open.</param>
+internal readonly record struct HvmRdm(bool IsGiven, bool IsIgnored, bool IsOfHost, string? Policy)
+{
+    public static readonly HvmRdm Unset;
+
+    public static HvmRdm Of(string? text, XenVersion xen)
+    {
+        if (text is null)
+            return Unset;
+        bool isOfHost = false;
+        string? policy = null;
+        bool isValid = text.Length > 0;
+        foreach (string part in text.Split(','))
+        {
+            switch (part)
+            {
+                case "strategy=host":
+                    isOfHost = true;
+                    break;
+                case "policy=strict" or "policy=relaxed":
+                    policy = part["policy=".Length..];
+                    break;
+                default:
+                    isValid = false;
+                    break;
+            }
+        }
+
+        // Since 4.15 xl takes a valid policy for an error, and then passes over the whole of it.
+        bool isIgnored = !isValid || (policy is not null && !xen.IsUpTo(4, 14));
+        return isIgnored ? new(true, true, false, null) : new(true, false, isOfHost, policy);
+    }
+}
