@@ -68,6 +68,12 @@ internal sealed class GuestSource
         HelpName = "A-B",
     };
 
+    private readonly Option<string[]> _barSize = new("--bar-size")
+    {
+        Description = "KVM: what a passed-through device asks for, one BAR each time, where nothing else tells: SIZE[,64bit|32bit][,prefetchable|non-prefetchable][,io].",
+        HelpName = "128G,64bit",
+    };
+
     private readonly Option<string[]> _devices = new("--devices")
     {
         Description = "Where to read the devices' windows: the text of lspci -vv, or a device's resource file of sysfs. May be given again.",
@@ -84,13 +90,14 @@ internal sealed class GuestSource
         command.Options.Add(_bits);
         command.Options.Add(_pci);
         command.Options.Add(_bar);
+        command.Options.Add(_barSize);
         command.Options.Add(_devices);
     }
 
     /// <summary>The first of these options that is given; null when none is.</summary>
     public string? FirstGiven(ParseResult parsed)
     {
-        Option[] all = [_guest, _memory, _maxmem, _hostMap, _type, _bits, _pci, _bar, _devices];
+        Option[] all = [_guest, _memory, _maxmem, _hostMap, _type, _bits, _pci, _bar, _barSize, _devices];
         return Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
     }
 
@@ -119,11 +126,7 @@ internal sealed class GuestSource
         if (OutOfRange("--maxmem", parsed.GetValue(_maxmem)) is { } maxmemError)
             return maxmemError;
         if (parsed.GetValue(_memory) is { } memory)
-        {
-            // A file without a maxmem of its own has none here either: it goes with the memory, up and down.
-            ulong kept = guest.MaxmemKiB == guest.MemoryKiB ? 0 : guest.MaxmemKiB;
-            guest = guest with { MemoryKiB = memory << 10, MaxmemKiB = Math.Max(kept, memory << 10) };
-        }
+            guest = guest.WithMemory(memory << 10);
 
         if (parsed.GetValue(_maxmem) is { } maxmem)
             guest = guest with { MaxmemKiB = maxmem << 10 };
@@ -207,7 +210,32 @@ internal sealed class GuestSource
                 console.Remark($"--devices tells no window of {assignment}: is it another machine's listing, or a slip in the address?");
         }
 
-        return new BarList([.. bars], [.. devices]);
+        if (ReadSizes(parsed, out ImmutableArray<BarRequest> sizes) is { } unread)
+            return unread;
+        if (!sizes.IsEmpty && guest.Type != GuestType.Kvm)
+            console.Remark("--bar-size has no effect: it is for KVM guests (--type kvm), whose firmware places the BARs; where a device lies on this host --bar says");
+        return new BarList([.. bars], [.. devices], sizes);
+    }
+
+    private InputError? ReadSizes(ParseResult parsed, out ImmutableArray<BarRequest> sizes)
+    {
+        var found = ImmutableArray.CreateBuilder<BarRequest>();
+        sizes = [];
+        int index = 0;
+        foreach (string text in parsed.GetValue(_barSize) ?? [])
+        {
+            if (!BarRequest.TryParse(text, index, out BarRequest request))
+            {
+                string full = index > 5 ? "; a device has six registers, and one of 64 bits takes two" : "";
+                return new InputError("--bar-size", null, $"{InputError.Quote(text)} is not what a BAR can ask for{full}", "give a power of two such as 128G,64bit or 16M,32bit");
+            }
+
+            found.Add(request);
+            index += request.Type.Is64Bit() ? 2 : 1;
+        }
+
+        sizes = found.DrainToImmutable();
+        return null;
     }
 
     private static bool Covers(ImmutableArray<PciAssignment> assignments, PciAddress address)
@@ -227,4 +255,5 @@ internal sealed class GuestSource
 }
 
 /// <summary>Memory windows of the devices that a guest gets, and those of the devices that were listed.</summary>
-internal sealed record BarList(ImmutableArray<Bar> Bars, ImmutableArray<PciDevice> Devices);
+/// <param name="Sizes">What a device asks for that nothing else tells of.</param>
+internal sealed record BarList(ImmutableArray<Bar> Bars, ImmutableArray<PciDevice> Devices, ImmutableArray<BarRequest> Sizes);

@@ -51,7 +51,7 @@ internal sealed class PlanSource
             host = HostDocument.Unknown;
         }
 
-        var scenario = new Scenario { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = around with { Devices = bars.Devices } };
+        var scenario = new Scenario { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = around with { Devices = bars.Devices, Bars = bars.Sizes } };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
         return new PlanInput(scenario, host);

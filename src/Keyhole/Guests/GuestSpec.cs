@@ -72,6 +72,22 @@ public sealed record GuestSpec
     /// <summary>Remarks for the user that are no errors, such as keys that xl does not know.</summary>
     public ImmutableArray<string> Remarks { get; init; } = [];
 
+    /// <summary>The guest with another size, whatever its configuration says. One that balloons no further than its memory goes with it, up and down.</summary>
+    public GuestSpec WithMemory(ulong memoryKiB)
+    {
+        ulong kept = MaxmemKiB == MemoryKiB ? 0 : MaxmemKiB;
+        ulong sizeBytes = memoryKiB << 10;
+        return this with
+        {
+            MemoryKiB = memoryKiB,
+            MaxmemKiB = Math.Max(kept, memoryKiB),
+            Qemu = Qemu is null ? null : Qemu with
+            {
+                Machine = Qemu.Machine with { MemoryBytes = sizeBytes, MaxMemoryBytes = Qemu.Machine.MaxMemoryBytes == 0 ? 0 : Math.Max(Qemu.Machine.MaxMemoryBytes, sizeBytes) },
+            },
+        };
+    }
+
     /// <summary>Whether the guest's map is made from the host's. libxl reads e820_host for PV guests only.</summary>
     public bool UsesHostMap => Type == GuestType.Pv && (E820Host == true || (Toolstack == Toolstack.Xl && !Pci.IsEmpty));
 

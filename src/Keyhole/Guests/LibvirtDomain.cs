@@ -182,10 +182,10 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
                 "and Linux needs it to reach the devices");
         }
 
-
         if (e820Host == true && type != GuestType.Pv)
             _remarks.Add("e820_host is for PV guests; libxl does not read it for others");
-        return guest with { Remarks = [.. _remarks] };
+        guest = guest with { Remarks = [.. _remarks] };
+        return type == GuestType.Kvm ? new LibvirtMachine(sourceName, domain).Build(guest) : guest;
     }
 
     private GuestType ReadType()

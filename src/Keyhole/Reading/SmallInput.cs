@@ -45,6 +45,27 @@ public sealed class SmallInput
         return new SmallInput(bytes.ToArray());
     }
 
+    /// <summary>The same, where some inputs may be longer: once more than <paramref name="maxSizeBytes"/> have come, the start says whether it is one of those.</summary>
+    public static Parsed<SmallInput> Read(Stream stream, string sourceName, int maxSizeBytes, string kind, Func<SmallInput, bool> mayBeLonger, int longerSizeBytes)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(mayBeLonger);
+        using var bytes = new MemoryStream();
+        byte[] chunk = new byte[16 * 1024];
+        int most = maxSizeBytes;
+        int count;
+        while ((count = stream.Read(chunk, 0, chunk.Length)) > 0)
+        {
+            bytes.Write(chunk, 0, count);
+            if (bytes.Length > most && most < longerSizeBytes && mayBeLonger(new SmallInput(bytes.ToArray())))
+                most = longerSizeBytes;
+            if (bytes.Length > most)
+                return TooLong(sourceName, most, kind);
+        }
+
+        return new SmallInput(bytes.ToArray());
+    }
+
     internal static InputError TooLong(string sourceName, int maxSizeBytes, string kind) =>
         new(sourceName, null, $"longer than {maxSizeBytes / (1024 * 1024)} MiB, which {kind} never is", "check that this is the right file");
 

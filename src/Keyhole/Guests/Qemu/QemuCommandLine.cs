@@ -222,6 +222,7 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
             MemorySlots = _memorySlots,
             MaxRamBelow4GiB = MachineSize("max-ram-below-4g"),
             Cpus = _cpus,
+            IsKvm = isKvm,
             FwCfg = [.. _fwCfg],
             Globals = [.. _globals],
             HasBoardUsb = MachineSwitch("usb"),
@@ -634,19 +635,23 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
         string text = value.Text;
         int equals = text.IndexOf('=', StringComparison.Ordinal);
         string[] parts = equals < 0 ? [] : text[..equals].Split('.', 3);
-        if (parts is not ["device", var id, var property])
-            return;
+        if (parts is ["device", var id, var property] && !TrySet(id, property, text[(equals + 1)..]))
+            Fail(value, $"there is no device {InputError.Quote(id)} in front of it", "name a device by its id");
+    }
+
+    /// <summary>Sets a property of a device that is there already; false where none has that identifier.</summary>
+    public bool TrySet(string id, string property, string value)
+    {
         for (int i = _devices.Count - 1; i >= 0; i--)
         {
-            if (_devices[i].Device["id"] == id)
-            {
-                QemuDevice device = _devices[i].Device;
-                _devices[i] = (device with { Properties = device.Properties.Add(new(property, text[(equals + 1)..])) }, _devices[i].Line);
-                return;
-            }
+            if (_devices[i].Device["id"] != id)
+                continue;
+            QemuDevice device = _devices[i].Device;
+            _devices[i] = (device with { Properties = device.Properties.Add(new(property, value)) }, _devices[i].Line);
+            return true;
         }
 
-        Fail(value, $"there is no device {InputError.Quote(id)} in front of it", "name a device by its id");
+        return false;
     }
 
     private void ReadDevice(QemuWord value)
@@ -789,7 +794,7 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
     private QemuCpuChoice ReadCpu()
     {
         string[] parts = _cpu.Split(',');
-        var choice = new QemuCpuChoice { Model = InputError.OneLine(parts[0], 60) };
+        var choice = new QemuCpuChoice { Model = InputError.OneLine(parts[0], 60), Text = InputError.OneLine(_cpu, 2000) };
         bool? added = null;
         foreach (string part in parts.AsSpan(1))
         {

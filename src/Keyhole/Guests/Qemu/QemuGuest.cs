@@ -20,6 +20,9 @@ public enum QemuDialect
 
     /// <summary>Proxmox VE's VMID.conf.</summary>
     Proxmox,
+
+    /// <summary>None: options of the user's alone describe it.</summary>
+    Options,
 }
 
 /// <summary>Something that decides where BARs come to lie and that neither the configuration nor the host's description tells.</summary>
@@ -91,6 +94,9 @@ public sealed record QemuSurroundings
     /// <summary>The host's PCI functions, or those that the user lists.</summary>
     public ImmutableArray<PciDevice> Devices { get; init; } = [];
 
+    /// <summary>What a device that is passed through asks for where no listing tells: the user says it for all such devices. Empty where he does not.</summary>
+    public ImmutableArray<BarRequest> Bars { get; init; } = [];
+
     /// <summary>What a host's description tells of it.</summary>
     public static QemuSurroundings Of(HostTraits traits, ImmutableArray<PciDevice> devices)
     {
@@ -116,6 +122,9 @@ public sealed record QemuCpuChoice
 {
     /// <summary>The model's name; empty for QEMU's default.</summary>
     public string Model { get; init; } = "";
+
+    /// <summary>The whole value of <c>-cpu</c> as it stands; empty where there is none.</summary>
+    public string Text { get; init; } = "";
 
     public int? PhysBits { get; init; }
 
@@ -372,6 +381,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         bool hasAddress = HostFunctions.TryGetAddress(device, out PciAddress address);
         if (hasAddress && around.Devices.FirstOrDefault(other => other.Address == address) is { } found && HostFunctions.Of(found) is { } function)
             return device with { Host = function };
+        if (!around.Bars.IsEmpty)
+            return device with { Host = new(around.Bars) };
         Assume(QemuUnknown.HostDevice, $"which BARs {(hasAddress ? $"the host's device {address}" : "a device of the host without an address")} has is not told");
         return device;
     }

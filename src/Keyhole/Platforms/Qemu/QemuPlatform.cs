@@ -33,7 +33,7 @@ public sealed class QemuPlatform : IPlatform
         GuestReview.ReportMaxmem(scenario.Guest, problems);
         if (!scenario.Host.Entries.IsEmpty)
             DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
-        QemuGuest guest = scenario.Guest.Qemu is { } told ? told with { Machine = WithMemory(told.Machine, scenario.Guest) } : QemuUsualGuest.Of(scenario);
+        QemuGuest guest = QemuUsualGuest.Of(scenario);
         QemuSurroundings around = Around(scenario);
         if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
         {
@@ -41,7 +41,6 @@ public sealed class QemuPlatform : IPlatform
             return Unknown(scenario, problems);
         }
 
-        machine = machine with { IsKvm = guest.IsKvm };
         foreach (QemuAssumption assumption in assumptions)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed, assumption.Message));
         if (!QemuForecaster.TryForecast(machine, out QemuForecast forecast, out QemuUnknown unknown))
@@ -96,13 +95,11 @@ public sealed class QemuPlatform : IPlatform
         {
             HostVendor = said.HostVendor ?? host.HostVendor,
             HostPhysBits = said.HostPhysBits ?? host.HostPhysBits,
+            HostHasGiBPages = said.HostHasGiBPages ?? host.HostHasGiBPages,
             Devices = host.Devices,
+            Bars = said.Bars.IsEmpty ? QemuUsualGuest.Unlisted(scenario) : said.Bars,
         };
     }
-
-    /// <summary>Sizes that were said against the configuration's count.</summary>
-    private static QemuMachine WithMemory(QemuMachine machine, GuestSpec guest) =>
-        guest.MemoryKiB << 10 == machine.MemoryBytes || guest.MemoryKiB == 0 ? machine : machine with { MemoryBytes = guest.MemoryKiB << 10 };
 
     /// <summary>Only what a device's DMA meets fails: RAM in the range. A BAR of the device's own may lie there.</summary>
     private static void ReportHyperTransport(Scenario scenario, QemuForecast forecast, List<Problem> problems)
