@@ -298,9 +298,8 @@ internal sealed class LibvirtMachine(string sourceName, XElement domain)
         {
             if (hole is not null)
             {
-                // A unit of bytes is KiB here, too, where none is said; 0 switches the hole off.
-                ulong unit = 1024;
-                bool isSize = MemoryUnit.TryGetSize(Attribute(hole, "unit") ?? "", out unit);
+                // KiB where no unit is said; 0 switches the hole off.
+                bool isSize = MemoryUnit.TryGetSize(Attribute(hole, "unit") ?? "", out ulong unit);
                 if (!isSize || !MemoryUnit.TryRead(hole.Value, unit, out UInt128 sizeBytes) || sizeBytes > 1UL << 52)
                     _error ??= Error(hole, $"<pcihole64> {InputError.Quote(hole.Value.Trim())} is not a size", "give a whole number, in KiB or with a unit");
                 else
