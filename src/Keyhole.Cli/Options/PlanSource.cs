@@ -42,19 +42,23 @@ internal sealed class PlanSource
             return error;
         if (!_qemu.Read(parsed).TryGet(out QemuSurroundings? around, out error))
             return error;
-        // Firmware gives a guest's windows addresses of its own: then the host's map is of no need.
-        bool needsHost = _host.IsNamed(parsed) || Planner.PlatformOf(guest).Traits.KeepsHostAddresses || !Planner.PlatformOf(guest).Traits.IsOvercommitted;
-        if (!_host.Read(parsed, console).TryGet(out HostDocument? host, out error))
-        {
-            if (needsHost)
-                return error;
-            host = HostDocument.Unknown;
-        }
-
+        if (!ReadHost(parsed, console, _host, guest).TryGet(out HostDocument? host, out error))
+            return error;
         var scenario = new Scenario { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = around with { Devices = bars.Devices, Bars = bars.Sizes } };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
         return new PlanInput(scenario, host);
+    }
+
+    /// <summary>The host; none where the guest does not need one, nobody named it, and this machine tells none.</summary>
+    public static Parsed<HostDocument> ReadHost(ParseResult parsed, CommandConsole console, HostSource source, GuestSpec guest)
+    {
+        PlatformTraits traits = Planner.PlatformOf(guest).Traits;
+        // Firmware gives a guest's windows addresses of its own: then the host's map is of no need.
+        bool needsHost = source.IsNamed(parsed) || traits.KeepsHostAddresses || !traits.IsOvercommitted;
+        if (source.Read(parsed, console).TryGet(out HostDocument? host, out InputError? error))
+            return host;
+        return needsHost ? error : HostDocument.Unknown;
     }
 }
 

@@ -25,6 +25,13 @@ internal static class ComparisonText
         ComparisonRequest request = answer.Request;
         ImmutableArray<ComparedAnswer> policies = answer.Policies ?? [];
         console.Ansi.WriteLine($"host:   {request.Scenario.HostName}");
+        if (answer.Settings is { } settings)
+        {
+            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB"));
+            WriteSettings(console, answer, settings);
+            return;
+        }
+
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB, figures for {KernelReleases.NameOf(request.Scenario.Kernel)}"));
         if (answer.BarRoom is { } room)
             console.Ansi.WriteLine($"room:   {Describe(room)}");
@@ -85,6 +92,40 @@ internal static class ComparisonText
         // An error stands against every policy above; a doubt stands against none, and is the same for all.
         MapView.WriteProblems(console, [.. policies[0].Problems.Where(static problem => problem is { Code: ProblemCodes.LargerThanHost, Severity: Severity.Warning })]);
         console.Ansi.WriteLine($"{(answer.Best is { } best ? $"take {best}" : "no policy")}: {answer.Why}");
+    }
+
+    /// <summary>Settings of a machine that were tried, and the best one in the forms that the guest has.</summary>
+    private static void WriteSettings(CommandConsole console, ComparisonAnswer answer, ImmutableArray<SettingAnswer> settings)
+    {
+        Table table = MapView.NewTable("setting", "outcome", "BARs without a place");
+        table.Columns[2].Alignment = Justify.Right;
+        foreach (SettingAnswer setting in settings)
+        {
+            table.AddRow(
+                MapView.Cell(setting.Setting + (setting.Setting == answer.Best ? " *" : "")),
+                MapView.Cell(setting.Outcome),
+                MapView.Cell(setting.Unplaced.ToString(CultureInfo.InvariantCulture)));
+        }
+
+        MapView.WriteTable(console, table);
+        console.Ansi.WriteLine();
+        MapView.WriteProblems(console, [.. (answer.Policies ?? [])[0].Problems.Where(static problem => problem.Code is not (ProblemCodes.BarUnplaced or ProblemCodes.GuestDoesNotStart or ProblemCodes.NoSettingHelps))]);
+        console.Ansi.WriteLine($"{(answer.Best is { } best ? $"take {best}" : "no setting")}: {answer.Why}");
+        if (answer.Paste is not { } paste)
+            return;
+        WritePaste(console, "QEMU's arguments", paste.Qemu);
+        WritePaste(console, "libvirt's XML", paste.Libvirt);
+        WritePaste(console, "Proxmox VE's conf", paste.Proxmox);
+    }
+
+    private static void WritePaste(CommandConsole console, string what, string? text)
+    {
+        if (text is null)
+            return;
+        console.Ansi.WriteLine();
+        console.Ansi.WriteLine($"in {what}:");
+        foreach (string line in text.Split('\n'))
+            console.Out.WriteLine($"  {line}");
     }
 
     /// <summary>What the windows need where they are placed anew, and what they take where they lie.</summary>

@@ -96,8 +96,9 @@ internal static class MapView
 
     public static void WriteProblems(CommandConsole console, ImmutableArray<ProblemAnswer> problems)
     {
-        foreach (ProblemAnswer problem in problems)
+        for (int i = 0; i < problems.Length; i++)
         {
+            ProblemAnswer problem = problems[i];
             (string word, Color colour) = problem.Severity switch
             {
                 Severity.Info => ("info", Color.Blue),
@@ -107,7 +108,8 @@ internal static class MapView
             string range = problem is { Start: { } start, End: { } end } ? $" [{start}, {end})" : problem.Start is { } at ? $" {at}" : "";
             console.Ansi.Write(Cell(word, colour));
             console.Ansi.WriteLine($" {problem.Code}{range}: {problem.Message}");
-            if (problem.Remedy is { } remedy)
+            // One remedy for several problems in a row stands behind the last of them.
+            if (problem.Remedy is { } remedy && (i + 1 == problems.Length || problems[i + 1].Remedy != remedy))
                 console.Ansi.WriteLine($"  remedy: {remedy}");
         }
     }

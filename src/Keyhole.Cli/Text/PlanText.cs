@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Collections.Immutable;
 using System.Globalization;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
@@ -27,13 +28,14 @@ internal static class PlanText
             MapView.Draw(console, [new("host", answer.Plan.MachineMap), new("guest", answer.Plan.Map)]);
             console.Ansi.WriteLine();
         }
-
         else if (answer.RamBelow4GiBKiB is not null)
         {
             WriteLowRam(console, answer);
             console.Ansi.WriteLine();
         }
 
+        if (answer.HostWindows is { } windows)
+            WriteHostWindows(console, windows);
         if (answer.Firmware is { } firmware)
             WriteFirmware(console, answer, firmware);
         else if (answer.Outcome is { } outcome)
@@ -45,6 +47,25 @@ internal static class PlanText
     {
         if (answer.RamBelow4GiBKiB is { } lowKiB)
             console.Ansi.WriteLine($"RAM below 4 GiB: {ByteSize.ToText(lowKiB << 10)}");
+    }
+
+    /// <summary>What was read, so that "fits" is told apart from "not read".</summary>
+    private static void WriteHostWindows(CommandConsole console, ImmutableArray<HostWindowAnswer> windows)
+    {
+        console.Ansi.WriteLine("the devices' windows on the host, as read:");
+        Table table = MapView.NewTable("function", "BAR", "size", "kind", "on the host");
+        foreach (HostWindowAnswer window in windows)
+        {
+            table.AddRow(
+                MapView.Cell(window.Bdf ?? ""),
+                MapView.Cell(window.Bar.ToString(CultureInfo.InvariantCulture)),
+                MapView.Cell(window.Size is { } size ? ByteSize.ToText(size.Value) : "not told"),
+                MapView.Cell(window.Kind),
+                window.Start is { } start ? MapView.Cell($"{start} to {window.End}") : MapView.Cell($"none: {window.Why}", Color.Red));
+        }
+
+        MapView.WriteTable(console, table);
+        console.Ansi.WriteLine();
     }
 
     /// <summary>How far the guest's firmware gets, its windows, and where each BAR lies.</summary>

@@ -30,6 +30,7 @@ internal static class CompareVerb
     {
         var host = new HostSource();
         var guest = new GuestSource();
+        var qemu = new QemuOptions();
         var kernel = new KernelOption();
         var hole = new Option<string?>("--hole") { Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.", HelpName = "ADDR" };
         var migrateTo = new Option<string[]>("--migrate-to")
@@ -47,12 +48,13 @@ internal static class CompareVerb
         var svg = new SvgOption();
         var html = new HtmlOption();
         Option<bool> json = JsonOption.Create();
-        var command = new Command("compare", "Compare all policies for one host and guest, and recommend one.") { hole, migrateTo, migrateBar, ballooned, consultMap, json };
+        var command = new Command("compare", "Compare all policies for one host and guest, or all settings of a KVM guest, and recommend one.") { hole, migrateTo, migrateBar, ballooned, consultMap, json };
         kernel.AddTo(command);
         svg.AddTo(command);
         html.AddTo(command);
         host.AddTo(command);
         guest.AddTo(command);
+        qemu.AddTo(command);
         Examples.AddTo(command, console, """
 
             Examples:
@@ -61,10 +63,12 @@ internal static class CompareVerb
               keyhole compare --host xen.log --guest guest.cfg --svg policies.svg              all maps side by side, as a picture
               keyhole compare --host a.log --memory 3072 --migrate-to b.log                   with a hole that suits both?
               keyhole compare --host a.log --memory 3072 --hole 40000000 --migrate-to b.log
+              keyhole compare --guest vm.xml --devices lspci-vv.txt                           which setting places all BARs of a KVM guest?
+              keyhole compare --type kvm --firmware ovmf --memory 65536 --bar-size 128G,64bit
             """);
         command.SetAction(parsed =>
         {
-            if (!Read(parsed, console, host, guest, kernel, parsed.GetValue(hole), parsed.GetValue(migrateTo) ?? [], parsed.GetValue(migrateBar) ?? [])
+            if (!Read(parsed, console, host, guest, qemu, kernel, parsed.GetValue(hole), parsed.GetValue(migrateTo) ?? [], parsed.GetValue(migrateBar) ?? [])
                 .TryGet(out ComparisonRequest? request, out InputError? error))
             {
                 return console.Fail(error);
@@ -107,6 +111,7 @@ internal static class CompareVerb
         CommandConsole console,
         HostSource hostSource,
         GuestSource guestSource,
+        QemuOptions qemuOptions,
         KernelOption kernelOption,
         string? hole,
         string[] migrateTo,
@@ -135,7 +140,9 @@ internal static class CompareVerb
 
         if (otherBars.Count > 0 && migrateTo.Length == 0)
             return new InputError("--migrate-bar", null, "there is no other host", "name it with --migrate-to");
-        if (!hostSource.Read(parsed, console).TryGet(out HostDocument? host, out error))
+        if (!qemuOptions.Read(parsed).TryGet(out Guests.QemuSurroundings? around, out error))
+            return error;
+        if (!PlanSource.ReadHost(parsed, console, hostSource, guest).TryGet(out HostDocument? host, out error))
             return error;
         List<MigrationHost> others = [];
         foreach (string path in migrateTo)
@@ -149,7 +156,7 @@ internal static class CompareVerb
 
         return new ComparisonRequest
         {
-            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel },
+            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel, Qemu = around with { Devices = bars.Devices, Bars = bars.Sizes } },
             MigrateTo = [.. others],
             Policies = policies,
         };

@@ -46,14 +46,16 @@ public sealed record ComparisonAnswer : Answer
 
     /// <summary>Where there is no choice of policies, whether the guest is well as it is.</summary>
     [JsonIgnore]
-    public override bool IsYes => Comparison.IsChoice ? Best is not null : Policies is not { } rows || rows.All(static row => row.IsYes);
+    public override bool IsYes => Comparison.IsChoice || Settings is not null ? Best is not null : Policies is not { } rows || rows.All(static row => row.IsYes);
 
     public static ComparisonAnswer Of(ComparisonRequest request, PolicyComparison comparison) => new()
     {
         Policies = [.. comparison.Policies.Select(ComparedAnswer.Of)],
         BarRoom = comparison.Room is { } room ? BarRoomAnswer.Of(room) : null,
-        Best = comparison.Best?.Policy.Name,
+        Settings = comparison.Settings is { } tried ? [.. tried.Settings.Select(SettingAnswer.Of)] : null,
+        Best = comparison.Best?.Policy.Name ?? comparison.Settings?.Best,
         Why = comparison.Why,
+        Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl) : null,
         Request = request,
         Comparison = comparison,
     };
@@ -204,7 +206,14 @@ public sealed record BarRoomAnswer(
 /// <param name="Setting">As the user would write it.</param>
 /// <param name="Unplaced">BARs without a place.</param>
 /// <param name="Outcome">As in <see cref="PlanAnswer.Outcome"/>.</param>
-public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome);
+public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome)
+{
+    public static SettingAnswer Of(TriedSetting tried)
+    {
+        ArgumentNullException.ThrowIfNull(tried);
+        return new(tried.Setting, tried.Unplaced, GuestOutcomes.NameOf(tried.Outcome));
+    }
+}
 
 /// <summary>A setting, ready for each tool's file or command line; null where the tool has none of the kind.</summary>
 public sealed record PasteAnswer(string? Libvirt, string? Qemu, string? Proxmox, string? Xl);

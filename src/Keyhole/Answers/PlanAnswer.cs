@@ -65,6 +65,10 @@ public record PlanAnswer : Answer
     [JsonPropertyOrder(MemberOrder.Devices)]
     public AcpiWindowsAnswer? AcpiWindows { get; init; }
 
+    /// <summary>The devices' windows that were read, with or without an address on this host; null where none were.</summary>
+    [JsonPropertyOrder(MemberOrder.Devices)]
+    public ImmutableArray<HostWindowAnswer>? HostWindows { get; init; }
+
     /// <summary>The plan: painters draw the host's map from it.</summary>
     [JsonIgnore]
     public Plan Plan { get; init; }
@@ -87,6 +91,8 @@ public record PlanAnswer : Answer
             Message = verdict.Message;
         }
 
+        ImmutableArray<HostWindowAnswer> read = HostWindowAnswer.AllOf(plan.Scenario);
+        HostWindows = read.IsEmpty ? null : read;
         if (plan.Firmware is not { } firmware)
             return;
         Firmware = new(firmware.Name, firmware.Version);
@@ -104,6 +110,45 @@ public record PlanAnswer : Answer
     {
         ArgumentNullException.ThrowIfNull(plan);
         return new(plan, plan.Problems);
+    }
+}
+
+/// <summary>A window of a device as the host has it.</summary>
+/// <param name="Bdf">The function; null for a window that was given by hand.</param>
+/// <param name="Bar">The register's index, as in sysfs' resource file: 0–5, 6 the ROM, 7–12 of virtual functions.</param>
+/// <param name="Size">Null where it is not told.</param>
+/// <param name="Kind">As in <see cref="PlacedBarAnswer"/>.</param>
+/// <param name="Start">Null where it has no address on this host.</param>
+/// <param name="End">Exclusive.</param>
+/// <param name="Why">What the source says in place of an address; null where there is one.</param>
+public sealed record HostWindowAnswer(string? Bdf, int Bar, Hex? Size, string Kind, Hex? Start, Hex? End, string? Why)
+{
+    /// <summary>Those of the guest's devices; windows of bridges are none of a guest's.</summary>
+    public static ImmutableArray<HostWindowAnswer> AllOf(Scenario scenario)
+    {
+        ArgumentNullException.ThrowIfNull(scenario);
+        var found = ImmutableArray.CreateBuilder<HostWindowAnswer>();
+        ImmutableArray<PciDevice> devices = HostSide.DevicesOf(scenario);
+        foreach (PciDevice device in devices)
+        {
+            string bdf = FunctionName.Of(device.Address);
+            foreach (Bar bar in device.Bars)
+            {
+                if (bar.Kind != BarKind.BridgeWindow)
+                    found.Add(new(bdf, bar.Index, bar.SizeBytes, bar.RequestType.Name(), bar.Start, bar.End, null));
+            }
+
+            foreach (UnplacedWindow window in device.Unplaced)
+                found.Add(new(bdf, window.Index, window.SizeBytes == 0 ? null : window.SizeBytes, window.RequestType.Name(), null, null, window.Sign));
+        }
+
+        foreach (Bar bar in scenario.Bars)
+        {
+            if (bar.Kind != BarKind.BridgeWindow && !devices.Any(device => device.Bars.Contains(bar)))
+                found.Add(new(null, bar.Index, bar.SizeBytes, bar.RequestType.Name(), bar.Start, bar.End, null));
+        }
+
+        return found.ToImmutable();
     }
 }
 

@@ -32,6 +32,7 @@ public static class PolicyComparer
         Scenario scenario = request.Scenario;
         if (isChoice && !scenario.Guest.UsesHostMap)
             scenario = scenario with { Guest = scenario.Guest with { E820Host = true } };
+        SettingComparison? settings = Planner.PlatformOf(scenario).CompareSettings(scenario);
         ImmutableArray<Bar> all = scenario.Windows;
         ImmutableArray<IHolePolicy> policies = isChoice ? WithHoleForAll(request, scenario) : [request.Policies[0]];
         ImmutableArray<ComparedPolicy> rows = [.. policies.Select(policy => Row(request, scenario with { Policy = policy }, policy))];
@@ -42,7 +43,8 @@ public static class PolicyComparer
                 Policies = rows,
                 IsChoice = false,
                 Best = null,
-                Why = "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set",
+                Settings = settings,
+                Why = settings?.Why ?? "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set",
             };
         return comparison with { Room = RoomFor(all) };
     }

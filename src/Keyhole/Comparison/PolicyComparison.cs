@@ -85,6 +85,9 @@ public sealed record PolicyComparison
 
     public required string Why { get; init; }
 
+    /// <summary>Settings of the guest's machine that were tried, for a guest whose firmware places the BARs; null for others.</summary>
+    public SettingComparison? Settings { get; init; }
+
     /// <summary>How much room the windows of the guest's devices take, whatever the policy; null where none is known.</summary>
     public BarRoom? Room { get; init; }
 }

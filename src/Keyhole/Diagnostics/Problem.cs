@@ -46,6 +46,11 @@ public static class ProblemCodes
     public const string BarUnplaced = "bar-unplaced";
     public const string BarsNotKnown = "bars-not-known";
     public const string BridgeOverwritten = "bridge-overwritten";
+    public const string NoSettingHelps = "no-setting-helps";
+    public const string AddressWidth = "address-width";
+    public const string DmaBeyondIommu = "dma-beyond-iommu";
+    public const string HostUnplaced = "host-unplaced";
+    public const string HostWindow = "host-window";
     public const string LayoutNotKnown = "layout-not-known";
     public const string DoesNotFit = "does-not-fit";
     public const string HoleCovered = "hole-covered";

@@ -52,6 +52,9 @@ public static class LibvirtDomain
         return new LibvirtWriter(domain, guest).Write();
     }
 
+    /// <summary>The domain of a text that was read as one; null where it is none.</summary>
+    internal static XElement? TryLoad(string xml) => Load(xml, "").TryGet(out XElement? domain, out _) ? domain : null;
+
     /// <summary>The names of the elements that are carried along unread, for a remark; empty where there are none.</summary>
     internal static string Unread(string xml)
     {

@@ -32,6 +32,9 @@ public interface IPlatform
     /// <summary>Whether <see cref="Scenario.Policy"/> decides this guest's map.</summary>
     bool UsesPolicy(Scenario scenario);
 
+    /// <summary>Tries settings of the guest's machine; null where there are none to try, or the guest as it is cannot be forecast.</summary>
+    SettingComparison? CompareSettings(Scenario scenario) => null;
+
     /// <summary>The map that the guest is given. Where it is not known the plan says so and has none.</summary>
     Plan Plan(Scenario scenario);
 }

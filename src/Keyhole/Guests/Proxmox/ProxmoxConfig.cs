@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
 using Keyhole.Reading;
@@ -121,7 +122,10 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         if (Text("args") is { } args)
             _arguments.Add(QemuCommandText.Split(args, settings["args"].Line).AsSpan());
         _arguments.Remark("slots, bridges and root ports are those that Proxmox VE gives by default; its configuration does not name them");
-        return _arguments.Build();
+        if (!_arguments.Build().TryGet(out GuestSpec? guest, out InputError? error))
+            return error;
+        ImmutableArray<QemuProperty> kept = [.. ((string[])["args", "cpu"]).Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
+        return guest with { Qemu = guest.Qemu! with { Kept = kept } };
     }
 
     private string? Text(string key) => settings.TryGetValue(key, out (string Value, int Line) setting) ? setting.Value : null;

@@ -184,6 +184,9 @@ public sealed record QemuGuest
     /// <summary>Network cards of <c>-nic</c> and <c>-net nic</c> by their models, an empty one for the board's default; null where nothing is said of networks.</summary>
     public ImmutableArray<string>? Nics { get; init; }
 
+    /// <summary>Settings of the configuration as they stand that a change has to keep: Proxmox's <c>args</c> and <c>cpu</c>.</summary>
+    public ImmutableArray<QemuProperty> Kept { get; init; } = [];
+
     /// <summary>
     /// The guest on a host of which nothing is known. Everything the configuration says stands here; type, emulator, firmware, processor, and the
     /// devices that QEMU adds by itself may come out otherwise with <see cref="TryResolve"/>.
@@ -193,9 +196,18 @@ public sealed record QemuGuest
     public bool Equals(QemuGuest? other) => other is not null
         && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm, other.Emulator, other.EmulatorText, other.HostKernel)
         && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga, other.HasNoDefaultVga, other.Machine)
-        && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));
+        && Kept.SequenceEqual(other.Kept) && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));
 
     public override int GetHashCode() => HashCode.Combine(Dialect, Name, MachineName, Emulator, Machine);
+
+    /// <summary>Whether the guest's address width is the host's: so it is with <c>-cpu host</c>, and where the configuration asks for it.</summary>
+    /// <param name="machineName">The machine type as written: some distributions' types ask for it.</param>
+    public bool TakesHostPhysBits(string machineName)
+    {
+        ArgumentNullException.ThrowIfNull(machineName);
+        bool isHosts = Cpu.Model == "host" || (Cpu.Model == "max" && IsKvm);
+        return IsKvm && (Cpu.HostPhysBits ?? (isHosts || machineName.Contains("-rhel", StringComparison.Ordinal) || machineName.EndsWith("-hpb", StringComparison.Ordinal)));
+    }
 
     /// <summary>The guest on its host. False where the machine type is none that Keyhole knows; <paramref name="assumptions"/> then is empty.</summary>
     public bool TryResolve(QemuSurroundings around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions)
@@ -294,7 +306,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             hasGiBPages = around.HostHasGiBPages ?? true;
         }
 
-        int bits = PhysBits(machineName, choice, model, isHosts);
+        int bits = PhysBits(machineName, choice, model);
         return new(vendor, bits) { HasGiBPages = hasGiBPages, GuestPhysBits = model.Is64Bit ? GuestPhysBits(choice, type, emulator, bits) : 0 };
     }
 
@@ -322,18 +334,16 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         return isHosts || choice.Model.Length == 0 ? CpuVendor.Intel : model.Vendor;
     }
 
-    private int PhysBits(string machineName, QemuCpuChoice choice, QemuCpuModel model, bool isHosts)
+    private int PhysBits(string machineName, QemuCpuChoice choice, QemuCpuModel model)
     {
         if (around.PhysBits is { } told)
             return told;
         if (!model.Is64Bit)
             return 36;
         // Red Hat's machine types, and those of Ubuntu with hpb in their name, take the host's width for every model.
-        bool isRedHats = machineName.Contains("-rhel", StringComparison.Ordinal);
-        bool takesHosts = choice.HostPhysBits ?? (isHosts || isRedHats || machineName.EndsWith("-hpb", StringComparison.Ordinal));
-        if (!guest.IsKvm || !takesHosts)
+        if (!guest.TakesHostPhysBits(machineName))
             return choice.PhysBits ?? QemuCpu.DefaultPhysBits;
-        int limit = choice.HostPhysBitsLimit ?? (isRedHats ? 48 : 0);
+        int limit = choice.HostPhysBitsLimit ?? (machineName.Contains("-rhel", StringComparison.Ordinal) ? 48 : 0);
         if (around.HostPhysBits is not { } host)
         {
             host = limit > 0 ? limit : AssumedHostPhysBits;

@@ -43,6 +43,7 @@ public sealed class QemuPlatform : IPlatform
 
         foreach (QemuAssumption assumption in assumptions)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed, assumption.Message));
+        HostSide.Report(scenario, problems);
         if (!QemuForecaster.TryForecast(machine, out QemuForecast forecast, out QemuUnknown unknown))
         {
             string whose = unknown.Driver.Length == 0 ? "" : $" ({InputError.Quote($"{unknown.Driver} {unknown.DeviceName}".Trim())})";
@@ -50,9 +51,12 @@ public sealed class QemuPlatform : IPlatform
             return Unknown(scenario, problems);
         }
 
+        string? remedy = Remedy(scenario, guest, around, machine, forecast, problems);
         ReportHyperTransport(scenario, forecast, problems);
-        ReportOutcome(forecast, problems);
-        ReportBars(forecast, problems);
+        QemuWidths.Report(scenario.Host.Traits, forecast, remedy, problems);
+        QemuWidths.ReportReservedMemory(scenario, machine, problems);
+        ReportOutcome(forecast, remedy, problems);
+        ReportBars(forecast, remedy, problems);
         bool isMapKnown = !forecast.E820.IsDefault;
         if (!isMapKnown && forecast.Outcome == BootOutcome.Boots)
         {
@@ -72,6 +76,60 @@ public sealed class QemuPlatform : IPlatform
                 AcpiWindows = forecast.Acpi is { } acpi ? new(OrNull(acpi.Hole32), OrNull(acpi.Hole64)) : null,
             },
         };
+    }
+
+    public SettingComparison? CompareSettings(Scenario scenario)
+    {
+        ArgumentNullException.ThrowIfNull(scenario);
+        QemuGuest guest = QemuUsualGuest.Of(scenario);
+        QemuSurroundings around = Around(scenario);
+        if (!guest.TryResolve(around, out QemuMachine machine, out _))
+            return null;
+        QemuCureRequest request = RequestFor(scenario, guest, around, machine);
+        if (!QemuCures.TryFind(request, out QemuCure cure))
+            return null;
+        QemuPaste? paste = cure.Best is { } best && !cure.IsWell ? QemuPaste.Of(scenario.Guest, guest, request, best.Changes) : null;
+        string notes = paste is { Notes.IsEmpty: false } ? $"; {string.Join("; ", paste.Notes)}" : "";
+        string why = cure.IsWell ? "every BAR has its place as it is"
+            : cure.Best is null ? "with none of the settings that were tried does every BAR get a place"
+            : $"the lightest change that was found with which the guest boots and every BAR has its place{notes}";
+        return new(
+            [.. cure.Trials.Select(static trial => new TriedSetting(trial.Name, trial.Unplaced, trial.Outcome))],
+            cure.Best?.Name,
+            why,
+            paste is null ? null : new(paste.Libvirt, paste.Qemu, paste.Proxmox, Xl: null));
+    }
+
+    private QemuCureRequest RequestFor(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine) => new(machine)
+    {
+        WidthLimit = QemuWidths.Limit(scenario.Host.Traits, machine),
+        HasHostsWidth = around.PhysBits is null && guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
+        WithBoard = guest.Dialect != QemuDialect.Options ? null : name =>
+        {
+            Scenario other = scenario with { Qemu = scenario.Qemu with { MachineName = name } };
+            return QemuUsualGuest.Of(other).TryResolve(Around(other), out QemuMachine rebuilt, out _) ? rebuilt : null;
+        },
+    };
+
+    /// <summary>What cures a guest whose BARs have no place, as tried; null where nothing has to be cured, or nothing that was tried does. That is told then.</summary>
+    private string? Remedy(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine, QemuForecast forecast, List<Problem> problems)
+    {
+        QemuCureRequest request = RequestFor(scenario, guest, around, machine);
+        if (QemuCures.IsWell(forecast, request.WidthLimit) || !QemuCures.TryFind(request, out QemuCure cure))
+            return null;
+        if (cure.Best is { } best)
+        {
+            QemuPaste paste = QemuPaste.Of(scenario.Guest, guest, request, best.Changes);
+            string own = paste.OneLine;
+            string notes = paste.Notes.IsEmpty || own == string.Join("; ", paste.Notes) ? "" : $" ({string.Join("; ", paste.Notes)})";
+            return $"{best.Name}, with which every BAR has its place: {own}{notes}";
+        }
+
+        problems.Add(new(
+            Severity.Info,
+            ProblemCodes.NoSettingHelps,
+            $"none of the settings that were tried gives every BAR a place: {string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"));
+        return null;
     }
 
     private Plan Unknown(Scenario scenario, List<Problem> problems) => new()
@@ -117,7 +175,7 @@ public sealed class QemuPlatform : IPlatform
         }
     }
 
-    private static void ReportOutcome(QemuForecast forecast, List<Problem> problems)
+    private static void ReportOutcome(QemuForecast forecast, string? remedy, List<Problem> problems)
     {
         string? said = forecast.Message is { Length: > 0 } message ? $": {message}" : "";
         string? what = forecast.Outcome switch
@@ -129,10 +187,10 @@ public sealed class QemuPlatform : IPlatform
             BootOutcome.Hangs => $"the firmware never ends{said}",
         };
         if (what is not null)
-            problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what));
+            problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what, Remedy: remedy));
     }
 
-    private static void ReportBars(QemuForecast forecast, List<Problem> problems)
+    private static void ReportBars(QemuForecast forecast, string? remedy, List<Problem> problems)
     {
         if (forecast.Placement is not { } placement || forecast.Outcome == BootOutcome.Refused)
             return;
@@ -148,7 +206,7 @@ public sealed class QemuPlatform : IPlatform
                 continue;
             }
 
-            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, $"{NameOf(placement, bar.Function, bar.Bar)} gets no address: {bar.WhyText}"));
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, $"{NameOf(placement, bar.Function, bar.Bar)} gets no address: {bar.WhyText}", Remedy: remedy));
         }
 
         foreach (FaultyBar fault in forecast.Faults)
@@ -165,11 +223,12 @@ public sealed class QemuPlatform : IPlatform
                 ProblemCodes.BarUnplaced,
                 $"{NameOf(placement, fault.Function, fault.Bar)} is put where it does not work: the address {what}",
                 fault.Address,
-                unchecked(fault.Address + fault.Bar.SizeBytes) > fault.Address ? fault.Address + fault.Bar.SizeBytes : null));
+                unchecked(fault.Address + fault.Bar.SizeBytes) > fault.Address ? fault.Address + fault.Bar.SizeBytes : null,
+                fault.Fault == BarFault.OverReserved ? null : remedy));
         }
 
         if (more > 0)
-            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, string.Create(CultureInfo.InvariantCulture, $"{more} more BARs get no address")));
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, string.Create(CultureInfo.InvariantCulture, $"{more} more BARs get no address"), Remedy: remedy));
     }
 
     private static string NameOf(PciPlacement placement, int function, BarRequest bar) => string.Create(
@@ -188,7 +247,7 @@ public sealed class QemuPlatform : IPlatform
 
     private static ByteRange? OrNull(ByteRange range) => range.IsEmpty ? null : range;
 
-    private static GuestOutcome OutcomeOf(BootOutcome outcome) => outcome switch
+    internal static GuestOutcome OutcomeOf(BootOutcome outcome) => outcome switch
     {
         BootOutcome.Boots => GuestOutcome.Boots,
         BootOutcome.Refused => GuestOutcome.Refused,

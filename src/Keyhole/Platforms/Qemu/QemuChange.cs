@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Globalization;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+
+namespace Keyhole.Platforms.Qemu;
+
+/// <summary>The settings of a guest of QEMU that decide where BARs lie, and that its owner can change. In the order in which they weigh, the lightest first.</summary>
+public enum QemuSetting
+{
+    /// <summary>OVMF's window above 4 GiB: <c>opt/ovmf/X-PciMmio64Mb</c>, in MiB.</summary>
+    OvmfWindow,
+
+    /// <summary>The width of the guest's physical addresses in bits.</summary>
+    PhysBits,
+
+    /// <summary>What the root ports keep free for hot-plug.</summary>
+    Ports,
+
+    /// <summary><c>max-ram-below-4g</c>, in bytes.</summary>
+    MaxRamBelow4GiB,
+
+    /// <summary><c>pci-hole64-size</c>, in bytes.</summary>
+    Hole64,
+
+    /// <summary>A later release of the same firmware.</summary>
+    FirmwareRelease,
+
+    /// <summary>A later version of the same board.</summary>
+    MachineVersion,
+
+    /// <summary>The other firmware: a system that was installed under one does not start under the other by itself.</summary>
+    Firmware,
+
+    /// <summary>The other board: a system finds its devices elsewhere.</summary>
+    Board,
+}
+
+/// <summary>One change of a guest's settings.</summary>
+/// <param name="Number">The value, in the setting's unit; 0 where it is no number.</param>
+/// <param name="Text">A property and its value for <see cref="QemuSetting.Ports"/>, the name of a firmware or of a machine type; else empty.</param>
+public readonly record struct QemuChange(QemuSetting Setting, ulong Number, string Text)
+{
+    /// <summary>The name under which OVMF looks for the size of its window.</summary>
+    public const string WindowName = "opt/ovmf/X-PciMmio64Mb";
+
+    /// <summary>How much a change costs whoever makes it: sums of these are compared.</summary>
+    internal int Weight => Setting switch
+    {
+        QemuSetting.OvmfWindow => 1,
+        QemuSetting.PhysBits => 2,
+        QemuSetting.Ports or QemuSetting.MaxRamBelow4GiB or QemuSetting.Hole64 => 3,
+        QemuSetting.FirmwareRelease => 6,
+        QemuSetting.MachineVersion => 8,
+        QemuSetting.Firmware => 15,
+        QemuSetting.Board => 20,
+    };
+
+    /// <summary>As users write it.</summary>
+    public string Name => Setting switch
+    {
+        QemuSetting.OvmfWindow => string.Create(CultureInfo.InvariantCulture, $"X-PciMmio64Mb={Number}"),
+        QemuSetting.PhysBits => string.Create(CultureInfo.InvariantCulture, $"phys-bits={Number}"),
+        QemuSetting.Ports => $"pcie-root-port.{Text}",
+        QemuSetting.MaxRamBelow4GiB => $"max-ram-below-4g={Size}",
+        QemuSetting.Hole64 => $"pci-hole64-size={Size}",
+        QemuSetting.FirmwareRelease or QemuSetting.Firmware => $"firmware {Text}",
+        QemuSetting.MachineVersion or QemuSetting.Board => $"machine {Text}",
+    };
+
+    /// <summary>The number as QEMU's options spell it.</summary>
+    public string Size => Number == 0 ? "0"
+        : Number % QemuLayout.TiB == 0 ? string.Create(CultureInfo.InvariantCulture, $"{Number / QemuLayout.TiB}T")
+        : Number % QemuLayout.GiB == 0 ? string.Create(CultureInfo.InvariantCulture, $"{Number / QemuLayout.GiB}G")
+        : string.Create(CultureInfo.InvariantCulture, $"{Number >> 20}M");
+
+    /// <summary>The property of <see cref="QemuSetting.Ports"/>.</summary>
+    internal string Property => Text[..Text.IndexOf('=', StringComparison.Ordinal)];
+
+    /// <summary>Its value.</summary>
+    internal string Value => Text[(Text.IndexOf('=', StringComparison.Ordinal) + 1)..];
+
+    /// <summary>The machine with the change made. A change of the board is none that a machine can take by itself: see <see cref="QemuCureRequest.WithBoard"/>.</summary>
+    public QemuMachine ApplyTo(QemuMachine machine)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        QemuChange change = this;
+        switch (Setting)
+        {
+            case QemuSetting.OvmfWindow:
+                return machine with
+                {
+                    FwCfg = machine.FwCfg.RemoveAll(static blob => blob.Name == WindowName).Add(new(WindowName, Number.ToString(CultureInfo.InvariantCulture))),
+                };
+            case QemuSetting.PhysBits:
+                // What KVM says that it maps goes with the width, up to what its page tables have.
+                int bits = (int)Number;
+                return machine with { Cpu = machine.Cpu with { PhysBits = bits, GuestPhysBits = machine.Cpu.GuestPhysBits == 0 ? 0 : Math.Min(bits, 48) } };
+            case QemuSetting.Ports:
+                return machine with { Globals = machine.Globals.Add(new("pcie-root-port", Property, Value)) };
+            case QemuSetting.MaxRamBelow4GiB:
+                return machine with { MaxRamBelow4GiB = Number };
+            case QemuSetting.Hole64:
+                string driver = machine.Type.Chipset == QemuChipset.Q35 ? "q35-pcihost" : "i440FX-pcihost";
+                return machine with
+                {
+                    Globals = machine.Globals.RemoveAll(global => global.Property == "pci-hole64-size").Add(new(driver, "pci-hole64-size", change.Size)),
+                };
+            case QemuSetting.FirmwareRelease or QemuSetting.Firmware:
+                return QemuFirmware.TryParse(Text, out QemuFirmware firmware) ? machine with { Firmware = firmware } : machine;
+            case QemuSetting.MachineVersion:
+                return QemuMachineType.TryParse(Text, machine.Emulator, out QemuMachineType type) ? machine with { Type = type } : machine;
+            default:
+                return machine;
+        }
+    }
+}
+
+/// <summary>Settings that were tried together.</summary>
+/// <param name="Changes">Empty: as it is.</param>
+/// <param name="Unplaced">BARs without an address of use. Where the guest does not get that far, all.</param>
+/// <param name="IsCure">Whether the guest boots with every BAR in its place, within the widths that the host has.</param>
+public sealed record QemuTrial(ImmutableArray<QemuChange> Changes, GuestOutcome Outcome, int Unplaced, bool IsCure)
+{
+    /// <summary>The settings as users write them.</summary>
+    public string Name
+    {
+        get
+        {
+            if (Changes.IsEmpty)
+                return "as it is";
+            var names = new string[Changes.Length];
+            for (int i = 0; i < names.Length; i++)
+                names[i] = Changes[i].Name;
+            return string.Join(" and ", names);
+        }
+    }
+}
+
+/// <summary>A guest for which settings are to be tried.</summary>
+/// <param name="Machine">As it is.</param>
+public sealed record QemuCureRequest(QemuMachine Machine)
+{
+    /// <summary>Addresses beyond so many bits do not work on this host, whatever the guest is told: its processor's and its IOMMU's width. Null where it is not known.</summary>
+    public int? WidthLimit { get; init; }
+
+    /// <summary>Whether the guest has the whole width of the host's processor already: it can be limited, not raised.</summary>
+    public bool HasHostsWidth { get; init; }
+
+    /// <summary>The guest on a board of that name; null where only its owner could rebuild it.</summary>
+    public Func<string, QemuMachine?>? WithBoard { get; init; }
+}
+
+/// <summary>What was tried, and what is best.</summary>
+/// <param name="Trials">As it is first; then the best value of each setting; where none does alone, what does together.</param>
+/// <param name="Best">The lightest change that places all; null where none of those tried does.</param>
+public sealed record QemuCure(ImmutableArray<QemuTrial> Trials, QemuTrial? Best)
+{
+    /// <summary>Whether there is nothing to cure.</summary>
+    public bool IsWell => Best is { Changes.IsEmpty: true };
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Numerics;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Platforms.Firmware;
+
+namespace Keyhole.Platforms.Qemu;
+
+/// <summary>
+/// Looks for the lightest change of settings under which a guest boots with every BAR in its place. Each one is tried by the forecast: nothing is recommended
+/// that does not work there, and nothing that the guest has already.
+/// </summary>
+public static class QemuCures
+{
+    /// <summary>Forecasts made for one guest at most; a guest of hundreds of devices takes milliseconds for each.</summary>
+    private const int MaxForecasts = 1500;
+
+    /// <summary>The largest window below 4 GiB that any of the firmwares has: from 80000000 to the I/O APIC.</summary>
+    private const ulong LargestLowWindow = QemuLayout.IoApic - 0x80000000;
+
+    private static readonly ImmutableArray<string> s_seaBios = ["seabios-1.16.2", "seabios-1.16.3", "seabios-1.17.0"];
+
+    private static readonly ImmutableArray<string> s_ovmf =
+        ["ovmf-2022.11", "ovmf-2023.05", "ovmf-2023.11", "ovmf-2024.05", "ovmf-2024.08", "ovmf-2024.11", "ovmf-2025.02-8", "edk2-stable202505", "edk2-stable202508"];
+
+    private static readonly ImmutableArray<string> s_ports = ["hotplug=off", "io-reserve=0", "mem-reserve=0", "pref64-reserve=1M"];
+
+    /// <summary>Tries the settings. False where the guest as it is cannot be forecast.</summary>
+    public static bool TryFind(QemuCureRequest request, out QemuCure cure)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var search = new Search(request);
+        bool isKnown = search.TryRun();
+        cure = isKnown ? search.Result() : null!;
+        return isKnown;
+    }
+
+    /// <summary>Whether a guest boots with every BAR in its place, and nothing beyond the widths that the host has.</summary>
+    /// <param name="widthLimit">As in <see cref="QemuCureRequest.WidthLimit"/>.</param>
+    public static bool IsWell(QemuForecast forecast, int? widthLimit)
+    {
+        ArgumentNullException.ThrowIfNull(forecast);
+        return forecast.PlacesAll && (widthLimit is not { } bits || HighestAddress(forecast) <= 1UL << bits);
+    }
+
+    /// <summary>The end of the highest RAM or BAR of a device that is passed through, in bytes: what a device may be asked to reach.</summary>
+    internal static ulong HighestAddress(QemuForecast forecast)
+    {
+        ulong end = forecast.Memory?.RamEnd ?? 0;
+        foreach (BarPlacement bar in forecast.Placement?.Bars ?? [])
+        {
+            if (bar.Address is { } address && bar.Bar.Type.IsMemory())
+                end = Math.Max(end, unchecked(address + bar.Bar.SizeBytes) is var last && last > address ? last : ulong.MaxValue);
+        }
+
+        return end;
+    }
+
+    private sealed class Search(QemuCureRequest request)
+    {
+        private readonly List<QemuTrial> _trials = [];
+        private readonly List<ImmutableArray<QemuChange>> _families = [];
+        private QemuTrial? _best;
+        private int _forecasts;
+        private ulong _need;
+        private ulong _lowNeed;
+
+        public QemuCure Result() => new([.. _trials], _best);
+
+        public bool TryRun()
+        {
+            if (!QemuForecaster.TryForecast(request.Machine, out QemuForecast forecast, out _))
+                return false;
+            QemuTrial asItIs = TrialOf([], forecast);
+            _trials.Add(asItIs);
+            if (asItIs.IsCure)
+            {
+                _best = asItIs;
+                return true;
+            }
+
+            // How the devices are plugged together QEMU refuses whatever is set.
+            if (!TryReckonNeeds())
+                return true;
+            CollectFamilies(forecast);
+            foreach (ImmutableArray<QemuChange> family in _families)
+                TryAlone(family);
+            if (_best is null && _lowNeed <= LargestLowWindow)
+                TryTogether();
+            return true;
+        }
+
+        /// <summary>What the BARs of 64 and of 32 bits take. False where QEMU does not plug the devices together.</summary>
+        private bool TryReckonNeeds()
+        {
+            QemuTopology topology = QemuTopology.Build(request.Machine, out PciTree? tree);
+            if (topology.Refusal is not null || tree is null || !NumberedTree.TryCreate(tree, out NumberedTree numbered))
+                return false;
+            foreach (NumberedFunction function in numbered.Functions)
+            {
+                foreach (BarRequest bar in function.Node.Bars)
+                {
+                    ref ulong need = ref bar.Type.Is64Bit() ? ref _need : ref _lowNeed;
+                    if (bar.Type is not (BarType.Io or BarType.Rom) && need < 1UL << 50)
+                        need += bar.SizeBytes;
+                }
+            }
+
+            return true;
+        }
+
+        // ------------------------------------------------------------------ what can be changed
+
+        private void CollectFamilies(QemuForecast asItIs)
+        {
+            QemuMachine machine = request.Machine;
+            if (machine.Firmware.Name == FirmwareName.Ovmf)
+                AddWindows();
+            AddWidths(machine);
+            var ports = ImmutableArray.CreateBuilder<QemuChange>();
+            bool hasPorts = false;
+            foreach (QemuDevice device in machine.Devices)
+                hasPorts |= device.Driver == "pcie-root-port";
+            foreach (string port in hasPorts ? s_ports : [])
+                ports.Add(new(QemuSetting.Ports, 0, port));
+            Add(ports);
+            Add(Sizes(QemuSetting.MaxRamBelow4GiB, [3 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB], larger: false, machine.MaxRamBelow4GiB));
+            // Larger where there is much to place, smaller where QEMU refuses it.
+            ulong large = BitOperations.RoundUpToPowerOf2(Math.Max(_need, 64 * QemuLayout.GiB));
+            Add(Of(QemuSetting.Hole64, asItIs.Outcome == BootOutcome.Refused ? [32 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB] : [large]));
+            AddFirmware(machine);
+            if (machine.Emulator > machine.Type.Version)
+                Add([new QemuChange(QemuSetting.MachineVersion, 0, new QemuMachineType(machine.Type.Chipset, machine.Emulator).ToString())]);
+            if (request.WithBoard is not null)
+                Add([new QemuChange(QemuSetting.Board, 0, machine.Type.Chipset == QemuChipset.Q35 ? "pc" : "q35")]);
+        }
+
+        private void AddWindows()
+        {
+            // From what is needed upward; then what is smaller, for windows that reach beyond the width.
+            const ulong mostMiB = 1 << 24;
+            ulong needMiB = Math.Clamp(BitOperations.RoundUpToPowerOf2(_need) >> 20, 1024, mostMiB);
+            var windows = ImmutableArray.CreateBuilder<QemuChange>();
+            for (ulong sizeMiB = needMiB; sizeMiB <= mostMiB; sizeMiB *= 2)
+                windows.Add(new(QemuSetting.OvmfWindow, sizeMiB, ""));
+            for (ulong sizeMiB = needMiB / 2; sizeMiB >= 1024; sizeMiB /= 2)
+                windows.Add(new(QemuSetting.OvmfWindow, sizeMiB, ""));
+            Add(windows);
+        }
+
+        /// <summary>Rising from the present width, as far as host and guest go; then what is below it, the widest first.</summary>
+        private void AddWidths(QemuMachine machine)
+        {
+            if (!machine.Cpu.Is64Bit)
+                return;
+            int now = machine.Cpu.PhysBits;
+            int most = request.HasHostsWidth ? now : Math.Min(request.WidthLimit ?? 52, 52);
+            var widths = ImmutableArray.CreateBuilder<QemuChange>();
+            for (int bits = now + 1; bits <= most; bits++)
+                widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
+            for (int bits = Math.Min(now - 1, request.WidthLimit ?? 52); bits >= 36; bits--)
+                widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
+            Add(widths);
+        }
+
+        private void AddFirmware(QemuMachine machine)
+        {
+            QemuFirmware now = machine.Firmware;
+            var later = ImmutableArray.CreateBuilder<QemuChange>();
+            foreach (string name in now.Name == FirmwareName.Ovmf ? s_ovmf : s_seaBios)
+            {
+                if (QemuFirmware.TryParse(name, out QemuFirmware release) && release.IsSince(now.Major, now.Minor, now.Patch)
+                    && (release.Major, release.Minor, release.Patch) != (now.Major, now.Minor, now.Patch))
+                {
+                    later.Add(new(QemuSetting.FirmwareRelease, 0, name));
+                }
+            }
+
+            Add(later);
+            FirmwareName other = now.Name == FirmwareName.Ovmf ? FirmwareName.SeaBios : FirmwareName.Ovmf;
+            Add([new QemuChange(QemuSetting.Firmware, 0, QemuFirmwareGuess.Of(other, "", machine.Emulator, "", out _).ToString())]);
+        }
+
+        private static ImmutableArray<QemuChange> Of(QemuSetting setting, ReadOnlySpan<ulong> values)
+        {
+            var changes = ImmutableArray.CreateBuilder<QemuChange>(values.Length);
+            foreach (ulong value in values)
+                changes.Add(new(setting, value, ""));
+            return changes.ToImmutable();
+        }
+
+        private static ImmutableArray<QemuChange> Sizes(QemuSetting setting, ReadOnlySpan<ulong> values, bool larger, ulong now)
+        {
+            var changes = ImmutableArray.CreateBuilder<QemuChange>(values.Length);
+            foreach (ulong value in values)
+            {
+                if (now == 0 || (larger ? value > now : value < now))
+                    changes.Add(new(setting, value, ""));
+            }
+
+            return changes.ToImmutable();
+        }
+
+        private void Add(ImmutableArray<QemuChange>.Builder family) => Add(family.ToImmutable());
+
+        private void Add(ImmutableArray<QemuChange> family)
+        {
+            if (!family.IsEmpty)
+                _families.Add(family);
+        }
+
+        // ------------------------------------------------------------------ trying
+
+        private void TryAlone(ImmutableArray<QemuChange> family)
+        {
+            QemuTrial? nearest = null;
+            foreach (QemuChange change in family)
+            {
+                if (Try([change]) is not { } trial)
+                    continue;
+                if (nearest is null || IsNearer(trial, nearest))
+                    nearest = trial;
+                if (trial.IsCure)
+                    break;
+            }
+
+            if (nearest is null)
+                return;
+            _trials.Add(nearest);
+            if (nearest.IsCure && (_best is null || WeightOf(nearest) < WeightOf(_best)))
+                _best = nearest;
+        }
+
+        private static bool IsNearer(QemuTrial trial, QemuTrial other) => trial.IsCure != other.IsCure ? trial.IsCure
+            : (trial.Outcome == GuestOutcome.Boots) != (other.Outcome == GuestOutcome.Boots) ? trial.Outcome == GuestOutcome.Boots
+            : trial.Unplaced != other.Unplaced ? trial.Unplaced < other.Unplaced
+            // Of widths that all do not help the largest says most.
+            : trial.Changes[0].Setting == QemuSetting.PhysBits && trial.Changes[0].Number > other.Changes[0].Number;
+
+        private static int WeightOf(QemuTrial trial) => WeightOf(trial.Changes);
+
+        private static int WeightOf(ImmutableArray<QemuChange> changes)
+        {
+            int weight = 0;
+            foreach (QemuChange change in changes)
+                weight += change.Weight;
+            return weight;
+        }
+
+        private void TryTogether()
+        {
+            var groups = new List<int[]>();
+            for (int a = 0; a < _families.Count; a++)
+            {
+                for (int b = a + 1; b < _families.Count; b++)
+                {
+                    if (Excludes(a, b))
+                        continue;
+                    groups.Add([a, b]);
+                }
+            }
+
+            groups.Sort((x, y) => WeightOfGroup(x).CompareTo(WeightOfGroup(y)));
+            foreach (int[] group in groups)
+            {
+                if (TryGroup(group, []) is not { } found)
+                    continue;
+                _trials.Add(found);
+                _best = found;
+                return;
+            }
+        }
+
+        /// <summary>A change of the firmware takes the place of another one of it; a window is OVMF's alone.</summary>
+        private bool Excludes(int a, int b)
+        {
+            QemuSetting first = _families[a][0].Setting;
+            QemuSetting second = _families[b][0].Setting;
+            return second == QemuSetting.Firmware && first is QemuSetting.FirmwareRelease or QemuSetting.OvmfWindow;
+        }
+
+        private int WeightOfGroup(int[] group)
+        {
+            int weight = 0;
+            foreach (int family in group)
+                weight += _families[family][0].Weight;
+            return weight;
+        }
+
+        private QemuTrial? TryGroup(ReadOnlySpan<int> group, ImmutableArray<QemuChange> chosen)
+        {
+            if (group.IsEmpty)
+                return Try(chosen) is { IsCure: true } trial ? trial : null;
+            foreach (QemuChange change in _families[group[0]])
+            {
+                if (TryGroup(group[1..], chosen.Add(change)) is { } found)
+                    return found;
+            }
+
+            return null;
+        }
+
+        /// <summary>Null for a change that changes nothing, and one whose result nobody can tell.</summary>
+        private QemuTrial? Try(ImmutableArray<QemuChange> changes)
+        {
+            if (++_forecasts > MaxForecasts)
+                return null;
+            QemuMachine machine = request.Machine;
+            foreach (QemuChange change in changes)
+            {
+                if (change.Setting == QemuSetting.Board && request.WithBoard?.Invoke(change.Text) is { } rebuilt)
+                    machine = rebuilt;
+            }
+
+            foreach (QemuChange change in changes)
+            {
+                if (change.Setting == QemuSetting.Board)
+                    continue;
+                QemuMachine changed = change.ApplyTo(machine);
+                if (changed.Equals(machine))
+                    return null;
+                machine = changed;
+            }
+
+            if (machine.Equals(request.Machine))
+                return null;
+            return QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _) ? TrialOf(changes, forecast) : null;
+        }
+
+        private QemuTrial TrialOf(ImmutableArray<QemuChange> changes, QemuForecast forecast)
+        {
+            bool boots = forecast.Outcome == BootOutcome.Boots;
+            int unplaced = forecast.CountUnusable();
+            if (forecast.Placement is null)
+            {
+                foreach (QemuDevice device in forecast.Machine.Devices)
+                    unplaced += device.Host?.Bars.Length ?? 0;
+            }
+
+            return new(changes, boots ? GuestOutcome.Boots : QemuPlatform.OutcomeOf(forecast.Outcome), unplaced, IsWell(forecast, request.WidthLimit));
+        }
+    }
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using System.Text;
+using System.Xml.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.Firmware;
+using Keyhole.Platforms.Qemu;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Platforms.Qemu;
+
+/// <summary>Settings that cure a guest whose BARs have no place: each is tried by the forecast, and what is pasted says the same again.</summary>
+[TestClass]
+public sealed class QemuCureTests
+{
+    private const ulong GiB = 1UL << 30;
+
+    /// <summary>The remedy's machine.</summary>
+    private static QemuMachine Apply(QemuMachine machine, ImmutableArray<QemuChange> changes)
+    {
+        foreach (QemuChange change in changes)
+            machine = change.ApplyTo(machine);
+        return machine;
+    }
+
+    private static QemuForecast Forecast(QemuMachine machine)
+    {
+        Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
+        return forecast;
+    }
+
+    private static GuestSpec Read(string text, string name = "guest")
+    {
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), name).TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
+        return guest;
+    }
+
+    private static Host HostOf(int? bits = null, int? iommuBits = null, string vendor = "GenuineIntel") => Host.Unknown with
+    {
+        Traits = new() { CpuVendor = vendor, PhysicalAddressBits = bits, IommuAddressBits = iommuBits, HasGiBPages = true },
+    };
+
+    private static ImmutableArray<BarRequest> Gpu(ulong sizeBytes = 128 * GiB) =>
+        [BarRequest.Create(0, 16 << 20, BarType.Memory32), BarRequest.Create(1, sizeBytes, BarType.Memory64Prefetchable), BarRequest.Create(3, 32 << 20, BarType.Memory64Prefetchable)];
+
+    private static Scenario ScenarioOf(GuestSpec guest, Host host, ImmutableArray<BarRequest> bars) =>
+        new() { Host = host, Guest = guest, Qemu = new() { Bars = bars, HostKernel = new QemuVersion(6, 12) } };
+
+    [TestMethod]
+    public void Every_remedy_of_a_recorded_guest_gives_every_BAR_its_place()
+    {
+        int unwell = 0;
+        int cured = 0;
+        foreach (QemuRecord record in QemuRecord.All)
+        {
+            QemuMachine machine = record.Machine;
+            QemuForecast asItIs = Forecast(machine);
+            Assert.IsTrue(QemuCures.TryFind(new(machine), out QemuCure cure), record.Name);
+            Assert.AreEqual(asItIs.PlacesAll, cure.IsWell, record.Name);
+            Assert.AreEqual(0, cure.Trials[0].Changes.Length);
+            if (cure.IsWell)
+            {
+                Assert.HasCount(1, cure.Trials, record.Name);
+                continue;
+            }
+
+            unwell++;
+            if (cure.Best is not { } best)
+                continue;
+            cured++;
+            QemuMachine changed = Apply(machine, best.Changes);
+            Assert.AreNotEqual(machine, changed, record.Name);
+            Assert.IsTrue(Forecast(changed).PlacesAll, $"{record.Name}: {best.Name}");
+            // No single change of less weight does it as well.
+            Assert.IsFalse(cure.Trials.Any(trial => trial.IsCure && trial.Changes.Sum(static change => change.Weight) < best.Changes.Sum(static change => change.Weight)), record.Name);
+        }
+
+        Assert.AreEqual(408, unwell);
+        // The others have more 32-bit BARs than any window below 4 GiB holds, or a device tree that QEMU refuses.
+        Assert.AreEqual(249, cured);
+    }
+
+    [TestMethod]
+    public void What_is_recommended_for_an_unplaced_record_is_the_same_again_when_it_is_pasted_into_the_command_line()
+    {
+        int count = 0;
+        foreach (QemuRecord record in QemuRecord.All.Where(static (_, index) => index % 7 == 0))
+        {
+            if (CommandLine(record) is not { } text || Forecast(record.Machine).PlacesAll)
+                continue;
+            GuestSpec spec = Read(text);
+            QemuSurroundings around = new() { Firmware = record.Machine.Firmware, Emulator = record.Machine.Emulator };
+            Assert.IsTrue(spec.Qemu!.TryResolve(around, out QemuMachine machine, out _));
+            QemuCureRequest request = new(machine);
+            Assert.IsTrue(QemuCures.TryFind(request, out QemuCure cure));
+            if (cure.Best is not { } best || best.Changes.Any(static change => change.Setting is QemuSetting.Firmware or QemuSetting.FirmwareRelease))
+                continue;
+            string pasted = QemuPaste.Of(spec, spec.Qemu, request, best.Changes).Qemu!;
+            GuestSpec changed = Read($"{Without(text, pasted)} {pasted}");
+            Assert.IsTrue(changed.Qemu!.TryResolve(around, out QemuMachine again, out _));
+            Assert.IsTrue(Forecast(again).PlacesAll, $"{record.Name}\n{pasted}");
+            count++;
+        }
+
+        Assert.IsGreaterThan(10, count);
+    }
+
+    /// <summary>A record's configuration as a command line; null for one that has what only the record's own form says.</summary>
+    private static string? CommandLine(QemuRecord record)
+    {
+        QemuMachine machine = record.Machine;
+        if (record.Config.TryGetProperty("objects", out _) || record.Config.TryGetProperty("guest_phys_bits", out _))
+            return null;
+        var text = new StringBuilder($"qemu-system-x86_64 -nodefaults -accel tcg -machine {machine.Type} -m size={machine.MemoryBytes >> 20}M");
+        if (machine.MaxMemoryBytes != 0)
+            text.Append($",slots={machine.MemorySlots},maxmem={machine.MaxMemoryBytes >> 20}M");
+        text.Append($" -cpu {record.Config.GetProperty("cpu")},phys-bits={machine.Cpu.PhysBits} -smp {machine.Cpus}");
+        if (machine.MaxRamBelow4GiB != 0)
+            text.Append($" -machine max-ram-below-4g={machine.MaxRamBelow4GiB}");
+        foreach (QemuGlobal global in machine.Globals)
+            text.Append($" -global {global.Driver}.{global.Property}={global.Value}");
+        foreach (QemuFwCfg blob in machine.FwCfg)
+            text.Append($" -fw_cfg name={blob.Name},string={blob.Value}");
+        if (machine.Vga != "none")
+            text.Append($" -vga {machine.Vga}");
+        foreach (QemuDevice device in machine.Devices)
+            text.Append($" -device {device.Driver}{string.Concat(device.Properties.Select(static property => $",{property.Name}={property.Value}"))}");
+        return text.ToString();
+    }
+
+    /// <summary>What QEMU refuses when it is there twice goes.</summary>
+    private static string Without(string text, string pasted) => pasted.Contains(QemuChange.WindowName, StringComparison.Ordinal)
+        ? System.Text.RegularExpressions.Regex.Replace(text, " -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=[0-9]+", "")
+        : text;
+
+    [TestMethod]
+    [DataRow("-cpu Skylake-Server", 46, null, "phys-bits=4")]
+    [DataRow("-cpu Skylake-Server,host-phys-bits=on", 46, null, null)]
+    [DataRow("-cpu Skylake-Server -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144", 46, null, null)]
+    public void Nothing_that_the_guest_follows_already_is_recommended(string options, int hostBits, int? iommuBits, string? words)
+    {
+        GuestSpec guest = Read($"-machine pc-q35-8.2,accel=kvm -m 32G {options} -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(hostBits, iommuBits), Gpu()));
+        Assert.AreEqual(words is not null, plan.HasErrors, string.Join('\n', plan.Problems));
+        foreach (Problem problem in plan.Problems.Where(static problem => problem.Severity == Severity.Error))
+            Assert.Contains("X-PciMmio64Mb=262144, with which every BAR has its place: -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144", problem.Remedy!);
+    }
+
+    [TestMethod]
+    public void A_width_is_never_raised_beyond_the_host_s_or_its_IOMMU_s()
+    {
+        // Four BARs of 64 GiB and 40 bits, which OVMF does not believe an Intel guest; with 41 and more it has an eighth of the space.
+        GuestSpec guest = Read(
+            "-machine pc-q35-8.2,accel=kvm -m 32G -cpu Skylake-Server -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd "
+            + string.Concat(Enumerable.Range(1, 4).Select(static i => $"-device pcie-root-port,id=p{i},chassis={i} -device vfio-pci,host={i:x2}:00.0,bus=p{i} ")));
+        foreach ((int? host, int? iommu, int? most) in ((int?, int?, int?)[])[(46, null, 46), (46, 39, 39), (46, 42, 42), (null, null, null)])
+        {
+            Scenario scenario = ScenarioOf(guest, HostOf(host, iommu), Gpu(64 * GiB));
+            SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+            Assert.IsNotNull(comparison.Best);
+            foreach (TriedSetting tried in comparison.Settings)
+            {
+                int at = tried.Setting.IndexOf("phys-bits=", StringComparison.Ordinal);
+                if (at >= 0 && most is { } limit)
+                    Assert.IsLessThanOrEqualTo(limit, int.Parse(tried.Setting.AsSpan(at + "phys-bits=".Length, 2), System.Globalization.CultureInfo.InvariantCulture), tried.Setting);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void BARs_beyond_the_IOMMU_are_foretold_with_VFIO_s_words_and_the_limit_that_avoids_it()
+    {
+        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 16G -cpu host -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(46, 39), Gpu(16 * GiB)));
+        Problem problem = plan.Problems.First(static problem => problem.Code == ProblemCodes.DmaBeyondIommu);
+        Assert.Contains("VFIO_MAP_DMA fails with -22", problem.Message);
+        Assert.AreEqual(Severity.Warning, problem.Severity);
+        Assert.Contains("-cpu host,host-phys-bits=on,host-phys-bits-limit=39", problem.Remedy!);
+        // The same host with an IOMMU as wide as its processor.
+        Assert.IsFalse(Planner.Plan(ScenarioOf(guest, HostOf(46, 46), Gpu(16 * GiB))).Problems.Any(static other => other.Code == ProblemCodes.DmaBeyondIommu));
+    }
+
+    [TestMethod]
+    public void RAM_beyond_the_IOMMU_keeps_QEMU_from_starting()
+    {
+        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 600G -cpu host -nodefaults -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(46, 39), Gpu(16 * GiB)));
+        Problem problem = plan.Problems.First(static problem => problem.Code == ProblemCodes.DmaBeyondIommu);
+        Assert.AreEqual(Severity.Error, problem.Severity);
+        Assert.AreEqual(1UL << 39, problem.Start);
+        Assert.IsNull(problem.Remedy);
+    }
+
+    [TestMethod]
+    public void A_guest_that_is_told_more_bits_than_the_host_has_is_told_so()
+    {
+        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 16G -cpu Skylake-Server,phys-bits=46 -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        Problem beyond = Planner.Plan(ScenarioOf(guest, HostOf(39), Gpu(16 * GiB))).Problems.First(static problem => problem.Code == ProblemCodes.AddressWidth);
+        Assert.AreEqual(Severity.Error, beyond.Severity);
+        Assert.Contains("-cpu Skylake-Server,host-phys-bits=on,host-phys-bits-limit=39", beyond.Remedy!);
+    }
+
+    [TestMethod]
+    public void The_XML_that_is_pasted_keeps_the_guest_s_own_elements_and_works()
+    {
+        string xml = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "libvirt-gpu.xml"))
+            .Replace("<pcihole64 unit='KiB'>1073741824</pcihole64>", "", StringComparison.Ordinal)
+            .Replace("<domain type='kvm'>", "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string=65536'/>"
+                + "<qemu:arg value='-d'/><qemu:arg value='guest_errors'/></qemu:commandline>", StringComparison.Ordinal);
+        Host host = HostOf(39);
+        Scenario scenario = ScenarioOf(Read(xml, "guest.xml"), host, Gpu());
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual("X-PciMmio64Mb=262144", comparison.Best);
+        Assert.IsNull(comparison.Paste!.Qemu);
+        Assert.AreEqual(
+            """
+            <qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+              <qemu:arg value='-d' />
+              <qemu:arg value='guest_errors' />
+              <qemu:arg value='-fw_cfg' />
+              <qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string=262144' />
+            </qemu:commandline>
+            """.ReplaceLineEndings("\n"),
+            comparison.Paste.Libvirt);
+        Scenario cured = ScenarioOf(Read(Pasted(xml, comparison.Paste.Libvirt!), "guest.xml"), host, Gpu());
+        Assert.AreEqual("as it is", Planner.PlatformOf(cured).CompareSettings(cured)!.Best);
+    }
+
+    /// <summary>The document with elements in the place of those of their names.</summary>
+    private static string Pasted(string xml, string pasted)
+    {
+        var domain = XElement.Parse(xml);
+        foreach (XElement element in XElement.Parse($"<all>{pasted}</all>").Elements())
+        {
+            domain.Elements(element.Name).Remove();
+            domain.Add(element);
+        }
+
+        return domain.ToString();
+    }
+
+    [TestMethod]
+    public void A_width_is_pasted_into_the_processor_that_the_guest_has()
+    {
+        string xml = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "libvirt-gpu.xml"))
+            .Replace("<pcihole64 unit='KiB'>1073741824</pcihole64>", "", StringComparison.Ordinal)
+            .Replace("<cpu mode='host-passthrough' check='none' migratable='on'/>", "<cpu mode='host-passthrough' check='none'><topology sockets='1' cores='8' threads='1'/></cpu>", StringComparison.Ordinal);
+        Host host = HostOf(46, 39);
+        Scenario scenario = ScenarioOf(Read(xml, "guest.xml"), host, Gpu(16 * GiB));
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual(
+            """
+            <cpu mode='host-passthrough' check='none'>
+              <topology sockets='1' cores='8' threads='1' />
+              <maxphysaddr mode='passthrough' limit='39' />
+            </cpu>
+            """.ReplaceLineEndings("\n"),
+            comparison.Paste!.Libvirt);
+        Scenario cured = ScenarioOf(Read(Pasted(xml, comparison.Paste.Libvirt!), "guest.xml"), host, Gpu(16 * GiB));
+        Assert.AreEqual("as it is", Planner.PlatformOf(cured).CompareSettings(cured)!.Best);
+    }
+
+    [TestMethod]
+    public void Proxmoxs_args_keep_what_they_have()
+    {
+        const string conf = "args: -global q35-pcihost.pci-hole64-size=64G -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536\nbios: ovmf\ncpu: x86-64-v2-AES\nmachine: pc-q35-8.1\nmemory: 16384\nhostpci0: 0000:07:00.0,pcie=1\n";
+        Host host = HostOf(39);
+        Scenario scenario = ScenarioOf(Read(conf, "102.conf"), host, Gpu());
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual("args: -global q35-pcihost.pci-hole64-size=64G -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144", comparison.Paste!.Proxmox);
+        string changed = string.Join('\n', conf.Split('\n').Where(static line => !line.StartsWith("args:", StringComparison.Ordinal))) + comparison.Paste.Proxmox + "\n";
+        Scenario cured = ScenarioOf(Read(changed, "102.conf"), host, Gpu());
+        Assert.AreEqual("as it is", Planner.PlatformOf(cured).CompareSettings(cured)!.Best);
+    }
+
+    [TestMethod]
+    public void Where_nothing_helps_no_remedy_is_told_and_what_was_tried_is()
+    {
+        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 4G -cpu host -nodefaults -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        ImmutableArray<BarRequest> bars = [.. Enumerable.Range(0, 5).Select(static i => BarRequest.Create(i, 512 << 20, BarType.Memory32Prefetchable))];
+        Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(39), bars));
+        Assert.IsTrue(plan.HasErrors);
+        Assert.IsTrue(plan.Problems.All(static problem => problem.Code == ProblemCodes.NoSettingHelps || problem.Remedy is null));
+        Assert.Contains("max-ram-below-4g", plan.Problems.Single(static problem => problem.Code == ProblemCodes.NoSettingHelps).Message);
+    }
+
+    [TestMethod]
+    public void For_32_bit_BARs_on_q35_the_other_board_is_what_helps()
+    {
+        GuestSpec guest = new() { Type = GuestType.Kvm, MemoryKiB = 4 << 20, MaxmemKiB = 4 << 20 };
+        ImmutableArray<BarRequest> bars = [.. Enumerable.Range(0, 3).Select(static i => BarRequest.Create(i, 512 << 20, BarType.Memory32Prefetchable))];
+        Scenario scenario = ScenarioOf(guest, HostOf(39), bars);
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual("-machine pc,max-ram-below-4g=2G", comparison.Paste!.Qemu);
+        Assert.IsTrue(comparison.Settings.Any(static tried => tried is { Setting: "max-ram-below-4g=3G", Outcome: GuestOutcome.Panics }));
+    }
+}
