@@ -147,6 +147,7 @@ public static class QemuCures
             var windows = ImmutableArray.CreateBuilder<QemuChange>();
             for (ulong sizeMiB = needMiB; sizeMiB <= mostMiB; sizeMiB *= 2)
                 windows.Add(new(QemuSetting.OvmfWindow, sizeMiB, ""));
+            windows.Add(new(QemuSetting.OvmfWindow, needMiB / 4 * 3, ""));
             for (ulong sizeMiB = needMiB / 2; sizeMiB >= 1024; sizeMiB /= 2)
                 windows.Add(new(QemuSetting.OvmfWindow, sizeMiB, ""));
             Add(windows);
