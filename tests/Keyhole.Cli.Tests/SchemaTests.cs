@@ -42,6 +42,8 @@ public sealed class SchemaTests
         ["probe"] = typeof(ProbeAnswer),
     };
 
+    private static string Field(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", name);
+
     private static IEnumerable<object[]> Verbs => s_answers.Keys.Select(static verb => new object[] { verb });
 
     private static IEnumerable<object[]> Commands =>
@@ -52,6 +54,9 @@ public sealed class SchemaTests
         ["plan", "--host", s_host, "--memory", "3072", "--pci", "0000:03:00.0", "--bar", "febc0000-febe0000"],
         ["plan", "--host", s_host, "--memory", "3072", "--type", "hvm"],
         ["plan", "--host", s_host, "--memory", "3072", "--type", "kvm"],
+        ["plan", "--host", s_host, "--memory", "3072", "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--cpu-vendor", "intel", "--bar-size", "128G,64bit"],
+        ["plan", "--host", s_host, "--memory", "3072", "--type", "kvm", "--devices", Field("ignored.lspci")],
+        ["compare", "--host", s_host, "--memory", "3072", "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--cpu-vendor", "intel", "--bar-size", "128G,64bit"],
         ["boot", "--host", s_host, "--memory", "3072", "--e820-host", "--policy", "punch", "--bar", "febc0000-febe0000", "--mem-set", "4096"],
         ["boot", "--host", s_host, "--memory", "3072", "--e820-host", "--mem-set", "1024"],
         ["boot", "--host", s_host, "--dom0"],

@@ -401,6 +401,13 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
     private void AddFunctions(QemuDevice device, PciAddress slot, ImmutableArray<QemuDevice>.Builder devices)
     {
         PciDevice[] functions = [.. around.Devices.Where(other => (other.Address.Domain, other.Address.Bus, other.Address.Device) == (slot.Domain, slot.Bus, slot.Device))];
+        if (functions.Length == 0 && !around.Bars.IsEmpty)
+        {
+            Assume(QemuUnknown.HostDevice, $"which functions the host's device {slot.ToString()[..^2]} has is not told: one is assumed");
+            devices.Add(device with { Host = new(around.Bars) });
+            return;
+        }
+
         if (functions.Length == 0)
         {
             Assume(QemuUnknown.HostDevice, $"which functions the host's device {slot.ToString()[..^2]} has is not told");

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+/// <summary>KVM guests through the command line: inputs from the field that came out wrong once, and the cure.</summary>
+[TestClass]
+public sealed class KvmTests
+{
+    private static string Fixture(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", name);
+
+    private static CommandRun Plan(string host, string devices, params string[] options) =>
+        CommandRun.Of(["plan", "--host", Fixture(host), "--type", "kvm", "--memory", "4096", "--devices", Fixture(devices), "--json", .. options]);
+
+    private static string[] Codes(JsonElement answer) => [.. answer.GetProperty("problems").EnumerateArray().Select(static problem => problem.GetProperty("code").GetString()!)];
+
+    [TestMethod]
+    [DataRow("h39.json", "shadow-rom.lspci")]
+    [DataRow("h39.json", "noshadow.lspci")]
+    [DataRow("h39.json", "p100.lspci")]
+    [DataRow("hamd.json", "ht.lspci")]
+    [DataRow("h39.json", "noindent.lspci")]
+    [DataRow("h39.json", "unassigned-size.lspci")]
+    public void Devices_that_fit_are_told_to_fit(string host, string devices)
+    {
+        // OVMF's window is 64 GiB of 39 bits: the BARs of 128 GiB are SeaBIOS's alone.
+        bool isLarge = devices is "noindent.lspci" or "unassigned-size.lspci";
+        foreach (string firmware in isLarge ? ["seabios-1.16.3"] : new[] { "seabios-1.16.3", "ovmf-2024.05" })
+        {
+            CommandRun run = Plan(host, devices, "--firmware", firmware);
+            Assert.AreEqual(0, run.Status, run.Output);
+            JsonElement answer = run.Json();
+            Assert.AreEqual("boots", answer.GetProperty("outcome").GetString());
+            Assert.DoesNotContain("hyper-transport-hole", Codes(answer));
+            Assert.DoesNotContain("bar-conflict", Codes(answer));
+            Assert.IsTrue(answer.GetProperty("hostWindows").GetArrayLength() > 0);
+        }
+    }
+
+    [TestMethod]
+    public void The_shadow_of_a_display_s_ROM_changes_no_recommendation()
+    {
+        string[] best = [.. new[] { "shadow-rom.lspci", "noshadow.lspci" }.Select(static devices =>
+            CommandRun.Of("compare", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--devices", Fixture(devices), "--json").Json().GetProperty("best").GetString()!)];
+        Assert.AreEqual("as it is", best[0]);
+        Assert.AreEqual(best[0], best[1]);
+    }
+
+    [TestMethod]
+    public void Windows_without_an_address_on_the_host_are_named()
+    {
+        JsonElement answer = Plan("h39.json", "ignored.lspci").Json();
+        Assert.AreEqual(2, Codes(answer).Count(static code => code == "host-unplaced"));
+        JsonElement[] windows = [.. answer.GetProperty("hostWindows").EnumerateArray()];
+        Assert.HasCount(3, windows);
+        Assert.AreEqual("lspci shows <ignored>", windows.Single(static window => window.GetProperty("bar").GetInt32() == 1).GetProperty("why").GetString());
+        Assert.Contains("on the host", CommandRun.Of("plan", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--devices", Fixture("ignored.lspci")).Output);
+    }
+
+    [TestMethod]
+    public void For_32_bit_BARs_no_setting_of_q35_is_recommended()
+    {
+        CommandRun run = Plan("h39.json", "bar32.lspci", "--pci", "01:00.0");
+        Assert.AreEqual(1, run.Status);
+        string remedy = run.Json().GetProperty("problems").EnumerateArray().First(static problem => problem.GetProperty("code").GetString() == "bar-unplaced").GetProperty("remedy").GetString()!;
+        Assert.Contains("-machine pc,max-ram-below-4g=2G", remedy);
+        JsonElement compared = CommandRun.Of("compare", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--pci", "01:00.0", "--devices", Fixture("bar32.lspci"), "--json").Json();
+        Assert.IsTrue(compared.GetProperty("settings").EnumerateArray().Any(static row => row.GetProperty("setting").GetString() == "max-ram-below-4g=3G" && row.GetProperty("outcome").GetString() == "panics"));
+    }
+
+    [TestMethod]
+    [DataRow("102.conf", "boots")]
+    [DataRow("qemu.cmd", "boots")]
+    [DataRow("libvirt-gpu.xml", "refused")]
+    public void Each_configuration_is_read_as_what_it_is(string guest, string outcome)
+    {
+        CommandRun run = CommandRun.Of("plan", "--host", Fixture("h39.json"), "--guest", Fixture(guest), "--bar-size", "16G,64bit", "--json");
+        Assert.AreNotEqual(2, run.Status, run.Errors);
+        Assert.AreEqual("qemu", run.Json().GetProperty("platform").GetString());
+        Assert.AreEqual(outcome, run.Json().GetProperty("outcome").GetString());
+    }
+
+    [TestMethod]
+    public void Four_devices_on_a_39_bit_host_stay_within_its_bits()
+    {
+        CommandRun run = CommandRun.Of(
+            "compare", "--host", Fixture("h39.json"), "--type", "kvm", "--firmware", "ovmf-2024.05", "--memory", "4096", "--pci", "01:00.0", "--pci", "02:00.0", "--pci", "03:00.0", "--pci", "04:00.0",
+            "--bar-size", "32G,64bit", "--json");
+        Assert.AreEqual(0, run.Status, run.Output);
+        JsonElement answer = run.Json();
+        Assert.Contains("X-PciMmio64Mb=", answer.GetProperty("best").GetString()!);
+        Assert.DoesNotContain("phys-bits=4", run.Output);
+        Assert.Contains("<qemu:arg value='-fw_cfg' />", answer.GetProperty("paste").GetProperty("libvirt").GetString()!);
+        Assert.Contains("args: -fw_cfg", answer.GetProperty("paste").GetProperty("proxmox").GetString()!);
+    }
+
+    [TestMethod]
+    [DataRow("100G,64bit")]
+    [DataRow("4G,32bit")]
+    [DataRow("big")]
+    public void A_size_that_no_register_has_is_refused_in_one_line(string size)
+    {
+        CommandRun run = CommandRun.Of("plan", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--bar-size", size);
+        Assert.AreEqual(2, run.Status);
+        Assert.StartsWith("keyhole: --bar-size: ", run.Errors);
+        Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n'));
+    }
+
+    [TestMethod]
+    public void The_table_marks_what_to_take_and_prints_it_in_three_forms()
+    {
+        CommandRun run = CommandRun.Of(
+            "compare", "--host", Fixture("h39.json"), "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--memory", "4096", "--bar-size", "128G,64bit");
+        Assert.AreEqual(0, run.Status, run.Output);
+        Assert.Contains(" *  ", run.Output);
+        foreach (string form in new[] { "in QEMU's arguments:", "in libvirt's XML:", "in Proxmox VE's conf:" })
+            Assert.Contains(form, run.Output);
+    }
+}
