@@ -12,6 +12,7 @@ using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
+using Keyhole.Platforms.XenPvh;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Cli.Options;
@@ -23,6 +24,9 @@ internal sealed record BootHints
 
     /// <summary>dom0 only.</summary>
     public Dom0Log? Dom0 { get; init; }
+
+    /// <summary>What the log shows of a PVH dom0's ACPI tables.</summary>
+    public PvhDom0Tables? Tables { get; init; }
 
     /// <summary>The document that the machine stands in, with what the log adds to it; dom0 only.</summary>
     public HostDocument? Host { get; init; }
@@ -117,7 +121,7 @@ internal sealed class BootSource
         if (Override(parsed, _initrd, layout.Initrd, out ByteRange initrd) is { } fifth)
             return fifth;
         layout = new() { Kernel = image, PageTables = pageTables, P2mList = p2mList, StartInfo = startInfo, Initrd = initrd };
-        if (!layout.IsKnown)
+        if (!layout.IsKnown && Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
         {
             console.Remark("the log does not show where the kernel lies: it is taken to be a Linux of the size of 6.1; if it is another, say where it lies with --kernel-span");
             layout = layout with { Kernel = scenario.UsualLayout.Kernel };
@@ -170,8 +174,6 @@ internal sealed class BootSource
             return error;
         host = hints.Host ?? host;
         Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
-        if (log?.Pvh is { } pvh)
-            return new InputError("--dom0", null, $"this dom0 is a PVH one (line {pvh.Line} of the log), whose map Xen makes itself: it is not forecast", "ask 'keyhole show' for the host's map, or boot a PV dom0");
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
@@ -180,7 +182,8 @@ internal sealed class BootSource
         if (parsed.GetValue(_max) is { } size and (0 or > maxMiBLimit))
             return new InputError("--max", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for dom0"), $"give 1 to {maxMiBLimit} MiB");
         ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
-        if (log is { IsBuildShown: false } && parsed.GetValue(_nrPages) is null)
+        bool isPvh = log?.Pvh is not null;
+        if (log is { IsBuildShown: false } && !isPvh && parsed.GetValue(_nrPages) is null)
             console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
         if (log is { IsMaxReckoned: true } && parsed.GetValue(_max) is null)
             console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max MiB tells the limit");
@@ -199,10 +202,10 @@ internal sealed class BootSource
                 MaxmemKiB = (maxPages ?? pages) << (Frames.Shift - 10),
                 Is32Bit = log is { Is32Bit: true },
             },
-            Dom0 = new(maxPages),
+            Dom0 = new(maxPages) { IsPvh = isPvh, Tables = hints.Tables },
             PageCount = pages,
         };
-        return scenario with { Layout = hints.Layout?.Invoke(pages) ?? log?.Layout };
+        return isPvh ? scenario : scenario with { Layout = hints.Layout?.Invoke(pages) ?? log?.Layout };
     }
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift

@@ -12,6 +12,7 @@ using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
+using Keyhole.Platforms.XenPvh;
 using Keyhole.Verification;
 
 namespace Keyhole.Cli.Verbs;
@@ -72,7 +73,9 @@ internal static class VerifyVerb
                 return ExitStatus.No;
             }
 
-            BootVerification verification = Verifier.Compare(boot.Forecast!, taken.Boot!, boot.Plan, taken.HostLog);
+            BootVerification verification = boot.Forecast is { } forecast
+                ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
+                : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap);
             if (verification.Findings.IsEmpty)
             {
                 return console.Fail(new(
@@ -84,7 +87,8 @@ internal static class VerifyVerb
 
             var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes, () => Pictures.OfBoot(boot.Plan, boot.Forecast!), [],
+                parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes,
+                boot.Forecast is { } painted ? () => Pictures.OfBoot(boot.Plan, painted) : () => Pictures.OfPlan(boot.Plan), [],
                 to => VerificationText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
@@ -124,6 +128,9 @@ internal static class VerifyVerb
         /// <summary>The log that the host was read from, or null.</summary>
         public LogScan? HostLog { get; private set; }
 
+        /// <summary>The map of a PVH dom0 in the log; null for others, and where it has none.</summary>
+        public LogMap? PvhMap { get; private set; }
+
         /// <summary>Why there is no forecast to compare with, as a sentence; null where there is one.</summary>
         public string? WhyNoForecast { get; private set; }
 
@@ -149,8 +156,18 @@ internal static class VerifyVerb
             }
 
             Dom0Log? builder = chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog, host.LogMap) : null);
+            PvhDom0Tables? tables = null;
             if (builder?.Pvh is { } pvh)
-                WhyNoForecast = $"This dom0 is a PVH one (line {pvh.Line}: {pvh.Value}): Xen makes its map itself, and it is not forecast, so nothing but its end could be looked at.";
+            {
+                PvhMap = PvhDom0Verifier.MapOf(scan, chosen);
+                tables = PvhMap is null ? null : PvhDom0Verifier.TablesIn(PvhMap);
+                // Without dom0_mem= Xen gives it what it has left, which no log tells but by dom0's own map.
+                if (builder.PageCount is null && PvhMap is not null)
+                    builder = builder with { PageCount = PvhDom0Verifier.PagesIn(PvhMap) };
+                if (builder.PageCount is null)
+                    WhyNoForecast = $"This dom0 is a PVH one (line {pvh.Line}: {pvh.Value}), and neither dom0_mem= nor a map tells its size, so nothing but its end could be looked at.";
+            }
+
             if (builder is null && chosen.Halts)
             {
                 // A map and last words copied from a photograph are enough to say what lies in the way.
@@ -162,6 +179,7 @@ internal static class VerifyVerb
             {
                 Kernel = chosen.Kernel,
                 Dom0 = builder,
+                Tables = tables,
                 Host = host with { Host = BootEvidence.WithPagesReservedIn(host.Host, chosen) },
                 Layout = _ => BootEvidence.LayoutOfDom0(chosen, builder),
             };

@@ -16,6 +16,7 @@ public static class Planner
     private static readonly XenPvPlatform s_xenPv = new();
     private static readonly XenDom0Platform s_xenDom0 = new();
     private static readonly XenPvhPlatform s_xenPvh = new();
+    private static readonly XenPvhDom0Platform s_xenPvhDom0 = new();
     private static readonly XenHvmPlatform s_xenHvm = new();
     private static readonly QemuPlatform s_qemu = new();
 
@@ -28,7 +29,7 @@ public static class Planner
     public static IPlatform PlatformOf(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
-        return scenario.Dom0 is null ? PlatformOf(scenario.Guest) : s_xenDom0;
+        return scenario.Dom0 is not { } dom0 ? PlatformOf(scenario.Guest) : dom0.IsPvh ? s_xenPvhDom0 : s_xenDom0;
     }
 
     /// <summary>The platform of a guest that is no dom0.</summary>

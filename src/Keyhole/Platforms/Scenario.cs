@@ -9,13 +9,21 @@ using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Pci;
+using Keyhole.Platforms.XenPvh;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Platforms;
 
 /// <summary>What only a dom0 is told.</summary>
 /// <param name="MaxPages">Pages that it may own (dom0_mem=max:); null for no limit.</param>
-public sealed record Dom0Choices(ulong? MaxPages);
+public sealed record Dom0Choices(ulong? MaxPages)
+{
+    /// <summary>Whether it is a PVH dom0, whose map Xen makes itself; else a PV one.</summary>
+    public bool IsPvh { get; init; }
+
+    /// <summary>A PVH dom0's ACPI tables; null where their sizes are not told.</summary>
+    public PvhDom0Tables? Tables { get; init; }
+}
 
 /// <summary>Everything that decides how a guest fares on a host. Each answer starts from one: <c>Scenario → Plan → Boot</c> is the only way.</summary>
 public sealed record Scenario

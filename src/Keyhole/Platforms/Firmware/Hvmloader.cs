@@ -42,6 +42,9 @@ internal sealed record HvmloaderInput
     /// <summary>Pages of ACPI's tables, the one of its information included.</summary>
     public required ulong AcpiPages { get; init; }
 
+    /// <summary>Pages of OVMF's ROM.</summary>
+    public required ulong OvmfPages { get; init; }
+
     /// <summary>Pages that the domain may still be given when hvmloader starts.</summary>
     public required ulong FreePages { get; init; }
 
@@ -114,7 +117,6 @@ internal static class Hvmloader
 
     /// <summary>OVMF's reset vector is copied here; the rest of it lies below 4 GiB.</summary>
     private const ulong OvmfLowStart = 0xf0000;
-    private const ulong OvmfPages = 512;
 
     /// <summary>A page for the SMBIOS tables and the task state of virtual 8086 mode.</summary>
     private const ulong OtherPages = 1;
@@ -385,7 +387,7 @@ internal static class Hvmloader
         private void TakeFirmwarePages(out ulong ghostEnd)
         {
             ghostEnd = 0;
-            ulong needed = OtherPages + (input.HasAcpi ? input.AcpiPages : 0) + (input.Next == FirmwareName.Ovmf ? OvmfPages : 0);
+            ulong needed = OtherPages + (input.HasAcpi ? input.AcpiPages : 0) + (input.Next == FirmwareName.Ovmf ? input.OvmfPages : 0);
             for (ulong taken = input.FreePages; taken < needed; taken++)
             {
                 if (_high != 0)

@@ -40,6 +40,9 @@ internal sealed record HvmGuest
     /// <summary>What libxl lets a domain have beyond its maxmem, and what the hole for video memory leaves of it, in pages.</summary>
     private const ulong SparePages = 256 + 16;
 
+    /// <summary>Pages of ACPI's tables, up to the 128 processors that an HVM guest may have.</summary>
+    private const ulong AcpiPages = 11;
+
     public required HvmSettings Settings { get; init; }
 
     public required HvmTopology Topology { get; init; }
@@ -102,13 +105,12 @@ internal sealed record HvmGuest
             Reserved = memory.Told,
             HasAcpi = settings.HasAcpi,
             Next = settings.Firmware,
-            AcpiPages = AcpiPagesOf(xen, settings),
+            AcpiPages = AcpiPages,
+            OvmfPages = xen.IsUpTo(4, 17) ? 512u : 1024u,
+            // Debian ships OVMF for Xen with 2 MiB up to bookworm, with 4 MiB from trixie on.
             FreePages = SparePages - topology.RomPages,
             PhysBits = scenario.Qemu.PhysBits ?? scenario.Host.Traits.PhysicalAddressBits ?? UsualPhysBits,
         });
         return made with { Run = run };
     }
-
-    /// <summary>Pages of ACPI's tables; those of the processors are 8 bytes each.</summary>
-    private static ulong AcpiPagesOf(XenVersion xen, HvmSettings settings) => 11;
 }

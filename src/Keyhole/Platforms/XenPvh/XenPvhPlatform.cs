@@ -18,11 +18,14 @@ public sealed class XenPvhPlatform : IPlatform
     /// <summary>Where RAM ends below 4 GiB at the latest: behind it are ACPI's tables, the local APIC and Xen's special pages.</summary>
     private const ulong HoleStart = 0xfc00_0000;
 
+    /// <summary>Xen where nothing tells the host's release.</summary>
+    private static readonly XenVersion UsualXen = new(4, 17);
+
     private const ulong SpecialPages = 0xfeff_8000;
     private const ulong SpecialPagesEnd = 0xff00_0000;
 
-    /// <summary>Pages of ACPI's tables behind the one of its information.</summary>
-    private const ulong AcpiPages = 7;
+    /// <summary>Pages of ACPI's tables behind the one of its information: up to Xen 4.17, and in the newer releases that were recorded.</summary>
+    private static ulong AcpiPagesOf(XenVersion xen) => xen.IsUpTo(4, 17) ? 7u : 5u;
 
     public string Name => "xen-pvh";
 
@@ -60,7 +63,7 @@ public sealed class XenPvhPlatform : IPlatform
         }
 
         ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
-        ImmutableArray<PlannedEntry> entries = Lay(end);
+        ImmutableArray<PlannedEntry> entries = Lay(end, AcpiPagesOf(scenario.Host.Traits.XenVersion ?? UsualXen));
         return plan with
         {
             IsMapKnown = true,
@@ -72,10 +75,10 @@ public sealed class XenPvhPlatform : IPlatform
     }
 
     /// <summary>In libxl's order.</summary>
-    private static ImmutableArray<PlannedEntry> Lay(ulong bytes)
+    private static ImmutableArray<PlannedEntry> Lay(ulong bytes, ulong acpiPages)
     {
         const ulong tables = HoleStart + Frames.SizeBytes;
-        const ulong pointer = tables + (AcpiPages << Frames.Shift);
+        ulong pointer = tables + (acpiPages << Frames.Shift);
         const ulong pointerBytes = 64;
         ulong low = Math.Min(bytes, HoleStart);
         var entries = ImmutableArray.CreateBuilder<PlannedEntry>();

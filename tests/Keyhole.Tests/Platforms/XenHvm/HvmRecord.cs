@@ -92,6 +92,18 @@ internal sealed partial class HvmRecord
         }
     }
 
+    /// <summary>The lines <c>BIOS-e820: [mem 0x…-0x…] usable</c> of a kernel, as "start-end type" with the end exclusive.</summary>
+    public static IEnumerable<string> KernelMap(IEnumerable<string> lines) =>
+        lines.Select(line => KernelEntry().Match(line)).Where(match => match.Success)
+            .Select(match => string.Create(CultureInfo.InvariantCulture, $"{Hex("0x" + match.Groups[1].Value):x}-{Hex("0x" + match.Groups[2].Value) + 1:x} {match.Groups[3].Value}"));
+
+    /// <summary>An entry in the same form.</summary>
+    public static string KernelText(E820Entry entry)
+    {
+        string type = entry.Type switch { E820Type.Ram => "usable", E820Type.Reserved => "reserved", E820Type.Acpi => "ACPI data", E820Type.Nvs => "ACPI NVS", _ => "unusable" };
+        return string.Create(CultureInfo.InvariantCulture, $"{entry.Address:x}-{entry.End:x} {type}");
+    }
+
     public static string TextOf(string file) => File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "hvm", file));
 
     public static ImmutableArray<HvmRecord> Load(string file)
@@ -171,6 +183,9 @@ internal sealed partial class HvmRecord
 
     [GeneratedRegex(@"range: start=0x([0-9a-f]+) end=0x([0-9a-f]+)")]
     private static partial Regex Range();
+
+    [GeneratedRegex(@"BIOS-e820: \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] (.+)$")]
+    private static partial Regex KernelEntry();
 
     [GeneratedRegex(@"^\(d\d+\) ")]
     private static partial Regex DomainNumber();

@@ -8,7 +8,7 @@ using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Platforms;
-using Keyhole.Tests.Golden;
+using Keyhole.Platforms.XenPvh;
 using Keyhole.Tests.Platforms.XenHvm;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -38,24 +38,15 @@ public sealed class PvhRecordTests
 
             if (!boot.Boots)
                 wrong.Add($"{record.Name}: booted, forecast {boot.Outcome}");
-            E820Entry[] map = LinuxsView(boot.Plan);
+            E820Entry[] map = [.. PvhLinuxView.Of(boot.Plan.Map)];
             Same(record, "RAM from 1 MiB on", Resources(record, "System RAM").Where(static text => !text.StartsWith("00001000", StringComparison.Ordinal)), Above(map, E820Type.Ram), wrong);
             Same(record, "ACPI's tables", Resources(record, "ACPI Tables"), Above(map, E820Type.Acpi), wrong);
-            E820Entry[] first = [.. GoldenLog.KernelMap(record.Kernel)];
+            string[] first = [.. HvmRecord.KernelMap(record.Kernel)];
             if (first.Length > 0)
-                Same(record, "E820", first.Select(Text), map.Select(Text), wrong);
+                Same(record, "E820", first, map.Select(HvmRecord.KernelText), wrong);
         }
 
         Assert.IsEmpty(wrong, string.Join('\n', wrong));
-    }
-
-    /// <summary>Linux adds what a PC has between 640 KiB and 1 MiB, and sorts.</summary>
-    private static E820Entry[] LinuxsView(Plan plan)
-    {
-        E820Entry[] map = [.. plan.Map, E820Entry.FromBounds(0xa0000, 0x100000, E820Type.Reserved)];
-        var sanitised = new E820Entry[2 * map.Length];
-        Assert.IsTrue(Sanitizer.TrySanitize(map, sanitised, new int[Sanitizer.ScratchLength(map.Length)], out int count));
-        return sanitised[..count];
     }
 
     private static IEnumerable<string> Resources(HvmRecord record, string what) =>
@@ -63,8 +54,6 @@ public sealed class PvhRecordTests
 
     private static IEnumerable<string> Above(E820Entry[] map, E820Type type) => map.Where(entry => entry.Type == type && entry.Address >= 0x100000)
         .Select(entry => string.Create(CultureInfo.InvariantCulture, $"{entry.Address:x8}-{entry.End - 1:x8}"));
-
-    private static string Text(E820Entry entry) => string.Create(CultureInfo.InvariantCulture, $"{entry.Address:x}-{entry.End:x} {entry.Type}");
 
     private static void Same(HvmRecord record, string what, IEnumerable<string> real, IEnumerable<string> forecast, List<string> wrong)
     {

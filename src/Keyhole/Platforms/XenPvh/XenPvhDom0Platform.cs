@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+
+namespace Keyhole.Platforms.XenPvh;
+
+/// <summary>The host's own dom0 as a PVH one: Xen makes its map from the machine's.</summary>
+/// <remarks>
+/// Source: Xen's arch/x86/hvm/dom0_build.c; the records dom0-pvh of tests/fixtures/hvm. A slip of it that is kept: the ACPI entry for the tables that Xen makes begins where they do and has the size of
+/// the first of them alone, in every release so far, so that what lies behind it is in no entry.
+/// </remarks>
+public sealed class XenPvhDom0Platform : IPlatform
+{
+    private const ulong MiB = 1UL << 20;
+
+    public string Name => "xen-pvh-dom0";
+
+    public PlatformTraits Traits { get; } = new() { KeepsHostAddresses = true };
+
+    public bool UsesPolicy(Scenario scenario) => false;
+
+    public Plan Plan(Scenario scenario)
+    {
+        ArgumentNullException.ThrowIfNull(scenario);
+        List<Problem> problems = [];
+        DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
+        bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
+        if (scenario.Dom0?.Tables is null)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.Assumed,
+                "the sizes of the ACPI tables that Xen makes for dom0 are not told: those of a usual PC are taken; they decide the last bytes of RAM below 4 GiB alone"));
+        }
+
+        ImmutableArray<PlannedEntry> entries = Lay(scenario.Host.Entries, scenario.StartPages, scenario.Dom0?.Tables ?? PvhDom0Tables.Usual);
+        return new()
+        {
+            Scenario = scenario,
+            Platform = this,
+            Policy = "none",
+            MachineMap = scenario.MachineMap,
+            Bars = scenario.Windows,
+            Entries = entries,
+            Problems = [.. problems],
+            RamBelow4GiBKiB = entries.Where(static planned => planned.Entry is { IsRam: true, Address: < Frames.FourGiB }).Aggregate(0UL, static (sum, planned) => sum + planned.Entry.Size) >> 10,
+            Verdict = new(isTooSmall ? GuestOutcome.Halts : GuestOutcome.Boots, null),
+        };
+    }
+
+    /// <summary>The machine's entries, RAM in whole pages until dom0 has all it gets, the rest unusable; then the tables at the end of low RAM.</summary>
+    private static ImmutableArray<PlannedEntry> Lay(ImmutableArray<E820Entry> host, ulong pages, PvhDom0Tables tables)
+    {
+        var laid = new List<PlannedEntry>();
+        foreach (E820Entry entry in host)
+        {
+            if (!entry.IsRam)
+            {
+                laid.Add(new(entry, "the machine's"));
+                continue;
+            }
+
+            if (pages == 0)
+            {
+                laid.Add(new(entry.WithType(E820Type.Unusable), "RAM of the host that dom0 does not get: marked so that it puts no device here"));
+                continue;
+            }
+
+            ulong start = Align(entry.Address, up: true);
+            ulong end = Align(entry.End, up: false);
+            if (start >= end)
+                continue;
+            ulong taken = Math.Min((end - start) >> Frames.Shift, pages);
+            pages -= taken;
+            ulong ramEnd = start + (taken << Frames.Shift);
+            laid.Add(new(E820Entry.FromBounds(start, ramEnd, E820Type.Ram), "dom0's RAM"));
+            if (ramEnd < end)
+                laid.Add(new(E820Entry.FromBounds(ramEnd, end, E820Type.Unusable), "RAM of the host that dom0 does not get: marked so that it puts no device here"));
+        }
+
+        for (int i = laid.Count - 1; i >= 0; i--)
+        {
+            E820Entry entry = laid[i].Entry;
+            if (!entry.IsRam || entry.End > Frames.FourGiB || entry.Size < tables.TakenBytes || entry.End - tables.TakenBytes < MiB)
+                continue;
+            ulong start = entry.End - tables.TakenBytes;
+            laid[i] = laid[i] with { Entry = E820Entry.FromBounds(entry.Address, start, E820Type.Ram) };
+            laid.Insert(i + 1, new(E820Entry.FromSize(start, tables.MadtBytes, E820Type.Acpi), "ACPI tables that Xen makes for dom0"));
+            break;
+        }
+
+        return [.. laid];
+    }
+
+    private static ulong Align(ulong address, bool up) => up ? Pfn.AtOrAbove(address).ToAddress() : address & ~Frames.OffsetMask;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Logs;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPvh;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Verification;
+
+/// <summary>Compares what was forecast of a PVH dom0 with what a log shows: Xen makes its map, and Linux takes it over.</summary>
+public static class PvhDom0Verifier
+{
+    /// <summary>The map in a boot's lines: what Linux was given, or where Linux' lines are missing what Xen printed; null where there is neither.</summary>
+    public static LogMap? MapOf(LogScan scan, ObservedBoot boot)
+    {
+        LogMap[] own = [.. scan.Maps.Where(map => map.Line >= boot.FirstLine && map.Line <= boot.LastLine && !map.Entries.IsEmpty)];
+        return own.FirstOrDefault(static map => map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel) ?? own.FirstOrDefault(static map => map.Kind == LogMapKind.Dom0BuiltByXen);
+    }
+
+    /// <summary>Pages of RAM that a PVH dom0's map shows, those of the tables that Xen made of them included.</summary>
+    public static ulong PagesIn(LogMap map)
+    {
+        ulong pages = 0;
+        foreach (E820Entry entry in map.Entries)
+            pages += entry is { IsRam: true, Wraps: false } ? Pfn.AtOrAbove(entry.End).Value - (entry.Address >> Frames.Shift) : 0;
+        return pages;
+    }
+
+    /// <summary>The sizes of the tables that Xen made, from the map; null where it does not show them.</summary>
+    public static PvhDom0Tables? TablesIn(LogMap map)
+    {
+        for (int i = map.Entries.Length - 2; i >= 0; i--)
+        {
+            E820Entry ram = map.Entries[i], acpi = map.Entries[i + 1];
+            if (ram.IsRam && acpi.Type == E820Type.Acpi && acpi.Address == ram.End && ram.End < Frames.FourGiB)
+                return PvhDom0Tables.Of(ram.End, acpi.End, Pfn.AtOrAbove(acpi.End).ToAddress());
+        }
+
+        return null;
+    }
+
+    /// <param name="plan">Of the dom0.</param>
+    /// <param name="observed">The boot, with <paramref name="map"/>'s log.</param>
+    public static BootVerification Compare(Plan plan, ObservedBoot observed, LogMap? map)
+    {
+        var findings = ImmutableArray.CreateBuilder<Finding>();
+        var notCompared = ImmutableArray.CreateBuilder<string>();
+        KernelRelease kernel = observed.Kernel ?? plan.Scenario.Kernel;
+        bool boots = plan.Verdict is { Outcome: GuestOutcome.Boots };
+        string expected = boots ? "boots" : "halts";
+        int? alive = observed.Facts.Memory?.Line ?? observed.Facts.PciGap?.Line ?? observed.Facts.Ramdisk?.Line;
+        if (observed.Facts.LastWords is { } words)
+            findings.Add(new(Verifier.OutcomeWhat, expected, $"halts: \"{words.Value}\"", words.Line, Agrees: false));
+        else if (observed.Death is { } death)
+            findings.Add(new(Verifier.OutcomeWhat, expected, $"halts ({death.Value.Words})", death.Line, Agrees: !boots));
+        else if (alive is { } line)
+            findings.Add(new(Verifier.OutcomeWhat, expected, "boots", line, Agrees: boots));
+        else
+            notCompared.Add("the outcome: the log ends before it shows");
+        // Xen prints the map as it made it, Linux with what a PC has below 1 MiB.
+        ImmutableArray<E820Entry> forecast = map?.Kind == LogMapKind.Dom0BuiltByXen ? plan.Map : PvhLinuxView.Of(plan.Map);
+        if (map is null)
+        {
+            notCompared.Add("dom0's map");
+        }
+        else
+        {
+            findings.AddRange(MapComparison.Compare(forecast, observed with { Map = map }, out int lost));
+            if (lost > 0)
+                notCompared.Add($"{lost} entries of the map: the log is cut there");
+        }
+
+        if (observed.Facts.PciGap is { } gap)
+        {
+            ByteRange known = MapQueries.PciGap(PvhLinuxView.Of(plan.Map).AsSpan(), KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap));
+            findings.Add(new("gap for PCI devices", Text(known), Text(gap.Value), gap.Line, known == gap.Value));
+        }
+        else
+        {
+            notCompared.Add("the gap for PCI devices");
+        }
+
+        return new()
+        {
+            Profile = kernel,
+            Boot = observed,
+            Findings = findings.ToImmutable(),
+            NotCompared = notCompared.ToImmutable(),
+            Explanations = [.. Explain(plan, observed, findings)],
+        };
+    }
+
+    private static System.Collections.Generic.IEnumerable<string> Explain(Plan plan, ObservedBoot observed, ImmutableArray<Finding>.Builder findings)
+    {
+        yield return "This dom0 is a PVH one: Xen makes its map from the machine's, marks the host's other RAM unusable, and Linux takes it over as it is.";
+        bool hasMap = findings.Any(static finding => finding.What == MapComparison.What);
+        if (observed.Halts && !hasMap)
+            yield return "The log has nothing of dom0's map: its end is all that could be looked at.";
+        else if (observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
+            yield return "The map is as forecast to the last line that there is: what ended the boot lies behind it.";
+        if (plan.Scenario.Dom0?.Tables is null && findings.Any(static finding => finding is { What: MapComparison.What, Agrees: false }))
+            yield return "The last bytes of RAM below 4 GiB hold ACPI tables whose sizes the log does not show.";
+    }
+
+    private static string Text(ByteRange gap) => gap.IsEmpty ? "none" : Verifier.Range(gap);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Addresses;
+using Keyhole.Captures;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPvh;
+using Keyhole.Tests.Platforms.XenHvm;
+using Keyhole.Verification;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Platforms.XenPvh;
+
+/// <summary>The PVH dom0s of the records: the map that Xen made for each, and their logs beside the forecast.</summary>
+[TestClass]
+public sealed class PvhDom0Tests
+{
+    private static IEnumerable<object[]> Names =>
+        Directory.GetFiles(Folder, "dom0-pvh*.log", SearchOption.AllDirectories).Select(path => new object[] { Path.GetRelativePath(Folder, path) });
+
+    private static string Folder => Path.Combine(AppContext.BaseDirectory, "fixtures", "hvm");
+
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void The_map_is_as_forecast_to_the_byte(string name)
+    {
+        (HostDocument host, LogScan scan, ObservedBoot boot) = Load(name);
+        LogMap map = PvhDom0Verifier.MapOf(scan, boot)!;
+        string[] real = [.. HvmRecord.KernelMap(Text(name).Split("=== ")[0].Split('\n'))];
+        Dom0Log log = Dom0Log.Of(scan, host.LogMap)!;
+
+        Assert.IsNotNull(log.Pvh);
+        Plan plan = Of(host.Host, log.PageCount ?? PvhDom0Verifier.PagesIn(map), null).Plan;
+
+        CollectionAssert.AreEqual(real, PvhLinuxView.Of(plan.Map).Select(HvmRecord.KernelText).ToArray());
+        Assert.AreEqual(PvhDom0Tables.Usual, PvhDom0Verifier.TablesIn(map));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void Every_line_of_the_log_is_verified_and_a_changed_one_is_seen(string name)
+    {
+        (HostDocument host, LogScan scan, ObservedBoot boot) = Load(name);
+        LogMap map = PvhDom0Verifier.MapOf(scan, boot)!;
+        Plan plan = Of(host.Host, PvhDom0Verifier.PagesIn(map), PvhDom0Verifier.TablesIn(map)).Plan;
+
+        BootVerification verification = PvhDom0Verifier.Compare(plan, boot, map);
+
+        Assert.IsTrue(verification.Agrees, string.Join('\n', verification.Differences));
+        Assert.AreEqual(map.Entries.Length, verification.Findings.Count(static finding => finding.What == "map entry"));
+        Assert.Contains("gap for PCI devices", verification.Findings.Select(static finding => finding.What));
+        LogMap changed = map with { Entries = map.Entries.SetItem(2, E820Entry.FromBounds(map.Entries[2].Address, map.Entries[2].End - 0x1000, E820Type.Ram)) };
+        Assert.IsFalse(PvhDom0Verifier.Compare(plan, boot, changed).Agrees);
+    }
+
+    /// <summary>Both tables' sizes from a map, and none where no tables make such a map.</summary>
+    [TestMethod]
+    public void The_sizes_of_ACPI_tables_are_read_back_from_every_map_that_they_make()
+    {
+        for (ulong madt = 72; madt < 600; madt += 2)
+        {
+            for (ulong xsdt = 52; xsdt < 200; xsdt += 8)
+            {
+                var tables = new PvhDom0Tables(madt, xsdt);
+                E820Entry[] map = [.. Of(new Host { Entries = [E820Entry.FromBounds(0, 0x9fc00, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x8000_0000, E820Type.Ram)] }, 0x10000, tables).Plan.Map];
+                E820Entry ram = map[1], acpi = map[2];
+                Assert.AreEqual(tables, PvhDom0Tables.Of(ram.End, acpi.End, 0x1006_1000));
+            }
+        }
+
+        Assert.IsNull(PvhDom0Tables.Of(0x4006_0f26, 0x4006_0fa1, 0x4006_1000));
+        Assert.IsNull(PvhDom0Tables.Of(0x4006_0f26, 0x4006_1000, 0x4006_1000));
+    }
+
+    [TestMethod]
+    public void RAM_beyond_dom0s_is_unusable_and_every_byte_of_the_machines_other_entries_stays()
+    {
+        Host host = new()
+        {
+            Entries =
+            [
+                E820Entry.FromBounds(0, 0x9f800, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x2000_0800, E820Type.Ram), E820Entry.FromBounds(0x3000_0000, 0x3100_0000, E820Type.Nvs),
+                E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram),
+            ],
+        };
+        for (ulong pages = 0x9f + 0x1000; pages < 0x9f + 0x1ff00 + 0x100000; pages += 0x7f7f)
+        {
+            ImmutableArray<E820Entry> map = Of(host, pages, null).Plan.Map;
+
+            Assert.AreEqual(pages << Frames.Shift, Sum(map, E820Type.Ram) + PvhDom0Tables.Usual.TakenBytes);
+            Assert.AreEqual(((0x9fUL + 0x1ff00 + 0x100000) << Frames.Shift) - (pages << Frames.Shift), Sum(map, E820Type.Unusable));
+            Assert.Contains(host.Entries[2], map);
+        }
+    }
+
+    private static ulong Sum(ImmutableArray<E820Entry> map, E820Type type) => map.Where(entry => entry.Type == type).Aggregate(0UL, static (sum, entry) => sum + entry.Size);
+
+    private static Boot Of(Host host, ulong pages, PvhDom0Tables? tables) => Boot.Of(new Scenario
+    {
+        Host = host,
+        Guest = new() { MemoryKiB = pages << 2, MaxmemKiB = pages << 2 },
+        Dom0 = new(null) { IsPvh = true, Tables = tables },
+        PageCount = pages,
+    });
+
+    private static string Text(string name) => File.ReadAllText(Path.Combine(Folder, name));
+
+    private static (HostDocument Host, LogScan Scan, ObservedBoot Boot) Load(string name)
+    {
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(Text(name))), name, HostMapOptions.Default).TryGet(out HostDocument? host, out InputError? error), error?.ToString());
+        LogScan scan = host.Log!;
+        Assert.IsTrue(BootLog.Choose(BootLog.Of(scan), wantsDom0: true, null, name).TryGet(out ObservedBoot? boot, out error), error?.ToString());
+        return (host, scan, boot);
+    }
+}
