@@ -116,10 +116,15 @@ public sealed class NumberedTree
     /// <summary>In order of bus, device and function; a bridge stands in front of what is behind it, unless expanders are numbered in between.</summary>
     public ImmutableArray<NumberedFunction> Functions { get; }
 
-    /// <summary>Numbers the buses. False where the domain's 256 buses do not suffice, or two would get one number.</summary>
-    public static bool TryCreate(PciTree tree, out NumberedTree numbered)
+    /// <summary>Numbers the buses, each bridge given what it asks for in reserve. False where the domain's 256 buses do not suffice, or two would get one number.</summary>
+    public static bool TryCreate(PciTree tree, out NumberedTree numbered) => TryCreate(tree, static bridge => bridge.Reserve?.Buses ?? 0, out numbered);
+
+    /// <summary>Numbers the buses.</summary>
+    /// <param name="reserve">How many buses a bridge is given in reserve; negative is none.</param>
+    public static bool TryCreate(PciTree tree, Func<PciBridge, int> reserve, out NumberedTree numbered)
     {
         ArgumentNullException.ThrowIfNull(tree);
+        ArgumentNullException.ThrowIfNull(reserve);
         var found = new List<NumberedFunction>();
         Span<bool> taken = stackalloc bool[MaxBuses];
         taken.Clear();
@@ -131,7 +136,7 @@ public sealed class NumberedTree
                 return Fail(out numbered);
             taken[bus.Number] = true;
             last = bus.Number;
-            if (!TryNumber(bus.Functions, bus.Number, parent: -1, root, ref last, taken, found))
+            if (!TryNumber(bus.Functions, bus.Number, parent: -1, root, reserve, ref last, taken, found))
                 return Fail(out numbered);
         }
 
@@ -146,7 +151,14 @@ public sealed class NumberedTree
     }
 
     private static bool TryNumber(
-        ImmutableArray<PciFunction> functions, int bus, int parent, int root, ref int last, Span<bool> taken, List<NumberedFunction> found)
+        ImmutableArray<PciFunction> functions,
+        int bus,
+        int parent,
+        int root,
+        Func<PciBridge, int> reserve,
+        ref int last,
+        Span<bool> taken,
+        List<NumberedFunction> found)
     {
         int first = found.Count;
         foreach (PciFunction function in functions)
@@ -163,9 +175,9 @@ public sealed class NumberedTree
             if (secondary >= MaxBuses || taken[secondary])
                 return false;
             taken[secondary] = true;
-            if (!TryNumber(bridge.Functions, secondary, first + i, root, ref last, taken, found))
+            if (!TryNumber(bridge.Functions, secondary, first + i, root, reserve, ref last, taken, found))
                 return false;
-            int wanted = secondary + Math.Max(bridge.Reserve?.Buses ?? 0, 0);
+            int wanted = secondary + Math.Max(reserve(bridge), 0);
             while (last < wanted)
             {
                 if (++last >= MaxBuses || taken[last])
@@ -178,6 +190,10 @@ public sealed class NumberedTree
 
         return true;
     }
+
+    /// <summary>A tree that somebody numbered by rules of his own.</summary>
+    /// <param name="found">In any order, parents by their place in it; functions that cannot be reached are left out.</param>
+    internal static NumberedTree Of(PciTree tree, List<NumberedFunction> found) => new(tree, Sorted(found));
 
     private static ImmutableArray<NumberedFunction> Sorted(List<NumberedFunction> found)
     {

@@ -749,13 +749,6 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
             _devices.Add((new("virtio-blk-pci", properties), 0));
         }
 
-        foreach (QemuDevice device in _devices.Select(static pair => pair.Device).Concat(_jsonDevices))
-        {
-            // The buses of the board's controller have the short name; those of others begin with their identifier.
-            if (device.Driver is "ide-hd" or "ide-cd" && (device["bus"] is not { } bus || bus.StartsWith("ide.", StringComparison.Ordinal)))
-                _disks++;
-        }
-
         if (_hasDefaults && _hasDefaultCdrom && !_hasDiskAtTwo)
             _disks++;
     }

@@ -30,6 +30,7 @@ internal sealed class SeaBios
     private const ulong SmallestMemory = 0x1000;
     private const ulong BridgeMemory = 0x200000;
     private const ulong BridgeIo = 0x1000;
+    private const ulong BridgeMemoryUnit = 0x100000;
     private const ulong TopOfLowWindow = IoApic;
     private const ulong Q35LowWindow = 0xc0000000;
 
@@ -38,6 +39,7 @@ internal sealed class SeaBios
     private const int SmbusDevice = 0x2930;
 
     private const int UsbClass = 0x0c03;
+    private const int NvmeClass = 0x010802;
 
     /// <summary>What a region holds: the three kinds of windows that a bridge has.</summary>
     private enum Space
@@ -95,8 +97,11 @@ internal sealed class SeaBios
     private readonly bool _padsHigh;
     private readonly ulong _lowStart;
 
-    /// <summary>For each function its bridge's number in <see cref="_regions"/>; 0 where it is none. Number 0 is every root bus.</summary>
-    private readonly int[] _bridgeOf;
+    /// <summary>For each bus number the bridge in front of it; −1 for root buses, and for numbers that nothing has.</summary>
+    private readonly int[] _bridgeOfBus = new int[NumberedTree.MaxBuses];
+
+    /// <summary>For each bus number its place in <see cref="_regions"/>; 0, the place of bus 0, for all without a bridge in front.</summary>
+    private readonly int[] _placeOfBus = new int[NumberedTree.MaxBuses];
     private readonly Region[] _regions;
     private readonly ulong?[] _addresses;
     private readonly int[] _firstBar;
@@ -114,21 +119,24 @@ internal sealed class SeaBios
         ulong low = input.Memory.LowEnd;
         _lowStart = input.IsQ35 ? Q35LowWindow : low <= 0x80000000 ? 0x80000000 : low <= 0xc0000000 ? 0xc0000000 : low;
         ImmutableArray<NumberedFunction> functions = _tree.Functions;
-        _bridgeOf = new int[functions.Length];
         _firstBar = new int[functions.Length];
-        int bridges = 0;
+        Array.Fill(_bridgeOfBus, -1);
         int bars = 0;
         for (int i = 0; i < functions.Length; i++)
         {
             _firstBar[i] = bars;
             bars += functions[i].Node.Bars.Length;
+            // Where two bridges have one number (see SeaBiosBuses) the last one is taken for it.
             if (functions[i].Node.Bridge is not null)
-                _bridgeOf[i] = ++bridges;
+                _bridgeOfBus[functions[i].SecondaryBus] = i;
         }
 
+        int places = 1;
+        for (int bus = 1; bus < _placeOfBus.Length; bus++)
+            _placeOfBus[bus] = _bridgeOfBus[bus] < 0 ? 0 : places++;
         _addresses = new ulong?[bars];
-        _regions = new Region[(bridges + 1) * 3];
-        _windows = new ByteRange?[(bridges + 1) * 3];
+        _regions = new Region[places * 3];
+        _windows = new ByteRange?[places * 3];
         for (int i = 0; i < _regions.Length; i++)
             _regions[i] = new Region();
     }
@@ -155,14 +163,24 @@ internal sealed class SeaBios
             Map(highPrefetchable, Space.Prefetchable);
         }
 
-        foreach (int bridge in BusOrder())
+        // Places are in the order of bus numbers.
+        for (int place = 0; place < _regions.Length; place++)
+            Map(_regions[place], (Space)(place % 3));
+
+        return new(BootOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input, UnreachableNvme()), _misaligned.ToImmutable());
+    }
+
+    private List<string> UnreachableNvme()
+    {
+        var found = new List<string>();
+        for (int i = 0; i < _tree.Functions.Length; i++)
         {
-            Map(_regions[(bridge * 3) + (int)Space.Io], Space.Io);
-            Map(_regions[(bridge * 3) + (int)Space.Memory], Space.Memory);
-            Map(_regions[(bridge * 3) + (int)Space.Prefetchable], Space.Prefetchable);
+            PciFunction node = _tree.Functions[i].Node;
+            if (node.ClassCode == NvmeClass && node.Bars.Length > 0 && _addresses[_firstBar[i]] >= Frames.FourGiB)
+                found.Add(node.Name);
         }
 
-        return new(BootOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input), _misaligned.ToImmutable());
+        return found;
     }
 
     // ------------------------------------------------------------------ the window above 4 GiB
@@ -227,13 +245,9 @@ internal sealed class SeaBios
 
     private Region RootRegion(Space space) => _regions[(int)space];
 
-    private int OwnerOf(int function)
-    {
-        int parent = _tree.Functions[function].Parent;
-        return parent < 0 ? 0 : _bridgeOf[parent];
-    }
+    private int PlaceOf(int function) => _placeOfBus[_tree.Functions[function].Address.Bus];
 
-    private void Add(int bus, Space space, Entry entry) => _regions[(bus * 3) + (int)space].Entries.Add(entry with { Order = _order++ });
+    private void Add(int function, Space space, Entry entry) => _regions[(PlaceOf(function) * 3) + (int)space].Entries.Add(entry with { Order = _order++ });
 
     private void Collect()
     {
@@ -246,40 +260,22 @@ internal sealed class SeaBios
                 BarRequest bar = bars[b];
                 Space space = bar.Type == BarType.Io ? Space.Io : bar.Type.IsPrefetchable() ? Space.Prefetchable : Space.Memory;
                 ulong size = space == Space.Io ? bar.SizeBytes : Math.Max(bar.SizeBytes, SmallestMemory);
-                Add(OwnerOf(i), space, new Entry(i, b, size, size, bar.Type.Is64Bit(), 0));
+                Add(i, space, new Entry(i, b, size, size, bar.Type.Is64Bit(), 0));
             }
         }
 
         // Behind the last bus nothing is left to ask: from there on each bridge knows what it needs.
-        foreach (int i in BridgesFromLastBus())
-            CollectBridge(i);
+        for (int bus = NumberedTree.MaxBuses - 1; bus > 0; bus--)
+        {
+            if (_bridgeOfBus[bus] >= 0)
+                CollectBridge(_bridgeOfBus[bus]);
+        }
+
         for (int space = 0; space < 3; space++)
             _regions[space].Sort();
     }
 
-    private List<int> BridgesFromLastBus()
-    {
-        var bridges = new List<int>();
-        for (int i = 0; i < _bridgeOf.Length; i++)
-        {
-            if (_bridgeOf[i] != 0)
-                bridges.Add(i);
-        }
-
-        bridges.Sort((a, b) => _tree.Functions[b].SecondaryBus.CompareTo(_tree.Functions[a].SecondaryBus));
-        return bridges;
-    }
-
-    /// <summary>Every bus in the order of its number, as the number of its bridge; the root buses are one.</summary>
-    private List<int> BusOrder()
-    {
-        List<int> order = BridgesFromLastBus();
-        order.Reverse();
-        for (int i = 0; i < order.Count; i++)
-            order[i] = _bridgeOf[order[i]];
-        order.Insert(0, 0);
-        return order;
-    }
+    private int RegionBehind(int function, Space space) => (_placeOfBus[_tree.Functions[function].SecondaryBus] * 3) + (int)space;
 
     private void CollectBridge(int function)
     {
@@ -290,7 +286,7 @@ internal sealed class SeaBios
         bool isIoOptional = _release.KnowsExpressToPciHotplug ? hasExpressHotplug : bridge.IsExpress;
         for (Space space = Space.Io; space <= Space.Prefetchable; space++)
         {
-            Region region = _regions[(_bridgeOf[function] * 3) + (int)space];
+            Region region = _regions[RegionBehind(function, space)];
             region.Sort();
             ulong alignment = Math.Max(space == Space.Io ? BridgeIo : BridgeMemory, region.Alignment);
             ulong wanted = space switch
@@ -321,7 +317,7 @@ internal sealed class SeaBios
             }
 
             ulong size = wanted <= sum ? Align.Up(sum, alignment) : space == Space.Io ? wanted : Align.Up(wanted, alignment);
-            Add(OwnerOf(function), space, new Entry(function, -1, size, alignment, is64Bit, 0));
+            Add(function, space, new Entry(function, -1, size, alignment, is64Bit, 0));
         }
     }
 
@@ -357,12 +353,9 @@ internal sealed class SeaBios
         {
             if (entry.Bar < 0)
             {
-                int child = (_bridgeOf[entry.Function] * 3) + (int)space;
-                _regions[child].Base = at;
-                // A bridge's registers hold no less than 4 KiB of ports.
-                ulong size = space == Space.Io ? Align.Up(entry.Size, BridgeIo) : entry.Size;
-                bool isForwarded = size > 0 && (space != Space.Io || _tree.Functions[entry.Function].Node.Bridge!.HasIoWindow);
-                _windows[child] = isForwarded ? ByteRange.FromSize(at, size) : null;
+                int behind = RegionBehind(entry.Function, space);
+                _regions[behind].Base = at;
+                _windows[behind] = WindowOf(entry, space, at);
             }
             else
             {
@@ -371,6 +364,17 @@ internal sealed class SeaBios
 
             at = unchecked(at + entry.Size);
         }
+    }
+
+    /// <summary>What the bridge's registers make of a window: whole units. Nothing at an odd place is a whole unit too.</summary>
+    private ByteRange? WindowOf(Entry entry, Space space, ulong at)
+    {
+        if (space == Space.Io && !_tree.Functions[entry.Function].Node.Bridge!.HasIoWindow)
+            return null;
+        ulong unit = space == Space.Io ? BridgeIo : BridgeMemoryUnit;
+        ulong start = Align.Down(at, unit);
+        ulong size = unchecked(Align.Up(at + entry.Size, unit) - start);
+        return size == 0 ? null : ByteRange.FromSize(start, size);
     }
 
     private void Place(int function, int index, ulong at)
@@ -388,15 +392,17 @@ internal sealed class SeaBios
     private PciPlacement Placement(ImmutableArray<PlacementWindow> windows)
     {
         var bars = ImmutableArray.CreateBuilder<BarPlacement>(_addresses.Length);
-        var bridges = ImmutableArray.CreateBuilder<BridgeWindows>((_regions.Length / 3) - 1);
+        var bridges = ImmutableArray.CreateBuilder<BridgeWindows>();
         for (int i = 0; i < _tree.Functions.Length; i++)
         {
             ImmutableArray<BarRequest> requests = _tree.Functions[i].Node.Bars;
             for (int b = 0; b < requests.Length; b++)
                 bars.Add(BarPlacement.At(i, requests[b], _addresses[_firstBar[i] + b]!.Value));
-            int bridge = _bridgeOf[i] * 3;
-            if (bridge != 0)
-                bridges.Add(new BridgeWindows(i, _windows[bridge], _windows[bridge + 1], _windows[bridge + 2]));
+            if (_tree.Functions[i].Node.Bridge is null)
+                continue;
+            int behind = RegionBehind(i, Space.Io);
+            bool isOwner = behind > 0 && _bridgeOfBus[_tree.Functions[i].SecondaryBus] == i;
+            bridges.Add(isOwner ? new BridgeWindows(i, _windows[behind], _windows[behind + 1], _windows[behind + 2]) : new BridgeWindows(i, null, null, null));
         }
 
         return new(_tree, windows, bars.ToImmutable(), bridges.ToImmutable());

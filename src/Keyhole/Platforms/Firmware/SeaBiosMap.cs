@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
@@ -30,10 +31,11 @@ internal static class SeaBiosMap
     private const ulong RootComplex = 0xfed1c000;
     private const ulong RootComplexEnd = 0xfed20000;
 
-    public static ImmutableArray<E820Entry> Make(FirmwareInput input)
+    /// <param name="unreachable">Identifiers of NVMe controllers whose registers lie above 4 GiB: SeaBIOS cannot start those. One for each, empty for one without.</param>
+    public static ImmutableArray<E820Entry> Make(FirmwareInput input, List<string> unreachable)
     {
         ulong low = input.Memory.LowEnd;
-        ulong kept = low - KeptBytes(input.Machine, !input.Memory.High.IsEmpty);
+        ulong kept = low - KeptBytes(input.Machine, !input.Memory.High.IsEmpty, unreachable);
         var map = new List<E820Entry>
         {
             E820Entry.FromBounds(0, ExtendedBiosData, E820Type.Ram),
@@ -70,7 +72,7 @@ internal static class SeaBiosMap
     }
 
     /// <summary>Bytes at the end of low RAM that SeaBIOS keeps, in whole pages.</summary>
-    private static ulong KeptBytes(QemuMachine machine, bool hasHighRam)
+    private static ulong KeptBytes(QemuMachine machine, bool hasHighRam, List<string> unreachable)
     {
         var zone = new HighZone();
         ulong smbios = SmbiosBytes(machine, hasHighRam);
@@ -78,42 +80,14 @@ internal static class SeaBiosMap
         if (smbios > 600)
             zone.Take(smbios, 16);
         zone.Take(AcpiBytes(machine), 64);
-        int xhciDevices = 0;
-        bool hasXhci = false;
-        bool hasOtherUsb = false;
-        foreach (QemuDevice device in machine.Devices)
+        if (machine.Devices.Any(static device => device.Driver == "vmgenid"))
         {
-            switch (device.Driver)
-            {
-                case "vmgenid":
-                    zone.Take(Page, Page);
-                    zone.Take(16, 16);
-                    break;
-                case "virtio-blk-pci" or "virtio-blk-pci-transitional" or "virtio-blk-pci-non-transitional":
-                    zone.Take(VirtioQueue, Page);
-                    break;
-                case "pvscsi":
-                    // Its rings, whether a disk hangs on it or not.
-                    zone.Take(64, 16);
-                    for (int page = 0; page < 3; page++)
-                        zone.Take(Page, Page);
-                    break;
-                case "nvme":
-                    TakeNvme(zone, device["drive"] is not null);
-                    break;
-                case "qemu-xhci" or "nec-usb-xhci":
-                    hasXhci = true;
-                    break;
-                case "usb-tablet" or "usb-kbd" or "usb-mouse" or "usb-storage" when hasXhci:
-                    xhciDevices++;
-                    break;
-                case "usb-kbd" or "usb-mouse" or "usb-storage":
-                    hasOtherUsb = true;
-                    break;
-            }
+            zone.Take(Page, Page);
+            zone.Take(16, 16);
         }
 
-        TakeScsi(zone, machine);
+        // The USB controllers start first and give back what they took where they find nothing to boot from; disks have taken theirs by then.
+        TakeUsb(zone, machine);
         for (int i = 0; i < AhciDisks(machine); i++)
         {
             zone.Take(1024, 1024);
@@ -121,29 +95,97 @@ internal static class SeaBiosMap
             zone.Take(256, 256);
         }
 
-        // What the USB controllers keep for devices that they can boot from (measured for up to three).
-        if (xhciDevices > 0)
-            zone.Take(xhciDevices == 1 ? 0xc00u : 0x1400u, 64);
-        if (hasOtherUsb)
+        foreach (QemuDevice device in machine.Devices)
         {
-            zone.Take(64, 16);
-            zone.Take(Page, Page);
+            switch (device.Driver)
+            {
+                case "virtio-blk-pci" or "virtio-blk-pci-transitional" or "virtio-blk-pci-non-transitional":
+                    zone.Take(VirtioQueue, Page);
+                    break;
+                case "pvscsi":
+                    // Its rings, whether a disk hangs on it or not.
+                    zone.Take(64, 16);
+                    zone.TakePages(3);
+                    break;
+                case "nvme" when machine.Firmware.IsSince(1, 15) && !unreachable.Remove(device["id"] ?? ""):
+                    // The queues, whether there is a disk or not; the first disk brings the buffer for all.
+                    zone.Take(64, 16);
+                    zone.TakePages(7);
+                    if (device["drive"] is not null && !zone.HasNvmeBuffer)
+                    {
+                        zone.HasNvmeBuffer = true;
+                        zone.TakePages(1);
+                    }
+
+                    break;
+            }
         }
 
+        TakeScsi(zone, machine);
+        zone.GiveBack();
         return Align.Up(zone.UsedBytes, Page);
     }
 
-    /// <summary>A controller's queues: two for administration, two for data, and once a buffer; kept in pages, the controller itself between them.</summary>
-    private static void TakeNvme(HighZone zone, bool hasNamespace)
+    private static void TakeUsb(HighZone zone, QemuMachine machine)
     {
-        // Measured: 7 pages and what is left of an eighth; a ninth for the first controller that has a disk.
-        zone.Take(64, 16);
-        for (int page = 0; page < 7; page++)
-            zone.Take(Page, Page);
-        if (hasNamespace && !zone.HasNvmeBuffer)
+        int xhci = 0;
+        int ehci = machine.HasBoardUsb && machine.Type.Chipset == QemuChipset.Q35 ? 1 : 0;
+        int uhci = !machine.HasBoardUsb ? 0 : machine.Type.Chipset == QemuChipset.Q35 ? 3 : 1;
+        int anyDevices = 0;
+        int bootDevices = 0;
+        foreach (QemuDevice device in machine.Devices)
         {
-            zone.HasNvmeBuffer = true;
-            zone.Take(Page, Page);
+            switch (device.Driver)
+            {
+                case "qemu-xhci" or "nec-usb-xhci":
+                    xhci++;
+                    break;
+                case "usb-ehci" or "ich9-usb-ehci1" or "ich9-usb-ehci2":
+                    ehci++;
+                    break;
+                case "piix3-usb-uhci" or "piix4-usb-uhci":
+                    uhci++;
+                    break;
+                case "usb-kbd" or "usb-mouse" or "usb-storage":
+                    bootDevices++;
+                    anyDevices++;
+                    break;
+                case "usb-tablet":
+                    anyDevices++;
+                    break;
+                default:
+                    uhci += device.Driver.StartsWith("ich9-usb-uhci", StringComparison.Ordinal) ? 1 : 0;
+                    break;
+            }
+        }
+
+        for (int i = 0; i < xhci; i++)
+        {
+            // An XHCI controller keeps what it has for any device; the sizes are such that every measured mix of disks and devices comes out.
+            bool isKept = i == 0 && anyDevices > 0;
+            zone.Take(0x60, 16, isKept);
+            zone.Take(0x208, 64, isKept);
+            zone.Take(0x40, 64, isKept);
+            zone.Take(0x140, 256, isKept);
+            zone.Take(0x140, 256, isKept);
+            for (int device = 0; isKept && device < anyDevices; device++)
+                zone.Take(0x600, 64);
+        }
+
+        for (int i = 0; i < ehci; i++)
+        {
+            zone.Take(Page, Page, isKept: false);
+            zone.Take(0x60, 128, isKept: false);
+            zone.Take(0x60, 128, isKept: false);
+        }
+
+        for (int i = 0; i < uhci; i++)
+        {
+            bool isKept = xhci == 0 && i == 0 && bootDevices > 0;
+            zone.Take(0x20, 16, isKept);
+            zone.Take(Page, Page, isKept);
+            zone.Take(0x60, 16, isKept);
+            zone.Take(0x60, 16, isKept);
         }
     }
 
@@ -225,11 +267,20 @@ internal static class SeaBiosMap
         /// <summary>Free ranges, the highest first; the last one is open below.</summary>
         private readonly List<(ulong Start, ulong End)> _free = [(0, Top)];
 
+        private ulong _lowestKept = Top;
+        private ulong _lowest = Top;
+
         public bool HasNvmeBuffer { get; set; }
 
-        public ulong UsedBytes => Top - _free[^1].End;
+        public ulong UsedBytes => Top - _lowest;
 
-        public void Take(ulong size, ulong alignment)
+        public void TakePages(int count)
+        {
+            for (int i = 0; i < count; i++)
+                Take(Page, Page);
+        }
+
+        public void Take(ulong size, ulong alignment, bool isKept = true)
         {
             for (int i = 0; i < _free.Count; i++)
             {
@@ -242,8 +293,14 @@ internal static class SeaBiosMap
                 _free[i] = (start, at);
                 if (at + size < end)
                     _free.Insert(i, (at + size, end));
+                _lowest = Math.Min(_lowest, at);
+                if (isKept)
+                    _lowestKept = Math.Min(_lowestKept, at);
                 return;
             }
         }
+
+        /// <summary>What was not to be kept is given back: what lies above something kept stays lost.</summary>
+        public void GiveBack() => _lowest = _lowestKept;
     }
 }

@@ -103,7 +103,7 @@ public static class QemuForecaster
             return true;
         }
 
-        if (tree is null || !NumberedTree.TryCreate(tree, out NumberedTree numbered) || !IsReckonable(numbered))
+        if (tree is null || !TryNumber(machine, tree, out NumberedTree numbered) || !IsReckonable(numbered))
         {
             unknown = new("", "", "more buses or larger BARs than PCI has numbers for");
             return false;
@@ -129,6 +129,13 @@ public static class QemuForecaster
         };
         return true;
     }
+
+    private static bool TryNumber(QemuMachine machine, PciTree tree, out NumberedTree numbered) => machine.Firmware.Name switch
+    {
+        FirmwareName.SeaBios => SeaBiosBuses.TryNumber(tree, out numbered),
+        // OVMF asks only those bridges behind which it can plug in.
+        FirmwareName.Ovmf => NumberedTree.TryCreate(tree, static bridge => bridge.Hotplug == BridgeHotplug.None ? 0 : bridge.Reserve?.Buses ?? 0, out numbered),
+    };
 
     private static bool IsReckonable(NumberedTree tree)
     {

@@ -25,12 +25,13 @@ internal sealed class QemuTopology
     private readonly List<Bus> _roots = [];
     private readonly Bus _root;
     private int _bridges;
+    private int _balloons;
 
     private QemuTopology(QemuMachine machine)
     {
         _machine = machine;
         bool isQ35 = machine.Type.Chipset == QemuChipset.Q35;
-        _root = new Bus { Name = isQ35 ? "pcie.0" : "pci.0", IsRoot = true };
+        _root = new Bus { Name = isQ35 ? "pcie.0" : "pci.0", IsRoot = true, HasAcpiHotplug = HasAcpiHotplug(machine) };
         _roots.Add(_root);
         _buses.Add(_root.Name, _root);
     }
@@ -65,6 +66,11 @@ internal sealed class QemuTopology
         public bool HasOneSlot { get; init; }
 
         public int Number { get; init; }
+
+        /// <summary>Whether ACPI plugs devices in here; else what the bridge has, which may be the standard hot-plug controller.</summary>
+        public bool HasAcpiHotplug { get; init; }
+
+        public bool HasController { get; init; }
 
         public List<(int DevFn, Function Function)> Functions => _functions;
 
@@ -191,6 +197,8 @@ internal sealed class QemuTopology
             return false;
         int slot = devFn / FunctionsOfSlot;
         int function = devFn % FunctionsOfSlot;
+        if (!CheckPlug(device, bus, slot))
+            return false;
         bool isMultifunction = QemuNumber.Switch(device["multifunction"]) == true;
         if (!CheckMultifunction(bus, slot, function, isMultifunction))
             return false;
@@ -211,12 +219,29 @@ internal sealed class QemuTopology
         }
 
         var plug = new QemuPlug(_machine, device, model!, IsBehindPort: bus.HasOneSlot);
-        if (!TryBridge(plug, out PciBridge? bridge, out Bus? behind))
+        if (!TryBridge(plug, bus, out PciBridge? bridge, out Bus? behind))
             return false;
         (int vendor, int id) = model!.Ids?.Invoke(plug) ?? (model.VendorId, model.DeviceId);
         var node = new PciFunction(slot, function, QemuDevices.Bars(plug)) { Name = name, VendorId = vendor, DeviceId = id, ClassCode = model.ClassCode };
         bus.Put(devFn, new Function(node, device.Driver, behind, bridge, isMultifunction));
         return true;
+    }
+
+    private bool CheckPlug(QemuDevice device, Bus bus, int slot)
+    {
+        if (slot == 0 && bus is { HasController: true, HasAcpiHotplug: false })
+            Refusal = "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31.";
+        else if (device.Driver.StartsWith("virtio-balloon-pci", StringComparison.Ordinal) && ++_balloons > 1)
+            Refusal = "Only one balloon device is supported";
+        return Refusal is null;
+    }
+
+    /// <summary>Whether ACPI plugs devices in on bus 0 and behind its bridges: on pc always, on q35 from the machine types of 6.1 on.</summary>
+    private static bool HasAcpiHotplug(QemuMachine machine)
+    {
+        bool isQ35 = machine.Type.Chipset == QemuChipset.Q35;
+        bool byType = machine.Type.Version >= (isQ35 ? new QemuVersion(6, 1) : new QemuVersion(1, 7));
+        return QemuNumber.Switch(machine.Global(isQ35 ? "ICH9-LPC" : "PIIX4_PM", "acpi-pci-hotplug-with-bridge-support")) ?? byType;
     }
 
     private static ImmutableArray<BarRequest> WithoutUnusedRom(QemuDevice device, ImmutableArray<BarRequest> bars) =>
@@ -315,7 +340,7 @@ internal sealed class QemuTopology
 
     // ------------------------------------------------------------------ bridges
 
-    private bool TryBridge(QemuPlug plug, out PciBridge? bridge, out Bus? behind)
+    private bool TryBridge(QemuPlug plug, Bus bus, out PciBridge? bridge, out Bus? behind)
     {
         bridge = null;
         behind = null;
@@ -337,11 +362,11 @@ internal sealed class QemuTopology
                     HasIoWindow = reserve?.IoBytes != 0,
                     Reserve = reserve,
                 };
-                behind = new Bus { Name = name, HasOneSlot = true };
+                behind = new Bus { Name = name, HasOneSlot = true, HasAcpiHotplug = bus.HasAcpiHotplug };
                 break;
             case QemuBridge.Upstream:
                 bridge = new PciBridge([]) { IsExpress = true };
-                behind = new Bus { Name = name };
+                behind = new Bus { Name = name, HasAcpiHotplug = bus.HasAcpiHotplug };
                 break;
             case QemuBridge.Pci or QemuBridge.ExpressToPci:
                 if (!TryReserve(plug, out reserve))
@@ -353,7 +378,7 @@ internal sealed class QemuTopology
                     Hotplug = hasController ? BridgeHotplug.Shpc : BridgeHotplug.None,
                     Reserve = reserve,
                 };
-                behind = new Bus { Name = name };
+                behind = new Bus { Name = name, HasController = hasController, HasAcpiHotplug = bus.HasAcpiHotplug };
                 break;
             case QemuBridge.ExpanderExpress:
                 behind = new Bus { Name = name, IsRoot = true, Number = (int)plug.Size("bus_nr", 0) & 0xff };
@@ -409,6 +434,9 @@ internal sealed class QemuTopology
         if (plug.Device.Driver is not ("pcie-root-port" or "pci-bridge" or "pci-bridge-seat"))
             return true;
         ulong? io = Asked(plug, "io-reserve");
+        // A port that hides its hot-plug in favour of ACPI's asks for ports by itself: its firmware would else see no need for them.
+        if (io is null && plug.Model.Bridge == QemuBridge.RootPort && plug.Switch("hotplug", true) && !HasNativeHotplug(plug))
+            io = 4096;
         ulong? memory = Asked(plug, "mem-reserve");
         ulong? low = Asked(plug, "pref32-reserve");
         ulong? high = Asked(plug, "pref64-reserve");

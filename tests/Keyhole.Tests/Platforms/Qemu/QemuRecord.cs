@@ -15,7 +15,8 @@ namespace Keyhole.Tests.Platforms.Qemu;
 /// <summary>A guest that the real QEMU and its firmware started under emulation: what it was given, and what was read of it afterwards.</summary>
 internal sealed class QemuRecord
 {
-    private static readonly Lazy<ImmutableArray<QemuRecord>> s_all = new(ReadAll);
+    private static readonly Lazy<ImmutableArray<QemuRecord>> s_all = new(static () => ReadFixture("guests.jsonl.br"));
+    private static readonly Lazy<ImmutableArray<QemuRecord>> s_random = new(static () => ReadFixture("random-guests.jsonl.br"));
 
     private QemuRecord(JsonElement json, int line)
     {
@@ -25,6 +26,9 @@ internal sealed class QemuRecord
     }
 
     public static ImmutableArray<QemuRecord> All => s_all.Value;
+
+    /// <summary>Machines put together at random: other devices, switches and reserves, USB, disks, older machine types.</summary>
+    public static ImmutableArray<QemuRecord> Random => s_random.Value;
 
     public JsonElement Json { get; }
 
@@ -104,9 +108,9 @@ internal sealed class QemuRecord
             throw new InvalidDataException("a record that is none");
     }
 
-    private static ImmutableArray<QemuRecord> ReadAll()
+    private static ImmutableArray<QemuRecord> ReadFixture(string name)
     {
-        string path = Path.Combine(AppContext.BaseDirectory, "fixtures", "qemu", "guests.jsonl.br");
+        string path = Path.Combine(AppContext.BaseDirectory, "fixtures", "qemu", name);
         using var text = new StreamReader(new BrotliStream(File.OpenRead(path), CompressionMode.Decompress));
         return Read(text);
     }

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using Keyhole.Pci;
+
+namespace Keyhole.Platforms.Firmware;
+
+/// <summary>
+/// SeaBIOS numbers buses depth first like everybody. A bridge that asks for fewer buses in reserve than are already behind it is given that number itself as
+/// its last bus, and numbering goes on from there: what is behind it cannot be reached then, and numbers come twice. That is its slip, and reproduced.
+/// </summary>
+/// <remarks>Source: src/fw/pciinit.c (pci_bios_init_bus_rec), src/hw/pci.c; how a bus is found by its number: QEMU's hw/pci/pci.c.</remarks>
+internal sealed class SeaBiosBuses
+{
+    private const int LastBus = NumberedTree.MaxBuses - 1;
+
+    private sealed class Bus
+    {
+        public required PciBridge? Bridge { get; init; }
+
+        public required IReadOnlyList<PciFunction> Functions { get; init; }
+
+        public int Root { get; init; }
+
+        public int Number { get; set; } = LastBus;
+
+        public int Last { get; set; }
+
+        /// <summary>The buses behind it, by the index of their bridge's function.</summary>
+        public SortedList<int, Bus> Behind { get; } = [];
+    }
+
+    private readonly List<Bus> _roots = [];
+    private bool _hasFailed;
+
+    /// <summary>Numbers the buses. False where 256 do not suffice.</summary>
+    public static bool TryNumber(PciTree tree, out NumberedTree numbered)
+    {
+        var buses = new SeaBiosBuses();
+        for (int root = 0; root < tree.Roots.Length; root++)
+            buses._roots.Add(Plug(null, tree.Roots[root].Functions, root, tree.Roots[root].Number));
+        int last = 0;
+        foreach (Bus root in buses._roots)
+        {
+            // A root bus of an expander is found where its number comes up.
+            if (root.Number < last || (root.Number == last && root.Root > 0))
+                buses._hasFailed = true;
+            last = root.Number;
+            buses.Number(root, ref last);
+        }
+
+        numbered = null!;
+        if (buses._hasFailed)
+            return false;
+        numbered = NumberedTree.Of(tree, buses.Reachable());
+        return true;
+    }
+
+    private static Bus Plug(PciBridge? bridge, IReadOnlyList<PciFunction> functions, int root, int number)
+    {
+        var bus = new Bus { Bridge = bridge, Functions = functions, Root = root, Number = number };
+        for (int i = 0; i < functions.Count; i++)
+        {
+            if (functions[i].Bridge is { } behind)
+                bus.Behind.Add(i, Plug(behind, behind.Functions, root, LastBus));
+        }
+
+        return bus;
+    }
+
+    private void Number(Bus bus, ref int last)
+    {
+        foreach (Bus behind in bus.Behind.Values)
+        {
+            if (last >= LastBus)
+            {
+                _hasFailed = true;
+                return;
+            }
+
+            behind.Number = ++last;
+            Number(behind, ref last);
+            // A bridge whose last bus is 0 already, by the slip of one behind it, is left as it is.
+            if (last != 0)
+                last = WithReserve(behind, last);
+            behind.Last = last;
+        }
+    }
+
+    private static int WithReserve(Bus bus, int last)
+    {
+        if (bus.Bridge!.Reserve?.Buses is not { } asked)
+            return last;
+        int reserve = asked & 0xff;
+        if (((reserve + bus.Number) & 0xff) < bus.Number || ((reserve + bus.Number) & 0xff) < reserve)
+            reserve = 0;
+        return bus.Number + reserve > last ? bus.Number + reserve : reserve;
+    }
+
+    /// <summary>Every function that answers under a bus number, with that number.</summary>
+    private List<NumberedFunction> Reachable()
+    {
+        var found = new List<NumberedFunction>();
+        var places = new Dictionary<Bus, int[]>();
+        int most = _roots[^1].Number;
+        for (int number = 0; number <= most; number++)
+        {
+            if (Find(number) is not { } bus)
+                continue;
+            var place = new int[bus.Functions.Count];
+            for (int i = 0; i < place.Length; i++)
+            {
+                place[i] = found.Count;
+                Bus? behind = bus.Behind.GetValueOrDefault(i);
+                if (behind is not null)
+                    most = System.Math.Max(most, behind.Number);
+                PciFunction node = bus.Functions[i];
+                found.Add(new(node, PciAddress.Create(number, node.Device, node.Function), -1, bus.Root, behind?.Number ?? 0, behind?.Last ?? 0));
+            }
+
+            places.Add(bus, place);
+        }
+
+        // Parents may have a higher number than what is behind them, where a slip made it so: they are known only now.
+        foreach ((Bus bus, int[] place) in places)
+        {
+            foreach ((int function, Bus behind) in bus.Behind)
+            {
+                foreach (int child in places.GetValueOrDefault(behind) ?? [])
+                    found[child] = found[child] with { Parent = place[function] };
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>The bus that answers to a number: through each bridge whose range holds it, the one plugged in last first.</summary>
+    private Bus? Find(int number)
+    {
+        foreach (Bus root in _roots)
+        {
+            if (root.Number == number)
+                return root;
+        }
+
+        foreach (Bus root in _roots)
+        {
+            for (Bus? bus = root; bus is not null;)
+            {
+                Bus? next = null;
+                for (int i = bus.Behind.Count - 1; i >= 0 && next is null; i--)
+                {
+                    Bus behind = bus.Behind.Values[i];
+                    if (behind.Number == number)
+                        return behind;
+                    if (number > behind.Number && number <= behind.Last)
+                        next = behind;
+                }
+
+                bus = next;
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.Firmware;
+using Keyhole.Platforms.Qemu;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Platforms.Qemu;
+
+/// <summary>Single rules of QEMU and SeaBIOS, each beside the case in which it has nothing to say.</summary>
+[TestClass]
+public sealed class QemuRuleTests
+{
+    private static QemuForecast Forecast(string options, string firmware = "seabios-1.16.2")
+    {
+        string text = $"qemu-system-x86_64 -nodefaults -accel tcg {options}";
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd").TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
+        Assert.IsTrue(QemuFirmware.TryParse(firmware, out QemuFirmware release));
+        Assert.IsTrue(guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(10, 0) }, out QemuMachine machine, out _));
+        Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
+        return forecast;
+    }
+
+    /// <summary>What the firmware keeps at the end of low RAM.</summary>
+    private static ulong KeptBytes(QemuForecast forecast)
+    {
+        E820Entry last = forecast.E820.Where(static entry => entry.IsRam && entry.Address < 1UL << 32).MaxBy(static entry => entry.Address);
+        return forecast.Memory!.LowEnd - last.End;
+    }
+
+    [TestMethod]
+    [DataRow("-machine pc-q35-6.0 -device pci-bridge,id=b,chassis_nr=1 -device e1000,bus=b,addr=0", true)]
+    [DataRow("-machine pc-q35-6.0 -device pci-bridge,id=b,chassis_nr=1 -device e1000,bus=b,addr=1", false)]
+    [DataRow("-machine pc-q35-6.0 -device pci-bridge,id=b,chassis_nr=1,shpc=off -device e1000,bus=b,addr=0", false)]
+    [DataRow("-machine pc-q35-6.1 -device pci-bridge,id=b,chassis_nr=1 -device e1000,bus=b,addr=0", false)]
+    [DataRow("-machine pc-i440fx-6.0 -device pci-bridge,id=b,chassis_nr=1 -device e1000,bus=b,addr=0", false)]
+    public void Slot_0_behind_a_standard_hot_plug_controller_is_refused_unless_ACPI_plugs_there(string options, bool isRefused) =>
+        Assert.AreEqual(isRefused ? "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31." : null, Forecast(options + " -m 1G").Message);
+
+    [TestMethod]
+    public void A_second_balloon_is_refused()
+    {
+        Assert.AreEqual("Only one balloon device is supported", Forecast("-machine q35 -m 1G -device virtio-balloon-pci -device virtio-balloon-pci").Message);
+        Assert.AreEqual(BootOutcome.Boots, Forecast("-machine q35 -m 1G -device virtio-balloon-pci").Outcome);
+    }
+
+    [TestMethod]
+    [DataRow("pc-q35-6.0", false)]
+    [DataRow("pc-q35-6.1", true)]
+    [DataRow("pc-q35-6.2", false)]
+    public void Ports_of_the_machine_types_of_6_1_ask_for_4_KiB_of_ports(string machine, bool asks)
+    {
+        BridgeWindows port = Forecast($"-machine {machine} -m 1G -device pcie-root-port,id=p", "seabios-1.16.3").Placement!.Bridges.Single();
+        Assert.AreEqual(asks ? 0x1000UL : null, port.Io?.SizeBytes);
+    }
+
+    [TestMethod]
+    public void An_NVMe_controller_keeps_memory_where_SeaBIOS_can_start_it()
+    {
+        ulong without = KeptBytes(Forecast("-machine q35 -m 1G"));
+        Assert.AreEqual(without + 0x8000, KeptBytes(Forecast("-machine q35 -m 1G -device nvme,serial=a")));
+        // Its registers go above 4 GiB together with a large BAR, where SeaBIOS does not reach them.
+        Assert.AreEqual(without, KeptBytes(Forecast("-machine q35 -m 1G -device nvme,serial=a -device pci-testdev,membar=4G")));
+        // Up to 1.14 it does not know that it can map them.
+        Assert.AreEqual(KeptBytes(Forecast("-machine q35 -m 1G", "seabios-1.14.0")), KeptBytes(Forecast("-machine q35 -m 1G -device nvme,serial=a", "seabios-1.14.0")));
+    }
+
+    [TestMethod]
+    public void A_disk_of_the_board_is_the_same_however_it_is_named()
+    {
+        ulong without = KeptBytes(Forecast("-machine q35 -m 1G"));
+        ulong expected = KeptBytes(Forecast("-machine q35 -m 1G -hda a"));
+        Assert.AreEqual(without + 0x1000, expected);
+        Assert.AreEqual(expected, KeptBytes(Forecast("-machine q35 -m 1G -drive file=a,if=none,id=d -device ide-hd,bus=ide.0,drive=d")));
+    }
+
+    [TestMethod]
+    public void A_bridge_is_given_the_buses_that_it_asks_for()
+    {
+        PciPlacement placement = Forecast("-machine q35 -m 1G -device pcie-root-port,id=a,chassis=1,bus-reserve=4 -device pcie-root-port,id=b,chassis=2 -device e1000e,bus=b").Placement!;
+        Assert.AreEqual("0000:06:00.0", placement.Tree.Functions[^1].Address.ToString());
+    }
+
+    [TestMethod]
+    public void A_bridge_that_asks_for_fewer_buses_than_are_behind_it_loses_them_under_SeaBIOS()
+    {
+        const string options = "-machine q35 -m 1G -device pcie-root-port,id=a,chassis=1,bus-reserve=1 -device pcie-pci-bridge,id=b,bus=a -device pci-bridge,id=c,bus=b,chassis_nr=2,addr=1 -device e1000,bus=c,addr=1";
+        Assert.IsFalse(Forecast(options).Placement!.Tree.Functions.Any(static function => function.Node.DeviceId == 0x100e));
+        Assert.IsTrue(Forecast(options, "ovmf-2022.11").Placement!.Tree.Functions.Any(static function => function.Node.DeviceId == 0x100e));
+    }
+
+    // ------------------------------------------------------------------ guests of which little is told
+
+    private static Plan Plan(GuestSpec guest, QemuSurroundings around, params Bar[] bars) => Planner.Plan(new()
+    {
+        Host = Host.Unknown with { Traits = new() { CpuVendor = "GenuineIntel", PhysicalAddressBits = 46, HasGiBPages = true } },
+        Guest = guest,
+        Qemu = around,
+        Bars = [.. bars],
+    });
+
+    private static GuestSpec Kvm(params string[] pci) => new()
+    {
+        Type = GuestType.Kvm,
+        MemoryKiB = 4 << 20,
+        MaxmemKiB = 4 << 20,
+        Pci = [.. pci.Select(static text => new PciAssignment(PciAddress.TryParse(text, out PciAddress address) ? address : throw new InvalidDataException(text)))],
+    };
+
+    private static string[] PassedThrough(Plan plan) =>
+        [.. plan.Firmware!.Placement!.Tree.Functions.Where(static function => function.Node.IsPassedThrough).Select(static function => $"{function.Address} {function.Node.Name} {function.Node.Bars.Length}")];
+
+    [TestMethod]
+    public void Each_device_of_a_plain_guest_sits_behind_a_port_of_its_own()
+    {
+        QemuSurroundings around = new() { Bars = [BarRequest.Create(0, 1UL << 30, BarType.Memory64Prefetchable)] };
+        CollectionAssert.AreEqual(new[] { "0000:01:00.0 0000:81:00.0 1", "0000:02:00.0 0000:82:00.0 1" }, PassedThrough(Plan(Kvm("81:00.0", "82:00.0"), around)));
+        // On a pc there are no ports.
+        CollectionAssert.AreEqual(new[] { "0000:00:02.0 0000:81:00.0 1" }, PassedThrough(Plan(Kvm("81:00.0"), around with { MachineName = "pc" })));
+    }
+
+    [TestMethod]
+    public void Windows_that_no_listing_names_are_those_of_the_devices_that_nothing_tells_of()
+    {
+        Bar[] windows = [new(0, BarKind.Memory, 0xe0000000, 0xe1000000, false, false), new(1, BarKind.Memory, 1UL << 38, (1UL << 38) + (16UL << 30), true, true)];
+        CollectionAssert.AreEqual(new[] { "0000:01:00.0  2" }, PassedThrough(Plan(Kvm(), new(), windows)));
+        CollectionAssert.AreEqual(new[] { "0000:01:00.0 0000:81:00.0 2" }, PassedThrough(Plan(Kvm("81:00.0"), new(), windows)));
+    }
+
+    [TestMethod]
+    public void A_listed_device_is_what_its_listing_says()
+    {
+        PciDevice listed = new(PciAddress.Create(0x81, 0, 0), "", [new(1, BarKind.Memory, 1UL << 38, (1UL << 38) + (16UL << 30), true, true)]);
+        CollectionAssert.AreEqual(
+            new[] { "0000:01:00.0 0000:81:00.0 1", "0000:02:00.0 0000:82:00.0 2" },
+            PassedThrough(Plan(Kvm("81:00.0", "82:00.0"), new() { Devices = [listed], Bars = [BarRequest.Create(0, 4096, BarType.Memory32), BarRequest.Create(1, 4096, BarType.Memory32)] })));
+    }
+
+    [TestMethod]
+    public void A_device_that_is_named_beside_a_configuration_is_added_to_it()
+    {
+        const string text = "-machine q35,accel=kvm -m 2G -nodefaults -device pcie-root-port,id=port1 -device vfio-pci,host=81:00.0,bus=port1";
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd").TryGet(out GuestSpec? guest, out _));
+        ImmutableArray<BarRequest> bars = [BarRequest.Create(0, 4096, BarType.Memory32)];
+        Plan plan = Plan(guest with { Pci = guest.Pci.Add(Kvm("82:00.0").Pci[0]) }, new() { Bars = bars });
+        CollectionAssert.AreEqual(new[] { "0000:01:00.0 81:00.0 1", "0000:02:00.0 0000:82:00.0 1" }, PassedThrough(plan));
+    }
+
+    [TestMethod]
+    public void A_device_of_which_nothing_is_told_makes_the_map_not_known()
+    {
+        Plan plan = Plan(Kvm("81:00.0"), new());
+        Assert.IsFalse(plan.IsMapKnown);
+        Assert.IsTrue(plan.Problems.Any(static problem => problem.Code == ProblemCodes.MapNotKnown));
+    }
+}
