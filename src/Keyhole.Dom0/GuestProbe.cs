@@ -62,7 +62,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
     /// <param name="boot">The guest on this machine.</param>
     /// <param name="progress">Is told what is being done.</param>
     /// <param name="leftOver">Is told what could not be removed.</param>
-    public XenResult<ProbeTrial> Try(Boot boot, Action<string> progress, Action<string> leftOver, CancellationToken cancellation)
+    public XenResult<ProbeTrial> Try(Boot boot, Action<string> progress, Action<Phrase> leftOver, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(boot);
         ArgumentNullException.ThrowIfNull(leftOver);
@@ -96,7 +96,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         finally
         {
             if (launcher.Destroy() is { } left)
-                leftOver($"{left}; the guest may be left over: xl list, xl destroy");
+                leftOver($"{left.ToPhrase()}; the guest may be left over: xl list, xl destroy");
             if (folder is not null)
                 Remove(folder, leftOver);
         }
@@ -112,7 +112,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         if (said.Contains(ProbeReportReader.Mark, StringComparison.Ordinal)
             && !ProbeReportReader.Read(console, "the probe's console").TryGet(out report, out InputError? error))
         {
-            return new XenProblem(XenProblemKind.Guest, error.Line is { } line ? $"{error.Source}:{line}" : error.Source, error.What, error.Remedy);
+            return new XenProblem(XenProblemKind.Guest, error.Where, error.What, error.Remedy);
         }
 
         bool isRunning = guest.Outcome != StartOutcome.Died && !EndsWithVerdict(said);
@@ -122,7 +122,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
     private static bool EndsWithVerdict(string console) =>
         console.Contains(ProbeReportReader.Mark + "verdict\"", StringComparison.Ordinal) && console.EndsWith('\n');
 
-    private static void Remove(string folder, Action<string> leftOver)
+    private static void Remove(string folder, Action<Phrase> leftOver)
     {
         try
         {

@@ -29,7 +29,7 @@ public sealed class MachineCapture(LiveMachine dom0)
     private const int MaxIomemLineLength = 200;
     private const int MaxGroups = 4096;
 
-    private readonly List<string> _remarks = [];
+    private readonly List<Phrase> _remarks = [];
 
     /// <summary>The machine's map with what belongs to it; the remarks say what could not be read.</summary>
     /// <param name="isWhole">Whether what no plan needs is wanted too: /proc/iomem, and the devices' configuration spaces for their MSI-X tables.</param>
@@ -38,7 +38,7 @@ public sealed class MachineCapture(LiveMachine dom0)
         HostDocument? host = IsUnderXen ? ReadXen() : ReadFirmware();
         host ??= ReadIomemMap();
         if (host is null)
-            return new InputError("this machine", null, $"says nothing of its memory map{Because}", "run this as root, or name a source with --host");
+            return new InputError("this machine", null, $"says nothing of its memory map{Because}", $"run this as root, or name a source with {Setting.Host}");
         ImmutableArray<string> iomem = isWhole ? ReadIomemLines() : [];
         ImmutableArray<RootWindow> windows = RootWindow.OfIomem(iomem);
         HostTraits traits = ReadIommu(host.Host.Traits);
@@ -93,7 +93,7 @@ public sealed class MachineCapture(LiveMachine dom0)
         }
         else
         {
-            _remarks.Add($"the firmware's map is left out: {problem}");
+            _remarks.Add($"the firmware's map is left out: {problem.ToPhrase()}");
         }
 
         HostDocument? machine = null;
@@ -102,12 +102,12 @@ public sealed class MachineCapture(LiveMachine dom0)
             using (xen)
             {
                 if (!AskForMachineMap(xen).TryGet(out machine, out problem))
-                    _remarks.Add($"the machine map is left out: {problem}");
+                    _remarks.Add($"the machine map is left out: {problem.ToPhrase()}");
             }
         }
         else
         {
-            _remarks.Add($"the machine map is left out: {problem}");
+            _remarks.Add($"the machine map is left out: {problem.ToPhrase()}");
         }
 
         return firmware is not null ? firmware with { Host = firmware.Host with { MachineEntries = machine?.Host.Entries ?? [] } } : machine;
@@ -124,7 +124,7 @@ public sealed class MachineCapture(LiveMachine dom0)
 
         if (MemmapFolderReader.Read(folder).TryGet(out HostDocument? map, out InputError? error))
             return map;
-        _remarks.Add($"the firmware's map is left out: {error}");
+        _remarks.Add($"the firmware's map is left out: {error.ToPhrase()}");
         return null;
     }
 
@@ -135,7 +135,7 @@ public sealed class MachineCapture(LiveMachine dom0)
             using FileStream file = File.OpenRead(At("proc/iomem"));
             if (HostMapReader.Read(file, "/proc/iomem", HostMapOptions.Default).TryGet(out HostDocument? map, out InputError? error))
                 return map;
-            _remarks.Add(error.ToString());
+            _remarks.Add(error.ToPhrase());
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -216,7 +216,7 @@ public sealed class MachineCapture(LiveMachine dom0)
                 using FileStream file = File.OpenRead(Path.Combine(folder, "resource"));
                 if (!BarReader.Read(file, $"resource of {address}", address).TryGet(out PciListing? listing, out InputError? error))
                 {
-                    _remarks.Add(error.ToString());
+                    _remarks.Add(error.ToPhrase());
                     continue;
                 }
 
@@ -270,7 +270,7 @@ public sealed class MachineCapture(LiveMachine dom0)
         all.Position = 0;
         if (ReservedRegion.Read(all, "reserved_regions").TryGet(out ReservedRegionList? list, out InputError? error))
             return list.Regions;
-        _remarks.Add(error.ToString());
+        _remarks.Add(error.ToPhrase());
         return [];
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Diagnostics.CodeAnalysis;
+using Keyhole.Diagnostics;
 using Keyhole.Hypercalls;
 
 namespace Keyhole.Dom0;
@@ -20,14 +21,14 @@ public enum XenProblemKind
 
 /// <summary>Why something cannot be done to a domain: one line that says what, why and the remedy.</summary>
 /// <param name="Subject">What it is about: "domain g1", "/dev/xen/privcmd".</param>
-/// <param name="What">Without a full stop at its end. Text of others has gone through <see cref="Diagnostics.InputError.Quote"/>.</param>
-public sealed record XenProblem(XenProblemKind Kind, string Subject, string What, string Remedy)
+/// <param name="What">Without a full stop at its end. Text of others has gone through <see cref="InputError.Quote"/>.</param>
+public sealed record XenProblem(XenProblemKind Kind, string Subject, string What, Phrase Remedy)
 {
     /// <summary>The hypervisor's error where there was one.</summary>
     public XenError Error { get; init; }
 
     /// <summary>A hypercall's failure by name.</summary>
-    public static XenProblem Of(string subject, string call, long result, string remedy) =>
+    public static XenProblem Of(string subject, string call, long result, Phrase remedy) =>
         new(XenProblemKind.Refused, subject, $"{call} failed with {NameOf(result)}", remedy) { Error = (XenError)(-result) };
 
     /// <summary>The name of a hypercall's negative result: "ESRCH (no such domain)".</summary>
@@ -55,7 +56,10 @@ public sealed record XenProblem(XenProblemKind Kind, string Subject, string What
         _ => $"error {-result}",
     };
 
-    public override string ToString() => $"{Subject}: {What}; {Remedy}";
+    /// <summary>The whole line: what it is about, what is wrong and the remedy.</summary>
+    public Phrase ToPhrase() => $"{Subject}: {What}; {Remedy}";
+
+    public override string ToString() => ToPhrase().ToString();
 }
 
 /// <summary>A value, or why there is none.</summary>

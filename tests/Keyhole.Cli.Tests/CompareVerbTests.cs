@@ -140,7 +140,7 @@ public sealed class CompareVerbTests
     }
 
     [TestMethod]
-    [DataRow("--hole: \"zz\" is no start", "plan", "--memory", "512", "--policy", "hole-at:zz")]
+    [DataRow("--hole: \"zz\" is not a start", "plan", "--memory", "512", "--policy", "hole-at:zz")]
     [DataRow("--hole: the policy punch places its holes itself", "plan", "--memory", "512", "--policy", "punch", "--hole", "40000000")]
     [DataRow("--bits: there is no kernel of 16 bits", "plan", "--memory", "512", "--bits", "16")]
     [DataRow("--type: \"lxc\" is no type", "plan", "--memory", "512", "--type", "lxc")]

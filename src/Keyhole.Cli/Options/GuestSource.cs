@@ -175,7 +175,7 @@ internal sealed class GuestSource
         List<PciDevice> devices = [];
         foreach (string range in parsed.GetValue(_bar) ?? [])
         {
-            if (!Bar.ParseRange(range).TryGet(out Bar? bar, out InputError? error))
+            if (!Bar.ParseRange(range, "--bar").TryGet(out Bar? bar, out InputError? error))
                 return error;
             bars.Add(bar);
         }

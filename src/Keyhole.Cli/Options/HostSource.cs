@@ -106,7 +106,7 @@ internal sealed class HostSource
             map = map with { Host = map.Host with { Traits = traits with { ReservedDeviceMemory = traits.ReservedDeviceMemory.Add(pages) } } };
         }
 
-        foreach (string remark in map.Remarks)
+        foreach (Phrase remark in map.Remarks)
             console.Remark(remark);
         return map;
     }

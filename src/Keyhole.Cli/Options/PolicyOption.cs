@@ -49,7 +49,7 @@ internal sealed class PolicyOption
     public bool IsNamed(ParseResult parsed) => FirstGiven(parsed) is not null;
 
     public Parsed<PolicyChoice> Read(ParseResult parsed) =>
-        Policies.Parse(parsed.GetValue(_policy)!, parsed.GetValue(_hole), out IHolePolicy? policy) is { } unknown ? unknown : new PolicyChoice(policy!);
+        Policies.Parse(parsed.GetValue(_policy)!, parsed.GetValue(_hole), out IHolePolicy? policy, "--policy", "--hole") is { } unknown ? unknown : new PolicyChoice(policy!);
 }
 
 /// <summary>The policy that the user chose.</summary>

@@ -4,6 +4,7 @@ using System;
 using System.Diagnostics.CodeAnalysis;
 using System.IO;
 using System.Text;
+using Keyhole.Cli.Options;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Spectre.Console;
@@ -77,19 +78,19 @@ internal sealed class CommandConsole : IDisposable
         }
     }
 
-    public void Error(string message) => ErrorWriter.WriteLine($"keyhole: {message}");
+    public void Error(Phrase message) => ErrorWriter.WriteLine($"keyhole: {message.Worded(OptionWords.Of)}");
 
     /// <summary>Says what could not be read, and returns the exit status for it.</summary>
     public int Fail(InputError error)
     {
-        Error(error.ToString());
+        Error(error.ToPhrase());
         return ExitStatus.BadUsage;
     }
 
     /// <summary>Says why something cannot be done to a domain, and returns the exit status for it.</summary>
     public int Refuse(XenProblem problem)
     {
-        Error(problem.ToString());
+        Error(problem.ToPhrase());
         return problem.Kind switch
         {
             XenProblemKind.Here => ExitStatus.BadUsage,
@@ -99,7 +100,7 @@ internal sealed class CommandConsole : IDisposable
     }
 
     /// <summary>A remark that is no error: on standard error, so that --json stays alone on standard output.</summary>
-    public void Remark(string message) => ErrorWriter.WriteLine($"note: {message}");
+    public void Remark(Phrase message) => ErrorWriter.WriteLine($"note: {message.Worded(OptionWords.Of)}");
 
     public void Dispose()
     {

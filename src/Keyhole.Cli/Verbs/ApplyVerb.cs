@@ -148,7 +148,7 @@ internal sealed class ApplyVerb
             Old = EntryAnswer.AllOf(change.Old),
             New = [.. map.Entries.Select(static planned => new NewEntryAnswer(planned.Entry.Address, planned.Entry.End, planned.Entry.Type, planned.Why))],
             Forecast = LiveForecastAnswer.Of(map.Forecast),
-            Problems = ProblemAnswer.AllOf(map.Problems),
+            Problems = ProblemAnswer.AllOf(map.Problems, OptionWords.Of),
             IsRefused = isRefused,
         };
         if (parsed.GetValue(_json))

@@ -53,7 +53,7 @@ internal static class BootVerb
                 return console.Fail(error);
             if (boot.Forecast is null)
             {
-                var plan = PlanAnswer.Of(boot.Plan);
+                var plan = PlanAnswer.Of(boot.Plan, OptionWords.Of);
                 if (svg.Write(parsed, () => Pictures.OfPlan(boot.Plan)) is { } unwrittenPlan)
                     return console.Fail(unwrittenPlan);
                 if (parsed.GetValue(json))
@@ -64,7 +64,7 @@ internal static class BootVerb
             }
 
             BalloonForecast? balloon = parsed.GetValue(memSet) is { } memoryMiB ? Balloon(boot, memoryMiB) : null;
-            BootAnswer answer = BootAnswer.Of(boot, balloon);
+            BootAnswer answer = BootAnswer.Of(boot, balloon, OptionWords.Of);
             if (svg.Write(parsed, () => Pictures.OfBoot(answer.Plan, answer.Forecast!)) is { } unwritten)
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(

@@ -32,7 +32,7 @@ internal static class CaptureVerb
         {
             if (!new MachineCapture(console.Dom0).Read(isWhole: true).TryGet(out HostDocument? host, out InputError? error))
                 return console.Fail(error);
-            foreach (string remark in host.Remarks)
+            foreach (Phrase remark in host.Remarks)
                 console.Remark(remark);
             var bytes = new MemoryStream();
             if (HostMapWriter.Write(host, HostMapDialect.Json, bytes) is { } refusal)

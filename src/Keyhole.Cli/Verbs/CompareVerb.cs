@@ -79,12 +79,12 @@ internal static class CompareVerb
             else
                 return console.Fail(error);
             PolicyComparison comparison = PolicyComparer.Compare(request);
-            if (svg.Write(parsed, () => Pictures.OfComparison(request.Scenario.HostName, comparison)) is { } unwritten)
+            if (svg.Write(parsed, () => Pictures.OfComparison(request.Scenario.HostName, comparison, OptionWords.Of)) is { } unwritten)
                 return console.Fail(unwritten);
-            var answer = ComparisonAnswer.Of(request, comparison);
+            var answer = ComparisonAnswer.Of(request, comparison, OptionWords.Of);
             InputError? unpainted = html.Write(
                 parsed, $"keyhole compare: {request.Scenario.HostName}", answer.Best is { } best ? $"{best}: {answer.Why}" : answer.Why, answer.IsYes,
-                answer.Policies is null ? null : () => Pictures.OfComparison(request.Scenario.HostName, comparison), [], to => ComparisonText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+                answer.Policies is null ? null : () => Pictures.OfComparison(request.Scenario.HostName, comparison, OptionWords.Of), [], to => ComparisonText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(json))
@@ -122,7 +122,7 @@ internal static class CompareVerb
         ImmutableArray<IHolePolicy> policies = Policies.All;
         if (hole is not null)
         {
-            if (Policies.WithHoleAt(hole, out policies) is { } bad)
+            if (Policies.WithHoleAt(hole, out policies, "--hole") is { } bad)
                 return bad;
         }
 

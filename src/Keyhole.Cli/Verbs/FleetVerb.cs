@@ -84,7 +84,7 @@ internal static class FleetVerb
         progress.Clear();
         Fleet fleet = tally.ToFleet();
         foreach (InputError unreadable in fleet.Unreadable)
-            console.Error(unreadable.ToString());
+            console.Error(unreadable.ToPhrase());
         if (fleet.UnreadableCount > fleet.Unreadable.Length)
             console.Error($"and {Number(fleet.UnreadableCount - fleet.Unreadable.Length)} more hosts could not be read");
         if (fleet.HostCount == 0)

@@ -44,7 +44,7 @@ internal static class PlanVerb
                 return console.Fail(new("--emit", null, $"{InputError.Quote(named)} is no toolstack", "take xl or libvirt"));
             if (!source.Read(parsed, console).TryGet(out PlanInput? input, out InputError? error))
                 return console.Fail(error);
-            PlanAnswer answer = PlanAnswer.Of(Planner.Plan(input.Scenario));
+            PlanAnswer answer = PlanAnswer.Of(Planner.Plan(input.Scenario), OptionWords.Of);
             if (svg.Write(parsed, () => Pictures.OfPlan(answer.Plan)) is { } unwritten)
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(

@@ -129,7 +129,7 @@ internal sealed class ProbeVerb
             ProbeOutcome.Unknown => "the probe has come to its own limits; whether this map works is not known",
         };
         bool? works = outcome == ProbeOutcome.Unknown ? null : outcome == ProbeOutcome.Works;
-        var answer = ProbeAnswer.Of(plan, trial.Own.Forecast, trial.Own.Problems, trial.Report, trial.Verdict, works, text);
+        var answer = ProbeAnswer.Of(plan, trial.Own.Forecast, trial.Own.Problems, trial.Report, trial.Verdict, works, text, OptionWords.Of);
         if (parsed.GetValue(_json))
             answer.WriteJson(_console.OutBytes);
         else

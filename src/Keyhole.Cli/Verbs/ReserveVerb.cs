@@ -109,7 +109,7 @@ internal sealed class ReserveVerb
         if (iomem is not null)
             plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ReserveProblemCodes.EfiKernelPlace)] };
         ImmutableArray<Problem>? differences = iomem is null ? null : HostCheck.Compare(plan, iomem.Host);
-        var answer = ReserveAnswer.Of(plan, given.Resources, differences);
+        var answer = ReserveAnswer.Of(plan, given.Resources, differences, OptionWords.Of);
         if (parsed.GetValue(_json))
             answer.WriteJson(console.OutBytes);
         else if (iomem is not null && !plan.HasErrors)

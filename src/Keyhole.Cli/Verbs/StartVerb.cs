@@ -106,7 +106,7 @@ internal sealed class StartVerb
         finally
         {
             if (!succeeded && !launcher.Keeps && launcher.Destroy() is { } left)
-                _console.Error($"{left}; the guest may be left over: xl list, xl destroy");
+                _console.Error($"{left.ToPhrase()}; the guest may be left over: xl list, xl destroy");
         }
     }
 
@@ -117,7 +117,7 @@ internal sealed class StartVerb
             return;
         var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map, Before = Planner.Plan(toolstacks).Map };
         if (new AppliedMapStore(_console.Dom0.StateFolder).Save(applied) is { } error)
-            _console.Remark($"the map is not remembered for inspect: {error}");
+            _console.Remark($"the map is not remembered for inspect: {error.ToPhrase()}");
     }
 
     /// <summary>The configuration's own UUID, if it has one.</summary>
@@ -139,11 +139,11 @@ internal sealed class StartVerb
             E820 = PlannedEntryAnswer.AllOf(plan.Entries),
             RamBelow4GiBKiB = plan.RamBelow4GiBKiB,
             Forecast = LiveForecastAnswer.Of(verdict?.Forecast ?? map.Forecast),
-            Problems = ProblemAnswer.AllOf(map.Problems),
+            Problems = ProblemAnswer.AllOf(map.Problems, OptionWords.Of),
             Outcome = guest is null ? "not-started" : NameOf(guest.Outcome),
             Agrees = verdict?.Verification is { Agrees: true },
             Differences = FindingAnswer.AllOf(verdict?.Verification?.Differences ?? []),
-            Explanations = verdict?.Verification?.Explanations ?? [],
+            Explanations = [.. (verdict?.Verification?.Explanations ?? []).Select(static text => text.Worded(OptionWords.Of))],
             Console = verdict?.Said ?? [],
             Kept = guest is not null && (succeeded || parsed.GetValue(_keep)),
             Verdict = StartText.Words(verdict),

@@ -61,7 +61,7 @@ internal static class VerifyVerb
             {
                 if (taken is not { Boot: { Halts: true } died, WhyNoForecast: { } why })
                     return console.Fail(error);
-                var end = VerificationAnswer.Of(null, Verifier.WithoutForecast(died, why), taken.Name!, taken.BootCount);
+                var end = VerificationAnswer.Of(null, Verifier.WithoutForecast(died, why), taken.Name!, taken.BootCount, OptionWords.Of);
                 InputError? unwritten = html.Write(
                     parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(end), isYes: false, null, [], to => VerificationText.Write(to, end), to => end.WriteJson(to.OutBytes));
                 if (unwritten is not null)
@@ -85,7 +85,7 @@ internal static class VerifyVerb
                     "give more of what the kernel printed: its map, \"Released …\", \"Remapped …\", \"available for PCI devices\""));
             }
 
-            var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount);
+            var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount, OptionWords.Of);
             InputError? unpainted = html.Write(
                 parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes,
                 boot.Forecast is { } painted ? () => Pictures.OfBoot(boot.Plan, painted) : () => Pictures.OfPlan(boot.Plan), [],

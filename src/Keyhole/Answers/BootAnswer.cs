@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using System.Text.Json.Serialization;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
@@ -79,8 +80,8 @@ public sealed record BootAnswer : PlanAnswer
     [JsonIgnore]
     public BootForecast? Forecast { get; }
 
-    private BootAnswer(Boot boot, BalloonForecast? balloon)
-        : base(boot.Plan, [.. boot.Problems, .. balloon?.Problems ?? []])
+    private BootAnswer(Boot boot, BalloonForecast? balloon, Func<Setting, string>? words)
+        : base(boot.Plan, [.. boot.Problems, .. balloon?.Problems ?? []], words)
     {
         Reached = boot.Outcome;
         Outcome = GuestOutcomes.NameOf(boot.Outcome);
@@ -108,10 +109,11 @@ public sealed record BootAnswer : PlanAnswer
 
     /// <param name="boot">For dom0 the plan is the machine map as Xen hands it over.</param>
     /// <param name="balloon">What becomes of a change of the memory target; null where none was asked for.</param>
-    public static BootAnswer Of(Boot boot, BalloonForecast? balloon = null)
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static BootAnswer Of(Boot boot, BalloonForecast? balloon = null, Func<Setting, string>? words = null)
     {
         ArgumentNullException.ThrowIfNull(boot);
-        return new(boot, balloon);
+        return new(boot, balloon, words);
     }
 }
 

@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using System.Linq;
 using System.Text.Json.Serialization;
 using Keyhole.Comparison;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
 using Keyhole.Migration;
@@ -48,13 +49,14 @@ public sealed record ComparisonAnswer : Answer
     [JsonIgnore]
     public override bool IsYes => Comparison.IsChoice || Settings is not null ? Best is not null : Policies is not { } rows || rows.All(static row => row.IsYes);
 
-    public static ComparisonAnswer Of(ComparisonRequest request, PolicyComparison comparison) => new()
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static ComparisonAnswer Of(ComparisonRequest request, PolicyComparison comparison, Func<Setting, string>? words = null) => new()
     {
-        Policies = [.. comparison.Policies.Select(ComparedAnswer.Of)],
+        Policies = [.. comparison.Policies.Select(row => ComparedAnswer.Of(row, words))],
         BarRoom = comparison.Room is { } room ? BarRoomAnswer.Of(room) : null,
         Settings = comparison.Settings is { } tried ? [.. tried.Settings.Select(SettingAnswer.Of)] : null,
         Best = comparison.Best?.Policy.Name ?? comparison.Settings?.Best,
-        Why = comparison.Why,
+        Why = comparison.Why.Worded(words ?? SettingNames.Of),
         Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl) : null,
         Request = request,
         Comparison = comparison,
@@ -111,8 +113,8 @@ public sealed record ComparedAnswer : PlanAnswer
     [JsonPropertyOrder(MemberOrder.Rest)]
     public string? Against { get; init; }
 
-    private ComparedAnswer(ComparedPolicy row)
-        : base(row.Plan, row.Forecast?.ProblemsWith(row.Plan) ?? row.Plan.Problems)
+    private ComparedAnswer(ComparedPolicy row, Func<Setting, string>? words)
+        : base(row.Plan, row.Forecast?.ProblemsWith(row.Plan) ?? row.Plan.Problems, words)
     {
         Needs = row.Policy.Traits.Needs switch
         {
@@ -139,7 +141,7 @@ public sealed record ComparedAnswer : PlanAnswer
         Kernels = kernels;
         Bars ??= [.. (row.Forecast?.Bars ?? []).Select(ComparedBarAnswer.Of)];
         Migrations = [.. row.Migrations.Select(MigrationAnswer.Of)];
-        Against = row.Against;
+        Against = row.Against?.Worded(words ?? SettingNames.Of);
         if (!row.Policy.Traits.NeedsFilter)
             return;
         ConfigurationFilter filter = ConfigurationFilter.Of(row.Plan.Bars, row.Plan.Map);
@@ -151,10 +153,11 @@ public sealed record ComparedAnswer : PlanAnswer
         FilterBurdens = ConfigurationFilter.Burdens;
     }
 
-    public static ComparedAnswer Of(ComparedPolicy row)
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static ComparedAnswer Of(ComparedPolicy row, Func<Setting, string>? words = null)
     {
         ArgumentNullException.ThrowIfNull(row);
-        return new(row);
+        return new(row, words);
     }
 }
 

@@ -220,8 +220,16 @@ public sealed record ProbeAnswer : Answer
     /// <param name="problems">Of that forecast.</param>
     /// <param name="works">Null where that is not known.</param>
     /// <param name="text">The verdict in words.</param>
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
     public static ProbeAnswer Of(
-        Platforms.Plan map, BootForecast forecast, ImmutableArray<Problem> problems, ProbeReport report, ProbeVerdict verdict, bool? works, string text) => new()
+        Platforms.Plan map,
+        BootForecast forecast,
+        ImmutableArray<Problem> problems,
+        ProbeReport report,
+        ProbeVerdict verdict,
+        bool? works,
+        string text,
+        Func<Setting, string>? words = null) => new()
     {
         Name = map.Guest.Name ?? "",
         Policy = map.Policy,
@@ -233,7 +241,7 @@ public sealed record ProbeAnswer : Answer
         RemappedPages = report.RemappedPages,
         PopulatedPages = report.PopulatedPages,
         Forecast = LiveForecastAnswer.Of(forecast),
-        Problems = ProblemAnswer.AllOf(problems),
+        Problems = ProblemAnswer.AllOf(problems, words),
         Differences = FindingAnswer.AllOf(verdict.Differences),
         Hypercalls = CountsByName.Of(report.Hypercalls),
         Checks = [.. report.Checks.Select(static check => new ProbeCheckAnswer(check.Name, check.Passed, check.Describe()))],

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -43,9 +44,16 @@ public readonly record struct PlannedEntryAnswer(Hex Start, Hex End, E820Type Ty
 /// <param name="Remedy">What to do about it; null when nothing has to be done.</param>
 public sealed record ProblemAnswer(Severity Severity, string Code, string Message, Hex? Start, Hex? End, string? Remedy)
 {
-    public static ProblemAnswer Of(Problem problem) => new(problem.Severity, problem.Code, problem.Message, problem.Start, problem.End, problem.Remedy);
+    /// <param name="words">What settings are called in the remedy; null for their names in this library.</param>
+    public static ProblemAnswer Of(Problem problem, Func<Setting, string>? words = null)
+    {
+        ArgumentNullException.ThrowIfNull(problem);
+        return new(problem.Severity, problem.Code, problem.Message, problem.Start, problem.End, problem.Remedy?.Worded(words ?? SettingNames.Of));
+    }
 
-    public static ImmutableArray<ProblemAnswer> AllOf(IEnumerable<Problem> problems) => [.. problems.Select(Of)];
+
+    public static ImmutableArray<ProblemAnswer> AllOf(IEnumerable<Problem> problems, Func<Setting, string>? words = null) =>
+        [.. problems.Select(problem => Of(problem, words))];
 }
 
 /// <summary>Counts by name, in their order.</summary>

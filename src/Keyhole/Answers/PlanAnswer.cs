@@ -76,13 +76,13 @@ public record PlanAnswer : Answer
     [JsonIgnore]
     public override bool IsYes => Problems.All(static problem => problem.Severity != Severity.Error);
 
-    private protected PlanAnswer(Plan plan, IEnumerable<Problem> problems)
+    private protected PlanAnswer(Plan plan, IEnumerable<Problem> problems, Func<Setting, string>? words)
     {
         Policy = plan.Policy;
         Guest = GuestAnswer.Of(plan.Guest);
         E820 = plan.IsMapKnown ? PlannedEntryAnswer.AllOf(plan.Entries) : null;
         RamBelow4GiBKiB = plan.RamBelow4GiBKiB;
-        Problems = ProblemAnswer.AllOf(problems);
+        Problems = ProblemAnswer.AllOf(problems, words);
         Plan = plan;
         Platform = plan.Platform.Traits.KernelLaysMemory ? null : plan.Platform.Name;
         if (plan.Verdict is { } verdict)
@@ -106,10 +106,11 @@ public record PlanAnswer : Answer
         Bridges = [.. placement.Bridges.Select(bridge => BridgeAnswer.Of(placement.Tree, bridge))];
     }
 
-    public static PlanAnswer Of(Plan plan)
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static PlanAnswer Of(Plan plan, Func<Setting, string>? words = null)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        return new(plan, plan.Problems);
+        return new(plan, plan.Problems, words);
     }
 }
 

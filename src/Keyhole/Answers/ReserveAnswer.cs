@@ -45,16 +45,17 @@ public sealed record ReserveAnswer : Answer
 
     /// <param name="given">Further resources of the host for its listing.</param>
     /// <param name="differences">What the running host has differently; null where nobody asked.</param>
-    public static ReserveAnswer Of(ReservePlan plan, ImmutableArray<GivenResource> given, ImmutableArray<Problem>? differences)
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static ReserveAnswer Of(ReservePlan plan, ImmutableArray<GivenResource> given, ImmutableArray<Problem>? differences, Func<Setting, string>? words = null)
     {
         HostCheckAnswer? check = differences is { } found
-            ? new(!plan.HasErrors && found.All(static problem => problem.Severity != Severity.Error), ProblemAnswer.AllOf(found))
+            ? new(!plan.HasErrors && found.All(static problem => problem.Severity != Severity.Error), ProblemAnswer.AllOf(found, words))
             : null;
         var answer = new ReserveAnswer
         {
             Start = plan.Ranges.IsEmpty ? plan.Start : null,
             Ranges = plan.Ranges.IsEmpty ? null : [.. plan.Ranges.Select(RangeAnswer.Of)],
-            Problems = ProblemAnswer.AllOf(plan.Problems),
+            Problems = ProblemAnswer.AllOf(plan.Problems, words),
             Check = check,
             Plan = plan,
         };

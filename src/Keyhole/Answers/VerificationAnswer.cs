@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using System.Linq;
 using System.Text.Json.Serialization;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
 using Keyhole.Verification;
@@ -45,7 +47,8 @@ public sealed record VerificationAnswer : Answer
     /// <param name="expected">What was forecast; null where nothing could be.</param>
     /// <param name="log">What messages call the log.</param>
     /// <param name="bootCount">Boots in the log.</param>
-    public static VerificationAnswer Of(Boot? expected, BootVerification verification, string log, int bootCount) => new()
+    /// <param name="words">What settings are called in the explanations; null for their names in this library.</param>
+    public static VerificationAnswer Of(Boot? expected, BootVerification verification, string log, int bootCount, Func<Setting, string>? words = null) => new()
     {
         Agrees = verification.Agrees,
         Profile = KernelReleases.NameOf(verification.Profile),
@@ -53,7 +56,7 @@ public sealed record VerificationAnswer : Answer
         Differences = FindingAnswer.AllOf(verification.Differences),
         Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),
         NotCompared = verification.NotCompared,
-        Explanations = verification.Explanations,
+        Explanations = [.. verification.Explanations.Select(text => text.Worded(words ?? SettingNames.Of))],
         Verification = verification,
         Expected = expected,
     };

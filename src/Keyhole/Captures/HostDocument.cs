@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 
@@ -29,5 +30,5 @@ public sealed record HostDocument
     public LogMap? LogMap { get; init; }
 
     /// <summary>Remarks for the user that are no errors: other maps in the same log, lines passed over.</summary>
-    public ImmutableArray<string> Remarks { get; init; } = [];
+    public ImmutableArray<Phrase> Remarks { get; init; } = [];
 }

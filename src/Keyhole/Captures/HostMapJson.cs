@@ -56,7 +56,7 @@ internal static class HostMapJson
         catch (JsonException exception)
         {
             int line = (int)Math.Min(int.MaxValue - 1, exception.LineNumber ?? 0) + 1;
-            return new InputError(sourceName, line, "the JSON is malformed, cut short or nested too deeply", "give the file as 'show --json' or 'capture' wrote it");
+            return new InputError(sourceName, line, "the JSON is malformed, cut short or nested too deeply", $"give the file as {Setting.CaptureWriter} wrote it");
         }
     }
 
@@ -318,7 +318,7 @@ internal ref partial struct JsonCapture
         // Something behind the object is malformed: this throws.
         _reader.Read();
         if (entries is not { } found)
-            return Fail("there is no \"entries\" in the JSON", "give the file as 'show --json' or 'capture' wrote it");
+            return Fail("there is no \"entries\" in the JSON", $"give the file as {Setting.CaptureWriter} wrote it");
         if (found.IsEmpty)
             return Fail("\"entries\" is empty", "a host's map has at least one entry");
         map = new()

@@ -31,7 +31,7 @@ public sealed record HostMapOptions
 /// <summary>Reads a host's memory map from any dialect of <see cref="HostMapDialect"/>.</summary>
 public static class HostMapReader
 {
-    private const string Sources = "give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with --from";
+    private static readonly Phrase s_sources = $"give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with {Setting.Dialect}";
 
     /// <summary>Other maps of a log that are named in remarks; more are only counted.</summary>
     private const int MaxMapsNamed = 12;
@@ -68,7 +68,7 @@ public static class HostMapReader
             return new InputError(sourceName, null, $"this is the JSON of {log.Program}, not of Keyhole", $"give the log as text: {log.Remedy}");
         bool holdsOneMap = dialect is HostMapDialect.Packed or HostMapDialect.Lines or HostMapDialect.Json;
         if (holdsOneMap && options.MapNumber is { } number and not 1)
-            return new InputError(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map", "leave out --map");
+            return new InputError(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map", $"leave out {Setting.MapNumber}");
         return dialect switch
         {
             HostMapDialect.Packed => ReadPacked(head, stream, sourceName),
@@ -116,7 +116,7 @@ public static class HostMapReader
     public static Parsed<HostDocument> FromLog(LogScan scan, LogMap map, string sourceName)
     {
         if (map.Error is { } error)
-            return scan.Maps.Length == 1 ? error : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with --map N" };
+            return scan.Maps.Length == 1 ? error : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
         return new HostDocument
         {
             Host = new()
@@ -137,15 +137,15 @@ public static class HostMapReader
     private static Parsed<HostDocument> Choose(LogScan scan, string sourceName, HostMapOptions options)
     {
         if (scan.Maps.IsEmpty)
-            return new InputError(sourceName, null, $"no memory map found in {scan.LineCount} lines", Sources);
+            return new InputError(sourceName, null, $"no memory map found in {scan.LineCount} lines", s_sources);
         if (options.MapNumber is { } number)
         {
             if (number < 1 || number > scan.Maps.Length)
-                return new InputError(sourceName, null, $"there is no map {number}: the log has {scan.Maps.Length}", $"choose --map 1 to {scan.Maps.Length}");
+                return new InputError(sourceName, null, $"there is no map {number}: the log has {scan.Maps.Length}", $"choose {Setting.MapNumber} 1 to {scan.Maps.Length}");
             LogMap chosen = scan.Maps[number - 1];
             if (options.From is { } named && chosen.Dialect != named)
             {
-                return new InputError(sourceName, chosen.Line, $"map {number} is in the dialect {HostMapDialects.NameOf(chosen.Dialect)}, not {HostMapDialects.NameOf(named)}", "leave out --from");
+                return new InputError(sourceName, chosen.Line, $"map {number} is in the dialect {HostMapDialects.NameOf(chosen.Dialect)}, not {HostMapDialects.NameOf(named)}", $"leave out {Setting.Dialect}");
             }
 
             return FromLog(scan, chosen, sourceName);
@@ -160,7 +160,7 @@ public static class HostMapReader
         }
 
         string found = string.Join(", ", scan.Maps.Select(map => HostMapDialects.NameOf(map.Dialect)).Distinct());
-        return new InputError(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}", "leave out --from");
+        return new InputError(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}", $"leave out {Setting.Dialect}");
     }
 
     private static readonly LogMapKind[] _nearestToFirmware =
@@ -190,9 +190,9 @@ public static class HostMapReader
         LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen => RamShown.Part,
     };
 
-    private static ImmutableArray<string> RemarksOn(LogScan scan, LogMap taken)
+    private static ImmutableArray<Phrase> RemarksOn(LogScan scan, LogMap taken)
     {
-        ImmutableArray<string>.Builder remarks = ImmutableArray.CreateBuilder<string>();
+        ImmutableArray<Phrase>.Builder remarks = ImmutableArray.CreateBuilder<Phrase>();
         if (taken.Kind == LogMapKind.GuestKernel)
             remarks.Add("This is a guest kernel's view: RAM above its share is missing, what Xen adds is in; the firmware's map stands in 'xl dmesg'");
         if (taken.Kind == LogMapKind.Iomem)
@@ -201,9 +201,9 @@ public static class HostMapReader
             remarks.Add("This map has been changed by the kernel or its command line");
         if (BeginsAmid(taken))
             remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as when the kernel's buffer has run over");
-        remarks.AddRange(MissingParts(scan, taken));
+        remarks.AddRange(MissingParts(scan, taken).Select(static text => (Phrase)text));
         if (taken is { Kind: LogMapKind.LinuxFirmware, Error: null })
-            remarks.AddRange(CommandLineEffects.OnHost(scan, taken));
+            remarks.AddRange(CommandLineEffects.OnHost(scan, taken).Select(static text => (Phrase)text));
         int named = 0;
         for (int i = 0; i < scan.Maps.Length; i++)
         {
@@ -211,7 +211,7 @@ public static class HostMapReader
             if (ReferenceEquals(other, taken))
                 continue;
             if (named++ < MaxMapsNamed)
-                remarks.Add($"--map {i + 1}: {Describe(other)}, line {other.Line}, {other.Entries.Length} entries{(other.Error is null ? "" : ", damaged")}");
+                remarks.Add($"{Setting.MapNumber} {i + 1}: {Describe(other)}, line {other.Line}, {other.Entries.Length} entries{(other.Error is null ? "" : ", damaged")}");
         }
 
         int unnamed = Math.Max(0, named - MaxMapsNamed);
@@ -387,7 +387,7 @@ public static class HostMapReader
     {
         if (head.IndexOf("\"MESSAGE\""u8) >= 0)
             return ("journalctl", "journalctl without -o json");
-        return head.IndexOf("\"dmesg\""u8) >= 0 ? ("dmesg", "dmesg without --json") : null;
+        return head.IndexOf("\"dmesg\""u8) >= 0 ? ("dmesg", "dmesg without -J") : null;
     }
 
     private static (string Name, string Tool)? CompressionOf(ReadOnlySpan<byte> head)

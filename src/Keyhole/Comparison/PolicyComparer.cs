@@ -96,7 +96,7 @@ public static class PolicyComparer
         };
     }
 
-    private static string? Against(Plan plan, ImmutableArray<Problem> problems, ImmutableArray<MigrationResult> migrations, IHolePolicy policy)
+    private static Phrase? Against(Plan plan, ImmutableArray<Problem> problems, ImmutableArray<MigrationResult> migrations, IHolePolicy policy)
     {
         if (policy.Traits.Needs == PolicyNeeds.ChangedXen)
             return "the real Xen refuses it (EPERM)";
@@ -110,7 +110,7 @@ public static class PolicyComparer
     }
 
     /// <summary>Where no window is known, a device may be wherever the host has no memory: what speaks against RAM there.</summary>
-    private static string? AgainstWithoutDevice(IHolePolicy policy, Plan plan)
+    private static Phrase? AgainstWithoutDevice(IHolePolicy policy, Plan plan)
     {
         ulong hostsHole = HostHoles.StartOfPciHole(plan.MachineMap, []);
         if (policy.Traits is { NeedsFilter: true, HoleStartOnEveryHost: { } holeStart } && hostsHole < holeStart)
@@ -123,7 +123,7 @@ public static class PolicyComparer
                     continue;
                 ulong start = Math.Max(planned.Entry.Address, place.Start);
                 ulong end = Math.Min(planned.Entry.End, place.End);
-                return $"no device's window is known, and its RAM covers [0x{start:x}, 0x{end:x}), where the host may have the device (say where it is with --bar or --devices)";
+                return $"no device's window is known, and its RAM covers [0x{start:x}, 0x{end:x}), where the host may have the device (say where it is with {Setting.Bar} or {Setting.DeviceListing})";
             }
         }
 
@@ -150,7 +150,7 @@ public static class PolicyComparer
         return new() { Policies = rows, Best = best, Why = Why(request, rows, able, best, bars) };
     }
 
-    private static string Why(ComparisonRequest request, ImmutableArray<ComparedPolicy> rows, ComparedPolicy[] able, ComparedPolicy best, ImmutableArray<Bar> bars)
+    private static Phrase Why(ComparisonRequest request, ImmutableArray<ComparedPolicy> rows, ComparedPolicy[] able, ComparedPolicy best, ImmutableArray<Bar> bars)
     {
         List<string> reasons = [$"{best.Policy.Name} boots {KernelReleases.NameOf(request.Scenario.Kernel)}"];
         if (!bars.IsEmpty)

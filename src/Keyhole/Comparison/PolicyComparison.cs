@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Migration;
 using Keyhole.Pci;
@@ -69,7 +70,7 @@ public sealed record ComparedPolicy
     }
 
     /// <summary>What speaks against the policy, the gravest first; null when nothing does.</summary>
-    public required string? Against { get; init; }
+    public required Phrase? Against { get; init; }
 }
 
 /// <summary>All policies side by side, and which to take.</summary>
@@ -83,7 +84,7 @@ public sealed record PolicyComparison
     /// <summary>Null where none will do.</summary>
     public required ComparedPolicy? Best { get; init; }
 
-    public required string Why { get; init; }
+    public required Phrase Why { get; init; }
 
     /// <summary>Settings of the guest's machine that were tried, for a guest whose firmware places the BARs; null for others.</summary>
     public SettingComparison? Settings { get; init; }

@@ -7,7 +7,7 @@ namespace Keyhole.Diagnostics;
 /// <param name="Line">The 1-based line, or null where lines mean nothing.</param>
 /// <param name="What">What is wrong, without a full stop at its end. Text quoted from the input has gone through <see cref="Quote"/>.</param>
 /// <param name="Remedy">What to do about it, without a full stop at its end.</param>
-public sealed record InputError(string Source, int? Line, string What, string Remedy)
+public sealed record InputError(string Source, int? Line, string What, Phrase Remedy)
 {
     /// <summary>Quoted text is cut here: an error stays one readable line.</summary>
     private const int MaxQuotedLength = 60;
@@ -34,5 +34,11 @@ public sealed record InputError(string Source, int? Line, string What, string Re
     /// <summary>A path fit for one line: as it is, or quoted where it holds control characters.</summary>
     public static string PathText(string path) => System.Array.Exists(path.ToCharArray(), char.IsControl) ? Quote(path) : path;
 
-    public override string ToString() => $"{Source}{(Line is { } line ? $":{line}" : "")}: {What}; {Remedy}";
+    /// <summary>The whole line: where, what and the remedy.</summary>
+    public Phrase ToPhrase() => $"{Where}: {What}; {Remedy}";
+
+    /// <summary>The source, and the line where there is one.</summary>
+    public string Where => Line is { } line ? $"{Source}:{line}" : Source;
+
+    public override string ToString() => ToPhrase().ToString();
 }

@@ -21,7 +21,7 @@ public enum Severity
 /// <param name="Start">Where the problem lies, in bytes; null when it lies nowhere.</param>
 /// <param name="End">Exclusive end of that range.</param>
 /// <param name="Remedy">What to do about it, or null when nothing has to be done.</param>
-public sealed record Problem(Severity Severity, string Code, string Message, ulong? Start = null, ulong? End = null, string? Remedy = null);
+public sealed record Problem(Severity Severity, string Code, string Message, ulong? Start = null, ulong? End = null, Phrase? Remedy = null);
 
 /// <summary>The codes of the problems that planning reports. They are part of the JSON contract: never renamed.</summary>
 public static class ProblemCodes

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
@@ -71,8 +72,10 @@ public static class Pictures
     }
 
     /// <summary>The maps of all policies beside the host's.</summary>
-    public static string OfComparison(string hostName, PolicyComparison comparison)
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static string OfComparison(string hostName, PolicyComparison comparison, Func<Setting, string>? words = null)
     {
+        words ??= SettingNames.Of;
         List<DrawnMap> columns = [];
         List<string> lines = [hostName];
         foreach (ComparedPolicy row in comparison.Policies)
@@ -82,13 +85,13 @@ public static class Pictures
             bool isBest = ReferenceEquals(row, comparison.Best);
             columns.Add(new(isBest ? $"★ {row.Policy.Name}" : row.Policy.Name, GuestMap(row.Plan)));
             if (isBest)
-                lines.Insert(1, comparison.Why);
+                lines.Insert(1, comparison.Why.Worded(words));
             else if (row.Against is { } against)
-                lines.Add($"{row.Policy.Name}: {against}");
+                lines.Add($"{row.Policy.Name}: {against.Worded(words)}");
         }
 
         if (comparison.Best is null)
-            lines.Add(comparison.Why);
+            lines.Add(comparison.Why.Worded(words));
         ComparedPolicy? best = comparison.Best;
         DrawnDetails details = new()
         {

@@ -121,14 +121,14 @@ public static class BootLog
                 sourceName,
                 null,
                 $"nothing that a kernel says of its memory at boot is in it",
-                $"give what {whose} printed with --dmesg ('sudo dmesg' there, or the console's log), or ask 'keyhole boot' for the forecast alone");
+                $"give what {whose} printed with {Setting.KernelLog} ('sudo dmesg' there, or the console's log), or ask {Setting.Boot} for the forecast alone");
         }
 
         if (number is { } wanted)
         {
             return wanted >= 1 && wanted <= boots.Length
                 ? boots[wanted - 1]
-                : new InputError(sourceName, null, $"there is no boot {wanted}: the log has {boots.Length}", $"choose --boot 1 to {boots.Length}");
+                : new InputError(sourceName, null, $"there is no boot {wanted}: the log has {boots.Length}", $"choose {Setting.BootNumber} 1 to {boots.Length}");
         }
 
         BootOwner owner = wantsDom0 ? BootOwner.Dom0 : BootOwner.Guest;
@@ -139,6 +139,6 @@ public static class BootLog
             sourceName,
             boots[0].FirstLine,
             wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log",
-            $"give what {whose} printed with --dmesg, or take one of the log's {boots.Length} boots with --boot N");
+            $"give what {whose} printed with {Setting.KernelLog}, or take one of the log's {boots.Length} boots with {Setting.BootNumber} N");
     }
 }

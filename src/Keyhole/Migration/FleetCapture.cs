@@ -41,7 +41,7 @@ internal sealed class FleetCapture
         }
         catch (JsonException)
         {
-            return new(sourceName, lineNumber, "the JSON is malformed, cut short or nested too deeply", "give one capture a line, as 'show --json' or 'capture' wrote it, without line breaks in it");
+            return new(sourceName, lineNumber, "the JSON is malformed, cut short or nested too deeply", $"give one capture a line, as {Setting.CaptureWriter} wrote it, without line breaks in it");
         }
     }
 

@@ -49,7 +49,7 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
     public BarType RequestType => BarTypes.Of(Kind, Is64Bit, IsPrefetchable);
 
     /// <summary>Reads <c>A-B</c>: hex with or without 0x, B exclusive.</summary>
-    public static Parsed<Bar> ParseRange(string text, string sourceName = "--bar")
+    public static Parsed<Bar> ParseRange(string text, string sourceName = "a window")
     {
         ArgumentNullException.ThrowIfNull(text);
         const string remedy = "write START-END in hex, the end exclusive, such as febc0000-febe0000";

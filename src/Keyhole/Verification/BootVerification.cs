@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.Logs;
 using Keyhole.PvGuest;
 
@@ -29,7 +30,7 @@ public sealed record BootVerification
     public required ImmutableArray<string> NotCompared { get; init; }
 
     /// <summary>For people: what lies in the way, where memory went, which kernels cope, what to change.</summary>
-    public required ImmutableArray<string> Explanations { get; init; }
+    public required ImmutableArray<Phrase> Explanations { get; init; }
 
     public bool Agrees => Findings.All(static finding => finding.Agrees);
 

@@ -17,7 +17,7 @@ namespace Keyhole.Verification;
 /// <summary>Says for people what a boot's log means: what lies in the way, which kernels cope, what to change, where memory went.</summary>
 internal static class Explanations
 {
-    public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
+    public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
         yield return Profile(forecast.Request, observed);
         foreach (string text in DeathStory.Of(forecast, observed, findings))
@@ -27,20 +27,20 @@ internal static class Explanations
         // What is no matter of the kernel's release is not blamed on it.
         if (differing.Any(static finding => finding.What != BarFindings.What))
             yield return OtherProfiles(forecast.Request, observed, differing);
-        if (!agrees && OtherOrigin(forecast.Request, observed) is { Length: > 0 } origin)
+        if (!agrees && OtherOrigin(forecast.Request, observed) is { } origin)
             yield return origin;
         if (forecast.Halts)
         {
-            foreach (string text in Halt(forecast))
+            foreach (Phrase text in Halt(forecast))
                 yield return text;
         }
         else if (observed.Facts.LastWords is null && !observed.IsXensOwnEnd)
         {
-            foreach (string text in MemoryStory.Of(forecast, observed, plan))
+            foreach (Phrase text in MemoryStory.Of(forecast, observed, plan))
                 yield return text;
         }
 
-        foreach (string text in Bars(forecast, observed, plan))
+        foreach (Phrase text in Bars(forecast, observed, plan))
             yield return text;
         foreach (string text in OwnEdits(forecast, observed))
             yield return text;
@@ -62,32 +62,36 @@ internal static class Explanations
         return $"The log is of Linux {release.Value} (line {release.Line}); it is compared with {name}{other}.";
     }
 
-    private static string OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing)
+    private static Phrase OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing)
     {
         string agreeing = Verifier.Agreeing(request, observed);
         return agreeing.Length == 0
-            ? $"No kernel version that is known agrees with everything in the log. What differs: {string.Join(", ", differing.Select(static finding => finding.What).Distinct())}."
-            : $"Everything in the log agrees with {agreeing}: name it with --kernel if that is the kernel.";
+            ? (Phrase)$"No kernel version that is known agrees with everything in the log. What differs: {string.Join(", ", differing.Select(static finding => finding.What).Distinct())}."
+            : $"Everything in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
     }
 
-    /// <summary>Whether the guest of the log has the host's map and that of the forecast has not, or the reverse; empty where both are alike.</summary>
-    private static string OtherOrigin(BootRequest request, ObservedBoot observed)
+    /// <summary>Whether the guest of the log has the host's map and that of the forecast has not, or the reverse; null where both are alike.</summary>
+    private static Phrase? OtherOrigin(BootRequest request, ObservedBoot observed)
     {
         if (request.IsDom0 || observed.Map is not { } map)
-            return "";
+            return null;
         bool isForecast = request.Map.Any(IsTheHosts);
         bool isObserved = map.Entries.Any(IsTheHosts);
         if (isObserved && !isForecast)
-            return "The map in the log is made from a host's, the forecast's is not: the guest was started with e820_host=1 or a pci= entry. Say so with --e820-host or --pci, or give its configuration with --guest.";
+        {
+            const string what = "The map in the log is made from a host's, the forecast's is not: the guest was started with e820_host=1 or a pci= entry.";
+            return $"{what} Say so with {Setting.HostMap} or {Setting.Device}, or give its configuration with {Setting.Guest}.";
+        }
+
         return isForecast && !isObserved && !observed.MapMayBeginLate && !observed.MapMayEndEarly
             ? "The map in the log is not made from a host's, the forecast's is: the guest was started without e820_host=1 and without a pci= entry."
-            : "";
+            : null;
     }
 
     /// <summary>What is no RAM came from the host, but for the ISA range, which every kernel reserves.</summary>
     private static bool IsTheHosts(E820Entry entry) => !entry.IsRam && entry.End > 0x10_0000;
 
-    private static IEnumerable<string> Halt(BootForecast forecast)
+    private static IEnumerable<Phrase> Halt(BootForecast forecast)
     {
         Problem halt = forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts);
         yield return $"What lies in the way: {halt.Message}.";
@@ -97,10 +101,10 @@ internal static class Explanations
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         foreach (string text in KernelSurvey.Tell(survey))
             yield return $"By kernel: {text}.";
-        yield return $"What to change: {string.Join("; or ", Remedies(forecast.Request, halt, survey))}.";
+        yield return $"What to change: {Phrase.Join("; or ", Remedies(forecast.Request, halt, survey))}.";
     }
 
-    private static IEnumerable<string> Remedies(BootRequest request, Problem halt, ImmutableArray<BootForecast> survey)
+    private static IEnumerable<Phrase> Remedies(BootRequest request, Problem halt, ImmutableArray<BootForecast> survey)
     {
         bool found = false;
         if (KernelSurvey.ReleasesThat(static other => other.Boots, survey) is { Length: > 0 } releases)
@@ -116,7 +120,7 @@ internal static class Explanations
         }
 
         if (!request.IsDom0)
-            yield return "give the guest a map that keeps RAM on both sides of what lies in the way (keyhole plan --policy punch shows one)";
+            yield return $"give the guest a map that keeps RAM on both sides of what lies in the way ({Setting.Plan} {Setting.Policy} punch shows one)";
         else if (!found)
             yield return halt.Remedy ?? "boot another kernel";
     }
@@ -133,13 +137,13 @@ internal static class Explanations
         ];
     }
 
-    private static IEnumerable<string> Bars(BootForecast forecast, ObservedBoot observed, Plan? plan)
+    private static IEnumerable<Phrase> Bars(BootForecast forecast, ObservedBoot observed, Plan? plan)
     {
         foreach (Sighting<FailedClaim> claim in observed.Facts.FailedClaims)
             yield return Bar(forecast, observed, plan, claim.Value, claim.Line);
     }
 
-    private static string Bar(BootForecast forecast, ObservedBoot observed, Plan? plan, FailedClaim failed, int line)
+    private static Phrase Bar(BootForecast forecast, ObservedBoot observed, Plan? plan, FailedClaim failed, int line)
     {
         string window = Verifier.Range(failed.Window);
         if (failed.Obstacle is not { } obstacle)
@@ -162,10 +166,8 @@ internal static class Explanations
             return $"{met} of the machine's map, so the device is not usable. What to change: the firmware's settings (above 4G decoding, memory remapping), so that the window lies in a gap or in reserved memory.";
         // Whether the host's map is on, the forecast's own map tells; where it is, another policy's map or less memory is what is left.
         bool hasHosts = forecast.Request.Map.Any(IsTheHosts);
-        return $"{met} of the guest's map, so the device is not usable. What to change: "
-            + (hasHosts
-                ? "a map in which the window lies in a gap or in reserved memory (keyhole compare tries the policies), or less low memory."
-                : "a map in which the window lies in a gap or in reserved memory (e820_host=1 gives the host's), or less low memory.");
+        Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
+        return $"{met} of the guest's map, so the device is not usable. What to change: a map in which the window lies in a gap or in reserved memory ({other}), or less low memory.";
     }
 
     /// <summary>

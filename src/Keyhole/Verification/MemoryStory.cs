@@ -23,7 +23,7 @@ internal static class MemoryStory
     private const ulong KiBOfPage = Frames.SizeBytes >> 10;
     private const ulong WorthMentionBytes = 1UL << 20;
 
-    public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, Plan? plan)
+    public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, Plan? plan)
     {
         if (forecast.RemappedPages != 0)
             yield return $"{Pages(forecast.RemappedPages)} lie under holes of the map ({Holes(forecast)}); the kernel moves them to RAM further up, so that they are not lost.";

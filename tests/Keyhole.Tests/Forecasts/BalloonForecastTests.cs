@@ -43,7 +43,7 @@ public sealed class BalloonForecastTests
         Problem problem = forecast.Problems.Single();
         Assert.AreEqual(ProblemCodes.HotplugInPciGap, problem.Code);
         Assert.AreEqual(Severity.Warning, problem.Severity);
-        StringAssert.Contains(problem.Remedy, "memory = maxmem");
+        StringAssert.Contains(problem.Remedy!.ToString(), "memory = maxmem");
     }
 
     [TestMethod]

@@ -222,7 +222,7 @@ public sealed class PolicyInvariantTests
 
         Problem problem = result.Problems.Single();
         Assert.AreEqual(ProblemCodes.BarOutsideHole, problem.Code);
-        Assert.Contains("0x70000000 or lower", problem.Remedy!);
+        Assert.Contains("0x70000000 or lower", problem.Remedy!.ToString());
     }
 
     [TestMethod]

@@ -121,14 +121,14 @@ public sealed class HostMapReaderTests
         string guest = LinuxLog.Replace("BIOS-e820: [", "Xen: [", StringComparison.Ordinal);
         HostDocument xen = MapFixtures.Expect(MapFixtures.ReadText(guest + LinuxLog + XenLog));
         Assert.AreEqual("Xen's firmware map (Xen-e820 RAM map), line 12 of test.log", xen.Description);
-        Assert.AreEqual("--map 1: map of a kernel under Xen (Xen), line 2, 3 entries", xen.Remarks[0]);
-        Assert.AreEqual("--map 2: Linux's firmware map (BIOS-e820), line 7, 3 entries", xen.Remarks[1]);
+        Assert.AreEqual("HostMapOptions.MapNumber 1: map of a kernel under Xen (Xen), line 2, 3 entries", xen.Remarks[0].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: Linux's firmware map (BIOS-e820), line 7, 3 entries", xen.Remarks[1].ToString());
 
         HostDocument linux = MapFixtures.Expect(MapFixtures.ReadText(guest + LinuxLog));
         Assert.AreEqual("Linux's firmware map (BIOS-e820), line 7 of test.log", linux.Description);
         HostDocument kernel = MapFixtures.Expect(MapFixtures.ReadText(guest));
         Assert.IsTrue(kernel.Host.IsMachineMap);
-        Assert.StartsWith("This is a guest kernel's view", kernel.Remarks[0]);
+        Assert.StartsWith("This is a guest kernel's view", kernel.Remarks[0].ToString());
     }
 
     [TestMethod]
@@ -190,7 +190,7 @@ public sealed class HostMapReaderTests
         {
             HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', log[cut..])));
             Assert.HasCount(end - cut, map.Host.Entries, log[cut]);
-            Assert.StartsWith("The log begins with this map's entry at ", map.Remarks[0]);
+            Assert.StartsWith("The log begins with this map's entry at ", map.Remarks[0].ToString());
         }
     }
 
@@ -213,7 +213,7 @@ public sealed class HostMapReaderTests
         string log = XenLog + LinuxLog.Replace("7fffffff", "6fffffff", StringComparison.Ordinal);
         MapFixtures.AreSame("0 9fc00 1\n9fc00 a0000 2\n100000 70000000 1", MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })));
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(log, new() { MapNumber = 3 }));
-        Assert.AreEqual("test.log: there is no map 3: the log has 2; choose --map 1 to 2", error.ToString());
+        Assert.AreEqual("test.log: there is no map 3: the log has 2; choose HostMapOptions.MapNumber 1 to 2", error.ToString());
         MapFixtures.ExpectError(MapFixtures.ReadText(log, new() { MapNumber = 0 }));
         MapFixtures.ExpectError(MapFixtures.ReadText(log, new() { MapNumber = 1, From = HostMapDialect.Linux }));
         MapFixtures.ExpectError(MapFixtures.ReadText("0 1000 1\n", new() { MapNumber = 2 }));
@@ -224,7 +224,7 @@ public sealed class HostMapReaderTests
     {
         Assert.AreEqual(HostMapDialect.Linux, MapFixtures.Expect(MapFixtures.ReadText(XenLog + LinuxLog, new() { From = HostMapDialect.Linux })).Dialect);
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(XenLog + LinuxLog, new() { From = HostMapDialect.XenOld }));
-        Assert.AreEqual("test.log: no map in the dialect xen-4.13; found xen, linux; leave out --from", error.ToString());
+        Assert.AreEqual("test.log: no map in the dialect xen-4.13; found xen, linux; leave out HostMapOptions.From", error.ToString());
         MapFixtures.ExpectError(MapFixtures.ReadText(XenLog, new() { From = HostMapDialect.Memmap }));
         MapFixtures.ExpectError(MapFixtures.ReadText(XenLog, new() { From = HostMapDialect.Json }));
         Assert.AreEqual(1, MapFixtures.ExpectError(MapFixtures.ReadText(XenLog, new() { From = HostMapDialect.Lines })).Line);
@@ -264,15 +264,15 @@ public sealed class HostMapReaderTests
             + "(d1) BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n" + XenLog;
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
         Assert.StartsWith("Xen's firmware map", map.Description);
-        Assert.AreEqual("--map 1: map of a kernel under Xen (Xen), line 1, 1 entries", map.Remarks[0]);
-        Assert.AreEqual("--map 2: map of a kernel under Xen (Xen), line 4, 1 entries", map.Remarks[1]);
+        Assert.AreEqual("HostMapOptions.MapNumber 1: map of a kernel under Xen (Xen), line 1, 1 entries", map.Remarks[0].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 4, 1 entries", map.Remarks[1].ToString());
     }
 
     [TestMethod]
     public void The_map_that_Xen_gives_a_PVH_dom0_is_known_as_such()
     {
         string log = XenLog + "(XEN) Dom0 memory map:\n(XEN)  [0000000000000000, 000000000009dfff] (usable)\n(XEN)  [00000000000a0000, 00000000000fffff] (reserved)\n(XEN) done\n";
-        Assert.AreEqual("--map 2: map that Xen built for dom0 (Dom0 memory map), line 7, 2 entries", MapFixtures.Expect(MapFixtures.ReadText(log)).Remarks[0]);
+        Assert.AreEqual("HostMapOptions.MapNumber 2: map that Xen built for dom0 (Dom0 memory map), line 7, 2 entries", MapFixtures.Expect(MapFixtures.ReadText(log)).Remarks[0].ToString());
         Assert.IsTrue(MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Host.IsMachineMap);
     }
 
@@ -308,7 +308,7 @@ public sealed class HostMapReaderTests
         string mixed = string.Join('\n', xen.Zip(kernel, static (one, other) => $"{one}\n{other}"));
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(mixed));
         MapFixtures.AreSame(ThreeEntries, map);
-        Assert.AreEqual("--map 2: map of a kernel under Xen (Xen), line 4, 3 entries", map.Remarks.Single());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 4, 3 entries", map.Remarks.Single().ToString());
     }
 
     [TestMethod]
@@ -317,7 +317,7 @@ public sealed class HostMapReaderTests
         string boot = "(XEN) Command line: dom0_mem=1G\n" + string.Concat(XenLog.Split('\n').Take(3).Select(static line => line + "\n"));
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(boot + boot));
         MapFixtures.AreSame("0 9fc00 1\n9fc00 a0000 2", map);
-        Assert.AreEqual("--map 2: Xen's firmware map (Xen-e820 RAM map), line 7, 2 entries", map.Remarks[^1]);
+        Assert.AreEqual("HostMapOptions.MapNumber 2: Xen's firmware map (Xen-e820 RAM map), line 7, 2 entries", map.Remarks[^1].ToString());
     }
 
     [TestMethod]

@@ -22,7 +22,7 @@ public sealed class HostileInputTests
 
     [TestMethod]
     [DataRow("", "test.log: the input is empty; give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem'")]
-    [DataRow("\n\n", "test.log: no memory map found in 2 lines; give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with --from")]
+    [DataRow("\n\n", "test.log: no memory map found in 2 lines; give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with HostMapOptions.From")]
     [DataRow("# nothing\n", "test.log: no entries: every line is empty or a comment; write lines of START END TYPE")]
     [DataRow("0 1000 1\n2000 1000 2\n", "test.log:2: the entry [0x2000, 0x1000) ends before it starts; check the capture; the start comes first")]
     [DataRow("0 1000 1\n1000 10000000000001 2\n", "test.log:2: the entry [0x1000, 0x10000000000001) reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits")]
@@ -39,7 +39,7 @@ public sealed class HostileInputTests
     [DataRow("00000000-00000fff : Reserved\n00001000-0009ffff : System R", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009ffff : System R\"; give the whole log, its lines not wrapped")]
     [DataRow("{ \"__CURSOR\" : \"s=1\", \"MESSAGE\" : \"(XEN) Xen-e820 RAM map:\" }\n{ \"MESSAGE\" : \"x\" }\n",
         "test.log: this is the JSON of journalctl, not of Keyhole; give the log as text: journalctl without -o json")]
-    [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n", "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without --json")]
+    [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n", "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without -J")]
     [DataRow("\x1f\x8b\x08 gzip", "test.log: the packed file cannot be read: The archive entry was compressed using an unsupported compression method; unpack it (zcat, tar xf, cpio -i) and name the log in it")]
     public void Bad_input_is_told_in_one_line(string input, string expected) =>
         Assert.AreEqual(expected, MapFixtures.ExpectError(MapFixtures.ReadText(input)).ToString());
@@ -129,8 +129,8 @@ public sealed class HostileInputTests
     {
         string log = SmallLog.Replace("(reserved)", "(reser", StringComparison.Ordinal) + "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n";
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(log));
-        Assert.AreEqual("give the whole log, its lines not wrapped, or take another of the log's 2 maps with --map N", error.Remedy);
-        Assert.Contains("--map 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entries, damaged", MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Remarks[^1]);
+        Assert.AreEqual("give the whole log, its lines not wrapped, or take another of the log's 2 maps with HostMapOptions.MapNumber N", error.Remedy.ToString());
+        Assert.Contains("HostMapOptions.MapNumber 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entries, damaged", MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Remarks[^1].ToString());
     }
 
     [TestMethod]
@@ -272,7 +272,7 @@ public sealed class HostileInputTests
         {
             Assert.IsInRange(1, Host.MaxEntries, map.Host.Entries.Length);
             Assert.IsTrue(map.Host.Entries.All(entry => !entry.Wraps && entry.End <= 1UL << 52));
-            Assert.IsFalse(map.Remarks.Append(map.Description).Any(line => line.Any(char.IsControl)), "text from the input is made fit for one line");
+            Assert.IsFalse(map.Remarks.Select(static remark => remark.ToString()).Append(map.Description).Any(line => line.Any(char.IsControl)), "text from the input is made fit for one line");
         }
         else
         {

@@ -162,7 +162,7 @@ public sealed class NeighbourAdviceTests
 
         Assert.AreEqual(remedy is null, problem is null);
         if (remedy is not null)
-            Assert.Contains(remedy, problem!.Remedy!);
+            Assert.Contains(remedy, problem!.Remedy!.ToString());
     }
 
     [TestMethod]

@@ -110,7 +110,7 @@ public sealed class FuzzTests
         {
             Host = BootEvidence.WithPagesReservedIn(host.Host, boot), Guest = dom0, Dom0 = new(builder.MaxPages), PageCount = pages, Kernel = boot.Kernel ?? KernelReleases.Default, Layout = BootEvidence.LayoutOfDom0(boot, builder),
         });
-        ImmutableArray<string> told = Verifier.Compare(made.Forecast!, boot, made.Plan, log).Explanations;
+        ImmutableArray<Phrase> told = Verifier.Compare(made.Forecast!, boot, made.Plan, log).Explanations;
         return string.Concat(told);
     }
 

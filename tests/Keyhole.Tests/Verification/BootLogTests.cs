@@ -98,8 +98,8 @@ public sealed class BootLogTests
         ImmutableArray<ObservedBoot> boots = Boots("Released 1 page(s)", Map, "Remapped 1 page(s)", "Released 2 page(s)", Map);
 
         Assert.AreSame(boots[1], BootLog.Choose(boots, wantsDom0: true, 2, "a.log").Value);
-        Assert.AreEqual("a.log: there is no boot 3: the log has 2; choose --boot 1 to 2", BootLog.Choose(boots, wantsDom0: true, 3, "a.log").Error!.ToString());
-        Assert.AreEqual("a.log: there is no boot 0: the log has 2; choose --boot 1 to 2", BootLog.Choose(boots, wantsDom0: true, 0, "a.log").Error!.ToString());
+        Assert.AreEqual("a.log: there is no boot 3: the log has 2; choose the boot's number 1 to 2", BootLog.Choose(boots, wantsDom0: true, 3, "a.log").Error!.ToString());
+        Assert.AreEqual("a.log: there is no boot 0: the log has 2; choose the boot's number 1 to 2", BootLog.Choose(boots, wantsDom0: true, 0, "a.log").Error!.ToString());
     }
 
     [TestMethod]

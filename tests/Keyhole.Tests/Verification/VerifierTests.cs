@@ -86,7 +86,7 @@ public sealed class VerifierTests
         Contains(verification, "4.3 and later: halts");
         CollectionAssert.AreEqual(
             new[] { "What to change: build this kernel with CONFIG_PHYSICAL_START=0x1a00000: there it lies on RAM, and by the forecast it boots." },
-            verification.Explanations.Where(static text => text.StartsWith("What to change", StringComparison.Ordinal)).ToArray());
+            verification.Explanations.Select(static text => text.ToString()).Where(static text => text.StartsWith("What to change", StringComparison.Ordinal)).ToArray());
     }
 
     [TestMethod]
@@ -323,12 +323,12 @@ public sealed class VerifierTests
         BootVerification verification = Verifier.Compare(forecast, BootLog.Of(GoldenBoots.Scan(older.Log)).Single());
 
         Assert.IsFalse(verification.Agrees);
-        Contains(verification, "agrees with 3.17 and older", "--kernel");
+        Contains(verification, "agrees with 3.17 and older", "Scenario.Kernel");
     }
 
     private static void Contains(BootVerification verification, params string[] words) =>
         Assert.IsTrue(
-            verification.Explanations.Any(text => words.All(word => text.Contains(word, StringComparison.Ordinal))),
+            verification.Explanations.Any(text => words.All(word => text.ToString().Contains(word, StringComparison.Ordinal))),
             $"no explanation has all of: {string.Join(" | ", words)}\n{string.Join('\n', verification.Explanations)}");
 
     private static string Told(IEnumerable<Finding> findings) =>

@@ -61,7 +61,7 @@ public sealed class HoleAtPolicy : IHolePolicy
                     $"the hole starts at 0x{start:x}, above the device's window at [0x{bar.Start:x}, 0x{bar.End:x})",
                     bar.Start,
                     Math.Min(bar.End, start),
-                    $"start it at 0x{HostHoles.StartOfPciHole(input.MachineMap, input.Bars):x} or lower (--hole)"));
+                    $"start it at 0x{HostHoles.StartOfPciHole(input.MachineMap, input.Bars):x} or lower ({Setting.HoleStart})"));
             }
         }
 

@@ -16,7 +16,7 @@ namespace Keyhole.Platforms.XenPv;
 /// <summary>What is wrong with a map, whichever policy made it.</summary>
 internal static class PlanReview
 {
-    private const string KeepBothSides = "install a map that keeps RAM on both sides of the host's reserved regions (--policy punch); none of xl's own settings does";
+    private static readonly Phrase s_keepBothSides = $"install a map that keeps RAM on both sides of the host's reserved regions ({Setting.Policy} punch); none of xl's own settings does";
 
     public static void Report(
         IHolePolicy policy,
@@ -74,7 +74,7 @@ internal static class PlanReview
             $"the guest will not start: {where} (a Linux PV kernel is linked at {LinuxPvKernel.LoadAddress >> 20} MiB and needs about {LinuxPvKernel.NeededBytes >> 20} MiB)",
             Math.Max(reached, LinuxPvKernel.LoadAddress),
             LinuxPvKernel.EndOfNeed,
-            KeepBothSides));
+            s_keepBothSides));
     }
 
     /// <summary>What a 32-bit kernel does not see, and whether its low memory, which it cannot do without, is whole.</summary>
@@ -178,7 +178,7 @@ internal static class PlanReview
             $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: the {Hosts.E820TypeNames.NameOf(first.Type)} region at {ByteSize.ToText(first.Address)} ({Hex(first.Address)}) costs the other {ByteSize.ToText(possible - low)} that the host has there",
             first.Address,
             first.End,
-            KeepBothSides));
+            s_keepBothSides));
     }
 
     private static void ReportHighRam(ImmutableArray<PlannedEntry> entries, List<Problem> problems)

@@ -29,8 +29,10 @@ public static class Policies
 
     /// <summary>Reads a policy's name: one of <see cref="All"/>, or <c>hole-at:ADDR</c> with the address in hex.</summary>
     /// <param name="holeStart">The parameter of hole-at where the name has none.</param>
+    /// <param name="policySource">What errors call the source of the name.</param>
+    /// <param name="holeSource">What errors call the source of <paramref name="holeStart"/>.</param>
     /// <returns>The error; null when <paramref name="policy"/> was found.</returns>
-    public static InputError? Parse(string text, string? holeStart, out IHolePolicy? policy)
+    public static InputError? Parse(string text, string? holeStart, out IHolePolicy? policy, string policySource = "the policy", string holeSource = "the hole")
     {
         ArgumentNullException.ThrowIfNull(text);
         policy = null;
@@ -41,29 +43,29 @@ public static class Policies
         {
             name = HoleAtPolicy.BaseName;
             if (holeStart is not null)
-                return new("--hole", null, "the policy's name says already where the hole starts", "say it once");
+                return new(holeSource, null, "the policy's name says already where the hole starts", "say it once");
             address = text[prefix.Length..];
         }
 
         policy = All.FirstOrDefault(candidate => candidate.Name == name);
         if (policy is null)
-            return new("--policy", null, $"{InputError.Quote(text)} is no policy", $"take one of {string.Join(' ', All.Select(static known => known.Name))}; hole-at takes an address, as in hole-at:0x80000000");
+            return new(policySource, null, $"{InputError.Quote(text)} is not a policy", $"take one of {string.Join(' ', All.Select(static known => known.Name))}; hole-at takes an address, as in hole-at:0x80000000");
         if (address is null)
             return null;
         if (policy is not HoleAtPolicy)
-            return new("--hole", null, $"the policy {name} places its holes itself", "take --policy hole-at");
+            return new(holeSource, null, $"the policy {name} places its holes itself", $"take {Setting.Policy} hole-at");
         if (!TryAddress(address, out ulong start))
-            return new("--hole", null, $"{InputError.Quote(address)} is no start for a hole", "give a hex address between 1000 and fffff000, such as 0x80000000");
+            return new(holeSource, null, $"{InputError.Quote(address)} is not a start for a hole", "give a hex address between 1000 and fffff000, such as 0x80000000");
         policy = new HoleAtPolicy(start);
         return null;
     }
 
     /// <summary>All policies, the hole of those whose start is left open at <paramref name="holeStart"/>, in hex.</summary>
     /// <returns>The error; null when the address is one for a hole.</returns>
-    public static InputError? WithHoleAt(string holeStart, out ImmutableArray<IHolePolicy> policies)
+    public static InputError? WithHoleAt(string holeStart, out ImmutableArray<IHolePolicy> policies, string holeSource = "the hole")
     {
         policies = All;
-        if (Parse(HoleAtPolicy.BaseName, holeStart, out IHolePolicy? placed) is { } error)
+        if (Parse(HoleAtPolicy.BaseName, holeStart, out IHolePolicy? placed, holeSource: holeSource) is { } error)
             return error;
         policies = [.. All.Select(policy => policy.Name == HoleAtPolicy.BaseName ? placed! : policy)];
         return null;

@@ -153,7 +153,7 @@ public sealed class QemuCureTests
         Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(hostBits, iommuBits), Gpu()));
         Assert.AreEqual(words is not null, plan.HasErrors, string.Join('\n', plan.Problems));
         foreach (Problem problem in plan.Problems.Where(static problem => problem.Severity == Severity.Error))
-            Assert.Contains("X-PciMmio64Mb=262144, with which every BAR has its place: -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144", problem.Remedy!);
+            Assert.Contains("X-PciMmio64Mb=262144, with which every BAR has its place: -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144", problem.Remedy!.ToString());
     }
 
     [TestMethod]
@@ -185,7 +185,7 @@ public sealed class QemuCureTests
         Problem problem = plan.Problems.First(static problem => problem.Code == ProblemCodes.DmaBeyondIommu);
         Assert.Contains("VFIO_MAP_DMA fails with -22", problem.Message);
         Assert.AreEqual(Severity.Warning, problem.Severity);
-        Assert.Contains("-cpu host,host-phys-bits=on,host-phys-bits-limit=39", problem.Remedy!);
+        Assert.Contains("-cpu host,host-phys-bits=on,host-phys-bits-limit=39", problem.Remedy!.ToString());
         // The same host with an IOMMU as wide as its processor.
         Assert.IsFalse(Planner.Plan(ScenarioOf(guest, HostOf(46, 46), Gpu(16 * GiB))).Problems.Any(static other => other.Code == ProblemCodes.DmaBeyondIommu));
     }
@@ -207,7 +207,7 @@ public sealed class QemuCureTests
         GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 16G -cpu Skylake-Server,phys-bits=46 -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
         Problem beyond = Planner.Plan(ScenarioOf(guest, HostOf(39), Gpu(16 * GiB))).Problems.First(static problem => problem.Code == ProblemCodes.AddressWidth);
         Assert.AreEqual(Severity.Error, beyond.Severity);
-        Assert.Contains("-cpu Skylake-Server,host-phys-bits=on,host-phys-bits-limit=39", beyond.Remedy!);
+        Assert.Contains("-cpu Skylake-Server,host-phys-bits=on,host-phys-bits-limit=39", beyond.Remedy!.ToString());
     }
 
     [TestMethod]

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using Keyhole.Tests;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Dom0.Tests;
+
+[TestClass]
+public sealed class TextsTests
+{
+    [TestMethod]
+    public void No_text_of_the_library_names_an_option_of_the_command_line()
+    {
+        string[] named = [.. LibraryTexts.Of(typeof(MachineCapture)).Where(LibraryTexts.NamesTheCommandLine)];
+
+        Assert.IsEmpty(named, string.Join('\n', named));
+    }
+}
