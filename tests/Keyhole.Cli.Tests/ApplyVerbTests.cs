@@ -207,6 +207,7 @@ public sealed class ApplyVerbTests : IDisposable
         CommandRun started = Run("start", Path.Combine(_dom0.Root, "guest.cfg"), "--timeout", "2", "--json");
 
         Assert.AreEqual(1, started.Status, started.Errors);
+        SchemaTests.AssertValid("start", started.Output);
         Assert.Contains($"\"outcome\": \"{outcome}\"", started.Output);
         Assert.Contains(verdict, started.Output);
         Assert.AreEqual("xl destroy 5", _dom0.Done.Last());

@@ -61,6 +61,7 @@ public sealed class CaptureVerbTests : IDisposable
         CommandRun run = CommandRun.InDom0(_machine.Machine, "capture");
         JsonElement capture = run.Json();
 
+        SchemaTests.AssertValid("capture", run.Output);
         Assert.AreEqual("", run.Errors);
         Assert.AreEqual("0xc0000000", capture.GetProperty("entries")[0].GetProperty("end").GetString());
         Assert.IsFalse(capture.TryGetProperty("machineEntries", out _));
@@ -79,8 +80,10 @@ public sealed class CaptureVerbTests : IDisposable
     {
         _machine.Write("sys/hypervisor/type", "xen\n");
 
-        JsonElement capture = CommandRun.InDom0(_machine.Machine, "capture").Json();
+        CommandRun run = CommandRun.InDom0(_machine.Machine, "capture", "--json");
+        JsonElement capture = run.Json();
 
+        SchemaTests.AssertValid("capture", run.Output);
         Assert.AreEqual("0xb0000000", capture.GetProperty("entries")[1].GetProperty("end").GetString());
         Assert.AreEqual("nvs", capture.GetProperty("machineEntries")[2].GetProperty("type").GetString());
     }

@@ -155,12 +155,12 @@ public sealed class UsageTests
     [DataRow("no verb is given; take one of show plan boot ", "")]
     [DataRow("--host: it is given 2 times; give it once; see keyhole plan --help", "plan", "--host", "a", "--host", "b")]
     [DataRow("--memory: it is given 2 times; give it once", "plan", "--memory", "1", "--memory", "2")]
-    [DataRow("--memory: nothing follows it; give MiB", "plan", "--memory")]
+    [DataRow("--memory: nothing follows it; give SIZE", "plan", "--memory")]
     [DataRow("\"yes\" is nothing that plan takes; see keyhole plan --help", "plan", "--memory", "512", "--json=yes")]
     [DataRow("\"a?b\" is nothing that plan takes", "plan", "a\nb")]
     [DataRow("--seed: \"x\" is no number that fits", "fleet", "--seed", "x")]
     [DataRow("--maxmem: 10 MiB is below --memory (100 MiB)", "fleet", "x", "--memory", "100", "--maxmem", "10")]
-    [DataRow("--mem-set: 0 MiB is no size for a guest; give 1 to 4294967296 MiB", "boot", "--memory", "100", "--mem-set", "0")]
+    [DataRow("--mem-set: \"0\" is not a size that fits; give 1M to 4096T; a bare number is MiB", "boot", "--memory", "100", "--mem-set", "0")]
     [DataRow("--pci: 0000:00:02.0 is there already; give each device once", "plan", "--memory", "100", "--pci", "00:02.0", "--pci", "0000:00:02.0")]
     [DataRow("--emit: \"xml\" is no toolstack", "plan", "--memory", "100", "--emit", "xml")]
     [DataRow("completion: \"tcsh\" is no shell that it is made for; take one of bash zsh fish", "completion", "tcsh")]
@@ -316,5 +316,46 @@ public sealed class UsageTests
         CommandRun run = CommandRun.Of(verb, "--host", CommandRun.Golden("seed8g.log"), "--memory", "1024", "--e820-host", "--kernel", "linux-5.15");
 
         Assert.AreNotEqual(2, run.Status, run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("3G")]
+    [DataRow("3072M")]
+    [DataRow("3145728K")]
+    [DataRow("0xc0000000")]
+    [DataRow("3072")]
+    public void A_size_is_told_in_any_unit_and_a_bare_number_is_MiB(string size)
+    {
+        string host = CommandRun.Golden("seed8g.log");
+
+        CommandRun run = CommandRun.Of("plan", "--host", host, "--memory", size, "--maxmem", "4G", "--json");
+
+        Assert.AreEqual(3145728, run.Json().GetProperty("guest").GetProperty("memoryKiB").GetInt32(), run.Errors);
+        Assert.AreEqual(4194304, run.Json().GetProperty("guest").GetProperty("maxmemKiB").GetInt32());
+    }
+
+    [TestMethod]
+    [DataRow("3X", "is not a size that fits")]
+    [DataRow("1.5G", "is not a size that fits")]
+    [DataRow("65T", "is not a size that fits")]
+    [DataRow("4K", "is not a size that fits")]
+    [DataRow("1025K", "is not a whole number of pages")]
+    public void What_is_not_a_size_is_refused(string size, string because)
+    {
+        CommandRun run = CommandRun.Of("plan", "--memory", size);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains($"--memory: \"{size}\" {because}", run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("start", "g.cfg", "--guest", "g.cfg")]
+    [DataRow("probe", "g.cfg", "--guest", "g.cfg", "--image", "/dev/null")]
+    public void A_guests_file_is_named_in_one_way(params string[] command)
+    {
+        CommandRun run = CommandRun.Of(command);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("the guest's file is named twice", run.Errors);
     }
 }

@@ -54,19 +54,15 @@ internal sealed class BootSource
         HelpName = "N",
     };
 
-    private readonly Option<ulong?> _max = new("--max")
-    {
-        Description = "dom0's maximum reservation (dom0_mem=max:). Without it there is no limit, as in Xen.",
-        HelpName = "MiB",
-    };
+    private readonly SizeOption _max = new("--max", "dom0's maximum reservation (dom0_mem=max:), without it no limit, as in Xen:", Frames.AddressLimit);
 
     private readonly KernelOption _kernel = new();
 
-    private readonly Option<string?> _kernelSpan = Span("--kernel-span", "Where the kernel's image lies, bss and all");
-    private readonly Option<string?> _pageTables = Span("--page-tables", "Where the domain builder's page tables lie");
-    private readonly Option<string?> _p2mList = Span("--p2m-list", "Where the domain builder's p2m list lies");
-    private readonly Option<string?> _startInfo = Span("--start-info", "Where start_info lies");
-    private readonly Option<string?> _initrd = Span("--initrd", "Where the ramdisk lies");
+    private readonly RangeOption _kernelSpan = RangeOption.KernelSpan("Where the kernel's image lies, bss and all");
+    private readonly RangeOption _pageTables = new("--page-tables", "Where the domain builder's page tables lie");
+    private readonly RangeOption _p2mList = new("--p2m-list", "Where the domain builder's p2m list lies");
+    private readonly RangeOption _startInfo = new("--start-info", "Where start_info lies");
+    private readonly RangeOption _initrd = new("--initrd", "Where the ramdisk lies");
 
     public void AddTo(Command command)
     {
@@ -96,7 +92,7 @@ internal sealed class BootSource
     public Parsed<Boot> Read(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>>? look = null)
     {
         bool isDom0 = parsed.GetValue(_dom0);
-        if (!isDom0 && parsed.GetValue(_max) is not null)
+        if (!isDom0 && _max.IsGiven(parsed))
             return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
         if (isDom0 && _plan.Guest.FirstGiven(parsed) is { } guestsOption)
             return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none", "leave it or --dom0 out; dom0's size is --nr-pages and --max");
@@ -110,15 +106,15 @@ internal sealed class BootSource
         if (_kernel.Read(parsed, hints!.Kernel ?? KernelReleases.Default, console, out KernelRelease version) is { } kernelError)
             return kernelError;
         GuestLayout layout = scenario.Layout ?? scenario.UsualLayout;
-        if (Override(parsed, _kernelSpan, layout.Kernel, out ByteRange image) is { } first)
+        if (_kernelSpan.Read(parsed, layout.Kernel, out ByteRange image) is { } first)
             return first;
-        if (Override(parsed, _pageTables, layout.PageTables, out ByteRange pageTables) is { } second)
+        if (_pageTables.Read(parsed, layout.PageTables, out ByteRange pageTables) is { } second)
             return second;
-        if (Override(parsed, _p2mList, layout.P2mList, out ByteRange p2mList) is { } third)
+        if (_p2mList.Read(parsed, layout.P2mList, out ByteRange p2mList) is { } third)
             return third;
-        if (Override(parsed, _startInfo, layout.StartInfo, out ByteRange startInfo) is { } fourth)
+        if (_startInfo.Read(parsed, layout.StartInfo, out ByteRange startInfo) is { } fourth)
             return fourth;
-        if (Override(parsed, _initrd, layout.Initrd, out ByteRange initrd) is { } fifth)
+        if (_initrd.Read(parsed, layout.Initrd, out ByteRange initrd) is { } fifth)
             return fifth;
         layout = new() { Kernel = image, PageTables = pageTables, P2mList = p2mList, StartInfo = startInfo, Initrd = initrd };
         if (!layout.IsKnown && Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
@@ -128,19 +124,6 @@ internal sealed class BootSource
         }
 
         return Boot.Of(scenario with { Kernel = version, Layout = layout });
-    }
-
-    private static Option<string?> Span(string name, string what) => new(name) { Description = $"{what}: A-B, hex, B exclusive.", HelpName = "A-B" };
-
-    private static InputError? Override(ParseResult parsed, Option<string?> option, ByteRange known, out ByteRange range)
-    {
-        range = known;
-        if (parsed.GetValue(option) is not { } text)
-            return null;
-        if (!AddressRange.TryParse(text, out ulong start, out ulong end))
-            return AddressRange.Error(option.Name, text);
-        range = ByteRange.FromBounds(start, end);
-        return null;
     }
 
     private Parsed<Scenario> Guest(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>> look, out BootHints? hints)
@@ -178,19 +161,18 @@ internal sealed class BootSource
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
             return tooMany;
-        const ulong maxMiBLimit = Frames.AddressLimit >> 20;
-        if (parsed.GetValue(_max) is { } size and (0 or > maxMiBLimit))
-            return new InputError("--max", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for dom0"), $"give 1 to {maxMiBLimit} MiB");
-        ulong? maxPages = parsed.GetValue(_max) is { } maxMiB ? maxMiB << (20 - Frames.Shift) : log?.MaxPages;
+        if (_max.Read(parsed, out ulong? maxBytes) is { } maxError)
+            return maxError;
+        ulong? maxPages = maxBytes is { } most ? most >> Frames.Shift : log?.MaxPages;
         bool isPvh = log?.Pvh is not null;
         if (log is { IsBuildShown: false } && !isPvh && parsed.GetValue(_nrPages) is null)
             console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
-        if (log is { IsMaxReckoned: true } && parsed.GetValue(_max) is null)
-            console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max MiB tells the limit");
-        if (log is { IsMaxUnknown: true } && parsed.GetValue(_max) is null)
-            console.Remark("Xen's command line is not in the log: dom0 is taken to have no limit; if it was given dom0_mem=max:, say so with --max MiB");
-        if (log is { IsMaxUnclear: true } && parsed.GetValue(_max) is null)
-            console.Remark("dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if it was given max:, say so with --max MiB");
+        if (log is { IsMaxReckoned: true } && maxBytes is null)
+            console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max tells the limit");
+        if (log is { IsMaxUnknown: true } && maxBytes is null)
+            console.Remark("Xen's command line is not in the log: dom0 is taken to have no limit; if it was given dom0_mem=max:, say so with --max");
+        if (log is { IsMaxUnclear: true } && maxBytes is null)
+            console.Remark("dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if it was given max:, say so with --max");
         var scenario = new Scenario
         {
             Host = host.Host,

@@ -18,26 +18,15 @@ namespace Keyhole.Cli.Options;
 /// <summary>The options that say which guest, and where its devices' windows lie: the same for every verb.</summary>
 internal sealed class GuestSource
 {
-    /// <summary>64 TiB: no Linux takes more.</summary>
-    private const ulong MaxMemoryMiB = 64UL << 20;
-
     private readonly Option<string?> _guest = new("--guest")
     {
         Description = "The guest: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf; - reads standard input.",
         HelpName = "FILE|-",
     };
 
-    private readonly Option<ulong?> _memory = new("--memory")
-    {
-        Description = "The guest's memory, instead of --guest or against it.",
-        HelpName = "MiB",
-    };
+    private readonly SizeOption _memory = SizeOption.Memory();
 
-    private readonly Option<ulong?> _maxmem = new("--maxmem")
-    {
-        Description = "Up to where the guest can balloon; the memory if not given.",
-        HelpName = "MiB",
-    };
+    private readonly SizeOption _maxmem = SizeOption.Maxmem();
 
     private readonly Option<bool> _hostMap = new("--e820-host")
     {
@@ -62,11 +51,7 @@ internal sealed class GuestSource
         HelpName = "BDF",
     };
 
-    private readonly Option<string[]> _bar = new("--bar")
-    {
-        Description = "A memory window of a device, as A-B (hex, B exclusive). May be given again.",
-        HelpName = "A-B",
-    };
+    private readonly WindowsOption _bar = new("--bar", "A memory window of a device, as A-B (hex, B exclusive). May be given again.");
 
     private readonly Option<string[]> _barSize = new("--bar-size")
     {
@@ -112,7 +97,7 @@ internal sealed class GuestSource
             foreach (string remark in guest.Remarks)
                 console.Remark(remark);
         }
-        else if (parsed.GetValue(_memory) is null)
+        else if (!_memory.IsGiven(parsed))
         {
             return new InputError("the guest", null, "neither --guest nor --memory is given", "name a configuration with --guest, or give --memory in MiB");
         }
@@ -121,15 +106,15 @@ internal sealed class GuestSource
             guest = new() { MemoryKiB = 0, MaxmemKiB = 0 };
         }
 
-        if (OutOfRange("--memory", parsed.GetValue(_memory)) is { } memoryError)
+        if (_memory.Read(parsed, out ulong? memoryBytes) is { } memoryError)
             return memoryError;
-        if (OutOfRange("--maxmem", parsed.GetValue(_maxmem)) is { } maxmemError)
+        if (_maxmem.Read(parsed, out ulong? maxmemBytes) is { } maxmemError)
             return maxmemError;
-        if (parsed.GetValue(_memory) is { } memory)
-            guest = guest.WithMemory(memory << 10);
+        if (memoryBytes is { } memory)
+            guest = guest.WithMemory(memory >> 10);
 
-        if (parsed.GetValue(_maxmem) is { } maxmem)
-            guest = guest with { MaxmemKiB = maxmem << 10 };
+        if (maxmemBytes is { } maxmem)
+            guest = guest with { MaxmemKiB = maxmem >> 10 };
         if (parsed.GetValue(_type) is { } typeName)
         {
             GuestType? type = typeName switch
@@ -171,15 +156,10 @@ internal sealed class GuestSource
     /// <summary>The windows given by hand, and those of the listed devices that the guest gets; all listed ones when it names none.</summary>
     public Parsed<BarList> ReadBars(ParseResult parsed, CommandConsole console, GuestSpec guest)
     {
-        List<Bar> bars = [];
+        if (_bar.Read(parsed, out ImmutableArray<Bar> windows) is { } windowError)
+            return windowError;
+        List<Bar> bars = [.. windows];
         List<PciDevice> devices = [];
-        foreach (string range in parsed.GetValue(_bar) ?? [])
-        {
-            if (!Bar.ParseRange(range, "--bar").TryGet(out Bar? bar, out InputError? error))
-                return error;
-            bars.Add(bar);
-        }
-
         SortedSet<PciAddress> told = [];
         string[] paths = parsed.GetValue(_devices) ?? [];
         foreach (string path in paths)
@@ -248,10 +228,6 @@ internal sealed class GuestSource
 
         return false;
     }
-
-    private static InputError? OutOfRange(string option, ulong? valueMiB) => valueMiB is 0 or > MaxMemoryMiB
-        ? new(option, null, string.Create(CultureInfo.InvariantCulture, $"{valueMiB} MiB is no size for a guest"), $"give 1 to {MaxMemoryMiB} MiB")
-        : null;
 }
 
 /// <summary>Memory windows of the devices that a guest gets, and those of the devices that were listed.</summary>

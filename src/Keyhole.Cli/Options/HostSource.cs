@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.IO;
@@ -28,7 +29,7 @@ internal sealed class HostSource
         HelpName = "DIALECT",
     };
 
-    private readonly Option<int?> _map = new("--map")
+    private readonly Option<string?> _map = new("--map")
     {
         Description = "Which of a log's maps to take, counted from 1.",
         HelpName = "N",
@@ -39,27 +40,17 @@ internal sealed class HostSource
         Description = "What Xen adds for dom0 (APICs, IOMMUs) is in the map already.",
     };
 
-    private readonly Option<string[]> _rmrr = new("--rmrr")
-    {
-        Description = "Memory of the host that devices use by themselves (RMRR), as A-B (hex, B exclusive), where the log does not say it.",
-        HelpName = "A-B",
-    };
+    private readonly RangesOption _rmrr = new("--rmrr", "Memory of the host that devices use by themselves (RMRR), as A-B (hex, B exclusive), where the log does not say it.");
 
-    private readonly Option<string[]> _denied = new("--denied")
-    {
-        Description = "A further range that Xen keeps from dom0, as A-B (hex, B exclusive), where the log does not say it.",
-        HelpName = "A-B",
-    };
+    private readonly RangesOption _denied = new("--denied", "A further range that Xen keeps from dom0, as A-B (hex, B exclusive), where the log does not say it.");
 
     public HostSource() => _from.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new System.CommandLine.Completions.CompletionItem(HostMapDialects.NameOf(dialect))));
 
-    /// <param name="withMapNumber">Whether <c>--map</c> counts the maps of a log; where it names a file the verb has its own.</param>
-    public void AddTo(Command command, bool withMapNumber = true)
+    public void AddTo(Command command)
     {
         command.Options.Add(_host);
         command.Options.Add(_from);
-        if (withMapNumber)
-            command.Options.Add(_map);
+        command.Options.Add(_map);
         command.Options.Add(_machineMap);
         command.Options.Add(_denied);
         command.Options.Add(_rmrr);
@@ -76,40 +67,45 @@ internal sealed class HostSource
     /// <summary>Whether the user says which of a log's maps to take.</summary>
     public bool HasMapNumber(ParseResult parsed) => parsed.GetValue(_map) is not null;
 
+    /// <summary>What follows <c>--map</c> where it is not a number: <c>apply</c> took a file there before it had <c>--guest-map</c>. Null otherwise.</summary>
+    public string? FileInMap(ParseResult parsed) => parsed.GetValue(_map) is { } text && !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? text : null;
+
     /// <param name="unusedDenied">Why the verb has no use for <c>--denied</c>, as a remedy; null where it has one.</param>
-    public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null)
+    /// <param name="isMapFile">Whether the verb takes a file behind <c>--map</c> as its own.</param>
+    public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null, bool isMapFile = false)
     {
-        if (!Options(parsed).TryGet(out HostMapOptions? options, out InputError? error))
+        if (!Options(parsed, isMapFile).TryGet(out HostMapOptions? options, out InputError? error))
             return error;
         Parsed<HostDocument> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(isWhole: false);
         if (!read.TryGet(out HostDocument? map, out error))
             return error;
         if (parsed.GetValue(_machineMap))
             map = map with { Host = map.Host with { IsMachineMap = true } };
-        foreach (string range in parsed.GetValue(_denied) ?? [])
+        if (_denied.Read(parsed, out ImmutableArray<ByteRange> denied) is { } deniedError)
+            return deniedError;
+        if (_rmrr.Read(parsed, out ImmutableArray<ByteRange> rmrr) is { } rmrrError)
+            return rmrrError;
+        for (int i = 0; i < denied.Length; i++)
         {
-            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
-                return AddressRange.Error("--denied", range);
             Host before = map.Host;
             HostTraits traits = before.Traits;
-            map = map with { Host = before with { Traits = traits with { OtherDenied = traits.OtherDenied.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end))) } } };
+            map = map with { Host = before with { Traits = traits with { OtherDenied = traits.OtherDenied.Add(Pages(denied[i])) } } };
             if ((unusedDenied ?? WhyUnchanged(before, map.Host)) is { } why)
-                console.Remark($"--denied {range} has no effect: {why}");
+                console.Remark($"{_denied.Name} {parsed.GetValue(_denied)![i]} has no effect: {why}");
         }
 
-        foreach (string range in parsed.GetValue(_rmrr) ?? [])
+        foreach (ByteRange range in rmrr)
         {
-            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
-                return AddressRange.Error("--rmrr", range);
-            PfnRange pages = PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end));
             HostTraits traits = map.Host.Traits;
-            map = map with { Host = map.Host with { Traits = traits with { ReservedDeviceMemory = traits.ReservedDeviceMemory.Add(pages) } } };
+            map = map with { Host = map.Host with { Traits = traits with { ReservedDeviceMemory = traits.ReservedDeviceMemory.Add(Pages(range)) } } };
         }
 
         foreach (Phrase remark in map.Remarks)
             console.Remark(remark);
         return map;
     }
+
+    private static PfnRange Pages(ByteRange range) => PfnRange.FromBounds(Pfn.Containing(range.Start), Pfn.AtOrAbove(range.End));
 
     /// <summary>Why a denied range left the machine map as it was; null where it did not.</summary>
     private static string? WhyUnchanged(Host before, Host after)
@@ -129,7 +125,7 @@ internal sealed class HostSource
             ? MemmapFolderReader.Read(path)
             : Files.Read(console, path, "a boot log or another source of a memory map", (stream, name) => HostMapReader.Read(stream, name, options));
 
-    private Parsed<HostMapOptions> Options(ParseResult parsed)
+    private Parsed<HostMapOptions> Options(ParseResult parsed, bool isMapFile)
     {
         HostMapDialect? from = null;
         if (parsed.GetValue(_from) is { } name)
@@ -139,12 +135,14 @@ internal sealed class HostSource
             from = dialect;
         }
 
-        if (!IsNamed(parsed) && (from is null ? parsed.GetValue(_map) is null ? null : _map.Name : _from.Name) is { } given)
+        string? text = isMapFile && FileInMap(parsed) is not null ? null : parsed.GetValue(_map);
+        if (!IsNamed(parsed) && (from is null ? text is null ? null : _map.Name : _from.Name) is { } given)
             return new InputError(given, null, "this says how to read a source, and none is named: without --host it is this machine", "name the source with --host");
-        int? map = parsed.GetValue(_map);
-        if (map is < 1)
-            return new InputError("--map", null, string.Create(CultureInfo.InvariantCulture, $"there is no map {map}"), "count from 1");
-        return new HostMapOptions { From = from, MapNumber = map };
+        if (text is null)
+            return new HostMapOptions { From = from };
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int map) && map > 0
+            ? new HostMapOptions { From = from, MapNumber = map }
+            : new InputError(_map.Name, null, $"{InputError.Quote(text)} is not the number of a map", "count the log's maps from 1");
     }
 }
 

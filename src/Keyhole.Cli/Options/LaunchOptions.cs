@@ -19,6 +19,8 @@ internal sealed class LaunchOptions(CommandConsole console)
     private const int DefaultTimeoutSeconds = 120;
     private const int MaxTimeoutSeconds = 86400;
 
+    private readonly Argument<string?> _path = new("GUEST.cfg") { Description = "The guest's xl.cfg.", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Option<string?> _guest = new("--guest") { Description = "The guest's xl.cfg, as for the other verbs.", HelpName = "GUEST.cfg" };
     private readonly PolicyOption _policy = new("punch");
     private readonly KernelOption _kernel = new();
     private readonly Option<int> _timeout = new("--timeout")
@@ -30,6 +32,8 @@ internal sealed class LaunchOptions(CommandConsole console)
 
     public void AddTo(Command command)
     {
+        command.Arguments.Add(_path);
+        command.Options.Add(_guest);
         _policy.AddTo(command);
         _kernel.AddTo(command);
         command.Options.Add(_timeout);
@@ -38,16 +42,20 @@ internal sealed class LaunchOptions(CommandConsole console)
     public bool IsPolicyNamed(ParseResult parsed) => _policy.IsNamed(parsed);
 
     /// <summary>What the options say, the guest's file read. Null when that was refused; <paramref name="status"/> is then the command's.</summary>
-    public GuestRequest? Read(ParseResult parsed, string path, out int status)
+    public GuestRequest? Read(ParseResult parsed, out int status)
     {
-        InputError? error = Read(parsed, path, out GuestRequest? request);
+        InputError? error = Read(parsed, out GuestRequest? request);
         status = error is null ? ExitStatus.Yes : console.Fail(error);
         return request;
     }
 
-    private InputError? Read(ParseResult parsed, string path, out GuestRequest? request)
+    private InputError? Read(ParseResult parsed, out GuestRequest? request)
     {
         request = null;
+        if (parsed.GetValue(_path) is not null && parsed.GetValue(_guest) is not null)
+            return new(_guest.Name, null, "the guest's file is named twice", "name it once");
+        if ((parsed.GetValue(_path) ?? parsed.GetValue(_guest)) is not { } path)
+            return new("the guest", null, "no file is named", "give the guest's xl.cfg");
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
         if (_kernel.Read(parsed, KernelReleases.Default, console, out KernelRelease kernel) is { } kernelError)
@@ -56,7 +64,7 @@ internal sealed class LaunchOptions(CommandConsole console)
             return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
         if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestSpec? spec, out error))
             return error;
-        if (WhyNot(path, spec) is { } refusal)
+        if (WhyUnfit(path, spec) is { } refusal)
             return refusal;
         foreach (string remark in spec.Remarks)
             console.Remark(remark);
@@ -76,7 +84,7 @@ internal sealed class LaunchOptions(CommandConsole console)
         ? new InputError(name, null, "this is a pipe, and xl reads it again", "give a file")
         : GuestReader.Read(stream, name);
 
-    private static InputError? WhyNot(string path, GuestSpec spec)
+    private static InputError? WhyUnfit(string path, GuestSpec spec)
     {
         string source = Files.Shown(path);
         if (path == "-" || spec.LibvirtXml is not null)

@@ -14,11 +14,7 @@ internal sealed class PolicyOption
 {
     private readonly Option<string> _policy;
 
-    private readonly Option<string?> _hole = new("--hole")
-    {
-        Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.",
-        HelpName = "ADDR",
-    };
+    private readonly Option<string?> _hole = CreateHole();
 
     /// <param name="fallback">The policy to take where the user names none.</param>
     public PolicyOption(string fallback)
@@ -31,6 +27,13 @@ internal sealed class PolicyOption
         };
         _policy.CompletionSources.Add(static _ => Policies.All.Select(static policy => new CompletionItem(policy.Name)));
     }
+
+    /// <summary><c>--hole</c> for a verb that takes every policy.</summary>
+    public static Option<string?> CreateHole() => new("--hole")
+    {
+        Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.",
+        HelpName = "ADDR",
+    };
 
     public void AddTo(Command command)
     {

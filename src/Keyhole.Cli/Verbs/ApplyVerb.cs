@@ -30,9 +30,9 @@ internal sealed class ApplyVerb
     private readonly PolicyOption _policy = new("punch");
     private readonly KernelOption _kernel = new();
     private readonly HostSource _host = new();
-    private readonly Option<string?> _map = new("--guest-map", "--map")
+    private readonly Option<string?> _map = new("--guest-map")
     {
-        Description = "Install the map in this file, in any dialect of --host, instead of planning one. --map is its old name; elsewhere that counts the maps of a log.",
+        Description = "Install the map in this file, in any dialect of --host, instead of planning one. A file behind --map is the old way to say so.",
         HelpName = "FILE",
     };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and do nothing." };
@@ -53,7 +53,7 @@ internal sealed class ApplyVerb
         var command = new Command("apply", "Give a paused PV guest that has never run another memory map. In dom0, as root.") { verb._domain, verb._map, verb._dryRun, verb._undo, verb._json };
         verb._policy.AddTo(command);
         verb._kernel.AddTo(command);
-        verb._host.AddTo(command, withMapNumber: false);
+        verb._host.AddTo(command);
         Examples.AddTo(command, console, """
 
             Examples:
@@ -68,14 +68,15 @@ internal sealed class ApplyVerb
 
     private int Run(ParseResult parsed)
     {
-        if (parsed.GetValue(_undo) && parsed.GetValue(_map) is not null)
+        string? guestMap = parsed.GetValue(_map) ?? _host.FileInMap(parsed);
+        if (parsed.GetValue(_undo) && guestMap is not null)
             return _console.Fail(new InputError("--undo", null, "it puts libxl's map back, not one of yours", "leave out --guest-map"));
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return _console.Fail(error);
         if (_kernel.Read(parsed, KernelReleases.Default, _console, out KernelRelease kernel) is { } kernelError)
             return _console.Fail(kernelError);
         ImmutableArray<E820Entry>? given = null;
-        if (parsed.GetValue(_map) is { } path)
+        if (guestMap is { } path)
         {
             if (!Files.Read(_console, path, "a map", static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default)).TryGet(out HostDocument? read, out error))
                 return _console.Fail(error);
@@ -106,7 +107,7 @@ internal sealed class ApplyVerb
             Host host = machine;
             if (_host.IsNamed(parsed))
             {
-                if (!_host.Read(parsed, _console).TryGet(out HostDocument? named, out error))
+                if (!_host.Read(parsed, _console, isMapFile: true).TryGet(out HostDocument? named, out error))
                     return _console.Fail(error);
                 host = named.Host;
             }

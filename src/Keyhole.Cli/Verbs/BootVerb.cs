@@ -17,8 +17,6 @@ namespace Keyhole.Cli.Verbs;
 /// <summary><c>keyhole boot</c>: what a guest's kernel, or dom0's, makes of its map, and whether it survives.</summary>
 internal static class BootVerb
 {
-    private const ulong MaxMiB = Frames.AddressLimit >> 20;
-
     public static Command Build(CommandConsole console)
     {
         var source = new BootSource();
@@ -29,11 +27,7 @@ internal static class BootVerb
         svg.AddTo(command);
         html.AddTo(command);
         source.AddTo(command);
-        var memSet = new Option<ulong?>("--mem-set")
-        {
-            Description = "Forecast besides what becomes of xl mem-set after boot: pages that come or go, and where they lie.",
-            HelpName = "MiB",
-        };
+        var memSet = new SizeOption("--mem-set", "Forecast besides what becomes of xl mem-set after boot, pages that come or go and where they lie:", Frames.AddressLimit);
         command.Options.Add(memSet);
         Examples.AddTo(command, console, """
 
@@ -47,8 +41,8 @@ internal static class BootVerb
             """);
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(memSet) is { } size and (0 or > MaxMiB))
-                return console.Fail(new("--mem-set", null, string.Create(CultureInfo.InvariantCulture, $"{size} MiB is no size for a guest"), $"give 1 to {MaxMiB} MiB"));
+            if (memSet.Read(parsed, out ulong? target) is { } sizeError)
+                return console.Fail(sizeError);
             if (!source.Read(parsed, console).TryGet(out Boot? boot, out InputError? error))
                 return console.Fail(error);
             if (boot.Forecast is null)
@@ -63,7 +57,7 @@ internal static class BootVerb
                 return ExitStatus.Of(plan);
             }
 
-            BalloonForecast? balloon = parsed.GetValue(memSet) is { } memoryMiB ? Balloon(boot, memoryMiB) : null;
+            BalloonForecast? balloon = target is { } bytes ? Balloon(boot, bytes >> Frames.Shift) : null;
             BootAnswer answer = BootAnswer.Of(boot, balloon, OptionWords.Of);
             if (svg.Write(parsed, () => Pictures.OfBoot(answer.Plan, answer.Forecast!)) is { } unwritten)
                 return console.Fail(unwritten);
@@ -82,10 +76,10 @@ internal static class BootVerb
     }
 
     /// <summary>Null for a kernel that halts: it has no balloon.</summary>
-    private static BalloonForecast? Balloon(Boot boot, ulong memoryMiB)
+    private static BalloonForecast? Balloon(Boot boot, ulong targetPages)
     {
         BootForecast forecast = boot.Forecast!;
         ulong? maxPages = forecast.Request.IsDom0 ? forecast.Request.MaxPages : boot.Plan.Guest.MaxmemKiB >> (Frames.Shift - 10);
-        return forecast.Boots ? BalloonForecast.Of(forecast, memoryMiB << (20 - Frames.Shift), maxPages, BalloonMoment.Later) : null;
+        return forecast.Boots ? BalloonForecast.Of(forecast, targetPages, maxPages, BalloonMoment.Later) : null;
     }
 }

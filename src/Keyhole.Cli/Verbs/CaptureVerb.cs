@@ -18,7 +18,7 @@ internal static class CaptureVerb
 {
     public static Command Build(CommandConsole console)
     {
-        var output = new Option<string?>("--output", "-o") { Description = "Write to this file instead of standard output.", HelpName = "FILE" };
+        Option<string?> output = OutputOption.Create("Write to this file instead of standard output.");
         Option<bool> json = JsonOption.Create();
         json.Description = "As always: a capture is JSON.";
         var command = new Command("capture", "Capture this machine: its memory map, PCI devices and IOMMU, as one JSON for --host.") { output, json };

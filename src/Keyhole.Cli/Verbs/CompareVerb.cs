@@ -32,18 +32,15 @@ internal static class CompareVerb
         var guest = new GuestSource();
         var qemu = new QemuOptions();
         var kernel = new KernelOption();
-        var hole = new Option<string?>("--hole") { Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.", HelpName = "ADDR" };
+        Option<string?> hole = PolicyOption.CreateHole();
         var migrateTo = new Option<string[]>("--migrate-to")
         {
             Description = "Another host that the guest is to move to: a source of a memory map, as --host takes it. May be given again.",
             HelpName = "FILE",
         };
-        var migrateBar = new Option<string[]>("--migrate-bar")
-        {
-            Description = "A window of the device on the other hosts, as A-B; without it the whole hole there has to be free. May be given again.",
-            HelpName = "A-B",
-        };
-        var ballooned = new Option<ulong?>("--ballooned") { Description = "Memory that the guest has given back before it moves to the other hosts.", HelpName = "MiB" };
+        var migrateBar = new WindowsOption(
+            "--migrate-bar", "A window of the device on the other hosts, as A-B; without it the whole hole there has to be free. May be given again.");
+        var ballooned = new SizeOption("--ballooned", "Memory that the guest has given back before it moves to the other hosts:", SizeOption.MostOfGuest);
         var consultMap = new Option<bool>("--consult-map") { Description = "The guest asks for its map again on the other host; Linux keeps that of its first boot." };
         var svg = new SvgOption();
         var html = new HtmlOption();
@@ -68,13 +65,17 @@ internal static class CompareVerb
             """);
         command.SetAction(parsed =>
         {
-            if (!Read(parsed, console, host, guest, qemu, kernel, parsed.GetValue(hole), parsed.GetValue(migrateTo) ?? [], parsed.GetValue(migrateBar) ?? [])
+            if (migrateBar.Read(parsed, out ImmutableArray<Bar> otherBars) is { } windowError)
+                return console.Fail(windowError);
+            if (ballooned.Read(parsed, out ulong? balloonedBytes) is { } sizeError)
+                return console.Fail(sizeError);
+            if (!Read(parsed, console, host, guest, qemu, kernel, parsed.GetValue(hole), parsed.GetValue(migrateTo) ?? [], otherBars)
                 .TryGet(out ComparisonRequest? request, out InputError? error))
             {
                 return console.Fail(error);
             }
 
-            if (Move(parsed.GetValue(ballooned), parsed.GetValue(consultMap), request).TryGet(out ComparisonRequest? moving, out error))
+            if (Move(balloonedBytes, parsed.GetValue(consultMap), request).TryGet(out ComparisonRequest? moving, out error))
                 request = moving;
             else
                 return console.Fail(error);
@@ -96,14 +97,14 @@ internal static class CompareVerb
         return command;
     }
 
-    private static Parsed<ComparisonRequest> Move(ulong? balloonedMiB, bool consultsMap, ComparisonRequest request)
+    private static Parsed<ComparisonRequest> Move(ulong? balloonedBytes, bool consultsMap, ComparisonRequest request)
     {
-        if (request.MigrateTo.IsEmpty && (balloonedMiB is not null || consultsMap))
+        if (request.MigrateTo.IsEmpty && (balloonedBytes is not null || consultsMap))
             return new InputError(consultsMap ? "--consult-map" : "--ballooned", null, "there is no other host", "name it with --migrate-to");
-        ulong memoryMiB = request.Scenario.Guest.MemoryKiB >> 10;
-        if (balloonedMiB >= memoryMiB)
-            return new InputError("--ballooned", null, $"{balloonedMiB} MiB are all that the guest has", $"give less than {memoryMiB}");
-        return request with { BalloonedPages = (balloonedMiB ?? 0) << (20 - Frames.Shift), Resume = consultsMap ? ResumeMode.ConsultsMap : ResumeMode.KeepsP2m };
+        ulong memoryKiB = request.Scenario.Guest.MemoryKiB;
+        if (balloonedBytes >> 10 >= memoryKiB)
+            return new InputError("--ballooned", null, $"{balloonedBytes >> 20} MiB are all that the guest has", $"give less than {memoryKiB >> 10} MiB");
+        return request with { BalloonedPages = (balloonedBytes ?? 0) >> Frames.Shift, Resume = consultsMap ? ResumeMode.ConsultsMap : ResumeMode.KeepsP2m };
     }
 
     private static Parsed<ComparisonRequest> Read(
@@ -115,7 +116,7 @@ internal static class CompareVerb
         KernelOption kernelOption,
         string? hole,
         string[] migrateTo,
-        string[] migrateBars)
+        ImmutableArray<Bar> otherBars)
     {
         if (kernelOption.Read(parsed, KernelReleases.Default, console, out KernelRelease kernel) is { } kernelError)
             return kernelError;
@@ -130,15 +131,7 @@ internal static class CompareVerb
             return error;
         if (!guestSource.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
             return error;
-        List<Bar> otherBars = [];
-        foreach (string range in migrateBars)
-        {
-            if (!Bar.ParseRange(range, "--migrate-bar").TryGet(out Bar? bar, out error))
-                return error;
-            otherBars.Add(bar);
-        }
-
-        if (otherBars.Count > 0 && migrateTo.Length == 0)
+        if (!otherBars.IsEmpty && migrateTo.Length == 0)
             return new InputError("--migrate-bar", null, "there is no other host", "name it with --migrate-to");
         if (!qemuOptions.Read(parsed).TryGet(out Guests.QemuSurroundings? around, out error))
             return error;
@@ -151,7 +144,7 @@ internal static class CompareVerb
                 return error;
             if (other.Host.RamShown != RamShown.All)
                 console.Remark($"{Files.Shown(path)} may not show all of that host's RAM: a move there is judged by what it shows");
-            others.Add(new(Files.Shown(path), other.Host, [.. otherBars]));
+            others.Add(new(Files.Shown(path), other.Host, otherBars));
         }
 
         return new ComparisonRequest

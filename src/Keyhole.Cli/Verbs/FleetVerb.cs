@@ -22,7 +22,6 @@ namespace Keyhole.Cli.Verbs;
 internal static class FleetVerb
 {
     private const int ProgressMilliseconds = 200;
-    private const ulong MaxMemoryMiB = 64UL << 20;
 
     public static Command Build(CommandConsole console)
     {
@@ -32,8 +31,8 @@ internal static class FleetVerb
             Arity = ArgumentArity.ZeroOrMore,
         };
         var guests = new Option<string[]>("--guest") { Description = "A guest that is to move: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf. May be given again.", HelpName = "FILE" };
-        var memory = new Option<ulong?>("--memory") { Description = "A guest with a passed-through device and this memory, instead of --guest.", HelpName = "MiB" };
-        var maxmem = new Option<ulong?>("--maxmem") { Description = "Up to where the guest of --memory can balloon.", HelpName = "MiB" };
+        SizeOption memory = new("--memory", "A guest with a passed-through device and this memory, instead of --guest:", SizeOption.MostOfGuest);
+        SizeOption maxmem = SizeOption.Maxmem();
         Option<bool> json = JsonOption.Create();
         var csv = new Option<bool>("--csv") { Description = "A line for each host as it is read: where its hole starts, and why." };
         var generate = new Option<long?>("--generate") { Hidden = true };
@@ -66,7 +65,11 @@ internal static class FleetVerb
                 return console.Fail(Files.InputReadTwice);
             if (parsed.GetValue(json) && parsed.GetValue(csv))
                 return console.Fail(new("--csv", null, "--json is given, too", "take one of the two"));
-            if (!ReadGuests(console, parsed.GetValue(guests) ?? [], parsed.GetValue(memory), parsed.GetValue(maxmem)).TryGet(out GuestList? list, out InputError? error))
+            if (memory.Read(parsed, out ulong? memoryBytes) is { } memoryError)
+                return console.Fail(memoryError);
+            if (maxmem.Read(parsed, out ulong? maxmemBytes) is { } maxmemError)
+                return console.Fail(maxmemError);
+            if (!ReadGuests(console, parsed.GetValue(guests) ?? [], memoryBytes, maxmemBytes).TryGet(out GuestList? list, out InputError? error))
                 return console.Fail(error);
             return Run(console, parsed, html, paths, list.Guests, parsed.GetValue(json), parsed.GetValue(csv));
         });
@@ -106,7 +109,7 @@ internal static class FleetVerb
         return ExitStatus.Of(answer);
     }
 
-    private static Parsed<GuestList> ReadGuests(CommandConsole console, string[] paths, ulong? memoryMiB, ulong? maxmemMiB)
+    private static Parsed<GuestList> ReadGuests(CommandConsole console, string[] paths, ulong? memoryBytes, ulong? maxmemBytes)
     {
         List<FleetGuest> guests = [];
         foreach (string path in paths)
@@ -116,17 +119,11 @@ internal static class FleetVerb
             guests.Add(FleetGuest.Of(guest, Files.Shown(path)));
         }
 
-        foreach ((string option, ulong? sizeMiB) in new[] { ("--memory", memoryMiB), ("--maxmem", maxmemMiB) })
-        {
-            if (sizeMiB is 0 or > MaxMemoryMiB)
-                return new InputError(option, null, string.Create(CultureInfo.InvariantCulture, $"{sizeMiB} MiB is no size for a guest"), $"give 1 to {MaxMemoryMiB} MiB");
-        }
-
-        if (maxmemMiB < memoryMiB)
-            return new InputError("--maxmem", null, string.Create(CultureInfo.InvariantCulture, $"{maxmemMiB} MiB is below --memory ({memoryMiB} MiB)"), "give --memory or more, or leave it out");
-        if (memoryMiB is { } memory)
-            guests.Add(new(ByteSize.ToText(memory << 20), memory << 10, (maxmemMiB ?? memory) << 10, NeedsHole: true));
-        else if (maxmemMiB is not null)
+        if (maxmemBytes < memoryBytes)
+            return new InputError("--maxmem", null, $"{maxmemBytes >> 20} MiB is below --memory ({memoryBytes >> 20} MiB)", "give --memory or more, or leave it out");
+        if (memoryBytes is { } memory)
+            guests.Add(new(ByteSize.ToText(memory), memory >> 10, (maxmemBytes ?? memory) >> 10, NeedsHole: true));
+        else if (maxmemBytes is not null)
             return new InputError("--maxmem", null, "--memory is not given", "give both, or neither");
         return new GuestList([.. guests]);
     }

@@ -23,7 +23,6 @@ namespace Keyhole.Cli.Verbs;
 internal sealed class ProbeVerb
 {
     private const string ImageName = "keyhole-probe.elf";
-    private readonly Option<string> _path = new("--guest") { Description = "The guest's xl.cfg.", HelpName = "GUEST.cfg", Required = true };
     private readonly Option<bool> _realMap = new("--with-real-map") { Description = "On the map that xl itself installs." };
     private readonly Option<string?> _image = new("--image") { Description = $"The probe's image (default: {ImageName} beside this program).", HelpName = "FILE" };
     private readonly Option<string[]> _registers = new("--read") { Description = "A device's register to read through its BAR; may be repeated.", HelpName = "ADDRESS" };
@@ -42,7 +41,7 @@ internal sealed class ProbeVerb
         var verb = new ProbeVerb(console);
         var command = new Command("probe", "Try a PV guest's map on this host with a kernel that looks at every page, in the guest's place. In dom0, as root.")
         {
-            verb._path, verb._realMap, verb._image, verb._registers, verb._json,
+            verb._realMap, verb._image, verb._registers, verb._json,
         };
         verb._guest.AddTo(command);
         Examples.AddTo(command, console, """
@@ -65,7 +64,7 @@ internal sealed class ProbeVerb
         string image = Path.GetFullPath(parsed.GetValue(_image) ?? Path.Combine(AppContext.BaseDirectory, ImageName));
         if (!File.Exists(image) || !XlText.CanQuote(image))
             return _console.Fail(new InputError(Files.Shown(image), null, "the probe's image is not there", "eng/publish puts it beside the program; or build it (dotnet build -c Release src/Keyhole.Probe) and name it with --image"));
-        if (_guest.Read(parsed, parsed.GetValue(_path)!, out int status) is not { } request)
+        if (_guest.Read(parsed, out int status) is not { } request)
             return status;
         if (GuestProbe.WhyImpossible(request) is { } impossible)
             return _console.Fail(impossible);

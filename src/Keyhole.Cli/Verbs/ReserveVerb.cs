@@ -30,19 +30,12 @@ internal sealed class ReserveVerb
         HelpName = "ADDR",
     };
 
-    private readonly Option<string[]> _range = new("--range")
-    {
-        Description = "Keep this range, anywhere, instead of what lies below a start; may be given several times. A-B: hex or with a unit (82G-161G), B exclusive.",
-        HelpName = "A-B",
-    };
+    private readonly RangesOption _range = new(
+        "--range", "Keep this range, anywhere, instead of what lies below a start; may be given several times. A-B: hex or with a unit (82G-161G), B exclusive.");
 
-    private readonly Option<ulong?> _guestMemory = new("--guest-memory") { Description = "The guest's memory; without it, all that is kept.", HelpName = "MiB" };
+    private readonly SizeOption _guestMemory = new("--guest-memory", "The guest's memory, without it all that is kept:", Frames.AddressLimit);
 
-    private readonly Option<string[]> _reserved = new("--reserved")
-    {
-        Description = "A further range that is not left alone (the boot loader's, firmware's), as A-B: hex, B exclusive.",
-        HelpName = "A-B",
-    };
+    private readonly RangesOption _reserved = new("--reserved", "A further range that is not left alone (the boot loader's, firmware's), as A-B: hex, B exclusive.");
 
     private readonly Option<string[]> _resource = new("--resource")
     {
@@ -50,13 +43,9 @@ internal sealed class ReserveVerb
         HelpName = "A-B=NAME",
     };
 
-    private readonly Option<string?> _kernelSpan = new("--kernel-span")
-    {
-        Description = "Where the host's kernel lies, if it cannot move (nokaslr): A-B, hex, B exclusive. Without it, it chooses its place.",
-        HelpName = "A-B",
-    };
+    private readonly RangeOption _kernelSpan = RangeOption.KernelSpan("Where the host's kernel lies, if it cannot move (nokaslr), without it, it chooses its place");
 
-    private readonly Option<ulong?> _crashKernel = new("--crashkernel") { Description = "Whether a crash kernel of this size still finds room.", HelpName = "MiB" };
+    private readonly SizeOption _crashKernel = new("--crashkernel", "Whether a crash kernel of this size still finds room:", Frames.AddressLimit);
 
     private readonly Option<bool> _check = new("--check") { Description = "Whether the running host is set up that way, by its /proc/iomem (read it as root)." };
 
@@ -123,8 +112,7 @@ internal sealed class ReserveVerb
 
     private Parsed<ReserveRequest> ReadRequest(ParseResult parsed, CommandConsole console)
     {
-        string[] rangeTexts = parsed.GetValue(_range) ?? [];
-        (string option, string? text) = (parsed.GetValue(_start), parsed.GetValue(_below), rangeTexts.Length) switch
+                (string option, string? text) = (parsed.GetValue(_start), parsed.GetValue(_below), (parsed.GetValue(_range) ?? []).Length) switch
         {
             ({ } start, null, 0) => (_start.Name, start),
             (null, { } below, 0) => (_below.Name, below),
@@ -137,30 +125,16 @@ internal sealed class ReserveVerb
             return PhysicalAddress.Error(option, text);
         if (PhysicalAddress.Reading(option, text) is { } reading)
             console.Remark(reading);
-        var ranges = ImmutableArray.CreateBuilder<ByteRange>();
-        foreach (string range in rangeTexts)
-        {
-            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
-                return AddressRange.Error(_range.Name, range);
-            ranges.Add(ByteRange.FromBounds(start, end));
-        }
-
-        if (OutOfRange(parsed, _guestMemory) is { } guestError)
+        if (_range.Read(parsed, out ImmutableArray<ByteRange> ranges) is { } rangeError)
+            return rangeError;
+        if (_guestMemory.Read(parsed, out ulong? guestBytes) is { } guestError)
             return guestError;
-        if (OutOfRange(parsed, _crashKernel) is { } crashError)
+        if (_crashKernel.Read(parsed, out ulong? crashBytes) is { } crashError)
             return crashError;
-        ulong kernelStart = 0;
-        ulong kernelEnd = 0;
-        if (parsed.GetValue(_kernelSpan) is { } span && !AddressRange.TryParse(span, out kernelStart, out kernelEnd))
-            return AddressRange.Error(_kernelSpan.Name, span);
-        var reserved = ImmutableArray.CreateBuilder<EarlyReservation>();
-        foreach (string range in parsed.GetValue(_reserved) ?? [])
-        {
-            if (!AddressRange.TryParse(range, out ulong start, out ulong end))
-                return AddressRange.Error(_reserved.Name, range);
-            reserved.Add(new(ByteRange.FromBounds(start, end), "as given"));
-        }
-
+        if (_kernelSpan.Read(parsed, default, out ByteRange kernel) is { } kernelError)
+            return kernelError;
+        if (_reserved.Read(parsed, out ImmutableArray<ByteRange> reserved) is { } reservedError)
+            return reservedError;
         if (!_host.Read(parsed, console, "RAM is kept aside on a host without Xen").TryGet(out HostDocument? host, out InputError? error))
             return error;
         return new ReserveRequest
@@ -168,18 +142,14 @@ internal sealed class ReserveVerb
             Host = host.Host,
             HostName = host.Description,
             Start = address,
-            Ranges = ranges.ToImmutable(),
+            Ranges = ranges,
             LowestStart = option == _below.Name,
-            GuestBytes = parsed.GetValue(_guestMemory) << 20,
-            Reserved = reserved.ToImmutable(),
-            Kernel = ByteRange.FromBounds(kernelStart, kernelEnd),
-            CrashKernelBytes = (parsed.GetValue(_crashKernel) ?? 0) << 20,
+            GuestBytes = guestBytes,
+            Reserved = [.. reserved.Select(static range => new EarlyReservation(range, "as given"))],
+            Kernel = kernel,
+            CrashKernelBytes = crashBytes ?? 0,
         };
     }
-
-    private static InputError? OutOfRange(ParseResult parsed, Option<ulong?> option) => parsed.GetValue(option) is 0 or > Frames.AddressLimit >> 20
-        ? new(option.Name, null, "this is no size", "give it in MiB, 1 to 4294967296")
-        : null;
 
     private Parsed<GivenResources> ReadResources(ParseResult parsed)
     {

@@ -27,7 +27,7 @@ internal static class ShowVerb
         var host = new HostSource();
         var to = new Option<string?>("--to") { Description = "Write the map in this dialect and nothing else.", HelpName = "DIALECT" };
         to.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new CompletionItem(HostMapDialects.NameOf(dialect))));
-        var output = new Option<string?>("--output", "-o") { Description = "Write to this file (for memmap: folder) instead of standard output.", HelpName = "FILE" };
+        Option<string?> output = OutputOption.Create("Write to this file (for memmap: folder) instead of standard output.");
         var withXen = new Option<bool>("--with-xen") { Description = "Add what Xen adds for dom0: the map that a toolstack starts from." };
         var svg = new SvgOption();
         var html = new HtmlOption();

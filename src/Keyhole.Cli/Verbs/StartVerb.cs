@@ -21,7 +21,6 @@ namespace Keyhole.Cli.Verbs;
 /// <summary><c>keyhole start</c>: creates a guest, gives it a map on which it lives, and checks that it does.</summary>
 internal sealed class StartVerb
 {
-    private readonly Argument<string> _path = new("GUEST.cfg") { Description = "The guest's xl.cfg." };
     private readonly Option<bool> _keep = new("--keep") { Description = "Leave the guest there even if it fails." };
     private readonly Option<bool> _anyway = new("--anyway") { Description = "Start it even if the forecast says that it will not boot." };
     private readonly Option<bool> _json = JsonOption.Create();
@@ -39,7 +38,7 @@ internal sealed class StartVerb
         var verb = new StartVerb(console);
         var command = new Command("start", "Create a PV guest, give it a better memory map, start it, and check that it boots as forecast. In dom0, as root.")
         {
-            verb._path, verb._keep, verb._anyway, verb._json,
+            verb._keep, verb._anyway, verb._json,
         };
         verb._guest.AddTo(command);
         Examples.AddTo(command, console, """
@@ -55,7 +54,7 @@ internal sealed class StartVerb
 
     private int Run(ParseResult parsed)
     {
-        if (_guest.Read(parsed, parsed.GetValue(_path)!, out int status) is not { } request)
+        if (_guest.Read(parsed, out int status) is not { } request)
             return status;
         if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
             return _console.Refuse(problem);
