@@ -76,6 +76,10 @@ internal sealed class Ovmf
     private readonly Unplaced?[] _rejected;
     private readonly List<(ResourceKind Kind, ulong Size)>?[] _paddings;
 
+    /// <summary>What each bridge needs for what is behind it, as long as nothing of that was taken away.</summary>
+    private readonly ResourceNode[]?[] _windowsOf;
+    private readonly bool _hasRoms;
+
     private Ovmf(FirmwareInput input)
     {
         _input = input;
@@ -88,6 +92,7 @@ internal sealed class Ovmf
         _isGone = new bool[count];
         _rejected = new Unplaced?[count];
         _paddings = new List<(ResourceKind, ulong)>?[count];
+        _windowsOf = new ResourceNode[count][];
         _children = new List<int>[count];
         _rootFunctions = new List<int>[_tree.Tree.Roots.Length];
         for (int root = 0; root < _rootFunctions.Length; root++)
@@ -95,6 +100,8 @@ internal sealed class Ovmf
         for (int i = 0; i < count; i++)
         {
             NumberedFunction function = _tree.Functions[i];
+            foreach (BarRequest bar in function.Node.Bars)
+                _hasRoms |= bar.Type == BarType.Rom;
             if (function.Node.Bridge is not null)
             {
                 _children[i] = [];
@@ -245,7 +252,7 @@ internal sealed class Ovmf
     private ResourceNode[] Request(int root)
     {
         ResourceNode[] pool = Windows(-1);
-        ulong rom = LargestRom(_rootFunctions[root], 0);
+        ulong rom = _hasRoms ? LargestRom(_rootFunctions[root], 0) : 0;
         if (rom > 0)
             pool[(int)ResourceKind.Memory32].Children!.Insert(new ResourceNode(-1, ResourceNode.OptionRom, rom, rom - 1, ResourceKind.Memory32));
         foreach (int function in _rootFunctions[root])
@@ -315,6 +322,16 @@ internal sealed class Ovmf
 
         if (node.Bridge is null)
             return;
+        ResourceNode[] windows = _windowsOf[index] ??= WindowsBehind(index);
+        for (int kind = 0; kind < s_kinds; kind++)
+        {
+            if (windows[kind].IsRequested)
+                List(bus, (ResourceKind)kind).Insert(windows[kind]);
+        }
+    }
+
+    private ResourceNode[] WindowsBehind(int index)
+    {
         ResourceNode[] windows = Windows(index);
         foreach (int child in _children[index])
             RequestOf(child, windows);
@@ -325,11 +342,14 @@ internal sealed class Ovmf
         if (List(windows, ResourceKind.Prefetchable64).Count > 0)
             List(windows, ResourceKind.Memory32).Merge(List(windows, ResourceKind.Prefetchable32));
         Measure(windows);
-        for (int kind = 0; kind < s_kinds; kind++)
-        {
-            if (windows[kind].IsRequested)
-                List(bus, (ResourceKind)kind).Insert(windows[kind]);
-        }
+        return windows;
+    }
+
+    /// <summary>Something behind these bridges was taken away: they are reckoned again.</summary>
+    private void Forget(int function)
+    {
+        for (int at = function; at >= 0; at = _tree.Functions[at].Parent)
+            _windowsOf[at] = null;
     }
 
     private static ResourceKind KindOf(BarType type) => type switch
@@ -475,6 +495,7 @@ internal sealed class Ovmf
                 _paddings[largest.Function] = null;
             }
 
+            Forget(largest.Function);
             removed.Add(largest.Function);
             isAdjusted = true;
         }
@@ -499,7 +520,7 @@ internal sealed class Ovmf
         {
             ResourceNode? candidate = node;
             if (node.Function < 0 || (_tree.Functions[node.Function].Node.Bridge is not null && !node.IsPadding))
-                candidate = node.Children is { } behind ? Largest(behind) : null;
+                candidate = LargestBehind(node);
             else if (!node.IsPadding && !CanReject(node.Function))
                 continue;
             if (candidate is not null && !(largest?.Length > candidate.Length))
@@ -507,6 +528,15 @@ internal sealed class Ovmf
         }
 
         return largest;
+    }
+
+    private ResourceNode? LargestBehind(ResourceNode node)
+    {
+        if (node.IsLargestKnown || node.Children is not { } behind)
+            return node.LargestBehind;
+        node.LargestBehind = Largest(behind);
+        node.IsLargestKnown = true;
+        return node.LargestBehind;
     }
 
     /// <summary>Devices of bus 0 and VGA displays stay.</summary>

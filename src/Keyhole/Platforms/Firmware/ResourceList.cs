@@ -43,6 +43,11 @@ internal sealed class ResourceNode(int function, int bar, ulong length, ulong al
     /// <summary>From the start of the window that it is in.</summary>
     public ulong Offset { get; set; }
 
+    /// <summary>The largest behind that may be taken away, once somebody looked; what is behind does not change, it is made anew.</summary>
+    public ResourceNode? LargestBehind { get; set; }
+
+    public bool IsLargestKnown { get; set; }
+
     public bool IsPadding => Bar == Padding;
 
     /// <summary>What is behind; null for anything but a window.</summary>
