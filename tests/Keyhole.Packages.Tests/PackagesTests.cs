@@ -119,7 +119,7 @@ public sealed class PackagesTests
     [TestMethod]
     public void The_libraries_carry_their_licence_and_documentation()
     {
-        foreach (string name in (string[])["Keyhole", "Keyhole.Core"])
+        foreach (string name in (string[])["Keyhole", "Keyhole.Dom0"])
         {
             using ZipArchive package = ZipFile.OpenRead(Path.Combine(s_made, $"{name}.{Version}.nupkg"));
             string[] files = [.. package.Entries.Select(static entry => entry.FullName)];
