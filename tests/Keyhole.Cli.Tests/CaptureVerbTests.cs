@@ -138,4 +138,63 @@ public sealed class CaptureVerbTests : IDisposable
         Assert.Contains("note: the machine map is left out: /dev/xen/privcmd: is not there; run this in dom0", run.Errors);
         Assert.IsFalse(run.Json().TryGetProperty("iomem", out _));
     }
+
+    [TestMethod]
+    public void An_anonymised_capture_keeps_maps_and_devices_and_nothing_that_names_anybody()
+    {
+        _machine.Write("proc/iomem", """
+            00001000-0009fbff : System RAM
+            01000000-02ffffff : Kernel code
+            80000000-dfffffff : PCI Bus 0000:00
+              80000000-800fffff : 0000:00:02.0
+                80000000-800fffff : acme-secret-lab-card SN12345
+            fed40000-fed44fff : MSFT0101:00 alice
+
+            """);
+
+        CommandRun run = CommandRun.InDom0(_machine.Machine, "capture", "--anonymise", "--json");
+
+        JsonElement capture = run.Json();
+        SchemaTests.AssertValid("capture", run.Output);
+        Assert.AreEqual("0xc0000000", capture.GetProperty("entries")[0].GetProperty("end").GetString());
+        Assert.AreEqual("0x8086 e1000", $"{capture.GetProperty("devices")[0].GetProperty("vendor")} {capture.GetProperty("devices")[0].GetProperty("driver")}");
+        Assert.AreEqual(
+            "00001000-0009fbff : System RAM|80000000-dfffffff : PCI Bus 0000:00|  80000000-800fffff : 0000:00:02.0|    80000000-800fffff : device|fed40000-fed44fff : device",
+            string.Join('|', capture.GetProperty("iomem").EnumerateArray().Select(static line => line.GetString())));
+        Assert.Contains("note: kept: the memory map (1 entries)", run.Errors);
+        Assert.Contains("note: gone: ", run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("xen")]
+    [DataRow("capture")]
+    public void Nothing_of_a_log_or_a_capture_that_names_anybody_gets_into_an_anonymised_one(string kind)
+    {
+        string[] secrets = ["alice", "lab-7", "S3Z9NX0M", "52:54:00:12:34:56", "192.168.7.9", "Samsung", "/home/"];
+        string folder = Directory.CreateDirectory(Path.Combine(_machine.Root, "home", "alice")).FullName;
+        string file = Path.Combine(folder, "lab-7.log");
+        File.WriteAllText(file, kind == "xen"
+            ? """
+              (XEN) Command line: dom0_mem=2G hostname=lab-7 ssh=alice@192.168.7.9
+              (XEN) Xen-e820 RAM map:
+              (XEN)  [0000000000000000, 000000000009fbff] (usable)
+              (XEN)  [0000000000100000, 00000000bfffffff] (usable)
+              [    1.0] Linux version 6.1.0 (alice@lab-7) (gcc 12)
+              [    1.2] ata1.00: ATA-11: Samsung SSD 860, S3Z9NX0M, max UDMA/133
+              [    1.3] e1000 0000:00:02.0 eth0: (PCI:33MHz:32-bit) 52:54:00:12:34:56
+
+              """
+            : """
+              {"name":"lab-7","source":{"dialect":"xen","description":"/home/alice/lab-7.log 192.168.7.9"},"entries":[{"start":"0x0","end":"0xc0000000","type":"ram"}],
+               "traits":{"cpuVendor":"AuthenticAMD"},"devices":[{"address":"0000:00:02.0","description":"NVMe: Samsung S3Z9NX0M 52:54:00:12:34:56","driver":"nvme","bars":[]}],
+               "iomem":["00000000-bfffffff : alice"]}
+              """);
+
+        CommandRun run = CommandRun.Of("capture", "--anonymise", "--host", file);
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        foreach (string secret in secrets)
+            Assert.DoesNotContain(secret, run.Output);
+        Assert.AreEqual("0xc0000000", run.Json().GetProperty("entries").EnumerateArray().Last().GetProperty("end").GetString());
+    }
 }

@@ -72,11 +72,12 @@ internal sealed class HostSource
 
     /// <param name="unusedDenied">Why the verb has no use for <c>--denied</c>, as a remedy; null where it has one.</param>
     /// <param name="isMapFile">Whether the verb takes a file behind <c>--map</c> as its own.</param>
-    public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null, bool isMapFile = false)
+    /// <param name="isWhole">Whether this machine is wanted with what no plan needs.</param>
+    public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null, bool isMapFile = false, bool isWhole = false)
     {
         if (!Options(parsed, isMapFile).TryGet(out HostMapOptions? options, out InputError? error))
             return error;
-        Parsed<HostDocument> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(isWhole: false);
+        Parsed<HostDocument> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(isWhole);
         if (!read.TryGet(out HostDocument? map, out error))
             return error;
         if (parsed.GetValue(_machineMap))

@@ -21,19 +21,33 @@ internal static class CaptureVerb
         Option<string?> output = OutputOption.Create("Write to this file instead of standard output.");
         Option<bool> json = JsonOption.Create();
         json.Description = "As always: a capture is JSON.";
-        var command = new Command("capture", "Capture this machine: its memory map, PCI devices and IOMMU, as one JSON for --host.") { output, json };
+        var anonymise = new Option<bool>("--anonymise", "--anonymize")
+        {
+            Description = "Keep maps and devices, and leave out what could name the machine's owner: names, serial numbers, network addresses, texts.",
+        };
+        var source = new HostSource();
+        var command = new Command("capture", "Capture this machine: its memory map, PCI devices and IOMMU, as one JSON for --host.") { output, anonymise, json };
+        source.AddTo(command);
         Examples.AddTo(command, console, """
 
             Examples:
               keyhole capture -o host.json                              as root, to have it all
+              keyhole capture --anonymise -o host.json                  to attach to a report
+              keyhole capture --anonymise --host xen.log -o host.json   the same from a log, of which nothing else is kept
               keyhole plan --host host.json --guest guest.cfg           anywhere else
             """);
         command.SetAction(parsed =>
         {
-            if (!new MachineCapture(console.Dom0).Read(isWhole: true).TryGet(out HostDocument? host, out InputError? error))
+            if (!source.Read(parsed, console, isWhole: true).TryGet(out HostDocument? host, out InputError? error))
                 return console.Fail(error);
-            foreach (Phrase remark in host.Remarks)
-                console.Remark(remark);
+            if (parsed.GetValue(anonymise))
+            {
+                AnonymousHost anonymous = Anonymiser.Of(host);
+                host = anonymous.Document;
+                foreach (Phrase note in anonymous.Notes)
+                    console.Remark(note);
+            }
+
             var bytes = new MemoryStream();
             if (HostMapWriter.Write(host, HostMapDialect.Json, bytes) is { } refusal)
                 return console.Fail(refusal);
