@@ -121,4 +121,26 @@ public sealed class KvmTests
         foreach (string form in new[] { "in QEMU's arguments:", "in libvirt's XML:", "in Proxmox VE's conf:" })
             Assert.Contains(form, run.Output);
     }
+
+    [TestMethod]
+    public void What_the_host_s_log_tells_of_its_Linux_and_its_IOMMU_counts()
+    {
+        const string log = """
+            [    0.000000] Linux version 6.8.0-40-generic (buildd@lcy02) (gcc 13) #40-Ubuntu SMP
+            [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+            [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable
+            [    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000103fffffff] usable
+            [    0.010000] DMAR: Host address width 39
+            [    0.020000] DMAR: RMRR base: 0x000000ab000000 end: 0x000000ab7fffff
+            """;
+        CommandRun run = CommandRun.WithInput(
+            System.Text.Encoding.UTF8.GetBytes(log), "plan", "--host", "-", "--type", "kvm", "--memory", "16384", "--phys-bits", "46", "--firmware", "ovmf-2024.05", "--bar-size", "16G,64bit", "--json");
+        Assert.AreNotEqual(2, run.Status, run.Errors);
+        JsonElement[] problems = [.. run.Json().GetProperty("problems").EnumerateArray()];
+        Assert.IsFalse(problems.Any(static problem => problem.GetProperty("message").GetString()!.Contains("host's Linux is not told", StringComparison.Ordinal)));
+        JsonElement beyond = problems.First(static problem => problem.GetProperty("code").GetString() == "dma-beyond-iommu");
+        Assert.Contains("39 address bits", beyond.GetProperty("message").GetString()!);
+        Assert.Contains("phys-bits", beyond.GetProperty("remedy").GetString()!);
+        Assert.IsTrue(problems.Any(static problem => problem.GetProperty("code").GetString() == "reserved-device-memory"));
+    }
 }

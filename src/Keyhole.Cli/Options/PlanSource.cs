@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.CommandLine;
 using Keyhole.Captures;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 
@@ -44,10 +46,28 @@ internal sealed class PlanSource
             return error;
         if (!ReadHost(parsed, console, _host, guest).TryGet(out HostDocument? host, out error))
             return error;
-        var scenario = new Scenario { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = around with { Devices = bars.Devices, Bars = bars.Sizes } };
+        var scenario = new Scenario { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = Around(around, bars, host) };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
         return new PlanInput(scenario, host);
+    }
+
+    /// <summary>What is known around a guest of QEMU: what the user says, the devices, and the host's Linux where its log tells it.</summary>
+    public static QemuSurroundings Around(QemuSurroundings said, BarList bars, HostDocument host)
+    {
+        const string version = "Linux version ";
+        QemuVersion? kernel = null;
+        foreach (LogLine line in host.Log?.Lines ?? [])
+        {
+            int at = line.Text.IndexOf(version, StringComparison.Ordinal);
+            if (at >= 0 && line.Domain is null && QemuVersion.TryParseLeading(line.Text.AsSpan(at + version.Length), out QemuVersion told))
+            {
+                kernel = told;
+                break;
+            }
+        }
+
+        return said with { Devices = bars.Devices, Bars = bars.Sizes, HostKernel = kernel };
     }
 
     /// <summary>The host; none where the guest does not need one, nobody named it, and this machine tells none.</summary>

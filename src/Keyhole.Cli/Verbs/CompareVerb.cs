@@ -149,7 +149,7 @@ internal static class CompareVerb
 
         return new ComparisonRequest
         {
-            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel, Qemu = around with { Devices = bars.Devices, Bars = bars.Sizes } },
+            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel, Qemu = PlanSource.Around(around, bars, host) },
             MigrateTo = [.. others],
             Policies = policies,
         };

@@ -112,16 +112,7 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
         _emulatorText = emulatorText;
     }
 
-    public void SetHostKernel(string release) => _hostKernel = QemuVersion.TryParse(LeadingNumbers(release), out QemuVersion version) ? version : null;
-
-    /// <summary>The numbers in front of what a distribution adds: 6.1.0 of 6.1.0-40-amd64, 7.2.22 of 7.2.22Debian.</summary>
-    private static ReadOnlySpan<char> LeadingNumbers(ReadOnlySpan<char> text)
-    {
-        int end = 0;
-        while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] == '.'))
-            end++;
-        return text[..end].TrimEnd('.');
-    }
+    public void SetHostKernel(string release) => _hostKernel = QemuVersion.TryParseLeading(release, out QemuVersion version) ? version : null;
 
     /// <summary>The name of the guest and the accelerator, where a configuration tells them beside the arguments.</summary>
     public void SetGuest(string? name, bool isKvm)
@@ -190,7 +181,7 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
             return new InputError(sourceName, null, $"{InputError.Quote(_program)} is no machine of x86", "give a guest of qemu-system-x86_64");
         }
 
-        QemuVersion? emulator = QemuVersion.TryParse(LeadingNumbers(_emulatorText), out QemuVersion told) ? told : null;
+        QemuVersion? emulator = QemuVersion.TryParseLeading(_emulatorText, out QemuVersion told) ? told : null;
         if (!QemuMachineType.TryParse(machineName, emulator ?? new(10, 0), out QemuMachineType type))
         {
             return new InputError(

@@ -28,6 +28,15 @@ public readonly record struct QemuVersion(int Major, int Minor) : IComparable<Qe
         return true;
     }
 
+    /// <summary>Reads the numbers in front of what a distribution adds: 6.8 of 6.8.0-40-generic, 7.2 of 7.2.22Debian. False where there are not two.</summary>
+    public static bool TryParseLeading(ReadOnlySpan<char> text, out QemuVersion version)
+    {
+        int end = 0;
+        while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] == '.'))
+            end++;
+        return TryParse(text[..end].TrimEnd('.'), out version);
+    }
+
     public int CompareTo(QemuVersion other) => (Major, Minor).CompareTo((other.Major, other.Minor));
 
     public static bool operator <(QemuVersion left, QemuVersion right) => left.CompareTo(right) < 0;
