@@ -91,6 +91,28 @@ public sealed class QemuCureTests
     }
 
     [TestMethod]
+    public void Sixty_remedies_were_started_in_the_real_QEMU_and_every_BAR_had_its_place_as_forecast()
+    {
+        var remedies = new HashSet<QemuMachine>();
+        foreach (QemuRecord record in QemuRecord.All.Concat(QemuRecord.Random))
+        {
+            Assert.IsTrue(QemuCures.TryFind(new(record.Machine), out QemuCure cure));
+            if (cure is { IsWell: false, Best: { } best })
+                remedies.Add(Apply(record.Machine, best.Changes) is { Firmware.Name: FirmwareName.Ovmf } ovmf ? ovmf with { Firmware = ovmf.Firmware with { Revision = null } } : Apply(record.Machine, best.Changes));
+        }
+
+        foreach (QemuRecord record in QemuRecord.Cured)
+        {
+            Assert.AreEqual("booted", record.Outcome, record.Name);
+            Assert.IsEmpty(QemuComparison.Compare(record), record.Name);
+            Assert.IsTrue(Forecast(record.Machine).PlacesAll, record.Name);
+            Assert.Contains(record.Machine, remedies, record.Name);
+        }
+
+        Assert.HasCount(60, QemuRecord.Cured);
+    }
+
+    [TestMethod]
     public void What_is_recommended_for_an_unplaced_record_is_the_same_again_when_it_is_pasted_into_the_command_line()
     {
         int count = 0;
