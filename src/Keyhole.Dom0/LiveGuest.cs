@@ -39,7 +39,7 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
         if (Info.IsDying || Info.IsShutdown)
             return No($"it is {Info.StateName}", "create it anew, paused: xl create -p");
         if (Info.IsHvm)
-            return No($"it is no PV guest but {TypeName}: its map lies in its own firmware", "make it type=\"pv\"");
+            return No($"it is no PV guest but {TypeName}: {GuestReview.WhyNoOtherMap(Spec?.Type)}", GuestReview.InsteadOfAnotherMap(Spec?.Type));
         if (!Info.IsPaused)
             return No("it runs, and has read its map already", "create it anew, paused: xl create -p");
         return Info.HasRun

@@ -283,7 +283,9 @@ public sealed class ApplyVerbTests : IDisposable
     public void Only_PV_guests_of_an_xl_cfg_are_started()
     {
         _dom0.Write("hvm.cfg", "name=\"h\"\ntype=\"hvm\"\nmemory=256\n");
-        Refused(2, "the guest is no PV guest", "start", Path.Combine(_dom0.Root, "hvm.cfg"));
+        Refused(2, "the guest is no PV guest: hvmloader makes an HVM guest's map from its mmio_hole=, and no installed map reaches its firmware; ask 'keyhole compare'", "start", Path.Combine(_dom0.Root, "hvm.cfg"));
+        _dom0.Write("pvh.cfg", "name=\"h\"\ntype=\"pvh\"\nmemory=256\nkernel=\"/k\"\n");
+        Refused(2, "the guest is no PV guest: libxl writes a PVH guest's map into its memory", "start", Path.Combine(_dom0.Root, "pvh.cfg"));
         _dom0.Write("anon.cfg", "type=\"pv\"\nmemory=256\n");
         Refused(2, "the guest has no name", "start", Path.Combine(_dom0.Root, "anon.cfg"));
     }

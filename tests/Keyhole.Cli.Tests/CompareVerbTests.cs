@@ -166,13 +166,23 @@ public sealed class CompareVerbTests
     }
 
     [TestMethod]
-    public void An_HVM_guest_gets_advice_and_no_table()
+    public void An_HVM_guest_gets_its_holes_side_by_side_and_the_smallest_that_places_all()
     {
         CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000");
 
-        Assert.AreEqual(1, run.Status);
-        Assert.Contains("put mmio_hole=1024 into the xl.cfg", run.Output);
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.Contains("take mmio_hole=1024: the smallest hole that gives every BAR its place; it costs 768 MiB of RAM below 4 GiB", run.Output);
         Assert.DoesNotContain("hypercalls", run.Output);
+        JsonElement json = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000", "--json").Json();
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                "as it is 1 3932160", "mmio_hole=256 1 3932160", "mmio_hole=512 1 3670016", "mmio_hole=1024 0 3145728", "mmio_hole=2048 0 2097152", "mmio_hole=3072 0 1048576",
+                "mmio_hole=3840 0 262144", "XCP-ng's own hole (1024 MiB) 0 3145728",
+            },
+            json.GetProperty("settings").EnumerateArray().Select(static row => $"{row.GetProperty("setting")} {row.GetProperty("unplaced")} {row.GetProperty("ramBelow4GiBKiB")}").ToArray());
+        Assert.AreEqual("mmio_hole=1024", json.GetProperty("best").GetString());
+        Assert.AreEqual("mmio_hole=1024", json.GetProperty("paste").GetProperty("xl").GetString());
     }
 
     /// <summary>Host memory that a device uses by itself is a hole of the map of minimal: in the row, and in the boot that its migration starts with.</summary>

@@ -55,7 +55,7 @@ internal sealed class GuestSource
 
     private readonly Option<string[]> _barSize = new("--bar-size")
     {
-        Description = "KVM: what a passed-through device asks for, one BAR each time, where nothing else tells: SIZE[,64bit|32bit][,prefetchable|non-prefetchable][,io].",
+        Description = "KVM, HVM: what a passed-through device asks for, one BAR each time, where nothing else tells: SIZE[,64bit|32bit][,prefetchable|non-prefetchable][,io].",
         HelpName = "128G,64bit",
     };
 
@@ -192,8 +192,8 @@ internal sealed class GuestSource
 
         if (ReadSizes(parsed, out ImmutableArray<BarRequest> sizes) is { } unread)
             return unread;
-        if (!sizes.IsEmpty && guest.Type != GuestType.Kvm)
-            console.Remark("--bar-size has no effect: it is for KVM guests (--type kvm), whose firmware places the BARs; where a device lies on this host --bar says");
+        if (!sizes.IsEmpty && !Planner.PlatformOf(guest).Traits.ForecastsFirmware)
+            console.Remark("--bar-size has no effect: it is for guests whose firmware places the BARs (--type kvm or hvm); where a device lies on this host --bar says");
         return new BarList([.. bars], [.. devices], sizes);
     }
 

@@ -90,7 +90,7 @@ internal sealed class LaunchOptions(CommandConsole console)
         if (path == "-" || spec.LibvirtXml is not null)
             return new(source, null, "xl starts guests from an xl.cfg in a file", "write one: keyhole plan --guest FILE --emit xl");
         if (!Planner.PlatformOf(spec).Traits.TakesPolicies)
-            return new(source, null, "the guest is no PV guest: its map lies in its own firmware", "set type=\"pv\"");
+            return new(source, null, $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}", GuestReview.InsteadOfAnotherMap(spec.Type));
         return spec.Name is null ? new(source, null, "the guest has no name", "set name=\"…\"") : null;
     }
 }

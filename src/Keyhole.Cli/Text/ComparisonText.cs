@@ -97,14 +97,23 @@ internal static class ComparisonText
     /// <summary>Settings of a machine that were tried, and the best one in the forms that the guest has.</summary>
     private static void WriteSettings(CommandConsole console, ComparisonAnswer answer, ImmutableArray<SettingAnswer> settings)
     {
-        Table table = MapView.NewTable("setting", "outcome", "BARs without a place");
-        table.Columns[2].Alignment = Justify.Right;
+        bool tellsMemory = settings.Any(static setting => setting.RamBelow4GiBKiB is not null);
+        List<string> columns = ["setting", "outcome", "BARs without a place"];
+        if (tellsMemory)
+            columns.AddRange(["above 4 GiB", "RAM below 4 GiB"]);
+        Table table = MapView.NewTable([.. columns]);
+        for (int i = 2; i < columns.Count; i++)
+            table.Columns[i].Alignment = Justify.Right;
         foreach (SettingAnswer setting in settings)
         {
-            table.AddRow(
-                MapView.Cell(setting.Setting + (setting.Setting == answer.Best ? " *" : "")),
-                MapView.Cell(setting.Outcome),
-                MapView.Cell(setting.Unplaced.ToString(CultureInfo.InvariantCulture)));
+            List<string> cells = [setting.Setting + (setting.Setting == answer.Best ? " *" : ""), setting.Outcome, setting.Unplaced.ToString(CultureInfo.InvariantCulture)];
+            if (tellsMemory)
+            {
+                cells.Add(setting.Above4GiB is { } above ? above.ToString(CultureInfo.InvariantCulture) : "");
+                cells.Add(setting.RamBelow4GiBKiB is { } lowKiB ? ByteSize.ToText(lowKiB << 10) : "");
+            }
+
+            table.AddRow(cells.Select(static cell => MapView.Cell(cell)));
         }
 
         MapView.WriteTable(console, table);
@@ -116,6 +125,8 @@ internal static class ComparisonText
         WritePaste(console, "QEMU's arguments", paste.Qemu);
         WritePaste(console, "libvirt's XML", paste.Libvirt);
         WritePaste(console, "Proxmox VE's conf", paste.Proxmox);
+        WritePaste(console, "the xl.cfg", paste.Xl);
+        WritePaste(console, "XCP-ng's dom0", paste.XcpNg);
     }
 
     private static void WritePaste(CommandConsole console, string what, string? text)

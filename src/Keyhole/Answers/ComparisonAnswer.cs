@@ -57,7 +57,7 @@ public sealed record ComparisonAnswer : Answer
         Settings = comparison.Settings is { } tried ? [.. tried.Settings.Select(SettingAnswer.Of)] : null,
         Best = comparison.Best?.Policy.Name ?? comparison.Settings?.Best,
         Why = comparison.Why.Worded(words ?? SettingNames.Of),
-        Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl) : null,
+        Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl, paste.XcpNg) : null,
         Request = request,
         Comparison = comparison,
     };
@@ -209,14 +209,16 @@ public sealed record BarRoomAnswer(
 /// <param name="Setting">As the user would write it.</param>
 /// <param name="Unplaced">BARs without a place.</param>
 /// <param name="Outcome">As in <see cref="PlanAnswer.Outcome"/>.</param>
-public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome)
+/// <param name="RamBelow4GiBKiB">RAM below 4 GiB; null where the setting does not decide it.</param>
+/// <param name="Above4GiB">Memory BARs that lie above 4 GiB; null where that is not counted.</param>
+public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome, ulong? RamBelow4GiBKiB = null, int? Above4GiB = null)
 {
     public static SettingAnswer Of(TriedSetting tried)
     {
         ArgumentNullException.ThrowIfNull(tried);
-        return new(tried.Setting, tried.Unplaced, GuestOutcomes.NameOf(tried.Outcome));
+        return new(tried.Setting, tried.Unplaced, GuestOutcomes.NameOf(tried.Outcome), tried.RamBelow4GiBKiB, tried.AboveFourGiB);
     }
 }
 
 /// <summary>A setting, ready for each tool's file or command line; null where the tool has none of the kind.</summary>
-public sealed record PasteAnswer(string? Libvirt, string? Qemu, string? Proxmox, string? Xl);
+public sealed record PasteAnswer(string? Libvirt, string? Qemu, string? Proxmox, string? Xl, string? XcpNg);

@@ -7,7 +7,7 @@ using Keyhole.Guests;
 namespace Keyhole.Platforms;
 
 /// <summary>What is wrong with a guest's configuration, or ineffective in it, on more than one platform.</summary>
-internal static class GuestReview
+public static class GuestReview
 {
     public static void ReportMaxmem(GuestSpec guest, List<Problem> problems)
     {
@@ -30,6 +30,17 @@ internal static class GuestReview
         ProblemCodes.NotPv,
         $"the guest is {type}: xl reads e820_host for PV guests only, and its map does not follow the host's",
         Remedy: "set type=\"pv\" if the guest is meant to see the host's map"));
+
+    /// <summary>Why nobody can give a guest of Xen that is no PV one another map: behind "the guest is no PV guest: ".</summary>
+    public static string WhyNoOtherMap(GuestType? type) => type switch
+    {
+        GuestType.Hvm => "hvmloader makes an HVM guest's map from its mmio_hole=, and no installed map reaches its firmware",
+        GuestType.Pvh => "libxl writes a PVH guest's map into its memory, where the kernel finds it, and no installed map replaces it",
+        _ => "its map is not the one that Xen's call installs",
+    };
+
+    /// <summary>What to do instead.</summary>
+    public static string InsteadOfAnotherMap(GuestType? type) => type == GuestType.Hvm ? "ask 'keyhole compare' which mmio_hole= places its BARs, or set type=\"pv\"" : "set type=\"pv\"";
 
     public static Problem MapNotKnown(string why) => new(Severity.Warning, ProblemCodes.MapNotKnown, $"the guest's map is not known: {why}");
 }

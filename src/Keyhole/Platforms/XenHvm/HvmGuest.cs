@@ -94,7 +94,7 @@ internal sealed record HvmGuest
         if (memory.Conflict is { } conflict)
             return made with { Refusal = string.Create(CultureInfo.InvariantCulture, $"RDM conflict at 0x{conflict.Start:x}.") };
         if (topology.RomPages > SparePages)
-            return made with { Refusal = "QEMU: xen: failed to populate ram" };
+            return made with { Refusal = "device model did not start: -3" };
         HvmloaderRun run = Hvmloader.Run(new()
         {
             Xen = xen,

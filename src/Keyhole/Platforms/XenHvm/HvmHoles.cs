@@ -1,12 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
 
 namespace Keyhole.Platforms.XenHvm;
 
 /// <summary>Tries holes of an HVM guest on the model.</summary>
 internal static class HvmHoles
 {
+    private const string AsItIs = "as it is";
+
+    private const string LeftToHvmloader = "no mmio_hole";
+
+    /// <summary>The hole of XCP-ng's domain builder before it doubles, and the largest that it makes, in MiB.</summary>
+    private const ulong FirstOfXcpNg = 256;
+
+    private const ulong LastOfXcpNg = 2048;
+
+    private static readonly ImmutableArray<ulong> s_sizesMiB = [256, 512, 1024, 2048, 3072, 3840];
+
     /// <summary>The smallest mmio_hole in MiB with which a guest is as wished; null where there is none. What is left to hvmloader is not looked at.</summary>
     public static ulong? SmallestFor(Scenario scenario, HvmGuest guest, Func<HvmGuest, bool> isAsWished)
     {
@@ -19,4 +36,85 @@ internal static class HvmHoles
 
         return null;
     }
+
+    /// <summary>The hole that XCP-ng's domain builder makes for a guest with devices passed through: doubled until the BARs fit below 4 GiB, in MiB.</summary>
+    public static ulong OfXcpNg(Scenario scenario, HvmGuest guest)
+    {
+        ulong mib = FirstOfXcpNg;
+        while (mib < LastOfXcpNg && !HasAllLow(guest.WithHole(scenario, mib << 20)))
+            mib *= 2;
+        return mib;
+    }
+
+    /// <summary>Null where the guest cannot be forecast, or what its devices ask for is not known.</summary>
+    public static SettingComparison? Compare(Scenario scenario)
+    {
+        HvmGuest guest = HvmGuest.Of(scenario);
+        if (guest.Settings.NotModelled is not null || (guest.Topology.Tree is null && guest.Topology.Refusal is null))
+            return null;
+        var tried = new List<TriedSetting> { Row(AsItIs, guest) };
+        ulong? smallest = null, allLow = null;
+        if (guest.Topology.Tree is not null)
+        {
+            // A value that xl refuses is tried as if it were not there.
+            HvmGuest open = guest.Settings.Refusal is null ? guest : HvmGuest.Of(scenario, guest.Settings with { Refusal = null, HoleBytes = 0 }, guest.Xen);
+            smallest = SmallestFor(scenario, open, static candidate => candidate.PlacesAll);
+            allLow = SmallestFor(scenario, open, HasAllLow);
+            if (guest.Settings.HoleBytes != 0 || guest.Settings.Refusal is not null)
+                tried.Add(Row(LeftToHvmloader, open.WithHole(scenario, 0)));
+            ImmutableArray<ulong> sizes = [.. s_sizesMiB.Concat(new[] { smallest, allLow }.OfType<ulong>()).Distinct().Order()];
+            foreach (ulong mib in sizes)
+                tried.Add(Row(Name(mib), open.WithHole(scenario, mib << 20)));
+            ulong xcpNg = OfXcpNg(scenario, open);
+            tried.Add(Row($"XCP-ng's own hole ({xcpNg} MiB)", open.WithHole(scenario, xcpNg << 20)));
+        }
+
+        if (guest.PlacesAll)
+            return new([.. tried], AsItIs, WhyWell(scenario, guest, allLow), null);
+        // hvmloader's own hole is the lightest that helps, where the guest's setting does not.
+        bool dropHelps = tried.Count > 1 && tried[1] is { Setting: LeftToHvmloader, Unplaced: 0, Outcome: GuestOutcome.Boots };
+        if (dropHelps)
+            return new([.. tried], LeftToHvmloader, "hvmloader's own hole gives every BAR its place: take mmio_hole= out", null);
+        if (smallest is not { } best)
+        {
+            string why = guest.Refusal is { } words && guest.Topology.Tree is null ? $"the guest is not created: {words}"
+                : "no mmio_hole= gives every BAR its place: pass fewer devices through";
+            return new([.. tried], null, why, null);
+        }
+
+        HvmGuest cured = guest.WithHole(scenario, best << 20);
+        string lost = Lost(guest, cured) is { } text ? $"; it costs {text} of RAM below 4 GiB, which then lie above" : "";
+        string libvirt = scenario.Guest.Toolstack == Toolstack.Libvirt ? "; libvirt has no element for it: xl does" : "";
+        return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{lost}{libvirt}", Paste(best));
+    }
+
+    private static string WhyWell(Scenario scenario, HvmGuest guest, ulong? allLow)
+    {
+        if (guest.CountHigh == 0)
+            return "every BAR has its place below 4 GiB as it is";
+        string high = guest.CountHigh == 1 ? "one of them lies above 4 GiB, where an operating system of 32 bits does not reach it"
+            : string.Create(CultureInfo.InvariantCulture, $"{guest.CountHigh} of them lie above 4 GiB, where an operating system of 32 bits does not reach them");
+        if (allLow is not { } mib)
+            return $"every BAR has its place as it is; {high}; no hole holds all of them below";
+        string lost = Lost(guest, guest.WithHole(scenario, mib << 20)) is { } text ? $", at the cost of {text} of RAM below 4 GiB" : "";
+        return string.Create(CultureInfo.InvariantCulture, $"every BAR has its place as it is; {high}: mmio_hole={mib} has all of them below{lost}");
+    }
+
+    private static string? Lost(HvmGuest before, HvmGuest after) =>
+        before.Run is { } was && after.Run is { } now && was.LowEnd > now.LowEnd ? ByteSize.ToText(was.LowEnd - now.LowEnd) : null;
+
+    private static bool HasAllLow(HvmGuest guest) => guest.PlacesAll && guest.CountHigh == 0;
+
+    private static string Name(ulong mib) => string.Create(CultureInfo.InvariantCulture, $"mmio_hole={mib}");
+
+    private static TriedSetting Row(string name, HvmGuest guest)
+    {
+        GuestOutcome outcome = guest.Refusal is not null ? GuestOutcome.Refused : guest.Run?.PanicMessage is not null ? GuestOutcome.Panics : GuestOutcome.Boots;
+        int unplaced = guest.Run?.Placement?.CountUnplaced() ?? guest.Topology.Tree?.Functions.Sum(static function => function.Node.Bars.Length) ?? 0;
+        return new(name, unplaced, outcome) { RamBelow4GiBKiB = guest.Run?.LowEnd >> 10, AboveFourGiB = guest.Run is null ? null : guest.CountHigh };
+    }
+
+    /// <summary>libvirt has no element for it.</summary>
+    private static PastedSetting Paste(ulong mib) =>
+        new(null, null, null, Name(mib)) { XcpNg = string.Create(CultureInfo.InvariantCulture, $"xe vm-param-set uuid=UUID platform:mmio_size_mib={mib}") };
 }

@@ -82,8 +82,8 @@ internal static class HvmReview
             remedy = $"give {HvmSettings.SmallestHoleMiB} to {HvmSettings.LargestHoleMiB}, or leave it out";
         else if (words.Contains("PoD", System.StringComparison.Ordinal))
             remedy = $"set maxmem to memory ({scenario.Guest.MemoryKiB >> 10})";
-        else if (words.Contains("populate ram", System.StringComparison.Ordinal))
-            remedy = "take emulated devices away: the ROMs of all of them together may take 1 MiB";
+        else if (words.Contains("device model did not start", System.StringComparison.Ordinal))
+            remedy = "take emulated devices away: their ROMs together may take 1 MiB and 64 KiB, which is what libxl leaves a domain beyond its memory";
         problems.Add(new(
             Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}", guest.Memory?.Conflict?.Start, guest.Memory?.Conflict?.End, remedy));
     }

@@ -65,6 +65,8 @@ internal sealed record HvmTopology(NumberedTree? Tree, string? Refusal, string? 
         ImmutableArray<PciDevice> listed = [.. scenario.Qemu.Devices, .. scenario.Host.Devices];
         // Windows that no listing names are those of one device: the first that no listing names either.
         ImmutableArray<HostFunction> given = OfBars(scenario.Bars.Where(bar => !scenario.Qemu.Devices.Any(device => device.Bars.Contains(bar))));
+        if (!scenario.Qemu.Bars.IsEmpty)
+            given = given.Add(new(scenario.Qemu.Bars));
         foreach (PciAssignment assignment in scenario.Guest.Pci)
         {
             PciDevice[] covered = [.. listed.Where(candidate => assignment.Covers(candidate.Address)).DistinctBy(static device => device.Address)];

@@ -61,6 +61,13 @@ public sealed class XenHvmPlatform : IPlatform
         };
     }
 
+    /// <summary>Holes side by side: as hvmloader sizes it by itself, doubled sizes, the smallest that places all BARs, and the smallest that has all of them below 4 GiB.</summary>
+    public SettingComparison? CompareSettings(Scenario scenario)
+    {
+        ArgumentNullException.ThrowIfNull(scenario);
+        return HvmHoles.Compare(scenario);
+    }
+
     private const string FirmwareName = "hvmloader";
 
     private Plan Empty(Scenario scenario, List<Problem> problems) => new()
