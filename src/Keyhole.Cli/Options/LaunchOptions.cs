@@ -9,6 +9,7 @@ using Keyhole.Dom0;
 using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Planning;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Cli.Options;

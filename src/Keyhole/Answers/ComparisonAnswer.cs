@@ -211,7 +211,7 @@ public sealed record BarRoomAnswer(
 /// <param name="Outcome">As in <see cref="PlanAnswer.Outcome"/>.</param>
 /// <param name="RamBelow4GiBKiB">RAM below 4 GiB; null where the setting does not decide it.</param>
 /// <param name="Above4GiB">Memory BARs that lie above 4 GiB; null where that is not counted.</param>
-public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome, ulong? RamBelow4GiBKiB = null, int? Above4GiB = null)
+public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome, ulong? RamBelow4GiBKiB, int? Above4GiB)
 {
     public static SettingAnswer Of(TriedSetting tried)
     {
