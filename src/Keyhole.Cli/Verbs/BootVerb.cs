@@ -47,7 +47,7 @@ internal static class BootVerb
                 return console.Fail(error);
             if (boot.Forecast is null)
             {
-                var plan = PlanAnswer.Of(boot.Plan, OptionWords.Of);
+                var plan = BootAnswer.Of(boot, words: OptionWords.Of);
                 if (svg.Write(parsed, () => Pictures.OfPlan(boot.Plan)) is { } unwrittenPlan)
                     return console.Fail(unwrittenPlan);
                 if (parsed.GetValue(json))
