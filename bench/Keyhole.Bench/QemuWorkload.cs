@@ -26,7 +26,7 @@ public static class QemuWorkload
     }
 
     public static int Boots(QemuMachine machine) =>
-        QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _) && forecast.Outcome == Platforms.Firmware.BootOutcome.Boots ? 1 : 0;
+        QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _) && forecast.Outcome == Platforms.GuestOutcome.Boots ? 1 : 0;
 
     /// <summary>One of the grid: board, firmware, memory, width, one to eight devices behind ports, BARs of 256 MiB to 128 GiB.</summary>
     public static QemuMachine Machine(int index)

@@ -46,7 +46,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     /// <summary>How long a device's driver is waited for once the kernel is up: it may come from the initramfs, or never.</summary>
     private static readonly TimeSpan s_claimWait = TimeSpan.FromSeconds(30);
 
-    /// <summary>xl waits two seconds before it makes a guest anew that ended and is to restart; an emulated machine is slower.</summary>
+    /// <summary>xl waits two seconds before it makes a guest again that ended and is to restart; an emulated machine is slower.</summary>
     private static readonly TimeSpan s_return = TimeSpan.FromSeconds(15);
 
     private bool _isBegun;
@@ -114,7 +114,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         }
     }
 
-    /// <summary>Destroys whatever domain carries the UUID, also one that xl makes anew of a guest that ended. Null when nothing is left of it.</summary>
+    /// <summary>Destroys whatever domain carries the UUID, also one that xl makes again of a guest that ended. Null when nothing is left of it.</summary>
     public XenProblem? Destroy()
     {
         // Before its creation a domain with the UUID is somebody else's.
@@ -127,7 +127,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             if (!Live().TryGet(out LiveDomain? left, out XenProblem? problem))
                 return problem;
             XenProblem? refusal = left.Info is { } info ? tools.Destroy(info.Id) : null;
-            // One that comes back and is destroyed stays away: xl makes anew only what ended by itself.
+            // One that comes back and is destroyed stays away: xl makes again only what ended by itself.
             if (!_mayReturn || (hasGone && left.Info is not null))
                 return refusal;
             if (clock.Elapsed > s_return)
@@ -198,7 +198,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         return last is null || last.IsDying || last.IsShutdown;
     }
 
-    /// <summary>Whether xl makes a guest anew that has ended like this: on_crash="restart" and the like; a reboot does by default.</summary>
+    /// <summary>Whether xl makes a guest again that has ended like this: on_crash="restart" and the like; a reboot does by default.</summary>
     /// <param name="last">What was last seen of it; null where it was gone too soon.</param>
     internal static bool MayReturn(GuestSpec guest, DomainInfo? last)
     {

@@ -37,13 +37,13 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
         if (Info.Id.Value == 0)
             return No("dom0 uses the machine's own map", "name a guest");
         if (Info.IsDying || Info.IsShutdown)
-            return No($"it is {Info.StateName}", "create it anew, paused: xl create -p");
+            return No($"it is {Info.StateName}", "create it again, paused: xl create -p");
         if (Info.IsHvm)
             return No($"it is no PV guest but {TypeName}: {GuestReview.WhyNoOtherMap(Spec?.Type)}", GuestReview.InsteadOfAnotherMap(Spec?.Type));
         if (!Info.IsPaused)
-            return No("it runs, and has read its map already", "create it anew, paused: xl create -p");
+            return No("it runs, and has read its map already", "create it again, paused: xl create -p");
         return Info.HasRun
-            ? No("it is paused but has run before, and has read its map already", "create it anew, paused: xl create -p")
+            ? No("it is paused but has run before, and has read its map already", "create it again, paused: xl create -p")
             : null;
     }
 

@@ -57,7 +57,7 @@ internal static unsafe class Kernel
             return new(text, StartInfo.CommandLineBytes);
     }
 
-    /// <summary>Traps first: from then on nothing goes wrong without a word.</summary>
+    /// <summary>Traps first: from then on nothing goes wrong without a message.</summary>
     private static void PrepareMachine()
     {
         Layout* layout = Native.Layout();

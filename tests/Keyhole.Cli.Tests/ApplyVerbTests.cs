@@ -215,7 +215,7 @@ public sealed class ApplyVerbTests : IDisposable
     }
 
     [TestMethod]
-    public void A_guest_that_xl_makes_anew_after_its_end_is_destroyed_too()
+    public void A_guest_that_xl_makes_again_after_its_end_is_destroyed_too()
     {
         using var console = new FakeConsole();
         _dom0.Console = console.Terminal;
@@ -223,7 +223,7 @@ public sealed class ApplyVerbTests : IDisposable
         _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
         _dom0.Unpausing = () =>
         {
-            // xl destroys it, and makes it anew two seconds after.
+            // xl destroys it, and makes it again two seconds after.
             Guid uuid = _dom0.Info.Uuid;
             _dom0.Info = _dom0.Info with { Uuid = Guid.Empty, IsPaused = false, IsShutdown = true };
             _ = System.Threading.Tasks.Task.Delay(TimeSpan.FromSeconds(2.5)).ContinueWith(_ => _dom0.Info = _dom0.Info with { Uuid = uuid, IsShutdown = false }, System.Threading.Tasks.TaskScheduler.Default);
@@ -247,7 +247,7 @@ public sealed class ApplyVerbTests : IDisposable
     [DataRow("", -1, true)]
     [DataRow("on_reboot=\"destroy\"", -1, false)]
     [DataRow("on_crash=\"destroy\"", 99, false)]
-    public void A_guest_that_ended_returns_where_its_configuration_has_xl_make_it_anew(string setting, int reason, bool returns)
+    public void A_guest_that_ended_returns_where_its_configuration_has_xl_make_it_again(string setting, int reason, bool returns)
     {
         using var text = new MemoryStream(System.Text.Encoding.UTF8.GetBytes($"name=\"g\"\ntype=\"pv\"\nmemory=256\n{setting}\n"));
         Assert.IsTrue(Guests.GuestReader.Read(text, "g.cfg").TryGet(out Guests.GuestSpec? guest, out _));

@@ -55,7 +55,7 @@ public sealed class SamplesTests
             Assert.AreEqual(
                 File.ReadAllText(Path.Combine(s_samples, name)),
                 File.ReadAllText(Path.Combine(_tree, "samples", name)),
-                $"samples/{name} is out of date: make it anew with the command in samples/README.md");
+                $"samples/{name} is out of date: make it again with the command in samples/README.md");
         }
     }
 }

@@ -46,7 +46,7 @@ internal static class ApplyText
     public static string Describe(LiveForecastAnswer forecast)
     {
         if (forecast.Outcome == "halts")
-            return $"forecast: {forecast.Kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a word")}";
+            return $"forecast: {forecast.Kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a message")}";
         return string.Create(
             CultureInfo.InvariantCulture,
             $"forecast: {forecast.Kernel} boots, moves {forecast.RemappedPages} pages and gives {forecast.ReleasedPages} back ({ByteSize.ToText(forecast.ReleasedPages << Frames.Shift)})");

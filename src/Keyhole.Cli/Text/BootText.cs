@@ -37,7 +37,7 @@ internal static class BootText
             GuestOutcome.Hangs => ("its firmware hangs", Color.Red),
         };
         console.Ansi.Write(MapView.Cell(verdict, colour));
-        console.Ansi.WriteLine(answer.Message is { Length: > 0 } message ? $": \"{message}\"" : answer.Reached == GuestOutcome.Halts ? ", without a word" : "");
+        console.Ansi.WriteLine(answer.Message is { Length: > 0 } message ? $": \"{message}\"" : answer.Reached == GuestOutcome.Halts ? ", without a message" : "");
         console.Ansi.WriteLine();
         if (answer.Account is { IsEmpty: false } account)
             WriteAccount(console, answer, account, pages);
@@ -103,7 +103,7 @@ internal static class BootText
         table.AddRow(MapView.Cell(Number(pages)), MapView.Cell(ByteSize.ToText(pages << Frames.Shift)), MapView.Cell("in all"));
         MapView.WriteTable(console, table);
         if (answer.PopulatedPages is { } populated and not 0)
-            console.Ansi.WriteLine($"{Number(populated)} pages are got anew for those given back");
+            console.Ansi.WriteLine($"{Number(populated)} pages are got again for those given back");
         ulong extra = (answer.Extra ?? []).Aggregate(0UL, static (sum, region) => region.End.Value < region.Start.Value ? sum : sum + region.End.Value - region.Start.Value);
         if (extra != 0)
             console.Ansi.WriteLine($"{ByteSize.ToText(extra)} more of RAM in the map, for the balloon");

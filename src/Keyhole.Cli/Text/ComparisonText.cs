@@ -139,7 +139,7 @@ internal static class ComparisonText
             console.Out.WriteLine($"  {line}");
     }
 
-    /// <summary>What the windows need where they are placed anew, and what they take where they lie.</summary>
+    /// <summary>What the windows need where they are placed again, and what they take where they lie.</summary>
     private static string Describe(BarRoomAnswer room)
     {
         List<string> parts = [];
@@ -175,7 +175,7 @@ internal static class ComparisonText
             console.Ansi.WriteLine($"  no room in the hole for the window [{window.Start}, {window.End})");
         foreach (string place in row.FilterPlaces ?? [])
             console.Ansi.WriteLine($"  where: {place}");
-        foreach (string burden in row.FilterBurdens ?? [])
+        foreach (string burden in row.FilterCosts ?? [])
             console.Ansi.WriteLine($"  burden: {burden}");
     }
 

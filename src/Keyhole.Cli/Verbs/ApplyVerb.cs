@@ -131,7 +131,7 @@ internal sealed class ApplyVerb
         if (!change.IsGiven && !map.Entries.IsEmpty && map.RamPages < pages)
         {
             return _console.Refuse(change.Guest.No(
-                string.Create(CultureInfo.InvariantCulture, $"it has {pages} pages, the map has RAM for {map.RamPages}"), "its memory does not match its configuration; create it anew"));
+                string.Create(CultureInfo.InvariantCulture, $"it has {pages} pages, the map has RAM for {map.RamPages}"), "its memory does not match its configuration; create it again"));
         }
 
         bool isDryRun = parsed.GetValue(_dryRun);

@@ -12,7 +12,7 @@ using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
-using Keyhole.Platforms.XenPvh;
+using Keyhole.Platforms;
 using Keyhole.Verification;
 
 namespace Keyhole.Cli.Verbs;

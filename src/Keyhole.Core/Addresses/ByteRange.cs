@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-
 namespace Keyhole.Addresses;
 
-/// <summary>A half-open range of bytes [Start, End) of a guest's memory, for what Linux keeps in bytes. The default is empty.</summary>
-public readonly struct ByteRange : System.IEquatable<ByteRange>
+/// <summary>A half-open range of bytes [Start, End) of an address space. The default is empty.</summary>
+public readonly partial struct ByteRange : System.IEquatable<ByteRange>, IRanged
 {
     private ByteRange(ulong start, ulong sizeBytes)
     {
@@ -30,7 +29,17 @@ public readonly struct ByteRange : System.IEquatable<ByteRange>
     /// <summary>The frames that the range touches.</summary>
     public PfnRange Touched => PfnRange.FromBounds(Pfn.Containing(Start), Pfn.AtOrAbove(End));
 
-    public bool Overlaps(ByteRange other) => !IsEmpty && !other.IsEmpty && Start < other.End && other.Start < End;
+    ByteRange IRanged.Range => this;
+
+    public bool Contains(ulong address) => address >= Start && address - Start < SizeBytes;
+
+    /// <summary>Whether the other range lies in this one, whole. An empty one lies nowhere.</summary>
+    public bool Contains(ByteRange other) => !other.IsEmpty && Contains(other.Start) && other.SizeBytes <= SizeBytes - (other.Start - Start);
+
+    /// <summary>What both have; empty where they have nothing in common. A range that wraps has nothing in common with any.</summary>
+    public ByteRange Intersect(ByteRange other) => FromBounds(Start > other.Start ? Start : other.Start, End < other.End ? End : other.End);
+
+    public bool Overlaps(ByteRange other) => !Intersect(other).IsEmpty;
 
     public bool Equals(ByteRange other) => Start == other.Start && SizeBytes == other.SizeBytes;
 

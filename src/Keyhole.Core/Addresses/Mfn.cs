@@ -9,7 +9,7 @@ namespace Keyhole.Addresses;
 /// Range: 0 to <see cref="Frames.MaxCount"/> inclusive (the end of the last frame is a valid exclusive bound).
 /// Frames cannot be added by accident: <see cref="Plus"/> says that it moves, and overflow is checked.
 /// </remarks>
-public readonly struct Mfn : System.IEquatable<Mfn>, System.IComparable<Mfn>
+public readonly partial struct Mfn : System.IEquatable<Mfn>, System.IComparable<Mfn>
 {
     public Mfn(ulong value) => Value = value;
 

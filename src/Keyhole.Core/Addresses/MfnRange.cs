@@ -5,7 +5,7 @@ namespace Keyhole.Addresses;
 /// <summary>
 /// A half-open run of machine frames [Start, End). The default is the empty run at frame 0. A run that ends before it starts cannot be built.
 /// </summary>
-public readonly struct MfnRange : System.IEquatable<MfnRange>
+public readonly partial struct MfnRange : System.IEquatable<MfnRange>
 {
     private MfnRange(Mfn start, ulong count)
     {

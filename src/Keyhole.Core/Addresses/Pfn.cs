@@ -9,7 +9,7 @@ namespace Keyhole.Addresses;
 /// Range: 0 to <see cref="Frames.MaxCount"/> inclusive (the end of the last frame is a valid exclusive bound).
 /// Frames cannot be added by accident: <see cref="Plus"/> says that it moves, and overflow is checked.
 /// </remarks>
-public readonly struct Pfn : System.IEquatable<Pfn>, System.IComparable<Pfn>
+public readonly partial struct Pfn : System.IEquatable<Pfn>, System.IComparable<Pfn>
 {
     public Pfn(ulong value) => Value = value;
 

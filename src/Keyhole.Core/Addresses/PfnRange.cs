@@ -5,7 +5,7 @@ namespace Keyhole.Addresses;
 /// <summary>
 /// A half-open run of frames [Start, End). The default is the empty run at frame 0. A run that ends before it starts cannot be built.
 /// </summary>
-public readonly struct PfnRange : System.IEquatable<PfnRange>
+public readonly partial struct PfnRange : System.IEquatable<PfnRange>
 {
     private PfnRange(Pfn start, ulong count)
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Runtime.InteropServices;
+using Keyhole.Addresses;
 
 namespace Keyhole.E820;
 
@@ -9,7 +10,7 @@ namespace Keyhole.E820;
 /// Address and size are in bytes. The default is an empty entry at 0 of no type.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
-public readonly struct E820Entry : System.IEquatable<E820Entry>
+public readonly partial struct E820Entry : System.IEquatable<E820Entry>, IRanged
 {
     /// <summary>Bytes of an entry on the wire.</summary>
     public const int WireSizeBytes = 20;
@@ -32,6 +33,9 @@ public readonly struct E820Entry : System.IEquatable<E820Entry>
 
     /// <summary>Whether address + size does not fit 64 bits. A map with such an entry is not sanitised by Linux.</summary>
     public bool Wraps => Size > ulong.MaxValue - Address;
+
+    /// <summary>The addresses of the entry. Of one that wraps, those up to the last that 64 bits hold.</summary>
+    public ByteRange Range => ByteRange.FromBounds(Address, Wraps ? ulong.MaxValue : End);
 
     public bool IsRam => Type == E820Type.Ram;
 

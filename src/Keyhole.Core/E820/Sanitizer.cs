@@ -11,7 +11,7 @@ namespace Keyhole.E820;
 /// <remarks>
 /// Its peculiarities are kept because every guest kernel has them: a map of fewer than two entries and a map in which any entry wraps are
 /// refused and stay untouched; since 4.1 PRAM (12) is never merged and is split at every edge of another entry inside it; entries of type 0
-/// vanish; the result is cut without a word when the table is full.
+/// vanish; the result is cut silently when the table is full.
 /// </remarks>
 public static class Sanitizer
 {

@@ -65,7 +65,7 @@ public enum HaltReason
     /// <summary>A P2M, M2P or page-table update for a remapped page failed: BUG.</summary>
     RemapFailed,
 
-    /// <summary>No check: the kernel gives away the pages that it runs in, and dies without a word.</summary>
+    /// <summary>No check: the kernel gives away the pages that it runs in, and dies without a message.</summary>
     ReleasesItself,
 
     /// <summary>Xen takes no event or failsafe callback: BUG.</summary>

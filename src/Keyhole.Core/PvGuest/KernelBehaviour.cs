@@ -115,7 +115,7 @@ public enum KernelBehaviour
     /// <summary>ACPI NVS that does not begin at a page's start comes to lie as far before its new page as it lay behind its old one.</summary>
     MisplacesUnalignedNvs,
 
-    /// <summary>The search for NVS begins anew after each that was moved, so that none is overlooked.</summary>
+    /// <summary>The search for NVS begins again after each that was moved, so that none is overlooked.</summary>
     SearchesNvsAnew,
 
     /// <summary>Of equal gaps the highest is for PCI; before, the lowest.</summary>

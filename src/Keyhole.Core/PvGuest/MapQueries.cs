@@ -9,9 +9,6 @@ namespace Keyhole.PvGuest;
 /// <summary>Questions that a kernel asks of its sanitised map.</summary>
 public static class MapQueries
 {
-    /// <summary>Linux takes no gap smaller than this for PCI space.</summary>
-    public const ulong SmallestPciGapBytes = 4UL << 20;
-
     /// <summary>Whether a range does not lie whole in one RAM entry (xen_is_e820_reserved). An empty range never is reserved.</summary>
     public static bool IsReserved(ReadOnlySpan<E820Entry> map, ByteRange range)
     {
@@ -62,7 +59,7 @@ public static class MapQueries
             if (upper > entry.End)
             {
                 ulong size = upper - entry.End;
-                bool better = found.IsEmpty ? size >= SmallestPciGapBytes : prefersHigh ? size > found.SizeBytes : size >= found.SizeBytes;
+                bool better = found.IsEmpty ? size >= X86Layout.SmallestPciGapBytes : prefersHigh ? size > found.SizeBytes : size >= found.SizeBytes;
                 if (better)
                     found = ByteRange.FromBounds(entry.End, upper);
             }

@@ -108,8 +108,6 @@ public struct SetupResult
 /// <remarks>Source: the setup code of the releases that <see cref="BehaviourSpan.Of"/> tells apart, and the records of them, which judge it.</remarks>
 public static class MemorySetup
 {
-    private const ulong IsaStart = 0xa_0000;
-    private const ulong IsaEnd = 0x10_0000;
     private const ulong IbftStart = 0x8_0000;
     private const ulong SlackWithoutMapBytes = 8UL << 20;
     private const ulong ExtraMemoryRatio = 10;
@@ -254,7 +252,7 @@ public static class MemorySetup
             foreach (E820Entry entry in buffer.Slice(0, count))
                 Tables.XenMap.TryAdd(takesUnusable && entry.Type == E820Type.Unusable ? entry.WithType(E820Type.Ram) : entry);
             if (usesMachineMap && _profile.Has(KernelBehaviour.KeepsIbftArea))
-                Tables.XenMap.TryAdd(E820Entry.FromBounds(IbftStart, IsaEnd, E820Type.Reserved));
+                Tables.XenMap.TryAdd(E820Entry.FromBounds(IbftStart, X86Layout.IsaEnd, E820Type.Reserved));
             // Where Linux refuses to sanitise, it goes on with the map as it is.
             Sanitize(ref Tables.XenMap, _profile.Has(KernelBehaviour.SanitizesWithinItsCount) ? count : _profile.XenMapEntries);
             return true;
@@ -286,7 +284,7 @@ public static class MemorySetup
             WalkMap(extra, new Pfn(reckoned).ToAddress());
             if (_profile.Has(KernelBehaviour.RemapsByList))
                 FinishRemap();
-            if (!_isHalted && KernelGaveItselfAway())
+            if (!_isHalted && KernelReleasedItself())
                 Halt(HaltReason.ReleasesItself);
         }
 
@@ -386,7 +384,7 @@ public static class MemorySetup
         }
 
         /// <summary>Up to 4.2 nobody looks: what lies on a hole is released or covered while the kernel runs in it.</summary>
-        private readonly bool KernelGaveItselfAway() =>
+        private readonly bool KernelReleasedItself() =>
             MapQueries.IsReserved(XenMap, _start.Kernel) || MapQueries.IsReserved(XenMap, _start.PageTables);
 
         // ---- 4.3 and later: the limit first, then the map, the checks and the holes ----
@@ -646,7 +644,7 @@ public static class MemorySetup
             Result.IdentityFrom = Pfn.Containing(address);
             if (_profile.Has(KernelBehaviour.IdentityBehindMap))
                 Frames.SetIdentity(PfnRange.FromBounds(Result.IdentityFrom, new Pfn(Addresses.Frames.MaxCount)));
-            AddToKernelMap(E820Entry.FromBounds(IsaStart, IsaEnd, E820Type.Reserved));
+            AddToKernelMap(E820Entry.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd, E820Type.Reserved));
             Sanitize(ref Tables.KernelMap, _profile.KernelMapEntries);
         }
 

@@ -104,7 +104,8 @@ public sealed record ComparedAnswer : PlanAnswer
     public ImmutableArray<string>? FilterPlaces { get; init; }
 
     [JsonPropertyOrder(MemberOrder.Rest)]
-    public ImmutableArray<string>? FilterBurdens { get; init; }
+    [JsonPropertyName("filterBurdens")]
+    public ImmutableArray<string>? FilterCosts { get; init; }
 
     [JsonPropertyOrder(MemberOrder.Rest)]
     public ImmutableArray<MigrationAnswer> Migrations { get; init; }
@@ -146,11 +147,11 @@ public sealed record ComparedAnswer : PlanAnswer
             return;
         ConfigurationFilter filter = ConfigurationFilter.Of(row.Plan.Bars, row.Plan.Map);
         Filter = [.. filter.Rules.Select(FilterRuleAnswer.Of)];
-        if (filter.Rules.IsEmpty && filter.Homeless.IsEmpty)
+        if (filter.Rules.IsEmpty && filter.Unplaced.IsEmpty)
             return;
-        FilterHasNoRoomFor = [.. filter.Homeless.Select(static bar => new RangeAnswer(bar.Start, bar.End))];
+        FilterHasNoRoomFor = [.. filter.Unplaced.Select(static bar => new RangeAnswer(bar.Start, bar.End))];
         FilterPlaces = ConfigurationFilter.Places;
-        FilterBurdens = ConfigurationFilter.Burdens;
+        FilterCosts = ConfigurationFilter.Costs;
     }
 
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>

@@ -8,6 +8,7 @@ using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 
 namespace Keyhole.Captures;
 
@@ -25,7 +26,7 @@ public static class HostMapWriter
     /// <returns>Null, or why the dialect cannot hold this map. A memmap is a folder: see <see cref="ToMemmap"/>.</returns>
     public static InputError? Write(HostDocument map, HostMapDialect dialect, Stream destination)
     {
-        if (WhyNot(map, dialect) is { } error)
+        if (Refusal(map, dialect) is { } error)
             return error;
         switch (dialect)
         {
@@ -50,7 +51,7 @@ public static class HostMapWriter
     /// <summary>The folders of a <c>/sys/firmware/memmap</c>, or why it cannot hold this map.</summary>
     public static Parsed<MemmapFolder> ToMemmap(HostDocument map)
     {
-        if (WhyNot(map, HostMapDialect.Memmap) is { } error)
+        if (Refusal(map, HostMapDialect.Memmap) is { } error)
             return error;
         ImmutableArray<MemmapEntry>.Builder entries = ImmutableArray.CreateBuilder<MemmapEntry>(map.Host.Entries.Length);
         foreach (E820Entry entry in map.Host.Entries)
@@ -59,7 +60,7 @@ public static class HostMapWriter
     }
 
     /// <summary>Why the dialect cannot hold the map, or null when it can.</summary>
-    public static InputError? WhyNot(HostDocument map, HostMapDialect dialect)
+    public static InputError? Refusal(HostDocument map, HostMapDialect dialect)
     {
         string source = map.Description;
         if (dialect == HostMapDialect.Efi)
@@ -77,7 +78,7 @@ public static class HostMapWriter
             ulong exclusive = entry.Wraps ? ulong.MaxValue : entry.End;
             if (!EntryRange.Exclusive(entry.Address, exclusive).TryMakeEntry(entry.Type, named, null, out _, out InputError? error))
                 return error;
-            string? refusal = WhyNot(entry, dialect, end);
+            string? refusal = Refusal(entry, dialect, end);
             if (refusal is not null)
                 return new(named, null, $"{HostMapDialects.NameOf(dialect)} cannot hold [0x{entry.Address:x}, 0x{entry.End:x}) of type {E820TypeNames.NameOf(entry.Type)}: {refusal}", AlwaysPossible);
             end = entry.End;
@@ -87,7 +88,7 @@ public static class HostMapWriter
     }
 
     /// <param name="previousEnd">Where the entry before this one ends.</param>
-    private static string? WhyNot(E820Entry entry, HostMapDialect dialect, ulong previousEnd)
+    private static string? Refusal(E820Entry entry, HostMapDialect dialect, ulong previousEnd)
     {
         bool hasInclusiveEnd = dialect is HostMapDialect.Linux or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.Memmap;
         bool isIomem = dialect == HostMapDialect.Iomem;

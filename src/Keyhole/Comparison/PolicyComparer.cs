@@ -119,11 +119,9 @@ public static class PolicyComparer
         {
             foreach (PlannedEntry planned in plan.Entries)
             {
-                if (!planned.Entry.IsRam || planned.Entry.Address >= place.End || planned.Entry.End <= place.Start)
-                    continue;
-                ulong start = Math.Max(planned.Entry.Address, place.Start);
-                ulong end = Math.Min(planned.Entry.End, place.End);
-                return $"no device's window is known, and its RAM covers [0x{start:x}, 0x{end:x}), where the host may have the device (say where it is with {Setting.Bar} or {Setting.DeviceListing})";
+                ByteRange covered = planned.Entry.Range.Intersect(place);
+                if (planned.Entry.IsRam && !covered.IsEmpty)
+                    return $"no device's window is known, and its RAM covers {covered}, where the host may have the device (say where it is with {Setting.Bar} or {Setting.DeviceListing})";
             }
         }
 

@@ -4,11 +4,11 @@ using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Comparison;
@@ -46,7 +46,7 @@ public sealed record ComparedPolicy
 
     public required ImmutableArray<MigrationResult> Migrations { get; init; }
 
-    /// <summary>Pages that the kernel gives back and does not get anew, and such that lie where a 32-bit kernel sees none.</summary>
+    /// <summary>Pages that the kernel gives back and does not get again, and such that lie where a 32-bit kernel sees none.</summary>
     public ulong LostPages => Forecast is { } forecast
         ? (forecast.ReleasedPages > forecast.PopulatedPages ? forecast.ReleasedPages - forecast.PopulatedPages : 0) + PagesOutOfSight(forecast)
         : 0;
@@ -62,7 +62,7 @@ public sealed record ComparedPolicy
     {
         if (!Plan.Guest.Is32Bit)
             return 0;
-        PfnRange beyond = PfnRange.FromBounds(Pfn.Containing(MapAllocator.LimitOf32Bit), Pfn.Containing(Frames.AddressLimit));
+        PfnRange beyond = PfnRange.FromBounds(Pfn.Containing(X86Layout.PaeLimit), Pfn.Containing(Frames.AddressLimit));
         ulong count = 0;
         foreach (P2mRun run in forecast.P2m)
             count += run.Kind is P2mKind.Ram or P2mKind.Remapped ? run.Range.Intersect(beyond).Count : 0;

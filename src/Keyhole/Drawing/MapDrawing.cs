@@ -3,7 +3,9 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.Drawing;
 
@@ -243,18 +245,6 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
         return new(null, null);
     }
 
-    private static E820Entry[] Flatten(ImmutableArray<E820Entry> entries)
-    {
-        List<E820Entry> drawable = [];
-        foreach (E820Entry entry in entries)
-        {
-            if (entry.Size != 0 && !entry.Wraps)
-                drawable.Add(entry);
-        }
-
-        E820Entry[] result = new E820Entry[2 * drawable.Count];
-        return Sanitizer.TrySanitize(drawable.ToArray(), result, new int[Sanitizer.ScratchLength(drawable.Count)], out int count)
-            ? result[..count]
-            : [.. drawable];
-    }
+    private static E820Entry[] Flatten(ImmutableArray<E820Entry> entries) =>
+        [.. SortedMap.Of([.. entries.Where(static entry => entry.Size != 0 && !entry.Wraps)])];
 }

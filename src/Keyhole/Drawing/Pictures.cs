@@ -59,7 +59,7 @@ public static class Pictures
         };
         string outcome = !forecast.Halts
             ? string.Create(CultureInfo.InvariantCulture, $"{forecast.RemappedPages:#,0} pages remapped, {forecast.ReleasedPages:#,0} released")
-            : forecast.Message is { Length: > 0 } words ? $"\"{words}\"" : "It dies without a word.";
+            : forecast.Message is { Length: > 0 } words ? $"\"{words}\"" : "It dies without a message.";
         return SvgPainter.Paint(
             MapDrawing.LayOut([.. columns], SvgPainter.Rows, details),
             new(

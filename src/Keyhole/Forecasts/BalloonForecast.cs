@@ -30,11 +30,6 @@ public sealed record BalloonForecast
     private const ulong SectionPages = SectionBytes >> Frames.Shift;
     private const ulong BatchPages = Frames.SizeBytes / sizeof(ulong);
 
-    /// <summary>What Linux takes for the BIOS's ROM, and keeps out of every free range (asm/e820/types.h).</summary>
-    private const ulong BiosRomStart = 0xffe0_0000;
-
-    private const ulong LocalApic = 0xfee0_0000;
-
     /// <summary>Physical addresses of the processors in use; where iomem ends.</summary>
     private const int PhysicalAddressBits = 46;
 
@@ -149,11 +144,11 @@ public sealed record BalloonForecast
 
     private static (ulong Start, ulong End) WithoutBiosRom(ulong start, ulong end)
     {
-        if (end <= BiosRomStart || start >= Frames.FourGiB || end <= start)
+        if (end <= X86Layout.BiosRomStart || start >= Frames.FourGiB || end <= start)
             return (start, end);
-        ulong low = start < BiosRomStart ? BiosRomStart - start : 0;
+        ulong low = start < X86Layout.BiosRomStart ? X86Layout.BiosRomStart - start : 0;
         ulong high = end > Frames.FourGiB ? end - Frames.FourGiB : 0;
-        return low > high ? (start, BiosRomStart) : (Frames.FourGiB, Math.Max(end, Frames.FourGiB));
+        return low > high ? (start, X86Layout.BiosRomStart) : (Frames.FourGiB, Math.Max(end, Frames.FourGiB));
     }
 
     /// <summary>Resources of the kernel, by their starts: its map, the buffer behind each end of RAM, the devices' windows.</summary>
@@ -171,16 +166,16 @@ public sealed record BalloonForecast
 
         if (moment == BalloonMoment.Later)
         {
-            taken.Add(ByteRange.FromSize(LocalApic, Frames.SizeBytes));
+            taken.Add(ByteRange.FromSize(X86Layout.LocalApicStart, Frames.SizeBytes));
             foreach (BarVerdict verdict in boot.Bars.Where(static verdict => verdict.CanBeClaimed))
-                taken.Add(ByteRange.FromBounds(verdict.Bar.Start, verdict.Bar.End));
+                taken.Add(verdict.Bar.Range);
         }
 
         return taken.Where(static range => !range.IsEmpty).OrderBy(static range => range.Start);
     }
 
     /// <summary>What lies between the end of RAM and the next boundary may be stolen RAM: Linux puts nothing there (ram_alignment).</summary>
-    private static ulong RamAlignment(ulong end) => end < 1UL << 20 ? 64UL << 10 : end < 16UL << 20 ? 1UL << 20 : 64UL << 20;
+    private static ulong RamAlignment(ulong end) => end < X86Layout.OneMiB ? 64UL << 10 : end < 16UL << 20 ? 1UL << 20 : 64UL << 20;
 
     private static ulong RoundUp(ulong value, ulong unit) => (value + unit - 1) & ~(unit - 1);
 
@@ -208,26 +203,28 @@ public sealed record BalloonForecast
             yield break;
         foreach (BarVerdict verdict in boot.Bars)
         {
-            ByteRange bar = ByteRange.FromBounds(verdict.Bar.Start, verdict.Bar.End);
-            if (!bar.Overlaps(forecast.Hotplug))
+            ByteRange bar = verdict.Bar.Range;
+            ByteRange common = bar.Intersect(forecast.Hotplug);
+            if (common.IsEmpty)
                 continue;
             yield return new(
                 Severity.Error,
                 ProblemCodes.HotplugOverDevice,
                 $"memory grown by hotplug would lie at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), over the BAR at [0x{bar.Start:x}, 0x{bar.End:x})",
-                Math.Max(bar.Start, forecast.Hotplug.Start),
-                Math.Min(bar.End, forecast.Hotplug.End),
+                common.Start,
+                common.End,
                 "set memory = maxmem, so that nothing has to grow");
         }
 
-        if (boot.PciGap.Overlaps(forecast.Hotplug))
+        ByteRange inGap = boot.PciGap.Intersect(forecast.Hotplug);
+        if (!inGap.IsEmpty)
         {
             yield return new(
                 Severity.Warning,
                 ProblemCodes.HotplugInPciGap,
                 $"memory grown by hotplug would lie at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), in the gap that the kernel gives to PCI devices",
-                Math.Max(boot.PciGap.Start, forecast.Hotplug.Start),
-                Math.Min(boot.PciGap.End, forecast.Hotplug.End),
+                inGap.Start,
+                inGap.End,
                 "set memory = maxmem, so that nothing has to grow");
         }
     }

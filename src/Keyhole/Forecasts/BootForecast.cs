@@ -26,9 +26,7 @@ public sealed record BarVerdict(Bar Bar, bool IsIdentity, E820Entry? Conflict)
     public bool CanBeClaimed => Conflict is null && IsIdentity;
 
     /// <summary>The part of the window that meets <see cref="Conflict"/>; empty when there is none.</summary>
-    public ByteRange ConflictRange => Conflict is { } entry
-        ? ByteRange.FromBounds(System.Math.Max(entry.Address, Bar.Start), System.Math.Min(entry.End, Bar.End))
-        : default;
+    public ByteRange ConflictRange => Conflict is { } entry ? entry.Range.Intersect(Bar.Range) : default;
 
     /// <summary>What Linux says when it cannot claim the window, without the device's name; null when it can.</summary>
     public string? Words => Conflict is { } entry ? KernelWords.CannotClaim(Bar, entry) : null;
@@ -41,7 +39,7 @@ public sealed record BootForecast
 
     public required HaltReason Halt { get; init; }
 
-    /// <summary>The last words of a kernel that halts, as it says them; empty when it dies without a word. Null when it boots.</summary>
+    /// <summary>The last words of a kernel that halts, as it says them; empty when it dies without a message. Null when it boots.</summary>
     public string? Message { get; init; }
 
     /// <summary>Whether it boots, halts, or nobody can say because it is not known where the kernel lies.</summary>

@@ -98,7 +98,7 @@ internal static class ForecastReview
             HaltReason.None or HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.TooManyPieces
                 or HaltReason.CallbacksRefused => ("", default),
         };
-        string words = forecast.Message is { Length: > 0 } message ? $", saying \"{message}\"" : " without a word";
+        string words = forecast.Message is { Length: > 0 } message ? $", saying \"{message}\"" : " without a message";
         if (range.IsEmpty)
         {
             string why = forecast.Halt switch
@@ -134,7 +134,7 @@ internal static class ForecastReview
         foreach (E820Entry entry in request.Map)
         {
             bool isRam = entry.IsRam || (takesUnusable && entry.Type == E820Type.Unusable);
-            if (!isRam && entry.Size != 0 && !entry.Wraps && entry.Address < range.End && entry.End > range.Start && (found is not { } lower || entry.Address < lower.Address))
+            if (!isRam && !entry.Wraps && entry.Range.Overlaps(range) && (found is not { } lower || entry.Address < lower.Address))
                 found = entry;
         }
 

@@ -8,6 +8,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Hypercalls;
 using Keyhole.Logs;
 using Keyhole.Pci;
@@ -112,7 +113,7 @@ internal static class Forecaster
         {
             Request = request,
             Halt = result.Halt,
-            Message = KernelWords.LastWords(result.Halt),
+            Message = KernelWords.PanicMessage(result.Halt),
             KernelMap = setUp ? [.. kernelMap] : [],
             ReleasedPages = result.ReleasedPages,
             RemappedPages = result.RemappedPages,
@@ -229,16 +230,7 @@ internal static class Forecaster
 
     private static BarVerdict Judge(Bar bar, E820Entry[] kernelMap, ImmutableArray<P2mRun> p2m)
     {
-        E820Entry? conflict = null;
-        foreach (E820Entry entry in kernelMap)
-        {
-            if (entry.Type != E820Type.Reserved && entry.Address < bar.End && entry.End > bar.Start)
-            {
-                conflict = entry;
-                break;
-            }
-        }
-
+        E820Entry? conflict = SortedMap.Obstacle(kernelMap, bar.Range);
         PfnRange frames = PfnRange.FromBounds(Pfn.Containing(bar.Start), Pfn.AtOrAbove(bar.End));
         bool isIdentity = p2m.All(run => run.Kind == P2mKind.Identity || !run.Range.Overlaps(frames));
         return new(bar, isIdentity, conflict);

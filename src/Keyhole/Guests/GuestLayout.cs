@@ -9,7 +9,6 @@ public sealed record GuestLayout
 {
     // What xl puts around Linux 6.1 in every golden record: kernel, then start_info, console and xenstore pages, page tables, then
     // the ramdisk at a 2 MiB boundary, then the p2m list.
-    private static readonly ByteRange s_linuxImage = ByteRange.FromBounds(0x100_0000, 0x4a0_0000);
     private const ulong SpecialPagesBytes = 3 * Frames.SizeBytes;
     private const ulong PageTablePages = 0x29;
 
@@ -34,11 +33,11 @@ public sealed record GuestLayout
     /// <param name="is32Bit">Entries of that list have 4 bytes then.</param>
     public static GuestLayout OfXl(ulong pageCount, bool is32Bit = false)
     {
-        ByteRange pageTables = ByteRange.FromSize(s_linuxImage.End + SpecialPagesBytes, PageTablePages * Frames.SizeBytes);
+        ByteRange pageTables = ByteRange.FromSize(LinuxPvKernel.UsualImage.End + SpecialPagesBytes, PageTablePages * Frames.SizeBytes);
         return new()
         {
-            Kernel = s_linuxImage,
-            StartInfo = ByteRange.FromSize(s_linuxImage.End, Frames.SizeBytes),
+            Kernel = LinuxPvKernel.UsualImage,
+            StartInfo = ByteRange.FromSize(LinuxPvKernel.UsualImage.End, Frames.SizeBytes),
             PageTables = pageTables,
             P2mList = ByteRange.FromSize(pageTables.End, Pfn.AtOrAbove(pageCount * (is32Bit ? 4UL : 8UL)).ToAddress()),
         };
@@ -47,8 +46,8 @@ public sealed record GuestLayout
     /// <summary>What Xen's builder does for a dom0 with a Linux of the size of 6.1, where no log says it. The p2m list lies elsewhere there.</summary>
     public static GuestLayout OfDom0() => new()
     {
-        Kernel = s_linuxImage,
-        StartInfo = ByteRange.FromSize(s_linuxImage.End, Frames.SizeBytes),
-        PageTables = ByteRange.FromSize(s_linuxImage.End + Frames.SizeBytes, PageTablePages * Frames.SizeBytes),
+        Kernel = LinuxPvKernel.UsualImage,
+        StartInfo = ByteRange.FromSize(LinuxPvKernel.UsualImage.End, Frames.SizeBytes),
+        PageTables = ByteRange.FromSize(LinuxPvKernel.UsualImage.End + Frames.SizeBytes, PageTablePages * Frames.SizeBytes),
     };
 }

@@ -196,7 +196,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         if (TypeOf(domain) is { } known)
             return known;
         return domain.Element("os")?.Element("type") is { } type
-            ? Fail<GuestType>(type, $"<os><type> {InputError.Quote(type.Value.Trim())} is none that Xen runs", "write linux, xenpvh or hvm")
+            ? Fail<GuestType>(type, $"<os><type> {InputError.Quote(type.Value.Trim())} is not one that Xen runs", "write linux, xenpvh or hvm")
             : Fail<GuestType>(domain.Element("os") ?? domain, "no <os><type>", "add <os><type machine='xenpv'>linux</type></os>, or xenpvh or hvm");
     }
 

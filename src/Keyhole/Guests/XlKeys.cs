@@ -5,7 +5,7 @@ using System.Collections.Immutable;
 
 namespace Keyhole.Guests;
 
-/// <summary>The keys of xl.cfg that some xl since Xen 4.1 looks at. xl passes over all others without a word.</summary>
+/// <summary>The keys of xl.cfg that some xl since Xen 4.1 looks at. xl passes over all others silently.</summary>
 /// <remarks>Source: the names that xl of Xen 4.1 to 4.22 asks its configuration for, and xl.cfg(5).</remarks>
 public static class XlKeys
 {

@@ -18,20 +18,6 @@ namespace Keyhole.Hosts;
 /// </remarks>
 public static class MachineMap
 {
-    /// <summary>Where an I/O APIC lies when the source does not say.</summary>
-    public const ulong UsualIoApic = 0xfec0_0000;
-
-    /// <summary>The window to which interrupt messages are written, on every x86 machine.</summary>
-    public const ulong LocalApicStart = 0xfee0_0000;
-
-    public const ulong LocalApicEnd = 0xfef0_0000;
-
-    /// <summary>Where firmware places the I/O APICs' pages.</summary>
-    public const ulong IoApicAreaStart = UsualIoApic;
-
-    public const ulong IoApicAreaEnd = 0xfed0_0000;
-
-    private const ulong HyperTransportSizeBytes = 12UL << 30;
     private const int HyperTransportTopBits = 40;
     private const int FirstZenFamily = 0x17;
 
@@ -64,8 +50,8 @@ public static class MachineMap
     {
         // Xen keeps the whole window of interrupt messages since 4.2, before it the APIC's own page; HyperTransport's range likewise.
         bool isOld = traits.XenVersion is { } version && version.IsUpTo(4, 1);
-        List<PfnRange> denied = [isOld ? Page(LocalApicStart) : Bytes(LocalApicStart, LocalApicEnd)];
-        foreach (ulong address in traits.IoApics.IsEmpty ? [UsualIoApic] : traits.IoApics)
+        List<PfnRange> denied = [isOld ? Page(X86Layout.LocalApicStart) : Bytes(X86Layout.LocalApicStart, X86Layout.LocalApicEnd)];
+        foreach (ulong address in traits.IoApics.IsEmpty ? [X86Layout.UsualIoApic] : traits.IoApics)
             denied.Add(Page(address));
         foreach (ulong address in traits.Iommus)
             denied.Add(Page(address));
@@ -74,7 +60,7 @@ public static class MachineMap
         denied.AddRange(traits.OtherDenied);
         denied.AddRange(traits.ReservedInDom0);
         if (!isOld && ReportsHyperTransport(traits))
-            denied.Add(Bytes((1UL << HyperTransportTopBits) - HyperTransportSizeBytes, 1UL << HyperTransportTopBits));
+            denied.Add(Bytes(X86Layout.HyperTransportStart, X86Layout.HyperTransportEnd));
         return denied;
     }
 

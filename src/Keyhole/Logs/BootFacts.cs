@@ -73,7 +73,7 @@ public sealed record BootFacts
     public Sighting<Death>? Death { get; init; }
 
     /// <summary>The message with which a kernel stops, in the words of <see cref="Forecasts.BootForecast.Message"/>.</summary>
-    public Sighting<string>? LastWords { get; init; }
+    public Sighting<string>? PanicMessage { get; init; }
 
     /// <summary>The facts with what one more message says.</summary>
     internal BootFacts With(in KernelMessage message, int line) => message.Kind switch
@@ -82,7 +82,7 @@ public sealed record BootFacts
         KernelMessageKind.Populated => this with { Populated = Populated.Add(new(new(message.Pfns, message.Count), line)) },
         KernelMessageKind.NoRangeToRemap => this with { NoRangeToRemapLines = NoRangeToRemapLines.Add(line) },
         KernelMessageKind.InitrdMoved => this with { InitrdMoved = InitrdMoved ?? new(new(message.From, message.To), line) },
-        KernelMessageKind.LastWords => this with { LastWords = LastWords ?? new(message.Text!, line) },
+        KernelMessageKind.PanicMessage => this with { PanicMessage = PanicMessage ?? new(message.Text!, line) },
         KernelMessageKind.Released => this with { Released = Released ?? new(message.Count, line) },
         KernelMessageKind.IdentitySet => this with { IdentitySet = IdentitySet ?? new(message.Count, line) },
         KernelMessageKind.Ramdisk => this with { Ramdisk = Ramdisk ?? new(message.From, line) },

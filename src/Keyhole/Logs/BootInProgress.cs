@@ -71,16 +71,16 @@ internal sealed class BootInProgress
         { Kind: KernelMessageKind.Death } => true,
         { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit } => _end is null,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
-        { Kind: KernelMessageKind.LastWords } => _map is null && !_hasLinesBehindMap,
-        { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.LastWords is null && _end is null
+        { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
+        { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && _end is null
             && !(message.Kind == KernelMessageKind.Release && _hasLinesBeforeMap) && !(message.Kind == KernelMessageKind.CommandLine && _hasCommandLine),
-        _ => _facts.LastWords is null && _end is null,
+        _ => _facts.PanicMessage is null && _end is null,
     };
 
     /// <summary>Whether a map is the one that the replay shows again.</summary>
     public bool HasAlready(LogMap map) => IsReplaying && _map is { } known && map.Kind == LogMapKind.GuestKernel && known.Entries.SequenceEqual(map.Entries);
 
-    public bool Takes(LogMap map) => _map is null && !_hasLinesBehindMap && _facts.LastWords is null && map.Kind == LogMapKind.GuestKernel;
+    public bool Takes(LogMap map) => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && map.Kind == LogMapKind.GuestKernel;
 
     /// <summary>Whether the map goes on with one that foreign lines have cut in two.</summary>
     public bool IsContinuedBy(LogMap map) =>

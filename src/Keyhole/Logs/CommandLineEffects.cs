@@ -146,7 +146,7 @@ internal static class CommandLineEffects
     }
 
     private static bool HasRam(ImmutableArray<E820Entry> map, ByteRange range) =>
-        map.Any(entry => entry.IsRam && entry.Address < range.End && entry.End > range.Start);
+        map.Any(entry => entry.IsRam && entry.Range.Overlaps(range));
 
     private static string Shown(string option)
     {

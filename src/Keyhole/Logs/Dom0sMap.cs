@@ -12,8 +12,6 @@ namespace Keyhole.Logs;
 /// </summary>
 internal static class Dom0sMap
 {
-    private const ulong OneMiB = 1UL << 20;
-
     /// <summary>
     /// Whole pages above 1 MiB that dom0 has reserved and the firmware's map does not name. Only from the first kernel behind Xen's map, and
     /// only if it has all that the firmware reserves: the map of another guest would not.
@@ -35,7 +33,7 @@ internal static class Dom0sMap
         foreach (E820Entry entry in firmware)
         {
             // dom0 takes UNUSABLE for RAM, and reserves the first MiB as it likes.
-            if (entry.Address >= OneMiB && entry.Size != 0 && entry.Type is not (E820Type.Ram or E820Type.Unusable) && !IsCovered(dom0, entry))
+            if (entry.Address >= X86Layout.OneMiB && entry.Size != 0 && entry.Type is not (E820Type.Ram or E820Type.Unusable) && !IsCovered(dom0, entry))
                 return false;
         }
 
@@ -59,7 +57,7 @@ internal static class Dom0sMap
         ImmutableArray<E820Entry> sorted = firmware.Sort(static (left, right) => left.Address.CompareTo(right.Address));
         foreach (E820Entry entry in dom0)
         {
-            if (entry.Type != E820Type.Reserved || entry.Address < OneMiB)
+            if (entry.Type != E820Type.Reserved || entry.Address < X86Layout.OneMiB)
                 continue;
             foreach (PfnRange gap in Gaps(sorted))
             {

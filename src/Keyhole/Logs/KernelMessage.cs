@@ -20,7 +20,7 @@ internal enum KernelMessageKind
     Populated,
     NoRangeToRemap,
     InitrdMoved,
-    LastWords,
+    PanicMessage,
     Released,
     IdentitySet,
 
@@ -113,8 +113,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.NoRangeToRemap);
         if (TryBehind(line, "initrd moved from ", out cursor))
             return InitrdMoved(ref cursor);
-        if (LastWordsIn(line) is { } words)
-            return new(KernelMessageKind.LastWords) { Text = words };
+        if (PanicMessageIn(line) is { } words)
+            return new(KernelMessageKind.PanicMessage) { Text = words };
         if (Logs.Death.OfKernel(line) is { } death)
             return new(KernelMessageKind.Death) { Death = death };
         if (TryBehind(line, "e820: ", out cursor) && TryEdit(ref cursor, out KernelMessage edit))
@@ -149,7 +149,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     public static bool TryParseWhole(ReadOnlySpan<char> line, out KernelMessage message)
     {
         message = Parse(line);
-        return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.LastWords or KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine or KernelMessageKind.Death) && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
+        return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine or KernelMessageKind.Death) && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
     }
 
     private static KernelMessage Release(ReadOnlySpan<char> text)
@@ -296,7 +296,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     }
 
     /// <summary>People copy last words from photographs: case and the end do not count.</summary>
-    private static string? LastWordsIn(ReadOnlySpan<char> line)
+    private static string? PanicMessageIn(ReadOnlySpan<char> line)
     {
         const string end = " map";
         foreach (string words in s_lastWords)

@@ -32,13 +32,13 @@ internal static class KernelWords
         lines.AddRange(late);
         if (result.Halt == HaltReason.None)
             AddGap(profile, result.PciGap, kernelMap, is32Bit, lines);
-        else if (LastWords(result.Halt) is { Length: > 0 } last)
+        else if (PanicMessage(result.Halt) is { Length: > 0 } last)
             lines.Add(last);
         return lines.ToImmutable();
     }
 
     /// <summary>What the kernel says before it stops; empty where it says nothing, null where it does not stop.</summary>
-    public static string? LastWords(HaltReason reason) => reason switch
+    public static string? PanicMessage(HaltReason reason) => reason switch
     {
         HaltReason.None => null,
         HaltReason.KernelConflict => "Xen hypervisor allocated kernel memory conflicts with E820 map",
@@ -150,12 +150,10 @@ internal static class KernelWords
     /// <summary>C's %#010llx: ten characters at least, 0x among them; nothing but zeros for zero.</summary>
     private static string Alternate(ulong value) => value == 0 ? "0000000000" : string.Create(CultureInfo.InvariantCulture, $"0x{value:x8}");
 
-    /// <summary>Where the kernel found no gap it takes one of the smallest size behind its memory (64-bit), or at 256 MiB (32-bit, without a word on it).</summary>
+    /// <summary>Where the kernel found no gap it takes one of the smallest size behind its memory (64-bit), or at 256 MiB (32-bit, and says nothing of it).</summary>
     private static void AddGap(KernelProfile profile, ByteRange gap, IReadOnlyList<E820Entry> kernelMap, bool is32Bit, ImmutableArray<string>.Builder lines)
     {
-        const ulong smallestGapBytes = 4UL << 20;
         const ulong startIn32Bit = 256UL << 20;
-        const ulong oneMiB = 1UL << 20;
         if (gap.IsEmpty && !is32Bit)
         {
             lines.AddRange(profile.Has(KernelBehaviour.SaysAvailableGap)
@@ -166,7 +164,7 @@ internal static class KernelWords
         }
 
         if (gap.IsEmpty)
-            gap = ByteRange.FromSize(is32Bit ? startIn32Bit : EndOfRam(kernelMap) + oneMiB, smallestGapBytes);
+            gap = ByteRange.FromSize(is32Bit ? startIn32Bit : EndOfRam(kernelMap) + X86Layout.OneMiB, X86Layout.SmallestPciGapBytes);
         string start = Alternate(gap.Start);
         string last = Alternate(gap.End - 1);
         lines.Add(profile.Has(KernelBehaviour.SaysMem)

@@ -672,7 +672,7 @@ public sealed class LogScanner
                 return false;
             foreach (E820Entry known in _entries)
             {
-                if (known.Equals(entry) || (known.Address < entry.End && entry.Address < known.End))
+                if (known.Equals(entry) || known.Range.Overlaps(entry.Range))
                     return true;
             }
 

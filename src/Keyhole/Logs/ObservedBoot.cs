@@ -68,7 +68,7 @@ public sealed record ObservedBoot
     /// <summary>The release that the kernel is taken for; null without a version line, and where its memory setup is not known.</summary>
     public KernelRelease? Kernel => Identity?.Release;
 
-    public bool Halts => Facts.LastWords is not null || Death is not null;
+    public bool Halts => Facts.PanicMessage is not null || Death is not null;
 
     /// <summary>Whether Xen died, and no kernel had said anything.</summary>
     public bool IsXensOwnEnd => EndedByXen is { Value.Kind: DeathKind.XenPanic } && Release is null && Map is null && Facts == Nothing;

@@ -5,7 +5,6 @@ using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
-using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Migration;
 
@@ -26,7 +25,6 @@ public enum DemandEvidence
 /// <param name="HighWindow">The lowest window of a device at or above 4 GiB, in bytes, cut down to a GiB; <see cref="Frames.AddressLimit"/> where none is known.</param>
 public readonly record struct HostDemand(string Name, ulong HoleStart, ulong RamKiB, ulong HighWindow, DemandEvidence Evidence)
 {
-    private const ulong OneMiB = 1UL << 20;
     private const ulong GiB = 1UL << 30;
 
     /// <summary>
@@ -80,12 +78,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
         /// <param name="entries">In any order, also overlapping: then the highest type counts, as Linux has it.</param>
         public static MapDemand Of(ReadOnlySpan<E820Entry> entries)
         {
-            if (IsSorted(entries))
-                return Sweep(entries);
-            E820Entry[] sorted = new E820Entry[2 * entries.Length];
-            return Sanitizer.TrySanitize(entries, sorted, new int[Sanitizer.ScratchLength(entries.Length)], out int count)
-                ? Sweep(sorted.AsSpan(0, count))
-                : Sweep(entries);
+            return Sweep(IsSorted(entries) ? entries : SortedMap.Of(entries).AsSpan());
         }
 
         public HostDemand ToHost(string name) => new(name, HoleStart, RamKiB, Frames.AddressLimit, DemandEvidence.Map);
@@ -105,7 +98,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
 
         private static MapDemand Sweep(ReadOnlySpan<E820Entry> sorted)
         {
-            ulong reached = OneMiB;
+            ulong reached = X86Layout.OneMiB;
             ulong firstGap = Frames.FourGiB;
             ulong endOfMemory = 0;
             ulong ramBytes = 0;
@@ -113,13 +106,13 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
             {
                 if (entry.Size == 0 || entry.Type == E820Type.None)
                     continue;
-                bool isGap = Math.Min(entry.Address, Frames.FourGiB) >= reached + HostHoles.SmallestGapBytes;
+                bool isGap = Math.Min(entry.Address, Frames.FourGiB) >= reached + X86Layout.SmallestPciGapBytes;
                 if (isGap && firstGap == Frames.FourGiB)
                     firstGap = reached;
                 reached = Math.Max(reached, entry.End);
                 if (entry.IsRam)
                     ramBytes += entry.Size;
-                if (entry.Type is E820Type.Ram or E820Type.Unusable && entry.Address < Frames.FourGiB)
+                if (SortedMap.IsMemory(entry) && entry.Address < Frames.FourGiB)
                     endOfMemory = Math.Min(entry.End, Frames.FourGiB);
             }
 
@@ -134,7 +127,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
 
         public WindowDemand With(BarKind kind, ulong start, ulong end)
         {
-            if (kind == BarKind.BridgeWindow || end <= OneMiB || end <= start)
+            if (kind == BarKind.BridgeWindow || end <= X86Layout.OneMiB || end <= start)
                 return this;
             return start < Frames.FourGiB
                 ? new(Math.Min(Low, Pfn.Containing(start).ToAddress()), end > Frames.FourGiB ? Frames.FourGiB : High)

@@ -28,7 +28,7 @@ public enum ResumeMode
     /// <summary>Nothing: the map and the P2M are those of the first boot, which is what Linux does.</summary>
     KeepsP2m,
 
-    /// <summary>It asks for the map again (XENMEM_memory_map), which the toolstack there has made anew, and believes it.</summary>
+    /// <summary>It asks for the map again (XENMEM_memory_map), which the toolstack there has made again, and believes it.</summary>
     ConsultsMap,
 }
 

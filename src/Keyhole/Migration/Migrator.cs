@@ -25,7 +25,7 @@ namespace Keyhole.Migration;
 /// </summary>
 /// <remarks>
 /// What libxl and libxc do is taken from their source: only frames with RAM behind them are carried, the restoring side lays its own P2M over the
-/// guest's, in which everything else is INVALID, and the map that the guest could ask for is made anew from the new host. No migration of the real Xen
+/// guest's, in which everything else is INVALID, and the map that the guest could ask for is made again from the new host. No migration of the real Xen
 /// has been recorded.
 /// </remarks>
 public static class Migrator
@@ -54,7 +54,7 @@ public static class Migrator
 
         public MigrationResult Run()
         {
-            Go();
+            RunSteps();
             return new()
             {
                 Request = request,
@@ -65,7 +65,7 @@ public static class Migrator
             };
         }
 
-        private void Go()
+        private void RunSteps()
         {
             Boot boot = Boot.Of(request.Scenario);
             Plan plan = boot.Plan;
@@ -209,8 +209,8 @@ public static class Migrator
             {
                 // Not known where: it may be anywhere that the host has no memory.
                 bars = [.. HostHoles.DevicePlaces(there.MachineMap)
-                    .Where(static place => place.Start < MachineMap.UsualIoApic)
-                    .Select(static place => new Bar(0, BarKind.Memory, place.Start, Math.Min(place.End, MachineMap.UsualIoApic), false, false))];
+                    .Where(static place => place.Start < X86Layout.UsualIoApic)
+                    .Select(static place => new Bar(0, BarKind.Memory, place.Start, Math.Min(place.End, X86Layout.UsualIoApic), false, false))];
                 assumed = "the device's place is not known, so the host's whole hole has to be free: ";
             }
 

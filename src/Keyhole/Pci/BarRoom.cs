@@ -5,11 +5,11 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Numerics;
 using Keyhole.Addresses;
-using Keyhole.Hosts;
+using Keyhole.E820;
 
 namespace Keyhole.Pci;
 
-/// <summary>How much room windows need where they are placed anew (an HVM guest, a virtual machine of QEMU, a hole that a filter fills), in bytes.</summary>
+/// <summary>How much room windows need where they are placed again (an HVM guest, a virtual machine of QEMU, a hole that a filter fills), in bytes.</summary>
 /// <remarks>PCI aligns a window to its size, a power of two. Placed by falling size from an address aligned to the largest, they leave no gaps.</remarks>
 public sealed record BarRoom
 {
@@ -67,7 +67,7 @@ public sealed record BarRoom
             LowAlignment = lowAlignment,
             HighBytes = highSum,
             HighAlignment = highAlignment,
-            SmallestLowHoleBytes = HoleFor(lowSum, lowAlignment) ?? MachineMap.UsualIoApic,
+            SmallestLowHoleBytes = HoleFor(lowSum, lowAlignment) ?? X86Layout.UsualIoApic,
             SmallestHoleForAllBytes = HoleFor(lowSum + highSum, Math.Max(lowAlignment, highAlignment)),
             AddressBitsNow = end == 0 ? 0 : BitsOf(end),
         };
@@ -89,12 +89,13 @@ public sealed record BarRoom
     /// <summary>From the highest start that is aligned to the largest window and leaves room for all, up to 4 GiB.</summary>
     private static ulong? HoleFor(ulong sum, ulong alignment)
     {
+        // The smallest that a bridge forwards.
         const ulong MiB = 1UL << 20;
         if (sum == 0)
-            return Frames.FourGiB - MachineMap.UsualIoApic;
-        if (sum > MachineMap.UsualIoApic)
+            return Frames.FourGiB - X86Layout.UsualIoApic;
+        if (sum > X86Layout.UsualIoApic)
             return null;
-        ulong start = (MachineMap.UsualIoApic - sum) & ~(Math.Max(alignment, MiB) - 1);
+        ulong start = (X86Layout.UsualIoApic - sum) & ~(Math.Max(alignment, MiB) - 1);
         return start == 0 ? null : Frames.FourGiB - start;
     }
 

@@ -45,6 +45,8 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
 
     public ulong SizeBytes => End - Start;
 
+    public ByteRange Range => ByteRange.FromBounds(Start, End);
+
     /// <summary>What kind of address its register holds.</summary>
     public BarType RequestType => BarTypes.Of(Kind, Is64Bit, IsPrefetchable);
 

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 
 namespace Keyhole.Pci;
 
@@ -107,7 +108,7 @@ internal sealed class WindowList
     /// Whether a ROM's place is that of the copy of a primary display's ROM that the firmware left in memory. It is no window of the device; a guest
     /// that is given the device sees a ROM of that size all the same.
     /// </summary>
-    public static bool IsShadow(ulong start, ulong end) => start >= 0xa_0000 && end <= 0x10_0000;
+    public static bool IsShadow(ulong start, ulong end) => start >= X86Layout.IsaStart && end <= X86Layout.IsaEnd;
 
     private readonly ImmutableArray<Bar>.Builder _bars = ImmutableArray.CreateBuilder<Bar>();
     private readonly ImmutableArray<UnplacedWindow>.Builder _unplaced = ImmutableArray.CreateBuilder<UnplacedWindow>();

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
@@ -53,19 +54,6 @@ public static class DomainMemory
     }
 
     /// <summary>Where entries overlap, the highest type counts, as Linux has it.</summary>
-    private static ulong SumBytes(ImmutableArray<E820Entry> map)
-    {
-        E820Entry[] sanitised = new E820Entry[2 * map.Length];
-        ReadOnlySpan<E820Entry> entries = Sanitizer.TrySanitize(map.AsSpan(), sanitised, new int[Sanitizer.ScratchLength(map.Length)], out int count)
-            ? sanitised.AsSpan(0, count)
-            : map.AsSpan();
-        ulong sum = 0;
-        foreach (E820Entry entry in entries)
-        {
-            if (entry.IsRam)
-                sum += Math.Min(entry.Size, ulong.MaxValue - sum);
-        }
-
-        return sum;
-    }
+    private static ulong SumBytes(ImmutableArray<E820Entry> map) =>
+        SortedMap.BytesIn(ByteRange.FromBounds(0, ulong.MaxValue), SortedMap.Of(map.AsSpan()).AsSpan(), static entry => entry.IsRam);
 }

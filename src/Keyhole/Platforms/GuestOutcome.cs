@@ -32,7 +32,7 @@ public enum GuestOutcome
 /// <summary>The outcomes' names in JSON.</summary>
 public static class GuestOutcomes
 {
-    public static string NameOf(GuestOutcome outcome) => outcome switch
+    public static string NameOf(this GuestOutcome outcome) => outcome switch
     {
         GuestOutcome.Boots => "boots",
         GuestOutcome.Halts => "halts",

@@ -24,7 +24,7 @@ public static class HostSide
         return [.. scenario.Qemu.Devices.Concat(scenario.Devices).DistinctBy(static device => device.Address)];
     }
 
-    /// <summary>What the host's side of the devices says of a guest whose firmware places their BARs anew.</summary>
+    /// <summary>What the host's side of the devices says of a guest whose firmware places their BARs again.</summary>
     internal static void Report(Scenario scenario, List<Problem> problems)
     {
         foreach (PciDevice device in DevicesOf(scenario))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
@@ -14,23 +14,21 @@ namespace Keyhole.Platforms;
 /// <summary>What may not lie in the range below 1 TiB that AMD's processors keep for HyperTransport.</summary>
 internal static class HyperTransportAdvice
 {
-    private const ulong HyperTransportStart = 0xfd_0000_0000;
-    private const ulong HyperTransportEnd = 0x100_0000_0000;
-
     public static void ReportBars(Host host, ImmutableArray<Bar> bars, List<Problem> problems)
     {
         if (!IsAmd(host))
             return;
         foreach (Bar bar in bars)
         {
-            if (bar.Start >= HyperTransportEnd || bar.End <= HyperTransportStart)
+            ByteRange common = bar.Range.Intersect(X86Layout.HyperTransport);
+            if (common.IsEmpty)
                 continue;
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.HyperTransport,
                 $"the BAR at [0x{bar.Start:x}, 0x{bar.End:x}) lies across AMD's HyperTransport range, which no address of a device or of RAM may be in",
-                Math.Max(bar.Start, HyperTransportStart),
-                Math.Min(bar.End, HyperTransportEnd),
+                common.Start,
+                common.End,
                 "have the firmware place it elsewhere"));
         }
     }
@@ -38,14 +36,14 @@ internal static class HyperTransportAdvice
     /// <param name="remedy">What keeps the guest's RAM out of the range.</param>
     public static void ReportRam(Host host, GuestSpec guest, string remedy, List<Problem> problems)
     {
-        if (!IsAmd(host) || guest.MaxmemKiB << 10 <= HyperTransportStart - Frames.FourGiB)
+        if (!IsAmd(host) || guest.MaxmemKiB << 10 <= X86Layout.HyperTransportStart - Frames.FourGiB)
             return;
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.HyperTransport,
             $"the guest's {ByteSize.ToText(guest.MaxmemKiB << 10)} reach into AMD's HyperTransport range: a device cannot be mapped to RAM there",
-            HyperTransportStart,
-            HyperTransportEnd,
+            X86Layout.HyperTransportStart,
+            X86Layout.HyperTransportEnd,
             remedy));
     }
 

@@ -84,4 +84,7 @@ public readonly record struct PlannedEntry(E820Entry Entry, string Why);
 
 /// <summary>A range that a policy keeps free of the guest's RAM, and why.</summary>
 /// <param name="Type">The type that the guest sees there, or null for a gap.</param>
-public readonly record struct KeptRange(ulong Start, ulong End, E820Type? Type, string Why);
+public readonly record struct KeptRange(ulong Start, ulong End, E820Type? Type, string Why) : IRanged
+{
+    public ByteRange Range => ByteRange.FromBounds(Start, End);
+}

@@ -9,7 +9,6 @@ using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Pci;
-using Keyhole.Platforms.XenPvh;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Platforms;

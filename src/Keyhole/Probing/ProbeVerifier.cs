@@ -97,7 +97,7 @@ public static class ProbeVerifier
         string expected = forecast.Halts ? $"halts ({forecast.Halt})" : "boots";
         string observed = report.Trap is { } trap ? $"trap: {trap}"
             : isRunning ? "not at its end in the time given"
-            : report.TicksPerMillisecond == 0 && report.PageCount == 0 ? "ended without a word"
+            : report.TicksPerMillisecond == 0 && report.PageCount == 0 ? "ended without a message"
             : report.Passed is null ? "the report breaks off"
             : report.Halt is null ? "no memory setup"
             : report.Halt == HaltReason.None ? "boots" : $"halts ({report.Halt})";

@@ -34,7 +34,7 @@ internal static class ByteRanges
         int j = 0;
         while (i < left.Length && j < right.Length)
         {
-            ByteRange part = ByteRange.FromBounds(ulong.Max(left[i].Start, right[j].Start), ulong.Min(left[i].End, right[j].End));
+            ByteRange part = left[i].Intersect(right[j]);
             if (!part.IsEmpty)
                 common.Add(part);
             if (left[i].End < right[j].End)

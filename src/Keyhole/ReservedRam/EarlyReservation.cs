@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.E820;
 
 namespace Keyhole.ReservedRam;
 
@@ -17,11 +18,9 @@ public static class EarlyReservations
     public const ulong TrampolineStart = 0x9_0000;
 
     private const ulong TrampolineOf2008End = 0x9_2000;
-    private const ulong LowMemoryEnd = 0xa_0000;
-    private const ulong OneMiB = 0x10_0000;
 
     private static readonly EarlyReservation _pageZero = new(ByteRange.FromBounds(0, 0x1000), "page 0: the BIOS's vectors and data");
-    private static readonly EarlyReservation _biosArea = new(ByteRange.FromBounds(LowMemoryEnd, OneMiB), "display memory and ROMs");
+    private static readonly EarlyReservation _biosArea = new(ByteRange.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd), "display memory and ROMs");
 
     /// <summary>Those of the kernel of 2008: page 0, two pages for the SMP trampoline, the BIOS area.</summary>
     public static ImmutableArray<EarlyReservation> Of2008 { get; } =
@@ -32,5 +31,5 @@ public static class EarlyReservations
     /// boot without. 64 KiB are left.
     /// </summary>
     public static ImmutableArray<EarlyReservation> OfToday { get; } =
-        [_pageZero, new(ByteRange.FromBounds(TrampolineStart, LowMemoryEnd), "the kernel's real-mode code"), _biosArea];
+        [_pageZero, new(ByteRange.FromBounds(TrampolineStart, X86Layout.IsaStart), "the kernel's real-mode code"), _biosArea];
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -8,6 +7,7 @@ using System.Text;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 
 namespace Keyhole.ReservedRam;
 
@@ -15,7 +15,7 @@ namespace Keyhole.ReservedRam;
 public static class LinuxIomem
 {
     private static readonly ByteRange _pageZero = ByteRange.FromBounds(0, 0x1000);
-    private static readonly ByteRange _biosArea = ByteRange.FromBounds(0xa_0000, 0x10_0000);
+    private static readonly ByteRange _biosArea = ByteRange.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd);
 
     /// <summary>The kernel's E820 map at the end of its boot, sorted and without overlaps.</summary>
     /// <param name="reserved">The ranges of memmap=SIZE$START parameters.</param>
@@ -67,9 +67,5 @@ public static class LinuxIomem
         return left;
     }
 
-    private static List<E820Entry> Settled(List<E820Entry> map)
-    {
-        E820Entry[] result = new E820Entry[2 * map.Count];
-        return Sanitizer.TrySanitize(map.ToArray(), result, new int[Sanitizer.ScratchLength(map.Count)], out int count) ? [.. result.AsSpan(0, count)] : map;
-    }
+    private static List<E820Entry> Settled(List<E820Entry> map) => [.. SortedMap.Of([.. map])];
 }

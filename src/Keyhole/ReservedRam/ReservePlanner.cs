@@ -20,15 +20,13 @@ public static class ReservePlanner
     public const ulong KernelBytes = 64UL << 20;
 
     /// <summary>Where a boot loader puts a kernel that does not choose its own place (CONFIG_PHYSICAL_START).</summary>
-    public const ulong UsualKernelStart = 16UL << 20;
+    public const ulong UsualKernelStart = X86Layout.LinuxStart;
 
     /// <summary>What Linux takes below 4 GiB for bounce buffers (swiotlb), without which devices of 32 address bits do not work.</summary>
     private const ulong BounceBufferBytes = 64UL << 20;
 
     /// <summary>Below 4 GiB for a crash kernel that lies above (crashkernel=…,low).</summary>
     private const ulong LowCrashKernelBytes = 256UL << 20;
-
-    private const ulong OneMiB = 1UL << 20;
 
     public static ReservePlan Plan(ReserveRequest request)
     {
@@ -84,7 +82,7 @@ public static class ReservePlanner
     /// </summary>
     private static void AddEfi(List<Problem> problems, ReserveRequest request, TodaysHost today)
     {
-        ImmutableArray<ByteRange> low = ByteRanges.Intersect(today.Memmaps, [ByteRange.FromBounds(OneMiB, Frames.FourGiB)]);
+        ImmutableArray<ByteRange> low = ByteRanges.Intersect(today.Memmaps, [ByteRange.FromBounds(X86Layout.OneMiB, Frames.FourGiB)]);
         if (request.Host.Traits.IsEfi == true && !low.IsEmpty)
         {
             problems.Add(new(
@@ -122,7 +120,7 @@ public static class ReservePlanner
     private static Problem? Impossible(ulong start, ImmutableArray<ByteRange> ram)
     {
         ulong end = ram.IsEmpty ? 0 : ram[^1].End;
-        if (start <= OneMiB)
+        if (start <= X86Layout.OneMiB)
         {
             return new(
                 Severity.Error, ReserveProblemCodes.BelowOneMiB, $"only memory below 1 MiB lies below 0x{start:x}: no guest lives on that", Remedy: "start higher, at 512M for instance");

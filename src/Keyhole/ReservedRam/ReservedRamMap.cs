@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using System.Text;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.ReservedRam;
 
@@ -110,10 +110,7 @@ public sealed class ReservedRamMap
 
     private static ImmutableArray<ReservedRamEntry> Sanitize(List<E820Entry> entries)
     {
-        E820Entry[] result = new E820Entry[2 * entries.Count];
-        ReadOnlySpan<E820Entry> settled = Sanitizer.TrySanitize(entries.ToArray(), result, new int[Sanitizer.ScratchLength(entries.Count)], out int count)
-            ? result.AsSpan(0, count)
-            : entries.ToArray();
+        ImmutableArray<E820Entry> settled = SortedMap.Of([.. entries]);
         var map = ImmutableArray.CreateBuilder<ReservedRamEntry>(settled.Length);
         foreach (E820Entry entry in settled)
             map.Add(new(ByteRange.FromBounds(entry.Address, entry.End), (ReservedRamType)entry.Type));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using Keyhole.E820;
-using Keyhole.Hosts;
+using Keyhole.Logs;
 
 namespace Keyhole.ReservedRam;
 

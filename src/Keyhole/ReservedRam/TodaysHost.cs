@@ -75,9 +75,7 @@ public sealed record TodaysHost
         };
     }
 
-    private const ulong OneMiB = 0x10_0000;
-
-    private static bool IsBusy(E820Entry entry) => entry.Address < OneMiB && entry.End > OneMiB;
+    private static bool IsBusy(E820Entry entry) => entry.Address < X86Layout.OneMiB && entry.End > X86Layout.OneMiB;
 
     private static IEnumerable<ByteRange> NonRam(ImmutableArray<E820Entry> firmware) =>
         firmware.Where(static entry => entry is { IsRam: false, Wraps: false } && entry.Type != E820Type.None).Select(LinuxIomem.RangeOf);

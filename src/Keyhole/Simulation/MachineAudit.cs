@@ -9,7 +9,7 @@ namespace Keyhole.Simulation;
 
 /// <summary>
 /// Whether a machine's books agree: every frame of RAM free or owned, none lost, counters right, reference counts those of the page tables.
-/// Everything is counted anew from the runs; its cost follows their number.
+/// Everything is counted again from the runs; its cost follows their number.
 /// </summary>
 internal sealed class MachineAudit
 {

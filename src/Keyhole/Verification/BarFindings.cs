@@ -6,6 +6,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Hosts;
 using Keyhole.Logs;
 
 namespace Keyhole.Verification;
@@ -25,23 +26,11 @@ internal static class BarFindings
             // Other devices and bridges stand in the way too; that is not the map's doing.
             if (claim.Value.Obstacle is not { } obstacle || !IsOfMap(obstacle))
                 continue;
-            E820Entry? met = Obstacle(forecast.KernelMap, claim.Value.Window);
+            E820Entry? met = SortedMap.Obstacle(forecast.KernelMap.AsSpan(), claim.Value.Window);
             string? expected = met is { } entry ? Text(claim.Value.Window, KernelWords.ResourceName(entry.Type), ByteRange.FromBounds(entry.Address, entry.End)) : null;
             string seen = Text(claim.Value.Window, obstacle, claim.Value.ObstacleRange);
             yield return new(What, expected ?? $"{Verifier.Range(claim.Value.Window)} can be claimed", seen, claim.Line, expected == seen);
         }
-    }
-
-    /// <summary>What of the map stands in a window's way; reserved memory does not.</summary>
-    public static E820Entry? Obstacle(ImmutableArray<E820Entry> map, ByteRange window)
-    {
-        foreach (E820Entry entry in map)
-        {
-            if (entry.Type != E820Type.Reserved && entry.Address < window.End && entry.End > window.Start)
-                return entry;
-        }
-
-        return null;
     }
 
     /// <summary>Whether the name is one that Linux gives to memory of the map that stands in a window's way.</summary>

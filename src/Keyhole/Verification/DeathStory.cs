@@ -20,7 +20,7 @@ internal static class DeathStory
 {
     public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings)
     {
-        if (observed.Facts.LastWords is not null || observed.Death is not { } death)
+        if (observed.Facts.PanicMessage is not null || observed.Death is not { } death)
         {
             if (!observed.Halts && !IsOver(observed))
                 yield return $"Behind line {observed.LastLine} the log says no more of this boot's memory, and the setup is not over there: whether the kernel stopped or the log was cut it does not show.";

@@ -34,7 +34,7 @@ internal static class Explanations
             foreach (Phrase text in Halt(forecast))
                 yield return text;
         }
-        else if (observed.Facts.LastWords is null && !observed.IsXensOwnEnd)
+        else if (observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd)
         {
             foreach (Phrase text in MemoryStory.Of(forecast, observed, plan))
                 yield return text;
@@ -89,7 +89,7 @@ internal static class Explanations
     }
 
     /// <summary>What is no RAM came from the host, but for the ISA range, which every kernel reserves.</summary>
-    private static bool IsTheHosts(E820Entry entry) => !entry.IsRam && entry.End > 0x10_0000;
+    private static bool IsTheHosts(E820Entry entry) => !entry.IsRam && entry.End > X86Layout.OneMiB;
 
     private static IEnumerable<Phrase> Halt(BootForecast forecast)
     {
@@ -181,18 +181,11 @@ internal static class Explanations
             return "";
         ImmutableArray<E820Entry> given = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;
         ByteRange obstacle = failed.ObstacleRange;
-        if (given.IsEmpty || obstacle.IsEmpty || given.Any(entry => entry.IsRam && entry.Address < obstacle.End && entry.End > obstacle.Start))
+        if (given.IsEmpty || obstacle.IsEmpty || given.Any(entry => entry.IsRam && entry.Range.Overlaps(obstacle)))
             return "";
         string source = observed.Map is { } shown ? $"the kernel's map (line {shown.Line} on) has no RAM there" : "by the forecast the kernel's map has no RAM there";
         bool isSections = ((obstacle.Start | obstacle.End) & (section - 1)) == 0;
         return $"That memory was not given but hot-plugged later: {source}{(isSections ? $", and it is {ByteSize.ToText(obstacle.SizeBytes)} of whole 128 MiB sections, as Linux adds memory at the lowest free address" : "")}.";
-    }
-
-    private static ulong Overlap(E820Entry entry, ByteRange range)
-    {
-        ulong start = System.Math.Max(entry.Address, range.Start);
-        ulong end = System.Math.Min(entry.End, range.End);
-        return end > start ? end - start : 0;
     }
 
     /// <summary>What the command line says and what became of it, and what the kernel takes out of its RAM by itself.</summary>
@@ -211,7 +204,7 @@ internal static class Explanations
         {
             const ulong worthMentionBytes = 1UL << 20;
             MapEdit change = edit.Value;
-            ulong ram = before.Where(static entry => entry.IsRam).Aggregate(0UL, (sum, entry) => sum + Overlap(entry, change.Range));
+            ulong ram = before.Where(static entry => entry.IsRam).Aggregate(0UL, (sum, entry) => sum + entry.Range.Intersect(change.Range).SizeBytes);
             if (change.OldType is not (null or E820Type.Ram) || change.NewType is E820Type.Ram || ram < worthMentionBytes)
                 continue;
             yield return $"Line {edit.Line}: the kernel itself takes {ByteSize.ToText(ram)} of its RAM at {Verifier.Range(change.Range)} out of use (its command line, or what the processor's MTRRs say).";

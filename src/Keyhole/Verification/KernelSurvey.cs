@@ -90,7 +90,7 @@ internal static class KernelSurvey
         if (forecast.Outcome == GuestOutcome.NotKnown)
             return "not known";
         if (forecast.Halts)
-            return forecast.Message is { Length: > 0 } message ? $"halts with \"{message}\"" : "halts without a word";
+            return forecast.Message is { Length: > 0 } message ? $"halts with \"{message}\"" : "halts without a message";
         ulong lost = forecast.ReleasedPages - Math.Min(forecast.ReleasedPages, forecast.PopulatedPages);
         return lost == 0 ? "boots with all its memory" : $"boots, but gives back {Verifier.Number(lost)} pages";
     }

@@ -59,7 +59,7 @@ internal static class MemoryStory
             yield break;
         if (forecast.PopulatedPages >= forecast.ReleasedPages)
         {
-            yield return $"{Pages(forecast.ReleasedPages)} under holes of the map ({Holes(forecast)}) are given back to Xen, and as many are got anew further up: nothing is lost.";
+            yield return $"{Pages(forecast.ReleasedPages)} under holes of the map ({Holes(forecast)}) are given back to Xen, and as many are got again further up: nothing is lost.";
             yield break;
         }
 

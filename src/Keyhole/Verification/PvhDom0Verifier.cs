@@ -53,7 +53,7 @@ public static class PvhDom0Verifier
         bool boots = plan.Verdict is { Outcome: GuestOutcome.Boots };
         string expected = boots ? "boots" : "halts";
         int? alive = observed.Facts.Memory?.Line ?? observed.Facts.PciGap?.Line ?? observed.Facts.Ramdisk?.Line;
-        if (observed.Facts.LastWords is { } words)
+        if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts: \"{words.Value}\"", words.Line, Agrees: false));
         else if (observed.Death is { } death)
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts ({death.Value.Words})", death.Line, Agrees: !boots));

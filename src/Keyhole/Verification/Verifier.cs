@@ -42,7 +42,7 @@ public static class Verifier
 
     /// <summary>Whether a finding tells no more than that the kernel died of something that no forecast of its memory setup could have in it.</summary>
     internal static bool IsDeathBehindSetup(Finding finding, ObservedBoot observed) =>
-        finding.What == OutcomeWhat && observed is { Facts.LastWords: null, Death: not null } && finding.Forecast is (Boots or null);
+        finding.What == OutcomeWhat && observed is { Facts.PanicMessage: null, Death: not null } && finding.Forecast is (Boots or null);
 
     /// <summary>A boot of a domain whose map is not forecast: its end is all that can be told.</summary>
     /// <param name="observed">The boot.</param>
@@ -50,7 +50,7 @@ public static class Verifier
     public static BootVerification WithoutForecast(ObservedBoot observed, string why)
     {
         var findings = ImmutableArray.CreateBuilder<Finding>();
-        if (observed.Facts.LastWords is { } words)
+        if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(OutcomeWhat, null, Halts(words.Value), words.Line, Agrees: false));
         else if (observed.Death is { } death)
             findings.Add(new(OutcomeWhat, null, Dies(death.Value), death.Line, Agrees: false));
@@ -136,7 +136,7 @@ public static class Verifier
         const string what = OutcomeWhat;
         string? expected = forecast.Outcome == GuestOutcome.NotKnown ? null : forecast.Halts ? Halts(forecast.Message) : Boots;
         BootFacts facts = observed.Facts;
-        if (facts.LastWords is { } words)
+        if (facts.PanicMessage is { } words)
             return new(what, expected, Halts(words.Value), words.Line, forecast.Halts && forecast.Message == words.Value);
         int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line;
         // Where the setup was to halt, Xen's or the kernel's word that all is over is that halt, if nothing behind the setup had been said.
@@ -154,7 +154,7 @@ public static class Verifier
         DeathKind.Crashed or DeathKind.Halted => $"halts ({death.Words})",
     };
 
-    private static string Halts(string? message) => message is { Length: > 0 } ? $"halts: \"{message}\"" : "halts without a word";
+    private static string Halts(string? message) => message is { Length: > 0 } ? $"halts: \"{message}\"" : "halts without a message";
 
     private static Finding? Count(string what, Sighting<ulong>? expected, Sighting<ulong>? seen, ICollection<string> notCompared)
     {

@@ -5,7 +5,6 @@ using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.E820;
-using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -35,7 +34,7 @@ public sealed class BarTests
         ConfigurationFilter filter = ConfigurationFilter.Of([Window(0xfeb0_0000, 0xfeb1_0000), Window(0x40_0000_0000, 0x42_0000_0000)], []);
 
         Assert.IsEmpty(filter.Rules);
-        Assert.AreEqual(8UL << 30, filter.Homeless.Single().SizeBytes);
+        Assert.AreEqual(8UL << 30, filter.Unplaced.Single().SizeBytes);
     }
 
     /// <summary>The hole goes on behind the I/O APIC: thermal sensors and the like are there.</summary>
@@ -65,7 +64,7 @@ public sealed class BarTests
             foreach (BarPlace place in BarFilter.Place(bars).Where(place => place.GuestStart is not null && !place.IsIdentity))
             {
                 Assert.IsGreaterThanOrEqualTo(Hole3GPolicy.HoleStart, place.GuestStart!.Value);
-                Assert.IsLessThanOrEqualTo(MachineMap.UsualIoApic, place.GuestStart!.Value + place.Bar.SizeBytes);
+                Assert.IsLessThanOrEqualTo(X86Layout.UsualIoApic, place.GuestStart!.Value + place.Bar.SizeBytes);
                 Assert.AreEqual(0UL, place.GuestStart!.Value & (place.Bar.SizeBytes - 1));
             }
 

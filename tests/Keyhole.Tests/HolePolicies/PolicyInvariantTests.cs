@@ -144,7 +144,7 @@ public sealed class PolicyInvariantTests
                     continue;
                 }
 
-                Assert.IsTrue(result.Entries.All(planned => !planned.Entry.IsRam || planned.Entry.End <= MapAllocator.LimitOf32Bit), $"{host.Name} {memoryMiB}");
+                Assert.IsTrue(result.Entries.All(planned => !planned.Entry.IsRam || planned.Entry.End <= X86Layout.PaeLimit), $"{host.Name} {memoryMiB}");
             }
         }
 

@@ -73,7 +73,7 @@ public sealed class RoundTripTests
     [DataRow(HostMapDialect.LinuxOld)]
     [DataRow(HostMapDialect.XenOld)]
     public void Dialects_with_an_exclusive_end_refuse_no_map(HostMapDialect dialect) =>
-        Prop.ForAll(_anyMap.ToArbitrary(), map => HostMapWriter.WhyNot(map, dialect) is null).QuickCheckThrowOnFailure();
+        Prop.ForAll(_anyMap.ToArbitrary(), map => HostMapWriter.Refusal(map, dialect) is null).QuickCheckThrowOnFailure();
 
     [TestMethod]
     [DataRow(HostMapDialect.Linux, 0UL, 0UL, 1u, "linux cannot hold [0x0, 0x0) of type ram: its last address would lie below 0")]

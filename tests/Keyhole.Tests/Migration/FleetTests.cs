@@ -442,7 +442,7 @@ public sealed class FleetTests
         for (int half = 2 * firstMiB; half <= lastMemory; half++)
         {
             run = types[half] == 0 ? run + 1 : 0;
-            if (run == (int)(HostHoles.SmallestGapBytes >> 11))
+            if (run == (int)(X86Layout.SmallestPciGapBytes >> 11))
                 return (ulong)((half - run + 1) / 2) << Frames.Shift;
         }
 

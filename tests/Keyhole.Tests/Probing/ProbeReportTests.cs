@@ -84,7 +84,7 @@ public sealed class ProbeReportTests
         ProbeVerdict verdict = ProbeVerifier.Compare(Forecaster.Forecast(Recorded("trap").ToRequest()), new ProbeReport());
 
         Assert.AreEqual(ProbeOutcome.Fails, verdict.Answer);
-        Assert.AreEqual("ended without a word", verdict.Differences.Single().Observed);
+        Assert.AreEqual("ended without a message", verdict.Differences.Single().Observed);
     }
 
     [TestMethod]

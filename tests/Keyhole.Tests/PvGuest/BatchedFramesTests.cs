@@ -105,7 +105,7 @@ public sealed class BatchedFramesTests
         {
             ulong left = paged.P2m[pfn];
             ulong right = batched.P2m[pfn];
-            // Pages that Xen gave anew may be others; what the guest brought along must be the same.
+            // Pages that Xen gave again may be others; what the guest brought along must be the same.
             bool isSame = left == right || (P2mEntry.HasFrame(left) && P2mEntry.HasFrame(right) && paged.Result.PopulatedPages > 0);
             Assert.IsTrue(isSame, $"pfn {pfn:x}: {left:x} and {right:x}");
             if (P2mEntry.HasFrame(right))

@@ -246,7 +246,7 @@ public sealed class BootLogTests
         ObservedBoot boot = Boots(line).Single();
 
         Assert.IsTrue(boot.Halts);
-        Assert.AreEqual("Xen hypervisor allocated kernel memory conflicts with E820 map", boot.Facts.LastWords!.Value.Value);
+        Assert.AreEqual("Xen hypervisor allocated kernel memory conflicts with E820 map", boot.Facts.PanicMessage!.Value.Value);
     }
 
     [TestMethod]

@@ -185,7 +185,7 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
         if (!QemuMachineType.TryParse(machineName, emulator ?? new(10, 0), out QemuMachineType type))
         {
             return new InputError(
-                sourceName, _lineOfMachine, $"the machine type {InputError.Quote(machineName)} is none whose map is known", "take pc, q35 or one of their versions, such as pc-q35-7.2");
+                sourceName, _lineOfMachine, $"the machine type {InputError.Quote(machineName)} is not one whose map is known", "take pc, q35 or one of their versions, such as pc-q35-7.2");
         }
 
         bool isKvm = IsKvm();

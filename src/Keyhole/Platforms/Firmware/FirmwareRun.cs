@@ -5,7 +5,7 @@ using System.Collections.Immutable;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
-using Keyhole.Platforms.Qemu;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Firmware;
 
@@ -23,38 +23,6 @@ internal sealed record FirmwareInput(QemuMachine Machine, QemuMemory Memory, Num
         CpuVendor.Intel => Machine.Cpu.PhysBits is 36 or 39,
         CpuVendor.Amd => Machine.Cpu.PhysBits == 40,
         CpuVendor.Other => false,
-    };
-}
-
-/// <summary>How far a guest gets.</summary>
-public enum BootOutcome
-{
-    /// <summary>The firmware goes through and hands over to the operating system.</summary>
-    Boots,
-
-    /// <summary>QEMU refuses to start the machine.</summary>
-    Refused,
-
-    /// <summary>The firmware leaves every BAR without an address: nothing on PCI works, not even the console.</summary>
-    GivesUp,
-
-    /// <summary>The firmware stops with a message.</summary>
-    Panics,
-
-    /// <summary>The firmware stops without one.</summary>
-    Hangs,
-}
-
-/// <summary>The names that outcomes have in JSON and texts.</summary>
-public static class BootOutcomes
-{
-    public static string Name(this BootOutcome outcome) => outcome switch
-    {
-        BootOutcome.Boots => "boots",
-        BootOutcome.Refused => "refused",
-        BootOutcome.GivesUp => "gives-up",
-        BootOutcome.Panics => "panics",
-        BootOutcome.Hangs => "hangs",
     };
 }
 
@@ -85,7 +53,7 @@ public readonly record struct FaultyBar(int Function, BarRequest Bar, ulong Addr
 /// <param name="E820">The map as an operating system gets it; the default where it is not known.</param>
 /// <param name="Misaligned">BARs whose registers dropped part of the address that they were given.</param>
 internal sealed record FirmwareRun(
-    BootOutcome Outcome, string? Message, PciPlacement? Placement, ImmutableArray<E820Entry> E820, ImmutableArray<FaultyBar> Misaligned)
+    GuestOutcome Outcome, string? Message, PciPlacement? Placement, ImmutableArray<E820Entry> E820, ImmutableArray<FaultyBar> Misaligned)
 {
     /// <summary>The tree with no BAR placed, and the reason of each.</summary>
     public static PciPlacement NothingPlaced(NumberedTree tree, ImmutableArray<PlacementWindow> windows, Func<int, BarRequest, Unplaced> why)

@@ -302,7 +302,7 @@ internal static class Hvmloader
                 if (end < from || end > limit)
                 {
                     lines.Add(new(register.Function, register.Offset, register.Size, null));
-                    addresses[(register.Function, register.Offset)] = (null, WhyNot(register, isHigh, from, limit));
+                    addresses[(register.Function, register.Offset)] = (null, WhyUnplaced(register, isHigh, from, limit));
                     continue;
                 }
 
@@ -326,7 +326,7 @@ internal static class Hvmloader
             return Placement(tree, addresses);
         }
 
-        private Unplaced WhyNot(Register register, bool isHigh, ulong from, ulong limit)
+        private Unplaced WhyUnplaced(Register register, bool isHigh, ulong from, ulong limit)
         {
             if (!register.IsMemory)
                 return new(UnplacedReason.IoFull, register.Size, ByteRange.FromBounds(from, limit));

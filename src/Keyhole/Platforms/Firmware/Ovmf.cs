@@ -9,7 +9,7 @@ using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
-using static Keyhole.Platforms.Qemu.QemuLayout;
+using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 
 namespace Keyhole.Platforms.Firmware;
 
@@ -223,7 +223,7 @@ internal sealed class Ovmf
         if (!_input.Machine.Cpu.Is64Bit || Math.Max(_window64?.End ?? 0, _input.Memory.RamEnd) > 1UL << _width)
         {
             var why = new Unplaced(UnplacedReason.NotReached, 0, default, _width);
-            return new(BootOutcome.Hangs, null, FirmwareRun.NothingPlaced(_tree, Windows(), (_, _) => why), default, []);
+            return new(GuestOutcome.Hangs, null, FirmwareRun.NothingPlaced(_tree, Windows(), (_, _) => why), default, []);
         }
 
         // A kind that once did not fit and is no longer asked for is asked for again by edk2, with no length, and fails again.
@@ -242,7 +242,7 @@ internal sealed class Ovmf
             var bases = new ulong?[pools.Length, s_kinds];
             SortedSet<ResourceKind> failed = Allocate(pools, bases, stale);
             if (failed.Count == 0)
-                return new(BootOutcome.Boots, null, Program(pools, bases), OvmfMap.Make(_input), []);
+                return new(GuestOutcome.Boots, null, Program(pools, bases), OvmfMap.Make(_input), []);
             if (!Reject(pools, failed))
                 return GiveUp(pools, failed);
         }
@@ -571,7 +571,7 @@ internal sealed class Ovmf
             int index = _tree.Functions[function].Node.Bars.IndexOf(bar);
             return _rejected[function] ?? (limits.TryGetValue((function, index), out Unplaced? limit) ? limit : givenUp);
         });
-        return new(BootOutcome.GivesUp, "PciBus: HostBridge->NotifyPhase(AllocateResources) - Out of Resources", none, default, []);
+        return new(GuestOutcome.GivesUp, "PciBus: HostBridge->NotifyPhase(AllocateResources) - Out of Resources", none, default, []);
     }
 
     private static void Mark(ResourceNode node, Unplaced limit, Dictionary<(int Function, int Bar), Unplaced> limits)

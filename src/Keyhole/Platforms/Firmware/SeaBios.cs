@@ -7,7 +7,7 @@ using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
-using static Keyhole.Platforms.Qemu.QemuLayout;
+using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 
 namespace Keyhole.Platforms.Firmware;
 
@@ -167,7 +167,7 @@ internal sealed class SeaBios
         for (int place = 0; place < _regions.Length; place++)
             Map(_regions[place], (Space)(place % 3));
 
-        return new(BootOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input, UnreachableNvme()), _misaligned.ToImmutable());
+        return new(GuestOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input, UnreachableNvme()), _misaligned.ToImmutable());
     }
 
     private List<string> UnreachableNvme()
@@ -415,7 +415,7 @@ internal sealed class SeaBios
         var full = new Unplaced(reason, needed, available);
         var notReached = new Unplaced(UnplacedReason.NotReached, 0, default) { Because = message };
         PciPlacement none = FirmwareRun.NothingPlaced(_tree, windows, (function, bar) => IsConcerned(function, bar) ? full : notReached);
-        return new(BootOutcome.Panics, message, none, default, []);
+        return new(GuestOutcome.Panics, message, none, default, []);
 
         bool IsConcerned(int function, BarRequest bar)
         {

@@ -7,7 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
-using static Keyhole.Platforms.Qemu.QemuLayout;
+using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 
 namespace Keyhole.Platforms.Firmware;
 
@@ -16,9 +16,9 @@ namespace Keyhole.Platforms.Firmware;
 internal static class SeaBiosMap
 {
     private const ulong ExtendedBiosData = 0x9fc00;
-    private const ulong VideoMemory = 0xa0000;
+    private const ulong VideoMemory = X86Layout.IsaStart;
     private const ulong BiosStart = 0xf0000;
-    private const ulong OneMiB = 0x100000;
+    private const ulong OneMiB = X86Layout.OneMiB;
     private const ulong BiosAtTop = 0xfffc0000;
     private const ulong Page = 0x1000;
 

@@ -3,8 +3,8 @@
 using System;
 using System.Collections.Immutable;
 using System.Globalization;
-using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
 

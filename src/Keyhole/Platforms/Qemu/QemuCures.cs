@@ -6,7 +6,7 @@ using System.Collections.Immutable;
 using System.Numerics;
 using Keyhole.Guests;
 using Keyhole.Pci;
-using Keyhole.Platforms.Firmware;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
 
@@ -131,7 +131,7 @@ public static class QemuCures
             Add(Sizes(QemuSetting.MaxRamBelow4GiB, [3 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB], larger: false, machine.MaxRamBelow4GiB));
             // Larger where there is much to place, smaller where QEMU refuses it.
             ulong large = BitOperations.RoundUpToPowerOf2(Math.Max(_need, 64 * QemuLayout.GiB));
-            Add(Of(QemuSetting.Hole64, asItIs.Outcome == BootOutcome.Refused ? [32 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB] : [large]));
+            Add(Of(QemuSetting.Hole64, asItIs.Outcome == GuestOutcome.Refused ? [32 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB] : [large]));
             AddFirmware(machine);
             if (machine.Emulator > machine.Type.Version)
                 Add([new QemuChange(QemuSetting.MachineVersion, 0, new QemuMachineType(machine.Type.Chipset, machine.Emulator).ToString())]);
@@ -334,7 +334,6 @@ public static class QemuCures
 
         private QemuTrial TrialOf(ImmutableArray<QemuChange> changes, QemuForecast forecast)
         {
-            bool boots = forecast.Outcome == BootOutcome.Boots;
             int unplaced = forecast.CountUnusable();
             if (forecast.Placement is null)
             {
@@ -342,7 +341,7 @@ public static class QemuCures
                     unplaced += device.Host?.Bars.Length ?? 0;
             }
 
-            return new(changes, boots ? GuestOutcome.Boots : QemuPlatform.OutcomeOf(forecast.Outcome), unplaced, IsWell(forecast, request.WidthLimit));
+            return new(changes, forecast.Outcome, unplaced, IsWell(forecast, request.WidthLimit));
         }
     }
 }

@@ -7,20 +7,16 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
 using Keyhole.Platforms.Firmware;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
-
-/// <summary>The windows of the host bridge that QEMU writes into ACPI, from what the firmware programmed: the operating system takes new addresses from them.</summary>
-/// <param name="Hole32">Below 4 GiB: from the end of RAM to the I/O APIC.</param>
-/// <param name="Hole64">Above 4 GiB; empty where there is none.</param>
-public readonly record struct AcpiWindows(ByteRange Hole32, ByteRange Hole64);
 
 /// <summary>Where QEMU and the firmware put a guest's RAM and BARs, and how far it gets.</summary>
 public sealed record QemuForecast
 {
     public required QemuMachine Machine { get; init; }
 
-    public required BootOutcome Outcome { get; init; }
+    public required GuestOutcome Outcome { get; init; }
 
     /// <summary>In QEMU's or the firmware's own words; null where they say nothing. Of OVMF what a debug build of it says.</summary>
     public string? Message { get; init; }
@@ -34,7 +30,7 @@ public sealed record QemuForecast
     /// <summary>Every BAR and bridge, with an address or a reason; null where QEMU refuses the machine.</summary>
     public PciPlacement? Placement { get; init; }
 
-    /// <summary>Null where the operating system never runs.</summary>
+    /// <summary>What QEMU writes into ACPI for the host bridge, from what the firmware programmed: below 4 GiB from the end of RAM to the I/O APIC. Null where the operating system never runs.</summary>
     public AcpiWindows? Acpi { get; init; }
 
     /// <summary>BARs that have an address at which they do not work, or not as meant.</summary>
@@ -55,7 +51,7 @@ public sealed record QemuForecast
     }
 
     /// <summary>Whether the guest boots with every BAR in its place.</summary>
-    public bool PlacesAll => Outcome == BootOutcome.Boots && CountUnusable() == 0;
+    public bool PlacesAll => Outcome == GuestOutcome.Boots && CountUnusable() == 0;
 }
 
 /// <summary>Why no forecast can be made.</summary>
@@ -84,7 +80,7 @@ public static class QemuForecaster
 
         if (!QemuMemory.TryLayOut(machine, out QemuMemory memory, out string refusal))
         {
-            forecast = new() { Machine = machine, Outcome = BootOutcome.Refused, Message = refusal };
+            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refusal };
             return true;
         }
 
@@ -99,7 +95,7 @@ public static class QemuForecaster
 
         if (topology.Refusal is { } words)
         {
-            forecast = new() { Machine = machine, Outcome = BootOutcome.Refused, Message = words };
+            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = words };
             return true;
         }
 
@@ -115,7 +111,7 @@ public static class QemuForecaster
             FirmwareName.SeaBios => SeaBios.Run(input),
             FirmwareName.Ovmf => Ovmf.Run(input),
         };
-        bool boots = run.Outcome == BootOutcome.Boots;
+        bool boots = run.Outcome == GuestOutcome.Boots;
         forecast = new()
         {
             Machine = machine,
@@ -174,7 +170,7 @@ public static class QemuForecaster
         ulong start = end != 0 ? first : isFixed ? memory.Hole64Start : 0;
         if (isFixed)
             end = Math.Max(end, Align.Up(start + memory.Hole64Bytes, QemuLayout.GiB));
-        return new(ByteRange.FromBounds(memory.LowEnd, QemuLayout.IoApic), ByteRange.FromBounds(start, end));
+        return new(ByteRange.FromBounds(memory.LowEnd, QemuLayout.IoApic), end > start ? ByteRange.FromBounds(start, end) : null);
 
         void Extend(ulong address, ulong size)
         {

@@ -231,7 +231,7 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
             return element;
         }
 
-        /// <summary>Pairs of an option and a value whose key is set anew are left out: QEMU refuses a name that is there twice.</summary>
+        /// <summary>Pairs of an option and a value whose key is set again are left out: QEMU refuses a name that is there twice.</summary>
         private static IEnumerable<string> WithoutReplaced(List<string> words, List<string> added)
         {
             for (int i = 0; i < words.Count; i++)

@@ -37,7 +37,7 @@ public sealed class QemuPlatform : IPlatform
         QemuSurroundings around = Around(scenario);
         if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
         {
-            problems.Add(GuestReview.MapNotKnown($"the machine type {InputError.Quote(around.MachineName ?? guest.MachineName)} is none of QEMU's pc and q35 types"));
+            problems.Add(GuestReview.MapNotKnown($"the machine type {InputError.Quote(around.MachineName ?? guest.MachineName)} is not one of QEMU's pc and q35 types"));
             return Unknown(scenario, problems);
         }
 
@@ -58,7 +58,7 @@ public sealed class QemuPlatform : IPlatform
         ReportOutcome(forecast, remedy, problems);
         ReportBars(forecast, remedy, problems);
         bool isMapKnown = !forecast.E820.IsDefault;
-        if (!isMapKnown && forecast.Outcome == BootOutcome.Boots)
+        if (!isMapKnown && forecast.Outcome == GuestOutcome.Boots)
         {
             problems.Add(new(
                 Severity.Info, ProblemCodes.MapNotKnown, "the E820 map that this firmware hands over is not modelled; where RAM is split, and every BAR's address, are known"));
@@ -69,11 +69,11 @@ public sealed class QemuPlatform : IPlatform
             IsMapKnown = isMapKnown,
             Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
             RamBelow4GiBKiB = forecast.Memory is { } memory ? Math.Min(memory.LowEnd, Frames.FourGiB) >> 10 : null,
-            Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText, OutcomeOf(forecast.Outcome))
+            Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText, forecast.Outcome)
             {
                 Message = forecast.Message,
                 Placement = forecast.Placement,
-                AcpiWindows = forecast.Acpi is { } acpi ? new(OrNull(acpi.Hole32), OrNull(acpi.Hole64)) : null,
+                AcpiWindows = forecast.Acpi,
             },
         };
     }
@@ -162,7 +162,7 @@ public sealed class QemuPlatform : IPlatform
     /// <summary>Only what a device's DMA meets fails: RAM in the range. A BAR of the device's own may lie there.</summary>
     private static void ReportHyperTransport(Scenario scenario, QemuForecast forecast, List<Problem> problems)
     {
-        ByteRange taken = ByteRange.FromBounds(QemuLayout.HyperTransportStart, QemuLayout.HyperTransportEnd);
+        ByteRange taken = X86Layout.HyperTransport;
         if (HyperTransportAdvice.IsAmd(scenario.Host) && forecast.Memory is { } memory && memory.High.Overlaps(taken))
         {
             problems.Add(new(
@@ -180,11 +180,11 @@ public sealed class QemuPlatform : IPlatform
         string? said = forecast.Message is { Length: > 0 } message ? $": {message}" : "";
         string? what = forecast.Outcome switch
         {
-            BootOutcome.Boots => null,
-            BootOutcome.Refused => $"QEMU refuses to start the guest{said}",
-            BootOutcome.GivesUp => $"the firmware gives up on its PCI devices: none gets an address, and the guest has no display and no disk{said}",
-            BootOutcome.Panics => $"the firmware stops{said}",
-            BootOutcome.Hangs => $"the firmware never ends{said}",
+            GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.Halts => null,
+            GuestOutcome.Refused => $"QEMU refuses to start the guest{said}",
+            GuestOutcome.GivesUp => $"the firmware gives up on its PCI devices: none gets an address, and the guest has no display and no disk{said}",
+            GuestOutcome.Panics => $"the firmware stops{said}",
+            GuestOutcome.Hangs => $"the firmware never ends{said}",
         };
         if (what is not null)
             problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what, Remedy: remedy));
@@ -192,7 +192,7 @@ public sealed class QemuPlatform : IPlatform
 
     private static void ReportBars(QemuForecast forecast, string? remedy, List<Problem> problems)
     {
-        if (forecast.Placement is not { } placement || forecast.Outcome == BootOutcome.Refused)
+        if (forecast.Placement is not { } placement || forecast.Outcome == GuestOutcome.Refused)
             return;
         int more = 0;
         foreach (BarPlacement bar in placement.Bars)
@@ -240,19 +240,8 @@ public sealed class QemuPlatform : IPlatform
         { IsRam: true } when entry.Address < Frames.FourGiB => "the guest's RAM below 4 GiB",
         { IsRam: true } => "the guest's RAM above 4 GiB",
         _ when entry.Address >= Frames.FourGiB => "QEMU's: no address of RAM or of a device may be here",
-        _ when entry.Address < 1UL << 20 => "the firmware's: its data, video memory and ROMs",
+        _ when entry.Address < X86Layout.OneMiB => "the firmware's: its data, video memory and ROMs",
         _ when forecast.Memory is { } memory && entry.Address < memory.LowEnd => "the firmware's tables and data at the end of low RAM",
         _ => "the board's: the firmware's ROM, registers or configuration space",
-    };
-
-    private static ByteRange? OrNull(ByteRange range) => range.IsEmpty ? null : range;
-
-    internal static GuestOutcome OutcomeOf(BootOutcome outcome) => outcome switch
-    {
-        BootOutcome.Boots => GuestOutcome.Boots,
-        BootOutcome.Refused => GuestOutcome.Refused,
-        BootOutcome.GivesUp => GuestOutcome.GivesUp,
-        BootOutcome.Panics => GuestOutcome.Panics,
-        BootOutcome.Hangs => GuestOutcome.Hangs,
     };
 }

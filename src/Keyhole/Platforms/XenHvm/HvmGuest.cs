@@ -7,7 +7,6 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Guests;
 using Keyhole.Hosts;
-using Keyhole.Pci;
 using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.XenHvm;

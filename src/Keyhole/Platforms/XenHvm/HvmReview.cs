@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Generic;
-using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Platforms.Firmware;
 
@@ -115,7 +113,7 @@ internal static class HvmReview
                 problems.Add(new(
                     Severity.Warning,
                     ProblemCodes.RdmIgnored,
-                    "xl passes over rdm= where it names a policy (since Xen 4.15), without a word",
+                    "xl passes over rdm= where it names a policy (since Xen 4.15), silently",
                     Remedy: scenario.Guest.Pci.IsEmpty ? "take it out" : $"say it for each device: pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
             }
         }

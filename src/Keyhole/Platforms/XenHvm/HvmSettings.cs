@@ -6,7 +6,6 @@ using System.Globalization;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Hosts;
-using Keyhole.Pci;
 
 namespace Keyhole.Platforms.XenHvm;
 

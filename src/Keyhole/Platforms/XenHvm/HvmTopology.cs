@@ -6,7 +6,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Guests;
 using Keyhole.Pci;
-using Keyhole.Platforms.Qemu;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.XenHvm;
 

@@ -2,12 +2,10 @@
 
 using System;
 using System.Collections.Generic;
-using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Guests;
 using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.XenHvm;

@@ -4,7 +4,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Numerics;
 using Keyhole.Addresses;
-using Keyhole.Hosts;
+using Keyhole.E820;
 using Keyhole.Pci;
 
 namespace Keyhole.Platforms.XenPv;
@@ -30,7 +30,7 @@ public static class BarFilter
     private const int MaxMoved = 32 * 8 * 7;
 
     /// <summary>Windows are placed below the pages of the APICs.</summary>
-    private static readonly ulong s_holeEnd = MachineMap.UsualIoApic;
+    private static readonly ulong s_holeEnd = X86Layout.UsualIoApic;
 
     /// <summary>In the order of <paramref name="bars"/>. Bridge windows, which no guest gets, are left out.</summary>
     public static ImmutableArray<BarPlace> Place(ImmutableArray<Bar> bars)

@@ -4,6 +4,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hosts;
 using Keyhole.Pci;
 
 namespace Keyhole.Platforms.XenPv;
@@ -27,7 +28,7 @@ public sealed record ConfigurationFilter
     public required ImmutableArray<FilterRule> Rules { get; init; }
 
     /// <summary>Windows for which the hole has no room.</summary>
-    public required ImmutableArray<Bar> Homeless { get; init; }
+    public required ImmutableArray<Bar> Unplaced { get; init; }
 
     /// <summary>Where the filter has to sit; both, since both let the guest read.</summary>
     public static ImmutableArray<string> Places { get; } =
@@ -36,7 +37,7 @@ public sealed record ConfigurationFilter
         "in the front end (pcifront), for a guest that reads through the PCI back end; the back end can filter what it answers, but the guest then lacks the machine frames for its P2M",
     ];
 
-    public static ImmutableArray<string> Burdens { get; } =
+    public static ImmutableArray<string> Costs { get; } =
     [
         "state for each register: a guest sizes a window by writing all ones and reading back, then writes the address again, and the filter must know which of these it sees",
         "64-bit windows have their address in two registers, read one at a time",
@@ -59,7 +60,7 @@ public sealed record ConfigurationFilter
                 rules.Add(new(place.Bar, OffsetOf(place.Bar), place.Bar.Start, start, WithoutIt(place.Bar, guestMap)));
         }
 
-        return new() { Rules = rules.ToImmutable(), Homeless = homeless.ToImmutable() };
+        return new() { Rules = rules.ToImmutable(), Unplaced = homeless.ToImmutable() };
     }
 
     private static int? OffsetOf(Bar bar) => bar.Kind switch
@@ -71,10 +72,8 @@ public sealed record ConfigurationFilter
 
     private static string WithoutIt(Bar bar, ImmutableArray<E820Entry> guestMap)
     {
-        foreach (E820Entry entry in guestMap)
+        if (SortedMap.Obstacle(guestMap.AsSpan(), bar.Range) is { } entry)
         {
-            if (entry.Type == E820Type.Reserved || entry.Address >= bar.End || entry.End <= bar.Start)
-                continue;
             return entry.IsRam
                 ? string.Create(
                     CultureInfo.InvariantCulture,

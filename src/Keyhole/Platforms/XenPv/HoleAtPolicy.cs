@@ -5,7 +5,6 @@ using System.Collections.Generic;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Hosts;
 using Keyhole.Pci;
 
 namespace Keyhole.Platforms.XenPv;
@@ -88,7 +87,7 @@ public sealed class HoleAtPolicy : IHolePolicy
 
     private static readonly (ulong Start, ulong End, string What)[] s_onEveryMachine =
     [
-        (MachineMap.UsualIoApic, MachineMap.UsualIoApic + Frames.SizeBytes, "the I/O APIC, here on every machine"),
-        (MachineMap.LocalApicStart, MachineMap.LocalApicEnd, "the local APICs, here on every machine"),
+        (X86Layout.UsualIoApic, X86Layout.UsualIoApic + Frames.SizeBytes, "the I/O APIC, here on every machine"),
+        (X86Layout.LocalApicStart, X86Layout.LocalApicEnd, "the local APICs, here on every machine"),
     ];
 }

@@ -15,24 +15,20 @@ namespace Keyhole.Platforms.XenPv;
 /// <summary>Where a host has no memory: what several policies start from.</summary>
 public static class HostHoles
 {
-    /// <summary>A gap amid a host's memory that is smaller holds no device: Linux looks for its PCI gap from this size on.</summary>
-    public const ulong SmallestGapBytes = 4UL << 20;
-
-    private const ulong OneMiB = 1UL << 20;
     private const ulong TwoMiB = 2UL << 20;
 
     /// <summary>Everything above 1 MiB that is not the host's memory: its other entries, and the gaps between them. The first MiB is the guest's own.</summary>
     public static IEnumerable<KeptRange> Of(ImmutableArray<E820Entry> machineMap)
     {
-        ulong reached = OneMiB;
-        foreach (E820Entry entry in Sorted(machineMap))
+        ulong reached = X86Layout.OneMiB;
+        foreach (E820Entry entry in SortedMap.Of(machineMap.AsSpan()))
         {
-            if (entry.End <= OneMiB)
+            if (entry.End <= X86Layout.OneMiB)
                 continue;
             if (entry.Address > reached)
                 yield return new(reached, entry.Address, null, "a gap of the host's");
-            if (!IsMemory(entry))
-                yield return new(Math.Max(entry.Address, OneMiB), entry.End, entry.Type, $"the host's: {E820TypeNames.Describe(entry.Type)}");
+            if (!SortedMap.IsMemory(entry))
+                yield return new(Math.Max(entry.Address, X86Layout.OneMiB), entry.End, entry.Type, $"the host's: {E820TypeNames.Describe(entry.Type)}");
             reached = Math.Max(reached, entry.End);
         }
 
@@ -56,12 +52,12 @@ public static class HostHoles
 
     /// <summary>
     /// Where the hole of a host starts that is to hold its PCI devices: behind its last memory below 4 GiB, or at a window that lies lower. Where no window
-    /// is known, at a gap of <see cref="SmallestGapBytes"/> or more amid the memory, if there is one. Regions that the firmware keeps amid the memory do
+    /// is known, at a gap of <see cref="X86Layout.SmallestPciGapBytes"/> or more amid the memory, if there is one. Regions that the firmware keeps amid the memory do
     /// not count. A page boundary; 4 GiB where memory reaches there.
     /// </summary>
     public static ulong StartOfPciHole(ImmutableArray<E820Entry> machineMap, ImmutableArray<Bar> bars)
     {
-        ImmutableArray<E820Entry> sorted = Sorted(machineMap);
+        ImmutableArray<E820Entry> sorted = SortedMap.Of(machineMap.AsSpan());
         ulong start = EndOfMemory(sorted);
         bool isKnown = false;
         foreach (Bar bar in bars)
@@ -82,13 +78,13 @@ public static class HostHoles
     }
 
     /// <summary>
-    /// Where below 4 GiB a device may be of which nothing is known: in the gaps of <see cref="SmallestGapBytes"/> or more amid the host's memory, and
+    /// Where below 4 GiB a device may be of which nothing is known: in the gaps of <see cref="X86Layout.SmallestPciGapBytes"/> or more amid the host's memory, and
     /// behind the last of it wherever the host's map has a gap or a reserved region. Ascending; bytes.
     /// </summary>
     public static ImmutableArray<ByteRange> DevicePlaces(ImmutableArray<E820Entry> machineMap)
     {
-        ImmutableArray<E820Entry> sorted = Sorted(machineMap);
-        ulong reached = Math.Max(EndOfMemory(sorted), OneMiB);
+        ImmutableArray<E820Entry> sorted = SortedMap.Of(machineMap.AsSpan());
+        ulong reached = Math.Max(EndOfMemory(sorted), X86Layout.OneMiB);
         List<ByteRange> places = [.. GapsAmid(sorted, reached)];
         foreach (E820Entry entry in sorted)
         {
@@ -110,7 +106,7 @@ public static class HostHoles
         ulong end = 0;
         foreach (E820Entry entry in sorted)
         {
-            if (IsMemory(entry) && entry.Address < Frames.FourGiB)
+            if (SortedMap.IsMemory(entry) && entry.Address < Frames.FourGiB)
                 end = Math.Max(end, Math.Min(entry.End, Frames.FourGiB));
         }
 
@@ -119,12 +115,12 @@ public static class HostHoles
 
     private static IEnumerable<ByteRange> GapsAmid(ImmutableArray<E820Entry> sorted, ulong endOfMemory)
     {
-        ulong reached = OneMiB;
+        ulong reached = X86Layout.OneMiB;
         foreach (E820Entry entry in sorted)
         {
             if (entry.Address >= endOfMemory)
                 yield break;
-            if (entry.Address >= reached + SmallestGapBytes)
+            if (entry.Address >= reached + X86Layout.SmallestPciGapBytes)
                 yield return ByteRange.FromBounds(reached, entry.Address);
             reached = Math.Max(reached, entry.End);
         }
@@ -135,18 +131,6 @@ public static class HostHoles
     /// list of frames covers 2 MiB; a hole that shares one with RAM comes out of a migration INVALID, whole pages of holes stay.
     /// </summary>
     public static ulong RecommendedStart(ulong start) => start & ~(TwoMiB - 1);
-
-    /// <summary>A map as Linux and Xen sort it out; as it stands where they refuse.</summary>
-    internal static ImmutableArray<E820Entry> Sorted(ImmutableArray<E820Entry> map)
-    {
-        E820Entry[] sorted = new E820Entry[2 * map.Length];
-        return Sanitizer.TrySanitize(map.AsSpan(), sorted, new int[Sanitizer.ScratchLength(map.Length)], out int count)
-            ? [.. sorted.AsSpan(0, count)]
-            : map;
-    }
-
-    /// <summary>RAM, or memory that the firmware has found to be bad: no device is there.</summary>
-    internal static bool IsMemory(E820Entry entry) => entry.Type is E820Type.Ram or E820Type.Unusable;
 
     /// <summary>Windows behind the host's map, where RAM that finds no other place would go.</summary>
     internal static IEnumerable<KeptRange> BarsBehind(PolicyInput input)
@@ -170,9 +154,9 @@ public static class HostHoles
 
     private static void Keep(KeptRange hole, ImmutableArray<Bar> bars, List<KeptRange> kept, List<Problem> problems)
     {
-        ulong start = Math.Max(hole.Start, LinuxPvKernel.LoadAddress);
-        ulong end = Math.Min(hole.End, LinuxPvKernel.EndOfNeed);
-        if (start >= end)
+        ByteRange needed = hole.Range.Intersect(ByteRange.FromBounds(LinuxPvKernel.LoadAddress, LinuxPvKernel.EndOfNeed));
+        (ulong start, ulong end) = (needed.Start, needed.End);
+        if (needed.IsEmpty)
         {
             kept.Add(hole);
             return;
@@ -181,7 +165,7 @@ public static class HostHoles
         string what = hole.Type is { } type ? $"{E820TypeNames.NameOf(type)} region" : "gap";
         foreach (Bar bar in bars)
         {
-            if (bar.Start >= end || bar.End <= start)
+            if (!bar.Range.Overlaps(needed))
                 continue;
             problems.Add(new(
                 Severity.Error,

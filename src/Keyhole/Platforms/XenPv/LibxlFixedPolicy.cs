@@ -27,9 +27,9 @@ public sealed class LibxlFixedPolicy : IHolePolicy
     {
         List<KeptRange> kept = [.. HostHoles.Of(input.MachineMap)];
         ulong start = kept.Count == 0 ? Frames.FourGiB : kept[0].Start;
-        foreach (E820Entry entry in HostHoles.Sorted(input.MachineMap))
+        foreach (E820Entry entry in SortedMap.Of(input.MachineMap.AsSpan()))
         {
-            if (!HostHoles.IsMemory(entry) || entry.End <= start)
+            if (!SortedMap.IsMemory(entry) || entry.End <= start)
                 continue;
             ulong from = Math.Max(entry.Address, start);
             if (from < Frames.FourGiB)

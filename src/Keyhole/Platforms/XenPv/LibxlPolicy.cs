@@ -24,8 +24,6 @@ public sealed class LibxlPolicy : IHolePolicy
     /// <summary>libxl's ERROR_NOMEM.</summary>
     public const int ErrorNoMemory = -5;
 
-    private const ulong OneMiB = 1UL << 20;
-
     public string Name => "libxl";
 
     public PolicyTraits Traits { get; } = new(PolicyNeeds.Nothing, 0);
@@ -60,7 +58,7 @@ public sealed class LibxlPolicy : IHolePolicy
         List<E820Entry> regions = [];
         foreach (E820Entry entry in machineMap)
         {
-            if (entry.Address > OneMiB)
+            if (entry.Address > X86Layout.OneMiB)
                 regions.Add(entry);
         }
 

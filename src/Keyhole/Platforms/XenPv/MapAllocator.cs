@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenPv;
 
@@ -15,15 +16,12 @@ namespace Keyhole.Platforms.XenPv;
 /// </summary>
 public static class MapAllocator
 {
-    /// <summary>What a 32-bit kernel can address: 36 bits.</summary>
-    public const ulong LimitOf32Bit = 64UL << 30;
-
     /// <param name="kept">In any order. Where they overlap, the earlier in address order wins up to its end.</param>
     /// <param name="input">The host's map, and the guest: RAM for its maxmem is laid out, so that the balloon finds room. Whole pages.</param>
     public static PolicyResult Allocate(IEnumerable<KeptRange> kept, PolicyInput input)
     {
-        ImmutableArray<E820Entry> machineMap = HostHoles.Sorted(input.MachineMap);
-        ulong limit = input.Guest.Is32Bit ? LimitOf32Bit : Frames.AddressLimit;
+        ImmutableArray<E820Entry> machineMap = SortedMap.Of(input.MachineMap.AsSpan());
+        ulong limit = input.Guest.Is32Bit ? X86Layout.PaeLimit : Frames.AddressLimit;
         List<KeptRange> holes = Order(kept);
         List<PlannedEntry> map = [];
         List<KeptRange> gaps = [];
@@ -112,10 +110,11 @@ public static class MapAllocator
             return;
         foreach (E820Entry entry in machineMap)
         {
-            if (entry.Type is not (E820Type.Ram or E820Type.Unusable) || entry.Address >= freeEnd || entry.End <= free)
+            ByteRange part = entry.Range.Intersect(ByteRange.FromBounds(free, freeEnd));
+            if (part.IsEmpty || !SortedMap.IsMemory(entry))
                 continue;
             map.Add(new(
-                E820Entry.FromBounds(Math.Max(entry.Address, free), Math.Min(entry.End, freeEnd), E820Type.Unusable),
+                E820Entry.FromSize(part.Start, part.SizeBytes, E820Type.Unusable),
                 "the host has memory here that is not the guest's; unusable, so that Linux does not take it for PCI space"));
         }
     }

@@ -37,12 +37,12 @@ public sealed class MinimalPolicy : IHolePolicy
     /// <summary>Interrupt messages go to the local APICs' window whatever a guest has there; the I/O APICs' pages, as far as the host's map shows them.</summary>
     internal static IEnumerable<KeptRange> Interrupts(PolicyInput input)
     {
-        yield return new(MachineMap.LocalApicStart, MachineMap.LocalApicEnd, E820Type.Reserved, "the local APICs: interrupt messages are written here");
-        foreach (E820Entry entry in HostHoles.Sorted(input.MachineMap))
+        yield return new(X86Layout.LocalApicStart, X86Layout.LocalApicEnd, E820Type.Reserved, "the local APICs: interrupt messages are written here");
+        foreach (E820Entry entry in SortedMap.Of(input.MachineMap.AsSpan()))
         {
-            ulong start = Math.Max(entry.Address, MachineMap.IoApicAreaStart);
-            ulong end = Math.Min(entry.End, MachineMap.IoApicAreaEnd);
-            if (start < end && !HostHoles.IsMemory(entry))
+            ulong start = Math.Max(entry.Address, X86Layout.UsualIoApic);
+            ulong end = Math.Min(entry.End, X86Layout.IoApicAreaEnd);
+            if (start < end && !SortedMap.IsMemory(entry))
                 yield return new(start, end, E820Type.Reserved, "I/O APICs");
         }
     }

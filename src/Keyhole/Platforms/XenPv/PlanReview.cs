@@ -8,6 +8,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.PvGuest;
 
@@ -36,17 +37,8 @@ internal static class PlanReview
     }
 
     /// <summary>Bytes of RAM below <paramref name="limit"/>, overlaps of RAM with RAM counted once and RAM under other types not at all.</summary>
-    public static ulong RamBelow(ulong limit, ImmutableArray<PlannedEntry> entries)
-    {
-        ulong sum = 0;
-        foreach (E820Entry entry in Sanitised(entries))
-        {
-            if (entry.IsRam && entry.Address < limit)
-                sum += Math.Min(entry.End, limit) - entry.Address;
-        }
-
-        return sum;
-    }
+    public static ulong RamBelow(ulong limit, ImmutableArray<PlannedEntry> entries) =>
+        SortedMap.BytesIn(ByteRange.FromBounds(0, limit), Sanitised(entries).AsSpan(), static entry => entry.IsRam);
 
     public static void ReportKernel(ImmutableArray<PlannedEntry> entries, GuestSpec guest, List<Problem> problems)
     {
@@ -80,14 +72,14 @@ internal static class PlanReview
     /// <summary>What a 32-bit kernel does not see, and whether its low memory, which it cannot do without, is whole.</summary>
     private static void Report32Bit(ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
-        ulong beyond = RamBelow(ulong.MaxValue, entries) - RamBelow(MapAllocator.LimitOf32Bit, entries);
+        ulong beyond = RamBelow(ulong.MaxValue, entries) - RamBelow(X86Layout.PaeLimit, entries);
         if (beyond != 0)
         {
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.Beyond32Bits,
                 $"a 32-bit kernel sees 64 GiB: {ByteSize.ToText(beyond)} of the guest's RAM lie beyond",
-                MapAllocator.LimitOf32Bit,
+                X86Layout.PaeLimit,
                 null,
                 "boot a 64-bit kernel, or give the guest less memory"));
         }
@@ -112,7 +104,7 @@ internal static class PlanReview
         ImmutableArray<E820Entry> sanitised = Sanitised(entries);
         foreach (Bar bar in bars)
         {
-            if (guest.Is32Bit && bar.End > MapAllocator.LimitOf32Bit)
+            if (guest.Is32Bit && bar.End > X86Layout.PaeLimit)
             {
                 problems.Add(new(
                     Severity.Error,
@@ -123,39 +115,28 @@ internal static class PlanReview
                     "have the firmware place it lower (no \"above 4G decoding\"), or boot a 64-bit kernel"));
             }
 
-            foreach (E820Entry entry in sanitised)
-            {
-                if (entry.Type == E820Type.Reserved || entry.Address >= bar.End || entry.End <= bar.Start)
-                    continue;
-                ulong start = Math.Max(entry.Address, bar.Start);
-                ulong end = Math.Min(entry.End, bar.End);
-                problems.Add(new(
-                    Severity.Error,
-                    ProblemCodes.BarConflict,
-                    $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) meets {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel will say \"can't claim BAR … address conflict\"",
-                    start,
-                    end,
-                    guest.UsesHostMap
-                        ? "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's map, or give the guest less low memory"
-                        : "the BAR must lie in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
-                break;
-            }
+            if (SortedMap.Obstacle(sanitised.AsSpan(), bar.Range) is not { } entry)
+                continue;
+            (ulong start, ulong end) = (entry.Range.Intersect(bar.Range).Start, entry.Range.Intersect(bar.Range).End);
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.BarConflict,
+                $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) meets {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel will say \"can't claim BAR … address conflict\"",
+                start,
+                end,
+                guest.UsesHostMap
+                    ? "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's map, or give the guest less low memory"
+                    : "the BAR must lie in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
         }
     }
 
     private static void ReportLowMemory(IHolePolicy policy, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
         ulong low = RamBelow(Frames.FourGiB, entries);
-        ulong hostLow = 0;
-        foreach (E820Entry entry in machineMap)
-        {
-            if (entry.IsRam && entry.Address < Frames.FourGiB)
-                hostLow += Math.Min(entry.End, Frames.FourGiB) - entry.Address;
-        }
-
+        ulong hostLow = SortedMap.BytesIn(ByteRange.FromBounds(0, Frames.FourGiB), machineMap.AsSpan(), static entry => entry.IsRam);
         ulong possible = Math.Min(guest.MemoryKiB << 10, hostLow);
         // Below 1 MiB every map differs by some pages; that is not what users miss.
-        if (low + (1UL << 20) >= possible)
+        if (low + X86Layout.OneMiB >= possible)
             return;
         if (!policy.Traits.IsToolstacksOwn)
         {
@@ -170,7 +151,7 @@ internal static class PlanReview
             return;
         }
 
-        E820Entry first = machineMap.Where(static entry => entry.Address > 1UL << 20 && entry.Type is not (E820Type.Ram or E820Type.Unusable))
+        E820Entry first = machineMap.Where(static entry => entry.Address > X86Layout.OneMiB && entry.Type is not (E820Type.Ram or E820Type.Unusable))
             .OrderBy(static entry => entry.Address).FirstOrDefault();
         problems.Add(new(
             Severity.Warning,
@@ -201,10 +182,10 @@ internal static class PlanReview
 
             foreach (PlannedEntry other in entries)
             {
-                if (other.Entry.IsRam || other.Entry.Size == 0 || other.Entry.Address >= ram.Entry.End || other.Entry.End <= ram.Entry.Address)
+                ByteRange common = other.Entry.Range.Intersect(ram.Entry.Range);
+                if (other.Entry.IsRam || common.IsEmpty)
                     continue;
-                ulong start = Math.Max(other.Entry.Address, ram.Entry.Address);
-                ulong end = Math.Min(other.Entry.End, ram.Entry.End);
+                (ulong start, ulong end) = (common.Start, common.End);
                 problems.Add(new(
                     Severity.Warning,
                     ProblemCodes.HighRamOverlap,
@@ -232,15 +213,9 @@ internal static class PlanReview
 
     private static void ReportGap(ImmutableArray<E820Entry> machineMap, ulong start, ulong end, List<Problem> problems)
     {
-        if (end < start + HostHoles.SmallestGapBytes)
+        if (end < start + X86Layout.SmallestPciGapBytes)
             return;
-        ulong hostRam = 0;
-        foreach (E820Entry entry in machineMap)
-        {
-            if (entry.Type is E820Type.Ram or E820Type.Unusable && entry.Address < end && entry.End > start)
-                hostRam += Math.Min(entry.End, end) - Math.Max(entry.Address, start);
-        }
-
+        ulong hostRam = SortedMap.BytesIn(ByteRange.FromBounds(start, end), machineMap.AsSpan(), SortedMap.IsMemory);
         if (hostRam == 0)
         {
             problems.Add(new(
@@ -262,14 +237,7 @@ internal static class PlanReview
     }
 
     /// <summary>The map as the guest's kernel will read it; as it stands where Linux refuses to sanitise it.</summary>
-    private static ImmutableArray<E820Entry> Sanitised(ImmutableArray<PlannedEntry> entries)
-    {
-        E820Entry[] source = [.. entries.Select(static planned => planned.Entry)];
-        E820Entry[] result = new E820Entry[2 * source.Length];
-        return Sanitizer.TrySanitize(source, result, new int[Sanitizer.ScratchLength(source.Length)], out int count)
-            ? [.. result.AsSpan(0, count)]
-            : [.. source];
-    }
+    private static ImmutableArray<E820Entry> Sanitised(ImmutableArray<PlannedEntry> entries) => SortedMap.Of([.. entries.Select(static planned => planned.Entry)]);
 
     private static string Hex(ulong address) => $"0x{address:x}";
 }

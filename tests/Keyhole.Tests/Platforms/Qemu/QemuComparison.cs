@@ -8,7 +8,7 @@ using System.Text.Json;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Pci;
-using Keyhole.Platforms.Firmware;
+using Keyhole.Platforms;
 using Keyhole.Platforms.Qemu;
 
 namespace Keyhole.Tests.Platforms.Qemu;
@@ -23,9 +23,9 @@ internal static class QemuComparison
         if (!QemuForecaster.TryForecast(record.Machine, out QemuForecast forecast, out QemuUnknown unknown))
             return [$"not known: {unknown}"];
         string real = RealOutcome(record);
-        if (real != forecast.Outcome.Name())
-            return [$"outcome {real}, forecast {forecast.Outcome.Name()}: {forecast.Message}"];
-        if (forecast.Outcome == BootOutcome.Refused)
+        if (real != forecast.Outcome.NameOf())
+            return [$"outcome {real}, forecast {forecast.Outcome.NameOf()}: {forecast.Message}"];
+        if (forecast.Outcome == GuestOutcome.Refused)
         {
             if (!record.Json.GetProperty("stderr").EnumerateArray().Any(line => line.GetString()!.EndsWith(forecast.Message!, StringComparison.Ordinal)))
                 wrong.Add($"refused in other words: {record.Json.GetProperty("stderr")}, forecast {forecast.Message}");
@@ -33,14 +33,14 @@ internal static class QemuComparison
         }
 
         CompareMap(record.Json.GetProperty("fwcfg_e820"), [.. forecast.Memory!.FirmwareMap.OrderBy(e => e.Address)], "fw_cfg", wrong);
-        if (forecast.Outcome == BootOutcome.Panics && record.Json.GetProperty("message").GetString() != forecast.Message)
+        if (forecast.Outcome == GuestOutcome.Panics && record.Json.GetProperty("message").GetString() != forecast.Message)
             wrong.Add($"panics with {record.Json.GetProperty("message")}, forecast {forecast.Message}");
-        if (forecast.Outcome != BootOutcome.Boots)
+        if (forecast.Outcome != GuestOutcome.Boots)
             return wrong;
         if (record.Json.TryGetProperty("e820", out JsonElement map))
             CompareMap(map, forecast.E820, "E820", wrong);
         ComparePci(record, forecast, wrong);
-        CompareAcpi(record.Json.GetProperty("acpi_windows"), forecast.Acpi!.Value, wrong);
+        CompareAcpi(record.Json.GetProperty("acpi_windows"), forecast.Acpi!, wrong);
         return wrong;
     }
 
@@ -150,7 +150,7 @@ internal static class QemuComparison
     private static void CompareAcpi(JsonElement real, AcpiWindows forecast, List<string> wrong)
     {
         ulong[] expected = [.. ((string[])["pci-hole-start", "pci-hole-end", "pci-hole64-start", "pci-hole64-end"]).Select(name => QemuRecord.Hex(real.GetProperty(name)))];
-        ulong[] found = [forecast.Hole32.Start, forecast.Hole32.End, forecast.Hole64.Start, forecast.Hole64.End];
+        ulong[] found = [.. ((ByteRange?[])[forecast.Hole32, forecast.Hole64]).SelectMany(static hole => (ulong[])[hole?.Start ?? 0, hole?.End ?? 0])];
         if (!expected.SequenceEqual(found))
             wrong.Add($"ACPI {real}, forecast {string.Join(' ', found.Select(f => f.ToString("x")))}");
     }

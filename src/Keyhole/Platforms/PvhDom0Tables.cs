@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-namespace Keyhole.Platforms.XenPvh;
+namespace Keyhole.Platforms;
 
 /// <summary>The sizes of the ACPI tables that Xen makes for a PVH dom0 at the end of its RAM below 4 GiB: they decide where that ends, to the byte.</summary>
 /// <param name="MadtBytes">Processors and interrupts: 44 bytes, 12 for each I/O APIC, 10 for each interrupt override, 16 for each of dom0's processors.</param>

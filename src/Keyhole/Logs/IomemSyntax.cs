@@ -3,10 +3,10 @@
 using System;
 using System.Buffers;
 using Keyhole.E820;
-using Keyhole.Logs;
+using Keyhole.Hosts;
 using Keyhole.Reading;
 
-namespace Keyhole.Hosts;
+namespace Keyhole.Logs;
 
 /// <summary>
 /// The lines of <c>/proc/iomem</c>: <c>00100000-1fffffff : System RAM</c>, two blanks of indentation a level. Only the resources that Linux

@@ -8,7 +8,7 @@ using Keyhole.Addresses;
 using Keyhole.Guests;
 using Keyhole.Pci;
 
-namespace Keyhole.Platforms.Qemu;
+namespace Keyhole.Platforms.Qemu.Board;
 
 /// <summary>
 /// Plugs the devices of a machine together as QEMU does: what the board has by itself, then the devices of the command line in its order, each in the

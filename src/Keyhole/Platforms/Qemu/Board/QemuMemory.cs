@@ -4,9 +4,9 @@ using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
-using static Keyhole.Platforms.Qemu.QemuLayout;
+using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 
-namespace Keyhole.Platforms.Qemu;
+namespace Keyhole.Platforms.Qemu.Board;
 
 /// <summary>Where QEMU puts RAM, what it keeps free above it, and what it tells the firmware. All in bytes.</summary>
 /// <param name="LowEnd">The end of RAM below 4 GiB.</param>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using Keyhole.Addresses;
+using Keyhole.E820;
 
-namespace Keyhole.Platforms.Qemu;
+namespace Keyhole.Platforms.Qemu.Board;
 
 /// <summary>The addresses at which QEMU's PC boards have things, in bytes. The one place that knows them.</summary>
 /// <remarks>Source: QEMU's hw/i386/pc.c, pc_piix.c, pc_q35.c and target/i386/kvm; each is met by the recorded guests.</remarks>
@@ -24,13 +25,13 @@ internal static class QemuLayout
     public const ulong Q35AlignedLowRam = 0x80000000;
 
     /// <summary>The end of the 32-bit window of the host bridge in ACPI: the first I/O APIC.</summary>
-    public const ulong IoApic = 0xfec00000;
+    public const ulong IoApic = X86Layout.UsualIoApic;
 
     /// <summary>AMD's HyperTransport: 12 GiB below 1 TiB that no device may reach by DMA.</summary>
-    public const ulong HyperTransportStart = 0xfd00000000;
+    public const ulong HyperTransportStart = X86Layout.HyperTransportStart;
 
     /// <summary>Where RAM above 4 GiB goes when it would meet HyperTransport.</summary>
-    public const ulong HyperTransportEnd = TiB;
+    public const ulong HyperTransportEnd = X86Layout.HyperTransportEnd;
 
     /// <summary>KVM's identity page table and task state segment: four pages.</summary>
     public static ByteRange KvmReserved => ByteRange.FromBounds(0xfeffc000, 0xff000000);

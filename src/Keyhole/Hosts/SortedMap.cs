@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.E820;
+
+namespace Keyhole.Hosts;
+
+/// <summary>Maps as Linux and Xen sort them out, and what one asks of them.</summary>
+public static class SortedMap
+{
+    /// <summary>By address, without overlap; where entries overlap the higher type wins. A map that Linux refuses (an entry wraps) stays as it stands.</summary>
+    public static ImmutableArray<E820Entry> Of(ReadOnlySpan<E820Entry> map)
+    {
+        var result = new E820Entry[2 * map.Length];
+        return Sanitizer.TrySanitize(map, result, new int[Sanitizer.ScratchLength(map.Length)], out int count) ? [.. result.AsSpan(0, count)] : [.. map];
+    }
+
+    /// <summary>RAM, or memory that the firmware has found to be bad: no device is there.</summary>
+    public static bool IsMemory(E820Entry entry) => entry.Type is E820Type.Ram or E820Type.Unusable;
+
+    /// <summary>Bytes of a range that entries of some kind have.</summary>
+    /// <param name="map">As <see cref="Of"/> gives it: what overlaps counts twice.</param>
+    public static ulong BytesIn(ByteRange range, ReadOnlySpan<E820Entry> map, Predicate<E820Entry> counts)
+    {
+        ulong sum = 0;
+        foreach (E820Entry entry in map)
+        {
+            if (counts(entry))
+                sum += Math.Min(entry.Range.Intersect(range).SizeBytes, ulong.MaxValue - sum);
+        }
+
+        return sum;
+    }
+
+    /// <summary>
+    /// What stands in the way of a device's window: the first entry with a part of it that is not reserved. Linux lets windows be in gaps and in reserved
+    /// memory. Null where nothing does.
+    /// </summary>
+    public static E820Entry? Obstacle(ReadOnlySpan<E820Entry> map, ByteRange window)
+    {
+        foreach (E820Entry entry in map)
+        {
+            if (entry.Type != E820Type.Reserved && entry.Range.Overlaps(window))
+                return entry;
+        }
+
+        return null;
+    }
+}
