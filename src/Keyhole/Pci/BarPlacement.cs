@@ -83,9 +83,21 @@ public readonly record struct BarPlacement(int Function, BarRequest Bar, ulong? 
 {
     /// <summary>Why it got no address, in words; null where it got one.</summary>
     /// <remarks>OVMF drops a device whole: BARs of 32 bits and I/O then have no address because one of 64 bits did not fit.</remarks>
-    public string? WhyText => Why is { Reason: UnplacedReason.Window64Full } && !Bar.Type.Is64Bit()
-        ? "another BAR of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's"
-        : Why?.ToText();
+    public string? WhyText => Why switch
+    {
+        { Because.Length: > 0, Reason: UnplacedReason.Window64Full or UnplacedReason.Window32Full or UnplacedReason.NoWindow64 or UnplacedReason.IoFull } =>
+            $"{Why.Because} of the same device does not fit into {Place(Why.Reason)}, and the firmware then places none of the device's",
+        { Reason: UnplacedReason.Window64Full } when !Bar.Type.Is64Bit() =>
+            "another BAR of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's",
+        _ => Why?.ToText(),
+    };
+
+    private static string Place(UnplacedReason reason) => reason switch
+    {
+        UnplacedReason.IoFull => "the I/O ports",
+        UnplacedReason.Window64Full => "the window above 4 GiB",
+        _ => "the window below 4 GiB",
+    };
 
     public static BarPlacement At(int function, BarRequest bar, ulong address) => new(function, bar, address, null);
 

@@ -74,6 +74,9 @@ internal sealed class Ovmf
     private readonly List<int>[] _rootFunctions;
     private readonly bool[] _isGone;
     private readonly Unplaced?[] _rejected;
+
+    /// <summary>The place among its BARs of the one for which a function was taken away.</summary>
+    private readonly int[] _rejectedFor;
     private readonly List<(ResourceKind Kind, ulong Size)>?[] _paddings;
 
     /// <summary>What each bridge needs for what is behind it, as long as nothing of that was taken away.</summary>
@@ -91,6 +94,7 @@ internal sealed class Ovmf
         int count = _tree.Functions.Length;
         _isGone = new bool[count];
         _rejected = new Unplaced?[count];
+        _rejectedFor = new int[count];
         _paddings = new List<(ResourceKind, ulong)>?[count];
         _windowsOf = new ResourceNode[count][];
         _children = new List<int>[count];
@@ -485,6 +489,7 @@ internal sealed class Ovmf
             {
                 _isGone[largest.Function] = true;
                 _rejected[largest.Function] = Limit(kind, needed);
+                _rejectedFor[largest.Function] = largest.Bar;
             }
             else if (_paddings[largest.Function] is null)
             {
@@ -569,7 +574,7 @@ internal sealed class Ovmf
             if (bar.Type == BarType.Rom)
                 return NotHandled;
             int index = _tree.Functions[function].Node.Bars.IndexOf(bar);
-            return _rejected[function] ?? (limits.TryGetValue((function, index), out Unplaced? limit) ? limit : givenUp);
+            return _rejected[function] is not null ? WhyRejected(function, index) : limits.TryGetValue((function, index), out Unplaced? limit) ? limit : givenUp;
         });
         return new(GuestOutcome.GivesUp, "PciBus: HostBridge->NotifyPhase(AllocateResources) - Out of Resources", none, default, []);
     }
@@ -584,6 +589,13 @@ internal sealed class Ovmf
 
     /// <summary>OVMF reads option ROMs one after the other and leaves none mapped.</summary>
     private static Unplaced NotHandled { get; } = new(UnplacedReason.NotHandled, 0, default);
+
+    /// <summary>A function is taken away whole: its other BARs go because of the one that did not fit.</summary>
+    private Unplaced WhyRejected(int function, int bar)
+    {
+        Unplaced why = _rejected[function]!;
+        return bar == _rejectedFor[function] ? why : why with { Because = $"BAR {_tree.Functions[function].Node.Bars[_rejectedFor[function]].Index}" };
+    }
 
     // ------------------------------------------------------------------ programming
 
@@ -624,7 +636,7 @@ internal sealed class Ovmf
             {
                 bars.Add(addresses[firstBar[i] + b] is { } address
                     ? BarPlacement.At(i, requests[b], address)
-                    : BarPlacement.None(i, requests[b], requests[b].Type == BarType.Rom ? NotHandled : _rejected[i]!));
+                    : BarPlacement.None(i, requests[b], requests[b].Type == BarType.Rom ? NotHandled : WhyRejected(i, b)));
             }
 
             if (functions[i].Node.Bridge is not null)

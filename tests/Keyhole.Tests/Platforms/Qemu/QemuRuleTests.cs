@@ -100,6 +100,16 @@ public sealed class QemuRuleTests
         Assert.IsTrue(Forecast(options, "ovmf-2022.11").Placement!.Tree.Functions.Any(static function => function.Node.DeviceId == 0x100e));
     }
 
+    [TestMethod]
+    public void OVMF_takes_a_device_away_whole_and_the_BAR_that_did_not_fit_is_named()
+    {
+        PciPlacement placement = Forecast("-machine q35 -m 1G -cpu Skylake-Server -device pcie-root-port,id=p -device pci-testdev,bus=p,membar=128G -device pcie-root-port,id=q,chassis=2 -device virtio-rng-pci,bus=q", "ovmf-2022.11").Placement!;
+        string[] reasons = [.. placement.Bars.Where(bar => placement.Tree.Functions[bar.Function].Address.Bus == 1).Select(static bar => bar.WhyText!)];
+        Assert.HasCount(3, reasons);
+        Assert.IsTrue(reasons[..2].All(static why => why == "BAR 2 of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's"), string.Join('\n', reasons));
+        Assert.StartsWith("it does not fit into the window above 4 GiB, which has 32 GiB", reasons[2]);
+    }
+
     // ------------------------------------------------------------------ guests of which little is told
 
     private static Plan Plan(GuestSpec guest, QemuSurroundings around, params Bar[] bars) => Planner.Plan(new()
