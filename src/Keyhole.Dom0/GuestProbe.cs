@@ -67,7 +67,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         ArgumentNullException.ThrowIfNull(boot);
         ArgumentNullException.ThrowIfNull(leftOver);
         // What its command line tells its kernel, mem= and the like, is not told to the probe, and what its settings say of its end is set aside.
-        Scenario probes = boot.Plan.Scenario with { Guest = boot.Plan.Guest with { CommandLine = null, OtherSettings = [] } };
+        Scenario probes = boot.Plan.Scenario with { Image = null, Guest = boot.Plan.Guest with { CommandLine = null, OtherSettings = [] } };
         var launcher = new GuestLauncher(xen, new DomainTools(machine.Tools), Guid.NewGuid(), cancellation);
         string? folder = null;
         try

@@ -21,6 +21,9 @@ public sealed record GuestRequest
 
     public required KernelRelease Kernel { get; init; }
 
+    /// <summary>What its kernel's image says; null where it cannot be read.</summary>
+    public KernelImage? Image { get; init; }
+
     public required bool IsKernelNamed { get; init; }
 
     /// <summary>How long to wait for what it says.</summary>
@@ -37,6 +40,7 @@ public sealed record GuestRequest
             Guest = Policy is null or { Traits.IsToolstacksOwn: true } ? Guest : Guest with { E820Host = true },
             Policy = Policy,
             Kernel = Kernel,
+            Image = Image,
         };
     }
 }

@@ -219,4 +219,116 @@ public sealed class BootVerbTests
         string[] off = [.. run.Json().GetProperty("switchedOff").EnumerateArray().Select(what => what.GetString()!)];
         Assert.AreEqual(isNoted, off.Contains("negative segments (vDSO note nosegneg)"));
     }
+
+    private static string Fixture(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", name);
+
+    [TestMethod]
+    public void A_map_given_by_hand_is_forecast_without_a_host_and_its_RAM_is_the_guests_memory()
+    {
+        CommandRun run = CommandRun.WithInput("0 8000000 ram\n8000000 9000000 reserved\n9000000 11000000 ram\n"u8.ToArray(), "boot", "--guest-map", "-", "--json");
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.AreEqual("boots", run.Json().GetProperty("outcome").GetString());
+        Assert.AreEqual(65536UL, run.Json().GetProperty("nrPages").GetUInt64());
+        Assert.AreEqual(4096UL, run.Json().GetProperty("remappedPages").GetUInt64());
+        Assert.AreEqual("map", run.Json().GetProperty("policy").GetString());
+        Assert.HasCount(0, run.Json().GetProperty("problems").EnumerateArray());
+    }
+
+    [TestMethod]
+    public void What_plan_answers_can_be_given_as_the_guests_map()
+    {
+        string[] guest = ["--host", CommandRun.Golden("seed8g.log"), "--memory", "2048", "--e820-host", "--json"];
+        CommandRun plan = CommandRun.Of(["plan", .. guest]);
+        JsonElement whole = CommandRun.Of(["boot", .. guest]).Json();
+
+        JsonElement given = CommandRun.WithInput(Encoding.UTF8.GetBytes(plan.Output), "boot", "--guest-map", "-", "--memory", "2048", "--json").Json();
+
+        foreach (string member in new[] { "outcome", "kernelE820", "remappedPages", "p2m", "hypercalls", "pciGap" })
+            Assert.AreEqual(whole.GetProperty(member).GetRawText(), given.GetProperty(member).GetRawText(), member);
+    }
+
+    [TestMethod]
+    [DataRow("--guest-map: dom0 gets the machine's map", "--dom0")]
+    [DataRow("--policy: a map is given", "--policy", "punch")]
+    [DataRow("--guest-map: the guest is no PV guest", "--type", "hvm", "--memory", "512")]
+    public void A_map_given_by_hand_goes_with_nothing_that_lays_another(string words, params string[] options)
+    {
+        CommandRun run = CommandRun.WithInput("0 8000000 ram\n"u8.ToArray(), ["boot", "--guest-map", "-", .. options]);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.StartsWith($"keyhole: {words}", run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("k-edge61", "boots", 0)]
+    [DataRow("k-below-edge61", "halts", 1)]
+    public void The_kernels_image_says_to_the_page_where_it_must_have_RAM(string name, string outcome, int status)
+    {
+        string[] record = ["boot", "--dom0", "--host", Fixture($"edges61/{name}.log"), "--json"];
+        CommandRun without = CommandRun.Of(record);
+        CommandRun with = CommandRun.Of([.. record, "--kernel-image", Fixture("guests/vmlinuz-6.1.192")]);
+
+        Assert.AreEqual(status, with.Status, with.Errors);
+        Assert.AreEqual(outcome, with.Json().GetProperty("outcome").GetString());
+        Assert.AreEqual("linux-6.1.192", with.Json().GetProperty("kernel").GetString());
+        Assert.AreEqual("0x4430000", with.Json().GetProperty("kernelImage").GetProperty("end").GetString());
+        Assert.IsFalse(with.Json().TryGetProperty("ifKernelEndsBy", out _));
+        Assert.AreEqual(1, without.Status);
+        Assert.AreEqual("halts", without.Json().GetProperty("outcome").GetString());
+        Assert.AreEqual("boots", without.Json().GetProperty("ifKernelEndsBy").GetProperty("outcome").GetString());
+        Assert.Contains("which is not known", CommandRun.Of(record[..^1]).Output);
+    }
+
+    [TestMethod]
+    public void What_is_told_of_the_kernels_span_moves_what_lies_behind_it()
+    {
+        // A hole where a kernel of the usual size has its page tables, and another where a smaller one's p2m list would be.
+        CommandRun Of(string holeStart, string holeEnd, string span) => CommandRun.WithInput(
+            Encoding.ASCII.GetBytes($"0 {holeStart} ram\n{holeStart} {holeEnd} reserved\n{holeEnd} 20000000 ram\n"), "boot", "--guest-map", "-", "--memory", "256", "--kernel-span", span, "--json");
+
+        Assert.AreEqual("halts", Of("4a10000", "4a20000", "1000000-4a00000").Json().GetProperty("outcome").GetString());
+        Assert.AreEqual("boots", Of("4a10000", "4a20000", "1000000-3000000").Json().GetProperty("outcome").GetString());
+        Assert.AreEqual("halts", Of("3010000", "3020000", "1000000-3000000").Json().GetProperty("outcome").GetString());
+        Assert.AreEqual("p2m list", Of("3200000", "3800000", "1000000-3000000").Json().GetProperty("moved")[0].GetProperty("what").GetString());
+    }
+
+    [TestMethod]
+    public void The_kernel_that_a_guests_configuration_names_is_read_where_it_is_here()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(path, $"name=\"g\"\ntype=\"pv\"\nmemory=512\ne820_host=1\nkernel=\"{Fixture("guests/vmlinuz-6.1.192")}\"\n");
+            string[] guest = ["--host", CommandRun.Golden("plain4g.log"), "--guest", path, "--json"];
+            CommandRun boot = CommandRun.Of(["boot", .. guest]);
+            CommandRun named = CommandRun.Of(["boot", .. guest, "--kernel", "6.12"]);
+            File.WriteAllText(path, "name=\"g\"\ntype=\"pv\"\nmemory=512\ne820_host=1\nkernel=\"/nowhere/vmlinuz\"\n");
+            CommandRun missing = CommandRun.Of(["boot", .. guest]);
+            File.WriteAllText(path, "name=\"g\"\ntype=\"pv\"\nmemory=512\ne820_host=1\nbootloader=\"pygrub\"\n");
+            CommandRun bootloader = CommandRun.Of(["boot", .. guest]);
+
+            Assert.AreEqual("linux-6.1.192", boot.Json().GetProperty("kernel").GetString());
+            Assert.Contains("read from the guest's own kernel=", boot.Errors);
+            Assert.AreEqual("linux-6.12", named.Json().GetProperty("kernel").GetString());
+            Assert.AreEqual("linux-6.1", missing.Json().GetProperty("kernel").GetString());
+            Assert.Contains("kernel=/nowhere/vmlinuz is not on this machine", missing.Errors);
+            Assert.Contains("bootloader takes the kernel out of its disk", bootloader.Errors);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("plan")]
+    [DataRow("compare")]
+    public void Plan_and_compare_take_an_image_too(string verb)
+    {
+        string[] options = [verb, "--host", CommandRun.Golden("nvskernel.log"), "--memory", "256", "--e820-host", "--json", "--kernel-image"];
+
+        Assert.Contains("kernel-halts", CommandRun.Of([.. options, Fixture("guests/vmlinuz-6.1.192")]).Output);
+        Assert.StartsWith("keyhole: ", CommandRun.Of([.. options, CommandRun.Golden("nvskernel.log")]).Errors.Split('\n').First(static line => !line.StartsWith("note: ", StringComparison.Ordinal)));
+    }
 }

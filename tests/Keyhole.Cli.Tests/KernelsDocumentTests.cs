@@ -2,9 +2,9 @@
 
 using System;
 using System.Collections.Generic;
-using System.Globalization;
 using System.IO;
 using System.Linq;
+using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -18,6 +18,8 @@ public sealed class KernelsDocumentTests
     public void The_table_of_behaviours_is_the_one_that_the_forecast_goes_by()
     {
         string[][] rows = [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "fixtures", "shown", "kernels.md"))
+            .SkipWhile(static line => !line.StartsWith("| behaviour", StringComparison.Ordinal))
+            .TakeWhile(static line => line.StartsWith('|'))
             .Where(static line => line.StartsWith("| ", StringComparison.Ordinal))
             .Skip(1)
             .Select(static line => line.Split('|')[1..^1])
@@ -28,8 +30,11 @@ public sealed class KernelsDocumentTests
         foreach ((string[] row, KernelBehaviour behaviour) in rows.Zip(behaviours))
         {
             BehaviourSpan span = BehaviourSpan.Of(behaviour);
-            string until = span.Until == BehaviourSpan.Never ? "" : Number(LastBefore(span.Until));
-            Assert.AreEqual($"{Number(span.Since)} | {until} | {string.Join(", ", Stable(span))}", $"{row[1]} | {row[2]} | {row[3]}", behaviour.ToString());
+            string until = span.Until == BehaviourSpan.Never ? "" : KernelBehaviours.Number(KernelBehaviours.LastBefore(span.Until));
+            // A row that goes on from the one above says the rest of its words.
+            if (!row[0].StartsWith('…'))
+                Assert.AreEqual(KernelBehaviours.Describe(behaviour), row[0]);
+            Assert.AreEqual($"{KernelBehaviours.Number(span.Since)} | {until} | {string.Join(", ", Stable(span))}", $"{row[1]} | {row[2]} | {row[3]}", behaviour.ToString());
         }
     }
 
@@ -37,21 +42,8 @@ public sealed class KernelsDocumentTests
     {
         for (int i = 0; i < BehaviourSpan.MaxStable; i++)
         {
-            StableSpan stable = span.Stable(i);
-            string series = string.Create(CultureInfo.InvariantCulture, $"{stable.Major}.{stable.Minor}");
-            if (stable.Until == 0)
-                continue;
-            if (stable.From == ushort.MaxValue)
-                yield return $"not {series}";
-            else if (stable.Until == ushort.MaxValue)
-                yield return string.Create(CultureInfo.InvariantCulture, $"{series}.{stable.From} on");
-            else
-                yield return string.Create(CultureInfo.InvariantCulture, $"{series}.{stable.From} to {series}.{stable.Until - 1}");
+            if (span.Stable(i).Until != 0)
+                yield return KernelBehaviours.Text(span.Stable(i));
         }
     }
-
-    private static KernelRelease LastBefore(KernelRelease release) =>
-        release.Minor > 0 ? new((byte)release.Major, (byte)(release.Minor - 1)) : new((byte)(release.Major - 1), (byte)(release.Major == 5 ? 20 : 19));
-
-    private static string Number(KernelRelease release) => string.Create(CultureInfo.InvariantCulture, $"{release.Major}.{release.Minor}");
 }

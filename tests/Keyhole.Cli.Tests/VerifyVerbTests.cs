@@ -259,4 +259,28 @@ public sealed class VerifyVerbTests
     }
 
     private sealed record Guest(string Name, string[] Config, string[] Xl, string[] Kernel);
+
+    [TestMethod]
+    public void What_only_some_releases_do_is_named_where_the_log_shows_it()
+    {
+        string path = Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "xen", "linux419-unusable.txt");
+        string later = File.ReadAllText(path).Replace("4.19.5-", "4.19.50-", StringComparison.Ordinal);
+
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", path, "--json");
+        CommandRun patched = CommandRun.WithInput(Encoding.ASCII.GetBytes(later), "verify", "--dom0", "--host", "-", "--json");
+
+        Assert.AreEqual(0, run.Status);
+        Assert.Contains("what only some releases do (4.16 to 4.19, of stable series 4.14.74 on, 4.19.0 to 4.19.8): this kernel marks RAM beyond the limit UNUSABLE", run.Output);
+        Assert.AreEqual(1, patched.Status);
+        Assert.Contains("All of it agrees with a kernel that does one thing as other releases do (3.2 to 4.3; 4.16 to 4.19", patched.Output);
+    }
+
+    [TestMethod]
+    public void A_boot_tells_by_itself_where_its_kernel_ends()
+    {
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "edges61", "k-edge61.log"), "--json");
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.Contains("its boot shows that it ends by 0x4430000", run.Output);
+    }
 }

@@ -68,6 +68,11 @@ public sealed class DebianSuite
         Dependencies(metaPackage).GetValueOrDefault(metaPackage, []).FirstOrDefault(name => name.StartsWith(prefix, StringComparison.Ordinal))
             ?? throw new HarnessException($"{metaPackage}: not in the lists of Debian {Name}, or without a dependency on {prefix}…"));
 
+    /// <summary>What a package depends on directly, in its order; of alternatives the first that the suite has.</summary>
+    /// <exception cref="HarnessException">The package is not in the lists.</exception>
+    public IReadOnlyList<string> DependenciesOf(string name) => Locked(() =>
+        Dependencies(name).GetValueOrDefault(name) ?? throw new HarnessException($"{name}: not in the lists of Debian {Name}"));
+
     /// <summary>
     /// The packages with the libraries that programs of <paramref name="names"/> need, in the order in which they are met: dependencies of dependencies too,
     /// but only through libraries. What else a package depends on, interpreters above all, is left out.

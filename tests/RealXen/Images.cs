@@ -55,8 +55,8 @@ public sealed class Images
         _common = Workshop.Built("common", sources, folder => BuildCommon(folder, busybox));
         IReadOnlyList<Package> grub = DebianSuite.Bookworm.Obtain(s_grubPackages);
         _grub = Workshop.Built("grub", grub.Select(package => package.Input), folder => TakeGrub(folder, grub));
-        Package kernel = linux.Suite.Obtain(linux.Suite.DependencyOf(linux.MetaPackage, "linux-image-"))[0];
-        _linux = Workshop.Built($"linux-{linux.Version}", [.. sources, kernel.Input], folder => BuildLinux(folder, new KernelPackage(kernel), busybox));
+        IReadOnlyList<Package> kernel = linux.Packages();
+        _linux = Workshop.Built($"linux-{linux.Version}", [.. sources, .. kernel.Select(package => package.Input)], folder => BuildLinux(folder, new KernelPackage(kernel), busybox));
         string[] programs = [xen.ToolsPackage, "xenstore-utils"];
         IReadOnlyList<Package> tools = xen.Suite.Obtain([xen.HypervisorPackage, .. programs]);
         IReadOnlyList<Package> libraries = xen.Suite.Obtain([.. s_runtimePackages, .. xen.Suite.LibrariesOf(programs)]);

@@ -11,34 +11,39 @@ using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
-/// <summary>What the harness takes out of a kernel's package: the image, the kernel proper in it, and modules, unpacked.</summary>
+/// <summary>What the harness takes out of a kernel's packages: the image, the kernel proper in it, and modules, unpacked.</summary>
 internal sealed class KernelPackage
 {
     private readonly string _name;
     private readonly Dictionary<string, byte[]> _modules = [];
     private readonly HashSet<string> _builtIn = [];
 
-    public KernelPackage(Package package)
+    /// <param name="packages">What Debian splits a kernel into, in any order; older releases have it all in one.</param>
+    /// <exception cref="HarnessException">None of them holds a kernel that can be unpacked.</exception>
+    public KernelPackage(IReadOnlyList<Package> packages)
     {
-        _name = package.Name;
+        _name = packages[0].Name;
         byte[]? image = null;
-        package.ReadFiles((path, entry) =>
-        {
-            if (entry.EntryType is not TarEntryType.RegularFile)
-                return;
-            string name = Path.GetFileName(path);
-            int dot = name.IndexOf(".ko", StringComparison.Ordinal);
-            if (path.StartsWith("boot/vmlinuz-", StringComparison.Ordinal))
-                image = Package.ContentOf(entry);
-            else if (name == "modules.builtin")
-                _builtIn.UnionWith(Encoding.ASCII.GetString(Package.ContentOf(entry)).Split('\n').Select(static line => Plain(Path.GetFileNameWithoutExtension(line))));
-            else if (dot > 0 && IsWanted(path))
-                _modules[Plain(name[..dot])] = Package.ContentOf(entry);
-        });
-        Image = image ?? throw new HarnessException($"{package.Name}: holds no kernel");
+        foreach (Package package in packages)
+            package.ReadFiles((path, entry) => Take(path, entry, ref image));
+        Image = image ?? throw new HarnessException($"{_name}: neither it nor what it depends on holds a kernel");
         Kernel = Unpacker.Unpack(Payload(Image));
         if (Kernel is not [0x7f, (byte)'E', (byte)'L', (byte)'F', ..])
-            throw new HarnessException($"{package.Name}: its kernel is packed in a way that {nameof(Unpacker)} does not know");
+            throw new HarnessException($"{_name}: its kernel is packed in a way that {nameof(Unpacker)} does not know");
+    }
+
+    private void Take(string path, TarEntry entry, ref byte[]? image)
+    {
+        if (entry.EntryType is not TarEntryType.RegularFile)
+            return;
+        string name = Path.GetFileName(path);
+        int dot = name.IndexOf(".ko", StringComparison.Ordinal);
+        if (path.StartsWith("boot/vmlinuz-", StringComparison.Ordinal) || (path.StartsWith("usr/lib/modules/", StringComparison.Ordinal) && name == "vmlinuz"))
+            image = Package.ContentOf(entry);
+        else if (name == "modules.builtin")
+            _builtIn.UnionWith(Encoding.ASCII.GetString(Package.ContentOf(entry)).Split('\n').Select(static line => Plain(Path.GetFileNameWithoutExtension(line))));
+        else if (dot > 0 && IsWanted(path))
+            _modules[Plain(name[..dot])] = Package.ContentOf(entry);
     }
 
     /// <summary>The bzImage.</summary>

@@ -49,6 +49,15 @@ public sealed record LinuxRelease(string Version, DebianSuite Suite, string Meta
         new("7.x", DebianSuite.Testing, "linux-image-amd64"),
     ];
 
+    /// <summary>The packages that hold its image and modules: one, or in newer releases one that depends on a package for each of the two.</summary>
+    /// <exception cref="HarnessException">They are not to be had.</exception>
+    internal IReadOnlyList<Package> Packages()
+    {
+        string image = Suite.DependencyOf(MetaPackage, "linux-image-");
+        string[] parts = [.. Suite.DependenciesOf(image).Where(static name => name.StartsWith("linux-binary-", System.StringComparison.Ordinal) || name.StartsWith("linux-modules-", System.StringComparison.Ordinal))];
+        return Suite.Obtain([image, .. parts]);
+    }
+
     /// <summary>The release of that version.</summary>
     /// <exception cref="HarnessException">There is none.</exception>
     public static LinuxRelease Named(string version) => All.FirstOrDefault(release => release.Version == version)

@@ -56,7 +56,13 @@ internal sealed class BootSource
 
     private readonly SizeOption _max = new("--max", "dom0's maximum reservation (dom0_mem=max:), without it no limit, as in Xen:", Frames.AddressLimit);
 
-    private readonly KernelOption _kernel = new();
+    private readonly Option<string?> _guestMap = new("--guest-map")
+    {
+        Description = "The guest's map as it stands in this file, instead of a planned one: lines of a guest's kernel or of 'xl -vvv create', of START END TYPE, or plan's JSON. Needs no host.",
+        HelpName = "FILE|-",
+    };
+
+    private readonly KernelSource _kernel = new();
 
     private readonly RangeOption _kernelSpan = RangeOption.KernelSpan("Where the kernel's image lies, bss and all");
     private readonly RangeOption _pageTables = new("--page-tables", "Where the domain builder's page tables lie");
@@ -69,6 +75,7 @@ internal sealed class BootSource
         command.Options.Add(_dom0);
         command.Options.Add(_nrPages);
         command.Options.Add(_max);
+        command.Options.Add(_guestMap);
         _kernel.AddTo(command);
         command.Options.Add(_kernelSpan);
         command.Options.Add(_pageTables);
@@ -98,16 +105,47 @@ internal sealed class BootSource
             return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none", "leave it or --dom0 out; dom0's size is --nr-pages and --max");
         if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
             return new InputError(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
+        if (isDom0 && parsed.GetValue(_guestMap) is not null)
+            return new InputError("--guest-map", null, "dom0 gets the machine's map", "give the machine's with --host, or leave --dom0 out");
+        if (parsed.GetValue(_guestMap) is not null && _plan.Policy.FirstGiven(parsed) is { } policysToo)
+            return new InputError(policysToo, null, "a map is given: no policy lays one", "leave it or --guest-map out");
         look ??= static _ => new BootHints();
         BootHints? hints;
         Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
         if (!made.TryGet(out Scenario? scenario, out InputError? error))
             return error;
-        if (_kernel.Read(parsed, hints!.Kernel ?? KernelReleases.Default, console, out KernelRelease version) is { } kernelError)
-            return kernelError;
-        GuestLayout layout = scenario.Layout ?? scenario.UsualLayout;
-        if (_kernelSpan.Read(parsed, layout.Kernel, out ByteRange image) is { } first)
+        if (!_kernel.Read(parsed, console, hints!.Kernel ?? KernelReleases.Default, isDom0 || hints.Layout is not null || !Planner.PlatformOf(scenario).Traits.KernelLaysMemory ? null : scenario.Guest)
+            .TryGet(out KernelChoice? kernel, out error))
+        {
+            return error;
+        }
+
+        scenario = scenario with { Kernel = kernel.Release, Image = kernel.Image };
+        return Layout(parsed, console, scenario).TryGet(out GuestLayout? layout, out error) ? Boot.Of(scenario with { Layout = layout }) : error;
+    }
+
+    /// <summary>Where things lie: what the user says comes before what the log says, and what follows from it before what is usual.</summary>
+    private Parsed<GuestLayout> Layout(ParseResult parsed, CommandConsole console, Scenario scenario)
+    {
+        GuestLayout layout = scenario.LayoutThatCounts;
+        if (!layout.IsKnown && parsed.GetValue(_kernelSpan) is null && Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
+        {
+            console.Remark("the log does not show where the kernel lies: it is taken to be a Linux of the size of 6.1; if it is another, say where it lies with --kernel-span");
+            layout = layout with { Kernel = scenario.UsualLayout.Kernel };
+        }
+
+        if (_kernelSpan.Read(parsed, default, out ByteRange image) is { } first)
             return first;
+        if (!image.IsEmpty)
+        {
+            // Where a log has the builder's own words for what follows, they stand, unless the kernel would lie over them.
+            GuestLayout following = scenario.LayoutWith(image);
+            bool keeps = scenario.Layout is not null && !image.Overlaps(layout.StartInfo) && !image.Overlaps(layout.PageTables) && !image.Overlaps(layout.P2mList);
+            layout = keeps
+                ? layout with { Kernel = image, KernelProper = image }
+                : following with { KernelProper = image, Initrd = layout.Initrd, P2mList = scenario.Dom0 is null ? following.P2mList : layout.P2mList };
+        }
+
         if (_pageTables.Read(parsed, layout.PageTables, out ByteRange pageTables) is { } second)
             return second;
         if (_p2mList.Read(parsed, layout.P2mList, out ByteRange p2mList) is { } third)
@@ -116,20 +154,23 @@ internal sealed class BootSource
             return fourth;
         if (_initrd.Read(parsed, layout.Initrd, out ByteRange initrd) is { } fifth)
             return fifth;
-        layout = new() { Kernel = image, PageTables = pageTables, P2mList = p2mList, StartInfo = startInfo, Initrd = initrd };
-        if (!layout.IsKnown && Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
-        {
-            console.Remark("the log does not show where the kernel lies: it is taken to be a Linux of the size of 6.1; if it is another, say where it lies with --kernel-span");
-            layout = layout with { Kernel = scenario.UsualLayout.Kernel };
-        }
-
-        return Boot.Of(scenario with { Kernel = version, Layout = layout });
+        return layout with { PageTables = pageTables, P2mList = p2mList, StartInfo = startInfo, Initrd = initrd };
     }
 
     private Parsed<Scenario> Guest(ParseResult parsed, CommandConsole console, Func<HostDocument, Parsed<BootHints>> look, out BootHints? hints)
     {
         hints = null;
-        if (!_plan.Read(parsed, console).TryGet(out PlanInput? input, out InputError? error))
+        GuestMap? given = null;
+        InputError? error;
+        if (parsed.GetValue(_guestMap) is { } path)
+        {
+            if (!Files.Read<GuestMap>(console, path, "a guest's map", GuestMapReader.Read).TryGet(out given, out error))
+                return error;
+            foreach (string remark in given.Remarks)
+                console.Remark($"{Files.Shown(path)}: {remark}");
+        }
+
+        if (!_plan.Read(parsed, console, given).TryGet(out PlanInput? input, out error))
             return error;
         Scenario scenario = input.Scenario;
         // Such a guest's plan is the forecast as well.

@@ -86,7 +86,8 @@ internal sealed class GuestSource
         return Array.Find(all, option => parsed.GetResult(option) is { Implicit: false })?.Name;
     }
 
-    public Parsed<GuestSpec> Read(ParseResult parsed, CommandConsole console)
+    /// <param name="otherwiseKiB">The guest's memory where neither <c>--guest</c> nor <c>--memory</c> is given; null: one of them has to be.</param>
+    public Parsed<GuestSpec> Read(ParseResult parsed, CommandConsole console, ulong? otherwiseKiB = null)
     {
         InputError? error;
         GuestSpec? guest;
@@ -96,6 +97,10 @@ internal sealed class GuestSource
                 return error;
             foreach (string remark in guest.Remarks)
                 console.Remark(remark);
+        }
+        else if (!_memory.IsGiven(parsed) && otherwiseKiB is { } memoryKiB)
+        {
+            guest = new() { MemoryKiB = memoryKiB, MaxmemKiB = memoryKiB };
         }
         else if (!_memory.IsGiven(parsed))
         {

@@ -21,6 +21,8 @@ internal sealed class KernelOption
 
     public KernelOption() => _kernel.CompletionSources.Add(static _ => KernelReleases.Named.Select(static version => new CompletionItem(KernelReleases.NameOf(version))));
 
+    public Option Option => _kernel;
+
     public void AddTo(Command command) => command.Options.Add(_kernel);
 
     /// <summary>Whether the user names a kernel.</summary>

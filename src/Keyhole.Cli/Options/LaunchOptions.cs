@@ -23,7 +23,7 @@ internal sealed class LaunchOptions(CommandConsole console)
     private readonly Argument<string?> _path = new("GUEST.cfg") { Description = "The guest's xl.cfg.", Arity = ArgumentArity.ZeroOrOne };
     private readonly Option<string?> _guest = new("--guest") { Description = "The guest's xl.cfg, as for the other verbs.", HelpName = "GUEST.cfg" };
     private readonly PolicyOption _policy = new("punch");
-    private readonly KernelOption _kernel = new();
+    private readonly KernelSource _kernel = new();
     private readonly Option<int> _timeout = new("--timeout")
     {
         Description = "Seconds to wait for what it says.",
@@ -59,8 +59,6 @@ internal sealed class LaunchOptions(CommandConsole console)
             return new("the guest", null, "no file is named", "give the guest's xl.cfg");
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
-        if (_kernel.Read(parsed, KernelReleases.Default, console, out KernelRelease kernel) is { } kernelError)
-            return kernelError;
         if (parsed.GetValue(_timeout) is <= 0 or > MaxTimeoutSeconds)
             return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
         if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestSpec? spec, out error))
@@ -69,13 +67,16 @@ internal sealed class LaunchOptions(CommandConsole console)
             return refusal;
         foreach (string remark in spec.Remarks)
             console.Remark(remark);
+        if (!_kernel.Read(parsed, console, KernelReleases.Default, spec).TryGet(out KernelChoice? kernel, out error))
+            return error;
         request = new()
         {
             Path = path,
             Guest = spec,
             Policy = choice.Policy,
-            Kernel = kernel,
-            IsKernelNamed = _kernel.IsNamed(parsed),
+            Kernel = kernel.Release,
+            Image = kernel.Image,
+            IsKernelNamed = kernel.IsNamed,
             Timeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
         };
         return null;

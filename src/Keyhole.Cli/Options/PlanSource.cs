@@ -2,13 +2,16 @@
 
 using System;
 using System.CommandLine;
+using Keyhole.Addresses;
 using Keyhole.Captures;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
+using Keyhole.Dom0;
 using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Cli.Options;
 
@@ -34,19 +37,34 @@ internal sealed class PlanSource
         _qemu.AddTo(command);
     }
 
-    public Parsed<PlanInput> Read(ParseResult parsed, CommandConsole console)
+    /// <param name="given">A map of the guest's own, in the place of a policy's; null for none.</param>
+    public Parsed<PlanInput> Read(ParseResult parsed, CommandConsole console, GuestMap? given = null)
     {
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
-        if (!_guest.Read(parsed, console).TryGet(out GuestSpec? guest, out error))
+        ulong? otherwiseKiB = given is { } map ? LiveMap.PagesOfRam(map.Entries) << (Frames.Shift - 10) : null;
+        if (!_guest.Read(parsed, console, otherwiseKiB).TryGet(out GuestSpec? guest, out error))
             return error;
+        if (given is not null && !Planner.PlatformOf(guest).Traits.TakesPolicies)
+            return new InputError("--guest-map", null, "the guest is no PV guest: its map is its firmware's, and no other can be given to it", "leave it out, or take a PV guest");
+        if (given is not null)
+            guest = guest with { E820Host = true };
         if (!_guest.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
             return error;
         if (!_qemu.Read(parsed).TryGet(out QemuSurroundings? around, out error))
             return error;
-        if (!ReadHost(parsed, console, _host, guest).TryGet(out HostDocument? host, out error))
+        HostDocument? host = HostDocument.Unknown;
+        if ((given is null || _host.IsNamed(parsed)) && !ReadHost(parsed, console, _host, guest).TryGet(out host, out error))
             return error;
-        var scenario = new Scenario { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Policy = choice.Policy, Qemu = Around(around, bars, host) };
+        var scenario = new Scenario
+        {
+            Host = host.Host,
+            HostName = host.Description,
+            Guest = guest,
+            Bars = bars.Bars,
+            Policy = given is null ? choice.Policy : new GivenMapPolicy(given.Entries),
+            Qemu = Around(around, bars, host),
+        };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
         return new PlanInput(scenario, host);

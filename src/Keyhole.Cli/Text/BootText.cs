@@ -7,6 +7,7 @@ using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
+using Keyhole.Drawing;
 using Keyhole.Forecasts;
 using Keyhole.Platforms;
 using Keyhole.PvGuest;
@@ -25,7 +26,7 @@ internal static class BootText
             CultureInfo.InvariantCulture,
             $"guest:  {answer.Guest.Name ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}), map: {answer.Policy}"));
         if (answer.Kernel is { } kernel)
-            console.Ansi.WriteLine($"kernel: {kernel}");
+            console.Ansi.WriteLine(answer.KernelImage is { } image ? $"kernel: {kernel}, [{image.Start}, {image.End}) by its image" : $"kernel: {kernel}");
         (string verdict, Color colour) = answer.Reached switch
         {
             GuestOutcome.Boots => ("it boots", Color.Green),
@@ -37,6 +38,8 @@ internal static class BootText
             GuestOutcome.Hangs => ("its firmware hangs", Color.Red),
         };
         console.Ansi.Write(MapView.Cell(verdict, colour));
+        if (answer.IfKernelEndsBy is { } shorter && shorter.Outcome != answer.Outcome)
+            console.Ansi.Write($" if it reaches beyond {shorter.Address}, which is not known");
         console.Ansi.WriteLine(answer.Message is { Length: > 0 } message ? $": \"{message}\"" : answer.Reached == GuestOutcome.Halts ? ", without a message" : "");
         console.Ansi.WriteLine();
         if (answer.Account is { IsEmpty: false } account)
@@ -70,7 +73,7 @@ internal static class BootText
             console.Ansi.WriteLine($"moved: {moved.What} from {Shown(moved.From)} to {Shown(moved.To)}");
         if (forecast.KernelMap.IsEmpty)
             return;
-        MapView.Draw(console, [new("host", answer.Plan.MachineMap), new("map given", forecast.Request.Map), new("kernel's map", forecast.KernelMap)]);
+        MapView.Draw(console, [.. answer.Plan.MachineMap.IsEmpty ? (DrawnMap[])[] : [new("host", answer.Plan.MachineMap)], new("map given", forecast.Request.Map), new("kernel's map", forecast.KernelMap)]);
         console.Ansi.WriteLine();
     }
 

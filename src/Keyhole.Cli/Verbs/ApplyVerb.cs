@@ -28,11 +28,11 @@ internal sealed class ApplyVerb
 {
     private readonly Argument<string> _domain = new("DOMAIN") { Description = "The domain's name or number." };
     private readonly PolicyOption _policy = new("punch");
-    private readonly KernelOption _kernel = new();
+    private readonly KernelSource _kernel = new();
     private readonly HostSource _host = new();
     private readonly Option<string?> _map = new("--guest-map")
     {
-        Description = "Install the map in this file, in any dialect of --host, instead of planning one. A file behind --map is the old way to say so.",
+        Description = "Install the map in this file instead of planning one: lines of START END TYPE, of a guest's kernel or of 'xl -vvv create', or plan's JSON. A file behind --map is the old way to say so.",
         HelpName = "FILE",
     };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and do nothing." };
@@ -73,14 +73,14 @@ internal sealed class ApplyVerb
             return _console.Fail(new InputError("--undo", null, "it puts libxl's map back, not one of yours", "leave out --guest-map"));
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return _console.Fail(error);
-        if (_kernel.Read(parsed, KernelReleases.Default, _console, out KernelRelease kernel) is { } kernelError)
-            return _console.Fail(kernelError);
         ImmutableArray<E820Entry>? given = null;
         if (guestMap is { } path)
         {
-            if (!Files.Read(_console, path, "a map", static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default)).TryGet(out HostDocument? read, out error))
+            if (!Files.Read<GuestMap>(_console, path, "a guest's map", GuestMapReader.Read).TryGet(out GuestMap? read, out error))
                 return _console.Fail(error);
-            given = read.Host.Entries;
+            foreach (string remark in read.Remarks)
+                _console.Remark($"{Files.Shown(path)}: {remark}");
+            given = read.Entries;
         }
 
         if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
@@ -112,12 +112,15 @@ internal sealed class ApplyVerb
                 host = named.Host;
             }
 
+            if (!_kernel.Read(parsed, _console, KernelReleases.Default, spec, isHere: false).TryGet(out KernelChoice? kernel, out error))
+                return _console.Fail(error);
             LiveMap map = LiveMap.Of(Boot.Of(new Scenario
             {
                 Host = host,
                 Guest = spec with { E820Host = true },
                 Policy = given is { } entries ? new GivenMapPolicy(entries) : choice.Policy,
-                Kernel = kernel,
+                Kernel = kernel.Release,
+                Image = kernel.Image,
                 PageCount = guest.Info.TotalPages,
             }));
             return Apply(parsed, xen, new(guest, state.Applied, before, map, IsGiven: given is not null));

@@ -17,9 +17,9 @@ using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Migration;
 using Keyhole.Pci;
+using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -31,7 +31,7 @@ internal static class CompareVerb
         var host = new HostSource();
         var guest = new GuestSource();
         var qemu = new QemuOptions();
-        var kernel = new KernelOption();
+        var kernel = new KernelSource();
         Option<string?> hole = PolicyOption.CreateHole();
         var migrateTo = new Option<string[]>("--migrate-to")
         {
@@ -113,13 +113,11 @@ internal static class CompareVerb
         HostSource hostSource,
         GuestSource guestSource,
         QemuOptions qemuOptions,
-        KernelOption kernelOption,
+        KernelSource kernelSource,
         string? hole,
         string[] migrateTo,
         ImmutableArray<Bar> otherBars)
     {
-        if (kernelOption.Read(parsed, KernelReleases.Default, console, out KernelRelease kernel) is { } kernelError)
-            return kernelError;
         ImmutableArray<IHolePolicy> policies = Policies.All;
         if (hole is not null)
         {
@@ -128,6 +126,9 @@ internal static class CompareVerb
         }
 
         if (!guestSource.Read(parsed, console).TryGet(out Guests.GuestSpec? guest, out InputError? error))
+            return error;
+        bool hasKernel = Planner.PlatformOf(guest).Traits.KernelLaysMemory;
+        if (!kernelSource.Read(parsed, console, KernelReleases.Default, hasKernel ? guest : null, isSaid: false).TryGet(out KernelChoice? kernel, out error))
             return error;
         if (!guestSource.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
             return error;
@@ -149,7 +150,7 @@ internal static class CompareVerb
 
         return new ComparisonRequest
         {
-            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel, Qemu = PlanSource.Around(around, bars, host) },
+            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel.Release, Image = kernel.Image, Qemu = PlanSource.Around(around, bars, host) },
             MigrateTo = [.. others],
             Policies = policies,
         };

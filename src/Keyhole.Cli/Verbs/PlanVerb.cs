@@ -8,8 +8,11 @@ using Keyhole.Cli.Terminal;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
+using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.Logs;
 using Keyhole.Planning;
+using Keyhole.Platforms;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -29,6 +32,8 @@ internal static class PlanVerb
         svg.AddTo(command);
         html.AddTo(command);
         source.AddTo(command);
+        var kernel = new KernelSource();
+        kernel.AddTo(command, withRelease: false);
         Examples.AddTo(command, console, """
 
             Examples:
@@ -44,7 +49,14 @@ internal static class PlanVerb
                 return console.Fail(new("--emit", null, $"{InputError.Quote(named)} is no toolstack", "take xl or libvirt"));
             if (!source.Read(parsed, console).TryGet(out PlanInput? input, out InputError? error))
                 return console.Fail(error);
-            PlanAnswer answer = PlanAnswer.Of(Planner.Plan(input.Scenario), OptionWords.Of);
+            Scenario scenario = input.Scenario;
+            bool hasKernel = Planner.PlatformOf(scenario).Traits.KernelLaysMemory;
+            if (!kernel.Read(parsed, console, KernelReleases.Default, hasKernel ? scenario.Guest : null, isSaid: false).TryGet(out KernelChoice? chosen, out error))
+                return console.Fail(error);
+            // With the kernel at hand it is told whether that one boots, not whether a usual one has room.
+            PlanAnswer answer = chosen.Image is not null && hasKernel
+                ? PlanAnswer.Of(Boot.Of(scenario with { Kernel = chosen.Release, Image = chosen.Image }), OptionWords.Of)
+                : PlanAnswer.Of(Planner.Plan(scenario), OptionWords.Of);
             if (svg.Write(parsed, () => Pictures.OfPlan(answer.Plan)) is { } unwritten)
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(

@@ -76,6 +76,9 @@ public readonly struct KernelProfile
         return new(release, behaviours);
     }
 
+    /// <summary>The same release with one behaviour turned: gone where it has it, there where it has it not.</summary>
+    public KernelProfile Unlike(KernelBehaviour behaviour) => new(Release, _behaviours ^ (1UL << (int)behaviour));
+
     public bool Has(KernelBehaviour behaviour) => ((_behaviours >> (int)behaviour) & 1) != 0;
 
     /// <summary>

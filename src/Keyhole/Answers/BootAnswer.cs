@@ -20,6 +20,14 @@ public sealed record BootAnswer : PlanAnswer
     [JsonPropertyOrder(MemberOrder.Kernel)]
     public string? Kernel { get; init; }
 
+    /// <summary>What the kernel's image says of itself; null where none was read.</summary>
+    [JsonPropertyOrder(MemberOrder.Kernel)]
+    public KernelImageAnswer? KernelImage { get; init; }
+
+    /// <summary>What becomes of a kernel that ends before its builder's span does; null where its end is known, or makes no difference.</summary>
+    [JsonPropertyOrder(MemberOrder.Outcome)]
+    public ShorterKernelAnswer? IfKernelEndsBy { get; init; }
+
     /// <summary>The kernel's own map.</summary>
     [JsonPropertyOrder(MemberOrder.Memory)]
     public ImmutableArray<EntryAnswer>? KernelE820 { get; init; }
@@ -90,6 +98,8 @@ public sealed record BootAnswer : PlanAnswer
             return;
         Forecast = forecast;
         Kernel = KernelReleases.NameOf(forecast.Request.Kernel);
+        KernelImage = boot.Plan.Scenario.Image is { } image ? new(image.Version, image.Start, image.BssStop, image.End, image.LoadedEnd) : null;
+        IfKernelEndsBy = forecast.IfShorter is { } shorter ? new(forecast.KernelEndThatMatters, GuestOutcomes.NameOf(shorter.Outcome), shorter.Message) : null;
         KernelE820 = EntryAnswer.AllOf(forecast.KernelMap);
         NrPages = forecast.Request.PageCount;
         ReleasedPages = forecast.ReleasedPages;
@@ -116,6 +126,18 @@ public sealed record BootAnswer : PlanAnswer
         return new(boot, balloon, words);
     }
 }
+
+/// <summary>A kernel's image.</summary>
+/// <param name="Version">Its version line; null where it has none.</param>
+/// <param name="Start">Where it begins, in bytes.</param>
+/// <param name="BssStop">Where its bss ends.</param>
+/// <param name="End">Where the kernel itself ends.</param>
+/// <param name="LoadedEnd">Where what its builder gives it ends.</param>
+public sealed record KernelImageAnswer(string? Version, Hex Start, Hex BssStop, Hex End, Hex LoadedEnd);
+
+/// <summary>The fate of a kernel that ends by an address.</summary>
+/// <param name="Message">Its last words; null where there are none.</param>
+public sealed record ShorterKernelAnswer(Hex Address, string Outcome, string? Message);
 
 /// <summary>Frames of the P2M that have the same kind of machine frames behind them; the end is exclusive.</summary>
 /// <param name="Kind">"ram", "remapped", "identity" or "invalid".</param>

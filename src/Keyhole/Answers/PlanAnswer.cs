@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using System.Linq;
 using System.Text.Json.Serialization;
 using Keyhole.Diagnostics;
+using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Pci;
 using Keyhole.Platforms;
@@ -104,6 +105,13 @@ public record PlanAnswer : Answer
         Windows = [.. placement.Windows.Where(static window => window.Kind != WindowKind.Io).Select(WindowAnswer.Of)];
         Bars = [.. placement.Bars.Select(bar => PlacedBarAnswer.Of(placement.Tree, bar))];
         Bridges = [.. placement.Bridges.Select(bridge => BridgeAnswer.Of(placement.Tree, bridge))];
+    }
+
+    /// <summary>The plan with the problems of a boot on it: the kernel is known.</summary>
+    public static PlanAnswer Of(Boot boot, Func<Setting, string>? words = null)
+    {
+        ArgumentNullException.ThrowIfNull(boot);
+        return new(boot.Plan, boot.Problems, words);
     }
 
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>

@@ -31,7 +31,8 @@ internal static class HostMapJson
     // Read by programs and people, never pasted into HTML: an apostrophe stays one.
     private static readonly JsonWriterOptions _indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static Parsed<HostDocument> Read(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
+    /// <param name="takesPlans">Whether "e820" of a plan's or a boot's answer is as good as "entries".</param>
+    public static Parsed<HostDocument> Read(ReadOnlyMemory<byte> head, Stream stream, string sourceName, bool takesPlans = false)
     {
         using MemoryStream whole = new();
         whole.Write(head.Span);
@@ -48,7 +49,7 @@ internal static class HostMapJson
         bytes = bytes[markLength..];
         if (form != TextForm.EightBit)
             bytes = Encoding.Convert(form == TextForm.Utf16LittleEndian ? Encoding.Unicode : Encoding.BigEndianUnicode, Encoding.UTF8, bytes.ToArray());
-        JsonCapture capture = new(bytes, sourceName);
+        JsonCapture capture = new(bytes, sourceName, takesPlans);
         try
         {
             return capture.TryRead(out HostDocument? map) ? map! : capture.Error!;
@@ -259,8 +260,11 @@ internal ref partial struct JsonCapture
     private readonly string _source;
     private Utf8JsonReader _reader;
 
-    public JsonCapture(ReadOnlySpan<byte> bytes, string source)
+    private readonly bool _takesPlans;
+
+    public JsonCapture(ReadOnlySpan<byte> bytes, string source, bool takesPlans = false)
     {
+        _takesPlans = takesPlans;
         _bytes = bytes;
         _source = source;
         _reader = new(bytes, new JsonReaderOptions { MaxDepth = MaxDepth });
@@ -289,7 +293,8 @@ internal ref partial struct JsonCapture
             return Fail("a capture is a JSON object", "write {\"entries\":[{\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}]}");
         while (NextMember())
         {
-            string? name = Known(["source", "machineMap", "ramShown", "entries", "machineEntries", "traits", "devices", "reservedRegions", "iomem"]);
+            string? name = Known(
+                _takesPlans ? ["e820", "entries"] : ["source", "machineMap", "ramShown", "entries", "machineEntries", "traits", "devices", "reservedRegions", "iomem"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -304,7 +309,7 @@ internal ref partial struct JsonCapture
                 "source" => TryReadSource(ref description),
                 "machineMap" => TryReadBoolean(name, out isMachineMap),
                 "ramShown" => TryReadRamShown(name, out ramShown),
-                "entries" => TryReadEntries(name, out entries),
+                "entries" or "e820" => TryReadEntries(name, out entries),
                 "machineEntries" => TryReadEntries(name, out machineEntries),
                 "reservedRegions" => TryReadRegions(out regions),
                 "iomem" => TryReadIomem(out iomem),
@@ -318,9 +323,14 @@ internal ref partial struct JsonCapture
         // Something behind the object is malformed: this throws.
         _reader.Read();
         if (entries is not { } found)
-            return Fail("there is no \"entries\" in the JSON", $"give the file as {Setting.CaptureWriter} wrote it");
+        {
+            return _takesPlans
+                ? Fail("there is neither \"e820\" nor \"entries\" in the JSON", $"give the file as {Setting.Plan}, {Setting.Boot} or {Setting.CaptureWriter} wrote it in JSON")
+                : Fail("there is no \"entries\" in the JSON", $"give the file as {Setting.CaptureWriter} wrote it");
+        }
+
         if (found.IsEmpty)
-            return Fail("\"entries\" is empty", "a host's map has at least one entry");
+            return Fail("the map in the JSON has no entries", "a map has at least one entry");
         map = new()
         {
             Host = new()

@@ -26,6 +26,9 @@ public sealed record HostMapOptions
 
     /// <summary>Which of a log's maps to take, 1-based in the log's order, or null for the firmware's.</summary>
     public int? MapNumber { get; init; }
+
+    /// <summary>Whether a guest's map is wanted: of a log the one that a kernel under Xen printed, of JSON a plan's or a boot's, too.</summary>
+    internal bool IsGuests { get; init; }
 }
 
 /// <summary>Reads a host's memory map from any dialect of <see cref="HostMapDialect"/>.</summary>
@@ -73,7 +76,7 @@ public static class HostMapReader
         {
             HostMapDialect.Packed => ReadPacked(head, stream, sourceName),
             HostMapDialect.Lines => ReadLines(head, stream, sourceName),
-            HostMapDialect.Json => HostMapJson.Read(head, stream, sourceName),
+            HostMapDialect.Json => HostMapJson.Read(head, stream, sourceName, options.IsGuests),
             HostMapDialect.Memmap => new InputError(sourceName, null, "a memmap is a folder, this is a file", "name the folder, /sys/firmware/memmap or a copy of it"),
             HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld or HostMapDialect.Iomem
                 or HostMapDialect.Efi => Choose(LogScanner.Scan(head, stream, sourceName), sourceName, options),
@@ -151,7 +154,7 @@ public static class HostMapReader
             return FromLog(scan, chosen, sourceName);
         }
 
-        foreach (LogMapKind kind in _nearestToFirmware)
+        foreach (LogMapKind kind in options.IsGuests ? _nearestToGuest : _nearestToFirmware)
         {
             LogMap[] candidates = [.. scan.Maps.Where(map => map.Kind == kind && (options.From is null || options.From == map.Dialect))];
             LogMap? chosen = Array.Find(candidates, static map => !map.IsBeforeXensChanges) ?? candidates.FirstOrDefault();
@@ -168,6 +171,9 @@ public static class HostMapReader
         LogMapKind.XenFirmware, LogMapKind.LinuxFirmware, LogMapKind.Efi, LogMapKind.GuestKernel, LogMapKind.Iomem, LogMapKind.Dom0BuiltByXen,
         LogMapKind.KernelEdited,
     ];
+
+    // A pasted map's lines may have lost the words before them that say whose it is.
+    private static readonly LogMapKind[] _nearestToGuest = [LogMapKind.GuestKernel, .. _nearestToFirmware.Where(static kind => kind != LogMapKind.GuestKernel)];
 
     private static string Describe(LogMap map) => map.Kind switch
     {
@@ -296,7 +302,7 @@ public static class HostMapReader
             if (!TryEntryLine(content, out ulong start, out ulong end, out uint type))
             {
                 return new InputError(
-                    sourceName, text.Number, $"expected START END TYPE, found {InputError.Quote(content)}", "write two hex addresses, the end exclusive, and the type's number: 0x100000 0x80000000 1");
+                    sourceName, text.Number, $"expected START END TYPE, found {InputError.Quote(content)}", "write two hex addresses, the end exclusive, and the type, by number or name: 0x100000 0x80000000 ram");
             }
 
             if (!EntryRange.Exclusive(start, end).TryMakeEntry((E820Type)type, sourceName, text.Number, out E820Entry entry, out InputError? error))
@@ -326,7 +332,15 @@ public static class HostMapReader
         if (!cursor.TryHex(out start) || !TryBlanks(ref cursor))
             return false;
         cursor.TryText("0x");
-        return cursor.TryHex(out end) && TryBlanks(ref cursor) && cursor.TryDecimal(out type) && cursor.Rest.IsEmpty;
+        if (!cursor.TryHex(out end) || !TryBlanks(ref cursor))
+            return false;
+        if (E820TypeNames.TryParse(cursor.Rest, out E820Type named))
+        {
+            type = (uint)named;
+            return true;
+        }
+
+        return cursor.TryDecimal(out type) && cursor.Rest.IsEmpty;
     }
 
     private static bool TryBlanks(ref TextCursor cursor)

@@ -78,7 +78,7 @@ public sealed record BalloonForecast
         ulong from = boot.OwnedPages;
         ulong reachable = Math.Min(targetPages, Math.Max(maxPages ?? ulong.MaxValue, from));
         ulong extra = WholePages(boot.Extra);
-        bool hasPool = KernelProfile.Of(boot.Request.Kernel).Has(KernelBehaviour.HasScratchPool);
+        bool hasPool = boot.Request.Profile.Has(KernelBehaviour.HasScratchPool);
         ulong wanted = reachable > from ? reachable - from : 0;
         ulong fromExtra = hasPool ? 0 : Math.Min(wanted, extra);
         ulong toHotplug = wanted - fromExtra;

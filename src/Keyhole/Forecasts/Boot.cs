@@ -52,7 +52,7 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
             PageCount = scenario.StartPages,
             MaxPages = scenario.Dom0?.MaxPages,
             Kernel = scenario.Kernel,
-            Layout = scenario.Layout ?? scenario.UsualLayout,
+            Layout = scenario.LayoutThatCounts,
             CommandLine = scenario.Guest.CommandLine ?? "",
             Bars = plan.Bars,
         };

@@ -94,6 +94,17 @@ public sealed record BootForecast
     /// <summary>What the kernel does without because Xen is under it, by the names that its users know: ACPI (in a domU), NUMA, cpuidle, cpufreq.</summary>
     public required ImmutableArray<string> SwitchedOff { get; init; }
 
+    /// <summary>
+    /// The forecast for the shortest kernel that the builder's span may hold, where nobody knows where it ends and that makes a difference; else null.
+    /// </summary>
+    public BootForecast? IfShorter { get; init; }
+
+    /// <summary>Where the kernel may end, in bytes; empty where that is known.</summary>
+    public ByteRange KernelEndRange => Request.Layout.KernelEndRange(Request.Profile.Has(KernelBehaviour.ChecksToEnd));
+
+    /// <summary>The lowest address in <see cref="KernelEndRange"/> at which the map has no RAM; its end where there is none.</summary>
+    public ulong KernelEndThatMatters => Forecaster.FirstWithoutRam(Request, KernelEndRange);
+
     /// <summary>The lines that the kernel will print, in its own words.</summary>
     public required ImmutableArray<string> Log { get; init; }
 

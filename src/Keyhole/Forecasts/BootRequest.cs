@@ -25,6 +25,12 @@ public sealed record BootRequest
 
     public KernelRelease Kernel { get; init; } = KernelReleases.Default;
 
+    /// <summary>One behaviour in which the kernel is to differ from its release; null for none. To find out what a behaviour does to a boot.</summary>
+    internal KernelBehaviour? Unlike { get; init; }
+
+    /// <summary>How the kernel sets up memory.</summary>
+    internal KernelProfile Profile => Unlike is { } turned ? KernelProfile.Of(Kernel).Unlike(turned) : KernelProfile.Of(Kernel);
+
     public bool Is32Bit { get; init; }
 
     public bool IsAutoTranslated { get; init; }

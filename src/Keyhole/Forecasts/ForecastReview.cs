@@ -29,6 +29,8 @@ internal static class ForecastReview
                 Remedy: "say where the kernel's image lies");
         }
 
+        if (forecast.IfShorter is { } shorter)
+            yield return KernelEnd(forecast, shorter);
         if (forecast.ReleasedPages > forecast.PopulatedPages)
         {
             ulong lost = forecast.ReleasedPages - forecast.PopulatedPages;
@@ -36,7 +38,7 @@ internal static class ForecastReview
                 Severity.Warning,
                 ProblemCodes.MemoryReleased,
                 $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they lie under holes of the map and it finds no RAM in the map to move them to",
-                Remedy: KernelProfile.Of(forecast.Request.Kernel).Displaced != DisplacedPages.Remap
+                Remedy: forecast.Request.Profile.Displaced != DisplacedPages.Remap
                     ? "boot a kernel from 3.19 on, which moves them, or balloon up again (xl mem-set)"
                     : "install a map with as much RAM as the guest has pages");
         }
@@ -76,10 +78,26 @@ internal static class ForecastReview
         }
     }
 
+    private static Problem KernelEnd(BootForecast forecast, BootForecast shorter)
+    {
+        ByteRange open = forecast.KernelEndRange;
+        string fate = shorter.Outcome != forecast.Outcome ? shorter.Boots ? "boots" : $"halts{Words(shorter.Message)}"
+            : shorter.Halts ? $"halts{Words(shorter.Message)} as well, but elsewhere" : "boots as well, but moves other things";
+        return new(
+            Severity.Warning,
+            ProblemCodes.KernelEndNotKnown,
+            $"the kernel is taken to reach 0x{open.End:x}, as far as its builder's span does, but its own end may lie up to {ByteSize.ToText(open.SizeBytes)} before: one that ends by 0x{forecast.KernelEndThatMatters:x} {fate}",
+            open.Start,
+            open.End,
+            "name the kernel's image, which says where it ends");
+    }
+
+    private static string Words(string? message) => message is { Length: > 0 } ? $" with \"{message}\"" : "";
+
     /// <summary>Up to 3.13 a range that reaches 512 GiB is not set to identity at all.</summary>
     private static bool LiesInHoleTo512GiB(BootForecast forecast, BarVerdict verdict)
     {
-        if (KernelProfile.Of(forecast.Request.Kernel).Has(KernelBehaviour.IdentityReaches512GiB) || !forecast.KernelMap.Any(static entry => entry.End >= 1UL << 39))
+        if (forecast.Request.Profile.Has(KernelBehaviour.IdentityReaches512GiB) || !forecast.KernelMap.Any(static entry => entry.End >= 1UL << 39))
             return false;
         PfnRange frames = PfnRange.FromBounds(Pfn.Containing(verdict.Bar.Start), Pfn.AtOrAbove(verdict.Bar.End));
         return forecast.P2m.Where(run => run.Range.Overlaps(frames)).All(static run => run.Kind is P2mKind.Identity or P2mKind.Invalid);
@@ -90,7 +108,7 @@ internal static class ForecastReview
         GuestLayout layout = forecast.Request.Layout;
         (string what, ByteRange range) = forecast.Halt switch
         {
-            HaltReason.KernelConflict or HaltReason.ReleasesItself or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned => ("its image", layout.Kernel),
+            HaltReason.KernelConflict or HaltReason.ReleasesItself or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned => ("its image", layout.KernelLookedAt),
             HaltReason.StartInfoConflict => ("its start info", layout.StartInfo),
             HaltReason.PageTableConflict => ("its page tables", layout.PageTables),
             HaltReason.P2mListConflict or HaltReason.NoRoomForP2mList => ("its p2m list", layout.P2mList),
@@ -115,7 +133,7 @@ internal static class ForecastReview
 
         E820Entry? obstacle = Obstacle(forecast.Request, range);
         string inTheWay = obstacle is { } entry ? $"{E820TypeNames.NameOf(entry.Type)} memory at [0x{entry.Address:x}, 0x{entry.End:x})" : "a gap in the map";
-        string remedy = obstacle is { Type: E820Type.Nvs } && !KernelProfile.Of(forecast.Request.Kernel).Has(KernelBehaviour.MovesNvs)
+        string remedy = obstacle is { Type: E820Type.Nvs } && !forecast.Request.Profile.Has(KernelBehaviour.MovesNvs)
             ? "boot a kernel from 6.12 on, which moves ACPI NVS out of its way, or install a map that keeps RAM there"
             : "install a map that keeps RAM there, or a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)";
         return new(
@@ -130,7 +148,7 @@ internal static class ForecastReview
     private static E820Entry? Obstacle(BootRequest request, ByteRange range)
     {
         E820Entry? found = null;
-        bool takesUnusable = request.IsDom0 && KernelProfile.Of(request.Kernel).Has(KernelBehaviour.TakesUnusableForRam);
+        bool takesUnusable = request.IsDom0 && request.Profile.Has(KernelBehaviour.TakesUnusableForRam);
         foreach (E820Entry entry in request.Map)
         {
             bool isRam = entry.IsRam || (takesUnusable && entry.Type == E820Type.Unusable);

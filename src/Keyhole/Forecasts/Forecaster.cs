@@ -33,7 +33,50 @@ internal static class Forecaster
 
     public static BootForecast Forecast(BootRequest request)
     {
-        KernelProfile profile = KernelProfile.Of(request.Kernel);
+        BootForecast forecast = ForecastOne(request);
+        forecast = forecast with { IfShorter = IfShorter(forecast) };
+        return forecast with { Problems = [.. ForecastReview.Report(forecast)] };
+    }
+
+    /// <summary>The lowest address of a range at which the map has no RAM; its end where there is none.</summary>
+    public static ulong FirstWithoutRam(BootRequest request, ByteRange range)
+    {
+        bool takesUnusable = request.IsDom0 && request.Profile.Has(KernelBehaviour.TakesUnusableForRam);
+        ulong reached = range.Start;
+        // In address order, so that each entry of RAM that goes on where another ends counts.
+        foreach (E820Entry entry in request.Map.OrderBy(static entry => entry.Address))
+        {
+            if (!entry.Wraps && entry.Address <= reached && entry.End > reached && IsRam(entry))
+                reached = entry.End;
+        }
+
+        foreach (E820Entry entry in request.Map)
+        {
+            if (entry.Size != 0 && !entry.Wraps && !IsRam(entry) && entry.Address < reached && entry.End > range.Start)
+                reached = ulong.Max(range.Start, entry.Address);
+        }
+
+        return ulong.Min(reached, range.End);
+
+        bool IsRam(E820Entry entry) => entry.IsRam || (takesUnusable && entry.Type == E820Type.Unusable);
+    }
+
+    /// <summary>The same with the shortest kernel that the builder's span may hold; null where its end is known, or makes no difference.</summary>
+    private static BootForecast? IfShorter(BootForecast forecast)
+    {
+        ByteRange open = forecast.KernelEndRange;
+        if (open.IsEmpty || (forecast.Moved.IsEmpty && FirstWithoutRam(forecast.Request, open) == open.End))
+            return null;
+        GuestLayout layout = forecast.Request.Layout;
+        BootForecast shorter = ForecastOne(forecast.Request with { Layout = layout with { KernelProper = ByteRange.FromBounds(layout.Kernel.Start, open.Start) } });
+        shorter = shorter with { Problems = [.. ForecastReview.Report(shorter)] };
+        bool isSame = shorter.Halt == forecast.Halt && shorter.Message == forecast.Message && shorter.RemappedPages == forecast.RemappedPages && shorter.Moved.SequenceEqual(forecast.Moved);
+        return isSame ? null : shorter;
+    }
+
+    private static BootForecast ForecastOne(BootRequest request)
+    {
+        KernelProfile profile = request.Profile;
         GuestStart start = StartOf(request);
         var tables = new SetupTables(
             new E820Entry[SetupTables.MapCapacity],
@@ -72,7 +115,7 @@ internal static class Forecaster
         IsAutoTranslated = request.IsAutoTranslated,
         IsLimitedTo512GiB = KernelCommandLine.IsLimitedTo512GiB(request.CommandLine, request.IsConfiguredFor512GiB),
         PageCount = request.PageCount,
-        Kernel = request.Layout.Kernel,
+        Kernel = request.Layout.KernelLookedAt,
         StartInfo = request.Layout.StartInfo,
         PageTables = request.Layout.PageTables,
         P2mList = request.Layout.P2mList,
@@ -109,7 +152,7 @@ internal static class Forecaster
         bool setUp = result.Halt is HaltReason.None or HaltReason.ReleasesItself;
         Pfn end = setUp ? EndOf(in result, kernelMap, frames.P2m.Runs) : default;
         ImmutableArray<P2mRun> p2m = setUp ? Until(frames.P2m.Runs, end) : [];
-        var forecast = new BootForecast
+        return new()
         {
             Request = request,
             Halt = result.Halt,
@@ -129,10 +172,9 @@ internal static class Forecaster
             Account = setUp ? PageAccount.Of(in result, request.PageCount, frames.P2m, kernelMap) : [],
             Bars = setUp ? [.. request.Bars.Select(bar => Judge(bar, kernelMap, p2m))] : [],
             SwitchedOff = [.. SwitchedOff(arch)],
-            Log = [.. StartLines(arch), .. KernelWords.Log(KernelProfile.Of(request.Kernel), events, in result, kernelMap, request.Is32Bit)],
+            Log = [.. StartLines(arch), .. KernelWords.Log(request.Profile, events, in result, kernelMap, request.Is32Bit)],
             Problems = [],
         };
-        return forecast with { Problems = [.. ForecastReview.Report(forecast)] };
     }
 
     private static IEnumerable<string> StartLines(ArchSetupResult arch)

@@ -48,9 +48,10 @@ public static class MachineMap
 
     private static List<PfnRange> DeniedTo(HostTraits traits)
     {
-        // Xen keeps the whole window of interrupt messages since 4.2, before it the APIC's own page; HyperTransport's range likewise.
+        // Xen 4.2 to 4.19 keeps the whole window of interrupt messages, others the APIC's own page; HyperTransport's range is kept since 4.2.
         bool isOld = traits.XenVersion is { } version && version.IsUpTo(4, 1);
-        List<PfnRange> denied = [isOld ? Page(X86Layout.LocalApicStart) : Bytes(X86Layout.LocalApicStart, X86Layout.LocalApicEnd)];
+        bool isNew = traits.XenVersion is { } other && !other.IsUpTo(4, 19);
+        List<PfnRange> denied = [isOld || isNew ? Page(X86Layout.LocalApicStart) : Bytes(X86Layout.LocalApicStart, X86Layout.LocalApicEnd)];
         foreach (ulong address in traits.IoApics.IsEmpty ? [X86Layout.UsualIoApic] : traits.IoApics)
             denied.Add(Page(address));
         foreach (ulong address in traits.Iommus)

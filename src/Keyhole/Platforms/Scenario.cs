@@ -49,6 +49,9 @@ public sealed record Scenario
 
     public KernelRelease Kernel { get; init; } = KernelReleases.Default;
 
+    /// <summary>What the kernel's image says of itself; null where nobody has it.</summary>
+    public KernelImage? Image { get; init; }
+
     /// <summary>Pages that the guest starts with; null: what its memory comes to.</summary>
     public ulong? PageCount { get; init; }
 
@@ -61,8 +64,21 @@ public sealed record Scenario
     /// <summary>What the guest starts with, in KiB.</summary>
     public ulong StartKiB => PageCount is { } pages ? pages << (Frames.Shift - 10) : Guest.MemoryKiB;
 
-    /// <summary>What the domain builder does with a Linux of the size of 6.1.</summary>
-    public GuestLayout UsualLayout => Dom0 is null ? GuestLayout.OfXl(StartPages, Guest.Is32Bit) : GuestLayout.OfDom0();
+    /// <summary>What the domain builder does with the kernel's image, or with a Linux of the size of 6.1 where that is not known.</summary>
+    public GuestLayout UsualLayout => LayoutWith(Image?.Loaded);
+
+    /// <summary>What the domain builder does with an image that is given so much; null: a Linux of the size of 6.1.</summary>
+    public GuestLayout LayoutWith(ByteRange? kernel) => Dom0 is null ? GuestLayout.OfXl(StartPages, Guest.Is32Bit, kernel) : GuestLayout.OfDom0(kernel);
+
+    /// <summary>The layout that counts, with what the kernel itself looks at where its image tells.</summary>
+    public GuestLayout LayoutThatCounts
+    {
+        get
+        {
+            GuestLayout layout = Layout ?? UsualLayout;
+            return Image is { } image && layout.KernelProper.IsEmpty ? layout with { KernelProper = image.Checked(KernelProfile.Of(Kernel).Has(KernelBehaviour.ChecksToEnd)) } : layout;
+        }
+    }
 
     /// <summary>All windows of the devices passed through, as far as they are known: the given ones first.</summary>
     public ImmutableArray<Bar> Windows => [.. Bars, .. Devices.SelectMany(static device => device.Bars)];

@@ -11,6 +11,7 @@ using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
+using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;
 
@@ -27,6 +28,8 @@ internal static class Explanations
         // What is no matter of the kernel's release is not blamed on it.
         if (differing.Any(static finding => finding.What != BarFindings.What))
             yield return OtherProfiles(forecast.Request, observed, differing);
+        foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
+            yield return text;
         if (!agrees && OtherOrigin(forecast.Request, observed) is { } origin)
             yield return origin;
         if (forecast.Halts)
@@ -68,6 +71,33 @@ internal static class Explanations
         return agreeing.Length == 0
             ? (Phrase)$"No kernel version that is known agrees with everything in the log. What differs: {string.Join(", ", differing.Select(static finding => finding.What).Distinct())}."
             : $"Everything in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
+    }
+
+    /// <summary>What this release does and today's do not, where the log shows it: without it the forecast would differ.</summary>
+    private static IEnumerable<string> OwnWays(BootForecast forecast, ObservedBoot observed)
+    {
+        KernelProfile own = forecast.Request.Profile;
+        var newest = KernelProfile.Of(KernelRelease.Last);
+        foreach (KernelBehaviour behaviour in System.Enum.GetValues<KernelBehaviour>())
+        {
+            if (own.Has(behaviour) && !newest.Has(behaviour) && !Verifier.AgreesAll(Forecaster.Forecast(forecast.Request with { Unlike = behaviour }), observed))
+                yield return $"The log shows what only some releases do ({KernelBehaviours.When(behaviour)}): this kernel {KernelBehaviours.Describe(behaviour)}.";
+        }
+    }
+
+    /// <summary>The behaviours of other releases, or of this one, of which each by itself would make all agree if it were turned.</summary>
+    private static IEnumerable<string> OneOtherWay(BootForecast forecast, ObservedBoot observed)
+    {
+        KernelProfile own = forecast.Request.Profile;
+        // What two spans of releases do is one behaviour to people.
+        foreach (IGrouping<string, KernelBehaviour> same in System.Enum.GetValues<KernelBehaviour>()
+            .Where(behaviour => Verifier.AgreesAll(Forecaster.Forecast(forecast.Request with { Unlike = behaviour }), observed)).GroupBy(KernelBehaviours.Describe))
+        {
+            string when = string.Join("; ", same.Select(KernelBehaviours.When));
+            yield return same.Any(own.Has)
+                ? $"All of it agrees with a kernel that does not do one thing that this release does ({when}): {same.Key}."
+                : $"All of it agrees with a kernel that does one thing as other releases do ({when}): {same.Key}. This one may carry it as a patch.";
+        }
     }
 
     /// <summary>Whether the guest of the log has the host's map and that of the forecast has not, or the reverse; null where both are alike.</summary>
@@ -129,7 +159,7 @@ internal static class Explanations
     private static ImmutableArray<E820Entry> Obstacles(BootRequest request)
     {
         GuestLayout layout = request.Layout;
-        ByteRange[] needed = [layout.Kernel, layout.StartInfo, layout.PageTables];
+        ByteRange[] needed = [layout.KernelLookedAt, layout.StartInfo, layout.PageTables];
         return
         [
             .. request.Map.Where(entry => !entry.IsRam && !(request.IsDom0 && entry.Type == E820Type.Unusable) && !entry.Wraps

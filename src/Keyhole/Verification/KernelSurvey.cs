@@ -104,6 +104,7 @@ internal static class KernelSurvey
         return layout with
         {
             Kernel = By(layout.Kernel),
+            KernelProper = By(layout.KernelProper),
             StartInfo = By(layout.StartInfo),
             PageTables = By(layout.PageTables),
             P2mList = withAll ? By(layout.P2mList) : layout.P2mList,

@@ -66,7 +66,7 @@ internal static class MemoryStory
         ulong lost = forecast.ReleasedPages - forecast.PopulatedPages;
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         string releases = KernelSurvey.ReleasesThat(KernelSurvey.KeepsAll, survey);
-        string why = KernelProfile.Of(forecast.Request.Kernel).Displaced == DisplacedPages.Release
+        string why = forecast.Request.Profile.Displaced == DisplacedPages.Release
             ? "this kernel gives back what lies there and gets nothing for it"
             : releases.Length == 0
                 ? "the map has no RAM behind the guest's first pages that could take them"
@@ -97,7 +97,7 @@ internal static class MemoryStory
             yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{(CanGrow(forecast, plan) ? $": the {(request.IsDom0 ? "domain" : "guest")} gets them with xl mem-set, they are not missing" : ", and the domain may not have more than it starts with")}.";
         if (given < kept + WorthMentionBytes)
             yield break;
-        string how = KernelProfile.Of(request.Kernel).MarksSurplusUnusable ? "marks them unusable" : "leaves them out of its map";
+        string how = request.Profile.MarksSurplusUnusable ? "marks them unusable" : "leaves them out of its map";
         string why = !request.IsDom0
             ? "they lie beyond what the guest may have (maxmem)"
             : request.MaxPages is { } max

@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
@@ -23,21 +24,33 @@ public static class Verifier
     /// <param name="hostLog">The log that the host was read from, for explanations; null where it was read from something else.</param>
     public static BootVerification Compare(BootForecast forecast, ObservedBoot observed, Plan? plan = null, LogScan? hostLog = null)
     {
+        // Where nobody knows where the kernel ends, the boot tells.
+        bool isShorter = forecast.IfShorter is { } shorter && !AgreesAll(forecast, observed) && AgreesAll(shorter, observed);
+        ulong endsBy = forecast.KernelEndThatMatters;
+        if (isShorter)
+            forecast = forecast.IfShorter!;
         var notCompared = ImmutableArray.CreateBuilder<string>();
         ImmutableArray<Finding> findings = [.. Findings(forecast, observed, notCompared)];
+        string[] learnt = isShorter
+            ? [$"Where the kernel itself ends the log does not say; its boot shows that it ends by 0x{endsBy:x}, before the end that its builder gave it, and it is forecast so."]
+            : [];
         return new()
         {
             Profile = forecast.Request.Kernel,
             Boot = observed,
             Findings = findings,
             NotCompared = notCompared.ToImmutable(),
-            Explanations = [.. Explanations.Of(forecast, observed, findings, plan, hostLog)],
+            Explanations = [.. Explanations.Of(forecast, observed, findings, plan, hostLog), .. learnt.Select(static text => (Phrase)text)],
         };
     }
 
+    /// <summary>Whether everything that the log shows of the memory setup is as forecast.</summary>
+    internal static bool AgreesAll(BootForecast forecast, ObservedBoot observed) =>
+        Findings(forecast, observed, new List<string>()).All(finding => finding.Agrees || IsDeathBehindSetup(finding, observed));
+
     /// <summary>The mainline releases that agree with everything in the log: "3.2 to 3.4, or 6.12 and later".</summary>
     internal static string Agreeing(BootRequest request, ObservedBoot observed) => KernelSurvey.ReleasesThat(
-        forecast => Findings(forecast, observed, new List<string>()).All(finding => finding.Agrees || IsDeathBehindSetup(finding, observed)),
+        forecast => AgreesAll(forecast, observed),
         KernelSurvey.Of(request));
 
     /// <summary>Whether a finding tells no more than that the kernel died of something that no forecast of its memory setup could have in it.</summary>

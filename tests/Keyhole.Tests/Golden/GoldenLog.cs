@@ -49,6 +49,9 @@ internal sealed partial class GoldenLog
 
     public static GoldenLog Load(string name) => new(name, File.ReadAllLines(Path.Combine(Folder, name + ".log")));
 
+    /// <summary>A record of another folder of the fixtures: "linux612/seed8g".</summary>
+    public static GoldenLog LoadOther(string name) => new(name, File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "fixtures", name + ".log")));
+
     /// <summary>The lines of a kernel's own map, as entries.</summary>
     public static IReadOnlyList<E820Entry> KernelMap(IEnumerable<string> lines) =>
         [.. lines.Select(line => KernelLine().Match(line)).Where(match => match.Success).Select(ToEntry)];

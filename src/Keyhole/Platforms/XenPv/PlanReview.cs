@@ -30,7 +30,9 @@ internal static class PlanReview
         ReportLowMemory(policy, machineMap, guest, entries, problems);
         ReportKernel(entries, guest, problems);
         ReportHighRam(entries, problems);
-        ReportGaps(machineMap, entries, problems);
+        // A map that was given may be forecast without its host.
+        if (!machineMap.IsEmpty)
+            ReportGaps(machineMap, entries, problems);
         ReportBars(entries, guest, bars, problems);
         if (guest.Is32Bit)
             Report32Bit(entries, problems);

@@ -26,7 +26,8 @@ public sealed class XenPvPlatform : IPlatform
 
     public Plan Plan(Scenario scenario)
     {
-        ImmutableArray<E820Entry> machineMap = scenario.MachineMap;
+        // Of a host of which nothing is known there is no map, and Xen's additions to it alone are none.
+        ImmutableArray<E820Entry> machineMap = scenario.Host.Entries.IsEmpty ? [] : scenario.MachineMap;
         ImmutableArray<Bar> bars = scenario.Windows;
         GuestSpec guest = scenario.Guest;
         List<Problem> problems = [];
