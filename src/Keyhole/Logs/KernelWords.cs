@@ -53,9 +53,9 @@ internal static class KernelWords
             or HaltReason.CallbacksRefused or HaltReason.NvsTargetUnaligned => "",
     };
 
-    /// <summary>An entry of the kernel's map, as that kernel prints it under Xen.</summary>
+    /// <summary>An entry of the kernel's map, as that kernel prints it under Xen. 7.x leaves two blanks before the type (matrix/xen-4.20-linux-7.x).</summary>
     public static string MapLine(KernelProfile profile, E820Entry entry) => profile.Has(KernelBehaviour.SaysMem)
-        ? string.Create(CultureInfo.InvariantCulture, $"Xen: [mem 0x{entry.Address:x16}-0x{unchecked(entry.End - 1):x16}] {TypeName(profile, entry.Type)}")
+        ? string.Create(CultureInfo.InvariantCulture, $"Xen: [mem 0x{entry.Address:x16}-0x{unchecked(entry.End - 1):x16}] {(profile.Has(KernelBehaviour.SaysSystemRam) ? " " : "")}{TypeName(profile, entry.Type)}")
         : string.Create(CultureInfo.InvariantCulture, $" Xen: {entry.Address:x16} - {entry.End:x16} ({TypeName(profile, entry.Type)})");
 
     /// <summary>"BAR 0 [mem 0xfebc0000-0xfebdffff]: can't claim; address conflict with Unusable memory [mem …]" (golden/passthrough).</summary>
