@@ -46,6 +46,11 @@ public sealed class DocumentsTests
 
     [TestMethod]
     [DataRow("README.md", "warning low-memory-lost", "that the host has there", "plan", "--host", "seed8g.log", "--memory", "3072", "--e820-host")]
+    [DataRow("README.md", "it halts: \"Xen", "conflicts with E820 map\"", "boot", "--host", "nvskernel.log", "--dom0")]
+    [DataRow("README.md", "take punch: punch boots", "only 512 MiB below 4 GiB", "compare", "--host", "seed8g.log", "--memory", "3G", "--bar", "febc0000-febe0000")]
+    [DataRow("README.md", "error bar-unplaced", "then every BAR has its place", "plan", "--host", "seed8g.log", "--type", "hvm", "--memory", "4G", "--bar", "e0000000-f0000000")]
+    [DataRow("README.md", "take X-PciMmio64Mb", "every BAR has its\n    place", "compare", "--host", "plain4g.log", "--type", "kvm", "--machine", "q35", "--firmware", "ovmf-2022.11", "--qemu", "7.2",
+        "--phys-bits", "40", "--memory", "64G", "--bar-size", "128G,64bit")]
     [DataRow("compare.md", "room:   windows of 32 bits", "a filter", "compare", "--host", "seed8g.log", "--memory", "3072", "--bar", "febc0000-febe0000")]
     [DataRow("verify.md", "guest:  dom0, 1 GiB", "by the forecast it boots.", "verify", "--dom0", "--host", "nvskernel.log")]
     public void The_output_that_a_document_shows_is_what_comes_out(string file, string first, string last, params string[] args)
