@@ -194,7 +194,10 @@ public sealed record BalloonAnswer
 
     public required IReadOnlyDictionary<string, ulong> Hypercalls { get; init; }
 
-    public static BalloonAnswer Of(BalloonForecast balloon) => new()
+    public static BalloonAnswer Of(BalloonForecast balloon)
+    {
+        ArgumentNullException.ThrowIfNull(balloon);
+        return new()
     {
         FromPages = balloon.FromPages,
         TargetPages = balloon.TargetPages,
@@ -208,4 +211,5 @@ public sealed record BalloonAnswer
         Batches = balloon.Batches,
         Hypercalls = CountsByName.Of(balloon.Hypercalls),
     };
+    }
 }

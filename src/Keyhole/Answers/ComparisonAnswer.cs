@@ -50,7 +50,11 @@ public sealed record ComparisonAnswer : Answer
     public override bool IsYes => Comparison.IsChoice || Settings is not null ? Best is not null : Policies is not { } rows || rows.All(static row => row.IsYes);
 
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
-    public static ComparisonAnswer Of(ComparisonRequest request, PolicyComparison comparison, Func<Setting, string>? words = null) => new()
+    public static ComparisonAnswer Of(ComparisonRequest request, PolicyComparison comparison, Func<Setting, string>? words = null)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(comparison);
+        return new()
     {
         Policies = [.. comparison.Policies.Select(row => ComparedAnswer.Of(row, words))],
         BarRoom = comparison.Room is { } room ? BarRoomAnswer.Of(room) : null,
@@ -61,6 +65,7 @@ public sealed record ComparisonAnswer : Answer
         Request = request,
         Comparison = comparison,
     };
+    }
 }
 
 /// <summary>One policy: its plan, and what the kernels make of it.</summary>
@@ -166,25 +171,37 @@ public sealed record ComparedAnswer : PlanAnswer
 /// <param name="Conflict">The entry of the kernel's map that is in the way; null where there is none.</param>
 public sealed record ComparedBarAnswer(Hex Start, Hex End, bool Identity, bool Claimed, EntryAnswer? Conflict) : BarAnswer
 {
-    public static ComparedBarAnswer Of(BarVerdict verdict) => new(
+    public static ComparedBarAnswer Of(BarVerdict verdict)
+    {
+        ArgumentNullException.ThrowIfNull(verdict);
+        return new(
         verdict.Bar.Start, verdict.Bar.End, verdict.IsIdentity, verdict.CanBeClaimed, verdict.Conflict is { } conflict ? EntryAnswer.Of(conflict) : null);
+    }
 }
 
 /// <summary>A register that a filter would have to show changed.</summary>
 /// <param name="Register">Its offset in the configuration space; null for the windows of virtual functions.</param>
 public sealed record FilterRuleAnswer(Hex? Register, Hex Old, Hex New, string WithoutIt)
 {
-    public static FilterRuleAnswer Of(FilterRule rule) => new(rule.RegisterOffset is { } offset ? (ulong)offset : null, rule.Old, rule.New, rule.WithoutIt);
+    public static FilterRuleAnswer Of(FilterRule rule)
+    {
+        ArgumentNullException.ThrowIfNull(rule);
+        return new(rule.RegisterOffset is { } offset ? (ulong)offset : null, rule.Old, rule.New, rule.WithoutIt);
+    }
 }
 
 /// <summary>A move to another host.</summary>
 public sealed record MigrationAnswer(string To, bool Succeeds, ulong MovedPages, ImmutableArray<MigrationStepAnswer> Steps)
 {
-    public static MigrationAnswer Of(MigrationResult migration) => new(
+    public static MigrationAnswer Of(MigrationResult migration)
+    {
+        ArgumentNullException.ThrowIfNull(migration);
+        return new(
         migration.Request.To.Name,
         migration.Succeeded,
         migration.MovedPages,
         [.. migration.Steps.Select(static step => new MigrationStepAnswer(step.Name, step.Succeeded, step.What))]);
+    }
 }
 
 /// <summary>A step of a move.</summary>
@@ -202,8 +219,12 @@ public sealed record BarRoomAnswer(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? SmallestHoleForAllBytes,
     int AddressBits)
 {
-    public static BarRoomAnswer Of(BarRoom room) => new(
+    public static BarRoomAnswer Of(BarRoom room)
+    {
+        ArgumentNullException.ThrowIfNull(room);
+        return new(
         room.LowBytes, room.LowAlignment, room.HighBytes, room.HighAlignment, room.SmallestLowHoleBytes, room.SmallestHoleForAllBytes, room.AddressBitsNow);
+    }
 }
 
 /// <summary>A setting of the machine that was tried.</summary>

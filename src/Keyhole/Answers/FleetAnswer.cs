@@ -62,7 +62,11 @@ public sealed record FleetAnswer : Answer
     public override bool IsYes => SuitsAll;
 
     /// <param name="namePolicy">How whoever asks names a policy, of its plain name.</param>
-    public static FleetAnswer Of(Fleet fleet, Func<string, string> namePolicy) => new()
+    public static FleetAnswer Of(Fleet fleet, Func<string, string> namePolicy)
+    {
+        ArgumentNullException.ThrowIfNull(fleet);
+        ArgumentNullException.ThrowIfNull(namePolicy);
+        return new()
     {
         Hosts = fleet.HostCount,
         WithWindows = fleet.WithWindowsCount,
@@ -82,10 +86,14 @@ public sealed record FleetAnswer : Answer
         SuitsAll = fleet.SuitsAll,
         Fleet = fleet,
     };
+    }
 
     /// <summary>The guests whose moves are judged; without any, one that needs a hole and fits everywhere.</summary>
-    public static IEnumerable<FleetGuest> Movers(Fleet fleet) =>
-        fleet.Guests.IsEmpty ? [new("any guest with a device", 0, 0, NeedsHole: true)] : fleet.Guests.Select(static fit => fit.Guest);
+    public static IEnumerable<FleetGuest> Movers(Fleet fleet)
+    {
+        ArgumentNullException.ThrowIfNull(fleet);
+        return fleet.Guests.IsEmpty ? [new("any guest with a device", 0, 0, NeedsHole: true)] : fleet.Guests.Select(static fit => fit.Guest);
+    }
 
     private static IEnumerable<FleetMoveAnswer> MovesBetween(Fleet fleet, ImmutableArray<HostDemand> hosts) =>
         from guest in Movers(fleet)
@@ -151,7 +159,11 @@ public sealed record FleetGuestAnswer
 
     public required ImmutableArray<HostDemandAnswer> Offenders { get; init; }
 
-    public static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit) => new()
+    public static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit)
+    {
+        ArgumentNullException.ThrowIfNull(fleet);
+        ArgumentNullException.ThrowIfNull(fit);
+        return new()
     {
         Name = fit.Guest.Name,
         MemoryKiB = fit.Guest.MemoryKiB,
@@ -164,6 +176,7 @@ public sealed record FleetGuestAnswer
         MeetsHighWindow = fit.MeetsHighWindow,
         Offenders = HostDemandAnswer.AllOf(fit.Offenders),
     };
+    }
 }
 
 /// <summary>A guest's move.</summary>

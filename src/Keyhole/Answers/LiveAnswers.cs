@@ -32,7 +32,10 @@ public sealed record LiveForecastAnswer
 
     public required ImmutableArray<LiveBarAnswer> Bars { get; init; }
 
-    public static LiveForecastAnswer Of(BootForecast forecast) => new()
+    public static LiveForecastAnswer Of(BootForecast forecast)
+    {
+        ArgumentNullException.ThrowIfNull(forecast);
+        return new()
     {
         Kernel = KernelReleases.NameOf(forecast.Request.Kernel),
         Outcome = Platforms.GuestOutcomes.NameOf(forecast.Outcome),
@@ -42,6 +45,7 @@ public sealed record LiveForecastAnswer
         RemappedPages = forecast.RemappedPages,
         Bars = [.. forecast.Bars.Select(static verdict => new LiveBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed))],
     };
+    }
 }
 
 /// <summary>Whether a window can be claimed.</summary>
@@ -229,7 +233,15 @@ public sealed record ProbeAnswer : Answer
         ProbeVerdict verdict,
         bool? works,
         string text,
-        Func<Setting, string>? words = null) => new()
+        Func<Setting, string>? words = null)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        ArgumentNullException.ThrowIfNull(forecast);
+        Given.Array(problems, nameof(problems));
+        ArgumentNullException.ThrowIfNull(report);
+        ArgumentNullException.ThrowIfNull(verdict);
+        ArgumentNullException.ThrowIfNull(text);
+        return new()
     {
         Name = map.Guest.Name ?? "",
         Policy = map.Policy,
@@ -246,6 +258,7 @@ public sealed record ProbeAnswer : Answer
         Hypercalls = CountsByName.Of(report.Hypercalls),
         Checks = [.. report.Checks.Select(static check => new ProbeCheckAnswer(check.Name, check.Passed, check.Describe()))],
     };
+    }
 }
 
 /// <summary>Something that the probe looked at.</summary>

@@ -166,7 +166,11 @@ public sealed record HostWindowAnswer(string? Bdf, int Bar, Hex? Size, string Ki
 /// <param name="Pci">The devices passed through, as xl writes them.</param>
 public sealed record GuestAnswer(string? Name, ulong MemoryKiB, ulong MaxmemKiB, ImmutableArray<string> Pci)
 {
-    public static GuestAnswer Of(GuestSpec guest) => new(guest.Name, guest.MemoryKiB, guest.MaxmemKiB, [.. guest.Pci.Select(static assignment => assignment.ToString())]);
+    public static GuestAnswer Of(GuestSpec guest)
+    {
+        ArgumentNullException.ThrowIfNull(guest);
+        return new(guest.Name, guest.MemoryKiB, guest.MaxmemKiB, [.. guest.Pci.Select(static assignment => assignment.ToString())]);
+    }
 }
 
 /// <summary>The firmware of a guest.</summary>
@@ -203,8 +207,12 @@ public abstract record BarAnswer;
 public sealed record PlacedBarAnswer(
     string Bdf, int Bar, Hex Size, string Kind, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? Address, string? Why) : BarAnswer
 {
-    public static PlacedBarAnswer Of(NumberedTree tree, BarPlacement placed) => new(
+    public static PlacedBarAnswer Of(NumberedTree tree, BarPlacement placed)
+    {
+        ArgumentNullException.ThrowIfNull(tree);
+        return new(
         FunctionName.Of(tree.Functions[placed.Function].Address), placed.Bar.Index, placed.Bar.SizeBytes, placed.Bar.Type.Name(), placed.Address, placed.WhyText);
+    }
 }
 
 /// <summary>Whether a PV guest's kernel can claim a window.</summary>
@@ -218,8 +226,12 @@ public sealed record BridgeAnswer(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeAnswer? Prefetchable,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeAnswer? Io)
 {
-    public static BridgeAnswer Of(NumberedTree tree, BridgeWindows bridge) => new(
+    public static BridgeAnswer Of(NumberedTree tree, BridgeWindows bridge)
+    {
+        ArgumentNullException.ThrowIfNull(tree);
+        return new(
         FunctionName.Of(tree.Functions[bridge.Function].Address), RangeAnswer.OrNull(bridge.Memory), RangeAnswer.OrNull(bridge.Prefetchable), RangeAnswer.OrNull(bridge.Io));
+    }
 }
 
 /// <summary>The room for devices below and above 4 GiB that ACPI names; null where it names none.</summary>

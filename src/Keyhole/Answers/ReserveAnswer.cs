@@ -48,6 +48,8 @@ public sealed record ReserveAnswer : Answer
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
     public static ReserveAnswer Of(ReservePlan plan, ImmutableArray<GivenResource> given, ImmutableArray<Problem>? differences, Func<Setting, string>? words = null)
     {
+        ArgumentNullException.ThrowIfNull(plan);
+        Given.Array(given, nameof(given));
         HostCheckAnswer? check = differences is { } found
             ? new(!plan.HasErrors && found.All(static problem => problem.Severity != Severity.Error), ProblemAnswer.AllOf(found, words))
             : null;
@@ -82,6 +84,7 @@ public sealed record ReservedTotalsAnswer(Hex FirmwareRam, Hex HostRam, Hex Kept
 {
     public static ReservedTotalsAnswer Of(ReservedRamMap map)
     {
+        ArgumentNullException.ThrowIfNull(map);
         ulong kept = Sum(map.Kept);
         ulong failed = Sum(map.Failed);
         ulong host = Sum(map.HostRam);
@@ -96,8 +99,12 @@ public sealed record ReservedTotalsAnswer(Hex FirmwareRam, Hex HostRam, Hex Kept
 /// <param name="Buffer">Bytes that are mapped for it but are not in its map.</param>
 public sealed record GuestRamAnswer(ImmutableArray<EntryAnswer> E820, ImmutableArray<MemorySlotAnswer> Slots, Hex Memory, Hex Buffer)
 {
-    public static GuestRamAnswer Of(GuestRam guest) => new(
+    public static GuestRamAnswer Of(GuestRam guest)
+    {
+        ArgumentNullException.ThrowIfNull(guest);
+        return new(
         EntryAnswer.AllOf(guest.Map), [.. guest.Slots.Select(MemorySlotAnswer.Of)], guest.MemoryBytes, guest.BufferBytes);
+    }
 }
 
 /// <summary>A KVM memory slot; the names are those of the kernel's interface.</summary>
@@ -111,8 +118,12 @@ public sealed record MemorySlotAnswer(
     string Backing,
     bool Identity)
 {
-    public static MemorySlotAnswer Of(MemorySlot slot) => new(
+    public static MemorySlotAnswer Of(MemorySlot slot)
+    {
+        ArgumentNullException.ThrowIfNull(slot);
+        return new(
         slot.Slot, MemorySlot.Flags, slot.GuestAddress, slot.SizeBytes, slot.UserspaceOffset, slot.IsIdentity ? "/dev/mem" : "buffer", slot.IsIdentity);
+    }
 }
 
 /// <summary>Kernel parameters of today that keep the RAM aside, and what comes of them.</summary>
@@ -128,6 +139,7 @@ public sealed record TodaysHostAnswer(
 {
     public static TodaysHostAnswer Of(TodaysHost today)
     {
+        ArgumentNullException.ThrowIfNull(today);
         HugePages huge = ReservedRam.HugePages.In(today.Guest);
         return new(
             [.. today.Memmaps.Select(MemmapParameters.ToText)],

@@ -48,7 +48,11 @@ public sealed record VerificationAnswer : Answer
     /// <param name="log">What messages call the log.</param>
     /// <param name="bootCount">Boots in the log.</param>
     /// <param name="words">What settings are called in the explanations; null for their names in this library.</param>
-    public static VerificationAnswer Of(Boot? expected, BootVerification verification, string log, int bootCount, Func<Setting, string>? words = null) => new()
+    public static VerificationAnswer Of(Boot? expected, BootVerification verification, string log, int bootCount, Func<Setting, string>? words = null)
+    {
+        ArgumentNullException.ThrowIfNull(verification);
+        ArgumentNullException.ThrowIfNull(log);
+        return new()
     {
         Agrees = verification.Agrees,
         Profile = KernelReleases.NameOf(verification.Profile),
@@ -60,6 +64,7 @@ public sealed record VerificationAnswer : Answer
         Verification = verification,
         Expected = expected,
     };
+    }
 }
 
 /// <summary>A boot in a log.</summary>
@@ -80,6 +85,9 @@ public sealed record FindingAnswer(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Observed,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] int? Line)
 {
-    public static ImmutableArray<FindingAnswer> AllOf(ImmutableArray<Finding> findings) =>
-        [.. findings.Select(static finding => new FindingAnswer(finding.What, finding.Forecast, finding.Observed, finding.Line))];
+    public static ImmutableArray<FindingAnswer> AllOf(ImmutableArray<Finding> findings)
+    {
+        Given.Array(findings, nameof(findings));
+        return [.. findings.Select(static finding => new FindingAnswer(finding.What, finding.Forecast, finding.Observed, finding.Line))];
+    }
 }

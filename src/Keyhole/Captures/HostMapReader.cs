@@ -48,6 +48,9 @@ public static class HostMapReader
     /// <param name="sourceName">What errors and the description call the source.</param>
     public static Parsed<HostDocument> Read(Stream stream, string sourceName, HostMapOptions options)
     {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(sourceName);
+        ArgumentNullException.ThrowIfNull(options);
         try
         {
             return ReadUnpacked(stream, sourceName, options);
@@ -86,6 +89,8 @@ public static class HostMapReader
     /// <summary>Reads the entries of a <c>/sys/firmware/memmap</c> folder, in the order of their numbers.</summary>
     public static Parsed<HostDocument> ReadMemmap(IEnumerable<MemmapEntry> folder, string sourceName)
     {
+        ArgumentNullException.ThrowIfNull(folder);
+        ArgumentNullException.ThrowIfNull(sourceName);
         // Numbers are compared by length first: 10 comes after 9.
         SortedDictionary<int, E820Entry> entries = [];
         foreach (MemmapEntry read in folder)
@@ -118,6 +123,9 @@ public static class HostMapReader
     /// <summary>Makes a host map of one map of a log; the error when that map is damaged.</summary>
     public static Parsed<HostDocument> FromLog(LogScan scan, LogMap map, string sourceName)
     {
+        ArgumentNullException.ThrowIfNull(scan);
+        ArgumentNullException.ThrowIfNull(map);
+        ArgumentNullException.ThrowIfNull(sourceName);
         if (map.Error is { } error)
             return scan.Maps.Length == 1 ? error : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
         return new HostDocument

@@ -26,6 +26,8 @@ public static class HostMapWriter
     /// <returns>Null, or why the dialect cannot hold this map. A memmap is a folder: see <see cref="ToMemmap"/>.</returns>
     public static InputError? Write(HostDocument map, HostMapDialect dialect, Stream destination)
     {
+        ArgumentNullException.ThrowIfNull(map);
+        ArgumentNullException.ThrowIfNull(destination);
         if (Refusal(map, dialect) is { } error)
             return error;
         switch (dialect)
@@ -51,6 +53,7 @@ public static class HostMapWriter
     /// <summary>The folders of a <c>/sys/firmware/memmap</c>, or why it cannot hold this map.</summary>
     public static Parsed<MemmapFolder> ToMemmap(HostDocument map)
     {
+        ArgumentNullException.ThrowIfNull(map);
         if (Refusal(map, HostMapDialect.Memmap) is { } error)
             return error;
         ImmutableArray<MemmapEntry>.Builder entries = ImmutableArray.CreateBuilder<MemmapEntry>(map.Host.Entries.Length);
@@ -62,6 +65,7 @@ public static class HostMapWriter
     /// <summary>Why the dialect cannot hold the map, or null when it can.</summary>
     public static InputError? Refusal(HostDocument map, HostMapDialect dialect)
     {
+        ArgumentNullException.ThrowIfNull(map);
         string source = map.Description;
         if (dialect == HostMapDialect.Efi)
             return new(source, null, "EFI descriptors are read, not written: an E820 map does not say which type each was", AlwaysPossible);

@@ -17,10 +17,10 @@ namespace Keyhole.Comparison;
 public sealed record ComparisonRequest
 {
     /// <summary>The host and the guest, and the kernel for which the figures are told and the recommendation is made. A PV guest is taken to use the host's map.</summary>
-    public required Scenario Scenario { get; init; }
+    public required Scenario Scenario { get; init => field = Given.NotNull(value); }
 
     /// <summary>Hosts that the guest is to be able to move to.</summary>
-    public ImmutableArray<MigrationHost> MigrateTo { get; init; } = [];
+    public ImmutableArray<MigrationHost> MigrateTo { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Pages that the guest has ballooned away before it moves.</summary>
     public ulong BalloonedPages { get; init; }
@@ -28,7 +28,12 @@ public sealed record ComparisonRequest
     /// <summary>What the guest does about its map on the other side.</summary>
     public ResumeMode Resume { get; init; }
 
-    public ImmutableArray<IHolePolicy> Policies { get; init; } = Platforms.XenPv.Policies.All;
+    /// <summary>At least one.</summary>
+    public ImmutableArray<IHolePolicy> Policies
+    {
+        get;
+        init => field = Given.Some(value);
+    } = Platforms.XenPv.Policies.All;
 }
 
 /// <summary>One policy for one host and guest.</summary>

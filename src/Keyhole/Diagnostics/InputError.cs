@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
+
 namespace Keyhole.Diagnostics;
 
 /// <summary>Why an input could not be read: one line that says where, what and the remedy. Exit status 2 of the command line.</summary>
@@ -32,7 +34,11 @@ public sealed record InputError(string Source, int? Line, string What, Phrase Re
     }
 
     /// <summary>A path fit for one line: as it is, or quoted where it holds control characters.</summary>
-    public static string PathText(string path) => System.Array.Exists(path.ToCharArray(), char.IsControl) ? Quote(path) : path;
+    public static string PathText(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return System.Array.Exists(path.ToCharArray(), char.IsControl) ? Quote(path) : path;
+    }
 
     /// <summary>The whole line: where, what and the remedy.</summary>
     public Phrase ToPhrase() => $"{Where}: {What}; {Remedy}";

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 
@@ -79,13 +80,19 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
     private const int MaxRowsPerBand = 5;
 
     /// <summary>The columns alone.</summary>
-    public static MapDrawing LayOut(ImmutableArray<DrawnMap> maps, int rows) => LayOut(maps, rows, DrawnDetails.None);
+    public static MapDrawing LayOut(ImmutableArray<DrawnMap> maps, int rows)
+    {
+        Given.Array(maps, nameof(maps));
+        return LayOut(maps, rows, DrawnDetails.None);
+    }
 
     /// <param name="maps">The columns, left to right: the host's first, the guest's last.</param>
     /// <param name="rows">Height to aim at. More are taken where there are more bands than that, each of which needs one.</param>
     /// <param name="details">Each of their edges is the edge of a band.</param>
     public static MapDrawing LayOut(ImmutableArray<DrawnMap> maps, int rows, DrawnDetails details)
     {
+        Given.Array(maps, nameof(maps));
+        ArgumentNullException.ThrowIfNull(details);
         ImmutableArray<DrawnWindow> windows = Disjoint(details.Windows);
         ImmutableArray<DrawnMove> moves = Largest(details.Moves);
         List<E820Entry[]> columns = [];

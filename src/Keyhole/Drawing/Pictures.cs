@@ -26,6 +26,8 @@ public static class Pictures
     /// <param name="name">What the host is called.</param>
     public static string OfHost(Host host, string name)
     {
+        ArgumentNullException.ThrowIfNull(host);
+        ArgumentNullException.ThrowIfNull(name);
         ImmutableArray<DrawnWindow> windows =
             [.. host.Devices.SelectMany(static device => device.Bars.Where(IsDrawn).Select(bar => Window(bar, device.Address.ToString(), isNumbered: false, null)))];
         MapDrawing drawing = MapDrawing.LayOut([new("host", host.Entries)], SvgPainter.Rows, new() { Windows = windows, SpareRows = SvgPainter.SpareRows });
@@ -35,6 +37,7 @@ public static class Pictures
     /// <summary>The guest's map beside the host's.</summary>
     public static string OfPlan(Plan plan)
     {
+        ArgumentNullException.ThrowIfNull(plan);
         DrawnDetails details = new() { Windows = Windows(plan), SpareRows = SvgPainter.SpareRows };
         MapDrawing drawing = MapDrawing.LayOut([new("host", plan.MachineMap), new("guest", GuestMap(plan))], SvgPainter.Rows, details);
         return SvgPainter.Paint(drawing, new(
@@ -45,6 +48,8 @@ public static class Pictures
     /// <summary>What the kernel makes of the map: the machine's, the one that the kernel is given, and its own, with what it moved.</summary>
     public static string OfBoot(Plan plan, BootForecast forecast)
     {
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(forecast);
         List<DrawnMap> columns = [new("host", plan.MachineMap)];
         if (!forecast.Request.IsDom0)
             columns.Add(new("map given", forecast.Request.Map));
@@ -75,6 +80,8 @@ public static class Pictures
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
     public static string OfComparison(string hostName, PolicyComparison comparison, Func<Setting, string>? words = null)
     {
+        ArgumentNullException.ThrowIfNull(hostName);
+        ArgumentNullException.ThrowIfNull(comparison);
         words ??= SettingNames.Of;
         List<DrawnMap> columns = [];
         List<string> lines = [hostName];

@@ -79,6 +79,8 @@ public static class SvgPainter
     /// <summary>The document, with a line feed at its end.</summary>
     public static string Paint(MapDrawing drawing, PictureText text)
     {
+        ArgumentNullException.ThrowIfNull(drawing);
+        ArgumentNullException.ThrowIfNull(text);
         var page = new Page(drawing, text);
         return page.Paint();
     }

@@ -75,6 +75,7 @@ public sealed record BalloonForecast
     /// <param name="moment">When.</param>
     public static BalloonForecast Of(BootForecast boot, ulong targetPages, ulong? maxPages, BalloonMoment moment)
     {
+        ArgumentNullException.ThrowIfNull(boot);
         ulong from = boot.OwnedPages;
         ulong reachable = Math.Min(targetPages, Math.Max(maxPages ?? ulong.MaxValue, from));
         ulong extra = WholePages(boot.Extra);

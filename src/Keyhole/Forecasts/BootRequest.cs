@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Logs;
@@ -13,7 +14,7 @@ namespace Keyhole.Forecasts;
 public sealed record BootRequest
 {
     /// <summary>What the kernel's call for its map will return: the machine map for dom0, the guest's own otherwise. Empty: none was ever set.</summary>
-    public required ImmutableArray<E820Entry> Map { get; init; }
+    public required ImmutableArray<E820Entry> Map { get; init => field = Given.Array(value); }
 
     public bool IsDom0 { get; init; }
 
@@ -36,14 +37,14 @@ public sealed record BootRequest
     public bool IsAutoTranslated { get; init; }
 
     /// <summary>The kernel's command line; <c>xen_512gb_limit</c> is read from it.</summary>
-    public string CommandLine { get; init; } = "";
+    public string CommandLine { get; init => field = Given.NotNull(value); } = "";
 
     /// <summary>Whether the kernel was configured with CONFIG_XEN_512GB (distributions say yes or have lost the option).</summary>
     public bool IsConfiguredFor512GiB { get; init; }
 
     /// <summary>Where the domain builder puts things. With <see cref="GuestLayout.Unknown"/> nobody can say that the kernel boots, and the forecast does not.</summary>
-    public required GuestLayout Layout { get; init; }
+    public required GuestLayout Layout { get; init => field = Given.NotNull(value); }
 
     /// <summary>Memory windows of devices that the guest is to claim.</summary>
-    public ImmutableArray<Bar> Bars { get; init; } = [];
+    public ImmutableArray<Bar> Bars { get; init => field = Given.Array(value); } = [];
 }

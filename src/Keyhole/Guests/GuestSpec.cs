@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Guests;
 
@@ -45,7 +46,7 @@ public sealed record GuestSpec
     /// <summary>What the configuration says of <c>e820_host</c>, or null when it is silent.</summary>
     public bool? E820Host { get; init; }
 
-    public ImmutableArray<PciAssignment> Pci { get; init; } = [];
+    public ImmutableArray<PciAssignment> Pci { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether the guest's kernel is a 32-bit one (PAE): it sees 64 GiB. No configuration says so.</summary>
     public bool Is32Bit { get; init; }
@@ -61,7 +62,7 @@ public sealed record GuestSpec
     public string? CommandLine { get; init; }
 
     /// <summary>xl.cfg's keys that take no part in the map, in the file's order: kept so that nothing is lost when the guest is written again.</summary>
-    public ImmutableArray<GuestSetting> OtherSettings { get; init; } = [];
+    public ImmutableArray<GuestSetting> OtherSettings { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The libvirt domain XML that the guest was read from, or null. The writer of that format starts from it, so that nothing is lost.</summary>
     public string? LibvirtXml { get; init; }
@@ -70,7 +71,7 @@ public sealed record GuestSpec
     public QemuGuest? Qemu { get; init; }
 
     /// <summary>Remarks for the user that are no errors, such as keys that xl does not know.</summary>
-    public ImmutableArray<string> Remarks { get; init; } = [];
+    public ImmutableArray<string> Remarks { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The guest with another size, whatever its configuration says. One that balloons no further than its memory goes with it, up and down.</summary>
     public GuestSpec WithMemory(ulong memoryKiB)

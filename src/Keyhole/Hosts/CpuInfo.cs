@@ -16,6 +16,8 @@ public static class CpuInfo
     /// <summary>The traits with vendor, family, address bits and 1 GiB pages filled in where the text has them and they are still unknown.</summary>
     public static HostTraits AddTo(HostTraits traits, Stream stream)
     {
+        ArgumentNullException.ThrowIfNull(traits);
+        ArgumentNullException.ThrowIfNull(stream);
         var text = new TextLines(default, stream);
         for (int i = 0; i < MaxLines && text.TryRead(out ReadOnlySpan<char> line); i++)
         {

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Pci;
 
@@ -49,10 +50,10 @@ public sealed record HostTraits
     public static readonly HostTraits Unknown = new();
 
     /// <summary>Physical addresses of the I/O APICs' register pages.</summary>
-    public ImmutableArray<ulong> IoApics { get; init; } = [];
+    public ImmutableArray<ulong> IoApics { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Physical addresses of the VT-d or AMD-Vi register pages.</summary>
-    public ImmutableArray<ulong> Iommus { get; init; } = [];
+    public ImmutableArray<ulong> Iommus { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The processor's vendor as CPUID has it ("GenuineIntel", "AuthenticAMD", "HygonGenuine"), or null.</summary>
     public string? CpuVendor { get; init; }
@@ -79,22 +80,22 @@ public sealed record HostTraits
     public HostIommu? Iommu { get; init; }
 
     /// <summary>What the host bridges forward, in the source's order.</summary>
-    public ImmutableArray<RootWindow> RootWindows { get; init; } = [];
+    public ImmutableArray<RootWindow> RootWindows { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Address of an HPET whose page ACPI marks as protected, or null.</summary>
     public ulong? ProtectedHpet { get; init; }
 
     /// <summary>Host memory that devices use by themselves (RMRR of the ACPI tables), whole pages.</summary>
-    public ImmutableArray<PfnRange> ReservedDeviceMemory { get; init; } = [];
+    public ImmutableArray<PfnRange> ReservedDeviceMemory { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The devices that reserved device memory belongs to, as far as the source tells.</summary>
     public ImmutableArray<DeviceMemoryOwner> DeviceMemoryOwners { get; init; } = [];
 
     /// <summary>Further pages that dom0 may not map, as the user says.</summary>
-    public ImmutableArray<PfnRange> OtherDenied { get; init; } = [];
+    public ImmutableArray<PfnRange> OtherDenied { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Pages that dom0's own map in the same log shows to be reserved, and the firmware's does not name.</summary>
-    public ImmutableArray<PfnRange> ReservedInDom0 { get; init; } = [];
+    public ImmutableArray<PfnRange> ReservedInDom0 { get; init => field = Given.Array(value); } = [];
 }
 
 /// <summary>A machine that guests run on, as far as its memory goes: a value, whatever it was read from.</summary>
@@ -107,7 +108,7 @@ public sealed record Host
     public static readonly Host Unknown = new() { Entries = [] };
 
     /// <summary>The memory map, in the source's order.</summary>
-    public required ImmutableArray<E820Entry> Entries { get; init; }
+    public required ImmutableArray<E820Entry> Entries { get; init => field = Given.Array(value); }
 
     /// <summary>How much of the host's RAM <see cref="Entries"/> show.</summary>
     public RamShown RamShown { get; init; }
@@ -119,13 +120,13 @@ public sealed record Host
     /// What Xen itself gave as the machine map (<c>XENMEM_machine_memory_map</c>), where the source has it besides the firmware's; empty where it has to be
     /// reckoned from <see cref="Entries"/> and <see cref="Traits"/>.
     /// </summary>
-    public ImmutableArray<E820Entry> MachineEntries { get; init; } = [];
+    public ImmutableArray<E820Entry> MachineEntries { get; init => field = Given.Array(value); } = [];
 
-    public HostTraits Traits { get; init; } = HostTraits.Unknown;
+    public HostTraits Traits { get; init => field = Given.NotNull(value); } = HostTraits.Unknown;
 
     /// <summary>What the IOMMU keeps for the platform, by address.</summary>
-    public ImmutableArray<ReservedRegion> ReservedRegions { get; init; } = [];
+    public ImmutableArray<ReservedRegion> ReservedRegions { get; init => field = Given.Array(value); } = [];
 
     /// <summary>PCI functions that the source names, in address order.</summary>
-    public ImmutableArray<PciDevice> Devices { get; init; } = [];
+    public ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];
 }

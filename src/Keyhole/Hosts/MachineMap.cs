@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
@@ -24,6 +25,7 @@ public static class MachineMap
     /// <summary>Entries of the machine map, sorted as Xen keeps them.</summary>
     public static ImmutableArray<E820Entry> Of(Host host)
     {
+        ArgumentNullException.ThrowIfNull(host);
         if (!host.MachineEntries.IsEmpty)
             return host.MachineEntries;
         ImmutableArray<E820Entry> entries = host.Entries;

@@ -25,6 +25,8 @@ public readonly record struct ReservedRegion(ulong Start, ulong End, string Type
     /// <summary>Reads <c>/sys/kernel/iommu_groups/*/reserved_regions</c>: <c>0x… 0x… type</c>, the end inclusive.</summary>
     public static Parsed<ReservedRegionList> Read(Stream stream, string sourceName)
     {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(sourceName);
         var text = new TextLines(default, stream);
         var regions = new SortedSet<(ulong Start, ulong End, string Type)>(Comparer<(ulong Start, ulong End, string Type)>.Create(static (left, right) =>
         {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -19,6 +20,7 @@ public static class BootLog
     /// </summary>
     public static ImmutableArray<ObservedBoot> Of(LogScan scan)
     {
+        ArgumentNullException.ThrowIfNull(scan);
         List<BootInProgress> boots = [];
         SortedDictionary<int, BootInProgress> live = [];
         int nextMap = 0;
@@ -114,6 +116,8 @@ public static class BootLog
     /// <param name="sourceName">What errors call the log.</param>
     public static Parsed<ObservedBoot> Choose(ImmutableArray<ObservedBoot> boots, bool wantsDom0, int? number, string sourceName)
     {
+        Given.Array(boots, nameof(boots));
+        ArgumentNullException.ThrowIfNull(sourceName);
         string whose = wantsDom0 ? "dom0's kernel" : "the guest's kernel";
         if (!boots.Any(static boot => boot.HasKernelLines))
         {

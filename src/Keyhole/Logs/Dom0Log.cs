@@ -44,11 +44,16 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     private const ulong LargestBytes = 1UL << 46;
 
     /// <summary>Reads the lines of the first Xen boot in a log. Null when it has none.</summary>
-    public static Dom0Log? Of(LogScan scan) => Of(scan.Lines);
+    public static Dom0Log? Of(LogScan scan)
+    {
+        ArgumentNullException.ThrowIfNull(scan);
+        return Of(scan.Lines);
+    }
 
     /// <summary>Reads the lines of the Xen boot that printed <paramref name="map"/>. Null when there are none.</summary>
     public static Dom0Log? Of(LogScan scan, LogMap? map)
     {
+        ArgumentNullException.ThrowIfNull(scan);
         LogMap[] xens = [.. scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line <= map?.Line && !other.IsBeforeXensChanges)];
         if (xens.Length < 2)
             return Of(scan.Lines);

@@ -106,7 +106,12 @@ public sealed class LogScanner
     /// <summary>Reads <paramref name="stream"/> to its end. A log without any map is no error here: its list of maps is empty.</summary>
     /// <param name="stream">The log; UTF-16 is recognised, everything else is taken as bytes.</param>
     /// <param name="sourceName">What errors call it.</param>
-    public static LogScan Scan(Stream stream, string sourceName) => Scan(default, stream, sourceName);
+    public static LogScan Scan(Stream stream, string sourceName)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(sourceName);
+        return Scan(default, stream, sourceName);
+    }
 
     /// <inheritdoc cref="Scan(Stream, string)"/>
     internal static LogScan Scan(ReadOnlyMemory<byte> head, Stream stream, string sourceName)

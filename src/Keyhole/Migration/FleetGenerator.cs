@@ -23,6 +23,7 @@ public static class FleetGenerator
 
     public static void Write(Stream destination, long hostCount, ulong seed)
     {
+        ArgumentNullException.ThrowIfNull(destination);
         var buffer = new ArrayBufferWriter<byte>(1 << 17);
         using var writer = new Utf8JsonWriter(buffer, s_options);
         for (long i = 0; i < hostCount; i++)

@@ -13,8 +13,12 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     /// <summary>No hole starts lower: a Linux PV kernel needs the memory below.</summary>
     public const ulong LowestHole = LinuxPvKernel.EndOfNeed;
 
-    public static FleetGuest Of(GuestSpec guest, string name) =>
-        new(guest.Name ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB), guest.Type == GuestType.Pv && guest.UsesHostMap);
+    public static FleetGuest Of(GuestSpec guest, string name)
+    {
+        ArgumentNullException.ThrowIfNull(guest);
+        ArgumentNullException.ThrowIfNull(name);
+        return new(guest.Name ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB), guest.Type == GuestType.Pv && guest.UsesHostMap);
+    }
 
     /// <summary>Where the guest's memory ends when its hole starts at <paramref name="holeStart"/>: what does not fit below it goes on at 4 GiB. Bytes.</summary>
     public ulong EndOfMemory(ulong holeStart)

@@ -34,6 +34,8 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     /// </summary>
     public static HostDemand Of(Host host, string name)
     {
+        ArgumentNullException.ThrowIfNull(host);
+        ArgumentNullException.ThrowIfNull(name);
         MapDemand map = MapDemand.Of(host.Entries.AsSpan());
         if (host.RamShown == RamShown.Part)
             map = map with { RamKiB = 0 };

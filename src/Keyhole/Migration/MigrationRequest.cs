@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Immutable;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Hosts;
 using Keyhole.Pci;
@@ -36,12 +37,12 @@ public enum ResumeMode
 public sealed record MigrationRequest
 {
     /// <summary>The guest on the host that it leaves.</summary>
-    public required Scenario Scenario { get; init; }
+    public required Scenario Scenario { get; init => field = Given.NotNull(value); }
 
     /// <summary>What the host that it leaves is called.</summary>
     public string FromName { get; init; } = "this host";
 
-    public required MigrationHost To { get; init; }
+    public required MigrationHost To { get; init => field = Given.NotNull(value); }
 
     public ResumeMode Resume { get; init; }
 

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Numerics;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 
 namespace Keyhole.Pci;
@@ -46,6 +47,7 @@ public sealed record BarRoom
     /// <summary>Bridge windows hold other windows and do not count.</summary>
     public static BarRoom Of(ImmutableArray<Bar> bars)
     {
+        Given.Array(bars, nameof(bars));
         List<ulong> low = [];
         List<ulong> high = [];
         ulong end = 0;
@@ -86,17 +88,13 @@ public sealed record BarRoom
         return sum;
     }
 
-    /// <summary>From the highest start that is aligned to the largest window and leaves room for all, up to 4 GiB.</summary>
+    /// <summary>From the highest start that is aligned to the largest window and leaves room for all, up to 4 GiB. Bridges forward whole MiB, and nothing starts at 0.</summary>
     private static ulong? HoleFor(ulong sum, ulong alignment)
     {
-        // The smallest that a bridge forwards.
-        const ulong MiB = 1UL << 20;
         if (sum == 0)
             return Frames.FourGiB - X86Layout.UsualIoApic;
-        if (sum > X86Layout.UsualIoApic)
-            return null;
-        ulong start = (X86Layout.UsualIoApic - sum) & ~(Math.Max(alignment, MiB) - 1);
-        return start == 0 ? null : Frames.FourGiB - start;
+        ByteRange window = ByteRange.FromBounds(X86Layout.OneMiB, X86Layout.UsualIoApic);
+        return FirstFit.Highest(window, sum, Math.Max(alignment, X86Layout.OneMiB)) is { } start ? Frames.FourGiB - start : null;
     }
 
     private static int BitsOf(ulong end) => 64 - BitOperations.LeadingZeroCount(end - 1);

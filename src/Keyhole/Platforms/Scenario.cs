@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
@@ -27,13 +28,13 @@ public sealed record Dom0Choices(ulong? MaxPages)
 /// <summary>Everything that decides how a guest fares on a host. Each answer starts from one: <c>Scenario → Plan → Boot</c> is the only way.</summary>
 public sealed record Scenario
 {
-    public required Host Host { get; init; }
+    public required Host Host { get; init => field = Given.NotNull(value); }
 
     /// <summary>What the host is called, in one line: which map of which source.</summary>
     public string HostName { get; init; } = "";
 
     /// <summary>The guest; of a dom0 its size and name.</summary>
-    public required GuestSpec Guest { get; init; }
+    public required GuestSpec Guest { get; init => field = Given.NotNull(value); }
 
     /// <summary>Set where the guest is the host's own dom0.</summary>
     public Dom0Choices? Dom0 { get; init; }
@@ -42,7 +43,7 @@ public sealed record Scenario
     public QemuSurroundings Qemu { get; init; } = QemuSurroundings.Unknown;
 
     /// <summary>Windows of the devices passed through, in addition to those of the host's devices that the guest's <c>pci=</c> names.</summary>
-    public ImmutableArray<Bar> Bars { get; init; } = [];
+    public ImmutableArray<Bar> Bars { get; init => field = Given.Array(value); } = [];
 
     /// <summary>How the map is laid where there is a choice; null: as the toolstack does it by itself.</summary>
     public IHolePolicy? Policy { get; init; }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 
 namespace Keyhole.ReservedRam;
@@ -54,6 +56,7 @@ public sealed class GuestRam
     /// <param name="memoryBytes">The guest's memory, taken from the lowest kept page on; more than there is gives all there is.</param>
     public static GuestRam Of(ReservedRamMap host, ulong memoryBytes = ulong.MaxValue)
     {
+        ArgumentNullException.ThrowIfNull(host);
         ImmutableArray<ByteRange> kept = ByteRanges.WholePages(host.Kept);
         ImmutableArray<ByteRange> given = Lowest(kept, memoryBytes >> Frames.Shift << Frames.Shift);
         ulong end = given.IsEmpty ? 0 : given[^1].End;
@@ -78,6 +81,8 @@ public sealed class GuestRam
     /// </summary>
     public static ImmutableArray<ByteRange> NotIdentity(ImmutableArray<E820Entry> guestMap, ImmutableArray<MemorySlot> slots)
     {
+        Given.Array(guestMap, nameof(guestMap));
+        Given.Array(slots, nameof(slots));
         ImmutableArray<ByteRange> ram = ByteRanges.Union(
             guestMap.Where(static entry => entry.IsRam && !entry.Wraps).Select(static entry => ByteRange.FromSize(entry.Address, entry.Size)));
         ImmutableArray<ByteRange> identity = ByteRanges.Union(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
@@ -35,6 +36,8 @@ public static class HostCheck
     /// <param name="iomem">The running host's /proc/iomem. The names of 2008 ("reserved RAM") and today's ("Reserved") both mean that it is kept.</param>
     public static ImmutableArray<Problem> Compare(ReservePlan plan, Host iomem)
     {
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(iomem);
         if (plan.Map is not { } map || plan.Today is not { } today)
             return [];
         ImmutableArray<ByteRange> ram = LinuxIomem.RamOf(iomem.Entries);

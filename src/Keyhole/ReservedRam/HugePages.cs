@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
@@ -17,6 +18,7 @@ public sealed record HugePages(ulong Of1GiB, ulong Of2MiB, string Instead)
 
     public static HugePages In(GuestRam guest)
     {
+        ArgumentNullException.ThrowIfNull(guest);
         ulong gigabytes = 0;
         ulong small = 0;
         foreach (MemorySlot slot in guest.Slots.Where(static slot => slot.IsIdentity))

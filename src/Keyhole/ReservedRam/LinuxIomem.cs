@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.Linq;
 using System.Text;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Logs;
@@ -22,6 +23,8 @@ public static class LinuxIomem
     /// <param name="kernel">Where the kernel's image lies, for one that does not move out of the way; else empty. It takes its own place back as RAM.</param>
     public static ImmutableArray<E820Entry> Forecast(ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> reserved, ByteRange kernel)
     {
+        Given.Array(firmware, nameof(firmware));
+        Given.Array(reserved, nameof(reserved));
         List<E820Entry> map = [.. firmware.Where(static entry => !entry.Wraps)];
         foreach (ByteRange range in reserved)
             map.Add(ToEntry(range, E820Type.Reserved));
@@ -36,6 +39,7 @@ public static class LinuxIomem
     /// <summary>The map's lines in /proc/iomem. Resources of devices, which a real one has besides, are not the map's.</summary>
     public static string ToText(ImmutableArray<E820Entry> map)
     {
+        Given.Array(map, nameof(map));
         var text = new StringBuilder();
         foreach (E820Entry entry in map)
             text.Append(ReservedRamMap.Line(RangeOf(entry), IomemSyntax.NameOf(entry.Type) ?? "Unknown E820 type"));

@@ -41,15 +41,27 @@ public static class MemmapParameters
     }
 
     /// <summary>For a <c>linux</c> line of grub.cfg, and for GRUB's own prompt and editor: there, $ begins a variable.</summary>
-    public static string ForGrubScript(string parameters) => parameters.Replace("$", "\\$", StringComparison.Ordinal);
+    public static string ForGrubScript(string parameters)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        return parameters.Replace("$", "\\$", StringComparison.Ordinal);
+    }
 
     /// <summary>
     /// For the double quotes of /etc/default/grub: the shell takes one backslash off <c>\\</c> and one off <c>\$</c>, and what is left is what grub.cfg needs.
     /// </summary>
-    public static string ForDefaultGrub(string parameters) => parameters.Replace("$", "\\\\\\$", StringComparison.Ordinal);
+    public static string ForDefaultGrub(string parameters)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        return parameters.Replace("$", "\\\\\\$", StringComparison.Ordinal);
+    }
 
     /// <summary>The line to put into /etc/default/grub.</summary>
-    public static string DefaultGrubLine(string parameters) => $"GRUB_CMDLINE_LINUX=\"{ForDefaultGrub(parameters)}\"";
+    public static string DefaultGrubLine(string parameters)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        return $"GRUB_CMDLINE_LINUX=\"{ForDefaultGrub(parameters)}\"";
+    }
 
     internal static string Join(ImmutableArray<ByteRange> ranges, bool needsRelaxedIomem) =>
         string.Join(' ', ranges.Select(ToText).Concat(needsRelaxedIomem ? [RelaxedIomem] : []));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -30,6 +31,7 @@ public static class ReservePlanner
 
     public static ReservePlan Plan(ReserveRequest request)
     {
+        ArgumentNullException.ThrowIfNull(request);
         if (!request.Ranges.IsEmpty)
             return PlanRanges(request);
         ImmutableArray<E820Entry> firmware = request.Host.Entries;

@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.Linq;
 using System.Text;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 
@@ -44,15 +45,24 @@ public sealed class ReservedRamMap
     /// <param name="firmware">The firmware's map in any order; overlaps are settled as Linux does, the highest type wins.</param>
     /// <param name="start">The physical start; the map is split there.</param>
     /// <param name="early">What below the start is not left alone. Above it, and where there is no RAM, they change nothing.</param>
-    public static ReservedRamMap Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> early) =>
-        Of(firmware, start, start == 0 ? [] : [ByteRange.FromBounds(0, start)], early);
+    public static ReservedRamMap Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> early)
+    {
+        Given.Array(firmware, nameof(firmware));
+        Given.Array(early, nameof(early));
+        return Of(firmware, start, start == 0 ? [] : [ByteRange.FromBounds(0, start)], early);
+    }
 
     /// <summary>The same for RAM that is kept in any places.</summary>
     /// <param name="firmware">The firmware's map in any order; overlaps are settled as Linux does, the highest type wins.</param>
     /// <param name="kept">What is kept aside: sorted, without overlaps.</param>
     /// <param name="early">What of it is not left alone. Elsewhere, and where there is no RAM, they change nothing.</param>
-    public static ReservedRamMap OfRanges(ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> early) =>
-        Of(firmware, 0, kept, early);
+    public static ReservedRamMap OfRanges(ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> early)
+    {
+        Given.Array(firmware, nameof(firmware));
+        Given.Array(kept, nameof(kept));
+        Given.Array(early, nameof(early));
+        return Of(firmware, 0, kept, early);
+    }
 
     private static ReservedRamMap Of(
         ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> early)

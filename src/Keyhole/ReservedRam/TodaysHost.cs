@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 
 namespace Keyhole.ReservedRam;
@@ -36,15 +37,24 @@ public sealed record TodaysHost
     public string Parameters => MemmapParameters.Join(Memmaps, NeedsRelaxedIomem);
 
     /// <param name="kernel">Where a kernel lies that cannot move; else empty.</param>
-    public static TodaysHost Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes) =>
-        Of(firmware, reservations => ReservedRamMap.Of(firmware, start, reservations), further, kernel, guestBytes);
+    public static TodaysHost Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes)
+    {
+        Given.Array(firmware, nameof(firmware));
+        Given.Array(further, nameof(further));
+        return Of(firmware, reservations => ReservedRamMap.Of(firmware, start, reservations), further, kernel, guestBytes);
+    }
 
     /// <summary>The same for ranges anywhere.</summary>
     /// <param name="kept">Sorted, without overlaps.</param>
     /// <param name="kernel">Where a kernel lies that cannot move; else empty.</param>
     public static TodaysHost OfRanges(
-        ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes) =>
-        Of(firmware, reservations => ReservedRamMap.OfRanges(firmware, kept, reservations), further, kernel, guestBytes);
+        ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes)
+    {
+        Given.Array(firmware, nameof(firmware));
+        Given.Array(kept, nameof(kept));
+        Given.Array(further, nameof(further));
+        return Of(firmware, reservations => ReservedRamMap.OfRanges(firmware, kept, reservations), further, kernel, guestBytes);
+    }
 
     private static TodaysHost Of(
         ImmutableArray<E820Entry> firmware,

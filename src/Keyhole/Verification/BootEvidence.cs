@@ -20,6 +20,7 @@ public static class BootEvidence
     /// <param name="pageCount">Pages of the guest: they decide how long the p2m list is.</param>
     public static GuestLayout LayoutOfGuest(ObservedBoot boot, ulong pageCount)
     {
+        ArgumentNullException.ThrowIfNull(boot);
         if (!boot.Segments.Kernel.IsEmpty)
             return boot.Segments;
         GuestLayout layout = GuestLayout.OfXl(pageCount);
@@ -85,6 +86,8 @@ public static class BootEvidence
     /// </summary>
     public static Host WithPagesReservedIn(Host host, ObservedBoot dom0)
     {
+        ArgumentNullException.ThrowIfNull(host);
+        ArgumentNullException.ThrowIfNull(dom0);
         if (host.IsMachineMap || dom0.Map is not { } seen)
             return host;
         host = host with { Traits = host.Traits with { ReservedInDom0 = [] } };

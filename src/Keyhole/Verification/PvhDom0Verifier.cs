@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -17,6 +18,8 @@ public static class PvhDom0Verifier
     /// <summary>The map in a boot's lines: what Linux was given, or where Linux' lines are missing what Xen printed; null where there is neither.</summary>
     public static LogMap? MapOf(LogScan scan, ObservedBoot boot)
     {
+        ArgumentNullException.ThrowIfNull(scan);
+        ArgumentNullException.ThrowIfNull(boot);
         LogMap[] own = [.. scan.Maps.Where(map => map.Line >= boot.FirstLine && map.Line <= boot.LastLine && !map.Entries.IsEmpty)];
         return own.FirstOrDefault(static map => map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel) ?? own.FirstOrDefault(static map => map.Kind == LogMapKind.Dom0BuiltByXen);
     }
@@ -24,6 +27,7 @@ public static class PvhDom0Verifier
     /// <summary>Pages of RAM that a PVH dom0's map shows, those of the tables that Xen made of them included.</summary>
     public static ulong PagesIn(LogMap map)
     {
+        ArgumentNullException.ThrowIfNull(map);
         ulong pages = 0;
         foreach (E820Entry entry in map.Entries)
             pages += entry is { IsRam: true, Wraps: false } ? Pfn.AtOrAbove(entry.End).Value - (entry.Address >> Frames.Shift) : 0;
@@ -33,6 +37,7 @@ public static class PvhDom0Verifier
     /// <summary>The sizes of the tables that Xen made, from the map; null where it does not show them.</summary>
     public static PvhDom0Tables? TablesIn(LogMap map)
     {
+        ArgumentNullException.ThrowIfNull(map);
         for (int i = map.Entries.Length - 2; i >= 0; i--)
         {
             E820Entry ram = map.Entries[i], acpi = map.Entries[i + 1];
@@ -47,6 +52,8 @@ public static class PvhDom0Verifier
     /// <param name="observed">The boot, with <paramref name="map"/>'s log.</param>
     public static BootVerification Compare(Plan plan, ObservedBoot observed, LogMap? map)
     {
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(observed);
         var findings = ImmutableArray.CreateBuilder<Finding>();
         var notCompared = ImmutableArray.CreateBuilder<string>();
         KernelRelease kernel = observed.Kernel ?? plan.Scenario.Kernel;

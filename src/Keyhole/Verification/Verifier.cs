@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
@@ -24,6 +25,8 @@ public static class Verifier
     /// <param name="hostLog">The log that the host was read from, for explanations; null where it was read from something else.</param>
     public static BootVerification Compare(BootForecast forecast, ObservedBoot observed, Plan? plan = null, LogScan? hostLog = null)
     {
+        ArgumentNullException.ThrowIfNull(forecast);
+        ArgumentNullException.ThrowIfNull(observed);
         // Where nobody knows where the kernel ends, the boot tells.
         bool isShorter = forecast.IfShorter is { } shorter && !AgreesAll(forecast, observed) && AgreesAll(shorter, observed);
         ulong endsBy = forecast.KernelEndThatMatters;
@@ -62,6 +65,8 @@ public static class Verifier
     /// <param name="why">Why there is no forecast, as a sentence.</param>
     public static BootVerification WithoutForecast(ObservedBoot observed, string why)
     {
+        ArgumentNullException.ThrowIfNull(observed);
+        ArgumentNullException.ThrowIfNull(why);
         var findings = ImmutableArray.CreateBuilder<Finding>();
         if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(OutcomeWhat, null, Halts(words.Value), words.Line, Agrees: false));

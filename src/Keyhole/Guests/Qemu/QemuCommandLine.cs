@@ -4,7 +4,6 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
-using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
 using Keyhole.Reading;

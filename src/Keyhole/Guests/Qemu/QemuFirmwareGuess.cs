@@ -16,6 +16,7 @@ public static class QemuFirmwareGuess
     /// <param name="isFlash">Whether it is a flash image: SeaBIOS is hardly ever one.</param>
     public static FirmwareName? NameOf(string file, bool isFlash)
     {
+        ArgumentNullException.ThrowIfNull(file);
         if (file.Length == 0 || Has(file, "seabios") || FileName(file) is "bios.bin" or "bios-256k.bin" or "vgabios.bin")
             return FirmwareName.SeaBios;
         if (Has(file, "ovmf") || Has(file, "edk2") || Has(file, "uefi") || FileName(file).EndsWith("-code.fd", StringComparison.OrdinalIgnoreCase)
@@ -30,6 +31,8 @@ public static class QemuFirmwareGuess
     /// <param name="why">From what the release follows; null where the file itself tells it.</param>
     public static QemuFirmware Of(FirmwareName name, string file, QemuVersion emulator, string emulatorText, out string? why)
     {
+        ArgumentNullException.ThrowIfNull(file);
+        ArgumentNullException.ThrowIfNull(emulatorText);
         why = null;
         if (TryReadRelease(name, file, out QemuFirmware told))
             return told;

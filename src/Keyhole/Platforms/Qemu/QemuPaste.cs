@@ -30,7 +30,14 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
         }
     }
 
-    public static QemuPaste Of(GuestSpec spec, QemuGuest guest, QemuCureRequest request, ImmutableArray<QemuChange> changes) => new Writer(spec, guest, request, changes).Write();
+    public static QemuPaste Of(GuestSpec spec, QemuGuest guest, QemuCureRequest request, ImmutableArray<QemuChange> changes)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(guest);
+        ArgumentNullException.ThrowIfNull(request);
+        Given.Array(changes, nameof(changes));
+        return new Writer(spec, guest, request, changes).Write();
+    }
 
     private sealed class Writer(GuestSpec spec, QemuGuest guest, QemuCureRequest request, ImmutableArray<QemuChange> changes)
     {

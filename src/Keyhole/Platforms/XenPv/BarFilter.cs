@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using System.Numerics;
+using System.Runtime.InteropServices;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Pci;
 
@@ -13,6 +17,9 @@ namespace Keyhole.Platforms.XenPv;
 /// <param name="GuestStart">Bytes; null where the hole has no room for it.</param>
 public sealed record BarPlace(Bar Bar, ulong? GuestStart)
 {
+    /// <summary>The limit that decided where it has no place; null where it has one.</summary>
+    public Unplaced? Why { get; init; }
+
     /// <summary>Whether the guest's frames of the window are the machine's.</summary>
     public bool IsIdentity => GuestStart == Bar.Start;
 
@@ -30,91 +37,38 @@ public static class BarFilter
     private const int MaxMoved = 32 * 8 * 7;
 
     /// <summary>Windows are placed below the pages of the APICs.</summary>
-    private static readonly ulong s_holeEnd = X86Layout.UsualIoApic;
+    private static readonly ByteRange s_hole = ByteRange.FromBounds(Hole3GPolicy.HoleStart, X86Layout.UsualIoApic);
 
     /// <summary>In the order of <paramref name="bars"/>. Bridge windows, which no guest gets, are left out.</summary>
     public static ImmutableArray<BarPlace> Place(ImmutableArray<Bar> bars)
     {
-        List<(ulong Start, ulong End)> taken = [];
-        List<Bar> homeless = [];
-        foreach (Bar bar in bars)
-        {
-            if (bar.Kind == BarKind.BridgeWindow)
-                continue;
-            if (Stays(bar))
-                taken.Add((bar.Start, bar.End));
-            else
-                homeless.Add(bar);
-        }
-
-        homeless.Sort(static (left, right) => left.SizeBytes != right.SizeBytes ? right.SizeBytes.CompareTo(left.SizeBytes) : left.Start.CompareTo(right.Start));
-        taken = Join(taken);
+        Given.Array(bars, nameof(bars));
+        ImmutableArray<Bar> windows = [.. bars.Where(static bar => bar.Kind != BarKind.BridgeWindow)];
+        // Whole pages: windows of several devices do not share one.
+        List<ByteRange> taken = [.. windows.Where(Stays).Select(static bar => ByteRange.FromFrames(bar.Range.Touched)).OrderBy(static range => range.Start)];
         Dictionary<Bar, ulong> found = [];
-        foreach (Bar bar in homeless)
+        foreach (Bar bar in windows.Where(static bar => !Stays(bar)).OrderByDescending(static bar => bar.SizeBytes).ThenBy(static bar => bar.Start))
         {
             if (found.Count == MaxMoved)
                 break;
-            if (found.ContainsKey(bar) || FirstFree(taken, bar) is not { } start)
+            // The offset within a page stays: the P2M moves whole pages only.
+            ulong offset = bar.Start & Frames.OffsetMask;
+            ulong size = bar.SizeBytes + offset;
+            if (found.ContainsKey(bar) || size > s_hole.SizeBytes)
                 continue;
-            found.Add(bar, start);
-            taken.Add((start, start + bar.SizeBytes));
-            taken = Join(taken);
+            ulong alignment = BitOperations.RoundUpToPowerOf2(Math.Max(size, Frames.SizeBytes));
+            if (FirstFit.Lowest(s_hole, CollectionsMarshal.AsSpan(taken), size, alignment) is not { } start)
+                continue;
+            found.Add(bar, start + offset);
+            ByteRange pages = ByteRange.FromFrames(ByteRange.FromSize(start, size).Touched);
+            int behind = taken.FindIndex(other => other.Start > pages.Start);
+            taken.Insert(behind < 0 ? taken.Count : behind, pages);
         }
 
-        var places = ImmutableArray.CreateBuilder<BarPlace>();
-        foreach (Bar bar in bars)
-        {
-            if (bar.Kind == BarKind.BridgeWindow)
-                continue;
-            places.Add(new(bar, Stays(bar) ? bar.Start : found.TryGetValue(bar, out ulong start) ? start : null));
-        }
-
-        return places.ToImmutable();
+        return [.. windows.Select(bar => Stays(bar) ? new(bar, bar.Start) : found.TryGetValue(bar, out ulong start) ? new BarPlace(bar, start) : Unplaced(bar))];
     }
+
+    private static BarPlace Unplaced(Bar bar) => new(bar, null) { Why = new(UnplacedReason.Window32Full, bar.SizeBytes, s_hole) };
 
     private static bool Stays(Bar bar) => bar.Start >= Hole3GPolicy.HoleStart && bar.End <= Frames.FourGiB;
-
-    /// <summary>Whole pages, sorted, joined: windows of several devices do not share a page.</summary>
-    private static List<(ulong Start, ulong End)> Join(List<(ulong Start, ulong End)> taken)
-    {
-        taken.Sort();
-        List<(ulong Start, ulong End)> joined = [];
-        foreach ((ulong start, ulong end) in taken)
-        {
-            ulong first = Pfn.Containing(start).ToAddress();
-            ulong last = Pfn.AtOrAbove(end).ToAddress();
-            if (joined.Count > 0 && first <= joined[^1].End)
-                joined[^1] = (joined[^1].Start, last > joined[^1].End ? last : joined[^1].End);
-            else
-                joined.Add((first, last));
-        }
-
-        return joined;
-    }
-
-    private static ulong? FirstFree(List<(ulong Start, ulong End)> taken, Bar bar)
-    {
-        // The offset within a page stays: the P2M moves whole pages only.
-        ulong offset = bar.Start & Frames.OffsetMask;
-        ulong size = bar.SizeBytes + offset;
-        if (size > s_holeEnd - Hole3GPolicy.HoleStart)
-            return null;
-        ulong alignment = BitOperations.RoundUpToPowerOf2(size < Frames.SizeBytes ? Frames.SizeBytes : size);
-        ulong start = Hole3GPolicy.HoleStart;
-        while (start + size <= s_holeEnd)
-        {
-            (ulong Start, ulong End)? obstacle = null;
-            foreach ((ulong Start, ulong End) other in taken)
-            {
-                if (other.Start < start + size && other.End > start && (obstacle is not { } known || other.End > known.End))
-                    obstacle = other;
-            }
-
-            if (obstacle is not { } inTheWay)
-                return start + offset;
-            start = (inTheWay.End + alignment - 1) & ~(alignment - 1);
-        }
-
-        return null;
-    }
 }

@@ -73,6 +73,7 @@ public static class GuestMerge
     /// </summary>
     public static PolicyResult Merge(PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(input);
         List<Problem> problems = [];
         List<KeptRange> kept = HostHoles.OffTheKernel(HostHoles.Of(input.MachineMap), [], problems);
         PolicyResult result = MapAllocator.Allocate(kept, input);

@@ -40,6 +40,7 @@ public static class HostHoles
     /// <summary>Where the host's map ends, at least 4 GiB.</summary>
     public static ulong EndOf(ImmutableArray<E820Entry> machineMap)
     {
+        Given.Array(machineMap, nameof(machineMap));
         ulong end = Frames.FourGiB;
         foreach (E820Entry entry in machineMap)
         {
@@ -57,6 +58,8 @@ public static class HostHoles
     /// </summary>
     public static ulong StartOfPciHole(ImmutableArray<E820Entry> machineMap, ImmutableArray<Bar> bars)
     {
+        Given.Array(machineMap, nameof(machineMap));
+        Given.Array(bars, nameof(bars));
         ImmutableArray<E820Entry> sorted = SortedMap.Of(machineMap.AsSpan());
         ulong start = EndOfMemory(sorted);
         bool isKnown = false;

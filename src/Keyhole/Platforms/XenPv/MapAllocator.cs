@@ -20,6 +20,8 @@ public static class MapAllocator
     /// <param name="input">The host's map, and the guest: RAM for its maxmem is laid out, so that the balloon finds room. Whole pages.</param>
     public static PolicyResult Allocate(IEnumerable<KeptRange> kept, PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(kept);
+        ArgumentNullException.ThrowIfNull(input);
         ImmutableArray<E820Entry> machineMap = SortedMap.Of(input.MachineMap.AsSpan());
         ulong limit = input.Guest.Is32Bit ? X86Layout.PaeLimit : Frames.AddressLimit;
         List<KeptRange> holes = Order(kept);
