@@ -42,6 +42,7 @@ internal static class PlanVerb
               keyhole plan --host xen.log --guest guest.cfg --devices lspci-vv.txt    will the device's windows be free?
               keyhole plan --host xen.log --guest guest.xml --emit xl                 the same guest for xl
               keyhole plan --host xen.log --guest guest.cfg --svg plan.svg            host and guest side by side, as a picture
+              keyhole plan --guest vm.xml --devices lspci-vv.txt                      a KVM guest: where its firmware puts each BAR
             """);
         command.SetAction(parsed =>
         {

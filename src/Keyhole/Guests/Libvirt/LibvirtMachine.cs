@@ -24,6 +24,9 @@ internal sealed class LibvirtMachine(string sourceName, XElement domain)
     /// <summary>What libvirt itself would choose for <c>firmware='efi'</c>: which file, only the host's installation tells.</summary>
     public const string ChosenFirmware = "OVMF";
 
+    /// <summary>More devices than any guest has, and few enough to look through for each.</summary>
+    private const int MaxDevices = 2048;
+
     private readonly QemuArguments _arguments = new(sourceName, QemuDialect.Libvirt);
     private readonly List<Device> _devices = [];
     private readonly SortedDictionary<int, Device> _controllers = [];
@@ -87,6 +90,8 @@ internal sealed class LibvirtMachine(string sourceName, XElement domain)
         AddProcessor(isKvm);
         AddMemory();
         _arguments.Add("-smp", spec.Vcpus.ToString(CultureInfo.InvariantCulture), LineOf(domain.Element("vcpu")));
+        if (domain.Elements("devices").Elements().Skip(MaxDevices).FirstOrDefault() is { } tooMany)
+            return Error(tooMany, $"more than {MaxDevices} devices", "check that this is one guest");
         ReadDevices();
         AssignAddresses();
         if (_error is not null)
@@ -738,7 +743,7 @@ internal sealed class LibvirtMachine(string sourceName, XElement domain)
 
     private void Assign(Device device, bool isTrial)
     {
-        if (device.Address is not null)
+        if (device.Address is not null || _error is not null)
             return;
         LibvirtAddress? address = _slots.Next(device.Connect!.Value);
         if (address is null)

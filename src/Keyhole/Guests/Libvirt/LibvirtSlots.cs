@@ -37,6 +37,9 @@ internal sealed class LibvirtSlots
     private readonly HashSet<LibvirtAddress> _used = [];
     private readonly HashSet<(int Bus, int Slot)> _shared = [];
 
+    /// <summary>Buses that were found without a free slot: nothing is ever given back, and they are not looked through again.</summary>
+    private readonly HashSet<int> _full = [];
+
     public LibvirtSlots(bool isExpress)
     {
         _isExpress = isExpress;
@@ -119,8 +122,11 @@ internal sealed class LibvirtSlots
     {
         foreach ((int index, string model) in _buses)
         {
-            if (model is "pcie-root-port" or "pcie-switch-downstream-port" && IsFree(index, 0))
+            if (model is not ("pcie-root-port" or "pcie-switch-downstream-port") || _full.Contains(index))
+                continue;
+            if (IsFree(index, 0))
                 return new(index, 0, 0);
+            _full.Add(index);
         }
 
         return Add("pcie-root-port") is { } added ? new LibvirtAddress(added, 0, 0) : null;
@@ -130,13 +136,15 @@ internal sealed class LibvirtSlots
     {
         foreach ((int index, string model) in _buses)
         {
-            if (model is not ("pci-root" or "pci-bridge" or "pcie-to-pci-bridge" or "pci-expander-bus"))
+            if (model is not ("pci-root" or "pci-bridge" or "pcie-to-pci-bridge" or "pci-expander-bus") || _full.Contains(index))
                 continue;
             for (int slot = 1; slot <= LastSlot; slot++)
             {
                 if (IsFree(index, slot))
                     return new(index, slot, 0);
             }
+
+            _full.Add(index);
         }
 
         return Add(_isExpress ? "pcie-to-pci-bridge" : "pci-bridge") is { } added ? new LibvirtAddress(added, 1, 0) : null;

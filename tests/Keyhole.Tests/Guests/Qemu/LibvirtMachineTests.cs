@@ -210,4 +210,20 @@ public sealed class LibvirtMachineTests
         Assert.IsFalse(TryRead(string.Concat(Enumerable.Repeat(start, 1 + (9 * 1024 * 1024 / start.Length)))).TryGet(out _, out InputError? error));
         Assert.Contains("longer than 8 MiB", error.ToString());
     }
+
+    [TestMethod]
+    [DataRow("<interface type='network'><model type='virtio'/></interface>", "no PCI slot is left")]
+    [DataRow("<interface type='network'/>", null)]
+    [DataRow("<controller type='usb' index='1' model='ich9-uhci2'/>", null)]
+    public void Two_thousand_devices_are_read_or_refused_at_once(string device, string? words)
+    {
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        Parsed<GuestSpec> read = TryRead(Xml("", devices: string.Concat(Enumerable.Repeat(device, 2000))));
+        Assert.AreEqual(words is null, read.TryGet(out _, out InputError? error), error?.ToString());
+        if (words is not null)
+            Assert.Contains(words, error!.ToString());
+        Assert.IsLessThan(20, watch.Elapsed.TotalSeconds);
+        Assert.IsFalse(TryRead(Xml("", devices: string.Concat(Enumerable.Repeat(device, 3000)))).TryGet(out _, out error));
+        Assert.Contains("more than 2048 devices", error!.ToString());
+    }
 }
