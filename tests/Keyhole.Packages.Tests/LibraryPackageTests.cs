@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Generic;
 using System.IO;
 using System.IO.Compression;
 using System.Linq;
@@ -127,8 +126,8 @@ public sealed partial class LibraryPackageTests
 
     private static string Source(string path) => File.ReadAllText(Path.Combine(Tools.Tree, path));
 
-    private static string Example(string library) => Code().Match(Source($"src/{library}/README.md")).Groups[1].Value;
+    private static string Example(string library) => Code().Match(Source($"src/{library}/README.md")).Groups["code"].Value;
 
-    [GeneratedRegex("```csharp\n(.*?)```", RegexOptions.Singleline)]
+    [GeneratedRegex("```csharp\n(?<code>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex Code();
 }

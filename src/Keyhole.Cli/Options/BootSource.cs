@@ -12,7 +12,6 @@ using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.XenPvh;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Cli.Options;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.CommandLine;
-using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Cli.Help;

@@ -8,7 +8,6 @@ using Keyhole.Cli.Help;
 using Keyhole.Cli.Options;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
-using Keyhole.Dom0;
 using Keyhole.Hosts;
 
 namespace Keyhole.Cli.Verbs;

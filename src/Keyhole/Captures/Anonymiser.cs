@@ -78,20 +78,22 @@ public static partial class Anonymiser
         Match parts = IomemLine().Match(line);
         if (!parts.Success)
             return "";
-        string name = parts.Groups[2].Value.TrimEnd();
-        return parts.Groups[1].Value + (IomemName().IsMatch(name) ? name : Unnamed);
+        string name = parts.Groups["name"].Value.TrimEnd();
+        return parts.Groups["range"].Value + (IomemName().IsMatch(name) ? name : Unnamed);
     }
 
-    [GeneratedRegex("^[a-z0-9_-]{1,32}$")]
+    [GeneratedRegex("^[a-z0-9_-]{1,32}$", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex DriverName();
 
-    [GeneratedRegex("^( *[0-9a-f]{1,16}-[0-9a-f]{1,16} : )(.*)$")]
+    [GeneratedRegex("^(?<range> *[0-9a-f]{1,16}-[0-9a-f]{1,16} : )(?<name>.*)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex IomemLine();
 
     [GeneratedRegex(
         "^(System RAM|Reserved|reserved|RAM buffer|Unusable memory|Unknown E820 type|Persistent Memory( \\(legacy\\))?|Soft Reserved|Crash kernel|ACPI Tables|ACPI Non-volatile Storage"
         + "|PCI Bus [0-9a-f]{4}:[0-9a-f]{2}|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]|PCI (ECAM|MMCONFIG) [0-9a-f]{4}( \\[bus [0-9a-f]{2}-[0-9a-f]{2}\\])?"
-        + "|IOAPIC [0-9]{1,3}|HPET [0-9]{1,2}|Local APIC|dmar[0-9]{1,2}|amd_iommu|pnp [0-9a-f]{2}:[0-9a-f]{2}|Video (RAM area|ROM)|System ROM|Extension ROM|Adapter ROM|[a-z0-9_]{1,16}_(pci|hcd))$")]
+        + "|IOAPIC [0-9]{1,3}|HPET [0-9]{1,2}|Local APIC|dmar[0-9]{1,2}|amd_iommu|pnp [0-9a-f]{2}:[0-9a-f]{2}|Video (RAM area|ROM)|System ROM|Extension ROM|Adapter ROM|[a-z0-9_]{1,16}_(pci|hcd))$",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex IomemName();
 }
 

@@ -13,7 +13,6 @@ using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.Firmware;
 using Keyhole.Platforms.Qemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 

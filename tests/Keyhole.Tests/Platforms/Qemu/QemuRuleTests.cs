@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Immutable;
 using System.IO;
 using System.Linq;
@@ -12,7 +11,6 @@ using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.Firmware;
 using Keyhole.Platforms.Qemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -81,7 +79,7 @@ public sealed class QemuRuleTests
     {
         ulong without = KeptBytes(Forecast("-machine q35 -m 1G"));
         ulong expected = KeptBytes(Forecast("-machine q35 -m 1G -hda a"));
-        Assert.AreEqual(without + 0x1000, expected);
+        Assert.AreEqual(expected, without + 0x1000);
         Assert.AreEqual(expected, KeptBytes(Forecast("-machine q35 -m 1G -drive file=a,if=none,id=d -device ide-hd,bus=ide.0,drive=d")));
     }
 

@@ -115,7 +115,7 @@ internal sealed partial class HvmRecord
             error);
         // The lines of a record do not tell Xen's release; the folder does.
         string release = file.StartsWith("xen-", StringComparison.Ordinal) ? file["xen-".Length..file.IndexOf("-linux", StringComparison.Ordinal)] : "4.17";
-        XenVersion.TryParse(release, out XenVersion xen);
+        Assert(XenVersion.TryParse(release, out XenVersion xen), null);
         Host host = document!.Host with { Traits = document.Host.Traits with { XenVersion = xen }, Devices = [.. Devices(text)] };
         return [.. Guests(text).Select(guest => new HvmRecord($"{file}/{guest.Name}", host, guest.Config, guest.Xl, guest.Said, guest.Kernel) { Iomem = guest.Iomem })];
     }
@@ -149,7 +149,7 @@ internal sealed partial class HvmRecord
             if (!lines[i].StartsWith("=== BARS", StringComparison.Ordinal))
                 continue;
             string name = lines[i].Length > 9 ? lines[i][9..] : only;
-            PciAddress.TryParse(name, out PciAddress address);
+            Assert(PciAddress.TryParse(name, out PciAddress address), null);
             var requests = ImmutableArray.CreateBuilder<BarRequest>();
             for (int index = 0; index < 7; index++)
             {
