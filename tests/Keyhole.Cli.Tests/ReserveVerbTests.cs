@@ -12,7 +12,7 @@ namespace Keyhole.Cli.Tests;
 [TestClass]
 public sealed class ReserveVerbTests
 {
-    private static readonly byte[] _seed = Encoding.ASCII.GetBytes("0 9f000 1\n9f000 a0000 2\n100000 3dee0000 1\n");
+    private static readonly byte[] s_seed = Encoding.ASCII.GetBytes("0 9f000 1\n9f000 a0000 2\n100000 3dee0000 1\n");
 
     [TestMethod]
     public void The_seeds_listing_is_in_the_text_and_in_the_json()
@@ -23,8 +23,8 @@ public sealed class ReserveVerbTests
             "00000000-00000fff : reserved RAM failed", "00001000-0008ffff : reserved RAM", "00090000-00091fff : reserved RAM failed", "00092000-0009efff : reserved RAM",
             "0009f000-0009ffff : reserved", "000cd600-000cffff : pnp 00:0d", "000f0000-000fffff : reserved", "00100000-1fffffff : reserved RAM", "20000000-3dedffff : System RAM",
         ];
-        CommandRun text = CommandRun.WithInput(_seed, arguments);
-        CommandRun json = CommandRun.WithInput(_seed, [.. arguments, "--json"]);
+        CommandRun text = CommandRun.WithInput(s_seed, arguments);
+        CommandRun json = CommandRun.WithInput(s_seed, [.. arguments, "--json"]);
 
         Assert.AreEqual(0, text.Status);
         Assert.Contains(string.Concat(listing.Select(static line => $"    {line}\n")), text.Output);
@@ -36,7 +36,7 @@ public sealed class ReserveVerbTests
     [TestMethod]
     public void Json_has_the_slots_as_kvm_takes_them()
     {
-        JsonElement guest = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "20000000", "--json").Json().GetProperty("guest");
+        JsonElement guest = CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--start", "20000000", "--json").Json().GetProperty("guest");
 
         Assert.AreEqual(3, guest.GetProperty("e820").GetArrayLength());
         JsonElement slot = guest.GetProperty("slots")[2];
@@ -78,7 +78,7 @@ public sealed class ReserveVerbTests
     [DataRow("928M", "kernel-does-not-fit")]
     public void An_impossible_wish_is_status_1_and_one_line_and_a_misspelt_one_status_2(string start, string? code)
     {
-        CommandRun run = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", start);
+        CommandRun run = CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--start", start);
 
         Assert.AreEqual(code is null ? 2 : 1, run.Status);
         if (code is null)
@@ -99,7 +99,7 @@ public sealed class ReserveVerbTests
     [DataRow("no-such-file: no such file", "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", "no-such-file")]
     public void Bad_usage_is_one_line(string message, params string[] arguments)
     {
-        CommandRun run = CommandRun.WithInput(_seed, arguments);
+        CommandRun run = CommandRun.WithInput(s_seed, arguments);
 
         Assert.AreEqual(2, run.Status);
         Assert.StartsWith($"keyhole: {message}", run.Errors);
@@ -110,7 +110,7 @@ public sealed class ReserveVerbTests
     [TestMethod]
     public void Below_an_address_with_a_size_keeps_no_more_than_that()
     {
-        JsonElement json = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--below", "512M", "--guest-memory", "100", "--json").Json();
+        JsonElement json = CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--below", "512M", "--guest-memory", "100", "--json").Json();
 
         Assert.AreEqual("0x6600000", json.GetProperty("start").GetString());
         Assert.AreEqual("0x6400000", json.GetProperty("today").GetProperty("guest").GetProperty("memory").GetString());
@@ -119,7 +119,7 @@ public sealed class ReserveVerbTests
     [TestMethod]
     public void A_further_reservation_fails()
     {
-        CommandRun run = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "512M", "--reserved", "4000000-4001000");
+        CommandRun run = CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--start", "512M", "--reserved", "4000000-4001000");
 
         Assert.Contains("    04000000-04000fff : reserved RAM failed\n", run.Output);
         Assert.Contains("memmap=63M$1M", run.Output);
@@ -169,7 +169,7 @@ public sealed class ReserveVerbTests
     [TestMethod]
     public void A_source_that_does_not_say_whether_the_host_has_EFI_gets_a_warning_and_not_a_promise()
     {
-        CommandRun run = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "512M");
+        CommandRun run = CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--start", "512M");
 
         Assert.Contains("warning efi-kernel-place [0x100000, 0x20000000)", run.Output);
     }
@@ -177,8 +177,8 @@ public sealed class ReserveVerbTests
     [TestMethod]
     public void A_range_beyond_RAM_is_warned_of_and_one_without_any_is_an_error()
     {
-        CommandRun partly = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--range", "900M-1G");
-        CommandRun none = CommandRun.WithInput(_seed, "reserve", "--host", "-", "--range", "2G-3G");
+        CommandRun partly = CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--range", "900M-1G");
+        CommandRun none = CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--range", "2G-3G");
 
         Assert.Contains("warning range-without-ram [0x3dee0000, 0x40000000)", partly.Output);
         Assert.AreEqual(1, none.Status);
@@ -188,8 +188,8 @@ public sealed class ReserveVerbTests
     [TestMethod]
     public void A_number_without_a_unit_is_told_how_it_was_read()
     {
-        Assert.Contains("--start 512 is read as hex: 0x512", CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "512").Errors);
-        Assert.DoesNotContain("read as hex", CommandRun.WithInput(_seed, "reserve", "--host", "-", "--start", "0x20000000").Errors);
+        Assert.Contains("--start 512 is read as hex: 0x512", CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--start", "512").Errors);
+        Assert.DoesNotContain("read as hex", CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--start", "0x20000000").Errors);
     }
 
     private static byte[] Efi(string name) => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "fixtures", "reserve", "efi", name));

@@ -29,7 +29,7 @@ internal static class HostMapJson
     private const int MaxLengthBytes = 4 * 1024 * 1024;
 
     // Read by programs and people, never pasted into HTML: an apostrophe stays one.
-    private static readonly JsonWriterOptions _indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions s_indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <param name="takesPlans">Whether "e820" of a plan's or a boot's answer is as good as "entries".</param>
     public static Parsed<HostDocument> Read(ReadOnlyMemory<byte> head, Stream stream, string sourceName, bool takesPlans = false)
@@ -63,7 +63,7 @@ internal static class HostMapJson
 
     public static void Write(HostDocument map, Stream destination)
     {
-        using Utf8JsonWriter writer = new(destination, _indented);
+        using Utf8JsonWriter writer = new(destination, s_indented);
         writer.WriteStartObject();
         writer.WriteStartObject("source");
         writer.WriteString("dialect", HostMapDialects.NameOf(map.Dialect));

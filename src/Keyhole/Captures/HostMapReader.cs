@@ -162,7 +162,7 @@ public static class HostMapReader
             return FromLog(scan, chosen, sourceName);
         }
 
-        foreach (LogMapKind kind in options.IsGuests ? _nearestToGuest : _nearestToFirmware)
+        foreach (LogMapKind kind in options.IsGuests ? s_nearestToGuest : s_nearestToFirmware)
         {
             LogMap[] candidates = [.. scan.Maps.Where(map => map.Kind == kind && (options.From is null || options.From == map.Dialect))];
             LogMap? chosen = Array.Find(candidates, static map => !map.IsBeforeXensChanges) ?? candidates.FirstOrDefault();
@@ -174,14 +174,14 @@ public static class HostMapReader
         return new InputError(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}", $"leave out {Setting.Dialect}");
     }
 
-    private static readonly LogMapKind[] _nearestToFirmware =
+    private static readonly LogMapKind[] s_nearestToFirmware =
     [
         LogMapKind.XenFirmware, LogMapKind.LinuxFirmware, LogMapKind.Efi, LogMapKind.GuestKernel, LogMapKind.Iomem, LogMapKind.Dom0BuiltByXen,
         LogMapKind.KernelEdited,
     ];
 
     // A pasted map's lines may have lost the words before them that say whose it is.
-    private static readonly LogMapKind[] _nearestToGuest = [LogMapKind.GuestKernel, .. _nearestToFirmware.Where(static kind => kind != LogMapKind.GuestKernel)];
+    private static readonly LogMapKind[] s_nearestToGuest = [LogMapKind.GuestKernel, .. s_nearestToFirmware.Where(static kind => kind != LogMapKind.GuestKernel)];
 
     private static string Describe(LogMap map) => map.Kind switch
     {

@@ -47,7 +47,7 @@ public readonly record struct Death(DeathKind Kind, string Words)
     ];
 
     /// <summary>What the kernel asked for and did not get, or could not map: words that are about memory.</summary>
-    private static readonly string[] _wordsOfMemory =
+    private static readonly string[] s_wordsOfMemory =
         ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping", "annot allocate", "No memory", "no memory", "Not enough RAM", "llocation too small"];
 
     /// <summary>Whether the words themselves are about memory. That they are not proves nothing.</summary>
@@ -55,7 +55,7 @@ public readonly record struct Death(DeathKind Kind, string Words)
     {
         get
         {
-            foreach (string words in _wordsOfMemory)
+            foreach (string words in s_wordsOfMemory)
             {
                 if (Words.Contains(words, StringComparison.Ordinal))
                     return true;

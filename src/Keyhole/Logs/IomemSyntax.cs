@@ -14,7 +14,7 @@ namespace Keyhole.Logs;
 /// </summary>
 internal struct IomemSyntax
 {
-    private static readonly SearchValues<char> _rangeCharacters = SearchValues.Create("0123456789abcdef-: ");
+    private static readonly SearchValues<char> s_rangeCharacters = SearchValues.Create("0123456789abcdef-: ");
 
     private int _entryDepth;
     private bool _insideEntry;
@@ -37,7 +37,7 @@ internal struct IomemSyntax
         if (cursor.HexRun() < fewestDigits || !cursor.TryHex(out ulong start))
             return LineKind.Other;
         if (!cursor.TryText("-") || cursor.HexRun() < fewestDigits || !cursor.TryHex(out ulong last) || !cursor.TryText(" : "))
-            return cursor.Rest.ContainsAnyExcept(_rangeCharacters) ? LineKind.Other : LineKind.Damaged;
+            return cursor.Rest.ContainsAnyExcept(s_rangeCharacters) ? LineKind.Other : LineKind.Damaged;
 
         isAllZero = start == 0 && last == 0;
         if (depth == 0)

@@ -48,7 +48,7 @@ internal static class LogEntrySyntax
     /// <summary>Stands before whatever Xen says.</summary>
     public const string XenMark = "(XEN)";
 
-    private static readonly SearchValues<char> _stampCharacters = SearchValues.Create(" .0123456789");
+    private static readonly SearchValues<char> s_stampCharacters = SearchValues.Create(" .0123456789");
 
     /// <summary>Linux's words for types, old and new. A longer word comes before one that it starts with.</summary>
     private static readonly (string Word, E820Type Type)[] _linuxTypes =
@@ -263,7 +263,7 @@ internal static class LogEntrySyntax
     private static bool IsStamp(ReadOnlySpan<char> text)
     {
         const int clockTimeLength = 24;
-        return (text.Contains('.') && !text.ContainsAnyExcept(_stampCharacters)) || (text.Length == clockTimeLength && text.Count(':') == 2);
+        return (text.Contains('.') && !text.ContainsAnyExcept(s_stampCharacters)) || (text.Length == clockTimeLength && text.Count(':') == 2);
     }
 
     /// <summary>How much of an entry's line comes before its addresses.</summary>

@@ -50,14 +50,14 @@ public sealed class LogScanner
     /// <summary>Stamps and names before an entry that are compared; a longer prefix is cut here.</summary>
     private const int LongestPrefix = 200;
 
-    private static readonly string[] _mapWords =
+    private static readonly string[] s_mapWords =
     [
         "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "Xen:\x1b", "Xen: \x1b", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "(reserved)", "(ACPI ", "(unusable)", "efi: mem",
         "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
     ];
 
     /// <summary>What a kernel or Xen says about memory while it boots; <see cref="LogScan.Lines"/> keeps the lines that hold one.</summary>
-    private static readonly string[] _messageWords =
+    private static readonly string[] s_messageWords =
     [
         "Linux version", "Xen version", CommandLineWord, "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
         "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info", "Page tables:",
@@ -66,16 +66,16 @@ public sealed class LogScanner
         "double fault: ", "Oops: ", "Failed to update kernel", "e820: update ", "e820: remove ", "onsole [", "deferred pages", "Building a P",
     ];
 
-    private static readonly SearchValues<string> _mapAndTraitWords = SearchValues.Create([.. _mapWords, .. LogTraits.Words], StringComparison.Ordinal);
-    private static readonly SearchValues<string> _traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
-    private static readonly SearchValues<string> _allMessageWords = SearchValues.Create(_messageWords, StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_mapAndTraitWords = SearchValues.Create([.. s_mapWords, .. LogTraits.Words], StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_allMessageWords = SearchValues.Create(s_messageWords, StringComparison.Ordinal);
 
     private readonly string _sourceName;
     private readonly TextLines _text;
     private readonly LogTraits _traits = new();
     private readonly List<MapInProgress> _maps = [];
     private readonly List<LogLine> _lines = [];
-    private readonly int[] _linesOfWord = new int[_messageWords.Length];
+    private readonly int[] _linesOfWord = new int[s_messageWords.Length];
     private readonly Speaker _xen = new();
     private readonly Speaker _kernel = new();
     private readonly WrappedLine _held = new();
@@ -128,7 +128,7 @@ public sealed class LogScanner
         while (true)
         {
             if (_xen.Live is null && _kernel.Live is null && _beforeCommandLine is null && _held.Count == 0 && !_wantsReason)
-                _text.SkipTo(_mapAndTraitWords, _allMessageWords);
+                _text.SkipTo(s_mapAndTraitWords, s_allMessageWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
             if (_held.Count == 0 || !GoesOnWithHeld(line))
@@ -263,23 +263,23 @@ public sealed class LogScanner
 
     private void ReadMessages(ReadOnlySpan<char> line)
     {
-        if (line.ContainsAny(_traitWords) && !_traits.TryRead(line) && line.Length >= NarrowestWrap && Hold(WrappedKind.Trait, line))
+        if (line.ContainsAny(s_traitWords) && !_traits.TryRead(line) && line.Length >= NarrowestWrap && Hold(WrappedKind.Trait, line))
             return;
-        if (!line.ContainsAny(_allMessageWords))
+        if (!line.ContainsAny(s_allMessageWords))
             return;
-        for (int i = 0; i < _messageWords.Length; i++)
+        for (int i = 0; i < s_messageWords.Length; i++)
         {
-            if (!line.Contains(_messageWords[i], StringComparison.Ordinal))
+            if (!line.Contains(s_messageWords[i], StringComparison.Ordinal))
                 continue;
             if (_linesOfWord[i] < MaxLinesOfAWord)
             {
                 if (line.Length >= NarrowestWrap && !_isReleased && KernelMessage.MayGoOn(TextOf(line)) && Hold(WrappedKind.Message, line))
                     return;
                 _linesOfWord[i]++;
-                bool isCommandLine = _messageWords[i] == CommandLineWord;
+                bool isCommandLine = s_messageWords[i] == CommandLineWord;
                 LogLine kept = ToLogLine(line, isCommandLine ? MaxCommandLineLength : MaxLineTextLength);
                 _lines.Add(kept);
-                _wantsReason = _messageWords[i] == PanicWord && kept.Speaker == LogSpeaker.Xen;
+                _wantsReason = s_messageWords[i] == PanicWord && kept.Speaker == LogSpeaker.Xen;
                 if (isCommandLine && line.Length >= NarrowestWrap)
                     _beforeCommandLine = BeforeSpeaker(line).ToString();
             }

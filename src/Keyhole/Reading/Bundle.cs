@@ -30,7 +30,7 @@ internal static class Bundle
     private const int TarBlock = 512;
 
     /// <summary>What tells that a file is of use: a memory map's words.</summary>
-    private static readonly string[] _words = ["e820", "RAM map", "Xen: [", "System RAM"];
+    private static readonly string[] s_words = ["e820", "RAM map", "Xen: [", "System RAM"];
 
     /// <summary>How near a member is to the firmware's map: the first of each of the two first ranks is taken, else the first of the next.</summary>
     private enum Rank
@@ -169,7 +169,7 @@ internal static class Bundle
 
     private static bool IsOfUse(byte[] text)
     {
-        foreach (string word in _words)
+        foreach (string word in s_words)
         {
             if (text.AsSpan().IndexOf(Encoding.ASCII.GetBytes(word)) >= 0)
                 return true;

@@ -19,17 +19,17 @@ public static class EarlyReservations
 
     private const ulong TrampolineOf2008End = 0x9_2000;
 
-    private static readonly EarlyReservation _pageZero = new(ByteRange.FromBounds(0, 0x1000), "page 0: the BIOS's vectors and data");
-    private static readonly EarlyReservation _biosArea = new(ByteRange.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd), "display memory and ROMs");
+    private static readonly EarlyReservation s_pageZero = new(ByteRange.FromBounds(0, 0x1000), "page 0: the BIOS's vectors and data");
+    private static readonly EarlyReservation s_biosArea = new(ByteRange.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd), "display memory and ROMs");
 
     /// <summary>Those of the kernel of 2008: page 0, two pages for the SMP trampoline, the BIOS area.</summary>
     public static ImmutableArray<EarlyReservation> Of2008 { get; } =
-        [_pageZero, new(ByteRange.FromBounds(TrampolineStart, TrampolineOf2008End), "SMP trampoline"), _biosArea];
+        [s_pageZero, new(ByteRange.FromBounds(TrampolineStart, TrampolineOf2008End), "SMP trampoline"), s_biosArea];
 
     /// <summary>
     /// Those of Linux today: its real-mode code (28 KiB in 6.1) is allocated from the highest RAM below 640 KiB that is left to it, and it does not
     /// boot without. 64 KiB are left.
     /// </summary>
     public static ImmutableArray<EarlyReservation> OfToday { get; } =
-        [_pageZero, new(ByteRange.FromBounds(TrampolineStart, X86Layout.IsaStart), "the kernel's real-mode code"), _biosArea];
+        [s_pageZero, new(ByteRange.FromBounds(TrampolineStart, X86Layout.IsaStart), "the kernel's real-mode code"), s_biosArea];
 }

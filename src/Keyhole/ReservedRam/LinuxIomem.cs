@@ -15,8 +15,8 @@ namespace Keyhole.ReservedRam;
 /// <summary>What a Linux of today (settled by 6.1) makes of the firmware's map and memmap= parameters, as /proc/iomem shows it.</summary>
 public static class LinuxIomem
 {
-    private static readonly ByteRange _pageZero = ByteRange.FromBounds(0, 0x1000);
-    private static readonly ByteRange _biosArea = ByteRange.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd);
+    private static readonly ByteRange s_pageZero = ByteRange.FromBounds(0, 0x1000);
+    private static readonly ByteRange s_biosArea = ByteRange.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd);
 
     /// <summary>The kernel's E820 map at the end of its boot, sorted and without overlaps.</summary>
     /// <param name="reserved">The ranges of memmap=SIZE$START parameters.</param>
@@ -31,9 +31,9 @@ public static class LinuxIomem
         map = Settled(map);
         if (!kernel.IsEmpty && !ByteRanges.Subtract([kernel], RamOf(map)).IsEmpty)
             map = Settled([.. WithoutRange(map, kernel, onlyRam: false), ToEntry(kernel, E820Type.Ram)]);
-        if (map.Exists(static entry => entry.IsRam && _pageZero.Overlaps(RangeOf(entry))))
-            map.Add(ToEntry(_pageZero, E820Type.Reserved));
-        return [.. Settled(WithoutRange(map, _biosArea, onlyRam: true))];
+        if (map.Exists(static entry => entry.IsRam && s_pageZero.Overlaps(RangeOf(entry))))
+            map.Add(ToEntry(s_pageZero, E820Type.Reserved));
+        return [.. Settled(WithoutRange(map, s_biosArea, onlyRam: true))];
     }
 
     /// <summary>The map's lines in /proc/iomem. Resources of devices, which a real one has besides, are not the map's.</summary>

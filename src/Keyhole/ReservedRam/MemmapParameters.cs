@@ -21,7 +21,7 @@ public static class MemmapParameters
     /// <summary>Lets /dev/mem map reserved memory that counts as busy; see <see cref="TodaysHost.NeedsRelaxedIomem"/>.</summary>
     public const string RelaxedIomem = "iomem=relaxed";
 
-    private static readonly char[] _units = ['K', 'M', 'G', 'T'];
+    private static readonly char[] s_units = ['K', 'M', 'G', 'T'];
 
     /// <summary><c>memmap=511M$1M</c>.</summary>
     public static string ToText(ByteRange range) => $"memmap={Size(range.SizeBytes)}${Size(range.Start)}";
@@ -30,11 +30,11 @@ public static class MemmapParameters
     public static string Size(ulong bytes)
     {
         string? text = null;
-        for (int i = 0; i < _units.Length; i++)
+        for (int i = 0; i < s_units.Length; i++)
         {
             int shift = 10 * (i + 1);
             if (bytes != 0 && (bytes & ((1UL << shift) - 1)) == 0)
-                text = string.Create(CultureInfo.InvariantCulture, $"{bytes >> shift}{_units[i]}");
+                text = string.Create(CultureInfo.InvariantCulture, $"{bytes >> shift}{s_units[i]}");
         }
 
         return text ?? string.Create(CultureInfo.InvariantCulture, $"0x{bytes:x}");

@@ -30,31 +30,31 @@ namespace Keyhole.Tests.Drawing;
 [TestClass]
 public sealed class SvgPainterTests
 {
-    private static readonly XNamespace _svg = "http://www.w3.org/2000/svg";
+    private static readonly XNamespace s_svg = "http://www.w3.org/2000/svg";
 
-    private static readonly Gen<E820Entry> _entry =
+    private static readonly Gen<E820Entry> s_entry =
         from start in Gen.Choose(0, 1 << 21)
         from size in Gen.Elements((uint[])[0, 1, 2, 16, 512, 4096, 1 << 18, 1 << 24])
         from type in Gen.Elements((E820Type[])[E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram, (E820Type)99])
         select E820Entry.FromSize((ulong)start << 12, (ulong)size << 12, type);
 
-    private static readonly Gen<DrawnWindow> _window =
+    private static readonly Gen<DrawnWindow> s_window =
         from start in Gen.Choose(0, 1 << 22)
         from size in Gen.Choose(0, 1 << 12)
         from isReached in Gen.Elements((bool?[])[null, true, false])
         select new DrawnWindow((ulong)start << 12, (ulong)(start + size) << 12, "BAR 0", isReached);
 
-    private static readonly Gen<DrawnMove> _move =
+    private static readonly Gen<DrawnMove> s_move =
         from start in Gen.Choose(0, 1 << 20)
         from to in Gen.Choose(1 << 20, 1 << 22)
         from size in Gen.Choose(1, 1 << 14)
         select new DrawnMove((ulong)start << 12, (ulong)to << 12, (ulong)size << 12, "some pages");
 
-    private static readonly Gen<MapDrawing> _drawing =
-        from maps in _entry.ListOf().ArrayOf(3)
+    private static readonly Gen<MapDrawing> s_drawing =
+        from maps in s_entry.ListOf().ArrayOf(3)
         from columns in Gen.Choose(1, 3)
-        from windows in _window.ListOf()
-        from moves in _move.ListOf()
+        from windows in s_window.ListOf()
+        from moves in s_move.ListOf()
         select MapDrawing.LayOut(
             [.. maps.Take(columns).Select((entries, i) => new DrawnMap($"column {i}", [.. entries]))],
             SvgPainter.Rows,
@@ -96,7 +96,7 @@ public sealed class SvgPainterTests
     }
 
     [TestMethod]
-    public void Nothing_covers_anything_else() => Prop.ForAll(_drawing.ToArbitrary(), drawing =>
+    public void Nothing_covers_anything_else() => Prop.ForAll(s_drawing.ToArbitrary(), drawing =>
     {
         XDocument picture = Parse(SvgPainter.Paint(drawing, new("title", ["a line"])));
         AssertNothingOverlaps(picture);
@@ -104,7 +104,7 @@ public sealed class SvgPainterTests
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]
-    public void Larger_ranges_are_never_drawn_smaller() => Prop.ForAll(_drawing.ToArbitrary(), drawing =>
+    public void Larger_ranges_are_never_drawn_smaller() => Prop.ForAll(s_drawing.ToArbitrary(), drawing =>
     {
         Assert.IsTrue(drawing.Bands.All(band => band.Rows >= 1));
         foreach ((DrawnBand smaller, DrawnBand larger) in drawing.Bands.SelectMany(left => drawing.Bands, (left, right) => (left, right)))
@@ -112,12 +112,12 @@ public sealed class SvgPainterTests
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]
-    public void Each_move_has_an_arrow_and_each_window_a_frame() => Prop.ForAll(_drawing.ToArbitrary(), drawing =>
+    public void Each_move_has_an_arrow_and_each_window_a_frame() => Prop.ForAll(s_drawing.ToArbitrary(), drawing =>
     {
         XDocument picture = Parse(SvgPainter.Paint(drawing, new("title", [])));
-        int frames = Rects(picture).Count(rect => Class(rect).StartsWith("window", StringComparison.Ordinal) && rect.Element(_svg + "title") is not null);
+        int frames = Rects(picture).Count(rect => Class(rect).StartsWith("window", StringComparison.Ordinal) && rect.Element(s_svg + "title") is not null);
         Assert.AreEqual(drawing.Windows.Length, frames);
-        Assert.AreEqual(drawing.Moves.Length, picture.Descendants(_svg + "g").Count(group => Class(group) == "moved"));
+        Assert.AreEqual(drawing.Moves.Length, picture.Descendants(s_svg + "g").Count(group => Class(group) == "moved"));
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]
@@ -150,7 +150,7 @@ public sealed class SvgPainterTests
     {
         string picture = Pictures.OfHost(ReadGolden("seed8g").Host, "seed8g");
 
-        Assert.DoesNotContain("http", picture.Replace(_svg.NamespaceName, "", StringComparison.Ordinal));
+        Assert.DoesNotContain("http", picture.Replace(s_svg.NamespaceName, "", StringComparison.Ordinal));
         Assert.DoesNotContain("@import", picture);
         Assert.DoesNotContain("href", picture);
         Assert.DoesNotContain("var(", picture);
@@ -162,15 +162,15 @@ public sealed class SvgPainterTests
         XElement root = Parse(Pictures.OfHost(ReadGolden("seed8g").Host, "seed8g")).Root!;
 
         Assert.AreEqual("img", root.Attribute("role")!.Value);
-        Assert.AreEqual("Memory map of a host", root.Element(_svg + "title")!.Value);
-        Assert.Contains("reserved [0x20000000, 0x20200000)", root.Element(_svg + "desc")!.Value);
+        Assert.AreEqual("Memory map of a host", root.Element(s_svg + "title")!.Value);
+        Assert.Contains("reserved [0x20000000, 0x20200000)", root.Element(s_svg + "desc")!.Value);
     }
 
     [TestMethod]
     public void Kinds_of_memory_differ_without_colour()
     {
         XDocument picture = Parse(Pictures.OfHost(ReadGolden("seed8g").Host, "seed8g"));
-        string[] patterns = [.. picture.Descendants(_svg + "pattern").Select(pattern => string.Concat(pattern.Elements().Skip(1).Select(mark => mark.ToString())))];
+        string[] patterns = [.. picture.Descendants(s_svg + "pattern").Select(pattern => string.Concat(pattern.Elements().Skip(1).Select(mark => mark.ToString())))];
 
         Assert.IsTrue(patterns.All(marks => marks.Length > 0));
         Assert.HasCount(patterns.Length, patterns.Distinct());
@@ -236,7 +236,7 @@ public sealed class SvgPainterTests
         }
 
         // Texts of one column of writing stand a line apart.
-        foreach (IGrouping<string, int> lines in picture.Descendants(_svg + "text").GroupBy(text => text.Attribute("x")!.Value, text => Number(text, "y")))
+        foreach (IGrouping<string, int> lines in picture.Descendants(s_svg + "text").GroupBy(text => text.Attribute("x")!.Value, text => Number(text, "y")))
         {
             int[] sorted = [.. lines.Order()];
             for (int i = 1; i < sorted.Length; i++)
@@ -248,13 +248,13 @@ public sealed class SvgPainterTests
     {
         int width = Number(picture.Root!, "width");
         int height = Number(picture.Root!, "height");
-        foreach (XElement text in picture.Descendants(_svg + "text"))
+        foreach (XElement text in picture.Descendants(s_svg + "text"))
             Assert.IsTrue(Number(text, "x") < width && Number(text, "y") <= height, text.ToString());
         foreach (Box box in Rects(picture).Where(rect => rect.Attribute("x") is not null).Select(Box.Of))
             Assert.IsTrue(box.X >= 0 && box.Y >= 0 && box.X + box.Width <= width && box.Y + box.Height <= height, box.ToString());
     }
 
-    private static IEnumerable<XElement> Rects(XDocument picture) => picture.Root!.Elements(_svg + "rect");
+    private static IEnumerable<XElement> Rects(XDocument picture) => picture.Root!.Elements(s_svg + "rect");
 
     private static IEnumerable<XElement> Cells(XDocument picture) => Rects(picture).Where(rect => rect.Attribute("data-column") is not null);
 

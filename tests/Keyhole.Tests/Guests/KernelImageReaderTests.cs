@@ -22,7 +22,7 @@ namespace Keyhole.Tests.Guests;
 public sealed class KernelImageReaderTests
 {
     private const string Version = "6.1.0-50-amd64 (debian-kernel@lists.debian.org) #1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-07-02)";
-    private static readonly KernelImage _image = new(Version, 0x1000000, 0x4400000, 0x4430000, 0x4a00000);
+    private static readonly KernelImage s_image = new(Version, 0x1000000, 0x4400000, 0x4430000, 0x4a00000);
 
     [TestMethod]
     [DataRow("gzip")]
@@ -31,20 +31,20 @@ public sealed class KernelImageReaderTests
     [DataRow("xz")]
     [DataRow("none")]
     public void A_bzImage_gives_its_version_and_where_it_ends_however_it_is_packed(string packer) =>
-        Assert.AreEqual(_image, Read(BzImage(Pack(packer, Elf()))));
+        Assert.AreEqual(s_image, Read(BzImage(Pack(packer, Elf()))));
 
     [TestMethod]
     [DataRow("gzip")]
     [DataRow("none")]
     public void An_ELF_file_gives_the_version_of_its_banner(string packer) =>
-        Assert.AreEqual(_image, Read(Pack(packer, Elf($"Linux version %s\0Linux version {Version}\n"))));
+        Assert.AreEqual(s_image, Read(Pack(packer, Elf($"Linux version %s\0Linux version {Version}\n"))));
 
     [TestMethod]
     public void Older_kernels_check_to_the_end_of_bss_and_newer_ones_to_the_end_of_the_image()
     {
-        Assert.AreEqual(0x4400000UL, _image.Checked(checksToEnd: false).End);
-        Assert.AreEqual(0x4430000UL, _image.Checked(checksToEnd: true).End);
-        Assert.AreEqual(0x4a00000UL, _image.Loaded.End);
+        Assert.AreEqual(0x4400000UL, s_image.Checked(checksToEnd: false).End);
+        Assert.AreEqual(0x4430000UL, s_image.Checked(checksToEnd: true).End);
+        Assert.AreEqual(0x4a00000UL, s_image.Loaded.End);
     }
 
     [TestMethod]

@@ -16,7 +16,7 @@ namespace Keyhole.Tests.Hosts;
 [TestClass]
 public sealed partial class GoldenLogTests
 {
-    private static readonly Dictionary<string, uint> _types = new()
+    private static readonly Dictionary<string, uint> s_types = new()
     {
         ["usable"] = 1, ["reserved"] = 2, ["ACPI data"] = 3, ["ACPI NVS"] = 4, ["unusable"] = 5,
         ["System RAM"] = 1, ["Reserved"] = 2, ["ACPI Tables"] = 3, ["ACPI Non-volatile Storage"] = 4, ["Unusable memory"] = 5,
@@ -98,7 +98,7 @@ public sealed partial class GoldenLogTests
     {
         ulong start = ulong.Parse(match.Groups["start"].Value, NumberStyles.HexNumber, null);
         ulong last = ulong.Parse(match.Groups["last"].Value, NumberStyles.HexNumber, null);
-        return $"{start:x} {last + 1:x} {_types[match.Groups["type"].Value]}";
+        return $"{start:x} {last + 1:x} {s_types[match.Groups["type"].Value]}";
     }
 
     [GeneratedRegex(@"^\(XEN\)  \[(?<start>\w+), (?<last>\w+)\] \((?<type>[\w ]+)\)$", RegexOptions.Multiline | RegexOptions.NonBacktracking)]

@@ -20,7 +20,7 @@ namespace Keyhole.Tests.Hosts;
 [TestClass]
 public sealed partial class MapCorpusTests
 {
-    private static readonly Dictionary<string, uint> _types = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, uint> s_types = new(StringComparer.Ordinal)
     {
         ["usable"] = 1,
         ["reserved"] = 2,
@@ -71,7 +71,7 @@ public sealed partial class MapCorpusTests
         foreach (Match match in Entry().Matches(text))
         {
             string type = match.Groups["type"].Value.Trim('(', ')', '\r', ' ');
-            if (!_types.TryGetValue(type, out uint number))
+            if (!s_types.TryGetValue(type, out uint number))
                 number = uint.Parse(Number().Match(type).Value, CultureInfo.InvariantCulture);
             ulong start = ulong.Parse(match.Groups["start"].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
             ulong end = ulong.Parse(match.Groups["end"].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) + (match.Groups["new"].Success ? 1UL : 0);

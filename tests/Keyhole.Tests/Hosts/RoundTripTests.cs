@@ -21,35 +21,35 @@ namespace Keyhole.Tests.Hosts;
 [TestClass]
 public sealed class RoundTripTests
 {
-    private static readonly E820Type[] _types =
+    private static readonly E820Type[] s_types =
     [
         E820Type.None, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, (E820Type)6, E820Type.PersistentMemory, E820Type.Pram,
         (E820Type)20, (E820Type)128, E820TypeNames.SoftReserved, (E820Type)uint.MaxValue,
     ];
 
-    private static readonly Gen<ulong> _anyAddress =
+    private static readonly Gen<ulong> s_anyAddress =
         from high in Gen.Choose(0, (1 << 26) - 1)
         from low in Gen.Choose(0, (1 << 26) - 1)
         select ((ulong)high << 26) + (ulong)low;
 
     /// <summary>Addresses at the edges and anywhere, aligned or not.</summary>
-    private static readonly Gen<ulong> _address = Gen.OneOf(
+    private static readonly Gen<ulong> s_address = Gen.OneOf(
         Gen.Elements((ulong[])[0, 1, 0xfff, 0x1000, 0x9fc00, 0xa0000, 0x100000, 0xffffffff, 0x100000000, (1UL << 52) - 1, 1UL << 52]),
-        _anyAddress,
+        s_anyAddress,
         Gen.Choose(0, 1 << 21).Select(value => (ulong)value << 12));
 
-    private static readonly Gen<E820Entry> _anyEntry =
-        from first in _address
-        from second in Gen.Frequency((9, _address), (1, Gen.Constant(first)))
-        from type in Gen.Elements(_types)
+    private static readonly Gen<E820Entry> s_anyEntry =
+        from first in s_address
+        from second in Gen.Frequency((9, s_address), (1, Gen.Constant(first)))
+        from type in Gen.Elements(s_types)
         select E820Entry.FromBounds(Math.Min(first, second), Math.Max(first, second), type);
 
-    private static readonly Gen<HostDocument> _anyMap = _anyEntry.NonEmptyListOf().Select(entries => ToMap([.. entries]));
+    private static readonly Gen<HostDocument> s_anyMap = s_anyEntry.NonEmptyListOf().Select(entries => ToMap([.. entries]));
 
     /// <summary>Maps that every dialect holds: sorted, disjoint, nothing empty, named types.</summary>
-    private static readonly Gen<HostDocument> _plainMap =
-        from points in _anyAddress.Select(address => address | 2).NonEmptyListOf()
-        from types in Gen.Elements(_types.Where(IsNamed).ToArray()).ArrayOf(points.Count)
+    private static readonly Gen<HostDocument> s_plainMap =
+        from points in s_anyAddress.Select(address => address | 2).NonEmptyListOf()
+        from types in Gen.Elements(s_types.Where(IsNamed).ToArray()).ArrayOf(points.Count)
         select ToMap([.. ToEntries([.. points.AsEnumerable().Append(1UL << 52).Distinct().Order()], types)]);
 
     public static IEnumerable<object[]> Dialects() => HostMapDialects.All.Where(dialect => dialect != HostMapDialect.Efi).Select(dialect => new object[] { dialect });
@@ -57,13 +57,13 @@ public sealed class RoundTripTests
     [TestMethod]
     [DynamicData(nameof(Dialects))]
     public void A_plain_map_comes_back_from_every_dialect(HostMapDialect dialect) =>
-        Prop.ForAll(_plainMap.ToArbitrary(), map => MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(ThroughDialect(map, dialect)!.Host.Entries)).QuickCheckThrowOnFailure();
+        Prop.ForAll(s_plainMap.ToArbitrary(), map => MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(ThroughDialect(map, dialect)!.Host.Entries)).QuickCheckThrowOnFailure();
 
     [TestMethod]
     [DynamicData(nameof(Dialects))]
     public void Any_map_comes_back_the_same_or_is_refused(HostMapDialect dialect) =>
         Prop.ForAll(
-            _anyMap.ToArbitrary(),
+            s_anyMap.ToArbitrary(),
             map => ThroughDialect(map, dialect) is not { } read || MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(read.Host.Entries)).QuickCheckThrowOnFailure();
 
     [TestMethod]
@@ -73,7 +73,7 @@ public sealed class RoundTripTests
     [DataRow(HostMapDialect.LinuxOld)]
     [DataRow(HostMapDialect.XenOld)]
     public void Dialects_with_an_exclusive_end_refuse_no_map(HostMapDialect dialect) =>
-        Prop.ForAll(_anyMap.ToArbitrary(), map => HostMapWriter.Refusal(map, dialect) is null).QuickCheckThrowOnFailure();
+        Prop.ForAll(s_anyMap.ToArbitrary(), map => HostMapWriter.Refusal(map, dialect) is null).QuickCheckThrowOnFailure();
 
     [TestMethod]
     [DataRow(HostMapDialect.Linux, 0UL, 0UL, 1u, "linux cannot hold [0x0, 0x0) of type ram: its last address would lie below 0")]

@@ -26,17 +26,17 @@ public sealed class FleetTests
 {
     private const ulong GiB = 1UL << 30;
 
-    private static readonly ImmutableArray<FleetGuest> _guests =
+    private static readonly ImmutableArray<FleetGuest> s_guests =
         [new("small", 512 << 10, 512 << 10, true), new("large", 6 << 20, 12 << 20, true), new("huge", 300UL << 20, 300UL << 20, true), new("plain", 8 << 20, 8 << 20, false)];
 
-    private static readonly Gen<E820Entry> _entry =
+    private static readonly Gen<E820Entry> s_entry =
         from start in Gen.Choose(0, 0x1200)
         from size in Gen.Choose(0, 0x300)
         from offset in Gen.Elements((uint[])[0, 0x800, 0x1000])
         from type in Gen.Elements((E820Type[])[E820Type.Ram, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable])
         select E820Entry.FromSize(((ulong)start << 20) + offset, (ulong)size << 20, type);
 
-    private static readonly Gen<PciDevice> _device =
+    private static readonly Gen<PciDevice> s_device =
         from low in Gen.Choose(0, 0x1100)
         from size in Gen.Choose(1, 0x200)
         from high in Gen.Choose(4, 64)
@@ -46,12 +46,12 @@ public sealed class FleetTests
             "",
             [new(0, kind, (ulong)low << 20, (ulong)(low + size) << 20, false, false), new(2, BarKind.Memory, ((ulong)high << 30) + 0x100000, (ulong)(high + 1) << 30, true, true)]);
 
-    private static readonly Gen<Host> _host =
-        from entries in _entry.NonEmptyListOf()
-        from devices in Gen.Frequency((2, Gen.Constant<PciDevice[]>([])), (1, _device.ArrayOf(2)))
+    private static readonly Gen<Host> s_host =
+        from entries in s_entry.NonEmptyListOf()
+        from devices in Gen.Frequency((2, Gen.Constant<PciDevice[]>([])), (1, s_device.ArrayOf(2)))
         select Host([.. entries]) with { Devices = [.. devices] };
 
-    private static readonly Gen<HostDemand> _demand =
+    private static readonly Gen<HostDemand> s_demand =
         from name in Gen.Choose(0, 40)
         from start in Gen.Frequency((8, Gen.Choose(0x10, 0x1000)), (1, Gen.Constant(0x1000)))
         from ram in Gen.Choose(0, 64)
@@ -80,7 +80,7 @@ public sealed class FleetTests
 
     [TestMethod]
     public void The_demand_of_any_host_is_where_hole_at_puts_its_hole() => Prop.ForAll(
-        _host.ToArbitrary(),
+        s_host.ToArbitrary(),
         host => Assert.AreEqual(HostDemand.Of(host with { Devices = [] }, "").HoleStart, HostHoles.StartOfPciHole(host.Entries, []))).Check(Config.QuickThrowOnFailure);
 
     [TestMethod]
@@ -90,14 +90,14 @@ public sealed class FleetTests
     {
         ulong start = FleetGuest.LowestHole - bytesLower;
 
-        Assert.AreEqual(verdict, _guests[0].Judge(new("host", start, 8 << 20, Frames.AddressLimit, DemandEvidence.Map), start));
+        Assert.AreEqual(verdict, s_guests[0].Judge(new("host", start, 8 << 20, Frames.AddressLimit, DemandEvidence.Map), start));
     }
 
     [TestMethod]
     public void The_answer_for_the_real_hosts_is_what_trying_every_page_finds()
     {
         (string Name, Host Map)[] hosts = [.. Fixtures()];
-        var tally = new FleetTally(_guests);
+        var tally = new FleetTally(s_guests);
         foreach ((string name, Host map) in hosts)
             tally.Add(HostDemand.Of(map, name));
         Fleet fleet = tally.ToFleet();
@@ -118,10 +118,10 @@ public sealed class FleetTests
 
     [TestMethod]
     public void The_demand_of_any_host_is_what_a_walk_over_its_pages_finds() =>
-        Prop.ForAll(_host.ToArbitrary(), host => Assert.AreEqual(WalkPages(host), HostDemand.Of(host, "").HoleStart)).Check(Config.QuickThrowOnFailure.WithMaxTest(25));
+        Prop.ForAll(s_host.ToArbitrary(), host => Assert.AreEqual(WalkPages(host), HostDemand.Of(host, "").HoleStart)).Check(Config.QuickThrowOnFailure.WithMaxTest(25));
 
     [TestMethod]
-    public void Counts_and_pairs_are_those_that_judging_each_finds() => Prop.ForAll(_demand.ListOf().ToArbitrary(), hosts =>
+    public void Counts_and_pairs_are_those_that_judging_each_finds() => Prop.ForAll(s_demand.ListOf().ToArbitrary(), hosts =>
     {
         Fleet fleet = Add(hosts);
         ulong[] possible = [.. hosts.Select(host => host.HoleStart).Where(start => start >= FleetGuest.LowestHole)];
@@ -147,11 +147,11 @@ public sealed class FleetTests
     [TestMethod]
     public void The_order_of_the_hosts_changes_nothing() =>
         Prop.ForAll(
-            (from hosts in _demand.ListOf(90) from order in Gen.Shuffle(hosts.ToArray()) select (hosts, order)).ToArbitrary(),
+            (from hosts in s_demand.ListOf(90) from order in Gen.Shuffle(hosts.ToArray()) select (hosts, order)).ToArbitrary(),
             pair => Assert.AreEqual(Show(Add(pair.hosts)), Show(Add(pair.order)))).QuickCheckThrowOnFailure();
 
     [TestMethod]
-    public void A_host_that_asks_for_nothing_changes_nothing() => Prop.ForAll(_demand.NonEmptyListOf().ToArbitrary(), hosts =>
+    public void A_host_that_asks_for_nothing_changes_nothing() => Prop.ForAll(s_demand.NonEmptyListOf().ToArbitrary(), hosts =>
     {
         Fleet before = Add(hosts);
         Fleet after = Add([.. hosts, new("zzz", Frames.FourGiB, ulong.MaxValue >> 10, Frames.AddressLimit, DemandEvidence.Windows)]);
@@ -165,13 +165,13 @@ public sealed class FleetTests
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]
-    public void A_host_more_never_raises_the_hole() => Prop.ForAll(_demand.NonEmptyListOf().ToArbitrary(), _demand.ToArbitrary(), (hosts, another) =>
+    public void A_host_more_never_raises_the_hole() => Prop.ForAll(s_demand.NonEmptyListOf().ToArbitrary(), s_demand.ToArbitrary(), (hosts, another) =>
         Add(hosts).HoleStart is not { } before || Add([.. hosts, another]).HoleStart <= before).QuickCheckThrowOnFailure();
 
     [TestMethod]
-    public void A_guest_that_can_move_as_it_is_can_be_on_both_hosts() => Prop.ForAll(_demand.ToArbitrary(), _demand.ToArbitrary(), (from, to) =>
+    public void A_guest_that_can_move_as_it_is_can_be_on_both_hosts() => Prop.ForAll(s_demand.ToArbitrary(), s_demand.ToArbitrary(), (from, to) =>
     {
-        foreach (FleetGuest guest in _guests)
+        foreach (FleetGuest guest in s_guests)
         {
             MoveVerdict move = guest.JudgeMove(from, to, null);
             bool isAsItIs = guest.Judge(from, from.HoleStart) == FleetVerdict.Fits && guest.Judge(to, from.HoleStart) == FleetVerdict.Fits;
@@ -194,7 +194,7 @@ public sealed class FleetTests
     }
 
     [TestMethod]
-    public void Lines_of_captures_say_what_the_reader_of_captures_says() => Prop.ForAll(_host.ToArbitrary(), host =>
+    public void Lines_of_captures_say_what_the_reader_of_captures_says() => Prop.ForAll(s_host.ToArbitrary(), host =>
     {
         string line = OneLine(host);
         var tally = new FleetTally([]);
@@ -283,7 +283,7 @@ public sealed class FleetTests
     [TestMethod]
     public void The_tally_takes_no_memory_for_a_host()
     {
-        var tally = new FleetTally(_guests);
+        var tally = new FleetTally(s_guests);
         HostDemand[] hosts = [.. Enumerable.Range(0, 1000).Select(i => new HostDemand($"host {i}", (ulong)(4096 - i) << 20, (ulong)i << 20, (ulong)(2000 - i) << 30, DemandEvidence.Windows))];
         AddAll();
         long before = GC.GetAllocatedBytesForCurrentThread();
@@ -371,7 +371,7 @@ public sealed class FleetTests
 
     private static Fleet Add(IEnumerable<HostDemand> hosts)
     {
-        var tally = new FleetTally(_guests);
+        var tally = new FleetTally(s_guests);
         foreach (HostDemand host in hosts)
             tally.Add(host);
         return tally.ToFleet();

@@ -33,7 +33,7 @@ public sealed class FuzzTests
     private const int LongestSeed = 24 * 1024;
 
     /// <summary>Words of the readers' own, put in where chance alone would not get to.</summary>
-    private static readonly string[] _words =
+    private static readonly string[] s_words =
     [
         "(XEN) ", "BIOS-e820: ", "Xen: [mem 0x", "RAM map:", "Command line: ", "dom0_mem=", "memmap=1G$2G", "Kernel panic - not syncing: ", "Panic on CPU 0:", "=\n", "=3D", "Content-Transfer-Encoding: base64\n\n", "...", "0xffffffffffffffff",
         "00000000-ffffffff : System RAM", "RMRR: [0x1 ,0x2]", "IVMD Block: type 1 phys 0x1 len 0x", "can't claim BAR 0 [mem 0x1-0x2]: address conflict with System RAM [mem 0x", "e820: remove [mem 0x", "pci=[", "<domain>", "\0", "\x1f\u008b\b", "070701", "\u00c2\u00a0",
@@ -150,7 +150,7 @@ public sealed class FuzzTests
                     input.InsertRange(at, input.GetRange(at, length));
                     break;
                 case 3:
-                    input.InsertRange(at, Encoding.Latin1.GetBytes(_words[random.Next(_words.Length)]));
+                    input.InsertRange(at, Encoding.Latin1.GetBytes(s_words[random.Next(s_words.Length)]));
                     break;
                 case 4:
                     input.RemoveRange(at, input.Count - at);

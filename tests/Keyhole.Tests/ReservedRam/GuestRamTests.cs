@@ -11,12 +11,12 @@ namespace Keyhole.Tests.ReservedRam;
 [TestClass]
 public sealed class GuestRamTests
 {
-    private static readonly ReservedRamMap _seed = ReservedRamMap.Of(ReserveHosts.Seed.Entries, 512 << 20, EarlyReservations.Of2008);
+    private static readonly ReservedRamMap s_seed = ReservedRamMap.Of(ReserveHosts.Seed.Entries, 512 << 20, EarlyReservations.Of2008);
 
     [TestMethod]
     public void On_the_seeds_machine_failed_pages_have_slots_and_no_entry()
     {
-        GuestRam guest = GuestRam.Of(_seed);
+        GuestRam guest = GuestRam.Of(s_seed);
 
         Assert.AreEqual("1000 90000 1\n92000 9f000 1\n100000 20000000 1", MapFixtures.Show(guest.Map));
         Assert.AreEqual(
@@ -30,7 +30,7 @@ public sealed class GuestRamTests
     [TestMethod]
     public void A_smaller_guest_takes_the_lowest_kept_pages_and_only_what_failed_below_them()
     {
-        GuestRam guest = GuestRam.Of(_seed, 0x20000);
+        GuestRam guest = GuestRam.Of(s_seed, 0x20000);
 
         Assert.AreEqual("1000 21000 1", MapFixtures.Show(guest.Map));
         Assert.HasCount(2, guest.Slots);
@@ -50,7 +50,7 @@ public sealed class GuestRamTests
     [TestMethod]
     public void Pages_that_a_device_would_miss_are_found()
     {
-        GuestRam guest = GuestRam.Of(_seed);
+        GuestRam guest = GuestRam.Of(s_seed);
 
         Assert.IsEmpty(GuestRam.NotIdentity(guest.Map, guest.Slots));
         Assert.AreEqual(

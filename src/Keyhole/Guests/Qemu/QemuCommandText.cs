@@ -224,9 +224,9 @@ internal sealed class QemuCommandText
     }
 
     /// <summary><c>ExecStart=/usr/bin/qemu-system-x86_64</c> of a systemd unit; an xl.cfg names the program in quotes.</summary>
-    private static bool IsAssignment(ReadOnlySpan<char> word) => word.IndexOf('=') is > 0 and var at && word[..at].IndexOfAnyExcept(_letters) < 0;
+    private static bool IsAssignment(ReadOnlySpan<char> word) => word.IndexOf('=') is > 0 and var at && word[..at].IndexOfAnyExcept(s_letters) < 0;
 
-    private static readonly System.Buffers.SearchValues<char> _letters =
+    private static readonly System.Buffers.SearchValues<char> s_letters =
         System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_");
 
     private static bool IsProgram(ReadOnlySpan<char> word)
@@ -234,12 +234,12 @@ internal sealed class QemuCommandText
         word = word.Trim("\"'");
         ReadOnlySpan<char> name = NameOf(word);
         if (name.StartsWith("qemu-system-"))
-            return name["qemu-system-".Length..].IndexOfAnyExcept(_nameCharacters) < 0 && name.Length > "qemu-system-".Length;
+            return name["qemu-system-".Length..].IndexOfAnyExcept(s_nameCharacters) < 0 && name.Length > "qemu-system-".Length;
         // The short names are words too: with a folder, or as the whole word.
         return name is "qemu-kvm" || (name is "kvm" or "qemu" && name.Length < word.Length);
     }
 
-    private static readonly System.Buffers.SearchValues<char> _nameCharacters =
+    private static readonly System.Buffers.SearchValues<char> s_nameCharacters =
         System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
 
     private static ReadOnlySpan<char> NameOf(ReadOnlySpan<char> word)
