@@ -40,7 +40,7 @@ public static class GuestReview
     };
 
     /// <summary>What to do instead.</summary>
-    public static string InsteadOfAnotherMap(GuestType? type) => type == GuestType.Hvm ? "ask 'keyhole compare' which mmio_hole= places its BARs, or set type=\"pv\"" : "set type=\"pv\"";
+    public static string InsteadOfAnotherMap(GuestType? type) => type == GuestType.Hvm ? "take the mmio_hole= that a comparison of its holes finds, or set type=\"pv\"" : "set type=\"pv\"";
 
     public static Problem MapNotKnown(string why) => new(Severity.Warning, ProblemCodes.MapNotKnown, $"the guest's map is not known: {why}");
 }

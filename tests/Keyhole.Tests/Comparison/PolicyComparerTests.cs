@@ -221,14 +221,26 @@ public sealed class PolicyComparerTests
     }
 
     [TestMethod]
-    public void For_an_HVM_guest_no_policy_applies()
+    public void For_a_PVH_guest_no_policy_applies()
+    {
+        ComparisonRequest request = Request("plain4g", 4096);
+
+        PolicyComparison comparison = PolicyComparer.Compare(With(request, guest => guest with { Type = GuestType.Pvh }));
+
+        Assert.IsNull(comparison.Best);
+        Assert.Contains("no PV guest", comparison.Why.ToString());
+    }
+
+    [TestMethod]
+    public void For_an_HVM_guest_no_policy_applies_and_its_holes_are_compared_instead()
     {
         ComparisonRequest request = Request("plain4g", 4096);
 
         PolicyComparison comparison = PolicyComparer.Compare(With(request, guest => guest with { Type = GuestType.Hvm }));
 
         Assert.IsNull(comparison.Best);
-        Assert.Contains("no PV guest", comparison.Why.ToString());
+        Assert.IsNotNull(comparison.Settings);
+        Assert.Contains("as it is", comparison.Why.ToString());
     }
 
     [TestMethod]

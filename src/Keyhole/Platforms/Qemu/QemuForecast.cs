@@ -170,7 +170,7 @@ public static class QemuForecaster
         ulong start = end != 0 ? first : isFixed ? memory.Hole64Start : 0;
         if (isFixed)
             end = Math.Max(end, Align.Up(start + memory.Hole64Bytes, QemuLayout.GiB));
-        return new(ByteRange.FromBounds(memory.LowEnd, QemuLayout.IoApic), end > start ? ByteRange.FromBounds(start, end) : null);
+        return new(ByteRange.FromBounds(memory.LowEnd, QemuLayout.IoApic), start != 0 ? ByteRange.FromBounds(start, end) : null);
 
         void Extend(ulong address, ulong size)
         {
