@@ -5,6 +5,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.IO;
 using System.Text;
 using Keyhole.Cli.Options;
+using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Spectre.Console;
@@ -22,7 +23,7 @@ internal sealed class CommandConsole : IDisposable
 
     private readonly Func<Stream> _openInput;
     private bool _isInputTaken;
-    private IAnsiConsole? _ansi;
+    private AnswerWriter? _ansi;
 
     public CommandConsole(StreamWriter output, TextWriter error, Func<Stream> openInput, bool hasColours)
     {
@@ -48,7 +49,8 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>Whether somebody watches standard error: progress is shown to nobody else.</summary>
     public bool IsErrorWatched { get; init; }
 
-    public IAnsiConsole Ansi => _ansi ??= CreateAnsi();
+    /// <summary>Where answers are written as text.</summary>
+    public AnswerWriter Ansi => _ansi ??= new(CreateAnsi(), Math.Max(NarrowestWidth, Width));
 
     public static CommandConsole ForProcess()
     {
@@ -78,7 +80,7 @@ internal sealed class CommandConsole : IDisposable
         }
     }
 
-    public void Error(Phrase message) => ErrorWriter.WriteLine($"keyhole: {message.Worded(OptionWords.Of)}");
+    public void Error(Phrase message) => ErrorWriter.WriteLine($"keyhole: {ForeignText.OneLine(message.Worded(OptionWords.Of))}");
 
     /// <summary>Says what could not be read, and returns the exit status for it.</summary>
     public int Fail(InputError error)
@@ -100,7 +102,7 @@ internal sealed class CommandConsole : IDisposable
     }
 
     /// <summary>A remark that is no error: on standard error, so that --json stays alone on standard output.</summary>
-    public void Remark(Phrase message) => ErrorWriter.WriteLine($"note: {message.Worded(OptionWords.Of)}");
+    public void Remark(Phrase message) => ErrorWriter.WriteLine($"note: {ForeignText.OneLine(message.Worded(OptionWords.Of))}");
 
     public void Dispose()
     {
@@ -123,7 +125,7 @@ internal sealed class CommandConsole : IDisposable
             Interactive = InteractionSupport.No,
             Out = new AnsiConsoleOutput(Out),
         });
-        console.Profile.Width = Math.Max(NarrowestWidth, Width);
+        console.Profile.Width = UnboundedWidth;
         return console;
     }
 }

@@ -37,7 +37,7 @@ internal static class BootText
             GuestOutcome.Panics => ("its firmware panics", Color.Red),
             GuestOutcome.Hangs => ("its firmware hangs", Color.Red),
         };
-        console.Ansi.Write(MapView.Cell(verdict, colour));
+        console.Ansi.Write(verdict, colour);
         if (answer.IfKernelEndsBy is { } shorter && shorter.Outcome != answer.Outcome)
             console.Ansi.Write($" if it reaches beyond {shorter.Address}, which is not known");
         console.Ansi.WriteLine(answer.Message is { Length: > 0 } message ? $": \"{message}\"" : answer.Reached == GuestOutcome.Halts ? ", without a message" : "");

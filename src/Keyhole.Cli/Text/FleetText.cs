@@ -58,7 +58,7 @@ internal static class FleetText
         }
         else
         {
-            console.Ansi.Write(MapView.Cell($"The hole [{start}, 0x100000000) suits {(answer.Impossible == 0 ? "all" : "the others")}", Color.Green));
+            console.Ansi.Write($"The hole [{start}, 0x100000000) suits {(answer.Impossible == 0 ? "all" : "the others")}", Color.Green);
             console.Ansi.WriteLine($": guests keep {ByteSize.ToText(start.Value)} of memory below it ({answer.Policy}).");
             string without = answer.HoleStartWithout is { } next ? $"; without them it could start at {next}" : "";
             console.Ansi.WriteLine($"Forced by {Hosts(answer.ForcedBy.Count)}: {Names(answer.ForcedBy.First, answer.ForcedBy.Count)}{without}.");

@@ -31,8 +31,8 @@ internal static class MapView
         _ => Color.Red,
     };
 
-    /// <summary>A piece of text as it stands: Spectre's markup is not looked for in it.</summary>
-    public static IRenderable Cell(string text, Color? colour = null) => new Spectre.Console.Text(text, colour is { } known ? new Style(known) : null);
+    /// <summary>A piece of text as it stands: Spectre's markup is not looked for in it, and it has gone through <see cref="ForeignText"/>.</summary>
+    public static IRenderable Cell(string text, Color? colour = null) => new Spectre.Console.Text(ForeignText.OneLine(text), colour is { } known ? new Style(known) : null);
 
     public static IRenderable TypeName(E820Type type) => Cell(E820TypeNames.NameOf(type), ColourOf(type));
 
@@ -67,16 +67,7 @@ internal static class MapView
     /// <summary>An entry that runs past 2^64 ends below its start.</summary>
     private static string SizeOf(Hex start, Hex end) => ByteSize.ToText(unchecked(end.Value - start.Value));
 
-    /// <summary>Writes a table. Where the terminal is too narrow for it the terminal breaks its lines: cells are not cut, nor numbers parted.</summary>
-    public static void WriteTable(CommandConsole console, Table table)
-    {
-        Profile profile = console.Ansi.Profile;
-        int width = profile.Width;
-        Measurement needed = ((IRenderable)table).Measure(RenderOptions.Create(console.Ansi), int.MaxValue);
-        profile.Width = int.Max(width, table.Columns.All(static column => column.NoWrap) ? needed.Max : needed.Min);
-        console.Ansi.Write(table);
-        profile.Width = width;
-    }
+    public static void WriteTable(CommandConsole console, Table table) => console.Ansi.Write(table);
 
     public static void Draw(CommandConsole console, ImmutableArray<DrawnMap> maps)
     {
@@ -84,10 +75,7 @@ internal static class MapView
         {
             foreach (TextRun run in line)
             {
-                if (run.Type is { } type && console.HasColours)
-                    console.Ansi.Write(Cell(run.Text, ColourOf(type)));
-                else
-                    console.Ansi.Write(Cell(run.Text));
+                console.Ansi.Write(run.Text, run.Type is { } type && console.HasColours ? ColourOf(type) : null);
             }
 
             console.Ansi.WriteLine();
@@ -106,7 +94,7 @@ internal static class MapView
                 Severity.Error => ("error", Color.Red),
             };
             string range = problem is { Start: { } start, End: { } end } ? $" [{start}, {end})" : problem.Start is { } at ? $" {at}" : "";
-            console.Ansi.Write(Cell(word, colour));
+            console.Ansi.Write(word, colour);
             console.Ansi.WriteLine($" {problem.Code}{range}: {problem.Message}");
             // One remedy for several problems in a row stands behind the last of them.
             if (problem.Remedy is { } remedy && (i + 1 == problems.Length || problems[i + 1].Remedy != remedy))

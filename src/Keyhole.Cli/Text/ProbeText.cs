@@ -40,7 +40,7 @@ internal static class ProbeText
             false => ("no", Color.Red),
             null => ("unknown", Color.Yellow),
         };
-        console.Ansi.Write(MapView.Cell(word, colour));
+        console.Ansi.Write(word, colour);
         console.Ansi.WriteLine($", guest {InputError.Quote(answer.Name)}: {answer.Verdict}");
     }
 }

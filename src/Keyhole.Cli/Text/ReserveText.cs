@@ -106,6 +106,6 @@ internal static class ReserveText
     private static void Indented(CommandConsole console, ImmutableArray<string> lines)
     {
         foreach (string line in lines)
-            console.Ansi.WriteLine($"    {line}");
+            console.Ansi.WriteVerbatim($"    {line}");
     }
 }

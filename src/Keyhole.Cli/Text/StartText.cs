@@ -22,7 +22,7 @@ internal static class StartText
             console.Ansi.WriteLine($"  {line}");
         foreach (FindingAnswer difference in answer.Differences)
             console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
-        console.Ansi.Write(MapView.Cell(answer.Succeeded ? "yes" : "no", answer.Succeeded ? Color.Green : Color.Red));
+        console.Ansi.Write(answer.Succeeded ? "yes" : "no", answer.Succeeded ? Color.Green : Color.Red);
         console.Ansi.WriteLine($", {shown}: {answer.Verdict}");
     }
 

@@ -32,7 +32,7 @@ internal static class VerificationText
         string verdict = differing == 0
             ? halts ? "the kernel halts, as forecast" : "the log agrees with the forecast"
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
-        console.Ansi.Write(MapView.Cell(verdict, differing == 0 && !halts ? Color.Green : Color.Red));
+        console.Ansi.Write(verdict, differing == 0 && !halts ? Color.Green : Color.Red);
         console.Ansi.WriteLine();
         Table table = MapView.NewTable("", "what", "forecast", "observed", "line");
         table.Columns[4].Alignment = Justify.Right;

@@ -137,7 +137,8 @@ internal static class FleetVerb
     /// <summary>Quoted where it must be; what a spreadsheet would take for a formula gets an apostrophe before it.</summary>
     private static string Field(string text)
     {
-        if (text.Length > 0 && text[0] is '=' or '+' or '-' or '@')
+        text = Diagnostics.ForeignText.OneLine(text);
+        if (text.TrimStart() is ['=' or '+' or '-' or '@', ..])
             text = $"'{text}";
         return text.AsSpan().ContainsAny(",\"\r\n") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Answers;
 
@@ -32,7 +32,7 @@ internal static class AnswerForm
     public static readonly JsonSerializerOptions Options = new(AnswerContext.Default.Options)
     {
         // The output is a document, not a piece of HTML: quotes and letters beyond ASCII stay readable.
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Encoder = VisibleJson.Encoder,
         TypeInfoResolver = AnswerContext.Default.WithAddedModifier(DemandNothing),
     };
 

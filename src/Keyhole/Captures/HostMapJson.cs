@@ -6,7 +6,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
@@ -29,7 +28,7 @@ internal static class HostMapJson
     private const int MaxLengthBytes = 4 * 1024 * 1024;
 
     // Read by programs and people, never pasted into HTML: an apostrophe stays one.
-    private static readonly JsonWriterOptions s_indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions s_indented = new() { Indented = true, Encoder = VisibleJson.Encoder };
 
     /// <param name="takesPlans">Whether "e820" of a plan's or a boot's answer is as good as "entries".</param>
     public static Parsed<HostDocument> Read(ReadOnlyMemory<byte> head, Stream stream, string sourceName, bool takesPlans = false)
@@ -53,6 +52,11 @@ internal static class HostMapJson
         try
         {
             return capture.TryRead(out HostDocument? map) ? map! : capture.Error!;
+        }
+        catch (InvalidOperationException)
+        {
+            // .NET's reader says so of an escape that is half a character, where a name is looked at.
+            return new InputError(sourceName, null, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)", "give the file as 'show --json' or 'capture' wrote it");
         }
         catch (JsonException exception)
         {

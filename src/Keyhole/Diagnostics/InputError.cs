@@ -14,24 +14,11 @@ public sealed record InputError(string Source, int? Line, string What, Phrase Re
     /// <summary>Quoted text is cut here: an error stays one readable line.</summary>
     private const int MaxQuotedLength = 60;
 
-    /// <summary>A piece of hostile input made fit for one line: cut, control characters and lone surrogates replaced by '?'.</summary>
+    /// <summary>A piece of hostile input made fit for one line: cut, and gone through <see cref="ForeignText"/>.</summary>
     public static string Quote(System.ReadOnlySpan<char> text) => $"\"{OneLine(text, MaxQuotedLength)}{(text.Length > MaxQuotedLength ? "…" : "")}\"";
 
     /// <summary>The first <paramref name="maxLength"/> characters of hostile input, without quotes, made fit for one line as <see cref="Quote"/> does.</summary>
-    public static string OneLine(System.ReadOnlySpan<char> text, int maxLength)
-    {
-        char[] shown = text[..System.Math.Min(text.Length, maxLength)].ToArray();
-        for (int i = 0; i < shown.Length; i++)
-        {
-            if (char.IsControl(shown[i]) || char.IsSurrogate(shown[i]) || char.GetUnicodeCategory(shown[i]) is
-                System.Globalization.UnicodeCategory.Format or System.Globalization.UnicodeCategory.LineSeparator or System.Globalization.UnicodeCategory.ParagraphSeparator)
-            {
-                shown[i] = '?';
-            }
-        }
-
-        return new(shown);
-    }
+    public static string OneLine(System.ReadOnlySpan<char> text, int maxLength) => ForeignText.OneLine(text[..System.Math.Min(text.Length, maxLength)]);
 
     /// <summary>A path fit for one line: as it is, or quoted where it holds control characters.</summary>
     public static string PathText(string path)

@@ -89,25 +89,21 @@ public sealed record HtmlPage
         page.Append("</tbody>\n</table>\n</section>\n");
     }
 
-    /// <summary>Text for any place in the page. What has no shape of its own (controls, marks that turn the direction of writing) is shown as U+FFFD.</summary>
+    /// <summary>Text for any place in the page. What <see cref="ForeignText"/> does not show is U+FFFD.</summary>
     internal static string Escape(string text)
     {
         var escaped = new StringBuilder(text.Length + 16);
-        for (int i = 0; i < text.Length; i++)
+        foreach (Rune rune in text.EnumerateRunes())
         {
-            char letter = text[i];
-            _ = letter switch
+            _ = rune.Value switch
             {
                 '&' => escaped.Append("&amp;"),
                 '<' => escaped.Append("&lt;"),
                 '>' => escaped.Append("&gt;"),
                 '"' => escaped.Append("&quot;"),
                 '\'' => escaped.Append("&#39;"),
-                '\n' or '\t' => escaped.Append(letter),
-                < ' ' or (>= '\x7f' and <= '\x9f') or (>= '\u200b' and <= '\u200f') or (>= '\u2028' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\ufeff' => escaped.Append('\ufffd'),
-                _ when char.IsHighSurrogate(letter) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1]) => escaped.Append(letter).Append(text[++i]),
-                _ when char.IsSurrogate(letter) => escaped.Append('\ufffd'),
-                _ => escaped.Append(letter),
+                '\n' or '\t' => escaped.Append((char)rune.Value),
+                _ => escaped.Append(ForeignText.IsHidden(rune) ? Rune.ReplacementChar : rune),
             };
         }
 

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Text;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
@@ -164,6 +165,8 @@ public sealed class XlConfig
         foreach (GuestSetting other in guest.OtherSettings)
         {
             string line = $"{other.Key}={other.Value}";
+            if (line.EnumerateRunes().Any(ForeignText.IsHidden))
+                return CannotQuote(other.Key, other.Value);
             // A value is carried as text; only what reads as this one setting may go into the file.
             if (XlParser.Parse(line, sourceName, out ImmutableArray<XlSetting> read, out _) is not null ||
                 read.Length != 1 || read[0].Key != other.Key || read[0].IsAddition || XlGuest.IsRead(other.Key))
@@ -201,7 +204,7 @@ public sealed class XlConfig
         }
 
         static InputError CannotQuote(string key, string value) =>
-            new(sourceName, null, $"{key} {InputError.Quote(value)} has a character that no quotes of xl.cfg can hold", "remove NUL characters and broken Unicode");
+            new(sourceName, null, $"{key} {InputError.Quote(value)} has a character that cannot be seen, and xl.cfg has no escape for it", "remove control characters, marks without width and broken Unicode");
     }
 
     /// <summary>Appends in place: a file of nothing but += must not cost the square of its length.</summary>

@@ -51,14 +51,17 @@ public sealed class XlText : XlValue
             text.Append(Text);
     }
 
-    /// <summary>Whether the text can stand in xl.cfg at all: NUL and what is no Unicode cannot.</summary>
+    /// <summary>
+    /// Whether the text can stand in xl.cfg so that it is seen: what <see cref="Keyhole.Diagnostics.ForeignText"/> does not show needs an escape, and xl has
+    /// seven of them; its escapes with digits it drops.
+    /// </summary>
     public static bool CanQuote(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         foreach (Rune rune in text.EnumerateRunes())
         {
             // An unpaired surrogate comes out of the enumeration as U+FFFD too.
-            if (rune.Value is 0 or SmallInput.Undecodable)
+            if (rune.Value is SmallInput.Undecodable || (rune.Value is not (>= '\a' and <= '\r') && Diagnostics.ForeignText.IsHidden(rune)))
                 return false;
         }
 

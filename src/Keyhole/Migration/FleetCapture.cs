@@ -39,6 +39,10 @@ internal sealed class FleetCapture
             host = HostDemand.Of(map!.Host, FindName(line) ?? UnnamedAt(sourceName, lineNumber));
             return null;
         }
+        catch (InvalidOperationException)
+        {
+            return new(sourceName, lineNumber, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)", "give one capture a line, as 'show --json' or 'capture' wrote it");
+        }
         catch (JsonException)
         {
             return new(sourceName, lineNumber, "the JSON is malformed, cut short or nested too deeply", $"give one capture a line, as {Setting.CaptureWriter} wrote it, without line breaks in it");
@@ -107,8 +111,9 @@ internal sealed class FleetCapture
             // Something behind the object is malformed: this throws.
             reader.Read();
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
+            // Malformed, or a name with half a character: the careful reader says which.
             return false;
         }
 
