@@ -8,6 +8,7 @@ using System.IO;
 using System.Linq;
 using Keyhole.Cli.Help;
 using Keyhole.Cli.Terminal;
+using Keyhole.Cli.Options;
 using Keyhole.Cli.Verbs;
 using Keyhole.Diagnostics;
 

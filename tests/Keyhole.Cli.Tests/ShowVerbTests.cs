@@ -71,10 +71,15 @@ public sealed class ShowVerbTests
     [TestMethod]
     public void Other_maps_of_a_log_are_named_on_standard_error_only()
     {
-        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"));
+        string log = CommandRun.Golden("plain4g.log");
+        CommandRun all = CommandRun.Of("show", "--host", log, "--verbose");
+        Assert.Contains("--map 2", all.Errors);
+        Assert.DoesNotContain("--map 2", all.Output);
 
-        Assert.Contains("--map 2", run.Errors);
-        Assert.DoesNotContain("--map 2", run.Output);
+        CommandRun run = CommandRun.Of("show", "--host", log);
+        Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n'));
+        Assert.Contains("other maps: --verbose lists them, --map N takes one", run.Errors);
+        Assert.IsEmpty(CommandRun.Of("show", "--host", log, "--map", "1").Errors);
     }
 
     [TestMethod]

@@ -73,8 +73,15 @@ internal static class FleetHosts
             foreach (string file in Directory.EnumerateFiles(folder).Where(static file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal))
             {
                 isEmpty = false;
+                var info = new FileInfo(file);
+                if (!info.Exists && file.Contains('\ufffd', StringComparison.Ordinal))
+                {
+                    tally.AddUnreadable(new(Files.Shown(file), null, "a file's name that is no UTF-8 cannot be opened", "rename the file"));
+                    continue;
+                }
+
                 // A pipe among them would be waited for until somebody writes to it.
-                if (new FileInfo(file).Length == 0)
+                if (info.Length == 0)
                 {
                     tally.AddUnreadable(new(Files.Shown(file), null, "there is nothing in it", "give each host's log a file of its own"));
                     continue;
@@ -98,28 +105,36 @@ internal static class FleetHosts
 
     private static void ReadFile(CommandConsole console, string path, FleetReader reader, FleetTally tally)
     {
-        Parsed<FileForm> read = Files.Read(console, path, WhatItIs, (stream, name) => ReadCaptures(stream, name, reader));
+        Parsed<FileForm> read = Files.Read(console, path, WhatItIs, (stream, name) => ReadOpened(stream, name, reader));
         if (!read.TryGet(out FileForm? form, out InputError? error))
             tally.AddUnreadable(error);
-        else if (!form.HeldCaptures)
+        else if (form.IsMap)
             reader.ReadHost(Files.Shown(path), () => ReadMap(console, path));
     }
 
-    private static Parsed<FileForm> ReadCaptures(Stream stream, string name, FleetReader reader)
+    /// <summary>Captures, and maps that cannot be read a second time (a pipe), are read at once; other maps on another thread.</summary>
+    private static Parsed<FileForm> ReadOpened(Stream stream, string name, FleetReader reader)
     {
         byte[] head = new byte[HeadBytes];
         int length = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
-        if (!FleetReader.AreCaptures(head.AsSpan(0, length)))
-            return new FileForm(HeldCaptures: false);
         using var whole = new ReplayedStream(head.AsMemory(0, length), stream);
-        reader.ReadCaptures(whole, name);
-        return new FileForm(HeldCaptures: true);
+        if (FleetReader.AreCaptures(head.AsSpan(0, length)))
+        {
+            reader.ReadCaptures(whole, name);
+            return new FileForm(IsMap: false);
+        }
+
+        if (stream is LimitedStream { IsRepeatable: true })
+            return new FileForm(IsMap: true);
+        Parsed<HostDocument> read = HostMapReader.Read(whole, name, HostMapOptions.Default);
+        reader.ReadHost(name, () => read);
+        return new FileForm(IsMap: false);
     }
 
     private static Parsed<HostDocument> ReadMap(CommandConsole console, string path) =>
         Files.Read(console, path, WhatItIs, static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default));
 
-    private sealed record FileForm(bool HeldCaptures);
+    private sealed record FileForm(bool IsMap);
 
     /// <summary>A stream of which the first bytes have been looked at.</summary>
     private sealed class ReplayedStream(ReadOnlyMemory<byte> head, Stream rest) : Stream

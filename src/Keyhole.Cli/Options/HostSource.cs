@@ -35,6 +35,11 @@ internal sealed class HostSource
         HelpName = "N",
     };
 
+    private readonly Option<bool> _verbose = new("--verbose")
+    {
+        Description = "List the log's other maps, each with the number that --map takes it by.",
+    };
+
     private readonly Option<bool> _machineMap = new("--machine-map")
     {
         Description = "What Xen adds for dom0 (APICs, IOMMUs) is in the map already.",
@@ -51,6 +56,7 @@ internal sealed class HostSource
         command.Options.Add(_host);
         command.Options.Add(_from);
         command.Options.Add(_map);
+        command.Options.Add(_verbose);
         command.Options.Add(_machineMap);
         command.Options.Add(_denied);
         command.Options.Add(_rmrr);
@@ -103,10 +109,24 @@ internal sealed class HostSource
 
         foreach (Phrase remark in map.Remarks)
             console.Remark(remark);
+        TellOtherMaps(parsed, console, map);
         return map;
     }
 
     private static PfnRange Pages(ByteRange range) => PfnRange.FromBounds(Pfn.Containing(range.Start), Pfn.AtOrAbove(range.End));
+
+    /// <summary>One line, whatever their number, unless the user wants all.</summary>
+    private void TellOtherMaps(ParseResult parsed, CommandConsole console, HostDocument map)
+    {
+        if (map.OtherMapCount == 0 || HasMapNumber(parsed))
+            return;
+        bool isVerbose = parsed.GetValue(_verbose);
+        foreach (Phrase other in isVerbose || map.OtherMapCount == 1 ? map.OtherMaps : [])
+            console.Remark($"the log has another map, {other}");
+        long untold = map.OtherMapCount - (isVerbose ? map.OtherMaps.Length : 0);
+        if (untold > (isVerbose ? 0 : 1))
+            console.Remark($"the log has {untold} {(isVerbose ? "further" : "other")} maps: {(isVerbose ? "" : "--verbose lists them, ")}{Setting.MapNumber} N takes one");
+    }
 
     /// <summary>Why a denied range left the machine map as it was; null where it did not.</summary>
     private static string? WhyUnchanged(Host before, Host after)

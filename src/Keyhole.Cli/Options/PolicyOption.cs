@@ -31,7 +31,7 @@ internal sealed class PolicyOption
     /// <summary><c>--hole</c> for a verb that takes every policy.</summary>
     public static Option<string?> CreateHole() => new("--hole")
     {
-        Description = "Where the hole of hole-at starts (hex); the host's own hole if not given.",
+        Description = "Where the hole of hole-at starts (hex, or with a unit: 3G); the host's own hole if not given.",
         HelpName = "ADDR",
     };
 
@@ -52,7 +52,16 @@ internal sealed class PolicyOption
     public bool IsNamed(ParseResult parsed) => FirstGiven(parsed) is not null;
 
     public Parsed<PolicyChoice> Read(ParseResult parsed) =>
-        Policies.Parse(parsed.GetValue(_policy)!, parsed.GetValue(_hole), out IHolePolicy? policy, "--policy", "--hole") is { } unknown ? unknown : new PolicyChoice(policy!);
+        Policies.Parse(InHex(parsed.GetValue(_policy)!), parsed.GetValue(_hole) is { } hole ? InHex(hole) : null, out IHolePolicy? policy, "--policy", "--hole") is { } unknown ? unknown : new PolicyChoice(policy!);
+
+    /// <summary>A hole that is given with a unit (3G, hole-at:3G) as the policies have it, in hex; anything else as it is.</summary>
+    public static string InHex(string text)
+    {
+        int colon = text.IndexOf(':', System.StringComparison.Ordinal);
+        return text is [.., 'K' or 'M' or 'G' or 'T' or 'k' or 'm' or 'g' or 't'] && PhysicalAddress.TryParse(text[(colon + 1)..], out ulong address)
+            ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{text[..(colon + 1)]}0x{address:x}")
+            : text;
+    }
 }
 
 /// <summary>The policy that the user chose.</summary>

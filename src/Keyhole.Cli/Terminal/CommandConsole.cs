@@ -43,6 +43,9 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>Columns of the terminal; without one, as many as a line needs.</summary>
     public int Width { get; init; } = UnboundedWidth;
 
+    /// <summary>How long a pipe that is named may be silent.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>The machine that commands for dom0 work on.</summary>
     public LiveMachine Dom0 { get; init; } = new();
 

@@ -30,8 +30,7 @@ internal static class Files
 
             if (Directory.Exists(path))
                 return new InputError(Shown(path), null, "this is a folder", $"name {whatItIs}");
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 16, FileOptions.SequentialScan);
-            using var limited = new LimitedStream(file, MaxInputBytes);
+            using var limited = new LimitedStream(PatientStream.Open(path, console.Patience), MaxInputBytes);
             return reader(limited, Shown(path));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
@@ -118,6 +117,8 @@ internal static class Files
 
     private static InputError Describe(Exception exception, string path, string whatItIs) => exception switch
     {
+        InputStalledException => new(Shown(path), null, exception.Message, $"name {whatItIs}"),
+        FileNotFoundException when path.Contains('\ufffd', StringComparison.Ordinal) => new(Shown(path), null, "a file's name that is no UTF-8 cannot be opened", "rename the file"),
         InputTooLongException => new(path == "-" ? "standard input" : Shown(path), null, exception.Message, "cut out the part that matters: a boot log, a map"),
         FileNotFoundException or DirectoryNotFoundException => new(Shown(path), null, "no such file", $"name {whatItIs}"),
         UnauthorizedAccessException => new(Shown(path), null, "permission denied", "read it as root, or copy it to where you may read it"),

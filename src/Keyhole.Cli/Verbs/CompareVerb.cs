@@ -69,7 +69,7 @@ internal static class CompareVerb
                 return console.Fail(windowError);
             if (ballooned.Read(parsed, out ulong? balloonedBytes) is { } sizeError)
                 return console.Fail(sizeError);
-            if (!Read(parsed, console, host, guest, qemu, kernel, parsed.GetValue(hole), parsed.GetValue(migrateTo) ?? [], otherBars)
+            if (!Read(parsed, console, host, guest, qemu, kernel, parsed.GetValue(hole) is { } start ? PolicyOption.InHex(start) : null, parsed.GetValue(migrateTo) ?? [], otherBars)
                 .TryGet(out ComparisonRequest? request, out InputError? error))
             {
                 return console.Fail(error);

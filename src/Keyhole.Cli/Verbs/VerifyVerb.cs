@@ -73,6 +73,13 @@ internal static class VerifyVerb
                 return ExitStatus.No;
             }
 
+            // The log is looked into where a kernel's memory setup is forecast: not so for guests whose firmware makes the map.
+            if (taken.Boot is null)
+            {
+                string type = boot.Plan.Guest.Type.ToString().ToUpperInvariant();
+                return console.Fail(new("the guest", null, $"it is {type}, and logs are compared for PV guests and for dom0 only", "compare its map with what 'keyhole plan' tells"));
+            }
+
             BootVerification verification = boot.Forecast is { } forecast
                 ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
                 : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap);

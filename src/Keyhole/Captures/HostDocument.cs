@@ -29,6 +29,12 @@ public sealed record HostDocument
     /// <summary>Which of the log's maps this is.</summary>
     public LogMap? LogMap { get; init; }
 
-    /// <summary>Remarks for the user that are no errors: other maps in the same log, lines passed over.</summary>
+    /// <summary>The log's other maps, each with the number to take it by; where the log has very many, the first of them.</summary>
+    public ImmutableArray<Phrase> OtherMaps { get; init; } = [];
+
+    /// <summary>How many other maps the log has.</summary>
+    public long OtherMapCount { get; init; }
+
+    /// <summary>Remarks for the user that are no errors: parts that are missing, lines passed over.</summary>
     public ImmutableArray<Phrase> Remarks { get; init; } = [];
 }

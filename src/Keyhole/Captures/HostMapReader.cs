@@ -141,6 +141,8 @@ public static class HostMapReader
             Description = $"{Describe(map)}, line {map.Line} of {sourceName}",
             Log = scan,
             LogMap = map,
+            OtherMaps = OtherMaps(scan, map),
+            OtherMapCount = scan.Maps.Length - 1 + (long)scan.DroppedMaps,
             Remarks = RemarksOn(scan, map),
         };
     }
@@ -218,20 +220,20 @@ public static class HostMapReader
         remarks.AddRange(MissingParts(scan, taken).Select(static text => (Phrase)text));
         if (taken is { Kind: LogMapKind.LinuxFirmware, Error: null })
             remarks.AddRange(CommandLineEffects.OnHost(scan, taken).Select(static text => (Phrase)text));
-        int named = 0;
-        for (int i = 0; i < scan.Maps.Length; i++)
+        return remarks.ToImmutable();
+    }
+
+    private static ImmutableArray<Phrase> OtherMaps(LogScan scan, LogMap taken)
+    {
+        var maps = ImmutableArray.CreateBuilder<Phrase>();
+        for (int i = 0; i < scan.Maps.Length && maps.Count < MaxMapsNamed; i++)
         {
             LogMap other = scan.Maps[i];
-            if (ReferenceEquals(other, taken))
-                continue;
-            if (named++ < MaxMapsNamed)
-                remarks.Add($"{Setting.MapNumber} {i + 1}: {Describe(other)}, line {other.Line}, {other.Entries.Length} entries{(other.Error is null ? "" : ", damaged")}");
+            if (!ReferenceEquals(other, taken))
+                maps.Add($"{Setting.MapNumber} {i + 1}: {Describe(other)}, line {other.Line}, {other.Entries.Length} entries{(other.Error is null ? "" : ", damaged")}");
         }
 
-        int unnamed = Math.Max(0, named - MaxMapsNamed);
-        if (unnamed + scan.DroppedMaps > 0)
-            remarks.Add($"{unnamed + (long)scan.DroppedMaps} further maps are in the log{(scan.DroppedMaps > 0 ? $", {scan.DroppedMaps} of them beyond what is kept" : "")}");
-        return remarks.ToImmutable();
+        return maps.ToImmutable();
     }
 
     /// <summary>What tells that the map in the log is not the whole one: lines left out, next to no RAM, or Xen's own count of it.</summary>

@@ -20,12 +20,8 @@ public sealed record InputError(string Source, int? Line, string What, Phrase Re
     /// <summary>The first <paramref name="maxLength"/> characters of hostile input, without quotes, made fit for one line as <see cref="Quote"/> does.</summary>
     public static string OneLine(System.ReadOnlySpan<char> text, int maxLength) => ForeignText.OneLine(text[..System.Math.Min(text.Length, maxLength)]);
 
-    /// <summary>A path fit for one line: as it is, or quoted where it holds control characters.</summary>
-    public static string PathText(string path)
-    {
-        ArgumentNullException.ThrowIfNull(path);
-        return System.Array.Exists(path.ToCharArray(), char.IsControl) ? Quote(path) : path;
-    }
+    /// <summary>A path fit for one line: as it is, or quoted where it holds what <see cref="ForeignText"/> does not show.</summary>
+    public static string PathText(string path) => ForeignText.OneLine(path) == path ? path : Quote(path);
 
     /// <summary>The whole line: where, what and the remedy.</summary>
     public Phrase ToPhrase() => $"{Where}: {What}; {Remedy}";

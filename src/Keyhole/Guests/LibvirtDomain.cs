@@ -545,9 +545,28 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
             if (element is not null)
                 Remove(element);
         }
+        else if (value.Contains('\n', StringComparison.Ordinal))
+        {
+            (element ?? Ensure(parent, name)).ReplaceNodes(new OneLineText(value));
+        }
         else if (element is null || element.Value != value)
         {
             (element ?? Ensure(parent, name)).Value = value;
+        }
+    }
+
+    /// <summary>A text whose line ends are written as references: what stands behind one begins no line of the file.</summary>
+    private sealed class OneLineText(string text) : XText(text)
+    {
+        public override void WriteTo(XmlWriter writer)
+        {
+            string[] lines = Value.Split('\n');
+            writer.WriteString(lines[0]);
+            foreach (string line in lines.AsSpan(1))
+            {
+                writer.WriteCharEntity('\n');
+                writer.WriteString(line);
+            }
         }
     }
 

@@ -86,7 +86,7 @@ public sealed partial class GoldenLogTests
         using FileStream stream = File.OpenRead(path);
         HostDocument firmware = MapFixtures.Expect(HostMapReader.Read(stream, "seed8g.log", HostMapOptions.Default));
         Assert.AreEqual("Xen's firmware map (Multiboot-e820 RAM map), line 3 of seed8g.log", firmware.Description);
-        Assert.Contains("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 33, 17 entries\nHostMapOptions.MapNumber 3: Linux's resources (/proc/iomem), line 56, 18 entries\n", string.Join('\n', firmware.Remarks));
+        Assert.Contains("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 33, 17 entries\nHostMapOptions.MapNumber 3: Linux's resources (/proc/iomem), line 56, 18 entries\n", string.Join('\n', firmware.OtherMaps));
 
         stream.Position = 0;
         HostDocument dom0 = MapFixtures.Expect(HostMapReader.Read(stream, "seed8g.log", new() { MapNumber = 2 }));

@@ -121,8 +121,8 @@ public sealed class HostMapReaderTests
         string guest = LinuxLog.Replace("BIOS-e820: [", "Xen: [", StringComparison.Ordinal);
         HostDocument xen = MapFixtures.Expect(MapFixtures.ReadText(guest + LinuxLog + XenLog));
         Assert.AreEqual("Xen's firmware map (Xen-e820 RAM map), line 12 of test.log", xen.Description);
-        Assert.AreEqual("HostMapOptions.MapNumber 1: map of a kernel under Xen (Xen), line 2, 3 entries", xen.Remarks[0].ToString());
-        Assert.AreEqual("HostMapOptions.MapNumber 2: Linux's firmware map (BIOS-e820), line 7, 3 entries", xen.Remarks[1].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 1: map of a kernel under Xen (Xen), line 2, 3 entries", xen.OtherMaps[0].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: Linux's firmware map (BIOS-e820), line 7, 3 entries", xen.OtherMaps[1].ToString());
 
         HostDocument linux = MapFixtures.Expect(MapFixtures.ReadText(guest + LinuxLog));
         Assert.AreEqual("Linux's firmware map (BIOS-e820), line 7 of test.log", linux.Description);
@@ -249,7 +249,7 @@ public sealed class HostMapReaderTests
             """;
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
         MapFixtures.AreSame(ThreeEntries, map);
-        Assert.HasCount(3, map.Remarks);
+        Assert.HasCount(3, map.OtherMaps);
         LogScan scan = LogScanner.Scan(new MemoryStream(Encoding.Latin1.GetBytes(log)), "log");
         CollectionAssert.AreEqual(
             (LogMapKind[])[LogMapKind.LinuxFirmware, LogMapKind.KernelEdited, LogMapKind.KernelEdited, LogMapKind.KernelEdited],
@@ -264,15 +264,15 @@ public sealed class HostMapReaderTests
             + "(d1) BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n" + XenLog;
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
         Assert.StartsWith("Xen's firmware map", map.Description);
-        Assert.AreEqual("HostMapOptions.MapNumber 1: map of a kernel under Xen (Xen), line 1, 1 entries", map.Remarks[0].ToString());
-        Assert.AreEqual("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 4, 1 entries", map.Remarks[1].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 1: map of a kernel under Xen (Xen), line 1, 1 entries", map.OtherMaps[0].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 4, 1 entries", map.OtherMaps[1].ToString());
     }
 
     [TestMethod]
     public void The_map_that_Xen_gives_a_PVH_dom0_is_known_as_such()
     {
         string log = XenLog + "(XEN) Dom0 memory map:\n(XEN)  [0000000000000000, 000000000009dfff] (usable)\n(XEN)  [00000000000a0000, 00000000000fffff] (reserved)\n(XEN) done\n";
-        Assert.AreEqual("HostMapOptions.MapNumber 2: map that Xen built for dom0 (Dom0 memory map), line 7, 2 entries", MapFixtures.Expect(MapFixtures.ReadText(log)).Remarks[0].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: map that Xen built for dom0 (Dom0 memory map), line 7, 2 entries", MapFixtures.Expect(MapFixtures.ReadText(log)).OtherMaps[0].ToString());
         Assert.IsTrue(MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Host.IsMachineMap);
     }
 
@@ -308,7 +308,7 @@ public sealed class HostMapReaderTests
         string mixed = string.Join('\n', xen.Zip(kernel, static (one, other) => $"{one}\n{other}"));
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(mixed));
         MapFixtures.AreSame(ThreeEntries, map);
-        Assert.AreEqual("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 4, 3 entries", map.Remarks.Single().ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 4, 3 entries", map.OtherMaps.Single().ToString());
     }
 
     [TestMethod]
@@ -317,7 +317,7 @@ public sealed class HostMapReaderTests
         string boot = "(XEN) Command line: dom0_mem=1G\n" + string.Concat(XenLog.Split('\n').Take(3).Select(static line => line + "\n"));
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(boot + boot));
         MapFixtures.AreSame("0 9fc00 1\n9fc00 a0000 2", map);
-        Assert.AreEqual("HostMapOptions.MapNumber 2: Xen's firmware map (Xen-e820 RAM map), line 7, 2 entries", map.Remarks[^1].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: Xen's firmware map (Xen-e820 RAM map), line 7, 2 entries", map.OtherMaps[^1].ToString());
     }
 
     [TestMethod]

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Threading.Tasks;
+
+namespace Keyhole.Cli.Terminal;
+
+/// <summary>What may have nobody at its other end (a pipe, a terminal): it is waited for, but not without end.</summary>
+internal sealed class PatientStream(Stream inner, TimeSpan patience) : Stream
+{
+    private readonly byte[] _buffer = new byte[1 << 16];
+    private ReadOnlyMemory<byte> _rest;
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+    /// <summary>Opens a file. A file with something in it is opened at once; a pipe as soon as somebody writes to it.</summary>
+    /// <exception cref="InputStalledException">Nobody does.</exception>
+    public static Stream Open(string path, TimeSpan patience)
+    {
+        if (new FileInfo(path) is { Exists: true, Length: > 0 })
+            return OpenFile(path);
+        FileStream opened = Await(() => OpenFile(path), patience);
+        return opened.CanSeek ? opened : new PatientStream(opened, patience);
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override int Read(Span<byte> buffer)
+    {
+        if (_rest.IsEmpty)
+            _rest = _buffer.AsMemory(0, Await(() => inner.Read(_buffer), patience));
+        int count = Math.Min(buffer.Length, _rest.Length);
+        _rest.Span[..count].CopyTo(buffer);
+        _rest = _rest[count..];
+        return count;
+    }
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            inner.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private static FileStream OpenFile(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 16, FileOptions.SequentialScan);
+
+    /// <summary>A call that the system may never end goes on on a thread of its own, which ends with the process.</summary>
+    private static T Await<T>(Func<T> call, TimeSpan patience)
+    {
+        Task<T> task = Task.Factory.StartNew(call, default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return Task.WaitAny([task], patience) == 0
+            ? task.GetAwaiter().GetResult()
+            : throw new InputStalledException(FormattableString.Invariant($"nothing came from it within {patience.TotalSeconds:0.###} seconds; it is a pipe or a device that nobody writes to"));
+    }
+}
+
+/// <summary>Nobody is at the other end.</summary>
+internal sealed class InputStalledException(string message) : IOException(message);
