@@ -8,7 +8,6 @@ using System.IO;
 using System.Linq;
 using Keyhole.Cli.Help;
 using Keyhole.Cli.Terminal;
-using Keyhole.Cli.Options;
 using Keyhole.Cli.Verbs;
 using Keyhole.Diagnostics;
 

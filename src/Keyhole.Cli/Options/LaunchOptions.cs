@@ -10,7 +10,6 @@ using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Cli.Options;
 

@@ -2,7 +2,6 @@
 
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;

@@ -19,7 +19,6 @@ using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Cli.Verbs;
 

@@ -4,7 +4,6 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
-using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
