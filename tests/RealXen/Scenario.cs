@@ -84,7 +84,10 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
     /// <summary>Whether the guest is let run, until it says that it is done, dies, or <see cref="Seconds"/> have gone by.</summary>
     public bool Boot { get; init; }
 
-    /// <summary>HVM: whether it is waited for until SeaBIOS boots a system, for the E820 that SeaBIOS hands over; else until hvmloader is done.</summary>
+    /// <summary>
+    /// Whether the record has the E820 that the guest is handed: of an HVM guest SeaBIOS's, for which it is waited until that boots a system, else until hvmloader is done; of a PVH guest the
+    /// first one of its kernel.
+    /// </summary>
     public bool Firmware { get; init; }
 
     /// <summary>A map that is installed between creation and start in place of the toolstack's; empty: none.</summary>

@@ -23,8 +23,19 @@ public sealed class XenPvhPlatform : IPlatform
     private const ulong SpecialPages = 0xfeff_8000;
     private const ulong SpecialPagesEnd = 0xff00_0000;
 
-    /// <summary>Pages of ACPI's tables behind the one of its information: up to Xen 4.17, and in the newer releases that were recorded.</summary>
-    private static ulong AcpiPagesOf(XenVersion xen) => xen.IsUpTo(4, 17) ? 7u : 5u;
+    /// <summary>Processors up to which the records have a page less, and from which on they have it.</summary>
+    private const int FewProcessors = 8;
+
+    private const int ManyProcessors = 32;
+
+    /// <summary>Pages of ACPI's tables behind the one of its information, as recorded: up to Xen 4.17, and in a newer release with one processor.</summary>
+    /// <param name="isCertain">Whether a record says so; else it may be a page more.</param>
+    private static ulong AcpiPagesOf(XenVersion xen, int processors, out bool isCertain)
+    {
+        bool isOld = xen.IsUpTo(4, 17);
+        isCertain = isOld ? processors is <= FewProcessors or >= ManyProcessors : processors == 1;
+        return isOld ? processors >= ManyProcessors ? 8u : 7u : 5u;
+    }
 
     public string Name => "xen-pvh";
 
@@ -62,7 +73,11 @@ public sealed class XenPvhPlatform : IPlatform
         }
 
         ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
-        ImmutableArray<PlannedEntry> entries = Lay(end, AcpiPagesOf(scenario.Host.Traits.XenVersion ?? UsualXen));
+        long processors = Math.Max(scenario.Guest.Vcpus, XlSettings.Of(scenario.Guest).Number("maxvcpus") ?? 1);
+        ulong acpiPages = AcpiPagesOf(scenario.Host.Traits.XenVersion ?? UsualXen, (int)Math.Min(processors, int.MaxValue), out bool isCertain);
+        if (!isCertain)
+            problems.Add(new(Severity.Info, ProblemCodes.Assumed, "with so many processors ACPI's tables from fc000000 on may take a page more than is shown"));
+        ImmutableArray<PlannedEntry> entries = Lay(end, acpiPages);
         return plan with
         {
             IsMapKnown = true,
