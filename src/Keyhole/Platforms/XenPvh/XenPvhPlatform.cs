@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Guests;
 using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenPvh;
