@@ -65,10 +65,7 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
 
     public static ulong PagesOfRam(ImmutableArray<E820Entry> map)
     {
-        var sanitised = new E820Entry[2 * Math.Max(1, map.Length)];
-        ReadOnlySpan<E820Entry> entries = Sanitizer.TrySanitize(map.AsSpan(), sanitised, new int[Sanitizer.ScratchLength(map.Length)], out int count)
-            ? sanitised.AsSpan(0, count)
-            : map.AsSpan();
+        ImmutableArray<E820Entry> entries = SortedMap.Of(map.AsSpan());
         ulong pages = 0;
         foreach (E820Entry entry in entries)
         {

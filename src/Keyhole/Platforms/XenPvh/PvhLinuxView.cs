@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenPvh;
 
@@ -10,13 +11,9 @@ namespace Keyhole.Platforms.XenPvh;
 /// <remarks>Source: arch/x86/platform/pvh/enlighten.c (init_pvh_bootparams).</remarks>
 internal static class PvhLinuxView
 {
-    private const ulong IsaStart = 0xa0000;
-    private const ulong IsaEnd = 0x100000;
-
     public static ImmutableArray<E820Entry> Of(ImmutableArray<E820Entry> given)
     {
-        ImmutableArray<E820Entry> map = given.Add(E820Entry.FromBounds(IsaStart, IsaEnd, E820Type.Reserved));
-        var sanitised = new E820Entry[2 * map.Length];
-        return Sanitizer.TrySanitize(map.AsSpan(), sanitised, new int[Sanitizer.ScratchLength(map.Length)], out int count) ? [.. sanitised.AsSpan(0, count)] : map;
+        ImmutableArray<E820Entry> map = given.Add(E820Entry.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd, E820Type.Reserved));
+        return SortedMap.Of(map.AsSpan());
     }
 }
