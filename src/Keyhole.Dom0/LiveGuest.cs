@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -50,7 +49,7 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
     /// <summary>What the toolstack gave the guest when it was made, or null where it cannot be reckoned.</summary>
     public Plan? ToolstackPlan(Host machine) => Spec is { } spec ? Planner.Plan(new Scenario { Host = machine, Guest = spec }) : null;
 
-    public XenProblem No(string what, string remedy) => new(XenProblemKind.Guest, Shown, what, remedy);
+    public XenProblem No(string what, Phrase remedy) => new(XenProblemKind.Guest, Shown, what, remedy);
 }
 
 /// <summary>A map for a live guest with the forecast of its boot on it.</summary>

@@ -56,7 +56,7 @@ internal static class HostMapJson
         catch (InvalidOperationException)
         {
             // .NET's reader says so of an escape that is half a character, where a name is looked at.
-            return new InputError(sourceName, null, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)", "give the file as 'show --json' or 'capture' wrote it");
+            return new InputError(sourceName, null, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)", $"give the file as {Setting.CaptureWriter} wrote it");
         }
         catch (JsonException exception)
         {

@@ -41,7 +41,7 @@ internal sealed class FleetCapture
         }
         catch (InvalidOperationException)
         {
-            return new(sourceName, lineNumber, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)", "give one capture a line, as 'show --json' or 'capture' wrote it");
+            return new(sourceName, lineNumber, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)", $"give one capture a line, as {Setting.CaptureWriter} wrote it");
         }
         catch (JsonException)
         {

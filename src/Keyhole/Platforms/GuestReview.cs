@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
@@ -11,6 +12,8 @@ public static class GuestReview
 {
     public static void ReportMaxmem(GuestSpec guest, List<Problem> problems)
     {
+        ArgumentNullException.ThrowIfNull(guest);
+        ArgumentNullException.ThrowIfNull(problems);
         if (guest.MaxmemKiB >= guest.MemoryKiB)
             return;
         string consequence = guest.UsesHostMap
@@ -25,11 +28,16 @@ public static class GuestReview
 
     /// <summary>That a guest of Xen with firmware or a boot ABI of its own does not follow the host's map.</summary>
     /// <param name="type">PVH or HVM.</param>
-    public static void ReportNotPv(string type, GuestSpec guest, List<Problem> problems) => problems.Add(new(
-        guest.E820Host == true ? Severity.Warning : Severity.Info,
-        ProblemCodes.NotPv,
-        $"the guest is {type}: xl reads e820_host for PV guests only, and its map does not follow the host's",
-        Remedy: "set type=\"pv\" if the guest is meant to see the host's map"));
+    public static void ReportNotPv(string type, GuestSpec guest, List<Problem> problems)
+    {
+        ArgumentNullException.ThrowIfNull(guest);
+        ArgumentNullException.ThrowIfNull(problems);
+        problems.Add(new(
+            guest.E820Host == true ? Severity.Warning : Severity.Info,
+            ProblemCodes.NotPv,
+            $"the guest is {type}: xl reads e820_host for PV guests only, and its map does not follow the host's",
+            Remedy: "set type=\"pv\" if the guest is meant to see the host's map"));
+    }
 
     /// <summary>Why nobody can give a guest of Xen that is no PV one another map: behind "the guest is no PV guest: ".</summary>
     public static string WhyNoOtherMap(GuestType? type) => type switch
@@ -40,7 +48,13 @@ public static class GuestReview
     };
 
     /// <summary>What to do instead.</summary>
-    public static string InsteadOfAnotherMap(GuestType? type) => type == GuestType.Hvm ? "take the mmio_hole= that a comparison of its holes finds, or set type=\"pv\"" : "set type=\"pv\"";
+    public static Phrase InsteadOfAnotherMap(GuestType? type)
+    {
+        // Not a conditional expression: its branches would be strings before they are a phrase, and the setting a bare name.
+        if (type == GuestType.Hvm)
+            return $"ask '{Setting.Compare}' which mmio_hole= places its BARs, or set type=\"pv\"";
+        return "set type=\"pv\"";
+    }
 
     public static Problem MapNotKnown(string why) => new(Severity.Warning, ProblemCodes.MapNotKnown, $"the guest's map is not known: {why}");
 }

@@ -34,6 +34,7 @@ public static class BootEvidence
     /// <param name="log">What the host's log says, where the boot's own does not.</param>
     public static GuestLayout LayoutOfDom0(ObservedBoot boot, Dom0Log? log)
     {
+        ArgumentNullException.ThrowIfNull(boot);
         GuestLayout layout = boot.Builder?.Layout ?? log?.Layout ?? GuestLayout.OfDom0();
         return layout.Initrd.IsEmpty ? layout with { Initrd = InitrdOf(boot) } : layout;
     }
@@ -41,6 +42,7 @@ public static class BootEvidence
     /// <summary>The dom0 that Xen builds where nothing is said: all of the host's RAM but a sixteenth, 128 MiB at most, for Xen itself.</summary>
     public static Dom0Log UsualDom0(Host host)
     {
+        ArgumentNullException.ThrowIfNull(host);
         const ulong mostForXenBytes = 128UL << 20;
         ulong ram = 0;
         foreach (E820Entry entry in host.Entries)
