@@ -105,11 +105,7 @@ internal sealed class KernelSource
         }
 
         if (Files.Read<KernelImage>(console, path, WhatItIs, KernelImageReader.Read).TryGet(out KernelImage? image, out InputError? error))
-        {
-            console.Remark($"the kernel's release and size are read from the guest's own kernel={name}");
             return image;
-        }
-
         console.Remark($"{error}: {assumed}");
         return null;
     }
