@@ -31,6 +31,38 @@ internal static partial class LibraryTexts
         return texts;
     }
 
+    /// <summary>The members that make a string of an enum where a phrase was meant: in a conditional expression the branches are strings first, and a setting in them is its bare name.</summary>
+    public static int PlacesWhereSettingsBecomeStrings(Type type, string setting)
+    {
+        using FileStream file = File.OpenRead(type.Assembly.Location);
+        using var image = new PEReader(file);
+        MetadataReader metadata = image.GetMetadataReader();
+        int places = 0;
+        for (int row = 1; row <= metadata.GetTableRowCount(TableIndex.MethodSpec); row++)
+        {
+            MethodSpecification method = metadata.GetMethodSpecification(MetadataTokens.MethodSpecificationHandle(row));
+            if (method.Method.Kind != HandleKind.MemberReference || metadata.GetString(metadata.GetMemberReference((MemberReferenceHandle)method.Method).Name) != "AppendFormatted")
+                continue;
+            BlobReader signature = metadata.GetBlobReader(method.Signature);
+            // A generic method's arguments: their number, then each; here a value type by its token.
+            signature.ReadByte();
+            signature.ReadCompressedInteger();
+            if (signature.ReadByte() != (byte)SignatureTypeKind.ValueType)
+                continue;
+            EntityHandle argument = signature.ReadTypeHandle();
+            string name = argument.Kind switch
+            {
+                HandleKind.TypeDefinition => metadata.GetString(metadata.GetTypeDefinition((TypeDefinitionHandle)argument).Name),
+                HandleKind.TypeReference => metadata.GetString(metadata.GetTypeReference((TypeReferenceHandle)argument).Name),
+                _ => "",
+            };
+            if (name == setting)
+                places++;
+        }
+
+        return places;
+    }
+
     /// <summary>Whether a text tells what only a user of the command line can do. QEMU has a <c>--device</c> of its own.</summary>
     public static bool NamesTheCommandLine(string text) => text != "--device" && (Option().IsMatch(text) || Verb().IsMatch(text));
 

@@ -79,7 +79,7 @@ public sealed class BootVerbTests
     {
         CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--kernel", "4.4.0-210-generic");
 
-        Assert.Contains("note: --kernel: 4.4.0-210-generic does not say which patch of 4.4 it carries: it is taken for linux-4.4.148", run.Errors);
+        Assert.Contains("note: --kernel: a guess: 4.4.0-210-generic does not say which patch of 4.4 it carries: it is taken for linux-4.4.148", run.Errors);
     }
 
     [TestMethod]
@@ -261,6 +261,60 @@ public sealed class BootVerbTests
     }
 
     [TestMethod]
+    [DataRow("0 80000000 2\n", "there is less than 1 MiB of RAM in this map")]
+    [DataRow("{}", "neither \"e820\" nor \"entries\" in the JSON; give the file as keyhole plan, 'keyhole boot' or")]
+    [DataRow("nothing of a map\n", "give lines of START END TYPE, those of 'xl -vvv create'")]
+    public void A_map_that_is_none_blames_the_map_and_names_what_a_guests_map_is_read_from(string map, string words)
+    {
+        CommandRun run = CommandRun.WithInput(Encoding.ASCII.GetBytes(map), "boot", "--guest-map", "-");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.StartsWith("keyhole: standard input", run.Errors);
+        Assert.Contains(words, run.Errors);
+    }
+
+    [TestMethod]
+    public void Types_may_be_written_as_kernels_and_xl_write_them()
+    {
+        CommandRun run = CommandRun.WithInput("0 20000000 RAM\n20000000 20001000 ACPI NVS\n20001000 20002000 ACPI data\n30000000 30001000 usable\n"u8.ToArray(), "boot", "--guest-map", "-", "--json");
+
+        string[] types = [.. run.Json().GetProperty("e820").EnumerateArray().Select(static entry => entry.GetProperty("type").GetString()!)];
+        CollectionAssert.AreEqual(new[] { "ram", "nvs", "acpi", "ram" }, types);
+    }
+
+    [TestMethod]
+    [DataRow("3.18", "without a message")]
+    [DataRow("4.2", "without a message")]
+    [DataRow("6.1", "saying \"Xen hypervisor allocated page table memory conflicts with E820 map\"")]
+    public void A_kernel_that_dies_of_its_page_tables_place_says_so_whether_it_looks_or_not(string kernel, string words)
+    {
+        CommandRun run = CommandRun.WithInput("0 a0000 1\n100000 4a10000 1\n4a10000 4b00000 2\n4b00000 80000000 1\n"u8.ToArray(), "boot", "--guest-map", "-", "--kernel", kernel);
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains($"the kernel halts{(words[0] == 'w' ? " " : ", ")}{words}: its page tables at [0x4a03000, 0x4a2c000) meet reserved memory at [0x4a10000, 0x4b00000)", run.Output);
+    }
+
+    [TestMethod]
+    public void Of_the_kernels_place_one_source_speaks()
+    {
+        string[] boot = ["boot", "--dom0", "--host", Fixture("edges61/k-edge61.log"), "--kernel-span", "1000000-2000000"];
+
+        CommandRun both = CommandRun.Of([.. boot, "--kernel-image", Fixture("guests/vmlinuz-6.1.192")]);
+
+        Assert.AreEqual(2, both.Status);
+        Assert.StartsWith("keyhole: --kernel-span: the kernel's image says where it lies", both.Errors);
+    }
+
+    [TestMethod]
+    public void A_program_is_no_kernel()
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", Fixture("edges61/k-edge61.log"), "--kernel-image", "/bin/sh");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("/bin/sh: is an ELF file, but not one of a Linux kernel", run.Errors);
+    }
+
+    [TestMethod]
     [DataRow("k-edge61", "boots", 0)]
     [DataRow("k-below-edge61", "halts", 1)]
     public void The_kernels_image_says_to_the_page_where_it_must_have_RAM(string name, string outcome, int status)
@@ -306,6 +360,10 @@ public sealed class BootVerbTests
             CommandRun named = CommandRun.Of(["boot", .. guest, "--kernel", "6.12"]);
             File.WriteAllText(path, "name=\"g\"\ntype=\"pv\"\nmemory=512\ne820_host=1\nkernel=\"/nowhere/vmlinuz\"\n");
             CommandRun missing = CommandRun.Of(["boot", .. guest]);
+            File.WriteAllText(path, "name=\"g\"\ntype=\"pv\"\nmemory=512\ne820_host=1\nkernel=\"/dev/zero\"\n");
+            CommandRun device = CommandRun.Of(["boot", .. guest]);
+            File.WriteAllText(path, "name=\"g\"\ntype=\"pv\"\nmemory=512\ne820_host=1\nkernel=\"/tmp\"\n");
+            CommandRun folder = CommandRun.Of(["boot", .. guest]);
             File.WriteAllText(path, "name=\"g\"\ntype=\"pv\"\nmemory=512\ne820_host=1\nbootloader=\"pygrub\"\n");
             CommandRun bootloader = CommandRun.Of(["boot", .. guest]);
 
@@ -315,6 +373,8 @@ public sealed class BootVerbTests
             Assert.AreEqual("linux-6.12", named.Json().GetProperty("kernel").GetString());
             Assert.AreEqual("linux-6.1", missing.Json().GetProperty("kernel").GetString());
             Assert.Contains("kernel=/nowhere/vmlinuz is not on this machine", missing.Errors);
+            Assert.Contains("kernel=/dev/zero is a pipe, a device or an empty file", device.Errors);
+            Assert.Contains("kernel=/tmp is a folder", folder.Errors);
             Assert.Contains("bootloader takes the kernel out of its disk", bootloader.Errors);
         }
         finally

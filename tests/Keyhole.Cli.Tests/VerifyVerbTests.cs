@@ -283,4 +283,16 @@ public sealed class VerifyVerbTests
         Assert.AreEqual(0, run.Status, run.Errors);
         Assert.Contains("its boot shows that it ends by 0x4430000", run.Output);
     }
+
+    [TestMethod]
+    [DataRow("oddnvs")]
+    [DataRow("seed8g")]
+    public void A_log_that_does_not_name_Xens_release_blames_no_kernel_for_what_another_Xen_explains(string name)
+    {
+        string log = Path.Combine(AppContext.BaseDirectory, "fixtures", "matrix", "xen-4.20-linux-6.12", $"{name}.log");
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", log, "--kernel", "6.12.117");
+
+        Assert.Contains("everything in it agrees with Xen 4.20 and later", run.Output);
+        Assert.DoesNotContain("No kernel version", run.Output);
+    }
 }

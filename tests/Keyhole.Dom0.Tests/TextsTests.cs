@@ -10,6 +10,10 @@ namespace Keyhole.Dom0.Tests;
 public sealed class TextsTests
 {
     [TestMethod]
+    public void No_setting_becomes_a_bare_name_on_its_way_into_a_phrase() =>
+        Assert.AreEqual(0, LibraryTexts.PlacesWhereSettingsBecomeStrings(typeof(MachineCapture), nameof(Diagnostics.Setting)));
+
+    [TestMethod]
     public void No_text_of_the_library_names_an_option_of_the_command_line()
     {
         string[] named = [.. LibraryTexts.Of(typeof(MachineCapture)).Where(LibraryTexts.NamesTheCommandLine)];

@@ -108,6 +108,8 @@ internal sealed class BootSource
             return new InputError("--guest-map", null, "dom0 gets the machine's map", "give the machine's with --host, or leave --dom0 out");
         if (parsed.GetValue(_guestMap) is not null && _plan.Policy.FirstGiven(parsed) is { } policysToo)
             return new InputError(policysToo, null, "a map is given: no policy lays one", "leave it or --guest-map out");
+        if (parsed.GetValue(_kernelSpan) is not null && _kernel.IsImageGiven(parsed))
+            return new InputError("--kernel-span", null, "the kernel's image says where it lies", "leave it or --kernel-image out");
         look ??= static _ => new BootHints();
         BootHints? hints;
         Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
@@ -119,7 +121,8 @@ internal sealed class BootSource
             return error;
         }
 
-        scenario = scenario with { Kernel = kernel.Release, Image = kernel.Image };
+        // Where the user says that the kernel lies, a guest's own image says only which Linux it is.
+        scenario = scenario with { Kernel = kernel.Release, Image = parsed.GetValue(_kernelSpan) is null ? kernel.Image : null };
         return Layout(parsed, console, scenario).TryGet(out GuestLayout? layout, out error) ? Boot.Of(scenario with { Layout = layout }) : error;
     }
 
@@ -183,6 +186,8 @@ internal sealed class BootSource
             return error;
         scenario = scenario with { PageCount = parsed.GetValue(_nrPages) };
         ulong pages = scenario.StartPages;
+        if (pages == 0 && given is not null && scenario.PageCount is null && _plan.Guest.FirstGiven(parsed) is null)
+            return new InputError(parsed.GetValue(_guestMap) is "-" ? "standard input" : Files.Shown(parsed.GetValue(_guestMap)!), null, "there is less than 1 MiB of RAM in this map", "give the guest's whole map, or its size with --memory");
         if (hints.CommandLine is { } commandLine && scenario.Guest.CommandLine is null)
             scenario = scenario with { Guest = scenario.Guest with { CommandLine = commandLine } };
         return OutOfRange(pages) is { } tooMany ? tooMany : scenario with { Layout = hints.Layout?.Invoke(pages) };

@@ -46,7 +46,7 @@ internal sealed class KernelOption
             return new("--kernel", null, $"the memory setup of Linux {InputError.Quote(identity.Text)} is not known", "give a release from 3.2 to 7.3");
         release = known;
         if (identity.Guess is { } guess)
-            console.Remark($"--kernel: {guess}");
+            console.Remark($"--kernel: a guess: {guess}");
         if (known == KernelRelease.July2015)
             console.Remark("--kernel: linux-4.3 names a state of July 2015, before the release; for that, write 4.3.0");
         if (known == KernelRelease.April2012)

@@ -40,6 +40,8 @@ internal sealed class KernelSource
     /// <summary>Which of the two is given; null for none.</summary>
     public string? FirstGiven(ParseResult parsed) => parsed.GetValue(_image) is not null ? _image.Name : _kernel.IsNamed(parsed) ? _kernel.Option.Name : null;
 
+    public bool IsImageGiven(ParseResult parsed) => parsed.GetValue(_image) is not null;
+
     /// <param name="fallback">The Linux that it is where neither the user nor an image says so.</param>
     /// <param name="guest">Whose configuration may name the image; null for none.</param>
     /// <param name="isSaid">Whether it matters enough to the verb to say that a configuration's kernel is not to be had.</param>
@@ -69,7 +71,7 @@ internal sealed class KernelSource
         if (identity?.Release is { } known)
         {
             if (identity.Guess is { } guess)
-                console.Remark($"{name}: {guess}");
+                console.Remark($"{name}: a guess: {guess}");
             return new KernelChoice(known, image, IsNamed: true);
         }
 
@@ -97,10 +99,25 @@ internal sealed class KernelSource
             return null;
         }
 
+        if (Directory.Exists(path))
+        {
+            if (isSaid)
+                console.Remark($"kernel={name} is a folder: {assumed}");
+            return null;
+        }
+
         if (!File.Exists(path))
         {
             if (isSaid)
                 console.Remark($"kernel={name} is not on this machine{(Path.IsPathRooted(path) ? "" : ", in this folder")}: {assumed}");
+            return null;
+        }
+
+        // A pipe that a configuration names is never waited for.
+        if (new FileInfo(path).Length == 0)
+        {
+            if (isSaid)
+                console.Remark($"kernel={name} is a pipe, a device or an empty file: {assumed}");
             return null;
         }
 

@@ -354,7 +354,7 @@ internal ref partial struct JsonCapture
         return true;
     }
 
-    private bool Fail(string what, string remedy)
+    private bool Fail(string what, Phrase remedy)
     {
         Error = new(_source, Line, what, remedy);
         return false;

@@ -34,6 +34,8 @@ public sealed record HostMapOptions
 /// <summary>Reads a host's memory map from any dialect of <see cref="HostMapDialect"/>.</summary>
 public static class HostMapReader
 {
+    private static readonly Phrase s_guestsSources = "give lines of START END TYPE, those of 'xl -vvv create', a kernel's BIOS-e820 lines, or a map in our own JSON";
+
     private static readonly Phrase s_sources = $"give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with {Setting.Dialect}";
 
     /// <summary>Other maps of a log that are named in remarks; more are only counted.</summary>
@@ -150,7 +152,7 @@ public static class HostMapReader
     private static Parsed<HostDocument> Choose(LogScan scan, string sourceName, HostMapOptions options)
     {
         if (scan.Maps.IsEmpty)
-            return new InputError(sourceName, null, $"no memory map found in {scan.LineCount} lines", s_sources);
+            return new InputError(sourceName, null, $"no memory map found in {scan.LineCount} lines", options.IsGuests ? s_guestsSources : s_sources);
         if (options.MapNumber is { } number)
         {
             if (number < 1 || number > scan.Maps.Length)
@@ -312,7 +314,7 @@ public static class HostMapReader
             if (!TryEntryLine(content, out ulong start, out ulong end, out uint type))
             {
                 return new InputError(
-                    sourceName, text.Number, $"expected START END TYPE, found {InputError.Quote(content)}", "write two hex addresses, the end exclusive, and the type, by number or name: 0x100000 0x80000000 ram");
+                    sourceName, text.Number, $"expected START END TYPE, found {InputError.Quote(content)}", "write two hex addresses, the end exclusive, and the type, by number or name (ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram");
             }
 
             if (!EntryRange.Exclusive(start, end).TryMakeEntry((E820Type)type, sourceName, text.Number, out E820Entry entry, out InputError? error))
@@ -344,13 +346,32 @@ public static class HostMapReader
         cursor.TryText("0x");
         if (!cursor.TryHex(out end) || !TryBlanks(ref cursor))
             return false;
-        if (E820TypeNames.TryParse(cursor.Rest, out E820Type named))
+        if (TryType(cursor.Rest, out E820Type named))
         {
             type = (uint)named;
             return true;
         }
 
         return cursor.TryDecimal(out type) && cursor.Rest.IsEmpty;
+    }
+
+    /// <summary>Our own names and those of kernels and xl, in any case.</summary>
+    private static bool TryType(ReadOnlySpan<char> name, out E820Type type)
+    {
+        const int longest = 16;
+        type = default;
+        if (name.Length > longest)
+            return false;
+        Span<char> lower = stackalloc char[longest];
+        lower = lower[..name.ToLowerInvariant(lower)];
+        ReadOnlySpan<char> known = lower switch
+        {
+            "usable" => "ram",
+            "acpi data" => "acpi",
+            "acpi nvs" => "nvs",
+            _ => lower,
+        };
+        return E820TypeNames.TryParse(known, out type);
     }
 
     private static bool TryBlanks(ref TextCursor cursor)

@@ -103,14 +103,18 @@ internal static class ForecastReview
         return forecast.P2m.Where(run => run.Range.Overlaps(frames)).All(static run => run.Kind is P2mKind.Identity or P2mKind.Invalid);
     }
 
+    private const string PageTables = "its page tables";
+
     private static Problem Halt(BootForecast forecast)
     {
         GuestLayout layout = forecast.Request.Layout;
         (string what, ByteRange range) = forecast.Halt switch
         {
-            HaltReason.KernelConflict or HaltReason.ReleasesItself or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned => ("its image", layout.KernelLookedAt),
+            HaltReason.KernelConflict or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned => ("its image", layout.KernelLookedAt),
+            // Up to 4.2 nobody looks: whichever of the two does not lie in RAM is given away.
+            HaltReason.ReleasesItself => MapQueries.IsReserved(forecast.Request.Map.AsSpan(), layout.KernelLookedAt) ? ("its image", layout.KernelLookedAt) : (PageTables, layout.PageTables),
             HaltReason.StartInfoConflict => ("its start info", layout.StartInfo),
-            HaltReason.PageTableConflict => ("its page tables", layout.PageTables),
+            HaltReason.PageTableConflict => (PageTables, layout.PageTables),
             HaltReason.P2mListConflict or HaltReason.NoRoomForP2mList => ("its p2m list", layout.P2mList),
             HaltReason.NoRoomForInitrd => ("its initrd", layout.Initrd),
             HaltReason.None or HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.TooManyPieces
@@ -139,7 +143,7 @@ internal static class ForecastReview
         return new(
             Severity.Error,
             ProblemCodes.KernelHalts,
-            $"the kernel halts{words}: {what} at [0x{range.Start:x}, 0x{range.End:x}) meets {inTheWay}",
+            $"the kernel halts{words}: {what} at [0x{range.Start:x}, 0x{range.End:x}) {(what == PageTables ? "meet" : "meets")} {inTheWay}",
             obstacle?.Address ?? range.Start,
             obstacle?.End ?? range.End,
             remedy);

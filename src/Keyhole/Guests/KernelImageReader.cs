@@ -37,6 +37,9 @@ public static class KernelImageReader
     private const int SectorBytes = 512;
     private const int MaxVersionLength = 256;
 
+    /// <summary>__START_KERNEL_map: the top 2 GiB, where a 64-bit Linux is linked; programs and libraries are not.</summary>
+    private const ulong KernelMapping = 0xffff_ffff_8000_0000;
+
     private const int ElfHeaderLength = 64;
     private const int ElfProgramLength = 56;
     private const int ElfSectionLength = 64;
@@ -135,7 +138,7 @@ public static class KernelImageReader
             return Broken(sourceName);
         byte[] programTable = new byte[programs * ElfProgramLength];
         stream.ReadExactly(programTable);
-        if (!TrySegments(programTable, out ulong start, out ulong virtualOffset, out ulong loadedEnd))
+        if (!TrySegments(programTable, out ulong start, out ulong virtualOffset, out ulong loadedEnd) || unchecked(start + virtualOffset) < KernelMapping)
             return Broken(sourceName);
         if (sections == 0 || sectionsAt < (ulong)(ElfHeaderLength + programTable.Length))
             return new InputError(sourceName, null, "has no section headers, so that nothing says where it ends", "give the vmlinuz that the distribution ships");

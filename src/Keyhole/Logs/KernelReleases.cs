@@ -19,6 +19,9 @@ public sealed record KernelIdentity(string Text, KernelRelease? Release, string?
 /// <summary>The names of releases on the command line, in logs and in JSON.</summary>
 public static class KernelReleases
 {
+    private static readonly System.Buffers.SearchValues<char> s_suffixLetters =
+        System.Buffers.SearchValues.Create("-+._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
     private const string Prefix = "linux-";
     private const string VersionLine = "Linux version ";
     private const int LongestText = 80;
@@ -57,6 +60,7 @@ public static class KernelReleases
         text = text.Trim();
         if (TryParseName(text, out KernelRelease named))
             return new(text.ToString(), named, null);
+        bool isVersionLine = text.StartsWith(VersionLine, StringComparison.Ordinal);
         if (text.StartsWith(VersionLine, StringComparison.Ordinal))
             text = text[VersionLine.Length..];
         else if (text.StartsWith(Prefix, StringComparison.Ordinal))
@@ -64,14 +68,22 @@ public static class KernelReleases
         int end = text.IndexOf(' ');
         string release = (end < 0 ? text : text[..end]).ToString();
         ReadOnlySpan<char> line = end < 0 ? default : text[end..];
-        if (release.Length > LongestText || !TryVersion(release, out (int Major, int Minor, int? Patch) version, out ReadOnlySpan<char> suffix))
+        // Behind the release a version line tells who built it: (user@host), (compiler).
+        if (!isVersionLine && !line.IsEmpty && !line.StartsWith(" ("))
+            return null;
+        if (release.Length > LongestText || !TryVersion(release, out (int Major, int Minor, int? Patch) version, out ReadOnlySpan<char> suffix) || !IsSuffix(suffix))
             return null;
         if (!TryRelease(version, out KernelRelease known))
             return new(release, null, null);
         // "6.1.0-50-amd64", "4.4.0-210-generic", "5.14.0-427.el9": the 0 is the distribution's, the stable series it follows or not is another.
         bool isDistributions = version.Patch is 0 && suffix.Length > 1 && suffix[0] == '-' && (char.IsAsciiDigit(suffix[1]) || suffix.Contains("el", StringComparison.Ordinal));
         if (!isDistributions)
-            return new(release, known, null);
+        {
+            return new(release, known, suffix.StartsWith("-rc", StringComparison.Ordinal)
+                ? $"{release} comes before {NameOf(known)}, and which of its changes it has is not known: it is taken for {NameOf(known)}"
+                : null);
+        }
+
         if (TryStated(line, "Debian ", isLastWord: false, known, out KernelRelease stated) || TryStated(line, "(Ubuntu ", isLastWord: true, known, out stated))
             return new(release, stated, null);
         KernelRelease newest = new((byte)known.Major, (byte)known.Minor, NewestPatchThatMatters(known));
@@ -94,6 +106,10 @@ public static class KernelReleases
         string to = NumberOf(MainlineReleases().Last(release => release < after));
         return first == KernelRelease.First ? $"{to} and older" : from == to ? from : $"{from} to {to}";
     }
+
+    /// <summary>"-50-amd64", "+", "-rc3": what may stand behind the numbers of a release.</summary>
+    private static bool IsSuffix(ReadOnlySpan<char> suffix) =>
+        suffix.IsEmpty || (!suffix.ContainsAnyExcept(s_suffixLetters) && (char.IsAsciiLetterOrDigit(suffix[^1]) || suffix[^1] == '+'));
 
     /// <summary>The behaviours of the memory setup, in the order of <see cref="KernelBehaviour"/>, words left out.</summary>
     private static bool IsChange(KernelRelease release)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -26,7 +27,10 @@ internal static class Explanations
         Finding[] differing = [.. findings.Where(finding => !finding.Agrees && !Verifier.IsDeathBehindSetup(finding, observed))];
         bool agrees = differing.Length == 0;
         // What is no matter of the kernel's release is not blamed on it.
-        if (differing.Any(static finding => finding.What != BarFindings.What))
+        string? otherXen = agrees ? null : OtherXen(forecast.Request, observed, plan);
+        if (otherXen is not null)
+            yield return otherXen;
+        else if (differing.Any(static finding => finding.What != BarFindings.What))
             yield return OtherProfiles(forecast.Request, observed, differing);
         foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
             yield return text;
@@ -63,6 +67,22 @@ internal static class Explanations
             return $"The log is of Linux {release.Value} (line {release.Line}), whose memory setup is not known (known are 3.2 to 7.3); it is compared with {name}.";
         string other = own != request.Kernel ? $", although it is {KernelReleases.NameOf(own)}" : observed.Identity?.Guess is { } guess ? $" (a guess: {guess})" : "";
         return $"The log is of Linux {release.Value} (line {release.Line}); it is compared with {name}{other}.";
+    }
+
+    /// <summary>Dom0's map depends on Xen's release. Where a log does not name it, and another release than the one taken explains all of the log, the kernel is not to blame.</summary>
+    private static string? OtherXen(BootRequest request, ObservedBoot observed, Plan? plan)
+    {
+        if (!request.IsDom0 || plan is null || plan.Host.Traits.XenVersion is not null)
+            return null;
+        foreach ((XenVersion xen, string name) in (ReadOnlySpan<(XenVersion, string)>)[(new(4, 20), "4.20 and later"), (new(4, 1), "4.1 and older")])
+        {
+            Scenario scenario = plan.Scenario;
+            Boot other = Boot.Of(scenario with { Host = scenario.Host with { Traits = scenario.Host.Traits with { XenVersion = xen } } });
+            if (other.Forecast is { } forecast && Verifier.AgreesAll(forecast, observed))
+                return $"The log does not name Xen's release, and one from 4.2 to 4.19 is taken: everything in it agrees with Xen {name}, which keeps another window of the APIC from dom0.";
+        }
+
+        return null;
     }
 
     private static Phrase OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing)
