@@ -9,6 +9,7 @@ using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.Migration;
+using Keyhole.Reading;
 
 namespace Keyhole.Cli.Options;
 
@@ -46,7 +47,7 @@ internal static class FleetHosts
         using Stream input = opened;
         byte[] head = new byte[HeadBytes];
         int length = input.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
-        using var whole = new ReplayedStream(head.AsMemory(0, length), input);
+        using var whole = new PrefixedStream(head.AsMemory(0, length), input);
         if (FleetReader.AreCaptures(head.AsSpan(0, length)))
         {
             reader.ReadCaptures(whole, name);
@@ -117,7 +118,7 @@ internal static class FleetHosts
     {
         byte[] head = new byte[HeadBytes];
         int length = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
-        using var whole = new ReplayedStream(head.AsMemory(0, length), stream);
+        using var whole = new PrefixedStream(head.AsMemory(0, length), stream);
         if (FleetReader.AreCaptures(head.AsSpan(0, length)))
         {
             reader.ReadCaptures(whole, name);
@@ -135,42 +136,4 @@ internal static class FleetHosts
         Files.Read(console, path, WhatItIs, static (stream, name) => HostMapReader.Read(stream, name, HostMapOptions.Default));
 
     private sealed record FileForm(bool IsMap);
-
-    /// <summary>A stream of which the first bytes have been looked at.</summary>
-    private sealed class ReplayedStream(ReadOnlyMemory<byte> head, Stream rest) : Stream
-    {
-        private ReadOnlyMemory<byte> _head = head;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override int Read(Span<byte> buffer)
-        {
-            if (_head.IsEmpty)
-                return rest.Read(buffer);
-            int length = Math.Min(buffer.Length, _head.Length);
-            _head.Span[..length].CopyTo(buffer);
-            _head = _head[length..];
-            return length;
-        }
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-    }
 }

@@ -3,24 +3,15 @@
 using System;
 using System.IO;
 using System.Threading.Tasks;
+using Keyhole.Reading;
 
 namespace Keyhole.Cli.Terminal;
 
 /// <summary>What may have nobody at its other end (a pipe, a terminal): it is waited for, but not without end.</summary>
-internal sealed class PatientStream(Stream inner, TimeSpan patience) : Stream
+internal sealed class PatientStream(Stream inner, TimeSpan patience) : ForwardStream
 {
     private readonly byte[] _buffer = new byte[1 << 16];
     private ReadOnlyMemory<byte> _rest;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <summary>Opens a file. A file with something in it is opened at once; a pipe as soon as somebody writes to it.</summary>
     /// <exception cref="InputStalledException">Nobody does.</exception>
@@ -32,8 +23,6 @@ internal sealed class PatientStream(Stream inner, TimeSpan patience) : Stream
         return opened.CanSeek ? opened : new PatientStream(opened, patience);
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
     public override int Read(Span<byte> buffer)
     {
         if (_rest.IsEmpty)
@@ -43,16 +32,6 @@ internal sealed class PatientStream(Stream inner, TimeSpan patience) : Stream
         _rest = _rest[count..];
         return count;
     }
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

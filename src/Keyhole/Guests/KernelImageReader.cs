@@ -8,6 +8,7 @@ using System.Text;
 using K4os.Compression.LZ4;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.Reading;
 using SharpCompress.Compressors.Xz;
 using ZstdSharp;
 
@@ -263,22 +264,6 @@ public static class KernelImageReader
         return found;
     }
 
-    /// <summary>Bytes that were read already, then the stream that they came from.</summary>
-    private sealed class PrefixedStream(ReadOnlyMemory<byte> prefix, Stream rest) : ForwardStream
-    {
-        private ReadOnlyMemory<byte> _prefix = prefix;
-
-        public override int Read(Span<byte> buffer)
-        {
-            if (_prefix.IsEmpty)
-                return rest.Read(buffer);
-            int length = int.Min(buffer.Length, _prefix.Length);
-            _prefix.Span[..length].CopyTo(buffer);
-            _prefix = _prefix[length..];
-            return length;
-        }
-    }
-
     /// <summary>So many bytes of a stream and no more.</summary>
     private sealed class BoundedStream(Stream inner, long length) : ForwardStream
     {
@@ -334,45 +319,5 @@ public static class KernelImageReader
                 throw new InvalidDataException();
             return _end > 0;
         }
-    }
-
-    /// <summary>A stream that can only be read on.</summary>
-    private abstract class ForwardStream : Stream
-    {
-        private long _position;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        /// <summary>The readers of xz pad to a multiple of four: they ask where they are.</summary>
-        public override long Position
-        {
-            get => _position;
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count)
-        {
-            int read = Read(buffer.AsSpan(offset, count));
-            _position += read;
-            return read;
-        }
-
-        public abstract override int Read(Span<byte> buffer);
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void Flush()
-        {
-        }
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

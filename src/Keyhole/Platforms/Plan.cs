@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Diagnostics;
@@ -65,6 +67,26 @@ public sealed record Plan
 
     /// <summary>The guest's addresses from 0 to the end of its map without a break, each piece with its reason, gaps included.</summary>
     public ImmutableArray<KeptRange> Layout => Platforms.Layout.Of(Entries, Gaps, MachineMap);
+
+    /// <summary>A plan whose map is not known, without firmware and verdict: a platform fills in what it knows.</summary>
+    public static Plan NotKnown(IPlatform platform, Scenario scenario, IEnumerable<Problem> problems)
+    {
+        ArgumentNullException.ThrowIfNull(platform);
+        ArgumentNullException.ThrowIfNull(scenario);
+        ArgumentNullException.ThrowIfNull(problems);
+        return new()
+        {
+            Scenario = scenario,
+            Platform = platform,
+            Policy = "none",
+            MachineMap = scenario.MachineMap,
+            Bars = scenario.Windows,
+            IsMapKnown = false,
+            Entries = [],
+            Problems = [.. problems],
+            RamBelow4GiBKiB = null,
+        };
+    }
 
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 }

@@ -52,13 +52,13 @@ internal static class Bundle
         {
             if (IsGzip(head.Span))
             {
-                stream = new Rejoined(default, new GZipStream(new Rejoined(head, stream, MaxPassedBytes), CompressionMode.Decompress), MaxPassedBytes);
+                stream = new Limited(new GZipStream(new PrefixedStream(head, new Limited(stream, MaxPassedBytes)), CompressionMode.Decompress), MaxPassedBytes);
                 head = StreamHead.Read(stream);
             }
             else if (IsTar(head.Span) || IsCpio(head.Span))
             {
                 bool isTar = IsTar(head.Span);
-                stream = new MemoryStream(Gather(new Rejoined(head, stream, MaxPassedBytes), isTar));
+                stream = new MemoryStream(Gather(new PrefixedStream(head, new Limited(stream, MaxPassedBytes)), isTar));
                 head = StreamHead.Read(stream);
             }
             else
@@ -158,7 +158,7 @@ internal static class Bundle
         {
             using var packed = new GZipStream(new MemoryStream(member), CompressionMode.Decompress);
             using var text = new MemoryStream();
-            new Rejoined(default, packed, MaxMemberBytes).CopyTo(text);
+            new Limited(packed, MaxMemberBytes).CopyTo(text);
             return text.ToArray();
         }
         catch (InvalidDataException)
@@ -287,48 +287,17 @@ internal static class Bundle
         }
     }
 
-    /// <summary>The first bytes of a stream, read already, and the rest of it, up to a limit.</summary>
-    private sealed class Rejoined(ReadOnlyMemory<byte> head, Stream rest, long limit) : Stream
+    /// <summary>The rest of a stream, up to a limit.</summary>
+    private sealed class Limited(Stream rest, long limit) : ForwardStream
     {
-        private ReadOnlyMemory<byte> _head = head;
         private long _left = limit;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
         public override int Read(Span<byte> buffer)
         {
-            if (_head.IsEmpty)
-            {
-                int read = rest.Read(buffer);
-                _left -= read;
-                return _left >= 0 ? read : throw new InvalidDataException("it holds more than is ever read");
-            }
-
-            int count = Math.Min(_head.Length, buffer.Length);
-            _head.Span[..count].CopyTo(buffer);
-            _head = _head[count..];
-            return count;
+            int read = rest.Read(buffer);
+            _left -= read;
+            return _left >= 0 ? read : throw new InvalidDataException("it holds more than is ever read");
         }
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }
 

@@ -38,7 +38,7 @@ public sealed class QemuPlatform : IPlatform
         if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
         {
             problems.Add(GuestReview.MapNotKnown($"the machine type {InputError.Quote(around.MachineName ?? guest.MachineName)} is not one of QEMU's pc and q35 types"));
-            return Unknown(scenario, problems);
+            return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
         foreach (QemuAssumption assumption in assumptions)
@@ -48,7 +48,7 @@ public sealed class QemuPlatform : IPlatform
         {
             string whose = unknown.Driver.Length == 0 ? "" : $" ({InputError.Quote($"{unknown.Driver} {unknown.DeviceName}".Trim())})";
             problems.Add(GuestReview.MapNotKnown($"{unknown.What}{whose}"));
-            return Unknown(scenario, problems);
+            return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
         string? remedy = Remedy(scenario, guest, around, machine, forecast, problems);
@@ -64,7 +64,7 @@ public sealed class QemuPlatform : IPlatform
                 Severity.Info, ProblemCodes.MapNotKnown, "the E820 map that this firmware hands over is not modelled; where RAM is split, and every BAR's address, are known"));
         }
 
-        return Unknown(scenario, problems) with
+        return Platforms.Plan.NotKnown(this, scenario, problems) with
         {
             IsMapKnown = isMapKnown,
             Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
@@ -131,19 +131,6 @@ public sealed class QemuPlatform : IPlatform
             $"none of the settings that were tried gives every BAR a place: {string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"));
         return null;
     }
-
-    private Plan Unknown(Scenario scenario, List<Problem> problems) => new()
-    {
-        Scenario = scenario,
-        Platform = this,
-        Policy = "none",
-        MachineMap = scenario.MachineMap,
-        Bars = scenario.Windows,
-        IsMapKnown = false,
-        Entries = [],
-        Problems = [.. problems],
-        RamBelow4GiBKiB = null,
-    };
 
     private static QemuSurroundings Around(Scenario scenario)
     {

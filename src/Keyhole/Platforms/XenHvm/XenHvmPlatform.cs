@@ -32,19 +32,19 @@ public sealed class XenHvmPlatform : IPlatform
         if (guest.Settings.NotModelled is { } what)
         {
             problems.Add(GuestReview.MapNotKnown(what));
-            return Empty(scenario, problems);
+            return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
         if (guest.Refusal is { } words)
         {
-            return Empty(scenario, problems) with { Firmware = new(FirmwareName, guest.Xen.ToString(), GuestOutcome.Refused) { Message = words } };
+            return Platforms.Plan.NotKnown(this, scenario, problems) with { Firmware = new(FirmwareName, guest.Xen.ToString(), GuestOutcome.Refused) { Message = words } };
         }
 
         HvmloaderRun run = guest.Run!;
         bool isPanic = run.PanicMessage is not null;
         // SeaBIOS hands hvmloader's map on; OVMF makes one of its own, with what it keeps for itself.
         bool isMapKnown = !isPanic && guest.Settings.Firmware == Guests.FirmwareName.SeaBios;
-        return Empty(scenario, problems) with
+        return Platforms.Plan.NotKnown(this, scenario, problems) with
         {
             IsMapKnown = isMapKnown,
             Entries = isMapKnown ? [.. XenSeaBios.MapOf(run.Map, 1).Select(entry => new PlannedEntry(entry, Why(entry, guest)))] : [],
@@ -67,19 +67,6 @@ public sealed class XenHvmPlatform : IPlatform
     }
 
     private const string FirmwareName = "hvmloader";
-
-    private Plan Empty(Scenario scenario, List<Problem> problems) => new()
-    {
-        Scenario = scenario,
-        Platform = this,
-        Policy = "none",
-        MachineMap = scenario.MachineMap,
-        Bars = scenario.Windows,
-        IsMapKnown = false,
-        Entries = [],
-        Problems = [.. problems],
-        RamBelow4GiBKiB = null,
-    };
 
     private static string Why(E820Entry entry, HvmGuest guest) => entry switch
     {

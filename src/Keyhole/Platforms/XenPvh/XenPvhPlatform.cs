@@ -53,18 +53,7 @@ public sealed class XenPvhPlatform : IPlatform
         DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
         bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
         HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
-        Plan plan = new()
-        {
-            Scenario = scenario,
-            Platform = this,
-            Policy = "none",
-            MachineMap = scenario.MachineMap,
-            Bars = scenario.Windows,
-            Entries = [],
-            Problems = [],
-            IsMapKnown = false,
-            RamBelow4GiBKiB = null,
-        };
+        Plan plan = Platforms.Plan.NotKnown(this, scenario, []);
         if (!scenario.Guest.Pci.IsEmpty)
         {
             const string words = "passthrough not yet supported for x86 PVH guests";
