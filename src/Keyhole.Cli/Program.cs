@@ -120,7 +120,7 @@ internal static class Program
 
     internal static RootCommand BuildRoot(CommandConsole console)
     {
-        var root = new RootCommand("Tells which physical memory map a Xen guest gets, what its kernel makes of it, and whether it reaches its device.")
+        var root = new RootCommand("Tells which physical memory map a guest of Xen or KVM gets, where its devices lie in it, whether it boots, and which map or setting is better.")
         {
             ShowVerb.Build(console),
             PlanVerb.Build(console),

@@ -64,6 +64,22 @@ public sealed class DocumentsTests
         Assert.Contains(Words(shown), Words(run.Output));
     }
 
+    [TestMethod]
+    public void Every_page_that_a_document_leads_to_is_there()
+    {
+        foreach (string file in Directory.GetFiles(s_shown, "*.md"))
+        {
+            // README lies beside docs/, the pages in it.
+            string folder = Path.GetFileName(file) == "README.md" ? "" : "docs/";
+            foreach (Match link in Regex.Matches(File.ReadAllText(file), @"\]\((?<to>[^)#:\s]+\.md)"))
+            {
+                string to = folder + link.Groups["to"].Value;
+                if (to.StartsWith("docs/", StringComparison.Ordinal) && !to.Contains("..", StringComparison.Ordinal))
+                    Assert.IsTrue(to != "docs/README.md" && File.Exists(Path.Combine(s_shown, to["docs/".Length..])), $"{Path.GetFileName(file)} leads to {to}");
+            }
+        }
+    }
+
     /// <summary>The words behind the program's name, up to a remark, a redirection or a pipe.</summary>
     private static string WithoutRemark(string line) => Regex.Split(line[(line.LastIndexOf("keyhole ", StringComparison.Ordinal) + 8)..].Trim(), " {3,}|[<>|&#]")[0];
 

@@ -29,8 +29,10 @@ internal static class Examples
               Every way to make the hole, side by side, and which to take.
           keyhole fleet hosts/ --guest guest.cfg
               The hole that suits every host of a folder, and who forces it.
+          keyhole compare --host host.json --guest 102.conf --devices lspci.txt
+              The setting with which all devices of a KVM guest get their place (libvirt's XML, a command line of QEMU, Proxmox).
 
-        Exit status: 0 yes or answered, 1 the answer is no, 2 bad usage or unreadable input, 3 the hypervisor refused.
+        Exit status: 0 yes or answered, 1 the answer is no, 2 bad usage or unreadable input, 3 the hypervisor refused, 70 a defect in Keyhole.
         """;
 
     public static void AddTo(RootCommand root, CommandConsole console) => AddTo(root, console, Text);
