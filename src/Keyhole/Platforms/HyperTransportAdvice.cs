@@ -14,6 +14,7 @@ namespace Keyhole.Platforms;
 /// <summary>What may not lie in the range below 1 TiB that AMD's processors keep for HyperTransport.</summary>
 internal static class HyperTransportAdvice
 {
+    /// <summary>A device's own BAR may be there (Zen puts some at ffe0000000): only DMA to the range fails.</summary>
     public static void ReportBars(Host host, ImmutableArray<Bar> bars, List<Problem> problems)
     {
         if (!IsAmd(host))
@@ -24,12 +25,11 @@ internal static class HyperTransportAdvice
             if (common.IsEmpty)
                 continue;
             problems.Add(new(
-                Severity.Error,
+                Severity.Info,
                 ProblemCodes.HyperTransport,
-                $"the BAR at [0x{bar.Start:x}, 0x{bar.End:x}) lies across AMD's HyperTransport range, which no address of a device or of RAM may be in",
+                $"the BAR at [0x{bar.Start:x}, 0x{bar.End:x}) lies in AMD's HyperTransport range: processors reach it there, the DMA of other devices does not",
                 common.Start,
-                common.End,
-                "have the firmware place it elsewhere"));
+                common.End));
         }
     }
 
