@@ -203,14 +203,11 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     internal static bool MayReturn(GuestSpec guest, DomainInfo? last)
     {
         // In the order of Xen's numbers for the reason; a suspended guest stays.
-        string[] keys = ["on_poweroff", "on_reboot", "", "on_crash", "on_watchdog"];
+        GuestEnds[] ends = [GuestEnds.Poweroff, GuestEnds.Reboot, GuestEnds.None, GuestEnds.Crash, GuestEnds.Watchdog];
         return last is { IsShutdown: true, ShutdownReason: var reason }
-            ? reason < keys.Length && Restarts(guest, keys[reason])
-            : Array.Exists(keys, key => Restarts(guest, key));
+            ? reason < ends.Length && (guest.RestartsAfter & ends[reason]) != GuestEnds.None
+            : guest.RestartsAfter != GuestEnds.None;
     }
-
-    private static bool Restarts(GuestSpec guest, string key) =>
-        (guest.OtherSettings.LastOrDefault(setting => setting.Key == key)?.Value ?? (key == "on_reboot" ? "restart" : "")).Contains("restart", StringComparison.Ordinal);
 
     private sealed record LiveDomain(DomainInfo? Info);
 }

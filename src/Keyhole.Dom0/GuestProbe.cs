@@ -4,7 +4,6 @@ using System;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
-using System.Linq;
 using System.Text;
 using System.Threading;
 using Keyhole.Diagnostics;
@@ -53,7 +52,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
     {
         ArgumentNullException.ThrowIfNull(request);
         string source = InputError.PathText(request.Path);
-        if (request.Guest.OtherSettings.Any(static setting => setting.Key == "bootloader"))
+        if (request.Guest.HasBootloader)
             return new(source, null, "a bootloader chooses the guest's kernel", "give a copy of the file without bootloader=");
         return new FileInfo(request.Path).Length > MaxConfigBytes ? new(source, null, "longer than an xl.cfg ever is", "check that this is the right file") : null;
     }
@@ -67,7 +66,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         ArgumentNullException.ThrowIfNull(boot);
         ArgumentNullException.ThrowIfNull(leftOver);
         // What its command line tells its kernel, mem= and the like, is not told to the probe, and what its settings say of its end is set aside.
-        Scenario probes = boot.Plan.Scenario with { Image = null, Guest = boot.Plan.Guest with { CommandLine = null, OtherSettings = [] } };
+        Scenario probes = boot.Plan.Scenario with { Image = null, Guest = boot.Plan.Guest with { CommandLine = null, RestartsAfter = GuestEnds.Reboot } };
         var launcher = new GuestLauncher(xen, new DomainTools(machine.Tools), Guid.NewGuid(), cancellation);
         string? folder = null;
         try

@@ -250,10 +250,10 @@ public sealed class ApplyVerbTests : IDisposable
     public void A_guest_that_ended_returns_where_its_configuration_has_xl_make_it_again(string setting, int reason, bool returns)
     {
         using var text = new MemoryStream(System.Text.Encoding.UTF8.GetBytes($"name=\"g\"\ntype=\"pv\"\nmemory=256\n{setting}\n"));
-        Assert.IsTrue(Guests.GuestReader.Read(text, "g.cfg").TryGet(out Guests.GuestSpec? guest, out _));
+        Assert.IsTrue(Guests.GuestReader.Read(text, "g.cfg").TryGet(out Guests.GuestDocument? guest, out _));
         DomainInfo? last = reason < 0 ? null : new() { Id = new(7), IsShutdown = true, ShutdownReason = reason };
 
-        Assert.AreEqual(returns, GuestLauncher.MayReturn(guest, last));
+        Assert.AreEqual(returns, GuestLauncher.MayReturn(guest.Guest, last));
     }
 
     [TestMethod]

@@ -40,13 +40,14 @@ public sealed class ProbeVerbTests : IDisposable
         CommandRun run = Run(Guest, "--read", "0xfebc0008", "--kernel", "linux-4.4");
 
         Assert.AreEqual(3, run.Status, run.Errors);
-        GuestSpec created = Created();
+        GuestDocument document = Created();
+        GuestSpec created = document.Guest;
         Assert.AreEqual("g1-probe", created.Name);
         Assert.AreEqual(Image, created.Kernel);
         Assert.AreEqual("kernel=linux-4.4 bar=0xfebc0008", created.CommandLine);
         Assert.AreEqual(256UL << 10, created.MemoryKiB);
         foreach (string key in new[] { "disk", "vif", "vfb" })
-            Assert.AreEqual("[]", created.OtherSettings.Last(setting => setting.Key == key).Value);
+            Assert.AreEqual("[]", document.OtherSettings.Last(setting => setting.Key == key).Value);
     }
 
     [TestMethod]
@@ -54,7 +55,8 @@ public sealed class ProbeVerbTests : IDisposable
     {
         Run(Guest.Replace("\"g1\"", "'x\"\\nmemory=1'", StringComparison.Ordinal));
 
-        GuestSpec created = Created();
+        GuestDocument document = Created();
+        GuestSpec created = document.Guest;
         Assert.AreEqual("x\"\nmemory=1-probe", created.Name);
         Assert.AreEqual(256UL << 10, created.MemoryKiB);
     }
@@ -183,10 +185,10 @@ public sealed class ProbeVerbTests : IDisposable
     }
 
     /// <summary>The guest as xl understands the file: later settings win.</summary>
-    private GuestSpec Created()
+    private GuestDocument Created()
     {
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(_dom0.Configurations.Single()));
-        Assert.IsTrue(GuestReader.Read(stream, "probe.cfg").TryGet(out GuestSpec? spec, out InputError? error), error?.ToString());
-        return spec;
+        Assert.IsTrue(GuestReader.Read(stream, "probe.cfg").TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
+        return document;
     }
 }

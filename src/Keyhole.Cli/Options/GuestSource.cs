@@ -87,20 +87,20 @@ internal sealed class GuestSource
     }
 
     /// <param name="otherwiseKiB">The guest's memory where neither <c>--guest</c> nor <c>--memory</c> is given; null: one of them has to be.</param>
-    public Parsed<GuestSpec> Read(ParseResult parsed, CommandConsole console, ulong? otherwiseKiB = null)
+    public Parsed<GuestDocument> Read(ParseResult parsed, CommandConsole console, ulong? otherwiseKiB = null)
     {
         InputError? error;
-        GuestSpec? guest;
+        GuestDocument? document;
         if (parsed.GetValue(_guest) is { } path)
         {
-            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out guest, out error))
+            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out document, out error))
                 return error;
-            foreach (string remark in guest.Remarks)
+            foreach (string remark in document.Remarks)
                 console.Remark(remark);
         }
         else if (!_memory.IsGiven(parsed) && otherwiseKiB is { } memoryKiB)
         {
-            guest = new() { MemoryKiB = memoryKiB, MaxmemKiB = memoryKiB };
+            document = GuestDocument.Of(new() { MemoryKiB = memoryKiB, MaxmemKiB = memoryKiB });
         }
         else if (!_memory.IsGiven(parsed))
         {
@@ -108,8 +108,10 @@ internal sealed class GuestSource
         }
         else
         {
-            guest = new() { MemoryKiB = 0, MaxmemKiB = 0 };
+            document = GuestDocument.Of(new() { MemoryKiB = 0, MaxmemKiB = 0 });
         }
+
+        GuestSpec guest = document.Guest;
 
         if (_memory.Read(parsed, out ulong? memoryBytes) is { } memoryError)
             return memoryError;
@@ -155,7 +157,7 @@ internal sealed class GuestSource
             guest = guest with { Pci = guest.Pci.Add(assignment) };
         }
 
-        return guest;
+        return document with { Guest = guest };
     }
 
     /// <summary>The windows given by hand, and those of the listed devices that the guest gets; all listed ones when it names none.</summary>

@@ -2,7 +2,6 @@
 
 using System.CommandLine;
 using System.IO;
-using System.Linq;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
@@ -86,7 +85,7 @@ internal sealed class KernelSource
         const string assumed = "the kernel is taken for a Linux of the size of 6.1; --kernel-image names its image";
         if (guest.Kernel is not { Length: > 0 } path)
         {
-            if (isSaid && guest.OtherSettings.Any(static setting => setting.Key == "bootloader"))
+            if (isSaid && guest.HasBootloader)
                 console.Remark($"the guest's bootloader takes the kernel out of its disk, where it cannot be read from here: {assumed}");
             return null;
         }

@@ -60,11 +60,12 @@ internal sealed class LaunchOptions(CommandConsole console)
             return error;
         if (parsed.GetValue(_timeout) is <= 0 or > MaxTimeoutSeconds)
             return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
-        if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestSpec? spec, out error))
+        if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestDocument? document, out error))
             return error;
-        if (WhyUnfit(path, spec) is { } refusal)
+        GuestSpec spec = document.Guest;
+        if (WhyUnfit(path, document) is { } refusal)
             return refusal;
-        foreach (string remark in spec.Remarks)
+        foreach (string remark in document.Remarks)
             console.Remark(remark);
         if (!_kernel.Read(parsed, console, KernelReleases.Default, spec).TryGet(out KernelChoice? kernel, out error))
             return error;
@@ -81,14 +82,15 @@ internal sealed class LaunchOptions(CommandConsole console)
         return null;
     }
 
-    private static Func<Stream, string, Parsed<GuestSpec>> Reader(string path) => (stream, name) => path != "-" && stream is LimitedStream { IsRepeatable: false }
+    private static Func<Stream, string, Parsed<GuestDocument>> Reader(string path) => (stream, name) => path != "-" && stream is LimitedStream { IsRepeatable: false }
         ? new InputError(name, null, "this is a pipe, and xl reads it again", "give a file")
         : GuestReader.Read(stream, name);
 
-    private static InputError? WhyUnfit(string path, GuestSpec spec)
+    private static InputError? WhyUnfit(string path, GuestDocument document)
     {
+        GuestSpec spec = document.Guest;
         string source = Files.Shown(path);
-        if (path == "-" || spec.LibvirtXml is not null)
+        if (path == "-" || document.LibvirtXml is not null)
             return new(source, null, "xl starts guests from an xl.cfg in a file", "write one: keyhole plan --guest FILE --emit xl");
         if (!Planner.PlatformOf(spec).Traits.TakesPolicies)
             return new(source, null, $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}", GuestReview.InsteadOfAnotherMap(spec.Type));

@@ -43,8 +43,9 @@ internal sealed class PlanSource
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
         ulong? otherwiseKiB = given is { } map ? LiveMap.PagesOfRam(map.Entries) << (Frames.Shift - 10) : null;
-        if (!_guest.Read(parsed, console, otherwiseKiB).TryGet(out GuestSpec? guest, out error))
+        if (!_guest.Read(parsed, console, otherwiseKiB).TryGet(out GuestDocument? document, out error))
             return error;
+        GuestSpec guest = document.Guest;
         if (given is not null && !Planner.PlatformOf(guest).Traits.TakesPolicies)
             return new InputError("--guest-map", null, "the guest is no PV guest: its map is its firmware's, and no other can be given to it", "leave it out, or take a PV guest");
         if (given is not null)
@@ -67,7 +68,7 @@ internal sealed class PlanSource
         };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
-        return new PlanInput(scenario, host);
+        return new PlanInput(scenario, host, document with { Guest = guest });
     }
 
     /// <summary>What is known around a guest of QEMU: what the user says, the devices, and the host's Linux where its log tells it.</summary>
@@ -100,5 +101,5 @@ internal sealed class PlanSource
     }
 }
 
-/// <summary>What the options come to, and the document that the host stands in.</summary>
-internal sealed record PlanInput(Scenario Scenario, HostDocument Host);
+/// <summary>What the options come to, and the documents that host and guest stand in.</summary>
+internal sealed record PlanInput(Scenario Scenario, HostDocument Host, GuestDocument Guest);

@@ -125,8 +125,9 @@ internal static class CompareVerb
                 return bad;
         }
 
-        if (!guestSource.Read(parsed, console).TryGet(out Guests.GuestSpec? guest, out InputError? error))
+        if (!guestSource.Read(parsed, console).TryGet(out Guests.GuestDocument? document, out InputError? error))
             return error;
+        Guests.GuestSpec guest = document.Guest;
         bool hasKernel = Planner.PlatformOf(guest).Traits.KernelLaysMemory;
         if (!kernelSource.Read(parsed, console, KernelReleases.Default, hasKernel ? guest : null, isSaid: false).TryGet(out KernelChoice? kernel, out error))
             return error;

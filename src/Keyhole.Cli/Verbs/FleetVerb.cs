@@ -114,9 +114,9 @@ internal static class FleetVerb
         List<FleetGuest> guests = [];
         foreach (string path in paths)
         {
-            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out GuestSpec? guest, out InputError? error))
+            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out GuestDocument? guest, out InputError? error))
                 return error;
-            guests.Add(FleetGuest.Of(guest, Files.Shown(path)));
+            guests.Add(FleetGuest.Of(guest.Guest, Files.Shown(path)));
         }
 
         if (maxmemBytes < memoryBytes)

@@ -66,7 +66,7 @@ internal static class PlanVerb
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(emit) is { } toolstack)
-                return Emit(console, input.Scenario.Guest, toolstack);
+                return Emit(console, input.Guest, toolstack);
             if (parsed.GetValue(json))
                 answer.WriteJson(console.OutBytes);
             else
@@ -76,7 +76,7 @@ internal static class PlanVerb
         return command;
     }
 
-    private static int Emit(CommandConsole console, GuestSpec guest, string toolstack)
+    private static int Emit(CommandConsole console, GuestDocument guest, string toolstack)
     {
         Parsed<GuestText> written = toolstack == "xl" ? XlConfig.Write(guest) : LibvirtDomain.Write(guest);
         if (!written.TryGet(out GuestText? text, out InputError? error))

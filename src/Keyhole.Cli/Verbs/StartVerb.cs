@@ -12,7 +12,6 @@ using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.Forecasts;
-using Keyhole.Guests;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 
@@ -82,7 +81,7 @@ internal sealed class StartVerb
 
         using var interruption = new Interruption();
         // A UUID of our own finds the domain again however far its creation has come.
-        Guid? own = UuidOf(plan.Guest);
+        Guid? own = plan.Guest.Uuid;
         Guid uuid = own ?? Guid.NewGuid();
         FileStream? locked = null;
         if (own is not null && !GuestLock.Take(_console.Dom0.StateFolder, uuid, shown).TryGet(out locked, out problem))
@@ -117,13 +116,6 @@ internal sealed class StartVerb
         var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map, Before = Planner.Plan(toolstacks).Map };
         if (new AppliedMapStore(_console.Dom0.StateFolder).Save(applied) is { } error)
             _console.Remark($"the map is not remembered for inspect: {error.ToPhrase()}");
-    }
-
-    /// <summary>The configuration's own UUID, if it has one.</summary>
-    private static Guid? UuidOf(GuestSpec spec)
-    {
-        GuestSetting? setting = spec.OtherSettings.LastOrDefault(static setting => setting.Key == "uuid");
-        return Guid.TryParse(setting?.Value.Trim('"', '\''), out Guid uuid) ? uuid : null;
     }
 
     /// <param name="verdict">Null where the guest was not started.</param>

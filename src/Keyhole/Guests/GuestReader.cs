@@ -15,7 +15,7 @@ public static class GuestReader
 {
     private const string Formats = "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf";
 
-    public static Parsed<GuestSpec> Read(Stream stream, string sourceName)
+    public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
     {
         // libvirt's log of a guest that was started often is long; no other guest is.
         Parsed<SmallInput> read = SmallInput.Read(
@@ -37,6 +37,6 @@ public static class GuestReader
             return ProxmoxConfig.Read(text, sourceName);
         if (!XlConfig.Read(input, sourceName).TryGet(out XlConfig? config, out error))
             return error;
-        return config.ToGuestSpec();
+        return config.ToGuest();
     }
 }

@@ -28,6 +28,17 @@ public enum Toolstack
     Libvirt,
 }
 
+/// <summary>How a guest can end.</summary>
+[Flags]
+public enum GuestEnds
+{
+    None = 0,
+    Poweroff = 1,
+    Reboot = 2,
+    Crash = 4,
+    Watchdog = 8,
+}
+
 /// <summary>The part of a guest's configuration that decides its memory map, however it was written down.</summary>
 public sealed record GuestSpec
 {
@@ -54,6 +65,9 @@ public sealed record GuestSpec
     /// <summary>Virtual processors the guest starts with, 1–8192.</summary>
     public int Vcpus { get; init; } = 1;
 
+    /// <summary>Virtual processors that it may be given later (xl's maxvcpus); null: those it starts with.</summary>
+    public int? MaxVcpus { get; init; }
+
     public string? Kernel { get; init; }
 
     public string? Ramdisk { get; init; }
@@ -61,17 +75,20 @@ public sealed record GuestSpec
     /// <summary>The guest kernel's command line.</summary>
     public string? CommandLine { get; init; }
 
-    /// <summary>xl.cfg's keys that take no part in the map, in the file's order: kept so that nothing is lost when the guest is written again.</summary>
-    public ImmutableArray<GuestSetting> OtherSettings { get; init => field = Given.Array(value); } = [];
+    /// <summary>Whether a bootloader takes the kernel out of the guest's disk.</summary>
+    public bool HasBootloader { get; init; }
 
-    /// <summary>The libvirt domain XML that the guest was read from, or null. The writer of that format starts from it, so that nothing is lost.</summary>
-    public string? LibvirtXml { get; init; }
+    /// <summary>The UUID that the configuration gives the guest, or null.</summary>
+    public Guid? Uuid { get; init; }
+
+    /// <summary>The ends after which the toolstack makes the guest again (xl's on_reboot and the like); by default a reboot.</summary>
+    public GuestEnds RestartsAfter { get; init; } = GuestEnds.Reboot;
+
+    /// <summary>What decides the addresses of an HVM guest of Xen's; of others it is not looked at.</summary>
+    public HvmSettings Hvm { get; init => field = Given.NotNull(value); } = HvmSettings.Usual;
 
     /// <summary>What the configuration says of a guest of QEMU's own (<see cref="GuestType.Kvm"/>); null for others, and where options alone describe the guest.</summary>
     public QemuGuest? Qemu { get; init; }
-
-    /// <summary>Remarks for the user that are no errors, such as keys that xl does not know.</summary>
-    public ImmutableArray<string> Remarks { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The guest with another size, whatever its configuration says. One that balloons no further than its memory goes with it, up and down.</summary>
     public GuestSpec WithMemory(ulong memoryKiB)
@@ -97,20 +114,9 @@ public sealed record GuestSpec
 
     public bool Equals(GuestSpec? other) =>
         other is not null && Name == other.Name && Type == other.Type && Toolstack == other.Toolstack && MemoryKiB == other.MemoryKiB &&
-        MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Is32Bit == other.Is32Bit && Vcpus == other.Vcpus && Kernel == other.Kernel &&
-        Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && OtherSettings.SequenceEqual(other.OtherSettings) &&
-        LibvirtXml == other.LibvirtXml && Qemu == other.Qemu && Remarks.SequenceEqual(other.Remarks);
+        MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Is32Bit == other.Is32Bit && Vcpus == other.Vcpus && MaxVcpus == other.MaxVcpus &&
+        Kernel == other.Kernel && Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && HasBootloader == other.HasBootloader && Uuid == other.Uuid &&
+        RestartsAfter == other.RestartsAfter && Hvm == other.Hvm && Qemu == other.Qemu;
 
     public override int GetHashCode() => HashCode.Combine(Name, Type, MemoryKiB, MaxmemKiB, E820Host, Pci.Length, Vcpus);
-}
-
-/// <summary>A setting of an xl.cfg that Keyhole carries along without reading it. The value is in xl.cfg's syntax.</summary>
-public sealed record GuestSetting(string Key, string Value);
-
-/// <summary>A guest written down, with what the format could not say.</summary>
-public sealed record GuestText(string Text, ImmutableArray<string> Remarks)
-{
-    public bool Equals(GuestText? other) => other is not null && Text == other.Text && Remarks.SequenceEqual(other.Remarks);
-
-    public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
 }

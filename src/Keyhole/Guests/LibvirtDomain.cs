@@ -25,14 +25,14 @@ public static class LibvirtDomain
     /// <summary>What is read or looked through at each level; all else is carried along.</summary>
     private static readonly ImmutableArray<string> ReadOnTop = ["currentMemory", "devices", "features", "memory", "name", "os", "vcpu"];
 
-    public static Parsed<GuestSpec> Read(Stream stream, string sourceName)
+    public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
     {
         if (!SmallInput.Read(stream, sourceName, XlConfig.MaxSizeBytes, XlConfig.Kind).TryGet(out SmallInput? input, out InputError? error))
             return error;
         return Read(input, sourceName);
     }
 
-    internal static Parsed<GuestSpec> Read(SmallInput input, string sourceName)
+    internal static Parsed<GuestDocument> Read(SmallInput input, string sourceName)
     {
         Parsed<XElement> loaded = Load(() => XmlReader.Create(new MemoryStream(input.Bytes, writable: false), Settings()), input.Decode, sourceName);
         if (!loaded.TryGet(out XElement? domain, out InputError? error))
@@ -41,15 +41,16 @@ public static class LibvirtDomain
     }
 
     /// <summary>The guest as domain XML: the one it was read from brought up to date, or a new one. The error says what libvirt cannot say.</summary>
-    public static Parsed<GuestText> Write(GuestSpec guest)
+    public static Parsed<GuestText> Write(GuestDocument document)
     {
-        ArgumentNullException.ThrowIfNull(guest);
+        ArgumentNullException.ThrowIfNull(document);
+        GuestSpec guest = document.Guest;
         XElement? domain;
-        if (guest.LibvirtXml is null)
+        if (document.LibvirtXml is null)
             domain = new XElement("domain", new XAttribute("type", guest.Type == GuestType.Kvm ? "kvm" : "xen"));
-        else if (!Load(guest.LibvirtXml, "libvirt XML").TryGet(out domain, out InputError? error))
+        else if (!Load(document.LibvirtXml, "libvirt XML").TryGet(out domain, out InputError? error))
             return error;
-        return new LibvirtWriter(domain, guest).Write();
+        return new LibvirtWriter(domain, guest, document.OtherSettings).Write();
     }
 
     /// <summary>The domain of a text that was read as one; null where it is none.</summary>
@@ -147,7 +148,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
     private readonly List<string> _remarks = [];
     private InputError? _error;
 
-    public Parsed<GuestSpec> Build()
+    public Parsed<GuestDocument> Build()
     {
         if (domain.Name != "domain")
             return Error(domain, $"the document is a <{domain.Name.LocalName}>, not a domain", "write it with virsh dumpxml GUEST");
@@ -176,7 +177,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
             Kernel = Text(os?.Element("kernel")),
             Ramdisk = Text(os?.Element("initrd")),
             CommandLine = Text(os?.Element("cmdline")),
-            LibvirtXml = LibvirtDomain.ToText(domain),
+            Hvm = HvmSettings.Of(LibvirtHvm.Of(domain)),
         };
         if (!pci.IsEmpty && !guest.UsesHostMap && type == GuestType.Pv)
         {
@@ -187,8 +188,8 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
 
         if (e820Host == true && type != GuestType.Pv)
             _remarks.Add("e820_host is for PV guests; libxl does not read it for others");
-        guest = guest with { Remarks = [.. _remarks] };
-        return type == GuestType.Kvm ? new LibvirtMachine(sourceName, domain).Build(guest) : guest;
+        var document = new GuestDocument { Guest = guest, LibvirtXml = LibvirtDomain.ToText(domain), Remarks = [.. _remarks] };
+        return type == GuestType.Kvm ? new LibvirtMachine(sourceName, domain).Build(document) : document;
     }
 
     private GuestType ReadType()
@@ -334,7 +335,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
 }
 
 /// <summary>Brings a domain's XML into line with a guest and leaves all else as it is.</summary>
-internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
+internal sealed class LibvirtWriter(XElement domain, GuestSpec guest, ImmutableArray<GuestSetting> otherSettings)
 {
     private const string SourceName = "libvirt XML";
     private readonly List<string> _remarks = [];
@@ -370,9 +371,9 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest)
         SetOs();
         SetE820Host();
         SetPci();
-        if (!guest.OtherSettings.IsEmpty)
+        if (!otherSettings.IsEmpty)
         {
-            var keys = new SortedSet<string>(guest.OtherSettings.Select(setting => setting.Key), StringComparer.Ordinal);
+            var keys = new SortedSet<string>(otherSettings.Select(setting => setting.Key), StringComparer.Ordinal);
             _remarks.Add($"left out, as they are xl's: {string.Join(", ", keys)}");
         }
 

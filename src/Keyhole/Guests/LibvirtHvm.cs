@@ -4,7 +4,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using System.Xml.Linq;
-using Keyhole.Diagnostics;
 
 namespace Keyhole.Guests;
 
@@ -15,22 +14,18 @@ namespace Keyhole.Guests;
 internal readonly record struct LibvirtHvm(
     string? VideoModel, ulong? VideoKiB, bool HasAcpi, bool IsOvmf, bool HasUsbController, ImmutableArray<string> Networks)
 {
-    public static bool TryRead(string xml, out LibvirtHvm hvm)
+    public static LibvirtHvm Of(XElement domain)
     {
-        hvm = default;
-        if (!LibvirtDomain.Load(xml, "").TryGet(out XElement? domain, out InputError? _))
-            return false;
         XElement? devices = domain.Element("devices");
         XElement? video = devices?.Elements("video").FirstOrDefault()?.Element("model");
         string loader = domain.Element("os")?.Element("loader")?.Value ?? "";
-        hvm = new(
+        return new(
             (string?)video?.Attribute("type"),
             ulong.TryParse((string?)video?.Attribute("vram"), NumberStyles.None, CultureInfo.InvariantCulture, out ulong vram) && vram < 1 << 30 ? vram : null,
             domain.Element("features")?.Element("acpi") is not null,
             loader.Contains("ovmf", System.StringComparison.OrdinalIgnoreCase) || (string?)domain.Element("os")?.Attribute("firmware") == "efi",
             devices?.Elements("controller").Any(static controller => (string?)controller.Attribute("type") == "usb" && (string?)controller.Attribute("model") != "none") == true,
             [.. devices?.Elements("interface").Where(static card => (string?)card.Attribute("type") != "hostdev").Select(ModelOf).OfType<string>() ?? []]);
-        return true;
     }
 
     /// <summary>Null for a card that only paravirtual drivers see.</summary>

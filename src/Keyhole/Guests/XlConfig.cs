@@ -119,12 +119,13 @@ public sealed class XlConfig
     }
 
     /// <summary>The guest that xl would make of the settings. What xl passes over with a warning is passed over with a remark.</summary>
-    public Parsed<GuestSpec> ToGuestSpec() => new XlGuest(_sourceName, this).Build();
+    public Parsed<GuestDocument> ToGuest() => new XlGuest(_sourceName, this).Build();
 
     /// <summary>The guest as an xl.cfg. The error says what xl.cfg cannot say.</summary>
-    public static Parsed<GuestText> Write(GuestSpec guest)
+    public static Parsed<GuestText> Write(GuestDocument document)
     {
-        ArgumentNullException.ThrowIfNull(guest);
+        ArgumentNullException.ThrowIfNull(document);
+        GuestSpec guest = document.Guest;
         const string sourceName = "xl.cfg";
         if (guest.Type == GuestType.Kvm)
             return new InputError(sourceName, null, "the guest is one of KVM's, which xl has no form for", "write it for libvirt");
@@ -162,7 +163,7 @@ public sealed class XlConfig
             text.Append(" ]\n");
         }
 
-        foreach (GuestSetting other in guest.OtherSettings)
+        foreach (GuestSetting other in document.OtherSettings)
         {
             string line = $"{other.Key}={other.Value}";
             if (line.EnumerateRunes().Any(ForeignText.IsHidden))
@@ -179,7 +180,7 @@ public sealed class XlConfig
             text.Append(line).Append('\n');
         }
 
-        if (guest.LibvirtXml is { } xml && LibvirtDomain.Unread(xml) is { Length: > 0 } unread)
+        if (document.LibvirtXml is { } xml && LibvirtDomain.Unread(xml) is { Length: > 0 } unread)
             remarks.Add($"left out, as they are libvirt's: {unread}");
         return new GuestText(text.ToString(), [.. remarks]);
 

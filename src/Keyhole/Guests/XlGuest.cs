@@ -32,7 +32,7 @@ internal sealed class XlGuest
     public static bool IsRead(string key) => key is
         "name" or "type" or "builder" or "memory" or "maxmem" or "vcpus" or "e820_host" or "pci" or "kernel" or "ramdisk" or "cmdline" or "root" or "extra";
 
-    public Parsed<GuestSpec> Build()
+    public Parsed<GuestDocument> Build()
     {
         ReportUnknownKeys();
         GuestType type = ReadType();
@@ -50,7 +50,8 @@ internal sealed class XlGuest
         string? ramdisk = Text("ramdisk");
         if (_error is not null)
             return _error;
-        return new GuestSpec
+        XlSettings keys = XlSettings.Of(_config.EffectiveSettings);
+        var guest = new GuestSpec
         {
             Name = name,
             Type = type,
@@ -62,9 +63,13 @@ internal sealed class XlGuest
             Kernel = kernel,
             Ramdisk = ramdisk,
             CommandLine = commandLine,
-            OtherSettings = OtherSettings(),
-            Remarks = [.. _remarks],
+            MaxVcpus = keys.Number("maxvcpus") is { } most ? (int)Math.Clamp(most, 1, XlConfig.MaxVcpus) : null,
+            HasBootloader = keys.Has("bootloader"),
+            Uuid = Guid.TryParse(keys.Text("uuid"), out Guid uuid) ? uuid : null,
+            RestartsAfter = RestartsAfter(keys),
+            Hvm = HvmSettings.Of(keys),
         };
+        return new GuestDocument { Guest = guest, OtherSettings = OtherSettings(), Remarks = [.. _remarks] };
     }
 
     private void ReportUnknownKeys()
@@ -211,6 +216,17 @@ internal sealed class XlGuest
         }
 
         return root is null ? extra : extra is null ? $"root={root}" : $"root={root} {extra}";
+    }
+
+    private static GuestEnds RestartsAfter(XlSettings keys)
+    {
+        return Of("on_poweroff", GuestEnds.Poweroff) | Of("on_reboot", GuestEnds.Reboot) | Of("on_crash", GuestEnds.Crash) | Of("on_watchdog", GuestEnds.Watchdog);
+
+        GuestEnds Of(string key, GuestEnds end)
+        {
+            string action = keys.Text(key) ?? (end == GuestEnds.Reboot ? "restart" : "");
+            return action.Contains("restart", StringComparison.Ordinal) ? end : GuestEnds.None;
+        }
     }
 
     private ImmutableArray<GuestSetting> OtherSettings()

@@ -7,24 +7,22 @@ using System.Linq;
 
 namespace Keyhole.Guests;
 
-/// <summary>The carried settings of a guest (<see cref="GuestSpec.OtherSettings"/>) as xl reads them: of one that stands twice the last counts.</summary>
+/// <summary>Settings of an xl.cfg as xl reads them.</summary>
 internal sealed class XlSettings
 {
     private readonly Dictionary<string, XlValue> _values = new(StringComparer.Ordinal);
+
+    public static readonly XlSettings None = new();
 
     private XlSettings()
     {
     }
 
-    public static XlSettings Of(GuestSpec guest)
+    public static XlSettings Of(IEnumerable<XlSetting> effective)
     {
         var settings = new XlSettings();
-        foreach (GuestSetting setting in guest.OtherSettings)
-        {
-            if (XlParser.Parse($"{setting.Key}={setting.Value}", "", out ImmutableArray<XlSetting> read, out _) is null && read.Length == 1)
-                settings._values[setting.Key] = read[0].Value;
-        }
-
+        foreach (XlSetting setting in effective)
+            settings._values[setting.Key] = setting.Value;
         return settings;
     }
 

@@ -108,7 +108,7 @@ public sealed class BootTests
     [DataRow("vnuma", "[ [ \"pnode=0\" ] ]")]
     public void A_guest_whose_map_is_not_known_gets_none_and_no_verdict(string key, string value)
     {
-        var boot = Boot.Of(Libxls with { Guest = Libxls.Guest with { Type = GuestType.Hvm, OtherSettings = [new(key, value)] } });
+        var boot = Boot.Of(Libxls with { Guest = Libxls.Guest with { Type = GuestType.Hvm, Hvm = HvmKeys.Of(key, value) } });
 
         Assert.IsFalse(boot.Plan.IsMapKnown);
         Assert.IsEmpty(boot.Plan.Entries);

@@ -23,7 +23,8 @@ public sealed partial class GoldenGuestTests
         int compared = 0;
         foreach (GoldenGuest golden in Guests())
         {
-            GuestSpec guest = Read(golden);
+            GuestDocument document = Read(golden);
+            GuestSpec guest = document.Guest;
             Match line = Computed().Match(golden.Output);
             Assert.AreEqual(line.Success, guest.UsesHostMap, golden.Name);
             if (!line.Success)
@@ -42,7 +43,8 @@ public sealed partial class GoldenGuestTests
     {
         foreach (GoldenGuest golden in Guests())
         {
-            GuestSpec guest = Read(golden);
+            GuestDocument document = Read(golden);
+            GuestSpec guest = document.Guest;
             Assert.AreEqual("g1", guest.Name);
             Assert.AreEqual(GuestType.Pv, guest.Type);
             Assert.AreEqual("/k/vmlinuz", guest.Kernel);
@@ -52,24 +54,24 @@ public sealed partial class GoldenGuestTests
             Assert.AreEqual(golden.Config.Contains("e820_host=", StringComparison.Ordinal) ? !golden.Config.Contains("e820_host=0", StringComparison.Ordinal) : null, guest.E820Host);
             string[] pci = golden.Config.Contains("pci=['00:02.0']", StringComparison.Ordinal) ? ["0000:00:02.0"] : [];
             CollectionAssert.AreEqual(pci, guest.Pci.Select(entry => entry.ToString()).ToArray());
-            CollectionAssert.AreEqual(new[] { new GuestSetting("on_poweroff", "\"preserve\"") }, guest.OtherSettings.ToArray());
+            CollectionAssert.AreEqual(new[] { new GuestSetting("on_poweroff", "\"preserve\"") }, document.OtherSettings.ToArray());
             bool isSilentOnMemory = !golden.Config.Contains("memory=", StringComparison.Ordinal);
-            CollectionAssert.AreEqual(isSilentOnMemory ? ["memory is not set: libxl gives the guest 32 MiB"] : Array.Empty<string>(), guest.Remarks.ToArray(), golden.Name);
+            CollectionAssert.AreEqual(isSilentOnMemory ? ["memory is not set: libxl gives the guest 32 MiB"] : Array.Empty<string>(), document.Remarks.ToArray(), golden.Name);
         }
     }
 
     [TestMethod]
     public void A_pci_device_turns_e820_host_on_against_the_file()
     {
-        GuestSpec guest = Read(Guests().Single(golden => golden.Name == "iommu.log pci-noe820"));
+        GuestSpec guest = Read(Guests().Single(golden => golden.Name == "iommu.log pci-noe820")).Guest;
         Assert.IsFalse(guest.E820Host);
         Assert.IsTrue(guest.UsesHostMap);
         Assert.IsTrue(guest.HostMapForcedByPci);
     }
 
-    private static GuestSpec Read(GoldenGuest golden)
+    private static GuestDocument Read(GoldenGuest golden)
     {
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(golden.Config)), golden.Name).TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(golden.Config)), golden.Name).TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
         return guest;
     }
 

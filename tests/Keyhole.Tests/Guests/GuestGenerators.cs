@@ -79,7 +79,7 @@ internal static class GuestGenerators
         };
 
     /// <summary>What the guest is, without what belongs to the file it stood in.</summary>
-    public static GuestSpec Essence(GuestSpec guest) => guest with { Toolstack = Toolstack.Xl, LibvirtXml = null, OtherSettings = [], Remarks = ImmutableArray<string>.Empty };
+    public static GuestSpec Essence(GuestSpec guest) => guest with { Toolstack = Toolstack.Xl, Hvm = HvmSettings.Usual };
 
     private static Gen<string?> Optional(Gen<string> text) => Gen.Frequency((1, Gen.Constant<string?>(null)), (2, text.Select(value => (string?)value)));
 

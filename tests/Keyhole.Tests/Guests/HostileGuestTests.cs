@@ -118,7 +118,7 @@ public sealed class HostileGuestTests
 
     private static void AssertRefused(string text, string what, int? line = null)
     {
-        Parsed<GuestSpec> parsed = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "g");
+        Parsed<GuestDocument> parsed = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "g");
         StringAssert.Contains(parsed.Error?.What, what);
         if (line is not null)
             Assert.AreEqual(line, parsed.Error!.Line);
@@ -128,8 +128,8 @@ public sealed class HostileGuestTests
     private static bool Survives(byte[] bytes)
     {
         long start = Stopwatch.GetTimestamp();
-        Parsed<GuestSpec> parsed = GuestReader.Read(new MemoryStream(bytes), "g");
-        if (parsed.TryGet(out GuestSpec? guest, out InputError? error))
+        Parsed<GuestDocument> parsed = GuestReader.Read(new MemoryStream(bytes), "g");
+        if (parsed.TryGet(out GuestDocument? guest, out InputError? error))
         {
             // What was read can be written, or the reason why not can be said.
             foreach (Parsed<GuestText> written in (Parsed<GuestText>[])[XlConfig.Write(guest), LibvirtDomain.Write(guest)])

@@ -66,7 +66,8 @@ public sealed class LibvirtDomainTests
     [TestMethod]
     public void A_full_domain_reads()
     {
-        GuestSpec guest = Read(Full);
+        GuestDocument document = ReadDocument(Full);
+        GuestSpec guest = document.Guest;
         Assert.AreEqual("net & vpn", guest.Name);
         Assert.AreEqual(GuestType.Pv, guest.Type);
         Assert.AreEqual(1024ul * 1024, guest.MemoryKiB);
@@ -77,7 +78,7 @@ public sealed class LibvirtDomainTests
         Assert.AreEqual("root=/dev/xvda1  console=hvc0", guest.CommandLine);
         Assert.IsTrue(guest.E820Host);
         Assert.IsTrue(guest.UsesHostMap);
-        Assert.IsEmpty(guest.Remarks);
+        Assert.IsEmpty(document.Remarks);
         CollectionAssert.AreEqual(
             new[] { new PciAssignment(Address("03:1a.1")) { Seize = true, Permissive = true }, new PciAssignment(Address("0a:07.0")) { Seize = false } },
             guest.Pci.ToArray());
@@ -86,7 +87,7 @@ public sealed class LibvirtDomainTests
     [TestMethod]
     public void Writing_it_again_changes_nothing_but_the_prologue()
     {
-        string text = LibvirtDomain.Write(Read(Full)).Value!.Text;
+        string text = LibvirtDomain.Write(ReadDocument(Full)).Value!.Text;
         // Without the declaration and the comment before the root; attributes come out in double quotes.
         string expected = Full[Full.IndexOf("<domain", StringComparison.Ordinal)..].Replace("><", ">\n<", StringComparison.Ordinal);
         Assert.AreEqual(
@@ -97,9 +98,10 @@ public sealed class LibvirtDomainTests
     [TestMethod]
     public void A_change_touches_only_what_it_is_about()
     {
-        GuestSpec guest = Read(Full);
-        string before = LibvirtDomain.Write(guest).Value!.Text;
-        string after = LibvirtDomain.Write(guest with { MemoryKiB = 512 * 1024, E820Host = false, Pci = [guest.Pci[1]] }).Value!.Text;
+        GuestDocument document = ReadDocument(Full);
+        GuestSpec guest = document.Guest;
+        string before = LibvirtDomain.Write(document).Value!.Text;
+        string after = LibvirtDomain.Write(document with { Guest = guest with { MemoryKiB = 512 * 1024, E820Host = false, Pci = [guest.Pci[1]] } }).Value!.Text;
         string[] lost = [.. before.Split('\n').Except(after.Split('\n'), StringComparer.Ordinal).Select(line => line.Trim())];
         CollectionAssert.AreEqual(
             new[]
@@ -192,9 +194,10 @@ public sealed class LibvirtDomainTests
     [TestMethod]
     public void A_device_does_not_turn_e820_host_on_as_under_xl()
     {
-        GuestSpec guest = Read(Full.Replace("<e820_host state='on'/>", "", StringComparison.Ordinal));
+        GuestDocument document = ReadDocument(Full.Replace("<e820_host state='on'/>", "", StringComparison.Ordinal));
+        GuestSpec guest = document.Guest;
         Assert.IsFalse(guest.UsesHostMap);
-        StringAssert.Contains(guest.Remarks.Single(), "e820_host");
+        StringAssert.Contains(document.Remarks.Single(), "e820_host");
         Assert.IsTrue((guest with { Toolstack = Toolstack.Xl }).UsesHostMap);
     }
 
@@ -208,30 +211,31 @@ public sealed class LibvirtDomainTests
     public void The_type_is_found_and_kept(string os, GuestType type)
     {
         string text = $"<domain type='xen'><name>g</name><memory>1024</memory>{os}</domain>";
-        GuestSpec guest = Read(text);
-        Assert.AreEqual(type, guest.Type);
-        string written = LibvirtDomain.Write(guest).Value!.Text;
+        GuestDocument document = ReadDocument(text);
+        Assert.AreEqual(type, document.Guest.Type);
+        string written = LibvirtDomain.Write(document).Value!.Text;
         Assert.AreEqual(type, Read(written).Type);
     }
 
     [TestMethod]
     public void More_current_memory_than_memory_is_cut_as_libvirt_cuts_it()
     {
-        GuestSpec guest = Read(Domain("<memory unit='MiB'>512</memory><currentMemory unit='MiB'>1024</currentMemory>"));
-        Assert.AreEqual(512ul * 1024, guest.MemoryKiB);
-        StringAssert.Contains(guest.Remarks.Single(), "currentMemory");
+        GuestDocument document = ReadDocument(Domain("<memory unit='MiB'>512</memory><currentMemory unit='MiB'>1024</currentMemory>"));
+        Assert.AreEqual(512ul * 1024, document.Guest.MemoryKiB);
+        StringAssert.Contains(document.Remarks.Single(), "currentMemory");
         Assert.AreEqual(512ul * 1024, Read(Domain("<memory unit='MiB'>512</memory><currentMemory>0</currentMemory>")).MemoryKiB);
     }
 
     [TestMethod]
     public void What_libvirt_cannot_say_is_an_error_or_a_remark()
     {
-        var guest = new GuestSpec { Name = "g", MemoryKiB = 1024, MaxmemKiB = 1024, OtherSettings = [new("vif", "[ ]"), new("disk", "[ ]")] };
-        Assert.AreEqual("left out, as they are xl's: disk, vif", LibvirtDomain.Write(guest).Value!.Remarks.Single());
-        Assert.IsNotNull(LibvirtDomain.Write(guest with { Name = "a\u0001" }).Error);
-        Assert.IsNotNull(LibvirtDomain.Write(guest with { Kernel = "\udc00" }).Error);
-        Assert.IsNotNull(LibvirtDomain.Write(guest with { Pci = [new PciAssignment((PciAddress?)null) { Name = "nic" }] }).Error);
-        StringAssert.Contains(LibvirtDomain.Write(guest with { Pci = [new PciAssignment(Address("03:00.0")) { AllFunctions = true }] }).Error!.What, "0000:03:00.*");
+        var guest = new GuestSpec { Name = "g", MemoryKiB = 1024, MaxmemKiB = 1024 };
+        var document = new GuestDocument { Guest = guest, OtherSettings = [new("vif", "[ ]"), new("disk", "[ ]")] };
+        Assert.AreEqual("left out, as they are xl's: disk, vif", LibvirtDomain.Write(document).Value!.Remarks.Single());
+        Assert.IsNotNull(LibvirtDomain.Write(document with { Guest = guest with { Name = "a\u0001" } }).Error);
+        Assert.IsNotNull(LibvirtDomain.Write(document with { Guest = guest with { Kernel = "\udc00" } }).Error);
+        Assert.IsNotNull(LibvirtDomain.Write(document with { Guest = guest with { Pci = [new PciAssignment((PciAddress?)null) { Name = "nic" }] } }).Error);
+        StringAssert.Contains(LibvirtDomain.Write(document with { Guest = guest with { Pci = [new PciAssignment(Address("03:00.0")) { AllFunctions = true }] } }).Error!.What, "0000:03:00.*");
     }
 
     [TestMethod]
@@ -264,13 +268,13 @@ public sealed class LibvirtDomainTests
             </domain>
 
             """,
-            LibvirtDomain.Write(guest).Value!.Text);
+            LibvirtDomain.Write(GuestDocument.Of(guest)).Value!.Text);
     }
 
     [TestMethod]
     public void Writing_it_as_xl_cfg_names_what_is_left_out()
     {
-        GuestText text = XlConfig.Write(Read(Full)).Value!;
+        GuestText text = XlConfig.Write(ReadDocument(Full)).Value!;
         Assert.AreEqual("left out, as they are libvirt's: clock, devices/disk, devices/hostdev, devices/interface, uuid", text.Remarks.Single());
         StringAssert.Contains(text.Text, "pci=[ \"0000:03:1a.1,permissive=1,seize=1\", \"0000:0a:07.0,seize=0\" ]");
     }
@@ -282,8 +286,8 @@ public sealed class LibvirtDomainTests
         foreach (Encoding encoding in (Encoding[])[Encoding.Unicode, Encoding.BigEndianUnicode, Encoding.UTF8, Encoding.Latin1])
         {
             byte[] bytes = [.. encoding.GetPreamble(), .. encoding.GetBytes(text.Replace("{0}", encoding.WebName.Replace("utf-16BE", "utf-16", StringComparison.Ordinal), StringComparison.Ordinal))];
-            Assert.IsTrue(GuestReader.Read(new MemoryStream(bytes), "g").TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
-            Assert.AreEqual("gé", guest.Name, encoding.WebName);
+            Assert.IsTrue(GuestReader.Read(new MemoryStream(bytes), "g").TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
+            Assert.AreEqual("gé", document.Guest.Name, encoding.WebName);
         }
     }
 
@@ -295,15 +299,17 @@ public sealed class LibvirtDomainTests
         return address;
     }
 
-    private static GuestSpec Read(string text)
+    private static GuestDocument ReadDocument(string text)
     {
-        Assert.IsTrue(LibvirtDomain.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml").TryGet(out GuestSpec? guest, out InputError? error), $"{error}\n{text}");
+        Assert.IsTrue(LibvirtDomain.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml").TryGet(out GuestDocument? guest, out InputError? error), $"{error}\n{text}");
         return guest;
     }
 
+    private static GuestSpec Read(string text) => ReadDocument(text).Guest;
+
     private static InputError Error(string text)
     {
-        Parsed<GuestSpec> parsed = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml");
+        Parsed<GuestDocument> parsed = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml");
         Assert.IsNotNull(parsed.Error, "was read");
         return parsed.Error;
     }

@@ -58,9 +58,9 @@ public sealed class LibxluRecordTests
                 continue;
             Assert.IsTrue(XlConfig.Read(new StringReader(record.GetProperty("input").GetString()!), "x").TryGet(out XlConfig? config, out _));
             bool isUsable = memory.TryGetProperty("number", out JsonElement number) && number.GetInt64() is > 0 and <= 1L << 32;
-            Assert.AreEqual(isUsable, config.ToGuestSpec().TryGet(out GuestSpec? guest, out InputError? error), record.ToString() + error);
+            Assert.AreEqual(isUsable, config.ToGuest().TryGet(out GuestDocument? guest, out InputError? error), record.ToString() + error);
             if (guest is not null)
-                Assert.AreEqual((ulong)number.GetInt64() * 1024, guest.MemoryKiB, record.ToString());
+                Assert.AreEqual((ulong)number.GetInt64() * 1024, guest.Guest.MemoryKiB, record.ToString());
             numbers++;
         }
 

@@ -17,7 +17,7 @@ public sealed class XlConfigTests
     [TestMethod]
     public void The_example_of_a_paravirtual_guest_reads()
     {
-        GuestSpec guest = Read("""
+        GuestDocument document = ReadDocument("""
             # Guest name
             name = "example.pvlinux"
             #uuid = "XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX"
@@ -39,9 +39,11 @@ public sealed class XlConfigTests
                 Vcpus = 2,
                 Kernel = "/boot/vmlinuz",
                 CommandLine = "root=/dev/xvda1",
-                OtherSettings = [new("vif", "[ \"\" ]"), new("disk", "[ \"/dev/vg/guest-volume,raw,xvda,rw\" ]")],
+                Hvm = HvmSettings.Usual with { Devices = document.Guest.Hvm.Devices },
             },
-            guest);
+            document.Guest);
+        CollectionAssert.AreEqual(
+            new GuestSetting[] { new("vif", "[ \"\" ]"), new("disk", "[ \"/dev/vg/guest-volume,raw,xvda,rw\" ]") }, document.OtherSettings.ToArray());
     }
 
     [TestMethod]
@@ -164,17 +166,17 @@ public sealed class XlConfigTests
     [TestMethod]
     public void A_pci_that_is_no_list_hands_nothing_through_and_says_so()
     {
-        GuestSpec guest = Read("name='g'\nmemory=64\npci='03:00.0'\n");
-        Assert.IsTrue(guest.Pci.IsEmpty);
-        StringAssert.Contains(guest.Remarks.Single(), "pci is no list");
+        GuestDocument document = ReadDocument("name='g'\nmemory=64\npci='03:00.0'\n");
+        Assert.IsTrue(document.Guest.Pci.IsEmpty);
+        StringAssert.Contains(document.Remarks.Single(), "pci is no list");
     }
 
     [TestMethod]
     public void A_flag_that_is_no_number_is_pointed_out()
     {
-        GuestSpec guest = Read("name='g'\nmemory=64\npci=['03:00.0,permissive=yes']\n");
-        Assert.IsFalse(guest.Pci[0].Permissive);
-        StringAssert.Contains(guest.Remarks.Single(), "permissive=\"yes\"");
+        GuestDocument document = ReadDocument("name='g'\nmemory=64\npci=['03:00.0,permissive=yes']\n");
+        Assert.IsFalse(document.Guest.Pci[0].Permissive);
+        StringAssert.Contains(document.Remarks.Single(), "permissive=\"yes\"");
     }
 
     [TestMethod]
@@ -187,11 +189,11 @@ public sealed class XlConfigTests
     [DataRow("zzz", null)]
     public void An_unknown_key_is_named_with_the_one_it_resembles(string key, string? meant)
     {
-        GuestSpec guest = Read($"name='g'\nmemory=64\n{key}=1\n");
-        string remark = guest.Remarks.Single();
+        GuestDocument document = ReadDocument($"name='g'\nmemory=64\n{key}=1\n");
+        string remark = document.Remarks.Single();
         StringAssert.Contains(remark, $"line 3: xl has no key \"{key}\"");
         Assert.AreEqual(meant is not null, remark.Contains($"did you mean {meant}?", StringComparison.Ordinal), remark);
-        Assert.AreEqual(new GuestSetting(key, "1"), guest.OtherSettings.Single());
+        Assert.AreEqual(new GuestSetting(key, "1"), document.OtherSettings.Single());
     }
 
     [TestMethod]
@@ -208,9 +210,9 @@ public sealed class XlConfigTests
         const string text = "name=\"gé\"\r\nmemory=64\r\n";
         foreach (Encoding encoding in (Encoding[])[Encoding.Unicode, Encoding.BigEndianUnicode, Encoding.UTF8])
         {
-            Assert.IsTrue(GuestReader.Read(new MemoryStream([.. encoding.GetPreamble(), .. encoding.GetBytes(text)]), "g").TryGet(out GuestSpec? guest, out _), encoding.WebName);
-            Assert.AreEqual("gé", guest.Name);
-            Assert.HasCount(2, guest.Remarks);
+            Assert.IsTrue(GuestReader.Read(new MemoryStream([.. encoding.GetPreamble(), .. encoding.GetBytes(text)]), "g").TryGet(out GuestDocument? document, out _), encoding.WebName);
+            Assert.AreEqual("gé", document.Guest.Name);
+            Assert.HasCount(2, document.Remarks);
         }
     }
 
@@ -226,27 +228,28 @@ public sealed class XlConfigTests
     public void What_xl_cfg_cannot_say_is_an_error_and_not_a_wrong_file()
     {
         var guest = new GuestSpec { Name = "g", MemoryKiB = 1024, MaxmemKiB = 1024 };
-        Assert.IsNull(XlConfig.Write(guest).Error);
-        GuestSpec[] unsayable =
+        var document = GuestDocument.Of(guest);
+        Assert.IsNull(XlConfig.Write(document).Error);
+        GuestDocument[] unsayable =
         [
-            guest with { Name = "a\0b" },
-            guest with { Kernel = "\ud800" },
-            guest with { MemoryKiB = 1025 },
-            guest with { MaxmemKiB = 2047 },
-            guest with { Pci = [new PciAssignment((PciAddress?)null) { Name = "a,permissive=1" }] },
-            guest with { OtherSettings = [new("disk", "1\nmemory=9")] },
-            guest with { OtherSettings = [new("memory", "9")] },
-            guest with { OtherSettings = [new("disk", "[")] },
-            guest with { OtherSettings = [new("disk=1;x", "1")] },
+            document with { Guest = guest with { Name = "a\0b" } },
+            document with { Guest = guest with { Kernel = "\ud800" } },
+            document with { Guest = guest with { MemoryKiB = 1025 } },
+            document with { Guest = guest with { MaxmemKiB = 2047 } },
+            document with { Guest = guest with { Pci = [new PciAssignment((PciAddress?)null) { Name = "a,permissive=1" }] } },
+            document with { OtherSettings = [new("disk", "1\nmemory=9")] },
+            document with { OtherSettings = [new("memory", "9")] },
+            document with { OtherSettings = [new("disk", "[")] },
+            document with { OtherSettings = [new("disk=1;x", "1")] },
         ];
-        foreach (GuestSpec wrong in unsayable)
+        foreach (GuestDocument wrong in unsayable)
             Assert.IsNotNull(XlConfig.Write(wrong).Error, wrong.ToString());
     }
 
     [TestMethod]
     public void A_guest_without_a_name_is_written_with_one()
     {
-        GuestText text = XlConfig.Write(new GuestSpec { MemoryKiB = 1024, MaxmemKiB = 2048, Pci = [new PciAssignment(Address("03:00.0")) { Seize = true }] }).Value!;
+        GuestText text = XlConfig.Write(GuestDocument.Of(new() { MemoryKiB = 1024, MaxmemKiB = 2048, Pci = [new PciAssignment(Address("03:00.0")) { Seize = true }] })).Value!;
         Assert.AreEqual("name=\"guest\"\ntype=\"pv\"\nmemory=1\nmaxmem=2\nvcpus=1\npci=[ \"0000:03:00.0,seize=1\" ]\n", text.Text);
         Assert.HasCount(1, text.Remarks);
     }
@@ -257,16 +260,18 @@ public sealed class XlConfigTests
         return address;
     }
 
-    private static GuestSpec Read(string text)
+    private static GuestDocument ReadDocument(string text)
     {
         Assert.IsTrue(XlConfig.Read(new StringReader(text), "guest.cfg").TryGet(out XlConfig? config, out InputError? error), error?.ToString());
-        Assert.IsTrue(config.ToGuestSpec().TryGet(out GuestSpec? guest, out error), error?.ToString());
+        Assert.IsTrue(config.ToGuest().TryGet(out GuestDocument? guest, out error), error?.ToString());
         return guest;
     }
 
+    private static GuestSpec Read(string text) => ReadDocument(text).Guest;
+
     private static InputError Error(string text)
     {
-        Parsed<GuestSpec> parsed = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.cfg");
+        Parsed<GuestDocument> parsed = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.cfg");
         Assert.IsNotNull(parsed.Error, "was read");
         return parsed.Error;
     }

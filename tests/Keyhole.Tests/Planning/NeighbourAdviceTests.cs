@@ -171,10 +171,10 @@ public sealed class NeighbourAdviceTests
     {
         const string xml = "<domain type='kvm'><name>g</name><memory unit='GiB'>8</memory><vcpu>2</vcpu><os><type machine='q35'>hvm</type></os></domain>";
 
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(xml)), "g.xml").TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
-        Assert.AreEqual(GuestType.Kvm, guest.Type);
-        Assert.IsFalse(XlConfig.Write(guest).TryGet(out _, out _));
-        Assert.IsTrue(LibvirtDomain.Write(guest).TryGet(out GuestText? text, out _));
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(xml)), "g.xml").TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
+        Assert.AreEqual(GuestType.Kvm, document.Guest.Type);
+        Assert.IsFalse(XlConfig.Write(document).TryGet(out _, out _));
+        Assert.IsTrue(LibvirtDomain.Write(document).TryGet(out GuestText? text, out _));
         Assert.Contains("type=\"kvm\"", text.Text);
     }
 
@@ -222,7 +222,7 @@ public sealed class NeighbourAdviceTests
         MemoryKiB = memoryMiB << 10,
         MaxmemKiB = memoryMiB << 10,
         Pci = [PciAssignment.Parse("03:00.0", "test", null, out _).Value!],
-        OtherSettings = key is null ? [] : [new(key, value)],
+        Hvm = key is null ? HvmSettings.Usual : HvmKeys.Of(key, value),
     };
 
     private static Host Host(HostTraits traits) => new()

@@ -71,8 +71,9 @@ internal sealed class LibvirtMachine(string sourceName, XElement domain)
         public string Model { get; init; } = "";
     }
 
-    public Parsed<GuestSpec> Build(GuestSpec spec)
+    public Parsed<GuestDocument> Build(GuestDocument document)
     {
+        GuestSpec spec = document.Guest;
         XElement? os = domain.Element("os");
         string machine = Attribute(os?.Element("type"), "machine") ?? "pc";
         if (Attribute(os?.Element("type"), "arch") is { } arch and not ("x86_64" or "i686"))
@@ -107,10 +108,19 @@ internal sealed class LibvirtMachine(string sourceName, XElement domain)
                 "those that libvirt assigns are taken; virsh dumpxml shows them once the guest is defined");
         }
 
-        if (!_arguments.Build().TryGet(out GuestSpec? built, out InputError? error))
+        if (!_arguments.Build().TryGet(out GuestDocument? built, out InputError? error))
             return error;
-        return spec with { Qemu = built.Qemu, Remarks = [.. spec.Remarks, .. built.Remarks] };
+        return document with
+        {
+            Guest = spec with { Qemu = built.Guest.Qemu! with { Kept = Kept() } },
+            Remarks = [.. document.Remarks, .. built.Remarks],
+        };
     }
+
+    /// <summary>Elements that a change of the guest starts from.</summary>
+    private ImmutableArray<QemuProperty> Kept() =>
+        [.. domain.Elements().Where(static element => element.Name == "cpu" || element.Name == "os" || element.Name == Qemu + "commandline")
+            .Select(static element => new QemuProperty(element.Name.LocalName, LibvirtDomain.ToText(element)))];
 
     // ------------------------------------------------------------------ the board
 

@@ -21,7 +21,7 @@ public static class ProxmoxConfig
 {
     private const int MaxLines = 10_000;
 
-    public static Parsed<GuestSpec> Read(Stream stream, string sourceName)
+    public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
     {
         if (!SmallInput.Read(stream, sourceName, XlConfig.MaxSizeBytes, XlConfig.Kind).TryGet(out SmallInput? input, out InputError? error))
             return error;
@@ -41,7 +41,7 @@ public static class ProxmoxConfig
         return false;
     }
 
-    internal static Parsed<GuestSpec> Read(string text, string sourceName)
+    internal static Parsed<GuestDocument> Read(string text, string sourceName)
     {
         var settings = new SortedDictionary<string, (string Value, int Line)>(StringComparer.Ordinal);
         int lineNumber = 0;
@@ -102,7 +102,7 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
     private int _windows;
     private bool _hidesDisplay;
 
-    public Parsed<GuestSpec> Build()
+    public Parsed<GuestDocument> Build()
     {
         bool isKvm = Text("kvm") is not "0";
         _arguments.SetProgram(isKvm ? "kvm" : "qemu-system-x86_64", "pve");
@@ -122,10 +122,10 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         if (Text("args") is { } args)
             _arguments.Add(QemuCommandText.Split(args, settings["args"].Line).AsSpan());
         _arguments.Remark("slots, bridges and root ports are those that Proxmox VE gives by default; its configuration does not name them");
-        if (!_arguments.Build().TryGet(out GuestSpec? guest, out InputError? error))
+        if (!_arguments.Build().TryGet(out GuestDocument? document, out InputError? error))
             return error;
         ImmutableArray<QemuProperty> kept = [.. ((string[])["args", "cpu"]).Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
-        return guest with { Qemu = guest.Qemu! with { Kept = kept } };
+        return document with { Guest = document.Guest with { Qemu = document.Guest.Qemu! with { Kept = kept } } };
     }
 
     private string? Text(string key) => settings.TryGetValue(key, out (string Value, int Line) setting) ? setting.Value : null;

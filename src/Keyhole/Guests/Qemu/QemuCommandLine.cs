@@ -19,14 +19,14 @@ public static class QemuCommandLine
 
     internal const string Kind = "a command line of QEMU";
 
-    public static Parsed<GuestSpec> Read(Stream stream, string sourceName)
+    public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
     {
         if (!SmallInput.Read(stream, sourceName, MaxSizeBytes, Kind).TryGet(out SmallInput? input, out InputError? error))
             return error;
         return Read(input, sourceName);
     }
 
-    internal static Parsed<GuestSpec> Read(SmallInput input, string sourceName)
+    internal static Parsed<GuestDocument> Read(SmallInput input, string sourceName)
     {
         if (!QemuCommandText.Find(input, sourceName).TryGet(out QemuCommandText? text, out InputError? error))
             return error;
@@ -166,7 +166,7 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
         }
     }
 
-    public Parsed<GuestSpec> Build()
+    public Parsed<GuestDocument> Build()
     {
         if (_error is not null)
             return _error;
@@ -243,7 +243,7 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
         guest = guest with { Machine = machine };
         ImmutableArray<PciAssignment> pci = HostDevices(guest.Machine.Devices);
         ulong memoryKiB = memoryBytes >> 10;
-        return new GuestSpec
+        var spec = new GuestSpec
         {
             Name = _name,
             Type = GuestType.Kvm,
@@ -255,8 +255,8 @@ internal sealed class QemuArguments(string sourceName, QemuDialect dialect)
             Ramdisk = _ramdisk,
             CommandLine = _commandLine,
             Qemu = guest,
-            Remarks = [.. _remarks],
         };
+        return new GuestDocument { Guest = spec, Remarks = [.. _remarks] };
     }
 
     private static string NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";

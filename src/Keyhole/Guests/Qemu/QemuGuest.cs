@@ -184,7 +184,7 @@ public sealed record QemuGuest
     /// <summary>Network cards of <c>-nic</c> and <c>-net nic</c> by their models, an empty one for the board's default; null where nothing is said of networks.</summary>
     public ImmutableArray<string>? Nics { get; init; }
 
-    /// <summary>Settings of the configuration as they stand that a change has to keep: Proxmox's <c>args</c> and <c>cpu</c>.</summary>
+    /// <summary>Settings of the configuration as they stand that a change has to keep: Proxmox's <c>args</c> and <c>cpu</c>, libvirt's elements <c>cpu</c>, <c>os</c> and <c>commandline</c>.</summary>
     public ImmutableArray<QemuProperty> Kept { get; init; } = [];
 
     /// <summary>

@@ -30,16 +30,15 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
         }
     }
 
-    public static QemuPaste Of(GuestSpec spec, QemuGuest guest, QemuCureRequest request, ImmutableArray<QemuChange> changes)
+    public static QemuPaste Of(QemuGuest guest, QemuCureRequest request, ImmutableArray<QemuChange> changes)
     {
-        ArgumentNullException.ThrowIfNull(spec);
         ArgumentNullException.ThrowIfNull(guest);
         ArgumentNullException.ThrowIfNull(request);
         Given.Array(changes, nameof(changes));
-        return new Writer(spec, guest, request, changes).Write();
+        return new Writer(guest, request, changes).Write();
     }
 
-    private sealed class Writer(GuestSpec spec, QemuGuest guest, QemuCureRequest request, ImmutableArray<QemuChange> changes)
+    private sealed class Writer(QemuGuest guest, QemuCureRequest request, ImmutableArray<QemuChange> changes)
     {
         private const string Max4GiBOption = "max-ram-below-4g";
 
@@ -156,7 +155,6 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
 
         private string Libvirt()
         {
-            XElement? domain = spec.LibvirtXml is { } xml ? LibvirtDomain.TryLoad(xml) : null;
             var elements = new List<XElement>();
             var arguments = new List<string>();
             string? machine = null;
@@ -166,7 +164,7 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
                 switch (change.Setting)
                 {
                     case QemuSetting.PhysBits:
-                        elements.Add(Cpu(domain, change));
+                        elements.Add(Cpu(change));
                         break;
                     case QemuSetting.Hole64:
                         bool isQ35 = request.Machine.Type.Chipset == QemuChipset.Q35;
@@ -189,19 +187,19 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
             }
 
             if (machine is not null || firmware is not null)
-                elements.Insert(0, Os(domain, machine, firmware));
+                elements.Insert(0, Os(machine, firmware));
             if (arguments.Count > 0)
-                elements.Add(CommandLineElement(domain, arguments));
+                elements.Add(CommandLineElement(arguments));
             return string.Join('\n', elements.Select(static element => Indented(element)));
         }
 
-        private XElement Cpu(XElement? domain, QemuChange change)
+        private XElement Cpu(QemuChange change)
         {
-            XElement cpu = domain?.Element("cpu") is { } own ? Copy(own)
+            XElement cpu = Own("cpu") is { } own ? own
                 : guest.Cpu.Model is "host" or "" ? new XElement("cpu", new XAttribute("mode", "host-passthrough"))
                 : new XElement("cpu", new XAttribute("mode", "custom"), new XAttribute("match", "exact"), new XElement("model", guest.Cpu.Model));
             // Without <cpu> libvirt takes QEMU's plainest model, which stays.
-            if (domain is not null && domain.Element("cpu") is null)
+            if (guest.Dialect == QemuDialect.Libvirt && Own("cpu") is null)
                 cpu = new XElement("cpu", new XAttribute("mode", "custom"), new XAttribute("match", "exact"), new XElement("model", "qemu64"));
             cpu.Elements("maxphysaddr").Remove();
             cpu.Add(IsLimit(change)
@@ -210,9 +208,9 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
             return cpu;
         }
 
-        private XElement Os(XElement? domain, string? machine, string? firmware)
+        private XElement Os(string? machine, string? firmware)
         {
-            XElement os = domain?.Element("os") is { } own ? Copy(own) : new XElement("os", new XElement("type", new XAttribute("arch", "x86_64"), new XAttribute("machine", guest.MachineName), "hvm"));
+            XElement os = Own("os") ?? new XElement("os", new XElement("type", new XAttribute("arch", "x86_64"), new XAttribute("machine", guest.MachineName), "hvm"));
             if (machine is not null)
                 os.Element("type")?.SetAttributeValue("machine", machine);
             if (firmware is null)
@@ -224,17 +222,18 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
         }
 
         /// <summary>The guest's own arguments, without those that the new ones replace.</summary>
-        private static XElement CommandLineElement(XElement? domain, List<string> added)
+        private XElement CommandLineElement(List<string> added)
         {
             XNamespace qemu = LibvirtMachine.Qemu;
+            XElement? own = Own("commandline");
             var kept = new List<string>();
-            foreach (XElement argument in domain?.Elements(qemu + "commandline").Elements(qemu + "arg") ?? [])
+            foreach (XElement argument in own?.Elements(qemu + "arg") ?? [])
                 kept.Add((string?)argument.Attribute("value") ?? "");
             var element = new XElement(qemu + "commandline", new XAttribute(XNamespace.Xmlns + "qemu", qemu.NamespaceName));
             foreach (string word in WithoutReplaced(kept, added).Concat(added))
                 element.Add(new XElement(qemu + "arg", new XAttribute("value", word)));
-            foreach (XElement variable in domain?.Elements(qemu + "commandline").Elements(qemu + "env") ?? [])
-                element.Add(Copy(variable));
+            foreach (XElement variable in own?.Elements(qemu + "env") ?? [])
+                element.Add(new XElement(variable));
             return element;
         }
 
@@ -260,17 +259,19 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
             return end < 0 ? value : value[..end];
         }
 
-        private static XElement Copy(XElement element)
+        /// <summary>The guest's own element of that name, to be changed; null where it has none.</summary>
+        private XElement? Own(string name)
         {
-            var copy = new XElement(element);
+            if (guest.Dialect != QemuDialect.Libvirt || KeptText(name) is not { } text || LibvirtDomain.TryLoad(text) is not { } element)
+                return null;
             // Blanks between elements are those of the whole document.
-            foreach (XText text in copy.DescendantNodes().OfType<XText>().ToList())
+            foreach (XText blank in element.DescendantNodes().OfType<XText>().ToList())
             {
-                if (text.Value.AsSpan().Trim().IsEmpty)
-                    text.Remove();
+                if (blank.Value.AsSpan().Trim().IsEmpty)
+                    blank.Remove();
             }
 
-            return copy;
+            return element;
         }
 
         /// <summary>As libvirt writes it: two blanks, single quotes where no value has one.</summary>
@@ -319,15 +320,17 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
             return string.Join('\n', lines);
         }
 
-        private string Kept(string key)
+        private string Kept(string key) => KeptText(key) is { } text ? InputError.OneLine(text, 4000) : "";
+
+        private string? KeptText(string key)
         {
             foreach (QemuProperty setting in guest.Kept)
             {
                 if (setting.Name == key)
-                    return InputError.OneLine(setting.Value, 4000);
+                    return setting.Value;
             }
 
-            return "";
+            return null;
         }
 
         private string CpuSetting()

@@ -88,7 +88,7 @@ public sealed class QemuPlatform : IPlatform
         QemuCureRequest request = RequestFor(scenario, guest, around, machine);
         if (!QemuCures.TryFind(request, out QemuCure cure))
             return null;
-        QemuPaste? paste = cure.Best is { } best && !cure.IsWell ? QemuPaste.Of(scenario.Guest, guest, request, best.Changes) : null;
+        QemuPaste? paste = cure.Best is { } best && !cure.IsWell ? QemuPaste.Of(guest, request, best.Changes) : null;
         string notes = paste is { Notes.IsEmpty: false } ? $"; {string.Join("; ", paste.Notes)}" : "";
         string why = cure.IsWell ? "every BAR has its place as it is"
             : cure.Best is null ? "with none of the settings that were tried does every BAR get a place"
@@ -119,7 +119,7 @@ public sealed class QemuPlatform : IPlatform
             return null;
         if (cure.Best is { } best)
         {
-            QemuPaste paste = QemuPaste.Of(scenario.Guest, guest, request, best.Changes);
+            QemuPaste paste = QemuPaste.Of(guest, request, best.Changes);
             string own = paste.OneLine;
             string notes = paste.Notes.IsEmpty || own == string.Join("; ", paste.Notes) ? "" : $" ({string.Join("; ", paste.Notes)})";
             return $"{best.Name}, with which every BAR has its place: {own}{notes}";

@@ -12,20 +12,20 @@ namespace Keyhole.Platforms.XenHvm;
 /// <summary>Which reserved device memory of the host libxl takes into account for a guest, and how strictly.</summary>
 internal static class HvmDeviceMemory
 {
-    public static ImmutableArray<GuestDeviceMemory> Of(Scenario scenario, HvmSettings settings)
+    public static ImmutableArray<GuestDeviceMemory> Of(Scenario scenario, HvmRdm rdm)
     {
         HostTraits traits = scenario.Host.Traits;
         var found = new List<GuestDeviceMemory>();
-        if (settings.Rdm is { IsOfHost: true })
+        if (rdm is { IsOfHost: true })
         {
             foreach (PfnRange range in traits.ReservedDeviceMemory)
-                found.Add(new(ByteRange.FromFrames(range), settings.Rdm.Policy == "strict"));
+                found.Add(new(ByteRange.FromFrames(range), rdm.Policy == "strict"));
         }
 
         foreach (PciAssignment assignment in scenario.Guest.Pci)
         {
             // libxl takes what nobody said for strict.
-            bool isStrict = (assignment.RdmPolicy ?? settings.Rdm.Policy) != "relaxed";
+            bool isStrict = (assignment.RdmPolicy ?? rdm.Policy) != "relaxed";
             foreach (DeviceMemoryOwner owner in traits.DeviceMemoryOwners)
             {
                 if (!assignment.Covers(owner.Device))

@@ -48,6 +48,9 @@ internal sealed record HvmGuest
 
     public required XenVersion Xen { get; init; }
 
+    /// <summary>What this Xen makes of rdm=.</summary>
+    public HvmRdm Rdm => HvmRdm.Of(Settings.Rdm, Xen);
+
     /// <summary>Null where the guest is refused before.</summary>
     public HvmMemory? Memory { get; init; }
 
@@ -66,7 +69,7 @@ internal sealed record HvmGuest
     public static HvmGuest Of(Scenario scenario)
     {
         XenVersion xen = scenario.Host.Traits.XenVersion ?? UsualXen;
-        return Of(scenario, HvmSettings.Of(scenario.Guest, xen), xen);
+        return Of(scenario, scenario.Guest.Hvm, xen);
     }
 
     /// <summary>The same guest with another hole, in bytes; 0 leaves it to hvmloader.</summary>
@@ -87,7 +90,7 @@ internal sealed record HvmGuest
             return made with { Refusal = "hvmloader stops: less than 2 MiB of RAM are left below 4 GiB" };
         ulong bytes = ((guest.MaxmemKiB - settings.VideoKiB) << 10) & ~Frames.OffsetMask;
         ulong holeStart = settings.HoleBytes == 0 ? Hvmloader.UsualStart : Math.Min(Frames.FourGiB - settings.HoleBytes, Hvmloader.UsualStart);
-        ImmutableArray<GuestDeviceMemory> regions = HvmDeviceMemory.Of(scenario, settings);
+        ImmutableArray<GuestDeviceMemory> regions = HvmDeviceMemory.Of(scenario, made.Rdm);
         HvmMemory memory = HvmMemory.LayOut(bytes, holeStart, settings.BoundaryBytes, settings.IsHap, regions);
         made = made with { Memory = memory };
         if (memory.Conflict is { } conflict)

@@ -18,9 +18,6 @@ internal readonly record struct GuestDeviceMemory(ByteRange Range, bool IsStrict
 /// <remarks>Source: libxl_dom.c (libxl__build_hvm), libxl_dm.c (libxl__domain_device_construct_rdm).</remarks>
 internal sealed record HvmMemory(ulong LowEnd, ulong HighEnd, ImmutableArray<ByteRange> Told, ByteRange? Conflict, ImmutableArray<ByteRange> Dropped)
 {
-    /// <summary>rdm_mem_boundary where nobody sets it.</summary>
-    public const ulong UsualBoundary = 2UL << 30;
-
     private const ulong LargePage = 2UL << 20;
 
     /// <param name="bytes">RAM without what the video card has of it.</param>

@@ -53,7 +53,7 @@ internal static class HvmReview
     {
         bool hasLarge = guest.Topology.Tree is { } tree &&
             tree.Functions.Any(static function => function.Node.Bars.Any(static bar => bar.Type.Is64Bit() && bar.SizeBytes > Hvmloader.HighThreshold));
-        if (scenario.Host.Traits.XenVersion is null && (hasLarge || guest.Settings.Rdm.IsGiven))
+        if (scenario.Host.Traits.XenVersion is null && (hasLarge || guest.Rdm.IsGiven))
         {
             problems.Add(new(
                 Severity.Info,
@@ -103,7 +103,7 @@ internal static class HvmReview
 
     private static void ReportDeviceMemory(Scenario scenario, HvmGuest guest, List<Problem> problems)
     {
-        HvmRdm rdm = guest.Settings.Rdm;
+        HvmRdm rdm = guest.Rdm;
         if (rdm is { IsGiven: true, IsIgnored: true })
         {
             // Where every device has a policy of its own, that counts, and nothing is missed.

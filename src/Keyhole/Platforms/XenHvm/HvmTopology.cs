@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
@@ -30,7 +31,7 @@ internal sealed record HvmTopology(NumberedTree? Tree, string? Refusal, string? 
             Firmware = new(settings.Firmware, 1, 16, 2),
             Cpu = new(CpuVendor.Other, QemuCpu.DefaultPhysBits),
             MemoryBytes = scenario.Guest.MaxmemKiB << 10,
-            Cpus = settings.MaxVcpus,
+            Cpus = Math.Clamp(scenario.Guest.MaxVcpus ?? scenario.Guest.Vcpus, scenario.Guest.Vcpus, XlConfig.MaxVcpus),
             HasBoardUsb = settings.HasBoardUsb,
             Devices = [.. settings.HasPlatformDevice ? [new QemuDevice("xen-platform", [])] : ImmutableArray<QemuDevice>.Empty, .. settings.Devices, .. passed],
         };

@@ -6,7 +6,6 @@ using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Guests;
 using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenPvh;
@@ -63,8 +62,8 @@ public sealed class XenPvhPlatform : IPlatform
         }
 
         ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
-        long processors = Math.Max(scenario.Guest.Vcpus, XlSettings.Of(scenario.Guest).Number("maxvcpus") ?? 1);
-        ulong acpiPages = AcpiPagesOf(scenario.Host.Traits.XenVersion ?? UsualXen, (int)Math.Min(processors, int.MaxValue), out bool isCertain);
+        int processors = Math.Max(scenario.Guest.Vcpus, scenario.Guest.MaxVcpus ?? 1);
+        ulong acpiPages = AcpiPagesOf(scenario.Host.Traits.XenVersion ?? UsualXen, processors, out bool isCertain);
         if (!isCertain)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed, "with so many processors ACPI's tables from fc000000 on may take a page more than is shown"));
         ImmutableArray<PlannedEntry> entries = Lay(end, acpiPages);

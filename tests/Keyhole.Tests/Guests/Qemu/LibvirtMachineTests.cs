@@ -17,13 +17,15 @@ public sealed class LibvirtMachineTests
     private static string Xml(string inside, string machine = "pc-q35-8.2", string devices = "<memballoon model='none'/><controller type='usb' model='none'/>", string namespaces = "") =>
         $"<domain type='kvm'{namespaces}><name>g</name><memory unit='GiB'>4</memory><vcpu>2</vcpu><os><type arch='x86_64' machine='{machine}'>hvm</type></os>{inside}<devices>{devices}</devices></domain>";
 
-    private static Parsed<GuestSpec> TryRead(string text) => GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml");
+    private static Parsed<GuestDocument> TryRead(string text) => GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml");
 
-    private static GuestSpec Read(string text)
+    private static GuestDocument ReadDocument(string text)
     {
-        Assert.IsTrue(TryRead(text).TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
+        Assert.IsTrue(TryRead(text).TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
         return guest;
     }
+
+    private static GuestSpec Read(string text) => ReadDocument(text).Guest;
 
     private static QemuMachine Machine(string text) => Read(text).Qemu!.Machine;
 
@@ -33,7 +35,8 @@ public sealed class LibvirtMachineTests
     [TestMethod]
     public void A_domain_with_its_addresses_is_the_machine_that_libvirt_starts()
     {
-        GuestSpec guest = Read(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "libvirt-gpu.xml")));
+        GuestDocument document = ReadDocument(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "libvirt-gpu.xml")));
+        GuestSpec guest = document.Guest;
         QemuGuest qemu = guest.Qemu!;
         Assert.AreEqual(QemuDialect.Libvirt, qemu.Dialect);
         Assert.IsTrue(qemu.IsKvm);
@@ -60,19 +63,20 @@ public sealed class LibvirtMachineTests
                 "vfio-pci,host=0000:01:00.0,id=hostdev0,bus=pci.4,addr=0x0.0x0",
             },
             Devices(qemu.Machine));
-        Assert.IsEmpty(guest.Remarks);
+        Assert.IsEmpty(document.Remarks);
     }
 
     [TestMethod]
     public void Where_no_address_stands_each_express_device_gets_a_port_in_libvirts_order_and_one_port_is_spare()
     {
-        GuestSpec guest = Read(Xml("", "pc-q35-8.2", """
+        GuestDocument document = ReadDocument(Xml("", "pc-q35-8.2", """
             <disk type='file' device='disk'><target dev='vda' bus='virtio'/></disk>
             <interface type='network'><model type='virtio'/></interface>
             <interface type='network'/>
             <video><model type='vga' vram='32768'/></video>
             <hostdev mode='subsystem' type='pci'><source><address bus='0x01' slot='0' function='0'/></source></hostdev>
             """));
+        GuestSpec guest = document.Guest;
         CollectionAssert.AreEqual(
             new[]
             {
@@ -93,7 +97,7 @@ public sealed class LibvirtMachineTests
                 "virtio-balloon-pci,id=balloon0,bus=pci.7,addr=0x0.0x0",
             },
             Devices(guest.Qemu!.Machine));
-        Assert.Contains("those that libvirt assigns are taken", guest.Remarks.Single());
+        Assert.Contains("those that libvirt assigns are taken", document.Remarks.Single());
     }
 
     [TestMethod]
@@ -218,7 +222,7 @@ public sealed class LibvirtMachineTests
     public void Two_thousand_devices_are_read_or_refused_at_once(string device, string? words)
     {
         var watch = System.Diagnostics.Stopwatch.StartNew();
-        Parsed<GuestSpec> read = TryRead(Xml("", devices: string.Concat(Enumerable.Repeat(device, 2000))));
+        Parsed<GuestDocument> read = TryRead(Xml("", devices: string.Concat(Enumerable.Repeat(device, 2000))));
         Assert.AreEqual(words is null, read.TryGet(out _, out InputError? error), error?.ToString());
         if (words is not null)
             Assert.Contains(words, error!.ToString());

@@ -22,7 +22,8 @@ public sealed class ProxmoxConfigTests
     [TestMethod]
     public void A_conf_becomes_the_machine_that_Proxmox_starts()
     {
-        GuestSpec guest = QemuCommandLineTests.Read(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "102.conf")));
+        GuestDocument document = QemuCommandLineTests.ReadDocument(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "102.conf")));
+        GuestSpec guest = document.Guest;
         QemuGuest qemu = guest.Qemu!;
         Assert.AreEqual(QemuDialect.Proxmox, qemu.Dialect);
         Assert.IsTrue(qemu.IsKvm);
@@ -38,7 +39,7 @@ public sealed class ProxmoxConfigTests
         // The file's eighteen, the function of the host, and the display: no balloon.
         CollectionAssert.AreEqual(
             new[] { "vfio-pci,host=0000:07:00,id=hostpci0,bus=ich9-pcie-port-1,addr=0x0,rombar=0", "VGA,id=vga,bus=pcie.0,addr=0x1" }, devices[18..]);
-        StringAssert.Contains(guest.Remarks.Single(), "Proxmox VE gives by default");
+        StringAssert.Contains(document.Remarks.Single(), "Proxmox VE gives by default");
     }
 
     [TestMethod]
@@ -155,9 +156,9 @@ public sealed class ProxmoxConfigTests
     [TestMethod]
     public void A_mapping_is_said_to_name_a_device_that_the_file_does_not_tell()
     {
-        GuestSpec guest = QemuCommandLineTests.Read("machine: q35\nmemory: 512\nhostpci0: mapping=gpu,pcie=1\n");
-        StringAssert.StartsWith(guest.Remarks[0], "line 3: which device the mapping \"gpu\" means");
-        Assert.IsTrue(guest.Qemu!.Machine.Devices.Any(device => device.Driver == "vfio-pci"));
+        GuestDocument document = QemuCommandLineTests.ReadDocument("machine: q35\nmemory: 512\nhostpci0: mapping=gpu,pcie=1\n");
+        StringAssert.StartsWith(document.Remarks[0], "line 3: which device the mapping \"gpu\" means");
+        Assert.IsTrue(document.Guest.Qemu!.Machine.Devices.Any(device => device.Driver == "vfio-pci"));
     }
 
     [TestMethod]

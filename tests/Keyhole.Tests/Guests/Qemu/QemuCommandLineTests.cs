@@ -16,17 +16,19 @@ public sealed class QemuCommandLineTests
 {
     private const ulong GiB = 1UL << 30;
 
-    internal static GuestSpec Read(string text)
+    internal static GuestSpec Read(string text) => ReadDocument(text).Guest;
+
+    internal static GuestDocument ReadDocument(string text)
     {
-        Parsed<GuestSpec> read = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd");
-        Assert.IsTrue(read.TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
-        Assert.IsNotNull(guest.Qemu);
+        Parsed<GuestDocument> read = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd");
+        Assert.IsTrue(read.TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+        Assert.IsNotNull(guest.Guest.Qemu);
         return guest;
     }
 
     private static string Error(string text)
     {
-        Parsed<GuestSpec> read = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd");
+        Parsed<GuestDocument> read = GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd");
         Assert.IsFalse(read.TryGet(out _, out InputError? error));
         string line = error!.ToString();
         Assert.IsFalse(line.Contains('\n', StringComparison.Ordinal));
@@ -134,8 +136,9 @@ public sealed class QemuCommandLineTests
             -nodefaults \
             -msg timestamp=on
             """;
-        GuestSpec guest = Read(log);
-        Assert.AreEqual("the log tells 2 starts of the guest; the last one, line 12, is read", guest.Remarks.Single());
+        GuestDocument document = ReadDocument(log);
+        GuestSpec guest = document.Guest;
+        Assert.AreEqual("the log tells 2 starts of the guest; the last one, line 12, is read", document.Remarks.Single());
         QemuGuest qemu = guest.Qemu!;
         Assert.AreEqual(new QemuVersion(7, 2), qemu.Emulator);
         Assert.AreEqual(new QemuVersion(6, 1), qemu.HostKernel);
@@ -280,8 +283,8 @@ public sealed class QemuCommandLineTests
     public void The_program_s_name_alone_makes_no_command_of_an_xl_cfg()
     {
         const string xl = "name=\"a\"\nmemory=512\ndevice_model_override=\"/usr/bin/qemu-system-i386\"\n# qemu-system-x86_64 -m 1G\n";
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(xl)), "a.cfg").TryGet(out GuestSpec? guest, out _));
-        Assert.IsNull(guest.Qemu);
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(xl)), "a.cfg").TryGet(out GuestDocument? guest, out _));
+        Assert.IsNull(guest.Guest.Qemu);
     }
 
     [TestMethod]

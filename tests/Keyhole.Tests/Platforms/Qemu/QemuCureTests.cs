@@ -40,8 +40,8 @@ public sealed class QemuCureTests
 
     private static GuestSpec Read(string text, string name = "guest")
     {
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), name).TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
-        return guest;
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), name).TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+        return guest.Guest;
     }
 
     private static Host HostOf(int? bits = null, int? iommuBits = null, string vendor = "GenuineIntel") => Host.Unknown with
@@ -126,7 +126,7 @@ public sealed class QemuCureTests
             Assert.IsTrue(QemuCures.TryFind(request, out QemuCure cure));
             if (cure.Best is not { } best || best.Changes.Any(static change => change.Setting is QemuSetting.Firmware or QemuSetting.FirmwareRelease))
                 continue;
-            string pasted = QemuPaste.Of(spec, spec.Qemu, request, best.Changes).Qemu!;
+            string pasted = QemuPaste.Of(spec.Qemu, request, best.Changes).Qemu!;
             GuestSpec changed = Read($"{Without(text, pasted)} {pasted}");
             Assert.IsTrue(changed.Qemu!.TryResolve(around, out QemuMachine again, out _));
             Assert.IsTrue(Forecast(again).PlacesAll, $"{record.Name}\n{pasted}");

@@ -23,9 +23,9 @@ public sealed class QemuRuleTests
     private static QemuForecast Forecast(string options, string firmware = "seabios-1.16.2")
     {
         string text = $"qemu-system-x86_64 -nodefaults -accel tcg {options}";
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd").TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd").TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
         Assert.IsTrue(QemuFirmware.TryParse(firmware, out QemuFirmware release));
-        Assert.IsTrue(guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(10, 0) }, out QemuMachine machine, out _));
+        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(10, 0) }, out QemuMachine machine, out _));
         Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
         return forecast;
     }
@@ -159,9 +159,9 @@ public sealed class QemuRuleTests
     public void A_device_that_is_named_beside_a_configuration_is_added_to_it()
     {
         const string text = "-machine q35,accel=kvm -m 2G -nodefaults -device pcie-root-port,id=port1 -device vfio-pci,host=81:00.0,bus=port1";
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd").TryGet(out GuestSpec? guest, out _));
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd").TryGet(out GuestDocument? document, out _));
         ImmutableArray<BarRequest> bars = [BarRequest.Create(0, 4096, BarType.Memory32)];
-        Plan plan = Plan(guest with { Pci = guest.Pci.Add(Kvm("82:00.0").Pci[0]) }, new() { Bars = bars });
+        Plan plan = Plan(document.Guest with { Pci = document.Guest.Pci.Add(Kvm("82:00.0").Pci[0]) }, new() { Bars = bars });
         CollectionAssert.AreEqual(new[] { "0000:01:00.0 81:00.0 1", "0000:02:00.0 0000:82:00.0 1" }, PassedThrough(plan));
     }
 

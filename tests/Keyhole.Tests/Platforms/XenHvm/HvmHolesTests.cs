@@ -83,7 +83,7 @@ public sealed class HvmHolesTests
     private static int Unplaced(Scenario scenario) => Planner.Plan(scenario).Firmware!.Placement!.CountUnplaced();
 
     private static Scenario WithHole(Scenario scenario, ulong mib) =>
-        scenario with { Guest = scenario.Guest with { OtherSettings = [new("mmio_hole", mib.ToString(CultureInfo.InvariantCulture))] } };
+        scenario with { Guest = scenario.Guest with { Hvm = HvmKeys.Of("mmio_hole", mib.ToString(CultureInfo.InvariantCulture)) } };
 
     private static Bar Bar(ulong size, bool is64Bit) => new(0, BarKind.Memory, 1UL << 40, (1UL << 40) + size, is64Bit, false);
 

@@ -76,8 +76,8 @@ internal sealed partial class HvmRecord
         get
         {
             Assert(XlConfig.Read(new StringReader(string.Join('\n', Config) + "\n"), Name).TryGet(out XlConfig? config, out InputError? error), error);
-            Assert(config!.ToGuestSpec().TryGet(out GuestSpec? guest, out error), error);
-            return guest!;
+            Assert(config!.ToGuest().TryGet(out GuestDocument? guest, out error), error);
+            return guest!.Guest;
         }
     }
 

@@ -3,17 +3,16 @@
 using System;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Diagnostics;
-using Keyhole.Guests;
-using Keyhole.Hosts;
 
-namespace Keyhole.Platforms.XenHvm;
+namespace Keyhole.Guests;
 
 /// <summary>
 /// What xl and libxl make of the keys of an HVM guest that decide addresses: its video card, hole, firmware, the devices that QEMU is started with.
 /// </summary>
 /// <remarks>Source: xl_parse.c, libxl_create.c, libxl_dm.c (libxl__build_device_model_args_new), xl.cfg(5).</remarks>
-internal sealed record HvmSettings
+public sealed record HvmSettings
 {
     private const ulong KiBOfMiB = 1024;
 
@@ -23,6 +22,12 @@ internal sealed record HvmSettings
     /// <summary>Nor a larger one.</summary>
     public const long LargestHoleMiB = 3840;
 
+    /// <summary>rdm_mem_boundary where nobody sets it.</summary>
+    internal const ulong UsualBoundaryBytes = 2UL << 30;
+
+    /// <summary>What xl makes of a configuration with none of these keys.</summary>
+    public static readonly HvmSettings Usual = Of(XlSettings.None);
+
     /// <summary>What the video card has of the guest's memory, in KiB.</summary>
     public ulong VideoKiB { get; init; }
 
@@ -30,14 +35,11 @@ internal sealed record HvmSettings
     public ulong HoleBytes { get; init; }
 
     /// <summary>rdm_mem_boundary in bytes.</summary>
-    public ulong BoundaryBytes { get; init; } = HvmMemory.UsualBoundary;
+    public ulong BoundaryBytes { get; init; } = UsualBoundaryBytes;
 
     public bool HasAcpi { get; init; } = true;
 
     public bool IsHap { get; init; } = true;
-
-    /// <summary>Virtual processors that it may have.</summary>
-    public int MaxVcpus { get; init; } = 1;
 
     public FirmwareName Firmware { get; init; } = FirmwareName.SeaBios;
 
@@ -53,8 +55,8 @@ internal sealed record HvmSettings
     /// <summary>The devices of QEMU's command line, in its order, without those passed through, which are plugged in afterwards.</summary>
     public ImmutableArray<QemuDevice> Devices { get; init; } = [];
 
-    /// <summary>The value of rdm= that counts; null where none does.</summary>
-    public HvmRdm Rdm { get; init; } = HvmRdm.Unset;
+    /// <summary>The text of rdm=, of which each Xen makes something else; null where it is not set.</summary>
+    public string? Rdm { get; init; }
 
     /// <summary>In xl's or libxl's own words why the guest is not created; null where it is.</summary>
     public string? Refusal { get; init; }
@@ -62,20 +64,16 @@ internal sealed record HvmSettings
     /// <summary>What decides the map and is not modelled; null where there is nothing of the kind.</summary>
     public string? NotModelled { get; init; }
 
-    public static HvmSettings Of(GuestSpec guest, XenVersion xen)
+    internal static HvmSettings Of(XlSettings keys)
     {
-        XlSettings keys = XlSettings.Of(guest);
-        if (guest.LibvirtXml is { } xml)
-            return OfLibvirt(guest, xml);
         HvmSettings settings = new()
         {
             HasAcpi = keys.Flag("acpi", true),
             IsHap = keys.Flag("hap", true),
-            MaxVcpus = (int)Math.Clamp(keys.Number("maxvcpus") ?? guest.Vcpus, guest.Vcpus, 8192),
             HasPlatformDevice = keys.Flag("xen_platform_pci", true),
             HasStubDomain = keys.Flag("device_model_stubdomain_override", false),
-            BoundaryBytes = keys.Number("rdm_mem_boundary") is { } mib and >= 0 and < 1L << 40 ? (ulong)mib << 20 : HvmMemory.UsualBoundary,
-            Rdm = HvmRdm.Of(keys.Text("rdm"), xen),
+            BoundaryBytes = keys.Number("rdm_mem_boundary") is { } mib and >= 0 and < 1L << 40 ? (ulong)mib << 20 : UsualBoundaryBytes,
+            Rdm = keys.Text("rdm"),
             NotModelled = NotModelledIn(keys),
         };
         if (keys.Number("mmio_hole") is { } hole)
@@ -263,11 +261,9 @@ internal sealed record HvmSettings
     }
 
     /// <summary>libvirt's driver fills the same structures of libxl from its XML.</summary>
-    private static HvmSettings OfLibvirt(GuestSpec guest, string xml)
+    internal static HvmSettings Of(in LibvirtHvm told)
     {
-        HvmSettings settings = new() { MaxVcpus = guest.Vcpus };
-        if (!LibvirtHvm.TryRead(xml, out LibvirtHvm told))
-            return settings with { NotModelled = "the domain XML cannot be read again" };
+        HvmSettings settings = new();
         (string Driver, ulong UsualKiB) card = told.VideoModel switch
         {
             null => ("", 0),
@@ -295,42 +291,11 @@ internal sealed record HvmSettings
             NotModelled = told.HasUsbController ? "libvirt's USB controllers are not modelled for Xen" : null,
         };
     }
-}
 
-/// <summary>What xl makes of rdm=.</summary>
-/// <param name="IsGiven">Whether the configuration has it.</param>
-/// <param name="IsIgnored">Whether xl passes over it.</param>
-/// <param name="IsOfHost">strategy=host: all reserved device memory of the host counts.</param>
-/// <param name="Policy">"strict" or "relaxed"; null where xl leaves it open.</param>
-internal readonly record struct HvmRdm(bool IsGiven, bool IsIgnored, bool IsOfHost, string? Policy)
-{
-    public static readonly HvmRdm Unset;
+    public bool Equals(HvmSettings? other) =>
+        other is not null && VideoKiB == other.VideoKiB && HoleBytes == other.HoleBytes && BoundaryBytes == other.BoundaryBytes && HasAcpi == other.HasAcpi &&
+        IsHap == other.IsHap && Firmware == other.Firmware && HasPlatformDevice == other.HasPlatformDevice && HasBoardUsb == other.HasBoardUsb &&
+        HasStubDomain == other.HasStubDomain && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal && NotModelled == other.NotModelled;
 
-    public static HvmRdm Of(string? text, XenVersion xen)
-    {
-        if (text is null)
-            return Unset;
-        bool isOfHost = false;
-        string? policy = null;
-        bool isValid = text.Length > 0;
-        foreach (string part in text.Split(','))
-        {
-            switch (part)
-            {
-                case "strategy=host":
-                    isOfHost = true;
-                    break;
-                case "policy=strict" or "policy=relaxed":
-                    policy = part["policy=".Length..];
-                    break;
-                default:
-                    isValid = false;
-                    break;
-            }
-        }
-
-        // Since 4.15 xl takes a valid policy for an error, and then passes over the whole of it.
-        bool isIgnored = !isValid || (policy is not null && !xen.IsUpTo(4, 14));
-        return isIgnored ? new(true, true, false, null) : new(true, false, isOfHost, policy);
-    }
+    public override int GetHashCode() => HashCode.Combine(VideoKiB, HoleBytes, Firmware, Devices.Length, Rdm, Refusal, NotModelled);
 }

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Diagnostics;
+
+namespace Keyhole.Guests;
+
+/// <summary>A guest with the file that it was read from: what stood there beside it, so that nothing is lost when it is written again.</summary>
+public sealed record GuestDocument
+{
+    /// <summary>The guest itself. A writer brings the file up to date with it.</summary>
+    public required GuestSpec Guest { get; init => field = Given.NotNull(value); }
+
+    /// <summary>xl.cfg's keys that are carried along as they are, in the file's order; empty for other formats.</summary>
+    public ImmutableArray<GuestSetting> OtherSettings { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The libvirt domain XML that the guest was read from, or null. The writer of that format starts from it.</summary>
+    public string? LibvirtXml { get; init; }
+
+    /// <summary>Remarks for the user that are no errors, such as keys that xl does not know. Foreign text in them is fit for one line.</summary>
+    public ImmutableArray<string> Remarks { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>A guest that stands in no file.</summary>
+    public static GuestDocument Of(GuestSpec guest) => new() { Guest = guest };
+
+    public bool Equals(GuestDocument? other) =>
+        other is not null && Guest == other.Guest && OtherSettings.SequenceEqual(other.OtherSettings) && LibvirtXml == other.LibvirtXml && Remarks.SequenceEqual(other.Remarks);
+
+    public override int GetHashCode() => HashCode.Combine(Guest, OtherSettings.Length, LibvirtXml, Remarks.Length);
+}
+
+/// <summary>A setting of an xl.cfg that Keyhole carries along. The value is in xl.cfg's syntax.</summary>
+public sealed record GuestSetting(string Key, string Value);
+
+/// <summary>A guest written down, with what the format could not say.</summary>
+public sealed record GuestText(string Text, ImmutableArray<string> Remarks)
+{
+    public bool Equals(GuestText? other) => other is not null && Text == other.Text && Remarks.SequenceEqual(other.Remarks);
+
+    public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
+}
