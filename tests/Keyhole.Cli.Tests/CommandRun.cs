@@ -44,12 +44,15 @@ internal sealed record CommandRun(int Status, string Output, string Errors)
     /// <summary>A run on a machine of the test's making.</summary>
     public static CommandRun InDom0(LiveMachine dom0, params string[] args) => On(dom0, [], args);
 
-    private static CommandRun On(LiveMachine dom0, byte[] input, string[] args)
+    /// <summary>A run as for a terminal of 80 columns, or for a file.</summary>
+    public static CommandRun In80Columns(params string[] args) => On(new(), [], args, width: 80);
+
+    private static CommandRun On(LiveMachine dom0, byte[] input, string[] args, int width = 4096)
     {
         using var output = new MemoryStream();
         using var errors = new StringWriter();
         int status;
-        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => new MemoryStream(input), hasColours: false) { Dom0 = dom0 })
+        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => new MemoryStream(input), hasColours: false) { Dom0 = dom0, Width = width })
             status = Program.Run(args, console);
         return new(status, Encoding.UTF8.GetString(output.ToArray()), errors.ToString());
     }

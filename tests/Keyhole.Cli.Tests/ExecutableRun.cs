@@ -23,6 +23,7 @@ internal static class ExecutableRun
             StandardOutputEncoding = new UTF8Encoding(false),
             StandardErrorEncoding = new UTF8Encoding(false),
         };
+        start.Environment["COLUMNS"] = "4096";
         foreach (string arg in args)
             start.ArgumentList.Add(arg);
         using Process process = Process.Start(start)!;

@@ -126,6 +126,21 @@ public sealed class PlanVerbTests
         Assert.Contains("<e820_host state=", run.Output);
     }
 
+    /// <summary>To libvirt memory is the maximum: it would start the guest with that.</summary>
+    [TestMethod]
+    [DataRow("pv")]
+    [DataRow("pvh")]
+    public void A_guest_that_another_toolstack_would_change_is_not_written_for_it(string type)
+    {
+        byte[] config = Encoding.ASCII.GetBytes($"name=\"g\"\ntype=\"{type}\"\nmemory=4096\nmaxmem=2048\n");
+
+        CommandRun run = CommandRun.WithInput(config, "plan", "--host", CommandRun.Golden("plain4g.log"), "--guest", "-", "--emit", "libvirt");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.AreEqual("", run.Output);
+        Assert.Contains("maxmem (2 GiB) is below memory (4 GiB): libvirt would give the guest no more than maxmem", run.Errors);
+    }
+
     [TestMethod]
     public void Without_a_guest_the_line_says_what_to_give()
     {

@@ -138,6 +138,22 @@ public sealed class ReserveVerbTests
         Assert.DoesNotContain("nokaslr", run.Output);
     }
 
+    /// <summary>The /proc/iomem of the machine that Keyhole runs on says nothing of the host whose log is given.</summary>
+    [TestMethod]
+    public void A_check_of_a_log_goes_by_the_log()
+    {
+        byte[] log = Efi("memmap-boot.log");
+        CommandRun run = CommandRun.WithInput(log, "reserve", "--host", "-", "--start", "512M", "--check");
+        int map = Encoding.UTF8.GetString(log).IndexOf("user-defined", StringComparison.Ordinal);
+        CommandRun cut = CommandRun.WithInput(log[..map], "reserve", "--host", "-", "--start", "512M", "--check");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("takes that place back (line 54 of its log)", run.Output);
+        Assert.HasCount(1, run.Output.Split('\n').Where(static line => line.StartsWith("error", StringComparison.Ordinal)));
+        Assert.AreEqual(2, cut.Status, cut.Output);
+        Assert.Contains("the log does not go on behind the firmware's map", cut.Errors);
+    }
+
     [TestMethod]
     public void A_check_names_the_kernel_that_lies_in_the_kept_RAM()
     {

@@ -104,7 +104,15 @@ internal sealed class HostSource
         foreach (ByteRange range in rmrr)
         {
             HostTraits traits = map.Host.Traits;
-            map = map with { Host = map.Host with { Traits = traits with { ReservedDeviceMemory = traits.ReservedDeviceMemory.Add(Pages(range)) } } };
+            PfnRange pages = Pages(range);
+            map = map with
+            {
+                Host = map.Host with
+                {
+                    Traits = traits with { ReservedDeviceMemory = traits.ReservedDeviceMemory.Add(pages) },
+                    ReservedRegions = [.. map.Host.ReservedRegions.Append(ReservedRegion.OfDeviceMemory(pages)).OrderBy(static region => region.Start)],
+                },
+            };
         }
 
         foreach (Phrase remark in map.Remarks)

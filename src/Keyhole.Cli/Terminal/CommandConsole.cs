@@ -2,6 +2,7 @@
 
 using System;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.IO;
 using System.Text;
 using Keyhole.Cli.Options;
@@ -15,10 +16,10 @@ namespace Keyhole.Cli.Terminal;
 /// <summary>Where a command reads and writes: the process's streams, or a test's.</summary>
 internal sealed class CommandConsole : IDisposable
 {
-    /// <summary>Width of output that goes to no terminal: tables are not cut for a pipe.</summary>
+    /// <summary>Wider than any answer.</summary>
     private const int UnboundedWidth = 4096;
 
-    /// <summary>In fewer columns a table has no room for its cells and would leave them out: the terminal breaks the lines.</summary>
+    /// <summary>What files and mails have room for; a narrower terminal breaks the lines itself.</summary>
     private const int NarrowestWidth = 80;
 
     private readonly Func<Stream> _openInput;
@@ -40,7 +41,7 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>Colours only on a terminal, and not against NO_COLOR.</summary>
     public bool HasColours { get; }
 
-    /// <summary>Columns of the terminal; without one, as many as a line needs.</summary>
+    /// <summary>Columns that lines are laid out for; of a test, as many as a line needs.</summary>
     public int Width { get; init; } = UnboundedWidth;
 
     /// <summary>How long a pipe that is named may be silent.</summary>
@@ -62,7 +63,15 @@ internal sealed class CommandConsole : IDisposable
         bool hasColours = isTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
         var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
-        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected, Width = isTerminal ? Console.WindowWidth : UnboundedWidth };
+        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected, Width = Columns(isTerminal) };
+    }
+
+    /// <summary>What COLUMNS says, else the terminal; a pipe or file has as many as a mail.</summary>
+    private static int Columns(bool isTerminal)
+    {
+        if (int.TryParse(Environment.GetEnvironmentVariable("COLUMNS"), NumberStyles.None, CultureInfo.InvariantCulture, out int columns) && columns > 0)
+            return Math.Min(columns, UnboundedWidth);
+        return isTerminal ? Console.WindowWidth : NarrowestWidth;
     }
 
     /// <summary>Standard input, which can be read once: false from the second time on.</summary>

@@ -46,16 +46,45 @@ internal sealed class AnswerWriter(IAnsiConsole console, int width)
         console.WriteLine();
     }
 
-    /// <summary>A table, whose cells are <see cref="MapView.Cell"/>s. Where the terminal is too narrow for it the terminal breaks its lines: cells are not cut, nor numbers parted.</summary>
+    /// <summary>A table, whose cells are <see cref="MapView.Cell"/>s, in as many columns as there are: see <see cref="TableLayout"/>.</summary>
     public void Write(Table table)
     {
-        Profile profile = console.Profile;
-        int before = profile.Width;
-        Measurement needed = ((IRenderable)table).Measure(RenderOptions.Create(console), int.MaxValue);
-        profile.Width = int.Max(width, table.Columns.All(static column => column.NoWrap) ? needed.Max : needed.Min);
+        if (TableLayout.Of(table, RenderOptions.Create(console), width) is not { } layout)
+        {
+            WriteRows(table);
+            return;
+        }
+
+        for (int i = 0; i < layout.Widths.Length; i++)
+        {
+            TableColumn column = table.Columns[i];
+            column.NoWrap = false;
+            column.Width = layout.Widths[i];
+            if (layout.IsTight)
+                column.Padding = new(0, 0, 1, 0);
+        }
+
         console.Write(table);
-        profile.Width = before;
     }
+
+    /// <summary>Where not even the longest words of the columns fit beside each other: each row as lines of their own.</summary>
+    private void WriteRows(Table table)
+    {
+        foreach (TableRow row in table.Rows)
+        {
+            int i = 0;
+            foreach (IRenderable cell in row)
+            {
+                string name = TextOf(table.Columns[i].Header);
+                string text = TextOf(cell);
+                if (text.Length > 0)
+                    WriteLine($"{(i == 0 ? "" : "  ")}{(name.Length == 0 ? "" : $"{name}: ")}{text}");
+                i++;
+            }
+        }
+    }
+
+    private string TextOf(IRenderable cell) => string.Concat(cell.Render(RenderOptions.Create(console), int.MaxValue).Select(static segment => segment.Text)).Trim();
 
     private void WriteWrapped()
     {

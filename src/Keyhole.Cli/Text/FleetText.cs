@@ -114,17 +114,23 @@ internal static class FleetText
     {
         console.Ansi.WriteLine($"{guest.Name}: from a row's host to a column's: ● as it is, ○ with the fleet's hole, · never");
         int width = Math.Min(40, hosts.Max(static host => host.Name.Length));
-        console.Ansi.WriteLine($"{new string(' ', width + 5)}{string.Concat(Enumerable.Range(1, hosts.Length).Select(static i => string.Create(CultureInfo.InvariantCulture, $"{i,3}")))}");
-        for (int i = 0; i < hosts.Length; i++)
+        const int cellWidth = 3;
+        int columns = Math.Max(1, (console.Ansi.Width - width - 5) / cellWidth);
+        for (int first = 0; first < hosts.Length; first += columns)
         {
-            string cells = string.Concat(hosts.Select((to, k) => k == i ? "   " : guest.JudgeMove(hosts[i], to, fleet.HoleStart) switch
+            int behind = Math.Min(hosts.Length, first + columns);
+            console.Ansi.WriteLine($"{new string(' ', width + 5)}{string.Concat(Enumerable.Range(first + 1, behind - first).Select(static i => string.Create(CultureInfo.InvariantCulture, $"{i,3}")))}");
+            for (int i = 0; i < hosts.Length; i++)
             {
-                MoveVerdict.Never => "  ·",
-                MoveVerdict.WithTheFleetsHole => "  ○",
-                MoveVerdict.AsItIs => "  ●",
-            }));
-            string name = hosts[i].Name.Length > width ? $"…{hosts[i].Name[^(width - 1)..]}" : hosts[i].Name;
-            console.Ansi.WriteLine($"{string.Create(CultureInfo.InvariantCulture, $"{i + 1,3}")}  {name.PadRight(width)}{cells}".TrimEnd());
+                string cells = string.Concat(hosts[first..behind].Select((to, k) => first + k == i ? "   " : guest.JudgeMove(hosts[i], to, fleet.HoleStart) switch
+                {
+                    MoveVerdict.Never => "  ·",
+                    MoveVerdict.WithTheFleetsHole => "  ○",
+                    MoveVerdict.AsItIs => "  ●",
+                }));
+                string name = hosts[i].Name.Length > width ? $"…{hosts[i].Name[^(width - 1)..]}" : hosts[i].Name;
+                console.Ansi.WriteLine($"{string.Create(CultureInfo.InvariantCulture, $"{i + 1,3}")}  {name.PadRight(width)}{cells}".TrimEnd());
+            }
         }
 
         console.Ansi.WriteLine();

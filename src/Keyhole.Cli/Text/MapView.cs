@@ -70,7 +70,7 @@ internal static class MapView
 
     public static void Draw(CommandConsole console, ImmutableArray<DrawnMap> maps)
     {
-        foreach (ImmutableArray<TextRun> line in TextPainter.Paint(MapDrawing.LayOut(maps, DrawingRows)))
+        foreach (ImmutableArray<TextRun> line in TextPainter.Paint(MapDrawing.LayOut(maps, DrawingRows), console.Ansi.Width))
         {
             foreach (TextRun run in line)
             {

@@ -4,7 +4,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Answers;
-using Keyhole.Captures;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -61,11 +60,11 @@ internal static class ReserveText
         ? $"in {string.Join(", ", ranges.Select(static range => $"[{range.Start}, {range.End})"))}"
         : $"below {answer.Start}";
 
-    public static void WriteCheck(CommandConsole console, ReserveAnswer answer, HostDocument iomem)
+    public static void WriteCheck(CommandConsole console, ReserveAnswer answer, string source)
     {
         HostCheckAnswer check = answer.Check!;
         console.Ansi.WriteLine($"host:  {answer.Plan.HostName}");
-        console.Ansi.WriteLine($"check: {iomem.Description}");
+        console.Ansi.WriteLine($"check: {source}");
         console.Ansi.WriteLine(check.Agrees
             ? $"yes: {ByteSize.ToText(answer.Today!.Totals.Kept.Value)} {WhatIsKept(answer)} are kept aside"
             : $"no: the host is not set up to keep RAM {WhatIsKept(answer)}");

@@ -3,7 +3,9 @@
 using System;
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.IO;
 using System.Linq;
+using System.Text;
 using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Captures;
@@ -47,7 +49,7 @@ internal sealed class ReserveVerb
 
     private readonly SizeOption _crashKernel = new("--crashkernel", "Whether a crash kernel of this size still finds room:", Frames.AddressLimit);
 
-    private readonly Option<bool> _check = new("--check") { Description = "Whether the running host is set up that way, by its /proc/iomem (read it as root)." };
+    private readonly Option<bool> _check = new("--check") { Description = "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log --host names." };
 
     private readonly Option<string?> _iomem = new("--iomem") { Description = "With --check: a copy of /proc/iomem instead of this machine's.", HelpName = "FILE|-" };
 
@@ -78,41 +80,63 @@ internal sealed class ReserveVerb
 
     private int Run(ParseResult parsed, CommandConsole console)
     {
-        if (!ReadRequest(parsed, console).TryGet(out ReserveRequest? request, out InputError? error))
+        if (parsed.GetValue(_iomem) is not null && !parsed.GetValue(_check))
+            return console.Fail(new("--iomem", null, "there is nothing to compare it with", "add --check"));
+        if (!ReadRequest(parsed, console).TryGet(out GivenRequest? request, out InputError? error))
             return console.Fail(error);
         if (!ReadResources(parsed).TryGet(out GivenResources? given, out error))
             return console.Fail(error);
-        HostDocument? iomem = null;
+        ReservePlan plan = ReservePlanner.Plan(request.Request);
+        Finding? finding = null;
         if (parsed.GetValue(_check))
         {
-            if (!ReadIomem(parsed, console).TryGet(out iomem, out error))
+            if (!Check(parsed, console, plan, request.Host).TryGet(out finding, out error))
                 return console.Fail(error);
-        }
-        else if (parsed.GetValue(_iomem) is not null)
-        {
-            return console.Fail(new("--iomem", null, "there is nothing to compare it with", "add --check"));
+            // What the running host shows decides over what EFI might do.
+            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ReserveProblemCodes.EfiKernelPlace)] };
         }
 
-        ReservePlan plan = ReservePlanner.Plan(request);
-        // What the running host shows decides over what EFI might do.
-        if (iomem is not null)
-            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ReserveProblemCodes.EfiKernelPlace)] };
-        ImmutableArray<Problem>? differences = iomem is null ? null : HostCheck.Compare(plan, iomem.Host);
-        var answer = ReserveAnswer.Of(plan, given.Resources, differences, OptionWords.Of);
+        var answer = ReserveAnswer.Of(plan, given.Resources, finding?.Differences, OptionWords.Of);
         if (parsed.GetValue(_json))
             answer.WriteJson(console.OutBytes);
-        else if (iomem is not null && !plan.HasErrors)
-            ReserveText.WriteCheck(console, answer, iomem);
+        else if (finding is not null && !plan.HasErrors)
+            ReserveText.WriteCheck(console, answer, finding.Source);
         else
             ReserveText.Write(console, answer);
         return ExitStatus.Of(answer);
     }
 
+    private sealed record GivenRequest(ReserveRequest Request, HostDocument Host);
+
+    /// <summary>What differs on the host from the plan, and by what that was seen.</summary>
+    private sealed record Finding(ImmutableArray<Problem> Differences, string Source);
+
+    /// <summary>By /proc/iomem: the one that is named, a capture's own, or else this machine's; of a log that is not this machine's by what it says itself.</summary>
+    private Parsed<Finding> Check(ParseResult parsed, CommandConsole console, ReservePlan plan, HostDocument host)
+    {
+        if (parsed.GetValue(_iomem) is null && !host.IomemLines.IsEmpty)
+        {
+            using var lines = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', host.IomemLines) + "\n"));
+            return HostMapReader.Read(lines, host.Description, new() { From = HostMapDialect.Iomem }).TryGet(out HostDocument? own, out InputError? bad)
+                ? new Finding(HostCheck.Compare(plan, own.Host), $"/proc/iomem in {host.Description}")
+                : bad;
+        }
+
+        if (parsed.GetValue(_iomem) is null && _host.IsNamed(parsed) && host is { Log: { } log, LogMap: { } map })
+        {
+            return HostCheck.Compare(plan, log, map) is { } told
+                ? new Finding(told, $"what the kernel made of it, by {_host.NameOf(parsed)} itself")
+                : new InputError(_host.NameOf(parsed), null, "the log does not go on behind the firmware's map: it does not show what the kernel made of it", "give the whole log, or the host's /proc/iomem with --iomem");
+        }
+
+        return ReadIomem(parsed, console).TryGet(out HostDocument? iomem, out InputError? error) ? new Finding(HostCheck.Compare(plan, iomem.Host), iomem.Description) : error;
+    }
+
     private sealed record GivenResources(ImmutableArray<GivenResource> Resources);
 
-    private Parsed<ReserveRequest> ReadRequest(ParseResult parsed, CommandConsole console)
+    private Parsed<GivenRequest> ReadRequest(ParseResult parsed, CommandConsole console)
     {
-                (string option, string? text) = (parsed.GetValue(_start), parsed.GetValue(_below), (parsed.GetValue(_range) ?? []).Length) switch
+        (string option, string? text) = (parsed.GetValue(_start), parsed.GetValue(_below), (parsed.GetValue(_range) ?? []).Length) switch
         {
             ({ } start, null, 0) => (_start.Name, start),
             (null, { } below, 0) => (_below.Name, below),
@@ -137,7 +161,7 @@ internal sealed class ReserveVerb
             return reservedError;
         if (!_host.Read(parsed, console, "RAM is kept aside on a host without Xen").TryGet(out HostDocument? host, out InputError? error))
             return error;
-        return new ReserveRequest
+        var request = new ReserveRequest
         {
             Host = host.Host,
             HostName = host.Description,
@@ -149,6 +173,7 @@ internal sealed class ReserveVerb
             Kernel = kernel,
             CrashKernelBytes = crashBytes ?? 0,
         };
+        return new GivenRequest(request, host);
     }
 
     private Parsed<GivenResources> ReadResources(ParseResult parsed)

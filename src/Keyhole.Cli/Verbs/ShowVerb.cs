@@ -6,6 +6,7 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.IO;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Captures;
 using Keyhole.Cli.Help;
 using Keyhole.Cli.Options;
@@ -143,6 +144,8 @@ internal static class ShowVerb
 
         MapView.WriteTable(console, table);
         console.Ansi.WriteLine(string.Join(", ", totals.Select(static total => $"{E820TypeNames.NameOf(total.Key)} {ByteSize.ToText(total.Value)}")));
+        foreach (PfnRange pages in map.Host.DeviceMemory.OrderBy(static pages => pages.Start.Value))
+            console.Ansi.WriteLine($"devices use by themselves (RMRR, IVMD): [{MapView.Hex(pages.Start.ToAddress())}, {MapView.Hex(pages.End.ToAddress())})");
         console.Ansi.WriteLine();
         MapView.Draw(console, [new("host", map.Host.Entries)]);
     }

@@ -119,8 +119,6 @@ internal static class HostMapJson
 
     private static void WriteReservedRegions(Utf8JsonWriter writer, ImmutableArray<ReservedRegion> regions)
     {
-        if (regions.IsEmpty)
-            return;
         writer.WriteStartArray("reservedRegions");
         foreach (ReservedRegion region in regions)
         {

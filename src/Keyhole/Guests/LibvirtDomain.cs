@@ -362,6 +362,13 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest, ImmutableA
                     "name each function");
         }
 
+        if (guest.MemoryKiB > guest.MaxmemKiB)
+        {
+            return new InputError(
+                SourceName, null, $"maxmem ({ByteSize.ToText(guest.MaxmemKiB << 10)}) is below memory ({ByteSize.ToText(guest.MemoryKiB << 10)}): libvirt would give the guest no more than maxmem",
+                "set maxmem to memory or more, or leave it out");
+        }
+
         if (guest.Name is null)
             _remarks.Add("the guest has no name, which libvirt insists on: \"guest\" was put in");
         Set(domain, "name", guest.Name ?? "guest");

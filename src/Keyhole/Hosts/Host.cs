@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -126,6 +127,15 @@ public sealed record Host
 
     /// <summary>What the IOMMU keeps for the platform, by address.</summary>
     public ImmutableArray<ReservedRegion> ReservedRegions { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>All memory that devices use by themselves, by whichever part of the source it is told: whole pages.</summary>
+    public ImmutableArray<PfnRange> DeviceMemory =>
+    [
+        .. Traits.ReservedDeviceMemory,
+        .. ReservedRegions.Where(static region => region.Type == ReservedRegion.Direct)
+            .Select(static region => PfnRange.FromBounds(Pfn.Containing(region.Start), Pfn.AtOrAbove(region.End)))
+            .Where(pages => !Traits.ReservedDeviceMemory.Contains(pages)),
+    ];
 
     /// <summary>PCI functions that the source names, in address order.</summary>
     public ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];

@@ -20,7 +20,13 @@ public readonly record struct ReservedRegion(ulong Start, ulong End, string Type
     /// <summary>Regions that are kept: a group has a handful.</summary>
     public const int MaxCount = 4096;
 
+    /// <summary>The word for an RMRR.</summary>
+    public const string Direct = "direct";
+
     private const int MaxTypeLength = 32;
+
+    /// <summary>Reserved device memory that a log tells, as a region.</summary>
+    public static ReservedRegion OfDeviceMemory(PfnRange pages) => new(pages.Start.ToAddress(), pages.End.ToAddress(), Direct);
 
     /// <summary>Reads <c>/sys/kernel/iommu_groups/*/reserved_regions</c>: <c>0x… 0x… type</c>, the end inclusive.</summary>
     public static Parsed<ReservedRegionList> Read(Stream stream, string sourceName)

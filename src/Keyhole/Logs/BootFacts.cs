@@ -66,6 +66,9 @@ public sealed record BootFacts
     /// <summary>What the kernel itself changes in its map: by its command line, the processor's MTRRs, its own rules. The first 64.</summary>
     public ImmutableArray<Sighting<MapEdit>> Edits { get; init; } = [];
 
+    /// <summary>Where the kernel says that its own image is not all RAM in its map, and takes that place back (".text .data .bss are not marked …"); empty where it does not say which.</summary>
+    public Sighting<ByteRange>? ImageOutsideRam { get; init; }
+
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
     public bool DefersPages { get; init; }
 
@@ -94,12 +97,16 @@ public sealed record BootFacts
         KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine => this with { CommandLine = CommandLine ?? new(message.Text!, line) },
         KernelMessageKind.Death => this with { Death = Death ?? new(message.Death!.Value, line) },
         KernelMessageKind.MapEdit => WithEdit(new(message.From, message.OldType, message.NewType), line),
+        KernelMessageKind.ImageOutsideRam => this with { ImageOutsideRam = ImageOutsideRam ?? new(default, line) },
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
         KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.Segment or KernelMessageKind.Console => this,
     };
 
     private BootFacts WithEdit(MapEdit edit, int line)
     {
+        // Right behind that message the kernel takes its place out of the map, whatever is there, to put it back as RAM.
+        if (ImageOutsideRam is { Value.IsEmpty: true } image && edit is { OldType: null, NewType: null })
+            return this with { ImageOutsideRam = new(edit.Range, image.Line) };
         const int most = 64;
         foreach (Sighting<MapEdit> known in Edits)
         {

@@ -31,15 +31,26 @@ internal static class CommandLineEffects
         ImmutableArray<Sighting<MapEdit>> edits,
         bool goesOn)
     {
-        foreach (KernelMemoryOption option in KernelMemoryOptions.Of(commandLine.Value))
+        IReadOnlyList<KernelMemoryOption> options = KernelMemoryOptions.Of(commandLine.Value);
+        int exact = options.Select(static (option, at) => option.Kind == KernelMemoryOptionKind.ExactMap ? at : -1).DefaultIfEmpty(-1).Max();
+        for (int i = 0; i < options.Count; i++)
         {
+            KernelMemoryOption option = options[i];
             string name = $"{Shown(option.Text)} (line {commandLine.Line})";
+            if (i < exact)
+            {
+                if (after is not null)
+                    yield return $"{name} has no effect: {Shown(options[exact].Text)}, which stands behind it, drops what came before.";
+                continue;
+            }
+
             string told = option.Kind switch
             {
                 KernelMemoryOptionKind.Range => OfRange(option, before, after, edits, goesOn),
+                KernelMemoryOptionKind.Change => OfChange(option, exact >= 0 ? [] : before, after),
                 KernelMemoryOptionKind.Limit => OfLimit(option, before, after, edits, goesOn),
                 KernelMemoryOptionKind.Broken =>
-                    $"is no range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a limit of all RAM. Boot loaders take '$' for the start of a variable: GRUB needs it as \\$ in its own file, as \\\\\\$ in /etc/default/grub",
+                    $"is no range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a limit of all RAM. {WhyBroken(option)}",
                 KernelMemoryOptionKind.ExactMap => after is null ? "" : $"took effect: the kernel's map is the one of line {after.Line}",
             };
             if (told.Length != 0)
@@ -47,8 +58,21 @@ internal static class CommandLineEffects
         }
     }
 
+    /// <summary>A kernel that finds its own image outside of RAM takes that place back: what the options said of it is undone. Null where the log does not say so.</summary>
+    public static string? ImageTakenBack(BootFacts facts) => facts.ImageOutsideRam is { } line
+        ? $"Line {line.Line}: the kernel's own image lies where its map has no RAM (a memmap= may have taken it away), so it made RAM of that place again{(line.Value.IsEmpty ? "; where it lies /proc/iomem shows" : $": [0x{line.Value.Start:x}, 0x{line.Value.End:x})")}."
+        : null;
+
     /// <summary>For a kernel on the bare machine: of the boot that printed a firmware's map.</summary>
     public static IEnumerable<string> OnHost(LogScan scan, LogMap firmware)
+    {
+        (BootFacts facts, LogMap? after, int last) = FactsOf(scan, firmware);
+        IEnumerable<string> told = facts.CommandLine is { } commandLine ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: last != 0) : [];
+        return ImageTakenBack(facts) is { } image ? told.Append(image) : told;
+    }
+
+    /// <summary>What the boot that printed a firmware's map tells: its facts, the map as its options changed it, and the last line behind the map that tells something (0: none).</summary>
+    public static (BootFacts Facts, LogMap? After, int LastLine) FactsOf(LogScan scan, LogMap firmware)
     {
         LogMap[] firmwares = [.. scan.Maps.Where(static map => map.Kind == LogMapKind.LinuxFirmware)];
         int start = firmwares.Where(map => map.Line < firmware.Line).Select(static map => map.Line).DefaultIfEmpty(0).Max();
@@ -68,7 +92,7 @@ internal static class CommandLineEffects
         }
 
         LogMap? after = scan.Maps.FirstOrDefault(map => map is { Kind: LogMapKind.KernelEdited, Title: "user" } && map.Line > firmware.Line && map.Line < end);
-        return facts.CommandLine is { } commandLine ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: last != 0) : [];
+        return (facts, after, last);
     }
 
     /// <summary>The options on Xen's command line, which does not know them.</summary>
@@ -93,11 +117,17 @@ internal static class CommandLineEffects
         string range = $"[0x{option.Range.Start:x}, 0x{option.Range.End:x})";
         if (after is not null && after.Error is null)
         {
-            if (Holds(after.Entries, option.Range, option.Type))
-                return $"took effect: {range} is {type} in the map of line {after.Line}";
-            if (option.Type != E820Type.Ram && !before.IsEmpty && !HasRam(before, option.Range))
+            ImmutableArray<(ByteRange Range, E820Type Type)> pieces = PiecesOf(after.Entries, option.Range);
+            ImmutableArray<(ByteRange Range, E820Type Type)> stronger = [.. pieces.Where(piece => piece.Type > option.Type)];
+            ImmutableArray<(ByteRange Range, E820Type Type)> missing = [.. pieces.Where(piece => piece.Type < option.Type)];
+            if (!missing.IsEmpty && option.Type != E820Type.Ram && !before.IsEmpty && !HasRam(before, option.Range))
                 return $"changed nothing that is used: this kernel has no RAM at {range}";
-            return $"did not take effect as written: {range} is not all {type} in the map of line {after.Line}";
+            if (!missing.IsEmpty)
+                return $"did not take effect as written: in the map of line {after.Line} {Listed(missing)} {(missing.Length == 1 ? "is" : "are")} not {type}";
+            if (stronger.Aggregate(0UL, static (sum, piece) => sum + piece.Range.SizeBytes) == option.Range.SizeBytes)
+                return $"did not take effect: {Listed(stronger)} {(stronger.Length == 1 ? "stays" : "stay")} what the map has there: of types that overlap Linux takes the higher number";
+            return $"took effect: {range} is {type} in the map of line {after.Line}"
+                + (stronger.IsEmpty ? "" : $", but for {Listed(stronger)}: of types that overlap Linux takes the higher number");
         }
 
         foreach (Sighting<MapEdit> edit in edits)
@@ -133,16 +163,54 @@ internal static class CommandLineEffects
         return !before.IsEmpty && goesOn && !HasRam(before, beyond) ? $"takes nothing away: this kernel has no RAM beyond {limit}" : "";
     }
 
-    private static bool Holds(ImmutableArray<E820Entry> map, ByteRange range, E820Type type)
+    /// <summary>"%START-OLD+NEW": judged by what the map had there before, where that is known.</summary>
+    private static string OfChange(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after)
     {
+        if (after is null || after.Error is not null || before.IsEmpty)
+            return "";
+        string range = $"[0x{option.Range.Start:x}, 0x{option.Range.End:x})";
+        ImmutableArray<ByteRange> touched =
+            [.. PiecesOf(before, option.Range).Where(piece => piece.Type != E820Type.None && (option.OldType == E820Type.None || piece.Type == option.OldType)).Select(static piece => piece.Range)];
+        if (touched.IsEmpty)
+            return $"changed nothing: the map before it has {(option.OldType == E820Type.None ? "nothing" : $"no {E820TypeNames.NameOf(option.OldType)}")} at {range}";
+        ImmutableArray<(ByteRange Range, E820Type Type)> unchanged = [.. touched.SelectMany(part => PiecesOf(after.Entries, part)).Where(piece => piece.Type != option.Type)];
+        string wanted = option.Type == E820Type.None ? "out of the map" : E820TypeNames.NameOf(option.Type);
+        if (!unchanged.IsEmpty)
+            return $"did not take effect as written: in the map of line {after.Line} {Listed(unchanged)} {(unchanged.Length == 1 ? "is" : "are")} not {wanted}";
+        return $"took effect: {(option.OldType == E820Type.None ? "what was" : $"the {E820TypeNames.NameOf(option.OldType)}")} at {range} is {wanted} in the map of line {after.Line}";
+    }
+
+    private static string WhyBroken(KernelMemoryOption option) => option.Text.Contains('\\', StringComparison.Ordinal)
+        ? "The backslash reached the kernel: it is for GRUB's own file or /etc/default/grub, which take it away; elsewhere write '$' as it is"
+        : "Boot loaders take '$' for the start of a variable: GRUB needs it as \\$ in its own file, as \\\\\\$ in /etc/default/grub";
+
+    /// <summary>What a map has in a range, in pieces; <see cref="E820Type.None"/> in its gaps. Of entries that overlap the highest type counts, as Linux has it.</summary>
+    private static ImmutableArray<(ByteRange Range, E820Type Type)> PiecesOf(ImmutableArray<E820Entry> map, ByteRange range)
+    {
+        var pieces = ImmutableArray.CreateBuilder<(ByteRange Range, E820Type Type)>();
         ulong reached = range.Start;
-        foreach (E820Entry entry in map.Sort(static (left, right) => left.Address.CompareTo(right.Address)))
+        foreach (E820Entry entry in SortedMap.Of(map.AsSpan()))
         {
-            if (entry.Type == type && entry.Address <= reached && entry.End > reached)
-                reached = entry.End;
+            ByteRange part = entry.Wraps ? default : entry.Range.Intersect(range);
+            if (part.IsEmpty || part.Start < reached)
+                continue;
+            if (part.Start > reached)
+                pieces.Add((ByteRange.FromBounds(reached, part.Start), E820Type.None));
+            pieces.Add((part, entry.Type));
+            reached = part.End;
         }
 
-        return reached >= range.End;
+        if (reached < range.End)
+            pieces.Add((ByteRange.FromBounds(reached, range.End), E820Type.None));
+        return pieces.ToImmutable();
+    }
+
+    /// <summary>"[0x806000, 0x808000) nvs": the first three.</summary>
+    private static string Listed(ImmutableArray<(ByteRange Range, E820Type Type)> pieces)
+    {
+        const int most = 3;
+        string listed = string.Join(", ", pieces.Take(most).Select(static piece => $"[0x{piece.Range.Start:x}, 0x{piece.Range.End:x}) {(piece.Type == E820Type.None ? "(a gap)" : $"({E820TypeNames.NameOf(piece.Type)})")}"));
+        return pieces.Length > most ? $"{listed} and {pieces.Length - most} more" : listed;
     }
 
     private static bool HasRam(ImmutableArray<E820Entry> map, ByteRange range) =>

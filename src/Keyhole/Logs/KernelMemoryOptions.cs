@@ -2,7 +2,6 @@
 
 using System;
 using System.Collections.Generic;
-using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.E820;
 
@@ -20,6 +19,9 @@ public enum KernelMemoryOptionKind
     /// <summary><c>memmap=exactmap</c>: nothing but what follows.</summary>
     ExactMap,
 
+    /// <summary><c>memmap=SIZE%START-OLD+NEW</c>: what is of one type there becomes another, or is taken out.</summary>
+    Change,
+
     /// <summary>Linux reads a size and stops at a character that is no sign: it takes it for a limit.</summary>
     Broken,
 }
@@ -28,7 +30,12 @@ public enum KernelMemoryOptionKind
 /// <param name="Text">As it stands on the command line.</param>
 /// <param name="Limit">Bytes, of a limit or of what is read of a broken one.</param>
 /// <param name="Range">Bytes.</param>
-public readonly record struct KernelMemoryOption(KernelMemoryOptionKind Kind, string Text, ulong Limit, ByteRange Range, E820Type Type);
+/// <param name="Type">What the range becomes; <see cref="E820Type.None"/> where a change takes it out.</param>
+public readonly record struct KernelMemoryOption(KernelMemoryOptionKind Kind, string Text, ulong Limit, ByteRange Range, E820Type Type)
+{
+    /// <summary>Of a change: which type alone it touches; <see cref="E820Type.None"/> for all.</summary>
+    public E820Type OldType { get; init; }
+}
 
 /// <summary>Reads <c>mem=</c> and <c>memmap=</c> of Linux's command line as Linux does (Documentation/admin-guide/kernel-parameters.txt).</summary>
 public static class KernelMemoryOptions
@@ -84,11 +91,10 @@ public static class KernelMemoryOptions
                 };
             if (type is { } known && TrySize(rest[1..], out ulong start, out int startLength) && start <= Frames.AddressLimit && size <= Frames.AddressLimit - start)
             {
-                // "%start-old+new" changes one type into another.
                 if (known != E820Type.None)
                     options.Add(new(KernelMemoryOptionKind.Range, shown, 0, ByteRange.FromSize(start, size), known));
-                else if (NewType(rest[(1 + startLength)..]) is { } other)
-                    options.Add(new(KernelMemoryOptionKind.Range, shown, 0, ByteRange.FromSize(start, size), other));
+                else if (TryTypes(rest[(1 + startLength)..], out E820Type old, out E820Type wanted))
+                    options.Add(new(old == E820Type.None && wanted != E820Type.None ? KernelMemoryOptionKind.Range : KernelMemoryOptionKind.Change, shown, 0, ByteRange.FromSize(start, size), wanted) { OldType = old });
                 continue;
             }
 
@@ -96,10 +102,24 @@ public static class KernelMemoryOptions
         }
     }
 
-    private static E820Type? NewType(ReadOnlySpan<char> text)
+    /// <summary>"-OLD+NEW", each of which may be missing: without an old type the range is added, without a new one it is taken out.</summary>
+    private static bool TryTypes(ReadOnlySpan<char> text, out E820Type old, out E820Type wanted)
     {
-        int plus = text.IndexOf('+');
-        return plus >= 0 && uint.TryParse(text[(plus + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out uint type) && type != 0 ? (E820Type)type : null;
+        old = wanted = E820Type.None;
+        return TryType(ref text, '-', ref old) && TryType(ref text, '+', ref wanted) && text.IsEmpty;
+    }
+
+    private static bool TryType(ref ReadOnlySpan<char> text, char sign, ref E820Type type)
+    {
+        if (!text.StartsWith(sign))
+            return true;
+        // A type is no size, but has the same forms: decimal, 0x…, 0….
+        int end = text[1..].IndexOf('+') is var plus and >= 0 ? plus + 1 : text.Length;
+        if (!TrySize(text[1..end], out ulong number, out int length) || length != end - 1 || number > uint.MaxValue)
+            return false;
+        type = (E820Type)number;
+        text = text[end..];
+        return true;
     }
 
     /// <summary>Linux's memparse: a number, hex behind 0x, octal behind 0, with K, M, G, T, P or E.</summary>

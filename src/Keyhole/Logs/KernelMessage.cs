@@ -41,6 +41,7 @@ internal enum KernelMessageKind
     MapEdit,
     Console,
     DeferredPages,
+    ImageOutsideRam,
 }
 
 /// <summary>
@@ -117,6 +118,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.PanicMessage) { Text = words };
         if (Logs.Death.OfKernel(line) is { } death)
             return new(KernelMessageKind.Death) { Death = death };
+        if (line.Contains(".bss are not marked as E820", StringComparison.Ordinal))
+            return new(KernelMessageKind.ImageOutsideRam);
         if (TryBehind(line, "e820: ", out cursor) && TryEdit(ref cursor, out KernelMessage edit))
             return edit;
         if (line.Contains("onsole [", StringComparison.Ordinal) && line.Contains("] enabled", StringComparison.Ordinal))

@@ -63,7 +63,7 @@ public sealed class LogScanner
         "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info", "Page tables:",
         "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ", "can't claim;",
         "xc_dom_alloc_segment", PanicWord, "Kernel panic - not", "PANIC: early", "kernel BUG at", "BUG: unable", "BUG: kernel NULL", "Unable to handle kernel", "general protection fault",
-        "double fault: ", "Oops: ", "Failed to update kernel", "e820: update ", "e820: remove ", "onsole [", "deferred pages", "Building a P",
+        "double fault: ", "Oops: ", "Failed to update kernel", "e820: update ", "e820: remove ", "not marked as E820", "onsole [", "deferred pages", "Building a P",
     ];
 
     private static readonly SearchValues<string> s_mapAndTraitWords = SearchValues.Create([.. s_mapWords, .. LogTraits.Words], StringComparison.Ordinal);

@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 
 namespace Keyhole.ReservedRam;
 
@@ -38,9 +39,48 @@ public static class HostCheck
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(iomem);
+        return Compare(plan, LinuxIomem.RamOf(iomem.Entries));
+    }
+
+    /// <summary>
+    /// The same by the log of a boot of the host's: the map as the kernel's options changed it, and whether its own image lies where it took RAM away. Null where the
+    /// log does not go on behind the firmware's map, so that it does not show what became of it.
+    /// </summary>
+    /// <param name="plan">A plan whose start is possible.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="firmware">The firmware's map in it that the plan was made for.</param>
+    public static ImmutableArray<Problem>? Compare(ReservePlan plan, LogScan log, LogMap firmware)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(log);
+        ArgumentNullException.ThrowIfNull(firmware);
+        (BootFacts facts, LogMap? after, int last) = CommandLineEffects.FactsOf(log, firmware);
+        if (after is null ? last == 0 : after.Error is not null)
+            return null;
+        ImmutableArray<ByteRange> ram = LinuxIomem.RamOf((after ?? firmware).Entries);
+        if (facts.ImageOutsideRam is not { } image)
+            return Compare(plan, ram);
+        if (!image.Value.IsEmpty)
+            return Compare(plan, ByteRanges.Union([.. ram, image.Value]));
+        return
+        [
+            .. Compare(plan, ram),
+            new(
+                Severity.Error,
+                ReserveProblemCodes.NotKept,
+                $"the host's kernel lies in RAM that it was told to leave alone, and takes that place back (line {image.Line} of its log); the guest's device would overwrite it. Where it lies /proc/iomem shows",
+                Remedy: RemedyForKernel(plan)),
+        ];
+    }
+
+    private static string RemedyForKernel(ReservePlan plan) => plan.Host.Traits.IsEfi == true
+        ? "boot the host by BIOS (CSM), or keep RAM above 4 GiB: with EFI a kernel does not steer clear of memmap="
+        : "boot without nokaslr; on a host with EFI, boot by BIOS (CSM) or keep RAM above 4 GiB";
+
+    private static ImmutableArray<Problem> Compare(ReservePlan plan, ImmutableArray<ByteRange> ram)
+    {
         if (plan.Map is not { } map || plan.Today is not { } today)
             return [];
-        ImmutableArray<ByteRange> ram = LinuxIomem.RamOf(iomem.Entries);
         List<Problem> problems = [];
         ImmutableArray<ByteRange> wanted = ByteRanges.WholePages(today.Map.Kept);
         ImmutableArray<ByteRange> lost = ByteRanges.Intersect(ram, wanted);
@@ -56,9 +96,7 @@ public static class HostCheck
                     $"the host's kernel lies in the kept RAM: {ByteSize.ToText(range.SizeBytes)} of it are System RAM again, and the guest's device would overwrite them",
                     range.Start,
                     range.End,
-                    plan.Host.Traits.IsEfi == true
-                        ? "boot the host by BIOS (CSM), or keep RAM above 4 GiB: with EFI a kernel does not steer clear of memmap="
-                        : "boot without nokaslr; on a host with EFI, boot by BIOS (CSM) or keep RAM above 4 GiB")
+                    RemedyForKernel(plan))
                 : new(
                     Severity.Error,
                     ReserveProblemCodes.NotKept,

@@ -259,5 +259,48 @@ public sealed class FieldHostTests
             Assert.Contains(expected, remarks);
     }
 
+    [TestMethod]
+    [DataRow("memmap=511M$1M", "2 1M 8M|4 8M 9M|2 9M 512M|1 512M 2G", "took effect: [0x100000, 0x20000000) is reserved in the map of line 5, but for [0x800000, 0x900000) (nvs): of types that overlap Linux takes the higher number")]
+    [DataRow("memmap=511M$1M", "2 1M 8M|1 8M 9M|2 9M 512M|1 512M 2G", "did not take effect as written: in the map of line 5 [0x800000, 0x900000) (ram) is not reserved")]
+    [DataRow("memmap=1M@8M", "1 1M 8M|4 8M 9M|1 9M 2G", "did not take effect: [0x800000, 0x900000) (nvs) stays what the map has there")]
+    [DataRow("memmap=1M#1G", "1 1M 1G|3 1G 1025M|1 1025M 2G", "took effect: [0x40000000, 0x40100000) is acpi")]
+    [DataRow("memmap=1G!1G", "1 1M 1G|12 1G 2G", "took effect: [0x40000000, 0x80000000) is pram")]
+    [DataRow("memmap=1G%1G-1+2", "1 1M 1G|2 1G 2G", "took effect: the ram at [0x40000000, 0x80000000) is reserved")]
+    [DataRow("memmap=1G%1G-1", "1 1M 1G", "took effect: the ram at [0x40000000, 0x80000000) is out of the map")]
+    [DataRow("memmap=1G%1G+0x2", "1 1M 1G|2 1G 2G", "took effect: [0x40000000, 0x80000000) is reserved")]
+    [DataRow("memmap=1G%1G", "1 1M 1G", "took effect: what was at [0x40000000, 0x80000000) is out of the map")]
+    [DataRow("memmap=1G%1G-5+2", "1 1M 2G", "changed nothing: the map before it has no unusable at [0x40000000, 0x80000000)")]
+    [DataRow("memmap=1G%1G-1+2", "1 1M 2G", "did not take effect as written: in the map of line 5 [0x40000000, 0x80000000) (ram) is not reserved")]
+    [DataRow("memmap=1G%1G-1+2x", "1 1M 1G", "memmap=1G%1G-1+2x")]
+    [DataRow("memmap=1G$1G,1M#8M", "1 1M 8M|3 8M 9M|1 9M 1G|2 1G 2G", "memmap=1G$1G (line 2) took effect|memmap=1M#8M (line 2) took effect")]
+    [DataRow("memmap=1G$1G memmap=exactmap memmap=1G@1M", "1 1M 1025M", "memmap=1G$1G (line 2) has no effect: memmap=exactmap, which stands behind it, drops what came before|exactmap (line 2) took effect|memmap=1G@1M (line 2) took effect")]
+    [DataRow("memmap=1G", "1 1M 1G", "memmap=1G (line 2) is in force: the map of line 5 has no RAM beyond 0x40000000")]
+    [DataRow("memmap=512M1G", "1 1M 512M", "is no range to Linux: it reads 512 MiB and stops, which makes it a limit of all RAM. Boot loaders take '$'")]
+    [DataRow("memmap=512M\\$1G", "1 1M 512M", "The backslash reached the kernel")]
+    public void Every_form_of_memmap_is_judged_by_the_map_that_the_kernel_made(string option, string after, string expected)
+    {
+        string user = string.Concat(after.Split('|').Select(static entry => entry.Split(' ')).Select(static entry => $"user: [mem 0x{Bytes(entry[1]):x16}-0x{Bytes(entry[2]) - 1:x16}] {LinuxName(entry[0])}\n"));
+        string log = $"Linux version 6.1.0\nCommand line: ro {option} quiet\nBIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\nuser-defined physical RAM map:\n{user}";
+
+        string remarks = Remarks(MapFixtures.Expect(MapFixtures.ReadText(log)));
+
+        if (option == "memmap=1G%1G-1+2x")
+            Assert.DoesNotContain("(line 2)", remarks, "Linux stops at what it cannot read, and so do we: nothing is claimed");
+        else
+            foreach (string part in expected.Split('|'))
+                Assert.Contains(part, remarks);
+    }
+
+    private static ulong Bytes(string text) => ulong.Parse(text[..^1], System.Globalization.CultureInfo.InvariantCulture) << (text[^1] == 'M' ? 20 : 30);
+
+    private static string LinuxName(string type) => type switch
+    {
+        "1" => "usable",
+        "2" => "reserved",
+        "3" => "ACPI data",
+        "4" => "ACPI NVS",
+        _ => $"persistent (type {type})",
+    };
+
     private static string Shown(PfnRange pages) => $"[0x{pages.Start.ToAddress():x}, 0x{pages.End.ToAddress():x})";
 }

@@ -8,6 +8,7 @@ using System.Linq;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -56,6 +57,37 @@ public sealed class TodaysHostTests
         Assert.AreEqual(0x1000000UL, problem.Start);
         Assert.AreEqual(0x4430000UL, problem.End);
     }
+
+    [TestMethod]
+    [DataRow("e820: remove [mem 0x01600000-0x0422ffff]\n", 0x1600000UL, 0x4230000UL)]
+    [DataRow("", null, null)]
+    public void A_log_tells_by_itself_that_the_kernel_took_its_place_back(string edit, object? start, object? end)
+    {
+        HostDocument host = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam.Replace("MARK", $".text .data .bss are not marked as E820_TYPE_RAM!\n{edit}", StringComparison.Ordinal)));
+
+        Problem problem = HostCheck.Compare(ReserveHosts.Plan(host.Host, 512 << 20), host.Log!, host.LogMap!)!.Value.Single();
+
+        Assert.AreEqual((ReserveProblemCodes.NotKept, (ulong?)start, (ulong?)end), (problem.Code, problem.Start, problem.End));
+        Assert.Contains("the host's kernel lies in", problem.Message);
+    }
+
+    [TestMethod]
+    public void A_log_tells_by_itself_that_RAM_is_kept_or_does_not_go_so_far()
+    {
+        HostDocument kept = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam.Replace("MARK", "", StringComparison.Ordinal)));
+        HostDocument untouched = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam[..LogOfKeptRam.IndexOf("user", StringComparison.Ordinal)] + "[mem 0x80000000-0xffffffff] available for PCI devices\n"));
+        HostDocument cut = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam[..LogOfKeptRam.IndexOf("user", StringComparison.Ordinal)]));
+        ReservePlan plan = ReserveHosts.Plan(kept.Host, 512 << 20);
+
+        Assert.AreEqual(0, HostCheck.Compare(plan, kept.Log!, kept.LogMap!)!.Value.Length);
+        Assert.AreEqual("1000-90000 100000-20000000", Show(HostCheck.Compare(plan, untouched.Log!, untouched.LogMap!)!.Value));
+        Assert.IsNull(HostCheck.Compare(plan, cut.Log!, cut.LogMap!));
+    }
+
+    private const string LogOfKeptRam = "Linux version 6.12.0\nCommand line: memmap=572K$4K memmap=511M$1M\nBIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n"
+        + "BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\nuser-defined physical RAM map:\nuser: [mem 0x0000000000000000-0x0000000000000fff] usable\n"
+        + "user: [mem 0x0000000000001000-0x000000000008ffff] reserved\nuser: [mem 0x0000000000090000-0x000000000009ffff] usable\nuser: [mem 0x0000000000100000-0x000000001fffffff] reserved\n"
+        + "user: [mem 0x0000000020000000-0x000000007fffffff] usable\nMARK[mem 0x80000000-0xffffffff] available for PCI devices\n";
 
     [TestMethod]
     public void A_host_that_was_booted_without_parameters_does_not_pass_the_check()

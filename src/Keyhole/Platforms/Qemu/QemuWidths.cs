@@ -80,13 +80,13 @@ internal static class QemuWidths
     /// <summary>Memory that the host's firmware told a device to use by itself (RMRR): VFIO gives no such device away, save displays and USB controllers.</summary>
     public static void ReportReservedMemory(Scenario scenario, QemuMachine machine, List<Problem> problems)
     {
-        if (scenario.Host.Traits.ReservedDeviceMemory.IsEmpty || !HasHostDevice(machine))
+        if (scenario.Host.DeviceMemory.IsEmpty || !HasHostDevice(machine))
             return;
         bool areExempt = machine.Devices.Where(HostFunctions.IsOne).All(static device =>
             device.Host is { ClassCode: not 0 and var code } && (code >> 16 == DisplayClass || code >> 8 == UsbClass));
         if (areExempt)
             return;
-        foreach (PfnRange range in scenario.Host.Traits.ReservedDeviceMemory)
+        foreach (PfnRange range in scenario.Host.DeviceMemory)
         {
             problems.Add(new(
                 Severity.Warning,

@@ -18,7 +18,7 @@ internal static class HvmDeviceMemory
         var found = new List<GuestDeviceMemory>();
         if (rdm is { IsOfHost: true })
         {
-            foreach (PfnRange range in traits.ReservedDeviceMemory)
+            foreach (PfnRange range in scenario.Host.DeviceMemory)
                 found.Add(new(ByteRange.FromFrames(range), rdm.Policy == "strict"));
         }
 
@@ -44,6 +44,6 @@ internal static class HvmDeviceMemory
     }
 
     /// <summary>Regions of which nobody says whose they are: they may be those of a device that the guest gets.</summary>
-    public static ImmutableArray<PfnRange> Unowned(HostTraits traits) =>
-        [.. traits.ReservedDeviceMemory.Where(range => !traits.DeviceMemoryOwners.Any(owner => owner.Range.Overlaps(range)))];
+    public static ImmutableArray<PfnRange> Unowned(Host host) =>
+        [.. host.DeviceMemory.Where(range => !host.Traits.DeviceMemoryOwners.Any(owner => owner.Range.Overlaps(range)))];
 }

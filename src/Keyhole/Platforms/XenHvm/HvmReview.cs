@@ -138,7 +138,7 @@ internal static class HvmReview
 
         if (scenario.Guest.Pci.IsEmpty || guest.Memory is not { } memory || rdm.IsOfHost)
             return;
-        foreach (PfnRange range in HvmDeviceMemory.Unowned(scenario.Host.Traits))
+        foreach (PfnRange range in HvmDeviceMemory.Unowned(scenario.Host))
         {
             ByteRange bytes = ByteRange.FromFrames(range);
             bool isInRam = bytes.Start < memory.LowEnd || (memory.HighEnd != 0 && bytes.Start < memory.HighEnd && bytes.End > Frames.FourGiB);

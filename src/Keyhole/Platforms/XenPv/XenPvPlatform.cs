@@ -72,7 +72,7 @@ public sealed class XenPvPlatform : IPlatform
 
     /// <summary>What a policy is told of a host.</summary>
     private static PolicyInput InputOf(Host host, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<Bar> bars) =>
-        new(machineMap, guest, bars) { DeviceMemory = [.. host.Traits.ReservedDeviceMemory.Select(ByteRange.FromFrames)] };
+        new(machineMap, guest, bars) { DeviceMemory = [.. host.DeviceMemory.Select(ByteRange.FromFrames)] };
 
     /// <summary>Without the host's map the toolstack sets one RAM entry of maxmem.</summary>
     private static PolicyResult PlainMap(GuestSpec guest) =>

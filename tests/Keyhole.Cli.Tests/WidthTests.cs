@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Text.RegularExpressions;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+/// <summary>Every verb's text keeps to 80 columns, and breaks no number on the way.</summary>
+[TestClass]
+public sealed partial class WidthTests
+{
+    private static readonly string[] s_hosts = ["golden/seed8g.log", "field/xen/initrd-moved.txt", "field/xen/pvh-dom0.txt", "reserve/efi/memmap-boot.log"];
+
+    /// <summary>Options of a verb; HOST stands for the host's file.</summary>
+    private static readonly string[] s_commands =
+    [
+        "show --host HOST", "show --host HOST --with-xen", "plan --host HOST --memory 3G --e820-host --bar 90004000-90008000", "boot --host HOST --memory 3G --e820-host", "boot --dom0 --host HOST", "verify --dom0 --host HOST",
+        "compare --host HOST --memory 3G --e820-host --bar 90004000-90008000 --migrate-to HOST", "reserve --host HOST --start 512M", "plan --host HOST --memory 8G --type hvm --pci 01:00.0 --devices BARS",
+        "plan --host HOST --memory 8G --type kvm --pci 01:00.0 --devices BARS", "compare --host HOST --memory 8G --type kvm --pci 01:00.0 --devices BARS", "boot --host HOST --memory 8G --type pvh", "fleet HOST HOST --guest a=8G",
+    ];
+
+    public static IEnumerable<object[]> Commands() => s_commands.Select(static command => new object[] { command });
+
+    private static string PathOf(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", name);
+
+    private static string[] Arguments(string command, string host) =>
+        [.. command.Split(' ').Select(word => word == "HOST" ? PathOf(host) : word == "BARS" ? PathOf("field/kvm/bar32.lspci") : word)];
+
+    [TestMethod]
+    [DynamicData(nameof(Commands))]
+    public void Every_line_has_room_in_80_columns_and_no_figure_is_lost(string command)
+    {
+        foreach (string host in s_hosts)
+        {
+            CommandRun narrow = CommandRun.In80Columns(Arguments(command, host));
+            CommandRun wide = CommandRun.Of(Arguments(command, host));
+
+            string told = $"{command}, {host}\n{narrow.Output}{narrow.Errors}";
+            Assert.AreEqual(wide.Status, narrow.Status, told);
+            // A word that is longer than a line, such as a path, stands on a line of its own.
+            string[] over = [.. narrow.Output.Split('\n').Where(static line => line.Length > 80 && line.Trim().Contains(' ', StringComparison.Ordinal) && !line.Contains("fixtures", StringComparison.Ordinal))];
+            Assert.IsEmpty(over, $"{told}\n{string.Join('\n', over)}");
+            string[] lost = [.. Numbers().Matches(wide.Output).Select(static number => number.Value).Except(Numbers().Matches(narrow.Output).Select(static number => number.Value))];
+            Assert.IsEmpty(lost, $"{told}\n{string.Join(' ', lost)}");
+        }
+    }
+
+    [GeneratedRegex("0x[0-9a-f]+|[0-9]+(?:,[0-9]{3})*", RegexOptions.NonBacktracking)]
+    private static partial Regex Numbers();
+}
