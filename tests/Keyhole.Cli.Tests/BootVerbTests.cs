@@ -52,7 +52,7 @@ public sealed class BootVerbTests
 
     [TestMethod]
     [DataRow("linux-5.15", "linux-5.15")]
-    [DataRow("5.15.0-91-generic", "linux-5.15")]
+    [DataRow("5.15.0-91-generic", "linux-5.15.168")]
     [DataRow("linux-6.6.12", "linux-6.6.12")]
     [DataRow("4.19.304", "linux-4.19.304")]
     [DataRow("linux-4.3.0", "linux-4.3.0")]

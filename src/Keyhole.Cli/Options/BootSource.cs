@@ -115,7 +115,7 @@ internal sealed class BootSource
         Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
         if (!made.TryGet(out Scenario? scenario, out InputError? error))
             return error;
-        if (!_kernel.Read(parsed, console, hints!.Kernel ?? KernelReleases.Default, isDom0 || hints.Layout is not null || !Planner.PlatformOf(scenario).Traits.KernelLaysMemory ? null : scenario.Guest)
+        if (!_kernel.Read(parsed, console, hints!.Kernel ?? KernelReleases.UsualOf(scenario.Guest.Is32Bit), isDom0 || hints.Layout is not null || !Planner.PlatformOf(scenario).Traits.KernelLaysMemory ? null : scenario.Guest)
             .TryGet(out KernelChoice? kernel, out error))
         {
             return error;

@@ -129,7 +129,7 @@ internal static class CompareVerb
             return error;
         Guests.GuestSpec guest = document.Guest;
         bool hasKernel = Planner.PlatformOf(guest).Traits.KernelLaysMemory;
-        if (!kernelSource.Read(parsed, console, KernelReleases.Default, hasKernel ? guest : null, isSaid: false).TryGet(out KernelChoice? kernel, out error))
+        if (!kernelSource.Read(parsed, console, KernelReleases.UsualOf(guest.Is32Bit), hasKernel ? guest : null, isSaid: false).TryGet(out KernelChoice? kernel, out error))
             return error;
         if (!guestSource.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
             return error;

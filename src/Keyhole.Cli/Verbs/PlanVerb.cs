@@ -52,7 +52,7 @@ internal static class PlanVerb
                 return console.Fail(error);
             Scenario scenario = input.Scenario;
             bool hasKernel = Planner.PlatformOf(scenario).Traits.KernelLaysMemory;
-            if (!kernel.Read(parsed, console, KernelReleases.Default, hasKernel ? scenario.Guest : null, isSaid: false).TryGet(out KernelChoice? chosen, out error))
+            if (!kernel.Read(parsed, console, KernelReleases.UsualOf(scenario.Guest.Is32Bit), hasKernel ? scenario.Guest : null, isSaid: false).TryGet(out KernelChoice? chosen, out error))
                 return console.Fail(error);
             // With the kernel at hand it is told whether that one boots, not whether a usual one has room.
             PlanAnswer answer = chosen.Image is not null && hasKernel

@@ -158,13 +158,13 @@ public readonly struct StableSpan
 
 /// <summary>When a behaviour began and ended.</summary>
 /// <remarks>
-/// Sources: the setup code of 63 releases, of which 30 have vectors in tests/fixtures/kernels; Debian's changelogs for what stable releases took
-/// over. Where only some releases of a stable series were seen, the span begins with the first that was.
+/// Sources: the setup code of 63 releases, of which 30 have vectors in tests/fixtures/kernels; Debian's changelogs and the announcements of stable
+/// releases for what these took over. Where only some releases of a stable series were seen, the span begins with the first that was.
 /// </remarks>
 public readonly struct BehaviourSpan
 {
     /// <summary>Stable series that a span can speak of.</summary>
-    public const int MaxStable = 6;
+    public const int MaxStable = 8;
 
     private readonly StableSpan _first;
     private readonly StableSpan _second;
@@ -172,6 +172,8 @@ public readonly struct BehaviourSpan
     private readonly StableSpan _fourth;
     private readonly StableSpan _fifth;
     private readonly StableSpan _sixth;
+    private readonly StableSpan _seventh;
+    private readonly StableSpan _eighth;
 
     private BehaviourSpan(
         KernelRelease since,
@@ -181,7 +183,9 @@ public readonly struct BehaviourSpan
         StableSpan third = default,
         StableSpan fourth = default,
         StableSpan fifth = default,
-        StableSpan sixth = default)
+        StableSpan sixth = default,
+        StableSpan seventh = default,
+        StableSpan eighth = default)
     {
         Since = since;
         Until = until;
@@ -191,6 +195,8 @@ public readonly struct BehaviourSpan
         _fourth = fourth;
         _fifth = fifth;
         _sixth = sixth;
+        _seventh = seventh;
+        _eighth = eighth;
     }
 
     /// <summary>Behind every release.</summary>
@@ -205,7 +211,7 @@ public readonly struct BehaviourSpan
     /// <summary>A stable series that differs from the mainline; one of patch 0 to 0 stands for none.</summary>
     /// <param name="index">0 to <see cref="MaxStable"/> − 1.</param>
     public StableSpan Stable(int index) =>
-        index == 0 ? _first : index == 1 ? _second : index == 2 ? _third : index == 3 ? _fourth : index == 4 ? _fifth : _sixth;
+        index == 0 ? _first : index == 1 ? _second : index == 2 ? _third : index == 3 ? _fourth : index == 4 ? _fifth : index == 5 ? _sixth : index == 6 ? _seventh : _eighth;
 
     /// <summary>Whether a release does it. A stable series that is named goes by its own patches, every other by the mainline.</summary>
     public bool Includes(KernelRelease release)
@@ -296,11 +302,29 @@ public readonly struct BehaviourSpan
             case KernelBehaviour.HasScratchPool:
                 return new(new(6, 10), Never);
             case KernelBehaviour.ChecksToEnd:
-                return new(new(6, 12), Never, new StableSpan(6, 1, 158));
+                return new(
+                    new(6, 12),
+                    Never,
+                    new StableSpan(4, 19, 323),
+                    new StableSpan(5, 4, 285),
+                    new StableSpan(5, 10, 227),
+                    new StableSpan(5, 15, 168),
+                    new StableSpan(6, 1, 113),
+                    new StableSpan(6, 6, 54),
+                    new StableSpan(6, 10, 13),
+                    new StableSpan(6, 11, 2));
             case KernelBehaviour.MovesNvs:
-                return new(new(6, 12), Never);
+                return new(new(6, 12), Never, new StableSpan(6, 6, 54), new StableSpan(6, 10, 13), new StableSpan(6, 11, 2));
             case KernelBehaviour.MisplacesUnalignedNvs:
-                return new(new(6, 12), new(7, 1), new StableSpan(6, 12, 0, 92), new StableSpan(6, 18, 0, 34), new StableSpan(7, 0, 0, 11));
+                return new(
+                    new(6, 12),
+                    new(7, 1),
+                    new StableSpan(6, 6, 54, 142),
+                    new StableSpan(6, 10, 13),
+                    new StableSpan(6, 11, 2),
+                    new StableSpan(6, 12, 0, 92),
+                    new StableSpan(6, 18, 0, 34),
+                    new StableSpan(7, 0, 0, 11));
             case KernelBehaviour.SearchesNvsAnew:
                 return new(new(7, 1), Never);
             case KernelBehaviour.PrefersHighPciGap:

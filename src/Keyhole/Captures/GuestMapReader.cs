@@ -92,13 +92,8 @@ public static class GuestMapReader
                     maps++;
                 }
 
-                const ulong pages = Frames.AddressLimit >> Frames.Shift;
-                if (!EntryRange.Exclusive(ulong.Min(start, pages + 1) << Frames.Shift, ulong.Min(end, pages + 1) << Frames.Shift)
-                    .TryMakeEntry(type, sourceName, text.Number, out E820Entry entry, out InputError? error))
-                {
+                if (!EntryRange.OfFrames(start, end).TryMakeEntry(type, sourceName, text.Number, out E820Entry entry, out InputError? error))
                     return error!;
-                }
-
                 if (entries.Count == Host.MaxEntries)
                     return HostMapErrors.TooManyEntries(sourceName, text.Number);
                 entries.Add(entry);

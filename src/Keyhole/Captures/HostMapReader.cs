@@ -294,8 +294,7 @@ public static class HostMapReader
             ulong start = BinaryPrimitives.ReadUInt64LittleEndian(bytesOfEntry);
             ulong size = BinaryPrimitives.ReadUInt64LittleEndian(bytesOfEntry[8..]);
             E820Type type = (E820Type)BinaryPrimitives.ReadUInt32LittleEndian(bytesOfEntry[16..]);
-            ulong end = size > ulong.MaxValue - start ? ulong.MaxValue : start + size;
-            if (!EntryRange.Exclusive(start, end).TryMakeEntry(type, $"{sourceName}, entry {i + 1}", null, out E820Entry entry, out InputError? error))
+            if (!EntryRange.Sized(start, size).TryMakeEntry(type, $"{sourceName}, entry {i + 1}", null, out E820Entry entry, out InputError? error))
                 return error!;
             entries.Add(entry);
         }

@@ -79,8 +79,7 @@ public static class HostMapWriter
         {
             E820Entry entry = map.Host.Entries[i];
             string named = $"{source}, entry {i + 1}";
-            ulong exclusive = entry.Wraps ? ulong.MaxValue : entry.End;
-            if (!EntryRange.Exclusive(entry.Address, exclusive).TryMakeEntry(entry.Type, named, null, out _, out InputError? error))
+            if (!EntryRange.Sized(entry.Address, entry.Size).TryMakeEntry(entry.Type, named, null, out _, out InputError? error))
                 return error;
             string? refusal = Refusal(entry, dialect, end);
             if (refusal is not null)

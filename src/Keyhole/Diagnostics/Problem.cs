@@ -55,6 +55,7 @@ public static class ProblemCodes
     public const string DoesNotFit = "does-not-fit";
     public const string HoleCovered = "hole-covered";
     public const string KernelHalts = "kernel-halts";
+    public const string No32BitKernel = "no-32-bit-kernel";
     public const string KernelEndNotKnown = "kernel-end-not-known";
     public const string MemoryReleased = "memory-released";
     public const string BalloonBeyondMaximum = "balloon-beyond-maximum";

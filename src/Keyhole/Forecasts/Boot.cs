@@ -4,6 +4,7 @@ using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Diagnostics;
+using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.PvGuest;
@@ -21,7 +22,23 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
     public static Boot Of(Plan plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        return new(plan, plan.Platform.Traits.KernelLaysMemory ? Forecaster.Forecast(RequestOf(plan)) : null);
+        if (!plan.Platform.Traits.KernelLaysMemory)
+            return new(plan, null);
+        return HasKernel(plan.Scenario) ? new(plan, Forecaster.Forecast(RequestOf(plan))) : new(Refused(plan), null);
+    }
+
+    /// <summary>Whether a kernel of such a release and width exists. The stable releases of 5.8 have it still.</summary>
+    private static bool HasKernel(Scenario scenario) =>
+        !scenario.Guest.Is32Bit || scenario.Kernel <= KernelReleases.LastOf32Bits || scenario.Kernel.IsOfSeries(KernelReleases.LastOf32Bits.Major, KernelReleases.LastOf32Bits.Minor);
+
+    private static Plan Refused(Plan plan)
+    {
+        var problem = new Problem(
+            Severity.Error,
+            ProblemCodes.No32BitKernel,
+            $"there is no 32-bit PV kernel of {KernelReleases.NameOf(plan.Scenario.Kernel)}: Linux dropped them with 5.9, and the domain builder takes none",
+            Remedy: "boot a 64-bit kernel, or one up to 5.8; as PVH or HVM newer 32-bit kernels boot");
+        return plan with { Problems = [.. plan.Problems, problem], Verdict = new(GuestOutcome.Refused, null) };
     }
 
     /// <summary>The same plan with another kernel.</summary>

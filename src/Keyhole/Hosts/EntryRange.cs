@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -12,14 +13,15 @@ namespace Keyhole.Hosts;
 /// </summary>
 internal readonly struct EntryRange
 {
-    private readonly ulong _start;
-    private readonly ulong _last;
+    // Wider than any address, so that what a message tells is what stands there, not what fits.
+    private readonly UInt128 _start;
+    private readonly UInt128 _end;
     private readonly bool _isInclusive;
 
-    private EntryRange(ulong start, ulong last, bool isInclusive)
+    private EntryRange(UInt128 start, UInt128 end, bool isInclusive)
     {
         _start = start;
-        _last = last;
+        _end = end;
         _isInclusive = isInclusive;
     }
 
@@ -27,29 +29,33 @@ internal readonly struct EntryRange
     public static EntryRange Exclusive(ulong start, ulong end) => new(start, end, isInclusive: false);
 
     /// <summary>[start, last] as newer Linux and Xen write it. Both print an empty entry with a last address one below its start.</summary>
-    public static EntryRange Inclusive(ulong start, ulong last) => new(start, last, isInclusive: true);
+    public static EntryRange Inclusive(ulong start, ulong last) => new(start, (UInt128)last + 1, isInclusive: true);
+
+    /// <summary>Start and size, as the packed table has them.</summary>
+    public static EntryRange Sized(ulong start, ulong sizeBytes) => new(start, (UInt128)start + sizeBytes, isInclusive: false);
+
+    /// <summary>[start, end) in frames of 4 KiB, as libxl writes it.</summary>
+    public static EntryRange OfFrames(ulong start, ulong end) => new((UInt128)start << Frames.Shift, (UInt128)end << Frames.Shift, isInclusive: false);
 
     public bool TryMakeEntry(E820Type type, string source, int? line, out E820Entry entry, out InputError? error)
     {
         entry = default;
-        ulong end = _isInclusive ? unchecked(_last + 1) : _last;
-        bool endsAt2To64 = _isInclusive && end == 0;
-        if (_start > Frames.AddressLimit || endsAt2To64 || end > Frames.AddressLimit)
+        if (_start > Frames.AddressLimit || _end > Frames.AddressLimit)
         {
             error = new(source, line, $"the entry {Text()} reaches above 2^52, where no physical address is", "check the capture; x86 has at most 52 address bits");
             return false;
         }
 
-        if (end < _start)
+        if (_end < _start)
         {
             error = new(source, line, $"the entry {Text()} ends before it starts", "check the capture; the start comes first");
             return false;
         }
 
-        entry = E820Entry.FromBounds(_start, end, type);
+        entry = E820Entry.FromBounds((ulong)_start, (ulong)_end, type);
         error = null;
         return true;
     }
 
-    private string Text() => _isInclusive ? $"[0x{_start:x}, 0x{_last:x}]" : $"[0x{_start:x}, 0x{_last:x})";
+    private string Text() => _isInclusive ? $"[0x{_start:x}, 0x{unchecked((ulong)(_end - 1)):x}]" : $"[0x{_start:x}, 0x{_end:x})";
 }

@@ -29,6 +29,12 @@ public static class KernelReleases
     /// <summary>The kernel of most distributions now, and of the golden records.</summary>
     public static KernelRelease Default { get; } = new(6, 1);
 
+    /// <summary>The last with 32-bit PV guests, and with a 32-bit PV dom0: 5.9 dropped them.</summary>
+    public static KernelRelease LastOf32Bits { get; } = new(5, 8);
+
+    /// <summary>What a guest's kernel is taken for where nothing says which it is.</summary>
+    public static KernelRelease UsualOf(bool is32Bit) => is32Bit ? LastOf32Bits : Default;
+
     /// <summary>Short names for releases that differ much from each other; linux-3.4 and linux-4.3 are states between releases.</summary>
     public static IReadOnlyList<KernelRelease> Named { get; } =
         [new(3, 3), KernelRelease.April2012, KernelRelease.July2015, new(4, 4), Default, new(6, 6), new(7, 2)];

@@ -65,7 +65,7 @@ public static class BarReader
     }
 
     /// <summary>The window's row if it can be one, else the error.</summary>
-    internal static InputError? Check(string sourceName, int line, ulong start, ulong end)
+    internal static InputError? Check(string sourceName, int line, ulong start, UInt128 end)
     {
         const string remedy = "give the text as lspci or sysfs printed it";
         if (start > Frames.AddressLimit || end > Frames.AddressLimit)

@@ -391,9 +391,9 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
             return null;
         }
 
-        ulong limit = start > Frames.AddressLimit ? ulong.MaxValue : start + sizeBytes;
-        if (BarReader.Check(sourceName, lineNumber, start, limit) is { } error)
+        if (BarReader.Check(sourceName, lineNumber, start, (UInt128)start + sizeBytes) is { } error)
             return error;
+        ulong limit = start + sizeBytes;
         if (kind == BarKind.Rom && WindowList.IsShadow(start, limit))
             _windows.AddShadowRom(sizeBytes);
         else
@@ -422,9 +422,9 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
             return new InputError(sourceName, lineNumber, $"{InputError.Quote(line)} is no address range", Kept);
         if (line.Contains("[disabled]", StringComparison.Ordinal) || start > last)
             return null;
-        ulong limit = last == ulong.MaxValue ? last : last + 1;
-        if (BarReader.Check(sourceName, lineNumber, start, limit) is { } error)
+        if (BarReader.Check(sourceName, lineNumber, start, (UInt128)last + 1) is { } error)
             return error;
+        ulong limit = last + 1;
         bool is64Bit = line.Contains("[64-bit]", StringComparison.Ordinal) || range.Length - dash - 1 > 8;
         _windows.Add(new Bar(Bar.FirstBridgeIndex + (isPrefetchable ? 2 : 1), BarKind.BridgeWindow, start, limit, is64Bit, isPrefetchable));
         return null;

@@ -63,7 +63,8 @@ internal sealed class ResourceReader(string sourceName)
                 < Bar.FirstBridgeIndex => BarKind.VirtualFunction,
                 _ => BarKind.BridgeWindow,
             };
-            ulong end = last == ulong.MaxValue ? last : last + 1;
+            UInt128 after = (UInt128)last + 1;
+            ulong end = unchecked((ulong)after);
             if ((flags & IORESOURCE_IO) != 0)
             {
                 if (kind == BarKind.Memory && end > start)
@@ -75,7 +76,7 @@ internal sealed class ResourceReader(string sourceName)
                 continue;
             bool is64Bit = (flags & IORESOURCE_MEM_64) != 0;
             bool isPrefetchable = (flags & IORESOURCE_PREFETCH) != 0;
-            if (BarReader.Check(sourceName, line, start, end) is { } error)
+            if (BarReader.Check(sourceName, line, start, after) is { } error)
                 return error;
             // A row without an address begins at 0 and still tells the size.
             if ((flags & IORESOURCE_UNSET) != 0 || start == 0)

@@ -28,6 +28,8 @@ public sealed record Dom0Choices(ulong? MaxPages)
 /// <summary>Everything that decides how a guest fares on a host. Each answer starts from one: <c>Scenario → Plan → Boot</c> is the only way.</summary>
 public sealed record Scenario
 {
+    private readonly KernelRelease? _kernel;
+
     public required Host Host { get; init => field = Given.NotNull(value); }
 
     /// <summary>What the host is called, in one line: which map of which source.</summary>
@@ -48,7 +50,8 @@ public sealed record Scenario
     /// <summary>How the map is laid where there is a choice; null: as the toolstack does it by itself.</summary>
     public IHolePolicy? Policy { get; init; }
 
-    public KernelRelease Kernel { get; init; } = KernelReleases.Default;
+    /// <summary>Which Linux boots; what it is usually where nobody says.</summary>
+    public KernelRelease Kernel { get => _kernel ?? KernelReleases.UsualOf(Guest.Is32Bit); init => _kernel = value; }
 
     /// <summary>What the kernel's image says of itself; null where nobody has it.</summary>
     public KernelImage? Image { get; init; }

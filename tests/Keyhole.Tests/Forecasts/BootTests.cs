@@ -90,6 +90,27 @@ public sealed class BootTests
         Assert.AreEqual(is32Bit, Boot.Of(Libxls with { Guest = Libxls.Guest with { Is32Bit = is32Bit } }).Forecast!.Request.Is32Bit);
 
     [TestMethod]
+    [DataRow("linux-5.8", true)]
+    [DataRow("linux-5.8.18", true)]
+    [DataRow("linux-5.9", false)]
+    [DataRow("linux-6.1.192", false)]
+    public void A_32_bit_PV_kernel_since_5_9_does_not_exist_and_is_not_forecast(string name, bool exists)
+    {
+        var boot = Boot.Of(Libxls with { Guest = Libxls.Guest with { Is32Bit = true }, Kernel = Kernels.Of(name) });
+
+        Assert.AreEqual(exists, boot.Forecast is not null);
+        Assert.AreEqual(exists, boot.Outcome != GuestOutcome.Refused);
+        Assert.AreEqual(exists ? 0 : 1, boot.Problems.Count(static problem => problem is { Code: ProblemCodes.No32BitKernel, Severity: Severity.Error }));
+    }
+
+    [TestMethod]
+    public void A_32_bit_kernel_that_nobody_names_is_the_last_that_there_is()
+    {
+        Assert.AreEqual(KernelReleases.LastOf32Bits, (Libxls with { Guest = Libxls.Guest with { Is32Bit = true } }).Kernel);
+        Assert.AreEqual(KernelReleases.Default, Libxls.Kernel);
+    }
+
+    [TestMethod]
     [DataRow(GuestType.Pvh)]
     [DataRow(GuestType.Hvm)]
     public void A_guest_whose_map_Xen_makes_has_one_and_a_verdict_without_a_forecast_of_its_kernels_memory(GuestType type)

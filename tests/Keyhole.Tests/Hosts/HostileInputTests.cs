@@ -45,6 +45,24 @@ public sealed class HostileInputTests
         Assert.AreEqual(expected, MapFixtures.ExpectError(MapFixtures.ReadText(input)).ToString());
 
     [TestMethod]
+    [DataRow(0x10_0000UL, 0xffff_ffff_ffff_ff00UL, "[0x100000, 0x100000000000fff00)")]
+    [DataRow(0xffff_ffff_ffff_f000UL, 0x1000UL, "[0xfffffffffffff000, 0x10000000000000000)")]
+    [DataRow(0xf_0000_0000_0000UL, 0x1_0000_0000_1000UL, "[0xf000000000000, 0x10000000001000)")]
+    public void An_entry_of_start_and_size_beyond_2_to_the_52_is_told_with_its_true_end(ulong start, ulong sizeBytes, string told)
+    {
+        byte[] packed = new byte[40];
+        packed[8] = 0xf0;
+        packed[16] = 1;
+        BitConverter.TryWriteBytes(packed.AsSpan(20), start);
+        BitConverter.TryWriteBytes(packed.AsSpan(28), sizeBytes);
+        packed[36] = 1;
+
+        string error = MapFixtures.ExpectError(HostMapReader.Read(new MemoryStream(packed), "test.log", new() { From = HostMapDialect.Packed })).ToString();
+
+        Assert.AreEqual($"test.log, entry 2: the entry {told} reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits", error);
+    }
+
+    [TestMethod]
     public void A_limit_of_2_to_the_52_is_an_end_and_no_start_beyond()
     {
         Assert.AreEqual("0 10000000000000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadText("0 10000000000000 1\n")).Host.Entries));

@@ -315,7 +315,7 @@ public sealed class BarReaderTests
     [DataRow("00:02.0 x\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=4294967295T]", 2, "is no size")]
     [DataRow("00:02.0 x\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=", 2, "is no size")]
     [DataRow("00:02.0 x\n\tRegion 0: Memory at fffffffffff000 (64-bit, prefetchable) [size=8K]", 2, "52 address bits")]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at ffffffffffffffff (64-bit, prefetchable) [size=8K]", 2, "52 address bits")]
+    [DataRow("00:02.0 x\n\tRegion 0: Memory at ffffffffffffffff (64-bit, prefetchable) [size=8K]", 2, "52 address bits: ffffffffffffffff to 10000000000001fff")]
     [DataRow("00:02.0 x\n\tRegion 7: Memory at f0000000 (32-bit, prefetchable) [size=4K]", 2, "no base address register")]
     [DataRow("00:02.0 x\n\n\tMemory behind bridge: f0000000", 3, "is no address range")]
     [DataRow("00:02.0 x\n00:02.0 y", 2, "a second device at 0000:00:02.0")]
@@ -380,7 +380,7 @@ public sealed class BarReaderTests
     [DataRow("0x1000 0xfff 0x200\n", 1, "ends before it starts")]
     [DataRow("0x2000 0x1000 0x200\n", 1, "ends before it starts")]
     [DataRow("0x0 0x10000000000000 0x200\n", 1, "52 address bits")]
-    [DataRow("0x0 0xffffffffffffffff 0x200\n", 1, "52 address bits")]
+    [DataRow("0x0 0xffffffffffffffff 0x200\n", 1, "52 address bits: 0 to 10000000000000000")]
     [DataRow("0x0 0x1ffffffffffffffff 0x200\n", 1, "is no row")]
     public void What_is_wrong_with_a_resource_file_is_said_with_its_line(string text, int line, string what)
     {

@@ -114,5 +114,18 @@ public sealed class KernelDifferenceTests
         Assert.AreEqual(0x1_0000UL, forecast.OwnedPages);
     }
 
+    [TestMethod]
+    [DataRow(KernelBehaviour.ChecksToEnd, "4.19.322", "4.19.323", "5.4.284", "5.4.285", "5.10.226", "5.10.227", "5.15.167", "5.15.168", "6.1.112", "6.1.113", "6.6.53", "6.6.54", "6.10.12", "6.10.13", "6.11.1", "6.11.2", "6.11", "6.12")]
+    [DataRow(KernelBehaviour.MovesNvs, "6.6.53", "6.6.54", "6.10.12", "6.10.13", "6.11.1", "6.11.2", "6.1.192", "6.12", "5.10.262", "7.3")]
+    [DataRow(KernelBehaviour.MisplacesUnalignedNvs, "6.6.142", "6.6.54", "6.6.53", "6.6.141", "6.12.92", "6.12.91", "6.18.34", "6.18.33", "7.0.11", "7.0.10", "7.1", "6.11.2")]
+    public void What_stable_releases_took_over_begins_and_ends_with_the_patches_that_their_announcements_name(KernelBehaviour behaviour, params string[] withoutAndWith)
+    {
+        for (int i = 0; i < withoutAndWith.Length; i += 2)
+        {
+            Assert.IsFalse(KernelProfile.Of(Kernels.Of("linux-" + withoutAndWith[i])).Has(behaviour), withoutAndWith[i]);
+            Assert.IsTrue(KernelProfile.Of(Kernels.Of("linux-" + withoutAndWith[i + 1])).Has(behaviour), withoutAndWith[i + 1]);
+        }
+    }
+
     private static string Show(IEnumerable<E820Entry> map) => string.Join(", ", map.Select(entry => $"{entry.Address:x}-{entry.End:x} {entry.Type}"));
 }

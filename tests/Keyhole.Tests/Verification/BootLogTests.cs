@@ -141,10 +141,10 @@ public sealed class BootLogTests
 
     [TestMethod]
     [DataRow("4.4.0-210-generic", "linux-4.4.148")]
-    [DataRow("6.1.0-50-amd64", "linux-6.1.158")]
+    [DataRow("6.1.0-50-amd64", "linux-6.1.113")]
     [DataRow("5.14.0-427.13.1.el9_4.x86_64", "linux-5.14.9")]
     [DataRow("5.14.0-el9", "linux-5.14.9")]
-    [DataRow("5.15.0-91-generic", "linux-5.15")]
+    [DataRow("5.15.0-91-generic", "linux-5.15.168")]
     [DataRow("7.3-rc1", "linux-7.3")]
     [DataRow("5.14.0-rc5", "linux-5.14")]
     public void A_distributions_kernel_that_does_not_tell_its_patch_is_guessed_and_said_to_be(string text, string expected)
