@@ -133,6 +133,7 @@ internal static class Program
             InspectVerb.Build(console),
             ApplyVerb.Build(console),
             StartVerb.Build(console),
+            InstallVerb.Build(console),
             ProbeVerb.Build(console),
             CompletionVerb.Build(console),
         };

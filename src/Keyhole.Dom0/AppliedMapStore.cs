@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Text.Json;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -86,6 +88,29 @@ public sealed class AppliedMapStore(string folder)
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return Unusable(path, exception);
+        }
+    }
+
+    /// <summary>Forgets the domains that are not there any more. What cannot be removed stays: it does no harm.</summary>
+    public void ForgetDead(IXenControl xen)
+    {
+        ArgumentNullException.ThrowIfNull(xen);
+        try
+        {
+            // The files first: a domain that is made meanwhile is then in the list, and keeps its own.
+            string[] files = Directory.GetFiles(folder, "domain-*.json");
+            if (files.Length == 0 || !xen.Domains().TryGet(out IReadOnlyList<DomainInfo>? domains, out _))
+                return;
+            HashSet<string> kept = [.. domains.Select(domain => PathOf(domain.Id))];
+            foreach (string path in files)
+            {
+                if (!kept.Contains(path))
+                    File.Delete(path);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // See above.
         }
     }
 

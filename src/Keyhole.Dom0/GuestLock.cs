@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Diagnostics;
 using System.IO;
+using System.Threading;
 using Keyhole.Diagnostics;
 
 namespace Keyhole.Dom0;
@@ -11,10 +13,30 @@ internal static class GuestLock
 {
     private const int EWOULDBLOCK = 11;
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(10);
+
     /// <summary>The lock of the guest with that UUID, until it is disposed or the process ends, however it ends.</summary>
-    public static XenResult<FileStream> Take(string folder, Guid uuid, string shown)
+    public static XenResult<FileStream> Take(string folder, Guid uuid, string shown) => Open(folder, $"guest-{uuid}.lock", shown);
+
+    /// <summary>
+    /// The same for a hotplug script, which is one of several that run at once and waits for the others. A lock of its own: whoever has the guest made holds the other one, and waits for the script.
+    /// </summary>
+    public static XenResult<FileStream> AwaitInHotplug(string folder, Guid uuid, string shown)
     {
-        string path = Path.Combine(folder, $"guest-{uuid}.lock");
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            XenResult<FileStream> taken = Open(folder, $"guest-{uuid}.hotplug.lock", shown);
+            if (taken.TryGet(out _, out XenProblem? problem) || problem.Kind != XenProblemKind.Guest || clock.Elapsed > s_patience)
+                return taken;
+            Thread.Sleep(s_poll);
+        }
+    }
+
+    private static XenResult<FileStream> Open(string folder, string name, string shown)
+    {
+        string path = Path.Combine(folder, name);
         try
         {
             Directory.CreateDirectory(folder);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -8,6 +9,7 @@ using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
+using Keyhole.Hypercalls;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 
@@ -28,6 +30,22 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
         if (!xen.Domain(number.Id).TryGet(out DomainInfo? info, out problem))
             return problem;
         return new LiveGuest(info, tools.NameOf(info.Id), info.Id.Value == 0 ? null : tools.ConfigOf(info.Id));
+    }
+
+    /// <summary>
+    /// A domain whose configuration is told: also one that its toolstack is building, and so does not tell of yet. Its size is xenstore's, where it is there already: a guest that was given
+    /// another one while it ran has that after a reboot.
+    /// </summary>
+    /// <param name="file">How it was made, as its file says.</param>
+    public static XenResult<LiveGuest> Find(IXenControl xen, DomainTools tools, DomainId id, GuestSpec file)
+    {
+        ArgumentNullException.ThrowIfNull(xen);
+        ArgumentNullException.ThrowIfNull(tools);
+        ArgumentNullException.ThrowIfNull(file);
+        if (!xen.Domain(id).TryGet(out DomainInfo? info, out XenProblem? problem))
+            return problem;
+        ulong memoryKiB = tools.TargetKiB(id) ?? file.MemoryKiB;
+        return new LiveGuest(info, tools.NameOf(id), file with { MemoryKiB = memoryKiB, MaxmemKiB = tools.StaticMaxKiB(id) ?? Math.Max(file.MaxmemKiB, memoryKiB) });
     }
 
     /// <summary>Why this domain cannot be given a map, or null when it can.</summary>

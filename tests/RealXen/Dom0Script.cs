@@ -12,11 +12,21 @@ namespace Keyhole.RealXen;
 /// <summary>Turns a scenario into the second archive of dom0's initramfs: the script that dom0/init runs, guests' configurations, maps and files.</summary>
 internal static class Dom0Script
 {
+    private const string HotplugUp = """
+        while read -r module; do need insmod "/modules/$module.ko"; done < /modules/hotplug
+        need brctl addbr xenbr0
+        need ip link set xenbr0 up
+        need syslogd -O /var/log/syslog
+
+        """;
+
     public static byte[] Archive(Scenario scenario, Images images)
     {
         using var archive = new MemoryStream();
         var cpio = new CpioWriter(archive);
         var script = new StringBuilder("report_dom0\n");
+        if (scenario.Hotplug)
+            script.Append(HotplugUp);
         string[] assigned = scenario.Assign.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         foreach (string device in assigned)
             script.Append("assign ").Append(Word(device)).Append(assigned.Length > 1 ? $" \" {device}\"" : "").Append('\n');

@@ -23,6 +23,7 @@ public sealed class Images
 
     private static readonly string[] s_dom0Programs = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper"];
     private static readonly string[] s_dom0Modules = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs", "xen-pciback"];
+    private static readonly string[] s_hotplugModules = ["bridge", "xen-netback", "xen-blkback", "loop"];
     private static readonly string[] s_guestModules = ["xen-pcifront", "e1000"];
     private static readonly string[] s_sources =
         ["dom0/init", "dom0/tell.c", "dom0/set-memory-map.c", "guest/init", "host/init", "host/kept-range.c", "shim/shim.c", "shim/shim.ld"];
@@ -43,6 +44,7 @@ public sealed class Images
     private readonly string _linux;
     private readonly string _grub;
     private readonly Lazy<string> _deviceModel;
+    private readonly Lazy<string> _hotplug;
 
     private Images(XenRelease xen, LinuxRelease linux)
     {
@@ -62,6 +64,7 @@ public sealed class Images
         IReadOnlyList<Package> libraries = xen.Suite.Obtain([.. s_runtimePackages, .. xen.Suite.LibrariesOf(programs)]);
         _xen = Workshop.Built($"xen-{xen.Version}", [.. sources, .. tools.Concat(libraries).Select(package => package.Input)], folder => BuildXen(folder, xen, tools, libraries));
         _deviceModel = new(PrepareDeviceModel);
+        _hotplug = new(() => PrepareHotplug(linux));
     }
 
     /// <summary>The hypervisor, an ELF32 file.</summary>
@@ -87,6 +90,9 @@ public sealed class Images
 
     /// <summary>The archive with what HVM guests need besides: QEMU, hvmloader and their firmware. Built when it is first asked for.</summary>
     public string DeviceModel => Path.Combine(_deviceModel.Value, "device-model.cpio");
+
+    /// <summary>The archive with what disks and network cards of guests need besides: Xen's own hotplug scripts, bash for them, and the drivers. Built when it is first asked for.</summary>
+    public string Hotplug => Path.Combine(_hotplug.Value, "hotplug.cpio");
 
     /// <summary>The initramfs of a guest, compressed.</summary>
     public string Guest(GuestImage image) => Path.Combine(_linux, GuestFile(image));
@@ -152,11 +158,11 @@ public sealed class Images
         }
     }
 
-    private static void AddModules(CpioWriter cpio, IReadOnlyList<(string Name, byte[] Content)> modules)
+    private static void AddModules(CpioWriter cpio, IReadOnlyList<(string Name, byte[] Content)> modules, string order = "order")
     {
         foreach ((string name, byte[] content) in modules)
             cpio.File($"modules/{name}.ko", content);
-        cpio.Text("modules/order", string.Concat(modules.Select(module => module.Name + "\n")));
+        cpio.Text($"modules/{order}", string.Concat(modules.Select(module => module.Name + "\n")));
     }
 
     private static void BuildXen(string folder, XenRelease release, IReadOnlyList<Package> tools, IReadOnlyList<Package> libraries)
@@ -185,6 +191,33 @@ public sealed class Images
             folder => WritePrograms(Path.Combine(folder, "device-model.cpio"), packages, libraries, [], path =>
                 path == hvmLoader || path == _release.DeviceModel || path is "usr/share/seabios/bios-256k.bin" or "usr/share/qemu/kvmvapic.bin" or "usr/share/ovmf/OVMF.fd" || path.StartsWith("usr/lib/ipxe/qemu/efi-", StringComparison.Ordinal) ||
                 path.StartsWith("usr/share/seabios/vgabios-", StringComparison.Ordinal) || path.StartsWith("usr/share/qemu/keymaps/en", StringComparison.Ordinal)));
+    }
+
+    private string PrepareHotplug(LinuxRelease linux)
+    {
+        using IDisposable ours = Workshop.Lock();
+        DebianSuite suite = _release.Suite;
+        IReadOnlyList<Package> kernel = linux.Packages();
+        IReadOnlyList<Package> packages = suite.Obtain("xen-utils-common", "bash");
+        IReadOnlyList<Package> libraries = suite.Obtain([.. suite.LibrariesOf("bash"), "libtinfo6"]);
+        return Workshop.Built(
+            $"xen-{_release.Version}-linux-{linux.Version}-hotplug",
+            [$"recipe {Recipe}", .. packages.Concat(libraries).Concat(kernel).Select(package => package.Input)],
+            folder =>
+            {
+                string tools = Path.Combine(folder, "tools.cpio"), hotplug = Path.Combine(folder, "hotplug.cpio");
+                WritePrograms(tools, packages, libraries, [], path => path is "bin/bash" or "usr/bin/bash" || Path.GetDirectoryName(path) == "etc/xen/scripts");
+                using (FileStream file = File.Create(hotplug))
+                {
+                    var cpio = new CpioWriter(file);
+                    AddModules(cpio, new KernelPackage(kernel).Modules(s_hotplugModules), "hotplug");
+                    cpio.Finish();
+                    using FileStream scripts = File.OpenRead(tools);
+                    scripts.CopyTo(file);
+                }
+
+                File.Delete(tools);
+            });
     }
 
     // The wanted files of the packages, and the libraries that those of them need which are programs.

@@ -72,8 +72,10 @@ internal sealed class KernelPackage
         }
     }
 
-    // Xen's drivers, the card's and PCI's: a kernel has thousands of modules.
-    private static bool IsWanted(string path) => path.Contains("/xen", StringComparison.Ordinal) || path.Contains("/e1000/", StringComparison.Ordinal) || path.Contains("/drivers/pci/", StringComparison.Ordinal);
+    private static readonly string[] s_wanted = ["/xen", "/e1000/", "/drivers/pci/", "/net/bridge/bridge.", "/net/802/stp.", "/net/llc/llc.", "/drivers/block/loop."];
+
+    // Xen's drivers, the card's, PCI's and those of a bridge: a kernel has thousands of modules.
+    private static bool IsWanted(string path) => Array.Exists(s_wanted, part => path.Contains(part, StringComparison.Ordinal));
 
     // File names have hyphens, names in a module's dependencies underscores.
     private static string Plain(string name) => name.Replace('-', '_');

@@ -157,6 +157,9 @@ public sealed record Scenario
     /// <summary>Devices made ready for passing through, with spaces between them ("00:02.0"), or "".</summary>
     public string Assign { get; init; } = "";
 
+    /// <summary>Whether guests can have disks and network cards: a bridge xenbr0, Xen's own hotplug scripts in /etc/xen/scripts, their drivers, and a syslog in /var/log/syslog.</summary>
+    public bool Hotplug { get; init; }
+
     public long Dom0ImageBytes { get; init; } = DefaultDom0ImageBytes;
 
     public ImmutableArray<Step> Steps { get; init; } = [];

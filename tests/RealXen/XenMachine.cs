@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
@@ -150,7 +151,12 @@ public sealed class XenMachine : IDisposable
         }
 
         using FileStream dom0 = File.Create(Path.Combine(_folder, "dom0.cpio"));
-        foreach (string part in _scenario.Guests.Any(guest => guest.Kind == GuestKind.Hvm) ? [.. _images.Dom0, _images.DeviceModel] : _images.Dom0)
+        IEnumerable<string> parts = _images.Dom0;
+        if (_scenario.Guests.Any(guest => guest.Kind == GuestKind.Hvm))
+            parts = parts.Append(_images.DeviceModel);
+        if (_scenario.Hotplug)
+            parts = parts.Append(_images.Hotplug);
+        foreach (string part in parts)
         {
             using FileStream archive = File.OpenRead(part);
             archive.CopyTo(dom0);

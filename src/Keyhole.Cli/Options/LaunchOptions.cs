@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.IO;
 using Keyhole.Cli.Terminal;
@@ -30,16 +31,30 @@ internal sealed class LaunchOptions(CommandConsole console)
         DefaultValueFactory = static _ => DefaultTimeoutSeconds,
     };
 
-    public void AddTo(Command command)
+    /// <param name="isWaiting">Whether the command waits for what the guest says.</param>
+    public void AddTo(Command command, bool isWaiting = true)
     {
         command.Arguments.Add(_path);
         command.Options.Add(_guest);
         _policy.AddTo(command);
         _kernel.AddTo(command);
-        command.Options.Add(_timeout);
+        if (isWaiting)
+            command.Options.Add(_timeout);
     }
 
     public bool IsPolicyNamed(ParseResult parsed) => _policy.IsNamed(parsed);
+
+    /// <summary>The policy as words of a command line.</summary>
+    public ImmutableArray<string> PolicyWords(ParseResult parsed) => _policy.Words(parsed);
+
+    /// <summary>The guest's file, or the error that none is named.</summary>
+    public InputError? ReadPath(ParseResult parsed, out string path)
+    {
+        path = parsed.GetValue(_path) ?? parsed.GetValue(_guest) ?? "";
+        if (parsed.GetValue(_path) is not null && parsed.GetValue(_guest) is not null)
+            return new(_guest.Name, null, "the guest's file is named twice", "name it once");
+        return path.Length == 0 ? new("the guest", null, "no file is named", "give the guest's xl.cfg") : null;
+    }
 
     /// <summary>What the options say, the guest's file read. Null when that was refused; <paramref name="status"/> is then the command's.</summary>
     public GuestRequest? Read(ParseResult parsed, out int status)
@@ -52,13 +67,12 @@ internal sealed class LaunchOptions(CommandConsole console)
     private InputError? Read(ParseResult parsed, out GuestRequest? request)
     {
         request = null;
-        if (parsed.GetValue(_path) is not null && parsed.GetValue(_guest) is not null)
-            return new(_guest.Name, null, "the guest's file is named twice", "name it once");
-        if ((parsed.GetValue(_path) ?? parsed.GetValue(_guest)) is not { } path)
-            return new("the guest", null, "no file is named", "give the guest's xl.cfg");
+        if (ReadPath(parsed, out string path) is { } unnamed)
+            return unnamed;
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return error;
-        if (parsed.GetValue(_timeout) is <= 0 or > MaxTimeoutSeconds)
+        int timeout = parsed.CommandResult.Command.Options.Contains(_timeout) ? parsed.GetValue(_timeout) : DefaultTimeoutSeconds;
+        if (timeout is <= 0 or > MaxTimeoutSeconds)
             return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
         if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestDocument? document, out error))
             return error;
@@ -77,7 +91,7 @@ internal sealed class LaunchOptions(CommandConsole console)
             Kernel = kernel.Release,
             Image = kernel.Image,
             IsKernelNamed = kernel.IsNamed,
-            Timeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
+            Timeout = TimeSpan.FromSeconds(timeout),
         };
         return null;
     }

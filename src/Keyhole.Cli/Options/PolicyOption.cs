@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.CommandLine.Completions;
 using System.Linq;
@@ -50,6 +51,10 @@ internal sealed class PolicyOption
 
     /// <summary>Whether the user names a policy or a hole.</summary>
     public bool IsNamed(ParseResult parsed) => FirstGiven(parsed) is not null;
+
+    /// <summary>The same choice as words of a command line.</summary>
+    public ImmutableArray<string> Words(ParseResult parsed) =>
+        parsed.GetValue(_hole) is { } hole ? [_policy.Name, parsed.GetValue(_policy)!, _hole.Name, hole] : [_policy.Name, parsed.GetValue(_policy)!];
 
     public Parsed<PolicyChoice> Read(ParseResult parsed) =>
         Policies.Parse(InHex(parsed.GetValue(_policy)!), parsed.GetValue(_hole) is { } hole ? InHex(hole) : null, out IHolePolicy? policy, "--policy", "--hole") is { } unknown ? unknown : new PolicyChoice(policy!);

@@ -15,8 +15,10 @@ using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 
@@ -25,7 +27,16 @@ namespace Keyhole.Cli.Verbs;
 /// <summary><c>keyhole apply</c>: gives a paused guest that has never run a better map, and takes it back.</summary>
 internal sealed class ApplyVerb
 {
-    private readonly Argument<string> _domain = new("DOMAIN") { Description = "The domain's name or number." };
+    private readonly Argument<string?> _domain = new("DOMAIN")
+    {
+        Description = "The domain's name or number. Without it the one whose hotplug script this is run by (XENBUS_PATH), else the one that --guest names.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    private readonly Option<string?> _guest = new("--guest")
+    {
+        Description = "The xl.cfg that the domain is made from: needed while xl is still building it, as in a hotplug script, and tells what xl list -l does not.",
+        HelpName = "GUEST.cfg",
+    };
     private readonly PolicyOption _policy = new("punch");
     private readonly KernelSource _kernel = new();
     private readonly HostSource _host = new();
@@ -49,7 +60,7 @@ internal sealed class ApplyVerb
     public static Command Build(CommandConsole console)
     {
         var verb = new ApplyVerb(console);
-        var command = new Command("apply", "Give a paused PV guest that has never run another memory map. In dom0, as root.") { verb._domain, verb._map, verb._dryRun, verb._undo, verb._json };
+        var command = new Command("apply", "Give a PV guest that has never run another memory map: a paused one, or one that xl is building. In dom0, as root.") { verb._domain, verb._guest, verb._map, verb._dryRun, verb._undo, verb._json };
         verb._policy.AddTo(command);
         verb._kernel.AddTo(command);
         verb._host.AddTo(command);
@@ -60,6 +71,7 @@ internal sealed class ApplyVerb
               keyhole apply guest --dry-run                 what would change
               keyhole apply guest --guest-map map.txt       a map of your own: lines of START END TYPE
               keyhole apply guest --undo                    libxl's map again
+              keyhole apply --guest /etc/xen/guest.cfg      in a hotplug script of the guest's (keyhole install writes it)
             """);
         command.SetAction(verb.Run);
         return command;
@@ -82,17 +94,23 @@ internal sealed class ApplyVerb
             given = read.Entries;
         }
 
+        if (ReadGuest(parsed, out GuestSpec? file) is { } unread)
+            return _console.Fail(unread);
         if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
             return _console.Refuse(problem);
         using (xen)
         {
-            if (!LiveGuest.Find(xen, new DomainTools(_console.Dom0.Tools), parsed.GetValue(_domain)!).TryGet(out LiveGuest? guest, out problem))
+            if (!Find(parsed, xen, file).TryGet(out LiveGuest? guest, out problem))
                 return _console.Refuse(problem);
+            // In a hotplug script the guest is being built, or runs and gets one more device: then it has its map.
+            bool isHotplug = _console.Dom0.Hotplug?.Guest == guest.Info.Id;
+            if (isHotplug && guest.Info.HasRun)
+                return LeaveAlone(parsed, guest);
             if (guest.WhyNoMap() is { } refusal)
                 return _console.Refuse(refusal);
             // What is remembered must stay what is installed.
             FileStream? locked = null;
-            if (!parsed.GetValue(_dryRun) && !GuestLock.Take(_console.Dom0.StateFolder, guest.Info.Uuid, guest.Shown).TryGet(out locked, out problem))
+            if (!parsed.GetValue(_dryRun) && !Lock(guest, isHotplug).TryGet(out locked, out problem))
                 return _console.Refuse(problem);
             using FileStream? alone = locked;
             if (!_store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out problem))
@@ -102,7 +120,7 @@ internal sealed class ApplyVerb
             if (!new MachineCapture(_console.Dom0).ReadMachineMap(xen).TryGet(out Host? machine, out problem))
                 return _console.Refuse(problem);
             if (guest.Spec is not { } spec || guest.ToolstackPlan(machine) is not { } before)
-                return _console.Refuse(guest.No("the toolstack does not say how it was made (xl list -l), so its map could not be put back", "create it with xl or libvirt"));
+                return _console.Refuse(guest.No("the toolstack does not say how it was made (xl list -l), so its map could not be put back", $"name its xl.cfg with {Setting.Guest}, or create it with xl or libvirt"));
             Host host = machine;
             if (_host.IsNamed(parsed))
             {
@@ -126,6 +144,64 @@ internal sealed class ApplyVerb
         }
     }
 
+    private InputError? ReadGuest(ParseResult parsed, out GuestSpec? file)
+    {
+        file = null;
+        if (parsed.GetValue(_guest) is not { } path)
+        {
+            return parsed.GetValue(_domain) is null && _console.Dom0.Hotplug is null
+                ? new InputError("the domain", null, "none is named", "give its name or number, or its xl.cfg with --guest")
+                : null;
+        }
+
+        if (!Files.Read(_console, path, "the guest's xl.cfg", GuestReader.Read).TryGet(out file, out InputError? error))
+            return error;
+        string source = Files.Shown(path);
+        if (!Planner.PlatformOf(file).Traits.TakesPolicies)
+            return new(source, null, $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(file.Type)}", GuestReview.InsteadOfAnotherMap(file.Type));
+        return file.Name is null && parsed.GetValue(_domain) is null && _console.Dom0.Hotplug is null
+            ? new InputError(source, null, "the guest has no name", "set name=\"…\", or name the domain")
+            : null;
+    }
+
+    private XenResult<LiveGuest> Find(ParseResult parsed, IXenControl xen, GuestSpec? file)
+    {
+        var tools = new DomainTools(_console.Dom0.Tools);
+        string? named = parsed.GetValue(_domain);
+        if (file is null)
+            return LiveGuest.Find(xen, tools, named ?? _console.Dom0.Hotplug!.Guest.Value.ToString(CultureInfo.InvariantCulture));
+        if (named is null && _console.Dom0.Hotplug is { } device)
+            return LiveGuest.Find(xen, tools, device.Guest, file);
+        return (named is null ? tools.Named(file.Name!) : tools.Find(named)).TryGet(out DomainNumber? number, out XenProblem? problem)
+            ? LiveGuest.Find(xen, tools, number.Id, file)
+            : problem;
+    }
+
+    private XenResult<FileStream> Lock(LiveGuest guest, bool isHotplug) => isHotplug
+        ? GuestLock.AwaitInHotplug(_console.Dom0.StateFolder, guest.Info.Uuid, guest.Shown)
+        : GuestLock.Take(_console.Dom0.StateFolder, guest.Info.Uuid, guest.Shown);
+
+    /// <summary>A guest that runs keeps its map, and its device is plugged in all the same.</summary>
+    private int LeaveAlone(ParseResult parsed, LiveGuest guest)
+    {
+        if (!_store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out XenProblem? problem))
+            return _console.Refuse(problem);
+        var answer = new ApplyAnswer
+        {
+            Id = guest.Info.Id.Value,
+            Name = guest.Name,
+            Policy = state.Applied?.Policy ?? "libxl",
+            Installed = false,
+            Old = EntryAnswer.AllOf(state.Applied?.Installed ?? []),
+            New = [],
+        };
+        if (parsed.GetValue(_json))
+            answer.WriteJson(_console.OutBytes);
+        else
+            _console.Ansi.WriteLine($"{guest.Shown} runs, and keeps the map that it started on");
+        return ExitStatus.Of(answer);
+    }
+
     private int Apply(ParseResult parsed, IXenControl xen, Change change)
     {
         LiveMap map = change.Map;
@@ -140,6 +216,8 @@ internal sealed class ApplyVerb
         // A map of one's own may be meant to fail; a planned one may not.
         bool isRefused = map.Entries.IsEmpty || (!change.IsGiven && map.HasErrors);
         bool isInstalled = !isDryRun && !isRefused;
+        if (isInstalled)
+            _store.ForgetDead(xen);
         if (isInstalled && new MapInstaller(xen, _store).Install(change.Guest, change.Remembered, change.Old, map) is { } failure)
             return _console.Refuse(failure);
         var answer = new ApplyAnswer

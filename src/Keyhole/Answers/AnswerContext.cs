@@ -24,6 +24,7 @@ namespace Keyhole.Answers;
 [JsonSerializable(typeof(StartAnswer))]
 [JsonSerializable(typeof(InspectAnswer))]
 [JsonSerializable(typeof(ProbeAnswer))]
+[JsonSerializable(typeof(InstallAnswer))]
 internal sealed partial class AnswerContext : JsonSerializerContext;
 
 /// <summary>How answers are written.</summary>

@@ -124,7 +124,7 @@ internal sealed class XlParser
                     value = new XlText(_tokenText, isQuoted: false, _tokenLine);
                     break;
                 case Token.Text when valueAllowed:
-                    value = new XlText(_tokenText, isQuoted: true, _tokenLine);
+                    value = new XlText(_tokenText, isQuoted: true, _tokenLine) { Start = _tokenStart + 1, End = _position - 1 };
                     break;
                 case Token.Open when valueAllowed:
                     if (open.Count == XlConfig.MaxNesting)

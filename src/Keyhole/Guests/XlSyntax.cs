@@ -43,6 +43,12 @@ public sealed class XlText : XlValue
     /// <summary>Whether it stood in quotes; else it is a number's digits.</summary>
     public bool IsQuoted { get; }
 
+    /// <summary>Where what is between the quotes begins in the text that was read; 0 where it was not read.</summary>
+    internal int Start { get; init; }
+
+    /// <summary>Where the closing quote is.</summary>
+    internal int End { get; init; }
+
     internal override void AppendTo(StringBuilder text)
     {
         if (IsQuoted)

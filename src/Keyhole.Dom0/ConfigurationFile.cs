@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Globalization;
+using System.IO;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Dom0.Native;
+using Keyhole.Guests;
+
+namespace Keyhole.Dom0;
+
+/// <summary>A guest's configuration on disk, to the byte.</summary>
+/// <param name="Path">Its whole path, links followed.</param>
+public sealed record ConfigurationFile(string Path, byte[] Bytes)
+{
+    /// <summary>A byte a character: whatever encoding its remarks are in, they come out as they went in.</summary>
+    public string Text => Encoding.Latin1.GetString(Bytes);
+
+    public string Sha256 => HashOf(Bytes);
+
+    public static string HashOf(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+
+    /// <summary>Reads it. A link is followed: what it leads to is what is changed.</summary>
+    public static XenResult<ConfigurationFile> Read(string path)
+    {
+        string shown = InputError.PathText(path);
+        try
+        {
+            string full = System.IO.Path.GetFullPath(path);
+            full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
+            var info = new FileInfo(full);
+            if (!info.Exists)
+                return new XenProblem(XenProblemKind.Here, shown, "no such file", "give the guest's xl.cfg");
+            if (info.Length > XlConfig.MaxSizeBytes)
+                return new XenProblem(XenProblemKind.Here, shown, "longer than an xl.cfg ever is", "check that this is the right file");
+            if (UnixFile.ModeOf(full).HasFlag(UnixFileMode.OtherWrite))
+                return new XenProblem(XenProblemKind.Guest, shown, "anybody may write to it, and root makes a guest of it", "chmod o-w the file first");
+            if (!HotplugScript.CanName(full))
+                return new XenProblem(XenProblemKind.Here, shown, "its path has characters that cannot be seen", "rename it");
+            return new ConfigurationFile(full, File.ReadAllBytes(full));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return Problem(path, exception);
+        }
+    }
+
+    /// <summary>Puts other content in its place, whole or not at all, with the owner and the permissions that it has. Refuses where it was changed since it was read.</summary>
+    public XenProblem? Replace(byte[] content)
+    {
+        ArgumentNullException.ThrowIfNull(content);
+        // With a dot: xendomains makes a guest of every other file of its folder.
+        string temporary = System.IO.Path.Combine(
+            System.IO.Path.GetDirectoryName(Path)!, string.Create(CultureInfo.InvariantCulture, $".{System.IO.Path.GetFileName(Path)}.{Environment.ProcessId}.keyhole"));
+        bool isMade = false;
+        try
+        {
+            if (LibC.statx(LibC.AT_FDCWD, Path, 0, LibC.STATX_UID | LibC.STATX_GID, out LibC.FileStatus owner) != 0)
+                return new XenProblem(XenProblemKind.Here, InputError.PathText(Path), "its owner cannot be read", "is it still there?");
+            using (FileStream file = UnixFile.Create(temporary))
+            {
+                isMade = true;
+                file.Write(content);
+                if (LibC.chown(temporary, owner.stx_uid, owner.stx_gid) != 0)
+                    return new XenProblem(XenProblemKind.Here, InputError.PathText(Path), $"its owner cannot be kept (error {Marshal.GetLastPInvokeError()})", "run this as root");
+                UnixFile.SetMode(file, UnixFile.ModeOf(Path));
+                file.Flush(flushToDisk: true);
+            }
+
+            if (!File.ReadAllBytes(Path).AsSpan().SequenceEqual(Bytes))
+                return new XenProblem(XenProblemKind.Guest, InputError.PathText(Path), "it was changed while this ran", "try again");
+            File.Move(temporary, Path, overwrite: true);
+            isMade = false;
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return Problem(Path, exception);
+        }
+        finally
+        {
+            if (isMade)
+                File.Delete(temporary);
+        }
+    }
+
+    internal static XenProblem Problem(string path, Exception exception) =>
+        new(XenProblemKind.Here, InputError.PathText(path), exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "run this as root, where there is room");
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Keyhole.Dom0;
+
+/// <summary>What <c>install</c> has done to a guest's configuration: kept beside the scripts, so that it can be undone.</summary>
+public sealed record InstallRecord
+{
+    public required string Guest { get; init; }
+
+    /// <summary>The configuration's whole path, links followed.</summary>
+    public required string Configuration { get; init; }
+
+    public required string Policy { get; init; }
+
+    /// <summary>Of the configuration as <c>install</c> left it, in hex: whoever has changed it since is not written over.</summary>
+    public required string Sha256 { get; init; }
+
+    public required ImmutableArray<InstalledScript> Scripts { get; init; }
+
+    /// <summary>Whether it is undone, and the scripts are kept for a guest that was made with them and still runs.</summary>
+    public bool IsUndone { get; init; }
+
+    /// <summary>Null where the file is none of ours.</summary>
+    public static InstallRecord? Parse(System.ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, InstallContext.Default.InstallRecord) is { Guest: not null, Configuration: not null, Policy: not null, Sha256: not null, Scripts.IsDefault: false } record
+                ? record
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, InstallContext.Default.InstallRecord);
+}
+
+/// <summary>A script of Keyhole's.</summary>
+/// <param name="Path">Where it lies.</param>
+/// <param name="Before">The script that stood in its place in the configuration, as it was written; null for none.</param>
+/// <param name="Own">The script that it runs.</param>
+public sealed record InstalledScript(string Path, string? Before, string Own);
+
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(InstallRecord))]
+internal sealed partial class InstallContext : JsonSerializerContext;
