@@ -48,6 +48,9 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
     /// <summary>Whether the hypervisor refuses to change anything.</summary>
     public bool Refuses { get; set; }
 
+    /// <summary>Whether the toolstack tells how the guest was made: not while it builds it.</summary>
+    public bool KnowsConfiguration { get; set; } = true;
+
     /// <summary>What xl was asked to do, without the questions.</summary>
     public List<string> Done { get; } = [];
 
@@ -106,7 +109,7 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
             "xl domid dom0" => new(0, "0\n", ""),
             "xenstore-read /local/domain/5/name" => new(0, "g1\n", ""),
             "xenstore-read /local/domain/5/memory/target" => new(0, "262144\n", ""),
-            "xl list -l 5" => new(0, """[{"config":{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":262144,"target_memkb":262144,"type.pv":{"e820_host":"True"}}}}]""", ""),
+            "xl list -l 5" when KnowsConfiguration => new(0, """[{"config":{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":262144,"target_memkb":262144,"type.pv":{"e820_host":"True"}}}}]""", ""),
             "xl dmesg" => new(0, "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 00000000afffffff] (usable)\n", ""),
             _ => commandLine.StartsWith("xl -vvv create", StringComparison.Ordinal) ? Creation : new(1, "", "no"),
         };

@@ -40,6 +40,7 @@ public sealed class SchemaTests
         ["start"] = typeof(StartAnswer),
         ["inspect"] = typeof(InspectAnswer),
         ["probe"] = typeof(ProbeAnswer),
+        ["install"] = typeof(InstallAnswer),
     };
 
     private static string Field(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", name);

@@ -44,7 +44,9 @@ internal static class InspectVerb
                 return console.Refuse(problem);
             if (!new MachineCapture(console.Dom0).ReadMachineMap(xen).TryGet(out Host? machine, out problem))
                 return console.Refuse(problem);
-            if (!new AppliedMapStore(console.Dom0.StateFolder).Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out problem))
+            var store = new AppliedMapStore(console.Dom0.StateFolder);
+            store.ForgetDead(xen);
+            if (!store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out problem))
                 return console.Refuse(problem);
             DomainInfo info = guest.Info;
             long maximum = xen.Calls.MaximumReservation(info.Id);
