@@ -3,6 +3,7 @@
 using System;
 using System.IO;
 using System.Linq;
+using System.Runtime.Versioning;
 using System.Text;
 using System.Text.Json;
 using Keyhole.Dom0;
@@ -11,6 +12,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 namespace Keyhole.Cli.Tests;
 
 [TestClass]
+[OSCondition(OperatingSystems.Linux)]
+[SupportedOSPlatform("linux")]
 public sealed class InstallVerbTests : IDisposable
 {
     private const string Plain = "name=\"g2\"\ntype=\"pv\"\nmemory=256\n# caf\u00e9\ne820_host=1\nkernel=\"/k\"\nvif = [ 'bridge=a',\n  'script=vif-route' ]\n";

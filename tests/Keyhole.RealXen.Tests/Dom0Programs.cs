@@ -16,25 +16,36 @@ namespace Keyhole.RealXen.Tests;
 /// <summary>The programs that the tests put into dom0: the command line as eng/publish makes it, and the contract suite.</summary>
 internal static class Dom0Programs
 {
+    private static readonly Lazy<ImmutableSortedDictionary<string, string>> s_keyhole = new(PublishKeyhole, LazyThreadSafetyMode.ExecutionAndPublication);
     private static readonly Lazy<ImmutableSortedDictionary<string, string>> s_files = new(Publish, LazyThreadSafetyMode.ExecutionAndPublication);
 
-    /// <summary>Path in dom0 to path here.</summary>
+    /// <summary>The command line and the contract suite: path in dom0 to path here.</summary>
     public static ImmutableSortedDictionary<string, string> Files => s_files.Value;
+
+    /// <summary>The command line alone.</summary>
+    public static ImmutableSortedDictionary<string, string> Keyhole => s_keyhole.Value;
 
     private static string Folder => Path.Combine(Workshop.Root, "artifacts", "publish");
 
-    private static ImmutableSortedDictionary<string, string> Publish()
+    private static ImmutableSortedDictionary<string, string> PublishKeyhole()
     {
         using IDisposable alone = Workshop.Lock();
         string keyhole = Path.Combine(Folder, "dom0", "keyhole");
-        string contract = Path.Combine(Folder, "contract", "Keyhole.ContractProgram");
         // The native file, as users put it there: it finds out by itself whether there is something to make.
         Run(Path.Combine(Workshop.Root, "eng", "publish"), "--changed", Path.GetDirectoryName(keyhole)!);
+        return ImmutableSortedDictionary<string, string>.Empty.Add("bin/keyhole", keyhole).Add("bin/keyhole-probe.elf", Path.Combine(Folder, "dom0", "keyhole-probe.elf"));
+    }
+
+    private static ImmutableSortedDictionary<string, string> Publish()
+    {
+        ImmutableSortedDictionary<string, string> keyhole = Keyhole;
+        using IDisposable alone = Workshop.Lock();
+        string contract = Path.Combine(Folder, "contract", "Keyhole.ContractProgram");
         Make(
             contract, ["src", "tests/Contract", "tests/ContractProgram"],
             "dotnet", "publish", Path.Combine(Workshop.Root, "tests", "ContractProgram", "Keyhole.ContractProgram.csproj"), "-c", "Release", "-o", Path.GetDirectoryName(contract)!,
             "--nologo", "-v", "quiet", "--self-contained", "-p:PublishSingleFile=true", "-p:PublishTrimmed=true", "-p:DebugType=none", "-p:RunAnalyzers=false");
-        return ImmutableSortedDictionary<string, string>.Empty.Add("bin/keyhole", keyhole).Add("bin/keyhole-probe.elf", Path.Combine(Folder, "dom0", "keyhole-probe.elf")).Add("bin/keyhole-contract", contract);
+        return keyhole.Add("bin/keyhole-contract", contract);
     }
 
     /// <summary>Runs what makes a program, unless it was made from the same sources before.</summary>

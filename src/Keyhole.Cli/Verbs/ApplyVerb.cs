@@ -71,7 +71,7 @@ internal sealed class ApplyVerb
               keyhole apply guest --dry-run                 what would change
               keyhole apply guest --guest-map map.txt       a map of your own: lines of START END TYPE
               keyhole apply guest --undo                    libxl's map again
-              keyhole apply --guest /etc/xen/guest.cfg      in a hotplug script of the guest's (keyhole install writes it)
+              keyhole apply --guest /etc/xen/guest.cfg      in a hotplug script: what install writes
             """);
         command.SetAction(verb.Run);
         return command;
