@@ -44,6 +44,10 @@ public sealed class HookInstaller(LiveMachine machine)
 
     internal static string CopyIn(string folder) => Path.Combine(folder, "before.cfg");
 
+    /// <summary>Whether a configuration names a script of Keyhole's, so that xl gives its guest the map at every start.</summary>
+    public bool IsInstalled(string path) => ConfigurationFile.Read(path).TryGet(out ConfigurationFile? file, out _)
+        && HotplugEdit.Scripts(file.Text, "").TryGet(out ScriptList? names, out _) && names.Scripts.Any(IsOurs);
+
     /// <summary>What has to be done for a guest; a problem says why it cannot be.</summary>
     /// <param name="path">The guest's xl.cfg.</param>
     /// <param name="guest">Its name.</param>
@@ -68,7 +72,7 @@ public sealed class HookInstaller(LiveMachine machine)
             return new XenProblem(XenProblemKind.Here, error.Where, error.What, error.Remedy);
         if (change.WhyNone is { } why)
             return new XenProblem(XenProblemKind.Guest, shown, why, "give it a vif (vif=['']), or start it with keyhole start each time");
-        if (change.Entries.Any(entry => entry.Script?.StartsWith(Folder + "/", StringComparison.Ordinal) == true))
+        if (change.Entries.Any(entry => entry.Script is { } script && IsOurs(script)))
             return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already", "keyhole install --undo takes it out");
         foreach (InstalledScript script in scripts)
         {
@@ -139,7 +143,7 @@ public sealed class HookInstaller(LiveMachine machine)
         string shown = InputError.PathText(file.Path);
         if (Known(file.Path) is not { } known || known.Record.IsUndone)
         {
-            bool isNamed = HotplugEdit.Scripts(file.Text, shown).TryGet(out ScriptList? names, out _) && names.Scripts.Any(name => name.StartsWith(Folder + "/", StringComparison.Ordinal));
+            bool isNamed = HotplugEdit.Scripts(file.Text, shown).TryGet(out ScriptList? names, out _) && names.Scripts.Any(IsOurs);
             return isNamed
                 ? new XenProblem(XenProblemKind.Guest, shown, "it names a script of Keyhole's that was made for another file", "is it a copy? take script=… out by hand, then install again")
                 : new XenProblem(XenProblemKind.Guest, shown, "Keyhole has installed nothing there", "there is nothing to undo");
@@ -209,6 +213,8 @@ public sealed class HookInstaller(LiveMachine machine)
 
         File.Move(temporary, path, overwrite: true);
     }
+
+    private bool IsOurs(string script) => script.StartsWith(Folder + "/", StringComparison.Ordinal);
 
     private string At(string path) => Path.Combine(machine.Root, path);
 

@@ -77,8 +77,22 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
 
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 
-    /// <summary>Pages of RAM in the map, overlaps counted once.</summary>
-    public ulong RamPages => PagesOfRam(Map);
+    /// <summary>Whether it is the toolstack's own, which is there already.</summary>
+    public bool IsToolstacksOwn { get; init; }
+
+    /// <summary>
+    /// Pages of RAM in the map, overlaps counted once. Of the toolstack's own the pages that it means to give: where its RAM above 4 GiB lies on something of the host's, the kernel keeps less
+    /// of it, and copes.
+    /// </summary>
+    public ulong RamPages => IsToolstacksOwn ? PagesMeant(Map) : PagesOfRam(Map);
+
+    private static ulong PagesMeant(ImmutableArray<E820Entry> map)
+    {
+        ulong pages = 0;
+        foreach (E820Entry entry in map)
+            pages += entry.IsRam && !entry.Wraps ? entry.Size >> Frames.Shift : 0;
+        return pages;
+    }
 
     public static ulong PagesOfRam(ImmutableArray<E820Entry> map)
     {
@@ -96,5 +110,5 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
     }
 
     /// <summary>Forecasts the boot of a guest on the map that its scenario comes to. Only guests whose kernel lays its memory out by the map get here.</summary>
-    public static LiveMap Of(Boot boot) => new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!);
+    public static LiveMap Of(Boot boot) => new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!) { IsToolstacksOwn = !boot.Plan.NeedsInstalling };
 }

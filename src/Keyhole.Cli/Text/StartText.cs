@@ -24,6 +24,8 @@ internal static class StartText
             console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
         console.Ansi.Write(answer.Succeeded ? "yes" : "no", answer.Succeeded ? Color.Green : Color.Red);
         console.Ansi.WriteLine($", {shown}: {answer.Verdict}");
+        if (answer.Remark is { } remark)
+            console.Ansi.WriteLine($"note: {remark}");
     }
 
     /// <summary>The verdict as a clause about "it", the guest.</summary>

@@ -75,7 +75,7 @@ internal sealed class StartVerb
         LiveMap before = LiveMap.Of(boot);
         if (plan.Entries.IsEmpty || (before.HasErrors && !parsed.GetValue(_anyway)))
         {
-            Report(parsed, plan, shown, before, null, null);
+            Report(parsed, request.Path, plan, shown, before, null, null);
             return ExitStatus.No;
         }
 
@@ -98,7 +98,7 @@ internal sealed class StartVerb
             succeeded = verdict.Succeeded;
             if (guest.IsInstalled && (succeeded || parsed.GetValue(_keep)))
                 Remember(request, xen, guest, uuid);
-            Report(parsed, plan, shown, guest.Map, guest, verdict);
+            Report(parsed, request.Path, plan, shown, guest.Map, guest, verdict);
             return succeeded ? ExitStatus.Yes : ExitStatus.No;
         }
         finally
@@ -119,9 +119,11 @@ internal sealed class StartVerb
     }
 
     /// <param name="verdict">Null where the guest was not started.</param>
-    private void Report(ParseResult parsed, Plan plan, string shown, LiveMap map, StartedGuest? guest, StartVerdict? verdict)
+    private void Report(ParseResult parsed, string path, Plan plan, string shown, LiveMap map, StartedGuest? guest, StartVerdict? verdict)
     {
         bool succeeded = verdict is { Succeeded: true };
+        bool isKept = guest is not null && (succeeded || parsed.GetValue(_keep));
+        bool isForgotten = isKept && guest is { IsInstalled: true } && !new HookInstaller(_console.Dom0).IsInstalled(path);
         var answer = new StartAnswer
         {
             Name = plan.Guest.Name!,
@@ -136,8 +138,9 @@ internal sealed class StartVerb
             Differences = FindingAnswer.AllOf(verdict?.Verification?.Differences ?? []),
             Explanations = [.. (verdict?.Verification?.Explanations ?? []).Select(static text => text.Worded(OptionWords.Of))],
             Console = verdict?.Said ?? [],
-            Kept = guest is not null && (succeeded || parsed.GetValue(_keep)),
+            Kept = isKept,
             Verdict = StartText.Words(verdict),
+            Remark = isForgotten ? $"at its next reboot the guest is on libxl's own map again: keyhole install {Files.Shown(path)} makes this one last" : null,
             Succeeded = succeeded,
         };
         if (parsed.GetValue(_json))

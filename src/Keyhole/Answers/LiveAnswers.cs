@@ -125,6 +125,9 @@ public sealed record StartAnswer : Answer
     /// <summary>In words.</summary>
     public required string Verdict { get; init; }
 
+    /// <summary>What becomes of the map at a reboot, where it does not stay; null where it does, or there is no guest.</summary>
+    public string? Remark { get; init; }
+
     [JsonIgnore]
     public required bool Succeeded { get; init; }
 
