@@ -154,8 +154,9 @@ internal sealed class ApplyVerb
                 : null;
         }
 
-        if (!Files.Read(_console, path, "the guest's xl.cfg", GuestReader.Read).TryGet(out file, out InputError? error))
+        if (!Files.Read(_console, path, "the guest's xl.cfg", GuestReader.Read).TryGet(out GuestDocument? document, out InputError? error))
             return error;
+        file = document.Guest;
         string source = Files.Shown(path);
         if (!Planner.PlatformOf(file).Traits.TakesPolicies)
             return new(source, null, $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(file.Type)}", GuestReview.InsteadOfAnotherMap(file.Type));
