@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using System.Linq;
 using System.Text.Json.Serialization;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Migration;
 using Keyhole.Platforms.XenPv;
 

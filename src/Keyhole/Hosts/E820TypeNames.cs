@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Text.Json;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 
 namespace Keyhole.Hosts;
@@ -56,4 +58,10 @@ public static class E820TypeNames
         type = (E820Type)number;
         return true;
     }
+}
+
+/// <summary>Writes an entry's type into JSON by its name.</summary>
+internal sealed class E820TypeConverter : WriteOnlyConverter<E820Type>
+{
+    public override void Write(Utf8JsonWriter writer, E820Type value, JsonSerializerOptions options) => writer.WriteStringValue(E820TypeNames.NameOf(value));
 }

@@ -4,11 +4,8 @@ using System;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Keyhole.Diagnostics;
-using Keyhole.E820;
-using Keyhole.Hosts;
 
-namespace Keyhole.Answers;
+namespace Keyhole.Diagnostics;
 
 /// <summary>An address or a number of bytes or frames that JSON carries as a hex string: readers that keep numbers as doubles lose the last bits.</summary>
 public readonly record struct Hex(ulong Value)
@@ -33,12 +30,6 @@ internal sealed class HexConverter : WriteOnlyConverter<Hex>
     }
 }
 
-/// <summary>Writes the names of entries' types.</summary>
-internal sealed class E820TypeConverter : WriteOnlyConverter<E820Type>
-{
-    public override void Write(Utf8JsonWriter writer, E820Type value, JsonSerializerOptions options) => writer.WriteStringValue(E820TypeNames.NameOf(value));
-}
-
 /// <summary>Writes info, warning or error.</summary>
 internal sealed class SeverityConverter : WriteOnlyConverter<Severity>
 {
@@ -50,8 +41,8 @@ internal sealed class SeverityConverter : WriteOnlyConverter<Severity>
     });
 }
 
-/// <summary>Answers are written, not read.</summary>
+/// <summary>What JSON is written from: it is read by readers of its own, which bound what they take.</summary>
 internal abstract class WriteOnlyConverter<T> : JsonConverter<T>
 {
-    public sealed override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("answers are written, not read");
+    public sealed override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("this is written, not read");
 }

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Captures;
+
+/// <summary>
+/// A host as JSON has it: what <c>show --json</c> and <c>capture</c> write, member by member in this order, and <see cref="CaptureReader"/> reads. What is not
+/// known is left out. Addresses and sizes are hex strings in bytes, ends exclusive.
+/// </summary>
+internal sealed record Capture
+{
+    public required CaptureSource Source { get; init; }
+
+    /// <summary>True where "entries" have Xen's additions; else they are the firmware's, and this is left out.</summary>
+    public bool? MachineMap { get; init; }
+
+    /// <summary>How much of the host's RAM the entries show, where it is not all of it.</summary>
+    public string? RamShown { get; init; }
+
+    public required ImmutableArray<CaptureEntry> Entries { get; init; }
+
+    /// <summary>Bytes of each type, in the order of the types' numbers.</summary>
+    public required OrderedDictionary<string, Hex> Totals { get; init; }
+
+    /// <summary>What Xen itself gave as the machine map.</summary>
+    public ImmutableArray<CaptureEntry>? MachineEntries { get; init; }
+
+    public required CaptureTraits Traits { get; init; }
+
+    public required ImmutableArray<CaptureDevice> Devices { get; init; }
+
+    public required ImmutableArray<CaptureRegion> ReservedRegions { get; init; }
+
+    /// <summary>Lines of /proc/iomem.</summary>
+    public ImmutableArray<string>? Iomem { get; init; }
+
+    public static Capture Of(HostDocument document)
+    {
+        Host host = document.Host;
+        var totals = new SortedDictionary<E820Type, ulong>();
+        foreach (E820Entry entry in host.Entries)
+            totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
+        return new()
+        {
+            Source = new(HostMapDialects.NameOf(document.Dialect), document.Description),
+            MachineMap = host.IsMachineMap ? true : null,
+            RamShown = host.RamShown == Hosts.RamShown.All ? null : CaptureNames.Of(host.RamShown),
+            Entries = CaptureEntry.AllOf(host.Entries),
+            Totals = new(totals.Select(static total => KeyValuePair.Create(E820TypeNames.NameOf(total.Key), new Hex(total.Value)))),
+            MachineEntries = host.MachineEntries.IsEmpty ? null : CaptureEntry.AllOf(host.MachineEntries),
+            Traits = CaptureTraits.Of(host.Traits),
+            Devices = [.. host.Devices.Select(CaptureDevice.Of)],
+            ReservedRegions = [.. host.ReservedRegions.Select(static region => new CaptureRegion(region.Start, region.End, region.Type))],
+            Iomem = OrNull(document.IomemLines),
+        };
+    }
+
+    /// <summary>Null for an empty list, which is left out.</summary>
+    public static ImmutableArray<T>? OrNull<T>(IEnumerable<T> items) => items.ToImmutableArray() is { IsEmpty: false } some ? some : null;
+}
+
+/// <summary>Where a host was read.</summary>
+internal sealed record CaptureSource(string Dialect, string Description);
+
+internal sealed record CaptureEntry(Hex Start, Hex End, E820Type Type)
+{
+    public static ImmutableArray<CaptureEntry> AllOf(ImmutableArray<E820Entry> entries) =>
+        [.. entries.Select(static entry => new CaptureEntry(entry.Address, entry.End, entry.Type))];
+}
+
+/// <summary>What the IOMMU keeps for the platform.</summary>
+internal sealed record CaptureRegion(Hex Start, Hex End, string Type);
+
+/// <summary>What Xen's additions and address widths depend on.</summary>
+internal sealed record CaptureTraits
+{
+    public required ImmutableArray<Hex> IoApics { get; init; }
+
+    public required ImmutableArray<Hex> Iommus { get; init; }
+
+    public string? CpuVendor { get; init; }
+
+    public int? CpuFamily { get; init; }
+
+    public int? PhysicalAddressBits { get; init; }
+
+    public bool? Efi { get; init; }
+
+    public string? XenVersion { get; init; }
+
+    public bool? GibPages { get; init; }
+
+    /// <summary>"vt-d" or "amd-vi".</summary>
+    public string? Iommu { get; init; }
+
+    public int? IommuAddressBits { get; init; }
+
+    public ImmutableArray<CaptureRootWindow>? RootWindows { get; init; }
+
+    public Hex? ProtectedHpet { get; init; }
+
+    /// <summary>Each as "0xSTART-0xEND".</summary>
+    public required ImmutableArray<string> ReservedDeviceMemory { get; init; }
+
+    public required ImmutableArray<string> OtherDenied { get; init; }
+
+    public ImmutableArray<string>? ReservedInDom0 { get; init; }
+
+    public static CaptureTraits Of(HostTraits traits) => new()
+    {
+        IoApics = [.. traits.IoApics.Select(static address => new Hex(address))],
+        Iommus = [.. traits.Iommus.Select(static address => new Hex(address))],
+        CpuVendor = traits.CpuVendor,
+        CpuFamily = traits.CpuFamily,
+        PhysicalAddressBits = traits.PhysicalAddressBits,
+        Efi = traits.IsEfi,
+        XenVersion = traits.XenVersion?.ToString(),
+        GibPages = traits.HasGiBPages,
+        Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,
+        IommuAddressBits = traits.IommuAddressBits,
+        RootWindows = Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),
+        ProtectedHpet = traits.ProtectedHpet is { } hpet ? new Hex(hpet) : null,
+        ReservedDeviceMemory = Ranges(traits.ReservedDeviceMemory),
+        OtherDenied = Ranges(traits.OtherDenied),
+        ReservedInDom0 = Capture.OrNull(Ranges(traits.ReservedInDom0)),
+    };
+
+    private static ImmutableArray<string> Ranges(ImmutableArray<PfnRange> ranges) =>
+        [.. ranges.Select(static range => string.Create(CultureInfo.InvariantCulture, $"0x{range.Start.ToAddress():x}-0x{range.End.ToAddress():x}"))];
+}
+
+/// <summary>What a host bridge forwards.</summary>
+/// <param name="Bus">Its first bus: "0000:00".</param>
+internal sealed record CaptureRootWindow(string Bus, Hex Start, Hex End);
+
+/// <summary>A PCI function.</summary>
+internal sealed record CaptureDevice
+{
+    /// <summary>"0000:03:00.0".</summary>
+    public required string Address { get; init; }
+
+    public required string Description { get; init; }
+
+    /// <summary>Four hex digits, as in lspci -nn; so has <see cref="Device"/>, and <see cref="Class"/> has six.</summary>
+    public string? Vendor { get; init; }
+
+    public string? Device { get; init; }
+
+    public string? Class { get; init; }
+
+    public string? Driver { get; init; }
+
+    public CaptureMsix? Msix { get; init; }
+
+    public ImmutableArray<CaptureRequest>? Requests { get; init; }
+
+    public ImmutableArray<CaptureUnplaced>? Unplaced { get; init; }
+
+    public ImmutableArray<CaptureResizable>? Resizable { get; init; }
+
+    public CaptureSriov? Sriov { get; init; }
+
+    public required ImmutableArray<CaptureBar> Bars { get; init; }
+
+    public static CaptureDevice Of(PciDevice device) => new()
+    {
+        Address = device.Address.ToString(),
+        Description = device.Description,
+        Vendor = Digits(device.VendorId, 4),
+        Device = Digits(device.DeviceId, 4),
+        Class = Digits(device.ClassCode, 6),
+        Driver = device.Driver,
+        Msix = device.Msix is { } table ? new(table.BarIndex, table.OffsetBytes, table.Vectors) : null,
+        Requests = Capture.OrNull(device.Requests.Select(static request => new CaptureRequest(request.Index, request.SizeBytes, request.Type.Name()))),
+        Unplaced = Capture.OrNull(device.Unplaced.Select(static window =>
+            new CaptureUnplaced(window.Index, CaptureNames.Of(window.Kind), window.SizeBytes, window.Is64Bit, window.IsPrefetchable, window.Sign))),
+        Resizable = Capture.OrNull(device.Resizable.Select(static bar =>
+            new CaptureResizable(bar.Index, bar.IsVirtual, bar.CurrentBytes, [.. bar.SupportedBytes.Select(static size => new Hex(size))]))),
+        Sriov = device.Sriov is { } sriov ? new(sriov.TotalFunctions, sriov.EnabledFunctions) : null,
+        Bars = [.. device.Bars.Select(static bar => new CaptureBar(bar.Index, CaptureNames.Of(bar.Kind), bar.Start, bar.End, bar.Is64Bit, bar.IsPrefetchable))],
+    };
+
+    private static string? Digits(int? value, int count) =>
+        value is { } known ? string.Create(CultureInfo.InvariantCulture, $"0x{known.ToString($"x{count}", CultureInfo.InvariantCulture)}") : null;
+}
+
+/// <summary>A device's MSI-X table.</summary>
+internal sealed record CaptureMsix(int Bar, Hex Offset, int Vectors);
+
+/// <summary>What a BAR asks for.</summary>
+internal sealed record CaptureRequest(int Index, Hex Size, string Type);
+
+/// <summary>A window that the host did not place, and by what sign that was seen.</summary>
+internal sealed record CaptureUnplaced(int Index, string Kind, Hex Size, bool Is64Bit, bool Prefetchable, string Sign);
+
+/// <summary>A BAR whose size can be changed.</summary>
+internal sealed record CaptureResizable(int Index, bool Virtual, Hex Current, ImmutableArray<Hex> Supported);
+
+/// <summary>Virtual functions: how many there may be, and are.</summary>
+internal sealed record CaptureSriov(int Total, int Enabled);
+
+/// <summary>Where a BAR, ROM or bridge window lies.</summary>
+internal sealed record CaptureBar(int Index, string Kind, Hex Start, Hex End, bool Is64Bit, bool Prefetchable);
+
+/// <summary>The words of a capture.</summary>
+internal static class CaptureNames
+{
+    public static string Of(RamShown shown) => shown switch
+    {
+        RamShown.All => "all",
+        RamShown.KernelsShare => "kernels-share",
+        RamShown.Part => "part",
+    };
+
+    public static string Of(BarKind kind) => kind switch
+    {
+        BarKind.Memory => "memory",
+        BarKind.Rom => "rom",
+        BarKind.VirtualFunction => "virtual-function",
+        BarKind.BridgeWindow => "bridge-window",
+    };
+
+    public static string Of(HostIommu iommu) => iommu switch
+    {
+        HostIommu.IntelVtd => "vt-d",
+        HostIommu.AmdVi => "amd-vi",
+    };
+}
+
+/// <summary>How captures become JSON: made at compile time, without reflection.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    GenerationMode = JsonSourceGenerationMode.Metadata,
+    Converters = [typeof(HexConverter), typeof(E820TypeConverter)])]
+[JsonSerializable(typeof(Capture))]
+internal sealed partial class CaptureContext : JsonSerializerContext;
+
+/// <summary>How captures are written.</summary>
+internal static class CaptureForm
+{
+    // Read by programs and people, never pasted into HTML: an apostrophe stays one.
+    private static readonly CaptureContext s_visible = new(new JsonSerializerOptions(CaptureContext.Default.Options) { Encoder = VisibleJson.Encoder });
+
+    public static JsonTypeInfo<Capture> Info => s_visible.Capture;
+}

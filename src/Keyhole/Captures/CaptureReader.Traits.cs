@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Text.Json;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.Hosts;
+using Keyhole.Reading;
+
+namespace Keyhole.Captures;
+
+/// <summary>Reads a capture's "traits".</summary>
+internal ref partial struct CaptureReader
+{
+    private static readonly string[] s_traits =
+    [
+        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
+    ];
+
+    private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows"];
+
+    private bool TryReadTraits(out HostTraits traits)
+    {
+        traits = HostTraits.Unknown;
+        if (!Expect(JsonTokenType.StartObject, "traits", "an object"))
+            return false;
+        while (NextMember())
+        {
+            string? name = Known(s_traits) ?? Known(s_widths);
+            if (name is null)
+            {
+                _reader.Skip();
+                continue;
+            }
+
+            _reader.Read();
+            if (s_widths.AsSpan().Contains(name))
+            {
+                if (!TryReadWidth(name, ref traits))
+                    return false;
+                continue;
+            }
+
+            ImmutableArray<ulong> addresses = [];
+            string text = "";
+            int number = 0;
+            bool flag = false;
+            ulong address = 0;
+            ImmutableArray<PfnRange> denied = [];
+            bool isRead = name switch
+            {
+                "ioApics" or "iommus" => TryReadAddresses(name, out addresses),
+                "cpuVendor" => TryReadKept(name, out text),
+                "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
+                "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
+                "efi" => TryReadBoolean(name, out flag),
+                "xenVersion" => TryReadText(name, out text),
+                "reservedDeviceMemory" or "otherDenied" or "reservedInDom0" => TryReadRanges(name, out denied),
+                _ => TryReadPage(name, out address),
+            };
+            if (!isRead)
+                return false;
+            if (_skim is not null)
+                continue;
+            traits = name switch
+            {
+                "ioApics" => traits with { IoApics = addresses },
+                "iommus" => traits with { Iommus = addresses },
+                "cpuVendor" => traits with { CpuVendor = text },
+                "cpuFamily" => traits with { CpuFamily = number },
+                "physicalAddressBits" => traits with { PhysicalAddressBits = number },
+                "efi" => traits with { IsEfi = flag },
+                "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
+                "xenVersion" => traits with { XenVersion = XenVersion.TryParse(text, out XenVersion version) ? version : null },
+                "otherDenied" => traits with { OtherDenied = denied },
+                "reservedInDom0" => traits with { ReservedInDom0 = denied },
+                _ => traits with { ProtectedHpet = address },
+            };
+        }
+
+        return true;
+    }
+
+    private bool TryReadRanges(string name, out ImmutableArray<PfnRange> ranges)
+    {
+        ranges = [];
+        if (!Expect(JsonTokenType.StartArray, name, "an array"))
+            return false;
+        ImmutableArray<PfnRange>.Builder read = ImmutableArray.CreateBuilder<PfnRange>();
+        while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (read.Count == Host.MaxEntries)
+                return Fail($"\"{name}\" has more than {Host.MaxEntries} ranges", "check the file");
+            if (!Expect(JsonTokenType.String, name, "an array of strings") || !TryReadText(name, out string text))
+                return false;
+            TextCursor cursor = new(text);
+            if (!cursor.TryText("0x") || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong end) || !cursor.Rest.IsEmpty
+                || start >= end || end > Frames.AddressLimit)
+            {
+                return Fail($"\"{name}\" has {InputError.Quote(text)}, which is no range", "write it as 0xA-0xB, B exclusive and at most 2^52");
+            }
+
+            read.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end)));
+        }
+
+        ranges = read.ToImmutable();
+        return true;
+    }
+
+    private bool TryReadWidth(string name, ref HostTraits traits)
+    {
+        switch (name)
+        {
+            case "gibPages":
+                if (!TryReadBoolean(name, out bool has))
+                    return false;
+                traits = traits with { HasGiBPages = has };
+                return true;
+            case "iommuAddressBits":
+                if (!TryReadNumber(name, 32, 64, out int bits))
+                    return false;
+                traits = traits with { IommuAddressBits = bits };
+                return true;
+            case "iommu":
+                if (!TryReadText(name, out string text))
+                    return false;
+                if (text is not ("vt-d" or "amd-vi"))
+                    return Fail($"\"iommu\" is {InputError.Quote(text)}", "write vt-d or amd-vi");
+                traits = traits with { Iommu = text == "vt-d" ? HostIommu.IntelVtd : HostIommu.AmdVi };
+                return true;
+            default:
+                return TryReadRootWindows(ref traits);
+        }
+    }
+
+    private bool TryReadRootWindows(ref HostTraits traits)
+    {
+        if (!Expect(JsonTokenType.StartArray, "rootWindows", "an array"))
+            return false;
+        var windows = ImmutableArray.CreateBuilder<RootWindow>();
+        while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (windows.Count == RootWindow.MaxCount)
+                return Fail($"\"rootWindows\" has more than {RootWindow.MaxCount} windows", "check the file");
+            if (!TryReadRootWindow(out RootWindow window))
+                return false;
+            windows.Add(window);
+        }
+
+        traits = traits with { RootWindows = windows.DrainToImmutable() };
+        return true;
+    }
+
+    private bool TryReadRootWindow(out RootWindow window)
+    {
+        window = default;
+        if (!Expect(JsonTokenType.StartObject, "rootWindows", "an array of objects"))
+            return false;
+        string bus = "";
+        ulong start = 0;
+        ulong end = 0;
+        while (NextMember())
+        {
+            string? name = Known(["bus", "start", "end"]);
+            if (name is null)
+            {
+                _reader.Skip();
+                continue;
+            }
+
+            _reader.Read();
+            bool isRead = name switch
+            {
+                "bus" => TryReadText(name, out bus),
+                "start" => TryReadAddress(name, out start),
+                _ => TryReadAddress(name, out end),
+            };
+            if (!isRead)
+                return false;
+        }
+
+        var cursor = new TextCursor(bus);
+        return (RootWindow.TryBus(ref cursor, out int domain, out int number) && cursor.Rest.IsEmpty && end > 0 && end <= Frames.AddressLimit
+                && RootWindow.TryCreate(domain, number, start, end - 1, out window))
+            || Fail("a root window lacks its bus, or ends before it starts", "write {\"bus\":\"0000:00\",\"start\":\"0x80000000\",\"end\":\"0xe0000000\"}");
+    }
+}
