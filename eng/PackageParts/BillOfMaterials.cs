@@ -18,6 +18,9 @@ internal static class BillOfMaterials
     /// <summary>The runtime that is compiled into a native file: a download of the SDK's, no reference of the project's.</summary>
     private const string RuntimePack = "Microsoft.NETCore.App.Runtime.NativeAOT.";
 
+    /// <summary>Packages that state their licence by an address alone: what is found there.</summary>
+    private static readonly Dictionary<string, string> s_licencesByAddress = new() { ["K4os.Compression.LZ4"] = "MIT" };
+
     /// <param name="output">Where the document goes. The same inputs give the same bytes: it has no time and no random number.</param>
     /// <param name="assetsPath">The project.assets.json of a project built for native AOT.</param>
     /// <param name="files">The program's files, told with their hashes.</param>
@@ -121,7 +124,7 @@ internal static class BillOfMaterials
         XElement metadata = XDocument.Load(Path.Combine(folder, lower + ".nuspec")).Root!.Elements().First(static element => element.Name.LocalName == "metadata");
         XElement? licence = metadata.Elements().FirstOrDefault(static element => element.Name.LocalName == "license" && (string?)element.Attribute("type") == "expression");
         string hash = File.ReadAllText(Path.Combine(folder, $"{lower}.{version}.nupkg.sha512"));
-        return new($"pkg:nuget/{name}@{version}", name, version, licence?.Value, Convert.ToHexStringLower(Convert.FromBase64String(hash)), isLinked);
+        return new($"pkg:nuget/{name}@{version}", name, version, licence?.Value ?? s_licencesByAddress.GetValueOrDefault(name), Convert.ToHexStringLower(Convert.FromBase64String(hash)), isLinked);
     }
 
     private static Component System(string text)

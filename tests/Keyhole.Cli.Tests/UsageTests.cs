@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.CommandLine;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -20,6 +21,20 @@ public sealed class UsageTests
 
         Assert.AreEqual(2, run.Status);
         Assert.StartsWith("keyhole: \"shwo\" is no verb; take one of show plan boot ", run.Errors);
+    }
+
+    /// <summary>A verb that is called is built without the others.</summary>
+    [TestMethod]
+    public void A_verb_is_the_same_alone_and_among_the_others()
+    {
+        using var console = new CommandConsole(StreamWriter.Null, TextWriter.Null, static () => Stream.Null, hasColours: false);
+        foreach (Command verb in Program.BuildRoot(console).Subcommands)
+        {
+            Command alone = Program.BuildRoot(console, verb.Name).Subcommands.Single();
+
+            Assert.AreEqual(verb.Name, alone.Name);
+            CollectionAssert.AreEqual(verb.Options.Select(static option => option.Name).ToArray(), alone.Options.Select(static option => option.Name).ToArray());
+        }
     }
 
     [TestMethod]

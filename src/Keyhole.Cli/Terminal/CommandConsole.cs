@@ -9,7 +9,6 @@ using Keyhole.Cli.Options;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Terminal;
 
@@ -54,11 +53,11 @@ internal sealed class CommandConsole : IDisposable
     public bool IsErrorWatched { get; init; }
 
     /// <summary>Where answers are written as text.</summary>
-    public AnswerWriter Ansi => _ansi ??= new(CreateAnsi(), Math.Max(NarrowestWidth, Width));
+    public AnswerWriter Ansi => _ansi ??= new(Out, Math.Max(NarrowestWidth, Width), HasColours);
 
     public static CommandConsole ForProcess()
     {
-        var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 16 * 1024);
+        var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 4 * 1024);
         bool isTerminal = !Console.IsOutputRedirected;
         bool hasColours = isTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
@@ -126,18 +125,5 @@ internal sealed class CommandConsole : IDisposable
         {
             // Nobody reads what is left (keyhole … | head).
         }
-    }
-
-    private IAnsiConsole CreateAnsi()
-    {
-        IAnsiConsole console = AnsiConsole.Create(new()
-        {
-            Ansi = HasColours ? AnsiSupport.Yes : AnsiSupport.No,
-            ColorSystem = HasColours ? ColorSystemSupport.EightBit : ColorSystemSupport.NoColors,
-            Interactive = InteractionSupport.No,
-            Out = new AnsiConsoleOutput(Out),
-        });
-        console.Profile.Width = UnboundedWidth;
-        return console;
     }
 }

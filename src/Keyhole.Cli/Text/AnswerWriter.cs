@@ -2,10 +2,8 @@
 
 using System;
 using System.Collections.Generic;
-using System.Linq;
+using System.IO;
 using Keyhole.Diagnostics;
-using Spectre.Console;
-using Spectre.Console.Rendering;
 
 namespace Keyhole.Cli.Text;
 
@@ -13,17 +11,20 @@ namespace Keyhole.Cli.Text;
 /// Writes an answer's text: the only way for it to standard output. All text goes through <see cref="ForeignText"/>, so that a line is one line whatever a
 /// name in it holds. On a terminal lines are broken between words, and what goes on stands further in than its beginning.
 /// </summary>
-internal sealed class AnswerWriter(IAnsiConsole console, int width)
+/// <param name="output">Where to.</param>
+/// <param name="width">Columns of the terminal.</param>
+/// <param name="hasColours">Whether the terminal shows colours.</param>
+internal sealed class AnswerWriter(TextWriter output, int width, bool hasColours)
 {
     private const int HangingIndent = 2;
 
-    private readonly List<(string Text, Color? Colour)> _line = [];
+    private readonly List<(string Text, TextColour Colour)> _line = [];
 
     /// <summary>Columns that a table aims at.</summary>
     public int Width => width;
 
     /// <summary>Begins a line, or goes on with it.</summary>
-    public void Write(string text, Color? colour = null) => _line.Add((ForeignText.OneLine(text), colour));
+    public void Write(string text, TextColour colour = TextColour.None) => _line.Add((ForeignText.OneLine(text), colour));
 
     /// <summary>Ends the line.</summary>
     public void WriteLine()
@@ -42,71 +43,44 @@ internal sealed class AnswerWriter(IAnsiConsole console, int width)
     /// <summary>One line that people copy: it is not broken.</summary>
     public void WriteVerbatim(string text)
     {
-        Put(ForeignText.OneLine(text), null);
-        console.WriteLine();
+        Put(ForeignText.OneLine(text), TextColour.None);
+        output.WriteLine();
     }
 
-    /// <summary>A table, whose cells are <see cref="MapView.Cell"/>s, in as many columns as there are: see <see cref="TableLayout"/>.</summary>
-    public void Write(Table table)
+    /// <summary>A table in as many columns as there are (see <see cref="TableLayout"/>); where not even the longest words fit beside each other, each row as lines of its own.</summary>
+    public void Write(TextTable table)
     {
-        if (TableLayout.Of(table, RenderOptions.Create(console), width) is not { } layout)
+        if (TableLayout.Of(table, width) is { } layout)
         {
-            WriteRows(table);
+            table.Write(layout, (text, colour) => Put(text, colour), output.WriteLine);
             return;
         }
 
-        for (int i = 0; i < layout.Widths.Length; i++)
-        {
-            TableColumn column = table.Columns[i];
-            column.NoWrap = false;
-            column.Width = layout.Widths[i];
-            if (layout.IsTight)
-                column.Padding = new(0, 0, 1, 0);
-        }
-
-        console.Write(table);
+        foreach (string line in table.ToLines())
+            WriteLine(line);
     }
-
-    /// <summary>Where not even the longest words of the columns fit beside each other: each row as lines of their own.</summary>
-    private void WriteRows(Table table)
-    {
-        foreach (TableRow row in table.Rows)
-        {
-            int i = 0;
-            foreach (IRenderable cell in row)
-            {
-                string name = TextOf(table.Columns[i].Header);
-                string text = TextOf(cell);
-                if (text.Length > 0)
-                    WriteLine($"{(i == 0 ? "" : "  ")}{(name.Length == 0 ? "" : $"{name}: ")}{text}");
-                i++;
-            }
-        }
-    }
-
-    private string TextOf(IRenderable cell) => string.Concat(cell.Render(RenderOptions.Create(console), int.MaxValue).Select(static segment => segment.Text)).Trim();
 
     private void WriteWrapped()
     {
         int indent = HangingIndent + (_line.Count == 0 ? 0 : _line[0].Text.Length - _line[0].Text.TrimStart().Length);
         int column = 0;
-        foreach ((string text, Color? colour) in _line)
+        foreach ((string text, TextColour colour) in _line)
         {
             ReadOnlySpan<char> rest = text;
             while (column + rest.Length > width && Break(rest, width - column, column > indent) is var at and >= 0)
             {
-                Put(rest[..at].TrimEnd().ToString(), colour);
-                console.WriteLine();
-                Put(new string(' ', indent), null);
+                Put(rest[..at].TrimEnd(), colour);
+                output.WriteLine();
+                Put(new string(' ', indent), TextColour.None);
                 rest = rest[at..].TrimStart();
                 column = indent;
             }
 
-            Put(rest.ToString(), colour);
+            Put(rest, colour);
             column += rest.Length;
         }
 
-        console.WriteLine();
+        output.WriteLine();
     }
 
     /// <summary>Where a line is broken: at the last space that still fits, else at the first behind; -1 where there is none.</summary>
@@ -124,9 +98,29 @@ internal sealed class AnswerWriter(IAnsiConsole console, int width)
         return first < 0 ? -1 : indent + first;
     }
 
-    private void Put(string text, Color? colour)
+    private void Put(ReadOnlySpan<char> text, TextColour colour)
     {
-        if (text.Length > 0)
-            console.Write(new Spectre.Console.Text(text, colour is { } known ? new Style(known) : null));
+        if (text.IsEmpty)
+            return;
+        if (!hasColours || colour == TextColour.None)
+        {
+            output.Write(text);
+            return;
+        }
+
+        output.Write($"\e[38;5;{NumberOf(colour)}m");
+        output.Write(text);
+        output.Write("\e[0m");
     }
+
+    /// <summary>Its number in a palette of 256 colours.</summary>
+    private static int NumberOf(TextColour colour) => colour switch
+    {
+        TextColour.None => 7,
+        TextColour.Green => 2,
+        TextColour.Grey => 8,
+        TextColour.Red => 9,
+        TextColour.Yellow => 11,
+        TextColour.Blue => 12,
+    };
 }

@@ -8,7 +8,6 @@ using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 

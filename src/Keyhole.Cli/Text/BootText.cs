@@ -11,7 +11,6 @@ using Keyhole.Drawing;
 using Keyhole.Forecasts;
 using Keyhole.Platforms;
 using Keyhole.PvGuest;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 
@@ -27,15 +26,15 @@ internal static class BootText
             $"guest:  {answer.Guest.Name ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}), map: {answer.Policy}"));
         if (answer.Kernel is { } kernel)
             console.Ansi.WriteLine(answer.KernelImage is { } image ? $"kernel: {kernel}, [{image.Start}, {image.End}) by its image" : $"kernel: {kernel}");
-        (string verdict, Color colour) = answer.Reached switch
+        (string verdict, TextColour colour) = answer.Reached switch
         {
-            GuestOutcome.Boots => ("it boots", Color.Green),
-            GuestOutcome.NotKnown => ("whether it boots is not known", Color.Yellow),
-            GuestOutcome.Halts => ("it halts", Color.Red),
-            GuestOutcome.Refused => ("it is not started", Color.Red),
-            GuestOutcome.GivesUp => ("its firmware gives up on its devices", Color.Red),
-            GuestOutcome.Panics => ("its firmware panics", Color.Red),
-            GuestOutcome.Hangs => ("its firmware hangs", Color.Red),
+            GuestOutcome.Boots => ("it boots", TextColour.Green),
+            GuestOutcome.NotKnown => ("whether it boots is not known", TextColour.Yellow),
+            GuestOutcome.Halts => ("it halts", TextColour.Red),
+            GuestOutcome.Refused => ("it is not started", TextColour.Red),
+            GuestOutcome.GivesUp => ("its firmware gives up on its devices", TextColour.Red),
+            GuestOutcome.Panics => ("its firmware panics", TextColour.Red),
+            GuestOutcome.Hangs => ("its firmware hangs", TextColour.Red),
         };
         console.Ansi.Write(verdict, colour);
         if (answer.IfKernelEndsBy is { } shorter && shorter.Outcome != answer.Outcome)
@@ -98,9 +97,9 @@ internal static class BootText
 
     private static void WriteAccount(CommandConsole console, BootAnswer answer, ImmutableArray<AccountAnswer> account, ulong pages)
     {
-        Table table = MapView.NewTable("pages", "size", "what becomes of them");
-        table.Columns[0].Alignment = Justify.Right;
-        table.Columns[1].Alignment = Justify.Right;
+        TextTable table = MapView.NewTable("pages", "size", "what becomes of them");
+        table.AlignRight(0);
+        table.AlignRight(1);
         foreach (AccountAnswer line in account)
             table.AddRow(MapView.Cell(Number(line.Pages)), MapView.Cell(ByteSize.ToText(line.Pages << Frames.Shift)), MapView.Cell(line.What));
         table.AddRow(MapView.Cell(Number(pages)), MapView.Cell(ByteSize.ToText(pages << Frames.Shift)), MapView.Cell("in all"));
@@ -115,8 +114,8 @@ internal static class BootText
 
     private static void WriteP2m(CommandConsole console, BootForecast forecast)
     {
-        Table table = MapView.NewTable("P2M from frame", "to frame", "pages", "behind them");
-        table.Columns[2].Alignment = Justify.Right;
+        TextTable table = MapView.NewTable("P2M from frame", "to frame", "pages", "behind them");
+        table.AlignRight(2);
         foreach (P2mRun run in forecast.P2m)
         {
             string behind = run.Kind switch

@@ -10,7 +10,6 @@ using Keyhole.Cli.Terminal;
 using Keyhole.Comparison;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 
@@ -49,9 +48,9 @@ internal static class ComparisonText
         if (!request.MigrateTo.IsEmpty)
             columns.Add("moves to");
         columns.Add("needs");
-        Table table = MapView.NewTable([.. columns]);
+        TextTable table = MapView.NewTable([.. columns]);
         for (int i = 1; i <= 4; i++)
-            table.Columns[i].Alignment = Justify.Right;
+            table.AlignRight(i);
         foreach (ComparedAnswer row in policies)
         {
             List<string> cells =
@@ -78,7 +77,7 @@ internal static class ComparisonText
                 "changed-xen" => "another Xen",
                 _ => "a filter",
             });
-            table.AddRow(cells.Select(static cell => MapView.Cell(cell)));
+            table.AddRow([.. cells.Select(static cell => MapView.Cell(cell))]);
         }
 
         MapView.WriteTable(console, table);
@@ -101,9 +100,9 @@ internal static class ComparisonText
         List<string> columns = ["setting", "outcome", "BARs without a place"];
         if (tellsMemory)
             columns.AddRange(["above 4 GiB", "RAM below 4 GiB"]);
-        Table table = MapView.NewTable([.. columns]);
+        TextTable table = MapView.NewTable([.. columns]);
         for (int i = 2; i < columns.Count; i++)
-            table.Columns[i].Alignment = Justify.Right;
+            table.AlignRight(i);
         foreach (SettingAnswer setting in settings)
         {
             List<string> cells = [setting.Setting + (setting.Setting == answer.Best ? " *" : ""), setting.Outcome, setting.Unplaced.ToString(CultureInfo.InvariantCulture)];
@@ -113,7 +112,7 @@ internal static class ComparisonText
                 cells.Add(setting.RamBelow4GiBKiB is { } lowKiB ? ByteSize.ToText(lowKiB << 10) : "");
             }
 
-            table.AddRow(cells.Select(static cell => MapView.Cell(cell)));
+            table.AddRow([.. cells.Select(static cell => MapView.Cell(cell))]);
         }
 
         MapView.WriteTable(console, table);

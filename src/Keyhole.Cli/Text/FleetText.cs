@@ -10,7 +10,6 @@ using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Migration;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 
@@ -58,7 +57,7 @@ internal static class FleetText
         }
         else
         {
-            console.Ansi.Write($"The hole [{start}, 0x100000000) suits {(answer.Impossible == 0 ? "all" : "the others")}", Color.Green);
+            console.Ansi.Write($"The hole [{start}, 0x100000000) suits {(answer.Impossible == 0 ? "all" : "the others")}", TextColour.Green);
             console.Ansi.WriteLine($": guests keep {ByteSize.ToText(start.Value)} of memory below it ({answer.Policy}).");
             string without = answer.HoleStartWithout is { } next ? $"; without them it could start at {next}" : "";
             console.Ansi.WriteLine($"Forced by {Hosts(answer.ForcedBy.Count)}: {Names(answer.ForcedBy.First, answer.ForcedBy.Count)}{without}.");
@@ -73,9 +72,9 @@ internal static class FleetText
 
     private static void WriteGroups(CommandConsole console, FleetAnswer answer)
     {
-        Table table = MapView.NewTable("hole from", "hosts", "of all", "such as");
-        table.Columns[1].Alignment = Justify.Right;
-        table.Columns[2].Alignment = Justify.Right;
+        TextTable table = MapView.NewTable("hole from", "hosts", "of all", "such as");
+        table.AlignRight(1);
+        table.AlignRight(2);
         foreach (FleetGroupAnswer group in answer.Groups.Take(MaxRows))
         {
             HostDemandAnswer[] known = [.. (answer.HostList ?? answer.Worst).Where(host => host.HoleStart == group.HoleStart)];
@@ -93,7 +92,7 @@ internal static class FleetText
 
     private static void WriteGuests(CommandConsole console, ImmutableArray<FleetGuestAnswer> guests)
     {
-        Table table = MapView.NewTable("guest", "memory", "ends at", "too little memory", "no hole suits", "meets a window above 4 GiB", "such as");
+        TextTable table = MapView.NewTable("guest", "memory", "ends at", "too little memory", "no hole suits", "meets a window above 4 GiB", "such as");
         foreach (FleetGuestAnswer guest in guests)
         {
             table.AddRow(

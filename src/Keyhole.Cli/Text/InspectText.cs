@@ -6,7 +6,6 @@ using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 

@@ -3,7 +3,6 @@
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 

@@ -8,8 +8,6 @@ using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Spectre.Console;
-using Spectre.Console.Rendering;
 
 namespace Keyhole.Cli.Text;
 
@@ -21,33 +19,26 @@ internal static class MapView
 
     public static string Hex(ulong address) => string.Create(CultureInfo.InvariantCulture, $"0x{address:x}");
 
-    public static Color ColourOf(E820Type? type) => type switch
+    public static TextColour ColourOf(E820Type? type) => type switch
     {
-        null => Color.Grey,
-        E820Type.Ram => Color.Green,
-        E820Type.Unusable => Color.Grey,
-        E820Type.Acpi or E820Type.Nvs => Color.Yellow,
-        _ => Color.Red,
+        null => TextColour.Grey,
+        E820Type.Ram => TextColour.Green,
+        E820Type.Unusable => TextColour.Grey,
+        E820Type.Acpi or E820Type.Nvs => TextColour.Yellow,
+        _ => TextColour.Red,
     };
 
-    /// <summary>A piece of text as it stands: Spectre's markup is not looked for in it, and it has gone through <see cref="ForeignText"/>.</summary>
-    public static IRenderable Cell(string text, Color? colour = null) => new Spectre.Console.Text(ForeignText.OneLine(text), colour is { } known ? new Style(known) : null);
+    public static TextCell Cell(string text, TextColour colour = TextColour.None) => new(text, colour);
 
-    public static IRenderable TypeName(E820Type type) => Cell(E820TypeNames.NameOf(type), ColourOf(type));
+    public static TextCell TypeName(E820Type type) => Cell(E820TypeNames.NameOf(type), ColourOf(type));
 
-    public static Table NewTable(params string[] columns)
-    {
-        var table = new Table { Border = TableBorder.Simple };
-        foreach (string column in columns)
-            table.AddColumn(new TableColumn(Cell(column)) { NoWrap = column is not ("why" or "remedy" or "such as") });
-        return table;
-    }
+    public static TextTable NewTable(params string[] columns) => new(columns, static column => column is "why" or "remedy" or "such as");
 
     /// <summary>A planned map as a table, with the reason for each entry.</summary>
     public static void WriteEntries(CommandConsole console, ImmutableArray<PlannedEntryAnswer> entries)
     {
-        Table table = NewTable("start", "end", "size", "type", "why");
-        table.Columns[2].Alignment = Justify.Right;
+        TextTable table = NewTable("start", "end", "size", "type", "why");
+        table.AlignRight(2);
         foreach (PlannedEntryAnswer entry in entries)
             table.AddRow(Cell($"{entry.Start}"), Cell($"{entry.End}"), Cell(SizeOf(entry.Start, entry.End)), TypeName(entry.Type), Cell(entry.Why));
         WriteTable(console, table);
@@ -56,8 +47,8 @@ internal static class MapView
     /// <summary>A map as a table of start, end, size and type.</summary>
     public static void WriteMap(CommandConsole console, ImmutableArray<EntryAnswer> map)
     {
-        Table table = NewTable("start", "end", "size", "type");
-        table.Columns[2].Alignment = Justify.Right;
+        TextTable table = NewTable("start", "end", "size", "type");
+        table.AlignRight(2);
         foreach (EntryAnswer entry in map)
             table.AddRow(Cell($"{entry.Start}"), Cell($"{entry.End}"), Cell(SizeOf(entry.Start, entry.End)), TypeName(entry.Type));
         WriteTable(console, table);
@@ -66,7 +57,7 @@ internal static class MapView
     /// <summary>An entry that runs past 2^64 ends below its start.</summary>
     private static string SizeOf(Hex start, Hex end) => ByteSize.ToText(unchecked(end.Value - start.Value));
 
-    public static void WriteTable(CommandConsole console, Table table) => console.Ansi.Write(table);
+    public static void WriteTable(CommandConsole console, TextTable table) => console.Ansi.Write(table);
 
     public static void Draw(CommandConsole console, ImmutableArray<DrawnMap> maps)
     {
@@ -74,7 +65,7 @@ internal static class MapView
         {
             foreach (TextRun run in line)
             {
-                console.Ansi.Write(run.Text, run.Type is { } type && console.HasColours ? ColourOf(type) : null);
+                console.Ansi.Write(run.Text, run.Type is { } type && console.HasColours ? ColourOf(type) : TextColour.None);
             }
 
             console.Ansi.WriteLine();
@@ -86,11 +77,11 @@ internal static class MapView
         for (int i = 0; i < problems.Length; i++)
         {
             ProblemAnswer problem = problems[i];
-            (string word, Color colour) = problem.Severity switch
+            (string word, TextColour colour) = problem.Severity switch
             {
-                Severity.Info => ("info", Color.Blue),
-                Severity.Warning => ("warning", Color.Yellow),
-                Severity.Error => ("error", Color.Red),
+                Severity.Info => ("info", TextColour.Blue),
+                Severity.Warning => ("warning", TextColour.Yellow),
+                Severity.Error => ("error", TextColour.Red),
             };
             string range = problem is { Start: { } start, End: { } end } ? $" [{start}, {end})" : problem.Start is { } at ? $" {at}" : "";
             console.Ansi.Write(word, colour);

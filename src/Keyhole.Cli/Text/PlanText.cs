@@ -5,7 +5,6 @@ using System.Globalization;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 
@@ -53,7 +52,7 @@ internal static class PlanText
     private static void WriteHostWindows(CommandConsole console, ImmutableArray<HostWindowAnswer> windows)
     {
         console.Ansi.WriteLine("the devices' windows on the host, as read:");
-        Table table = MapView.NewTable("function", "BAR", "size", "kind", "on the host");
+        TextTable table = MapView.NewTable("function", "BAR", "size", "kind", "on the host");
         foreach (HostWindowAnswer window in windows)
         {
             table.AddRow(
@@ -61,7 +60,7 @@ internal static class PlanText
                 MapView.Cell(window.Bar.ToString(CultureInfo.InvariantCulture)),
                 MapView.Cell(window.Size is { } size ? ByteSize.ToText(size.Value) : "not told"),
                 MapView.Cell(window.Kind),
-                window.Start is { } start ? MapView.Cell($"{start} to {window.End}") : MapView.Cell($"none: {window.Why}", Color.Red));
+                window.Start is { } start ? MapView.Cell($"{start} to {window.End}") : MapView.Cell($"none: {window.Why}", TextColour.Red));
         }
 
         MapView.WriteTable(console, table);
@@ -76,7 +75,7 @@ internal static class PlanText
             console.Ansi.WriteLine($"window {window.Kind}: [{window.Start}, {window.End})");
         if (answer.Bars is not { IsEmpty: false } bars)
             return;
-        Table table = MapView.NewTable("function", "BAR", "size", "kind", "address");
+        TextTable table = MapView.NewTable("function", "BAR", "size", "kind", "address");
         foreach (BarAnswer bar in bars)
         {
             if (bar is PlacedBarAnswer placed)
@@ -86,7 +85,7 @@ internal static class PlanText
                     MapView.Cell(placed.Bar.ToString(CultureInfo.InvariantCulture)),
                     MapView.Cell(ByteSize.ToText(placed.Size.Value)),
                     MapView.Cell(placed.Kind),
-                    placed.Address is { } address ? MapView.Cell(address.ToString()) : MapView.Cell("none", placed.Why is null ? Color.Default : Color.Red));
+                    placed.Address is { } address ? MapView.Cell(address.ToString()) : MapView.Cell("none", placed.Why is null ? TextColour.None : TextColour.Red));
             }
         }
 

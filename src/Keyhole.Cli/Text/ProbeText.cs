@@ -5,7 +5,6 @@ using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Probing;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 
@@ -34,11 +33,11 @@ internal static class ProbeText
                 console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
         }
 
-        (string word, Color colour) = answer.Works switch
+        (string word, TextColour colour) = answer.Works switch
         {
-            true => ("yes", Color.Green),
-            false => ("no", Color.Red),
-            null => ("unknown", Color.Yellow),
+            true => ("yes", TextColour.Green),
+            false => ("no", TextColour.Red),
+            null => ("unknown", TextColour.Yellow),
         };
         console.Ansi.Write(word, colour);
         console.Ansi.WriteLine($", guest {InputError.Quote(answer.Name)}: {answer.Verdict}");

@@ -8,7 +8,6 @@ using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.ReservedRam;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 
@@ -73,9 +72,9 @@ internal static class ReserveText
 
     private static void WriteSlots(CommandConsole console, GuestRam guest)
     {
-        Table table = MapView.NewTable("slot", "guest_phys_addr", "memory_size", "size", "userspace_addr", "mapping");
-        table.Columns[0].Alignment = Justify.Right;
-        table.Columns[3].Alignment = Justify.Right;
+        TextTable table = MapView.NewTable("slot", "guest_phys_addr", "memory_size", "size", "userspace_addr", "mapping");
+        table.AlignRight(0);
+        table.AlignRight(3);
         foreach (MemorySlot slot in guest.Slots)
         {
             table.AddRow(

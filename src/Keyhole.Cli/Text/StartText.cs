@@ -4,7 +4,6 @@ using System.Globalization;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Dom0;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 
@@ -22,7 +21,7 @@ internal static class StartText
             console.Ansi.WriteLine($"  {line}");
         foreach (FindingAnswer difference in answer.Differences)
             console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
-        console.Ansi.Write(answer.Succeeded ? "yes" : "no", answer.Succeeded ? Color.Green : Color.Red);
+        console.Ansi.Write(answer.Succeeded ? "yes" : "no", answer.Succeeded ? TextColour.Green : TextColour.Red);
         console.Ansi.WriteLine($", {shown}: {answer.Verdict}");
         if (answer.Remark is { } remark)
             console.Ansi.WriteLine($"note: {remark}");

@@ -7,7 +7,6 @@ using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;
 using Keyhole.Verification;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Text;
 
@@ -32,15 +31,15 @@ internal static class VerificationText
         string verdict = differing == 0
             ? halts ? "the kernel halts, as forecast" : "the log agrees with the forecast"
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
-        console.Ansi.Write(verdict, differing == 0 && !halts ? Color.Green : Color.Red);
+        console.Ansi.Write(verdict, differing == 0 && !halts ? TextColour.Green : TextColour.Red);
         console.Ansi.WriteLine();
-        Table table = MapView.NewTable("", "what", "forecast", "observed", "line");
-        table.Columns[4].Alignment = Justify.Right;
+        TextTable table = MapView.NewTable("", "what", "forecast", "observed", "line");
+        table.AlignRight(4);
         foreach (Finding finding in verification.Findings)
         {
             string mark = finding.Agrees ? "=" : "≠";
             table.AddRow(
-                MapView.Cell(mark, finding.Agrees ? Color.Green : Color.Red),
+                MapView.Cell(mark, finding.Agrees ? TextColour.Green : TextColour.Red),
                 MapView.Cell(finding.What),
                 MapView.Cell(finding.Forecast ?? "-"),
                 MapView.Cell(finding.Agrees ? "the same" : finding.Observed ?? "-"),

@@ -16,7 +16,6 @@ using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Spectre.Console;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -133,8 +132,8 @@ internal static class ShowVerb
     private static void Print(CommandConsole console, HostDocument map)
     {
         console.Ansi.WriteLine(map.Description);
-        Table table = MapView.NewTable("start", "end", "size", "type");
-        table.Columns[2].Alignment = Justify.Right;
+        TextTable table = MapView.NewTable("start", "end", "size", "type");
+        table.AlignRight(2);
         var totals = new SortedDictionary<E820Type, ulong>();
         foreach (E820Entry entry in map.Host.Entries)
         {

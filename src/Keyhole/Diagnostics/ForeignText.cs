@@ -19,11 +19,13 @@ public static class ForeignText
     public static string OneLine(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return IsHarmless(text) ? text : OneLine(text.AsSpan());
+        return IsHarmless(text) ? text : Shown(text);
     }
 
     /// <inheritdoc cref="OneLine(string)"/>
-    public static string OneLine(ReadOnlySpan<char> text)
+    public static string OneLine(ReadOnlySpan<char> text) => IsHarmless(text) ? text.ToString() : Shown(text);
+
+    private static string Shown(ReadOnlySpan<char> text)
     {
         var shown = new StringBuilder(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
@@ -46,15 +48,6 @@ public static class ForeignText
                 or (>= 0xe0000 and <= 0xe0fff);
     }
 
-    private static bool IsHarmless(string text)
-    {
-        foreach (char letter in text)
-        {
-            // Beyond ASCII the slow way looks closer: few texts have it.
-            if (letter is < ' ' or >= '\x7f')
-                return false;
-        }
-
-        return true;
-    }
+    /// <summary>Beyond ASCII <see cref="Shown"/> looks closer: few texts have it.</summary>
+    private static bool IsHarmless(ReadOnlySpan<char> text) => !text.ContainsAnyExceptInRange(' ', '~');
 }

@@ -40,7 +40,7 @@ public static class KernelReleases
         [new(3, 3), KernelRelease.April2012, KernelRelease.July2015, new(4, 4), Default, new(6, 6), new(7, 2)];
 
     /// <summary>The mainline releases, oldest first, of which each sets memory up otherwise than the one before.</summary>
-    public static IReadOnlyList<KernelRelease> Changing { get; } = [.. MainlineReleases().Where(IsChange)];
+    public static IReadOnlyList<KernelRelease> Changing => Changes.Releases;
 
     /// <summary>The release's name: see <see cref="KernelNames"/>.</summary>
     public static string NameOf(KernelRelease release)
@@ -123,7 +123,7 @@ public static class KernelReleases
         if (release == KernelRelease.First)
             return true;
         KernelRelease before = MainlineReleases().TakeWhile(other => other < release).Last();
-        return Enum.GetValues<KernelBehaviour>().Any(behaviour =>
+        return Changes.Behaviours.Any(behaviour =>
             behaviour is not (KernelBehaviour.SaysMem or KernelBehaviour.SaysAvailableGap or KernelBehaviour.SaysNoPrefix or KernelBehaviour.ChecksToEnd)
             && BehaviourSpan.Of(behaviour).Includes(release) != BehaviourSpan.Of(behaviour).Includes(before));
     }
@@ -226,5 +226,13 @@ public static class KernelReleases
         return TryVersion(words, out (int Major, int Minor, int? Patch) version, out _)
             && series.IsOfSeries(version.Major, version.Minor)
             && TryRelease(version, out stated);
+    }
+
+    /// <summary>Made when somebody asks: most commands do not, and a short one takes little longer than this.</summary>
+    private static class Changes
+    {
+        public static readonly KernelBehaviour[] Behaviours = Enum.GetValues<KernelBehaviour>();
+
+        public static readonly KernelRelease[] Releases = [.. MainlineReleases().Where(IsChange)];
     }
 }
