@@ -3,7 +3,9 @@
 using System;
 using System.Collections.Generic;
 using System.CommandLine;
+using System.Formats.Tar;
 using System.IO;
+using System.IO.Compression;
 using System.Linq;
 using System.Text.RegularExpressions;
 using Keyhole.Cli.Terminal;
@@ -62,6 +64,28 @@ public sealed class DocumentsTests
         CommandRun run = CommandRun.Of([.. args.Select(static arg => arg.EndsWith(".log", StringComparison.Ordinal) ? CommandRun.Golden(arg) : arg)]);
 
         Assert.Contains(Words(shown), Words(run.Output));
+    }
+
+    [TestMethod]
+    public void What_README_says_of_150_real_machines_is_what_fleet_counts()
+    {
+        string readme = File.ReadAllText(Path.Combine(s_shown, "README.md"));
+        string folder = Directory.CreateTempSubdirectory("keyhole-maps-").FullName;
+        try
+        {
+            using (var packed = new GZipStream(File.OpenRead(Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "maps.tar.gz")), CompressionMode.Decompress))
+                TarFile.ExtractToDirectory(packed, folder, overwriteFiles: false);
+
+            CommandRun run = CommandRun.Of("fleet", folder, "--memory", "3G");
+
+            Assert.HasCount(150, Directory.GetFiles(folder));
+            string line = run.Output.Split('\n').Single(static line => line.StartsWith("3 GiB: on ", StringComparison.Ordinal));
+            Assert.Contains(Words(line.Trim()), Words(readme));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [TestMethod]

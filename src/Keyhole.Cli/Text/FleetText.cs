@@ -106,6 +106,12 @@ internal static class FleetText
         }
 
         MapView.WriteTable(console, table);
+        foreach (FleetGuestAnswer guest in guests.Where(static guest => guest.LosesHalfOfLowMemory > 0))
+        {
+            console.Ansi.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{guest.Name}: on {Number(guest.LosesHalfOfLowMemory)} of {Number(guest.KnownToHaveMemory)} hosts with its memory ({(double)guest.LosesHalfOfLowMemory / guest.KnownToHaveMemory:0%}) libxl's own map leaves it less than half of the low RAM that the host has for it (plan --policy punch keeps it)."));
+        }
     }
 
     /// <summary>Rows are where the guest comes from, columns where it goes.</summary>

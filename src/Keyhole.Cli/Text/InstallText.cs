@@ -16,9 +16,9 @@ internal static class InstallText
         foreach (LineChangeAnswer change in answer.Changes)
         {
             text.WriteLine($"line {change.Line}");
-            text.Write($"- {change.Before}", Color.Red);
+            text.Write($"- {change.Before}", TextColour.Red);
             text.WriteLine();
-            text.Write($"+ {change.After}", Color.Green);
+            text.Write($"+ {change.After}", TextColour.Green);
             text.WriteLine();
         }
 

@@ -158,6 +158,12 @@ public sealed record FleetGuestAnswer
 
     public required long MeetsHighWindow { get; init; }
 
+    /// <summary>Hosts that are known to have its memory.</summary>
+    public required long KnownToHaveMemory { get; init; }
+
+    /// <summary>Of those, the hosts on which libxl's own map leaves it less than half of the low RAM that it could have.</summary>
+    public required long LosesHalfOfLowMemory { get; init; }
+
     public required ImmutableArray<HostDemandAnswer> Offenders { get; init; }
 
     public static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit)
@@ -175,6 +181,8 @@ public sealed record FleetGuestAnswer
         TooLittleMemory = fit.TooLittleMemory,
         HoleTooLow = fit.HoleTooLow,
         MeetsHighWindow = fit.MeetsHighWindow,
+        KnownToHaveMemory = fit.KnownToHaveMemory,
+        LosesHalfOfLowMemory = fit.LosesHalfOfLowMemory,
         Offenders = HostDemandAnswer.AllOf(fit.Offenders),
     };
     }

@@ -24,6 +24,12 @@ public sealed record FleetGuestFit(
     long MeetsHighWindow,
     ImmutableArray<HostDemand> Offenders)
 {
+    /// <summary>Hosts whose source shows all of their RAM, which is not less than the guest's memory.</summary>
+    public long KnownToHaveMemory { get; init; }
+
+    /// <summary>Of those, the hosts whose map costs the guest more than half of the low RAM that it could have, with libxl's own map.</summary>
+    public long LosesHalfOfLowMemory { get; init; }
+
     public bool FitsAll => TooLittleMemory == 0 && HoleTooLow == 0 && MeetsHighWindow == 0;
 }
 

@@ -41,6 +41,9 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
         return EndOfMemory(holeStart) > host.HighWindow ? FleetVerdict.MeetsHighWindow : FleetVerdict.Fits;
     }
 
+    /// <summary>Whether libxl's own map leaves the guest less than half of the RAM below 4 GiB that the host has for it.</summary>
+    public bool LosesHalfOfLowMemory(HostDemand host) => NeedsHole && Math.Min(MemoryKiB, host.LibxlLowRamKiB) < Math.Min(MemoryKiB, host.LowRamKiB) / 2;
+
     /// <summary>How the guest gets from one host to another, where <paramref name="fleetHole"/> is the hole that the fleet shares (null: there is none).</summary>
     public MoveVerdict JudgeMove(HostDemand from, HostDemand to, ulong? fleetHole)
     {

@@ -32,6 +32,8 @@ public sealed class FleetTally
     private readonly uint[] _byHole = new uint[(Frames.FourGiB >> Frames.Shift) + 1];
     private readonly uint[] _byHighGiB = new uint[MaxHighGiB + 1];
     private readonly long[] _poor;
+    private readonly long[] _able;
+    private readonly long[] _halved;
     private readonly Lowest<HostDemand>[] _poorest;
     private readonly Lowest<HostDemand> _worst = new(MaxOffenders, HostDemand.CompareByHole);
     private readonly Lowest<HostDemand> _possible = new(MaxOffenders, HostDemand.CompareByHole);
@@ -43,6 +45,8 @@ public sealed class FleetTally
     {
         _guests = guests;
         _poor = new long[guests.Length];
+        _able = new long[guests.Length];
+        _halved = new long[guests.Length];
         _poorest = new Lowest<HostDemand>[guests.Length];
         for (int i = 0; i < guests.Length; i++)
             _poorest[i] = new(MaxOffenders, HostDemand.CompareByRam);
@@ -70,7 +74,13 @@ public sealed class FleetTally
         for (int i = 0; i < _guests.Length; i++)
         {
             if (host.HasRamFor(_guests[i].MemoryKiB))
+            {
+                // A part of a map tells nothing of the rest.
+                _able[i] += host.RamKiB != 0 ? 1 : 0;
+                _halved[i] += _guests[i].LosesHalfOfLowMemory(host) ? 1 : 0;
                 continue;
+            }
+
             _poor[i]++;
             _poorest[i].Add(host);
         }
@@ -171,7 +181,7 @@ public sealed class FleetTally
                 }
             }
 
-            fits.Add(new(guest, _poor[i], guest.NeedsHole ? impossible : 0, high, [.. offenders]));
+            fits.Add(new(guest, _poor[i], guest.NeedsHole ? impossible : 0, high, [.. offenders]) { KnownToHaveMemory = _able[i], LosesHalfOfLowMemory = _halved[i] });
         }
 
         return fits.MoveToImmutable();

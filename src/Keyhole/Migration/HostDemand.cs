@@ -27,6 +27,12 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
 {
     private const ulong GiB = 1UL << 30;
 
+    /// <summary>The host's RAM below 4 GiB in KiB; 0 where it is not known.</summary>
+    public ulong LowRamKiB { get; init; }
+
+    /// <summary>Where libxl ends a guest's low RAM on this host, in KiB: at the first address above 1 MiB whose type is neither RAM nor unusable; 4 GiB at most.</summary>
+    public ulong LibxlLowRamKiB { get; init; }
+
     /// <summary>
     /// The demand of a host. Where it names devices, their windows count and nothing else: each BAR, ROM and SR-IOV window above the first MiB, but not
     /// the bridges' windows around them. Else a device may be wherever firmware could put one: behind the host's last memory (RAM or unusable)
@@ -38,7 +44,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
         ArgumentNullException.ThrowIfNull(name);
         MapDemand map = MapDemand.Of(host.Entries.AsSpan());
         if (host.RamShown == RamShown.Part)
-            map = map with { RamKiB = 0 };
+            map = map with { RamKiB = 0, LowRamKiB = 0 };
         if (host.Devices.IsEmpty)
             return map.ToHost(name);
         var windows = WindowDemand.None;
@@ -48,7 +54,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
                 windows = windows.With(bar.Kind, bar.Start, bar.End);
         }
 
-        return windows.ToHost(name, map.RamKiB);
+        return windows.ToHost(name, map);
     }
 
     /// <summary>Whether a guest of that size has room here, as far as the source tells. What Xen and dom0 take is not counted.</summary>
@@ -75,7 +81,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     }
 
     /// <summary>What the map alone asks for.</summary>
-    internal readonly record struct MapDemand(ulong HoleStart, ulong RamKiB)
+    internal readonly record struct MapDemand(ulong HoleStart, ulong RamKiB, ulong LowRamKiB, ulong LibxlLowRamKiB)
     {
         /// <param name="entries">In any order, also overlapping: then the highest type counts, as Linux has it.</param>
         public static MapDemand Of(ReadOnlySpan<E820Entry> entries)
@@ -83,7 +89,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
             return Sweep(IsSorted(entries) ? entries : SortedMap.Of(entries).AsSpan());
         }
 
-        public HostDemand ToHost(string name) => new(name, HoleStart, RamKiB, Frames.AddressLimit, DemandEvidence.Map);
+        public HostDemand ToHost(string name) => new(name, HoleStart, RamKiB, Frames.AddressLimit, DemandEvidence.Map) { LowRamKiB = LowRamKiB, LibxlLowRamKiB = LibxlLowRamKiB };
 
         private static bool IsSorted(ReadOnlySpan<E820Entry> entries)
         {
@@ -104,6 +110,8 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
             ulong firstGap = Frames.FourGiB;
             ulong endOfMemory = 0;
             ulong ramBytes = 0;
+            ulong lowRamBytes = 0;
+            ulong firstDevice = Frames.FourGiB;
             foreach (E820Entry entry in sorted)
             {
                 if (entry.Size == 0 || entry.Type == E820Type.None)
@@ -113,12 +121,18 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
                     firstGap = reached;
                 reached = Math.Max(reached, entry.End);
                 if (entry.IsRam)
+                {
                     ramBytes += entry.Size;
+                    lowRamBytes += Math.Min(entry.End, Frames.FourGiB) - Math.Min(entry.Address, Frames.FourGiB);
+                }
+
+                if (!SortedMap.IsMemory(entry) && entry.Address > X86Layout.OneMiB)
+                    firstDevice = Math.Min(firstDevice, entry.Address);
                 if (SortedMap.IsMemory(entry) && entry.Address < Frames.FourGiB)
                     endOfMemory = Math.Min(entry.End, Frames.FourGiB);
             }
 
-            return new(Pfn.Containing(Math.Min(firstGap, endOfMemory)).ToAddress(), ramBytes >> 10);
+            return new(Pfn.Containing(Math.Min(firstGap, endOfMemory)).ToAddress(), ramBytes >> 10, lowRamBytes >> 10, firstDevice >> 10);
         }
     }
 
@@ -136,6 +150,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
                 : this with { High = Math.Min(High, start / GiB * GiB) };
         }
 
-        public HostDemand ToHost(string name, ulong ramKiB) => new(name, Low, ramKiB, High, DemandEvidence.Windows);
+        public HostDemand ToHost(string name, MapDemand map) =>
+            new(name, Low, map.RamKiB, High, DemandEvidence.Windows) { LowRamKiB = map.LowRamKiB, LibxlLowRamKiB = map.LibxlLowRamKiB };
     }
 }

@@ -6,10 +6,15 @@ using System.Formats.Tar;
 using System.Globalization;
 using System.IO;
 using System.IO.Compression;
+using System.Linq;
 using System.Text.RegularExpressions;
+using Keyhole.Addresses;
 using Keyhole.Captures;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Migration;
+using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -65,6 +70,34 @@ public sealed partial class MapCorpusTests
 
         Assert.AreEqual(150, count);
     }
+
+    /// <summary>The fleet's count, which sees each host only in passing, is what the planned maps come to.</summary>
+    [TestMethod]
+    public void On_39_percent_of_the_machines_with_3_GiB_libxls_map_leaves_less_than_half_of_the_low_RAM()
+    {
+        FleetGuest fleetGuest = new("3 GiB", 3 << 20, 3 << 20, NeedsHole: true);
+        var tally = new FleetTally([fleetGuest]);
+        var guest = new GuestSpec { MemoryKiB = 3 << 20, MaxmemKiB = 3 << 20, E820Host = true };
+        foreach ((string name, byte[] text) in Maps())
+        {
+            HostDocument host = MapFixtures.Expect(HostMapReader.Read(new MemoryStream(text), name, HostMapOptions.Default));
+            HostDemand demand = HostDemand.Of(host.Host, name);
+            tally.Add(demand);
+            ulong libxl = RamBelow4GiB(host.Host, guest, Policies.All[0]);
+            ulong possible = Math.Min(3UL << 30, RamOf(host.Host));
+            Assert.AreEqual("libxl", Policies.All[0].Name);
+            Assert.AreEqual(host.Host.RamShown != RamShown.Part && libxl < possible / 2, fleetGuest.LosesHalfOfLowMemory(demand), name);
+        }
+
+        FleetGuestFit fit = tally.ToFleet().Guests.Single();
+
+        Assert.AreEqual((126, 49), (fit.KnownToHaveMemory, fit.LosesHalfOfLowMemory));
+    }
+
+    private static ulong RamOf(Host host) => SortedMap.BytesIn(ByteRange.FromBounds(0, Frames.FourGiB), SortedMap.Of(host.Entries.AsSpan()).AsSpan(), static entry => entry.IsRam);
+
+    private static ulong RamBelow4GiB(Host host, GuestSpec guest, IHolePolicy policy) =>
+        (Planner.Plan(new Scenario { Host = host, Guest = guest, Policy = policy }).RamBelow4GiBKiB ?? 0) << 10;
 
     private static IEnumerable<string> Expected(string text)
     {
