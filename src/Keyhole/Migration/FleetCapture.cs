@@ -56,6 +56,6 @@ internal sealed class FleetCapture
         var windows = HostDemand.WindowDemand.None;
         foreach (CaptureWindow window in _skim.Windows)
             windows = windows.With(window.Kind, window.Start, window.End);
-        return windows.ToHost(name, map.RamKiB);
+        return windows.ToHost(name, map);
     }
 }
