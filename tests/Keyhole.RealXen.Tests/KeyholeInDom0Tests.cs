@@ -143,6 +143,31 @@ public sealed class KeyholeInDom0Tests
         Assert.AreEqual(16384, shorter.Kernel!.ReleasedPages);
     }
 
+    /// <summary>Its map is reserved from the kernel's own end on, which only its image tells: xl's segment goes on behind it, and by that it would halt.</summary>
+    [TestMethod]
+    public void A_guests_own_kernel_is_read_for_its_release_and_its_end_and_boots_on_a_map_that_leaves_it_no_more()
+    {
+        XenRun run = Run(s_seed);
+
+        JsonElement forecast = Dom0Answer.Of(run, "image").Json();
+        JsonElement image = forecast.GetProperty("kernelImage");
+        string kernel = forecast.GetProperty("kernel").GetString()!;
+        GuestRecord edge = GoldenRecord.Parse(RecordWriter.Write(run)).Guest("edge");
+        (ulong pfn, ulong pages) = edge.Segments["kernel"];
+        Assert.AreEqual($"0x{(pfn + pages) << 12:x}", image.GetProperty("loadedEnd").GetString());
+        Assert.AreNotEqual(image.GetProperty("loadedEnd").GetString(), image.GetProperty("end").GetString());
+        Assert.StartsWith("linux-6.1.", kernel);
+        // start says the same of it.
+        Assert.AreEqual(kernel, Started(run, "punch", 0).GetProperty("forecast").GetProperty("kernel").GetString());
+
+        JsonElement applied = Dom0Answer.Of(run, "edge").Json().GetProperty("forecast");
+        Assert.AreEqual(kernel, applied.GetProperty("kernel").GetString());
+        Assert.AreEqual("boots", applied.GetProperty("outcome").GetString());
+        Assert.AreEqual(16, applied.GetProperty("remappedPages").GetInt32());
+        Assert.IsTrue(edge.Done);
+        Assert.AreEqual(16, edge.Kernel!.RemappedPages);
+    }
+
     [TestMethod]
     public void A_plan_from_the_live_machine_map_takes_a_time_like_that_of_xl_list()
     {
@@ -226,6 +251,8 @@ public sealed class KeyholeInDom0Tests
         Command("free", "xl destroy g1"),
         Command("punch", "keyhole start /g/guest.cfg --json"),
         Command("free-again", "xl destroy g1"),
+        Command("image", "keyhole boot --guest /g/guest.cfg --json"),
+        new GuestStep("edge", ["memory=256"]) { Boot = true, BeforeStart = ReservedBehindKernel },
         new GuestStep("short", ["memory=512"]) { Boot = true, BeforeStart = "keyhole apply g1 --map /g/short.map.txt --json" })) with
     {
         Texts = Texts("memory=3072\ne820_host=1\n").Add("g/short.map.txt", "0 1c000000 1\n1c000000 40000000 2\n"),
@@ -241,6 +268,13 @@ public sealed class KeyholeInDom0Tests
     {
         Texts = Texts("memory=256\npci=['00:02.0']\n").Add("g/over.map.txt", "0 10000000 1\nfeb00000 fec00000 1\n"),
     };
+
+    private const string ReservedBehindKernel = """
+        end=$(keyhole boot --guest /g/guest.cfg --json | sed -n '/"kernelImage"/,/}/ s/.*"end": "0x\([0-9a-f]*\)".*/\1/p')
+        behind=$(printf %x $((0x$end + 0x10000)))
+        printf '0 %s ram\n%s %s reserved\n%s 18000000 ram\n' $end $end $behind $behind > /tmp/edge.map.txt
+        keyhole apply g1 --map /tmp/edge.map.txt --json
+        """;
 
     private const string Net = """
         for i in $(seq 100); do grep -q "^=== DONE" /var/log/xen/console/guest-g1.log && break; sleep 0.3; done

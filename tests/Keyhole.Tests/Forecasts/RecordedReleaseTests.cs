@@ -59,11 +59,65 @@ public sealed partial class RecordedReleaseTests
     [DynamicData(nameof(Records))]
     public void Dom0_says_what_was_forecast(string name)
     {
-        GoldenLog log = GoldenLog.LoadOther(name);
+        BootForecast forecast = OfDom0(name);
+
+        AssertSameWords(GoldenLog.LoadOther(name).Head, forecast);
+        Assert.AreEqual(Dom0Boots(name), forecast.Boots);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Guests))]
+    public void A_guest_says_what_was_forecast(string name, string guestName)
+    {
+        GoldenGuest guest = GoldenLog.LoadOther(name).Guests().Single(candidate => candidate.Name == guestName);
+        BootForecast forecast = OfGuest(name, guest);
+
+        Assert.AreEqual(guest.Kernel.Contains("=== DONE"), forecast.Boots);
+        // A guest's console does not live long enough for what it says when it halts so early.
+        if (!guest.Kernel.Contains("=== DIED"))
+            AssertSameWords(guest.Kernel, forecast);
+    }
+
+    /// <summary>docs/kernels.md tells of each Xen with each Linux how many lines and outcomes of its boots are the forecast's.</summary>
+    [TestMethod]
+    public void The_table_of_pairs_says_how_many_lines_and_outcomes_agree()
+    {
+        string[] rows = [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "fixtures", "shown", "kernels.md")).Where(static line => line.Contains(" of ", StringComparison.Ordinal) && line.StartsWith("| ", StringComparison.Ordinal))];
+        string[] ours = [.. s_kernels.Keys.Select(linux => $"| {s_kernels[linux].Release.Major}.{s_kernels[linux].Release.Minor}.{s_kernels[linux].Release.Patch} | {string.Join(" | ", Xens().Select(xen => Agreeing(xen, linux)))} |")];
+
+        CollectionAssert.AreEqual(ours, rows.Where(static row => AgreeOf().IsMatch(row)).ToArray(), string.Join('\n', ours));
+    }
+
+    private static string Agreeing(string xen, string linux)
+    {
+        (int agree, int of) = (0, 0);
+        foreach (string name in Names().Where(name => name.Contains($"xen-{xen}-linux-{linux}{Path.DirectorySeparatorChar}", StringComparison.Ordinal)))
+        {
+            Count(GoldenLog.LoadOther(name).Head, Dom0Boots(name), OfDom0(name));
+            foreach (GoldenGuest guest in GoldenLog.LoadOther(name).Guests().Where(static guest => guest.WasBooted))
+                Count(guest.Kernel.Contains("=== DIED") ? [] : guest.Kernel, guest.Kernel.Contains("=== DONE"), OfGuest(name, guest));
+        }
+
+        return string.Create(CultureInfo.InvariantCulture, $"{agree} of {of}");
+
+        void Count(IEnumerable<string> observed, bool boots, BootForecast forecast)
+        {
+            List<string> words = WordsOf(forecast);
+            of++;
+            agree += forecast.Boots == boots ? 1 : 0;
+            foreach (string line in WordsIn(observed))
+            {
+                of++;
+                agree += words.Remove(line) ? 1 : 0;
+            }
+        }
+    }
+
+    private static BootForecast OfDom0(string name)
+    {
         Dom0Log dom0 = Dom0Of(name);
         (KernelRelease release, KernelImage image) = KernelOf(name);
-
-        BootForecast forecast = Forecaster.Forecast(new()
+        return Forecaster.Forecast(new()
         {
             Map = MachineMapOf(name),
             IsDom0 = true,
@@ -72,34 +126,24 @@ public sealed partial class RecordedReleaseTests
             Layout = dom0.Layout with { KernelProper = image.Checked(KernelProfile.Of(release).Has(KernelBehaviour.ChecksToEnd)) },
             Kernel = release,
         });
-
-        AssertSameWords(log.Head, forecast);
-        Assert.AreEqual(!log.Lines.Contains("=== HALTED"), forecast.Boots);
     }
 
-    [TestMethod]
-    [DynamicData(nameof(Guests))]
-    public void A_guest_says_what_was_forecast(string name, string guestName)
+    private static bool Dom0Boots(string name) => !GoldenLog.LoadOther(name).Lines.Contains("=== HALTED");
+
+    private static BootForecast OfGuest(string name, GoldenGuest guest)
     {
-        GoldenGuest guest = GoldenLog.LoadOther(name).Guests().Single(candidate => candidate.Name == guestName);
         (KernelRelease release, KernelImage image) = KernelOf(name);
         ulong memoryKiB = guest.MemoryMiB << 10;
-        ImmutableArray<E820Entry> map = s_byHand.TryGetValue($"{Path.GetFileName(name)}/{guestName}", out E820Entry[]? byHand)
+        ImmutableArray<E820Entry> map = s_byHand.TryGetValue($"{Path.GetFileName(name)}/{guest.Name}", out E820Entry[]? byHand)
             ? [.. byHand]
             : [.. LibxlPolicy.Sanitize(MachineMapOf(name), memoryKiB, unchecked((guest.MaxmemMiB << 10) - memoryKiB)).Entries.Select(planned => planned.Entry)];
-
-        BootForecast forecast = Forecaster.Forecast(new()
+        return Forecaster.Forecast(new()
         {
             Map = map,
             PageCount = guest.MemoryMiB << 8,
             Layout = LayoutOf(guest) with { KernelProper = image.Checked(KernelProfile.Of(release).Has(KernelBehaviour.ChecksToEnd)) },
             Kernel = release,
         });
-
-        Assert.AreEqual(guest.Kernel.Contains("=== DONE"), forecast.Boots);
-        // A guest's console does not live long enough for what it says when it halts so early.
-        if (!guest.Kernel.Contains("=== DIED"))
-            AssertSameWords(guest.Kernel, forecast);
     }
 
     /// <summary>Without its image all that is known of 6.1.192 is how much Xen gives it: of the two edges neither is told apart, and both answers say so.</summary>
@@ -189,12 +233,19 @@ public sealed partial class RecordedReleaseTests
 
     private static void AssertSameWords(IEnumerable<string> observed, BootForecast forecast)
     {
-        string[] expected = [.. observed.Select(line => Stamp().Replace(line, "")).Where(IsCompared)];
-        // The line of 7.x about the gap is another, which records of it do not have.
-        string[] ours = [.. forecast.Log.Where(IsCompared).Where(static line => !line.StartsWith("[gap ", StringComparison.Ordinal))];
+        List<string> expected = WordsIn(observed);
+        List<string> ours = WordsOf(forecast);
 
         CollectionAssert.AreEqual(expected, ours, $"expected\n{string.Join('\n', expected)}\nforecast\n{string.Join('\n', ours)}");
     }
+
+    private static List<string> WordsIn(IEnumerable<string> observed) => [.. observed.Select(line => Stamp().Replace(line, "")).Where(IsCompared)];
+
+    /// <summary>The line of 7.x about the gap is another, which records of it do not have.</summary>
+    private static List<string> WordsOf(BootForecast forecast) => [.. forecast.Log.Where(IsCompared).Where(static line => !line.StartsWith("[gap ", StringComparison.Ordinal))];
+
+    private static IEnumerable<string> Xens() =>
+        Names().Select(static name => PairName().Match(name)).Where(static match => match.Success).Select(static match => match.Groups["xen"].Value).Distinct().Order(StringComparer.Ordinal);
 
     private static bool IsCompared(string line) => s_compared.Any(word => line.Contains(word, StringComparison.Ordinal));
 
@@ -203,6 +254,9 @@ public sealed partial class RecordedReleaseTests
 
     [GeneratedRegex(@"xc_dom_alloc_segment:   (?<name>\S.*?) *: .*\(pfn 0x(?<pfn>[0-9a-f]+) \+ 0x(?<pages>[0-9a-f]+) pages\)")]
     private static partial Regex SegmentLine();
+
+    [GeneratedRegex(@"\| [0-9]+ of [0-9]+ \|")]
+    private static partial Regex AgreeOf();
 
     [GeneratedRegex(@"xen-(?<xen>[0-9.]+)-linux-(?<linux>[0-9.x]+)")]
     private static partial Regex PairName();
