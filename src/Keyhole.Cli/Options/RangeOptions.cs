@@ -35,56 +35,48 @@ internal sealed class RangeOption : Option<string?>
     }
 }
 
-/// <summary>Ranges of addresses, A-B each; the option may be given again.</summary>
-internal sealed class RangesOption : Option<string[]>
+/// <summary>An option with a range A-B that may be given again.</summary>
+internal abstract class RepeatedRangeOption<T> : Option<string[]>
 {
-    public RangesOption(string name, string description)
+    protected RepeatedRangeOption(string name, string description)
         : base(name)
     {
         Description = description;
         HelpName = "A-B";
     }
 
-    /// <summary>The ranges in the order given; or why one is not a range.</summary>
-    public InputError? Read(ParseResult parsed, out ImmutableArray<ByteRange> ranges)
+    /// <summary>What was given, in that order; or why one is not right.</summary>
+    public InputError? Read(ParseResult parsed, out ImmutableArray<T> all)
     {
-        ranges = [];
-        var read = ImmutableArray.CreateBuilder<ByteRange>();
+        all = [];
+        var read = ImmutableArray.CreateBuilder<T>();
         foreach (string text in parsed.GetValue(this) ?? [])
         {
-            if (!AddressRange.TryParse(text, out ulong start, out ulong end))
-                return AddressRange.Error(Name, text);
-            read.Add(ByteRange.FromBounds(start, end));
+            if (Parse(text, out T? one) is { } error)
+                return error;
+            read.Add(one!);
         }
 
-        ranges = read.ToImmutable();
+        all = read.ToImmutable();
         return null;
+    }
+
+    protected abstract InputError? Parse(string text, out T? one);
+}
+
+/// <summary>Ranges of addresses.</summary>
+internal sealed class RangesOption(string name, string description) : RepeatedRangeOption<ByteRange>(name, description)
+{
+    protected override InputError? Parse(string text, out ByteRange one)
+    {
+        bool isRange = AddressRange.TryParse(text, out ulong start, out ulong end);
+        one = isRange ? ByteRange.FromBounds(start, end) : default;
+        return isRange ? null : AddressRange.Error(Name, text);
     }
 }
 
-/// <summary>Memory windows of devices, A-B each; the option may be given again.</summary>
-internal sealed class WindowsOption : Option<string[]>
+/// <summary>Memory windows of devices.</summary>
+internal sealed class WindowsOption(string name, string description) : RepeatedRangeOption<Bar>(name, description)
 {
-    public WindowsOption(string name, string description)
-        : base(name)
-    {
-        Description = description;
-        HelpName = "A-B";
-    }
-
-    /// <summary>The windows in the order given; or why one is not a window.</summary>
-    public InputError? Read(ParseResult parsed, out ImmutableArray<Bar> windows)
-    {
-        windows = [];
-        var read = ImmutableArray.CreateBuilder<Bar>();
-        foreach (string text in parsed.GetValue(this) ?? [])
-        {
-            if (!Bar.ParseRange(text, Name).TryGet(out Bar? window, out InputError? error))
-                return error;
-            read.Add(window);
-        }
-
-        windows = read.ToImmutable();
-        return null;
-    }
+    protected override InputError? Parse(string text, out Bar? one) => Bar.ParseRange(text, Name).TryGet(out one, out InputError? error) ? null : error;
 }

@@ -19,6 +19,18 @@ public static class P2mEntry
     /// <summary>The 512 frames whose entries stand in one page of the P2M with that of <paramref name="pfn"/>.</summary>
     public static PfnRange LeafOf(Pfn pfn) => PfnRange.FromCount(new(pfn.Value & ~511UL), 512);
 
+    /// <summary>Whether every entry says identity.</summary>
+    public static bool AreIdentity(System.ReadOnlySpan<ulong> entries)
+    {
+        foreach (ulong entry in entries)
+        {
+            if (entry == Invalid || (entry & IdentityBit) == 0)
+                return false;
+        }
+
+        return true;
+    }
+
     /// <summary>Makes all entries invalid that do not say identity.</summary>
     public static void InvalidateUnlessIdentity(System.Span<ulong> entries)
     {

@@ -82,14 +82,8 @@ public ref struct PagedFrames<TXen> : IFrames
 
     public readonly void InvalidateUnlessLeafIsIdentity(Pfn pfn)
     {
-        foreach (ulong entry in Slice(P2mEntry.LeafOf(pfn)))
-        {
-            if (entry == P2mEntry.Invalid || (entry & P2mEntry.IdentityBit) == 0)
-            {
-                Invalidate(PfnRange.FromCount(pfn, 1));
-                return;
-            }
-        }
+        if (!P2mEntry.AreIdentity(Slice(P2mEntry.LeafOf(pfn))))
+            Invalidate(PfnRange.FromCount(pfn, 1));
     }
 
     public ulong Release(PfnRange range, bool stopsAtFailure)

@@ -135,8 +135,8 @@ public sealed record BootAnswer : PlanAnswer
 /// <param name="LoadedEnd">Where what its builder gives it ends.</param>
 public sealed record KernelImageAnswer(string? Version, Hex Start, Hex BssStop, Hex End, Hex LoadedEnd);
 
-/// <summary>The fate of a kernel that ends by an address.</summary>
-/// <param name="Message">Its last words; null where there are none.</param>
+/// <summary>What becomes of a kernel that ends by an address.</summary>
+/// <param name="Message">Its panic message; null where there is none.</param>
 public sealed record ShorterKernelAnswer(Hex Address, string Outcome, string? Message);
 
 /// <summary>Frames of the P2M that have the same kind of machine frames behind them; the end is exclusive.</summary>

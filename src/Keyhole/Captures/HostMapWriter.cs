@@ -135,10 +135,10 @@ public static class HostMapWriter
         switch (dialect)
         {
             case HostMapDialect.Linux:
-                text.Append($"{KernelStamp}BIOS-e820: [mem 0x{start:x16}-0x{LastOf(entry):x16}] {LinuxName(entry.Type)}\n");
+                text.Append($"{KernelStamp}BIOS-e820: [mem 0x{start:x16}-0x{LastOf(entry):x16}] {LinuxTypeNames.InMap(entry.Type, isNew: false)}\n");
                 break;
             case HostMapDialect.Linux72:
-                text.Append($"{KernelStamp}BIOS-e820: [mem 0x{start:x16}-0x{LastOf(entry):x16}]  {NewLinuxName(entry.Type)}\n");
+                text.Append($"{KernelStamp}BIOS-e820: [mem 0x{start:x16}-0x{LastOf(entry):x16}]  {LinuxTypeNames.InMap(entry.Type, isNew: true)}\n");
                 break;
             case HostMapDialect.LinuxOld:
                 text.Append($"{KernelStamp}BIOS-e820: {start:x16} - {entry.End:x16} {BracketedName(entry.Type)}\n");
@@ -175,35 +175,9 @@ public static class HostMapWriter
     /// <summary>The inclusive end, one below the start for an empty entry, as Linux and Xen print it.</summary>
     private static ulong LastOf(E820Entry entry) => entry.End - 1;
 
-    private static string LinuxName(E820Type type) => (uint)type switch
-    {
-        (uint)E820Type.Ram => "usable",
-        (uint)E820Type.Reserved => "reserved",
-        (uint)E820Type.Acpi => "ACPI data",
-        (uint)E820Type.Nvs => "ACPI NVS",
-        (uint)E820Type.Unusable => "unusable",
-        (uint)E820TypeNames.SoftReserved => "soft reserved",
-        (uint)E820Type.PersistentMemory or (uint)E820Type.Pram => $"persistent (type {(uint)type})",
-        uint number => $"type {number}",
-    };
-
-    private static string NewLinuxName(E820Type type) => (uint)type switch
-    {
-        (uint)E820Type.Ram => "System RAM",
-        (uint)E820Type.Reserved => "device reserved",
-        (uint)E820Type.PersistentMemory or (uint)E820Type.Pram => $"persistent RAM (type {(uint)type})",
-        _ => LinuxName(type),
-    };
-
-    private static string BracketedName(E820Type type) => (uint)type switch
-    {
-        (uint)E820Type.Ram => "(usable)",
-        (uint)E820Type.Reserved => "(reserved)",
-        (uint)E820Type.Acpi => "(ACPI data)",
-        (uint)E820Type.Nvs => "(ACPI NVS)",
-        (uint)E820Type.Unusable => "(unusable)",
-        uint number => $"type {number}",
-    };
+    /// <summary>Xen's and old Linux's: the types that are older than 2.6 in brackets, others by number.</summary>
+    private static string BracketedName(E820Type type) =>
+        type is >= E820Type.Ram and <= E820Type.Unusable ? $"({LinuxTypeNames.InMap(type, isNew: false)})" : $"type {(uint)type}";
 }
 
 /// <summary>A <c>/sys/firmware/memmap</c> folder as values.</summary>

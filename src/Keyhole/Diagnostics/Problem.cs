@@ -69,7 +69,6 @@ public static class ProblemCodes
     public const string MmioHole = "mmio-hole";
     public const string RdmIgnored = "rdm-ignored";
     public const string ReservedDeviceMemory = "reserved-device-memory";
-    public const string PciHole64 = "pci-hole64-size";
     public const string MsixReadOnly = "msix-read-only";
     public const string HyperTransport = "hyper-transport-hole";
     public const string LowMemory32Bit = "lowmem-32-bit";

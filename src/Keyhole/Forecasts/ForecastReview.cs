@@ -81,12 +81,12 @@ internal static class ForecastReview
     private static Problem KernelEnd(BootForecast forecast, BootForecast shorter)
     {
         ByteRange open = forecast.KernelEndRange;
-        string fate = shorter.Outcome != forecast.Outcome ? shorter.Boots ? "boots" : $"halts{Words(shorter.Message)}"
+        string outcome = shorter.Outcome != forecast.Outcome ? shorter.Boots ? "boots" : $"halts{Words(shorter.Message)}"
             : shorter.Halts ? $"halts{Words(shorter.Message)} as well, but elsewhere" : "boots as well, but moves other things";
         return new(
             Severity.Warning,
             ProblemCodes.KernelEndNotKnown,
-            $"the kernel is taken to reach 0x{open.End:x}, as far as its builder's span does, but its own end may lie up to {ByteSize.ToText(open.SizeBytes)} before: one that ends by 0x{forecast.KernelEndThatMatters:x} {fate}",
+            $"the kernel is taken to reach 0x{open.End:x}, as far as its builder's span does, but its own end may lie up to {ByteSize.ToText(open.SizeBytes)} before: one that ends by 0x{forecast.KernelEndThatMatters:x} {outcome}",
             open.Start,
             open.End,
             "name the kernel's image, which says where it ends");

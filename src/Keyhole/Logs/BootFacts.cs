@@ -31,52 +31,52 @@ public readonly record struct MapEdit(ByteRange Range, E820Type? OldType, E820Ty
 /// </summary>
 public sealed record BootFacts
 {
-    public Sighting<ulong>? Released { get; init; }
+    public LogFact<ulong>? Released { get; init; }
 
-    public Sighting<ulong>? Remapped { get; init; }
+    public LogFact<ulong>? Remapped { get; init; }
 
     /// <summary>Pages of ACPI NVS moved out of the kernel's way (linux-7.2).</summary>
-    public Sighting<ulong>? RemappedNonRam { get; init; }
+    public LogFact<ulong>? RemappedNonRam { get; init; }
 
     /// <summary>"Set N page(s) to 1-1 mapping", up to 3.15.</summary>
-    public Sighting<ulong>? IdentitySet { get; init; }
+    public LogFact<ulong>? IdentitySet { get; init; }
 
-    public ImmutableArray<Sighting<CountedFrames>> Freed { get; init; } = [];
+    public ImmutableArray<LogFact<CountedFrames>> Freed { get; init; } = [];
 
-    public ImmutableArray<Sighting<CountedFrames>> Populated { get; init; } = [];
+    public ImmutableArray<LogFact<CountedFrames>> Populated { get; init; } = [];
 
     /// <summary>"Unable to find available pfn range, not remapping identity pages".</summary>
     public ImmutableArray<int> NoRangeToRemapLines { get; init; } = [];
 
-    public Sighting<MovedBytes>? InitrdMoved { get; init; }
+    public LogFact<MovedBytes>? InitrdMoved { get; init; }
 
     /// <summary>Whole pages, where the ramdisk lies once it has been moved.</summary>
-    public Sighting<ByteRange>? Ramdisk { get; init; }
+    public LogFact<ByteRange>? Ramdisk { get; init; }
 
     /// <summary>The gap taken for PCI devices; empty where the kernel says that there is none.</summary>
-    public Sighting<ByteRange>? PciGap { get; init; }
+    public LogFact<ByteRange>? PciGap { get; init; }
 
-    public Sighting<MemoryTotals>? Memory { get; init; }
+    public LogFact<MemoryTotals>? Memory { get; init; }
 
-    public ImmutableArray<Sighting<FailedClaim>> FailedClaims { get; init; } = [];
+    public ImmutableArray<LogFact<FailedClaim>> FailedClaims { get; init; } = [];
 
     /// <summary>The kernel's own command line.</summary>
-    public Sighting<string>? CommandLine { get; init; }
+    public LogFact<string>? CommandLine { get; init; }
 
     /// <summary>What the kernel itself changes in its map: by its command line, the processor's MTRRs, its own rules. The first 64.</summary>
-    public ImmutableArray<Sighting<MapEdit>> Edits { get; init; } = [];
+    public ImmutableArray<LogFact<MapEdit>> Edits { get; init; } = [];
 
     /// <summary>Where the kernel says that its own image is not all RAM in its map, and takes that place back (".text .data .bss are not marked …"); empty where it does not say which.</summary>
-    public Sighting<ByteRange>? ImageOutsideRam { get; init; }
+    public LogFact<ByteRange>? ImageOutsideRam { get; init; }
 
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
     public bool DefersPages { get; init; }
 
     /// <summary>Another end than one in the memory setup: a panic, a BUG, an Oops.</summary>
-    public Sighting<Death>? Death { get; init; }
+    public LogFact<BootFailure>? BootFailure { get; init; }
 
     /// <summary>The message with which a kernel stops, in the words of <see cref="Forecasts.BootForecast.Message"/>.</summary>
-    public Sighting<string>? PanicMessage { get; init; }
+    public LogFact<string>? PanicMessage { get; init; }
 
     /// <summary>The facts with what one more message says.</summary>
     internal BootFacts With(in KernelMessage message, int line) => message.Kind switch
@@ -95,7 +95,7 @@ public sealed record BootFacts
         KernelMessageKind.Memory => this with { Memory = Memory ?? new(new(message.Count, message.TotalKiB), line) },
         KernelMessageKind.BarClaim => WithClaim(new(message.From, message.Text, message.To), line),
         KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine => this with { CommandLine = CommandLine ?? new(message.Text!, line) },
-        KernelMessageKind.Death => this with { Death = Death ?? new(message.Death!.Value, line) },
+        KernelMessageKind.BootFailure => this with { BootFailure = BootFailure ?? new(message.BootFailure!.Value, line) },
         KernelMessageKind.MapEdit => WithEdit(new(message.From, message.OldType, message.NewType), line),
         KernelMessageKind.ImageOutsideRam => this with { ImageOutsideRam = ImageOutsideRam ?? new(default, line) },
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
@@ -108,7 +108,7 @@ public sealed record BootFacts
         if (ImageOutsideRam is { Value.IsEmpty: true } image && edit is { OldType: null, NewType: null })
             return this with { ImageOutsideRam = new(edit.Range, image.Line) };
         const int most = 64;
-        foreach (Sighting<MapEdit> known in Edits)
+        foreach (LogFact<MapEdit> known in Edits)
         {
             if (known.Value == edit)
                 return this;
@@ -120,7 +120,7 @@ public sealed record BootFacts
     /// <summary>Logs are often shown twice, on the console and by dmesg: the same window counts once.</summary>
     private BootFacts WithClaim(FailedClaim claim, int line)
     {
-        foreach (Sighting<FailedClaim> known in FailedClaims)
+        foreach (LogFact<FailedClaim> known in FailedClaims)
         {
             if (known.Value == claim)
                 return this;

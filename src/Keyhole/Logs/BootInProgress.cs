@@ -21,9 +21,9 @@ internal sealed class BootInProgress
     private readonly SortedSet<string> _segmentNames = new(StringComparer.Ordinal);
     private BootFacts _facts = new();
     private GuestLayout _segments = GuestLayout.Unknown;
-    private Sighting<string>? _release;
+    private LogFact<string>? _release;
     private KernelIdentity? _kernel;
-    private Sighting<Death>? _end;
+    private LogFact<BootFailure>? _end;
     private bool _hasBootConsole;
     private bool _isReplayed;
     private LogMap? _map;
@@ -42,7 +42,7 @@ internal sealed class BootInProgress
         _lastLine = firstLine;
     }
 
-    public bool HasKernelLines => _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null || _facts.Death is not null;
+    public bool HasKernelLines => _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null || _facts.BootFailure is not null;
 
     public static bool IsXensStart(string text) => StartsWithAny(text, s_startWords);
 
@@ -68,7 +68,7 @@ internal sealed class BootInProgress
     {
         { Kind: KernelMessageKind.Release } when IsReplaying => false,
         _ when IsReplaying => true,
-        { Kind: KernelMessageKind.Death } => true,
+        { Kind: KernelMessageKind.BootFailure } => true,
         { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit } => _end is null,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
@@ -94,12 +94,12 @@ internal sealed class BootInProgress
     }
 
     /// <summary>Xen says that the domain is gone, or Xen with it. A dom0 that halts and had got through its memory setup was switched off.</summary>
-    public void End(Death death, LogLine line)
+    public void End(BootFailure failure, LogLine line)
     {
-        if (death.Kind == DeathKind.Halted && (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null))
+        if (failure.Kind == BootFailureKind.Halted && (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null))
             return;
         // "Domain 0 crashed" comes twice: of a processor, and of what Xen does then.
-        _end ??= new(death, line.Number);
+        _end ??= new(failure, line.Number);
         _lastLine = line.Number;
     }
 

@@ -68,13 +68,13 @@ public static class BootLog
             }
         }
 
-        void AddEnd(Death death, int domain, LogLine line)
+        void AddEnd(BootFailure failure, int domain, LogLine line)
         {
             BootInProgress? boot = live.GetValueOrDefault(domain == 0 ? MainConsole : domain);
             // Xen may die before there is a dom0 to speak of.
-            if (boot is null && death.Kind == DeathKind.XenPanic)
+            if (boot is null && failure.Kind == BootFailureKind.XenPanic)
                 boot = Begin(BootOwner.Dom0, MainConsole, line.Number);
-            boot?.End(death, line);
+            boot?.End(failure, line);
         }
 
         void AddLine(LogLine line)
@@ -86,8 +86,8 @@ public static class BootLog
                 bool isStart = BootInProgress.IsXensStart(line.Text);
                 if (isStart || BootInProgress.IsXensBuilder(line.Text))
                     (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
-                else if (Death.OfXen(line.Text, out int domain) is { } death)
-                    AddEnd(death, domain, line);
+                else if (BootFailure.OfXen(line.Text, out int domain) is { } failure)
+                    AddEnd(failure, domain, line);
                 return;
             }
 

@@ -25,10 +25,10 @@ internal static class CommandLineEffects
     /// <param name="edits">What the kernel says that it changes.</param>
     /// <param name="goesOn">Whether the log goes on behind the place where the changed map would stand.</param>
     public static IEnumerable<string> Of(
-        Sighting<string> commandLine,
+        LogFact<string> commandLine,
         ImmutableArray<E820Entry> before,
         LogMap? after,
-        ImmutableArray<Sighting<MapEdit>> edits,
+        ImmutableArray<LogFact<MapEdit>> edits,
         bool goesOn)
     {
         IReadOnlyList<KernelMemoryOption> options = KernelMemoryOptions.Of(commandLine.Value);
@@ -111,7 +111,7 @@ internal static class CommandLineEffects
         }
     }
 
-    private static string OfRange(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<Sighting<MapEdit>> edits, bool goesOn)
+    private static string OfRange(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<LogFact<MapEdit>> edits, bool goesOn)
     {
         string type = E820TypeNames.NameOf(option.Type);
         string range = $"[0x{option.Range.Start:x}, 0x{option.Range.End:x})";
@@ -130,7 +130,7 @@ internal static class CommandLineEffects
                 + (stronger.IsEmpty ? "" : $", but for {Listed(stronger)}: of types that overlap Linux takes the higher number");
         }
 
-        foreach (Sighting<MapEdit> edit in edits)
+        foreach (LogFact<MapEdit> edit in edits)
         {
             if (edit.Value.NewType == option.Type && edit.Value.Range == option.Range)
                 return $"took effect (line {edit.Line})";
@@ -143,7 +143,7 @@ internal static class CommandLineEffects
             : "";
     }
 
-    private static string OfLimit(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<Sighting<MapEdit>> edits, bool goesOn)
+    private static string OfLimit(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<LogFact<MapEdit>> edits, bool goesOn)
     {
         string limit = string.Create(CultureInfo.InvariantCulture, $"0x{option.Limit:x}");
         var beyond = ByteRange.FromBounds(Math.Min(option.Limit, Frames.AddressLimit - 1), Frames.AddressLimit);
@@ -154,7 +154,7 @@ internal static class CommandLineEffects
                 : $"is in force: the map of line {after.Line} has no RAM beyond {limit}";
         }
 
-        foreach (Sighting<MapEdit> edit in edits)
+        foreach (LogFact<MapEdit> edit in edits)
         {
             if (edit.Value.NewType is null && edit.Value.Range.Start == option.Limit)
                 return $"took effect (line {edit.Line}): no RAM from {limit} on";

@@ -21,7 +21,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     public bool IsBuildShown { get; init; } = true;
 
     /// <summary>The line that tells that dom0 is a PVH one, whose map Xen makes itself; null where nothing does.</summary>
-    public Sighting<string>? Pvh { get; init; }
+    public LogFact<string>? Pvh { get; init; }
 
     /// <summary>Whether Xen's command line, which would tell a limit, is not in the log.</summary>
     public bool IsMaxUnknown { get; init; }
@@ -80,7 +80,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         bool hasCommandLine = false;
         bool isUnclear = false;
         bool found = false;
-        Sighting<string>? pvh = null;
+        LogFact<string>? pvh = null;
         foreach (LogLine line in lines)
         {
             if (line.Speaker != LogSpeaker.Xen)

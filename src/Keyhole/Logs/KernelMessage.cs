@@ -37,7 +37,7 @@ internal enum KernelMessageKind
 
     // At any time.
     LateCommandLine,
-    Death,
+    BootFailure,
     MapEdit,
     Console,
     DeferredPages,
@@ -85,7 +85,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     /// <summary>What it takes there.</summary>
     public E820Type? OldType { get; private init; }
 
-    public Death? Death { get; private init; }
+    public BootFailure? BootFailure { get; private init; }
 
     /// <summary>A release, last words, a command line, a segment's name, or what a window conflicts with (null: with nothing that has a place).</summary>
     public string? Text { get; private init; }
@@ -116,8 +116,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return InitrdMoved(ref cursor);
         if (PanicMessageIn(line) is { } words)
             return new(KernelMessageKind.PanicMessage) { Text = words };
-        if (Logs.Death.OfKernel(line) is { } death)
-            return new(KernelMessageKind.Death) { Death = death };
+        if (Logs.BootFailure.OfKernel(line) is { } failure)
+            return new(KernelMessageKind.BootFailure) { BootFailure = failure };
         if (line.Contains(".bss are not marked as E820", StringComparison.Ordinal))
             return new(KernelMessageKind.ImageOutsideRam);
         if (TryBehind(line, "e820: ", out cursor) && TryEdit(ref cursor, out KernelMessage edit))
@@ -152,7 +152,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     public static bool TryParseWhole(ReadOnlySpan<char> line, out KernelMessage message)
     {
         message = Parse(line);
-        return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine or KernelMessageKind.Death) && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
+        return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine or KernelMessageKind.BootFailure) && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
     }
 
     private static KernelMessage Release(ReadOnlySpan<char> text)

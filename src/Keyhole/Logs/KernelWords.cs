@@ -54,9 +54,14 @@ internal static class KernelWords
     };
 
     /// <summary>An entry of the kernel's map, as that kernel prints it under Xen. 7.x leaves two blanks before the type (matrix/xen-4.20-linux-7.x).</summary>
-    public static string MapLine(KernelProfile profile, E820Entry entry) => profile.Has(KernelBehaviour.SaysMem)
-        ? string.Create(CultureInfo.InvariantCulture, $"Xen: [mem 0x{entry.Address:x16}-0x{unchecked(entry.End - 1):x16}] {(profile.Has(KernelBehaviour.SaysSystemRam) ? " " : "")}{TypeName(profile, entry.Type)}")
-        : string.Create(CultureInfo.InvariantCulture, $" Xen: {entry.Address:x16} - {entry.End:x16} ({TypeName(profile, entry.Type)})");
+    public static string MapLine(KernelProfile profile, E820Entry entry)
+    {
+        bool isNew = profile.Has(KernelBehaviour.SaysSystemRam);
+        string type = LinuxTypeNames.InMap(entry.Type, isNew);
+        return profile.Has(KernelBehaviour.SaysMem)
+            ? string.Create(CultureInfo.InvariantCulture, $"Xen: [mem 0x{entry.Address:x16}-0x{unchecked(entry.End - 1):x16}] {(isNew ? " " : "")}{type}")
+            : string.Create(CultureInfo.InvariantCulture, $" Xen: {entry.Address:x16} - {entry.End:x16} ({type})");
+    }
 
     /// <summary>"BAR 0 [mem 0xfebc0000-0xfebdffff]: can't claim; address conflict with Unusable memory [mem …]" (golden/passthrough).</summary>
     public static string CannotClaim(Bar bar, E820Entry entry)
@@ -71,20 +76,8 @@ internal static class KernelWords
         string flags = (bar.Is64Bit ? " 64bit" : "") + (bar.IsPrefetchable || bar.Kind == BarKind.Rom ? " pref" : "");
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{name} [mem 0x{bar.Start:x8}-0x{bar.End - 1:x8}{flags}]: can't claim; address conflict with {ResourceName(entry.Type)} [mem 0x{entry.Address:x8}-0x{entry.End - 1:x8}]");
+            $"{name} [mem 0x{bar.Start:x8}-0x{bar.End - 1:x8}{flags}]: can't claim; address conflict with {LinuxTypeNames.OfResource(entry.Type)} [mem 0x{entry.Address:x8}-0x{entry.End - 1:x8}]");
     }
-
-    /// <summary>Linux's name of a type as its resources have it ("can't claim; address conflict with …").</summary>
-    public static string ResourceName(E820Type type) => (uint)type switch
-    {
-        (uint)E820Type.Ram => "System RAM",
-        (uint)E820Type.Acpi => "ACPI Tables",
-        (uint)E820Type.Nvs => "ACPI Non-volatile Storage",
-        (uint)E820Type.Unusable => "Unusable memory",
-        (uint)E820Type.PersistentMemory => "Persistent Memory",
-        (uint)E820Type.Pram => "Persistent Memory (legacy)",
-        _ => "Reserved",
-    };
 
     private static void AddMap(KernelProfile profile, IReadOnlyList<E820Entry> kernelMap, ImmutableArray<string>.Builder lines)
     {
@@ -98,21 +91,6 @@ internal static class KernelWords
             lines.Add(MapLine(profile, entry));
             reached = entry.End;
         }
-    }
-
-    private static string TypeName(KernelProfile profile, E820Type type)
-    {
-        bool isNew = profile.Has(KernelBehaviour.SaysSystemRam);
-        return (uint)type switch
-        {
-            (uint)E820Type.Ram => isNew ? "System RAM" : "usable",
-            (uint)E820Type.Reserved => isNew ? "device reserved" : "reserved",
-            (uint)E820Type.Acpi => "ACPI data",
-            (uint)E820Type.Nvs => "ACPI NVS",
-            (uint)E820Type.Unusable => "unusable",
-            (uint)E820Type.PersistentMemory or (uint)E820Type.Pram => string.Create(CultureInfo.InvariantCulture, $"persistent (type {(uint)type})"),
-            uint number => string.Create(CultureInfo.InvariantCulture, $"type {number}"),
-        };
     }
 
     private static string? Words(KernelProfile profile, BootEvent happened)

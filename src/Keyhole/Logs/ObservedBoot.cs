@@ -31,7 +31,7 @@ public sealed record ObservedBoot
     public required int LastLine { get; init; }
 
     /// <summary>"6.1.0-53-amd64", from the version line.</summary>
-    public Sighting<string>? Release { get; init; }
+    public LogFact<string>? Release { get; init; }
 
     /// <summary>The kernel's own map; entries before the damage where it carries an error.</summary>
     public LogMap? Map { get; init; }
@@ -48,10 +48,10 @@ public sealed record ObservedBoot
     public required BootFacts Facts { get; init; }
 
     /// <summary>What Xen says of the domain's end ("Hardware Dom0 crashed: …"), or of its own.</summary>
-    public Sighting<Death>? EndedByXen { get; init; }
+    public LogFact<BootFailure>? EndedByXen { get; init; }
 
     /// <summary>The end of the boot, but for one with the words of the memory setup: the kernel's own word before Xen's.</summary>
-    public Sighting<Death>? Death => Facts.Death ?? EndedByXen;
+    public LogFact<BootFailure>? BootFailure => Facts.BootFailure ?? EndedByXen;
 
     /// <summary>What Xen says of the dom0 that it builds; null for guests and where it says nothing.</summary>
     public Dom0Log? Builder { get; init; }
@@ -68,10 +68,10 @@ public sealed record ObservedBoot
     /// <summary>The release that the kernel is taken for; null without a version line, and where its memory setup is not known.</summary>
     public KernelRelease? Kernel => Identity?.Release;
 
-    public bool Halts => Facts.PanicMessage is not null || Death is not null;
+    public bool Halts => Facts.PanicMessage is not null || BootFailure is not null;
 
     /// <summary>Whether Xen died, and no kernel had said anything.</summary>
-    public bool IsXensOwnEnd => EndedByXen is { Value.Kind: DeathKind.XenPanic } && Release is null && Map is null && Facts == Nothing;
+    public bool IsXensOwnEnd => EndedByXen is { Value.Kind: BootFailureKind.XenPanic } && Release is null && Map is null && Facts == Nothing;
 
     private static readonly BootFacts Nothing = new();
 }

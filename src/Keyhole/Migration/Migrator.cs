@@ -40,10 +40,10 @@ public static class Migrator
     public static MigrationResult Run(MigrationRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        return new Journey(request).Run();
+        return new MigrationRun(request).Run();
     }
 
-    private sealed class Journey(MigrationRequest request)
+    private sealed class MigrationRun(MigrationRequest request)
     {
         private readonly List<MigrationStep> _steps = [];
         private readonly List<string> _findings = [];

@@ -19,15 +19,15 @@ internal static class BarFindings
 {
     public const string What = "window that cannot be claimed";
 
-    public static IEnumerable<Finding> Compare(BootForecast forecast, ImmutableArray<Sighting<FailedClaim>> claims)
+    public static IEnumerable<Finding> Compare(BootForecast forecast, ImmutableArray<LogFact<FailedClaim>> claims)
     {
-        foreach (Sighting<FailedClaim> claim in claims)
+        foreach (LogFact<FailedClaim> claim in claims)
         {
             // Other devices and bridges stand in the way too; that is not the map's doing.
             if (claim.Value.Obstacle is not { } obstacle || !IsOfMap(obstacle))
                 continue;
             E820Entry? met = SortedMap.Obstacle(forecast.KernelMap.AsSpan(), claim.Value.Window);
-            string? expected = met is { } entry ? Text(claim.Value.Window, KernelWords.ResourceName(entry.Type), ByteRange.FromBounds(entry.Address, entry.End)) : null;
+            string? expected = met is { } entry ? Text(claim.Value.Window, LinuxTypeNames.OfResource(entry.Type), ByteRange.FromBounds(entry.Address, entry.End)) : null;
             string seen = Text(claim.Value.Window, obstacle, claim.Value.ObstacleRange);
             yield return new(What, expected ?? $"{Verifier.Range(claim.Value.Window)} can be claimed", seen, claim.Line, expected == seen);
         }
@@ -36,7 +36,7 @@ internal static class BarFindings
     /// <summary>Whether the name is one that Linux gives to memory of the map that stands in a window's way.</summary>
     public static bool IsOfMap(string obstacle) =>
         new[] { E820Type.Ram, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram }
-            .Any(type => KernelWords.ResourceName(type) == obstacle);
+            .Any(type => LinuxTypeNames.OfResource(type) == obstacle);
 
     private static string Text(ByteRange window, string obstacle, ByteRange range) => $"{Verifier.Range(window)} meets {obstacle} {Verifier.Range(range)}";
 }

@@ -22,7 +22,7 @@ internal static class Explanations
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
         yield return Profile(forecast.Request, observed);
-        foreach (string text in DeathStory.Of(forecast, observed, findings))
+        foreach (string text in FailureExplanations.Of(forecast, observed, findings))
             yield return text;
         Finding[] differing = [.. findings.Where(finding => !finding.Agrees && !Verifier.IsDeathBehindSetup(finding, observed))];
         bool agrees = differing.Length == 0;
@@ -43,7 +43,7 @@ internal static class Explanations
         }
         else if (observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd)
         {
-            foreach (Phrase text in MemoryStory.Of(forecast, observed, plan))
+            foreach (Phrase text in MemoryExplanations.Of(forecast, observed, plan))
                 yield return text;
         }
 
@@ -189,7 +189,7 @@ internal static class Explanations
 
     private static IEnumerable<Phrase> Bars(BootForecast forecast, ObservedBoot observed, Plan? plan)
     {
-        foreach (Sighting<FailedClaim> claim in observed.Facts.FailedClaims)
+        foreach (LogFact<FailedClaim> claim in observed.Facts.FailedClaims)
             yield return Bar(forecast, observed, plan, claim.Value, claim.Line);
     }
 
@@ -227,7 +227,7 @@ internal static class Explanations
     private static string HotPlugged(BootForecast forecast, ObservedBoot observed, FailedClaim failed)
     {
         const ulong section = 128UL << 20;
-        if (failed.Obstacle != KernelWords.ResourceName(E820Type.Ram) || observed is { Map: not null, MapMayEndEarly: true })
+        if (failed.Obstacle != LinuxTypeNames.OfResource(E820Type.Ram) || observed is { Map: not null, MapMayEndEarly: true })
             return "";
         ImmutableArray<E820Entry> given = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;
         ByteRange obstacle = failed.ObstacleRange;
@@ -250,7 +250,7 @@ internal static class Explanations
                 yield return text;
         }
 
-        foreach (Sighting<MapEdit> edit in facts.Edits)
+        foreach (LogFact<MapEdit> edit in facts.Edits)
         {
             const ulong worthMentionBytes = 1UL << 20;
             MapEdit change = edit.Value;

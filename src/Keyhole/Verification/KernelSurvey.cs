@@ -27,11 +27,11 @@ internal static class KernelSurvey
     {
         for (int i = 0; i < forecasts.Length;)
         {
-            string fate = FateOf(forecasts[i]);
+            string outcome = OutcomeOf(forecasts[i]);
             int next = i + 1;
-            while (next < forecasts.Length && FateOf(forecasts[next]) == fate)
+            while (next < forecasts.Length && OutcomeOf(forecasts[next]) == outcome)
                 next++;
-            yield return $"{KernelReleases.RangeOf(forecasts[i].Request.Kernel, forecasts[next - 1].Request.Kernel)}: {fate}";
+            yield return $"{KernelReleases.RangeOf(forecasts[i].Request.Kernel, forecasts[next - 1].Request.Kernel)}: {outcome}";
             i = next;
         }
     }
@@ -85,7 +85,7 @@ internal static class KernelSurvey
         return null;
     }
 
-    private static string FateOf(BootForecast forecast)
+    private static string OutcomeOf(BootForecast forecast)
     {
         if (forecast.Outcome == GuestOutcome.NotKnown)
             return "not known";

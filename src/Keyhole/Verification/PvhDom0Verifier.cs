@@ -62,8 +62,8 @@ public static class PvhDom0Verifier
         int? alive = observed.Facts.Memory?.Line ?? observed.Facts.PciGap?.Line ?? observed.Facts.Ramdisk?.Line;
         if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts: \"{words.Value}\"", words.Line, Agrees: false));
-        else if (observed.Death is { } death)
-            findings.Add(new(Verifier.OutcomeWhat, expected, $"halts ({death.Value.Words})", death.Line, Agrees: !boots));
+        else if (observed.BootFailure is { } failure)
+            findings.Add(new(Verifier.OutcomeWhat, expected, $"halts ({failure.Value.Words})", failure.Line, Agrees: !boots));
         else if (alive is { } line)
             findings.Add(new(Verifier.OutcomeWhat, expected, "boots", line, Agrees: boots));
         else

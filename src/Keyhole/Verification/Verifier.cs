@@ -58,7 +58,7 @@ public static class Verifier
 
     /// <summary>Whether a finding tells no more than that the kernel died of something that no forecast of its memory setup could have in it.</summary>
     internal static bool IsDeathBehindSetup(Finding finding, ObservedBoot observed) =>
-        finding.What == OutcomeWhat && observed is { Facts.PanicMessage: null, Death: not null } && finding.Forecast is (Boots or null);
+        finding.What == OutcomeWhat && observed is { Facts.PanicMessage: null, BootFailure: not null } && finding.Forecast is (Boots or null);
 
     /// <summary>A boot of a domain whose map is not forecast: its end is all that can be told.</summary>
     /// <param name="observed">The boot.</param>
@@ -70,8 +70,8 @@ public static class Verifier
         var findings = ImmutableArray.CreateBuilder<Finding>();
         if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(OutcomeWhat, null, Halts(words.Value), words.Line, Agrees: false));
-        else if (observed.Death is { } death)
-            findings.Add(new(OutcomeWhat, null, Dies(death.Value), death.Line, Agrees: false));
+        else if (observed.BootFailure is { } failure)
+            findings.Add(new(OutcomeWhat, null, FailureText(failure.Value), failure.Line, Agrees: false));
         return new()
         {
             Profile = observed.Kernel ?? KernelReleases.Default,
@@ -158,23 +158,23 @@ public static class Verifier
             return new(what, expected, Halts(words.Value), words.Line, forecast.Halts && forecast.Message == words.Value);
         int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line;
         // Where the setup was to halt, Xen's or the kernel's word that all is over is that halt, if nothing behind the setup had been said.
-        if (observed.Death is { } death)
-            return new(what, expected, Dies(death.Value), death.Line, forecast.Halts && !observed.IsXensOwnEnd && (alive is null || alive > death.Line));
+        if (observed.BootFailure is { } failure)
+            return new(what, expected, FailureText(failure.Value), failure.Line, forecast.Halts && !observed.IsXensOwnEnd && (alive is null || alive > failure.Line));
         return alive is { } line ? new(what, expected, Boots, line, forecast.Boots) : null;
     }
 
     private const string Boots = "boots";
 
-    private static string Dies(Death death) => death.Kind switch
+    private static string FailureText(BootFailure failure) => failure.Kind switch
     {
-        DeathKind.XenPanic => $"Xen halts: \"{death.Words}\"",
-        DeathKind.KernelPanic or DeathKind.KernelBug => Halts(death.Words),
-        DeathKind.Crashed or DeathKind.Halted => $"halts ({death.Words})",
+        BootFailureKind.XenPanic => $"Xen halts: \"{failure.Words}\"",
+        BootFailureKind.KernelPanic or BootFailureKind.KernelBug => Halts(failure.Words),
+        BootFailureKind.Crashed or BootFailureKind.Halted => $"halts ({failure.Words})",
     };
 
     private static string Halts(string? message) => message is { Length: > 0 } ? $"halts: \"{message}\"" : "halts without a message";
 
-    private static Finding? Count(string what, Sighting<ulong>? expected, Sighting<ulong>? seen, ICollection<string> notCompared)
+    private static Finding? Count(string what, LogFact<ulong>? expected, LogFact<ulong>? seen, ICollection<string> notCompared)
     {
         if (seen is not { } sighting)
         {
@@ -187,12 +187,12 @@ public static class Verifier
     }
 
     /// <summary>Lines of old kernels, a range each. The log's start may be cut, so only what it shows is looked at.</summary>
-    private static IEnumerable<Finding> EachOf(string what, ImmutableArray<Sighting<CountedFrames>> expected, ImmutableArray<Sighting<CountedFrames>> seen)
+    private static IEnumerable<Finding> EachOf(string what, ImmutableArray<LogFact<CountedFrames>> expected, ImmutableArray<LogFact<CountedFrames>> seen)
     {
-        foreach (Sighting<CountedFrames> sighting in seen)
+        foreach (LogFact<CountedFrames> sighting in seen)
         {
             CountedFrames? known = null;
-            foreach (Sighting<CountedFrames> candidate in expected)
+            foreach (LogFact<CountedFrames> candidate in expected)
             {
                 if (candidate.Value == sighting.Value || (known is null && candidate.Value.Frames.Start == sighting.Value.Frames.Start))
                     known = candidate.Value;
@@ -210,7 +210,7 @@ public static class Verifier
 
     private static string Times(int count) => count == 1 ? "once" : string.Create(CultureInfo.InvariantCulture, $"{count} times");
 
-    private static Finding? Moved(Sighting<MovedBytes>? expected, Sighting<MovedBytes>? seen, ICollection<string> notCompared)
+    private static Finding? Moved(LogFact<MovedBytes>? expected, LogFact<MovedBytes>? seen, ICollection<string> notCompared)
     {
         if (seen is not { } sighting)
         {
@@ -234,7 +234,7 @@ public static class Verifier
         return new("ramdisk", Range(pages), Range(seen.Value), seen.Line, pages == seen.Value);
     }
 
-    private static Finding? Gap(Sighting<ByteRange>? expected, Sighting<ByteRange>? seen, ICollection<string> notCompared)
+    private static Finding? Gap(LogFact<ByteRange>? expected, LogFact<ByteRange>? seen, ICollection<string> notCompared)
     {
         if (seen is not { } sighting)
         {

@@ -70,7 +70,7 @@ internal static class HvmHoles
         }
 
         if (guest.PlacesAll)
-            return new([.. tried], AsItIs, WhyWell(scenario, guest, allLow), null);
+            return new([.. tried], AsItIs, ReasonToKeep(scenario, guest, allLow), null);
         // hvmloader's own hole is the lightest that helps, where the guest's setting does not.
         bool dropHelps = tried.Count > 1 && tried[1] is { Setting: LeftToHvmloader, Unplaced: 0, Outcome: GuestOutcome.Boots };
         if (dropHelps)
@@ -88,7 +88,7 @@ internal static class HvmHoles
         return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{lost}{libvirt}", Paste(best));
     }
 
-    private static string WhyWell(Scenario scenario, HvmGuest guest, ulong? allLow)
+    private static string ReasonToKeep(Scenario scenario, HvmGuest guest, ulong? allLow)
     {
         if (guest.CountHigh == 0)
             return "every BAR has its place below 4 GiB as it is";

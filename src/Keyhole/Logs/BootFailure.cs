@@ -6,7 +6,7 @@ using Keyhole.Diagnostics;
 namespace Keyhole.Logs;
 
 /// <summary>Who says that a boot is over, and how sure that is.</summary>
-public enum DeathKind
+public enum BootFailureKind
 {
     /// <summary>"Kernel panic - not syncing: …", or an exception before the kernel could print one.</summary>
     KernelPanic,
@@ -26,24 +26,24 @@ public enum DeathKind
 
 /// <summary>The end of a boot as a log tells it.</summary>
 /// <param name="Words">What the line says, without its prefix; of Xen's panic the reason behind it.</param>
-public readonly record struct Death(DeathKind Kind, string Words)
+public readonly record struct BootFailure(BootFailureKind Kind, string Words)
 {
     /// <summary>Longest words that are kept.</summary>
     private const int MaxLength = 200;
 
-    private static readonly (string Mark, DeathKind Kind)[] _kernelsWords =
+    private static readonly (string Mark, BootFailureKind Kind)[] _kernelsWords =
     [
-        ("Kernel panic - not syncing", DeathKind.KernelPanic),
-        ("PANIC: early exception", DeathKind.KernelPanic),
-        ("kernel BUG at ", DeathKind.KernelBug),
-        ("BUG: unable to handle", DeathKind.KernelBug),
-        ("BUG: kernel NULL pointer", DeathKind.KernelBug),
-        ("Unable to handle kernel", DeathKind.KernelBug),
-        ("general protection fault", DeathKind.KernelBug),
-        ("double fault: ", DeathKind.KernelBug),
-        ("Oops: ", DeathKind.KernelBug),
+        ("Kernel panic - not syncing", BootFailureKind.KernelPanic),
+        ("PANIC: early exception", BootFailureKind.KernelPanic),
+        ("kernel BUG at ", BootFailureKind.KernelBug),
+        ("BUG: unable to handle", BootFailureKind.KernelBug),
+        ("BUG: kernel NULL pointer", BootFailureKind.KernelBug),
+        ("Unable to handle kernel", BootFailureKind.KernelBug),
+        ("general protection fault", BootFailureKind.KernelBug),
+        ("double fault: ", BootFailureKind.KernelBug),
+        ("Oops: ", BootFailureKind.KernelBug),
         // What xen_remap_memory and its kin say before they give up.
-        ("Failed to update kernel mapping for mfn", DeathKind.KernelBug),
+        ("Failed to update kernel mapping for mfn", BootFailureKind.KernelBug),
     ];
 
     /// <summary>What the kernel asked for and did not get, or could not map: words that are about memory.</summary>
@@ -51,7 +51,7 @@ public readonly record struct Death(DeathKind Kind, string Words)
         ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping", "annot allocate", "No memory", "no memory", "Not enough RAM", "llocation too small"];
 
     /// <summary>Whether the words themselves are about memory. That they are not proves nothing.</summary>
-    public bool SpeaksOfMemory
+    public bool IsAboutMemory
     {
         get
         {
@@ -70,9 +70,9 @@ public readonly record struct Death(DeathKind Kind, string Words)
         Words.Contains("arch/x86/xen/setup.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/p2m.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/mmu", StringComparison.Ordinal);
 
     /// <summary>A kernel's last words outside of its memory setup; null where a line has none.</summary>
-    internal static Death? OfKernel(ReadOnlySpan<char> line)
+    internal static BootFailure? OfKernel(ReadOnlySpan<char> line)
     {
-        foreach ((string mark, DeathKind kind) in _kernelsWords)
+        foreach ((string mark, BootFailureKind kind) in _kernelsWords)
         {
             int at = line.IndexOf(mark, StringComparison.Ordinal);
             // "---[ end Kernel panic - not syncing" repeats it.
@@ -86,7 +86,7 @@ public readonly record struct Death(DeathKind Kind, string Words)
     /// <summary>What Xen says of its own end or a domain's; null where a line has nothing of the kind.</summary>
     /// <param name="text">A line of Xen's without its prefix; behind "Panic on CPU" with the reason that follows.</param>
     /// <param name="domain">Whose end it is; 0 of Xen itself.</param>
-    internal static Death? OfXen(ReadOnlySpan<char> text, out int domain)
+    internal static BootFailure? OfXen(ReadOnlySpan<char> text, out int domain)
     {
         const string panic = "Panic on CPU";
         domain = 0;
@@ -95,14 +95,14 @@ public readonly record struct Death(DeathKind Kind, string Words)
         {
             int colon = text[at..].IndexOf(':');
             ReadOnlySpan<char> reason = colon < 0 ? default : text[(at + colon + 1)..].Trim(" *");
-            return new(DeathKind.XenPanic, InputError.OneLine(reason.IsEmpty ? text : reason, MaxLength));
+            return new(BootFailureKind.XenPanic, InputError.OneLine(reason.IsEmpty ? text : reason, MaxLength));
         }
 
         bool isCrash = text.Contains("crashed", StringComparison.Ordinal);
         if (!isCrash && !text.Contains("halted", StringComparison.Ordinal))
             return null;
         string words = InputError.OneLine(text.Trim().TrimEnd(':'), MaxLength);
-        DeathKind kind = isCrash ? DeathKind.Crashed : DeathKind.Halted;
+        BootFailureKind kind = isCrash ? BootFailureKind.Crashed : BootFailureKind.Halted;
         if (text.Contains("Dom0", StringComparison.Ordinal))
             return new(kind, words);
         at = text.IndexOf("Domain ", StringComparison.Ordinal);

@@ -15,7 +15,7 @@ using Keyhole.PvGuest;
 namespace Keyhole.Verification;
 
 /// <summary>Where the memory of a kernel that boots is: moved, given back, left out, lost to the map, or the kernel's own.</summary>
-internal static class MemoryStory
+internal static class MemoryExplanations
 {
     /// <summary>Holes that are named; a guest on a ragged host has dozens.</summary>
     private const int MostHoles = 6;

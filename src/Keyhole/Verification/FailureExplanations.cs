@@ -16,11 +16,11 @@ namespace Keyhole.Verification;
 /// What the end of a boot that was forecast to get through its memory setup has to do with memory: how far that setup went and whether it went as forecast, and what
 /// the last words themselves are about. Nothing is said of a cause that the comparison does not show.
 /// </summary>
-internal static class DeathStory
+internal static class FailureExplanations
 {
     public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings)
     {
-        if (observed.Facts.PanicMessage is not null || observed.Death is not { } death)
+        if (observed.Facts.PanicMessage is not null || observed.BootFailure is not { } failure)
         {
             if (!observed.Halts && !IsOver(observed))
                 yield return $"Behind line {observed.LastLine} the log says no more of this boot's memory, and the setup is not over there: whether the kernel stopped or the log was cut it does not show.";
@@ -29,7 +29,7 @@ internal static class DeathStory
 
         if (observed.IsXensOwnEnd)
         {
-            yield return $"Xen itself dies before it starts dom0 (line {death.Line}: {Quoted(death.Value)}): no kernel ran, so there is nothing of its memory to compare.";
+            yield return $"Xen itself dies before it starts dom0 (line {failure.Line}: {Quoted(failure.Value)}): no kernel ran, so there is nothing of its memory to compare.";
             yield break;
         }
 
@@ -37,19 +37,19 @@ internal static class DeathStory
             yield break;
         Finding[] compared = [.. findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];
         int differing = compared.Count(static finding => !finding.Agrees);
-        int last = compared.Where(finding => finding.Line <= death.Line).Select(static finding => finding.Line ?? 0).DefaultIfEmpty(0).Max();
-        string who = death.Value.Kind == DeathKind.XenPanic ? "Xen dies" : "the kernel dies";
+        int last = compared.Where(finding => finding.Line <= failure.Line).Select(static finding => finding.Line ?? 0).DefaultIfEmpty(0).Max();
+        string who = failure.Value.Kind == BootFailureKind.XenPanic ? "Xen dies" : "the kernel dies";
         if (compared.Length == 0)
-            yield return $"Nothing of the memory setup stands in the log before {who.Replace("dies", "died", StringComparison.Ordinal)} (line {death.Line}), so nothing of it could be compared.";
+            yield return $"Nothing of the memory setup stands in the log before {who.Replace("dies", "died", StringComparison.Ordinal)} (line {failure.Line}), so nothing of it could be compared.";
         else if (differing == 0)
-            yield return $"The memory setup is as forecast to the last line there is of it (line {last}); {who} behind it, at line {death.Line}: {Quoted(death.Value)}.";
+            yield return $"The memory setup is as forecast to the last line there is of it (line {last}); {who} behind it, at line {failure.Line}: {Quoted(failure.Value)}.";
         else
-            yield return string.Create(CultureInfo.InvariantCulture, $"Before {who.Replace("dies", "died", StringComparison.Ordinal)} (line {death.Line}: {Quoted(death.Value)}) {differing} of {compared.Length} lines of the memory setup differ from the forecast.");
-        foreach (string text in PartOfMemory(forecast, observed, death, differing))
+            yield return string.Create(CultureInfo.InvariantCulture, $"Before {who.Replace("dies", "died", StringComparison.Ordinal)} (line {failure.Line}: {Quoted(failure.Value)}) {differing} of {compared.Length} lines of the memory setup differ from the forecast.");
+        foreach (string text in PartOfMemory(forecast, observed, failure, differing))
             yield return text;
     }
 
-    private static IEnumerable<string> PartOfMemory(BootForecast forecast, ObservedBoot observed, Sighting<Death> death, int differing)
+    private static IEnumerable<string> PartOfMemory(BootForecast forecast, ObservedBoot observed, LogFact<BootFailure> failure, int differing)
     {
         if (ForbiddenByItsOwnLimit(forecast, observed) is { Length: > 0 } forbidden)
         {
@@ -57,9 +57,9 @@ internal static class DeathStory
             yield break;
         }
 
-        if (death.Value.SpeaksOfMemory)
+        if (failure.Value.IsAboutMemory)
         {
-            string wanted = WantedBytes(death.Value.Words) is { } bytes and > 0 ? $": it wanted {ByteSize.ToText(bytes)} in one piece" : "";
+            string wanted = WantedBytes(failure.Value.Words) is { } bytes and > 0 ? $": it wanted {ByteSize.ToText(bytes)} in one piece" : "";
             string size = ByteSize.ToText(forecast.Request.PageCount << Addresses.Frames.Shift);
             yield return $"Memory has a part in it{wanted}; {(forecast.Request.IsDom0 ? "dom0" : "the guest")} has {size}. "
                 + (differing == 0 && forecast.Boots ? "Its map is the one that was forecast, and by the forecast the kernel gets through its memory setup on it." : differing == 0 ? "" : "Whether the lines that differ are the cause the log does not show.");
@@ -77,7 +77,7 @@ internal static class DeathStory
     private static string ForbiddenByItsOwnLimit(BootForecast forecast, ObservedBoot observed)
     {
         // A kernel that dies of it does so where it maps the moved frames: words about anything else are not of this.
-        if (observed.Facts.CommandLine is not { } line || observed.Facts.Death is { Value.SpeaksOfMemory: false })
+        if (observed.Facts.CommandLine is not { } line || observed.Facts.BootFailure is { Value.IsAboutMemory: false })
             return "";
         KernelMemoryOption limit = KernelMemoryOptions.Of(line.Value).Where(static option => option.Kind is KernelMemoryOptionKind.Limit or KernelMemoryOptionKind.Broken).OrderBy(static option => option.Limit).FirstOrDefault();
         if (limit.Text is null)
@@ -113,5 +113,5 @@ internal static class DeathStory
     private static bool IsOver(ObservedBoot observed) =>
         observed.Facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null } || !observed.Facts.FailedClaims.IsEmpty;
 
-    private static string Quoted(Death death) => $"\"{death.Words}\"";
+    private static string Quoted(BootFailure failure) => $"\"{failure.Words}\"";
 }
