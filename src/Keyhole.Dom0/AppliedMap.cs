@@ -10,6 +10,7 @@ namespace Keyhole.Dom0;
 /// <summary>A map that Keyhole has given a domain, and what was there before: what <c>apply --undo</c> needs.</summary>
 public sealed record AppliedMap
 {
+    /// <summary>The domain's number at the time.</summary>
     public required DomainId Domain { get; init; }
 
     /// <summary>Tells the domain from a later one of the same number.</summary>

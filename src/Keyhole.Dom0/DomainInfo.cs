@@ -8,6 +8,7 @@ namespace Keyhole.Dom0;
 /// <summary>What the hypervisor knows of a domain (struct xen_domctl_getdomaininfo).</summary>
 public sealed record DomainInfo
 {
+    /// <summary>The domain's number, which Xen gives again once the domain is gone.</summary>
     public required DomainId Id { get; init; }
 
     /// <summary>The domain's handle, which the toolstack sets to its UUID: a number is used again, this is not.</summary>
@@ -16,13 +17,16 @@ public sealed record DomainInfo
     /// <summary>HVM or PVH: Xen does not tell them apart here.</summary>
     public bool IsHvm { get; init; }
 
+    /// <summary>Whether it is being taken apart: nothing can be done to it any more.</summary>
     public bool IsDying { get; init; }
 
+    /// <summary>Whether its kernel has ended; <see cref="ShutdownReason"/> says how.</summary>
     public bool IsShutdown { get; init; }
 
     /// <summary>Why it shut down, where it did: 0 poweroff, 1 reboot, 2 suspend, 3 crash, 4 watchdog.</summary>
     public int ShutdownReason { get; init; }
 
+    /// <summary>Whether a toolstack holds it: none of its processors run.</summary>
     public bool IsPaused { get; init; }
 
     /// <summary>Pages it owns.</summary>

@@ -80,8 +80,10 @@ public sealed class DomainTools(IToolRunner runner)
         return result.Succeeded ? result.Error + result.Output : Failed("xl create", result);
     }
 
+    /// <summary>Lets a paused domain run (<c>xl unpause</c>). Null where that was done.</summary>
     public XenProblem? Unpause(DomainId id) => Do("unpause", id);
 
+    /// <summary>Ends a domain at once (<c>xl destroy</c>). Null where that was done.</summary>
     public XenProblem? Destroy(DomainId id) => Do("destroy", id);
 
     private static string Text(DomainId id) => id.Value.ToString(CultureInfo.InvariantCulture);

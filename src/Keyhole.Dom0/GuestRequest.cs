@@ -14,16 +14,19 @@ public sealed record GuestRequest
     /// <summary>Its xl.cfg.</summary>
     public required string Path { get; init; }
 
+    /// <summary>What its configuration says.</summary>
     public required GuestSpec Guest { get; init; }
 
     /// <summary>Null: the map that the toolstack makes by itself.</summary>
     public required IHolePolicy? Policy { get; init; }
 
+    /// <summary>The Linux that is forecast.</summary>
     public required KernelRelease Kernel { get; init; }
 
     /// <summary>What its kernel's image says; null where it cannot be read.</summary>
     public KernelImage? Image { get; init; }
 
+    /// <summary>Whether the user or the kernel's image says which Linux it is; else it is assumed.</summary>
     public required bool IsKernelNamed { get; init; }
 
     /// <summary>How long to wait for what it says.</summary>

@@ -23,11 +23,13 @@ public sealed unsafe class HypercallBuffer : IDisposable
         SizeBytes = sizeBytes;
     }
 
+    /// <summary>Its size, whole pages.</summary>
     public int SizeBytes { get; }
 
     /// <summary>Where the buffer lies, as a hypercall's argument.</summary>
     public ulong Address => (ulong)_mapping.Address;
 
+    /// <summary>All of the buffer. Not to be used after <see cref="Dispose"/>.</summary>
     public Span<byte> Bytes => new((void*)_mapping.Address, SizeBytes);
 
     /// <summary>A buffer of at least that size, or null where the kernel has no memory for it.</summary>
@@ -51,9 +53,11 @@ public sealed unsafe class HypercallBuffer : IDisposable
         where T : unmanaged
         => ref MemoryMarshal.AsRef<T>(Bytes.Slice(offset, sizeof(T)));
 
+    /// <summary>A number of structs from an offset in bytes on. Not to be used after <see cref="Dispose"/>.</summary>
     public Span<T> Span<T>(int offset, int count)
         where T : unmanaged
         => MemoryMarshal.Cast<byte, T>(Bytes.Slice(offset, checked(count * sizeof(T))));
 
+    /// <inheritdoc/>
     public void Dispose() => _mapping.Dispose();
 }

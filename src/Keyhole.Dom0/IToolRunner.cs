@@ -10,9 +10,13 @@ namespace Keyhole.Dom0;
 /// <param name="ExitCode">0–255; <see cref="NotThere"/> where there is no such program, <see cref="TookTooLong"/> where it had to be ended.</param>
 public sealed record ToolResult(int ExitCode, string Output, string Error)
 {
+    /// <summary>What stands for an exit code where the program is not there, as in a shell.</summary>
     public const int NotThere = -1;
+
+    /// <summary>What stands for an exit code where the program was ended because it took too long.</summary>
     public const int TookTooLong = -2;
 
+    /// <summary>Whether the program ended with 0.</summary>
     public bool Succeeded => ExitCode == 0;
 
     /// <summary>The last line that is not empty of what it complained about: the one that says why.</summary>

@@ -9,6 +9,7 @@ namespace Keyhole.Dom0;
 /// <summary>What a program in dom0 asks the hypervisor: the memory calls, and facts about domains. Real or simulated.</summary>
 public interface IXenControl : IDisposable
 {
+    /// <summary>The hypercalls as this dom0 makes them.</summary>
     IHypercalls Calls { get; }
 
     /// <summary>"4.17.7" with whatever the vendor put behind it, or why it cannot be known.</summary>

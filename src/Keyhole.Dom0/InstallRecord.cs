@@ -9,16 +9,19 @@ namespace Keyhole.Dom0;
 /// <summary>What <c>install</c> has done to a guest's configuration: kept beside the scripts, so that it can be undone.</summary>
 public sealed record InstallRecord
 {
+    /// <summary>The guest's name.</summary>
     public required string Guest { get; init; }
 
     /// <summary>The configuration's whole path, links followed.</summary>
     public required string Configuration { get; init; }
 
+    /// <summary>The policy of the map that its script installs.</summary>
     public required string Policy { get; init; }
 
     /// <summary>Of the configuration as <c>install</c> left it, in hex: whoever has changed it since is not written over.</summary>
     public required string Sha256 { get; init; }
 
+    /// <summary>The scripts that the configuration names since then.</summary>
     public required ImmutableArray<InstalledScript> Scripts { get; init; }
 
     /// <summary>Whether it is undone, and the scripts are kept for a guest that was made with them and still runs.</summary>
@@ -39,6 +42,7 @@ public sealed record InstallRecord
         }
     }
 
+    /// <summary>What <see cref="Parse"/> reads again.</summary>
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, InstallContext.Default.InstallRecord);
 }
 

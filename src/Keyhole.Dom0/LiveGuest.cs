@@ -19,10 +19,13 @@ namespace Keyhole.Dom0;
 /// <param name="Spec">How it was made, or null where the toolstack does not say.</param>
 public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
 {
+    /// <summary>The domain in one line: its name in quotes, where it has one, and its number.</summary>
     public string Shown => Name is { } name ? $"domain {Diagnostics.InputError.Quote(name)} ({Info.Id.Value})" : $"domain {Info.Id.Value}";
 
+    /// <summary>"PV", "PVH", "HVM", or "HVM or PVH" where only the hypervisor tells.</summary>
     public string TypeName => Info.IsHvm ? Spec?.Type == GuestType.Pvh ? "PVH" : Spec is null ? "HVM or PVH" : "HVM" : "PV";
 
+    /// <summary>The domain that a user names, by its name or number.</summary>
     public static XenResult<LiveGuest> Find(IXenControl xen, DomainTools tools, string nameOrNumber)
     {
         if (!tools.Find(nameOrNumber).TryGet(out DomainNumber? number, out XenProblem? problem))
@@ -67,14 +70,17 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
     /// <summary>What the toolstack gave the guest when it was made, or null where it cannot be reckoned.</summary>
     public Plan? ToolstackPlan(Host machine) => Spec is { } spec ? Planner.Plan(new Scenario { Host = machine, Guest = spec }) : null;
 
+    /// <summary>Why something cannot be done to this domain.</summary>
     public XenProblem No(string what, Phrase remedy) => new(XenProblemKind.Guest, Shown, what, remedy);
 }
 
 /// <summary>A map for a live guest with the forecast of its boot on it.</summary>
 public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries, ImmutableArray<Problem> Problems, BootForecast Forecast)
 {
+    /// <summary>The plain entries, as the hypervisor takes them.</summary>
     public ImmutableArray<E820Entry> Map => Forecast.Request.Map;
 
+    /// <summary>Whether a problem of severity error speaks against the map.</summary>
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 
     /// <summary>Whether it is the toolstack's own, which is there already.</summary>
@@ -94,6 +100,7 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
         return pages;
     }
 
+    /// <summary>Whole pages of RAM in a map, overlaps counted once.</summary>
     public static ulong PagesOfRam(ImmutableArray<E820Entry> map)
     {
         ImmutableArray<E820Entry> entries = SortedMap.Of(map.AsSpan());

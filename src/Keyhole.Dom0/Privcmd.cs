@@ -10,6 +10,7 @@ namespace Keyhole.Dom0;
 /// <summary>The kernel's door to Xen for dom0's user space. Whoever may open it may make any hypercall as dom0.</summary>
 public sealed class Privcmd : IDisposable
 {
+    /// <summary>The device that dom0 makes hypercalls through.</summary>
     public const string Device = "/dev/xen/privcmd";
 
     // Linux' numbers; Xen's are the same.
@@ -45,6 +46,7 @@ public sealed class Privcmd : IDisposable
         return result == -1 ? -Marshal.GetLastPInvokeError() : result;
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _descriptor.Dispose();
 
     private static XenProblem Problem(string device, string what, string remedy) => new(XenProblemKind.Here, device, what, remedy);

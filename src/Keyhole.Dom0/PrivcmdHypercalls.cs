@@ -15,11 +15,13 @@ public sealed class PrivcmdHypercalls(Privcmd privcmd) : IHypercalls
     private const long NoMemory = -(long)XenError.ENOMEM;
     private const long NotMade = -(long)XenError.ENOSYS;
 
+    /// <inheritdoc/>
     public long MachineMemoryMap(Span<E820Entry> buffer, out int count) => ReadMap(MemoryOp.XENMEM_machine_memory_map, buffer, out count);
 
     /// <summary>dom0's own map: ENOSYS, unless someone gave it one.</summary>
     public long MemoryMap(Span<E820Entry> buffer, out int count) => ReadMap(MemoryOp.XENMEM_memory_map, buffer, out count);
 
+    /// <inheritdoc/>
     public long SetMemoryMap(DomainId domain, ReadOnlySpan<E820Entry> map)
     {
         using HypercallBuffer? memory = HypercallBuffer.Allocate(ForeignMemoryMap.SizeBytes + (map.Length * E820Entry.WireSizeBytes));
@@ -34,18 +36,25 @@ public sealed class PrivcmdHypercalls(Privcmd privcmd) : IHypercalls
         return Memory(MemoryOp.XENMEM_set_memory_map, memory);
     }
 
+    /// <inheritdoc/>
     public long MaximumRamPage() => privcmd.Call(Hypercall.memory_op, MemoryOp.XENMEM_maximum_ram_page);
 
+    /// <inheritdoc/>
     public long CurrentReservation(DomainId domain) => OfDomain(MemoryOp.XENMEM_current_reservation, domain);
 
+    /// <inheritdoc/>
     public long MaximumReservation(DomainId domain) => OfDomain(MemoryOp.XENMEM_maximum_reservation, domain);
 
+    /// <inheritdoc/>
     public long IncreaseReservation(DomainId domain, Span<ulong> mfns, int order) => Reserve(MemoryOp.XENMEM_increase_reservation, domain, mfns, mfns, order);
 
+    /// <inheritdoc/>
     public long DecreaseReservation(DomainId domain, ReadOnlySpan<ulong> mfns, int order) => Reserve(MemoryOp.XENMEM_decrease_reservation, domain, mfns, [], order);
 
+    /// <inheritdoc/>
     public long PopulatePhysmap(DomainId domain, Span<ulong> frames, int order) => Reserve(MemoryOp.XENMEM_populate_physmap, domain, frames, frames, order);
 
+    /// <inheritdoc/>
     public long Exchange(DomainId domain, ReadOnlySpan<ulong> mfnsIn, int orderIn, Span<ulong> framesOut, int orderOut, out ulong exchanged)
     {
         exchanged = 0;
@@ -66,18 +75,23 @@ public sealed class PrivcmdHypercalls(Privcmd privcmd) : IHypercalls
         return result;
     }
 
+    /// <inheritdoc/>
     public long MmuUpdate(ReadOnlySpan<MmuUpdate> updates, out int done)
     {
         done = 0;
         return NotMade;
     }
 
+    /// <inheritdoc/>
     public long UpdateVaMapping(ulong virtualAddress, ulong pageTableEntry, ulong flags) => NotMade;
 
+    /// <inheritdoc/>
     public long Multicall(Span<MulticallEntry> calls) => NotMade;
 
+    /// <inheritdoc/>
     public long RegisterCallback(in CallbackRegister callback) => NotMade;
 
+    /// <inheritdoc/>
     public long VmAssist(uint command, uint type) => NotMade;
 
     private static MemoryReservation Extents(DomainId domain, ulong address, int count, int order) => new()

@@ -46,6 +46,7 @@ public enum StartResult
 /// <summary>A started guest held against its forecast.</summary>
 public sealed record StartVerdict
 {
+    /// <summary>How the boot compares with its forecast.</summary>
     public required StartResult Result { get; init; }
 
     /// <summary>The forecast for the kernel that the console names; for the one asked for where it names none.</summary>
@@ -60,6 +61,7 @@ public sealed record StartVerdict
     /// <summary>Whether it boots, but has not said whether it claims its device's windows.</summary>
     public bool AwaitsClaims { get; init; }
 
+    /// <summary>Whether it went all as forecast, and well.</summary>
     public bool Succeeded => Result == StartResult.AsForecast;
 
     /// <param name="plan">What the guest was to get.</param>

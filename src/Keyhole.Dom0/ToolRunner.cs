@@ -25,6 +25,7 @@ public sealed class ToolRunner : IToolRunner
     /// <summary>A program that has ended may have left its output open in a child (xl create stays to watch its guest).</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
+    /// <inheritdoc/>
     public ToolResult Run(string program, ImmutableArray<string> arguments, TimeSpan limit, CancellationToken cancellation = default)
     {
         var start = new ProcessStartInfo(program)

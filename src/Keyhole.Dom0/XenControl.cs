@@ -32,10 +32,13 @@ public sealed class XenControl : IXenControl
         Calls = new PrivcmdHypercalls(privcmd);
     }
 
+    /// <inheritdoc/>
     public IHypercalls Calls { get; }
 
+    /// <summary>The hypervisor of this machine, or why it cannot be asked: no dom0, or not root.</summary>
     public static XenResult<IXenControl> Open() => Privcmd.Open().TryGet(out Privcmd? privcmd, out XenProblem? problem) ? new XenControl(privcmd) : problem;
 
+    /// <inheritdoc/>
     public XenResult<string> Version()
     {
         long version = _privcmd.Call(Hypercall.xen_version, XENVER_version);
@@ -55,6 +58,7 @@ public sealed class XenControl : IXenControl
         return $"{version >> 16}.{version & 0xffff}{extra}";
     }
 
+    /// <inheritdoc/>
     public XenResult<DomainInfo> Domain(DomainId id)
     {
         long result = FirstFrom(id.Value, out DomainInfo? found);
@@ -66,6 +70,7 @@ public sealed class XenControl : IXenControl
             : Failed(result);
     }
 
+    /// <inheritdoc/>
     public XenResult<IReadOnlyList<DomainInfo>> Domains()
     {
         List<DomainInfo> all = [];
@@ -87,6 +92,7 @@ public sealed class XenControl : IXenControl
         return all;
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _privcmd.Dispose();
 
     private static XenProblem Failed(long result) => result == -(long)XenError.EACCES

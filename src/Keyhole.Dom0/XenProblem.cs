@@ -59,6 +59,7 @@ public sealed record XenProblem(XenProblemKind Kind, string Subject, string What
     /// <summary>The whole line: what it is about, what is wrong and the remedy.</summary>
     public Phrase ToPhrase() => $"{Subject}: {What}; {Remedy}";
 
+    /// <inheritdoc/>
     public override string ToString() => ToPhrase().ToString();
 }
 
@@ -72,14 +73,19 @@ public readonly struct XenResult<T>
         Problem = problem;
     }
 
+    /// <summary>The value; null where there is a problem.</summary>
     public T? Value { get; }
 
+    /// <summary>Why there is no value; null where there is one.</summary>
     public XenProblem? Problem { get; }
 
+    /// <summary>A value that is there.</summary>
     public static implicit operator XenResult<T>(T value) => new(value, null);
 
+    /// <summary>A value that is not there, and why.</summary>
     public static implicit operator XenResult<T>(XenProblem problem) => new(null, problem);
 
+    /// <summary>Gives the value, or the problem.</summary>
     public bool TryGet([NotNullWhen(true)] out T? value, [NotNullWhen(false)] out XenProblem? problem)
     {
         value = Value;

@@ -41,10 +41,13 @@ public readonly partial struct ByteRange : System.IEquatable<ByteRange>, IRanged
 
     public bool Overlaps(ByteRange other) => !Intersect(other).IsEmpty;
 
+    /// <inheritdoc/>
     public bool Equals(ByteRange other) => Start == other.Start && SizeBytes == other.SizeBytes;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is ByteRange other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => unchecked((int)Start ^ (int)(Start >> 12) ^ (int)SizeBytes);
 
     public static bool operator ==(ByteRange left, ByteRange right) => left.Equals(right);

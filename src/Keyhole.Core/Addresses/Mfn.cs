@@ -26,12 +26,16 @@ public readonly partial struct Mfn : System.IEquatable<Mfn>, System.IComparable<
 
     public Mfn Plus(ulong pageCount) => new(Value + pageCount);
 
+    /// <inheritdoc/>
     public bool Equals(Mfn other) => Value == other.Value;
 
+    /// <inheritdoc/>
     public int CompareTo(Mfn other) => Value < other.Value ? -1 : Value > other.Value ? 1 : 0;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is Mfn other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => unchecked((int)Value ^ (int)(Value >> 32));
 
     public static bool operator ==(Mfn left, Mfn right) => left.Value == right.Value;

@@ -30,10 +30,13 @@ public readonly partial struct MfnRange : System.IEquatable<MfnRange>
 
     public bool Contains(Mfn mfn) => mfn >= Start && mfn.Value - Start.Value < Count;
 
+    /// <inheritdoc/>
     public bool Equals(MfnRange other) => Start == other.Start && Count == other.Count;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is MfnRange other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => unchecked((Start.GetHashCode() * 31) ^ (int)Count ^ (int)(Count >> 32));
 
     public static bool operator ==(MfnRange left, MfnRange right) => left.Equals(right);

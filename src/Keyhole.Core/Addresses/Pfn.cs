@@ -26,12 +26,16 @@ public readonly partial struct Pfn : System.IEquatable<Pfn>, System.IComparable<
 
     public Pfn Plus(ulong pageCount) => new(Value + pageCount);
 
+    /// <inheritdoc/>
     public bool Equals(Pfn other) => Value == other.Value;
 
+    /// <inheritdoc/>
     public int CompareTo(Pfn other) => Value < other.Value ? -1 : Value > other.Value ? 1 : 0;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is Pfn other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => unchecked((int)Value ^ (int)(Value >> 32));
 
     public static bool operator ==(Pfn left, Pfn right) => left.Value == right.Value;

@@ -36,10 +36,13 @@ public readonly partial struct PfnRange : System.IEquatable<PfnRange>
     public PfnRange Intersect(PfnRange other) =>
         FromBounds(Start > other.Start ? Start : other.Start, End < other.End ? End : other.End);
 
+    /// <inheritdoc/>
     public bool Equals(PfnRange other) => Start == other.Start && Count == other.Count;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is PfnRange other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => unchecked((Start.GetHashCode() * 31) ^ (int)Count ^ (int)(Count >> 32));
 
     public static bool operator ==(PfnRange left, PfnRange right) => left.Equals(right);

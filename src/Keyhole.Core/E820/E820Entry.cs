@@ -48,10 +48,13 @@ public readonly partial struct E820Entry : System.IEquatable<E820Entry>, IRanged
 
     public E820Entry WithType(E820Type type) => new(Address, Size, type);
 
+    /// <inheritdoc/>
     public bool Equals(E820Entry other) => Address == other.Address && Size == other.Size && Type == other.Type;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is E820Entry other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => unchecked((int)Address ^ (int)(Address >> 12) ^ ((int)(Size >> 12) * 31) ^ (int)Type);
 
     public static bool operator ==(E820Entry left, E820Entry right) => left.Equals(right);

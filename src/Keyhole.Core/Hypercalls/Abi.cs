@@ -20,10 +20,13 @@ public readonly struct DomainId : System.IEquatable<DomainId>
 
     public ushort Value { get; }
 
+    /// <inheritdoc/>
     public bool Equals(DomainId other) => Value == other.Value;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is DomainId other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => Value;
 
     public static bool operator ==(DomainId left, DomainId right) => left.Value == right.Value;

@@ -54,12 +54,16 @@ public readonly struct KernelRelease : IEquatable<KernelRelease>, IComparable<Ke
     /// <summary>Whether both belong to one stable series: 4.19.5 and 4.19.304 do.</summary>
     public bool IsOfSeries(int major, int minor) => !IsState && Major == major && Minor == minor;
 
+    /// <inheritdoc/>
     public bool Equals(KernelRelease other) => _aboveOldest == other._aboveOldest;
 
+    /// <inheritdoc/>
     public int CompareTo(KernelRelease other) => _aboveOldest < other._aboveOldest ? -1 : _aboveOldest > other._aboveOldest ? 1 : 0;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is KernelRelease other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => unchecked((int)_aboveOldest);
 
     public static bool operator ==(KernelRelease left, KernelRelease right) => left.Equals(right);

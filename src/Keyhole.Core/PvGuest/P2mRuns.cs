@@ -47,10 +47,13 @@ public readonly struct P2mRun : IEquatable<P2mRun>
     /// <summary>Whether the run carries machine frames in a row.</summary>
     public bool HasFrames => Kind is P2mKind.Ram or P2mKind.Remapped or P2mKind.NonRam;
 
+    /// <inheritdoc/>
     public bool Equals(P2mRun other) => Range == other.Range && Kind == other.Kind && Mfn == other.Mfn;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is P2mRun other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => Range.GetHashCode() ^ (int)Kind;
 
     public static bool operator ==(P2mRun left, P2mRun right) => left.Equals(right);

@@ -13,8 +13,10 @@ public sealed record HostDocument
     /// <summary>No source at all: for guests whose map does not depend on the host.</summary>
     public static readonly HostDocument Unknown = new() { Host = Host.Unknown, Dialect = HostMapDialect.Lines, Description = "not known" };
 
+    /// <summary>The host as a value.</summary>
     public required Host Host { get; init; }
 
+    /// <summary>How the map was written.</summary>
     public required HostMapDialect Dialect { get; init; }
 
     /// <summary>One line for people: which map of which source this is ("Xen's firmware map (Xen-e820), line 3 of xen.log").</summary>

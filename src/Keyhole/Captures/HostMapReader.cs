@@ -19,6 +19,7 @@ namespace Keyhole.Captures;
 /// <summary>What a user may say about a source that the reader would else find out by itself.</summary>
 public sealed record HostMapOptions
 {
+    /// <summary>The host's map, as the source has it, detected.</summary>
     public static readonly HostMapOptions Default = new();
 
     /// <summary>The dialect to read, or null to detect it.</summary>

@@ -25,6 +25,7 @@ public static class PolicyComparer
     /// <summary>Fewer pages lost than this (1 MiB) are no reason to install another map.</summary>
     private const ulong LossThatCounts = 256;
 
+    /// <summary>Plans, forecasts and, where other hosts are named, migrates the guest for each policy of the request.</summary>
     public static PolicyComparison Compare(ComparisonRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);

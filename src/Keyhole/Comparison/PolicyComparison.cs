@@ -39,8 +39,10 @@ public sealed record ComparisonRequest
 /// <summary>One policy for one host and guest.</summary>
 public sealed record ComparedPolicy
 {
+    /// <summary>The policy.</summary>
     public required IHolePolicy Policy { get; init; }
 
+    /// <summary>The map that it lays.</summary>
     public required Plan Plan { get; init; }
 
     /// <summary>The forecast for the request's kernel; null where the policy has no map.</summary>
@@ -49,6 +51,7 @@ public sealed record ComparedPolicy
     /// <summary>Whether each kernel boots, oldest first.</summary>
     public required ImmutableArray<(KernelRelease Kernel, bool Boots)> Kernels { get; init; }
 
+    /// <summary>How the guest moves to each of the other hosts, in the request's order.</summary>
     public required ImmutableArray<MigrationResult> Migrations { get; init; }
 
     /// <summary>Pages that the kernel gives back and does not get again, and such that lie where a 32-bit kernel sees none.</summary>
@@ -59,8 +62,10 @@ public sealed record ComparedPolicy
     /// <summary>RAM below 4 GiB; 0 where there is no map.</summary>
     public ulong LowMemoryKiB => Plan.RamBelow4GiBKiB ?? 0;
 
+    /// <summary>Hypercalls that the kernel makes while it sets its memory up.</summary>
     public ulong HypercallCount => Forecast is { } forecast ? forecast.Hypercalls.Aggregate(0UL, static (sum, call) => sum + call.Count) : 0;
 
+    /// <summary>Windows of the guest's devices that its kernel can claim.</summary>
     public int ClaimedBars => Forecast is { } forecast ? forecast.Bars.Count(static verdict => verdict.CanBeClaimed) : 0;
 
     private ulong PagesOutOfSight(BootForecast forecast)
@@ -81,6 +86,7 @@ public sealed record ComparedPolicy
 /// <summary>All policies side by side, and which to take.</summary>
 public sealed record PolicyComparison
 {
+    /// <summary>One row for each policy, in the request's order.</summary>
     public required ImmutableArray<ComparedPolicy> Policies { get; init; }
 
     /// <summary>Whether there is a choice of policies; else the one row tells what is wrong with the guest.</summary>
@@ -89,6 +95,7 @@ public sealed record PolicyComparison
     /// <summary>Null where none will do.</summary>
     public required ComparedPolicy? Best { get; init; }
 
+    /// <summary>What speaks for the best one, or why there is none.</summary>
     public required Phrase Why { get; init; }
 
     /// <summary>Settings of the guest's machine that were tried, for a guest whose firmware places the BARs; null for others.</summary>

@@ -28,5 +28,6 @@ public sealed record InputError(string Source, int? Line, string What, Phrase Re
     /// <summary>The source, and the line where there is one.</summary>
     public string Where => Line is { } line ? $"{Source}:{line}" : Source;
 
+    /// <inheritdoc/>
     public override string ToString() => ToPhrase().ToString();
 }

@@ -91,10 +91,13 @@ public sealed class Phrase : IEquatable<Phrase>
     /// <summary>The text, each setting by its name in this library.</summary>
     public override string ToString() => Worded(SettingNames.Of);
 
+    /// <inheritdoc/>
     public bool Equals(Phrase? other) => other is not null && _text.Equals(other._text);
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as Phrase);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => _text.ToString().GetHashCode(StringComparison.Ordinal);
 
     private static bool IsMark(char letter) => letter >= FirstMark && letter - FirstMark < s_marks;

@@ -30,6 +30,7 @@ public sealed record HtmlPage
     /// <summary>The verb and what it was asked about.</summary>
     public required string Title { get; init; }
 
+    /// <summary>The answer in one line.</summary>
     public required string Verdict { get; init; }
 
     /// <summary>Whether the verdict is a yes, or an answer to no question.</summary>
@@ -38,6 +39,7 @@ public sealed record HtmlPage
     /// <summary>A whole SVG document; null for an answer without a picture.</summary>
     public string? Picture { get; init; }
 
+    /// <summary>Problems that are shown below the verdict.</summary>
     public ImmutableArray<ProblemAnswer> Problems { get; init; } = [];
 
     /// <summary>The answer as the terminal has it.</summary>
@@ -46,6 +48,7 @@ public sealed record HtmlPage
     /// <summary>The answer as scripts have it.</summary>
     public required string Json { get; init; }
 
+    /// <summary>The page, whole: it loads nothing. Text of others is escaped.</summary>
     public string ToHtml()
     {
         var page = new StringBuilder(Text.Length + Json.Length + ((Picture?.Length ?? 0) * 4 / 3) + 4096);

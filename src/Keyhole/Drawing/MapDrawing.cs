@@ -34,6 +34,7 @@ public sealed record DrawnMove(ulong From, ulong To, ulong SizeBytes, string Lab
 /// <summary>What a picture shows besides its columns.</summary>
 public sealed record DrawnDetails
 {
+    /// <summary>Nothing but the map.</summary>
     public static readonly DrawnDetails None = new();
 
     /// <summary>In any order; where they overlap, the later in address order is left out.</summary>

@@ -66,6 +66,7 @@ public sealed record BalloonForecast
     /// <summary>Hypercalls by name, sorted by name.</summary>
     public required ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init; }
 
+    /// <summary>What is wrong with the change of the target.</summary>
     public required ImmutableArray<Problem> Problems { get; init; }
 
     /// <summary>Forecasts the way to a target.</summary>

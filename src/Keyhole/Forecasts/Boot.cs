@@ -48,6 +48,7 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
     public GuestOutcome Outcome => Plan.Firmware is { Outcome: not GuestOutcome.Boots } firmware ? firmware.Outcome
         : Forecast?.Outcome ?? Plan.Firmware?.Outcome ?? Plan.Verdict?.Outcome ?? GuestOutcome.NotKnown;
 
+    /// <summary>Whether the guest gets through its boot, as far as is forecast.</summary>
     public bool Boots => Outcome == GuestOutcome.Boots;
 
     /// <summary>What kernel or firmware say where they stop; null where there is nothing to say.</summary>
@@ -56,6 +57,7 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
     /// <summary>The plan's problems and the forecast's.</summary>
     public ImmutableArray<Problem> Problems => Forecast?.ProblemsWith(Plan) ?? Plan.Problems;
 
+    /// <summary>Whether a problem of severity error speaks against the guest: the answer is no.</summary>
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 
     private static BootRequest RequestOf(Plan plan)

@@ -23,6 +23,7 @@ public sealed record AccountLine(string What, ulong PageCount);
 /// <param name="Conflict">What the window meets in the kernel's map; null when it can be claimed.</param>
 public sealed record BarVerdict(Bar Bar, bool IsIdentity, E820Entry? Conflict)
 {
+    /// <summary>Whether the kernel finds the window free and gives it to the device's driver.</summary>
     public bool CanBeClaimed => Conflict is null && IsIdentity;
 
     /// <summary>The part of the window that meets <see cref="Conflict"/>; empty when there is none.</summary>
@@ -35,8 +36,10 @@ public sealed record BarVerdict(Bar Bar, bool IsIdentity, E820Entry? Conflict)
 /// <summary>What a kernel will make of its map. Data only; see <see cref="Forecaster"/>.</summary>
 public sealed record BootForecast
 {
+    /// <summary>What the forecast is for.</summary>
     public required BootRequest Request { get; init; }
 
+    /// <summary>Why the kernel halts; <see cref="HaltReason.None"/> where it boots.</summary>
     public required HaltReason Halt { get; init; }
 
     /// <summary>The last words of a kernel that halts, as it says them; empty when it dies without a message. Null when it boots.</summary>
@@ -51,10 +54,13 @@ public sealed record BootForecast
     /// <summary>The kernel's own map: what it prints, and what /proc/iomem is made from.</summary>
     public required ImmutableArray<E820Entry> KernelMap { get; init; }
 
+    /// <summary>Pages that the kernel gives back to Xen for good.</summary>
     public required ulong ReleasedPages { get; init; }
 
+    /// <summary>Pages that the kernel moves from under holes to RAM further up.</summary>
     public required ulong RemappedPages { get; init; }
 
+    /// <summary>Pages that the kernel asks back from Xen.</summary>
     public required ulong PopulatedPages { get; init; }
 
     /// <summary>
@@ -84,11 +90,13 @@ public sealed record BootForecast
     /// <summary>The gap that the kernel gives to PCI devices; empty when there is none.</summary>
     public required ByteRange PciGap { get; init; }
 
+    /// <summary>What the kernel moves out of the way of the firmware's data: itself, its page tables, the ramdisk.</summary>
     public required ImmutableArray<MovedRange> Moved { get; init; }
 
     /// <summary>Every page that the guest starts with, in one line each.</summary>
     public required ImmutableArray<AccountLine> Account { get; init; }
 
+    /// <summary>What becomes of each window of the guest's devices.</summary>
     public required ImmutableArray<BarVerdict> Bars { get; init; }
 
     /// <summary>What the kernel does without because Xen is under it, by the names that its users know: ACPI (in a domU), NUMA, cpuidle, cpufreq.</summary>
@@ -108,6 +116,7 @@ public sealed record BootForecast
     /// <summary>The lines that the kernel will print, in its own words.</summary>
     public required ImmutableArray<string> Log { get; init; }
 
+    /// <summary>What is wrong with the boot, its plan's problems left out.</summary>
     public required ImmutableArray<Problem> Problems { get; init; }
 
     /// <summary>The same boot with another kernel.</summary>

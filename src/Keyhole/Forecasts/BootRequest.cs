@@ -16,6 +16,7 @@ public sealed record BootRequest
     /// <summary>What the kernel's call for its map will return: the machine map for dom0, the guest's own otherwise. Empty: none was ever set.</summary>
     public required ImmutableArray<E820Entry> Map { get; init => field = Given.Array(value); }
 
+    /// <summary>Whether the guest is the host's own dom0.</summary>
     public bool IsDom0 { get; init; }
 
     /// <summary>Pages that the guest starts with.</summary>
@@ -24,6 +25,7 @@ public sealed record BootRequest
     /// <summary>dom0: pages that it may own; null for no limit.</summary>
     public ulong? MaxPages { get; init; }
 
+    /// <summary>The Linux that boots.</summary>
     public KernelRelease Kernel { get; init; } = KernelReleases.Default;
 
     /// <summary>One behaviour in which the kernel is to differ from its release; null for none. To find out what a behaviour does to a boot.</summary>
@@ -32,8 +34,10 @@ public sealed record BootRequest
     /// <summary>How the kernel sets up memory.</summary>
     internal KernelProfile Profile => Unlike is { } turned ? KernelProfile.Of(Kernel).Unlike(turned) : KernelProfile.Of(Kernel);
 
+    /// <summary>Whether it is a 32-bit kernel (PAE).</summary>
     public bool Is32Bit { get; init; }
 
+    /// <summary>Whether the hypervisor keeps the guest's frames apart from the machine's (PVH): the kernel then has no P2M of its own.</summary>
     public bool IsAutoTranslated { get; init; }
 
     /// <summary>The kernel's command line; <c>xen_512gb_limit</c> is read from it.</summary>

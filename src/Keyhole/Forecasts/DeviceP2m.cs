@@ -43,6 +43,7 @@ public sealed class DeviceP2m
         Fill = fill;
     }
 
+    /// <summary>What the P2M has in holes where no device is.</summary>
     public HoleFill Fill { get; }
 
     /// <summary>The windows that are plugged in, in the order they came.</summary>
@@ -81,6 +82,7 @@ public sealed class DeviceP2m
     /// <summary>The device goes: its frames are INVALID again, unless another window shares their page or holes are filled at boot.</summary>
     public DeviceP2m Unplug(BarPlace place) => new(_kernelMap, _base, _plugged.Remove(place), Fill);
 
+    /// <summary>Takes all devices out again.</summary>
     public DeviceP2m UnplugAll() => new(_kernelMap, _base, [], Fill);
 
     /// <summary>What stands behind a frame.</summary>

@@ -25,9 +25,11 @@ public sealed record GuestDocument
     /// <summary>A guest that stands in no file.</summary>
     public static GuestDocument Of(GuestSpec guest) => new() { Guest = guest };
 
+    /// <inheritdoc/>
     public bool Equals(GuestDocument? other) =>
         other is not null && Guest == other.Guest && OtherSettings.SequenceEqual(other.OtherSettings) && LibvirtXml == other.LibvirtXml && Remarks.SequenceEqual(other.Remarks);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Guest, OtherSettings.Length, LibvirtXml, Remarks.Length);
 }
 
@@ -37,7 +39,9 @@ public sealed record GuestSetting(string Key, string Value);
 /// <summary>A guest written down, with what the format could not say.</summary>
 public sealed record GuestText(string Text, ImmutableArray<string> Remarks)
 {
+    /// <inheritdoc/>
     public bool Equals(GuestText? other) => other is not null && Text == other.Text && Remarks.SequenceEqual(other.Remarks);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
 }

@@ -112,11 +112,13 @@ public sealed record GuestSpec
     /// <summary>Whether the host's map is used against the letter of the configuration.</summary>
     public bool HostMapForcedByPci => UsesHostMap && E820Host == false;
 
+    /// <inheritdoc/>
     public bool Equals(GuestSpec? other) =>
         other is not null && Name == other.Name && Type == other.Type && Toolstack == other.Toolstack && MemoryKiB == other.MemoryKiB &&
         MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Is32Bit == other.Is32Bit && Vcpus == other.Vcpus && MaxVcpus == other.MaxVcpus &&
         Kernel == other.Kernel && Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && HasBootloader == other.HasBootloader && Uuid == other.Uuid &&
         RestartsAfter == other.RestartsAfter && Hvm == other.Hvm && Qemu == other.Qemu;
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Type, MemoryKiB, MaxmemKiB, E820Host, Pci.Length, Vcpus);
 }

@@ -292,10 +292,12 @@ public sealed record HvmSettings
         };
     }
 
+    /// <inheritdoc/>
     public bool Equals(HvmSettings? other) =>
         other is not null && VideoKiB == other.VideoKiB && HoleBytes == other.HoleBytes && BoundaryBytes == other.BoundaryBytes && HasAcpi == other.HasAcpi &&
         IsHap == other.IsHap && Firmware == other.Firmware && HasPlatformDevice == other.HasPlatformDevice && HasBoardUsb == other.HasBoardUsb &&
         HasStubDomain == other.HasStubDomain && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal && NotModelled == other.NotModelled;
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(VideoKiB, HoleBytes, Firmware, Devices.Length, Rdm, Refusal, NotModelled);
 }

@@ -13,6 +13,7 @@ public static class E820TypeNames
     /// <summary>The number that Linux gives to memory set aside for a driver by EFI ("soft reserved"); not on the wire.</summary>
     public const E820Type SoftReserved = (E820Type)0xefff_ffff;
 
+    /// <summary>The name of a type; <c>type-N</c> for one that has none.</summary>
     public static string NameOf(E820Type type) => (uint)type switch
     {
         (uint)E820Type.Ram => "ram",
@@ -38,6 +39,7 @@ public static class E820TypeNames
         uint number => $"type {number}",
     };
 
+    /// <summary>Reads what <see cref="NameOf"/> gives.</summary>
     public static bool TryParse(ReadOnlySpan<char> name, out E820Type type)
     {
         type = name switch

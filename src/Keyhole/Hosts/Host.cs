@@ -39,6 +39,7 @@ public readonly record struct XenVersion(int Major, int Minor)
         return isVersion;
     }
 
+    /// <inheritdoc/>
     public override string ToString() => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{Major}.{Minor}");
 }
 
@@ -48,6 +49,7 @@ public readonly record struct DeviceMemoryOwner(PfnRange Range, PciAddress Devic
 /// <summary>What else a log or capture says of the host that Xen's additions depend on. Empty and null where it says nothing.</summary>
 public sealed record HostTraits
 {
+    /// <summary>Nothing is known.</summary>
     public static readonly HostTraits Unknown = new();
 
     /// <summary>Physical addresses of the I/O APICs' register pages.</summary>
@@ -123,6 +125,7 @@ public sealed record Host
     /// </summary>
     public ImmutableArray<E820Entry> MachineEntries { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>What else Xen's additions depend on.</summary>
     public HostTraits Traits { get; init => field = Given.NotNull(value); } = HostTraits.Unknown;
 
     /// <summary>What the IOMMU keeps for the platform, by address.</summary>

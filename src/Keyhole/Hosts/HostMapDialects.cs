@@ -45,8 +45,10 @@ public enum HostMapDialect
 /// <summary>The dialects' names on the command line (<c>--from</c>, <c>--to</c>) and in JSON.</summary>
 public static class HostMapDialects
 {
+    /// <summary>Every dialect, in the order in which they are listed for users.</summary>
     public static IReadOnlyList<HostMapDialect> All { get; } = Enum.GetValues<HostMapDialect>();
 
+    /// <summary>The dialect's name for users and in JSON.</summary>
     public static string NameOf(HostMapDialect dialect) => dialect switch
     {
         HostMapDialect.Linux => "linux",
@@ -62,6 +64,7 @@ public static class HostMapDialects
         HostMapDialect.Efi => "efi",
     };
 
+    /// <summary>Reads what <see cref="NameOf"/> gives.</summary>
     public static bool TryParse(string name, out HostMapDialect dialect)
     {
         foreach (HostMapDialect candidate in All)

@@ -31,8 +31,10 @@ public readonly record struct MapEdit(ByteRange Range, E820Type? OldType, E820Ty
 /// </summary>
 public sealed record BootFacts
 {
+    /// <summary>Pages that the kernel says it gave back to Xen.</summary>
     public LogFact<ulong>? Released { get; init; }
 
+    /// <summary>Pages that the kernel says it moved.</summary>
     public LogFact<ulong>? Remapped { get; init; }
 
     /// <summary>Pages of ACPI NVS moved out of the kernel's way (linux-7.2).</summary>
@@ -41,13 +43,16 @@ public sealed record BootFacts
     /// <summary>"Set N page(s) to 1-1 mapping", up to 3.15.</summary>
     public LogFact<ulong>? IdentitySet { get; init; }
 
+    /// <summary>Ranges that the kernel says it gave back, in the log's order.</summary>
     public ImmutableArray<LogFact<CountedFrames>> Freed { get; init; } = [];
 
+    /// <summary>Ranges that the kernel says it asked back, in the log's order.</summary>
     public ImmutableArray<LogFact<CountedFrames>> Populated { get; init; } = [];
 
     /// <summary>"Unable to find available pfn range, not remapping identity pages".</summary>
     public ImmutableArray<int> NoRangeToRemapLines { get; init; } = [];
 
+    /// <summary>Where the kernel says it moved the ramdisk.</summary>
     public LogFact<MovedBytes>? InitrdMoved { get; init; }
 
     /// <summary>Whole pages, where the ramdisk lies once it has been moved.</summary>
@@ -56,8 +61,10 @@ public sealed record BootFacts
     /// <summary>The gap taken for PCI devices; empty where the kernel says that there is none.</summary>
     public LogFact<ByteRange>? PciGap { get; init; }
 
+    /// <summary>The line of memory that the kernel prints once it has set it up.</summary>
     public LogFact<MemoryTotals>? Memory { get; init; }
 
+    /// <summary>Windows that the kernel says it cannot claim, in the log's order.</summary>
     public ImmutableArray<LogFact<FailedClaim>> FailedClaims { get; init; } = [];
 
     /// <summary>The kernel's own command line.</summary>

@@ -63,7 +63,10 @@ public sealed record LogMap(
 /// <summary>Who says a line of a log.</summary>
 public enum LogSpeaker
 {
+    /// <summary>A Linux, the host's or a guest's.</summary>
     Kernel,
+
+    /// <summary>The hypervisor.</summary>
     Xen,
 }
 
@@ -89,6 +92,7 @@ public sealed record LogScan
     /// <summary>Maps beyond those kept.</summary>
     public int DroppedMaps { get; init; }
 
+    /// <summary>What the log says of the host beside its maps.</summary>
     public required HostTraits Traits { get; init; }
 
     /// <summary>
@@ -97,5 +101,6 @@ public sealed record LogScan
     /// </summary>
     public required ImmutableArray<LogLine> Lines { get; init; }
 
+    /// <summary>Lines of the whole log.</summary>
     public int LineCount { get; init; }
 }

@@ -10,7 +10,11 @@ public enum BootOwner
 {
     /// <summary>A dmesg without Xen's or a toolstack's lines around it.</summary>
     Unknown,
+
+    /// <summary>The host's own dom0.</summary>
     Dom0,
+
+    /// <summary>A guest.</summary>
     Guest,
 }
 
@@ -20,6 +24,7 @@ public sealed record ObservedBoot
     /// <summary>1-based, among the boots of its log.</summary>
     public required int Number { get; init; }
 
+    /// <summary>Whose boot it is.</summary>
     public required BootOwner Owner { get; init; }
 
     /// <summary>The guest's number where the log is Xen's and shows its console ("(d3)").</summary>
@@ -28,6 +33,7 @@ public sealed record ObservedBoot
     /// <summary>First and last line of the boot, 1-based.</summary>
     public required int FirstLine { get; init; }
 
+    /// <summary>The last line of the log that belongs to it, counted from 1.</summary>
     public required int LastLine { get; init; }
 
     /// <summary>"6.1.0-53-amd64", from the version line.</summary>
@@ -45,6 +51,7 @@ public sealed record ObservedBoot
     /// <summary>Whether entries at the map's end may be missing: it is damaged there, or nothing of the kernel follows.</summary>
     public bool MapMayEndEarly { get; init; }
 
+    /// <summary>What its kernel says of its memory.</summary>
     public required BootFacts Facts { get; init; }
 
     /// <summary>What Xen says of the domain's end ("Hardware Dom0 crashed: …"), or of its own.</summary>
@@ -68,6 +75,7 @@ public sealed record ObservedBoot
     /// <summary>The release that the kernel is taken for; null without a version line, and where its memory setup is not known.</summary>
     public KernelRelease? Kernel => Identity?.Release;
 
+    /// <summary>Whether the log shows that the boot ended.</summary>
     public bool Halts => Facts.PanicMessage is not null || BootFailure is not null;
 
     /// <summary>Whether Xen died, and no kernel had said anything.</summary>

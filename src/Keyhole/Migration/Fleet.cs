@@ -30,17 +30,20 @@ public sealed record FleetGuestFit(
     /// <summary>Of those, the hosts whose map costs the guest more than half of the low RAM that it could have, with libxl's own map.</summary>
     public long LosesHalfOfLowMemory { get; init; }
 
+    /// <summary>Whether the guest can live on every host of the fleet.</summary>
     public bool FitsAll => TooLittleMemory == 0 && HoleTooLow == 0 && MeetsHighWindow == 0;
 }
 
 /// <summary>What can be said of a fleet: which hole suits all its hosts, and which of them force it. The same whatever the order of the hosts was.</summary>
 public sealed record Fleet
 {
+    /// <summary>Hosts that were read.</summary>
     public required long HostCount { get; init; }
 
     /// <summary>Hosts whose devices' windows are known; the others count by their map alone.</summary>
     public required long WithWindowsCount { get; init; }
 
+    /// <summary>Hosts that could not be read.</summary>
     public required long UnreadableCount { get; init; }
 
     /// <summary>Some of the hosts that could not be read, in order of source and line.</summary>
@@ -58,6 +61,7 @@ public sealed record Fleet
     /// <summary>By where their hole starts, lowest first; the impossible ones too. Cut at <see cref="FleetTally.MaxGroups"/>.</summary>
     public required ImmutableArray<FleetGroup> Groups { get; init; }
 
+    /// <summary>Groups of hosts that ask for the same hole.</summary>
     public required long GroupCount { get; init; }
 
     /// <summary>The hosts that ask for the lowest holes, worst first. Cut at <see cref="FleetTally.MaxOffenders"/>.</summary>
@@ -69,6 +73,7 @@ public sealed record Fleet
     /// <summary>Every host by name; null when they are more than <see cref="FleetTally.MaxListed"/>.</summary>
     public required ImmutableArray<HostDemand>? Hosts { get; init; }
 
+    /// <summary>How each guest fares, in the order given.</summary>
     public required ImmutableArray<FleetGuestFit> Guests { get; init; }
 
     /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host it started on, as far as holes go: 0 to 1.</summary>

@@ -21,6 +21,7 @@ public static class FleetGenerator
 
     private static readonly JsonWriterOptions s_options = new() { SkipValidation = true };
 
+    /// <summary>Writes made-up captures, one a line; the same seed gives the same.</summary>
     public static void Write(Stream destination, long hostCount, ulong seed)
     {
         ArgumentNullException.ThrowIfNull(destination);

@@ -13,6 +13,7 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     /// <summary>No hole starts lower: a Linux PV kernel needs the memory below.</summary>
     public const ulong LowestHole = LinuxPvKernel.EndOfNeed;
 
+    /// <summary>What a fleet needs to know of a guest.</summary>
     public static FleetGuest Of(GuestSpec guest, string name)
     {
         ArgumentNullException.ThrowIfNull(guest);
@@ -56,6 +57,7 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
 /// <summary>Whether a guest can be on a host.</summary>
 public enum FleetVerdict
 {
+    /// <summary>The guest can live there.</summary>
     Fits,
 
     /// <summary>The host has less RAM than the guest; what Xen and dom0 take is not counted.</summary>

@@ -41,6 +41,7 @@ public sealed class FleetTally
     private readonly Lowest<InputError> _unreadable = new(MaxOffenders, CompareErrors);
     private List<HostDemand>? _listed = [];
 
+    /// <summary>A fleet without hosts.</summary>
     public FleetTally(ImmutableArray<FleetGuest> guests)
     {
         _guests = guests;
@@ -52,13 +53,16 @@ public sealed class FleetTally
             _poorest[i] = new(MaxOffenders, HostDemand.CompareByRam);
     }
 
+    /// <summary>Hosts that were added.</summary>
     public long HostCount { get; private set; }
 
+    /// <summary>Hosts that could not be read.</summary>
     public long UnreadableCount { get; private set; }
 
     /// <summary>Hosts that say where their devices' windows are.</summary>
     public long WithWindowsCount { get; private set; }
 
+    /// <summary>Adds a host. Costs the same however many there are.</summary>
     public void Add(HostDemand host)
     {
         HostCount++;
@@ -90,6 +94,7 @@ public sealed class FleetTally
             _listed = null;
     }
 
+    /// <summary>Counts a host that could not be read; the first errors are kept.</summary>
     public void AddUnreadable(InputError error)
     {
         UnreadableCount++;

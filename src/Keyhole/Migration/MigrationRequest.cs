@@ -42,10 +42,13 @@ public sealed record MigrationRequest
     /// <summary>What the host that it leaves is called.</summary>
     public string FromName { get; init; } = "this host";
 
+    /// <summary>The host that the guest moves to.</summary>
     public required MigrationHost To { get; init => field = Given.NotNull(value); }
 
+    /// <summary>What the guest does about its memory map on the other side.</summary>
     public ResumeMode Resume { get; init; }
 
+    /// <summary>What the P2M has in holes where no device is.</summary>
     public HoleFill Fill { get; init; }
 
     /// <summary>Whether the devices are taken away before the guest is saved.</summary>
@@ -65,8 +68,10 @@ public sealed record MigrationStep(string Name, bool Succeeded, string What, Imm
 /// <summary>How a migration went.</summary>
 public sealed record MigrationResult
 {
+    /// <summary>What was asked.</summary>
     public required MigrationRequest Request { get; init; }
 
+    /// <summary>What happens, in order, up to what makes it fail.</summary>
     public required ImmutableArray<MigrationStep> Steps { get; init; }
 
     /// <summary>Pages that were carried over; 0 where it did not come to that.</summary>
@@ -78,6 +83,7 @@ public sealed record MigrationResult
     /// <summary>What is wrong between the P2M and the machines' own books; empty whenever the simulation is right.</summary>
     public required ImmutableArray<string> Findings { get; init; }
 
+    /// <summary>Whether the guest lives on the other host with its device.</summary>
     public bool Succeeded => Steps.Length > 0 && Steps[^1].Succeeded && Steps[^1].Name == Migrator.LastStep;
 
     /// <summary>The step that broke; null when none did.</summary>

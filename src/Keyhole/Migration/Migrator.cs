@@ -37,6 +37,7 @@ public static class Migrator
 
     private static readonly DomainId s_guest = new(1);
 
+    /// <summary>Plays a move through on simulated hosts.</summary>
     public static MigrationResult Run(MigrationRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);

@@ -99,8 +99,10 @@ public readonly record struct BarPlacement(int Function, BarRequest Bar, ulong? 
         _ => "the window below 4 GiB",
     };
 
+    /// <summary>A BAR that has a place, in bytes.</summary>
     public static BarPlacement At(int function, BarRequest bar, ulong address) => new(function, bar, address, null);
 
+    /// <summary>A BAR without a place, and why.</summary>
     public static BarPlacement None(int function, BarRequest bar, Unplaced why) => new(function, bar, null, why);
 }
 
@@ -112,8 +114,13 @@ public readonly record struct BridgeWindows(int Function, ByteRange? Io, ByteRan
 /// <summary>What kind of addresses a window of the host bridge holds.</summary>
 public enum WindowKind
 {
+    /// <summary>Memory below 4 GiB.</summary>
     Memory32,
+
+    /// <summary>Memory above 4 GiB.</summary>
     Memory64,
+
+    /// <summary>I/O ports.</summary>
     Io,
 }
 

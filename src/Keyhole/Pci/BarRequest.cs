@@ -37,6 +37,7 @@ public static class BarTypes
     /// <summary>Whether the register holds 64 bits of address.</summary>
     public static bool Is64Bit(this BarType type) => type is BarType.Memory64 or BarType.Memory64Prefetchable;
 
+    /// <summary>Whether reads of such a window have no side effects.</summary>
     public static bool IsPrefetchable(this BarType type) => type is BarType.Memory32Prefetchable or BarType.Memory64Prefetchable;
 
     /// <summary>Whether it takes memory addresses rather than ports; a ROM does.</summary>
@@ -105,6 +106,7 @@ public readonly record struct BarRequest
     /// <summary>A power of two; 0 only in the default.</summary>
     public ulong SizeBytes { get; }
 
+    /// <summary>What kind of window the register asks for.</summary>
     public BarType Type { get; }
 
     /// <summary>Builds a request from its size; false where the registers of PCI cannot express it.</summary>

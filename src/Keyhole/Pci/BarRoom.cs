@@ -23,6 +23,7 @@ public sealed record BarRoom
     /// <summary>Windows of 64 bits, which may lie above.</summary>
     public required ulong HighBytes { get; init; }
 
+    /// <summary>What the start of the room above 4 GiB is a multiple of, in bytes.</summary>
     public required ulong HighAlignment { get; init; }
 
     /// <summary>The smallest hole that ends at the I/O APIC and holds all windows of 32 bits; a multiple of 1 MiB, what a bridge can forward.</summary>

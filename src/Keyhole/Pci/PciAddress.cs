@@ -15,12 +15,16 @@ public readonly record struct PciAddress : IComparable<PciAddress>
         Function = function;
     }
 
+    /// <summary>The segment, 0–0xffff.</summary>
     public ushort Domain { get; }
 
+    /// <summary>The bus, 0–0xff.</summary>
     public byte Bus { get; }
 
+    /// <summary>The device (slot), 0–0x1f.</summary>
     public byte Device { get; }
 
+    /// <summary>The function, 0–7.</summary>
     public byte Function { get; }
 
     /// <summary>The function of a guest's first domain.</summary>
@@ -60,8 +64,10 @@ public readonly record struct PciAddress : IComparable<PciAddress>
         return true;
     }
 
+    /// <inheritdoc/>
     public int CompareTo(PciAddress other) => Key.CompareTo(other.Key);
 
+    /// <inheritdoc/>
     public override string ToString() => $"{Domain:x4}:{Bus:x2}:{Device:x2}.{Function:x}";
 
     private ulong Key => ((ulong)Domain << 24) | ((ulong)Bus << 16) | ((ulong)Device << 8) | Function;

@@ -43,8 +43,10 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
     /// <summary>Index of the first bridge window (I/O; the next two are memory and prefetchable memory).</summary>
     public const int FirstBridgeIndex = 13;
 
+    /// <summary>Its size.</summary>
     public ulong SizeBytes => End - Start;
 
+    /// <summary>Where it lies, in bytes.</summary>
     public ByteRange Range => ByteRange.FromBounds(Start, End);
 
     /// <summary>What kind of address its register holds.</summary>
@@ -90,6 +92,7 @@ public sealed record MsixTable(int BarIndex, ulong OffsetBytes, int Vectors)
 
     private const ulong VectorBytes = 16;
 
+    /// <summary>The table's size: 16 bytes a vector.</summary>
     public ulong SizeBytes => (ulong)Vectors * VectorBytes;
 
     /// <summary>The host addresses [Start, End) of the table in a function's window. Null where the function has no such window or the table leaves it.</summary>
@@ -123,9 +126,11 @@ public sealed record UnplacedWindow(int Index, BarKind Kind, ulong SizeBytes, bo
 /// <param name="IsVirtual">Whether it is the register of the virtual functions, each of which has that size.</param>
 public sealed record ResizableBar(int Index, ulong CurrentBytes, ImmutableArray<ulong> SupportedBytes, bool IsVirtual)
 {
+    /// <inheritdoc/>
     public bool Equals(ResizableBar? other) => other is not null && (Index, CurrentBytes, IsVirtual) == (other.Index, other.CurrentBytes, other.IsVirtual)
         && SupportedBytes.SequenceEqual(other.SupportedBytes);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Index, CurrentBytes, SupportedBytes.Length);
 }
 
@@ -192,10 +197,12 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
         return [.. found.Values];
     }
 
+    /// <inheritdoc/>
     public bool Equals(PciDevice? other) => other is not null && Address == other.Address && Description == other.Description && Bars.SequenceEqual(other.Bars)
         && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver) && Msix == other.Msix
         && Requests.SequenceEqual(other.Requests) && Unplaced.SequenceEqual(other.Unplaced) && Resizable.SequenceEqual(other.Resizable) && Sriov == other.Sriov;
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Address, Description, Bars.Length);
 }
 
@@ -204,7 +211,9 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
 /// <param name="Remarks">What was passed over, for the user; no errors.</param>
 public sealed record PciListing(ImmutableArray<PciDevice> Devices, ImmutableArray<string> Remarks)
 {
+    /// <inheritdoc/>
     public bool Equals(PciListing? other) => other is not null && Devices.SequenceEqual(other.Devices) && Remarks.SequenceEqual(other.Remarks);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Devices.Length, Remarks.Length);
 }

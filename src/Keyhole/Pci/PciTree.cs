@@ -23,14 +23,19 @@ public enum BridgeHotplug
 /// <remarks>Source: QEMU's docs/pcie_pci_bridge.txt, the vendor-specific capability "resource reserve".</remarks>
 public sealed record BridgeReserve
 {
+    /// <summary>I/O ports, in bytes; null for the firmware's own choice.</summary>
     public ulong? IoBytes { get; init; }
 
+    /// <summary>Memory without prefetching, in bytes; null for the firmware's own choice.</summary>
     public ulong? MemoryBytes { get; init; }
 
+    /// <summary>Prefetchable memory below 4 GiB, in bytes; null for the firmware's own choice.</summary>
     public ulong? Prefetchable32Bytes { get; init; }
 
+    /// <summary>Prefetchable memory above 4 GiB, in bytes; null for the firmware's own choice.</summary>
     public ulong? Prefetchable64Bytes { get; init; }
 
+    /// <summary>Bus numbers to keep free behind the bridge; null for the firmware's own choice.</summary>
     public int? Buses { get; init; }
 }
 
@@ -41,6 +46,7 @@ public sealed record PciBridge(ImmutableArray<PciFunction> Functions)
     /// <summary>Whether it is a port of PCI Express; else a PCI bridge.</summary>
     public bool IsExpress { get; init; }
 
+    /// <summary>What can be plugged in behind it while the guest runs.</summary>
     public BridgeHotplug Hotplug { get; init; }
 
     /// <summary>Whether a port of PCI Express says that there is a slot behind it, hot-plug or not.</summary>
@@ -111,6 +117,7 @@ public sealed class NumberedTree
         Functions = functions;
     }
 
+    /// <summary>The tree that was numbered.</summary>
     public PciTree Tree { get; }
 
     /// <summary>In order of bus, device and function; a bridge stands in front of what is behind it, unless expanders are numbered in between.</summary>

@@ -20,12 +20,14 @@ public static class Planner
     private static readonly XenHvmPlatform s_xenHvm = new();
     private static readonly QemuPlatform s_qemu = new();
 
+    /// <summary>The map that the scenario's guest would get, and what is wrong with it.</summary>
     public static Plan Plan(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
         return PlatformOf(scenario).Plan(scenario);
     }
 
+    /// <summary>Who makes the guest's map.</summary>
     public static IPlatform PlatformOf(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);

@@ -30,8 +30,10 @@ public sealed record ProbePhase(string Name, ulong PageCount, ulong Ticks, ulong
 /// </summary>
 public sealed record ProbeReport
 {
+    /// <summary>Whether the probe ran as dom0.</summary>
     public bool IsDom0 { get; init; }
 
+    /// <summary>The Linux whose memory setup the probe ran.</summary>
     public KernelRelease Kernel { get; init; }
 
     /// <summary>Pages that the guest started with.</summary>
@@ -43,6 +45,7 @@ public sealed record ProbeReport
     /// <summary>0 when Xen gave no factor.</summary>
     public ulong TicksPerMillisecond { get; init; }
 
+    /// <summary>Where the domain builder put things, as start_info tells.</summary>
     public GuestLayout Layout { get; init; } = GuestLayout.Unknown;
 
     /// <summary>The map as Xen gave it.</summary>
@@ -51,6 +54,7 @@ public sealed record ProbeReport
     /// <summary>The map that the kernel made of it.</summary>
     public ImmutableArray<E820Entry> KernelMap { get; init; } = [];
 
+    /// <summary>RAM that only the balloon can reach, in the probe's words.</summary>
     public ImmutableArray<ByteRange> Extra { get; init; } = [];
 
     /// <summary>The list of frames after the setup, from frame 0 on, without gaps; populated and kept RAM are one kind.</summary>
@@ -59,16 +63,22 @@ public sealed record ProbeReport
     /// <summary>Why the memory setup stopped, in the forecast that the probe makes first or in fact; null when no result was reported.</summary>
     public HaltReason? Halt { get; init; }
 
+    /// <summary>Pages that the setup gave back to Xen.</summary>
     public ulong ReleasedPages { get; init; }
 
+    /// <summary>Pages that the setup moved.</summary>
     public ulong RemappedPages { get; init; }
 
+    /// <summary>Pages that the setup asked back.</summary>
     public ulong PopulatedPages { get; init; }
 
+    /// <summary>The gap that Linux would give to PCI devices, in bytes.</summary>
     public ByteRange PciGap { get; init; }
 
+    /// <summary>What was checked, in the probe's order.</summary>
     public ImmutableArray<ProbeCheck> Checks { get; init; } = [];
 
+    /// <summary>How long each part took, in the probe's order.</summary>
     public ImmutableArray<ProbePhase> Phases { get; init; } = [];
 
     /// <summary>By name, as the probe lists them; without the console's own.</summary>
@@ -94,8 +104,10 @@ public sealed record ProbeReport
         Layout = Layout,
     };
 
+    /// <summary>The part of that name; null where the probe did not get so far.</summary>
     public ProbePhase? Phase(string name) => Phases.FirstOrDefault(phase => phase.Name == name);
 
+    /// <summary>The check of that name; null where the probe did not get so far.</summary>
     public ProbeCheck? Check(string name) => Checks.FirstOrDefault(check => check.Name == name);
 
     /// <summary>Milliseconds of a phase; 0 where the probe could not tell.</summary>

@@ -17,7 +17,10 @@ namespace Keyhole.Probing;
 /// <summary>Whether a layout works on a host.</summary>
 public enum ProbeOutcome
 {
+    /// <summary>The probe says that the map works.</summary>
     Works,
+
+    /// <summary>A check failed, or the probe died.</summary>
     Fails,
 
     /// <summary>The probe has come to its own limits: no room for its tables, a guest that is too large for it, or no time to look at all of it.</summary>
@@ -28,6 +31,7 @@ public enum ProbeOutcome
 /// <param name="Findings">The outcome, the map, the pages, the list of frames; then every check that the probe made.</param>
 public sealed record ProbeVerdict(ImmutableArray<Finding> Findings, ProbeOutcome Answer)
 {
+    /// <summary>Where the report differs from the forecast.</summary>
     public ImmutableArray<Finding> Differences => [.. Findings.Where(static finding => !finding.Agrees)];
 }
 

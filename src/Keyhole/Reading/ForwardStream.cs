@@ -10,10 +10,13 @@ public abstract class ForwardStream : Stream
 {
     private long _position;
 
+    /// <inheritdoc/>
     public override bool CanRead => true;
 
+    /// <inheritdoc/>
     public override bool CanSeek => false;
 
+    /// <inheritdoc/>
     public override bool CanWrite => false;
 
     /// <exception cref="NotSupportedException">Always: where it ends is not known.</exception>
@@ -27,6 +30,7 @@ public abstract class ForwardStream : Stream
         set => throw new NotSupportedException();
     }
 
+    /// <inheritdoc/>
     public override int Read(byte[] buffer, int offset, int count)
     {
         int read = Read(buffer.AsSpan(offset, count));
@@ -34,8 +38,10 @@ public abstract class ForwardStream : Stream
         return read;
     }
 
+    /// <inheritdoc/>
     public abstract override int Read(Span<byte> buffer);
 
+    /// <inheritdoc/>
     public override void Flush()
     {
     }

@@ -11,6 +11,7 @@ public sealed class PrefixedStream(ReadOnlyMemory<byte> prefix, Stream rest) : F
     private readonly Stream _rest = rest ?? throw new ArgumentNullException(nameof(rest));
     private ReadOnlyMemory<byte> _prefix = prefix;
 
+    /// <inheritdoc/>
     public override int Read(Span<byte> buffer)
     {
         if (_prefix.IsEmpty)

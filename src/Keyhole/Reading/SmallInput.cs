@@ -19,6 +19,8 @@ public sealed class SmallInput
     public const char Undecodable = '\uFFFD';
 
 #pragma warning disable CA1819 // The reader of the bytes owns them; a copy of each file buys nothing.
+
+    /// <summary>The whole input.</summary>
     public byte[] Bytes { get; }
 #pragma warning restore CA1819
 

@@ -9,6 +9,7 @@ namespace Keyhole.Simulation;
 /// <param name="Message">What, in one sentence without a full stop at its end.</param>
 public sealed record AuditFinding(MfnRange Frames, string Message)
 {
+    /// <inheritdoc/>
     public override string ToString() =>
         Frames.IsEmpty ? Message : $"mfn [0x{Frames.Start.Value:x}, 0x{Frames.End.Value:x}): {Message}";
 }

@@ -43,10 +43,13 @@ public readonly struct FramePlacement : IEquatable<FramePlacement>
     /// <summary>The lowest free frames cut into extents of 2^<paramref name="extentOrder"/>, which are then shuffled; the same seed gives the same order.</summary>
     public static FramePlacement Shuffled(ulong seed, int extentOrder = 0) => new(Order.Shuffled, extentOrder, seed);
 
+    /// <inheritdoc/>
     public bool Equals(FramePlacement other) => _order == other._order && _extentOrder == other._extentOrder && _seed == other._seed;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is FramePlacement other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(_order, _extentOrder, _seed);
 
     public static bool operator ==(FramePlacement left, FramePlacement right) => left.Equals(right);

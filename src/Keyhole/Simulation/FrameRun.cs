@@ -22,15 +22,19 @@ public readonly struct FrameRun : IEquatable<FrameRun>
     /// <summary>Pages in the run.</summary>
     public ulong Count { get; }
 
+    /// <inheritdoc/>
     public bool Equals(FrameRun other) => Pfn == other.Pfn && Mfn == other.Mfn && Count == other.Count;
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is FrameRun other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Pfn, Mfn, Count);
 
     public static bool operator ==(FrameRun left, FrameRun right) => left.Equals(right);
 
     public static bool operator !=(FrameRun left, FrameRun right) => !left.Equals(right);
 
+    /// <inheritdoc/>
     public override string ToString() => $"pfn [0x{Pfn.Value:x}, 0x{unchecked(Pfn.Value + Count):x}) = mfn 0x{Mfn.Value:x}…";
 }

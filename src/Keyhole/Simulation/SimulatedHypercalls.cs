@@ -75,10 +75,13 @@ public readonly struct SimulatedHypercalls : IHypercalls, IMappedMemory, IEquata
 
     public Span<ulong> Page(ulong virtualAddress) => _calls is null ? [] : _calls.Page(virtualAddress, false);
 
+    /// <inheritdoc/>
     public bool Equals(SimulatedHypercalls other) => ReferenceEquals(_calls, other._calls);
 
+    /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is SimulatedHypercalls other && Equals(other);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => _calls?.GetHashCode() ?? 0;
 
     public static bool operator ==(SimulatedHypercalls left, SimulatedHypercalls right) => left.Equals(right);

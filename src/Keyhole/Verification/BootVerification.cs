@@ -21,6 +21,7 @@ public sealed record BootVerification
     /// <summary>The kernel that the log was compared with.</summary>
     public required KernelRelease Profile { get; init; }
 
+    /// <summary>The boot that was observed.</summary>
     public required ObservedBoot Boot { get; init; }
 
     /// <summary>Everything that was compared, in the order of a boot.</summary>
@@ -32,7 +33,9 @@ public sealed record BootVerification
     /// <summary>For people: what lies in the way, where memory went, which kernels cope, what to change.</summary>
     public required ImmutableArray<Phrase> Explanations { get; init; }
 
+    /// <summary>Whether nothing differs from the forecast.</summary>
     public bool Agrees => Findings.All(static finding => finding.Agrees);
 
+    /// <summary>The findings that differ.</summary>
     public ImmutableArray<Finding> Differences => [.. Findings.Where(static finding => !finding.Agrees)];
 }

@@ -193,11 +193,13 @@ public sealed record QemuGuest
     /// </summary>
     public required QemuMachine Machine { get; init; }
 
+    /// <inheritdoc/>
     public bool Equals(QemuGuest? other) => other is not null
         && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm, other.Emulator, other.EmulatorText, other.HostKernel)
         && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga, other.HasNoDefaultVga, other.Machine)
         && Kept.SequenceEqual(other.Kept) && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Dialect, Name, MachineName, Emulator, Machine);
 
     /// <summary>Whether the guest's address width is the host's: so it is with <c>-cpu host</c>, and where the configuration asks for it.</summary>

@@ -55,8 +55,10 @@ public sealed record HostFunction(ImmutableArray<BarRequest> Bars)
     /// <summary>24 bits; 0 where it is not known.</summary>
     public int ClassCode { get; init; }
 
+    /// <inheritdoc/>
     public bool Equals(HostFunction? other) => other is not null && Bars.SequenceEqual(other.Bars) && (VendorId, DeviceId, ClassCode) == (other.VendorId, other.DeviceId, other.ClassCode);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Bars.Length, VendorId, DeviceId, ClassCode);
 }
 
@@ -83,8 +85,10 @@ public sealed record QemuDevice(string Driver, ImmutableArray<QemuProperty> Prop
         }
     }
 
+    /// <inheritdoc/>
     public bool Equals(QemuDevice? other) => other is not null && Driver == other.Driver && Properties.SequenceEqual(other.Properties) && Equals(Host, other.Host);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Driver, Properties.Length);
 }
 
@@ -173,6 +177,7 @@ public sealed record QemuMachine
         return null;
     }
 
+    /// <inheritdoc/>
     public bool Equals(QemuMachine? other) => other is not null
         && (Type, Emulator, Firmware, Cpu) == (other.Type, other.Emulator, other.Firmware, other.Cpu)
         && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, BoardDisks, IsKvm)
@@ -180,5 +185,6 @@ public sealed record QemuMachine
         && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
         && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
 
+    /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Type, Firmware, MemoryBytes, MaxMemoryBytes, Devices.Length, FwCfg.Length);
 }

@@ -37,6 +37,7 @@ public readonly record struct QemuVersion(int Major, int Minor) : IComparable<Qe
         return TryParse(text[..end].TrimEnd('.'), out version);
     }
 
+    /// <inheritdoc/>
     public int CompareTo(QemuVersion other) => (Major, Minor).CompareTo((other.Major, other.Minor));
 
     public static bool operator <(QemuVersion left, QemuVersion right) => left.CompareTo(right) < 0;
@@ -47,6 +48,7 @@ public readonly record struct QemuVersion(int Major, int Minor) : IComparable<Qe
 
     public static bool operator >=(QemuVersion left, QemuVersion right) => left.CompareTo(right) >= 0;
 
+    /// <inheritdoc/>
     public override string ToString() => $"{Major}.{Minor}";
 }
 
