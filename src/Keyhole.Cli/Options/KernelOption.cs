@@ -15,7 +15,7 @@ internal sealed class KernelOption
 {
     private readonly Option<string?> _kernel = new("--kernel")
     {
-        Description = $"Which Linux: any release from 3.2 to 7.3, written 6.1.192, linux-4.19.304 or as it calls itself (6.1.0-50-amd64, or its whole version line). Default {KernelReleases.NameOf(KernelReleases.Default)}.",
+        Description = $"Which Linux: any release from 3.2 to 7.3, written 6.1.192, linux-4.19.304 or as it calls itself (6.1.0-50-amd64, its whole version line, what uname -a prints). Default {KernelReleases.NameOf(KernelReleases.Default)}.",
         HelpName = "RELEASE",
     };
 

@@ -93,16 +93,22 @@ public static class PolicyComparer
             Forecast = forecast,
             Kernels = forecast is null ? [] : [.. KernelReleases.Named.Select(kernel => (kernel, kernel == scenario.Kernel ? forecast.Boots : boot.With(kernel).Boots))],
             Migrations = migrations,
-            Against = Against(plan, boot.Problems, migrations, policy),
+            Against = Against(boot, migrations, policy),
         };
     }
 
-    private static Phrase? Against(Plan plan, ImmutableArray<Problem> problems, ImmutableArray<MigrationResult> migrations, IHolePolicy policy)
+    private static Phrase? Against(Boot boot, ImmutableArray<MigrationResult> migrations, IHolePolicy policy)
     {
+        Plan plan = boot.Plan;
         if (policy.Traits.Needs == PolicyNeeds.ChangedXen)
             return "the real Xen refuses it (EPERM)";
-        if (problems.FirstOrDefault(static problem => problem.Severity == Severity.Error) is { } error)
-            return error.Message;
+        if (boot.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error) is { } error)
+        {
+            return error.Code == ProblemCodes.KernelHalts && boot.Forecast is { IfShorter.Boots: true } forecast
+                ? $"{error.Message}, if it reaches beyond 0x{forecast.KernelEndThatMatters:x}: its image tells where it ends, its builder does not"
+                : error.Message;
+        }
+
         if (plan.Bars.IsEmpty && AgainstWithoutDevice(policy, plan) is { } covered)
             return covered;
         if (migrations.FirstOrDefault(static migration => !migration.Succeeded) is { } stuck)

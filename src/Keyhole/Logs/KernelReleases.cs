@@ -24,6 +24,7 @@ public static class KernelReleases
 
     private const string Prefix = "linux-";
     private const string VersionLine = "Linux version ";
+    private const string SystemName = "Linux ";
     private const int LongestText = 80;
 
     /// <summary>The kernel of most distributions now, and of the golden records.</summary>
@@ -58,7 +59,7 @@ public static class KernelReleases
     }
 
     /// <summary>
-    /// A name, a release with whatever a distribution adds, or a kernel's version line with or without "Linux version ". Null where it is none of these.
+    /// A name, a release with whatever a distribution adds, a tag (v6.1), what uname prints, or a kernel's version line with or without "Linux version ". Null where it is none of these.
     /// Of a distribution's kernel the patch of the stable series counts that the rest of the line names; where it names none, it is a guess.
     /// </summary>
     public static KernelIdentity? Identify(ReadOnlySpan<char> text)
@@ -67,10 +68,14 @@ public static class KernelReleases
         if (TryParseName(text, out KernelRelease named))
             return new(text.ToString(), named, null);
         bool isVersionLine = text.StartsWith(VersionLine, StringComparison.Ordinal);
-        if (text.StartsWith(VersionLine, StringComparison.Ordinal))
+        if (isVersionLine)
             text = text[VersionLine.Length..];
+        else if (text.StartsWith(SystemName, StringComparison.Ordinal))
+            text = BehindSystemName(text, out isVersionLine);
         else if (text.StartsWith(Prefix, StringComparison.Ordinal))
             text = text[Prefix.Length..];
+        else if (text.Length > 1 && text[0] is 'v' or 'V' && char.IsAsciiDigit(text[1]))
+            text = text[1..];
         int end = text.IndexOf(' ');
         string release = (end < 0 ? text : text[..end]).ToString();
         ReadOnlySpan<char> line = end < 0 ? default : text[end..];
@@ -100,6 +105,17 @@ public static class KernelReleases
             suffix.Contains("el", StringComparison.Ordinal)
                 ? $"{release} is made from {series} and carries changes of its own: it is taken for {NameOf(newest)}"
                 : $"{release} does not say which patch of {series} it carries: it is taken for {NameOf(newest)}; the end of its version line tells it");
+    }
+
+    /// <summary>What uname prints: "Linux 6.1.0-50-amd64" (-sr), "Linux HOST 6.1.0-50-amd64 #1 SMP … Debian 6.1.192-2 …" (-a).</summary>
+    private static ReadOnlySpan<char> BehindSystemName(ReadOnlySpan<char> text, out bool isVersionLine)
+    {
+        ReadOnlySpan<char> rest = text[SystemName.Length..].TrimStart(' ');
+        isVersionLine = rest.Contains(" #", StringComparison.Ordinal);
+        if (TryVersion(rest, out _, out _))
+            return rest;
+        int blank = rest.IndexOf(' ');
+        return blank >= 0 && isVersionLine ? rest[(blank + 1)..] : text;
     }
 
     /// <summary>"3.16 to 4.3", "6.12 and later": the mainline releases from one of <see cref="Changing"/> to the end of another.</summary>

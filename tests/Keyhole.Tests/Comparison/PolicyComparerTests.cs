@@ -53,6 +53,34 @@ public sealed class PolicyComparerTests
         Assert.IsNotNull(Row(comparison, "hole-3g").Against);
     }
 
+    /// <summary>The map of golden/edges61 on which the real 6.1.192 boots: only its image tells that it ends by there.</summary>
+    [TestMethod]
+    public void A_row_that_hangs_on_where_the_kernel_ends_says_so()
+    {
+        ComparisonRequest request = Request("plain4g", 512) with
+        {
+            Policies =
+            [
+                new GivenMapPolicy(
+                [
+                    E820Entry.FromBounds(0, 0x443_0000, E820Type.Ram),
+                    E820Entry.FromBounds(0x443_0000, 0x444_0000, E820Type.Reserved),
+                    E820Entry.FromBounds(0x444_0000, 0x2001_0000, E820Type.Ram),
+                ]),
+            ],
+        };
+
+        ComparedPolicy row = PolicyComparer.Compare(request with { Scenario = request.Scenario with { Kernel = Kernels.Of("linux-6.1.192") } }).Policies.Single();
+        ComparedPolicy withImage = PolicyComparer.Compare(request with
+        {
+            Scenario = request.Scenario with { Kernel = Kernels.Of("linux-6.1.192"), Image = new KernelImage(null, 0x100_0000, 0x440_0000, 0x443_0000, 0x4a0_0000) },
+        }).Policies.Single();
+
+        Assert.Contains("if it reaches beyond 0x4430000: its image tells where it ends", row.Against!.ToString()!);
+        Assert.IsNull(withImage.Against, withImage.Against?.ToString());
+        Assert.IsTrue(withImage.Forecast!.Boots);
+    }
+
     /// <summary>Firmware that reserves nothing behind memory at 2 GiB: libxl's RAM goes on to where it does.</summary>
     [TestMethod]
     public void RAM_over_the_hosts_own_hole_is_held_against_a_policy_while_no_device_is_known()

@@ -155,6 +155,21 @@ public sealed class BootLogTests
     }
 
     [TestMethod]
+    [DataRow("v6.1", "linux-6.1")]
+    [DataRow("V6.1.192", "linux-6.1.192")]
+    [DataRow("Linux 6.12.117+deb13-amd64", "linux-6.12.117")]
+    [DataRow("Linux dom0 6.1.0-50-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-01) x86_64 GNU/Linux", "linux-6.1.192")]
+    [DataRow("Linux 6.1.0-50-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-01)", "linux-6.1.192")]
+    [DataRow("Linux dom0 6.1.192", null)]
+    [DataRow("Linux version", null)]
+    [DataRow("Linux ", null)]
+    [DataRow("v", null)]
+    [DataRow("vv6.1", null)]
+    [DataRow("v6.1 #1", null)]
+    public void A_tag_and_what_uname_prints_name_a_release(string text, string? expected) =>
+        Assert.AreEqual(expected, KernelReleases.Identify(text) is { Release: { } release } ? KernelReleases.NameOf(release) : null);
+
+    [TestMethod]
     [DataRow("2.6.32-754.el6.x86_64")]
     [DataRow("3.1")]
     [DataRow("7.4")]

@@ -62,10 +62,12 @@ internal static class PlanReview
         string where = reached == LinuxPvKernel.LoadAddress && ramEnd <= LinuxPvKernel.LoadAddress
             ? $"RAM ends at {Hex(ramEnd)}, below the kernel"
             : $"{what} at {Hex(reached)} lies where the kernel does";
+        // What lies behind its start a smaller kernel may not reach.
+        string who = reached == LinuxPvKernel.LoadAddress ? "the guest" : "a guest with a kernel of the size of Linux 6.1's";
         problems.Add(new(
             Severity.Error,
             ProblemCodes.KernelNotOnRam,
-            $"the guest will not start: {where} (a Linux PV kernel is linked at {LinuxPvKernel.LoadAddress >> 20} MiB and needs about {LinuxPvKernel.NeededBytes >> 20} MiB)",
+            $"{who} will not start: {where} (a Linux PV kernel is linked at {LinuxPvKernel.LoadAddress >> 20} MiB and needs about {LinuxPvKernel.NeededBytes >> 20} MiB)",
             Math.Max(reached, LinuxPvKernel.LoadAddress),
             LinuxPvKernel.EndOfNeed,
             s_keepBothSides));
