@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using System.Numerics;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -34,6 +35,9 @@ public static class Migrator
 
     /// <summary>P2M entries in a page: Linux tells holes from RAM by whole pages of its list.</summary>
     private const ulong EntriesPerP2mPage = 512;
+
+    /// <summary>The largest piece in which frames are taken: 1 GiB.</summary>
+    private const int MaxOrder = 18;
 
     private static readonly DomainId s_guest = new(1);
 
@@ -150,21 +154,20 @@ public static class Migrator
             }
         }
 
-        private static void Populate(SimulatedXen machine, SimulatedDomain domain, PfnRange range, List<P2mRun> runs)
+        /// <summary>Frames for a range, in pieces as large as the machine has them: what it costs goes with the pieces, not with the pages.</summary>
+        private static bool Populate(SimulatedXen machine, SimulatedDomain domain, PfnRange range, List<P2mRun> runs)
         {
             ulong done = 0;
             while (done < range.Count)
             {
-                int order = 9;
-                while (order > 0 && (1UL << order) > range.Count - done)
-                    order--;
+                int order = int.Min(MaxOrder, BitOperations.Log2(range.Count - done));
                 ulong mfn = 0;
                 while (order >= 0 && !machine.TryTake(order, out mfn))
                     order--;
                 if (order < 0)
                 {
                     runs.Add(new(PfnRange.FromBounds(range.Start.Plus(done), range.End), P2mKind.Invalid, default));
-                    return;
+                    return false;
                 }
 
                 ulong count = 1UL << order;
@@ -173,6 +176,8 @@ public static class Migrator
                 runs.Add(new(PfnRange.FromCount(range.Start.Plus(done), count), P2mKind.Ram, new Mfn(mfn)));
                 done += count;
             }
+
+            return true;
         }
 
         private static void GiveBackUnlisted(SimulatedXen machine, SimulatedDomain domain, List<P2mRun> runs)
@@ -296,30 +301,14 @@ public static class Migrator
         private bool Restore()
         {
             var machine = new SimulatedXen(new() { MachineMap = request.To.On(request.Scenario).MachineMap });
-            machine.CreateDomain(new() { Id = default, NrPages = 0, Privileged = true }, out SimulatedDomain? toolstack);
             machine.CreateDomain(new() { Id = s_guest, NrPages = 0 }, out SimulatedDomain? domain);
-            SimulatedHypercalls xen = machine.HypercallsOf(toolstack!);
             List<P2mRun> runs = [];
             ulong calls = 0;
             foreach (PfnRange range in MemoryOf(_p2m!.BaseRuns))
             {
-                for (ulong done = 0; done < range.Count;)
-                {
-                    Pfn pfn = range.Start.Plus(done);
-                    int order = (pfn.Value & 511) == 0 && range.Count - done >= 512 ? 9 : 0;
-                    Span<ulong> frames = [pfn.Value];
-                    calls++;
-                    if (xen.PopulatePhysmap(s_guest, frames, order) != 1)
-                    {
-                        if (order == 0 || !PopulateSingly(ref xen, PfnRange.FromCount(pfn, 512), runs, ref calls))
-                            return Break("restore", $"{request.To.Name} has {ByteSize.ToText(machine.TotalFrames << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(_moved << Frames.Shift)}");
-                        done += 512;
-                        continue;
-                    }
-
-                    runs.Add(new(PfnRange.FromCount(pfn, 1UL << order), P2mKind.Ram, new Mfn(frames[0])));
-                    done += 1UL << order;
-                }
+                calls += CallsFor(range);
+                if (!Populate(machine, domain!, range, runs))
+                    return Break("restore", $"{request.To.Name} has {ByteSize.ToText(machine.TotalFrames << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(_moved << Frames.Shift)}");
             }
 
             Audit(machine, domain!, runs, request.To.Name);
@@ -346,19 +335,12 @@ public static class Migrator
             return memory;
         }
 
-        private static bool PopulateSingly(ref SimulatedHypercalls xen, PfnRange range, List<P2mRun> runs, ref ulong calls)
+        /// <summary>Calls of populate_physmap: one for each aligned 2 MiB, one for each page of the rest.</summary>
+        private static ulong CallsFor(PfnRange range)
         {
-            Span<ulong> one = stackalloc ulong[1];
-            for (ulong i = 0; i < range.Count; i++)
-            {
-                one[0] = range.Start.Value + i;
-                calls++;
-                if (xen.PopulatePhysmap(s_guest, one, 0) != 1)
-                    return false;
-                runs.Add(new(PfnRange.FromCount(range.Start.Plus(i), 1), P2mKind.Ram, new Mfn(one[0])));
-            }
-
-            return true;
+            ulong first = (range.Start.Value + EntriesPerP2mPage - 1) / EntriesPerP2mPage;
+            ulong end = range.End.Value / EntriesPerP2mPage;
+            return end <= first ? range.Count : end - first + (range.Count - ((end - first) * EntriesPerP2mPage));
         }
 
         /// <summary>Puts what is not RAM between the runs: INVALID, but that Linux knows pages of its list that hold nothing but holes without looking into them.</summary>
