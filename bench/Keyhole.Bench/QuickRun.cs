@@ -6,6 +6,7 @@ using System.IO;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
+using Keyhole.Migration;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Bench;
@@ -41,6 +42,10 @@ internal static class QuickRun
 
         holds &= Promise(output, $"forecast, 512 GiB               {smallTime * 1e6,10:F1} µs   under 5 ms", smallTime < 0.005);
         holds &= Promise(output, $"forecast, 16 TiB                {largeTime * 1e6,10:F1} µs   at most twice that: {largeTime / smallTime:F2}", largeTime <= 2 * smallTime);
+
+        MigrationRequest move = Workloads.Move(1024);
+        double moveTime = Fastest(5, () => Migrator.Run(move));
+        holds &= Promise(output, $"a move between hosts, 1 TiB     {moveTime * 1e6,10:F1} µs   under 100 ms", moveTime < 0.1);
 
         var core = new CoreSetup(small);
         double coreTime = Fastest(2000, () => core.Run());

@@ -5,6 +5,9 @@ using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.Migration;
+using Keyhole.Pci;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
 
@@ -33,6 +36,21 @@ public static class Workloads
         PageCount = sizeGiB << (30 - Frames.Shift),
         Layout = GuestLayout.OfXl(1 << 18) with { P2mList = default },
     };
+
+    /// <summary>A guest that moves between two like hosts of twice its memory.</summary>
+    public static MigrationRequest Move(ulong sizeGiB)
+    {
+        var host = new MigrationHost(
+            "host",
+            new()
+            {
+                Entries = [E820Entry.FromBounds(0x10_0000, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(1UL << 32, sizeGiB << 31, E820Type.Ram)],
+                IsMachineMap = true,
+            },
+            [new(0, BarKind.Memory, 0x9000_0000, 0x9010_0000, false, false)]);
+        var guest = new GuestSpec { MemoryKiB = sizeGiB << 20, MaxmemKiB = sizeGiB << 20, E820Host = true };
+        return new() { Scenario = host.On(new() { Host = host.Host, Guest = guest, Policy = new HoleAtPolicy(0x8000_0000) }), FromName = host.Name, To = host };
+    }
 
     private static ImmutableArray<E820Entry> GuestMap(ulong bytes) =>
     [

@@ -16,6 +16,9 @@ internal sealed record TableLayout(ImmutableArray<int> Widths, bool IsTight)
     /// <summary>In fewer columns sentences are no longer read: other columns are broken, too.</summary>
     private const int ReadableWidth = 20;
 
+    /// <summary>What is this short ("1 of 3") is not broken at all.</summary>
+    private const int ShortText = 6;
+
     /// <summary>Blanks between two columns.</summary>
     public int Gap => GapOf(IsTight);
 
@@ -35,7 +38,7 @@ internal sealed record TableLayout(ImmutableArray<int> Widths, bool IsTight)
             {
                 int whole = ColumnWidth.Of(row[column].Text);
                 longest[column] = Math.Max(longest[column], whole);
-                word[column] = Math.Max(word[column], table.IsRight(column) ? whole : LongestWord(row[column].Text));
+                word[column] = Math.Max(word[column], table.IsRight(column) || whole <= ShortText ? whole : LongestWord(row[column].Text));
             }
         }
 

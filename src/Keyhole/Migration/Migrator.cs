@@ -110,7 +110,7 @@ public static class Migrator
         {
             ulong pages = request.Scenario.StartPages;
             var machine = new SimulatedXen(new() { MachineMap = plan.MachineMap });
-            var spec = new DomainSpec { Id = s_guest, NrPages = pages, MappedPages = 0, Placement = FramePlacement.Descending() };
+            var spec = new DomainSpec { Id = s_guest, NrPages = pages, MappedPages = 0, Placement = FramePlacement.Descending(MaxOrder) };
             if (machine.CreateDomain(spec, out SimulatedDomain? domain) != XenError.None)
                 return Break("boot", $"{request.FromName} has {ByteSize.ToText(machine.FreeFrameCount << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(pages << Frames.Shift)}");
             List<P2mRun> runs = [];
@@ -183,17 +183,18 @@ public static class Migrator
         private static void GiveBackUnlisted(SimulatedXen machine, SimulatedDomain domain, List<P2mRun> runs)
         {
             MfnRange[] listed = [.. runs.Where(static run => run.Kind == P2mKind.Ram).Select(static run => MfnRange.FromCount(run.Mfn, run.Range.Count)).OrderBy(static range => range.Start.Value)];
-            foreach (FrameRun initial in domain.InitialP2M)
+            int next = 0;
+            foreach (FrameRun initial in domain.InitialP2M.OrderBy(static run => run.Mfn.Value))
             {
                 ulong reached = initial.Mfn.Value;
                 ulong end = reached + initial.Count;
-                foreach (MfnRange range in listed)
+                while (next < listed.Length && listed[next].End.Value <= reached)
+                    next++;
+                for (int i = next; i < listed.Length && listed[i].Start.Value < end; i++)
                 {
-                    if (range.End.Value <= reached || range.Start.Value >= end)
-                        continue;
-                    if (range.Start.Value > reached)
-                        GiveBack(machine, domain, reached, range.Start.Value - reached);
-                    reached = Math.Min(end, range.End.Value);
+                    if (listed[i].Start.Value > reached)
+                        GiveBack(machine, domain, reached, listed[i].Start.Value - reached);
+                    reached = Math.Min(end, listed[i].End.Value);
                 }
 
                 if (reached < end)

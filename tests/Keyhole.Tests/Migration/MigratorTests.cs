@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Linq;
 using Keyhole.E820;
@@ -205,6 +206,32 @@ public sealed class MigratorTests
     }
 
     private static MigrationStep Step(MigrationResult result, string name) => result.Steps.Single(step => step.Name == name);
+
+    /// <summary>What is counted is work, not time: pieces of the P2M, and what is allocated on the way.</summary>
+    [TestMethod]
+    public void A_move_costs_what_its_pieces_of_1_GiB_cost_not_what_its_pages_do()
+    {
+        var big = new MigrationHost("big", Map([E820Entry.FromBounds(0x10_0000, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(4 * GiB, 2048 * GiB, E820Type.Ram)]), [Window(0x9000_0000, 0x9010_0000)]);
+        MigrationRequest usual = Request(new HoleAtPolicy(0x8000_0000));
+        long Allocated(ulong memory)
+        {
+            MigrationRequest request = usual with { To = big, FromName = big.Name, Scenario = big.On(usual.Scenario with { Host = big.Host, Guest = usual.Scenario.Guest with { MemoryKiB = memory >> 10, MaxmemKiB = memory >> 10 } }) };
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            MigrationResult result = Migrator.Run(request);
+            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.IsTrue(result.Succeeded, result.Failure?.What);
+            Assert.IsEmpty(result.Findings);
+            Assert.IsLessThan((int)(memory / GiB) + 64, result.P2m.Length);
+            return allocated;
+        }
+
+        Allocated(4 * GiB);
+        long small = Allocated(64 * GiB);
+        long large = Allocated(1024 * GiB);
+
+        Assert.IsLessThan(16 * small, large, "sixteen times the memory");
+        Assert.IsLessThan(16L << 20, large);
+    }
 
     private static MigrationRequest Request(IHolePolicy policy, ulong memoryBytes = 3 * GiB) => new()
     {
