@@ -45,16 +45,32 @@ internal sealed record CommandRun(int Status, string Output, string Errors)
     public static CommandRun InDom0(LiveMachine dom0, params string[] args) => On(dom0, [], args);
 
     /// <summary>A run as for a terminal of 80 columns, or for a file.</summary>
-    public static CommandRun In80Columns(params string[] args) => On(new(), [], args, width: 80);
+    public static CommandRun In80Columns(params string[] args) => In80Columns([], args);
+
+    /// <inheritdoc cref="In80Columns(string[])"/>
+    public static CommandRun In80Columns(byte[] input, string[] args) => On(new(), input, args, width: 80);
 
     private static CommandRun On(LiveMachine dom0, byte[] input, string[] args, int width = 4096)
     {
-        using var output = new MemoryStream();
+        using var output = new BoundedOutput();
         using var errors = new StringWriter();
         int status;
         using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => new MemoryStream(input), hasColours: false) { Dom0 = dom0, Width = width })
             status = Program.Run(args, console);
         return new(status, Encoding.UTF8.GetString(output.ToArray()), errors.ToString());
+    }
+
+    /// <summary>No answer is so long that nobody can have wanted it.</summary>
+    private sealed class BoundedOutput : MemoryStream
+    {
+        private const int MostBytes = 64 << 20;
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            if (Length > MostBytes)
+                throw new InvalidOperationException("an answer of more than 64 MiB");
+            base.Write(buffer, offset, count);
+        }
     }
 
     /// <summary>The one JSON document on standard output.</summary>

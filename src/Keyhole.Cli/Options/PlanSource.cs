@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.CommandLine;
 using Keyhole.Addresses;
 using Keyhole.Captures;
@@ -8,7 +7,6 @@ using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.Guests;
-using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
@@ -74,19 +72,7 @@ internal sealed class PlanSource
     /// <summary>What is known around a guest of QEMU: what the user says, the devices, and the host's Linux where its log tells it.</summary>
     public static QemuSurroundings Around(QemuSurroundings said, BarList bars, HostDocument host)
     {
-        const string version = "Linux version ";
-        QemuVersion? kernel = null;
-        foreach (LogLine line in host.Log?.Lines ?? [])
-        {
-            int at = line.Text.IndexOf(version, StringComparison.Ordinal);
-            if (at >= 0 && line.Domain is null && QemuVersion.TryParseLeading(line.Text.AsSpan(at + version.Length), out QemuVersion told))
-            {
-                kernel = told;
-                break;
-            }
-        }
-
-        return said with { Devices = bars.Devices, Bars = bars.Sizes, HostKernel = kernel };
+        return said with { Devices = bars.Devices, Bars = bars.Sizes, HostKernel = QemuVersion.TryParseLeading(host.Host.Traits.LinuxRelease, out QemuVersion kernel) ? kernel : null };
     }
 
     /// <summary>The host; none where the guest does not need one, nobody named it, and this machine tells none.</summary>

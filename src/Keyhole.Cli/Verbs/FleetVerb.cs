@@ -54,6 +54,9 @@ internal static class FleetVerb
         {
             if (parsed.GetValue(generate) is { } count)
             {
+                const long most = 100_000_000;
+                if (count is < 0 or > most)
+                    return console.Fail(new(generate.Name, null, $"{count} hosts are not made up", $"ask for {most} at most"));
                 FleetGenerator.Write(console.OutBytes, count, parsed.GetValue(seed));
                 return ExitStatus.Yes;
             }

@@ -100,6 +100,8 @@ internal sealed record CaptureTraits
 
     public string? XenVersion { get; init; }
 
+    public string? Linux { get; init; }
+
     public bool? GibPages { get; init; }
 
     /// <summary>"vt-d" or "amd-vi".</summary>
@@ -127,6 +129,7 @@ internal sealed record CaptureTraits
         PhysicalAddressBits = traits.PhysicalAddressBits,
         Efi = traits.IsEfi,
         XenVersion = traits.XenVersion?.ToString(),
+        Linux = traits.LinuxRelease,
         GibPages = traits.HasGiBPages,
         Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,
         IommuAddressBits = traits.IommuAddressBits,

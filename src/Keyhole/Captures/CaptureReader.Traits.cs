@@ -15,7 +15,7 @@ internal ref partial struct CaptureReader
 {
     private static readonly string[] s_traits =
     [
-        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
+        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "linux", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
     ];
 
     private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows"];
@@ -55,7 +55,7 @@ internal ref partial struct CaptureReader
                 "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
                 "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
                 "efi" => TryReadBoolean(name, out flag),
-                "xenVersion" => TryReadText(name, out text),
+                "xenVersion" or "linux" => TryReadText(name, out text),
                 "reservedDeviceMemory" or "otherDenied" or "reservedInDom0" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
             };
@@ -72,6 +72,7 @@ internal ref partial struct CaptureReader
                 "physicalAddressBits" => traits with { PhysicalAddressBits = number },
                 "efi" => traits with { IsEfi = flag },
                 "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
+                "linux" => traits with { LinuxRelease = HostTraits.ReleaseNumbers(text) },
                 "xenVersion" => traits with { XenVersion = XenVersion.TryParse(text, out XenVersion version) ? version : null },
                 "otherDenied" => traits with { OtherDenied = denied },
                 "reservedInDom0" => traits with { ReservedInDom0 = denied },

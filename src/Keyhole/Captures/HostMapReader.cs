@@ -138,7 +138,7 @@ public static class HostMapReader
                 Entries = map.Entries,
                 RamShown = RamShownBy(map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
-                Traits = map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits,
+                Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits) with { LinuxRelease = LinuxOf(scan) },
                 ReservedRegions = [.. scan.Traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
             },
             Dialect = map.Dialect,
@@ -209,6 +209,20 @@ public static class HostMapReader
         LogMapKind.Iomem or LogMapKind.KernelEdited => RamShown.KernelsShare,
         LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen => RamShown.Part,
     };
+
+    /// <summary>The numbers of the first Linux that is no guest's, as far as the log shows whose it is.</summary>
+    private static string? LinuxOf(LogScan scan)
+    {
+        const string version = "Linux version ";
+        foreach (LogLine line in scan.Lines)
+        {
+            int at = line.Text.IndexOf(version, StringComparison.Ordinal);
+            if (at >= 0 && line.Domain is null && HostTraits.ReleaseNumbers(line.Text.AsSpan(at + version.Length)) is { } numbers)
+                return numbers;
+        }
+
+        return null;
+    }
 
     private static ImmutableArray<Phrase> RemarksOn(LogScan scan, LogMap taken)
     {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -29,7 +30,7 @@ public readonly record struct XenVersion(int Major, int Minor)
     public bool IsUpTo(int major, int minor) => (Major, Minor).CompareTo((major, minor)) <= 0;
 
     /// <summary>Reads "4.17" from the start of a text; what follows does not count.</summary>
-    public static bool TryParse(System.ReadOnlySpan<char> text, out XenVersion version)
+    public static bool TryParse(ReadOnlySpan<char> text, out XenVersion version)
     {
         const uint most = 99;
         Reading.TextCursor cursor = new(text);
@@ -75,6 +76,20 @@ public sealed record HostTraits
 
     /// <summary>The Xen that printed the log, or null. What it keeps from dom0 depends on it.</summary>
     public XenVersion? XenVersion { get; init; }
+
+    /// <summary>The numbers of the host's own Linux ("6.12.117"), or null.</summary>
+    public string? LinuxRelease { get; init; }
+
+    /// <summary>The numbers that a release begins with; null where it begins with none.</summary>
+    public static string? ReleaseNumbers(ReadOnlySpan<char> release)
+    {
+        const int longest = 20;
+        int length = 0;
+        while (length < release.Length && length < longest && (char.IsAsciiDigit(release[length]) || (length > 0 && release[length] == '.')))
+            length++;
+        ReadOnlySpan<char> numbers = release[..length].TrimEnd('.');
+        return numbers.Contains('.') ? numbers.ToString() : null;
+    }
 
     /// <summary>Whether the processor has pages of 1 GiB (pdpe1gb), or null.</summary>
     public bool? HasGiBPages { get; init; }
