@@ -4,7 +4,6 @@ using System;
 using System.Globalization;
 using System.IO;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0.Native;
@@ -18,12 +17,6 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
 {
     /// <summary>A byte a character: whatever encoding its remarks are in, they come out as they went in.</summary>
     public string Text => Encoding.Latin1.GetString(Bytes);
-
-    /// <summary>The hash of <see cref="Bytes"/>, 64 hex digits in lower case.</summary>
-    public string Sha256 => HashOf(Bytes);
-
-    /// <summary>SHA-256 of the bytes, 64 hex digits in lower case.</summary>
-    public static string HashOf(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
     /// <summary>Reads it. A link is followed: what it leads to is what is changed.</summary>
     public static XenResult<ConfigurationFile> Read(string path)

@@ -6,7 +6,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.IO;
 using System.Linq;
-using System.Security.Cryptography;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
@@ -44,6 +43,8 @@ public sealed class HookInstaller(LiveMachine machine)
 
     internal static string CopyIn(string folder) => Path.Combine(folder, "before.cfg");
 
+    private static string AfterIn(string folder) => Path.Combine(folder, "after.cfg");
+
     /// <summary>Whether a configuration names a script of Keyhole's, so that xl gives its guest the map at every start.</summary>
     public bool IsInstalled(string path) => ConfigurationFile.Read(path).TryGet(out ConfigurationFile? file, out _)
         && HotplugEdit.Scripts(file.Text, "").TryGet(out ScriptList? names, out _) && names.Scripts.Any(IsOurs);
@@ -59,7 +60,7 @@ public sealed class HookInstaller(LiveMachine machine)
         if (!ConfigurationFile.Read(path).TryGet(out ConfigurationFile? file, out XenProblem? problem))
             return problem;
         string shown = InputError.PathText(file.Path);
-        if (Known(file.Path) is { } known && !known.Record.IsUndone && known.Record.Sha256 != file.Sha256 && file.Sha256 != HashOfCopy(known.Folder))
+        if (Known(file.Path) is { } known && !known.Record.IsUndone && !IsIn(AfterIn(known.Folder), file.Bytes) && !IsIn(CopyIn(known.Folder), file.Bytes))
             return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already, and the file was changed since", "take it out first: keyhole install --undo");
         if (!ReadDefaults().TryGet(out ScriptDefaults? defaults, out problem))
             return problem;
@@ -89,7 +90,6 @@ public sealed class HookInstaller(LiveMachine machine)
             Guest = guest,
             Configuration = file.Path,
             Policy = policy,
-            Sha256 = ConfigurationFile.HashOf(Encoding.Latin1.GetBytes(change.Text)),
             Scripts = [.. scripts],
         };
         return new HookPlan(file, change, record, folder, [.. scripts.Select(Written)]);
@@ -123,6 +123,8 @@ public sealed class HookInstaller(LiveMachine machine)
         {
             Directory.CreateDirectory(plan.Folder);
             Write(plan.Copy, plan.File.Bytes, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            // What is still as it was left is put back whole.
+            Write(AfterIn(plan.Folder), Encoding.Latin1.GetBytes(plan.Change.Text), UnixFileMode.UserRead | UnixFileMode.UserWrite);
             foreach ((string path, string text) in plan.Scripts)
                 Write(path, Encoding.UTF8.GetBytes(text), Executable);
             Write(Path.Combine(plan.Folder, RecordName), plan.Record.ToJson(), UnixFileMode.UserRead | UnixFileMode.UserWrite);
@@ -154,7 +156,7 @@ public sealed class HookInstaller(LiveMachine machine)
         if (!HotplugEdit.Remove(file.Text, shown, before.ContainsKey, script => before[script]).TryGet(out HotplugChange? change, out InputError? error))
             return new XenProblem(XenProblemKind.Here, error.Where, error.What, error.Remedy);
         byte[] restored = Encoding.Latin1.GetBytes(change.Text);
-        bool isWhole = file.Sha256 == record.Sha256;
+        bool isWhole = IsIn(AfterIn(folder), file.Bytes);
         try
         {
             if (isWhole)
@@ -198,7 +200,7 @@ public sealed class HookInstaller(LiveMachine machine)
     private static string FolderNameOf(string guest) =>
         guest is [not ('.' or '-'), ..] && guest.Length <= 64 && guest.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')
             ? guest
-            : "guest-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(guest)))[..16];
+            : "guest-" + Convert.ToHexStringLower([.. Encoding.UTF8.GetBytes(guest).Take(96)]);
 
     private static void Write(string path, byte[] content, UnixFileMode mode)
     {
@@ -266,15 +268,15 @@ public sealed class HookInstaller(LiveMachine machine)
         }
     }
 
-    private static string? HashOfCopy(string folder)
+    private static bool IsIn(string path, byte[] content)
     {
         try
         {
-            return ConfigurationFile.HashOf(File.ReadAllBytes(CopyIn(folder)));
+            return new FileInfo(path) is { Exists: true } info && info.Length == content.Length && File.ReadAllBytes(path).AsSpan().SequenceEqual(content);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return null;
+            return false;
         }
     }
 

@@ -18,9 +18,6 @@ public sealed record InstallRecord
     /// <summary>The policy of the map that its script installs.</summary>
     public required string Policy { get; init; }
 
-    /// <summary>Of the configuration as <c>install</c> left it, in hex: whoever has changed it since is not written over.</summary>
-    public required string Sha256 { get; init; }
-
     /// <summary>The scripts that the configuration names since then.</summary>
     public required ImmutableArray<InstalledScript> Scripts { get; init; }
 
@@ -32,7 +29,7 @@ public sealed record InstallRecord
     {
         try
         {
-            return JsonSerializer.Deserialize(json, InstallContext.Default.InstallRecord) is { Guest: not null, Configuration: not null, Policy: not null, Sha256: not null, Scripts.IsDefault: false } record
+            return JsonSerializer.Deserialize(json, InstallContext.Default.InstallRecord) is { Guest: not null, Configuration: not null, Policy: not null, Scripts.IsDefault: false } record
                 ? record
                 : null;
         }

@@ -138,6 +138,8 @@ public sealed class ApplyVerbTests : IDisposable
         Assert.Contains("XENMEM_memory_map answers the caller alone", inspected.GetProperty("remark").GetString()!);
         string text = Run("inspect", "g1").Output;
         Assert.Contains("PV, paused; has never run", text);
+        Assert.Contains("The map that Keyhole installed (punch; known: ", text);
+        Assert.Contains("The map that libxl gave it before (reckoned from ", text);
         Assert.Contains("owns 65536 pages (256 MiB), may own 65792 pages (257 MiB)", text);
     }
 

@@ -210,8 +210,11 @@ public sealed class XenMachine : IDisposable
     private void ReadAnswers()
     {
         StreamReader from = _process!.StandardOutput;
+        // As it comes: who waits for a run on a busy machine, or has to end it, sees how far it is.
+        using var live = new StreamWriter(Path.Combine(_folder, "answers.log")) { AutoFlush = true };
         while (from.ReadLine() is { } line)
         {
+            live.WriteLine(line.TrimEnd('\r'));
             lock (_gate)
             {
                 _answers.Append(line.TrimEnd('\r')).Append('\n');

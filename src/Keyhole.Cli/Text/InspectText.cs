@@ -31,13 +31,13 @@ internal static class InspectText
         console.Ansi.WriteLine($"({answer.Remark})");
         if (answer.Applied is { } applied)
         {
-            console.Ansi.WriteLine($"The map that Keyhole installed ({applied.Policy}):");
+            console.Ansi.WriteLine($"The map that Keyhole installed ({applied.Policy}; {applied.Basis}):");
             MapView.WriteMap(console, applied.E820);
         }
 
         if (answer.Toolstack is { } toolstack)
         {
-            console.Ansi.WriteLine(answer.Applied is null ? "The map that libxl gave it:" : "The map that libxl gave it before:");
+            console.Ansi.WriteLine($"The map that libxl gave it{(answer.Applied is null ? "" : " before")} ({toolstack.Basis}):");
             MapView.WriteMap(console, [.. toolstack.E820.Select(static entry => new EntryAnswer(entry.Start, entry.End, entry.Type))]);
         }
         else

@@ -16,6 +16,9 @@ internal static class InspectVerb
 {
     private const string NotReadable = "a domain's own map cannot be read from dom0: XENMEM_memory_map answers the caller alone";
 
+    private const string Known = "known: remembered as Xen took it; another program may have set another since";
+    private const string Reckoned = "reckoned from the machine map and how the guest was made, not read";
+
     public static Command Build(CommandConsole console)
     {
         var domain = new Argument<string>("DOMAIN") { Description = "The domain's name or number." };
@@ -64,8 +67,8 @@ internal static class InspectVerb
                 MaximumPages = maximum < 0 ? null : maximum,
                 TargetKiB = tools.TargetKiB(info.Id),
                 StaticMaxKiB = tools.StaticMaxKiB(info.Id),
-                Applied = state.Applied is { } applied ? new(applied.Policy, EntryAnswer.AllOf(applied.Installed)) : null,
-                Toolstack = guest.ToolstackPlan(machine) is { } plan ? new(plan.Policy, PlannedEntryAnswer.AllOf(plan.Entries)) : null,
+                Applied = state.Applied is { } applied ? new(applied.Policy, EntryAnswer.AllOf(applied.Installed), Known) : null,
+                Toolstack = guest.ToolstackPlan(machine) is { } plan ? new(plan.Policy, PlannedEntryAnswer.AllOf(plan.Entries), Reckoned) : null,
                 Remark = NotReadable,
             };
             if (json)

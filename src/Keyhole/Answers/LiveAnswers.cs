@@ -229,10 +229,12 @@ public sealed record InspectAnswer : Answer
 }
 
 /// <summary>A map that was installed.</summary>
-public sealed record InstalledMapAnswer(string Policy, ImmutableArray<EntryAnswer> E820);
+/// <param name="Basis">How sure it is, in words.</param>
+public sealed record InstalledMapAnswer(string Policy, ImmutableArray<EntryAnswer> E820, string Basis);
 
 /// <summary>A map that the toolstack made.</summary>
-public sealed record ToolstackMapAnswer(string Policy, ImmutableArray<PlannedEntryAnswer> E820);
+/// <param name="Basis">How sure it is, in words.</param>
+public sealed record ToolstackMapAnswer(string Policy, ImmutableArray<PlannedEntryAnswer> E820, string Basis);
 
 /// <summary>What <c>probe</c> answers: what a kernel that looks at every page found of a map.</summary>
 public sealed record ProbeAnswer : Answer
