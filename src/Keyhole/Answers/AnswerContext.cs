@@ -51,9 +51,13 @@ internal static class MemberOrder
 {
     public const int Plan = 0;
     public const int Platform = 1;
-    public const int Kernel = 2;
-    public const int Outcome = 3;
-    public const int Memory = 4;
-    public const int Devices = 5;
-    public const int Rest = 6;
+    public const int Needs = 2;
+    public const int Kernel = 3;
+    public const int KernelImage = 4;
+    public const int Outcome = 5;
+    public const int KernelMap = 6;
+    public const int Pages = 7;
+    public const int Memory = 8;
+    public const int Devices = 9;
+    public const int Rest = 10;
 }

@@ -7,21 +7,16 @@ using System.Linq;
 using System.Text.Json.Serialization;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
-using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Answers;
 
 /// <summary>What <c>boot</c> answers: the plan, and what the kernel makes of the map. Members of a PV kernel's memory are null for other guests.</summary>
-public sealed record BootAnswer : PlanAnswer
+public sealed record BootAnswer : KernelAnswer
 {
-    /// <summary>The kernel's name.</summary>
-    [JsonPropertyOrder(MemberOrder.Kernel)]
-    public string? Kernel { get; init; }
-
     /// <summary>What the kernel's image says of itself; null where none was read.</summary>
-    [JsonPropertyOrder(MemberOrder.Kernel)]
+    [JsonPropertyOrder(MemberOrder.KernelImage)]
     public KernelImageAnswer? KernelImage { get; init; }
 
     /// <summary>What becomes of a kernel that ends before its builder's span does; null where its end is known, or makes no difference.</summary>
@@ -29,21 +24,12 @@ public sealed record BootAnswer : PlanAnswer
     public ShorterKernelAnswer? IfKernelEndsBy { get; init; }
 
     /// <summary>The kernel's own map.</summary>
-    [JsonPropertyOrder(MemberOrder.Memory)]
+    [JsonPropertyOrder(MemberOrder.KernelMap)]
     public ImmutableArray<EntryAnswer>? KernelE820 { get; init; }
 
     /// <summary>Pages that the guest starts with.</summary>
-    [JsonPropertyOrder(MemberOrder.Memory)]
+    [JsonPropertyOrder(MemberOrder.KernelMap)]
     public ulong? NrPages { get; init; }
-
-    [JsonPropertyOrder(MemberOrder.Memory)]
-    public ulong? ReleasedPages { get; init; }
-
-    [JsonPropertyOrder(MemberOrder.Memory)]
-    public ulong? RemappedPages { get; init; }
-
-    [JsonPropertyOrder(MemberOrder.Memory)]
-    public ulong? PopulatedPages { get; init; }
 
     /// <summary>RAM that only the balloon can reach.</summary>
     [JsonPropertyOrder(MemberOrder.Memory)]
@@ -89,7 +75,7 @@ public sealed record BootAnswer : PlanAnswer
     public BootForecast? Forecast { get; }
 
     private BootAnswer(Boot boot, BalloonForecast? balloon, Func<Setting, string>? words)
-        : base(boot.Plan, [.. boot.Problems, .. balloon?.Problems ?? []], words)
+        : base(boot.Plan, [.. boot.Problems, .. balloon?.Problems ?? []], boot.Forecast, words)
     {
         Reached = boot.Outcome;
         Outcome = GuestOutcomes.NameOf(boot.Outcome);
@@ -97,14 +83,10 @@ public sealed record BootAnswer : PlanAnswer
         if (boot.Forecast is not { } forecast)
             return;
         Forecast = forecast;
-        Kernel = KernelReleases.NameOf(forecast.Request.Kernel);
         KernelImage = boot.Plan.Scenario.Image is { } image ? new(image.Version, image.Start, image.BssStop, image.End, image.LoadedEnd) : null;
         IfKernelEndsBy = forecast.IfShorter is { } shorter ? new(forecast.KernelEndThatMatters, GuestOutcomes.NameOf(shorter.Outcome), shorter.Message) : null;
         KernelE820 = EntryAnswer.AllOf(forecast.KernelMap);
         NrPages = forecast.Request.PageCount;
-        ReleasedPages = forecast.ReleasedPages;
-        RemappedPages = forecast.RemappedPages;
-        PopulatedPages = forecast.PopulatedPages;
         Extra = [.. forecast.Extra.Select(RangeAnswer.Of)];
         P2m = [.. forecast.P2m.Select(P2mRunAnswer.Of)];
         Hypercalls = CountsByName.Of(forecast.Hypercalls);

@@ -69,24 +69,11 @@ public sealed record ComparisonAnswer : Answer
 }
 
 /// <summary>One policy: its plan, and what the kernels make of it.</summary>
-public sealed record ComparedAnswer : PlanAnswer
+public sealed record ComparedAnswer : KernelAnswer
 {
     /// <summary>What has to be there for the policy: "nothing", "installed-map", "changed-xen", "configuration-filter".</summary>
-    [JsonPropertyOrder(MemberOrder.Kernel)]
+    [JsonPropertyOrder(MemberOrder.Needs)]
     public string Needs { get; init; }
-
-    /// <summary>The kernel of the figures; null, as they are, where the policy has no map.</summary>
-    [JsonPropertyOrder(MemberOrder.Kernel)]
-    public string? Kernel { get; init; }
-
-    [JsonPropertyOrder(MemberOrder.Memory)]
-    public ulong? ReleasedPages { get; init; }
-
-    [JsonPropertyOrder(MemberOrder.Memory)]
-    public ulong? RemappedPages { get; init; }
-
-    [JsonPropertyOrder(MemberOrder.Memory)]
-    public ulong? PopulatedPages { get; init; }
 
     [JsonPropertyOrder(MemberOrder.Memory)]
     public ulong? LostPages { get; init; }
@@ -120,7 +107,7 @@ public sealed record ComparedAnswer : PlanAnswer
     public string? Against { get; init; }
 
     private ComparedAnswer(ComparedPolicy row, Func<Setting, string>? words)
-        : base(row.Plan, row.Forecast?.ProblemsWith(row.Plan) ?? row.Plan.Problems, words)
+        : base(row.Plan, row.Forecast?.ProblemsWith(row.Plan) ?? row.Plan.Problems, row.Forecast, words)
     {
         Needs = row.Policy.Traits.Needs switch
         {
@@ -129,14 +116,8 @@ public sealed record ComparedAnswer : PlanAnswer
             PolicyNeeds.ChangedXen => "changed-xen",
             PolicyNeeds.ConfigurationFilter => "configuration-filter",
         };
-        if (row.Forecast is { } forecast)
+        if (row.Forecast is not null)
         {
-            Kernel = KernelReleases.NameOf(forecast.Request.Kernel);
-            Outcome = GuestOutcomes.NameOf(forecast.Outcome);
-            Message = forecast.Message;
-            ReleasedPages = forecast.ReleasedPages;
-            RemappedPages = forecast.RemappedPages;
-            PopulatedPages = forecast.PopulatedPages;
             LostPages = row.LostPages;
             HypercallCount = row.HypercallCount;
         }

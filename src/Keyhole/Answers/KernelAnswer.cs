@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Text.Json.Serialization;
+using Keyhole.Diagnostics;
+using Keyhole.Forecasts;
+using Keyhole.Logs;
+using Keyhole.Platforms;
+
+namespace Keyhole.Answers;
+
+/// <summary>A plan with what a kernel makes of its map, in short. The members are null where no kernel's memory setup was forecast.</summary>
+public abstract record KernelAnswer : PlanAnswer
+{
+    /// <summary>The kernel's name.</summary>
+    [JsonPropertyOrder(MemberOrder.Kernel)]
+    public string? Kernel { get; }
+
+    /// <summary>Pages that the kernel gives back to Xen for good.</summary>
+    [JsonPropertyOrder(MemberOrder.Pages)]
+    public ulong? ReleasedPages { get; }
+
+    /// <summary>Pages that the kernel moves from under holes to RAM further up.</summary>
+    [JsonPropertyOrder(MemberOrder.Pages)]
+    public ulong? RemappedPages { get; }
+
+    /// <summary>Pages that the kernel asks back from Xen.</summary>
+    [JsonPropertyOrder(MemberOrder.Pages)]
+    public ulong? PopulatedPages { get; }
+
+    private protected KernelAnswer(Plan plan, IEnumerable<Problem> problems, BootForecast? forecast, Func<Setting, string>? words)
+        : base(plan, problems, words)
+    {
+        if (forecast is null)
+            return;
+        Kernel = KernelReleases.NameOf(forecast.Request.Kernel);
+        Outcome = GuestOutcomes.NameOf(forecast.Outcome);
+        Message = forecast.Message;
+        ReleasedPages = forecast.ReleasedPages;
+        RemappedPages = forecast.RemappedPages;
+        PopulatedPages = forecast.PopulatedPages;
+    }
+}
