@@ -143,4 +143,36 @@ public sealed class KvmTests
         Assert.Contains("phys-bits", beyond.GetProperty("remedy").GetString()!);
         Assert.IsTrue(problems.Any(static problem => problem.GetProperty("code").GetString() == "reserved-device-memory"));
     }
+
+    [TestMethod]
+    public void A_guest_s_own_log_is_held_beside_the_forecast_of_its_command_line()
+    {
+        string guest = Path.Combine("verify", "sea-ports.cmd");
+        CommandRun run = CommandRun.Of("verify", "--guest", Fixture(guest), "--dmesg", Fixture(Path.Combine("verify", "sea-ports.log")), "--json");
+        Assert.AreEqual(0, run.Status, run.Errors);
+        JsonElement answer = run.Json();
+        Assert.IsTrue(answer.GetProperty("agrees").GetBoolean());
+        Assert.AreEqual("boots", answer.GetProperty("outcome").GetProperty("forecast").GetString());
+        Assert.AreEqual("boots", answer.GetProperty("outcome").GetProperty("observed").GetString());
+        Assert.AreEqual("linux-6.12.117", answer.GetProperty("profile").GetString());
+
+        CommandRun other = CommandRun.Of("verify", "--guest", Fixture(guest), "--dmesg", Fixture(Path.Combine("verify", "sea-ports.log")), "--firmware", "seabios-1.16.3", "--json");
+        Assert.AreEqual(1, other.Status, other.Errors);
+        JsonElement[] differences = [.. other.Json().GetProperty("differences").EnumerateArray()];
+        Assert.HasCount(5, differences);
+        Assert.AreEqual("0x400000000 (16 GiB, mem64-prefetchable)", differences.Single(static one => one.GetProperty("what").GetString() == "BAR 2 of 0000:01:00.0").GetProperty("observed").GetString());
+        Assert.Contains("Everything agrees with seabios-1.14.0 or seabios-1.16.2.", other.Output);
+    }
+
+    [TestMethod]
+    public void A_guest_s_log_has_to_be_named_and_to_say_something()
+    {
+        string guest = Fixture(Path.Combine("verify", "sea-ports.cmd"));
+        CommandRun without = CommandRun.Of("verify", "--guest", guest);
+        Assert.AreEqual(2, without.Status);
+        Assert.Contains("--dmesg", without.Errors);
+        CommandRun nothing = CommandRun.WithInput("just words\n"u8.ToArray(), "verify", "--guest", guest, "--dmesg", "-");
+        Assert.AreEqual(2, nothing.Status);
+        Assert.AreEqual(1, nothing.Errors.TrimEnd().Split('\n').Length, nothing.Errors);
+    }
 }

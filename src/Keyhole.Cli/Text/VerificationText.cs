@@ -22,14 +22,17 @@ internal static class VerificationText
             return;
         }
 
-        console.Ansi.WriteLine($"host:   {expected.Plan.HostName}");
-        console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {ByteSize.ToText(expected.Plan.Scenario.StartPages << Frames.Shift)}, map: {expected.Plan.Policy}");
+        bool hasFirmware = expected.Plan.Firmware is not null;
+        string size = ByteSize.ToText(expected.Plan.Scenario.StartPages << Frames.Shift);
+        if (!hasFirmware)
+            console.Ansi.WriteLine($"host:   {expected.Plan.HostName}");
+        console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {size}, {(expected.Plan.Firmware is { } firmware ? $"firmware: {firmware.Name} {firmware.Version}" : $"map: {expected.Plan.Policy}")}");
         console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
-        console.Ansi.WriteLine($"kernel: {answer.Profile}");
+        console.Ansi.WriteLine($"kernel: {(hasFirmware && verification.Boot.Release is null ? "not named in the log" : answer.Profile)}");
         int differing = answer.Differences.Length;
         bool halts = verification.Boot.Halts;
         string verdict = differing == 0
-            ? halts ? "the kernel halts, as forecast" : "the log agrees with the forecast"
+            ? halts ? "the kernel halts, as forecast" : expected.Boots || !hasFirmware ? "the log agrees with the forecast" : "the guest does not start, as forecast"
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
         console.Ansi.Write(verdict, differing == 0 && !halts ? TextColour.Green : TextColour.Red);
         console.Ansi.WriteLine();
@@ -48,7 +51,7 @@ internal static class VerificationText
 
         MapView.WriteTable(console, table);
         if (!answer.NotCompared.IsEmpty)
-            console.Ansi.WriteLine($"not in the log: {string.Join("; ", answer.NotCompared)}");
+            console.Ansi.WriteLine($"{(hasFirmware ? "not compared" : "not in the log")}: {string.Join("; ", answer.NotCompared)}");
         console.Ansi.WriteLine();
         foreach (string text in answer.Explanations)
             console.Ansi.WriteLine(text);

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Captures;
 using Keyhole.Cli.Help;
@@ -44,6 +45,7 @@ internal static class VerifyVerb
               keyhole verify --dom0 --host xl-dmesg.txt --dmesg dmesg.txt    dom0's lines in a file of their own
               keyhole verify --host xen.log --guest guest.cfg --dmesg guest-console.log
               ssh guest sudo dmesg | keyhole verify --host xen.log --guest guest.cfg --dmesg - --json
+              ssh guest sudo dmesg | keyhole verify --guest guest.xml --devices lspci-vv.txt --dmesg -    a KVM guest: its map, BARs and bridges
 
             Exit status: 0 the log agrees with the forecast (a halt that was forecast agrees too), 1 it differs, 2 nothing to compare.
             """);
@@ -73,15 +75,14 @@ internal static class VerifyVerb
                 return ExitStatus.No;
             }
 
-            // The log is looked into where a kernel's memory setup is forecast: not so for guests whose firmware makes the map.
-            if (taken.Boot is null)
-            {
-                string type = boot.Plan.Guest.Type.ToString().ToUpperInvariant();
-                return console.Fail(new("the guest", null, $"it is {type}, and logs are compared for PV guests and for dom0 only", "compare its map with what 'keyhole plan' tells"));
-            }
-
-            BootVerification verification = boot.Forecast is { } forecast
-                ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
+            // Where no kernel lays the memory out by the map, the guest's own log is looked into now: the forecast needs nothing of it.
+            bool isFirmwares = taken.Boot is null;
+            if (isFirmwares && taken.LookForGuest(boot.Plan, parsed.GetValue(number)) is { } notThere)
+                return console.Fail(notThere);
+            if (isFirmwares)
+                boot = Boot.Of(FirmwareVerifier.WithEvidence(boot.Plan.Scenario, taken.Boot!, log!));
+            BootVerification verification = isFirmwares ? FirmwareVerifier.Compare(boot.Plan, taken.Boot!, log!)
+                : boot.Forecast is { } forecast ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
                 : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap);
             if (verification.Findings.IsEmpty)
             {
@@ -89,7 +90,9 @@ internal static class VerifyVerb
                     taken.Name!,
                     taken.Boot!.FirstLine,
                     "the boot's lines say nothing that was forecast",
-                    "give more of what the kernel printed: its map, \"Released …\", \"Remapped …\", \"available for PCI devices\""));
+                    isFirmwares
+                        ? "give more of what the kernel printed: \"BIOS-e820\", \"pci 0000:…\", \"root bus resource\""
+                        : "give more of what the kernel printed: its map, \"Released …\", \"Remapped …\", \"available for PCI devices\""));
             }
 
             var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount, OptionWords.Of);
@@ -113,7 +116,7 @@ internal static class VerifyVerb
         LogScan scan;
         try
         {
-            scan = LogScanner.Scan(stream, name);
+            scan = LogScanner.ScanWithPci(stream, name);
         }
         catch (System.IO.InvalidDataException damaged)
         {
@@ -140,6 +143,32 @@ internal static class VerifyVerb
 
         /// <summary>Why there is no forecast to compare with, as a sentence; null where there is one.</summary>
         public string? WhyNoForecast { get; private set; }
+
+        /// <summary>Chooses the boot of a guest that has firmware, or none and no PV kernel. The error, or null.</summary>
+        public InputError? LookForGuest(Plan plan, int? number)
+        {
+            if (log is null)
+                return new("--dmesg", null, "what the guest's kernel printed is not told", "name it with --dmesg: 'sudo dmesg' in the guest, or its console's log");
+            if (plan.Firmware is null && plan.Verdict is null && !plan.IsMapKnown)
+            {
+                Problem? why = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.MapNotKnown);
+                return new("the guest", null, why?.Message ?? "its map is not known", why?.Remedy?.Worded(OptionWords.Of) ?? "ask 'keyhole plan' what is missing");
+            }
+
+            ImmutableArray<ObservedBoot> boots = FirmwareVerifier.BootsIn(log);
+            BootCount = boots.Length;
+            // Words of a firmware or of QEMU alone are a boot as well, one without a kernel.
+            if (boots is [{ HasKernelLines: false } dead] && number is null or 1)
+            {
+                Boot = dead;
+                return null;
+            }
+
+            if (!BootLog.Choose(boots, wantsDom0: false, number, Name!).TryGet(out ObservedBoot? chosen, out InputError? error))
+                return error;
+            Boot = chosen;
+            return null;
+        }
 
         public Parsed<BootHints> Look(HostDocument host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
         {

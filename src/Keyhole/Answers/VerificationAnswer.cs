@@ -7,6 +7,7 @@ using System.Text.Json.Serialization;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.Verification;
 
 namespace Keyhole.Answers;
@@ -57,6 +58,7 @@ public sealed record VerificationAnswer : Answer
         Agrees = verification.Agrees,
         Profile = KernelReleases.NameOf(verification.Profile),
         Boot = new(log, verification.Boot.Number, bootCount, verification.Boot.FirstLine, verification.Boot.LastLine, verification.Boot.Release?.Value),
+        Outcome = verification.Outcomes is { } outcomes ? new(outcomes.Forecast.NameOf(), outcomes.Observed?.NameOf()) : null,
         Differences = FindingAnswer.AllOf(verification.Differences),
         Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),
         NotCompared = verification.NotCompared,

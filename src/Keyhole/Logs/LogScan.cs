@@ -103,4 +103,7 @@ public sealed record LogScan
 
     /// <summary>Lines of the whole log.</summary>
     public int LineCount { get; init; }
+
+    /// <summary>What the log says of PCI functions; empty where nobody asked for it.</summary>
+    public PciLog Pci { get; init; } = PciLog.Empty;
 }

@@ -69,6 +69,8 @@ public sealed class LogScanner
     private static readonly SearchValues<string> s_mapAndTraitWords = SearchValues.Create([.. s_mapWords, .. LogTraits.Words], StringComparison.Ordinal);
     private static readonly SearchValues<string> s_traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_allMessageWords = SearchValues.Create(s_messageWords, StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_pciWords = SearchValues.Create(PciLogBuilder.Words, StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_messageAndPciWords = SearchValues.Create([.. s_messageWords, .. PciLogBuilder.Words], StringComparison.Ordinal);
 
     private readonly string _sourceName;
     private readonly TextLines _text;
@@ -79,6 +81,7 @@ public sealed class LogScanner
     private readonly Speaker _xen = new();
     private readonly Speaker _kernel = new();
     private readonly WrappedLine _held = new();
+    private readonly PciLogBuilder? _pci;
     private Speaker? _lastToSpeak;
     private readonly int[] _mapsOfKind = new int[Enum.GetValues<LogMapKind>().Length];
     private MapInProgress? _spare;
@@ -97,10 +100,11 @@ public sealed class LogScanner
     /// <summary>What stands before who speaks where the last line was a command line, which the next one may go on with; else null.</summary>
     private string? _beforeCommandLine;
 
-    private LogScanner(TextLines text, string sourceName)
+    private LogScanner(TextLines text, string sourceName, bool withPci = false)
     {
         _text = text;
         _sourceName = sourceName;
+        _pci = withPci ? new() : null;
     }
 
     /// <summary>Reads <paramref name="stream"/> to its end. A log without any map is no error here: its list of maps is empty.</summary>
@@ -111,6 +115,17 @@ public sealed class LogScanner
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(sourceName);
         return Scan(default, stream, sourceName);
+    }
+
+    /// <summary>The same, with what a guest's log says of its PCI functions.</summary>
+    /// <inheritdoc cref="Scan(Stream, string)"/>
+    public static LogScan ScanWithPci(Stream stream, string sourceName)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(sourceName);
+        LogScanner scanner = new(new(StreamHead.Read(stream), stream), sourceName, withPci: true);
+        scanner.ReadAll();
+        return scanner.ToScan();
     }
 
     /// <inheritdoc cref="Scan(Stream, string)"/>
@@ -128,9 +143,11 @@ public sealed class LogScanner
         while (true)
         {
             if (_xen.Live is null && _kernel.Live is null && _beforeCommandLine is null && _held.Count == 0 && !_wantsReason)
-                _text.SkipTo(s_mapAndTraitWords, s_allMessageWords);
+                _text.SkipTo(s_mapAndTraitWords, _pci is null ? s_allMessageWords : s_messageAndPciWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
+            if (_pci is not null && line.ContainsAny(s_pciWords))
+                _pci.Read(line, _text.Number);
             if (_held.Count == 0 || !GoesOnWithHeld(line))
                 Read(line, _text.Number);
         }
@@ -253,6 +270,7 @@ public sealed class LogScanner
             Traits = _traits.ToTraits(),
             Lines = [.. _lines],
             LineCount = _text.Number,
+            Pci = _pci?.ToLog() ?? PciLog.Empty,
         };
     }
 

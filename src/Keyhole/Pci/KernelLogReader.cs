@@ -4,7 +4,6 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Reading;
 
@@ -14,18 +13,8 @@ namespace Keyhole.Pci;
 /// What a Linux's log says of the windows of PCI functions: what it found in their registers, what it assigned, and for what it had no space. The
 /// last word on a window counts.
 /// </summary>
-/// <remarks>
-/// Source: Linux' drivers/pci/probe.c, setup-res.c, setup-bus.c and iov.c: <c>reg 0x10: [mem …]</c> and <c>BAR 0: assigned [mem …]</c> up to 6.9,
-/// <c>BAR 0 [mem …]: assigned</c> since.
-/// </remarks>
 internal sealed class KernelLogReader(string sourceName)
 {
-    /// <summary>Where the registers are in the configuration space, and the capability of virtual functions at its earliest.</summary>
-    private const ulong FirstRegister = 0x10;
-    private const ulong LastRegister = 0x24;
-    private const ulong RomRegister = 0x30;
-    private const ulong FirstExtendedRegister = 0x100;
-
     private readonly SortedDictionary<PciAddress, Function> _functions = [];
 
     private sealed class Function
@@ -49,7 +38,7 @@ internal sealed class KernelLogReader(string sourceName)
     {
         foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
         {
-            if (TryFunction(line, out _, out ReadOnlySpan<char> rest) && (rest.Contains("[mem ", StringComparison.Ordinal) || rest.Contains("[io ", StringComparison.Ordinal)))
+            if (KernelPciLine.TryFunction(line, out _, out ReadOnlySpan<char> rest) && (rest.Contains("[mem ", StringComparison.Ordinal) || rest.Contains("[io ", StringComparison.Ordinal)))
                 return true;
         }
 
@@ -64,7 +53,7 @@ internal sealed class KernelLogReader(string sourceName)
             lineNumber++;
             if (line.Contains("NVRM: BAR", StringComparison.Ordinal))
                 ReadNvidia(line);
-            if (!TryFunction(line, out PciAddress address, out ReadOnlySpan<char> rest))
+            if (!KernelPciLine.TryFunction(line, out PciAddress address, out ReadOnlySpan<char> rest))
                 continue;
             if (!_functions.TryGetValue(address, out Function? function))
             {
@@ -90,29 +79,6 @@ internal sealed class KernelLogReader(string sourceName)
         return new PciListing(devices.DrainToImmutable(), remarks.DrainToImmutable());
     }
 
-    /// <summary>Finds <c>pci 0000:01:00.0: …</c> (or another driver's name) in a line.</summary>
-    private static bool TryFunction(ReadOnlySpan<char> line, out PciAddress address, out ReadOnlySpan<char> rest)
-    {
-        rest = default;
-        address = default;
-        int from = 0;
-        // An address has a dot and a digit before its colon.
-        while (line[from..].IndexOf(": ") is >= 0 and int at)
-        {
-            int end = from + at;
-            int start = line[..end].LastIndexOf(' ') + 1;
-            if (end - start is >= 12 and <= 14 && PciAddress.TryParse(line[start..end], out address))
-            {
-                rest = line[(end + 2)..];
-                return true;
-            }
-
-            from = end + 2;
-        }
-
-        return false;
-    }
-
     private static void ReadLine(Function function, ReadOnlySpan<char> text)
     {
         text = text.TrimStart();
@@ -120,7 +86,8 @@ internal sealed class KernelLogReader(string sourceName)
             return;
         if (text.StartsWith("reg "))
         {
-            ReadRegister(function, text["reg ".Length..]);
+            if (KernelPciLine.TryRegister(text["reg ".Length..], out int index, out KernelResource found))
+                function.Windows[index] = ToWindow(found);
             return;
         }
 
@@ -140,48 +107,21 @@ internal sealed class KernelLogReader(string sourceName)
         ReadNamed(function, text, null);
     }
 
-    /// <summary><c>[10de:2330] type 00 class 0x030200</c></summary>
     private static bool ReadIdentity(Function function, ReadOnlySpan<char> text)
     {
-        if (text.Length < 11 || text[5] != ':' || text[10] != ']' || !Bar.TryHex(text.Slice(1, 4), out ulong vendor) || !Bar.TryHex(text.Slice(6, 4), out ulong device))
+        if (!KernelPciLine.TryIdentity(text, out int vendor, out int device, out int? classCode))
             return false;
-        (function.VendorId, function.DeviceId) = ((int)vendor, (int)device);
-        int at = text.IndexOf("class 0x");
-        if (at >= 0)
-        {
-            var cursor = new TextCursor(text[(at + "class 0x".Length)..]);
-            if (cursor.TryHex(out ulong code) && code <= 0xff_ffff)
-                function.ClassCode = (int)code;
-        }
-
+        (function.VendorId, function.DeviceId, function.ClassCode) = (vendor, device, classCode ?? function.ClassCode);
         return true;
-    }
-
-    /// <summary><c>0x10: [mem 0xdb000000-0xdbffffff 64bit pref]</c>, up to 3.x without the 0x.</summary>
-    private static void ReadRegister(Function function, ReadOnlySpan<char> text)
-    {
-        var cursor = new TextCursor(text);
-        cursor.TryText("0x");
-        if (!cursor.TryHex(out ulong register) || !cursor.TryText(": ") || !TryResource(cursor.Rest, out Window window, out _))
-            return;
-        int index = register switch
-        {
-            >= FirstRegister and <= LastRegister => (int)(register - FirstRegister) / 4,
-            RomRegister => Bar.RomIndex,
-            // Of a capability only the distance is known: "VF(n) BAR0" behind it tells the register and the whole.
-            _ => -1,
-        };
-        if (index >= 0 && register < FirstExtendedRegister)
-            function.Windows[index] = window;
     }
 
     /// <summary><c>0 space: [mem 0x… 64bit pref] (contains BAR0 for 64 VFs)</c></summary>
     private static void ReadOldVirtual(Function function, ReadOnlySpan<char> text)
     {
         const string mark = " space: ";
-        if (text.Length < 2 || text[0] is < '0' or > '5' || !text[1..].StartsWith(mark) || !TryResource(text[(1 + mark.Length)..], out Window window, out ReadOnlySpan<char> rest))
+        if (text.Length < 2 || text[0] is < '0' or > '5' || !text[1..].StartsWith(mark) || !KernelPciLine.TryResource(text[(1 + mark.Length)..], out KernelResource found, out ReadOnlySpan<char> rest))
             return;
-        function.Windows[Bar.FirstVirtualFunctionIndex + text[0] - '0'] = window;
+        function.Windows[Bar.FirstVirtualFunctionIndex + text[0] - '0'] = ToWindow(found);
         ReadCount(function, rest);
     }
 
@@ -195,43 +135,16 @@ internal sealed class KernelLogReader(string sourceName)
             function.TotalFunctions = (int)count;
     }
 
-    /// <summary>
-    /// <c>BAR 0 [mem …]</c>, <c>ROM [mem …]</c>, <c>VF BAR 0 [mem …]</c>, each alone or with <c>: assigned</c>, <c>: can't assign; no space</c> and
-    /// the like behind; of old <c>BAR 0: assigned [mem …]</c>, <c>BAR 0: no space for [mem size 0x…]</c>, with 6 for the ROM and 7 on for virtual functions.
-    /// </summary>
     private static void ReadNamed(Function function, ReadOnlySpan<char> text, string? sign)
     {
-        int index;
-        bool isVirtual = text.StartsWith("VF ");
-        if (isVirtual)
-            text = text["VF ".Length..];
-        if (text.StartsWith("ROM") && !isVirtual)
-        {
-            index = Bar.RomIndex;
-            text = text["ROM".Length..];
-        }
-        else if (text.StartsWith("BAR "))
-        {
-            var cursor = new TextCursor(text["BAR ".Length..]);
-            if (!cursor.TryDecimal(out uint number) || number >= (isVirtual ? 6u : Bar.FirstBridgeIndex))
-                return;
-            index = isVirtual ? Bar.FirstVirtualFunctionIndex + (int)number : (int)number;
-            text = cursor.Rest;
-        }
-        else
-        {
+        if (!KernelPciLine.TryNamed(text, out int index, out KernelResource found, out ReadOnlySpan<char> word, out ReadOnlySpan<char> behind) || index >= Bar.FirstBridgeIndex)
             return;
-        }
-
-        bool isNew = text.StartsWith(" [");
-        text = text.TrimStart(" :");
-        int open = text.IndexOf('[');
-        if (open < 0 || !TryResource(text[open..], out Window window, out ReadOnlySpan<char> behind))
-            return;
-        ReadOnlySpan<char> word = isNew ? behind.TrimStart(": ") : text[..open].TrimEnd();
         ReadCount(function, behind);
-        function.Windows[index] = Say(function.Windows.GetValueOrDefault(index), window, word, sign);
+        function.Windows[index] = Say(function.Windows.GetValueOrDefault(index), ToWindow(found), word, sign);
     }
+
+    private static Window ToWindow(KernelResource found) =>
+        new(found.Start, found.SizeBytes, found.IsPorts, found.Is64Bit, found.IsPrefetchable, found.Start is null ? "the kernel's log shows no address" : "");
 
     private static Window Say(Window before, Window window, ReadOnlySpan<char> word, string? sign)
     {
@@ -252,38 +165,6 @@ internal sealed class KernelLogReader(string sourceName)
         if (sign is null && word.Contains("releasing", StringComparison.Ordinal))
             sign = "the kernel's log says that it was released";
         return sign is null ? window : window with { Start = null, Sign = sign };
-    }
-
-    /// <summary><c>[mem 0xA-0xB 64bit pref]</c>, <c>[mem size 0xS 64bit pref]</c>, <c>[io  0xe000-0xe03f]</c>; the end inclusive.</summary>
-    private static bool TryResource(ReadOnlySpan<char> text, out Window window, out ReadOnlySpan<char> rest)
-    {
-        window = default;
-        rest = default;
-        int close = text.IndexOf(']');
-        if (!text.StartsWith("[") || close < 0)
-            return false;
-        rest = text[(close + 1)..];
-        text = text[1..close];
-        bool isPorts = text.StartsWith("io ");
-        if (!isPorts && !text.StartsWith("mem "))
-            return false;
-        var cursor = new TextCursor(text[(isPorts ? 3 : 4)..]);
-        cursor.SkipBlanks();
-        bool isSize = cursor.TryText("size ");
-        if (!cursor.TryText("0x") || !cursor.TryHex(out ulong first))
-            return false;
-        ulong last = 0;
-        if (!isSize && (!cursor.TryText("-0x") || !cursor.TryHex(out last) || last < first || last - first >= Frames.AddressLimit || last >= Frames.AddressLimit))
-            return false;
-        if (isSize && first > Frames.AddressLimit)
-            return false;
-        ReadOnlySpan<char> flags = cursor.Rest;
-        ulong size = isSize ? first : last - first + 1;
-        // A register that nobody wrote reads as 0: the size is told, the place is none.
-        bool isPlaced = !isSize && first != 0;
-        window = new(isPlaced ? first : null, size, isPorts, flags.Contains("64bit", StringComparison.Ordinal), flags.Contains("pref", StringComparison.Ordinal),
-            isPlaced ? "" : "the kernel's log shows no address");
-        return true;
     }
 
     /// <summary><c>NVRM: BAR1 is 0M @ 0x0 (PCI:0000:01:00.0)</c>: its driver found no address in the register.</summary>

@@ -49,7 +49,11 @@ public static class GuestOutcomes
 public readonly record struct GuestVerdict(GuestOutcome Outcome, string? Message);
 
 /// <summary>The windows that ACPI tells the operating system for PCI devices, in bytes; null for one that it does not tell.</summary>
-public sealed record AcpiWindows(ByteRange? Hole32, ByteRange? Hole64);
+public sealed record AcpiWindows(ByteRange? Hole32, ByteRange? Hole64)
+{
+    /// <summary>The configuration space in memory: ACPI keeps it out of the windows. Empty where there is none.</summary>
+    public ByteRange Mmconfig { get; init; }
+}
 
 /// <summary>What a guest's firmware makes of its devices. <see cref="Plan.Entries"/> is then the map that it hands to the operating system.</summary>
 /// <param name="Name">seabios, ovmf, hvmloader …</param>

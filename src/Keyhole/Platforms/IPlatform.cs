@@ -17,6 +17,9 @@ public sealed record PlatformTraits
     /// <summary>Whether windows of devices lie where they do on the host; else firmware gives them addresses of the guest's own.</summary>
     public bool KeepsHostAddresses { get; init; }
 
+    /// <summary>Whether <see cref="Scenario.Qemu"/> decides: the processor's address width and the firmware's release are not the platform's own.</summary>
+    public bool TakesSurroundings { get; init; }
+
     /// <summary>Whether the host may give memory that it does not have, as Linux does to its processes.</summary>
     public bool IsOvercommitted { get; init; }
 }

@@ -4,6 +4,7 @@ using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;
@@ -23,6 +24,9 @@ public sealed record BootVerification
 
     /// <summary>The boot that was observed.</summary>
     public required ObservedBoot Boot { get; init; }
+
+    /// <summary>How a guest with firmware of its own was forecast to fare and how it fared (null: the log does not show it); null for other guests.</summary>
+    public (GuestOutcome Forecast, GuestOutcome? Observed)? Outcomes { get; init; }
 
     /// <summary>Everything that was compared, in the order of a boot.</summary>
     public required ImmutableArray<Finding> Findings { get; init; }

@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Immutable;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
@@ -55,6 +56,9 @@ public readonly record struct FaultyBar(int Function, BarRequest Bar, ulong Addr
 internal sealed record FirmwareRun(
     GuestOutcome Outcome, string? Message, PciPlacement? Placement, ImmutableArray<E820Entry> E820, ImmutableArray<FaultyBar> Misaligned)
 {
+    /// <summary>The configuration space as it lies in memory (q35); empty where there is none.</summary>
+    public ByteRange Mmconfig { get; init; }
+
     /// <summary>The tree with no BAR placed, and the reason of each.</summary>
     public static PciPlacement NothingPlaced(NumberedTree tree, ImmutableArray<PlacementWindow> windows, Func<int, BarRequest, Unplaced> why)
     {

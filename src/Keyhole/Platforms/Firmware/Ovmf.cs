@@ -47,6 +47,8 @@ internal sealed class Ovmf
 
     private const ulong Q35LowWindow = 0xc0000000;
     private const ulong Q35Mmconfig = 0xe0000000;
+    private const ulong Q35OldMmconfig = 0xb0000000;
+    private const ulong MmconfigBytes = 0x10000000;
     private const ulong LowWindowEnd = 0xfc000000;
 
     private const ulong BridgeMemoryMask = 0xfffff;
@@ -246,7 +248,10 @@ internal sealed class Ovmf
             var bases = new ulong?[pools.Length, s_kinds];
             SortedSet<ResourceKind> failed = Allocate(pools, bases, stale);
             if (failed.Count == 0)
-                return new(GuestOutcome.Boots, null, Program(pools, bases), OvmfMap.Make(_input), []);
+                return new(GuestOutcome.Boots, null, Program(pools, bases), OvmfMap.Make(_input), [])
+                {
+                    Mmconfig = _input.IsQ35 ? ByteRange.FromSize(_release.HasHighMmconfig ? Q35Mmconfig : Q35OldMmconfig, MmconfigBytes) : default,
+                };
             if (!Reject(pools, failed))
                 return GiveUp(pools, failed);
         }

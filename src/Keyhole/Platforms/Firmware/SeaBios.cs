@@ -167,7 +167,10 @@ internal sealed class SeaBios
         for (int place = 0; place < _regions.Length; place++)
             Map(_regions[place], (Space)(place % 3));
 
-        return new(GuestOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input, UnreachableNvme()), _misaligned.ToImmutable());
+        return new(GuestOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input, UnreachableNvme()), _misaligned.ToImmutable())
+        {
+            Mmconfig = _input.IsQ35 ? ByteRange.FromBounds(SeaBiosMap.Mmconfig, SeaBiosMap.MmconfigEnd) : default,
+        };
     }
 
     private List<string> UnreachableNvme()

@@ -26,8 +26,8 @@ internal static class SeaBiosMap
     private const ulong VirtioQueue = 0x2a40;
 
     /// <summary>MMCONFIG of q35 as SeaBIOS sets it up, and the root complex registers.</summary>
-    private const ulong Mmconfig = 0xb0000000;
-    private const ulong MmconfigEnd = 0xc0000000;
+    public const ulong Mmconfig = 0xb0000000;
+    public const ulong MmconfigEnd = 0xc0000000;
     private const ulong RootComplex = 0xfed1c000;
     private const ulong RootComplexEnd = 0xfed20000;
 

@@ -22,7 +22,7 @@ public sealed class QemuPlatform : IPlatform
 
     public string Name => "qemu";
 
-    public PlatformTraits Traits { get; } = new() { IsOvercommitted = true, ForecastsFirmware = true };
+    public PlatformTraits Traits { get; } = new() { IsOvercommitted = true, ForecastsFirmware = true, TakesSurroundings = true };
 
     public bool UsesPolicy(Scenario scenario) => false;
 

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.Pci;
+using Keyhole.Reading;
+
+namespace Keyhole.Logs;
+
+/// <summary>What a Linux says of a resource of a PCI function.</summary>
+public enum PciWord
+{
+    /// <summary>What it found in the registers: the firmware's doing.</summary>
+    Found,
+
+    /// <summary>It gave the resource this place itself.</summary>
+    Assigned,
+
+    /// <summary>It has no room for it.</summary>
+    NoRoom,
+
+    /// <summary>It found an address there and does not let the resource have it.</summary>
+    CannotClaim,
+
+    /// <summary>It took the resource's place away.</summary>
+    Released,
+}
+
+/// <summary>One thing that a Linux says of a resource.</summary>
+/// <param name="Line">1-based.</param>
+/// <param name="Domain">The guest on whose console in Xen's log the line stands; null where the line does not say.</param>
+/// <param name="Index">0–5 the base address registers, <see cref="Bar.RomIndex"/> the ROM, <see cref="Bar.FirstBridgeIndex"/> and on a bridge's windows.</param>
+/// <param name="Start">Bytes, or the first port; null where there is no address.</param>
+/// <param name="SizeBytes">Bytes, or ports.</param>
+public readonly record struct PciSighting(
+    int Line, int? Domain, PciAddress Function, int Index, PciWord Word, ulong? Start, ulong SizeBytes, bool IsPorts, bool Is64Bit, bool IsPrefetchable);
+
+/// <summary>A function that a Linux found.</summary>
+/// <param name="IsBridge">Whether the line is the one behind which a bridge's windows follow (<c>PCI bridge to</c>); else the one that names the function.</param>
+public readonly record struct PciFunctionSighting(int Line, int? Domain, PciAddress Address, int VendorId, int DeviceId, bool IsBridge);
+
+/// <summary>A window of a host bridge as ACPI told it: <c>root bus resource</c>.</summary>
+public readonly record struct RootWindowSighting(int Line, int? Domain, int PciDomain, int Bus, bool IsPorts, ByteRange Range);
+
+/// <summary>What a guest's log says of its PCI functions and their BARs, in the log's order: the first words on one are the firmware's doing, later ones Linux's own.</summary>
+public sealed record PciLog
+{
+    public static PciLog Empty { get; } = new();
+
+    public ImmutableArray<PciFunctionSighting> Functions { get; init; } = [];
+
+    public ImmutableArray<PciSighting> Resources { get; init; } = [];
+
+    public ImmutableArray<RootWindowSighting> RootWindows { get; init; } = [];
+
+    /// <summary>Whether there was more than is kept.</summary>
+    public bool IsCut { get; init; }
+
+    /// <summary>SeaBIOS's last words.</summary>
+    public Sighting<string>? FirmwarePanic { get; init; }
+
+    /// <summary>QEMU's words where it refuses to start the machine.</summary>
+    public Sighting<string>? Refusal { get; init; }
+
+    /// <summary>What the machine calls itself and its firmware, of each boot: <c>QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014</c>. The first 64.</summary>
+    public ImmutableArray<Sighting<string>> Machines { get; init; } = [];
+
+    public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null;
+}
+
+/// <summary>Collects a <see cref="PciLog"/> line by line, in bounded memory.</summary>
+internal sealed class PciLogBuilder
+{
+    /// <summary>A machine has 256 buses of 256 functions; a log of more lines than this is not one boot's.</summary>
+    private const int MostKept = 1 << 16;
+
+    private const int MaxWords = 200;
+    private const string OutOf = "PCI: out of ";
+    private const string TooNarrow = "phys-bits too low";
+    private const string Dmi = "DMI: ";
+    private const int MostMachines = 64;
+
+    /// <summary>One of these stands in every line that is looked at.</summary>
+    public static readonly string[] Words = ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi];
+
+    private readonly ImmutableArray<PciFunctionSighting>.Builder _functions = ImmutableArray.CreateBuilder<PciFunctionSighting>();
+    private readonly ImmutableArray<PciSighting>.Builder _resources = ImmutableArray.CreateBuilder<PciSighting>();
+    private readonly ImmutableArray<RootWindowSighting>.Builder _windows = ImmutableArray.CreateBuilder<RootWindowSighting>();
+    private readonly ImmutableArray<Sighting<string>>.Builder _machines = ImmutableArray.CreateBuilder<Sighting<string>>();
+    private Sighting<string>? _panic;
+    private Sighting<string>? _refusal;
+    private bool _isCut;
+
+    public PciLog ToLog() => new()
+    {
+        Functions = _functions.ToImmutable(),
+        Resources = _resources.ToImmutable(),
+        RootWindows = _windows.ToImmutable(),
+        IsCut = _isCut,
+        FirmwarePanic = _panic,
+        Refusal = _refusal,
+        Machines = _machines.ToImmutable(),
+    };
+
+    public void Read(ReadOnlySpan<char> line, int number)
+    {
+        if (_functions.Count + _resources.Count + _windows.Count >= MostKept)
+        {
+            _isCut = true;
+            return;
+        }
+
+        if (KernelPciLine.TryFunction(line, out PciAddress address, out ReadOnlySpan<char> text))
+            ReadFunction(address, text.TrimStart(), number, LogEntrySyntax.DomainOf(line));
+        else if (line.IndexOf("pci_bus ") is >= 0 and int at)
+            ReadRootWindow(line[at..], number, LogEntrySyntax.DomainOf(line));
+        else if (line.IndexOf(OutOf) is >= 0 and int panic)
+            _panic ??= new(InputError.OneLine(line[panic..].Trim(), MaxWords), number);
+        else if (line.IndexOf("Address space limit ") is >= 0 and int limit && line.Contains(TooNarrow, StringComparison.Ordinal))
+            _refusal ??= new(InputError.OneLine(line[limit..].Trim(), MaxWords), number);
+        else if (line.IndexOf(Dmi) is >= 0 and int dmi && line.Contains(", BIOS ", StringComparison.Ordinal) && _machines.Count < MostMachines)
+            _machines.Add(new(InputError.OneLine(line[(dmi + Dmi.Length)..].Trim(), MaxWords), number));
+    }
+
+    private void ReadFunction(PciAddress address, ReadOnlySpan<char> text, int number, int? domain)
+    {
+        if (KernelPciLine.TryIdentity(text, out int vendor, out int device, out _))
+        {
+            _functions.Add(new(number, domain, address, vendor, device, IsBridge: false));
+            return;
+        }
+
+        if (text.StartsWith("PCI bridge to [bus "))
+        {
+            _functions.Add(new(number, domain, address, 0, 0, IsBridge: true));
+            return;
+        }
+
+        if (text.StartsWith("reg "))
+        {
+            if (KernelPciLine.TryRegister(text["reg ".Length..], out int register, out KernelResource read))
+                Add(register, read, PciWord.Found);
+            return;
+        }
+
+        const string claim = "can't claim ";
+        bool isClaim = text.StartsWith(claim);
+        if (!KernelPciLine.TryNamed(isClaim ? text[claim.Length..] : text, out int index, out KernelResource found, out ReadOnlySpan<char> word, out _))
+            return;
+        if (isClaim)
+            Add(index, found, PciWord.CannotClaim);
+        else if (WordOf(word) is { } said)
+            Add(index, found, said);
+
+        void Add(int at, KernelResource resource, PciWord said) => _resources.Add(new(
+            number, domain, address, at, said, resource.Start, resource.SizeBytes, resource.IsPorts, resource.Is64Bit, resource.IsPrefetchable));
+    }
+
+    /// <summary>Null for what says nothing of the place: a quirk, a window of the parent's that is listed again.</summary>
+    private static PciWord? WordOf(ReadOnlySpan<char> word)
+    {
+        if (word.Trim().IsEmpty)
+            return PciWord.Found;
+        if (word.Contains("can't claim", StringComparison.Ordinal))
+            return PciWord.CannotClaim;
+        if (word.Contains("no space", StringComparison.Ordinal) || word.Contains("can't assign", StringComparison.Ordinal) || word.Contains("failed to assign", StringComparison.Ordinal))
+            return PciWord.NoRoom;
+        if (word.Contains("releasing", StringComparison.Ordinal))
+            return PciWord.Released;
+        return word.StartsWith("assigned") || word.Contains("reassigned", StringComparison.Ordinal) ? PciWord.Assigned : null;
+    }
+
+    /// <summary><c>pci_bus 0000:00: root bus resource [mem 0x80000000-0xafffffff window]</c></summary>
+    private void ReadRootWindow(ReadOnlySpan<char> text, int number, int? domain)
+    {
+        var cursor = new TextCursor(text["pci_bus ".Length..]);
+        if (!Hosts.RootWindow.TryBus(ref cursor, out int pciDomain, out int bus) || !cursor.TryText(": root bus resource ")
+            || !KernelPciLine.TryResource(cursor.Rest, out KernelResource resource, out _))
+        {
+            return;
+        }
+
+        ulong start = resource.Start ?? 0;
+        _windows.Add(new(number, domain, pciDomain, bus, resource.IsPorts, ByteRange.FromSize(start, resource.SizeBytes)));
+    }
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPvh;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Verification;
+
+/// <summary>
+/// Compares what was forecast of a guest whose map does not come from a PV kernel with what its Linux's log shows: the map as the firmware or the domain builder hands it
+/// over, the host bridge's windows, every BAR and bridge. Which firmware it is makes no difference here.
+/// </summary>
+public static class FirmwareVerifier
+{
+    /// <summary>Widths that processors have; each is tried where a log differs.</summary>
+    private static readonly int[] s_widths = [36, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 52];
+
+    private static readonly string[] s_emulators = ["4.2", "5.2", "6.2", "7.2", "8.2", "9.2", "10.0"];
+
+    private static readonly string[] s_firmwares =
+    [
+        "seabios-1.14.0", "seabios-1.16.2", "seabios-1.16.3", "seabios-1.17.0",
+        "ovmf-2020.11", "ovmf-2022.11", "ovmf-2023.05", "ovmf-2023.11", "ovmf-2024.08", "ovmf-2025.02", "edk2-stable202505",
+    ];
+
+    /// <summary>The boots that a guest's log holds. One of which only PCI lines or a map were kept counts as a boot as well.</summary>
+    public static ImmutableArray<ObservedBoot> BootsIn(LogScan scan)
+    {
+        ArgumentNullException.ThrowIfNull(scan);
+        ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);
+        if (boots.Any(static boot => boot.HasKernelLines))
+        {
+            // What belongs to a boot goes on until the next one of the same guest begins.
+            return [.. boots.Select((boot, i) => boot with { LastLine = boots.Skip(i + 1).FirstOrDefault(next => next.Domain == boot.Domain)?.FirstLine - 1 ?? scan.LineCount })];
+        }
+
+        bool hasMap = scan.Maps.Any(static map => map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel);
+        return !hasMap && scan.Pci.IsEmpty
+            ? []
+            : [new() { Number = 1, Owner = BootOwner.Unknown, FirstLine = 1, LastLine = scan.LineCount, Facts = new(), HasKernelLines = hasMap || !scan.Pci.Functions.IsEmpty }];
+    }
+
+    /// <summary>The scenario with what the log itself tells of the guest's firmware, where nobody has told it.</summary>
+    public static Scenario WithEvidence(Scenario scenario, ObservedBoot observed, LogScan scan)
+    {
+        ArgumentNullException.ThrowIfNull(scenario);
+        ArgumentNullException.ThrowIfNull(observed);
+        ArgumentNullException.ThrowIfNull(scan);
+        return Planner.PlatformOf(scenario).Traits.TakesSurroundings && scenario.Qemu.Firmware is null && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { Release: { } release }
+            ? scenario with { Qemu = scenario.Qemu with { Firmware = release } }
+            : scenario;
+    }
+
+    private static string MachineIn(ObservedBoot observed, PciLog log) =>
+        log.Machines.FirstOrDefault(machine => machine.Line >= observed.FirstLine && machine.Line <= observed.LastLine).Value ?? "";
+
+    /// <param name="plan">Of the guest, with <see cref="WithEvidence"/>.</param>
+    /// <param name="observed">One of <see cref="BootsIn"/>.</param>
+    /// <param name="scan">The log that holds it, scanned with its PCI lines.</param>
+    public static BootVerification Compare(Plan plan, ObservedBoot observed, LogScan scan)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(observed);
+        ArgumentNullException.ThrowIfNull(scan);
+        var explanations = new List<Phrase>();
+        BootVerification verification = CompareOnly(plan, observed, scan, explanations);
+        if (plan.Platform.Traits.TakesSurroundings && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { } named && plan.Firmware is { } forecast && named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) is { } words)
+            explanations.Insert(0, words);
+        if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
+            explanations.AddRange(WhatElseAgrees(plan, observed, scan));
+        else if (observed.Halts && verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
+            explanations.Add("Everything that the log shows of the map and of the devices is as forecast: what ended the boot lies behind it.");
+        if (plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }) is { Remedy: { } remedy } && verification.Agrees)
+            explanations.Add($"What to change: {remedy}");
+        return verification with { Explanations = [.. explanations] };
+    }
+
+    private static BootVerification CompareOnly(Plan plan, ObservedBoot observed, LogScan scan, List<Phrase> explanations)
+    {
+        var findings = new List<Finding>();
+        var notCompared = new List<string>();
+        KernelRelease kernel = observed.Kernel ?? plan.Scenario.Kernel;
+        (GuestOutcome Forecast, GuestOutcome? Observed) outcomes = (plan.Firmware?.Outcome ?? plan.Verdict?.Outcome ?? GuestOutcome.NotKnown, null);
+        if (Outcome(outcomes.Forecast, plan.Firmware?.Message ?? plan.Verdict?.Message, observed, scan.Pci, out outcomes.Observed) is { } outcome)
+            findings.Add(outcome);
+        else
+            notCompared.Add("the outcome: the log ends before it shows");
+        // A firmware that gave its devices up starts an operating system all the same where it can without them, and that shows what was programmed: nothing.
+        if (outcomes.Forecast is GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.GivesUp)
+        {
+            CompareMap(plan, kernel, observed, scan, findings, notCompared);
+            if (plan.Firmware?.Placement is { } placement)
+                PciFindings.Compare(placement, plan.Firmware.AcpiWindows, scan.Pci, observed, findings, notCompared, explanations);
+        }
+        else
+        {
+            notCompared.Add("everything behind the outcome");
+        }
+
+        return new()
+        {
+            Profile = kernel,
+            Boot = observed,
+            Outcomes = outcomes,
+            Findings = [.. findings],
+            NotCompared = [.. notCompared],
+            Explanations = [],
+        };
+    }
+
+    /// <summary>How the boot went, or null where the log does not show it.</summary>
+    private static Finding? Outcome(GuestOutcome forecast, string? message, ObservedBoot observed, PciLog log, out GuestOutcome? seen)
+    {
+        string? expected = forecast == GuestOutcome.NotKnown ? null : Text(forecast, message);
+        BootFacts facts = observed.Facts;
+        int? alive = observed.Release?.Line ?? facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Ramdisk?.Line
+            ?? (log.RootWindows.IsEmpty ? log.Functions.IsEmpty ? null : log.Functions[0].Line : log.RootWindows[0].Line);
+        (seen, string? words, int? line) = facts.PanicMessage is { } last ? (GuestOutcome.Halts, last.Value, last.Line)
+            : observed.Death is { } death ? (GuestOutcome.Halts, death.Value.Words, death.Line)
+            : alive is not null ? (PciFindings.ShowsNoAddress(log, observed) ? GuestOutcome.GivesUp : GuestOutcome.Boots, null, alive)
+            : log.FirmwarePanic is { } panic ? (GuestOutcome.Panics, panic.Value, panic.Line)
+            : log.Refusal is { } refusal ? (GuestOutcome.Refused, refusal.Value, refusal.Line)
+            : ((GuestOutcome?)null, (string?)null, (int?)null);
+        return seen is { } one ? new(Verifier.OutcomeWhat, expected, Text(one, words), line, one == forecast || (one, forecast, log.Resources.IsEmpty) == (GuestOutcome.Boots, GuestOutcome.GivesUp, true)) : null;
+    }
+
+    private static string Text(GuestOutcome outcome, string? message) => message is { Length: > 0 } && outcome != GuestOutcome.Boots ? $"{outcome.NameOf()}: \"{message}\"" : outcome.NameOf();
+
+    private static void CompareMap(Plan plan, KernelRelease kernel, ObservedBoot observed, LogScan scan, List<Finding> findings, List<string> notCompared)
+    {
+        if (!plan.IsMapKnown)
+        {
+            notCompared.Add("the map: what this firmware hands over is not modelled");
+            return;
+        }
+
+        LogMap? map = scan.Maps.FirstOrDefault(map =>
+            map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel && map.Line >= observed.FirstLine && map.Line <= observed.LastLine && map.Domain == observed.Domain && !map.Entries.IsEmpty);
+        // Linux prints what it was given once it is sorted; in a PVH domain it adds what a PC has below 1 MiB.
+        ImmutableArray<E820Entry> forecast = plan.Firmware is null ? PvhLinuxView.Of(plan.Map) : SortedMap.Of(plan.Map.AsSpan());
+        if (map is null)
+        {
+            notCompared.Add("the map");
+        }
+        else
+        {
+            bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty;
+            ObservedBoot withMap = observed with { Map = map, MapMayBeginLate = observed.Release is null, MapMayEndEarly = map.Error is not null || !goesOn };
+            findings.AddRange(MapComparison.Compare(forecast, withMap, out int lost));
+            if (lost > 0)
+                notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{lost} entries of the map: the log is cut there"));
+        }
+
+        if (observed.Facts.PciGap is not { } gap)
+        {
+            notCompared.Add("the gap for PCI devices");
+            return;
+        }
+
+        ByteRange known = MapQueries.PciGap(forecast.AsSpan(), KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap));
+        findings.Add(new("gap for PCI devices", GapText(known), GapText(gap.Value), gap.Line, known == gap.Value));
+    }
+
+    private static string GapText(ByteRange gap) => gap.IsEmpty ? "none" : Verifier.Range(gap);
+
+    /// <summary>
+    /// What often is told wrongly, or not at all, is tried: the address width of the processor, the firmware's release, both. Where all that the log shows then agrees, that is
+    /// said.
+    /// </summary>
+    private static IEnumerable<Phrase> WhatElseAgrees(Plan plan, ObservedBoot observed, LogScan scan)
+    {
+        if (!plan.Platform.Traits.TakesSurroundings || plan.Firmware is null)
+            yield break;
+        Scenario scenario = plan.Scenario;
+        QemuFirmware[] firmwares = [.. s_firmwares.Where(name => name.StartsWith("seabios", StringComparison.Ordinal) == (plan.Firmware.Name == "seabios")).Select(Firmware)];
+        string[] widths = [.. s_widths.Where(bits => Agrees(bits, null)).Select(static bits => bits.ToString(CultureInfo.InvariantCulture))];
+        string[] releases = [.. firmwares.Where(firmware => Agrees(null, firmware)).Select(static firmware => firmware.ToString())];
+        if (widths.Length > 0)
+            yield return $"Everything agrees where the guest's processor has {OneOf(widths)} address bits.";
+        if (releases.Length > 0)
+            yield return $"Everything agrees with {OneOf(releases)}.";
+        string[] emulators = [.. s_emulators.Where(text => scenario.Qemu.Emulator is null && Agrees(null, null, Emulator(text)))];
+        if (emulators.Length > 0)
+            yield return $"Everything agrees with QEMU {OneOf(emulators)}.";
+        if (widths.Length + releases.Length + emulators.Length > 0)
+            yield break;
+        string[] pairs = [.. from firmware in firmwares from bits in s_widths where Agrees(bits, firmware) select string.Create(CultureInfo.InvariantCulture, $"{firmware} and {bits}")];
+        yield return pairs.Length > 0
+            ? (Phrase)$"Everything agrees with {OneOf(pairs)} address bits."
+            : "With none of the usual address widths, releases of the firmware and releases of QEMU does everything agree: the guest's devices or its machine type are others than was told.";
+
+        static QemuFirmware Firmware(string name) => QemuFirmware.TryParse(name, out QemuFirmware firmware) ? firmware : throw new InvalidOperationException(name);
+
+        static QemuVersion Emulator(string text) => QemuVersion.TryParse(text, out QemuVersion version) ? version : throw new InvalidOperationException(text);
+
+        static string OneOf(string[] names) => names.Length == 1 ? names[0] : $"{string.Join(", ", names[..^1])} or {names[^1]}";
+
+        bool Agrees(int? bits, QemuFirmware? firmware, QemuVersion? emulator = null) => CompareOnly(
+            Planner.Plan(scenario with { Qemu = scenario.Qemu with { PhysBits = bits ?? scenario.Qemu.PhysBits, Firmware = firmware ?? scenario.Qemu.Firmware, Emulator = emulator ?? scenario.Qemu.Emulator } }),
+            observed, scan, []).Findings.All(finding => finding.Agrees || (finding.What == Verifier.OutcomeWhat && observed.Halts));
+    }
+}
