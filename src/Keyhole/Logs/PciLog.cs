@@ -59,13 +59,13 @@ public sealed record PciLog
     public bool IsCut { get; init; }
 
     /// <summary>SeaBIOS's last words.</summary>
-    public Sighting<string>? FirmwarePanic { get; init; }
+    public LogFact<string>? FirmwarePanic { get; init; }
 
     /// <summary>QEMU's words where it refuses to start the machine.</summary>
-    public Sighting<string>? Refusal { get; init; }
+    public LogFact<string>? Refusal { get; init; }
 
     /// <summary>What the machine calls itself and its firmware, of each boot: <c>QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014</c>. The first 64.</summary>
-    public ImmutableArray<Sighting<string>> Machines { get; init; } = [];
+    public ImmutableArray<LogFact<string>> Machines { get; init; } = [];
 
     public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null;
 }
@@ -88,9 +88,9 @@ internal sealed class PciLogBuilder
     private readonly ImmutableArray<PciFunctionSighting>.Builder _functions = ImmutableArray.CreateBuilder<PciFunctionSighting>();
     private readonly ImmutableArray<PciSighting>.Builder _resources = ImmutableArray.CreateBuilder<PciSighting>();
     private readonly ImmutableArray<RootWindowSighting>.Builder _windows = ImmutableArray.CreateBuilder<RootWindowSighting>();
-    private readonly ImmutableArray<Sighting<string>>.Builder _machines = ImmutableArray.CreateBuilder<Sighting<string>>();
-    private Sighting<string>? _panic;
-    private Sighting<string>? _refusal;
+    private readonly ImmutableArray<LogFact<string>>.Builder _machines = ImmutableArray.CreateBuilder<LogFact<string>>();
+    private LogFact<string>? _panic;
+    private LogFact<string>? _refusal;
     private bool _isCut;
 
     public PciLog ToLog() => new()

@@ -53,6 +53,9 @@ public sealed record AcpiWindows(ByteRange? Hole32, ByteRange? Hole64)
 {
     /// <summary>The configuration space in memory: ACPI keeps it out of the windows. Empty where there is none.</summary>
     public ByteRange Mmconfig { get; init; }
+
+    /// <summary>Address bits of the processor: Linux leaves out what ACPI tells beyond them. 0 where they are not known.</summary>
+    public int AddressBits { get; init; }
 }
 
 /// <summary>What a guest's firmware makes of its devices. <see cref="Plan.Entries"/> is then the map that it hands to the operating system.</summary>

@@ -128,7 +128,7 @@ public static class FirmwareVerifier
         int? alive = observed.Release?.Line ?? facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Ramdisk?.Line
             ?? (log.RootWindows.IsEmpty ? log.Functions.IsEmpty ? null : log.Functions[0].Line : log.RootWindows[0].Line);
         (seen, string? words, int? line) = facts.PanicMessage is { } last ? (GuestOutcome.Halts, last.Value, last.Line)
-            : observed.Death is { } death ? (GuestOutcome.Halts, death.Value.Words, death.Line)
+            : observed.BootFailure is { } failure ? (GuestOutcome.Halts, failure.Value.Words, failure.Line)
             : alive is not null ? (PciFindings.ShowsNoAddress(log, observed) ? GuestOutcome.GivesUp : GuestOutcome.Boots, null, alive)
             : log.FirmwarePanic is { } panic ? (GuestOutcome.Panics, panic.Value, panic.Line)
             : log.Refusal is { } refusal ? (GuestOutcome.Refused, refusal.Value, refusal.Line)

@@ -111,7 +111,8 @@ internal sealed class PciFindings
             expected.Add(low);
         }
 
-        expected.Add(told.Hole64 ?? default);
+        ByteRange high = told.Hole64 ?? default;
+        expected.Add(told.AddressBits == 0 ? high : high.Intersect(ByteRange.FromBounds(0, 1UL << told.AddressBits)));
         expected.RemoveAll(static window => window.IsEmpty);
         foreach (RootWindowSighting seen in _roots)
         {

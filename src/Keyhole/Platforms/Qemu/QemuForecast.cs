@@ -120,7 +120,7 @@ public static class QemuForecaster
             Memory = memory,
             E820 = run.E820,
             Placement = run.Placement,
-            Acpi = boots ? Windows(machine, memory, run.Placement!) with { Mmconfig = run.Mmconfig } : null,
+            Acpi = boots ? Windows(machine, memory, run.Placement!) with { Mmconfig = run.Mmconfig, AddressBits = machine.Cpu.PhysBits } : null,
             Faults = boots ? Faults(machine, memory, run) : [],
         };
         return true;
