@@ -175,4 +175,34 @@ public sealed class KvmTests
         Assert.AreEqual(2, nothing.Status);
         Assert.AreEqual(1, nothing.Errors.TrimEnd().Split('\n').Length, nothing.Errors);
     }
+
+    [TestMethod]
+    public void A_folder_of_sysfs_and_a_folder_of_such_folders_tell_the_devices()
+    {
+        DirectoryInfo root = Directory.CreateTempSubdirectory("keyhole-sysfs");
+        try
+        {
+            string devices = Directory.CreateDirectory(Path.Combine(root.FullName, "sys", "bus", "pci", "devices")).FullName;
+            string gpu = Directory.CreateDirectory(Path.Combine(devices, "0000:03:00.0")).FullName;
+            string network = Directory.CreateDirectory(Path.Combine(devices, "0000:04:00.0")).FullName;
+            File.WriteAllText(Path.Combine(gpu, "resource"), "0x0000002000000000 0x00000020ffffffff 0x000000000014220c\n");
+            File.WriteAllText(Path.Combine(network, "resource"), "0x00000000f7000000 0x00000000f701ffff 0x0000000000040200\n");
+            string[] guest = ["plan", "--type", "kvm", "--memory", "4096", "--host", Fixture("h39.json"), "--firmware", "seabios-1.16.3", "--json"];
+            JsonElement[] one = [.. CommandRun.Of([.. guest, "--pci", "03:00.0", "--devices", gpu]).Json().GetProperty("hostWindows").EnumerateArray()];
+            Assert.AreEqual("0x100000000", one.Single().GetProperty("size").GetString());
+            foreach (string folder in new[] { devices, root.FullName })
+            {
+                JsonElement[] all = [.. CommandRun.Of([.. guest, "--devices", folder]).Json().GetProperty("hostWindows").EnumerateArray()];
+                CollectionAssert.AreEqual(new[] { "03:00.0", "04:00.0" }, all.Select(static window => window.GetProperty("bdf").GetString()).ToArray());
+            }
+
+            CommandRun nothing = CommandRun.Of([.. guest, "--devices", Directory.CreateDirectory(Path.Combine(root.FullName, "empty")).FullName]);
+            Assert.AreEqual(2, nothing.Status);
+            Assert.Contains("a folder without devices", nothing.Errors);
+        }
+        finally
+        {
+            root.Delete(recursive: true);
+        }
+    }
 }

@@ -61,7 +61,7 @@ internal sealed class GuestSource
 
     private readonly Option<string[]> _devices = new("--devices")
     {
-        Description = "Where to read the devices' windows: the text of lspci -vv, or a device's resource file of sysfs. May be given again.",
+        Description = "Where to read the devices' windows: the text of lspci -vv, a device's resource file or folder of sysfs (/sys/bus/pci/devices/…), or that of all. May be given again.",
         HelpName = "FILE",
     };
 
@@ -169,10 +169,18 @@ internal sealed class GuestSource
         List<PciDevice> devices = [];
         SortedSet<PciAddress> told = [];
         string[] paths = parsed.GetValue(_devices) ?? [];
+        PciAddress? only = guest.Pci.Length == 1 ? guest.Pci[0].Address : null;
+        List<DeviceFiles.DeviceFile> files = [];
         foreach (string path in paths)
         {
-            PciAddress? only = guest.Pci.Length == 1 ? guest.Pci[0].Address : null;
-            Parsed<PciListing> read = Files.Read(console, path, "the text of lspci -vv, or a resource file of sysfs", (stream, name) => BarReader.Read(stream, name, only));
+            if (!DeviceFiles.Of(path, only).TryGet(out DeviceFiles.DeviceFile[]? found, out InputError? unknown))
+                return unknown;
+            files.AddRange(found);
+        }
+
+        foreach (DeviceFiles.DeviceFile file in files)
+        {
+            Parsed<PciListing> read = Files.Read(console, file.Path, "the text of lspci -vv, or a resource file of sysfs", (stream, name) => BarReader.Read(stream, name, file.Address));
             if (!read.TryGet(out PciListing? listing, out InputError? error))
                 return error;
             foreach (string remark in listing.Remarks)

@@ -26,8 +26,8 @@ public sealed class FirmwareVerifierTests
 
     private static Scenario ScenarioOf(string commandLine, string type = "")
     {
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(commandLine)), $"guest{type}").TryGet(out GuestSpec? guest, out InputError? error), error?.ToString());
-        return new() { Host = Host.Unknown, Guest = guest, Qemu = new() { Emulator = new QemuVersion(7, 2) } };
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(commandLine)), $"guest{type}").TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+        return new() { Host = Host.Unknown, Guest = guest.Guest, Qemu = new() { Emulator = new QemuVersion(7, 2) } };
     }
 
     private static BootVerification Verify(Scenario scenario, string log)
