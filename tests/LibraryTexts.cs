@@ -70,6 +70,6 @@ internal static partial class LibraryTexts
     [GeneratedRegex(@"(^|[ ""'/]|(?<!var)\()--[a-z]")]
     private static partial Regex Option();
 
-    [GeneratedRegex(@"\bkeyhole (show|plan|boot|compare|fleet|reserve|capture|apply|start|inspect|probe|verify)\b")]
+    [GeneratedRegex(@"\bkeyhole (show|plan|boot|compare|fleet|reserve|capture|apply|start|inspect|install|probe|verify)\b")]
     private static partial Regex Verb();
 }

@@ -53,15 +53,16 @@ public sealed class HookInstaller(LiveMachine machine)
     /// <param name="path">The guest's xl.cfg.</param>
     /// <param name="guest">Its name.</param>
     /// <param name="policy">What answers call the map's policy.</param>
-    /// <param name="options">What <c>apply</c> is told besides the guest's file.</param>
-    public XenResult<HookPlan> Plan(string path, string guest, string policy, ImmutableArray<string> options, OrElse orElse)
+    /// <param name="call">What Keyhole's program is told before the guest's file.</param>
+    /// <param name="options">What it is told behind the guest's file.</param>
+    public XenResult<HookPlan> Plan(string path, string guest, string policy, ImmutableArray<string> call, ImmutableArray<string> options, OrElse orElse)
     {
         ArgumentNullException.ThrowIfNull(guest);
         if (!ConfigurationFile.Read(path).TryGet(out ConfigurationFile? file, out XenProblem? problem))
             return problem;
         string shown = InputError.PathText(file.Path);
         if (Known(file.Path) is { } known && !known.Record.IsUndone && !IsIn(AfterIn(known.Folder), file.Bytes) && !IsIn(CopyIn(known.Folder), file.Bytes))
-            return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already, and the file was changed since", "take it out first: keyhole install --undo");
+            return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already, and the file was changed since", $"take it out first: {Setting.InstallUndo}");
         if (!ReadDefaults().TryGet(out ScriptDefaults? defaults, out problem))
             return problem;
         string folder = Path.Combine(Folder, FolderNameOf(guest));
@@ -72,9 +73,9 @@ public sealed class HookInstaller(LiveMachine machine)
         if (!inserted.TryGet(out HotplugChange? change, out InputError? error))
             return new XenProblem(XenProblemKind.Here, error.Where, error.What, error.Remedy);
         if (change.WhyNone is { } why)
-            return new XenProblem(XenProblemKind.Guest, shown, why, "give it a vif (vif=['']), or start it with keyhole start each time");
+            return new XenProblem(XenProblemKind.Guest, shown, why, $"give it a vif (vif=['']), or start it with {Setting.Start} each time");
         if (change.Entries.Any(entry => entry.Script is { } script && IsOurs(script)))
-            return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already", "keyhole install --undo takes it out");
+            return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already", $"{Setting.InstallUndo} takes it out");
         foreach (InstalledScript script in scripts)
         {
             // The guest could not start either way; and only what can be seen goes into a script.
@@ -110,6 +111,7 @@ public sealed class HookInstaller(LiveMachine machine)
             Configuration = file.Path,
             Copy = copy,
             Program = machine.Program,
+            Call = call,
             Options = options,
             OrElse = orElse,
         }.Write());
@@ -186,7 +188,7 @@ public sealed class HookInstaller(LiveMachine machine)
             }
 
             foreach (InstalledScript script in undo.Record.Scripts)
-                Write(script.Path, Encoding.UTF8.GetBytes($"#!/bin/sh\n# Left by \"keyhole install --undo\" for a guest that was made with it; it may go when that guest is shut down.\nexec {HotplugScript.Quote(script.Own)} \"$@\"\n"), Executable);
+                Write(script.Path, Encoding.UTF8.GetBytes($"#!/bin/sh\n# Left by Keyhole for a guest that was made with its script, which was taken out since; it may go when that guest is shut down.\nexec {HotplugScript.Quote(script.Own)} \"$@\"\n"), Executable);
             Write(Path.Combine(undo.Folder, RecordName), (undo.Record with { IsUndone = true }).ToJson(), UnixFileMode.UserRead | UnixFileMode.UserWrite);
             return null;
         }

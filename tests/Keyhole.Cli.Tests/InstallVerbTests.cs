@@ -50,7 +50,7 @@ public sealed class InstallVerbTests : IDisposable
         Assert.AreEqual(Plain.Replace("bridge=a", $"bridge=a,script={Folder}/vif-1", StringComparison.Ordinal).Replace("script=vif-route", $"script={Folder}/vif-2", StringComparison.Ordinal), Encoding.Latin1.GetString(File.ReadAllBytes(Config)));
         string script = File.ReadAllText(Path.Combine(Folder, "vif-2"));
         Assert.Contains($"own='{_dom0.Root}/etc/xen/scripts/vif-route'\n", script);
-        Assert.Contains("apply --guest \"$guest\" '--policy' 'punch' '--kernel' ", script);
+        Assert.Contains("'apply' '--guest' \"$guest\" '--policy' 'punch' '--kernel' ", script);
         Assert.IsTrue(File.GetUnixFileMode(Path.Combine(Folder, "vif-1")).HasFlag(UnixFileMode.UserExecute | UnixFileMode.OtherExecute));
         CollectionAssert.AreEqual(before, File.ReadAllBytes(Path.Combine(Folder, "before.cfg")));
 

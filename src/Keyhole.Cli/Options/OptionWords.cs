@@ -26,5 +26,7 @@ internal static class OptionWords
         Setting.Plan => "keyhole plan",
         Setting.Boot => "'keyhole boot'",
         Setting.Compare => "keyhole compare",
+        Setting.Start => "keyhole start",
+        Setting.InstallUndo => "keyhole install --undo",
     };
 }

@@ -92,7 +92,7 @@ internal sealed class InstallVerb
             bool bootsOnLibxls = (request with { Policy = null }).OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? toolstacks, out _) && IsFine(Boot.Of(toolstacks));
             OrElse chosen = orElse ?? (bootsOnLibxls ? OrElse.Libxl : OrElse.Stop);
             var installer = new HookInstaller(_console.Dom0);
-            if (!installer.Plan(request.Path, request.Guest.Name!, boot.Plan.Policy, Options(parsed, request, scenario), chosen).TryGet(out HookPlan? plan, out problem))
+            if (!installer.Plan(request.Path, request.Guest.Name!, boot.Plan.Policy, ["apply", "--guest"], Options(parsed, request, scenario), chosen).TryGet(out HookPlan? plan, out problem))
                 return _console.Refuse(problem);
             bool isInstalled = boots && !parsed.GetValue(_dryRun);
             if (isInstalled && installer.Install(plan) is { } failure)

@@ -55,6 +55,12 @@ public enum Setting
 
     /// <summary>What compares policies.</summary>
     Compare,
+
+    /// <summary>What starts a guest with a map.</summary>
+    Start,
+
+    /// <summary>What takes an installed map out of a guest's configuration.</summary>
+    InstallUndo,
 }
 
 /// <summary>The names of settings.</summary>
@@ -80,5 +86,7 @@ public static class SettingNames
         Setting.Plan => "Planner.Plan",
         Setting.Boot => "Boot.Of",
         Setting.Compare => "PolicyComparer.Compare",
+        Setting.Start => "what starts a guest with a map",
+        Setting.InstallUndo => "HookInstaller.Undo",
     };
 }

@@ -37,7 +37,10 @@ public sealed record HotplugScript
     /// <summary>Keyhole's program. Where it is gone the one on the PATH is taken; where there is none, the guest starts on libxl's map.</summary>
     public required string Program { get; init; }
 
-    /// <summary>What the program is told besides the guest's file: "--policy", "punch".</summary>
+    /// <summary>What the program is told before the guest's file: how it is asked for this guest's map.</summary>
+    public required ImmutableArray<string> Call { get; init => field = Given.Array(value); }
+
+    /// <summary>What the program is told behind the guest's file: its policy, its kernel.</summary>
     public required ImmutableArray<string> Options { get; init => field = Given.Array(value); }
 
     public required OrElse OrElse { get; init; }
@@ -59,7 +62,7 @@ public sealed record HotplugScript
     /// <summary>The script, for any POSIX shell.</summary>
     public string Write() => $$"""
         #!/bin/sh
-        # Made by "keyhole install" for the guest of {{Configuration}}; "keyhole install --undo" takes it away again.
+        # Made by Keyhole for the guest of {{Configuration}}, and in its configuration until Keyhole is told to undo that.
         # xl runs it while it builds the guest and waits for it: it gives the guest its memory map, and does then what the guest's own script does.
         own={{Quote(Own)}}
         guest={{Quote(Configuration)}}
@@ -80,7 +83,7 @@ public sealed record HotplugScript
             [ -r "$guest" ] || guest=$copy
             limit=
             if command -v timeout >/dev/null 2>&1; then limit="timeout {{LimitSeconds}}"; fi
-            said=$($limit "$program" apply --guest "$guest" {{string.Join(' ', Options.Select(Quote))}} 2>&1 >/dev/null)
+            said=$($limit "$program" {{string.Join(' ', Call.Select(Quote))}} "$guest" {{string.Join(' ', Options.Select(Quote))}} 2>&1 >/dev/null)
             status=$?
             if [ "$status" -eq 0 ]; then
                 say info "its map is in force ($XENBUS_PATH)"

@@ -92,6 +92,7 @@ public sealed class HotplugScriptTests : IDisposable
             Configuration = Configuration,
             Copy = Path.Combine(_folder, "copy's"),
             Program = Path.Combine(_folder, "keyhole"),
+            Call = ["apply", "--guest"],
             Options = ["--policy", "hole-at:$(x)", "--kernel", "6.1"],
             OrElse = orElse,
         };
