@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using Keyhole.E820;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Captures;
+
+/// <summary>What a fleet takes of a capture. It is used again for the next: nothing is allocated but the name.</summary>
+internal sealed class CaptureSkim
+{
+    public const int MaxNameLength = 100;
+
+    public List<E820Entry> Entries { get; } = [];
+
+    /// <summary>Where the devices' windows lie, in the capture's order.</summary>
+    public List<CaptureWindow> Windows { get; } = [];
+
+    public int DeviceCount { get; set; }
+
+    public RamShown RamShown { get; set; }
+
+    /// <summary>Whether the capture has a member "name" that is a string.</summary>
+    public bool HasName { get; set; }
+
+    /// <summary>One line; null where there is none.</summary>
+    public string? Name { get; set; }
+
+    public void Clear()
+    {
+        Entries.Clear();
+        Windows.Clear();
+        DeviceCount = 0;
+        RamShown = RamShown.All;
+        HasName = false;
+        Name = null;
+    }
+}
+
+/// <summary>Where a window lies, in bytes, the end exclusive.</summary>
+internal readonly record struct CaptureWindow(BarKind Kind, ulong Start, ulong End);

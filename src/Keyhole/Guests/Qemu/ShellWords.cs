@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Text;
+
+namespace Keyhole.Guests;
+
+/// <summary>Separates words as a POSIX shell does, up to the end of the command. What a shell would replace is kept as it stands and marked.</summary>
+internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int column, int firstLineNumber)
+{
+    private readonly StringBuilder _word = new();
+    private int _line = line;
+    private int _column = column;
+    private bool _inWord;
+    private bool _needsShell;
+    private int _wordLine;
+
+    public void ReadInto(ImmutableArray<QemuWord>.Builder words)
+    {
+        while (words.Count <= QemuCommandText.MaxWords)
+        {
+            string text = lines[_line];
+            if (_column >= text.Length)
+            {
+                EndWord(words);
+                if (!GoesOn(words))
+                    return;
+                continue;
+            }
+
+            char c = text[_column];
+            switch (c)
+            {
+                case ' ' or '\t':
+                    EndWord(words);
+                    _column++;
+                    break;
+                case '\\' when text.AsSpan(_column + 1).TrimEnd().IsEmpty:
+                    // Blanks behind the backslash are a slip that everybody means as a continuation.
+                    if (!NextLine())
+                    {
+                        EndWord(words);
+                        return;
+                    }
+
+                    // Indentation separates; a line that goes on at the margin goes on within the word.
+                    break;
+                case '\\':
+                    Put(text[_column + 1]);
+                    _column += 2;
+                    break;
+                case '\'':
+                    ReadSingleQuoted();
+                    break;
+                case '"':
+                    ReadDoubleQuoted();
+                    break;
+                case '#' when !_inWord:
+                    _column = text.Length;
+                    break;
+                case ';' or '|' or '&' or '<' or '>' or ')':
+                    EndWord(words);
+                    return;
+                case '$' when _column + 1 < text.Length && text[_column + 1] == '\'':
+                    _column++;
+                    ReadSingleQuoted();
+                    break;
+                case '$' when _column + 1 < text.Length && (char.IsAsciiLetterOrDigit(text[_column + 1]) || text[_column + 1] is '{' or '(' or '_' or '@' or '*'):
+                    ReadExpansion();
+                    break;
+                case '`':
+                    _needsShell = true;
+                    Put(c);
+                    _column++;
+                    break;
+                case '{' when !_inWord && text.AsSpan(_column).StartsWith("{\""):
+                    // A shell would eat the quotes of JSON, and QEMU would refuse it: this was printed without quoting.
+                    ReadBareJson();
+                    break;
+                default:
+                    Put(c);
+                    _column++;
+                    break;
+            }
+        }
+    }
+
+    private void Put(char c)
+    {
+        Begin();
+        _word.Append(c);
+    }
+
+    private void Begin()
+    {
+        if (_inWord)
+            return;
+        _inWord = true;
+        _wordLine = _line + firstLineNumber;
+    }
+
+    private void EndWord(ImmutableArray<QemuWord>.Builder words)
+    {
+        if (!_inWord)
+            return;
+        words.Add(new(_word.ToString(), _wordLine, _needsShell));
+        _word.Clear();
+        _inWord = false;
+        _needsShell = false;
+    }
+
+    private bool NextLine()
+    {
+        if (_line + 1 >= lines.Count)
+            return false;
+        _line++;
+        _column = 0;
+        return true;
+    }
+
+    /// <summary>Whether the command goes on behind an end of line that nothing continues: with an option, or the value that the last option awaits.</summary>
+    private bool GoesOn(ImmutableArray<QemuWord>.Builder words)
+    {
+        int next = _line + 1;
+        while (next < lines.Count && (lines[next].AsSpan().Trim().IsEmpty || lines[next].AsSpan().TrimStart()[0] == '#'))
+            next++;
+        if (next >= lines.Count)
+            return false;
+        bool awaits = words.Count > 0 && QemuCommandText.IsOption(words[^1].Text) && QemuOptionNames.TakesValue(words[^1].Text)
+            && (words.Count < 2 || !QemuCommandText.IsOption(words[^2].Text) || !QemuOptionNames.TakesValue(words[^2].Text));
+        if (!awaits && !QemuCommandText.IsOption(lines[next].AsSpan().TrimStart()))
+            return false;
+        _line = next;
+        _column = 0;
+        return true;
+    }
+
+    private void ReadSingleQuoted()
+    {
+        Begin();
+        _column++;
+        while (true)
+        {
+            string text = lines[_line];
+            int end = text.IndexOf('\'', _column);
+            _word.Append(text, _column, (end < 0 ? text.Length : end) - _column);
+            if (end >= 0)
+            {
+                _column = end + 1;
+                return;
+            }
+
+            _column = text.Length;
+            if (!NextLine())
+                return;
+            _word.Append('\n');
+        }
+    }
+
+    private void ReadDoubleQuoted()
+    {
+        Begin();
+        _column++;
+        while (true)
+        {
+            string text = lines[_line];
+            if (_column >= text.Length)
+            {
+                if (!NextLine())
+                    return;
+                _word.Append('\n');
+                continue;
+            }
+
+            char c = text[_column];
+            if (c == '"')
+            {
+                _column++;
+                return;
+            }
+
+            if (c == '\\' && _column + 1 == text.Length)
+            {
+                if (!NextLine())
+                    return;
+                continue;
+            }
+
+            if (c == '\\' && text[_column + 1] is '"' or '\\' or '$' or '`')
+            {
+                _word.Append(text[_column + 1]);
+                _column += 2;
+                continue;
+            }
+
+            _needsShell |= c is '$' or '`';
+            _word.Append(c);
+            _column++;
+        }
+    }
+
+    /// <summary><c>$NAME</c>, <c>${…}</c> or <c>$(…)</c>, kept as it stands.</summary>
+    private void ReadExpansion()
+    {
+        Begin();
+        _needsShell = true;
+        string text = lines[_line];
+        char open = text[_column + 1];
+        int end = open is '{' or '(' ? text.IndexOf(open == '{' ? '}' : ')', _column) + 1 : _column + 2;
+        if (end <= 0)
+            end = text.Length;
+        _word.Append(text, _column, end - _column);
+        _column = end;
+    }
+
+    private void ReadBareJson()
+    {
+        Begin();
+        string text = lines[_line];
+        int depth = 0;
+        bool inText = false;
+        while (_column < text.Length)
+        {
+            char c = text[_column++];
+            _word.Append(c);
+            if (c == '\\' && inText && _column < text.Length)
+                _word.Append(text[_column++]);
+            else if (c == '"')
+                inText = !inText;
+            else if (!inText && c is '{' or '[')
+                depth++;
+            else if (!inText && c is '}' or ']' && --depth == 0)
+                return;
+        }
+    }
+}
