@@ -227,10 +227,23 @@ public static class MemorySetup
         private void ReleaseHole(PfnRange hole)
         {
             if (_profile.Has(KernelBehaviour.UpdatesOldMapping))
-                Frames.RemapAddresses(hole, _profile.Has(KernelBehaviour.ZapsOldMappingButIsa));
+                RemapOldAddresses(hole);
             if (hole.Start.Value < _pages)
                 ReleaseRange(hole.Intersect(PfnRange.FromBounds(default, new Pfn(_pages))));
             SetIdentity(hole);
+        }
+
+        private void RemapOldAddresses(PfnRange hole)
+        {
+            if (!_profile.Has(KernelBehaviour.ZapsOldMappingButIsa))
+            {
+                Frames.RemapAddresses(hole, zaps: false);
+                return;
+            }
+
+            Pfn isaEnd = Pfn.AtOrAbove(X86Layout.IsaEnd);
+            Frames.RemapAddresses(hole.Intersect(PfnRange.FromBounds(default, isaEnd)), zaps: false);
+            Frames.RemapAddresses(hole.Intersect(PfnRange.FromBounds(isaEnd, new Pfn(Addresses.Frames.MaxCount))), zaps: true);
         }
 
         private void ReleaseRange(PfnRange range)

@@ -114,6 +114,84 @@ public sealed class KernelDifferenceTests
         Assert.AreEqual(0x1_0000UL, forecast.OwnedPages);
     }
 
+    /// <summary>Before 3.5 nobody changes it; then it leads to the device, from 3.13 to 3.17 and since 5.17 nowhere, but for the ISA area of the former.</summary>
+    [TestMethod]
+    [DataRow("linux-3.3", false, false, false)]
+    [DataRow("linux-3.5", true, true, true)]
+    [DataRow("linux-3.12", true, true, true)]
+    [DataRow("linux-3.13", true, true, false)]
+    [DataRow("linux-3.17", true, true, false)]
+    [DataRow("linux-3.19", true, true, true)]
+    [DataRow("linux-5.16", true, true, true)]
+    [DataRow("linux-5.17", true, false, false)]
+    [DataRow("linux-7.2", true, false, false)]
+    public void The_old_address_of_a_page_under_a_hole_leads_to_the_device_or_nowhere(string name, bool isChanged, bool isIsaMapped, bool isOtherMapped)
+    {
+        PagedBoot boot = PagedBoot.Of(s_twoHoles with
+        {
+            Version = Kernels.Of(name),
+            Map =
+            [
+                E820Entry.FromBounds(0, 0xa_0000, E820Type.Ram),
+                E820Entry.FromBounds(0xa_0000, 0xa_1000, E820Type.Reserved),
+                E820Entry.FromBounds(0xa_1000, 0x10_0000, E820Type.Ram),
+                .. s_twoHoles.Map.Skip(1),
+            ],
+            PageTables = ByteRange.FromBounds(0x1f_0000, 0x1f_8000),
+        });
+
+        foreach ((ulong pfn, bool isMapped) in new[] { (0xa0UL, isIsaMapped), (0x101UL, isOtherMapped) })
+        {
+            Assert.IsTrue(boot.Domain.TryReadL1Entry(DomainSpec.LinuxPageOffset + (pfn << Frames.Shift), out ulong entry));
+            Assert.AreEqual(isChanged && isMapped, entry >> Frames.Shift == pfn, $"{name}: frame {pfn:x} leads to {entry:x}");
+            if (isChanged && !isMapped)
+                Assert.AreEqual(0UL, entry, $"{name}: frame {pfn:x}");
+        }
+    }
+
+    [TestMethod]
+    [DataRow("linux-4.0", 1)]
+    [DataRow("linux-4.1", 2)]
+    [DataRow("linux-7.2", 2)]
+    public void Since_4_1_neighbours_of_persistent_memory_are_not_merged(string name, int entries)
+    {
+        BootForecast forecast = Forecaster.Forecast(new()
+        {
+            Map =
+            [
+                E820Entry.FromBounds(0, 0x1000_0000, E820Type.Ram),
+                E820Entry.FromBounds(0x1000_0000, 0x1100_0000, (E820Type)12),
+                E820Entry.FromBounds(0x1100_0000, 0x1200_0000, (E820Type)12),
+            ],
+            PageCount = 0x1_0000,
+            Kernel = Kernels.Of(name),
+            Layout = GuestLayout.Unknown,
+        });
+
+        Assert.AreEqual(entries, forecast.KernelMap.Count(static entry => entry.Type == (E820Type)12));
+    }
+
+    /// <summary>8 TiB are 2^31 pages, as an int less than nothing: an error, and so no limit. Releases have a limit of 500 GiB before that; the state of July 2015 has none.</summary>
+    [TestMethod]
+    [DataRow("linux-4.3", 10UL)]
+    [DataRow("linux-4.3.0", 7UL)]
+    public void To_the_state_of_July_2015_a_reservation_of_8_TiB_is_no_limit(string name, ulong extraTiB)
+    {
+        const ulong pagesOfTiB = 1UL << 28;
+        BootForecast forecast = Forecaster.Forecast(new()
+        {
+            Map = [E820Entry.FromBounds(0, 16UL << 40, E820Type.Ram)],
+            PageCount = pagesOfTiB,
+            IsDom0 = true,
+            MaxPages = 8 * pagesOfTiB,
+            Kernel = Kernels.Of(name),
+            Layout = GuestLayout.Unknown,
+        });
+
+        Assert.AreEqual(HaltReason.None, forecast.Halt);
+        Assert.AreEqual(extraTiB << 40, forecast.ExtraBytes);
+    }
+
     [TestMethod]
     [DataRow(KernelBehaviour.ChecksToEnd, "4.19.322", "4.19.323", "5.4.284", "5.4.285", "5.10.226", "5.10.227", "5.15.167", "5.15.168", "6.1.112", "6.1.113", "6.6.53", "6.6.54", "6.10.12", "6.10.13", "6.11.1", "6.11.2", "6.11", "6.12")]
     [DataRow(KernelBehaviour.MovesNvs, "6.6.53", "6.6.54", "6.10.12", "6.10.13", "6.11.1", "6.11.2", "6.1.192", "6.12", "5.10.262", "7.3")]

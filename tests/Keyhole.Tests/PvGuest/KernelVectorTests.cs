@@ -17,6 +17,21 @@ public sealed class KernelVectorTests
 {
     private const int MostShown = 4000;
 
+    /// <summary>What the vectors do not show, with what holds it.</summary>
+    private static readonly KernelBehaviour[] s_heldElsewhere =
+    [
+        // KernelDifferenceTests: what old addresses lead to, refusals, persistent memory, and a reservation beyond an int are in no vector.
+        KernelBehaviour.StopsReleaseAtRefusal, KernelBehaviour.ZapsOldMappingButIsa, KernelBehaviour.ZapsOldMapping, KernelBehaviour.KeepsPramApart, KernelBehaviour.ReadsReservationAsInt,
+        // Began with CountsBeforehand, which turns both.
+        KernelBehaviour.ChecksConflicts,
+        // LimitTests, ArchSetupTests, BalloonForecastTests, RecordedReleaseTests (edges61) and MapQueriesTests.
+        KernelBehaviour.LimitedTo500GiB,
+        KernelBehaviour.AsksForOneAssist, KernelBehaviour.RegistersOneFastCall, KernelBehaviour.LeavesPowerToXen,
+        KernelBehaviour.HasScratchPool,
+        KernelBehaviour.ChecksToEnd,
+        KernelBehaviour.PrefersHighPciGap,
+    ];
+
     public required TestContext TestContext { get; init; }
 
     private static IEnumerable<object[]> Releases => KernelVectors.Releases.Select(static release => new object[] { release });
@@ -60,6 +75,31 @@ public sealed class KernelVectorTests
         TestContext.WriteLine($"{release}: {figures}");
         string differences = report.ToString();
         Assert.AreEqual(0, differences.Length, $"{figures}\n{differences.AsSpan(0, Math.Min(differences.Length, MostShown))}");
+    }
+
+    private static IEnumerable<object[]> Behaviours =>
+        Enum.GetValues<KernelBehaviour>().Where(static behaviour => !s_heldElsewhere.Contains(behaviour)).Select(static behaviour => new object[] { behaviour });
+
+    /// <summary>What the table of behaviours tells, some record decides: a release that is made to differ from itself no longer agrees.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Behaviours))]
+    public void Each_behaviour_is_held_by_a_vector_that_it_decides(KernelBehaviour behaviour)
+    {
+        foreach (string release in KernelVectors.Releases)
+        {
+            KernelRelease kernel = KernelVectors.ReleaseOf(release);
+            foreach (JsonElement vector in KernelVectors.All)
+            {
+                VectorResult own = KernelVectors.Forecast(vector, kernel);
+                VectorResult other = KernelVectors.Forecast(vector, kernel, behaviour);
+                if (own.Outcome == other.Outcome && KernelVectors.Fields.All(field => own.Facts.GetValueOrDefault(field) == other.Facts.GetValueOrDefault(field)))
+                    continue;
+                TestContext.WriteLine($"{behaviour}: {release}, {vector.GetProperty("name").GetString()}");
+                return;
+            }
+        }
+
+        Assert.Fail($"no vector tells whether a kernel has {behaviour}");
     }
 
     /// <summary>What differs, with a little before it.</summary>

@@ -61,7 +61,8 @@ internal static class KernelVectors
         return new("boots", facts.ToImmutableDictionary());
     }
 
-    public static VectorResult Forecast(JsonElement vector, KernelRelease release)
+    /// <param name="unlike">One behaviour in which the release is to differ from itself.</param>
+    public static VectorResult Forecast(JsonElement vector, KernelRelease release, KernelBehaviour? unlike = null)
     {
         bool isDom0 = vector.GetProperty("dom0").GetBoolean();
         ImmutableArray<E820Entry> map = vector.GetProperty("no_map").GetBoolean() ? [] : GoldenJson.Map(vector.GetProperty("map"));
@@ -74,6 +75,7 @@ internal static class KernelVectors
             PageCount = vector.GetProperty("nr_pages").GetUInt64(),
             MaxPages = isDom0 && most.ValueKind == JsonValueKind.Number ? most.GetUInt64() : null,
             Kernel = release,
+            Unlike = unlike,
             Layout = new()
             {
                 Kernel = kernel,
