@@ -50,7 +50,7 @@ internal sealed class FleetCapture
     {
         var map = HostDemand.MapDemand.Of(CollectionsMarshal.AsSpan(_skim.Entries));
         if (_skim.RamShown == RamShown.Part)
-            map = map with { RamKiB = 0 };
+            map = map with { RamKiB = 0, LowRamKiB = 0 };
         if (_skim.DeviceCount == 0)
             return map.ToHost(name);
         var windows = HostDemand.WindowDemand.None;
