@@ -19,7 +19,7 @@ public sealed class HtmlOptionTests
 
     [TestMethod]
     [DataRow("show", "RAM: ")]
-    [DataRow("plan", "No problem is an error.", "--memory", "3072", "--e820-host")]
+    [DataRow("plan", "No error, but a warning: only 512 MiB of 3 GiB lie below 4 GiB", "--memory", "3072", "--e820-host")]
     [DataRow("boot", "The guest&#39;s outcome: boots", "--memory", "3072", "--e820-host")]
     [DataRow("compare", "punch: ", "--memory", "3072", "--e820-host")]
     [DataRow("verify", "The boot was as forecast.", "--dom0")]
@@ -42,7 +42,17 @@ public sealed class HtmlOptionTests
     {
         string page = Page("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host");
 
-        Assert.MatchesRegex("<tr><td class=\"warning\">warning</td><td><code>low-memory-lost</code>: .*<br>Remedy: <strong>.*</strong></td><td class=\"range\">\\[0x20000000, 0x20200000\\)</td></tr>", page);
+        Assert.MatchesRegex("<tr><td class=\"warning\">warning</td><td><code>low-memory-lost</code>: .*<br>Remedy: <strong class=\"copy\">.*</strong></td><td class=\"range\">\\[0x20000000, 0x20200000\\)</td></tr>", page);
+    }
+
+    [TestMethod]
+    public void Each_table_of_the_text_is_a_table_of_the_page()
+    {
+        string page = Page("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host");
+
+        Assert.Contains("<summary>The policies side by side</summary>", page);
+        Assert.Contains("<th scope=\"col\">policy</th><th scope=\"col\">low RAM</th>", page);
+        Assert.MatchesRegex("<tr><td>punch \\*</td><td class=\"number\">2.92 GiB</td>", page);
     }
 
     [TestMethod]

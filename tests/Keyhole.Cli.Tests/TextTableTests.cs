@@ -59,7 +59,7 @@ public sealed class TextTableTests
 
     private static TextTable Table(params TextCell[][] rows)
     {
-        var table = new TextTable(["what", "size", "why"], static title => title == "why");
+        var table = new TextTable("Memory", ["what", "size", "why"], static title => title == "why");
         table.AlignRight(1);
         foreach (TextCell[] row in rows)
             table.AddRow(row);

@@ -4,9 +4,11 @@ using System;
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.IO;
+using System.Linq;
 using System.Text;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
+using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 
@@ -29,6 +31,7 @@ internal sealed class HtmlOption
     /// <param name="picture">Makes the SVG; null for an answer without one.</param>
     /// <param name="text">Writes the answer as the terminal would have it.</param>
     /// <param name="json">Writes the answer's JSON.</param>
+    /// <param name="notes">Sentences that explain the verdict.</param>
     public InputError? Write(
         ParseResult parsed,
         string title,
@@ -37,19 +40,37 @@ internal sealed class HtmlOption
         Func<string>? picture,
         ImmutableArray<ProblemAnswer> problems,
         Action<CommandConsole> text,
-        Action<CommandConsole> json)
+        Action<CommandConsole> json,
+        ImmutableArray<string> notes = default)
     {
         if (parsed.GetValue(_file) is not { } path)
             return null;
-        var page = new HtmlPage { Title = title, Verdict = verdict, IsYes = isYes, Picture = picture?.Invoke(), Problems = problems, Text = Written(text), Json = Written(json) };
+        var page = new HtmlPage
+        {
+            Title = title,
+            Verdict = verdict,
+            IsYes = isYes,
+            Picture = picture?.Invoke(),
+            Problems = problems,
+            Notes = notes.IsDefault ? [] : notes,
+            Text = Written(text, out AnswerWriter answer),
+            Copies = [.. answer.Copies.Select(static copy => new HtmlCopy(copy.Where, string.Join('\n', copy.Lines)))],
+            Tables = [.. answer.Tables.Select(static table => new HtmlTable(
+                table.Caption, [.. table.Titles], [.. table.Titles.Select((_, column) => table.IsRight(column))], [.. table.Rows.Select(static row => row.Select(static cell => cell.Text).ToImmutableArray())]))],
+            Json = Written(json, out _),
+        };
         return Files.WriteWhole(path, Encoding.UTF8.GetBytes(page.ToHtml()));
     }
 
-    private static string Written(Action<CommandConsole> write)
+    private static string Written(Action<CommandConsole> write, out AnswerWriter answer)
     {
         using var bytes = new MemoryStream();
         using (var console = new CommandConsole(new(bytes, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null, static () => Stream.Null, hasColours: false))
+        {
             write(console);
+            answer = console.Ansi;
+        }
+
         return Encoding.UTF8.GetString(bytes.ToArray());
     }
 }

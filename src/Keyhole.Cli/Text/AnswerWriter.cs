@@ -19,6 +19,14 @@ internal sealed class AnswerWriter(TextWriter output, int width, bool hasColours
     private const int HangingIndent = 2;
 
     private readonly List<(string Text, TextColour Colour)> _line = [];
+    private readonly List<TextTable> _tables = [];
+    private readonly List<(string Where, IReadOnlyList<string> Lines)> _copies = [];
+
+    /// <summary>The tables that were written: a page shows them as what they are.</summary>
+    public IReadOnlyList<TextTable> Tables => _tables;
+
+    /// <summary>What was written for people to copy.</summary>
+    public IReadOnlyList<(string Where, IReadOnlyList<string> Lines)> Copies => _copies;
 
     /// <summary>Columns that a table aims at.</summary>
     public int Width => width;
@@ -40,6 +48,15 @@ internal sealed class AnswerWriter(TextWriter output, int width, bool hasColours
         WriteLine();
     }
 
+    /// <summary>Lines that people copy, with where they go: they are not broken.</summary>
+    public void WriteToCopy(string where, IReadOnlyList<string> lines)
+    {
+        _copies.Add((where, lines));
+        WriteLine($"{where}:");
+        foreach (string line in lines)
+            WriteVerbatim($"  {line}");
+    }
+
     /// <summary>One line that people copy: it is not broken.</summary>
     public void WriteVerbatim(string text)
     {
@@ -50,6 +67,7 @@ internal sealed class AnswerWriter(TextWriter output, int width, bool hasColours
     /// <summary>A table in as many columns as there are (see <see cref="TableLayout"/>); where not even the longest words fit beside each other, each row as lines of its own.</summary>
     public void Write(TextTable table)
     {
+        _tables.Add(table);
         if (TableLayout.Of(table, width) is { } layout)
         {
             table.Write(layout, (text, colour) => Put(text, colour), output.WriteLine);

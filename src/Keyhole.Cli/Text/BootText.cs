@@ -97,7 +97,7 @@ internal static class BootText
 
     private static void WriteAccount(CommandConsole console, BootAnswer answer, ImmutableArray<AccountAnswer> account, ulong pages)
     {
-        TextTable table = MapView.NewTable("pages", "size", "what becomes of them");
+        TextTable table = MapView.NewTable("What becomes of the memory", "pages", "size", "what becomes of them");
         table.AlignRight(0);
         table.AlignRight(1);
         foreach (AccountAnswer line in account)
@@ -114,7 +114,7 @@ internal static class BootText
 
     private static void WriteP2m(CommandConsole console, BootForecast forecast)
     {
-        TextTable table = MapView.NewTable("P2M from frame", "to frame", "pages", "behind them");
+        TextTable table = MapView.NewTable("What is behind each frame", "P2M from frame", "to frame", "pages", "behind them");
         table.AlignRight(2);
         foreach (P2mRun run in forecast.P2m)
         {

@@ -48,7 +48,7 @@ internal static class ComparisonText
         if (!request.MigrateTo.IsEmpty)
             columns.Add("moves to");
         columns.Add("needs");
-        TextTable table = MapView.NewTable([.. columns]);
+        TextTable table = MapView.NewTable("The policies side by side", [.. columns]);
         for (int i = 1; i <= 4; i++)
             table.AlignRight(i);
         foreach (ComparedAnswer row in policies)
@@ -100,7 +100,7 @@ internal static class ComparisonText
         List<string> columns = ["setting", "outcome", "BARs without a place"];
         if (tellsMemory)
             columns.AddRange(["above 4 GiB", "RAM below 4 GiB"]);
-        TextTable table = MapView.NewTable([.. columns]);
+        TextTable table = MapView.NewTable("The settings that were tried", [.. columns]);
         for (int i = 2; i < columns.Count; i++)
             table.AlignRight(i);
         foreach (SettingAnswer setting in settings)
@@ -133,9 +133,7 @@ internal static class ComparisonText
         if (text is null)
             return;
         console.Ansi.WriteLine();
-        console.Ansi.WriteLine($"in {what}:");
-        foreach (string line in text.Split('\n'))
-            console.Out.WriteLine($"  {line}");
+        console.Ansi.WriteToCopy($"in {what}", text.Split('\n'));
     }
 
     /// <summary>What the windows need where they are placed again, and what they take where they lie.</summary>

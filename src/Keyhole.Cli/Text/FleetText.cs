@@ -72,7 +72,7 @@ internal static class FleetText
 
     private static void WriteGroups(CommandConsole console, FleetAnswer answer)
     {
-        TextTable table = MapView.NewTable("hole from", "hosts", "of all", "such as");
+        TextTable table = MapView.NewTable("Hosts by the hole they ask for", "hole from", "hosts", "of all", "such as");
         table.AlignRight(1);
         table.AlignRight(2);
         foreach (FleetGroupAnswer group in answer.Groups.Take(MaxRows))
@@ -92,7 +92,7 @@ internal static class FleetText
 
     private static void WriteGuests(CommandConsole console, ImmutableArray<FleetGuestAnswer> guests)
     {
-        TextTable table = MapView.NewTable("guest", "memory", "ends at", "too little memory", "no hole suits", "meets a window above 4 GiB", "such as");
+        TextTable table = MapView.NewTable("Guests", "guest", "memory", "ends at", "too little memory", "no hole suits", "meets a window above 4 GiB", "such as");
         foreach (FleetGuestAnswer guest in guests)
         {
             table.AddRow(

@@ -32,12 +32,12 @@ internal static class MapView
 
     public static TextCell TypeName(E820Type type) => Cell(E820TypeNames.NameOf(type), ColourOf(type));
 
-    public static TextTable NewTable(params string[] columns) => new(columns, static column => column is "why" or "remedy" or "such as");
+    public static TextTable NewTable(string caption, params string[] columns) => new(caption, columns, static column => column is "why" or "remedy" or "such as");
 
     /// <summary>A planned map as a table, with the reason for each entry.</summary>
     public static void WriteEntries(CommandConsole console, ImmutableArray<PlannedEntryAnswer> entries)
     {
-        TextTable table = NewTable("start", "end", "size", "type", "why");
+        TextTable table = NewTable("The guest's map", "start", "end", "size", "type", "why");
         table.AlignRight(2);
         foreach (PlannedEntryAnswer entry in entries)
             table.AddRow(Cell($"{entry.Start}"), Cell($"{entry.End}"), Cell(SizeOf(entry.Start, entry.End)), TypeName(entry.Type), Cell(entry.Why));
@@ -47,7 +47,7 @@ internal static class MapView
     /// <summary>A map as a table of start, end, size and type.</summary>
     public static void WriteMap(CommandConsole console, ImmutableArray<EntryAnswer> map)
     {
-        TextTable table = NewTable("start", "end", "size", "type");
+        TextTable table = NewTable("The map", "start", "end", "size", "type");
         table.AlignRight(2);
         foreach (EntryAnswer entry in map)
             table.AddRow(Cell($"{entry.Start}"), Cell($"{entry.End}"), Cell(SizeOf(entry.Start, entry.End)), TypeName(entry.Type));

@@ -52,7 +52,7 @@ internal static class PlanText
     private static void WriteHostWindows(CommandConsole console, ImmutableArray<HostWindowAnswer> windows)
     {
         console.Ansi.WriteLine("the devices' windows on the host, as read:");
-        TextTable table = MapView.NewTable("function", "BAR", "size", "kind", "on the host");
+        TextTable table = MapView.NewTable("Windows of the devices on the host", "function", "BAR", "size", "kind", "on the host");
         foreach (HostWindowAnswer window in windows)
         {
             table.AddRow(
@@ -75,7 +75,7 @@ internal static class PlanText
             console.Ansi.WriteLine($"window {window.Kind}: [{window.Start}, {window.End})");
         if (answer.Bars is not { IsEmpty: false } bars)
             return;
-        TextTable table = MapView.NewTable("function", "BAR", "size", "kind", "address");
+        TextTable table = MapView.NewTable("Where each BAR will be", "function", "BAR", "size", "kind", "address");
         foreach (BarAnswer bar in bars)
         {
             if (bar is PlacedBarAnswer placed)

@@ -72,7 +72,7 @@ internal static class ReserveText
 
     private static void WriteSlots(CommandConsole console, GuestRam guest)
     {
-        TextTable table = MapView.NewTable("slot", "guest_phys_addr", "memory_size", "size", "userspace_addr", "mapping");
+        TextTable table = MapView.NewTable("Memory slots", "slot", "guest_phys_addr", "memory_size", "size", "userspace_addr", "mapping");
         table.AlignRight(0);
         table.AlignRight(3);
         foreach (MemorySlot slot in guest.Slots)

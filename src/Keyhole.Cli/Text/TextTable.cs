@@ -22,12 +22,15 @@ internal readonly record struct TextCell
 }
 
 /// <summary>A table of columns: titles, a line, rows. How wide its columns are is <see cref="TableLayout"/>'s business.</summary>
+/// <param name="caption">What the table is, where it is shown without the text around it.</param>
 /// <param name="titles">The columns' titles.</param>
 /// <param name="isProse">Whether a column with this title is prose, which may be broken between words.</param>
-internal sealed class TextTable(IReadOnlyList<string> titles, Func<string, bool> isProse)
+internal sealed class TextTable(string caption, IReadOnlyList<string> titles, Func<string, bool> isProse)
 {
     private readonly List<TextCell[]> _rows = [];
     private readonly bool[] _isRight = new bool[titles.Count];
+
+    public string Caption => caption;
 
     public IReadOnlyList<string> Titles => titles;
 

@@ -17,14 +17,16 @@ internal static class Verdicts
         ProblemAnswer[] errors = [.. answer.Problems.Where(static problem => problem.Severity == Severity.Error)];
         return errors switch
         {
-            [] => outcome + (answer.E820 is null ? "The map of this platform is not known." : "No problem is an error."),
+            [] when answer.E820 is null => $"{outcome}The map of this platform is not known.",
+            [] when answer.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Warning) is { } warning => $"{outcome}No error, but a warning: {warning.Message}",
+            [] => $"{outcome}No problem was found.",
             [var only] => $"{outcome}{only.Message}",
             [var first, ..] => $"{outcome}{first.Message}, and {errors.Length - 1} more",
         };
     }
 
     public static string Of(VerificationAnswer answer) =>
-        answer.Agrees ? "The boot was as forecast." : answer.Explanations is [var first, ..] ? first : $"The boot was not as forecast: {answer.Differences.Length} differences.";
+        answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast." : "The boot was as forecast." : answer.Explanations is [var first, ..] ? first : $"The boot was not as forecast: {answer.Differences.Length} differences.";
 
     public static string Of(FleetAnswer answer) => answer switch
     {

@@ -36,7 +36,7 @@ internal static class VerificationText
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
         console.Ansi.Write(verdict, differing == 0 && !halts ? TextColour.Green : TextColour.Red);
         console.Ansi.WriteLine();
-        TextTable table = MapView.NewTable("", "what", "forecast", "observed", "line");
+        TextTable table = MapView.NewTable("The boot beside the forecast", "", "what", "forecast", "observed", "line");
         table.AlignRight(4);
         foreach (Finding finding in verification.Findings)
         {

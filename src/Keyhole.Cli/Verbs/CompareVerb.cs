@@ -85,7 +85,7 @@ internal static class CompareVerb
             var answer = ComparisonAnswer.Of(request, comparison, OptionWords.Of);
             InputError? unpainted = html.Write(
                 parsed, $"keyhole compare: {request.Scenario.HostName}", answer.Best is { } best ? $"{best}: {answer.Why}" : answer.Why, answer.IsYes,
-                answer.Policies is null ? null : () => Pictures.OfComparison(request.Scenario.HostName, comparison, OptionWords.Of), [], to => ComparisonText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+                answer.Policies is null || answer.Settings is not null ? null : () => Pictures.OfComparison(request.Scenario.HostName, comparison, OptionWords.Of), [], to => ComparisonText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(json))

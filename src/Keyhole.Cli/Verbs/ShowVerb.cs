@@ -132,7 +132,7 @@ internal static class ShowVerb
     private static void Print(CommandConsole console, HostDocument map)
     {
         console.Ansi.WriteLine(map.Description);
-        TextTable table = MapView.NewTable("start", "end", "size", "type");
+        TextTable table = MapView.NewTable("The map", "start", "end", "size", "type");
         table.AlignRight(2);
         var totals = new SortedDictionary<E820Type, ulong>();
         foreach (E820Entry entry in map.Host.Entries)

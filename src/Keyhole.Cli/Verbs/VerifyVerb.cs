@@ -65,7 +65,7 @@ internal static class VerifyVerb
                     return console.Fail(error);
                 var end = VerificationAnswer.Of(null, Verifier.WithoutForecast(died, why), taken.Name!, taken.BootCount, OptionWords.Of);
                 InputError? unwritten = html.Write(
-                    parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(end), isYes: false, null, [], to => VerificationText.Write(to, end), to => end.WriteJson(to.OutBytes));
+                    parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(end), isYes: false, null, [], to => VerificationText.Write(to, end), to => end.WriteJson(to.OutBytes), end.Explanations);
                 if (unwritten is not null)
                     return console.Fail(unwritten);
                 if (parsed.GetValue(json))
@@ -97,9 +97,9 @@ internal static class VerifyVerb
 
             var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount, OptionWords.Of);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes,
+                parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes && !taken.Boot!.Halts,
                 boot.Forecast is { } painted ? () => Pictures.OfBoot(boot.Plan, painted) : () => Pictures.OfPlan(boot.Plan), [],
-                to => VerificationText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+                to => VerificationText.Write(to, answer), to => answer.WriteJson(to.OutBytes), answer.Explanations);
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(json))

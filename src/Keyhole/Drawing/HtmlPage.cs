@@ -10,7 +10,7 @@ using Keyhole.Diagnostics;
 namespace Keyhole.Drawing;
 
 /// <summary>
-/// An answer as one self-contained HTML page: the verdict first, the picture, the problems with their remedies, then the whole answer as text to paste elsewhere and as JSON.
+/// An answer as one self-contained HTML page: the verdict first, the problems with their remedies ready to copy, the picture, tables that fold, then the whole answer as text to paste elsewhere and as JSON.
 /// No script, nothing from the network; light or dark as the reader's screen is, light on paper. Everything foreign is escaped.
 /// </summary>
 public sealed record HtmlPage
@@ -20,10 +20,12 @@ public sealed record HtmlPage
         @media (prefers-color-scheme:dark){:root{--ink:#e8e8e8;--paper:#16181b;--soft:#24272b;--rule:#8f8f8f;--bad:#ff9d94;--warn:#ffc46b;--good:#7fd9a2}}
         @media print{:root{color-scheme:light;--ink:#000;--paper:#fff;--soft:#f2f2f2;--bad:#a40000;--warn:#7a4b00;--good:#00602b}details::details-content{content-visibility:visible;display:block}}
         body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:75rem;margin:0 auto;padding:1rem}
-        h1{font-size:1.2rem}.verdict{font-size:1.4rem;font-weight:bold;border-left:.4rem solid;padding:.3rem .8rem;margin:1rem 0}
+        h1{font-size:1.2rem}.verdict{font-size:1.4rem;overflow-wrap:anywhere;font-weight:bold;border-left:.4rem solid;padding:.3rem .8rem;margin:1rem 0}
         .error{color:var(--bad)}.warning{color:var(--warn)}.yes{color:var(--good)}
         img{max-width:100%;height:auto;background:var(--paper)}pre{background:var(--soft);padding:.8rem;overflow-x:auto;font-size:.85rem}
-        table{border-collapse:collapse;width:100%}th,td{border:1px solid var(--rule);padding:.3rem .6rem;text-align:left;vertical-align:top}td:nth-child(2){overflow-wrap:anywhere}
+        table{border-collapse:collapse;width:100%}th,td{border:1px solid var(--rule);padding:.3rem .6rem;text-align:left;vertical-align:top}.problems td:nth-child(2){overflow-wrap:anywhere}
+        h2{font-size:1.05rem;margin:1.4rem 0 .4rem}h3{font-size:.95rem;margin:.6rem 0 .2rem}.wide{overflow-x:auto}.answer{width:auto;font-size:.9rem}.answer td,.answer th{padding:.15rem .6rem}.number{text-align:right;white-space:nowrap}.range{white-space:nowrap}
+        .copy{user-select:all}details{margin:.8rem 0}tr{break-inside:avoid}:focus-visible{outline:2px solid;outline-offset:2px}
         code,td.range{font-family:ui-monospace,monospace}summary{cursor:pointer;font-weight:bold;padding:.4rem 0}
         """;
 
@@ -42,6 +44,13 @@ public sealed record HtmlPage
     /// <summary>Problems that are shown below the verdict.</summary>
     public ImmutableArray<ProblemAnswer> Problems { get; init; } = [];
 
+    /// <summary>Sentences that explain the verdict.</summary>
+    public ImmutableArray<string> Notes { get; init; } = [];
+
+    public ImmutableArray<HtmlCopy> Copies { get; init; } = [];
+
+    public ImmutableArray<HtmlTable> Tables { get; init; } = [];
+
     /// <summary>The answer as the terminal has it.</summary>
     public required string Text { get; init; }
 
@@ -57,15 +66,23 @@ public sealed record HtmlPage
         page.Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n<link rel=\"icon\" href=\"data:,\">\n");
         page.Append(CultureInfo.InvariantCulture, $"<title>{Escape(Title)}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{Escape(Title)}</h1>\n");
         page.Append(CultureInfo.InvariantCulture, $"<p class=\"verdict {(IsYes ? "yes" : "error")}\">{Escape(Verdict)}</p>\n");
+        foreach (string note in Notes)
+            page.Append(CultureInfo.InvariantCulture, $"<p>{Escape(note)}</p>\n");
+        WriteProblems(page);
+        if (!Copies.IsEmpty)
+            page.Append("<h2>Ready to copy</h2>\n");
+        foreach (HtmlCopy copy in Copies)
+            page.Append(CultureInfo.InvariantCulture, $"<h3>{Escape(copy.Where)}</h3>\n<pre class=\"copy\" tabindex=\"0\" role=\"region\" aria-label=\"{Escape(copy.Where)}\">{Escape(copy.Text)}</pre>\n");
         if (Picture is not null)
         {
             string picture = Convert.ToBase64String(Encoding.UTF8.GetBytes(Picture));
-            page.Append(CultureInfo.InvariantCulture, $"<section aria-label=\"Picture\">\n<img alt=\"The memory maps to scale; the text below says the same in words\" src=\"data:image/svg+xml;base64,{picture}\">\n</section>\n");
+            page.Append(CultureInfo.InvariantCulture, $"<section>\n<h2>Picture</h2>\n<img alt=\"The memory maps to scale; tables and text below say the same in words\" src=\"data:image/svg+xml;base64,{picture}\">\n</section>\n");
         }
 
-        WriteProblems(page);
-        page.Append(CultureInfo.InvariantCulture, $"<details open>\n<summary>Everything, as text to paste</summary>\n<pre tabindex=\"0\" aria-label=\"The answer as text\">{Escape(Text)}</pre>\n</details>\n");
-        page.Append(CultureInfo.InvariantCulture, $"<details>\n<summary>Everything, as JSON for scripts</summary>\n<pre tabindex=\"0\" aria-label=\"The answer as JSON\">{Escape(Json)}</pre>\n</details>\n");
+        foreach (HtmlTable table in Tables)
+            WriteTable(page, table);
+        page.Append(CultureInfo.InvariantCulture, $"<details>\n<summary>Everything, as text to paste</summary>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"The answer as text\">{Escape(Text)}</pre>\n</details>\n");
+        page.Append(CultureInfo.InvariantCulture, $"<details>\n<summary>Everything, as JSON for scripts</summary>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"The answer as JSON\">{Escape(Json)}</pre>\n</details>\n");
         return page.Append("</main>\n</body>\n</html>\n").ToString();
     }
 
@@ -73,7 +90,7 @@ public sealed record HtmlPage
     {
         if (Problems.IsEmpty)
             return;
-        page.Append("<section>\n<h2>Problems and remedies</h2>\n<table>\n<thead><tr><th scope=\"col\">severity</th><th scope=\"col\">problem</th><th scope=\"col\">where</th></tr></thead>\n<tbody>\n");
+        page.Append("<section>\n<h2>Problems and remedies</h2>\n<table class=\"problems\" aria-label=\"Problems and remedies\">\n<thead><tr><th scope=\"col\">severity</th><th scope=\"col\">problem</th><th scope=\"col\">where</th></tr></thead>\n<tbody>\n");
         foreach (ProblemAnswer problem in Problems)
         {
             string severity = problem.Severity switch
@@ -84,12 +101,30 @@ public sealed record HtmlPage
             };
             page.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"{severity}\">{severity}</td><td><code>{Escape(problem.Code)}</code>: {Escape(problem.Message)}");
             if (problem.Remedy is { } remedy)
-                page.Append(CultureInfo.InvariantCulture, $"<br>Remedy: <strong>{Escape(remedy)}</strong>");
+                page.Append(CultureInfo.InvariantCulture, $"<br>Remedy: <strong class=\"copy\">{Escape(remedy)}</strong>");
             string where = problem is { Start: { } start, End: { } end } ? $"[{start}, {end})" : problem.Start is { } at ? $"{at}" : "";
             page.Append(CultureInfo.InvariantCulture, $"</td><td class=\"range\">{Escape(where)}</td></tr>\n");
         }
 
         page.Append("</tbody>\n</table>\n</section>\n");
+    }
+
+    private static void WriteTable(StringBuilder page, HtmlTable table)
+    {
+        string caption = Escape(table.Caption);
+        page.Append(CultureInfo.InvariantCulture, $"<details open>\n<summary>{caption}</summary>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\n<table class=\"answer\" aria-label=\"{caption}\">\n<thead><tr>");
+        foreach (string column in table.Columns)
+            page.Append(column.Length == 0 ? "<td></td>" : $"<th scope=\"col\">{Escape(column)}</th>");
+        page.Append("</tr></thead>\n<tbody>\n");
+        foreach (ImmutableArray<string> row in table.Rows)
+        {
+            page.Append("<tr>");
+            for (int i = 0; i < row.Length; i++)
+                page.Append(CultureInfo.InvariantCulture, $"<td{(table.IsNumber[i] ? " class=\"number\"" : row[i].StartsWith("0x", StringComparison.Ordinal) ? " class=\"range\"" : "")}>{Escape(row[i])}</td>");
+            page.Append("</tr>\n");
+        }
+
+        page.Append("</tbody>\n</table>\n</div>\n</details>\n");
     }
 
     /// <summary>Text for any place in the page. What <see cref="ForeignText"/> does not show is U+FFFD.</summary>
@@ -113,3 +148,15 @@ public sealed record HtmlPage
         return escaped.ToString();
     }
 }
+
+/// <summary>A table of an answer.</summary>
+/// <param name="Caption">What it is.</param>
+/// <param name="Columns">Titles; one may be empty.</param>
+/// <param name="IsNumber">For each column, whether it holds numbers.</param>
+/// <param name="Rows">For each row, a text for each column.</param>
+public sealed record HtmlTable(string Caption, ImmutableArray<string> Columns, ImmutableArray<bool> IsNumber, ImmutableArray<ImmutableArray<string>> Rows);
+
+/// <summary>Text that is made to be copied, of any number of lines.</summary>
+/// <param name="Where">Where it goes.</param>
+/// <param name="Text">What goes there.</param>
+public sealed record HtmlCopy(string Where, string Text);

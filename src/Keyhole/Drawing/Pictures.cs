@@ -106,7 +106,9 @@ public static class Pictures
             SpareRows = SvgPainter.SpareRows,
             Identity = [],
         };
-        string title = best is null ? "No policy will do" : $"Of all policies, {best.Policy.Name} is recommended";
+        string title = best is not null ? $"Of all policies, {best.Policy.Name} is recommended"
+            : comparison.Settings is { } settings ? settings.Best is { } setting ? $"Of all settings, {setting} is recommended" : "No setting will do"
+            : "No policy will do";
         return SvgPainter.Paint(MapDrawing.LayOut([.. columns], SvgPainter.Rows, details), new(title, [.. lines]));
     }
 
