@@ -19,6 +19,9 @@ public static class QemuCures
     /// <summary>Forecasts made for one guest at most; a guest of hundreds of devices takes milliseconds for each.</summary>
     private const int MaxForecasts = 1500;
 
+    /// <summary>Values of a setting that are tried together with two others: the first, the last, and some in between.</summary>
+    private const int MostOfThree = 5;
+
     /// <summary>The largest window below 4 GiB that any of the firmwares has: from 80000000 to the I/O APIC.</summary>
     private const ulong LargestLowWindow = QemuLayout.IoApic - 0x80000000;
 
@@ -90,7 +93,16 @@ public static class QemuCures
             foreach (ImmutableArray<QemuChange> family in _families)
                 TryAlone(family);
             if (_best is null && _lowNeed <= LargestLowWindow)
-                TryTogether();
+                TryTogether(2);
+            if (_best is null && _lowNeed <= LargestLowWindow)
+            {
+                // Three at a time are many: fewer values of each, and as many forecasts again at most.
+                _forecasts = 0;
+                for (int i = 0; i < _families.Count; i++)
+                    _families[i] = Thinned(_families[i]);
+                TryTogether(3);
+            }
+
             return true;
         }
 
@@ -252,7 +264,19 @@ public static class QemuCures
             return weight;
         }
 
-        private void TryTogether()
+        private static ImmutableArray<QemuChange> Thinned(ImmutableArray<QemuChange> family)
+        {
+            if (family.Length <= MostOfThree)
+                return family;
+            var few = ImmutableArray.CreateBuilder<QemuChange>(MostOfThree);
+            for (int i = 0; i < MostOfThree; i++)
+                few.Add(family[i * (family.Length - 1) / (MostOfThree - 1)]);
+            return few.MoveToImmutable();
+        }
+
+        /// <summary>Tries settings together, the lightest first.</summary>
+        /// <param name="count">How many at a time: 2 or 3.</param>
+        private void TryTogether(int count)
         {
             var groups = new List<int[]>();
             for (int a = 0; a < _families.Count; a++)
@@ -261,7 +285,13 @@ public static class QemuCures
                 {
                     if (Excludes(a, b))
                         continue;
-                    groups.Add([a, b]);
+                    if (count == 2)
+                        groups.Add([a, b]);
+                    for (int c = b + 1; count == 3 && c < _families.Count; c++)
+                    {
+                        if (!Excludes(a, c) && !Excludes(b, c))
+                            groups.Add([a, b, c]);
+                    }
                 }
             }
 

@@ -212,6 +212,22 @@ public sealed class QemuCureTests
     }
 
     [TestMethod]
+    public void Three_settings_are_tried_together_where_two_do_not_suffice()
+    {
+        // QEMU refuses the hole, OVMF's window is too small, and the BARs of 32 bits do not fit beside 3 GiB of RAM.
+        GuestSpec guest = Read("-machine pc-i440fx-7.2 -m 4G -cpu Skylake-Server,phys-bits=40 -nodefaults -bios /usr/share/ovmf-2020.11/OVMF.fd -global i440FX-pcihost.pci-hole64-size=2T -device vfio-pci,host=01:00.0");
+        ImmutableArray<BarRequest> bars = [BarRequest.Create(0, 512 << 20, BarType.Memory32), BarRequest.Create(1, 512 << 20, BarType.Memory32), BarRequest.Create(2, 64 * GiB, BarType.Memory64Prefetchable)];
+        Scenario scenario = ScenarioOf(guest, HostOf(40), bars) with { Qemu = new() { Bars = bars, Emulator = new QemuVersion(7, 2) } };
+        QemuSurroundings around = scenario.Qemu;
+        Assert.IsTrue(QemuUsualGuest.Of(scenario).TryResolve(around, out QemuMachine machine, out _));
+        Assert.IsTrue(QemuCures.TryFind(new(machine) { WidthLimit = 40 }, out QemuCure cure));
+        Assert.IsNotNull(cure.Best);
+        Assert.HasCount(3, cure.Best.Changes, cure.Best.Name);
+        Assert.IsTrue(Forecast(Apply(machine, cure.Best.Changes)).PlacesAll);
+        Assert.IsFalse(Forecast(machine).PlacesAll);
+    }
+
+    [TestMethod]
     public void RAM_beyond_the_IOMMU_keeps_QEMU_from_starting()
     {
         GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 600G -cpu host -nodefaults -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
