@@ -23,7 +23,7 @@ public sealed record HostDocument
     public required string Description { get; init; }
 
     /// <summary>Linux's resources as <c>/proc/iomem</c> lists them, a line each; empty where nobody asked.</summary>
-    public ImmutableArray<string> IomemLines { get; init; } = [];
+    public ImmutableArray<string> IomemLines { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The log that the map was taken from, with what else it says of the boot; null where the source was none.</summary>
     public LogScan? Log { get; init; }
@@ -32,11 +32,11 @@ public sealed record HostDocument
     public LogMap? LogMap { get; init; }
 
     /// <summary>The log's other maps, each with the number to take it by; where the log has very many, the first of them.</summary>
-    public ImmutableArray<Phrase> OtherMaps { get; init; } = [];
+    public ImmutableArray<Phrase> OtherMaps { get; init => field = Given.Array(value); } = [];
 
     /// <summary>How many other maps the log has.</summary>
     public long OtherMapCount { get; init; }
 
     /// <summary>Remarks for the user that are no errors: parts that are missing, lines passed over.</summary>
-    public ImmutableArray<Phrase> Remarks { get; init; } = [];
+    public ImmutableArray<Phrase> Remarks { get; init => field = Given.Array(value); } = [];
 }

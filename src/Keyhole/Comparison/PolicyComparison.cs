@@ -49,10 +49,10 @@ public sealed record ComparedPolicy
     public required BootForecast? Forecast { get; init; }
 
     /// <summary>Whether each kernel boots, oldest first.</summary>
-    public required ImmutableArray<(KernelRelease Kernel, bool Boots)> Kernels { get; init; }
+    public required ImmutableArray<(KernelRelease Kernel, bool Boots)> Kernels { get; init => field = Given.Array(value); }
 
     /// <summary>How the guest moves to each of the other hosts, in the request's order.</summary>
-    public required ImmutableArray<MigrationResult> Migrations { get; init; }
+    public required ImmutableArray<MigrationResult> Migrations { get; init => field = Given.Array(value); }
 
     /// <summary>Pages that the kernel gives back and does not get again, and such that lie where a 32-bit kernel sees none.</summary>
     public ulong LostPages => Forecast is { } forecast
@@ -87,7 +87,7 @@ public sealed record ComparedPolicy
 public sealed record PolicyComparison
 {
     /// <summary>One row for each policy, in the request's order.</summary>
-    public required ImmutableArray<ComparedPolicy> Policies { get; init; }
+    public required ImmutableArray<ComparedPolicy> Policies { get; init => field = Given.Array(value); }
 
     /// <summary>Whether there is a choice of policies; else the one row tells what is wrong with the guest.</summary>
     public bool IsChoice { get; init; } = true;

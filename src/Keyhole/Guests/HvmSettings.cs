@@ -53,7 +53,7 @@ public sealed record HvmSettings
     public bool HasStubDomain { get; init; }
 
     /// <summary>The devices of QEMU's command line, in its order, without those passed through, which are plugged in afterwards.</summary>
-    public ImmutableArray<QemuDevice> Devices { get; init; } = [];
+    public ImmutableArray<QemuDevice> Devices { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The text of rdm=, of which each Xen makes something else; null where it is not set.</summary>
     public string? Rdm { get; init; }

@@ -107,7 +107,7 @@ public sealed record HostTraits
     public ImmutableArray<PfnRange> ReservedDeviceMemory { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The devices that reserved device memory belongs to, as far as the source tells.</summary>
-    public ImmutableArray<DeviceMemoryOwner> DeviceMemoryOwners { get; init; } = [];
+    public ImmutableArray<DeviceMemoryOwner> DeviceMemoryOwners { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Further pages that dom0 may not map, as the user says.</summary>
     public ImmutableArray<PfnRange> OtherDenied { get; init => field = Given.Array(value); } = [];

@@ -47,7 +47,7 @@ public sealed record Fleet
     public required long UnreadableCount { get; init; }
 
     /// <summary>Some of the hosts that could not be read, in order of source and line.</summary>
-    public required ImmutableArray<InputError> Unreadable { get; init; }
+    public required ImmutableArray<InputError> Unreadable { get; init => field = Given.Array(value); }
 
     /// <summary>
     /// Where the hole starts that suits every host, apart from those of <see cref="ImpossibleCount"/>: bytes, 4 GiB where no host asks for one. The highest
@@ -59,22 +59,22 @@ public sealed record Fleet
     public required long ImpossibleCount { get; init; }
 
     /// <summary>By where their hole starts, lowest first; the impossible ones too. Cut at <see cref="FleetTally.MaxGroups"/>.</summary>
-    public required ImmutableArray<FleetGroup> Groups { get; init; }
+    public required ImmutableArray<FleetGroup> Groups { get; init => field = Given.Array(value); }
 
     /// <summary>Groups of hosts that ask for the same hole.</summary>
     public required long GroupCount { get; init; }
 
     /// <summary>The hosts that ask for the lowest holes, worst first. Cut at <see cref="FleetTally.MaxOffenders"/>.</summary>
-    public required ImmutableArray<HostDemand> Worst { get; init; }
+    public required ImmutableArray<HostDemand> Worst { get; init => field = Given.Array(value); }
 
     /// <summary>The hosts that ask for the lowest holes among those that a hole suits, worst first, cut in the same way.</summary>
-    public required ImmutableArray<HostDemand> Forcing { get; init; }
+    public required ImmutableArray<HostDemand> Forcing { get; init => field = Given.Array(value); }
 
     /// <summary>Every host by name; null when they are more than <see cref="FleetTally.MaxListed"/>.</summary>
     public required ImmutableArray<HostDemand>? Hosts { get; init; }
 
     /// <summary>How each guest fares, in the order given.</summary>
-    public required ImmutableArray<FleetGuestFit> Guests { get; init; }
+    public required ImmutableArray<FleetGuestFit> Guests { get; init => field = Given.Array(value); }
 
     /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host it started on, as far as holes go: 0 to 1.</summary>
     public required double ShareOfMovesAsTheyAre { get; init; }

@@ -72,16 +72,16 @@ public sealed record MigrationResult
     public required MigrationRequest Request { get; init; }
 
     /// <summary>What happens, in order, up to what makes it fail.</summary>
-    public required ImmutableArray<MigrationStep> Steps { get; init; }
+    public required ImmutableArray<MigrationStep> Steps { get; init => field = Given.Array(value); }
 
     /// <summary>Pages that were carried over; 0 where it did not come to that.</summary>
     public required ulong MovedPages { get; init; }
 
     /// <summary>The P2M at the end, or where the migration broke; empty where the guest never ran.</summary>
-    public required ImmutableArray<P2mRun> P2m { get; init; }
+    public required ImmutableArray<P2mRun> P2m { get; init => field = Given.Array(value); }
 
     /// <summary>What is wrong between the P2M and the machines' own books; empty whenever the simulation is right.</summary>
-    public required ImmutableArray<string> Findings { get; init; }
+    public required ImmutableArray<string> Findings { get; init => field = Given.Array(value); }
 
     /// <summary>Whether the guest lives on the other host with its device.</summary>
     public bool Succeeded => Steps.Length > 0 && Steps[^1].Succeeded && Steps[^1].Name == Migrator.LastStep;

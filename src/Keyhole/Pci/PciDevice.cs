@@ -163,13 +163,13 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
     /// What its own registers ask for, ports included and whether or not they have an address, in the order of the registers, the ROM last. Empty
     /// where the source does not say; <see cref="GetRequests"/> then takes what <see cref="Bars"/> tell.
     /// </summary>
-    public ImmutableArray<BarRequest> Requests { get; init; } = [];
+    public ImmutableArray<BarRequest> Requests { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Windows that have no address on this host: its firmware and kernel did not place them.</summary>
-    public ImmutableArray<UnplacedWindow> Unplaced { get; init; } = [];
+    public ImmutableArray<UnplacedWindow> Unplaced { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Sizes that its registers can be set to (the Resizable BAR capability), by index.</summary>
-    public ImmutableArray<ResizableBar> Resizable { get; init; } = [];
+    public ImmutableArray<ResizableBar> Resizable { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Null where it has no virtual functions or the source does not say.</summary>
     public SriovCapability? Sriov { get; init; }

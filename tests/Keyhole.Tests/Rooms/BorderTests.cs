@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
@@ -48,6 +49,36 @@ public sealed class BorderTests
     }
 
     [TestMethod]
+    public void No_array_of_a_value_that_users_make_can_be_the_default()
+    {
+        string[] rooms = ["Keyhole.Hosts", "Keyhole.Captures", "Keyhole.Guests", "Keyhole.Pci", "Keyhole.Migration", "Keyhole.Comparison"];
+        List<string> wrong = [];
+        int count = 0;
+        foreach (Type type in typeof(Host).Assembly.GetExportedTypes().Where(type => rooms.Contains(type.Namespace) && !type.IsAbstract && !type.ContainsGenericParameters))
+        {
+            // What a constructor takes has a setter that the compiler makes.
+            string?[] taken = [.. type.GetConstructors().SelectMany(static constructor => constructor.GetParameters()).Select(static parameter => parameter.Name)];
+            foreach (PropertyInfo property in type.GetProperties().Where(property => property.SetMethod is { IsPublic: true } && IsArray(property.PropertyType) && !taken.Contains(property.Name)))
+            {
+                count++;
+                object made = RuntimeHelpers.GetUninitializedObject(type);
+                try
+                {
+                    property.SetValue(made, Activator.CreateInstance(property.PropertyType));
+                    wrong.Add($"{type.Name}.{property.Name}");
+                }
+                catch (TargetInvocationException thrown) when (thrown.InnerException is ArgumentException)
+                {
+                    // Told as it should be.
+                }
+            }
+        }
+
+        Assert.IsGreaterThan(20, count);
+        Assert.AreEqual("", string.Join('\n', wrong));
+    }
+
+    [TestMethod]
     public void A_value_cannot_be_made_of_nothing()
     {
         Assert.ThrowsExactly<ArgumentException>(static () => new Host { Entries = default });
@@ -57,6 +88,8 @@ public sealed class BorderTests
         Assert.ThrowsExactly<ArgumentException>(static () => new BootRequest { Map = default, PageCount = 1, Layout = GuestLayout.Unknown });
     }
 
+    private static bool IsArray(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(ImmutableArray<>);
+
     private static bool IsGiven(ParameterInfo parameter) => !parameter.IsOut
-        && (!parameter.ParameterType.IsValueType || (parameter.ParameterType.IsGenericType && parameter.ParameterType.GetGenericTypeDefinition() == typeof(ImmutableArray<>)));
+        && (!parameter.ParameterType.IsValueType || IsArray(parameter.ParameterType));
 }

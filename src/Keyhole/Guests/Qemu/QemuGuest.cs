@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 using Keyhole.Pci;
 
@@ -92,10 +93,10 @@ public sealed record QemuSurroundings
     public QemuVersion? HostKernel { get; init; }
 
     /// <summary>The host's PCI functions, or those that the user lists.</summary>
-    public ImmutableArray<PciDevice> Devices { get; init; } = [];
+    public ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];
 
     /// <summary>What a device that is passed through asks for where no listing tells: the user says it for all such devices. Empty where he does not.</summary>
-    public ImmutableArray<BarRequest> Bars { get; init; } = [];
+    public ImmutableArray<BarRequest> Bars { get; init => field = Given.Array(value); } = [];
 
     /// <summary>What a host's description tells of it.</summary>
     public static QemuSurroundings Of(HostTraits traits, ImmutableArray<PciDevice> devices)
@@ -185,7 +186,7 @@ public sealed record QemuGuest
     public ImmutableArray<string>? Nics { get; init; }
 
     /// <summary>Settings of the configuration as they stand that a change has to keep: Proxmox's <c>args</c> and <c>cpu</c>, libvirt's elements <c>cpu</c>, <c>os</c> and <c>commandline</c>.</summary>
-    public ImmutableArray<QemuProperty> Kept { get; init; } = [];
+    public ImmutableArray<QemuProperty> Kept { get; init => field = Given.Array(value); } = [];
 
     /// <summary>
     /// The guest on a host of which nothing is known. Everything the configuration says stands here; type, emulator, firmware, processor, and the

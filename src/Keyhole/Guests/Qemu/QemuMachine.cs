@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.Pci;
 
 namespace Keyhole.Guests;
@@ -124,10 +125,10 @@ public sealed record QemuMachine
     public int Cpus { get; init; } = 1;
 
     /// <summary>What the firmware's configuration interface was given.</summary>
-    public ImmutableArray<QemuFwCfg> FwCfg { get; init; } = [];
+    public ImmutableArray<QemuFwCfg> FwCfg { get; init => field = Given.Array(value); } = [];
 
     /// <summary>In the order of the command line; the last one for a property counts.</summary>
-    public ImmutableArray<QemuGlobal> Globals { get; init; } = [];
+    public ImmutableArray<QemuGlobal> Globals { get; init => field = Given.Array(value); } = [];
 
     /// <summary>
     /// The display that QEMU adds by itself, a name of <c>-vga</c>: std, cirrus, vmware, qxl, virtio or none. Where the user did not say it is std,
@@ -139,7 +140,7 @@ public sealed record QemuMachine
     /// Network cards that QEMU adds by itself, in order, by their models (<c>-nic</c>, <c>-net nic</c>). Where the user says nothing of networks
     /// it is one e1000 (pc) or e1000e (q35), and none with <c>-nodefaults</c>.
     /// </summary>
-    public ImmutableArray<string> Nics { get; init; } = [];
+    public ImmutableArray<string> Nics { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether the board's own USB controllers are there (<c>-usb</c>, <c>-machine usb=on</c>).</summary>
     public bool HasBoardUsb { get; init; }
@@ -148,10 +149,10 @@ public sealed record QemuMachine
     public int BoardDisks { get; init; }
 
     /// <summary>Objects of memory by their identifiers, sizes in bytes: what <c>memdev=</c> of ivshmem-plain means.</summary>
-    public ImmutableArray<(string Id, ulong SizeBytes)> MemoryObjects { get; init; } = [];
+    public ImmutableArray<(string Id, ulong SizeBytes)> MemoryObjects { get; init => field = Given.Array(value); } = [];
 
     /// <summary>What the command line adds with <c>-device</c>, in its order; drives with <c>if=virtio</c> stand behind them.</summary>
-    public ImmutableArray<QemuDevice> Devices { get; init; } = [];
+    public ImmutableArray<QemuDevice> Devices { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The value that the user set for a property of a kind of device; null where none is set.</summary>
     public string? Global(string driver, string property)
