@@ -21,6 +21,7 @@ public sealed class HtmlOptionTests
     [DataRow("show", "RAM: ")]
     [DataRow("plan", "No error, but a warning: only 512 MiB of 3 GiB lie below 4 GiB", "--memory", "3072", "--e820-host")]
     [DataRow("boot", "The guest&#39;s outcome: boots", "--memory", "3072", "--e820-host")]
+    [DataRow("boot", "The guest&#39;s outcome: boots", "--memory", "512", "--type", "pvh")]
     [DataRow("compare", "punch: ", "--memory", "3072", "--e820-host")]
     [DataRow("verify", "The boot was as forecast.", "--dom0")]
     public void The_page_has_the_verdict_first_then_the_picture_the_text_and_the_json(string verb, string verdict, params string[] options)

@@ -49,6 +49,11 @@ internal static class BootVerb
                 var plan = BootAnswer.Of(boot, words: OptionWords.Of);
                 if (svg.Write(parsed, () => Pictures.OfPlan(boot.Plan)) is { } unwrittenPlan)
                     return console.Fail(unwrittenPlan);
+                InputError? unpaintedPlan = html.Write(
+                    parsed, $"keyhole boot: {plan.Guest.Name ?? "a guest"}, {plan.Plan.HostName}", Verdicts.Of(plan), plan.IsYes,
+                    plan.E820 is null ? null : () => Pictures.OfPlan(plan.Plan), plan.Problems, to => PlanText.Write(to, plan), to => plan.WriteJson(to.OutBytes));
+                if (unpaintedPlan is not null)
+                    return console.Fail(unpaintedPlan);
                 if (parsed.GetValue(json))
                     plan.WriteJson(console.OutBytes);
                 else
