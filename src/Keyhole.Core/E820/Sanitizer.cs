@@ -129,7 +129,7 @@ public static class Sanitizer
 
     private static ulong AddressOf(ReadOnlySpan<E820Entry> source, int point)
     {
-        E820Entry entry = source[point >> 1];
+        ref readonly E820Entry entry = ref source[point >> 1];
         return (point & 1) == 0 ? entry.Address : entry.End;
     }
 
@@ -160,11 +160,18 @@ public static class Sanitizer
             int child = (2 * root) + 1;
             if (child >= points.Length)
                 return;
-            if (child + 1 < points.Length && Precedes(source, points[child], points[child + 1]))
+            int above = points[root];
+            int below = points[child];
+            if (child + 1 < points.Length && points[child + 1] is var other && Precedes(source, below, other))
+            {
                 child++;
-            if (!Precedes(source, points[root], points[child]))
+                below = other;
+            }
+
+            if (!Precedes(source, above, below))
                 return;
-            (points[root], points[child]) = (points[child], points[root]);
+            points[root] = below;
+            points[child] = above;
             root = child;
         }
     }
