@@ -19,7 +19,9 @@ public sealed class StartScriptTests
     private const string Compiler = """
         #!/bin/sh
         echo build >>"$KEYHOLE_TREE/builds"
+        case "$2" in *[';%,=']*) echo 'MSB1006: Property is not valid'; exit 1 ;; esac
         while [ "$1" != -o ]; do shift; done
+        mkdir -p "$2"
         printf '#!/bin/sh\necho half\n' >"$2/Keyhole.Cli"
         chmod +x "$2/Keyhole.Cli"
         while [ -e "$KEYHOLE_TREE/wait" ]; do sleep 0.02; done
@@ -27,7 +29,7 @@ public sealed class StartScriptTests
         printf '#!/bin/sh\necho whole "$@"\n' >"$2/Keyhole.Cli"
         """;
 
-    private readonly string _tree = Directory.CreateTempSubdirectory("keyhole start ").FullName;
+    private string _tree = Directory.CreateTempSubdirectory("keyhole start ").FullName;
 
     [TestInitialize]
     public void Plant()
@@ -53,6 +55,19 @@ public sealed class StartScriptTests
         File.SetLastWriteTimeUtc(At("src/a.cs"), DateTimeOffset.FromUnixTimeSeconds(1L << 33).UtcDateTime);
         Assert.AreEqual((0, "whole\n"), await Run());
         Assert.AreEqual(2, Builds);
+    }
+
+    [TestMethod]
+    public async Task A_folder_whose_name_says_something_to_the_build_is_built_in_another()
+    {
+        string odd = Directory.CreateTempSubdirectory("odd;a %b,c=d e").FullName;
+        Directory.Delete(odd);
+        Directory.Move(_tree, odd);
+        _tree = odd;
+
+        Assert.AreEqual((0, "whole a\n"), await Run("a"));
+        Assert.AreEqual((0, "whole\n"), await Run());
+        Assert.AreEqual(1, Builds);
     }
 
     [TestMethod]
