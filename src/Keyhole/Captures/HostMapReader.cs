@@ -261,6 +261,8 @@ public static class HostMapReader
         const ulong worthMentionBytes = 1UL << 20;
         if (map.CutLine is { } cut)
             yield return string.Create(CultureInfo.InvariantCulture, $"Line {cut} leaves out a part of this map (\"...\"): what is missing counts as a gap here; give the whole log");
+        if (map.OpenLine is { } open)
+            yield return string.Create(CultureInfo.InvariantCulture, $"Right behind this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");
         ulong ram = 0;
         foreach (E820Entry entry in map.Entries)
         {

@@ -56,6 +56,9 @@ public sealed record LogMap(
     /// <summary>The line where somebody left a part of the map out ("..."); null where nobody did.</summary>
     public int? CutLine { get; init; }
 
+    /// <summary>The line right behind its last entry where somebody left lines out, of the map or of what follows; null where nobody did.</summary>
+    public int? OpenLine { get; init; }
+
     /// <summary>Whether its first line comes behind another map of its kind and something that somebody wrote in between.</summary>
     internal bool IsBehindProse { get; init; }
 }

@@ -613,6 +613,8 @@ public sealed class LogScanner
         private InputError? _error;
         private E820Entry _first;
         private int _omissionLine;
+        private int _cutLine;
+        private int _lastLine;
 
         /// <summary>1-based; 0 before its first entry.</summary>
         public int FirstLine { get; private set; }
@@ -648,6 +650,8 @@ public sealed class LogScanner
             _entryLines.Clear();
             _error = null;
             _omissionLine = 0;
+            _cutLine = 0;
+            _lastLine = 0;
             IsBehindProse = false;
             FirstLine = 0;
         }
@@ -658,6 +662,9 @@ public sealed class LogScanner
         public void Add(LogEntry read, string source, int line)
         {
             NoteLine(line);
+            // That lines of the map itself were left out only an entry behind them shows.
+            _cutLine = _cutLine == 0 ? _omissionLine : _cutLine;
+            _lastLine = line;
             if (_error is not null)
                 return;
             if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
@@ -718,7 +725,8 @@ public sealed class LogScanner
         {
             Domain = Domain,
             IsBehindProse = IsBehindProse,
-            CutLine = _omissionLine == 0 ? null : _omissionLine,
+            CutLine = _cutLine == 0 ? null : _cutLine,
+            OpenLine = _cutLine == 0 && _omissionLine != 0 && _omissionLine == _lastLine + 1 ? _omissionLine : null,
         };
 
         private void NoteLine(int line) => FirstLine = FirstLine == 0 ? line : FirstLine;

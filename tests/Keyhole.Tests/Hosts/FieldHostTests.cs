@@ -291,6 +291,19 @@ public sealed class FieldHostTests
                 Assert.Contains(part, remarks);
     }
 
+    [TestMethod]
+    public void Lines_left_out_behind_a_map_are_not_lines_of_the_map()
+    {
+        const string map = "(XEN) Xen-e820 RAM map:\n(XEN)  0000000000000000 - 0000000080000000 (usable)\n";
+        const string more = "(XEN)  00000000ff000000 - 0000000100000000 (reserved)\n";
+        string behind = Remarks(MapFixtures.Expect(MapFixtures.ReadText($"{map}[...]\n(XEN) System RAM: 2048MB\n")));
+
+        Assert.Contains("leaves out a part of this map", Remarks(MapFixtures.Expect(MapFixtures.ReadText($"{map}[...]\n{more}"))));
+        Assert.DoesNotContain("leaves out a part of this map", behind);
+        Assert.Contains("whether the map goes on there is not to be seen", behind);
+        Assert.DoesNotContain("left out", Remarks(MapFixtures.Expect(MapFixtures.ReadText($"{map}(XEN) System RAM: 2048MB (2097152kB)\n[...]\n"))));
+    }
+
     private static ulong Bytes(string text) => ulong.Parse(text[..^1], System.Globalization.CultureInfo.InvariantCulture) << (text[^1] == 'M' ? 20 : 30);
 
     private static string LinuxName(string type) => type switch
