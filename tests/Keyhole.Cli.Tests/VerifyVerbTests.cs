@@ -25,6 +25,29 @@ public sealed class VerifyVerbTests
         LogNames.SelectMany(static row => Guests((string)row[0]).Where(static guest => guest.Kernel.Length > 0 && guest.Name is not ("b_short" or "c_overbar"))
             .Select(guest => new object[] { row[0], guest.Name }));
 
+    /// <summary>The record is of Linux 6.12, which swaps NVS away; its log does not name a release, so it is compared with 6.1.</summary>
+    [TestMethod]
+    public void Where_the_real_kernel_boots_nothing_lies_in_its_way_and_nothing_has_to_change()
+    {
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "linux612", "nvskernel.log"));
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("By the forecast, which is for linux-6.1, the kernel halts", run.Output);
+        Assert.Contains("The kernel of the log boots.", run.Output);
+        Assert.Contains("Everything in the log agrees with 6.12 and later", run.Output);
+        Assert.DoesNotContain("What lies in the way", run.Output);
+        Assert.DoesNotContain("What to change", run.Output);
+    }
+
+    [TestMethod]
+    public void A_log_of_the_bare_machine_has_no_dom0()
+    {
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "hosts", "ubuntu-linux-7.0", "boot.log"));
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("without Xen there is no dom0", run.Errors);
+    }
+
     [TestMethod]
     [DynamicData(nameof(LogNames))]
     public void One_log_of_Xen_and_dom0_is_enough(string name)

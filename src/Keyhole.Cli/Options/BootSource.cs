@@ -202,6 +202,8 @@ internal sealed class BootSource
             return error;
         host = hints.Host ?? host;
         Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
+        if (parsed.GetValue(_nrPages) is null && log?.PageCount is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware)
+            return new InputError("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0", "give the log of a boot under Xen, or ask with --nr-pages N how a dom0 of that size would fare here");
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
             return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)

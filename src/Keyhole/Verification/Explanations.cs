@@ -36,7 +36,15 @@ internal static class Explanations
             yield return text;
         if (!agrees && OtherOrigin(forecast.Request, observed) is { } origin)
             yield return origin;
-        if (forecast.Halts)
+        // Where the real kernel boots, nothing lies in its way, and nothing has to be changed.
+        if (forecast.Halts && findings.Any(static finding => finding is { What: Verifier.OutcomeWhat, Observed: "boots" }))
+        {
+            Problem halt = forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts);
+            yield return $"By the forecast, which is for {KernelReleases.NameOf(forecast.Request.Kernel)}, {halt.Message}. The kernel of the log boots.";
+            foreach (string text in KernelSurvey.Tell(KernelSurvey.Of(forecast.Request)))
+                yield return $"By kernel: {text}.";
+        }
+        else if (forecast.Halts)
         {
             foreach (Phrase text in Halt(forecast))
                 yield return text;
