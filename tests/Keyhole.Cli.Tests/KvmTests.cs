@@ -205,4 +205,26 @@ public sealed class KvmTests
             root.Delete(recursive: true);
         }
     }
+
+    [TestMethod]
+    public void The_picture_of_a_KVM_guest_has_its_RAM_and_its_BARs_and_not_the_host()
+    {
+        string folder = Directory.CreateTempSubdirectory("keyhole-svg").FullName;
+        string picture = Path.Combine(folder, "guest.svg");
+        try
+        {
+            CommandRun run = CommandRun.Of("plan", "--host", Fixture("h39.json"), "--guest", Fixture(Path.Combine("verify", "sea-ports.cmd")), "--firmware", "seabios-1.16.2", "--svg", picture);
+            Assert.AreEqual(0, run.Status, run.Errors);
+            string svg = File.ReadAllText(picture);
+            Assert.Contains("BAR 2 of 01:00.0 [0x400000000, 0x800000000) 16 GiB", svg);
+            Assert.Contains("bridge 00:01.0: [0xfe800000, 0xfea00000) prefetchable [0x400000000, 0x800000000)", svg);
+            Assert.Contains("A guest under seabios 1.16.2", svg);
+            Assert.Contains("window above 4 GiB: [0x180000000, 0x840000000)", svg);
+            Assert.DoesNotContain("data-column=\"1\"", svg);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
 }

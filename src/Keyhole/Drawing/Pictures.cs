@@ -38,11 +38,56 @@ public static class Pictures
     public static string OfPlan(Plan plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
+        if (plan.Firmware is { Placement: { } placement } firmware)
+            return OfFirmware(plan, firmware, placement);
         DrawnDetails details = new() { Windows = Windows(plan), SpareRows = SvgPainter.SpareRows };
         MapDrawing drawing = MapDrawing.LayOut([new("host", plan.MachineMap), new("guest", GuestMap(plan))], SvgPainter.Rows, details);
         return SvgPainter.Paint(drawing, new(
             $"Map of {NameOf(plan)} by policy {plan.Policy}",
             [plan.HostName, plan.RamBelow4GiBKiB is { } low ? $"{Memory(plan.Guest)}, of which {ByteSize.ToText(low << 10)} below 4 GiB" : $"{Memory(plan.Guest)}; its map is not known"]));
+    }
+
+    /// <summary>A guest with firmware of its own: its map alone, for none of its addresses is the host's, and every BAR where the firmware put it.</summary>
+    private static string OfFirmware(Plan plan, FirmwareReport firmware, PciPlacement placement)
+    {
+        const int mostBars = 32;
+        const int mostLines = 8;
+        ImmutableArray<NumberedFunction> functions = placement.Tree.Functions;
+        // Of many the largest are drawn.
+        ImmutableArray<DrawnWindow> bars =
+        [
+            .. placement.Bars.Where(static bar => bar is { Address: not null, Bar.Type: not (BarType.Io or BarType.Rom) } && bar.Address <= Frames.AddressLimit - bar.Bar.SizeBytes)
+                .OrderByDescending(static bar => bar.Bar.SizeBytes).Take(mostBars)
+                .Select(bar => new DrawnWindow(bar.Address!.Value, bar.Address.Value + bar.Bar.SizeBytes, Of(bar), null)),
+        ];
+        List<string> lines = [$"{Memory(plan.Guest)}{(plan.RamBelow4GiBKiB is { } low ? $", of which {ByteSize.ToText(low << 10)} below 4 GiB" : "")}{(plan.IsMapKnown ? "" : "; the map that the firmware hands over is not modelled")}"];
+        foreach (PlacementWindow window in placement.Windows)
+        {
+            if (window.Kind != WindowKind.Io)
+                lines.Add($"window {(window.Kind == WindowKind.Memory64 ? "above" : "below")} 4 GiB: [0x{window.Range.Start:x}, 0x{window.Range.End:x})");
+        }
+
+        string[] bridges = [.. placement.Bridges.Where(static bridge => bridge.Memory is not null || bridge.Prefetchable is not null).Select(bridge =>
+            $"bridge {Name(bridge.Function)}:{(bridge.Memory is { } memory ? $" [0x{memory.Start:x}, 0x{memory.End:x})" : "")}{(bridge.Prefetchable is { } high ? $" prefetchable [0x{high.Start:x}, 0x{high.End:x})" : "")}")];
+        string[] unplaced = [.. placement.Bars.Where(static bar => bar.Why is { Reason: not UnplacedReason.NotHandled }).Select(bar => $"no address: {Of(bar)}, {ByteSize.ToText(bar.Bar.SizeBytes)}")];
+        foreach (string[] some in new[] { bridges, unplaced })
+        {
+            lines.AddRange(some.Take(mostLines));
+            if (some.Length > mostLines)
+                lines.Add(string.Create(CultureInfo.InvariantCulture, $"and {some.Length - mostLines} more"));
+        }
+
+        DrawnDetails details = new() { Windows = bars, SpareRows = SvgPainter.SpareRows };
+        ImmutableArray<E820Entry> map = plan.IsMapKnown ? GuestMap(plan)
+            : plan.RamBelow4GiBKiB is { } known and not 0 ? [E820Entry.FromSize(0, known << 10, E820Type.Ram)] : [];
+        return SvgPainter.Paint(
+            MapDrawing.LayOut([new(plan.IsMapKnown ? "guest" : "guest's low RAM", map)], SvgPainter.Rows, details),
+            new($"{char.ToUpperInvariant(NameOf(plan)[0])}{NameOf(plan)[1..]} under {firmware.Name} {firmware.Version}{(firmware.Outcome == GuestOutcome.Boots ? "" : $": {firmware.Outcome.NameOf()}")}", [.. lines]));
+
+        string Of(BarPlacement bar) => string.Create(CultureInfo.InvariantCulture, $"BAR {bar.Bar.Index} of {Name(bar.Function)}");
+
+        // As a guest's own tools print it: its PCI domain is 0.
+        string Name(int function) => functions[function].Address.ToString()["0000:".Length..];
     }
 
     /// <summary>What the kernel makes of the map: the machine's, the one that the kernel is given, and its own, with what it moved.</summary>
