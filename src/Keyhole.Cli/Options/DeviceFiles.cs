@@ -29,7 +29,9 @@ internal static class DeviceFiles
             if (File.Exists(own))
                 return (DeviceFile[])[new(own, AddressOf(Path.GetFullPath(path)) ?? only)];
             // A folder of devices' folders; in sysfs those are links.
-            foreach (string below in (string[])["", "devices", "bus/pci/devices", "sys/bus/pci/devices"])
+            // This machine's whole tree is no list of devices.
+            bool isRoot = Path.GetPathRoot(Path.GetFullPath(path)) == Path.GetFullPath(path);
+            foreach (string below in isRoot ? [] : (string[])["", "devices", "bus/pci/devices", "sys/bus/pci/devices"])
             {
                 string folder = Path.Combine(path, below);
                 if (!Directory.Exists(folder))
