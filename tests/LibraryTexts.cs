@@ -31,7 +31,8 @@ internal static partial class LibraryTexts
         return texts;
     }
 
-    /// <summary>The members that make a string of an enum where a phrase was meant: in a conditional expression the branches are strings first, and a setting in them is its bare name.</summary>
+    /// <summary>The members that make a string of an enum where a phrase was meant: in a conditional expression the branches are strings first, and a
+    /// setting in them is its bare name.</summary>
     public static int PlacesWhereSettingsBecomeStrings(Type type, string setting)
     {
         using FileStream file = File.OpenRead(type.Assembly.Location);
@@ -41,7 +42,8 @@ internal static partial class LibraryTexts
         for (int row = 1; row <= metadata.GetTableRowCount(TableIndex.MethodSpec); row++)
         {
             MethodSpecification method = metadata.GetMethodSpecification(MetadataTokens.MethodSpecificationHandle(row));
-            if (method.Method.Kind != HandleKind.MemberReference || metadata.GetString(metadata.GetMemberReference((MemberReferenceHandle)method.Method).Name) != "AppendFormatted")
+            if (method.Method.Kind != HandleKind.MemberReference
+                || metadata.GetString(metadata.GetMemberReference((MemberReferenceHandle)method.Method).Name) != "AppendFormatted")
                 continue;
             BlobReader signature = metadata.GetBlobReader(method.Signature);
             // A generic method's arguments: their number, then each; here a value type by its token.

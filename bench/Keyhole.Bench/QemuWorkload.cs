@@ -19,7 +19,8 @@ public static class QemuWorkload
     public static int Forecast(int count)
     {
         int boots = 0;
-        Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = 2 }, static () => 0, static (index, _, sum) => sum + Boots(Machine(index)), sum => System.Threading.Interlocked.Add(ref boots, sum));
+        Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = 2 }, static () => 0,
+            static (index, _, sum) => sum + Boots(Machine(index)), sum => System.Threading.Interlocked.Add(ref boots, sum));
         return boots;
     }
 
@@ -50,13 +51,15 @@ public static class QemuWorkload
             string bus = string.Create(CultureInfo.InvariantCulture, $"b{i / 16}");
             if (i % 16 == 0)
             {
-                all.Add(new("pcie-root-port", [new("id", "p" + bus), new("chassis", bus[1..]), new("addr", string.Create(CultureInfo.InvariantCulture, $"{(i / 16) + 2:x}"))]));
+                all.Add(new("pcie-root-port", [new("id", "p" + bus), new("chassis", bus[1..]),
+                    new("addr", string.Create(CultureInfo.InvariantCulture, $"{(i / 16) + 2:x}"))]));
                 all.Add(new("pcie-pci-bridge", [new("id", bus), new("bus", "p" + bus)]));
             }
 
             // A device without ports, of which there are too few for so many.
             string size = (sizeBytes >> 20).ToString(CultureInfo.InvariantCulture);
-            all.Add(new("nvme", [new("bus", bus), new("addr", string.Create(CultureInfo.InvariantCulture, $"{(i % 16) + 1:x}")), new("cmb_size_mb", size)]));
+            all.Add(new("nvme", [new("bus", bus), new("addr", string.Create(CultureInfo.InvariantCulture, $"{(i % 16) + 1:x}")),
+                new("cmb_size_mb", size)]));
         }
 
         return Machine(true, firmware, 8 * GiB, 46, all.ToImmutable());

@@ -41,7 +41,8 @@ internal static class QuickRun
         }
 
         holds &= Promise(output, $"forecast, 512 GiB               {smallTime * 1e6,10:F1} µs   under 5 ms", smallTime < 0.005);
-        holds &= Promise(output, $"forecast, 16 TiB                {largeTime * 1e6,10:F1} µs   at most twice that: {largeTime / smallTime:F2}", largeTime <= 2 * smallTime);
+        holds &= Promise(output, $"forecast, 16 TiB                {largeTime * 1e6,10:F1} µs   at most twice that: {largeTime / smallTime:F2}",
+            largeTime <= 2 * smallTime);
 
         MigrationRequest move = Workloads.Move(1024);
         double moveTime = Fastest(5, () => Migrator.Run(move));
@@ -54,7 +55,8 @@ internal static class QuickRun
             core.Run();
         Sanitizer.TrySanitize(messy, s_made, s_scratch, out _);
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        holds &= Promise(output, $"Core's setup alone, 512 GiB     {coreTime * 1e6,10:F1} µs   allocates nothing: {allocated} bytes in 100 runs", allocated == 0);
+        holds &= Promise(output, $"Core's setup alone, 512 GiB     {coreTime * 1e6,10:F1} µs   allocates nothing: {allocated} bytes in 100 runs",
+            allocated == 0);
 
         ulong[] list = new ulong[ListEntries];
         P2mRun[] runs = new P2mRun[64];
@@ -68,7 +70,8 @@ internal static class QuickRun
 
         const double gigabytes = ListEntries * 8.0 / 1e9;
         holds &= Promise(
-            output, $"flat P2M of 256 GiB             {gigabytes / write,10:F1} GB/s Span.Fill {gigabytes / fill:F1} GB/s, at least 70 %: {100 * fill / write:F0} %", fill / write >= 0.7);
+            output, $"flat P2M of 256 GiB             {gigabytes / write,10:F1} GB/s Span.Fill {gigabytes / fill:F1} GB/s, at "
+                + $"least 70 %: {100 * fill / write:F0} %", fill / write >= 0.7);
         return holds & MeasureQemu(output) ? 0 : 1;
     }
 
@@ -80,7 +83,8 @@ internal static class QuickRun
         TimeSpan before = Environment.CpuUsage.TotalTime;
         double wall = Once(() => QemuWorkload.Forecast(machines));
         double processor = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
-        bool holds = Promise(output, $"100,000 guests of QEMU          {wall,10:F1} s    {processor:F1} s of processor time, under 10 s on two cores", processor < 20);
+        bool holds = Promise(output, $"100,000 guests of QEMU          {wall,10:F1} s    {processor:F1} s of processor time, under 10 s on two cores",
+            processor < 20);
         foreach ((string firmware, ulong size, string what) in ((string, ulong, string)[])[
             ("seabios-1.16.3", 1UL << 24, "that fit"), ("ovmf-2025.02", 1UL << 24, "that fit"), ("ovmf-2025.02", 1UL << 39, "too large")])
         {
@@ -96,8 +100,10 @@ internal static class QuickRun
 
             // Where most do not fit, OVMF takes one away at a time and asks again: so many rounds are its own.
             bool isRejecting = size > 1UL << 36;
-            string promise = isRejecting ? $"under 10 ms; {manyTime / fewTime:F1} times 64 devices" : $"at most 8 times 64 devices: {manyTime / fewTime:F1}";
-            holds &= Promise(output, $"256 devices {what,-15}     {manyTime * 1e6,10:F1} µs   {firmware}, {promise}", isRejecting ? manyTime < 0.01 : manyTime <= 8 * fewTime);
+            string promise = isRejecting ? $"under 10 ms; {manyTime / fewTime:F1} times 64 devices"
+                : $"at most 8 times 64 devices: {manyTime / fewTime:F1}";
+            holds &= Promise(output, $"256 devices {what,-15}     {manyTime * 1e6,10:F1} µs   {firmware}, {promise}", isRejecting ? manyTime < 0.01
+                : manyTime <= 8 * fewTime);
         }
 
         return holds;

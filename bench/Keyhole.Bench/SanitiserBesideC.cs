@@ -40,7 +40,8 @@ internal static class SanitiserBesideC
             }
         }
 
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"sanitiser, {map.Length} entries: {ours / 1000:F1} µs; the same in C at -O2: {theirs / 1000:F1} µs; {ours / theirs:F2} times its time"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"sanitiser, {map.Length} entries: {ours / 1000:F1} µs; the same in C at -O2: {theirs / 1000:F1} µs; {ours / theirs:F2} times its time"));
         return 0;
     }
 

@@ -49,7 +49,8 @@ public static class Workloads
             },
             [new(0, BarKind.Memory, 0x9000_0000, 0x9010_0000, false, false)]);
         var guest = new GuestSpec { MemoryKiB = sizeGiB << 20, MaxmemKiB = sizeGiB << 20, E820Host = true };
-        return new() { Scenario = host.On(new() { Host = host.Host, Guest = guest, Policy = new HoleAtPolicy(0x8000_0000) }), FromName = host.Name, To = host };
+        return new() { Scenario = host.On(new() { Host = host.Host, Guest = guest, Policy = new HoleAtPolicy(0x8000_0000) }), FromName = host.Name,
+            To = host };
     }
 
     private static ImmutableArray<E820Entry> GuestMap(ulong bytes) =>

@@ -102,7 +102,8 @@ internal static class BillOfMaterials
                 continue;
             string[] parts = library.Name.Split('/');
             bool isLinked = target.TryGetProperty(library.Name, out JsonElement used)
-                && used.TryGetProperty("runtime", out JsonElement runtime) && runtime.EnumerateObject().Any(static file => !file.Name.EndsWith("_._", StringComparison.Ordinal));
+                && used.TryGetProperty("runtime", out JsonElement runtime)
+                && runtime.EnumerateObject().Any(static file => !file.Name.EndsWith("_._", StringComparison.Ordinal));
             yield return FromPackage(parts[0], parts[1], folders, isLinked);
         }
 
@@ -112,7 +113,8 @@ internal static class BillOfMaterials
             {
                 string name = download.GetProperty("name").GetString()!;
                 if (name.StartsWith(RuntimePack, StringComparison.Ordinal))
-                    yield return FromPackage(name, download.GetProperty("version").GetString()!.Trim('[', ']').Split(',')[0], folders, isLinked: true);
+                    yield return FromPackage(name, download.GetProperty("version").GetString()!.Trim('[', ']').Split(',')[0], folders,
+                        isLinked: true);
             }
         }
     }
@@ -121,10 +123,13 @@ internal static class BillOfMaterials
     {
         string lower = name.ToLowerInvariant();
         string folder = folders.Select(root => Path.Combine(root, lower, version)).First(Directory.Exists);
-        XElement metadata = XDocument.Load(Path.Combine(folder, lower + ".nuspec")).Root!.Elements().First(static element => element.Name.LocalName == "metadata");
-        XElement? licence = metadata.Elements().FirstOrDefault(static element => element.Name.LocalName == "license" && (string?)element.Attribute("type") == "expression");
+        XElement metadata = XDocument.Load(Path.Combine(folder, lower + ".nuspec")).Root!.Elements()
+            .First(static element => element.Name.LocalName == "metadata");
+        XElement? licence = metadata.Elements()
+            .FirstOrDefault(static element => element.Name.LocalName == "license" && (string?)element.Attribute("type") == "expression");
         string hash = File.ReadAllText(Path.Combine(folder, $"{lower}.{version}.nupkg.sha512"));
-        return new($"pkg:nuget/{name}@{version}", name, version, licence?.Value ?? s_licencesByAddress.GetValueOrDefault(name), Convert.ToHexStringLower(Convert.FromBase64String(hash)), isLinked);
+        return new($"pkg:nuget/{name}@{version}", name, version, licence?.Value ?? s_licencesByAddress.GetValueOrDefault(name),
+            Convert.ToHexStringLower(Convert.FromBase64String(hash)), isLinked);
     }
 
     private static Component System(string text)
@@ -168,7 +173,8 @@ internal static class BillOfMaterials
     private static Guid SerialOf(string version, IEnumerable<Component> components, IEnumerable<string> files)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(global::System.Text.Encoding.UTF8.GetBytes(version + string.Concat(components.Select(static component => component.ToString()))));
+        hash.AppendData(global::System.Text.Encoding.UTF8.GetBytes(version
+            + string.Concat(components.Select(static component => component.ToString()))));
         foreach (string file in files)
             hash.AppendData(File.ReadAllBytes(file));
         byte[] bytes = hash.GetHashAndReset()[..16];

@@ -33,7 +33,8 @@ internal sealed record Document(string[] Synopsis, string[] Lead, (string Title,
         }
 
         (string, string[])[] sections = [.. heads.Zip(heads.Skip(1), (start, end) => (lines[start][3..].Trim(), lines[(start + 1)..end]))];
-        string[] links = [.. Regex.Matches(text, @"\]\(([a-z-]+)\.md").Select(static match => match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal)];
+        string[] links = [.. Regex.Matches(text, @"\]\(([a-z-]+)\.md").Select(static match => match.Groups[1].Value).Distinct()
+            .Order(StringComparer.Ordinal)];
         return new(synopsis, [.. lead], sections) { Title = title, Links = links };
     }
 }

@@ -11,8 +11,8 @@ using Keyhole.Cli.Terminal;
 namespace Keyhole.PackageParts;
 
 /// <summary>
-/// The manual: keyhole(1), a page for each verb, and in section 7 a page for each document that is about no verb. Nothing is written twice: options and examples come from
-/// the help, the rest from docs/.
+/// The manual: keyhole(1), a page for each verb, and in section 7 a page for each document that is about no verb. Nothing is written twice: options
+/// and examples come from the help, the rest from docs/.
 /// </summary>
 internal static class Manual
 {
@@ -22,10 +22,13 @@ internal static class Manual
     /// <summary>File names and texts.</summary>
     public static IEnumerable<(string Name, string Text)> Pages(string docs, DateOnly date)
     {
-        RootCommand root = Keyhole.Cli.Program.BuildRoot(new CommandConsole(StreamWriter.Null, TextWriter.Null, static () => Stream.Null, hasColours: false));
+        RootCommand root = Keyhole.Cli.Program.BuildRoot(new CommandConsole(StreamWriter.Null, TextWriter.Null, static () => Stream.Null,
+            hasColours: false));
         Command[] verbs = [.. root.Subcommands.Where(static verb => !verb.Hidden)];
-        string[] topics = [.. Directory.GetFiles(docs, "*.md").Select(static path => Path.GetFileNameWithoutExtension(path)).Where(IsTopic).Order(StringComparer.Ordinal)];
-        var roff = new RoffWriter(name => verbs.Any(verb => verb.Name == name) ? $"keyhole-{name}(1)" : topics.Contains(name) ? $"keyhole-{name}(7)" : null);
+        string[] topics = [.. Directory.GetFiles(docs, "*.md").Select(static path => Path.GetFileNameWithoutExtension(path)).Where(IsTopic)
+            .Order(StringComparer.Ordinal)];
+        var roff = new RoffWriter(name => verbs.Any(verb => verb.Name == name) ? $"keyhole-{name}(1)"
+            : topics.Contains(name) ? $"keyhole-{name}(7)" : null);
 
         yield return ("keyhole.1", Overview());
         foreach (Command verb in verbs)
@@ -60,7 +63,9 @@ internal static class Manual
             if (document.Synopsis.Length > 0)
                 roff.Code(document.Synopsis);
             else
-                roff.Paragraph($"**keyhole {verb.Name}** {string.Join(' ', verb.Arguments.Select(static argument => $"[*{argument.HelpName ?? argument.Name}*]"))}");
+                roff.Paragraph(
+                    $"**keyhole {verb.Name}** "
+                        + $"{string.Join(' ', verb.Arguments.Select(static argument => $"[*{argument.HelpName ?? argument.Name}*]"))}");
             if (document.Lead.Length > 0)
             {
                 roff.Section("DESCRIPTION");
@@ -76,7 +81,8 @@ internal static class Manual
 
             Examples(verb);
             roff.Section("SEE ALSO");
-            roff.Paragraph(string.Join(", ", document.Links.Where(name => name != verb.Name).Select(static name => $"[{name}]({name}.md)").Where(link => roff.IsKnown(link)).Prepend("**keyhole**(1)")));
+            roff.Paragraph(string.Join(", ", document.Links.Where(name => name != verb.Name).Select(static name => $"[{name}]({name}.md)")
+                .Where(link => roff.IsKnown(link)).Prepend("**keyhole**(1)")));
             return roff.End();
         }
 
@@ -117,7 +123,8 @@ internal static class Manual
                 // System.CommandLine's own words for its own option.
                 string[] names = [.. option.Aliases.Where(static alias => Regex.IsMatch(alias, "^-[a-z]$")), option.Name];
                 string value = option.HelpName is { } help && option.ValueType != typeof(bool) ? $" *{help}*" : "";
-                roff.Item(string.Join(", ", names.Select(static name => $"**{name}**")) + value, option.Description ?? "Show help and usage information");
+                roff.Item(string.Join(", ", names.Select(static name => $"**{name}**")) + value, option.Description
+                    ?? "Show help and usage information");
             }
         }
 
@@ -129,7 +136,8 @@ internal static class Manual
             // After the examples stand the exit statuses, in the program's help alone.
             int end = Array.FindIndex(lines, static line => line.StartsWith("Exit status:", StringComparison.Ordinal));
             roff.Section("EXAMPLES");
-            roff.Code([.. lines[..(end < 0 ? lines.Length : end)].Where(static line => line != "Examples:").Select(static line => line.Length > 2 ? line[2..] : line)]);
+            roff.Code([.. lines[..(end < 0 ? lines.Length : end)].Where(static line => line != "Examples:")
+                .Select(static line => line.Length > 2 ? line[2..] : line)]);
             if (end >= 0)
             {
                 roff.Section("EXIT STATUS");

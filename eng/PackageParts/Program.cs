@@ -10,7 +10,8 @@ namespace Keyhole.PackageParts;
 
 /// <summary>
 /// <c>man DOCS OUT DATE</c>: the manual pages, from the command line's own help and the documents, dated DATE (yyyy-MM-dd).
-/// <c>sbom ASSETS OUT FILE… [-- NAME=VERSION…]</c>: the bill of materials of FILEs, from what the restore of packages wrote, and of system libraries linked in.
+/// <c>sbom ASSETS OUT FILE… [-- NAME=VERSION…]</c>: the bill of materials of FILEs, from what the restore of packages wrote, and of system libraries
+/// linked in.
 /// </summary>
 internal static class Program
 {

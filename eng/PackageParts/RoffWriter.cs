@@ -9,7 +9,8 @@ using System.Text.RegularExpressions;
 
 namespace Keyhole.PackageParts;
 
-/// <summary>A manual page in man(7)'s macros, from the Markdown that docs/ use: paragraphs, lists, tables, indented code, `code`, **bold**, *italic* and links.</summary>
+/// <summary>A manual page in man(7)'s macros, from the Markdown that docs/ use: paragraphs, lists, tables, indented code, `code`, **bold**, *italic*
+/// and links.</summary>
 /// <param name="pageOf">The manual page of a document, such as "keyhole-show(1)"; null where there is none.</param>
 internal sealed class RoffWriter(Func<string, string?> pageOf)
 {
@@ -48,7 +49,8 @@ internal sealed class RoffWriter(Func<string, string?> pageOf)
     }
 
     /// <summary>Whether a link leads to a page of the manual.</summary>
-    public bool IsKnown(string link) => Regex.Match(link, @"\(([a-z0-9-]+)\.md") is { Success: true } match && pageOf(match.Groups[1].Value) is not null;
+    public bool IsKnown(string link) => Regex.Match(link, @"\(([a-z0-9-]+)\.md") is { Success: true } match
+        && pageOf(match.Groups[1].Value) is not null;
 
     public void Markdown(IReadOnlyList<string> lines)
     {
@@ -103,14 +105,20 @@ internal sealed class RoffWriter(Func<string, string?> pageOf)
 
     private void Table(IEnumerable<string> lines)
     {
-        string[][] rows = [.. lines.Select(static line => Regex.Split(line.Trim().Trim('|'), @"(?<!\\)\|").Select(static cell => cell.Trim().Replace("\\|", "|", StringComparison.Ordinal)).ToArray())];
+        string[][] rows =
+            [.. lines.Select(static line => Regex.Split(line.Trim().Trim('|'), @"(?<!\\)\|")
+                .Select(static cell => cell.Trim().Replace("\\|", "|", StringComparison.Ordinal)).ToArray())];
         int columns = rows[0].Length;
         bool hasHead = rows[0].Any(static cell => cell.Length > 0);
         // The last column takes what the line has left; one before it with long cells is broken to a width that leaves that some room.
-        bool[] isFilled = [.. Enumerable.Range(0, columns).Select(i => columns > 1 && (i == columns - 1 || rows.Max(row => i < row.Length ? row[i].Length : 0) > MaxCell))];
-        string Format(string letter) => string.Join(' ', Enumerable.Range(0, columns).Select(i => letter + (i == columns - 1 && columns > 1 ? "x" : isFilled[i] ? $"w({WidthOf(i)}n)" : "")));
+        bool[] isFilled = [.. Enumerable.Range(0, columns)
+            .Select(i => columns > 1 && (i == columns - 1 || rows.Max(row => i < row.Length ? row[i].Length : 0) > MaxCell))];
+        string Format(string letter) =>
+            string.Join(' ', Enumerable.Range(0, columns)
+                .Select(i => letter + (i == columns - 1 && columns > 1 ? "x" : isFilled[i] ? $"w({WidthOf(i)}n)" : "")));
         // A word that is longer than the column would stick out of it.
-        int WidthOf(int column) => rows.SelectMany(row => column < row.Length ? row[column].Replace("`", "", StringComparison.Ordinal).Split(' ') : [])
+        int WidthOf(int column) => rows
+            .SelectMany(row => column < row.Length ? row[column].Replace("`", "", StringComparison.Ordinal).Split(' ') : [])
             .Max(static word => Math.Max(word.Length + 1, MaxCell));
         _text.Append(".PP\n.TS\ntab(\t);\n");
         if (hasHead)

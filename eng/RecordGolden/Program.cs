@@ -73,12 +73,14 @@ internal static class Program
 
         try
         {
-            IEnumerable<string> wanted = names.Count > 0 ? names : ScenarioFile.Names.Where(name => name.StartsWith(Scenario.Matrix + "/", StringComparison.Ordinal) == matrix);
+            IEnumerable<string> wanted = names.Count > 0 ? names
+                : ScenarioFile.Names.Where(name => name.StartsWith(Scenario.Matrix + "/", StringComparison.Ordinal) == matrix);
             Scenario[] scenarios = [.. wanted.Select(ScenarioFile.Load).SelectMany(scenario => Versions(scenario, xen, linux, matrix))];
             folder = folder.Length > 0 ? Directory.CreateDirectory(folder).FullName : Workshop.Records;
             int status = 0;
             // Two at a time, as the machines do (Workshop.MachineSlot); one that fails does not keep the others from being made.
-            Parallel.ForEach(scenarios, new ParallelOptions { MaxDegreeOfParallelism = jobs }, scenario => Raise(ref status, Make(scenario, folder, marks, matrix)));
+            Parallel.ForEach(scenarios, new ParallelOptions { MaxDegreeOfParallelism = jobs },
+                scenario => Raise(ref status, Make(scenario, folder, marks, matrix)));
             return status;
         }
         catch (HarnessException failure)
@@ -91,7 +93,8 @@ internal static class Program
     private static IEnumerable<Scenario> Versions(Scenario scenario, string xen, string linux, bool matrix)
     {
         IEnumerable<string> xens = xen.Length > 0 ? [xen] : matrix ? XenRelease.All.Select(release => release.Version) : [scenario.XenVersion];
-        IEnumerable<string> linuxes = linux.Length > 0 ? [linux] : matrix ? LinuxRelease.All.Select(release => release.Version) : [scenario.LinuxVersion];
+        IEnumerable<string> linuxes = linux.Length > 0 ? [linux]
+            : matrix ? LinuxRelease.All.Select(release => release.Version) : [scenario.LinuxVersion];
         return xens.SelectMany(one => linuxes.Select(other => scenario.On(one, other)));
     }
 
@@ -101,10 +104,12 @@ internal static class Program
         {
             XenRun run = XenMachine.Run(scenario);
             string record = RecordWriter.Write(run);
-            string path = Path.Combine(matrix ? Directory.CreateDirectory(Path.Combine(folder, scenario.Pair)).FullName : folder, scenario.Name + ".log");
+            string path = Path.Combine(matrix ? Directory.CreateDirectory(Path.Combine(folder, scenario.Pair)).FullName : folder, scenario.Name
+                + ".log");
             string golden = Path.Combine(Sources.Fixtures, scenario.RecordFolder, scenario.Name + ".log");
             // Compared before it is written: DIR may be the folder of the fixtures itself.
-            ImmutableArray<string>? differences = File.Exists(golden) ? RecordComparison.Differences(GoldenRecord.Parse(File.ReadAllText(golden)), GoldenRecord.Parse(record)) : null;
+            ImmutableArray<string>? differences = File.Exists(golden)
+                ? RecordComparison.Differences(GoldenRecord.Parse(File.ReadAllText(golden)), GoldenRecord.Parse(record)) : null;
             File.WriteAllText(path, record);
             string verdict = differences switch
             {
@@ -115,7 +120,8 @@ internal static class Program
             lock (s_console)
             {
                 Console.Out.WriteLine(
-                    $"{scenario.Name} ({scenario.Pair}): {(run.End == RunEnd.Halted ? "dom0 halted" : "all done")} after {run.Elapsed.TotalSeconds:0.0} s; {verdict}; {path}");
+                    $"{scenario.Name} ({scenario.Pair}): {(run.End == RunEnd.Halted ? "dom0 halted" : "all done")} after "
+                        + $"{run.Elapsed.TotalSeconds:0.0} s; {verdict}; {path}");
                 foreach ((TimeSpan at, string line) in marks ? run.Marks : [])
                     Console.Out.WriteLine($"  {at.TotalSeconds,6:0.0} {line}");
                 foreach (string difference in differences ?? [])

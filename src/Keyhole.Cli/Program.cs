@@ -71,7 +71,8 @@ internal static class Program
             return ExitStatus.BadUsage;
         }
 
-        if (args is [var first, ..] && first.StartsWith(Suggest, StringComparison.Ordinal) && !int.TryParse(first.AsSpan(Suggest.Length).TrimEnd(']'), out _))
+        if (args is [var first, ..] && first.StartsWith(Suggest, StringComparison.Ordinal)
+            && !int.TryParse(first.AsSpan(Suggest.Length).TrimEnd(']'), out _))
         {
             console.Error($"{InputError.Quote(first)} has no position that fits; write it as {Suggest}3]");
             return ExitStatus.BadUsage;
@@ -80,7 +81,8 @@ internal static class Program
         RootCommand root = BuildRoot(console, args.FirstOrDefault());
         // A word that begins with @ is itself, not a file of further words.
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parsed.Errors.Count > 0 && parsed.Action is not VersionOptionAction && !Examples.IsHelp(parsed.Action) && !CompletionDirective.IsOne(parsed.Action))
+        if (parsed.Errors.Count > 0 && parsed.Action is not VersionOptionAction && !Examples.IsHelp(parsed.Action)
+            && !CompletionDirective.IsOne(parsed.Action))
         {
             string verb = parsed.CommandResult.Command is RootCommand ? "" : $" {parsed.CommandResult.Command.Name}";
             console.Error($"{Describe(parsed)}; see keyhole{verb} --help");
@@ -125,21 +127,28 @@ internal static class Program
         ParseError error = parsed.Errors[0];
         return error.SymbolResult switch
         {
-            OptionResult { Tokens: [{ Value: var text }], Option: var option } when IsNumber(option) => $"{option.Name}: {InputError.Quote(text)} is no number that fits; give a whole one",
-            OptionResult { Implicit: false, Tokens.Count: 0, Option: { HelpName: var what } option } => $"{option.Name}: nothing follows it; give {what ?? "its value"}",
-            OptionResult { Tokens.Count: > 1 and var count, Option: { Arity.MaximumNumberOfValues: 1 } option } => $"{option.Name}: it is given {count} times; give it once",
+            OptionResult { Tokens: [{ Value: var text }], Option: var option } when IsNumber(option) =>
+                $"{option.Name}: {InputError.Quote(text)} is no number that fits; give a whole one",
+            OptionResult { Implicit: false, Tokens.Count: 0, Option: { HelpName: var what } option } =>
+                $"{option.Name}: nothing follows it; give {what ?? "its value"}",
+            OptionResult { Tokens.Count: > 1 and var count, Option: { Arity.MaximumNumberOfValues: 1 } option } =>
+                $"{option.Name}: it is given {count} times; give it once",
             _ => InputError.OneLine(error.Message, MaxMessageLength).TrimEnd('.'),
         };
     }
 
     private static string Names(IEnumerable<Command> verbs) => string.Join(' ', verbs.Select(static verb => verb.Name));
 
-    private static bool IsNumber(Option option) => (Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType) is { IsPrimitive: true } type && type != typeof(bool);
+    private static bool IsNumber(Option option) => (Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType) is { IsPrimitive: true } type
+        && type != typeof(bool);
 
-    /// <param name="verb">The verb that is called: when it is one, it is all that is built, for a third of a short command's time goes into the verbs and their options.</param>
+    /// <param name="verb">The verb that is called: when it is one, it is all that is built, for a third of a short command's time goes into the verbs
+    /// and their options.</param>
     internal static RootCommand BuildRoot(CommandConsole console, string? verb = null)
     {
-        var root = new RootCommand("Tells which physical memory map a guest of Xen or KVM gets, where its devices lie in it, whether it boots, and which map or setting is better.");
+        var root = new RootCommand(
+            "Tells which physical memory map a guest of Xen or KVM gets, where its devices lie in it, whether it boots, "
+                + "and which map or setting is better.");
         bool isOne = s_verbs.Any(known => known.Name == verb);
         foreach ((string name, Func<CommandConsole, Command> build) in s_verbs)
         {

@@ -36,7 +36,8 @@ public sealed class AppliedMapStore(string folder)
             if (!SmallInput.Read(file, path, MaxSizeBytes, "a remembered map").TryGet(out SmallInput? input, out InputError? error))
                 return new XenProblem(XenProblemKind.Here, path, error.What, error.Remedy);
             if (Parse(input.Bytes, domain) is not { } applied)
-                return new XenProblem(XenProblemKind.Here, path, "this is not a remembered map", "remove the file; the map that was there before is then forgotten");
+                return new XenProblem(XenProblemKind.Here, path, "this is not a remembered map",
+                    "remove the file; the map that was there before is then forgotten");
             return new AppliedMapState(applied.Uuid == uuid ? applied : null);
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
@@ -154,7 +155,8 @@ public sealed class AppliedMapStore(string folder)
             using JsonDocument document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = 8 });
             JsonElement root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("uuid", out JsonElement uuid) || uuid.ValueKind != JsonValueKind.String
-                || !uuid.TryGetGuid(out Guid known) || !root.TryGetProperty("policy", out JsonElement policy) || policy.ValueKind != JsonValueKind.String)
+                || !uuid.TryGetGuid(out Guid known) || !root.TryGetProperty("policy", out JsonElement policy)
+                || policy.ValueKind != JsonValueKind.String)
             {
                 return null;
             }
@@ -174,7 +176,8 @@ public sealed class AppliedMapStore(string folder)
 
     private static ImmutableArray<E820Entry>? ParseMap(JsonElement root, string name)
     {
-        if (!root.TryGetProperty(name, out JsonElement list) || list.ValueKind != JsonValueKind.Array || list.GetArrayLength() > MemoryOp.MaxSetMapEntries)
+        if (!root.TryGetProperty(name, out JsonElement list) || list.ValueKind != JsonValueKind.Array
+            || list.GetArrayLength() > MemoryOp.MaxSetMapEntries)
             return null;
         var map = ImmutableArray.CreateBuilder<E820Entry>(list.GetArrayLength());
         foreach (JsonElement item in list.EnumerateArray())

@@ -32,7 +32,8 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
             if (info.Length > XlConfig.MaxSizeBytes)
                 return new XenProblem(XenProblemKind.Here, shown, "longer than an xl.cfg ever is", "check that this is the right file");
             if (UnixFile.ModeOf(full).HasFlag(UnixFileMode.OtherWrite))
-                return new XenProblem(XenProblemKind.Guest, shown, "anybody may write to it, and root makes a guest of it", "chmod o-w the file first");
+                return new XenProblem(XenProblemKind.Guest, shown, "anybody may write to it, and root makes a guest of it",
+                    "chmod o-w the file first");
             if (!HotplugScript.CanName(full))
                 return new XenProblem(XenProblemKind.Here, shown, "its path has characters that cannot be seen", "rename it");
             return new ConfigurationFile(full, File.ReadAllBytes(full));
@@ -43,13 +44,15 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
         }
     }
 
-    /// <summary>Puts other content in its place, whole or not at all, with the owner and the permissions that it has. Refuses where it was changed since it was read.</summary>
+    /// <summary>Puts other content in its place, whole or not at all, with the owner and the permissions that it has. Refuses where it was changed
+    /// since it was read.</summary>
     public XenProblem? Replace(byte[] content)
     {
         ArgumentNullException.ThrowIfNull(content);
         // With a dot: xendomains makes a guest of every other file of its folder.
         string temporary = System.IO.Path.Combine(
-            System.IO.Path.GetDirectoryName(Path)!, string.Create(CultureInfo.InvariantCulture, $".{System.IO.Path.GetFileName(Path)}.{Environment.ProcessId}.keyhole"));
+            System.IO.Path.GetDirectoryName(Path)!,
+            string.Create(CultureInfo.InvariantCulture, $".{System.IO.Path.GetFileName(Path)}.{Environment.ProcessId}.keyhole"));
         bool isMade = false;
         try
         {
@@ -60,7 +63,8 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
                 isMade = true;
                 file.Write(content);
                 if (LibC.chown(temporary, owner.stx_uid, owner.stx_gid) != 0)
-                    return new XenProblem(XenProblemKind.Here, InputError.PathText(Path), $"its owner cannot be kept (error {Marshal.GetLastPInvokeError()})", "run this as root");
+                    return new XenProblem(XenProblemKind.Here, InputError.PathText(Path),
+                        $"its owner cannot be kept (error {Marshal.GetLastPInvokeError()})", "run this as root");
                 UnixFile.SetMode(file, UnixFile.ModeOf(Path));
                 file.Flush(flushToDisk: true);
             }
@@ -83,5 +87,6 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
     }
 
     internal static XenProblem Problem(string path, Exception exception) =>
-        new(XenProblemKind.Here, InputError.PathText(path), exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "run this as root, where there is room");
+        new(XenProblemKind.Here, InputError.PathText(path), exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+            "run this as root, where there is room");
 }

@@ -52,7 +52,8 @@ public sealed class DomainTools(IToolRunner runner)
     public ulong? StaticMaxKiB(DomainId id) => Number(Path(id, "memory/static-max"));
 
     /// <summary>The pseudo terminal that xenconsoled gives the domain's console, or null while there is none.</summary>
-    public string? ConsoleOf(DomainId id) => Read(Path(id, "console/tty")) is { } tty && tty.StartsWith("/dev/pts/", StringComparison.Ordinal) ? tty : null;
+    public string? ConsoleOf(DomainId id) => Read(Path(id, "console/tty")) is { } tty && tty.StartsWith("/dev/pts/", StringComparison.Ordinal) ? tty
+        : null;
 
     /// <summary>How the domain was made, or null where the toolstack does not say.</summary>
     public GuestSpec? ConfigOf(DomainId id)

@@ -17,7 +17,8 @@ public static class GuestConsole
         if (descriptor.IsInvalid)
         {
             return new XenProblem(
-                XenProblemKind.Here, terminal, $"cannot be opened: {XenProblem.NameOf(-Marshal.GetLastPInvokeError())}", "check that xenconsoled runs, and run this as root");
+                XenProblemKind.Here, terminal, $"cannot be opened: {XenProblem.NameOf(-Marshal.GetLastPInvokeError())}",
+                "check that xenconsoled runs, and run this as root");
         }
 
         // The stream's own handle closes it.

@@ -55,12 +55,14 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     /// <summary>Whether the guest stays even if the run fails: then it is not to be destroyed.</summary>
     public bool Keeps { get; init; }
 
-    private XenProblem Interrupted(string guest) => new(XenProblemKind.Guest, guest, "interrupted", Keeps ? "what there is of it is kept: see xl list" : "nothing is left of it");
+    private XenProblem Interrupted(string guest) =>
+        new(XenProblemKind.Guest, guest, "interrupted", Keeps ? "what there is of it is kept: see xl list" : "nothing is left of it");
 
     /// <summary>Does it all. On a problem the guest may be there; see <see cref="Destroy"/>.</summary>
     /// <param name="scenario">The guest on this machine, and the map that it is to have; the toolstack's own is there already.</param>
     /// <param name="isDone">Whether the console's text is all that is waited for; without it a Linux is waited for.</param>
-    public XenResult<StartedGuest> Run(string configuration, Scenario scenario, TimeSpan limit, Action<string> progress, Func<string, bool>? isDone = null)
+    public XenResult<StartedGuest> Run(string configuration, Scenario scenario, TimeSpan limit, Action<string> progress,
+        Func<string, bool>? isDone = null)
     {
         string shown = Diagnostics.InputError.Quote(scenario.Guest.Name ?? configuration);
         XenResult<StartedGuest> result = Launch(shown, configuration, scenario, limit, progress, isDone);
@@ -74,7 +76,8 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         if (!Live().TryGet(out LiveDomain? other, out XenProblem? problem))
             return problem;
         if (other.Info is { } namesake)
-            return new XenProblem(XenProblemKind.Guest, shown, $"domain {namesake.Id.Value} has its UUID already", "shut that down first, or give this guest a uuid= of its own");
+            return new XenProblem(XenProblemKind.Guest, shown, $"domain {namesake.Id.Value} has its UUID already",
+                "shut that down first, or give this guest a uuid= of its own");
         _isBegun = true;
         progress($"creating {shown}, paused");
         if (!tools.CreatePaused(configuration, uuid, cancellation).TryGet(out string? said, out problem))
@@ -89,7 +92,8 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         if (map.RamPages < info.TotalPages)
         {
             return new XenProblem(
-                XenProblemKind.Guest, shown, $"it has {info.TotalPages} pages, the map has RAM for {map.RamPages}", "its memory does not match its configuration; report this with xl -vvv's output");
+                XenProblemKind.Guest, shown, $"it has {info.TotalPages} pages, the map has RAM for {map.RamPages}",
+                "its memory does not match its configuration; report this with xl -vvv's output");
         }
 
         if (plan.NeedsInstalling)
@@ -109,12 +113,14 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             if (tools.Unpause(info.Id) is { } refusal)
                 return refusal;
             progress("started; listening to its console");
-            StartOutcome outcome = Follow(info.Id, plan.Guest, console, limit, plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom), isDone);
+            StartOutcome outcome = Follow(info.Id, plan.Guest, console, limit,
+                plan.Bars.Count(static bar => bar.Kind is Pci.BarKind.Memory or Pci.BarKind.Rom), isDone);
             return new StartedGuest(info.Id, map, plan.NeedsInstalling, outcome, console.Text, console.ClaimsSeen(plan.Bars.Length));
         }
     }
 
-    /// <summary>Destroys whatever domain carries the UUID, also one that xl makes again of a guest that ended. Null when nothing is left of it.</summary>
+    /// <summary>Destroys whatever domain carries the UUID, also one that xl makes again of a guest that ended. Null when nothing is left of
+    /// it.</summary>
     public XenProblem? Destroy()
     {
         // Before its creation a domain with the UUID is somebody else's.
@@ -161,7 +167,8 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             cancellation.WaitHandle.WaitOne(s_poll);
         }
 
-        return new XenProblem(XenProblemKind.Here, $"domain {id.Value}", "xenconsoled gives it no console (console/tty in xenstore)", "check that xenconsoled runs");
+        return new XenProblem(XenProblemKind.Here, $"domain {id.Value}", "xenconsoled gives it no console (console/tty in xenstore)",
+            "check that xenconsoled runs");
     }
 
     private StartOutcome Follow(DomainId id, GuestSpec guest, ConsoleFollower console, TimeSpan limit, int windowCount, Func<string, bool>? isDone)

@@ -20,7 +20,8 @@ internal static class GuestLock
     public static XenResult<FileStream> Take(string folder, Guid uuid, string shown) => Open(folder, $"guest-{uuid}.lock", shown);
 
     /// <summary>
-    /// The same for a hotplug script, which is one of several that run at once and waits for the others. A lock of its own: whoever has the guest made holds the other one, and waits for the script.
+    /// The same for a hotplug script, which is one of several that run at once and waits for the others. A lock of its own: whoever has the guest
+    /// made holds the other one, and waits for the script.
     /// </summary>
     public static XenResult<FileStream> AwaitInHotplug(string folder, Guid uuid, string shown)
     {
@@ -49,7 +50,8 @@ internal static class GuestLock
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return new XenProblem(XenProblemKind.Here, InputError.PathText(path), exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "make the folder one that root can write");
+            return new XenProblem(XenProblemKind.Here, InputError.PathText(path), exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+                "make the folder one that root can write");
         }
     }
 }

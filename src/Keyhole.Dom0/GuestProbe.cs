@@ -54,7 +54,8 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         string source = InputError.PathText(request.Path);
         if (request.Guest.HasBootloader)
             return new(source, null, "a bootloader chooses the guest's kernel", "give a copy of the file without bootloader=");
-        return new FileInfo(request.Path).Length > MaxConfigBytes ? new(source, null, "longer than an xl.cfg ever is", "check that this is the right file") : null;
+        return new FileInfo(request.Path).Length > MaxConfigBytes
+            ? new(source, null, "longer than an xl.cfg ever is", "check that this is the right file") : null;
     }
 
     /// <summary>Creates the guest with the probe in it, lets it run and listens; nothing of it is left behind.</summary>
@@ -66,7 +67,8 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         ArgumentNullException.ThrowIfNull(boot);
         ArgumentNullException.ThrowIfNull(leftOver);
         // What its command line tells its kernel, mem= and the like, is not told to the probe, and what its settings say of its end is set aside.
-        Scenario probes = boot.Plan.Scenario with { Image = null, Guest = boot.Plan.Guest with { CommandLine = null, RestartsAfter = GuestEnds.Reboot } };
+        Scenario probes = boot.Plan.Scenario with { Image = null,
+            Guest = boot.Plan.Guest with { CommandLine = null, RestartsAfter = GuestEnds.Reboot } };
         var launcher = new GuestLauncher(xen, new DomainTools(machine.Tools), Guid.NewGuid(), cancellation);
         string? folder = null;
         try
@@ -88,7 +90,8 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
                     "make room there, or name another folder in TMPDIR");
             }
 
-            return launcher.Run(configuration, probes, request.Timeout, progress, EndsWithVerdict).TryGet(out StartedGuest? guest, out XenProblem? problem)
+            return launcher.Run(configuration, probes, request.Timeout, progress, EndsWithVerdict)
+                .TryGet(out StartedGuest? guest, out XenProblem? problem)
                 ? Judge(guest, LiveMap.Of(boot))
                 : problem;
         }
@@ -115,7 +118,8 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         }
 
         bool isRunning = guest.Outcome != StartOutcome.Died && !EndsWithVerdict(said);
-        return new ProbeTrial { Own = own, Report = report, Verdict = ProbeVerifier.Compare(guest.Map.Forecast, report, isRunning), IsRunning = isRunning };
+        return new ProbeTrial { Own = own, Report = report, Verdict = ProbeVerifier.Compare(guest.Map.Forecast, report, isRunning),
+            IsRunning = isRunning };
     }
 
     private static bool EndsWithVerdict(string console) =>

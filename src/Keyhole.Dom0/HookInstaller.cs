@@ -17,26 +17,29 @@ namespace Keyhole.Dom0;
 /// <param name="Change">What becomes of it.</param>
 /// <param name="Folder">Where scripts, copy and record go.</param>
 /// <param name="Scripts">Each script with its text.</param>
-public sealed record HookPlan(ConfigurationFile File, HotplugChange Change, InstallRecord Record, string Folder, ImmutableArray<(string Path, string Text)> Scripts)
+public sealed record HookPlan(ConfigurationFile File, HotplugChange Change, InstallRecord Record, string Folder,
+    ImmutableArray<(string Path, string Text)> Scripts)
 {
     /// <summary>The configuration as it was.</summary>
     public string Copy => HookInstaller.CopyIn(Folder);
 }
 
 /// <summary>What taking it back comes to, before it is done.</summary>
-/// <param name="IsWhole">Whether the configuration is what <c>install</c> left, and so becomes what it was before, byte for byte; else what was changed since stays.</param>
+/// <param name="IsWhole">Whether the configuration is what <c>install</c> left, and so becomes what it was before, byte for byte; else what was
+/// changed since stays.</param>
 public sealed record HookUndo(ConfigurationFile File, HotplugChange Change, byte[] Restored, InstallRecord Record, string Folder, bool IsWhole);
 
 /// <summary>
-/// Makes a guest's map last: scripts in a folder of their own, and a configuration in which xl finds them. Everything is in place before the configuration names it, and nothing is taken away
-/// before it does not any more.
+/// Makes a guest's map last: scripts in a folder of their own, and a configuration in which xl finds them. Everything is in place before the
+/// configuration names it, and nothing is taken away before it does not any more.
 /// </summary>
 public sealed class HookInstaller(LiveMachine machine)
 {
     private const string RecordName = "installed.json";
     private const int MaxFolders = 4096;
     private const int MaxRecordBytes = 1024 * 1024;
-    private const UnixFileMode Executable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead
+    private const UnixFileMode Executable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead
+        | UnixFileMode.GroupExecute | UnixFileMode.OtherRead
         | UnixFileMode.OtherExecute;
 
     private string Folder => At("etc/xen/keyhole");
@@ -55,19 +58,24 @@ public sealed class HookInstaller(LiveMachine machine)
     /// <param name="policy">What answers call the map's policy.</param>
     /// <param name="call">What Keyhole's program is told before the guest's file.</param>
     /// <param name="options">What it is told behind the guest's file.</param>
-    public XenResult<HookPlan> Plan(string path, string guest, string policy, ImmutableArray<string> call, ImmutableArray<string> options, OrElse orElse)
+    public XenResult<HookPlan> Plan(string path, string guest, string policy, ImmutableArray<string> call, ImmutableArray<string> options,
+        OrElse orElse)
     {
         ArgumentNullException.ThrowIfNull(guest);
         if (!ConfigurationFile.Read(path).TryGet(out ConfigurationFile? file, out XenProblem? problem))
             return problem;
         string shown = InputError.PathText(file.Path);
-        if (Known(file.Path) is { } known && !known.Record.IsUndone && !IsIn(AfterIn(known.Folder), file.Bytes) && !IsIn(CopyIn(known.Folder), file.Bytes))
-            return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already, and the file was changed since", $"take it out first: {Setting.InstallUndo}");
+        if (Known(file.Path) is { } known && !known.Record.IsUndone && !IsIn(AfterIn(known.Folder), file.Bytes)
+            && !IsIn(CopyIn(known.Folder), file.Bytes))
+            return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already, and the file was changed since",
+                $"take it out first: {Setting.InstallUndo}");
         if (!ReadDefaults().TryGet(out ScriptDefaults? defaults, out problem))
             return problem;
         string folder = Path.Combine(Folder, FolderNameOf(guest));
         if (RecordIn(folder) is { } other && other.Configuration != file.Path && !other.IsUndone)
-            return new XenProblem(XenProblemKind.Guest, shown, $"Keyhole's script is installed already for a guest of that name, in {InputError.PathText(other.Configuration)}", "undo that first, or give this one another name");
+            return new XenProblem(XenProblemKind.Guest, shown,
+                $"Keyhole's script is installed already for a guest of that name, in {InputError.PathText(other.Configuration)}",
+                "undo that first, or give this one another name");
         List<InstalledScript> scripts = [];
         Parsed<HotplugChange> inserted = HotplugEdit.Insert(file.Text, shown, ScriptFor, target => IsBlockDevice(At(target.TrimStart('/'))));
         if (!inserted.TryGet(out HotplugChange? change, out InputError? error))
@@ -80,9 +88,11 @@ public sealed class HookInstaller(LiveMachine machine)
         {
             // The guest could not start either way; and only what can be seen goes into a script.
             if (!HotplugScript.CanName(script.Own) || script.Own.Any(static c => c > '~') || !File.Exists(script.Own))
-                return new XenProblem(XenProblemKind.Guest, shown, $"the script that it names, {InputError.Quote(script.Own)}, is not there", "correct script= in it, or install the package that has the script");
+                return new XenProblem(XenProblemKind.Guest, shown, $"the script that it names, {InputError.Quote(script.Own)}, is not there",
+                    "correct script= in it, or install the package that has the script");
             if (script.Path.Any(static c => !char.IsAsciiLetterOrDigit(c) && c is not ('/' or '.' or '_' or '-')))
-                return new XenProblem(XenProblemKind.Here, InputError.PathText(script.Path), "a path that no xl.cfg can hold as it is", "use folders with plain names");
+                return new XenProblem(XenProblemKind.Here, InputError.PathText(script.Path), "a path that no xl.cfg can hold as it is",
+                    "use folders with plain names");
         }
 
         string copy = CopyIn(folder);
@@ -149,13 +159,15 @@ public sealed class HookInstaller(LiveMachine machine)
         {
             bool isNamed = HotplugEdit.Scripts(file.Text, shown).TryGet(out ScriptList? names, out _) && names.Scripts.Any(IsOurs);
             return isNamed
-                ? new XenProblem(XenProblemKind.Guest, shown, "it names a script of Keyhole's that was made for another file", "is it a copy? take script=… out by hand, then install again")
+                ? new XenProblem(XenProblemKind.Guest, shown, "it names a script of Keyhole's that was made for another file",
+                    "is it a copy? take script=… out by hand, then install again")
                 : new XenProblem(XenProblemKind.Guest, shown, "Keyhole has installed nothing there", "there is nothing to undo");
         }
 
         (InstallRecord record, string folder) = known;
         Dictionary<string, string?> before = record.Scripts.ToDictionary(static script => script.Path, static script => script.Before);
-        if (!HotplugEdit.Remove(file.Text, shown, before.ContainsKey, script => before[script]).TryGet(out HotplugChange? change, out InputError? error))
+        if (!HotplugEdit.Remove(file.Text, shown, before.ContainsKey, script => before[script])
+            .TryGet(out HotplugChange? change, out InputError? error))
             return new XenProblem(XenProblemKind.Here, error.Where, error.What, error.Remedy);
         byte[] restored = Encoding.Latin1.GetBytes(change.Text);
         bool isWhole = IsIn(AfterIn(folder), file.Bytes);
@@ -173,7 +185,8 @@ public sealed class HookInstaller(LiveMachine machine)
     }
 
     /// <summary>Takes it back. Null when it is done.</summary>
-    /// <param name="isRunning">Whether the guest is there: xl remembers the scripts that it was made with, and runs them at its next reboot. They stay then, and do nothing of their own.</param>
+    /// <param name="isRunning">Whether the guest is there: xl remembers the scripts that it was made with, and runs them at its next reboot. They
+    /// stay then, and do nothing of their own.</param>
     public XenProblem? Undo(HookUndo undo, bool isRunning)
     {
         ArgumentNullException.ThrowIfNull(undo);
@@ -188,8 +201,12 @@ public sealed class HookInstaller(LiveMachine machine)
             }
 
             foreach (InstalledScript script in undo.Record.Scripts)
-                Write(script.Path, Encoding.UTF8.GetBytes($"#!/bin/sh\n# Left by Keyhole for a guest that was made with its script, which was taken out since; it may go when that guest is shut down.\nexec {HotplugScript.Quote(script.Own)} \"$@\"\n"), Executable);
-            Write(Path.Combine(undo.Folder, RecordName), (undo.Record with { IsUndone = true }).ToJson(), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                Write(script.Path,
+                    Encoding.UTF8.GetBytes(
+                        $"#!/bin/sh\n# Left by Keyhole for a guest that was made with its script, which was taken out since; it may go when that "
+                            + $"guest is shut down.\nexec {HotplugScript.Quote(script.Own)} \"$@\"\n"), Executable);
+            Write(Path.Combine(undo.Folder, RecordName), (undo.Record with { IsUndone = true }).ToJson(), UnixFileMode.UserRead
+                | UnixFileMode.UserWrite);
             return null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -274,7 +291,8 @@ public sealed class HookInstaller(LiveMachine machine)
     {
         try
         {
-            return new FileInfo(path) is { Exists: true } info && info.Length == content.Length && File.ReadAllBytes(path).AsSpan().SequenceEqual(content);
+            return new FileInfo(path) is { Exists: true } info && info.Length == content.Length
+                && File.ReadAllBytes(path).AsSpan().SequenceEqual(content);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -296,7 +314,8 @@ public sealed class HookInstaller(LiveMachine machine)
                 return new XenProblem(XenProblemKind.Here, error.Where, error.What, error.Remedy);
             string? Text(string key) => (config.EffectiveSettings.FirstOrDefault(setting => setting.Key == key)?.Value as XlText)?.Text;
             return Text("run_hotplug_scripts") == "0"
-                ? new XenProblem(XenProblemKind.Guest, shown, "run_hotplug_scripts=0: udev runs the scripts, and xl does not wait for them", "set it to 1")
+                ? new XenProblem(XenProblemKind.Guest, shown, "run_hotplug_scripts=0: udev runs the scripts, and xl does not wait for them",
+                    "set it to 1")
                 : new ScriptDefaults(Text("vif.default.script") ?? Text("vifscript") ?? "vif-bridge");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

@@ -8,8 +8,8 @@ using Keyhole.Hypercalls;
 namespace Keyhole.Dom0;
 
 /// <summary>
-/// The device whose hotplug script runs. libxl runs these scripts while it builds a guest, before the guest's first instruction, and waits for them; xenstore
-/// tells of the guest then, <c>xl list -l</c> does not yet.
+/// The device whose hotplug script runs. libxl runs these scripts while it builds a guest, before the guest's first instruction, and waits for them;
+/// xenstore tells of the guest then, <c>xl list -l</c> does not yet.
 /// </summary>
 /// <param name="Guest">The domain that gets the device.</param>
 public sealed record HotplugDevice(DomainId Guest)
@@ -25,7 +25,8 @@ public sealed record HotplugDevice(DomainId Guest)
         if (backend < 0 || (backend > 0 && path![backend - 1] != '/'))
             return false;
         string[] parts = path![backend..].Split('/');
-        if (parts.Length != 4 || !ushort.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out ushort guest) || guest >= DomainId.FirstReserved)
+        if (parts.Length != 4 || !ushort.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out ushort guest)
+            || guest >= DomainId.FirstReserved)
             return false;
         device = new(new DomainId(guest));
         return true;

@@ -7,8 +7,8 @@ using Keyhole.Dom0.Native;
 namespace Keyhole.Dom0;
 
 /// <summary>
-/// Zeroed memory that a hypercall can read and write: Xen takes no page faults for the caller. From /dev/xen/hypercall, whose pages the kernel neither
-/// moves nor swaps; before Linux 4.18, which lacks it, locked memory.
+/// Zeroed memory that a hypercall can read and write: Xen takes no page faults for the caller. From /dev/xen/hypercall, whose pages the kernel
+/// neither moves nor swaps; before Linux 4.18, which lacks it, locked memory.
 /// </summary>
 public sealed unsafe class HypercallBuffer : IDisposable
 {
@@ -39,7 +39,8 @@ public sealed unsafe class HypercallBuffer : IDisposable
         using FileDescriptor device = FileDescriptor.Open(Device, LibC.O_RDWR | LibC.O_CLOEXEC);
         // The mapping outlives the descriptor.
         nint address = device.IsInvalid
-            ? LibC.mmap(0, (nuint)rounded, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | LibC.MAP_LOCKED | LibC.MAP_POPULATE, -1, 0)
+            ? LibC.mmap(0, (nuint)rounded, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | LibC.MAP_LOCKED
+                | LibC.MAP_POPULATE, -1, 0)
             : LibC.mmap(0, (nuint)rounded, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_SHARED, (int)device.DangerousGetHandle(), 0);
         var mapping = new MemoryMapping(address, (nuint)rounded);
         if (!mapping.IsInvalid)

@@ -29,7 +29,8 @@ public sealed record InstallRecord
     {
         try
         {
-            return JsonSerializer.Deserialize(json, InstallContext.Default.InstallRecord) is { Guest: not null, Configuration: not null, Policy: not null, Scripts.IsDefault: false } record
+            return JsonSerializer.Deserialize(json, InstallContext.Default.InstallRecord)
+                is { Guest: not null, Configuration: not null, Policy: not null, Scripts.IsDefault: false } record
                 ? record
                 : null;
         }

@@ -36,8 +36,8 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
     }
 
     /// <summary>
-    /// A domain whose configuration is told: also one that its toolstack is building, and so does not tell of yet. Its size is xenstore's, where it is there already: a guest that was given
-    /// another one while it ran has that after a reboot.
+    /// A domain whose configuration is told: also one that its toolstack is building, and so does not tell of yet. Its size is xenstore's, where it
+    /// is there already: a guest that was given another one while it ran has that after a reboot.
     /// </summary>
     /// <param name="file">How it was made, as its file says.</param>
     public static XenResult<LiveGuest> Find(IXenControl xen, DomainTools tools, DomainId id, GuestSpec file)
@@ -48,7 +48,8 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
         if (!xen.Domain(id).TryGet(out DomainInfo? info, out XenProblem? problem))
             return problem;
         ulong memoryKiB = tools.TargetKiB(id) ?? file.MemoryKiB;
-        return new LiveGuest(info, tools.NameOf(id), file with { MemoryKiB = memoryKiB, MaxmemKiB = tools.StaticMaxKiB(id) ?? Math.Max(file.MaxmemKiB, memoryKiB) });
+        return new LiveGuest(info, tools.NameOf(id),
+            file with { MemoryKiB = memoryKiB, MaxmemKiB = tools.StaticMaxKiB(id) ?? Math.Max(file.MaxmemKiB, memoryKiB) });
     }
 
     /// <summary>Why this domain cannot be given a map, or null when it can.</summary>
@@ -87,8 +88,8 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
     public bool IsToolstacksOwn { get; init; }
 
     /// <summary>
-    /// Pages of RAM in the map, overlaps counted once. Of the toolstack's own the pages that it means to give: where its RAM above 4 GiB lies on something of the host's, the kernel keeps less
-    /// of it, and copes.
+    /// Pages of RAM in the map, overlaps counted once. Of the toolstack's own the pages that it means to give: where its RAM above 4 GiB lies on
+    /// something of the host's, the kernel keeps less of it, and copes.
     /// </summary>
     public ulong RamPages => IsToolstacksOwn ? PagesMeant(Map) : PagesOfRam(Map);
 
@@ -116,6 +117,8 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
         return pages;
     }
 
-    /// <summary>Forecasts the boot of a guest on the map that its scenario comes to. Only guests whose kernel lays its memory out by the map get here.</summary>
-    public static LiveMap Of(Boot boot) => new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!) { IsToolstacksOwn = !boot.Plan.NeedsInstalling };
+    /// <summary>Forecasts the boot of a guest on the map that its scenario comes to. Only guests whose kernel lays its memory out by the map get
+    /// here.</summary>
+    public static LiveMap Of(Boot boot) =>
+        new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!) { IsToolstacksOwn = !boot.Plan.NeedsInstalling };
 }

@@ -18,11 +18,15 @@ public sealed record LiveMachine
     public string Root { get; init; } = "/";
 
     /// <summary>The device whose hotplug script this program was started by; null where it was not.</summary>
-    public HotplugDevice? Hotplug { get; init; } = HotplugDevice.TryParse(Environment.GetEnvironmentVariable(HotplugDevice.PathVariable), out HotplugDevice? device) ? device : null;
+    public HotplugDevice? Hotplug { get; init; } = HotplugDevice.TryParse(Environment.GetEnvironmentVariable(HotplugDevice.PathVariable),
+        out HotplugDevice? device) ? device : null;
 
     /// <summary>Keyhole's program, which the scripts that <c>install</c> makes run.</summary>
-    public string Program { get; init; } = Environment.ProcessPath is { } path && Path.GetFileName(path).StartsWith("keyhole", StringComparison.OrdinalIgnoreCase) ? path : "/usr/bin/keyhole";
+    public string Program { get; init; } =
+        Environment.ProcessPath is { } path && Path.GetFileName(path).StartsWith("keyhole", StringComparison.OrdinalIgnoreCase) ? path
+            : "/usr/bin/keyhole";
 
     /// <summary>Where applied maps are remembered.</summary>
-    public string StateFolder { get; init; } = AppliedMapStore.DefaultFolder(Environment.IsPrivilegedProcess, Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR"));
+    public string StateFolder { get; init; } =
+        AppliedMapStore.DefaultFolder(Environment.IsPrivilegedProcess, Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR"));
 }

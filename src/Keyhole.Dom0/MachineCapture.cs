@@ -19,8 +19,8 @@ namespace Keyhole.Dom0;
 /// Gathers what this machine says of its memory and devices. What is not there is left out; what may not be read is said.
 /// </summary>
 /// <remarks>
-/// In a dom0 the kernel's /sys/firmware/memmap is not the firmware's map but what the kernel made of the machine map for itself, cut to its memory. There
-/// Xen's log counts, and where that has run over, Xen's machine map.
+/// In a dom0 the kernel's /sys/firmware/memmap is not the firmware's map but what the kernel made of the machine map for itself, cut to its memory.
+/// There Xen's log counts, and where that has run over, Xen's machine map.
 /// </remarks>
 public sealed class MachineCapture(LiveMachine dom0)
 {
@@ -32,13 +32,15 @@ public sealed class MachineCapture(LiveMachine dom0)
     private readonly List<Phrase> _remarks = [];
 
     /// <summary>The machine's map with what belongs to it; the remarks say what could not be read.</summary>
-    /// <param name="isWhole">Whether what no plan needs is wanted too: /proc/iomem, and the devices' configuration spaces for their MSI-X tables.</param>
+    /// <param name="isWhole">Whether what no plan needs is wanted too: /proc/iomem, and the devices' configuration spaces for their MSI-X
+    /// tables.</param>
     public Parsed<HostDocument> Read(bool isWhole)
     {
         HostDocument? host = IsUnderXen ? ReadXen() : ReadFirmware();
         host ??= ReadIomemMap();
         if (host is null)
-            return new InputError("this machine", null, $"says nothing of its memory map{Because}", $"run this as root, or name a source with {Setting.Host}");
+            return new InputError("this machine", null, $"says nothing of its memory map{Because}",
+                $"run this as root, or name a source with {Setting.Host}");
         ImmutableArray<string> iomem = isWhole ? ReadIomemLines() : [];
         ImmutableArray<RootWindow> windows = RootWindow.OfIomem(iomem);
         HostTraits traits = ReadIommu(host.Host.Traits);
@@ -49,7 +51,8 @@ public sealed class MachineCapture(LiveMachine dom0)
             Host = host.Host with
             {
                 // Under Xen the folder is missing although the host may have EFI: only its presence says something there.
-                Traits = ReadProcessor(traits) with { LinuxRelease = HostTraits.ReleaseNumbers(SmallText("proc/sys/kernel/osrelease")), IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Host.Traits.IsEfi : false },
+                Traits = ReadProcessor(traits) with { LinuxRelease = HostTraits.ReleaseNumbers(SmallText("proc/sys/kernel/osrelease")),
+                    IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Host.Traits.IsEfi : false },
                 Devices = ReadDevices(isWhole),
                 ReservedRegions = ReadReservedRegions(),
             },
@@ -60,7 +63,8 @@ public sealed class MachineCapture(LiveMachine dom0)
 
     /// <summary>The machine map from the hypervisor alone: what a plan for a live guest starts from. Devices for their windows.</summary>
     public XenResult<Host> ReadMachineMap(IXenControl xen) =>
-        AskForMachineMap(xen).TryGet(out HostDocument? machine, out XenProblem? problem) ? machine.Host with { Devices = ReadDevices(withTables: false) } : problem;
+        AskForMachineMap(xen).TryGet(out HostDocument? machine, out XenProblem? problem)
+            ? machine.Host with { Devices = ReadDevices(withTables: false) } : problem;
 
     private static XenResult<HostDocument> AskForMachineMap(IXenControl xen)
     {
@@ -76,7 +80,8 @@ public sealed class MachineCapture(LiveMachine dom0)
         };
     }
 
-    private bool IsUnderXen => SmallText("sys/hypervisor/type") == "xen" || SmallText("proc/xen/capabilities")?.Contains("control_d", StringComparison.Ordinal) == true;
+    private bool IsUnderXen => SmallText("sys/hypervisor/type") == "xen"
+        || SmallText("proc/xen/capabilities")?.Contains("control_d", StringComparison.Ordinal) == true;
 
     private string Because => _remarks.Count > 0 ? $" ({_remarks[0]})" : "";
 
@@ -243,7 +248,8 @@ public sealed class MachineCapture(LiveMachine dom0)
         if (unreadable > 0)
             _remarks.Add(string.Create(CultureInfo.InvariantCulture, $"the windows of {unreadable} PCI devices cannot be read: left out"));
         if (hidden > 0)
-            _remarks.Add(string.Create(CultureInfo.InvariantCulture, $"the capabilities of {hidden} PCI devices are hidden from all but root: their MSI-X tables are left out"));
+            _remarks.Add(string.Create(CultureInfo.InvariantCulture,
+                $"the capabilities of {hidden} PCI devices are hidden from all but root: their MSI-X tables are left out"));
         return [.. devices.Values];
     }
 
@@ -280,7 +286,8 @@ public sealed class MachineCapture(LiveMachine dom0)
     private static int? Hex(string folder, string name)
     {
         string text = ReadSmall(Path.Combine(folder, name));
-        return text.StartsWith("0x", StringComparison.Ordinal) && int.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) ? value : null;
+        return text.StartsWith("0x", StringComparison.Ordinal)
+            && int.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) ? value : null;
     }
 
     /// <summary>The device's configuration space as far as this user may see it; empty where it has no file, null where it cannot be read.</summary>

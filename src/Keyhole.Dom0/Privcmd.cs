@@ -31,14 +31,16 @@ public sealed class Privcmd : IDisposable
         descriptor.Dispose();
         return error switch
         {
-            (int)XenError.ENOENT or ENOTDIR => Problem(device, "is not there: this is no Xen dom0, or its driver is not loaded", "run this in dom0; there, modprobe xen-privcmd"),
+            (int)XenError.ENOENT or ENOTDIR =>
+                Problem(device, "is not there: this is no Xen dom0, or its driver is not loaded", "run this in dom0; there, modprobe xen-privcmd"),
             (int)XenError.EPERM or (int)XenError.EACCES => Problem(device, "permission denied", "run this as root"),
             (int)XenError.ENXIO or ENODEV => Problem(device, "has no driver behind it", "modprobe xen-privcmd"),
             _ => Problem(device, $"cannot be opened: {XenProblem.NameOf(-error)}", "run this as root in dom0"),
         };
     }
 
-    /// <summary>Makes a hypercall. What it returned: 0 or more on success, −<see cref="XenError"/> on failure. Pointers must lie in a <see cref="HypercallBuffer"/>.</summary>
+    /// <summary>Makes a hypercall. What it returned: 0 or more on success, −<see cref="XenError"/> on failure. Pointers must lie in a
+    /// <see cref="HypercallBuffer"/>.</summary>
     public long Call(uint op, ulong arg0 = 0, ulong arg1 = 0, ulong arg2 = 0, ulong arg3 = 0, ulong arg4 = 0)
     {
         var call = new PrivcmdHypercall { op = op, arg0 = arg0, arg1 = arg1, arg2 = arg2, arg3 = arg3, arg4 = arg4 };

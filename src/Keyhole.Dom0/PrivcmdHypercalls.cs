@@ -7,7 +7,8 @@ using Keyhole.Hypercalls;
 namespace Keyhole.Dom0;
 
 /// <summary>
-/// The real hypervisor's memory interface as dom0's user space sees it. Page tables, the P2M, callbacks, assists and multicalls belong to dom0's kernel:
+/// The real hypervisor's memory interface as dom0's user space sees it. Page tables, the P2M, callbacks, assists and multicalls belong to dom0's
+/// kernel:
 /// a program that changed them would bring dom0 down, so those calls are not made and give −ENOSYS.
 /// </summary>
 public sealed class PrivcmdHypercalls(Privcmd privcmd) : IHypercalls
@@ -46,13 +47,16 @@ public sealed class PrivcmdHypercalls(Privcmd privcmd) : IHypercalls
     public long MaximumReservation(DomainId domain) => OfDomain(MemoryOp.XENMEM_maximum_reservation, domain);
 
     /// <inheritdoc/>
-    public long IncreaseReservation(DomainId domain, Span<ulong> mfns, int order) => Reserve(MemoryOp.XENMEM_increase_reservation, domain, mfns, mfns, order);
+    public long IncreaseReservation(DomainId domain, Span<ulong> mfns, int order) =>
+        Reserve(MemoryOp.XENMEM_increase_reservation, domain, mfns, mfns, order);
 
     /// <inheritdoc/>
-    public long DecreaseReservation(DomainId domain, ReadOnlySpan<ulong> mfns, int order) => Reserve(MemoryOp.XENMEM_decrease_reservation, domain, mfns, [], order);
+    public long DecreaseReservation(DomainId domain, ReadOnlySpan<ulong> mfns, int order) =>
+        Reserve(MemoryOp.XENMEM_decrease_reservation, domain, mfns, [], order);
 
     /// <inheritdoc/>
-    public long PopulatePhysmap(DomainId domain, Span<ulong> frames, int order) => Reserve(MemoryOp.XENMEM_populate_physmap, domain, frames, frames, order);
+    public long PopulatePhysmap(DomainId domain, Span<ulong> frames, int order) =>
+        Reserve(MemoryOp.XENMEM_populate_physmap, domain, frames, frames, order);
 
     /// <inheritdoc/>
     public long Exchange(DomainId domain, ReadOnlySpan<ulong> mfnsIn, int orderIn, Span<ulong> framesOut, int orderOut, out ulong exchanged)

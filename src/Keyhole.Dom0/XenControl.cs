@@ -19,7 +19,8 @@ public sealed class XenControl : IXenControl
     private const uint XENVER_extraversion = 1;
     private const int ExtraVersionSizeBytes = 16;
 
-    // The interface's version changes with most releases of Xen (0x11: 4.11 or so; 0x18: after 4.20); the fields read here have stayed where they are.
+    // The interface's version changes with most releases of Xen (0x11: 4.11 or so; 0x18: after 4.20); the fields read here have stayed where they
+    // are.
     private const uint OldestInterface = 0x11;
     private const uint NewestInterface = 0x18;
 
@@ -36,7 +37,8 @@ public sealed class XenControl : IXenControl
     public IHypercalls Calls { get; }
 
     /// <summary>The hypervisor of this machine, or why it cannot be asked: no dom0, or not root.</summary>
-    public static XenResult<IXenControl> Open() => Privcmd.Open().TryGet(out Privcmd? privcmd, out XenProblem? problem) ? new XenControl(privcmd) : problem;
+    public static XenResult<IXenControl> Open() => Privcmd.Open().TryGet(out Privcmd? privcmd, out XenProblem? problem) ? new XenControl(privcmd)
+        : problem;
 
     /// <inheritdoc/>
     public XenResult<string> Version()
@@ -96,7 +98,8 @@ public sealed class XenControl : IXenControl
     public void Dispose() => _privcmd.Dispose();
 
     private static XenProblem Failed(long result) => result == -(long)XenError.EACCES
-        ? new(XenProblemKind.Here, "Xen", $"its domctl interface is none of {OldestInterface:x}–{NewestInterface:x}", "this Xen is older or newer than Keyhole knows; see docs/inspect.md") { Error = XenError.EACCES }
+        ? new(XenProblemKind.Here, "Xen", $"its domctl interface is none of {OldestInterface:x}–{NewestInterface:x}",
+            "this Xen is older or newer than Keyhole knows; see docs/inspect.md") { Error = XenError.EACCES }
         : XenProblem.Of("Xen", "XEN_DOMCTL_getdomaininfo", result, "run this as root in dom0");
 
     private static XenProblem NoMemory() => new(XenProblemKind.Here, "/dev/xen/hypercall", "no memory for a hypercall", "free some memory in dom0");

@@ -92,8 +92,10 @@ internal static unsafe class Kernel
         Layout* layout = Native.Layout();
         ArchSetupResult arch = ArchSetup.Run(in start, profile, ref xen, layout->EventEntry);
         // What Linux does has been done; now each callback gets the entry that fits its frame.
-        var failsafe = new CallbackRegister { type = CallbackOp.CALLBACKTYPE_failsafe, flags = CallbackOp.CALLBACKF_mask_events, address = layout->FailsafeEntry };
-        var syscall = new CallbackRegister { type = CallbackOp.CALLBACKTYPE_syscall, flags = CallbackOp.CALLBACKF_mask_events, address = layout->SyscallEntry };
+        var failsafe = new CallbackRegister { type = CallbackOp.CALLBACKTYPE_failsafe, flags = CallbackOp.CALLBACKF_mask_events,
+            address = layout->FailsafeEntry };
+        var syscall = new CallbackRegister { type = CallbackOp.CALLBACKTYPE_syscall, flags = CallbackOp.CALLBACKF_mask_events,
+            address = layout->SyscallEntry };
         long failsafeResult = xen.RegisterCallback(in failsafe);
         long syscallResult = xen.RegisterCallback(in syscall);
         Check.Begin("callbacks"u8, !arch.Halts && failsafeResult == 0 && syscallResult == 0);
@@ -192,7 +194,8 @@ internal static unsafe class Kernel
         Activity.Begin(Task.Forecasting);
         PhaseFigures begun = Phases.Begin();
         var forecastTables = NewTables();
-        var forecast = new RunFrames(Arena.Take<P2mRun>(MaxRuns), Arena.Take<PreparedRemap>(MaxPrepared), s_start.nr_pages, default, new Pfn(FrameMapper.BuilderMappedEnd));
+        var forecast = new RunFrames(Arena.Take<P2mRun>(MaxRuns), Arena.Take<PreparedRemap>(MaxPrepared), s_start.nr_pages, default,
+            new Pfn(FrameMapper.BuilderMappedEnd));
         var quiet = new SetupLog { IsQuiet = true };
         SetupResult expected = MemorySetup.Run(in start, profile, ref xen, ref forecast, ref quiet, ref forecastTables);
         Phases.End(figures, Phase.Forecast, begun, s_start.nr_pages);
@@ -528,20 +531,23 @@ internal static unsafe class Kernel
             // A run ends where the guest's initial pages do: behind them lies what was moved there.
             ulong limit = first < s_start.nr_pages && end > s_start.nr_pages ? s_start.nr_pages : end;
             bool isFirmware = FirmwareFrames.Contain(first);
-            while (next < limit && FirmwareFrames.Contain(next) == isFirmware && (isContiguous ? Continues(entry, next - first, p2m[(int)next]) : IsSameKind(entry, p2m[(int)next])))
+            while (next < limit && FirmwareFrames.Contain(next) == isFirmware
+                && (isContiguous ? Continues(entry, next - first, p2m[(int)next]) : IsSameKind(entry, p2m[(int)next])))
                 next++;
             Json.Begin("p2m"u8);
             Json.Hex("start"u8, first);
             Json.Hex("end"u8, next);
             bool isRemapped = profile.Displaced == DisplacedPages.Remap && first >= s_start.nr_pages;
-            Json.Text("kind"u8, entry == P2mEntry.Invalid ? "invalid"u8 : !P2mEntry.HasFrame(entry) ? "identity"u8 : isFirmware ? "nonRam"u8 : isRemapped ? "remapped"u8 : "ram"u8);
+            Json.Text("kind"u8, entry == P2mEntry.Invalid ? "invalid"u8
+                : !P2mEntry.HasFrame(entry) ? "identity"u8 : isFirmware ? "nonRam"u8 : isRemapped ? "remapped"u8 : "ram"u8);
             if (P2mEntry.HasFrame(entry) && isContiguous)
                 Json.Hex("mfn"u8, entry);
             Json.End();
         }
     }
 
-    private static bool Continues(ulong first, ulong distance, ulong entry) => entry == (first == P2mEntry.Invalid ? first : unchecked(first + distance));
+    private static bool Continues(ulong first, ulong distance, ulong entry) =>
+        entry == (first == P2mEntry.Invalid ? first : unchecked(first + distance));
 
     private static bool IsSameKind(ulong first, ulong entry) =>
         P2mEntry.HasFrame(first) ? P2mEntry.HasFrame(entry) : !P2mEntry.HasFrame(entry) && (first == P2mEntry.Invalid) == (entry == P2mEntry.Invalid);

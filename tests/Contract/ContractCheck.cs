@@ -55,7 +55,8 @@ public static class ContractSuite
     private static SortedDictionary<string, (MethodInfo Method, ContractCaller Caller)> Find()
     {
         var checks = new SortedDictionary<string, (MethodInfo, ContractCaller)>(StringComparer.Ordinal);
-        Type[] files = [typeof(MapContract), typeof(ReservationContract), typeof(ExchangeContract), typeof(PageTableContract), typeof(MulticallContract)];
+        Type[] files = [typeof(MapContract), typeof(ReservationContract), typeof(ExchangeContract), typeof(PageTableContract),
+            typeof(MulticallContract)];
         foreach (MethodInfo method in files.SelectMany(file => file.GetMethods(BindingFlags.Public | BindingFlags.Static)))
         {
             if (method.GetCustomAttribute<CheckedAsAttribute>() is { } mark)

@@ -19,8 +19,8 @@ public enum ContractCaller
 
 /// <summary>
 /// The hypervisor that the contract is checked on, and what a check must know of it. A world may lack either caller: its checks are then not
-/// applicable. Checks by the control domain touch only the memory map of the guest and frames that they add to it themselves, so the guest may be any paused
-/// PV domain that nobody needs afterwards.
+/// applicable. Checks by the control domain touch only the memory map of the guest and frames that they add to it themselves, so the guest may be any
+/// paused PV domain that nobody needs afterwards.
 /// </summary>
 public sealed record ContractWorld
 {

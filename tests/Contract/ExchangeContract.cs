@@ -88,7 +88,8 @@ public static class ExchangeContract
     {
         ulong[] old = ReservationContract.Populate(world, 1, 0);
 
-        Expect.Error(XenError.EINVAL, world.ControlDomain!.Exchange(world.Guest, [old[0], old[0]], 0, ReservationContract.SparePfns(1, 1), 1, out ulong exchanged));
+        Expect.Error(XenError.EINVAL, world.ControlDomain!.Exchange(world.Guest, [old[0], old[0]], 0, ReservationContract.SparePfns(1, 1), 1,
+            out ulong exchanged));
 
         Expect.Equal(0UL, exchanged);
         Expect.Equal(1, world.ControlDomain!.DecreaseReservation(world.Guest, old, 0));

@@ -8,7 +8,8 @@ using Keyhole.Hypercalls;
 namespace Keyhole.Contract;
 
 /// <summary>
-/// The calls of dom0's user space, and in addition those that belong to dom0's kernel: the contract asks for their refusals alone, which change nothing.
+/// The calls of dom0's user space, and in addition those that belong to dom0's kernel: the contract asks for their refusals alone, which change
+/// nothing.
 /// </summary>
 internal sealed class Dom0Calls(Privcmd privcmd) : IHypercalls
 {
@@ -67,5 +68,6 @@ internal sealed class Dom0Calls(Privcmd privcmd) : IHypercalls
 
     public long VmAssist(uint command, uint type) => privcmd.Call(Hypercall.vm_assist, command, type);
 
-    private static HypercallBuffer Allocate(int sizeBytes) => HypercallBuffer.Allocate(sizeBytes) ?? throw new ContractException("dom0 has no memory for a hypercall");
+    private static HypercallBuffer Allocate(int sizeBytes) => HypercallBuffer.Allocate(sizeBytes)
+        ?? throw new ContractException("dom0 has no memory for a hypercall");
 }

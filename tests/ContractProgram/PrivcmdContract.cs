@@ -45,7 +45,8 @@ internal static class PrivcmdContract
         Expect.That(guest is { IsPaused: true, HasRun: false, IsHvm: false, IsDying: false, IsShutdown: false }, $"it is {guest}");
         Expect.Equal((long)guest!.TotalPages, xen.Calls.CurrentReservation(world.Guest));
         Expect.Equal((long)guest.MaxPages, xen.Calls.MaximumReservation(world.Guest));
-        Expect.That(xen.Domain(new(0)).TryGet(out DomainInfo? dom0, out problem) && dom0 is { HasRun: true, IsPaused: false }, $"dom0 is {dom0}{problem}");
+        Expect.That(xen.Domain(new(0)).TryGet(out DomainInfo? dom0, out problem) && dom0 is { HasRun: true, IsPaused: false },
+            $"dom0 is {dom0}{problem}");
     }
 
     public static void A_domain_that_does_not_exist_has_no_facts(Privcmd privcmd, IXenControl xen, ContractWorld world) =>

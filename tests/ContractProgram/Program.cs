@@ -9,8 +9,8 @@ using Keyhole.Hypercalls;
 namespace Keyhole.Contract;
 
 /// <summary>
-/// Checks the contract of IHypercalls on the real hypervisor: <c>Keyhole.ContractProgram DOMID</c> in dom0, as root, with the number of a paused PV guest that
-/// has never run and that nobody needs afterwards. A line for each check; exit status 1 where one fails, 2 where they cannot be run.
+/// Checks the contract of IHypercalls on the real hypervisor: <c>Keyhole.ContractProgram DOMID</c> in dom0, as root, with the number of a paused PV
+/// guest that has never run and that nobody needs afterwards. A line for each check; exit status 1 where one fails, 2 where they cannot be run.
 /// </summary>
 internal static class Program
 {
@@ -20,7 +20,8 @@ internal static class Program
 
     public static int Main(string[] args)
     {
-        if (args.Length != 1 || !ushort.TryParse(args[0], NumberStyles.None, CultureInfo.InvariantCulture, out ushort id) || id is 0 or >= DomainId.FirstReserved)
+        if (args.Length != 1 || !ushort.TryParse(args[0], NumberStyles.None, CultureInfo.InvariantCulture, out ushort id) || id is 0
+            or >= DomainId.FirstReserved)
         {
             Console.Error.WriteLine("usage: Keyhole.ContractProgram DOMID: the number of a paused PV guest that nobody needs");
             return 2;
@@ -45,7 +46,9 @@ internal static class Program
                 counts[(int)result.Outcome]++;
             }
 
-            Console.WriteLine($"{counts[(int)ContractOutcome.Passed]} passed, {counts[(int)ContractOutcome.Failed]} failed, {counts[(int)ContractOutcome.NotApplicable]} not applicable");
+            Console.WriteLine(
+                $"{counts[(int)ContractOutcome.Passed]} passed, {counts[(int)ContractOutcome.Failed]} failed, "
+                    + $"{counts[(int)ContractOutcome.NotApplicable]} not applicable");
             return counts[(int)ContractOutcome.Failed] == 0 && counts[(int)ContractOutcome.Passed] > 0 ? 0 : 1;
         }
     }

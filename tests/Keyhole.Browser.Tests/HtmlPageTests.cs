@@ -25,7 +25,8 @@ public sealed class HtmlPageTests
     private static readonly Dictionary<string, string[]> s_cases = new()
     {
         ["plan"] = ["plan", "--host", Golden("seed8g.log"), "--memory", "3G", "--e820-host"],
-        ["compare"] = ["compare", "--host", Golden("plain4g.log"), "--type", "kvm", "--machine", "q35", "--firmware", "ovmf-2022.11", "--qemu", "7.2", "--phys-bits", "40", "--memory", "64G", "--bar-size", "128G,64bit"],
+        ["compare"] = ["compare", "--host", Golden("plain4g.log"), "--type", "kvm", "--machine", "q35", "--firmware", "ovmf-2022.11", "--qemu", "7.2",
+            "--phys-bits", "40", "--memory", "64G", "--bar-size", "128G,64bit"],
         ["verify"] = ["verify", "--dom0", "--host", Golden("nvskernel.log")],
     };
 
@@ -108,7 +109,8 @@ public sealed class HtmlPageTests
         {
             await page.Keyboard.PressAsync("Tab");
             Assert.AreEqual(i, await page.EvaluateAsync<int>("window.stops.indexOf(document.activeElement)"));
-            Assert.AreNotEqual("none", await page.EvaluateAsync<string>("getComputedStyle(document.activeElement).outlineStyle"), "the focus is not seen");
+            Assert.AreNotEqual("none", await page.EvaluateAsync<string>("getComputedStyle(document.activeElement).outlineStyle"),
+                "the focus is not seen");
         }
 
         ILocator last = page.Locator("details").Last;

@@ -170,7 +170,8 @@ public sealed class ApplyVerbTests : IDisposable
     {
         _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\nuuid=\"11111111-2222-3333-4444-555555555555\"\n");
         _dom0.Write("state/guest-11111111-2222-3333-4444-555555555555.lock", "");
-        using var other = new FileStream(Path.Combine(_dom0.Machine.StateFolder, "guest-11111111-2222-3333-4444-555555555555.lock"), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        using var other = new FileStream(Path.Combine(_dom0.Machine.StateFolder, "guest-11111111-2222-3333-4444-555555555555.lock"), FileMode.Open,
+            FileAccess.ReadWrite, FileShare.None);
 
         Refused(1, "another keyhole is at work on it", "start", Path.Combine(_dom0.Root, "guest.cfg"));
         Refused(1, "another keyhole is at work on it", "apply", "g1");
@@ -228,7 +229,8 @@ public sealed class ApplyVerbTests : IDisposable
             // xl destroys it, and makes it again two seconds after.
             Guid uuid = _dom0.Info.Uuid;
             _dom0.Info = _dom0.Info with { Uuid = Guid.Empty, IsPaused = false, IsShutdown = true };
-            _ = System.Threading.Tasks.Task.Delay(TimeSpan.FromSeconds(2.5)).ContinueWith(_ => _dom0.Info = _dom0.Info with { Uuid = uuid, IsShutdown = false }, System.Threading.Tasks.TaskScheduler.Default);
+            _ = System.Threading.Tasks.Task.Delay(TimeSpan.FromSeconds(2.5))
+                .ContinueWith(_ => _dom0.Info = _dom0.Info with { Uuid = uuid, IsShutdown = false }, System.Threading.Tasks.TaskScheduler.Default);
         };
         _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\nkernel=\"/k\"\non_crash=\"restart\"\n");
 
@@ -285,7 +287,8 @@ public sealed class ApplyVerbTests : IDisposable
     public void Only_PV_guests_of_an_xl_cfg_are_started()
     {
         _dom0.Write("hvm.cfg", "name=\"h\"\ntype=\"hvm\"\nmemory=256\n");
-        Refused(2, "the guest is no PV guest: hvmloader makes an HVM guest's map from its mmio_hole=, and no installed map reaches its firmware; ask 'keyhole compare'", "start", Path.Combine(_dom0.Root, "hvm.cfg"));
+        Refused(2, "the guest is no PV guest: hvmloader makes an HVM guest's map from its mmio_hole=, and no installed map reaches "
+            + "its firmware; ask 'keyhole compare'", "start", Path.Combine(_dom0.Root, "hvm.cfg"));
         _dom0.Write("pvh.cfg", "name=\"h\"\ntype=\"pvh\"\nmemory=256\nkernel=\"/k\"\n");
         Refused(2, "the guest is no PV guest: libxl writes a PVH guest's map into its memory", "start", Path.Combine(_dom0.Root, "pvh.cfg"));
         _dom0.Write("anon.cfg", "type=\"pv\"\nmemory=256\n");

@@ -19,7 +19,8 @@ public sealed class BootVerbTests
         string[] Conflicts(string verb) =>
         [
             .. CommandRun.Of([verb, .. guest]).Json().GetProperty("problems").EnumerateArray()
-                .Where(problem => problem.GetProperty("code").GetString() == "bar-conflict").Select(problem => problem.GetProperty("message").GetString()!),
+                .Where(problem => problem.GetProperty("code").GetString() == "bar-conflict")
+                .Select(problem => problem.GetProperty("message").GetString()!),
         ];
 
         Assert.HasCount(1, Conflicts("plan"));
@@ -34,7 +35,8 @@ public sealed class BootVerbTests
         CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("seed8g.log"), "--json", .. options]);
 
         Assert.AreEqual(1, run.Status);
-        Assert.IsTrue(run.Json().GetProperty("problems").EnumerateArray().Any(static problem => problem.GetProperty("code").GetString() == "memory-too-small"));
+        Assert.IsTrue(run.Json().GetProperty("problems").EnumerateArray()
+            .Any(static problem => problem.GetProperty("code").GetString() == "memory-too-small"));
     }
 
     [TestMethod]
@@ -46,7 +48,8 @@ public sealed class BootVerbTests
         CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("seed8g.log"), "--json", .. options]);
 
         Assert.AreEqual(1, run.Status);
-        JsonElement problem = run.Json().GetProperty("problems").EnumerateArray().Single(static problem => problem.GetProperty("code").GetString() == "larger-than-host");
+        JsonElement problem = run.Json().GetProperty("problems").EnumerateArray()
+            .Single(static problem => problem.GetProperty("code").GetString() == "larger-than-host");
         Assert.StartsWith("64 GiB of memory are ", problem.GetProperty("message").GetString()!);
     }
 
@@ -60,7 +63,8 @@ public sealed class BootVerbTests
     [DataRow("linux-2015-07", "linux-4.3")]
     [DataRow("Linux version 6.1.0-50-amd64 (a@b) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP Debian 6.1.192-2 (2026-11-01)", "linux-6.1.192")]
     public void A_kernel_is_named_by_its_release_with_or_without_linux_before_it(string name, string kernel) =>
-        Assert.AreEqual(kernel, CommandRun.Of("boot", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--kernel", name, "--json").Json().GetProperty("kernel").GetString());
+        Assert.AreEqual(kernel, CommandRun.Of("boot", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--kernel", name, "--json").Json()
+            .GetProperty("kernel").GetString());
 
     [TestMethod]
     [DataRow("2.6.32", "the memory setup of Linux \"2.6.32\" is not known; give a release from 3.2 to 7.3")]
@@ -79,7 +83,8 @@ public sealed class BootVerbTests
     {
         CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--kernel", "4.4.0-210-generic");
 
-        Assert.Contains("note: --kernel: a guess: 4.4.0-210-generic does not say which patch of 4.4 it carries: it is taken for linux-4.4.148", run.Errors);
+        Assert.Contains("note: --kernel: a guess: 4.4.0-210-generic does not say which patch of 4.4 it carries: it is taken for linux-4.4.148",
+            run.Errors);
     }
 
     [TestMethod]
@@ -102,7 +107,8 @@ public sealed class BootVerbTests
     [DataRow("linux-3.3", false, "ACPI NUMA")]
     public void What_the_kernel_does_without_under_Xen_is_told(string kernel, bool isDom0, string off)
     {
-        CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("plain4g.log"), "--kernel", kernel, "--json", .. isDom0 ? new[] { "--dom0" } : ["--memory", "512"]]);
+        CommandRun run = CommandRun.Of(["boot", "--host", CommandRun.Golden("plain4g.log"), "--kernel", kernel, "--json", .. isDom0
+            ? new[] { "--dom0" } : ["--memory", "512"]]);
 
         Assert.AreEqual(off, string.Join(' ', run.Json().GetProperty("switchedOff").EnumerateArray().Select(what => what.GetString())));
     }
@@ -110,10 +116,12 @@ public sealed class BootVerbTests
     [TestMethod]
     public void A_limit_that_the_log_does_not_tell_for_sure_is_remarked()
     {
-        string[] log = [.. File.ReadLines(CommandRun.Golden("seed8g.log")).TakeWhile(static line => !line.StartsWith("===", StringComparison.Ordinal))];
+        string[] log = [.. File.ReadLines(CommandRun.Golden("seed8g.log"))
+            .TakeWhile(static line => !line.StartsWith("===", StringComparison.Ordinal))];
         Assert.DoesNotContain("limit", Errors(log));
         Assert.Contains("note: Xen's command line is not in the log: dom0 is taken to have no limit", Errors(log[1..]));
-        Assert.Contains("note: dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit", Errors([.. log[0].Replace("1G,max", "1G\n,max", StringComparison.Ordinal).Split('\n'), .. log[1..]]));
+        Assert.Contains("note: dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit",
+            Errors([.. log[0].Replace("1G,max", "1G\n,max", StringComparison.Ordinal).Split('\n'), .. log[1..]]));
         Assert.DoesNotContain("limit", Errors(log[1..], "--max", "1024"));
         log[0] = "(XEN) Command line: dom0_mem=1G,max:50%";
         Assert.Contains("note: dom0_mem=max: on Xen's command line is relative", Errors(log));
@@ -156,7 +164,8 @@ public sealed class BootVerbTests
     [TestMethod]
     public void The_hosts_pages_and_maximum_can_be_given()
     {
-        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("seed8g.log"), "--nr-pages", "1755989", "--kernel", "linux-3.4", "--json");
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("seed8g.log"), "--nr-pages", "1755989", "--kernel", "linux-3.4",
+            "--json");
 
         Assert.AreEqual(283999u, run.Json().GetProperty("releasedPages").GetUInt32());
         Assert.AreEqual(283999u, run.Json().GetProperty("populatedPages").GetUInt32());
@@ -171,14 +180,16 @@ public sealed class BootVerbTests
 
         Assert.AreEqual(outcome, json.GetProperty("outcome").GetString());
         Assert.AreEqual(gap, json.GetProperty("pciGap").ValueKind);
-        foreach (string member in (string[])["policy", "guest", "e820", "problems", "kernel", "kernelE820", "nrPages", "releasedPages", "remappedPages", "populatedPages", "extra", "p2m", "hypercalls", "moved", "log"])
+        foreach (string member in (string[])["policy", "guest", "e820", "problems", "kernel", "kernelE820", "nrPages", "releasedPages",
+            "remappedPages", "populatedPages", "extra", "p2m", "hypercalls", "moved", "log"])
             Assert.IsTrue(json.TryGetProperty(member, out _), member);
     }
 
     [TestMethod]
     public void Mem_set_tells_where_grown_memory_will_lie()
     {
-        string[] args = ["boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--maxmem", "1024", "--e820-host", "--kernel", "linux-7.2", "--mem-set", "768"];
+        string[] args = ["boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--maxmem", "1024", "--e820-host", "--kernel",
+            "linux-7.2", "--mem-set", "768"];
         JsonElement balloon = CommandRun.Of([.. args, "--json"]).Json().GetProperty("balloon");
 
         Assert.AreEqual(768u << 8, balloon.GetProperty("targetPages").GetUInt32());
@@ -214,7 +225,8 @@ public sealed class BootVerbTests
     [DataRow("64", false)]
     public void Only_a_32_bit_kernel_notes_in_its_vDSO_that_negative_segments_are_off(string bits, bool isNoted)
     {
-        CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--e820-host", "--bits", bits, "--json");
+        CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--e820-host", "--bits", bits,
+            "--json");
 
         string[] off = [.. run.Json().GetProperty("switchedOff").EnumerateArray().Select(what => what.GetString()!)];
         Assert.AreEqual(isNoted, off.Contains("negative segments (vDSO note nosegneg)"));
@@ -225,7 +237,8 @@ public sealed class BootVerbTests
     [TestMethod]
     public void A_map_given_by_hand_is_forecast_without_a_host_and_its_RAM_is_the_guests_memory()
     {
-        CommandRun run = CommandRun.WithInput("0 8000000 ram\n8000000 9000000 reserved\n9000000 11000000 ram\n"u8.ToArray(), "boot", "--guest-map", "-", "--json");
+        CommandRun run = CommandRun.WithInput("0 8000000 ram\n8000000 9000000 reserved\n9000000 11000000 ram\n"u8.ToArray(), "boot", "--guest-map",
+            "-", "--json");
 
         Assert.AreEqual(0, run.Status, run.Errors);
         Assert.AreEqual("boots", run.Json().GetProperty("outcome").GetString());
@@ -242,7 +255,8 @@ public sealed class BootVerbTests
         CommandRun plan = CommandRun.Of(["plan", .. guest]);
         JsonElement whole = CommandRun.Of(["boot", .. guest]).Json();
 
-        JsonElement given = CommandRun.WithInput(Encoding.UTF8.GetBytes(plan.Output), "boot", "--guest-map", "-", "--memory", "2048", "--json").Json();
+        JsonElement given = CommandRun.WithInput(Encoding.UTF8.GetBytes(plan.Output), "boot", "--guest-map", "-", "--memory", "2048", "--json")
+            .Json();
 
         foreach (string member in new[] { "outcome", "kernelE820", "remappedPages", "p2m", "hypercalls", "pciGap" })
             Assert.AreEqual(whole.GetProperty(member).GetRawText(), given.GetProperty(member).GetRawText(), member);
@@ -276,7 +290,9 @@ public sealed class BootVerbTests
     [TestMethod]
     public void Types_may_be_written_as_kernels_and_xl_write_them()
     {
-        CommandRun run = CommandRun.WithInput("0 20000000 RAM\n20000000 20001000 ACPI NVS\n20001000 20002000 ACPI data\n30000000 30001000 usable\n"u8.ToArray(), "boot", "--guest-map", "-", "--json");
+        CommandRun run =
+            CommandRun.WithInput("0 20000000 RAM\n20000000 20001000 ACPI NVS\n20001000 20002000 ACPI data\n30000000 30001000 usable\n"u8.ToArray(),
+                "boot", "--guest-map", "-", "--json");
 
         string[] types = [.. run.Json().GetProperty("e820").EnumerateArray().Select(static entry => entry.GetProperty("type").GetString()!)];
         CollectionAssert.AreEqual(new[] { "ram", "nvs", "acpi", "ram" }, types);
@@ -288,10 +304,13 @@ public sealed class BootVerbTests
     [DataRow("6.1", "saying \"Xen hypervisor allocated page table memory conflicts with E820 map\"")]
     public void A_kernel_that_dies_of_its_page_tables_place_says_so_whether_it_looks_or_not(string kernel, string words)
     {
-        CommandRun run = CommandRun.WithInput("0 a0000 1\n100000 4a10000 1\n4a10000 4b00000 2\n4b00000 80000000 1\n"u8.ToArray(), "boot", "--guest-map", "-", "--kernel", kernel);
+        CommandRun run = CommandRun.WithInput("0 a0000 1\n100000 4a10000 1\n4a10000 4b00000 2\n4b00000 80000000 1\n"u8.ToArray(), "boot",
+            "--guest-map", "-", "--kernel", kernel);
 
         Assert.AreEqual(1, run.Status);
-        Assert.Contains($"the kernel halts{(words[0] == 'w' ? " " : ", ")}{words}: its page tables at [0x4a03000, 0x4a2c000) meet reserved memory at [0x4a10000, 0x4b00000)", run.Output);
+        Assert.Contains(
+            $"the kernel halts{(words[0] == 'w' ? " " : ", ")}{words}: its page tables at [0x4a03000, 0x4a2c000) meet "
+                + $"reserved memory at [0x4a10000, 0x4b00000)", run.Output);
     }
 
     [TestMethod]
@@ -339,7 +358,8 @@ public sealed class BootVerbTests
     {
         // A hole where a kernel of the usual size has its page tables, and another where a smaller one's p2m list would be.
         CommandRun Of(string holeStart, string holeEnd, string span) => CommandRun.WithInput(
-            Encoding.ASCII.GetBytes($"0 {holeStart} ram\n{holeStart} {holeEnd} reserved\n{holeEnd} 20000000 ram\n"), "boot", "--guest-map", "-", "--memory", "256", "--kernel-span", span, "--json");
+            Encoding.ASCII.GetBytes($"0 {holeStart} ram\n{holeStart} {holeEnd} reserved\n{holeEnd} 20000000 ram\n"), "boot", "--guest-map", "-",
+            "--memory", "256", "--kernel-span", span, "--json");
 
         Assert.AreEqual("halts", Of("4a10000", "4a20000", "1000000-4a00000").Json().GetProperty("outcome").GetString());
         Assert.AreEqual("boots", Of("4a10000", "4a20000", "1000000-3000000").Json().GetProperty("outcome").GetString());
@@ -391,6 +411,7 @@ public sealed class BootVerbTests
         string[] options = [verb, "--host", CommandRun.Golden("nvskernel.log"), "--memory", "256", "--e820-host", "--json", "--kernel-image"];
 
         Assert.Contains("kernel-halts", CommandRun.Of([.. options, Fixture("guests/vmlinuz-6.1.192")]).Output);
-        Assert.StartsWith("keyhole: ", CommandRun.Of([.. options, CommandRun.Golden("nvskernel.log")]).Errors.Split('\n').First(static line => !line.StartsWith("note: ", StringComparison.Ordinal)));
+        Assert.StartsWith("keyhole: ", CommandRun.Of([.. options, CommandRun.Golden("nvskernel.log")]).Errors.Split('\n')
+            .First(static line => !line.StartsWith("note: ", StringComparison.Ordinal)));
     }
 }

@@ -16,7 +16,8 @@ public sealed class CaptureKeepsTests
 {
     private static readonly string[] s_questions =
     [
-        "plan --memory 3G --e820-host", "plan --memory 3G --maxmem 4G --policy punch --pci 01:00.0", "boot --memory 3G --e820-host", "plan --memory 3G --type hvm --bar-size 1G", "plan --memory 3G --type kvm --bar-size 4G", "reserve --start 512M",
+        "plan --memory 3G --e820-host", "plan --memory 3G --maxmem 4G --policy punch --pci 01:00.0", "boot --memory 3G --e820-host",
+        "plan --memory 3G --type hvm --bar-size 1G", "plan --memory 3G --type kvm --bar-size 4G", "reserve --start 512M",
     ];
 
     private static string Root => Path.Combine(AppContext.BaseDirectory, "fixtures");
@@ -24,7 +25,8 @@ public sealed class CaptureKeepsTests
     public static IEnumerable<object[]> Hosts() =>
         ((string[])["golden", "hosts", "field/xen", "field/mails", "reserve", "hvm", "linux612", "kvm"])
             .SelectMany(static folder => Directory.GetFiles(Path.Combine(Root, folder), "*", SearchOption.AllDirectories))
-            .Where(static path => Path.GetExtension(path) is ".log" or ".txt" or ".eml" or ".iomem" or ".json" && new FileInfo(path).Length < 2_000_000 && Path.GetFileName(path) != "expected.txt")
+            .Where(static path => Path.GetExtension(path) is ".log" or ".txt" or ".eml" or ".iomem" or ".json"
+                && new FileInfo(path).Length < 2_000_000 && Path.GetFileName(path) != "expected.txt")
             .Order(StringComparer.Ordinal)
             .Select(static path => new object[] { Path.GetRelativePath(Root, path) });
 
@@ -40,10 +42,12 @@ public sealed class CaptureKeepsTests
 
         Assert.AreEqual(Told(shown.Output), Told(FromInput(capture, "show --json")), name);
         foreach (string question in s_questions)
-            Assert.AreEqual(Told(CommandRun.In80Columns([.. question.Split(' '), "--json", "--host", path]).Output), Told(FromInput(capture, $"{question} --json")), $"{question}, {name}");
+            Assert.AreEqual(Told(CommandRun.In80Columns([.. question.Split(' '), "--json", "--host", path]).Output),
+                Told(FromInput(capture, $"{question} --json")), $"{question}, {name}");
     }
 
-    private static string FromInput(byte[] capture, string question) => CommandRun.In80Columns(capture, [.. question.Split(' '), "--host", "-"]).Output;
+    private static string FromInput(byte[] capture, string question) =>
+        CommandRun.In80Columns(capture, [.. question.Split(' '), "--host", "-"]).Output;
 
     /// <summary>All but the source's own name.</summary>
     private static string Told(string json)

@@ -16,7 +16,8 @@ public sealed class CaptureVerbTests : IDisposable
     [TestInitialize]
     public void Fill_sysfs()
     {
-        _machine.Write("proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\naddress sizes\t: 48 bits physical, 48 bits virtual\n");
+        _machine.Write("proc/cpuinfo",
+            "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\naddress sizes\t: 48 bits physical, 48 bits virtual\n");
         _machine.Write("proc/iomem", "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n");
         const string device = "sys/bus/pci/devices/0000:00:02.0/";
         _machine.Write(device + "resource", "0x00000000febc0000 0x00000000febdffff 0x0000000000040200\n");
@@ -30,7 +31,8 @@ public sealed class CaptureVerbTests : IDisposable
         _machine.Write("sys/bus/pci/devices/0000:00:03.0/device", "0x5678\n");
         _machine.Write("sys/bus/pci/devices/0000:00:03.0/class", "0x060000\n");
         _machine.Write("sys/kernel/iommu_groups/0/reserved_regions", "0x00000000fee00000 0x00000000feefffff msi\n");
-        _machine.Write("sys/kernel/iommu_groups/1/reserved_regions", "0x00000000bf800000 0x00000000bfffffff direct\n0x00000000fee00000 0x00000000feefffff msi\n");
+        _machine.Write("sys/kernel/iommu_groups/1/reserved_regions",
+            "0x00000000bf800000 0x00000000bfffffff direct\n0x00000000fee00000 0x00000000feefffff msi\n");
         _machine.Write("sys/firmware/memmap/0/start", "0x0\n");
         _machine.Write("sys/firmware/memmap/0/end", "0xbfffffff\n");
         _machine.Write("sys/firmware/memmap/0/type", "System RAM\n");
@@ -41,14 +43,18 @@ public sealed class CaptureVerbTests : IDisposable
     [TestMethod]
     public void The_widths_of_IOMMU_and_host_bridges_are_captured_with_what_has_no_address()
     {
-        _machine.Write("proc/iomem", "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n80000000-dfffffff : PCI Bus 0000:00\n  80000000-8fffffff : PCI Bus 0000:01\n");
+        _machine.Write("proc/iomem",
+            "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n80000000-dfffffff : PCI Bus 0000:00\n  "
+                + "80000000-8fffffff : PCI Bus 0000:01\n");
         _machine.Write("proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t\t: fpu pdpe1gb\naddress sizes\t: 46 bits physical, 48 bits virtual\n");
         _machine.Write("sys/class/iommu/dmar0/intel-iommu/cap", "1c0000c40660462\n");
         _machine.Write("sys/class/iommu/dmar1/intel-iommu/cap", "d2008c40660462\n");
-        _machine.Write("sys/bus/pci/devices/0000:00:02.0/resource", "0x00000000febc0000 0x00000000febdffff 0x0000000000040200\n0x0 0x1fffffffff 0x2014220c\n");
+        _machine.Write("sys/bus/pci/devices/0000:00:02.0/resource",
+            "0x00000000febc0000 0x00000000febdffff 0x0000000000040200\n0x0 0x1fffffffff 0x2014220c\n");
         JsonElement capture = CommandRun.InDom0(_machine.Machine, "capture").Json();
         JsonElement traits = capture.GetProperty("traits");
-        Assert.AreEqual("vt-d 39 true", $"{traits.GetProperty("iommu")} {traits.GetProperty("iommuAddressBits")} {traits.GetProperty("gibPages")}".ToLowerInvariant());
+        Assert.AreEqual("vt-d 39 true",
+            $"{traits.GetProperty("iommu")} {traits.GetProperty("iommuAddressBits")} {traits.GetProperty("gibPages")}".ToLowerInvariant());
         Assert.AreEqual("0x80000000", traits.GetProperty("rootWindows").EnumerateArray().Single().GetProperty("start").GetString());
         JsonElement card = capture.GetProperty("devices")[0];
         Assert.AreEqual("0x2000000000", card.GetProperty("unplaced").EnumerateArray().Single().GetProperty("size").GetString());
@@ -66,11 +72,13 @@ public sealed class CaptureVerbTests : IDisposable
         Assert.AreEqual("0xc0000000", capture.GetProperty("entries")[0].GetProperty("end").GetString());
         Assert.IsFalse(capture.TryGetProperty("machineEntries", out _));
         JsonElement card = capture.GetProperty("devices")[0];
-        Assert.AreEqual("0x8086 0x100e 0x020000 e1000", string.Join(' ', new[] { "vendor", "device", "class", "driver" }.Select(name => card.GetProperty(name).GetString())));
+        Assert.AreEqual("0x8086 0x100e 0x020000 e1000",
+            string.Join(' ', new[] { "vendor", "device", "class", "driver" }.Select(name => card.GetProperty(name).GetString())));
         Assert.AreEqual("0xfebc0000", card.GetProperty("bars")[0].GetProperty("start").GetString());
         Assert.IsFalse(capture.GetProperty("devices")[1].TryGetProperty("driver", out _));
         JsonElement[] regions = [.. capture.GetProperty("reservedRegions").EnumerateArray()];
-        Assert.AreEqual("0xbf800000-0xc0000000 direct, 0xfee00000-0xfef00000 msi", string.Join(", ", regions.Select(region => $"{region.GetProperty("start")}-{region.GetProperty("end")} {region.GetProperty("type")}")));
+        Assert.AreEqual("0xbf800000-0xc0000000 direct, 0xfee00000-0xfef00000 msi",
+            string.Join(", ", regions.Select(region => $"{region.GetProperty("start")}-{region.GetProperty("end")} {region.GetProperty("type")}")));
         Assert.AreEqual(25, capture.GetProperty("traits").GetProperty("cpuFamily").GetInt32());
         Assert.HasCount(2, capture.GetProperty("iomem").EnumerateArray());
     }
@@ -157,9 +165,11 @@ public sealed class CaptureVerbTests : IDisposable
         JsonElement capture = run.Json();
         SchemaTests.AssertValid("capture", run.Output);
         Assert.AreEqual("0xc0000000", capture.GetProperty("entries")[0].GetProperty("end").GetString());
-        Assert.AreEqual("0x8086 e1000", $"{capture.GetProperty("devices")[0].GetProperty("vendor")} {capture.GetProperty("devices")[0].GetProperty("driver")}");
+        Assert.AreEqual("0x8086 e1000",
+            $"{capture.GetProperty("devices")[0].GetProperty("vendor")} {capture.GetProperty("devices")[0].GetProperty("driver")}");
         Assert.AreEqual(
-            "00001000-0009fbff : System RAM|80000000-dfffffff : PCI Bus 0000:00|  80000000-800fffff : 0000:00:02.0|    80000000-800fffff : device|fed40000-fed44fff : device",
+            "00001000-0009fbff : System RAM|80000000-dfffffff : PCI Bus 0000:00|  80000000-800fffff : 0000:00:02.0|    80000000-800fffff "
+                + ": device|fed40000-fed44fff : device",
             string.Join('|', capture.GetProperty("iomem").EnumerateArray().Select(static line => line.GetString())));
         Assert.Contains("note: kept: the memory map (1 entries)", run.Errors);
         Assert.Contains("note: gone: ", run.Errors);

@@ -12,12 +12,13 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 namespace Keyhole.Cli.Tests;
 
 /// <summary>
-/// One run of the command line within the test's process. Where the environment names an executable (KEYHOLE_EXECUTABLE), that one runs as well, and has to
-/// answer the same byte for byte: how eng/publish's native file is tested.
+/// One run of the command line within the test's process. Where the environment names an executable (KEYHOLE_EXECUTABLE), that one runs as well, and
+/// has to answer the same byte for byte: how eng/publish's native file is tested.
 /// </summary>
 internal sealed record CommandRun(int Status, string Output, string Errors)
 {
-    private static readonly string? s_executable = Environment.GetEnvironmentVariable("KEYHOLE_EXECUTABLE") is { Length: > 0 } path ? Path.GetFullPath(path) : null;
+    private static readonly string? s_executable = Environment.GetEnvironmentVariable("KEYHOLE_EXECUTABLE") is { Length: > 0 } path
+        ? Path.GetFullPath(path) : null;
 
     public static string Golden(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "golden", name);
 
@@ -55,7 +56,8 @@ internal sealed record CommandRun(int Status, string Output, string Errors)
         using var output = new BoundedOutput();
         using var errors = new StringWriter();
         int status;
-        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => new MemoryStream(input), hasColours: false) { Dom0 = dom0, Width = width })
+        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors,
+            () => new MemoryStream(input), hasColours: false) { Dom0 = dom0, Width = width })
             status = Program.Run(args, console);
         return new(status, Encoding.UTF8.GetString(output.ToArray()), errors.ToString());
     }

@@ -13,7 +13,8 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void Every_policy_is_in_the_JSON_with_plan_boot_and_recommendation()
     {
-        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--json");
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000",
+            "--json");
 
         JsonElement json = run.Json();
         Assert.AreEqual(0, run.Status);
@@ -65,7 +66,8 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void The_room_that_the_devices_take_stands_above_the_table_and_in_the_JSON()
     {
-        string[] args = ["compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "e0000000-f0000000", "--bar", "f0000000-f2000000", "--bar", "2000000000-2400000000"];
+        string[] args = ["compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "e0000000-f0000000", "--bar",
+            "f0000000-f2000000", "--bar", "2000000000-2400000000"];
 
         string text = CommandRun.Of(args).Output.ReplaceLineEndings(" ");
         JsonElement room = CommandRun.Of([.. args, "--json"]).Json().GetProperty("barRoom");
@@ -74,7 +76,8 @@ public sealed class CompareVerbTests
         Assert.Contains("windows of 64 bits take 16 GiB, aligned to 16 GiB: no hole below 4 GiB holds them", text);
         Assert.Contains("reach up to 38 address bits", text);
         Assert.AreEqual(
-            "lowBytes 0x12000000, lowAlignment 0x10000000, highBytes 0x400000000, highAlignment 0x400000000, smallestLowHoleBytes 0x20000000, smallestHoleForAllBytes , addressBits 38",
+            "lowBytes 0x12000000, lowAlignment 0x10000000, highBytes 0x400000000, highAlignment 0x400000000, smallestLowHoleBytes 0x20000000, "
+                + "smallestHoleForAllBytes , addressBits 38",
             string.Join(", ", room.EnumerateObject().Select(member => $"{member.Name} {member.Value}")));
         CommandRun none = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072");
         Assert.DoesNotContain("room:", none.Output);
@@ -84,7 +87,8 @@ public sealed class CompareVerbTests
     public void A_migration_is_told_step_by_step()
     {
         CommandRun run = CommandRun.Of(
-            "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to", CommandRun.Golden("hole1g.log"));
+            "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to",
+            CommandRun.Golden("hole1g.log"));
 
         Assert.AreEqual(0, run.Status);
         Assert.Contains("take hole-at:0x40000000", run.Output);
@@ -95,7 +99,8 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void The_filter_that_the_hole_at_3_GiB_needs_is_told_register_by_register_with_its_cost()
     {
-        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("hole1g.log"), "--memory", "3072", "--bar", "50000000-50100000", "--bar", "4000000000-4200000000");
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("hole1g.log"), "--memory", "3072", "--bar", "50000000-50100000",
+            "--bar", "4000000000-4200000000");
         CommandRun none = CommandRun.Of("compare", "--host", CommandRun.Golden("hole1g.log"), "--memory", "3072", "--bar", "febc0000-febe0000");
 
         Assert.Contains("register 0x10: 0x50000000 is to read 0xc0000000; without it: the guest's map says RAM", run.Output);
@@ -108,7 +113,8 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void What_a_ballooned_guest_and_one_that_consults_the_map_again_come_to_on_the_other_side_is_told()
     {
-        string[] move = ["compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to", CommandRun.Golden("hole1g.log")];
+        string[] move = ["compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to",
+            CommandRun.Golden("hole1g.log")];
 
         CommandRun ballooned = CommandRun.Of([.. move, "--ballooned", "1024"]);
         CommandRun both = CommandRun.Of([.. move, "--ballooned", "1024", "--consult-map"]);
@@ -123,7 +129,8 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void A_guest_cannot_balloon_all_of_its_memory_away()
     {
-        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--migrate-to", CommandRun.Golden("hole1g.log"), "--ballooned", "512");
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "512", "--migrate-to",
+            CommandRun.Golden("hole1g.log"), "--ballooned", "512");
 
         Assert.AreEqual(2, run.Status);
         Assert.Contains("--ballooned: 512 MiB are all that the guest has; give less than 512", run.Errors);
@@ -132,8 +139,10 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void A_policy_of_hole_at_takes_its_address_in_its_name_or_beside_it()
     {
-        string named = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "hole-at:40000000", "--json").Output;
-        string beside = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "hole-at", "--hole", "0x40000000", "--json").Output;
+        string named = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy",
+            "hole-at:40000000", "--json").Output;
+        string beside = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "hole-at",
+            "--hole", "0x40000000", "--json").Output;
 
         Assert.AreEqual(named, beside);
         Assert.Contains("\"end\": \"0x40000000\"", named);
@@ -159,7 +168,8 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void A_32_bit_guest_that_does_not_fit_64_GiB_is_told_so()
     {
-        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "65536", "--e820-host", "--policy", "punch", "--bits", "32");
+        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "65536", "--e820-host", "--policy", "punch",
+            "--bits", "32");
 
         Assert.AreEqual(1, run.Status);
         Assert.Contains("a 32-bit kernel sees 64 GiB", run.Output);
@@ -168,32 +178,39 @@ public sealed class CompareVerbTests
     [TestMethod]
     public void An_HVM_guest_gets_its_holes_side_by_side_and_the_smallest_that_places_all()
     {
-        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000");
+        CommandRun run = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "6000", "--type", "hvm", "--bar",
+            "c0000000-e0000000");
 
         Assert.AreEqual(0, run.Status, run.Errors);
         Assert.Contains("take mmio_hole=1024: the smallest hole that gives every BAR its place; it costs 768 MiB of RAM below 4 GiB", run.Output);
         Assert.DoesNotContain("hypercalls", run.Output);
-        JsonElement json = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "6000", "--type", "hvm", "--bar", "c0000000-e0000000", "--json").Json();
+        JsonElement json = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "6000", "--type", "hvm", "--bar",
+            "c0000000-e0000000", "--json").Json();
         CollectionAssert.AreEqual(
             new[]
             {
-                "as it is 1 3932160", "mmio_hole=256 1 3932160", "mmio_hole=512 1 3670016", "mmio_hole=1024 0 3145728", "mmio_hole=2048 0 2097152", "mmio_hole=3072 0 1048576",
+                "as it is 1 3932160", "mmio_hole=256 1 3932160", "mmio_hole=512 1 3670016", "mmio_hole=1024 0 3145728", "mmio_hole=2048 0 2097152",
+                "mmio_hole=3072 0 1048576",
                 "mmio_hole=3840 0 262144", "XCP-ng's own hole (1024 MiB) 0 3145728",
             },
-            json.GetProperty("settings").EnumerateArray().Select(static row => $"{row.GetProperty("setting")} {row.GetProperty("unplaced")} {row.GetProperty("ramBelow4GiBKiB")}").ToArray());
+            json.GetProperty("settings").EnumerateArray()
+                .Select(static row => $"{row.GetProperty("setting")} {row.GetProperty("unplaced")} {row.GetProperty("ramBelow4GiBKiB")}").ToArray());
         Assert.AreEqual("mmio_hole=1024", json.GetProperty("best").GetString());
         Assert.AreEqual("mmio_hole=1024", json.GetProperty("paste").GetProperty("xl").GetString());
     }
 
-    /// <summary>Host memory that a device uses by itself is a hole of the map of minimal: in the row, and in the boot that its migration starts with.</summary>
+    /// <summary>Host memory that a device uses by itself is a hole of the map of minimal: in the row, and in the boot that its migration starts
+    /// with.</summary>
     [TestMethod]
     public void A_policys_row_and_its_own_migration_start_from_the_same_map()
     {
         JsonElement row = CommandRun.Of(
             "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--rmrr", "50000000-50100000",
-            "--migrate-to", CommandRun.Golden("seed8g.log"), "--json").Json().GetProperty("policies").EnumerateArray().Single(static row => row.GetProperty("policy").GetString() == "minimal");
+            "--migrate-to", CommandRun.Golden("seed8g.log"),
+            "--json").Json().GetProperty("policies").EnumerateArray().Single(static row => row.GetProperty("policy").GetString() == "minimal");
 
-        JsonElement boot = row.GetProperty("migrations")[0].GetProperty("steps").EnumerateArray().Single(static step => step.GetProperty("step").GetString() == "boot");
+        JsonElement boot = row.GetProperty("migrations")[0].GetProperty("steps").EnumerateArray()
+            .Single(static step => step.GetProperty("step").GetString() == "boot");
         ulong remapped = row.GetProperty("remappedPages").GetUInt64();
         Assert.IsGreaterThanOrEqualTo(256UL, remapped);
         Assert.Contains($" {remapped} pages moved from under holes", boot.GetProperty("what").GetString()!);

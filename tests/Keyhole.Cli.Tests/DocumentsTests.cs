@@ -41,7 +41,8 @@ public sealed class DocumentsTests
             Assert.AreEqual(0, help.Status, help.Errors);
             Assert.Contains($"keyhole {verb.Name}", help.Output[help.Output.IndexOf("Examples:", StringComparison.Ordinal)..]);
             string[] lines = help.Output.Split('\n');
-            foreach (string line in lines.Where(static line => Regex.IsMatch(line, @"^ {2}[^\s\[].*\bkeyhole [a-z]|^ {2}keyhole [a-z]") && !line.Contains("[options]", StringComparison.Ordinal)))
+            foreach (string line in lines.Where(static line => Regex.IsMatch(line, @"^ {2}[^\s\[].*\bkeyhole [a-z]|^ {2}keyhole [a-z]")
+                && !line.Contains("[options]", StringComparison.Ordinal)))
                 AssertUnderstood(verb.Name, WithoutRemark(line));
         }
     }
@@ -49,11 +50,15 @@ public sealed class DocumentsTests
     [TestMethod]
     [DataRow("README.md", "warning low-memory-lost", "that the host has there", "plan", "--host", "seed8g.log", "--memory", "3072", "--e820-host")]
     [DataRow("README.md", "it halts: \"Xen", "conflicts with E820 map\"", "boot", "--host", "nvskernel.log", "--dom0")]
-    [DataRow("README.md", "take punch: punch boots", "only 512 MiB below 4 GiB", "compare", "--host", "seed8g.log", "--memory", "3G", "--bar", "febc0000-febe0000")]
-    [DataRow("README.md", "error bar-unplaced", "then every BAR has its place", "plan", "--host", "seed8g.log", "--type", "hvm", "--memory", "4G", "--bar", "e0000000-f0000000")]
-    [DataRow("README.md", "take X-PciMmio64Mb", "every BAR has its\n    place", "compare", "--host", "plain4g.log", "--type", "kvm", "--machine", "q35", "--firmware", "ovmf-2022.11", "--qemu", "7.2",
+    [DataRow("README.md", "take punch: punch boots", "only 512 MiB below 4 GiB", "compare", "--host", "seed8g.log", "--memory", "3G", "--bar",
+        "febc0000-febe0000")]
+    [DataRow("README.md", "error bar-unplaced", "then every BAR has its place", "plan", "--host", "seed8g.log", "--type", "hvm", "--memory", "4G",
+        "--bar", "e0000000-f0000000")]
+    [DataRow("README.md", "take X-PciMmio64Mb", "every BAR has its\n    place", "compare", "--host", "plain4g.log", "--type", "kvm", "--machine",
+        "q35", "--firmware", "ovmf-2022.11", "--qemu", "7.2",
         "--phys-bits", "40", "--memory", "64G", "--bar-size", "128G,64bit")]
-    [DataRow("compare.md", "room:   windows of 32 bits", "a filter", "compare", "--host", "seed8g.log", "--memory", "3072", "--bar", "febc0000-febe0000")]
+    [DataRow("compare.md", "room:   windows of 32 bits", "a filter", "compare", "--host", "seed8g.log", "--memory", "3072", "--bar",
+        "febc0000-febe0000")]
     [DataRow("verify.md", "guest:  dom0, 1 GiB", "by the forecast it boots.", "verify", "--dom0", "--host", "nvskernel.log")]
     public void The_output_that_a_document_shows_is_what_comes_out(string file, string first, string last, params string[] args)
     {
@@ -73,7 +78,8 @@ public sealed class DocumentsTests
         string folder = Directory.CreateTempSubdirectory("keyhole-maps-").FullName;
         try
         {
-            using (var packed = new GZipStream(File.OpenRead(Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "maps.tar.gz")), CompressionMode.Decompress))
+            using (var packed = new GZipStream(File.OpenRead(Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "maps.tar.gz")),
+                CompressionMode.Decompress))
                 TarFile.ExtractToDirectory(packed, folder, overwriteFiles: false);
 
             CommandRun run = CommandRun.Of("fleet", folder, "--memory", "3G");
@@ -99,13 +105,15 @@ public sealed class DocumentsTests
             {
                 string to = folder + link.Groups["to"].Value;
                 if (to.StartsWith("docs/", StringComparison.Ordinal) && !to.Contains("..", StringComparison.Ordinal))
-                    Assert.IsTrue(to != "docs/README.md" && File.Exists(Path.Combine(s_shown, to["docs/".Length..])), $"{Path.GetFileName(file)} leads to {to}");
+                    Assert.IsTrue(to != "docs/README.md" && File.Exists(Path.Combine(s_shown, to["docs/".Length..])),
+                        $"{Path.GetFileName(file)} leads to {to}");
             }
         }
     }
 
     /// <summary>The words behind the program's name, up to a remark, a redirection or a pipe.</summary>
-    private static string WithoutRemark(string line) => Regex.Split(line[(line.LastIndexOf("keyhole ", StringComparison.Ordinal) + 8)..].Trim(), " {3,}|[<>|&#]")[0];
+    private static string WithoutRemark(string line) =>
+        Regex.Split(line[(line.LastIndexOf("keyhole ", StringComparison.Ordinal) + 8)..].Trim(), " {3,}|[<>|&#]")[0];
 
     private static void AssertUnderstood(string where, string command)
     {
@@ -116,7 +124,8 @@ public sealed class DocumentsTests
         Assert.IsEmpty(parsed.Errors, $"{where}: keyhole {command}: {string.Join("; ", parsed.Errors.Select(static error => error.Message))}");
     }
 
-    private static RootCommand Root() => Program.BuildRoot(new CommandConsole(StreamWriter.Null, TextWriter.Null, static () => Stream.Null, hasColours: false));
+    private static RootCommand Root() =>
+        Program.BuildRoot(new CommandConsole(StreamWriter.Null, TextWriter.Null, static () => Stream.Null, hasColours: false));
 
     /// <summary>Without lines, rules and the width of tables.</summary>
     private static string Words(string text) => Regex.Replace(text.Replace("─", "", StringComparison.Ordinal), @"\s+", " ");

@@ -12,7 +12,8 @@ using Keyhole.Simulation;
 
 namespace Keyhole.Cli.Tests;
 
-/// <summary>A dom0 on the simulated hypervisor: the host with ACPI NVS at 8 MiB, a paused guest g1 (5) of 256 MiB, and a toolstack that knows it.</summary>
+/// <summary>A dom0 on the simulated hypervisor: the host with ACPI NVS at 8 MiB, a paused guest g1 (5) of 256 MiB, and a toolstack that knows
+/// it.</summary>
 internal sealed class FakeDom0 : IToolRunner, IDisposable
 {
     public static readonly DomainId Guest = new(5);
@@ -109,8 +110,11 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
             "xl domid dom0" => new(0, "0\n", ""),
             "xenstore-read /local/domain/5/name" => new(0, "g1\n", ""),
             "xenstore-read /local/domain/5/memory/target" => new(0, "262144\n", ""),
-            "xl list -l 5" when KnowsConfiguration => new(0, """[{"config":{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":262144,"target_memkb":262144,"type.pv":{"e820_host":"True"}}}}]""", ""),
-            "xl dmesg" => new(0, "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 00000000afffffff] (usable)\n", ""),
+            "xl list -l 5" when KnowsConfiguration =>
+                new(0, """[{"config":{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":262144,"target_memkb":262144,"type.pv":{"e820_host":"True"}}}}]""", ""),
+            "xl dmesg" =>
+                new(0, "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  "
+                    + "[0000000000100000, 00000000afffffff] (usable)\n", ""),
             _ => commandLine.StartsWith("xl -vvv create", StringComparison.Ordinal) ? Creation : new(1, "", "no"),
         };
     }

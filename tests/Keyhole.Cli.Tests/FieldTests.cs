@@ -9,7 +9,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
 
-/// <summary>Logs from the field through the command line: what came out wrong once, and beside each the case in which the same rule has nothing to say.</summary>
+/// <summary>Logs from the field through the command line: what came out wrong once, and beside each the case in which the same rule has nothing to
+/// say.</summary>
 [TestClass]
 public sealed class FieldTests
 {
@@ -51,16 +52,19 @@ public sealed class FieldTests
     [DataRow("PANIC: early exception 0x0e IP 10:ffffffff81f2ee39 error 9 cr2 0xffffffffff240000")]
     public void Of_other_ends_memory_is_not_blamed(string words)
     {
-        string text = Replaced(TextOf("xen/panic.txt"), "Kernel panic - not syncing: memblock_virt_alloc_try_nid: Failed to allocate 268435456 bytes", words);
+        string text = Replaced(TextOf("xen/panic.txt"), "Kernel panic - not syncing: memblock_virt_alloc_try_nid: Failed to allocate 268435456 bytes",
+            words);
 
-        CommandRun run = CommandRun.WithInput(Encoding.UTF8.GetBytes(text), "verify", "--host", PathOf("xen/panic.txt"), "--memory", "512", "--dmesg", "-", "--json");
+        CommandRun run = CommandRun.WithInput(Encoding.UTF8.GetBytes(text), "verify", "--host", PathOf("xen/panic.txt"), "--memory", "512", "--dmesg",
+            "-", "--json");
 
         Assert.AreEqual(1, run.Status, run.Errors);
         JsonElement json = run.Json();
         JsonElement outcome = json.GetProperty("differences").EnumerateArray().Single();
         Assert.AreEqual("outcome", outcome.GetProperty("what").GetString());
         Assert.AreEqual("boots", outcome.GetProperty("forecast").GetString());
-        Assert.AreEqual($"halts: \"{words.TrimEnd(']', ')')}\"".Replace(words.TrimEnd(']', ')'), words.TrimEnd(' ', '-', '[', ']'), StringComparison.Ordinal), outcome.GetProperty("observed").GetString());
+        Assert.AreEqual($"halts: \"{words.TrimEnd(']', ')')}\"".Replace(words.TrimEnd(']', ')'), words.TrimEnd(' ', '-', '[', ']'),
+            StringComparison.Ordinal), outcome.GetProperty("observed").GetString());
         string told = string.Join('\n', json.GetProperty("explanations").EnumerateArray().Select(static text => text.GetString()));
         Assert.Contains("Its words are not about memory, and nothing that could be compared points to the map", told);
         Assert.DoesNotContain("Memory has a part", told);
@@ -85,7 +89,9 @@ public sealed class FieldTests
         CommandRun run = Dom0(TextOf("xen/dom0-crash-early.txt"));
 
         Assert.AreEqual(1, run.Status);
-        Assert.Contains("The memory setup is as forecast to the last line there is of it (line 25); the kernel dies behind it, at line 27: \"kernel BUG at drivers/foo.c:313!\"", run.Output);
+        Assert.Contains(
+            "The memory setup is as forecast to the last line there is of it (line 25); the kernel dies behind it, at line 27: "
+                + "\"kernel BUG at drivers/foo.c:313!\"", run.Output);
         Assert.DoesNotContain("No kernel version", run.Output);
         Assert.DoesNotContain("everything behind the outcome", run.Output);
     }
@@ -114,7 +120,9 @@ public sealed class FieldTests
     public void Xens_own_panic_before_dom0_leaves_nothing_to_compare()
     {
         string text = TextOf("xen/dom0-crash-early.txt");
-        text = text[..text.IndexOf("(XEN) Freed", StringComparison.Ordinal)] + "(XEN) \n(XEN) ****************************************\n(XEN) Panic on CPU 0:\n(XEN) Could not construct domain 0\n(XEN) ****************************************\n";
+        text = text[..text.IndexOf("(XEN) Freed", StringComparison.Ordinal)]
+            + "(XEN) \n(XEN) ****************************************\n(XEN) Panic on CPU 0:\n(XEN) Could not construct domain 0\n(XEN) "
+            + "****************************************\n";
 
         CommandRun run = Dom0(text);
 
@@ -170,7 +178,8 @@ public sealed class FieldTests
     [TestMethod]
     public void RAM_that_was_given_was_not_hot_plugged()
     {
-        string dmesg = Replaced(TextOf("xen/bar-hotplug-dmesg.txt"), "BAR 0 [mem 0x90004000-0x90007fff 64bit pref]: address conflict with System RAM [mem 0x90000000-0x97ffffff]",
+        string dmesg = Replaced(TextOf("xen/bar-hotplug-dmesg.txt"),
+            "BAR 0 [mem 0x90004000-0x90007fff 64bit pref]: address conflict with System RAM [mem 0x90000000-0x97ffffff]",
             "BAR 0 [mem 0x30004000-0x30007fff 64bit pref]: address conflict with System RAM [mem 0x00100000-0x3fffffff]");
 
         CommandRun run = Guest(dmesg, "--guest", PathOf("xen/bar-hotplug.cfg"), "--bar", "30004000-30008000");
@@ -183,9 +192,12 @@ public sealed class FieldTests
     [TestMethod]
     public void The_hosts_map_is_advised_where_it_is_not_on_yet()
     {
-        const string dmesg = "Linux version 6.4.0\nReleased 0 page(s)\nXen: [mem 0x0000000000000000-0x000000000009ffff] usable\nXen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\n"
+        const string dmesg =
+            "Linux version 6.4.0\nReleased 0 page(s)\nXen: [mem 0x0000000000000000-0x000000000009ffff] usable\nXen: [mem "
+                + "0x00000000000a0000-0x00000000000fffff] reserved\n"
             + "Xen: [mem 0x0000000000100000-0x000000003fffffff] usable\nRemapped 0 page(s)\n"
-            + "pci 0000:00:00.4: can't claim BAR 0 [mem 0x30004000-0x30007fff 64bit pref]: address conflict with System RAM [mem 0x00100000-0x3fffffff]\n";
+            + "pci 0000:00:00.4: can't claim BAR 0 [mem 0x30004000-0x30007fff 64bit pref]: address conflict with "
+            + "System RAM [mem 0x00100000-0x3fffffff]\n";
 
         Assert.Contains("e820_host=1 gives the host's", Guest(dmesg, "--memory", "1024").Output);
     }
@@ -196,7 +208,9 @@ public sealed class FieldTests
         CommandRun run = Dom0(TextOf("xen/dom0-memparam.txt"));
 
         Assert.AreEqual(1, run.Status);
-        Assert.Contains("mem=1024M on the kernel's own command line (line 18) forbids what it must do: by the forecast it moves 97 pages to frames beyond that limit", run.Output);
+        Assert.Contains(
+            "mem=1024M on the kernel's own command line (line 18) forbids what it must do: by the forecast it moves "
+                + "97 pages to frames beyond that limit", run.Output);
     }
 
     [TestMethod]
@@ -221,7 +235,8 @@ public sealed class FieldTests
         Assert.AreEqual(0, Dom0(TextOf("xen/builtin-cmdline.txt")).Status);
         Assert.AreEqual(1, Dom0(Replaced(TextOf("xen/builtin-cmdline.txt"), "(XEN) Built-in command line: dom0_mem=max:1024M\n", "")).Status);
         // What is said later counts more.
-        Assert.AreEqual(1, Dom0(Replaced(TextOf("xen/builtin-cmdline.txt"), "Command line: placeholder", "Command line: placeholder dom0_mem=max:1100M")).Status);
+        Assert.AreEqual(1,
+            Dom0(Replaced(TextOf("xen/builtin-cmdline.txt"), "Command line: placeholder", "Command line: placeholder dom0_mem=max:1100M")).Status);
     }
 
     [TestMethod]
@@ -261,7 +276,9 @@ public sealed class FieldTests
     [DataRow("dom0_max_vcpus=2", false)]
     public void PVH_is_read_from_Xens_command_line(string option, bool isPvh)
     {
-        CommandRun run = CommandRun.WithInput(Encoding.UTF8.GetBytes(Replaced(TextOf("xen/dom0mem-nobuild.txt"), "dom0_mem=1024M,max:1024M", $"dom0_mem=1024M,max:1024M {option}")), "boot", "--dom0", "--host", "-", "--json");
+        CommandRun run =
+            CommandRun.WithInput(Encoding.UTF8.GetBytes(Replaced(TextOf("xen/dom0mem-nobuild.txt"), "dom0_mem=1024M,max:1024M",
+                $"dom0_mem=1024M,max:1024M {option}")), "boot", "--dom0", "--host", "-", "--json");
 
         Assert.AreEqual(0, run.Status, run.Errors);
         Assert.AreEqual(isPvh, run.Json().TryGetProperty("platform", out _));
@@ -281,16 +298,22 @@ public sealed class FieldTests
     [DataRow("dom0_mem=max:1G")]
     [DataRow("console=vga")]
     public void A_size_that_Xens_command_line_does_not_say_is_asked_for(string option) =>
-        Assert.AreEqual(2, CommandRun.WithInput(Encoding.UTF8.GetBytes(Replaced(TextOf("xen/dom0mem-nobuild.txt"), "dom0_mem=1024M,max:1024M", option)), "boot", "--dom0", "--host", "-").Status);
+        Assert.AreEqual(2,
+            CommandRun.WithInput(Encoding.UTF8.GetBytes(Replaced(TextOf("xen/dom0mem-nobuild.txt"), "dom0_mem=1024M,max:1024M", option)), "boot",
+                "--dom0", "--host", "-").Status);
 
     [TestMethod]
     public void A_replay_on_the_real_console_is_no_second_boot()
     {
-        string kernel = "[    0.000000] Linux version 6.1.0\n[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\n"
-            + "[    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\n[    0.000000] Xen: [mem 0x0000000000100000-0x000000003fffffff] usable\n[    0.000000] printk: bootconsole [xenboot0] enabled\n"
+        string kernel =
+            "[    0.000000] Linux version 6.1.0\n[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem "
+                + "0x0000000000000000-0x000000000009ffff] usable\n"
+            + "[    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\n[    0.000000] Xen: [mem "
+            + "0x0000000000100000-0x000000003fffffff] usable\n[    0.000000] printk: bootconsole [xenboot0] enabled\n"
             + "[    0.000000] Remapped 0 page(s)\n[    0.000000] [mem 0x40000000-0xffffffff] available for PCI devices\n";
 
-        CommandRun run = Guest($"{kernel}[    0.0] printk: console [hvc0] enabled\n{kernel}[    1.0] Kernel panic - not syncing: VFS\n", "--memory", "1024");
+        CommandRun run = Guest($"{kernel}[    0.0] printk: console [hvc0] enabled\n{kernel}[    1.0] Kernel panic - not syncing: VFS\n", "--memory",
+            "1024");
 
         Assert.Contains("boot 1 of 1", run.Output);
         Assert.AreEqual(1, run.Status);
@@ -322,8 +345,10 @@ public sealed class FieldTests
     public void The_map_that_the_command_line_made_proves_memmap()
     {
         string text = Replaced(TextOf("xen/dom0-crash-early.txt"), "ro console=hvc0", "ro memmap=1M$256M,1M$512M console=hvc0");
-        text = Replaced(text, "[    0.135841] kernel BUG", "[    0.000000] user-defined physical RAM map:\n[    0.000000] user: [mem 0x0000000000100000-0x000000000fffffff] usable\n"
-            + "[    0.000000] user: [mem 0x0000000010000000-0x00000000100fffff] reserved\n[    0.000000] user: [mem 0x0000000010100000-0x0000000040060fff] usable\n[    0.135841] kernel BUG");
+        text = Replaced(text, "[    0.135841] kernel BUG",
+            "[    0.000000] user-defined physical RAM map:\n[    0.000000] user: [mem 0x0000000000100000-0x000000000fffffff] usable\n"
+            + "[    0.000000] user: [mem 0x0000000010000000-0x00000000100fffff] reserved\n[    0.000000] user: [mem "
+            + "0x0000000010100000-0x0000000040060fff] usable\n[    0.135841] kernel BUG");
 
         CommandRun run = Dom0(text);
 
@@ -335,7 +360,8 @@ public sealed class FieldTests
     public void A_change_that_the_kernel_prints_proves_mem()
     {
         string text = Replaced(TextOf("xen/dom0-crash-early.txt"), "ro console=hvc0", "ro mem=512M console=hvc0");
-        text = Replaced(text, "[    0.135841] kernel BUG", "[    0.000000] e820: remove [mem 0x20000000-0xfffffffffffffffe] usable\n[    0.135841] kernel BUG");
+        text = Replaced(text, "[    0.135841] kernel BUG",
+            "[    0.000000] e820: remove [mem 0x20000000-0xfffffffffffffffe] usable\n[    0.135841] kernel BUG");
 
         CommandRun run = Dom0(text);
 

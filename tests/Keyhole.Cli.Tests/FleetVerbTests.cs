@@ -13,8 +13,10 @@ namespace Keyhole.Cli.Tests;
 [TestClass]
 public sealed class FleetVerbTests
 {
-    private const string Low = """{"name":"low","entries":[{"start":"0x0","end":"0x80000000","type":"ram"},{"start":"0x100000000","end":"0x300000000","type":"ram"}]}""";
-    private const string High = """{"name":"high","entries":[{"start":"0x0","end":"0xc0000000","type":"ram"},{"start":"0x100000000","end":"0x300000000","type":"ram"}]}""";
+    private const string Low =
+        """{"name":"low","entries":[{"start":"0x0","end":"0x80000000","type":"ram"},{"start":"0x100000000","end":"0x300000000","type":"ram"}]}""";
+    private const string High =
+        """{"name":"high","entries":[{"start":"0x0","end":"0xc0000000","type":"ram"},{"start":"0x100000000","end":"0x300000000","type":"ram"}]}""";
     private const string Impossible =
         """{"name":"deep","entries":[{"start":"0x0","end":"0x80000000","type":"ram"}],"devices":[{"address":"00:02.0","bars":[{"start":"0x2000000","end":"0x3000000"}]}]}""";
 
@@ -30,7 +32,8 @@ public sealed class FleetVerbTests
         Assert.IsTrue(json.GetProperty("suitsAll").GetBoolean());
         CollectionAssert.AreEqual(
             new[] { "high>low fleet-hole", "low>high as-it-is" },
-            json.GetProperty("moves").EnumerateArray().Select(move => $"{move.GetProperty("from")}>{move.GetProperty("to")} {move.GetProperty("how")}").ToArray());
+            json.GetProperty("moves").EnumerateArray()
+                .Select(move => $"{move.GetProperty("from")}>{move.GetProperty("to")} {move.GetProperty("how")}").ToArray());
     }
 
     [TestMethod]
@@ -48,7 +51,8 @@ public sealed class FleetVerbTests
         CommandRun run = Lines($"{Low}\n{High}\n", "fleet", "-", "--memory", "3072");
 
         Assert.AreEqual(0, run.Status);
-        Assert.Contains("The hole [0x80000000, 0x100000000) suits all: guests keep 2 GiB of memory below it (--policy hole-at:0x80000000).", run.Output);
+        Assert.Contains("The hole [0x80000000, 0x100000000) suits all: guests keep 2 GiB of memory below it (--policy hole-at:0x80000000).",
+            run.Output);
         Assert.Contains("Forced by 1 host: low; without them it could start at 0xc0000000.", run.Output);
         Assert.Contains("  1  high     ○", run.Output);
         Assert.Contains("  2  low   ●", run.Output);
@@ -96,7 +100,8 @@ public sealed class FleetVerbTests
     [TestMethod]
     public void A_host_whose_RAM_is_not_shown_is_not_called_too_small()
     {
-        CommandRun run = Lines($"{Low.Replace("\"entries\"", "\"ramShown\":\"part\",\"entries\"", StringComparison.Ordinal)}\n", "fleet", "-", "--memory", "20000", "--json");
+        CommandRun run = Lines($"{Low.Replace("\"entries\"", "\"ramShown\":\"part\",\"entries\"", StringComparison.Ordinal)}\n", "fleet", "-",
+            "--memory", "20000", "--json");
 
         Assert.AreEqual(0, run.Status);
         Assert.AreEqual(0, run.Json().GetProperty("guests")[0].GetProperty("tooLittleMemory").GetInt32());
@@ -141,7 +146,8 @@ public sealed class FleetVerbTests
 
             Assert.AreEqual(5, json.GetProperty("hosts").GetInt32());
             Assert.AreEqual(0, json.GetProperty("unreadable").GetProperty("count").GetInt32());
-            CollectionAssert.Contains(json.GetProperty("hostList").EnumerateArray().Select(host => host.GetProperty("name").GetString()).ToArray(), Path.Combine(folder, "seed.log"));
+            CollectionAssert.Contains(json.GetProperty("hostList").EnumerateArray().Select(host => host.GetProperty("name").GetString()).ToArray(),
+                Path.Combine(folder, "seed.log"));
         }
         finally
         {
@@ -190,7 +196,8 @@ public sealed class FleetVerbTests
     {
         string policy = Lines($"{Low}\n{High}\n", "fleet", "-", "--json").Json().GetProperty("policy").GetString()!["--policy ".Length..];
 
-        CommandRun run = CommandRun.WithInput(Encoding.UTF8.GetBytes(High), "plan", "--host", "-", "--memory", "3072", "--e820-host", "--policy", policy, "--json");
+        CommandRun run = CommandRun.WithInput(Encoding.UTF8.GetBytes(High), "plan", "--host", "-", "--memory", "3072", "--e820-host", "--policy",
+            policy, "--json");
 
         Assert.AreEqual("0x80000000", run.Json().GetProperty("e820")[0].GetProperty("end").GetString());
     }
@@ -212,7 +219,8 @@ public sealed class FleetVerbTests
     }
 
     [TestMethod]
-    public void Progress_is_shown_to_nobody_in_a_pipe() => Assert.IsEmpty(Lines(string.Concat(Enumerable.Repeat(Low + "\n", 50_000)), "fleet", "-").Errors);
+    public void Progress_is_shown_to_nobody_in_a_pipe() =>
+        Assert.IsEmpty(Lines(string.Concat(Enumerable.Repeat(Low + "\n", 50_000)), "fleet", "-").Errors);
 
     private static CommandRun Lines(string text, params string[] args) => CommandRun.WithInput(Encoding.UTF8.GetBytes(text), args);
 }

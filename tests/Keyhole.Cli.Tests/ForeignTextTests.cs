@@ -12,18 +12,21 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
 
-/// <summary>What others wrote, in names, logs and captures, on its way to a terminal or a file: it steers nothing, hides nothing and begins no line.</summary>
+/// <summary>What others wrote, in names, logs and captures, on its way to a terminal or a file: it steers nothing, hides nothing and begins no
+/// line.</summary>
 [TestClass]
 public sealed class ForeignTextTests
 {
     private const string Forged = "keyhole: forged";
 
     /// <summary>One of each kind: C0, DEL, C1, direction, no width, line ends.</summary>
-    private static readonly string[] s_marks = ["\u001b[31m", "\u0007", "\u007f", "\u009b31m", "\u202e", "\u2066", "\u200b", "\ufeff", "\u00ad", "\u2028", "\u2029", "\u0085", "\r", "\n", "\u061c"];
+    private static readonly string[] s_marks = ["\u001b[31m", "\u0007", "\u007f", "\u009b31m", "\u202e", "\u2066", "\u200b", "\ufeff", "\u00ad",
+        "\u2028", "\u2029", "\u0085", "\r", "\n", "\u061c"];
 
     private static string Field(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "hostile", name);
 
-    private static IEnumerable<object[]> Files() => Directory.EnumerateFiles(Field(".")).Select(static path => new object[] { Path.GetFileName(path) });
+    private static IEnumerable<object[]> Files() =>
+        Directory.EnumerateFiles(Field(".")).Select(static path => new object[] { Path.GetFileName(path) });
 
     [TestMethod]
     [DynamicData(nameof(Files))]
@@ -34,14 +37,20 @@ public sealed class ForeignTextTests
         string[][] commands = Path.GetExtension(name) is ".cfg" or ".xml"
             ? [
                 ["plan", "--host", host, "--guest", file], ["boot", "--host", host, "--guest", file], ["compare", "--host", host, "--guest", file],
-                ["plan", "--host", host, "--guest", file, "--bits", "32"], ["plan", "--host", host, "--guest", file, "--emit", "xl"], ["plan", "--host", host, "--guest", file, "--emit", "libvirt"],
-                ["verify", "--host", host, "--guest", file, "--dmesg", Field("evildmesg.txt")], ["fleet", host, "--guest", file], ["show", "--host", file],
-                ["plan", "--host", host, "--guest", file, "--json"], ["boot", "--host", host, "--guest", file, "--json"], ["compare", "--host", host, "--guest", file, "--json"],
+                ["plan", "--host", host, "--guest", file, "--bits", "32"], ["plan", "--host", host, "--guest", file, "--emit", "xl"],
+                ["plan", "--host", host, "--guest", file, "--emit", "libvirt"],
+                ["verify", "--host", host, "--guest", file, "--dmesg", Field("evildmesg.txt")], ["fleet", host, "--guest", file],
+                ["show", "--host", file],
+                ["plan", "--host", host, "--guest", file, "--json"], ["boot", "--host", host, "--guest", file, "--json"],
+                ["compare", "--host", host, "--guest", file, "--json"],
             ]
             : [
-                ["show", "--host", file], ["show", "--host", file, "--json"], ["plan", "--host", file, "--memory", "512", "--pci", "03:00.0"], ["boot", "--host", file, "--memory", "512", "--json"],
-                ["verify", "--host", host, "--memory", "512", "--dmesg", file], ["verify", "--dom0", "--host", file], ["fleet", file, "--memory", "512"], ["fleet", file, "--memory", "512", "--csv"],
-                ["reserve", "--host", file, "--start", "512M"], ["compare", "--host", file, "--memory", "512", "--json"], ["plan", "--host", host, "--memory", "512", "--pci", "03:00.0", "--devices", file],
+                ["show", "--host", file], ["show", "--host", file, "--json"], ["plan", "--host", file, "--memory", "512", "--pci", "03:00.0"],
+                ["boot", "--host", file, "--memory", "512", "--json"],
+                ["verify", "--host", host, "--memory", "512", "--dmesg", file], ["verify", "--dom0", "--host", file],
+                ["fleet", file, "--memory", "512"], ["fleet", file, "--memory", "512", "--csv"],
+                ["reserve", "--host", file, "--start", "512M"], ["compare", "--host", file, "--memory", "512", "--json"],
+                ["plan", "--host", host, "--memory", "512", "--pci", "03:00.0", "--devices", file],
             ];
         foreach (string[] command in commands)
             AssertPlain(CommandRun.Of(command), string.Join(' ', command));
@@ -52,8 +61,10 @@ public sealed class ForeignTextTests
     {
         foreach (string mark in s_marks)
         {
-            string escaped = mark is "\n" or "\r" ? mark.Replace("\n", "\\n", StringComparison.Ordinal).Replace("\r", "\\r", StringComparison.Ordinal) : mark;
-            byte[] config = Encoding.UTF8.GetBytes($"name=\"a{escaped}{Forged}\"\nmemory=512\ntype=\"pv\"\ne820_host=1\ncmdline=\"x{escaped}{Forged}\"\n");
+            string escaped = mark is "\n" or "\r"
+                ? mark.Replace("\n", "\\n", StringComparison.Ordinal).Replace("\r", "\\r", StringComparison.Ordinal) : mark;
+            byte[] config =
+                Encoding.UTF8.GetBytes($"name=\"a{escaped}{Forged}\"\nmemory=512\ntype=\"pv\"\ne820_host=1\ncmdline=\"x{escaped}{Forged}\"\n");
             foreach (string verb in new[] { "plan", "boot", "compare" })
             {
                 AssertPlain(CommandRun.WithInput(config, verb, "--host", CommandRun.Golden("iommu.log"), "--guest", "-"), verb);
@@ -61,7 +72,8 @@ public sealed class ForeignTextTests
             }
 
             foreach (string toolstack in new[] { "xl", "libvirt" })
-                AssertPlain(CommandRun.WithInput(config, "plan", "--host", CommandRun.Golden("iommu.log"), "--guest", "-", "--emit", toolstack), toolstack);
+                AssertPlain(CommandRun.WithInput(config, "plan", "--host", CommandRun.Golden("iommu.log"), "--guest", "-", "--emit", toolstack),
+                    toolstack);
         }
     }
 
@@ -118,7 +130,8 @@ public sealed class ForeignTextTests
         {
             string pipe = Path.Combine(folder.FullName, "pipe");
             MakePipe(pipe);
-            foreach (string[] command in new string[][] { ["show", "--host", pipe], ["plan", "--host", CommandRun.Golden("iommu.log"), "--guest", pipe], ["fleet", pipe, "--memory", "512"] })
+            foreach (string[] command in new string[][] { ["show", "--host", pipe],
+                ["plan", "--host", CommandRun.Golden("iommu.log"), "--guest", pipe], ["fleet", pipe, "--memory", "512"] })
             {
                 (int status, string errors) = Impatient(command);
                 Assert.AreNotEqual(0, status);
@@ -144,7 +157,8 @@ public sealed class ForeignTextTests
             string expected = CommandRun.Of("fleet", log, "--memory", "512").Output.Replace(log, "LOG", StringComparison.Ordinal);
             Task writer = Task.Run(() => File.WriteAllBytes(pipe, File.ReadAllBytes(log)));
             using var output = new MemoryStream();
-            using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null, static () => Stream.Null, hasColours: false))
+            using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null,
+                static () => Stream.Null, hasColours: false))
                 Program.Run(["fleet", pipe, "--memory", "512"], console);
             writer.Wait();
 
@@ -162,7 +176,8 @@ public sealed class ForeignTextTests
     [DataRow("kvm")]
     public void A_hostile_log_of_a_guest_with_firmware_steers_no_terminal(string type)
     {
-        CommandRun run = CommandRun.Of("verify", "--host", CommandRun.Golden("iommu.log"), "--memory", "1024", "--type", type, "--dmesg", Field("evildmesg.txt"));
+        CommandRun run = CommandRun.Of("verify", "--host", CommandRun.Golden("iommu.log"), "--memory", "1024", "--type", type, "--dmesg",
+            Field("evildmesg.txt"));
 
         Assert.AreEqual(1, run.Status, run.Errors);
         Assert.DoesNotContain("\u001b", run.Output);
@@ -172,9 +187,11 @@ public sealed class ForeignTextTests
     [TestMethod]
     public void A_hole_is_given_with_a_unit()
     {
-        string hex = CommandRun.Of("plan", "--host", CommandRun.Golden("iommu.log"), "--memory", "3G", "--policy", "hole-at", "--hole", "0x60000000").Output;
+        string hex = CommandRun.Of("plan", "--host", CommandRun.Golden("iommu.log"), "--memory", "3G", "--policy", "hole-at", "--hole",
+            "0x60000000").Output;
 
-        Assert.AreEqual(hex, CommandRun.Of("plan", "--host", CommandRun.Golden("iommu.log"), "--memory", "3G", "--policy", "hole-at", "--hole", "1536M").Output);
+        Assert.AreEqual(hex, CommandRun.Of("plan", "--host", CommandRun.Golden("iommu.log"), "--memory", "3G", "--policy", "hole-at", "--hole",
+            "1536M").Output);
         Assert.AreEqual(hex, CommandRun.Of("plan", "--host", CommandRun.Golden("iommu.log"), "--memory", "3G", "--policy", "hole-at:1536M").Output);
     }
 
@@ -183,7 +200,8 @@ public sealed class ForeignTextTests
     private static (int Status, string Errors) Impatient(string[] command)
     {
         using var errors = new StringWriter();
-        using var console = new CommandConsole(new StreamWriter(Stream.Null), errors, static () => Stream.Null, hasColours: false) { Patience = TimeSpan.FromSeconds(0.2) };
+        using var console = new CommandConsole(new StreamWriter(Stream.Null), errors, static () => Stream.Null,
+            hasColours: false) { Patience = TimeSpan.FromSeconds(0.2) };
         return (Program.Run(command, console), errors.ToString());
     }
 
@@ -201,7 +219,8 @@ public sealed class ForeignTextTests
         {
             foreach (string line in Lines(text))
             {
-                Assert.IsFalse(line.EnumerateRunes().Any(ForeignText.IsHidden), $"{command}: {Encoding.UTF8.GetByteCount(line)} bytes: {ForeignText.OneLine(line)}");
+                Assert.IsFalse(line.EnumerateRunes().Any(ForeignText.IsHidden),
+                    $"{command}: {Encoding.UTF8.GetByteCount(line)} bytes: {ForeignText.OneLine(line)}");
                 Assert.DoesNotStartWith(Forged, line, command);
             }
         }

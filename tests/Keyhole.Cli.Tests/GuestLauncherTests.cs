@@ -59,6 +59,7 @@ public sealed class GuestLauncherTests
             """;
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(host));
         Assert.IsTrue(HostMapReader.Read(stream, "host", HostMapOptions.Default).TryGet(out HostDocument? map, out _));
-        return new() { Host = map.Host, Guest = new GuestSpec { Name = "g1", MemoryKiB = 262_144, MaxmemKiB = 262_144, E820Host = true }, Policy = new PunchPolicy() };
+        return new() { Host = map.Host, Guest = new GuestSpec { Name = "g1", MemoryKiB = 262_144, MaxmemKiB = 262_144, E820Host = true },
+            Policy = new PunchPolicy() };
     }
 }

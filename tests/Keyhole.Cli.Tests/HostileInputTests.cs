@@ -22,7 +22,9 @@ public sealed class HostileInputTests
         ["up to 2^64 - 1", Encoding.ASCII.GetBytes("0 a0000 1\n100000 ffffffffffffffff 1\n")],
         ["no number", Encoding.ASCII.GetBytes("0 a0000 1\n100000 zz 1\n")],
         ["100,000 entries", Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(1, 100_000).Select(i => $"{i}000 {i}800 1\n")))],
-        ["cut short", Encoding.ASCII.GetBytes("(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 00000")],
+        ["cut short",
+            Encoding.ASCII.GetBytes(
+                "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 00000")],
         ["iomem of zeros", Encoding.ASCII.GetBytes("00000000-00000000 : System RAM\n00000000-00000000 : Reserved\n")],
         ["broken JSON", Encoding.ASCII.GetBytes("{\"entries\":[{\"start\":\"0x0\",")],
         ["deep JSON", Encoding.ASCII.GetBytes(new string('[', 100_000))],
@@ -34,7 +36,8 @@ public sealed class HostileInputTests
         ["empty", Array.Empty<byte>()],
         ["endless quote", Encoding.ASCII.GetBytes("memory=512\nname=\"abc")],
         ["10,000 brackets", Encoding.ASCII.GetBytes("memory=512\npci=" + new string('[', 10_000))],
-        ["XML bomb", Encoding.ASCII.GetBytes("<!DOCTYPE a [<!ENTITY b \"bbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;\">]><domain type='xen'><name>&c;</name></domain>")],
+        ["XML bomb", Encoding.ASCII.GetBytes(
+            "<!DOCTYPE a [<!ENTITY b \"bbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;\">]><domain type='xen'><name>&c;</name></domain>")],
         ["XML cut short", Encoding.ASCII.GetBytes("<domain type='xen'><memory unit='MiB'>512</mem")],
         ["bad pci", Encoding.ASCII.GetBytes("memory=512\npci=['zz:00.0']\n")],
         ["NULs", new byte[4096]],
@@ -97,7 +100,9 @@ public sealed class HostileInputTests
             folder.CreateSubdirectory("logs");
             CommandRun run = CommandRun.Of("show", "--host", folder.FullName);
             Assert.AreEqual(2, run.Status);
-            Assert.AreEqual($"keyhole: {folder.FullName}: this folder is no memmap: its folders lack start, end or type; name a folder like /sys/firmware/memmap, or a file in this one", run.Errors.TrimEnd());
+            Assert.AreEqual(
+                $"keyhole: {folder.FullName}: this folder is no memmap: its folders lack start, end or type; name a folder like "
+                    + $"/sys/firmware/memmap, or a file in this one", run.Errors.TrimEnd());
         }
         finally
         {

@@ -43,7 +43,9 @@ public sealed class HtmlOptionTests
     {
         string page = Page("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host");
 
-        Assert.MatchesRegex("<tr><td class=\"warning\">warning</td><td><code>low-memory-lost</code>: .*<br>Remedy: <strong class=\"copy\">.*</strong></td><td class=\"range\">\\[0x20000000, 0x20200000\\)</td></tr>", page);
+        Assert.MatchesRegex(
+            "<tr><td class=\"warning\">warning</td><td><code>low-memory-lost</code>: .*<br>Remedy: <strong class=\"copy\">.*</strong></td><td "
+                + "class=\"range\">\\[0x20000000, 0x20200000\\)</td></tr>", page);
     }
 
     [TestMethod]
@@ -89,7 +91,8 @@ public sealed class HtmlOptionTests
     }
 
     private static string Escaped(string text) =>
-        text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal)
+        text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal)
+            .Replace(">", "&gt;", StringComparison.Ordinal)
             .Replace("\"", "&quot;", StringComparison.Ordinal).Replace("'", "&#39;", StringComparison.Ordinal);
 
     /// <summary>No script, and nothing that a browser would fetch.</summary>

@@ -16,7 +16,8 @@ namespace Keyhole.Cli.Tests;
 [SupportedOSPlatform("linux")]
 public sealed class InstallVerbTests : IDisposable
 {
-    private const string Plain = "name=\"g2\"\ntype=\"pv\"\nmemory=256\n# caf\u00e9\ne820_host=1\nkernel=\"/k\"\nvif = [ 'bridge=a',\n  'script=vif-route' ]\n";
+    private const string Plain =
+        "name=\"g2\"\ntype=\"pv\"\nmemory=256\n# caf\u00e9\ne820_host=1\nkernel=\"/k\"\nvif = [ 'bridge=a',\n  'script=vif-route' ]\n";
 
     private readonly FakeDom0 _dom0 = new();
 
@@ -47,7 +48,8 @@ public sealed class InstallVerbTests : IDisposable
         Assert.AreEqual("stop", installed.GetProperty("orElse").GetString());
         Assert.HasCount(2, installed.GetProperty("changes").EnumerateArray());
         Assert.AreEqual($"vif = [ 'bridge=a,script={Folder}/vif-1',", installed.GetProperty("changes")[0].GetProperty("after").GetString());
-        Assert.AreEqual(Plain.Replace("bridge=a", $"bridge=a,script={Folder}/vif-1", StringComparison.Ordinal).Replace("script=vif-route", $"script={Folder}/vif-2", StringComparison.Ordinal), Encoding.Latin1.GetString(File.ReadAllBytes(Config)));
+        Assert.AreEqual(Plain.Replace("bridge=a", $"bridge=a,script={Folder}/vif-1", StringComparison.Ordinal)
+            .Replace("script=vif-route", $"script={Folder}/vif-2", StringComparison.Ordinal), Encoding.Latin1.GetString(File.ReadAllBytes(Config)));
         string script = File.ReadAllText(Path.Combine(Folder, "vif-2"));
         Assert.Contains($"own='{_dom0.Root}/etc/xen/scripts/vif-route'\n", script);
         Assert.Contains("'apply' '--guest' \"$guest\" '--policy' 'punch' '--kernel' ", script);
@@ -91,7 +93,8 @@ public sealed class InstallVerbTests : IDisposable
     public void What_was_changed_by_hand_since_stays_when_it_is_undone()
     {
         Run("install", Config);
-        File.WriteAllBytes(Config, Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(File.ReadAllBytes(Config)).Replace("memory=256", "memory=512", StringComparison.Ordinal)));
+        File.WriteAllBytes(Config, Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(File.ReadAllBytes(Config))
+            .Replace("memory=256", "memory=512", StringComparison.Ordinal)));
 
         Refused(1, "the file was changed since", "install", Config);
         CommandRun undone = Run("install", "--undo", Config);
@@ -229,11 +232,13 @@ public sealed class InstallVerbTests : IDisposable
     public void Hotplug_scripts_of_one_guest_wait_for_each_other_and_not_for_whoever_makes_it()
     {
         _dom0.Write($"state/guest-{_dom0.Info.Uuid}.lock", "");
-        using var maker = new FileStream(Path.Combine(_dom0.Machine.StateFolder, $"guest-{_dom0.Info.Uuid}.lock"), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        using var maker = new FileStream(Path.Combine(_dom0.Machine.StateFolder, $"guest-{_dom0.Info.Uuid}.lock"), FileMode.Open,
+            FileAccess.ReadWrite, FileShare.None);
         LiveMachine machine = _dom0.Machine with { Hotplug = new(FakeDom0.Guest) };
         string config = WithName("g1");
 
-        int[] statuses = [.. Enumerable.Range(0, 8).AsParallel().WithDegreeOfParallelism(8).Select(_ => CommandRun.InDom0(machine, "apply", "--guest", config).Status)];
+        int[] statuses = [.. Enumerable.Range(0, 8).AsParallel().WithDegreeOfParallelism(8)
+            .Select(_ => CommandRun.InDom0(machine, "apply", "--guest", config).Status)];
 
         Assert.IsTrue(statuses.All(static status => status == 0));
         Assert.IsNotEmpty(_dom0.GuestsMap());
@@ -277,6 +282,7 @@ public sealed class InstallVerbTests : IDisposable
         CommandRun run = Run(args);
         Assert.AreEqual(status, run.Status, run.Errors + run.Output);
         Assert.Contains(because, run.Errors);
-        Assert.StartsWith("keyhole: ", run.Errors.Split("note: ")[0].Length == 0 ? run.Errors[run.Errors.IndexOf("keyhole: ", StringComparison.Ordinal)..] : run.Errors);
+        Assert.StartsWith("keyhole: ", run.Errors.Split("note: ")[0].Length == 0
+            ? run.Errors[run.Errors.IndexOf("keyhole: ", StringComparison.Ordinal)..] : run.Errors);
     }
 }

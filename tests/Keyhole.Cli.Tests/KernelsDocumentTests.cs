@@ -34,7 +34,8 @@ public sealed class KernelsDocumentTests
             // A row that goes on from the one above says the rest of its words.
             if (!row[0].StartsWith('…'))
                 Assert.AreEqual(KernelBehaviours.Describe(behaviour), row[0]);
-            Assert.AreEqual($"{KernelBehaviours.Number(span.Since)} | {until} | {string.Join(", ", Stable(span))}", $"{row[1]} | {row[2]} | {row[3]}", behaviour.ToString());
+            Assert.AreEqual($"{KernelBehaviours.Number(span.Since)} | {until} | {string.Join(", ", Stable(span))}", $"{row[1]} | {row[2]} | {row[3]}",
+                behaviour.ToString());
         }
     }
 

@@ -17,7 +17,8 @@ public sealed class KvmTests
     private static CommandRun Plan(string host, string devices, params string[] options) =>
         CommandRun.Of(["plan", "--host", Fixture(host), "--type", "kvm", "--memory", "4096", "--devices", Fixture(devices), "--json", .. options]);
 
-    private static string[] Codes(JsonElement answer) => [.. answer.GetProperty("problems").EnumerateArray().Select(static problem => problem.GetProperty("code").GetString()!)];
+    private static string[] Codes(JsonElement answer) =>
+        [.. answer.GetProperty("problems").EnumerateArray().Select(static problem => problem.GetProperty("code").GetString()!)];
 
     [TestMethod]
     [DataRow("h39.json", "shadow-rom.lspci")]
@@ -46,7 +47,8 @@ public sealed class KvmTests
     public void The_shadow_of_a_display_s_ROM_changes_no_recommendation()
     {
         string[] best = [.. new[] { "shadow-rom.lspci", "noshadow.lspci" }.Select(static devices =>
-            CommandRun.Of("compare", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--devices", Fixture(devices), "--json").Json().GetProperty("best").GetString()!)];
+            CommandRun.Of("compare", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--devices", Fixture(devices), "--json")
+                .Json().GetProperty("best").GetString()!)];
         Assert.AreEqual("as it is", best[0]);
         Assert.AreEqual(best[0], best[1]);
     }
@@ -58,8 +60,10 @@ public sealed class KvmTests
         Assert.AreEqual(2, Codes(answer).Count(static code => code == "host-unplaced"));
         JsonElement[] windows = [.. answer.GetProperty("hostWindows").EnumerateArray()];
         Assert.HasCount(3, windows);
-        Assert.AreEqual("lspci shows <ignored>", windows.Single(static window => window.GetProperty("bar").GetInt32() == 1).GetProperty("why").GetString());
-        Assert.Contains("on the host", CommandRun.Of("plan", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--devices", Fixture("ignored.lspci")).Output);
+        Assert.AreEqual("lspci shows <ignored>", windows.Single(static window => window.GetProperty("bar").GetInt32() == 1).GetProperty("why")
+            .GetString());
+        Assert.Contains("on the host",
+            CommandRun.Of("plan", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--devices", Fixture("ignored.lspci")).Output);
     }
 
     [TestMethod]
@@ -67,10 +71,14 @@ public sealed class KvmTests
     {
         CommandRun run = Plan("h39.json", "bar32.lspci", "--pci", "01:00.0");
         Assert.AreEqual(1, run.Status);
-        string remedy = run.Json().GetProperty("problems").EnumerateArray().First(static problem => problem.GetProperty("code").GetString() == "bar-unplaced").GetProperty("remedy").GetString()!;
+        string remedy = run.Json().GetProperty("problems").EnumerateArray()
+            .First(static problem => problem.GetProperty("code").GetString() == "bar-unplaced").GetProperty("remedy").GetString()!;
         Assert.Contains("-machine pc,max-ram-below-4g=2G", remedy);
-        JsonElement compared = CommandRun.Of("compare", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--pci", "01:00.0", "--devices", Fixture("bar32.lspci"), "--json").Json();
-        Assert.IsTrue(compared.GetProperty("settings").EnumerateArray().Any(static row => row.GetProperty("setting").GetString() == "max-ram-below-4g=3G" && row.GetProperty("outcome").GetString() == "panics"));
+        JsonElement compared = CommandRun.Of("compare", "--host", Fixture("h39.json"), "--type", "kvm", "--memory", "4096", "--pci", "01:00.0",
+            "--devices", Fixture("bar32.lspci"), "--json").Json();
+        Assert.IsTrue(compared.GetProperty("settings").EnumerateArray()
+            .Any(static row => row.GetProperty("setting").GetString() == "max-ram-below-4g=3G"
+                && row.GetProperty("outcome").GetString() == "panics"));
     }
 
     [TestMethod]
@@ -89,7 +97,8 @@ public sealed class KvmTests
     public void Four_devices_on_a_39_bit_host_stay_within_its_bits()
     {
         CommandRun run = CommandRun.Of(
-            "compare", "--host", Fixture("h39.json"), "--type", "kvm", "--firmware", "ovmf-2024.05", "--memory", "4096", "--pci", "01:00.0", "--pci", "02:00.0", "--pci", "03:00.0", "--pci", "04:00.0",
+            "compare", "--host", Fixture("h39.json"), "--type", "kvm", "--firmware", "ovmf-2024.05", "--memory", "4096", "--pci", "01:00.0", "--pci",
+            "02:00.0", "--pci", "03:00.0", "--pci", "04:00.0",
             "--bar-size", "32G,64bit", "--json");
         Assert.AreEqual(0, run.Status, run.Output);
         JsonElement answer = run.Json();
@@ -115,7 +124,8 @@ public sealed class KvmTests
     public void The_table_marks_what_to_take_and_prints_it_in_three_forms()
     {
         CommandRun run = CommandRun.Of(
-            "compare", "--host", Fixture("h39.json"), "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--memory", "4096", "--bar-size", "128G,64bit");
+            "compare", "--host", Fixture("h39.json"), "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--memory", "4096",
+            "--bar-size", "128G,64bit");
         Assert.AreEqual(0, run.Status, run.Output);
         Assert.Contains(" *  ", run.Output);
         foreach (string form in new[] { "in QEMU's arguments:", "in libvirt's XML:", "in Proxmox VE's conf:" })
@@ -134,10 +144,12 @@ public sealed class KvmTests
             [    0.020000] DMAR: RMRR base: 0x000000ab000000 end: 0x000000ab7fffff
             """;
         CommandRun run = CommandRun.WithInput(
-            System.Text.Encoding.UTF8.GetBytes(log), "plan", "--host", "-", "--type", "kvm", "--memory", "16384", "--phys-bits", "46", "--firmware", "ovmf-2024.05", "--bar-size", "16G,64bit", "--json");
+            System.Text.Encoding.UTF8.GetBytes(log), "plan", "--host", "-", "--type", "kvm", "--memory", "16384", "--phys-bits", "46", "--firmware",
+            "ovmf-2024.05", "--bar-size", "16G,64bit", "--json");
         Assert.AreNotEqual(2, run.Status, run.Errors);
         JsonElement[] problems = [.. run.Json().GetProperty("problems").EnumerateArray()];
-        Assert.IsFalse(problems.Any(static problem => problem.GetProperty("message").GetString()!.Contains("host's Linux is not told", StringComparison.Ordinal)));
+        Assert.IsFalse(problems.Any(static problem => problem.GetProperty("message")
+            .GetString()!.Contains("host's Linux is not told", StringComparison.Ordinal)));
         JsonElement beyond = problems.First(static problem => problem.GetProperty("code").GetString() == "dma-beyond-iommu");
         Assert.Contains("39 address bits", beyond.GetProperty("message").GetString()!);
         Assert.Contains("phys-bits", beyond.GetProperty("remedy").GetString()!);
@@ -156,11 +168,13 @@ public sealed class KvmTests
         Assert.AreEqual("boots", answer.GetProperty("outcome").GetProperty("observed").GetString());
         Assert.AreEqual("linux-6.12.117", answer.GetProperty("profile").GetString());
 
-        CommandRun other = CommandRun.Of("verify", "--guest", Fixture(guest), "--dmesg", Fixture(Path.Combine("verify", "sea-ports.log")), "--firmware", "seabios-1.16.3", "--json");
+        CommandRun other = CommandRun.Of("verify", "--guest", Fixture(guest), "--dmesg", Fixture(Path.Combine("verify", "sea-ports.log")),
+            "--firmware", "seabios-1.16.3", "--json");
         Assert.AreEqual(1, other.Status, other.Errors);
         JsonElement[] differences = [.. other.Json().GetProperty("differences").EnumerateArray()];
         Assert.HasCount(5, differences);
-        Assert.AreEqual("0x400000000 (16 GiB, mem64-prefetchable)", differences.Single(static one => one.GetProperty("what").GetString() == "BAR 2 of 0000:01:00.0").GetProperty("observed").GetString());
+        Assert.AreEqual("0x400000000 (16 GiB, mem64-prefetchable)",
+            differences.Single(static one => one.GetProperty("what").GetString() == "BAR 2 of 0000:01:00.0").GetProperty("observed").GetString());
         Assert.Contains("Everything agrees with seabios-1.14.0 or seabios-1.16.2.", other.Output);
     }
 
@@ -188,12 +202,14 @@ public sealed class KvmTests
             File.WriteAllText(Path.Combine(gpu, "resource"), "0x0000002000000000 0x00000020ffffffff 0x000000000014220c\n");
             File.WriteAllText(Path.Combine(network, "resource"), "0x00000000f7000000 0x00000000f701ffff 0x0000000000040200\n");
             string[] guest = ["plan", "--type", "kvm", "--memory", "4096", "--host", Fixture("h39.json"), "--firmware", "seabios-1.16.3", "--json"];
-            JsonElement[] one = [.. CommandRun.Of([.. guest, "--pci", "03:00.0", "--devices", gpu]).Json().GetProperty("hostWindows").EnumerateArray()];
+            JsonElement[] one = [.. CommandRun.Of([.. guest, "--pci", "03:00.0", "--devices", gpu]).Json().GetProperty("hostWindows")
+                .EnumerateArray()];
             Assert.AreEqual("0x100000000", one.Single().GetProperty("size").GetString());
             foreach (string folder in new[] { devices, root.FullName })
             {
                 JsonElement[] all = [.. CommandRun.Of([.. guest, "--devices", folder]).Json().GetProperty("hostWindows").EnumerateArray()];
-                CollectionAssert.AreEqual(new[] { "03:00.0", "04:00.0" }, all.Select(static window => window.GetProperty("bdf").GetString()).ToArray());
+                CollectionAssert.AreEqual(new[] { "03:00.0", "04:00.0" }, all.Select(static window => window.GetProperty("bdf").GetString())
+                    .ToArray());
             }
 
             CommandRun nothing = CommandRun.Of([.. guest, "--devices", Directory.CreateDirectory(Path.Combine(root.FullName, "empty")).FullName]);
@@ -213,7 +229,8 @@ public sealed class KvmTests
         string picture = Path.Combine(folder, "guest.svg");
         try
         {
-            CommandRun run = CommandRun.Of("plan", "--host", Fixture("h39.json"), "--guest", Fixture(Path.Combine("verify", "sea-ports.cmd")), "--firmware", "seabios-1.16.2", "--svg", picture);
+            CommandRun run = CommandRun.Of("plan", "--host", Fixture("h39.json"), "--guest", Fixture(Path.Combine("verify", "sea-ports.cmd")),
+                "--firmware", "seabios-1.16.2", "--svg", picture);
             Assert.AreEqual(0, run.Status, run.Errors);
             string svg = File.ReadAllText(picture);
             Assert.Contains("BAR 2 of 01:00.0 [0x400000000, 0x800000000) 16 GiB", svg);

@@ -29,7 +29,8 @@ public sealed class LibvirtHookTests : IDisposable
     [DataRow("stop guest", "guest start begin -", 1, 0, "")]
     [DataRow("stop guest", "guest stopped end -", 1, 0, "")]
     [DataRow("stop g.*", "guest started begin -", 1, 0, "")]
-    public void A_listed_guest_gets_its_map_as_it_is_started_and_what_was_chosen_where_it_cannot(string list, string arguments, int keyholeEndsWith, int status, string done)
+    public void A_listed_guest_gets_its_map_as_it_is_started_and_what_was_chosen_where_it_cannot(string list, string arguments, int keyholeEndsWith,
+        int status, string done)
     {
         Make("keyhole", $"echo \"$*\" > \"$(dirname \"$0\")/done\"; exit {keyholeEndsWith}");
 

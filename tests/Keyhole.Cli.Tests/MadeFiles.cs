@@ -8,7 +8,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
 
-/// <summary>The files and folders among a command's arguments that the command makes: put aside after a first run, and compared with those of a second.</summary>
+/// <summary>The files and folders among a command's arguments that the command makes: put aside after a first run, and compared with those of a
+/// second.</summary>
 internal sealed class MadeFiles : IDisposable
 {
     private readonly string[] _missing;
@@ -48,5 +49,6 @@ internal sealed class MadeFiles : IDisposable
             AssertSame(Path.Combine(first, name), Path.Combine(second, name));
     }
 
-    private static string[] NamesIn(string folder) => [.. Directory.EnumerateFileSystemEntries(folder).Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    private static string[] NamesIn(string folder) =>
+        [.. Directory.EnumerateFileSystemEntries(folder).Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 }

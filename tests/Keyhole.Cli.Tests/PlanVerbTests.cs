@@ -32,7 +32,8 @@ public sealed class PlanVerbTests
 
         JsonElement json = run.Json();
         Assert.AreEqual(524288u, json.GetProperty("ramBelow4GiBKiB").GetUInt32());
-        JsonElement lost = json.GetProperty("problems").EnumerateArray().Single(problem => problem.GetProperty("code").GetString() == "low-memory-lost");
+        JsonElement lost = json.GetProperty("problems").EnumerateArray()
+            .Single(problem => problem.GetProperty("code").GetString() == "low-memory-lost");
         Assert.AreEqual("0x20000000", lost.GetProperty("start").GetString());
         Assert.Contains("512 MiB of 3 GiB", lost.GetProperty("message").GetString()!);
         Assert.AreEqual(0, run.Status);
@@ -41,7 +42,8 @@ public sealed class PlanVerbTests
     [TestMethod]
     public void Punch_keeps_the_low_memory_that_libxl_loses()
     {
-        JsonElement json = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "punch", "--json").Json();
+        JsonElement json = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host", "--policy", "punch",
+            "--json").Json();
 
         Assert.IsGreaterThan(2900u << 10, json.GetProperty("ramBelow4GiBKiB").GetUInt32());
     }
@@ -65,9 +67,13 @@ public sealed class PlanVerbTests
     [DataRow("03:00.1", true)]
     public void A_device_of_which_the_listing_tells_nothing_is_remarked(string device, bool isRemarked)
     {
-        byte[] listing = Encoding.ASCII.GetBytes("03:00.0 Ethernet controller: x\n\tRegion 0: Memory at febc0000 (32-bit, non-prefetchable) [size=128K]\n03:00.1 Ethernet controller: y\n");
+        byte[] listing =
+            Encoding.ASCII.GetBytes(
+                "03:00.0 Ethernet controller: x\n\tRegion 0: Memory at febc0000 (32-bit, non-prefetchable) "
+                    + "[size=128K]\n03:00.1 Ethernet controller: y\n");
 
-        CommandRun run = CommandRun.WithInput(listing, "plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "1024", "--pci", device, "--devices", "-");
+        CommandRun run = CommandRun.WithInput(listing, "plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "1024", "--pci", device,
+            "--devices", "-");
 
         Assert.AreEqual(isRemarked, run.Errors.Contains($"note: --devices tells no window of 0000:{device}: ", StringComparison.Ordinal), run.Errors);
     }
@@ -78,7 +84,8 @@ public sealed class PlanVerbTests
         CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "65536", "--json");
 
         Assert.AreEqual(1, run.Status);
-        JsonElement problem = run.Json().GetProperty("problems").EnumerateArray().Single(static problem => problem.GetProperty("code").GetString() == "larger-than-host");
+        JsonElement problem = run.Json().GetProperty("problems").EnumerateArray()
+            .Single(static problem => problem.GetProperty("code").GetString() == "larger-than-host");
         Assert.AreEqual("error", problem.GetProperty("severity").GetString());
         Assert.Contains("64 GiB of memory are 56.1 GiB more than all RAM of the host", problem.GetProperty("message").GetString()!);
     }
@@ -87,7 +94,9 @@ public sealed class PlanVerbTests
     public void A_guests_own_log_does_not_say_how_large_the_host_is()
     {
         CommandRun run = CommandRun.WithInput(
-            Encoding.ASCII.GetBytes("Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\nXen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\nXen: [mem 0x0000000000100000-0x000000001fffffff] usable\n"),
+            Encoding.ASCII.GetBytes(
+                "Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\nXen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\nXen: [mem "
+                    + "0x0000000000100000-0x000000001fffffff] usable\n"),
             "plan", "--host", "-", "--memory", "4096");
 
         Assert.AreEqual(0, run.Status, run.Output);
@@ -97,7 +106,8 @@ public sealed class PlanVerbTests
     [TestMethod]
     public void A_window_that_meets_RAM_gives_status_1()
     {
-        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--e820-host", "--bar", "10000000-10100000");
+        CommandRun run = CommandRun.Of("plan", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--e820-host", "--bar",
+            "10000000-10100000");
 
         Assert.AreEqual(1, run.Status);
         Assert.Contains("bar-conflict [0x10000000, 0x10100000)", run.Output);

@@ -133,7 +133,9 @@ public sealed class ProbeVerbTests : IDisposable
     }
 
     [TestMethod]
-    [DataRow(false, "unknown, guest \"g1\": the probe did not come to its end in the time given, and whether this map works is not known; give it more with --timeout")]
+    [DataRow(false,
+        "unknown, guest \"g1\": the probe did not come to its end in the time given, and whether this map works is "
+            + "not known; give it more with --timeout")]
     [DataRow(true, "no, guest \"g1\": this layout does not work on this host")]
     public void A_probe_that_still_runs_when_time_is_up_is_no_answer_and_one_that_ended_midway_is(bool ends, string verdict)
     {
@@ -181,7 +183,9 @@ public sealed class ProbeVerbTests : IDisposable
     private CommandRun Run(string guest, params string[] options)
     {
         _dom0.Write("guest.cfg", guest);
-        return CommandRun.InDom0(_dom0.Machine, ["probe", "--guest", Path.Combine(_dom0.Root, "guest.cfg"), .. options.Contains("--image") ? [] : new[] { "--image", Image }, .. options]);
+        return CommandRun.InDom0(_dom0.Machine,
+            ["probe", "--guest", Path.Combine(_dom0.Root, "guest.cfg"), .. options.Contains("--image") ? [] : new[] { "--image", Image },
+                .. options]);
     }
 
     /// <summary>The guest as xl understands the file: later settings win.</summary>

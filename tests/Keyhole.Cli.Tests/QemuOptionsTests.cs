@@ -12,7 +12,8 @@ namespace Keyhole.Cli.Tests;
 public sealed class QemuOptionsTests
 {
     private static CommandRun Plan(params string[] options) =>
-        CommandRun.Of(["plan", "--host", Path.Combine(System.AppContext.BaseDirectory, "fixtures", "kvm", "h39.json"), "--type", "kvm", "--memory", "4096", "--json", .. options]);
+        CommandRun.Of(["plan", "--host", Path.Combine(System.AppContext.BaseDirectory, "fixtures", "kvm", "h39.json"), "--type", "kvm", "--memory",
+            "4096", "--json", .. options]);
 
     [TestMethod]
     [DataRow("--firmware", "seabios-1.16.2", "seabios", "1.16.2")]
@@ -36,7 +37,8 @@ public sealed class QemuOptionsTests
     [TestMethod]
     public void Width_and_vendor_decide_where_a_large_BAR_lies()
     {
-        string Address(params string[] options) => Plan(["--firmware", "seabios-1.16.3", "--bar-size", "16G,64bit", .. options]).Json().GetProperty("bars").EnumerateArray()
+        string Address(params string[] options) =>
+            Plan(["--firmware", "seabios-1.16.3", "--bar-size", "16G,64bit", .. options]).Json().GetProperty("bars").EnumerateArray()
             .Single(static bar => bar.GetProperty("size").GetString() == "0x400000000").GetProperty("address").GetString()!;
 
         Assert.AreEqual("0x7000000000", Address());

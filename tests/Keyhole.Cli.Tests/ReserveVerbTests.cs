@@ -17,11 +17,14 @@ public sealed class ReserveVerbTests
     [TestMethod]
     public void The_seeds_listing_is_in_the_text_and_in_the_json()
     {
-        string[] arguments = ["reserve", "--host", "-", "--start", "512M", "--resource", "cd600-d0000=pnp 00:0d", "--resource", "f0000-100000=reserved"];
+        string[] arguments = ["reserve", "--host", "-", "--start", "512M", "--resource", "cd600-d0000=pnp 00:0d", "--resource",
+            "f0000-100000=reserved"];
         string[] listing =
         [
-            "00000000-00000fff : reserved RAM failed", "00001000-0008ffff : reserved RAM", "00090000-00091fff : reserved RAM failed", "00092000-0009efff : reserved RAM",
-            "0009f000-0009ffff : reserved", "000cd600-000cffff : pnp 00:0d", "000f0000-000fffff : reserved", "00100000-1fffffff : reserved RAM", "20000000-3dedffff : System RAM",
+            "00000000-00000fff : reserved RAM failed", "00001000-0008ffff : reserved RAM", "00090000-00091fff : reserved RAM failed",
+            "00092000-0009efff : reserved RAM",
+            "0009f000-0009ffff : reserved", "000cd600-000cffff : pnp 00:0d", "000f0000-000fffff : reserved", "00100000-1fffffff : reserved RAM",
+            "20000000-3dedffff : System RAM",
         ];
         CommandRun text = CommandRun.WithInput(s_seed, arguments);
         CommandRun json = CommandRun.WithInput(s_seed, [.. arguments, "--json"]);
@@ -57,7 +60,8 @@ public sealed class ReserveVerbTests
             File.WriteAllText(iomem, text[text.IndexOf("=== IOMEM\n", StringComparison.Ordinal)..]);
             byte[] host = Encoding.ASCII.GetBytes(text);
             CommandRun run = CommandRun.WithInput(host, "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", iomem);
-            JsonElement check = CommandRun.WithInput(host, "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", iomem, "--json").Json().GetProperty("check");
+            JsonElement check = CommandRun.WithInput(host, "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", iomem, "--json").Json()
+                .GetProperty("check");
 
             Assert.AreEqual(status, run.Status, run.Output + run.Errors);
             Assert.Contains(status == 0 ? "yes: 512 MiB below 0x20000000 are kept aside" : "error not-kept [0x1000000, 0x4430000)", run.Output);
@@ -82,7 +86,9 @@ public sealed class ReserveVerbTests
 
         Assert.AreEqual(code is null ? 2 : 1, run.Status);
         if (code is null)
-            Assert.AreEqual("keyhole: --start: \"513M1\" is no address; write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52", run.Errors.Trim());
+            Assert.AreEqual(
+                "keyhole: --start: \"513M1\" is no address; write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52",
+                run.Errors.Trim());
         else
             Assert.HasCount(1, run.Output.Split('\n').Where(line => line.StartsWith($"error {code}", StringComparison.Ordinal)));
     }
@@ -91,7 +97,8 @@ public sealed class ReserveVerbTests
     [DataRow("--start: one of --start, --below and --range is needed", "reserve", "--host", "-")]
     [DataRow("--start: one of --start, --below and --range is needed", "reserve", "--host", "-", "--start", "1G", "--below", "1G")]
     [DataRow("--guest-memory: \"0\" is not a size that fits", "reserve", "--host", "-", "--start", "1G", "--guest-memory", "0")]
-    [DataRow("--crashkernel: \"18446744073709551615\" is not a size that fits", "reserve", "--host", "-", "--start", "1G", "--crashkernel", "18446744073709551615")]
+    [DataRow("--crashkernel: \"18446744073709551615\" is not a size that fits", "reserve", "--host", "-", "--start", "1G", "--crashkernel",
+        "18446744073709551615")]
     [DataRow("--reserved: \"5-4\" is no range", "reserve", "--host", "-", "--start", "1G", "--reserved", "5-4")]
     [DataRow("--resource: \"0-1=\" is no resource", "reserve", "--host", "-", "--start", "1G", "--resource", "0-1=")]
     [DataRow("--kernel-span: \"x\" is no range", "reserve", "--host", "-", "--start", "1G", "--kernel-span", "x")]
@@ -126,7 +133,8 @@ public sealed class ReserveVerbTests
     }
 
     /// <summary>
-    /// Debian's Linux 6.12.117 under OVMF 2022.11 with memmap=511M$1M: its EFI stub put it to 0x1600000, and the kernel took its own place back as RAM.
+    /// Debian's Linux 6.12.117 under OVMF 2022.11 with memmap=511M$1M: its EFI stub put it to 0x1600000, and the kernel took its own place back as
+    /// RAM.
     /// </summary>
     [TestMethod]
     public void On_a_host_with_EFI_keeping_low_RAM_is_an_error_and_no_remedy_goes_round_in_circles()

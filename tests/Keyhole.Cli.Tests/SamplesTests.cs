@@ -7,7 +7,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
 
-/// <summary>What samples/README.md says makes the pictures beside it does so today. Alone: the commands name files by their place in the source tree.</summary>
+/// <summary>What samples/README.md says makes the pictures beside it does so today. Alone: the commands name files by their place in the source
+/// tree.</summary>
 [TestClass]
 [DoNotParallelize]
 public sealed class SamplesTests
@@ -39,7 +40,8 @@ public sealed class SamplesTests
     [TestMethod]
     public void Each_sample_is_what_its_command_draws()
     {
-        string[] commands = [.. File.ReadLines(Path.Combine(s_samples, "README.md")).Where(line => line.StartsWith(Prompt, StringComparison.Ordinal))];
+        string[] commands = [.. File.ReadLines(Path.Combine(s_samples, "README.md"))
+            .Where(line => line.StartsWith(Prompt, StringComparison.Ordinal))];
         foreach (string command in commands)
         {
             CommandRun run = CommandRun.Of(command[Prompt.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries));

@@ -55,9 +55,11 @@ public sealed class SchemaTests
         ["plan", "--host", s_host, "--memory", "3072", "--pci", "0000:03:00.0", "--bar", "febc0000-febe0000"],
         ["plan", "--host", s_host, "--memory", "3072", "--type", "hvm"],
         ["plan", "--host", s_host, "--memory", "3072", "--type", "kvm"],
-        ["plan", "--host", s_host, "--memory", "3072", "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--cpu-vendor", "intel", "--bar-size", "128G,64bit"],
+        ["plan", "--host", s_host, "--memory", "3072", "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--cpu-vendor", "intel",
+            "--bar-size", "128G,64bit"],
         ["plan", "--host", s_host, "--memory", "3072", "--type", "kvm", "--devices", Field("ignored.lspci")],
-        ["compare", "--host", s_host, "--memory", "3072", "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--cpu-vendor", "intel", "--bar-size", "128G,64bit"],
+        ["compare", "--host", s_host, "--memory", "3072", "--type", "kvm", "--firmware", "ovmf-2024.05", "--phys-bits", "40", "--cpu-vendor", "intel",
+            "--bar-size", "128G,64bit"],
         ["boot", "--host", s_host, "--memory", "3072", "--e820-host", "--policy", "punch", "--bar", "febc0000-febe0000", "--mem-set", "4096"],
         ["boot", "--host", s_host, "--memory", "3072", "--e820-host", "--mem-set", "1024"],
         ["boot", "--host", s_host, "--dom0"],
@@ -83,7 +85,8 @@ public sealed class SchemaTests
         if (Environment.GetEnvironmentVariable(WriteTo) is { Length: > 0 } folder)
             File.WriteAllText(Path.Combine(folder, $"{verb}.json"), made);
         else
-            Assert.AreEqual(File.ReadAllText(Path.Combine(s_schemas, $"{verb}.json")), made, $"docs/schema/{verb}.json is out of date: run the tests of this class once with {WriteTo}=docs/schema");
+            Assert.AreEqual(File.ReadAllText(Path.Combine(s_schemas, $"{verb}.json")), made,
+                $"docs/schema/{verb}.json is out of date: run the tests of this class once with {WriteTo}=docs/schema");
     }
 
     [TestMethod]
@@ -101,7 +104,8 @@ public sealed class SchemaTests
     {
         using var dom0 = new FakeDom0();
 
-        foreach (string[] command in new string[][] { ["inspect", "g1"], ["apply", "g1", "--dry-run"], ["apply", "g1"], ["inspect", "g1"], ["apply", "g1", "--undo"] })
+        foreach (string[] command in new string[][] { ["inspect", "g1"], ["apply", "g1", "--dry-run"], ["apply", "g1"], ["inspect", "g1"],
+            ["apply", "g1", "--undo"] })
         {
             CommandRun run = CommandRun.InDom0(dom0.Machine, [.. command, "--json"]);
 
@@ -135,10 +139,12 @@ public sealed class SchemaTests
     {
         var form = new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true, TransformSchemaNode = Transform };
         JsonNode made = AnswerForm.Options.GetJsonSchemaAsNode(s_answers[verb], form);
-        var schema = new JsonObject { ["$schema"] = "https://json-schema.org/draft/2020-12/schema", ["title"] = $"What keyhole {verb} --json answers" };
+        var schema = new JsonObject { ["$schema"] = "https://json-schema.org/draft/2020-12/schema",
+            ["title"] = $"What keyhole {verb} --json answers" };
         foreach ((string name, JsonNode? value) in made.AsObject())
             schema[name] = value?.DeepClone();
-        return schema.ToJsonString(new JsonSerializerOptions { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }) + "\n";
+        return schema.ToJsonString(new JsonSerializerOptions { WriteIndented = true,
+            Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }) + "\n";
     }
 
     private static JsonNode Transform(JsonSchemaExporterContext context, JsonNode node)
@@ -152,7 +158,9 @@ public sealed class SchemaTests
         if (context.TypeInfo.Kind == JsonTypeInfoKind.Object && schema["properties"] is JsonObject properties)
         {
             schema["additionalProperties"] = false;
-            string[] required = [.. context.TypeInfo.Properties.Where(property => properties.ContainsKey(property.Name) && (!CanBeNull(property) || IsNullWritten(property))).Select(static property => property.Name)];
+            string[] required = [.. context.TypeInfo.Properties
+                .Where(property => properties.ContainsKey(property.Name) && (!CanBeNull(property) || IsNullWritten(property)))
+                .Select(static property => property.Name)];
             schema.Remove("required");
             if (required.Length > 0)
                 schema["required"] = new JsonArray([.. required.Select(static name => JsonValue.Create(name))]);
@@ -175,5 +183,6 @@ public sealed class SchemaTests
 
     /// <summary>Whether null is written as null; else the member is left out.</summary>
     private static bool IsNullWritten(JsonPropertyInfo property) =>
-        property.AttributeProvider?.GetCustomAttributes(typeof(JsonIgnoreAttribute), inherit: true) is [JsonIgnoreAttribute { Condition: JsonIgnoreCondition.Never }];
+        property.AttributeProvider?.GetCustomAttributes(typeof(JsonIgnoreAttribute), inherit: true)
+            is [JsonIgnoreAttribute { Condition: JsonIgnoreCondition.Never }];
 }

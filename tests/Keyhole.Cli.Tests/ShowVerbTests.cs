@@ -40,7 +40,8 @@ public sealed class ShowVerbTests
         JsonElement json = CommandRun.Of("show", "--host", CommandRun.Golden("iommu.log"), "--with-xen", "--json").Json();
 
         // dom0's own map in the same log is the witness for the IOMMU's page.
-        CollectionAssert.Contains(json.GetProperty("entries").EnumerateArray().Select(entry => entry.GetProperty("start").GetString()).ToArray(), "0xfed90000");
+        CollectionAssert.Contains(json.GetProperty("entries").EnumerateArray().Select(entry => entry.GetProperty("start").GetString()).ToArray(),
+            "0xfed90000");
     }
 
     [TestMethod]
@@ -64,7 +65,9 @@ public sealed class ShowVerbTests
         CommandRun run = CommandRun.WithInput(Encoding.ASCII.GetBytes(host), ["show", "--host", "-", "--denied", "fed90000-fed91000", .. options]);
 
         Assert.AreEqual(0, run.Status);
-        Assert.AreEqual(why is null ? 0 : 1, run.Errors.Split('\n').Count(static line => line.StartsWith("note: --denied fed90000-fed91000 has no effect: ", System.StringComparison.Ordinal)));
+        Assert.AreEqual(why is null ? 0 : 1,
+            run.Errors.Split('\n')
+                .Count(static line => line.StartsWith("note: --denied fed90000-fed91000 has no effect: ", System.StringComparison.Ordinal)));
         Assert.Contains(why ?? "", run.Errors);
     }
 

@@ -10,7 +10,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
 
-/// <summary>The script <c>./keyhole</c> in a tree of its own, with a compiler that is one in name alone: it writes a half program, takes its time, and writes the whole one.</summary>
+/// <summary>The script <c>./keyhole</c> in a tree of its own, with a compiler that is one in name alone: it writes a half program, takes its time,
+/// and writes the whole one.</summary>
 [TestClass]
 [OSCondition(OperatingSystems.Linux)]
 [SupportedOSPlatform("linux")]

@@ -93,7 +93,8 @@ public sealed class SvgOptionTests
     [DataRow("a\0b", "this is no file name")]
     public void What_cannot_be_written_is_one_line_and_leaves_nothing(string name, string what)
     {
-        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("iommu.log"), "--map", "1", "--svg", name.Contains('\0') ? name : Path.Combine(_folder, name));
+        CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("iommu.log"), "--map", "1", "--svg", name.Contains('\0') ? name
+            : Path.Combine(_folder, name));
 
         Assert.AreEqual(2, run.Status);
         Assert.IsEmpty(run.Output);

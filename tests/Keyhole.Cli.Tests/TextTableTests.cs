@@ -53,7 +53,8 @@ public sealed class TextTableTests
     private static string[] Painted(int width, params string[][] rows)
     {
         var output = new StringWriter();
-        new AnswerWriter(output, width, hasColours: false).Write(Table([.. rows.Select(static row => row.Select(static text => new TextCell(text)).ToArray())]));
+        new AnswerWriter(output, width,
+            hasColours: false).Write(Table([.. rows.Select(static row => row.Select(static text => new TextCell(text)).ToArray())]));
         return output.ToString().Split('\n')[..^1];
     }
 

@@ -33,7 +33,8 @@ public sealed class UsageTests
             Command alone = Program.BuildRoot(console, verb.Name).Subcommands.Single();
 
             Assert.AreEqual(verb.Name, alone.Name);
-            CollectionAssert.AreEqual(verb.Options.Select(static option => option.Name).ToArray(), alone.Options.Select(static option => option.Name).ToArray());
+            CollectionAssert.AreEqual(verb.Options.Select(static option => option.Name).ToArray(),
+                alone.Options.Select(static option => option.Name).ToArray());
         }
     }
 
@@ -114,7 +115,8 @@ public sealed class UsageTests
         using var errors = new StreamWriter(new LastResort(new Closed())) { AutoFlush = true };
         using var output = new MemoryStream();
         int status;
-        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => Stream.Null, hasColours: false))
+        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => Stream.Null,
+            hasColours: false))
             status = Program.Run(["show", "--host", CommandRun.Golden("plain4g.log"), "--json"], console);
 
         Assert.AreEqual(0, status);
@@ -257,7 +259,8 @@ public sealed class UsageTests
     public void A_narrow_terminal_gets_whole_numbers_in_whole_tables(int width)
     {
         string plan = On(width, "plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host");
-        string compare = On(width, "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000", "--migrate-to", CommandRun.Golden("hole1g.log"));
+        string compare = On(width, "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000",
+            "--migrate-to", CommandRun.Golden("hole1g.log"));
 
         Assert.Contains("0x20000000    0x20200000", plan);
         Assert.IsLessThanOrEqualTo(80, plan.Split('\n').Where(static line => line.StartsWith('─')).Max(static line => line.TrimEnd().Length));
@@ -268,7 +271,8 @@ public sealed class UsageTests
     private static string On(int width, params string[] args)
     {
         using var output = new MemoryStream();
-        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null, () => Stream.Null, hasColours: false) { Width = width })
+        using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null,
+            () => Stream.Null, hasColours: false) { Width = width })
             Program.Run(args, console);
         return Encoding.UTF8.GetString(output.ToArray());
     }

@@ -18,11 +18,13 @@ public sealed class VerifyVerbTests
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "fixtures", "golden");
 
     private static IEnumerable<object[]> LogNames =>
-        Directory.GetFiles(Folder, "*.log").Select(static path => new object[] { Path.GetFileNameWithoutExtension(path) }).OrderBy(static row => (string)row[0], StringComparer.Ordinal);
+        Directory.GetFiles(Folder, "*.log").Select(static path => new object[] { Path.GetFileNameWithoutExtension(path) })
+            .OrderBy(static row => (string)row[0], StringComparer.Ordinal);
 
     /// <summary>Guests that xl gave its own map: the maps of the other two were installed by hand.</summary>
     private static IEnumerable<object[]> BootedGuests =>
-        LogNames.SelectMany(static row => Guests((string)row[0]).Where(static guest => guest.Kernel.Length > 0 && guest.Name is not ("b_short" or "c_overbar"))
+        LogNames.SelectMany(static row => Guests((string)row[0])
+            .Where(static guest => guest.Kernel.Length > 0 && guest.Name is not ("b_short" or "c_overbar"))
             .Select(guest => new object[] { row[0], guest.Name }));
 
     /// <summary>The record is of Linux 6.12, which swaps NVS away; its log does not name a release, so it is compared with 6.1.</summary>
@@ -42,7 +44,8 @@ public sealed class VerifyVerbTests
     [TestMethod]
     public void A_log_of_the_bare_machine_has_no_dom0()
     {
-        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "hosts", "ubuntu-linux-7.0", "boot.log"));
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host",
+            Path.Combine(AppContext.BaseDirectory, "fixtures", "hosts", "ubuntu-linux-7.0", "boot.log"));
 
         Assert.AreEqual(2, run.Status);
         Assert.Contains("without Xen there is no dom0", run.Errors);
@@ -67,7 +70,8 @@ public sealed class VerifyVerbTests
         string config = Temporary(guest.Config);
         try
         {
-            (int status, string output, string error) = Run(string.Join('\n', [.. guest.Xl, .. guest.Kernel]), "verify", "--host", PathOf(log), "--guest", config, "--dmesg", "-");
+            (int status, string output, string error) = Run(string.Join('\n', [.. guest.Xl, .. guest.Kernel]), "verify", "--host", PathOf(log),
+                "--guest", config, "--dmesg", "-");
 
             Assert.AreEqual(0, status, output + error);
         }
@@ -83,8 +87,10 @@ public sealed class VerifyVerbTests
     public void A_guest_that_has_the_hosts_map_against_what_was_said_is_explained(string expected, string name, params string[] options)
     {
         string kernel = name == "plain"
-            ? "[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\n[    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\n"
-                + "[    0.000000] Xen: [mem 0x0000000000100000-0x000000001fffffff] usable\n[    2.481133] [mem 0x20000000-0xffffffff] available for PCI devices\n"
+            ? "[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\n[    0.000000] Xen: [mem "
+                + "0x00000000000a0000-0x00000000000fffff] reserved\n"
+                + "[    0.000000] Xen: [mem 0x0000000000100000-0x000000001fffffff] usable\n[    2.481133] [mem "
+                + "0x20000000-0xffffffff] available for PCI devices\n"
             : string.Join('\n', Guests("seed8g").Single(guest => guest.Name == name).Kernel);
 
         (int status, string output, string error) = Run(kernel, ["verify", "--host", PathOf("seed8g"), "--dmesg", "-", .. options]);
@@ -108,7 +114,8 @@ public sealed class VerifyVerbTests
     [TestMethod]
     public void A_changed_count_is_told_with_its_line_and_status_1()
     {
-        string text = File.ReadAllText(PathOf("dom0-relocate")).Replace("Remapped 139361 page(s)", "Remapped 139360 page(s)", StringComparison.Ordinal);
+        string text = File.ReadAllText(PathOf("dom0-relocate"))
+            .Replace("Remapped 139361 page(s)", "Remapped 139360 page(s)", StringComparison.Ordinal);
 
         (int status, string output, _) = Run(text, "verify", "--dom0", "--host", "-", "--json");
 
@@ -120,7 +127,8 @@ public sealed class VerifyVerbTests
         Assert.AreEqual("remapped pages", difference.GetProperty("what").GetString());
         Assert.AreEqual("139,361", difference.GetProperty("forecast").GetString());
         Assert.AreEqual("139,360", difference.GetProperty("observed").GetString());
-        Assert.AreEqual(1 + Array.FindIndex(text.Split('\n'), static line => line.Contains("Remapped", StringComparison.Ordinal)), difference.GetProperty("line").GetInt32());
+        Assert.AreEqual(1 + Array.FindIndex(text.Split('\n'), static line => line.Contains("Remapped", StringComparison.Ordinal)),
+            difference.GetProperty("line").GetInt32());
         Assert.IsGreaterThan(0, json.GetProperty("explanations").GetArrayLength());
     }
 
@@ -131,7 +139,8 @@ public sealed class VerifyVerbTests
         string xen = Temporary(lines.Where(static line => line.StartsWith("(XEN)", StringComparison.Ordinal)));
         try
         {
-            string kernel = string.Join('\n', lines.SkipWhile(static line => line.StartsWith("(XEN)", StringComparison.Ordinal)).TakeWhile(static line => line != "=== DOM0-IOMEM"));
+            string kernel = string.Join('\n', lines.SkipWhile(static line => line.StartsWith("(XEN)", StringComparison.Ordinal))
+                .TakeWhile(static line => line != "=== DOM0-IOMEM"));
 
             (int status, string output, string error) = Run(kernel, "verify", "--dom0", "--host", xen, "--dmesg", "-");
 
@@ -147,7 +156,8 @@ public sealed class VerifyVerbTests
     [TestMethod]
     public void The_version_line_picks_the_profile_and_an_option_overrides_it()
     {
-        string dmesg = "[    0.000000] Linux version 6.12.5 (x@y)\n[    0.000000] Released 0 page(s)\n[    0.500000] RAMDISK: [mem 0x08000000-0x0a618fff]\n";
+        string dmesg =
+            "[    0.000000] Linux version 6.12.5 (x@y)\n[    0.000000] Released 0 page(s)\n[    0.500000] RAMDISK: [mem 0x08000000-0x0a618fff]\n";
 
         (_, string picked, _) = Run(dmesg, "verify", "--dom0", "--host", PathOf("nvskernel"), "--dmesg", "-", "--json");
         (_, string given, _) = Run(dmesg, "verify", "--dom0", "--host", PathOf("nvskernel"), "--dmesg", "-", "--json", "--kernel", "linux-6.1");
@@ -189,7 +199,8 @@ public sealed class VerifyVerbTests
     public void A_map_chosen_from_a_log_of_two_boots_brings_its_own_boot_s_dom0()
     {
         (_, string alone, _) = Run(HeadOf("dom0-512"), "boot", "--dom0", "--host", "-", "--json");
-        (int status, string output, string error) = Run(HeadOf("seed8g") + HeadOf("dom0-512"), "boot", "--dom0", "--host", "-", "--map", "3", "--json");
+        (int status, string output, string error) = Run(HeadOf("seed8g") + HeadOf("dom0-512"), "boot", "--dom0", "--host", "-", "--map", "3",
+            "--json");
 
         Assert.AreEqual(0, status, error);
         Assert.AreEqual(alone, output);
@@ -197,8 +208,12 @@ public sealed class VerifyVerbTests
 
     [TestMethod]
     [DataRow("", "standard input: the log is empty; give what the kernel printed at boot")]
-    [DataRow("hello\n", "standard input: nothing that a kernel says of its memory at boot is in it; give what dom0's kernel printed with --dmesg ('sudo dmesg' there, or the console's log), or ask 'keyhole boot' for the forecast alone")]
-    [DataRow("Linux version 6.1.0 (x@y)\n", "standard input:1: the boot's lines say nothing that was forecast; give more of what the kernel printed: its map, \"Released …\", \"Remapped …\", \"available for PCI devices\"")]
+    [DataRow("hello\n",
+        "standard input: nothing that a kernel says of its memory at boot is in it; give what dom0's kernel printed with --dmesg ('sudo dmesg' "
+            + "there, or the console's log), or ask 'keyhole boot' for the forecast alone")]
+    [DataRow("Linux version 6.1.0 (x@y)\n",
+        "standard input:1: the boot's lines say nothing that was forecast; give more of what the kernel printed: its map, \"Released …\", "
+            + "\"Remapped …\", \"available for PCI devices\"")]
     public void What_holds_no_boot_is_refused_in_one_line(string dmesg, string expected)
     {
         (int status, string output, string error) = Run(dmesg, "verify", "--dom0", "--host", PathOf("nvskernel"), "--dmesg", "-");
@@ -211,7 +226,9 @@ public sealed class VerifyVerbTests
     [TestMethod]
     public void A_map_and_last_words_copied_by_hand_are_enough()
     {
-        string text = string.Join('\n', File.ReadLines(PathOf("nvskernel")).Where(static line => line.Contains("RAM map", StringComparison.Ordinal) || line.StartsWith("(XEN)  [", StringComparison.Ordinal)))
+        string text = string.Join('\n',
+            File.ReadLines(PathOf("nvskernel"))
+                .Where(static line => line.Contains("RAM map", StringComparison.Ordinal) || line.StartsWith("(XEN)  [", StringComparison.Ordinal)))
             + "\nxen hypervisor allocated kernel memory conflicts with E820\n(XEN) Hardware Dom0 halted: halting machine\n";
 
         (int status, string output, string error) = Run(text, "verify", "--dom0", "--host", "-");
@@ -228,7 +245,8 @@ public sealed class VerifyVerbTests
         (int status, _, string error) = Run("0 80000000 1\n", "verify", "--dom0", "--nr-pages", "1000", "--host", "-");
 
         Assert.AreEqual(2, status);
-        Assert.AreEqual("keyhole: --dmesg: the host's map comes from no log, so it holds no boot; name what the kernel printed with --dmesg", error.TrimEnd());
+        Assert.AreEqual("keyhole: --dmesg: the host's map comes from no log, so it holds no boot; name what the kernel printed with --dmesg",
+            error.TrimEnd());
     }
 
     [TestMethod]
@@ -237,7 +255,9 @@ public sealed class VerifyVerbTests
         (int status, _, string error) = Run("x\n", "verify", "--dom0", "--host", "-", "--dmesg", "-");
 
         Assert.AreEqual(2, status);
-        Assert.AreEqual("keyhole: --dmesg: standard input is the host's log already; leave out --dmesg: the host's log is searched for the kernel's lines", error.TrimEnd());
+        Assert.AreEqual(
+            "keyhole: --dmesg: standard input is the host's log already; leave out --dmesg: the host's log is searched for the kernel's lines",
+            error.TrimEnd());
     }
 
     private static (int Status, string Output, string Error) Run(string input, params string[] args)
@@ -245,7 +265,8 @@ public sealed class VerifyVerbTests
         using var output = new MemoryStream();
         using var error = new StringWriter();
         int status;
-        using (var console = new CommandConsole(new(output, new UTF8Encoding(false)), error, () => new MemoryStream(Encoding.UTF8.GetBytes(input)), hasColours: false))
+        using (var console = new CommandConsole(new(output, new UTF8Encoding(false)), error, () => new MemoryStream(Encoding.UTF8.GetBytes(input)),
+            hasColours: false))
             status = Program.Run(args, console);
         return (status, Encoding.UTF8.GetString(output.ToArray()), error.ToString());
     }
@@ -293,7 +314,9 @@ public sealed class VerifyVerbTests
         CommandRun patched = CommandRun.WithInput(Encoding.ASCII.GetBytes(later), "verify", "--dom0", "--host", "-", "--json");
 
         Assert.AreEqual(0, run.Status);
-        Assert.Contains("what only some releases do (4.16 to 4.19, of stable series 4.14.74 on, 4.19.0 to 4.19.8): this kernel marks RAM beyond the limit UNUSABLE", run.Output);
+        Assert.Contains(
+            "what only some releases do (4.16 to 4.19, of stable series 4.14.74 on, 4.19.0 to 4.19.8): this kernel "
+                + "marks RAM beyond the limit UNUSABLE", run.Output);
         Assert.AreEqual(1, patched.Status);
         Assert.Contains("All of it agrees with a kernel that does one thing as other releases do (3.2 to 4.3; 4.16 to 4.19", patched.Output);
     }
@@ -301,7 +324,8 @@ public sealed class VerifyVerbTests
     [TestMethod]
     public void A_boot_tells_by_itself_where_its_kernel_ends()
     {
-        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "edges61", "k-edge61.log"), "--json");
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "edges61", "k-edge61.log"),
+            "--json");
 
         Assert.AreEqual(0, run.Status, run.Errors);
         Assert.Contains("its boot shows that it ends by 0x4430000", run.Output);

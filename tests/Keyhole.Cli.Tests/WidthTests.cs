@@ -13,14 +13,19 @@ namespace Keyhole.Cli.Tests;
 [TestClass]
 public sealed partial class WidthTests
 {
-    private static readonly string[] s_hosts = ["golden/seed8g.log", "field/xen/initrd-moved.txt", "field/xen/pvh-dom0.txt", "reserve/efi/memmap-boot.log"];
+    private static readonly string[] s_hosts =
+        ["golden/seed8g.log", "field/xen/initrd-moved.txt", "field/xen/pvh-dom0.txt", "reserve/efi/memmap-boot.log"];
 
     /// <summary>Options of a verb; HOST stands for the host's file.</summary>
     private static readonly string[] s_commands =
     [
-        "show --host HOST", "show --host HOST --with-xen", "plan --host HOST --memory 3G --e820-host --bar 90004000-90008000", "boot --host HOST --memory 3G --e820-host", "boot --dom0 --host HOST", "verify --dom0 --host HOST",
-        "compare --host HOST --memory 3G --e820-host --bar 90004000-90008000 --migrate-to HOST", "reserve --host HOST --start 512M", "plan --host HOST --memory 8G --type hvm --pci 01:00.0 --devices BARS",
-        "plan --host HOST --memory 8G --type kvm --pci 01:00.0 --devices BARS", "compare --host HOST --memory 8G --type kvm --pci 01:00.0 --devices BARS", "boot --host HOST --memory 8G --type pvh", "fleet HOST HOST --memory 8G",
+        "show --host HOST", "show --host HOST --with-xen", "plan --host HOST --memory 3G --e820-host --bar 90004000-90008000",
+        "boot --host HOST --memory 3G --e820-host", "boot --dom0 --host HOST", "verify --dom0 --host HOST",
+        "compare --host HOST --memory 3G --e820-host --bar 90004000-90008000 --migrate-to HOST", "reserve --host HOST --start 512M",
+        "plan --host HOST --memory 8G --type hvm --pci 01:00.0 --devices BARS",
+        "plan --host HOST --memory 8G --type kvm --pci 01:00.0 --devices BARS",
+        "compare --host HOST --memory 8G --type kvm --pci 01:00.0 --devices BARS", "boot --host HOST --memory 8G --type pvh",
+        "fleet HOST HOST --memory 8G",
     ];
 
     public static IEnumerable<object[]> Commands() => s_commands.Select(static command => new object[] { command });
@@ -43,9 +48,12 @@ public sealed partial class WidthTests
             Assert.AreEqual(wide.Status, narrow.Status, told);
             Assert.IsTrue(narrow.Status != 2 || command.Contains("dom0", StringComparison.Ordinal), told);
             // A word that is longer than a line, such as a path, stands on a line of its own.
-            string[] over = [.. narrow.Output.Split('\n').Where(static line => line.Length > 80 && line.Trim().Contains(' ', StringComparison.Ordinal) && !line.Contains("fixtures", StringComparison.Ordinal))];
+            string[] over = [.. narrow.Output.Split('\n')
+                .Where(static line => line.Length > 80 && line.Trim().Contains(' ', StringComparison.Ordinal)
+                    && !line.Contains("fixtures", StringComparison.Ordinal))];
             Assert.IsEmpty(over, $"{told}\n{string.Join('\n', over)}");
-            string[] lost = [.. Numbers().Matches(wide.Output).Select(static number => number.Value).Except(Numbers().Matches(narrow.Output).Select(static number => number.Value))];
+            string[] lost = [.. Numbers().Matches(wide.Output).Select(static number => number.Value)
+                .Except(Numbers().Matches(narrow.Output).Select(static number => number.Value))];
             Assert.IsEmpty(lost, $"{told}\n{string.Join(' ', lost)}");
         }
     }

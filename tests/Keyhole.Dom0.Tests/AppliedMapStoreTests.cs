@@ -24,7 +24,8 @@ public sealed class AppliedMapStoreTests
     [TestMethod]
     public void What_is_saved_is_loaded_also_what_libxl_lets_wrap()
     {
-        AppliedMap applied = Applied(E820Entry.FromSize(0x1_0000_0000, ulong.MaxValue - 5, E820Type.Ram), E820Entry.FromSize(0x1000, 0, (E820Type)77));
+        AppliedMap applied = Applied(E820Entry.FromSize(0x1_0000_0000, ulong.MaxValue - 5, E820Type.Ram),
+            E820Entry.FromSize(0x1000, 0, (E820Type)77));
         Assert.IsNull(Store().Save(applied));
 
         AppliedMap loaded = Loaded(s_uuid)!;

@@ -36,7 +36,8 @@ public sealed class DomainConfigTests
 
         GuestSpec guest = DomainConfig.Parse(real)!;
 
-        Assert.AreEqual(("g1", GuestType.Pv, 262144UL, 262144UL, true), (guest.Name, guest.Type, guest.MemoryKiB, guest.MaxmemKiB, guest.UsesHostMap));
+        Assert.AreEqual(("g1", GuestType.Pv, 262144UL, 262144UL, true),
+            (guest.Name, guest.Type, guest.MemoryKiB, guest.MaxmemKiB, guest.UsesHostMap));
         Assert.AreEqual("0000:00:02.0", guest.Pci.Single().ToString());
     }
 
@@ -45,7 +46,8 @@ public sealed class DomainConfigTests
     {
         GuestSpec guest = DomainConfig.Parse(Listing("""{"e820_host":"True"}""", "[]"))!;
 
-        Assert.AreEqual(("g1", GuestType.Pv, 262144UL, 524288UL, true), (guest.Name, guest.Type, guest.MemoryKiB, guest.MaxmemKiB, guest.UsesHostMap));
+        Assert.AreEqual(("g1", GuestType.Pv, 262144UL, 524288UL, true),
+            (guest.Name, guest.Type, guest.MemoryKiB, guest.MaxmemKiB, guest.UsesHostMap));
         Assert.AreEqual("console=hvc0", guest.CommandLine);
     }
 

@@ -90,18 +90,21 @@ public sealed class DomainToolsTests
             libxl: error: libxl_dom.c:2: not enough memory
             libxl: error: libxl_create.c:3: cannot (re-)build domain: -3
             """;
-        Assert.IsFalse(new DomainTools(new Complaining(complaints)).CreatePaused("g.cfg", Guid.Empty, CancellationToken.None).TryGet(out _, out XenProblem? problem));
+        Assert.IsFalse(new DomainTools(new Complaining(complaints)).CreatePaused("g.cfg", Guid.Empty, CancellationToken.None)
+            .TryGet(out _, out XenProblem? problem));
         Assert.AreEqual(XenProblemKind.Refused, problem.Kind);
         Assert.Contains("libxl: error: libxl_dom.c:2: not enough memory", problem.What);
     }
 
     private sealed class NoTools : IToolRunner
     {
-        public ToolResult Run(string program, ImmutableArray<string> arguments, TimeSpan limit, CancellationToken cancellation = default) => new(ToolResult.NotThere, "", "");
+        public ToolResult Run(string program, ImmutableArray<string> arguments, TimeSpan limit, CancellationToken cancellation = default) =>
+            new(ToolResult.NotThere, "", "");
     }
 
     private sealed class Complaining(string error) : IToolRunner
     {
-        public ToolResult Run(string program, ImmutableArray<string> arguments, TimeSpan limit, CancellationToken cancellation = default) => new(1, "", error);
+        public ToolResult Run(string program, ImmutableArray<string> arguments, TimeSpan limit, CancellationToken cancellation = default) =>
+            new(1, "", error);
     }
 }

@@ -16,7 +16,9 @@ public sealed class PrivcmdTests
         Assert.IsFalse(Privcmd.Open("/dev/xen/no-such-device").TryGet(out _, out XenProblem? problem));
 
         Assert.AreEqual(XenProblemKind.Here, problem.Kind);
-        Assert.AreEqual("/dev/xen/no-such-device: is not there: this is no Xen dom0, or its driver is not loaded; run this in dom0; there, modprobe xen-privcmd", problem.ToString());
+        Assert.AreEqual(
+            "/dev/xen/no-such-device: is not there: this is no Xen dom0, or its driver is not loaded; run this in dom0; there, modprobe xen-privcmd",
+            problem.ToString());
     }
 
     [TestMethod]

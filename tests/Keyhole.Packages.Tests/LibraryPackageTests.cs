@@ -64,12 +64,18 @@ public sealed partial class LibraryPackageTests
         try
         {
             string example = Example("Keyhole");
-            Assert.IsLessThanOrEqualTo(12, example.Split('\n').Count(static line => line.Length > 0 && !line.StartsWith("using Keyhole", StringComparison.Ordinal) && !line.StartsWith("//", StringComparison.Ordinal)));
+            Assert.IsLessThanOrEqualTo(12,
+                example.Split('\n').Count(static line => line.Length > 0 && !line.StartsWith("using Keyhole", StringComparison.Ordinal)
+                    && !line.StartsWith("//", StringComparison.Ordinal)));
             // A program has one entry: the other example is a local function's body.
-            string usings = string.Join('\n', s_libraries.SelectMany(library => Example(library).Split('\n')).Where(static line => line.StartsWith("using Keyhole", StringComparison.Ordinal)).Distinct());
-            string live = string.Join('\n', Example("Keyhole.Dom0").Split('\n').Where(static line => !line.StartsWith("using Keyhole", StringComparison.Ordinal)));
+            string usings = string.Join('\n',
+                s_libraries.SelectMany(library => Example(library).Split('\n'))
+                    .Where(static line => line.StartsWith("using Keyhole", StringComparison.Ordinal)).Distinct());
+            string live = string.Join('\n',
+                Example("Keyhole.Dom0").Split('\n').Where(static line => !line.StartsWith("using Keyhole", StringComparison.Ordinal)));
             string pure = string.Join('\n', example.Split('\n').Where(static line => !line.StartsWith("using Keyhole", StringComparison.Ordinal)));
-            File.WriteAllText(Path.Combine(folder, "Program.cs"), $"{usings}\nif (args.Length > 0) Live();\nPure();\nstatic void Live()\n{{\n{live}\n}}\nstatic void Pure()\n{{\n{pure}\n}}\n");
+            File.WriteAllText(Path.Combine(folder, "Program.cs"),
+                $"{usings}\nif (args.Length > 0) Live();\nPure();\nstatic void Live()\n{{\n{live}\n}}\nstatic void Pure()\n{{\n{pure}\n}}\n");
             File.WriteAllText(Path.Combine(folder, "Consumer.csproj"), """
                 <Project Sdk="Microsoft.NET.Sdk">
                   <PropertyGroup>
@@ -93,7 +99,8 @@ public sealed partial class LibraryPackageTests
             string project = Path.Combine(folder, "Consumer.csproj");
             File.Copy(Path.Combine(AppContext.BaseDirectory, "fixtures", "golden", "seed8g.log"), Path.Combine(folder, "xen.log"));
 
-            Tools.Output("dotnet", "build", project, "-c", "Release", "--nologo", "-v", "quiet", $"-p:RestoreSources={s_packed}", $"-p:RestoreFallbackFolders={known}");
+            Tools.Output("dotnet", "build", project, "-c", "Release", "--nologo", "-v", "quiet", $"-p:RestoreSources={s_packed}",
+                $"-p:RestoreFallbackFolders={known}");
             string said = Tools.Output("sh", "-c", $"cd '{folder}' && dotnet bin/Release/net10.0/Consumer.dll");
 
             Assert.StartsWith("0x0 0x20000000 Ram: ", said);
@@ -116,7 +123,8 @@ public sealed partial class LibraryPackageTests
     private static string Text(XElement about, string name) => about.Elements().Single(element => element.Name.LocalName == name).Value;
 
     private static string[] Needs(ZipArchive package) =>
-        [.. About(package).Descendants().Where(static element => element.Name.LocalName == "dependency").Select(static element => element.Attribute("id")!.Value)];
+        [.. About(package).Descendants().Where(static element => element.Name.LocalName == "dependency")
+            .Select(static element => element.Attribute("id")!.Value)];
 
     private static string Read(ZipArchive package, string name)
     {

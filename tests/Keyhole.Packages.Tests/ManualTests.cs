@@ -15,12 +15,14 @@ namespace Keyhole.Packages.Tests;
 public sealed class ManualTests
 {
     private static readonly string s_docs = Path.Combine(AppContext.BaseDirectory, "fixtures", "docs");
-    private static readonly Dictionary<string, string> s_pages = Manual.Pages(s_docs, new(2026, 11, 28)).ToDictionary(static page => page.Name, static page => page.Text);
+    private static readonly Dictionary<string, string> s_pages = Manual.Pages(s_docs, new(2026, 11, 28))
+        .ToDictionary(static page => page.Name, static page => page.Text);
 
     [TestMethod]
     public void Every_verb_has_a_page_and_every_document_for_users_has_one()
     {
-        CollectionAssert.IsSubsetOf((string[])["keyhole.1", "keyhole-plan.1", "keyhole-show.1", "keyhole-completion.1", "keyhole-policies.7", "keyhole-glossary.7"], s_pages.Keys);
+        CollectionAssert.IsSubsetOf((string[])["keyhole.1", "keyhole-plan.1", "keyhole-show.1", "keyhole-completion.1", "keyhole-policies.7",
+            "keyhole-glossary.7"], s_pages.Keys);
         CollectionAssert.DoesNotContain(s_pages.Keys, "keyhole-real-xen-tests.7");
     }
 
@@ -70,7 +72,8 @@ public sealed class ManualTests
         roff.Markdown(["| a | b |", "|---|---|", "| `one` | two \\| three |", "| .four | |"]);
         string page = roff.End();
 
-        Assert.Contains(".TS\ntab(\t);\nlb lbx\nl lx.\na\tT{\n.nh\nb\nT}\n\\fBone\\fR\tT{\n.nh\ntwo | three\nT}\n\\&.four\tT{\n.nh\n\nT}\n.TE\n", page);
+        Assert.Contains(".TS\ntab(\t);\nlb lbx\nl lx.\na\tT{\n.nh\nb\nT}\n\\fBone\\fR\tT{\n.nh\ntwo | three\nT}\n\\&.four\tT{\n.nh\n\nT}\n.TE\n",
+            page);
     }
 
     /// <summary>Also that none of the pages' lines is lost in a terminal of 80 columns: man says so among its warnings.</summary>
@@ -86,7 +89,8 @@ public sealed class ManualTests
                 string path = Path.Combine(folder, name);
                 File.WriteAllText(path, text);
 
-                Tools.Result shown = Tools.Run(new Dictionary<string, string> { ["MANWIDTH"] = "100", ["MAN_KEEP_FORMATTING"] = "" }, "man", "--warnings=w", "-E", "UTF-8", "-l", path);
+                Tools.Result shown = Tools.Run(new Dictionary<string, string> { ["MANWIDTH"] = "100", ["MAN_KEEP_FORMATTING"] = "" }, "man",
+                    "--warnings=w", "-E", "UTF-8", "-l", path);
 
                 Assert.AreEqual(0, shown.Status, name + shown.Errors);
                 Assert.IsEmpty(shown.Errors, name);
@@ -101,5 +105,7 @@ public sealed class ManualTests
         }
     }
 
-    private static string[] Sections(string page) => [.. Regex.Matches(page, "^\\.SH (?<title>.*)$", RegexOptions.Multiline | RegexOptions.ExplicitCapture).Select(static match => match.Groups["title"].Value)];
+    private static string[] Sections(string page) =>
+        [.. Regex.Matches(page, "^\\.SH (?<title>.*)$", RegexOptions.Multiline | RegexOptions.ExplicitCapture)
+            .Select(static match => match.Groups["title"].Value)];
 }

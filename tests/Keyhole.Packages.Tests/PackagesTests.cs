@@ -10,7 +10,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Packages.Tests;
 
-/// <summary>What eng/package makes, built for real: installed into a root of its own with the tools of its own, used there, and removed without a trace.</summary>
+/// <summary>What eng/package makes, built for real: installed into a root of its own with the tools of its own, used there, and removed without a
+/// trace.</summary>
 [TestClass]
 [TestCategory("Packages")]
 public sealed class PackagesTests
@@ -55,7 +56,8 @@ public sealed class PackagesTests
 
         AssertWorks("usr/bin/keyhole");
         AssertHas("usr/share/man/man1/keyhole-plan.1.gz", "usr/share/man/man7/keyhole-policies.7.gz", "usr/share/bash-completion/completions/keyhole",
-            "usr/share/zsh/vendor-completions/_keyhole", "usr/share/fish/vendor_completions.d/keyhole.fish", "usr/share/doc/keyhole/copyright", "usr/lib/keyhole/keyhole-probe.elf");
+            "usr/share/zsh/vendor-completions/_keyhole", "usr/share/fish/vendor_completions.d/keyhole.fish", "usr/share/doc/keyhole/copyright",
+            "usr/lib/keyhole/keyhole-probe.elf");
         Assert.Contains("Status: install ok installed", File.ReadAllText(At("var/lib/dpkg/status")));
         Assert.IsEmpty(Tools.Output("dpkg", "--root=" + _root, "--verify", "keyhole"));
 
@@ -72,7 +74,8 @@ public sealed class PackagesTests
         Tools.Output("rpm", "--root", _root, "--install", package);
 
         AssertWorks("usr/bin/keyhole");
-        AssertHas("usr/share/man/man1/keyhole-plan.1.gz", "usr/share/zsh/site-functions/_keyhole", "usr/share/licenses/keyhole/LICENSE", "usr/lib/keyhole/keyhole-probe.elf");
+        AssertHas("usr/share/man/man1/keyhole-plan.1.gz", "usr/share/zsh/site-functions/_keyhole", "usr/share/licenses/keyhole/LICENSE",
+            "usr/lib/keyhole/keyhole-probe.elf");
         Assert.StartsWith($"keyhole-{Version}-1.x86_64", Tools.Output("rpm", "--root", _root, "--query", "keyhole"));
         Assert.IsEmpty(Tools.Output("rpm", "--root", _root, "--verify", "keyhole"));
         Assert.AreEqual("GPL-2.0-only", Tools.Output("rpm", "--query", "--package", "--queryformat", "%{LICENSE}", package));
@@ -142,13 +145,16 @@ public sealed class PackagesTests
     {
         using JsonDocument bill = JsonDocument.Parse(File.ReadAllText(Path.Combine(s_made, $"keyhole-{Version}.cdx.json")));
         JsonElement root = bill.RootElement;
-        Dictionary<string, JsonElement> components = root.GetProperty("components").EnumerateArray().ToDictionary(static component => component.GetProperty("name").GetString()!);
-        string[] linked = [.. components.Where(static component => component.Value.GetProperty("scope").GetString() == "required").Select(static component => component.Key).Order(StringComparer.Ordinal)];
+        Dictionary<string, JsonElement> components = root.GetProperty("components").EnumerateArray()
+            .ToDictionary(static component => component.GetProperty("name").GetString()!);
+        string[] linked = [.. components.Where(static component => component.Value.GetProperty("scope").GetString() == "required")
+            .Select(static component => component.Key).Order(StringComparer.Ordinal)];
 
         Assert.AreEqual("CycloneDX", root.GetProperty("bomFormat").GetString());
         Assert.AreEqual("1.6", root.GetProperty("specVersion").GetString());
         CollectionAssert.AreEqual(
-            (string[])["K4os.Compression.LZ4", "Microsoft.NETCore.App.Runtime.NativeAOT.linux-x64", "SharpCompress", "System.CommandLine", "ZstdSharp.Port", "glibc", "libgcc"], linked);
+            (string[])["K4os.Compression.LZ4", "Microsoft.NETCore.App.Runtime.NativeAOT.linux-x64", "SharpCompress", "System.CommandLine",
+                "ZstdSharp.Port", "glibc", "libgcc"], linked);
         Assert.AreEqual("excluded", components["Meziantou.Analyzer"].GetProperty("scope").GetString());
         foreach ((string name, JsonElement component) in components)
         {
@@ -158,7 +164,8 @@ public sealed class PackagesTests
 
         CollectionAssert.AreEquivalent(
             linked.Select(name => components[name].GetProperty("bom-ref").GetString()).ToArray(),
-            root.GetProperty("dependencies")[0].GetProperty("dependsOn").EnumerateArray().Select(static reference => reference.GetString()).ToArray());
+            root.GetProperty("dependencies")[0].GetProperty("dependsOn").EnumerateArray().Select(static reference => reference.GetString())
+                .ToArray());
     }
 
     private string At(string path) => Path.Combine(_root, path);
@@ -181,7 +188,8 @@ public sealed class PackagesTests
     private void AssertEmpty(params string[] but)
     {
         string[] left = [.. Directory.EnumerateFileSystemEntries(_root, "*", SearchOption.AllDirectories)
-            .Where(path => !but.Any(kept => path == At(kept) || path.StartsWith(At(kept) + "/", StringComparison.Ordinal) || At(kept).StartsWith(path + "/", StringComparison.Ordinal)))
+            .Where(path => !but.Any(kept => path == At(kept) || path.StartsWith(At(kept) + "/", StringComparison.Ordinal)
+                || At(kept).StartsWith(path + "/", StringComparison.Ordinal)))
             .Where(path => File.Exists(path) || path.Contains("keyhole", StringComparison.Ordinal))];
         Assert.IsEmpty(left, string.Join(' ', left));
     }

@@ -21,7 +21,8 @@ internal static class Tools
 
     public static Result Run(IReadOnlyDictionary<string, string> environment, string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Tree };
+        var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            WorkingDirectory = Tree };
         foreach (string argument in arguments)
             start.ArgumentList.Add(argument);
         start.Environment["LC_ALL"] = "C.UTF-8";

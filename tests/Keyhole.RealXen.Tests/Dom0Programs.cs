@@ -16,7 +16,8 @@ namespace Keyhole.RealXen.Tests;
 /// <summary>The programs that the tests put into dom0: the command line as eng/publish makes it, and the contract suite.</summary>
 internal static class Dom0Programs
 {
-    private static readonly Lazy<ImmutableSortedDictionary<string, string>> s_keyhole = new(PublishKeyhole, LazyThreadSafetyMode.ExecutionAndPublication);
+    private static readonly Lazy<ImmutableSortedDictionary<string, string>> s_keyhole =
+        new(PublishKeyhole, LazyThreadSafetyMode.ExecutionAndPublication);
     private static readonly Lazy<ImmutableSortedDictionary<string, string>> s_files = new(Publish, LazyThreadSafetyMode.ExecutionAndPublication);
 
     /// <summary>The command line and the contract suite: path in dom0 to path here.</summary>
@@ -33,7 +34,8 @@ internal static class Dom0Programs
         string keyhole = Path.Combine(Folder, "dom0", "keyhole");
         // The native file, as users put it there: it finds out by itself whether there is something to make.
         Run(Path.Combine(Workshop.Root, "eng", "publish"), "--changed", Path.GetDirectoryName(keyhole)!);
-        return ImmutableSortedDictionary<string, string>.Empty.Add("bin/keyhole", keyhole).Add("bin/keyhole-probe.elf", Path.Combine(Folder, "dom0", "keyhole-probe.elf"));
+        return ImmutableSortedDictionary<string, string>.Empty.Add("bin/keyhole", keyhole)
+            .Add("bin/keyhole-probe.elf", Path.Combine(Folder, "dom0", "keyhole-probe.elf"));
     }
 
     private static ImmutableSortedDictionary<string, string> Publish()
@@ -43,8 +45,10 @@ internal static class Dom0Programs
         string contract = Path.Combine(Folder, "contract", "Keyhole.ContractProgram");
         Make(
             contract, ["src", "tests/Contract", "tests/ContractProgram"],
-            "dotnet", "publish", Path.Combine(Workshop.Root, "tests", "ContractProgram", "Keyhole.ContractProgram.csproj"), "-c", "Release", "-o", Path.GetDirectoryName(contract)!,
-            "--nologo", "-v", "quiet", "--self-contained", "-p:PublishSingleFile=true", "-p:PublishTrimmed=true", "-p:DebugType=none", "-p:RunAnalyzers=false");
+            "dotnet", "publish", Path.Combine(Workshop.Root, "tests", "ContractProgram", "Keyhole.ContractProgram.csproj"), "-c", "Release", "-o",
+            Path.GetDirectoryName(contract)!,
+            "--nologo", "-v", "quiet", "--self-contained", "-p:PublishSingleFile=true", "-p:PublishTrimmed=true", "-p:DebugType=none",
+            "-p:RunAnalyzers=false");
         return keyhole.Add("bin/keyhole-contract", contract);
     }
 
@@ -65,7 +69,8 @@ internal static class Dom0Programs
     private static string HashOf(string[] folders)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        IEnumerable<string> files = folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Workshop.Root, folder), "*", SearchOption.AllDirectories));
+        IEnumerable<string> files =
+            folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Workshop.Root, folder), "*", SearchOption.AllDirectories));
         foreach (string file in files.Order(StringComparer.Ordinal))
         {
             hash.AppendData(Encoding.UTF8.GetBytes(file));

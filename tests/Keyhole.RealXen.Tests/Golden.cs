@@ -19,12 +19,14 @@ internal static class Golden
 
     public static IEnumerable<object[]> AllRows => Rows.Concat(VirtualisedRows);
 
-    public static string Text(string name) => File.ReadAllText(Path.Combine(Folder, name.Contains('/', StringComparison.Ordinal) ? name + ".log" : $"golden/{name}.log"));
+    public static string Text(string name) =>
+        File.ReadAllText(Path.Combine(Folder, name.Contains('/', StringComparison.Ordinal) ? name + ".log" : $"golden/{name}.log"));
 
     public static GoldenRecord Record(string name) => GoldenRecord.Parse(Text(name));
 
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "fixtures");
 
     private static IEnumerable<string> In(string folder) =>
-        Directory.GetFiles(Path.Combine(Folder, folder), "*.log").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal);
+        Directory.GetFiles(Path.Combine(Folder, folder), "*.log").Select(path => Path.GetFileNameWithoutExtension(path))
+            .Order(StringComparer.Ordinal);
 }

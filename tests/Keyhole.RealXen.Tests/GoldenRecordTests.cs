@@ -22,8 +22,10 @@ public sealed class GoldenRecordTests
         Assert.AreEqual(
             lines.Count(line => line.Contains("Xen: [mem ", StringComparison.Ordinal)),
             record.Dom0Kernel.E820.Length + record.Guests.Sum(guest => guest.Kernel?.E820.Length ?? 0));
-        Assert.AreEqual(lines.Count(line => line.Contains("e820_sanitize: ", StringComparison.Ordinal)), record.Guests.Sum(guest => guest.XlMap.Length));
-        Assert.AreEqual(lines.Count(line => line.Contains("xc_dom_alloc_segment", StringComparison.Ordinal)), record.Guests.Sum(guest => guest.Segments.Count));
+        Assert.AreEqual(lines.Count(line => line.Contains("e820_sanitize: ", StringComparison.Ordinal)),
+            record.Guests.Sum(guest => guest.XlMap.Length));
+        Assert.AreEqual(lines.Count(line => line.Contains("xc_dom_alloc_segment", StringComparison.Ordinal)),
+            record.Guests.Sum(guest => guest.Segments.Count));
         Assert.AreEqual(lines.Count(line => line == "=== DONE"), record.Guests.Count(guest => guest.Done));
         Assert.AreEqual(
             lines.Count(line => line.Contains(" : ", StringComparison.Ordinal) && !line.Contains("domainbuilder", StringComparison.Ordinal)),

@@ -12,7 +12,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 namespace Keyhole.RealXen.Tests;
 
 /// <summary>
-/// A map that stays, on the real Xen with the real xl and Xen's own vif-bridge: on a host with ACPI NVS at 8 MiB, where a guest on libxl's own map dies without a word, and one on punch moves 256 pages.
+/// A map that stays, on the real Xen with the real xl and Xen's own vif-bridge: on a host with ACPI NVS at 8 MiB, where a guest on libxl's own map
+/// dies without a word, and one on punch moves 256 pages.
 /// </summary>
 [TestClass]
 [TestCategory("RealXen")]
@@ -38,7 +39,8 @@ public sealed class InstallTests
 
     // Its first process ends by rebooting it.
     private static readonly string s_inside = Guest.Replace("\"guest\"", "\"inside\"", StringComparison.Ordinal)
-        .Replace("\"console=hvc0 earlyprintk=xen rdinit=/bin/busybox -- sleep 99999\"", "'console=hvc0 earlyprintk=xen rdinit=/bin/busybox -- sh -c \"/bin/busybox sleep 1; /bin/busybox reboot -f\"'", StringComparison.Ordinal);
+        .Replace("\"console=hvc0 earlyprintk=xen rdinit=/bin/busybox -- sleep 99999\"",
+            "'console=hvc0 earlyprintk=xen rdinit=/bin/busybox -- sh -c \"/bin/busybox sleep 1; /bin/busybox reboot -f\"'", StringComparison.Ordinal);
 
     // boots NAME COUNT: waits until the guest has come up so often on its map, and says how often it has.
     private const string Boots = """
@@ -53,7 +55,8 @@ public sealed class InstallTests
 
         """;
 
-    private static readonly RunStep s_before = new("before", "cp /etc/xen/guest.cfg /tmp/guest.cfg; chmod +x /bin/boots; mkdir /etc/xen/auto; ln -s ../guest.cfg /etc/xen/auto/guest.cfg");
+    private static readonly RunStep s_before =
+        new("before", "cp /etc/xen/guest.cfg /tmp/guest.cfg; chmod +x /bin/boots; mkdir /etc/xen/auto; ln -s ../guest.cfg /etc/xen/auto/guest.cfg");
 
     private static readonly Lazy<XenRun> s_run = new(static () => XenMachine.Run(Everyday()));
 
@@ -90,7 +93,8 @@ public sealed class InstallTests
     [TestMethod]
     public void The_map_is_applied_in_well_under_a_second_while_xl_builds_the_guest()
     {
-        double seconds = double.Parse(Regex.Match(Answered(Run(), "time", 0), "took ([0-9.]+)").Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
+        double seconds = double.Parse(Regex.Match(Answered(Run(), "time", 0), "took ([0-9.]+)").Groups[1].Value,
+            System.Globalization.CultureInfo.InvariantCulture);
 
         TestContext.WriteLine($"keyhole apply in the hotplug script: {seconds} s, on an emulated processor");
         Assert.IsLessThan(5.0, seconds);
@@ -159,8 +163,12 @@ public sealed class InstallTests
             Steps =
             [
                 s_before,
-                new RunStep("libxl", "xl create -q /etc/xen/inside.cfg && sleep 20; boots inside 0; xl list; xl destroy inside; rm -f /var/log/xen/console/guest-inside.log"),
-                new RunStep("reboots", "keyhole install /etc/xen/inside.cfg && xl create -q /etc/xen/inside.cfg && boots inside 11; xl list; xl destroy inside; cat /var/log/syslog"),
+                new RunStep("libxl",
+                    "xl create -q /etc/xen/inside.cfg && sleep 20; boots inside 0; xl list; xl destroy inside; rm -f "
+                        + "/var/log/xen/console/guest-inside.log"),
+                new RunStep("reboots",
+                    "keyhole install /etc/xen/inside.cfg && xl create -q /etc/xen/inside.cfg && boots inside 11; xl list; xl "
+                        + "destroy inside; cat /var/log/syslog"),
             ],
         };
         XenRun run = XenMachine.Run(scenario);
@@ -179,7 +187,8 @@ public sealed class InstallTests
         string[] lines = File.ReadAllLines(Path.Combine(Workshop.Root, "docs", "install.md"));
         return
         [
-            .. lines.SkipWhile(static line => line != "## Step by step").Skip(1).TakeWhile(static line => !line.StartsWith("## ", StringComparison.Ordinal))
+            .. lines.SkipWhile(static line => line != "## Step by step").Skip(1)
+                .TakeWhile(static line => !line.StartsWith("## ", StringComparison.Ordinal))
                 .Where(static line => line.StartsWith("    ", StringComparison.Ordinal)).Select(static line => line.Split(" #")[0].Trim()),
         ];
     }
@@ -190,7 +199,8 @@ public sealed class InstallTests
         string[] page = Page();
         for (int i = 0; i < page.Length; i++)
         {
-            string then = page[i].StartsWith("xl create", StringComparison.Ordinal) ? "boots guest 1" : page[i].StartsWith("xl reboot", StringComparison.Ordinal) ? "boots guest 2" : ":";
+            string then = page[i].StartsWith("xl create", StringComparison.Ordinal) ? "boots guest 1"
+                : page[i].StartsWith("xl reboot", StringComparison.Ordinal) ? "boots guest 2" : ":";
             // What the page says last is done when the guest is down, as one would.
             steps.Add(new RunStep($"page-{i}", $"{(i == 5 ? "xl destroy guest; " : "")}{page[i]} || exit $?\n{then}"));
             if (i == 4)
@@ -200,7 +210,8 @@ public sealed class InstallTests
         const string count = "echo left $(xl list | grep -c -w guest)";
         steps.Add(new RunStep("byte-for-byte", "cmp /tmp/guest.cfg /etc/xen/guest.cfg && [ ! -e /etc/xen/keyhole/guest ]"));
         steps.Add(new RunStep("log", "cat /var/log/syslog"));
-        steps.Add(new RunStep("inside", "keyhole install /etc/xen/inside.cfg > /dev/null && xl create -q /etc/xen/inside.cfg && boots inside 2; xl destroy inside"));
+        steps.Add(new RunStep("inside",
+            "keyhole install /etc/xen/inside.cfg > /dev/null && xl create -q /etc/xen/inside.cfg && boots inside 2; xl destroy inside"));
         // As /etc/init.d/xendomains does it.
         steps.Add(new RunStep("autostart", """
             keyhole install /etc/xen/auto/guest.cfg > /dev/null || exit 1

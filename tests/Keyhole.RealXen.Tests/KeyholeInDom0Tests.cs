@@ -17,13 +17,15 @@ public sealed class KeyholeInDom0Tests
 {
     private const string Passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
 
-    // A boot costs half a minute before anything is asked: what one host can answer is asked in one. They start together, and wait for each other in the harness.
+    // A boot costs half a minute before anything is asked: what one host can answer is asked in one. They start together, and wait for each other in
+    // the harness.
     private static Task<XenRun>? s_nvs8m;
     private static Task<XenRun>? s_seed;
     private static Task<XenRun>? s_passthrough;
 
     // A guest that boots and then does nothing for as long as anyone looks.
-    private static readonly string Idle = GuestStep.CommonConfig.Replace("loglevel=8 ", "rdinit=/bin/busybox -- sleep 99999", StringComparison.Ordinal) + "memory=256\n";
+    private static readonly string Idle = GuestStep.CommonConfig.Replace("loglevel=8 ", "rdinit=/bin/busybox -- sleep 99999",
+        StringComparison.Ordinal) + "memory=256\n";
 
     public TestContext TestContext { get; set; } = null!;
 
@@ -106,11 +108,13 @@ public sealed class KeyholeInDom0Tests
         JsonElement plan = answer.Json();
         Assert.AreEqual(1, answer.Status, answer.Output);
         // Golden: libxl's own map of this host for this guest, as the scenario nvs8m records it.
-        string[] entries = [.. plan.GetProperty("e820").EnumerateArray().Select(entry => $"{entry.GetProperty("start")}-{entry.GetProperty("end")} {entry.GetProperty("type")}")];
+        string[] entries = [.. plan.GetProperty("e820").EnumerateArray()
+            .Select(entry => $"{entry.GetProperty("start")}-{entry.GetProperty("end")} {entry.GetProperty("type")}")];
         CollectionAssert.AreEqual(
             (string[])
             [
-                "0x0-0x800000 ram", "0x800000-0x900000 nvs", "0x900000-0xb0000000 unusable", "0xfec00000-0xfec01000 reserved", "0xfee00000-0xfee01000 reserved",
+                "0x0-0x800000 ram", "0x800000-0x900000 nvs", "0x900000-0xb0000000 unusable", "0xfec00000-0xfec01000 reserved",
+                "0xfee00000-0xfee01000 reserved",
                 "0xfee01000-0xfef00000 reserved", "0xfffc0000-0x100000000 reserved", "0x100000000-0x10f800000 ram",
             ],
             entries);
@@ -143,7 +147,8 @@ public sealed class KeyholeInDom0Tests
         Assert.AreEqual(16384, shorter.Kernel!.ReleasedPages);
     }
 
-    /// <summary>Its map is reserved from the kernel's own end on, which only its image tells: xl's segment goes on behind it, and by that it would halt.</summary>
+    /// <summary>Its map is reserved from the kernel's own end on, which only its image tells: xl's segment goes on behind it, and by that it would
+    /// halt.</summary>
     [TestMethod]
     public void A_guests_own_kernel_is_read_for_its_release_and_its_end_and_boots_on_a_map_that_leaves_it_no_more()
     {
@@ -173,7 +178,8 @@ public sealed class KeyholeInDom0Tests
     {
         string output = Dom0Answer.Of(Run(s_seed), "speed").Output;
         double[] Seconds(string tool) =>
-            [.. output.Split('\n').Where(line => line.StartsWith(tool + " ", StringComparison.Ordinal)).Select(line => double.Parse(line[tool.Length..], CultureInfo.InvariantCulture)).Order()];
+            [.. output.Split('\n').Where(line => line.StartsWith(tool + " ", StringComparison.Ordinal))
+                .Select(line => double.Parse(line[tool.Length..], CultureInfo.InvariantCulture)).Order()];
 
         double[] xl = Seconds("xl");
         double[] keyhole = Seconds("keyhole");
@@ -247,7 +253,8 @@ public sealed class KeyholeInDom0Tests
 
     private static Scenario Seed() => OnHost("keyhole-seed", "seed8g", Steps(
         Command("libxl", "keyhole start /g/guest.cfg --policy libxl --json"),
-        Command("speed", "for i in 1 2 3 4 5; do time -f 'xl %e' xl list > /dev/null; time -f 'keyhole %e' keyhole plan --guest /g/guest.cfg > /dev/null; done"),
+        Command("speed",
+            "for i in 1 2 3 4 5; do time -f 'xl %e' xl list > /dev/null; time -f 'keyhole %e' keyhole plan --guest /g/guest.cfg > /dev/null; done"),
         Command("free", "xl destroy g1"),
         Command("punch", "keyhole start /g/guest.cfg --json"),
         Command("free-again", "xl destroy g1"),
@@ -264,7 +271,8 @@ public sealed class KeyholeInDom0Tests
         Command("net-libxl", Net),
         Command("punch", "keyhole start /g/guest.cfg --json"),
         Command("net-punch", Net),
-        new GuestStep("overbar", ["memory=256", "pci=['00:02.0']"]) { Boot = true, BeforeStart = "keyhole apply g1 --map /g/over.map.txt --json" })) with
+        new GuestStep("overbar", ["memory=256", "pci=['00:02.0']"]) { Boot = true,
+            BeforeStart = "keyhole apply g1 --map /g/over.map.txt --json" })) with
     {
         Texts = Texts("memory=256\npci=['00:02.0']\n").Add("g/over.map.txt", "0 10000000 1\nfeb00000 fec00000 1\n"),
     };

@@ -38,7 +38,8 @@ public sealed class PolicyMapTests
         List<Step> steps = [];
         foreach ((string name, IHolePolicy policy) in s_policies)
         {
-            PolicyInput input = new(machineMap, new GuestSpec { MemoryKiB = MemoryMiB << 10, MaxmemKiB = MemoryMiB << 10, E820Host = true }, policy is PunchPolicy ? [] : s_bars);
+            PolicyInput input = new(machineMap, new GuestSpec { MemoryKiB = MemoryMiB << 10, MaxmemKiB = MemoryMiB << 10, E820Host = true },
+                policy is PunchPolicy ? [] : s_bars);
             ImmutableArray<E820Entry> map = [.. policy.Lay(input).Entries.Select(planned => planned.Entry)];
             forecasts.Add(name, Forecaster.Forecast(new() { Map = map, PageCount = MemoryMiB << 8, Layout = GuestLayout.OfXl(MemoryMiB << 8) }));
             steps.Add(new GuestStep(name, [$"memory={MemoryMiB}", "e820_host=1"]) { Map = map, Boot = true });
@@ -51,7 +52,9 @@ public sealed class PolicyMapTests
         foreach ((string name, BootForecast forecast) in forecasts)
         {
             GuestRecord guest = record.Guest(name);
-            TestContext.WriteLine($"{name}: remapped {guest.Kernel?.RemappedPages}, released {guest.Kernel?.ReleasedPages}; forecast {forecast.RemappedPages}, {forecast.ReleasedPages}");
+            TestContext.WriteLine(
+                $"{name}: remapped {guest.Kernel?.RemappedPages}, released {guest.Kernel?.ReleasedPages}; forecast "
+                    + $"{forecast.RemappedPages}, {forecast.ReleasedPages}");
             Assert.IsTrue(forecast.Boots, name);
             Assert.IsTrue(guest.Done, name);
             Assert.AreEqual((long)forecast.RemappedPages, guest.Kernel!.RemappedPages, name);

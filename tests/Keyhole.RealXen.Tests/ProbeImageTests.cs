@@ -68,7 +68,8 @@ public sealed class ProbeImageTests
         // Folders of its own: the build under test must not change what other tests use.
         string[] arguments =
         [
-            "build", Path.Combine("src", "Keyhole.Probe"), "-c", "Release", "--nologo", "-v", "minimal", "-p:RunAnalyzers=false", "-p:EnforceCodeStyleInBuild=false",
+            "build", Path.Combine("src", "Keyhole.Probe"), "-c", "Release", "--nologo", "-v", "minimal", "-p:RunAnalyzers=false",
+            "-p:EnforceCodeStyleInBuild=false",
             $"-p:IntermediateOutputPath={folder}/obj/", $"-p:OutDir={folder}/out/", .. more,
         ];
         foreach (string argument in arguments)

@@ -14,7 +14,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealXen.Tests;
 
-/// <summary>The probe kernel on the real Xen: as dom0 on the hosts of the golden records, as a guest with a card, and where Xen must refuse.</summary>
+/// <summary>The probe kernel on the real Xen: as dom0 on the hosts of the golden records, as a guest with a card, and where Xen must
+/// refuse.</summary>
 [TestClass]
 [TestCategory("RealXen")]
 public sealed class ProbeTests
@@ -137,7 +138,8 @@ public sealed class ProbeTests
         // The builder puts start_info between the list and the page tables.
         (ulong start, ulong end) = (layout.P2mList.End, layout.PageTables.Start);
         ProbeReport report = AsDom0(
-            Host("start-info-hole", $"100000 {start:x} ram", $"{start:x} {end:x} reserved", $"{end:x} 10000000 ram"), "kernel=linux-7.2 check=no balloon=0");
+            Host("start-info-hole", $"100000 {start:x} ram", $"{start:x} {end:x} reserved", $"{end:x} 10000000 ram"),
+            "kernel=linux-7.2 check=no balloon=0");
 
         Assert.AreEqual(HaltReason.StartInfoConflict, report.Halt);
         Assert.AreEqual(layout.P2mList.End, report.Layout.StartInfo.Start);
@@ -148,7 +150,8 @@ public sealed class ProbeTests
     public void The_balloon_takes_as_many_pages_as_it_is_told_from_as_many_runs_as_that_needs()
     {
         // Behind the guest's initial 64 MiB lies a hole, and behind that the 113 pages that were moved.
-        ProbeReport report = AsDom0(Host("short-top", "100000 3000000 ram", "3000000 3010000 reserved", "3010000 4000000 ram", "4000000 4010000 reserved", "4010000 10000000 ram"), "balloon=300");
+        ProbeReport report = AsDom0(Host("short-top", "100000 3000000 ram", "3000000 3010000 reserved", "3010000 4000000 ram",
+            "4000000 4010000 reserved", "4010000 10000000 ram"), "balloon=300");
 
         AssertWorks(report);
         Assert.AreEqual("300", Detail(report, "balloon", "down"));
@@ -186,9 +189,11 @@ public sealed class ProbeTests
             Name = "probe-guests",
             Steps =
             [
-                Probe.AsGuest("card", "bar=0xfebc0000+8 try-forbidden=0xfee00000 try-foreign-mfn=0x1000", "memory=128", "e820_host=1", "pci=['00:02.0']"),
+                Probe.AsGuest("card", "bar=0xfebc0000+8 try-forbidden=0xfee00000 try-foreign-mfn=0x1000", "memory=128", "e820_host=1",
+                    "pci=['00:02.0']"),
                 Probe.AsGuest("none", "bar=0xfebc0000+8", "memory=64", "e820_host=1"),
-                Probe.AsGuest("lacks", "try-populate=100000", "memory=64") with { Map = ScenarioFile.ParseMap(["0 3000000 ram", "3800000 10000000 ram"]) },
+                Probe.AsGuest("lacks", "try-populate=100000",
+                    "memory=64") with { Map = ScenarioFile.ParseMap(["0 3000000 ram", "3800000 10000000 ram"]) },
                 Probe.AsGuest("far", "", "memory=64") with { Map = ScenarioFile.ParseMap(["0 2000000 ram", "8000000000 8002000000 ram"]) },
                 Probe.AsGuest("traps", "balloon=0 touch=0x12345678", "memory=64"),
                 Probe.AsGuest("wild", "balloon=0 touch=0x8000000000000000", "memory=64"),
@@ -307,7 +312,8 @@ public sealed class ProbeTests
     {
         Name = name,
         Xen = "dom0_mem=64M,max:64M",
-        FirmwareMap = ScenarioFile.ParseMap(["0 9f000 ram", .. map, "10000000 40000000 reserved", "40000000 b0000000 ram", "fec00000 fec01000 reserved", "fee00000 fee01000 reserved"]),
+        FirmwareMap = ScenarioFile.ParseMap(["0 9f000 ram", .. map, "10000000 40000000 reserved", "40000000 b0000000 ram",
+            "fec00000 fec01000 reserved", "fee00000 fee01000 reserved"]),
     };
 
     private ProbeReport AsDom0(Scenario scenario, string options)
@@ -325,7 +331,8 @@ public sealed class ProbeTests
         Assert.IsTrue(report.Passed);
     }
 
-    private static string Detail(ProbeReport report, string check, string name) => report.Check(check)!.Details.Single(detail => detail.Name == name).Value;
+    private static string Detail(ProbeReport report, string check, string name) =>
+        report.Check(check)!.Details.Single(detail => detail.Name == name).Value;
 
     private static ProbeReport Report(string console)
     {
@@ -336,7 +343,8 @@ public sealed class ProbeTests
 
     private static string Console(XenRun run, string guest)
     {
-        IEnumerable<string> lines = run.Answers.Split('\n').SkipWhile(line => line != $"=== GUEST {guest}").SkipWhile(line => line != "=== KERNEL").TakeWhile(line => line != "=== END");
+        IEnumerable<string> lines = run.Answers.Split('\n').SkipWhile(line => line != $"=== GUEST {guest}").SkipWhile(line => line != "=== KERNEL")
+            .TakeWhile(line => line != "=== END");
         return string.Join('\n', lines);
     }
 }

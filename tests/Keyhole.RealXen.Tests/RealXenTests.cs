@@ -9,7 +9,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealXen.Tests;
 
-/// <summary>Boots of the real Xen: that the harness still makes what the golden records say. Minutes, not milliseconds; ./test quick leaves them out.</summary>
+/// <summary>Boots of the real Xen: that the harness still makes what the golden records say. Minutes, not milliseconds; ./test quick leaves them
+/// out.</summary>
 [TestClass]
 [TestCategory("RealXen")]
 public sealed class RealXenTests
@@ -65,7 +66,8 @@ public sealed class RealXenTests
     // Where it does, domains get each other's vector registers (see XenMachine.Processor).
     [TestMethod]
     public void Xen_finds_no_extended_state_in_the_emulated_processor() =>
-        Assert.IsEmpty(Run(ScenarioFile.Load("plain4g").OnlyGuests() with { Name = "processor" }).Serial.Split('\n').Where(line => line.Contains("xstate:", StringComparison.Ordinal)));
+        Assert.IsEmpty(Run(ScenarioFile.Load("plain4g").OnlyGuests() with { Name = "processor" }).Serial.Split('\n')
+            .Where(line => line.Contains("xstate:", StringComparison.Ordinal)));
 
     [TestMethod]
     public void A_dom0_that_does_not_come_up_in_time_is_ended_and_said_so()
@@ -76,7 +78,8 @@ public sealed class RealXenTests
         Assert.StartsWith("deadline: not done after 1 s; the serial console ends with", message);
         Assert.DoesNotContain('\n', message);
         // A killed process lets go of its folder a moment after it has closed its files.
-        Assert.IsTrue(SpinWait.SpinUntil(() => !Directory.GetDirectories("/proc").Select(WorkingFolder).Any(folder => folder.Contains("/deadline-", StringComparison.Ordinal)), TimeSpan.FromSeconds(5)));
+        Assert.IsTrue(SpinWait.SpinUntil(() => !Directory.GetDirectories("/proc").Select(WorkingFolder)
+            .Any(folder => folder.Contains("/deadline-", StringComparison.Ordinal)), TimeSpan.FromSeconds(5)));
 
         static string WorkingFolder(string process)
         {

@@ -12,9 +12,11 @@ namespace Keyhole.RealXen.Tests;
 public sealed class RecordComparisonTests
 {
     private static readonly string[] Judged =
-        ["(XEN)  [", "Xen: [mem ", "e820_sanitize: ", "Released ", "Remapped ", "available for PCI", "last_pfn", ": System RAM", " : Reserved", "can't claim", "initrd moved", "conflicts with", "/sys/class/net/eth0"];
+        ["(XEN)  [", "Xen: [mem ", "e820_sanitize: ", "Released ", "Remapped ", "available for PCI", "last_pfn", ": System RAM", " : Reserved",
+            "can't claim", "initrd moved", "conflicts with", "/sys/class/net/eth0"];
 
-    private static readonly string[] TimeOrMemoryDependent = ["MemFree:", "MemAvailable:", "MemTotal:", "RAMDISK:", " : Kernel code", "Init. ramdisk:", "module0 ", "Dom0 alloc."];
+    private static readonly string[] TimeOrMemoryDependent =
+        ["MemFree:", "MemAvailable:", "MemTotal:", "RAMDISK:", " : Kernel code", "Init. ramdisk:", "module0 ", "Dom0 alloc."];
 
     [TestMethod]
     [DynamicData(nameof(Golden.Rows), typeof(Golden))]
@@ -45,7 +47,8 @@ public sealed class RecordComparisonTests
                 digit = lines[i].IndexOf(" max_arch", StringComparison.Ordinal) - 1;
             if (lines[i].Contains("initrd moved", StringComparison.Ordinal))
                 digit = lines[i].LastIndexOf('-') - 1;
-            if (digit >= 0 && !lines[i].StartsWith("Xen hypervisor", StringComparison.Ordinal) && !lines[i].Contains("fffff : ", StringComparison.Ordinal))
+            if (digit >= 0 && !lines[i].StartsWith("Xen hypervisor", StringComparison.Ordinal)
+                && !lines[i].Contains("fffff : ", StringComparison.Ordinal))
                 Assert.AreNotEqual(0, DifferencesWith(i, [Changed(lines[i], digit)]), $"line {i + 1} changed");
         }
 

@@ -18,7 +18,8 @@ public sealed class RecordWriterTests
     [TestMethod]
     public void A_dom0_that_halted_is_recorded_up_to_its_last_message()
     {
-        string record = Record("(XEN) Command line: x\nXen hypervisor allocated kernel memory conflicts with E820 map\n(XEN) Hardware Dom0 halted\n", "", RunEnd.Halted);
+        string record = Record("(XEN) Command line: x\nXen hypervisor allocated kernel memory conflicts with E820 map\n(XEN) Hardware Dom0 halted\n",
+            "", RunEnd.Halted);
         Assert.AreEqual("(XEN) Command line: x\nXen hypervisor allocated kernel memory conflicts with E820 map\n=== HALTED\n", record);
     }
 
@@ -27,9 +28,11 @@ public sealed class RecordWriterTests
     {
         string record = Record(
             "(XEN) Command line: x\n",
-            "=== GUEST g\nmemory=1\n=== XL\nxencall: noise\nlibxl: error: bad\n=== END\n=== KERNEL\n[    1.0] noise\n[    1.1] Released 0 page(s)\n=== IOMEM\n0-1 : Reserved\n\n=== DONE\n[    2.0] reboot\n=== END\n=== ALLDONE\n");
+            "=== GUEST g\nmemory=1\n=== XL\nxencall: noise\nlibxl: error: bad\n=== END\n=== KERNEL\n[    1.0] noise\n[    1.1] Released 0 "
+                + "page(s)\n=== IOMEM\n0-1 : Reserved\n\n=== DONE\n[    2.0] reboot\n=== END\n=== ALLDONE\n");
         Assert.AreEqual(
-            "(XEN) Command line: x\n=== GUEST g\nmemory=1\n=== XL\nlibxl: error: bad\n=== END\n=== KERNEL\n[    1.1] Released 0 page(s)\n=== IOMEM\n0-1 : Reserved\n=== DONE\n=== END\n=== ALLDONE\n",
+            "(XEN) Command line: x\n=== GUEST g\nmemory=1\n=== XL\nlibxl: error: bad\n=== END\n=== KERNEL\n[    1.1] Released 0 page(s)\n=== "
+                + "IOMEM\n0-1 : Reserved\n=== DONE\n=== END\n=== ALLDONE\n",
             record);
     }
 

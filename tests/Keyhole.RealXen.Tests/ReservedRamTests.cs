@@ -12,7 +12,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealXen.Tests;
 
-/// <summary>Debian's Linux, booted without Xen with the parameters that a plan asks for: what it shows, and what a program does with the kept RAM.</summary>
+/// <summary>Debian's Linux, booted without Xen with the parameters that a plan asks for: what it shows, and what a program does with the kept
+/// RAM.</summary>
 [TestClass]
 [TestCategory("RealXen")]
 public sealed class ReservedRamTests
@@ -53,7 +54,9 @@ public sealed class ReservedRamTests
         ReservePlan plan = Plan(record, start);
         TodaysHost today = plan.Today!;
         string[] ranges = [.. today.Guest.Map.Select(static entry => $"{entry.Address:x}-{entry.End:x}")];
-        HostRun run = HostMachine.Run(boot with { Parameters = today.Parameters, Commands = $"kept-range {string.Join(' ', ranges)}\necho status $?\nkept-range try {failedPage:x}\n{Spoilt}" });
+        HostRun run =
+            HostMachine.Run(boot with { Parameters = today.Parameters,
+                Commands = $"kept-range {string.Join(' ', ranges)}\necho status $?\nkept-range try {failedPage:x}\n{Spoilt}" });
         TestContext.WriteLine($"{boot.Name}: {run.Elapsed.TotalSeconds:0.0} s\n{run.Output}");
 
         Assert.AreEqual(Show(plan.Host), Show(Read(run.Firmware, null)), "QEMU's firmware map is the record's");
@@ -63,8 +66,12 @@ public sealed class ReservedRamTests
 
         string[] output = run.Output.Split('\n');
         Assert.Contains("status 0", output, run.Output);
-        Assert.HasCount(2 * ranges.Length, output.Where(static line => !line.StartsWith("spoilt: ", StringComparison.Ordinal) && line.EndsWith(" 0 changed", StringComparison.Ordinal)), run.Output);
-        Assert.HasCount(1, output.Where(static line => line.StartsWith("pressure: ", StringComparison.Ordinal) && line.EndsWith(" written", StringComparison.Ordinal)), run.Output);
+        Assert.HasCount(2 * ranges.Length,
+            output.Where(static line => !line.StartsWith("spoilt: ", StringComparison.Ordinal)
+                && line.EndsWith(" 0 changed", StringComparison.Ordinal)), run.Output);
+        Assert.HasCount(1,
+            output.Where(static line => line.StartsWith("pressure: ", StringComparison.Ordinal)
+                && line.EndsWith(" written", StringComparison.Ordinal)), run.Output);
         Assert.Contains($"try {failedPage:x}: refused", output, run.Output);
         Assert.Contains("spoilt: after pressure 200000-240000: 64 pages, 1 changed", output, run.Output);
     }
@@ -77,9 +84,11 @@ public sealed class ReservedRamTests
 
     private static Host Read(string text, HostMapDialect? dialect)
     {
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(text)), "test", new() { From = dialect }).TryGet(out HostDocument? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(text)), "test", new() { From = dialect })
+            .TryGet(out HostDocument? map, out InputError? error), error?.ToString());
         return map.Host;
     }
 
-    private static string Show(Host host) => string.Join('\n', host.Entries.Select(static entry => $"{entry.Address:x} {entry.End:x} {E820TypeNames.NameOf(entry.Type)}"));
+    private static string Show(Host host) =>
+        string.Join('\n', host.Entries.Select(static entry => $"{entry.Address:x} {entry.End:x} {E820TypeNames.NameOf(entry.Type)}"));
 }

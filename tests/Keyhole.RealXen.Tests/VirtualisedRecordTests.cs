@@ -32,7 +32,8 @@ public sealed class VirtualisedRecordTests
     {
         GoldenRecord record = Golden.Record(name);
         Assert.IsTrue(RecordComparison.Differences(record, record).IsEmpty);
-        foreach (string line in Golden.Text(name).Split('\n').Where(line => line.Contains(" bar ", StringComparison.Ordinal) || line.Contains(": RAM", StringComparison.Ordinal)).Distinct())
+        foreach (string line in Golden.Text(name).Split('\n')
+            .Where(line => line.Contains(" bar ", StringComparison.Ordinal) || line.Contains(": RAM", StringComparison.Ordinal)).Distinct())
         {
             GoldenRecord changed = GoldenRecord.Parse(Golden.Text(name).Replace(line, line.Replace('0', '1'), StringComparison.Ordinal));
             Assert.IsFalse(RecordComparison.Differences(record, changed).IsEmpty, line);

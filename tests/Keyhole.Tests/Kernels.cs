@@ -24,5 +24,6 @@ internal static class Kernels
     public static KernelRelease Linux72 => Of("linux-7.2");
 
     public static KernelRelease Of(string name) =>
-        KernelReleases.TryParseName(name, out KernelRelease release) ? release : throw new ArgumentException($"{name} names no release", nameof(name));
+        KernelReleases.TryParseName(name, out KernelRelease release) ? release
+            : throw new ArgumentException($"{name} names no release", nameof(name));
 }

@@ -58,7 +58,8 @@ public sealed class CpioWriter
     {
         byte[] name = Encoding.UTF8.GetBytes(path + "\0");
         // magic, inode, mode, uid, gid, links, mtime, size, device of the archive (2), device described (2), length of the name, checksum
-        string header = $"070701{_inode++:X8}{mode:X8}{0:X8}{0:X8}{1:X8}{0:X8}{content.Length:X8}{0:X8}{0:X8}{major:X8}{minor:X8}{name.Length:X8}{0:X8}";
+        string header =
+            $"070701{_inode++:X8}{mode:X8}{0:X8}{0:X8}{1:X8}{0:X8}{content.Length:X8}{0:X8}{0:X8}{major:X8}{minor:X8}{name.Length:X8}{0:X8}";
         _to.Write(Encoding.ASCII.GetBytes(header));
         _to.Write(name);
         Pad();

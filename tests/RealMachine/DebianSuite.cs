@@ -9,12 +9,14 @@ using System.Threading;
 namespace Keyhole.RealMachine;
 
 /// <summary>
-/// A release of Debian whose packages a harness unpacks: apt fetches them with a list of sources and folders of the harness' own, so that nothing of this
-/// machine's apt is touched but its keys and the address of its mirror. Lists are fetched when they are missing, and again when something is not to be had.
+/// A release of Debian whose packages a harness unpacks: apt fetches them with a list of sources and folders of the harness' own, so that nothing of
+/// this machine's apt is touched but its keys and the address of its mirror. Lists are fetched when they are missing, and again when something is not
+/// to be had.
 /// </summary>
 public sealed class DebianSuite
 {
-    private static readonly string[] s_suiteNames = ["bullseye", "bookworm", "trixie", "forky", "sid", "oldoldstable", "oldstable", "stable", "testing", "unstable"];
+    private static readonly string[] s_suiteNames = ["bullseye", "bookworm", "trixie", "forky", "sid", "oldoldstable", "oldstable", "stable",
+        "testing", "unstable"];
     private const string Keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
     private readonly bool _hasSecurity;
@@ -74,8 +76,8 @@ public sealed class DebianSuite
         Dependencies(name).GetValueOrDefault(name) ?? throw new HarnessException($"{name}: not in the lists of Debian {Name}"));
 
     /// <summary>
-    /// The packages with the libraries that programs of <paramref name="names"/> need, in the order in which they are met: dependencies of dependencies too,
-    /// but only through libraries. What else a package depends on, interpreters above all, is left out.
+    /// The packages with the libraries that programs of <paramref name="names"/> need, in the order in which they are met: dependencies of
+    /// dependencies too, but only through libraries. What else a package depends on, interpreters above all, is left out.
     /// </summary>
     /// <exception cref="HarnessException">A package is not in the lists.</exception>
     public IReadOnlyList<string> LibrariesOf(params IReadOnlyCollection<string> names) => Locked(() =>
@@ -85,7 +87,8 @@ public sealed class DebianSuite
         var open = new Queue<string>(names);
         while (open.TryDequeue(out string? name))
         {
-            foreach (string needed in dependencies.GetValueOrDefault(name) ?? throw new HarnessException($"{name}: not in the lists of Debian {Name}"))
+            foreach (string needed in dependencies.GetValueOrDefault(name)
+                ?? throw new HarnessException($"{name}: not in the lists of Debian {Name}"))
             {
                 bool isLibrary = needed.StartsWith("lib", StringComparison.Ordinal) || needed == "zlib1g";
                 if (isLibrary && dependencies.ContainsKey(needed) && !libraries.Contains(needed))
@@ -133,7 +136,8 @@ public sealed class DebianSuite
     {
         Tool.Result result = Apt(
             "apt-cache",
-            ["depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances", .. names]);
+            ["depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances",
+                .. names]);
         var all = new Dictionary<string, List<string>>();
         List<string> current = [];
         foreach (string line in result.Output.Split('\n'))
@@ -224,10 +228,13 @@ public sealed class DebianSuite
         const string Nothing = "/dev/null";
         (string Option, string Value)[] options =
         [
-            ("Dir::Etc::SourceList", Path.Combine(Folder, "sources.list")), ("Dir::Etc::SourceParts", "-"), ("Dir::Etc::Preferences", Nothing), ("Dir::Etc::PreferencesParts", "-"),
+            ("Dir::Etc::SourceList", Path.Combine(Folder, "sources.list")), ("Dir::Etc::SourceParts", "-"), ("Dir::Etc::Preferences", Nothing),
+            ("Dir::Etc::PreferencesParts", "-"),
             ("Dir::State", Folder), ("Dir::State::Lists", Path.Combine(Folder, "lists")), ("Dir::State::Status", Path.Combine(Folder, "status")),
-            ("Dir::Cache", Path.Combine(Folder, "cache")), ("APT::Architecture", "amd64"), ("APT::Architectures", "amd64"), ("Acquire::Languages", "none"),
-            ("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false"), ("Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled", "false"), ("APT::Sandbox::User", ""),
+            ("Dir::Cache", Path.Combine(Folder, "cache")), ("APT::Architecture", "amd64"), ("APT::Architectures", "amd64"),
+            ("Acquire::Languages", "none"),
+            ("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false"), ("Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled", "false"),
+            ("APT::Sandbox::User", ""),
         ];
         return Tool.Run(folder, program, [.. options.SelectMany(option => (string[])["-o", $"{option.Option}={option.Value}"]), .. arguments]);
     }

@@ -13,7 +13,8 @@ public static class MachineTools
     /// <summary>A program or file that must be there, and the package it comes with.</summary>
     private static readonly (string File, string Package)[] s_all =
     [
-        (Qemu, "qemu-system-x86"), ("gcc", "gcc"), ("ld", "binutils"), ("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"), ("xz", "xz-utils"), ("zstd", "zstd"),
+        (Qemu, "qemu-system-x86"), ("gcc", "gcc"), ("ld", "binutils"), ("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"), ("xz", "xz-utils"),
+        ("zstd", "zstd"),
     ];
 
     /// <summary>Installs what is missing.</summary>
@@ -32,7 +33,8 @@ public static class MachineTools
             }
 
             if (!result.Succeeded || !IsThere(file))
-                throw new HarnessException($"{package}: missing, and could not be installed ({result.Complaint}); install it as root with apt-get install");
+                throw new HarnessException(
+                    $"{package}: missing, and could not be installed ({result.Complaint}); install it as root with apt-get install");
         }
 
         static bool IsThere(string file) => file.StartsWith('/') ? File.Exists(file) : Tool.IsInstalled(file);

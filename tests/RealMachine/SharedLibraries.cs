@@ -13,7 +13,8 @@ namespace Keyhole.RealMachine;
 /// <summary>The shared libraries in a set of packages, and which of them a program needs: an image then holds no more than that.</summary>
 public sealed class SharedLibraries
 {
-    // File name → content, or the file name that a link leads to. Where two packages have the same name the first one counts, as with a loader's search path.
+    // File name → content, or the file name that a link leads to. Where two packages have the same name the first one counts, as with a loader's
+    // search path.
     private readonly Dictionary<string, byte[]> _files = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _links = new(StringComparer.Ordinal);
 
@@ -57,7 +58,8 @@ public sealed class SharedLibraries
     }
 
     /// <summary>Where a library lies in an image: one folder for all, but for the loader, whose place programs name.</summary>
-    public static string PlaceOf(string name) => name.StartsWith("ld-linux", StringComparison.Ordinal) ? "lib64/" + name : "lib/x86_64-linux-gnu/" + name;
+    public static string PlaceOf(string name) => name.StartsWith("ld-linux", StringComparison.Ordinal) ? "lib64/" + name
+        : "lib/x86_64-linux-gnu/" + name;
 
     private byte[]? Content(string name)
     {
@@ -73,7 +75,8 @@ public sealed class SharedLibraries
     }
 
     private static bool IsLibraryFolder(string folder) =>
-        folder is "lib/x86_64-linux-gnu" or "usr/lib/x86_64-linux-gnu" or "lib64" or "usr/lib64" || (folder.StartsWith("usr/lib/xen-", StringComparison.Ordinal) && folder.EndsWith("/lib/x86_64-linux-gnu", StringComparison.Ordinal));
+        folder is "lib/x86_64-linux-gnu" or "usr/lib/x86_64-linux-gnu" or "lib64" or "usr/lib64"
+            || (folder.StartsWith("usr/lib/xen-", StringComparison.Ordinal) && folder.EndsWith("/lib/x86_64-linux-gnu", StringComparison.Ordinal));
 
     // The DT_NEEDED entries of a 64-bit little-endian ELF file (System V ABI): names in the string table that DT_STRTAB gives the address of.
     private static IEnumerable<string> NeededNames(byte[] elf)
@@ -84,11 +87,15 @@ public sealed class SharedLibraries
             yield break;
         int first = (int)U64(ProgramHeaders), count = BinaryPrimitives.ReadUInt16LittleEndian(elf.AsSpan(ProgramHeaderCount));
         (uint Type, int Offset, ulong Address, int Bytes)[] segments =
-            [.. Enumerable.Range(0, count).Select(i => first + (i * ProgramHeaderBytes)).Select(at => (U32(at), (int)U64(at + 8), U64(at + 16), (int)U64(at + 32)))];
+            [.. Enumerable.Range(0, count).Select(i => first + (i * ProgramHeaderBytes))
+                .Select(at => (U32(at), (int)U64(at + 8), U64(at + 16), (int)U64(at + 32)))];
         (uint _, int dynamic, ulong _, int bytes) = segments.FirstOrDefault(segment => segment.Type == Dynamic);
-        (ulong Tag, ulong Value)[] entries = [.. Enumerable.Range(0, bytes / EntryBytes).Select(i => dynamic + (i * EntryBytes)).Select(at => (U64(at), U64(at + 8))).TakeWhile(entry => entry.Item1 != End)];
+        (ulong Tag, ulong Value)[] entries =
+            [.. Enumerable.Range(0, bytes / EntryBytes).Select(i => dynamic + (i * EntryBytes)).Select(at => (U64(at), U64(at + 8)))
+                .TakeWhile(entry => entry.Item1 != End)];
         ulong table = entries.FirstOrDefault(entry => entry.Tag == StringTable).Value;
-        (uint Type, int Offset, ulong Address, int Bytes) holds = segments.FirstOrDefault(segment => segment.Type == Load && table >= segment.Address && table - segment.Address < (ulong)segment.Bytes);
+        (uint Type, int Offset, ulong Address, int Bytes) holds =
+            segments.FirstOrDefault(segment => segment.Type == Load && table >= segment.Address && table - segment.Address < (ulong)segment.Bytes);
         foreach ((ulong tag, ulong value) in entries)
         {
             if (tag != Needed)

@@ -10,7 +10,8 @@ namespace Keyhole.RealMachine;
 /// <summary>Unpacks what Linux and Xen come packed with, by what the first bytes say.</summary>
 public static class Unpacker
 {
-    /// <summary>The content: unpacked where it is packed with gzip, xz or zstd, as it is otherwise. Bytes behind the packed stream are passed over.</summary>
+    /// <summary>The content: unpacked where it is packed with gzip, xz or zstd, as it is otherwise. Bytes behind the packed stream are passed
+    /// over.</summary>
     /// <exception cref="HarnessException">The packed stream is damaged.</exception>
     public static byte[] Unpack(byte[] content) => content switch
     {

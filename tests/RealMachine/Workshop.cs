@@ -21,7 +21,8 @@ public static class Workshop
 
     /// <summary>Debian packages as downloaded, a file for each version, and apt's lists of the suites.</summary>
     public static string Downloads =>
-        Environment.GetEnvironmentVariable(DownloadsVariable) is { Length: > 0 } chosen ? Directory.CreateDirectory(chosen).FullName : Made("downloads");
+        Environment.GetEnvironmentVariable(DownloadsVariable) is { Length: > 0 } chosen ? Directory.CreateDirectory(chosen).FullName
+            : Made("downloads");
 
     /// <summary>Built kernels, programs and initramfs images, a folder for each combination of inputs.</summary>
     public static string Images => Made("images");
@@ -45,8 +46,8 @@ public static class Workshop
     public static IDisposable MachineSlot() => FirstFree(Made(""), TimeSpan.FromHours(1), "slot-1", "slot-2");
 
     /// <summary>
-    /// The folder of images that <paramref name="build"/> fills: once for each combination of inputs. What was built under the same name from other inputs
-    /// is deleted, unless a run has begun. Call it with the <see cref="Lock"/> held.
+    /// The folder of images that <paramref name="build"/> fills: once for each combination of inputs. What was built under the same name from other
+    /// inputs is deleted, unless a run has begun. Call it with the <see cref="Lock"/> held.
     /// </summary>
     /// <param name="name">Names the images: "xen-4.17".</param>
     /// <param name="inputs">Everything that the images follow from: versions of packages, sources, a number that is raised with the recipe.</param>
@@ -97,7 +98,9 @@ public static class Workshop
                 }
                 catch (IOException taken)
                 {
-                    throw new HarnessException($"{Path.Combine(folder, name)}: another run has held it for {patience.TotalMinutes} minutes; end that run, then start again", taken);
+                    throw new HarnessException(
+                        $"{Path.Combine(folder, name)}: another run has held it for {patience.TotalMinutes} minutes; end that run, then start again",
+                        taken);
                 }
             }
 

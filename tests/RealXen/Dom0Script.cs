@@ -9,7 +9,8 @@ using Keyhole.RealMachine;
 
 namespace Keyhole.RealXen;
 
-/// <summary>Turns a scenario into the second archive of dom0's initramfs: the script that dom0/init runs, guests' configurations, maps and files.</summary>
+/// <summary>Turns a scenario into the second archive of dom0's initramfs: the script that dom0/init runs, guests' configurations, maps and
+/// files.</summary>
 internal static class Dom0Script
 {
     private const string HotplugUp = """
@@ -42,7 +43,9 @@ internal static class Dom0Script
                         cpio.File($"g/{guest.Name}.map", Packed(guest.Map.AsSpan()));
                     if (guest.BeforeStart.Length > 0)
                         cpio.Text($"g/{guest.Name}.sh", guest.BeforeStart + "\n");
-                    script.Append($"guest {Word(guest.Name)} {GuestStep.Domain} {(guest.Boot ? "boot" : "paused")} {guest.Seconds} {KindName(guest.Kind)}{(guest.Firmware ? " firmware" : "")}\n");
+                    script.Append(
+                        $"guest {Word(guest.Name)} {GuestStep.Domain} {(guest.Boot ? "boot" : "paused")} {guest.Seconds} {KindName(guest.Kind)}"
+                            + $"{(guest.Firmware ? " firmware" : "")}\n");
                     break;
                 case RunStep run:
                     cpio.Text($"scenario/{run.Name}.sh", run.Commands + "\n");

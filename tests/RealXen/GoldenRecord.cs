@@ -50,7 +50,8 @@ public sealed record GuestRecord
     public ImmutableArray<string> XlMessages { get; init; } = [];
 
     /// <summary>Where the domain builder put kernel, page tables, module0 and phys2mach: first page frame and number of pages.</summary>
-    public ImmutableSortedDictionary<string, (ulong FirstPfn, ulong Pages)> Segments { get; init; } = ImmutableSortedDictionary<string, (ulong FirstPfn, ulong Pages)>.Empty;
+    public ImmutableSortedDictionary<string, (ulong FirstPfn, ulong Pages)> Segments { get; init; } =
+        ImmutableSortedDictionary<string, (ulong FirstPfn, ulong Pages)>.Empty;
 
     /// <summary>What hvmloader wrote into Xen's log until it handed over to the firmware, without the domain's number.</summary>
     public ImmutableArray<string> HvmLoader { get; init; } = [];
@@ -75,14 +76,16 @@ public sealed record GuestRecord
     public bool Died { get; init; }
 }
 
-/// <summary>A record of one boot (tests/fixtures/golden/README.md), taken apart. Addresses are bytes, ends exclusive, unless a name says otherwise.</summary>
+/// <summary>A record of one boot (tests/fixtures/golden/README.md), taken apart. Addresses are bytes, ends exclusive, unless a name says
+/// otherwise.</summary>
 public sealed record GoldenRecord
 {
     private const RegexOptions Plain = RegexOptions.NonBacktracking;
     private static readonly Regex TimeStamp = new(@"^(\(early\) )?\[ *[0-9]+\.[0-9]+\] ", Plain | RegexOptions.ExplicitCapture);
     private static readonly Regex XenEntry = new(@"^\(XEN\)  \[(?<first>[0-9a-f]{16}), (?<last>[0-9a-f]{16})\] \((?<type>.*)\)$", Plain);
     private static readonly Regex LinuxEntry = new(@"^(?:Xen|BIOS-e820): \[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] (?<type>.*)$", Plain);
-    private static readonly Regex Segment = new(@"xc_dom_alloc_segment: +(?<name>[a-z0-9 ]*[a-z0-9]) +: .*\(pfn 0x(?<pfn>[0-9a-f]+) \+ 0x(?<pages>[0-9a-f]+) pages\)", Plain);
+    private static readonly Regex Segment =
+        new(@"xc_dom_alloc_segment: +(?<name>[a-z0-9 ]*[a-z0-9]) +: .*\(pfn 0x(?<pfn>[0-9a-f]+) \+ 0x(?<pages>[0-9a-f]+) pages\)", Plain);
     private static readonly Regex Span = new(@"(?<start>[0-9a-f]{16})->(?<end>[0-9a-f]{16})", Plain);
     private static readonly Regex Gap = new(@"^\[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] available for PCI devices", Plain);
     private static readonly Regex Moved = new(@"^initrd moved from \[mem 0x(?<from>[0-9a-f]+)-.*\] to \[mem 0x(?<to>[0-9a-f]+)-", Plain);
@@ -100,8 +103,10 @@ public sealed record GoldenRecord
 
     public long SystemRamKiB { get; private init; }
 
-    /// <summary>Spans of "Loaded kernel", "Phys-Mach map", "Start info", "Page tables", "Init. ramdisk" and "Dom0 alloc.", as Xen printed them.</summary>
-    public ImmutableSortedDictionary<string, (ulong Start, ulong End)> Dom0Spans { get; private init; } = ImmutableSortedDictionary<string, (ulong Start, ulong End)>.Empty;
+    /// <summary>Spans of "Loaded kernel", "Phys-Mach map", "Start info", "Page tables", "Init. ramdisk" and "Dom0 alloc.", as Xen printed
+    /// them.</summary>
+    public ImmutableSortedDictionary<string, (ulong Start, ulong End)> Dom0Spans { get; private init; } =
+        ImmutableSortedDictionary<string, (ulong Start, ulong End)>.Empty;
 
     public KernelReport Dom0Kernel { get; private init; } = new();
 
@@ -118,7 +123,8 @@ public sealed record GoldenRecord
     public ImmutableArray<GuestRecord> Guests { get; private init; } = [];
 
     /// <summary>Output of commands run in dom0 on no guest's behalf, by name.</summary>
-    public ImmutableSortedDictionary<string, ImmutableArray<string>> Outputs { get; private init; } = ImmutableSortedDictionary<string, ImmutableArray<string>>.Empty;
+    public ImmutableSortedDictionary<string, ImmutableArray<string>> Outputs { get; private init; } =
+        ImmutableSortedDictionary<string, ImmutableArray<string>>.Empty;
 
     /// <summary>Whether the boot went through all of its steps.</summary>
     public bool AllDone { get; private init; }
@@ -126,7 +132,8 @@ public sealed record GoldenRecord
     public GuestRecord Guest(string name) => Guests.First(guest => guest.Name == name);
 
     /// <summary>The same record with only the named guests.</summary>
-    public GoldenRecord OnlyGuests(IReadOnlyCollection<string> names) => this with { Guests = [.. Guests.Where(guest => names.Contains(guest.Name))] };
+    public GoldenRecord OnlyGuests(IReadOnlyCollection<string> names) =>
+        this with { Guests = [.. Guests.Where(guest => names.Contains(guest.Name))] };
 
     /// <exception cref="FormatException">A line is not of a record's form.</exception>
     public static GoldenRecord Parse(string text)
@@ -135,10 +142,13 @@ public sealed record GoldenRecord
         List<string> head = sections[0].Lines;
         var record = new GoldenRecord
         {
-            XenCommandLine = head.FirstOrDefault(line => line.StartsWith(CommandLine, StringComparison.Ordinal))?[CommandLine.Length..] ?? throw new FormatException("no line \"(XEN) Command line:\""),
-            MapSource = head.Where(line => line.EndsWith(" RAM map:", StringComparison.Ordinal)).Select(line => line["(XEN) ".Length..^" RAM map:".Length]).FirstOrDefault() ?? "",
+            XenCommandLine = head.FirstOrDefault(line => line.StartsWith(CommandLine, StringComparison.Ordinal))?[CommandLine.Length..]
+                ?? throw new FormatException("no line \"(XEN) Command line:\""),
+            MapSource = head.Where(line => line.EndsWith(" RAM map:", StringComparison.Ordinal))
+                .Select(line => line["(XEN) ".Length..^" RAM map:".Length]).FirstOrDefault() ?? "",
             FirmwareMap = Entries(head, "(XEN)  [", XenEntry),
-            SystemRamKiB = head.Where(line => line.StartsWith("(XEN) System RAM:", StringComparison.Ordinal)).Select(line => Number(line[(line.IndexOf('(', 6) + 1)..^"kB)".Length])).FirstOrDefault(),
+            SystemRamKiB = head.Where(line => line.StartsWith("(XEN) System RAM:", StringComparison.Ordinal))
+                .Select(line => Number(line[(line.IndexOf('(', 6) + 1)..^"kB)".Length])).FirstOrDefault(),
             Dom0Spans = Spans(head),
             Dom0Kernel = Report(head.Where(line => !line.StartsWith("(XEN)", StringComparison.Ordinal))),
         };
@@ -204,8 +214,10 @@ public sealed record GoldenRecord
     {
         "XL" => guest with
         {
-            XlMap = [.. lines.Where(line => line.Contains("e820_sanitize: ", StringComparison.Ordinal)).Select(line => After(line, "e820_sanitize: ").TrimStart(':', '\t'))],
-            XlMessages = [.. lines.Where(line => line.StartsWith("libxl: error", StringComparison.Ordinal) || line.StartsWith("ERROR: ", StringComparison.Ordinal) || line.Contains(" passthrough: ", StringComparison.Ordinal))],
+            XlMap = [.. lines.Where(line => line.Contains("e820_sanitize: ", StringComparison.Ordinal))
+                .Select(line => After(line, "e820_sanitize: ").TrimStart(':', '\t'))],
+            XlMessages = [.. lines.Where(line => line.StartsWith("libxl: error", StringComparison.Ordinal)
+                || line.StartsWith("ERROR: ", StringComparison.Ordinal) || line.Contains(" passthrough: ", StringComparison.Ordinal))],
             Segments = Matches(lines, "xc_dom_alloc_segment", Segment)
                 .ToImmutableSortedDictionary(match => match.Groups["name"].Value, match => (Hex(match, "pfn"), Hex(match, "pages"))),
         },
@@ -250,11 +262,13 @@ public sealed record GoldenRecord
             PciGap = gap is null ? null : (Hex(gap, "first"), Hex(gap, "last") + 1),
             LastPfns = [.. Matches(said, "last_pfn", LastPfn).Select(match => Hex(match, "pfn"))],
             MemoryKiB = Matches(said, "Memory: ", Memory).Select(match => (long?)Number(match.Groups["total"].Value)).FirstOrDefault(),
-            Complaints = [.. said.Where(line => line.Contains("claim", StringComparison.Ordinal) || line.Contains("conflicts with E820", StringComparison.Ordinal) ||
+            Complaints = [.. said.Where(line => line.Contains("claim", StringComparison.Ordinal)
+                || line.Contains("conflicts with E820", StringComparison.Ordinal) ||
                 line.StartsWith("Unable to find", StringComparison.Ordinal))],
         };
 
-        long? PagesOf(string what) => pages.Where(match => match.Groups["what"].Value == what).Select(match => (long?)Number(match.Groups["pages"].Value)).FirstOrDefault();
+        long? PagesOf(string what) => pages.Where(match => match.Groups["what"].Value == what)
+            .Select(match => (long?)Number(match.Groups["pages"].Value)).FirstOrDefault();
     }
 
     private static ImmutableSortedDictionary<string, (ulong Start, ulong End)> Spans(List<string> head)
@@ -263,7 +277,8 @@ public sealed record GoldenRecord
         ImmutableSortedDictionary<string, (ulong Start, ulong End)> spans = ImmutableSortedDictionary<string, (ulong Start, ulong End)>.Empty;
         foreach (string line in head)
         {
-            if (names.FirstOrDefault(name => line.StartsWith($"(XEN)  {name}:", StringComparison.Ordinal)) is { } named && Span.Match(line) is { Success: true } span)
+            if (names.FirstOrDefault(name => line.StartsWith($"(XEN)  {name}:", StringComparison.Ordinal)) is { } named
+                && Span.Match(line) is { Success: true } span)
                 spans = spans.SetItem(named, (Hex(span, "start"), Hex(span, "end")));
         }
 
@@ -271,7 +286,8 @@ public sealed record GoldenRecord
     }
 
     private static ImmutableArray<E820Entry> Entries(IEnumerable<string> lines, string mark, Regex form) =>
-        [.. Matches(lines, mark, form).Select(match => E820Entry.FromBounds(Hex(match, "first"), Hex(match, "last") + 1, TypeOf(match.Groups["type"].Value)))];
+        [.. Matches(lines, mark, form)
+            .Select(match => E820Entry.FromBounds(Hex(match, "first"), Hex(match, "last") + 1, TypeOf(match.Groups["type"].Value)))];
 
     private static E820Type TypeOf(string name) => name switch
     {

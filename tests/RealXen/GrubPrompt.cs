@@ -23,11 +23,13 @@ public static class GrubPrompt
     {
         Images images = Images.Prepare();
         using IDisposable slot = Workshop.MachineSlot();
-        string folder = Directory.CreateDirectory(Path.Combine(Workshop.Runs, $"grub-{Environment.ProcessId}-{Interlocked.Increment(ref s_runs)}")).FullName;
+        string folder =
+            Directory.CreateDirectory(Path.Combine(Workshop.Runs, $"grub-{Environment.ProcessId}-{Interlocked.Increment(ref s_runs)}")).FullName;
         File.WriteAllText(Path.Combine(folder, "grub.cfg"), $"serial --unit=0\nterminal_output serial\necho \"<<<\" {words} \">>>\"\nhalt\n");
         // grub-mkimage comes out of its package without being installed, so the one library it needs beyond Debian's base has to be named.
         Tool.Result built = Tool.Run(
-            folder, "env", $"LD_LIBRARY_PATH={images.Grub}", Path.Combine(images.Grub, "grub-mkimage"), "-O", "i386-pc", "-d", images.Grub, "-p", "/boot/grub", "-c", "grub.cfg",
+            folder, "env", $"LD_LIBRARY_PATH={images.Grub}", Path.Combine(images.Grub, "grub-mkimage"), "-O", "i386-pc", "-d", images.Grub, "-p",
+            "/boot/grub", "-c", "grub.cfg",
             "-o", "core.img", "echo", "serial", "terminal", "normal", "halt", "biosdisk");
         if (!built.Succeeded)
             throw new HarnessException($"grub-mkimage: {built.Complaint}");
@@ -39,9 +41,11 @@ public static class GrubPrompt
         }
 
         Tool.Result run = Tool.Run(
-            folder, "timeout", "--signal=KILL", "60", MachineTools.Qemu, "-accel", "tcg", "-m", "64", "-nographic", "-monitor", "none", "-no-reboot", "-net", "none",
+            folder, "timeout", "--signal=KILL", "60", MachineTools.Qemu, "-accel", "tcg", "-m", "64", "-nographic", "-monitor", "none", "-no-reboot",
+            "-net", "none",
             "-serial", "stdio", "-drive", "file=disk.img,format=raw");
-        IEnumerable<string> answers = run.Output.ReplaceLineEndings("\n").Split('\n').Where(static line => line.Contains(">>>", StringComparison.Ordinal));
+        IEnumerable<string> answers = run.Output.ReplaceLineEndings("\n").Split('\n')
+            .Where(static line => line.Contains(">>>", StringComparison.Ordinal));
         string answer = answers.FirstOrDefault() ?? throw new HarnessException($"GRUB did not answer: {run.Complaint} (logs in {folder})");
         int start = answer.IndexOf("<<<", StringComparison.Ordinal) + 3;
         return answer[start..answer.IndexOf(">>>", start, StringComparison.Ordinal)].Trim();

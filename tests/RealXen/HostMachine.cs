@@ -40,8 +40,8 @@ public sealed record HostRun(HostBoot Boot, string Firmware, string Iomem, strin
 }
 
 /// <summary>
-/// Boots Linux on the bare machine, by emulation alone. The kernel is the packed one of the package: only that chooses its own place in memory, and steers
-/// clear of memmap= when it does.
+/// Boots Linux on the bare machine, by emulation alone. The kernel is the packed one of the package: only that chooses its own place in memory, and
+/// steers clear of memmap= when it does.
 /// </summary>
 public static class HostMachine
 {
@@ -53,7 +53,9 @@ public static class HostMachine
     {
         Images images = Images.Prepare();
         using IDisposable slot = Workshop.MachineSlot();
-        string folder = Directory.CreateDirectory(Path.Combine(Workshop.Runs, $"{boot.Name}-{Environment.ProcessId}-{Interlocked.Increment(ref s_runs)}h")).FullName;
+        string folder =
+            Directory.CreateDirectory(Path.Combine(Workshop.Runs,
+                $"{boot.Name}-{Environment.ProcessId}-{Interlocked.Increment(ref s_runs)}h")).FullName;
         File.CreateSymbolicLink(Path.Combine(folder, "vmlinuz"), images.PackedLinux);
         using (FileStream initramfs = File.Create(Path.Combine(folder, "host.cpio")))
         {
@@ -67,13 +69,16 @@ public static class HostMachine
         }
 
         var clock = Stopwatch.StartNew();
-        Tool.Result result = Tool.Run(folder, "timeout", ["--signal=KILL", boot.DeadlineSeconds.ToString(CultureInfo.InvariantCulture), MachineTools.Qemu, .. Arguments(boot)]);
+        Tool.Result result = Tool.Run(folder, "timeout",
+            ["--signal=KILL", boot.DeadlineSeconds.ToString(CultureInfo.InvariantCulture), MachineTools.Qemu, .. Arguments(boot)]);
         TimeSpan elapsed = clock.Elapsed;
         File.Delete(Path.Combine(folder, "host.cpio"));
         string answers = result.Output.Replace("\r", "", StringComparison.Ordinal);
         File.WriteAllText(Path.Combine(folder, "answers.log"), answers);
         if (!result.Succeeded || !answers.EndsWith("=== END\n", StringComparison.Ordinal))
-            throw new HarnessException($"{boot.Name}: {(result.Error.Length > 0 ? result.Complaint : "the host did not come to its end")} after {elapsed.TotalSeconds:0} s (logs in {folder})");
+            throw new HarnessException(
+                $"{boot.Name}: {(result.Error.Length > 0 ? result.Complaint : "the host did not come to its end")} after "
+                    + $"{elapsed.TotalSeconds:0} s (logs in {folder})");
         var run = new HostRun(boot, Section(answers, "FIRMWARE"), Section(answers, "IOMEM"), Section(answers, "COMMANDS"), elapsed);
         File.WriteAllText(Path.Combine(folder, "record.log"), run.ToRecord(boot.Name));
         return run;

@@ -11,8 +11,8 @@ using Keyhole.RealMachine;
 namespace Keyhole.RealXen;
 
 /// <summary>
-/// Everything a boot needs that does not depend on the scenario: Xen, Linux, the parts of dom0's initramfs, the guests' and the firmware shim. Each part is built
-/// once for each combination of package versions and sources; a boot strings the archives together and adds a small one of its own.
+/// Everything a boot needs that does not depend on the scenario: Xen, Linux, the parts of dom0's initramfs, the guests' and the firmware shim. Each
+/// part is built once for each combination of package versions and sources; a boot strings the archives together and adds a small one of its own.
 /// </summary>
 public sealed class Images
 {
@@ -31,7 +31,8 @@ public sealed class Images
     // Packages whose libraries are there whole: .NET programs open some of them by name.
     private static readonly string[] s_runtimePackages = ["libc6", "libgcc-s1", "libstdc++6", "zlib1g"];
     private static readonly string[] s_runtimeLibraries =
-        ["ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libresolv.so.2", "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1"];
+        ["ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libresolv.so.2", "libgcc_s.so.1",
+            "libstdc++.so.6", "libz.so.1"];
 
     // What GRUB is built from.
     private static readonly string[] s_grubPackages = ["grub-common", "grub-pc-bin", "libdevmapper1.02.1"];
@@ -58,11 +59,13 @@ public sealed class Images
         IReadOnlyList<Package> grub = DebianSuite.Bookworm.Obtain(s_grubPackages);
         _grub = Workshop.Built("grub", grub.Select(package => package.Input), folder => TakeGrub(folder, grub));
         IReadOnlyList<Package> kernel = linux.Packages();
-        _linux = Workshop.Built($"linux-{linux.Version}", [.. sources, .. kernel.Select(package => package.Input)], folder => BuildLinux(folder, new KernelPackage(kernel), busybox));
+        _linux = Workshop.Built($"linux-{linux.Version}", [.. sources, .. kernel.Select(package => package.Input)],
+            folder => BuildLinux(folder, new KernelPackage(kernel), busybox));
         string[] programs = [xen.ToolsPackage, "xenstore-utils"];
         IReadOnlyList<Package> tools = xen.Suite.Obtain([xen.HypervisorPackage, .. programs]);
         IReadOnlyList<Package> libraries = xen.Suite.Obtain([.. s_runtimePackages, .. xen.Suite.LibrariesOf(programs)]);
-        _xen = Workshop.Built($"xen-{xen.Version}", [.. sources, .. tools.Concat(libraries).Select(package => package.Input)], folder => BuildXen(folder, xen, tools, libraries));
+        _xen = Workshop.Built($"xen-{xen.Version}", [.. sources, .. tools.Concat(libraries).Select(package => package.Input)],
+            folder => BuildXen(folder, xen, tools, libraries));
         _deviceModel = new(PrepareDeviceModel);
         _hotplug = new(() => PrepareHotplug(linux));
     }
@@ -91,7 +94,8 @@ public sealed class Images
     /// <summary>The archive with what HVM guests need besides: QEMU, hvmloader and their firmware. Built when it is first asked for.</summary>
     public string DeviceModel => Path.Combine(_deviceModel.Value, "device-model.cpio");
 
-    /// <summary>The archive with what disks and network cards of guests need besides: Xen's own hotplug scripts, bash for them, and the drivers. Built when it is first asked for.</summary>
+    /// <summary>The archive with what disks and network cards of guests need besides: Xen's own hotplug scripts, bash for them, and the drivers.
+    /// Built when it is first asked for.</summary>
     public string Hotplug => Path.Combine(_hotplug.Value, "hotplug.cpio");
 
     /// <summary>The initramfs of a guest, compressed.</summary>
@@ -99,7 +103,8 @@ public sealed class Images
 
     /// <summary>The images of Xen and Linux, built now if they have not been; asked for again, the same ones.</summary>
     /// <exception cref="HarnessException">A package or a compiler is missing.</exception>
-    public static Images Prepare(XenRelease xen, LinuxRelease linux) => s_prepared.GetOrAdd((xen, linux), static pair => new(() => new Images(pair.Item1, pair.Item2))).Value;
+    public static Images Prepare(XenRelease xen, LinuxRelease linux) =>
+        s_prepared.GetOrAdd((xen, linux), static pair => new(() => new Images(pair.Item1, pair.Item2))).Value;
 
     /// <summary>The images of the Xen and the Linux that are booted where nothing else is said.</summary>
     /// <exception cref="HarnessException">A package or a compiler is missing.</exception>
@@ -115,8 +120,10 @@ public sealed class Images
     {
         byte[] busybox = TakeBusybox(busyboxPackage);
         string source = Unpacked(folder, "shim/shim.c"), script = Unpacked(folder, "shim/shim.ld");
-        Require(folder, "gcc", "-m32", "-ffreestanding", "-fno-pie", "-fno-stack-protector", "-fcf-protection=none", "-O2", "-Wall", "-Wextra", "-Werror", "-c", source, "-o", source + ".o");
-        Require(folder, "ld", "-m", "elf_i386", "-nostdlib", "--no-warn-rwx-segments", "-z", "noexecstack", "-T", script, "-o", Path.Combine(folder, "shim.elf"), source + ".o");
+        Require(folder, "gcc", "-m32", "-ffreestanding", "-fno-pie", "-fno-stack-protector", "-fcf-protection=none", "-O2", "-Wall", "-Wextra",
+            "-Werror", "-c", source, "-o", source + ".o");
+        Require(folder, "ld", "-m", "elf_i386", "-nostdlib", "--no-warn-rwx-segments", "-z", "noexecstack", "-T", script, "-o",
+            Path.Combine(folder, "shim.elf"), source + ".o");
         byte[] tell = BuildHelper(folder, "dom0/tell.c");
         Archive(Path.Combine(folder, "dom0.cpio"), busybox, "dom0/init", cpio =>
         {
@@ -170,7 +177,8 @@ public sealed class Images
         string image = $"boot/xen-{release.Version}-amd64.gz";
         File.WriteAllBytes(Path.Combine(folder, "xen.elf"), Unpacker.Unpack(tools[0].TakeOne(path => path == image)));
         string programs = $"usr/lib/xen-{release.Version}/bin";
-        WritePrograms(Path.Combine(folder, "tools.cpio"), tools.Skip(1), libraries, s_runtimeLibraries, path => (Path.GetDirectoryName(path) ?? "", Path.GetFileName(path)) switch
+        WritePrograms(Path.Combine(folder, "tools.cpio"), tools.Skip(1), libraries, s_runtimeLibraries,
+            path => (Path.GetDirectoryName(path) ?? "", Path.GetFileName(path)) switch
         {
             (var place, var name) when place == programs => s_dom0Programs.Contains(name),
             ("usr/bin", var name) => name.StartsWith("xenstore", StringComparison.Ordinal),
@@ -182,15 +190,18 @@ public sealed class Images
     {
         using IDisposable ours = Workshop.Lock();
         DebianSuite suite = _release.Suite;
-        IReadOnlyList<Package> packages = suite.Obtain(_release.ToolsPackage, _release.DeviceModelPackage, "qemu-system-data", "seabios", "ipxe-qemu", "ovmf");
+        IReadOnlyList<Package> packages = suite.Obtain(_release.ToolsPackage, _release.DeviceModelPackage, "qemu-system-data", "seabios", "ipxe-qemu",
+            "ovmf");
         IReadOnlyList<Package> libraries = suite.Obtain([.. s_runtimePackages, .. suite.LibrariesOf(_release.DeviceModelPackage)]);
         string hvmLoader = $"usr/lib/xen-{_release.Version}/boot/hvmloader";
         return Workshop.Built(
             $"xen-{_release.Version}-device-model",
             [$"recipe {Recipe}", .. packages.Concat(libraries).Select(package => package.Input)],
             folder => WritePrograms(Path.Combine(folder, "device-model.cpio"), packages, libraries, [], path =>
-                path == hvmLoader || path == _release.DeviceModel || path is "usr/share/seabios/bios-256k.bin" or "usr/share/qemu/kvmvapic.bin" or "usr/share/ovmf/OVMF.fd" || path.StartsWith("usr/lib/ipxe/qemu/efi-", StringComparison.Ordinal) ||
-                path.StartsWith("usr/share/seabios/vgabios-", StringComparison.Ordinal) || path.StartsWith("usr/share/qemu/keymaps/en", StringComparison.Ordinal)));
+                path == hvmLoader || path == _release.DeviceModel || path is "usr/share/seabios/bios-256k.bin" or "usr/share/qemu/kvmvapic.bin"
+                    or "usr/share/ovmf/OVMF.fd" || path.StartsWith("usr/lib/ipxe/qemu/efi-", StringComparison.Ordinal) ||
+                path.StartsWith("usr/share/seabios/vgabios-", StringComparison.Ordinal)
+                || path.StartsWith("usr/share/qemu/keymaps/en", StringComparison.Ordinal)));
     }
 
     private string PrepareHotplug(LinuxRelease linux)
@@ -206,7 +217,8 @@ public sealed class Images
             folder =>
             {
                 string tools = Path.Combine(folder, "tools.cpio"), hotplug = Path.Combine(folder, "hotplug.cpio");
-                WritePrograms(tools, packages, libraries, [], path => path is "bin/bash" or "usr/bin/bash" || Path.GetDirectoryName(path) == "etc/xen/scripts");
+                WritePrograms(tools, packages, libraries, [],
+                    path => path is "bin/bash" or "usr/bin/bash" || Path.GetDirectoryName(path) == "etc/xen/scripts");
                 using (FileStream file = File.Create(hotplug))
                 {
                     var cpio = new CpioWriter(file);
@@ -221,7 +233,8 @@ public sealed class Images
     }
 
     // The wanted files of the packages, and the libraries that those of them need which are programs.
-    private static void WritePrograms(string path, IEnumerable<Package> packages, IEnumerable<Package> libraries, IEnumerable<string> always, Predicate<string> wanted)
+    private static void WritePrograms(string path, IEnumerable<Package> packages, IEnumerable<Package> libraries, IEnumerable<string> always,
+        Predicate<string> wanted)
     {
         using FileStream file = File.Create(path);
         var cpio = new CpioWriter(file);
@@ -270,7 +283,8 @@ public sealed class Images
         {
             package.ReadFiles((path, entry) =>
             {
-                bool wanted = path == "usr/bin/grub-mkimage" || Path.GetDirectoryName(path) == "usr/lib/grub/i386-pc" || Path.GetFileName(path).StartsWith("libdevmapper.so", StringComparison.Ordinal);
+                bool wanted = path == "usr/bin/grub-mkimage" || Path.GetDirectoryName(path) == "usr/lib/grub/i386-pc"
+                    || Path.GetFileName(path).StartsWith("libdevmapper.so", StringComparison.Ordinal);
                 if (wanted && entry.EntryType is TarEntryType.RegularFile)
                     entry.ExtractToFile(Path.Combine(folder, Path.GetFileName(path)), overwrite: true);
             });

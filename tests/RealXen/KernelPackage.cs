@@ -38,10 +38,12 @@ internal sealed class KernelPackage
             return;
         string name = Path.GetFileName(path);
         int dot = name.IndexOf(".ko", StringComparison.Ordinal);
-        if (path.StartsWith("boot/vmlinuz-", StringComparison.Ordinal) || (path.StartsWith("usr/lib/modules/", StringComparison.Ordinal) && name == "vmlinuz"))
+        if (path.StartsWith("boot/vmlinuz-", StringComparison.Ordinal)
+            || (path.StartsWith("usr/lib/modules/", StringComparison.Ordinal) && name == "vmlinuz"))
             image = Package.ContentOf(entry);
         else if (name == "modules.builtin")
-            _builtIn.UnionWith(Encoding.ASCII.GetString(Package.ContentOf(entry)).Split('\n').Select(static line => Plain(Path.GetFileNameWithoutExtension(line))));
+            _builtIn.UnionWith(Encoding.ASCII.GetString(Package.ContentOf(entry)).Split('\n')
+                .Select(static line => Plain(Path.GetFileNameWithoutExtension(line))));
         else if (dot > 0 && IsWanted(path))
             _modules[Plain(name[..dot])] = Package.ContentOf(entry);
     }
@@ -52,7 +54,8 @@ internal sealed class KernelPackage
     /// <summary>The kernel proper, an ELF file.</summary>
     public byte[] Kernel { get; }
 
-    /// <summary>Name → content of the modules named and those that they depend on, each behind those; what is built into the kernel is left out.</summary>
+    /// <summary>Name → content of the modules named and those that they depend on, each behind those; what is built into the kernel is left
+    /// out.</summary>
     /// <exception cref="HarnessException">The package has no such module.</exception>
     public IReadOnlyList<(string Name, byte[] Content)> Modules(params IEnumerable<string> names)
     {
@@ -65,14 +68,16 @@ internal sealed class KernelPackage
         {
             if (_builtIn.Contains(Plain(name)) || modules.Any(module => module.Name == Plain(name)))
                 return;
-            byte[] content = Unpacker.Unpack(_modules.GetValueOrDefault(Plain(name)) ?? throw new HarnessException($"{_name}: lacks the module {name}"));
+            byte[] content = Unpacker.Unpack(_modules.GetValueOrDefault(Plain(name))
+                ?? throw new HarnessException($"{_name}: lacks the module {name}"));
             foreach (string needed in Dependencies(content))
                 Add(needed);
             modules.Add((Plain(name), content));
         }
     }
 
-    private static readonly string[] s_wanted = ["/xen", "/e1000/", "/drivers/pci/", "/net/bridge/bridge.", "/net/802/stp.", "/net/llc/llc.", "/drivers/block/loop."];
+    private static readonly string[] s_wanted = ["/xen", "/e1000/", "/drivers/pci/", "/net/bridge/bridge.", "/net/802/stp.", "/net/llc/llc.",
+        "/drivers/block/loop."];
 
     // Xen's drivers, the card's, PCI's and those of a bridge: a kernel has thousands of modules.
     private static bool IsWanted(string path) => Array.Exists(s_wanted, part => path.Contains(part, StringComparison.Ordinal));

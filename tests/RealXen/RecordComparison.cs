@@ -11,8 +11,8 @@ namespace Keyhole.RealXen;
 
 /// <summary>
 /// Whether two records say the same. Compared is all that follows from maps and sizes: every E820, pages released and remapped, where an initrd was
-/// moved, PCI gaps, resources, hvmloader's messages, libxl's maps and errors, BARs and complaints, who died. Not compared is what depends on time, on free memory,
-/// or on the build of a kernel and the size of an initramfs, which change with Debian's security updates.
+/// moved, PCI gaps, resources, hvmloader's messages, libxl's maps and errors, BARs and complaints, who died. Not compared is what depends on time, on
+/// free memory, or on the build of a kernel and the size of an initramfs, which change with Debian's security updates.
 /// </summary>
 public static class RecordComparison
 {
@@ -26,7 +26,8 @@ public static class RecordComparison
     {
         List<(string What, string Value)> expected = Facts(golden), observed = Facts(remade);
         var differences = ImmutableArray.CreateBuilder<string>();
-        ILookup<string, string> expectedOf = expected.ToLookup(fact => fact.What, fact => fact.Value), observedOf = observed.ToLookup(fact => fact.What, fact => fact.Value);
+        ILookup<string, string> expectedOf = expected.ToLookup(fact => fact.What, fact => fact.Value),
+            observedOf = observed.ToLookup(fact => fact.What, fact => fact.Value);
         foreach (string what in expected.Concat(observed).Select(fact => fact.What).Distinct())
         {
             string[] wanted = [.. expectedOf[what]], got = [.. observedOf[what]];
@@ -79,7 +80,8 @@ public static class RecordComparison
                     facts.Add(($"{guest.Name}'s p2m list", $"{pages:x} pages"));
             }
 
-            Lines($"{guest.Name}: hvmloader", guest.HvmLoader.Where(line => !PassingMessages.Any(message => line.StartsWith(message, StringComparison.Ordinal))));
+            Lines($"{guest.Name}: hvmloader",
+                guest.HvmLoader.Where(line => !PassingMessages.Any(message => line.StartsWith(message, StringComparison.Ordinal))));
             if (guest.Kernel is { } kernel)
                 Kernel(guest.Name, kernel);
             Lines($"{guest.Name}'s /proc/iomem", guest.Iomem);
@@ -88,10 +90,12 @@ public static class RecordComparison
 
         return facts;
 
-        void Add(string what, ImmutableArray<E820Entry> map) => facts.AddRange(map.Select(entry => (what, $"{entry.Address:x}-{entry.End:x} {E820TypeNames.NameOf(entry.Type)}")));
+        void Add(string what, ImmutableArray<E820Entry> map) =>
+            facts.AddRange(map.Select(entry => (what, $"{entry.Address:x}-{entry.End:x} {E820TypeNames.NameOf(entry.Type)}")));
 
         void Lines(string what, IEnumerable<string> lines) =>
-            facts.AddRange(lines.Where(line => !BuildDependent.Any(ending => line.EndsWith(ending, StringComparison.Ordinal))).Select(line => (what, line)));
+            facts.AddRange(lines.Where(line => !BuildDependent.Any(ending => line.EndsWith(ending, StringComparison.Ordinal)))
+                .Select(line => (what, line)));
 
         void Kernel(string who, KernelReport report)
         {

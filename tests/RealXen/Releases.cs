@@ -25,7 +25,8 @@ public sealed record XenRelease(string Version, DebianSuite Suite, string Device
     /// <summary>The release of that version.</summary>
     /// <exception cref="HarnessException">There is none.</exception>
     public static XenRelease Named(string version) => All.FirstOrDefault(release => release.Version == version)
-        ?? throw new HarnessException($"Xen {version}: not among those that can be booted: {string.Join(", ", All.Select(release => release.Version))}");
+        ?? throw new HarnessException(
+            $"Xen {version}: not among those that can be booted: {string.Join(", ", All.Select(release => release.Version))}");
 
     internal string HypervisorPackage => $"xen-hypervisor-{Version}-amd64";
 
@@ -54,12 +55,15 @@ public sealed record LinuxRelease(string Version, DebianSuite Suite, string Meta
     internal IReadOnlyList<Package> Packages()
     {
         string image = Suite.DependencyOf(MetaPackage, "linux-image-");
-        string[] parts = [.. Suite.DependenciesOf(image).Where(static name => name.StartsWith("linux-binary-", System.StringComparison.Ordinal) || name.StartsWith("linux-modules-", System.StringComparison.Ordinal))];
+        string[] parts = [.. Suite.DependenciesOf(image)
+            .Where(static name => name.StartsWith("linux-binary-", System.StringComparison.Ordinal)
+                || name.StartsWith("linux-modules-", System.StringComparison.Ordinal))];
         return Suite.Obtain([image, .. parts]);
     }
 
     /// <summary>The release of that version.</summary>
     /// <exception cref="HarnessException">There is none.</exception>
     public static LinuxRelease Named(string version) => All.FirstOrDefault(release => release.Version == version)
-        ?? throw new HarnessException($"Linux {version}: not among those that can be booted: {string.Join(", ", All.Select(release => release.Version))}");
+        ?? throw new HarnessException(
+            $"Linux {version}: not among those that can be booted: {string.Join(", ", All.Select(release => release.Version))}");
 }

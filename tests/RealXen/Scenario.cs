@@ -48,8 +48,8 @@ public enum GuestImage
 public abstract record Step(string Name);
 
 /// <summary>
-/// Creates a guest, paused at first; lets it boot if asked to; destroys it. In the record: <c>=== GUEST name</c> with its xl.cfg, <c>=== XL</c>, and where it
-/// was booted <c>=== KERNEL</c>.
+/// Creates a guest, paused at first; lets it boot if asked to; destroys it. In the record: <c>=== GUEST name</c> with its xl.cfg, <c>=== XL</c>, and
+/// where it was booted <c>=== KERNEL</c>.
 /// </summary>
 /// <param name="Name">Names the section and the configuration file.</param>
 /// <param name="Config">Lines of the xl.cfg beyond <see cref="CommonConfig"/>, which replace those of the same name.</param>
@@ -85,8 +85,8 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
     public bool Boot { get; init; }
 
     /// <summary>
-    /// Whether the record has the E820 that the guest is handed: of an HVM guest SeaBIOS's, for which it is waited until that boots a system, else until hvmloader is done; of a PVH guest the
-    /// first one of its kernel.
+    /// Whether the record has the E820 that the guest is handed: of an HVM guest SeaBIOS's, for which it is waited until that boots a system, else
+    /// until hvmloader is done; of a PVH guest the first one of its kernel.
     /// </summary>
     public bool Firmware { get; init; }
 
@@ -157,7 +157,8 @@ public sealed record Scenario
     /// <summary>Devices made ready for passing through, with spaces between them ("00:02.0"), or "".</summary>
     public string Assign { get; init; } = "";
 
-    /// <summary>Whether guests can have disks and network cards: a bridge xenbr0, Xen's own hotplug scripts in /etc/xen/scripts, their drivers, and a syslog in /var/log/syslog.</summary>
+    /// <summary>Whether guests can have disks and network cards: a bridge xenbr0, Xen's own hotplug scripts in /etc/xen/scripts, their drivers, and a
+    /// syslog in /var/log/syslog.</summary>
     public bool Hotplug { get; init; }
 
     public long Dom0ImageBytes { get; init; } = DefaultDom0ImageBytes;
@@ -170,14 +171,16 @@ public sealed record Scenario
     /// <summary>Text files placed in dom0: path to content.</summary>
     public ImmutableSortedDictionary<string, string> Texts { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
-    /// <summary>A kernel that Xen starts as dom0 in the place of Linux, a path here; "": Linux. It has no initramfs and reports on the serial console.</summary>
+    /// <summary>A kernel that Xen starts as dom0 in the place of Linux, a path here; "": Linux. It has no initramfs and reports on the serial
+    /// console.</summary>
     public string Dom0Kernel { get; init; } = "";
 
     /// <summary>What <see cref="Dom0Kernel"/> is told.</summary>
     public string Dom0KernelOptions { get; init; } = "";
 
     /// <summary>
-    /// Time in the machine is instructions executed, a nanosecond each, whatever else keeps this computer busy: times of two kernels can be compared. Slower.
+    /// Time in the machine is instructions executed, a nanosecond each, whatever else keeps this computer busy: times of two kernels can be compared.
+    /// Slower.
     /// </summary>
     public bool CountsInstructions { get; init; }
 
@@ -187,7 +190,8 @@ public sealed record Scenario
     public IEnumerable<GuestStep> Guests => Steps.OfType<GuestStep>();
 
     /// <summary>The same host with only the named guests.</summary>
-    public Scenario OnlyGuests(params string[] names) => this with { Steps = [.. Steps.Where(step => step is not GuestStep || names.Contains(step.Name))] };
+    public Scenario OnlyGuests(params string[] names) =>
+        this with { Steps = [.. Steps.Where(step => step is not GuestStep || names.Contains(step.Name))] };
 
     /// <summary>"xen-4.17-linux-6.1".</summary>
     public string Pair => $"xen-{XenVersion}-linux-{LinuxVersion}";
@@ -198,7 +202,8 @@ public sealed record Scenario
     // Whether it is on another Xen or with another Linux than its file says.
     private bool IsMoved { get; init; }
 
-    /// <summary>The same scenario on another Xen or with another Linux; its record is then in a folder of theirs: golden/xen-4.20-linux-6.12.</summary>
+    /// <summary>The same scenario on another Xen or with another Linux; its record is then in a folder of theirs:
+    /// golden/xen-4.20-linux-6.12.</summary>
     public Scenario On(string xenVersion, string linuxVersion) => this with
     {
         XenVersion = XenRelease.Named(xenVersion).Version,

@@ -26,7 +26,8 @@ public static class ScenarioFile
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
     };
 
-    /// <summary>Names of the scenarios that come with the harness, in order; those outside of tests/fixtures/golden with their folder: "hvm/sizes".</summary>
+    /// <summary>Names of the scenarios that come with the harness, in order; those outside of tests/fixtures/golden with their folder:
+    /// "hvm/sizes".</summary>
     public static IReadOnlyList<string> Names { get; } =
     [
         .. Directory.GetFiles(Folder, "*.json", SearchOption.AllDirectories)
@@ -82,7 +83,8 @@ public static class ScenarioFile
     {
         string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (words.Length != 3 || !ulong.TryParse(words[0], NumberStyles.HexNumber, null, out ulong start) ||
-            !ulong.TryParse(words[1], NumberStyles.HexNumber, null, out ulong end) || end <= start || !E820TypeNames.TryParse(words[2], out E820Type type))
+            !ulong.TryParse(words[1], NumberStyles.HexNumber, null, out ulong end) || end <= start
+            || !E820TypeNames.TryParse(words[2], out E820Type type))
         {
             throw new FormatException($"\"{line}\" is no map entry; write START END TYPE: hex, end exclusive, ram reserved acpi nvs unusable …");
         }

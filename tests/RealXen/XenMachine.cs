@@ -30,7 +30,8 @@ public enum RunEnd
 /// <param name="Answers">What dom0 reported, in sections.</param>
 /// <param name="Elapsed">From QEMU's start to its end.</param>
 /// <param name="Marks">When each section's first line arrived.</param>
-public sealed record XenRun(Scenario Scenario, RunEnd End, string Serial, string Answers, TimeSpan Elapsed, ImmutableArray<(TimeSpan At, string Line)> Marks);
+public sealed record XenRun(Scenario Scenario, RunEnd End, string Serial, string Answers, TimeSpan Elapsed,
+    ImmutableArray<(TimeSpan At, string Line)> Marks);
 
 /// <summary>
 /// One QEMU that plays the host of a scenario, by software emulation alone. It is ended by its process id as soon as the scenario is over, at its
@@ -42,7 +43,8 @@ public sealed class XenMachine : IDisposable
 
     // Xen kills a dom0 that touches user memory with SMAP on. And this emulator (QEMU 7.2) lets XSAVE and XRSTOR pass where CR0.TS should stop them:
     // Xen, which gives a PV domain its vector registers only when it asks, lets domains have each other's, and their programs crash now and then.
-    // With RDTSCP a virtualised guest loops: the emulated SVM says nothing of an instruction's length, and Xen cannot make it out ("SVM Insn len emulation failed").
+    // With RDTSCP a virtualised guest loops: the emulated SVM says nothing of an instruction's length, and Xen cannot make it out ("SVM Insn len
+    // emulation failed").
     private const string Processor = "max,-smap,-smep,-la57,-xsave";
     private const int LowMemoryMiB = 3072;
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
@@ -97,7 +99,8 @@ public sealed class XenMachine : IDisposable
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => End());
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, _ => End());
         TimeSpan deadline = TimeSpan.FromSeconds(_scenario.EffectiveDeadlineSeconds);
-        _process = Tool.Start(_folder, "timeout", ["--signal=KILL", (deadline.TotalSeconds + 30).ToString(CultureInfo.InvariantCulture), MachineTools.Qemu, .. QemuArguments()]);
+        _process = Tool.Start(_folder, "timeout",
+            ["--signal=KILL", (deadline.TotalSeconds + 30).ToString(CultureInfo.InvariantCulture), MachineTools.Qemu, .. QemuArguments()]);
         _clock.Start();
         _process.StandardInput.Close();
         _reading = Task.Run(ReadAnswers);
@@ -184,7 +187,8 @@ public sealed class XenMachine : IDisposable
         string[] devices = [.. _scenario.Devices.SelectMany(static device => (string[])["-device", device])];
         return
         [
-            "-accel", "tcg", "-cpu", _scenario.Virtualises ? Processor + ",-rdtscp" : Processor, "-smp", "1", .. machine, .. devices, "-m", $"{MemoryMiB()}",
+            "-accel", "tcg", "-cpu", _scenario.Virtualises ? Processor + ",-rdtscp" : Processor, "-smp", "1", .. machine, .. devices, "-m",
+            $"{MemoryMiB()}",
             .. _scenario.CountsInstructions ? (string[])["-icount", "shift=0,sleep=off"] : [],
             "-nographic", "-monitor", "none", "-no-reboot", "-net", "none", "-serial", "file:serial.log",
             "-chardev", "stdio,id=answers,signal=off", "-device", $"isa-debugcon,iobase={AnswerPort},chardev=answers",

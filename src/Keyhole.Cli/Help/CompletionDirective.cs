@@ -12,8 +12,8 @@ using Keyhole.Cli.Terminal;
 namespace Keyhole.Cli.Help;
 
 /// <summary>
-/// <c>[describe:POSITION] "LINE"</c>: what fits at a place in a command line, each with a tab and what it is, for shells that show that. The library's own [suggest] tells
-/// the names alone, and among them some that only Windows has.
+/// <c>[describe:POSITION] "LINE"</c>: what fits at a place in a command line, each with a tab and what it is, for shells that show that. The
+/// library's own [suggest] tells the names alone, and among them some that only Windows has.
 /// </summary>
 internal static class CompletionDirective
 {
@@ -33,7 +33,8 @@ internal static class CompletionDirective
         {
             string line = parseResult.Tokens.LastOrDefault(static token => token.Type != TokenType.Directive)?.Value ?? "";
             string typed = parseResult.GetResult(directive)?.Values is [var value, ..] ? value : "";
-            int position = int.TryParse(typed, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? Math.Min(number, line.Length) : line.Length;
+            int position = int.TryParse(typed, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? Math.Min(number, line.Length)
+                : line.Length;
             string word = line[(line.LastIndexOf(' ', Math.Max(position - 1, 0)) + 1)..position];
             foreach (CompletionItem item in root.Parse(line).GetCompletions(position))
             {

@@ -12,7 +12,8 @@ internal sealed class VersionOptionAction(CommandConsole console) : SynchronousC
 {
     public override int Invoke(ParseResult parseResult)
     {
-        console.Out.WriteLine($"keyhole {typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion}");
+        console.Out.WriteLine(
+            $"keyhole {typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion}");
         return ExitStatus.Yes;
     }
 }

@@ -13,9 +13,11 @@ internal static class AddressRange
     {
         end = 0;
         int dash = text.IndexOf('-');
-        return PhysicalAddress.TryParse(text[..Math.Max(dash, 0)], out start) && PhysicalAddress.TryParse(text[(dash + 1)..], out end) && start < end && end <= Frames.AddressLimit;
+        return PhysicalAddress.TryParse(text[..Math.Max(dash, 0)], out start) && PhysicalAddress.TryParse(text[(dash + 1)..], out end) && start < end
+            && end <= Frames.AddressLimit;
     }
 
     public static InputError Error(string option, string text) =>
-        new(option, null, $"{InputError.Quote(text)} is no range", "write it as A-B, B exclusive and at most 2^52, in hex or with a unit, such as feb00000-fec00000 or 1G-2G");
+        new(option, null, $"{InputError.Quote(text)} is no range",
+            "write it as A-B, B exclusive and at most 2^52, in hex or with a unit, such as feb00000-fec00000 or 1G-2G");
 }

@@ -16,7 +16,8 @@ using Keyhole.PvGuest;
 
 namespace Keyhole.Cli.Options;
 
-/// <summary>What a log tells of the boot that is to be forecast. The user's options come before it, what is usual behind it; null is not told.</summary>
+/// <summary>What a log tells of the boot that is to be forecast. The user's options come before it, what is usual behind it; null is not
+/// told.</summary>
 internal sealed record BootHints
 {
     public KernelRelease? Kernel { get; init; }
@@ -53,11 +54,14 @@ internal sealed class BootSource
         HelpName = "N",
     };
 
-    private readonly SizeOption _max = new("--max", "dom0's maximum reservation (dom0_mem=max:), without it no limit, as in Xen:", Frames.AddressLimit);
+    private readonly SizeOption _max = new("--max", "dom0's maximum reservation (dom0_mem=max:), without it no limit, as in Xen:",
+        Frames.AddressLimit);
 
     private readonly Option<string?> _guestMap = new("--guest-map")
     {
-        Description = "The guest's map as it stands in this file, instead of a planned one: lines of a guest's kernel or of 'xl -vvv create', of START END TYPE, or plan's JSON. Needs no host.",
+        Description =
+            "The guest's map as it stands in this file, instead of a planned one: lines of a guest's kernel or of 'xl -vvv create', of START END "
+                + "TYPE, or plan's JSON. Needs no host.",
         HelpName = "FILE|-",
     };
 
@@ -101,7 +105,8 @@ internal sealed class BootSource
         if (!isDom0 && _max.IsGiven(parsed))
             return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
         if (isDom0 && _plan.Guest.FirstGiven(parsed) is { } guestsOption)
-            return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none", "leave it or --dom0 out; dom0's size is --nr-pages and --max");
+            return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none",
+                "leave it or --dom0 out; dom0's size is --nr-pages and --max");
         if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
             return new InputError(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
         if (isDom0 && parsed.GetValue(_guestMap) is not null)
@@ -115,7 +120,8 @@ internal sealed class BootSource
         Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
         if (!made.TryGet(out Scenario? scenario, out InputError? error))
             return error;
-        if (!_kernel.Read(parsed, console, hints!.Kernel ?? KernelReleases.UsualOf(scenario.Guest.Is32Bit), isDom0 || hints.Layout is not null || !Planner.PlatformOf(scenario).Traits.KernelLaysMemory ? null : scenario.Guest)
+        if (!_kernel.Read(parsed, console, hints!.Kernel ?? KernelReleases.UsualOf(scenario.Guest.Is32Bit),
+            isDom0 || hints.Layout is not null || !Planner.PlatformOf(scenario).Traits.KernelLaysMemory ? null : scenario.Guest)
             .TryGet(out KernelChoice? kernel, out error))
         {
             return error;
@@ -132,7 +138,9 @@ internal sealed class BootSource
         GuestLayout layout = scenario.LayoutThatCounts;
         if (!layout.IsKnown && parsed.GetValue(_kernelSpan) is null && Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
         {
-            console.Remark("the log does not show where the kernel lies: it is taken to be a Linux of the size of 6.1; if it is another, say where it lies with --kernel-span");
+            console.Remark(
+                "the log does not show where the kernel lies: it is taken to be a Linux of the size of 6.1; if it is another, "
+                    + "say where it lies with --kernel-span");
             layout = layout with { Kernel = scenario.UsualLayout.Kernel };
         }
 
@@ -142,10 +150,12 @@ internal sealed class BootSource
         {
             // Where a log has the builder's own words for what follows, they stand, unless the kernel would lie over them.
             GuestLayout following = scenario.LayoutWith(image);
-            bool keeps = scenario.Layout is not null && !image.Overlaps(layout.StartInfo) && !image.Overlaps(layout.PageTables) && !image.Overlaps(layout.P2mList);
+            bool keeps = scenario.Layout is not null && !image.Overlaps(layout.StartInfo) && !image.Overlaps(layout.PageTables)
+                && !image.Overlaps(layout.P2mList);
             layout = keeps
                 ? layout with { Kernel = image, KernelProper = image }
-                : following with { KernelProper = image, Initrd = layout.Initrd, P2mList = scenario.Dom0 is null ? following.P2mList : layout.P2mList };
+                : following with { KernelProper = image, Initrd = layout.Initrd, P2mList = scenario.Dom0 is null ? following.P2mList
+                    : layout.P2mList };
         }
 
         if (_pageTables.Read(parsed, layout.PageTables, out ByteRange pageTables) is { } second)
@@ -187,7 +197,8 @@ internal sealed class BootSource
         scenario = scenario with { PageCount = parsed.GetValue(_nrPages) };
         ulong pages = scenario.StartPages;
         if (pages == 0 && given is not null && scenario.PageCount is null && _plan.Guest.FirstGiven(parsed) is null)
-            return new InputError(parsed.GetValue(_guestMap) is "-" ? "standard input" : Files.Shown(parsed.GetValue(_guestMap)!), null, "there is less than 1 MiB of RAM in this map", "give the guest's whole map, or its size with --memory");
+            return new InputError(parsed.GetValue(_guestMap) is "-" ? "standard input" : Files.Shown(parsed.GetValue(_guestMap)!), null,
+                "there is less than 1 MiB of RAM in this map", "give the guest's whole map, or its size with --memory");
         if (hints.CommandLine is { } commandLine && scenario.Guest.CommandLine is null)
             scenario = scenario with { Guest = scenario.Guest with { CommandLine = commandLine } };
         return OutOfRange(pages) is { } tooMany ? tooMany : scenario with { Layout = hints.Layout?.Invoke(pages) };
@@ -203,9 +214,11 @@ internal sealed class BootSource
         host = hints.Host ?? host;
         Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
         if (parsed.GetValue(_nrPages) is null && log?.PageCount is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware)
-            return new InputError("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0", "give the log of a boot under Xen, or ask with --nr-pages N how a dom0 of that size would fare here");
+            return new InputError("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0",
+                "give the log of a boot under Xen, or ask with --nr-pages N how a dom0 of that size would fare here");
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
-            return new InputError("--dom0", null, "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
+            return new InputError("--dom0", null, "how many pages dom0 starts with is not known",
+                "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
             return tooMany;
         if (_max.Read(parsed, out ulong? maxBytes) is { } maxError)
@@ -215,11 +228,15 @@ internal sealed class BootSource
         if (log is { IsBuildShown: false } && !isPvh && parsed.GetValue(_nrPages) is null)
             console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
         if (log is { IsMaxReckoned: true } && maxBytes is null)
-            console.Remark("dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a little too high: --max tells the limit");
+            console.Remark(
+                "dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a "
+                    + "little too high: --max tells the limit");
         if (log is { IsMaxUnknown: true } && maxBytes is null)
             console.Remark("Xen's command line is not in the log: dom0 is taken to have no limit; if it was given dom0_mem=max:, say so with --max");
         if (log is { IsMaxUnclear: true } && maxBytes is null)
-            console.Remark("dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if it was given max:, say so with --max");
+            console.Remark(
+                "dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if "
+                    + "it was given max:, say so with --max");
         var scenario = new Scenario
         {
             Host = host.Host,
@@ -238,6 +255,7 @@ internal sealed class BootSource
     }
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift
-        ? new("--nr-pages", null, string.Create(CultureInfo.InvariantCulture, $"{pages} pages are no size for a guest"), "give 1 to 17179869184 pages of 4 KiB (64 TiB)")
+        ? new("--nr-pages", null, string.Create(CultureInfo.InvariantCulture, $"{pages} pages are no size for a guest"),
+            "give 1 to 17179869184 pages of 4 KiB (64 TiB)")
         : null;
 }

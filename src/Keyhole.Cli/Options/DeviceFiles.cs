@@ -46,7 +46,8 @@ internal static class DeviceFiles
                     return files;
             }
 
-            return new InputError(Files.Shown(path), null, "a folder without devices", "name a device's folder of /sys/bus/pci/devices, that folder itself, or a copy of one");
+            return new InputError(Files.Shown(path), null, "a folder without devices",
+                "name a device's folder of /sys/bus/pci/devices, that folder itself, or a copy of one");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -54,5 +55,6 @@ internal static class DeviceFiles
         }
     }
 
-    private static PciAddress? AddressOf(string folder) => PciAddress.TryParse(Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), out PciAddress address) ? address : null;
+    private static PciAddress? AddressOf(string folder) =>
+        PciAddress.TryParse(Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), out PciAddress address) ? address : null;
 }

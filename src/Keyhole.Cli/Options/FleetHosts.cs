@@ -71,7 +71,8 @@ internal static class FleetHosts
 
             bool isEmpty = true;
             // By name: the order of a folder is the file system's, and another on each machine.
-            foreach (string file in Directory.EnumerateFiles(folder).Where(static file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal))
+            foreach (string file in Directory.EnumerateFiles(folder).Where(static file => !Path.GetFileName(file).StartsWith('.'))
+                .Order(StringComparer.Ordinal))
             {
                 isEmpty = false;
                 var info = new FileInfo(file);
@@ -100,7 +101,8 @@ internal static class FleetHosts
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            tally.AddUnreadable(new(Files.Shown(folder), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "name a folder that can be read"));
+            tally.AddUnreadable(new(Files.Shown(folder), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+                "name a folder that can be read"));
         }
     }
 

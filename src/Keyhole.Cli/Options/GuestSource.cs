@@ -55,13 +55,17 @@ internal sealed class GuestSource
 
     private readonly Option<string[]> _barSize = new("--bar-size")
     {
-        Description = "KVM, HVM: what a passed-through device asks for, one BAR each time, where nothing else tells: SIZE[,64bit|32bit][,prefetchable|non-prefetchable][,io].",
+        Description =
+            "KVM, HVM: what a passed-through device asks for, one BAR each time, where nothing else tells: "
+                + "SIZE[,64bit|32bit][,prefetchable|non-prefetchable][,io].",
         HelpName = "128G,64bit",
     };
 
     private readonly Option<string[]> _devices = new("--devices")
     {
-        Description = "Where to read the devices' windows: the text of lspci -vv, a device's resource file or folder of sysfs (/sys/bus/pci/devices/…), or that of all. May be given again.",
+        Description =
+            "Where to read the devices' windows: the text of lspci -vv, a device's resource file or folder of sysfs (/sys/bus/pci/devices/…), "
+                + "or that of all. May be given again.",
         HelpName = "FILE",
     };
 
@@ -93,7 +97,8 @@ internal sealed class GuestSource
         GuestDocument? document;
         if (parsed.GetValue(_guest) is { } path)
         {
-            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out document, out error))
+            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read)
+                .TryGet(out document, out error))
                 return error;
             foreach (string remark in document.Remarks)
                 console.Remark(remark);
@@ -104,7 +109,8 @@ internal sealed class GuestSource
         }
         else if (!_memory.IsGiven(parsed))
         {
-            return new InputError("the guest", null, "neither --guest nor --memory is given", "name a configuration with --guest, or give --memory in MiB");
+            return new InputError("the guest", null, "neither --guest nor --memory is given",
+                "name a configuration with --guest, or give --memory in MiB");
         }
         else
         {
@@ -140,7 +146,8 @@ internal sealed class GuestSource
         if (parsed.GetValue(_bits) is { } bits)
         {
             if (bits is not (32 or 64))
-                return new InputError("--bits", null, string.Create(CultureInfo.InvariantCulture, $"there is no kernel of {bits} bits"), "give 32 or 64");
+                return new InputError("--bits", null, string.Create(CultureInfo.InvariantCulture, $"there is no kernel of {bits} bits"),
+                    "give 32 or 64");
             guest = guest with { Is32Bit = bits == 32 };
         }
 
@@ -180,7 +187,8 @@ internal sealed class GuestSource
 
         foreach (DeviceFiles.DeviceFile file in files)
         {
-            Parsed<PciListing> read = Files.Read(console, file.Path, "the text of lspci -vv, or a resource file of sysfs", (stream, name) => BarReader.Read(stream, name, file.Address));
+            Parsed<PciListing> read = Files.Read(console, file.Path, "the text of lspci -vv, or a resource file of sysfs",
+                (stream, name) => BarReader.Read(stream, name, file.Address));
             if (!read.TryGet(out PciListing? listing, out InputError? error))
                 return error;
             foreach (string remark in listing.Remarks)
@@ -208,7 +216,9 @@ internal sealed class GuestSource
         if (ReadSizes(parsed, out ImmutableArray<BarRequest> sizes) is { } unread)
             return unread;
         if (!sizes.IsEmpty && !Planner.PlatformOf(guest).Traits.ForecastsFirmware)
-            console.Remark("--bar-size has no effect: it is for guests whose firmware places the BARs (--type kvm or hvm); where a device lies on this host --bar says");
+            console.Remark(
+                "--bar-size has no effect: it is for guests whose firmware places the BARs (--type kvm or hvm); where a "
+                    + "device lies on this host --bar says");
         return new BarList([.. bars], [.. devices], sizes);
     }
 
@@ -222,7 +232,8 @@ internal sealed class GuestSource
             if (!BarRequest.TryParse(text, index, out BarRequest request))
             {
                 string full = index > 5 ? "; a device has six registers, and one of 64 bits takes two" : "";
-                return new InputError("--bar-size", null, $"{InputError.Quote(text)} is not what a BAR can ask for{full}", "give a power of two such as 128G,64bit or 16M,32bit");
+                return new InputError("--bar-size", null, $"{InputError.Quote(text)} is not what a BAR can ask for{full}",
+                    "give a power of two such as 128G,64bit or 16M,32bit");
             }
 
             found.Add(request);

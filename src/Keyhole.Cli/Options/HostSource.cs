@@ -19,7 +19,9 @@ internal sealed class HostSource
 {
     private readonly Option<string?> _host = new("--host")
     {
-        Description = "The host's memory map: a boot log (xl dmesg, dmesg), /proc/iomem, a /sys/firmware/memmap folder, packed E820 entries, lines of START END TYPE, or Keyhole's JSON; - reads standard input. Without it: this machine.",
+        Description =
+            "The host's memory map: a boot log (xl dmesg, dmesg), /proc/iomem, a /sys/firmware/memmap folder, packed E820 entries, lines of START "
+                + "END TYPE, or Keyhole's JSON; - reads standard input. Without it: this machine.",
         HelpName = "FILE|-",
     };
 
@@ -45,11 +47,15 @@ internal sealed class HostSource
         Description = "What Xen adds for dom0 (APICs, IOMMUs) is in the map already.",
     };
 
-    private readonly RangesOption _rmrr = new("--rmrr", "Memory of the host that devices use by themselves (RMRR), as A-B (hex, B exclusive), where the log does not say it.");
+    private readonly RangesOption _rmrr =
+        new("--rmrr", "Memory of the host that devices use by themselves (RMRR), as A-B (hex, B exclusive), where the log does not say it.");
 
-    private readonly RangesOption _denied = new("--denied", "A further range that Xen keeps from dom0, as A-B (hex, B exclusive), where the log does not say it.");
+    private readonly RangesOption _denied =
+        new("--denied", "A further range that Xen keeps from dom0, as A-B (hex, B exclusive), where the log does not say it.");
 
-    public HostSource() => _from.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new System.CommandLine.Completions.CompletionItem(HostMapDialects.NameOf(dialect))));
+    public HostSource() =>
+        _from.CompletionSources.Add(static _ =>
+            HostMapDialects.All.Select(static dialect => new System.CommandLine.Completions.CompletionItem(HostMapDialects.NameOf(dialect))));
 
     public void AddTo(Command command)
     {
@@ -73,17 +79,21 @@ internal sealed class HostSource
     /// <summary>Whether the user says which of a log's maps to take.</summary>
     public bool HasMapNumber(ParseResult parsed) => parsed.GetValue(_map) is not null;
 
-    /// <summary>What follows <c>--map</c> where it is not a number: <c>apply</c> took a file there before it had <c>--guest-map</c>. Null otherwise.</summary>
-    public string? FileInMap(ParseResult parsed) => parsed.GetValue(_map) is { } text && !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? text : null;
+    /// <summary>What follows <c>--map</c> where it is not a number: <c>apply</c> took a file there before it had <c>--guest-map</c>. Null
+    /// otherwise.</summary>
+    public string? FileInMap(ParseResult parsed) =>
+        parsed.GetValue(_map) is { } text && !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? text : null;
 
     /// <param name="unusedDenied">Why the verb has no use for <c>--denied</c>, as a remedy; null where it has one.</param>
     /// <param name="isMapFile">Whether the verb takes a file behind <c>--map</c> as its own.</param>
     /// <param name="isWhole">Whether this machine is wanted with what no plan needs.</param>
-    public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null, bool isMapFile = false, bool isWhole = false)
+    public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null, bool isMapFile = false,
+        bool isWhole = false)
     {
         if (!Options(parsed, isMapFile).TryGet(out HostMapOptions? options, out InputError? error))
             return error;
-        Parsed<HostDocument> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options) : new MachineCapture(console.Dom0).Read(isWhole);
+        Parsed<HostDocument> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options)
+            : new MachineCapture(console.Dom0).Read(isWhole);
         if (!read.TryGet(out HostDocument? map, out error))
             return error;
         if (parsed.GetValue(_machineMap))
@@ -110,7 +120,8 @@ internal sealed class HostSource
                 Host = map.Host with
                 {
                     Traits = traits with { ReservedDeviceMemory = traits.ReservedDeviceMemory.Add(pages) },
-                    ReservedRegions = [.. map.Host.ReservedRegions.Append(ReservedRegion.OfDeviceMemory(pages)).OrderBy(static region => region.Start)],
+                    ReservedRegions = [.. map.Host.ReservedRegions.Append(ReservedRegion.OfDeviceMemory(pages))
+                        .OrderBy(static region => region.Start)],
                 },
             };
         }
@@ -133,7 +144,9 @@ internal sealed class HostSource
             console.Remark($"the log has another map, {other}");
         long untold = map.OtherMapCount - (isVerbose ? map.OtherMaps.Length : 0);
         if (untold > (isVerbose ? 0 : 1))
-            console.Remark($"the log has {untold} {(isVerbose ? "further" : "other")} maps: {(isVerbose ? "" : "--verbose lists them, ")}{Setting.MapNumber} N takes one");
+            console.Remark(
+                $"the log has {untold} {(isVerbose ? "further" : "other")} maps: "
+                    + $"{(isVerbose ? "" : "--verbose lists them, ")}{Setting.MapNumber} N takes one");
     }
 
     /// <summary>Why a denied range left the machine map as it was; null where it did not.</summary>
@@ -143,7 +156,8 @@ internal sealed class HostSource
             return "the source has the map that Xen itself gave, which names all that dom0 may not map";
         if (after.IsMachineMap)
             return "what Xen adds for dom0 is in the map already";
-        return MachineMap.Of(before).SequenceEqual(MachineMap.Of(after)) ? "Xen adds ranges in the gaps of the host's map only, and none is left there" : null;
+        return MachineMap.Of(before).SequenceEqual(MachineMap.Of(after))
+            ? "Xen adds ranges in the gaps of the host's map only, and none is left there" : null;
     }
 
     /// <summary>Reads another host than the one that the options describe.</summary>
@@ -166,7 +180,8 @@ internal sealed class HostSource
 
         string? text = isMapFile && FileInMap(parsed) is not null ? null : parsed.GetValue(_map);
         if (!IsNamed(parsed) && (from is null ? text is null ? null : _map.Name : _from.Name) is { } given)
-            return new InputError(given, null, "this says how to read a source, and none is named: without --host it is this machine", "name the source with --host");
+            return new InputError(given, null, "this says how to read a source, and none is named: without --host it is this machine",
+                "name the source with --host");
         if (text is null)
             return new HostMapOptions { From = from };
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int map) && map > 0

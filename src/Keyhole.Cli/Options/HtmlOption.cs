@@ -56,7 +56,8 @@ internal sealed class HtmlOption
             Text = Written(text, out AnswerWriter answer),
             Copies = [.. answer.Copies.Select(static copy => new HtmlCopy(copy.Where, string.Join('\n', copy.Lines)))],
             Tables = [.. answer.Tables.Select(static table => new HtmlTable(
-                table.Caption, [.. table.Titles], [.. table.Titles.Select((_, column) => table.IsRight(column))], [.. table.Rows.Select(static row => row.Select(static cell => cell.Text).ToImmutableArray())]))],
+                table.Caption, [.. table.Titles], [.. table.Titles.Select((_, column) => table.IsRight(column))],
+                [.. table.Rows.Select(static row => row.Select(static cell => cell.Text).ToImmutableArray())]))],
             Json = Written(json, out _),
         };
         return Files.WriteWhole(path, Encoding.UTF8.GetBytes(page.ToHtml()));
@@ -65,7 +66,8 @@ internal sealed class HtmlOption
     private static string Written(Action<CommandConsole> write, out AnswerWriter answer)
     {
         using var bytes = new MemoryStream();
-        using (var console = new CommandConsole(new(bytes, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null, static () => Stream.Null, hasColours: false))
+        using (var console = new CommandConsole(new(bytes, new UTF8Encoding(false), leaveOpen: true), TextWriter.Null, static () => Stream.Null,
+            hasColours: false))
         {
             write(console);
             answer = console.Ansi;

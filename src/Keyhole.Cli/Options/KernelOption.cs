@@ -15,11 +15,14 @@ internal sealed class KernelOption
 {
     private readonly Option<string?> _kernel = new("--kernel")
     {
-        Description = $"Which Linux: any release from 3.2 to 7.3, written 6.1.192, linux-4.19.304 or as it calls itself (6.1.0-50-amd64, its whole version line, what uname -a prints). Default {KernelReleases.NameOf(KernelReleases.Default)}.",
+        Description =
+            $"Which Linux: any release from 3.2 to 7.3, written 6.1.192, linux-4.19.304 or as it calls itself (6.1.0-50-amd64, its whole version "
+                + $"line, what uname -a prints). Default {KernelReleases.NameOf(KernelReleases.Default)}.",
         HelpName = "RELEASE",
     };
 
-    public KernelOption() => _kernel.CompletionSources.Add(static _ => KernelReleases.Named.Select(static version => new CompletionItem(KernelReleases.NameOf(version))));
+    public KernelOption() =>
+        _kernel.CompletionSources.Add(static _ => KernelReleases.Named.Select(static version => new CompletionItem(KernelReleases.NameOf(version))));
 
     public Option Option => _kernel;
 
@@ -41,9 +44,11 @@ internal sealed class KernelOption
         release = default;
         KernelIdentity? identity = KernelReleases.Identify(text);
         if (identity is null)
-            return new("--kernel", null, $"{InputError.Quote(text)} is not a release of Linux", "write it as 6.1.192, linux-4.19.304 or 6.1.0-50-amd64");
+            return new("--kernel", null, $"{InputError.Quote(text)} is not a release of Linux",
+                "write it as 6.1.192, linux-4.19.304 or 6.1.0-50-amd64");
         if (identity.Release is not { } known)
-            return new("--kernel", null, $"the memory setup of Linux {InputError.Quote(identity.Text)} is not known", "give a release from 3.2 to 7.3");
+            return new("--kernel", null, $"the memory setup of Linux {InputError.Quote(identity.Text)} is not known",
+                "give a release from 3.2 to 7.3");
         release = known;
         if (identity.Guess is { } guess)
             console.Remark($"--kernel: a guess: {guess}");

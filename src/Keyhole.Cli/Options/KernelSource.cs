@@ -16,7 +16,8 @@ namespace Keyhole.Cli.Options;
 /// <param name="IsNamed">Whether the user or the image says which Linux it is.</param>
 internal sealed record KernelChoice(KernelRelease Release, KernelImage? Image, bool IsNamed);
 
-/// <summary><c>--kernel</c> and <c>--kernel-image</c>: which Linux boots and how far it reaches. Without them the kernel that the guest's configuration names is read, where it is on this machine.</summary>
+/// <summary><c>--kernel</c> and <c>--kernel-image</c>: which Linux boots and how far it reaches. Without them the kernel that the guest's
+/// configuration names is read, where it is on this machine.</summary>
 internal sealed class KernelSource
 {
     private const string WhatItIs = "a kernel's image (vmlinuz, vmlinux)";
@@ -24,7 +25,9 @@ internal sealed class KernelSource
     private readonly KernelOption _kernel = new();
     private readonly Option<string?> _image = new("--kernel-image")
     {
-        Description = "The kernel's image (vmlinuz, vmlinux): says which Linux it is and where it ends. Without it the guest's kernel= is read, if it is here and --kernel is not given.",
+        Description =
+            "The kernel's image (vmlinuz, vmlinux): says which Linux it is and where it ends. Without it the guest's kernel= is read, if "
+                + "it is here and --kernel is not given.",
         HelpName = "FILE",
     };
 
@@ -37,15 +40,18 @@ internal sealed class KernelSource
     }
 
     /// <summary>Which of the two is given; null for none.</summary>
-    public string? FirstGiven(ParseResult parsed) => parsed.GetValue(_image) is not null ? _image.Name : _kernel.IsNamed(parsed) ? _kernel.Option.Name : null;
+    public string? FirstGiven(ParseResult parsed) => parsed.GetValue(_image) is not null ? _image.Name
+        : _kernel.IsNamed(parsed) ? _kernel.Option.Name : null;
 
     public bool IsImageGiven(ParseResult parsed) => parsed.GetValue(_image) is not null;
 
     /// <param name="fallback">The Linux that it is where neither the user nor an image says so.</param>
     /// <param name="guest">Whose configuration may name the image; null for none.</param>
     /// <param name="isSaid">Whether it matters enough to the verb to say that a configuration's kernel is not to be had.</param>
-    /// <param name="isHere">Whether the configuration is of this machine and of the folder that this program runs in, so that a relative path leads where xl's leads.</param>
-    public Parsed<KernelChoice> Read(ParseResult parsed, CommandConsole console, KernelRelease fallback, GuestSpec? guest = null, bool isSaid = true, bool isHere = true)
+    /// <param name="isHere">Whether the configuration is of this machine and of the folder that this program runs in, so that a relative path leads
+    /// where xl's leads.</param>
+    public Parsed<KernelChoice> Read(ParseResult parsed, CommandConsole console, KernelRelease fallback, GuestSpec? guest = null, bool isSaid = true,
+        bool isHere = true)
     {
         bool isReleaseGiven = parsed.CommandResult.Command.Options.Contains(_kernel.Option) && _kernel.IsNamed(parsed);
         KernelRelease release = fallback;
@@ -74,7 +80,8 @@ internal sealed class KernelSource
             return new KernelChoice(known, image, IsNamed: true);
         }
 
-        string what = identity is null ? "it does not say which Linux it is" : $"it is Linux {identity.Text}, whose memory setup is not known (known are 3.2 to 7.3)";
+        string what = identity is null ? "it does not say which Linux it is"
+            : $"it is Linux {identity.Text}, whose memory setup is not known (known are 3.2 to 7.3)";
         console.Remark($"{name}: {what}; it is taken for {KernelReleases.NameOf(fallback)}: --kernel names another");
         return new KernelChoice(fallback, image, IsNamed: false);
     }

@@ -96,7 +96,8 @@ internal sealed class LaunchOptions(CommandConsole console)
         return null;
     }
 
-    private static Func<Stream, string, Parsed<GuestDocument>> Reader(string path) => (stream, name) => path != "-" && stream is LimitedStream { IsRepeatable: false }
+    private static Func<Stream, string, Parsed<GuestDocument>> Reader(string path) =>
+        (stream, name) => path != "-" && stream is LimitedStream { IsRepeatable: false }
         ? new InputError(name, null, "this is a pipe, and xl reads it again", "give a file")
         : GuestReader.Read(stream, name);
 

@@ -7,7 +7,8 @@ using Keyhole.Diagnostics;
 
 namespace Keyhole.Cli.Options;
 
-/// <summary>An address as an option's value: hex, with or without 0x, or a decimal number with K, M, G or T, as kernel parameters have them. At most 2^52.</summary>
+/// <summary>An address as an option's value: hex, with or without 0x, or a decimal number with K, M, G or T, as kernel parameters have them. At most
+/// 2^52.</summary>
 internal static class PhysicalAddress
 {
     private const string Units = "KMGT";
@@ -35,10 +36,13 @@ internal static class PhysicalAddress
     {
         string digits = text.Trim();
         return digits.Length > 0 && digits.AsSpan().IndexOfAnyExceptInRange('0', '9') < 0 && digits != "0" && TryParse(digits, out ulong address)
-            ? string.Create(CultureInfo.InvariantCulture, $"{option} {digits} is read as hex: 0x{address:x} ({Diagnostics.ByteSize.ToText(address)}); write {digits}M or {digits}G for MiB or GiB")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"{option} {digits} is read as hex: 0x{address:x} ({Diagnostics.ByteSize.ToText(address)}); write "
+                    + $"{digits}M or {digits}G for MiB or GiB")
             : null;
     }
 
     public static InputError Error(string option, string text) =>
-        new(option, null, $"{InputError.Quote(text)} is no address", "write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52");
+        new(option, null, $"{InputError.Quote(text)} is no address",
+            "write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52");
 }

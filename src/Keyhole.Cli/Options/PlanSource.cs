@@ -45,7 +45,8 @@ internal sealed class PlanSource
             return error;
         GuestSpec guest = document.Guest;
         if (given is not null && !Planner.PlatformOf(guest).Traits.TakesPolicies)
-            return new InputError("--guest-map", null, "the guest is no PV guest: its map is its firmware's, and no other can be given to it", "leave it out, or take a PV guest");
+            return new InputError("--guest-map", null, "the guest is no PV guest: its map is its firmware's, and no other can be given to it",
+                "leave it out, or take a PV guest");
         if (given is not null)
             guest = guest with { E820Host = true };
         if (!_guest.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
@@ -65,14 +66,17 @@ internal sealed class PlanSource
             Qemu = Around(around, bars, host),
         };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
-            console.Remark($"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 (--e820-host) or a pci= entry (--pci)");
+            console.Remark(
+                $"--policy {choice.Policy.Name} has no effect: the guest's map does not follow the host's; of a PV guest it does with e820_host=1 "
+                    + $"(--e820-host) or a pci= entry (--pci)");
         return new PlanInput(scenario, host, document with { Guest = guest });
     }
 
     /// <summary>What is known around a guest of QEMU: what the user says, the devices, and the host's Linux where its log tells it.</summary>
     public static QemuSurroundings Around(QemuSurroundings said, BarList bars, HostDocument host)
     {
-        return said with { Devices = bars.Devices, Bars = bars.Sizes, HostKernel = QemuVersion.TryParseLeading(host.Host.Traits.LinuxRelease, out QemuVersion kernel) ? kernel : null };
+        return said with { Devices = bars.Devices, Bars = bars.Sizes,
+            HostKernel = QemuVersion.TryParseLeading(host.Host.Traits.LinuxRelease, out QemuVersion kernel) ? kernel : null };
     }
 
     /// <summary>The host; none where the guest does not need one, nobody named it, and this machine tells none.</summary>

@@ -22,7 +22,9 @@ internal sealed class PolicyOption
     {
         _policy = new("--policy")
         {
-            Description = "How to lay the map out: libxl does what the real libxl does; libxl-fixed, punch, minimal, hole-at[:ADDR], guest-merge, hole-3g (docs/policies.md).",
+            Description =
+                "How to lay the map out: libxl does what the real libxl does; libxl-fixed, punch, minimal, hole-at[:ADDR], "
+                    + "guest-merge, hole-3g (docs/policies.md).",
             HelpName = "POLICY",
             DefaultValueFactory = _ => fallback,
         };
@@ -57,7 +59,8 @@ internal sealed class PolicyOption
         parsed.GetValue(_hole) is { } hole ? [_policy.Name, parsed.GetValue(_policy)!, _hole.Name, hole] : [_policy.Name, parsed.GetValue(_policy)!];
 
     public Parsed<PolicyChoice> Read(ParseResult parsed) =>
-        Policies.Parse(InHex(parsed.GetValue(_policy)!), parsed.GetValue(_hole) is { } hole ? InHex(hole) : null, out IHolePolicy? policy, "--policy", "--hole") is { } unknown ? unknown : new PolicyChoice(policy!);
+        Policies.Parse(InHex(parsed.GetValue(_policy)!), parsed.GetValue(_hole) is { } hole ? InHex(hole) : null, out IHolePolicy? policy, "--policy",
+            "--hole") is { } unknown ? unknown : new PolicyChoice(policy!);
 
     /// <summary>A hole that is given with a unit (3G, hole-at:3G) as the policies have it, in hex; anything else as it is.</summary>
     public static string InHex(string text)

@@ -62,7 +62,8 @@ internal sealed class QemuOptions
         }
 
         if (parsed.GetValue(_machine) is { } machine && !QemuMachineType.TryParse(machine, emulator ?? s_newest, out _))
-            return new InputError("--machine", null, $"{InputError.Quote(machine)} is not a machine type that is known", "give pc, q35, or one with its version such as pc-q35-7.2");
+            return new InputError("--machine", null, $"{InputError.Quote(machine)} is not a machine type that is known",
+                "give pc, q35, or one with its version such as pc-q35-7.2");
         QemuFirmware? firmware = null;
         if (parsed.GetValue(_firmware) is { } text)
         {
@@ -71,11 +72,13 @@ internal sealed class QemuOptions
             else if (QemuFirmware.TryParse(text, out QemuFirmware release))
                 firmware = release;
             else
-                return new InputError("--firmware", null, $"{InputError.Quote(text)} is not a firmware that is known", "give seabios, ovmf, or one with its release: seabios-1.16.3, ovmf-2025.02");
+                return new InputError("--firmware", null, $"{InputError.Quote(text)} is not a firmware that is known",
+                    "give seabios, ovmf, or one with its release: seabios-1.16.3, ovmf-2025.02");
         }
 
         if (parsed.GetValue(_physBits) is { } bits and (< 32 or > 52))
-            return new InputError("--phys-bits", null, string.Create(CultureInfo.InvariantCulture, $"no processor has {bits} address bits"), "give 32 to 52");
+            return new InputError("--phys-bits", null, string.Create(CultureInfo.InvariantCulture, $"no processor has {bits} address bits"),
+                "give 32 to 52");
         CpuVendor? vendor = parsed.GetValue(_vendor) switch
         {
             "intel" => CpuVendor.Intel,

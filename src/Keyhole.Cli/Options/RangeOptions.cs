@@ -78,5 +78,6 @@ internal sealed class RangesOption(string name, string description) : RepeatedRa
 /// <summary>Memory windows of devices.</summary>
 internal sealed class WindowsOption(string name, string description) : RepeatedRangeOption<Bar>(name, description)
 {
-    protected override InputError? Parse(string text, out Bar? one) => Bar.ParseRange(text, Name).TryGet(out one, out InputError? error) ? null : error;
+    protected override InputError? Parse(string text, out Bar? one) => Bar.ParseRange(text, Name).TryGet(out one, out InputError? error) ? null
+        : error;
 }

@@ -55,7 +55,8 @@ internal sealed class SizeOption : Option<string?>
             return ulong.TryParse(text[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out bytes);
         int unit = text.IsEmpty ? -1 : Units.IndexOf(char.ToUpperInvariant(text[^1]), StringComparison.Ordinal);
         int shift = unit < 0 ? 20 : 10 * (unit + 1);
-        if (!ulong.TryParse(unit < 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out bytes) || bytes > ulong.MaxValue >> shift)
+        if (!ulong.TryParse(unit < 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out bytes)
+            || bytes > ulong.MaxValue >> shift)
             return false;
         bytes <<= shift;
         return true;

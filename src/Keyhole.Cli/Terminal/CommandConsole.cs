@@ -62,13 +62,15 @@ internal sealed class CommandConsole : IDisposable
         bool hasColours = isTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
         var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
-        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected, Width = Columns(isTerminal) };
+        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected,
+            Width = Columns(isTerminal) };
     }
 
     /// <summary>What COLUMNS says, else the terminal; a pipe or file has as many as a mail.</summary>
     private static int Columns(bool isTerminal)
     {
-        if (int.TryParse(Environment.GetEnvironmentVariable("COLUMNS"), NumberStyles.None, CultureInfo.InvariantCulture, out int columns) && columns > 0)
+        if (int.TryParse(Environment.GetEnvironmentVariable("COLUMNS"), NumberStyles.None, CultureInfo.InvariantCulture, out int columns)
+            && columns > 0)
             return Math.Min(columns, UnboundedWidth);
         return isTerminal ? Console.WindowWidth : NarrowestWidth;
     }

@@ -110,7 +110,8 @@ internal static class Files
 
     /// <summary>Whether a path is that of a device or a process's stream rather than of a file.</summary>
     private static bool IsOfTheSystem(string full) =>
-        full.StartsWith("/proc/", StringComparison.Ordinal) || (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal));
+        full.StartsWith("/proc/", StringComparison.Ordinal)
+            || (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal));
 
     /// <summary>A path fit for one line.</summary>
     public static string Shown(string path) => InputError.PathText(path);
@@ -118,8 +119,10 @@ internal static class Files
     private static InputError Describe(Exception exception, string path, string whatItIs) => exception switch
     {
         InputStalledException => new(Shown(path), null, exception.Message, $"name {whatItIs}"),
-        FileNotFoundException when path.Contains('\ufffd', StringComparison.Ordinal) => new(Shown(path), null, "a file's name that is no UTF-8 cannot be opened", "rename the file"),
-        InputTooLongException => new(path == "-" ? "standard input" : Shown(path), null, exception.Message, "cut out the part that matters: a boot log, a map"),
+        FileNotFoundException when path.Contains('\ufffd', StringComparison.Ordinal) =>
+            new(Shown(path), null, "a file's name that is no UTF-8 cannot be opened", "rename the file"),
+        InputTooLongException => new(path == "-" ? "standard input" : Shown(path), null, exception.Message,
+            "cut out the part that matters: a boot log, a map"),
         FileNotFoundException or DirectoryNotFoundException => new(Shown(path), null, "no such file", $"name {whatItIs}"),
         UnauthorizedAccessException => new(Shown(path), null, "permission denied", "read it as root, or copy it to where you may read it"),
         ArgumentException or NotSupportedException => new(InputError.Quote(path), null, "this is no file name", $"name {whatItIs}"),

@@ -40,7 +40,8 @@ internal sealed class PatientStream(Stream inner, TimeSpan patience) : ForwardSt
         base.Dispose(disposing);
     }
 
-    private static FileStream OpenFile(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 16, FileOptions.SequentialScan);
+    private static FileStream OpenFile(string path) =>
+        new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 16, FileOptions.SequentialScan);
 
     /// <summary>A call that the system may never end goes on on a thread of its own, which ends with the process.</summary>
     private static T Await<T>(Func<T> call, TimeSpan patience)
@@ -48,7 +49,9 @@ internal sealed class PatientStream(Stream inner, TimeSpan patience) : ForwardSt
         Task<T> task = Task.Factory.StartNew(call, default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         return Task.WaitAny([task], patience) == 0
             ? task.GetAwaiter().GetResult()
-            : throw new InputStalledException(FormattableString.Invariant($"nothing came from it within {patience.TotalSeconds:0.###} seconds; it is a pipe or a device that nobody writes to"));
+            : throw new InputStalledException(
+                FormattableString.Invariant(
+                    $"nothing came from it within {patience.TotalSeconds:0.###} seconds; it is a pipe or a device that nobody writes to"));
     }
 }
 

@@ -8,8 +8,8 @@ using Keyhole.Diagnostics;
 namespace Keyhole.Cli.Text;
 
 /// <summary>
-/// Writes an answer's text: the only way for it to standard output. All text goes through <see cref="ForeignText"/>, so that a line is one line whatever a
-/// name in it holds. On a terminal lines are broken between words, and what goes on stands further in than its beginning.
+/// Writes an answer's text: the only way for it to standard output. All text goes through <see cref="ForeignText"/>, so that a line is one line
+/// whatever a name in it holds. On a terminal lines are broken between words, and what goes on stands further in than its beginning.
 /// </summary>
 /// <param name="output">Where to.</param>
 /// <param name="width">Columns of the terminal.</param>
@@ -64,7 +64,8 @@ internal sealed class AnswerWriter(TextWriter output, int width, bool hasColours
         output.WriteLine();
     }
 
-    /// <summary>A table in as many columns as there are (see <see cref="TableLayout"/>); where not even the longest words fit beside each other, each row as lines of its own.</summary>
+    /// <summary>A table in as many columns as there are (see <see cref="TableLayout"/>); where not even the longest words fit beside each other, each
+    /// row as lines of its own.</summary>
     public void Write(TextTable table)
     {
         _tables.Add(table);

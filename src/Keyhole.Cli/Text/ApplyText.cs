@@ -21,7 +21,8 @@ internal static class ApplyText
         console.Ansi.WriteLine($"{shown}: its map until now ({(earlier is null ? "libxl's" : $"Keyhole's, policy {earlier}")})");
         MapView.WriteMap(console, answer.Old);
         console.Ansi.WriteLine($"the new one (policy {answer.Policy})");
-        MapView.WriteEntries(console, [.. answer.New.Select(static entry => new PlannedEntryAnswer(entry.Start, entry.End, entry.Type, entry.Why ?? ""))]);
+        MapView.WriteEntries(console,
+            [.. answer.New.Select(static entry => new PlannedEntryAnswer(entry.Start, entry.End, entry.Type, entry.Why ?? ""))]);
         if (!answer.New.IsEmpty)
             MapView.Draw(console, [new("until now", Map(answer.Old)), new("new", Map(New(answer)))]);
         console.Ansi.WriteLine();
@@ -48,10 +49,12 @@ internal static class ApplyText
             return $"forecast: {forecast.Kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a message")}";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"forecast: {forecast.Kernel} boots, moves {forecast.RemappedPages} pages and gives {forecast.ReleasedPages} back ({ByteSize.ToText(forecast.ReleasedPages << Frames.Shift)})");
+            $"forecast: {forecast.Kernel} boots, moves {forecast.RemappedPages} pages and gives {forecast.ReleasedPages} back ("
+                + $"{ByteSize.ToText(forecast.ReleasedPages << Frames.Shift)})");
     }
 
-    private static ImmutableArray<EntryAnswer> New(ApplyAnswer answer) => [.. answer.New.Select(static entry => new EntryAnswer(entry.Start, entry.End, entry.Type))];
+    private static ImmutableArray<EntryAnswer> New(ApplyAnswer answer) =>
+        [.. answer.New.Select(static entry => new EntryAnswer(entry.Start, entry.End, entry.Type))];
 
     private static ImmutableArray<E820Entry> Map(ImmutableArray<EntryAnswer> map) =>
         [.. map.Select(static entry => E820Entry.FromSize(entry.Start.Value, unchecked(entry.End.Value - entry.Start.Value), entry.Type))];

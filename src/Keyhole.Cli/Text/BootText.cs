@@ -25,7 +25,8 @@ internal static class BootText
             CultureInfo.InvariantCulture,
             $"guest:  {answer.Guest.Name ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}), map: {answer.Policy}"));
         if (answer.Kernel is { } kernel)
-            console.Ansi.WriteLine(answer.KernelImage is { } image ? $"kernel: {kernel}, [{image.Start}, {image.End}) by its image" : $"kernel: {kernel}");
+            console.Ansi.WriteLine(answer.KernelImage is { } image ? $"kernel: {kernel}, [{image.Start}, {image.End}) by its image"
+                : $"kernel: {kernel}");
         (string verdict, TextColour colour) = answer.Reached switch
         {
             GuestOutcome.Boots => ("it boots", TextColour.Green),
@@ -39,7 +40,8 @@ internal static class BootText
         console.Ansi.Write(verdict, colour);
         if (answer.IfKernelEndsBy is { } shorter && shorter.Outcome != answer.Outcome)
             console.Ansi.Write($" if it reaches beyond {shorter.Address}, which is not known");
-        console.Ansi.WriteLine(answer.Message is { Length: > 0 } message ? $": \"{message}\"" : answer.Reached == GuestOutcome.Halts ? ", without a message" : "");
+        console.Ansi.WriteLine(answer.Message is { Length: > 0 } message ? $": \"{message}\""
+            : answer.Reached == GuestOutcome.Halts ? ", without a message" : "");
         console.Ansi.WriteLine();
         if (answer.Account is { IsEmpty: false } account)
             WriteAccount(console, answer, account, pages);
@@ -72,7 +74,8 @@ internal static class BootText
             console.Ansi.WriteLine($"moved: {moved.What} from {Shown(moved.From)} to {Shown(moved.To)}");
         if (forecast.KernelMap.IsEmpty)
             return;
-        MapView.Draw(console, [.. answer.Plan.MachineMap.IsEmpty ? (DrawnMap[])[] : [new("host", answer.Plan.MachineMap)], new("map given", forecast.Request.Map), new("kernel's map", forecast.KernelMap)]);
+        MapView.Draw(console, [.. answer.Plan.MachineMap.IsEmpty ? (DrawnMap[])[] : [new("host", answer.Plan.MachineMap)],
+            new("map given", forecast.Request.Map), new("kernel's map", forecast.KernelMap)]);
         console.Ansi.WriteLine();
     }
 
@@ -81,13 +84,15 @@ internal static class BootText
     private static void WriteBalloon(CommandConsole console, BalloonAnswer balloon)
     {
         console.Ansi.WriteLine(
-            $"Balloon: from {ByteSize.ToText(balloon.FromPages << Frames.Shift)} to {ByteSize.ToText(balloon.ToPages << Frames.Shift)} in {Number(balloon.Batches)} batches");
+            $"Balloon: from {ByteSize.ToText(balloon.FromPages << Frames.Shift)} to {ByteSize.ToText(balloon.ToPages << Frames.Shift)} "
+                + $"in {Number(balloon.Batches)} batches");
         if (balloon.FromPages > balloon.ToPages)
             console.Ansi.WriteLine($"  {Number(balloon.FromPages - balloon.ToPages)} pages are given back to Xen");
         if (balloon.ExtraPages != 0)
             console.Ansi.WriteLine($"  {Number(balloon.ExtraPages)} pages come into the map's extra memory");
         if (balloon.ScratchPages != 0)
-            console.Ansi.WriteLine($"  {Number(balloon.ScratchPages)} pages of extra memory are in the kernel's scratch pool, out of the balloon's reach");
+            console.Ansi.WriteLine(
+                $"  {Number(balloon.ScratchPages)} pages of extra memory are in the kernel's scratch pool, out of the balloon's reach");
         if (balloon.Hotplug is { } hotplug)
             console.Ansi.WriteLine($"  {Number(balloon.HotplugPages)} pages come by hotplug, at [{hotplug.Start}, {hotplug.End})");
         foreach ((string name, ulong count) in balloon.Hypercalls)
@@ -106,7 +111,8 @@ internal static class BootText
         MapView.WriteTable(console, table);
         if (answer.PopulatedPages is { } populated and not 0)
             console.Ansi.WriteLine($"{Number(populated)} pages are got again for those given back");
-        ulong extra = (answer.Extra ?? []).Aggregate(0UL, static (sum, region) => region.End.Value < region.Start.Value ? sum : sum + region.End.Value - region.Start.Value);
+        ulong extra = (answer.Extra ?? [])
+            .Aggregate(0UL, static (sum, region) => region.End.Value < region.Start.Value ? sum : sum + region.End.Value - region.Start.Value);
         if (extra != 0)
             console.Ansi.WriteLine($"{ByteSize.ToText(extra)} more of RAM in the map, for the balloon");
         console.Ansi.WriteLine();
@@ -127,7 +133,8 @@ internal static class BootText
                 P2mKind.NonRam => $"firmware data at machine frame {MapView.Hex(run.Mfn.Value)}",
             };
             table.AddRow(
-                MapView.Cell(MapView.Hex(run.Range.Start.Value)), MapView.Cell(MapView.Hex(run.Range.End.Value)), MapView.Cell(Number(run.Range.Count)), MapView.Cell(behind));
+                MapView.Cell(MapView.Hex(run.Range.Start.Value)), MapView.Cell(MapView.Hex(run.Range.End.Value)),
+                MapView.Cell(Number(run.Range.Count)), MapView.Cell(behind));
         }
 
         MapView.WriteTable(console, table);

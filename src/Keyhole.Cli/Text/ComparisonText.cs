@@ -26,12 +26,15 @@ internal static class ComparisonText
         console.Ansi.WriteLine($"host:   {request.Scenario.HostName}");
         if (answer.Settings is { } settings)
         {
-            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB"));
+            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB"));
             WriteSettings(console, answer, settings);
             return;
         }
 
-        console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB, figures for {KernelReleases.NameOf(request.Scenario.Kernel)}"));
+        console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB, figures for "
+                + $"{KernelReleases.NameOf(request.Scenario.Kernel)}"));
         if (answer.BarRoom is { } room)
             console.Ansi.WriteLine($"room:   {Describe(room)}");
         if (!answer.Comparison.IsChoice)
@@ -69,7 +72,8 @@ internal static class ComparisonText
             }
 
             if (!request.MigrateTo.IsEmpty)
-                cells.Add(string.Create(CultureInfo.InvariantCulture, $"{row.Migrations.Count(static migration => migration.Succeeds)} of {row.Migrations.Length}"));
+                cells.Add(string.Create(CultureInfo.InvariantCulture,
+                    $"{row.Migrations.Count(static migration => migration.Succeeds)} of {row.Migrations.Length}"));
             cells.Add(row.Needs switch
             {
                 "nothing" => "",
@@ -89,7 +93,8 @@ internal static class ComparisonText
             WriteMigrations(console, taken);
         console.Ansi.WriteLine();
         // An error stands against every policy above; a doubt stands against none, and is the same for all.
-        MapView.WriteProblems(console, [.. policies[0].Problems.Where(static problem => problem is { Code: ProblemCodes.LargerThanHost, Severity: Severity.Warning })]);
+        MapView.WriteProblems(console,
+            [.. policies[0].Problems.Where(static problem => problem is { Code: ProblemCodes.LargerThanHost, Severity: Severity.Warning })]);
         console.Ansi.WriteLine($"{(answer.Best is { } best ? $"take {best}" : "no policy")}: {answer.Why}");
     }
 
@@ -105,7 +110,8 @@ internal static class ComparisonText
             table.AlignRight(i);
         foreach (SettingAnswer setting in settings)
         {
-            List<string> cells = [setting.Setting + (setting.Setting == answer.Best ? " *" : ""), setting.Outcome, setting.Unplaced.ToString(CultureInfo.InvariantCulture)];
+            List<string> cells = [setting.Setting + (setting.Setting == answer.Best ? " *" : ""), setting.Outcome,
+                setting.Unplaced.ToString(CultureInfo.InvariantCulture)];
             if (tellsMemory)
             {
                 cells.Add(setting.Above4GiB is { } above ? above.ToString(CultureInfo.InvariantCulture) : "");
@@ -117,7 +123,9 @@ internal static class ComparisonText
 
         MapView.WriteTable(console, table);
         console.Ansi.WriteLine();
-        MapView.WriteProblems(console, [.. (answer.Policies ?? [])[0].Problems.Where(static problem => problem.Code is not (ProblemCodes.BarUnplaced or ProblemCodes.GuestDoesNotStart or ProblemCodes.NoSettingHelps))]);
+        MapView.WriteProblems(console,
+            [.. (answer.Policies ?? [])[0].Problems.Where(static problem => problem.Code is not (ProblemCodes.BarUnplaced
+                or ProblemCodes.GuestDoesNotStart or ProblemCodes.NoSettingHelps))]);
         console.Ansi.WriteLine($"{(answer.Best is { } best ? $"take {best}" : "no setting")}: {answer.Why}");
         if (answer.Paste is not { } paste)
             return;
@@ -143,12 +151,14 @@ internal static class ComparisonText
         if (room.LowBytes != 0)
         {
             parts.Add(
-                $"windows of 32 bits take {Size(room.LowBytes)}, aligned to {Size(room.LowAlignment)}: a hole of {Size(room.SmallestLowHoleBytes)} below 4 GiB at least");
+                $"windows of 32 bits take {Size(room.LowBytes)}, aligned to {Size(room.LowAlignment)}: a hole of "
+                    + $"{Size(room.SmallestLowHoleBytes)} below 4 GiB at least");
         }
 
         if (room.HighBytes != 0)
         {
-            string hole = room.SmallestHoleForAllBytes is { } all ? $"all in one hole below 4 GiB would need {Size(all)}" : "no hole below 4 GiB holds them";
+            string hole = room.SmallestHoleForAllBytes is { } all ? $"all in one hole below 4 GiB would need {Size(all)}"
+                : "no hole below 4 GiB holds them";
             parts.Add($"windows of 64 bits take {Size(room.HighBytes)}, aligned to {Size(room.HighAlignment)}: {hole}");
         }
 
@@ -165,7 +175,9 @@ internal static class ComparisonText
         console.Ansi.WriteLine();
         console.Ansi.WriteLine($"{row.Policy} needs a filter of configuration-space reads, which nobody has written:");
         foreach (FilterRuleAnswer rule in rules.Take(MaxRules))
-            console.Ansi.WriteLine($"  {(rule.Register is { } offset ? $"register {offset}" : "virtual functions")}: {rule.Old} is to read {rule.New}; without it: {rule.WithoutIt}");
+            console.Ansi.WriteLine(
+                $"  {(rule.Register is { } offset ? $"register {offset}" : "virtual functions")}: {rule.Old} is to read "
+                    + $"{rule.New}; without it: {rule.WithoutIt}");
         if (rules.Length > MaxRules)
             console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {rules.Length - MaxRules} more registers (--json has them)"));
         foreach (RangeAnswer window in (row.FilterHasNoRoomFor ?? []).Take(MaxRules))
@@ -193,6 +205,7 @@ internal static class ComparisonText
         int count = kernels.Count(static kernel => kernel.Value);
         if (count == kernels.Count)
             return count == 0 ? "" : "all";
-        return count == 0 ? "none" : string.Join(' ', kernels.Where(static kernel => kernel.Value).Select(static kernel => kernel.Key["linux-".Length..]));
+        return count == 0 ? "none" : string.Join(' ',
+            kernels.Where(static kernel => kernel.Value).Select(static kernel => kernel.Key["linux-".Length..]));
     }
 }

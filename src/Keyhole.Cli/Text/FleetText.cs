@@ -26,7 +26,9 @@ internal static class FleetText
     {
         Fleet fleet = answer.Fleet;
         string unreadable = fleet.UnreadableCount == 0 ? "" : $"; {Hosts(fleet.UnreadableCount)} could not be read";
-        console.Ansi.WriteLine($"{Hosts(fleet.HostCount)}, {(fleet.WithWindowsCount == fleet.HostCount ? "all" : Number(fleet.WithWindowsCount))} with known device windows{unreadable}");
+        console.Ansi.WriteLine(
+            $"{Hosts(fleet.HostCount)}, {(fleet.WithWindowsCount == fleet.HostCount ? "all" : Number(fleet.WithWindowsCount))} "
+                + $"with known device windows{unreadable}");
         WriteHole(console, answer);
         WriteGroups(console, answer);
         if (!fleet.Guests.IsEmpty)
@@ -40,7 +42,8 @@ internal static class FleetText
         {
             console.Ansi.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"With the hole of the host that a guest started on it can take {fleet.ShareOfMovesAsTheyAre:0.0%} of the ways from one host to another; with the fleet's hole, all between hosts that it suits."));
+                $"With the hole of the host that a guest started on it can take {fleet.ShareOfMovesAsTheyAre:0.0%} of the ways from one host to "
+                    + $"another; with the fleet's hole, all between hosts that it suits."));
         }
     }
 
@@ -66,7 +69,9 @@ internal static class FleetText
         if (answer.Impossible > 0)
         {
             IEnumerable<HostDemandAnswer> hosts = answer.Worst.Where(static host => host.HoleStart.Value < FleetGuest.LowestHole);
-            console.Ansi.WriteLine($"No hole suits {Hosts(answer.Impossible)}: {Names(hosts, answer.Impossible)}; a device lies below {lowest}, where a guest's kernel must lie.");
+            console.Ansi.WriteLine(
+                $"No hole suits {Hosts(answer.Impossible)}: {Names(hosts, answer.Impossible)}; a device lies below "
+                    + $"{lowest}, where a guest's kernel must lie.");
         }
     }
 
@@ -87,12 +92,15 @@ internal static class FleetText
 
         MapView.WriteTable(console, table);
         if (answer.GroupCount > MaxRows)
-            console.Ansi.WriteLine($"{Number(answer.GroupCount - MaxRows)} more groups start higher{(answer.GroupCount <= FleetTally.MaxGroups ? " (--json has them)" : "")}.");
+            console.Ansi.WriteLine(
+                $"{Number(answer.GroupCount - MaxRows)} more groups start higher"
+                    + $"{(answer.GroupCount <= FleetTally.MaxGroups ? " (--json has them)" : "")}.");
     }
 
     private static void WriteGuests(CommandConsole console, ImmutableArray<FleetGuestAnswer> guests)
     {
-        TextTable table = MapView.NewTable("Guests", "guest", "memory", "ends at", "too little memory", "no hole suits", "meets a window above 4 GiB", "such as");
+        TextTable table = MapView.NewTable("Guests", "guest", "memory", "ends at", "too little memory", "no hole suits", "meets a window above 4 GiB",
+            "such as");
         foreach (FleetGuestAnswer guest in guests)
         {
             table.AddRow(
@@ -110,7 +118,9 @@ internal static class FleetText
         {
             console.Ansi.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{guest.Name}: on {Number(guest.LosesHalfOfLowMemory)} of {Number(guest.KnownToHaveMemory)} hosts with its memory ({(double)guest.LosesHalfOfLowMemory / guest.KnownToHaveMemory:0%}) libxl's own map leaves it less than half of the low RAM that the host has for it (plan --policy punch keeps it)."));
+                $"{guest.Name}: on {Number(guest.LosesHalfOfLowMemory)} of {Number(guest.KnownToHaveMemory)} hosts with its memory ("
+                    + $"{(double)guest.LosesHalfOfLowMemory / guest.KnownToHaveMemory:0%}) libxl's own map leaves it less than half of the low RAM "
+                    + $"that the host has for it (plan --policy punch keeps it)."));
         }
     }
 
@@ -124,10 +134,13 @@ internal static class FleetText
         for (int first = 0; first < hosts.Length; first += columns)
         {
             int behind = Math.Min(hosts.Length, first + columns);
-            console.Ansi.WriteLine($"{new string(' ', width + 5)}{string.Concat(Enumerable.Range(first + 1, behind - first).Select(static i => string.Create(CultureInfo.InvariantCulture, $"{i,3}")))}");
+            IEnumerable<string> numbers = Enumerable.Range(first + 1, behind - first)
+                .Select(static i => string.Create(CultureInfo.InvariantCulture, $"{i,3}"));
+            console.Ansi.WriteLine($"{new string(' ', width + 5)}{string.Concat(numbers)}");
             for (int i = 0; i < hosts.Length; i++)
             {
-                string cells = string.Concat(hosts[first..behind].Select((to, k) => first + k == i ? "   " : guest.JudgeMove(hosts[i], to, fleet.HoleStart) switch
+                string cells = string.Concat(hosts[first..behind]
+                .Select((to, k) => first + k == i ? "   " : guest.JudgeMove(hosts[i], to, fleet.HoleStart) switch
                 {
                     MoveVerdict.Never => "  ·",
                     MoveVerdict.WithTheFleetsHole => "  ○",

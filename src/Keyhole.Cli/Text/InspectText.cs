@@ -14,13 +14,16 @@ internal static class InspectText
 {
     public static void Write(CommandConsole console, InspectAnswer answer)
     {
-        Line(console, "domain", $"{(answer.Name is { } name ? InputError.OneLine(name, 128) : "(no name)")}, number {answer.Id}, {answer.Uuid}, on Xen {answer.Xen}");
-        string ran = answer.HasRun ? string.Create(CultureInfo.InvariantCulture, $"has run for {answer.CpuTimeNanoseconds / 1e9:0.000} s") : "has never run";
+        Line(console, "domain",
+            $"{(answer.Name is { } name ? InputError.OneLine(name, 128) : "(no name)")}, number {answer.Id}, {answer.Uuid}, on Xen {answer.Xen}");
+        string ran = answer.HasRun ? string.Create(CultureInfo.InvariantCulture, $"has run for {answer.CpuTimeNanoseconds / 1e9:0.000} s")
+            : "has never run";
         Line(console, "state", $"{answer.Type}, {answer.State}; {ran}");
         string maximum = answer.MaximumPages is { } most ? $", may own {Pages((ulong)most)}" : "";
         Line(console, "pages", $"owns {Pages(answer.Pages)}{maximum}");
         if (answer.TargetKiB is { } target)
-            Line(console, "target", $"{ByteSize.ToText(target << 10)}{(answer.StaticMaxKiB is { } max ? $", at most {ByteSize.ToText(max << 10)}" : "")}");
+            Line(console, "target",
+                $"{ByteSize.ToText(target << 10)}{(answer.StaticMaxKiB is { } max ? $", at most {ByteSize.ToText(max << 10)}" : "")}");
         console.Ansi.WriteLine();
         if (answer.Id == 0)
         {
@@ -48,5 +51,6 @@ internal static class InspectText
 
     private static void Line(CommandConsole console, string what, string text) => console.Ansi.WriteLine($"{what + ":",-8}{text}");
 
-    private static string Pages(ulong count) => string.Create(CultureInfo.InvariantCulture, $"{count} pages ({ByteSize.ToText(count << Frames.Shift)})");
+    private static string Pages(ulong count) =>
+        string.Create(CultureInfo.InvariantCulture, $"{count} pages ({ByteSize.ToText(count << Frames.Shift)})");
 }

@@ -32,7 +32,8 @@ internal static class MapView
 
     public static TextCell TypeName(E820Type type) => Cell(E820TypeNames.NameOf(type), ColourOf(type));
 
-    public static TextTable NewTable(string caption, params string[] columns) => new(caption, columns, static column => column is "why" or "remedy" or "such as");
+    public static TextTable NewTable(string caption, params string[] columns) =>
+        new(caption, columns, static column => column is "why" or "remedy" or "such as");
 
     /// <summary>A planned map as a table, with the reason for each entry.</summary>
     public static void WriteEntries(CommandConsole console, ImmutableArray<PlannedEntryAnswer> entries)

@@ -14,10 +14,12 @@ internal static class PlanText
     public static void Write(CommandConsole console, PlanAnswer answer)
     {
         GuestAnswer guest = answer.Guest;
-        string balloon = guest.MaxmemKiB == guest.MemoryKiB ? "" : string.Create(CultureInfo.InvariantCulture, $", balloons up to {guest.MaxmemKiB >> 10} MiB");
+        string balloon = guest.MaxmemKiB == guest.MemoryKiB ? ""
+            : string.Create(CultureInfo.InvariantCulture, $", balloons up to {guest.MaxmemKiB >> 10} MiB");
         string devices = guest.Pci.IsEmpty ? "" : $", with {string.Join(' ', guest.Pci)}";
         console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
-        console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"guest:  {guest.Name ?? "(no name)"}, {guest.MemoryKiB >> 10} MiB{balloon}{devices}"));
+        console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"guest:  {guest.Name ?? "(no name)"}, {guest.MemoryKiB >> 10} MiB{balloon}{devices}"));
         console.Ansi.WriteLine($"policy: {answer.Policy}");
         if (answer.E820 is { IsEmpty: false } entries)
         {
@@ -85,7 +87,8 @@ internal static class PlanText
                     MapView.Cell(placed.Bar.ToString(CultureInfo.InvariantCulture)),
                     MapView.Cell(ByteSize.ToText(placed.Size.Value)),
                     MapView.Cell(placed.Kind),
-                    placed.Address is { } address ? MapView.Cell(address.ToString()) : MapView.Cell("none", placed.Why is null ? TextColour.None : TextColour.Red));
+                    placed.Address is { } address ? MapView.Cell(address.ToString())
+                        : MapView.Cell("none", placed.Why is null ? TextColour.None : TextColour.Red));
             }
         }
 

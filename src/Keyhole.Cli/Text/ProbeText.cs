@@ -22,7 +22,8 @@ internal static class ProbeText
         {
             console.Ansi.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"the probe: {answer.NrPages} pages, {answer.ReleasedPages} released, {answer.RemappedPages} remapped, {answer.PopulatedPages} populated"));
+                $"the probe: {answer.NrPages} pages, {answer.ReleasedPages} released, {answer.RemappedPages} "
+                    + $"remapped, {answer.PopulatedPages} populated"));
         }
 
         foreach (ProbeCheckAnswer check in answer.Checks)

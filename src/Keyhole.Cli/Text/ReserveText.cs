@@ -30,7 +30,8 @@ internal static class ReserveText
 
             Heading(console, "The guest: its E820 names the kept RAM only; every page has a slot");
             WriteSlots(console, guest);
-            MapView.Draw(console, [new("firmware", plan.Host.Entries), new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]), new("guest", guest.Map)]);
+            MapView.Draw(console, [new("firmware", plan.Host.Entries),
+                new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]), new("guest", guest.Map)]);
 
             Heading(console, "Today: kernel parameters that do the same");
             Indented(console, [told.Parameters]);
@@ -47,7 +48,8 @@ internal static class ReserveText
                 WriteSlots(console, today.Guest);
             }
 
-            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture, $"large pages that lie whole in it: {told.HugePages.Of1GiB} of 1 GiB, {told.HugePages.Of2MiB} of 2 MiB outside of those"));
+            console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"large pages that lie whole in it: {told.HugePages.Of1GiB} of 1 GiB, {told.HugePages.Of2MiB} of 2 MiB outside of those"));
             console.Ansi.WriteLine($"as huge pages of the host instead, where there is an IOMMU: {told.HugePages.Instead}");
             console.Ansi.WriteLine();
         }
@@ -83,17 +85,20 @@ internal static class ReserveText
                 MapView.Cell(MapView.Hex(slot.SizeBytes)),
                 MapView.Cell(ByteSize.ToText(slot.SizeBytes)),
                 MapView.Cell($"{(slot.IsIdentity ? "/dev/mem" : "buffer")} + {MapView.Hex(slot.UserspaceOffset)}"),
-                slot.IsIdentity ? MapView.Cell("identity", MapView.ColourOf(E820Type.Ram)) : MapView.Cell("failed: elsewhere, not in the E820", MapView.ColourOf(E820Type.Nvs)));
+                slot.IsIdentity ? MapView.Cell("identity", MapView.ColourOf(E820Type.Ram))
+                    : MapView.Cell("failed: elsewhere, not in the E820", MapView.ColourOf(E820Type.Nvs)));
         }
 
         MapView.WriteTable(console, table);
         console.Ansi.WriteLine($"{ByteSize.ToText(guest.MemoryBytes)} for the guest, {ByteSize.ToText(guest.BufferBytes)} of buffer");
     }
 
-    private static E820Entry ToDrawn(ReservedRamEntry entry) => E820Entry.FromSize(entry.Range.Start, entry.Range.SizeBytes, ReservedRamTypes.ToE820(entry.Type));
+    private static E820Entry ToDrawn(ReservedRamEntry entry) =>
+        E820Entry.FromSize(entry.Range.Start, entry.Range.SizeBytes, ReservedRamTypes.ToE820(entry.Type));
 
     private static string Totals(ReservedTotalsAnswer totals) =>
-        $"kept {ByteSize.ToText(totals.Kept.Value)}, failed {ByteSize.ToText(totals.Failed.Value)}, left to the host {ByteSize.ToText(totals.HostRam.Value)}";
+        $"kept {ByteSize.ToText(totals.Kept.Value)}, failed {ByteSize.ToText(totals.Failed.Value)}, left to the host "
+            + $"{ByteSize.ToText(totals.HostRam.Value)}";
 
     private static void Heading(CommandConsole console, string text)
     {

@@ -35,7 +35,8 @@ internal static class StartText
     private static string Said(StartVerdict verdict) => verdict.Result switch
     {
         StartResult.BootsAgainstForecast => "it boots, though it was forecast to halt",
-        StartResult.Differs => string.Create(CultureInfo.InvariantCulture, $"it boots, but not as forecast: {verdict.Verification?.Differences.Length ?? 0} lines differ"),
+        StartResult.Differs => string.Create(CultureInfo.InvariantCulture,
+            $"it boots, but not as forecast: {verdict.Verification?.Differences.Length ?? 0} lines differ"),
         StartResult.WithForecastErrors => "it boots, with the errors that were forecast",
         StartResult.AsForecast => "it boots, as forecast to the last page"
             + (verdict.AwaitsClaims ? "; it has not said whether it claims its device's windows (xen-pcifront not loaded?)" : ""),

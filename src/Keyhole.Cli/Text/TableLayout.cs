@@ -7,8 +7,9 @@ using System.Linq;
 namespace Keyhole.Cli.Text;
 
 /// <summary>
-/// How wide a table's columns are in so many columns of a terminal. Cells are broken between words only, so that no number or address is parted or cut: what says
-/// why first, then all; figures, which stand at the right of their column, keep their units beside them. Without room for even the longest word of each column there is no layout.
+/// How wide a table's columns are in so many columns of a terminal. Cells are broken between words only, so that no number or address is parted or
+/// cut: what says why first, then all; figures, which stand at the right of their column, keep their units beside them. Without room for even the
+/// longest word of each column there is no layout.
 /// </summary>
 /// <param name="IsTight">Whether columns have less between them.</param>
 internal sealed record TableLayout(ImmutableArray<int> Widths, bool IsTight)

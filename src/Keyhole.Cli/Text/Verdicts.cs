@@ -18,7 +18,8 @@ internal static class Verdicts
         return errors switch
         {
             [] when answer.E820 is null => $"{outcome}The map of this platform is not known.",
-            [] when answer.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Warning) is { } warning => $"{outcome}No error, but a warning: {warning.Message}",
+            [] when answer.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Warning) is { } warning =>
+                $"{outcome}No error, but a warning: {warning.Message}",
             [] => $"{outcome}No problem was found.",
             [var only] => $"{outcome}{only.Message}",
             [var first, ..] => $"{outcome}{first.Message}, and {errors.Length - 1} more",
@@ -26,7 +27,8 @@ internal static class Verdicts
     }
 
     public static string Of(VerificationAnswer answer) =>
-        answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast." : "The boot was as forecast." : answer.Explanations is [var first, ..] ? first : $"The boot was not as forecast: {answer.Differences.Length} differences.";
+        answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast." : "The boot was as forecast."
+            : answer.Explanations is [var first, ..] ? first : $"The boot was not as forecast: {answer.Differences.Length} differences.";
 
     public static string Of(FleetAnswer answer) => answer switch
     {

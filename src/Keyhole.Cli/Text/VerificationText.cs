@@ -26,13 +26,16 @@ internal static class VerificationText
         string size = ByteSize.ToText(expected.Plan.Scenario.StartPages << Frames.Shift);
         if (!hasFirmware)
             console.Ansi.WriteLine($"host:   {expected.Plan.HostName}");
-        console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {size}, {(expected.Plan.Firmware is { } firmware ? $"firmware: {firmware.Name} {firmware.Version}" : $"map: {expected.Plan.Policy}")}");
+        console.Ansi.WriteLine(
+            $"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {size}, "
+                + $"{(expected.Plan.Firmware is { } firmware ? $"firmware: {firmware.Name} {firmware.Version}" : $"map: {expected.Plan.Policy}")}");
         console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
         console.Ansi.WriteLine($"kernel: {(hasFirmware && verification.Boot.Release is null ? "not named in the log" : answer.Profile)}");
         int differing = answer.Differences.Length;
         bool halts = verification.Boot.Halts;
         string verdict = differing == 0
-            ? halts ? "the kernel halts, as forecast" : expected.Boots || !hasFirmware ? "the log agrees with the forecast" : "the guest does not start, as forecast"
+            ? halts ? "the kernel halts, as forecast"
+                : expected.Boots || !hasFirmware ? "the log agrees with the forecast" : "the guest does not start, as forecast"
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
         console.Ansi.Write(verdict, differing == 0 && !halts ? TextColour.Green : TextColour.Red);
         console.Ansi.WriteLine();
@@ -76,6 +79,7 @@ internal static class VerificationText
             BootOwner.Unknown => "",
         };
         string others = boot.Of == 1 ? "" : "; --boot N takes another";
-        return string.Create(CultureInfo.InvariantCulture, $"boot {boot.Number} of {boot.Of}{whose}, lines {boot.FirstLine} to {boot.LastLine} of {boot.Log}{others}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"boot {boot.Number} of {boot.Of}{whose}, lines {boot.FirstLine} to {boot.LastLine} of {boot.Log}{others}");
     }
 }

@@ -29,12 +29,15 @@ internal sealed class ApplyVerb
 {
     private readonly Argument<string?> _domain = new("DOMAIN")
     {
-        Description = "The domain's name or number. Without it the one whose hotplug script this is run by (XENBUS_PATH), else the one that --guest names.",
+        Description =
+            "The domain's name or number. Without it the one whose hotplug script this is run by (XENBUS_PATH), else the one that --guest names.",
         Arity = ArgumentArity.ZeroOrOne,
     };
     private readonly Option<string?> _guest = new("--guest")
     {
-        Description = "The xl.cfg that the domain is made from: needed while xl is still building it, as in a hotplug script, and tells what xl list -l does not.",
+        Description =
+            "The xl.cfg that the domain is made from: needed while xl is still building it, as in a hotplug script, "
+                + "and tells what xl list -l does not.",
         HelpName = "GUEST.cfg",
     };
     private readonly PolicyOption _policy = new("punch");
@@ -42,7 +45,9 @@ internal sealed class ApplyVerb
     private readonly HostSource _host = new();
     private readonly Option<string?> _map = new("--guest-map")
     {
-        Description = "Install the map in this file instead of planning one: lines of START END TYPE, of a guest's kernel or of 'xl -vvv create', or plan's JSON. A file behind --map is the old way to say so.",
+        Description =
+            "Install the map in this file instead of planning one: lines of START END TYPE, of a guest's kernel or of 'xl -vvv create', or plan's "
+                + "JSON. A file behind --map is the old way to say so.",
         HelpName = "FILE",
     };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and do nothing." };
@@ -60,7 +65,9 @@ internal sealed class ApplyVerb
     public static Command Build(CommandConsole console)
     {
         var verb = new ApplyVerb(console);
-        var command = new Command("apply", "Give a PV guest that has never run another memory map: a paused one, or one that xl is building. In dom0, as root.") { verb._domain, verb._guest, verb._map, verb._dryRun, verb._undo, verb._json };
+        var command = new Command("apply",
+            "Give a PV guest that has never run another memory map: a paused one, or one that xl is building. In dom0, as root.") { verb._domain,
+                verb._guest, verb._map, verb._dryRun, verb._undo, verb._json };
         verb._policy.AddTo(command);
         verb._kernel.AddTo(command);
         verb._host.AddTo(command);
@@ -120,7 +127,8 @@ internal sealed class ApplyVerb
             if (!new MachineCapture(_console.Dom0).ReadMachineMap(xen).TryGet(out Host? machine, out problem))
                 return _console.Refuse(problem);
             if (guest.Spec is not { } spec || guest.ToolstackPlan(machine) is not { } before)
-                return _console.Refuse(guest.No("the toolstack does not say how it was made (xl list -l), so its map could not be put back", $"name its xl.cfg with {Setting.Guest}, or create it with xl or libvirt"));
+                return _console.Refuse(guest.No("the toolstack does not say how it was made (xl list -l), so its map could not be put back",
+                    $"name its xl.cfg with {Setting.Guest}, or create it with xl or libvirt"));
             Host host = machine;
             if (_host.IsNamed(parsed))
             {
@@ -210,7 +218,8 @@ internal sealed class ApplyVerb
         if (!change.IsGiven && !map.Entries.IsEmpty && map.RamPages < pages)
         {
             return _console.Refuse(change.Guest.No(
-                string.Create(CultureInfo.InvariantCulture, $"it has {pages} pages, the map has RAM for {map.RamPages}"), "its memory does not match its configuration; create it again"));
+                string.Create(CultureInfo.InvariantCulture, $"it has {pages} pages, the map has RAM for {map.RamPages}"),
+                "its memory does not match its configuration; create it again"));
         }
 
         bool isDryRun = parsed.GetValue(_dryRun);
@@ -228,7 +237,8 @@ internal sealed class ApplyVerb
             Policy = map.Policy,
             Installed = isInstalled,
             Old = EntryAnswer.AllOf(change.Old),
-            New = [.. map.Entries.Select(static planned => new NewEntryAnswer(planned.Entry.Address, planned.Entry.End, planned.Entry.Type, planned.Why))],
+            New = [.. map.Entries.Select(static planned => new NewEntryAnswer(planned.Entry.Address, planned.Entry.End, planned.Entry.Type,
+                planned.Why))],
             Forecast = LiveForecastAnswer.Of(map.Forecast),
             Problems = ProblemAnswer.AllOf(map.Problems, OptionWords.Of),
             IsRefused = isRefused,

@@ -26,7 +26,8 @@ internal static class BootVerb
         svg.AddTo(command);
         html.AddTo(command);
         source.AddTo(command);
-        var memSet = new SizeOption("--mem-set", "Forecast besides what becomes of xl mem-set after boot, pages that come or go and where they lie:", Frames.AddressLimit);
+        var memSet = new SizeOption("--mem-set", "Forecast besides what becomes of xl mem-set after boot, pages that come or go and where they lie:",
+            Frames.AddressLimit);
         command.Options.Add(memSet);
         Examples.AddTo(command, console, """
 
@@ -51,7 +52,8 @@ internal static class BootVerb
                     return console.Fail(unwrittenPlan);
                 InputError? unpaintedPlan = html.Write(
                     parsed, $"keyhole boot: {plan.Guest.Name ?? "a guest"}, {plan.Plan.HostName}", Verdicts.Of(plan), plan.IsYes,
-                    plan.E820 is null ? null : () => Pictures.OfPlan(plan.Plan), plan.Problems, to => PlanText.Write(to, plan), to => plan.WriteJson(to.OutBytes));
+                    plan.E820 is null ? null : () => Pictures.OfPlan(plan.Plan), plan.Problems, to => PlanText.Write(to, plan),
+                    to => plan.WriteJson(to.OutBytes));
                 if (unpaintedPlan is not null)
                     return console.Fail(unpaintedPlan);
                 if (parsed.GetValue(json))
@@ -66,8 +68,10 @@ internal static class BootVerb
             if (svg.Write(parsed, () => Pictures.OfBoot(answer.Plan, answer.Forecast!)) is { } unwritten)
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole boot: {answer.Guest.Name ?? "a guest"}, {answer.Kernel ?? answer.Platform}, {answer.Plan.HostName}", Verdicts.Of(answer), answer.IsYes,
-                answer.Forecast is { } forecast ? () => Pictures.OfBoot(answer.Plan, forecast) : null, answer.Problems, to => BootText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+                parsed, $"keyhole boot: {answer.Guest.Name ?? "a guest"}, {answer.Kernel ?? answer.Platform}, {answer.Plan.HostName}",
+                Verdicts.Of(answer), answer.IsYes,
+                answer.Forecast is { } forecast ? () => Pictures.OfBoot(answer.Plan, forecast) : null, answer.Problems,
+                to => BootText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(json))

@@ -22,10 +22,12 @@ internal static class CaptureVerb
         json.Description = "As always: a capture is JSON.";
         var anonymise = new Option<bool>("--anonymise", "--anonymize")
         {
-            Description = "Keep maps and devices, and leave out what could name the machine's owner: names, serial numbers, network addresses, texts.",
+            Description =
+                "Keep maps and devices, and leave out what could name the machine's owner: names, serial numbers, network addresses, texts.",
         };
         var source = new HostSource();
-        var command = new Command("capture", "Capture this machine: its memory map, PCI devices and IOMMU, as one JSON for --host.") { output, anonymise, json };
+        var command = new Command("capture", "Capture this machine: its memory map, PCI devices and IOMMU, as one JSON for --host.") { output,
+            anonymise, json };
         source.AddTo(command);
         Examples.AddTo(command, console, """
 

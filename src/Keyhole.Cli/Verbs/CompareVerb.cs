@@ -39,13 +39,18 @@ internal static class CompareVerb
             HelpName = "FILE",
         };
         var migrateBar = new WindowsOption(
-            "--migrate-bar", "A window of the device on the other hosts, as A-B; without it the whole hole there has to be free. May be given again.");
-        var ballooned = new SizeOption("--ballooned", "Memory that the guest has given back before it moves to the other hosts:", SizeOption.MostOfGuest);
-        var consultMap = new Option<bool>("--consult-map") { Description = "The guest asks for its map again on the other host; Linux keeps that of its first boot." };
+            "--migrate-bar",
+            "A window of the device on the other hosts, as A-B; without it the whole hole there has to be free. May be given again.");
+        var ballooned = new SizeOption("--ballooned", "Memory that the guest has given back before it moves to the other hosts:",
+            SizeOption.MostOfGuest);
+        var consultMap = new Option<bool>("--consult-map") { Description =
+            "The guest asks for its map again on the other host; Linux keeps that of its first boot." };
         var svg = new SvgOption();
         var html = new HtmlOption();
         Option<bool> json = JsonOption.Create();
-        var command = new Command("compare", "Compare all policies for one host and guest, or all settings of a KVM guest, and recommend one.") { hole, migrateTo, migrateBar, ballooned, consultMap, json };
+        var command = new Command("compare",
+            "Compare all policies for one host and guest, or all settings of a KVM guest, and recommend one.") { hole, migrateTo, migrateBar,
+                ballooned, consultMap, json };
         kernel.AddTo(command);
         svg.AddTo(command);
         html.AddTo(command);
@@ -69,7 +74,8 @@ internal static class CompareVerb
                 return console.Fail(windowError);
             if (ballooned.Read(parsed, out ulong? balloonedBytes) is { } sizeError)
                 return console.Fail(sizeError);
-            if (!Read(parsed, console, host, guest, qemu, kernel, parsed.GetValue(hole) is { } start ? PolicyOption.InHex(start) : null, parsed.GetValue(migrateTo) ?? [], otherBars)
+            if (!Read(parsed, console, host, guest, qemu, kernel, parsed.GetValue(hole) is { } start ? PolicyOption.InHex(start) : null,
+                parsed.GetValue(migrateTo) ?? [], otherBars)
                 .TryGet(out ComparisonRequest? request, out InputError? error))
             {
                 return console.Fail(error);
@@ -85,7 +91,9 @@ internal static class CompareVerb
             var answer = ComparisonAnswer.Of(request, comparison, OptionWords.Of);
             InputError? unpainted = html.Write(
                 parsed, $"keyhole compare: {request.Scenario.HostName}", answer.Best is { } best ? $"{best}: {answer.Why}" : answer.Why, answer.IsYes,
-                answer.Policies is null || answer.Settings is not null ? null : () => Pictures.OfComparison(request.Scenario.HostName, comparison, OptionWords.Of), [], to => ComparisonText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+                answer.Policies is null || answer.Settings is not null ? null
+                    : () => Pictures.OfComparison(request.Scenario.HostName, comparison, OptionWords.Of), [], to => ComparisonText.Write(to, answer),
+                    to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(json))
@@ -103,8 +111,10 @@ internal static class CompareVerb
             return new InputError(consultsMap ? "--consult-map" : "--ballooned", null, "there is no other host", "name it with --migrate-to");
         ulong memoryKiB = request.Scenario.Guest.MemoryKiB;
         if (balloonedBytes >> 10 >= memoryKiB)
-            return new InputError("--ballooned", null, $"{balloonedBytes >> 20} MiB are all that the guest has", $"give less than {memoryKiB >> 10} MiB");
-        return request with { BalloonedPages = (balloonedBytes ?? 0) >> Frames.Shift, Resume = consultsMap ? ResumeMode.ConsultsMap : ResumeMode.KeepsP2m };
+            return new InputError("--ballooned", null, $"{balloonedBytes >> 20} MiB are all that the guest has",
+                $"give less than {memoryKiB >> 10} MiB");
+        return request with { BalloonedPages = (balloonedBytes ?? 0) >> Frames.Shift, Resume = consultsMap ? ResumeMode.ConsultsMap
+            : ResumeMode.KeepsP2m };
     }
 
     private static Parsed<ComparisonRequest> Read(
@@ -129,7 +139,8 @@ internal static class CompareVerb
             return error;
         Guests.GuestSpec guest = document.Guest;
         bool hasKernel = Planner.PlatformOf(guest).Traits.KernelLaysMemory;
-        if (!kernelSource.Read(parsed, console, KernelReleases.UsualOf(guest.Is32Bit), hasKernel ? guest : null, isSaid: false).TryGet(out KernelChoice? kernel, out error))
+        if (!kernelSource.Read(parsed, console, KernelReleases.UsualOf(guest.Is32Bit), hasKernel ? guest : null, isSaid: false)
+            .TryGet(out KernelChoice? kernel, out error))
             return error;
         if (!guestSource.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
             return error;
@@ -151,7 +162,8 @@ internal static class CompareVerb
 
         return new ComparisonRequest
         {
-            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel.Release, Image = kernel.Image, Qemu = PlanSource.Around(around, bars, host) },
+            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel.Release,
+                Image = kernel.Image, Qemu = PlanSource.Around(around, bars, host) },
             MigrateTo = [.. others],
             Policies = policies,
         };

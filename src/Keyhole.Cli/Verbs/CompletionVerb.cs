@@ -66,7 +66,8 @@ internal static class CompletionVerb
 
     public static Command Build(CommandConsole console)
     {
-        var shell = new Argument<string>("SHELL") { Description = "bash, zsh or fish.", HelpName = "SHELL", DefaultValueFactory = static _ => "bash" };
+        var shell = new Argument<string>("SHELL") { Description = "bash, zsh or fish.", HelpName = "SHELL",
+            DefaultValueFactory = static _ => "bash" };
         shell.CompletionSources.Add(static _ => s_shells.Select(static known => new System.CommandLine.Completions.CompletionItem(known.Name)));
         var command = new Command("completion", "Print the script that makes a shell complete keyhole's verbs, options and values.") { shell };
         Examples.AddTo(command, console, """
@@ -92,7 +93,8 @@ internal static class CompletionVerb
             }
 
             IEnumerable<string> names = s_shells.Select(static known => known.Name);
-            return console.Fail(new("completion", null, $"{Diagnostics.InputError.Quote(name)} is no shell that it is made for", $"take one of {string.Join(' ', names)}"));
+            return console.Fail(new("completion", null, $"{Diagnostics.InputError.Quote(name)} is no shell that it is made for",
+                $"take one of {string.Join(' ', names)}"));
         });
         return command;
     }

@@ -30,14 +30,17 @@ internal static class FleetVerb
             Description = "Files with one host each, files of captures (JSON, one a line), folders of such files, or - for standard input.",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        var guests = new Option<string[]>("--guest") { Description = "A guest that is to move: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf. May be given again.", HelpName = "FILE" };
+        var guests = new Option<string[]>("--guest") { Description =
+            "A guest that is to move: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf. May be given again.",
+            HelpName = "FILE" };
         SizeOption memory = new("--memory", "A guest with a passed-through device and this memory, instead of --guest:", SizeOption.MostOfGuest);
         SizeOption maxmem = SizeOption.Maxmem();
         Option<bool> json = JsonOption.Create();
         var csv = new Option<bool>("--csv") { Description = "A line for each host as it is read: where its hole starts, and why." };
         var generate = new Option<long?>("--generate") { Hidden = true };
         var seed = new Option<ulong>("--seed") { Hidden = true };
-        var command = new Command("fleet", "Find the hole that suits all hosts that guests move between, and the hosts that force it.") { hosts, guests, memory, maxmem, json, csv, generate, seed };
+        var command = new Command("fleet", "Find the hole that suits all hosts that guests move between, and the hosts that force it.") { hosts,
+            guests, memory, maxmem, json, csv, generate, seed };
         var html = new HtmlOption();
         html.AddTo(command);
         Examples.AddTo(command, console, """
@@ -79,7 +82,8 @@ internal static class FleetVerb
         return command;
     }
 
-    private static int Run(CommandConsole console, ParseResult parsed, HtmlOption html, string[] paths, ImmutableArray<FleetGuest> guests, bool isJson, bool isCsv)
+    private static int Run(CommandConsole console, ParseResult parsed, HtmlOption html, string[] paths, ImmutableArray<FleetGuest> guests,
+        bool isJson, bool isCsv)
     {
         var tally = new FleetTally(guests);
         var progress = new Progress(console);
@@ -102,7 +106,8 @@ internal static class FleetVerb
 
         var answer = FleetAnswer.Of(fleet, static policy => $"--policy {policy}");
         InputError? unpainted = html.Write(
-            parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, null, [], to => FleetText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+            parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, null, [], to => FleetText.Write(to, answer),
+            to => answer.WriteJson(to.OutBytes));
         if (unpainted is not null)
             return console.Fail(unpainted);
         if (isJson)
@@ -117,13 +122,15 @@ internal static class FleetVerb
         List<FleetGuest> guests = [];
         foreach (string path in paths)
         {
-            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read).TryGet(out GuestDocument? guest, out InputError? error))
+            if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read)
+                .TryGet(out GuestDocument? guest, out InputError? error))
                 return error;
             guests.Add(FleetGuest.Of(guest.Guest, Files.Shown(path)));
         }
 
         if (maxmemBytes < memoryBytes)
-            return new InputError("--maxmem", null, $"{maxmemBytes >> 20} MiB is below --memory ({memoryBytes >> 20} MiB)", "give --memory or more, or leave it out");
+            return new InputError("--maxmem", null, $"{maxmemBytes >> 20} MiB is below --memory ({memoryBytes >> 20} MiB)",
+                "give --memory or more, or leave it out");
         if (memoryBytes is { } memory)
             guests.Add(new(ByteSize.ToText(memory), memory >> 10, (maxmemBytes ?? memory) >> 10, NeedsHole: true));
         else if (maxmemBytes is not null)
@@ -134,7 +141,8 @@ internal static class FleetVerb
     private static void WriteCsv(CommandConsole console, HostDemand demand)
     {
         var host = HostDemandAnswer.Of(demand);
-        console.Out.WriteLine($"{Field(host.Name)},{host.HoleStart},{host.Evidence},{host.RamKiB.ToString(CultureInfo.InvariantCulture)},{host.HighWindow}");
+        console.Out.WriteLine(
+            $"{Field(host.Name)},{host.HoleStart},{host.Evidence},{host.RamKiB.ToString(CultureInfo.InvariantCulture)},{host.HighWindow}");
     }
 
     /// <summary>Quoted where it must be; what a spreadsheet would take for a formula gets an apostrophe before it.</summary>

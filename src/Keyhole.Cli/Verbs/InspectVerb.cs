@@ -23,7 +23,8 @@ internal static class InspectVerb
     {
         var domain = new Argument<string>("DOMAIN") { Description = "The domain's name or number." };
         Option<bool> json = JsonOption.Create();
-        var command = new Command("inspect", "Tell what is known of a live domain: its state, its pages, and the map it was given. In dom0, as root.") { domain, json };
+        var command = new Command("inspect",
+            "Tell what is known of a live domain: its state, its pages, and the map it was given. In dom0, as root.") { domain, json };
         Examples.AddTo(command, console, """
 
             Examples:

@@ -28,7 +28,9 @@ internal sealed class InstallVerb
 
     private readonly Option<string?> _orElse = new("--or-else")
     {
-        Description = "What becomes of the guest where it cannot be given the map: stop (it is not started) or libxl (it starts on libxl's own map). Default: stop where it would not boot on libxl's map, else libxl.",
+        Description =
+            "What becomes of the guest where it cannot be given the map: stop (it is not started) or libxl (it starts on libxl's own map). "
+                + "Default: stop where it would not boot on libxl's map, else libxl.",
         HelpName = "stop|libxl",
     };
     private readonly Option<bool> _undo = new("--undo") { Description = "Take it out of the configuration again." };
@@ -47,7 +49,8 @@ internal sealed class InstallVerb
     public static Command Build(CommandConsole console)
     {
         var verb = new InstallVerb(console);
-        var command = new Command("install", "Make a PV guest's better memory map last: every start and reboot by xl gives it the map. In dom0, as root.")
+        var command = new Command("install",
+            "Make a PV guest's better memory map last: every start and reboot by xl gives it the map. In dom0, as root.")
         {
             verb._orElse, verb._undo, verb._dryRun, verb._json,
         };
@@ -80,7 +83,8 @@ internal sealed class InstallVerb
         if (_guest.Read(parsed, out int status) is not { } request)
             return status;
         if (request.Policy is null or { Traits.IsToolstacksOwn: true })
-            return _console.Fail(new InputError("--policy", null, "libxl makes its own map by itself", "take another policy, or --undo to go back to libxl's"));
+            return _console.Fail(new InputError("--policy", null, "libxl makes its own map by itself",
+                "take another policy, or --undo to go back to libxl's"));
         if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
             return _console.Refuse(problem);
         using (xen)
@@ -89,10 +93,12 @@ internal sealed class InstallVerb
                 return _console.Refuse(problem);
             Boot boot = Boot.Of(scenario);
             bool boots = IsFine(boot);
-            bool bootsOnLibxls = (request with { Policy = null }).OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? toolstacks, out _) && IsFine(Boot.Of(toolstacks));
+            bool bootsOnLibxls = (request with { Policy = null }).OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? toolstacks, out _)
+                && IsFine(Boot.Of(toolstacks));
             OrElse chosen = orElse ?? (bootsOnLibxls ? OrElse.Libxl : OrElse.Stop);
             var installer = new HookInstaller(_console.Dom0);
-            if (!installer.Plan(request.Path, request.Guest.Name!, boot.Plan.Policy, ["apply", "--guest"], Options(parsed, request, scenario), chosen).TryGet(out HookPlan? plan, out problem))
+            if (!installer.Plan(request.Path, request.Guest.Name!, boot.Plan.Policy, ["apply", "--guest"], Options(parsed, request, scenario), chosen)
+                .TryGet(out HookPlan? plan, out problem))
                 return _console.Refuse(problem);
             bool isInstalled = boots && !parsed.GetValue(_dryRun);
             if (isInstalled && installer.Install(plan) is { } failure)
@@ -151,7 +157,8 @@ internal sealed class InstallVerb
     }
 
     /// <summary>
-    /// What apply is told in the script. The release in place of the image, which takes seconds to unpack where a guest is to start; the image only where the forecast hangs on where it ends.
+    /// What apply is told in the script. The release in place of the image, which takes seconds to unpack where a guest is to start; the image only
+    /// where the forecast hangs on where it ends.
     /// </summary>
     private ImmutableArray<string> Options(ParseResult parsed, GuestRequest request, Scenario scenario)
     {
@@ -170,12 +177,15 @@ internal sealed class InstallVerb
         if (IsThere(guest))
         {
             yield return isUndone
-                ? "the guest is there, and xl remembers the script it was made with: it is kept, and does nothing but run the guest's own; remove its folder after the guest is shut down"
+                ? "the guest is there, and xl remembers the script it was made with: it is kept, and does nothing but run the guest's own; remove "
+                    + "its folder after the guest is shut down"
                 : "the guest is there, and xl makes it again at a reboot from what it remembers: shut it down and create it again to give it the map";
         }
     }
 
-    private static ImmutableArray<InstalledScriptAnswer> ScriptsOf(InstallRecord record) => [.. record.Scripts.Select(static script => new InstalledScriptAnswer(script.Path, script.Own))];
+    private static ImmutableArray<InstalledScriptAnswer> ScriptsOf(InstallRecord record) =>
+        [.. record.Scripts.Select(static script => new InstalledScriptAnswer(script.Path, script.Own))];
 
-    private static ImmutableArray<LineChangeAnswer> ChangesOf(HotplugChange change) => [.. change.Lines.Select(static line => new LineChangeAnswer(line.Line, line.Before, line.After))];
+    private static ImmutableArray<LineChangeAnswer> ChangesOf(HotplugChange change) =>
+        [.. change.Lines.Select(static line => new LineChangeAnswer(line.Line, line.Before, line.After))];
 }

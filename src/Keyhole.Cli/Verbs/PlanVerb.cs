@@ -22,7 +22,8 @@ internal static class PlanVerb
     public static Command Build(CommandConsole console)
     {
         var source = new PlanSource();
-        var emit = new Option<string?>("--emit") { Description = "Write the guest's configuration for this toolstack and nothing else.", HelpName = "xl|libvirt" };
+        var emit = new Option<string?>("--emit") { Description = "Write the guest's configuration for this toolstack and nothing else.",
+            HelpName = "xl|libvirt" };
         emit.CompletionSources.Add("xl", "libvirt");
         var svg = new SvgOption();
         var html = new HtmlOption();
@@ -52,7 +53,8 @@ internal static class PlanVerb
                 return console.Fail(error);
             Scenario scenario = input.Scenario;
             bool hasKernel = Planner.PlatformOf(scenario).Traits.KernelLaysMemory;
-            if (!kernel.Read(parsed, console, KernelReleases.UsualOf(scenario.Guest.Is32Bit), hasKernel ? scenario.Guest : null, isSaid: false).TryGet(out KernelChoice? chosen, out error))
+            if (!kernel.Read(parsed, console, KernelReleases.UsualOf(scenario.Guest.Is32Bit), hasKernel ? scenario.Guest : null, isSaid: false)
+                .TryGet(out KernelChoice? chosen, out error))
                 return console.Fail(error);
             // With the kernel at hand it is told whether that one boots, not whether a usual one has room.
             PlanAnswer answer = chosen.Image is not null && hasKernel
@@ -62,7 +64,8 @@ internal static class PlanVerb
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(
                 parsed, $"keyhole plan: {answer.Guest.Name ?? "a guest"}, {answer.Plan.HostName}", Verdicts.Of(answer), answer.IsYes,
-                answer.E820 is null ? null : () => Pictures.OfPlan(answer.Plan), answer.Problems, to => PlanText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
+                answer.E820 is null ? null : () => Pictures.OfPlan(answer.Plan), answer.Problems, to => PlanText.Write(to, answer),
+                to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(emit) is { } toolstack)

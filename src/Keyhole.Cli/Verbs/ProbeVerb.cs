@@ -24,8 +24,10 @@ internal sealed class ProbeVerb
 {
     private const string ImageName = "keyhole-probe.elf";
     private readonly Option<bool> _realMap = new("--with-real-map") { Description = "On the map that xl itself installs." };
-    private readonly Option<string?> _image = new("--image") { Description = $"The probe's image (default: {ImageName} beside this program).", HelpName = "FILE" };
-    private readonly Option<string[]> _registers = new("--read") { Description = "A device's register to read through its BAR; may be repeated.", HelpName = "ADDRESS" };
+    private readonly Option<string?> _image = new("--image") { Description = $"The probe's image (default: {ImageName} beside this program).",
+        HelpName = "FILE" };
+    private readonly Option<string[]> _registers = new("--read") { Description = "A device's register to read through its BAR; may be repeated.",
+        HelpName = "ADDRESS" };
     private readonly Option<bool> _json = JsonOption.Create();
     private readonly LaunchOptions _guest;
     private readonly CommandConsole _console;
@@ -39,7 +41,8 @@ internal sealed class ProbeVerb
     public static Command Build(CommandConsole console)
     {
         var verb = new ProbeVerb(console);
-        var command = new Command("probe", "Try a PV guest's map on this host with a kernel that looks at every page, in the guest's place. In dom0, as root.")
+        var command = new Command("probe",
+            "Try a PV guest's map on this host with a kernel that looks at every page, in the guest's place. In dom0, as root.")
         {
             verb._realMap, verb._image, verb._registers, verb._json,
         };
@@ -58,12 +61,14 @@ internal sealed class ProbeVerb
     private int Run(ParseResult parsed)
     {
         if (parsed.GetValue(_realMap) && _guest.IsPolicyNamed(parsed))
-            return _console.Fail(new InputError("--with-real-map", null, "xl's map and a policy's are two", "leave out --policy, or --with-real-map"));
+            return _console.Fail(new InputError("--with-real-map", null, "xl's map and a policy's are two",
+                "leave out --policy, or --with-real-map"));
         if (Registers(parsed, out ImmutableArray<ulong> registers) is { } registerError)
             return _console.Fail(registerError);
         string image = Path.GetFullPath(parsed.GetValue(_image) ?? Path.Combine(AppContext.BaseDirectory, ImageName));
         if (!File.Exists(image) || !XlText.CanQuote(image))
-            return _console.Fail(new InputError(Files.Shown(image), null, "the probe's image is not there", "eng/publish puts it beside the program; or build it (dotnet build -c Release src/Keyhole.Probe) and name it with --image"));
+            return _console.Fail(new InputError(Files.Shown(image), null, "the probe's image is not there",
+                "eng/publish puts it beside the program; or build it (dotnet build -c Release src/Keyhole.Probe) and name it with --image"));
         if (_guest.Read(parsed, out int status) is not { } request)
             return status;
         if (GuestProbe.WhyImpossible(request) is { } impossible)
@@ -121,7 +126,8 @@ internal sealed class ProbeVerb
         string text = outcome switch
         {
             ProbeOutcome.Works => "this layout works on this host",
-            ProbeOutcome.Fails when trial.Verdict.Answer != ProbeOutcome.Fails => "this layout does not work: its own kernel is forecast to fail on it",
+            ProbeOutcome.Fails when trial.Verdict.Answer != ProbeOutcome.Fails =>
+                "this layout does not work: its own kernel is forecast to fail on it",
             ProbeOutcome.Fails => "this layout does not work on this host",
             ProbeOutcome.Unknown when trial.IsRunning =>
                 "the probe did not come to its end in the time given, and whether this map works is not known; give it more with --timeout",

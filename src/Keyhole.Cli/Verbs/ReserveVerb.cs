@@ -24,7 +24,8 @@ internal sealed class ReserveVerb
 {
     private readonly HostSource _host = new();
 
-    private readonly Option<string?> _start = new("--start") { Description = "The lowest address that the host's kernel uses: all RAM below is kept aside.", HelpName = "ADDR" };
+    private readonly Option<string?> _start =
+        new("--start") { Description = "The lowest address that the host's kernel uses: all RAM below is kept aside.", HelpName = "ADDR" };
 
     private readonly Option<string?> _below = new("--below")
     {
@@ -33,11 +34,13 @@ internal sealed class ReserveVerb
     };
 
     private readonly RangesOption _range = new(
-        "--range", "Keep this range, anywhere, instead of what lies below a start; may be given several times. A-B: hex or with a unit (82G-161G), B exclusive.");
+        "--range", "Keep this range, anywhere, instead of what lies below a start; may be given several times. A-B: hex or "
+            + "with a unit (82G-161G), B exclusive.");
 
     private readonly SizeOption _guestMemory = new("--guest-memory", "The guest's memory, without it all that is kept:", Frames.AddressLimit);
 
-    private readonly RangesOption _reserved = new("--reserved", "A further range that is not left alone (the boot loader's, firmware's), as A-B: hex, B exclusive.");
+    private readonly RangesOption _reserved =
+        new("--reserved", "A further range that is not left alone (the boot loader's, firmware's), as A-B: hex, B exclusive.");
 
     private readonly Option<string[]> _resource = new("--resource")
     {
@@ -45,13 +48,17 @@ internal sealed class ReserveVerb
         HelpName = "A-B=NAME",
     };
 
-    private readonly RangeOption _kernelSpan = RangeOption.KernelSpan("Where the host's kernel lies, if it cannot move (nokaslr), without it, it chooses its place");
+    private readonly RangeOption _kernelSpan =
+        RangeOption.KernelSpan("Where the host's kernel lies, if it cannot move (nokaslr), without it, it chooses its place");
 
     private readonly SizeOption _crashKernel = new("--crashkernel", "Whether a crash kernel of this size still finds room:", Frames.AddressLimit);
 
-    private readonly Option<bool> _check = new("--check") { Description = "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log --host names." };
+    private readonly Option<bool> _check =
+        new("--check") { Description =
+            "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log --host names." };
 
-    private readonly Option<string?> _iomem = new("--iomem") { Description = "With --check: a copy of /proc/iomem instead of this machine's.", HelpName = "FILE|-" };
+    private readonly Option<string?> _iomem = new("--iomem") { Description = "With --check: a copy of /proc/iomem instead of this machine's.",
+        HelpName = "FILE|-" };
 
     private readonly Option<bool> _json = JsonOption.Create();
 
@@ -60,7 +67,8 @@ internal sealed class ReserveVerb
         var verb = new ReserveVerb();
         var command = new Command("reserve", "Keep RAM aside for a guest that is mapped one to one, so that its device needs no IOMMU.")
         {
-            verb._start, verb._below, verb._range, verb._guestMemory, verb._reserved, verb._resource, verb._kernelSpan, verb._crashKernel, verb._check, verb._iomem, verb._json,
+            verb._start, verb._below, verb._range, verb._guestMemory, verb._reserved, verb._resource, verb._kernelSpan, verb._crashKernel,
+            verb._check, verb._iomem, verb._json,
         };
         verb._host.AddTo(command);
         Examples.AddTo(command, console, """
@@ -111,13 +119,15 @@ internal sealed class ReserveVerb
     /// <summary>What differs on the host from the plan, and by what that was seen.</summary>
     private sealed record Finding(ImmutableArray<Problem> Differences, string Source);
 
-    /// <summary>By /proc/iomem: the one that is named, a capture's own, or else this machine's; of a log that is not this machine's by what it says itself.</summary>
+    /// <summary>By /proc/iomem: the one that is named, a capture's own, or else this machine's; of a log that is not this machine's by what it says
+    /// itself.</summary>
     private Parsed<Finding> Check(ParseResult parsed, CommandConsole console, ReservePlan plan, HostDocument host)
     {
         if (parsed.GetValue(_iomem) is null && !host.IomemLines.IsEmpty)
         {
             using var lines = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', host.IomemLines) + "\n"));
-            return HostMapReader.Read(lines, host.Description, new() { From = HostMapDialect.Iomem }).TryGet(out HostDocument? own, out InputError? bad)
+            return HostMapReader.Read(lines, host.Description, new() { From = HostMapDialect.Iomem })
+                .TryGet(out HostDocument? own, out InputError? bad)
                 ? new Finding(HostCheck.Compare(plan, own.Host), $"/proc/iomem in {host.Description}")
                 : bad;
         }
@@ -126,10 +136,13 @@ internal sealed class ReserveVerb
         {
             return HostCheck.Compare(plan, log, map) is { } told
                 ? new Finding(told, $"what the kernel made of it, by {_host.NameOf(parsed)} itself")
-                : new InputError(_host.NameOf(parsed), null, "the log does not go on behind the firmware's map: it does not show what the kernel made of it", "give the whole log, or the host's /proc/iomem with --iomem");
+                : new InputError(_host.NameOf(parsed), null,
+                    "the log does not go on behind the firmware's map: it does not show what the kernel made of it",
+                    "give the whole log, or the host's /proc/iomem with --iomem");
         }
 
-        return ReadIomem(parsed, console).TryGet(out HostDocument? iomem, out InputError? error) ? new Finding(HostCheck.Compare(plan, iomem.Host), iomem.Description) : error;
+        return ReadIomem(parsed, console).TryGet(out HostDocument? iomem, out InputError? error)
+            ? new Finding(HostCheck.Compare(plan, iomem.Host), iomem.Description) : error;
     }
 
     private sealed record GivenResources(ImmutableArray<GivenResource> Resources);
@@ -144,7 +157,8 @@ internal sealed class ReserveVerb
             _ => ("--start", null),
         };
         if (text is null)
-            return new InputError("--start", null, "one of --start, --below and --range is needed, and no two of them", "say for instance --start 512M");
+            return new InputError("--start", null, "one of --start, --below and --range is needed, and no two of them",
+                "say for instance --start 512M");
         if (!PhysicalAddress.TryParse(text, out ulong address))
             return PhysicalAddress.Error(option, text);
         if (PhysicalAddress.Reading(option, text) is { } reading)
@@ -182,8 +196,10 @@ internal sealed class ReserveVerb
         foreach (string text in parsed.GetValue(_resource) ?? [])
         {
             int sign = text.IndexOf('=', StringComparison.Ordinal);
-            if (sign < 0 || sign == text.Length - 1 || text.Any(char.IsControl) || !AddressRange.TryParse(text[..sign], out ulong start, out ulong end))
-                return new InputError(_resource.Name, null, $"{InputError.Quote(text)} is no resource", "write it as A-B=NAME, hex, B exclusive, such as f0000-100000=reserved");
+            if (sign < 0 || sign == text.Length - 1 || text.Any(char.IsControl)
+                || !AddressRange.TryParse(text[..sign], out ulong start, out ulong end))
+                return new InputError(_resource.Name, null, $"{InputError.Quote(text)} is no resource",
+                    "write it as A-B=NAME, hex, B exclusive, such as f0000-100000=reserved");
             given.Add(new(ByteRange.FromBounds(start, end), text[(sign + 1)..]));
         }
 
@@ -191,5 +207,6 @@ internal sealed class ReserveVerb
     }
 
     private Parsed<HostDocument> ReadIomem(ParseResult parsed, CommandConsole console) =>
-        Files.Read(console, parsed.GetValue(_iomem) ?? "/proc/iomem", "a copy of /proc/iomem", static (stream, name) => HostMapReader.Read(stream, name, new() { From = HostMapDialect.Iomem }));
+        Files.Read(console, parsed.GetValue(_iomem) ?? "/proc/iomem", "a copy of /proc/iomem",
+            static (stream, name) => HostMapReader.Read(stream, name, new() { From = HostMapDialect.Iomem }));
 }

@@ -71,9 +71,12 @@ internal static class ShowVerb
             if (svg.Write(parsed, () => Pictures.OfHost(map.Host, map.Description)) is { } unwritten)
                 return console.Fail(unwritten);
             string title = $"keyhole show: {map.Description}";
-            string verdict = $"RAM: {ByteSize.ToText(map.Host.Entries.Where(static entry => entry.Type == E820Type.Ram).Aggregate(0UL, static (sum, entry) => sum + entry.Size))}";
+            ulong ramBytes = map.Host.Entries.Where(static entry => entry.Type == E820Type.Ram)
+                .Aggregate(0UL, static (sum, entry) => sum + entry.Size);
+            string verdict = $"RAM: {ByteSize.ToText(ramBytes)}";
             InputError? unpainted = html.Write(
-                parsed, title, verdict, isYes: true, () => Pictures.OfHost(map.Host, map.Description), [], to => Print(to, map), to => Convert(to, map, HostMapDialect.Json, null));
+                parsed, title, verdict, isYes: true, () => Pictures.OfHost(map.Host, map.Description), [], to => Print(to, map),
+                to => Convert(to, map, HostMapDialect.Json, null));
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (dialect is { } wanted)
@@ -92,7 +95,8 @@ internal static class ShowVerb
         {
             if (path is null)
                 return console.Fail(new("--to memmap", null, "a memmap is a folder", "name it with --output"));
-            return HostMapWriter.ToMemmap(map).TryGet(out MemmapFolder? folder, out InputError? refusal) ? WriteFolder(console, folder, path) : console.Fail(refusal);
+            return HostMapWriter.ToMemmap(map).TryGet(out MemmapFolder? folder, out InputError? refusal) ? WriteFolder(console, folder, path)
+                : console.Fail(refusal);
         }
 
         var bytes = new MemoryStream();
@@ -125,7 +129,8 @@ internal static class ShowVerb
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return console.Fail(new(Files.Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "name a folder that can be made"));
+            return console.Fail(new(Files.Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+                "name a folder that can be made"));
         }
     }
 
@@ -137,14 +142,16 @@ internal static class ShowVerb
         var totals = new SortedDictionary<E820Type, ulong>();
         foreach (E820Entry entry in map.Host.Entries)
         {
-            table.AddRow(MapView.Cell(MapView.Hex(entry.Address)), MapView.Cell(MapView.Hex(entry.End)), MapView.Cell(ByteSize.ToText(entry.Size)), MapView.TypeName(entry.Type));
+            table.AddRow(MapView.Cell(MapView.Hex(entry.Address)), MapView.Cell(MapView.Hex(entry.End)), MapView.Cell(ByteSize.ToText(entry.Size)),
+                MapView.TypeName(entry.Type));
             totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
         }
 
         MapView.WriteTable(console, table);
         console.Ansi.WriteLine(string.Join(", ", totals.Select(static total => $"{E820TypeNames.NameOf(total.Key)} {ByteSize.ToText(total.Value)}")));
         foreach (PfnRange pages in map.Host.DeviceMemory.OrderBy(static pages => pages.Start.Value))
-            console.Ansi.WriteLine($"devices use by themselves (RMRR, IVMD): [{MapView.Hex(pages.Start.ToAddress())}, {MapView.Hex(pages.End.ToAddress())})");
+            console.Ansi.WriteLine(
+                $"devices use by themselves (RMRR, IVMD): [{MapView.Hex(pages.Start.ToAddress())}, {MapView.Hex(pages.End.ToAddress())})");
         console.Ansi.WriteLine();
         MapView.Draw(console, [new("host", map.Host.Entries)]);
     }

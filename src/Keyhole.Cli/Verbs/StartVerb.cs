@@ -35,7 +35,8 @@ internal sealed class StartVerb
     public static Command Build(CommandConsole console)
     {
         var verb = new StartVerb(console);
-        var command = new Command("start", "Create a PV guest, give it a better memory map, start it, and check that it boots as forecast. In dom0, as root.")
+        var command = new Command("start",
+            "Create a PV guest, give it a better memory map, start it, and check that it boots as forecast. In dom0, as root.")
         {
             verb._keep, verb._anyway, verb._json,
         };
@@ -59,7 +60,8 @@ internal sealed class StartVerb
             return _console.Refuse(problem);
         using (xen)
         {
-            return request.OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? scenario, out problem) ? Start(parsed, request, xen, Boot.Of(scenario)) : _console.Refuse(problem);
+            return request.OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? scenario, out problem)
+                ? Start(parsed, request, xen, Boot.Of(scenario)) : _console.Refuse(problem);
         }
     }
 
@@ -69,7 +71,8 @@ internal sealed class StartVerb
         var tools = new DomainTools(_console.Dom0.Tools);
         string shown = $"guest {InputError.Quote(plan.Guest.Name)}";
         if (tools.Named(plan.Guest.Name!).TryGet(out DomainNumber? other, out XenProblem? problem))
-            return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})", "shut it down first, or take another name"));
+            return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})",
+                "shut it down first, or take another name"));
         if (problem.Kind == XenProblemKind.Here && problem.Subject == "xl")
             return _console.Refuse(problem);
         LiveMap before = LiveMap.Of(boot);
@@ -91,7 +94,8 @@ internal sealed class StartVerb
         bool succeeded = false;
         try
         {
-            XenResult<StartedGuest> started = launcher.Run(request.Path, plan.Scenario, request.Timeout, text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
+            XenResult<StartedGuest> started =
+                launcher.Run(request.Path, plan.Scenario, request.Timeout, text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
             if (!started.TryGet(out StartedGuest? guest, out problem))
                 return _console.Refuse(problem);
             var verdict = StartVerdict.Of(plan, guest, request.IsKernelNamed);
@@ -113,7 +117,8 @@ internal sealed class StartVerb
     {
         if (!(request with { Policy = null }).OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? toolstacks, out _))
             return;
-        var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map, Before = Planner.Plan(toolstacks).Map };
+        var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map,
+            Before = Planner.Plan(toolstacks).Map };
         if (new AppliedMapStore(_console.Dom0.StateFolder).Save(applied) is { } error)
             _console.Remark($"the map is not remembered for inspect: {error.ToPhrase()}");
     }
@@ -140,7 +145,8 @@ internal sealed class StartVerb
             Console = verdict?.Said ?? [],
             Kept = isKept,
             Verdict = StartText.Words(verdict),
-            Remark = isForgotten ? $"at its next reboot the guest is on libxl's own map again: keyhole install {Files.Shown(path)} makes this one last" : null,
+            Remark = isForgotten
+                ? $"at its next reboot the guest is on libxl's own map again: keyhole install {Files.Shown(path)} makes this one last" : null,
             Succeeded = succeeded,
         };
         if (parsed.GetValue(_json))

@@ -26,12 +26,16 @@ internal static class VerifyVerb
         var source = new BootSource();
         var dmesg = new Option<string?>("--dmesg")
         {
-            Description = "What the kernel printed: its dmesg, its console's log, or an xl -vvv log with it; - reads standard input. Without it the host's log is searched.",
+            Description =
+                "What the kernel printed: its dmesg, its console's log, or an xl -vvv log with it; - reads standard input. "
+                    + "Without it the host's log is searched.",
             HelpName = "FILE|-",
         };
         var number = new Option<int?>("--boot") { Description = "Which of the log's boots to take, counted from 1.", HelpName = "N" };
         Option<bool> json = JsonOption.Create();
-        var command = new Command("verify", "Compare a real boot's log with its forecast, line by line, and explain it: missing memory, a dom0 that does not boot, devices that cannot be claimed.")
+        var command = new Command("verify",
+            "Compare a real boot's log with its forecast, line by line, and explain it: missing memory, a dom0 that does not "
+                + "boot, devices that cannot be claimed.")
         {
             dmesg, number, json,
         };
@@ -54,8 +58,10 @@ internal static class VerifyVerb
             LogScan? log = null;
             string? path = parsed.GetValue(dmesg);
             if (path == "-" && source.HostIsStandardInput(parsed))
-                return console.Fail(new("--dmesg", null, "standard input is the host's log already", "leave out --dmesg: the host's log is searched for the kernel's lines"));
-            if (path is not null && !Files.Read<LogScan>(console, path, "what the kernel printed", ReadLog).TryGet(out log, out InputError? unreadable))
+                return console.Fail(new("--dmesg", null, "standard input is the host's log already",
+                    "leave out --dmesg: the host's log is searched for the kernel's lines"));
+            if (path is not null && !Files.Read<LogScan>(console, path, "what the kernel printed", ReadLog)
+                .TryGet(out log, out InputError? unreadable))
                 return console.Fail(unreadable);
             var taken = new Taken(path is null ? null : path == "-" ? "standard input" : Files.Shown(path), log);
             Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source, parsed, parsed.GetValue(number), console));
@@ -65,7 +71,8 @@ internal static class VerifyVerb
                     return console.Fail(error);
                 var end = VerificationAnswer.Of(null, Verifier.WithoutForecast(died, why), taken.Name!, taken.BootCount, OptionWords.Of);
                 InputError? unwritten = html.Write(
-                    parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(end), isYes: false, null, [], to => VerificationText.Write(to, end), to => end.WriteJson(to.OutBytes), end.Explanations);
+                    parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(end), isYes: false, null, [], to => VerificationText.Write(to, end),
+                    to => end.WriteJson(to.OutBytes), end.Explanations);
                 if (unwritten is not null)
                     return console.Fail(unwritten);
                 if (parsed.GetValue(json))
@@ -148,11 +155,13 @@ internal static class VerifyVerb
         public InputError? LookForGuest(Plan plan, int? number)
         {
             if (log is null)
-                return new("--dmesg", null, "what the guest's kernel printed is not told", "name it with --dmesg: 'sudo dmesg' in the guest, or its console's log");
+                return new("--dmesg", null, "what the guest's kernel printed is not told",
+                    "name it with --dmesg: 'sudo dmesg' in the guest, or its console's log");
             if (plan.Firmware is null && plan.Verdict is null && !plan.IsMapKnown)
             {
                 Problem? why = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.MapNotKnown);
-                return new("the guest", null, why?.Message ?? "its map is not known", why?.Remedy?.Worded(OptionWords.Of) ?? "ask 'keyhole plan' what is missing");
+                return new("the guest", null, why?.Message ?? "its map is not known", why?.Remedy?.Worded(OptionWords.Of)
+                    ?? "ask 'keyhole plan' what is missing");
             }
 
             ImmutableArray<ObservedBoot> boots = FirmwareVerifier.BootsIn(log);
@@ -175,7 +184,8 @@ internal static class VerifyVerb
             bool isDom0 = source.IsDom0(parsed);
             HostLog = host.Log;
             if ((log ?? host.Log) is not { } scan)
-                return new InputError("--dmesg", null, "the host's map comes from no log, so it holds no boot", "name what the kernel printed with --dmesg");
+                return new InputError("--dmesg", null, "the host's map comes from no log, so it holds no boot",
+                    "name what the kernel printed with --dmesg");
             Name ??= "the host's log";
             ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);
             BootCount = boots.Length;
@@ -183,7 +193,8 @@ internal static class VerifyVerb
                 return error;
             Boot = chosen;
             if (!isDom0)
-                return new BootHints { Kernel = chosen.Kernel, CommandLine = chosen.Facts.CommandLine?.Value, Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
+                return new BootHints { Kernel = chosen.Kernel, CommandLine = chosen.Facts.CommandLine?.Value,
+                    Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
             if (log is null && !source.HasMapNumber(parsed))
             {
                 if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostDocument? own, out error))
@@ -201,7 +212,9 @@ internal static class VerifyVerb
                 if (builder.PageCount is null && PvhMap is not null)
                     builder = builder with { PageCount = PvhDom0Verifier.PagesIn(PvhMap) };
                 if (builder.PageCount is null)
-                    WhyNoForecast = $"This dom0 is a PVH one (line {pvh.Line}: {pvh.Value}), and neither dom0_mem= nor a map tells its size, so nothing but its end could be looked at.";
+                    WhyNoForecast =
+                        $"This dom0 is a PVH one (line {pvh.Line}: {pvh.Value}), and neither dom0_mem= nor a map tells its size, so "
+                            + $"nothing but its end could be looked at.";
             }
 
             if (builder is null && chosen.Halts)

@@ -15,7 +15,8 @@ public readonly partial struct ByteRange : System.IEquatable<ByteRange>, IRanged
 
     public ulong SizeBytes { get; }
 
-    /// <summary>The first byte behind the range; 0 where it ends at 2^64, less than <see cref="Start"/> where it wraps, as a hostile map may have it.</summary>
+    /// <summary>The first byte behind the range; 0 where it ends at 2^64, less than <see cref="Start"/> where it wraps, as a hostile map may have
+    /// it.</summary>
     public ulong End => unchecked(Start + SizeBytes);
 
     public bool IsEmpty => SizeBytes == 0;

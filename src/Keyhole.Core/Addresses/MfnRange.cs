@@ -25,7 +25,8 @@ public readonly partial struct MfnRange : System.IEquatable<MfnRange>
 
     public static MfnRange FromCount(Mfn start, ulong count) => new(start, count);
 
-    /// <summary>The run from <paramref name="start"/> to <paramref name="end"/>; empty at <paramref name="start"/> when the end does not lie behind it.</summary>
+    /// <summary>The run from <paramref name="start"/> to <paramref name="end"/>; empty at <paramref name="start"/> when the end does not lie behind
+    /// it.</summary>
     public static MfnRange FromBounds(Mfn start, Mfn end) => new(start, end > start ? end.Value - start.Value : 0);
 
     public bool Contains(Mfn mfn) => mfn >= Start && mfn.Value - Start.Value < Count;

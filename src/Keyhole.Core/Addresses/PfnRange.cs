@@ -25,7 +25,8 @@ public readonly partial struct PfnRange : System.IEquatable<PfnRange>
 
     public static PfnRange FromCount(Pfn start, ulong count) => new(start, count);
 
-    /// <summary>The run from <paramref name="start"/> to <paramref name="end"/>; empty at <paramref name="start"/> when the end does not lie behind it.</summary>
+    /// <summary>The run from <paramref name="start"/> to <paramref name="end"/>; empty at <paramref name="start"/> when the end does not lie behind
+    /// it.</summary>
     public static PfnRange FromBounds(Pfn start, Pfn end) => new(start, end > start ? end.Value - start.Value : 0);
 
     public bool Contains(Pfn pfn) => pfn >= Start && pfn.Value - Start.Value < Count;

@@ -50,7 +50,8 @@ public static class Sanitizer
     /// <param name="count">Entries written; 0 when refused.</param>
     /// <param name="keepsPramApart">PRAM is never merged: since 4.1.</param>
     /// <returns>False where Linux returns −1: fewer than two entries, or one that wraps.</returns>
-    public static bool TrySanitize(ReadOnlySpan<E820Entry> source, Span<E820Entry> destination, Span<int> scratch, out int count, bool keepsPramApart = true)
+    public static bool TrySanitize(ReadOnlySpan<E820Entry> source, Span<E820Entry> destination, Span<int> scratch, out int count,
+        bool keepsPramApart = true)
     {
         count = 0;
         if (source.Length < 2)

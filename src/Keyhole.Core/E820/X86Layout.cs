@@ -22,10 +22,12 @@ public static class X86Layout
     /// <summary>Where an I/O APIC lies when nobody says anything else (MultiProcessor Specification 1.4, 3.6.5).</summary>
     public const ulong UsualIoApic = 0xfec0_0000;
 
-    /// <summary>Firmware puts the pages of the I/O APICs from <see cref="UsualIoApic"/> up to here, where chipsets have their HPETs and more.</summary>
+    /// <summary>Firmware puts the pages of the I/O APICs from <see cref="UsualIoApic"/> up to here, where chipsets have their HPETs and
+    /// more.</summary>
     public const ulong IoApicAreaEnd = 0xfed0_0000;
 
-    /// <summary>The window to which interrupt messages are written: local APICs (Intel SDM volume 3, chapter on the APIC, "message address register format").</summary>
+    /// <summary>The window to which interrupt messages are written: local APICs (Intel SDM volume 3, chapter on the APIC, "message address register
+    /// format").</summary>
     public const ulong LocalApicStart = 0xfee0_0000;
 
     /// <summary>1 MiB behind <see cref="LocalApicStart"/>.</summary>

@@ -70,7 +70,8 @@ public ref struct Balloon<TXen>
 
     public readonly ReadOnlySpan<ulong> P2m => _p2m;
 
-    /// <summary>Up: gets frames for those of <paramref name="room"/> that have none, lowest first, until <paramref name="pageCount"/> are done.</summary>
+    /// <summary>Up: gets frames for those of <paramref name="room"/> that have none, lowest first, until <paramref name="pageCount"/> are
+    /// done.</summary>
     public BalloonResult Grow(PfnRange room, ulong pageCount)
     {
         var result = default(BalloonResult);

@@ -13,7 +13,8 @@ namespace Keyhole.PvGuest;
 /// </summary>
 public interface IFrameMapper
 {
-    /// <summary>Makes the addresses that the domain builder gave to these frames lead to the device, or nowhere. What Xen refuses stays as it is.</summary>
+    /// <summary>Makes the addresses that the domain builder gave to these frames lead to the device, or nowhere. What Xen refuses stays as it
+    /// is.</summary>
     void MapIdentity(PfnRange range, bool zaps);
 }
 
@@ -41,7 +42,8 @@ public ref struct BatchedFrames<TXen, TMapper> : IFrames
     /// <param name="xen">The hypervisor.</param>
     /// <param name="mapper">The guest's page tables.</param>
     /// <param name="p2m">The list to fill: an entry for each frame that may ever be RAM. Frames behind it are identity.</param>
-    /// <param name="builderList">The domain builder's list, an entry for each initial page. It must not be the same memory as <paramref name="p2m"/>.</param>
+    /// <param name="builderList">The domain builder's list, an entry for each initial page. It must not be the same memory as
+    /// <paramref name="p2m"/>.</param>
     /// <param name="prepared">Storage for runs to move: one for each hole and each RAM range they fill.</param>
     /// <param name="updates">Storage for M2P updates; as many go to a hypercall.</param>
     /// <param name="extents">Storage for frame numbers; as many go to a hypercall.</param>

@@ -40,7 +40,8 @@ public ref struct ExtraMemory
         }
     }
 
-    /// <summary>Appends to a region that ends where this one starts, or takes the first free slot, whichever slot comes first. False when there is neither.</summary>
+    /// <summary>Appends to a region that ends where this one starts, or takes the first free slot, whichever slot comes first. False when there is
+    /// neither.</summary>
     public bool Add(ByteRange added)
     {
         for (int i = 0; i < _regions.Length; i++)
@@ -100,7 +101,8 @@ public ref struct ExtraMemory
         return true;
     }
 
-    /// <summary>Whether the byte at the frame's start is extra memory: its P2M entry is then invalid, elsewhere beyond the list it is identity.</summary>
+    /// <summary>Whether the byte at the frame's start is extra memory: its P2M entry is then invalid, elsewhere beyond the list it is
+    /// identity.</summary>
     public readonly bool Contains(Pfn pfn)
     {
         ulong address = pfn.ToAddress();

@@ -30,7 +30,8 @@ public interface IFrames
     /// <param name="stopsAtFailure">Whether the first refusal ends it (since 3.5), or only costs that page.</param>
     ulong Release(PfnRange range, bool stopsAtFailure);
 
-    /// <summary>populate_physmap page by page until the first refusal. Returns how many were populated. A page that has a frame is passed over.</summary>
+    /// <summary>populate_physmap page by page until the first refusal. Returns how many were populated. A page that has a frame is passed
+    /// over.</summary>
     ulong Populate(PfnRange range);
 
     /// <summary>
@@ -51,7 +52,8 @@ public interface IFrames
     /// </summary>
     bool MoveNow(PfnRange source, Pfn target);
 
-    /// <summary>Since 6.12: gives the frames at <paramref name="target"/> the machine frames from <paramref name="source"/> on, which are ACPI NVS.</summary>
+    /// <summary>Since 6.12: gives the frames at <paramref name="target"/> the machine frames from <paramref name="source"/> on, which are ACPI
+    /// NVS.</summary>
     void RemapNonRam(Mfn source, PfnRange target);
 
     /// <summary>Makes the old virtual address of identity frames lead to the device, or (since 5.17) nowhere.</summary>

@@ -43,7 +43,8 @@ public enum KernelBehaviour
     /// <summary>Frames that are extra memory and part of a hole's page keep their identity.</summary>
     ExtraSparesIdentity,
 
-    /// <summary>The frames from the end of the initial pages to the next multiple of 512 have no machine frame unless something else says so.</summary>
+    /// <summary>The frames from the end of the initial pages to the next multiple of 512 have no machine frame unless something else says
+    /// so.</summary>
     LeavesTailInvalid,
 
     /// <summary>The sanitiser never merges persistent memory of type 12.</summary>
@@ -211,7 +212,8 @@ public readonly struct BehaviourSpan
     /// <summary>A stable series that differs from the mainline; one of patch 0 to 0 stands for none.</summary>
     /// <param name="index">0 to <see cref="MaxStable"/> − 1.</param>
     public StableSpan Stable(int index) =>
-        index == 0 ? _first : index == 1 ? _second : index == 2 ? _third : index == 3 ? _fourth : index == 4 ? _fifth : index == 5 ? _sixth : index == 6 ? _seventh : _eighth;
+        index == 0 ? _first : index == 1 ? _second
+            : index == 2 ? _third : index == 3 ? _fourth : index == 4 ? _fifth : index == 5 ? _sixth : index == 6 ? _seventh : _eighth;
 
     /// <summary>Whether a release does it. A stable series that is named goes by its own patches, every other by the mainline.</summary>
     public bool Includes(KernelRelease release)

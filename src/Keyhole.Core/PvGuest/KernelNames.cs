@@ -50,7 +50,8 @@ public static class KernelNames
         return true;
     }
 
-    /// <summary>Writes the name that <see cref="TryParse"/> reads back into <paramref name="name"/>, which has room for <see cref="MaxLength"/>; returns its length.</summary>
+    /// <summary>Writes the name that <see cref="TryParse"/> reads back into <paramref name="name"/>, which has room for <see cref="MaxLength"/>;
+    /// returns its length.</summary>
     public static int Write(KernelRelease release, Span<byte> name)
     {
         if (release.IsState)

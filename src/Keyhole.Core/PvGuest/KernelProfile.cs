@@ -105,7 +105,8 @@ public readonly struct KernelProfile
     /// <summary>The table's answer, and for the states between releases what they had already.</summary>
     private static bool Does(KernelRelease release, KernelBehaviour behaviour)
     {
-        if (release == KernelRelease.April2012 && behaviour is KernelBehaviour.PopulatesElsewhere or KernelBehaviour.StopsReleaseAtRefusal or KernelBehaviour.UpdatesOldMapping)
+        if (release == KernelRelease.April2012 && behaviour is KernelBehaviour.PopulatesElsewhere or KernelBehaviour.StopsReleaseAtRefusal
+            or KernelBehaviour.UpdatesOldMapping)
             return true;
         if (release == KernelRelease.July2015)
         {

@@ -24,8 +24,9 @@ public static class MapQueries
     }
 
     /// <summary>
-    /// Pages of RAM at or behind <paramref name="from"/>, which moves to the first of them (xen_find_pfn_range). 0: the search ends. As in Linux, that is so too where
-    /// an entry holds no whole page, though more RAM follows; and an entry within one page has so many pages that they go far beyond it.
+    /// Pages of RAM at or behind <paramref name="from"/>, which moves to the first of them (xen_find_pfn_range). 0: the search ends. As in Linux,
+    /// that is so too where an entry holds no whole page, though more RAM follows; and an entry within one page has so many pages that they go far
+    /// beyond it.
     /// </summary>
     public static ulong NextRam(ReadOnlySpan<E820Entry> map, ref Pfn from, bool stopsAtRangeEndingThere)
     {

@@ -11,7 +11,8 @@ namespace Keyhole.PvGuest;
 /// What a PV kernel does with its memory map at boot: decides what to keep, identity-map, move, release and leave to the balloon. One
 /// algorithm; what differs between kernels stands in <see cref="KernelProfile"/>.
 /// </summary>
-/// <remarks>Source: the setup code of the releases that <see cref="BehaviourSpan.Of"/> tells apart, and the records of them, which judge it.</remarks>
+/// <remarks>Source: the setup code of the releases that <see cref="BehaviourSpan.Of"/> tells apart, and the records of them, which judge
+/// it.</remarks>
 public static class MemorySetup
 {
     private const ulong IbftStart = 0x8_0000;
@@ -178,7 +179,8 @@ public static class MemorySetup
             ulong maxPages = MaxPages();
             ulong extra = maxPages > _pages ? maxPages - _pages : 0;
             WalkHoles();
-            ulong populated = _profile.Displaced == DisplacedPages.ReleaseAndPopulate ? PopulateBehind(Result.ReleasedPages, out Pfn last) : Nothing(out last);
+            ulong populated = _profile.Displaced == DisplacedPages.ReleaseAndPopulate ? PopulateBehind(Result.ReleasedPages, out Pfn last)
+                : Nothing(out last);
             Result.PopulatedPages = populated;
             if (_profile.Has(KernelBehaviour.RemapsInBlocks))
                 last = _remapTarget;
@@ -411,7 +413,8 @@ public static class MemorySetup
             return count;
         }
 
-        /// <summary>4.3 to 4.6: with the gaps, but not the one behind the last entry; a page that a gap or two entries share counts in each.</summary>
+        /// <summary>4.3 to 4.6: with the gaps, but not the one behind the last entry; a page that a gap or two entries share counts in
+        /// each.</summary>
         private readonly ulong CountByEntryAndGap()
         {
             ulong count = 0;
@@ -624,14 +627,16 @@ public static class MemorySetup
                 InvalidateWithNext(frames);
         }
 
-        /// <summary>Up to 3.5 the frame behind extra memory is made invalid too, unless its leaf of the P2M is the one that all whole identity leaves share.</summary>
+        /// <summary>Up to 3.5 the frame behind extra memory is made invalid too, unless its leaf of the P2M is the one that all whole identity leaves
+        /// share.</summary>
         private void InvalidateWithNext(PfnRange frames)
         {
             Frames.Invalidate(frames);
             Frames.InvalidateUnlessLeafIsIdentity(frames.End);
         }
 
-        /// <summary>RAM is cut to whole pages. Of less than one page nothing is left, or, where no page ends in it, less than nothing: the entry wraps.</summary>
+        /// <summary>RAM is cut to whole pages. Of less than one page nothing is left, or, where no page ends in it, less than nothing: the entry
+        /// wraps.</summary>
         private void AddAligned(ulong address, ulong sizeBytes, E820Type type)
         {
             if (type != E820Type.Ram)

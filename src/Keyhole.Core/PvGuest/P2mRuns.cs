@@ -197,8 +197,10 @@ public ref struct P2mRuns
                 // Leaves that the run shares with a neighbour are not all of one kind.
                 bool sharesFirst = (part.Start.Value & 511) != 0;
                 bool sharesLast = (part.End.Value & 511) != 0 && part.End != end;
-                AddLeaves(sharesFirst ? firstLeaf : firstLeaf + 1, firstLeaf, ref leaves, ref middles, ref nextLeaf, ref nextMiddle, MiddleShift - LeafShift);
-                AddLeaves(sharesLast ? lastLeaf : lastLeaf + 1, lastLeaf, ref leaves, ref middles, ref nextLeaf, ref nextMiddle, MiddleShift - LeafShift);
+                AddLeaves(sharesFirst ? firstLeaf : firstLeaf + 1, firstLeaf, ref leaves, ref middles, ref nextLeaf, ref nextMiddle, MiddleShift
+                    - LeafShift);
+                AddLeaves(sharesLast ? lastLeaf : lastLeaf + 1, lastLeaf, ref leaves, ref middles, ref nextLeaf, ref nextMiddle, MiddleShift
+                    - LeafShift);
                 continue;
             }
 
@@ -208,7 +210,8 @@ public ref struct P2mRuns
         return 1 + middles + leaves;
     }
 
-    private static void AddLeaves(ulong first, ulong last, ref ulong leaves, ref ulong middles, ref ulong nextLeaf, ref ulong nextMiddle, int middleShift)
+    private static void AddLeaves(ulong first, ulong last, ref ulong leaves, ref ulong middles, ref ulong nextLeaf, ref ulong nextMiddle,
+        int middleShift)
     {
         if (first < nextLeaf)
             first = nextLeaf;

@@ -11,7 +11,8 @@ internal static partial class LibC
     /// <summary>
     /// ioctl as the kernel has it. glibc's wrapper returns an int, and would take the 0xffffffff pages of an unlimited maximum_reservation for −1.
     /// </summary>
-    public static long ioctl(FileDescriptor descriptor, ulong request, ref PrivcmdHypercall argument) => syscall(SYS_ioctl, descriptor, request, ref argument);
+    public static long ioctl(FileDescriptor descriptor, ulong request, ref PrivcmdHypercall argument) =>
+        syscall(SYS_ioctl, descriptor, request, ref argument);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial long syscall(long number, FileDescriptor descriptor, ulong request, ref PrivcmdHypercall argument);

@@ -50,11 +50,13 @@ internal static unsafe class DeviceChecks
         return error == -(long)XenError.EINVAL ? Map(page, (page << Frames.Shift) | AddressSpace.Writable) : error;
     }
 
-    /// <summary>A device that lies higher than the probe's half TiB reaches is looked at through the window: which address leads to it does not matter.</summary>
+    /// <summary>A device that lies higher than the probe's half TiB reaches is looked at through the window: which address leads to it does not
+    /// matter.</summary>
     private static ulong AddressOf(ulong page) => page < AddressSpace.LinearPages ? AddressSpace.AddressOf(page) : Native.Layout()->Window;
 
     private static long Map(ulong page, ulong entry) =>
-        page < AddressSpace.LinearPages ? AddressSpace.MapOne(page, entry) : default(RealXen).UpdateVaMapping(AddressOf(page), entry, Uvmf.InvalidateLocally);
+        page < AddressSpace.LinearPages ? AddressSpace.MapOne(page, entry)
+            : default(RealXen).UpdateVaMapping(AddressOf(page), entry, Uvmf.InvalidateLocally);
 
     /// <summary>Tries what the command line names and Xen must not allow; the check passes when it is refused.</summary>
     public static void TryForbidden(in CommandLine commandLine, ReadOnlySpan<ulong> p2m)

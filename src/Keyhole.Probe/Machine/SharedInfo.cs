@@ -57,7 +57,8 @@ internal static unsafe class SharedInfo
     public static bool IsPending(uint port) =>
         s_isMapped && port < PortWords * PortsOfWord && (((ulong*)(Page + PendingOffset))[port / PortsOfWord] >> (int)(port % PortsOfWord) & 1) != 0;
 
-    /// <summary>Ticks of the time-stamp counter in a millisecond: Xen gives the factor from ticks to nanoseconds, 32 bits behind the point, and a shift before.</summary>
+    /// <summary>Ticks of the time-stamp counter in a millisecond: Xen gives the factor from ticks to nanoseconds, 32 bits behind the point, and a
+    /// shift before.</summary>
     public static ulong TicksPerMillisecond
     {
         get

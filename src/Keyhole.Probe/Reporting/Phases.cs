@@ -37,7 +37,8 @@ internal struct PhaseFigures
 internal static class Phases
 {
     // One field a phase would need a switch: a span over a struct of them does not outlive its method, the arena does.
-    public static PhaseFigures Begin() => new() { Ticks = Native.ReadTimeStampCounter(), Hypercalls = RealXen.Tally.Total, MmuUpdateTicks = RealXen.Tally.MmuUpdateTicks };
+    public static PhaseFigures Begin() =>
+        new() { Ticks = Native.ReadTimeStampCounter(), Hypercalls = RealXen.Tally.Total, MmuUpdateTicks = RealXen.Tally.MmuUpdateTicks };
 
     public static void End(Span<PhaseFigures> figures, Phase phase, PhaseFigures begun, ulong pages)
     {

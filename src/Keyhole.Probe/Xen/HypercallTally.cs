@@ -23,5 +23,6 @@ internal struct HypercallTally
 
     /// <summary>Without the console's own, which depend on what is said.</summary>
     public readonly ulong Total =>
-        MmuUpdate + MmuExtOp + UpdateVaMapping + Multicall + MemoryMap + DecreaseReservation + PopulatePhysmap + OtherMemoryOp + EventChannelOp + Other;
+        MmuUpdate + MmuExtOp + UpdateVaMapping + Multicall + MemoryMap + DecreaseReservation + PopulatePhysmap + OtherMemoryOp + EventChannelOp
+            + Other;
 }

@@ -7,8 +7,8 @@ using System.Text.Json.Serialization;
 namespace Keyhole.Answers;
 
 /// <summary>
-/// What a verb answers, as a value: JSON, text and pictures are painted from the same one. The members are those of the JSON, in its order; docs/schema
-/// has a schema for each verb. What is marked to be left out of the JSON is what painters take more from than the members tell.
+/// What a verb answers, as a value: JSON, text and pictures are painted from the same one. The members are those of the JSON, in its order;
+/// docs/schema has a schema for each verb. What is marked to be left out of the JSON is what painters take more from than the members tell.
 /// </summary>
 public abstract record Answer
 {

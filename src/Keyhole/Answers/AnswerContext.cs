@@ -38,7 +38,8 @@ internal static class AnswerForm
         TypeInfoResolver = AnswerContext.Default.WithAddedModifier(DemandNothing),
     };
 
-    /// <summary>Members that C# requires need not be in a document that is read, and none is: a required one that is left out would be refused.</summary>
+    /// <summary>Members that C# requires need not be in a document that is read, and none is: a required one that is left out would be
+    /// refused.</summary>
     private static void DemandNothing(JsonTypeInfo type)
     {
         foreach (JsonPropertyInfo property in type.Properties)

@@ -12,7 +12,8 @@ using Keyhole.PvGuest;
 
 namespace Keyhole.Answers;
 
-/// <summary>What <c>boot</c> answers: the plan, and what the kernel makes of the map. Members of a PV kernel's memory are null for other guests.</summary>
+/// <summary>What <c>boot</c> answers: the plan, and what the kernel makes of the map. Members of a PV kernel's memory are null for other
+/// guests.</summary>
 public sealed record BootAnswer : KernelAnswer
 {
     /// <summary>What the kernel's image says of itself; null where none was read.</summary>
@@ -70,7 +71,8 @@ public sealed record BootAnswer : KernelAnswer
     [JsonIgnore]
     public GuestOutcome Reached { get; }
 
-    /// <summary>The forecast: painters draw from it which pages move where. Null for guests whose kernel does not lay its memory out by the map.</summary>
+    /// <summary>The forecast: painters draw from it which pages move where. Null for guests whose kernel does not lay its memory out by the
+    /// map.</summary>
     [JsonIgnore]
     public BootForecast? Forecast { get; }
 
@@ -84,7 +86,8 @@ public sealed record BootAnswer : KernelAnswer
             return;
         Forecast = forecast;
         KernelImage = boot.Plan.Scenario.Image is { } image ? new(image.Version, image.Start, image.BssStop, image.End, image.LoadedEnd) : null;
-        IfKernelEndsBy = forecast.IfShorter is { } shorter ? new(forecast.KernelEndThatMatters, GuestOutcomes.NameOf(shorter.Outcome), shorter.Message) : null;
+        IfKernelEndsBy = forecast.IfShorter is { } shorter
+            ? new(forecast.KernelEndThatMatters, GuestOutcomes.NameOf(shorter.Outcome), shorter.Message) : null;
         KernelE820 = EntryAnswer.AllOf(forecast.KernelMap);
         NrPages = forecast.Request.PageCount;
         Extra = [.. forecast.Extra.Select(RangeAnswer.Of)];
@@ -93,7 +96,8 @@ public sealed record BootAnswer : KernelAnswer
         PciGap = RangeAnswer.OrNull(forecast.PciGap);
         Moved = [.. forecast.Moved.Select(static moved => new MovedAnswer(moved.What, moved.From.Start, moved.To.Start))];
         Account = [.. forecast.Account.Select(static line => new AccountAnswer(line.What, line.PageCount))];
-        Bars ??= [.. forecast.Bars.Select(static verdict => new ClaimedBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed, verdict.IsIdentity))];
+        Bars ??= [.. forecast.Bars.Select(
+            static verdict => new ClaimedBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed, verdict.IsIdentity))];
         Balloon = balloon is null ? null : BalloonAnswer.Of(balloon);
         SwitchedOff = forecast.SwitchedOff;
         Log = forecast.Log;

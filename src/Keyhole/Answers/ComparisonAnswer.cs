@@ -47,7 +47,8 @@ public sealed record ComparisonAnswer : Answer
 
     /// <summary>Where there is no choice of policies, whether the guest is well as it is.</summary>
     [JsonIgnore]
-    public override bool IsYes => Comparison.IsChoice || Settings is not null ? Best is not null : Policies is not { } rows || rows.All(static row => row.IsYes);
+    public override bool IsYes => Comparison.IsChoice || Settings is not null ? Best is not null
+        : Policies is not { } rows || rows.All(static row => row.IsYes);
 
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
     public static ComparisonAnswer Of(ComparisonRequest request, PolicyComparison comparison, Func<Setting, string>? words = null)
@@ -156,7 +157,8 @@ public sealed record ComparedBarAnswer(Hex Start, Hex End, bool Identity, bool C
     {
         ArgumentNullException.ThrowIfNull(verdict);
         return new(
-        verdict.Bar.Start, verdict.Bar.End, verdict.IsIdentity, verdict.CanBeClaimed, verdict.Conflict is { } conflict ? EntryAnswer.Of(conflict) : null);
+        verdict.Bar.Start, verdict.Bar.End, verdict.IsIdentity, verdict.CanBeClaimed, verdict.Conflict is { } conflict ? EntryAnswer.Of(conflict)
+            : null);
     }
 }
 
@@ -204,7 +206,8 @@ public sealed record BarRoomAnswer(
     {
         ArgumentNullException.ThrowIfNull(room);
         return new(
-        room.LowBytes, room.LowAlignment, room.HighBytes, room.HighAlignment, room.SmallestLowHoleBytes, room.SmallestHoleForAllBytes, room.AddressBitsNow);
+        room.LowBytes, room.LowAlignment, room.HighBytes, room.HighAlignment, room.SmallestLowHoleBytes, room.SmallestHoleForAllBytes,
+        room.AddressBitsNow);
     }
 }
 

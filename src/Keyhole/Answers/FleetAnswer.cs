@@ -22,7 +22,8 @@ public sealed record FleetAnswer : Answer
 
     public required UnreadableAnswer Unreadable { get; init; }
 
-    /// <summary>Where the hole [start, 4 GiB) must start that suits all hosts that any suits; 4 GiB where no host asks for one, null where none suits any.</summary>
+    /// <summary>Where the hole [start, 4 GiB) must start that suits all hosts that any suits; 4 GiB where no host asks for one, null where none suits
+    /// any.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public required Hex? HoleStart { get; init; }
 

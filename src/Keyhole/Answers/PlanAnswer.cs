@@ -13,7 +13,8 @@ using Keyhole.Platforms;
 
 namespace Keyhole.Answers;
 
-/// <summary>What <c>plan</c> answers: the map that a guest would get, why, and what is wrong with it. Verbs that say more add their members behind.</summary>
+/// <summary>What <c>plan</c> answers: the map that a guest would get, why, and what is wrong with it. Verbs that say more add their members
+/// behind.</summary>
 public record PlanAnswer : Answer
 {
     /// <summary>The policy's name; "none" where the guest does not use the host's map.</summary>
@@ -148,7 +149,8 @@ public sealed record HostWindowAnswer(string? Bdf, int Bar, Hex? Size, string Ki
             }
 
             foreach (UnplacedWindow window in device.Unplaced)
-                found.Add(new(bdf, window.Index, window.SizeBytes == 0 ? null : window.SizeBytes, window.RequestType.Name(), null, null, window.Sign));
+                found.Add(new(bdf, window.Index, window.SizeBytes == 0 ? null : window.SizeBytes, window.RequestType.Name(), null, null,
+                    window.Sign));
         }
 
         foreach (Bar bar in scenario.Bars)
@@ -182,7 +184,8 @@ public sealed record FirmwareAnswer(string Name, string Version);
 /// <param name="Kind">"mem32" or "mem64".</param>
 public readonly record struct WindowAnswer(string Kind, Hex Start, Hex End)
 {
-    public static WindowAnswer Of(PlacementWindow window) => new(window.Kind == WindowKind.Memory64 ? "mem64" : "mem32", window.Range.Start, window.Range.End);
+    public static WindowAnswer Of(PlacementWindow window) =>
+        new(window.Kind == WindowKind.Memory64 ? "mem64" : "mem32", window.Range.Start, window.Range.End);
 }
 
 /// <summary>A function's place as a guest's own tools print it.</summary>
@@ -211,7 +214,8 @@ public sealed record PlacedBarAnswer(
     {
         ArgumentNullException.ThrowIfNull(tree);
         return new(
-        FunctionName.Of(tree.Functions[placed.Function].Address), placed.Bar.Index, placed.Bar.SizeBytes, placed.Bar.Type.Name(), placed.Address, placed.WhyText);
+        FunctionName.Of(tree.Functions[placed.Function].Address), placed.Bar.Index, placed.Bar.SizeBytes, placed.Bar.Type.Name(), placed.Address,
+        placed.WhyText);
     }
 }
 
@@ -230,7 +234,8 @@ public sealed record BridgeAnswer(
     {
         ArgumentNullException.ThrowIfNull(tree);
         return new(
-        FunctionName.Of(tree.Functions[bridge.Function].Address), RangeAnswer.OrNull(bridge.Memory), RangeAnswer.OrNull(bridge.Prefetchable), RangeAnswer.OrNull(bridge.Io));
+        FunctionName.Of(tree.Functions[bridge.Function].Address), RangeAnswer.OrNull(bridge.Memory), RangeAnswer.OrNull(bridge.Prefetchable),
+        RangeAnswer.OrNull(bridge.Io));
     }
 }
 

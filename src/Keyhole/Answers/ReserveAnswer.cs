@@ -46,7 +46,8 @@ public sealed record ReserveAnswer : Answer
     /// <param name="given">Further resources of the host for its listing.</param>
     /// <param name="differences">What the running host has differently; null where nobody asked.</param>
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
-    public static ReserveAnswer Of(ReservePlan plan, ImmutableArray<GivenResource> given, ImmutableArray<Problem>? differences, Func<Setting, string>? words = null)
+    public static ReserveAnswer Of(ReservePlan plan, ImmutableArray<GivenResource> given, ImmutableArray<Problem>? differences,
+        Func<Setting, string>? words = null)
     {
         ArgumentNullException.ThrowIfNull(plan);
         Given.Array(given, nameof(given));
@@ -64,7 +65,8 @@ public sealed record ReserveAnswer : Answer
         return plan is { Map: { } map, Guest: { } guest, Today: { } today }
             ? answer with
             {
-                Host = [.. map.Entries.Select(static entry => new ReservedRamAnswer(entry.Range.Start, entry.Range.End, ReservedRamTypes.NameOf(entry.Type)))],
+                Host = [.. map.Entries.Select(
+                    static entry => new ReservedRamAnswer(entry.Range.Start, entry.Range.End, ReservedRamTypes.NameOf(entry.Type)))],
                 Iomem = Lines(map.ToIomem(given)),
                 Totals = ReservedTotalsAnswer.Of(map),
                 Guest = GuestRamAnswer.Of(guest),
@@ -122,7 +124,8 @@ public sealed record MemorySlotAnswer(
     {
         ArgumentNullException.ThrowIfNull(slot);
         return new(
-        slot.Slot, MemorySlot.Flags, slot.GuestAddress, slot.SizeBytes, slot.UserspaceOffset, slot.IsIdentity ? "/dev/mem" : "buffer", slot.IsIdentity);
+        slot.Slot, MemorySlot.Flags, slot.GuestAddress, slot.SizeBytes, slot.UserspaceOffset, slot.IsIdentity ? "/dev/mem" : "buffer",
+        slot.IsIdentity);
     }
 }
 
@@ -155,7 +158,8 @@ public sealed record TodaysHostAnswer(
 
 /// <summary>Large pages that lie whole in the kept RAM.</summary>
 /// <param name="Instead">Parameters that reserve as much as huge pages, for a host with an IOMMU.</param>
-public sealed record HugePagesAnswer([property: JsonPropertyName("fit1G")] ulong Of1GiB, [property: JsonPropertyName("fit2M")] ulong Of2MiB, string Instead);
+public sealed record HugePagesAnswer([property: JsonPropertyName("fit1G")] ulong Of1GiB, [property: JsonPropertyName("fit2M")] ulong Of2MiB,
+    string Instead);
 
 /// <summary>Whether the running host is set up as planned.</summary>
 public sealed record HostCheckAnswer(bool Agrees, ImmutableArray<ProblemAnswer> Problems);

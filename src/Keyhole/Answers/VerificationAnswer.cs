@@ -23,7 +23,8 @@ public sealed record VerificationAnswer : Answer
     /// <summary>Which boot of the log it was.</summary>
     public required ObservedBootAnswer Boot { get; init; }
 
-    /// <summary>How the boot was forecast to end and how it ended, for guests with firmware of their own; null for PV guests, whose outcome is a finding.</summary>
+    /// <summary>How the boot was forecast to end and how it ended, for guests with firmware of their own; null for PV guests, whose outcome is a
+    /// finding.</summary>
     public OutcomesAnswer? Outcome { get; init; }
 
     public required ImmutableArray<FindingAnswer> Differences { get; init; }
@@ -57,7 +58,8 @@ public sealed record VerificationAnswer : Answer
     {
         Agrees = verification.Agrees,
         Profile = KernelReleases.NameOf(verification.Profile),
-        Boot = new(log, verification.Boot.Number, bootCount, verification.Boot.FirstLine, verification.Boot.LastLine, verification.Boot.Release?.Value),
+        Boot = new(log, verification.Boot.Number, bootCount, verification.Boot.FirstLine, verification.Boot.LastLine,
+            verification.Boot.Release?.Value),
         Outcome = verification.Outcomes is { } outcomes ? new(outcomes.Forecast.NameOf(), outcomes.Observed?.NameOf()) : null,
         Differences = FindingAnswer.AllOf(verification.Differences),
         Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),

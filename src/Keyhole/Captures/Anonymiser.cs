@@ -12,8 +12,9 @@ using Keyhole.Pci;
 namespace Keyhole.Captures;
 
 /// <summary>
-/// A host to hand to others. What it keeps is what is known to be harmless and of use: numbers, and words of a fixed vocabulary. Everything else goes, whatever it is: names of hosts, users and
-/// files, serial numbers, network addresses, vendors' texts, and where the running kernel lies, which it hides from attackers.
+/// A host to hand to others. What it keeps is what is known to be harmless and of use: numbers, and words of a fixed vocabulary. Everything else
+/// goes, whatever it is: names of hosts, users and files, serial numbers, network addresses, vendors' texts, and where the running kernel lies, which
+/// it hides from attackers.
 /// </summary>
 public static partial class Anonymiser
 {
@@ -43,16 +44,20 @@ public static partial class Anonymiser
             {
                 Traits = host.Traits with { CpuVendor = s_vendors.Contains(host.Traits.CpuVendor) ? host.Traits.CpuVendor : null },
                 Devices = [.. host.Devices.Select(Device)],
-                ReservedRegions = [.. host.ReservedRegions.Select(static region => region with { Type = s_regionTypes.Contains(region.Type) ? region.Type : "reserved" })],
+                ReservedRegions =
+                    [.. host.ReservedRegions.Select(
+                        static region => region with { Type = s_regionTypes.Contains(region.Type) ? region.Type : "reserved" })],
             },
         };
-        return new(anonymous, [.. Kept(anonymous).Select(static text => (Phrase)text), "gone: names of the host, its users and files, serial numbers, network addresses, devices' texts, and where its kernel lies"]);
+        return new(anonymous, [.. Kept(anonymous).Select(static text => (Phrase)text),
+            "gone: names of the host, its users and files, serial numbers, network addresses, devices' texts, and where its kernel lies"]);
     }
 
     private static IEnumerable<string> Kept(HostDocument document)
     {
         Host host = document.Host;
-        yield return $"kept: the memory map ({host.Entries.Length} entries{(host.MachineEntries.IsEmpty ? "" : $", and Xen's of {host.MachineEntries.Length}")})";
+        yield return $"kept: the memory map ({host.Entries.Length} entries"
+            + $"{(host.MachineEntries.IsEmpty ? "" : $", and Xen's of {host.MachineEntries.Length}")})";
         if (!host.Devices.IsEmpty)
             yield return $"kept: {host.Devices.Length} PCI devices: address, vendor, device and class by number, windows, driver";
         if (!host.ReservedRegions.IsEmpty)
@@ -89,9 +94,12 @@ public static partial class Anonymiser
     private static partial Regex IomemLine();
 
     [GeneratedRegex(
-        "^(System RAM|Reserved|reserved|RAM buffer|Unusable memory|Unknown E820 type|Persistent Memory( \\(legacy\\))?|Soft Reserved|Crash kernel|ACPI Tables|ACPI Non-volatile Storage"
-        + "|PCI Bus [0-9a-f]{4}:[0-9a-f]{2}|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]|PCI (ECAM|MMCONFIG) [0-9a-f]{4}( \\[bus [0-9a-f]{2}-[0-9a-f]{2}\\])?"
-        + "|IOAPIC [0-9]{1,3}|HPET [0-9]{1,2}|Local APIC|dmar[0-9]{1,2}|amd_iommu|pnp [0-9a-f]{2}:[0-9a-f]{2}|Video (RAM area|ROM)|System ROM|Extension ROM|Adapter ROM|[a-z0-9_]{1,16}_(pci|hcd))$",
+        "^(System RAM|Reserved|reserved|RAM buffer|Unusable memory|Unknown E820 type|Persistent Memory( \\(legacy\\))?|Soft Reserved|Crash "
+            + "kernel|ACPI Tables|ACPI Non-volatile Storage"
+        + "|PCI Bus [0-9a-f]{4}:[0-9a-f]{2}|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]|PCI (ECAM|MMCONFIG) [0-9a-f]{4}( "
+        + "\\[bus [0-9a-f]{2}-[0-9a-f]{2}\\])?"
+        + "|IOAPIC [0-9]{1,3}|HPET [0-9]{1,2}|Local APIC|dmar[0-9]{1,2}|amd_iommu|pnp [0-9a-f]{2}:[0-9a-f]{2}|Video (RAM area|ROM)|System "
+        + "ROM|Extension ROM|Adapter ROM|[a-z0-9_]{1,16}_(pci|hcd))$",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000)]
     private static partial Regex IomemName();

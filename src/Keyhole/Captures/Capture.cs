@@ -16,8 +16,8 @@ using Keyhole.Pci;
 namespace Keyhole.Captures;
 
 /// <summary>
-/// A host as JSON has it: what <c>show --json</c> and <c>capture</c> write, member by member in this order, and <see cref="CaptureReader"/> reads. What is not
-/// known is left out. Addresses and sizes are hex strings in bytes, ends exclusive.
+/// A host as JSON has it: what <c>show --json</c> and <c>capture</c> write, member by member in this order, and <see cref="CaptureReader"/> reads.
+/// What is not known is left out. Addresses and sizes are hex strings in bytes, ends exclusive.
 /// </summary>
 internal sealed record Capture
 {
@@ -133,7 +133,8 @@ internal sealed record CaptureTraits
         GibPages = traits.HasGiBPages,
         Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,
         IommuAddressBits = traits.IommuAddressBits,
-        RootWindows = Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),
+        RootWindows =
+            Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),
         ProtectedHpet = traits.ProtectedHpet is { } hpet ? new Hex(hpet) : null,
         ReservedDeviceMemory = Ranges(traits.ReservedDeviceMemory),
         OtherDenied = Ranges(traits.OtherDenied),
@@ -186,13 +187,15 @@ internal sealed record CaptureDevice
         Class = Digits(device.ClassCode, 6),
         Driver = device.Driver,
         Msix = device.Msix is { } table ? new(table.BarIndex, table.OffsetBytes, table.Vectors) : null,
-        Requests = Capture.OrNull(device.Requests.Select(static request => new CaptureRequest(request.Index, request.SizeBytes, request.Type.Name()))),
+        Requests = Capture.OrNull(device.Requests.Select(
+            static request => new CaptureRequest(request.Index, request.SizeBytes, request.Type.Name()))),
         Unplaced = Capture.OrNull(device.Unplaced.Select(static window =>
             new CaptureUnplaced(window.Index, CaptureNames.Of(window.Kind), window.SizeBytes, window.Is64Bit, window.IsPrefetchable, window.Sign))),
         Resizable = Capture.OrNull(device.Resizable.Select(static bar =>
             new CaptureResizable(bar.Index, bar.IsVirtual, bar.CurrentBytes, [.. bar.SupportedBytes.Select(static size => new Hex(size))]))),
         Sriov = device.Sriov is { } sriov ? new(sriov.TotalFunctions, sriov.EnabledFunctions) : null,
-        Bars = [.. device.Bars.Select(static bar => new CaptureBar(bar.Index, CaptureNames.Of(bar.Kind), bar.Start, bar.End, bar.Is64Bit, bar.IsPrefetchable))],
+        Bars = [.. device.Bars.Select(
+            static bar => new CaptureBar(bar.Index, CaptureNames.Of(bar.Kind), bar.Start, bar.End, bar.Is64Bit, bar.IsPrefetchable))],
     };
 
     private static string? Digits(int? value, int count) =>
@@ -256,7 +259,8 @@ internal sealed partial class CaptureContext : JsonSerializerContext;
 internal static class CaptureForm
 {
     // Read by programs and people, never pasted into HTML: an apostrophe stays one.
-    private static readonly CaptureContext s_visible = new(new JsonSerializerOptions(CaptureContext.Default.Options) { Encoder = VisibleJson.Encoder });
+    private static readonly CaptureContext s_visible =
+        new(new JsonSerializerOptions(CaptureContext.Default.Options) { Encoder = VisibleJson.Encoder });
 
     public static JsonTypeInfo<Capture> Info => s_visible.Capture;
 }

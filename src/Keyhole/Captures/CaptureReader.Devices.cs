@@ -55,7 +55,8 @@ internal ref partial struct CaptureReader
         int barCount = 0;
         while (NextMember())
         {
-            string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver", "msix", "requests", "unplaced", "resizable", "sriov"]);
+            string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver", "msix", "requests", "unplaced",
+                "resizable", "sriov"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -247,7 +248,8 @@ internal ref partial struct CaptureReader
         kind = BarKind.Memory;
         if (!TryReadText("kind", out string text))
             return false;
-        return IsKind(text, out kind) || Fail($"unknown kind of window {InputError.Quote(text)}", "kinds are memory, rom, virtual-function and bridge-window");
+        return IsKind(text, out kind)
+            || Fail($"unknown kind of window {InputError.Quote(text)}", "kinds are memory, rom, virtual-function and bridge-window");
     }
 
     private static bool IsKind(ReadOnlySpan<char> text, out BarKind kind)
@@ -359,7 +361,8 @@ internal ref partial struct CaptureReader
         {
             case "requests":
                 if (!BarTypes.TryParse(text, out BarType type) || !BarRequest.TryCreate(index, size, type, out BarRequest request))
-                    return Fail($"\"requests\" has BAR {index} of type {InputError.Quote(text)} and size 0x{size:x}, which no register can ask for", "take it from a capture or lspci -vv");
+                    return Fail($"\"requests\" has BAR {index} of type {InputError.Quote(text)} and size 0x{size:x}, which no register can ask for",
+                        "take it from a capture or lspci -vv");
                 details = details with { Requests = details.Requests.Add(request) };
                 return true;
             case "unplaced":

@@ -69,7 +69,8 @@ internal ref partial struct CaptureReader
 
     /// <summary>Checks a text of which nothing is made.</summary>
     private bool TryPassText(string name) =>
-        (_reader.TokenType == JsonTokenType.String && !_reader.ValueIsEscaped && _reader.ValueSpan.Length <= MaxTextLength && Ascii.IsValid(_reader.ValueSpan)) || TryReadText(name, out _);
+        (_reader.TokenType == JsonTokenType.String && !_reader.ValueIsEscaped && _reader.ValueSpan.Length <= MaxTextLength
+            && Ascii.IsValid(_reader.ValueSpan)) || TryReadText(name, out _);
 
     /// <summary>A text that the document holds; a skim has no use for it.</summary>
     private bool TryReadKept(string name, out string text)
@@ -135,7 +136,8 @@ internal ref partial struct CaptureReader
         value = 0;
         if (!Expect(JsonTokenType.Number, name, "a number"))
             return false;
-        return (_reader.TryGetInt32(out value) && value >= min && value <= max) || Fail($"\"{name}\" is out of range", $"it lies between {min} and {max}");
+        return (_reader.TryGetInt32(out value) && value >= min && value <= max)
+            || Fail($"\"{name}\" is out of range", $"it lies between {min} and {max}");
     }
 
     private bool TryReadAddress(string name, out ulong address)

@@ -15,7 +15,8 @@ internal ref partial struct CaptureReader
 {
     private static readonly string[] s_traits =
     [
-        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "linux", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
+        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "linux", "protectedHpet", "reservedDeviceMemory",
+        "otherDenied", "reservedInDom0",
     ];
 
     private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows"];
@@ -96,7 +97,8 @@ internal ref partial struct CaptureReader
             if (!Expect(JsonTokenType.String, name, "an array of strings") || !TryReadText(name, out string text))
                 return false;
             TextCursor cursor = new(text);
-            if (!cursor.TryText("0x") || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong end) || !cursor.Rest.IsEmpty
+            if (!cursor.TryText("0x") || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong end)
+                || !cursor.Rest.IsEmpty
                 || start >= end || end > Frames.AddressLimit)
             {
                 return Fail($"\"{name}\" has {InputError.Quote(text)}, which is no range", "write it as 0xA-0xB, B exclusive and at most 2^52");
@@ -184,6 +186,7 @@ internal ref partial struct CaptureReader
         var cursor = new TextCursor(bus);
         return (RootWindow.TryBus(ref cursor, out int domain, out int number) && cursor.Rest.IsEmpty && end > 0 && end <= Frames.AddressLimit
                 && RootWindow.TryCreate(domain, number, start, end - 1, out window))
-            || Fail("a root window lacks its bus, or ends before it starts", "write {\"bus\":\"0000:00\",\"start\":\"0x80000000\",\"end\":\"0xe0000000\"}");
+            || Fail("a root window lacks its bus, or ends before it starts",
+                "write {\"bus\":\"0000:00\",\"start\":\"0x80000000\",\"end\":\"0xe0000000\"}");
     }
 }

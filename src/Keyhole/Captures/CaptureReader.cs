@@ -13,7 +13,8 @@ using Keyhole.Pci;
 
 namespace Keyhole.Captures;
 
-/// <summary>One pass over the tokens of a capture. Malformed JSON throws JsonException; JSON of another shape is an <see cref="InputError"/> with its line.</summary>
+/// <summary>One pass over the tokens of a capture. Malformed JSON throws JsonException; JSON of another shape is an <see cref="InputError"/> with its
+/// line.</summary>
 internal ref partial struct CaptureReader
 {
     private const int MaxDepth = 32;
@@ -24,7 +25,8 @@ internal ref partial struct CaptureReader
     /// <summary>Characters of an address, a type or a PCI address.</summary>
     private const int MaxPlainLength = 24;
 
-    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entries", "machineEntries", "traits", "devices", "reservedRegions", "iomem"];
+    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entries", "machineEntries", "traits", "devices",
+        "reservedRegions", "iomem"];
     private static readonly string[] s_membersOfPlans = ["e820", "entries"];
 
     private readonly ReadOnlySpan<byte> _bytes;
@@ -115,7 +117,8 @@ internal ref partial struct CaptureReader
         if (entries is not { } found)
         {
             return _takesPlans
-                ? Fail("there is neither \"e820\" nor \"entries\" in the JSON", $"give the file as {Setting.Plan}, {Setting.Boot} or {Setting.CaptureWriter} wrote it in JSON")
+                ? Fail("there is neither \"e820\" nor \"entries\" in the JSON",
+                    $"give the file as {Setting.Plan}, {Setting.Boot} or {Setting.CaptureWriter} wrote it in JSON")
                 : Fail("there is no \"entries\" in the JSON", $"give the file as {Setting.CaptureWriter} wrote it");
         }
 
@@ -318,7 +321,8 @@ internal ref partial struct CaptureReader
     }
 
     private bool TryReadPage(string name, out ulong address) =>
-        TryReadAddress(name, out address) && (address < Frames.AddressLimit || Fail($"\"{name}\" lies above 2^52", "x86 has at most 52 address bits"));
+        TryReadAddress(name, out address)
+            && (address < Frames.AddressLimit || Fail($"\"{name}\" lies above 2^52", "x86 has at most 52 address bits"));
 
     private bool TryReadAddresses(string name, out ImmutableArray<ulong> addresses)
     {

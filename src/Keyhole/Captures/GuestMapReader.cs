@@ -20,8 +20,9 @@ namespace Keyhole.Captures;
 public sealed record GuestMap(ImmutableArray<E820Entry> Entries, string Description, ImmutableArray<string> Remarks);
 
 /// <summary>
-/// Reads a guest's map: the lines that libxl prints with <c>xl -vvv</c>, the lines of a kernel's log, our own JSON (of a plan, a boot or a host), lines of
-/// START END TYPE, packed entries. Of a log with several maps the last is taken that libxl printed, else the first that a kernel under Xen printed.
+/// Reads a guest's map: the lines that libxl prints with <c>xl -vvv</c>, the lines of a kernel's log, our own JSON (of a plan, a boot or a host),
+/// lines of START END TYPE, packed entries. Of a log with several maps the last is taken that libxl printed, else the first that a kernel under Xen
+/// printed.
 /// </summary>
 public static class GuestMapReader
 {
@@ -59,7 +60,8 @@ public static class GuestMapReader
         if (map is not { Log: { } log, LogMap: { } taken })
             yield break;
         if (taken.Kind == LogMapKind.GuestKernel)
-            yield return $"line {taken.Line}: this is a map as a kernel has changed it, RAM beyond its pages left out; what it was given stands in the lines of 'xl -vvv create'";
+            yield return $"line {taken.Line}: this is a map as a kernel has changed it, RAM beyond its pages left out; what it was given "
+                + $"stands in the lines of 'xl -vvv create'";
         else if (taken.Kind != LogMapKind.LinuxFirmware)
             yield return $"line {taken.Line}: this is a map of a machine, not of a guest of Xen's; it is taken as it stands";
         if (taken.CutLine is { } cut)

@@ -27,14 +27,16 @@ internal static class HostMapJson
         {
             whole.Write(block.AsSpan(0, read));
             if (whole.Length > MaxLengthBytes)
-                return new InputError(sourceName, null, $"the JSON is longer than {MaxLengthBytes >> 20} MiB", "a map has at most 1024 entries; check the file");
+                return new InputError(sourceName, null, $"the JSON is longer than {MaxLengthBytes >> 20} MiB",
+                    "a map has at most 1024 entries; check the file");
         }
 
         ReadOnlySpan<byte> bytes = whole.GetBuffer().AsSpan(0, (int)whole.Length);
         TextForm form = TextLines.FormOf(bytes, out int markLength);
         bytes = bytes[markLength..];
         if (form != TextForm.EightBit)
-            bytes = Encoding.Convert(form == TextForm.Utf16LittleEndian ? Encoding.Unicode : Encoding.BigEndianUnicode, Encoding.UTF8, bytes.ToArray());
+            bytes = Encoding.Convert(form == TextForm.Utf16LittleEndian ? Encoding.Unicode : Encoding.BigEndianUnicode, Encoding.UTF8,
+                bytes.ToArray());
         CaptureReader capture = new(bytes, sourceName, takesPlans);
         try
         {
@@ -43,12 +45,14 @@ internal static class HostMapJson
         catch (InvalidOperationException)
         {
             // .NET's reader says so of an escape that is half a character, where a name is looked at.
-            return new InputError(sourceName, null, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)", $"give the file as {Setting.CaptureWriter} wrote it");
+            return new InputError(sourceName, null, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)",
+                $"give the file as {Setting.CaptureWriter} wrote it");
         }
         catch (JsonException exception)
         {
             int line = (int)Math.Min(int.MaxValue - 1, exception.LineNumber ?? 0) + 1;
-            return new InputError(sourceName, line, "the JSON is malformed, cut short or nested too deeply", $"give the file as {Setting.CaptureWriter} wrote it");
+            return new InputError(sourceName, line, "the JSON is malformed, cut short or nested too deeply",
+                $"give the file as {Setting.CaptureWriter} wrote it");
         }
     }
 

@@ -35,9 +35,11 @@ public sealed record HostMapOptions
 /// <summary>Reads a host's memory map from any dialect of <see cref="HostMapDialect"/>.</summary>
 public static class HostMapReader
 {
-    private static readonly Phrase s_guestsSources = "give lines of START END TYPE, those of 'xl -vvv create', a kernel's BIOS-e820 lines, or a map in our own JSON";
+    private static readonly Phrase s_guestsSources =
+        "give lines of START END TYPE, those of 'xl -vvv create', a kernel's BIOS-e820 lines, or a map in our own JSON";
 
-    private static readonly Phrase s_sources = $"give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with {Setting.Dialect}";
+    private static readonly Phrase s_sources =
+        $"give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with {Setting.Dialect}";
 
     /// <summary>Other maps of a log that are named in remarks; more are only counted.</summary>
     private const int MaxMapsNamed = 12;
@@ -77,14 +79,17 @@ public static class HostMapReader
             return new InputError(sourceName, null, $"this is the JSON of {log.Program}, not of Keyhole", $"give the log as text: {log.Remedy}");
         bool holdsOneMap = dialect is HostMapDialect.Packed or HostMapDialect.Lines or HostMapDialect.Json;
         if (holdsOneMap && options.MapNumber is { } number and not 1)
-            return new InputError(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map", $"leave out {Setting.MapNumber}");
+            return new InputError(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map",
+                $"leave out {Setting.MapNumber}");
         return dialect switch
         {
             HostMapDialect.Packed => ReadPacked(head, stream, sourceName),
             HostMapDialect.Lines => ReadLines(head, stream, sourceName),
             HostMapDialect.Json => HostMapJson.Read(head, stream, sourceName, options.IsGuests),
-            HostMapDialect.Memmap => new InputError(sourceName, null, "a memmap is a folder, this is a file", "name the folder, /sys/firmware/memmap or a copy of it"),
-            HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld or HostMapDialect.Iomem
+            HostMapDialect.Memmap => new InputError(sourceName, null, "a memmap is a folder, this is a file",
+                "name the folder, /sys/firmware/memmap or a copy of it"),
+            HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld
+                or HostMapDialect.Iomem
                 or HostMapDialect.Efi => Choose(LogScanner.Scan(head, stream, sourceName), sourceName, options),
         };
     }
@@ -100,11 +105,14 @@ public static class HostMapReader
         {
             string source = $"{sourceName}/{read.Name}";
             if (!int.TryParse(read.Name, System.Globalization.NumberStyles.None, null, out int number))
-                return new InputError(source, null, "the entry's name is no number", "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
+                return new InputError(source, null, "the entry's name is no number",
+                    "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
             if (!TryAddress(read.Start, out ulong start) || !TryAddress(read.End, out ulong last))
-                return new InputError(source, null, $"start or end is no address: {InputError.Quote(read.Start)}, {InputError.Quote(read.End)}", "both are hex numbers such as 0x100000");
+                return new InputError(source, null, $"start or end is no address: {InputError.Quote(read.Start)}, {InputError.Quote(read.End)}",
+                    "both are hex numbers such as 0x100000");
             if (!IomemSyntax.TryType(read.Type.AsSpan().Trim(), out E820Type type))
-                return new InputError(source, null, $"unknown type {InputError.Quote(read.Type.AsSpan().Trim())}", "types are Linux's, such as System RAM or Reserved");
+                return new InputError(source, null, $"unknown type {InputError.Quote(read.Type.AsSpan().Trim())}",
+                    "types are Linux's, such as System RAM or Reserved");
             if (!EntryRange.Inclusive(start, last).TryMakeEntry(type, source, null, out E820Entry entry, out InputError? error))
                 return error!;
             if (!entries.TryAdd(number, entry))
@@ -114,7 +122,8 @@ public static class HostMapReader
         }
 
         if (entries.Count == 0)
-            return new InputError(sourceName, null, "no entries in the folder", "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
+            return new InputError(sourceName, null, "no entries in the folder",
+                "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
         return new HostDocument
         {
             Host = new() { Entries = [.. entries.Values] },
@@ -130,7 +139,8 @@ public static class HostMapReader
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(sourceName);
         if (map.Error is { } error)
-            return scan.Maps.Length == 1 ? error : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
+            return scan.Maps.Length == 1 ? error
+                : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
         return new HostDocument
         {
             Host = new()
@@ -138,7 +148,8 @@ public static class HostMapReader
                 Entries = map.Entries,
                 RamShown = RamShownBy(map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
-                Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) } : scan.Traits) with { LinuxRelease = LinuxOf(scan) },
+                Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) }
+                    : scan.Traits) with { LinuxRelease = LinuxOf(scan) },
                 ReservedRegions = [.. scan.Traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
             },
             Dialect = map.Dialect,
@@ -158,11 +169,14 @@ public static class HostMapReader
         if (options.MapNumber is { } number)
         {
             if (number < 1 || number > scan.Maps.Length)
-                return new InputError(sourceName, null, $"there is no map {number}: the log has {scan.Maps.Length}", $"choose {Setting.MapNumber} 1 to {scan.Maps.Length}");
+                return new InputError(sourceName, null, $"there is no map {number}: the log has {scan.Maps.Length}",
+                    $"choose {Setting.MapNumber} 1 to {scan.Maps.Length}");
             LogMap chosen = scan.Maps[number - 1];
             if (options.From is { } named && chosen.Dialect != named)
             {
-                return new InputError(sourceName, chosen.Line, $"map {number} is in the dialect {HostMapDialects.NameOf(chosen.Dialect)}, not {HostMapDialects.NameOf(named)}", $"leave out {Setting.Dialect}");
+                return new InputError(sourceName, chosen.Line,
+                    $"map {number} is in the dialect {HostMapDialects.NameOf(chosen.Dialect)}, not {HostMapDialects.NameOf(named)}",
+                    $"leave out {Setting.Dialect}");
             }
 
             return FromLog(scan, chosen, sourceName);
@@ -177,7 +191,8 @@ public static class HostMapReader
         }
 
         string found = string.Join(", ", scan.Maps.Select(map => HostMapDialects.NameOf(map.Dialect)).Distinct());
-        return new InputError(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}", $"leave out {Setting.Dialect}");
+        return new InputError(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}",
+            $"leave out {Setting.Dialect}");
     }
 
     private static readonly LogMapKind[] s_nearestToFirmware =
@@ -187,7 +202,8 @@ public static class HostMapReader
     ];
 
     // A pasted map's lines may have lost the words before them that say whose it is.
-    private static readonly LogMapKind[] s_nearestToGuest = [LogMapKind.GuestKernel, .. s_nearestToFirmware.Where(static kind => kind != LogMapKind.GuestKernel)];
+    private static readonly LogMapKind[] s_nearestToGuest =
+        [LogMapKind.GuestKernel, .. s_nearestToFirmware.Where(static kind => kind != LogMapKind.GuestKernel)];
 
     private static string Describe(LogMap map) => map.Kind switch
     {
@@ -228,13 +244,16 @@ public static class HostMapReader
     {
         ImmutableArray<Phrase>.Builder remarks = ImmutableArray.CreateBuilder<Phrase>();
         if (taken.Kind == LogMapKind.GuestKernel)
-            remarks.Add("This is a guest kernel's view: RAM above its share is missing, what Xen adds is in; the firmware's map stands in 'xl dmesg'");
+            remarks.Add("This is a guest kernel's view: RAM above its share is missing, what Xen adds is in; the "
+                + "firmware's map stands in 'xl dmesg'");
         if (taken.Kind == LogMapKind.Iomem)
-            remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the firmware's map stands in /sys/firmware/memmap");
+            remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the "
+                + "firmware's map stands in /sys/firmware/memmap");
         if (taken.Kind == LogMapKind.KernelEdited)
             remarks.Add("This map has been changed by the kernel or its command line");
         if (BeginsAmid(taken))
-            remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as when the kernel's buffer has run over");
+            remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as "
+                + $"when the kernel's buffer has run over");
         remarks.AddRange(MissingParts(scan, taken).Select(static text => (Phrase)text));
         if (taken is { Kind: LogMapKind.LinuxFirmware, Error: null })
             remarks.AddRange(CommandLineEffects.OnHost(scan, taken).Select(static text => (Phrase)text));
@@ -248,7 +267,8 @@ public static class HostMapReader
         {
             LogMap other = scan.Maps[i];
             if (!ReferenceEquals(other, taken))
-                maps.Add($"{Setting.MapNumber} {i + 1}: {Describe(other)}, line {other.Line}, {other.Entries.Length} entries{(other.Error is null ? "" : ", damaged")}");
+                maps.Add($"{Setting.MapNumber} {i + 1}: {Describe(other)}, line {other.Line}, {other.Entries.Length} entries"
+                    + $"{(other.Error is null ? "" : ", damaged")}");
         }
 
         return maps.ToImmutable();
@@ -260,9 +280,11 @@ public static class HostMapReader
         const ulong leastRamBytes = 16UL << 20;
         const ulong worthMentionBytes = 1UL << 20;
         if (map.CutLine is { } cut)
-            yield return string.Create(CultureInfo.InvariantCulture, $"Line {cut} leaves out a part of this map (\"...\"): what is missing counts as a gap here; give the whole log");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Line {cut} leaves out a part of this map (\"...\"): what is missing counts as a gap here; give the whole log");
         if (map.OpenLine is { } open)
-            yield return string.Create(CultureInfo.InvariantCulture, $"Right behind this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Right behind this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");
         ulong ram = 0;
         foreach (E820Entry entry in map.Entries)
         {
@@ -271,22 +293,30 @@ public static class HostMapReader
         }
 
         if (ram < leastRamBytes)
-            yield return $"This map has {(ram == 0 ? "no RAM" : $"only {ByteSize.ToText(ram)} of RAM")}: it is a part of a map, such as a few lines that somebody quotes, not a machine's";
-        if (map.Kind != LogMapKind.XenFirmware || BeginsAmid(map) || SystemRam(scan, map) is not { } line || Dom0Log.RamPages(line.Text.AsSpan()[(line.Text.IndexOf(':') + 1)..].Trim()) is not (> 0 and ulong pages))
+            yield return $"This map has {(ram == 0 ? "no RAM" : $"only {ByteSize.ToText(ram)} of RAM")}: it is a part of a map, such as a few "
+                + $"lines that somebody quotes, not a machine's";
+        if (map.Kind != LogMapKind.XenFirmware || BeginsAmid(map) || SystemRam(scan, map) is not { } line
+            || Dom0Log.RamPages(line.Text.AsSpan()[(line.Text.IndexOf(':') + 1)..].Trim()) is not (> 0 and ulong pages))
             yield break;
         ulong counted = pages << Frames.Shift;
         // A line wrapped behind the MiB says them alone, rounded down.
         if (counted > ram + worthMentionBytes)
-            yield return string.Create(CultureInfo.InvariantCulture, $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has {ByteSize.ToText(ram)}: a part of the map is missing");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has "
+                    + $"{ByteSize.ToText(ram)}: a part of the map is missing");
         else if (counted + worthMentionBytes < ram)
-            yield return string.Create(CultureInfo.InvariantCulture, $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has {ByteSize.ToText(ram)}: Xen leaves some of it unused, or the map is not the one of this boot");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has {ByteSize.ToText(ram)}: Xen leaves some of it "
+                    + $"unused, or the map is not the one of this boot");
     }
 
     /// <summary>Xen's line "System RAM:" behind the map, if it comes before the next boot's.</summary>
     private static LogLine? SystemRam(LogScan scan, LogMap map)
     {
-        int next = scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line > map.Line && !map.IsBeforeXensChanges).Select(static other => other.Line).DefaultIfEmpty(int.MaxValue).Min();
-        return scan.Lines.FirstOrDefault(line => line.Speaker == LogSpeaker.Xen && line.Number > map.Line && line.Number < next && line.Text.StartsWith("System RAM:", StringComparison.Ordinal));
+        int next = scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line > map.Line && !map.IsBeforeXensChanges)
+            .Select(static other => other.Line).DefaultIfEmpty(int.MaxValue).Min();
+        return scan.Lines.FirstOrDefault(line => line.Speaker == LogSpeaker.Xen && line.Number > map.Line && line.Number < next
+            && line.Text.StartsWith("System RAM:", StringComparison.Ordinal));
     }
 
     private static Parsed<HostDocument> ReadPacked(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
@@ -301,7 +331,8 @@ public static class HostMapReader
         if (length % E820Entry.WireSizeBytes != 0)
         {
             return new InputError(
-                sourceName, null, $"{length} bytes are no whole number of entries of {E820Entry.WireSizeBytes} bytes: the last is cut short", "give the whole table");
+                sourceName, null, $"{length} bytes are no whole number of entries of {E820Entry.WireSizeBytes} bytes: the last is cut short",
+                "give the whole table");
         }
 
         ImmutableArray<E820Entry>.Builder entries = ImmutableArray.CreateBuilder<E820Entry>(count);
@@ -316,7 +347,8 @@ public static class HostMapReader
             entries.Add(entry);
         }
 
-        return new HostDocument { Host = new() { Entries = entries.MoveToImmutable() }, Dialect = HostMapDialect.Packed, Description = $"packed entries, {sourceName}" };
+        return new HostDocument { Host = new() { Entries = entries.MoveToImmutable() }, Dialect = HostMapDialect.Packed,
+            Description = $"packed entries, {sourceName}" };
     }
 
     private static Parsed<HostDocument> ReadLines(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
@@ -331,7 +363,9 @@ public static class HostMapReader
             if (!TryEntryLine(content, out ulong start, out ulong end, out uint type))
             {
                 return new InputError(
-                    sourceName, text.Number, $"expected START END TYPE, found {InputError.Quote(content)}", "write two hex addresses, the end exclusive, and the type, by number or name (ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram");
+                    sourceName, text.Number, $"expected START END TYPE, found {InputError.Quote(content)}",
+                    "write two hex addresses, the end exclusive, and the type, by number or name (ram, reserved, acpi, "
+                        + "nvs, unusable): 0x100000 0x80000000 ram");
             }
 
             if (!EntryRange.Exclusive(start, end).TryMakeEntry((E820Type)type, sourceName, text.Number, out E820Entry entry, out InputError? error))
@@ -343,7 +377,8 @@ public static class HostMapReader
 
         if (entries.Count == 0)
             return new InputError(sourceName, null, "no entries: every line is empty or a comment", "write lines of START END TYPE");
-        return new HostDocument { Host = new() { Entries = entries.ToImmutable() }, Dialect = HostMapDialect.Lines, Description = $"lines of START END TYPE, {sourceName}" };
+        return new HostDocument { Host = new() { Entries = entries.ToImmutable() }, Dialect = HostMapDialect.Lines,
+            Description = $"lines of START END TYPE, {sourceName}" };
     }
 
     private static ReadOnlySpan<char> WithoutComment(ReadOnlySpan<char> line)

@@ -41,7 +41,8 @@ public static class HostMapWriter
                 return null;
             case HostMapDialect.Memmap:
                 return new(map.Description, null, "a memmap is a folder, not a file", "name a folder to write to");
-            case HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld or HostMapDialect.Iomem
+            case HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld
+                or HostMapDialect.Iomem
                 or HostMapDialect.Lines or HostMapDialect.Efi:
                 destination.Write(Encoding.UTF8.GetBytes(ToText(map, dialect)));
                 return null;
@@ -83,7 +84,9 @@ public static class HostMapWriter
                 return error;
             string? refusal = Refusal(entry, dialect, end);
             if (refusal is not null)
-                return new(named, null, $"{HostMapDialects.NameOf(dialect)} cannot hold [0x{entry.Address:x}, 0x{entry.End:x}) of type {E820TypeNames.NameOf(entry.Type)}: {refusal}", AlwaysPossible);
+                return new(named, null,
+                    $"{HostMapDialects.NameOf(dialect)} cannot hold [0x{entry.Address:x}, 0x{entry.End:x}) of type "
+                        + $"{E820TypeNames.NameOf(entry.Type)}: {refusal}", AlwaysPossible);
             end = entry.End;
         }
 

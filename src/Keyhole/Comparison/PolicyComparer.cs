@@ -45,7 +45,8 @@ public static class PolicyComparer
                 IsChoice = false,
                 Best = null,
                 Settings = settings,
-                Why = settings?.Why ?? "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set",
+                Why = settings?.Why
+                    ?? "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set",
             };
         return comparison with { Room = RoomFor(all) };
     }
@@ -91,7 +92,8 @@ public static class PolicyComparer
             Policy = policy,
             Plan = plan,
             Forecast = forecast,
-            Kernels = forecast is null ? [] : [.. KernelReleases.Named.Select(kernel => (kernel, kernel == scenario.Kernel ? forecast.Boots : boot.With(kernel).Boots))],
+            Kernels = forecast is null ? []
+                : [.. KernelReleases.Named.Select(kernel => (kernel, kernel == scenario.Kernel ? forecast.Boots : boot.With(kernel).Boots))],
             Migrations = migrations,
             Against = Against(boot, migrations, policy),
         };
@@ -128,7 +130,8 @@ public static class PolicyComparer
             {
                 ByteRange covered = planned.Entry.Range.Intersect(place);
                 if (planned.Entry.IsRam && !covered.IsEmpty)
-                    return $"no device's window is known, and its RAM covers {covered}, where the host may have the device (say where it is with {Setting.Bar} or {Setting.DeviceListing})";
+                    return $"no device's window is known, and its RAM covers {covered}, where the host may have the device (say where it is with "
+                        + $"{Setting.Bar} or {Setting.DeviceListing})";
             }
         }
 
@@ -140,7 +143,8 @@ public static class PolicyComparer
         ComparedPolicy[] able = [.. rows.Where(static row => row.Against is null && row.Forecast is not null)];
         if (able.Length == 0)
         {
-            ComparedPolicy nearest = rows.Where(static row => row.Policy.Traits.NeedsInstalledMap).MinBy(static row => row.Policy.Traits.Preference) ?? rows[0];
+            ComparedPolicy nearest = rows.Where(static row => row.Policy.Traits.NeedsInstalledMap).MinBy(static row => row.Policy.Traits.Preference)
+                ?? rows[0];
             return new() { Policies = rows, Best = null, Why = $"none will do; against {nearest.Policy.Name}: {nearest.Against}" };
         }
 
@@ -155,7 +159,8 @@ public static class PolicyComparer
         return new() { Policies = rows, Best = best, Why = Why(request, rows, able, best, bars) };
     }
 
-    private static Phrase Why(ComparisonRequest request, ImmutableArray<ComparedPolicy> rows, ComparedPolicy[] able, ComparedPolicy best, ImmutableArray<Bar> bars)
+    private static Phrase Why(ComparisonRequest request, ImmutableArray<ComparedPolicy> rows, ComparedPolicy[] able, ComparedPolicy best,
+        ImmutableArray<Bar> bars)
     {
         List<string> reasons = [$"{best.Policy.Name} boots {KernelReleases.NameOf(request.Scenario.Kernel)}"];
         if (!bars.IsEmpty)

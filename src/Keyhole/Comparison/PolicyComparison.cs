@@ -16,7 +16,8 @@ namespace Keyhole.Comparison;
 /// <summary>What is to be compared.</summary>
 public sealed record ComparisonRequest
 {
-    /// <summary>The host and the guest, and the kernel for which the figures are told and the recommendation is made. A PV guest is taken to use the host's map.</summary>
+    /// <summary>The host and the guest, and the kernel for which the figures are told and the recommendation is made. A PV guest is taken to use the
+    /// host's map.</summary>
     public required Scenario Scenario { get; init => field = Given.NotNull(value); }
 
     /// <summary>Hosts that the guest is to be able to move to.</summary>

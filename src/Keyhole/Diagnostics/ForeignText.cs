@@ -7,8 +7,8 @@ using System.Text;
 namespace Keyhole.Diagnostics;
 
 /// <summary>
-/// Text that others wrote (names, logs, files' names) on its way to a terminal or a file. What steers a terminal, turns the direction of writing, takes no
-/// room or begins a line would let it say something in Keyhole's name: each such character is shown as <see cref="Hidden"/>.
+/// Text that others wrote (names, logs, files' names) on its way to a terminal or a file. What steers a terminal, turns the direction of writing,
+/// takes no room or begins a line would let it say something in Keyhole's name: each such character is shown as <see cref="Hidden"/>.
 /// </summary>
 public static class ForeignText
 {
@@ -37,14 +37,17 @@ public static class ForeignText
         return shown.ToString();
     }
 
-    /// <summary>Whether a character has no shape of its own: controls (C0, DEL, C1), marks that turn the direction of writing, what has no width, and line ends of any kind.</summary>
+    /// <summary>Whether a character has no shape of its own: controls (C0, DEL, C1), marks that turn the direction of writing, what has no width, and
+    /// line ends of any kind.</summary>
     public static bool IsHidden(Rune rune)
     {
         if (rune.IsAscii)
             return rune.Value is < ' ' or 0x7f;
-        return Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
+        return Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator
+            or UnicodeCategory.ParagraphSeparator
             // Letters and marks that Unicode calls ignorable, of which nothing is seen, and what stands for broken Unicode.
-            || rune.Value is 0xfffd or 0x034f or 0x115f or 0x1160 or 0x17b4 or 0x17b5 or (>= 0x180b and <= 0x180f) or 0x2800 or 0x3164 or (>= 0xfe00 and <= 0xfe0f) or 0xffa0
+            || rune.Value is 0xfffd or 0x034f or 0x115f or 0x1160 or 0x17b4 or 0x17b5 or (>= 0x180b and <= 0x180f) or 0x2800 or 0x3164 or (>= 0xfe00
+                and <= 0xfe0f) or 0xffa0
                 or (>= 0xe0000 and <= 0xe0fff);
     }
 

@@ -13,7 +13,8 @@ internal static class Given
     /// <summary>An array that somebody made; an empty one will do.</summary>
     /// <exception cref="ArgumentException">It is the default.</exception>
     public static ImmutableArray<T> Array<T>(ImmutableArray<T> value, [CallerMemberName] string name = "") =>
-        value.IsDefault ? throw new ArgumentException("this is the default of ImmutableArray, which holds nothing, not even no elements: give []", name) : value;
+        value.IsDefault ? throw new ArgumentException("this is the default of ImmutableArray, which holds nothing, not even no elements: give []",
+            name) : value;
 
     /// <summary>An array of at least one element.</summary>
     /// <exception cref="ArgumentException">It is the default, or empty.</exception>

@@ -7,7 +7,8 @@ using System.Text.Json.Serialization;
 
 namespace Keyhole.Diagnostics;
 
-/// <summary>An address or a number of bytes or frames that JSON carries as a hex string: readers that keep numbers as doubles lose the last bits.</summary>
+/// <summary>An address or a number of bytes or frames that JSON carries as a hex string: readers that keep numbers as doubles lose the last
+/// bits.</summary>
 public readonly record struct Hex(ulong Value)
 {
     public static implicit operator Hex(ulong value) => new(value);
@@ -44,5 +45,6 @@ internal sealed class SeverityConverter : WriteOnlyConverter<Severity>
 /// <summary>What JSON is written from: it is read by readers of its own, which bound what they take.</summary>
 internal abstract class WriteOnlyConverter<T> : JsonConverter<T>
 {
-    public sealed override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException("this is written, not read");
+    public sealed override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        throw new NotSupportedException("this is written, not read");
 }

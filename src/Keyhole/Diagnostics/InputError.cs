@@ -16,8 +16,10 @@ public sealed record InputError(string Source, int? Line, string What, Phrase Re
     /// <summary>A piece of hostile input made fit for one line: cut, and gone through <see cref="ForeignText"/>.</summary>
     public static string Quote(System.ReadOnlySpan<char> text) => $"\"{OneLine(text, MaxQuotedLength)}{(text.Length > MaxQuotedLength ? "…" : "")}\"";
 
-    /// <summary>The first <paramref name="maxLength"/> characters of hostile input, without quotes, made fit for one line as <see cref="Quote"/> does.</summary>
-    public static string OneLine(System.ReadOnlySpan<char> text, int maxLength) => ForeignText.OneLine(text[..System.Math.Min(text.Length, maxLength)]);
+    /// <summary>The first <paramref name="maxLength"/> characters of hostile input, without quotes, made fit for one line as <see cref="Quote"/>
+    /// does.</summary>
+    public static string OneLine(System.ReadOnlySpan<char> text, int maxLength) =>
+        ForeignText.OneLine(text[..System.Math.Min(text.Length, maxLength)]);
 
     /// <summary>A path fit for one line: as it is, or quoted where it holds what <see cref="ForeignText"/> does not show.</summary>
     public static string PathText(string path) => ForeignText.OneLine(path) == path ? path : Quote(path);

@@ -10,8 +10,9 @@ using System.Text;
 namespace Keyhole.Diagnostics;
 
 /// <summary>
-/// A sentence for people that may name a <see cref="Setting"/>. The library does not know how its user sets one: whoever shows the sentence says that, a command line with its
-/// option, a form with its field. A string is a phrase that names none; an interpolated string may hold settings: <c>Phrase remedy = $"leave out {Setting.Dialect}";</c>.
+/// A sentence for people that may name a <see cref="Setting"/>. The library does not know how its user sets one: whoever shows the sentence says
+/// that, a command line with its option, a form with its field. A string is a phrase that names none; an interpolated string may hold settings:
+/// <c>Phrase remedy = $"leave out {Setting.Dialect}";</c>.
 /// </summary>
 [InterpolatedStringHandler]
 public sealed class Phrase : IEquatable<Phrase>

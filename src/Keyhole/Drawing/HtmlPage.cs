@@ -10,8 +10,9 @@ using Keyhole.Diagnostics;
 namespace Keyhole.Drawing;
 
 /// <summary>
-/// An answer as one self-contained HTML page: the verdict first, the problems with their remedies ready to copy, the picture, tables that fold, then the whole answer as text to paste elsewhere and as JSON.
-/// No script, nothing from the network; light or dark as the reader's screen is, light on paper. Everything foreign is escaped.
+/// An answer as one self-contained HTML page: the verdict first, the problems with their remedies ready to copy, the picture, tables that fold, then
+/// the whole answer as text to paste elsewhere and as JSON. No script, nothing from the network; light or dark as the reader's screen is, light on
+/// paper. Everything foreign is escaped.
 /// </summary>
 public sealed record HtmlPage
 {
@@ -61,10 +62,13 @@ public sealed record HtmlPage
     public string ToHtml()
     {
         var page = new StringBuilder(Text.Length + Json.Length + ((Picture?.Length ?? 0) * 4 / 3) + 4096);
-        page.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n");
+        page.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
+            + "name=\"viewport\" content=\"width=device-width\">\n");
         // A second wall behind the escaping: a browser that minds it runs and fetches nothing.
-        page.Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n<link rel=\"icon\" href=\"data:,\">\n");
-        page.Append(CultureInfo.InvariantCulture, $"<title>{Escape(Title)}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{Escape(Title)}</h1>\n");
+        page.Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
+            + "'unsafe-inline'\">\n<link rel=\"icon\" href=\"data:,\">\n");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<title>{Escape(Title)}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{Escape(Title)}</h1>\n");
         page.Append(CultureInfo.InvariantCulture, $"<p class=\"verdict {(IsYes ? "yes" : "error")}\">{Escape(Verdict)}</p>\n");
         foreach (string note in Notes)
             page.Append(CultureInfo.InvariantCulture, $"<p>{Escape(note)}</p>\n");
@@ -72,17 +76,25 @@ public sealed record HtmlPage
         if (!Copies.IsEmpty)
             page.Append("<h2>Ready to copy</h2>\n");
         foreach (HtmlCopy copy in Copies)
-            page.Append(CultureInfo.InvariantCulture, $"<h3>{Escape(copy.Where)}</h3>\n<pre class=\"copy\" tabindex=\"0\" role=\"region\" aria-label=\"{Escape(copy.Where)}\">{Escape(copy.Text)}</pre>\n");
+            page.Append(CultureInfo.InvariantCulture,
+                $"<h3>{Escape(copy.Where)}</h3>\n<pre class=\"copy\" tabindex=\"0\" role=\"region\" aria-label=\""
+                    + $"{Escape(copy.Where)}\">{Escape(copy.Text)}</pre>\n");
         if (Picture is not null)
         {
             string picture = Convert.ToBase64String(Encoding.UTF8.GetBytes(Picture));
-            page.Append(CultureInfo.InvariantCulture, $"<section>\n<h2>Picture</h2>\n<img alt=\"The memory maps to scale; tables and text below say the same in words\" src=\"data:image/svg+xml;base64,{picture}\">\n</section>\n");
+            page.Append(CultureInfo.InvariantCulture,
+                $"<section>\n<h2>Picture</h2>\n<img alt=\"The memory maps to scale; tables and text below say the same in words\" "
+                    + $"src=\"data:image/svg+xml;base64,{picture}\">\n</section>\n");
         }
 
         foreach (HtmlTable table in Tables)
             WriteTable(page, table);
-        page.Append(CultureInfo.InvariantCulture, $"<details>\n<summary>Everything, as text to paste</summary>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"The answer as text\">{Escape(Text)}</pre>\n</details>\n");
-        page.Append(CultureInfo.InvariantCulture, $"<details>\n<summary>Everything, as JSON for scripts</summary>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"The answer as JSON\">{Escape(Json)}</pre>\n</details>\n");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<details>\n<summary>Everything, as text to paste</summary>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"The answer as "
+                + $"text\">{Escape(Text)}</pre>\n</details>\n");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<details>\n<summary>Everything, as JSON for scripts</summary>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"The answer as "
+                + $"JSON\">{Escape(Json)}</pre>\n</details>\n");
         return page.Append("</main>\n</body>\n</html>\n").ToString();
     }
 
@@ -90,7 +102,8 @@ public sealed record HtmlPage
     {
         if (Problems.IsEmpty)
             return;
-        page.Append("<section>\n<h2>Problems and remedies</h2>\n<table class=\"problems\" aria-label=\"Problems and remedies\">\n<thead><tr><th scope=\"col\">severity</th><th scope=\"col\">problem</th><th scope=\"col\">where</th></tr></thead>\n<tbody>\n");
+        page.Append("<section>\n<h2>Problems and remedies</h2>\n<table class=\"problems\" aria-label=\"Problems and remedies\">\n<thead><tr><th "
+            + "scope=\"col\">severity</th><th scope=\"col\">problem</th><th scope=\"col\">where</th></tr></thead>\n<tbody>\n");
         foreach (ProblemAnswer problem in Problems)
         {
             string severity = problem.Severity switch
@@ -99,7 +112,8 @@ public sealed record HtmlPage
                 Severity.Warning => "warning",
                 Severity.Info => "info",
             };
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"{severity}\">{severity}</td><td><code>{Escape(problem.Code)}</code>: {Escape(problem.Message)}");
+            page.Append(CultureInfo.InvariantCulture,
+                $"<tr><td class=\"{severity}\">{severity}</td><td><code>{Escape(problem.Code)}</code>: {Escape(problem.Message)}");
             if (problem.Remedy is { } remedy)
                 page.Append(CultureInfo.InvariantCulture, $"<br>Remedy: <strong class=\"copy\">{Escape(remedy)}</strong>");
             string where = problem is { Start: { } start, End: { } end } ? $"[{start}, {end})" : problem.Start is { } at ? $"{at}" : "";
@@ -112,7 +126,9 @@ public sealed record HtmlPage
     private static void WriteTable(StringBuilder page, HtmlTable table)
     {
         string caption = Escape(table.Caption);
-        page.Append(CultureInfo.InvariantCulture, $"<details open>\n<summary>{caption}</summary>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\n<table class=\"answer\" aria-label=\"{caption}\">\n<thead><tr>");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<details open>\n<summary>{caption}</summary>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\n<table "
+                + $"class=\"answer\" aria-label=\"{caption}\">\n<thead><tr>");
         foreach (string column in table.Columns)
             page.Append(column.Length == 0 ? "<td></td>" : $"<th scope=\"col\">{Escape(column)}</th>");
         page.Append("</tr></thead>\n<tbody>\n");
@@ -120,7 +136,12 @@ public sealed record HtmlPage
         {
             page.Append("<tr>");
             for (int i = 0; i < row.Length; i++)
-                page.Append(CultureInfo.InvariantCulture, $"<td{(table.IsNumber[i] ? " class=\"number\"" : row[i].StartsWith("0x", StringComparison.Ordinal) ? " class=\"range\"" : "")}>{Escape(row[i])}</td>");
+            {
+                string look = table.IsNumber[i] ? " class=\"number\""
+                    : row[i].StartsWith("0x", StringComparison.Ordinal) ? " class=\"range\"" : "";
+                page.Append(CultureInfo.InvariantCulture, $"<td{look}>{Escape(row[i])}</td>");
+            }
+
             page.Append("</tr>\n");
         }
 
@@ -154,7 +175,8 @@ public sealed record HtmlPage
 /// <param name="Columns">Titles; one may be empty.</param>
 /// <param name="IsNumber">For each column, whether it holds numbers.</param>
 /// <param name="Rows">For each row, a text for each column.</param>
-public sealed record HtmlTable(string Caption, ImmutableArray<string> Columns, ImmutableArray<bool> IsNumber, ImmutableArray<ImmutableArray<string>> Rows);
+public sealed record HtmlTable(string Caption, ImmutableArray<string> Columns, ImmutableArray<bool> IsNumber,
+    ImmutableArray<ImmutableArray<string>> Rows);
 
 /// <summary>Text that is made to be copied, of any number of lines.</summary>
 /// <param name="Where">Where it goes.</param>

@@ -12,7 +12,8 @@ namespace Keyhole.Drawing;
 
 /// <summary>One address space to be drawn beside others.</summary>
 /// <param name="Title">What stands above it.</param>
-/// <param name="Entries">Its ranges in any order; where they overlap the highest type shows, as Linux has it. Empty and wrapping ones do not show.</param>
+/// <param name="Entries">Its ranges in any order; where they overlap the highest type shows, as Linux has it. Empty and wrapping ones do not
+/// show.</param>
 public sealed record DrawnMap(string Title, ImmutableArray<E820Entry> Entries);
 
 /// <summary>What a column shows in a band: the type there (null: a gap), and the whole entry or gap that starts in this band.</summary>
@@ -43,7 +44,8 @@ public sealed record DrawnDetails
     /// <summary>In any order; of many, the largest are drawn.</summary>
     public ImmutableArray<DrawnMove> Moves { get; init; } = [];
 
-    /// <summary>Rows that there are at least beyond the one that each band takes, so that large ranges look large in a map of many small ones.</summary>
+    /// <summary>Rows that there are at least beyond the one that each band takes, so that large ranges look large in a map of many small
+    /// ones.</summary>
     public int SpareRows { get; init; }
 
     /// <summary>Where the last column leads to the machine's own addresses, as [start, end) in bytes; null for wherever it has no RAM.</summary>
@@ -73,7 +75,8 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
     public int MovesLeftOut { get; private init; }
 
     /// <summary>
-    /// By address, whole bands: where first and last column mean the same addresses of the machine, and there is no memory of the host's. Empty for one column.
+    /// By address, whole bands: where first and last column mean the same addresses of the machine, and there is no memory of the host's. Empty for
+    /// one column.
     /// </summary>
     public ImmutableArray<(ulong Start, ulong End)> Joins { get; private init; } = [];
 
@@ -162,7 +165,8 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
     {
         var drawn = ImmutableArray.CreateBuilder<DrawnWindow>();
         ulong reached = 0;
-        foreach (DrawnWindow window in windows.Sort(static (left, right) => left.Start != right.Start ? left.Start.CompareTo(right.Start) : right.End.CompareTo(left.End)))
+        foreach (DrawnWindow window in windows.Sort(static (left, right) => left.Start != right.Start ? left.Start.CompareTo(right.Start)
+            : right.End.CompareTo(left.End)))
         {
             if (window.Start < reached || window.End <= window.Start || drawn.Count == MaxWindows)
                 continue;
@@ -175,8 +179,11 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
 
     private static ImmutableArray<DrawnMove> Largest(ImmutableArray<DrawnMove> moves)
     {
-        ImmutableArray<DrawnMove> bySize = moves.Sort(static (left, right) => left.SizeBytes != right.SizeBytes ? right.SizeBytes.CompareTo(left.SizeBytes) : left.To.CompareTo(right.To));
-        return bySize[..Math.Min(bySize.Length, MaxMoves)].Sort(static (left, right) => left.From != right.From ? left.From.CompareTo(right.From) : left.To.CompareTo(right.To));
+        ImmutableArray<DrawnMove> bySize =
+            moves.Sort(static (left, right) => left.SizeBytes != right.SizeBytes ? right.SizeBytes.CompareTo(left.SizeBytes)
+                : left.To.CompareTo(right.To));
+        return bySize[..Math.Min(bySize.Length, MaxMoves)]
+        .Sort(static (left, right) => left.From != right.From ? left.From.CompareTo(right.From) : left.To.CompareTo(right.To));
     }
 
     private static ImmutableArray<(ulong Start, ulong End)> Join(ImmutableArray<DrawnBand> bands, ImmutableArray<(ulong Start, ulong End)>? identity)

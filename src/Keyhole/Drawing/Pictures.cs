@@ -29,8 +29,10 @@ public static class Pictures
         ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(name);
         ImmutableArray<DrawnWindow> windows =
-            [.. host.Devices.SelectMany(static device => device.Bars.Where(IsDrawn).Select(bar => Window(bar, device.Address.ToString(), isNumbered: false, null)))];
-        MapDrawing drawing = MapDrawing.LayOut([new("host", host.Entries)], SvgPainter.Rows, new() { Windows = windows, SpareRows = SvgPainter.SpareRows });
+            [.. host.Devices.SelectMany(static device => device.Bars.Where(IsDrawn)
+                .Select(bar => Window(bar, device.Address.ToString(), isNumbered: false, null)))];
+        MapDrawing drawing = MapDrawing.LayOut([new("host", host.Entries)], SvgPainter.Rows,
+            new() { Windows = windows, SpareRows = SvgPainter.SpareRows });
         return SvgPainter.Paint(drawing, new("Memory map of a host", [name]));
     }
 
@@ -44,10 +46,12 @@ public static class Pictures
         MapDrawing drawing = MapDrawing.LayOut([new("host", plan.MachineMap), new("guest", GuestMap(plan))], SvgPainter.Rows, details);
         return SvgPainter.Paint(drawing, new(
             $"Map of {NameOf(plan)} by policy {plan.Policy}",
-            [plan.HostName, plan.RamBelow4GiBKiB is { } low ? $"{Memory(plan.Guest)}, of which {ByteSize.ToText(low << 10)} below 4 GiB" : $"{Memory(plan.Guest)}; its map is not known"]));
+            [plan.HostName, plan.RamBelow4GiBKiB is { } low ? $"{Memory(plan.Guest)}, of which {ByteSize.ToText(low << 10)} below 4 GiB"
+                : $"{Memory(plan.Guest)}; its map is not known"]));
     }
 
-    /// <summary>A guest with firmware of its own: its map alone, for none of its addresses is the host's, and every BAR where the firmware put it.</summary>
+    /// <summary>A guest with firmware of its own: its map alone, for none of its addresses is the host's, and every BAR where the firmware put
+    /// it.</summary>
     private static string OfFirmware(Plan plan, FirmwareReport firmware, PciPlacement placement)
     {
         const int mostBars = 32;
@@ -56,20 +60,26 @@ public static class Pictures
         // Of many the largest are drawn.
         ImmutableArray<DrawnWindow> bars =
         [
-            .. placement.Bars.Where(static bar => bar is { Address: not null, Bar.Type: not (BarType.Io or BarType.Rom) } && bar.Address <= Frames.AddressLimit - bar.Bar.SizeBytes)
+            .. placement.Bars.Where(static bar => bar is { Address: not null, Bar.Type: not (BarType.Io or BarType.Rom) }
+                && bar.Address <= Frames.AddressLimit - bar.Bar.SizeBytes)
                 .OrderByDescending(static bar => bar.Bar.SizeBytes).Take(mostBars)
                 .Select(bar => new DrawnWindow(bar.Address!.Value, bar.Address.Value + bar.Bar.SizeBytes, Of(bar), null)),
         ];
-        List<string> lines = [$"{Memory(plan.Guest)}{(plan.RamBelow4GiBKiB is { } low ? $", of which {ByteSize.ToText(low << 10)} below 4 GiB" : "")}{(plan.IsMapKnown ? "" : "; the map that the firmware hands over is not modelled")}"];
+        List<string> lines =
+            [$"{Memory(plan.Guest)}{(plan.RamBelow4GiBKiB is { } low ? $", of which {ByteSize.ToText(low << 10)} below 4 GiB" : "")}"
+                + $"{(plan.IsMapKnown ? "" : "; the map that the firmware hands over is not modelled")}"];
         foreach (PlacementWindow window in placement.Windows)
         {
             if (window.Kind != WindowKind.Io)
-                lines.Add($"window {(window.Kind == WindowKind.Memory64 ? "above" : "below")} 4 GiB: [0x{window.Range.Start:x}, 0x{window.Range.End:x})");
+                lines.Add($"window {(window.Kind == WindowKind.Memory64 ? "above" : "below")} 4 GiB: [0x"
+                    + $"{window.Range.Start:x}, 0x{window.Range.End:x})");
         }
 
         string[] bridges = [.. placement.Bridges.Where(static bridge => bridge.Memory is not null || bridge.Prefetchable is not null).Select(bridge =>
-            $"bridge {Name(bridge.Function)}:{(bridge.Memory is { } memory ? $" [0x{memory.Start:x}, 0x{memory.End:x})" : "")}{(bridge.Prefetchable is { } high ? $" prefetchable [0x{high.Start:x}, 0x{high.End:x})" : "")}")];
-        string[] unplaced = [.. placement.Bars.Where(static bar => bar.Why is { Reason: not UnplacedReason.NotHandled }).Select(bar => $"no address: {Of(bar)}, {ByteSize.ToText(bar.Bar.SizeBytes)}")];
+            $"bridge {Name(bridge.Function)}:{(bridge.Memory is { } memory ? $" [0x{memory.Start:x}, 0x{memory.End:x})" : "")}"
+                + $"{(bridge.Prefetchable is { } high ? $" prefetchable [0x{high.Start:x}, 0x{high.End:x})" : "")}")];
+        string[] unplaced = [.. placement.Bars.Where(static bar => bar.Why is { Reason: not UnplacedReason.NotHandled })
+            .Select(bar => $"no address: {Of(bar)}, {ByteSize.ToText(bar.Bar.SizeBytes)}")];
         foreach (string[] some in new[] { bridges, unplaced })
         {
             lines.AddRange(some.Take(mostLines));
@@ -82,7 +92,8 @@ public static class Pictures
             : plan.RamBelow4GiBKiB is { } known and not 0 ? [E820Entry.FromSize(0, known << 10, E820Type.Ram)] : [];
         return SvgPainter.Paint(
             MapDrawing.LayOut([new(plan.IsMapKnown ? "guest" : "guest's low RAM", map)], SvgPainter.Rows, details),
-            new($"{char.ToUpperInvariant(NameOf(plan)[0])}{NameOf(plan)[1..]} under {firmware.Name} {firmware.Version}{(firmware.Outcome == GuestOutcome.Boots ? "" : $": {firmware.Outcome.NameOf()}")}", [.. lines]));
+            new($"{char.ToUpperInvariant(NameOf(plan)[0])}{NameOf(plan)[1..]} under {firmware.Name} {firmware.Version}"
+                + $"{(firmware.Outcome == GuestOutcome.Boots ? "" : $": {firmware.Outcome.NameOf()}")}", [.. lines]));
 
         string Of(BarPlacement bar) => string.Create(CultureInfo.InvariantCulture, $"BAR {bar.Bar.Index} of {Name(bar.Function)}");
 
@@ -104,8 +115,11 @@ public static class Pictures
         {
             Windows = forecast.Bars.IsEmpty ? Windows(plan) : Windows(forecast),
             SpareRows = SvgPainter.SpareRows,
-            Moves = [.. forecast.P2m.Where(static run => run.Kind is P2mKind.Remapped or P2mKind.NonRam && run.Mfn.Value != P2mRun.UnknownMfn).Select(Move)],
-            Identity = forecast.Halts ? [] : [.. forecast.P2m.Where(static run => run.Kind == P2mKind.Identity).Select(static run => (run.Range.Start.ToAddress(), run.Range.End.ToAddress()))],
+            Moves = [.. forecast.P2m.Where(static run => run.Kind is P2mKind.Remapped or P2mKind.NonRam && run.Mfn.Value != P2mRun.UnknownMfn)
+                .Select(Move)],
+            Identity = forecast.Halts ? []
+                : [.. forecast.P2m.Where(static run => run.Kind == P2mKind.Identity)
+                    .Select(static run => (run.Range.Start.ToAddress(), run.Range.End.ToAddress()))],
         };
         string outcome = !forecast.Halts
             ? string.Create(CultureInfo.InvariantCulture, $"{forecast.RemappedPages:#,0} pages remapped, {forecast.ReleasedPages:#,0} released")
@@ -113,10 +127,12 @@ public static class Pictures
         return SvgPainter.Paint(
             MapDrawing.LayOut([.. columns], SvgPainter.Rows, details),
             new(
-                $"{KernelReleases.NameOf(forecast.Request.Kernel)} {(forecast.Boots ? "boots" : forecast.Halts ? "halts" : "on a map: whether it boots is not known")}",
+                $"{KernelReleases.NameOf(forecast.Request.Kernel)} "
+                    + $"{(forecast.Boots ? "boots" : forecast.Halts ? "halts" : "on a map: whether it boots is not known")}",
                 [
                     plan.HostName,
-                    forecast.Request.IsDom0 ? $"dom0 with {ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)}" : $"{NameOf(plan)}, {Memory(plan.Guest)}, policy {plan.Policy}",
+                    forecast.Request.IsDom0 ? $"dom0 with {ByteSize.ToText(forecast.Request.PageCount << Frames.Shift)}"
+                        : $"{NameOf(plan)}, {Memory(plan.Guest)}, policy {plan.Policy}",
                     outcome,
                 ]));
     }
@@ -177,7 +193,8 @@ public static class Pictures
     private static ImmutableArray<DrawnWindow> Windows(BootForecast forecast)
     {
         bool isNumbered = forecast.Bars.Any(static verdict => verdict.Bar.Index != 0);
-        return [.. forecast.Bars.Where(static verdict => IsDrawn(verdict.Bar)).Select(verdict => Window(verdict.Bar, null, isNumbered, verdict.CanBeClaimed))];
+        return [.. forecast.Bars.Where(static verdict => IsDrawn(verdict.Bar))
+            .Select(verdict => Window(verdict.Bar, null, isNumbered, verdict.CanBeClaimed))];
     }
 
     private static bool MeetsMemory(Plan plan, Bar bar) =>

@@ -150,7 +150,8 @@ public static class SvgPainter
             foreach ((string look, _, string? pattern) in s_looks)
             {
                 if (pattern is not null)
-                    _out.Append(CultureInfo.InvariantCulture, $"""<pattern id="p-{look}" width="8" height="8" patternUnits="userSpaceOnUse"><rect class="f-{look}" width="8" height="8"/>{pattern}</pattern>""").Append('\n');
+                    _out.Append(CultureInfo.InvariantCulture,
+                        $"""<pattern id="p-{look}" width="8" height="8" patternUnits="userSpaceOnUse"><rect class="f-{look}" width="8" height="8"/>{pattern}</pattern>""").Append('\n');
             }
 
             _out.Append("</defs>\n");
@@ -185,8 +186,10 @@ public static class SvgPainter
                     return;
                 ulong address = i < _drawing.Bands.Length ? _drawing.Bands[i].Start : _drawing.Bands[^1].End;
                 bool isFourGiB = address == Addresses.Frames.FourGiB;
-                _out.Append(CultureInfo.InvariantCulture, $"""<path class="{(isFourGiB ? "four" : "tick")}" d="M{Margin + AxisWidth - 6} {_tops[i]}H{_columnsEnd}"/>""").Append('\n');
-                Text(isFourGiB ? "axis strong" : "axis", Margin + AxisWidth - 10, _tops[i] + 4, isFourGiB ? $"4 GiB 0x{address:x}" : $"0x{address:x}", 40);
+                _out.Append(CultureInfo.InvariantCulture,
+                    $"""<path class="{(isFourGiB ? "four" : "tick")}" d="M{Margin + AxisWidth - 6} {_tops[i]}H{_columnsEnd}"/>""").Append('\n');
+                Text(isFourGiB ? "axis strong" : "axis", Margin + AxisWidth - 10, _tops[i] + 4, isFourGiB ? $"4 GiB 0x{address:x}" : $"0x{address:x}",
+                    40);
             }
         }
 
@@ -200,7 +203,8 @@ public static class SvgPainter
                 {
                     int left = _lefts[i] + ColumnWidth;
                     Rect("join", left, top, _lefts[i + 1] - left, bottom - top, $"""{Range(start, end)}: the guest's addresses are the machine's""");
-                    _out.Append(CultureInfo.InvariantCulture, $"""<path class="edge" d="M{left} {top}H{_lefts[i + 1]}M{left} {bottom}H{_lefts[i + 1]}"/>""").Append('\n');
+                    _out.Append(CultureInfo.InvariantCulture,
+                        $"""<path class="edge" d="M{left} {top}H{_lefts[i + 1]}M{left} {bottom}H{_lefts[i + 1]}"/>""").Append('\n');
                 }
             }
         }
@@ -272,10 +276,13 @@ public static class SvgPainter
             {
                 int top = TopOf(window.Start);
                 int left = _lefts[0] + ColumnWidth + 8;
-                string verdict = window.IsReached switch { null => "", true => ", which the guest will reach", false => ", which the guest will not reach" };
-                Rect(window.IsReached == false ? "window lost" : "window", left, top + 2, BridgeWidth - 16, TopOf(window.End) - top - 4, $"{Escape(window.Label, 80)} {Range(window.Start, window.End)} {ByteSize.ToText(window.End - window.Start)}{verdict}");
+                string verdict = window.IsReached switch { null => "", true => ", which the guest will reach", false =>
+                    ", which the guest will not reach" };
+                Rect(window.IsReached == false ? "window lost" : "window", left, top + 2, BridgeWidth - 16, TopOf(window.End) - top - 4,
+                    $"{Escape(window.Label, 80)} {Range(window.Start, window.End)} {ByteSize.ToText(window.End - window.Start)}{verdict}");
                 string mark = window.IsReached switch { null => "", true => " ✓", false => " ✗" };
-                Text("mid", left + (BridgeWidth / 2) - 8, top + 12, $"{window.Label} {ByteSize.ToText(window.End - window.Start)}{mark}", (int)((BridgeWidth - 16) / LetterWidth));
+                Text("mid", left + (BridgeWidth / 2) - 8, top + 12, $"{window.Label} {ByteSize.ToText(window.End - window.Start)}{mark}",
+                    (int)((BridgeWidth - 16) / LetterWidth));
             }
         }
 
@@ -297,7 +304,8 @@ public static class SvgPainter
                 int lane = x + 12 + (LaneWidth * (moves.Length - i));
                 int bend = Math.Min(10, Math.Max(1, Math.Abs(to - from) / 2));
                 int down = to >= from ? bend : -bend;
-                _out.Append(CultureInfo.InvariantCulture, $"""<g class="moved"><title>{Escape(move.Label, 120)}: from {Range(move.From, move.From + move.SizeBytes)} to {Range(move.To, move.To + move.SizeBytes)}</title><path class="was" d="M{x} {fromTop + 1}V{fromBottom - 1}"/><path class="now" d="M{x} {toTop + 1}V{toBottom - 1}"/><path class="move" d="M{x + 3} {from}H{lane - bend}q{bend} 0 {bend} {down}V{to - down}q0 {down} -{bend} {down}H{x + 9}"/><path class="tip" d="M{x + 3} {to}l9 -4.5v9z"/></g>""").Append('\n');
+                _out.Append(CultureInfo.InvariantCulture,
+                    $"""<g class="moved"><title>{Escape(move.Label, 120)}: from {Range(move.From, move.From + move.SizeBytes)} to {Range(move.To, move.To + move.SizeBytes)}</title><path class="was" d="M{x} {fromTop + 1}V{fromBottom - 1}"/><path class="now" d="M{x} {toTop + 1}V{toBottom - 1}"/><path class="move" d="M{x + 3} {from}H{lane - bend}q{bend} 0 {bend} {down}V{to - down}q0 {down} -{bend} {down}H{x + 9}"/><path class="tip" d="M{x + 3} {to}l9 -4.5v9z"/></g>""").Append('\n');
             }
 
             foreach (DrawnMove move in moves.Sort(static (left, right) => left.To.CompareTo(right.To)))
@@ -391,7 +399,8 @@ public static class SvgPainter
                     continue;
                 words.Append(cell.Column != column ? $"{(column < 0 ? "" : ". ")}{Escape(_drawing.Titles[cell.Column], 80)}: " : ", ");
                 column = cell.Column;
-                words.Append(E820TypeNames.NameOf(type)).Append(' ').Append(Range(_drawing.Bands[cell.FirstBand].Start, _drawing.Bands[cell.BehindBand - 1].End));
+                words.Append(E820TypeNames.NameOf(type)).Append(' ')
+                    .Append(Range(_drawing.Bands[cell.FirstBand].Start, _drawing.Bands[cell.BehindBand - 1].End));
             }
 
             foreach (DrawnWindow window in _drawing.Windows)
@@ -410,7 +419,8 @@ public static class SvgPainter
                 int first = 0;
                 for (int i = 1; i <= bands.Length; i++)
                 {
-                    if (i < bands.Length && bands[i].Cells[column].StartsHere is null && bands[i].Cells[column].Type == bands[i - 1].Cells[column].Type)
+                    if (i < bands.Length && bands[i].Cells[column].StartsHere is null
+                        && bands[i].Cells[column].Type == bands[i - 1].Cells[column].Type)
                         continue;
                     if (bands[first].Cells[column] is { Type: not null } or { StartsHere: not null })
                         yield return new(column, bands[first].Cells[column].Type, first, i);
@@ -450,13 +460,15 @@ public static class SvgPainter
         }
 
         private void Rect(string look, int x, int y, int width, int height, string escapedTitle) =>
-            _out.Append(CultureInfo.InvariantCulture, $"""<rect class="{look}" x="{x}" y="{y}" width="{width}" height="{height}"><title>{escapedTitle}</title></rect>""").Append('\n');
+            _out.Append(CultureInfo.InvariantCulture,
+                $"""<rect class="{look}" x="{x}" y="{y}" width="{width}" height="{height}"><title>{escapedTitle}</title></rect>""").Append('\n');
 
         private void Text(string look, int x, int y, string text, int maxLetters)
         {
             string shown = text.Length > maxLetters ? text[..Math.Max(0, maxLetters - 1)] : text;
             string more = text.Length > maxLetters ? "…" : "";
-            _out.Append(CultureInfo.InvariantCulture, $"""<text{(look.Length == 0 ? "" : $" class=\"{look}\"")} x="{x}" y="{y}">{Escape(shown, maxLetters)}{more}</text>""").Append('\n');
+            _out.Append(CultureInfo.InvariantCulture,
+                $"""<text{(look.Length == 0 ? "" : $" class=\"{look}\"")} x="{x}" y="{y}">{Escape(shown, maxLetters)}{more}</text>""").Append('\n');
         }
 
         private static string NameOf(E820Type? type) => type is { } known ? E820TypeNames.NameOf(known) : "gap";

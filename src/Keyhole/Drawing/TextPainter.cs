@@ -63,7 +63,8 @@ public static class TextPainter
 
             // The last column needs no room behind it.
             int room = (width - address - 2) / maps;
-            return room >= label + BlockWidth + 1 ? new(address, int.Min(room, WidestColumn), BlockWidth) : new(address, int.Max(room, label + NarrowBlockWidth + 1), NarrowBlockWidth);
+            return room >= label + BlockWidth + 1 ? new(address, int.Min(room, WidestColumn), BlockWidth)
+                : new(address, int.Max(room, label + NarrowBlockWidth + 1), NarrowBlockWidth);
         }
     }
 

@@ -188,7 +188,8 @@ public sealed record BalloonForecast
             yield return new(
                 Severity.Warning,
                 ProblemCodes.BalloonBeyondMaximum,
-                $"{forecast.BeyondMaximumPages} pages ({ByteSize.ToText(forecast.BeyondMaximumPages << Frames.Shift)}) of the target lie beyond maxmem: Xen gives no more",
+                $"{forecast.BeyondMaximumPages} pages ({ByteSize.ToText(forecast.BeyondMaximumPages << Frames.Shift)}) of the target "
+                    + $"lie beyond maxmem: Xen gives no more",
                 Remedy: "raise maxmem before the guest starts");
         }
 
@@ -197,7 +198,8 @@ public sealed record BalloonForecast
             yield return new(
                 Severity.Warning,
                 ProblemCodes.BalloonBeyondRoom,
-                $"{forecast.BeyondRoomPages} pages ({ByteSize.ToText(forecast.BeyondRoomPages << Frames.Shift)}) of the target are out of reach: the kernel finds no free addresses to lay them at",
+                $"{forecast.BeyondRoomPages} pages ({ByteSize.ToText(forecast.BeyondRoomPages << Frames.Shift)}) of the target are out of reach: "
+                    + $"the kernel finds no free addresses to lay them at",
                 Remedy: "start the guest with that memory");
         }
 
@@ -212,7 +214,8 @@ public sealed record BalloonForecast
             yield return new(
                 Severity.Error,
                 ProblemCodes.HotplugOverDevice,
-                $"memory grown by hotplug would lie at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), over the BAR at [0x{bar.Start:x}, 0x{bar.End:x})",
+                $"memory grown by hotplug would lie at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), over the BAR "
+                    + $"at [0x{bar.Start:x}, 0x{bar.End:x})",
                 common.Start,
                 common.End,
                 "set memory = maxmem, so that nothing has to grow");
@@ -224,7 +227,8 @@ public sealed record BalloonForecast
             yield return new(
                 Severity.Warning,
                 ProblemCodes.HotplugInPciGap,
-                $"memory grown by hotplug would lie at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), in the gap that the kernel gives to PCI devices",
+                $"memory grown by hotplug would lie at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), in the gap "
+                    + $"that the kernel gives to PCI devices",
                 inGap.Start,
                 inGap.End,
                 "set memory = maxmem, so that nothing has to grow");

@@ -11,8 +11,10 @@ using Keyhole.PvGuest;
 
 namespace Keyhole.Forecasts;
 
-/// <summary>A plan and what the guest's firmware and kernel make of it. The last step of <c>Scenario → Plan → Boot</c>, and the one way to a forecast.</summary>
-/// <param name="Forecast">What the kernel makes of the map, page by page; null for guests whose kernel does not lay its memory out by the map.</param>
+/// <summary>A plan and what the guest's firmware and kernel make of it. The last step of <c>Scenario → Plan → Boot</c>, and the one way to a
+/// forecast.</summary>
+/// <param name="Forecast">What the kernel makes of the map, page by page; null for guests whose kernel does not lay its memory out by the
+/// map.</param>
 public sealed record Boot(Plan Plan, BootForecast? Forecast)
 {
     /// <summary>Plans the scenario and forecasts its boot.</summary>
@@ -29,14 +31,16 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
 
     /// <summary>Whether a kernel of such a release and width exists. The stable releases of 5.8 have it still.</summary>
     private static bool HasKernel(Scenario scenario) =>
-        !scenario.Guest.Is32Bit || scenario.Kernel <= KernelReleases.LastOf32Bits || scenario.Kernel.IsOfSeries(KernelReleases.LastOf32Bits.Major, KernelReleases.LastOf32Bits.Minor);
+        !scenario.Guest.Is32Bit || scenario.Kernel <= KernelReleases.LastOf32Bits
+            || scenario.Kernel.IsOfSeries(KernelReleases.LastOf32Bits.Major, KernelReleases.LastOf32Bits.Minor);
 
     private static Plan Refused(Plan plan)
     {
         var problem = new Problem(
             Severity.Error,
             ProblemCodes.No32BitKernel,
-            $"there is no 32-bit PV kernel of {KernelReleases.NameOf(plan.Scenario.Kernel)}: Linux dropped them with 5.9, and the domain builder takes none",
+            $"there is no 32-bit PV kernel of {KernelReleases.NameOf(plan.Scenario.Kernel)}: Linux dropped them with "
+                + $"5.9, and the domain builder takes none",
             Remedy: "boot a 64-bit kernel, or one up to 5.8; as PVH or HVM newer 32-bit kernels boot");
         return plan with { Problems = [.. plan.Problems, problem], Verdict = new(GuestOutcome.Refused, null) };
     }

@@ -64,8 +64,8 @@ public sealed record BootForecast
     public required ulong PopulatedPages { get; init; }
 
     /// <summary>
-    /// RAM that only the balloon can reach, sorted. Whole pages, but up to 4.2 for its edges. Where less than a page of RAM lies behind the guest's pages, kernels
-    /// since 4.3 keep a region that ends a page before it starts; it holds nothing.
+    /// RAM that only the balloon can reach, sorted. Whole pages, but up to 4.2 for its edges. Where less than a page of RAM lies behind the guest's
+    /// pages, kernels since 4.3 keep a region that ends a page before it starts; it holds nothing.
     /// </summary>
     public required ImmutableArray<ByteRange> Extra { get; init; }
 
@@ -75,7 +75,8 @@ public sealed record BootForecast
     /// <summary>The bytes of <see cref="Extra"/>.</summary>
     public ulong ExtraBytes => Extra.Aggregate(0UL, static (sum, region) => region.End < region.Start ? sum : sum + region.SizeBytes);
 
-    /// <summary>The P2M from frame 0 to <see cref="P2mEnd"/>. The <see cref="P2mRun.Mfn"/> of RAM is the frame that it had when the guest started.</summary>
+    /// <summary>The P2M from frame 0 to <see cref="P2mEnd"/>. The <see cref="P2mRun.Mfn"/> of RAM is the frame that it had when the guest
+    /// started.</summary>
     public required ImmutableArray<P2mRun> P2m { get; init; }
 
     /// <summary>Where the interesting part of the P2M ends: behind the map and behind RAM.</summary>
@@ -99,11 +100,13 @@ public sealed record BootForecast
     /// <summary>What becomes of each window of the guest's devices.</summary>
     public required ImmutableArray<BarVerdict> Bars { get; init; }
 
-    /// <summary>What the kernel does without because Xen is under it, by the names that its users know: ACPI (in a domU), NUMA, cpuidle, cpufreq.</summary>
+    /// <summary>What the kernel does without because Xen is under it, by the names that its users know: ACPI (in a domU), NUMA, cpuidle,
+    /// cpufreq.</summary>
     public required ImmutableArray<string> SwitchedOff { get; init; }
 
     /// <summary>
-    /// The forecast for the shortest kernel that the builder's span may hold, where nobody knows where it ends and that makes a difference; else null.
+    /// The forecast for the shortest kernel that the builder's span may hold, where nobody knows where it ends and that makes a difference; else
+    /// null.
     /// </summary>
     public BootForecast? IfShorter { get; init; }
 
@@ -123,8 +126,8 @@ public sealed record BootForecast
     public BootForecast With(KernelRelease kernel) => Forecaster.Forecast(Request with { Kernel = kernel });
 
     /// <summary>
-    /// A plan's problems and the forecast's, in this order; one for each fault. Of a window that both name, and of the kernel's place, the forecast knows
-    /// more: the plan's word is left out.
+    /// A plan's problems and the forecast's, in this order; one for each fault. Of a window that both name, and of the kernel's place, the forecast
+    /// knows more: the plan's word is left out.
     /// </summary>
     public ImmutableArray<Problem> ProblemsWith(Plan plan) => [.. plan.Problems.Where(problem => !KnowsMoreThan(problem)), .. Problems];
 

@@ -13,7 +13,8 @@ namespace Keyhole.Forecasts;
 /// <summary>A boot to be forecast: which kernel finds what.</summary>
 public sealed record BootRequest
 {
-    /// <summary>What the kernel's call for its map will return: the machine map for dom0, the guest's own otherwise. Empty: none was ever set.</summary>
+    /// <summary>What the kernel's call for its map will return: the machine map for dom0, the guest's own otherwise. Empty: none was ever
+    /// set.</summary>
     public required ImmutableArray<E820Entry> Map { get; init => field = Given.Array(value); }
 
     /// <summary>Whether the guest is the host's own dom0.</summary>
@@ -28,7 +29,8 @@ public sealed record BootRequest
     /// <summary>The Linux that boots.</summary>
     public KernelRelease Kernel { get; init; } = KernelReleases.Default;
 
-    /// <summary>One behaviour in which the kernel is to differ from its release; null for none. To find out what a behaviour does to a boot.</summary>
+    /// <summary>One behaviour in which the kernel is to differ from its release; null for none. To find out what a behaviour does to a
+    /// boot.</summary>
     internal KernelBehaviour? Unlike { get; init; }
 
     /// <summary>How the kernel sets up memory.</summary>
@@ -46,7 +48,8 @@ public sealed record BootRequest
     /// <summary>Whether the kernel was configured with CONFIG_XEN_512GB (distributions say yes or have lost the option).</summary>
     public bool IsConfiguredFor512GiB { get; init; }
 
-    /// <summary>Where the domain builder puts things. With <see cref="GuestLayout.Unknown"/> nobody can say that the kernel boots, and the forecast does not.</summary>
+    /// <summary>Where the domain builder puts things. With <see cref="GuestLayout.Unknown"/> nobody can say that the kernel boots, and the forecast
+    /// does not.</summary>
     public required GuestLayout Layout { get; init => field = Given.NotNull(value); }
 
     /// <summary>Memory windows of devices that the guest is to claim.</summary>

@@ -14,7 +14,8 @@ namespace Keyhole.Forecasts;
 /// <summary>How the entries of holes are filled.</summary>
 public enum HoleFill
 {
-    /// <summary>INVALID until a device is plugged in, and again when it goes: "when devices show up we populate on demand the P2M array with the MFNs" (seed 001).</summary>
+    /// <summary>INVALID until a device is plugged in, and again when it goes: "when devices show up we populate on demand the P2M array with the
+    /// MFNs" (seed 001).</summary>
     OnDemand,
 
     /// <summary>Identity from the boot on, device or none, as Linux does it.</summary>
@@ -63,7 +64,8 @@ public sealed class DeviceP2m
     /// <param name="p2m">Sorted runs; identity runs are holes.</param>
     public static DeviceP2m Of(ImmutableArray<E820Entry> kernelMap, ImmutableArray<P2mRun> p2m, HoleFill fill) => new(kernelMap, p2m, [], fill);
 
-    /// <summary>The guest finds a device: the window is claimed, and with <see cref="HoleFill.OnDemand"/> its frames get their machine frames.</summary>
+    /// <summary>The guest finds a device: the window is claimed, and with <see cref="HoleFill.OnDemand"/> its frames get their machine
+    /// frames.</summary>
     /// <param name="place">Where the guest is told that the window lies; without a place it cannot be plugged in.</param>
     public PlugResult Plug(BarPlace place)
     {

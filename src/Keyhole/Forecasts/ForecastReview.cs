@@ -37,7 +37,8 @@ internal static class ForecastReview
             yield return new(
                 Severity.Warning,
                 ProblemCodes.MemoryReleased,
-                $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they lie under holes of the map and it finds no RAM in the map to move them to",
+                $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they lie under holes of the map and it "
+                    + $"finds no RAM in the map to move them to",
                 Remedy: forecast.Request.Profile.Displaced != DisplacedPages.Remap
                     ? "boot a kernel from 3.19 on, which moves them, or balloon up again (xl mem-set)"
                     : "install a map with as much RAM as the guest has pages");
@@ -50,17 +51,20 @@ internal static class ForecastReview
                 yield return new(
                     Severity.Error,
                     ProblemCodes.BarConflict,
-                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) cannot be claimed: \"{KernelWords.CannotClaim(verdict.Bar, entry)}\"",
+                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) cannot be claimed: \""
+                        + $"{KernelWords.CannotClaim(verdict.Bar, entry)}\"",
                     verdict.ConflictRange.Start,
                     verdict.ConflictRange.End,
-                    "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's map, or give the guest less low memory");
+                    "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's "
+                        + "map, or give the guest less low memory");
             }
             else if (!verdict.IsIdentity && LiesInHoleTo512GiB(forecast, verdict))
             {
                 yield return new(
                     Severity.Error,
                     ProblemCodes.BarConflict,
-                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) does not lead to the device: this kernel leaves a hole that reaches 512 GiB without machine frames, all of it",
+                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) does not lead to the device: this kernel leaves a hole that "
+                        + $"reaches 512 GiB without machine frames, all of it",
                     verdict.Bar.Start,
                     verdict.Bar.End,
                     "boot a kernel from 3.14 on, or install a map that ends below 512 GiB");
@@ -70,7 +74,8 @@ internal static class ForecastReview
                 yield return new(
                     Severity.Error,
                     ProblemCodes.BarConflict,
-                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) does not lead to the device: its frames have other machine frames behind them",
+                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) does not lead to the device: its frames "
+                        + $"have other machine frames behind them",
                     verdict.Bar.Start,
                     verdict.Bar.End,
                     "keep RAM and room for the balloon off the BAR");
@@ -86,7 +91,8 @@ internal static class ForecastReview
         return new(
             Severity.Warning,
             ProblemCodes.KernelEndNotKnown,
-            $"the kernel is taken to reach 0x{open.End:x}, as far as its builder's span does, but its own end may lie up to {ByteSize.ToText(open.SizeBytes)} before: one that ends by 0x{forecast.KernelEndThatMatters:x} {outcome}",
+            $"the kernel is taken to reach 0x{open.End:x}, as far as its builder's span does, but its own end may lie up to "
+                + $"{ByteSize.ToText(open.SizeBytes)} before: one that ends by 0x{forecast.KernelEndThatMatters:x} {outcome}",
             open.Start,
             open.End,
             "name the kernel's image, which says where it ends");
@@ -110,9 +116,11 @@ internal static class ForecastReview
         GuestLayout layout = forecast.Request.Layout;
         (string what, ByteRange range) = forecast.Halt switch
         {
-            HaltReason.KernelConflict or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned => ("its image", layout.KernelLookedAt),
+            HaltReason.KernelConflict or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned =>
+                ("its image", layout.KernelLookedAt),
             // Up to 4.2 nobody looks: whichever of the two does not lie in RAM is given away.
-            HaltReason.ReleasesItself => MapQueries.IsReserved(forecast.Request.Map.AsSpan(), layout.KernelLookedAt) ? ("its image", layout.KernelLookedAt) : (PageTables, layout.PageTables),
+            HaltReason.ReleasesItself => MapQueries.IsReserved(forecast.Request.Map.AsSpan(), layout.KernelLookedAt)
+                ? ("its image", layout.KernelLookedAt) : (PageTables, layout.PageTables),
             HaltReason.StartInfoConflict => ("its start info", layout.StartInfo),
             HaltReason.PageTableConflict => (PageTables, layout.PageTables),
             HaltReason.P2mListConflict or HaltReason.NoRoomForP2mList => ("its p2m list", layout.P2mList),
@@ -132,11 +140,13 @@ internal static class ForecastReview
                 HaltReason.CallbacksRefused => "Xen refuses its event callbacks",
                 _ => "what it moves and what it counted disagree",
             };
-            return new(Severity.Error, ProblemCodes.KernelHalts, $"the kernel halts{words}: {why}", Remedy: "install another map, or boot another kernel");
+            return new(Severity.Error, ProblemCodes.KernelHalts, $"the kernel halts{words}: {why}",
+                Remedy: "install another map, or boot another kernel");
         }
 
         E820Entry? obstacle = Obstacle(forecast.Request, range);
-        string inTheWay = obstacle is { } entry ? $"{E820TypeNames.NameOf(entry.Type)} memory at [0x{entry.Address:x}, 0x{entry.End:x})" : "a gap in the map";
+        string inTheWay = obstacle is { } entry ? $"{E820TypeNames.NameOf(entry.Type)} memory at [0x{entry.Address:x}, 0x{entry.End:x})"
+            : "a gap in the map";
         string remedy = obstacle is { Type: E820Type.Nvs } && !forecast.Request.Profile.Has(KernelBehaviour.MovesNvs)
             ? "boot a kernel from 6.12 on, which moves ACPI NVS out of its way, or install a map that keeps RAM there"
             : "install a map that keeps RAM there, or a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)";

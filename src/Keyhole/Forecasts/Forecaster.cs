@@ -68,9 +68,11 @@ internal static class Forecaster
         if (open.IsEmpty || (forecast.Moved.IsEmpty && FirstWithoutRam(forecast.Request, open) == open.End))
             return null;
         GuestLayout layout = forecast.Request.Layout;
-        BootForecast shorter = ForecastOne(forecast.Request with { Layout = layout with { KernelProper = ByteRange.FromBounds(layout.Kernel.Start, open.Start) } });
+        BootForecast shorter =
+            ForecastOne(forecast.Request with { Layout = layout with { KernelProper = ByteRange.FromBounds(layout.Kernel.Start, open.Start) } });
         shorter = shorter with { Problems = [.. ForecastReview.Report(shorter)] };
-        bool isSame = shorter.Halt == forecast.Halt && shorter.Message == forecast.Message && shorter.RemappedPages == forecast.RemappedPages && shorter.Moved.SequenceEqual(forecast.Moved);
+        bool isSame = shorter.Halt == forecast.Halt && shorter.Message == forecast.Message && shorter.RemappedPages == forecast.RemappedPages
+            && shorter.Moved.SequenceEqual(forecast.Moved);
         return isSame ? null : shorter;
     }
 
@@ -103,7 +105,8 @@ internal static class Forecaster
     }
 
     /// <summary>
-    /// The kernel takes the frames up to the domain builder's p2m list for mapped (max_pfn_mapped). Where that is not known, those up to its page tables.
+    /// The kernel takes the frames up to the domain builder's p2m list for mapped (max_pfn_mapped). Where that is not known, those up to its page
+    /// tables.
     /// </summary>
     private static Pfn MappedEnd(in GuestStart start) =>
         start.P2mList.IsEmpty ? Pfn.AtOrAbove(start.PageTables.End) : Pfn.AtOrAbove(start.P2mList.Start).Plus(1);
@@ -168,7 +171,8 @@ internal static class Forecaster
             P2mTreePages = setUp ? frames.P2m.CountTreePages(end) : 0,
             Hypercalls = Count(frames.Counts, domain),
             PciGap = setUp ? result.PciGap : default,
-            Moved = [.. events.Where(static happened => happened.Kind is BootEventKind.InitrdMoved or BootEventKind.P2mListMoved or BootEventKind.NvsMoved).Select(Moved)],
+            Moved = [.. events.Where(static happened => happened.Kind is BootEventKind.InitrdMoved or BootEventKind.P2mListMoved
+                or BootEventKind.NvsMoved).Select(Moved)],
             Account = setUp ? PageAccount.Of(in result, request.PageCount, frames.P2m, kernelMap) : [],
             Bars = setUp ? [.. request.Bars.Select(bar => Judge(bar, kernelMap, p2m))] : [],
             SwitchedOff = [.. SwitchedOff(arch)],

@@ -9,7 +9,8 @@ using Keyhole.PvGuest;
 
 namespace Keyhole.Forecasts;
 
-/// <summary>Says of every page that a guest starts with what becomes of it. The lines add up to those pages, whatever happened; a test holds it to that.</summary>
+/// <summary>Says of every page that a guest starts with what becomes of it. The lines add up to those pages, whatever happened; a test holds it to
+/// that.</summary>
 internal static class PageAccount
 {
     public const string Stays = "RAM, where it was";

@@ -27,7 +27,8 @@ public sealed record GuestDocument
 
     /// <inheritdoc/>
     public bool Equals(GuestDocument? other) =>
-        other is not null && Guest == other.Guest && OtherSettings.SequenceEqual(other.OtherSettings) && LibvirtXml == other.LibvirtXml && Remarks.SequenceEqual(other.Remarks);
+        other is not null && Guest == other.Guest && OtherSettings.SequenceEqual(other.OtherSettings) && LibvirtXml == other.LibvirtXml
+            && Remarks.SequenceEqual(other.Remarks);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Guest, OtherSettings.Length, LibvirtXml, Remarks.Length);

@@ -16,16 +16,19 @@ public sealed record GuestLayout
     /// <summary>What Linux's vmlinux.lds.S puts between a kernel's bss and its end: a brk area, 196 KiB in distributions' kernels, bytes.</summary>
     private const ulong MostBrk = 512UL << 10;
 
-    /// <summary>What it puts behind the end of a kernel that can encrypt memory: .init.scratch, 4 MiB from the next 2 MiB boundary on, which nothing needs once it runs.</summary>
+    /// <summary>What it puts behind the end of a kernel that can encrypt memory: .init.scratch, 4 MiB from the next 2 MiB boundary on, which nothing
+    /// needs once it runs.</summary>
     private const ulong MostScratch = 6UL << 20;
 
-    /// <summary>Whether it is known where the kernel lies. A guest may well have no ramdisk, and a dom0 its p2m list at an address of its own.</summary>
+    /// <summary>Whether it is known where the kernel lies. A guest may well have no ramdisk, and a dom0 its p2m list at an address of its
+    /// own.</summary>
     public bool IsKnown => !Kernel.IsEmpty;
 
     /// <summary>What the builder gives the kernel's image. It goes on behind the kernel's own end.</summary>
     public ByteRange Kernel { get; init; }
 
-    /// <summary>What the kernel itself takes for its own, and looks at; empty where nobody knows, and all of <see cref="Kernel"/> is taken for it.</summary>
+    /// <summary>What the kernel itself takes for its own, and looks at; empty where nobody knows, and all of <see cref="Kernel"/> is taken for
+    /// it.</summary>
     public ByteRange KernelProper { get; init; }
 
     public ByteRange StartInfo { get; init; }
@@ -83,8 +86,8 @@ public sealed record GuestLayout
     }
 
     /// <summary>
-    /// The page tables, and where what they map ends: both builders map the kernel's 2 GiB from their start on past the tables, a stack's page and 512 KiB, up to a
-    /// multiple of 4 MiB.
+    /// The page tables, and where what they map ends: both builders map the kernel's 2 GiB from their start on past the tables, a stack's page and
+    /// 512 KiB, up to a multiple of 4 MiB.
     /// </summary>
     private static ByteRange PageTablesFrom(ulong start, out ulong mappedEnd)
     {

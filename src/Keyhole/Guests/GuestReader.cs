@@ -19,7 +19,8 @@ public static class GuestReader
     {
         // libvirt's log of a guest that was started often is long; no other guest is.
         Parsed<SmallInput> read = SmallInput.Read(
-            stream, sourceName, XlConfig.MaxSizeBytes, XlConfig.Kind, static start => QemuCommandText.IsNulSeparated(start) || QemuCommandText.IsOne(start.Decode()), QemuCommandLine.MaxSizeBytes);
+            stream, sourceName, XlConfig.MaxSizeBytes, XlConfig.Kind,
+            static start => QemuCommandText.IsNulSeparated(start) || QemuCommandText.IsOne(start.Decode()), QemuCommandLine.MaxSizeBytes);
         if (!read.TryGet(out SmallInput? input, out InputError? error))
             return error;
         if (QemuCommandText.IsNulSeparated(input))

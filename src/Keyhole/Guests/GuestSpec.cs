@@ -87,10 +87,12 @@ public sealed record GuestSpec
     /// <summary>What decides the addresses of an HVM guest of Xen's; of others it is not looked at.</summary>
     public HvmSettings Hvm { get; init => field = Given.NotNull(value); } = HvmSettings.Usual;
 
-    /// <summary>What the configuration says of a guest of QEMU's own (<see cref="GuestType.Kvm"/>); null for others, and where options alone describe the guest.</summary>
+    /// <summary>What the configuration says of a guest of QEMU's own (<see cref="GuestType.Kvm"/>); null for others, and where options alone describe
+    /// the guest.</summary>
     public QemuGuest? Qemu { get; init; }
 
-    /// <summary>The guest with another size, whatever its configuration says. One that balloons no further than its memory goes with it, up and down.</summary>
+    /// <summary>The guest with another size, whatever its configuration says. One that balloons no further than its memory goes with it, up and
+    /// down.</summary>
     public GuestSpec WithMemory(ulong memoryKiB)
     {
         ulong kept = MaxmemKiB == MemoryKiB ? 0 : MaxmemKiB;
@@ -101,7 +103,8 @@ public sealed record GuestSpec
             MaxmemKiB = Math.Max(kept, memoryKiB),
             Qemu = Qemu is null ? null : Qemu with
             {
-                Machine = Qemu.Machine with { MemoryBytes = sizeBytes, MaxMemoryBytes = Qemu.Machine.MaxMemoryBytes == 0 ? 0 : Math.Max(Qemu.Machine.MaxMemoryBytes, sizeBytes) },
+                Machine = Qemu.Machine with { MemoryBytes = sizeBytes, MaxMemoryBytes = Qemu.Machine.MaxMemoryBytes == 0 ? 0
+                    : Math.Max(Qemu.Machine.MaxMemoryBytes, sizeBytes) },
             },
         };
     }
@@ -115,8 +118,10 @@ public sealed record GuestSpec
     /// <inheritdoc/>
     public bool Equals(GuestSpec? other) =>
         other is not null && Name == other.Name && Type == other.Type && Toolstack == other.Toolstack && MemoryKiB == other.MemoryKiB &&
-        MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Is32Bit == other.Is32Bit && Vcpus == other.Vcpus && MaxVcpus == other.MaxVcpus &&
-        Kernel == other.Kernel && Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && HasBootloader == other.HasBootloader && Uuid == other.Uuid &&
+        MaxmemKiB == other.MaxmemKiB && E820Host == other.E820Host && Pci.SequenceEqual(other.Pci) && Is32Bit == other.Is32Bit
+        && Vcpus == other.Vcpus && MaxVcpus == other.MaxVcpus &&
+        Kernel == other.Kernel && Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && HasBootloader == other.HasBootloader
+        && Uuid == other.Uuid &&
         RestartsAfter == other.RestartsAfter && Hvm == other.Hvm && Qemu == other.Qemu;
 
     /// <inheritdoc/>

@@ -29,11 +29,12 @@ public sealed record HotplugChange(string Text, ImmutableArray<HotplugEntry> Ent
 }
 
 /// <summary>
-/// Puts a script of Keyhole's before the hotplug scripts of a guest's network cards or disks, in the text of its xl.cfg, and takes it out again. Nothing else of the text is touched.
+/// Puts a script of Keyhole's before the hotplug scripts of a guest's network cards or disks, in the text of its xl.cfg, and takes it out again.
+/// Nothing else of the text is touched.
 /// </summary>
 /// <remarks>
-/// Texts are read a byte a character (Latin-1), so that what is written again is the same whatever encoding remarks are in. Sources: xl's parse_nic_config, xl-network-configuration(5),
-/// libxlu's disk syntax, xl-disk-configuration(5).
+/// Texts are read a byte a character (Latin-1), so that what is written again is the same whatever encoding remarks are in. Sources: xl's
+/// parse_nic_config, xl-network-configuration(5), libxlu's disk syntax, xl-disk-configuration(5).
 /// </remarks>
 public static class HotplugEdit
 {
@@ -42,7 +43,8 @@ public static class HotplugEdit
 
     /// <summary>Changes the entries of the network cards; where there are none, of those disks that can have a script.</summary>
     /// <param name="text">The xl.cfg.</param>
-    /// <param name="scriptFor">Path of the script to put in, told the one that is there (null for xl's default). Of letters, digits and the characters / . _ and -.</param>
+    /// <param name="scriptFor">Path of the script to put in, told the one that is there (null for xl's default). Of letters, digits and the
+    /// characters / . _ and -.</param>
     /// <param name="isBlockDevice">Whether a disk's target is a block device: only for these has libxl a script that leaves them as they are.</param>
     /// <returns>Without entries where the guest has none for which xl runs a script; the error says where the text cannot be changed.</returns>
     public static Parsed<HotplugChange> Insert(string text, string sourceName, Func<HotplugEntry, string> scriptFor, Func<string, bool> isBlockDevice)
@@ -67,7 +69,9 @@ public static class HotplugEdit
 
         if (edits.Count == 0)
         {
-            string what = $"it has no vif that dom0 serves, and {noDisk ?? "no disk on a block device"}: there is no script that xl runs before it starts the guest";
+            string what =
+                $"it has no vif that dom0 serves, and {noDisk ?? "no disk on a block device"}: there is no script "
+                    + $"that xl runs before it starts the guest";
             return new HotplugChange(text, [], []) { WhyNone = what };
         }
 
@@ -87,7 +91,8 @@ public static class HotplugEdit
             return error;
         var edits = new List<Edit>();
         // Whatever a later setting replaces may be used again by hand: it is freed of the script too.
-        foreach (XlText literal in settings.Where(static setting => setting.Key is "vif" or "disk").SelectMany(static setting => Literals(setting.Value)))
+        foreach (XlText literal in settings.Where(static setting => setting.Key is "vif" or "disk")
+            .SelectMany(static setting => Literals(setting.Value)))
         {
             var parts = EntryParts.Of(text, literal, isDisk: false);
             if (parts.Script is { } script && isOurs(script))
@@ -140,7 +145,8 @@ public static class HotplugEdit
     }
 
     /// <summary>The entries of a list as it stands in the end: what the last = sets, and each += behind it.</summary>
-    private static InputError? Collect(ImmutableArray<XlSetting> settings, string key, string sourceName, string text, List<Edit> edits, Func<EntryParts, bool> isWanted)
+    private static InputError? Collect(ImmutableArray<XlSetting> settings, string key, string sourceName, string text, List<Edit> edits,
+        Func<EntryParts, bool> isWanted)
     {
         var literals = new List<XlText>();
         foreach (XlSetting setting in settings.Where(setting => setting.Key == key))
@@ -167,7 +173,8 @@ public static class HotplugEdit
         return null;
     }
 
-    private static IEnumerable<XlText> Literals(XlValue value) => value is XlList list ? list.Items.OfType<XlText>().Where(static item => item.IsQuoted) : [];
+    private static IEnumerable<XlText> Literals(XlValue value) =>
+        value is XlList list ? list.Items.OfType<XlText>().Where(static item => item.IsQuoted) : [];
 
     /// <summary>Whether libxl runs a script for the disk in dom0 and would serve it in the same way with another one.</summary>
     private static bool HasScript(EntryParts disk, Func<string, bool> isBlockDevice)
@@ -215,10 +222,12 @@ public static class HotplugEdit
         public bool IsElsewhere => Value("backend=") is { } backend && backend is not ("0" or "Domain-0");
 
         /// <summary>A CD drive may be empty.</summary>
-        public bool IsRemovable => Words.Any(static word => word.Trim() is "cdrom" or "devtype=cdrom" || word.TrimEnd().EndsWith(":cdrom", StringComparison.Ordinal));
+        public bool IsRemovable =>
+            Words.Any(static word => word.Trim() is "cdrom" or "devtype=cdrom" || word.TrimEnd().EndsWith(":cdrom", StringComparison.Ordinal));
 
         /// <summary>Whether a disk's format is the default or said to be raw.</summary>
-        public bool IsRaw => (Value("format=") ?? (Words.Length > 1 && !Words[1].Contains('=', StringComparison.Ordinal) ? Words[1].Trim() : "")) is "" or "raw";
+        public bool IsRaw => (Value("format=") ?? (Words.Length > 1 && !Words[1].Contains('=', StringComparison.Ordinal) ? Words[1].Trim() : ""))
+            is "" or "raw";
 
         /// <summary>A disk's target: the value of target=, or the first word.</summary>
         public string Target => Value(DiskTarget) ?? (Words[0].Contains('=', StringComparison.Ordinal) ? "" : Words[0].Trim());

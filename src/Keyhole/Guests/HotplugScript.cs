@@ -18,8 +18,8 @@ public enum OrElse
 }
 
 /// <summary>
-/// A hotplug script that gives a guest its map while xl builds it, and then does what the guest's own script does. xl waits for these scripts, at creation and at every reboot, and makes no
-/// guest whose script fails.
+/// A hotplug script that gives a guest its map while xl builds it, and then does what the guest's own script does. xl waits for these scripts, at
+/// creation and at every reboot, and makes no guest whose script fails.
 /// </summary>
 public sealed record HotplugScript
 {

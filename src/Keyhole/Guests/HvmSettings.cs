@@ -85,7 +85,8 @@ public sealed record HvmSettings
 
         settings = keys.Text("bios") switch
         {
-            null or "seabios" or "" => settings with { Firmware = keys.Text("firmware") is "ovmf" or "uefi" ? FirmwareName.Ovmf : FirmwareName.SeaBios },
+            null or "seabios" or "" => settings with { Firmware = keys.Text("firmware") is "ovmf" or "uefi" ? FirmwareName.Ovmf
+                : FirmwareName.SeaBios },
             "ovmf" => settings with { Firmware = FirmwareName.Ovmf },
             { } other => settings with { NotModelled = settings.NotModelled ?? $"bios={InputError.Quote(other)} is not modelled" },
         };
@@ -129,7 +130,8 @@ public sealed record HvmSettings
         {
             return settings with
             {
-                Refusal = kind.Name == "qxl" ? "128 Mib videoram is the minimum for qxl default" : $"videoram must be at least {kind.UsualMiB} MB for {kind.Name} on QEMU_XEN",
+                Refusal = kind.Name == "qxl" ? "128 Mib videoram is the minimum for qxl default"
+                    : $"videoram must be at least {kind.UsualMiB} MB for {kind.Name} on QEMU_XEN",
             };
         }
 
@@ -294,9 +296,11 @@ public sealed record HvmSettings
 
     /// <inheritdoc/>
     public bool Equals(HvmSettings? other) =>
-        other is not null && VideoKiB == other.VideoKiB && HoleBytes == other.HoleBytes && BoundaryBytes == other.BoundaryBytes && HasAcpi == other.HasAcpi &&
+        other is not null && VideoKiB == other.VideoKiB && HoleBytes == other.HoleBytes && BoundaryBytes == other.BoundaryBytes
+            && HasAcpi == other.HasAcpi &&
         IsHap == other.IsHap && Firmware == other.Firmware && HasPlatformDevice == other.HasPlatformDevice && HasBoardUsb == other.HasBoardUsb &&
-        HasStubDomain == other.HasStubDomain && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal && NotModelled == other.NotModelled;
+        HasStubDomain == other.HasStubDomain && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal
+        && NotModelled == other.NotModelled;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(VideoKiB, HoleBytes, Firmware, Devices.Length, Rdm, Refusal, NotModelled);

@@ -8,7 +8,8 @@ namespace Keyhole.Guests;
 /// What a Linux kernel image says of itself: its release, and the physical addresses that it takes when it is loaded where it was linked. Read by
 /// <see cref="KernelImageReader"/>.
 /// </summary>
-/// <param name="Version">The version line as the image has it ("6.1.0-50-amd64 (…) … Debian 6.1.176-1 …"), at most 256 characters; null where it has none.</param>
+/// <param name="Version">The version line as the image has it ("6.1.0-50-amd64 (…) … Debian 6.1.176-1 …"), at most 256 characters; null where it has
+/// none.</param>
 /// <param name="Start"><c>_text</c>, in bytes: 0x1000000 in every kernel of a distribution.</param>
 /// <param name="BssStop"><c>__bss_stop</c>, in bytes: up to there kernels before 6.12 look for conflicts with their map.</param>
 /// <param name="End"><c>_end</c>, in bytes: up to there newer ones look. What loaders load goes on behind it (<c>.init.scratch</c>).</param>

@@ -15,8 +15,8 @@ using ZstdSharp;
 namespace Keyhole.Guests;
 
 /// <summary>
-/// Reads a Linux kernel image for x86: a bzImage (Documentation/arch/x86/boot.rst: setup header at 0x1f1, payload_offset at 0x248) whose payload is packed
-/// by gzip, xz, zstd or lz4, or an ELF file, packed or not. Takes memory for a window of the file, never for the whole of it.
+/// Reads a Linux kernel image for x86: a bzImage (Documentation/arch/x86/boot.rst: setup header at 0x1f1, payload_offset at 0x248) whose payload is
+/// packed by gzip, xz, zstd or lz4, or an ELF file, packed or not. Takes memory for a window of the file, never for the whole of it.
 /// </summary>
 public static class KernelImageReader
 {
@@ -66,11 +66,13 @@ public static class KernelImageReader
                 return ReadBzImage(head, all, sourceName);
             return ReadPacked(all, sourceName, null) ?? NoKernel(sourceName);
         }
-        catch (Exception exception) when (exception is IOException or InvalidDataException or SharpCompress.Common.SharpCompressException or ZstdException
+        catch (Exception exception) when (exception is IOException or InvalidDataException or SharpCompress.Common.SharpCompressException
+            or ZstdException
             or ArgumentException or InvalidOperationException or IndexOutOfRangeException or OverflowException or NotSupportedException)
         {
             // The packers' libraries say so in many ways; what it means for the user is the same.
-            return new InputError(sourceName, null, "the kernel in it cannot be unpacked", "is the file cut short or damaged? give the whole vmlinuz");
+            return new InputError(sourceName, null, "the kernel in it cannot be unpacked",
+                "is the file cut short or damaged? give the whole vmlinuz");
         }
     }
 
@@ -128,7 +130,8 @@ public static class KernelImageReader
         const byte is64Bit = 2;
         const byte isLittleEndian = 1;
         const ushort x8664 = 62;
-        if (!elf.StartsWith("\u007fELF"u8) || elf[4] != is64Bit || elf[5] != isLittleEndian || BinaryPrimitives.ReadUInt16LittleEndian(elf[18..]) != x8664)
+        if (!elf.StartsWith("\u007fELF"u8) || elf[4] != is64Bit || elf[5] != isLittleEndian
+            || BinaryPrimitives.ReadUInt16LittleEndian(elf[18..]) != x8664)
             return null;
         ulong programsAt = BinaryPrimitives.ReadUInt64LittleEndian(elf[32..]);
         ulong sectionsAt = BinaryPrimitives.ReadUInt64LittleEndian(elf[40..]);
@@ -139,10 +142,12 @@ public static class KernelImageReader
             return Broken(sourceName);
         byte[] programTable = new byte[programs * ElfProgramLength];
         stream.ReadExactly(programTable);
-        if (!TrySegments(programTable, out ulong start, out ulong virtualOffset, out ulong loadedEnd) || unchecked(start + virtualOffset) < KernelMapping)
+        if (!TrySegments(programTable, out ulong start, out ulong virtualOffset, out ulong loadedEnd) || unchecked(start
+            + virtualOffset) < KernelMapping)
             return Broken(sourceName);
         if (sections == 0 || sectionsAt < (ulong)(ElfHeaderLength + programTable.Length))
-            return new InputError(sourceName, null, "has no section headers, so that nothing says where it ends", "give the vmlinuz that the distribution ships");
+            return new InputError(sourceName, null, "has no section headers, so that nothing says where it ends",
+                "give the vmlinuz that the distribution ships");
         ulong windowAt = ulong.Max(sectionsAt - ulong.Min(sectionsAt, NamesWindow), (ulong)(ElfHeaderLength + programTable.Length));
         string? banner = Skip(stream, (long)windowAt - (ElfHeaderLength + programTable.Length), version is null);
         byte[] window = new byte[(int)(sectionsAt - windowAt) + (sections * ElfSectionLength)];
@@ -277,7 +282,8 @@ public static class KernelImageReader
         }
     }
 
-    /// <summary>The lz4 that the kernel is packed with: a magic number, then blocks of up to 8 MiB, each behind its packed length; the image's length at the end.</summary>
+    /// <summary>The lz4 that the kernel is packed with: a magic number, then blocks of up to 8 MiB, each behind its packed length; the image's length
+    /// at the end.</summary>
     private sealed class Lz4LegacyStream(Stream inner) : ForwardStream
     {
         private byte[] _block = [];

@@ -95,7 +95,8 @@ public static class LibvirtDomain
         MaxCharactersFromEntities = 1024,
     };
 
-    internal static Parsed<XElement> Load(string xml, string sourceName) => Load(() => XmlReader.Create(new StringReader(xml), Settings()), () => xml, sourceName);
+    internal static Parsed<XElement> Load(string xml, string sourceName) =>
+        Load(() => XmlReader.Create(new StringReader(xml), Settings()), () => xml, sourceName);
 
     /// <summary>Loads the root element. The first pass only counts: a tree of hostile depth must not be built.</summary>
     /// <param name="text">The document, asked for only where an error needs it.</param>

@@ -21,11 +21,14 @@ internal readonly record struct LibvirtHvm(
         string loader = domain.Element("os")?.Element("loader")?.Value ?? "";
         return new(
             (string?)video?.Attribute("type"),
-            ulong.TryParse((string?)video?.Attribute("vram"), NumberStyles.None, CultureInfo.InvariantCulture, out ulong vram) && vram < 1 << 30 ? vram : null,
+            ulong.TryParse((string?)video?.Attribute("vram"), NumberStyles.None, CultureInfo.InvariantCulture, out ulong vram) && vram < 1 << 30
+                ? vram : null,
             domain.Element("features")?.Element("acpi") is not null,
             loader.Contains("ovmf", System.StringComparison.OrdinalIgnoreCase) || (string?)domain.Element("os")?.Attribute("firmware") == "efi",
-            devices?.Elements("controller").Any(static controller => (string?)controller.Attribute("type") == "usb" && (string?)controller.Attribute("model") != "none") == true,
-            [.. devices?.Elements("interface").Where(static card => (string?)card.Attribute("type") != "hostdev").Select(ModelOf).OfType<string>() ?? []]);
+            devices?.Elements("controller")
+                .Any(static controller => (string?)controller.Attribute("type") == "usb" && (string?)controller.Attribute("model") != "none") == true,
+            [.. devices?.Elements("interface").Where(static card => (string?)card.Attribute("type") != "hostdev").Select(ModelOf).OfType<string>()
+                ?? []]);
     }
 
     /// <summary>Null for a card that only paravirtual drivers see.</summary>

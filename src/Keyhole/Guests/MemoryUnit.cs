@@ -5,7 +5,8 @@ using System.Globalization;
 
 namespace Keyhole.Guests;
 
-/// <summary>libvirt's units of memory: <c>b</c>, <c>bytes</c>; <c>K</c>, <c>KiB</c> and up by 1024; <c>KB</c> and up by 1000; up to E; in either case.</summary>
+/// <summary>libvirt's units of memory: <c>b</c>, <c>bytes</c>; <c>K</c>, <c>KiB</c> and up by 1024; <c>KB</c> and up by 1000; up to E; in either
+/// case.</summary>
 /// <remarks>Source: libvirt's virScaleInteger.</remarks>
 internal static class MemoryUnit
 {
@@ -33,7 +34,8 @@ internal static class MemoryUnit
         static bool Is(ReadOnlySpan<char> text, string name) => text.Equals(name, StringComparison.OrdinalIgnoreCase);
     }
 
-    /// <summary>Bytes that a whole decimal number of a unit makes; <see cref="UInt128.MaxValue"/> for more than anybody has. False where it is no such number.</summary>
+    /// <summary>Bytes that a whole decimal number of a unit makes; <see cref="UInt128.MaxValue"/> for more than anybody has. False where it is no
+    /// such number.</summary>
     public static bool TryRead(ReadOnlySpan<char> number, ulong unitBytes, out UInt128 sizeBytes)
     {
         sizeBytes = UInt128.MaxValue;

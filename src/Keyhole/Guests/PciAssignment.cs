@@ -40,7 +40,8 @@ public sealed record PciAssignment(PciAddress? Address)
         Address is { } own
         && (AllFunctions ? (address.Domain, address.Bus, address.Device) == (own.Domain, own.Bus, own.Device) : address == own);
 
-    /// <summary>Reads an entry. The error says what is wrong with it; where it stands is <paramref name="sourceName"/> and <paramref name="line"/>.</summary>
+    /// <summary>Reads an entry. The error says what is wrong with it; where it stands is <paramref name="sourceName"/> and
+    /// <paramref name="line"/>.</summary>
     /// <param name="remark">Something that xl takes silently but that hardly was meant, or null.</param>
     public static Parsed<PciAssignment> Parse(string text, string sourceName, int? line, out string? remark)
     {

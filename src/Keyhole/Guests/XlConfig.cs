@@ -47,7 +47,8 @@ public sealed class XlConfig
     /// <summary>Every setting as written, repeated ones too.</summary>
     public ImmutableArray<XlSetting> Settings { get; }
 
-    /// <summary>One setting a key: the last assignment wins, and each += appends to what is there. At the place and with the operator of the last.</summary>
+    /// <summary>One setting a key: the last assignment wins, and each += appends to what is there. At the place and with the operator of the
+    /// last.</summary>
     public ImmutableArray<XlSetting> EffectiveSettings { get; }
 
     /// <summary>Where xl would not have read what Keyhole did.</summary>
@@ -135,7 +136,8 @@ public sealed class XlConfig
             remarks.Add("the guest has no name, which xl insists on: \"guest\" was put in");
         if (Setting("name", guest.Name ?? "guest") is { } nameError)
             return nameError;
-        text.Append("type=\"").Append(guest.Type switch { GuestType.Pv => "pv", GuestType.Pvh => "pvh", GuestType.Hvm or GuestType.Kvm => "hvm" }).Append("\"\n");
+        text.Append("type=\"").Append(guest.Type switch { GuestType.Pv => "pv", GuestType.Pvh => "pvh", GuestType.Hvm or GuestType.Kvm => "hvm" })
+            .Append("\"\n");
         if ((Setting("kernel", guest.Kernel) ?? Setting("ramdisk", guest.Ramdisk) ?? Setting("cmdline", guest.CommandLine)) is { } textError)
             return textError;
         if ((Memory("memory", guest.MemoryKiB) ?? (guest.MaxmemKiB == guest.MemoryKiB ? null : Memory("maxmem", guest.MaxmemKiB))) is { } memoryError)
@@ -205,7 +207,8 @@ public sealed class XlConfig
         }
 
         static InputError CannotQuote(string key, string value) =>
-            new(sourceName, null, $"{key} {InputError.Quote(value)} has a character that cannot be seen, and xl.cfg has no escape for it", "remove control characters, marks without width and broken Unicode");
+            new(sourceName, null, $"{key} {InputError.Quote(value)} has a character that cannot be seen, and xl.cfg has no escape for it",
+                "remove control characters, marks without width and broken Unicode");
     }
 
     /// <summary>Appends in place: a file of nothing but += must not cost the square of its length.</summary>

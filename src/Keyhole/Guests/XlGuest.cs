@@ -30,7 +30,8 @@ internal sealed class XlGuest
 
     /// <summary>Whether the key becomes a property of <see cref="GuestSpec"/>; all others are carried along.</summary>
     public static bool IsRead(string key) => key is
-        "name" or "type" or "builder" or "memory" or "maxmem" or "vcpus" or "e820_host" or "pci" or "kernel" or "ramdisk" or "cmdline" or "root" or "extra";
+        "name" or "type" or "builder" or "memory" or "maxmem" or "vcpus" or "e820_host" or "pci" or "kernel" or "ramdisk" or "cmdline" or "root"
+            or "extra";
 
     public Parsed<GuestDocument> Build()
     {
@@ -80,7 +81,8 @@ internal sealed class XlGuest
             if (XlKeys.IsKnown(key) || ++unknown > MaxUnknownKeysNamed)
                 continue;
             string? meant = XlKeys.Suggest(key);
-            _remarks.Add($"line {setting.Line}: xl has no key {InputError.Quote(key)} and passes over it{(meant is null ? "" : $"; did you mean {meant}?")}");
+            _remarks.Add(
+                $"line {setting.Line}: xl has no key {InputError.Quote(key)} and passes over it{(meant is null ? "" : $"; did you mean {meant}?")}");
         }
 
         if (unknown > MaxUnknownKeysNamed)
@@ -171,7 +173,8 @@ internal sealed class XlGuest
             return [];
         if (setting.Value is not XlList list)
         {
-            _remarks.Add($"line {setting.Line}: pci is no list, so xl passes over it with a warning and hands no device through; write pci=[ \"…\" ]");
+            _remarks.Add(
+                $"line {setting.Line}: pci is no list, so xl passes over it with a warning and hands no device through; write pci=[ \"…\" ]");
             return [];
         }
 
@@ -220,7 +223,8 @@ internal sealed class XlGuest
 
     private static GuestEnds RestartsAfter(XlSettings keys)
     {
-        return Of("on_poweroff", GuestEnds.Poweroff) | Of("on_reboot", GuestEnds.Reboot) | Of("on_crash", GuestEnds.Crash) | Of("on_watchdog", GuestEnds.Watchdog);
+        return Of("on_poweroff", GuestEnds.Poweroff) | Of("on_reboot", GuestEnds.Reboot) | Of("on_crash", GuestEnds.Crash)
+            | Of("on_watchdog", GuestEnds.Watchdog);
 
         GuestEnds Of(string key, GuestEnds end)
         {

@@ -69,7 +69,8 @@ public static class XlKeys
 
     private static string Bare(string key) => key.Replace("_", "", StringComparison.Ordinal).Replace(".", "", StringComparison.Ordinal);
 
-    /// <summary>Insertions, deletions, replacements and swaps of neighbours from one word to the other; more than <paramref name="limit"/> counts as limit + 1.</summary>
+    /// <summary>Insertions, deletions, replacements and swaps of neighbours from one word to the other; more than <paramref name="limit"/> counts as
+    /// limit + 1.</summary>
     private static int Distance(string a, string b, int limit)
     {
         if (Math.Abs(a.Length - b.Length) > limit)

@@ -269,7 +269,8 @@ internal sealed class XlParser
         {
             if (_position == _text.Length || _text[_position] == '\n')
                 return Fail(
-                    $"a quote that starts here, {InputError.Quote(_text.AsSpan(_tokenStart, _position - _tokenStart).TrimEnd('\r'))}, has no end on its line",
+                    $"a quote that starts here, "
+                        + $"{InputError.Quote(_text.AsSpan(_tokenStart, _position - _tokenStart).TrimEnd('\r'))}, has no end on its line",
                     $"close it with {quote}");
             char c = _text[_position++];
             if (c == quote)
@@ -319,7 +320,8 @@ internal sealed class XlParser
                     break;
                 case >= '0' and <= '7' when SkipDigits(out int digits):
                     // libxlu takes two or three more digits and then forgets to store the character.
-                    _remarks.Add($"line {_tokenLine}: the escape \\{escaped}{_text.Substring(_position - digits, digits)} is dropped, as xl drops it");
+                    _remarks.Add(
+                        $"line {_tokenLine}: the escape \\{escaped}{_text.Substring(_position - digits, digits)} is dropped, as xl drops it");
                     break;
                 default:
                     return Fail(

@@ -27,7 +27,8 @@ public abstract class XlValue
     internal abstract void AppendTo(StringBuilder text);
 }
 
-/// <summary>A string or a number. xl keeps both as text and reads a number when it needs one, so <c>memory="512"</c> is as good as <c>memory=512</c>.</summary>
+/// <summary>A string or a number. xl keeps both as text and reads a number when it needs one, so <c>memory="512"</c> is as good as
+/// <c>memory=512</c>.</summary>
 public sealed class XlText : XlValue
 {
     public XlText(string text, bool isQuoted, int line)
@@ -58,8 +59,8 @@ public sealed class XlText : XlValue
     }
 
     /// <summary>
-    /// Whether the text can stand in xl.cfg so that it is seen: what <see cref="Keyhole.Diagnostics.ForeignText"/> does not show needs an escape, and xl has
-    /// seven of them; its escapes with digits it drops.
+    /// Whether the text can stand in xl.cfg so that it is seen: what <see cref="Keyhole.Diagnostics.ForeignText"/> does not show needs an escape, and
+    /// xl has seven of them; its escapes with digits it drops.
     /// </summary>
     public static bool CanQuote(string text)
     {

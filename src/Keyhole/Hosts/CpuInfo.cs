@@ -28,7 +28,8 @@ public static class CpuInfo
             ReadOnlySpan<char> value = line[(colon + 1)..].Trim();
             if (key.SequenceEqual("vendor_id") && !value.IsEmpty)
                 traits = traits with { CpuVendor = traits.CpuVendor ?? InputError.OneLine(value, 12) };
-            else if (key.SequenceEqual("cpu family") && int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int family) && family <= 0x10e)
+            else if (key.SequenceEqual("cpu family") && int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int family)
+                && family <= 0x10e)
                 traits = traits with { CpuFamily = traits.CpuFamily ?? family };
             else if (key.SequenceEqual("flags"))
                 traits = traits with { HasGiBPages = traits.HasGiBPages ?? $" {value} ".Contains(" pdpe1gb ", StringComparison.Ordinal) };

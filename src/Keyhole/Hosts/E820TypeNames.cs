@@ -65,5 +65,6 @@ public static class E820TypeNames
 /// <summary>Writes an entry's type into JSON by its name.</summary>
 internal sealed class E820TypeConverter : WriteOnlyConverter<E820Type>
 {
-    public override void Write(Utf8JsonWriter writer, E820Type value, JsonSerializerOptions options) => writer.WriteStringValue(E820TypeNames.NameOf(value));
+    public override void Write(Utf8JsonWriter writer, E820Type value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(E820TypeNames.NameOf(value));
 }

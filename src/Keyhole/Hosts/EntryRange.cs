@@ -35,14 +35,16 @@ internal readonly struct EntryRange
     public static EntryRange Sized(ulong start, ulong sizeBytes) => new(start, (UInt128)start + sizeBytes, isInclusive: false);
 
     /// <summary>[start, end) in frames of 4 KiB, as libxl writes it.</summary>
-    public static EntryRange OfFrames(ulong start, ulong end) => new((UInt128)start << Frames.Shift, (UInt128)end << Frames.Shift, isInclusive: false);
+    public static EntryRange OfFrames(ulong start, ulong end) =>
+        new((UInt128)start << Frames.Shift, (UInt128)end << Frames.Shift, isInclusive: false);
 
     public bool TryMakeEntry(E820Type type, string source, int? line, out E820Entry entry, out InputError? error)
     {
         entry = default;
         if (_start > Frames.AddressLimit || _end > Frames.AddressLimit)
         {
-            error = new(source, line, $"the entry {Text()} reaches above 2^52, where no physical address is", "check the capture; x86 has at most 52 address bits");
+            error = new(source, line, $"the entry {Text()} reaches above 2^52, where no physical address is",
+                "check the capture; x86 has at most 52 address bits");
             return false;
         }
 

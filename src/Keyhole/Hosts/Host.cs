@@ -16,7 +16,8 @@ public enum RamShown
     /// <summary>All of it: the firmware's map, or Xen's.</summary>
     All,
 
-    /// <summary>What the host's own kernel has: all of it on the bare machine, but its share alone in a dom0, or less where its command line says so.</summary>
+    /// <summary>What the host's own kernel has: all of it on the bare machine, but its share alone in a dom0, or less where its command line says
+    /// so.</summary>
     KernelsShare,
 
     /// <summary>A part, and nothing says how large: a guest's own map, or a log that begins amid the map.</summary>
@@ -35,7 +36,8 @@ public readonly record struct XenVersion(int Major, int Minor)
         const uint most = 99;
         Reading.TextCursor cursor = new(text);
         uint minor = 0;
-        bool isVersion = cursor.TryDecimal(out uint major) && cursor.TryText(".") && cursor.TryDecimal(out minor) && major is > 0 and <= most && minor <= most;
+        bool isVersion = cursor.TryDecimal(out uint major) && cursor.TryText(".") && cursor.TryDecimal(out minor) && major is > 0 and <= most
+            && minor <= most;
         version = isVersion ? new((int)major, (int)minor) : default;
         return isVersion;
     }
@@ -71,7 +73,8 @@ public sealed record HostTraits
     /// <summary>Whether the host was booted by EFI firmware (true) or by a BIOS (false); null where the source does not say.</summary>
     public bool? IsEfi { get; init; }
 
-    /// <summary>Bits of an address that the IOMMU translates, where the source says it; else those of the host's addresses in ACPI's table, or null.</summary>
+    /// <summary>Bits of an address that the IOMMU translates, where the source says it; else those of the host's addresses in ACPI's table, or
+    /// null.</summary>
     public int? IommuAddressBits { get; init; }
 
     /// <summary>The Xen that printed the log, or null. What it keeps from dom0 depends on it.</summary>
@@ -135,8 +138,8 @@ public sealed record Host
     public bool IsMachineMap { get; init; }
 
     /// <summary>
-    /// What Xen itself gave as the machine map (<c>XENMEM_machine_memory_map</c>), where the source has it besides the firmware's; empty where it has to be
-    /// reckoned from <see cref="Entries"/> and <see cref="Traits"/>.
+    /// What Xen itself gave as the machine map (<c>XENMEM_machine_memory_map</c>), where the source has it besides the firmware's; empty where it has
+    /// to be reckoned from <see cref="Entries"/> and <see cref="Traits"/>.
     /// </summary>
     public ImmutableArray<E820Entry> MachineEntries { get; init => field = Given.Array(value); } = [];
 

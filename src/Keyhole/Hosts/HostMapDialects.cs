@@ -38,7 +38,8 @@ public enum HostMapDialect
     /// <summary>Keyhole's own JSON, as <c>show --json</c> and <c>capture</c> write it.</summary>
     Json,
 
-    /// <summary>A memory map of EFI: Linux's <c>efi: mem00: […] range=[…]</c> or Xen's list of descriptors with their type numbers. Read only.</summary>
+    /// <summary>A memory map of EFI: Linux's <c>efi: mem00: […] range=[…]</c> or Xen's list of descriptors with their type numbers. Read
+    /// only.</summary>
     Efi,
 }
 

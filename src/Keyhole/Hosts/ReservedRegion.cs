@@ -11,8 +11,8 @@ using Keyhole.Reading;
 namespace Keyhole.Hosts;
 
 /// <summary>
-/// A range of device addresses that the IOMMU keeps for the platform: [Start, End) in bytes, below 2^52. <c>direct</c> ones are RMRRs, which a device reaches
-/// whoever owns it; <c>msi</c> is where interrupts go.
+/// A range of device addresses that the IOMMU keeps for the platform: [Start, End) in bytes, below 2^52. <c>direct</c> ones are RMRRs, which a device
+/// reaches whoever owns it; <c>msi</c> is where interrupts go.
 /// </summary>
 /// <param name="Type">Linux's word: direct, direct-relaxable, reserved, msi.</param>
 public readonly record struct ReservedRegion(ulong Start, ulong End, string Type)
@@ -34,7 +34,8 @@ public readonly record struct ReservedRegion(ulong Start, ulong End, string Type
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(sourceName);
         var text = new TextLines(default, stream);
-        var regions = new SortedSet<(ulong Start, ulong End, string Type)>(Comparer<(ulong Start, ulong End, string Type)>.Create(static (left, right) =>
+        var regions =
+            new SortedSet<(ulong Start, ulong End, string Type)>(Comparer<(ulong Start, ulong End, string Type)>.Create(static (left, right) =>
         {
             int order = left.Start.CompareTo(right.Start);
             if (order == 0)
@@ -47,10 +48,12 @@ public readonly record struct ReservedRegion(ulong Start, ulong End, string Type
             if (content.IsEmpty)
                 continue;
             TextCursor cursor = new(content);
-            if (!cursor.TryText("0x") || !cursor.TryHex(out ulong start) || !cursor.TryText(" 0x") || !cursor.TryHex(out ulong last) || !cursor.TryText(" ")
+            if (!cursor.TryText("0x") || !cursor.TryHex(out ulong start) || !cursor.TryText(" 0x") || !cursor.TryHex(out ulong last)
+                || !cursor.TryText(" ")
                 || last < start || cursor.Rest.IsEmpty)
             {
-                return new InputError(sourceName, text.Number, $"{InputError.Quote(content)} is no reserved region", "a row is 0xSTART 0xEND TYPE, as Linux writes it");
+                return new InputError(sourceName, text.Number, $"{InputError.Quote(content)} is no reserved region",
+                    "a row is 0xSTART 0xEND TYPE, as Linux writes it");
             }
 
             if (start >= Frames.AddressLimit)

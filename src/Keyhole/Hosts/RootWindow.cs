@@ -49,7 +49,8 @@ public readonly record struct RootWindow(int Domain, int Bus, ByteRange Range)
     internal static bool TryBus(ref TextCursor cursor, out int domain, out int bus)
     {
         bus = 0;
-        bool isOne = cursor.TryHex(out ulong domainRead) && domainRead <= 0xffff && cursor.TryText(":") && cursor.HexRun() == 2 && cursor.TryHex(out ulong busRead)
+        bool isOne = cursor.TryHex(out ulong domainRead) && domainRead <= 0xffff && cursor.TryText(":") && cursor.HexRun() == 2
+            && cursor.TryHex(out ulong busRead)
             && (bus = (int)busRead) >= 0;
         domain = isOne ? (int)domainRead : 0;
         return isOne;
@@ -62,7 +63,8 @@ public readonly record struct RootWindow(int Domain, int Bus, ByteRange Range)
         return isOne;
     }
 
-    /// <summary>Reads <c>80000000-dfffffff : PCI Bus 0000:00</c> of <c>/proc/iomem</c>. Those of bridges stand indented below it and are none.</summary>
+    /// <summary>Reads <c>80000000-dfffffff : PCI Bus 0000:00</c> of <c>/proc/iomem</c>. Those of bridges stand indented below it and are
+    /// none.</summary>
     public static bool TryReadIomem(ReadOnlySpan<char> line, out RootWindow window)
     {
         window = default;

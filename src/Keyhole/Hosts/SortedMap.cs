@@ -10,11 +10,13 @@ namespace Keyhole.Hosts;
 /// <summary>Maps as Linux and Xen sort them out, and what one asks of them.</summary>
 public static class SortedMap
 {
-    /// <summary>By address, without overlap; where entries overlap the higher type wins. A map that Linux refuses (an entry wraps) stays as it stands.</summary>
+    /// <summary>By address, without overlap; where entries overlap the higher type wins. A map that Linux refuses (an entry wraps) stays as it
+    /// stands.</summary>
     public static ImmutableArray<E820Entry> Of(ReadOnlySpan<E820Entry> map)
     {
         var result = new E820Entry[2 * map.Length];
-        return Sanitizer.TrySanitize(map, result, new int[Sanitizer.ScratchLength(map.Length)], out int count) ? [.. result.AsSpan(0, count)] : [.. map];
+        return Sanitizer.TrySanitize(map, result, new int[Sanitizer.ScratchLength(map.Length)], out int count) ? [.. result.AsSpan(0, count)]
+            : [.. map];
     }
 
     /// <summary>RAM, or memory that the firmware has found to be bad: no device is there.</summary>
@@ -35,8 +37,8 @@ public static class SortedMap
     }
 
     /// <summary>
-    /// What stands in the way of a device's window: the first entry with a part of it that is not reserved. Linux lets windows be in gaps and in reserved
-    /// memory. Null where nothing does.
+    /// What stands in the way of a device's window: the first entry with a part of it that is not reserved. Linux lets windows be in gaps and in
+    /// reserved memory. Null where nothing does.
     /// </summary>
     public static E820Entry? Obstacle(ReadOnlySpan<E820Entry> map, ByteRange window)
     {

@@ -73,7 +73,8 @@ public sealed record BootFacts
     /// <summary>What the kernel itself changes in its map: by its command line, the processor's MTRRs, its own rules. The first 64.</summary>
     public ImmutableArray<LogFact<MapEdit>> Edits { get; init; } = [];
 
-    /// <summary>Where the kernel says that its own image is not all RAM in its map, and takes that place back (".text .data .bss are not marked …"); empty where it does not say which.</summary>
+    /// <summary>Where the kernel says that its own image is not all RAM in its map, and takes that place back (".text .data .bss are not marked …");
+    /// empty where it does not say which.</summary>
     public LogFact<ByteRange>? ImageOutsideRam { get; init; }
 
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>

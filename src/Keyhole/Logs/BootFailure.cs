@@ -48,7 +48,8 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
 
     /// <summary>What the kernel asked for and did not get, or could not map: words that are about memory.</summary>
     private static readonly string[] s_wordsOfMemory =
-        ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping", "annot allocate", "No memory", "no memory", "Not enough RAM", "llocation too small"];
+        ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping",
+            "annot allocate", "No memory", "no memory", "Not enough RAM", "llocation too small"];
 
     /// <summary>Whether the words themselves are about memory. That they are not proves nothing.</summary>
     public bool IsAboutMemory
@@ -67,7 +68,8 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
 
     /// <summary>Whether the BUG is in the code that lays a PV kernel's memory out.</summary>
     public bool IsInMemorySetup =>
-        Words.Contains("arch/x86/xen/setup.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/p2m.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/mmu", StringComparison.Ordinal);
+        Words.Contains("arch/x86/xen/setup.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/p2m.c", StringComparison.Ordinal)
+            || Words.Contains("arch/x86/xen/mmu", StringComparison.Ordinal);
 
     /// <summary>A kernel's last words outside of its memory setup; null where a line has none.</summary>
     internal static BootFailure? OfKernel(ReadOnlySpan<char> line)

@@ -11,7 +11,8 @@ namespace Keyhole.Logs;
 /// <summary>A boot whose lines are still coming. It says itself which lines cannot be its own any more.</summary>
 internal sealed class BootInProgress
 {
-    private static readonly string[] s_builderWords = ["Dom0 alloc.:", "Init. ramdisk:", "Loaded kernel:", "Phys-Mach map:", "Start info:", "Page tables:", "*** Building a PV"];
+    private static readonly string[] s_builderWords = ["Dom0 alloc.:", "Init. ramdisk:", "Loaded kernel:", "Phys-Mach map:", "Start info:",
+        "Page tables:", "*** Building a PV"];
     private static readonly string[] s_startWords = ["Xen version", "Command line:", "Built-in command line:", "System RAM:"];
 
     private readonly BootOwner _owner;
@@ -48,15 +49,17 @@ internal sealed class BootInProgress
 
     public static bool IsXensBuilder(string text) => StartsWithAny(text, s_builderWords);
 
-    /// <summary>Whether Xen can still be on its way to this boot's kernel. <paramref name="isStart"/>: with its version, command line or RAM map.</summary>
+    /// <summary>Whether Xen can still be on its way to this boot's kernel. <paramref name="isStart"/>: with its version, command line or RAM
+    /// map.</summary>
     public bool TakesXen(bool isStart) => _owner == BootOwner.Dom0 && !HasKernelLines && !(isStart && _isDom0Loaded);
 
     /// <summary>
-    /// Whether a message is the first of a log that the kernel's real console shows from its start, after the one for the boot has shown it. Both are in what a
-    /// serial line records, and there was one boot. A console for the boot stays until a real one comes, so there is one replay.
+    /// Whether a message is the first of a log that the kernel's real console shows from its start, after the one for the boot has shown it. Both are
+    /// in what a serial line records, and there was one boot. A console for the boot stays until a real one comes, so there is one replay.
     /// </summary>
     public bool BeginsReplay(in KernelMessage message) =>
-        _hasBootConsole && !_isReplayed && _end is null && message.Kind == KernelMessageKind.Release && _release is { } release && release.Value == message.Text;
+        _hasBootConsole && !_isReplayed && _end is null && message.Kind == KernelMessageKind.Release && _release is { } release
+            && release.Value == message.Text;
 
     /// <summary>From here on the log says again what it has said.</summary>
     public void BeginReplay() => _isReplayed = true;
@@ -69,16 +72,19 @@ internal sealed class BootInProgress
         { Kind: KernelMessageKind.Release } when IsReplaying => false,
         _ when IsReplaying => true,
         { Kind: KernelMessageKind.BootFailure } => true,
-        { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit } => _end is null,
+        { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit } =>
+            _end is null,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
         { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && _end is null
-            && !(message.Kind == KernelMessageKind.Release && _hasLinesBeforeMap) && !(message.Kind == KernelMessageKind.CommandLine && _hasCommandLine),
+            && !(message.Kind == KernelMessageKind.Release && _hasLinesBeforeMap)
+            && !(message.Kind == KernelMessageKind.CommandLine && _hasCommandLine),
         _ => _facts.PanicMessage is null && _end is null,
     };
 
     /// <summary>Whether a map is the one that the replay shows again.</summary>
-    public bool HasAlready(LogMap map) => IsReplaying && _map is { } known && map.Kind == LogMapKind.GuestKernel && known.Entries.SequenceEqual(map.Entries);
+    public bool HasAlready(LogMap map) => IsReplaying && _map is { } known && map.Kind == LogMapKind.GuestKernel
+        && known.Entries.SequenceEqual(map.Entries);
 
     public bool Takes(LogMap map) => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && map.Kind == LogMapKind.GuestKernel;
 
@@ -135,7 +141,8 @@ internal sealed class BootInProgress
     /// <summary>Joins a map with the part of it that stands behind foreign lines.</summary>
     public void Continue(LogMap map)
     {
-        _map = _map! with { Entries = [.. _map.Entries, .. map.Entries], EntryLines = [.. _map.EntryLines, .. map.EntryLines], Error = _map.Error ?? map.Error };
+        _map = _map! with { Entries = [.. _map.Entries, .. map.Entries], EntryLines = [.. _map.EntryLines, .. map.EntryLines], Error = _map.Error
+            ?? map.Error };
         _lastLine = map.EntryLines[^1];
     }
 

@@ -8,7 +8,8 @@ using Keyhole.Diagnostics;
 
 namespace Keyhole.Logs;
 
-/// <summary>Takes a log apart into the boots that it holds: Xen with dom0, guests behind it or on their consoles, a machine that boots twice.</summary>
+/// <summary>Takes a log apart into the boots that it holds: Xen with dom0, guests behind it or on their consoles, a machine that boots
+/// twice.</summary>
 public static class BootLog
 {
     /// <summary>The console that carries no guest's number: Xen's own, dom0's, or that of the only guest.</summary>
@@ -95,7 +96,8 @@ public static class BootLog
             if (message.Kind == KernelMessageKind.Other)
                 return;
             // What says nothing of the memory setup begins no boot.
-            bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit;
+            bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages
+                or KernelMessageKind.MapEdit;
             if (isAside && boot?.Takes(message) != true)
                 return;
             if (boot?.BeginsReplay(message) == true)
@@ -125,18 +127,21 @@ public static class BootLog
                 sourceName,
                 null,
                 $"nothing that a kernel says of its memory at boot is in it",
-                $"give what {whose} printed with {Setting.KernelLog} ('sudo dmesg' there, or the console's log), or ask {Setting.Boot} for the forecast alone");
+                $"give what {whose} printed with {Setting.KernelLog} ('sudo dmesg' there, or the console's log), or ask "
+                    + $"{Setting.Boot} for the forecast alone");
         }
 
         if (number is { } wanted)
         {
             return wanted >= 1 && wanted <= boots.Length
                 ? boots[wanted - 1]
-                : new InputError(sourceName, null, $"there is no boot {wanted}: the log has {boots.Length}", $"choose {Setting.BootNumber} 1 to {boots.Length}");
+                : new InputError(sourceName, null, $"there is no boot {wanted}: the log has {boots.Length}",
+                    $"choose {Setting.BootNumber} 1 to {boots.Length}");
         }
 
         BootOwner owner = wantsDom0 ? BootOwner.Dom0 : BootOwner.Guest;
-        ObservedBoot? found = boots.FirstOrDefault(boot => boot.Owner == owner) ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
+        ObservedBoot? found = boots.FirstOrDefault(boot => boot.Owner == owner)
+            ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
         if (found is not null)
             return found;
         return new InputError(

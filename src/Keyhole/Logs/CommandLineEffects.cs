@@ -13,8 +13,8 @@ using Keyhole.Hosts;
 namespace Keyhole.Logs;
 
 /// <summary>
-/// Whether <c>mem=</c> and <c>memmap=</c> of a kernel's command line took effect, by what the kernel printed of its map afterwards: the map changed by the user,
-/// and each change. Where the log shows neither, nothing is claimed.
+/// Whether <c>mem=</c> and <c>memmap=</c> of a kernel's command line took effect, by what the kernel printed of its map afterwards: the map changed
+/// by the user, and each change. Where the log shows neither, nothing is claimed.
 /// </summary>
 internal static class CommandLineEffects
 {
@@ -50,7 +50,8 @@ internal static class CommandLineEffects
                 KernelMemoryOptionKind.Change => OfChange(option, exact >= 0 ? [] : before, after),
                 KernelMemoryOptionKind.Limit => OfLimit(option, before, after, edits, goesOn),
                 KernelMemoryOptionKind.Broken =>
-                    $"is no range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a limit of all RAM. {WhyBroken(option)}",
+                    $"is no range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a "
+                        + $"limit of all RAM. {WhyBroken(option)}",
                 KernelMemoryOptionKind.ExactMap => after is null ? "" : $"took effect: the kernel's map is the one of line {after.Line}",
             };
             if (told.Length != 0)
@@ -58,20 +59,24 @@ internal static class CommandLineEffects
         }
     }
 
-    /// <summary>A kernel that finds its own image outside of RAM takes that place back: what the options said of it is undone. Null where the log does not say so.</summary>
+    /// <summary>A kernel that finds its own image outside of RAM takes that place back: what the options said of it is undone. Null where the log
+    /// does not say so.</summary>
     public static string? ImageTakenBack(BootFacts facts) => facts.ImageOutsideRam is { } line
-        ? $"Line {line.Line}: the kernel's own image lies where its map has no RAM (a memmap= may have taken it away), so it made RAM of that place again{(line.Value.IsEmpty ? "; where it lies /proc/iomem shows" : $": [0x{line.Value.Start:x}, 0x{line.Value.End:x})")}."
+        ? $"Line {line.Line}: the kernel's own image lies where its map has no RAM (a memmap= may have taken it away), so it made RAM of that "
+            + $"place again{(line.Value.IsEmpty ? "; where it lies /proc/iomem shows" : $": [0x{line.Value.Start:x}, 0x{line.Value.End:x})")}."
         : null;
 
     /// <summary>For a kernel on the bare machine: of the boot that printed a firmware's map.</summary>
     public static IEnumerable<string> OnHost(LogScan scan, LogMap firmware)
     {
         (BootFacts facts, LogMap? after, int last) = FactsOf(scan, firmware);
-        IEnumerable<string> told = facts.CommandLine is { } commandLine ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: last != 0) : [];
+        IEnumerable<string> told = facts.CommandLine is { } commandLine ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: last != 0)
+            : [];
         return ImageTakenBack(facts) is { } image ? told.Append(image) : told;
     }
 
-    /// <summary>What the boot that printed a firmware's map tells: its facts, the map as its options changed it, and the last line behind the map that tells something (0: none).</summary>
+    /// <summary>What the boot that printed a firmware's map tells: its facts, the map as its options changed it, and the last line behind the map
+    /// that tells something (0: none).</summary>
     public static (BootFacts Facts, LogMap? After, int LastLine) FactsOf(LogScan scan, LogMap firmware)
     {
         LogMap[] firmwares = [.. scan.Maps.Where(static map => map.Kind == LogMapKind.LinuxFirmware)];
@@ -91,7 +96,8 @@ internal static class CommandLineEffects
             last = message.IsBehindMap && line.Number > firmware.Line ? line.Number : last;
         }
 
-        LogMap? after = scan.Maps.FirstOrDefault(map => map is { Kind: LogMapKind.KernelEdited, Title: "user" } && map.Line > firmware.Line && map.Line < end);
+        LogMap? after = scan.Maps.FirstOrDefault(map => map is { Kind: LogMapKind.KernelEdited, Title: "user" } && map.Line > firmware.Line
+            && map.Line < end);
         return (facts, after, last);
     }
 
@@ -106,12 +112,14 @@ internal static class CommandLineEffects
             {
                 // Xen has a mem= of its own.
                 if (option.Text.StartsWith("memmap=", StringComparison.Ordinal))
-                    yield return $"{Shown(option.Text)} (line {line.Number}) stands on Xen's command line, and Xen knows no memmap=: it has no effect there.";
+                    yield return $"{Shown(option.Text)} (line {line.Number}) stands on Xen's command line, and Xen knows "
+                        + $"no memmap=: it has no effect there.";
             }
         }
     }
 
-    private static string OfRange(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<LogFact<MapEdit>> edits, bool goesOn)
+    private static string OfRange(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<LogFact<MapEdit>> edits,
+        bool goesOn)
     {
         string type = E820TypeNames.NameOf(option.Type);
         string range = $"[0x{option.Range.Start:x}, 0x{option.Range.End:x})";
@@ -123,9 +131,11 @@ internal static class CommandLineEffects
             if (!missing.IsEmpty && option.Type != E820Type.Ram && !before.IsEmpty && !HasRam(before, option.Range))
                 return $"changed nothing that is used: this kernel has no RAM at {range}";
             if (!missing.IsEmpty)
-                return $"did not take effect as written: in the map of line {after.Line} {Listed(missing)} {(missing.Length == 1 ? "is" : "are")} not {type}";
+                return $"did not take effect as written: in the map of line {after.Line} {Listed(missing)} "
+                    + $"{(missing.Length == 1 ? "is" : "are")} not {type}";
             if (stronger.Aggregate(0UL, static (sum, piece) => sum + piece.Range.SizeBytes) == option.Range.SizeBytes)
-                return $"did not take effect: {Listed(stronger)} {(stronger.Length == 1 ? "stays" : "stay")} what the map has there: of types that overlap Linux takes the higher number";
+                return $"did not take effect: {Listed(stronger)} {(stronger.Length == 1 ? "stays" : "stay")} what the map has there: of types that "
+                    + $"overlap Linux takes the higher number";
             return $"took effect: {range} is {type} in the map of line {after.Line}"
                 + (stronger.IsEmpty ? "" : $", but for {Listed(stronger)}: of types that overlap Linux takes the higher number");
         }
@@ -139,11 +149,13 @@ internal static class CommandLineEffects
         if (option.Type != E820Type.Ram && !before.IsEmpty && goesOn && !HasRam(before, option.Range))
             return $"has nothing to take: this kernel has no RAM at {range}, which lies beyond its map or in a hole of it";
         return goesOn
-            ? $"did not take effect as far as the log shows it: the kernel prints no \"user-defined physical RAM map\", which it does where it takes one"
+            ? $"did not take effect as far as the log shows it: the kernel prints no \"user-defined physical RAM "
+                + $"map\", which it does where it takes one"
             : "";
     }
 
-    private static string OfLimit(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<LogFact<MapEdit>> edits, bool goesOn)
+    private static string OfLimit(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<LogFact<MapEdit>> edits,
+        bool goesOn)
     {
         string limit = string.Create(CultureInfo.InvariantCulture, $"0x{option.Limit:x}");
         var beyond = ByteRange.FromBounds(Math.Min(option.Limit, Frames.AddressLimit - 1), Frames.AddressLimit);
@@ -170,21 +182,28 @@ internal static class CommandLineEffects
             return "";
         string range = $"[0x{option.Range.Start:x}, 0x{option.Range.End:x})";
         ImmutableArray<ByteRange> touched =
-            [.. PiecesOf(before, option.Range).Where(piece => piece.Type != E820Type.None && (option.OldType == E820Type.None || piece.Type == option.OldType)).Select(static piece => piece.Range)];
+            [.. PiecesOf(before, option.Range)
+                .Where(piece => piece.Type != E820Type.None && (option.OldType == E820Type.None || piece.Type == option.OldType))
+                .Select(static piece => piece.Range)];
         if (touched.IsEmpty)
-            return $"changed nothing: the map before it has {(option.OldType == E820Type.None ? "nothing" : $"no {E820TypeNames.NameOf(option.OldType)}")} at {range}";
-        ImmutableArray<(ByteRange Range, E820Type Type)> unchanged = [.. touched.SelectMany(part => PiecesOf(after.Entries, part)).Where(piece => piece.Type != option.Type)];
+            return $"changed nothing: the map before it has "
+                + $"{(option.OldType == E820Type.None ? "nothing" : $"no {E820TypeNames.NameOf(option.OldType)}")} at {range}";
+        ImmutableArray<(ByteRange Range, E820Type Type)> unchanged =
+            [.. touched.SelectMany(part => PiecesOf(after.Entries, part)).Where(piece => piece.Type != option.Type)];
         string wanted = option.Type == E820Type.None ? "out of the map" : E820TypeNames.NameOf(option.Type);
         if (!unchanged.IsEmpty)
-            return $"did not take effect as written: in the map of line {after.Line} {Listed(unchanged)} {(unchanged.Length == 1 ? "is" : "are")} not {wanted}";
-        return $"took effect: {(option.OldType == E820Type.None ? "what was" : $"the {E820TypeNames.NameOf(option.OldType)}")} at {range} is {wanted} in the map of line {after.Line}";
+            return $"did not take effect as written: in the map of line {after.Line} {Listed(unchanged)} "
+                + $"{(unchanged.Length == 1 ? "is" : "are")} not {wanted}";
+        return $"took effect: {(option.OldType == E820Type.None ? "what was" : $"the {E820TypeNames.NameOf(option.OldType)}")} at {range} is "
+            + $"{wanted} in the map of line {after.Line}";
     }
 
     private static string WhyBroken(KernelMemoryOption option) => option.Text.Contains('\\', StringComparison.Ordinal)
         ? "The backslash reached the kernel: it is for GRUB's own file or /etc/default/grub, which take it away; elsewhere write '$' as it is"
         : "Boot loaders take '$' for the start of a variable: GRUB needs it as \\$ in its own file, as \\\\\\$ in /etc/default/grub";
 
-    /// <summary>What a map has in a range, in pieces; <see cref="E820Type.None"/> in its gaps. Of entries that overlap the highest type counts, as Linux has it.</summary>
+    /// <summary>What a map has in a range, in pieces; <see cref="E820Type.None"/> in its gaps. Of entries that overlap the highest type counts, as
+    /// Linux has it.</summary>
     private static ImmutableArray<(ByteRange Range, E820Type Type)> PiecesOf(ImmutableArray<E820Entry> map, ByteRange range)
     {
         var pieces = ImmutableArray.CreateBuilder<(ByteRange Range, E820Type Type)>();
@@ -209,7 +228,11 @@ internal static class CommandLineEffects
     private static string Listed(ImmutableArray<(ByteRange Range, E820Type Type)> pieces)
     {
         const int most = 3;
-        string listed = string.Join(", ", pieces.Take(most).Select(static piece => $"[0x{piece.Range.Start:x}, 0x{piece.Range.End:x}) {(piece.Type == E820Type.None ? "(a gap)" : $"({E820TypeNames.NameOf(piece.Type)})")}"));
+        string listed = string.Join(", ",
+            pieces.Take(most)
+                .Select(static piece =>
+                    $"[0x{piece.Range.Start:x}, 0x{piece.Range.End:x}) "
+                        + $"{(piece.Type == E820Type.None ? "(a gap)" : $"({E820TypeNames.NameOf(piece.Type)})")}"));
         return pieces.Length > most ? $"{listed} and {pieces.Length - most} more" : listed;
     }
 

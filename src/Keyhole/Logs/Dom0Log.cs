@@ -17,7 +17,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// <summary>Whether dom0's kernel is a 32-bit one.</summary>
     public bool Is32Bit { get; init; }
 
-    /// <summary>Whether the log shows where Xen lays dom0 out; else that of a usual kernel is taken, and the pages are those of <c>dom0_mem=</c>.</summary>
+    /// <summary>Whether the log shows where Xen lays dom0 out; else that of a usual kernel is taken, and the pages are those of
+    /// <c>dom0_mem=</c>.</summary>
     public bool IsBuildShown { get; init; } = true;
 
     /// <summary>The line that tells that dom0 is a PVH one, whose map Xen makes itself; null where nothing does.</summary>
@@ -30,7 +31,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     public bool IsMaxUnclear { get; init; }
 
     /// <summary>
-    /// Whether <see cref="MaxPages"/> is reckoned from "System RAM:" because <c>dom0_mem=max:</c> is relative to what Xen has left: a few per cent too high.
+    /// Whether <see cref="MaxPages"/> is reckoned from "System RAM:" because <c>dom0_mem=max:</c> is relative to what Xen has left: a few per cent
+    /// too high.
     /// </summary>
     public bool IsMaxReckoned { get; init; }
 
@@ -61,7 +63,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         int start = xens[^1].Line;
         foreach (LogLine line in scan.Lines)
         {
-            if (line.Speaker == LogSpeaker.Xen && line.Number > xens[^2].Line && line.Number < start && line.Text.AsSpan().TrimStart().StartsWith("Command line:", StringComparison.Ordinal))
+            if (line.Speaker == LogSpeaker.Xen && line.Number > xens[^2].Line && line.Number < start
+                && line.Text.AsSpan().TrimStart().StartsWith("Command line:", StringComparison.Ordinal))
                 start = line.Number;
         }
 
@@ -165,8 +168,9 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     }
 
     /// <summary>
-    /// The list and, behind it, the page tables that map it, which Xen hands over with it: the third level once, a page of the second for what is not filled by whole GiB,
-    /// one of the first for what is not filled by whole 2 MiB. A processor with pages of 1 GiB is assumed: it matters beyond 512 GiB.
+    /// The list and, behind it, the page tables that map it, which Xen hands over with it: the third level once, a page of the second for what is not
+    /// filled by whole GiB, one of the first for what is not filled by whole 2 MiB. A processor with pages of 1 GiB is assumed: it matters beyond 512
+    /// GiB.
     /// </summary>
     private static ulong P2mBytesOf(ulong pageCount)
     {
@@ -217,7 +221,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     }
 
     private static bool IsBeforePageCount(ReadOnlySpan<char> text) =>
-        text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Built-in command line:", StringComparison.Ordinal) || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal)
+        text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Built-in command line:", StringComparison.Ordinal)
+            || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal)
         || text.StartsWith("Loaded kernel:", StringComparison.Ordinal) || text.StartsWith("Phys-Mach map:", StringComparison.Ordinal);
 
     /// <summary>Empty for what lies at an address of its own, outside of the kernel's map of its memory.</summary>
@@ -225,7 +230,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     {
         if (range.Start >= KernelMap)
             return ByteRange.FromSize(range.Start - KernelMap, range.SizeBytes);
-        return range.Start >= KernelMapOf32Bit && range.End <= Frames.FourGiB ? ByteRange.FromSize(range.Start - KernelMapOf32Bit, range.SizeBytes) : default;
+        return range.Start >= KernelMapOf32Bit && range.End <= Frames.FourGiB ? ByteRange.FromSize(range.Start - KernelMapOf32Bit, range.SizeBytes)
+            : default;
     }
 
     private static bool TryValue(ReadOnlySpan<char> text, string key, out ReadOnlySpan<char> rest)
@@ -241,7 +247,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         if (!TryValue(text, key, out ReadOnlySpan<char> rest))
             return false;
         int arrow = rest.IndexOf("->", StringComparison.Ordinal);
-        if (arrow <= 0 || !TryHex(rest[..arrow], out ulong start) || !TryHex(rest[(arrow + 2)..], out ulong end) || end < start || end - start > LargestBytes)
+        if (arrow <= 0 || !TryHex(rest[..arrow], out ulong start) || !TryHex(rest[(arrow + 2)..], out ulong end) || end < start
+            || end - start > LargestBytes)
             return false;
         range = ByteRange.FromBounds(start, end);
         return true;

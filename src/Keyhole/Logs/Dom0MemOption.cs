@@ -67,7 +67,8 @@ internal readonly record struct Dom0MemOption
 
     private bool IsWhole => (Plain.IsGiven || Max.IsGiven) && !IsMalformed;
 
-    /// <summary>The pages that dom0 starts with, where nothing else says it; null where the option does not say either, or asks for more than there is.</summary>
+    /// <summary>The pages that dom0 starts with, where nothing else says it; null where the option does not say either, or asks for more than there
+    /// is.</summary>
     /// <param name="ramPages">All of the machine's that Xen may use; 0 where that is not known.</param>
     public ulong? PageCountOf(ulong ramPages)
     {
@@ -145,7 +146,8 @@ internal readonly record struct Dom0MemOption
             int digits = 0;
             while (digits < rest.Length && (isHex ? char.IsAsciiHexDigit(rest[digits]) : char.IsAsciiDigit(rest[digits])))
                 digits++;
-            if (!ulong.TryParse(rest[..digits], isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out ulong number))
+            if (!ulong.TryParse(rest[..digits], isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture,
+                out ulong number))
                 return null;
             if (digits < rest.Length - 1)
                 return null;

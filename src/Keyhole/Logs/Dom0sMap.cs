@@ -33,7 +33,8 @@ internal static class Dom0sMap
         foreach (E820Entry entry in firmware)
         {
             // dom0 takes UNUSABLE for RAM, and reserves the first MiB as it likes.
-            if (entry.Address >= X86Layout.OneMiB && entry.Size != 0 && entry.Type is not (E820Type.Ram or E820Type.Unusable) && !IsCovered(dom0, entry))
+            if (entry.Address >= X86Layout.OneMiB && entry.Size != 0 && entry.Type is not (E820Type.Ram or E820Type.Unusable)
+                && !IsCovered(dom0, entry))
                 return false;
         }
 

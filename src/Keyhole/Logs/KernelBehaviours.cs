@@ -24,7 +24,8 @@ public static class KernelBehaviours
         KernelBehaviour.IdentityReaches512GiB => "a hole that reaches 512 GiB is identity; before, all of it was without machine frames",
         KernelBehaviour.IdentityBehindMap => "everything behind the map is identity",
         KernelBehaviour.ExtraSparesIdentity => "extra memory that shares a page with a hole keeps that page's identity",
-        KernelBehaviour.LeavesTailInvalid => "no machine frames from the end of the initial pages to the next multiple of 512, where nothing else is said",
+        KernelBehaviour.LeavesTailInvalid =>
+            "no machine frames from the end of the initial pages to the next multiple of 512, where nothing else is said",
         KernelBehaviour.KeepsPramApart => "never merges entries of persistent memory of type 12",
         KernelBehaviour.ChecksConflicts => "checks where kernel and page tables lie; p2m list and initrd move",
         KernelBehaviour.CountsBeforehand => "counts the pages to move beforehand and adds them to the limit",
@@ -33,7 +34,8 @@ public static class KernelBehaviours
         KernelBehaviour.LimitedTo500GiB => "manages 500 GiB at most",
         KernelBehaviour.ReadsReservationAsInt => "reads the maximum reservation as an int: no limit is an error to it",
         KernelBehaviour.SanitizesWithinItsCount => "sorts Xen's map in no more room than its entries came with",
-        KernelBehaviour.MarksSurplusUnusable or KernelBehaviour.MarksSurplusUnusableAgain => "marks RAM beyond the limit UNUSABLE instead of leaving it out",
+        KernelBehaviour.MarksSurplusUnusable or KernelBehaviour.MarksSurplusUnusableAgain =>
+            "marks RAM beyond the limit UNUSABLE instead of leaving it out",
         KernelBehaviour.StopsAtRangeEndingAtTarget => "RAM that ends just where the next page is to go ends the search for room",
         KernelBehaviour.TakesLargeMaps => "takes maps of more than 128 entries from Xen; before, such a dom0 stops with a BUG",
         KernelBehaviour.ReservesKernelEarly => "keeps kernel and initrd reserved while it sets memory up",
@@ -59,7 +61,8 @@ public static class KernelBehaviours
     public static string When(KernelBehaviour behaviour)
     {
         BehaviourSpan span = BehaviourSpan.Of(behaviour);
-        string mainline = span.Until == BehaviourSpan.Never ? $"{Number(span.Since)} on" : span.Since == LastBefore(span.Until) ? Number(span.Since) : $"{Number(span.Since)} to {Number(LastBefore(span.Until))}";
+        string mainline = span.Until == BehaviourSpan.Never ? $"{Number(span.Since)} on"
+            : span.Since == LastBefore(span.Until) ? Number(span.Since) : $"{Number(span.Since)} to {Number(LastBefore(span.Until))}";
         List<string> stableSeries = [];
         for (int i = 0; i < BehaviourSpan.MaxStable; i++)
         {
@@ -82,7 +85,8 @@ public static class KernelBehaviours
 
     /// <summary>The mainline release before another.</summary>
     public static KernelRelease LastBefore(KernelRelease release) =>
-        release.Minor > 0 ? new((byte)release.Major, (byte)(release.Minor - 1)) : new((byte)(release.Major - 1), (byte)(release.Major == 5 ? 20 : 19));
+        release.Minor > 0 ? new((byte)release.Major, (byte)(release.Minor - 1))
+            : new((byte)(release.Major - 1), (byte)(release.Major == 5 ? 20 : 19));
 
     /// <summary>"4.16".</summary>
     public static string Number(KernelRelease release) => string.Create(CultureInfo.InvariantCulture, $"{release.Major}.{release.Minor}");

@@ -89,12 +89,14 @@ public static class KernelMemoryOptions
                     '%' => E820Type.None,
                     _ => null,
                 };
-            if (type is { } known && TrySize(rest[1..], out ulong start, out int startLength) && start <= Frames.AddressLimit && size <= Frames.AddressLimit - start)
+            if (type is { } known && TrySize(rest[1..], out ulong start, out int startLength) && start <= Frames.AddressLimit
+                && size <= Frames.AddressLimit - start)
             {
                 if (known != E820Type.None)
                     options.Add(new(KernelMemoryOptionKind.Range, shown, 0, ByteRange.FromSize(start, size), known));
                 else if (TryTypes(rest[(1 + startLength)..], out E820Type old, out E820Type wanted))
-                    options.Add(new(old == E820Type.None && wanted != E820Type.None ? KernelMemoryOptionKind.Range : KernelMemoryOptionKind.Change, shown, 0, ByteRange.FromSize(start, size), wanted) { OldType = old });
+                    options.Add(new(old == E820Type.None && wanted != E820Type.None ? KernelMemoryOptionKind.Range : KernelMemoryOptionKind.Change,
+                        shown, 0, ByteRange.FromSize(start, size), wanted) { OldType = old });
                 continue;
             }
 

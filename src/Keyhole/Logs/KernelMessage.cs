@@ -87,7 +87,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public BootFailure? BootFailure { get; private init; }
 
-    /// <summary>A release, last words, a command line, a segment's name, or what a window conflicts with (null: with nothing that has a place).</summary>
+    /// <summary>A release, last words, a command line, a segment's name, or what a window conflicts with (null: with nothing that has a
+    /// place).</summary>
     public string? Text { get; private init; }
 
     /// <summary>Of <see cref="KernelMessageKind.Release"/>: which Linux says so.</summary>
@@ -138,21 +139,24 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return Memory(ref cursor);
         if (TryBehind(line, "xc_dom_alloc_segment:", out cursor))
             return Segment(cursor.Rest);
-        return line.Contains("claim", StringComparison.Ordinal) || line.Contains("address space collision", StringComparison.Ordinal) ? BarClaim(line) : PciGap(line);
+        return line.Contains("claim", StringComparison.Ordinal) || line.Contains("address space collision", StringComparison.Ordinal)
+            ? BarClaim(line) : PciGap(line);
     }
 
     /// <summary>Whether a message may be one that was wrapped: it says nothing as it stands, or not what a window conflicts with.</summary>
     public static bool MayGoOn(ReadOnlySpan<char> line)
     {
         var message = Parse(line);
-        return message.Kind == KernelMessageKind.Other || (message is { Kind: KernelMessageKind.BarClaim, Text: null } && line.Contains("conflict", StringComparison.Ordinal));
+        return message.Kind == KernelMessageKind.Other
+            || (message is { Kind: KernelMessageKind.BarClaim, Text: null } && line.Contains("conflict", StringComparison.Ordinal));
     }
 
     /// <summary>Reads a line that says something and lacks nothing of it.</summary>
     public static bool TryParseWhole(ReadOnlySpan<char> line, out KernelMessage message)
     {
         message = Parse(line);
-        return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine or KernelMessageKind.BootFailure) && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
+        return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
+            or KernelMessageKind.LateCommandLine or KernelMessageKind.BootFailure) && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
     }
 
     private static KernelMessage Release(ReadOnlySpan<char> text)
@@ -165,7 +169,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             : new(KernelMessageKind.Release) { Text = release.ToString(), Kernel = KernelReleases.Identify(text) };
     }
 
-    /// <summary>"e820: update [mem 0x…-0x…] usable ==> reserved", "e820: remove [mem 0x…-0x…] usable"; "modified" instead of a type where it is several.</summary>
+    /// <summary>"e820: update [mem 0x…-0x…] usable ==> reserved", "e820: remove [mem 0x…-0x…] usable"; "modified" instead of a type where it is
+    /// several.</summary>
     private static bool TryEdit(ref TextCursor cursor, out KernelMessage edit)
     {
         edit = default;
@@ -207,7 +212,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     /// <summary>"[mem 0x08000000-0x0a6185c0] to [mem 0x28000000-0x2a6185c0]": ends are exclusive here, and zero has no 0x.</summary>
     private static KernelMessage InitrdMoved(ref TextCursor cursor)
     {
-        if (!TryMem(ref cursor, isInclusive: false, out ByteRange from) || !cursor.TryText(" to ") || !TryMem(ref cursor, isInclusive: false, out ByteRange to))
+        if (!TryMem(ref cursor, isInclusive: false, out ByteRange from) || !cursor.TryText(" to ")
+            || !TryMem(ref cursor, isInclusive: false, out ByteRange to))
             return default;
         return new(KernelMessageKind.InitrdMoved) { From = from, To = to };
     }
@@ -232,7 +238,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     /// <summary>"167432K/1048572K available"; with a small k, before 3.10, the total counts holes too and is not read.</summary>
     private static KernelMessage Memory(ref TextCursor cursor)
     {
-        if (!TryCount(ref cursor, out ulong available) || !cursor.TryText("K/") || !TryCount(ref cursor, out ulong total) || !cursor.TryText("K available"))
+        if (!TryCount(ref cursor, out ulong available) || !cursor.TryText("K/") || !TryCount(ref cursor, out ulong total)
+            || !cursor.TryText("K available"))
             return default;
         return total > MaxKiB || available > total ? default : new(KernelMessageKind.Memory) { Count = available, TotalKiB = total };
     }
@@ -247,12 +254,13 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return default;
         if (pfn > Frames.MaxCount || pages > Frames.MaxCount - pfn)
             return default;
-        return new(KernelMessageKind.Segment) { Text = text[..colon].Trim().ToString(), From = ByteRange.FromSize(pfn << Frames.Shift, pages << Frames.Shift) };
+        return new(KernelMessageKind.Segment) { Text = text[..colon].Trim().ToString(),
+            From = ByteRange.FromSize(pfn << Frames.Shift, pages << Frames.Shift) };
     }
 
     /// <summary>
-    /// "[mem 0x40061000-0x7ffdefff] available for PCI devices", since 7.0 "[gap 0x…-0x…] available …", before 3.5 "(gap: 40000000:a0000000)", start and
-    /// size. The range is empty where the kernel says that it found none.
+    /// "[mem 0x40061000-0x7ffdefff] available for PCI devices", since 7.0 "[gap 0x…-0x…] available …", before 3.5 "(gap: 40000000:a0000000)", start
+    /// and size. The range is empty where the kernel says that it found none.
     /// </summary>
     private static KernelMessage PciGap(ReadOnlySpan<char> line)
     {
@@ -260,10 +268,12 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         {
             if (!cursor.TryHex(out ulong start) || !cursor.TryText(":") || !cursor.TryHex(out ulong size) || !cursor.TryText(")"))
                 return default;
-            return start > Frames.AddressLimit || size > Frames.AddressLimit - start ? default : new(KernelMessageKind.PciGap) { From = ByteRange.FromSize(start, size) };
+            return start > Frames.AddressLimit || size > Frames.AddressLimit - start ? default
+                : new(KernelMessageKind.PciGap) { From = ByteRange.FromSize(start, size) };
         }
 
-        if (line.Contains("Cannot find an available gap in the 32", StringComparison.Ordinal) || line.Contains("annot find a gap in the 32", StringComparison.Ordinal))
+        if (line.Contains("Cannot find an available gap in the 32", StringComparison.Ordinal)
+            || line.Contains("annot find a gap in the 32", StringComparison.Ordinal))
             return new(KernelMessageKind.PciGap);
         string opening = line.Contains(MemOpening, StringComparison.Ordinal) ? MemOpening : "[gap ";
         int at = line.IndexOf(opening, StringComparison.Ordinal);
@@ -295,7 +305,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.BarClaim) { From = window };
         string name = conflict.Rest[..with].Trim().ToString();
         cursor = new(conflict.Rest[with..]);
-        return TryMem(ref cursor, isInclusive: true, out ByteRange other) ? new(KernelMessageKind.BarClaim) { From = window, To = other, Text = name } : default;
+        return TryMem(ref cursor, isInclusive: true, out ByteRange other)
+            ? new(KernelMessageKind.BarClaim) { From = window, To = other, Text = name } : default;
     }
 
     /// <summary>People copy last words from photographs: case and the end do not count.</summary>

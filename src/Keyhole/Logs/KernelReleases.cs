@@ -59,8 +59,9 @@ public static class KernelReleases
     }
 
     /// <summary>
-    /// A name, a release with whatever a distribution adds, a tag (v6.1), what uname prints, or a kernel's version line with or without "Linux version ". Null where it is none of these.
-    /// Of a distribution's kernel the patch of the stable series counts that the rest of the line names; where it names none, it is a guess.
+    /// A name, a release with whatever a distribution adds, a tag (v6.1), what uname prints, or a kernel's version line with or without "Linux
+    /// version ". Null where it is none of these. Of a distribution's kernel the patch of the stable series counts that the rest of the line names;
+    /// where it names none, it is a guess.
     /// </summary>
     public static KernelIdentity? Identify(ReadOnlySpan<char> text)
     {
@@ -82,12 +83,14 @@ public static class KernelReleases
         // Behind the release a version line tells who built it: (user@host), (compiler).
         if (!isVersionLine && !line.IsEmpty && !line.StartsWith(" ("))
             return null;
-        if (release.Length > LongestText || !TryVersion(release, out (int Major, int Minor, int? Patch) version, out ReadOnlySpan<char> suffix) || !IsSuffix(suffix))
+        if (release.Length > LongestText || !TryVersion(release, out (int Major, int Minor, int? Patch) version, out ReadOnlySpan<char> suffix)
+            || !IsSuffix(suffix))
             return null;
         if (!TryRelease(version, out KernelRelease known))
             return new(release, null, null);
         // "6.1.0-50-amd64", "4.4.0-210-generic", "5.14.0-427.el9": the 0 is the distribution's, the stable series it follows or not is another.
-        bool isDistributions = version.Patch is 0 && suffix.Length > 1 && suffix[0] == '-' && (char.IsAsciiDigit(suffix[1]) || suffix.Contains("el", StringComparison.Ordinal));
+        bool isDistributions = version.Patch is 0 && suffix.Length > 1 && suffix[0] == '-'
+            && (char.IsAsciiDigit(suffix[1]) || suffix.Contains("el", StringComparison.Ordinal));
         if (!isDistributions)
         {
             return new(release, known, suffix.StartsWith("-rc", StringComparison.Ordinal)
@@ -95,7 +98,8 @@ public static class KernelReleases
                 : null);
         }
 
-        if (TryStated(line, "Debian ", isLastWord: false, known, out KernelRelease stated) || TryStated(line, "(Ubuntu ", isLastWord: true, known, out stated))
+        if (TryStated(line, "Debian ", isLastWord: false, known, out KernelRelease stated)
+            || TryStated(line, "(Ubuntu ", isLastWord: true, known, out stated))
             return new(release, stated, null);
         KernelRelease newest = new((byte)known.Major, (byte)known.Minor, NewestPatchThatMatters(known));
         string series = string.Create(CultureInfo.InvariantCulture, $"{known.Major}.{known.Minor}");
@@ -104,7 +108,8 @@ public static class KernelReleases
             newest,
             suffix.Contains("el", StringComparison.Ordinal)
                 ? $"{release} is made from {series} and carries changes of its own: it is taken for {NameOf(newest)}"
-                : $"{release} does not say which patch of {series} it carries: it is taken for {NameOf(newest)}; the end of its version line tells it");
+                : $"{release} does not say which patch of {series} it carries: it is taken for {NameOf(newest)}; "
+                    + $"the end of its version line tells it");
     }
 
     /// <summary>What uname prints: "Linux 6.1.0-50-amd64" (-sr), "Linux HOST 6.1.0-50-amd64 #1 SMP … Debian 6.1.192-2 …" (-a).</summary>
@@ -140,7 +145,8 @@ public static class KernelReleases
             return true;
         KernelRelease before = MainlineReleases().TakeWhile(other => other < release).Last();
         return Changes.Behaviours.Any(behaviour =>
-            behaviour is not (KernelBehaviour.SaysMem or KernelBehaviour.SaysAvailableGap or KernelBehaviour.SaysNoPrefix or KernelBehaviour.ChecksToEnd)
+            behaviour is not (KernelBehaviour.SaysMem or KernelBehaviour.SaysAvailableGap or KernelBehaviour.SaysNoPrefix
+                or KernelBehaviour.ChecksToEnd)
             && BehaviourSpan.Of(behaviour).Includes(release) != BehaviourSpan.Of(behaviour).Includes(before));
     }
 
@@ -223,8 +229,8 @@ public static class KernelReleases
     }
 
     /// <summary>
-    /// The release of the same series that stands behind a distribution's name: "Debian 6.1.192-2", "(Ubuntu 4.4.0-210.242-generic 4.4.262)". The compiler's
-    /// version stands there, too, but is of no such series.
+    /// The release of the same series that stands behind a distribution's name: "Debian 6.1.192-2", "(Ubuntu 4.4.0-210.242-generic 4.4.262)". The
+    /// compiler's version stands there, too, but is of no such series.
     /// </summary>
     private static bool TryStated(ReadOnlySpan<char> line, string distribution, bool isLastWord, KernelRelease series, out KernelRelease stated)
     {

@@ -15,7 +15,8 @@ namespace Keyhole.Logs;
 internal static class KernelWords
 {
     /// <summary>The lines of a boot as that kernel prints them, without time stamps.</summary>
-    public static ImmutableArray<string> Log(KernelProfile profile, IReadOnlyList<BootEvent> events, in SetupResult result, IReadOnlyList<E820Entry> kernelMap, bool is32Bit)
+    public static ImmutableArray<string> Log(KernelProfile profile, IReadOnlyList<BootEvent> events, in SetupResult result,
+        IReadOnlyList<E820Entry> kernelMap, bool is32Bit)
     {
         var lines = ImmutableArray.CreateBuilder<string>();
         // What comes once memory can be allocated is printed behind the map.
@@ -53,13 +54,15 @@ internal static class KernelWords
             or HaltReason.CallbacksRefused or HaltReason.NvsTargetUnaligned => "",
     };
 
-    /// <summary>An entry of the kernel's map, as that kernel prints it under Xen. 7.x leaves two blanks before the type (matrix/xen-4.20-linux-7.x).</summary>
+    /// <summary>An entry of the kernel's map, as that kernel prints it under Xen. 7.x leaves two blanks before the type
+    /// (matrix/xen-4.20-linux-7.x).</summary>
     public static string MapLine(KernelProfile profile, E820Entry entry)
     {
         bool isNew = profile.Has(KernelBehaviour.SaysSystemRam);
         string type = LinuxTypeNames.InMap(entry.Type, isNew);
         return profile.Has(KernelBehaviour.SaysMem)
-            ? string.Create(CultureInfo.InvariantCulture, $"Xen: [mem 0x{entry.Address:x16}-0x{unchecked(entry.End - 1):x16}] {(isNew ? " " : "")}{type}")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"Xen: [mem 0x{entry.Address:x16}-0x{unchecked(entry.End - 1):x16}] {(isNew ? " " : "")}{type}")
             : string.Create(CultureInfo.InvariantCulture, $" Xen: {entry.Address:x16} - {entry.End:x16} ({type})");
     }
 
@@ -76,7 +79,8 @@ internal static class KernelWords
         string flags = (bar.Is64Bit ? " 64bit" : "") + (bar.IsPrefetchable || bar.Kind == BarKind.Rom ? " pref" : "");
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{name} [mem 0x{bar.Start:x8}-0x{bar.End - 1:x8}{flags}]: can't claim; address conflict with {LinuxTypeNames.OfResource(entry.Type)} [mem 0x{entry.Address:x8}-0x{entry.End - 1:x8}]");
+            $"{name} [mem 0x{bar.Start:x8}-0x{bar.End - 1:x8}{flags}]: can't claim; address conflict with {LinuxTypeNames.OfResource(entry.Type)} "
+                + $"[mem 0x{entry.Address:x8}-0x{entry.End - 1:x8}]");
     }
 
     private static void AddMap(KernelProfile profile, IReadOnlyList<E820Entry> kernelMap, ImmutableArray<string>.Builder lines)
@@ -101,10 +105,13 @@ internal static class KernelWords
         string freeing = isOld ? "Freeing  " : "Freeing ";
         return happened.Kind switch
         {
-            BootEventKind.Freed => string.Create(CultureInfo.InvariantCulture, $"{freeing}{range.Start.Value:x}-{range.End.Value:x} pfn range: {happened.Count} pages freed"),
-            BootEventKind.Populated => string.Create(CultureInfo.InvariantCulture, $"Populating {range.Start.Value:x}-{range.End.Value:x} pfn range: {happened.Count} pages added"),
+            BootEventKind.Freed => string.Create(CultureInfo.InvariantCulture,
+                $"{freeing}{range.Start.Value:x}-{range.End.Value:x} pfn range: {happened.Count} pages freed"),
+            BootEventKind.Populated => string.Create(CultureInfo.InvariantCulture,
+                $"Populating {range.Start.Value:x}-{range.End.Value:x} pfn range: {happened.Count} pages added"),
             BootEventKind.Released when profile.Displaced != DisplacedPages.Remap =>
-                !isOld && happened.Count == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"Released {happened.Count} pages of unused memory"),
+                !isOld && happened.Count == 0 ? null
+                    : string.Create(CultureInfo.InvariantCulture, $"Released {happened.Count} pages of unused memory"),
             BootEventKind.Released => string.Create(CultureInfo.InvariantCulture, $"Released {happened.Count} page(s)"),
             BootEventKind.IdentitySet when profile.Has(KernelBehaviour.RemapsByList) => null,
             BootEventKind.IdentitySet => happened.Count == 0 && profile.Displaced == DisplacedPages.ReleaseAndPopulate
@@ -113,32 +120,39 @@ internal static class KernelWords
             BootEventKind.NoRangeToRemap => "Unable to find available pfn range, not remapping identity pages",
             BootEventKind.InitrdMoved => string.Create(
                 CultureInfo.InvariantCulture,
-                $"initrd moved from [mem {Alternate(happened.From.Start)}-{Alternate(happened.From.End)}] to [mem {Alternate(happened.To.Start)}-{Alternate(happened.To.End)}]"),
+                $"initrd moved from [mem {Alternate(happened.From.Start)}-{Alternate(happened.From.End)}] to [mem "
+                    + $"{Alternate(happened.To.Start)}-{Alternate(happened.To.End)}]"),
             BootEventKind.P2mListMoved or BootEventKind.NvsMoved => null,
-            BootEventKind.RemappedAtOnce => string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} page(s), last_pfn={range.Start.Value}"),
+            BootEventKind.RemappedAtOnce =>
+                string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} page(s), last_pfn={range.Start.Value}"),
             BootEventKind.Remapped => string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} page(s)"),
             BootEventKind.NonRamRemapped => string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} non-RAM page(s)"),
             BootEventKind.NotEnoughExtraRegions => "Warning: not enough extra memory regions",
             BootEventKind.EntryIgnored => string.Create(
                 CultureInfo.InvariantCulture,
-                $"{(profile.Has(KernelBehaviour.SaysSystemRam) ? "E820 table full" : $"{Prefix(profile)}too many entries")}; ignoring [mem {Alternate(happened.From.Start)}-{Alternate(unchecked(happened.From.End - 1))}]"),
+                $"{(profile.Has(KernelBehaviour.SaysSystemRam) ? "E820 table full" : $"{Prefix(profile)}too many entries")}; ignoring [mem "
+                    + $"{Alternate(happened.From.Start)}-{Alternate(unchecked(happened.From.End - 1))}]"),
         };
     }
 
     /// <summary>C's %#010llx: ten characters at least, 0x among them; nothing but zeros for zero.</summary>
     private static string Alternate(ulong value) => value == 0 ? "0000000000" : string.Create(CultureInfo.InvariantCulture, $"0x{value:x8}");
 
-    /// <summary>Where the kernel found no gap it takes one of the smallest size behind its memory (64-bit), or at 256 MiB (32-bit, and says nothing of it).</summary>
-    private static void AddGap(KernelProfile profile, ByteRange gap, IReadOnlyList<E820Entry> kernelMap, bool is32Bit, ImmutableArray<string>.Builder lines)
+    /// <summary>Where the kernel found no gap it takes one of the smallest size behind its memory (64-bit), or at 256 MiB (32-bit, and says nothing
+    /// of it).</summary>
+    private static void AddGap(KernelProfile profile, ByteRange gap, IReadOnlyList<E820Entry> kernelMap, bool is32Bit,
+        ImmutableArray<string>.Builder lines)
     {
         const ulong startIn32Bit = 256UL << 20;
         if (gap.IsEmpty && !is32Bit)
         {
             lines.AddRange(profile.Has(KernelBehaviour.SaysAvailableGap)
-                ? [$"{Prefix(profile)}Cannot find an available gap in the 32-bit address range", $"{Prefix(profile)}PCI devices with unassigned 32-bit BARs may not work!"]
+                ? [$"{Prefix(profile)}Cannot find an available gap in the 32-bit address range",
+                    $"{Prefix(profile)}PCI devices with unassigned 32-bit BARs may not work!"]
                 : profile.Has(KernelBehaviour.SaysMem)
                     ? ["e820: cannot find a gap in the 32bit address range", "e820: PCI devices with unassigned 32bit BARs may break!"]
-                    : (string[])["PCI: Warning: Cannot find a gap in the 32bit address range", "PCI: Unassigned devices with 32bit resource registers may break!"]);
+                    : (string[])["PCI: Warning: Cannot find a gap in the 32bit address range",
+                        "PCI: Unassigned devices with 32bit resource registers may break!"]);
         }
 
         if (gap.IsEmpty)
@@ -147,12 +161,15 @@ internal static class KernelWords
         string last = Alternate(gap.End - 1);
         lines.Add(profile.Has(KernelBehaviour.SaysMem)
             ? $"{Prefix(profile)}[{(profile.Has(KernelBehaviour.SaysSystemRam) ? "gap" : "mem")} {start}-{last}] available for PCI devices"
-            : string.Create(CultureInfo.InvariantCulture, $"Allocating PCI resources starting at {gap.Start:x} (gap: {gap.Start:x}:{gap.SizeBytes:x})"));
+            : string.Create(CultureInfo.InvariantCulture,
+                $"Allocating PCI resources starting at {gap.Start:x} (gap: {gap.Start:x}:{gap.SizeBytes:x})"));
     }
 
-    private static string Prefix(KernelProfile profile) => profile.Has(KernelBehaviour.SaysMem) && !profile.Has(KernelBehaviour.SaysNoPrefix) ? "e820: " : "";
+    private static string Prefix(KernelProfile profile) => profile.Has(KernelBehaviour.SaysMem) && !profile.Has(KernelBehaviour.SaysNoPrefix)
+        ? "e820: " : "";
 
-    /// <summary>Linux's max_pfn as an address: the end of the last whole page of RAM below 64 TiB, which is all that four levels of page tables map.</summary>
+    /// <summary>Linux's max_pfn as an address: the end of the last whole page of RAM below 64 TiB, which is all that four levels of page tables
+    /// map.</summary>
     private static ulong EndOfRam(IReadOnlyList<E820Entry> kernelMap)
     {
         const ulong limit = 1UL << 46;

@@ -32,7 +32,8 @@ internal readonly record struct LogEntry(LogMapKind Kind, HostMapDialect Dialect
 /// </summary>
 internal static class LogEntrySyntax
 {
-    /// <summary>The names in front of Linux's entries. What follows "Xen" was given by the hypervisor; the last four are the kernel's own edits.</summary>
+    /// <summary>The names in front of Linux's entries. What follows "Xen" was given by the hypervisor; the last four are the kernel's own
+    /// edits.</summary>
     private static readonly (string Name, LogMapKind Kind)[] _printers =
     [
         ("BIOS-e820", LogMapKind.LinuxFirmware),
@@ -141,7 +142,8 @@ internal static class LogEntrySyntax
         return LineKind.Other;
     }
 
-    /// <summary>Linux's EFI descriptors: <c>efi: mem00: [Boot Code|…] range=[0x…-0x…) (0MB)</c> or <c>type=7, attr=0xf, range=[…]</c>; ")" is exclusive.</summary>
+    /// <summary>Linux's EFI descriptors: <c>efi: mem00: [Boot Code|…] range=[0x…-0x…) (0MB)</c> or <c>type=7, attr=0xf, range=[…]</c>; ")" is
+    /// exclusive.</summary>
     public static LineKind ReadLinuxEfi(ReadOnlySpan<char> line, out LogEntry entry, out ReadOnlySpan<char> rest)
     {
         entry = new(LogMapKind.Efi, HostMapDialect.Efi, default, default);
@@ -228,13 +230,15 @@ internal static class LogEntrySyntax
         return at < 0 ? line : line[(at + journal.Length)..];
     }
 
-    /// <summary>The guest whose console output a line of Xen's log is: <c>(d3) …</c> at its start or behind a time stamp. Null where it does not say.</summary>
+    /// <summary>The guest whose console output a line of Xen's log is: <c>(d3) …</c> at its start or behind a time stamp. Null where it does not
+    /// say.</summary>
     public static int? DomainOf(ReadOnlySpan<char> line)
     {
         const int longestStamp = 60;
         ReadOnlySpan<char> head = line[..Math.Min(line.Length, longestStamp)];
         int at = head.IndexOf("(d", StringComparison.Ordinal);
-        if (at < 0 || !(head[..at].Trim(' ').IsEmpty || head[..at].TrimEnd(' ').EndsWith(']') || head[..at].TrimEnd(' ').EndsWith("(XEN)", StringComparison.Ordinal)))
+        if (at < 0 || !(head[..at].Trim(' ').IsEmpty || head[..at].TrimEnd(' ').EndsWith(']')
+            || head[..at].TrimEnd(' ').EndsWith("(XEN)", StringComparison.Ordinal)))
             return null;
         TextCursor cursor = new(line[(at + 2)..]);
         return cursor.TryDecimal(out uint domain) && domain <= ushort.MaxValue && cursor.TryText(")") ? (int)domain : null;
@@ -242,7 +246,8 @@ internal static class LogEntrySyntax
 
     /// <summary>
     /// Whether a line ends within a prefix like that of the entries before it, so that nobody can tell whether an entry followed. Digits
-    /// are alike, because stamps differ. A line that is a whole stamp, a citation's mark or what comes before a message ("kernel:") is an empty message.
+    /// are alike, because stamps differ. A line that is a whole stamp, a citation's mark or what comes before a message ("kernel:") is an empty
+    /// message.
     /// </summary>
     public static bool EndsWithinPrefix(ReadOnlySpan<char> line, ReadOnlySpan<char> prefix)
     {
@@ -337,7 +342,8 @@ internal static class LogEntrySyntax
 
         if (cursor.TryText("[mem"))
         {
-            if (!cursor.TryText(" 0x") || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong last) || !cursor.TryText("]"))
+            if (!cursor.TryText(" 0x") || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong last)
+                || !cursor.TryText("]"))
                 return LineKind.Damaged;
             cursor.SkipBlanks();
             if (!TryLinuxType(ref cursor, out E820Type type, out bool isNewWord))

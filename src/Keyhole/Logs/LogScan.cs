@@ -73,7 +73,8 @@ public enum LogSpeaker
     Xen,
 }
 
-/// <summary>A line of a log that tells how a boot went, without time stamps and other prefixes, at most 512 characters long (a command line: 2,048).</summary>
+/// <summary>A line of a log that tells how a boot went, without time stamps and other prefixes, at most 512 characters long (a command line:
+/// 2,048).</summary>
 public sealed record LogLine(int Number, LogSpeaker Speaker, string Text)
 {
     /// <summary>The guest whose console output in Xen's log the line is ("(d3)"); null where the line does not say.</summary>

@@ -25,7 +25,8 @@ public sealed class LogScanner
     /// <summary>How many when Xen and a kernel speak in turns: a whole map of the other's may stand in between.</summary>
     private const int MaxForeignLinesBetween = 256;
 
-    /// <summary>Entries looked for in a line: a console that loses a line feed makes two, a web page that loses them all one line of a whole map.</summary>
+    /// <summary>Entries looked for in a line: a console that loses a line feed makes two, a web page that loses them all one line of a whole
+    /// map.</summary>
     private const int MaxEntriesOfALine = 256;
 
     /// <summary>Maps kept of a kind. Xen's map is found even behind thousands of guests' maps.</summary>
@@ -52,7 +53,8 @@ public sealed class LogScanner
 
     private static readonly string[] s_mapWords =
     [
-        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "Xen:\x1b", "Xen: \x1b", "modified: ", "user: [", "user: 0", "setup_data: [", "extended: ", "(usable)", "(reserved)", "(ACPI ", "(unusable)", "efi: mem",
+        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "Xen:\x1b", "Xen: \x1b", "modified: ", "user: [", "user: 0", "setup_data: [",
+        "extended: ", "(usable)", "(reserved)", "(ACPI ", "(unusable)", "efi: mem",
         "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
     ];
 
@@ -60,17 +62,23 @@ public sealed class LogScanner
     private static readonly string[] s_messageWords =
     [
         "Linux version", "Xen version", CommandLineWord, "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
-        "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info", "Page tables:",
-        "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ", "can't claim;",
-        "xc_dom_alloc_segment", PanicWord, "Kernel panic - not", "PANIC: early", "kernel BUG at", "BUG: unable", "BUG: kernel NULL", "Unable to handle kernel", "general protection fault",
-        "double fault: ", "Oops: ", "Failed to update kernel", "e820: update ", "e820: remove ", "not marked as E820", "onsole [", "deferred pages", "Building a P",
+        "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info",
+        "Page tables:",
+        "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ",
+        "can't claim;",
+        "xc_dom_alloc_segment", PanicWord, "Kernel panic - not", "PANIC: early", "kernel BUG at", "BUG: unable", "BUG: kernel NULL",
+        "Unable to handle kernel", "general protection fault",
+        "double fault: ", "Oops: ", "Failed to update kernel", "e820: update ", "e820: remove ", "not marked as E820", "onsole [", "deferred pages",
+        "Building a P",
     ];
 
-    private static readonly SearchValues<string> s_mapAndTraitWords = SearchValues.Create([.. s_mapWords, .. LogTraits.Words], StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_mapAndTraitWords =
+        SearchValues.Create([.. s_mapWords, .. LogTraits.Words], StringComparison.Ordinal);
     private static readonly SearchValues<string> s_traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_allMessageWords = SearchValues.Create(s_messageWords, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_pciWords = SearchValues.Create(PciLogBuilder.Words, StringComparison.Ordinal);
-    private static readonly SearchValues<string> s_messageAndPciWords = SearchValues.Create([.. s_messageWords, .. PciLogBuilder.Words], StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_messageAndPciWords =
+        SearchValues.Create([.. s_messageWords, .. PciLogBuilder.Words], StringComparison.Ordinal);
 
     private readonly string _sourceName;
     private readonly TextLines _text;
@@ -277,7 +285,8 @@ public sealed class LogScanner
     /// <summary>Whether a map is a few lines of another one that somebody quotes again: all of it stands there.</summary>
     private static bool IsQuotation(LogMap map, LogMap[] all) =>
         map is { IsBehindProse: true, Error: null }
-        && Array.Exists(all, other => other.Kind == map.Kind && other.Entries.Length > map.Entries.Length && map.Entries.All(entry => other.Entries.Contains(entry)));
+        && Array.Exists(all, other => other.Kind == map.Kind && other.Entries.Length > map.Entries.Length
+            && map.Entries.All(entry => other.Entries.Contains(entry)));
 
     private void ReadMessages(ReadOnlySpan<char> line)
     {
@@ -342,7 +351,8 @@ public sealed class LogScanner
         bool isXen = LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> text);
         if (!isXen)
             text = LogEntrySyntax.KernelMessage(line);
-        return new(_number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel, InputError.OneLine(text.Trim(), maxLength)) { Domain = LogEntrySyntax.DomainOf(line) };
+        return new(_number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel,
+            InputError.OneLine(text.Trim(), maxLength)) { Domain = LogEntrySyntax.DomainOf(line) };
     }
 
     /// <summary>Reads what a line has for a map. False where it is held, so that nothing may be read from it yet.</summary>
@@ -388,7 +398,8 @@ public sealed class LogScanner
 
         if (IsOmission(isXen ? body : line))
             (_lastToSpeak ?? _kernel).Live?.NoteOmission(_number);
-        bool isXensStart = isXen && (body.Contains("Xen version", StringComparison.Ordinal) || body.Contains("Command line:", StringComparison.Ordinal));
+        bool isXensStart = isXen && (body.Contains("Xen version", StringComparison.Ordinal)
+            || body.Contains("Command line:", StringComparison.Ordinal));
         bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
         Pass(_xen, line, isOwn: isXen, isStart: isXensStart || (isXen && isBootMark));
         Pass(_kernel, line, isOwn: !isXen, isStart: isXensStart || (!isXen && isBootMark));
@@ -400,7 +411,8 @@ public sealed class LogScanner
     {
         text = text.Trim(" \t>|[](){}<>-*").TrimEnd(':');
         const string ellipsisInUtf8 = "\u00e2\u0080\u00a6";
-        return text is "..." or "...." or "....." or ".." or ellipsisInUtf8 || text.Equals("snip", StringComparison.OrdinalIgnoreCase) || text.Equals("snipped", StringComparison.OrdinalIgnoreCase)
+        return text is "..." or "...." or "....." or ".." or ellipsisInUtf8 || text.Equals("snip", StringComparison.OrdinalIgnoreCase)
+            || text.Equals("snipped", StringComparison.OrdinalIgnoreCase)
             || text.Equals("cut", StringComparison.OrdinalIgnoreCase);
     }
 
@@ -518,7 +530,8 @@ public sealed class LogScanner
         LogMapKind.Efi => "efi",
         LogMapKind.GuestKernel => "Xen",
         LogMapKind.Dom0BuiltByXen => "Dom0 memory map",
-        LogMapKind.KernelEdited => line.Contains("user:", StringComparison.Ordinal) ? "user" : line.Contains("modified:", StringComparison.Ordinal) ? "modified" : "extended",
+        LogMapKind.KernelEdited => line.Contains("user:", StringComparison.Ordinal) ? "user"
+            : line.Contains("modified:", StringComparison.Ordinal) ? "modified" : "extended",
         LogMapKind.Iomem => "/proc/iomem",
     };
 
@@ -550,7 +563,8 @@ public sealed class LogScanner
         speaker.Restart();
     }
 
-    /// <summary>One of the two that speak in a log, with the map that it is printing. Their lines may come mixed: neither ends the other's map.</summary>
+    /// <summary>One of the two that speak in a log, with the map that it is printing. Their lines may come mixed: neither ends the other's
+    /// map.</summary>
     private sealed class Speaker
     {
         private readonly char[] _prefix = new char[LongestPrefix];
@@ -566,7 +580,8 @@ public sealed class LogScanner
         /// <summary>Whether the line above a map was its last word about maps.</summary>
         public bool HasTitled { get; set; }
 
-        /// <summary>Whether somebody has written something between the last entry and the line that is being read: no message, no blank line.</summary>
+        /// <summary>Whether somebody has written something between the last entry and the line that is being read: no message, no blank
+        /// line.</summary>
         public bool HasProseBetween { get; private set; }
 
         public ReadOnlySpan<char> Prefix => _prefix.AsSpan(0, _prefixLength);
@@ -689,16 +704,18 @@ public sealed class LogScanner
         }
 
         /// <summary>
-        /// Whether an entry is the map's first once more: another boot's, in what somebody has filtered out of a log, titles and all. A firmware's map may
-        /// hold an entry twice. /proc/iomem is told apart by its reader.
+        /// Whether an entry is the map's first once more: another boot's, in what somebody has filtered out of a log, titles and all. A firmware's
+        /// map may hold an entry twice. /proc/iomem is told apart by its reader.
         /// </summary>
         public bool StartsAgainWith(LogEntry read) =>
-            !IsTitled && _entries.Count > 1 && Kind != LogMapKind.Iomem && read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _) && entry.Equals(_first);
+            !IsTitled && _entries.Count > 1 && Kind != LogMapKind.Iomem && read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _)
+                && entry.Equals(_first);
 
         /// <summary>Whether an entry lies on or before the map's last one and meets one of the map: a line quoted again, or another map.</summary>
         public bool GoesBackWith(LogEntry read)
         {
-            if (!HasEntries || Kind == LogMapKind.Iomem || !read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _) || entry.Address > _entries[^1].Address)
+            if (!HasEntries || Kind == LogMapKind.Iomem || !read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _)
+                || entry.Address > _entries[^1].Address)
                 return false;
             foreach (E820Entry known in _entries)
             {
@@ -712,16 +729,19 @@ public sealed class LogScanner
         public void Damage(string source, int line, ReadOnlySpan<char> text)
         {
             NoteLine(line);
-            _error ??= new(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}", "give the whole log, its lines not wrapped");
+            _error ??= new(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}",
+                "give the whole log, its lines not wrapped");
         }
 
         public void IsHidden(string source, int line)
         {
             NoteLine(line);
-            _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root", "read it as root: sudo cat /proc/iomem");
+            _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root",
+                "read it as root: sudo cat /proc/iomem");
         }
 
-        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries], [.. _entryLines], _error)
+        public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries],
+            [.. _entryLines], _error)
         {
             Domain = Domain,
             IsBehindProse = IsBehindProse,

@@ -20,7 +20,8 @@ internal sealed class LogTraits
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
     [
-        "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ", "RMRR: [", "IVMD",
+        "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
+        "RMRR: [", "IVMD",
         "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", " rmrr=", "found ACPI_DMAR_", " endpoint: ",
         .. WidthTraits.Words,
     ];
@@ -143,7 +144,8 @@ internal sealed class LogTraits
         if (Behind(line, "IOAPIC[", out rest))
             return Behind(rest, "address ", out rest) && TryAddress(ref rest, out first);
         subject = Subject.Iommu;
-        if (Behind(line, "dmaru->address = ", out rest) || Behind(line, "reg_base_addr ", out rest) || Behind(line, "mmio-addr: ", out rest) || Behind(line, "DRHD base: ", out rest))
+        if (Behind(line, "dmaru->address = ", out rest) || Behind(line, "reg_base_addr ", out rest) || Behind(line, "mmio-addr: ", out rest)
+            || Behind(line, "DRHD base: ", out rest))
             return TryAddress(ref rest, out first);
         subject = Subject.XenProcessor;
         if (Behind(line, "CPU Vendor: ", out rest))
@@ -286,7 +288,8 @@ internal sealed class LogTraits
             return false;
         ulong domain = count == 4 ? numbers[0] : 0;
         return PciAddress.TryParse(
-            string.Create(CultureInfo.InvariantCulture, $"{domain:x4}:{numbers[count - 3]:x2}:{numbers[count - 2]:x2}.{numbers[count - 1]:x}"), out device);
+            string.Create(CultureInfo.InvariantCulture, $"{domain:x4}:{numbers[count - 3]:x2}:{numbers[count - 2]:x2}.{numbers[count - 1]:x}"),
+            out device);
     }
 
     private void AddDeviceMemory(ulong start, ulong end)
@@ -327,8 +330,8 @@ internal sealed class LogTraits
     }
 
     /// <summary>
-    /// Memory that devices use by themselves, as Xen and Linux print it: of Intel's tables (RMRR) and AMD's (IVMD), as a list or in a warning that it is not all
-    /// reserved, in bytes or frames, the end inclusive, the start of the last page, or exclusive.
+    /// Memory that devices use by themselves, as Xen and Linux print it: of Intel's tables (RMRR) and AMD's (IVMD), as a list or in a warning that it
+    /// is not all reserved, in bytes or frames, the end inclusive, the start of the last page, or exclusive.
     /// </summary>
     private static bool TryDeviceMemory(ReadOnlySpan<char> line, out ulong start, out ulong end)
     {
@@ -356,7 +359,8 @@ internal sealed class LogTraits
         // Xen 4.13 on, with iommu=debug: type 0x21 phys 0x… len 0x….
         if (Behind(line, "IVMD Block: ", out rest))
         {
-            if (!Behind(rest, " phys ", out rest) || !TryRange(rest, ["len"], out start, out ulong length) || length == 0 || length > Frames.AddressLimit)
+            if (!Behind(rest, " phys ", out rest) || !TryRange(rest, ["len"], out start, out ulong length) || length == 0
+                || length > Frames.AddressLimit)
                 return false;
             end = start + length;
             return true;

@@ -31,20 +31,24 @@ public enum PciWord
 /// <summary>One thing that a Linux says of a resource.</summary>
 /// <param name="Line">1-based.</param>
 /// <param name="Domain">The guest on whose console in Xen's log the line stands; null where the line does not say.</param>
-/// <param name="Index">0–5 the base address registers, <see cref="Bar.RomIndex"/> the ROM, <see cref="Bar.FirstBridgeIndex"/> and on a bridge's windows.</param>
+/// <param name="Index">0–5 the base address registers, <see cref="Bar.RomIndex"/> the ROM, <see cref="Bar.FirstBridgeIndex"/> and on a bridge's
+/// windows.</param>
 /// <param name="Start">Bytes, or the first port; null where there is no address.</param>
 /// <param name="SizeBytes">Bytes, or ports.</param>
 public readonly record struct PciSighting(
-    int Line, int? Domain, PciAddress Function, int Index, PciWord Word, ulong? Start, ulong SizeBytes, bool IsPorts, bool Is64Bit, bool IsPrefetchable);
+    int Line, int? Domain, PciAddress Function, int Index, PciWord Word, ulong? Start, ulong SizeBytes, bool IsPorts, bool Is64Bit,
+    bool IsPrefetchable);
 
 /// <summary>A function that a Linux found.</summary>
-/// <param name="IsBridge">Whether the line is the one behind which a bridge's windows follow (<c>PCI bridge to</c>); else the one that names the function.</param>
+/// <param name="IsBridge">Whether the line is the one behind which a bridge's windows follow (<c>PCI bridge to</c>); else the one that names the
+/// function.</param>
 public readonly record struct PciFunctionSighting(int Line, int? Domain, PciAddress Address, int VendorId, int DeviceId, bool IsBridge);
 
 /// <summary>A window of a host bridge as ACPI told it: <c>root bus resource</c>.</summary>
 public readonly record struct RootWindowSighting(int Line, int? Domain, int PciDomain, int Bus, bool IsPorts, ByteRange Range);
 
-/// <summary>What a guest's log says of its PCI functions and their BARs, in the log's order: the first words on one are the firmware's doing, later ones Linux's own.</summary>
+/// <summary>What a guest's log says of its PCI functions and their BARs, in the log's order: the first words on one are the firmware's doing, later
+/// ones Linux's own.</summary>
 public sealed record PciLog
 {
     public static PciLog Empty { get; } = new();
@@ -64,7 +68,8 @@ public sealed record PciLog
     /// <summary>QEMU's words where it refuses to start the machine.</summary>
     public LogFact<string>? Refusal { get; init; }
 
-    /// <summary>What the machine calls itself and its firmware, of each boot: <c>QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014</c>. The first 64.</summary>
+    /// <summary>What the machine calls itself and its firmware, of each boot: <c>QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1
+    /// 04/01/2014</c>. The first 64.</summary>
     public ImmutableArray<LogFact<string>> Machines { get; init; } = [];
 
     public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null;
@@ -147,7 +152,8 @@ internal sealed class PciLogBuilder
 
         const string claim = "can't claim ";
         bool isClaim = text.StartsWith(claim);
-        if (!KernelPciLine.TryNamed(isClaim ? text[claim.Length..] : text, out int index, out KernelResource found, out ReadOnlySpan<char> word, out _))
+        if (!KernelPciLine.TryNamed(isClaim ? text[claim.Length..] : text, out int index, out KernelResource found, out ReadOnlySpan<char> word,
+            out _))
             return;
         if (isClaim)
             Add(index, found, PciWord.CannotClaim);
@@ -165,7 +171,8 @@ internal sealed class PciLogBuilder
             return PciWord.Found;
         if (word.Contains("can't claim", StringComparison.Ordinal))
             return PciWord.CannotClaim;
-        if (word.Contains("no space", StringComparison.Ordinal) || word.Contains("can't assign", StringComparison.Ordinal) || word.Contains("failed to assign", StringComparison.Ordinal))
+        if (word.Contains("no space", StringComparison.Ordinal) || word.Contains("can't assign", StringComparison.Ordinal)
+            || word.Contains("failed to assign", StringComparison.Ordinal))
             return PciWord.NoRoom;
         if (word.Contains("releasing", StringComparison.Ordinal))
             return PciWord.Released;

@@ -61,7 +61,8 @@ internal sealed class WidthTraits
     }
 
     /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere.</summary>
-    private static bool IsAmds(ReadOnlySpan<char> line) => line.Contains(Amd, StringComparison.Ordinal) && !line.Contains("IVMD", StringComparison.Ordinal);
+    private static bool IsAmds(ReadOnlySpan<char> line) => line.Contains(Amd, StringComparison.Ordinal)
+        && !line.Contains("IVMD", StringComparison.Ordinal);
 
     /// <summary><c>pci_bus 0000:00: root bus resource [mem 0x80000000-0xdfffffff window]</c>, or a line of <c>/proc/iomem</c>.</summary>
     private static bool TryWindow(ReadOnlySpan<char> line, out RootWindow window)
@@ -73,7 +74,8 @@ internal sealed class WidthTraits
         if (at < 0)
             return line.Contains(" : PCI Bus ", StringComparison.Ordinal) && RootWindow.TryReadIomem(CitedLine.Unmarked(line), out window);
         var cursor = new TextCursor(line[(at + bus.Length)..]);
-        return RootWindow.TryBus(ref cursor, out int domain, out int number) && cursor.TryText(resource) && cursor.TryHex(out ulong start) && cursor.TryText("-0x")
+        return RootWindow.TryBus(ref cursor, out int domain, out int number) && cursor.TryText(resource) && cursor.TryHex(out ulong start)
+            && cursor.TryText("-0x")
             && cursor.TryHex(out ulong last) && RootWindow.TryCreate(domain, number, start, last, out window);
     }
 

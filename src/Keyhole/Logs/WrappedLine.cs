@@ -19,8 +19,8 @@ internal enum WrappedKind
 }
 
 /// <summary>
-/// A line that a mail program or a narrow window has wrapped, in pieces. Whether a blank stood where it was wrapped is found out by trying both: only what
-/// gives one meaning is joined.
+/// A line that a mail program or a narrow window has wrapped, in pieces. Whether a blank stood where it was wrapped is found out by trying both: only
+/// what gives one meaning is joined.
 /// </summary>
 internal sealed class WrappedLine
 {
@@ -49,7 +49,8 @@ internal sealed class WrappedLine
     /// <summary>How many ways there are to join the pieces and a further one: with and without a blank at each seam.</summary>
     public int Ways => 1 << Count;
 
-    public ReadOnlySpan<char> Piece(int index) => _text.AsSpan((index == 0 ? 0 : _ends[index - 1])..)[..(_ends[index] - (index == 0 ? 0 : _ends[index - 1]))];
+    public ReadOnlySpan<char> Piece(int index) =>
+        _text.AsSpan((index == 0 ? 0 : _ends[index - 1])..)[..(_ends[index] - (index == 0 ? 0 : _ends[index - 1]))];
 
     public int NumberOf(int index) => _numbers[index];
 
@@ -82,7 +83,8 @@ internal sealed class WrappedLine
     public static ReadOnlySpan<char> ContinuationIn(ReadOnlySpan<char> line)
     {
         ReadOnlySpan<char> text = CitedLine.Unmarked(line).Trim(" \t");
-        bool isOwn = text.Contains(LogEntrySyntax.XenMark, StringComparison.Ordinal) || LogEntrySyntax.KernelMessage(text).Length != text.Length || LogEntrySyntax.HasPrinter(text);
+        bool isOwn = text.Contains(LogEntrySyntax.XenMark, StringComparison.Ordinal) || LogEntrySyntax.KernelMessage(text).Length != text.Length
+            || LogEntrySyntax.HasPrinter(text);
         return isOwn ? default : text;
     }
 
@@ -119,7 +121,8 @@ internal sealed class WrappedLine
         int end = seam;
         while (end < text.Length && char.IsAsciiHexDigit(text[end]))
             end++;
-        bool isWord = (start > 0 && char.IsAsciiLetter(text[start - 1]) && text[start - 1] != 'x') || (end < text.Length && char.IsAsciiLetter(text[end]));
+        bool isWord = (start > 0 && char.IsAsciiLetter(text[start - 1]) && text[start - 1] != 'x')
+            || (end < text.Length && char.IsAsciiLetter(text[end]));
         return isWord || end - start == PrintedDigits;
     }
 }

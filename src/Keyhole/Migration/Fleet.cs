@@ -12,7 +12,8 @@ namespace Keyhole.Migration;
 /// <param name="HoleStart">Bytes; 4 GiB for hosts that ask for no hole.</param>
 public sealed record FleetGroup(ulong HoleStart, long HostCount);
 
-/// <summary>How a guest fares on the hosts of a fleet, with the hole that all share. A host may have more than one trouble, and then counts for each.</summary>
+/// <summary>How a guest fares on the hosts of a fleet, with the hole that all share. A host may have more than one trouble, and then counts for
+/// each.</summary>
 /// <param name="TooLittleMemory">Hosts with less RAM than the guest.</param>
 /// <param name="HoleTooLow">Hosts that no hole suits; 0 for a guest that needs none.</param>
 /// <param name="MeetsHighWindow">Hosts with a device's window where the guest's memory above 4 GiB would be.</param>
@@ -34,7 +35,8 @@ public sealed record FleetGuestFit(
     public bool FitsAll => TooLittleMemory == 0 && HoleTooLow == 0 && MeetsHighWindow == 0;
 }
 
-/// <summary>What can be said of a fleet: which hole suits all its hosts, and which of them force it. The same whatever the order of the hosts was.</summary>
+/// <summary>What can be said of a fleet: which hole suits all its hosts, and which of them force it. The same whatever the order of the hosts
+/// was.</summary>
 public sealed record Fleet
 {
     /// <summary>Hosts that were read.</summary>
@@ -50,8 +52,8 @@ public sealed record Fleet
     public required ImmutableArray<InputError> Unreadable { get; init => field = Given.Array(value); }
 
     /// <summary>
-    /// Where the hole starts that suits every host, apart from those of <see cref="ImpossibleCount"/>: bytes, 4 GiB where no host asks for one. The highest
-    /// such start: the guest keeps most of its low memory. Null where there is no host that any hole suits.
+    /// Where the hole starts that suits every host, apart from those of <see cref="ImpossibleCount"/>: bytes, 4 GiB where no host asks for one. The
+    /// highest such start: the guest keeps most of its low memory. Null where there is no host that any hole suits.
     /// </summary>
     public required ulong? HoleStart { get; init; }
 
@@ -76,7 +78,8 @@ public sealed record Fleet
     /// <summary>How each guest fares, in the order given.</summary>
     public required ImmutableArray<FleetGuestFit> Guests { get; init => field = Given.Array(value); }
 
-    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host it started on, as far as holes go: 0 to 1.</summary>
+    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host it started on, as far as holes go: 0 to
+    /// 1.</summary>
     public required double ShareOfMovesAsTheyAre { get; init; }
 
     /// <summary>The hosts that force the fleet's hole.</summary>

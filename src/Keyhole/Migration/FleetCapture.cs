@@ -10,8 +10,8 @@ using Keyhole.Hosts;
 namespace Keyhole.Migration;
 
 /// <summary>
-/// Reads one capture a line for what a fleet needs of it: <c>{"name":…,"entries":[…],"devices":[…]}</c>, the JSON of <c>show</c> and <c>capture</c> with a name.
-/// Makes nothing but the name.
+/// Reads one capture a line for what a fleet needs of it: <c>{"name":…,"entries":[…],"devices":[…]}</c>, the JSON of <c>show</c> and <c>capture</c>
+/// with a name. Makes nothing but the name.
 /// </summary>
 internal sealed class FleetCapture
 {

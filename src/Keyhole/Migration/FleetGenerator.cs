@@ -7,7 +7,8 @@ using System.Text.Json;
 
 namespace Keyhole.Migration;
 
-/// <summary>Makes hosts up, for measuring and for tests: captures like those of real PCs and servers, one a line. The same seed makes the same hosts.</summary>
+/// <summary>Makes hosts up, for measuring and for tests: captures like those of real PCs and servers, one a line. The same seed makes the same
+/// hosts.</summary>
 public static class FleetGenerator
 {
     private const ulong MiB = 1UL << 20;

@@ -21,7 +21,8 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
         return new(guest.Name ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB), guest.Type == GuestType.Pv && guest.UsesHostMap);
     }
 
-    /// <summary>Where the guest's memory ends when its hole starts at <paramref name="holeStart"/>: what does not fit below it goes on at 4 GiB. Bytes.</summary>
+    /// <summary>Where the guest's memory ends when its hole starts at <paramref name="holeStart"/>: what does not fit below it goes on at 4 GiB.
+    /// Bytes.</summary>
     public ulong EndOfMemory(ulong holeStart)
     {
         ulong bytes = MaxmemKiB << 10;
@@ -43,14 +44,17 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     }
 
     /// <summary>Whether libxl's own map leaves the guest less than half of the RAM below 4 GiB that the host has for it.</summary>
-    public bool LosesHalfOfLowMemory(HostDemand host) => NeedsHole && Math.Min(MemoryKiB, host.LibxlLowRamKiB) < Math.Min(MemoryKiB, host.LowRamKiB) / 2;
+    public bool LosesHalfOfLowMemory(HostDemand host) =>
+        NeedsHole && Math.Min(MemoryKiB, host.LibxlLowRamKiB) < Math.Min(MemoryKiB, host.LowRamKiB) / 2;
 
-    /// <summary>How the guest gets from one host to another, where <paramref name="fleetHole"/> is the hole that the fleet shares (null: there is none).</summary>
+    /// <summary>How the guest gets from one host to another, where <paramref name="fleetHole"/> is the hole that the fleet shares (null: there is
+    /// none).</summary>
     public MoveVerdict JudgeMove(HostDemand from, HostDemand to, ulong? fleetHole)
     {
         if (Judge(from, from.HoleStart) == FleetVerdict.Fits && Judge(to, from.HoleStart) == FleetVerdict.Fits)
             return MoveVerdict.AsItIs;
-        return fleetHole is { } hole && Judge(from, hole) == FleetVerdict.Fits && Judge(to, hole) == FleetVerdict.Fits ? MoveVerdict.WithTheFleetsHole : MoveVerdict.Never;
+        return fleetHole is { } hole && Judge(from, hole) == FleetVerdict.Fits && Judge(to, hole) == FleetVerdict.Fits
+            ? MoveVerdict.WithTheFleetsHole : MoveVerdict.Never;
     }
 }
 

@@ -11,8 +11,8 @@ using Keyhole.Diagnostics;
 namespace Keyhole.Migration;
 
 /// <summary>
-/// Reads hosts into a <see cref="FleetTally"/>: one thread cuts the input into batches of whole lines, others parse them, and the first adds up what they
-/// found in the input's order. No more batches are under way than there are processors for, so memory does not grow with the input.
+/// Reads hosts into a <see cref="FleetTally"/>: one thread cuts the input into batches of whole lines, others parse them, and the first adds up what
+/// they found in the input's order. No more batches are under way than there are processors for, so memory does not grow with the input.
 /// </summary>
 public sealed class FleetReader
 {
@@ -92,7 +92,8 @@ public sealed class FleetReader
                 }
 
                 int at = line;
-                Start(() => new([], [new(sourceName, at, $"the line is longer than {MaxLineBytes >> 20} MiB", "a capture never is: give one a line")], null));
+                Start(() => new([], [new(sourceName, at, $"the line is longer than {MaxLineBytes >> 20} MiB", "a capture never is: give one a line")],
+                    null));
                 isTooLong = true;
                 filled = 0;
                 continue;
@@ -132,7 +133,8 @@ public sealed class FleetReader
             AddOldest();
     }
 
-    private static ReadOnlySpan<byte> WithoutMark(ReadOnlySpan<byte> text) => text.StartsWith((ReadOnlySpan<byte>)[0xef, 0xbb, 0xbf]) ? text[3..] : text;
+    private static ReadOnlySpan<byte> WithoutMark(ReadOnlySpan<byte> text) => text.StartsWith((ReadOnlySpan<byte>)[0xef, 0xbb, 0xbf]) ? text[3..]
+        : text;
 
     private static Batch Parse(byte[] buffer, int length, string sourceName, int firstLine)
     {

@@ -18,11 +18,14 @@ public enum DemandEvidence
     Windows,
 }
 
-/// <summary>What a host asks of the hole in the map of a guest that may come to it: a hole [start, 4 GiB) suits it if it starts at <see cref="HoleStart"/> or lower.</summary>
+/// <summary>What a host asks of the hole in the map of a guest that may come to it: a hole [start, 4 GiB) suits it if it starts at
+/// <see cref="HoleStart"/> or lower.</summary>
 /// <param name="Name">What the host is called; one line.</param>
-/// <param name="HoleStart">Bytes, a page boundary, at most 4 GiB: the lowest address below 4 GiB where a device of the host's may be. 4 GiB: the host asks for no hole.</param>
+/// <param name="HoleStart">Bytes, a page boundary, at most 4 GiB: the lowest address below 4 GiB where a device of the host's may be. 4 GiB: the host
+/// asks for no hole.</param>
 /// <param name="RamKiB">The host's RAM, all of it; 0 where the source does not tell how much that is.</param>
-/// <param name="HighWindow">The lowest window of a device at or above 4 GiB, in bytes, cut down to a GiB; <see cref="Frames.AddressLimit"/> where none is known.</param>
+/// <param name="HighWindow">The lowest window of a device at or above 4 GiB, in bytes, cut down to a GiB; <see cref="Frames.AddressLimit"/> where
+/// none is known.</param>
 public readonly record struct HostDemand(string Name, ulong HoleStart, ulong RamKiB, ulong HighWindow, DemandEvidence Evidence)
 {
     private const ulong GiB = 1UL << 30;
@@ -30,12 +33,13 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     /// <summary>The host's RAM below 4 GiB in KiB; 0 where it is not known.</summary>
     public ulong LowRamKiB { get; init; }
 
-    /// <summary>Where libxl ends a guest's low RAM on this host, in KiB: at the first address above 1 MiB whose type is neither RAM nor unusable; 4 GiB at most.</summary>
+    /// <summary>Where libxl ends a guest's low RAM on this host, in KiB: at the first address above 1 MiB whose type is neither RAM nor unusable; 4
+    /// GiB at most.</summary>
     public ulong LibxlLowRamKiB { get; init; }
 
     /// <summary>
-    /// The demand of a host. Where it names devices, their windows count and nothing else: each BAR, ROM and SR-IOV window above the first MiB, but not
-    /// the bridges' windows around them. Else a device may be wherever firmware could put one: behind the host's last memory (RAM or unusable)
+    /// The demand of a host. Where it names devices, their windows count and nothing else: each BAR, ROM and SR-IOV window above the first MiB, but
+    /// not the bridges' windows around them. Else a device may be wherever firmware could put one: behind the host's last memory (RAM or unusable)
     /// below 4 GiB, or in a gap of 4 MiB or more amid it; the regions that the firmware keeps amid the memory hold none.
     /// </summary>
     public static HostDemand Of(Host host, string name)
@@ -61,9 +65,11 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     public bool HasRamFor(ulong memoryKiB) => RamKiB == 0 || RamKiB >= memoryKiB;
 
     /// <summary>Worst first: by where the hole must start, then by name, then by the rest, so that equal hosts alone are equal.</summary>
-    internal static int CompareByHole(HostDemand left, HostDemand right) => left.HoleStart != right.HoleStart ? left.HoleStart.CompareTo(right.HoleStart) : CompareByName(left, right);
+    internal static int CompareByHole(HostDemand left, HostDemand right) => left.HoleStart != right.HoleStart
+        ? left.HoleStart.CompareTo(right.HoleStart) : CompareByName(left, right);
 
-    internal static int CompareByRam(HostDemand left, HostDemand right) => left.RamKiB != right.RamKiB ? left.RamKiB.CompareTo(right.RamKiB) : CompareByName(left, right);
+    internal static int CompareByRam(HostDemand left, HostDemand right) => left.RamKiB != right.RamKiB ? left.RamKiB.CompareTo(right.RamKiB)
+        : CompareByName(left, right);
 
     internal static int CompareByHighWindow(HostDemand left, HostDemand right) =>
         left.HighWindow != right.HighWindow ? left.HighWindow.CompareTo(right.HighWindow) : CompareByName(left, right);
@@ -89,7 +95,8 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
             return Sweep(IsSorted(entries) ? entries : SortedMap.Of(entries).AsSpan());
         }
 
-        public HostDemand ToHost(string name) => new(name, HoleStart, RamKiB, Frames.AddressLimit, DemandEvidence.Map) { LowRamKiB = LowRamKiB, LibxlLowRamKiB = LibxlLowRamKiB };
+        public HostDemand ToHost(string name) =>
+            new(name, HoleStart, RamKiB, Frames.AddressLimit, DemandEvidence.Map) { LowRamKiB = LowRamKiB, LibxlLowRamKiB = LibxlLowRamKiB };
 
         private static bool IsSorted(ReadOnlySpan<E820Entry> entries)
         {

@@ -12,7 +12,8 @@ using Keyhole.PvGuest;
 namespace Keyhole.Migration;
 
 /// <summary>A host that a guest comes to.</summary>
-/// <param name="Bars">Windows of the devices that the guest has there, in addition to those of the host's devices that it names; empty where they are not known.</param>
+/// <param name="Bars">Windows of the devices that the guest has there, in addition to those of the host's devices that it names; empty where they are
+/// not known.</param>
 public sealed record MigrationHost(string Name, Host Host, ImmutableArray<Bar> Bars)
 {
     /// <summary>A guest as it would be on this host.</summary>

@@ -21,13 +21,13 @@ using Keyhole.Simulation;
 namespace Keyhole.Migration;
 
 /// <summary>
-/// Plays a guest's move between two simulated hosts: boot on the first, unplug the devices, save, new machine frames, restore, plug the devices of the
-/// other side in. Stops at the first step that breaks.
+/// Plays a guest's move between two simulated hosts: boot on the first, unplug the devices, save, new machine frames, restore, plug the devices of
+/// the other side in. Stops at the first step that breaks.
 /// </summary>
 /// <remarks>
 /// What libxl and libxc do is taken from their source: only frames with RAM behind them are carried, the restoring side lays its own P2M over the
-/// guest's, in which everything else is INVALID, and the map that the guest could ask for is made again from the new host. No migration of the real Xen
-/// has been recorded.
+/// guest's, in which everything else is INVALID, and the map that the guest could ask for is made again from the new host. No migration of the real
+/// Xen has been recorded.
 /// </remarks>
 public static class Migrator
 {
@@ -83,7 +83,8 @@ public static class Migrator
 
             if (!forecast.Boots)
             {
-                Break("boot", $"{KernelReleases.NameOf(request.Scenario.Kernel)} does not boot on {request.FromName}: {FirstError(forecast.Problems)}");
+                Break("boot",
+                    $"{KernelReleases.NameOf(request.Scenario.Kernel)} does not boot on {request.FromName}: {FirstError(forecast.Problems)}");
                 return;
             }
 
@@ -96,7 +97,8 @@ public static class Migrator
             Plug(LastStep, request.To.Name, request.To.On(request.Scenario));
         }
 
-        private static string? FirstError(ImmutableArray<Problem> problems) => problems.FirstOrDefault(static problem => problem.Severity == Severity.Error)?.Message;
+        private static string? FirstError(ImmutableArray<Problem> problems) =>
+            problems.FirstOrDefault(static problem => problem.Severity == Severity.Error)?.Message;
 
         private void Done(string name, string what) => _steps.Add(new(name, true, what, _p2m?.DeviceRuns ?? []));
 
@@ -112,7 +114,9 @@ public static class Migrator
             var machine = new SimulatedXen(new() { MachineMap = plan.MachineMap });
             var spec = new DomainSpec { Id = s_guest, NrPages = pages, MappedPages = 0, Placement = FramePlacement.Descending(MaxOrder) };
             if (machine.CreateDomain(spec, out SimulatedDomain? domain) != XenError.None)
-                return Break("boot", $"{request.FromName} has {ByteSize.ToText(machine.FreeFrameCount << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(pages << Frames.Shift)}");
+                return Break("boot",
+                    $"{request.FromName} has {ByteSize.ToText(machine.FreeFrameCount << Frames.Shift)} of RAM, less than the guest's "
+                        + $"{ByteSize.ToText(pages << Frames.Shift)}");
             List<P2mRun> runs = [];
             foreach (P2mRun run in forecast.P2m)
                 AddWithMachineFrames(machine, domain!, run, runs);
@@ -121,11 +125,13 @@ public static class Migrator
             Audit(machine, domain!, runs, request.FromName);
             _kernelMap = forecast.KernelMap;
             _p2m = DeviceP2m.Of(_kernelMap, [.. runs], request.Fill);
-            Done("boot", $"{_policy} on {request.FromName}: {ByteSize.ToText(Count(runs) << Frames.Shift)} of RAM, {forecast.RemappedPages} pages moved from under holes, {forecast.ReleasedPages} given back");
+            Done("boot", $"{_policy} on {request.FromName}: {ByteSize.ToText(Count(runs) << Frames.Shift)} of RAM, {forecast.RemappedPages} pages "
+                + $"moved from under holes, {forecast.ReleasedPages} given back");
             return true;
         }
 
-        /// <summary>The forecast's frames are the pfns that the guest started with; the machine knows which mfns those had, and is told where they are now.</summary>
+        /// <summary>The forecast's frames are the pfns that the guest started with; the machine knows which mfns those had, and is told where they
+        /// are now.</summary>
         private static void AddWithMachineFrames(SimulatedXen machine, SimulatedDomain domain, P2mRun run, List<P2mRun> runs)
         {
             if (run.Kind is not (P2mKind.Ram or P2mKind.Remapped))
@@ -182,7 +188,8 @@ public static class Migrator
 
         private static void GiveBackUnlisted(SimulatedXen machine, SimulatedDomain domain, List<P2mRun> runs)
         {
-            MfnRange[] listed = [.. runs.Where(static run => run.Kind == P2mKind.Ram).Select(static run => MfnRange.FromCount(run.Mfn, run.Range.Count)).OrderBy(static range => range.Start.Value)];
+            MfnRange[] listed = [.. runs.Where(static run => run.Kind == P2mKind.Ram)
+                .Select(static run => MfnRange.FromCount(run.Mfn, run.Range.Count)).OrderBy(static range => range.Start.Value)];
             int next = 0;
             foreach (FrameRun initial in domain.InitialP2M.OrderBy(static run => run.Mfn.Value))
             {
@@ -228,10 +235,15 @@ public static class Migrator
                     return Break(step, $"{assumed}the hole has no room for the window at [0x{bar.Start:x}, 0x{bar.End:x})");
                 PlugResult plugged = _p2m!.Plug(place);
                 if (plugged.Conflict is { } conflict)
-                    return Break(step, $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) meets {E820TypeNames.NameOf(conflict.Type)} memory [0x{conflict.Address:x}, 0x{conflict.End:x}) of the guest's map: \"{KernelWords.CannotClaim(bar, conflict)}\"");
+                    return Break(step,
+                        $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) meets {E820TypeNames.NameOf(conflict.Type)} "
+                            + $"memory [0x{conflict.Address:x}, 0x{conflict.End:x}) of the guest's map: \""
+                            + $"{KernelWords.CannotClaim(bar, conflict)}\"");
                 _p2m = plugged.After;
                 if (!_p2m.Reaches(place) && (assumed.Length == 0 || !ReachesWholeListPages(bar)))
-                    return Break(step, $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) is claimed, but its P2M entries do not lead to the device: the restoring side left them INVALID and nobody filled them again");
+                    return Break(step,
+                        $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) is claimed, but its P2M entries do not lead "
+                            + $"to the device: the restoring side left them INVALID and nobody filled them again");
             }
 
             string how = bars.IsEmpty ? "no device"
@@ -293,7 +305,9 @@ public static class Migrator
         private bool Save()
         {
             if (!_p2m!.Plugged.IsEmpty)
-                return Break("save", "a device is still plugged in: page tables hold machine frames that are not the guest's memory, and the toolstack refuses to save them");
+                return Break("save",
+                    "a device is still plugged in: page tables hold machine frames that are not the guest's memory, "
+                        + "and the toolstack refuses to save them");
             _moved = Count(_p2m.Runs);
             Done("save", $"{_moved} pages with their pfns; what is INVALID or identity is left out");
             return true;
@@ -309,13 +323,17 @@ public static class Migrator
             {
                 calls += CallsFor(range);
                 if (!Populate(machine, domain!, range, runs))
-                    return Break("restore", $"{request.To.Name} has {ByteSize.ToText(machine.TotalFrames << Frames.Shift)} of RAM, less than the guest's {ByteSize.ToText(_moved << Frames.Shift)}");
+                    return Break("restore",
+                        $"{request.To.Name} has {ByteSize.ToText(machine.TotalFrames << Frames.Shift)} of RAM, less than the guest's "
+                            + $"{ByteSize.ToText(_moved << Frames.Shift)}");
             }
 
             Audit(machine, domain!, runs, request.To.Name);
             ImmutableArray<P2mRun> restored = Fill(runs);
             _p2m = DeviceP2m.Of(_kernelMap, restored, request.Fill);
-            Done("restore", $"{request.To.Name}: {_moved} pages at their old pfns with new machine frames, {calls} calls of populate_physmap; the P2M is laid over the guest's, all else in it INVALID");
+            Done("restore",
+                $"{request.To.Name}: {_moved} pages at their old pfns with new machine frames, {calls} calls of populate_physmap; the P2M is laid "
+                    + $"over the guest's, all else in it INVALID");
             return true;
         }
 
@@ -344,7 +362,8 @@ public static class Migrator
             return end <= first ? range.Count : end - first + (range.Count - ((end - first) * EntriesPerP2mPage));
         }
 
-        /// <summary>Puts what is not RAM between the runs: INVALID, but that Linux knows pages of its list that hold nothing but holes without looking into them.</summary>
+        /// <summary>Puts what is not RAM between the runs: INVALID, but that Linux knows pages of its list that hold nothing but holes without
+        /// looking into them.</summary>
         private ImmutableArray<P2mRun> Fill(List<P2mRun> ram)
         {
             var all = ImmutableArray.CreateBuilder<P2mRun>();
@@ -422,18 +441,24 @@ public static class Migrator
             _kernelMap = forecast.KernelMap;
             _p2m = DeviceP2m.Of(_kernelMap, _p2m.BaseRuns, request.Fill);
             if (underHoles != 0)
-                return Break("resume", $"the map of {request.To.Name} has holes where {underHoles} pages of the guest are in use ({ByteSize.ToText(underHoles << Frames.Shift)}): whoever believes it maps devices over them, or loses what is in them");
+                return Break("resume",
+                    $"the map of {request.To.Name} has holes where {underHoles} pages of the guest are in use ("
+                        + $"{ByteSize.ToText(underHoles << Frames.Shift)}): whoever believes it maps devices over them, or loses what is in them");
             if (withoutPages > request.BalloonedPages)
-                return Break("resume", $"the map of {request.To.Name} promises RAM at {withoutPages} pages that have no machine frame: the first use of one kills the guest");
+                return Break("resume",
+                    $"the map of {request.To.Name} promises RAM at {withoutPages} pages that have no machine frame: "
+                        + $"the first use of one kills the guest");
             Done("resume", withoutPages == 0
                 ? $"the map of {request.To.Name} says RAM where the guest's pages are"
-                : $"the map of {request.To.Name} says RAM where the guest's pages are; {withoutPages} pages that were ballooned away must not be taken for RAM");
+                : $"the map of {request.To.Name} says RAM where the guest's pages are; {withoutPages} pages that were "
+                    + $"ballooned away must not be taken for RAM");
             return true;
         }
 
         private void Audit(SimulatedXen machine, SimulatedDomain domain, List<P2mRun> runs, string host)
         {
-            P2MAudit audit = P2MAudit.Of(machine, domain, runs.Where(static run => run.Kind == P2mKind.Ram).Select(static run => new FrameRun(run.Range.Start, run.Mfn, run.Range.Count)));
+            P2MAudit audit = P2MAudit.Of(machine, domain,
+                runs.Where(static run => run.Kind == P2mKind.Ram).Select(static run => new FrameRun(run.Range.Start, run.Mfn, run.Range.Count)));
             foreach (AuditFinding finding in audit.Findings)
                 _findings.Add($"{host}: {finding}");
             if (audit.UnlistedPages != 0)
@@ -442,6 +467,7 @@ public static class Migrator
                 _findings.Add($"{host}: {finding}");
         }
 
-        private static ulong Count(IEnumerable<P2mRun> runs) => runs.Where(static run => run.Kind == P2mKind.Ram).Aggregate(0UL, static (sum, run) => sum + run.Range.Count);
+        private static ulong Count(IEnumerable<P2mRun> runs) =>
+            runs.Where(static run => run.Kind == P2mKind.Ram).Aggregate(0UL, static (sum, run) => sum + run.Range.Count);
     }
 }

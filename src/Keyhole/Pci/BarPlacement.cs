@@ -50,7 +50,8 @@ public enum UnplacedReason
 /// <param name="AddressBits">The width in bits where it decides; else 0.</param>
 public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRange Available, int AddressBits = 0)
 {
-    /// <summary>The function whose BAR did not fit, where it is another one's; or what occupies the place. Empty where nothing else is at fault.</summary>
+    /// <summary>The function whose BAR did not fit, where it is another one's; or what occupies the place. Empty where nothing else is at
+    /// fault.</summary>
     public string Because { get; init; } = "";
 
     /// <summary>The reason in words, to stand behind "it gets no address:".</summary>
@@ -65,9 +66,11 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
             UnplacedReason.NoWindow64 => $"there is no window above 4 GiB, and below it does not fit{need}",
             UnplacedReason.IoFull => "the I/O ports do not suffice",
             UnplacedReason.BridgeWindowFull => $"the window of the bridge in front of it has no room{room}{need}",
-            UnplacedReason.BeyondAddressWidth => string.Create(CultureInfo.InvariantCulture, $"its place would lie beyond {AddressBits} address bits{need}"),
+            UnplacedReason.BeyondAddressWidth =>
+                string.Create(CultureInfo.InvariantCulture, $"its place would lie beyond {AddressBits} address bits{need}"),
             UnplacedReason.Occupied => $"its place is taken{(Because.Length == 0 ? "" : $" by {Because}")}",
-            UnplacedReason.TreeGivenUp => $"another BAR did not fit{(Because.Length == 0 ? "" : $" ({Because})")}, and the firmware then gave all of them up",
+            UnplacedReason.TreeGivenUp =>
+                $"another BAR did not fit{(Because.Length == 0 ? "" : $" ({Because})")}, and the firmware then gave all of them up",
             UnplacedReason.NotHandled => "the firmware never places this kind",
             UnplacedReason.NotReached => "the guest never gets that far",
             UnplacedReason.BehindBridge => "the firmware gives nothing behind a bridge an address",
@@ -85,7 +88,8 @@ public readonly record struct BarPlacement(int Function, BarRequest Bar, ulong? 
     /// <remarks>OVMF drops a device whole: BARs of 32 bits and I/O then have no address because one of 64 bits did not fit.</remarks>
     public string? WhyText => Why switch
     {
-        { Because.Length: > 0, Reason: UnplacedReason.Window64Full or UnplacedReason.Window32Full or UnplacedReason.NoWindow64 or UnplacedReason.IoFull } =>
+        { Because.Length: > 0, Reason: UnplacedReason.Window64Full or UnplacedReason.Window32Full or UnplacedReason.NoWindow64
+            or UnplacedReason.IoFull } =>
             $"{Why.Because} of the same device does not fit into {Place(Why.Reason)}, and the firmware then places none of the device's",
         { Reason: UnplacedReason.Window64Full } when !Bar.Type.Is64Bit() =>
             "another BAR of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's",

@@ -81,7 +81,8 @@ public static class BarTypes
     }
 }
 
-/// <summary>One BAR of a function that wants a place: <see cref="SizeBytes"/> bytes (or ports) at a multiple of its size. The default asks for nothing.</summary>
+/// <summary>One BAR of a function that wants a place: <see cref="SizeBytes"/> bytes (or ports) at a multiple of its size. The default asks for
+/// nothing.</summary>
 public readonly record struct BarRequest
 {
     /// <summary>The smallest memory window that a register can ask for, in bytes.</summary>
@@ -100,7 +101,8 @@ public readonly record struct BarRequest
         Type = type;
     }
 
-    /// <summary>0–5 the base address registers, <see cref="Bar.RomIndex"/> the ROM. A 64-bit BAR is known by the lower of its two registers.</summary>
+    /// <summary>0–5 the base address registers, <see cref="Bar.RomIndex"/> the ROM. A 64-bit BAR is known by the lower of its two
+    /// registers.</summary>
     public int Index { get; }
 
     /// <summary>A power of two; 0 only in the default.</summary>

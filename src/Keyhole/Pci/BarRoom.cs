@@ -10,8 +10,10 @@ using Keyhole.E820;
 
 namespace Keyhole.Pci;
 
-/// <summary>How much room windows need where they are placed again (an HVM guest, a virtual machine of QEMU, a hole that a filter fills), in bytes.</summary>
-/// <remarks>PCI aligns a window to its size, a power of two. Placed by falling size from an address aligned to the largest, they leave no gaps.</remarks>
+/// <summary>How much room windows need where they are placed again (an HVM guest, a virtual machine of QEMU, a hole that a filter fills), in
+/// bytes.</summary>
+/// <remarks>PCI aligns a window to its size, a power of two. Placed by falling size from an address aligned to the largest, they leave no
+/// gaps.</remarks>
 public sealed record BarRoom
 {
     /// <summary>Windows that must lie below 4 GiB: those of 32 bits.</summary>
@@ -26,10 +28,12 @@ public sealed record BarRoom
     /// <summary>What the start of the room above 4 GiB is a multiple of, in bytes.</summary>
     public required ulong HighAlignment { get; init; }
 
-    /// <summary>The smallest hole that ends at the I/O APIC and holds all windows of 32 bits; a multiple of 1 MiB, what a bridge can forward.</summary>
+    /// <summary>The smallest hole that ends at the I/O APIC and holds all windows of 32 bits; a multiple of 1 MiB, what a bridge can
+    /// forward.</summary>
     public required ulong SmallestLowHoleBytes { get; init; }
 
-    /// <summary>The same with the windows of 64 bits in it too: for guests whose firmware places nothing above 4 GiB. Null where they cannot fit below 4 GiB.</summary>
+    /// <summary>The same with the windows of 64 bits in it too: for guests whose firmware places nothing above 4 GiB. Null where they cannot fit
+    /// below 4 GiB.</summary>
     public required ulong? SmallestHoleForAllBytes { get; init; }
 
     /// <summary>Bits of an address that reach the end of the highest window where it lies now.</summary>
@@ -89,7 +93,8 @@ public sealed record BarRoom
         return sum;
     }
 
-    /// <summary>From the highest start that is aligned to the largest window and leaves room for all, up to 4 GiB. Bridges forward whole MiB, and nothing starts at 0.</summary>
+    /// <summary>From the highest start that is aligned to the largest window and leaves room for all, up to 4 GiB. Bridges forward whole MiB, and
+    /// nothing starts at 0.</summary>
     private static ulong? HoleFor(ulong sum, ulong alignment)
     {
         if (sum == 0)

@@ -5,7 +5,8 @@ using System.Buffers.Binary;
 
 namespace Keyhole.Pci;
 
-/// <summary>What a PCI function's configuration space says of its capabilities. Offsets and identifiers: PCI Local Bus Specification 3.0, chapter 6.</summary>
+/// <summary>What a PCI function's configuration space says of its capabilities. Offsets and identifiers: PCI Local Bus Specification 3.0, chapter
+/// 6.</summary>
 public static class ConfigurationSpace
 {
     /// <summary>Bytes in front of the capabilities: all that Linux lets anybody but root read.</summary>

@@ -6,8 +6,8 @@ using Keyhole.Addresses;
 namespace Keyhole.Pci;
 
 /// <summary>
-/// Where a size fits into a window, aligned, beside what is taken: the arithmetic of a policy's hole. Real firmwares place BARs by algorithms of their own,
-/// each in its file.
+/// Where a size fits into a window, aligned, beside what is taken: the arithmetic of a policy's hole. Real firmwares place BARs by algorithms of
+/// their own, each in its file.
 /// </summary>
 public static class FirstFit
 {

@@ -38,7 +38,8 @@ internal sealed class KernelLogReader(string sourceName)
     {
         foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
         {
-            if (KernelPciLine.TryFunction(line, out _, out ReadOnlySpan<char> rest) && (rest.Contains("[mem ", StringComparison.Ordinal) || rest.Contains("[io ", StringComparison.Ordinal)))
+            if (KernelPciLine.TryFunction(line, out _, out ReadOnlySpan<char> rest)
+                && (rest.Contains("[mem ", StringComparison.Ordinal) || rest.Contains("[io ", StringComparison.Ordinal)))
                 return true;
         }
 
@@ -119,7 +120,8 @@ internal sealed class KernelLogReader(string sourceName)
     private static void ReadOldVirtual(Function function, ReadOnlySpan<char> text)
     {
         const string mark = " space: ";
-        if (text.Length < 2 || text[0] is < '0' or > '5' || !text[1..].StartsWith(mark) || !KernelPciLine.TryResource(text[(1 + mark.Length)..], out KernelResource found, out ReadOnlySpan<char> rest))
+        if (text.Length < 2 || text[0] is < '0' or > '5' || !text[1..].StartsWith(mark)
+            || !KernelPciLine.TryResource(text[(1 + mark.Length)..], out KernelResource found, out ReadOnlySpan<char> rest))
             return;
         function.Windows[Bar.FirstVirtualFunctionIndex + text[0] - '0'] = ToWindow(found);
         ReadCount(function, rest);
@@ -137,14 +139,16 @@ internal sealed class KernelLogReader(string sourceName)
 
     private static void ReadNamed(Function function, ReadOnlySpan<char> text, string? sign)
     {
-        if (!KernelPciLine.TryNamed(text, out int index, out KernelResource found, out ReadOnlySpan<char> word, out ReadOnlySpan<char> behind) || index >= Bar.FirstBridgeIndex)
+        if (!KernelPciLine.TryNamed(text, out int index, out KernelResource found, out ReadOnlySpan<char> word, out ReadOnlySpan<char> behind)
+            || index >= Bar.FirstBridgeIndex)
             return;
         ReadCount(function, behind);
         function.Windows[index] = Say(function.Windows.GetValueOrDefault(index), ToWindow(found), word, sign);
     }
 
     private static Window ToWindow(KernelResource found) =>
-        new(found.Start, found.SizeBytes, found.IsPorts, found.Is64Bit, found.IsPrefetchable, found.Start is null ? "the kernel's log shows no address" : "");
+        new(found.Start, found.SizeBytes, found.IsPorts, found.Is64Bit, found.IsPrefetchable, found.Start is null
+            ? "the kernel's log shows no address" : "");
 
     private static Window Say(Window before, Window window, ReadOnlySpan<char> word, string? sign)
     {

@@ -50,7 +50,8 @@ internal static class KernelPciLine
     public static bool TryIdentity(ReadOnlySpan<char> text, out int vendorId, out int deviceId, out int? classCode)
     {
         (vendorId, deviceId, classCode) = (0, 0, null);
-        if (text.Length < 11 || text[0] != '[' || text[5] != ':' || text[10] != ']' || !Bar.TryHex(text.Slice(1, 4), out ulong vendor) || !Bar.TryHex(text.Slice(6, 4), out ulong device))
+        if (text.Length < 11 || text[0] != '[' || text[5] != ':' || text[10] != ']' || !Bar.TryHex(text.Slice(1, 4), out ulong vendor)
+            || !Bar.TryHex(text.Slice(6, 4), out ulong device))
             return false;
         (vendorId, deviceId) = ((int)vendor, (int)device);
         int at = text.IndexOf("class 0x");
@@ -64,7 +65,8 @@ internal static class KernelPciLine
         return true;
     }
 
-    /// <summary>Behind <c>reg </c>: <c>0x10: [mem 0xdb000000-0xdbffffff 64bit pref]</c>, up to 3.x without the 0x. A register of a capability is none of these.</summary>
+    /// <summary>Behind <c>reg </c>: <c>0x10: [mem 0xdb000000-0xdbffffff 64bit pref]</c>, up to 3.x without the 0x. A register of a capability is none
+    /// of these.</summary>
     public static bool TryRegister(ReadOnlySpan<char> text, out int index, out KernelResource resource)
     {
         index = -1;
@@ -85,12 +87,13 @@ internal static class KernelPciLine
 
     /// <summary>
     /// <c>BAR 0 [mem …]</c>, <c>ROM [mem …]</c>, <c>VF BAR 0 [mem …]</c>, each alone or with <c>: assigned</c>, <c>: can't assign; no space</c> and
-    /// the like behind; of old <c>BAR 0: assigned [mem …]</c>, <c>BAR 0: no space for [mem size 0x…]</c>, with 6 for the ROM, 7 on for virtual functions
-    /// and 13 on for windows of bridges.
+    /// the like behind; of old <c>BAR 0: assigned [mem …]</c>, <c>BAR 0: no space for [mem size 0x…]</c>, with 6 for the ROM, 7 on for virtual
+    /// functions and 13 on for windows of bridges.
     /// </summary>
     /// <param name="word">What is said of the resource; empty where nothing is.</param>
     /// <param name="behind">Everything behind the resource.</param>
-    public static bool TryNamed(ReadOnlySpan<char> text, out int index, out KernelResource resource, out ReadOnlySpan<char> word, out ReadOnlySpan<char> behind)
+    public static bool TryNamed(ReadOnlySpan<char> text, out int index, out KernelResource resource, out ReadOnlySpan<char> word,
+        out ReadOnlySpan<char> behind)
     {
         index = -1;
         resource = default;

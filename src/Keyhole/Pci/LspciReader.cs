@@ -22,7 +22,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     /// <summary>What details begin with that are read.</summary>
     private static readonly ImmutableArray<string> s_details =
     [
-        "Region ", "Memory at ", "[virtual] ", "[enhanced] ", "I/O ports at ", "Expansion ROM at ", "Capabilities:", "Vector table: BAR=", "Memory behind bridge:",
+        "Region ", "Memory at ", "[virtual] ", "[enhanced] ", "I/O ports at ", "Expansion ROM at ", "Capabilities:", "Vector table: BAR=",
+        "Memory behind bridge:",
         "Prefetchable memory behind bridge:", "BAR ", "Initial VFs:", "Virtual Region ",
     ];
 
@@ -170,7 +171,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         // "VGA compatible controller [0300]: NVIDIA … [10de:2204] (rev a1) (prog-if 00 [VGA controller])", or "0300: 10de:2204 (rev a1)".
         for (int i = 0; i + 10 < text.Length; i++)
         {
-            if (text[i] == '[' && text[i + 5] == ':' && text[i + 10] == ']' && Bar.TryHex(text.Slice(i + 1, 4), out ulong vendor) && Bar.TryHex(text.Slice(i + 6, 4), out ulong device))
+            if (text[i] == '[' && text[i + 5] == ':' && text[i + 10] == ']' && Bar.TryHex(text.Slice(i + 1, 4), out ulong vendor)
+                && Bar.TryHex(text.Slice(i + 6, 4), out ulong device))
                 (_windows.VendorId, _windows.DeviceId) = ((int)vendor, (int)device);
             else if (text[i] == '[' && text[i + 5] == ']' && text[i + 6] == ':' && Bar.TryHex(text.Slice(i + 1, 4), out ulong numbered))
                 _windows.ClassCode = (int)numbered << 8;
@@ -262,7 +264,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
             return 0;
         ReadOnlySpan<char> text = line[(at + mark.Length)..];
         int end = text.IndexOf(' ');
-        return int.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= MsixTable.MaxVectors ? count : 0;
+        return int.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1
+            and <= MsixTable.MaxVectors ? count : 0;
     }
 
     /// <summary><c>3 offset=00002000</c>; null where it is something else: the table is a detail, its windows are what counts.</summary>
@@ -270,7 +273,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     {
         const string mark = " offset=";
         int at = text.IndexOf(mark, StringComparison.Ordinal);
-        return at == 1 && text[0] is >= '0' and <= '5' && Bar.TryHex(text[(at + mark.Length)..].Trim(), out ulong offset) && offset <= uint.MaxValue && offset % MsixTable.OffsetAlignment == 0
+        return at == 1 && text[0] is >= '0' and <= '5' && Bar.TryHex(text[(at + mark.Length)..].Trim(), out ulong offset) && offset <= uint.MaxValue
+            && offset % MsixTable.OffsetAlignment == 0
             ? new MsixTable(text[0] - '0', offset, vectors)
             : null;
     }
@@ -366,7 +370,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
 
     private static PciAddress Next(PciAddress address) => PciAddress.Create(address.Bus, address.Device, address.Function + 1);
 
-    /// <summary><c>febc0000 (32-bit, non-prefetchable) [disabled] [size=128K]</c>; a word in angle brackets stands in place of an address that there is none.</summary>
+    /// <summary><c>febc0000 (32-bit, non-prefetchable) [disabled] [size=128K]</c>; a word in angle brackets stands in place of an address that there
+    /// is none.</summary>
     private InputError? ReadAt(ReadOnlySpan<char> line, int lineNumber, int index, BarKind kind)
     {
         bool isPrefetchable = line.Contains(" prefetchable", StringComparison.Ordinal);
@@ -409,7 +414,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         return at >= 0 && TrySize(line[(at + mark.Length)..], out sizeBytes) && sizeBytes <= Frames.AddressLimit;
     }
 
-    /// <summary><c>f0000000-f1ffffff [size=32M] [32-bit]</c>, the end inclusive; nothing but [disabled], or a start behind the end, is a window that is closed.</summary>
+    /// <summary><c>f0000000-f1ffffff [size=32M] [32-bit]</c>, the end inclusive; nothing but [disabled], or a start behind the end, is a window that
+    /// is closed.</summary>
     private InputError? ReadWindow(ReadOnlySpan<char> text, int lineNumber, bool isPrefetchable)
     {
         ReadOnlySpan<char> line = text.Trim();

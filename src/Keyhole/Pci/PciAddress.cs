@@ -4,7 +4,8 @@ using System;
 
 namespace Keyhole.Pci;
 
-/// <summary>Where a PCI function sits: domain 0–ffff, bus 0–ff, device 0–1f, function 0–7. Written <c>dddd:bb:dd.f</c>, the domain optional when read.</summary>
+/// <summary>Where a PCI function sits: domain 0–ffff, bus 0–ff, device 0–1f, function 0–7. Written <c>dddd:bb:dd.f</c>, the domain optional when
+/// read.</summary>
 public readonly record struct PciAddress : IComparable<PciAddress>
 {
     private PciAddress(ushort domain, byte bus, byte device, byte function)

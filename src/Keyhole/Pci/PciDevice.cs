@@ -95,21 +95,25 @@ public sealed record MsixTable(int BarIndex, ulong OffsetBytes, int Vectors)
     /// <summary>The table's size: 16 bytes a vector.</summary>
     public ulong SizeBytes => (ulong)Vectors * VectorBytes;
 
-    /// <summary>The host addresses [Start, End) of the table in a function's window. Null where the function has no such window or the table leaves it.</summary>
-    /// <remarks>Xen keeps these pages read-only for a PV guest: it writes the table itself. Registers on the same pages cannot be written either.</remarks>
+    /// <summary>The host addresses [Start, End) of the table in a function's window. Null where the function has no such window or the table leaves
+    /// it.</summary>
+    /// <remarks>Xen keeps these pages read-only for a PV guest: it writes the table itself. Registers on the same pages cannot be written
+    /// either.</remarks>
     public (ulong Start, ulong End)? RangeIn(ImmutableArray<Bar> bars)
     {
         foreach (Bar bar in bars)
         {
             if (bar.Kind == BarKind.Memory && bar.Index == BarIndex)
-                return OffsetBytes <= bar.SizeBytes && SizeBytes <= bar.SizeBytes - OffsetBytes ? (bar.Start + OffsetBytes, bar.Start + OffsetBytes + SizeBytes) : null;
+                return OffsetBytes <= bar.SizeBytes && SizeBytes <= bar.SizeBytes - OffsetBytes
+                    ? (bar.Start + OffsetBytes, bar.Start + OffsetBytes + SizeBytes) : null;
         }
 
         return null;
     }
 }
 
-/// <summary>A window that has no address: <c>&lt;ignored&gt;</c> and <c>&lt;unassigned&gt;</c> of lspci, unset rows of sysfs, "no space" in a kernel's log.</summary>
+/// <summary>A window that has no address: <c>&lt;ignored&gt;</c> and <c>&lt;unassigned&gt;</c> of lspci, unset rows of sysfs, "no space" in a
+/// kernel's log.</summary>
 /// <param name="Index">As in <see cref="Bar"/>.</param>
 /// <param name="SizeBytes">0 where the source does not tell it.</param>
 /// <param name="Sign">What the source says in place of an address: <c>&lt;ignored&gt;</c>, <c>unset</c>, <c>no space</c>.</param>
@@ -127,7 +131,8 @@ public sealed record UnplacedWindow(int Index, BarKind Kind, ulong SizeBytes, bo
 public sealed record ResizableBar(int Index, ulong CurrentBytes, ImmutableArray<ulong> SupportedBytes, bool IsVirtual)
 {
     /// <inheritdoc/>
-    public bool Equals(ResizableBar? other) => other is not null && (Index, CurrentBytes, IsVirtual) == (other.Index, other.CurrentBytes, other.IsVirtual)
+    public bool Equals(ResizableBar? other) =>
+        other is not null && (Index, CurrentBytes, IsVirtual) == (other.Index, other.CurrentBytes, other.IsVirtual)
         && SupportedBytes.SequenceEqual(other.SupportedBytes);
 
     /// <inheritdoc/>
@@ -190,7 +195,8 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
 
         foreach (UnplacedWindow window in Unplaced)
         {
-            if (window.Kind is BarKind.Memory or BarKind.Rom && BarRequest.TryCreate(window.Index, window.SizeBytes, window.RequestType, out BarRequest request))
+            if (window.Kind is BarKind.Memory or BarKind.Rom
+                && BarRequest.TryCreate(window.Index, window.SizeBytes, window.RequestType, out BarRequest request))
                 found.TryAdd(window.Index, request);
         }
 
@@ -198,9 +204,11 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
     }
 
     /// <inheritdoc/>
-    public bool Equals(PciDevice? other) => other is not null && Address == other.Address && Description == other.Description && Bars.SequenceEqual(other.Bars)
+    public bool Equals(PciDevice? other) => other is not null && Address == other.Address && Description == other.Description
+        && Bars.SequenceEqual(other.Bars)
         && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver) && Msix == other.Msix
-        && Requests.SequenceEqual(other.Requests) && Unplaced.SequenceEqual(other.Unplaced) && Resizable.SequenceEqual(other.Resizable) && Sriov == other.Sriov;
+        && Requests.SequenceEqual(other.Requests) && Unplaced.SequenceEqual(other.Unplaced) && Resizable.SequenceEqual(other.Resizable)
+        && Sriov == other.Sriov;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Address, Description, Bars.Length);

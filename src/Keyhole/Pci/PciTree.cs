@@ -19,7 +19,8 @@ public enum BridgeHotplug
     Shpc,
 }
 
-/// <summary>What a bridge asks its firmware to keep free behind it, in bytes (or ports, or buses). Null: it says nothing; 0: it wants nothing.</summary>
+/// <summary>What a bridge asks its firmware to keep free behind it, in bytes (or ports, or buses). Null: it says nothing; 0: it wants
+/// nothing.</summary>
 /// <remarks>Source: QEMU's docs/pcie_pci_bridge.txt, the vendor-specific capability "resource reserve".</remarks>
 public sealed record BridgeReserve
 {
@@ -120,11 +121,14 @@ public sealed class NumberedTree
     /// <summary>The tree that was numbered.</summary>
     public PciTree Tree { get; }
 
-    /// <summary>In order of bus, device and function; a bridge stands in front of what is behind it, unless expanders are numbered in between.</summary>
+    /// <summary>In order of bus, device and function; a bridge stands in front of what is behind it, unless expanders are numbered in
+    /// between.</summary>
     public ImmutableArray<NumberedFunction> Functions { get; }
 
-    /// <summary>Numbers the buses, each bridge given what it asks for in reserve. False where the domain's 256 buses do not suffice, or two would get one number.</summary>
-    public static bool TryCreate(PciTree tree, out NumberedTree numbered) => TryCreate(tree, static bridge => bridge.Reserve?.Buses ?? 0, out numbered);
+    /// <summary>Numbers the buses, each bridge given what it asks for in reserve. False where the domain's 256 buses do not suffice, or two would get
+    /// one number.</summary>
+    public static bool TryCreate(PciTree tree, out NumberedTree numbered) =>
+        TryCreate(tree, static bridge => bridge.Reserve?.Buses ?? 0, out numbered);
 
     /// <summary>Numbers the buses.</summary>
     /// <param name="reserve">How many buses a bridge is given in reserve; negative is none.</param>

@@ -40,7 +40,8 @@ internal sealed class ResourceReader(string sourceName)
             if (line.IsEmpty)
                 continue;
             int count = line.SplitAny(parts, " \t", StringSplitOptions.RemoveEmptyEntries);
-            if (count != 3 || !TryNumber(line[parts[0]], out ulong start) || !TryNumber(line[parts[1]], out ulong last) || !TryNumber(line[parts[2]], out ulong flags))
+            if (count != 3 || !TryNumber(line[parts[0]], out ulong start) || !TryNumber(line[parts[1]], out ulong last)
+                || !TryNumber(line[parts[2]], out ulong flags))
                 return new InputError(
                     sourceName, lineNumber, $"{InputError.Quote(line)} is no row of a resource file",
                     "a row is 0xSTART 0xEND 0xFLAGS");

@@ -25,7 +25,8 @@ public static class DomainMemory
         problems.Add(new(
             Severity.Error,
             ProblemCodes.MemoryTooSmall,
-            $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: a Linux PV kernel lies at {LinuxPvKernel.LoadAddress / MiB} MiB and needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
+            $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: a Linux PV kernel lies at {LinuxPvKernel.LoadAddress / MiB} MiB and "
+                + $"needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
             Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more"));
         return true;
     }
@@ -41,7 +42,9 @@ public static class DomainMemory
         ulong hostKiB = SumBytes(machineMap) >> 10;
         if (host.RamShown == RamShown.Part || hostKiB == 0 || memoryKiB <= hostKiB)
             return;
-        string sizes = $"{ByteSize.ToText(memoryKiB << 10)} of memory are {ByteSize.ToText((memoryKiB - hostKiB) << 10)} more than all RAM of the host ({ByteSize.ToText(hostKiB << 10)})";
+        string sizes =
+            $"{ByteSize.ToText(memoryKiB << 10)} of memory are {ByteSize.ToText((memoryKiB - hostKiB) << 10)} more than all RAM of the "
+                + $"host ({ByteSize.ToText(hostKiB << 10)})";
         bool isCertain = host.RamShown == RamShown.All && !isOvercommitted;
         string consequence = isOvercommitted ? "QEMU starts with swap alone, and not at all with a device passed through, which pins memory"
             : isCertain ? "Xen cannot build it"
@@ -50,7 +53,8 @@ public static class DomainMemory
             isCertain ? Severity.Error : Severity.Warning,
             ProblemCodes.LargerThanHost,
             $"{sizes}: {consequence}",
-            Remedy: isCertain || isOvercommitted ? "give it less: Xen or the host's own system need some, too" : "give it less, or name the log of 'xl dmesg' as the host"));
+            Remedy: isCertain || isOvercommitted ? "give it less: Xen or the host's own system need some, too"
+                : "give it less, or name the log of 'xl dmesg' as the host"));
     }
 
     /// <summary>Where entries overlap, the highest type counts, as Linux has it.</summary>

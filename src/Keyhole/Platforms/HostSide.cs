@@ -12,10 +12,13 @@ using Keyhole.Pci;
 
 namespace Keyhole.Platforms;
 
-/// <summary>The devices of a guest as they are on the host: which windows were read, which have no address there, and whether the host bridge could hold what they can be set to.</summary>
+/// <summary>The devices of a guest as they are on the host: which windows were read, which have no address there, and whether the host bridge could
+/// hold what they can be set to.</summary>
 public static class HostSide
 {
-    private const string FirmwareRemedy = "switch on Above 4G Decoding (and SR-IOV or Resizable BAR, where it is about those) in the host's firmware, or boot its Linux with pci=realloc";
+    private const string FirmwareRemedy =
+        "switch on Above 4G Decoding (and SR-IOV or Resizable BAR, where it is about those) in the host's "
+            + "firmware, or boot its Linux with pci=realloc";
 
     /// <summary>The guest's devices of which anything was read, each once: those that were listed before those of the host's description.</summary>
     public static ImmutableArray<PciDevice> DevicesOf(Scenario scenario)
@@ -56,7 +59,8 @@ public static class HostSide
         string name = window.Kind switch
         {
             BarKind.Rom => "the ROM",
-            BarKind.VirtualFunction => string.Create(CultureInfo.InvariantCulture, $"BAR {window.Index - Bar.FirstVirtualFunctionIndex} of the virtual functions"),
+            BarKind.VirtualFunction => string.Create(CultureInfo.InvariantCulture,
+                $"BAR {window.Index - Bar.FirstVirtualFunctionIndex} of the virtual functions"),
             BarKind.BridgeWindow => "a bridge's window",
             BarKind.Memory => string.Create(CultureInfo.InvariantCulture, $"BAR {window.Index}"),
         };
@@ -65,11 +69,13 @@ public static class HostSide
             : "the host gives the guest no such BAR until it has one; the forecast is for when it has";
         string room = window.SizeBytes == 0 || windows.IsEmpty ? "" : Holds(windows, window.SizeBytes, window.Is64Bit)
             ? $". A window of the host bridge could hold its {ByteSize.ToText(window.SizeBytes)}"
-            : $". None of the host bridge's windows could hold its {ByteSize.ToText(window.SizeBytes)}: the largest has {ByteSize.ToText(windows.Max(static range => range.SizeBytes))}";
+            : $". None of the host bridge's windows could hold its {ByteSize.ToText(window.SizeBytes)}: the largest has "
+                + $"{ByteSize.ToText(windows.Max(static range => range.SizeBytes))}";
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.HostUnplaced,
-            $"{name} of {device.Address} ({(window.Is64Bit ? "64-bit" : "32-bit")}{(window.IsPrefetchable ? ", prefetchable" : "")}) has no address on this host ({window.Sign}): {consequence}{room}",
+            $"{name} of {device.Address} ({(window.Is64Bit ? "64-bit" : "32-bit")}{(window.IsPrefetchable ? ", prefetchable" : "")}) has no "
+                + $"address on this host ({window.Sign}): {consequence}{room}",
             Remedy: FirmwareRemedy));
     }
 
@@ -86,7 +92,8 @@ public static class HostSide
                 held = size;
         }
 
-        string name = string.Create(CultureInfo.InvariantCulture, $"BAR {bar.Index}{(bar.IsVirtual ? " of the virtual functions" : "")} of {device.Address}");
+        string name = string.Create(CultureInfo.InvariantCulture,
+            $"BAR {bar.Index}{(bar.IsVirtual ? " of the virtual functions" : "")} of {device.Address}");
         string what = held == most ? $"a window of the host bridge holds its largest size, {ByteSize.ToText(most)}"
             : held > 0 ? $"the host bridge's windows hold {ByteSize.ToText(held)}, not its largest size, {ByteSize.ToText(most)}"
             : $"none of the host bridge's windows holds more (its largest size is {ByteSize.ToText(most)})";

@@ -36,7 +36,8 @@ public sealed record PolicyTraits(PolicyNeeds Needs, int Preference)
     /// <summary>Whether the map is another than the toolstack's own, so that somebody has to install it.</summary>
     public bool NeedsInstalledMap => !IsToolstacksOwn;
 
-    /// <summary>Whether windows outside of the hole get other addresses, which only a filter of configuration-space reads can tell the guest.</summary>
+    /// <summary>Whether windows outside of the hole get other addresses, which only a filter of configuration-space reads can tell the
+    /// guest.</summary>
     public bool NeedsFilter => Needs == PolicyNeeds.ConfigurationFilter;
 
     /// <summary>Whether the guest's own kernel makes the holes, so that it has them under a toolstack that does not use the host's map.</summary>
@@ -57,7 +58,8 @@ public interface IHolePolicy
 
     PolicyTraits Traits { get; }
 
-    /// <summary>The same policy with its hole from <paramref name="holeStart"/> on, where it has one whose start was left open; else itself.</summary>
+    /// <summary>The same policy with its hole from <paramref name="holeStart"/> on, where it has one whose start was left open; else
+    /// itself.</summary>
     IHolePolicy WithHoleAt(ulong holeStart) => this;
 
     PolicyResult Lay(PolicyInput input);

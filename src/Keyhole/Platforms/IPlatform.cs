@@ -8,7 +8,8 @@ public sealed record PlatformTraits
     /// <summary>Whether policies lay its guests' maps, so that there is a choice, and the chosen map can be installed.</summary>
     public bool TakesPolicies { get; init; }
 
-    /// <summary>Whether the guest's kernel lays its memory out by the map, page by page, without firmware: then <see cref="Plan.Entries"/> is what it starts from.</summary>
+    /// <summary>Whether the guest's kernel lays its memory out by the map, page by page, without firmware: then <see cref="Plan.Entries"/> is what it
+    /// starts from.</summary>
     public bool KernelLaysMemory { get; init; }
 
     /// <summary>Whether the plan holds what the guest's firmware makes of its devices: then the plan is the forecast of the boot as well.</summary>
@@ -17,7 +18,8 @@ public sealed record PlatformTraits
     /// <summary>Whether windows of devices lie where they do on the host; else firmware gives them addresses of the guest's own.</summary>
     public bool KeepsHostAddresses { get; init; }
 
-    /// <summary>Whether <see cref="Scenario.Qemu"/> decides: the processor's address width and the firmware's release are not the platform's own.</summary>
+    /// <summary>Whether <see cref="Scenario.Qemu"/> decides: the processor's address width and the firmware's release are not the platform's
+    /// own.</summary>
     public bool TakesSurroundings { get; init; }
 
     /// <summary>Whether the host may give memory that it does not have, as Linux does to its processes.</summary>

@@ -9,8 +9,10 @@ namespace Keyhole.Platforms;
 /// <summary>Says of every byte of a map why it is what it is.</summary>
 internal static class Layout
 {
-    /// <summary>Pieces in address order that join without a break from 0 to the end of the last entry or gap. Where entries overlap, the higher type wins, as in Linux.</summary>
-    public static ImmutableArray<KeptRange> Of(ImmutableArray<PlannedEntry> entries, ImmutableArray<KeptRange> gaps, ImmutableArray<E820Entry> machineMap)
+    /// <summary>Pieces in address order that join without a break from 0 to the end of the last entry or gap. Where entries overlap, the higher type
+    /// wins, as in Linux.</summary>
+    public static ImmutableArray<KeptRange> Of(ImmutableArray<PlannedEntry> entries, ImmutableArray<KeptRange> gaps,
+        ImmutableArray<E820Entry> machineMap)
     {
         SortedSet<ulong> edges = [0];
         foreach (PlannedEntry planned in entries)
@@ -49,7 +51,8 @@ internal static class Layout
         edges.Add(end);
     }
 
-    private static KeptRange Explain(ulong start, ulong end, ImmutableArray<PlannedEntry> entries, ImmutableArray<KeptRange> gaps, ImmutableArray<E820Entry> machineMap)
+    private static KeptRange Explain(ulong start, ulong end, ImmutableArray<PlannedEntry> entries, ImmutableArray<KeptRange> gaps,
+        ImmutableArray<E820Entry> machineMap)
     {
         PlannedEntry? found = null;
         foreach (PlannedEntry planned in entries)

@@ -49,7 +49,8 @@ public sealed record Plan
     /// <summary>What the guest's firmware makes of its devices; null for guests without any, and where it is not known.</summary>
     public FirmwareReport? Firmware { get; init; }
 
-    /// <summary>How far a guest without firmware gets whose kernel does not lay its memory out by the map; null for others, and where it is not known.</summary>
+    /// <summary>How far a guest without firmware gets whose kernel does not lay its memory out by the map; null for others, and where it is not
+    /// known.</summary>
     public GuestVerdict? Verdict { get; init; }
 
     public Host Host => Scenario.Host;

@@ -2,8 +2,10 @@
 
 namespace Keyhole.Platforms;
 
-/// <summary>The sizes of the ACPI tables that Xen makes for a PVH dom0 at the end of its RAM below 4 GiB: they decide where that ends, to the byte.</summary>
-/// <param name="MadtBytes">Processors and interrupts: 44 bytes, 12 for each I/O APIC, 10 for each interrupt override, 16 for each of dom0's processors.</param>
+/// <summary>The sizes of the ACPI tables that Xen makes for a PVH dom0 at the end of its RAM below 4 GiB: they decide where that ends, to the
+/// byte.</summary>
+/// <param name="MadtBytes">Processors and interrupts: 44 bytes, 12 for each I/O APIC, 10 for each interrupt override, 16 for each of dom0's
+/// processors.</param>
 /// <param name="XsdtBytes">The list of tables: 36 bytes, 8 for each that dom0 may see, and its own MADT.</param>
 /// <remarks>Source: Xen's arch/x86/hvm/dom0_build.c.</remarks>
 public sealed record PvhDom0Tables(ulong MadtBytes, ulong XsdtBytes)
@@ -22,8 +24,8 @@ public sealed record PvhDom0Tables(ulong MadtBytes, ulong XsdtBytes)
     public ulong TakenBytes => MadtBytes + XsdtBytes + PointerBytes;
 
     /// <summary>
-    /// The sizes that dom0's map shows: RAM to <paramref name="ramEnd"/>, the tables' entry to <paramref name="entryEnd"/>, in the last page before <paramref name="pageEnd"/>. Null where no tables
-    /// make that.
+    /// The sizes that dom0's map shows: RAM to <paramref name="ramEnd"/>, the tables' entry to <paramref name="entryEnd"/>, in the last page before
+    /// <paramref name="pageEnd"/>. Null where no tables make that.
     /// </summary>
     public static PvhDom0Tables? Of(ulong ramEnd, ulong entryEnd, ulong pageEnd)
     {

@@ -25,7 +25,8 @@ public sealed record Dom0Choices(ulong? MaxPages)
     public PvhDom0Tables? Tables { get; init; }
 }
 
-/// <summary>Everything that decides how a guest fares on a host. Each answer starts from one: <c>Scenario → Plan → Boot</c> is the only way.</summary>
+/// <summary>Everything that decides how a guest fares on a host. Each answer starts from one: <c>Scenario → Plan → Boot</c> is the only
+/// way.</summary>
 public sealed record Scenario
 {
     private readonly KernelRelease? _kernel;
@@ -59,7 +60,8 @@ public sealed record Scenario
     /// <summary>Pages that the guest starts with; null: what its memory comes to.</summary>
     public ulong? PageCount { get; init; }
 
-    /// <summary>Where the domain builder puts things; null: <see cref="UsualLayout"/>. <see cref="GuestLayout.Unknown"/> is an answer as well: then nobody can say whether the kernel boots.</summary>
+    /// <summary>Where the domain builder puts things; null: <see cref="UsualLayout"/>. <see cref="GuestLayout.Unknown"/> is an answer as well: then
+    /// nobody can say whether the kernel boots.</summary>
     public GuestLayout? Layout { get; init; }
 
     /// <summary>Pages that the guest starts with: the domain builder cuts its memory to whole MiB.</summary>
@@ -72,7 +74,8 @@ public sealed record Scenario
     public GuestLayout UsualLayout => LayoutWith(Image?.Loaded);
 
     /// <summary>What the domain builder does with an image that is given so much; null: a Linux of the size of 6.1.</summary>
-    public GuestLayout LayoutWith(ByteRange? kernel) => Dom0 is null ? GuestLayout.OfXl(StartPages, Guest.Is32Bit, kernel) : GuestLayout.OfDom0(kernel);
+    public GuestLayout LayoutWith(ByteRange? kernel) => Dom0 is null ? GuestLayout.OfXl(StartPages, Guest.Is32Bit, kernel)
+        : GuestLayout.OfDom0(kernel);
 
     /// <summary>The layout that counts, with what the kernel itself looks at where its image tells.</summary>
     public GuestLayout LayoutThatCounts
@@ -80,7 +83,8 @@ public sealed record Scenario
         get
         {
             GuestLayout layout = Layout ?? UsualLayout;
-            return Image is { } image && layout.KernelProper.IsEmpty ? layout with { KernelProper = image.Checked(KernelProfile.Of(Kernel).Has(KernelBehaviour.ChecksToEnd)) } : layout;
+            return Image is { } image && layout.KernelProper.IsEmpty
+                ? layout with { KernelProper = image.Checked(KernelProfile.Of(Kernel).Has(KernelBehaviour.ChecksToEnd)) } : layout;
         }
     }
 

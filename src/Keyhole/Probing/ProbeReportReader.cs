@@ -44,7 +44,8 @@ public static class ProbeReportReader
                 return new InputError(sourceName, lines.Number, $"more than {MaxLines} lines of a report", "give the console of one probe");
             int end = line.LastIndexOf('}');
             if (end < start || !TryParse(line[start..(end + 1)], out JsonDocument? document))
-                return new InputError(sourceName, lines.Number, $"broken line of a probe's report: {InputError.Quote(line[start..])}", "give the console's whole text");
+                return new InputError(sourceName, lines.Number, $"broken line of a probe's report: {InputError.Quote(line[start..])}",
+                    "give the console's whole text");
             using (document)
             {
                 if (!report.Take(document.RootElement, lines.Number, out string? what))
@@ -144,7 +145,8 @@ public static class ProbeReportReader
         }
 
         private static string? TrapOf(JsonElement line) =>
-            Details(line) is { IsEmpty: false } details ? string.Join(", ", details.Select(static detail => detail.Name == "what" ? detail.Value : $"{detail.Name} {detail.Value}")) : null;
+            Details(line) is { IsEmpty: false } details
+                ? string.Join(", ", details.Select(static detail => detail.Name == "what" ? detail.Value : $"{detail.Name} {detail.Value}")) : null;
 
         public ProbeReport Finish() => _report with
         {
@@ -161,7 +163,8 @@ public static class ProbeReportReader
         {
             what = "the report's first line lacks what belongs there";
             string kernel = Text(line, "kernel");
-            if (!TryNumber(line, "version", out ulong version) || !TryNumber(line, "nrPages", out ulong pages) || !TryFlag(line, "dom0", out bool isDom0))
+            if (!TryNumber(line, "version", out ulong version) || !TryNumber(line, "nrPages", out ulong pages)
+                || !TryFlag(line, "dom0", out bool isDom0))
                 return false;
             if (version != 1 || !KernelReleases.TryParseName(kernel, out KernelRelease profile))
             {
@@ -172,7 +175,8 @@ public static class ProbeReportReader
             TryNumber(line, "ticksPerMs", out ulong ticks);
             // No limit is all ones in 32 bits; an error, which has no number here, says nothing either.
             bool isLimited = TryNumber(line, "maxPages", out ulong max) && max != uint.MaxValue;
-            _report = _report with { IsDom0 = isDom0, Kernel = profile, PageCount = pages, MaxPages = isLimited ? max : null, TicksPerMillisecond = ticks };
+            _report = _report with { IsDom0 = isDom0, Kernel = profile, PageCount = pages, MaxPages = isLimited ? max : null,
+                TicksPerMillisecond = ticks };
             return pages <= Frames.MaxCount;
         }
 
@@ -229,7 +233,8 @@ public static class ProbeReportReader
         private bool TakeResult(JsonElement line)
         {
             if (!TryNumber(line, "halt", out ulong halt) || !Enum.IsDefined((HaltReason)Math.Min(halt, int.MaxValue)) ||
-                !TryNumber(line, "released", out ulong released) || !TryNumber(line, "remapped", out ulong remapped) || !TryNumber(line, "populated", out ulong populated) ||
+                !TryNumber(line, "released", out ulong released) || !TryNumber(line, "remapped", out ulong remapped)
+                || !TryNumber(line, "populated", out ulong populated) ||
                 !TryHex(line, "pciGapStart", out ulong gapStart) || !TryHex(line, "pciGapEnd", out ulong gapEnd))
             {
                 return false;
@@ -257,7 +262,8 @@ public static class ProbeReportReader
 
         private bool TakePhase(JsonElement line)
         {
-            if (!TryNumber(line, "pages", out ulong pages) || !TryNumber(line, "ticks", out ulong ticks) || !TryNumber(line, "hypercalls", out ulong hypercalls))
+            if (!TryNumber(line, "pages", out ulong pages) || !TryNumber(line, "ticks", out ulong ticks)
+                || !TryNumber(line, "hypercalls", out ulong hypercalls))
                 return false;
             _phases.Add(new(Text(line, "name"), pages, ticks, hypercalls));
             return true;
@@ -292,7 +298,8 @@ public static class ProbeReportReader
         {
             value = 0;
             string text = Text(line, name);
-            return text.StartsWith("0x", StringComparison.Ordinal) && ulong.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+            return text.StartsWith("0x", StringComparison.Ordinal)
+                && ulong.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
         }
 
         private static bool TryRange(JsonElement line, ulong limit, out ulong start, out ulong end)

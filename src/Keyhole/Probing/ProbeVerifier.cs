@@ -23,7 +23,8 @@ public enum ProbeOutcome
     /// <summary>A check failed, or the probe died.</summary>
     Fails,
 
-    /// <summary>The probe has come to its own limits: no room for its tables, a guest that is too large for it, or no time to look at all of it.</summary>
+    /// <summary>The probe has come to its own limits: no room for its tables, a guest that is too large for it, or no time to look at all of
+    /// it.</summary>
     Unknown,
 }
 
@@ -41,7 +42,8 @@ public static class ProbeVerifier
     /// <summary>What a probe looks at on every map on which it gets through its memory setup: a report without one of these shows nothing.</summary>
     private static readonly ImmutableArray<string> s_needed = ["callbacks", "event", "setup", "p2m", "m2p", "holes"];
 
-    /// <param name="forecast">For the map and the layout that the probe had (<see cref="ProbeReport.ToRequest"/>), or those it ought to have had.</param>
+    /// <param name="forecast">For the map and the layout that the probe had (<see cref="ProbeReport.ToRequest"/>), or those it ought to have
+    /// had.</param>
     /// <param name="report">What the probe said.</param>
     /// <param name="isRunning">Whether it was not waited for any longer: what it had not said yet speaks neither for the map nor against it.</param>
     public static ProbeVerdict Compare(BootForecast forecast, ProbeReport report, bool isRunning = false)
@@ -50,7 +52,8 @@ public static class ProbeVerifier
         isRunning &= report is { Trap: null, Passed: null };
         ImmutableArray<Finding> findings = [.. Findings(forecast, report, isRunning)];
         // What it has found before it came to its limits stands.
-        bool isAtItsLimits = report.Trap is null && (isRunning || report.Check("room") is { Passed: false }) && report.Checks.All(static check => check.Passed || check.Name == "room");
+        bool isAtItsLimits = report.Trap is null && (isRunning || report.Check("room") is { Passed: false })
+            && report.Checks.All(static check => check.Passed || check.Name == "room");
         ProbeOutcome answer = isAtItsLimits ? ProbeOutcome.Unknown
             : findings.All(static finding => finding.Agrees) ? ProbeOutcome.Works
             : ProbeOutcome.Fails;
@@ -66,7 +69,8 @@ public static class ProbeVerifier
             yield return Compared("released pages", Number(forecast.ReleasedPages), Number(report.ReleasedPages));
             yield return Compared("remapped pages", Number(forecast.RemappedPages), Number(report.RemappedPages));
             yield return Compared("populated pages", Number(forecast.PopulatedPages), Number(report.PopulatedPages));
-            yield return Compared("kernel's map", Show(forecast.KernelMap), report.KernelMap.IsEmpty && halt != HaltReason.None ? Show(forecast.KernelMap) : Show(report.KernelMap));
+            yield return Compared("kernel's map", Show(forecast.KernelMap), report.KernelMap.IsEmpty && halt != HaltReason.None
+                ? Show(forecast.KernelMap) : Show(report.KernelMap));
             // A kernel that stops gets to neither.
             if (halt == HaltReason.None)
             {
@@ -123,15 +127,19 @@ public static class ProbeVerifier
                 joined.Add((part.Start.Value, part.End.Value, run.Kind));
         }
 
-        return string.Join(' ', joined.Select(static run => string.Create(CultureInfo.InvariantCulture, $"[0x{run.Start:x}, 0x{run.End:x}) {run.Kind}")));
+        return string.Join(' ',
+            joined.Select(static run => string.Create(CultureInfo.InvariantCulture, $"[0x{run.Start:x}, 0x{run.End:x}) {run.Kind}")));
     }
 
     private static Finding Compared(string what, string forecast, string observed) => new(what, forecast, observed, null, forecast == observed);
 
     private static string Number(ulong value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private static string Show(ByteRange range) => range.IsEmpty ? "none" : string.Create(CultureInfo.InvariantCulture, $"[0x{range.Start:x}, 0x{range.End:x})");
+    private static string Show(ByteRange range) =>
+        range.IsEmpty ? "none" : string.Create(CultureInfo.InvariantCulture, $"[0x{range.Start:x}, 0x{range.End:x})");
 
     private static string Show(ImmutableArray<E820Entry> map) =>
-        string.Join(' ', map.Select(static entry => string.Create(CultureInfo.InvariantCulture, $"[0x{entry.Address:x}, 0x{entry.End:x}) {E820TypeNames.NameOf(entry.Type)}")));
+        string.Join(' ',
+            map.Select(static entry => string.Create(CultureInfo.InvariantCulture,
+                $"[0x{entry.Address:x}, 0x{entry.End:x}) {E820TypeNames.NameOf(entry.Type)}")));
 }

@@ -11,12 +11,13 @@ using Keyhole.Diagnostics;
 namespace Keyhole.Reading;
 
 /// <summary>
-/// What people send instead of a log: a log packed with gzip, or a support bundle (tar or cpio, packed or not) such as XenServer's status report, the support files of Qubes's HCL report or
-/// a sosreport. Of a bundle the hypervisor's log and the kernel's are taken, one behind the other, as one text.
+/// What people send instead of a log: a log packed with gzip, or a support bundle (tar or cpio, packed or not) such as XenServer's status report, the
+/// support files of Qubes's HCL report or a sosreport. Of a bundle the hypervisor's log and the kernel's are taken, one behind the other, as one
+/// text.
 /// </summary>
 /// <remarks>
-/// The archives are read by hand: names and sizes are all that is needed of them, and no header may ask for memory. Everything is bounded: layers, entries, the bytes passed over
-/// and those kept.
+/// The archives are read by hand: names and sizes are all that is needed of them, and no header may ask for memory. Everything is bounded: layers,
+/// entries, the bytes passed over and those kept.
 /// </remarks>
 internal static class Bundle
 {
@@ -52,7 +53,8 @@ internal static class Bundle
         {
             if (IsGzip(head.Span))
             {
-                stream = new Limited(new GZipStream(new PrefixedStream(head, new Limited(stream, MaxPassedBytes)), CompressionMode.Decompress), MaxPassedBytes);
+                stream = new Limited(new GZipStream(new PrefixedStream(head, new Limited(stream, MaxPassedBytes)), CompressionMode.Decompress),
+                    MaxPassedBytes);
                 head = StreamHead.Read(stream);
             }
             else if (IsTar(head.Span) || IsCpio(head.Span))
@@ -83,7 +85,8 @@ internal static class Bundle
         for (int entry = 0; entry < MaxEntries && passed < MaxPassedBytes; entry++)
         {
             int alignment = TarBlock;
-            if (!(isTar ? TryTarHeader(archive, out string name, out long size, out char type) : TryCpioHeader(archive, out name, out size, out type, out alignment)))
+            if (!(isTar ? TryTarHeader(archive, out string name, out long size, out char type)
+                : TryCpioHeader(archive, out name, out size, out type, out alignment)))
                 break;
             passed += size;
             long padded = (size + alignment - 1) / alignment * alignment;
@@ -114,14 +117,17 @@ internal static class Bundle
         }
 
         byte[] joined = Joined(found);
-        return joined.Length > 0 ? joined : throw new InvalidDataException("none of its files is a log or a list of resources with a memory map: an xl dmesg, a dmesg, a journal or an iomem is looked for");
+        return joined.Length > 0 ? joined
+            : throw new InvalidDataException(
+                "none of its files is a log or a list of resources with a memory map: an xl dmesg, a dmesg, a journal or an iomem is looked for");
     }
 
     /// <summary>The hypervisor's log and the kernel's; without either the system's, then the list of resources.</summary>
     private static byte[] Joined(Dictionary<Rank, byte[]> found)
     {
         if (!found.ContainsKey(Rank.Hypervisor) && !found.ContainsKey(Rank.Kernel))
-            return found.TryGetValue(Rank.System, out byte[]? system) ? system : found.TryGetValue(Rank.Resources, out byte[]? resources) ? resources : [];
+            return found.TryGetValue(Rank.System, out byte[]? system) ? system
+                : found.TryGetValue(Rank.Resources, out byte[]? resources) ? resources : [];
         using var all = new MemoryStream();
         foreach (Rank rank in (ReadOnlySpan<Rank>)[Rank.Hypervisor, Rank.Kernel])
         {
@@ -138,15 +144,19 @@ internal static class Bundle
     {
         string name = path[(path.LastIndexOf('/') + 1)..].ToLowerInvariant();
         bool isDmesg = name.Contains("dmesg", StringComparison.Ordinal);
-        if ((isDmesg && (name.Contains("xl", StringComparison.Ordinal) || name.Contains("xm", StringComparison.Ordinal) || name.Contains("xen", StringComparison.Ordinal) || name.Contains("hypervisor", StringComparison.Ordinal)))
+        if ((isDmesg && (name.Contains("xl", StringComparison.Ordinal) || name.Contains("xm", StringComparison.Ordinal)
+            || name.Contains("xen", StringComparison.Ordinal) || name.Contains("hypervisor", StringComparison.Ordinal)))
             || name.StartsWith("hypervisor.log", StringComparison.Ordinal))
             return Rank.Hypervisor;
         if (isDmesg)
             return Rank.Kernel;
-        if (name.StartsWith("journalctl", StringComparison.Ordinal) || name.StartsWith("kern.log", StringComparison.Ordinal) || name.StartsWith("messages", StringComparison.Ordinal)
-            || name.StartsWith("boot.log", StringComparison.Ordinal) || name.StartsWith("syslog", StringComparison.Ordinal) || name.Contains("console", StringComparison.Ordinal))
+        if (name.StartsWith("journalctl", StringComparison.Ordinal) || name.StartsWith("kern.log", StringComparison.Ordinal)
+            || name.StartsWith("messages", StringComparison.Ordinal)
+            || name.StartsWith("boot.log", StringComparison.Ordinal) || name.StartsWith("syslog", StringComparison.Ordinal)
+            || name.Contains("console", StringComparison.Ordinal))
             return Rank.System;
-        return name.StartsWith("iomem", StringComparison.Ordinal) || name.EndsWith("proc_iomem", StringComparison.Ordinal) ? Rank.Resources : Rank.Other;
+        return name.StartsWith("iomem", StringComparison.Ordinal) || name.EndsWith("proc_iomem", StringComparison.Ordinal) ? Rank.Resources
+            : Rank.Other;
     }
 
     /// <summary>A member that is packed itself; null where it is damaged or too long.</summary>
@@ -310,6 +320,7 @@ public static class PackedErrors
     {
         const int longest = 160;
         ArgumentNullException.ThrowIfNull(damaged);
-        return new(sourceName, null, $"the packed file cannot be read: {InputError.OneLine(damaged.Message.TrimEnd('.'), longest)}", "unpack it (zcat, tar xf, cpio -i) and name the log in it");
+        return new(sourceName, null, $"the packed file cannot be read: {InputError.OneLine(damaged.Message.TrimEnd('.'), longest)}",
+            "unpack it (zcat, tar xf, cpio -i) and name the log in it");
     }
 }

@@ -7,12 +7,13 @@ using System.Text;
 namespace Keyhole.Reading;
 
 /// <summary>
-/// A stored mail, a folder of them in one file (mbox), or text copied out of one: its quoted-printable and base64 parts are decoded as they are read, all else
-/// passes as it is. Line numbers stay those of the source, but for base64: behind a line that soft breaks had cut, as many empty lines follow.
+/// A stored mail, a folder of them in one file (mbox), or text copied out of one: its quoted-printable and base64 parts are decoded as they are read,
+/// all else passes as it is. Line numbers stay those of the source, but for base64: behind a line that soft breaks had cut, as many empty lines
+/// follow.
 /// </summary>
 /// <remarks>
-/// No whole MIME reader: those keep the message, not its lines, and an error here names a line of the file. What follows from it: parts are told apart by
-/// their header fields, not by the boundary that the mail announces, so that a part copied out of a mail is read as well.
+/// No whole MIME reader: those keep the message, not its lines, and an error here names a line of the file. What follows from it: parts are told
+/// apart by their header fields, not by the boundary that the mail announces, so that a part copied out of a mail is read as well.
 /// </remarks>
 internal sealed class MailText : Stream
 {
@@ -134,8 +135,8 @@ internal sealed class MailText : Stream
     }
 
     /// <summary>
-    /// Whether text without a header is quoted-printable throughout: each of its equals signs begins an escape or ends a line, and there are some. A boot log as
-    /// it is has options such as console=hvc0 in it.
+    /// Whether text without a header is quoted-printable throughout: each of its equals signs begins an escape or ends a line, and there are some. A
+    /// boot log as it is has options such as console=hvc0 in it.
     /// </summary>
     private static bool IsQuotedPrintable(ReadOnlySpan<byte> head)
     {
@@ -161,7 +162,8 @@ internal sealed class MailText : Stream
             // An option's value may look like an escape; what quoted-printable itself has to escape does not.
             bool isTelling = endsLine
                 ? i - lineStart is > 60 and <= longestLine
-                : head[i..].StartsWith("=3D"u8) || head[i..].StartsWith("=C2=A0"u8) || head[i..].StartsWith("=E2=80="u8) || head[i..].StartsWith("=20\n"u8) || head[i..].StartsWith("=20\r"u8);
+                : head[i..].StartsWith("=3D"u8) || head[i..].StartsWith("=C2=A0"u8) || head[i..].StartsWith("=E2=80="u8)
+                    || head[i..].StartsWith("=20\n"u8) || head[i..].StartsWith("=20\r"u8);
             escapes += isTelling ? 1 : 0;
         }
 
@@ -178,7 +180,8 @@ internal sealed class MailText : Stream
         return Ascii.EqualsIgnoreCase(value, "base64") ? Coding.Base64 : Coding.Identity;
     }
 
-    private static bool StartsWith(ReadOnlySpan<byte> text, string words) => text.Length >= words.Length && Ascii.EqualsIgnoreCase(text[..words.Length], words);
+    private static bool StartsWith(ReadOnlySpan<byte> text, string words) =>
+        text.Length >= words.Length && Ascii.EqualsIgnoreCase(text[..words.Length], words);
 
     /// <summary>Reads one line, or a piece of one that is longer than a block, and writes what it says. False at the end.</summary>
     private bool TryTakeLine()
@@ -241,7 +244,8 @@ internal sealed class MailText : Stream
 
     private bool BeginsHeader(ReadOnlySpan<byte> line)
     {
-        bool begins = (_wasBoundary && StartsWith(line, "Content-")) || (_wasBlank && line.StartsWith("From "u8)) || (_coding == Coding.Identity && StartsWith(line, EncodingField));
+        bool begins = (_wasBoundary && StartsWith(line, "Content-")) || (_wasBlank && line.StartsWith("From "u8))
+            || (_coding == Coding.Identity && StartsWith(line, EncodingField));
         if (begins)
         {
             FlushHeld();

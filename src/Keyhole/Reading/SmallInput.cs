@@ -30,7 +30,8 @@ public sealed class SmallInput
     /// <summary>Whether the input starts with a byte order mark of any kind.</summary>
     public bool HasByteOrderMark => IsUtf16 || Bytes is [0xef, 0xbb, 0xbf, ..];
 
-    /// <summary>Reads a stream to its end; more than <paramref name="maxSizeBytes"/> bytes is an error that names <paramref name="kind"/> ("a guest's configuration").</summary>
+    /// <summary>Reads a stream to its end; more than <paramref name="maxSizeBytes"/> bytes is an error that names <paramref name="kind"/> ("a guest's
+    /// configuration").</summary>
     public static Parsed<SmallInput> Read(Stream stream, string sourceName, int maxSizeBytes, string kind)
     {
         ArgumentNullException.ThrowIfNull(stream);
@@ -47,8 +48,10 @@ public sealed class SmallInput
         return new SmallInput(bytes.ToArray());
     }
 
-    /// <summary>The same, where some inputs may be longer: once more than <paramref name="maxSizeBytes"/> have come, the start says whether it is one of those.</summary>
-    public static Parsed<SmallInput> Read(Stream stream, string sourceName, int maxSizeBytes, string kind, Func<SmallInput, bool> mayBeLonger, int longerSizeBytes)
+    /// <summary>The same, where some inputs may be longer: once more than <paramref name="maxSizeBytes"/> have come, the start says whether it is one
+    /// of those.</summary>
+    public static Parsed<SmallInput> Read(Stream stream, string sourceName, int maxSizeBytes, string kind, Func<SmallInput, bool> mayBeLonger,
+        int longerSizeBytes)
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(mayBeLonger);

@@ -11,8 +11,8 @@ internal static class StreamHead
     public const int MaxLength = 16 * 1024;
 
     /// <summary>
-    /// Reads the first bytes of a text that may be a mail's, packed, or in a support bundle. What the mail's encoding hides is decoded: <paramref name="stream"/> becomes what goes on behind the
-    /// head that is returned.
+    /// Reads the first bytes of a text that may be a mail's, packed, or in a support bundle. What the mail's encoding hides is decoded:
+    /// <paramref name="stream"/> becomes what goes on behind the head that is returned.
     /// </summary>
     /// <exception cref="System.IO.InvalidDataException">What is packed is damaged, or holds no log.</exception>
     public static ReadOnlyMemory<byte> ReadText(ref Stream stream)

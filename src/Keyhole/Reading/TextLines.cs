@@ -17,7 +17,8 @@ internal enum TextForm
 
 /// <summary>
 /// The lines of a stream of any length in bounded memory: line feeds end lines (carriage returns in a text that has no line feeds), carriage
-/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page writes for blanks and brackets is read as such, and what is longer than <see cref="MaxLineLength"/> is cut.
+/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page writes for blanks and brackets is read as such, and what
+/// is longer than <see cref="MaxLineLength"/> is cut.
 /// </summary>
 internal sealed class TextLines
 {
@@ -32,7 +33,8 @@ internal sealed class TextLines
     private const char HardBlankLead = '\u00c2';
 
     /// <summary>What web pages write for characters that log lines have.</summary>
-    private static readonly (string Name, char Character)[] _entities = [("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\'')];
+    private static readonly (string Name, char Character)[] _entities =
+        [("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\'')];
 
     private readonly Stream _stream;
     private readonly TextForm _form;

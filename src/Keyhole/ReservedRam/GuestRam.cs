@@ -17,7 +17,8 @@ namespace Keyhole.ReservedRam;
 /// <param name="Slot">Slot number, from 0 on.</param>
 /// <param name="GuestAddress">guest_phys_addr: a multiple of the page size.</param>
 /// <param name="SizeBytes">memory_size: a multiple of the page size, not 0.</param>
-/// <param name="UserspaceOffset">Offset in /dev/mem where <paramref name="IsIdentity"/>, which is the host's physical address; else in a buffer of the virtual machine.</param>
+/// <param name="UserspaceOffset">Offset in /dev/mem where <paramref name="IsIdentity"/>, which is the host's physical address; else in a buffer of
+/// the virtual machine.</param>
 /// <param name="IsIdentity">Whether guest and host address are the same, so that a device may reach it.</param>
 public sealed record MemorySlot(int Slot, ulong GuestAddress, ulong SizeBytes, ulong UserspaceOffset, bool IsIdentity)
 {

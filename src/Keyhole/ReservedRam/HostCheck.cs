@@ -30,11 +30,12 @@ public static class HostCheck
     }
 
     /// <summary>
-    /// What differs. An error: the kernel has System RAM where RAM should have been kept (the part that touches it is named; a kernel that did not move
-    /// shows so). A warning: RAM from the start on is missing, which some other parameter took. Empty: set up that way.
+    /// What differs. An error: the kernel has System RAM where RAM should have been kept (the part that touches it is named; a kernel that did not
+    /// move shows so). A warning: RAM from the start on is missing, which some other parameter took. Empty: set up that way.
     /// </summary>
     /// <param name="plan">A plan whose start is possible.</param>
-    /// <param name="iomem">The running host's /proc/iomem. The names of 2008 ("reserved RAM") and today's ("Reserved") both mean that it is kept.</param>
+    /// <param name="iomem">The running host's /proc/iomem. The names of 2008 ("reserved RAM") and today's ("Reserved") both mean that it is
+    /// kept.</param>
     public static ImmutableArray<Problem> Compare(ReservePlan plan, Host iomem)
     {
         ArgumentNullException.ThrowIfNull(plan);
@@ -43,8 +44,8 @@ public static class HostCheck
     }
 
     /// <summary>
-    /// The same by the log of a boot of the host's: the map as the kernel's options changed it, and whether its own image lies where it took RAM away. Null where the
-    /// log does not go on behind the firmware's map, so that it does not show what became of it.
+    /// The same by the log of a boot of the host's: the map as the kernel's options changed it, and whether its own image lies where it took RAM
+    /// away. Null where the log does not go on behind the firmware's map, so that it does not show what became of it.
     /// </summary>
     /// <param name="plan">A plan whose start is possible.</param>
     /// <param name="log">The log.</param>
@@ -68,7 +69,8 @@ public static class HostCheck
             new(
                 Severity.Error,
                 ReserveProblemCodes.NotKept,
-                $"the host's kernel lies in RAM that it was told to leave alone, and takes that place back (line {image.Line} of its log); the guest's device would overwrite it. Where it lies /proc/iomem shows",
+                $"the host's kernel lies in RAM that it was told to leave alone, and takes that place back (line {image.Line} of its log); the "
+                    + $"guest's device would overwrite it. Where it lies /proc/iomem shows",
                 Remedy: RemedyForKernel(plan)),
         ];
     }
@@ -86,14 +88,17 @@ public static class HostCheck
         ImmutableArray<ByteRange> lost = ByteRanges.Intersect(ram, wanted);
         foreach (ByteRange range in lost)
         {
-            // A kernel that finds its own image outside of RAM takes just that back ("… not marked as E820_TYPE_RAM"): an island with kept RAM on both sides.
-            bool isKernel = range.SizeBytes is >= MinKernelBytes and <= MaxKernelBytes && Touches(wanted, range.Start - 1) && Touches(wanted, range.End)
+            // A kernel that finds its own image outside of RAM takes just that back ("… not marked as E820_TYPE_RAM"): an island with kept RAM on
+            // both sides.
+            bool isKernel = range.SizeBytes is >= MinKernelBytes and <= MaxKernelBytes && Touches(wanted, range.Start - 1)
+                && Touches(wanted, range.End)
                 && !Touches(lost, range.Start - 1) && !Touches(lost, range.End);
             problems.Add(isKernel
                 ? new(
                     Severity.Error,
                     ReserveProblemCodes.NotKept,
-                    $"the host's kernel lies in the kept RAM: {ByteSize.ToText(range.SizeBytes)} of it are System RAM again, and the guest's device would overwrite them",
+                    $"the host's kernel lies in the kept RAM: {ByteSize.ToText(range.SizeBytes)} of it are System RAM again, and the "
+                        + $"guest's device would overwrite them",
                     range.Start,
                     range.End,
                     RemedyForKernel(plan))
@@ -103,7 +108,8 @@ public static class HostCheck
                     $"{ByteSize.ToText(range.SizeBytes)} that should be kept are the kernel's System RAM",
                     range.Start,
                     range.End,
-                    plan.Host.Traits.IsEfi == true ? $"boot the host by BIOS (CSM) with {today.Parameters}" : $"boot the host with {today.Parameters}, and without nokaslr"));
+                    plan.Host.Traits.IsEfi == true ? $"boot the host by BIOS (CSM) with {today.Parameters}"
+                        : $"boot the host with {today.Parameters}, and without nokaslr"));
         }
 
         // Linux rounds RAM to whole pages, and keeps a few for itself in ways that no map shows: only what is larger counts.
@@ -112,7 +118,9 @@ public static class HostCheck
             if (range.SizeBytes < ReservePlanner.StartAlignment)
                 continue;
             problems.Add(new(
-                Severity.Warning, ReserveProblemCodes.HostRamMissing, $"the host lacks {ByteSize.ToText(range.SizeBytes)} of RAM that the plan leaves to it", range.Start, range.End, "see its other memmap= and mem= parameters"));
+                Severity.Warning, ReserveProblemCodes.HostRamMissing,
+                $"the host lacks {ByteSize.ToText(range.SizeBytes)} of RAM that the plan leaves to it", range.Start, range.End,
+                "see its other memmap= and mem= parameters"));
         }
 
         return [.. problems];

@@ -10,7 +10,8 @@ namespace Keyhole.ReservedRam;
 /// <summary>Large pages that fit a guest's kept RAM, and the huge pages of the host that would serve the same guest behind an IOMMU.</summary>
 /// <param name="Of1GiB">Aligned pages of 1 GiB that lie whole in one identity slot.</param>
 /// <param name="Of2MiB">Aligned pages of 2 MiB besides those.</param>
-/// <param name="Instead">Kernel parameters for as much memory in huge pages, rounded up. Their physical addresses are the kernel's choice: they need an IOMMU.</param>
+/// <param name="Instead">Kernel parameters for as much memory in huge pages, rounded up. Their physical addresses are the kernel's choice: they need
+/// an IOMMU.</param>
 public sealed record HugePages(ulong Of1GiB, ulong Of2MiB, string Instead)
 {
     private const int TwoMiBShift = 21;

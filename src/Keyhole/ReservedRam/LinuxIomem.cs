@@ -20,7 +20,8 @@ public static class LinuxIomem
 
     /// <summary>The kernel's E820 map at the end of its boot, sorted and without overlaps.</summary>
     /// <param name="reserved">The ranges of memmap=SIZE$START parameters.</param>
-    /// <param name="kernel">Where the kernel's image lies, for one that does not move out of the way; else empty. It takes its own place back as RAM.</param>
+    /// <param name="kernel">Where the kernel's image lies, for one that does not move out of the way; else empty. It takes its own place back as
+    /// RAM.</param>
     public static ImmutableArray<E820Entry> Forecast(ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> reserved, ByteRange kernel)
     {
         Given.Array(firmware, nameof(firmware));

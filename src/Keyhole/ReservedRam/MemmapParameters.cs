@@ -10,8 +10,8 @@ namespace Keyhole.ReservedRam;
 
 /// <summary>The kernel parameters that keep RAM aside in Linux today, and how boot loaders want them written.</summary>
 /// <remarks>
-/// <c>memmap=SIZE$START</c> makes RAM reserved. <c>memmap=SIZE%START-1+2</c> would do without the dollar sign that boot loaders trip over, but the part of
-/// the kernel that chooses its own place (KASLR) takes that for a limit of memory, and puts the kernel where it should not be.
+/// <c>memmap=SIZE$START</c> makes RAM reserved. <c>memmap=SIZE%START-1+2</c> would do without the dollar sign that boot loaders trip over, but the
+/// part of the kernel that chooses its own place (KASLR) takes that for a limit of memory, and puts the kernel where it should not be.
 /// </remarks>
 public static class MemmapParameters
 {
@@ -48,7 +48,8 @@ public static class MemmapParameters
     }
 
     /// <summary>
-    /// For the double quotes of /etc/default/grub: the shell takes one backslash off <c>\\</c> and one off <c>\$</c>, and what is left is what grub.cfg needs.
+    /// For the double quotes of /etc/default/grub: the shell takes one backslash off <c>\\</c> and one off <c>\$</c>, and what is left is what
+    /// grub.cfg needs.
     /// </summary>
     public static string ForDefaultGrub(string parameters)
     {

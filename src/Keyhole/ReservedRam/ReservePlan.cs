@@ -17,15 +17,16 @@ public sealed record ReserveRequest
     public string HostName { get; init; } = "";
 
     /// <summary>
-    /// The lowest address that the host's kernel shall use, in bytes. With <see cref="LowestStart"/> an upper bound of it: the address below which the device
-    /// can reach.
+    /// The lowest address that the host's kernel shall use, in bytes. With <see cref="LowestStart"/> an upper bound of it: the address below which
+    /// the device can reach.
     /// </summary>
     public required ulong Start { get; init; }
 
     /// <summary>RAM to keep anywhere instead of below a start, in bytes; empty: everything below <see cref="Start"/>.</summary>
     public ImmutableArray<ByteRange> Ranges { get; init; } = [];
 
-    /// <summary>Take the lowest start that keeps <see cref="GuestBytes"/>, at most <see cref="Start"/>. Without a size for the guest it is <see cref="Start"/> itself.</summary>
+    /// <summary>Take the lowest start that keeps <see cref="GuestBytes"/>, at most <see cref="Start"/>. Without a size for the guest it is
+    /// <see cref="Start"/> itself.</summary>
     public bool LowestStart { get; init; }
 
     /// <summary>The guest's memory, or null: all that is kept.</summary>

@@ -41,7 +41,8 @@ public static class ReservePlanner
         if (Impossible(highest, ram) is { } impossible)
             return new() { Host = request.Host, HostName = request.HostName, Start = highest, Problems = [impossible] };
 
-        ImmutableArray<EarlyReservation> further = request.Kernel.IsEmpty ? request.Reserved : [.. request.Reserved, new(request.Kernel, "the host's kernel")];
+        ImmutableArray<EarlyReservation> further = request.Kernel.IsEmpty ? request.Reserved
+            : [.. request.Reserved, new(request.Kernel, "the host's kernel")];
         ulong start = wished is { } size ? LowestStart(firmware, highest, further, size) : highest;
         ulong guestBytes = request.GuestBytes ?? ulong.MaxValue;
         ReservedRamMap map = ReservedRamMap.Of(firmware, start, [.. EarlyReservations.Of2008, .. further]);
@@ -52,7 +53,8 @@ public static class ReservePlanner
         AddHost(problems, request, map, today);
         AddEfi(problems, request, today);
         AddSecurity(problems, request.Host, map);
-        return new() { Host = request.Host, HostName = request.HostName, Start = start, Map = map, Guest = guest, Today = today, Problems = [.. problems] };
+        return new() { Host = request.Host, HostName = request.HostName, Start = start, Map = map, Guest = guest, Today = today,
+            Problems = [.. problems] };
     }
 
     /// <summary>Ranges anywhere: what memmap= keeps, for devices, guests, or drivers that want RAM of their own (nvmevirt, a pmem device).</summary>
@@ -60,26 +62,29 @@ public static class ReservePlanner
     {
         ImmutableArray<E820Entry> firmware = request.Host.Entries;
         ImmutableArray<ByteRange> kept = ByteRanges.Union(request.Ranges);
-        ImmutableArray<EarlyReservation> further = request.Kernel.IsEmpty ? request.Reserved : [.. request.Reserved, new(request.Kernel, "the host's kernel")];
+        ImmutableArray<EarlyReservation> further = request.Kernel.IsEmpty ? request.Reserved
+            : [.. request.Reserved, new(request.Kernel, "the host's kernel")];
         TodaysHost today = TodaysHost.OfRanges(firmware, kept, further, request.Kernel, request.GuestBytes ?? ulong.MaxValue);
         List<Problem> problems = [];
         ImmutableArray<ByteRange> ram = LinuxIomem.RamOf(firmware);
         foreach (ByteRange range in ByteRanges.Subtract(kept, ram))
         {
             problems.Add(new(
-                Severity.Warning, ReserveProblemCodes.RangeWithoutRam, $"{ByteSize.ToText(range.SizeBytes)} of what shall be kept are no RAM of this host", range.Start, range.End));
+                Severity.Warning, ReserveProblemCodes.RangeWithoutRam,
+                $"{ByteSize.ToText(range.SizeBytes)} of what shall be kept are no RAM of this host", range.Start, range.End));
         }
 
         AddWish(problems, request, today.Map, today.Guest, today);
         AddHost(problems, request, today.Map, today);
         AddEfi(problems, request, today);
         AddSecurity(problems, request.Host, today.Map);
-        return new() { Host = request.Host, HostName = request.HostName, Start = 0, Ranges = kept, Map = today.Map, Guest = today.Guest, Today = today, Problems = [.. problems] };
+        return new() { Host = request.Host, HostName = request.HostName, Start = 0, Ranges = kept, Map = today.Map, Guest = today.Guest,
+            Today = today, Problems = [.. problems] };
     }
 
     /// <summary>
-    /// On an EFI host the kernel does not steer clear of memmap=. From 6.10 on its EFI stub then does not choose a place by chance and takes the lowest
-    /// from 16 MiB on that the firmware left free; before, it could land anywhere. Seen on 6.12 with OVMF: the kernel at 0x1600000, in what
+    /// On an EFI host the kernel does not steer clear of memmap=. From 6.10 on its EFI stub then does not choose a place by chance and takes the
+    /// lowest from 16 MiB on that the firmware left free; before, it could land anywhere. Seen on 6.12 with OVMF: the kernel at 0x1600000, in what
     /// memmap=511M$1M was to keep; and with memmap=1G$1G an Oops at boot, for the stub's own data lie in low RAM too. Above 4 GiB it held.
     /// </summary>
     private static void AddEfi(List<Problem> problems, ReserveRequest request, TodaysHost today)
@@ -90,10 +95,12 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Error,
                 ReserveProblemCodes.EfiKernelPlace,
-                "this host boots by EFI: there its kernel does not steer clear of memmap=, and lies with its data where the EFI stub puts them, in the kept RAM; a device would overwrite the host's kernel",
+                "this host boots by EFI: there its kernel does not steer clear of memmap=, and lies with its data where the EFI stub puts them, in "
+                    + "the kept RAM; a device would overwrite the host's kernel",
                 low[0].Start,
                 low[^1].End,
-                "boot the host by BIOS (CSM), where the kernel chooses its place around memmap=; or keep RAM above 4 GiB and look after the boot whether it is kept"));
+                "boot the host by BIOS (CSM), where the kernel chooses its place around memmap=; or keep RAM above 4 GiB and "
+                    + "look after the boot whether it is kept"));
         }
         else if (request.Host.Traits.IsEfi == true)
         {
@@ -108,7 +115,8 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.EfiKernelPlace,
-                "the source does not say whether this host boots by EFI; if it does, its kernel does not steer clear of memmap= and lies in the kept RAM",
+                "the source does not say whether this host boots by EFI; if it does, its kernel does not steer clear "
+                    + "of memmap= and lies in the kept RAM",
                 low[0].Start,
                 low[^1].End,
                 "look whether the host has /sys/firmware/efi; if so, boot it by BIOS (CSM) or keep RAM above 4 GiB"));
@@ -125,7 +133,8 @@ public static class ReservePlanner
         if (start <= X86Layout.OneMiB)
         {
             return new(
-                Severity.Error, ReserveProblemCodes.BelowOneMiB, $"only memory below 1 MiB lies below 0x{start:x}: no guest lives on that", Remedy: "start higher, at 512M for instance");
+                Severity.Error, ReserveProblemCodes.BelowOneMiB, $"only memory below 1 MiB lies below 0x{start:x}: no guest lives on that",
+                Remedy: "start higher, at 512M for instance");
         }
 
         if (start % StartAlignment != 0)
@@ -141,11 +150,13 @@ public static class ReservePlanner
         if (start >= end)
         {
             return new(
-                Severity.Error, ReserveProblemCodes.StartAboveRam, $"0x{start:x} lies above all RAM, which ends at 0x{end:x}: nothing is left to the host", Remedy: "start lower");
+                Severity.Error, ReserveProblemCodes.StartAboveRam,
+                $"0x{start:x} lies above all RAM, which ends at 0x{end:x}: nothing is left to the host", Remedy: "start lower");
         }
 
         return ram[0].Start >= start
-            ? new(Severity.Error, ReserveProblemCodes.NothingKept, $"there is no RAM below 0x{start:x}; it begins at 0x{ram[0].Start:x}", Remedy: "start higher")
+            ? new(Severity.Error, ReserveProblemCodes.NothingKept, $"there is no RAM below 0x{start:x}; it begins at 0x{ram[0].Start:x}",
+                Remedy: "start higher")
             : null;
     }
 
@@ -185,7 +196,8 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Error,
                 ReserveProblemCodes.GuestTooLarge,
-                $"the guest wants {ByteSize.ToText(wished)}; what is kept below 0x{map.Start:x} is {ByteSize.ToText(wished - guest.MemoryBytes)} too little",
+                $"the guest wants {ByteSize.ToText(wished)}; what is kept below 0x{map.Start:x} is "
+                    + $"{ByteSize.ToText(wished - guest.MemoryBytes)} too little",
                 Remedy: "start higher, or give the guest less"));
         }
         else if (wished > today.Guest.MemoryBytes)
@@ -198,13 +210,15 @@ public static class ReservePlanner
         }
 
         foreach (ByteRange range in GuestRam.NotIdentity(guest.Map, guest.Slots).Concat(GuestRam.NotIdentity(today.Guest.Map, today.Guest.Slots)))
-            problems.Add(new(Severity.Error, ReserveProblemCodes.NotKept, "the guest's map names pages that a device would miss", range.Start, range.End));
+            problems.Add(new(Severity.Error, ReserveProblemCodes.NotKept, "the guest's map names pages that a device would miss", range.Start,
+                range.End));
         if (!today.LeftOver.IsEmpty)
         {
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.TooManyRanges,
-                $"{today.LeftOver.Length} ranges of {ByteSize.ToText(ByteRanges.Sum(today.LeftOver))} stay with the host: the kernel's choice of its own place (KASLR) minds four memmap= only",
+                $"{today.LeftOver.Length} ranges of {ByteSize.ToText(ByteRanges.Sum(today.LeftOver))} stay with the host: the kernel's choice of "
+                    + $"its own place (KASLR) minds four memmap= only",
                 today.LeftOver[0].Start,
                 today.LeftOver[^1].End,
                 "start below them, if the guest can do without"));
@@ -219,7 +233,8 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Error,
                 ReserveProblemCodes.KernelDoesNotFit,
-                $"the host keeps no {ByteSize.ToText(KernelBytes)} in one piece from 0x{map.Start:x} on (the largest is {ByteSize.ToText(largest.SizeBytes)}), which its kernel needs",
+                $"the host keeps no {ByteSize.ToText(KernelBytes)} in one piece from 0x{map.Start:x} on (the largest is "
+                    + $"{ByteSize.ToText(largest.SizeBytes)}), which its kernel needs",
                 Remedy: "start lower"));
         }
         else if (request.Kernel.IsEmpty && map.Start > UsualKernelStart && request.Host.Traits.IsEfi != true)
@@ -227,7 +242,8 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Info,
                 ReserveProblemCodes.KernelMustMove,
-                "booted by BIOS, a kernel starts at 16 MiB unless it chooses its place (KASLR), which steers clear of memmap=; with nokaslr it would lie in the kept RAM",
+                "booted by BIOS, a kernel starts at 16 MiB unless it chooses its place (KASLR), which steers clear of memmap=; with "
+                    + "nokaslr it would lie in the kept RAM",
                 UsualKernelStart,
                 UsualKernelStart + KernelBytes,
                 "boot without nokaslr"));
@@ -239,7 +255,8 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.LowMemoryGone,
-                $"the host keeps {ByteSize.ToText(ByteRanges.Sum(low))} below 4 GiB: Linux gets no bounce buffers (swiotlb), and its own devices of 32 address bits do not work",
+                $"the host keeps {ByteSize.ToText(ByteRanges.Sum(low))} below 4 GiB: Linux gets no bounce buffers (swiotlb), and its own "
+                    + $"devices of 32 address bits do not work",
                 Remedy: $"start at least {ByteSize.ToText(BounceBufferBytes)} below the end of low RAM"));
         }
 
@@ -250,7 +267,8 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Info,
                 ReserveProblemCodes.IomemRelaxed,
-                "kept RAM becomes one busy resource with reserved memory below 1 MiB, which kernels with CONFIG_IO_STRICT_DEVMEM let nobody map; the parameters say iomem=relaxed"));
+                "kept RAM becomes one busy resource with reserved memory below 1 MiB, which kernels with CONFIG_IO_STRICT_DEVMEM let nobody "
+                    + "map; the parameters say iomem=relaxed"));
         }
 
         if (request.Host.RamShown == RamShown.KernelsShare || request.Host.IsMachineMap)
@@ -281,7 +299,8 @@ public static class ReservePlanner
             problems.Add(new(
                 low.SizeBytes >= LowCrashKernelBytes ? Severity.Info : Severity.Warning,
                 ReserveProblemCodes.CrashKernelDoesNotFit,
-                $"{wanted} fits above 4 GiB only, and then wants {ByteSize.ToText(LowCrashKernelBytes)} below besides; the host keeps {ByteSize.ToText(low.SizeBytes)} there in one piece",
+                $"{wanted} fits above 4 GiB only, and then wants {ByteSize.ToText(LowCrashKernelBytes)} below besides; the host keeps "
+                    + $"{ByteSize.ToText(low.SizeBytes)} there in one piece",
                 Remedy: $"say {wanted},high, with crashkernel=…,low of a size that is there"));
         }
     }
@@ -293,14 +312,16 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.IommuPresent,
-                $"this host has an IOMMU (registers at {string.Join(", ", host.Traits.Iommus.Select(static address => $"0x{address:x}"))}): with it a guest needs no RAM of its own addresses, and the device is confined",
+                $"this host has an IOMMU (registers at {string.Join(", ", host.Traits.Iommus.Select(static address => $"0x{address:x}"))}): with "
+                    + $"it a guest needs no RAM of its own addresses, and the device is confined",
                 Remedy: "turn it on (intel_iommu=on, or the firmware's setting) and pass the device through with vfio-pci"));
         }
 
         problems.Add(new(
             Severity.Warning,
             ReserveProblemCodes.DeviceReachesAll,
-            $"without an IOMMU the guest's device reads and overwrites what it likes: all {ByteSize.ToText(ByteRanges.Sum(map.HostRam))} of the host's RAM, its kernel, other guests and other "
+            $"without an IOMMU the guest's device reads and overwrites what it likes: all {ByteSize.ToText(ByteRanges.Sum(map.HostRam))} of the "
+                + $"host's RAM, its kernel, other guests and other "
             + "devices' registers; whoever has root in the guest has the host",
             Remedy: "give it to a guest only that you trust as much as the host"));
     }

@@ -17,7 +17,8 @@ public readonly record struct ReservedRamEntry(ByteRange Range, ReservedRamType 
 /// <summary>A resource that does not come from the E820 map (a PNP device, a ROM) and is given as it stands in /proc/iomem.</summary>
 public sealed record GivenResource(ByteRange Range, string Name);
 
-/// <summary>The resource map of a host whose kernel uses RAM from a physical start on: what it keeps aside below, what failed, what is its own.</summary>
+/// <summary>The resource map of a host whose kernel uses RAM from a physical start on: what it keeps aside below, what failed, what is its
+/// own.</summary>
 public sealed class ReservedRamMap
 {
     private ReservedRamMap(ulong start, ImmutableArray<ReservedRamEntry> entries)
@@ -93,7 +94,8 @@ public sealed class ReservedRamMap
     }
 
     /// <summary>
-    /// The map as /proc/iomem shows it. Given resources stand where they belong: beside the map's own, or two blanks deeper inside the one that holds them.
+    /// The map as /proc/iomem shows it. Given resources stand where they belong: beside the map's own, or two blanks deeper inside the one that holds
+    /// them.
     /// </summary>
     public string ToIomem(ImmutableArray<GivenResource> given)
     {

@@ -34,7 +34,8 @@ public static class ReservedRamTypes
 
     /// <summary>The scheme's number of a firmware type. <see cref="E820Type.None"/> stays what it is: no RAM may be made of it.</summary>
     public static ReservedRamType Of(E820Type type) =>
-        type == E820Type.None ? ReservedRamType.None : (ReservedRamType)((uint)type > uint.MaxValue - NewTypes ? uint.MaxValue : (uint)type + NewTypes);
+        type == E820Type.None ? ReservedRamType.None
+            : (ReservedRamType)((uint)type > uint.MaxValue - NewTypes ? uint.MaxValue : (uint)type + NewTypes);
 
     /// <summary>The type that a drawing or a table shows: the firmware's, and 1 and 2 as Linux today has them, reserved.</summary>
     public static E820Type ToE820(ReservedRamType type) => (uint)type switch

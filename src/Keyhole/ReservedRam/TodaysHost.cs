@@ -13,12 +13,14 @@ namespace Keyhole.ReservedRam;
 /// <summary>The same wish with what Linux offers today: memmap= parameters, and the /proc/iomem that they give.</summary>
 public sealed record TodaysHost
 {
-    /// <summary>What is kept and what failed; more fails than in 2008, because the kernel's real-mode code is larger and memmap= takes whole pages.</summary>
+    /// <summary>What is kept and what failed; more fails than in 2008, because the kernel's real-mode code is larger and memmap= takes whole
+    /// pages.</summary>
     public required ReservedRamMap Map { get; init; }
 
     public required GuestRam Guest { get; init; }
 
-    /// <summary>The ranges of the memmap= parameters, at most <see cref="MemmapParameters.MaxRanges"/>. Between kept RAM they may cover what is reserved anyway.</summary>
+    /// <summary>The ranges of the memmap= parameters, at most <see cref="MemmapParameters.MaxRanges"/>. Between kept RAM they may cover what is
+    /// reserved anyway.</summary>
     public required ImmutableArray<ByteRange> Memmaps { get; init; }
 
     /// <summary>RAM below the start that the host keeps because KASLR minds no more than four ranges.</summary>
@@ -37,7 +39,8 @@ public sealed record TodaysHost
     public string Parameters => MemmapParameters.Join(Memmaps, NeedsRelaxedIomem);
 
     /// <param name="kernel">Where a kernel lies that cannot move; else empty.</param>
-    public static TodaysHost Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes)
+    public static TodaysHost Of(ImmutableArray<E820Entry> firmware, ulong start, ImmutableArray<EarlyReservation> further, ByteRange kernel,
+        ulong guestBytes)
     {
         Given.Array(firmware, nameof(firmware));
         Given.Array(further, nameof(further));
@@ -48,7 +51,8 @@ public sealed record TodaysHost
     /// <param name="kept">Sorted, without overlaps.</param>
     /// <param name="kernel">Where a kernel lies that cannot move; else empty.</param>
     public static TodaysHost OfRanges(
-        ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> further, ByteRange kernel, ulong guestBytes)
+        ImmutableArray<E820Entry> firmware, ImmutableArray<ByteRange> kept, ImmutableArray<EarlyReservation> further, ByteRange kernel,
+        ulong guestBytes)
     {
         Given.Array(firmware, nameof(firmware));
         Given.Array(kept, nameof(kept));
@@ -81,7 +85,8 @@ public sealed record TodaysHost
             Memmaps = memmaps,
             LeftOver = leftOver,
             Iomem = iomem,
-            NeedsRelaxedIomem = iomem.Any(entry => entry.Type == E820Type.Reserved && IsBusy(entry) && memmaps.Any(LinuxIomem.RangeOf(entry).Overlaps)),
+            NeedsRelaxedIomem =
+                iomem.Any(entry => entry.Type == E820Type.Reserved && IsBusy(entry) && memmaps.Any(LinuxIomem.RangeOf(entry).Overlaps)),
         };
     }
 
@@ -106,5 +111,6 @@ public sealed record TodaysHost
     }
 
     private static ImmutableArray<ByteRange> Largest(ImmutableArray<ByteRange> ranges) =>
-        [.. ranges.OrderByDescending(static range => range.SizeBytes).ThenBy(static range => range.Start).Take(MemmapParameters.MaxRanges).OrderBy(static range => range.Start)];
+        [.. ranges.OrderByDescending(static range => range.SizeBytes).ThenBy(static range => range.Start).Take(MemmapParameters.MaxRanges)
+            .OrderBy(static range => range.Start)];
 }

@@ -89,7 +89,8 @@ internal sealed class AffineTree<T>
         return ref node.Values[(int)(key & (Fanout - 1))];
     }
 
-    /// <summary>Gives [start, start + count) the values that continue <paramref name="first"/>. The range must lie below <see cref="Length"/>.</summary>
+    /// <summary>Gives [start, start + count) the values that continue <paramref name="first"/>. The range must lie below
+    /// <see cref="Length"/>.</summary>
     public void SetRange(ulong start, ulong count, in T first)
     {
         if (count == 1)

@@ -87,9 +87,11 @@ internal sealed partial class DomainCalls
             case MemoryOp.XENMEM_maximum_ram_page:
                 return MaximumRamPage();
             case MemoryOp.XENMEM_current_reservation:
-                return TryRead(argument, out ushort current) ? Reservation(HypercallKind.CurrentReservation, new DomainId(current)) : Failed(XenError.EFAULT);
+                return TryRead(argument, out ushort current) ? Reservation(HypercallKind.CurrentReservation, new DomainId(current))
+                    : Failed(XenError.EFAULT);
             case MemoryOp.XENMEM_maximum_reservation:
-                return TryRead(argument, out ushort maximum) ? Reservation(HypercallKind.MaximumReservation, new DomainId(maximum)) : Failed(XenError.EFAULT);
+                return TryRead(argument, out ushort maximum) ? Reservation(HypercallKind.MaximumReservation, new DomainId(maximum))
+                    : Failed(XenError.EFAULT);
             case MemoryOp.XENMEM_memory_map:
                 return MapFromGuest(argument, false);
             case MemoryOp.XENMEM_machine_memory_map:

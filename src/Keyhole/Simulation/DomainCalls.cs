@@ -8,7 +8,8 @@ using Keyhole.Hypercalls;
 
 namespace Keyhole.Simulation;
 
-/// <summary>What Xen 4.17 does when one domain calls it: the reservation calls. The page tables are in DomainCalls.PageTables.cs, multicall in DomainCalls.Multicall.cs.</summary>
+/// <summary>What Xen 4.17 does when one domain calls it: the reservation calls. The page tables are in DomainCalls.PageTables.cs, multicall in
+/// DomainCalls.Multicall.cs.</summary>
 internal sealed partial class DomainCalls
 {
     /// <summary>More extents do not fit the number in which Xen notes how far an interrupted call came.</summary>
@@ -246,7 +247,8 @@ internal sealed partial class DomainCalls
         return Controls(target) ? XenError.None : XenError.EPERM;
     }
 
-    private XenError MaySetMemoryMap(DomainId domain, int entryCount, out SimulatedDomain? target) => MaySetMemoryMap(domain, (ulong)entryCount, out target);
+    private XenError MaySetMemoryMap(DomainId domain, int entryCount, out SimulatedDomain? target) =>
+        MaySetMemoryMap(domain, (ulong)entryCount, out target);
 
     private bool MayAdjust(DomainId domain, int extentCount, int order, out SimulatedDomain? target)
     {
@@ -273,7 +275,8 @@ internal sealed partial class DomainCalls
         ulong count = 1UL << order;
         if (first > ulong.MaxValue - count)
             return false;
-        if (order > 0 && target.Physmap is null && first + count <= _xen.MaximumRamPage && _xen.FrameTable.IsOneRun(first, count, out FrameState whole)
+        if (order > 0 && target.Physmap is null && first + count <= _xen.MaximumRamPage
+            && _xen.FrameTable.IsOneRun(first, count, out FrameState whole)
             && whole.Owner == target.Owner && whole.IsAllocated && whole.References == 0)
         {
             _xen.GiveBack(first, count);

@@ -37,7 +37,8 @@ public sealed record DomainSpec
     /// <summary>A control domain, as dom0.</summary>
     public bool Privileged { get; init; }
 
-    /// <summary>Xen translates its frame numbers (HVM, PVH): lists carry pfns only, the page-table calls do not exist, and all its pages are seen at LinearBase.</summary>
+    /// <summary>Xen translates its frame numbers (HVM, PVH): lists carry pfns only, the page-table calls do not exist, and all its pages are seen at
+    /// LinearBase.</summary>
     public bool Translated { get; init; }
 
     /// <summary>The one other domain that this one may control, as a stub domain does.</summary>

@@ -7,8 +7,8 @@ using Keyhole.Hypercalls;
 namespace Keyhole.Simulation;
 
 /// <summary>
-/// One failure to come. The call fails in its own way: increase_reservation, decrease_reservation and populate_physmap with a short count, mmu_update with an
-/// error and the updates before it done, exchange with an error and the chunks before it exchanged, multicall in the result of
+/// One failure to come. The call fails in its own way: increase_reservation, decrease_reservation and populate_physmap with a short count, mmu_update
+/// with an error and the updates before it done, exchange with an error and the chunks before it exchanged, multicall in the result of
 /// one entry, every other call with an error and nothing done.
 /// </summary>
 public sealed record Fault
@@ -30,8 +30,8 @@ public sealed record Fault
     }
 
     /// <summary>
-    /// The extent, input extent, update or entry at which it fails, from 0. A call that never gets there does not fail. Calls without a list fail at 0.
-    /// For exchange the whole chunk that holds the input extent fails.
+    /// The extent, input extent, update or entry at which it fails, from 0. A call that never gets there does not fail. Calls without a list fail at
+    /// 0. For exchange the whole chunk that holds the input extent fails.
     /// </summary>
     public ulong At { get; init; }
 
@@ -85,7 +85,8 @@ internal sealed class FaultPlan
 
     public void Clear() => _pending.Clear();
 
-    /// <summary>Counts a call, and tells where it is to fail. Of two faults on the same call the one put in first counts, the other is used up too.</summary>
+    /// <summary>Counts a call, and tells where it is to fail. Of two faults on the same call the one put in first counts, the other is used up
+    /// too.</summary>
     public FaultPoint Next(HypercallKind kind, DomainId caller)
     {
         FaultPoint point = default;

@@ -40,7 +40,8 @@ public readonly struct FramePlacement : IEquatable<FramePlacement>
     /// </summary>
     public static FramePlacement Descending(int extentOrder = 9) => new(Order.Descending, extentOrder, 0);
 
-    /// <summary>The lowest free frames cut into extents of 2^<paramref name="extentOrder"/>, which are then shuffled; the same seed gives the same order.</summary>
+    /// <summary>The lowest free frames cut into extents of 2^<paramref name="extentOrder"/>, which are then shuffled; the same seed gives the same
+    /// order.</summary>
     public static FramePlacement Shuffled(ulong seed, int extentOrder = 0) => new(Order.Shuffled, extentOrder, seed);
 
     /// <inheritdoc/>

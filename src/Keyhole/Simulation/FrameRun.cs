@@ -5,7 +5,8 @@ using Keyhole.Addresses;
 
 namespace Keyhole.Simulation;
 
-/// <summary>Pages of a guest whose pfns and mfns both ascend by one: pfn <c>Pfn + i</c> is mfn <c>Mfn + i</c> for i below <see cref="Count"/>.</summary>
+/// <summary>Pages of a guest whose pfns and mfns both ascend by one: pfn <c>Pfn + i</c> is mfn <c>Mfn + i</c> for i below
+/// <see cref="Count"/>.</summary>
 public readonly struct FrameRun : IEquatable<FrameRun>
 {
     public FrameRun(Pfn pfn, Mfn mfn, ulong count)

@@ -85,7 +85,8 @@ public sealed record P2MAudit
         foreach (FrameRun run in runs)
         {
             if (run.Mfn.Value < end)
-                findings.Add(new AuditFinding(Piece(run.Mfn.Value, Math.Min(end - run.Mfn.Value, run.Count)), $"twice in the P2M, again from pfn 0x{run.Pfn.Value:x} on"));
+                findings.Add(new AuditFinding(Piece(run.Mfn.Value, Math.Min(end - run.Mfn.Value, run.Count)),
+                    $"twice in the P2M, again from pfn 0x{run.Pfn.Value:x} on"));
             end = Math.Max(end, run.Mfn.Value + run.Count);
         }
     }

@@ -147,7 +147,8 @@ internal struct TranslatedEntry : IAffine<TranslatedEntry>
 
     public readonly ulong Mfn => _mfnPlusOne - 1;
 
-    public readonly TranslatedEntry Advance(ulong distance) => IsHole ? this : new TranslatedEntry { _mfnPlusOne = unchecked(_mfnPlusOne + distance) };
+    public readonly TranslatedEntry Advance(ulong distance) =>
+        IsHole ? this : new TranslatedEntry { _mfnPlusOne = unchecked(_mfnPlusOne + distance) };
 
     public readonly bool Same(in TranslatedEntry other) => _mfnPlusOne == other._mfnPlusOne;
 }

@@ -85,8 +85,8 @@ public sealed class SimulatedXen
     }
 
     /// <summary>
-    /// Gives a PV domain page tables for its frames below <paramref name="frameCount"/>, mapping nothing yet: a kernel builds them for all the RAM of its
-    /// map before it maps what it moved or got there. Linux has made them out of its own pages by then; here they are nobody's.
+    /// Gives a PV domain page tables for its frames below <paramref name="frameCount"/>, mapping nothing yet: a kernel builds them for all the RAM of
+    /// its map before it maps what it moved or got there. Linux has made them out of its own pages by then; here they are nobody's.
     /// </summary>
     /// <returns>None; EINVAL for a translated domain, or where the addresses end before the frames do.</returns>
     public XenError ExtendLinearMapping(SimulatedDomain domain, ulong frameCount)
@@ -132,7 +132,8 @@ public sealed class SimulatedXen
     /// <summary>The 512 words of a frame, wherever it is mapped; empty where it is no RAM. Words never written are zero.</summary>
     public Span<ulong> Contents(Mfn mfn) => IsRam(mfn) ? ContentsOf(mfn.Value) : [];
 
-    /// <summary>What is wrong with the machine's books; empty when all is well. Whatever domains do, it stays empty: otherwise the simulator is at fault.</summary>
+    /// <summary>What is wrong with the machine's books; empty when all is well. Whatever domains do, it stays empty: otherwise the simulator is at
+    /// fault.</summary>
     public ImmutableArray<AuditFinding> Audit() => MachineAudit.Of(this);
 
     internal ulong[] ContentsOf(ulong mfn)
@@ -149,7 +150,8 @@ public sealed class SimulatedXen
     /// <summary>Takes an extent of free RAM for a domain, its reservation not asked. False, and nothing changed, where there is none.</summary>
     internal bool TryTake(int order, out ulong mfn) => Free.TryTake(order, !Spec.AllocateLowestFirst, out mfn);
 
-    /// <summary>Gives frames that were taken to a domain, at the pfns from <paramref name="firstPfn"/> on, or at none. Its page count is the caller's business.</summary>
+    /// <summary>Gives frames that were taken to a domain, at the pfns from <paramref name="firstPfn"/> on, or at none. Its page count is the caller's
+    /// business.</summary>
     internal void Assign(SimulatedDomain domain, ulong mfn, ulong count, ulong? firstPfn)
     {
         // As in Xen, numbers go on past the last; the last itself reads as no page, which no run may go through.
@@ -247,7 +249,8 @@ public sealed class SimulatedXen
         if (!spec.Translated && mapped > 0)
         {
             ulong last = unchecked(spec.LinearBase + ((mapped - 1) << Frames.Shift));
-            if (mapped > AffineTree<L1Entry>.KeysAt(SimulatedDomain.PageNumberLevels) || last < spec.LinearBase || !IsPage(spec.LinearBase) || !IsPage(last)
+            if (mapped > AffineTree<L1Entry>.KeysAt(SimulatedDomain.PageNumberLevels) || last < spec.LinearBase || !IsPage(spec.LinearBase)
+                || !IsPage(last)
                 || SimulatedDomain.PageNumber(last) < SimulatedDomain.PageNumber(spec.LinearBase))
             {
                 return XenError.EINVAL;

@@ -27,7 +27,8 @@ internal static class BarFindings
             if (claim.Value.Obstacle is not { } obstacle || !IsOfMap(obstacle))
                 continue;
             E820Entry? met = SortedMap.Obstacle(forecast.KernelMap.AsSpan(), claim.Value.Window);
-            string? expected = met is { } entry ? Text(claim.Value.Window, LinuxTypeNames.OfResource(entry.Type), ByteRange.FromBounds(entry.Address, entry.End)) : null;
+            string? expected = met is { } entry
+                ? Text(claim.Value.Window, LinuxTypeNames.OfResource(entry.Type), ByteRange.FromBounds(entry.Address, entry.End)) : null;
             string seen = Text(claim.Value.Window, obstacle, claim.Value.ObstacleRange);
             yield return new(What, expected ?? $"{Verifier.Range(claim.Value.Window)} can be claimed", seen, claim.Line, expected == seen);
         }
@@ -38,5 +39,6 @@ internal static class BarFindings
         new[] { E820Type.Ram, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram }
             .Any(type => LinuxTypeNames.OfResource(type) == obstacle);
 
-    private static string Text(ByteRange window, string obstacle, ByteRange range) => $"{Verifier.Range(window)} meets {obstacle} {Verifier.Range(range)}";
+    private static string Text(ByteRange window, string obstacle, ByteRange range) =>
+        $"{Verifier.Range(window)} meets {obstacle} {Verifier.Range(range)}";
 }

@@ -13,7 +13,8 @@ using Keyhole.Logs;
 
 namespace Keyhole.Verification;
 
-/// <summary>What an observed boot tells that its forecast starts from: where things lie, and what only dom0's own lines show of the machine.</summary>
+/// <summary>What an observed boot tells that its forecast starts from: where things lie, and what only dom0's own lines show of the
+/// machine.</summary>
 public static class BootEvidence
 {
     /// <summary>A guest's layout from its domain builder's lines; else as xl lays it out, with the ramdisk where the kernel found it.</summary>
@@ -83,8 +84,8 @@ public static class BootEvidence
     }
 
     /// <summary>
-    /// The host with what dom0's map shows of the machine and nothing else does: reserved pages that stand alone in a gap of the machine map. A page beside
-    /// a known entry is no such witness: it may be that entry, gone astray.
+    /// The host with what dom0's map shows of the machine and nothing else does: reserved pages that stand alone in a gap of the machine map. A page
+    /// beside a known entry is no such witness: it may be that entry, gone astray.
     /// </summary>
     public static Host WithPagesReservedIn(Host host, ObservedBoot dom0)
     {

@@ -25,7 +25,8 @@ public sealed record BootVerification
     /// <summary>The boot that was observed.</summary>
     public required ObservedBoot Boot { get; init; }
 
-    /// <summary>How a guest with firmware of its own was forecast to fare and how it fared (null: the log does not show it); null for other guests.</summary>
+    /// <summary>How a guest with firmware of its own was forecast to fare and how it fared (null: the log does not show it); null for other
+    /// guests.</summary>
     public (GuestOutcome Forecast, GuestOutcome? Observed)? Outcomes { get; init; }
 
     /// <summary>Everything that was compared, in the order of a boot.</summary>

@@ -40,7 +40,8 @@ internal static class Explanations
         if (forecast.Halts && findings.Any(static finding => finding is { What: Verifier.OutcomeWhat, Observed: "boots" }))
         {
             Problem halt = forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts);
-            yield return $"By the forecast, which is for {KernelReleases.NameOf(forecast.Request.Kernel)}, {halt.Message}. The kernel of the log boots.";
+            yield return $"By the forecast, which is for {KernelReleases.NameOf(forecast.Request.Kernel)}, "
+                + $"{halt.Message}. The kernel of the log boots.";
             foreach (string text in KernelSurvey.Tell(KernelSurvey.Of(forecast.Request)))
                 yield return $"By kernel: {text}.";
         }
@@ -72,12 +73,15 @@ internal static class Explanations
         if (observed.Release is not { } release)
             return $"The log names no kernel version; it is compared with {name}.";
         if (observed.Kernel is not { } own)
-            return $"The log is of Linux {release.Value} (line {release.Line}), whose memory setup is not known (known are 3.2 to 7.3); it is compared with {name}.";
-        string other = own != request.Kernel ? $", although it is {KernelReleases.NameOf(own)}" : observed.Identity?.Guess is { } guess ? $" (a guess: {guess})" : "";
+            return $"The log is of Linux {release.Value} (line {release.Line}), whose memory setup is not known (known are 3.2 "
+                + $"to 7.3); it is compared with {name}.";
+        string other = own != request.Kernel ? $", although it is {KernelReleases.NameOf(own)}"
+            : observed.Identity?.Guess is { } guess ? $" (a guess: {guess})" : "";
         return $"The log is of Linux {release.Value} (line {release.Line}); it is compared with {name}{other}.";
     }
 
-    /// <summary>Dom0's map depends on Xen's release. Where a log does not name it, and another release than the one taken explains all of the log, the kernel is not to blame.</summary>
+    /// <summary>Dom0's map depends on Xen's release. Where a log does not name it, and another release than the one taken explains all of the log,
+    /// the kernel is not to blame.</summary>
     private static string? OtherXen(BootRequest request, ObservedBoot observed, Plan? plan)
     {
         if (!request.IsDom0 || plan is null || plan.Host.Traits.XenVersion is not null)
@@ -87,7 +91,8 @@ internal static class Explanations
             Scenario scenario = plan.Scenario;
             Boot other = Boot.Of(scenario with { Host = scenario.Host with { Traits = scenario.Host.Traits with { XenVersion = xen } } });
             if (other.Forecast is { } forecast && Verifier.AgreesAll(forecast, observed))
-                return $"The log does not name Xen's release, and one from 4.2 to 4.19 is taken: everything in it agrees with Xen {name}, which keeps another window of the APIC from dom0.";
+                return $"The log does not name Xen's release, and one from 4.2 to 4.19 is taken: everything in it agrees with Xen {name}, which "
+                    + $"keeps another window of the APIC from dom0.";
         }
 
         return null;
@@ -97,7 +102,8 @@ internal static class Explanations
     {
         string agreeing = Verifier.Agreeing(request, observed);
         return agreeing.Length == 0
-            ? (Phrase)$"No kernel version that is known agrees with everything in the log. What differs: {string.Join(", ", differing.Select(static finding => finding.What).Distinct())}."
+            ? (Phrase)($"No kernel version that is known agrees with everything in the log. What differs: "
+                + $"{string.Join(", ", differing.Select(static finding => finding.What).Distinct())}.")
             : $"Everything in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
     }
 
@@ -108,8 +114,10 @@ internal static class Explanations
         var newest = KernelProfile.Of(KernelRelease.Last);
         foreach (KernelBehaviour behaviour in System.Enum.GetValues<KernelBehaviour>())
         {
-            if (own.Has(behaviour) && !newest.Has(behaviour) && !Verifier.AgreesAll(Forecaster.Forecast(forecast.Request with { Unlike = behaviour }), observed))
-                yield return $"The log shows what only some releases do ({KernelBehaviours.When(behaviour)}): this kernel {KernelBehaviours.Describe(behaviour)}.";
+            if (own.Has(behaviour) && !newest.Has(behaviour)
+                && !Verifier.AgreesAll(Forecaster.Forecast(forecast.Request with { Unlike = behaviour }), observed))
+                yield return $"The log shows what only some releases do ({KernelBehaviours.When(behaviour)}): this kernel "
+                    + $"{KernelBehaviours.Describe(behaviour)}.";
         }
     }
 
@@ -119,7 +127,8 @@ internal static class Explanations
         KernelProfile own = forecast.Request.Profile;
         // What two spans of releases do is one behaviour to people.
         foreach (IGrouping<string, KernelBehaviour> same in System.Enum.GetValues<KernelBehaviour>()
-            .Where(behaviour => Verifier.AgreesAll(Forecaster.Forecast(forecast.Request with { Unlike = behaviour }), observed)).GroupBy(KernelBehaviours.Describe))
+            .Where(behaviour => Verifier.AgreesAll(Forecaster.Forecast(forecast.Request with { Unlike = behaviour }), observed))
+            .GroupBy(KernelBehaviours.Describe))
         {
             string when = string.Join("; ", same.Select(KernelBehaviours.When));
             yield return same.Any(own.Has)
@@ -128,7 +137,8 @@ internal static class Explanations
         }
     }
 
-    /// <summary>Whether the guest of the log has the host's map and that of the forecast has not, or the reverse; null where both are alike.</summary>
+    /// <summary>Whether the guest of the log has the host's map and that of the forecast has not, or the reverse; null where both are
+    /// alike.</summary>
     private static Phrase? OtherOrigin(BootRequest request, ObservedBoot observed)
     {
         if (request.IsDom0 || observed.Map is not { } map)
@@ -137,7 +147,8 @@ internal static class Explanations
         bool isObserved = map.Entries.Any(IsTheHosts);
         if (isObserved && !isForecast)
         {
-            const string what = "The map in the log is made from a host's, the forecast's is not: the guest was started with e820_host=1 or a pci= entry.";
+            const string what =
+                "The map in the log is made from a host's, the forecast's is not: the guest was started with e820_host=1 or a pci= entry.";
             return $"{what} Say so with {Setting.HostMap} or {Setting.Device}, or give its configuration with {Setting.Guest}.";
         }
 
@@ -178,7 +189,8 @@ internal static class Explanations
         }
 
         if (!request.IsDom0)
-            yield return $"give the guest a map that keeps RAM on both sides of what lies in the way ({Setting.Plan} {Setting.Policy} punch shows one)";
+            yield return $"give the guest a map that keeps RAM on both sides of what lies in the way ("
+                + $"{Setting.Plan} {Setting.Policy} punch shows one)";
         else if (!found)
             yield return halt.Remedy ?? "boot another kernel";
     }
@@ -207,7 +219,8 @@ internal static class Explanations
         if (failed.Obstacle is not { } obstacle)
             return $"Line {line}: the window {window} could not be claimed for a reason that is not the memory map's.";
         if (!BarFindings.IsOfMap(obstacle))
-            return $"Line {line}: the window {window} meets {InputError.Quote(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the devices' addresses conflict, not the map.";
+            return $"Line {line}: the window {window} meets {InputError.Quote(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the "
+                + $"devices' addresses conflict, not the map.";
         string met = $"Line {line}: the device's window {window} meets {obstacle} {Verifier.Range(failed.ObstacleRange)}";
         bool isDom0 = forecast.Request.IsDom0;
         if (HotPlugged(forecast, observed, failed) is { Length: > 0 } how)
@@ -215,22 +228,27 @@ internal static class Explanations
             bool canGrow = plan is not null && plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB;
             string balloon = isDom0 || plan is null || canGrow || forecast.ReleasedPages != 0
                 ? ""
-                : " The guest's maxmem is its memory, so it was not its balloon that grew: kernels add such memory for other domains' pages (grants), too.";
-            string smaller = !isDom0 && canGrow ? $"set maxmem to memory ({plan!.Guest.MemoryKiB >> 10} MiB), so that the balloon has nothing to add; or " : "";
-            return $"{met}, so the device is not usable. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds memory: give it to the domain before it starts, with the driver of its bus built into the kernel.";
+                : " The guest's maxmem is its memory, so it was not its balloon that grew: kernels add such memory for "
+                    + "other domains' pages (grants), too.";
+            string smaller = !isDom0 && canGrow
+                ? $"set maxmem to memory ({plan!.Guest.MemoryKiB >> 10} MiB), so that the balloon has nothing to add; or " : "";
+            return $"{met}, so the device is not usable. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds "
+                + $"memory: give it to the domain before it starts, with the driver of its bus built into the kernel.";
         }
 
         if (isDom0)
-            return $"{met} of the machine's map, so the device is not usable. What to change: the firmware's settings (above 4G decoding, memory remapping), so that the window lies in a gap or in reserved memory.";
+            return $"{met} of the machine's map, so the device is not usable. What to change: the firmware's settings (above 4G decoding, memory "
+                + $"remapping), so that the window lies in a gap or in reserved memory.";
         // Whether the host's map is on, the forecast's own map tells; where it is, another policy's map or less memory is what is left.
         bool hasHosts = forecast.Request.Map.Any(IsTheHosts);
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
-        return $"{met} of the guest's map, so the device is not usable. What to change: a map in which the window lies in a gap or in reserved memory ({other}), or less low memory.";
+        return $"{met} of the guest's map, so the device is not usable. What to change: a map in which the window lies in a gap or in reserved "
+            + $"memory ({other}), or less low memory.";
     }
 
     /// <summary>
-    /// Proven by: the obstacle is RAM, and the map that the kernel started with has none there; it is the log's own where it has one. Linux adds memory in whole sections
-    /// of 128 MiB. Empty where the RAM was given.
+    /// Proven by: the obstacle is RAM, and the map that the kernel started with has none there; it is the log's own where it has one. Linux adds
+    /// memory in whole sections of 128 MiB. Empty where the RAM was given.
     /// </summary>
     private static string HotPlugged(BootForecast forecast, ObservedBoot observed, FailedClaim failed)
     {
@@ -241,9 +259,12 @@ internal static class Explanations
         ByteRange obstacle = failed.ObstacleRange;
         if (given.IsEmpty || obstacle.IsEmpty || given.Any(entry => entry.IsRam && entry.Range.Overlaps(obstacle)))
             return "";
-        string source = observed.Map is { } shown ? $"the kernel's map (line {shown.Line} on) has no RAM there" : "by the forecast the kernel's map has no RAM there";
+        string source = observed.Map is { } shown ? $"the kernel's map (line {shown.Line} on) has no RAM there"
+            : "by the forecast the kernel's map has no RAM there";
         bool isSections = ((obstacle.Start | obstacle.End) & (section - 1)) == 0;
-        return $"That memory was not given but hot-plugged later: {source}{(isSections ? $", and it is {ByteSize.ToText(obstacle.SizeBytes)} of whole 128 MiB sections, as Linux adds memory at the lowest free address" : "")}.";
+        string sections = isSections
+            ? $", and it is {ByteSize.ToText(obstacle.SizeBytes)} of whole 128 MiB sections, as Linux adds memory at the lowest free address" : "";
+        return $"That memory was not given but hot-plugged later: {source}{sections}.";
     }
 
     /// <summary>What the command line says and what became of it, and what the kernel takes out of its RAM by itself.</summary>
@@ -265,7 +286,8 @@ internal static class Explanations
             ulong ram = before.Where(static entry => entry.IsRam).Aggregate(0UL, (sum, entry) => sum + entry.Range.Intersect(change.Range).SizeBytes);
             if (change.OldType is not (null or E820Type.Ram) || change.NewType is E820Type.Ram || ram < worthMentionBytes)
                 continue;
-            yield return $"Line {edit.Line}: the kernel itself takes {ByteSize.ToText(ram)} of its RAM at {Verifier.Range(change.Range)} out of use (its command line, or what the processor's MTRRs say).";
+            yield return $"Line {edit.Line}: the kernel itself takes {ByteSize.ToText(ram)} of its RAM at {Verifier.Range(change.Range)} out of "
+                + $"use (its command line, or what the processor's MTRRs say).";
         }
     }
 
@@ -278,6 +300,7 @@ internal static class Explanations
         string[] learnt = [.. plan.MachineMap.Where(entry => !without.Contains(entry)).Select(MapComparison.Text)];
         return learnt.Length == 0
             ? ""
-            : $"Not verified: {string.Join(", ", learnt)} in the machine map. The firmware does not name it; it was taken from dom0's own lines, as what Xen keeps to itself (IOMMU registers and the like).";
+            : $"Not verified: {string.Join(", ", learnt)} in the machine map. The firmware does not name it; it was taken from dom0's own lines, "
+                + $"as what Xen keeps to itself (IOMMU registers and the like).";
     }
 }

@@ -13,8 +13,8 @@ using Keyhole.PvGuest;
 namespace Keyhole.Verification;
 
 /// <summary>
-/// What the end of a boot that was forecast to get through its memory setup has to do with memory: how far that setup went and whether it went as forecast, and what
-/// the last words themselves are about. Nothing is said of a cause that the comparison does not show.
+/// What the end of a boot that was forecast to get through its memory setup has to do with memory: how far that setup went and whether it went as
+/// forecast, and what the last words themselves are about. Nothing is said of a cause that the comparison does not show.
 /// </summary>
 internal static class FailureExplanations
 {
@@ -23,13 +23,15 @@ internal static class FailureExplanations
         if (observed.Facts.PanicMessage is not null || observed.BootFailure is not { } failure)
         {
             if (!observed.Halts && !IsOver(observed))
-                yield return $"Behind line {observed.LastLine} the log says no more of this boot's memory, and the setup is not over there: whether the kernel stopped or the log was cut it does not show.";
+                yield return $"Behind line {observed.LastLine} the log says no more of this boot's memory, and the setup is not over there: "
+                    + $"whether the kernel stopped or the log was cut it does not show.";
             yield break;
         }
 
         if (observed.IsXensOwnEnd)
         {
-            yield return $"Xen itself dies before it starts dom0 (line {failure.Line}: {Quoted(failure.Value)}): no kernel ran, so there is nothing of its memory to compare.";
+            yield return $"Xen itself dies before it starts dom0 (line {failure.Line}: {Quoted(failure.Value)}): no kernel ran, so there "
+                + $"is nothing of its memory to compare.";
             yield break;
         }
 
@@ -40,11 +42,15 @@ internal static class FailureExplanations
         int last = compared.Where(finding => finding.Line <= failure.Line).Select(static finding => finding.Line ?? 0).DefaultIfEmpty(0).Max();
         string who = failure.Value.Kind == BootFailureKind.XenPanic ? "Xen dies" : "the kernel dies";
         if (compared.Length == 0)
-            yield return $"Nothing of the memory setup stands in the log before {who.Replace("dies", "died", StringComparison.Ordinal)} (line {failure.Line}), so nothing of it could be compared.";
+            yield return $"Nothing of the memory setup stands in the log before {who.Replace("dies", "died", StringComparison.Ordinal)} (line "
+                + $"{failure.Line}), so nothing of it could be compared.";
         else if (differing == 0)
-            yield return $"The memory setup is as forecast to the last line there is of it (line {last}); {who} behind it, at line {failure.Line}: {Quoted(failure.Value)}.";
+            yield return $"The memory setup is as forecast to the last line there is of it (line {last}); {who} behind it, at line "
+                + $"{failure.Line}: {Quoted(failure.Value)}.";
         else
-            yield return string.Create(CultureInfo.InvariantCulture, $"Before {who.Replace("dies", "died", StringComparison.Ordinal)} (line {failure.Line}: {Quoted(failure.Value)}) {differing} of {compared.Length} lines of the memory setup differ from the forecast.");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Before {who.Replace("dies", "died", StringComparison.Ordinal)} (line {failure.Line}: {Quoted(failure.Value)}) {differing} of "
+                    + $"{compared.Length} lines of the memory setup differ from the forecast.");
         foreach (string text in PartOfMemory(forecast, observed, failure, differing))
             yield return text;
     }
@@ -62,7 +68,9 @@ internal static class FailureExplanations
             string wanted = WantedBytes(failure.Value.Words) is { } bytes and > 0 ? $": it wanted {ByteSize.ToText(bytes)} in one piece" : "";
             string size = ByteSize.ToText(forecast.Request.PageCount << Addresses.Frames.Shift);
             yield return $"Memory has a part in it{wanted}; {(forecast.Request.IsDom0 ? "dom0" : "the guest")} has {size}. "
-                + (differing == 0 && forecast.Boots ? "Its map is the one that was forecast, and by the forecast the kernel gets through its memory setup on it." : differing == 0 ? "" : "Whether the lines that differ are the cause the log does not show.");
+                + (differing == 0 && forecast.Boots
+                    ? "Its map is the one that was forecast, and by the forecast the kernel gets through its memory setup on it."
+                    : differing == 0 ? "" : "Whether the lines that differ are the cause the log does not show.");
         }
         else if (differing == 0)
         {
@@ -71,29 +79,36 @@ internal static class FailureExplanations
     }
 
     /// <summary>
-    /// Proven by: the kernel's own mem= in the log, and frames that by the forecast it moves to beyond that limit. Linux takes the RAM there out of its map before it
-    /// maps the moved frames.
+    /// Proven by: the kernel's own mem= in the log, and frames that by the forecast it moves to beyond that limit. Linux takes the RAM there out of
+    /// its map before it maps the moved frames.
     /// </summary>
     private static string ForbiddenByItsOwnLimit(BootForecast forecast, ObservedBoot observed)
     {
         // A kernel that dies of it does so where it maps the moved frames: words about anything else are not of this.
         if (observed.Facts.CommandLine is not { } line || observed.Facts.BootFailure is { Value.IsAboutMemory: false })
             return "";
-        KernelMemoryOption limit = KernelMemoryOptions.Of(line.Value).Where(static option => option.Kind is KernelMemoryOptionKind.Limit or KernelMemoryOptionKind.Broken).OrderBy(static option => option.Limit).FirstOrDefault();
+        KernelMemoryOption limit = KernelMemoryOptions.Of(line.Value)
+            .Where(static option => option.Kind is KernelMemoryOptionKind.Limit or KernelMemoryOptionKind.Broken)
+            .OrderBy(static option => option.Limit).FirstOrDefault();
         if (limit.Text is null)
             return "";
         ulong pages = 0;
         foreach (P2mRun run in forecast.P2m)
         {
-            Addresses.PfnRange beyond = run.Range.Intersect(Addresses.PfnRange.FromBounds(Addresses.Pfn.Containing(Math.Min(limit.Limit, Addresses.Frames.AddressLimit - 1)), new(Addresses.Frames.MaxCount)));
+            Addresses.PfnRange beyond =
+                run.Range.Intersect(Addresses.PfnRange.FromBounds(Addresses.Pfn.Containing(Math.Min(limit.Limit, Addresses.Frames.AddressLimit - 1)),
+                    new(Addresses.Frames.MaxCount)));
             if (run.Kind == P2mKind.Remapped)
                 pages += beyond.Count;
         }
 
+        string instead = forecast.Request.IsDom0 ? "what dom0 gets dom0_mem= on Xen's command line says"
+            : "what the guest gets memory= in its configuration says";
         return pages == 0
             ? ""
-            : $"{InputError.OneLine(limit.Text, 80)} on the kernel's own command line (line {line.Line}) forbids what it must do: by the forecast it moves {Verifier.Number(pages)} pages to frames beyond that limit, from under holes of its map. "
-                + $"What to change: leave {(limit.Text.StartsWith("memmap", StringComparison.Ordinal) ? "memmap=" : "mem=")} out; what {(forecast.Request.IsDom0 ? "dom0 gets dom0_mem= on Xen's command line says" : "the guest gets memory= in its configuration says")}.";
+            : $"{InputError.OneLine(limit.Text, 80)} on the kernel's own command line (line {line.Line}) forbids what it must do: by the forecast "
+                + $"it moves {Verifier.Number(pages)} pages to frames beyond that limit, from under holes of its map. "
+                + $"What to change: leave {(limit.Text.StartsWith("memmap", StringComparison.Ordinal) ? "memmap=" : "mem=")} out; {instead}.";
     }
 
     private static ulong? WantedBytes(string words)
@@ -106,12 +121,14 @@ internal static class FailureExplanations
         int digits = 0;
         while (digits < rest.Length && char.IsAsciiDigit(rest[digits]))
             digits++;
-        return rest[digits..].StartsWith(" bytes", StringComparison.Ordinal) && ulong.TryParse(rest[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out ulong bytes) ? bytes : null;
+        return rest[digits..].StartsWith(" bytes", StringComparison.Ordinal)
+            && ulong.TryParse(rest[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out ulong bytes) ? bytes : null;
     }
 
     /// <summary>Whether something is in the log that only comes once the memory setup is over.</summary>
     private static bool IsOver(ObservedBoot observed) =>
-        observed.Facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null } || !observed.Facts.FailedClaims.IsEmpty;
+        observed.Facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null }
+            || !observed.Facts.FailedClaims.IsEmpty;
 
     private static string Quoted(BootFailure failure) => $"\"{failure.Words}\"";
 }

@@ -19,8 +19,8 @@ using Keyhole.PvGuest;
 namespace Keyhole.Verification;
 
 /// <summary>
-/// Compares what was forecast of a guest whose map does not come from a PV kernel with what its Linux's log shows: the map as the firmware or the domain builder hands it
-/// over, the host bridge's windows, every BAR and bridge. Which firmware it is makes no difference here.
+/// Compares what was forecast of a guest whose map does not come from a PV kernel with what its Linux's log shows: the map as the firmware or the
+/// domain builder hands it over, the host bridge's windows, every BAR and bridge. Which firmware it is makes no difference here.
 /// </summary>
 public static class FirmwareVerifier
 {
@@ -43,13 +43,15 @@ public static class FirmwareVerifier
         if (boots.Any(static boot => boot.HasKernelLines))
         {
             // What belongs to a boot goes on until the next one of the same guest begins.
-            return [.. boots.Select((boot, i) => boot with { LastLine = boots.Skip(i + 1).FirstOrDefault(next => next.Domain == boot.Domain)?.FirstLine - 1 ?? scan.LineCount })];
+            return [.. boots.Select((boot, i) =>
+                boot with { LastLine = boots.Skip(i + 1).FirstOrDefault(next => next.Domain == boot.Domain)?.FirstLine - 1 ?? scan.LineCount })];
         }
 
         bool hasMap = scan.Maps.Any(static map => map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel);
         return !hasMap && scan.Pci.IsEmpty
             ? []
-            : [new() { Number = 1, Owner = BootOwner.Unknown, FirstLine = 1, LastLine = scan.LineCount, Facts = new(), HasKernelLines = hasMap || !scan.Pci.Functions.IsEmpty }];
+            : [new() { Number = 1, Owner = BootOwner.Unknown, FirstLine = 1, LastLine = scan.LineCount, Facts = new(), HasKernelLines = hasMap
+                || !scan.Pci.Functions.IsEmpty }];
     }
 
     /// <summary>The scenario with what the log itself tells of the guest's firmware, where nobody has told it.</summary>
@@ -58,7 +60,8 @@ public static class FirmwareVerifier
         ArgumentNullException.ThrowIfNull(scenario);
         ArgumentNullException.ThrowIfNull(observed);
         ArgumentNullException.ThrowIfNull(scan);
-        return Planner.PlatformOf(scenario).Traits.TakesSurroundings && scenario.Qemu.Firmware is null && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { Release: { } release }
+        return Planner.PlatformOf(scenario).Traits.TakesSurroundings && scenario.Qemu.Firmware is null
+            && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { Release: { } release }
             ? scenario with { Qemu = scenario.Qemu with { Firmware = release } }
             : scenario;
     }
@@ -76,13 +79,15 @@ public static class FirmwareVerifier
         ArgumentNullException.ThrowIfNull(scan);
         var explanations = new List<Phrase>();
         BootVerification verification = CompareOnly(plan, observed, scan, explanations);
-        if (plan.Platform.Traits.TakesSurroundings && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { } named && plan.Firmware is { } forecast && named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) is { } words)
+        if (plan.Platform.Traits.TakesSurroundings && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { } named && plan.Firmware is { } forecast
+            && named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) is { } words)
             explanations.Insert(0, words);
         if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(WhatElseAgrees(plan, observed, scan));
         else if (observed.Halts && verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
             explanations.Add("Everything that the log shows of the map and of the devices is as forecast: what ended the boot lies behind it.");
-        if (plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }) is { Remedy: { } remedy } && verification.Agrees)
+        if (plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }) is { Remedy: { } remedy }
+            && verification.Agrees)
             explanations.Add($"What to change: {remedy}");
         return verification with { Explanations = [.. explanations] };
     }
@@ -97,7 +102,8 @@ public static class FirmwareVerifier
             findings.Add(outcome);
         else
             notCompared.Add("the outcome: the log ends before it shows");
-        // A firmware that gave its devices up starts an operating system all the same where it can without them, and that shows what was programmed: nothing.
+        // A firmware that gave its devices up starts an operating system all the same where it can without them, and that shows what was programmed:
+        // nothing.
         if (outcomes.Forecast is GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.GivesUp)
         {
             CompareMap(plan, kernel, observed, scan, findings, notCompared);
@@ -133,12 +139,15 @@ public static class FirmwareVerifier
             : log.FirmwarePanic is { } panic ? (GuestOutcome.Panics, panic.Value, panic.Line)
             : log.Refusal is { } refusal ? (GuestOutcome.Refused, refusal.Value, refusal.Line)
             : ((GuestOutcome?)null, (string?)null, (int?)null);
-        return seen is { } one ? new(Verifier.OutcomeWhat, expected, Text(one, words), line, one == forecast || (one, forecast, log.Resources.IsEmpty) == (GuestOutcome.Boots, GuestOutcome.GivesUp, true)) : null;
+        return seen is { } one ? new(Verifier.OutcomeWhat, expected, Text(one, words), line, one == forecast
+            || (one, forecast, log.Resources.IsEmpty) == (GuestOutcome.Boots, GuestOutcome.GivesUp, true)) : null;
     }
 
-    private static string Text(GuestOutcome outcome, string? message) => message is { Length: > 0 } && outcome != GuestOutcome.Boots ? $"{outcome.NameOf()}: \"{message}\"" : outcome.NameOf();
+    private static string Text(GuestOutcome outcome, string? message) => message is { Length: > 0 } && outcome != GuestOutcome.Boots
+        ? $"{outcome.NameOf()}: \"{message}\"" : outcome.NameOf();
 
-    private static void CompareMap(Plan plan, KernelRelease kernel, ObservedBoot observed, LogScan scan, List<Finding> findings, List<string> notCompared)
+    private static void CompareMap(Plan plan, KernelRelease kernel, ObservedBoot observed, LogScan scan, List<Finding> findings,
+        List<string> notCompared)
     {
         if (!plan.IsMapKnown)
         {
@@ -147,7 +156,8 @@ public static class FirmwareVerifier
         }
 
         LogMap? map = scan.Maps.FirstOrDefault(map =>
-            map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel && map.Line >= observed.FirstLine && map.Line <= observed.LastLine && map.Domain == observed.Domain && !map.Entries.IsEmpty);
+            map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel && map.Line >= observed.FirstLine && map.Line <= observed.LastLine
+                && map.Domain == observed.Domain && !map.Entries.IsEmpty);
         // Linux prints what it was given once it is sorted; in a PVH domain it adds what a PC has below 1 MiB.
         ImmutableArray<E820Entry> forecast = plan.Firmware is null ? PvhLinuxView.Of(plan.Map) : SortedMap.Of(plan.Map.AsSpan());
         if (map is null)
@@ -157,7 +167,8 @@ public static class FirmwareVerifier
         else
         {
             bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty;
-            ObservedBoot withMap = observed with { Map = map, MapMayBeginLate = observed.Release is null, MapMayEndEarly = map.Error is not null || !goesOn };
+            ObservedBoot withMap = observed with { Map = map, MapMayBeginLate = observed.Release is null, MapMayEndEarly = map.Error is not null
+                || !goesOn };
             findings.AddRange(MapComparison.Compare(forecast, withMap, out int lost));
             if (lost > 0)
                 notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{lost} entries of the map: the log is cut there"));
@@ -176,15 +187,17 @@ public static class FirmwareVerifier
     private static string GapText(ByteRange gap) => gap.IsEmpty ? "none" : Verifier.Range(gap);
 
     /// <summary>
-    /// What often is told wrongly, or not at all, is tried: the address width of the processor, the firmware's release, both. Where all that the log shows then agrees, that is
-    /// said.
+    /// What often is told wrongly, or not at all, is tried: the address width of the processor, the firmware's release, both. Where all that the log
+    /// shows then agrees, that is said.
     /// </summary>
     private static IEnumerable<Phrase> WhatElseAgrees(Plan plan, ObservedBoot observed, LogScan scan)
     {
         if (!plan.Platform.Traits.TakesSurroundings || plan.Firmware is null)
             yield break;
         Scenario scenario = plan.Scenario;
-        QemuFirmware[] firmwares = [.. s_firmwares.Where(name => name.StartsWith("seabios", StringComparison.Ordinal) == (plan.Firmware.Name == "seabios")).Select(Firmware)];
+        QemuFirmware[] firmwares =
+            [.. s_firmwares.Where(name => name.StartsWith("seabios", StringComparison.Ordinal) == (plan.Firmware.Name == "seabios"))
+                .Select(Firmware)];
         string[] widths = [.. s_widths.Where(bits => Agrees(bits, null)).Select(static bits => bits.ToString(CultureInfo.InvariantCulture))];
         string[] releases = [.. firmwares.Where(firmware => Agrees(null, firmware)).Select(static firmware => firmware.ToString())];
         if (widths.Length > 0)
@@ -196,19 +209,25 @@ public static class FirmwareVerifier
             yield return $"Everything agrees with QEMU {OneOf(emulators)}.";
         if (widths.Length + releases.Length + emulators.Length > 0)
             yield break;
-        string[] pairs = [.. from firmware in firmwares from bits in s_widths where Agrees(bits, firmware) select string.Create(CultureInfo.InvariantCulture, $"{firmware} and {bits}")];
+        string[] pairs =
+            [.. from firmware in firmwares from bits in s_widths where Agrees(bits, firmware) select string.Create(CultureInfo.InvariantCulture,
+                $"{firmware} and {bits}")];
         yield return pairs.Length > 0
             ? (Phrase)$"Everything agrees with {OneOf(pairs)} address bits."
-            : "With none of the usual address widths, releases of the firmware and releases of QEMU does everything agree: the guest's devices or its machine type are others than was told.";
+            : "With none of the usual address widths, releases of the firmware and releases of QEMU does everything agree: the guest's devices or "
+                + "its machine type are others than was told.";
 
-        static QemuFirmware Firmware(string name) => QemuFirmware.TryParse(name, out QemuFirmware firmware) ? firmware : throw new InvalidOperationException(name);
+        static QemuFirmware Firmware(string name) => QemuFirmware.TryParse(name, out QemuFirmware firmware) ? firmware
+            : throw new InvalidOperationException(name);
 
-        static QemuVersion Emulator(string text) => QemuVersion.TryParse(text, out QemuVersion version) ? version : throw new InvalidOperationException(text);
+        static QemuVersion Emulator(string text) => QemuVersion.TryParse(text, out QemuVersion version) ? version
+            : throw new InvalidOperationException(text);
 
         static string OneOf(string[] names) => names.Length == 1 ? names[0] : $"{string.Join(", ", names[..^1])} or {names[^1]}";
 
         bool Agrees(int? bits, QemuFirmware? firmware, QemuVersion? emulator = null) => CompareOnly(
-            Planner.Plan(scenario with { Qemu = scenario.Qemu with { PhysBits = bits ?? scenario.Qemu.PhysBits, Firmware = firmware ?? scenario.Qemu.Firmware, Emulator = emulator ?? scenario.Qemu.Emulator } }),
+            Planner.Plan(scenario with { Qemu = scenario.Qemu with { PhysBits = bits ?? scenario.Qemu.PhysBits, Firmware = firmware
+                ?? scenario.Qemu.Firmware, Emulator = emulator ?? scenario.Qemu.Emulator } }),
             observed, scan, []).Findings.All(finding => finding.Agrees || (finding.What == Verifier.OutcomeWhat && observed.Halts));
     }
 }

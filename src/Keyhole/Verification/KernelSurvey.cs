@@ -60,8 +60,8 @@ internal static class KernelSurvey
         [.. KernelReleases.Changing.Select(version => Forecaster.Forecast(request with { Kernel = version }))];
 
     /// <summary>
-    /// The lowest CONFIG_PHYSICAL_START with which the same kernel boots by the forecast, as the domain builder lays out what belongs to it. Null when there
-    /// is none or the kernel's place is not known.
+    /// The lowest CONFIG_PHYSICAL_START with which the same kernel boots by the forecast, as the domain builder lays out what belongs to it. Null
+    /// when there is none or the kernel's place is not known.
     /// </summary>
     public static ulong? PlaceThatBoots(BootRequest request)
     {
@@ -96,7 +96,8 @@ internal static class KernelSurvey
     }
 
     private static IEnumerable<E820Entry> Ram(BootRequest request) =>
-        request.Map.Where(entry => (entry.IsRam || (request.IsDom0 && entry.Type == E820Type.Unusable)) && !entry.Wraps && entry.End <= Frames.AddressLimit)
+        request.Map.Where(entry => (entry.IsRam || (request.IsDom0 && entry.Type == E820Type.Unusable)) && !entry.Wraps
+            && entry.End <= Frames.AddressLimit)
             .OrderBy(static entry => entry.Address);
 
     private static GuestLayout Moved(GuestLayout layout, ulong start, bool withAll)

@@ -75,7 +75,8 @@ internal static class MapComparison
     private static bool AreAlike(E820Entry left, E820Entry right) =>
         left.Address == right.Address || left.End == right.End || (left.Address < right.End && right.Address < left.End);
 
-    private static ImmutableArray<E820Entry> WithoutLost(ImmutableArray<E820Entry> forecast, ObservedBoot boot, ImmutableArray<E820Entry> observed, out int lost)
+    private static ImmutableArray<E820Entry> WithoutLost(ImmutableArray<E820Entry> forecast, ObservedBoot boot, ImmutableArray<E820Entry> observed,
+        out int lost)
     {
         int first = 0;
         int end = forecast.Length;

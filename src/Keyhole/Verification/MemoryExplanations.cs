@@ -26,7 +26,8 @@ internal static class MemoryExplanations
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, Plan? plan)
     {
         if (forecast.RemappedPages != 0)
-            yield return $"{Pages(forecast.RemappedPages)} lie under holes of the map ({Holes(forecast)}); the kernel moves them to RAM further up, so that they are not lost.";
+            yield return $"{Pages(forecast.RemappedPages)} lie under holes of the map ({Holes(forecast)}); the kernel moves them to RAM "
+                + $"further up, so that they are not lost.";
         foreach (string text in Released(forecast, plan))
             yield return text;
         foreach (string text in LeftOut(forecast, plan))
@@ -39,7 +40,8 @@ internal static class MemoryExplanations
 
         ulong unusable = Sum(forecast.KernelMap, E820Type.Unusable);
         if (unusable >= WorthMentionBytes && !forecast.Request.IsDom0)
-            yield return $"{ByteSize.ToText(unusable)} of the map are unusable: RAM of the host that the guest was not given, marked so that no device is put there. It is not missing.";
+            yield return $"{ByteSize.ToText(unusable)} of the map are unusable: RAM of the host that the guest was not given, marked so that no "
+                + $"device is put there. It is not missing.";
         if (observed.Facts.Memory is { } memory && Reckoned(forecast, memory.Value, observed.Facts.DefersPages) is { } sum)
             yield return $"Line {memory.Line}: {sum}";
     }
@@ -59,7 +61,8 @@ internal static class MemoryExplanations
             yield break;
         if (forecast.PopulatedPages >= forecast.ReleasedPages)
         {
-            yield return $"{Pages(forecast.ReleasedPages)} under holes of the map ({Holes(forecast)}) are given back to Xen, and as many are got again further up: nothing is lost.";
+            yield return $"{Pages(forecast.ReleasedPages)} under holes of the map ({Holes(forecast)}) are given back to Xen, and as many are "
+                + $"got again further up: nothing is lost.";
             yield break;
         }
 
@@ -83,7 +86,11 @@ internal static class MemoryExplanations
             yield return "Which kernels cope: none; every known version gives pages back on this map.";
             // dom0's map is the machine's: nobody can install another.
             if (!forecast.Request.IsDom0)
-                yield return $"What to change: install a map with as much RAM as the guest has pages, so that they can move{(CanGrow(forecast, plan) ? "; the guest can also balloon up again (xl mem-set)" : "; or a larger maxmem, so that there is RAM behind the guest's first pages")}.";
+            {
+                string orElse = CanGrow(forecast, plan) ? "the guest can also balloon up again (xl mem-set)"
+                    : "or a larger maxmem, so that there is RAM behind the guest's first pages";
+                yield return $"What to change: install a map with as much RAM as the guest has pages, so that they can move; {orElse}.";
+            }
         }
     }
 
@@ -94,7 +101,13 @@ internal static class MemoryExplanations
         ulong kept = Sum(forecast.KernelMap, E820Type.Ram);
         ulong room = forecast.ExtraBytes;
         if (room >= WorthMentionBytes)
-            yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{(CanGrow(forecast, plan) ? $": the {(request.IsDom0 ? "domain" : "guest")} gets them with xl mem-set, they are not missing" : ", and the domain may not have more than it starts with")}.";
+        {
+            string who = request.IsDom0 ? "domain" : "guest";
+            string meaning = CanGrow(forecast, plan) ? $": the {who} gets them with xl mem-set, they are not missing"
+                : ", and the domain may not have more than it starts with";
+            yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{meaning}.";
+        }
+
         if (given < kept + WorthMentionBytes)
             yield break;
         string how = request.Profile.MarksSurplusUnusable ? "marks them unusable" : "leaves them out of its map";
@@ -102,8 +115,10 @@ internal static class MemoryExplanations
             ? "they lie beyond what the guest may have (maxmem)"
             : request.MaxPages is { } max
                 ? $"dom0 may have {ByteSize.ToText(max << Frames.Shift)} (dom0_mem=max: on Xen's command line)"
-                : $"dom0 starts with {ByteSize.ToText(request.PageCount << Frames.Shift)}, and Linux keeps room for ten times that at most (dom0_mem= on Xen's command line gives it more)";
-        yield return $"{ByteSize.ToText(given - kept)} of the {ByteSize.ToText(given)} of RAM in the map {(request.IsDom0 ? "are not dom0's" : "are not the guest's")}: {why}. The kernel {how}.";
+                : $"dom0 starts with {ByteSize.ToText(request.PageCount << Frames.Shift)}, and Linux keeps room for ten times that at most "
+                    + $"(dom0_mem= on Xen's command line gives it more)";
+        yield return $"{ByteSize.ToText(given - kept)} of the {ByteSize.ToText(given)} of RAM in the map "
+            + $"{(request.IsDom0 ? "are not dom0's" : "are not the guest's")}: {why}. The kernel {how}.";
     }
 
     /// <summary>The total of "Memory: x/y available" as a sum of whole parts; null where it does not come out to the last page.</summary>
@@ -142,7 +157,12 @@ internal static class MemoryExplanations
         // From 4.2 on kernels may set up most of their memory once they run; until then it counts as taken, and nobody has it.
         const ulong mostOfItsOwnKiB = 2UL << 20;
         if (defers || (own > mostOfItsOwnKiB && own > memory.TotalKiB / 8))
-            return $"{total} When it said so {Verifier.Number(memory.AvailableKiB)} KiB were set up; {(defers ? "the kernel sets up the rest later (deferred pages)" : "kernels that set up most of their memory later count that as taken until then")}.";
+        {
+            string rest = defers ? "the kernel sets up the rest later (deferred pages)"
+                : "kernels that set up most of their memory later count that as taken until then";
+            return $"{total} When it said so {Verifier.Number(memory.AvailableKiB)} KiB were set up; {rest}.";
+        }
+
         return $"{total} Of these the kernel had taken {Verifier.Number(own)} KiB for itself and its ramdisk when it said so.";
     }
 
@@ -161,7 +181,8 @@ internal static class MemoryExplanations
             if (run.Kind != P2mKind.Identity || part.IsEmpty)
                 continue;
             if (holes.Count < MostHoles)
-                holes.Add($"{Verifier.Range(ByteRange.FromFrames(part))} {TypesIn(forecast.KernelMap, ByteRange.FromFrames(part))}: {Verifier.Number(part.Count)}");
+                holes.Add($"{Verifier.Range(ByteRange.FromFrames(part))} "
+                    + $"{TypesIn(forecast.KernelMap, ByteRange.FromFrames(part))}: {Verifier.Number(part.Count)}");
             else
                 more += part.Count;
         }

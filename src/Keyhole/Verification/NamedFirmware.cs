@@ -16,14 +16,16 @@ internal readonly record struct NamedFirmware(FirmwareName? Name, QemuFirmware? 
     private const string SeaBiosDate = "04/01/2014";
     private const string OvmfDate = "02/06/2015";
 
-    /// <summary>Reads <c>QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014</c>. Null where there is nothing of the kind.</summary>
+    /// <summary>Reads <c>QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014</c>. Null where there is nothing of the
+    /// kind.</summary>
     public static NamedFirmware? In(string machine)
     {
         ReadOnlySpan<char> text = machine;
         int at = text.IndexOf(", BIOS ");
         if (at < 0)
             return null;
-        bool? isQ35 = text[..at].Contains("(Q35 + ", StringComparison.Ordinal) ? true : text[..at].Contains("(i440FX + ", StringComparison.Ordinal) ? false : null;
+        bool? isQ35 = text[..at].Contains("(Q35 + ", StringComparison.Ordinal) ? true
+            : text[..at].Contains("(i440FX + ", StringComparison.Ordinal) ? false : null;
         ReadOnlySpan<char> words = text[(at + ", BIOS ".Length)..];
         // Other machines have other firmware, whatever its number is.
         if (isQ35 is null && !text.StartsWith("QEMU ") && !text.Contains("KVM", StringComparison.Ordinal) && !text.StartsWith("OpenStack "))
@@ -43,7 +45,8 @@ internal readonly record struct NamedFirmware(FirmwareName? Name, QemuFirmware? 
                 return new(FirmwareName.SeaBios, seabios, isQ35);
             if (number.Length == 7 && number[4] == '.' && QemuFirmware.TryParse($"ovmf-{number}{Revision(behind)}", out QemuFirmware ovmf))
                 return new(FirmwareName.Ovmf, ovmf, isQ35);
-            if (number.Length == 8 && i >= 5 && words[..i].EndsWith("edk2-") && QemuFirmware.TryParse($"edk2-stable{number[..6]}", out QemuFirmware edk2))
+            if (number.Length == 8 && i >= 5 && words[..i].EndsWith("edk2-")
+                && QemuFirmware.TryParse($"edk2-stable{number[..6]}", out QemuFirmware edk2))
                 return new(FirmwareName.Ovmf, edk2, isQ35);
         }
 
@@ -58,7 +61,8 @@ internal readonly record struct NamedFirmware(FirmwareName? Name, QemuFirmware? 
     {
         bool isOvmf = Name == FirmwareName.Ovmf;
         if (Name is not null && isOvmf != (forecast.Name == "ovmf"))
-            return isOvmf ? "The log is of a guest with OVMF, and SeaBIOS was forecast." : "The log is of a guest with SeaBIOS, and OVMF was forecast.";
+            return isOvmf ? "The log is of a guest with OVMF, and SeaBIOS was forecast."
+                : "The log is of a guest with SeaBIOS, and OVMF was forecast.";
         return Release is { } release && told is { } said && (release.Major, release.Minor, release.Patch) != (said.Major, said.Minor, said.Patch)
             ? $"The log names {release} as its firmware, and {said} was told."
             : null;

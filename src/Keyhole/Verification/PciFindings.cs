@@ -14,8 +14,8 @@ using Keyhole.Platforms;
 namespace Keyhole.Verification;
 
 /// <summary>
-/// The BARs and windows that a firmware was forecast to program, beside those that a Linux found. The first word on a register is the firmware's; what Linux
-/// assigns afterwards is told apart.
+/// The BARs and windows that a firmware was forecast to program, beside those that a Linux found. The first word on a register is the firmware's;
+/// what Linux assigns afterwards is told apart.
 /// </summary>
 internal sealed class PciFindings
 {
@@ -61,12 +61,14 @@ internal sealed class PciFindings
 
         bool IsOwn(int line, int? domain) => line >= boot.FirstLine && line <= boot.LastLine && domain == boot.Domain;
 
-        static List<T> ListOf<T>(Dictionary<PciAddress, List<T>> all, PciAddress address) => all.TryGetValue(address, out List<T>? list) ? list : all[address] = [];
+        static List<T> ListOf<T>(Dictionary<PciAddress, List<T>> all, PciAddress address) => all.TryGetValue(address, out List<T>? list) ? list
+            : all[address] = [];
     }
 
     /// <param name="told">What ACPI was forecast to tell; null where that is not known.</param>
     public static void Compare(
-        PciPlacement placement, AcpiWindows? told, PciLog log, ObservedBoot boot, ICollection<Finding> findings, ICollection<string> notCompared, ICollection<Phrase> explanations)
+        PciPlacement placement, AcpiWindows? told, PciLog log, ObservedBoot boot, ICollection<Finding> findings, ICollection<string> notCompared,
+        ICollection<Phrase> explanations)
     {
         var pci = new PciFindings(placement, log, boot);
         if (told is not null)
@@ -120,7 +122,8 @@ internal sealed class PciFindings
             if (seen.IsPorts || seen.Range.End <= X86Layout.OneMiB)
                 continue;
             int same = expected.FindIndex(window => window == seen.Range);
-            int alike = same >= 0 ? same : expected.FindIndex(window => window.Overlaps(seen.Range) || window.Start >= Frames.FourGiB == seen.Range.Start >= Frames.FourGiB);
+            int alike = same >= 0 ? same
+                : expected.FindIndex(window => window.Overlaps(seen.Range) || window.Start >= Frames.FourGiB == seen.Range.Start >= Frames.FourGiB);
             ByteRange? known = alike < 0 ? null : expected[alike];
             if (alike >= 0)
                 expected.RemoveAt(alike);
@@ -163,7 +166,8 @@ internal sealed class PciFindings
         foreach ((PciAddress address, List<PciFunctionSighting> seen) in _functions.OrderBy(static pair => pair.Key))
         {
             if (!known.Contains(address))
-                findings.Add(new("PCI function", null, seen[0].VendorId == 0 ? address.ToString() : NameOf(address, seen[0].VendorId, seen[0].DeviceId), seen[0].Line, Agrees: false));
+                findings.Add(new("PCI function", null, seen[0].VendorId == 0 ? address.ToString()
+                    : NameOf(address, seen[0].VendorId, seen[0].DeviceId), seen[0].Line, Agrees: false));
         }
 
         if (missing > 0)
@@ -183,7 +187,8 @@ internal sealed class PciFindings
             (named.VendorId, named.DeviceId) == (function.Node.VendorId, function.Node.DeviceId)));
     }
 
-    private void CompareBars(NumberedFunction function, IEnumerable<BarPlacement> bars, List<PciFunctionSighting> named, ICollection<Finding> findings)
+    private void CompareBars(NumberedFunction function, IEnumerable<BarPlacement> bars, List<PciFunctionSighting> named,
+        ICollection<Finding> findings)
     {
         List<PciSighting> resources = _resources.GetValueOrDefault(function.Address, []);
         var known = new HashSet<int>();
@@ -197,22 +202,26 @@ internal sealed class PciFindings
             {
                 ulong? address = AddressIn(seen);
                 bool isAlike = bar.Bar.SizeBytes == seen.SizeBytes && (bar.Bar.Type == BarType.Rom || bar.Bar.Type == TypeOf(seen));
-                findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type), Text(address, seen.SizeBytes, TypeOf(seen)), seen.Line, isAlike && bar.Address == address));
+                findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type),
+                    Text(address, seen.SizeBytes, TypeOf(seen)), seen.Line, isAlike && bar.Address == address));
             }
             else if (_isWhole && named.Count > 0 && resources.TrueForAll(one => one.Index != bar.Bar.Index))
             {
-                findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type), null, named[0].Line + 1, Agrees: false));
+                findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type), null, named[0].Line + 1,
+                    Agrees: false));
             }
         }
 
         foreach (PciSighting seen in resources)
         {
             if (seen is { Index: <= Bar.RomIndex, Word: PciWord.Found } && known.Add(seen.Index))
-                findings.Add(new(NameOf(function.Address, seen.Index), null, Text(seen.Start, seen.SizeBytes, TypeOf(seen)), seen.Line, Agrees: false));
+                findings.Add(new(NameOf(function.Address, seen.Index), null, Text(seen.Start, seen.SizeBytes, TypeOf(seen)), seen.Line,
+                    Agrees: false));
         }
     }
 
-    private void CompareBridge(NumberedFunction function, BridgeWindows forecast, List<PciFunctionSighting> named, ICollection<Finding> findings, ICollection<string> notCompared)
+    private void CompareBridge(NumberedFunction function, BridgeWindows forecast, List<PciFunctionSighting> named, ICollection<Finding> findings,
+        ICollection<string> notCompared)
     {
         int first = named.FindIndex(static one => one.IsBridge);
         if (first < 0)
@@ -235,7 +244,8 @@ internal sealed class PciFindings
             ByteRange? observed = seen.Start is { } start ? ByteRange.FromSize(start, seen.SizeBytes) : null;
             ByteRange? known = expected is { IsEmpty: false } ? expected : null;
             if (known is not null || observed is not null)
-                findings.Add(new($"{kind} of {function.Address}", known is { } one ? Verifier.Range(one) : null, observed is { } other ? Verifier.Range(other) : null, observed is null ? from + 1 : seen.Line, known == observed));
+                findings.Add(new($"{kind} of {function.Address}", known is { } one ? Verifier.Range(one) : null, observed is { } other
+                    ? Verifier.Range(other) : null, observed is null ? from + 1 : seen.Line, known == observed));
         }
     }
 
@@ -261,11 +271,14 @@ internal sealed class PciFindings
 
             PciSighting window = resources.Find(static seen => seen is { Index: >= Bar.FirstBridgeIndex, Word: PciWord.Assigned, Start: not null });
             if (window.Start is not null && told++ < MostTold)
-                explanations.Add(string.Create(CultureInfo.InvariantCulture, $"Linux gave bridge {functions[i].Address} a window itself, [0x{window.Start:x}, 0x{window.Start + window.SizeBytes:x}) (line {window.Line}): that is not the firmware's doing."));
+                explanations.Add(string.Create(CultureInfo.InvariantCulture,
+                    $"Linux gave bridge {functions[i].Address} a window itself, [0x{window.Start:x}, 0x{window.Start + window.SizeBytes:x}) (line "
+                        + $"{window.Line}): that is not the firmware's doing."));
         }
 
         if (more > 0)
-            explanations.Add(string.Create(CultureInfo.InvariantCulture, $"Of {more} more BARs Linux tells that it placed them itself or found no room."));
+            explanations.Add(string.Create(CultureInfo.InvariantCulture,
+                $"Of {more} more BARs Linux tells that it placed them itself or found no room."));
     }
 
     private string? StoryOf(PciAddress address, int index, List<PciSighting> resources, int function)
@@ -278,14 +291,18 @@ internal sealed class PciFindings
         string reason = why is null ? "" : $": {why}";
         return last.Word switch
         {
-            PciWord.Assigned when before is null => $"{name} got no address from the firmware{reason}. Linux then placed it itself at 0x{last.Start:x} {at}.",
-            PciWord.Assigned when before != last.Start => $"Linux moved {name} from 0x{before:x} to 0x{last.Start:x} {at}: the first address is the firmware's.",
+            PciWord.Assigned when before is null =>
+                $"{name} got no address from the firmware{reason}. Linux then placed it itself at 0x{last.Start:x} {at}.",
+            PciWord.Assigned when before != last.Start =>
+                $"Linux moved {name} from 0x{before:x} to 0x{last.Start:x} {at}: the first address is the firmware's.",
             PciWord.Assigned => null,
-            PciWord.NoRoom when before is null => $"{name} ({ByteSize.ToText(last.SizeBytes)}) got no address from the firmware{reason}. Linux found no room for it either {at}.",
+            PciWord.NoRoom when before is null =>
+                $"{name} ({ByteSize.ToText(last.SizeBytes)}) got no address from the firmware{reason}. Linux found no room for it either {at}.",
             PciWord.NoRoom => $"Linux gave {name} up, which the firmware had put at 0x{before:x}: it has no room for it {at}.",
             PciWord.CannotClaim => $"Linux does not let {name} have the place that the firmware gave it {at}.",
             PciWord.Released => $"Linux took {name} from the place that the firmware gave it {at}.",
-            PciWord.Found or PciWord.CannotClaim or PciWord.Released when before is null => $"{name} ({ByteSize.ToText(last.SizeBytes)}) got no address from the firmware{reason}.",
+            PciWord.Found or PciWord.CannotClaim or PciWord.Released when before is null =>
+                $"{name} ({ByteSize.ToText(last.SizeBytes)}) got no address from the firmware{reason}.",
             PciWord.Found => null,
         };
     }
@@ -311,7 +328,8 @@ internal sealed class PciFindings
         var functions = new HashSet<PciAddress>();
         foreach (PciSighting seen in log.Resources)
         {
-            if (seen.Line < boot.FirstLine || seen.Line > boot.LastLine || seen.Domain != boot.Domain || seen is not { Index: < Bar.RomIndex, Word: PciWord.Found, IsPorts: false })
+            if (seen.Line < boot.FirstLine || seen.Line > boot.LastLine || seen.Domain != boot.Domain
+                || seen is not { Index: < Bar.RomIndex, Word: PciWord.Found, IsPorts: false })
                 continue;
             functions.Add(seen.Function);
             if (AddressIn(seen) is not null)
@@ -321,14 +339,17 @@ internal sealed class PciFindings
         return functions.Count > 1;
     }
 
-    private static BarType TypeOf(PciSighting seen) => seen.IsPorts ? BarType.Io : BarTypes.Of(seen.Index == Bar.RomIndex ? BarKind.Rom : BarKind.Memory, seen.Is64Bit, seen.IsPrefetchable);
+    private static BarType TypeOf(PciSighting seen) =>
+        seen.IsPorts ? BarType.Io : BarTypes.Of(seen.Index == Bar.RomIndex ? BarKind.Rom : BarKind.Memory, seen.Is64Bit, seen.IsPrefetchable);
 
     private static string Text(ulong? address, ulong sizeBytes, BarType type) =>
         $"{(address is { } at ? $"0x{at:x}" : "no address")} ({ByteSize.ToText(sizeBytes)}, {type.Name()})";
 
-    private static string NameOf(PciAddress address, int index) => index == Bar.RomIndex ? $"ROM of {address}" : string.Create(CultureInfo.InvariantCulture, $"BAR {index} of {address}");
+    private static string NameOf(PciAddress address, int index) => index == Bar.RomIndex ? $"ROM of {address}"
+        : string.Create(CultureInfo.InvariantCulture, $"BAR {index} of {address}");
 
-    private static string NameOf(NumberedFunction function) => function.Node.VendorId == 0 ? function.Address.ToString() : NameOf(function.Address, function.Node.VendorId, function.Node.DeviceId);
+    private static string NameOf(NumberedFunction function) => function.Node.VendorId == 0 ? function.Address.ToString()
+        : NameOf(function.Address, function.Node.VendorId, function.Node.DeviceId);
 
     private static string NameOf(PciAddress address, int vendorId, int deviceId) => $"{address} [{vendorId:x4}:{deviceId:x4}]";
 }

@@ -15,13 +15,15 @@ namespace Keyhole.Verification;
 /// <summary>Compares what was forecast of a PVH dom0 with what a log shows: Xen makes its map, and Linux takes it over.</summary>
 public static class PvhDom0Verifier
 {
-    /// <summary>The map in a boot's lines: what Linux was given, or where Linux' lines are missing what Xen printed; null where there is neither.</summary>
+    /// <summary>The map in a boot's lines: what Linux was given, or where Linux' lines are missing what Xen printed; null where there is
+    /// neither.</summary>
     public static LogMap? MapOf(LogScan scan, ObservedBoot boot)
     {
         ArgumentNullException.ThrowIfNull(scan);
         ArgumentNullException.ThrowIfNull(boot);
         LogMap[] own = [.. scan.Maps.Where(map => map.Line >= boot.FirstLine && map.Line <= boot.LastLine && !map.Entries.IsEmpty)];
-        return own.FirstOrDefault(static map => map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel) ?? own.FirstOrDefault(static map => map.Kind == LogMapKind.Dom0BuiltByXen);
+        return own.FirstOrDefault(static map => map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel)
+            ?? own.FirstOrDefault(static map => map.Kind == LogMapKind.Dom0BuiltByXen);
     }
 
     /// <summary>Pages of RAM that a PVH dom0's map shows, those of the tables that Xen made of them included.</summary>
@@ -103,7 +105,8 @@ public static class PvhDom0Verifier
 
     private static System.Collections.Generic.IEnumerable<string> Explain(Plan plan, ObservedBoot observed, ImmutableArray<Finding>.Builder findings)
     {
-        yield return "This dom0 is a PVH one: Xen makes its map from the machine's, marks the host's other RAM unusable, and Linux takes it over as it is.";
+        yield return "This dom0 is a PVH one: Xen makes its map from the machine's, marks the host's other RAM "
+            + "unusable, and Linux takes it over as it is.";
         bool hasMap = findings.Any(static finding => finding.What == MapComparison.What);
         if (observed.Halts && !hasMap)
             yield return "The log has nothing of dom0's map: its end is all that could be looked at.";

@@ -35,7 +35,8 @@ public static class Verifier
         var notCompared = ImmutableArray.CreateBuilder<string>();
         ImmutableArray<Finding> findings = [.. Findings(forecast, observed, notCompared)];
         string[] learnt = isShorter
-            ? [$"Where the kernel itself ends the log does not say; its boot shows that it ends by 0x{endsBy:x}, before the end that its builder gave it, and it is forecast so."]
+            ? [$"Where the kernel itself ends the log does not say; its boot shows that it ends by 0x{endsBy:x}, before the end that its "
+                + $"builder gave it, and it is forecast so."]
             : [];
         return new()
         {
@@ -56,7 +57,8 @@ public static class Verifier
         forecast => AgreesAll(forecast, observed),
         KernelSurvey.Of(request));
 
-    /// <summary>Whether a finding tells no more than that the kernel died of something that no forecast of its memory setup could have in it.</summary>
+    /// <summary>Whether a finding tells no more than that the kernel died of something that no forecast of its memory setup could have in
+    /// it.</summary>
     internal static bool IsDeathBehindSetup(Finding finding, ObservedBoot observed) =>
         finding.What == OutcomeWhat && observed is { Facts.PanicMessage: null, BootFailure: not null } && finding.Forecast is (Boots or null);
 
@@ -118,7 +120,8 @@ public static class Verifier
             notCompared.Add("the kernel's map");
         }
 
-        foreach (Finding finding in EachOf("freed pages", expected.Freed, seen.Freed).Concat(EachOf("populated pages", expected.Populated, seen.Populated)))
+        foreach (Finding finding in EachOf("freed pages", expected.Freed, seen.Freed)
+            .Concat(EachOf("populated pages", expected.Populated, seen.Populated)))
             yield return finding;
         foreach (Finding? finding in new[]
         {
@@ -159,7 +162,8 @@ public static class Verifier
         int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line;
         // Where the setup was to halt, Xen's or the kernel's word that all is over is that halt, if nothing behind the setup had been said.
         if (observed.BootFailure is { } failure)
-            return new(what, expected, FailureText(failure.Value), failure.Line, forecast.Halts && !observed.IsXensOwnEnd && (alive is null || alive > failure.Line));
+            return new(what, expected, FailureText(failure.Value), failure.Line, forecast.Halts && !observed.IsXensOwnEnd
+                && (alive is null || alive > failure.Line));
         return alive is { } line ? new(what, expected, Boots, line, forecast.Boots) : null;
     }
 
@@ -183,11 +187,13 @@ public static class Verifier
             return null;
         }
 
-        return new(what, expected is { } known ? Number(known.Value) : null, Number(sighting.Value), sighting.Line, expected?.Value == sighting.Value);
+        return new(what, expected is { } known ? Number(known.Value) : null, Number(sighting.Value), sighting.Line,
+            expected?.Value == sighting.Value);
     }
 
     /// <summary>Lines of old kernels, a range each. The log's start may be cut, so only what it shows is looked at.</summary>
-    private static IEnumerable<Finding> EachOf(string what, ImmutableArray<LogFact<CountedFrames>> expected, ImmutableArray<LogFact<CountedFrames>> seen)
+    private static IEnumerable<Finding> EachOf(string what, ImmutableArray<LogFact<CountedFrames>> expected,
+        ImmutableArray<LogFact<CountedFrames>> seen)
     {
         foreach (LogFact<CountedFrames> sighting in seen)
         {
@@ -219,7 +225,8 @@ public static class Verifier
             return null;
         }
 
-        return new("initrd moved", expected is { } known ? Text(known.Value) : null, Text(sighting.Value), sighting.Line, expected?.Value == sighting.Value);
+        return new("initrd moved", expected is { } known ? Text(known.Value) : null, Text(sighting.Value), sighting.Line,
+            expected?.Value == sighting.Value);
 
         static string Text(MovedBytes moved) => $"{Range(moved.From)} to {Range(moved.To)}";
     }
@@ -243,7 +250,8 @@ public static class Verifier
             return null;
         }
 
-        return new("gap for PCI devices", expected is { } known ? Text(known.Value) : null, Text(sighting.Value), sighting.Line, expected?.Value == sighting.Value);
+        return new("gap for PCI devices", expected is { } known ? Text(known.Value) : null, Text(sighting.Value), sighting.Line,
+            expected?.Value == sighting.Value);
 
         static string Text(ByteRange gap) => gap.IsEmpty ? "none" : Range(gap);
     }

@@ -15,7 +15,8 @@ public sealed class RangeMapTests
 {
     private const ulong Size = 6;
 
-    private static readonly ByteRange[] s_ranges = [.. Numbers(Size).SelectMany(start => Numbers(Size + 1).Where(end => end >= start).Select(end => ByteRange.FromBounds(start, end)))];
+    private static readonly ByteRange[] s_ranges =
+        [.. Numbers(Size).SelectMany(start => Numbers(Size + 1).Where(end => end >= start).Select(end => ByteRange.FromBounds(start, end)))];
 
     [TestMethod]
     public void Each_address_is_in_the_piece_of_the_first_entry_that_has_it()
@@ -85,7 +86,8 @@ public sealed class RangeMapTests
         foreach (RangePiece piece in new RangeMap<E820Entry>([last]).Over(ByteRange.FromBounds(0, ulong.MaxValue)))
             pieces.Add(piece);
 
-        Assert.AreEqual("[0x0, 0xfffffffffffff000) -1, [0xfffffffffffff000, 0xffffffffffffffff) 0", string.Join(", ", pieces.Select(static piece => $"{piece.Range} {piece.Index}")));
+        Assert.AreEqual("[0x0, 0xfffffffffffff000) -1, [0xfffffffffffff000, 0xffffffffffffffff) 0",
+            string.Join(", ", pieces.Select(static piece => $"{piece.Range} {piece.Index}")));
     }
 
     [TestMethod]

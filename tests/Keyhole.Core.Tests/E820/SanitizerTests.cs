@@ -18,7 +18,8 @@ public sealed class SanitizerTests
     private const ulong Huge = 1UL << 63;
 
     private static readonly E820Type[] s_types =
-        [E820Type.None, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram, (E820Type)0x8000_0001];
+        [E820Type.None, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram,
+            (E820Type)0x8000_0001];
 
     /// <summary>Few different addresses, so that edges meet; now and then one near 2^64.</summary>
     private static readonly Gen<E820Entry> s_entry =
@@ -240,7 +241,8 @@ public sealed class SanitizerTests
         return next == made.Length;
     }
 
-    private static string Show(ReadOnlySpan<E820Entry> map) => string.Join(' ', map.ToArray().Select(entry => $"[{entry.Address},{entry.End}){(uint)entry.Type}"));
+    private static string Show(ReadOnlySpan<E820Entry> map) =>
+        string.Join(' ', map.ToArray().Select(entry => $"[{entry.Address},{entry.End}){(uint)entry.Type}"));
 
     private static E820Entry[] Sanitise(E820Entry[] map, int limit = int.MaxValue)
     {

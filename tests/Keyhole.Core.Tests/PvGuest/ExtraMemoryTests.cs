@@ -45,7 +45,8 @@ public sealed class ExtraMemoryTests
 
         Assert.IsTrue(extra.Add(ByteRange.FromBounds(0x9000, 0xa000)));
 
-        CollectionAssert.AreEqual(new[] { ByteRange.FromBounds(0x9000, 0xa000), ByteRange.FromBounds(0x8000, 0x9000), default }, extra.Slots.ToArray());
+        CollectionAssert.AreEqual(new[] { ByteRange.FromBounds(0x9000, 0xa000), ByteRange.FromBounds(0x8000, 0x9000), default },
+            extra.Slots.ToArray());
     }
 
     [TestMethod]
@@ -93,7 +94,9 @@ public sealed class ExtraMemoryTests
 
     [TestMethod]
     public void Adding_and_removing_agree_with_a_set_of_frames() => Check.All(
-        Gen.Choose(1, 30).SelectMany(count => (from start in Check.Below(60) from length in Gen.Choose(1, 8) from adds in Gen.Elements(true, true, false) select (start, (ulong)length, adds)).ArrayOf(count)),
+        Gen.Choose(1, 30)
+            .SelectMany(count => (from start in Check.Below(60) from length in Gen.Choose(1, 8) from adds in Gen.Elements(true, true,
+                false) select (start, (ulong)length, adds)).ArrayOf(count)),
         steps =>
         {
             var extra = new ExtraMemory(new ByteRange[ExtraMemory.MaxRegions]);

@@ -97,7 +97,8 @@ public sealed class MapQueriesTests
     [TestMethod]
     public void The_gap_for_pci_is_the_largest_of_4_mib_or_more_below_4_gib()
     {
-        E820Entry[] map = [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram), E820Entry.FromBounds(0x5000_0000, 0x5010_0000, E820Type.Reserved), E820Entry.FromBounds(0xfec0_0000, 0x1_0000_0000, E820Type.Reserved), E820Entry.FromBounds(0x2_0000_0000, 0x2_4000_0000, E820Type.Ram)];
+        E820Entry[] map = [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram), E820Entry.FromBounds(0x5000_0000, 0x5010_0000, E820Type.Reserved),
+            E820Entry.FromBounds(0xfec0_0000, 0x1_0000_0000, E820Type.Reserved), E820Entry.FromBounds(0x2_0000_0000, 0x2_4000_0000, E820Type.Ram)];
 
         Assert.AreEqual(ByteRange.FromBounds(0x5010_0000, 0xfec0_0000), MapQueries.PciGap(map, false));
     }
@@ -160,7 +161,8 @@ public sealed class MapQueriesTests
 
     /// <summary>Sorted maps without overlaps, edges at quarters of pages.</summary>
     private static Gen<E820Entry[]> Sorted() => Gen.Choose(1, 10).SelectMany(count =>
-        (from gap in Gen.Choose(0, 12) from size in Gen.Choose(1, 20) from type in Gen.Elements(E820Type.Ram, E820Type.Reserved, E820Type.Nvs) select (gap, size, type)).ArrayOf(count).Select(parts =>
+        (from gap in Gen.Choose(0, 12) from size in Gen.Choose(1, 20) from type in Gen.Elements(E820Type.Ram, E820Type.Reserved,
+            E820Type.Nvs) select (gap, size, type)).ArrayOf(count).Select(parts =>
         {
             List<E820Entry> map = [];
             ulong at = 0;

@@ -31,7 +31,8 @@ public sealed class P2mRunsTests
         world =>
         {
             var p2m = new P2mRuns(new P2mRun[300], (ulong)world.pages, new Mfn(5000));
-            P2mRun[] flat = [.. Enumerable.Range(0, WorldFrames).Select(pfn => pfn < world.pages ? Run(pfn, 1, P2mKind.Ram, 5000 + (ulong)pfn) : Run(pfn, 1, P2mKind.Identity, 0))];
+            P2mRun[] flat = [.. Enumerable.Range(0, WorldFrames)
+                .Select(pfn => pfn < world.pages ? Run(pfn, 1, P2mKind.Ram, 5000 + (ulong)pfn) : Run(pfn, 1, P2mKind.Identity, 0))];
             foreach (P2mRun run in world.runs)
             {
                 p2m.Set(run);
@@ -94,7 +95,9 @@ public sealed class P2mRunsTests
     public void Pages_of_the_tree_are_those_of_three_levels_built_literally() => Check.All(
         from pages in Gen.Choose(0, 3 << 18)
         from end in TreeEdge()
-        from runs in Gen.Choose(0, 8).SelectMany(count => (from start in TreeEdge() from stop in TreeEdge() from kind in Gen.Elements(P2mKind.Identity, P2mKind.Invalid, P2mKind.Ram) select Run(start, Math.Max(0, stop - start), kind, 0)).ArrayOf(count))
+        from runs in Gen.Choose(0, 8)
+            .SelectMany(count => (from start in TreeEdge() from stop in TreeEdge() from kind in Gen.Elements(P2mKind.Identity, P2mKind.Invalid,
+                P2mKind.Ram) select Run(start, Math.Max(0, stop - start), kind, 0)).ArrayOf(count))
         select (pages, end, runs),
         world =>
         {
@@ -173,7 +176,8 @@ public sealed class P2mRunsTests
         Assert.AreEqual(new Pfn(Frames.MaxCount), end);
     }
 
-    private static ulong MfnAt(P2mRun run, ulong offset) => !run.HasFrames ? 0 : run.Mfn.Value == P2mRun.UnknownMfn ? P2mRun.UnknownMfn : run.Mfn.Value + offset;
+    private static ulong MfnAt(P2mRun run, ulong offset) =>
+        !run.HasFrames ? 0 : run.Mfn.Value == P2mRun.UnknownMfn ? P2mRun.UnknownMfn : run.Mfn.Value + offset;
 
     private static ulong Entry(P2mRun one, ulong pfn) => one.Kind switch
     {

@@ -31,7 +31,9 @@ public sealed class ReservedAreasTests
     public void The_area_is_the_one_that_probing_page_by_page_finds() => Check.All(
         from map in Gen.Choose(1, 4).SelectMany(count => s_range.ArrayOf(count))
         from types in Gen.Elements(E820Type.Ram, E820Type.Ram, E820Type.Reserved).ArrayOf(4)
-        from reserved in Gen.Choose(0, 12).SelectMany(count => (from start in s_address from size in Gen.Choose(1, 0x3000) select ByteRange.FromSize(start, (ulong)size)).ArrayOf(count))
+        from reserved in Gen.Choose(0, 12)
+            .SelectMany(count => (from start in s_address from size in Gen.Choose(1, 0x3000) select ByteRange.FromSize(start, (ulong)size))
+                .ArrayOf(count))
         from size in Gen.Choose(1, 0x8000)
         select (map.Select((range, i) => E820Entry.FromSize(range.Start, range.SizeBytes, types[i])).ToArray(), reserved, (ulong)size),
         world =>
@@ -101,7 +103,8 @@ public sealed class ReservedAreasTests
     {
         var areas = new ReservedAreas(new ByteRange[8]);
         areas.Add(ByteRange.FromBounds(0x1000, ulong.MaxValue));
-        E820Entry[] map = [E820Entry.FromBounds(0x1000, ulong.MaxValue, E820Type.Ram), E820Entry.FromSize(ulong.MaxValue - 0x1fff, 0x2000, E820Type.Ram)];
+        E820Entry[] map = [E820Entry.FromBounds(0x1000, ulong.MaxValue, E820Type.Ram),
+            E820Entry.FromSize(ulong.MaxValue - 0x1fff, 0x2000, E820Type.Ram)];
 
         Assert.IsFalse(areas.TryTakeFreeArea(map, 0x1000, out _));
         Assert.IsFalse(areas.TryTakeFreeArea(map, ulong.MaxValue - 0x1000, out _));

@@ -70,10 +70,12 @@ public sealed class PolicyComparerTests
             ],
         };
 
-        ComparedPolicy row = PolicyComparer.Compare(request with { Scenario = request.Scenario with { Kernel = Kernels.Of("linux-6.1.192") } }).Policies.Single();
+        ComparedPolicy row = PolicyComparer
+            .Compare(request with { Scenario = request.Scenario with { Kernel = Kernels.Of("linux-6.1.192") } }).Policies.Single();
         ComparedPolicy withImage = PolicyComparer.Compare(request with
         {
-            Scenario = request.Scenario with { Kernel = Kernels.Of("linux-6.1.192"), Image = new KernelImage(null, 0x100_0000, 0x440_0000, 0x443_0000, 0x4a0_0000) },
+            Scenario = request.Scenario with { Kernel = Kernels.Of("linux-6.1.192"),
+                Image = new KernelImage(null, 0x100_0000, 0x440_0000, 0x443_0000, 0x4a0_0000) },
         }).Policies.Single();
 
         Assert.Contains("if it reaches beyond 0x4430000: its image tells where it ends", row.Against!.ToString()!);
@@ -174,7 +176,8 @@ public sealed class PolicyComparerTests
         Assert.AreEqual(0UL, wide.LostPages);
     }
 
-    /// <summary>A 32-bit guest's p2m list, which cannot move, lies where the firmware keeps 4 MiB: from 4.3 on Linux minds, and hole-at lays RAM there.</summary>
+    /// <summary>A 32-bit guest's p2m list, which cannot move, lies where the firmware keeps 4 MiB: from 4.3 on Linux minds, and hole-at lays RAM
+    /// there.</summary>
     [TestMethod]
     public void Of_two_that_are_equally_good_the_one_that_boots_more_kernels_is_recommended()
     {
@@ -187,7 +190,9 @@ public sealed class PolicyComparerTests
             ],
             2048);
 
-        PolicyComparison comparison = PolicyComparer.Compare(request with { Scenario = request.Scenario with { Guest = request.Scenario.Guest with { Is32Bit = true }, Kernel = Kernels.Linux34 } });
+        PolicyComparison comparison =
+            PolicyComparer.Compare(request with { Scenario =
+                request.Scenario with { Guest = request.Scenario.Guest with { Is32Bit = true }, Kernel = Kernels.Linux34 } });
 
         Assert.IsNull(Row(comparison, "punch").Against);
         Assert.IsFalse(Row(comparison, "punch").Kernels.All(kernel => kernel.Boots));
@@ -208,20 +213,23 @@ public sealed class PolicyComparerTests
     {
         RealHost other = RealHost.All.Single(host => host.Name == "hole1g");
 
-        PolicyComparison comparison = PolicyComparer.Compare(With(Request("seed8g", 3072), s_card) with { MigrateTo = [new("other", Map(other.MachineMap), [])] });
+        PolicyComparison comparison =
+            PolicyComparer.Compare(With(Request("seed8g", 3072), s_card) with { MigrateTo = [new("other", Map(other.MachineMap), [])] });
 
         Assert.AreEqual("hole-at:0x40000000", comparison.Best!.Policy.Name);
         Assert.Contains("can move to other", comparison.Why.ToString());
         Assert.IsFalse(Row(comparison, "punch").Migrations.Single().Succeeded);
     }
 
-    /// <summary>The other host's device lies right behind its memory: from a start amid 2 MiB its entries of the P2M would share a page with RAM.</summary>
+    /// <summary>The other host's device lies right behind its memory: from a start amid 2 MiB its entries of the P2M would share a page with
+    /// RAM.</summary>
     [TestMethod]
     [DataRow(0x4000_0000UL, "hole-at:0x40000000")]
     [DataRow(0x4000_1000UL, "hole-at:0x40000000")]
     [DataRow(0x401f_f000UL, "hole-at:0x40000000")]
     [DataRow(0x4020_0000UL, "hole-at:0x40200000")]
-    public void A_hole_for_all_hosts_starts_at_a_multiple_of_2_MiB_so_that_a_device_at_its_start_is_reached_after_the_move(ulong memoryEnd, string expected)
+    public void A_hole_for_all_hosts_starts_at_a_multiple_of_2_MiB_so_that_a_device_at_its_start_is_reached_after_the_move(ulong memoryEnd,
+        string expected)
     {
         MigrationHost other = new(
             "other",
@@ -275,7 +283,8 @@ public sealed class PolicyComparerTests
     public void The_room_that_windows_take_is_told_for_PV_guests_and_others_and_counts_a_window_once()
     {
         Bar graphics = new(1, BarKind.Memory, 0x20_0000_0000, 0x24_0000_0000, true, true);
-        ComparisonRequest request = With(Request("seed8g", 3072), s_card, s_card with { Index = 2 }, graphics, new(14, BarKind.BridgeWindow, 0xf000_0000, 0xf800_0000, false, false));
+        ComparisonRequest request = With(Request("seed8g", 3072), s_card, s_card with { Index = 2 }, graphics,
+            new(14, BarKind.BridgeWindow, 0xf000_0000, 0xf800_0000, false, false));
 
         foreach (GuestType type in (GuestType[])[GuestType.Pv, GuestType.Hvm])
         {
@@ -293,7 +302,8 @@ public sealed class PolicyComparerTests
 
     private static ComparedPolicy Row(PolicyComparison comparison, string name) => comparison.Policies.Single(row => row.Policy.Name == name);
 
-    private static ComparisonRequest Request(string host, ulong memoryMiB) => Request(RealHost.All.First(candidate => candidate.Name == host).MachineMap, memoryMiB);
+    private static ComparisonRequest Request(string host, ulong memoryMiB) =>
+        Request(RealHost.All.First(candidate => candidate.Name == host).MachineMap, memoryMiB);
 
     private static ComparisonRequest Request(ImmutableArray<E820Entry> machineMap, ulong memoryMiB) => new()
     {
@@ -310,7 +320,8 @@ public sealed class PolicyComparerTests
         IsMachineMap = true,
     };
 
-    private static ComparisonRequest With(ComparisonRequest request, params Bar[] bars) => request with { Scenario = request.Scenario with { Bars = [.. bars] } };
+    private static ComparisonRequest With(ComparisonRequest request, params Bar[] bars) =>
+        request with { Scenario = request.Scenario with { Bars = [.. bars] } };
 
     private static ComparisonRequest With(ComparisonRequest request, Func<GuestSpec, GuestSpec> change) =>
         request with { Scenario = request.Scenario with { Guest = change(request.Scenario.Guest) } };

@@ -87,7 +87,8 @@ public sealed class BarTests
     [TestMethod]
     public void A_32_GiB_window_needs_37_bits_behind_4_GiB_of_RAM_and_no_hole_below_4_GiB_holds_it()
     {
-        BarRoom room = BarRoom.Of([new(1, BarKind.Memory, 0x20_0000_0000_00, 0x20_0008_0000_00, true, true), new(0, BarKind.Memory, 0x800_0000_0000, 0x808_0000_0000, true, true)]);
+        BarRoom room = BarRoom.Of([new(1, BarKind.Memory, 0x20_0000_0000_00, 0x20_0008_0000_00, true, true),
+            new(0, BarKind.Memory, 0x800_0000_0000, 0x808_0000_0000, true, true)]);
 
         Assert.IsNull(room.SmallestHoleForAllBytes);
         Assert.AreEqual(32UL << 30, room.HighAlignment);

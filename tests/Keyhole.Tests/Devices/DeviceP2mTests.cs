@@ -37,7 +37,8 @@ public sealed class DeviceP2mTests
 
         Assert.AreEqual(P2mKind.Invalid, before.At(new Pfn(0xf_ebc0)).Kind);
         Assert.IsEmpty(before.DeviceRuns);
-        CollectionAssert.AreEqual(new[] { new P2mRun(PfnRange.FromBounds(new Pfn(0xf_ebc0), new Pfn(0xf_ebe0)), P2mKind.Identity, default) }, during.DeviceRuns.ToArray());
+        CollectionAssert.AreEqual(new[] { new P2mRun(PfnRange.FromBounds(new Pfn(0xf_ebc0), new Pfn(0xf_ebe0)), P2mKind.Identity, default) },
+            during.DeviceRuns.ToArray());
         Assert.IsTrue(during.Reaches(s_card));
         CollectionAssert.AreEqual(before.Runs.ToArray(), after.Runs.ToArray());
     }

@@ -59,7 +59,8 @@ public sealed class PhraseTests
     }
 
     [TestMethod]
-    public void No_setting_becomes_a_bare_name_on_its_way_into_a_phrase() => Assert.AreEqual(0, LibraryTexts.PlacesWhereSettingsBecomeStrings(typeof(Phrase), nameof(Setting)));
+    public void No_setting_becomes_a_bare_name_on_its_way_into_a_phrase() =>
+        Assert.AreEqual(0, LibraryTexts.PlacesWhereSettingsBecomeStrings(typeof(Phrase), nameof(Setting)));
 
     [TestMethod]
     public void No_text_of_the_library_names_an_option_of_the_command_line()

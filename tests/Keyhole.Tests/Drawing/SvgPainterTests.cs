@@ -35,7 +35,8 @@ public sealed class SvgPainterTests
     private static readonly Gen<E820Entry> s_entry =
         from start in Gen.Choose(0, 1 << 21)
         from size in Gen.Elements((uint[])[0, 1, 2, 16, 512, 4096, 1 << 18, 1 << 24])
-        from type in Gen.Elements((E820Type[])[E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram, (E820Type)99])
+        from type in Gen.Elements((E820Type[])[E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable,
+            E820Type.PersistentMemory, E820Type.Pram, (E820Type)99])
         select E820Entry.FromSize((ulong)start << 12, (ulong)size << 12, type);
 
     private static readonly Gen<DrawnWindow> s_window =
@@ -60,7 +61,8 @@ public sealed class SvgPainterTests
             SvgPainter.Rows,
             new() { Windows = [.. windows], Moves = [.. moves], SpareRows = SvgPainter.SpareRows });
 
-    public static IEnumerable<object[]> Hosts() => MapFixtures.GoldenLogs().Select(Path.GetFileNameWithoutExtension).Select(name => new object[] { name! });
+    public static IEnumerable<object[]> Hosts() =>
+        MapFixtures.GoldenLogs().Select(Path.GetFileNameWithoutExtension).Select(name => new object[] { name! });
 
     [TestMethod]
     [DynamicData(nameof(Hosts))]
@@ -81,7 +83,8 @@ public sealed class SvgPainterTests
         {
             Plan plan = TestPlan.Of(host.Host, guest, Policies.Find(policy)!, []);
             ImmutableArray<E820Entry> map = [.. plan.Entries.Select(planned => planned.Entry)];
-            BootForecast forecast = Forecaster.Forecast(new() { Map = map, PageCount = guest.MemoryKiB >> 2, Layout = GuestLayout.OfXl(guest.MemoryKiB >> 2) });
+            BootForecast forecast =
+                Forecaster.Forecast(new() { Map = map, PageCount = guest.MemoryKiB >> 2, Layout = GuestLayout.OfXl(guest.MemoryKiB >> 2) });
 
             XDocument ofPlan = Parse(Pictures.OfPlan(plan));
             XDocument ofBoot = Parse(Pictures.OfBoot(plan, forecast));
@@ -115,7 +118,8 @@ public sealed class SvgPainterTests
     public void Each_move_has_an_arrow_and_each_window_a_frame() => Prop.ForAll(s_drawing.ToArbitrary(), drawing =>
     {
         XDocument picture = Parse(SvgPainter.Paint(drawing, new("title", [])));
-        int frames = Rects(picture).Count(rect => Class(rect).StartsWith("window", StringComparison.Ordinal) && rect.Element(s_svg + "title") is not null);
+        int frames = Rects(picture)
+            .Count(rect => Class(rect).StartsWith("window", StringComparison.Ordinal) && rect.Element(s_svg + "title") is not null);
         Assert.AreEqual(drawing.Windows.Length, frames);
         Assert.AreEqual(drawing.Moves.Length, picture.Descendants(s_svg + "g").Count(group => Class(group) == "moved"));
     }).QuickCheckThrowOnFailure();
@@ -136,7 +140,8 @@ public sealed class SvgPainterTests
             SvgPainter.Rows,
             new() { Windows = [new(0xfebc0000, 0xfebe0000, name, true)], Moves = [new(0x10000000, 0x200000000, 0x1000, name)] });
 
-        foreach (string picture in (string[])[Pictures.OfHost(host.Host, host.Description), Pictures.OfPlan(plan), SvgPainter.Paint(drawing, new(name, [name]))])
+        foreach (string picture in (string[])[Pictures.OfHost(host.Host, host.Description), Pictures.OfPlan(plan),
+            SvgPainter.Paint(drawing, new(name, [name]))])
         {
             XDocument document = Parse(picture);
             string[] known = ["svg", "title", "desc", "style", "defs", "pattern", "rect", "path", "circle", "text", "g"];
@@ -170,21 +175,24 @@ public sealed class SvgPainterTests
     public void Kinds_of_memory_differ_without_colour()
     {
         XDocument picture = Parse(Pictures.OfHost(ReadGolden("seed8g").Host, "seed8g"));
-        string[] patterns = [.. picture.Descendants(s_svg + "pattern").Select(pattern => string.Concat(pattern.Elements().Skip(1).Select(mark => mark.ToString())))];
+        string[] patterns = [.. picture.Descendants(s_svg + "pattern")
+            .Select(pattern => string.Concat(pattern.Elements().Skip(1).Select(mark => mark.ToString())))];
 
         Assert.IsTrue(patterns.All(marks => marks.Length > 0));
         Assert.HasCount(patterns.Length, patterns.Distinct());
     }
 
     [TestMethod]
-    public void An_empty_map_is_a_picture_too() => AssertWithinThePage(Parse(SvgPainter.Paint(MapDrawing.LayOut([new("nothing", [])], SvgPainter.Rows), new("", []))));
+    public void An_empty_map_is_a_picture_too() =>
+        AssertWithinThePage(Parse(SvgPainter.Paint(MapDrawing.LayOut([new("nothing", [])], SvgPainter.Rows), new("", []))));
 
     [TestMethod]
     public void What_is_too_much_to_draw_is_counted()
     {
         DrawnDetails details = new()
         {
-            Windows = [.. Enumerable.Range(0, 1000).Select(i => new DrawnWindow(0x80000000 + ((ulong)i << 16), 0x80000000 + ((ulong)i << 16) + 0x1000, "BAR", null))],
+            Windows = [.. Enumerable.Range(0, 1000)
+                .Select(i => new DrawnWindow(0x80000000 + ((ulong)i << 16), 0x80000000 + ((ulong)i << 16) + 0x1000, "BAR", null))],
             Moves = [.. Enumerable.Range(0, 1000).Select(i => new DrawnMove((ulong)i << 16, 0x100000000 + ((ulong)i << 16), 0x1000, "page"))],
         };
 
@@ -197,7 +205,8 @@ public sealed class SvgPainterTests
         Assert.Contains($"{drawing.MovesLeftOut} more moves", picture);
     }
 
-    private static HostDocument ReadGolden(string name) => MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(Path.Combine(MapFixtures.Folder("golden"), name + ".log"))));
+    private static HostDocument ReadGolden(string name) =>
+        MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(Path.Combine(MapFixtures.Folder("golden"), name + ".log"))));
 
     private static XDocument Parse(string picture)
     {
@@ -208,20 +217,24 @@ public sealed class SvgPainterTests
     /// <summary>Each address of an entry lies in a cell of the entry's type, where no entry of a higher type covers it.</summary>
     private static void AssertShows(XDocument picture, int column, ImmutableArray<E820Entry> map)
     {
-        (ulong Start, ulong End, string Type)[] cells = [.. Cells(picture).Where(cell => cell.Attribute("data-column")!.Value == column.ToString(CultureInfo.InvariantCulture))
+        (ulong Start, ulong End, string Type)[] cells =
+            [.. Cells(picture).Where(cell => cell.Attribute("data-column")!.Value == column.ToString(CultureInfo.InvariantCulture))
             .Select(cell => (Hex(cell, "data-start"), Hex(cell, "data-end"), cell.Attribute("data-type")!.Value))];
         foreach (E820Entry entry in map)
         {
             if (entry.Size == 0 || entry.Wraps || map.Any(other => other.Type > entry.Type && other.Address < entry.End && entry.Address < other.End))
                 continue;
             string name = E820TypeNames.NameOf(entry.Type);
-            Assert.IsTrue(cells.Any(cell => cell.Type == name && cell.Start <= entry.Address && entry.End <= cell.End), $"{name} [{entry.Address:x}, {entry.End:x}) in column {column}");
+            Assert.IsTrue(cells.Any(cell => cell.Type == name && cell.Start <= entry.Address && entry.End <= cell.End),
+                $"{name} [{entry.Address:x}, {entry.End:x}) in column {column}");
         }
     }
 
     private static void AssertNothingOverlaps(XDocument picture)
     {
-        XElement[] solid = [.. Rects(picture).Where(rect => Class(rect) is var look && (look.StartsWith("cell", StringComparison.Ordinal) || look.StartsWith("swatch", StringComparison.Ordinal)))];
+        XElement[] solid = [.. Rects(picture)
+            .Where(rect => Class(rect) is var look
+                && (look.StartsWith("cell", StringComparison.Ordinal) || look.StartsWith("swatch", StringComparison.Ordinal)))];
         XElement[] windows = [.. Rects(picture).Where(rect => Class(rect).StartsWith("window", StringComparison.Ordinal))];
         XElement[] joins = [.. Rects(picture).Where(rect => Class(rect) == "join")];
         foreach (XElement[] layer in (XElement[][])[[.. solid, .. windows], [.. solid, .. joins]])
@@ -236,7 +249,8 @@ public sealed class SvgPainterTests
         }
 
         // Texts of one column of writing stand a line apart.
-        foreach (IGrouping<string, int> lines in picture.Descendants(s_svg + "text").GroupBy(text => text.Attribute("x")!.Value, text => Number(text, "y")))
+        foreach (IGrouping<string, int> lines in picture.Descendants(s_svg + "text")
+            .GroupBy(text => text.Attribute("x")!.Value, text => Number(text, "y")))
         {
             int[] sorted = [.. lines.Order()];
             for (int i = 1; i < sorted.Length; i++)
@@ -262,7 +276,8 @@ public sealed class SvgPainterTests
 
     private static int Number(XElement element, string name) => int.Parse(element.Attribute(name)!.Value, CultureInfo.InvariantCulture);
 
-    private static ulong Hex(XElement element, string name) => ulong.Parse(element.Attribute(name)!.Value.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+    private static ulong Hex(XElement element, string name) =>
+        ulong.Parse(element.Attribute(name)!.Value.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
     private readonly record struct Box(int X, int Y, int Width, int Height)
     {

@@ -19,7 +19,8 @@ public sealed class BalloonForecastTests
     private const ulong GiB = 1UL << 30;
 
     /// <summary>The map of guest b_short in passthrough.log.</summary>
-    private static readonly E820Entry[] s_short = [E820Entry.FromBounds(0, 0x1c00_0000, E820Type.Ram), E820Entry.FromBounds(0x1c00_0000, 0x4000_0000, E820Type.Reserved)];
+    private static readonly E820Entry[] s_short =
+        [E820Entry.FromBounds(0, 0x1c00_0000, E820Type.Ram), E820Entry.FromBounds(0x1c00_0000, 0x4000_0000, E820Type.Reserved)];
 
     [TestMethod]
     public void What_linux_6_1_released_came_back_where_it_was_recorded()
@@ -30,7 +31,8 @@ public sealed class BalloonForecastTests
         Assert.AreEqual(16_384UL, forecast.HotplugPages);
         Assert.AreEqual(0UL, forecast.ExtraPages);
         Assert.AreEqual(512 * PagesOfMiB, forecast.ToPages);
-        CollectionAssert.Contains(GoldenLog.Load("passthrough").Lines.ToArray(), $"{forecast.Hotplug.Start:x}-{forecast.Hotplug.End - 1:x} : System RAM");
+        CollectionAssert.Contains(GoldenLog.Load("passthrough").Lines.ToArray(),
+            $"{forecast.Hotplug.Start:x}-{forecast.Hotplug.End - 1:x} : System RAM");
         Assert.IsEmpty(forecast.Problems);
     }
 
@@ -57,7 +59,8 @@ public sealed class BalloonForecastTests
         Assert.AreEqual(2 * BalloonForecast.SectionBytes, forecast.Hotplug.SizeBytes, "whole sections");
         Assert.AreEqual(0UL, forecast.ScratchPages);
         Assert.AreEqual(64UL + 80, forecast.Batches);
-        CollectionAssert.AreEqual(new[] { ("XENMEM_populate_physmap", 144UL), ("update_va_mapping", 288 * PagesOfMiB) }, forecast.Hypercalls.ToArray());
+        CollectionAssert.AreEqual(new[] { ("XENMEM_populate_physmap", 144UL), ("update_va_mapping", 288 * PagesOfMiB) },
+            forecast.Hypercalls.ToArray());
     }
 
     [TestMethod]
@@ -88,7 +91,8 @@ public sealed class BalloonForecastTests
     public void A_gap_over_the_bios_rom_keeps_its_larger_side()
     {
         // Up to RAM at 4 GiB + 32 MiB: the lower side is larger.
-        BootForecast lower = Boot([E820Entry.FromBounds(0, GiB, E820Type.Ram), E820Entry.FromBounds((4 * GiB) + (32 << 20), 5 * GiB, E820Type.Ram)], 512);
+        BootForecast lower = Boot([E820Entry.FromBounds(0, GiB, E820Type.Ram), E820Entry.FromBounds((4 * GiB) + (32 << 20), 5 * GiB, E820Type.Ram)],
+            512);
         Assert.AreEqual(GiB, BalloonForecast.Of(lower, 4096 * PagesOfMiB, null, BalloonMoment.Boot).Hotplug.Start);
 
         // Up to the end of the address space: the upper one is.
@@ -99,7 +103,8 @@ public sealed class BalloonForecastTests
     [TestMethod]
     public void A_gap_too_small_for_all_sections_is_passed_over()
     {
-        BootForecast boot = Boot([E820Entry.FromBounds(0, GiB, E820Type.Ram), E820Entry.FromBounds(GiB + (300 << 20), 4 * GiB, E820Type.Reserved)], 1024);
+        BootForecast boot = Boot([E820Entry.FromBounds(0, GiB, E820Type.Ram), E820Entry.FromBounds(GiB + (300 << 20), 4 * GiB, E820Type.Reserved)],
+            1024);
 
         Assert.AreEqual(GiB, BalloonForecast.Of(boot, (1024 + 256) * PagesOfMiB, null, BalloonMoment.Later).Hotplug.Start);
         Assert.AreEqual(4 * GiB, BalloonForecast.Of(boot, (1024 + 257) * PagesOfMiB, null, BalloonMoment.Later).Hotplug.Start);
@@ -120,17 +125,20 @@ public sealed class BalloonForecastTests
     [TestMethod]
     public void Down_gives_pages_back_in_batches()
     {
-        BalloonForecast forecast = BalloonForecast.Of(Boot([E820Entry.FromBounds(0, 640UL << 20, E820Type.Ram)], 512), 500 * PagesOfMiB, null, BalloonMoment.Later);
+        BalloonForecast forecast = BalloonForecast.Of(Boot([E820Entry.FromBounds(0, 640UL << 20, E820Type.Ram)], 512), 500 * PagesOfMiB, null,
+            BalloonMoment.Later);
 
         Assert.AreEqual(500 * PagesOfMiB, forecast.ToPages);
-        CollectionAssert.AreEqual(new[] { ("XENMEM_decrease_reservation", 6UL), ("update_va_mapping", 12 * PagesOfMiB) }, forecast.Hypercalls.ToArray());
+        CollectionAssert.AreEqual(new[] { ("XENMEM_decrease_reservation", 6UL), ("update_va_mapping", 12 * PagesOfMiB) },
+            forecast.Hypercalls.ToArray());
         Assert.IsEmpty(forecast.Problems);
     }
 
     [TestMethod]
     public void A_target_that_is_reached_already_changes_nothing()
     {
-        BalloonForecast forecast = BalloonForecast.Of(Boot([E820Entry.FromBounds(0, 640UL << 20, E820Type.Ram)], 512), 512 * PagesOfMiB, null, BalloonMoment.Later);
+        BalloonForecast forecast = BalloonForecast.Of(Boot([E820Entry.FromBounds(0, 640UL << 20, E820Type.Ram)], 512), 512 * PagesOfMiB, null,
+            BalloonMoment.Later);
 
         Assert.AreEqual(forecast.FromPages, forecast.ToPages);
         Assert.IsEmpty(forecast.Hypercalls);
@@ -139,7 +147,8 @@ public sealed class BalloonForecastTests
 
     private static BootForecast Boot(E820Entry[] map, ulong mib, KernelRelease? kernel = null)
     {
-        BootForecast boot = Forecaster.Forecast(new() { Map = [.. map], PageCount = mib * PagesOfMiB, Kernel = kernel ?? Kernels.Linux61, Layout = GuestLayout.Unknown });
+        BootForecast boot = Forecaster.Forecast(new() { Map = [.. map], PageCount = mib * PagesOfMiB, Kernel = kernel ?? Kernels.Linux61,
+            Layout = GuestLayout.Unknown });
         Assert.AreEqual(HaltReason.None, boot.Halt);
         return boot;
     }

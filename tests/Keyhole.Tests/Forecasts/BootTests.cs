@@ -100,7 +100,8 @@ public sealed class BootTests
 
         Assert.AreEqual(exists, boot.Forecast is not null);
         Assert.AreEqual(exists, boot.Outcome != GuestOutcome.Refused);
-        Assert.AreEqual(exists ? 0 : 1, boot.Problems.Count(static problem => problem is { Code: ProblemCodes.No32BitKernel, Severity: Severity.Error }));
+        Assert.AreEqual(exists ? 0 : 1,
+            boot.Problems.Count(static problem => problem is { Code: ProblemCodes.No32BitKernel, Severity: Severity.Error }));
     }
 
     [TestMethod]

@@ -54,7 +54,9 @@ public sealed class Dom0LogTests
     [DataRow("Nov 20 19:09:40 host kernel: ", "")]
     public void A_log_that_is_wrapped_hard_tells_the_limit_wherever_it_was_wrapped(string prefix, string furtherPrefix)
     {
-        string line = $"{prefix}(XEN) Command line: placeholder console=vga,com1 com1=115200,8n1 dom0_mem=1024M,max:2048M loglvl=all guest_loglvl=all e820-verbose";
+        string line =
+            $"{prefix}(XEN) Command line: placeholder console=vga,com1 com1=115200,8n1 dom0_mem=1024M,max:2048M "
+                + $"loglvl=all guest_loglvl=all e820-verbose";
         int unknown = 0;
         for (int width = 62; width <= line.Length; width++)
         {
@@ -70,7 +72,8 @@ public sealed class Dom0LogTests
     [TestMethod]
     public void A_log_that_is_wrapped_between_words_tells_the_limit()
     {
-        string line = "(XEN) Command line: placeholder console=vga,com1 com1=115200,8n1 dom0_mem=1024M,max:2048M loglvl=all guest_loglvl=all ucode=scan";
+        string line =
+            "(XEN) Command line: placeholder console=vga,com1 com1=115200,8n1 dom0_mem=1024M,max:2048M loglvl=all guest_loglvl=all ucode=scan";
         for (int at = line.IndexOf(' ', 60); at > 0; at = line.IndexOf(' ', at + 1))
             Assert.AreEqual(2048UL << 8, Of($"{line[..at]}\n{line[(at + 1)..]}\n{Builder}").MaxPages, $"{at}");
     }

@@ -16,7 +16,8 @@ public sealed class DomainBuilderLogTests
     [TestMethod]
     public void The_layout_of_a_golden_guest_is_what_its_builder_said()
     {
-        GoldenGuest guest = GoldenLog.Load("plain4g").Guests().First(guest => guest.Xl.Any(line => line.Contains("phys2mach", StringComparison.Ordinal)));
+        GoldenGuest guest = GoldenLog.Load("plain4g").Guests()
+            .First(guest => guest.Xl.Any(line => line.Contains("phys2mach", StringComparison.Ordinal)));
 
         GuestLayout layout = DomainBuilderLog.LayoutOf(string.Join('\n', guest.Xl))!;
 

@@ -25,7 +25,8 @@ namespace Keyhole.Tests.Forecasts;
 public sealed partial class GoldenBootTests
 {
     private static readonly string[] s_compared =
-        ["Released ", "Remapped ", "initrd moved ", "Unable to find available pfn range", "available for PCI devices", "Xen: [mem ", "Xen hypervisor allocated "];
+        ["Released ", "Remapped ", "initrd moved ", "Unable to find available pfn range", "available for PCI devices", "Xen: [mem ",
+            "Xen hypervisor allocated "];
 
     // The README of the records: maps that were installed by hand between "xl create -p" and "xl unpause".
     private static readonly Dictionary<string, E820Entry[]> s_byHand = new(StringComparer.Ordinal)
@@ -37,7 +38,8 @@ public sealed partial class GoldenBootTests
     private static IEnumerable<object[]> LogNames => GoldenLog.Names.Select(name => new object[] { name });
 
     private static IEnumerable<object[]> BootedGuests =>
-        GoldenLog.Names.SelectMany(name => GoldenLog.Load(name).Guests().Where(guest => guest.WasBooted).Select(guest => new object[] { name, guest.Name }));
+        GoldenLog.Names.SelectMany(name => GoldenLog.Load(name).Guests().Where(guest => guest.WasBooted)
+            .Select(guest => new object[] { name, guest.Name }));
 
     [TestMethod]
     [DynamicData(nameof(LogNames))]
@@ -68,7 +70,8 @@ public sealed partial class GoldenBootTests
         ImmutableArray<E820Entry> map = s_byHand.TryGetValue(guestName, out E820Entry[]? byHand)
             ? [.. byHand]
             : guest.UsesHostMap
-                ? [.. LibxlPolicy.Sanitize(MachineMapOf(name), memoryKiB, unchecked((guest.MaxmemMiB << 10) - memoryKiB)).Entries.Select(planned => planned.Entry)]
+                ? [.. LibxlPolicy.Sanitize(MachineMapOf(name), memoryKiB, unchecked((guest.MaxmemMiB << 10)
+                    - memoryKiB)).Entries.Select(planned => planned.Entry)]
                 : [E820Entry.FromSize(0, guest.MaxmemMiB << 20, E820Type.Ram)];
 
         BootForecast forecast = Forecaster.Forecast(new() { Map = map, PageCount = guest.MemoryMiB << 8, Layout = LayoutOf(guest) });
@@ -87,9 +90,11 @@ public sealed partial class GoldenBootTests
 
         foreach (KernelRelease version in KernelReleases.Named)
         {
-            BootForecast forecast = Forecaster.Forecast(new() { Map = map, PageCount = guest.MemoryMiB << 8, Layout = LayoutOf(guest), Kernel = version });
+            BootForecast forecast = Forecaster.Forecast(new() { Map = map, PageCount = guest.MemoryMiB << 8, Layout = LayoutOf(guest),
+                Kernel = version });
 
-            Assert.AreEqual(guest.MemoryMiB << 8, forecast.Account.Aggregate(0UL, (sum, line) => sum + line.PageCount), KernelReleases.NameOf(version));
+            Assert.AreEqual(guest.MemoryMiB << 8, forecast.Account.Aggregate(0UL, (sum, line) => sum + line.PageCount),
+                KernelReleases.NameOf(version));
         }
     }
 

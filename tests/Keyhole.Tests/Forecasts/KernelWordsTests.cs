@@ -27,12 +27,24 @@ public sealed class KernelWordsTests
         Assert.AreEqual(words, Log(Kernels.Of(version), GiB).Single(static line => line.Contains("PCI", System.StringComparison.Ordinal)));
 
     [TestMethod]
-    [DataRow("linux-3.3", "PCI: Warning: Cannot find a gap in the 32bit address range|PCI: Unassigned devices with 32bit resource registers may break!|Allocating PCI resources starting at 140100000 (gap: 140100000:400000)")]
-    [DataRow("linux-3.4", "PCI: Warning: Cannot find a gap in the 32bit address range|PCI: Unassigned devices with 32bit resource registers may break!|Allocating PCI resources starting at 140100000 (gap: 140100000:400000)")]
-    [DataRow("linux-4.3", "e820: cannot find a gap in the 32bit address range|e820: PCI devices with unassigned 32bit BARs may break!|e820: [mem 0x140100000-0x1404fffff] available for PCI devices")]
-    [DataRow("linux-4.4", "e820: cannot find a gap in the 32bit address range|e820: PCI devices with unassigned 32bit BARs may break!|e820: [mem 0x140100000-0x1404fffff] available for PCI devices")]
-    [DataRow("linux-6.1", "Cannot find an available gap in the 32-bit address range|PCI devices with unassigned 32-bit BARs may not work!|[mem 0x140100000-0x1404fffff] available for PCI devices")]
-    [DataRow("linux-7.2", "Cannot find an available gap in the 32-bit address range|PCI devices with unassigned 32-bit BARs may not work!|[gap 0x140100000-0x1404fffff] available for PCI devices")]
+    [DataRow("linux-3.3",
+        "PCI: Warning: Cannot find a gap in the 32bit address range|PCI: Unassigned devices with 32bit resource registers may break!|Allocating "
+            + "PCI resources starting at 140100000 (gap: 140100000:400000)")]
+    [DataRow("linux-3.4",
+        "PCI: Warning: Cannot find a gap in the 32bit address range|PCI: Unassigned devices with 32bit resource registers may break!|Allocating "
+            + "PCI resources starting at 140100000 (gap: 140100000:400000)")]
+    [DataRow("linux-4.3",
+        "e820: cannot find a gap in the 32bit address range|e820: PCI devices with unassigned 32bit BARs may break!|e820: [mem "
+            + "0x140100000-0x1404fffff] available for PCI devices")]
+    [DataRow("linux-4.4",
+        "e820: cannot find a gap in the 32bit address range|e820: PCI devices with unassigned 32bit BARs may break!|e820: [mem "
+            + "0x140100000-0x1404fffff] available for PCI devices")]
+    [DataRow("linux-6.1",
+        "Cannot find an available gap in the 32-bit address range|PCI devices with unassigned 32-bit BARs may not work!|[mem "
+            + "0x140100000-0x1404fffff] available for PCI devices")]
+    [DataRow("linux-7.2",
+        "Cannot find an available gap in the 32-bit address range|PCI devices with unassigned 32-bit BARs may not work!|[gap "
+            + "0x140100000-0x1404fffff] available for PCI devices")]
     public void Without_a_gap_a_64_bit_kernel_warns_and_takes_what_lies_behind_its_memory(string version, string words) =>
         Assert.AreEqual(words, string.Join('|', Log(Kernels.Of(version), 5 * GiB)[^3..]));
 

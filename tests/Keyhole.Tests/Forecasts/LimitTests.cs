@@ -38,18 +38,21 @@ public sealed class LimitTests
     [DataRow("xen_512gb_limit=0", true, 0UL)]
     public void A_guest_keeps_to_512_gib_when_it_is_told_to(string commandLine, bool isConfigured, ulong lostGiB)
     {
-        BootForecast forecast = Boot(600, new() { Map = [], PageCount = 0, CommandLine = commandLine, IsConfiguredFor512GiB = isConfigured, Layout = GuestLayout.Unknown });
+        BootForecast forecast = Boot(600,
+            new() { Map = [], PageCount = 0, CommandLine = commandLine, IsConfiguredFor512GiB = isConfigured, Layout = GuestLayout.Unknown });
 
         Assert.AreEqual(lostGiB << PagesOfGiBShift, Line(forecast, "beyond what this kernel can manage"));
     }
 
     [TestMethod]
     public void Dom0_does_not_keep_to_512_gib() => Assert.AreEqual(
-        0UL, Line(Boot(600, new() { Map = [], PageCount = 0, IsDom0 = true, CommandLine = "xen_512gb_limit", Layout = GuestLayout.Unknown }), "beyond what this kernel can manage"));
+        0UL, Line(Boot(600, new() { Map = [], PageCount = 0, IsDom0 = true, CommandLine = "xen_512gb_limit", Layout = GuestLayout.Unknown }),
+            "beyond what this kernel can manage"));
 
     [TestMethod]
     public void Kernels_up_to_3_4_manage_500_gib() => Assert.AreEqual(
-        100UL << PagesOfGiBShift, Line(Boot(600, new() { Map = [], PageCount = 0, Kernel = Kernels.Linux34, Layout = GuestLayout.Unknown }), "beyond what this kernel can manage"));
+        100UL << PagesOfGiBShift, Line(Boot(600, new() { Map = [], PageCount = 0, Kernel = Kernels.Linux34, Layout = GuestLayout.Unknown }),
+            "beyond what this kernel can manage"));
 
     [TestMethod]
     public void A_guest_of_16_tib_is_forecast_page_by_page()
@@ -68,13 +71,16 @@ public sealed class LimitTests
     [TestMethod]
     public void An_auto_translated_guest_takes_its_map_as_it_is_and_moves_nothing()
     {
-        E820Entry[] map = [E820Entry.FromBounds(0x10_0000, 0x2000_0000, E820Type.Ram), E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram), E820Entry.FromBounds(0xf000_0000, 0xf010_0000, E820Type.Unusable)];
-        BootForecast forecast = Forecaster.Forecast(new() { Map = [.. map], PageCount = 0x2_0000, IsAutoTranslated = true, Layout = GuestLayout.Unknown });
+        E820Entry[] map = [E820Entry.FromBounds(0x10_0000, 0x2000_0000, E820Type.Ram), E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram),
+            E820Entry.FromBounds(0xf000_0000, 0xf010_0000, E820Type.Unusable)];
+        BootForecast forecast = Forecaster.Forecast(new() { Map = [.. map], PageCount = 0x2_0000, IsAutoTranslated = true,
+            Layout = GuestLayout.Unknown });
 
         Assert.AreEqual(HaltReason.None, forecast.Halt);
         CollectionAssert.AreEqual(new[] { map[1], map[0], map[2] }, forecast.KernelMap.ToArray());
         Assert.AreEqual(0UL, forecast.RemappedPages + forecast.ReleasedPages);
-        Assert.IsFalse(forecast.Hypercalls.Any(call => call.Name is "mmu_update" or "update_va_mapping" or "XENMEM_decrease_reservation" or "callback_op"));
+        Assert.IsFalse(forecast.Hypercalls.Any(call => call.Name is "mmu_update" or "update_va_mapping" or "XENMEM_decrease_reservation"
+            or "callback_op"));
     }
 
     [TestMethod]
@@ -103,7 +109,8 @@ public sealed class LimitTests
          from isDom0 in Gen.Elements(false, true)
          from is32Bit in Gen.Elements(false, true)
          from max in Gen.Elements<ulong?>(null, 1, 100_000, 1UL << 40)
-         select new BootRequest { Map = [.. map], PageCount = pages, Kernel = kernel, IsDom0 = isDom0 && count > 0, Is32Bit = is32Bit, MaxPages = max, Layout = GuestLayout.OfXl(pages) with { Initrd = ByteRange.FromSize(0x500_0000, 0x20_0123) } }).ToArbitrary(),
+         select new BootRequest { Map = [.. map], PageCount = pages, Kernel = kernel, IsDom0 = isDom0 && count > 0, Is32Bit = is32Bit, MaxPages = max,
+             Layout = GuestLayout.OfXl(pages) with { Initrd = ByteRange.FromSize(0x500_0000, 0x20_0123) } }).ToArbitrary(),
         request =>
         {
             foreach (GuestLayout layout in new[] { request.Layout, GuestLayout.Unknown })
@@ -119,9 +126,11 @@ public sealed class LimitTests
         from start in Gen.Elements<ulong>(0, 0x10_0000, 0x1_0000_0000, 1UL << 46, 1UL << 52, ulong.MaxValue)
         from offset in Gen.Choose(-5000, 5000)
         from size in Gen.Elements<ulong>(0, 1, 0x1000, 0x3fff_ffff, 1UL << 44, 1UL << 63, ulong.MaxValue)
-        from type in Gen.Elements(E820Type.Ram, E820Type.Ram, E820Type.Reserved, E820Type.Nvs, E820Type.Unusable, E820Type.Pram, (E820Type)0x8000_0000)
+        from type in Gen.Elements(E820Type.Ram, E820Type.Ram, E820Type.Reserved, E820Type.Nvs, E820Type.Unusable, E820Type.Pram,
+            (E820Type)0x8000_0000)
         from shifts in Gen.Elements(false, true)
-        select E820Entry.FromSize(unchecked((shifts ? 1UL << power : start) + ((ulong)(long)offset << (power & 15))), unchecked(size + (ulong)(long)(offset & 0xfff)), type);
+        select E820Entry.FromSize(unchecked((shifts ? 1UL << power : start) + ((ulong)(long)offset << (power & 15))), unchecked(size
+            + (ulong)(long)(offset & 0xfff)), type);
 
     private static BootForecast Boot(ulong gib, BootRequest request)
     {

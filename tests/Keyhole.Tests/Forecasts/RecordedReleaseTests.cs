@@ -21,13 +21,15 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 namespace Keyhole.Tests.Forecasts;
 
 /// <summary>
-/// Boots of other kernels than the golden records', and of other Xens, forecast and compared line by line: linux612 and edges61 on Xen 4.17, matrix on each.
+/// Boots of other kernels than the golden records', and of other Xens, forecast and compared line by line: linux612 and edges61 on Xen 4.17, matrix
+/// on each.
 /// </summary>
 [TestClass]
 public sealed partial class RecordedReleaseTests
 {
     private static readonly string[] s_compared =
-        ["Released ", "Remapped ", "initrd moved ", "Unable to find available pfn range", "available for PCI devices", "Xen: [mem ", "Xen hypervisor allocated "];
+        ["Released ", "Remapped ", "initrd moved ", "Unable to find available pfn range", "available for PCI devices", "Xen: [mem ",
+            "Xen hypervisor allocated "];
 
     // What the images of Debian's packages say of themselves (tests/fixtures/matrix/README.md).
     private static readonly Dictionary<string, (KernelRelease Release, KernelImage Image)> s_kernels = new(StringComparer.Ordinal)
@@ -53,7 +55,8 @@ public sealed partial class RecordedReleaseTests
     private static IEnumerable<object[]> Records => Names().Select(static name => new object[] { name });
 
     private static IEnumerable<object[]> Guests =>
-        Names().SelectMany(static name => GoldenLog.LoadOther(name).Guests().Where(static guest => guest.WasBooted).Select(guest => new object[] { name, guest.Name }));
+        Names().SelectMany(static name => GoldenLog.LoadOther(name).Guests().Where(static guest => guest.WasBooted)
+            .Select(guest => new object[] { name, guest.Name }));
 
     [TestMethod]
     [DynamicData(nameof(Records))]
@@ -82,8 +85,12 @@ public sealed partial class RecordedReleaseTests
     [TestMethod]
     public void The_table_of_pairs_says_how_many_lines_and_outcomes_agree()
     {
-        string[] rows = [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "fixtures", "shown", "kernels.md")).Where(static line => line.Contains(" of ", StringComparison.Ordinal) && line.StartsWith("| ", StringComparison.Ordinal))];
-        string[] ours = [.. s_kernels.Keys.Select(linux => $"| {s_kernels[linux].Release.Major}.{s_kernels[linux].Release.Minor}.{s_kernels[linux].Release.Patch} | {string.Join(" | ", Xens().Select(xen => Agreeing(xen, linux)))} |")];
+        string[] rows = [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "fixtures", "shown", "kernels.md"))
+            .Where(static line => line.Contains(" of ", StringComparison.Ordinal) && line.StartsWith("| ", StringComparison.Ordinal))];
+        string[] ours =
+            [.. s_kernels.Keys.Select(linux =>
+                $"| {s_kernels[linux].Release.Major}.{s_kernels[linux].Release.Minor}.{s_kernels[linux].Release.Patch} | "
+                    + $"{string.Join(" | ", Xens().Select(xen => Agreeing(xen, linux)))} |")];
 
         CollectionAssert.AreEqual(ours, rows.Where(static row => AgreeOf().IsMatch(row)).ToArray(), string.Join('\n', ours));
     }
@@ -91,7 +98,8 @@ public sealed partial class RecordedReleaseTests
     private static string Agreeing(string xen, string linux)
     {
         (int agree, int of) = (0, 0);
-        foreach (string name in Names().Where(name => name.Contains($"xen-{xen}-linux-{linux}{Path.DirectorySeparatorChar}", StringComparison.Ordinal)))
+        foreach (string name in Names()
+            .Where(name => name.Contains($"xen-{xen}-linux-{linux}{Path.DirectorySeparatorChar}", StringComparison.Ordinal)))
         {
             Count(GoldenLog.LoadOther(name).Head, Dom0Boots(name), OfDom0(name));
             foreach (GoldenGuest guest in GoldenLog.LoadOther(name).Guests().Where(static guest => guest.WasBooted))
@@ -136,7 +144,8 @@ public sealed partial class RecordedReleaseTests
         ulong memoryKiB = guest.MemoryMiB << 10;
         ImmutableArray<E820Entry> map = s_byHand.TryGetValue($"{Path.GetFileName(name)}/{guest.Name}", out E820Entry[]? byHand)
             ? [.. byHand]
-            : [.. LibxlPolicy.Sanitize(MachineMapOf(name), memoryKiB, unchecked((guest.MaxmemMiB << 10) - memoryKiB)).Entries.Select(planned => planned.Entry)];
+            : [.. LibxlPolicy.Sanitize(MachineMapOf(name), memoryKiB, unchecked((guest.MaxmemMiB << 10)
+                - memoryKiB)).Entries.Select(planned => planned.Entry)];
         return Forecaster.Forecast(new()
         {
             Map = map,
@@ -146,7 +155,8 @@ public sealed partial class RecordedReleaseTests
         });
     }
 
-    /// <summary>Without its image all that is known of 6.1.192 is how much Xen gives it: of the two edges neither is told apart, and both answers say so.</summary>
+    /// <summary>Without its image all that is known of 6.1.192 is how much Xen gives it: of the two edges neither is told apart, and both answers say
+    /// so.</summary>
     [TestMethod]
     [DataRow("edges61/k-edge61", 0x443_0000UL)]
     [DataRow("edges61/k-below-edge61", 0x442_f000UL)]
@@ -195,8 +205,11 @@ public sealed partial class RecordedReleaseTests
     private static IEnumerable<string> Names()
     {
         string fixtures = Path.Combine(AppContext.BaseDirectory, "fixtures");
-        string[] folders = ["linux612", "edges61", .. Directory.GetDirectories(Path.Combine(fixtures, "matrix")).Select(folder => Path.Combine("matrix", Path.GetFileName(folder)))];
-        return folders.SelectMany(folder => Directory.GetFiles(Path.Combine(fixtures, folder), "*.log").Select(path => Path.Combine(folder, Path.GetFileNameWithoutExtension(path))))
+        string[] folders = ["linux612", "edges61",
+            .. Directory.GetDirectories(Path.Combine(fixtures, "matrix")).Select(folder => Path.Combine("matrix", Path.GetFileName(folder)))];
+        return folders
+            .SelectMany(folder => Directory.GetFiles(Path.Combine(fixtures, folder), "*.log")
+                .Select(path => Path.Combine(folder, Path.GetFileNameWithoutExtension(path))))
             .Order(StringComparer.Ordinal);
     }
 
@@ -204,7 +217,8 @@ public sealed partial class RecordedReleaseTests
         [E820Entry.FromBounds(0, start, E820Type.Ram), E820Entry.FromBounds(start, end, type), E820Entry.FromBounds(end, all, E820Type.Ram)];
 
     private static (KernelRelease Release, KernelImage Image) KernelOf(string name) =>
-        s_kernels[name.StartsWith("linux612", StringComparison.Ordinal) ? "6.12" : name.StartsWith("edges61", StringComparison.Ordinal) ? "6.1" : PairName().Match(name).Groups["linux"].Value];
+        s_kernels[name.StartsWith("linux612", StringComparison.Ordinal) ? "6.12"
+            : name.StartsWith("edges61", StringComparison.Ordinal) ? "6.1" : PairName().Match(name).Groups["linux"].Value];
 
     private static Dom0Log Dom0Of(string name)
     {
@@ -214,7 +228,8 @@ public sealed partial class RecordedReleaseTests
 
     private static ImmutableArray<E820Entry> MachineMapOf(string name)
     {
-        XenVersion? xen = PairName().Match(name) is { Success: true } pair && XenVersion.TryParse(pair.Groups["xen"].Value, out XenVersion version) ? version : null;
+        XenVersion? xen = PairName().Match(name) is { Success: true } pair && XenVersion.TryParse(pair.Groups["xen"].Value, out XenVersion version)
+            ? version : null;
         return MachineMap.Of(new Host { Entries = [.. GoldenLog.LoadOther(name).Firmware], Traits = new() { XenVersion = xen } });
     }
 
@@ -222,7 +237,8 @@ public sealed partial class RecordedReleaseTests
     {
         ByteRange Segment(string name)
         {
-            Match? match = guest.Xl.Select(line => SegmentLine().Match(line)).FirstOrDefault(match => match.Success && match.Groups["name"].Value == name);
+            Match? match = guest.Xl.Select(line => SegmentLine().Match(line))
+                .FirstOrDefault(match => match.Success && match.Groups["name"].Value == name);
             return match is null ? default : ByteRange.FromSize(Hex(match.Groups["pfn"].Value) << 12, Hex(match.Groups["pages"].Value) << 12);
         }
 
@@ -242,10 +258,12 @@ public sealed partial class RecordedReleaseTests
     private static List<string> WordsIn(IEnumerable<string> observed) => [.. observed.Select(line => Stamp().Replace(line, "")).Where(IsCompared)];
 
     /// <summary>The line of 7.x about the gap is another, which records of it do not have.</summary>
-    private static List<string> WordsOf(BootForecast forecast) => [.. forecast.Log.Where(IsCompared).Where(static line => !line.StartsWith("[gap ", StringComparison.Ordinal))];
+    private static List<string> WordsOf(BootForecast forecast) =>
+        [.. forecast.Log.Where(IsCompared).Where(static line => !line.StartsWith("[gap ", StringComparison.Ordinal))];
 
     private static IEnumerable<string> Xens() =>
-        Names().Select(static name => PairName().Match(name)).Where(static match => match.Success).Select(static match => match.Groups["xen"].Value).Distinct().Order(StringComparer.Ordinal);
+        Names().Select(static name => PairName().Match(name)).Where(static match => match.Success).Select(static match => match.Groups["xen"].Value)
+            .Distinct().Order(StringComparer.Ordinal);
 
     private static bool IsCompared(string line) => s_compared.Any(word => line.Contains(word, StringComparison.Ordinal));
 

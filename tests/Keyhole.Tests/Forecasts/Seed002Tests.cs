@@ -13,7 +13,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Forecasts;
 
-/// <summary>The commit "Populate freed MFNs from non-RAM E820 entries and gaps to E820 RAM" of 2012 on its author's machine (facts in the records' README).</summary>
+/// <summary>The commit "Populate freed MFNs from non-RAM E820 entries and gaps to E820 RAM" of 2012 on its author's machine (facts in the records'
+/// README).</summary>
 [TestClass]
 public sealed class Seed002Tests
 {
@@ -55,7 +56,9 @@ public sealed class Seed002Tests
     {
         BootForecast forecast = Dom0(Kernels.Linux34, AllPages, null);
 
-        string[] words = [.. forecast.Log.Where(line => line.Contains("pfn range", StringComparison.Ordinal) || line.StartsWith("Released", StringComparison.Ordinal))];
+        string[] words =
+            [.. forecast.Log.Where(line => line.Contains("pfn range", StringComparison.Ordinal)
+                || line.StartsWith("Released", StringComparison.Ordinal))];
         CollectionAssert.AreEqual(
             new[]
             {
@@ -134,7 +137,8 @@ public sealed class Seed002Tests
     private static BootForecast Dom0(KernelRelease kernel, ulong pages, ulong? max)
     {
         ImmutableArray<E820Entry> map = MachineMap.Of(new Host { Entries = [.. s_firmware], Traits = new() });
-        BootForecast forecast = Forecaster.Forecast(new() { Map = map, IsDom0 = true, PageCount = pages, MaxPages = max, Kernel = kernel, Layout = GuestLayout.OfDom0() });
+        BootForecast forecast = Forecaster.Forecast(new() { Map = map, IsDom0 = true, PageCount = pages, MaxPages = max, Kernel = kernel,
+            Layout = GuestLayout.OfDom0() });
         Assert.IsTrue(forecast.Boots);
         return forecast;
     }

@@ -41,7 +41,8 @@ internal static class GoldenJson
             yield return
             [
                 index++,
-                $"{vector.GetProperty("host").GetString()} {vector.GetProperty("memory_mib").GetUInt32()}/{vector.GetProperty("maxmem_mib").GetUInt32()} MiB",
+                $"{vector.GetProperty("host").GetString()} {vector.GetProperty("memory_mib").GetUInt32()}/"
+                    + $"{vector.GetProperty("maxmem_mib").GetUInt32()} MiB",
             ];
         }
     }

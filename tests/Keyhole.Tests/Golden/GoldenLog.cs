@@ -10,7 +10,8 @@ using Keyhole.E820;
 
 namespace Keyhole.Tests.Golden;
 
-/// <summary>A record of the real Xen, libxl and Linux, taken apart with simple means of its own: the judge must not depend on the code it judges.</summary>
+/// <summary>A record of the real Xen, libxl and Linux, taken apart with simple means of its own: the judge must not depend on the code it
+/// judges.</summary>
 internal sealed partial class GoldenLog
 {
     private static readonly Dictionary<string, E820Type> s_types = new(StringComparer.Ordinal)

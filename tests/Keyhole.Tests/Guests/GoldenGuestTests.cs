@@ -51,12 +51,14 @@ public sealed partial class GoldenGuestTests
             Assert.AreEqual("/k/initrd.gz", guest.Ramdisk);
             Assert.AreEqual("console=hvc0 earlyprintk=xen loglevel=8 ", guest.CommandLine);
             StringAssert.Contains(golden.Config, $"\nvcpus={guest.Vcpus}\n", golden.Name);
-            Assert.AreEqual(golden.Config.Contains("e820_host=", StringComparison.Ordinal) ? !golden.Config.Contains("e820_host=0", StringComparison.Ordinal) : null, guest.E820Host);
+            Assert.AreEqual(golden.Config.Contains("e820_host=", StringComparison.Ordinal)
+                ? !golden.Config.Contains("e820_host=0", StringComparison.Ordinal) : null, guest.E820Host);
             string[] pci = golden.Config.Contains("pci=['00:02.0']", StringComparison.Ordinal) ? ["0000:00:02.0"] : [];
             CollectionAssert.AreEqual(pci, guest.Pci.Select(entry => entry.ToString()).ToArray());
             CollectionAssert.AreEqual(new[] { new GuestSetting("on_poweroff", "\"preserve\"") }, document.OtherSettings.ToArray());
             bool isSilentOnMemory = !golden.Config.Contains("memory=", StringComparison.Ordinal);
-            CollectionAssert.AreEqual(isSilentOnMemory ? ["memory is not set: libxl gives the guest 32 MiB"] : Array.Empty<string>(), document.Remarks.ToArray(), golden.Name);
+            CollectionAssert.AreEqual(isSilentOnMemory ? ["memory is not set: libxl gives the guest 32 MiB"] : Array.Empty<string>(),
+                document.Remarks.ToArray(), golden.Name);
         }
     }
 
@@ -71,21 +73,24 @@ public sealed partial class GoldenGuestTests
 
     private static GuestDocument Read(GoldenGuest golden)
     {
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(golden.Config)), golden.Name).TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(golden.Config)), golden.Name)
+            .TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
         return guest;
     }
 
     private static List<GoldenGuest> Guests()
     {
         var guests = new List<GoldenGuest>();
-        foreach (string path in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "fixtures", "golden"), "*.log").Order(StringComparer.Ordinal))
+        foreach (string path in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "fixtures", "golden"), "*.log")
+            .Order(StringComparer.Ordinal))
         {
             string[] sections = File.ReadAllText(path).Split("=== GUEST ");
             foreach (string section in sections.Skip(1))
             {
                 string[] parts = section.Split("=== ");
                 int nameEnd = parts[0].IndexOf('\n', StringComparison.Ordinal);
-                guests.Add(new GoldenGuest($"{Path.GetFileName(path)} {parts[0][..nameEnd]}", parts[0][(nameEnd + 1)..], string.Concat(parts.Skip(1))));
+                guests.Add(new GoldenGuest($"{Path.GetFileName(path)} {parts[0][..nameEnd]}", parts[0][(nameEnd + 1)..],
+                    string.Concat(parts.Skip(1))));
             }
         }
 

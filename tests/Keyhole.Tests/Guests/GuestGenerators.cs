@@ -12,7 +12,8 @@ namespace Keyhole.Tests.Guests;
 internal static class GuestGenerators
 {
     /// <summary>Every kind of character that quoting has to deal with, and that both formats can hold.</summary>
-    private static readonly string[] Pieces = ["a", "B", "0", " ", "\t", "\"", "'", "\\", "#", ";", "[", "]", ",", "=", "<", ">", "&", "]]>", "--", "é", "漢", "😀", "\r", "\n", "\\n", "%"];
+    private static readonly string[] Pieces = ["a", "B", "0", " ", "\t", "\"", "'", "\\", "#", ";", "[", "]", ",", "=", "<", ">", "&", "]]>", "--",
+        "é", "漢", "😀", "\r", "\n", "\\n", "%"];
 
     public static Gen<string> Text { get; } = Gen.Elements(Pieces).NonEmptyListOf().Select(pieces => string.Concat(pieces));
 
@@ -35,7 +36,8 @@ internal static class GuestGenerators
     /// <summary>An entry with all that xl knows.</summary>
     public static Gen<PciAssignment> Entry { get; } =
         from plain in PlainEntry
-        from name in Gen.Frequency((3, Gen.Constant<string?>(null)), (1, Text.Select(text => (string?)text.Replace(",", "", System.StringComparison.Ordinal))))
+        from name in Gen.Frequency((3, Gen.Constant<string?>(null)),
+            (1, Text.Select(text => (string?)text.Replace(",", "", System.StringComparison.Ordinal))))
         from all in Gen.Elements(false, true)
         from slot in Gen.Elements<int?>(null, 0, 5, 0x1f)
         from msiTranslate in Flag
@@ -80,7 +82,9 @@ internal static class GuestGenerators
     /// <summary>What the guest is, without what belongs to the file it stood in.</summary>
     public static GuestSpec Essence(GuestSpec guest) => guest with { Toolstack = Toolstack.Xl, Hvm = HvmSettings.Usual };
 
-    private static Gen<string?> Optional(Gen<string> text) => Gen.Frequency((1, Gen.Constant<string?>(null)), (2, text.Select(value => (string?)value)));
+    private static Gen<string?> Optional(Gen<string> text) =>
+        Gen.Frequency((1, Gen.Constant<string?>(null)), (2, text.Select(value => (string?)value)));
 
-    private static PciAddress Parse(string text) => PciAddress.TryParse(text, out PciAddress address) ? address : throw new System.ArgumentException(text, nameof(text));
+    private static PciAddress Parse(string text) => PciAddress.TryParse(text, out PciAddress address) ? address
+        : throw new System.ArgumentException(text, nameof(text));
 }

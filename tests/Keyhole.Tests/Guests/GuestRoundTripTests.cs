@@ -54,7 +54,8 @@ public sealed class GuestRoundTripTests
             GuestDocument changed = Read(Text(Libvirt(first))) with { Guest = second };
             GuestSpec back = Read(Text(LibvirtDomain.Write(changed))).Guest;
             // Devices that stay keep their place in the file, so only their order may differ.
-            Assert.AreEqual(second with { Pci = [.. second.Pci.OrderBy(entry => entry.Address)] }, back with { Hvm = second.Hvm, Pci = [.. back.Pci.OrderBy(entry => entry.Address)] });
+            Assert.AreEqual(second with { Pci = [.. second.Pci.OrderBy(entry => entry.Address)] },
+                back with { Hvm = second.Hvm, Pci = [.. back.Pci.OrderBy(entry => entry.Address)] });
         });
 
     [TestMethod]
@@ -91,7 +92,8 @@ public sealed class GuestRoundTripTests
 
     private static GuestDocument Read(string text)
     {
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest").TryGet(out GuestDocument? guest, out InputError? error), $"{error}\n{text}");
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest")
+            .TryGet(out GuestDocument? guest, out InputError? error), $"{error}\n{text}");
         return guest;
     }
 }

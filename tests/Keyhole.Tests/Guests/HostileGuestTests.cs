@@ -15,9 +15,15 @@ namespace Keyhole.Tests.Guests;
 [TestClass]
 public sealed class HostileGuestTests
 {
-    private const string XlSample = "# c\r\nname = \"g\\\"é\" ; memory=0x200\nmaxmem='0400'\npci_seize=1\npci=[ '0000:03:00.*@1f,permissive=1', # nic\n \"name=x,rdm_policy=strict\",\n]\ndisk=[['a'],[[]]]\ndisk+=['b']\nextra='a\\tb'\nextra+=' \\012c'\n";
+    private const string XlSample =
+        "# c\r\nname = \"g\\\"é\" ; memory=0x200\nmaxmem='0400'\npci_seize=1\npci=[ '0000:03:00.*@1f,permissive=1', # nic\n "
+            + "\"name=x,rdm_policy=strict\",\n]\ndisk=[['a'],[[]]]\ndisk+=['b']\nextra='a\\tb'\nextra+=' \\012c'\n";
 
-    private const string XmlSample = "<?xml version='1.0'?>\n<domain type='xen'><name>g&#233;</name><memory unit='MiB'>512</memory><currentMemory>262144</currentMemory><vcpu current='1'>2</vcpu>\n<os><type machine='xenpv'>linux</type><cmdline><![CDATA[a<b]]></cmdline></os><features><xen><e820_host state='on'/></xen></features>\n<devices><hostdev mode='subsystem' type='pci' managed='yes'><source writeFiltering='no'><address domain='0' bus='0x03' slot='1' function='7'/></source></hostdev></devices></domain>";
+    private const string XmlSample =
+        "<?xml version='1.0'?>\n<domain type='xen'><name>g&#233;</name><memory unit='MiB'>512</memory><currentMemory>262144</currentMemory><vcpu "
+            + "current='1'>2</vcpu>\n<os><type machine='xenpv'>linux</type><cmdline><![CDATA[a<b]]></cmdline></os><features><xen><e820_host "
+            + "state='on'/></xen></features>\n<devices><hostdev mode='subsystem' type='pci' managed='yes'><source writeFiltering='no'><address "
+            + "domain='0' bus='0x03' slot='1' function='7'/></source></hostdev></devices></domain>";
 
     /// <summary>What grows with the square of the input takes minutes; what does not takes about a second, on a busy machine a few.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -74,11 +80,14 @@ public sealed class HostileGuestTests
     }
 
     [TestMethod]
-    public void An_endless_quote_is_refused_where_it_starts() => AssertRefused("memory=64\nname='" + new string('x', 1_000_000) + "\n", "no end on its line", 2);
+    public void An_endless_quote_is_refused_where_it_starts() =>
+        AssertRefused("memory=64\nname='" + new string('x', 1_000_000) + "\n", "no end on its line", 2);
 
     [TestMethod]
     public void An_entity_bomb_is_refused_before_it_goes_off() =>
-        AssertRefused("<?xml version='1.0'?>\n<!DOCTYPE d [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'><!ENTITY c '&b;&b;&b;&b;'>]>\n<domain type='xen'>&c;</domain>", "DTD", 2);
+        AssertRefused(
+            "<?xml version='1.0'?>\n<!DOCTYPE d [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'><!ENTITY c "
+                + "'&b;&b;&b;&b;'>]>\n<domain type='xen'>&c;</domain>", "DTD", 2);
 
     [TestMethod]
     public void More_than_a_mebibyte_is_refused_without_being_read_to_its_end()

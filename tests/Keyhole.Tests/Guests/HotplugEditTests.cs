@@ -20,13 +20,16 @@ public sealed class HotplugEditTests
     [DataRow("vif = [ '' ]\n", "vif = [ 'script=HOOK' ]\n")]
     [DataRow("vif=[\"script=vif-route,ip=10.0.0.1\"]\n", "vif=[\"script=HOOK,ip=10.0.0.1\"]\n")]
     [DataRow("vif=['bridge=a, script=/etc/my vif,mac=x']\n", "vif=['bridge=a, script=HOOK,mac=x']\n")]
-    [DataRow("# vif=['bridge=a']\nvif = [ # two\n  'bridge=a', # 'bridge=c'\n  \"bridge=b\",\n]; memory=256\n", "# vif=['bridge=a']\nvif = [ # two\n  'bridge=a,script=HOOK', # 'bridge=c'\n  \"bridge=b,script=HOOK\",\n]; memory=256\n")]
+    [DataRow("# vif=['bridge=a']\nvif = [ # two\n  'bridge=a', # 'bridge=c'\n  \"bridge=b\",\n]; memory=256\n",
+        "# vif=['bridge=a']\nvif = [ # two\n  'bridge=a,script=HOOK', # 'bridge=c'\n  \"bridge=b,script=HOOK\",\n]; memory=256\n")]
     [DataRow("memory=256\r\nvif=['bridge=a']\r\n# caf\u00e9\r\n", "memory=256\r\nvif=['bridge=a,script=HOOK']\r\n# caf\u00e9\r\n")]
-    [DataRow("vif=['bridge=old']\nvif=['bridge=a']\nvif+=['bridge=b']\n", "vif=['bridge=old']\nvif=['bridge=a,script=HOOK']\nvif+=['bridge=b,script=HOOK']\n")]
+    [DataRow("vif=['bridge=old']\nvif=['bridge=a']\nvif+=['bridge=b']\n",
+        "vif=['bridge=old']\nvif=['bridge=a,script=HOOK']\nvif+=['bridge=b,script=HOOK']\n")]
     [DataRow("vif=['bridge=a,backend=net-vm','bridge=b,backend=0']\n", "vif=['bridge=a,backend=net-vm','bridge=b,backend=0,script=HOOK']\n")]
     [DataRow("disk=['phy:/dev/vg/a,xvda,w','/srv/b.img,raw,xvdb,w']\n", "disk=['phy:/dev/vg/a,xvda,w,script=HOOK','/srv/b.img,raw,xvdb,w']\n")]
     [DataRow("disk=['/dev/vg/a,,xvda,w']\nvif=[]\n", "disk=['/dev/vg/a,,xvda,w,script=HOOK']\nvif=[]\n")]
-    [DataRow("disk=['vdev=xvda, format=raw, access=rw, target=/dev/vg/a,b']\n", "disk=['vdev=xvda, format=raw, access=rw,script=HOOK, target=/dev/vg/a,b']\n")]
+    [DataRow("disk=['vdev=xvda, format=raw, access=rw, target=/dev/vg/a,b']\n",
+        "disk=['vdev=xvda, format=raw, access=rw,script=HOOK, target=/dev/vg/a,b']\n")]
     [DataRow("disk=['vdev=xvda,script=block-iscsi,target=iqn=x,portal=y']\n", "disk=['vdev=xvda,script=HOOK,target=iqn=x,portal=y']\n")]
     public void The_script_is_put_into_each_entry_that_counts_and_taken_out_to_the_character(string before, string after)
     {
@@ -79,7 +82,8 @@ public sealed class HotplugEditTests
         Dictionary<string, string?> scripts = [];
         HotplugChange change = Insert("memory=256\nvif=['script=vif-route','bridge=a']\n", scripts);
 
-        string edited = change.Text.Replace("256", "512", StringComparison.Ordinal).Replace("bridge=a", "bridge=b", StringComparison.Ordinal) + "vif+=['bridge=c']\n";
+        string edited = change.Text.Replace("256", "512", StringComparison.Ordinal).Replace("bridge=a", "bridge=b", StringComparison.Ordinal)
+            + "vif+=['bridge=c']\n";
 
         Assert.AreEqual("memory=512\nvif=['script=vif-route','bridge=b']\nvif+=['bridge=c']\n", Remove(edited, scripts));
     }
@@ -90,13 +94,16 @@ public sealed class HotplugEditTests
     {
         int seed = Environment.TickCount;
         var random = new Random(seed);
-        string[] words = ["", " ", "bridge=a", " mac=00:16:3e:00:00:01", "script=vif-x", "ip=10.0.0.1 10.0.0.2", "type=ioemu", "model=e1000 ", "vifname=v,", "gatewaydev=eth0", "rate=1Mb/s", "script=", "backend=other", "xscript=y"];
+        string[] words = ["", " ", "bridge=a", " mac=00:16:3e:00:00:01", "script=vif-x", "ip=10.0.0.1 10.0.0.2", "type=ioemu", "model=e1000 ",
+            "vifname=v,", "gatewaydev=eth0", "rate=1Mb/s", "script=", "backend=other", "xscript=y"];
         string[] between = [", ", ",\n", ",\r\n  # 'remark', ]\n  ", " , "];
         for (int i = 0; i < 2000; i++)
         {
             var text = new StringBuilder("vif = [");
             for (int entry = random.Next(4); entry >= 0; entry--)
-                text.Append(random.Next(2) == 0 ? "'" : "\"").Append(string.Join(',', Enumerable.Range(0, random.Next(4)).Select(_ => words[random.Next(words.Length)]))).Append('\u0001').Append(between[random.Next(between.Length)]);
+                text.Append(random.Next(2) == 0 ? "'" : "\"")
+                    .Append(string.Join(',', Enumerable.Range(0, random.Next(4)).Select(_ => words[random.Next(words.Length)]))).Append('\u0001')
+                    .Append(between[random.Next(between.Length)]);
             // Each literal ends in the quote that it began with.
             string source = Close(text.ToString()) + "]\nmemory = 256 # \u00ff\n";
             Dictionary<string, string?> scripts = [];
@@ -131,7 +138,9 @@ public sealed class HotplugEditTests
 
     private static HotplugChange Insert(string text, Dictionary<string, string?> scripts)
     {
-        Assert.IsTrue(HotplugEdit.Insert(text, "guest.cfg", entry => ScriptFor(entry, scripts), static path => path.StartsWith("/dev/", StringComparison.Ordinal)).TryGet(out HotplugChange? change, out InputError? error), error?.ToString());
+        Assert.IsTrue(HotplugEdit.Insert(text, "guest.cfg", entry => ScriptFor(entry, scripts),
+            static path => path.StartsWith("/dev/", StringComparison.Ordinal)).TryGet(out HotplugChange? change, out InputError? error),
+            error?.ToString());
         return change;
     }
 
@@ -150,7 +159,8 @@ public sealed class HotplugEditTests
 
     private static string Remove(string text, Dictionary<string, string?> scripts)
     {
-        Assert.IsTrue(HotplugEdit.Remove(text, "guest.cfg", scripts.ContainsKey, script => scripts[script]).TryGet(out HotplugChange? change, out InputError? error), error?.ToString());
+        Assert.IsTrue(HotplugEdit.Remove(text, "guest.cfg", scripts.ContainsKey, script => scripts[script])
+            .TryGet(out HotplugChange? change, out InputError? error), error?.ToString());
         return change.Text;
     }
 }

@@ -24,7 +24,8 @@ public sealed class HotplugScriptTests : IDisposable
     [DataRow(OrElse.Stop, "remove", 0, "own remove", "")]
     [DataRow(OrElse.Stop, "online type_if=vif", 1, "apply --guest CFG --policy hole-at:$(x) --kernel 6.1", "daemon.err")]
     [DataRow(OrElse.Libxl, "online type_if=vif", 1, "apply --guest CFG --policy hole-at:$(x) --kernel 6.1|own online type_if=vif", "daemon.err")]
-    public void It_gives_the_map_and_then_runs_the_guests_own_script_or_does_what_was_chosen(OrElse orElse, string arguments, int keyholeEndsWith, string done, string level)
+    public void It_gives_the_map_and_then_runs_the_guests_own_script_or_does_what_was_chosen(OrElse orElse, string arguments, int keyholeEndsWith,
+        string done, string level)
     {
         MakeProgram("keyhole", $"echo \"$*\" >> \"{{0}}/done\"; echo table; echo 'keyhole: no $(date)' >&2; exit {keyholeEndsWith}");
 
@@ -35,7 +36,8 @@ public sealed class HotplugScriptTests : IDisposable
         Assert.AreEqual(level, string.Join('|', Lines("log").Select(static line => line.Split(' ')[3])));
         if (keyholeEndsWith != 0)
             Assert.Contains("keyhole: no $(date)", string.Join('\n', Lines("log")));
-        Assert.AreEqual(keyholeEndsWith != 0 && orElse == OrElse.Stop, Lines("xenstore").Any(static line => line.StartsWith("backend/vif/5/0/hotplug-error keyhole: ", StringComparison.Ordinal)));
+        Assert.AreEqual(keyholeEndsWith != 0 && orElse == OrElse.Stop,
+            Lines("xenstore").Any(static line => line.StartsWith("backend/vif/5/0/hotplug-error keyhole: ", StringComparison.Ordinal)));
     }
 
     [TestMethod]

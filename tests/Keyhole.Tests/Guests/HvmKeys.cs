@@ -12,7 +12,8 @@ internal static class HvmKeys
     public static HvmSettings Of(string key, string value)
     {
         using var text = new System.IO.StringReader($"name=\"g\"\ntype=\"hvm\"\nmemory=64\n{key}={value}\n");
-        if (!XlConfig.Read(text, "guest").TryGet(out XlConfig? config, out InputError? error) || !config.ToGuest().TryGet(out GuestDocument? guest, out error))
+        if (!XlConfig.Read(text, "guest").TryGet(out XlConfig? config, out InputError? error)
+            || !config.ToGuest().TryGet(out GuestDocument? guest, out error))
             throw new ArgumentException(error.ToString(), nameof(value));
         return guest.Guest.Hvm;
     }

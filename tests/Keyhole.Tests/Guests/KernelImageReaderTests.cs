@@ -62,7 +62,8 @@ public sealed class KernelImageReaderTests
         Assert.DoesNotContain('\n', error.ToString());
     }
 
-    /// <summary>Every cut that takes something of the ELF file, and one bit turned at each place: an answer or one line, never an exception.</summary>
+    /// <summary>Every cut that takes something of the ELF file, and one bit turned at each place: an answer or one line, never an
+    /// exception.</summary>
     [TestMethod]
     [DataRow("gzip")]
     [DataRow("zstd")]
@@ -84,7 +85,8 @@ public sealed class KernelImageReaderTests
 
     private static KernelImage Read(byte[] file)
     {
-        Assert.IsTrue(KernelImageReader.Read(new MemoryStream(file), "vmlinuz").TryGet(out KernelImage? image, out InputError? error), error?.ToString());
+        Assert.IsTrue(KernelImageReader.Read(new MemoryStream(file), "vmlinuz").TryGet(out KernelImage? image, out InputError? error),
+            error?.ToString());
         return image;
     }
 
@@ -133,7 +135,8 @@ public sealed class KernelImageReaderTests
     {
         const ulong kernelMap = 0xffffffff80000000;
         byte[] names = "\0.text\0.bss\0.brk\0.init.scratch\0.shstrtab\0"u8.ToArray();
-        byte[] body = [.. Enumerable.Range(0, 3000).Select(static i => (byte)((i * i >> 3) & 0xff)), .. Encoding.ASCII.GetBytes(text), .. new byte[512]];
+        byte[] body = [.. Enumerable.Range(0, 3000).Select(static i => (byte)((i * i >> 3) & 0xff)), .. Encoding.ASCII.GetBytes(text),
+            .. new byte[512]];
         int namesAt = 64 + (2 * 56) + body.Length;
         int sectionsAt = (namesAt + names.Length + 7) & ~7;
         var file = new byte[sectionsAt + (6 * 64)];

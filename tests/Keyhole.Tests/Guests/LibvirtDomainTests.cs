@@ -80,7 +80,8 @@ public sealed class LibvirtDomainTests
         Assert.IsTrue(guest.UsesHostMap);
         Assert.IsEmpty(document.Remarks);
         CollectionAssert.AreEqual(
-            new[] { new PciAssignment(Address("03:1a.1")) { Seize = true, Permissive = true }, new PciAssignment(Address("0a:07.0")) { Seize = false } },
+            new[] { new PciAssignment(Address("03:1a.1")) { Seize = true, Permissive = true },
+                new PciAssignment(Address("0a:07.0")) { Seize = false } },
             guest.Pci.ToArray());
     }
 
@@ -101,7 +102,8 @@ public sealed class LibvirtDomainTests
         GuestDocument document = ReadDocument(Full);
         GuestSpec guest = document.Guest;
         string before = LibvirtDomain.Write(document).Value!.Text;
-        string after = LibvirtDomain.Write(document with { Guest = guest with { MemoryKiB = 512 * 1024, E820Host = false, Pci = [guest.Pci[1]] } }).Value!.Text;
+        string after =
+            LibvirtDomain.Write(document with { Guest = guest with { MemoryKiB = 512 * 1024, E820Host = false, Pci = [guest.Pci[1]] } }).Value!.Text;
         string[] lost = [.. before.Split('\n').Except(after.Split('\n'), StringComparer.Ordinal).Select(line => line.Trim())];
         CollectionAssert.AreEqual(
             new[]
@@ -160,8 +162,10 @@ public sealed class LibvirtDomainTests
     [DataRow("<memory>1</memory><features><xen><e820_host state='yes'/></xen></features>", "\"yes\"")]
     [DataRow("<memory>1</memory><features><xen><e820_host/></xen></features>", "no state")]
     [DataRow("<memory>1</memory><devices><hostdev mode='subsystem' type='pci'><source/></hostdev></devices>", "<source><address>")]
-    [DataRow("<memory>1</memory><devices><hostdev type='pci'><source><address bus='256' slot='0'/></source></hostdev></devices>", "<source><address>")]
-    [DataRow("<memory>1</memory><devices><hostdev type='pci'><source><address bus='0' slot='0x20'/></source></hostdev></devices>", "<source><address>")]
+    [DataRow("<memory>1</memory><devices><hostdev type='pci'><source><address bus='256' slot='0'/></source></hostdev></devices>",
+        "<source><address>")]
+    [DataRow("<memory>1</memory><devices><hostdev type='pci'><source><address bus='0' slot='0x20'/></source></hostdev></devices>",
+        "<source><address>")]
     public void What_is_wrong_is_said_with_its_line(string body, string expected)
     {
         InputError error = Error(Domain(body));
@@ -234,14 +238,18 @@ public sealed class LibvirtDomainTests
         Assert.AreEqual("left out, as they are xl's: disk, vif", LibvirtDomain.Write(document).Value!.Remarks.Single());
         Assert.IsNotNull(LibvirtDomain.Write(document with { Guest = guest with { Name = "a\u0001" } }).Error);
         Assert.IsNotNull(LibvirtDomain.Write(document with { Guest = guest with { Kernel = "\udc00" } }).Error);
-        Assert.IsNotNull(LibvirtDomain.Write(document with { Guest = guest with { Pci = [new PciAssignment((PciAddress?)null) { Name = "nic" }] } }).Error);
-        StringAssert.Contains(LibvirtDomain.Write(document with { Guest = guest with { Pci = [new PciAssignment(Address("03:00.0")) { AllFunctions = true }] } }).Error!.What, "0000:03:00.*");
+        Assert.IsNotNull(LibvirtDomain
+            .Write(document with { Guest = guest with { Pci = [new PciAssignment((PciAddress?)null) { Name = "nic" }] } }).Error);
+        StringAssert.Contains(LibvirtDomain
+            .Write(document with { Guest = guest with { Pci = [new PciAssignment(Address("03:00.0")) { AllFunctions = true }] } }).Error!.What,
+            "0000:03:00.*");
     }
 
     [TestMethod]
     public void A_new_domain_is_written_as_libvirt_writes_it()
     {
-        var guest = new GuestSpec { Name = "g", MemoryKiB = 1024, MaxmemKiB = 2048, Vcpus = 2, Kernel = "/k", E820Host = true, Pci = [new PciAssignment(Address("03:00.1")) { Seize = true }] };
+        var guest = new GuestSpec { Name = "g", MemoryKiB = 1024, MaxmemKiB = 2048, Vcpus = 2, Kernel = "/k", E820Host = true,
+            Pci = [new PciAssignment(Address("03:00.1")) { Seize = true }] };
         Assert.AreEqual(
             """
             <domain type="xen">
@@ -285,8 +293,11 @@ public sealed class LibvirtDomainTests
         const string text = "<?xml version='1.0' encoding='{0}'?><domain type='xen'><name>gé</name><memory>1024</memory><bootloader/></domain>";
         foreach (Encoding encoding in (Encoding[])[Encoding.Unicode, Encoding.BigEndianUnicode, Encoding.UTF8, Encoding.Latin1])
         {
-            byte[] bytes = [.. encoding.GetPreamble(), .. encoding.GetBytes(text.Replace("{0}", encoding.WebName.Replace("utf-16BE", "utf-16", StringComparison.Ordinal), StringComparison.Ordinal))];
-            Assert.IsTrue(GuestReader.Read(new MemoryStream(bytes), "g").TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
+            byte[] bytes = [.. encoding.GetPreamble(),
+                .. encoding.GetBytes(text.Replace("{0}", encoding.WebName.Replace("utf-16BE", "utf-16", StringComparison.Ordinal),
+                    StringComparison.Ordinal))];
+            Assert.IsTrue(GuestReader.Read(new MemoryStream(bytes), "g").TryGet(out GuestDocument? document, out InputError? error),
+                error?.ToString());
             Assert.AreEqual("gé", document.Guest.Name, encoding.WebName);
         }
     }
@@ -301,7 +312,8 @@ public sealed class LibvirtDomainTests
 
     private static GuestDocument ReadDocument(string text)
     {
-        Assert.IsTrue(LibvirtDomain.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml").TryGet(out GuestDocument? guest, out InputError? error), $"{error}\n{text}");
+        Assert.IsTrue(LibvirtDomain.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml")
+            .TryGet(out GuestDocument? guest, out InputError? error), $"{error}\n{text}");
         return guest;
     }
 

@@ -31,14 +31,16 @@ public sealed class LibxluRecordTests
             if (expected.ValueKind == JsonValueKind.Null)
             {
                 // Where Keyhole reads more than xl does, it has to say so.
-                if (parsed.TryGet(out XlConfig? lenient, out _) && !lenient.Remarks.Any(remark => remark.Contains("xl itself", StringComparison.Ordinal)))
+                if (parsed.TryGet(out XlConfig? lenient, out _)
+                    && !lenient.Remarks.Any(remark => remark.Contains("xl itself", StringComparison.Ordinal)))
                     wrong.Add($"{input}: libxlu refuses this");
                 continue;
             }
 
             accepted++;
             // libxlu loses a single wrong character at the very end of a file without a line end; here that is an error.
-            if (!parsed.TryGet(out XlConfig? config, out InputError? error) && !XlConfig.Read(new StringReader(input[..^1]), "x").TryGet(out config, out _))
+            if (!parsed.TryGet(out XlConfig? config, out InputError? error)
+                && !XlConfig.Read(new StringReader(input[..^1]), "x").TryGet(out config, out _))
                 wrong.Add($"{input}: {error}");
             else if (Show(expected) is var want && Show(config) is var got && want != got)
                 wrong.Add($"{input}: {got}, not {want}");
@@ -54,7 +56,8 @@ public sealed class LibxluRecordTests
         int numbers = 0;
         foreach (JsonElement record in Records("configs"))
         {
-            if (record.GetProperty("settings") is not { ValueKind: JsonValueKind.Object } settings || !settings.TryGetProperty("memory", out JsonElement memory))
+            if (record.GetProperty("settings") is not { ValueKind: JsonValueKind.Object } settings
+                || !settings.TryGetProperty("memory", out JsonElement memory))
                 continue;
             Assert.IsTrue(XlConfig.Read(new StringReader(record.GetProperty("input").GetString()!), "x").TryGet(out XlConfig? config, out _));
             bool isUsable = memory.TryGetProperty("number", out JsonElement number) && number.GetInt64() is > 0 and <= 1L << 32;
@@ -92,11 +95,13 @@ public sealed class LibxluRecordTests
 
     private static List<JsonElement> Records(string name)
     {
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "fixtures", "guests", "libxlu.json")));
+        using JsonDocument document =
+            JsonDocument.Parse(File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "fixtures", "guests", "libxlu.json")));
         return [.. document.RootElement.GetProperty(name).EnumerateArray().Select(element => element.Clone())];
     }
 
-    private static string Show(JsonElement settings) => string.Join("; ", settings.EnumerateObject().OrderBy(setting => setting.Name, StringComparer.Ordinal).Select(setting =>
+    private static string Show(JsonElement settings) =>
+        string.Join("; ", settings.EnumerateObject().OrderBy(setting => setting.Name, StringComparer.Ordinal).Select(setting =>
         $"{setting.Name}={(setting.Value.TryGetProperty("list", out JsonElement list) ? ShowValue(list) : ShowValue(setting.Value.GetProperty("text")))}"));
 
     private static string ShowValue(JsonElement value) => value.ValueKind == JsonValueKind.Array
@@ -109,7 +114,8 @@ public sealed class LibxluRecordTests
         .OrderBy(setting => setting.Key, StringComparer.Ordinal)
         .Select(setting =>
         {
-            Assert.IsTrue(XlConfig.Read(new StringReader($"{setting.Key}={setting.Value}"), "x").TryGet(out XlConfig? again, out InputError? error), error?.ToString());
+            Assert.IsTrue(XlConfig.Read(new StringReader($"{setting.Key}={setting.Value}"), "x").TryGet(out XlConfig? again, out InputError? error),
+                error?.ToString());
             return $"{setting.Key}={ShowValue(again.Settings[0].Value)}";
         }));
 

@@ -67,7 +67,8 @@ public sealed class XlConfigTests
     [DataRow("extra='quiet'\nextra+=' ro'", "quiet ro")]
     [DataRow("cmdline='a'\nroot='b'\nextra='c'", "a")]
     [DataRow("", null)]
-    public void The_command_line_is_put_together_as_xl_does(string lines, string? expected) => Assert.AreEqual(expected, Read($"{lines}\nname='g'\nmemory=64\n").CommandLine);
+    public void The_command_line_is_put_together_as_xl_does(string lines, string? expected) =>
+        Assert.AreEqual(expected, Read($"{lines}\nname='g'\nmemory=64\n").CommandLine);
 
     [TestMethod]
     [DataRow("", null)]
@@ -153,14 +154,18 @@ public sealed class XlConfigTests
     public void An_endless_list_is_reported_where_it_starts() => Assert.AreEqual(2, Error("memory=64\ndisk=[ 'a',\n'b'\n").Line);
 
     [TestMethod]
-    public void A_pci_entry_in_a_list_over_several_lines_is_reported_at_its_own_line() => Assert.AreEqual(4, Error("memory=64\npci=[\n'03:00.0',\n'x:y',\n]\n").Line);
+    public void A_pci_entry_in_a_list_over_several_lines_is_reported_at_its_own_line() =>
+        Assert.AreEqual(4, Error("memory=64\npci=[\n'03:00.0',\n'x:y',\n]\n").Line);
 
     [TestMethod]
     public void Global_pci_settings_are_defaults_of_the_entries()
     {
-        GuestSpec guest = Read("name='g'\nmemory=64\npci_permissive=1\npci_seize=0\npci_msitranslate=1\npci_power_mgmt=2\npci=['03:00.0','0000:04:00.1,permissive=0,seize=1,msitranslate=0,power_mgmt=0']\n");
-        Assert.AreEqual(new PciAssignment(Address("03:00.0")) { Permissive = true, Seize = false, MsiTranslate = true, PowerManagement = true }, guest.Pci[0]);
-        Assert.AreEqual(new PciAssignment(Address("04:00.1")) { Permissive = false, Seize = true, MsiTranslate = false, PowerManagement = false }, guest.Pci[1]);
+        GuestSpec guest =
+            Read("name='g'\nmemory=64\npci_permissive=1\npci_seize=0\npci_msitranslate=1\npci_power_mgmt=2\npci=['03:00.0','0000:04:00.1,permissive=0,seize=1,msitranslate=0,power_mgmt=0']\n");
+        Assert.AreEqual(new PciAssignment(Address("03:00.0")) { Permissive = true, Seize = false, MsiTranslate = true, PowerManagement = true },
+            guest.Pci[0]);
+        Assert.AreEqual(new PciAssignment(Address("04:00.1")) { Permissive = false, Seize = true, MsiTranslate = false, PowerManagement = false },
+            guest.Pci[1]);
     }
 
     [TestMethod]
@@ -210,7 +215,8 @@ public sealed class XlConfigTests
         const string text = "name=\"gé\"\r\nmemory=64\r\n";
         foreach (Encoding encoding in (Encoding[])[Encoding.Unicode, Encoding.BigEndianUnicode, Encoding.UTF8])
         {
-            Assert.IsTrue(GuestReader.Read(new MemoryStream([.. encoding.GetPreamble(), .. encoding.GetBytes(text)]), "g").TryGet(out GuestDocument? document, out _), encoding.WebName);
+            Assert.IsTrue(GuestReader.Read(new MemoryStream([.. encoding.GetPreamble(), .. encoding.GetBytes(text)]), "g")
+                .TryGet(out GuestDocument? document, out _), encoding.WebName);
             Assert.AreEqual("gé", document.Guest.Name);
             Assert.HasCount(2, document.Remarks);
         }
@@ -249,7 +255,9 @@ public sealed class XlConfigTests
     [TestMethod]
     public void A_guest_without_a_name_is_written_with_one()
     {
-        GuestText text = XlConfig.Write(GuestDocument.Of(new() { MemoryKiB = 1024, MaxmemKiB = 2048, Pci = [new PciAssignment(Address("03:00.0")) { Seize = true }] })).Value!;
+        GuestText text =
+            XlConfig.Write(GuestDocument.Of(new() { MemoryKiB = 1024, MaxmemKiB = 2048,
+                Pci = [new PciAssignment(Address("03:00.0")) { Seize = true }] })).Value!;
         Assert.AreEqual("name=\"guest\"\ntype=\"pv\"\nmemory=1\nmaxmem=2\nvcpus=1\npci=[ \"0000:03:00.0,seize=1\" ]\n", text.Text);
         Assert.HasCount(1, text.Remarks);
     }

@@ -36,7 +36,8 @@ public sealed class GuestMergeTests
 
         Assert.AreEqual(MergeOutcome.Merged, merged.Outcome);
         Assert.IsTrue(merged.Map.Entries.Any(planned => planned.Entry == E820Entry.FromBounds(0x2000_0000, 0x2020_0000, E820Type.Reserved)));
-        Assert.AreEqual(3UL << 30, merged.Map.Entries.Where(planned => planned.Entry.IsRam).Aggregate(0UL, (sum, planned) => sum + planned.Entry.Size));
+        Assert.AreEqual(3UL << 30, merged.Map.Entries.Where(planned => planned.Entry.IsRam)
+            .Aggregate(0UL, (sum, planned) => sum + planned.Entry.Size));
     }
 
     [TestMethod]
@@ -45,7 +46,8 @@ public sealed class GuestMergeTests
         MergedMap merged = Run(isAllowed: true, default);
 
         Assert.AreEqual(MergeOutcome.Merged, merged.Outcome);
-        Assert.AreEqual(3UL << 30, merged.Map.Entries.Where(planned => planned.Entry.IsRam).Aggregate(0UL, (sum, planned) => sum + planned.Entry.Size));
+        Assert.AreEqual(3UL << 30, merged.Map.Entries.Where(planned => planned.Entry.IsRam)
+            .Aggregate(0UL, (sum, planned) => sum + planned.Entry.Size));
     }
 
     [TestMethod]

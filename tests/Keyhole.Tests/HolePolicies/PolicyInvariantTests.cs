@@ -26,7 +26,8 @@ namespace Keyhole.Tests.HolePolicies;
 [TestClass]
 public sealed class PolicyInvariantTests
 {
-    private static IEnumerable<object[]> Names => Policies.All.Where(policy => policy is not LibxlPolicy).Select(policy => new object[] { policy.Name });
+    private static IEnumerable<object[]> Names =>
+        Policies.All.Where(policy => policy is not LibxlPolicy).Select(policy => new object[] { policy.Name });
 
     [TestMethod]
     [DynamicData(nameof(Names))]
@@ -68,12 +69,14 @@ public sealed class PolicyInvariantTests
                         continue;
                     booted++;
                     // Up to 3.13 a hole that reaches 512 GiB (AMD's HyperTransport lies above it) is no identity at all: told, not mended.
-                    if (!KernelProfile.Of(version).Has(KernelBehaviour.IdentityReaches512GiB) && result.Entries.Any(static planned => planned.Entry.End >= 1UL << 39))
+                    if (!KernelProfile.Of(version).Has(KernelBehaviour.IdentityReaches512GiB)
+                        && result.Entries.Any(static planned => planned.Entry.End >= 1UL << 39))
                         continue;
                     string where = $"{host.Name} {memoryMiB} MiB {KernelReleases.NameOf(version)}";
                     HashSet<Bar> places = [.. Places(name, input).Where(place => place.Start == place.Bar.Start).Select(place => place.Bar)];
                     foreach (BarVerdict verdict in forecast.Bars.Where(verdict => places.Contains(verdict.Bar)))
-                        Assert.IsTrue(verdict.CanBeClaimed, $"{where} 0x{verdict.Bar.Start:x} meets {verdict.Conflict?.Type}, identity {verdict.IsIdentity}");
+                        Assert.IsTrue(verdict.CanBeClaimed,
+                            $"{where} 0x{verdict.Bar.Start:x} meets {verdict.Conflict?.Type}, identity {verdict.IsIdentity}");
                 }
             }
         }
@@ -124,7 +127,8 @@ public sealed class PolicyInvariantTests
         PolicyResult mended = new LibxlFixedPolicy().Lay(host.Input(65536 + 4096));
 
         Assert.IsTrue(libxl.Entries.Any(ram => ram.Entry.IsRam && libxl.Entries.Any(other => !other.Entry.IsRam && Overlap(ram.Entry, other.Entry))));
-        Assert.IsFalse(mended.Entries.Any(ram => ram.Entry.IsRam && mended.Entries.Any(other => !other.Entry.IsRam && Overlap(ram.Entry, other.Entry))));
+        Assert.IsFalse(mended.Entries.Any(ram => ram.Entry.IsRam
+            && mended.Entries.Any(other => !other.Entry.IsRam && Overlap(ram.Entry, other.Entry))));
     }
 
     [TestMethod]
@@ -139,12 +143,14 @@ public sealed class PolicyInvariantTests
                 PolicyResult result = Policies.Find(name)!.Lay(host.Input(memoryMiB, is32Bit: true));
                 if (result.Entries.IsEmpty)
                 {
-                    Assert.IsTrue(result.Problems.Any(problem => problem is { Code: ProblemCodes.DoesNotFit, Severity: Severity.Error }), $"{host.Name} {memoryMiB}");
+                    Assert.IsTrue(result.Problems.Any(problem => problem is { Code: ProblemCodes.DoesNotFit, Severity: Severity.Error }),
+                        $"{host.Name} {memoryMiB}");
                     refused++;
                     continue;
                 }
 
-                Assert.IsTrue(result.Entries.All(planned => !planned.Entry.IsRam || planned.Entry.End <= X86Layout.PaeLimit), $"{host.Name} {memoryMiB}");
+                Assert.IsTrue(result.Entries.All(planned => !planned.Entry.IsRam || planned.Entry.End <= X86Layout.PaeLimit),
+                    $"{host.Name} {memoryMiB}");
             }
         }
 
@@ -175,7 +181,8 @@ public sealed class PolicyInvariantTests
     {
         var policy = new HoleAtPolicy(0x4000_0000);
         string[] maps = [.. RealHost.All.Select(host => policy.Lay(host.Input(4096) with { Bars = [] }))
-            .Select(result => string.Join(' ', result.Entries.Select(planned => $"{planned.Entry.Address:x}-{planned.Entry.End:x} {planned.Entry.Type}"))).Distinct()];
+            .Select(result => string.Join(' ',
+                result.Entries.Select(planned => $"{planned.Entry.Address:x}-{planned.Entry.End:x} {planned.Entry.Type}"))).Distinct()];
 
         Assert.HasCount(1, maps);
         Assert.AreEqual("0-40000000 Ram fec00000-fec01000 Reserved fee00000-fef00000 Reserved 100000000-1c0000000 Ram", maps[0]);
@@ -187,13 +194,15 @@ public sealed class PolicyInvariantTests
         ImmutableArray<E820Entry> host =
         [
             E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram),
-            .. Enumerable.Range(0, 150).Select(i => E820Entry.FromSize(0x8000_0000 + ((ulong)i << 20), 1 << 20, i % 2 == 0 ? E820Type.Acpi : E820Type.Nvs)),
+            .. Enumerable.Range(0, 150)
+                .Select(i => E820Entry.FromSize(0x8000_0000 + ((ulong)i << 20), 1 << 20, i % 2 == 0 ? E820Type.Acpi : E820Type.Nvs)),
         ];
 
         PolicyResult result = new PunchPolicy().Lay(RealHost.All[0].Input(4096) with { MachineMap = host, Bars = [] });
 
         Assert.AreEqual(4UL << 30, RamOf(result));
-        Assert.AreEqual(E820Entry.FromBounds(0x8000_0000, 0x8000_0000 + (150UL << 20), E820Type.Reserved), result.Entries.Single(planned => !planned.Entry.IsRam).Entry);
+        Assert.AreEqual(E820Entry.FromBounds(0x8000_0000, 0x8000_0000 + (150UL << 20), E820Type.Reserved),
+            result.Entries.Single(planned => !planned.Entry.IsRam).Entry);
     }
 
     [TestMethod]
@@ -209,7 +218,8 @@ public sealed class PolicyInvariantTests
             E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram),
         ]);
 
-        CollectionAssert.AreEqual((ByteRange[])[ByteRange.FromBounds(0x2000_0000, 0x2040_0000), ByteRange.FromBounds(0x4001_0000, 0x1_0000_0000)], places.ToArray());
+        CollectionAssert.AreEqual((ByteRange[])[ByteRange.FromBounds(0x2000_0000, 0x2040_0000), ByteRange.FromBounds(0x4001_0000, 0x1_0000_0000)],
+            places.ToArray());
     }
 
     [TestMethod]
@@ -267,7 +277,8 @@ public sealed class PolicyInvariantTests
         }
     }
 
-    /// <summary>Where the guest is to find each window: with hole-3g where a filter puts it; the guest that merges knows of none behind the host's map.</summary>
+    /// <summary>Where the guest is to find each window: with hole-3g where a filter puts it; the guest that merges knows of none behind the host's
+    /// map.</summary>
     private static IEnumerable<(Bar Bar, ulong Start)> Places(string name, PolicyInput input) => name switch
     {
         "hole-3g" => BarFilter.Place(input.Bars).Where(place => place.GuestStart is not null).Select(place => (place.Bar, place.GuestStart!.Value)),
@@ -301,7 +312,8 @@ public sealed class PolicyInvariantTests
         Assert.IsGreaterThanOrEqualTo(plan.Entries.Max(planned => planned.Entry.End), reached);
     }
 
-    private static ulong RamOf(PolicyResult result) => result.Entries.Where(planned => planned.Entry.IsRam).Aggregate(0UL, (sum, planned) => sum + planned.Entry.Size);
+    private static ulong RamOf(PolicyResult result) =>
+        result.Entries.Where(planned => planned.Entry.IsRam).Aggregate(0UL, (sum, planned) => sum + planned.Entry.Size);
 
     private static ulong Below4GiB(E820Entry entry) => entry.Address >= Frames.FourGiB ? 0 : Math.Min(entry.End, Frames.FourGiB) - entry.Address;
 

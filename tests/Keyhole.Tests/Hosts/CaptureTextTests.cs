@@ -15,15 +15,18 @@ public sealed class CaptureTextTests
     [TestMethod]
     public void Reserved_regions_come_sorted_and_once()
     {
-        Assert.IsTrue(ReservedRegion.Read(Text("0xfee00000 0xfeefffff msi\n\n0x1000 0x1fff direct\n0xfee00000 0xfeefffff msi\n"), "r").TryGet(out ReservedRegionList? list, out _));
+        Assert.IsTrue(ReservedRegion.Read(Text("0xfee00000 0xfeefffff msi\n\n0x1000 0x1fff direct\n0xfee00000 0xfeefffff msi\n"), "r")
+            .TryGet(out ReservedRegionList? list, out _));
 
-        Assert.AreEqual("1000-2000 direct, fee00000-fef00000 msi", string.Join(", ", list.Regions.Select(region => $"{region.Start:x}-{region.End:x} {region.Type}")));
+        Assert.AreEqual("1000-2000 direct, fee00000-fef00000 msi",
+            string.Join(", ", list.Regions.Select(region => $"{region.Start:x}-{region.End:x} {region.Type}")));
     }
 
     [TestMethod]
     public void A_region_beyond_all_addresses_ends_where_they_do_or_is_passed_over()
     {
-        Assert.IsTrue(ReservedRegion.Read(Text("0xfd00000000 0xffffffffffffffff reserved\n0xffffffff00000000 0xffffffffffffffff reserved\n"), "r").TryGet(out ReservedRegionList? list, out _));
+        Assert.IsTrue(ReservedRegion.Read(Text("0xfd00000000 0xffffffffffffffff reserved\n0xffffffff00000000 0xffffffffffffffff reserved\n"), "r")
+            .TryGet(out ReservedRegionList? list, out _));
 
         Assert.AreEqual(1UL << 52, list.Regions.Single().End);
     }
@@ -43,7 +46,9 @@ public sealed class CaptureTextTests
     [TestMethod]
     public void The_processor_is_told_by_vendor_family_and_address_bits()
     {
-        HostTraits traits = CpuInfo.AddTo(HostTraits.Unknown, Text("processor : 0\nvendor_id : GenuineIntel\ncpu family : 6\naddress sizes : 39 bits physical, 48 bits virtual\n\nprocessor : 1\ncpu family : 7\n"));
+        HostTraits traits = CpuInfo.AddTo(HostTraits.Unknown,
+            Text("processor : 0\nvendor_id : GenuineIntel\ncpu family : 6\naddress sizes : 39 bits physical, 48 bits "
+                + "virtual\n\nprocessor : 1\ncpu family : 7\n"));
 
         Assert.AreEqual(("GenuineIntel", 6, 39), (traits.CpuVendor, traits.CpuFamily, traits.PhysicalAddressBits));
     }

@@ -15,7 +15,8 @@ namespace Keyhole.Tests.Hosts;
 [TestClass]
 public sealed class FieldHostTests
 {
-    private const string XenMap = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n";
+    private const string XenMap =
+        "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n";
 
     private static HostDocument Read(string name)
     {
@@ -46,16 +47,21 @@ public sealed class FieldHostTests
     [DataRow("(XEN) AMD-Vi: IVMD: [7b800000,7f800000) is not (entirely) in reserved memory")]
     [DataRow("(XEN) AMD-Vi: IVMD Block: type 0x21 phys 0x7b800000 len 0x4000000")]
     [DataRow("(XEN) AMD-Vi: IVMD Block: Type 0x22\n(XEN) AMD-Vi:  Start_Addr_Phys 0x7b800000\n(XEN) AMD-Vi:  Mem_Length 0x4000000")]
-    [DataRow("(XEN) [VT-D]  RMRR address range not in reserved memory base = 7b800000\nend = 7f7fffff; iommu_inclusive_mapping=1 parameter may be needed.")]
-    [DataRow("> (XEN) [VT-D]  RMRR address range not in reserved memory base = 7b800000\n> end = 7f7fffff; iommu_inclusive_mapping=1 parameter may be needed.")]
+    [DataRow("(XEN) [VT-D]  RMRR address range not in reserved memory base = 7b800000\nend = 7f7fffff; "
+        + "iommu_inclusive_mapping=1 parameter may be needed.")]
+    [DataRow("> (XEN) [VT-D]  RMRR address range not in reserved memory base = 7b800000\n> end = 7f7fffff; "
+        + "iommu_inclusive_mapping=1 parameter may be needed.")]
     [DataRow("[    0.012345] DMAR: RMRR base: 0x0000007b800000 end: 0x0000007f7fffff")]
-    [DataRow("[    0.033] DMAR: [Firmware Bug]: No firmware reserved region can cover this RMRR [0x000000007b800000-0x000000007f7fffff], contact BIOS vendor for fixes")]
+    [DataRow("[    0.033] DMAR: [Firmware Bug]: No firmware reserved region can cover this RMRR "
+        + "[0x000000007b800000-0x000000007f7fffff], contact BIOS vendor for fixes")]
     [DataRow("[    0.033] DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x000000007b800000-0x000000007f7fffff]")]
     [DataRow("[    0.536] IOMMU: Setting identity map for device 0000:00:02.0 [0x7b800000 - 0x7f7fffff]")]
     [DataRow("[    0.536] DMAR: Ignoring identity map for HW passthrough device 0000:00:02.0 [0x7b800000 - 0x7f7fffff]")]
-    [DataRow("[    0.5] AMD-Vi: IVMD_TYPE_ALL\t\t devid_start: 00:00.0 devid_end: ff:1f.7 range_start: 000000007b800000 range_end: 000000007f800000 flags: 8")]
+    [DataRow("[    0.5] AMD-Vi: IVMD_TYPE_ALL\t\t devid_start: 00:00.0 devid_end: ff:1f.7 range_start: 000000007b800000 "
+        + "range_end: 000000007f800000 flags: 8")]
     public void Every_form_in_which_memory_of_devices_is_printed_is_read(string line) =>
-        Assert.AreEqual("[0x7b800000, 0x7f800000)", Shown(MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{line}\n(XEN) next\n")).Host.Traits.ReservedDeviceMemory.Single()));
+        Assert.AreEqual("[0x7b800000, 0x7f800000)",
+            Shown(MapFixtures.Expect(MapFixtures.ReadText($"{XenMap}{line}\n(XEN) next\n")).Host.Traits.ReservedDeviceMemory.Single()));
 
     [TestMethod]
     [DataRow("[    0.537] IOMMU: Setting identity map for device 0000:00:1f.0 [0x0 - 0xffffff]")]
@@ -70,7 +76,8 @@ public sealed class FieldHostTests
 
     [TestMethod]
     [DataRow("[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap c0000020660462 ecap f0101a", 39)]
-    [DataRow("[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap d2078c106f0466 ecap f020df\n[    0.1] DMAR: dmar1: reg_base_addr fed91000 ver 1:0 cap c0000020660462 ecap f0101a", 39)]
+    [DataRow("[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap d2078c106f0466 ecap f020df\n[    0.1] DMAR: dmar1: reg_base_addr fed91000 "
+        + "ver 1:0 cap c0000020660462 ecap f0101a", 39)]
     [DataRow("[    0.1] DMAR: Host address width 39", 39)]
     [DataRow("[    0.1] DMAR: Host address width 46\n[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 7e3ff0505e", 39)]
     [DataRow("[    0.1] nothing", null)]
@@ -83,14 +90,16 @@ public sealed class FieldHostTests
     [DataRow("4.2.0", "fee00000 fef00000 2")]
     [DataRow("4.17.3 (Debian 4.17.3)", "fee00000 fef00000 2")]
     public void Up_to_4_1_Xen_keeps_the_APICs_page_alone(string version, string expected) =>
-        Assert.EndsWith(expected, MapFixtures.Show(MachineMap.Of(MapFixtures.Expect(MapFixtures.ReadText($"(XEN) Xen version {version} (gcc)\n{XenMap}")).Host)));
+        Assert.EndsWith(expected,
+            MapFixtures.Show(MachineMap.Of(MapFixtures.Expect(MapFixtures.ReadText($"(XEN) Xen version {version} (gcc)\n{XenMap}")).Host)));
 
     [TestMethod]
     public void What_a_log_knows_of_its_host_stands_in_its_JSON()
     {
         string log = $"(XEN) Xen version 4.1.2 (x)\n{XenMap}[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap c0000020660462 ecap f0101a\n";
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
-        map = map with { Host = map.Host with { Traits = map.Host.Traits with { ReservedInDom0 = [PfnRange.FromBounds(new(0xfed91), new(0xfed92))] } } };
+        map = map with { Host = map.Host with { Traits =
+            map.Host.Traits with { ReservedInDom0 = [PfnRange.FromBounds(new(0xfed91), new(0xfed92))] } } };
         using var json = new MemoryStream();
         HostMapWriter.Write(map, HostMapDialect.Json, json);
 
@@ -119,18 +128,23 @@ public sealed class FieldHostTests
     [DataRow("<snip>")]
     [DataRow("---- snip ----")]
     public void People_leave_lines_out_in_many_ways(string omission) =>
-        Assert.Contains("Line 3 leaves out a part", Remarks(MapFixtures.Expect(MapFixtures.ReadText(XenMap.Replace("(usable)\n(XEN)  [0000000000100000", $"(usable)\n{omission}\n(XEN)  [0000000000100000", StringComparison.Ordinal)))));
+        Assert.Contains("Line 3 leaves out a part",
+            Remarks(MapFixtures.Expect(MapFixtures.ReadText(XenMap.Replace("(usable)\n(XEN)  [0000000000100000",
+                $"(usable)\n{omission}\n(XEN)  [0000000000100000", StringComparison.Ordinal)))));
 
     [TestMethod]
     [DataRow("... and so on\n")]
     [DataRow("\n")]
     [DataRow("(XEN) Loading ... done\n")]
     public void Dots_in_a_sentence_leave_nothing_out(string between) =>
-        Assert.DoesNotContain("leaves out", Remarks(MapFixtures.Expect(MapFixtures.ReadText($"...\n{XenMap.Replace("(usable)\n(XEN)  [0000000000100000", $"(usable)\n{between}(XEN)  [0000000000100000", StringComparison.Ordinal)}"))));
+        Assert.DoesNotContain("leaves out",
+            Remarks(MapFixtures.Expect(MapFixtures.ReadText(
+                $"...\n{XenMap.Replace("(usable)\n(XEN)  [0000000000100000", $"(usable)\n{between}(XEN)  [0000000000100000", StringComparison.Ordinal)}"))));
 
     [TestMethod]
     public void RAM_that_Xen_counts_and_the_map_lacks_is_warned_of() =>
-        Assert.Contains("Xen counts 7.91 GiB of RAM (line 4), this map has 2.92 GiB: a part of the map is missing", Remarks(Read("xen/sysram-mismatch.txt")));
+        Assert.Contains("Xen counts 7.91 GiB of RAM (line 4), this map has 2.92 GiB: a part of the map is missing",
+            Remarks(Read("xen/sysram-mismatch.txt")));
 
     [TestMethod]
     public void Xens_count_agrees_with_every_whole_log()
@@ -150,8 +164,10 @@ public sealed class FieldHostTests
     [TestMethod]
     public void A_map_with_RAM_is_no_snippet()
     {
-        Assert.Contains("only 15.6 MiB of RAM", Remarks(MapFixtures.Expect(MapFixtures.ReadText("BIOS-e820: [mem 0x0000000000000000-0x0000000000f9ffff] usable\n"))));
-        Assert.DoesNotContain("of RAM", Remarks(MapFixtures.Expect(MapFixtures.ReadText("BIOS-e820: [mem 0x0000000000000000-0x0000000000ffffff] usable\n"))));
+        Assert.Contains("only 15.6 MiB of RAM",
+            Remarks(MapFixtures.Expect(MapFixtures.ReadText("BIOS-e820: [mem 0x0000000000000000-0x0000000000f9ffff] usable\n"))));
+        Assert.DoesNotContain("of RAM",
+            Remarks(MapFixtures.Expect(MapFixtures.ReadText("BIOS-e820: [mem 0x0000000000000000-0x0000000000ffffff] usable\n"))));
     }
 
     [TestMethod]
@@ -161,14 +177,17 @@ public sealed class FieldHostTests
 
         Assert.HasCount(16, map.Host.Entries);
         Assert.HasCount(1, map.Log!.Maps);
-        Assert.AreEqual(16_982_302_720UL, map.Host.Entries.Where(static entry => entry.IsRam).Aggregate(0UL, static (sum, entry) => sum + entry.Size));
+        Assert.AreEqual(16_982_302_720UL,
+            map.Host.Entries.Where(static entry => entry.IsRam).Aggregate(0UL, static (sum, entry) => sum + entry.Size));
     }
 
     [TestMethod]
     public void Another_map_behind_prose_is_a_map_of_its_own()
     {
-        const string text = "BIOS-e820: [mem 0x0000000000000000-0x000000000009efff] usable\nBIOS-e820: [mem 0x0000000000100000-0x00000000763f5fff] usable\n"
-            + "With the patch it looks like this:\nBIOS-e820: [mem 0x0000000000100000-0x00000000763f4fff] usable\nBIOS-e820: [mem 0x00000000763f5000-0x00000000763f5fff] reserved\n";
+        const string text =
+            "BIOS-e820: [mem 0x0000000000000000-0x000000000009efff] usable\nBIOS-e820: [mem 0x0000000000100000-0x00000000763f5fff] usable\n"
+            + "With the patch it looks like this:\nBIOS-e820: [mem 0x0000000000100000-0x00000000763f4fff] usable\nBIOS-e820: [mem "
+            + "0x00000000763f5000-0x00000000763f5fff] reserved\n";
 
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(text));
 
@@ -198,7 +217,8 @@ public sealed class FieldHostTests
         const string tail = "(XEN)  [0000000100000000, 000000016dffffff] (usable)\n(XEN) System RAM: 1MB\n";
         foreach (string line in new[]
         {
-            "(XEN)  [00000000bfee0000, 00000000bfefefff] (ACPI data)", "[    0.000000] BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfefefff] ACPI data",
+            "(XEN)  [00000000bfee0000, 00000000bfefefff] (ACPI data)",
+            "[    0.000000] BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfefefff] ACPI data",
             " BIOS-e820: 00000000bfee0000 - 00000000bfeff000 (ACPI data)",
         })
         {
@@ -209,7 +229,8 @@ public sealed class FieldHostTests
                 // A mail program wraps at a blank and takes it away, a window wraps anywhere.
                 if (lost == " " ? line[at] != ' ' : line[at] == ' ' || line[at - 1] == ' ')
                     continue;
-                string text = (isXen ? head : "BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n") + $"{line[..at]}\n{line[(at + lost.Length)..]}\n" + (isXen ? tail : "");
+                string text = (isXen ? head : "BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n")
+                    + $"{line[..at]}\n{line[(at + lost.Length)..]}\n" + (isXen ? tail : "");
                 HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(text));
 
                 Assert.AreEqual("bfee0000 bfeff000 3", MapFixtures.Show(map.Host.Entries.Skip(1).Take(1)), text);
@@ -223,32 +244,38 @@ public sealed class FieldHostTests
     [DataRow("BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfefffff]\n\nusable\n", 2)]
     [DataRow("BIOS-e820: [mem 0x00000000bfee0000-0x00000000bfefffff]\n[    0.000000] usable\n", 2)]
     public void An_entry_that_lacks_something_is_not_made_up(string wrapped, int line) =>
-        Assert.AreEqual(line, MapFixtures.ExpectError(MapFixtures.ReadText($"BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n{wrapped}")).Line);
+        Assert.AreEqual(line, MapFixtures
+            .ExpectError(MapFixtures.ReadText($"BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n{wrapped}")).Line);
 
     [TestMethod]
     public void An_entry_may_go_over_three_lines() =>
         MapFixtures.AreSame("0 a0000 1\nbfee0000 bff00000 4", MapFixtures.Expect(MapFixtures.ReadText(
-            ">> [    0.000000] BIOS-e820: [mem\n>> 0x0000000000000000-0x000000000009ffff]\n>> usable\n>> [    0.000000] BIOS-e820: [mem\n>> 0x00000000bfee0000-0x00000000bfefffff]\n>> ACPI NVS\n")));
+            ">> [    0.000000] BIOS-e820: [mem\n>> 0x0000000000000000-0x000000000009ffff]\n>> usable\n>> [    0.000000] BIOS-e820: [mem\n>> "
+                + "0x00000000bfee0000-0x00000000bfefffff]\n>> ACPI NVS\n")));
 
     [TestMethod]
     public void A_map_in_one_line_is_a_map()
     {
         var text = new StringBuilder();
         for (int i = 0; i < 100; i++)
-            text.Append(System.Globalization.CultureInfo.InvariantCulture, $"BIOS-e820: [mem 0x{(ulong)i << 24:x16}-0x{((ulong)i << 24) + 0xffffff:x16}] {(i % 2 == 0 ? "usable" : "reserved")} ");
+            text.Append(System.Globalization.CultureInfo.InvariantCulture,
+                $"BIOS-e820: [mem 0x{(ulong)i << 24:x16}-0x{((ulong)i << 24) + 0xffffff:x16}] {(i % 2 == 0 ? "usable" : "reserved")} ");
 
         Assert.HasCount(100, MapFixtures.Expect(MapFixtures.ReadText(text + "\n")).Host.Entries);
     }
 
     [TestMethod]
     [DataRow("memmap=512M$1G", "", "memmap=512M$1G (line 2) did not take effect as far as the log shows it")]
-    [DataRow("memmap=512M$1G", "user: [mem 0x0000000000000000-0x000000003fffffff] usable\nuser: [mem 0x0000000040000000-0x000000005fffffff] reserved\n", "memmap=512M$1G (line 2) took effect")]
+    [DataRow("memmap=512M$1G",
+        "user: [mem 0x0000000000000000-0x000000003fffffff] usable\nuser: [mem 0x0000000040000000-0x000000005fffffff] reserved\n",
+        "memmap=512M$1G (line 2) took effect")]
     [DataRow("memmap=79G$82G", "", "memmap=79G$82G (line 2) has nothing to take")]
     [DataRow("memmap=512M1G", "", "memmap=512M1G (line 2) is no range to Linux")]
     [DataRow("quiet", "", null)]
     public void A_hosts_memmap_is_told_to_be_in_force_or_not(string option, string after, string? expected)
     {
-        string log = $"Linux version 6.1.0\nCommand line: ro {option} console=ttyS0\nBIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\nBIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\n"
+        string log = $"Linux version 6.1.0\nCommand line: ro {option} console=ttyS0\nBIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] "
+            + $"usable\nBIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\n"
             + $"{(after.Length == 0 ? "" : "user-defined physical RAM map:\n")}{after}[mem 0x80000000-0xffffffff] available for PCI devices\n";
 
         string remarks = Remarks(MapFixtures.Expect(MapFixtures.ReadText(log)));
@@ -260,8 +287,11 @@ public sealed class FieldHostTests
     }
 
     [TestMethod]
-    [DataRow("memmap=511M$1M", "2 1M 8M|4 8M 9M|2 9M 512M|1 512M 2G", "took effect: [0x100000, 0x20000000) is reserved in the map of line 5, but for [0x800000, 0x900000) (nvs): of types that overlap Linux takes the higher number")]
-    [DataRow("memmap=511M$1M", "2 1M 8M|1 8M 9M|2 9M 512M|1 512M 2G", "did not take effect as written: in the map of line 5 [0x800000, 0x900000) (ram) is not reserved")]
+    [DataRow("memmap=511M$1M", "2 1M 8M|4 8M 9M|2 9M 512M|1 512M 2G",
+        "took effect: [0x100000, 0x20000000) is reserved in the map of line 5, but for [0x800000, 0x900000) (nvs): of types that "
+            + "overlap Linux takes the higher number")]
+    [DataRow("memmap=511M$1M", "2 1M 8M|1 8M 9M|2 9M 512M|1 512M 2G",
+        "did not take effect as written: in the map of line 5 [0x800000, 0x900000) (ram) is not reserved")]
     [DataRow("memmap=1M@8M", "1 1M 8M|4 8M 9M|1 9M 2G", "did not take effect: [0x800000, 0x900000) (nvs) stays what the map has there")]
     [DataRow("memmap=1M#1G", "1 1M 1G|3 1G 1025M|1 1025M 2G", "took effect: [0x40000000, 0x40100000) is acpi")]
     [DataRow("memmap=1G!1G", "1 1M 1G|12 1G 2G", "took effect: [0x40000000, 0x80000000) is pram")]
@@ -273,14 +303,19 @@ public sealed class FieldHostTests
     [DataRow("memmap=1G%1G-1+2", "1 1M 2G", "did not take effect as written: in the map of line 5 [0x40000000, 0x80000000) (ram) is not reserved")]
     [DataRow("memmap=1G%1G-1+2x", "1 1M 1G", "memmap=1G%1G-1+2x")]
     [DataRow("memmap=1G$1G,1M#8M", "1 1M 8M|3 8M 9M|1 9M 1G|2 1G 2G", "memmap=1G$1G (line 2) took effect|memmap=1M#8M (line 2) took effect")]
-    [DataRow("memmap=1G$1G memmap=exactmap memmap=1G@1M", "1 1M 1025M", "memmap=1G$1G (line 2) has no effect: memmap=exactmap, which stands behind it, drops what came before|exactmap (line 2) took effect|memmap=1G@1M (line 2) took effect")]
+    [DataRow("memmap=1G$1G memmap=exactmap memmap=1G@1M", "1 1M 1025M",
+        "memmap=1G$1G (line 2) has no effect: memmap=exactmap, which stands behind it, drops what came before|exactmap (line 2) took "
+            + "effect|memmap=1G@1M (line 2) took effect")]
     [DataRow("memmap=1G", "1 1M 1G", "memmap=1G (line 2) is in force: the map of line 5 has no RAM beyond 0x40000000")]
-    [DataRow("memmap=512M1G", "1 1M 512M", "is no range to Linux: it reads 512 MiB and stops, which makes it a limit of all RAM. Boot loaders take '$'")]
+    [DataRow("memmap=512M1G", "1 1M 512M",
+        "is no range to Linux: it reads 512 MiB and stops, which makes it a limit of all RAM. Boot loaders take '$'")]
     [DataRow("memmap=512M\\$1G", "1 1M 512M", "The backslash reached the kernel")]
     public void Every_form_of_memmap_is_judged_by_the_map_that_the_kernel_made(string option, string after, string expected)
     {
-        string user = string.Concat(after.Split('|').Select(static entry => entry.Split(' ')).Select(static entry => $"user: [mem 0x{Bytes(entry[1]):x16}-0x{Bytes(entry[2]) - 1:x16}] {LinuxName(entry[0])}\n"));
-        string log = $"Linux version 6.1.0\nCommand line: ro {option} quiet\nBIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\nuser-defined physical RAM map:\n{user}";
+        string user = string.Concat(after.Split('|').Select(static entry => entry.Split(' '))
+            .Select(static entry => $"user: [mem 0x{Bytes(entry[1]):x16}-0x{Bytes(entry[2]) - 1:x16}] {LinuxName(entry[0])}\n"));
+        string log = $"Linux version 6.1.0\nCommand line: ro {option} quiet\nBIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] "
+            + $"usable\nuser-defined physical RAM map:\n{user}";
 
         string remarks = Remarks(MapFixtures.Expect(MapFixtures.ReadText(log)));
 
@@ -304,7 +339,8 @@ public sealed class FieldHostTests
         Assert.DoesNotContain("left out", Remarks(MapFixtures.Expect(MapFixtures.ReadText($"{map}(XEN) System RAM: 2048MB (2097152kB)\n[...]\n"))));
     }
 
-    private static ulong Bytes(string text) => ulong.Parse(text[..^1], System.Globalization.CultureInfo.InvariantCulture) << (text[^1] == 'M' ? 20 : 30);
+    private static ulong Bytes(string text) =>
+        ulong.Parse(text[..^1], System.Globalization.CultureInfo.InvariantCulture) << (text[^1] == 'M' ? 20 : 30);
 
     private static string LinuxName(string type) => type switch
     {

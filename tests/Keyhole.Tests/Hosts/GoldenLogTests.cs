@@ -56,7 +56,8 @@ public sealed partial class GoldenLogTests
             using FileStream stream = File.OpenRead(path);
             LogScan scan = LogScanner.Scan(stream, path);
             LogMap[] kernels = [.. scan.Maps.Where(map => map.Kind == LogMapKind.GuestKernel)];
-            string found = string.Join('\n', kernels.SelectMany(map => map.EntryLines.Zip(MapFixtures.Show(map.Entries).Split('\n'))).Select(pair => $"{pair.First}: {pair.Second}"));
+            string found = string.Join('\n', kernels.SelectMany(map => map.EntryLines.Zip(MapFixtures.Show(map.Entries).Split('\n')))
+                .Select(pair => $"{pair.First}: {pair.Second}"));
             Assert.AreEqual(string.Join('\n', expected.Select(pair => $"{pair.Line}: {pair.Entry}")), found, path);
             Assert.IsTrue(scan.Maps.All(map => map.Error is null), path);
             Assert.AreEqual(lines.Count(line => line.Contains("Xen: [mem 0x0000000000000000-")), kernels.Length, path);
@@ -86,7 +87,9 @@ public sealed partial class GoldenLogTests
         using FileStream stream = File.OpenRead(path);
         HostDocument firmware = MapFixtures.Expect(HostMapReader.Read(stream, "seed8g.log", HostMapOptions.Default));
         Assert.AreEqual("Xen's firmware map (Multiboot-e820 RAM map), line 3 of seed8g.log", firmware.Description);
-        Assert.Contains("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 33, 17 entries\nHostMapOptions.MapNumber 3: Linux's resources (/proc/iomem), line 56, 18 entries\n", string.Join('\n', firmware.OtherMaps));
+        Assert.Contains(
+            "HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 33, 17 entries\nHostMapOptions.MapNumber 3: Linux's resources "
+                + "(/proc/iomem), line 56, 18 entries\n", string.Join('\n', firmware.OtherMaps));
 
         stream.Position = 0;
         HostDocument dom0 = MapFixtures.Expect(HostMapReader.Read(stream, "seed8g.log", new() { MapNumber = 2 }));

@@ -53,12 +53,15 @@ public sealed class GuestMapReaderTests
     [DataRow("""{"policy":"punch","e820":[{"start":"0x0","end":"0x8000000","type":"ram","why":"x"},{"start":"0x8000000","end":"0x9000000","type":"reserved"},{"start":"0x9000000","end":"0x11000000","type":"ram"}]}""")]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x8000000","type":"ram"},{"start":"0x8000000","end":"0x9000000","type":"reserved"},{"start":"0x9000000","end":"0x11000000","type":"ram"}]}""")]
     [DataRow("[0 -> 8000] RAM\n[8000 -&gt; 9000] Reserved\r\n[9000 -> 11000] RAM\n")]
-    [DataRow("[    0.000000] Xen: [mem 0x0000000000000000-0x0000000007ffffff] usable\n[    0.000000] Xen: [mem 0x0000000008000000-0x0000000008ffffff] reserved\n[    0.000000] Xen: [mem 0x0000000009000000-0x0000000010ffffff] usable\n")]
-    [DataRow("BIOS-e820: [mem 0x0000000000000000-0x0000000007ffffff] usable\nBIOS-e820: [mem 0x0000000008000000-0x0000000008ffffff] reserved\nBIOS-e820: [mem 0x0000000009000000-0x0000000010ffffff] usable\n")]
+    [DataRow("[    0.000000] Xen: [mem 0x0000000000000000-0x0000000007ffffff] usable\n[    0.000000] Xen: [mem "
+        + "0x0000000008000000-0x0000000008ffffff] reserved\n[    0.000000] Xen: [mem 0x0000000009000000-0x0000000010ffffff] usable\n")]
+    [DataRow("BIOS-e820: [mem 0x0000000000000000-0x0000000007ffffff] usable\nBIOS-e820: [mem 0x0000000008000000-0x0000000008ffffff] "
+        + "reserved\nBIOS-e820: [mem 0x0000000009000000-0x0000000010ffffff] usable\n")]
     public void All_forms_of_one_map_are_one_map(string text)
     {
         CollectionAssert.AreEqual(
-            new[] { E820Entry.FromBounds(0, 0x800_0000, E820Type.Ram), E820Entry.FromBounds(0x800_0000, 0x900_0000, E820Type.Reserved), E820Entry.FromBounds(0x900_0000, 0x1100_0000, E820Type.Ram) },
+            new[] { E820Entry.FromBounds(0, 0x800_0000, E820Type.Ram), E820Entry.FromBounds(0x800_0000, 0x900_0000, E820Type.Reserved),
+                E820Entry.FromBounds(0x900_0000, 0x1100_0000, E820Type.Ram) },
             Read(text).Entries.ToArray());
     }
 
@@ -80,7 +83,8 @@ public sealed class GuestMapReaderTests
 
     private static GuestMap Read(string text)
     {
-        Assert.IsTrue(GuestMapReader.Read(new MemoryStream(Encoding.Latin1.GetBytes(text)), "map").TryGet(out GuestMap? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(GuestMapReader.Read(new MemoryStream(Encoding.Latin1.GetBytes(text)), "map").TryGet(out GuestMap? map, out InputError? error),
+            error?.ToString());
         return map;
     }
 }

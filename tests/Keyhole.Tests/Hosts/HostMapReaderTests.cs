@@ -51,10 +51,12 @@ public sealed class HostMapReaderTests
     [DataRow("", "[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
     [DataRow("", "(early) [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009fbff] usable\r\r", HostMapDialect.Linux)]
     [DataRow("", "Jun 19 18:06:35 host kernel: BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
-    [DataRow("", "installer/syslog:Apr  8 15:47:48 ubuntu kernel: [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
+    [DataRow("", "installer/syslog:Apr  8 15:47:48 ubuntu kernel: [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable",
+        HostMapDialect.Linux)]
     [DataRow("", "kern  :info  : [Fri Apr  7 00:04:12 2023] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
     [DataRow("", "<6>[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
-    [DataRow("", "\x1b[32m[    0.000000] \x1b[0m\x1b[33mBIOS-e820: \x1b[0m[mem 0x0000000000000000-0x000000000009fbff] usable\x1b[0m", HostMapDialect.Linux)]
+    [DataRow("", "\x1b[32m[    0.000000] \x1b[0m\x1b[33mBIOS-e820: \x1b[0m[mem 0x0000000000000000-0x000000000009fbff] usable\x1b[0m",
+        HostMapDialect.Linux)]
     [DataRow("", "\x1b[32m[    0.000000] \x1b[0m\x1b[33mXen:\x1b[0m [mem 0x0000000000000000-0x000000000009fbff] usable", HostMapDialect.Linux)]
     [DataRow("", "\u00c2\u00a0[\u00c2\u00a0\u00c2\u00a0\u00c2\u00a00.000000]\u00c2\u00a0Xen:\u00c2\u00a0[mem\u00c2\u00a00x0000000000000000-0x000000000009fbff]\u00c2\u00a0usable", HostMapDialect.Linux)]
     [DataRow("", "&gt; (XEN)\u00a0\u00a0[0000000000000000,\u00a0000000000009fbff]\u00a0(usable)", HostMapDialect.Xen)]
@@ -63,7 +65,8 @@ public sealed class HostMapReaderTests
     [DataRow("", "[    0.000000]  BIOS-e820: 0000000000000000 - 000000000009fc00 (usable)", HostMapDialect.LinuxOld)]
     [DataRow("", " Xen: 0000000000000000 - 000000000009fc00 (usable)", HostMapDialect.LinuxOld)]
     [DataRow("", "efi: mem00: type=7, attr=0xf, range=[0x0000000000000000-0x000000000009fc00) (0MB)", HostMapDialect.Efi)]
-    [DataRow("", "[    0.000000] efi: mem00: [Conventional Memory|   |  |  |  |   |WB|WT|WC|UC] range=[0x0000000000000000-0x000000000009fbff] (0MB)", HostMapDialect.Efi)]
+    [DataRow("", "[    0.000000] efi: mem00: [Conventional Memory|   |  |  |  |   |WB|WT|WC|UC] range=[0x0000000000000000-0x000000000009fbff] (0MB)",
+        HostMapDialect.Efi)]
     [DataRow("(XEN) EFI memory map:", "(XEN)  0000000000000-000000009fbff type=7 attr=000000000000000f", HostMapDialect.Efi)]
     [DataRow("", "00000000-0009fbff : System RAM", HostMapDialect.Iomem)]
     [DataRow("", "> > 00000000-0009fbff : System RAM", HostMapDialect.Iomem)]
@@ -89,7 +92,8 @@ public sealed class HostMapReaderTests
     [DataRow("type 20", 20u)]
     public void Every_type_that_Linux_prints_is_known(string name, uint type)
     {
-        MapFixtures.AreSame($"1000 2000 {type}", MapFixtures.Expect(MapFixtures.ReadText($"BIOS-e820: [mem 0x0000000000001000-0x0000000000001fff] {name}\n")));
+        MapFixtures.AreSame($"1000 2000 {type}",
+            MapFixtures.Expect(MapFixtures.ReadText($"BIOS-e820: [mem 0x0000000000001000-0x0000000000001fff] {name}\n")));
     }
 
     [TestMethod]
@@ -135,8 +139,10 @@ public sealed class HostMapReaderTests
     public void Of_Xen_s_two_verbose_maps_the_one_it_works_with_is_taken()
     {
         string initial = XenLog.Replace("Xen-e820", "Initial Xen-e820", StringComparison.Ordinal);
-        Assert.AreEqual("Xen's firmware map (Xen-e820 RAM map), line 7 of test.log", MapFixtures.Expect(MapFixtures.ReadText(initial + XenLog)).Description);
-        Assert.AreEqual("Xen's firmware map (Initial Xen-e820 RAM map), line 2 of test.log", MapFixtures.Expect(MapFixtures.ReadText(initial)).Description);
+        Assert.AreEqual("Xen's firmware map (Xen-e820 RAM map), line 7 of test.log",
+            MapFixtures.Expect(MapFixtures.ReadText(initial + XenLog)).Description);
+        Assert.AreEqual("Xen's firmware map (Initial Xen-e820 RAM map), line 2 of test.log",
+            MapFixtures.Expect(MapFixtures.ReadText(initial)).Description);
     }
 
     [TestMethod]
@@ -155,7 +161,8 @@ public sealed class HostMapReaderTests
     [DataRow(XenLog, "(XEN)  [")]
     public void Maps_of_several_boots_that_somebody_has_filtered_out_of_a_log_are_told_apart(string log, string word)
     {
-        string filtered = string.Concat(log.Split('\n').Where(line => line.Contains(word, StringComparison.Ordinal)).Select(static line => line + '\n'));
+        string filtered = string.Concat(log.Split('\n').Where(line => line.Contains(word, StringComparison.Ordinal))
+            .Select(static line => line + '\n'));
 
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(filtered + filtered + filtered));
 
@@ -222,7 +229,8 @@ public sealed class HostMapReaderTests
     [TestMethod]
     public void A_dialect_can_be_forced()
     {
-        Assert.AreEqual(HostMapDialect.Linux, MapFixtures.Expect(MapFixtures.ReadText(XenLog + LinuxLog, new() { From = HostMapDialect.Linux })).Dialect);
+        Assert.AreEqual(HostMapDialect.Linux,
+            MapFixtures.Expect(MapFixtures.ReadText(XenLog + LinuxLog, new() { From = HostMapDialect.Linux })).Dialect);
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(XenLog + LinuxLog, new() { From = HostMapDialect.XenOld }));
         Assert.AreEqual("test.log: no map in the dialect xen-4.13; found xen, linux; leave out HostMapOptions.From", error.ToString());
         MapFixtures.ExpectError(MapFixtures.ReadText(XenLog, new() { From = HostMapDialect.Memmap }));
@@ -271,8 +279,11 @@ public sealed class HostMapReaderTests
     [TestMethod]
     public void The_map_that_Xen_gives_a_PVH_dom0_is_known_as_such()
     {
-        string log = XenLog + "(XEN) Dom0 memory map:\n(XEN)  [0000000000000000, 000000000009dfff] (usable)\n(XEN)  [00000000000a0000, 00000000000fffff] (reserved)\n(XEN) done\n";
-        Assert.AreEqual("HostMapOptions.MapNumber 2: map that Xen built for dom0 (Dom0 memory map), line 7, 2 entries", MapFixtures.Expect(MapFixtures.ReadText(log)).OtherMaps[0].ToString());
+        string log = XenLog
+            + "(XEN) Dom0 memory map:\n(XEN)  [0000000000000000, 000000000009dfff] (usable)\n(XEN)  [00000000000a0000, "
+            + "00000000000fffff] (reserved)\n(XEN) done\n";
+        Assert.AreEqual("HostMapOptions.MapNumber 2: map that Xen built for dom0 (Dom0 memory map), line 7, 2 entries",
+            MapFixtures.Expect(MapFixtures.ReadText(log)).OtherMaps[0].ToString());
         Assert.IsTrue(MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).Host.IsMachineMap);
     }
 
@@ -290,13 +301,15 @@ public sealed class HostMapReaderTests
             (XEN)  0000000300000-00000003fffff type=6 attr=800000000000000f
 
             """;
-        MapFixtures.AreSame("0 58000 1\n58000 59000 2\n59000 a0000 1\n100000 200000 4\n200000 300000 3\n300000 400000 2", MapFixtures.Expect(MapFixtures.ReadText(log)));
+        MapFixtures.AreSame("0 58000 1\n58000 59000 2\n59000 a0000 1\n100000 200000 4\n200000 300000 3\n300000 400000 2",
+            MapFixtures.Expect(MapFixtures.ReadText(log)));
     }
 
     [TestMethod]
     public void Other_lines_between_entries_are_passed_over()
     {
-        string log = XenLog.Replace("(XEN)  [00000000001", "systemd[1]: Started Something.\n\n(XEN) noise: [abc, def]\n(XEN)  [00000000001", StringComparison.Ordinal);
+        string log = XenLog.Replace("(XEN)  [00000000001", "systemd[1]: Started Something.\n\n(XEN) noise: [abc, def]\n(XEN)  [00000000001",
+            StringComparison.Ordinal);
         MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(log)));
     }
 
@@ -323,14 +336,16 @@ public sealed class HostMapReaderTests
     [TestMethod]
     public void What_Xen_says_without_its_name_after_its_map_is_no_entry()
     {
-        string log = XenLog.Replace("(XEN) System RAM: 2047MB (2096764kB)", "(XEN)  Dom0 alloc.:   0000000168000000->0000000170000000 (219623 pages to be allocated)", StringComparison.Ordinal);
+        string log = XenLog.Replace("(XEN) System RAM: 2047MB (2096764kB)",
+            "(XEN)  Dom0 alloc.:   0000000168000000->0000000170000000 (219623 pages to be allocated)", StringComparison.Ordinal);
         MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(log.Replace("(XEN) ", "", StringComparison.Ordinal))));
     }
 
     [TestMethod]
     public void Two_entries_that_lost_their_line_feed_are_both_read()
     {
-        MapFixtures.AreSame(ThreeEntries, MapFixtures.Expect(MapFixtures.ReadText(XenLog.Replace("(usable)\n(XEN)  [", "(usable)(XEN)  [", StringComparison.Ordinal))));
+        MapFixtures.AreSame(ThreeEntries,
+            MapFixtures.Expect(MapFixtures.ReadText(XenLog.Replace("(usable)\n(XEN)  [", "(usable)(XEN)  [", StringComparison.Ordinal))));
     }
 
     [TestMethod]
@@ -384,8 +399,11 @@ public sealed class HostMapReaderTests
     [TestMethod]
     public void An_iomem_of_zeros_says_who_may_read_it()
     {
-        InputError error = MapFixtures.ExpectError(MapFixtures.ReadText("00000000-00000000 : Reserved\n00000000-00000000 : System RAM\n  00000000-00000000 : Kernel code\n"));
-        Assert.AreEqual("test.log:1: /proc/iomem shows only zeros for addresses, as to every user but root; read it as root: sudo cat /proc/iomem", error.ToString());
+        InputError error =
+            MapFixtures.ExpectError(MapFixtures.ReadText(
+                "00000000-00000000 : Reserved\n00000000-00000000 : System RAM\n  00000000-00000000 : Kernel code\n"));
+        Assert.AreEqual("test.log:1: /proc/iomem shows only zeros for addresses, as to every user but root; read it as root: sudo cat /proc/iomem",
+            error.ToString());
     }
 
     [TestMethod]
@@ -433,7 +451,8 @@ public sealed class HostMapReaderTests
     {
         MapFixtures.ExpectError(HostMapReader.ReadMemmap([], "memmap"));
         MapFixtures.ExpectError(HostMapReader.ReadMemmap([new("1", "0x0", "0xfff", "Reserved"), new("1", "0x0", "0xfff", "Reserved")], "memmap"));
-        MapFixtures.ExpectError(HostMapReader.ReadMemmap(Enumerable.Range(0, int.MaxValue).Select(i => new MemmapEntry($"{i}", "0x0", "0xfff", "Reserved")), "memmap"));
+        MapFixtures.ExpectError(HostMapReader.ReadMemmap(Enumerable.Range(0, int.MaxValue)
+            .Select(i => new MemmapEntry($"{i}", "0x0", "0xfff", "Reserved")), "memmap"));
     }
 
     [TestMethod]
@@ -484,6 +503,7 @@ public sealed class HostMapReaderTests
     }
 
     private static string Show(HostTraits traits) =>
-        $"{string.Join(' ', traits.IoApics.Select(address => $"{address:x}"))} | {string.Join(' ', traits.Iommus.Select(address => $"{address:x}"))} | "
+        $"{string.Join(' ', traits.IoApics.Select(address => $"{address:x}"))} | "
+            + $"{string.Join(' ', traits.Iommus.Select(address => $"{address:x}"))} | "
         + $"{traits.CpuVendor} {traits.CpuFamily} {traits.PhysicalAddressBits}";
 }

@@ -22,25 +22,52 @@ public sealed class HostileInputTests
 
     [TestMethod]
     [DataRow("", "test.log: the input is empty; give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem'")]
-    [DataRow("\n\n", "test.log: no memory map found in 2 lines; give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with HostMapOptions.From")]
+    [DataRow("\n\n",
+        "test.log: no memory map found in 2 lines; give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name "
+            + "the dialect with HostMapOptions.From")]
     [DataRow("# nothing\n", "test.log: no entries: every line is empty or a comment; write lines of START END TYPE")]
     [DataRow("0 1000 1\n2000 1000 2\n", "test.log:2: the entry [0x2000, 0x1000) ends before it starts; check the capture; the start comes first")]
-    [DataRow("0 1000 1\n1000 10000000000001 2\n", "test.log:2: the entry [0x1000, 0x10000000000001) reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits")]
-    [DataRow("0 ffffffffffffffff 2\n", "test.log:1: the entry [0x0, 0xffffffffffffffff) reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits")]
-    [DataRow("0 1000 1\n0x1000 0x2000\n", "test.log:2: expected START END TYPE, found \"0x1000 0x2000\"; write two hex addresses, the end exclusive, and the type, by number or name (ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram")]
-    [DataRow("0 1000 1\n1 12345678901234567 1\n", "test.log:2: expected START END TYPE, found \"1 12345678901234567 1\"; write two hex addresses, the end exclusive, and the type, by number or name (ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram")]
-    [DataRow("0 1000 1\n1000 2000 4294967296\n", "test.log:2: expected START END TYPE, found \"1000 2000 4294967296\"; write two hex addresses, the end exclusive, and the type, by number or name (ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram")]
-    [DataRow("0 1000 1\n1000 20\0", "test.log:2: expected START END TYPE, found \"1000 20\"; write two hex addresses, the end exclusive, and the type, by number or name (ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram")]
-    [DataRow("BIOS-e820: [mem 0x0000000000002000-0x0000000000000fff] usable\n", "test.log:1: the entry [0x2000, 0xfff] ends before it starts; check the capture; the start comes first")]
-    [DataRow("BIOS-e820: [mem 0x0000000000002000-0xffffffffffffffff] usable\n", "test.log:1: the entry [0x2000, 0xffffffffffffffff] reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits")]
-    [DataRow("BIOS-e820: [mem 0xffffffffffffffff-0x0000000000000000] usable\n", "test.log:1: the entry [0xffffffffffffffff, 0x0] reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits")]
-    [DataRow("BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us\x7f\n", "test.log:1: an entry of the memory map is cut short or garbled: \"BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us?\"; give the whole log, its lines not wrapped")]
-    [DataRow("00000000-00000fff : Reserved\n00001000-0009\n", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009\"; give the whole log, its lines not wrapped")]
-    [DataRow("00000000-00000fff : Reserved\n00001000-0009ffff : System R", "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009ffff : System R\"; give the whole log, its lines not wrapped")]
+    [DataRow("0 1000 1\n1000 10000000000001 2\n",
+        "test.log:2: the entry [0x1000, 0x10000000000001) reaches above 2^52, where no physical address is; check the "
+            + "capture; x86 has at most 52 address bits")]
+    [DataRow("0 ffffffffffffffff 2\n",
+        "test.log:1: the entry [0x0, 0xffffffffffffffff) reaches above 2^52, where no physical address is; check the "
+            + "capture; x86 has at most 52 address bits")]
+    [DataRow("0 1000 1\n0x1000 0x2000\n",
+        "test.log:2: expected START END TYPE, found \"0x1000 0x2000\"; write two hex addresses, the end exclusive, and the type, by number or name "
+            + "(ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram")]
+    [DataRow("0 1000 1\n1 12345678901234567 1\n",
+        "test.log:2: expected START END TYPE, found \"1 12345678901234567 1\"; write two hex addresses, the end exclusive, and the type, by number "
+            + "or name (ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram")]
+    [DataRow("0 1000 1\n1000 2000 4294967296\n",
+        "test.log:2: expected START END TYPE, found \"1000 2000 4294967296\"; write two hex addresses, the end exclusive, and the type, by number "
+            + "or name (ram, reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram")]
+    [DataRow("0 1000 1\n1000 20\0",
+        "test.log:2: expected START END TYPE, found \"1000 20\"; write two hex addresses, the end exclusive, and the type, by number or name (ram, "
+            + "reserved, acpi, nvs, unusable): 0x100000 0x80000000 ram")]
+    [DataRow("BIOS-e820: [mem 0x0000000000002000-0x0000000000000fff] usable\n",
+        "test.log:1: the entry [0x2000, 0xfff] ends before it starts; check the capture; the start comes first")]
+    [DataRow("BIOS-e820: [mem 0x0000000000002000-0xffffffffffffffff] usable\n",
+        "test.log:1: the entry [0x2000, 0xffffffffffffffff] reaches above 2^52, where no physical address is; check the "
+            + "capture; x86 has at most 52 address bits")]
+    [DataRow("BIOS-e820: [mem 0xffffffffffffffff-0x0000000000000000] usable\n",
+        "test.log:1: the entry [0xffffffffffffffff, 0x0] reaches above 2^52, where no physical address is; check the "
+            + "capture; x86 has at most 52 address bits")]
+    [DataRow("BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us\x7f\n",
+        "test.log:1: an entry of the memory map is cut short or garbled: \"BIOS-e820: [mem 0x0000000000002000-0x0000000000002fff] us?\"; give "
+            + "the whole log, its lines not wrapped")]
+    [DataRow("00000000-00000fff : Reserved\n00001000-0009\n",
+        "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009\"; give the whole log, its lines not wrapped")]
+    [DataRow("00000000-00000fff : Reserved\n00001000-0009ffff : System R",
+        "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009ffff : System R\"; give "
+            + "the whole log, its lines not wrapped")]
     [DataRow("{ \"__CURSOR\" : \"s=1\", \"MESSAGE\" : \"(XEN) Xen-e820 RAM map:\" }\n{ \"MESSAGE\" : \"x\" }\n",
         "test.log: this is the JSON of journalctl, not of Keyhole; give the log as text: journalctl without -o json")]
-    [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n", "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without -J")]
-    [DataRow("\x1f\x8b\x08 gzip", "test.log: the packed file cannot be read: The archive entry was compressed using an unsupported compression method; unpack it (zcat, tar xf, cpio -i) and name the log in it")]
+    [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n",
+        "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without -J")]
+    [DataRow("\x1f\x8b\x08 gzip",
+        "test.log: the packed file cannot be read: The archive entry was compressed using an unsupported compression method; unpack it (zcat, tar "
+            + "xf, cpio -i) and name the log in it")]
     public void Bad_input_is_told_in_one_line(string input, string expected) =>
         Assert.AreEqual(expected, MapFixtures.ExpectError(MapFixtures.ReadText(input)).ToString());
 
@@ -57,9 +84,12 @@ public sealed class HostileInputTests
         BitConverter.TryWriteBytes(packed.AsSpan(28), sizeBytes);
         packed[36] = 1;
 
-        string error = MapFixtures.ExpectError(HostMapReader.Read(new MemoryStream(packed), "test.log", new() { From = HostMapDialect.Packed })).ToString();
+        string error = MapFixtures.ExpectError(HostMapReader.Read(new MemoryStream(packed), "test.log", new() { From = HostMapDialect.Packed }))
+            .ToString();
 
-        Assert.AreEqual($"test.log, entry 2: the entry {told} reaches above 2^52, where no physical address is; check the capture; x86 has at most 52 address bits", error);
+        Assert.AreEqual(
+            $"test.log, entry 2: the entry {told} reaches above 2^52, where no physical address is; check the "
+                + $"capture; x86 has at most 52 address bits", error);
     }
 
     [TestMethod]
@@ -145,10 +175,13 @@ public sealed class HostileInputTests
     [TestMethod]
     public void A_damaged_map_does_not_stand_in_the_way_of_the_log_s_other_maps()
     {
-        string log = SmallLog.Replace("(reserved)", "(reser", StringComparison.Ordinal) + "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n";
+        string log = SmallLog.Replace("(reserved)", "(reser", StringComparison.Ordinal)
+            + "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n";
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(log));
-        Assert.AreEqual("give the whole log, its lines not wrapped, or take another of the log's 2 maps with HostMapOptions.MapNumber N", error.Remedy.ToString());
-        Assert.Contains("HostMapOptions.MapNumber 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entries, damaged", MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).OtherMaps[^1].ToString());
+        Assert.AreEqual("give the whole log, its lines not wrapped, or take another of the log's 2 maps with HostMapOptions.MapNumber N",
+            error.Remedy.ToString());
+        Assert.Contains("HostMapOptions.MapNumber 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entries, damaged",
+            MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).OtherMaps[^1].ToString());
     }
 
     [TestMethod]
@@ -191,7 +224,9 @@ public sealed class HostileInputTests
             Encoding.Unicode.GetBytes(SmallLog),
             Encoding.ASCII.GetBytes("0 1000 1\n1000 2000 2\n2000 3000 4\n"),
             Encoding.ASCII.GetBytes(json),
-            [.. Enumerable.Range(0, 5).SelectMany(i => (byte[])[.. BitConverter.GetBytes(0x1000UL * (ulong)i), .. BitConverter.GetBytes(0x1000UL), .. BitConverter.GetBytes(1u)])],
+            [.. Enumerable.Range(0, 5)
+                .SelectMany(i => (byte[])[.. BitConverter.GetBytes(0x1000UL * (ulong)i), .. BitConverter.GetBytes(0x1000UL),
+                    .. BitConverter.GetBytes(1u)])],
             File.ReadAllBytes(Path.Combine(MapFixtures.Folder("hosts"), "msi-h61m-p23", "iomem.txt")),
         ];
         Random random = new(20131220);
@@ -220,14 +255,20 @@ public sealed class HostileInputTests
     public void A_map_of_100_000_entries_is_refused_at_the_1025th()
     {
         static string Many(Func<int, string> line) => string.Concat(Enumerable.Range(0, 100_000).Select(line));
-        InputError log = MapFixtures.ExpectError(MapFixtures.ReadText(Many(i => $"BIOS-e820: [mem 0x{i * 4096L:x16}-0x{(i * 4096L) + 4095:x16}] {(i % 2 == 0 ? "usable" : "reserved")}\n")));
-        Assert.AreEqual("test.log:1025: the memory map has more than 1024 entries; no firmware has so many and Xen keeps no more; check the capture", log.ToString());
+        InputError log =
+            MapFixtures.ExpectError(MapFixtures.ReadText(
+                Many(i => $"BIOS-e820: [mem 0x{i * 4096L:x16}-0x{(i * 4096L) + 4095:x16}] {(i % 2 == 0 ? "usable" : "reserved")}\n")));
+        Assert.AreEqual("test.log:1025: the memory map has more than 1024 entries; no firmware has so many and Xen keeps no more; check the capture",
+            log.ToString());
         Assert.AreEqual(1025, MapFixtures.ExpectError(MapFixtures.ReadText(Many(i => $"{i * 4096L:x} {(i + 1) * 4096L:x} 1\n"))).Line);
-        Assert.AreEqual(1025, MapFixtures.ExpectError(MapFixtures.ReadText(Many(i => $"{i * 4096L:x8}-{(i * 4096L) + 4095:x8} : System RAM\n"))).Line);
-        MapFixtures.ExpectError(MapFixtures.ReadText($"{{\"entries\":[{string.Join(',', Enumerable.Repeat("{\"start\":\"0x0\",\"end\":\"0x1\",\"type\":\"ram\"}", 1025))}]}}"));
+        Assert.AreEqual(1025, MapFixtures
+            .ExpectError(MapFixtures.ReadText(Many(i => $"{i * 4096L:x8}-{(i * 4096L) + 4095:x8} : System RAM\n"))).Line);
+        MapFixtures.ExpectError(MapFixtures.ReadText(
+            $"{{\"entries\":[{string.Join(',', Enumerable.Repeat("{\"start\":\"0x0\",\"end\":\"0x1\",\"type\":\"ram\"}", 1025))}]}}"));
         byte[] packed = [.. BitConverter.GetBytes(0UL), .. BitConverter.GetBytes(0x1000UL), .. BitConverter.GetBytes(1u)];
         MapFixtures.ExpectError(MapFixtures.ReadBytes([.. Enumerable.Repeat(packed, 100_000).SelectMany(bytes => bytes)]));
-        Assert.HasCount(Host.MaxEntries, MapFixtures.Expect(MapFixtures.ReadBytes([.. Enumerable.Repeat(packed, 1024).SelectMany(bytes => bytes)])).Host.Entries);
+        Assert.HasCount(Host.MaxEntries,
+            MapFixtures.Expect(MapFixtures.ReadBytes([.. Enumerable.Repeat(packed, 1024).SelectMany(bytes => bytes)])).Host.Entries);
     }
 
     [TestMethod]
@@ -271,7 +312,8 @@ public sealed class HostileInputTests
     [DataRow("{\"entries\":[{\"start\":\"\\ud800\",\"end\":\"0x1\",\"type\":\"ram\"}]}", 1)]
     [DataRow("{\"entries\":[{\"start\":\"\xff\xfe\",\"end\":\"0x1\",\"type\":\"ram\"}]}", 1)]
     [DataRow("{// comment\n}", 1)]
-    public void Bad_JSON_is_told_with_its_line(string json, int line) => Assert.AreEqual(line, MapFixtures.ExpectError(MapFixtures.ReadText(json)).Line);
+    public void Bad_JSON_is_told_with_its_line(string json, int line) =>
+        Assert.AreEqual(line, MapFixtures.ExpectError(MapFixtures.ReadText(json)).Line);
 
     [TestMethod]
     public void Deep_long_and_large_JSON_is_refused()
@@ -290,7 +332,8 @@ public sealed class HostileInputTests
         {
             Assert.IsInRange(1, Host.MaxEntries, map.Host.Entries.Length);
             Assert.IsTrue(map.Host.Entries.All(entry => !entry.Wraps && entry.End <= 1UL << 52));
-            Assert.IsFalse(map.Remarks.Select(static remark => remark.ToString()).Append(map.Description).Any(line => line.Any(char.IsControl)), "text from the input is made fit for one line");
+            Assert.IsFalse(map.Remarks.Select(static remark => remark.ToString()).Append(map.Description).Any(line => line.Any(char.IsControl)),
+                "text from the input is made fit for one line");
         }
         else
         {

@@ -17,7 +17,8 @@ public sealed class LogScannerMemoryTests
     public TestContext TestContext { get; set; } = null!;
 
     [TestMethod]
-    [DataRow("Nov 20 12:00:00 host systemd[1]: Started Session 4711 of user root, and so on until the line is long enough to be like the others.\n", 200)]
+    [DataRow("Nov 20 12:00:00 host systemd[1]: Started Session 4711 of user root, and so on until the line is long enough to be like the others.\n",
+        200)]
     [DataRow("(XEN) d1v0 Unhandled MSR read 0x00000611, and 0000000000000000 again - a guest may say this as often as it likes (reserved)\n", 20)]
     [DataRow("no line feed at all ", 200)]
     [DataRow("[[[[[[[[(XEN) [0x extended:[gap extended:[gap extended:[gap RAM map:\n", 20)]

@@ -37,7 +37,8 @@ public sealed class MachineMapTests
     [TestMethod]
     public void A_page_that_the_firmware_names_in_part_is_no_gap()
     {
-        E820Entry[] firmware = [E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(0xfec0_0000, 0xfec0_0400, E820Type.Reserved)];
+        E820Entry[] firmware = [E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram),
+            E820Entry.FromBounds(0xfec0_0000, 0xfec0_0400, E820Type.Reserved)];
 
         Assert.AreEqual(LocalApic, Added(new(), firmware));
     }

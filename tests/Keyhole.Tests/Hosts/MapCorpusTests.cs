@@ -94,7 +94,8 @@ public sealed partial class MapCorpusTests
         Assert.AreEqual((126, 49), (fit.KnownToHaveMemory, fit.LosesHalfOfLowMemory));
     }
 
-    private static ulong RamOf(Host host) => SortedMap.BytesIn(ByteRange.FromBounds(0, Frames.FourGiB), SortedMap.Of(host.Entries.AsSpan()).AsSpan(), static entry => entry.IsRam);
+    private static ulong RamOf(Host host) =>
+        SortedMap.BytesIn(ByteRange.FromBounds(0, Frames.FourGiB), SortedMap.Of(host.Entries.AsSpan()).AsSpan(), static entry => entry.IsRam);
 
     private static ulong RamBelow4GiB(Host host, GuestSpec guest, IHolePolicy policy) =>
         (Planner.Plan(new Scenario { Host = host, Guest = guest, Policy = policy }).RamBelow4GiBKiB ?? 0) << 10;
@@ -107,7 +108,8 @@ public sealed partial class MapCorpusTests
             if (!s_types.TryGetValue(type, out uint number))
                 number = uint.Parse(Number().Match(type).Value, CultureInfo.InvariantCulture);
             ulong start = ulong.Parse(match.Groups["start"].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
-            ulong end = ulong.Parse(match.Groups["end"].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) + (match.Groups["new"].Success ? 1UL : 0);
+            ulong end = ulong.Parse(match.Groups["end"].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture)
+                + (match.Groups["new"].Success ? 1UL : 0);
             yield return $"{start:x} {end:x} {number}";
         }
     }

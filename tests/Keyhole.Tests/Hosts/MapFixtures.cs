@@ -40,5 +40,6 @@ internal static class MapFixtures
     public static string Show(IEnumerable<E820Entry> entries) =>
         string.Join('\n', entries.Select(entry => $"{entry.Address:x} {entry.End:x} {(uint)entry.Type}"));
 
-    public static void AreSame(string expected, HostDocument map) => Assert.AreEqual(expected.ReplaceLineEndings("\n").Trim(), Show(map.Host.Entries));
+    public static void AreSame(string expected, HostDocument map) =>
+        Assert.AreEqual(expected.ReplaceLineEndings("\n").Trim(), Show(map.Host.Entries));
 }

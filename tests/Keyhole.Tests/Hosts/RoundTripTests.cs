@@ -23,7 +23,8 @@ public sealed class RoundTripTests
 {
     private static readonly E820Type[] s_types =
     [
-        E820Type.None, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, (E820Type)6, E820Type.PersistentMemory, E820Type.Pram,
+        E820Type.None, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, (E820Type)6, E820Type.PersistentMemory,
+        E820Type.Pram,
         (E820Type)20, (E820Type)128, E820TypeNames.SoftReserved, (E820Type)uint.MaxValue,
     ];
 
@@ -52,19 +53,22 @@ public sealed class RoundTripTests
         from types in Gen.Elements(s_types.Where(IsNamed).ToArray()).ArrayOf(points.Count)
         select ToMap([.. ToEntries([.. points.AsEnumerable().Append(1UL << 52).Distinct().Order()], types)]);
 
-    public static IEnumerable<object[]> Dialects() => HostMapDialects.All.Where(dialect => dialect != HostMapDialect.Efi).Select(dialect => new object[] { dialect });
+    public static IEnumerable<object[]> Dialects() =>
+        HostMapDialects.All.Where(dialect => dialect != HostMapDialect.Efi).Select(dialect => new object[] { dialect });
 
     [TestMethod]
     [DynamicData(nameof(Dialects))]
     public void A_plain_map_comes_back_from_every_dialect(HostMapDialect dialect) =>
-        Prop.ForAll(s_plainMap.ToArbitrary(), map => MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(ThroughDialect(map, dialect)!.Host.Entries)).QuickCheckThrowOnFailure();
+        Prop.ForAll(s_plainMap.ToArbitrary(),
+            map => MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(ThroughDialect(map, dialect)!.Host.Entries)).QuickCheckThrowOnFailure();
 
     [TestMethod]
     [DynamicData(nameof(Dialects))]
     public void Any_map_comes_back_the_same_or_is_refused(HostMapDialect dialect) =>
         Prop.ForAll(
             s_anyMap.ToArbitrary(),
-            map => ThroughDialect(map, dialect) is not { } read || MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(read.Host.Entries)).QuickCheckThrowOnFailure();
+            map => ThroughDialect(map, dialect) is not { } read || MapFixtures.Show(map.Host.Entries) == MapFixtures.Show(read.Host.Entries))
+            .QuickCheckThrowOnFailure();
 
     [TestMethod]
     [DataRow(HostMapDialect.Lines)]
@@ -101,7 +105,8 @@ public sealed class RoundTripTests
         Assert.IsNotNull(HostMapWriter.Write(overlap, HostMapDialect.Memmap, written));
         Assert.IsNotNull(HostMapWriter.Write(ToMap([]), HostMapDialect.Lines, written));
         Assert.IsNotNull(HostMapWriter.Write(ToMap([E820Entry.FromSize(ulong.MaxValue - 1, 0x1000, E820Type.Ram)]), HostMapDialect.Packed, written));
-        Assert.IsNotNull(HostMapWriter.Write(ToMap([.. Enumerable.Repeat(E820Entry.FromBounds(0, 1, E820Type.Ram), 1025)]), HostMapDialect.Lines, written));
+        Assert.IsNotNull(HostMapWriter.Write(ToMap([.. Enumerable.Repeat(E820Entry.FromBounds(0, 1, E820Type.Ram), 1025)]), HostMapDialect.Lines,
+            written));
         Assert.AreEqual(0, written.Length);
     }
 
@@ -115,9 +120,11 @@ public sealed class RoundTripTests
             IsMachineMap = true,
             Traits = new()
             {
-                IoApics = [0xfec00000], Iommus = [0xfed90000, 0xfed91000], CpuVendor = "AuthenticAMD", CpuFamily = 0x17, PhysicalAddressBits = 48, ProtectedHpet = 0xfed00000,
+                IoApics = [0xfec00000], Iommus = [0xfed90000, 0xfed91000], CpuVendor = "AuthenticAMD", CpuFamily = 0x17, PhysicalAddressBits = 48,
+                ProtectedHpet = 0xfed00000,
             },
-            Devices = [new(address, "Ethernet controller: \"Intel\" 82540EM", [new(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, true), new(6, BarKind.Rom, 0xfeb80000, 0xfebc0000, true, false)])
+            Devices = [new(address, "Ethernet controller: \"Intel\" 82540EM",
+                [new(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, true), new(6, BarKind.Rom, 0xfeb80000, 0xfebc0000, true, false)])
             {
                 VendorId = 0x8086, DeviceId = 0x10d3, ClassCode = 0x02_0000, Driver = "pciback", Msix = new(3, 0xffff_fff8, 2048),
             }],
@@ -181,7 +188,8 @@ public sealed class RoundTripTests
     private static HostDocument? ThroughDialect(HostDocument map, HostMapDialect dialect)
     {
         if (dialect == HostMapDialect.Memmap)
-            return HostMapWriter.ToMemmap(map).TryGet(out MemmapFolder? folder, out _) ? MapFixtures.Expect(HostMapReader.ReadMemmap(folder.Entries.Reverse(), "memmap")) : null;
+            return HostMapWriter.ToMemmap(map).TryGet(out MemmapFolder? folder, out _)
+                ? MapFixtures.Expect(HostMapReader.ReadMemmap(folder.Entries.Reverse(), "memmap")) : null;
         using MemoryStream stream = new();
         if (HostMapWriter.Write(map, dialect, stream) is not null)
             return null;

@@ -19,7 +19,8 @@ public sealed class WidthTraitsTests
 
     private static HostDocument Read(string text)
     {
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "boot.log", HostMapOptions.Default).TryGet(out HostDocument? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "boot.log", HostMapOptions.Default)
+            .TryGet(out HostDocument? map, out InputError? error), error?.ToString());
         return map;
     }
 
@@ -34,8 +35,10 @@ public sealed class WidthTraitsTests
 
     [TestMethod]
     [DataRow("DMAR: Host address width 39", HostIommu.IntelVtd, 39)]
-    [DataRow("DMAR: Host address width 46\n[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e", HostIommu.IntelVtd, 39)]
-    [DataRow("DMAR: dmar0: reg_base_addr c5ffc000 ver 1:0 cap 8d2078c106f0466 ecap f020df\nDMAR: dmar1: reg_base_addr fed91000 ver 1:0 cap d2008c40660462 ecap f050da", HostIommu.IntelVtd, 39)]
+    [DataRow("DMAR: Host address width 46\n[    0.1] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap 1c0000c40660462 ecap 19e2ff0505e",
+        HostIommu.IntelVtd, 39)]
+    [DataRow("DMAR: dmar0: reg_base_addr c5ffc000 ver 1:0 cap 8d2078c106f0466 ecap f020df\nDMAR: dmar1: reg_base_addr fed91000 "
+        + "ver 1:0 cap d2008c40660462 ecap f050da", HostIommu.IntelVtd, 39)]
     [DataRow("DMAR: dmar0: reg_base_addr c5ffc000 ver 1:0 cap 8d2078c106f0466 ecap f020df", HostIommu.IntelVtd, 48)]
     [DataRow("(XEN) [VT-D]cap = c0000020660462 ecap = f0101a", HostIommu.IntelVtd, 39)]
     [DataRow("pci 0000:00:00.2: AMD-Vi: Found IOMMU cap 0x40", HostIommu.AmdVi, null)]
@@ -61,7 +64,8 @@ public sealed class WidthTraitsTests
             [    0.5] pci_bus 0000:00: root bus resource [mem 0x90000000-0x8fffffff window]
             """ + "\n").Host.Traits;
         Assert.AreEqual(
-            "0000:00 [0xa0000, 0xc0000); 0000:00 [0x80000000, 0xe0000000); 0000:00 [0x4000000000, 0x8000000000); 0001:80 [0x380000000000, 0x384000000000)",
+            "0000:00 [0xa0000, 0xc0000); 0000:00 [0x80000000, 0xe0000000); 0000:00 [0x4000000000, 0x8000000000); "
+                + "0001:80 [0x380000000000, 0x384000000000)",
             string.Join("; ", traits.RootWindows.Select(window => $"{window.BusName} {Text(window.Range)}")));
     }
 
@@ -77,7 +81,8 @@ public sealed class WidthTraitsTests
             4000000000-7fffffffff : PCI Bus 0000:00
 
             """).Host.Traits;
-        Assert.AreEqual("[0x40000000, 0xe0000000) [0x4000000000, 0x8000000000)", string.Join(" ", traits.RootWindows.Select(window => Text(window.Range))));
+        Assert.AreEqual("[0x40000000, 0xe0000000) [0x4000000000, 0x8000000000)",
+            string.Join(" ", traits.RootWindows.Select(window => Text(window.Range))));
     }
 
     [TestMethod]
@@ -85,7 +90,8 @@ public sealed class WidthTraitsTests
     {
         var device = new PciDevice(PciAddress.Create(1, 0, 0), "GPU", [new Bar(0, BarKind.Memory, 0xdb000000, 0xdc000000, false, false)])
         {
-            Requests = [BarRequest.Create(0, 0x1000000, BarType.Memory32), BarRequest.Create(1, 0x2000000000, BarType.Memory64Prefetchable), BarRequest.Create(5, 0x80, BarType.Io)],
+            Requests = [BarRequest.Create(0, 0x1000000, BarType.Memory32), BarRequest.Create(1, 0x2000000000, BarType.Memory64Prefetchable),
+                BarRequest.Create(5, 0x80, BarType.Io)],
             Unplaced = [new UnplacedWindow(1, BarKind.Memory, 0x2000000000, true, true, "its row in sysfs is unset")],
             Resizable = [new ResizableBar(1, 0x2000000000, [1UL << 28, 0x2000000000], false), new ResizableBar(0, 1UL << 20, [], true)],
             Sriov = new SriovCapability(16, 2),
@@ -113,7 +119,8 @@ public sealed class WidthTraitsTests
     [DataRow("\"traits\":{\"iommuAddressBits\":12}", "out of range")]
     [DataRow("\"traits\":{\"rootWindows\":[{\"bus\":\"0\",\"start\":\"0x0\",\"end\":\"0x1000\"}]}", "a root window lacks its bus")]
     [DataRow("\"traits\":{\"rootWindows\":[{\"bus\":\"0000:00\",\"start\":\"0x2000\",\"end\":\"0x1000\"}]}", "ends before it starts")]
-    [DataRow("\"devices\":[{\"address\":\"01:00.0\",\"requests\":[{\"index\":0,\"size\":\"0x3000\",\"type\":\"mem32\"}]}]", "no register can ask for")]
+    [DataRow("\"devices\":[{\"address\":\"01:00.0\",\"requests\":[{\"index\":0,\"size\":\"0x3000\",\"type\":\"mem32\"}]}]",
+        "no register can ask for")]
     [DataRow("\"devices\":[{\"address\":\"01:00.0\",\"sriov\":{\"total\":1,\"enabled\":2}}]", "\"sriov\" has no total")]
     [DataRow("\"devices\":[{\"address\":\"01:00.0\",\"resizable\":[{\"index\":7}]}]", "index above 5")]
     public void A_capture_that_says_nonsense_of_them_is_refused(string member, string what)

@@ -27,7 +27,8 @@ public sealed class FleetTests
     private const ulong GiB = 1UL << 30;
 
     private static readonly ImmutableArray<FleetGuest> s_guests =
-        [new("small", 512 << 10, 512 << 10, true), new("large", 6 << 20, 12 << 20, true), new("huge", 300UL << 20, 300UL << 20, true), new("plain", 8 << 20, 8 << 20, false)];
+        [new("small", 512 << 10, 512 << 10, true), new("large", 6 << 20, 12 << 20, true), new("huge", 300UL << 20, 300UL << 20, true),
+            new("plain", 8 << 20, 8 << 20, false)];
 
     private static readonly Gen<E820Entry> s_entry =
         from start in Gen.Choose(0, 0x1200)
@@ -44,7 +45,8 @@ public sealed class FleetTests
         select new PciDevice(
             default,
             "",
-            [new(0, kind, (ulong)low << 20, (ulong)(low + size) << 20, false, false), new(2, BarKind.Memory, ((ulong)high << 30) + 0x100000, (ulong)(high + 1) << 30, true, true)]);
+            [new(0, kind, (ulong)low << 20, (ulong)(low + size) << 20, false, false),
+                new(2, BarKind.Memory, ((ulong)high << 30) + 0x100000, (ulong)(high + 1) << 30, true, true)]);
 
     private static readonly Gen<Host> s_host =
         from entries in s_entry.NonEmptyListOf()
@@ -56,7 +58,8 @@ public sealed class FleetTests
         from start in Gen.Frequency((8, Gen.Choose(0x10, 0x1000)), (1, Gen.Constant(0x1000)))
         from ram in Gen.Choose(0, 64)
         from high in Gen.Frequency((3, Gen.Constant(0)), (1, Gen.Choose(4, 40)))
-        select new HostDemand($"host {name}", (ulong)start << 20, (ulong)ram << 20, high == 0 ? Frames.AddressLimit : (ulong)high << 30, high == 0 ? DemandEvidence.Map : DemandEvidence.Windows);
+        select new HostDemand($"host {name}", (ulong)start << 20, (ulong)ram << 20, high == 0 ? Frames.AddressLimit : (ulong)high << 30, high == 0
+            ? DemandEvidence.Map : DemandEvidence.Windows);
 
     public static IEnumerable<object[]> RealHosts() => Fixtures().Select(host => new object[] { host.Name });
 
@@ -81,7 +84,8 @@ public sealed class FleetTests
     [TestMethod]
     public void The_demand_of_any_host_is_where_hole_at_puts_its_hole() => Prop.ForAll(
         s_host.ToArbitrary(),
-        host => Assert.AreEqual(HostDemand.Of(host with { Devices = [] }, "").HoleStart, HostHoles.StartOfPciHole(host.Entries, []))).Check(Config.QuickThrowOnFailure);
+        host => Assert.AreEqual(HostDemand.Of(host with { Devices = [] }, "").HoleStart, HostHoles.StartOfPciHole(host.Entries, [])))
+        .Check(Config.QuickThrowOnFailure);
 
     [TestMethod]
     [DataRow(0UL, FleetVerdict.Fits)]
@@ -111,14 +115,16 @@ public sealed class FleetTests
         }
 
         Assert.AreEqual(highest, fleet.HoleStart);
-        CollectionAssert.AreEqual(hosts.Where((_, i) => starts[i] == highest).Select(host => host.Name).Order(StringComparer.Ordinal).ToArray(), fleet.ForcedBy.Select(host => host.Name).ToArray());
+        CollectionAssert.AreEqual(hosts.Where((_, i) => starts[i] == highest).Select(host => host.Name).Order(StringComparer.Ordinal).ToArray(),
+            fleet.ForcedBy.Select(host => host.Name).ToArray());
         Assert.AreEqual(hosts.Length, fleet.HostCount);
         Assert.AreEqual(starts.Count(start => start < FleetGuest.LowestHole), fleet.ImpossibleCount);
     }
 
     [TestMethod]
     public void The_demand_of_any_host_is_what_a_walk_over_its_pages_finds() =>
-        Prop.ForAll(s_host.ToArbitrary(), host => Assert.AreEqual(WalkPages(host), HostDemand.Of(host, "").HoleStart)).Check(Config.QuickThrowOnFailure.WithMaxTest(25));
+        Prop.ForAll(s_host.ToArbitrary(), host => Assert.AreEqual(WalkPages(host), HostDemand.Of(host, "").HoleStart))
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(25));
 
     [TestMethod]
     public void Counts_and_pairs_are_those_that_judging_each_finds() => Prop.ForAll(s_demand.ListOf().ToArbitrary(), hosts =>
@@ -132,7 +138,8 @@ public sealed class FleetTests
         Assert.AreEqual(hosts.Count, fleet.Groups.Sum(group => group.HostCount));
         foreach (FleetGuestFit fit in fleet.Guests)
         {
-            FleetVerdict[] verdicts = [.. hosts.Select(host => fit.Guest.Judge(host, start is { } hole && host.HoleStart >= hole ? hole : host.HoleStart))];
+            FleetVerdict[] verdicts =
+                [.. hosts.Select(host => fit.Guest.Judge(host, start is { } hole && host.HoleStart >= hole ? hole : host.HoleStart))];
             Assert.AreEqual(verdicts.All(verdict => verdict == FleetVerdict.Fits), fit.FitsAll, fit.ToString());
             Assert.AreEqual(verdicts.Count(verdict => verdict == FleetVerdict.TooLittleMemory), fit.TooLittleMemory);
             Assert.IsTrue(fit.Offenders.All(host => hosts.Where((_, i) => verdicts[i] != FleetVerdict.Fits).Contains(host)));
@@ -140,7 +147,9 @@ public sealed class FleetTests
 
         if (hosts.Count < 2)
             return;
-        double pairs = hosts.Select((from, i) => hosts.Where((to, k) => i != k && from.HoleStart >= FleetGuest.LowestHole && from.HoleStart <= to.HoleStart).Count()).Sum();
+        double pairs =
+            hosts.Select((from, i) => hosts.Where((to, k) => i != k && from.HoleStart >= FleetGuest.LowestHole && from.HoleStart <= to.HoleStart)
+                .Count()).Sum();
         Assert.AreEqual(pairs / ((double)hosts.Count * (hosts.Count - 1)), fleet.ShareOfMovesAsTheyAre, 1e-9);
     }).QuickCheckThrowOnFailure();
 
@@ -161,11 +170,14 @@ public sealed class FleetTests
         Assert.AreEqual(Show(before.ForcedBy), Show(after.ForcedBy));
         Assert.AreEqual(before.ImpossibleCount, after.ImpossibleCount);
         if (before.HoleStart is not null)
-            CollectionAssert.AreEqual(before.Guests.Select(fit => (fit.FitsAll, fit.TooLittleMemory, fit.HoleTooLow, fit.MeetsHighWindow, Show(fit.Offenders))).ToArray(), after.Guests.Select(fit => (fit.FitsAll, fit.TooLittleMemory, fit.HoleTooLow, fit.MeetsHighWindow, Show(fit.Offenders))).ToArray());
+            CollectionAssert.AreEqual(before.Guests
+                .Select(fit => (fit.FitsAll, fit.TooLittleMemory, fit.HoleTooLow, fit.MeetsHighWindow, Show(fit.Offenders))).ToArray(),
+                after.Guests.Select(fit => (fit.FitsAll, fit.TooLittleMemory, fit.HoleTooLow, fit.MeetsHighWindow, Show(fit.Offenders))).ToArray());
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]
-    public void A_host_more_never_raises_the_hole() => Prop.ForAll(s_demand.NonEmptyListOf().ToArbitrary(), s_demand.ToArbitrary(), (hosts, another) =>
+    public void A_host_more_never_raises_the_hole() =>
+        Prop.ForAll(s_demand.NonEmptyListOf().ToArbitrary(), s_demand.ToArbitrary(), (hosts, another) =>
         Add(hosts).HoleStart is not { } before || Add([.. hosts, another]).HoleStart <= before).QuickCheckThrowOnFailure();
 
     [TestMethod]
@@ -217,7 +229,8 @@ public sealed class FleetTests
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"cpuFamily":"six"}}""", false)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"iommus":["0xfed90000"],"cpuFamily":6}}""", true)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"protectedHpet":"0xfffffffffffffff"}}""", false)]
-    [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"reservedDeviceMemory":["0x1000-0x2000"],"otherDenied":[]}}""", true)]
+    [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"reservedDeviceMemory":["0x1000-0x2000"],"otherDenied":[]}}""",
+        true)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"traits":{"reservedDeviceMemory":["all"]}}""", false)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"machineMap":1}""", false)]
     [DataRow("""{"entries":[{"start":"0x0","end":"0x40000000","type":"ram"}],"source":7}""", false)]
@@ -272,7 +285,8 @@ public sealed class FleetTests
     {
         var text = new StringBuilder();
         for (int i = 1; i <= 30_000; i++)
-            text.Append(i % 10_000 == 0 ? "{}\r\n" : "{\"entries\":[{\"start\":\"0x0\",\"end\":\"0x40000000\",\"type\":\"ram\"}],\"pad\":\"01234567890123456789\"}\r\n");
+            text.Append(i % 10_000 == 0 ? "{}\r\n"
+                : "{\"entries\":[{\"start\":\"0x0\",\"end\":\"0x40000000\",\"type\":\"ram\"}],\"pad\":\"01234567890123456789\"}\r\n");
 
         Fleet fleet = ReadLines(text.ToString());
 
@@ -284,7 +298,8 @@ public sealed class FleetTests
     public void The_tally_takes_no_memory_for_a_host()
     {
         var tally = new FleetTally(s_guests);
-        HostDemand[] hosts = [.. Enumerable.Range(0, 1000).Select(i => new HostDemand($"host {i}", (ulong)(4096 - i) << 20, (ulong)i << 20, (ulong)(2000 - i) << 30, DemandEvidence.Windows))];
+        HostDemand[] hosts = [.. Enumerable.Range(0, 1000)
+            .Select(i => new HostDemand($"host {i}", (ulong)(4096 - i) << 20, (ulong)i << 20, (ulong)(2000 - i) << 30, DemandEvidence.Windows))];
         AddAll();
         long before = GC.GetAllocatedBytesForCurrentThread();
 
@@ -428,7 +443,8 @@ public sealed class FleetTests
             {
                 ulong at = (ulong)page << Frames.Shift;
                 if (host.Devices.SelectMany(device => device.Bars).Any(bar =>
-                    bar.Kind != BarKind.BridgeWindow && bar.End > 1 << 20 && bar.Start < bar.End && bar.Start < at + Frames.SizeBytes && at < bar.End))
+                    bar.Kind != BarKind.BridgeWindow && bar.End > 1 << 20 && bar.Start < bar.End && bar.Start < at + Frames.SizeBytes
+                        && at < bar.End))
                 {
                     return at;
                 }

@@ -211,11 +211,15 @@ public sealed class MigratorTests
     [TestMethod]
     public void A_move_costs_what_its_pieces_of_1_GiB_cost_not_what_its_pages_do()
     {
-        var big = new MigrationHost("big", Map([E820Entry.FromBounds(0x10_0000, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(4 * GiB, 2048 * GiB, E820Type.Ram)]), [Window(0x9000_0000, 0x9010_0000)]);
+        var big = new MigrationHost("big",
+            Map([E820Entry.FromBounds(0x10_0000, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(4 * GiB, 2048 * GiB, E820Type.Ram)]),
+            [Window(0x9000_0000, 0x9010_0000)]);
         MigrationRequest usual = Request(new HoleAtPolicy(0x8000_0000));
         long Allocated(ulong memory)
         {
-            MigrationRequest request = usual with { To = big, FromName = big.Name, Scenario = big.On(usual.Scenario with { Host = big.Host, Guest = usual.Scenario.Guest with { MemoryKiB = memory >> 10, MaxmemKiB = memory >> 10 } }) };
+            MigrationRequest request = usual with { To = big, FromName = big.Name,
+                Scenario = big.On(usual.Scenario with { Host = big.Host,
+                    Guest = usual.Scenario.Guest with { MemoryKiB = memory >> 10, MaxmemKiB = memory >> 10 } }) };
             long before = GC.GetAllocatedBytesForCurrentThread();
             MigrationResult result = Migrator.Run(request);
             long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
@@ -245,11 +249,13 @@ public sealed class MigratorTests
         To = s_low,
     };
 
-    private static MigrationRequest From(MigrationRequest request, MigrationHost host) => request with { Scenario = host.On(request.Scenario), FromName = host.Name };
+    private static MigrationRequest From(MigrationRequest request, MigrationHost host) =>
+        request with { Scenario = host.On(request.Scenario), FromName = host.Name };
 
     private static MigrationHost Host(string name, ulong holeStart, params Bar[] bars) => new(
         name,
-        Map([E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram), E820Entry.FromBounds(0x10_0000, holeStart, E820Type.Ram), E820Entry.FromBounds(4 * GiB, 12 * GiB, E820Type.Ram)]),
+        Map([E820Entry.FromBounds(0, 0x9_f000, E820Type.Ram), E820Entry.FromBounds(0x10_0000, holeStart, E820Type.Ram),
+            E820Entry.FromBounds(4 * GiB, 12 * GiB, E820Type.Ram)]),
         [.. bars]);
 
     private static Host Map(ImmutableArray<E820Entry> machineMap) => new()

@@ -91,11 +91,13 @@ public sealed class BarReaderTests
             listing.Remarks.ToArray());
         // What a guest's firmware has to place: also what has no address here, and ports; nothing of the virtual functions.
         Assert.AreEqual(
-            "0 0x20000 mem32; 1 0x400000 mem32; 2 0x20 io; 3 0x4000 mem32; 4 0x100000 mem64-prefetchable; 6 0x80000 rom", Requests(listing.Devices[2]));
+            "0 0x20000 mem32; 1 0x400000 mem32; 2 0x20 io; 3 0x4000 mem32; 4 0x100000 mem64-prefetchable; 6 0x80000 rom",
+            Requests(listing.Devices[2]));
         Assert.AreEqual((0x10de, 0x1b80, 0x030000), (listing.Devices[3].VendorId, listing.Devices[3].DeviceId, listing.Devices[3].ClassCode));
     }
 
-    private static string Requests(PciDevice device) => string.Join("; ", device.GetRequests().Select(request => $"{request.Index} 0x{request.SizeBytes:x} {request.Type.Name()}"));
+    private static string Requests(PciDevice device) =>
+        string.Join("; ", device.GetRequests().Select(request => $"{request.Index} 0x{request.SizeBytes:x} {request.Type.Name()}"));
 
     private static PciListing Fixture(string name)
     {
@@ -120,8 +122,10 @@ public sealed class BarReaderTests
         CollectionAssert.AreEqual(
             new[]
             {
-                "0000:0c:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware and kernel: lspci shows <ignored>",
-                "0000:0c:00.0: BAR 3 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware and kernel: lspci shows <unassigned>",
+                "0000:0c:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) was not placed by this host's "
+                    + "firmware and kernel: lspci shows <ignored>",
+                "0000:0c:00.0: BAR 3 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware "
+                    + "and kernel: lspci shows <unassigned>",
             },
             ignored.Remarks.ToArray());
         Assert.AreEqual("0 0x1000000 mem32", Requests(ignored.Devices.Single()));
@@ -133,11 +137,13 @@ public sealed class BarReaderTests
         PciListing unset = Fixture(Path.Combine("sysfs-unset", "resource"));
         Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable; 3 0x2000000 mem64-prefetchable", Requests(unset.Devices.Single()));
         Assert.HasCount(2, unset.Devices.Single().Unplaced);
-        StringAssert.EndsWith(unset.Remarks[1], "BAR 3 (32 MiB, 64-bit, prefetchable) was not placed by this host's firmware and kernel: its row in sysfs is unset");
+        StringAssert.EndsWith(unset.Remarks[1],
+            "BAR 3 (32 MiB, 64-bit, prefetchable) was not placed by this host's firmware and kernel: its row in sysfs is unset");
     }
 
     [TestMethod]
-    public void Lost_indentation_is_no_loss() => Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable", Requests(Fixture("noindent.lspci").Devices.Single()));
+    public void Lost_indentation_is_no_loss() =>
+        Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable", Requests(Fixture("noindent.lspci").Devices.Single()));
 
     [TestMethod]
     public void Region_lines_alone_are_those_of_one_device_or_of_several_in_turn()
@@ -158,7 +164,9 @@ public sealed class BarReaderTests
     [TestMethod]
     public void A_virtual_function_s_windows_count()
     {
-        PciListing listing = Read("3b:02.0 Ethernet controller [0200]: Intel [8086:154c]\n\tRegion 0: [virtual] Memory at 95e00000 (64-bit, prefetchable) [size=64K]\n");
+        PciListing listing =
+            Read("3b:02.0 Ethernet controller [0200]: Intel [8086:154c]\n\tRegion 0: [virtual] Memory at 95e00000 "
+                + "(64-bit, prefetchable) [size=64K]\n");
         Assert.AreEqual("0 0x10000 mem64-prefetchable", Requests(listing.Devices.Single()));
         Assert.HasCount(1, listing.Devices.Single().Bars);
     }
@@ -212,9 +220,11 @@ public sealed class BarReaderTests
         PciDevice device = listing.Devices.Single();
         Assert.AreEqual("0 0x1000000 mem64-prefetchable; 2 0x2000000000 mem64-prefetchable; 5 0x80 io; 6 0x80000 rom", Requests(device));
         CollectionAssert.AreEqual(
-            new[] { new Bar(0, BarKind.Memory, 0x42000000, 0x43000000, true, true), new Bar(6, BarKind.Rom, 0x43000000, 0x43080000, false, true) }, device.Bars.ToArray());
+            new[] { new Bar(0, BarKind.Memory, 0x42000000, 0x43000000, true, true), new Bar(6, BarKind.Rom, 0x43000000, 0x43080000, false, true) },
+            device.Bars.ToArray());
         Assert.AreEqual(
-            "0000:01:00.0: BAR 2 (128 GiB, 64-bit, prefetchable) was not placed by this host's firmware and kernel: the kernel's log says that there is no space for it",
+            "0000:01:00.0: BAR 2 (128 GiB, 64-bit, prefetchable) was not placed by this host's firmware and kernel: the kernel's "
+                + "log says that there is no space for it",
             listing.Remarks[0]);
         Assert.AreEqual(new SriovCapability(16, 0), device.Sriov);
         Assert.AreEqual((0x10de, 0x2330, 0x030200), (device.VendorId, device.DeviceId, device.ClassCode));
@@ -241,7 +251,8 @@ public sealed class BarReaderTests
         Assert.AreEqual(0x4000000000UL, listing.Devices[1].Bars.Single().Start);
         Assert.IsTrue(listing.Devices[1].Unplaced.IsEmpty);
         Assert.AreEqual(
-            "0000:03:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware and kernel: NVIDIA's driver found it at address 0",
+            "0000:03:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware and kernel: "
+                + "NVIDIA's driver found it at address 0",
             listing.Remarks[^1]);
     }
 
@@ -306,7 +317,8 @@ public sealed class BarReaderTests
     [DataRow("64G", 64ul << 30)]
     [DataRow("2T", 2ul << 40)]
     public void Sizes_are_read_in_each_unit(string size, ulong sizeBytes) =>
-        Assert.AreEqual(sizeBytes, Read($"00:02.0 x\n\tRegion 0: Memory at 1000000000 (64-bit, prefetchable) [size={size}]\n").Devices[0].Bars[0].SizeBytes);
+        Assert.AreEqual(sizeBytes,
+            Read($"00:02.0 x\n\tRegion 0: Memory at 1000000000 (64-bit, prefetchable) [size={size}]\n").Devices[0].Bars[0].SizeBytes);
 
     [TestMethod]
     [DataRow("00:02.0 x\n\tRegion 0: Memory at f000000g (32-bit, prefetchable) [size=4K]", 2, "does not start with an address")]
@@ -315,7 +327,8 @@ public sealed class BarReaderTests
     [DataRow("00:02.0 x\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=4294967295T]", 2, "is no size")]
     [DataRow("00:02.0 x\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=", 2, "is no size")]
     [DataRow("00:02.0 x\n\tRegion 0: Memory at fffffffffff000 (64-bit, prefetchable) [size=8K]", 2, "52 address bits")]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at ffffffffffffffff (64-bit, prefetchable) [size=8K]", 2, "52 address bits: ffffffffffffffff to 10000000000001fff")]
+    [DataRow("00:02.0 x\n\tRegion 0: Memory at ffffffffffffffff (64-bit, prefetchable) [size=8K]", 2,
+        "52 address bits: ffffffffffffffff to 10000000000001fff")]
     [DataRow("00:02.0 x\n\tRegion 7: Memory at f0000000 (32-bit, prefetchable) [size=4K]", 2, "no base address register")]
     [DataRow("00:02.0 x\n\n\tMemory behind bridge: f0000000", 3, "is no address range")]
     [DataRow("00:02.0 x\n00:02.0 y", 2, "a second device at 0000:00:02.0")]
@@ -341,7 +354,8 @@ public sealed class BarReaderTests
                 new Bar(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, false),
                 new Bar(6, BarKind.Rom, 0xfeb80000, 0xfebc0000, false, true)])
             {
-                Requests = [BarRequest.Create(0, 0x20000, BarType.Memory32), BarRequest.Create(1, 0x40, BarType.Io), BarRequest.Create(6, 0x40000, BarType.Rom)],
+                Requests = [BarRequest.Create(0, 0x20000, BarType.Memory32), BarRequest.Create(1, 0x40, BarType.Io),
+                    BarRequest.Create(6, 0x40000, BarType.Rom)],
             },
             listing.Devices.Single());
     }
@@ -349,7 +363,9 @@ public sealed class BarReaderTests
     [TestMethod]
     public void The_rows_of_a_resource_file_have_their_meaning()
     {
-        string[] rows = [.. Enumerable.Range(0, 17).Select(row => $"0x{row + 1:x8}0000 0x{row + 1:x8}ffff 0x{(row is 2 ? 0x101 : row is 4 ? 0x20000200 : row % 2 == 0 ? 0x14220c : 0x200):x16}")];
+        string[] rows = [.. Enumerable.Range(0, 17)
+            .Select(row =>
+                $"0x{row + 1:x8}0000 0x{row + 1:x8}ffff 0x{(row is 2 ? 0x101 : row is 4 ? 0x20000200 : row % 2 == 0 ? 0x14220c : 0x200):x16}")];
         PciListing listing = Read(string.Join("\r\n", rows), address: Address("03:00.0"));
         Bar[] bars = [.. listing.Devices.Single().Bars];
         CollectionAssert.AreEqual(new[] { 0, 1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 }, bars.Select(bar => bar.Index).ToArray());
@@ -360,8 +376,10 @@ public sealed class BarReaderTests
             <= 12 => BarKind.VirtualFunction,
             _ => BarKind.BridgeWindow,
         }));
-        Assert.IsTrue(bars.All(bar => bar.Is64Bit == (bar.Index % 2 == 0) && bar.IsPrefetchable == bar.Is64Bit && bar.Start == (ulong)(bar.Index + 1) << 16 && bar.SizeBytes == 0x10000));
-        Assert.AreEqual("0000:03:00.0: BAR 4 (64 KiB, 32-bit) was not placed by this host's firmware and kernel: its row in sysfs is unset", listing.Remarks.Single());
+        Assert.IsTrue(bars.All(bar => bar.Is64Bit == (bar.Index % 2 == 0) && bar.IsPrefetchable == bar.Is64Bit
+            && bar.Start == (ulong)(bar.Index + 1) << 16 && bar.SizeBytes == 0x10000));
+        Assert.AreEqual("0000:03:00.0: BAR 4 (64 KiB, 32-bit) was not placed by this host's firmware and kernel: its row in sysfs is unset",
+            listing.Remarks.Single());
     }
 
     [TestMethod]
@@ -390,10 +408,12 @@ public sealed class BarReaderTests
     }
 
     [TestMethod]
-    public void Eighteen_rows_are_more_than_a_device_has() => Assert.AreEqual(18, Error(string.Concat(Enumerable.Repeat("0x0 0x0 0x0\n", 18)), Address("00:02.0")).Line);
+    public void Eighteen_rows_are_more_than_a_device_has() =>
+        Assert.AreEqual(18, Error(string.Concat(Enumerable.Repeat("0x0 0x0 0x0\n", 18)), Address("00:02.0")).Line);
 
     [TestMethod]
-    public void A_resource_file_whose_device_is_unknown_is_refused() => StringAssert.Contains(Error("0x1000 0x1fff 0x200\n").What, "does not say whose it is");
+    public void A_resource_file_whose_device_is_unknown_is_refused() =>
+        StringAssert.Contains(Error("0x1000 0x1fff 0x200\n").What, "does not say whose it is");
 
     [TestMethod]
     public void The_device_of_a_resource_file_is_the_last_address_in_its_path()
@@ -415,7 +435,8 @@ public sealed class BarReaderTests
         Prop.ForAll(bar.ListOf().ToArbitrary(), bars =>
         {
             string text = "05:00.0 A device\n" + string.Concat(bars.Select(each =>
-                $"\tRegion {each.Index}: Memory at {each.Start:x8} ({(each.Is64Bit ? "64" : "32")}-bit, {(each.IsPrefetchable ? "" : "non-")}prefetchable) [size={Size(each.SizeBytes)}]\n"));
+                $"\tRegion {each.Index}: Memory at {each.Start:x8} ({(each.Is64Bit ? "64" : "32")}-bit, "
+                    + $"{(each.IsPrefetchable ? "" : "non-")}prefetchable) [size={Size(each.SizeBytes)}]\n"));
             CollectionAssert.AreEqual(bars.ToArray(), Read(text).Devices.Single().Bars.ToArray());
         }).QuickCheckThrowOnFailure();
 
@@ -439,7 +460,9 @@ public sealed class BarReaderTests
         for (int length = 0; length < bytes.Length; length++)
             Survives(bytes[..length]);
         var random = new Random(4);
-        byte[] rows = Encoding.UTF8.GetBytes("0x00000000febc0000 0x00000000febdffff 0x0000000000040200\n0x0000000000000000 0x0000000000000000 0x0000000000000000\n");
+        byte[] rows =
+            Encoding.UTF8.GetBytes(
+                "0x00000000febc0000 0x00000000febdffff 0x0000000000040200\n0x0000000000000000 0x0000000000000000 0x0000000000000000\n");
         for (int i = 0; i < 2000; i++)
         {
             byte[] damaged = [.. i % 2 == 0 ? bytes : rows];
@@ -452,7 +475,10 @@ public sealed class BarReaderTests
     [TestMethod]
     public void Sixteen_mebibytes_are_read_in_bounded_time_and_more_are_refused()
     {
-        string many = string.Concat(Enumerable.Range(0, 65536).Select(number => $"{number >> 8:x2}:{(number >> 3) & 31:x2}.{number & 7} Device {number}\n\tRegion 0: Memory at {(ulong)number << 20:x8} (32-bit, non-prefetchable) [size=1M]\n"));
+        string many = string.Concat(Enumerable.Range(0, 65536)
+            .Select(number =>
+                $"{number >> 8:x2}:{(number >> 3) & 31:x2}.{number & 7} Device {number}\n\tRegion 0: Memory at {(ulong)number << 20:x8} "
+                    + $"(32-bit, non-prefetchable) [size=1M]\n"));
         Assert.HasCount(65536, Read(many).Devices);
         StringAssert.Contains(Error(many + "0001:00:00.0 x\n").What, "more than 65536");
         Survives(Encoding.UTF8.GetBytes(new string('\n', BarReader.MaxSizeBytes)));
@@ -515,7 +541,8 @@ public sealed class BarReaderTests
 
     private static PciListing Read(string text, string sourceName = "lspci.txt", PciAddress? address = null)
     {
-        Assert.IsTrue(BarReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), sourceName, address).TryGet(out PciListing? listing, out InputError? error), error?.ToString());
+        Assert.IsTrue(BarReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), sourceName, address)
+            .TryGet(out PciListing? listing, out InputError? error), error?.ToString());
         return listing;
     }
 

@@ -27,8 +27,10 @@ public sealed class FirstFitTests
                     {
                         for (ulong alignment = 1; alignment <= 8; alignment *= 2)
                         {
-                            ulong? expected = Addresses().Where(start => IsFree(start, size, alignment, window, first, second)).Select(static start => (ulong?)start).FirstOrDefault();
-                            Assert.AreEqual(expected, FirstFit.Lowest(window, [first, second], size, alignment), $"{size} at {alignment} in {window} beside {first} {second}");
+                            ulong? expected = Addresses().Where(start => IsFree(start, size, alignment, window, first, second))
+                                .Select(static start => (ulong?)start).FirstOrDefault();
+                            Assert.AreEqual(expected, FirstFit.Lowest(window, [first, second], size, alignment),
+                                $"{size} at {alignment} in {window} beside {first} {second}");
                         }
                     }
                 }
@@ -45,7 +47,8 @@ public sealed class FirstFitTests
             {
                 for (ulong alignment = 1; alignment <= 8; alignment *= 2)
                 {
-                    ulong? expected = Addresses().Where(start => IsFree(start, size, alignment, window, default, default)).Select(static start => (ulong?)start).LastOrDefault();
+                    ulong? expected = Addresses().Where(start => IsFree(start, size, alignment, window, default, default))
+                        .Select(static start => (ulong?)start).LastOrDefault();
                     Assert.AreEqual(expected, FirstFit.Highest(window, size, alignment), $"{size} at {alignment} in {window}");
                 }
             }
@@ -60,5 +63,6 @@ public sealed class FirstFitTests
 
     private static IEnumerable<ulong> Addresses() => Enumerable.Range(0, Size).Select(static number => (ulong)number);
 
-    private static IEnumerable<ByteRange> Ranges() => Addresses().SelectMany(static start => Enumerable.Range(0, Size - (int)start + 1).Select(size => ByteRange.FromSize(start, (ulong)size)));
+    private static IEnumerable<ByteRange> Ranges() =>
+        Addresses().SelectMany(static start => Enumerable.Range(0, Size - (int)start + 1).Select(size => ByteRange.FromSize(start, (ulong)size)));
 }

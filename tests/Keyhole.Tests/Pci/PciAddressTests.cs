@@ -40,7 +40,8 @@ public sealed class PciAddressTests
         string[] ordered = ["0000:00:00.0", "0000:00:00.7", "0000:00:1f.0", "0000:ff:00.0", "0001:00:00.0"];
         for (int i = 1; i < ordered.Length; i++)
         {
-            Assert.IsTrue(PciAddress.TryParse(ordered[i - 1], out PciAddress lower) && PciAddress.TryParse(ordered[i], out PciAddress higher) && lower.CompareTo(higher) < 0 && higher.CompareTo(lower) > 0, ordered[i]);
+            Assert.IsTrue(PciAddress.TryParse(ordered[i - 1], out PciAddress lower) && PciAddress.TryParse(ordered[i], out PciAddress higher)
+                && lower.CompareTo(higher) < 0 && higher.CompareTo(lower) > 0, ordered[i]);
         }
     }
 }

@@ -29,7 +29,9 @@ public sealed class NeighbourAdviceTests
         Problem problem = Find(Hvm(6144), ProblemCodes.BarUnplaced, s_512MiB, s_16GiB);
 
         Assert.AreEqual(Severity.Error, problem.Severity);
-        Assert.Contains("BAR 0 of 00:04.0 (512 MiB, mem32-prefetchable) gets no address: it does not fit into the window below 4 GiB, which has 192 MiB", problem.Message);
+        Assert.Contains(
+            "BAR 0 of 00:04.0 (512 MiB, mem32-prefetchable) gets no address: it does not fit into the window below 4 GiB, which has 192 MiB",
+            problem.Message);
         Assert.AreEqual("put mmio_hole=1024 into the xl.cfg: then every BAR has its place", problem.Remedy);
         Assert.Contains("(16 GiB) at 0x400000000 above 4 GiB", Find(Hvm(6144), ProblemCodes.MmioHole, s_512MiB, s_16GiB).Message);
     }
@@ -52,29 +54,34 @@ public sealed class NeighbourAdviceTests
     {
         Bar window = new(0, BarKind.Memory, 0xd000_0000, 0xd000_0000 + (windowMiB << 20), false, true);
 
-        Assert.AreEqual(remedy, Plan(Hvm(6144), HostTraits.Unknown, window).Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.BarUnplaced)?.Remedy);
+        Assert.AreEqual(remedy, Plan(Hvm(6144), HostTraits.Unknown,
+            window).Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.BarUnplaced)?.Remedy);
     }
 
     /// <summary>The windows fit to the byte; what is smaller, of the video card, comes last and has no place.</summary>
     [TestMethod]
     public void A_hole_of_192_MiB_and_a_little_is_one_too_small()
     {
-        Bar[] windows = [new(0, BarKind.Memory, 0xd000_0000, 0xd800_0000, false, true), new(1, BarKind.Memory, 0xd800_0000, 0xd900_0000, false, true)];
+        Bar[] windows = [new(0, BarKind.Memory, 0xd000_0000, 0xd800_0000, false, true),
+            new(1, BarKind.Memory, 0xd800_0000, 0xd900_0000, false, true)];
 
         Assert.IsEmpty(Unplaced(Hvm(6144), windows[..1]));
         CollectionAssert.AreEqual(
             new[] { "BAR 1 of 00:03.0 (4 KiB, mem32)", "BAR 6 of 00:03.0 (64 KiB, rom)" },
-            Unplaced(Hvm(6144), windows).Select(static problem => problem.Message[..problem.Message.IndexOf(" gets", System.StringComparison.Ordinal)]).ToArray());
+            Unplaced(Hvm(6144), windows)
+                .Select(static problem => problem.Message[..problem.Message.IndexOf(" gets", System.StringComparison.Ordinal)]).ToArray());
     }
 
     /// <summary>Two windows of 1 GiB from 4 GiB − 2,160 MiB on: the first lies at 2 GiB, the second at 3 GiB reaches over fc000000.</summary>
     [TestMethod]
     public void The_hole_to_paste_holds_the_windows_where_their_alignment_puts_them()
     {
-        Bar[] windows = [new(0, BarKind.Memory, 0x4000_0000, 0x8000_0000, false, true), new(1, BarKind.Memory, 0x8000_0000, 0xc000_0000, false, true)];
+        Bar[] windows = [new(0, BarKind.Memory, 0x4000_0000, 0x8000_0000, false, true),
+            new(1, BarKind.Memory, 0x8000_0000, 0xc000_0000, false, true)];
 
         Assert.Contains(
-            "put mmio_hole=3072 into the xl.cfg: then every BAR has its place", Plan(Hvm(6144), HostTraits.Unknown, windows).Problems.Select(static problem => problem.Remedy));
+            "put mmio_hole=3072 into the xl.cfg: then every BAR has its place",
+            Plan(Hvm(6144), HostTraits.Unknown, windows).Problems.Select(static problem => problem.Remedy));
         Assert.IsNotEmpty(Unplaced(Hvm(6144, "mmio_hole", "2160"), windows));
         Assert.IsEmpty(Unplaced(Hvm(6144, "mmio_hole", "3072"), windows));
     }
@@ -122,7 +129,8 @@ public sealed class NeighbourAdviceTests
         Bar bar = new(0, BarKind.Memory, 0x1000_0000_0000, 0x1010_0000_0000, true, true);
         GuestSpec guest = new() { Type = GuestType.Kvm, MemoryKiB = 8 << 20, MaxmemKiB = 8 << 20 };
 
-        Problem problem = FindIn(guest, ProblemCodes.BarUnplaced, new() { Firmware = new(FirmwareName.Ovmf, 2022, 11), PhysBits = 40, Vendor = CpuVendor.Intel }, bar);
+        Problem problem = FindIn(guest, ProblemCodes.BarUnplaced,
+            new() { Firmware = new(FirmwareName.Ovmf, 2022, 11), PhysBits = 40, Vendor = CpuVendor.Intel }, bar);
 
         Assert.AreEqual(Severity.Error, problem.Severity);
         Assert.Contains("the window above 4 GiB, which has 32 GiB", problem.Message);
@@ -159,7 +167,8 @@ public sealed class NeighbourAdviceTests
     {
         GuestSpec guest = new() { Type = type, MemoryKiB = memoryGiB << 20, MaxmemKiB = memoryGiB << 20 };
 
-        Problem? problem = Plan(guest, new() { CpuVendor = "AuthenticAMD" }).Problems.SingleOrDefault(found => found.Code == ProblemCodes.HyperTransport);
+        Problem? problem = Plan(guest,
+            new() { CpuVendor = "AuthenticAMD" }).Problems.SingleOrDefault(found => found.Code == ProblemCodes.HyperTransport);
 
         Assert.AreEqual(remedy is null, problem is null);
         if (remedy is not null)
@@ -169,9 +178,11 @@ public sealed class NeighbourAdviceTests
     [TestMethod]
     public void A_libvirt_domain_of_KVM_is_read_as_one()
     {
-        const string xml = "<domain type='kvm'><name>g</name><memory unit='GiB'>8</memory><vcpu>2</vcpu><os><type machine='q35'>hvm</type></os></domain>";
+        const string xml =
+            "<domain type='kvm'><name>g</name><memory unit='GiB'>8</memory><vcpu>2</vcpu><os><type machine='q35'>hvm</type></os></domain>";
 
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(xml)), "g.xml").TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(xml)), "g.xml")
+            .TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
         Assert.AreEqual(GuestType.Kvm, document.Guest.Type);
         Assert.IsFalse(XlConfig.Write(document).TryGet(out _, out _));
         Assert.IsTrue(LibvirtDomain.Write(document).TryGet(out GuestText? text, out _));
@@ -185,9 +196,11 @@ public sealed class NeighbourAdviceTests
     [DataRow("[    0.012345] DMAR: RMRR base: 0x0000007b800000 end: 0x0000007f7fffff")]
     public void RMRR_is_read_from_boot_logs(string line)
     {
-        string log = $"[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable\n{line}\n";
+        string log = $"[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n[    0.000000] BIOS-e820: [mem "
+            + $"0x0000000000100000-0x00000000bfffffff] usable\n{line}\n";
 
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostDocument? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default)
+            .TryGet(out HostDocument? map, out InputError? error), error?.ToString());
 
         Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Host.Traits.ReservedDeviceMemory.Single());
     }
@@ -196,9 +209,12 @@ public sealed class NeighbourAdviceTests
     [TestMethod]
     public void Frames_of_RMRR_are_taken_for_pages_not_for_addresses()
     {
-        const string log = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN) RMRR: [0x7b800 ,0x7f7ff] is not (entirely) in reserved memory\n";
+        const string log =
+            "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN) RMRR: [0x7b800 ,0x7f7ff] is "
+                + "not (entirely) in reserved memory\n";
 
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default).TryGet(out HostDocument? map, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(log)), "x.log", HostMapOptions.Default)
+            .TryGet(out HostDocument? map, out InputError? error), error?.ToString());
 
         Assert.AreEqual(Pages(0x7b80_0000, 0x7f80_0000), map.Host.Traits.ReservedDeviceMemory.Single());
     }
@@ -210,7 +226,8 @@ public sealed class NeighbourAdviceTests
         var bytes = new MemoryStream();
         Assert.IsNull(HostMapWriter.Write(new() { Host = map, Dialect = HostMapDialect.Json, Description = "" }, HostMapDialect.Json, bytes));
 
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(bytes.ToArray()), "x.json", HostMapOptions.Default).TryGet(out HostDocument? read, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(bytes.ToArray()), "x.json", HostMapOptions.Default)
+            .TryGet(out HostDocument? read, out InputError? error), error?.ToString());
         CollectionAssert.AreEqual(map.Traits.ReservedDeviceMemory.ToArray(), read.Host.Traits.ReservedDeviceMemory.ToArray());
     }
 
@@ -236,8 +253,10 @@ public sealed class NeighbourAdviceTests
 
     private static Plan Plan(GuestSpec guest, HostTraits traits, params Bar[] bars) => TestPlan.Of(Host(traits), guest, new PunchPolicy(), [.. bars]);
 
-    private static Problem Find(GuestSpec guest, string code, params Bar[] bars) => Plan(guest, HostTraits.Unknown, bars).Problems.Single(problem => problem.Code == code);
+    private static Problem Find(GuestSpec guest, string code, params Bar[] bars) =>
+        Plan(guest, HostTraits.Unknown, bars).Problems.Single(problem => problem.Code == code);
 
     private static Problem FindIn(GuestSpec guest, string code, QemuSurroundings around, params Bar[] bars) =>
-        Keyhole.Planning.Planner.Plan(new Scenario { Host = Host(HostTraits.Unknown), Guest = guest, Bars = [.. bars], Qemu = around }).Problems.Single(problem => problem.Code == code);
+        Keyhole.Planning.Planner.Plan(new Scenario { Host = Host(HostTraits.Unknown), Guest = guest, Bars = [.. bars],
+            Qemu = around }).Problems.Single(problem => problem.Code == code);
 }

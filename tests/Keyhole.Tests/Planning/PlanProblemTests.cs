@@ -41,7 +41,8 @@ public sealed class PlanProblemTests
     [DataRow(E820Type.Reserved, ProblemCodes.PciGap, Severity.Info)]
     public void A_gap_over_memory_of_the_host_is_a_warning(E820Type hosts, string code, Severity severity)
     {
-        Host host = s_host with { Entries = [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram), E820Entry.FromBounds(0x5000_0000, 0x6000_0000, hosts)] };
+        Host host = s_host with { Entries =
+            [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram), E820Entry.FromBounds(0x5000_0000, 0x6000_0000, hosts)] };
 
         Problem gap = Plan(host, Ram(0, 0x4000_0000)).Problems.Single(problem => problem.Start == 0x4000_0000);
 
@@ -56,7 +57,8 @@ public sealed class PlanProblemTests
     public void The_pages_of_the_MSI_X_table_of_the_guests_device_are_told(string guests, int vectors, ulong? start, ulong? end)
     {
         Assert.IsTrue(PciAddress.TryParse("03:00.0", out PciAddress address));
-        PciDevice device = new(address, "", [new(3, BarKind.Memory, 0xfe00_0000, 0xfe00_4000, true, true)]) { Msix = new MsixTable(3, 0x2000, vectors) };
+        PciDevice device = new(address, "",
+            [new(3, BarKind.Memory, 0xfe00_0000, 0xfe00_4000, true, true)]) { Msix = new MsixTable(3, 0x2000, vectors) };
         GuestSpec guest = new() { MemoryKiB = 512 << 10, MaxmemKiB = 512 << 10, Pci = [PciAssignment.Parse(guests, "test", null, out _).Value!] };
 
         Plan plan = TestPlan.Of(s_host with { Devices = [device] }, guest, new PunchPolicy(), []);
@@ -102,7 +104,8 @@ public sealed class PlanProblemTests
 
         Plan plan = TestPlan.Of(s_host, Guest, layout, [bar]);
 
-        Assert.AreEqual(conflicts, plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && (problem.Start, problem.End) == (0xf008_0000UL, 0xf010_0000UL)));
+        Assert.AreEqual(conflicts,
+            plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && (problem.Start, problem.End) == (0xf008_0000UL, 0xf010_0000UL)));
     }
 
     [TestMethod]
@@ -112,7 +115,8 @@ public sealed class PlanProblemTests
     [DataRow(2049UL, GuestType.Kvm, RamShown.All, Severity.Warning)]
     [DataRow(2049UL, GuestType.Pv, RamShown.KernelsShare, Severity.Warning)]
     [DataRow(2049UL, GuestType.Pv, RamShown.Part, null)]
-    public void A_guest_larger_than_the_RAM_of_its_host_is_told_as_surely_as_the_source_shows_it(ulong memoryMiB, GuestType type, RamShown shown, Severity? severity)
+    public void A_guest_larger_than_the_RAM_of_its_host_is_told_as_surely_as_the_source_shows_it(ulong memoryMiB, GuestType type, RamShown shown,
+        Severity? severity)
     {
         GuestSpec guest = Guest with { MemoryKiB = memoryMiB << 10, MaxmemKiB = memoryMiB << 10, Type = type };
 

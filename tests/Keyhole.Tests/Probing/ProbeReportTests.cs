@@ -32,7 +32,9 @@ public sealed class ProbeReportTests
         Assert.AreEqual(283_999UL, report.Phase("remap")!.PageCount);
         Assert.IsLessThan(100UL, report.Phase("remap")!.Hypercalls);
         Assert.IsGreaterThan(0.0, report.MillisecondsOf("remap"));
-        Assert.AreEqual(report.Hypercalls.Single(call => call.Name == "total").Count, report.Hypercalls.Where(call => call.Name is not ("total" or "tables" or "mmu_update_entries")).Aggregate(0UL, (sum, call) => sum + call.Count));
+        Assert.AreEqual(report.Hypercalls.Single(call => call.Name == "total").Count,
+            report.Hypercalls.Where(call => call.Name is not ("total" or "tables" or "mmu_update_entries"))
+                .Aggregate(0UL, (sum, call) => sum + call.Count));
     }
 
     [TestMethod]
@@ -54,7 +56,8 @@ public sealed class ProbeReportTests
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest() with { Kernel = Kernels.Linux34 }), report);
 
         Assert.AreEqual(ProbeOutcome.Fails, verdict.Answer);
-        CollectionAssert.IsSubsetOf(new[] { "released pages", "remapped pages", "populated pages", "frames" }, verdict.Differences.Select(finding => finding.What).ToArray());
+        CollectionAssert.IsSubsetOf(new[] { "released pages", "remapped pages", "populated pages", "frames" },
+            verdict.Differences.Select(finding => finding.What).ToArray());
     }
 
     [TestMethod]
@@ -73,7 +76,9 @@ public sealed class ProbeReportTests
     public void A_probe_without_room_for_its_tables_does_not_say_whether_the_map_works()
     {
         string[] start = [.. Lines("seed8g-remap").TakeWhile(line => !line.Contains("\"event\"", StringComparison.Ordinal))];
-        ProbeReport report = Read(string.Join('\n', [.. start, """{"keyhole":"check","name":"room","passed":false,"needed":2600,"available":900}""", """{"keyhole":"verdict","passed":false,"failedChecks":1}"""]));
+        ProbeReport report =
+            Read(string.Join('\n', [.. start, """{"keyhole":"check","name":"room","passed":false,"needed":2600,"available":900}""",
+                """{"keyhole":"verdict","passed":false,"failedChecks":1}"""]));
 
         Assert.AreEqual(ProbeOutcome.Unknown, ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report).Answer);
     }
@@ -101,7 +106,8 @@ public sealed class ProbeReportTests
     public void A_failed_check_is_a_difference_and_names_its_frames()
     {
         string text = string.Join('\n', Lines("seed8g-remap")).Replace(
-            "\"name\":\"m2p\",\"passed\":true,\"pages\":2020599", "\"name\":\"m2p\",\"passed\":false,\"pages\":2020599,\"failed\":1,\"pfn\":\"0x1234\",\"mfn\":\"0x9\"", StringComparison.Ordinal);
+            "\"name\":\"m2p\",\"passed\":true,\"pages\":2020599",
+            "\"name\":\"m2p\",\"passed\":false,\"pages\":2020599,\"failed\":1,\"pfn\":\"0x1234\",\"mfn\":\"0x9\"", StringComparison.Ordinal);
         ProbeReport report = Read(text);
 
         Finding failed = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report).Differences.Single();
@@ -143,7 +149,8 @@ public sealed class ProbeReportTests
     [TestMethod]
     public void A_probe_that_is_not_content_does_not_work_even_if_the_line_that_says_why_is_lost()
     {
-        string text = string.Join('\n', Lines("seed8g-remap")).Replace("\"verdict\",\"passed\":true,\"failedChecks\":0", "\"verdict\",\"passed\":false,\"failedChecks\":1", StringComparison.Ordinal);
+        string text = string.Join('\n', Lines("seed8g-remap"))
+            .Replace("\"verdict\",\"passed\":true,\"failedChecks\":0", "\"verdict\",\"passed\":false,\"failedChecks\":1", StringComparison.Ordinal);
         ProbeReport report = Read(text);
 
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
@@ -154,7 +161,8 @@ public sealed class ProbeReportTests
     [TestMethod]
     public void A_report_that_lost_the_line_of_a_check_does_not_work()
     {
-        string[] lines = [.. Lines("seed8g-remap").Select(line => line.Replace("\"failedChecks\":0", "\"failedChecks\":0,\"checks\":9", StringComparison.Ordinal))];
+        string[] lines = [.. Lines("seed8g-remap")
+            .Select(line => line.Replace("\"failedChecks\":0", "\"failedChecks\":0,\"checks\":9", StringComparison.Ordinal))];
         ProbeReport whole = Read(string.Join('\n', lines));
         ProbeReport report = Read(string.Join('\n', lines.Where(line => !line.Contains("\"name\":\"m2p\",\"passed\"", StringComparison.Ordinal))));
         BootForecast forecast = Forecaster.Forecast(whole.ToRequest());
@@ -174,7 +182,9 @@ public sealed class ProbeReportTests
     public void A_report_that_is_content_without_having_looked_does_not_work(string check)
     {
         // Nor does it say how many checks there should be.
-        string text = string.Join('\n', Lines("seed8g-remap").Where(line => !line.Contains($"\"check\",\"name\":\"{check}\"", StringComparison.Ordinal))).Replace(",\"checks\":9", "", StringComparison.Ordinal);
+        string text = string.Join('\n',
+            Lines("seed8g-remap").Where(line => !line.Contains($"\"check\",\"name\":\"{check}\"", StringComparison.Ordinal)))
+            .Replace(",\"checks\":9", "", StringComparison.Ordinal);
         ProbeReport report = Read(text);
 
         var verdict = ProbeVerifier.Compare(Forecaster.Forecast(report.ToRequest()), report);
@@ -204,8 +214,12 @@ public sealed class ProbeReportTests
             """{"keyhole":"layout","name":"kernel","start":"0x1ff00000","end":"0x20100000"}""",
         ];
         BootForecast forecast = Forecaster.Forecast(Read(string.Join('\n', lines)).ToRequest());
-        string stops = $"{{\"keyhole\":\"forecast\",\"halt\":{(int)forecast.Halt},\"released\":{forecast.ReleasedPages},\"remapped\":{forecast.RemappedPages},\"populated\":0,\"pciGapStart\":\"0xbfa00000\",\"pciGapEnd\":\"0xfec00000\"}}";
-        ProbeReport report = Read(string.Join('\n', [.. lines, stops, """{"keyhole":"check","name":"boots","passed":false}""", """{"keyhole":"verdict","passed":false,"failedChecks":1,"checks":3}"""]));
+        string stops =
+            $"{{\"keyhole\":\"forecast\",\"halt\":{(int)forecast.Halt},\"released\":{forecast.ReleasedPages},\"remapped\":"
+                + $"{forecast.RemappedPages},\"populated\":0,\"pciGapStart\":\"0xbfa00000\",\"pciGapEnd\":\"0xfec00000\"}}";
+        ProbeReport report =
+            Read(string.Join('\n', [.. lines, stops, """{"keyhole":"check","name":"boots","passed":false}""",
+                """{"keyhole":"verdict","passed":false,"failedChecks":1,"checks":3}"""]));
 
         ProbeVerdict verdict = ProbeVerifier.Compare(forecast, report);
         Assert.AreEqual(HaltReason.KernelConflict, forecast.Halt);
@@ -268,8 +282,10 @@ public sealed class ProbeReportTests
                               from layout in Gen.Elements("kernel", "pageTables", "p2mList", "initrd").Zip(ranges).ArrayOf(3)
                               select string.Join('\n', (string[])
                               [
-                                  $"{{\"keyhole\":\"start\",\"version\":1,\"dom0\":{isDom0},\"kernel\":\"{kernel}\",\"nrPages\":{Math.Min(pages, 1UL << 40)},\"maxPages\":{max}}}",
-                                  .. layout.Select(static part => $"{{\"keyhole\":\"layout\",\"name\":\"{part.Item1}\",{part.Item2}}}").Where(static line => !line.Contains("fffffffff", StringComparison.Ordinal)),
+                                  $"{{\"keyhole\":\"start\",\"version\":1,\"dom0\":{isDom0},\"kernel\":\"{kernel}\",\"nrPages\":"
+                                      + $"{Math.Min(pages, 1UL << 40)},\"maxPages\":{max}}}",
+                                  .. layout.Select(static part => $"{{\"keyhole\":\"layout\",\"name\":\"{part.Item1}\",{part.Item2}}}")
+                                      .Where(static line => !line.Contains("fffffffff", StringComparison.Ordinal)),
                                   .. map.Select(static entry => $"{{\"keyhole\":\"map\",{entry}}}"),
                               ]);
         Prop.ForAll(reports.ToArbitrary(), text =>

@@ -49,7 +49,8 @@ public sealed class ArchSetupTests
     {
         ArchSetupResult result = Start(Kernels.Linux61, []);
 
-        Assert.AreEqual((false, 0L, false, false, false), (result.Halts, result.SyscallError, result.SysenterOff, result.Syscall32Off, result.HasNoSegNegNote));
+        Assert.AreEqual((false, 0L, false, false, false),
+            (result.Halts, result.SyscallError, result.SysenterOff, result.Syscall32Off, result.HasNoSegNegNote));
     }
 
     [TestMethod]
@@ -76,7 +77,8 @@ public sealed class ArchSetupTests
         KernelRelease version, ImmutableArray<ushort> refused, ulong entryPoint = Entry, bool is32Bit = false, bool isTranslated = false)
     {
         var machine = new SimulatedXen(MachineSpec.OfFrames(1) with { RefusedCallbacks = refused });
-        Assert.AreEqual(XenError.None, machine.CreateDomain(new() { Id = new(1), NrPages = 0, Translated = isTranslated }, out SimulatedDomain? domain));
+        Assert.AreEqual(XenError.None,
+            machine.CreateDomain(new() { Id = new(1), NrPages = 0, Translated = isTranslated }, out SimulatedDomain? domain));
         SimulatedHypercalls xen = machine.HypercallsOf(domain!);
         return ArchSetup.Run(new GuestStart { Is32Bit = is32Bit, IsAutoTranslated = isTranslated }, KernelProfile.Of(version), ref xen, entryPoint);
     }

@@ -113,7 +113,8 @@ public sealed class BalloonTests
          from kind in Gen.Elements(HypercallKind.PopulatePhysmap, HypercallKind.DecreaseReservation, HypercallKind.UpdateVaMapping)
          from occurrence in Gen.Choose(1, 6)
          from at in Gen.Choose(0, 511)
-         select (steps, new Fault { Call = kind, Occurrence = kind == HypercallKind.UpdateVaMapping ? occurrence * 300 : occurrence, At = kind == HypercallKind.UpdateVaMapping ? 0 : (ulong)at })).ToArbitrary(),
+         select (steps, new Fault { Call = kind, Occurrence = kind == HypercallKind.UpdateVaMapping ? occurrence * 300 : occurrence,
+             At = kind == HypercallKind.UpdateVaMapping ? 0 : (ulong)at })).ToArbitrary(),
         world =>
         {
             (var steps, Fault fault) = world;

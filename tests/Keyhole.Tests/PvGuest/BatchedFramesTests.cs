@@ -150,7 +150,8 @@ public sealed class BatchedFramesTests
             foreach (Fault fault in faults)
                 machine.Inject(fault);
             var tables = new SetupTables(
-                new E820.E820Entry[SetupTables.MapCapacity], new E820.E820Entry[SetupTables.MapCapacity], new ByteRange[ExtraMemory.MaxRegions], new ByteRange[SetupTables.ReservedCapacity]);
+                new E820.E820Entry[SetupTables.MapCapacity], new E820.E820Entry[SetupTables.MapCapacity], new ByteRange[ExtraMemory.MaxRegions],
+                new ByteRange[SetupTables.ReservedCapacity]);
             var log = new EventLog([]);
             SetupResult result = MemorySetup.Run(world.Start, KernelProfile.Of(world.Version), ref xen, ref frames, ref log, ref tables);
             return new()

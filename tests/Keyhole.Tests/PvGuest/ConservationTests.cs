@@ -87,7 +87,8 @@ public sealed class ConservationTests
          where world.HasWindowPage
          from kinds in Gen.Elements(s_kinds).Two()
          from occurrences in Gen.Choose(1, 400).Two()
-         select (world, faults: new[] { new Fault { Call = kinds.Item1, Occurrence = occurrences.Item1 }, new Fault { Call = kinds.Item2, Occurrence = occurrences.Item2 } })).ToArbitrary(),
+         select (world, faults: new[] { new Fault { Call = kinds.Item1, Occurrence = occurrences.Item1 },
+             new Fault { Call = kinds.Item2, Occurrence = occurrences.Item2 } })).ToArbitrary(),
         pair => AssertConserved(pair.world, PagedBoot.Of(pair.world, pair.faults))).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
 
     private static void AssertStated(HypercallKind kind, PagedBoot boot, PagedBoot whole, string where)
@@ -141,7 +142,8 @@ public sealed class ConservationTests
 
     /// <summary>7.2 moves ACPI NVS to where RAM was: frames in the list that are nobody's RAM.</summary>
     private static ulong[] WithoutFirmware(ulong[] p2m, PagedBoot boot) =>
-        boot.Result.NonRamPages == 0 ? p2m : [.. p2m.Select(entry => entry != ulong.MaxValue && !boot.Machine.IsRam(new Mfn(entry)) ? ulong.MaxValue : entry)];
+        boot.Result.NonRamPages == 0 ? p2m
+            : [.. p2m.Select(entry => entry != ulong.MaxValue && !boot.Machine.IsRam(new Mfn(entry)) ? ulong.MaxValue : entry)];
 
     private static ulong GivenBackButMapped(PagedBoot boot)
     {
@@ -163,7 +165,8 @@ public sealed class ConservationTests
     private static void AssertIdentity(SmallWorld world, PagedBoot boot)
     {
         E820Entry[] map = new E820Entry[2 * world.Map.Length];
-        if (!Sanitizer.TrySanitize(world.IsDom0 ? [.. world.Map.Select(AsDom0Sees)] : world.Map.AsSpan(), map, new int[Sanitizer.ScratchLength(world.Map.Length)], out int count) || count == 0)
+        if (!Sanitizer.TrySanitize(world.IsDom0 ? [.. world.Map.Select(AsDom0Sees)] : world.Map.AsSpan(), map,
+            new int[Sanitizer.ScratchLength(world.Map.Length)], out int count) || count == 0)
             return;
         // NVS that 7.2 moved is RAM to it.
         if (boot.Result.NonRamPages > 0)
@@ -177,7 +180,8 @@ public sealed class ConservationTests
             if (map.Any(entry => entry.IsRam && entry.Address <= pfn << 12 && entry.End >= (pfn + 1) << 12))
                 continue;
             // 4.3 keeps extra memory in bytes and takes pages that it only touches for extra memory too.
-            if (world.Version == Kernels.Linux43 && boot.P2m[pfn] == ulong.MaxValue && map.Any(entry => entry.IsRam && entry.Address < (pfn + 1) << 12 && entry.End > pfn << 12))
+            if (world.Version == Kernels.Linux43 && boot.P2m[pfn] == ulong.MaxValue
+                && map.Any(entry => entry.IsRam && entry.Address < (pfn + 1) << 12 && entry.End > pfn << 12))
                 continue;
             // RAM within one page has so many pages to the kernel that what moves there goes on behind it, over whatever follows.
             if (pfn >= withinPage && boot.P2m[pfn] != (pfn | P2MAudit.IdentityFrameBit))

@@ -42,7 +42,8 @@ public sealed class KernelDifferenceTests
         KernelRelease kernel = Kernels.Of(name);
         BootForecast forecast = Forecaster.Forecast(new()
         {
-            Map = [E820Entry.FromBounds(0, 0x9_fc00, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x1000_0000, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x1_4000_0000, E820Type.Ram)],
+            Map = [E820Entry.FromBounds(0, 0x9_fc00, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x1000_0000, E820Type.Ram),
+                E820Entry.FromBounds(0x1_0000_0000, 0x1_4000_0000, E820Type.Ram)],
             PageCount = 0x1_0000,
             IsDom0 = isDom0,
             MaxPages = 0x1_0000,
@@ -114,7 +115,8 @@ public sealed class KernelDifferenceTests
         Assert.AreEqual(0x1_0000UL, forecast.OwnedPages);
     }
 
-    /// <summary>Before 3.5 nobody changes it; then it leads to the device, from 3.13 to 3.17 and since 5.17 nowhere, but for the ISA area of the former.</summary>
+    /// <summary>Before 3.5 nobody changes it; then it leads to the device, from 3.13 to 3.17 and since 5.17 nowhere, but for the ISA area of the
+    /// former.</summary>
     [TestMethod]
     [DataRow("linux-3.3", false, false, false)]
     [DataRow("linux-3.5", true, true, true)]
@@ -125,7 +127,8 @@ public sealed class KernelDifferenceTests
     [DataRow("linux-5.16", true, true, true)]
     [DataRow("linux-5.17", true, false, false)]
     [DataRow("linux-7.2", true, false, false)]
-    public void The_old_address_of_a_page_under_a_hole_leads_to_the_device_or_nowhere(string name, bool isChanged, bool isIsaMapped, bool isOtherMapped)
+    public void The_old_address_of_a_page_under_a_hole_leads_to_the_device_or_nowhere(string name, bool isChanged, bool isIsaMapped,
+        bool isOtherMapped)
     {
         PagedBoot boot = PagedBoot.Of(s_twoHoles with
         {
@@ -171,7 +174,8 @@ public sealed class KernelDifferenceTests
         Assert.AreEqual(entries, forecast.KernelMap.Count(static entry => entry.Type == (E820Type)12));
     }
 
-    /// <summary>8 TiB are 2^31 pages, as an int less than nothing: an error, and so no limit. Releases have a limit of 500 GiB before that; the state of July 2015 has none.</summary>
+    /// <summary>8 TiB are 2^31 pages, as an int less than nothing: an error, and so no limit. Releases have a limit of 500 GiB before that; the state
+    /// of July 2015 has none.</summary>
     [TestMethod]
     [DataRow("linux-4.3", 10UL)]
     [DataRow("linux-4.3.0", 7UL)]
@@ -193,10 +197,13 @@ public sealed class KernelDifferenceTests
     }
 
     [TestMethod]
-    [DataRow(KernelBehaviour.ChecksToEnd, "4.19.322", "4.19.323", "5.4.284", "5.4.285", "5.10.226", "5.10.227", "5.15.167", "5.15.168", "6.1.112", "6.1.113", "6.6.53", "6.6.54", "6.10.12", "6.10.13", "6.11.1", "6.11.2", "6.11", "6.12")]
+    [DataRow(KernelBehaviour.ChecksToEnd, "4.19.322", "4.19.323", "5.4.284", "5.4.285", "5.10.226", "5.10.227", "5.15.167", "5.15.168", "6.1.112",
+        "6.1.113", "6.6.53", "6.6.54", "6.10.12", "6.10.13", "6.11.1", "6.11.2", "6.11", "6.12")]
     [DataRow(KernelBehaviour.MovesNvs, "6.6.53", "6.6.54", "6.10.12", "6.10.13", "6.11.1", "6.11.2", "6.1.192", "6.12", "5.10.262", "7.3")]
-    [DataRow(KernelBehaviour.MisplacesUnalignedNvs, "6.6.142", "6.6.54", "6.6.53", "6.6.141", "6.12.92", "6.12.91", "6.18.34", "6.18.33", "7.0.11", "7.0.10", "7.1", "6.11.2")]
-    public void What_stable_releases_took_over_begins_and_ends_with_the_patches_that_their_announcements_name(KernelBehaviour behaviour, params string[] withoutAndWith)
+    [DataRow(KernelBehaviour.MisplacesUnalignedNvs, "6.6.142", "6.6.54", "6.6.53", "6.6.141", "6.12.92", "6.12.91", "6.18.34", "6.18.33", "7.0.11",
+        "7.0.10", "7.1", "6.11.2")]
+    public void What_stable_releases_took_over_begins_and_ends_with_the_patches_that_their_announcements_name(KernelBehaviour behaviour,
+        params string[] withoutAndWith)
     {
         for (int i = 0; i < withoutAndWith.Length; i += 2)
         {

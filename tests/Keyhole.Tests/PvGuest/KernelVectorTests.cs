@@ -21,7 +21,8 @@ public sealed class KernelVectorTests
     private static readonly KernelBehaviour[] s_heldElsewhere =
     [
         // KernelDifferenceTests: what old addresses lead to, refusals, persistent memory, and a reservation beyond an int are in no vector.
-        KernelBehaviour.StopsReleaseAtRefusal, KernelBehaviour.ZapsOldMappingButIsa, KernelBehaviour.ZapsOldMapping, KernelBehaviour.KeepsPramApart, KernelBehaviour.ReadsReservationAsInt,
+        KernelBehaviour.StopsReleaseAtRefusal, KernelBehaviour.ZapsOldMappingButIsa, KernelBehaviour.ZapsOldMapping, KernelBehaviour.KeepsPramApart,
+        KernelBehaviour.ReadsReservationAsInt,
         // Began with CountsBeforehand, which turns both.
         KernelBehaviour.ChecksConflicts,
         // LimitTests, ArchSetupTests, BalloonForecastTests, RecordedReleaseTests (edges61) and MapQueriesTests.
@@ -56,7 +57,8 @@ public sealed class KernelVectorTests
                     string expected = recorded.Facts[field];
                     string actual = forecast.Facts[field];
                     // A kernel that gives itself away says nothing any more; the record goes on.
-                    Count(field, field == "messages" && !forecast.IsWhole && expected.StartsWith(actual, StringComparison.Ordinal) ? actual : expected, actual);
+                    Count(field, field == "messages" && !forecast.IsWhole && expected.StartsWith(actual, StringComparison.Ordinal) ? actual
+                        : expected, actual);
                 }
             }
 
@@ -67,7 +69,9 @@ public sealed class KernelVectorTests
                 (int agreed, int of) = agree.GetValueOrDefault(field);
                 agree[field] = (agreed + (expected == actual ? 1 : 0), of + 1);
                 if (expected != actual)
-                    report.AppendLine(CultureInfo.InvariantCulture, $"{release} {index} {vector.GetProperty("name").GetString()}: {field}\n  {Shorten(expected, actual)}\n  {Shorten(actual, expected)}");
+                    report.AppendLine(CultureInfo.InvariantCulture,
+                        $"{release} {index} {vector.GetProperty("name").GetString()}: {field}\n  "
+                            + $"{Shorten(expected, actual)}\n  {Shorten(actual, expected)}");
             }
         }
 
@@ -78,7 +82,8 @@ public sealed class KernelVectorTests
     }
 
     private static IEnumerable<object[]> Behaviours =>
-        Enum.GetValues<KernelBehaviour>().Where(static behaviour => !s_heldElsewhere.Contains(behaviour)).Select(static behaviour => new object[] { behaviour });
+        Enum.GetValues<KernelBehaviour>().Where(static behaviour => !s_heldElsewhere.Contains(behaviour))
+            .Select(static behaviour => new object[] { behaviour });
 
     /// <summary>What the table of behaviours tells, some record decides: a release that is made to differ from itself no longer agrees.</summary>
     [TestMethod]
@@ -92,7 +97,8 @@ public sealed class KernelVectorTests
             {
                 VectorResult own = KernelVectors.Forecast(vector, kernel);
                 VectorResult other = KernelVectors.Forecast(vector, kernel, behaviour);
-                if (own.Outcome == other.Outcome && KernelVectors.Fields.All(field => own.Facts.GetValueOrDefault(field) == other.Facts.GetValueOrDefault(field)))
+                if (own.Outcome == other.Outcome
+                    && KernelVectors.Fields.All(field => own.Facts.GetValueOrDefault(field) == other.Facts.GetValueOrDefault(field)))
                     continue;
                 TestContext.WriteLine($"{behaviour}: {release}, {vector.GetProperty("name").GetString()}");
                 return;

@@ -17,7 +17,8 @@ using Keyhole.Tests.Golden;
 
 namespace Keyhole.Tests.PvGuest;
 
-/// <summary>What a release's own setup code made of a vector, or this project's: a text for each thing that is compared; none where it halted.</summary>
+/// <summary>What a release's own setup code made of a vector, or this project's: a text for each thing that is compared; none where it
+/// halted.</summary>
 /// <param name="IsWhole">The messages go on to the end of the boot.</param>
 internal sealed record VectorResult(string Outcome, ImmutableDictionary<string, string> Facts, bool IsWhole = true);
 
@@ -30,7 +31,8 @@ internal static class KernelVectors
 
     private static readonly Lazy<JsonElement> s_root = new(Load);
 
-    public static IEnumerable<string> Releases => s_root.Value.GetProperty("releases").EnumerateArray().Select(static release => release.GetString()!);
+    public static IEnumerable<string> Releases =>
+        s_root.Value.GetProperty("releases").EnumerateArray().Select(static release => release.GetString()!);
 
     public static IEnumerable<JsonElement> All => s_root.Value.GetProperty("vectors").EnumerateArray();
 
@@ -50,11 +52,16 @@ internal static class KernelVectors
             ["released"] = result.GetProperty("released").GetRawText(),
             ["remapped"] = result.GetProperty("remapped").GetRawText(),
             ["populated"] = result.GetProperty("populated").GetRawText(),
-            ["moved"] = string.Join(' ', result.GetProperty("moved").EnumerateArray().Select(static moved => $"{moved[0].GetString()}:{moved[1].GetString()}")),
-            ["p2m"] = Joined(result.GetProperty("p2m").EnumerateArray().Select(static run => run.GetString()!.Replace("missing", "invalid", StringComparison.Ordinal).Replace(' ', '_')), ReleaseOf(release)),
+            ["moved"] = string.Join(' ', result.GetProperty("moved").EnumerateArray()
+                .Select(static moved => $"{moved[0].GetString()}:{moved[1].GetString()}")),
+            ["p2m"] = Joined(result.GetProperty("p2m").EnumerateArray()
+                .Select(static run => run.GetString()!.Replace("missing", "invalid", StringComparison.Ordinal).Replace(' ', '_')),
+                ReleaseOf(release)),
             ["hypercalls"] = string.Create(
                 CultureInfo.InvariantCulture,
-                $"release {Number(calls, "decrease_reservation")} populate {Number(calls, "populate_physmap")} m2p {Number(calls, "mmu_update")} va {Number(calls, "va_identity") + Number(calls, "va_remap") + Number(calls, "set_pte")} map {Number(calls, "memory_map")} max {Number(calls, "maximum_reservation")}"),
+                $"release {Number(calls, "decrease_reservation")} populate {Number(calls, "populate_physmap")} m2p {Number(calls, "mmu_update")} "
+                    + $"va {Number(calls, "va_identity") + Number(calls, "va_remap") + Number(calls, "set_pte")} map {Number(calls, "memory_map")} "
+                    + $"max {Number(calls, "maximum_reservation")}"),
             ["ignored"] = result.GetProperty("entries_ignored").GetRawText(),
             ["messages"] = string.Join('|', result.GetProperty("raw_messages").EnumerateArray().Select(static text => Split(text.GetString()!))),
         };
@@ -96,13 +103,18 @@ internal static class KernelVectors
             ["released"] = Text(forecast.ReleasedPages),
             ["remapped"] = Text(forecast.RemappedPages),
             ["populated"] = Text(forecast.PopulatedPages),
-            ["moved"] = string.Join(' ', forecast.Moved.Where(static moved => moved.What == "p2m list").Select(static moved => $"p2m:0x{moved.To.Start:x}")),
+            ["moved"] = string.Join(' ', forecast.Moved.Where(static moved => moved.What == "p2m list")
+                .Select(static moved => $"p2m:0x{moved.To.Start:x}")),
             ["p2m"] = Joined(forecast.P2m.Select(Show), release),
             ["hypercalls"] = string.Create(
                 CultureInfo.InvariantCulture,
-                $"release {Calls("XENMEM_decrease_reservation")} populate {Calls("XENMEM_populate_physmap")} m2p {Calls("mmu_update")} va {Calls("update_va_mapping")} map {Calls("XENMEM_memory_map") + Calls("XENMEM_machine_memory_map")} max {Calls("XENMEM_maximum_reservation")}"),
+                $"release {Calls("XENMEM_decrease_reservation")} populate {Calls("XENMEM_populate_physmap")} m2p {Calls("mmu_update")} va "
+                    + $"{Calls("update_va_mapping")} map {Calls("XENMEM_memory_map") + Calls("XENMEM_machine_memory_map")} max "
+                    + $"{Calls("XENMEM_maximum_reservation")}"),
             ["ignored"] = Text(forecast.IgnoredEntries),
-            ["messages"] = string.Join('|', forecast.Log.Where(static line => !line.Contains("Xen:", StringComparison.Ordinal) && !line.Contains("BIOS-provided", StringComparison.Ordinal)
+            ["messages"] = string.Join('|',
+                forecast.Log.Where(static line => !line.Contains("Xen:", StringComparison.Ordinal)
+                    && !line.Contains("BIOS-provided", StringComparison.Ordinal)
                 && !line.Contains("ACPI in", StringComparison.Ordinal))),
         };
         return new("boots", facts.ToImmutableDictionary(), forecast.Boots);
@@ -114,7 +126,8 @@ internal static class KernelVectors
     private static string BugOf(HaltReason reason, KernelRelease release) => reason switch
     {
         HaltReason.NoMemoryMap => "rc",
-        HaltReason.KernelConflict or HaltReason.StartInfoConflict or HaltReason.PageTableConflict when KernelProfile.Of(release).Has(KernelBehaviour.MovesNvs) => "xen_chk_is_e820_usable",
+        HaltReason.KernelConflict or HaltReason.StartInfoConflict or HaltReason.PageTableConflict
+            when KernelProfile.Of(release).Has(KernelBehaviour.MovesNvs) => "xen_chk_is_e820_usable",
         HaltReason.KernelConflict => "xen_memory_setup",
         HaltReason.PageTableConflict => "xen_pt_check_e820",
         HaltReason.NoRoomForP2mList => "xen_relocate_p2m",
@@ -136,7 +149,8 @@ internal static class KernelVectors
         P2mKind.NonRam => $"mfn_mfn_{run.Mfn.Value:x}",
     };
 
-    /// <summary>Without what lies at the end: behind its last run a list goes on with what its kernel takes for granted, and lists end at different frames.</summary>
+    /// <summary>Without what lies at the end: behind its last run a list goes on with what its kernel takes for granted, and lists end at different
+    /// frames.</summary>
     private static string Joined(IEnumerable<string> runs, KernelRelease release)
     {
         string implied = KernelProfile.Of(release).Has(KernelBehaviour.IdentityBehindMap) ? "_identity" : "_invalid";
@@ -147,7 +161,8 @@ internal static class KernelVectors
     }
 
     /// <summary>Two messages that the record has without a break between them.</summary>
-    private static string Split(string text) => text.Replace("rangePCI:", "range|PCI:", StringComparison.Ordinal).Replace("rangee820:", "range|e820:", StringComparison.Ordinal);
+    private static string Split(string text) =>
+        text.Replace("rangePCI:", "range|PCI:", StringComparison.Ordinal).Replace("rangee820:", "range|e820:", StringComparison.Ordinal);
 
     private static string Text(ulong number) => number.ToString(CultureInfo.InvariantCulture);
 
@@ -158,7 +173,8 @@ internal static class KernelVectors
     private static ByteRange Range(JsonElement row) =>
         row.ValueKind == JsonValueKind.Null ? default : ByteRange.FromSize(Hex(row[0]), unchecked(Hex(row[1]) - Hex(row[0])));
 
-    private static ulong Hex(JsonElement element) => ulong.Parse(element.GetString()!.AsSpan()[2..], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    private static ulong Hex(JsonElement element) =>
+        ulong.Parse(element.GetString()!.AsSpan()[2..], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
     private static JsonElement Load()
     {

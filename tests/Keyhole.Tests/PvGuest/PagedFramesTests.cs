@@ -84,8 +84,10 @@ public sealed class PagedFramesTests
     }
 
     private static string Text(in SetupResult result) =>
-        $"{result.PageCount} pages, {result.ReleasedPages} released, {result.PopulatedPages} populated, {result.RemappedPages} remapped, {result.NonRamPages} non-RAM, "
-        + $"{result.MaxP2mPfn.Value:x} {result.IdentityFrom.Value:x} {result.Initrd.Start:x} {result.P2mList.Start:x} {result.PciGap.Start:x}-{result.PciGap.End:x}";
+        $"{result.PageCount} pages, {result.ReleasedPages} released, {result.PopulatedPages} populated, {result.RemappedPages} "
+            + $"remapped, {result.NonRamPages} non-RAM, "
+        + $"{result.MaxP2mPfn.Value:x} {result.IdentityFrom.Value:x} {result.Initrd.Start:x} {result.P2mList.Start:x} "
+        + $"{result.PciGap.Start:x}-{result.PciGap.End:x}";
 
     private static string Text(in HypercallCounts counts) =>
         $"decrease {counts.DecreaseReservation} populate {counts.PopulatePhysmap} mmu_update {counts.MmuUpdate} va {counts.UpdateVaMapping}";

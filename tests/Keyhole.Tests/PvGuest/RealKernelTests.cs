@@ -53,7 +53,8 @@ public sealed partial class RealKernelTests
         string[] messages = [.. expected.GetProperty("raw_messages").EnumerateArray().Select(message => message.GetString()!)];
         if (messages.Contains("BUG()"))
         {
-            HaltReason reason = string.Concat(messages).Contains("page table", StringComparison.Ordinal) ? HaltReason.PageTableConflict : HaltReason.KernelConflict;
+            HaltReason reason = string.Concat(messages).Contains("page table", StringComparison.Ordinal) ? HaltReason.PageTableConflict
+                : HaltReason.KernelConflict;
             Assert.AreEqual(reason, run.Result.Halt, name);
             return;
         }
@@ -62,7 +63,8 @@ public sealed partial class RealKernelTests
         Assert.AreEqual(Number(messages, "Released"), run.Result.ReleasedPages, name);
         Assert.AreEqual(Number(messages, "Remapped"), run.Result.RemappedPages, name);
         CollectionAssert.AreEqual(GoldenJson.Map(expected.GetProperty("e820")).ToArray(), run.KernelMap, name);
-        Assert.AreEqual(ulong.Parse(expected.GetProperty("xen_max_p2m_pfn").GetString()!, NumberStyles.HexNumber, CultureInfo.InvariantCulture), run.Result.MaxP2mPfn.Value, name);
+        Assert.AreEqual(ulong.Parse(expected.GetProperty("xen_max_p2m_pfn").GetString()!, NumberStyles.HexNumber, CultureInfo.InvariantCulture),
+            run.Result.MaxP2mPfn.Value, name);
         AssertP2m(expected.GetProperty("p2m"), run, name);
     }
 
@@ -98,7 +100,8 @@ public sealed partial class RealKernelTests
 
     private static ulong Number(string[] messages, string word)
     {
-        string line = messages.Single(message => message.Contains(word, StringComparison.Ordinal) && message.Contains("page(s)", StringComparison.Ordinal));
+        string line =
+            messages.Single(message => message.Contains(word, StringComparison.Ordinal) && message.Contains("page(s)", StringComparison.Ordinal));
         return ulong.Parse(line.Split(' ')[2], CultureInfo.InvariantCulture);
     }
 

@@ -36,7 +36,8 @@ internal sealed class RunningKernel
         ImmutableArray<E820Entry> entries = [.. map];
         var machine = new SimulatedXen(start.IsDom0 ? new MachineSpec { MachineMap = entries } : MachineSpec.OfFrames(1));
         Assert.AreEqual(XenError.None, machine.CreateDomain(
-            new() { Id = new((ushort)(start.IsDom0 ? 0 : 1)), NrPages = 0, MaxPages = maximumReservation, Privileged = start.IsDom0, MemoryMap = start.IsDom0 ? default : entries },
+            new() { Id = new((ushort)(start.IsDom0 ? 0 : 1)), NrPages = 0, MaxPages = maximumReservation, Privileged = start.IsDom0,
+                MemoryMap = start.IsDom0 ? default : entries },
             out SimulatedDomain? domain));
         SimulatedHypercalls xen = machine.HypercallsOf(domain!);
         var log = new ListLog([]);

@@ -18,7 +18,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.PvGuest;
 
-/// <summary>A guest of at most some thousand pages, on any map: small enough to boot page by page, large enough that a remap list has several pages.</summary>
+/// <summary>A guest of at most some thousand pages, on any map: small enough to boot page by page, large enough that a remap list has several
+/// pages.</summary>
 internal sealed record SmallWorld
 {
     public const ulong Window = 0xffff_ffff_8200_0000;
@@ -107,7 +108,8 @@ internal sealed record SmallWorld
         get
         {
             E820Entry[] ram = new E820Entry[2 * Map.Length];
-            ReadOnlySpan<E820Entry> sane = Sanitizer.TrySanitize(Map.AsSpan(), ram, new int[Sanitizer.ScratchLength(Map.Length)], out int count) ? ram.AsSpan(0, count) : Map.AsSpan();
+            ReadOnlySpan<E820Entry> sane = Sanitizer.TrySanitize(Map.AsSpan(), ram, new int[Sanitizer.ScratchLength(Map.Length)], out int count)
+                ? ram.AsSpan(0, count) : Map.AsSpan();
             Pfn first = default;
             bool isFound = MapQueries.NextRam(sane, ref first, false) != 0;
             // Between the iBFT's place and 1 MiB a dom0 calls RAM reserved, and gives it away.
@@ -155,8 +157,11 @@ internal sealed record SmallWorld
     public override string ToString()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{KernelReleases.NameOf(Version)} {(IsDom0 ? "dom0" : "domU")}{(Is32Bit ? " 32-bit" : "")} pages 0x{PageCount:x} max 0x{MaxPages:x} device {HasDevice} ");
-        text.Append(CultureInfo.InvariantCulture, $"kernel {Show(Kernel)} tables {Show(PageTables)} list {Show(P2mList)} initrd {Show(Initrd)} linear 0x{LinearEnd.Value:x} seed {Seed}");
+        text.Append(CultureInfo.InvariantCulture,
+            $"{KernelReleases.NameOf(Version)} {(IsDom0 ? "dom0" : "domU")}{(Is32Bit ? " 32-bit" : "")} pages 0x{PageCount:x} "
+                + $"max 0x{MaxPages:x} device {HasDevice} ");
+        text.Append(CultureInfo.InvariantCulture,
+            $"kernel {Show(Kernel)} tables {Show(PageTables)} list {Show(P2mList)} initrd {Show(Initrd)} linear 0x{LinearEnd.Value:x} seed {Seed}");
         foreach (E820Entry entry in Map)
             text.Append(CultureInfo.InvariantCulture, $"\n  [{entry.Address:x}, {entry.End:x}) {entry.Type}");
         return text.ToString();
@@ -164,7 +169,8 @@ internal sealed record SmallWorld
 
     private static string Show(ByteRange range) => $"[{range.Start:x}, {range.End:x})";
 
-    private static ByteRange Area(int at, int unknownFrom, ulong pages) => at >= unknownFrom ? default : ByteRange.FromSize((ulong)at << 12, pages << 12);
+    private static ByteRange Area(int at, int unknownFrom, ulong pages) =>
+        at >= unknownFrom ? default : ByteRange.FromSize((ulong)at << 12, pages << 12);
 
     private static ulong PagesFor(E820Entry[] map, int wanted, bool isDom0) =>
         isDom0 ? Math.Min((ulong)wanted, new SimulatedXen(new() { MachineMap = [.. map] }).TotalFrames) : (ulong)wanted;
@@ -237,7 +243,8 @@ internal sealed class PagedBoot
         foreach (Fault fault in faults ?? [])
             machine.Inject(fault);
         var tables = new SetupTables(
-            new E820Entry[SetupTables.MapCapacity], new E820Entry[SetupTables.MapCapacity], new ByteRange[ExtraMemory.MaxRegions], new ByteRange[SetupTables.ReservedCapacity]);
+            new E820Entry[SetupTables.MapCapacity], new E820Entry[SetupTables.MapCapacity], new ByteRange[ExtraMemory.MaxRegions],
+            new ByteRange[SetupTables.ReservedCapacity]);
         var log = new EventLog([]);
         SetupResult result = MemorySetup.Run(world.Start, KernelProfile.Of(world.Version), ref xen, ref frames, ref log, ref tables);
         return new()
@@ -273,9 +280,11 @@ internal sealed class RunBoot
     {
         SimulatedXen machine = world.MakeMachine(out SimulatedDomain domain, 0);
         SimulatedHypercalls xen = machine.HypercallsOf(domain);
-        var frames = new RunFrames(new P2mRun[1024], new PreparedRemap[256], world.PageCount, default, world.MappedEnd) { LinearEnd = world.LinearEnd };
+        var frames = new RunFrames(new P2mRun[1024], new PreparedRemap[256], world.PageCount, default,
+            world.MappedEnd) { LinearEnd = world.LinearEnd };
         var tables = new SetupTables(
-            new E820Entry[SetupTables.MapCapacity], new E820Entry[SetupTables.MapCapacity], new ByteRange[ExtraMemory.MaxRegions], new ByteRange[SetupTables.ReservedCapacity]);
+            new E820Entry[SetupTables.MapCapacity], new E820Entry[SetupTables.MapCapacity], new ByteRange[ExtraMemory.MaxRegions],
+            new ByteRange[SetupTables.ReservedCapacity]);
         var log = new EventLog([]);
         SetupResult result = MemorySetup.Run(world.Start, KernelProfile.Of(world.Version), ref xen, ref frames, ref log, ref tables);
         return new()

@@ -19,16 +19,22 @@ namespace Keyhole.Tests.Reading;
 [TestClass]
 public sealed class BundleTests
 {
-    private const string Xen = "(XEN) Xen version 4.17.3 (x)\n(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n";
-    private const string Kernel = "[    0.000000] Linux version 6.1.0\n[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009efff] usable\n[    0.000000] Remapped 7 page(s)\n";
+    private const string Xen =
+        "(XEN) Xen version 4.17.3 (x)\n(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  "
+            + "[0000000000100000, 000000007fffffff] (usable)\n";
+    private const string Kernel =
+        "[    0.000000] Linux version 6.1.0\n[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009efff] "
+            + "usable\n[    0.000000] Remapped 7 page(s)\n";
     private const string Expected = "0 9fc00 1\n100000 80000000 1";
 
     /// <summary>A status report of XenServer, the support files of Qubes's HCL report, a sosreport.</summary>
     private static readonly (string, string)[][] _bundles =
     [
-        [("bug-report-1/acpidump.out", "x"), ("bug-report-1/dmesg.out", Kernel), ("bug-report-1/xl-dmesg.out", Xen), ("bug-report-1/var/log/messages", Kernel)],
+        [("bug-report-1/acpidump.out", "x"), ("bug-report-1/dmesg.out", Kernel), ("bug-report-1/xl-dmesg.out", Xen),
+            ("bug-report-1/var/log/messages", Kernel)],
         [("dmesg", Kernel), ("xl-info", "nr_cpus : 4"), ("xl-dmesg", Xen), ("lspci", "00:00.0")],
-        [("sosreport-h/proc/iomem", "00000000-0009ffff : System RAM\n"), ("sosreport-h/sos_commands/kernel/dmesg", Kernel), ("sosreport-h/sos_commands/xen/xl_dmesg", Xen)],
+        [("sosreport-h/proc/iomem", "00000000-0009ffff : System RAM\n"), ("sosreport-h/sos_commands/kernel/dmesg", Kernel),
+            ("sosreport-h/sos_commands/xen/xl_dmesg", Xen)],
         [("h/var/log/xen/hypervisor.log", Xen), ("h/dmesg", Kernel)],
     ];
 
@@ -53,9 +59,12 @@ public sealed class BundleTests
     [TestMethod]
     public void Without_the_hypervisors_log_the_next_best_file_is_read()
     {
-        Assert.AreEqual("0 9f000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("a/dmesg", Kernel), ("a/iomem", "00000000-0009ffff : System RAM\n")]))).Host.Entries));
+        Assert.AreEqual("0 9f000 1",
+            MapFixtures.Show(MapFixtures
+                .Expect(MapFixtures.ReadBytes(Tar([("a/dmesg", Kernel), ("a/iomem", "00000000-0009ffff : System RAM\n")]))).Host.Entries));
         Assert.AreEqual("0 9f000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("a/messages", Kernel)]))).Host.Entries));
-        Assert.AreEqual("0 a0000 1", MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("proc/iomem", "00000000-0009ffff : System RAM\n")]))).Host.Entries));
+        Assert.AreEqual("0 a0000 1",
+            MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadBytes(Tar([("proc/iomem", "00000000-0009ffff : System RAM\n")]))).Host.Entries));
     }
 
     [TestMethod]
@@ -67,11 +76,13 @@ public sealed class BundleTests
 
     [TestMethod]
     public void A_name_longer_than_a_header_holds_is_read() =>
-        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(Tar([($"{new string('a', 120)}/{new string('b', 120)}/xl-dmesg", Xen)]))));
+        MapFixtures.AreSame(Expected,
+            MapFixtures.Expect(MapFixtures.ReadBytes(Tar([($"{new string('a', 120)}/{new string('b', 120)}/xl-dmesg", Xen)]))));
 
     [TestMethod]
     public void A_bundle_without_a_log_says_what_is_looked_for() =>
-        Assert.Contains("an xl dmesg, a dmesg, a journal or an iomem is looked for", MapFixtures.ExpectError(MapFixtures.ReadBytes(Tar([("a/b", "x"), ("a/xl-dmesg", "nothing of use")]))).What);
+        Assert.Contains("an xl dmesg, a dmesg, a journal or an iomem is looked for",
+            MapFixtures.ExpectError(MapFixtures.ReadBytes(Tar([("a/b", "x"), ("a/xl-dmesg", "nothing of use")]))).What);
 
     [TestMethod]
     public void A_bundle_cut_anywhere_is_read_or_refused_in_one_line()
@@ -95,7 +106,8 @@ public sealed class BundleTests
         Assert.Contains("none of its files", MapFixtures.ExpectError(MapFixtures.ReadBytes(TarOf([("dmesg.gz", bomb)]))).What);
     }
 
-    private static byte[] Tar((string Name, string Text)[] files) => TarOf([.. files.Select(static file => (file.Name, Encoding.ASCII.GetBytes(file.Text)))]);
+    private static byte[] Tar((string Name, string Text)[] files) =>
+        TarOf([.. files.Select(static file => (file.Name, Encoding.ASCII.GetBytes(file.Text)))]);
 
     private static byte[] TarOf((string Name, byte[] Bytes)[] files)
     {
@@ -114,7 +126,8 @@ public sealed class BundleTests
         var archive = new StringBuilder();
         foreach ((string name, string text) in files.Append(("TRAILER!!!", "")))
         {
-            archive.Append(CultureInfo.InvariantCulture, $"07070100000001000081A4{new string('0', 32)}{text.Length:x8}{new string('0', 32)}{name.Length + 1:x8}00000000{name}\0");
+            archive.Append(CultureInfo.InvariantCulture,
+                $"07070100000001000081A4{new string('0', 32)}{text.Length:x8}{new string('0', 32)}{name.Length + 1:x8}00000000{name}\0");
             Pad();
             archive.Append(text);
             Pad();
@@ -132,7 +145,8 @@ public sealed class BundleTests
         {
             string nameLength = Convert.ToString(name.Length + 1, 8).PadLeft(6, '0');
             string size = Convert.ToString(text.Length, 8).PadLeft(11, '0');
-            archive.Append(CultureInfo.InvariantCulture, $"070707000001000001100644{new string('0', 24)}{new string('0', 11)}{nameLength}{size}{name}\0{text}");
+            archive.Append(CultureInfo.InvariantCulture,
+                $"070707000001000001100644{new string('0', 24)}{new string('0', 11)}{nameLength}{size}{name}\0{text}");
         }
 
         return Encoding.ASCII.GetBytes(archive.ToString());

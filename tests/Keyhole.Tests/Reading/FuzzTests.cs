@@ -21,8 +21,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 namespace Keyhole.Tests.Reading;
 
 /// <summary>
-/// Every reader on inputs that are made from the fixtures by cutting, doubling and changing: each ends in a value or in one line, soon. KEYHOLE_FUZZ is the number of
-/// inputs (eng/fuzz takes a million), KEYHOLE_FUZZ_SEED the seed; a failure names the seed that makes its input again.
+/// Every reader on inputs that are made from the fixtures by cutting, doubling and changing: each ends in a value or in one line, soon. KEYHOLE_FUZZ
+/// is the number of inputs (eng/fuzz takes a million), KEYHOLE_FUZZ_SEED the seed; a failure names the seed that makes its input again.
 /// </summary>
 [TestClass]
 [DoNotParallelize]
@@ -34,14 +34,19 @@ public sealed class FuzzTests
     /// <summary>Words of the readers' own, put in where chance alone would not get to.</summary>
     private static readonly string[] s_words =
     [
-        "(XEN) ", "BIOS-e820: ", "Xen: [mem 0x", "RAM map:", "Command line: ", "dom0_mem=", "memmap=1G$2G", "Kernel panic - not syncing: ", "Panic on CPU 0:", "=\n", "=3D", "Content-Transfer-Encoding: base64\n\n", "...", "0xffffffffffffffff",
-        "00000000-ffffffff : System RAM", "RMRR: [0x1 ,0x2]", "IVMD Block: type 1 phys 0x1 len 0x", "can't claim BAR 0 [mem 0x1-0x2]: address conflict with System RAM [mem 0x", "e820: remove [mem 0x", "pci=[", "<domain>", "\0", "\x1f\u008b\b", "070701", "\u00c2\u00a0",
-        "Linux version 6.1\n", "Remapped 9999999999 page(s)", "Memory: 1K/2K available", "bootconsole [x0] enabled", "-device pci-testdev,membar=", "Region 0: Memory at ",
+        "(XEN) ", "BIOS-e820: ", "Xen: [mem 0x", "RAM map:", "Command line: ", "dom0_mem=", "memmap=1G$2G", "Kernel panic - not syncing: ",
+        "Panic on CPU 0:", "=\n", "=3D", "Content-Transfer-Encoding: base64\n\n", "...", "0xffffffffffffffff",
+        "00000000-ffffffff : System RAM", "RMRR: [0x1 ,0x2]", "IVMD Block: type 1 phys 0x1 len 0x",
+        "can't claim BAR 0 [mem 0x1-0x2]: address conflict with System RAM [mem 0x", "e820: remove [mem 0x", "pci=[", "<domain>", "\0",
+        "\x1f\u008b\b", "070701", "\u00c2\u00a0",
+        "Linux version 6.1\n", "Remapped 9999999999 page(s)", "Memory: 1K/2K available", "bootconsole [x0] enabled", "-device pci-testdev,membar=",
+        "Region 0: Memory at ",
     ];
 
     private static readonly (string Name, Func<byte[], string?> Read)[] _readers =
     [
-        ("host", static input => HostMapReader.Read(new MemoryStream(input), "f", HostMapOptions.Default).TryGet(out _, out InputError? error) ? null : error.ToString()),
+        ("host", static input => HostMapReader.Read(new MemoryStream(input), "f", HostMapOptions.Default).TryGet(out _, out InputError? error) ? null
+            : error.ToString()),
         ("log", ReadLog),
         ("verify", Verify),
         ("guest", static input => GuestReader.Read(new MemoryStream(input), "f").TryGet(out _, out InputError? error) ? null : error.ToString()),
@@ -70,7 +75,9 @@ public sealed class FuzzTests
             }
             catch (Exception exception) when (exception is not AssertFailedException)
             {
-                throw new AssertFailedException($"{name} throws {exception.GetType().Name} ({exception.Message}) with KEYHOLE_FUZZ_SEED={own - (i % _readers.Length)} KEYHOLE_FUZZ={_readers.Length}\n{exception.StackTrace}\n{Shown(input)}", exception);
+                throw new AssertFailedException(
+                    $"{name} throws {exception.GetType().Name} ({exception.Message}) with KEYHOLE_FUZZ_SEED={own - (i % _readers.Length)} "
+                        + $"KEYHOLE_FUZZ={_readers.Length}\n{exception.StackTrace}\n{Shown(input)}", exception);
             }
 
             Assert.IsTrue(told is null || !told.Any(char.IsControl), $"{name}, seed {own}: {told}");
@@ -108,7 +115,8 @@ public sealed class FuzzTests
         var dom0 = new GuestSpec { Name = "dom0", MemoryKiB = pages << 2, MaxmemKiB = (builder.MaxPages ?? pages) << 2, Is32Bit = builder.Is32Bit };
         var made = Boot.Of(new Scenario
         {
-            Host = BootEvidence.WithPagesReservedIn(host.Host, boot), Guest = dom0, Dom0 = new(builder.MaxPages), PageCount = pages, Kernel = boot.Kernel ?? KernelReleases.Default, Layout = BootEvidence.LayoutOfDom0(boot, builder),
+            Host = BootEvidence.WithPagesReservedIn(host.Host, boot), Guest = dom0, Dom0 = new(builder.MaxPages), PageCount = pages,
+            Kernel = boot.Kernel ?? KernelReleases.Default, Layout = BootEvidence.LayoutOfDom0(boot, builder),
         });
         ImmutableArray<Phrase> told = Verifier.Compare(made.Forecast!, boot, made.Plan, log).Explanations;
         return string.Concat(told);

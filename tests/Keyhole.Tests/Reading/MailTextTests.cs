@@ -16,7 +16,8 @@ namespace Keyhole.Tests.Reading;
 public sealed class MailTextTests
 {
     private const string Log = "(XEN) Command line: dom0_mem=1G,max:1G console=vga noreboot=1 loglvl=all guest_loglvl=all com1=115200,8n1\n"
-        + "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n(XEN) System RAM: 2047MB (2096764kB)\n";
+        + "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] "
+        + "(usable)\n(XEN) System RAM: 2047MB (2096764kB)\n";
 
     [TestMethod]
     public void Each_encoding_gives_the_same_log()
@@ -27,10 +28,12 @@ public sealed class MailTextTests
         {
             Log,
             $"Content-Transfer-Encoding: quoted-printable\n\n{quoted}",
-            $"From: a@b\r\nSubject: x\r\ncontent-transfer-encoding:\r\n QUOTED-PRINTABLE\r\n\r\n{quoted.Replace("\n", "\r\n", StringComparison.Ordinal)}",
+            $"From: a@b\r\nSubject: x\r\ncontent-transfer-encoding:\r\n QUOTED-PRINTABLE\r\n\r\n"
+                + $"{quoted.Replace("\n", "\r\n", StringComparison.Ordinal)}",
             $"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n{base64}\n",
             $"From x Mon\nMessage-ID: <1>\n\nhello\n\nFrom y Tue\nContent-Transfer-Encoding: base64\n\n{base64}\n",
-            $"MIME-Version: 1.0\nReceived: x\nContent-Type: multipart/mixed; boundary=\"-0123456789\"\n\n---0123456789\nContent-Type: text/plain\n\nhello\n---0123456789\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+            $"MIME-Version: 1.0\nReceived: x\nContent-Type: multipart/mixed; boundary=\"-0123456789\"\n\n---0123456789\nContent-Type: "
+                + $"text/plain\n\nhello\n---0123456789\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
                 + $"{base64}\n---0123456789\nContent-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n<br>=20\n---0123456789--\n",
             quoted,
         })
@@ -38,18 +41,21 @@ public sealed class MailTextTests
             HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(mail));
 
             MapFixtures.AreSame("0 9fc00 1\n100000 80000000 1", map);
-            Assert.AreEqual("Command line: dom0_mem=1G,max:1G console=vga noreboot=1 loglvl=all guest_loglvl=all com1=115200,8n1", map.Log!.Lines.Single(static line => line.Text.StartsWith("Command", StringComparison.Ordinal)).Text, mail);
+            Assert.AreEqual("Command line: dom0_mem=1G,max:1G console=vga noreboot=1 loglvl=all guest_loglvl=all com1=115200,8n1",
+                map.Log!.Lines.Single(static line => line.Text.StartsWith("Command", StringComparison.Ordinal)).Text, mail);
         }
     }
 
     [TestMethod]
     public void An_error_names_the_line_of_the_mail()
     {
-        string mail = $"Content-Transfer-Encoding: quoted-printable\n\n{Quoted(Log.Replace("7fffffff] (usable)", "7fffffff] (us", StringComparison.Ordinal))}";
+        string mail =
+            $"Content-Transfer-Encoding: quoted-printable\n\n{Quoted(Log.Replace("7fffffff] (usable)", "7fffffff] (us", StringComparison.Ordinal))}";
 
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(mail));
 
-        Assert.AreEqual(1 + Array.FindIndex(mail.Split('\n'), static line => line.Contains("(us", StringComparison.Ordinal) && !line.Contains("usable", StringComparison.Ordinal)), error.Line);
+        Assert.AreEqual(1 + Array.FindIndex(mail.Split('\n'),
+            static line => line.Contains("(us", StringComparison.Ordinal) && !line.Contains("usable", StringComparison.Ordinal)), error.Line);
     }
 
     [TestMethod]
@@ -64,12 +70,18 @@ public sealed class MailTextTests
     [TestMethod]
     public void Hard_blanks_of_quoted_printable_are_blanks() => Assert.AreEqual(
         "0 a0000 1\n100000 80000000 1",
-        MapFixtures.Show(MapFixtures.Expect(MapFixtures.ReadText("(XEN) Multiboot-e820 RAM map:\n(XEN) =C2=A0[0000000000000000, 000000000009ffff] (usable)\n(XEN) =C2=A0[0000000000100000, 000000007fffffff] (usable)\n")).Host.Entries));
+        MapFixtures.Show(MapFixtures
+            .Expect(MapFixtures.ReadText(
+                "(XEN) Multiboot-e820 RAM map:\n(XEN) =C2=A0[0000000000000000, 000000000009ffff] (usable)\n(XEN) "
+                    + "=C2=A0[0000000000100000, 000000007fffffff] (usable)\n")).Host.Entries));
 
     [TestMethod]
     public void A_mail_cut_anywhere_is_read_or_refused_in_one_line()
     {
-        byte[] mail = Encoding.ASCII.GetBytes($"Content-Transfer-Encoding: base64\n\n{Convert.ToBase64String(Encoding.ASCII.GetBytes(Log), Base64FormattingOptions.InsertLineBreaks)}\n");
+        byte[] mail =
+            Encoding.ASCII.GetBytes(
+                $"Content-Transfer-Encoding: base64\n\n"
+                    + $"{Convert.ToBase64String(Encoding.ASCII.GetBytes(Log), Base64FormattingOptions.InsertLineBreaks)}\n");
         byte[] quoted = Encoding.ASCII.GetBytes($"Content-Transfer-Encoding: quoted-printable\n\n{Quoted(Log)}");
         foreach (byte[] whole in new[] { mail, quoted })
         {

@@ -16,7 +16,9 @@ namespace Keyhole.Tests.ReservedRam;
 /// <summary>What a real kernel made of memmap= parameters: fixtures/reserve/*.log.</summary>
 internal sealed record KernelRecord(string Name, string Parameters, Host Firmware, ImmutableArray<ByteRange> Memmaps, ByteRange Kernel, Host Iomem)
 {
-    public static IEnumerable<string> Names => Directory.GetFiles(MapFixtures.Folder("reserve"), "*.log").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal);
+    public static IEnumerable<string> Names =>
+        Directory.GetFiles(MapFixtures.Folder("reserve"), "*.log").Select(path => Path.GetFileNameWithoutExtension(path))
+            .Order(StringComparer.Ordinal);
 
     public static KernelRecord Load(string name)
     {
@@ -28,7 +30,8 @@ internal sealed record KernelRecord(string Name, string Parameters, Host Firmwar
             name,
             Section("PARAMETERS").Trim(),
             MapFixtures.Expect(MapFixtures.ReadText(firmware)).Host,
-            [.. Regex.Matches(Section("PARAMETERS"), @"memmap=(\w+)\$(\w+)").Select(match => ByteRange.FromSize(Number(match.Groups[2].Value), Number(match.Groups[1].Value)))],
+            [.. Regex.Matches(Section("PARAMETERS"), @"memmap=(\w+)\$(\w+)")
+                .Select(match => ByteRange.FromSize(Number(match.Groups[2].Value), Number(match.Groups[1].Value)))],
             moved.Success ? ByteRange.FromBounds(Hex(moved.Groups[1].Value), Hex(moved.Groups[2].Value) + 1) : default,
             MapFixtures.Expect(MapFixtures.ReadText(Section("IOMEM"), new() { From = HostMapDialect.Iomem })).Host);
     }

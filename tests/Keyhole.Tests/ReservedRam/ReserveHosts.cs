@@ -25,7 +25,8 @@ internal static class ReserveHosts
         E820Entry.FromBounds(0x100000, 0x3dee0000, E820Type.Ram));
 
     private static readonly E820Type[] s_types =
-        [E820Type.Ram, E820Type.Ram, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram, (E820Type)10, E820Type.None];
+        [E820Type.Ram, E820Type.Ram, E820Type.Ram, E820Type.Reserved, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory,
+            E820Type.Pram, (E820Type)10, E820Type.None];
 
     private static readonly Gen<ulong> s_address = Gen.OneOf(
         Gen.Choose(0, 1 << 22).Select(frame => (ulong)frame << 12),

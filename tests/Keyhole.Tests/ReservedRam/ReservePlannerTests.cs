@@ -32,16 +32,19 @@ public sealed class ReservePlannerTests
 
     [TestMethod]
     public void A_start_below_all_RAM_keeps_nothing() =>
-        Assert.AreEqual(ReserveProblemCodes.NothingKept, ReserveHosts.Plan(ReserveHosts.ToHost(E820Entry.FromBounds(1UL << 32, 2UL << 32, E820Type.Ram)), 1 << 21).Problems.Single().Code);
+        Assert.AreEqual(ReserveProblemCodes.NothingKept,
+            ReserveHosts.Plan(ReserveHosts.ToHost(E820Entry.FromBounds(1UL << 32, 2UL << 32, E820Type.Ram)), 1 << 21).Problems.Single().Code);
 
     [TestMethod]
     public void A_host_without_RAM_is_refused() =>
-        Assert.AreEqual(ReserveProblemCodes.StartAboveRam, ReserveHosts.Plan(ReserveHosts.ToHost(E820Entry.FromBounds(0, 1 << 30, E820Type.Reserved)), 1 << 21).Problems.Single().Code);
+        Assert.AreEqual(ReserveProblemCodes.StartAboveRam,
+            ReserveHosts.Plan(ReserveHosts.ToHost(E820Entry.FromBounds(0, 1 << 30, E820Type.Reserved)), 1 << 21).Problems.Single().Code);
 
     [TestMethod]
     public void A_kernel_that_cannot_move_and_lies_below_the_start_is_an_error()
     {
-        ReservePlan plan = ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = 512 << 20, Kernel = ByteRange.FromBounds(0x1000000, 0x4430000) });
+        ReservePlan plan =
+            ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = 512 << 20, Kernel = ByteRange.FromBounds(0x1000000, 0x4430000) });
         Problem problem = plan.Problems.Single(static candidate => candidate.Severity == Severity.Error);
 
         Assert.AreEqual(ReserveProblemCodes.KernelOverlap, problem.Code);
@@ -51,7 +54,8 @@ public sealed class ReservePlannerTests
 
     [TestMethod]
     public void A_kernel_at_the_start_is_no_error() =>
-        Assert.IsFalse(ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = 16 << 20, Kernel = ByteRange.FromBounds(0x1000000, 0x4430000) }).HasErrors);
+        Assert.IsFalse(ReservePlanner
+            .Plan(new() { Host = ReserveHosts.Seed, Start = 16 << 20, Kernel = ByteRange.FromBounds(0x1000000, 0x4430000) }).HasErrors);
 
     [TestMethod]
     public void A_host_that_cannot_hold_its_kernel_any_more_is_an_error() =>
@@ -115,7 +119,8 @@ public sealed class ReservePlannerTests
     {
         ReservePlan plan = ReservePlanner.Plan(new() { Host = ReserveHosts.Seed, Start = startMiB << 20, CrashKernelBytes = crashMiB << 20 });
 
-        Assert.AreEqual(severity, plan.Problems.SingleOrDefault(static problem => problem.Code == ReserveProblemCodes.CrashKernelDoesNotFit)?.Severity.ToString());
+        Assert.AreEqual(severity,
+            plan.Problems.SingleOrDefault(static problem => problem.Code == ReserveProblemCodes.CrashKernelDoesNotFit)?.Severity.ToString());
     }
 
     [TestMethod]
@@ -123,7 +128,8 @@ public sealed class ReservePlannerTests
     [DataRow(770UL, Severity.Warning)]
     public void A_crash_kernel_above_4_GiB_wants_256_MiB_below(ulong startMiB, Severity severity)
     {
-        Host host = ReserveHosts.Seed with { Entries = [E820Entry.FromBounds(0, 1 << 30, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram)] };
+        Host host = ReserveHosts.Seed with { Entries =
+            [E820Entry.FromBounds(0, 1 << 30, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram)] };
 
         ReservePlan plan = ReservePlanner.Plan(new() { Host = host, Start = startMiB << 20, CrashKernelBytes = 600 << 20 });
 
@@ -133,7 +139,8 @@ public sealed class ReservePlannerTests
     [TestMethod]
     public void A_host_that_keeps_nothing_below_4_GiB_is_warned_of_bounce_buffers_and_its_crash_kernel()
     {
-        ReservePlan plan = ReservePlanner.Plan(new() { Host = KernelRecord.Load("start-4g").Firmware, Start = 0x108000000, CrashKernelBytes = 256 << 20 });
+        ReservePlan plan = ReservePlanner.Plan(new() { Host = KernelRecord.Load("start-4g").Firmware, Start = 0x108000000,
+            CrashKernelBytes = 256 << 20 });
 
         Assert.AreEqual(Severity.Warning, plan.Problems.Single(static problem => problem.Code == ReserveProblemCodes.LowMemoryGone).Severity);
         Assert.AreEqual(Severity.Warning, plan.Problems.Single(static problem => problem.Code == ReserveProblemCodes.CrashKernelDoesNotFit).Severity);
@@ -148,7 +155,8 @@ public sealed class ReservePlannerTests
 
         Assert.Contains(ReserveProblemCodes.IommuPresent, codes);
         Assert.Contains(ReserveProblemCodes.DeviceReachesAll, codes);
-        Assert.DoesNotContain(ReserveProblemCodes.IommuPresent, ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20).Problems.Select(static problem => problem.Code));
+        Assert.DoesNotContain(ReserveProblemCodes.IommuPresent,
+            ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20).Problems.Select(static problem => problem.Code));
     }
 
     [TestMethod]
@@ -159,5 +167,6 @@ public sealed class ReservePlannerTests
         Assert.AreEqual(new HugePages(1, 511 + 511 + 64, "default_hugepagesz=1G hugepagesz=1G hugepages=4"), HugePages.In(guest));
     }
 
-    private static Problem? Error(ReserveRequest request) => ReservePlanner.Plan(request).Problems.SingleOrDefault(static problem => problem.Severity == Severity.Error);
+    private static Problem? Error(ReserveRequest request) =>
+        ReservePlanner.Plan(request).Problems.SingleOrDefault(static problem => problem.Severity == Severity.Error);
 }

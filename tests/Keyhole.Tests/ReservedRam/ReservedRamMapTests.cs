@@ -27,7 +27,8 @@ public sealed class ReservedRamMapTests
     public void The_seeds_machine_gives_the_seeds_listing_line_for_line()
     {
         ReservedRamMap map = ReservedRamMap.Of(ReserveHosts.Seed.Entries, 512 << 20, EarlyReservations.Of2008);
-        ImmutableArray<GivenResource> given = [new(ByteRange.FromBounds(0xf0000, 0x100000), "reserved"), new(ByteRange.FromBounds(0xcd600, 0xd0000), "pnp 00:0d")];
+        ImmutableArray<GivenResource> given =
+            [new(ByteRange.FromBounds(0xf0000, 0x100000), "reserved"), new(ByteRange.FromBounds(0xcd600, 0xd0000), "pnp 00:0d")];
 
         Assert.AreEqual(
             """
@@ -48,10 +49,13 @@ public sealed class ReservedRamMapTests
     [TestMethod]
     public void A_given_resource_inside_another_stands_deeper()
     {
-        ReservedRamMap map = ReservedRamMap.Of([E820Entry.FromBounds(0, 0x400000, E820Type.Ram), E820Entry.FromBounds(0xf0000, 0x100000, E820Type.Reserved)], 0x200000, []);
+        ReservedRamMap map =
+            ReservedRamMap.Of([E820Entry.FromBounds(0, 0x400000, E820Type.Ram), E820Entry.FromBounds(0xf0000, 0x100000, E820Type.Reserved)], 0x200000,
+                []);
 
         Assert.AreEqual(
-            "00000000-000effff : reserved RAM\n000f0000-000fffff : reserved\n  000f0000-000fffff : System ROM\n00100000-001fffff : reserved RAM\n00200000-003fffff : System RAM\n",
+            "00000000-000effff : reserved RAM\n000f0000-000fffff : reserved\n  000f0000-000fffff : System ROM\n00100000-001fffff : reserved "
+                + "RAM\n00200000-003fffff : System RAM\n",
             map.ToIomem([new(ByteRange.FromBounds(0xf0000, 0x100000), "System ROM")]));
     }
 
@@ -69,19 +73,24 @@ public sealed class ReservedRamMapTests
             [new(ByteRange.FromBounds(0x80000, 0x200000), "test")]);
 
         Assert.AreEqual(
-            $"00000000-0007ffff : reserved RAM\n00080000-000fffff : reserved RAM failed\n00100000-004fffff : {name}\n00500000-005fffff : System RAM\n", map.ToIomem([]));
+            $"00000000-0007ffff : reserved RAM\n00080000-000fffff : reserved RAM failed\n00100000-004fffff : "
+                + $"{name}\n00500000-005fffff : System RAM\n", map.ToIomem([]));
     }
 
     [TestMethod]
     public void An_entry_without_a_type_is_no_RAM() =>
-        Assert.AreEqual("00000000-001fffff : reserved RAM\n", ReservedRamMap.Of([E820Entry.FromBounds(0, 0x200000, E820Type.Ram), E820Entry.FromBounds(0x300000, 0x400000, E820Type.None)], 0x1000000, []).ToIomem([]));
+        Assert.AreEqual("00000000-001fffff : reserved RAM\n",
+            ReservedRamMap.Of([E820Entry.FromBounds(0, 0x200000, E820Type.Ram), E820Entry.FromBounds(0x300000, 0x400000, E820Type.None)], 0x1000000,
+                []).ToIomem([]));
 
     [TestMethod]
     public void A_reservation_above_the_start_changes_nothing()
     {
-        ReservedRamMap map = ReservedRamMap.Of(ReserveHosts.Seed.Entries, 512 << 20, [new(ByteRange.FromBounds(0x1ff00000, 0x21000000), "straddles")]);
+        ReservedRamMap map = ReservedRamMap.Of(ReserveHosts.Seed.Entries, 512 << 20,
+            [new(ByteRange.FromBounds(0x1ff00000, 0x21000000), "straddles")]);
 
-        Assert.Contains("00100000-1fefffff : reserved RAM\n1ff00000-1fffffff : reserved RAM failed\n20000000-3dedffff : System RAM\n", map.ToIomem([]));
+        Assert.Contains("00100000-1fefffff : reserved RAM\n1ff00000-1fffffff : reserved RAM failed\n20000000-3dedffff : System RAM\n",
+            map.ToIomem([]));
     }
 
     [TestMethod]
@@ -99,7 +108,8 @@ public sealed class ReservedRamMapTests
 
     [TestMethod]
     public void Kept_failed_and_host_RAM_make_up_the_firmwares_on_random_hosts() =>
-        Prop.ForAll(ReserveHosts.Random.ToArbitrary(), ReserveHosts.Start.ToArbitrary(), static (host, start) => AssertSumsAddUp(host, ReserveHosts.Plan(host, start)))
+        Prop.ForAll(ReserveHosts.Random.ToArbitrary(), ReserveHosts.Start.ToArbitrary(),
+            static (host, start) => AssertSumsAddUp(host, ReserveHosts.Plan(host, start)))
             .QuickCheckThrowOnFailure();
 
     [TestMethod]
@@ -111,7 +121,8 @@ public sealed class ReservedRamMapTests
 
     [TestMethod]
     public void A_guests_pages_are_identity_or_failed_on_random_hosts() =>
-        Prop.ForAll(ReserveHosts.Random.ToArbitrary(), ReserveHosts.Start.ToArbitrary(), static (host, start) => AssertGuestIsSound(ReserveHosts.Plan(host, start)))
+        Prop.ForAll(ReserveHosts.Random.ToArbitrary(), ReserveHosts.Start.ToArbitrary(),
+            static (host, start) => AssertGuestIsSound(ReserveHosts.Plan(host, start)))
             .QuickCheckThrowOnFailure();
 
     private static void AssertSumsAddUp(Host host, ReservePlan plan)
@@ -172,11 +183,13 @@ public sealed class ReservedRamMapTests
             {
                 if (address >= last)
                     continue;
-                MemorySlot slot = guest.Slots.Single(candidate => candidate.GuestAddress <= address && address < candidate.GuestAddress + candidate.SizeBytes);
+                MemorySlot slot =
+                    guest.Slots.Single(candidate => candidate.GuestAddress <= address && address < candidate.GuestAddress + candidate.SizeBytes);
                 bool isNamed = guest.Map.Any(entry => entry.Contains(address));
                 Assert.AreEqual(slot.IsIdentity, isNamed);
                 ulong page = address & ~0xfffUL;
-                bool isWhole = Enumerable.Range(0, 0x1000).Where(static offset => offset % 8 == 0).All(offset => ReserveHosts.IsIn(host.Kept, page + (ulong)offset));
+                bool isWhole = Enumerable.Range(0, 0x1000).Where(static offset => offset % 8 == 0)
+                    .All(offset => ReserveHosts.IsIn(host.Kept, page + (ulong)offset));
                 Assert.AreEqual(isWhole, slot.IsIdentity);
             }
         }

@@ -29,7 +29,8 @@ public sealed class TodaysHostTests
     {
         KernelRecord record = KernelRecord.Load(name);
 
-        Assert.AreEqual(MapFixtures.Show(record.Iomem.Entries), MapFixtures.Show(LinuxIomem.Forecast(record.Firmware.Entries, record.Memmaps, record.Kernel)));
+        Assert.AreEqual(MapFixtures.Show(record.Iomem.Entries),
+            MapFixtures.Show(LinuxIomem.Forecast(record.Firmware.Entries, record.Memmaps, record.Kernel)));
         Assert.IsNotEmpty(record.Memmaps);
     }
 
@@ -63,7 +64,9 @@ public sealed class TodaysHostTests
     [DataRow("", null, null)]
     public void A_log_tells_by_itself_that_the_kernel_took_its_place_back(string edit, object? start, object? end)
     {
-        HostDocument host = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam.Replace("MARK", $".text .data .bss are not marked as E820_TYPE_RAM!\n{edit}", StringComparison.Ordinal)));
+        HostDocument host =
+            MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam.Replace("MARK", $".text .data .bss are not marked as E820_TYPE_RAM!\n{edit}",
+                StringComparison.Ordinal)));
 
         Problem problem = HostCheck.Compare(ReserveHosts.Plan(host.Host, 512 << 20), host.Log!, host.LogMap!)!.Value.Single();
 
@@ -75,7 +78,8 @@ public sealed class TodaysHostTests
     public void A_log_tells_by_itself_that_RAM_is_kept_or_does_not_go_so_far()
     {
         HostDocument kept = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam.Replace("MARK", "", StringComparison.Ordinal)));
-        HostDocument untouched = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam[..LogOfKeptRam.IndexOf("user", StringComparison.Ordinal)] + "[mem 0x80000000-0xffffffff] available for PCI devices\n"));
+        HostDocument untouched = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam[..LogOfKeptRam.IndexOf("user", StringComparison.Ordinal)]
+            + "[mem 0x80000000-0xffffffff] available for PCI devices\n"));
         HostDocument cut = MapFixtures.Expect(MapFixtures.ReadText(LogOfKeptRam[..LogOfKeptRam.IndexOf("user", StringComparison.Ordinal)]));
         ReservePlan plan = ReserveHosts.Plan(kept.Host, 512 << 20);
 
@@ -84,15 +88,19 @@ public sealed class TodaysHostTests
         Assert.IsNull(HostCheck.Compare(plan, cut.Log!, cut.LogMap!));
     }
 
-    private const string LogOfKeptRam = "Linux version 6.12.0\nCommand line: memmap=572K$4K memmap=511M$1M\nBIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n"
-        + "BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\nuser-defined physical RAM map:\nuser: [mem 0x0000000000000000-0x0000000000000fff] usable\n"
-        + "user: [mem 0x0000000000001000-0x000000000008ffff] reserved\nuser: [mem 0x0000000000090000-0x000000000009ffff] usable\nuser: [mem 0x0000000000100000-0x000000001fffffff] reserved\n"
+    private const string LogOfKeptRam =
+        "Linux version 6.12.0\nCommand line: memmap=572K$4K memmap=511M$1M\nBIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n"
+        + "BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\nuser-defined physical RAM map:\nuser: [mem "
+        + "0x0000000000000000-0x0000000000000fff] usable\n"
+        + "user: [mem 0x0000000000001000-0x000000000008ffff] reserved\nuser: [mem 0x0000000000090000-0x000000000009ffff] usable\nuser: [mem "
+        + "0x0000000000100000-0x000000001fffffff] reserved\n"
         + "user: [mem 0x0000000020000000-0x000000007fffffff] usable\nMARK[mem 0x80000000-0xffffffff] available for PCI devices\n";
 
     [TestMethod]
     public void A_host_that_was_booted_without_parameters_does_not_pass_the_check()
     {
-        Host plain = MapFixtures.Expect(MapFixtures.ReadText("00000000-00000fff : Reserved\n00001000-0009efff : System RAM\n00100000-3dedffff : System RAM\n")).Host;
+        Host plain = MapFixtures
+            .Expect(MapFixtures.ReadText("00000000-00000fff : Reserved\n00001000-0009efff : System RAM\n00100000-3dedffff : System RAM\n")).Host;
 
         Assert.AreEqual("1000-90000 100000-20000000", Show(HostCheck.Compare(ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20), plain)));
     }
@@ -102,7 +110,8 @@ public sealed class TodaysHostTests
     {
         ReservePlan plan = ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20);
 
-        Assert.IsEmpty(HostCheck.Compare(plan, MapFixtures.Expect(MapFixtures.ReadText(plan.Map!.ToIomem([]), new() { From = HostMapDialect.Iomem })).Host));
+        Assert.IsEmpty(HostCheck.Compare(plan,
+            MapFixtures.Expect(MapFixtures.ReadText(plan.Map!.ToIomem([]), new() { From = HostMapDialect.Iomem })).Host));
     }
 
     [TestMethod]
@@ -131,7 +140,8 @@ public sealed class TodaysHostTests
     public void Of_more_than_four_ranges_the_smallest_stay_with_the_host_and_fail()
     {
         E820Entry[] islands = [.. Enumerable.Range(1, 6).Select(static i => E820Entry.FromSize((ulong)i << 24, (ulong)i << 20, E820Type.Ram))];
-        ReservePlan plan = ReserveHosts.Plan(ReserveHosts.ToHost([.. islands, E820Entry.FromBounds(0x10000000, 0x20000000, E820Type.Ram)]), 0x10000000);
+        ReservePlan plan = ReserveHosts.Plan(ReserveHosts.ToHost([.. islands, E820Entry.FromBounds(0x10000000, 0x20000000, E820Type.Ram)]),
+            0x10000000);
 
         Assert.AreEqual("memmap=3M$48M memmap=4M$64M memmap=5M$80M memmap=6M$96M", plan.Today!.Parameters);
         Assert.AreEqual("1000000-1100000 2000000-2200000", string.Join(' ', plan.Today.LeftOver.Select(range => $"{range.Start:x}-{range.End:x}")));
@@ -148,7 +158,8 @@ public sealed class TodaysHostTests
                 AssertForecastHolds(ReserveHosts.Plan(host, start));
         }
 
-        Prop.ForAll(ReserveHosts.Random.ToArbitrary(), ReserveHosts.Start.ToArbitrary(), static (host, start) => AssertForecastHolds(ReserveHosts.Plan(host, start)))
+        Prop.ForAll(ReserveHosts.Random.ToArbitrary(), ReserveHosts.Start.ToArbitrary(),
+            static (host, start) => AssertForecastHolds(ReserveHosts.Plan(host, start)))
             .QuickCheckThrowOnFailure();
     }
 

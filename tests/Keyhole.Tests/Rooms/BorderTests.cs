@@ -23,13 +23,17 @@ public sealed class BorderTests
     {
         List<string> wrong = [];
         int count = 0;
-        foreach (MethodInfo method in typeof(Host).Assembly.GetExportedTypes().SelectMany(static type => type.GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)))
+        foreach (MethodInfo method in typeof(Host).Assembly.GetExportedTypes()
+            .SelectMany(static type => type.GetMethods(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)))
         {
             ParameterInfo[] parameters = method.GetParameters();
-            if (method.IsSpecialName || method.ContainsGenericParameters || !parameters.Any(static parameter => IsGiven(parameter)) || parameters.Any(static parameter => parameter.ParameterType.IsByRefLike))
+            if (method.IsSpecialName || method.ContainsGenericParameters || !parameters.Any(static parameter => IsGiven(parameter))
+                || parameters.Any(static parameter => parameter.ParameterType.IsByRefLike))
                 continue;
             count++;
-            object?[] nothing = [.. parameters.Select(static parameter => parameter.ParameterType is { IsValueType: true } type ? Activator.CreateInstance(type) : null)];
+            object?[] nothing =
+                [.. parameters.Select(static parameter => parameter.ParameterType is { IsValueType: true } type ? Activator.CreateInstance(type)
+                    : null)];
             try
             {
                 method.Invoke(null, nothing);
@@ -54,11 +58,14 @@ public sealed class BorderTests
         string[] rooms = ["Keyhole.Hosts", "Keyhole.Captures", "Keyhole.Guests", "Keyhole.Pci", "Keyhole.Migration", "Keyhole.Comparison"];
         List<string> wrong = [];
         int count = 0;
-        foreach (Type type in typeof(Host).Assembly.GetExportedTypes().Where(type => rooms.Contains(type.Namespace) && !type.IsAbstract && !type.ContainsGenericParameters))
+        foreach (Type type in typeof(Host).Assembly.GetExportedTypes()
+            .Where(type => rooms.Contains(type.Namespace) && !type.IsAbstract && !type.ContainsGenericParameters))
         {
             // What a constructor takes has a setter that the compiler makes.
-            string?[] taken = [.. type.GetConstructors().SelectMany(static constructor => constructor.GetParameters()).Select(static parameter => parameter.Name)];
-            foreach (PropertyInfo property in type.GetProperties().Where(property => property.SetMethod is { IsPublic: true } && IsArray(property.PropertyType) && !taken.Contains(property.Name)))
+            string?[] taken = [.. type.GetConstructors().SelectMany(static constructor => constructor.GetParameters())
+                .Select(static parameter => parameter.Name)];
+            foreach (PropertyInfo property in type.GetProperties()
+                .Where(property => property.SetMethod is { IsPublic: true } && IsArray(property.PropertyType) && !taken.Contains(property.Name)))
             {
                 count++;
                 object made = RuntimeHelpers.GetUninitializedObject(type);

@@ -16,7 +16,8 @@ public sealed partial class RoomOrderTests
     private static readonly string s_sources = Path.Combine(AppContext.BaseDirectory, "sources");
 
     /// <summary>First to last: "Addresses", "Platforms.XenPv" and so on; a project without rooms is one.</summary>
-    private static readonly string[] s_order = [.. OrderLine().Matches(File.ReadAllText(Path.Combine(s_sources, "CONTRIBUTING.md"))).SelectMany(RoomsOf)];
+    private static readonly string[] s_order =
+        [.. OrderLine().Matches(File.ReadAllText(Path.Combine(s_sources, "CONTRIBUTING.md"))).SelectMany(RoomsOf)];
 
     [TestMethod]
     public void No_room_uses_one_that_comes_after_it()
@@ -31,7 +32,8 @@ public sealed partial class RoomOrderTests
     public void Every_room_has_its_place_in_the_order()
     {
         Assert.HasCount(s_order.Length, s_order.Distinct());
-        string[] unknown = [.. Sources().Where(static file => RoomOf(file.Namespace) is null).Select(static file => $"{file.Name}: {file.Namespace}")];
+        string[] unknown = [.. Sources().Where(static file => RoomOf(file.Namespace) is null)
+            .Select(static file => $"{file.Name}: {file.Namespace}")];
 
         Assert.AreEqual("", string.Join('\n', unknown), "name the room in CONTRIBUTING.md");
     }
@@ -48,7 +50,8 @@ public sealed partial class RoomOrderTests
     [DataRow("namespace Keyhole.Hosts;\nclass A { Logs.LogScan B; }", "Hosts uses Logs: x.cs")]
     [DataRow("using Keyhole.Platforms.Qemu;\nnamespace Keyhole.Platforms;\nclass A;", "Platforms uses Platforms.Qemu: x.cs")]
     [DataRow("using Keyhole.Dom0;\nnamespace Keyhole.Drawing;\nclass A;", "Drawing uses Dom0: x.cs")]
-    [DataRow("using Keyhole.Addresses;\nusing Keyhole.Hosts;\nnamespace Keyhole.Logs;\n// Forecasts.Boot comes later\nclass A { string B = \"Forecasts.Boot\"; }", "")]
+    [DataRow("using Keyhole.Addresses;\nusing Keyhole.Hosts;\nnamespace Keyhole.Logs;\n// Forecasts.Boot comes later\nclass "
+        + "A { string B = \"Forecasts.Boot\"; }", "")]
     [DataRow("namespace Keyhole.Platforms;\nclass A { Qemu.QemuForecast B; }", "Platforms uses Platforms.Qemu: x.cs")]
     [DataRow("namespace Keyhole.Platforms.XenPv;\nclass A { Keyhole.Platforms.Qemu.QemuForecast B; }", "Platforms.XenPv uses Platforms.Qemu: x.cs")]
     [DataRow("using static Keyhole.Platforms.Qemu.Board.QemuLayout;\nnamespace Keyhole.Platforms.Firmware;\nclass A;", "")]

@@ -35,7 +35,8 @@ public sealed class ConservationTests
 
         public void Play(bool translated)
         {
-            Create(0, new DomainSpec { Id = new DomainId(0), NrPages = 150, Privileged = true, MappedPages = 60, L1Tables = [new L1Table(new Pfn(70), DomainSpec.LinuxPageOffset)] });
+            Create(0, new DomainSpec { Id = new DomainId(0), NrPages = 150, Privileged = true, MappedPages = 60,
+                L1Tables = [new L1Table(new Pfn(70), DomainSpec.LinuxPageOffset)] });
             Create(1, new DomainSpec
             {
                 Id = new DomainId(5),
@@ -89,7 +90,8 @@ public sealed class ConservationTests
                     Exchange(calls, target, other, list, order);
                     break;
                 case 4:
-                    MmuUpdate[] updates = [.. list.Select(frame => new MmuUpdate { ptr = (frame << 12) | (uint)script.Next(4), val = (ulong)script.Next(500) })];
+                    MmuUpdate[] updates =
+                        [.. list.Select(frame => new MmuUpdate { ptr = (frame << 12) | (uint)script.Next(4), val = (ulong)script.Next(500) })];
                     calls.MmuUpdate(updates, out int done);
                     foreach (MmuUpdate update in updates.Take(done).Where(update => (update.ptr & 3) == 1))
                         _told[update.ptr >> 12] = (_domains[caller].Id, update.val);
@@ -99,7 +101,8 @@ public sealed class ConservationTests
                         calls.UpdateVaMapping(Address(), Pte(frame), 0);
                     break;
                 case 6:
-                    MulticallEntry[] entries = [.. list.Select(frame => new MulticallEntry { op = Hypercall.update_va_mapping, arg0 = Address(), arg1 = Pte(frame) })];
+                    MulticallEntry[] entries =
+                        [.. list.Select(frame => new MulticallEntry { op = Hypercall.update_va_mapping, arg0 = Address(), arg1 = Pte(frame) })];
                     Assert.AreEqual(0, calls.Multicall(entries));
                     break;
                 case 7:
@@ -176,10 +179,12 @@ public sealed class ConservationTests
             return AnyFrame();
         }
 
-        private ulong AnyFrame() => script.Next(20) == 0 ? ulong.MaxValue >> script.Next(64) : MachineSpec.FirstRamFrame - 5 + (ulong)script.Next(FrameCount + 10);
+        private ulong AnyFrame() => script.Next(20) == 0 ? ulong.MaxValue >> script.Next(64)
+            : MachineSpec.FirstRamFrame - 5 + (ulong)script.Next(FrameCount + 10);
 
         private ulong Pte(ulong frame) => script.Next(5) == 0 ? 0 : (frame << 12) | 1 | (uint)(script.Next(2) * 2);
 
-        private ulong Address() => script.Next(3) == 0 ? Window : DomainSpec.LinuxPageOffset + ((ulong)script.Next(script.Next(4) == 0 ? 520 : 12) << 12);
+        private ulong Address() => script.Next(3) == 0 ? Window
+            : DomainSpec.LinuxPageOffset + ((ulong)script.Next(script.Next(4) == 0 ? 520 : 12) << 12);
     }
 }

@@ -90,7 +90,8 @@ public sealed class FaultTests
         return xen;
     }
 
-    /// <summary>Makes a call that would succeed, with a list of <paramref name="length"/> where there is one; progress is what was done of the list.</summary>
+    /// <summary>Makes a call that would succeed, with a list of <paramref name="length"/> where there is one; progress is what was done of the
+    /// list.</summary>
     private static long Call(SimulatedHypercalls calls, SimulatedDomain domain, HypercallKind kind, int length, out long progress)
     {
         ulong mfn = domain.InitialP2M[0].Mfn.Value;
@@ -127,7 +128,8 @@ public sealed class FaultTests
             case HypercallKind.Exchange:
                 long exchange = calls.Exchange(DomainId.Self, unmapped, 0, spare, 0, out ulong exchanged);
                 progress = (long)exchanged;
-                Assert.AreEqual(length - progress, spare.Count(frame => frame >= 500 && frame < 500 + (ulong)length && frame == 500 + (ulong)Array.IndexOf(spare, frame)));
+                Assert.AreEqual(length - progress,
+                    spare.Count(frame => frame >= 500 && frame < 500 + (ulong)length && frame == 500 + (ulong)Array.IndexOf(spare, frame)));
                 return exchange;
             case HypercallKind.MmuUpdate:
                 long update = calls.MmuUpdate([.. unmapped.Select(frame => new MmuUpdate { ptr = (frame << 12) | 1, val = 7 })], out int done);
@@ -136,7 +138,8 @@ public sealed class FaultTests
             case HypercallKind.UpdateVaMapping:
                 return calls.UpdateVaMapping(DomainSpec.LinuxPageOffset, (mfn << 12) | 1, 0);
             case HypercallKind.Multicall:
-                MulticallEntry[] entries = [.. unmapped.Select(_ => new MulticallEntry { op = Hypercall.memory_op, arg0 = MemoryOp.XENMEM_maximum_ram_page })];
+                MulticallEntry[] entries =
+                    [.. unmapped.Select(_ => new MulticallEntry { op = Hypercall.memory_op, arg0 = MemoryOp.XENMEM_maximum_ram_page })];
                 Assert.AreEqual(0, calls.Multicall(entries));
                 progress = entries.TakeWhile(entry => entry.result > 0).Count();
                 return entries.FirstOrDefault(entry => entry.result < 0).result;

@@ -107,7 +107,8 @@ public sealed class FrameTreeTests
 
     private static int? Block(bool[] bits, int size, bool highest)
     {
-        IEnumerable<int> starts = Enumerable.Range(0, Length / size).Select(i => i * size).Where(start => bits.AsSpan(start, size).IndexOf(false) < 0);
+        IEnumerable<int> starts = Enumerable.Range(0, Length / size).Select(i => i * size)
+            .Where(start => bits.AsSpan(start, size).IndexOf(false) < 0);
         return highest ? starts.Select(start => (int?)start).LastOrDefault() : starts.Select(start => (int?)start).FirstOrDefault();
     }
 }

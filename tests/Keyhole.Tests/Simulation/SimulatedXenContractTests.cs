@@ -21,7 +21,8 @@ public sealed class SimulatedXenContractTests : HypercallContract
     protected override ContractWorld MakeWorld()
     {
         _xen = new SimulatedXen(MachineSpec.OfFrames(8192));
-        Assert.AreEqual(XenError.None, _xen.CreateDomain(new DomainSpec { Id = new DomainId(0), NrPages = 1024, Privileged = true }, out SimulatedDomain? dom0));
+        Assert.AreEqual(XenError.None,
+            _xen.CreateDomain(new DomainSpec { Id = new DomainId(0), NrPages = 1024, Privileged = true }, out SimulatedDomain? dom0));
         var spec = new DomainSpec
         {
             Id = new DomainId(3),

@@ -48,7 +48,8 @@ public sealed class SimulatedXenTests
     public void Pfns_given_for_an_extent_count_on_past_the_last_as_Xens_do(ulong firstPfn, int order)
     {
         var xen = new SimulatedXen(MachineSpec.OfFrames(1000));
-        Assert.AreEqual(XenError.None, xen.CreateDomain(new DomainSpec { Id = new DomainId(1), NrPages = 10, MaxPages = 100 }, out SimulatedDomain? domain));
+        Assert.AreEqual(XenError.None,
+            xen.CreateDomain(new DomainSpec { Id = new DomainId(1), NrPages = 10, MaxPages = 100 }, out SimulatedDomain? domain));
         SimulatedHypercalls calls = xen.HypercallsOf(domain!);
 
         ulong[] populated = [firstPfn];
@@ -86,7 +87,8 @@ public sealed class SimulatedXenTests
     public void A_domain_starts_with_pfns_from_0_on_and_an_M2P_that_agrees()
     {
         foreach (FramePlacement placement in (FramePlacement[])
-            [FramePlacement.Ascending, FramePlacement.Descending(), FramePlacement.Descending(0), FramePlacement.Shuffled(7), FramePlacement.Shuffled(7, 4)])
+            [FramePlacement.Ascending, FramePlacement.Descending(), FramePlacement.Descending(0), FramePlacement.Shuffled(7),
+                FramePlacement.Shuffled(7, 4)])
         {
             var xen = new SimulatedXen(MachineSpec.OfFrames(5000));
             SimulatedDomain domain = Create(xen, new DomainSpec { Id = new DomainId(1), NrPages = 3001, Placement = placement });
@@ -281,11 +283,13 @@ public sealed class SimulatedXenTests
         Assert.AreEqual((table << 12) + 24, entry);
 
         Assert.AreEqual(0, guest.MmuUpdate([new MmuUpdate { ptr = entry, val = (first << 12) | 1 }], out _));
-        Assert.AreEqual(0, guest.MmuUpdate([new MmuUpdate { ptr = entry | MmuUpdateCommand.MMU_PT_UPDATE_PRESERVE_AD, val = (first << 12) | 3 }], out _));
+        Assert.AreEqual(0, guest.MmuUpdate([new MmuUpdate { ptr = entry | MmuUpdateCommand.MMU_PT_UPDATE_PRESERVE_AD, val = (first << 12) | 3 }],
+            out _));
 
         Assert.IsTrue(domain.TryReadL1Entry(DomainSpec.LinuxPageOffset + 0x3000, out ulong pte));
         Assert.AreEqual((first << 12) | 3, pte);
-        Assert.AreEqual(-(long)XenError.EBUSY, guest.MmuUpdate([new MmuUpdate { ptr = entry, val = (table << 12) | KernelPage }], out _), "a table is not mapped writable");
+        Assert.AreEqual(-(long)XenError.EBUSY, guest.MmuUpdate([new MmuUpdate { ptr = entry, val = (table << 12) | KernelPage }], out _),
+            "a table is not mapped writable");
         Assert.AreEqual(0, guest.MmuUpdate([new MmuUpdate { ptr = entry, val = (table << 12) | 1 }], out _));
         Assert.AreEqual(0, guest.MmuUpdate([new MmuUpdate { ptr = (first << 12) + 8, val = 99 }], out _));
         Assert.AreEqual(99UL, guest.Page(DomainSpec.LinuxPageOffset)[1], "a page that is no table is written like any other");
@@ -410,7 +414,8 @@ public sealed class SimulatedXenTests
         foreach ((string expected, FrameRun[] p2m) in cases)
         {
             P2MAudit audit = P2MAudit.Of(xen, domain, p2m);
-            Assert.IsTrue(audit.Findings.Any(finding => finding.ToString().Contains(expected, StringComparison.Ordinal)), $"{expected}: {string.Join("; ", audit.Findings)}");
+            Assert.IsTrue(audit.Findings.Any(finding => finding.ToString().Contains(expected, StringComparison.Ordinal)),
+                $"{expected}: {string.Join("; ", audit.Findings)}");
         }
 
         ulong[] list = [mfn.Value, mfn.Value + 1, ulong.MaxValue, (1UL << 62) | 3, mfn.Value + 4];

@@ -84,7 +84,8 @@ public sealed class BootLogTests
     {
         string[] between = [.. Enumerable.Repeat("systemd[1]: something else", 9)];
 
-        ImmutableArray<ObservedBoot> boots = Boots(["Released 1 page(s)", Map, "Remapped 1 page(s)", .. between, "Released 2 page(s)", Map, "Remapped 2 page(s)"]);
+        ImmutableArray<ObservedBoot> boots =
+            Boots(["Released 1 page(s)", Map, "Remapped 1 page(s)", .. between, "Released 2 page(s)", Map, "Remapped 2 page(s)"]);
 
         Assert.HasCount(2, boots);
         Assert.AreEqual(13, boots[1].FirstLine);
@@ -98,8 +99,10 @@ public sealed class BootLogTests
         ImmutableArray<ObservedBoot> boots = Boots("Released 1 page(s)", Map, "Remapped 1 page(s)", "Released 2 page(s)", Map);
 
         Assert.AreSame(boots[1], BootLog.Choose(boots, wantsDom0: true, 2, "a.log").Value);
-        Assert.AreEqual("a.log: there is no boot 3: the log has 2; choose the boot's number 1 to 2", BootLog.Choose(boots, wantsDom0: true, 3, "a.log").Error!.ToString());
-        Assert.AreEqual("a.log: there is no boot 0: the log has 2; choose the boot's number 1 to 2", BootLog.Choose(boots, wantsDom0: true, 0, "a.log").Error!.ToString());
+        Assert.AreEqual("a.log: there is no boot 3: the log has 2; choose the boot's number 1 to 2",
+            BootLog.Choose(boots, wantsDom0: true, 3, "a.log").Error!.ToString());
+        Assert.AreEqual("a.log: there is no boot 0: the log has 2; choose the boot's number 1 to 2",
+            BootLog.Choose(boots, wantsDom0: true, 0, "a.log").Error!.ToString());
     }
 
     [TestMethod]
@@ -117,21 +120,26 @@ public sealed class BootLogTests
     [TestMethod]
     public void A_log_of_Xen_alone_holds_nothing_to_compare()
     {
-        ImmutableArray<ObservedBoot> boots = Boots([.. GoldenBoots.Lines("plain4g").TakeWhile(static line => line.StartsWith("(XEN)", StringComparison.Ordinal))]);
+        ImmutableArray<ObservedBoot> boots =
+            Boots([.. GoldenBoots.Lines("plain4g").TakeWhile(static line => line.StartsWith("(XEN)", StringComparison.Ordinal))]);
 
         Assert.Contains("nothing that a kernel says", BootLog.Choose(boots, wantsDom0: true, null, "a.log").Error!.ToString());
     }
 
     [TestMethod]
-    [DataRow("[    0.000000] Linux version 3.2.0-4-amd64 (debian-kernel@lists.debian.org) (gcc version 4.6.3 (Debian 4.6.3-14) ) #1 SMP Debian 3.2.102-1", "linux-3.2.102")]
+    [DataRow("[    0.000000] Linux version 3.2.0-4-amd64 (debian-kernel@lists.debian.org) (gcc version 4.6.3 (Debian "
+        + "4.6.3-14) ) #1 SMP Debian 3.2.102-1", "linux-3.2.102")]
     [DataRow("[    0.000000] Linux version 3.4.1", "linux-3.4.1")]
     [DataRow("[    0.000000] Linux version 4.3.0 (a@b)", "linux-4.3.0")]
     [DataRow("Apr 07 00:04:12 dom0 kernel: Linux version 4.19.107-1.pvops.qubes.x86_64 (user@build)", "linux-4.19.107")]
     [DataRow("[    0.000000] dom0 kernel: Linux version 6.6.48-1.qubes.fc37.x86_64 (mockbuild@x)", "linux-6.6.48")]
     [DataRow("(early) [    0.000000] Linux version 6.12.5-amd64", "linux-6.12.5")]
-    [DataRow("[    0.000000] Linux version 6.12.117+deb12-amd64 (a@b) (x86_64-linux-gnu-gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0) #1 SMP PREEMPT_DYNAMIC Debian 6.12.117-1~deb12u1", "linux-6.12.117")]
-    [DataRow("[    0.000000] Linux version 6.1.0-50-amd64 (a@b) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-01)", "linux-6.1.192")]
-    [DataRow("[    0.000000] Linux version 4.4.0-210-generic (buildd@lgw) (gcc version 5.4.0) #242-Ubuntu SMP Fri Apr 16 (Ubuntu 4.4.0-210.242-generic 4.4.262)", "linux-4.4.262")]
+    [DataRow("[    0.000000] Linux version 6.12.117+deb12-amd64 (a@b) (x86_64-linux-gnu-gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0) #1 SMP "
+        + "PREEMPT_DYNAMIC Debian 6.12.117-1~deb12u1", "linux-6.12.117")]
+    [DataRow("[    0.000000] Linux version 6.1.0-50-amd64 (a@b) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP "
+        + "PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-01)", "linux-6.1.192")]
+    [DataRow("[    0.000000] Linux version 4.4.0-210-generic (buildd@lgw) (gcc version 5.4.0) #242-Ubuntu SMP Fri Apr 16 "
+        + "(Ubuntu 4.4.0-210.242-generic 4.4.262)", "linux-4.4.262")]
     public void The_version_line_tells_the_release(string line, string expected)
     {
         ObservedBoot boot = Boots(line).Single();
@@ -193,7 +201,8 @@ public sealed class BootLogTests
     [TestMethod]
     public void A_name_is_read_back_as_the_release_that_it_was_made_of()
     {
-        foreach (KernelRelease release in KernelReleases.Named.Concat(KernelReleases.Changing).Append(new(4, 19, 304)).Append(new(3, 4)).Append(new(4, 3)).Append(new(4, 3, 1)))
+        foreach (KernelRelease release in KernelReleases.Named.Concat(KernelReleases.Changing).Append(new(4, 19, 304)).Append(new(3, 4))
+            .Append(new(4, 3)).Append(new(4, 3, 1)))
             Assert.AreEqual(KernelReleases.NameOf(release), KernelReleases.NameOf(Kernels.Of(KernelReleases.NameOf(release))));
     }
 
@@ -208,14 +217,16 @@ public sealed class BootLogTests
 
     [TestMethod]
     [DataRow("pci 0000:00:00.0: BAR 0 [mem 0xfebc0000-0xfebdffff]: can't claim; address conflict with Unusable memory [mem 0xfeb00000-0xfebfffff]")]
-    [DataRow("pci 0000:00:00.0: BAR 0 [mem 0xfebc0000-0xfebdffff 64bit pref]: can't claim; address conflict with Unusable memory [mem 0xfeb00000-0xfebfffff]")]
+    [DataRow("pci 0000:00:00.0: BAR 0 [mem 0xfebc0000-0xfebdffff 64bit pref]: can't claim; address conflict with "
+        + "Unusable memory [mem 0xfeb00000-0xfebfffff]")]
     [DataRow("pci 0000:00:00.0: can't claim BAR 0 [mem 0xfebc0000-0xfebdffff]: address conflict with Unusable memory [mem 0xfeb00000-0xfebfffff]")]
     [DataRow("pci 0000:00:00.0: address space collision: [mem 0xfebc0000-0xfebdffff] conflicts with Unusable memory [mem 0xfeb00000-0xfebfffff]")]
     public void A_failed_claim_is_read_in_every_wording(string line)
     {
         FailedClaim claim = Boots(line).Single().Facts.FailedClaims.Single().Value;
 
-        Assert.AreEqual(new FailedClaim(ByteRange.FromBounds(0xfebc_0000, 0xfebe_0000), "Unusable memory", ByteRange.FromBounds(0xfeb0_0000, 0xfec0_0000)), claim);
+        Assert.AreEqual(new FailedClaim(ByteRange.FromBounds(0xfebc_0000, 0xfebe_0000), "Unusable memory",
+            ByteRange.FromBounds(0xfeb0_0000, 0xfec0_0000)), claim);
     }
 
     [TestMethod]

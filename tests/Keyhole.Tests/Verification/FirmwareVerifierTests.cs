@@ -26,7 +26,8 @@ public sealed class FirmwareVerifierTests
 
     private static Scenario ScenarioOf(string commandLine, string type = "")
     {
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(commandLine)), $"guest{type}").TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(commandLine)), $"guest{type}")
+            .TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
         return new() { Host = Host.Unknown, Guest = guest.Guest, Qemu = new() { Emulator = new QemuVersion(7, 2) } };
     }
 
@@ -38,9 +39,12 @@ public sealed class FirmwareVerifierTests
     }
 
     private static string Differences(BootVerification verification) =>
-        string.Join('\n', verification.Differences.Select(static finding => $"{finding.What}: {finding.Forecast ?? "-"} / {finding.Observed ?? "-"} (line {finding.Line})"));
+        string.Join('\n',
+            verification.Differences.Select(
+                static finding => $"{finding.What}: {finding.Forecast ?? "-"} / {finding.Observed ?? "-"} (line {finding.Line})"));
 
-    private static string Words(BootVerification verification) => string.Join('\n', verification.Explanations.Select(static phrase => phrase.ToString()));
+    private static string Words(BootVerification verification) =>
+        string.Join('\n', verification.Explanations.Select(static phrase => phrase.ToString()));
 
     [TestMethod]
     [DataRow("sea-ports", 40)]
@@ -58,7 +62,10 @@ public sealed class FirmwareVerifierTests
     public void An_address_that_is_not_as_forecast_is_the_one_difference_with_its_line()
     {
         string log = Fixture("sea-ports.log");
-        BootVerification verification = Verify(ScenarioOf(Fixture("sea-ports.cmd")), log.Replace("pci 0000:02:00.0: BAR 0 [mem 0xfe600000-0xfe600fff]", "pci 0000:02:00.0: BAR 0 [mem 0xfe601000-0xfe601fff]", StringComparison.Ordinal));
+        BootVerification verification =
+            Verify(ScenarioOf(Fixture("sea-ports.cmd")),
+                log.Replace("pci 0000:02:00.0: BAR 0 [mem 0xfe600000-0xfe600fff]", "pci 0000:02:00.0: BAR 0 [mem 0xfe601000-0xfe601fff]",
+                    StringComparison.Ordinal));
         Finding finding = verification.Differences.Single();
         Assert.AreEqual("BAR 0 of 0000:02:00.0", finding.What);
         Assert.AreEqual("0xfe600000 (4 KiB, mem32)", finding.Forecast);
@@ -75,14 +82,16 @@ public sealed class FirmwareVerifierTests
         BootVerification verification = Verify(ScenarioOf(Fixture("sea-ports.cmd")), without);
         Assert.AreEqual("PCI function: 0000:02:00.0 [1b36:0005] / -", Differences(verification).Split(" (line")[0]);
         Scenario fewer = ScenarioOf(Fixture("sea-ports.cmd").Replace("-device pci-testdev,bus=r2,membar=256M", "", StringComparison.Ordinal));
-        Assert.Contains(static finding => finding is { What: "PCI function", Forecast: null, Observed: "0000:02:00.0 [1b36:0005]" }, Verify(fewer, Fixture("sea-ports.log")).Differences);
+        Assert.Contains(static finding => finding is { What: "PCI function", Forecast: null, Observed: "0000:02:00.0 [1b36:0005]" },
+            Verify(fewer, Fixture("sea-ports.log")).Differences);
     }
 
     [TestMethod]
     public void Of_a_log_that_is_cut_within_the_functions_nothing_is_missing()
     {
         string log = Fixture("sea-ports.log");
-        BootVerification verification = Verify(ScenarioOf(Fixture("sea-ports.cmd")), log[..log.IndexOf("pci 0000:01:00.0: BAR 1", StringComparison.Ordinal)]);
+        BootVerification verification =
+            Verify(ScenarioOf(Fixture("sea-ports.cmd")), log[..log.IndexOf("pci 0000:01:00.0: BAR 1", StringComparison.Ordinal)]);
         Assert.IsTrue(verification.Agrees, Differences(verification));
         Assert.Contains(static text => text.Contains("the log names only a part of them", StringComparison.Ordinal), verification.NotCompared);
     }
@@ -96,26 +105,37 @@ public sealed class FirmwareVerifierTests
         string words = Words(Verify(scenario with { Qemu = scenario.Qemu with { Firmware = newer } }, Fixture("sea-ports.log")));
         Assert.Contains("The log names seabios-1.16.2 as its firmware, and seabios-1.16.3 was told.", words);
         Assert.Contains("Everything agrees with seabios-1.14.0 or seabios-1.16.2.", words);
-        string otherDevice = Words(Verify(ScenarioOf(Fixture("sea-ports.cmd").Replace("membar=256M", "membar=512M", StringComparison.Ordinal)), Fixture("sea-ports.log")));
+        string otherDevice = Words(Verify(ScenarioOf(Fixture("sea-ports.cmd").Replace("membar=256M", "membar=512M", StringComparison.Ordinal)),
+            Fixture("sea-ports.log")));
         Assert.Contains("With none of the usual address widths", otherDevice);
         Assert.DoesNotContain("Everything agrees", otherDevice);
     }
 
     private const string Unplaced =
-        "[    0.000000] Linux version 6.1.0\npci_bus 0000:00: root bus resource [mem 0xc0000000-0xfebfffff window]\npci 0000:00:01.0: [1b36:0005] type 00 class 0x00ff00\n";
+        "[    0.000000] Linux version 6.1.0\npci_bus 0000:00: root bus resource [mem 0xc0000000-0xfebfffff window]\npci 0000:00:01.0: "
+            + "[1b36:0005] type 00 class 0x00ff00\n";
 
     [TestMethod]
-    [DataRow("pci 0000:01:00.0: BAR 2 [mem 0x00000000-0xfffffffff 64bit pref]", "pci 0000:01:00.0: BAR 2 [mem 0x1000000000-0x1fffffffff 64bit pref]: assigned", "Linux then placed it itself at 0x1000000000 (line 3).")]
-    [DataRow("pci 0000:01:00.0: reg 0x18: [mem 0x00000000-0xfffffffff 64bit pref]", "pci 0000:01:00.0: BAR 2: assigned [mem 0x1000000000-0x1fffffffff 64bit pref]", "Linux then placed it itself at 0x1000000000 (line 3).")]
-    [DataRow("pci 0000:01:00.0: BAR 2 [mem size 0x1000000000 64bit pref]", "pci 0000:01:00.0: BAR 2 [mem size 0x1000000000 64bit pref]: can't assign; no space", "Linux found no room for it either (line 3).")]
-    [DataRow("pci 0000:01:00.0: reg 0x18: [mem 0xfffffff000000000-0xffffffffffffffff 64bit pref]", "pci 0000:01:00.0: BAR 2: no space for [mem size 0x1000000000 64bit pref]", "Linux found no room for it either (line 3).")]
-    [DataRow("pci 0000:01:00.0: reg 0x18: [mem 0xfffffff000000000-0xffffffffffffffff 64bit pref]", "pci 0000:01:00.0: BAR 2: failed to assign [mem size 0x1000000000 64bit pref]", "Linux found no room for it either (line 3).")]
+    [DataRow("pci 0000:01:00.0: BAR 2 [mem 0x00000000-0xfffffffff 64bit pref]",
+        "pci 0000:01:00.0: BAR 2 [mem 0x1000000000-0x1fffffffff 64bit pref]: assigned", "Linux then placed it itself at 0x1000000000 (line 3).")]
+    [DataRow("pci 0000:01:00.0: reg 0x18: [mem 0x00000000-0xfffffffff 64bit pref]",
+        "pci 0000:01:00.0: BAR 2: assigned [mem 0x1000000000-0x1fffffffff 64bit pref]", "Linux then placed it itself at 0x1000000000 (line 3).")]
+    [DataRow("pci 0000:01:00.0: BAR 2 [mem size 0x1000000000 64bit pref]",
+        "pci 0000:01:00.0: BAR 2 [mem size 0x1000000000 64bit pref]: can't assign; no space", "Linux found no room for it either (line 3).")]
+    [DataRow("pci 0000:01:00.0: reg 0x18: [mem 0xfffffff000000000-0xffffffffffffffff 64bit pref]",
+        "pci 0000:01:00.0: BAR 2: no space for [mem size 0x1000000000 64bit pref]", "Linux found no room for it either (line 3).")]
+    [DataRow("pci 0000:01:00.0: reg 0x18: [mem 0xfffffff000000000-0xffffffffffffffff 64bit pref]",
+        "pci 0000:01:00.0: BAR 2: failed to assign [mem size 0x1000000000 64bit pref]", "Linux found no room for it either (line 3).")]
     public void A_BAR_without_a_place_agrees_and_what_Linux_did_with_it_is_told_apart(string found, string later, string words)
     {
-        Scenario scenario = ScenarioOf("qemu-system-x86_64 -machine q35 -m 4096 -cpu Skylake-Server,phys-bits=40 -nodefaults -bios /usr/share/ovmf/OVMF.fd -device pcie-root-port,id=r1,slot=1 -device pci-testdev,bus=r1,membar=64G -device pcie-root-port,id=r2,slot=2 -device pci-testdev,bus=r2,membar=4G");
+        Scenario scenario =
+            ScenarioOf("qemu-system-x86_64 -machine q35 -m 4096 -cpu Skylake-Server,phys-bits=40 -nodefaults -bios /usr/share/ovmf/OVMF.fd -device "
+                + "pcie-root-port,id=r1,slot=1 -device pci-testdev,bus=r1,membar=64G -device pcie-root-port,id=r2,slot=2 "
+                + "-device pci-testdev,bus=r2,membar=4G");
         BootVerification verification = Verify(scenario, $"[    0.000000] Linux version 6.1.0\n{found}\n{later}\n");
         Assert.IsTrue(verification.Agrees, Differences(verification));
-        Assert.Contains(static finding => finding is { What: "BAR 2 of 0000:01:00.0", Forecast: "no address (64 GiB, mem64-prefetchable)" }, verification.Findings);
+        Assert.Contains(static finding => finding is { What: "BAR 2 of 0000:01:00.0", Forecast: "no address (64 GiB, mem64-prefetchable)" },
+            verification.Findings);
         Assert.Contains(words, Words(verification));
         Assert.Contains("it does not fit into the window above 4 GiB", Words(verification));
         Assert.Contains("What to change: ", Words(verification));
@@ -137,7 +157,9 @@ public sealed class FirmwareVerifierTests
     [TestMethod]
     public void An_address_that_Linux_changes_later_counts_as_the_firmware_left_it()
     {
-        string log = Fixture("sea-ports.log") + "pci 0000:02:00.0: BAR 0 [mem 0xfe601000-0xfe601fff]: assigned\npci 0000:00:01.0: bridge window [mem 0xfea10000-0xfeafffff]: assigned\n";
+        string log = Fixture("sea-ports.log")
+            + "pci 0000:02:00.0: BAR 0 [mem 0xfe601000-0xfe601fff]: assigned\npci 0000:00:01.0: bridge window "
+            + "[mem 0xfea10000-0xfeafffff]: assigned\n";
         BootVerification verification = Verify(ScenarioOf(Fixture("sea-ports.cmd")), log);
         Assert.IsTrue(verification.Agrees, Differences(verification));
         Assert.Contains("Linux moved BAR 0 of 0000:02:00.0 from 0xfe600000 to 0xfe601000", Words(verification));
@@ -159,7 +181,9 @@ public sealed class FirmwareVerifierTests
     [TestMethod]
     public void A_guest_that_its_firmware_or_QEMU_does_not_let_start_agrees_where_that_was_forecast()
     {
-        BootVerification panic = Verify(ScenarioOf("qemu-system-x86_64 -machine q35 -m 2048 -nodefaults -device qxl,vram_size_mb=512,ram_size_mb=512"), "PCI: init bdf=00:01.0 id=1b36:0100\nPCI: out of 32bit address space\n");
+        BootVerification panic =
+            Verify(ScenarioOf("qemu-system-x86_64 -machine q35 -m 2048 -nodefaults -device qxl,vram_size_mb=512,ram_size_mb=512"),
+                "PCI: init bdf=00:01.0 id=1b36:0100\nPCI: out of 32bit address space\n");
         Assert.IsTrue(panic.Agrees, Differences(panic));
         Assert.AreEqual((GuestOutcome.Panics, GuestOutcome.Panics), panic.Outcomes);
         BootVerification refused = Verify(
@@ -195,7 +219,9 @@ public sealed class FirmwareVerifierTests
     public void A_firmware_that_gave_its_devices_up_is_told_by_registers_without_an_address()
     {
         // The only device with 64 bits does not fit: OVMF programs none of any device.
-        Scenario scenario = ScenarioOf("qemu-system-x86_64 -machine q35 -m 4096 -cpu Skylake-Server,phys-bits=40 -nodefaults -bios /usr/share/ovmf/OVMF.fd -device pcie-root-port,id=r1,slot=1 -device pci-testdev,bus=r1,membar=64G");
+        Scenario scenario =
+            ScenarioOf("qemu-system-x86_64 -machine q35 -m 4096 -cpu Skylake-Server,phys-bits=40 -nodefaults -bios /usr/share/ovmf/OVMF.fd -device "
+                + "pcie-root-port,id=r1,slot=1 -device pci-testdev,bus=r1,membar=64G");
         const string log = """
             [    0.000000] Linux version 6.1.0
             pci 0000:00:01.0: BAR 0 [mem 0xfffff000-0xffffffff]
@@ -205,7 +231,9 @@ public sealed class FirmwareVerifierTests
         BootVerification verification = Verify(scenario, log);
         Assert.IsTrue(verification.Agrees, Differences(verification));
         Assert.AreEqual((GuestOutcome.GivesUp, GuestOutcome.GivesUp), verification.Outcomes);
-        BootVerification placed = Verify(scenario, log.Replace("pci 0000:00:01.0: BAR 0 [mem 0xfffff000-0xffffffff]", "pci 0000:00:01.0: BAR 0 [mem 0xc0402000-0xc0402fff]", StringComparison.Ordinal));
+        BootVerification placed = Verify(scenario,
+            log.Replace("pci 0000:00:01.0: BAR 0 [mem 0xfffff000-0xffffffff]", "pci 0000:00:01.0: BAR 0 [mem 0xc0402000-0xc0402fff]",
+                StringComparison.Ordinal));
         Assert.AreEqual((GuestOutcome.GivesUp, GuestOutcome.Boots), placed.Outcomes);
         Assert.IsFalse(placed.Agrees);
     }

@@ -31,7 +31,8 @@ internal static class GoldenBoots
     public static IEnumerable<object[]> LogNames => GoldenLog.Names.Select(static name => new object[] { name });
 
     public static IEnumerable<object[]> BootedGuests =>
-        GoldenLog.Names.SelectMany(static name => GoldenLog.Load(name).Guests().Where(static guest => guest.WasBooted).Select(guest => new object[] { name, guest.Name }));
+        GoldenLog.Names.SelectMany(static name => GoldenLog.Load(name).Guests().Where(static guest => guest.WasBooted)
+            .Select(guest => new object[] { name, guest.Name }));
 
     public static string[] Lines(string log) => GoldenLog.Load(log).Lines;
 
@@ -49,7 +50,8 @@ internal static class GoldenBoots
     public static GoldenGuest Guest(string log, string name) => GoldenLog.Load(log).Guests().Single(guest => guest.Name == name);
 
     /// <summary>dom0's boot in the lines, and its forecast from them alone, as the command line makes it.</summary>
-    public static (BootForecast Forecast, ObservedBoot Boot) Dom0(IEnumerable<string> lines, KernelRelease? kernel = null) => Dom0(Scan(lines), kernel);
+    public static (BootForecast Forecast, ObservedBoot Boot) Dom0(IEnumerable<string> lines, KernelRelease? kernel = null) =>
+        Dom0(Scan(lines), kernel);
 
     public static (BootForecast Forecast, ObservedBoot Boot) Dom0(LogScan scan, KernelRelease? kernel = null)
     {
@@ -82,7 +84,8 @@ internal static class GoldenBoots
         ImmutableArray<E820Entry> map = s_byHand.TryGetValue(guest.Name, out E820Entry[]? byHand)
             ? [.. byHand]
             : guest.UsesHostMap
-                ? [.. LibxlPolicy.Sanitize(MachineMapOf(log), memoryKiB, unchecked((guest.MaxmemMiB << 10) - memoryKiB)).Entries.Select(static planned => planned.Entry)]
+                ? [.. LibxlPolicy.Sanitize(MachineMapOf(log), memoryKiB, unchecked((guest.MaxmemMiB << 10)
+                    - memoryKiB)).Entries.Select(static planned => planned.Entry)]
                 : [E820Entry.FromSize(0, guest.MaxmemMiB << 20, E820Type.Ram)];
         return Forecaster.Forecast(new()
         {
@@ -93,7 +96,8 @@ internal static class GoldenBoots
         });
     }
 
-    /// <summary>The lines with the first one that holds <paramref name="text"/> changed; fails when there is none. Tells its 1-based number.</summary>
+    /// <summary>The lines with the first one that holds <paramref name="text"/> changed; fails when there is none. Tells its 1-based
+    /// number.</summary>
     public static string[] Changed(IReadOnlyList<string> lines, string text, string replacement, out int line)
     {
         string[] changed = [.. lines];

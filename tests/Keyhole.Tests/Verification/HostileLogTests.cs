@@ -20,7 +20,8 @@ namespace Keyhole.Tests.Verification;
 public sealed class HostileLogTests
 {
     private static readonly string[] s_names = [.. GoldenLog.Names];
-    private static readonly byte[][] s_texts = [.. s_names.Select(static name => Encoding.Latin1.GetBytes(string.Join('\n', GoldenBoots.Lines(name))))];
+    private static readonly byte[][] s_texts =
+        [.. s_names.Select(static name => Encoding.Latin1.GetBytes(string.Join('\n', GoldenBoots.Lines(name))))];
 
     [TestMethod]
     public void A_damaged_log_is_compared_or_refused() =>

@@ -14,7 +14,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Verification;
 
-/// <summary>The real logs beside their forecasts: all agree, what is changed in them is found and nothing else, and the explanations name causes.</summary>
+/// <summary>The real logs beside their forecasts: all agree, what is changed in them is found and nothing else, and the explanations name
+/// causes.</summary>
 [TestClass]
 public sealed class VerifierTests
 {
@@ -86,7 +87,8 @@ public sealed class VerifierTests
         Contains(verification, "4.3 and later: halts");
         CollectionAssert.AreEqual(
             new[] { "What to change: build this kernel with CONFIG_PHYSICAL_START=0x1a00000: there it lies on RAM, and by the forecast it boots." },
-            verification.Explanations.Select(static text => text.ToString()).Where(static text => text.StartsWith("What to change", StringComparison.Ordinal)).ToArray());
+            verification.Explanations.Select(static text => text.ToString())
+                .Where(static text => text.StartsWith("What to change", StringComparison.Ordinal)).ToArray());
     }
 
     [TestMethod]
@@ -115,7 +117,8 @@ public sealed class VerifierTests
         BootVerification verification = Verifier.Compare(forecast, boot);
 
         Contains(verification, "16,384 pages (64 MiB) are missing", "[0x1c000000, 0x20000000) reserved: 16,384");
-        Contains(verification, "458,364 KiB of RAM are 524,288 KiB given", "65,536 given back to Xen", "384 reserved", "4 the first page", "252,712 KiB for itself");
+        Contains(verification, "458,364 KiB of RAM are 524,288 KiB given", "65,536 given back to Xen", "384 reserved", "4 the first page",
+            "252,712 KiB for itself");
     }
 
     [TestMethod]
@@ -137,7 +140,8 @@ public sealed class VerifierTests
     {
         GoldenGuest guest = GoldenBoots.Guest("passthrough", "a_pci");
         List<string> lines = GoldenBoots.TextOf(guest);
-        lines.Add("[    4.453712] pci 0000:00:00.0: can't claim BAR 0 [mem 0xfebc0000-0xfebdffff]: address conflict with Unusable memory [mem 0xfeb00000-0xfebfffff]");
+        lines.Add("[    4.453712] pci 0000:00:00.0: can't claim BAR 0 [mem 0xfebc0000-0xfebdffff]: address conflict with "
+            + "Unusable memory [mem 0xfeb00000-0xfebfffff]");
         (BootForecast forecast, ObservedBoot boot) = GoldenBoots.OfGuest("passthrough", guest, lines);
 
         Finding only = Verifier.Compare(forecast, boot).Differences.Single();
@@ -167,9 +171,11 @@ public sealed class VerifierTests
     [TestMethod]
     [DataRow("] Remapped 139361 page(s)", "] Remapped 139360 page(s)", "remapped pages", "139,361", "139,360")]
     [DataRow("] Released 0 page(s)", "] Released 1 page(s)", "released pages", "0", "1")]
-    [DataRow("0x4dc61000-0xfebfffff] available", "0x4dc62000-0xfebfffff] available", "gap for PCI devices", "[0x4dc61000, 0xfec00000)", "[0x4dc62000, 0xfec00000)")]
+    [DataRow("0x4dc61000-0xfebfffff] available", "0x4dc62000-0xfebfffff] available", "gap for PCI devices", "[0x4dc61000, 0xfec00000)",
+        "[0x4dc62000, 0xfec00000)")]
     [DataRow("to [mem 0x28000000-0x2a6185c0]", "to [mem 0x28001000-0x2a6195c0]", "initrd moved", null, null)]
-    [DataRow("RAMDISK: [mem 0x28000000-0x2a618fff]", "RAMDISK: [mem 0x28001000-0x2a619fff]", "ramdisk", "[0x28000000, 0x2a619000)", "[0x28001000, 0x2a61a000)")]
+    [DataRow("RAMDISK: [mem 0x28000000-0x2a618fff]", "RAMDISK: [mem 0x28001000-0x2a619fff]", "ramdisk", "[0x28000000, 0x2a619000)",
+        "[0x28001000, 0x2a61a000)")]
     public void A_line_changed_is_the_only_difference(string text, string changed, string what, string? forecastText, string? observed)
     {
         string[] lines = GoldenBoots.Changed(GoldenBoots.Lines("dom0-relocate"), text, changed, out int line);
@@ -260,7 +266,8 @@ public sealed class VerifierTests
     [TestMethod]
     public void A_poweroff_long_after_the_boot_is_no_halt()
     {
-        string[] lines = [.. GoldenBoots.Lines("plain4g").TakeWhile(static line => line != "=== DOM0-IOMEM"), "(XEN) Hardware Dom0 halted: halting machine"];
+        string[] lines = [.. GoldenBoots.Lines("plain4g").TakeWhile(static line => line != "=== DOM0-IOMEM"),
+            "(XEN) Hardware Dom0 halted: halting machine"];
         (BootForecast forecast, ObservedBoot boot) = GoldenBoots.Dom0(lines);
 
         Assert.IsFalse(boot.Halts);
@@ -280,7 +287,8 @@ public sealed class VerifierTests
 
             Assert.AreEqual("", Told(verification.Differences), KernelReleases.NameOf(version));
             Assert.AreEqual("", string.Join("; ", verification.NotCompared), KernelReleases.NameOf(version));
-            Assert.AreEqual(version <= Kernels.Linux34, verification.Findings.Any(static finding => finding.What == "freed pages"), KernelReleases.NameOf(version));
+            Assert.AreEqual(version <= Kernels.Linux34, verification.Findings.Any(static finding => finding.What == "freed pages"),
+                KernelReleases.NameOf(version));
         }
     }
 
@@ -332,5 +340,7 @@ public sealed class VerifierTests
             $"no explanation has all of: {string.Join(" | ", words)}\n{string.Join('\n', verification.Explanations)}");
 
     private static string Told(IEnumerable<Finding> findings) =>
-        string.Join("\n", findings.Select(static finding => $"{finding.What}: forecast {finding.Forecast ?? "-"}, observed {finding.Observed ?? "-"}, line {finding.Line}"));
+        string.Join("\n",
+            findings.Select(static finding =>
+                $"{finding.What}: forecast {finding.Forecast ?? "-"}, observed {finding.Observed ?? "-"}, line {finding.Line}"));
 }

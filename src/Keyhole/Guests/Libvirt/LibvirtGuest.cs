@@ -92,7 +92,8 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         ulong? maxmemKiB = MemoryOf("memory");
         ulong memoryKiB = MemoryOf("currentMemory") ?? 0;
         if (maxmemKiB is null or 0 && _error is null)
-            return (Fail<ulong>(domain.Element("memory") ?? domain, maxmemKiB is null ? "no <memory>" : "<memory> is 0", "add <memory unit='MiB'>…</memory>"), 0);
+            return (Fail<ulong>(domain.Element("memory") ?? domain, maxmemKiB is null ? "no <memory>" : "<memory> is 0",
+                "add <memory unit='MiB'>…</memory>"), 0);
         if (memoryKiB > maxmemKiB)
             _remarks.Add("currentMemory is more than memory; libvirt makes it the same");
         if (memoryKiB == 0 || memoryKiB > maxmemKiB)

@@ -52,7 +52,8 @@ internal sealed partial class LibvirtMachine
             Assign(controller, isTrial);
         // libvirt's order of kinds, which is not that of the command line.
         foreach (Place place in (ReadOnlySpan<Place>)[
-            Place.FileSystem, Place.Network, Place.Sound, Place.Usb, Place.Scsi, Place.Sata, Place.Serial, Place.Disk, Place.Host, Place.Balloon, Place.Rng, Place.Watchdog,
+            Place.FileSystem, Place.Network, Place.Sound, Place.Usb, Place.Scsi, Place.Sata, Place.Serial, Place.Disk, Place.Host, Place.Balloon,
+            Place.Rng, Place.Watchdog,
             Place.Video, Place.SharedMemory, Place.Input, Place.Rest])
         {
             foreach (Device device in _devices)
@@ -98,7 +99,8 @@ internal sealed partial class LibvirtMachine
 
             if (waiting.Count == before)
             {
-                _error ??= new InputError(sourceName, waiting[0].Line, "a PCI controller on a bus that is not there", "give each controller a bus that another controller has");
+                _error ??= new InputError(sourceName, waiting[0].Line, "a PCI controller on a bus that is not there",
+                    "give each controller a bus that another controller has");
                 return;
             }
         }
@@ -113,7 +115,8 @@ internal sealed partial class LibvirtMachine
         if (device.Address is { } address)
         {
             bool isMultifunction = device.Multifunction ?? (address.Function == 0 && _slots.HasSeveral(address));
-            text = string.Create(CultureInfo.InvariantCulture, $"{text},bus={BusName(address.Bus)},{(isMultifunction ? "multifunction=on," : "")}addr=0x{address.Slot:x}.0x{address.Function:x}");
+            text = string.Create(CultureInfo.InvariantCulture,
+                $"{text},bus={BusName(address.Bus)},{(isMultifunction ? "multifunction=on," : "")}addr=0x{address.Slot:x}.0x{address.Function:x}");
         }
 
         _arguments.Add("-device", text, device.Line);

@@ -20,7 +20,8 @@ internal sealed partial class LibvirtMachine
         ReadDisks();
         int index = 0;
         foreach (XElement share in Devices("filesystem"))
-            AddPci(share, $"{(Attribute(share.Element("driver"), "type") == "virtiofs" ? "vhost-user-fs-pci" : "virtio-9p-pci")},id=fs{index++}", Place.FileSystem, LibvirtConnect.Express);
+            AddPci(share, $"{(Attribute(share.Element("driver"), "type") == "virtiofs" ? "vhost-user-fs-pci" : "virtio-9p-pci")},id=fs{index++}",
+                Place.FileSystem, LibvirtConnect.Express);
         ReadNetworks();
         foreach (XElement sound in Devices("sound"))
         {
@@ -73,7 +74,8 @@ internal sealed partial class LibvirtMachine
                         "dc390" => "dc-390",
                         _ => "lsi",
                     };
-                    AddPci(controller, $"{scsi},id=scsi{index}", Place.Scsi, scsi.StartsWith("virtio", StringComparison.Ordinal) ? LibvirtConnect.Express : LibvirtConnect.Conventional);
+                    AddPci(controller, $"{scsi},id=scsi{index}", Place.Scsi, scsi.StartsWith("virtio", StringComparison.Ordinal)
+                        ? LibvirtConnect.Express : LibvirtConnect.Conventional);
                     break;
                 case "sata" when index > 0 || !_isQ35:
                     AddPci(controller, $"ich9-ahci,id=sata{index}", Place.Sata, LibvirtConnect.Conventional);
@@ -115,9 +117,11 @@ internal sealed partial class LibvirtMachine
                 // KiB where no unit is said; 0 switches the hole off.
                 bool isSize = MemoryUnit.TryGetSize(Attribute(hole, "unit") ?? "", out ulong unit);
                 if (!isSize || !MemoryUnit.TryRead(hole.Value, unit, out UInt128 sizeBytes) || sizeBytes > 1UL << 52)
-                    _error ??= Error(hole, $"<pcihole64> {InputError.Quote(hole.Value.Trim())} is not a size", "give a whole number, in KiB or with a unit");
+                    _error ??= Error(hole, $"<pcihole64> {InputError.Quote(hole.Value.Trim())} is not a size",
+                        "give a whole number, in KiB or with a unit");
                 else
-                    _arguments.Add("-global", string.Create(CultureInfo.InvariantCulture, $"{(_isQ35 ? "q35-pcihost" : "i440FX-pcihost")}.pci-hole64-size={(ulong)sizeBytes / 1024}K"), LineOf(hole));
+                    _arguments.Add("-global", string.Create(CultureInfo.InvariantCulture,
+                        $"{(_isQ35 ? "q35-pcihost" : "i440FX-pcihost")}.pci-hole64-size={(ulong)sizeBytes / 1024}K"), LineOf(hole));
             }
 
             return;
@@ -125,7 +129,8 @@ internal sealed partial class LibvirtMachine
 
         if (index is < 1 or > 255 || _controllers.ContainsKey(index))
         {
-            _error ??= Error(controller, string.Create(CultureInfo.InvariantCulture, $"the PCI controller {index} is there twice, or out of range"), "give each an index of its own, 1 to 255");
+            _error ??= Error(controller, string.Create(CultureInfo.InvariantCulture, $"the PCI controller {index} is there twice, or out of range"),
+                "give each an index of its own, 1 to 255");
             return;
         }
 
@@ -144,11 +149,13 @@ internal sealed partial class LibvirtMachine
         };
         if (name.Length == 0)
         {
-            _error ??= Error(controller, $"the PCI controller model {InputError.Quote(model)} is not one of libvirt's for x86", "give a model such as pcie-root-port");
+            _error ??= Error(controller, $"the PCI controller model {InputError.Quote(model)} is not one of libvirt's for x86",
+                "give a model such as pcie-root-port");
             return;
         }
 
-        string more = model is "pcie-root-port" or "pcie-switch-downstream-port" ? $",chassis={Escaped(Attribute(target, "chassis") ?? index.ToString(CultureInfo.InvariantCulture))}"
+        string more = model is "pcie-root-port" or "pcie-switch-downstream-port"
+            ? $",chassis={Escaped(Attribute(target, "chassis") ?? index.ToString(CultureInfo.InvariantCulture))}"
             : model is "pci-bridge" ? $",chassis_nr={Escaped(Attribute(target, "chassisNr") ?? index.ToString(CultureInfo.InvariantCulture))}"
             : model is "pcie-expander-bus" or "pci-expander-bus" ? $",bus_nr={Escaped(Attribute(target, "busNr") ?? "254")}"
             : "";
@@ -156,7 +163,8 @@ internal sealed partial class LibvirtMachine
             more += $",hotplug={Attribute(target, "hotplug")}";
         if (Attribute(target, "memReserve") is { } reserve)
             more += $",mem-reserve={Escaped(reserve)}K";
-        var device = new Device($"{Escaped(name)},id=pci.{index}{more}", LineOf(controller), Place.Usb, ConnectOf(model)) { Index = index, Model = model };
+        var device = new Device($"{Escaped(name)},id=pci.{index}{more}", LineOf(controller), Place.Usb, ConnectOf(model)) { Index = index,
+            Model = model };
         ReadAddress(controller, device);
         _controllers.Add(index, device);
         _slots.AddController(index, model);
@@ -203,12 +211,14 @@ internal sealed partial class LibvirtMachine
         }
     }
 
-    /// <summary>All functions of a USB 2 controller share a slot: that of the one with an address, else on q35 1d and 1a, on a pc the first that no address names.</summary>
+    /// <summary>All functions of a USB 2 controller share a slot: that of the one with an address, else on q35 1d and 1a, on a pc the first that no
+    /// address names.</summary>
     private LibvirtAddress FreeForCompanions(int index, int function)
     {
         foreach (XElement other in Devices("controller"))
         {
-            bool isCompanion = Attribute(other, "type") == "usb" && Attribute(other, "model")?.StartsWith("ich9-", StringComparison.Ordinal) == true && (Number(other, "index") ?? 0) == index;
+            bool isCompanion = Attribute(other, "type") == "usb" && Attribute(other, "model")?.StartsWith("ich9-", StringComparison.Ordinal) == true
+                && (Number(other, "index") ?? 0) == index;
             if (isCompanion && Number(other.Element("address"), "slot") is { } shared)
                 return new(Number(other.Element("address"), "bus") ?? 0, shared, function);
         }
@@ -216,7 +226,8 @@ internal sealed partial class LibvirtMachine
         if (_isQ35)
             return new(0, index == 0 ? 0x1d : 0x1a, function);
         int slot = 3;
-        while (slot < 31 && domain.Elements("devices").Elements().Elements("address").Any(address => Attribute(address, "type") == "pci" && Number(address, "slot") == slot))
+        while (slot < 31 && domain.Elements("devices").Elements().Elements("address")
+            .Any(address => Attribute(address, "type") == "pci" && Number(address, "slot") == slot))
             slot++;
         return new(0, slot, function);
     }
@@ -292,7 +303,8 @@ internal sealed partial class LibvirtMachine
                 ? string.Create(CultureInfo.InvariantCulture, $",vectors={(2 * pairs) + 2}")
                 : "";
             string rom = Rom(network);
-            AddPci(network, $"{Escaped(driver)},id=net{index++}{queues}{rom}", Place.Network, isExpress ? LibvirtConnect.Express : LibvirtConnect.Conventional);
+            AddPci(network, $"{Escaped(driver)},id=net{index++}{queues}{rom}", Place.Network, isExpress ? LibvirtConnect.Express
+                : LibvirtConnect.Conventional);
         }
     }
 
@@ -314,7 +326,8 @@ internal sealed partial class LibvirtMachine
             if (device.Elements("address").Any(static address => Attribute(address, "type") == "unassigned"))
                 continue;
             if (isMediated)
-                AddPci(device, $"vfio-pci,sysfsdev=/sys/bus/mdev/devices/unnamed,id=hostdev{index++}{Rom(device)}", Place.Host, LibvirtConnect.Express);
+                AddPci(device, $"vfio-pci,sysfsdev=/sys/bus/mdev/devices/unnamed,id=hostdev{index++}{Rom(device)}", Place.Host,
+                    LibvirtConnect.Express);
             else if (isScsi)
                 AddPci(device, $"vhost-scsi-pci,id=hostdev{index++}", Place.Host, LibvirtConnect.Express);
             else if (LibvirtDomain.IsPciAssignment(device) && LibvirtGuest.AddressOf(device) is { } address)
@@ -343,14 +356,18 @@ internal sealed partial class LibvirtMachine
             };
             if (driver is null)
                 continue;
-            AddPci(video, $"{driver},id=video{index++}", Place.Video, driver.StartsWith("virtio", StringComparison.Ordinal) || driver.StartsWith("bochs", StringComparison.Ordinal) ? LibvirtConnect.Express : LibvirtConnect.Conventional);
+            AddPci(video, $"{driver},id=video{index++}", Place.Video,
+                driver.StartsWith("virtio", StringComparison.Ordinal) || driver.StartsWith("bochs", StringComparison.Ordinal)
+                    ? LibvirtConnect.Express : LibvirtConnect.Conventional);
             if (isFirst)
                 PlaceFirstVideo(_devices[^1]);
         }
 
         if (!Devices("video").Any() && Devices("graphics").Any(static graphics => Attribute(graphics, "type") is not "egl-headless"))
         {
-            _arguments.Remark("the guest has <graphics> and no <video>: cirrus is taken, which libvirt adds by itself; virsh dumpxml shows it once the guest is defined");
+            _arguments.Remark(
+                "the guest has <graphics> and no <video>: cirrus is taken, which libvirt adds by itself; virsh "
+                    + "dumpxml shows it once the guest is defined");
             AddImplicit("cirrus-vga,id=video0", Place.Video, LibvirtConnect.Conventional);
             PlaceFirstVideo(_devices[^1]);
         }
@@ -377,7 +394,8 @@ internal sealed partial class LibvirtMachine
         return text + InMiB("vgamem_mb", (ulong)(Number(model, "vgamem") ?? 0));
     }
 
-    private static string InMiB(string property, ulong sizeKiB) => sizeKiB < 1024 ? "" : string.Create(CultureInfo.InvariantCulture, $",{property}={sizeKiB / 1024}");
+    private static string InMiB(string property, ulong sizeKiB) =>
+        sizeKiB < 1024 ? "" : string.Create(CultureInfo.InvariantCulture, $",{property}={sizeKiB / 1024}");
 
     private void ReadRest()
     {
@@ -419,8 +437,10 @@ internal sealed partial class LibvirtMachine
             string model = Attribute(shared.Element("model"), "type") ?? "ivshmem";
             ulong sizeKiB = shared.Element("size") is { } size ? SizeKiB(size) : 4096;
             if (model == "ivshmem-plain")
-                _arguments.Add("-object", string.Create(CultureInfo.InvariantCulture, $"memory-backend-file,id=shmmem-shmem{index},share=on,size={sizeKiB}K"), LineOf(shared));
-            AddPci(shared, $"{Escaped(model)},id=shmem{index}{(model == "ivshmem-plain" ? $",memdev=shmmem-shmem{index}" : "")}", Place.SharedMemory, LibvirtConnect.Conventional);
+                _arguments.Add("-object", string.Create(CultureInfo.InvariantCulture,
+                    $"memory-backend-file,id=shmmem-shmem{index},share=on,size={sizeKiB}K"), LineOf(shared));
+            AddPci(shared, $"{Escaped(model)},id=shmem{index}{(model == "ivshmem-plain" ? $",memdev=shmmem-shmem{index}" : "")}", Place.SharedMemory,
+                LibvirtConnect.Conventional);
             index++;
         }
 
@@ -463,7 +483,8 @@ internal sealed partial class LibvirtMachine
 
     private void Add(string text, XElement element, Place place) => _devices.Add(new(text, LineOf(element), place, null));
 
-    private void AddImplicit(string text, Place place, LibvirtConnect? connect) => _devices.Add(new(text, LineOf(domain.Element("devices")), place, connect));
+    private void AddImplicit(string text, Place place, LibvirtConnect? connect) =>
+        _devices.Add(new(text, LineOf(domain.Element("devices")), place, connect));
 
     private void AddPci(XElement element, string text, Place place, LibvirtConnect connect)
     {
@@ -480,7 +501,8 @@ internal sealed partial class LibvirtMachine
         if (Number(address, "bus") is not (>= 0 and <= 255 and var bus) || Number(address, "slot") is not (>= 0 and <= 31 and var slot)
             || (Number(address, "function") ?? 0) is not (>= 0 and <= 7 and var function))
         {
-            _error ??= Error(address, "a PCI address that is out of range", "give bus, slot and function as numbers, such as bus='0x01' slot='0x00' function='0x0'");
+            _error ??= Error(address, "a PCI address that is out of range",
+                "give bus, slot and function as numbers, such as bus='0x01' slot='0x00' function='0x0'");
             return;
         }
 

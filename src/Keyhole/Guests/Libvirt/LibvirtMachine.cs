@@ -12,8 +12,8 @@ using Keyhole.Diagnostics;
 namespace Keyhole.Guests;
 
 /// <summary>
-/// The machine that libvirt's QEMU driver makes of a domain: it becomes the arguments that libvirt hands to QEMU, as far as they decide a map. Devices
-/// without an address get the one that libvirt would give them, and a remark says so.
+/// The machine that libvirt's QEMU driver makes of a domain: it becomes the arguments that libvirt hands to QEMU, as far as they decide a map.
+/// Devices without an address get the one that libvirt would give them, and a remark says so.
 /// </summary>
 /// <remarks>Source: libvirt's formatdomain.rst, qemu_command.c, qemu_domain.c, qemu_domain_address.c as of its version 11.</remarks>
 internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
@@ -81,7 +81,8 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         _isQ35 = machine.Contains("q35", StringComparison.Ordinal);
         _slots = new(_isQ35);
         bool isKvm = (string?)domain.Attribute("type") == "kvm";
-        bool isUbuntus = QemuMachineType.TryParse(machine, new(10, 0), out QemuMachineType type) && !machine.Contains("rhel", StringComparison.Ordinal)
+        bool isUbuntus = QemuMachineType.TryParse(machine, new(10, 0), out QemuMachineType type)
+            && !machine.Contains("rhel", StringComparison.Ordinal)
             && machine is not ("pc" or "q35") && !machine.EndsWith(type.Version.ToString(), StringComparison.Ordinal);
         _arguments.SetProgram("qemu-system-x86_64", isUbuntus ? "ubuntu" : "");
         _arguments.SetGuest(spec.Name, isKvm);
@@ -129,7 +130,8 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         XElement? loader = os?.Element("loader");
         string path = loader?.Value.Trim() ?? "";
         bool isEfi = Attribute(os, "firmware") == "efi";
-        bool isFlash = Attribute(loader, "type") is "pflash" || (Attribute(loader, "type") is null && path.EndsWith(".fd", StringComparison.OrdinalIgnoreCase));
+        bool isFlash = Attribute(loader, "type") is "pflash"
+            || (Attribute(loader, "type") is null && path.EndsWith(".fd", StringComparison.OrdinalIgnoreCase));
         if (path.Length == 0 && !isEfi)
             return;
         if (path.Length == 0)
@@ -207,7 +209,8 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
             return (ulong)MemoryUnit.RoundToKiB(sizeBytes);
         }
 
-        _error ??= Error(element, $"<{element.Name.LocalName}> {InputError.Quote(element.Value.Trim())} is not a size", "give a whole number, with a unit of libvirt's");
+        _error ??= Error(element, $"<{element.Name.LocalName}> {InputError.Quote(element.Value.Trim())} is not a size",
+            "give a whole number, with a unit of libvirt's");
         return 0;
     }
 
@@ -233,7 +236,9 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
                     continue;
                 string value = Attribute(property, "value") ?? "";
                 if (!_arguments.TrySet(alias, name, Attribute(property, "type") == "bool" ? value == "true" ? "on" : "off" : value))
-                    _arguments.Remark($"line {LineOf(device)}: the device {InputError.Quote(alias)} of <qemu:override> is not known by that name, and {InputError.Quote(name)} is not taken over");
+                    _arguments.Remark(
+                        $"line {LineOf(device)}: the device {InputError.Quote(alias)} of <qemu:override> is not known by that name, and "
+                            + $"{InputError.Quote(name)} is not taken over");
             }
         }
     }
@@ -244,12 +249,14 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
 
     /// <summary>A number of libvirt's: decimal, hex with 0x. Null where there is none, or another text.</summary>
     private static int? Number(XElement? element, string name) =>
-        Attribute(element, name) is { } text && XlNumber.Parse(text, out long value) == XlNumberKind.Valid && value is >= 0 and <= int.MaxValue ? (int)value : null;
+        Attribute(element, name) is { } text && XlNumber.Parse(text, out long value) == XlNumberKind.Valid && value is >= 0 and <= int.MaxValue
+            ? (int)value : null;
 
     private static int LineOf(XElement? element) => element is IXmlLineInfo info && info.HasLineInfo() ? info.LineNumber : 0;
 
     /// <summary>A comma ends a property; two are one.</summary>
     private static string Escaped(string text) => text.Replace(",", ",,", StringComparison.Ordinal);
 
-    private InputError Error(XElement where, string what, string remedy) => new(sourceName, LineOf(where) is > 0 and int line ? line : null, what, remedy);
+    private InputError Error(XElement where, string what, string remedy) =>
+        new(sourceName, LineOf(where) is > 0 and int line ? line : null, what, remedy);
 }

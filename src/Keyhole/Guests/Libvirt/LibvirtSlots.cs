@@ -24,7 +24,8 @@ internal enum LibvirtConnect
 internal readonly record struct LibvirtAddress(int Bus, int Slot, int Function);
 
 /// <summary>
-/// The PCI addresses of a domain, and those that libvirt assigns where the XML has none: the lowest port or slot that is free, controllers added as needed.
+/// The PCI addresses of a domain, and those that libvirt assigns where the XML has none: the lowest port or slot that is free, controllers added as
+/// needed.
 /// </summary>
 /// <remarks>Source: libvirt's qemu_domain_address.c and domain_addr.c, whose order of devices the caller follows.</remarks>
 internal sealed class LibvirtSlots

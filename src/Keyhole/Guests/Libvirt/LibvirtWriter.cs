@@ -45,7 +45,9 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest, ImmutableA
         if (guest.MemoryKiB > guest.MaxmemKiB)
         {
             return new InputError(
-                SourceName, null, $"maxmem ({ByteSize.ToText(guest.MaxmemKiB << 10)}) is below memory ({ByteSize.ToText(guest.MemoryKiB << 10)}): libvirt would give the guest no more than maxmem",
+                SourceName, null,
+                $"maxmem ({ByteSize.ToText(guest.MaxmemKiB << 10)}) is below memory ({ByteSize.ToText(guest.MemoryKiB << 10)}): libvirt "
+                    + $"would give the guest no more than maxmem",
                 "set maxmem to memory or more, or leave it out");
         }
 
@@ -69,26 +71,31 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest, ImmutableA
         return new GuestText(References(LibvirtDomain.ToText(domain)), [.. _remarks]);
     }
 
-    /// <summary>Leaves what <see cref="ForeignText"/> does not show in texts and attributes only, where a reference can stand for it. What cannot be written, or null.</summary>
+    /// <summary>Leaves what <see cref="ForeignText"/> does not show in texts and attributes only, where a reference can stand for it. What cannot be
+    /// written, or null.</summary>
     private static InputError? Visible(XElement domain)
     {
         foreach (XNode node in domain.DescendantNodesAndSelf().ToArray())
         {
             if (node is XComment comment)
-                comment.Value = string.Concat(comment.Value.EnumerateRunes().Select(static rune => IsHidden(rune) ? $"{ForeignText.Hidden}" : rune.ToString()));
+                comment.Value = string.Concat(comment.Value.EnumerateRunes()
+                    .Select(static rune => IsHidden(rune) ? $"{ForeignText.Hidden}" : rune.ToString()));
             else if (node is XProcessingInstruction)
                 node.Remove();
             else if (node is XCData data && data.Value.EnumerateRunes().Any(IsHidden))
                 data.ReplaceWith(new XText(data.Value));
-            else if (node is XElement element && element.Attributes().Select(static attribute => attribute.Name.ToString()).Prepend(element.Name.ToString()).FirstOrDefault(HasHidden) is { } name)
-                return new InputError(SourceName, null, $"the name {InputError.Quote(name)} has a character that cannot be seen", "leave it out of the guest's XML");
+            else if (node is XElement element && element.Attributes().Select(static attribute => attribute.Name.ToString())
+                .Prepend(element.Name.ToString()).FirstOrDefault(HasHidden) is { } name)
+                return new InputError(SourceName, null, $"the name {InputError.Quote(name)} has a character that cannot be seen",
+                    "leave it out of the guest's XML");
         }
 
         return null;
     }
 
     private static string References(string text) => HasHidden(text)
-        ? string.Concat(text.EnumerateRunes().Select(static rune => IsHidden(rune) ? string.Create(CultureInfo.InvariantCulture, $"&#x{rune.Value:x};") : rune.ToString()))
+        ? string.Concat(text.EnumerateRunes()
+            .Select(static rune => IsHidden(rune) ? string.Create(CultureInfo.InvariantCulture, $"&#x{rune.Value:x};") : rune.ToString()))
         : text;
 
     private static bool HasHidden(string text) => text.EnumerateRunes().Any(IsHidden);

@@ -54,7 +54,8 @@ public static class ProxmoxConfig
             if (!TrySetting(line, out ReadOnlySpan<char> key, out ReadOnlySpan<char> value))
             {
                 return new InputError(
-                    sourceName, lineNumber, $"{InputError.Quote(line)} is no setting", "a setting is KEY: VALUE, as in /etc/pve/qemu-server/VMID.conf");
+                    sourceName, lineNumber, $"{InputError.Quote(line)} is no setting",
+                    "a setting is KEY: VALUE, as in /etc/pve/qemu-server/VMID.conf");
             }
 
             settings[key.ToString()] = (value.ToString(), lineNumber);

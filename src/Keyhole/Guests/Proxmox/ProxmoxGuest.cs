@@ -49,7 +49,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         _arguments.Remark("slots, bridges and root ports are those that Proxmox VE gives by default; its configuration does not name them");
         if (!_arguments.Build().TryGet(out GuestDocument? document, out InputError? error))
             return error;
-        ImmutableArray<QemuProperty> kept = [.. ((string[])["args", "cpu"]).Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
+        ImmutableArray<QemuProperty> kept =
+            [.. ((string[])["args", "cpu"]).Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
         return document with { Guest = document.Guest with { Qemu = document.Guest.Qemu! with { Kept = kept } } };
     }
 
@@ -73,7 +74,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
 
     private void Fail(string key, string what, string remedy) => _error ??= new InputError(sourceName, Line(key), what, remedy);
 
-    private static bool IsOn(ImmutableArray<QemuProperty> properties, string name) => QemuOptionSyntax.Find(properties, name) is "1" or "on" or "yes" or "true";
+    private static bool IsOn(ImmutableArray<QemuProperty> properties, string name) => QemuOptionSyntax.Find(properties, name) is "1" or "on" or "yes"
+        or "true";
 
     private static int WindowsVersion(string? type) => type switch
     {
@@ -89,7 +91,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         ImmutableArray<QemuProperty> machine = Properties("machine", "type");
         string name = QemuOptionSyntax.Find(machine, "type") ?? "pc";
         _isQ35 = name.Contains("q35", StringComparison.Ordinal);
-        QemuVersion created = QemuVersion.TryParse(QemuOptionSyntax.Find(Properties("meta", "creation-qemu"), "creation-qemu"), out QemuVersion told) ? told : default;
+        QemuVersion created = QemuVersion.TryParse(QemuOptionSyntax.Find(Properties("meta", "creation-qemu"), "creation-qemu"), out QemuVersion told)
+            ? told : default;
         if (name is "pc" or "q35" && _windows > 0)
         {
             // Windows gets a version for good: that of its creation, and 5.1 where it is older than that rule.
@@ -147,7 +150,9 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         if (QemuOptionSyntax.Find(cpu, "phys-bits") is { } bits)
             text += bits == "host" ? ",host-phys-bits=on" : ",phys-bits=" + bits;
         if (type.StartsWith("custom-", StringComparison.Ordinal))
-            _arguments.Remark($"line {Line("cpu")}: the processor model {InputError.Quote(type)} stands in /etc/pve/virtual-guest/cpu-models.conf, which is not read");
+            _arguments.Remark(
+                $"line {Line("cpu")}: the processor model {InputError.Quote(type)} stands in "
+                    + $"/etc/pve/virtual-guest/cpu-models.conf, which is not read");
         _arguments.Add("-cpu", text, Line("cpu"));
     }
 
@@ -170,7 +175,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
 
         // Proxmox starts with 1 GiB and plugs the rest in; what can be plugged in follows from the guest's address width.
         ImmutableArray<QemuProperty> cpu = Properties("cpu", "cputype");
-        int bits = QemuOptionSyntax.Find(cpu, "phys-bits") is { } told && QemuOptionSyntax.TryNumber(told, out int number) && number is >= 32 and <= 57 ? number
+        int bits = QemuOptionSyntax.Find(cpu, "phys-bits") is { } told && QemuOptionSyntax.TryNumber(told, out int number) && number is >= 32
+            and <= 57 ? number
             : QemuOptionSyntax.Find(cpu, "phys-bits") == "host" || QemuOptionSyntax.Find(cpu, "cputype") is "host" or "max" ? 48 : 40;
         long mostMiB = Math.Min(4L << 20, 1L << ((bits & ~1) - 21));
         int sockets = Math.Max(1, Number("sockets", 1, 512));
@@ -182,7 +188,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         for (int i = 0; i < 256 && current < sizeMiB; i++)
         {
             _arguments.Add("-object", string.Create(CultureInfo.InvariantCulture, $"memory-backend-ram,id=mem-dimm{i},size={dimm}M"), Line("memory"));
-            _arguments.Add("-device", string.Create(CultureInfo.InvariantCulture, $"pc-dimm,id=dimm{i},memdev=mem-dimm{i},node={i % sockets}"), Line("memory"));
+            _arguments.Add("-device", string.Create(CultureInfo.InvariantCulture, $"pc-dimm,id=dimm{i},memdev=mem-dimm{i},node={i % sockets}"),
+                Line("memory"));
             current += dimm;
             if (i % 32 == 31)
                 dimm = Math.Min(dimm * 2, 1 << 20);
@@ -312,7 +319,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
             bool isExpress = IsOn(properties, "pcie");
             if (isExpress && !_isQ35)
             {
-                Fail(key, $"{key} has pcie=1 and the machine is no q35, for which Proxmox VE refuses to start the guest", "write machine: q35, or leave pcie=1 out");
+                Fail(key, $"{key} has pcie=1 and the machine is no q35, for which Proxmox VE refuses to start the guest",
+                    "write machine: q35, or leave pcie=1 out");
                 return;
             }
 
@@ -343,7 +351,9 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         if (QemuOptionSyntax.Find(properties, "mapping") is { } mapping)
         {
             // Which device that is stands in the cluster's own file.
-            _arguments.Remark($"line {Line(key)}: which device the mapping {InputError.Quote(mapping)} means on this node is not told; name the device by its address to have its BARs placed");
+            _arguments.Remark(
+                $"line {Line(key)}: which device the mapping {InputError.Quote(mapping)} means on this node is not told; name the device by "
+                    + $"its address to have its BARs placed");
             Device($"vfio-pci,id={key}{place}{more}", key);
             return;
         }
@@ -354,7 +364,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
             string host = hosts[j].Trim();
             if (!PciAddress.TryParse(host, out _) && !PciAddress.TryParse(host + ".0", out _))
             {
-                Fail(key, $"{InputError.Quote(hosts[j])} is no PCI address", "write it as lspci shows it, such as 0000:01:00 or 01:00.0, or name a mapping");
+                Fail(key, $"{InputError.Quote(hosts[j])} is no PCI address",
+                    "write it as lspci shows it, such as 0000:01:00 or 01:00.0, or name a mapping");
                 return;
             }
 
@@ -385,7 +396,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         if (driver is null)
             return;
         string memory = "";
-        if (QemuOptionSyntax.Find(vga, "memory") is { } text && QemuOptionSyntax.TryNumber(text, out int sizeMiB) && sizeMiB is > 0 and <= 512 && !type.StartsWith("virtio", StringComparison.Ordinal))
+        if (QemuOptionSyntax.Find(vga, "memory") is { } text && QemuOptionSyntax.TryNumber(text, out int sizeMiB) && sizeMiB is > 0 and <= 512
+            && !type.StartsWith("virtio", StringComparison.Ordinal))
         {
             memory = isQxl
                 ? string.Create(CultureInfo.InvariantCulture, $",vgamem_mb={sizeMiB},ram_size_mb={sizeMiB * 4},vram_size_mb={sizeMiB * 2}")

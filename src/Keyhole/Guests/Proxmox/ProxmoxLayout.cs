@@ -60,7 +60,8 @@ internal static class ProxmoxLayout
         "ich9-usb-uhci3,id=uhci-3,multifunction=on,bus=pci.0,addr=1d.2,masterbus=ehci.0,firstport=4",
     ];
 
-    /// <summary>The devices that one of Proxmox's own files for <c>-readconfig</c> holds, as <c>-device</c> would have them; null for any other file.</summary>
+    /// <summary>The devices that one of Proxmox's own files for <c>-readconfig</c> holds, as <c>-device</c> would have them; null for any other
+    /// file.</summary>
     public static ImmutableArray<string>? ConfigFile(string path) => path[(path.LastIndexOf('/') + 1)..] switch
     {
         "pve-q35-4.0.cfg" => s_q35,
@@ -80,7 +81,8 @@ internal static class ProxmoxLayout
     private static (int Bridge, int Slot) Slot(string id)
     {
         string name = id.TrimEnd('0', '1', '2', '3', '4', '5', '6', '7', '8', '9');
-        int number = name.Length < id.Length && int.TryParse(id.AsSpan(name.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int read) ? read : -1;
+        int number = name.Length < id.Length && int.TryParse(id.AsSpan(name.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int read)
+            ? read : -1;
         return (name, number) switch
         {
             ("piix", 3) => (0, 1),
@@ -133,6 +135,7 @@ internal static class ProxmoxLayout
     {
         (int slot, int function) = index < 12 ? (0x10, index - 4) : (0x11, index - 12);
         return string.Create(CultureInfo.InvariantCulture,
-            $"pcie-root-port,id=ich9-pcie-port-{index + 1},addr={slot:x}.{function},x-speed=16,x-width=32,multifunction=on,bus=pcie.0,port={index + 1},chassis={index + 1}");
+            $"pcie-root-port,id=ich9-pcie-port-{index + 1},addr={slot:x}."
+                + $"{function},x-speed=16,x-width=32,multifunction=on,bus=pcie.0,port={index + 1},chassis={index + 1}");
     }
 }

@@ -23,7 +23,8 @@ internal static class HostFunctions
         return PciAddress.TryParse(text, out address);
     }
 
-    /// <summary>The device of <c>host=0000:07:00</c>, which names no function; its function 0. False where a function is named, or no device.</summary>
+    /// <summary>The device of <c>host=0000:07:00</c>, which names no function; its function 0. False where a function is named, or no
+    /// device.</summary>
     public static bool TryGetSlot(QemuDevice device, out PciAddress address)
     {
         address = default;
@@ -34,6 +35,7 @@ internal static class HostFunctions
     public static HostFunction? Of(PciDevice device)
     {
         System.Collections.Immutable.ImmutableArray<BarRequest> requests = device.GetRequests();
-        return requests.IsEmpty ? null : new(requests) { VendorId = device.VendorId ?? 0, DeviceId = device.DeviceId ?? 0, ClassCode = device.ClassCode ?? 0 };
+        return requests.IsEmpty ? null
+            : new(requests) { VendorId = device.VendorId ?? 0, DeviceId = device.DeviceId ?? 0, ClassCode = device.ClassCode ?? 0 };
     }
 }

@@ -152,7 +152,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         if (!QemuMachineType.TryParse(machineName, emulator ?? new(10, 0), out QemuMachineType type))
         {
             return new InputError(
-                sourceName, _lineOfMachine, $"the machine type {InputError.Quote(machineName)} is not one whose map is known", "take pc, q35 or one of their versions, such as pc-q35-7.2");
+                sourceName, _lineOfMachine, $"the machine type {InputError.Quote(machineName)} is not one whose map is known",
+                "take pc, q35 or one of their versions, such as pc-q35-7.2");
         }
 
         bool isKvm = IsKvm();
@@ -233,7 +234,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
 
     private void Read(ReadOnlySpan<char> name, QemuWord option, QemuWord value)
     {
-        bool isDecisive = name is "machine" or "M" or "m" or "cpu" or "smp" or "accel" or "bios" or "pflash" or "fw_cfg" or "global" or "set" or "device" or "object"
+        bool isDecisive = name is "machine" or "M" or "m" or "cpu" or "smp" or "accel" or "bios" or "pflash" or "fw_cfg" or "global" or "set"
+            or "device" or "object"
             or "vga" or "nic" or "net" or "readconfig" or "name";
         if (isDecisive && value.NeedsShell)
         {
@@ -323,7 +325,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 _machine.Add(new("usb", "on"));
                 break;
             case "name":
-                _name = QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, "guest"), "guest") is { Length: > 0 } guest ? InputError.OneLine(guest, 200) : _name;
+                _name = QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, "guest"), "guest") is { Length: > 0 } guest
+                    ? InputError.OneLine(guest, 200) : _name;
                 break;
             case "watchdog":
                 AddDevice(new(text, []), value);
@@ -422,7 +425,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
 
             if (!isRead || sizeBytes > MaxMemoryBytes || _maxMemoryBytes > MaxMemoryBytes)
             {
-                Fail(value, $"{property.Name} {InputError.Quote(property.Value)} is not a size of memory", "write a number with M, G or T, at most 4096T");
+                Fail(value, $"{property.Name} {InputError.Quote(property.Value)} is not a size of memory",
+                    "write a number with M, G or T, at most 4096T");
                 return;
             }
         }
@@ -471,7 +475,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         {
             foreach (string level in (ReadOnlySpan<string>)["sockets", "dies", "clusters", "modules", "cores", "threads"])
             {
-                if (QemuOptionSyntax.Find(properties, level) is { } factor && QemuOptionSyntax.TryNumber(factor, out int count) && count is > 0 and <= 8192)
+                if (QemuOptionSyntax.Find(properties, level) is { } factor && QemuOptionSyntax.TryNumber(factor, out int count) && count is > 0
+                    and <= 8192)
                     cpus = Math.Min(8192, cpus * count);
             }
         }
@@ -491,10 +496,12 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private void ReadObject(QemuWord value)
     {
         ImmutableArray<QemuProperty> properties = Properties(value, "qom-type");
-        if (QemuOptionSyntax.Find(properties, "qom-type")?.StartsWith("memory-backend", StringComparison.Ordinal) != true || QemuOptionSyntax.Find(properties, "id") is not { } id)
+        if (QemuOptionSyntax.Find(properties, "qom-type")?.StartsWith("memory-backend", StringComparison.Ordinal) != true
+            || QemuOptionSyntax.Find(properties, "id") is not { } id)
             return;
         // QEMU takes a bare number for MiB in -m alone.
-        if (QemuOptionSyntax.Find(properties, "size") is not { } text || !QemuOptionSyntax.TrySize(text, 0, out ulong sizeBytes) || sizeBytes > MaxMemoryBytes)
+        if (QemuOptionSyntax.Find(properties, "size") is not { } text || !QemuOptionSyntax.TrySize(text, 0, out ulong sizeBytes)
+            || sizeBytes > MaxMemoryBytes)
         {
             Fail(value, $"the memory object {InputError.Quote(id)} has no size", "give its size=, with M, G or T");
             return;
@@ -510,7 +517,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         {
             case "ide":
                 // index counts; bus and unit are two disks a bus.
-                int index = Number(properties, "index") ?? ((Number(properties, "bus") * 2) + (Number(properties, "unit") ?? 0)) ?? (_hasDiskAtZero ? -1 : 0);
+                int index = Number(properties, "index") ?? ((Number(properties, "bus") * 2) + (Number(properties, "unit") ?? 0))
+                    ?? (_hasDiskAtZero ? -1 : 0);
                 AddDisk(index, QemuOptionSyntax.Find(properties, "media") == "cdrom");
                 break;
             case "virtio":

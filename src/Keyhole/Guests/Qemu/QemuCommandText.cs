@@ -271,7 +271,8 @@ internal sealed class QemuCommandText
         return isFirstNumber || (isSecondNumber && count >= 5);
     }
 
-    /// <summary>A listing shows arguments without quotes: a word that is neither an option nor the value of one belongs to the word before it.</summary>
+    /// <summary>A listing shows arguments without quotes: a word that is neither an option nor the value of one belongs to the word before
+    /// it.</summary>
     private static void SplitListing(List<string> lines, int start, int column, ImmutableArray<QemuWord>.Builder words)
     {
         bool awaitsValue = false;

@@ -24,9 +24,11 @@ public readonly record struct QemuCpuModel(CpuVendor Vendor, bool Is64Bit, bool 
             "athlon" => (true, new QemuCpuModel(CpuVendor.Amd, false, false)),
             "Skylake-Server" or "Cascadelake" or "Cooperlake" or "Icelake" or "SapphireRapids" or "GraniteRapids" or "DiamondRapids" or "SierraForest"
                 or "ClearwaterForest" or "Denverton" or "Snowridge" or "KnightsMill" => (true, new QemuCpuModel(CpuVendor.Intel, true, true)),
-            "core2duo" or "Conroe" or "Penryn" or "Nehalem" or "Westmere" or "SandyBridge" or "IvyBridge" or "Haswell" or "Broadwell" or "Skylake-Client"
+            "core2duo" or "Conroe" or "Penryn" or "Nehalem" or "Westmere" or "SandyBridge" or "IvyBridge" or "Haswell" or "Broadwell"
+                or "Skylake-Client"
                 or "kvm64" => (true, new QemuCpuModel(CpuVendor.Intel, true, false)),
-            "486" or "pentium" or "pentium2" or "pentium3" or "coreduo" or "n270" or "kvm32" or "qemu32" => (true, new QemuCpuModel(CpuVendor.Intel, false, false)),
+            "486" or "pentium" or "pentium2" or "pentium3" or "coreduo" or "n270" or "kvm32" or "qemu32" =>
+                (true, new QemuCpuModel(CpuVendor.Intel, false, false)),
             "Dhyana" or "YongFeng" => (true, new QemuCpuModel(CpuVendor.Other, true, true)),
             _ => (false, default),
         };

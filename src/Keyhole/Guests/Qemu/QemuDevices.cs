@@ -44,7 +44,8 @@ internal readonly record struct QemuPlug(QemuMachine Machine, QemuDevice Device,
     public string? Property(string name) => Device[name] ?? Machine.Global(Device.Driver, name)
         ?? (Model.Parent is { } parent ? Machine.Global(parent, name) : null);
 
-    /// <summary>A property as a size in bytes; the default where it is not set. A value that is no size is taken as not set: QEMU refuses it.</summary>
+    /// <summary>A property as a size in bytes; the default where it is not set. A value that is no size is taken as not set: QEMU refuses
+    /// it.</summary>
     public ulong Size(string name, ulong whenUnset) =>
         Property(name) is { } text && QemuNumber.TrySize(text, out ulong bytes) ? bytes : whenUnset;
 
@@ -59,7 +60,8 @@ internal readonly record struct QemuPlug(QemuMachine Machine, QemuDevice Device,
 /// <param name="RomBytes">Size of its ROM's window as QEMU's packages ship it; 0 where it has none.</param>
 /// <param name="Parent">The kind that it inherits its properties from, where users set them by that name.</param>
 internal sealed record QemuModel(
-    int VendorId, int DeviceId, int ClassCode, Func<QemuPlug, ImmutableArray<BarRequest>> Bars, ulong RomBytes = 0, QemuBridge Bridge = QemuBridge.None, string? Parent = null)
+    int VendorId, int DeviceId, int ClassCode, Func<QemuPlug, ImmutableArray<BarRequest>> Bars, ulong RomBytes = 0,
+    QemuBridge Bridge = QemuBridge.None, string? Parent = null)
 {
     /// <summary>The device number where it depends on the release or the place; <see cref="DeviceId"/> where this is null.</summary>
     public Func<QemuPlug, (int VendorId, int DeviceId)>? Ids { get; init; }
@@ -88,9 +90,12 @@ internal static class QemuDevices
     /// <summary>Prefixes of drivers that are no PCI functions and so take no BAR: what sits on USB, SCSI, IDE, ISA and the like.</summary>
     private static readonly string[] s_notPci =
     [
-        "usb-", "scsi-", "ide-", "isa-", "hda-", "virtserialport", "virtconsole", "pc-dimm", "nvdimm", "vmgenid", "vmcoreinfo", "tpm-", "pvpanic", "intel-iommu",
-        "nvme-ns", "nvme-subsys", "smbus-", "i2c-", "floppy", "loader", "guest-loader", "sga", "ib700", "u2f-", "ccid-", "i8042", "kvm-", "xen-", "ipoctal", "hyperv-",
-        "vmbus", "adlib", "cs4231a", "gus", "sb16", "ne2k_isa", "ipmi-bmc", "fw_cfg", "or-irq", "vmclock", "vmware-", "vmmouse", "vmport", "at24c", "emc141", "tmp105", "cxl-fmw",
+        "usb-", "scsi-", "ide-", "isa-", "hda-", "virtserialport", "virtconsole", "pc-dimm", "nvdimm", "vmgenid", "vmcoreinfo", "tpm-", "pvpanic",
+        "intel-iommu",
+        "nvme-ns", "nvme-subsys", "smbus-", "i2c-", "floppy", "loader", "guest-loader", "sga", "ib700", "u2f-", "ccid-", "i8042", "kvm-", "xen-",
+        "ipoctal", "hyperv-",
+        "vmbus", "adlib", "cs4231a", "gus", "sb16", "ne2k_isa", "ipmi-bmc", "fw_cfg", "or-irq", "vmclock", "vmware-", "vmmouse", "vmport", "at24c",
+        "emc141", "tmp105", "cxl-fmw",
     ];
 
     private static readonly FrozenDictionary<string, QemuModel> s_models = Build().ToFrozenDictionary(StringComparer.Ordinal);
@@ -116,7 +121,8 @@ internal static class QemuDevices
     public static ImmutableArray<BarRequest> Bars(QemuPlug plug)
     {
         ImmutableArray<BarRequest> bars = plug.Model.Bars(plug);
-        bool hasRom = plug.Model.RomBytes > 0 && plug.Machine.Type.Version >= plug.Model.RomSince && plug.Property("romfile") != "" && plug.Property("rombar") is not ("0" or "off");
+        bool hasRom = plug.Model.RomBytes > 0 && plug.Machine.Type.Version >= plug.Model.RomSince && plug.Property("romfile") != ""
+            && plug.Property("rombar") is not ("0" or "off");
         return hasRom ? bars.Add(BarRequest.Create(Bar.RomIndex, RomBytes(plug), BarType.Rom)) : bars;
     }
 
@@ -174,8 +180,10 @@ internal static class QemuDevices
         Fixed("pcnet", 0x1022, 0x2000, 0x020000, 256 * K, Io(0, 32), Mem32(1, 32));
         Fixed("tulip", 0x1011, 0x0019, 0x020000, 0, Io(0, 128), Mem32(1, 128));
         Add("vmxnet3", new(0x15ad, 0x07b0, 0x020000, _ => [Mem32(0, Page), Mem32(1, Page), Mem32(2, 8 * K)], 256 * K) { RomSince = new(2, 7) });
-        foreach ((string name, int device) in ((string, int)[])[("i82550", 0x1209), ("i82551", 0x1209), ("i82557a", 0x1229), ("i82557b", 0x1229), ("i82557c", 0x1229), ("i82558a", 0x1229),
-            ("i82558b", 0x1229), ("i82559a", 0x1229), ("i82559b", 0x1229), ("i82559c", 0x1229), ("i82559er", 0x1209), ("i82562", 0x1209), ("i82801", 0x2449)])
+        foreach ((string name, int device) in ((string, int)[])[("i82550", 0x1209), ("i82551", 0x1209), ("i82557a", 0x1229), ("i82557b", 0x1229),
+            ("i82557c", 0x1229), ("i82558a", 0x1229),
+            ("i82558b", 0x1229), ("i82559a", 0x1229), ("i82559b", 0x1229), ("i82559c", 0x1229), ("i82559er", 0x1209), ("i82562", 0x1209),
+            ("i82801", 0x2449)])
         {
             Fixed(name, Intel, device, 0x020000, 128 * K, Mem32p(0, Page), Io(1, 64), Mem32(2, 128 * K));
         }
@@ -183,7 +191,8 @@ internal static class QemuDevices
         Fixed("rocker", RedHat, 0x0006, 0x028000, 0, Mem32(0, 8 * K), Mem32(1, 8 * K));
 
         // Disks.
-        Add("nvme", new(RedHat, 0x0010, 0x010802, Nvme) { Ids = p => p.IsSince(5, 2) && !p.Switch("use-intel-id", false) ? (RedHat, 0x0010) : (Intel, 0x5845) });
+        Add("nvme", new(RedHat, 0x0010, 0x010802,
+            Nvme) { Ids = p => p.IsSince(5, 2) && !p.Switch("use-intel-id", false) ? (RedHat, 0x0010) : (Intel, 0x5845) });
         Fixed("ich9-ahci ahci", Intel, 0x2922, 0x010601, 0, Io(4, 32), Mem32(5, Page));
         Fixed("piix3-ide", Intel, 0x7010, 0x010180, 0, Io(4, 16));
         Fixed("piix4-ide", Intel, 0x7111, 0x010180, 0, Io(4, 16));
@@ -250,7 +259,8 @@ internal static class QemuDevices
     {
         QemuBridge.Pci => plug.Device.Driver != "i82801b11-bridge" && HasShpc(plug),
         QemuBridge.ExpressToPci => true,
-        QemuBridge.None or QemuBridge.RootPort or QemuBridge.Upstream or QemuBridge.Downstream or QemuBridge.ExpanderExpress or QemuBridge.ExpanderPci => false,
+        QemuBridge.None or QemuBridge.RootPort or QemuBridge.Upstream or QemuBridge.Downstream or QemuBridge.ExpanderExpress
+            or QemuBridge.ExpanderPci => false,
     };
 
     private static ulong Video(QemuPlug plug) => PowerOfTwo(Math.Clamp(plug.Size("vgamem_mb", 16), 1, 2048) * M);
@@ -284,7 +294,8 @@ internal static class QemuDevices
         ulong vram = plug.Property("vram_size_mb") is null ? plug.Size("vram_size", 64 * M) : plug.Size("vram_size_mb", 64) * M;
         ulong vram64 = plug.Size("vram64_size_mb", 0) * M;
         ImmutableArray<BarRequest> bars = [Mem32(0, Video32(ram)), Mem32(1, Video32(vram)), Mem32(2, 8 * K), Io(3, 32)];
-        return vram64 > vram && BarRequest.TryCreate(4, PowerOfTwo(vram64), BarType.Memory64Prefetchable, out BarRequest high) ? bars.Add(high) : bars;
+        return vram64 > vram && BarRequest.TryCreate(4, PowerOfTwo(vram64), BarType.Memory64Prefetchable, out BarRequest high) ? bars.Add(high)
+            : bars;
 
         static ulong Video32(ulong bytes) => PowerOfTwo(Math.Clamp(bytes, Page, 1UL << 31));
     }
@@ -307,7 +318,8 @@ internal static class QemuDevices
         }
 
         ulong controllerBuffer = plug.Size("cmb_size_mb", 0) * M;
-        return controllerBuffer != 0 && BarRequest.TryCreate(2, PowerOfTwo(controllerBuffer), BarType.Memory64Prefetchable, out BarRequest buffer) ? bars.Add(buffer) : bars;
+        return controllerBuffer != 0 && BarRequest.TryCreate(2, PowerOfTwo(controllerBuffer), BarType.Memory64Prefetchable, out BarRequest buffer)
+            ? bars.Add(buffer) : bars;
     }
 
     // ------------------------------------------------------------------ virtio
@@ -317,7 +329,8 @@ internal static class QemuDevices
     /// <param name="ModernId">Device number as a modern device.</param>
     /// <param name="Ports">Ports that the legacy interface takes: 24 and the device's configuration, rounded up.</param>
     /// <param name="Vectors">MSI-X vectors; 0 where it has no MSI-X.</param>
-    private sealed record VirtioKind(string Name, int LegacyId, int ModernId, int ClassCode, Func<QemuPlug, ulong> Ports, Func<QemuPlug, ulong> Vectors, ulong RomBytes = 0);
+    private sealed record VirtioKind(string Name, int LegacyId, int ModernId, int ClassCode, Func<QemuPlug, ulong> Ports,
+        Func<QemuPlug, ulong> Vectors, ulong RomBytes = 0);
 
     private static void AddVirtio(Action<string, QemuModel> add)
     {
@@ -405,7 +418,8 @@ internal static class QemuDevices
     private static ulong VirtioWindow(QemuPlug plug) => plug.Switch("page-per-vq", !plug.IsSince(2, 8)) ? 8 * M : 16 * K;
 
     /// <summary>Queues of a disk: one for each processor from the machine types of 5.2 on.</summary>
-    private static ulong Queues(QemuPlug plug, string property) => Math.Min(plug.Size(property, plug.IsSince(5, 2) ? (ulong)plug.Machine.Cpus : 1), 1024);
+    private static ulong Queues(QemuPlug plug, string property) =>
+        Math.Min(plug.Size(property, plug.IsSince(5, 2) ? (ulong)plug.Machine.Cpus : 1), 1024);
 
     /// <summary>A BAR of its own for MSI-X: the table, then the pending bits from the middle of the page or behind a longer table.</summary>
     private static ulong MsixWindow(ulong vectors)

@@ -35,7 +35,8 @@ public readonly record struct QemuFirmware(FirmwareName Name, int Major, int Min
     public static bool TryParse(ReadOnlySpan<char> text, out QemuFirmware firmware)
     {
         firmware = default;
-        if (text.StartsWith("edk2-stable") && text.Length == "edk2-stable".Length + 6 && int.TryParse(text["edk2-stable".Length..], NumberStyles.None, null, out int tag))
+        if (text.StartsWith("edk2-stable") && text.Length == "edk2-stable".Length + 6
+            && int.TryParse(text["edk2-stable".Length..], NumberStyles.None, null, out int tag))
         {
             firmware = new(FirmwareName.Ovmf, tag / 100, tag % 100) { IsUpstream = true };
             return IsMonth(firmware);

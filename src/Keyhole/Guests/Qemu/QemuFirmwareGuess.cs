@@ -91,7 +91,8 @@ public static class QemuFirmwareGuess
             while (digits < text.Length && char.IsAsciiDigit(text[digits]))
                 digits++;
             bool isTag = digits - i == 6;
-            bool isDotted = digits - i == 4 && digits + 2 < text.Length && text[digits] == '.' && char.IsAsciiDigit(text[digits + 1]) && char.IsAsciiDigit(text[digits + 2])
+            bool isDotted = digits - i == 4 && digits + 2 < text.Length && text[digits] == '.' && char.IsAsciiDigit(text[digits + 1])
+                && char.IsAsciiDigit(text[digits + 2])
                 && (digits + 3 == text.Length || !char.IsAsciiDigit(text[digits + 3]));
             if (isTag && TryMonth(text.Slice(i, 4), text.Slice(i + 4, 2), out int year, out int month))
             {

@@ -61,7 +61,8 @@ public enum QemuUnknown
 /// <param name="Message">One sentence without a full stop: what was assumed, and from what.</param>
 public readonly record struct QemuAssumption(QemuUnknown Unknown, string Message);
 
-/// <summary>What is known around a guest and does not stand in its configuration: the host, and what the user says beside it. Null where it is not known.</summary>
+/// <summary>What is known around a guest and does not stand in its configuration: the host, and what the user says beside it. Null where it is not
+/// known.</summary>
 public sealed record QemuSurroundings
 {
     public static readonly QemuSurroundings Unknown = new();
@@ -95,7 +96,8 @@ public sealed record QemuSurroundings
     /// <summary>The host's PCI functions, or those that the user lists.</summary>
     public ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];
 
-    /// <summary>What a device that is passed through asks for where no listing tells: the user says it for all such devices. Empty where he does not.</summary>
+    /// <summary>What a device that is passed through asks for where no listing tells: the user says it for all such devices. Empty where he does
+    /// not.</summary>
     public ImmutableArray<BarRequest> Bars { get; init => field = Given.Array(value); } = [];
 
     /// <summary>What a host's description tells of it.</summary>
@@ -182,10 +184,12 @@ public sealed record QemuGuest
     /// <summary>Whether a display was named with <c>-device</c>, or defaults are switched off: QEMU then adds none by itself.</summary>
     public bool HasNoDefaultVga { get; init; }
 
-    /// <summary>Network cards of <c>-nic</c> and <c>-net nic</c> by their models, an empty one for the board's default; null where nothing is said of networks.</summary>
+    /// <summary>Network cards of <c>-nic</c> and <c>-net nic</c> by their models, an empty one for the board's default; null where nothing is said of
+    /// networks.</summary>
     public ImmutableArray<string>? Nics { get; init; }
 
-    /// <summary>Settings of the configuration as they stand that a change has to keep: Proxmox's <c>args</c> and <c>cpu</c>, libvirt's elements <c>cpu</c>, <c>os</c> and <c>commandline</c>.</summary>
+    /// <summary>Settings of the configuration as they stand that a change has to keep: Proxmox's <c>args</c> and <c>cpu</c>, libvirt's elements
+    /// <c>cpu</c>, <c>os</c> and <c>commandline</c>.</summary>
     public ImmutableArray<QemuProperty> Kept { get; init => field = Given.Array(value); } = [];
 
     /// <summary>
@@ -196,8 +200,10 @@ public sealed record QemuGuest
 
     /// <inheritdoc/>
     public bool Equals(QemuGuest? other) => other is not null
-        && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm, other.Emulator, other.EmulatorText, other.HostKernel)
-        && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga, other.HasNoDefaultVga, other.Machine)
+        && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm,
+            other.Emulator, other.EmulatorText, other.HostKernel)
+        && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga,
+            other.HasNoDefaultVga, other.Machine)
         && Kept.SequenceEqual(other.Kept) && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));
 
     /// <inheritdoc/>
@@ -209,10 +215,12 @@ public sealed record QemuGuest
     {
         ArgumentNullException.ThrowIfNull(machineName);
         bool isHosts = Cpu.Model == "host" || (Cpu.Model == "max" && IsKvm);
-        return IsKvm && (Cpu.HostPhysBits ?? (isHosts || machineName.Contains("-rhel", StringComparison.Ordinal) || machineName.EndsWith("-hpb", StringComparison.Ordinal)));
+        return IsKvm && (Cpu.HostPhysBits
+            ?? (isHosts || machineName.Contains("-rhel", StringComparison.Ordinal) || machineName.EndsWith("-hpb", StringComparison.Ordinal)));
     }
 
-    /// <summary>The guest on its host. False where the machine type is none that Keyhole knows; <paramref name="assumptions"/> then is empty.</summary>
+    /// <summary>The guest on its host. False where the machine type is none that Keyhole knows; <paramref name="assumptions"/> then is
+    /// empty.</summary>
     public bool TryResolve(QemuSurroundings around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions)
     {
         ArgumentNullException.ThrowIfNull(around);
@@ -281,7 +289,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             return told;
         FirmwareName name = guest.Firmware ?? FirmwareName.Ovmf;
         if (guest.Firmware is null)
-            Assume(QemuUnknown.FirmwareName, $"which firmware {Diagnostics.InputError.Quote(guest.FirmwareFile)} is cannot be told from its name: OVMF is assumed");
+            Assume(QemuUnknown.FirmwareName,
+                $"which firmware {Diagnostics.InputError.Quote(guest.FirmwareFile)} is cannot be told from its name: OVMF is assumed");
         QemuFirmware firmware = QemuFirmwareGuess.Of(name, guest.FirmwareFile, emulator, guest.EmulatorText, out string? why);
         if (why is not null)
             Assume(QemuUnknown.FirmwareRelease, $"the firmware's release is not told: {firmware} is assumed, {why}");
@@ -296,7 +305,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         if (!QemuCpuModel.TryFind(modelName, out QemuCpuModel model) || isHosts)
         {
             if (!isHosts)
-                Assume(QemuUnknown.CpuModel, $"the processor model {Diagnostics.InputError.Quote(modelName)} is not known: a 64-bit one with 1 GiB pages is assumed");
+                Assume(QemuUnknown.CpuModel,
+                    $"the processor model {Diagnostics.InputError.Quote(modelName)} is not known: a 64-bit one with 1 GiB pages is assumed");
             model = new(around.HostVendor ?? CpuVendor.Intel, Is64Bit: true, HasGiBPages: true);
         }
 
@@ -333,7 +343,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             return host;
         Assume(QemuUnknown.CpuVendor, isHosts || choice.Model.Length == 0
             ? "who made the host's processor is not told: Intel is assumed"
-            : $"who made the host's processor is not told: {(model.Vendor == CpuVendor.Amd ? "AMD" : "Intel")} is assumed, as the guest's model is theirs");
+            : $"who made the host's processor is not told: {(model.Vendor == CpuVendor.Amd ? "AMD" : "Intel")} is "
+                + $"assumed, as the guest's model is theirs");
         return isHosts || choice.Model.Length == 0 ? CpuVendor.Intel : model.Vendor;
     }
 
@@ -368,7 +379,9 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         if (kernel < s_kvmTellsGuestPhysBits)
             return 0;
         if (kernel is null)
-            Assume(QemuUnknown.GuestPhysBits, $"the host's Linux is not told: {s_kvmTellsGuestPhysBits} or later is assumed, whose KVM tells the guest how wide the addresses are that it maps");
+            Assume(QemuUnknown.GuestPhysBits,
+                $"the host's Linux is not told: {s_kvmTellsGuestPhysBits} or later is assumed, whose KVM tells the guest how "
+                    + $"wide the addresses are that it maps");
         // With 4-level page tables of its own KVM maps 48 bits, whatever the processor has.
         return Math.Min(bits, 48);
     }
@@ -396,14 +409,17 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             return device with { Host = function };
         if (!around.Bars.IsEmpty)
             return device with { Host = new(around.Bars) };
-        Assume(QemuUnknown.HostDevice, $"which BARs {(hasAddress ? $"the host's device {address}" : "a device of the host without an address")} has is not told");
+        Assume(QemuUnknown.HostDevice,
+            $"which BARs {(hasAddress ? $"the host's device {address}" : "a device of the host without an address")} has is not told");
         return device;
     }
 
     /// <summary>Proxmox hands through all functions of a device that is named without one: how many those are only the host tells.</summary>
     private void AddFunctions(QemuDevice device, PciAddress slot, ImmutableArray<QemuDevice>.Builder devices)
     {
-        PciDevice[] functions = [.. around.Devices.Where(other => (other.Address.Domain, other.Address.Bus, other.Address.Device) == (slot.Domain, slot.Bus, slot.Device))];
+        PciDevice[] functions =
+            [.. around.Devices.Where(other => (other.Address.Domain, other.Address.Bus, other.Address.Device)
+                == (slot.Domain, slot.Bus, slot.Device))];
         if (functions.Length == 0 && !around.Bars.IsEmpty)
         {
             Assume(QemuUnknown.HostDevice, $"which functions the host's device {slot.ToString()[..^2]} has is not told: one is assumed");

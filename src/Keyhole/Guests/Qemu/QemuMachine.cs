@@ -18,7 +18,8 @@ public enum CpuVendor
 
 /// <summary>What the guest's processor tells of itself, as far as it decides where memory and BARs are.</summary>
 /// <param name="Vendor">Under KVM the host's, whatever the model's name is; under emulation the model's.</param>
-/// <param name="PhysBits">The width of physical addresses that the guest sees, 32–52: <c>phys-bits</c>, or the host's with <c>host-phys-bits</c>, or 40.</param>
+/// <param name="PhysBits">The width of physical addresses that the guest sees, 32–52: <c>phys-bits</c>, or the host's with <c>host-phys-bits</c>, or
+/// 40.</param>
 public sealed record QemuCpu(CpuVendor Vendor, int PhysBits)
 {
     /// <summary>QEMU's width where nothing says another.</summary>
@@ -57,7 +58,8 @@ public sealed record HostFunction(ImmutableArray<BarRequest> Bars)
     public int ClassCode { get; init; }
 
     /// <inheritdoc/>
-    public bool Equals(HostFunction? other) => other is not null && Bars.SequenceEqual(other.Bars) && (VendorId, DeviceId, ClassCode) == (other.VendorId, other.DeviceId, other.ClassCode);
+    public bool Equals(HostFunction? other) => other is not null && Bars.SequenceEqual(other.Bars)
+        && (VendorId, DeviceId, ClassCode) == (other.VendorId, other.DeviceId, other.ClassCode);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Bars.Length, VendorId, DeviceId, ClassCode);
@@ -87,7 +89,8 @@ public sealed record QemuDevice(string Driver, ImmutableArray<QemuProperty> Prop
     }
 
     /// <inheritdoc/>
-    public bool Equals(QemuDevice? other) => other is not null && Driver == other.Driver && Properties.SequenceEqual(other.Properties) && Equals(Host, other.Host);
+    public bool Equals(QemuDevice? other) => other is not null && Driver == other.Driver && Properties.SequenceEqual(other.Properties)
+        && Equals(Host, other.Host);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Driver, Properties.Length);

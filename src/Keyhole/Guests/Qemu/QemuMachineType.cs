@@ -19,7 +19,8 @@ public readonly record struct QemuVersion(int Major, int Minor) : IComparable<Qe
         int digits = 0;
         while (digits < rest.Length && char.IsAsciiDigit(rest[digits]))
             digits++;
-        if (digits is 0 or > 3 || !int.TryParse(text[..dot], NumberStyles.None, null, out int major) || !int.TryParse(rest[..digits], NumberStyles.None, null, out int minor))
+        if (digits is 0 or > 3 || !int.TryParse(text[..dot], NumberStyles.None, null, out int major)
+            || !int.TryParse(rest[..digits], NumberStyles.None, null, out int minor))
             return false;
         // What follows is a third number or a distribution's mark.
         if (digits < rest.Length && char.IsAsciiLetterOrDigit(rest[digits]))
@@ -28,7 +29,8 @@ public readonly record struct QemuVersion(int Major, int Minor) : IComparable<Qe
         return true;
     }
 
-    /// <summary>Reads the numbers in front of what a distribution adds: 6.8 of 6.8.0-40-generic, 7.2 of 7.2.22Debian. False where there are not two.</summary>
+    /// <summary>Reads the numbers in front of what a distribution adds: 6.8 of 6.8.0-40-generic, 7.2 of 7.2.22Debian. False where there are not
+    /// two.</summary>
     public static bool TryParseLeading(ReadOnlySpan<char> text, out QemuVersion version)
     {
         int end = 0;
@@ -101,7 +103,8 @@ public readonly record struct QemuMachineType(QemuChipset Chipset, QemuVersion V
         return true;
     }
 
-    /// <summary>Machine types that Ubuntu names after its releases and Red Hat after its own; each keeps the behaviour of the QEMU it shipped first.</summary>
+    /// <summary>Machine types that Ubuntu names after its releases and Red Hat after its own; each keeps the behaviour of the QEMU it shipped
+    /// first.</summary>
     private static bool TryDistribution(ReadOnlySpan<char> release, out QemuVersion version)
     {
         // "jammy-v2" and "noble-hpb" are the same board with other options.

@@ -8,7 +8,8 @@ namespace Keyhole.Guests;
 /// <summary>Numbers as QEMU's options spell them.</summary>
 internal static class QemuNumber
 {
-    /// <summary>A size in bytes: 16G, 512m, 0x1000, 4096. A fraction in front of a suffix (1.5G) is read too. False for anything else and beyond 2^64.</summary>
+    /// <summary>A size in bytes: 16G, 512m, 0x1000, 4096. A fraction in front of a suffix (1.5G) is read too. False for anything else and beyond
+    /// 2^64.</summary>
     public static bool TrySize(ReadOnlySpan<char> text, out ulong bytes)
     {
         bytes = 0;
@@ -30,7 +31,8 @@ internal static class QemuNumber
         if (text.IndexOf('.') < 0)
             return ulong.TryParse(text, NumberStyles.None, null, out bytes) && TryShift(ref bytes, shift);
         const double limit = 1UL << 63;
-        if (shift == 0 || !double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) || value * (1UL << shift) >= limit)
+        if (shift == 0 || !double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)
+            || value * (1UL << shift) >= limit)
             return false;
         bytes = (ulong)(value * (1UL << shift));
         return true;

@@ -14,11 +14,16 @@ internal static class QemuOptionNames
 {
     /// <param name="option">With its dashes.</param>
     public static bool TakesValue(ReadOnlySpan<char> option) => option.TrimStart('-') is not
-        ("h" or "help" or "version" or "snapshot" or "nographic" or "no-fd-bootchk" or "no-acpi" or "no-hpet" or "no-reboot" or "no-shutdown" or "no-quit"
-        or "no-frame" or "alt-grab" or "ctrl-grab" or "full-screen" or "show-cursor" or "S" or "s" or "daemonize" or "nodefaults" or "no-user-config" or "nodefconfig"
-        or "enable-kvm" or "no-kvm" or "no-kvm-irqchip" or "no-kvm-pit" or "no-kvm-pit-reinjection" or "usb" or "win2k-hack" or "rtc-td-hack" or "localtime" or "sdl"
-        or "curses" or "portrait" or "singlestep" or "one-insn-per-tb" or "mem-prealloc" or "preconfig" or "only-migratable" or "semihosting" or "old-param"
-        or "enable-fips" or "xen-attach" or "xen-create" or "xen-domid-restrict" or "async-teardown" or "std-vga" or "tdf" or "perfmap" or "jitdump" or "nodefault");
+        ("h" or "help" or "version" or "snapshot" or "nographic" or "no-fd-bootchk" or "no-acpi" or "no-hpet" or "no-reboot" or "no-shutdown"
+            or "no-quit"
+        or "no-frame" or "alt-grab" or "ctrl-grab" or "full-screen" or "show-cursor" or "S" or "s" or "daemonize" or "nodefaults" or "no-user-config"
+        or "nodefconfig"
+        or "enable-kvm" or "no-kvm" or "no-kvm-irqchip" or "no-kvm-pit" or "no-kvm-pit-reinjection" or "usb" or "win2k-hack" or "rtc-td-hack"
+        or "localtime" or "sdl"
+        or "curses" or "portrait" or "singlestep" or "one-insn-per-tb" or "mem-prealloc" or "preconfig" or "only-migratable" or "semihosting"
+        or "old-param"
+        or "enable-fips" or "xen-attach" or "xen-create" or "xen-domid-restrict" or "async-teardown" or "std-vga" or "tdf" or "perfmap" or "jitdump"
+        or "nodefault");
 }
 
 /// <summary>The syntax of the values of QEMU's options: <c>key=value,key=value</c>, sizes, switches, and their JSON form.</summary>
@@ -28,7 +33,8 @@ internal static class QemuOptionSyntax
     /// <summary>More properties than this no device has.</summary>
     public const int MaxProperties = 4096;
 
-    /// <summary>Takes a value apart: a comma separates, two are one in the value; a key without a value is "on" (with <c>no</c> in front "off").</summary>
+    /// <summary>Takes a value apart: a comma separates, two are one in the value; a key without a value is "on" (with <c>no</c> in front
+    /// "off").</summary>
     /// <param name="impliedKey">The key of a first part that has none; empty where the option has no such key.</param>
     public static ImmutableArray<QemuProperty> Split(ReadOnlySpan<char> text, string impliedKey)
     {
@@ -79,7 +85,8 @@ internal static class QemuOptionSyntax
         return new(properties[0].Value, properties.RemoveAt(0));
     }
 
-    /// <summary>A value in JSON: its members, those of nested objects with dots between the names; true and false are "on" and "off". False where it is no JSON object.</summary>
+    /// <summary>A value in JSON: its members, those of nested objects with dots between the names; true and false are "on" and "off". False where it
+    /// is no JSON object.</summary>
     public static bool TryReadJson(string text, out ImmutableArray<QemuProperty> properties)
     {
         properties = [];
@@ -171,7 +178,8 @@ internal static class QemuOptionSyntax
     public static bool TrySize(ReadOnlySpan<char> text, int bareShift, out ulong sizeBytes)
     {
         text = text.Trim();
-        bool isBare = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? char.IsAsciiHexDigit(text[^1]) : !text.IsEmpty && char.IsAsciiDigit(text[^1]);
+        bool isBare = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? char.IsAsciiHexDigit(text[^1])
+            : !text.IsEmpty && char.IsAsciiDigit(text[^1]);
         if (!QemuNumber.TrySize(text, out sizeBytes))
             return false;
         if (!isBare)
@@ -186,6 +194,7 @@ internal static class QemuOptionSyntax
     public static bool TryNumber(ReadOnlySpan<char> text, out int number)
     {
         bool isHex = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
-        return int.TryParse(isHex ? text[2..] : text, isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out number) && number >= 0;
+        return int.TryParse(isHex ? text[2..] : text, isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture,
+            out number) && number >= 0;
     }
 }

@@ -7,7 +7,8 @@ using System.Text;
 
 namespace Keyhole.Guests;
 
-/// <summary>Separates words as a POSIX shell does, up to the end of the command. What a shell would replace is kept as it stands and marked.</summary>
+/// <summary>Separates words as a POSIX shell does, up to the end of the command. What a shell would replace is kept as it stands and
+/// marked.</summary>
 internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int column, int firstLineNumber)
 {
     private readonly StringBuilder _word = new();
@@ -67,7 +68,8 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                     _column++;
                     ReadSingleQuoted();
                     break;
-                case '$' when _column + 1 < text.Length && (char.IsAsciiLetterOrDigit(text[_column + 1]) || text[_column + 1] is '{' or '(' or '_' or '@' or '*'):
+                case '$' when _column + 1 < text.Length
+                    && (char.IsAsciiLetterOrDigit(text[_column + 1]) || text[_column + 1] is '{' or '(' or '_' or '@' or '*'):
                     ReadExpansion();
                     break;
                 case '`':
@@ -120,7 +122,8 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
         return true;
     }
 
-    /// <summary>Whether the command goes on behind an end of line that nothing continues: with an option, or the value that the last option awaits.</summary>
+    /// <summary>Whether the command goes on behind an end of line that nothing continues: with an option, or the value that the last option
+    /// awaits.</summary>
     private bool GoesOn(ImmutableArray<QemuWord>.Builder words)
     {
         int next = _line + 1;

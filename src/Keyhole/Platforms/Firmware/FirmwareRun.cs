@@ -30,7 +30,8 @@ internal sealed record FirmwareInput(QemuMachine Machine, QemuMemory Memory, Num
 /// <summary>What is wrong with the place that a firmware gave a BAR.</summary>
 public enum BarFault
 {
-    /// <summary>The place is no multiple of the BAR's size: the register drops the low bits, and the BAR lies elsewhere than the firmware meant.</summary>
+    /// <summary>The place is no multiple of the BAR's size: the register drops the low bits, and the BAR lies elsewhere than the firmware
+    /// meant.</summary>
     Misaligned,
 
     /// <summary>It lies over RAM.</summary>

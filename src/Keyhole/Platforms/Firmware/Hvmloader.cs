@@ -86,11 +86,12 @@ internal sealed record HvmloaderRun(
 }
 
 /// <summary>
-/// hvmloader, the first program of an HVM guest of Xen: it gives the BARs on bus 0 their addresses and makes the E820 that SeaBIOS or OVMF starts from.
+/// hvmloader, the first program of an HVM guest of Xen: it gives the BARs on bus 0 their addresses and makes the E820 that SeaBIOS or OVMF starts
+/// from.
 /// </summary>
 /// <remarks>
-/// Source: Xen's tools/firmware/hvmloader (pci.c, e820.c, util.c, ovmf.c), 4.14 to 4.22; the records of tests/fixtures/hvm. Slips of it that are kept: a bridge's own
-/// registers are taken for BARs; RAM above 4 GiB of which the last page was taken for the firmware's ROM stays in the map.
+/// Source: Xen's tools/firmware/hvmloader (pci.c, e820.c, util.c, ovmf.c), 4.14 to 4.22; the records of tests/fixtures/hvm. Slips of it that are
+/// kept: a bridge's own registers are taken for BARs; RAM above 4 GiB of which the last page was taken for the firmware's ROM stays in the map.
 /// </remarks>
 internal static class Hvmloader
 {
@@ -128,7 +129,8 @@ internal static class Hvmloader
             if (Overlap(DynamicStart, DynamicEnd - DynamicStart, reserved))
             {
                 return new(
-                    "Fail to setup memory map due to conflict on dynamic reserved memory range.", [], NotReached(input.Tree), [], input.LowEnd, input.HighEnd, 0, []);
+                    "Fail to setup memory map due to conflict on dynamic reserved memory range.", [], NotReached(input.Tree), [], input.LowEnd,
+                    input.HighEnd, 0, []);
             }
         }
 

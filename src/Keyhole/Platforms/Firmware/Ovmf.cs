@@ -14,8 +14,8 @@ using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 namespace Keyhole.Platforms.Firmware;
 
 /// <summary>
-/// OVMF: chooses a window below and one above 4 GiB, adds up what every bus needs, and asks for one range of each kind. Where a range does not fit it takes
-/// the largest consumer away and tries again; where nothing can be taken away it programs no BAR at all.
+/// OVMF: chooses a window below and one above 4 GiB, adds up what every bus needs, and asks for one range of each kind. Where a range does not fit it
+/// takes the largest consumer away and tries again; where nothing can be taken away it programs no BAR at all.
 /// </summary>
 /// <remarks>
 /// Source: the behaviour of edk2 from stable202011 to 202605 (OvmfPkg's PlatformInitLib and PciHotPlugInitDxe, MdeModulePkg's PciBusDxe and
@@ -24,7 +24,8 @@ namespace Keyhole.Platforms.Firmware;
 internal sealed class Ovmf
 {
     /// <summary>What a release does, each named after what it began to do.</summary>
-    /// <param name="HasDynamicWindow">2022.11: with a width that is believed the window is an eighth of the address space; ports keep room in it.</param>
+    /// <param name="HasDynamicWindow">2022.11: with a width that is believed the window is an eighth of the address space; ports keep room in
+    /// it.</param>
     /// <param name="AvoidsReserved">2023.02: the window gives way to what QEMU's map reserves (HyperTransport).</param>
     /// <param name="HasHighMmconfig">2023.05: q35's MMCONFIG lies at e0000000, and the 32-bit window below it.</param>
     /// <param name="LimitsTo46Bits">2023.08: at most 46 bits (before: 47), and ports keep no I/O.</param>
@@ -32,7 +33,8 @@ internal sealed class Ovmf
     /// <param name="TakesUsersWindow">2025.05, and Debian's 2025.02-2: the user's window size is never replaced.</param>
     /// <param name="PromotesMemory64">2026.02 alone: behind a bridge 64-bit memory goes to the prefetchable window.</param>
     private readonly record struct Release(
-        bool HasDynamicWindow, bool AvoidsReserved, bool HasHighMmconfig, bool LimitsTo46Bits, bool KnowsGuestBits, bool TakesUsersWindow, bool PromotesMemory64)
+        bool HasDynamicWindow, bool AvoidsReserved, bool HasHighMmconfig, bool LimitsTo46Bits, bool KnowsGuestBits, bool TakesUsersWindow,
+        bool PromotesMemory64)
     {
         public static Release Of(QemuFirmware firmware) => new(
             firmware.IsSince(2022, 11), firmware.IsSince(2023, 2), firmware.IsSince(2023, 5), firmware.IsSince(2023, 8), firmware.IsSince(2024, 8),
@@ -173,11 +175,13 @@ internal sealed class Ovmf
         return (size == 0 ? null : ByteRange.FromSize(start, size), width);
     }
 
-    /// <summary>The size that the user asks for (<c>X-PciMmio64Mb</c>) in bytes, 0 for no window; null where nothing is asked for that OVMF takes.</summary>
+    /// <summary>The size that the user asks for (<c>X-PciMmio64Mb</c>) in bytes, 0 for no window; null where nothing is asked for that OVMF
+    /// takes.</summary>
     private ulong? UsersWindow()
     {
         string? text = _input.Machine.FwCfgValue("opt/ovmf/X-PciMmio64Mb");
-        return uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint sizeMiB) && sizeMiB <= LargestWindowMiB ? (ulong)sizeMiB << 20 : null;
+        return uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint sizeMiB) && sizeMiB <= LargestWindowMiB
+            ? (ulong)sizeMiB << 20 : null;
     }
 
     private int? BelievedWidth()
@@ -370,7 +374,8 @@ internal sealed class Ovmf
         BarType.Memory64Prefetchable => ResourceKind.Prefetchable64,
     };
 
-    /// <summary>Lays out what is in each window, and how large that makes it. Room for hot-plug is laid out apart: the larger of both counts.</summary>
+    /// <summary>Lays out what is in each window, and how large that makes it. Room for hot-plug is laid out apart: the larger of both
+    /// counts.</summary>
     private static void Measure(ResourceNode[] windows)
     {
         foreach (ResourceNode window in windows)
@@ -410,7 +415,8 @@ internal sealed class Ovmf
             ResourceNode[] pool = pools[root];
             // Largest alignment first; of equal ones the later kind.
             var order = new List<int> { 0, 1, 2, 3, 4 };
-            order.Sort((a, b) => pool[a].AlignmentMask != pool[b].AlignmentMask ? pool[b].AlignmentMask.CompareTo(pool[a].AlignmentMask) : b.CompareTo(a));
+            order.Sort((a, b) => pool[a].AlignmentMask != pool[b].AlignmentMask ? pool[b].AlignmentMask.CompareTo(pool[a].AlignmentMask)
+                : b.CompareTo(a));
             foreach (int kind in order)
             {
                 ResourceNode wanted = pool[kind];
@@ -579,7 +585,8 @@ internal sealed class Ovmf
             if (bar.Type == BarType.Rom)
                 return NotHandled;
             int index = _tree.Functions[function].Node.Bars.IndexOf(bar);
-            return _rejected[function] is not null ? WhyRejected(function, index) : limits.TryGetValue((function, index), out Unplaced? limit) ? limit : givenUp;
+            return _rejected[function] is not null ? WhyRejected(function, index)
+                : limits.TryGetValue((function, index), out Unplaced? limit) ? limit : givenUp;
         });
         return new(GuestOutcome.GivesUp, "PciBus: HostBridge->NotifyPhase(AllocateResources) - Out of Resources", none, default, []);
     }
@@ -599,7 +606,8 @@ internal sealed class Ovmf
     private Unplaced WhyRejected(int function, int bar)
     {
         Unplaced why = _rejected[function]!;
-        return bar == _rejectedFor[function] ? why : why with { Because = $"BAR {_tree.Functions[function].Node.Bars[_rejectedFor[function]].Index}" };
+        return bar == _rejectedFor[function] ? why
+            : why with { Because = $"BAR {_tree.Functions[function].Node.Bars[_rejectedFor[function]].Index}" };
     }
 
     // ------------------------------------------------------------------ programming

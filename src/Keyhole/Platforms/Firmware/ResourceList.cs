@@ -64,12 +64,14 @@ internal sealed class ResourceNode(int function, int bar, ulong length, ulong al
 }
 
 /// <summary>
-/// edk2's list of requests: largest alignment first. Among equal ones a request whose length is a multiple of the alignment goes in front of all; another
-/// one goes in front of the first that leaves no larger rest. (edk2 finds the place by walking the list; here the list is sorted once it is read.)
+/// edk2's list of requests: largest alignment first. Among equal ones a request whose length is a multiple of the alignment goes in front of all;
+/// another one goes in front of the first that leaves no larger rest. (edk2 finds the place by walking the list; here the list is sorted once it is
+/// read.)
 /// </summary>
 /// <remarks>
-/// Why one sort gives the same order: a request without a rest goes to the very front, and no later one can pass it, for every rest is at least its own of 0.
-/// So those requests cut the list into stretches that no later insertion reaches; within the front stretch the rests always fall. The stretch is the epoch.
+/// Why one sort gives the same order: a request without a rest goes to the very front, and no later one can pass it, for every rest is at least its
+/// own of 0. So those requests cut the list into stretches that no later insertion reaches; within the front stretch the rests always fall. The
+/// stretch is the epoch.
 /// </remarks>
 internal sealed class ResourceList
 {

@@ -12,12 +12,12 @@ using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 namespace Keyhole.Platforms.Firmware;
 
 /// <summary>
-/// SeaBIOS: fills the window below 4 GiB from the top, largest alignment first, and takes 64-bit BARs above 4 GiB where they do not fit below, or, since
-/// 1.16.3, wherever there is RAM above 4 GiB.
+/// SeaBIOS: fills the window below 4 GiB from the top, largest alignment first, and takes 64-bit BARs above 4 GiB where they do not fit below, or,
+/// since 1.16.3, wherever there is RAM above 4 GiB.
 /// </summary>
 /// <remarks>
-/// Source: the behaviour of 1.14 to 1.17 (src/fw/pciinit.c, paravirt.c, malloc.c); 1.16.2 and 1.16.3 are met by every recorded guest. What its arithmetic
-/// does modulo 2^64 is reproduced.
+/// Source: the behaviour of 1.14 to 1.17 (src/fw/pciinit.c, paravirt.c, malloc.c); 1.16.2 and 1.16.3 are met by every recorded guest. What its
+/// arithmetic does modulo 2^64 is reproduced.
 /// </remarks>
 internal sealed class SeaBios
 {
@@ -62,7 +62,8 @@ internal sealed class SeaBios
 
         /// <summary>Largest alignment first, then largest size, then as they came.</summary>
         public void Sort() => Entries.Sort(static (a, b) =>
-            a.Alignment != b.Alignment ? b.Alignment.CompareTo(a.Alignment) : a.Size != b.Size ? b.Size.CompareTo(a.Size) : a.Order.CompareTo(b.Order));
+            a.Alignment != b.Alignment ? b.Alignment.CompareTo(a.Alignment)
+                : a.Size != b.Size ? b.Size.CompareTo(a.Size) : a.Order.CompareTo(b.Order));
 
         public ulong Sum()
         {
@@ -250,7 +251,8 @@ internal sealed class SeaBios
 
     private int PlaceOf(int function) => _placeOfBus[_tree.Functions[function].Address.Bus];
 
-    private void Add(int function, Space space, Entry entry) => _regions[(PlaceOf(function) * 3) + (int)space].Entries.Add(entry with { Order = _order++ });
+    private void Add(int function, Space space, Entry entry) =>
+        _regions[(PlaceOf(function) * 3) + (int)space].Entries.Add(entry with { Order = _order++ });
 
     private void Collect()
     {
@@ -405,7 +407,8 @@ internal sealed class SeaBios
                 continue;
             int behind = RegionBehind(i, Space.Io);
             bool isOwner = behind > 0 && _bridgeOfBus[_tree.Functions[i].SecondaryBus] == i;
-            bridges.Add(isOwner ? new BridgeWindows(i, _windows[behind], _windows[behind + 1], _windows[behind + 2]) : new BridgeWindows(i, null, null, null));
+            bridges.Add(isOwner ? new BridgeWindows(i, _windows[behind], _windows[behind + 1], _windows[behind + 2])
+                : new BridgeWindows(i, null, null, null));
         }
 
         return new(_tree, windows, bars.ToImmutable(), bridges.ToImmutable());
@@ -413,7 +416,8 @@ internal sealed class SeaBios
 
     private FirmwareRun Panic(string message, UnplacedReason reason, ImmutableArray<PlacementWindow> windows, Space space)
     {
-        ulong needed = space == Space.Io ? RootRegion(Space.Io).Sum() : unchecked(RootRegion(Space.Memory).Sum() + RootRegion(Space.Prefetchable).Sum());
+        ulong needed = space == Space.Io ? RootRegion(Space.Io).Sum() : unchecked(RootRegion(Space.Memory).Sum()
+            + RootRegion(Space.Prefetchable).Sum());
         ByteRange available = space == Space.Io ? ByteRange.FromBounds(0xc000, 0x10000) : ByteRange.FromBounds(_lowStart, TopOfLowWindow);
         var full = new Unplaced(reason, needed, available);
         var notReached = new Unplaced(UnplacedReason.NotReached, 0, default) { Because = message };

@@ -6,8 +6,9 @@ using Keyhole.Pci;
 namespace Keyhole.Platforms.Firmware;
 
 /// <summary>
-/// SeaBIOS numbers buses depth first like everybody. A bridge that asks for fewer buses in reserve than are already behind it is given that number itself as
-/// its last bus, and numbering goes on from there: what is behind it cannot be reached then, and numbers come twice. That is its slip, and reproduced.
+/// SeaBIOS numbers buses depth first like everybody. A bridge that asks for fewer buses in reserve than are already behind it is given that number
+/// itself as its last bus, and numbering goes on from there: what is behind it cannot be reached then, and numbers come twice. That is its slip, and
+/// reproduced.
 /// </summary>
 /// <remarks>Source: src/fw/pciinit.c (pci_bios_init_bus_rec), src/hw/pci.c; how a bus is found by its number: QEMU's hw/pci/pci.c.</remarks>
 internal sealed class SeaBiosBuses

@@ -11,7 +11,8 @@ using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 
 namespace Keyhole.Platforms.Firmware;
 
-/// <summary>The E820 map that SeaBIOS hands to the operating system: QEMU's, with what SeaBIOS keeps at the end of low RAM for tables and boot disks.</summary>
+/// <summary>The E820 map that SeaBIOS hands to the operating system: QEMU's, with what SeaBIOS keeps at the end of low RAM for tables and boot
+/// disks.</summary>
 /// <remarks>Source: src/malloc.c, src/fw/*.c, src/hw/*.c; met by every recorded guest. Linux sees it unchanged.</remarks>
 internal static class SeaBiosMap
 {
@@ -31,7 +32,8 @@ internal static class SeaBiosMap
     private const ulong RootComplex = 0xfed1c000;
     private const ulong RootComplexEnd = 0xfed20000;
 
-    /// <param name="unreachable">Identifiers of NVMe controllers whose registers lie above 4 GiB: SeaBIOS cannot start those. One for each, empty for one without.</param>
+    /// <param name="unreachable">Identifiers of NVMe controllers whose registers lie above 4 GiB: SeaBIOS cannot start those. One for each, empty for
+    /// one without.</param>
     public static ImmutableArray<E820Entry> Make(FirmwareInput input, List<string> unreachable)
     {
         ulong low = input.Memory.LowEnd;
@@ -241,15 +243,16 @@ internal static class SeaBiosMap
     }
 
     /// <summary>
-    /// The tables of SMBIOS in bytes: one for each DIMM of 16 GiB, until the machine types of 9.1 took all memory for one. The machine's name stands in three
-    /// of them. The last one is SeaBIOS's own, as long as its version's name in Debian's packages makes it.
+    /// The tables of SMBIOS in bytes: one for each DIMM of 16 GiB, until the machine types of 9.1 took all memory for one. The machine's name stands
+    /// in three of them. The last one is SeaBIOS's own, as long as its version's name in Debian's packages makes it.
     /// </summary>
     private static ulong SmbiosBytes(QemuMachine machine, bool hasHighRam)
     {
         const ulong fixedPart = 279 + 67;
         const ulong forHighRam = 33;
         const ulong forEachDimm = 52;
-        ulong bytes = fixedPart + (3 * (ulong)machine.Type.ToString().Length) + (machine.Type.Chipset == QemuChipset.I440fx ? 3ul : 0) + (hasHighRam ? forHighRam : 0);
+        ulong bytes = fixedPart + (3 * (ulong)machine.Type.ToString().Length) + (machine.Type.Chipset == QemuChipset.I440fx ? 3ul : 0)
+            + (hasHighRam ? forHighRam : 0);
         if (machine.Type.Version >= new QemuVersion(9, 1))
             return bytes;
         ulong dimms = Math.Min((machine.MemoryBytes + (16 * GiB) - 1) / (16 * GiB), 1 << 20);

@@ -8,7 +8,8 @@ using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
 
-/// <summary>The settings of a guest of QEMU that decide where BARs lie, and that its owner can change. In the order in which they weigh, the lightest first.</summary>
+/// <summary>The settings of a guest of QEMU that decide where BARs lie, and that its owner can change. In the order in which they weigh, the lightest
+/// first.</summary>
 public enum QemuSetting
 {
     /// <summary>OVMF's window above 4 GiB: <c>opt/ovmf/X-PciMmio64Mb</c>, in MiB.</summary>
@@ -83,7 +84,8 @@ public readonly record struct QemuChange(QemuSetting Setting, ulong Number, stri
     /// <summary>Its value.</summary>
     internal string Value => Text[(Text.IndexOf('=', StringComparison.Ordinal) + 1)..];
 
-    /// <summary>The machine with the change made. A change of the board is none that a machine can take by itself: see <see cref="QemuCureRequest.WithBoard"/>.</summary>
+    /// <summary>The machine with the change made. A change of the board is none that a machine can take by itself: see
+    /// <see cref="QemuCureRequest.WithBoard"/>.</summary>
     public QemuMachine ApplyTo(QemuMachine machine)
     {
         ArgumentNullException.ThrowIfNull(machine);
@@ -93,12 +95,14 @@ public readonly record struct QemuChange(QemuSetting Setting, ulong Number, stri
             case QemuSetting.OvmfWindow:
                 return machine with
                 {
-                    FwCfg = machine.FwCfg.RemoveAll(static blob => blob.Name == WindowName).Add(new(WindowName, Number.ToString(CultureInfo.InvariantCulture))),
+                    FwCfg = machine.FwCfg.RemoveAll(static blob => blob.Name == WindowName)
+                        .Add(new(WindowName, Number.ToString(CultureInfo.InvariantCulture))),
                 };
             case QemuSetting.PhysBits:
                 // What KVM says that it maps goes with the width, up to what its page tables have.
                 int bits = (int)Number;
-                return machine with { Cpu = machine.Cpu with { PhysBits = bits, GuestPhysBits = machine.Cpu.GuestPhysBits == 0 ? 0 : Math.Min(bits, 48) } };
+                return machine with { Cpu = machine.Cpu with { PhysBits = bits, GuestPhysBits = machine.Cpu.GuestPhysBits == 0 ? 0
+                    : Math.Min(bits, 48) } };
             case QemuSetting.Ports:
                 return machine with { Globals = machine.Globals.Add(new("pcie-root-port", Property, Value)) };
             case QemuSetting.MaxRamBelow4GiB:
@@ -107,7 +111,8 @@ public readonly record struct QemuChange(QemuSetting Setting, ulong Number, stri
                 string driver = machine.Type.Chipset == QemuChipset.Q35 ? "q35-pcihost" : "i440FX-pcihost";
                 return machine with
                 {
-                    Globals = machine.Globals.RemoveAll(global => global.Property == "pci-hole64-size").Add(new(driver, "pci-hole64-size", change.Size)),
+                    Globals = machine.Globals.RemoveAll(global => global.Property == "pci-hole64-size")
+                        .Add(new(driver, "pci-hole64-size", change.Size)),
                 };
             case QemuSetting.FirmwareRelease or QemuSetting.Firmware:
                 return QemuFirmware.TryParse(Text, out QemuFirmware firmware) ? machine with { Firmware = firmware } : machine;
@@ -144,7 +149,8 @@ public sealed record QemuTrial(ImmutableArray<QemuChange> Changes, GuestOutcome 
 /// <param name="Machine">As it is.</param>
 public sealed record QemuCureRequest(QemuMachine Machine)
 {
-    /// <summary>Addresses beyond so many bits do not work on this host, whatever the guest is told: its processor's and its IOMMU's width. Null where it is not known.</summary>
+    /// <summary>Addresses beyond so many bits do not work on this host, whatever the guest is told: its processor's and its IOMMU's width. Null where
+    /// it is not known.</summary>
     public int? WidthLimit { get; init; }
 
     /// <summary>Whether the guest has the whole width of the host's processor already: it can be limited, not raised.</summary>

@@ -11,8 +11,8 @@ using Keyhole.Platforms.Qemu.Board;
 namespace Keyhole.Platforms.Qemu;
 
 /// <summary>
-/// Looks for the lightest change of settings under which a guest boots with every BAR in its place. Each one is tried by the forecast: nothing is recommended
-/// that does not work there, and nothing that the guest has already.
+/// Looks for the lightest change of settings under which a guest boots with every BAR in its place. Each one is tried by the forecast: nothing is
+/// recommended that does not work there, and nothing that the guest has already.
 /// </summary>
 public static class QemuCures
 {
@@ -28,7 +28,8 @@ public static class QemuCures
     private static readonly ImmutableArray<string> s_seaBios = ["seabios-1.16.2", "seabios-1.16.3", "seabios-1.17.0"];
 
     private static readonly ImmutableArray<string> s_ovmf =
-        ["ovmf-2022.11", "ovmf-2023.05", "ovmf-2023.11", "ovmf-2024.05", "ovmf-2024.08", "ovmf-2024.11", "ovmf-2025.02-8", "edk2-stable202505", "edk2-stable202508"];
+        ["ovmf-2022.11", "ovmf-2023.05", "ovmf-2023.11", "ovmf-2024.05", "ovmf-2024.08", "ovmf-2024.11", "ovmf-2025.02-8", "edk2-stable202505",
+            "edk2-stable202508"];
 
     private static readonly ImmutableArray<string> s_ports = ["hotplug=off", "io-reserve=0", "mem-reserve=0", "pref64-reserve=1M"];
 

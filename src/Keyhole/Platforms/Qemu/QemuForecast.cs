@@ -30,15 +30,16 @@ public sealed record QemuForecast
     /// <summary>Every BAR and bridge, with an address or a reason; null where QEMU refuses the machine.</summary>
     public PciPlacement? Placement { get; init; }
 
-    /// <summary>What QEMU writes into ACPI for the host bridge, from what the firmware programmed: below 4 GiB from the end of RAM to the I/O APIC. Null where the operating system never runs.</summary>
+    /// <summary>What QEMU writes into ACPI for the host bridge, from what the firmware programmed: below 4 GiB from the end of RAM to the I/O APIC.
+    /// Null where the operating system never runs.</summary>
     public AcpiWindows? Acpi { get; init; }
 
     /// <summary>BARs that have an address at which they do not work, or not as meant.</summary>
     public ImmutableArray<FaultyBar> Faults { get; init; } = [];
 
     /// <summary>
-    /// BARs that have no address of use: none at all, or one at which the device cannot be reached. What a firmware never maps (OVMF's option ROMs) is not
-    /// counted.
+    /// BARs that have no address of use: none at all, or one at which the device cannot be reached. What a firmware never maps (OVMF's option ROMs)
+    /// is not counted.
     /// </summary>
     public int CountUnusable()
     {
@@ -130,7 +131,8 @@ public static class QemuForecaster
     {
         FirmwareName.SeaBios => SeaBiosBuses.TryNumber(tree, out numbered),
         // OVMF asks only those bridges behind which it can plug in.
-        FirmwareName.Ovmf => NumberedTree.TryCreate(tree, static bridge => bridge.Hotplug == BridgeHotplug.None ? 0 : bridge.Reserve?.Buses ?? 0, out numbered),
+        FirmwareName.Ovmf => NumberedTree.TryCreate(tree, static bridge => bridge.Hotplug == BridgeHotplug.None ? 0 : bridge.Reserve?.Buses ?? 0,
+            out numbered),
     };
 
     private static bool IsReckonable(NumberedTree tree)

@@ -12,7 +12,8 @@ using Keyhole.Guests;
 
 namespace Keyhole.Platforms.Qemu;
 
-/// <summary>Changes of a guest, ready to be pasted into the file or command line that describes it. Null for a form that the guest has not, or that has no word for a change.</summary>
+/// <summary>Changes of a guest, ready to be pasted into the file or command line that describes it. Null for a form that the guest has not, or that
+/// has no word for a change.</summary>
 /// <param name="Libvirt">Elements of the domain; each takes the place of the one of its name.</param>
 /// <param name="Qemu">Arguments; <c>-cpu</c> and <c>-machine</c> take the place of what is there.</param>
 /// <param name="Proxmox">Lines of the VMID.conf; each takes the place of the one of its key.</param>
@@ -72,7 +73,8 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
                     _notes.Add("a system finds its devices at other addresses on another board");
                     break;
                 case QemuSetting.PhysBits when request.WidthLimit is null && !request.HasHostsWidth:
-                    _notes.Add(string.Create(CultureInfo.InvariantCulture, $"the host's processor and IOMMU have to have {change.Number} address bits: neither is told"));
+                    _notes.Add(string.Create(CultureInfo.InvariantCulture,
+                        $"the host's processor and IOMMU have to have {change.Number} address bits: neither is told"));
                     break;
             }
         }
@@ -121,10 +123,12 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
         /// <summary>What is handed to QEMU whoever starts it; empty for what each tool has a setting of its own for.</summary>
         private ImmutableArray<string> Arguments(QemuChange change) => change.Setting switch
         {
-            QemuSetting.OvmfWindow => ["-fw_cfg", string.Create(CultureInfo.InvariantCulture, $"name={QemuChange.WindowName},string={change.Number}")],
+            QemuSetting.OvmfWindow =>
+                ["-fw_cfg", string.Create(CultureInfo.InvariantCulture, $"name={QemuChange.WindowName},string={change.Number}")],
             QemuSetting.Ports => ["-global", $"pcie-root-port.{change.Text}"],
             QemuSetting.MaxRamBelow4GiB => ["-machine", $"{Max4GiBOption}={change.Size}"],
-            QemuSetting.Hole64 => ["-global", $"{(request.Machine.Type.Chipset == QemuChipset.Q35 ? "q35-pcihost" : "i440FX-pcihost")}.pci-hole64-size={change.Size}"],
+            QemuSetting.Hole64 =>
+                ["-global", $"{(request.Machine.Type.Chipset == QemuChipset.Q35 ? "q35-pcihost" : "i440FX-pcihost")}.pci-hole64-size={change.Size}"],
             _ => [],
         };
 
@@ -143,13 +147,15 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
             string width = IsLimit(change)
                 ? string.Create(CultureInfo.InvariantCulture, $"host-phys-bits=on,host-phys-bits-limit={change.Number}")
                 : string.Create(CultureInfo.InvariantCulture, $"host-phys-bits=off,phys-bits={change.Number}");
-            string mapped = guest.Cpu.GuestPhysBits is > 0 ? string.Create(CultureInfo.InvariantCulture, $",guest-phys-bits={Math.Min(change.Number, 48)}") : "";
+            string mapped = guest.Cpu.GuestPhysBits is > 0
+                ? string.Create(CultureInfo.InvariantCulture, $",guest-phys-bits={Math.Min(change.Number, 48)}") : "";
             return $"{kept},{width}{mapped}";
         }
 
         /// <summary>A word that a shell hands over as it is.</summary>
         private static string Shell(string word) =>
-            word.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '=' or ',' or '.' or '/' or ':' or '+') ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+            word.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '=' or ',' or '.' or '/' or ':' or '+') ? word
+                : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
         // ------------------------------------------------------------------ libvirt
 
@@ -169,7 +175,8 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
                     case QemuSetting.Hole64:
                         bool isQ35 = request.Machine.Type.Chipset == QemuChipset.Q35;
                         elements.Add(new(
-                            "controller", new XAttribute("type", "pci"), new XAttribute("index", "0"), new XAttribute("model", isQ35 ? "pcie-root" : "pci-root"),
+                            "controller", new XAttribute("type", "pci"), new XAttribute("index", "0"),
+                            new XAttribute("model", isQ35 ? "pcie-root" : "pci-root"),
                             new XElement("pcihole64", new XAttribute("unit", "KiB"), change.Number >> 10)));
                         break;
                     case QemuSetting.MachineVersion or QemuSetting.Board:
@@ -210,7 +217,8 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
 
         private XElement Os(string? machine, string? firmware)
         {
-            XElement os = Own("os") ?? new XElement("os", new XElement("type", new XAttribute("arch", "x86_64"), new XAttribute("machine", guest.MachineName), "hvm"));
+            XElement os = Own("os") ?? new XElement("os",
+                new XElement("type", new XAttribute("arch", "x86_64"), new XAttribute("machine", guest.MachineName), "hvm"));
             if (machine is not null)
                 os.Element("type")?.SetAttributeValue("machine", machine);
             if (firmware is null)
@@ -255,7 +263,8 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
         /// <summary>What names the thing that is set: <c>name=opt/…</c>, <c>driver.property</c>.</summary>
         private static string KeyOf(string value)
         {
-            int end = value.StartsWith("name=", StringComparison.Ordinal) ? value.IndexOf(',', StringComparison.Ordinal) : value.IndexOf('=', StringComparison.Ordinal);
+            int end = value.StartsWith("name=", StringComparison.Ordinal) ? value.IndexOf(',', StringComparison.Ordinal)
+                : value.IndexOf('=', StringComparison.Ordinal);
             return end < 0 ? value : value[..end];
         }
 
@@ -292,7 +301,8 @@ public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, I
                 switch (change.Setting)
                 {
                     case QemuSetting.PhysBits when request.HasHostsWidth && guest.Cpu.Model is "host" or "":
-                        arguments.AddRange(["-global", string.Create(CultureInfo.InvariantCulture, $"host-x86_64-cpu.host-phys-bits-limit={change.Number}")]);
+                        arguments.AddRange(["-global",
+                            string.Create(CultureInfo.InvariantCulture, $"host-x86_64-cpu.host-phys-bits-limit={change.Number}")]);
                         break;
                     case QemuSetting.PhysBits:
                         lines.Add(string.Create(CultureInfo.InvariantCulture, $"cpu: {CpuSetting()},phys-bits={change.Number}"));

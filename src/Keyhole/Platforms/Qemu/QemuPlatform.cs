@@ -37,7 +37,8 @@ public sealed class QemuPlatform : IPlatform
         QemuSurroundings around = Around(scenario);
         if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
         {
-            problems.Add(GuestReview.MapNotKnown($"the machine type {InputError.Quote(around.MachineName ?? guest.MachineName)} is not one of QEMU's pc and q35 types"));
+            problems.Add(GuestReview.MapNotKnown(
+                $"the machine type {InputError.Quote(around.MachineName ?? guest.MachineName)} is not one of QEMU's pc and q35 types"));
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
@@ -61,7 +62,8 @@ public sealed class QemuPlatform : IPlatform
         if (!isMapKnown && forecast.Outcome == GuestOutcome.Boots)
         {
             problems.Add(new(
-                Severity.Info, ProblemCodes.MapNotKnown, "the E820 map that this firmware hands over is not modelled; where RAM is split, and every BAR's address, are known"));
+                Severity.Info, ProblemCodes.MapNotKnown,
+                "the E820 map that this firmware hands over is not modelled; where RAM is split, and every BAR's address, are known"));
         }
 
         return Platforms.Plan.NotKnown(this, scenario, problems) with
@@ -69,7 +71,8 @@ public sealed class QemuPlatform : IPlatform
             IsMapKnown = isMapKnown,
             Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
             RamBelow4GiBKiB = forecast.Memory is { } memory ? Math.Min(memory.LowEnd, Frames.FourGiB) >> 10 : null,
-            Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText, forecast.Outcome)
+            Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText,
+                forecast.Outcome)
             {
                 Message = forecast.Message,
                 Placement = forecast.Placement,
@@ -111,8 +114,10 @@ public sealed class QemuPlatform : IPlatform
         },
     };
 
-    /// <summary>What cures a guest whose BARs have no place, as tried; null where nothing has to be cured, or nothing that was tried does. That is told then.</summary>
-    private string? Remedy(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine, QemuForecast forecast, List<Problem> problems)
+    /// <summary>What cures a guest whose BARs have no place, as tried; null where nothing has to be cured, or nothing that was tried does. That is
+    /// told then.</summary>
+    private string? Remedy(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine, QemuForecast forecast,
+        List<Problem> problems)
     {
         QemuCureRequest request = RequestFor(scenario, guest, around, machine);
         if (QemuCures.IsWell(forecast, request.WidthLimit) || !QemuCures.TryFind(request, out QemuCure cure))
@@ -128,7 +133,8 @@ public sealed class QemuPlatform : IPlatform
         problems.Add(new(
             Severity.Info,
             ProblemCodes.NoSettingHelps,
-            $"none of the settings that were tried gives every BAR a place: {string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"));
+            $"none of the settings that were tried gives every BAR a place: "
+                + $"{string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"));
         return null;
     }
 
@@ -193,7 +199,8 @@ public sealed class QemuPlatform : IPlatform
                 continue;
             }
 
-            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, $"{NameOf(placement, bar.Function, bar.Bar)} gets no address: {bar.WhyText}", Remedy: remedy));
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, $"{NameOf(placement, bar.Function, bar.Bar)} gets no address: {bar.WhyText}",
+                Remedy: remedy));
         }
 
         foreach (FaultyBar fault in forecast.Faults)
@@ -215,7 +222,8 @@ public sealed class QemuPlatform : IPlatform
         }
 
         if (more > 0)
-            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, string.Create(CultureInfo.InvariantCulture, $"{more} more BARs get no address"), Remedy: remedy));
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced,
+                string.Create(CultureInfo.InvariantCulture, $"{more} more BARs get no address"), Remedy: remedy));
     }
 
     private static string NameOf(PciPlacement placement, int function, BarRequest bar) => string.Create(

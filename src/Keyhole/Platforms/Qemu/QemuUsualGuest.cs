@@ -9,9 +9,9 @@ using Keyhole.Pci;
 namespace Keyhole.Platforms.Qemu;
 
 /// <summary>
-/// The guest of a scenario. Where only the type, the memory and the devices are told it is a q35 under KVM with the host's processor, each device of the host
-/// behind a root port of its own, as virtual machine managers build it; the plan says that this was taken. Devices that are named beside a configuration are
-/// added in the same way.
+/// The guest of a scenario. Where only the type, the memory and the devices are told it is a q35 under KVM with the host's processor, each device of
+/// the host behind a root port of its own, as virtual machine managers build it; the plan says that this was taken. Devices that are named beside a
+/// configuration are added in the same way.
 /// </summary>
 internal static class QemuUsualGuest
 {

@@ -12,13 +12,15 @@ using Keyhole.Pci;
 
 namespace Keyhole.Platforms.Qemu;
 
-/// <summary>The guest's addresses against the widths of the host's processor and IOMMU, and against memory that the host's devices use by themselves.</summary>
+/// <summary>The guest's addresses against the widths of the host's processor and IOMMU, and against memory that the host's devices use by
+/// themselves.</summary>
 internal static class QemuWidths
 {
     private const int DisplayClass = 0x03;
     private const int UsbClass = 0x0c03;
 
-    /// <summary>Addresses beyond so many bits do not work on the host: the processor's width under KVM, and the IOMMU's where a device is passed through. Null where neither is known.</summary>
+    /// <summary>Addresses beyond so many bits do not work on the host: the processor's width under KVM, and the IOMMU's where a device is passed
+    /// through. Null where neither is known.</summary>
     public static int? Limit(HostTraits traits, QemuMachine machine)
     {
         int? limit = machine.IsKvm ? traits.PhysicalAddressBits : null;
@@ -40,7 +42,8 @@ internal static class QemuWidths
                 isReached ? Severity.Error : Severity.Warning,
                 ProblemCodes.AddressWidth,
                 string.Create(CultureInfo.InvariantCulture, $"the guest is told {guestBits} address bits and the host's processor has {hostBits}: ")
-                    + (isReached ? "what lies beyond them the guest cannot reach" : "nothing of the guest's lies beyond them, and QEMU only warns (\"Host physical bits does not match phys-bits property\")"),
+                    + (isReached ? "what lies beyond them the guest cannot reach"
+                        : "nothing of the guest's lies beyond them, and QEMU only warns (\"Host physical bits does not match phys-bits property\")"),
                 isReached ? 1UL << hostBits : null,
                 isReached ? highest : null,
                 isReached ? remedy : null));
@@ -54,7 +57,9 @@ internal static class QemuWidths
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.DmaBeyondIommu,
-                string.Create(CultureInfo.InvariantCulture, $"RAM of the guest lies beyond the {iommuBits} address bits that the host's IOMMU has: VFIO_MAP_DMA fails with -22 (Invalid argument), and QEMU does not start the guest"),
+                string.Create(CultureInfo.InvariantCulture,
+                    $"RAM of the guest lies beyond the {iommuBits} address bits that the host's IOMMU has: VFIO_MAP_DMA fails with -22 (Invalid "
+                        + $"argument), and QEMU does not start the guest"),
                 limit,
                 memory.RamEnd,
                 remedy));
@@ -64,12 +69,14 @@ internal static class QemuWidths
         foreach (BarPlacement bar in forecast.Placement?.Bars ?? [])
         {
             NumberedFunction function = forecast.Placement!.Tree.Functions[bar.Function];
-            if (!function.Node.IsPassedThrough || !bar.Bar.Type.IsMemory() || bar.Address is not { } address || unchecked(address + bar.Bar.SizeBytes - 1) < limit)
+            if (!function.Node.IsPassedThrough || !bar.Bar.Type.IsMemory() || bar.Address is not { } address || unchecked(address + bar.Bar.SizeBytes
+                - 1) < limit)
                 continue;
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.DmaBeyondIommu,
-                string.Create(CultureInfo.InvariantCulture, $"BAR {bar.Bar.Index} of {function.Address} lies beyond the {iommuBits} address bits that the host's IOMMU has: ")
+                string.Create(CultureInfo.InvariantCulture,
+                    $"BAR {bar.Bar.Index} of {function.Address} lies beyond the {iommuBits} address bits that the host's IOMMU has: ")
                     + "VFIO_MAP_DMA fails with -22 (Invalid argument) for it, and no other device of the guest reaches it",
                 address,
                 unchecked(address + bar.Bar.SizeBytes) > address ? address + bar.Bar.SizeBytes : null,
@@ -77,7 +84,8 @@ internal static class QemuWidths
         }
     }
 
-    /// <summary>Memory that the host's firmware told a device to use by itself (RMRR): VFIO gives no such device away, save displays and USB controllers.</summary>
+    /// <summary>Memory that the host's firmware told a device to use by itself (RMRR): VFIO gives no such device away, save displays and USB
+    /// controllers.</summary>
     public static void ReportReservedMemory(Scenario scenario, QemuMachine machine, List<Problem> problems)
     {
         if (scenario.Host.DeviceMemory.IsEmpty || !HasHostDevice(machine))
@@ -91,7 +99,8 @@ internal static class QemuWidths
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.ReservedDeviceMemory,
-                "devices of the host use this memory by themselves (RMRR), and which, the source does not tell: one of those is not given to a guest of KVM "
+                "devices of the host use this memory by themselves (RMRR), and which, the source does not tell: one of "
+                    + "those is not given to a guest of KVM "
                     + "(\"Device is ineligible for IOMMU domain attach due to platform RMRR requirement\"); displays and USB controllers are exempt",
                 range.Start.ToAddress(),
                 range.End.ToAddress()));

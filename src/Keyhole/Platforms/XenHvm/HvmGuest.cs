@@ -21,7 +21,8 @@ public enum HvmToolstack
     XcpNg,
 }
 
-/// <summary>An HVM guest from its configuration to what hvmloader makes of it: the one way, for the plan, its remedies and comparisons alike.</summary>
+/// <summary>An HVM guest from its configuration to what hvmloader makes of it: the one way, for the plan, its remedies and comparisons
+/// alike.</summary>
 internal sealed record HvmGuest
 {
     /// <summary>Xen where nothing tells the host's release.</summary>

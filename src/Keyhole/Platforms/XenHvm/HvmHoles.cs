@@ -24,7 +24,8 @@ internal static class HvmHoles
 
     private static readonly ImmutableArray<ulong> s_sizesMiB = [256, 512, 1024, 2048, 3072, 3840];
 
-    /// <summary>The smallest mmio_hole in MiB with which a guest is as wished; null where there is none. What is left to hvmloader is not looked at.</summary>
+    /// <summary>The smallest mmio_hole in MiB with which a guest is as wished; null where there is none. What is left to hvmloader is not looked
+    /// at.</summary>
     public static ulong? SmallestFor(Scenario scenario, HvmGuest guest, Func<HvmGuest, bool> isAsWished)
     {
         // Neither more room nor less RAM below 4 GiB makes a guest better all the way: a hole's start decides how BARs are aligned.
@@ -37,7 +38,8 @@ internal static class HvmHoles
         return null;
     }
 
-    /// <summary>The hole that XCP-ng's domain builder makes for a guest with devices passed through: doubled until the BARs fit below 4 GiB, in MiB.</summary>
+    /// <summary>The hole that XCP-ng's domain builder makes for a guest with devices passed through: doubled until the BARs fit below 4 GiB, in
+    /// MiB.</summary>
     public static ulong OfXcpNg(Scenario scenario, HvmGuest guest)
     {
         ulong mib = FirstOfXcpNg;
@@ -57,7 +59,8 @@ internal static class HvmHoles
         if (guest.Topology.Tree is not null)
         {
             // A value that xl refuses is tried as if it were not there.
-            HvmGuest open = guest.Settings.Refusal is null ? guest : HvmGuest.Of(scenario, guest.Settings with { Refusal = null, HoleBytes = 0 }, guest.Xen);
+            HvmGuest open = guest.Settings.Refusal is null ? guest
+                : HvmGuest.Of(scenario, guest.Settings with { Refusal = null, HoleBytes = 0 }, guest.Xen);
             smallest = SmallestFor(scenario, open, static candidate => candidate.PlacesAll);
             allLow = SmallestFor(scenario, open, HasAllLow);
             if (guest.Settings.HoleBytes != 0 || guest.Settings.Refusal is not null)
@@ -93,7 +96,8 @@ internal static class HvmHoles
         if (guest.CountHigh == 0)
             return "every BAR has its place below 4 GiB as it is";
         string high = guest.CountHigh == 1 ? "one of them lies above 4 GiB, where an operating system of 32 bits does not reach it"
-            : string.Create(CultureInfo.InvariantCulture, $"{guest.CountHigh} of them lie above 4 GiB, where an operating system of 32 bits does not reach them");
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{guest.CountHigh} of them lie above 4 GiB, where an operating system of 32 bits does not reach them");
         if (allLow is not { } mib)
             return $"every BAR has its place as it is; {high}; no hole holds all of them below";
         string lost = Lost(guest, guest.WithHole(scenario, mib << 20)) is { } text ? $", at the cost of {text} of RAM below 4 GiB" : "";
@@ -109,12 +113,14 @@ internal static class HvmHoles
 
     private static TriedSetting Row(string name, HvmGuest guest)
     {
-        GuestOutcome outcome = guest.Refusal is not null ? GuestOutcome.Refused : guest.Run?.PanicMessage is not null ? GuestOutcome.Panics : GuestOutcome.Boots;
+        GuestOutcome outcome = guest.Refusal is not null ? GuestOutcome.Refused
+            : guest.Run?.PanicMessage is not null ? GuestOutcome.Panics : GuestOutcome.Boots;
         int unplaced = guest.Run?.Placement?.CountUnplaced() ?? guest.Topology.Tree?.Functions.Sum(static function => function.Node.Bars.Length) ?? 0;
         return new(name, unplaced, outcome) { RamBelow4GiBKiB = guest.Run?.LowEnd >> 10, AboveFourGiB = guest.Run is null ? null : guest.CountHigh };
     }
 
     /// <summary>libvirt has no element for it.</summary>
     private static PastedSetting Paste(ulong mib) =>
-        new(null, null, null, Name(mib)) { XcpNg = string.Create(CultureInfo.InvariantCulture, $"xe vm-param-set uuid=UUID platform:mmio_size_mib={mib}") };
+        new(null, null, null, Name(mib)) { XcpNg =
+            string.Create(CultureInfo.InvariantCulture, $"xe vm-param-set uuid=UUID platform:mmio_size_mib={mib}") };
 }

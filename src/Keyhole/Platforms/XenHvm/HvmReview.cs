@@ -42,7 +42,8 @@ internal static class HvmReview
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.MapNotKnown,
-                "the E820 map that OVMF hands over is not modelled; where RAM is split, and every BAR's address, are known: OVMF keeps those of hvmloader"));
+                "the E820 map that OVMF hands over is not modelled; where RAM is split, and every BAR's address, are "
+                    + "known: OVMF keeps those of hvmloader"));
         }
 
         ReportBars(scenario, guest, run, problems);
@@ -52,13 +53,15 @@ internal static class HvmReview
     private static void ReportAssumptions(Scenario scenario, HvmGuest guest, List<Problem> problems)
     {
         bool hasLarge = guest.Topology.Tree is { } tree &&
-            tree.Functions.Any(static function => function.Node.Bars.Any(static bar => bar.Type.Is64Bit() && bar.SizeBytes > Hvmloader.HighThreshold));
+            tree.Functions.Any(static function =>
+                function.Node.Bars.Any(static bar => bar.Type.Is64Bit() && bar.SizeBytes > Hvmloader.HighThreshold));
         if (scenario.Host.Traits.XenVersion is null && (hasLarge || guest.Rdm.IsGiven))
         {
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.Assumed,
-                $"the source does not tell Xen's release: {HvmGuest.UsualXen} is taken; up to 4.16 BARs of more than 1 GiB make the hole larger, and up to 4.14 xl reads rdm="));
+                $"the source does not tell Xen's release: {HvmGuest.UsualXen} is taken; up to 4.16 BARs of more than 1 GiB make the hole "
+                    + $"larger, and up to 4.14 xl reads rdm="));
         }
 
         if (guest.Topology.Unknown is { } unknown)
@@ -81,9 +84,11 @@ internal static class HvmReview
         else if (words.Contains("PoD", System.StringComparison.Ordinal))
             remedy = $"set maxmem to memory ({scenario.Guest.MemoryKiB >> 10})";
         else if (words.Contains("device model did not start", System.StringComparison.Ordinal))
-            remedy = "take emulated devices away: their ROMs together may take 1 MiB and 64 KiB, which is what libxl leaves a domain beyond its memory";
+            remedy = "take emulated devices away: their ROMs together may take 1 MiB and 64 KiB, which is what "
+                + "libxl leaves a domain beyond its memory";
         problems.Add(new(
-            Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}", guest.Memory?.Conflict?.Start, guest.Memory?.Conflict?.End, remedy));
+            Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}", guest.Memory?.Conflict?.Start,
+            guest.Memory?.Conflict?.End, remedy));
     }
 
     /// <summary>The largest boundary below the region, where the guest then starts.</summary>
@@ -93,9 +98,12 @@ internal static class HvmReview
         ulong boundary = conflict.Start == 0 ? 0 : (conflict.Start - 1) / MiB;
         HvmGuest tried = HvmGuest.Of(scenario, guest.Settings with { BoundaryBytes = boundary * MiB }, guest.Xen);
         if (tried is { Refusal: null, Memory: { } memory } && boundary > 0)
-            return string.Create(CultureInfo.InvariantCulture, $"put rdm_mem_boundary={boundary} into the xl.cfg: the guest then has {ByteSize.ToText(memory.LowEnd)} below 4 GiB and the rest above");
+            return string.Create(CultureInfo.InvariantCulture,
+                $"put rdm_mem_boundary={boundary} into the xl.cfg: the guest then has "
+                    + $"{ByteSize.ToText(memory.LowEnd)} below 4 GiB and the rest above");
         string devices = Devices(scenario.Guest, "relaxed");
-        return devices.Length == 0 ? null : $"if the device can do without that memory (a network card can, a graphics card may not): pci=[ {devices} ]";
+        return devices.Length == 0 ? null
+            : $"if the device can do without that memory (a network card can, a graphics card may not): pci=[ {devices} ]";
     }
 
     private static string Devices(GuestSpec guest, string policy) =>
@@ -131,7 +139,8 @@ internal static class HvmReview
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.ReservedDeviceMemory,
-                "the guest has RAM where a device uses memory by itself (RMRR), and with the relaxed policy is not told: the device's accesses there go wrong",
+                "the guest has RAM where a device uses memory by itself (RMRR), and with the relaxed policy is not told: "
+                    + "the device's accesses there go wrong",
                 dropped.Start,
                 dropped.End));
         }
@@ -147,7 +156,8 @@ internal static class HvmReview
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.ReservedDeviceMemory,
-                $"a device of the host uses {ByteSize.ToText(bytes.SizeBytes)} of its memory by itself (RMRR), where the guest has RAM, and the source does not tell which device: if the guest gets that one, libxl gives way or refuses it",
+                $"a device of the host uses {ByteSize.ToText(bytes.SizeBytes)} of its memory by itself (RMRR), where the guest has RAM, and the "
+                    + $"source does not tell which device: if the guest gets that one, libxl gives way or refuses it",
                 bytes.Start,
                 bytes.End,
                 $"if the device can do without it (a network card can, a graphics card may not): pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
@@ -170,13 +180,15 @@ internal static class HvmReview
         }
 
         if (unplaced.Length > MostNamed)
-            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, string.Create(CultureInfo.InvariantCulture, $"{unplaced.Length - MostNamed} more BARs get no address")));
+            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced,
+                string.Create(CultureInfo.InvariantCulture, $"{unplaced.Length - MostNamed} more BARs get no address")));
         foreach (int bridge in run.Overwritten)
         {
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.BridgeOverwritten,
-                $"hvmloader takes the registers of the bridge {FunctionText(placement, bridge)} for BARs and writes addresses over its bus numbers and windows: what is behind it is only there once the operating system has set them right"));
+                $"hvmloader takes the registers of the bridge {FunctionText(placement, bridge)} for BARs and writes addresses over its bus numbers "
+                    + $"and windows: what is behind it is only there once the operating system has set them right"));
         }
     }
 
@@ -196,7 +208,8 @@ internal static class HvmReview
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.MmioHole,
-                $"mmio_hole={guest.Settings.HoleBytes >> 20} leaves the guest {ByteSize.ToText(run.LowEnd)} of RAM below 4 GiB; another {ByteSize.ToText(run.HighEnd - Frames.FourGiB)} above",
+                $"mmio_hole={guest.Settings.HoleBytes >> 20} leaves the guest {ByteSize.ToText(run.LowEnd)} of RAM below 4 GiB; another "
+                    + $"{ByteSize.ToText(run.HighEnd - Frames.FourGiB)} above",
                 run.PciStart,
                 Frames.FourGiB));
         }
@@ -204,7 +217,8 @@ internal static class HvmReview
         if (guest.CountHigh == 0 || run.Placement is not { } placement)
             return;
         string list = string.Join(", ", placement.Bars.Where(static bar => bar.Address >= Frames.FourGiB).Take(4)
-            .Select(bar => string.Create(CultureInfo.InvariantCulture, $"BAR {bar.Bar.Index} of {FunctionText(placement, bar.Function)} ({ByteSize.ToText(bar.Bar.SizeBytes)}) at 0x{bar.Address:x}")));
+            .Select(bar => string.Create(CultureInfo.InvariantCulture,
+                $"BAR {bar.Bar.Index} of {FunctionText(placement, bar.Function)} ({ByteSize.ToText(bar.Bar.SizeBytes)}) at 0x{bar.Address:x}")));
         problems.Add(new(
             Severity.Info,
             ProblemCodes.MmioHole,
@@ -213,8 +227,10 @@ internal static class HvmReview
             run.High.End));
     }
 
-    private static string FunctionText(PciPlacement placement, int function) => placement.Tree.Functions[function].Address.ToString()["0000:".Length..];
+    private static string FunctionText(PciPlacement placement, int function) =>
+        placement.Tree.Functions[function].Address.ToString()["0000:".Length..];
 
     private static string NameOf(PciPlacement placement, BarPlacement bar) => string.Create(
-        CultureInfo.InvariantCulture, $"BAR {bar.Bar.Index} of {FunctionText(placement, bar.Function)} ({ByteSize.ToText(bar.Bar.SizeBytes)}, {bar.Bar.Type.Name()})");
+        CultureInfo.InvariantCulture,
+        $"BAR {bar.Bar.Index} of {FunctionText(placement, bar.Function)} ({ByteSize.ToText(bar.Bar.SizeBytes)}, {bar.Bar.Type.Name()})");
 }

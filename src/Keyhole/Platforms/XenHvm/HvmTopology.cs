@@ -11,7 +11,8 @@ using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.XenHvm;
 
-/// <summary>The PCI tree of an HVM guest: QEMU's board, the devices that libxl adds, then those passed through, each plugged in while QEMU waits.</summary>
+/// <summary>The PCI tree of an HVM guest: QEMU's board, the devices that libxl adds, then those passed through, each plugged in while QEMU
+/// waits.</summary>
 /// <param name="Tree">Null where QEMU refuses the devices, or what one asks for is not known.</param>
 /// <param name="Refusal">QEMU's words; null where it does not refuse.</param>
 /// <param name="Unknown">The device of which nobody knows what it asks for; null for none.</param>
@@ -33,7 +34,8 @@ internal sealed record HvmTopology(NumberedTree? Tree, string? Refusal, string? 
             MemoryBytes = scenario.Guest.MaxmemKiB << 10,
             Cpus = Math.Clamp(scenario.Guest.MaxVcpus ?? scenario.Guest.Vcpus, scenario.Guest.Vcpus, XlConfig.MaxVcpus),
             HasBoardUsb = settings.HasBoardUsb,
-            Devices = [.. settings.HasPlatformDevice ? [new QemuDevice("xen-platform", [])] : ImmutableArray<QemuDevice>.Empty, .. settings.Devices, .. passed],
+            Devices = [.. settings.HasPlatformDevice ? [new QemuDevice("xen-platform", [])] : ImmutableArray<QemuDevice>.Empty, .. settings.Devices,
+                .. passed],
         };
         QemuTopology topology = QemuTopology.Build(machine, out PciTree? tree);
         if (topology.Unknown is { } device)

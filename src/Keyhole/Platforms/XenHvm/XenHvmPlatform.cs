@@ -37,7 +37,8 @@ public sealed class XenHvmPlatform : IPlatform
 
         if (guest.Refusal is { } words)
         {
-            return Platforms.Plan.NotKnown(this, scenario, problems) with { Firmware = new(FirmwareName, guest.Xen.ToString(), GuestOutcome.Refused) { Message = words } };
+            return Platforms.Plan.NotKnown(this, scenario,
+                problems) with { Firmware = new(FirmwareName, guest.Xen.ToString(), GuestOutcome.Refused) { Message = words } };
         }
 
         HvmloaderRun run = guest.Run!;
@@ -59,7 +60,8 @@ public sealed class XenHvmPlatform : IPlatform
         };
     }
 
-    /// <summary>Holes side by side: as hvmloader sizes it by itself, doubled sizes, the smallest that places all BARs, and the smallest that has all of them below 4 GiB.</summary>
+    /// <summary>Holes side by side: as hvmloader sizes it by itself, doubled sizes, the smallest that places all BARs, and the smallest that has all
+    /// of them below 4 GiB.</summary>
     public SettingComparison? CompareSettings(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
@@ -75,7 +77,8 @@ public sealed class XenHvmPlatform : IPlatform
         { Type: E820Type.Nvs } => "hvmloader's: ACPI's tables",
         { Address: < 1UL << 20 } => "SeaBIOS's own data and code",
         { Address: >= Hvmloader.End } => "hvmloader's and the platform's: the last 64 MiB below 4 GiB",
-        _ when guest.Memory is { } memory && memory.Told.Contains(ByteRange.FromBounds(entry.Address, entry.End)) => "memory that a device of the host uses by itself (RMRR)",
+        _ when guest.Memory is { } memory && memory.Told.Contains(ByteRange.FromBounds(entry.Address, entry.End)) =>
+            "memory that a device of the host uses by itself (RMRR)",
         _ => "what SeaBIOS keeps at the end of low RAM",
     };
 }

@@ -28,8 +28,8 @@ public sealed record BarPlace(Bar Bar, ulong? GuestStart)
 }
 
 /// <summary>
-/// What a filter of configuration-space reads would have to do so that devices appear in the hole at 3 GiB: for each window its old address and the new
-/// one. Windows that lie in the hole already keep their place; the others follow by falling size, each aligned to its size as PCI has it.
+/// What a filter of configuration-space reads would have to do so that devices appear in the hole at 3 GiB: for each window its old address and the
+/// new one. Windows that lie in the hole already keep their place; the others follow by falling size, each aligned to its size as PCI has it.
 /// </summary>
 public static class BarFilter
 {
@@ -45,7 +45,8 @@ public static class BarFilter
         Given.Array(bars, nameof(bars));
         ImmutableArray<Bar> windows = [.. bars.Where(static bar => bar.Kind != BarKind.BridgeWindow)];
         // Whole pages: windows of several devices do not share one.
-        List<ByteRange> taken = [.. windows.Where(Stays).Select(static bar => ByteRange.FromFrames(bar.Range.Touched)).OrderBy(static range => range.Start)];
+        List<ByteRange> taken = [.. windows.Where(Stays).Select(static bar => ByteRange.FromFrames(bar.Range.Touched))
+            .OrderBy(static range => range.Start)];
         Dictionary<Bar, ulong> found = [];
         foreach (Bar bar in windows.Where(static bar => !Stays(bar)).OrderByDescending(static bar => bar.SizeBytes).ThenBy(static bar => bar.Start))
         {
@@ -65,7 +66,8 @@ public static class BarFilter
             taken.Insert(behind < 0 ? taken.Count : behind, pages);
         }
 
-        return [.. windows.Select(bar => Stays(bar) ? new(bar, bar.Start) : found.TryGetValue(bar, out ulong start) ? new BarPlace(bar, start) : Unplaced(bar))];
+        return [.. windows.Select(bar => Stays(bar) ? new(bar, bar.Start)
+            : found.TryGetValue(bar, out ulong start) ? new BarPlace(bar, start) : Unplaced(bar))];
     }
 
     private static BarPlace Unplaced(Bar bar) => new(bar, null) { Why = new(UnplacedReason.Window32Full, bar.SizeBytes, s_hole) };

@@ -10,7 +10,8 @@ using Keyhole.Pci;
 namespace Keyhole.Platforms.XenPv;
 
 /// <summary>One register that a filter would have to answer for.</summary>
-/// <param name="RegisterOffset">Offset in configuration space of the (lower) register; null for virtual functions, whose registers lie in a capability.</param>
+/// <param name="RegisterOffset">Offset in configuration space of the (lower) register; null for virtual functions, whose registers lie in a
+/// capability.</param>
 /// <param name="Old">What the register holds: the host's address.</param>
 /// <param name="New">What the guest has to read.</param>
 /// <param name="WithoutIt">What happens when the guest reads the old address.</param>
@@ -21,7 +22,8 @@ public sealed record FilterRule(Bar Bar, int? RegisterOffset, ulong Old, ulong N
 }
 
 /// <summary>
-/// The filter of configuration-space reads that <see cref="Hole3GPolicy"/> needs, as data and as text. Nobody has written it; this tells why nobody should.
+/// The filter of configuration-space reads that <see cref="Hole3GPolicy"/> needs, as data and as text. Nobody has written it; this tells why nobody
+/// should.
 /// </summary>
 public sealed record ConfigurationFilter
 {
@@ -34,15 +36,18 @@ public sealed record ConfigurationFilter
     public static ImmutableArray<string> Places { get; } =
     [
         "in the hypervisor, for whoever reads through ports cf8/cfc or the memory-mapped configuration space: dom0",
-        "in the front end (pcifront), for a guest that reads through the PCI back end; the back end can filter what it answers, but the guest then lacks the machine frames for its P2M",
+        "in the front end (pcifront), for a guest that reads through the PCI back end; the back end can filter what it answers, but the guest then "
+            + "lacks the machine frames for its P2M",
     ];
 
     public static ImmutableArray<string> Costs { get; } =
     [
-        "state for each register: a guest sizes a window by writing all ones and reading back, then writes the address again, and the filter must know which of these it sees",
+        "state for each register: a guest sizes a window by writing all ones and reading back, then writes the address again, and the "
+            + "filter must know which of these it sees",
         "64-bit windows have their address in two registers, read one at a time",
         "two filters to keep in step, in Xen and in Linux, each with the same table of old and new addresses",
-        "the P2M entries are no identity: whoever makes a page-table entry from the new address must go through the P2M, and whoever has a machine address must find back",
+        "the P2M entries are no identity: whoever makes a page-table entry from the new address must go through the P2M, and whoever "
+            + "has a machine address must find back",
         "after a migration the old addresses are others and the table is a new one",
         "the hole holds 1 GiB less what lies at its end: larger windows have no place at all",
     ];
@@ -77,7 +82,9 @@ public sealed record ConfigurationFilter
             return entry.IsRam
                 ? string.Create(
                     CultureInfo.InvariantCulture,
-                    $"the guest's map says RAM at 0x{bar.Start:x}: the window is not claimed, and ioremap(0x{bar.Start:x}) finds page_is_ram, warns and returns nothing; were it let through, the driver would write into pages of the guest's (pfn 0x{Pfn.Containing(bar.Start).Value:x})")
+                    $"the guest's map says RAM at 0x{bar.Start:x}: the window is not claimed, and ioremap(0x{bar.Start:x}) finds page_is_ram, "
+                        + $"warns and returns nothing; were it let through, the driver would write into pages of the guest's (pfn 0x"
+                        + $"{Pfn.Containing(bar.Start).Value:x})")
                 : string.Create(CultureInfo.InvariantCulture, $"the window meets the map's entry at 0x{entry.Address:x} and is not claimed");
         }
 

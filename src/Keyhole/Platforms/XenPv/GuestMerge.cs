@@ -68,8 +68,8 @@ public static class GuestMerge
     }
 
     /// <summary>
-    /// The host's holes in the guest's memory, off the place where the guest's kernel runs already. Its devices are not known to it yet: windows that do
-    /// not lie in a hole of the host's map meet RAM.
+    /// The host's holes in the guest's memory, off the place where the guest's kernel runs already. Its devices are not known to it yet: windows that
+    /// do not lie in a hole of the host's map meet RAM.
     /// </summary>
     public static PolicyResult Merge(PolicyInput input)
     {
@@ -81,7 +81,8 @@ public static class GuestMerge
     }
 }
 
-/// <summary><see cref="GuestMerge"/> as a policy: what a guest would come to on a Xen that lets it ask, under a toolstack that gives it one RAM entry.</summary>
+/// <summary><see cref="GuestMerge"/> as a policy: what a guest would come to on a Xen that lets it ask, under a toolstack that gives it one RAM
+/// entry.</summary>
 public sealed class GuestMergePolicy : IHolePolicy
 {
     public string Name => "guest-merge";
@@ -94,7 +95,8 @@ public sealed class GuestMergePolicy : IHolePolicy
         var refused = new Problem(
             Severity.Error,
             ProblemCodes.XenRefuses,
-            $"needs a Xen that tells an unprivileged guest the machine's map: the real one says EPERM (−{(int)XenError.EPERM}) to XENMEM_machine_memory_map, and no Linux asks",
+            $"needs a Xen that tells an unprivileged guest the machine's map: the real one says EPERM (−{(int)XenError.EPERM}) to "
+                + $"XENMEM_machine_memory_map, and no Linux asks",
             Remedy: "have the toolstack make the holes: punch, hole-at or minimal");
         return result with { Problems = [refused, .. result.Problems] };
     }

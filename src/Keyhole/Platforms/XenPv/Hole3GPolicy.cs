@@ -7,8 +7,8 @@ using Keyhole.Pci;
 namespace Keyhole.Platforms.XenPv;
 
 /// <summary>
-/// Always one hole, from 3 GiB to 4 GiB, whatever the host has (seed 001, option 3). A window that lies elsewhere gets a place in the hole that is not
-/// its own: its P2M entries are then no identity, and something has to tell the guest the new address when it reads the register.
+/// Always one hole, from 3 GiB to 4 GiB, whatever the host has (seed 001, option 3). A window that lies elsewhere gets a place in the hole that is
+/// not its own: its P2M entries are then no identity, and something has to tell the guest the new address when it reads the register.
 /// <see cref="BarFilter"/> says what.
 /// </summary>
 public sealed class Hole3GPolicy : IHolePolicy
@@ -31,7 +31,8 @@ public sealed class Hole3GPolicy : IHolePolicy
                 problems.Add(new(
                     Severity.Error,
                     ProblemCodes.FilterNeeded,
-                    $"the window at [0x{bar.Start:x}, 0x{bar.End:x}) lies outside of the hole, and {ByteSize.ToText(bar.SizeBytes)} find no room in it",
+                    $"the window at [0x{bar.Start:x}, 0x{bar.End:x}) lies outside of the hole, and "
+                        + $"{ByteSize.ToText(bar.SizeBytes)} find no room in it",
                     bar.Start,
                     bar.End,
                     "take hole-at, punch or minimal"));
@@ -41,7 +42,8 @@ public sealed class Hole3GPolicy : IHolePolicy
                 problems.Add(new(
                     Severity.Error,
                     ProblemCodes.FilterNeeded,
-                    $"the window at [0x{bar.Start:x}, 0x{bar.End:x}) lies outside of the hole: reads of its register must be filtered to say 0x{place.GuestStart:x}, which neither Xen nor pcifront does",
+                    $"the window at [0x{bar.Start:x}, 0x{bar.End:x}) lies outside of the hole: reads of its register must be filtered to say 0x"
+                        + $"{place.GuestStart:x}, which neither Xen nor pcifront does",
                     bar.Start,
                     bar.End,
                     "take hole-at, punch or minimal, where the window is its own frames"));

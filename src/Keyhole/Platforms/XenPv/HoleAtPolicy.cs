@@ -10,8 +10,8 @@ using Keyhole.Pci;
 namespace Keyhole.Platforms.XenPv;
 
 /// <summary>
-/// One hole from an address to 4 GiB, whatever the host has there: the same map on every host whose devices lie in it, which is what a guest needs that
-/// moves between hosts (seed 001, option 1). Windows above 4 GiB get holes of their own.
+/// One hole from an address to 4 GiB, whatever the host has there: the same map on every host whose devices lie in it, which is what a guest needs
+/// that moves between hosts (seed 001, option 1). Windows above 4 GiB get holes of their own.
 /// </summary>
 /// <remarks>
 /// In the hole only the pages of local and I/O APICs are reserved, since they lie there on every machine. The rest is a gap, so that the map does not

@@ -17,7 +17,8 @@ public static class HostHoles
 {
     private const ulong TwoMiB = 2UL << 20;
 
-    /// <summary>Everything above 1 MiB that is not the host's memory: its other entries, and the gaps between them. The first MiB is the guest's own.</summary>
+    /// <summary>Everything above 1 MiB that is not the host's memory: its other entries, and the gaps between them. The first MiB is the guest's
+    /// own.</summary>
     public static IEnumerable<KeptRange> Of(ImmutableArray<E820Entry> machineMap)
     {
         ulong reached = X86Layout.OneMiB;
@@ -28,7 +29,8 @@ public static class HostHoles
             if (entry.Address > reached)
                 yield return new(reached, entry.Address, null, "a gap of the host's");
             if (!SortedMap.IsMemory(entry))
-                yield return new(Math.Max(entry.Address, X86Layout.OneMiB), entry.End, entry.Type, $"the host's: {E820TypeNames.Describe(entry.Type)}");
+                yield return new(Math.Max(entry.Address, X86Layout.OneMiB), entry.End, entry.Type,
+                    $"the host's: {E820TypeNames.Describe(entry.Type)}");
             reached = Math.Max(reached, entry.End);
         }
 
@@ -52,9 +54,9 @@ public static class HostHoles
     }
 
     /// <summary>
-    /// Where the hole of a host starts that is to hold its PCI devices: behind its last memory below 4 GiB, or at a window that lies lower. Where no window
-    /// is known, at a gap of <see cref="X86Layout.SmallestPciGapBytes"/> or more amid the memory, if there is one. Regions that the firmware keeps amid the memory do
-    /// not count. A page boundary; 4 GiB where memory reaches there.
+    /// Where the hole of a host starts that is to hold its PCI devices: behind its last memory below 4 GiB, or at a window that lies lower. Where no
+    /// window is known, at a gap of <see cref="X86Layout.SmallestPciGapBytes"/> or more amid the memory, if there is one. Regions that the firmware
+    /// keeps amid the memory do not count. A page boundary; 4 GiB where memory reaches there.
     /// </summary>
     public static ulong StartOfPciHole(ImmutableArray<E820Entry> machineMap, ImmutableArray<Bar> bars)
     {
@@ -81,8 +83,8 @@ public static class HostHoles
     }
 
     /// <summary>
-    /// Where below 4 GiB a device may be of which nothing is known: in the gaps of <see cref="X86Layout.SmallestPciGapBytes"/> or more amid the host's memory, and
-    /// behind the last of it wherever the host's map has a gap or a reserved region. Ascending; bytes.
+    /// Where below 4 GiB a device may be of which nothing is known: in the gaps of <see cref="X86Layout.SmallestPciGapBytes"/> or more amid the
+    /// host's memory, and behind the last of it wherever the host's map has a gap or a reserved region. Ascending; bytes.
     /// </summary>
     public static ImmutableArray<ByteRange> DevicePlaces(ImmutableArray<E820Entry> machineMap)
     {
@@ -130,8 +132,8 @@ public static class HostHoles
     }
 
     /// <summary>
-    /// A start to recommend for a hole that is to suit several hosts, in bytes: the multiple of 2 MiB at or below <paramref name="start"/>. A page of Linux's
-    /// list of frames covers 2 MiB; a hole that shares one with RAM comes out of a migration INVALID, whole pages of holes stay.
+    /// A start to recommend for a hole that is to suit several hosts, in bytes: the multiple of 2 MiB at or below <paramref name="start"/>. A page of
+    /// Linux's list of frames covers 2 MiB; a hole that shares one with RAM comes out of a migration INVALID, whole pages of holes stay.
     /// </summary>
     public static ulong RecommendedStart(ulong start) => start & ~(TwoMiB - 1);
 
@@ -173,7 +175,8 @@ public static class HostHoles
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.KernelNotOnRam,
-                $"no layout helps: the {what} at 0x{hole.Start:x} holds a window of the guest's device at 0x{bar.Start:x}, and a Linux PV kernel must lie there",
+                $"no layout helps: the {what} at 0x{hole.Start:x} holds a window of the guest's device at 0x{bar.Start:x}, "
+                    + $"and a Linux PV kernel must lie there",
                 start,
                 end,
                 "have the firmware place the device elsewhere (\"above 4G decoding\"), or link the kernel elsewhere (CONFIG_PHYSICAL_START)"));

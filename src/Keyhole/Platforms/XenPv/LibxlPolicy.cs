@@ -44,14 +44,16 @@ public sealed class LibxlPolicy : IHolePolicy
         if (limitKiB == 0 || machineMap.IsEmpty)
         {
             string what = limitKiB == 0 ? "the guest has no memory" : "the host's map is empty";
-            return Failure(ErrorInvalid, $"libxl refuses this with error {ErrorInvalid} (ERROR_INVAL): {what}", "give the guest memory and a host map");
+            return Failure(ErrorInvalid, $"libxl refuses this with error {ErrorInvalid} (ERROR_INVAL): {what}",
+                "give the guest memory and a host map");
         }
 
         if (machineMap.Length > E820Table.MaxEntries)
         {
             return Failure(
                 ErrorNoMemory,
-                $"libxl refuses this with error {ErrorNoMemory} (ERROR_NOMEM): the host's map has {machineMap.Length} entries, libxl takes {E820Table.MaxEntries}",
+                $"libxl refuses this with error {ErrorNoMemory} (ERROR_NOMEM): the host's map has {machineMap.Length} "
+                    + $"entries, libxl takes {E820Table.MaxEntries}",
                 "have the firmware report fewer ranges, or install a map of another policy");
         }
 

@@ -30,11 +30,13 @@ public sealed class MinimalPolicy : IHolePolicy
         }
 
         foreach (ByteRange range in input.DeviceMemory)
-            kept.Add(new(Pfn.Containing(range.Start).ToAddress(), Pfn.AtOrAbove(range.End).ToAddress(), E820Type.Reserved, "memory of the host's that devices use by themselves (RMRR)"));
+            kept.Add(new(Pfn.Containing(range.Start).ToAddress(), Pfn.AtOrAbove(range.End).ToAddress(), E820Type.Reserved,
+                "memory of the host's that devices use by themselves (RMRR)"));
         return MapAllocator.Allocate(kept, input);
     }
 
-    /// <summary>Interrupt messages go to the local APICs' window whatever a guest has there; the I/O APICs' pages, as far as the host's map shows them.</summary>
+    /// <summary>Interrupt messages go to the local APICs' window whatever a guest has there; the I/O APICs' pages, as far as the host's map shows
+    /// them.</summary>
     internal static IEnumerable<KeptRange> Interrupts(PolicyInput input)
     {
         yield return new(X86Layout.LocalApicStart, X86Layout.LocalApicEnd, E820Type.Reserved, "the local APICs: interrupt messages are written here");

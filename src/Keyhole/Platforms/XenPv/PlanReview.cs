@@ -17,7 +17,8 @@ namespace Keyhole.Platforms.XenPv;
 /// <summary>What is wrong with a map, whichever policy made it.</summary>
 internal static class PlanReview
 {
-    private static readonly Phrase s_keepBothSides = $"install a map that keeps RAM on both sides of the host's reserved regions ({Setting.Policy} punch); none of xl's own settings does";
+    private static readonly Phrase s_keepBothSides =
+        $"install a map that keeps RAM on both sides of the host's reserved regions ({Setting.Policy} punch); none of xl's own settings does";
 
     public static void Report(
         IHolePolicy policy,
@@ -58,7 +59,8 @@ internal static class PlanReview
             return;
         E820Entry inTheWay = Sanitised(entries).FirstOrDefault(entry => !entry.IsRam && entry.Contains(reached));
         string what = inTheWay.Size == 0 ? "a gap" : $"{Hosts.E820TypeNames.NameOf(inTheWay.Type)} memory";
-        ulong ramEnd = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < LinuxPvKernel.EndOfNeed).Select(static entry => entry.End).FirstOrDefault();
+        ulong ramEnd = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < LinuxPvKernel.EndOfNeed)
+            .Select(static entry => entry.End).FirstOrDefault();
         string where = reached == LinuxPvKernel.LoadAddress && ramEnd <= LinuxPvKernel.LoadAddress
             ? $"RAM ends at {Hex(ramEnd)}, below the kernel"
             : $"{what} at {Hex(reached)} lies where the kernel does";
@@ -67,7 +69,8 @@ internal static class PlanReview
         problems.Add(new(
             Severity.Error,
             ProblemCodes.KernelNotOnRam,
-            $"{who} will not start: {where} (a Linux PV kernel is linked at {LinuxPvKernel.LoadAddress >> 20} MiB and needs about {LinuxPvKernel.NeededBytes >> 20} MiB)",
+            $"{who} will not start: {where} (a Linux PV kernel is linked at {LinuxPvKernel.LoadAddress >> 20} MiB and needs about "
+                + $"{LinuxPvKernel.NeededBytes >> 20} MiB)",
             Math.Max(reached, LinuxPvKernel.LoadAddress),
             LinuxPvKernel.EndOfNeed,
             s_keepBothSides));
@@ -96,7 +99,8 @@ internal static class PlanReview
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.LowMemory32Bit,
-                $"a 32-bit kernel keeps its own structures in the first {ByteSize.ToText(low)}, of which {ByteSize.ToText(there)} are RAM: holes there cost what cannot be made up for by high memory",
+                $"a 32-bit kernel keeps its own structures in the first {ByteSize.ToText(low)}, of which {ByteSize.ToText(there)} are RAM: holes "
+                    + $"there cost what cannot be made up for by high memory",
                 there,
                 low,
                 "start the hole above 896 MiB, or boot a 64-bit kernel"));
@@ -125,16 +129,19 @@ internal static class PlanReview
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.BarConflict,
-                $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) meets {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel will say \"can't claim BAR … address conflict\"",
+                $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) meets {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel will say "
+                    + $"\"can't claim BAR … address conflict\"",
                 start,
                 end,
                 guest.UsesHostMap
-                    ? "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's map, or give the guest less low memory"
+                    ? "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's "
+                        + "map, or give the guest less low memory"
                     : "the BAR must lie in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
         }
     }
 
-    private static void ReportLowMemory(IHolePolicy policy, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
+    private static void ReportLowMemory(IHolePolicy policy, ImmutableArray<E820Entry> machineMap, GuestSpec guest,
+        ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
         ulong low = RamBelow(Frames.FourGiB, entries);
         ulong hostLow = SortedMap.BytesIn(ByteRange.FromBounds(0, Frames.FourGiB), machineMap.AsSpan(), static entry => entry.IsRam);
@@ -144,11 +151,13 @@ internal static class PlanReview
             return;
         if (!policy.Traits.IsToolstacksOwn)
         {
-            ulong end = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB).Select(static entry => Math.Min(entry.End, Frames.FourGiB)).LastOrDefault();
+            ulong end = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB)
+                .Select(static entry => Math.Min(entry.End, Frames.FourGiB)).LastOrDefault();
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.LowMemoryLost,
-                $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: RAM ends at {Hex(end)} with this policy's hole, where the host has {ByteSize.ToText(possible - low)} more",
+                $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: RAM ends at {Hex(end)} with this "
+                    + $"policy's hole, where the host has {ByteSize.ToText(possible - low)} more",
                 end,
                 Frames.FourGiB,
                 "a device that can only address 32 bits, and a 32-bit kernel, have that much less; punch and minimal keep it"));
@@ -160,7 +169,9 @@ internal static class PlanReview
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.LowMemoryLost,
-            $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: the {Hosts.E820TypeNames.NameOf(first.Type)} region at {ByteSize.ToText(first.Address)} ({Hex(first.Address)}) costs the other {ByteSize.ToText(possible - low)} that the host has there",
+            $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: the "
+                + $"{Hosts.E820TypeNames.NameOf(first.Type)} region at {ByteSize.ToText(first.Address)} ({Hex(first.Address)}) costs the other "
+                + $"{ByteSize.ToText(possible - low)} that the host has there",
             first.Address,
             first.End,
             s_keepBothSides));
@@ -193,7 +204,9 @@ internal static class PlanReview
                 problems.Add(new(
                     Severity.Warning,
                     ProblemCodes.HighRamOverlap,
-                    $"RAM at {Hex(ram.Entry.Address)} lies over the host's {Hosts.E820TypeNames.NameOf(other.Entry.Type)} region: the guest's kernel takes {ByteSize.ToText(end - start)} of it for {Hosts.E820TypeNames.NameOf(other.Entry.Type)} and the guest has that much less",
+                    $"RAM at {Hex(ram.Entry.Address)} lies over the host's {Hosts.E820TypeNames.NameOf(other.Entry.Type)} region: the guest's "
+                        + $"kernel takes {ByteSize.ToText(end - start)} of it for "
+                        + $"{Hosts.E820TypeNames.NameOf(other.Entry.Type)} and the guest has that much less",
                     start,
                     end,
                     "give the guest less memory above 4 GiB, or install a map that lays high RAM behind the host's"));
@@ -234,14 +247,16 @@ internal static class PlanReview
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.GapOverHostRam,
-            $"Linux would take this gap of {ByteSize.ToText(end - start)} for PCI space, but the host has {ByteSize.ToText(hostRam)} of RAM or unusable memory there: a device placed in it is not reached",
+            $"Linux would take this gap of {ByteSize.ToText(end - start)} for PCI space, but the host has {ByteSize.ToText(hostRam)} of RAM or "
+                + $"unusable memory there: a device placed in it is not reached",
             start,
             end,
             "install a map that marks it unusable"));
     }
 
     /// <summary>The map as the guest's kernel will read it; as it stands where Linux refuses to sanitise it.</summary>
-    private static ImmutableArray<E820Entry> Sanitised(ImmutableArray<PlannedEntry> entries) => SortedMap.Of([.. entries.Select(static planned => planned.Entry)]);
+    private static ImmutableArray<E820Entry> Sanitised(ImmutableArray<PlannedEntry> entries) =>
+        SortedMap.Of([.. entries.Select(static planned => planned.Entry)]);
 
     private static string Hex(ulong address) => $"0x{address:x}";
 }

@@ -32,7 +32,8 @@ public static class Policies
     /// <param name="policySource">What errors call the source of the name.</param>
     /// <param name="holeSource">What errors call the source of <paramref name="holeStart"/>.</param>
     /// <returns>The error; null when <paramref name="policy"/> was found.</returns>
-    public static InputError? Parse(string text, string? holeStart, out IHolePolicy? policy, string policySource = "the policy", string holeSource = "the hole")
+    public static InputError? Parse(string text, string? holeStart, out IHolePolicy? policy, string policySource = "the policy",
+        string holeSource = "the hole")
     {
         ArgumentNullException.ThrowIfNull(text);
         policy = null;
@@ -49,13 +50,15 @@ public static class Policies
 
         policy = All.FirstOrDefault(candidate => candidate.Name == name);
         if (policy is null)
-            return new(policySource, null, $"{InputError.Quote(text)} is not a policy", $"take one of {string.Join(' ', All.Select(static known => known.Name))}; hole-at takes an address, as in hole-at:0x80000000");
+            return new(policySource, null, $"{InputError.Quote(text)} is not a policy",
+                $"take one of {string.Join(' ', All.Select(static known => known.Name))}; hole-at takes an address, as in hole-at:0x80000000");
         if (address is null)
             return null;
         if (policy is not HoleAtPolicy)
             return new(holeSource, null, $"the policy {name} places its holes itself", $"take {Setting.Policy} hole-at");
         if (!TryAddress(address, out ulong start))
-            return new(holeSource, null, $"{InputError.Quote(address)} is not a start for a hole", "give a hex address between 1000 and fffff000, such as 0x80000000");
+            return new(holeSource, null, $"{InputError.Quote(address)} is not a start for a hole",
+                "give a hex address between 1000 and fffff000, such as 0x80000000");
         policy = new HoleAtPolicy(start);
         return null;
     }

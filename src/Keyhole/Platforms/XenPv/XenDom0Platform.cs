@@ -25,7 +25,8 @@ public sealed class XenDom0Platform : IPlatform
         DomainMemory.ReportTooLarge(scenario.Host, machineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
         DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
         ImmutableArray<PlannedEntry> entries =
-            [.. machineMap.Select(entry => new PlannedEntry(entry, scenario.Host.Entries.Contains(entry) ? "the firmware's" : "Xen's: dom0 may not map it"))];
+            [.. machineMap.Select(entry => new PlannedEntry(entry, scenario.Host.Entries.Contains(entry) ? "the firmware's"
+                : "Xen's: dom0 may not map it"))];
         return new()
         {
             Scenario = scenario,

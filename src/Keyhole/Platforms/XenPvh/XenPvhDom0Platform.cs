@@ -12,8 +12,8 @@ namespace Keyhole.Platforms.XenPvh;
 
 /// <summary>The host's own dom0 as a PVH one: Xen makes its map from the machine's.</summary>
 /// <remarks>
-/// Source: Xen's arch/x86/hvm/dom0_build.c; the records dom0-pvh of tests/fixtures/hvm. A slip of it that is kept: the ACPI entry for the tables that Xen makes begins where they do and has the size of
-/// the first of them alone, in every release so far, so that what lies behind it is in no entry.
+/// Source: Xen's arch/x86/hvm/dom0_build.c; the records dom0-pvh of tests/fixtures/hvm. A slip of it that is kept: the ACPI entry for the tables that
+/// Xen makes begins where they do and has the size of the first of them alone, in every release so far, so that what lies behind it is in no entry.
 /// </remarks>
 public sealed class XenPvhDom0Platform : IPlatform
 {
@@ -36,7 +36,8 @@ public sealed class XenPvhDom0Platform : IPlatform
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.Assumed,
-                "the sizes of the ACPI tables that Xen makes for dom0 are not told: those of a usual PC are taken; they decide the last bytes of RAM below 4 GiB alone"));
+                "the sizes of the ACPI tables that Xen makes for dom0 are not told: those of a usual PC are taken; they decide the "
+                    + "last bytes of RAM below 4 GiB alone"));
         }
 
         ImmutableArray<PlannedEntry> entries = Lay(scenario.Host.Entries, scenario.StartPages, scenario.Dom0?.Tables ?? PvhDom0Tables.Usual);
@@ -49,12 +50,14 @@ public sealed class XenPvhDom0Platform : IPlatform
             Bars = scenario.Windows,
             Entries = entries,
             Problems = [.. problems],
-            RamBelow4GiBKiB = entries.Where(static planned => planned.Entry is { IsRam: true, Address: < Frames.FourGiB }).Aggregate(0UL, static (sum, planned) => sum + planned.Entry.Size) >> 10,
+            RamBelow4GiBKiB = entries.Where(static planned => planned.Entry is { IsRam: true, Address: < Frames.FourGiB })
+                .Aggregate(0UL, static (sum, planned) => sum + planned.Entry.Size) >> 10,
             Verdict = new(isTooSmall ? GuestOutcome.Halts : GuestOutcome.Boots, null),
         };
     }
 
-    /// <summary>The machine's entries, RAM in whole pages until dom0 has all it gets, the rest unusable; then the tables at the end of low RAM.</summary>
+    /// <summary>The machine's entries, RAM in whole pages until dom0 has all it gets, the rest unusable; then the tables at the end of low
+    /// RAM.</summary>
     private static ImmutableArray<PlannedEntry> Lay(ImmutableArray<E820Entry> host, ulong pages, PvhDom0Tables tables)
     {
         var laid = new List<PlannedEntry>();
@@ -81,7 +84,8 @@ public sealed class XenPvhDom0Platform : IPlatform
             ulong ramEnd = start + (taken << Frames.Shift);
             laid.Add(new(E820Entry.FromBounds(start, ramEnd, E820Type.Ram), "dom0's RAM"));
             if (ramEnd < end)
-                laid.Add(new(E820Entry.FromBounds(ramEnd, end, E820Type.Unusable), "RAM of the host that dom0 does not get: marked so that it puts no device here"));
+                laid.Add(new(E820Entry.FromBounds(ramEnd, end, E820Type.Unusable),
+                    "RAM of the host that dom0 does not get: marked so that it puts no device here"));
         }
 
         for (int i = laid.Count - 1; i >= 0; i--)

@@ -28,7 +28,8 @@ public sealed class XenPvhPlatform : IPlatform
 
     private const int ManyProcessors = 32;
 
-    /// <summary>Pages of ACPI's tables behind the one of its information, as recorded: up to Xen 4.17, and in a newer release with one processor.</summary>
+    /// <summary>Pages of ACPI's tables behind the one of its information, as recorded: up to Xen 4.17, and in a newer release with one
+    /// processor.</summary>
     /// <param name="isCertain">Whether a record says so; else it may be a page more.</param>
     private static ulong AcpiPagesOf(XenVersion xen, int processors, out bool isCertain)
     {
@@ -57,7 +58,8 @@ public sealed class XenPvhPlatform : IPlatform
         {
             const string words = "passthrough not yet supported for x86 PVH guests";
             problems.Add(new(
-                Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}", Remedy: "take pci= out, or make the guest type=\"hvm\" or \"pv\""));
+                Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}",
+                Remedy: "take pci= out, or make the guest type=\"hvm\" or \"pv\""));
             return plan with { Problems = [.. problems], Verdict = new(GuestOutcome.Refused, words) };
         }
 
@@ -65,7 +67,8 @@ public sealed class XenPvhPlatform : IPlatform
         int processors = Math.Max(scenario.Guest.Vcpus, scenario.Guest.MaxVcpus ?? 1);
         ulong acpiPages = AcpiPagesOf(scenario.Host.Traits.XenVersion ?? UsualXen, processors, out bool isCertain);
         if (!isCertain)
-            problems.Add(new(Severity.Info, ProblemCodes.Assumed, "with so many processors ACPI's tables from fc000000 on may take a page more than is shown"));
+            problems.Add(new(Severity.Info, ProblemCodes.Assumed,
+                "with so many processors ACPI's tables from fc000000 on may take a page more than is shown"));
         ImmutableArray<PlannedEntry> entries = Lay(end, acpiPages);
         return plan with
         {
@@ -86,7 +89,8 @@ public sealed class XenPvhPlatform : IPlatform
         ulong low = Math.Min(bytes, HoleStart);
         var entries = ImmutableArray.CreateBuilder<PlannedEntry>();
         entries.Add(new(E820Entry.FromBounds(0, low, E820Type.Ram), "the guest's RAM below 4 GiB"));
-        entries.Add(new(E820Entry.FromBounds(SpecialPages, SpecialPagesEnd, E820Type.Reserved), "Xen's special pages: xenstore, console and the like"));
+        entries.Add(new(E820Entry.FromBounds(SpecialPages, SpecialPagesEnd, E820Type.Reserved),
+            "Xen's special pages: xenstore, console and the like"));
         entries.Add(new(E820Entry.FromSize(pointer, pointerBytes, E820Type.Acpi), "the pointer to ACPI's tables (RSDP)"));
         entries.Add(new(E820Entry.FromBounds(HoleStart, tables, E820Type.Acpi), "libxl's information for ACPI"));
         entries.Add(new(E820Entry.FromBounds(tables, pointer, E820Type.Acpi), "ACPI's tables"));

@@ -14,8 +14,10 @@ namespace Keyhole.Tests.Guests.Qemu;
 [TestClass]
 public sealed class LibvirtMachineTests
 {
-    private static string Xml(string inside, string machine = "pc-q35-8.2", string devices = "<memballoon model='none'/><controller type='usb' model='none'/>", string namespaces = "") =>
-        $"<domain type='kvm'{namespaces}><name>g</name><memory unit='GiB'>4</memory><vcpu>2</vcpu><os><type arch='x86_64' machine='{machine}'>hvm</type></os>{inside}<devices>{devices}</devices></domain>";
+    private static string Xml(string inside, string machine = "pc-q35-8.2",
+        string devices = "<memballoon model='none'/><controller type='usb' model='none'/>", string namespaces = "") =>
+        $"<domain type='kvm'{namespaces}><name>g</name><memory unit='GiB'>4</memory><vcpu>2</vcpu><os><type arch='x86_64' machine='"
+            + $"{machine}'>hvm</type></os>{inside}<devices>{devices}</devices></domain>";
 
     private static Parsed<GuestDocument> TryRead(string text) => GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest.xml");
 
@@ -30,7 +32,8 @@ public sealed class LibvirtMachineTests
     private static QemuMachine Machine(string text) => Read(text).Qemu!.Machine;
 
     private static string[] Devices(QemuMachine machine) =>
-        [.. machine.Devices.Select(device => string.Join(",", new[] { device.Driver }.Concat(device.Properties.Select(property => $"{property.Name}={property.Value}"))))];
+        [.. machine.Devices.Select(device =>
+            string.Join(",", new[] { device.Driver }.Concat(device.Properties.Select(property => $"{property.Name}={property.Value}"))))];
 
     [TestMethod]
     public void A_domain_with_its_addresses_is_the_machine_that_libvirt_starts()
@@ -153,8 +156,10 @@ public sealed class LibvirtMachineTests
     public void Arguments_that_are_handed_through_count()
     {
         QemuMachine machine = Machine(Xml(
-            "<qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string=262144'/><qemu:arg value='-global'/><qemu:arg value='pcie-root-port.hotplug=off'/></qemu:commandline>"
-            + "<qemu:override><qemu:device alias='hostdev0'><qemu:frontend><qemu:property name='rombar' type='unsigned' value='0'/></qemu:frontend></qemu:device></qemu:override>",
+            "<qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string=262144'/><qemu:arg "
+                + "value='-global'/><qemu:arg value='pcie-root-port.hotplug=off'/></qemu:commandline>"
+            + "<qemu:override><qemu:device alias='hostdev0'><qemu:frontend><qemu:property name='rombar' type='unsigned' "
+            + "value='0'/></qemu:frontend></qemu:device></qemu:override>",
             devices: "<hostdev mode='subsystem' type='pci'><source><address bus='0x01' slot='0' function='0'/></source></hostdev>",
             namespaces: " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"));
         Assert.AreEqual("262144", machine.FwCfgValue("opt/ovmf/X-PciMmio64Mb"));
@@ -189,8 +194,10 @@ public sealed class LibvirtMachineTests
     }
 
     [TestMethod]
-    [DataRow("<domain type='kvm'><name>g</name><memory>1</memory><os>\n<type arch='aarch64' machine='virt'>hvm</type></os></domain>", "guest.xml:2: the architecture \"aarch64\", which is not x86")]
-    [DataRow("<domain type='kvm'><name>g</name><memory>1</memory><os>\n<type machine='microvm'>hvm</type></os></domain>", "guest.xml:2: the machine type \"microvm\"")]
+    [DataRow("<domain type='kvm'><name>g</name><memory>1</memory><os>\n<type arch='aarch64' machine='virt'>hvm</type></os></domain>",
+        "guest.xml:2: the architecture \"aarch64\", which is not x86")]
+    [DataRow("<domain type='kvm'><name>g</name><memory>1</memory><os>\n<type machine='microvm'>hvm</type></os></domain>",
+        "guest.xml:2: the machine type \"microvm\"")]
     public void What_is_no_PC_is_an_error_with_its_line(string xml, string words)
     {
         Assert.IsFalse(TryRead(xml).TryGet(out _, out InputError? error));
@@ -208,7 +215,9 @@ public sealed class LibvirtMachineTests
     [TestMethod]
     public void A_log_of_libvirt_may_be_longer_than_any_other_guest()
     {
-        const string start = "2026-01-01 10:00:00.000+0000: starting up libvirt version: 9.0.0, qemu version: 7.2.0, kernel: 6.1.0, hostname: h\n/usr/bin/qemu-system-x86_64 -name guest=g -machine q35 -m 2G\n";
+        const string start =
+            "2026-01-01 10:00:00.000+0000: starting up libvirt version: 9.0.0, qemu version: 7.2.0, kernel: 6.1.0, hostname: "
+                + "h\n/usr/bin/qemu-system-x86_64 -name guest=g -machine q35 -m 2G\n";
         string log = string.Concat(Enumerable.Repeat(start, 1 + (3 * 1024 * 1024 / start.Length)));
         Assert.AreEqual(2UL << 20, Read(log).MemoryKiB);
         Assert.IsFalse(TryRead(string.Concat(Enumerable.Repeat(start, 1 + (9 * 1024 * 1024 / start.Length)))).TryGet(out _, out InputError? error));

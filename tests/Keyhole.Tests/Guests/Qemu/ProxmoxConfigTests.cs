@@ -17,12 +17,14 @@ public sealed class ProxmoxConfigTests
     private static QemuMachine Machine(string text) => QemuCommandLineTests.Read(text).Qemu!.Machine;
 
     private static string[] Devices(QemuMachine machine) =>
-        [.. machine.Devices.Select(device => string.Join(",", new[] { device.Driver }.Concat(device.Properties.Select(property => $"{property.Name}={property.Value}"))))];
+        [.. machine.Devices.Select(device =>
+            string.Join(",", new[] { device.Driver }.Concat(device.Properties.Select(property => $"{property.Name}={property.Value}"))))];
 
     [TestMethod]
     public void A_conf_becomes_the_machine_that_Proxmox_starts()
     {
-        GuestDocument document = QemuCommandLineTests.ReadDocument(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "102.conf")));
+        GuestDocument document =
+            QemuCommandLineTests.ReadDocument(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "102.conf")));
         GuestSpec guest = document.Guest;
         QemuGuest qemu = guest.Qemu!;
         Assert.AreEqual(QemuDialect.Proxmox, qemu.Dialect);
@@ -114,7 +116,8 @@ public sealed class ProxmoxConfigTests
     [TestMethod]
     public void The_fifth_device_of_the_host_gets_a_root_port_of_its_own()
     {
-        string[] devices = Devices(Machine("machine: pc-q35-8.1\nmemory: 2048\nvga: none\nballoon: 0\nhostpci4: 02:00.0,pcie=1\nhostpci12: 03:00.0,pcie=1\n"));
+        string[] devices =
+            Devices(Machine("machine: pc-q35-8.1\nmemory: 2048\nvga: none\nballoon: 0\nhostpci4: 02:00.0,pcie=1\nhostpci12: 03:00.0,pcie=1\n"));
         CollectionAssert.AreEqual(
             new[]
             {
@@ -143,7 +146,8 @@ public sealed class ProxmoxConfigTests
     [DataRow("bios: ovmf", 40)]
     public void The_address_width_is_the_model_s_or_the_host_s(string setting, int expected)
     {
-        Assert.IsTrue(QemuCommandLineTests.Read($"memory: 512\n{setting}\n").Qemu!.TryResolve(new() { HostPhysBits = 44 }, out QemuMachine machine, out _));
+        Assert.IsTrue(QemuCommandLineTests.Read($"memory: 512\n{setting}\n").Qemu!.TryResolve(new() { HostPhysBits = 44 }, out QemuMachine machine,
+            out _));
         Assert.AreEqual(expected, machine.Cpu.PhysBits);
     }
 
@@ -151,7 +155,8 @@ public sealed class ProxmoxConfigTests
     [DataRow("memory: 512\nostype: win11\n", "pc-i440fx-5.1")]
     [DataRow("memory: 512\nostype: win11\nmachine: q35\nmeta: creation-qemu=9.2.0,ctime=1700000000\n", "pc-q35-9.2")]
     [DataRow("memory: 512\nostype: l26\nmachine: q35\n", "pc-q35-10.0")]
-    public void Windows_keeps_the_machine_version_of_its_creation(string text, string expected) => Assert.AreEqual(expected, Machine(text).Type.ToString());
+    public void Windows_keeps_the_machine_version_of_its_creation(string text, string expected) =>
+        Assert.AreEqual(expected, Machine(text).Type.ToString());
 
     [TestMethod]
     public void A_mapping_is_said_to_name_a_device_that_the_file_does_not_tell()

@@ -39,7 +39,8 @@ public sealed class QemuCommandLineTests
 
     private static string Devices(string text) => string.Join(" ", Machine(text).Devices.Select(Text));
 
-    private static string Text(QemuDevice device) => string.Join(",", new[] { device.Driver }.Concat(device.Properties.Select(property => $"{property.Name}={property.Value}")));
+    private static string Text(QemuDevice device) =>
+        string.Join(",", new[] { device.Driver }.Concat(device.Properties.Select(property => $"{property.Name}={property.Value}")));
 
     [TestMethod]
     public void Options_without_a_program_are_a_command()
@@ -80,17 +81,22 @@ public sealed class QemuCommandLineTests
     [TestMethod]
     public void Lines_that_lost_their_backslashes_go_on_with_an_option_or_its_value()
     {
-        Assert.AreEqual("pci-testdev,membar=1G e1000,addr=4", Devices("qemu-system-x86_64 -m 1G\n -device\n pci-testdev,membar=1G\n\n  -device e1000,addr=4\nDone.\n"));
+        Assert.AreEqual("pci-testdev,membar=1G e1000,addr=4",
+            Devices("qemu-system-x86_64 -m 1G\n -device\n pci-testdev,membar=1G\n\n  -device e1000,addr=4\nDone.\n"));
     }
 
     [TestMethod]
-    [DataRow("12345 ?        Sl     5:00 /usr/bin/qemu-system-x86_64 -name guest=a b c,debug-threads=on -m 2048 -device {\"driver\":\"pci-testdev\",\"membar\":1073741824}")]
-    [DataRow("libvirt+ 12345 50.0  3.1 9000000 4000000 ?  Sl  10:00   5:00 /usr/bin/qemu-system-x86_64 -name guest=a b c,debug-threads=on -m 2048 -device {\"driver\":\"pci-testdev\",\"membar\":1073741824}")]
-    [DataRow("root     12345     1 50 10:00 ?        00:05:00 /usr/bin/qemu-system-x86_64 -name guest=a b c,debug-threads=on -m 2048 -device {\"driver\":\"pci-testdev\",\"membar\":1073741824}")]
+    [DataRow("12345 ?        Sl     5:00 /usr/bin/qemu-system-x86_64 -name guest=a b c,debug-threads=on -m 2048 -device "
+        + "{\"driver\":\"pci-testdev\",\"membar\":1073741824}")]
+    [DataRow("libvirt+ 12345 50.0  3.1 9000000 4000000 ?  Sl  10:00   5:00 /usr/bin/qemu-system-x86_64 -name guest=a b c,debug-threads=on -m 2048 "
+        + "-device {\"driver\":\"pci-testdev\",\"membar\":1073741824}")]
+    [DataRow("root     12345     1 50 10:00 ?        00:05:00 /usr/bin/qemu-system-x86_64 -name guest=a b c,debug-threads=on -m 2048 -device "
+        + "{\"driver\":\"pci-testdev\",\"membar\":1073741824}")]
     [DataRow("12345 qemu-system-x86_64 -name guest=a b c,debug-threads=on -m 2048 -device {\"driver\":\"pci-testdev\",\"membar\":1073741824}")]
     public void A_line_of_a_process_listing_has_no_quotes_left(string line)
     {
-        string listing = $"  PID TTY      STAT   TIME COMMAND\n{line}\nroot  12399  1  0 10:01 pts/0  00:00:00 grep --color=auto qemu-system-x86_64\n";
+        string listing =
+            $"  PID TTY      STAT   TIME COMMAND\n{line}\nroot  12399  1  0 10:01 pts/0  00:00:00 grep --color=auto qemu-system-x86_64\n";
         GuestSpec guest = Read(listing);
         Assert.AreEqual("a b c", guest.Name);
         Assert.AreEqual(2 * GiB, guest.Qemu!.Machine.MemoryBytes);
@@ -191,7 +197,8 @@ public sealed class QemuCommandLineTests
         CollectionAssert.AreEquivalent(
             new[]
             {
-                QemuUnknown.Emulator, QemuUnknown.FirmwareName, QemuUnknown.FirmwareRelease, QemuUnknown.CpuVendor, QemuUnknown.GiBPages, QemuUnknown.PhysBits,
+                QemuUnknown.Emulator, QemuUnknown.FirmwareName, QemuUnknown.FirmwareRelease, QemuUnknown.CpuVendor, QemuUnknown.GiBPages,
+                QemuUnknown.PhysBits,
                 QemuUnknown.GuestPhysBits, QemuUnknown.HostDevice,
             },
             assumptions.Select(assumption => assumption.Unknown).ToArray());
@@ -221,7 +228,8 @@ public sealed class QemuCommandLineTests
     {
         Assert.AreEqual(
             "e1000 pci-testdev,membar=1G virtio-blk-pci virtio-blk-pci,addr=7 nvme,serial=a",
-            Devices("-drive file=a,if=virtio -device e1000 -drive if=virtio,addr=7 -device '{\"driver\":\"nvme\",\"serial\":\"a\"}' -device pci-testdev,membar=1G"));
+            Devices("-drive file=a,if=virtio -device e1000 -drive if=virtio,addr=7 -device "
+                + "'{\"driver\":\"nvme\",\"serial\":\"a\"}' -device pci-testdev,membar=1G"));
     }
 
     [TestMethod]
@@ -234,16 +242,21 @@ public sealed class QemuCommandLineTests
     [TestMethod]
     public void Proxmox_s_file_of_bridges_is_known_by_its_name()
     {
-        QemuMachine machine = Machine("/usr/bin/kvm -id 100 -readconfig /usr/share/qemu-server/pve-q35-4.0.cfg -device VGA,id=vga,bus=pcie.0,addr=0x1 -machine type=pc-q35-9.2+pve1");
+        QemuMachine machine =
+            Machine("/usr/bin/kvm -id 100 -readconfig /usr/share/qemu-server/pve-q35-4.0.cfg -device "
+                + "VGA,id=vga,bus=pcie.0,addr=0x1 -machine type=pc-q35-9.2+pve1");
         Assert.AreEqual(19, machine.Devices.Length);
-        Assert.AreEqual("pcie-root-port,id=ich9-pcie-port-1,x-speed=16,x-width=32,multifunction=on,bus=pcie.0,addr=1c.0,port=1,chassis=1", Text(machine.Devices[9]));
+        Assert.AreEqual("pcie-root-port,id=ich9-pcie-port-1,x-speed=16,x-width=32,multifunction=on,bus=pcie.0,addr=1c.0,port=1,chassis=1",
+            Text(machine.Devices[9]));
         Assert.AreEqual("pc-q35-9.2", machine.Type.ToString());
     }
 
     [TestMethod]
     public void Settings_for_firmware_and_host_bridge_are_kept()
     {
-        QemuMachine machine = Machine("-M q35,max_ram_below_4g=2G -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536 -global q35-pcihost.pci-hole64-size=64G -global driver=pcie-root-port,property=io-reserve,value=0");
+        QemuMachine machine =
+            Machine("-M q35,max_ram_below_4g=2G -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536 -global q35-pcihost.pci-hole64-size=64G -global "
+                + "driver=pcie-root-port,property=io-reserve,value=0");
         Assert.AreEqual("65536", machine.FwCfgValue("opt/ovmf/X-PciMmio64Mb"));
         Assert.AreEqual("64G", machine.Global("q35-pcihost", "pci-hole64-size"));
         Assert.AreEqual("0", machine.Global("pcie-root-port", "io-reserve"));
@@ -296,7 +309,8 @@ public sealed class QemuCommandLineTests
     [TestMethod]
     public void A_function_of_the_host_asks_for_what_its_listing_says()
     {
-        var listed = new PciDevice(PciAddress.Create(1, 0, 0), "", [new Bar(1, BarKind.Memory, 0x2000000000, 0x4000000000, Is64Bit: true, IsPrefetchable: true)]) { VendorId = 0x10de };
+        var listed = new PciDevice(PciAddress.Create(1, 0, 0), "",
+            [new Bar(1, BarKind.Memory, 0x2000000000, 0x4000000000, Is64Bit: true, IsPrefetchable: true)]) { VendorId = 0x10de };
         Assert.IsTrue(Read("-M q35 -device vfio-pci,host=01:00.0").Qemu!.TryResolve(new() { Devices = [listed] }, out QemuMachine machine, out _));
         Assert.AreEqual(BarRequest.Create(1, 0x2000000000, BarType.Memory64Prefetchable), machine.Devices.Single().Host!.Bars.Single());
         Assert.AreEqual(0x10de, machine.Devices.Single().Host!.VendorId);

@@ -27,7 +27,8 @@ internal static class QemuComparison
             return [$"outcome {real}, forecast {forecast.Outcome.NameOf()}: {forecast.Message}"];
         if (forecast.Outcome == GuestOutcome.Refused)
         {
-            if (!record.Json.GetProperty("stderr").EnumerateArray().Any(line => line.GetString()!.EndsWith(forecast.Message!, StringComparison.Ordinal)))
+            if (!record.Json.GetProperty("stderr").EnumerateArray()
+                .Any(line => line.GetString()!.EndsWith(forecast.Message!, StringComparison.Ordinal)))
                 wrong.Add($"refused in other words: {record.Json.GetProperty("stderr")}, forecast {forecast.Message}");
             return wrong;
         }
@@ -61,9 +62,11 @@ internal static class QemuComparison
 
     private static void CompareMap(JsonElement real, ImmutableArray<E820Entry> forecast, string what, List<string> wrong)
     {
-        var expected = real.EnumerateArray().Select(e => E820Entry.FromBounds(QemuRecord.Hex(e[0]), QemuRecord.Hex(e[1]), (E820Type)e[2].GetInt32())).OrderBy(e => e.Address).ToList();
+        var expected = real.EnumerateArray().Select(e => E820Entry.FromBounds(QemuRecord.Hex(e[0]), QemuRecord.Hex(e[1]), (E820Type)e[2].GetInt32()))
+            .OrderBy(e => e.Address).ToList();
         if (!expected.SequenceEqual(forecast))
-            wrong.Add($"{what}: {string.Join(' ', expected.Except(forecast).Select(Show))}, forecast {string.Join(' ', forecast.Except(expected).Select(Show))}");
+            wrong.Add($"{what}: {string.Join(' ', expected.Except(forecast).Select(Show))}, forecast "
+                + $"{string.Join(' ', forecast.Except(expected).Select(Show))}");
 
         static string Show(E820Entry e) => $"[{e.Address:x}, {e.End:x}) {e.Type}";
     }
@@ -149,8 +152,10 @@ internal static class QemuComparison
 
     private static void CompareAcpi(JsonElement real, AcpiWindows forecast, List<string> wrong)
     {
-        ulong[] expected = [.. ((string[])["pci-hole-start", "pci-hole-end", "pci-hole64-start", "pci-hole64-end"]).Select(name => QemuRecord.Hex(real.GetProperty(name)))];
-        ulong[] found = [.. ((ByteRange?[])[forecast.Hole32, forecast.Hole64]).SelectMany(static hole => (ulong[])[hole?.Start ?? 0, hole?.End ?? 0])];
+        ulong[] expected = [.. ((string[])["pci-hole-start", "pci-hole-end", "pci-hole64-start", "pci-hole64-end"])
+            .Select(name => QemuRecord.Hex(real.GetProperty(name)))];
+        ulong[] found = [.. ((ByteRange?[])[forecast.Hole32, forecast.Hole64])
+            .SelectMany(static hole => (ulong[])[hole?.Start ?? 0, hole?.End ?? 0])];
         if (!expected.SequenceEqual(found))
             wrong.Add($"ACPI {real}, forecast {string.Join(' ', found.Select(f => f.ToString("x")))}");
     }

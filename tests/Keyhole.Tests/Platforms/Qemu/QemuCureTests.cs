@@ -40,7 +40,8 @@ public sealed class QemuCureTests
 
     private static GuestSpec Read(string text, string name = "guest")
     {
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), name).TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), name).TryGet(out GuestDocument? guest, out InputError? error),
+            error?.ToString());
         return guest.Guest;
     }
 
@@ -50,7 +51,8 @@ public sealed class QemuCureTests
     };
 
     private static ImmutableArray<BarRequest> Gpu(ulong sizeBytes = 128 * GiB) =>
-        [BarRequest.Create(0, 16 << 20, BarType.Memory32), BarRequest.Create(1, sizeBytes, BarType.Memory64Prefetchable), BarRequest.Create(3, 32 << 20, BarType.Memory64Prefetchable)];
+        [BarRequest.Create(0, 16 << 20, BarType.Memory32), BarRequest.Create(1, sizeBytes, BarType.Memory64Prefetchable),
+            BarRequest.Create(3, 32 << 20, BarType.Memory64Prefetchable)];
 
     private static Scenario ScenarioOf(GuestSpec guest, Host host, ImmutableArray<BarRequest> bars) =>
         new() { Host = host, Guest = guest, Qemu = new() { Bars = bars, HostKernel = new QemuVersion(6, 12) } };
@@ -81,7 +83,8 @@ public sealed class QemuCureTests
             Assert.AreNotEqual(machine, changed, record.Name);
             Assert.IsTrue(Forecast(changed).PlacesAll, $"{record.Name}: {best.Name}");
             // No single change of less weight does it as well.
-            Assert.IsFalse(cure.Trials.Any(trial => trial.IsCure && trial.Changes.Sum(static change => change.Weight) < best.Changes.Sum(static change => change.Weight)), record.Name);
+            Assert.IsFalse(cure.Trials.Any(trial => trial.IsCure
+                && trial.Changes.Sum(static change => change.Weight) < best.Changes.Sum(static change => change.Weight)), record.Name);
         }
 
         Assert.AreEqual(408, unwell);
@@ -97,7 +100,8 @@ public sealed class QemuCureTests
         {
             Assert.IsTrue(QemuCures.TryFind(new(record.Machine), out QemuCure cure));
             if (cure is { IsWell: false, Best: { } best })
-                remedies.Add(Apply(record.Machine, best.Changes) is { Firmware.Name: FirmwareName.Ovmf } ovmf ? ovmf with { Firmware = ovmf.Firmware with { Revision = null } } : Apply(record.Machine, best.Changes));
+                remedies.Add(Apply(record.Machine, best.Changes) is { Firmware.Name: FirmwareName.Ovmf } ovmf
+                    ? ovmf with { Firmware = ovmf.Firmware with { Revision = null } } : Apply(record.Machine, best.Changes));
         }
 
         foreach (QemuRecord record in QemuRecord.Cured)
@@ -155,7 +159,8 @@ public sealed class QemuCureTests
         if (machine.Vga != "none")
             text.Append($" -vga {machine.Vga}");
         foreach (QemuDevice device in machine.Devices)
-            text.Append($" -device {device.Driver}{string.Concat(device.Properties.Select(static property => $",{property.Name}={property.Value}"))}");
+            text.Append($" -device {device.Driver}"
+                + $"{string.Concat(device.Properties.Select(static property => $",{property.Name}={property.Value}"))}");
         return text.ToString();
     }
 
@@ -170,11 +175,14 @@ public sealed class QemuCureTests
     [DataRow("-cpu Skylake-Server -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144", 46, null, null)]
     public void Nothing_that_the_guest_follows_already_is_recommended(string options, int hostBits, int? iommuBits, string? words)
     {
-        GuestSpec guest = Read($"-machine pc-q35-8.2,accel=kvm -m 32G {options} -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        GuestSpec guest =
+            Read($"-machine pc-q35-8.2,accel=kvm -m 32G {options} -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device "
+                + $"pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
         Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(hostBits, iommuBits), Gpu()));
         Assert.AreEqual(words is not null, plan.HasErrors, string.Join('\n', plan.Problems));
         foreach (Problem problem in plan.Problems.Where(static problem => problem.Severity == Severity.Error))
-            Assert.Contains("X-PciMmio64Mb=262144, with which every BAR has its place: -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144", problem.Remedy!.ToString());
+            Assert.Contains("X-PciMmio64Mb=262144, with which every BAR has its place: -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144",
+                problem.Remedy!.ToString());
     }
 
     [TestMethod]
@@ -183,7 +191,8 @@ public sealed class QemuCureTests
         // Three BARs of 64 GiB and 40 bits, which OVMF does not believe an Intel guest; with 41 and more it has an eighth of the space.
         GuestSpec guest = Read(
             "-machine pc-q35-8.2,accel=kvm -m 32G -cpu Skylake-Server -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd "
-            + string.Concat(Enumerable.Range(1, 3).Select(static i => $"-device pcie-root-port,id=p{i},chassis={i} -device vfio-pci,host={i:x2}:00.0,bus=p{i} ")));
+            + string.Concat(Enumerable.Range(1, 3)
+                .Select(static i => $"-device pcie-root-port,id=p{i},chassis={i} -device vfio-pci,host={i:x2}:00.0,bus=p{i} ")));
         foreach ((int? host, int? iommu, int? most) in ((int?, int?, int?)[])[(46, null, 46), (46, 39, 39), (46, 42, 42), (null, null, null)])
         {
             Scenario scenario = ScenarioOf(guest, HostOf(host, iommu), Gpu(64 * GiB));
@@ -193,7 +202,9 @@ public sealed class QemuCureTests
             {
                 int at = tried.Setting.IndexOf("phys-bits=", StringComparison.Ordinal);
                 if (at >= 0 && most is { } limit)
-                    Assert.IsLessThanOrEqualTo(limit, int.Parse(tried.Setting.AsSpan(at + "phys-bits=".Length, 2), System.Globalization.CultureInfo.InvariantCulture), tried.Setting);
+                    Assert.IsLessThanOrEqualTo(limit,
+                        int.Parse(tried.Setting.AsSpan(at + "phys-bits=".Length, 2), System.Globalization.CultureInfo.InvariantCulture),
+                        tried.Setting);
             }
         }
     }
@@ -201,22 +212,28 @@ public sealed class QemuCureTests
     [TestMethod]
     public void BARs_beyond_the_IOMMU_are_foretold_with_VFIO_s_words_and_the_limit_that_avoids_it()
     {
-        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 16G -cpu host -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        GuestSpec guest =
+            Read("-machine pc-q35-8.2,accel=kvm -m 16G -cpu host -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device "
+                + "pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
         Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(46, 39), Gpu(16 * GiB)));
         Problem problem = plan.Problems.First(static problem => problem.Code == ProblemCodes.DmaBeyondIommu);
         Assert.Contains("VFIO_MAP_DMA fails with -22", problem.Message);
         Assert.AreEqual(Severity.Warning, problem.Severity);
         Assert.Contains("-cpu host,host-phys-bits=on,host-phys-bits-limit=39", problem.Remedy!.ToString());
         // The same host with an IOMMU as wide as its processor.
-        Assert.IsFalse(Planner.Plan(ScenarioOf(guest, HostOf(46, 46), Gpu(16 * GiB))).Problems.Any(static other => other.Code == ProblemCodes.DmaBeyondIommu));
+        Assert.IsFalse(Planner
+            .Plan(ScenarioOf(guest, HostOf(46, 46), Gpu(16 * GiB))).Problems.Any(static other => other.Code == ProblemCodes.DmaBeyondIommu));
     }
 
     [TestMethod]
     public void Three_settings_are_tried_together_where_two_do_not_suffice()
     {
         // QEMU refuses the hole, OVMF's window is too small, and the BARs of 32 bits do not fit beside 3 GiB of RAM.
-        GuestSpec guest = Read("-machine pc-i440fx-7.2 -m 4G -cpu Skylake-Server,phys-bits=40 -nodefaults -bios /usr/share/ovmf-2020.11/OVMF.fd -global i440FX-pcihost.pci-hole64-size=2T -device vfio-pci,host=01:00.0");
-        ImmutableArray<BarRequest> bars = [BarRequest.Create(0, 512 << 20, BarType.Memory32), BarRequest.Create(1, 512 << 20, BarType.Memory32), BarRequest.Create(2, 64 * GiB, BarType.Memory64Prefetchable)];
+        GuestSpec guest =
+            Read("-machine pc-i440fx-7.2 -m 4G -cpu Skylake-Server,phys-bits=40 -nodefaults -bios /usr/share/ovmf-2020.11/OVMF.fd -global "
+                + "i440FX-pcihost.pci-hole64-size=2T -device vfio-pci,host=01:00.0");
+        ImmutableArray<BarRequest> bars = [BarRequest.Create(0, 512 << 20, BarType.Memory32), BarRequest.Create(1, 512 << 20, BarType.Memory32),
+            BarRequest.Create(2, 64 * GiB, BarType.Memory64Prefetchable)];
         Scenario scenario = ScenarioOf(guest, HostOf(40), bars) with { Qemu = new() { Bars = bars, Emulator = new QemuVersion(7, 2) } };
         QemuSurroundings around = scenario.Qemu;
         Assert.IsTrue(QemuUsualGuest.Of(scenario).TryResolve(around, out QemuMachine machine, out _));
@@ -230,7 +247,8 @@ public sealed class QemuCureTests
     [TestMethod]
     public void RAM_beyond_the_IOMMU_keeps_QEMU_from_starting()
     {
-        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 600G -cpu host -nodefaults -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        GuestSpec guest =
+            Read("-machine pc-q35-8.2,accel=kvm -m 600G -cpu host -nodefaults -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
         Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(46, 39), Gpu(16 * GiB)));
         Problem problem = plan.Problems.First(static problem => problem.Code == ProblemCodes.DmaBeyondIommu);
         Assert.AreEqual(Severity.Error, problem.Severity);
@@ -241,8 +259,11 @@ public sealed class QemuCureTests
     [TestMethod]
     public void A_guest_that_is_told_more_bits_than_the_host_has_is_told_so()
     {
-        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 16G -cpu Skylake-Server,phys-bits=46 -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
-        Problem beyond = Planner.Plan(ScenarioOf(guest, HostOf(39), Gpu(16 * GiB))).Problems.First(static problem => problem.Code == ProblemCodes.AddressWidth);
+        GuestSpec guest =
+            Read("-machine pc-q35-8.2,accel=kvm -m 16G -cpu Skylake-Server,phys-bits=46 -nodefaults -bios /usr/share/edk2/ovmf-2024.05/OVMF.fd "
+                + "-device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        Problem beyond =
+            Planner.Plan(ScenarioOf(guest, HostOf(39), Gpu(16 * GiB))).Problems.First(static problem => problem.Code == ProblemCodes.AddressWidth);
         Assert.AreEqual(Severity.Error, beyond.Severity);
         Assert.Contains("-cpu Skylake-Server,host-phys-bits=on,host-phys-bits-limit=39", beyond.Remedy!.ToString());
     }
@@ -252,7 +273,9 @@ public sealed class QemuCureTests
     {
         string xml = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "libvirt-gpu.xml"))
             .Replace("<pcihole64 unit='KiB'>1073741824</pcihole64>", "", StringComparison.Ordinal)
-            .Replace("<domain type='kvm'>", "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string=65536'/>"
+            .Replace("<domain type='kvm'>",
+                "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg "
+                    + "value='name=opt/ovmf/X-PciMmio64Mb,string=65536'/>"
                 + "<qemu:arg value='-d'/><qemu:arg value='guest_errors'/></qemu:commandline>", StringComparison.Ordinal);
         Host host = HostOf(39);
         Scenario scenario = ScenarioOf(Read(xml, "guest.xml"), host, Gpu());
@@ -291,7 +314,8 @@ public sealed class QemuCureTests
     {
         string xml = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "libvirt-gpu.xml"))
             .Replace("<pcihole64 unit='KiB'>1073741824</pcihole64>", "", StringComparison.Ordinal)
-            .Replace("<cpu mode='host-passthrough' check='none' migratable='on'/>", "<cpu mode='host-passthrough' check='none'><topology sockets='1' cores='8' threads='1'/></cpu>", StringComparison.Ordinal);
+            .Replace("<cpu mode='host-passthrough' check='none' migratable='on'/>",
+                "<cpu mode='host-passthrough' check='none'><topology sockets='1' cores='8' threads='1'/></cpu>", StringComparison.Ordinal);
         Host host = HostOf(46, 39);
         Scenario scenario = ScenarioOf(Read(xml, "guest.xml"), host, Gpu(16 * GiB));
         SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
@@ -310,12 +334,15 @@ public sealed class QemuCureTests
     [TestMethod]
     public void Proxmoxs_args_keep_what_they_have()
     {
-        const string conf = "args: -global q35-pcihost.pci-hole64-size=64G -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536\nbios: ovmf\ncpu: x86-64-v2-AES\nmachine: pc-q35-8.1\nmemory: 16384\nhostpci0: 0000:07:00.0,pcie=1\n";
+        const string conf =
+            "args: -global q35-pcihost.pci-hole64-size=64G -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536\nbios: ovmf\ncpu: "
+                + "x86-64-v2-AES\nmachine: pc-q35-8.1\nmemory: 16384\nhostpci0: 0000:07:00.0,pcie=1\n";
         Host host = HostOf(39);
         Scenario scenario = ScenarioOf(Read(conf, "102.conf"), host, Gpu());
         SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
         Assert.AreEqual("args: -global q35-pcihost.pci-hole64-size=64G -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144", comparison.Paste!.Proxmox);
-        string changed = string.Join('\n', conf.Split('\n').Where(static line => !line.StartsWith("args:", StringComparison.Ordinal))) + comparison.Paste.Proxmox + "\n";
+        string changed = string.Join('\n', conf.Split('\n').Where(static line => !line.StartsWith("args:", StringComparison.Ordinal)))
+            + comparison.Paste.Proxmox + "\n";
         Scenario cured = ScenarioOf(Read(changed, "102.conf"), host, Gpu());
         Assert.AreEqual("as it is", Planner.PlatformOf(cured).CompareSettings(cured)!.Best);
     }
@@ -323,8 +350,10 @@ public sealed class QemuCureTests
     [TestMethod]
     public void Where_nothing_helps_no_remedy_is_told_and_what_was_tried_is()
     {
-        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 4G -cpu host -nodefaults -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
-        ImmutableArray<BarRequest> bars = [.. Enumerable.Range(0, 5).Select(static i => BarRequest.Create(i, 512 << 20, BarType.Memory32Prefetchable))];
+        GuestSpec guest =
+            Read("-machine pc-q35-8.2,accel=kvm -m 4G -cpu host -nodefaults -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        ImmutableArray<BarRequest> bars =
+            [.. Enumerable.Range(0, 5).Select(static i => BarRequest.Create(i, 512 << 20, BarType.Memory32Prefetchable))];
         Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(39), bars));
         Assert.IsTrue(plan.HasErrors);
         Assert.IsTrue(plan.Problems.All(static problem => problem.Code == ProblemCodes.NoSettingHelps || problem.Remedy is null));
@@ -335,7 +364,8 @@ public sealed class QemuCureTests
     public void For_32_bit_BARs_on_q35_the_other_board_is_what_helps()
     {
         GuestSpec guest = new() { Type = GuestType.Kvm, MemoryKiB = 4 << 20, MaxmemKiB = 4 << 20 };
-        ImmutableArray<BarRequest> bars = [.. Enumerable.Range(0, 3).Select(static i => BarRequest.Create(i, 512 << 20, BarType.Memory32Prefetchable))];
+        ImmutableArray<BarRequest> bars =
+            [.. Enumerable.Range(0, 3).Select(static i => BarRequest.Create(i, 512 << 20, BarType.Memory32Prefetchable))];
         Scenario scenario = ScenarioOf(guest, HostOf(39), bars);
         SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
         Assert.AreEqual("-machine pc,max-ram-below-4g=2G", comparison.Paste!.Qemu);

@@ -74,23 +74,27 @@ internal sealed class QemuRecord
             MaxRamBelow4GiB = lowLimit,
             Cpus = (int)Number("smp", 1),
             Vga = Text("vga", "none"),
-            FwCfg = config.TryGetProperty("fw_cfg", out JsonElement blobs) ? [.. blobs.EnumerateObject().Select(b => new QemuFwCfg(b.Name, b.Value.ToString()))] : [],
+            FwCfg = config.TryGetProperty("fw_cfg", out JsonElement blobs)
+                ? [.. blobs.EnumerateObject().Select(b => new QemuFwCfg(b.Name, b.Value.ToString()))] : [],
             Globals = [.. Strings("globals").Select(Global)],
             MemoryObjects = [.. Strings("objects").Select(MemoryObject)],
             Devices = [.. Strings("devices").Select(Device)],
         };
 
-        IEnumerable<string> Strings(string name) => config.TryGetProperty(name, out JsonElement list) ? list.EnumerateArray().Select(item => item.GetString()!) : [];
+        IEnumerable<string> Strings(string name) => config.TryGetProperty(name, out JsonElement list)
+            ? list.EnumerateArray().Select(item => item.GetString()!) : [];
     }
 
     /// <summary>A device as the command line spells it.</summary>
     public static QemuDevice Device(string text)
     {
         string[] parts = text.Split(',');
-        return new QemuDevice(parts[0], [.. parts.Skip(1).Select(part => part.Split('=', 2)).Select(pair => new QemuProperty(pair[0], pair.Length > 1 ? pair[1] : "on"))]);
+        return new QemuDevice(parts[0],
+            [.. parts.Skip(1).Select(part => part.Split('=', 2)).Select(pair => new QemuProperty(pair[0], pair.Length > 1 ? pair[1] : "on"))]);
     }
 
-    public static ulong Hex(JsonElement text) => ulong.Parse(text.GetString()!.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+    public static ulong Hex(JsonElement text) =>
+        ulong.Parse(text.GetString()!.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
     private static QemuGlobal Global(string text)
     {

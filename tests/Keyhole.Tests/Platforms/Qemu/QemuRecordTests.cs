@@ -12,8 +12,8 @@ namespace Keyhole.Tests.Platforms.Qemu;
 public sealed class QemuRecordTests
 {
     /// <summary>
-    /// Records that the forecast does not meet, with the reason. One: OVMF 2022.11 maps 47 bits, which takes two minutes under emulation, and the record was cut
-    /// at 150 s; its neighbours with 48 bits, which OVMF cuts to the same 47, booted after 123 and 130 s.
+    /// Records that the forecast does not meet, with the reason. One: OVMF 2022.11 maps 47 bits, which takes two minutes under emulation, and the
+    /// record was cut at 150 s; its neighbours with 48 bits, which OVMF cuts to the same 47, booted after 123 and 130 s.
     /// </summary>
     private static readonly ImmutableHashSet<int> s_cutRecords = [120];
 
@@ -36,7 +36,8 @@ public sealed class QemuRecordTests
         Assert.AreEqual(1538, QemuRecord.All.Length);
     }
 
-    /// <summary>One of SeaBIOS 1.17's keeps a page at the end of low RAM that is not accounted for: a second AHCI controller behind a port, without a disk.</summary>
+    /// <summary>One of SeaBIOS 1.17's keeps a page at the end of low RAM that is not accounted for: a second AHCI controller behind a port, without a
+    /// disk.</summary>
     private static readonly ImmutableHashSet<int> s_unexplained = [93];
 
     [TestMethod]

@@ -23,9 +23,11 @@ public sealed class QemuRuleTests
     private static QemuForecast Forecast(string options, string firmware = "seabios-1.16.2")
     {
         string text = $"qemu-system-x86_64 -nodefaults -accel tcg {options}";
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd").TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd")
+            .TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
         Assert.IsTrue(QemuFirmware.TryParse(firmware, out QemuFirmware release));
-        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(10, 0) }, out QemuMachine machine, out _));
+        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(10, 0) }, out QemuMachine machine,
+            out _));
         Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
         return forecast;
     }
@@ -44,12 +46,14 @@ public sealed class QemuRuleTests
     [DataRow("-machine pc-q35-6.1 -device pci-bridge,id=b,chassis_nr=1 -device e1000,bus=b,addr=0", false)]
     [DataRow("-machine pc-i440fx-6.0 -device pci-bridge,id=b,chassis_nr=1 -device e1000,bus=b,addr=0", false)]
     public void Slot_0_behind_a_standard_hot_plug_controller_is_refused_unless_ACPI_plugs_there(string options, bool isRefused) =>
-        Assert.AreEqual(isRefused ? "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31." : null, Forecast(options + " -m 1G").Message);
+        Assert.AreEqual(isRefused ? "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31." : null,
+            Forecast(options + " -m 1G").Message);
 
     [TestMethod]
     public void A_second_balloon_is_refused()
     {
-        Assert.AreEqual("Only one balloon device is supported", Forecast("-machine q35 -m 1G -device virtio-balloon-pci -device virtio-balloon-pci").Message);
+        Assert.AreEqual("Only one balloon device is supported",
+            Forecast("-machine q35 -m 1G -device virtio-balloon-pci -device virtio-balloon-pci").Message);
         Assert.AreEqual(GuestOutcome.Boots, Forecast("-machine q35 -m 1G -device virtio-balloon-pci").Outcome);
     }
 
@@ -71,7 +75,8 @@ public sealed class QemuRuleTests
         // Its registers go above 4 GiB together with a large BAR, where SeaBIOS does not reach them.
         Assert.AreEqual(without, KeptBytes(Forecast("-machine q35 -m 1G -device nvme,serial=a -device pci-testdev,membar=4G")));
         // Up to 1.14 it does not know that it can map them.
-        Assert.AreEqual(KeptBytes(Forecast("-machine q35 -m 1G", "seabios-1.14.0")), KeptBytes(Forecast("-machine q35 -m 1G -device nvme,serial=a", "seabios-1.14.0")));
+        Assert.AreEqual(KeptBytes(Forecast("-machine q35 -m 1G", "seabios-1.14.0")),
+            KeptBytes(Forecast("-machine q35 -m 1G -device nvme,serial=a", "seabios-1.14.0")));
     }
 
     [TestMethod]
@@ -86,14 +91,18 @@ public sealed class QemuRuleTests
     [TestMethod]
     public void A_bridge_is_given_the_buses_that_it_asks_for()
     {
-        PciPlacement placement = Forecast("-machine q35 -m 1G -device pcie-root-port,id=a,chassis=1,bus-reserve=4 -device pcie-root-port,id=b,chassis=2 -device e1000e,bus=b").Placement!;
+        PciPlacement placement =
+            Forecast("-machine q35 -m 1G -device pcie-root-port,id=a,chassis=1,bus-reserve=4 -device "
+                + "pcie-root-port,id=b,chassis=2 -device e1000e,bus=b").Placement!;
         Assert.AreEqual("0000:06:00.0", placement.Tree.Functions[^1].Address.ToString());
     }
 
     [TestMethod]
     public void A_bridge_that_asks_for_fewer_buses_than_are_behind_it_loses_them_under_SeaBIOS()
     {
-        const string options = "-machine q35 -m 1G -device pcie-root-port,id=a,chassis=1,bus-reserve=1 -device pcie-pci-bridge,id=b,bus=a -device pci-bridge,id=c,bus=b,chassis_nr=2,addr=1 -device e1000,bus=c,addr=1";
+        const string options =
+            "-machine q35 -m 1G -device pcie-root-port,id=a,chassis=1,bus-reserve=1 -device pcie-pci-bridge,id=b,bus=a -device "
+                + "pci-bridge,id=c,bus=b,chassis_nr=2,addr=1 -device e1000,bus=c,addr=1";
         Assert.IsFalse(Forecast(options).Placement!.Tree.Functions.Any(static function => function.Node.DeviceId == 0x100e));
         Assert.IsTrue(Forecast(options, "ovmf-2022.11").Placement!.Tree.Functions.Any(static function => function.Node.DeviceId == 0x100e));
     }
@@ -101,10 +110,16 @@ public sealed class QemuRuleTests
     [TestMethod]
     public void OVMF_takes_a_device_away_whole_and_the_BAR_that_did_not_fit_is_named()
     {
-        PciPlacement placement = Forecast("-machine q35 -m 1G -cpu Skylake-Server -device pcie-root-port,id=p -device pci-testdev,bus=p,membar=128G -device pcie-root-port,id=q,chassis=2 -device virtio-rng-pci,bus=q", "ovmf-2022.11").Placement!;
-        string[] reasons = [.. placement.Bars.Where(bar => placement.Tree.Functions[bar.Function].Address.Bus == 1).Select(static bar => bar.WhyText!)];
+        PciPlacement placement =
+            Forecast("-machine q35 -m 1G -cpu Skylake-Server -device pcie-root-port,id=p -device pci-testdev,bus=p,membar=128G -device "
+                + "pcie-root-port,id=q,chassis=2 -device virtio-rng-pci,bus=q", "ovmf-2022.11").Placement!;
+        string[] reasons = [.. placement.Bars.Where(bar => placement.Tree.Functions[bar.Function].Address.Bus == 1)
+            .Select(static bar => bar.WhyText!)];
         Assert.HasCount(3, reasons);
-        Assert.IsTrue(reasons[..2].All(static why => why == "BAR 2 of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's"), string.Join('\n', reasons));
+        Assert.IsTrue(reasons[..2]
+        .All(static why =>
+            why == "BAR 2 of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's"),
+            string.Join('\n', reasons));
         Assert.StartsWith("it does not fit into the window above 4 GiB, which has 32 GiB", reasons[2]);
     }
 
@@ -123,17 +138,20 @@ public sealed class QemuRuleTests
         Type = GuestType.Kvm,
         MemoryKiB = 4 << 20,
         MaxmemKiB = 4 << 20,
-        Pci = [.. pci.Select(static text => new PciAssignment(PciAddress.TryParse(text, out PciAddress address) ? address : throw new InvalidDataException(text)))],
+        Pci = [.. pci.Select(static text => new PciAssignment(PciAddress.TryParse(text, out PciAddress address) ? address
+            : throw new InvalidDataException(text)))],
     };
 
     private static string[] PassedThrough(Plan plan) =>
-        [.. plan.Firmware!.Placement!.Tree.Functions.Where(static function => function.Node.IsPassedThrough).Select(static function => $"{function.Address} {function.Node.Name} {function.Node.Bars.Length}")];
+        [.. plan.Firmware!.Placement!.Tree.Functions.Where(static function => function.Node.IsPassedThrough)
+            .Select(static function => $"{function.Address} {function.Node.Name} {function.Node.Bars.Length}")];
 
     [TestMethod]
     public void Each_device_of_a_plain_guest_sits_behind_a_port_of_its_own()
     {
         QemuSurroundings around = new() { Bars = [BarRequest.Create(0, 1UL << 30, BarType.Memory64Prefetchable)] };
-        CollectionAssert.AreEqual(new[] { "0000:01:00.0 0000:81:00.0 1", "0000:02:00.0 0000:82:00.0 1" }, PassedThrough(Plan(Kvm("81:00.0", "82:00.0"), around)));
+        CollectionAssert.AreEqual(new[] { "0000:01:00.0 0000:81:00.0 1", "0000:02:00.0 0000:82:00.0 1" },
+            PassedThrough(Plan(Kvm("81:00.0", "82:00.0"), around)));
         // On a pc there are no ports.
         CollectionAssert.AreEqual(new[] { "0000:00:02.0 0000:81:00.0 1" }, PassedThrough(Plan(Kvm("81:00.0"), around with { MachineName = "pc" })));
     }
@@ -141,7 +159,8 @@ public sealed class QemuRuleTests
     [TestMethod]
     public void Windows_that_no_listing_names_are_those_of_the_devices_that_nothing_tells_of()
     {
-        Bar[] windows = [new(0, BarKind.Memory, 0xe0000000, 0xe1000000, false, false), new(1, BarKind.Memory, 1UL << 38, (1UL << 38) + (16UL << 30), true, true)];
+        Bar[] windows = [new(0, BarKind.Memory, 0xe0000000, 0xe1000000, false, false),
+            new(1, BarKind.Memory, 1UL << 38, (1UL << 38) + (16UL << 30), true, true)];
         CollectionAssert.AreEqual(new[] { "0000:01:00.0  2" }, PassedThrough(Plan(Kvm(), new(), windows)));
         CollectionAssert.AreEqual(new[] { "0000:01:00.0 0000:81:00.0 2" }, PassedThrough(Plan(Kvm("81:00.0"), new(), windows)));
     }
@@ -152,7 +171,8 @@ public sealed class QemuRuleTests
         PciDevice listed = new(PciAddress.Create(0x81, 0, 0), "", [new(1, BarKind.Memory, 1UL << 38, (1UL << 38) + (16UL << 30), true, true)]);
         CollectionAssert.AreEqual(
             new[] { "0000:01:00.0 0000:81:00.0 1", "0000:02:00.0 0000:82:00.0 2" },
-            PassedThrough(Plan(Kvm("81:00.0", "82:00.0"), new() { Devices = [listed], Bars = [BarRequest.Create(0, 4096, BarType.Memory32), BarRequest.Create(1, 4096, BarType.Memory32)] })));
+            PassedThrough(Plan(Kvm("81:00.0", "82:00.0"),
+                new() { Devices = [listed], Bars = [BarRequest.Create(0, 4096, BarType.Memory32), BarRequest.Create(1, 4096, BarType.Memory32)] })));
     }
 
     [TestMethod]

@@ -28,7 +28,8 @@ public sealed class HvmHolesTests
         int recommended = 0;
         for (int i = 0; i < Guests; i++)
         {
-            Scenario scenario = Of(1024 << random.Next(4), [.. Enumerable.Range(0, random.Next(1, 4)).Select(index => Bar(1UL << random.Next(20, 31), random.Next(3) == 0))]);
+            Scenario scenario = Of(1024 << random.Next(4),
+                [.. Enumerable.Range(0, random.Next(1, 4)).Select(index => Bar(1UL << random.Next(20, 31), random.Next(3) == 0))]);
             SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
             if (comparison.Best is null or "as it is")
             {
@@ -66,7 +67,8 @@ public sealed class HvmHolesTests
 
         Assert.IsNull(comparison.Best);
         Assert.Contains("pass fewer devices through", comparison.Why);
-        Assert.Contains("pass fewer devices through: no mmio_hole= places all BARs", Planner.Plan(scenario).Problems.Select(static problem => problem.Remedy));
+        Assert.Contains("pass fewer devices through: no mmio_hole= places all BARs",
+            Planner.Plan(scenario).Problems.Select(static problem => problem.Remedy));
     }
 
     [TestMethod]

@@ -18,7 +18,8 @@ using Keyhole.Platforms;
 
 namespace Keyhole.Tests.Platforms.XenHvm;
 
-/// <summary>A guest of a record of tests/fixtures/hvm, taken apart with simple means of its own: the judge must not depend on the code it judges.</summary>
+/// <summary>A guest of a record of tests/fixtures/hvm, taken apart with simple means of its own: the judge must not depend on the code it
+/// judges.</summary>
 internal sealed partial class HvmRecord
 {
     private HvmRecord(string name, Host host, string[] config, string[] xl, string[] said, string[] kernel)
@@ -57,17 +58,21 @@ internal sealed partial class HvmRecord
     /// <summary>hvmloader's E820: bounds and type.</summary>
     public IEnumerable<string> Map =>
         Said.Select(line => HvmloaderEntry().Match(line)).Where(match => match.Success)
-            .Select(match => $"{match.Groups[1].Value}{match.Groups[2].Value}-{match.Groups[3].Value}{match.Groups[4].Value} {match.Groups[5].Value}");
+            .Select(match =>
+                $"{match.Groups[1].Value}{match.Groups[2].Value}-{match.Groups[3].Value}{match.Groups[4].Value} {match.Groups[5].Value}");
 
     /// <summary>The E820 that SeaBIOS hands over; empty where the record does not reach that far.</summary>
     public IEnumerable<string> FirmwareMap =>
-        Said.Select(line => SeaBiosEntry().Match(line)).Where(match => match.Success).Select(match => $"{match.Groups[1].Value}-{match.Groups[2].Value} {match.Groups[3].Value}");
+        Said.Select(line => SeaBiosEntry().Match(line)).Where(match => match.Success)
+            .Select(match => $"{match.Groups[1].Value}-{match.Groups[2].Value} {match.Groups[3].Value}");
 
     /// <summary>hvmloader's lines of BARs, whole.</summary>
-    public IEnumerable<string> Bars => Said.Where(line => line.StartsWith("pci dev ", StringComparison.Ordinal) && line.Contains(" bar ", StringComparison.Ordinal));
+    public IEnumerable<string> Bars =>
+        Said.Where(line => line.StartsWith("pci dev ", StringComparison.Ordinal) && line.Contains(" bar ", StringComparison.Ordinal));
 
     /// <summary>RAM as libxl lays it: "start-end".</summary>
-    public IEnumerable<string> Ranges => Xl.Select(line => Range().Match(line)).Where(match => match.Success).Select(match => $"{match.Groups[1].Value}-{match.Groups[2].Value}");
+    public IEnumerable<string> Ranges =>
+        Xl.Select(line => Range().Match(line)).Where(match => match.Success).Select(match => $"{match.Groups[1].Value}-{match.Groups[2].Value}");
 
     public Scenario Scenario => new() { Host = Host, Guest = Guest };
 
@@ -75,7 +80,8 @@ internal sealed partial class HvmRecord
     {
         get
         {
-            Assert(XlConfig.Read(new StringReader(string.Join('\n', Config) + "\n"), Name).TryGet(out XlConfig? config, out InputError? error), error);
+            Assert(XlConfig.Read(new StringReader(string.Join('\n', Config) + "\n"), Name).TryGet(out XlConfig? config, out InputError? error),
+                error);
             Assert(config!.ToGuest().TryGet(out GuestDocument? guest, out error), error);
             return guest!.Guest;
         }
@@ -88,19 +94,22 @@ internal sealed partial class HvmRecord
         {
             string folder = Path.Combine(AppContext.BaseDirectory, "fixtures", "hvm");
             return Directory.GetFiles(folder, "*.log", SearchOption.AllDirectories)
-                .Select(path => Path.GetRelativePath(folder, path)).Where(path => !path.Contains("dom0", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+                .Select(path => Path.GetRelativePath(folder, path)).Where(path => !path.Contains("dom0", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal);
         }
     }
 
     /// <summary>The lines <c>BIOS-e820: [mem 0x…-0x…] usable</c> of a kernel, as "start-end type" with the end exclusive.</summary>
     public static IEnumerable<string> KernelMap(IEnumerable<string> lines) =>
         lines.Select(line => KernelEntry().Match(line)).Where(match => match.Success)
-            .Select(match => string.Create(CultureInfo.InvariantCulture, $"{Hex("0x" + match.Groups[1].Value):x}-{Hex("0x" + match.Groups[2].Value) + 1:x} {match.Groups[3].Value}"));
+            .Select(match => string.Create(CultureInfo.InvariantCulture,
+                $"{Hex("0x" + match.Groups[1].Value):x}-{Hex("0x" + match.Groups[2].Value) + 1:x} {match.Groups[3].Value}"));
 
     /// <summary>An entry in the same form.</summary>
     public static string KernelText(E820Entry entry)
     {
-        string type = entry.Type switch { E820Type.Ram => "usable", E820Type.Reserved => "reserved", E820Type.Acpi => "ACPI data", E820Type.Nvs => "ACPI NVS", _ => "unusable" };
+        string type = entry.Type switch { E820Type.Ram => "usable", E820Type.Reserved => "reserved", E820Type.Acpi => "ACPI data", E820Type.Nvs =>
+            "ACPI NVS", _ => "unusable" };
         return string.Create(CultureInfo.InvariantCulture, $"{entry.Address:x}-{entry.End:x} {type}");
     }
 
@@ -110,14 +119,17 @@ internal sealed partial class HvmRecord
     {
         string text = TextOf(file);
         Assert(
-            HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text[..text.IndexOf("=== GUEST", StringComparison.Ordinal)])), file, HostMapOptions.Default)
+            HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text[..text.IndexOf("=== GUEST", StringComparison.Ordinal)])), file,
+                HostMapOptions.Default)
                 .TryGet(out HostDocument? document, out InputError? error),
             error);
         // The lines of a record do not tell Xen's release; the folder does.
-        string release = file.StartsWith("xen-", StringComparison.Ordinal) ? file["xen-".Length..file.IndexOf("-linux", StringComparison.Ordinal)] : "4.17";
+        string release = file.StartsWith("xen-", StringComparison.Ordinal) ? file["xen-".Length..file.IndexOf("-linux", StringComparison.Ordinal)]
+            : "4.17";
         Assert(XenVersion.TryParse(release, out XenVersion xen), null);
         Host host = document!.Host with { Traits = document.Host.Traits with { XenVersion = xen }, Devices = [.. Devices(text)] };
-        return [.. Guests(text).Select(guest => new HvmRecord($"{file}/{guest.Name}", host, guest.Config, guest.Xl, guest.Said, guest.Kernel) { Iomem = guest.Iomem })];
+        return [.. Guests(text)
+            .Select(guest => new HvmRecord($"{file}/{guest.Name}", host, guest.Config, guest.Xl, guest.Said, guest.Kernel) { Iomem = guest.Iomem })];
     }
 
     private static IEnumerable<(string Name, string[] Config, string[] Xl, string[] Said, string[] Kernel, string[] Iomem)> Guests(string text)
@@ -126,7 +138,8 @@ internal sealed partial class HvmRecord
         {
             string[] lines = part.Split('\n');
             yield return (lines[0], Section(lines, 1), Section(lines, Index(lines, "=== XL")),
-                [.. Section(lines, Index(lines, "=== HVMLOADER")).Select(line => DomainNumber().Replace(line, ""))], Section(lines, Index(lines, "=== KERNEL")),
+                [.. Section(lines, Index(lines, "=== HVMLOADER")).Select(line => DomainNumber().Replace(line, ""))],
+                Section(lines, Index(lines, "=== KERNEL")),
                 Section(lines, Index(lines, "=== IOMEM")));
         }
     }
@@ -137,13 +150,15 @@ internal sealed partial class HvmRecord
         return at < 0 ? lines.Length : at + 1;
     }
 
-    private static string[] Section(string[] lines, int from) => [.. lines.Skip(from).TakeWhile(line => !line.StartsWith("=== ", StringComparison.Ordinal)).Where(line => line.Length > 0)];
+    private static string[] Section(string[] lines, int from) =>
+        [.. lines.Skip(from).TakeWhile(line => !line.StartsWith("=== ", StringComparison.Ordinal)).Where(line => line.Length > 0)];
 
     /// <summary>Lines of sysfs' "resource" files: start, end, flags.</summary>
     private static IEnumerable<PciDevice> Devices(string text)
     {
         string[] lines = text.Split('\n');
-        string only = Guests(text).SelectMany(guest => guest.Config).Select(line => PciAddressText().Match(line)).FirstOrDefault(match => match.Success)?.Value ?? "00:04.0";
+        string only = Guests(text).SelectMany(guest => guest.Config).Select(line => PciAddressText().Match(line))
+            .FirstOrDefault(match => match.Success)?.Value ?? "00:04.0";
         for (int i = 0; i < lines.Length; i++)
         {
             if (!lines[i].StartsWith("=== BARS", StringComparison.Ordinal))

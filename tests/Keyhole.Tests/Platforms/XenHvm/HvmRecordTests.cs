@@ -11,7 +11,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Platforms.XenHvm;
 
-/// <summary>Every HVM guest that the real Xen, hvmloader and QEMU built for the records: RAM, E820 entry for entry, BAR for BAR, or the refusal.</summary>
+/// <summary>Every HVM guest that the real Xen, hvmloader and QEMU built for the records: RAM, E820 entry for entry, BAR for BAR, or the
+/// refusal.</summary>
 [TestClass]
 public sealed class HvmRecordTests
 {
@@ -56,7 +57,8 @@ public sealed class HvmRecordTests
         void Same(string what, IEnumerable<string> real, IEnumerable<string> forecast)
         {
             if (!real.SequenceEqual(forecast))
-                wrong.Add($"{record.Name}: {what}\n  real     {string.Join("\n           ", real)}\n  forecast {string.Join("\n           ", forecast)}");
+                wrong.Add($"{record.Name}: {what}\n  real     {string.Join("\n           ", real)}\n  forecast "
+                    + $"{string.Join("\n           ", forecast)}");
         }
     }
 
@@ -76,7 +78,8 @@ public sealed class HvmRecordTests
     private static string Text(HvmGuest guest, HvmloaderLine line)
     {
         Keyhole.Pci.PciAddress address = guest.Topology.Tree!.Functions[line.Function].Address;
-        string head = string.Create(CultureInfo.InvariantCulture, $"pci dev {address.Device:x2}:{address.Function:x} bar {line.Register:x2} size {line.SizeBytes:x9}: ");
+        string head = string.Create(CultureInfo.InvariantCulture,
+            $"pci dev {address.Device:x2}:{address.Function:x} bar {line.Register:x2} size {line.SizeBytes:x9}: ");
         return head + (line.Value is { } value ? string.Create(CultureInfo.InvariantCulture, $"{value:x9}") : "no space for resource!");
     }
 }

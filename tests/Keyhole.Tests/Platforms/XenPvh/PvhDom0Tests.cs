@@ -59,7 +59,8 @@ public sealed class PvhDom0Tests
         Assert.IsTrue(verification.Agrees, string.Join('\n', verification.Differences));
         Assert.AreEqual(map.Entries.Length, verification.Findings.Count(static finding => finding.What == "map entry"));
         Assert.Contains("gap for PCI devices", verification.Findings.Select(static finding => finding.What));
-        LogMap changed = map with { Entries = map.Entries.SetItem(2, E820Entry.FromBounds(map.Entries[2].Address, map.Entries[2].End - 0x1000, E820Type.Ram)) };
+        LogMap changed = map with { Entries =
+            map.Entries.SetItem(2, E820Entry.FromBounds(map.Entries[2].Address, map.Entries[2].End - 0x1000, E820Type.Ram)) };
         Assert.IsFalse(PvhDom0Verifier.Compare(plan, boot, changed).Agrees);
     }
 
@@ -72,7 +73,9 @@ public sealed class PvhDom0Tests
             for (ulong xsdt = 52; xsdt < 200; xsdt += 8)
             {
                 var tables = new PvhDom0Tables(madt, xsdt);
-                E820Entry[] map = [.. Of(new Host { Entries = [E820Entry.FromBounds(0, 0x9fc00, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x8000_0000, E820Type.Ram)] }, 0x10000, tables).Plan.Map];
+                E820Entry[] map =
+                    [.. Of(new Host { Entries = [E820Entry.FromBounds(0, 0x9fc00, E820Type.Ram),
+                        E820Entry.FromBounds(0x100000, 0x8000_0000, E820Type.Ram)] }, 0x10000, tables).Plan.Map];
                 E820Entry ram = map[1], acpi = map[2];
                 Assert.AreEqual(tables, PvhDom0Tables.Of(ram.End, acpi.End, 0x1006_1000));
             }
@@ -89,7 +92,8 @@ public sealed class PvhDom0Tests
         {
             Entries =
             [
-                E820Entry.FromBounds(0, 0x9f800, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x2000_0800, E820Type.Ram), E820Entry.FromBounds(0x3000_0000, 0x3100_0000, E820Type.Nvs),
+                E820Entry.FromBounds(0, 0x9f800, E820Type.Ram), E820Entry.FromBounds(0x100000, 0x2000_0800, E820Type.Ram),
+                E820Entry.FromBounds(0x3000_0000, 0x3100_0000, E820Type.Nvs),
                 E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram),
             ],
         };
@@ -103,7 +107,8 @@ public sealed class PvhDom0Tests
         }
     }
 
-    private static ulong Sum(ImmutableArray<E820Entry> map, E820Type type) => map.Where(entry => entry.Type == type).Aggregate(0UL, static (sum, entry) => sum + entry.Size);
+    private static ulong Sum(ImmutableArray<E820Entry> map, E820Type type) =>
+        map.Where(entry => entry.Type == type).Aggregate(0UL, static (sum, entry) => sum + entry.Size);
 
     private static Boot Of(Host host, ulong pages, PvhDom0Tables? tables) => Boot.Of(new Scenario
     {
@@ -117,7 +122,8 @@ public sealed class PvhDom0Tests
 
     private static (HostDocument Host, LogScan Scan, ObservedBoot Boot) Load(string name)
     {
-        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(Text(name))), name, HostMapOptions.Default).TryGet(out HostDocument? host, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(Text(name))), name, HostMapOptions.Default)
+            .TryGet(out HostDocument? host, out InputError? error), error?.ToString());
         LogScan scan = host.Log!;
         Assert.IsTrue(BootLog.Choose(BootLog.Of(scan), wantsDom0: true, null, name).TryGet(out ObservedBoot? boot, out error), error?.ToString());
         return (host, scan, boot);

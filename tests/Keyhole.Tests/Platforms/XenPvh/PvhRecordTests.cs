@@ -19,7 +19,8 @@ namespace Keyhole.Tests.Platforms.XenPvh;
 public sealed class PvhRecordTests
 {
     private static IEnumerable<object[]> Files =>
-        HvmRecord.Files.Where(file => HvmRecord.TextOf(file).Contains("type=\"pvh\"", StringComparison.Ordinal)).Select(file => new object[] { file });
+        HvmRecord.Files.Where(file => HvmRecord.TextOf(file).Contains("type=\"pvh\"", StringComparison.Ordinal))
+            .Select(file => new object[] { file });
 
     [TestMethod]
     [DynamicData(nameof(Files))]
@@ -39,7 +40,9 @@ public sealed class PvhRecordTests
             if (!boot.Boots)
                 wrong.Add($"{record.Name}: booted, forecast {boot.Outcome}");
             E820Entry[] map = [.. PvhLinuxView.Of(boot.Plan.Map)];
-            Same(record, "RAM from 1 MiB on", Resources(record, "System RAM").Where(static text => !text.StartsWith("00001000", StringComparison.Ordinal)), Above(map, E820Type.Ram), wrong);
+            Same(record, "RAM from 1 MiB on",
+                Resources(record, "System RAM").Where(static text => !text.StartsWith("00001000", StringComparison.Ordinal)),
+                Above(map, E820Type.Ram), wrong);
             Same(record, "ACPI's tables", Resources(record, "ACPI Tables"), Above(map, E820Type.Acpi), wrong);
             string[] first = [.. HvmRecord.KernelMap(record.Kernel)];
             if (first.Length > 0)
@@ -50,7 +53,8 @@ public sealed class PvhRecordTests
     }
 
     private static IEnumerable<string> Resources(HvmRecord record, string what) =>
-        record.Iomem.Where(line => line[0] != ' ' && line.EndsWith(" : " + what, StringComparison.Ordinal)).Select(line => line[..line.IndexOf(' ', StringComparison.Ordinal)]);
+        record.Iomem.Where(line => line[0] != ' ' && line.EndsWith(" : " + what, StringComparison.Ordinal))
+            .Select(line => line[..line.IndexOf(' ', StringComparison.Ordinal)]);
 
     private static IEnumerable<string> Above(E820Entry[] map, E820Type type) => map.Where(entry => entry.Type == type && entry.Address >= 0x100000)
         .Select(entry => string.Create(CultureInfo.InvariantCulture, $"{entry.Address:x8}-{entry.End - 1:x8}"));

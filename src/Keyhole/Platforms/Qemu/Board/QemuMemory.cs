@@ -80,7 +80,8 @@ public sealed record QemuMemory(
         if (machine.MaxRamBelow4GiB > Frames.FourGiB)
             return $"Machine option 'max-ram-below-4g={machine.MaxRamBelow4GiB}' expects size less than or equal to 4G";
         if (machine.MaxMemoryBytes != 0 && machine.MaxMemoryBytes < machine.MemoryBytes)
-            return $"invalid value of maxmem: maximum memory size (0x{machine.MaxMemoryBytes:x}) must be at least the initial memory size (0x{machine.MemoryBytes:x})";
+            return $"invalid value of maxmem: maximum memory size (0x{machine.MaxMemoryBytes:x}) must be at least the initial "
+                + $"memory size (0x{machine.MemoryBytes:x})";
         bool hasSlots = machine.MemorySlots > 0 || machine.MaxMemoryBytes > machine.MemoryBytes;
         return hasSlots && type < new QemuVersion(2, 1) ? $"\"-memory 'slots|maxmem'\" is not supported by: {machine.Type}" : null;
     }

@@ -222,7 +222,8 @@ internal sealed class QemuTopology
         if (!TryBridge(plug, bus, out PciBridge? bridge, out Bus? behind))
             return false;
         (int vendor, int id) = model!.Ids?.Invoke(plug) ?? (model.VendorId, model.DeviceId);
-        var node = new PciFunction(slot, function, QemuDevices.Bars(plug)) { Name = name, VendorId = vendor, DeviceId = id, ClassCode = model.ClassCode };
+        var node = new PciFunction(slot, function, QemuDevices.Bars(plug)) { Name = name, VendorId = vendor, DeviceId = id,
+            ClassCode = model.ClassCode };
         bus.Put(devFn, new Function(node, device.Driver, behind, bridge, isMultifunction));
         return true;
     }
@@ -292,7 +293,8 @@ internal sealed class QemuTopology
         if (bus.At(devFn) is { } other)
         {
             string owner = other.Driver.Length > 0 ? other.Driver : "a device of the board";
-            Refusal = $"PCI: slot {slot} function {devFn % FunctionsOfSlot} not available for {device.Driver}, in use by {owner},id={other.Node.Name}";
+            Refusal = $"PCI: slot {slot} function {devFn % FunctionsOfSlot} not available for {device.Driver}, in "
+                + $"use by {owner},id={other.Node.Name}";
             return false;
         }
 
