@@ -143,6 +143,9 @@ public ref struct RunFrames : IFrames
 
     public bool MoveNow(PfnRange source, Pfn target)
     {
+        // Two holes that share a page: it is identity already when its turn comes again, and Xen refuses to move what is no frame of the guest's.
+        if (P2m.CountOf(P2mKind.Ram, source) != source.Count)
+            return false;
         PfnRange moved = PfnRange.FromCount(target, source.Count);
         P2m.Set(new(source, P2mKind.Identity, default));
         P2m.Set(new(moved, P2mKind.Remapped, _firstMfn.Plus(source.Start.Value)));

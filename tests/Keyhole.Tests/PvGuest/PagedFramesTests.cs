@@ -24,6 +24,39 @@ public sealed class PagedFramesTests
     public void Runs_and_pages_agree_where_nothing_lies_in_the_way() => Compare(SmallWorld.Plain, 600);
 
     [TestMethod]
+    public void Xen_refuses_to_move_a_page_a_second_time_where_two_holes_share_it()
+    {
+        SetupResult result = AssertAgree(new()
+        {
+            Map =
+            [
+                E820Entry.FromBounds(0, 0xc9000, E820Type.Unusable),
+                E820Entry.FromBounds(0xc9400, 0xcb400, E820Type.Acpi),
+                E820Entry.FromBounds(0xcb400, 0xce400, E820Type.Ram),
+                E820Entry.FromBounds(0xce400, 0xdcc00, E820Type.Reserved),
+                E820Entry.FromBounds(0x15ec00, 0x163c00, E820Type.Nvs),
+                E820Entry.FromBounds(0x166c00, 0x16ec00, E820Type.Unusable),
+                E820Entry.FromBounds(0x16ec00, 0x3f4400, E820Type.Ram),
+                E820Entry.FromBounds(0x425400, 0x425c00, E820Type.Ram),
+                E820Entry.FromBounds(0x428000, 0x43c000, E820Type.Reserved),
+                E820Entry.FromBounds(0x43c000, 0x6b1c00, E820Type.Ram),
+                E820Entry.FromBounds(0x6b1c00, 0xa10c00, E820Type.Ram),
+                E820Entry.FromBounds(0xa11c00, 0xb94c00, E820Type.Ram),
+            ],
+            PageCount = 0x73a,
+            MaxPages = 0x73a,
+            Version = new KernelRelease(3, 18, 0),
+        });
+
+        Assert.AreEqual(HaltReason.RemapFailed, result.Halt);
+    }
+
+    /// <summary>The release that moves pages at once: Xen may refuse in the middle of it.</summary>
+    [TestMethod]
+    public void Runs_and_pages_agree_where_pages_are_moved_at_once() =>
+        Compare(SmallWorld.Any.Select(static world => world with { Version = new KernelRelease(3, 18, 0) }), 1500);
+
+    [TestMethod]
     [DataRow(508UL)]
     [DataRow(509UL)]
     [DataRow(510UL)]
