@@ -342,4 +342,15 @@ public sealed class VerifyVerbTests
         Assert.Contains("everything in it agrees with Xen 4.20 and later", run.Output);
         Assert.DoesNotContain("No kernel version", run.Output);
     }
+
+    [TestMethod]
+    [DataRow("edges61/k-edge61", "boots")]
+    [DataRow("edges61/k-below-edge61", "halts")]
+    public void Every_answer_says_how_the_boot_was_forecast_to_end_and_how_it_ended(string name, string outcome)
+    {
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", $"{name}.log"), "--json");
+
+        Assert.AreEqual(outcome, run.Json().GetProperty("outcome").GetProperty("forecast").GetString());
+        Assert.AreEqual(outcome, run.Json().GetProperty("outcome").GetProperty("observed").GetString());
+    }
 }

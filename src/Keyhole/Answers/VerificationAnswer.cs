@@ -23,9 +23,8 @@ public sealed record VerificationAnswer : Answer
     /// <summary>Which boot of the log it was.</summary>
     public required ObservedBootAnswer Boot { get; init; }
 
-    /// <summary>How the boot was forecast to end and how it ended, for guests with firmware of their own; null for PV guests, whose outcome is a
-    /// finding.</summary>
-    public OutcomesAnswer? Outcome { get; init; }
+    /// <summary>How the boot was forecast to end and how it ended.</summary>
+    public required OutcomesAnswer Outcome { get; init; }
 
     public required ImmutableArray<FindingAnswer> Differences { get; init; }
 
@@ -60,7 +59,7 @@ public sealed record VerificationAnswer : Answer
         Profile = KernelReleases.NameOf(verification.Profile),
         Boot = new(log, verification.Boot.Number, bootCount, verification.Boot.FirstLine, verification.Boot.LastLine,
             verification.Boot.Release?.Value),
-        Outcome = verification.Outcomes is { } outcomes ? new(outcomes.Forecast.NameOf(), outcomes.Observed?.NameOf()) : null,
+        Outcome = OutcomesOf(expected, verification),
         Differences = FindingAnswer.AllOf(verification.Differences),
         Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),
         NotCompared = verification.NotCompared,
@@ -69,6 +68,21 @@ public sealed record VerificationAnswer : Answer
         Expected = expected,
     };
     }
+
+    private static OutcomesAnswer OutcomesOf(Boot? expected, BootVerification verification)
+    {
+        if (verification.Outcomes is { } outcomes)
+            return new(outcomes.Forecast.NameOf(), outcomes.Observed?.NameOf());
+        // What was compared counts: where the log shows a smaller kernel than was taken, the forecast was of that one.
+        Finding? end = verification.Findings.FirstOrDefault(static finding => finding.What == Verifier.OutcomeWhat);
+        GuestOutcome forecast = OutcomeIn(end?.Forecast) ?? expected?.Outcome ?? GuestOutcome.NotKnown;
+        GuestOutcome? observed = verification.Boot.Halts ? GuestOutcome.Halts : OutcomeIn(end?.Observed);
+        return new(forecast.NameOf(), observed?.NameOf());
+    }
+
+    private static GuestOutcome? OutcomeIn(string? finding) => finding is null ? null
+        : finding.StartsWith("halts", StringComparison.Ordinal) ? GuestOutcome.Halts
+        : finding.StartsWith("boots", StringComparison.Ordinal) ? GuestOutcome.Boots : null;
 }
 
 /// <summary>A boot in a log.</summary>
@@ -78,6 +92,8 @@ public sealed record VerificationAnswer : Answer
 public sealed record ObservedBootAnswer(string Log, int Number, int Of, int FirstLine, int LastLine, string? Release);
 
 /// <summary>Two outcomes side by side.</summary>
+/// <param name="Forecast">"not-known" where nothing could be forecast.</param>
+/// <param name="Observed">Null where the log does not show it.</param>
 public sealed record OutcomesAnswer(string Forecast, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Observed);
 
 /// <summary>One thing that a log says, beside what was forecast; null where one of the two has nothing of the kind.</summary>
