@@ -325,6 +325,30 @@ public sealed class BootVerbTests
     }
 
     [TestMethod]
+    [DataRow("6.1", true)]
+    [DataRow("6.1.192", false)]
+    public void An_image_of_another_release_than_the_one_that_is_named_is_remarked_on(string kernel, bool isOther)
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", Fixture("edges61/k-edge61.log"), "--kernel", kernel, "--kernel-image",
+            Fixture("guests/vmlinuz-6.1.192"));
+
+        Assert.AreEqual(isOther, run.Errors.Contains("it is Linux 6.1.192-1-test, but linux-6.1 is asked for", StringComparison.Ordinal), run.Errors);
+    }
+
+    [TestMethod]
+    [DataRow("6.1.x")]
+    [DataRow("6.1.-3")]
+    [DataRow("6.1.")]
+    [DataRow("v6.1x")]
+    public void What_only_begins_as_a_release_is_none(string kernel)
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", Fixture("edges61/k-edge61.log"), "--kernel", kernel);
+
+        Assert.AreEqual(2, run.Status, run.Errors);
+        Assert.Contains("is not a release of Linux", run.Errors);
+    }
+
+    [TestMethod]
     public void A_program_is_no_kernel()
     {
         CommandRun run = CommandRun.Of("boot", "--dom0", "--host", Fixture("edges61/k-edge61.log"), "--kernel-image", "/bin/sh");

@@ -210,8 +210,8 @@ public static class KernelReleases
         }
 
         version = (major, minor, patch);
-        // "6.1x" is no release; "6.1-rc3", "6.12+deb13" and "4.19.107.fc30" are.
-        return rest.IsEmpty || !char.IsAsciiLetterOrDigit(rest[0]);
+        // "6.1x" and "6.1.x" are no releases; "6.1-rc3", "6.12+deb13" and "4.19.107.fc30" are.
+        return rest.IsEmpty || (!char.IsAsciiLetterOrDigit(rest[0]) && (patch is not null || rest[0] != '.'));
     }
 
     private static bool TryNumber(ref ReadOnlySpan<char> rest, out int number)
