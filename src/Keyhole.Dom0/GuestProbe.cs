@@ -67,8 +67,11 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         ArgumentNullException.ThrowIfNull(boot);
         ArgumentNullException.ThrowIfNull(leftOver);
         // What its command line tells its kernel, mem= and the like, is not told to the probe, and what its settings say of its end is set aside.
-        Scenario probes = boot.Plan.Scenario with { Image = null,
-            Guest = boot.Plan.Guest with { CommandLine = null, RestartsAfter = GuestEnds.Reboot } };
+        Scenario probes = boot.Plan.Scenario with
+        {
+            Image = null,
+            Guest = boot.Plan.Guest with { CommandLine = null, RestartsAfter = GuestEnds.Reboot }
+        };
         var launcher = new GuestLauncher(xen, new DomainTools(machine.Tools), Guid.NewGuid(), cancellation);
         string? folder = null;
         try
@@ -118,8 +121,13 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         }
 
         bool isRunning = guest.Outcome != StartOutcome.Died && !EndsWithVerdict(said);
-        return new ProbeTrial { Own = own, Report = report, Verdict = ProbeVerifier.Compare(guest.Map.Forecast, report, isRunning),
-            IsRunning = isRunning };
+        return new ProbeTrial
+        {
+            Own = own,
+            Report = report,
+            Verdict = ProbeVerifier.Compare(guest.Map.Forecast, report, isRunning),
+            IsRunning = isRunning
+        };
     }
 
     private static bool EndsWithVerdict(string console) =>

@@ -51,8 +51,11 @@ public sealed class MachineCapture(LiveMachine dom0)
             Host = host.Host with
             {
                 // Under Xen the folder is missing although the host may have EFI: only its presence says something there.
-                Traits = ReadProcessor(traits) with { LinuxRelease = HostTraits.ReleaseNumbers(SmallText("proc/sys/kernel/osrelease")),
-                    IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Host.Traits.IsEfi : false },
+                Traits = ReadProcessor(traits) with
+                {
+                    LinuxRelease = HostTraits.ReleaseNumbers(SmallText("proc/sys/kernel/osrelease")),
+                    IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Host.Traits.IsEfi : false
+                },
                 Devices = ReadDevices(isWhole),
                 ReservedRegions = ReadReservedRegions(),
             },

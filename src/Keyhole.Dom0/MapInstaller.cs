@@ -21,8 +21,15 @@ public sealed class MapInstaller(IXenControl xen, AppliedMapStore store)
         ArgumentNullException.ThrowIfNull(map);
         DomainInfo info = guest.Info;
         // Remembered first and installed then: what is remembered but was not installed does no harm.
-        var applied = new AppliedMap { Domain = info.Id, Uuid = info.Uuid, Policy = map.Policy, Installed = map.Map, Before = earlier?.Before
-            ?? before };
+        var applied = new AppliedMap
+        {
+            Domain = info.Id,
+            Uuid = info.Uuid,
+            Policy = map.Policy,
+            Installed = map.Map,
+            Before = earlier?.Before
+            ?? before
+        };
         if (store.Save(applied) is { } unsaved)
             return unsaved;
         long result = xen.Calls.SetMemoryMap(info.Id, map.Map.AsSpan());

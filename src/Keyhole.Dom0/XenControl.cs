@@ -99,7 +99,8 @@ public sealed class XenControl : IXenControl
 
     private static XenProblem Failed(long result) => result == -(long)XenError.EACCES
         ? new(XenProblemKind.Here, "Xen", $"its domctl interface is none of {OldestInterface:x}–{NewestInterface:x}",
-            "this Xen is older or newer than Keyhole knows; see docs/inspect.md") { Error = XenError.EACCES }
+            "this Xen is older or newer than Keyhole knows; see docs/inspect.md")
+        { Error = XenError.EACCES }
         : XenProblem.Of("Xen", "XEN_DOMCTL_getdomaininfo", result, "run this as root in dom0");
 
     private static XenProblem NoMemory() => new(XenProblemKind.Here, "/dev/xen/hypercall", "no memory for a hypercall", "free some memory in dom0");

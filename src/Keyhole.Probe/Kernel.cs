@@ -92,10 +92,18 @@ internal static unsafe class Kernel
         Layout* layout = Native.Layout();
         ArchSetupResult arch = ArchSetup.Run(in start, profile, ref xen, layout->EventEntry);
         // What Linux does has been done; now each callback gets the entry that fits its frame.
-        var failsafe = new CallbackRegister { type = CallbackOp.CALLBACKTYPE_failsafe, flags = CallbackOp.CALLBACKF_mask_events,
-            address = layout->FailsafeEntry };
-        var syscall = new CallbackRegister { type = CallbackOp.CALLBACKTYPE_syscall, flags = CallbackOp.CALLBACKF_mask_events,
-            address = layout->SyscallEntry };
+        var failsafe = new CallbackRegister
+        {
+            type = CallbackOp.CALLBACKTYPE_failsafe,
+            flags = CallbackOp.CALLBACKF_mask_events,
+            address = layout->FailsafeEntry
+        };
+        var syscall = new CallbackRegister
+        {
+            type = CallbackOp.CALLBACKTYPE_syscall,
+            flags = CallbackOp.CALLBACKF_mask_events,
+            address = layout->SyscallEntry
+        };
         long failsafeResult = xen.RegisterCallback(in failsafe);
         long syscallResult = xen.RegisterCallback(in syscall);
         Check.Begin("callbacks"u8, !arch.Halts && failsafeResult == 0 && syscallResult == 0);

@@ -154,8 +154,13 @@ internal sealed class BootSource
                 && !image.Overlaps(layout.P2mList);
             layout = keeps
                 ? layout with { Kernel = image, KernelProper = image }
-                : following with { KernelProper = image, Initrd = layout.Initrd, P2mList = scenario.Dom0 is null ? following.P2mList
-                    : layout.P2mList };
+                : following with
+                {
+                    KernelProper = image,
+                    Initrd = layout.Initrd,
+                    P2mList = scenario.Dom0 is null ? following.P2mList
+                        : layout.P2mList
+                };
         }
 
         if (_pageTables.Read(parsed, layout.PageTables, out ByteRange pageTables) is { } second)

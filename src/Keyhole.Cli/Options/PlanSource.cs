@@ -75,8 +75,12 @@ internal sealed class PlanSource
     /// <summary>What is known around a guest of QEMU: what the user says, the devices, and the host's Linux where its log tells it.</summary>
     public static QemuSurroundings Around(QemuSurroundings said, BarList bars, HostDocument host)
     {
-        return said with { Devices = bars.Devices, Bars = bars.Sizes,
-            HostKernel = QemuVersion.TryParseLeading(host.Host.Traits.LinuxRelease, out QemuVersion kernel) ? kernel : null };
+        return said with
+        {
+            Devices = bars.Devices,
+            Bars = bars.Sizes,
+            HostKernel = QemuVersion.TryParseLeading(host.Host.Traits.LinuxRelease, out QemuVersion kernel) ? kernel : null
+        };
     }
 
     /// <summary>The host; none where the guest does not need one, nobody named it, and this machine tells none.</summary>

@@ -62,8 +62,11 @@ internal sealed class CommandConsole : IDisposable
         bool hasColours = isTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
         var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
-        return new(output, errors, Console.OpenStandardInput, hasColours) { IsErrorWatched = !Console.IsErrorRedirected,
-            Width = Columns(isTerminal) };
+        return new(output, errors, Console.OpenStandardInput, hasColours)
+        {
+            IsErrorWatched = !Console.IsErrorRedirected,
+            Width = Columns(isTerminal)
+        };
     }
 
     /// <summary>What COLUMNS says, else the terminal; a pipe or file has as many as a mail.</summary>

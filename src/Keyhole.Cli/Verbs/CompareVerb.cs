@@ -43,8 +43,11 @@ internal static class CompareVerb
             "A window of the device on the other hosts, as A-B; without it the whole hole there has to be free. May be given again.");
         var ballooned = new SizeOption("--ballooned", "Memory that the guest has given back before it moves to the other hosts:",
             SizeOption.MostOfGuest);
-        var consultMap = new Option<bool>("--consult-map") { Description =
-            "The guest asks for its map again on the other host; Linux keeps that of its first boot." };
+        var consultMap = new Option<bool>("--consult-map")
+        {
+            Description =
+                "The guest asks for its map again on the other host; Linux keeps that of its first boot."
+        };
         var svg = new SvgOption();
         var html = new HtmlOption();
         Option<bool> json = JsonOption.Create();
@@ -113,8 +116,12 @@ internal static class CompareVerb
         if (balloonedBytes >> 10 >= memoryKiB)
             return new InputError("--ballooned", null, $"{balloonedBytes >> 20} MiB are all that the guest has",
                 $"give less than {memoryKiB >> 10} MiB");
-        return request with { BalloonedPages = (balloonedBytes ?? 0) >> Frames.Shift, Resume = consultsMap ? ResumeMode.ConsultsMap
-            : ResumeMode.KeepsP2m };
+        return request with
+        {
+            BalloonedPages = (balloonedBytes ?? 0) >> Frames.Shift,
+            Resume = consultsMap ? ResumeMode.ConsultsMap
+                : ResumeMode.KeepsP2m
+        };
     }
 
     private static Parsed<ComparisonRequest> Read(
@@ -162,8 +169,16 @@ internal static class CompareVerb
 
         return new ComparisonRequest
         {
-            Scenario = new() { Host = host.Host, HostName = host.Description, Guest = guest, Bars = bars.Bars, Kernel = kernel.Release,
-                Image = kernel.Image, Qemu = PlanSource.Around(around, bars, host) },
+            Scenario = new()
+            {
+                Host = host.Host,
+                HostName = host.Description,
+                Guest = guest,
+                Bars = bars.Bars,
+                Kernel = kernel.Release,
+                Image = kernel.Image,
+                Qemu = PlanSource.Around(around, bars, host)
+            },
             MigrateTo = [.. others],
             Policies = policies,
         };

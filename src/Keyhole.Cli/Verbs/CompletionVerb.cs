@@ -66,8 +66,12 @@ internal static class CompletionVerb
 
     public static Command Build(CommandConsole console)
     {
-        var shell = new Argument<string>("SHELL") { Description = "bash, zsh or fish.", HelpName = "SHELL",
-            DefaultValueFactory = static _ => "bash" };
+        var shell = new Argument<string>("SHELL")
+        {
+            Description = "bash, zsh or fish.",
+            HelpName = "SHELL",
+            DefaultValueFactory = static _ => "bash"
+        };
         shell.CompletionSources.Add(static _ => s_shells.Select(static known => new System.CommandLine.Completions.CompletionItem(known.Name)));
         var command = new Command("completion", "Print the script that makes a shell complete keyhole's verbs, options and values.") { shell };
         Examples.AddTo(command, console, """

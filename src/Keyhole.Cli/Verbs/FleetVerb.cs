@@ -30,9 +30,12 @@ internal static class FleetVerb
             Description = "Files with one host each, files of captures (JSON, one a line), folders of such files, or - for standard input.",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        var guests = new Option<string[]>("--guest") { Description =
-            "A guest that is to move: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf. May be given again.",
-            HelpName = "FILE" };
+        var guests = new Option<string[]>("--guest")
+        {
+            Description =
+                "A guest that is to move: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf. May be given again.",
+            HelpName = "FILE"
+        };
         SizeOption memory = new("--memory", "A guest with a passed-through device and this memory, instead of --guest:", SizeOption.MostOfGuest);
         SizeOption maxmem = SizeOption.Maxmem();
         Option<bool> json = JsonOption.Create();

@@ -22,8 +22,11 @@ internal static class PlanVerb
     public static Command Build(CommandConsole console)
     {
         var source = new PlanSource();
-        var emit = new Option<string?>("--emit") { Description = "Write the guest's configuration for this toolstack and nothing else.",
-            HelpName = "xl|libvirt" };
+        var emit = new Option<string?>("--emit")
+        {
+            Description = "Write the guest's configuration for this toolstack and nothing else.",
+            HelpName = "xl|libvirt"
+        };
         emit.CompletionSources.Add("xl", "libvirt");
         var svg = new SvgOption();
         var html = new HtmlOption();

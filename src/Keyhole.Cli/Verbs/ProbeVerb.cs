@@ -24,10 +24,16 @@ internal sealed class ProbeVerb
 {
     private const string ImageName = "keyhole-probe.elf";
     private readonly Option<bool> _realMap = new("--with-real-map") { Description = "On the map that xl itself installs." };
-    private readonly Option<string?> _image = new("--image") { Description = $"The probe's image (default: {ImageName} beside this program).",
-        HelpName = "FILE" };
-    private readonly Option<string[]> _registers = new("--read") { Description = "A device's register to read through its BAR; may be repeated.",
-        HelpName = "ADDRESS" };
+    private readonly Option<string?> _image = new("--image")
+    {
+        Description = $"The probe's image (default: {ImageName} beside this program).",
+        HelpName = "FILE"
+    };
+    private readonly Option<string[]> _registers = new("--read")
+    {
+        Description = "A device's register to read through its BAR; may be repeated.",
+        HelpName = "ADDRESS"
+    };
     private readonly Option<bool> _json = JsonOption.Create();
     private readonly LaunchOptions _guest;
     private readonly CommandConsole _console;

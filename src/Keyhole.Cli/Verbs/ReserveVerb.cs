@@ -54,11 +54,17 @@ internal sealed class ReserveVerb
     private readonly SizeOption _crashKernel = new("--crashkernel", "Whether a crash kernel of this size still finds room:", Frames.AddressLimit);
 
     private readonly Option<bool> _check =
-        new("--check") { Description =
-            "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log --host names." };
+        new("--check")
+        {
+            Description =
+                "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log --host names."
+        };
 
-    private readonly Option<string?> _iomem = new("--iomem") { Description = "With --check: a copy of /proc/iomem instead of this machine's.",
-        HelpName = "FILE|-" };
+    private readonly Option<string?> _iomem = new("--iomem")
+    {
+        Description = "With --check: a copy of /proc/iomem instead of this machine's.",
+        HelpName = "FILE|-"
+    };
 
     private readonly Option<bool> _json = JsonOption.Create();
 

@@ -117,8 +117,14 @@ internal sealed class StartVerb
     {
         if (!(request with { Policy = null }).OnThisMachine(_console.Dom0, xen).TryGet(out Scenario? toolstacks, out _))
             return;
-        var applied = new AppliedMap { Domain = guest.Id, Uuid = uuid, Policy = guest.Map.Policy, Installed = guest.Map.Map,
-            Before = Planner.Plan(toolstacks).Map };
+        var applied = new AppliedMap
+        {
+            Domain = guest.Id,
+            Uuid = uuid,
+            Policy = guest.Map.Policy,
+            Installed = guest.Map.Map,
+            Before = Planner.Plan(toolstacks).Map
+        };
         if (new AppliedMapStore(_console.Dom0.StateFolder).Save(applied) is { } error)
             _console.Remark($"the map is not remembered for inspect: {error.ToPhrase()}");
     }

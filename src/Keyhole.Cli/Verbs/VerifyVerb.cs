@@ -193,8 +193,12 @@ internal static class VerifyVerb
                 return error;
             Boot = chosen;
             if (!isDom0)
-                return new BootHints { Kernel = chosen.Kernel, CommandLine = chosen.Facts.CommandLine?.Value,
-                    Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages) };
+                return new BootHints
+                {
+                    Kernel = chosen.Kernel,
+                    CommandLine = chosen.Facts.CommandLine?.Value,
+                    Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages)
+                };
             if (log is null && !source.HasMapNumber(parsed))
             {
                 if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostDocument? own, out error))

@@ -81,7 +81,7 @@ internal static unsafe class Panic
     }
 
     [RuntimeExport("probe_unexpected")]
-    private static void Unexpected(ulong callback) => 
+    private static void Unexpected(ulong callback) =>
         Die(callback == 0x101 ? "failsafe callback"u8 : callback == 0x102 ? "system call"u8 : "stack buffer overrun"u8);
 
     private static void Begin(ReadOnlySpan<byte> what)

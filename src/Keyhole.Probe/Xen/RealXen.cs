@@ -150,8 +150,14 @@ internal unsafe struct RealXen : IHypercalls, IMappedMemory
             flush[1] = 0;
             flush[2] = 0;
             Span<MulticallEntry> calls = stackalloc MulticallEntry[2];
-            calls[0] = new() { op = Hypercall.mmu_update, arg0 = (ulong)list, arg1 = (ulong)updates.Length, arg2 = (ulong)&count,
-                arg3 = DomainId.SelfValue };
+            calls[0] = new()
+            {
+                op = Hypercall.mmu_update,
+                arg0 = (ulong)list,
+                arg1 = (ulong)updates.Length,
+                arg2 = (ulong)&count,
+                arg3 = DomainId.SelfValue
+            };
             calls[1] = new() { op = Hypercall.mmuext_op, arg0 = (ulong)flush, arg1 = 1, arg3 = DomainId.SelfValue };
             Tally.MmuUpdateEntries += (ulong)updates.Length;
             long result = default(RealXen).Multicall(calls);

@@ -184,18 +184,18 @@ public sealed record BalloonAnswer
     {
         ArgumentNullException.ThrowIfNull(balloon);
         return new()
-    {
-        FromPages = balloon.FromPages,
-        TargetPages = balloon.TargetPages,
-        ToPages = balloon.ToPages,
-        ExtraPages = balloon.ExtraPages,
-        HotplugPages = balloon.HotplugPages,
-        Hotplug = RangeAnswer.OrNull(balloon.Hotplug),
-        ScratchPages = balloon.ScratchPages,
-        BeyondMaximumPages = balloon.BeyondMaximumPages,
-        BeyondRoomPages = balloon.BeyondRoomPages,
-        Batches = balloon.Batches,
-        Hypercalls = CountsByName.Of(balloon.Hypercalls),
-    };
+        {
+            FromPages = balloon.FromPages,
+            TargetPages = balloon.TargetPages,
+            ToPages = balloon.ToPages,
+            ExtraPages = balloon.ExtraPages,
+            HotplugPages = balloon.HotplugPages,
+            Hotplug = RangeAnswer.OrNull(balloon.Hotplug),
+            ScratchPages = balloon.ScratchPages,
+            BeyondMaximumPages = balloon.BeyondMaximumPages,
+            BeyondRoomPages = balloon.BeyondRoomPages,
+            Batches = balloon.Batches,
+            Hypercalls = CountsByName.Of(balloon.Hypercalls),
+        };
     }
 }

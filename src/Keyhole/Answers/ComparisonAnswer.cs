@@ -56,16 +56,16 @@ public sealed record ComparisonAnswer : Answer
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(comparison);
         return new()
-    {
-        Policies = [.. comparison.Policies.Select(row => ComparedAnswer.Of(row, words))],
-        BarRoom = comparison.Room is { } room ? BarRoomAnswer.Of(room) : null,
-        Settings = comparison.Settings is { } tried ? [.. tried.Settings.Select(SettingAnswer.Of)] : null,
-        Best = comparison.Best?.Policy.Name ?? comparison.Settings?.Best,
-        Why = comparison.Why.Worded(words ?? SettingNames.Of),
-        Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl, paste.XcpNg) : null,
-        Request = request,
-        Comparison = comparison,
-    };
+        {
+            Policies = [.. comparison.Policies.Select(row => ComparedAnswer.Of(row, words))],
+            BarRoom = comparison.Room is { } room ? BarRoomAnswer.Of(room) : null,
+            Settings = comparison.Settings is { } tried ? [.. tried.Settings.Select(SettingAnswer.Of)] : null,
+            Best = comparison.Best?.Policy.Name ?? comparison.Settings?.Best,
+            Why = comparison.Why.Worded(words ?? SettingNames.Of),
+            Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl, paste.XcpNg) : null,
+            Request = request,
+            Comparison = comparison,
+        };
     }
 }
 

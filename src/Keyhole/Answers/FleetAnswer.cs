@@ -69,25 +69,25 @@ public sealed record FleetAnswer : Answer
         ArgumentNullException.ThrowIfNull(fleet);
         ArgumentNullException.ThrowIfNull(namePolicy);
         return new()
-    {
-        Hosts = fleet.HostCount,
-        WithWindows = fleet.WithWindowsCount,
-        Unreadable = new(fleet.UnreadableCount, [.. fleet.Unreadable.Select(static error => error.ToString())]),
-        HoleStart = fleet.HoleStart,
-        Policy = fleet.HoleStart is { } start and < Frames.FourGiB ? namePolicy($"hole-at:{new Hex(HostHoles.RecommendedStart(start))}") : null,
-        ForcedBy = new(fleet.ForcedByCount, HostDemandAnswer.AllOf(fleet.ForcedBy)),
-        HoleStartWithout = fleet.HoleStartWithout,
-        Impossible = fleet.ImpossibleCount,
-        GroupCount = fleet.GroupCount,
-        Groups = [.. fleet.Groups.Select(static group => new FleetGroupAnswer(group.HoleStart, group.HostCount))],
-        Worst = HostDemandAnswer.AllOf(fleet.Worst),
-        Guests = [.. fleet.Guests.Select(fit => FleetGuestAnswer.Of(fleet, fit))],
-        ShareOfMovesAsTheyAre = fleet.ShareOfMovesAsTheyAre,
-        HostList = fleet.Hosts is { } hosts ? HostDemandAnswer.AllOf(hosts) : null,
-        Moves = fleet.Hosts is { } listed ? [.. MovesBetween(fleet, listed)] : null,
-        SuitsAll = fleet.SuitsAll,
-        Fleet = fleet,
-    };
+        {
+            Hosts = fleet.HostCount,
+            WithWindows = fleet.WithWindowsCount,
+            Unreadable = new(fleet.UnreadableCount, [.. fleet.Unreadable.Select(static error => error.ToString())]),
+            HoleStart = fleet.HoleStart,
+            Policy = fleet.HoleStart is { } start and < Frames.FourGiB ? namePolicy($"hole-at:{new Hex(HostHoles.RecommendedStart(start))}") : null,
+            ForcedBy = new(fleet.ForcedByCount, HostDemandAnswer.AllOf(fleet.ForcedBy)),
+            HoleStartWithout = fleet.HoleStartWithout,
+            Impossible = fleet.ImpossibleCount,
+            GroupCount = fleet.GroupCount,
+            Groups = [.. fleet.Groups.Select(static group => new FleetGroupAnswer(group.HoleStart, group.HostCount))],
+            Worst = HostDemandAnswer.AllOf(fleet.Worst),
+            Guests = [.. fleet.Guests.Select(fit => FleetGuestAnswer.Of(fleet, fit))],
+            ShareOfMovesAsTheyAre = fleet.ShareOfMovesAsTheyAre,
+            HostList = fleet.Hosts is { } hosts ? HostDemandAnswer.AllOf(hosts) : null,
+            Moves = fleet.Hosts is { } listed ? [.. MovesBetween(fleet, listed)] : null,
+            SuitsAll = fleet.SuitsAll,
+            Fleet = fleet,
+        };
     }
 
     /// <summary>The guests whose moves are judged; without any, one that needs a hole and fits everywhere.</summary>
@@ -172,20 +172,20 @@ public sealed record FleetGuestAnswer
         ArgumentNullException.ThrowIfNull(fleet);
         ArgumentNullException.ThrowIfNull(fit);
         return new()
-    {
-        Name = fit.Guest.Name,
-        MemoryKiB = fit.Guest.MemoryKiB,
-        MaxmemKiB = fit.Guest.MaxmemKiB,
-        NeedsHole = fit.Guest.NeedsHole,
-        EndOfMemory = fleet.HoleStart is { } start ? fit.Guest.EndOfMemory(start) : null,
-        FitsAll = fit.FitsAll,
-        TooLittleMemory = fit.TooLittleMemory,
-        HoleTooLow = fit.HoleTooLow,
-        MeetsHighWindow = fit.MeetsHighWindow,
-        KnownToHaveMemory = fit.KnownToHaveMemory,
-        LosesHalfOfLowMemory = fit.LosesHalfOfLowMemory,
-        Offenders = HostDemandAnswer.AllOf(fit.Offenders),
-    };
+        {
+            Name = fit.Guest.Name,
+            MemoryKiB = fit.Guest.MemoryKiB,
+            MaxmemKiB = fit.Guest.MaxmemKiB,
+            NeedsHole = fit.Guest.NeedsHole,
+            EndOfMemory = fleet.HoleStart is { } start ? fit.Guest.EndOfMemory(start) : null,
+            FitsAll = fit.FitsAll,
+            TooLittleMemory = fit.TooLittleMemory,
+            HoleTooLow = fit.HoleTooLow,
+            MeetsHighWindow = fit.MeetsHighWindow,
+            KnownToHaveMemory = fit.KnownToHaveMemory,
+            LosesHalfOfLowMemory = fit.LosesHalfOfLowMemory,
+            Offenders = HostDemandAnswer.AllOf(fit.Offenders),
+        };
     }
 }
 

@@ -36,15 +36,15 @@ public sealed record LiveForecastAnswer
     {
         ArgumentNullException.ThrowIfNull(forecast);
         return new()
-    {
-        Kernel = KernelReleases.NameOf(forecast.Request.Kernel),
-        Outcome = Platforms.GuestOutcomes.NameOf(forecast.Outcome),
-        Message = forecast.Message,
-        NrPages = forecast.Request.PageCount,
-        ReleasedPages = forecast.ReleasedPages,
-        RemappedPages = forecast.RemappedPages,
-        Bars = [.. forecast.Bars.Select(static verdict => new LiveBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed))],
-    };
+        {
+            Kernel = KernelReleases.NameOf(forecast.Request.Kernel),
+            Outcome = Platforms.GuestOutcomes.NameOf(forecast.Outcome),
+            Message = forecast.Message,
+            NrPages = forecast.Request.PageCount,
+            ReleasedPages = forecast.ReleasedPages,
+            RemappedPages = forecast.RemappedPages,
+            Bars = [.. forecast.Bars.Select(static verdict => new LiveBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed))],
+        };
     }
 }
 
@@ -297,22 +297,22 @@ public sealed record ProbeAnswer : Answer
         ArgumentNullException.ThrowIfNull(verdict);
         ArgumentNullException.ThrowIfNull(text);
         return new()
-    {
-        Name = map.Guest.Name ?? "",
-        Policy = map.Policy,
-        E820 = PlannedEntryAnswer.AllOf(map.Entries),
-        Works = works,
-        Verdict = text,
-        NrPages = report.PageCount,
-        ReleasedPages = report.ReleasedPages,
-        RemappedPages = report.RemappedPages,
-        PopulatedPages = report.PopulatedPages,
-        Forecast = LiveForecastAnswer.Of(forecast),
-        Problems = ProblemAnswer.AllOf(problems, words),
-        Differences = FindingAnswer.AllOf(verdict.Differences),
-        Hypercalls = CountsByName.Of(report.Hypercalls),
-        Checks = [.. report.Checks.Select(static check => new ProbeCheckAnswer(check.Name, check.Passed, check.Describe()))],
-    };
+        {
+            Name = map.Guest.Name ?? "",
+            Policy = map.Policy,
+            E820 = PlannedEntryAnswer.AllOf(map.Entries),
+            Works = works,
+            Verdict = text,
+            NrPages = report.PageCount,
+            ReleasedPages = report.ReleasedPages,
+            RemappedPages = report.RemappedPages,
+            PopulatedPages = report.PopulatedPages,
+            Forecast = LiveForecastAnswer.Of(forecast),
+            Problems = ProblemAnswer.AllOf(problems, words),
+            Differences = FindingAnswer.AllOf(verdict.Differences),
+            Hypercalls = CountsByName.Of(report.Hypercalls),
+            Checks = [.. report.Checks.Select(static check => new ProbeCheckAnswer(check.Name, check.Passed, check.Describe()))],
+        };
     }
 }
 

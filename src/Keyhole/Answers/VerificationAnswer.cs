@@ -54,19 +54,19 @@ public sealed record VerificationAnswer : Answer
         ArgumentNullException.ThrowIfNull(verification);
         ArgumentNullException.ThrowIfNull(log);
         return new()
-    {
-        Agrees = verification.Agrees,
-        Profile = KernelReleases.NameOf(verification.Profile),
-        Boot = new(log, verification.Boot.Number, bootCount, verification.Boot.FirstLine, verification.Boot.LastLine,
+        {
+            Agrees = verification.Agrees,
+            Profile = KernelReleases.NameOf(verification.Profile),
+            Boot = new(log, verification.Boot.Number, bootCount, verification.Boot.FirstLine, verification.Boot.LastLine,
             verification.Boot.Release?.Value),
-        Outcome = OutcomesOf(expected, verification),
-        Differences = FindingAnswer.AllOf(verification.Differences),
-        Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),
-        NotCompared = verification.NotCompared,
-        Explanations = [.. verification.Explanations.Select(text => text.Worded(words ?? SettingNames.Of))],
-        Verification = verification,
-        Expected = expected,
-    };
+            Outcome = OutcomesOf(expected, verification),
+            Differences = FindingAnswer.AllOf(verification.Differences),
+            Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),
+            NotCompared = verification.NotCompared,
+            Explanations = [.. verification.Explanations.Select(text => text.Worded(words ?? SettingNames.Of))],
+            Verification = verification,
+            Expected = expected,
+        };
     }
 
     private static OutcomesAnswer OutcomesOf(Boot? expected, BootVerification verification)

@@ -149,7 +149,8 @@ public static class HostMapReader
                 RamShown = RamShownBy(map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
                 Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) }
-                    : scan.Traits) with { LinuxRelease = LinuxOf(scan) },
+                    : scan.Traits) with
+                { LinuxRelease = LinuxOf(scan) },
                 ReservedRegions = [.. scan.Traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
             },
             Dialect = map.Dialect,
@@ -347,8 +348,12 @@ public static class HostMapReader
             entries.Add(entry);
         }
 
-        return new HostDocument { Host = new() { Entries = entries.MoveToImmutable() }, Dialect = HostMapDialect.Packed,
-            Description = $"packed entries, {sourceName}" };
+        return new HostDocument
+        {
+            Host = new() { Entries = entries.MoveToImmutable() },
+            Dialect = HostMapDialect.Packed,
+            Description = $"packed entries, {sourceName}"
+        };
     }
 
     private static Parsed<HostDocument> ReadLines(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
@@ -377,8 +382,12 @@ public static class HostMapReader
 
         if (entries.Count == 0)
             return new InputError(sourceName, null, "no entries: every line is empty or a comment", "write lines of START END TYPE");
-        return new HostDocument { Host = new() { Entries = entries.ToImmutable() }, Dialect = HostMapDialect.Lines,
-            Description = $"lines of START END TYPE, {sourceName}" };
+        return new HostDocument
+        {
+            Host = new() { Entries = entries.ToImmutable() },
+            Dialect = HostMapDialect.Lines,
+            Description = $"lines of START END TYPE, {sourceName}"
+        };
     }
 
     private static ReadOnlySpan<char> WithoutComment(ReadOnlySpan<char> line)

@@ -276,8 +276,13 @@ public static class SvgPainter
             {
                 int top = TopOf(window.Start);
                 int left = _lefts[0] + ColumnWidth + 8;
-                string verdict = window.IsReached switch { null => "", true => ", which the guest will reach", false =>
-                    ", which the guest will not reach" };
+                string verdict = window.IsReached switch
+                {
+                    null => "",
+                    true => ", which the guest will reach",
+                    false =>
+                    ", which the guest will not reach"
+                };
                 Rect(window.IsReached == false ? "window lost" : "window", left, top + 2, BridgeWidth - 16, TopOf(window.End) - top - 4,
                     $"{Escape(window.Label, 80)} {Range(window.Start, window.End)} {ByteSize.ToText(window.End - window.Start)}{verdict}");
                 string mark = window.IsReached switch { null => "", true => " ✓", false => " ✗" };

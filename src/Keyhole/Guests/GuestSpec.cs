@@ -103,8 +103,12 @@ public sealed record GuestSpec
             MaxmemKiB = Math.Max(kept, memoryKiB),
             Qemu = Qemu is null ? null : Qemu with
             {
-                Machine = Qemu.Machine with { MemoryBytes = sizeBytes, MaxMemoryBytes = Qemu.Machine.MaxMemoryBytes == 0 ? 0
-                    : Math.Max(Qemu.Machine.MaxMemoryBytes, sizeBytes) },
+                Machine = Qemu.Machine with
+                {
+                    MemoryBytes = sizeBytes,
+                    MaxMemoryBytes = Qemu.Machine.MaxMemoryBytes == 0 ? 0
+                        : Math.Max(Qemu.Machine.MaxMemoryBytes, sizeBytes)
+                },
             },
         };
     }

@@ -85,8 +85,11 @@ public sealed record HvmSettings
 
         settings = keys.Text("bios") switch
         {
-            null or "seabios" or "" => settings with { Firmware = keys.Text("firmware") is "ovmf" or "uefi" ? FirmwareName.Ovmf
-                : FirmwareName.SeaBios },
+            null or "seabios" or "" => settings with
+            {
+                Firmware = keys.Text("firmware") is "ovmf" or "uefi" ? FirmwareName.Ovmf
+                    : FirmwareName.SeaBios
+            },
             "ovmf" => settings with { Firmware = FirmwareName.Ovmf },
             { } other => settings with { NotModelled = settings.NotModelled ?? $"bios={InputError.Quote(other)} is not modelled" },
         };

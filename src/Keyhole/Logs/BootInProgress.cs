@@ -141,8 +141,13 @@ internal sealed class BootInProgress
     /// <summary>Joins a map with the part of it that stands behind foreign lines.</summary>
     public void Continue(LogMap map)
     {
-        _map = _map! with { Entries = [.. _map.Entries, .. map.Entries], EntryLines = [.. _map.EntryLines, .. map.EntryLines], Error = _map.Error
-            ?? map.Error };
+        _map = _map! with
+        {
+            Entries = [.. _map.Entries, .. map.Entries],
+            EntryLines = [.. _map.EntryLines, .. map.EntryLines],
+            Error = _map.Error
+            ?? map.Error
+        };
         _lastLine = map.EntryLines[^1];
     }
 

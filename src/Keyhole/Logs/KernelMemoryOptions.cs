@@ -96,7 +96,8 @@ public static class KernelMemoryOptions
                     options.Add(new(KernelMemoryOptionKind.Range, shown, 0, ByteRange.FromSize(start, size), known));
                 else if (TryTypes(rest[(1 + startLength)..], out E820Type old, out E820Type wanted))
                     options.Add(new(old == E820Type.None && wanted != E820Type.None ? KernelMemoryOptionKind.Range : KernelMemoryOptionKind.Change,
-                        shown, 0, ByteRange.FromSize(start, size), wanted) { OldType = old });
+                        shown, 0, ByteRange.FromSize(start, size), wanted)
+                    { OldType = old });
                 continue;
             }
 

@@ -254,8 +254,11 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return default;
         if (pfn > Frames.MaxCount || pages > Frames.MaxCount - pfn)
             return default;
-        return new(KernelMessageKind.Segment) { Text = text[..colon].Trim().ToString(),
-            From = ByteRange.FromSize(pfn << Frames.Shift, pages << Frames.Shift) };
+        return new(KernelMessageKind.Segment)
+        {
+            Text = text[..colon].Trim().ToString(),
+            From = ByteRange.FromSize(pfn << Frames.Shift, pages << Frames.Shift)
+        };
     }
 
     /// <summary>

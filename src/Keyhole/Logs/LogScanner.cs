@@ -352,7 +352,8 @@ public sealed class LogScanner
         if (!isXen)
             text = LogEntrySyntax.KernelMessage(line);
         return new(_number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel,
-            InputError.OneLine(text.Trim(), maxLength)) { Domain = LogEntrySyntax.DomainOf(line) };
+            InputError.OneLine(text.Trim(), maxLength))
+        { Domain = LogEntrySyntax.DomainOf(line) };
     }
 
     /// <summary>Reads what a line has for a map. False where it is held, so that nothing may be read from it yet.</summary>

@@ -186,8 +186,11 @@ public sealed class FleetTally
                 }
             }
 
-            fits.Add(new(guest, _poor[i], guest.NeedsHole ? impossible : 0, high, [.. offenders]) { KnownToHaveMemory = _able[i],
-                LosesHalfOfLowMemory = _halved[i] });
+            fits.Add(new(guest, _poor[i], guest.NeedsHole ? impossible : 0, high, [.. offenders])
+            {
+                KnownToHaveMemory = _able[i],
+                LosesHalfOfLowMemory = _halved[i]
+            });
         }
 
         return fits.MoveToImmutable();

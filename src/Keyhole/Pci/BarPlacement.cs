@@ -88,8 +88,10 @@ public readonly record struct BarPlacement(int Function, BarRequest Bar, ulong? 
     /// <remarks>OVMF drops a device whole: BARs of 32 bits and I/O then have no address because one of 64 bits did not fit.</remarks>
     public string? WhyText => Why switch
     {
-        { Because.Length: > 0, Reason: UnplacedReason.Window64Full or UnplacedReason.Window32Full or UnplacedReason.NoWindow64
-            or UnplacedReason.IoFull } =>
+        {
+            Because.Length: > 0, Reason: UnplacedReason.Window64Full or UnplacedReason.Window32Full or UnplacedReason.NoWindow64
+            or UnplacedReason.IoFull
+        } =>
             $"{Why.Because} of the same device does not fit into {Place(Why.Reason)}, and the firmware then places none of the device's",
         { Reason: UnplacedReason.Window64Full } when !Bar.Type.Is64Bit() =>
             "another BAR of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's",

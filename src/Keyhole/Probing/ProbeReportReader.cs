@@ -175,8 +175,14 @@ public static class ProbeReportReader
             TryNumber(line, "ticksPerMs", out ulong ticks);
             // No limit is all ones in 32 bits; an error, which has no number here, says nothing either.
             bool isLimited = TryNumber(line, "maxPages", out ulong max) && max != uint.MaxValue;
-            _report = _report with { IsDom0 = isDom0, Kernel = profile, PageCount = pages, MaxPages = isLimited ? max : null,
-                TicksPerMillisecond = ticks };
+            _report = _report with
+            {
+                IsDom0 = isDom0,
+                Kernel = profile,
+                PageCount = pages,
+                MaxPages = isLimited ? max : null,
+                TicksPerMillisecond = ticks
+            };
             return pages <= Frames.MaxCount;
         }
 

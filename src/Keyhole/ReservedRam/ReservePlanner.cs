@@ -53,8 +53,16 @@ public static class ReservePlanner
         AddHost(problems, request, map, today);
         AddEfi(problems, request, today);
         AddSecurity(problems, request.Host, map);
-        return new() { Host = request.Host, HostName = request.HostName, Start = start, Map = map, Guest = guest, Today = today,
-            Problems = [.. problems] };
+        return new()
+        {
+            Host = request.Host,
+            HostName = request.HostName,
+            Start = start,
+            Map = map,
+            Guest = guest,
+            Today = today,
+            Problems = [.. problems]
+        };
     }
 
     /// <summary>Ranges anywhere: what memmap= keeps, for devices, guests, or drivers that want RAM of their own (nvmevirt, a pmem device).</summary>
@@ -78,8 +86,17 @@ public static class ReservePlanner
         AddHost(problems, request, today.Map, today);
         AddEfi(problems, request, today);
         AddSecurity(problems, request.Host, today.Map);
-        return new() { Host = request.Host, HostName = request.HostName, Start = 0, Ranges = kept, Map = today.Map, Guest = today.Guest,
-            Today = today, Problems = [.. problems] };
+        return new()
+        {
+            Host = request.Host,
+            HostName = request.HostName,
+            Start = 0,
+            Ranges = kept,
+            Map = today.Map,
+            Guest = today.Guest,
+            Today = today,
+            Problems = [.. problems]
+        };
     }
 
     /// <summary>

@@ -167,8 +167,13 @@ public static class FirmwareVerifier
         else
         {
             bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty;
-            ObservedBoot withMap = observed with { Map = map, MapMayBeginLate = observed.Release is null, MapMayEndEarly = map.Error is not null
-                || !goesOn };
+            ObservedBoot withMap = observed with
+            {
+                Map = map,
+                MapMayBeginLate = observed.Release is null,
+                MapMayEndEarly = map.Error is not null
+                    || !goesOn
+            };
             findings.AddRange(MapComparison.Compare(forecast, withMap, out int lost));
             if (lost > 0)
                 notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{lost} entries of the map: the log is cut there"));
@@ -226,8 +231,16 @@ public static class FirmwareVerifier
         static string OneOf(string[] names) => names.Length == 1 ? names[0] : $"{string.Join(", ", names[..^1])} or {names[^1]}";
 
         bool Agrees(int? bits, QemuFirmware? firmware, QemuVersion? emulator = null) => CompareOnly(
-            Planner.Plan(scenario with { Qemu = scenario.Qemu with { PhysBits = bits ?? scenario.Qemu.PhysBits, Firmware = firmware
-                ?? scenario.Qemu.Firmware, Emulator = emulator ?? scenario.Qemu.Emulator } }),
+            Planner.Plan(scenario with
+            {
+                Qemu = scenario.Qemu with
+                {
+                    PhysBits = bits ?? scenario.Qemu.PhysBits,
+                    Firmware = firmware
+                ?? scenario.Qemu.Firmware,
+                    Emulator = emulator ?? scenario.Qemu.Emulator
+                }
+            }),
             observed, scan, []).Findings.All(finding => finding.Agrees || (finding.What == Verifier.OutcomeWhat && observed.Halts));
     }
 }

@@ -163,8 +163,11 @@ internal sealed partial class LibvirtMachine
             more += $",hotplug={Attribute(target, "hotplug")}";
         if (Attribute(target, "memReserve") is { } reserve)
             more += $",mem-reserve={Escaped(reserve)}K";
-        var device = new Device($"{Escaped(name)},id=pci.{index}{more}", LineOf(controller), Place.Usb, ConnectOf(model)) { Index = index,
-            Model = model };
+        var device = new Device($"{Escaped(name)},id=pci.{index}{more}", LineOf(controller), Place.Usb, ConnectOf(model))
+        {
+            Index = index,
+            Model = model
+        };
         ReadAddress(controller, device);
         _controllers.Add(index, device);
         _slots.AddController(index, model);

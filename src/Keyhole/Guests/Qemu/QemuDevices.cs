@@ -192,7 +192,8 @@ internal static class QemuDevices
 
         // Disks.
         Add("nvme", new(RedHat, 0x0010, 0x010802,
-            Nvme) { Ids = p => p.IsSince(5, 2) && !p.Switch("use-intel-id", false) ? (RedHat, 0x0010) : (Intel, 0x5845) });
+            Nvme)
+        { Ids = p => p.IsSince(5, 2) && !p.Switch("use-intel-id", false) ? (RedHat, 0x0010) : (Intel, 0x5845) });
         Fixed("ich9-ahci ahci", Intel, 0x2922, 0x010601, 0, Io(4, 32), Mem32(5, Page));
         Fixed("piix3-ide", Intel, 0x7010, 0x010180, 0, Io(4, 16));
         Fixed("piix4-ide", Intel, 0x7111, 0x010180, 0, Io(4, 16));

@@ -101,8 +101,15 @@ public readonly record struct QemuChange(QemuSetting Setting, ulong Number, stri
             case QemuSetting.PhysBits:
                 // What KVM says that it maps goes with the width, up to what its page tables have.
                 int bits = (int)Number;
-                return machine with { Cpu = machine.Cpu with { PhysBits = bits, GuestPhysBits = machine.Cpu.GuestPhysBits == 0 ? 0
-                    : Math.Min(bits, 48) } };
+                return machine with
+                {
+                    Cpu = machine.Cpu with
+                    {
+                        PhysBits = bits,
+                        GuestPhysBits = machine.Cpu.GuestPhysBits == 0 ? 0
+                    : Math.Min(bits, 48)
+                    }
+                };
             case QemuSetting.Ports:
                 return machine with { Globals = machine.Globals.Add(new("pcie-root-port", Property, Value)) };
             case QemuSetting.MaxRamBelow4GiB:

@@ -121,6 +121,9 @@ internal static class HvmHoles
 
     /// <summary>libvirt has no element for it.</summary>
     private static PastedSetting Paste(ulong mib) =>
-        new(null, null, null, Name(mib)) { XcpNg =
-            string.Create(CultureInfo.InvariantCulture, $"xe vm-param-set uuid=UUID platform:mmio_size_mib={mib}") };
+        new(null, null, null, Name(mib))
+        {
+            XcpNg =
+                string.Create(CultureInfo.InvariantCulture, $"xe vm-param-set uuid=UUID platform:mmio_size_mib={mib}")
+        };
 }

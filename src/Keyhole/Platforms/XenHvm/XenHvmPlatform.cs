@@ -38,7 +38,8 @@ public sealed class XenHvmPlatform : IPlatform
         if (guest.Refusal is { } words)
         {
             return Platforms.Plan.NotKnown(this, scenario,
-                problems) with { Firmware = new(FirmwareName, guest.Xen.ToString(), GuestOutcome.Refused) { Message = words } };
+                problems) with
+            { Firmware = new(FirmwareName, guest.Xen.ToString(), GuestOutcome.Refused) { Message = words } };
         }
 
         HvmloaderRun run = guest.Run!;

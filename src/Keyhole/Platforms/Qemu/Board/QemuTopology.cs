@@ -222,8 +222,13 @@ internal sealed class QemuTopology
         if (!TryBridge(plug, bus, out PciBridge? bridge, out Bus? behind))
             return false;
         (int vendor, int id) = model!.Ids?.Invoke(plug) ?? (model.VendorId, model.DeviceId);
-        var node = new PciFunction(slot, function, QemuDevices.Bars(plug)) { Name = name, VendorId = vendor, DeviceId = id,
-            ClassCode = model.ClassCode };
+        var node = new PciFunction(slot, function, QemuDevices.Bars(plug))
+        {
+            Name = name,
+            VendorId = vendor,
+            DeviceId = id,
+            ClassCode = model.ClassCode
+        };
         bus.Put(devFn, new Function(node, device.Driver, behind, bridge, isMultifunction));
         return true;
     }
