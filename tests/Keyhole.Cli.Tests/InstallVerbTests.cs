@@ -76,6 +76,18 @@ public sealed class InstallVerbTests : IDisposable
     }
 
     [TestMethod]
+    public void The_lines_that_change_are_shown_whole_however_long_they_are()
+    {
+        string line = $"vif = ['bridge=a,mac=00:16:3e:00:00:01,ip={new string('1', 90)}']";
+        File.WriteAllText(Config, $"{Plain[..Plain.IndexOf("vif", StringComparison.Ordinal)]}{line}\n");
+
+        string[] lines = Run("install", Config, "--dry-run").Output.Split('\n');
+
+        Assert.Contains($"- {line}", lines);
+        Assert.Contains($"+ {line[..^2]},script={Path.Combine(Folder, "vif-1")}']", lines);
+    }
+
+    [TestMethod]
     public void It_is_not_installed_twice_nor_over_another_guests_script()
     {
         Run("install", Config);

@@ -58,9 +58,9 @@ internal sealed class AnswerWriter(TextWriter output, int width, bool hasColours
     }
 
     /// <summary>One line that people copy: it is not broken.</summary>
-    public void WriteVerbatim(string text)
+    public void WriteVerbatim(string text, TextColour colour = TextColour.None)
     {
-        Put(ForeignText.OneLine(text), TextColour.None);
+        Put(ForeignText.OneLine(text), colour);
         output.WriteLine();
     }
 

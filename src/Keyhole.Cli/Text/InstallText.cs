@@ -16,10 +16,8 @@ internal static class InstallText
         foreach (LineChangeAnswer change in answer.Changes)
         {
             text.WriteLine($"line {change.Line}");
-            text.Write($"- {change.Before}", TextColour.Red);
-            text.WriteLine();
-            text.Write($"+ {change.After}", TextColour.Green);
-            text.WriteLine();
+            text.WriteVerbatim($"- {change.Before}", TextColour.Red);
+            text.WriteVerbatim($"+ {change.After}", TextColour.Green);
         }
 
         foreach (InstalledScriptAnswer script in answer.Scripts)
