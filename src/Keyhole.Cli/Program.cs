@@ -104,12 +104,13 @@ internal static class Program
         catch (IOException exception)
         {
             // Files are opened, and their failures told, by the verbs: what is left is standard input and output.
-            return console.Fail(new("standard output", null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "send it where there is room"));
+            return console.Fail(InputError.Unwritable("standard output", null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+                "send it where there is room"));
         }
         catch (UnauthorizedAccessException)
         {
             // What .NET makes of EBADF.
-            return console.Fail(new("standard output", null, "it is closed", "send it where it can be read"));
+            return console.Fail(InputError.Unwritable("standard output", null, "it is closed", "send it where it can be read"));
         }
     }
 

@@ -53,9 +53,9 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
         ArgumentNullException.ThrowIfNull(request);
         string source = InputError.PathText(request.Path);
         if (request.Guest.HasBootloader)
-            return new(source, null, "a bootloader chooses the guest's kernel", "give a copy of the file without bootloader=");
+            return InputError.NotSupported(source, null, "a bootloader chooses the guest's kernel", "give a copy of the file without bootloader=");
         return new FileInfo(request.Path).Length > MaxConfigBytes
-            ? new(source, null, "longer than an xl.cfg ever is", "check that this is the right file") : null;
+            ? InputError.TooLarge(source, null, "longer than an xl.cfg ever is", "check that this is the right file") : null;
     }
 
     /// <summary>Creates the guest with the probe in it, lets it run and listens; nothing of it is left behind.</summary>

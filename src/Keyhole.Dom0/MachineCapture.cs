@@ -39,7 +39,7 @@ public sealed class MachineCapture(LiveMachine dom0)
         HostDocument? host = IsUnderXen ? ReadXen() : ReadFirmware();
         host ??= ReadIomemMap();
         if (host is null)
-            return new InputError("this machine", null, $"says nothing of its memory map{Because}",
+            return InputError.Unreadable("this machine", null, $"says nothing of its memory map{Because}",
                 $"run this as root, or name a source with {Setting.Host}");
         ImmutableArray<string> iomem = isWhole ? ReadIomemLines() : [];
         ImmutableArray<RootWindow> windows = RootWindow.OfIomem(iomem);

@@ -34,16 +34,17 @@ public static class MemmapFolderReader
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
             return Directory.Exists(folder)
-                ? new InputError(shown, null, "this folder is no memmap: its folders lack start, end or type", $"{WhatItIs}, or a file in this one")
-                : new InputError(shown, null, "no such file", WhatItIs);
+                ? InputError.NothingInIt(shown, null, "this folder is no memmap: its folders lack start, end or type",
+                    $"{WhatItIs}, or a file in this one")
+                : InputError.NotFound(shown, null, "no such file", WhatItIs);
         }
         catch (UnauthorizedAccessException)
         {
-            return new InputError(shown, null, "permission denied", "read it as root, or copy it to where you may read it");
+            return InputError.Unreadable(shown, null, "permission denied", "read it as root, or copy it to where you may read it");
         }
         catch (IOException exception)
         {
-            return new InputError(shown, null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), WhatItIs);
+            return InputError.Unreadable(shown, null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), WhatItIs);
         }
     }
 

@@ -2,7 +2,6 @@
 
 using System;
 using System.CommandLine;
-using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.Captures;
 using Keyhole.Cli.Terminal;
@@ -103,18 +102,18 @@ internal sealed class BootSource
     {
         bool isDom0 = parsed.GetValue(_dom0);
         if (!isDom0 && _max.IsGiven(parsed))
-            return new InputError("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
+            return InputError.Conflict("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
         if (isDom0 && _plan.Guest.FirstGiven(parsed) is { } guestsOption)
-            return new InputError(guestsOption, null, "this says what a guest gets, and dom0 is none",
+            return InputError.Conflict(guestsOption, null, "this says what a guest gets, and dom0 is none",
                 "leave it or --dom0 out; dom0's size is --nr-pages and --max");
         if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
-            return new InputError(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
+            return InputError.Conflict(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
         if (isDom0 && parsed.GetValue(_guestMap) is not null)
-            return new InputError("--guest-map", null, "dom0 gets the machine's map", "give the machine's with --host, or leave --dom0 out");
+            return InputError.Conflict("--guest-map", null, "dom0 gets the machine's map", "give the machine's with --host, or leave --dom0 out");
         if (parsed.GetValue(_guestMap) is not null && _plan.Policy.FirstGiven(parsed) is { } policysToo)
-            return new InputError(policysToo, null, "a map is given: no policy lays one", "leave it or --guest-map out");
+            return InputError.Conflict(policysToo, null, "a map is given: no policy lays one", "leave it or --guest-map out");
         if (parsed.GetValue(_kernelSpan) is not null && _kernel.IsImageGiven(parsed))
-            return new InputError("--kernel-span", null, "the kernel's image says where it lies", "leave it or --kernel-image out");
+            return InputError.Conflict("--kernel-span", null, "the kernel's image says where it lies", "leave it or --kernel-image out");
         look ??= static _ => new BootHints();
         BootHints? hints;
         Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
@@ -202,7 +201,7 @@ internal sealed class BootSource
         scenario = scenario with { PageCount = parsed.GetValue(_nrPages) };
         ulong pages = scenario.StartPages;
         if (pages == 0 && given is not null && scenario.PageCount is null && _plan.Guest.FirstGiven(parsed) is null)
-            return new InputError(parsed.GetValue(_guestMap) is "-" ? "standard input" : Files.Shown(parsed.GetValue(_guestMap)!), null,
+            return InputError.OutOfRange(parsed.GetValue(_guestMap) is "-" ? "standard input" : Files.Shown(parsed.GetValue(_guestMap)!), null,
                 "there is less than 1 MiB of RAM in this map", "give the guest's whole map, or its size with --memory");
         if (hints.CommandLine is { } commandLine && scenario.Guest.CommandLine is null)
             scenario = scenario with { Guest = scenario.Guest with { CommandLine = commandLine } };
@@ -219,10 +218,10 @@ internal sealed class BootSource
         host = hints.Host ?? host;
         Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
         if (parsed.GetValue(_nrPages) is null && log?.PageCount is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware)
-            return new InputError("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0",
+            return InputError.NotSupported("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0",
                 "give the log of a boot under Xen, or ask with --nr-pages N how a dom0 of that size would fare here");
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
-            return new InputError("--dom0", null, "how many pages dom0 starts with is not known",
+            return InputError.Missing("--dom0", null, "how many pages dom0 starts with is not known",
                 "give --nr-pages N, or a Xen log that shows how dom0 is built");
         if (OutOfRange(pages) is { } tooMany)
             return tooMany;
@@ -260,7 +259,7 @@ internal sealed class BootSource
     }
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift
-        ? new("--nr-pages", null, string.Create(CultureInfo.InvariantCulture, $"{pages} pages are no size for a guest"),
+        ? InputError.OutOfRange("--nr-pages", null, $"{pages} pages are no size for a guest",
             "give 1 to 17179869184 pages of 4 KiB (64 TiB)")
         : null;
 }

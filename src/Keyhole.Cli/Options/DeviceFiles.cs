@@ -46,12 +46,13 @@ internal static class DeviceFiles
                     return files;
             }
 
-            return new InputError(Files.Shown(path), null, "a folder without devices",
+            return InputError.NothingInIt(Files.Shown(path), null, "a folder without devices",
                 "name a device's folder of /sys/bus/pci/devices, that folder itself, or a copy of one");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            return new InputError(Files.Shown(path), null, "the folder cannot be read", "read it as root, or copy it to where you may read it");
+            return InputError.Unreadable(Files.Shown(path), null, "the folder cannot be read",
+                "read it as root, or copy it to where you may read it");
         }
     }
 

@@ -78,14 +78,16 @@ internal static class FleetHosts
                 var info = new FileInfo(file);
                 if (!info.Exists && file.Contains('\ufffd', StringComparison.Ordinal))
                 {
-                    tally.AddUnreadable(new(Files.Shown(file), null, "a file's name that is no UTF-8 cannot be opened", "rename the file"));
+                    tally.AddUnreadable(InputError.Unreadable(Files.Shown(file), null, "a file's name that is no UTF-8 cannot be opened",
+                        "rename the file"));
                     continue;
                 }
 
                 // A pipe among them would be waited for until somebody writes to it.
                 if (info.Length == 0)
                 {
-                    tally.AddUnreadable(new(Files.Shown(file), null, "there is nothing in it", "give each host's log a file of its own"));
+                    tally.AddUnreadable(InputError.NothingInIt(Files.Shown(file), null, "there is nothing in it",
+                        "give each host's log a file of its own"));
                     continue;
                 }
 
@@ -97,11 +99,12 @@ internal static class FleetHosts
             }
 
             if (isEmpty)
-                tally.AddUnreadable(new(Files.Shown(folder), null, "there is no file in the folder", "name a folder that has a file for each host"));
+                tally.AddUnreadable(InputError.NothingInIt(Files.Shown(folder), null, "there is no file in the folder",
+                    "name a folder that has a file for each host"));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            tally.AddUnreadable(new(Files.Shown(folder), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+            tally.AddUnreadable(InputError.Unreadable(Files.Shown(folder), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
                 "name a folder that can be read"));
         }
     }

@@ -4,7 +4,6 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.CommandLine;
-using System.Globalization;
 using System.Linq;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
@@ -109,7 +108,7 @@ internal sealed class GuestSource
         }
         else if (!_memory.IsGiven(parsed))
         {
-            return new InputError("the guest", null, "neither --guest nor --memory is given",
+            return InputError.Missing("the guest", null, "neither --guest nor --memory is given",
                 "name a configuration with --guest, or give --memory in MiB");
         }
         else
@@ -139,14 +138,14 @@ internal sealed class GuestSource
                 _ => null,
             };
             if (type is not { } known)
-                return new InputError("--type", null, $"{InputError.Quote(typeName)} is no type of guest", "take pv, pvh, hvm or kvm");
+                return InputError.UnknownWord("--type", null, $"{InputError.Quote(typeName)} is no type of guest", "take pv, pvh, hvm or kvm");
             guest = guest with { Type = known };
         }
 
         if (parsed.GetValue(_bits) is { } bits)
         {
             if (bits is not (32 or 64))
-                return new InputError("--bits", null, string.Create(CultureInfo.InvariantCulture, $"there is no kernel of {bits} bits"),
+                return InputError.OutOfRange("--bits", null, $"there is no kernel of {bits} bits",
                     "give 32 or 64");
             guest = guest with { Is32Bit = bits == 32 };
         }
@@ -160,7 +159,7 @@ internal sealed class GuestSource
             if (remark is not null)
                 console.Remark(remark);
             if (assignment.Address is { } address && guest.Pci.Any(other => other.Address == address))
-                return new InputError("--pci", null, $"{address} is there already", "give each device once");
+                return InputError.Repeated("--pci", null, $"{address} is there already", "give each device once");
             guest = guest with { Pci = guest.Pci.Add(assignment) };
         }
 
@@ -232,7 +231,7 @@ internal sealed class GuestSource
             if (!BarRequest.TryParse(text, index, out BarRequest request))
             {
                 string full = index > 5 ? "; a device has six registers, and one of 64 bits takes two" : "";
-                return new InputError("--bar-size", null, $"{InputError.Quote(text)} is not what a BAR can ask for{full}",
+                return InputError.OutOfRange("--bar-size", null, $"{InputError.Quote(text)} is not what a BAR can ask for{full}",
                     "give a power of two such as 128G,64bit or 16M,32bit");
             }
 

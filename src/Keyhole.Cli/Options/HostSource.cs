@@ -180,20 +180,20 @@ internal sealed class HostSource
 
         string? text = isMapFile && FileInMap(parsed) is not null ? null : parsed.GetValue(_map);
         if (!IsNamed(parsed) && (from is null ? text is null ? null : _map.Name : _from.Name) is { } given)
-            return new InputError(given, null, "this says how to read a source, and none is named: without --host it is this machine",
+            return InputError.Missing(given, null, "this says how to read a source, and none is named: without --host it is this machine",
                 "name the source with --host");
         if (text is null)
             return new HostMapOptions { From = from };
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int map) && map > 0
             ? new HostMapOptions { From = from, MapNumber = map }
-            : new InputError(_map.Name, null, $"{InputError.Quote(text)} is not the number of a map", "count the log's maps from 1");
+            : InputError.Malformed(_map.Name, null, $"{InputError.Quote(text)} is not the number of a map", "count the log's maps from 1");
     }
 }
 
 /// <summary>Dialects as option values.</summary>
 internal static class Dialects
 {
-    public static InputError Unknown(string option, string name) => new(
+    public static InputError Unknown(string option, string name) => InputError.UnknownWord(
         option,
         null,
         $"{InputError.Quote(name)} is no dialect",

@@ -44,10 +44,10 @@ internal sealed class KernelOption
         release = default;
         KernelIdentity? identity = KernelReleases.Identify(text);
         if (identity is null)
-            return new("--kernel", null, $"{InputError.Quote(text)} is not a release of Linux",
+            return InputError.UnknownWord("--kernel", null, $"{InputError.Quote(text)} is not a release of Linux",
                 "write it as 6.1.192, linux-4.19.304 or 6.1.0-50-amd64");
         if (identity.Release is not { } known)
-            return new("--kernel", null, $"the memory setup of Linux {InputError.Quote(identity.Text)} is not known",
+            return InputError.NotSupported("--kernel", null, $"the memory setup of Linux {InputError.Quote(identity.Text)} is not known",
                 "give a release from 3.2 to 7.3");
         release = known;
         if (identity.Guess is { } guess)

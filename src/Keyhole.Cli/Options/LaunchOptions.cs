@@ -52,8 +52,8 @@ internal sealed class LaunchOptions(CommandConsole console)
     {
         path = parsed.GetValue(_path) ?? parsed.GetValue(_guest) ?? "";
         if (parsed.GetValue(_path) is not null && parsed.GetValue(_guest) is not null)
-            return new(_guest.Name, null, "the guest's file is named twice", "name it once");
-        return path.Length == 0 ? new("the guest", null, "no file is named", "give the guest's xl.cfg") : null;
+            return InputError.Repeated(_guest.Name, null, "the guest's file is named twice", "name it once");
+        return path.Length == 0 ? InputError.Missing("the guest", null, "no file is named", "give the guest's xl.cfg") : null;
     }
 
     /// <summary>What the options say, the guest's file read. Null when that was refused; <paramref name="status"/> is then the command's.</summary>
@@ -73,7 +73,7 @@ internal sealed class LaunchOptions(CommandConsole console)
             return error;
         int timeout = parsed.CommandResult.Command.Options.Contains(_timeout) ? parsed.GetValue(_timeout) : DefaultTimeoutSeconds;
         if (timeout is <= 0 or > MaxTimeoutSeconds)
-            return new("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
+            return InputError.OutOfRange("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
         if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestDocument? document, out error))
             return error;
         GuestSpec spec = document.Guest;
@@ -98,7 +98,7 @@ internal sealed class LaunchOptions(CommandConsole console)
 
     private static Func<Stream, string, Parsed<GuestDocument>> Reader(string path) =>
         (stream, name) => path != "-" && stream is LimitedStream { IsRepeatable: false }
-        ? new InputError(name, null, "this is a pipe, and xl reads it again", "give a file")
+        ? InputError.NotSupported(name, null, "this is a pipe, and xl reads it again", "give a file")
         : GuestReader.Read(stream, name);
 
     private static InputError? WhyUnfit(string path, GuestDocument document)
@@ -106,9 +106,11 @@ internal sealed class LaunchOptions(CommandConsole console)
         GuestSpec spec = document.Guest;
         string source = Files.Shown(path);
         if (path == "-" || document.LibvirtXml is not null)
-            return new(source, null, "xl starts guests from an xl.cfg in a file", "write one: keyhole plan --guest FILE --emit xl");
+            return InputError.NotSupported(source, null, "xl starts guests from an xl.cfg in a file",
+                "write one: keyhole plan --guest FILE --emit xl");
         if (!Planner.PlatformOf(spec).Traits.TakesPolicies)
-            return new(source, null, $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}", GuestReview.InsteadOfAnotherMap(spec.Type));
-        return spec.Name is null ? new(source, null, "the guest has no name", "set name=\"…\"") : null;
+            return InputError.NotSupported(source, null,
+                $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}", GuestReview.InsteadOfAnotherMap(spec.Type));
+        return spec.Name is null ? InputError.Missing(source, null, "the guest has no name", "set name=\"…\"") : null;
     }
 }

@@ -45,7 +45,8 @@ internal sealed class PlanSource
             return error;
         GuestSpec guest = document.Guest;
         if (given is not null && !Planner.PlatformOf(guest).Traits.TakesPolicies)
-            return new InputError("--guest-map", null, "the guest is no PV guest: its map is its firmware's, and no other can be given to it",
+            return InputError.NotSupported("--guest-map", null,
+                "the guest is no PV guest: its map is its firmware's, and no other can be given to it",
                 "leave it out, or take a PV guest");
         if (given is not null)
             guest = guest with { E820Host = true };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.CommandLine;
-using System.Globalization;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
 
@@ -57,12 +56,12 @@ internal sealed class QemuOptions
         if (parsed.GetValue(_qemu) is { } qemu)
         {
             if (!QemuVersion.TryParse(qemu, out QemuVersion version))
-                return new InputError("--qemu", null, $"{InputError.Quote(qemu)} is not a release of QEMU", "give one such as 7.2 or 10.0");
+                return InputError.UnknownWord("--qemu", null, $"{InputError.Quote(qemu)} is not a release of QEMU", "give one such as 7.2 or 10.0");
             emulator = version;
         }
 
         if (parsed.GetValue(_machine) is { } machine && !QemuMachineType.TryParse(machine, emulator ?? s_newest, out _))
-            return new InputError("--machine", null, $"{InputError.Quote(machine)} is not a machine type that is known",
+            return InputError.UnknownWord("--machine", null, $"{InputError.Quote(machine)} is not a machine type that is known",
                 "give pc, q35, or one with its version such as pc-q35-7.2");
         QemuFirmware? firmware = null;
         if (parsed.GetValue(_firmware) is { } text)
@@ -72,12 +71,12 @@ internal sealed class QemuOptions
             else if (QemuFirmware.TryParse(text, out QemuFirmware release))
                 firmware = release;
             else
-                return new InputError("--firmware", null, $"{InputError.Quote(text)} is not a firmware that is known",
+                return InputError.UnknownWord("--firmware", null, $"{InputError.Quote(text)} is not a firmware that is known",
                     "give seabios, ovmf, or one with its release: seabios-1.16.3, ovmf-2025.02");
         }
 
         if (parsed.GetValue(_physBits) is { } bits and (< 32 or > 52))
-            return new InputError("--phys-bits", null, string.Create(CultureInfo.InvariantCulture, $"no processor has {bits} address bits"),
+            return InputError.OutOfRange("--phys-bits", null, $"no processor has {bits} address bits",
                 "give 32 to 52");
         CpuVendor? vendor = parsed.GetValue(_vendor) switch
         {
@@ -86,7 +85,7 @@ internal sealed class QemuOptions
             _ => null,
         };
         if (vendor is null && parsed.GetValue(_vendor) is { } other)
-            return new InputError("--cpu-vendor", null, $"{InputError.Quote(other)} is not a vendor that is known", "give intel or amd");
+            return InputError.UnknownWord("--cpu-vendor", null, $"{InputError.Quote(other)} is not a vendor that is known", "give intel or amd");
         return new QemuSurroundings
         {
             Emulator = emulator,

@@ -41,9 +41,10 @@ internal sealed class SizeOption : Option<string?>
         if (parsed.GetValue(this) is not { } text)
             return null;
         if (!TryParse(text, out ulong bytes) || bytes < LeastBytes || bytes > _mostBytes)
-            return new(Name, null, $"{InputError.Quote(text)} is not a size that fits", $"give 1M to {_mostBytes >> 40}T; a bare number is MiB");
+            return InputError.OutOfRange(Name, null, $"{InputError.Quote(text)} is not a size that fits",
+                $"give 1M to {_mostBytes >> 40}T; a bare number is MiB");
         if (bytes % Frames.SizeBytes != 0)
-            return new(Name, null, $"{InputError.Quote(text)} is not a whole number of pages", "give a multiple of 4K");
+            return InputError.OutOfRange(Name, null, $"{InputError.Quote(text)} is not a whole number of pages", "give a multiple of 4K");
         sizeBytes = bytes;
         return null;
     }

@@ -12,7 +12,7 @@ internal static class Files
     /// <summary>What reads on and on, such as a device, ends here.</summary>
     private const long MaxInputBytes = 4L << 30;
 
-    public static InputError InputReadTwice => new("-", null, "standard input can be read once only", "give - once");
+    public static InputError InputReadTwice => InputError.Unreadable("-", null, "standard input can be read once only", "give - once");
 
     /// <summary>Runs a reader on a file or, for "-", on standard input.</summary>
     public static Parsed<T> Read<T>(CommandConsole console, string path, string whatItIs, Func<Stream, string, Parsed<T>> reader)
@@ -29,7 +29,7 @@ internal static class Files
             }
 
             if (Directory.Exists(path))
-                return new InputError(Shown(path), null, "this is a folder", $"name {whatItIs}");
+                return InputError.Unreadable(Shown(path), null, "this is a folder", $"name {whatItIs}");
             using var limited = new LimitedStream(PatientStream.Open(path, console.Patience), MaxInputBytes);
             return reader(limited, Shown(path));
         }
@@ -55,13 +55,13 @@ internal static class Files
         try
         {
             if (path == "-")
-                return new(path, null, "standard output has the answer in words", "name a file that can be written");
+                return InputError.Conflict(path, null, "standard output has the answer in words", "name a file that can be written");
             string full = Path.GetFullPath(path);
             // What a link leads to is written, not the link: also where that is not there yet, or a device.
             if (!IsOfTheSystem(full) && new FileInfo(full).LinkTarget is not null)
                 full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
             if (Directory.Exists(full))
-                return new(Shown(path), null, "this is a folder", "name a file that can be written");
+                return InputError.Unwritable(Shown(path), null, "this is a folder", "name a file that can be written");
             if (IsOfTheSystem(full))
             {
                 // Nothing there is a file that could be replaced.
@@ -98,8 +98,8 @@ internal static class Files
         {
             InputError error = Describe(exception, path, "a file that can be written");
             return exception is DirectoryNotFoundException
-                ? error with { What = "there is no such folder" }
-                : error with { Remedy = "name a file that can be written" };
+                ? InputError.NotFound(error.Source, null, "there is no such folder", error.Remedy)
+                : new InputError(InputErrorCode.Unwritable, error.Source, null, error.What, "name a file that can be written");
         }
         finally
         {
@@ -118,14 +118,15 @@ internal static class Files
 
     private static InputError Describe(Exception exception, string path, string whatItIs) => exception switch
     {
-        InputStalledException => new(Shown(path), null, exception.Message, $"name {whatItIs}"),
+        InputStalledException => InputError.Unreadable(Shown(path), null, exception.Message, $"name {whatItIs}"),
         FileNotFoundException when path.Contains('\ufffd', StringComparison.Ordinal) =>
-            new(Shown(path), null, "a file's name that is no UTF-8 cannot be opened", "rename the file"),
-        InputTooLongException => new(path == "-" ? "standard input" : Shown(path), null, exception.Message,
+            InputError.Unreadable(Shown(path), null, "a file's name that is no UTF-8 cannot be opened", "rename the file"),
+        InputTooLongException => InputError.TooLarge(path == "-" ? "standard input" : Shown(path), null, exception.Message,
             "cut out the part that matters: a boot log, a map"),
-        FileNotFoundException or DirectoryNotFoundException => new(Shown(path), null, "no such file", $"name {whatItIs}"),
-        UnauthorizedAccessException => new(Shown(path), null, "permission denied", "read it as root, or copy it to where you may read it"),
-        ArgumentException or NotSupportedException => new(InputError.Quote(path), null, "this is no file name", $"name {whatItIs}"),
-        _ => new(Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), $"name {whatItIs}"),
+        FileNotFoundException or DirectoryNotFoundException => InputError.NotFound(Shown(path), null, "no such file", $"name {whatItIs}"),
+        UnauthorizedAccessException => InputError.Unreadable(Shown(path), null, "permission denied",
+            "read it as root, or copy it to where you may read it"),
+        ArgumentException or NotSupportedException => InputError.Unreadable(InputError.Quote(path), null, "this is no file name", $"name {whatItIs}"),
+        _ => InputError.Unreadable(Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), $"name {whatItIs}"),
     };
 }

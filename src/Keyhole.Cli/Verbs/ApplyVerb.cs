@@ -88,7 +88,7 @@ internal sealed class ApplyVerb
     {
         string? guestMap = parsed.GetValue(_map) ?? _host.FileInMap(parsed);
         if (parsed.GetValue(_undo) && guestMap is not null)
-            return _console.Fail(new InputError("--undo", null, "it puts libxl's map back, not one of yours", "leave out --guest-map"));
+            return _console.Fail(InputError.Conflict("--undo", null, "it puts libxl's map back, not one of yours", "leave out --guest-map"));
         if (!_policy.Read(parsed).TryGet(out PolicyChoice? choice, out InputError? error))
             return _console.Fail(error);
         ImmutableArray<E820Entry>? given = null;
@@ -158,7 +158,7 @@ internal sealed class ApplyVerb
         if (parsed.GetValue(_guest) is not { } path)
         {
             return parsed.GetValue(_domain) is null && _console.Dom0.Hotplug is null
-                ? new InputError("the domain", null, "none is named", "give its name or number, or its xl.cfg with --guest")
+                ? InputError.Missing("the domain", null, "none is named", "give its name or number, or its xl.cfg with --guest")
                 : null;
         }
 
@@ -167,9 +167,10 @@ internal sealed class ApplyVerb
         file = document.Guest;
         string source = Files.Shown(path);
         if (!Planner.PlatformOf(file).Traits.TakesPolicies)
-            return new(source, null, $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(file.Type)}", GuestReview.InsteadOfAnotherMap(file.Type));
+            return InputError.NotSupported(source, null,
+                $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(file.Type)}", GuestReview.InsteadOfAnotherMap(file.Type));
         return file.Name is null && parsed.GetValue(_domain) is null && _console.Dom0.Hotplug is null
-            ? new InputError(source, null, "the guest has no name", "set name=\"…\", or name the domain")
+            ? InputError.Missing(source, null, "the guest has no name", "set name=\"…\", or name the domain")
             : null;
     }
 

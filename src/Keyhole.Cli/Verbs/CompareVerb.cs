@@ -111,10 +111,10 @@ internal static class CompareVerb
     private static Parsed<ComparisonRequest> Move(ulong? balloonedBytes, bool consultsMap, ComparisonRequest request)
     {
         if (request.MigrateTo.IsEmpty && (balloonedBytes is not null || consultsMap))
-            return new InputError(consultsMap ? "--consult-map" : "--ballooned", null, "there is no other host", "name it with --migrate-to");
+            return InputError.Missing(consultsMap ? "--consult-map" : "--ballooned", null, "there is no other host", "name it with --migrate-to");
         ulong memoryKiB = request.Scenario.Guest.MemoryKiB;
         if (balloonedBytes >> 10 >= memoryKiB)
-            return new InputError("--ballooned", null, $"{balloonedBytes >> 20} MiB are all that the guest has",
+            return InputError.OutOfRange("--ballooned", null, $"{balloonedBytes >> 20} MiB are all that the guest has",
                 $"give less than {memoryKiB >> 10} MiB");
         return request with
         {
@@ -152,7 +152,7 @@ internal static class CompareVerb
         if (!guestSource.ReadBars(parsed, console, guest).TryGet(out BarList? bars, out error))
             return error;
         if (!otherBars.IsEmpty && migrateTo.Length == 0)
-            return new InputError("--migrate-bar", null, "there is no other host", "name it with --migrate-to");
+            return InputError.Missing("--migrate-bar", null, "there is no other host", "name it with --migrate-to");
         if (!qemuOptions.Read(parsed).TryGet(out Guests.QemuSurroundings? around, out error))
             return error;
         if (!PlanSource.ReadHost(parsed, console, hostSource, guest).TryGet(out HostDocument? host, out error))

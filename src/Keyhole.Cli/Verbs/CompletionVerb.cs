@@ -5,6 +5,7 @@ using System.CommandLine;
 using System.Linq;
 using Keyhole.Cli.Help;
 using Keyhole.Cli.Terminal;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -97,7 +98,7 @@ internal static class CompletionVerb
             }
 
             IEnumerable<string> names = s_shells.Select(static known => known.Name);
-            return console.Fail(new("completion", null, $"{Diagnostics.InputError.Quote(name)} is no shell that it is made for",
+            return console.Fail(InputError.UnknownWord("completion", null, $"{InputError.Quote(name)} is no shell that it is made for",
                 $"take one of {string.Join(' ', names)}"));
         });
         return command;

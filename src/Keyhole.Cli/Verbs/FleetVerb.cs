@@ -62,18 +62,19 @@ internal static class FleetVerb
             {
                 const long most = 100_000_000;
                 if (count is < 0 or > most)
-                    return console.Fail(new(generate.Name, null, $"{count} hosts are not made up", $"ask for {most} at most"));
+                    return console.Fail(InputError.OutOfRange(generate.Name, null, $"{count} hosts are not made up", $"ask for {most} at most"));
                 FleetGenerator.Write(console.OutBytes, count, parsed.GetValue(seed));
                 return ExitStatus.Yes;
             }
 
             string[] paths = parsed.GetValue(hosts)!;
             if (paths.Length == 0)
-                return console.Fail(new("fleet", null, "no host is named", "name files, folders or - for standard input; see keyhole fleet --help"));
+                return console.Fail(InputError.Missing("fleet", null, "no host is named",
+                    "name files, folders or - for standard input; see keyhole fleet --help"));
             if (paths.Count(static path => path == "-") + (parsed.GetValue(guests) ?? []).Count(static path => path == "-") > 1)
                 return console.Fail(Files.InputReadTwice);
             if (parsed.GetValue(json) && parsed.GetValue(csv))
-                return console.Fail(new("--csv", null, "--json is given, too", "take one of the two"));
+                return console.Fail(InputError.Conflict("--csv", null, "--json is given, too", "take one of the two"));
             if (memory.Read(parsed, out ulong? memoryBytes) is { } memoryError)
                 return console.Fail(memoryError);
             if (maxmem.Read(parsed, out ulong? maxmemBytes) is { } maxmemError)
@@ -132,12 +133,12 @@ internal static class FleetVerb
         }
 
         if (maxmemBytes < memoryBytes)
-            return new InputError("--maxmem", null, $"{maxmemBytes >> 20} MiB is below --memory ({memoryBytes >> 20} MiB)",
+            return InputError.Conflict("--maxmem", null, $"{maxmemBytes >> 20} MiB is below --memory ({memoryBytes >> 20} MiB)",
                 "give --memory or more, or leave it out");
         if (memoryBytes is { } memory)
             guests.Add(new(ByteSize.ToText(memory), memory >> 10, (maxmemBytes ?? memory) >> 10, NeedsHole: true));
         else if (maxmemBytes is not null)
-            return new InputError("--maxmem", null, "--memory is not given", "give both, or neither");
+            return InputError.Missing("--maxmem", null, "--memory is not given", "give both, or neither");
         return new GuestList([.. guests]);
     }
 

@@ -77,13 +77,14 @@ internal sealed class InstallVerb
             _ => null,
         };
         if (orElse is null && parsed.GetValue(_orElse) is { } other)
-            return _console.Fail(new InputError("--or-else", null, $"{InputError.Quote(other)} is nothing that can be done", "take stop or libxl"));
+            return _console.Fail(InputError.UnknownWord("--or-else", null, $"{InputError.Quote(other)} is nothing that can be done",
+                "take stop or libxl"));
         if (parsed.GetValue(_undo))
             return Undo(parsed, path);
         if (_guest.Read(parsed, out int status) is not { } request)
             return status;
         if (request.Policy is null or { Traits.IsToolstacksOwn: true })
-            return _console.Fail(new InputError("--policy", null, "libxl makes its own map by itself",
+            return _console.Fail(InputError.Conflict("--policy", null, "libxl makes its own map by itself",
                 "take another policy, or --undo to go back to libxl's"));
         if (!_console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
             return _console.Refuse(problem);

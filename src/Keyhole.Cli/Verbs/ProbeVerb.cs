@@ -67,13 +67,13 @@ internal sealed class ProbeVerb
     private int Run(ParseResult parsed)
     {
         if (parsed.GetValue(_realMap) && _guest.IsPolicyNamed(parsed))
-            return _console.Fail(new InputError("--with-real-map", null, "xl's map and a policy's are two",
+            return _console.Fail(InputError.Conflict("--with-real-map", null, "xl's map and a policy's are two",
                 "leave out --policy, or --with-real-map"));
         if (Registers(parsed, out ImmutableArray<ulong> registers) is { } registerError)
             return _console.Fail(registerError);
         string image = Path.GetFullPath(parsed.GetValue(_image) ?? Path.Combine(AppContext.BaseDirectory, ImageName));
         if (!File.Exists(image) || !XlText.CanQuote(image))
-            return _console.Fail(new InputError(Files.Shown(image), null, "the probe's image is not there",
+            return _console.Fail(InputError.NotFound(Files.Shown(image), null, "the probe's image is not there",
                 "eng/publish puts it beside the program; or build it (dotnet build -c Release src/Keyhole.Probe) and name it with --image"));
         if (_guest.Read(parsed, out int status) is not { } request)
             return status;
@@ -108,20 +108,21 @@ internal sealed class ProbeVerb
             if (!register.StartsWith("0x", StringComparison.Ordinal)
                 || !ulong.TryParse(register.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong address))
             {
-                return new(_registers.Name, null, $"{InputError.Quote(register)} is not an address", "give it in hex: 0xfebc0008");
+                return InputError.Malformed(_registers.Name, null, $"{InputError.Quote(register)} is not an address", "give it in hex: 0xfebc0008");
             }
 
             if (address % GuestProbe.RegisterBytes != 0)
-                return new(_registers.Name, null, $"no register begins at {InputError.Quote(register)}", "give a multiple of 4: 0xfebc0008");
+                return InputError.OutOfRange(_registers.Name, null, $"no register begins at {InputError.Quote(register)}",
+                    "give a multiple of 4: 0xfebc0008");
             read.Add(address);
         }
 
         registers = read.ToImmutable();
         return registers.Length > GuestProbe.MaxRegisters
-            ? new(
+            ? InputError.TooLarge(
                 _registers.Name,
                 null,
-                string.Create(CultureInfo.InvariantCulture, $"{registers.Length} registers are more than a probe reads"),
+                $"{registers.Length} registers are more than a probe reads",
                 $"give at most {GuestProbe.MaxRegisters}, and probe again for the others")
             : null;
     }

@@ -95,7 +95,7 @@ internal sealed class ReserveVerb
     private int Run(ParseResult parsed, CommandConsole console)
     {
         if (parsed.GetValue(_iomem) is not null && !parsed.GetValue(_check))
-            return console.Fail(new("--iomem", null, "there is nothing to compare it with", "add --check"));
+            return console.Fail(InputError.Missing("--iomem", null, "there is nothing to compare it with", "add --check"));
         if (!ReadRequest(parsed, console).TryGet(out GivenRequest? request, out InputError? error))
             return console.Fail(error);
         if (!ReadResources(parsed).TryGet(out GivenResources? given, out error))
@@ -142,7 +142,7 @@ internal sealed class ReserveVerb
         {
             return HostCheck.Compare(plan, log, map) is { } told
                 ? new Finding(told, $"what the kernel made of it, by {_host.NameOf(parsed)} itself")
-                : new InputError(_host.NameOf(parsed), null,
+                : InputError.NothingInIt(_host.NameOf(parsed), null,
                     "the log does not go on behind the firmware's map: it does not show what the kernel made of it",
                     "give the whole log, or the host's /proc/iomem with --iomem");
         }
@@ -160,10 +160,12 @@ internal sealed class ReserveVerb
             ({ } start, null, 0) => (_start.Name, start),
             (null, { } below, 0) => (_below.Name, below),
             (null, null, > 0) => (_range.Name, "0"),
-            _ => ("--start", null),
+            (null, null, _) => ("--start", null),
+            _ => ("--start", ""),
         };
-        if (text is null)
-            return new InputError("--start", null, "one of --start, --below and --range is needed, and no two of them",
+        if (string.IsNullOrEmpty(text))
+            return new InputError(text is null ? InputErrorCode.Missing : InputErrorCode.Conflict, "--start", null,
+                "one of --start, --below and --range is needed, and no two of them",
                 "say for instance --start 512M");
         if (!PhysicalAddress.TryParse(text, out ulong address))
             return PhysicalAddress.Error(option, text);
@@ -204,7 +206,7 @@ internal sealed class ReserveVerb
             int sign = text.IndexOf('=', StringComparison.Ordinal);
             if (sign < 0 || sign == text.Length - 1 || text.Any(char.IsControl)
                 || !AddressRange.TryParse(text[..sign], out ulong start, out ulong end))
-                return new InputError(_resource.Name, null, $"{InputError.Quote(text)} is no resource",
+                return InputError.Malformed(_resource.Name, null, $"{InputError.Quote(text)} is no resource",
                     "write it as A-B=NAME, hex, B exclusive, such as f0000-100000=reserved");
             given.Add(new(ByteRange.FromBounds(start, end), text[(sign + 1)..]));
         }

@@ -58,7 +58,7 @@ internal static class ShowVerb
             }
             else if (parsed.GetValue(output) is not null)
             {
-                return console.Fail(new("--output", null, "there is nothing to write without --to", "name a dialect with --to"));
+                return console.Fail(InputError.Missing("--output", null, "there is nothing to write without --to", "name a dialect with --to"));
             }
 
             // JSON carries the range for the verb that reads it.
@@ -94,7 +94,7 @@ internal static class ShowVerb
         if (dialect == HostMapDialect.Memmap)
         {
             if (path is null)
-                return console.Fail(new("--to memmap", null, "a memmap is a folder", "name it with --output"));
+                return console.Fail(InputError.NotSupported("--to memmap", null, "a memmap is a folder", "name it with --output"));
             return HostMapWriter.ToMemmap(map).TryGet(out MemmapFolder? folder, out InputError? refusal) ? WriteFolder(console, folder, path)
                 : console.Fail(refusal);
         }
@@ -114,7 +114,7 @@ internal static class ShowVerb
     private static int WriteFolder(CommandConsole console, MemmapFolder folder, string path)
     {
         if (Path.Exists(path))
-            return console.Fail(new(Files.Shown(path), null, "is there already", "name a folder that is not there yet"));
+            return console.Fail(InputError.Unwritable(Files.Shown(path), null, "is there already", "name a folder that is not there yet"));
         try
         {
             foreach (MemmapEntry entry in folder.Entries)
@@ -129,7 +129,7 @@ internal static class ShowVerb
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return console.Fail(new(Files.Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+            return console.Fail(InputError.Unwritable(Files.Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
                 "name a folder that can be made"));
         }
     }

@@ -58,7 +58,7 @@ internal static class VerifyVerb
             LogScan? log = null;
             string? path = parsed.GetValue(dmesg);
             if (path == "-" && source.HostIsStandardInput(parsed))
-                return console.Fail(new("--dmesg", null, "standard input is the host's log already",
+                return console.Fail(InputError.Conflict("--dmesg", null, "standard input is the host's log already",
                     "leave out --dmesg: the host's log is searched for the kernel's lines"));
             if (path is not null && !Files.Read<LogScan>(console, path, "what the kernel printed", ReadLog)
                 .TryGet(out log, out InputError? unreadable))
@@ -93,7 +93,7 @@ internal static class VerifyVerb
                 : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap);
             if (verification.Findings.IsEmpty)
             {
-                return console.Fail(new(
+                return console.Fail(InputError.NothingInIt(
                     taken.Name!,
                     taken.Boot!.FirstLine,
                     "the boot's lines say nothing that was forecast",
@@ -130,7 +130,7 @@ internal static class VerifyVerb
             return Reading.PackedErrors.Unreadable(name, damaged);
         }
 
-        return scan.LineCount == 0 ? new InputError(name, null, "the log is empty", "give what the kernel printed at boot") : scan;
+        return scan.LineCount == 0 ? InputError.NothingInIt(name, null, "the log is empty", "give what the kernel printed at boot") : scan;
     }
 
     /// <summary>The boot that was chosen from the log, once the host has been read.</summary>
@@ -155,12 +155,12 @@ internal static class VerifyVerb
         public InputError? LookForGuest(Plan plan, int? number)
         {
             if (log is null)
-                return new("--dmesg", null, "what the guest's kernel printed is not told",
+                return InputError.Missing("--dmesg", null, "what the guest's kernel printed is not told",
                     "name it with --dmesg: 'sudo dmesg' in the guest, or its console's log");
             if (plan.Firmware is null && plan.Verdict is null && !plan.IsMapKnown)
             {
                 Problem? why = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.MapNotKnown);
-                return new("the guest", null, why?.Message ?? "its map is not known", why?.Remedy?.Worded(OptionWords.Of)
+                return InputError.NotSupported("the guest", null, why?.Message ?? "its map is not known", why?.Remedy?.Worded(OptionWords.Of)
                     ?? "ask 'keyhole plan' what is missing");
             }
 
@@ -184,7 +184,7 @@ internal static class VerifyVerb
             bool isDom0 = source.IsDom0(parsed);
             HostLog = host.Log;
             if ((log ?? host.Log) is not { } scan)
-                return new InputError("--dmesg", null, "the host's map comes from no log, so it holds no boot",
+                return InputError.NothingInIt("--dmesg", null, "the host's map comes from no log, so it holds no boot",
                     "name what the kernel printed with --dmesg");
             Name ??= "the host's log";
             ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);

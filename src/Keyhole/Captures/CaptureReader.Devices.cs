@@ -7,6 +7,7 @@ using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Captures;
 
@@ -25,7 +26,7 @@ internal ref partial struct CaptureReader
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
             if (count++ == MaxDevices)
-                return Fail($"\"devices\" has more than {MaxDevices} functions", "check the file");
+                return Fail(TooLarge, $"\"devices\" has more than {MaxDevices} functions", "check the file");
             if (!TryReadDevice(out PciDevice? device))
                 return false;
             read?.Add(device!);
@@ -90,7 +91,7 @@ internal ref partial struct CaptureReader
                 if (!TryReadAddress(name, out ulong number))
                     return false;
                 if (number > (name == "class" ? 0xff_ffffUL : 0xffff))
-                    return Fail($"\"{name}\" is out of range", "PCI vendors and devices have 16 bits, classes 24");
+                    return Fail(OutOfRange, $"\"{name}\" is out of range", "PCI vendors and devices have 16 bits, classes 24");
                 if (name == "vendor")
                     vendor = (int)number;
                 else if (name == "device")
@@ -117,7 +118,7 @@ internal ref partial struct CaptureReader
         }
 
         if (address is not { } found)
-            return Fail("a device lacks its address", "write it as dddd:bb:dd.f");
+            return Fail(Missing, "a device lacks its address", "write it as dddd:bb:dd.f");
         if (bars is null)
             return true;
         device = new(found, description, bars.ToImmutable())
@@ -172,9 +173,9 @@ internal ref partial struct CaptureReader
         }
 
         if (bar is not { } register || offset is not { } from || vectors is not { } count)
-            return Fail("an MSI-X table lacks bar, offset or vectors", "write {\"bar\":3,\"offset\":\"0x2000\",\"vectors\":64}");
+            return Fail(Missing, "an MSI-X table lacks bar, offset or vectors", "write {\"bar\":3,\"offset\":\"0x2000\",\"vectors\":64}");
         if (from > uint.MaxValue || from % MsixTable.OffsetAlignment != 0)
-            return Fail("the \"offset\" of an MSI-X table is no multiple of 8 below 2^32", "take it from lspci -vv (Vector table)");
+            return Fail(OutOfRange, "the \"offset\" of an MSI-X table is no multiple of 8 below 2^32", "take it from lspci -vv (Vector table)");
         table = new(register, from, count);
         return true;
     }
@@ -186,7 +187,7 @@ internal ref partial struct CaptureReader
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
             if (count++ == MaxBars)
-                return Fail($"a device has more than {MaxBars} windows", "check the file");
+                return Fail(TooLarge, $"a device has more than {MaxBars} windows", "check the file");
             if (!TryReadBar(bars))
                 return false;
         }
@@ -249,7 +250,7 @@ internal ref partial struct CaptureReader
         if (!TryReadText("kind", out string text))
             return false;
         return IsKind(text, out kind)
-            || Fail($"unknown kind of window {InputError.Quote(text)}", "kinds are memory, rom, virtual-function and bridge-window");
+            || Fail(UnknownWord, $"unknown kind of window {InputError.Quote(text)}", "kinds are memory, rom, virtual-function and bridge-window");
     }
 
     private static bool IsKind(ReadOnlySpan<char> text, out BarKind kind)
@@ -272,7 +273,7 @@ internal ref partial struct CaptureReader
         address = default;
         if (!TryReadText(name, out string text))
             return false;
-        return PciAddress.TryParse(text, out address) || Fail($"{InputError.Quote(text)} is no PCI address", "write it as dddd:bb:dd.f");
+        return PciAddress.TryParse(text, out address) || Fail(Malformed, $"{InputError.Quote(text)} is no PCI address", "write it as dddd:bb:dd.f");
     }
 
     private bool TryReadDetails(string name, ref PciDevice details)
@@ -284,7 +285,7 @@ internal ref partial struct CaptureReader
         for (int count = 0; _reader.Read() && _reader.TokenType != JsonTokenType.EndArray; count++)
         {
             if (count == MaxBars)
-                return Fail($"\"{name}\" has more than {MaxBars} members", "check the file");
+                return Fail(TooLarge, $"\"{name}\" has more than {MaxBars} members", "check the file");
             if (!TryReadDetail(name, ref details))
                 return false;
         }
@@ -313,7 +314,7 @@ internal ref partial struct CaptureReader
         }
 
         if (total == 0 || enabled > total)
-            return Fail("\"sriov\" has no total, or more functions enabled than that", "write {\"total\":16,\"enabled\":0}");
+            return Fail(Missing, "\"sriov\" has no total, or more functions enabled than that", "write {\"total\":16,\"enabled\":0}");
         details = details with { Sriov = new(total, enabled) };
         return true;
     }
@@ -361,7 +362,8 @@ internal ref partial struct CaptureReader
         {
             case "requests":
                 if (!BarTypes.TryParse(text, out BarType type) || !BarRequest.TryCreate(index, size, type, out BarRequest request))
-                    return Fail($"\"requests\" has BAR {index} of type {InputError.Quote(text)} and size 0x{size:x}, which no register can ask for",
+                    return Fail(OutOfRange,
+                        $"\"requests\" has BAR {index} of type {InputError.Quote(text)} and size 0x{size:x}, which no register can ask for",
                         "take it from a capture or lspci -vv");
                 details = details with { Requests = details.Requests.Add(request) };
                 return true;
@@ -370,7 +372,7 @@ internal ref partial struct CaptureReader
                 return true;
             default:
                 if (index >= Bar.RomIndex)
-                    return Fail("\"resizable\" has an index above 5", "a function has six base address registers");
+                    return Fail(OutOfRange, "\"resizable\" has an index above 5", "a function has six base address registers");
                 details = details with { Resizable = details.Resizable.Add(new(index, current, supported, isVirtual)) };
                 return true;
         }

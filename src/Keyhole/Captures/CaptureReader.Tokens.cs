@@ -6,15 +6,16 @@ using System.Text.Json;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 using Keyhole.Reading;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Captures;
 
 /// <summary>Tokens of a capture: texts, numbers, addresses.</summary>
 internal ref partial struct CaptureReader
 {
-    private bool Fail(string what, Phrase remedy)
+    private bool Fail(InputErrorCode code, ErrorText what, Phrase remedy)
     {
-        Error = new(_source, Line, what, remedy);
+        Error = new(code, _source, Line, what, remedy);
         return false;
     }
 
@@ -36,7 +37,7 @@ internal ref partial struct CaptureReader
     }
 
     private bool Expect(JsonTokenType type, string name, string form) =>
-        _reader.TokenType == type || Fail($"\"{name}\" is not {form}", $"make it {form}");
+        _reader.TokenType == type || Fail(Malformed, $"\"{name}\" is not {form}", $"make it {form}");
 
     private bool TryReadText(string name, out string text)
     {
@@ -45,7 +46,7 @@ internal ref partial struct CaptureReader
             return false;
         int length = _reader.HasValueSequence ? int.MaxValue : _reader.ValueSpan.Length;
         if (length > MaxTextLength * 6)
-            return Fail($"\"{name}\" is longer than {MaxTextLength} characters", "shorten it");
+            return Fail(TooLarge, $"\"{name}\" is longer than {MaxTextLength} characters", "shorten it");
         string? read;
         try
         {
@@ -54,7 +55,7 @@ internal ref partial struct CaptureReader
         catch (InvalidOperationException)
         {
             // Lone surrogates or bytes that are no UTF-8.
-            return Fail($"\"{name}\" is not Unicode text", "write it in UTF-8");
+            return Fail(Malformed, $"\"{name}\" is not Unicode text", "write it in UTF-8");
         }
 
         text = InputError.OneLine(read, MaxTextLength);
@@ -128,7 +129,7 @@ internal ref partial struct CaptureReader
             }
         }
 
-        return Fail($"\"{name}\" is {InputError.Quote(text)}", "write all, kernels-share or part");
+        return Fail(UnknownWord, $"\"{name}\" is {InputError.Quote(text)}", "write all, kernels-share or part");
     }
 
     private bool TryReadNumber(string name, int min, int max, out int value)
@@ -137,7 +138,7 @@ internal ref partial struct CaptureReader
         if (!Expect(JsonTokenType.Number, name, "a number"))
             return false;
         return (_reader.TryGetInt32(out value) && value >= min && value <= max)
-            || Fail($"\"{name}\" is out of range", $"it lies between {min} and {max}");
+            || Fail(OutOfRange, $"\"{name}\" is out of range", $"it lies between {min} and {max}");
     }
 
     private bool TryReadAddress(string name, out ulong address)
@@ -150,7 +151,7 @@ internal ref partial struct CaptureReader
         if (!Expect(JsonTokenType.String, name, form) || !TryReadText(name, out string text))
             return false;
         return IsAddress(text, out address)
-            || Fail($"\"{name}\" is {InputError.Quote(text)}, not a hex string of at most 64 bits", $"make it {form}");
+            || Fail(Malformed, $"\"{name}\" is {InputError.Quote(text)}, not a hex string of at most 64 bits", $"make it {form}");
     }
 
     private static bool IsAddress(ReadOnlySpan<char> text, out ulong address)

@@ -7,6 +7,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 using Keyhole.Reading;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Captures;
 
@@ -93,7 +94,7 @@ internal ref partial struct CaptureReader
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
             if (read.Count == Host.MaxEntries)
-                return Fail($"\"{name}\" has more than {Host.MaxEntries} ranges", "check the file");
+                return Fail(TooLarge, $"\"{name}\" has more than {Host.MaxEntries} ranges", "check the file");
             if (!Expect(JsonTokenType.String, name, "an array of strings") || !TryReadText(name, out string text))
                 return false;
             TextCursor cursor = new(text);
@@ -101,7 +102,8 @@ internal ref partial struct CaptureReader
                 || !cursor.Rest.IsEmpty
                 || start >= end || end > Frames.AddressLimit)
             {
-                return Fail($"\"{name}\" has {InputError.Quote(text)}, which is no range", "write it as 0xA-0xB, B exclusive and at most 2^52");
+                return Fail(Malformed, $"\"{name}\" has {InputError.Quote(text)}, which is no range",
+                    "write it as 0xA-0xB, B exclusive and at most 2^52");
             }
 
             read.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end)));
@@ -129,7 +131,7 @@ internal ref partial struct CaptureReader
                 if (!TryReadText(name, out string text))
                     return false;
                 if (text is not ("vt-d" or "amd-vi"))
-                    return Fail($"\"iommu\" is {InputError.Quote(text)}", "write vt-d or amd-vi");
+                    return Fail(UnknownWord, $"\"iommu\" is {InputError.Quote(text)}", "write vt-d or amd-vi");
                 traits = traits with { Iommu = text == "vt-d" ? HostIommu.IntelVtd : HostIommu.AmdVi };
                 return true;
             default:
@@ -145,7 +147,7 @@ internal ref partial struct CaptureReader
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
             if (windows.Count == RootWindow.MaxCount)
-                return Fail($"\"rootWindows\" has more than {RootWindow.MaxCount} windows", "check the file");
+                return Fail(TooLarge, $"\"rootWindows\" has more than {RootWindow.MaxCount} windows", "check the file");
             if (!TryReadRootWindow(out RootWindow window))
                 return false;
             windows.Add(window);
@@ -186,7 +188,7 @@ internal ref partial struct CaptureReader
         var cursor = new TextCursor(bus);
         return (RootWindow.TryBus(ref cursor, out int domain, out int number) && cursor.Rest.IsEmpty && end > 0 && end <= Frames.AddressLimit
                 && RootWindow.TryCreate(domain, number, start, end - 1, out window))
-            || Fail("a root window lacks its bus, or ends before it starts",
+            || Fail(Missing, "a root window lacks its bus, or ends before it starts",
                 "write {\"bus\":\"0000:00\",\"start\":\"0x80000000\",\"end\":\"0xe0000000\"}");
     }
 }

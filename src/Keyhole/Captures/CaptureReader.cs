@@ -10,6 +10,7 @@ using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Pci;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Captures;
 
@@ -73,7 +74,7 @@ internal ref partial struct CaptureReader
 
         _reader.Read();
         if (_reader.TokenType != JsonTokenType.StartObject)
-            return Fail("a capture is a JSON object", "write {\"entries\":[{\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}]}");
+            return Fail(Malformed, "a capture is a JSON object", "write {\"entries\":[{\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}]}");
         while (NextMember())
         {
             if (_skim is { HasName: false } && _reader.ValueTextEquals("name"))
@@ -93,7 +94,7 @@ internal ref partial struct CaptureReader
 
             uint flag = 1u << names.IndexOf(name);
             if ((seen & flag) != 0)
-                return Fail($"\"{name}\" is there twice", "keep one of them");
+                return Fail(Repeated, $"\"{name}\" is there twice", "keep one of them");
             seen |= flag;
             _reader.Read();
             bool isRead = name switch
@@ -117,13 +118,13 @@ internal ref partial struct CaptureReader
         if (entries is not { } found)
         {
             return _takesPlans
-                ? Fail("there is neither \"e820\" nor \"entries\" in the JSON",
+                ? Fail(Missing, "there is neither \"e820\" nor \"entries\" in the JSON",
                     $"give the file as {Setting.Plan}, {Setting.Boot} or {Setting.CaptureWriter} wrote it in JSON")
-                : Fail("there is no \"entries\" in the JSON", $"give the file as {Setting.CaptureWriter} wrote it");
+                : Fail(Missing, "there is no \"entries\" in the JSON", $"give the file as {Setting.CaptureWriter} wrote it");
         }
 
         if (found.Count == 0)
-            return Fail("the map in the JSON has no entries", "a map has at least one entry");
+            return Fail(NothingInIt, "the map in the JSON has no entries", "a map has at least one entry");
         if (_skim is not null)
         {
             _skim.RamShown = ramShown;
@@ -184,7 +185,7 @@ internal ref partial struct CaptureReader
             if (!Expect(JsonTokenType.StartObject, name, "an array of objects"))
                 return false;
             if (read.Count == ReservedRegion.MaxCount)
-                return Fail($"\"{name}\" has more than {ReservedRegion.MaxCount} regions", "check the file");
+                return Fail(TooLarge, $"\"{name}\" has more than {ReservedRegion.MaxCount} regions", "check the file");
             ulong start = 0;
             ulong end = 0;
             string type = "";
@@ -282,7 +283,7 @@ internal ref partial struct CaptureReader
 
             bool isTwice = name switch { "start" => start is not null, "end" => end is not null, _ => type is not null };
             if (isTwice)
-                return Fail($"\"{name}\" is there twice", "keep one of them");
+                return Fail(Repeated, $"\"{name}\" is there twice", "keep one of them");
             _reader.Read();
             if (name == "type")
             {
@@ -301,7 +302,7 @@ internal ref partial struct CaptureReader
         }
 
         if (start is null || end is null || type is null)
-            return Fail("an entry lacks start, end or type", "write {\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}");
+            return Fail(Missing, "an entry lacks start, end or type", "write {\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}");
         if (EntryRange.Exclusive(start.Value, end.Value).TryMakeEntry(type.Value, _source, null, out entry, out InputError? error))
             return true;
         Error = error! with { Line = LineAt(from) };
@@ -317,12 +318,12 @@ internal ref partial struct CaptureReader
         if (!TryReadText(name, out string text))
             return false;
         return E820TypeNames.TryParse(text, out type)
-            || Fail($"unknown type {InputError.Quote(text)}", "types are ram, reserved, acpi, nvs, unusable, pmem, pram and type-N");
+            || Fail(UnknownWord, $"unknown type {InputError.Quote(text)}", "types are ram, reserved, acpi, nvs, unusable, pmem, pram and type-N");
     }
 
     private bool TryReadPage(string name, out ulong address) =>
         TryReadAddress(name, out address)
-            && (address < Frames.AddressLimit || Fail($"\"{name}\" lies above 2^52", "x86 has at most 52 address bits"));
+            && (address < Frames.AddressLimit || Fail(OutOfRange, $"\"{name}\" lies above 2^52", "x86 has at most 52 address bits"));
 
     private bool TryReadAddresses(string name, out ImmutableArray<ulong> addresses)
     {
@@ -333,7 +334,7 @@ internal ref partial struct CaptureReader
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
             if (read.Count == LogTraits.MaxPages)
-                return Fail($"\"{name}\" has more than {LogTraits.MaxPages} addresses", "check the file");
+                return Fail(TooLarge, $"\"{name}\" has more than {LogTraits.MaxPages} addresses", "check the file");
             if (!TryReadPage(name, out ulong address))
                 return false;
             read.Add(address);

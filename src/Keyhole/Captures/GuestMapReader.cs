@@ -40,7 +40,8 @@ public static class GuestMapReader
         for (int read = stream.Read(block); read > 0; read = stream.Read(block))
         {
             if (whole.Length + read > MaxLengthBytes)
-                return new InputError(sourceName, null, $"it is longer than {MaxLengthBytes >> 20} MiB", "give the lines of the guest's map alone");
+                return InputError.TooLarge(sourceName, null, $"it is longer than {MaxLengthBytes >> 20} MiB",
+                    "give the lines of the guest's map alone");
             whole.Write(block.AsSpan(0, read));
         }
 

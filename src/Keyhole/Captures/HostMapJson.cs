@@ -27,7 +27,7 @@ internal static class HostMapJson
         {
             whole.Write(block.AsSpan(0, read));
             if (whole.Length > MaxLengthBytes)
-                return new InputError(sourceName, null, $"the JSON is longer than {MaxLengthBytes >> 20} MiB",
+                return InputError.TooLarge(sourceName, null, $"the JSON is longer than {MaxLengthBytes >> 20} MiB",
                     "a map has at most 1024 entries; check the file");
         }
 
@@ -45,13 +45,13 @@ internal static class HostMapJson
         catch (InvalidOperationException)
         {
             // .NET's reader says so of an escape that is half a character, where a name is looked at.
-            return new InputError(sourceName, null, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)",
+            return InputError.Malformed(sourceName, null, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)",
                 $"give the file as {Setting.CaptureWriter} wrote it");
         }
         catch (JsonException exception)
         {
             int line = (int)Math.Min(int.MaxValue - 1, exception.LineNumber ?? 0) + 1;
-            return new InputError(sourceName, line, "the JSON is malformed, cut short or nested too deeply",
+            return InputError.Malformed(sourceName, line, "the JSON is malformed, cut short or nested too deeply",
                 $"give the file as {Setting.CaptureWriter} wrote it");
         }
     }

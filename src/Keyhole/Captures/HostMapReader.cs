@@ -72,21 +72,22 @@ public static class HostMapReader
         if (head.IsEmpty)
             return HostMapErrors.Empty(sourceName);
         if (options.From is not HostMapDialect.Packed && CompressionOf(head.Span) is { } compression)
-            return new InputError(sourceName, null, $"the input is compressed ({compression.Name})", $"unpack it first: {compression.Tool}");
+            return InputError.Unreadable(sourceName, null, $"the input is compressed ({compression.Name})", $"unpack it first: {compression.Tool}");
 
         HostMapDialect dialect = options.From ?? Detect(head.Span);
         if (dialect == HostMapDialect.Json && LogInJson(head.Span) is { } log)
-            return new InputError(sourceName, null, $"this is the JSON of {log.Program}, not of Keyhole", $"give the log as text: {log.Remedy}");
+            return InputError.NotSupported(sourceName, null, $"this is the JSON of {log.Program}, not of Keyhole",
+                $"give the log as text: {log.Remedy}");
         bool holdsOneMap = dialect is HostMapDialect.Packed or HostMapDialect.Lines or HostMapDialect.Json;
         if (holdsOneMap && options.MapNumber is { } number and not 1)
-            return new InputError(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map",
+            return InputError.NoSuchItem(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map",
                 $"leave out {Setting.MapNumber}");
         return dialect switch
         {
             HostMapDialect.Packed => ReadPacked(head, stream, sourceName),
             HostMapDialect.Lines => ReadLines(head, stream, sourceName),
             HostMapDialect.Json => HostMapJson.Read(head, stream, sourceName, options.IsGuests),
-            HostMapDialect.Memmap => new InputError(sourceName, null, "a memmap is a folder, this is a file",
+            HostMapDialect.Memmap => InputError.Unreadable(sourceName, null, "a memmap is a folder, this is a file",
                 "name the folder, /sys/firmware/memmap or a copy of it"),
             HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld
                 or HostMapDialect.Iomem
@@ -105,24 +106,24 @@ public static class HostMapReader
         {
             string source = $"{sourceName}/{read.Name}";
             if (!int.TryParse(read.Name, System.Globalization.NumberStyles.None, null, out int number))
-                return new InputError(source, null, "the entry's name is no number",
+                return InputError.Malformed(source, null, "the entry's name is no number",
                     "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
             if (!TryAddress(read.Start, out ulong start) || !TryAddress(read.End, out ulong last))
-                return new InputError(source, null, $"start or end is no address: {InputError.Quote(read.Start)}, {InputError.Quote(read.End)}",
+                return InputError.Malformed(source, null, $"start or end is no address: {InputError.Quote(read.Start)}, {InputError.Quote(read.End)}",
                     "both are hex numbers such as 0x100000");
             if (!IomemSyntax.TryType(read.Type.AsSpan().Trim(), out E820Type type))
-                return new InputError(source, null, $"unknown type {InputError.Quote(read.Type.AsSpan().Trim())}",
+                return InputError.UnknownWord(source, null, $"unknown type {InputError.Quote(read.Type.AsSpan().Trim())}",
                     "types are Linux's, such as System RAM or Reserved");
             if (!EntryRange.Inclusive(start, last).TryMakeEntry(type, source, null, out E820Entry entry, out InputError? error))
                 return error!;
             if (!entries.TryAdd(number, entry))
-                return new InputError(source, null, "the entry is there twice", "give each number once");
+                return InputError.Repeated(source, null, "the entry is there twice", "give each number once");
             if (entries.Count > Host.MaxEntries)
                 return HostMapErrors.TooManyEntries(sourceName, null);
         }
 
         if (entries.Count == 0)
-            return new InputError(sourceName, null, "no entries in the folder",
+            return InputError.NothingInIt(sourceName, null, "no entries in the folder",
                 "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
         return new HostDocument
         {
@@ -166,16 +167,17 @@ public static class HostMapReader
     private static Parsed<HostDocument> Choose(LogScan scan, string sourceName, HostMapOptions options)
     {
         if (scan.Maps.IsEmpty)
-            return new InputError(sourceName, null, $"no memory map found in {scan.LineCount} lines", options.IsGuests ? s_guestsSources : s_sources);
+            return InputError.NothingInIt(sourceName, null,
+                $"no memory map found in {scan.LineCount} lines", options.IsGuests ? s_guestsSources : s_sources);
         if (options.MapNumber is { } number)
         {
             if (number < 1 || number > scan.Maps.Length)
-                return new InputError(sourceName, null, $"there is no map {number}: the log has {scan.Maps.Length}",
+                return InputError.NoSuchItem(sourceName, null, $"there is no map {number}: the log has {scan.Maps.Length}",
                     $"choose {Setting.MapNumber} 1 to {scan.Maps.Length}");
             LogMap chosen = scan.Maps[number - 1];
             if (options.From is { } named && chosen.Dialect != named)
             {
-                return new InputError(sourceName, chosen.Line,
+                return InputError.Conflict(sourceName, chosen.Line,
                     $"map {number} is in the dialect {HostMapDialects.NameOf(chosen.Dialect)}, not {HostMapDialects.NameOf(named)}",
                     $"leave out {Setting.Dialect}");
             }
@@ -192,7 +194,7 @@ public static class HostMapReader
         }
 
         string found = string.Join(", ", scan.Maps.Select(map => HostMapDialects.NameOf(map.Dialect)).Distinct());
-        return new InputError(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}",
+        return InputError.NothingInIt(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}",
             $"leave out {Setting.Dialect}");
     }
 
@@ -331,7 +333,7 @@ public static class HostMapReader
             return HostMapErrors.TooManyEntries(sourceName, null);
         if (length % E820Entry.WireSizeBytes != 0)
         {
-            return new InputError(
+            return InputError.Malformed(
                 sourceName, null, $"{length} bytes are no whole number of entries of {E820Entry.WireSizeBytes} bytes: the last is cut short",
                 "give the whole table");
         }
@@ -367,7 +369,7 @@ public static class HostMapReader
                 continue;
             if (!TryEntryLine(content, out ulong start, out ulong end, out uint type))
             {
-                return new InputError(
+                return InputError.Malformed(
                     sourceName, text.Number, $"expected START END TYPE, found {InputError.Quote(content)}",
                     "write two hex addresses, the end exclusive, and the type, by number or name (ram, reserved, acpi, "
                         + "nvs, unusable): 0x100000 0x80000000 ram");
@@ -381,7 +383,7 @@ public static class HostMapReader
         }
 
         if (entries.Count == 0)
-            return new InputError(sourceName, null, "no entries: every line is empty or a comment", "write lines of START END TYPE");
+            return InputError.NothingInIt(sourceName, null, "no entries: every line is empty or a comment", "write lines of START END TYPE");
         return new HostDocument
         {
             Host = new() { Entries = entries.ToImmutable() },

@@ -40,7 +40,7 @@ public static class HostMapWriter
                 destination.WriteByte((byte)'\n');
                 return null;
             case HostMapDialect.Memmap:
-                return new(map.Description, null, "a memmap is a folder, not a file", "name a folder to write to");
+                return InputError.NotSupported(map.Description, null, "a memmap is a folder, not a file", "name a folder to write to");
             case HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld
                 or HostMapDialect.Iomem
                 or HostMapDialect.Lines or HostMapDialect.Efi:
@@ -69,9 +69,10 @@ public static class HostMapWriter
         ArgumentNullException.ThrowIfNull(map);
         string source = map.Description;
         if (dialect == HostMapDialect.Efi)
-            return new(source, null, "EFI descriptors are read, not written: an E820 map does not say which type each was", AlwaysPossible);
+            return InputError.NotSupported(source, null,
+                "EFI descriptors are read, not written: an E820 map does not say which type each was", AlwaysPossible);
         if (map.Host.Entries.IsDefaultOrEmpty)
-            return new(source, null, "the map has no entries", "nothing reads an empty map");
+            return InputError.NothingInIt(source, null, "the map has no entries", "nothing reads an empty map");
         if (map.Host.Entries.Length > Host.MaxEntries)
             return HostMapErrors.TooManyEntries(source, null);
 
@@ -84,7 +85,7 @@ public static class HostMapWriter
                 return error;
             string? refusal = Refusal(entry, dialect, end);
             if (refusal is not null)
-                return new(named, null,
+                return InputError.NotSupported(named, null,
                     $"{HostMapDialects.NameOf(dialect)} cannot hold [0x{entry.Address:x}, 0x{entry.End:x}) of type "
                         + $"{E820TypeNames.NameOf(entry.Type)}: {refusal}", AlwaysPossible);
             end = entry.End;

@@ -28,7 +28,7 @@ public static class GuestReader
         string text = input.Decode();
         ReadOnlySpan<char> start = text.AsSpan().TrimStart("\uFEFF\0 \t\r\n");
         if (start.IsEmpty)
-            return new InputError(sourceName, null, "the file is empty", $"give {Formats}");
+            return InputError.NothingInIt(sourceName, null, "the file is empty", $"give {Formats}");
         bool isXml = start[0] == '<';
         if (!isXml && QemuCommandText.IsOne(text))
             return QemuCommandLine.Read(input, sourceName);

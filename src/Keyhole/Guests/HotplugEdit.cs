@@ -152,7 +152,7 @@ public static class HotplugEdit
         foreach (XlSetting setting in settings.Where(setting => setting.Key == key))
         {
             if (setting.Value is not XlList)
-                return new(sourceName, setting.Line, $"{key} is no list", $"write {key} = [ '…' ]");
+                return InputError.Malformed(sourceName, setting.Line, $"{key} is no list", $"write {key} = [ '…' ]");
             if (!setting.IsAddition)
                 literals.Clear();
             literals.AddRange(Literals(setting.Value));
@@ -164,9 +164,10 @@ public static class HotplugEdit
             if (!isWanted(parts))
                 continue;
             if (parts.Raw.Contains('\\', StringComparison.Ordinal))
-                return new(sourceName, literal.Line, $"the {key} entry has an escape (\\) in it", "write it without one");
+                return InputError.NotSupported(sourceName, literal.Line, $"the {key} entry has an escape (\\) in it", "write it without one");
             if (parts.ScriptCount > 1)
-                return new(sourceName, literal.Line, $"the {key} entry names more than one script", "leave the one that is to be run");
+                return InputError.Repeated(sourceName, literal.Line, $"the {key} entry names more than one script",
+                    "leave the one that is to be run");
             edits.Add(new(parts, new(key == "disk", literal.Line, parts.Script)));
         }
 

@@ -71,19 +71,20 @@ public static class KernelImageReader
             or ArgumentException or InvalidOperationException or IndexOutOfRangeException or OverflowException or NotSupportedException)
         {
             // The packers' libraries say so in many ways; what it means for the user is the same.
-            return new InputError(sourceName, null, "the kernel in it cannot be unpacked",
+            return InputError.Unreadable(sourceName, null, "the kernel in it cannot be unpacked",
                 "is the file cut short or damaged? give the whole vmlinuz");
         }
     }
 
     private static InputError NoKernel(string sourceName) =>
-        new(sourceName, null, "is neither a bzImage nor an ELF file of a 64-bit x86 Linux", "give the guest's vmlinuz or vmlinux");
+        InputError.NothingInIt(sourceName, null, "is neither a bzImage nor an ELF file of a 64-bit x86 Linux", "give the guest's vmlinuz or vmlinux");
 
     private static Parsed<KernelImage> ReadBzImage(byte[] head, PrefixedStream all, string sourceName)
     {
         ushort protocol = BinaryPrimitives.ReadUInt16LittleEndian(head.AsSpan(ProtocolAt));
         if (protocol < FirstProtocolWithPayload)
-            return new InputError(sourceName, null, "is a bzImage older than Linux 2.6.26, whose payload has no address", "give its vmlinux");
+            return InputError.NotSupported(sourceName, null, "is a bzImage older than Linux 2.6.26, whose payload has no address",
+                "give its vmlinux");
         int sectors = head[SetupSectorsAt] == 0 ? 4 : head[SetupSectorsAt];
         int setupLength = (sectors + 1) * SectorBytes;
         byte[] setup = new byte[setupLength];
@@ -93,7 +94,7 @@ public static class KernelImageReader
         uint offset = BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(PayloadOffsetAt));
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(PayloadLengthAt));
         if (offset > int.MaxValue || length is 0 or > int.MaxValue)
-            return new InputError(sourceName, null, "is a bzImage without a payload", "give the guest's vmlinuz");
+            return InputError.NotSupported(sourceName, null, "is a bzImage without a payload", "give the guest's vmlinuz");
         _ = Skip(all, offset);
         return ReadPacked(new PrefixedStream(default, new BoundedStream(all, length)), sourceName, version) ?? NoKernel(sourceName);
     }
@@ -118,7 +119,7 @@ public static class KernelImageReader
         if (BinaryPrimitives.ReadUInt32LittleEndian(start) == Lz4LegacyMagic)
             return ReadElf(new Lz4LegacyStream(whole), sourceName, version);
         if (start.StartsWith("BZh"u8) || start[0] == 0x5d)
-            return new InputError(sourceName, null, "is packed by bzip2 or lzma, which no distribution uses now", "give its vmlinux");
+            return InputError.NotSupported(sourceName, null, "is packed by bzip2 or lzma, which no distribution uses now", "give its vmlinux");
         return null;
     }
 
@@ -146,7 +147,7 @@ public static class KernelImageReader
             + virtualOffset) < KernelMapping)
             return Broken(sourceName);
         if (sections == 0 || sectionsAt < (ulong)(ElfHeaderLength + programTable.Length))
-            return new InputError(sourceName, null, "has no section headers, so that nothing says where it ends",
+            return InputError.NotSupported(sourceName, null, "has no section headers, so that nothing says where it ends",
                 "give the vmlinuz that the distribution ships");
         ulong windowAt = ulong.Max(sectionsAt - ulong.Min(sectionsAt, NamesWindow), (ulong)(ElfHeaderLength + programTable.Length));
         string? banner = Skip(stream, (long)windowAt - (ElfHeaderLength + programTable.Length), version is null);
@@ -161,7 +162,7 @@ public static class KernelImageReader
     }
 
     private static InputError Broken(string sourceName) =>
-        new(sourceName, null, "is an ELF file, but not one of a Linux kernel", "give the guest's vmlinuz or vmlinux");
+        InputError.NothingInIt(sourceName, null, "is an ELF file, but not one of a Linux kernel", "give the guest's vmlinuz or vmlinux");
 
     private static bool TrySegments(ReadOnlySpan<byte> table, out ulong start, out ulong virtualOffset, out ulong end)
     {

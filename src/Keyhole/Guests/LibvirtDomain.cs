@@ -109,7 +109,7 @@ public static class LibvirtDomain
                 while (reader.Read())
                 {
                     if (reader.Depth > MaxNesting)
-                        return new InputError(
+                        return InputError.TooLarge(
                             sourceName, ((IXmlLineInfo)reader).LineNumber, $"elements nested more than {MaxNesting} deep",
                             "check that this is a libvirt domain");
                 }
@@ -123,11 +123,11 @@ public static class LibvirtDomain
         {
             int? line = e.LineNumber > 0 ? e.LineNumber : null;
             if (e.Message.Contains("DTD", StringComparison.Ordinal))
-                return new InputError(
+                return InputError.NotSupported(
                     sourceName, line ?? LineOf("<!DOCTYPE", text()), "a document type declaration (DTD)",
                     "remove it: libvirt's XML has none, and Keyhole reads none");
             int position = e.Message.LastIndexOf(" Line ", StringComparison.Ordinal);
-            return new InputError(
+            return InputError.Malformed(
                 sourceName, line, $"no well-formed XML: {InputError.Quote(position < 0 ? e.Message : e.Message.AsSpan(0, position))}",
                 "write it with virsh dumpxml");
         }

@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Guests;
 
@@ -56,12 +57,12 @@ public sealed record PciAssignment(PciAddress? Address)
         {
             int at = first.IndexOf('@');
             if (!TryAddress(at < 0 ? first : first[..at], ref entry))
-                return Bad($"{InputError.Quote(first)} is no PCI address", "write it as [dddd:]bb:dd.f in hex, as lspci shows it");
+                return Bad(Malformed, $"{InputError.Quote(first)} is no PCI address", "write it as [dddd:]bb:dd.f in hex, as lspci shows it");
             if (at >= 0)
             {
                 if (!TryVirtualSlot(first[(at + 1)..], out int slot))
                     return Bad(
-                        $"virtual slot {InputError.Quote(first[(at + 1)..])} is not a hex number from 0 to 1f",
+                        OutOfRange, $"virtual slot {InputError.Quote(first[(at + 1)..])} is not a hex number from 0 to 1f",
                         "write it as @vslot behind the address, such as @5");
                 entry = entry with { VirtualSlot = slot };
             }
@@ -76,18 +77,21 @@ public sealed record PciAssignment(PciAddress? Address)
             rest = comma < 0 ? default : rest[(comma + 1)..];
             int equals = pair.IndexOf('=');
             if (equals < 0)
-                return Bad($"{InputError.Quote(pair)} is not key=value", "separate the options of a PCI device by single commas, each as key=value");
+                return Bad(Malformed, $"{InputError.Quote(pair)} is not key=value",
+                    "separate the options of a PCI device by single commas, each as key=value");
             ReadOnlySpan<char> key = pair[..equals];
             ReadOnlySpan<char> value = pair[(equals + 1)..];
             switch (key)
             {
                 case "bdf":
                     if (!TryAddress(value, ref entry))
-                        return Bad($"bdf={InputError.Quote(value)} is no PCI address", "write it as [dddd:]bb:dd.f in hex, as lspci shows it");
+                        return Bad(Malformed, $"bdf={InputError.Quote(value)} is no PCI address",
+                            "write it as [dddd:]bb:dd.f in hex, as lspci shows it");
                     break;
                 case "vslot":
                     if (!TryVirtualSlot(value, out int slot))
-                        return Bad($"vslot={InputError.Quote(value)} is not a hex number from 0 to 1f", "leave it out, or give the slot in hex");
+                        return Bad(OutOfRange, $"vslot={InputError.Quote(value)} is not a hex number from 0 to 1f",
+                            "leave it out, or give the slot in hex");
                     entry = entry with { VirtualSlot = slot };
                     break;
                 case "permissive":
@@ -108,14 +112,14 @@ public sealed record PciAssignment(PciAddress? Address)
                     else if (value.Equals("relaxed", StringComparison.OrdinalIgnoreCase))
                         entry = entry with { RdmPolicy = "relaxed" };
                     else
-                        return Bad($"rdm_policy={InputError.Quote(value)} is unknown", "write strict or relaxed");
+                        return Bad(UnknownWord, $"rdm_policy={InputError.Quote(value)} is unknown", "write strict or relaxed");
                     break;
                 case "name":
                     entry = entry with { Name = value.ToString() };
                     break;
                 default:
                     return Bad(
-                        $"unknown PCI option {InputError.Quote(key)}",
+                        UnknownWord, $"unknown PCI option {InputError.Quote(key)}",
                         "the options are bdf, vslot, permissive, msitranslate, seize, power_mgmt, rdm_policy and name");
             }
         }
@@ -123,13 +127,13 @@ public sealed record PciAssignment(PciAddress? Address)
         if (entry.Address is null == entry.Name is null)
         {
             return entry.Name is null
-                ? Bad($"{InputError.Quote(text)} names no device", "give its address ([dddd:]bb:dd.f) or name=")
-                : Bad($"{InputError.Quote(text)} gives both an address and name=", "keep one of the two: xl refuses both");
+                ? Bad(Missing, $"{InputError.Quote(text)} names no device", "give its address ([dddd:]bb:dd.f) or name=")
+                : Bad(Conflict, $"{InputError.Quote(text)} gives both an address and name=", "keep one of the two: xl refuses both");
         }
 
         return entry;
 
-        Parsed<PciAssignment> Bad(string what, string remedy) => new InputError(sourceName, line, what, remedy);
+        Parsed<PciAssignment> Bad(InputErrorCode code, ErrorText what, string remedy) => new InputError(code, sourceName, line, what, remedy);
     }
 
     /// <summary>The entry in xl.cfg's form, without quotes.</summary>

@@ -102,7 +102,7 @@ public sealed class XlConfig
                 byKey[setting.Key] = value = new Accumulated();
             value.LastIndex = i;
             if (!value.TryAppend(setting.Value))
-                return new InputError(
+                return InputError.Malformed(
                     sourceName, setting.Line, $"{InputError.Quote(setting.Key)} += mixes a list with a text",
                     "append a list to a list, or a text to a text");
         }
@@ -129,7 +129,7 @@ public sealed class XlConfig
         GuestSpec guest = document.Guest;
         const string sourceName = "xl.cfg";
         if (guest.Type == GuestType.Kvm)
-            return new InputError(sourceName, null, "the guest is one of KVM's, which xl has no form for", "write it for libvirt");
+            return InputError.NotSupported(sourceName, null, "the guest is one of KVM's, which xl has no form for", "write it for libvirt");
         var text = new StringBuilder();
         var remarks = new List<string>();
         if (guest.Name is null)
@@ -154,7 +154,7 @@ public sealed class XlConfig
             {
                 string entry = guest.Pci[i].ToString();
                 if (guest.Pci[i].Name is { } name && name.Contains(',', StringComparison.Ordinal))
-                    return new InputError(
+                    return InputError.NotSupported(
                         sourceName, null, $"the name {InputError.Quote(name)} of a PCI device has a comma, which no pci= entry can hold",
                         "use the device's address");
                 if (!XlText.CanQuote(entry))
@@ -174,7 +174,7 @@ public sealed class XlConfig
             if (XlParser.Parse(line, sourceName, out ImmutableArray<XlSetting> read, out _) is not null ||
                 read.Length != 1 || read[0].Key != other.Key || read[0].IsAddition || XlGuest.IsRead(other.Key))
             {
-                return new InputError(
+                return InputError.NotSupported(
                     sourceName, null, $"{InputError.Quote(line)} is no setting that can be carried over",
                     "remove it from the guest");
             }
@@ -199,7 +199,7 @@ public sealed class XlConfig
         InputError? Memory(string key, ulong sizeKiB)
         {
             if (sizeKiB is 0 or > MaxMemoryKiB || sizeKiB % 1024 != 0)
-                return new InputError(
+                return InputError.NotSupported(
                     sourceName, null, $"{key} of {sizeKiB} KiB cannot be written: xl.cfg counts in whole MiB",
                     "round it to a multiple of 1024 KiB");
             text.Append(CultureInfo.InvariantCulture, $"{key}={sizeKiB / 1024}\n");
@@ -207,7 +207,8 @@ public sealed class XlConfig
         }
 
         static InputError CannotQuote(string key, string value) =>
-            new(sourceName, null, $"{key} {InputError.Quote(value)} has a character that cannot be seen, and xl.cfg has no escape for it",
+            InputError.NotSupported(sourceName, null,
+                $"{key} {InputError.Quote(value)} has a character that cannot be seen, and xl.cfg has no escape for it",
                 "remove control characters, marks without width and broken Unicode");
     }
 

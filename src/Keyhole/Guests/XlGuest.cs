@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Diagnostics;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Guests;
 
@@ -98,16 +99,17 @@ internal sealed class XlGuest
             type = "hvm".StartsWith(named, StringComparison.Ordinal) ? GuestType.Hvm
                 : "pv".StartsWith(named, StringComparison.Ordinal) ? GuestType.Pv
                 : named == "pvh" ? GuestType.Pvh
-                : Fail<GuestType>("type", $"type {InputError.Quote(named)} is unknown", "write \"pv\", \"pvh\" or \"hvm\"");
+                : Fail<GuestType>(UnknownWord, "type", $"type {InputError.Quote(named)} is unknown", "write \"pv\", \"pvh\" or \"hvm\"");
         }
 
         if (Text("builder") is { } builder)
         {
             GuestType built = "hvm".StartsWith(builder, StringComparison.Ordinal) ? GuestType.Hvm
                 : "generic".StartsWith(builder, StringComparison.Ordinal) ? GuestType.Pv
-                : Fail<GuestType>("builder", $"builder {InputError.Quote(builder)} is unknown", "write type=\"pv\", \"pvh\" or \"hvm\" in its place");
+                : Fail<GuestType>(UnknownWord, "builder", $"builder {InputError.Quote(builder)} is unknown",
+                    "write type=\"pv\", \"pvh\" or \"hvm\" in its place");
             if (type is { } other && other != built)
-                return Fail<GuestType>("builder", "builder contradicts type", "remove builder: type has taken its place");
+                return Fail<GuestType>(Conflict, "builder", "builder contradicts type", "remove builder: type has taken its place");
             type = built;
         }
 
@@ -133,20 +135,20 @@ internal sealed class XlGuest
             return null;
         const string remedy = "give a whole number of MiB";
         if (setting.Value is not XlText { Text: var text })
-            return Fail<ulong>(key, $"{key} is a list", remedy);
+            return Fail<ulong>(Malformed, key, $"{key} is a list", remedy);
         if (setting.IsAddition)
-            return Fail<ulong>(key, $"{key} is written with +=, which xl does not take for a number", $"write {key}=");
+            return Fail<ulong>(Malformed, key, $"{key} is written with +=, which xl does not take for a number", $"write {key}=");
         switch (XlNumber.Parse(text, out long number))
         {
             case XlNumberKind.NotANumber:
-                return Fail<ulong>(key, $"{key} {InputError.Quote(text)} is not a number", remedy);
+                return Fail<ulong>(Malformed, key, $"{key} {InputError.Quote(text)} is not a number", remedy);
             case XlNumberKind.Valid when number <= 0:
-                return Fail<ulong>(key, $"{key} is {number}", $"{remedy}, 1 or more");
+                return Fail<ulong>(OutOfRange, key, $"{key} is {number}", $"{remedy}, 1 or more");
             case XlNumberKind.Valid when (ulong)number <= XlConfig.MaxMemoryKiB / 1024:
                 return (ulong)number * 1024;
             case XlNumberKind.Valid or XlNumberKind.TooLarge:
                 return Fail<ulong>(
-                    key, $"{key} {InputError.Quote(text)} is more than the {XlConfig.MaxMemoryKiB / 1024} MiB that 52 address bits reach",
+                    OutOfRange, key, $"{key} {InputError.Quote(text)} is more than the {XlConfig.MaxMemoryKiB / 1024} MiB that 52 address bits reach",
                     $"{remedy}; the unit is MiB, not bytes or KiB");
         }
 
@@ -159,7 +161,7 @@ internal sealed class XlGuest
         if (vcpus is < 1)
             _remarks.Add($"vcpus is {vcpus}: xl makes it 1");
         if (vcpus > XlConfig.MaxVcpus)
-            return Fail<int>("vcpus", $"vcpus is {vcpus}", $"Xen gives a guest at most {XlConfig.MaxVcpus}");
+            return Fail<int>(OutOfRange, "vcpus", $"vcpus is {vcpus}", $"Xen gives a guest at most {XlConfig.MaxVcpus}");
         return (int)Math.Max(1, vcpus ?? 1);
     }
 
@@ -268,10 +270,10 @@ internal sealed class XlGuest
 
     private bool? Flag(string key) => Number(key) is { } number ? number != 0 : null;
 
-    private T Fail<T>(string key, string what, string remedy)
+    private T Fail<T>(InputErrorCode code, string key, ErrorText what, string remedy)
         where T : struct
     {
-        _error ??= new InputError(_sourceName, _byKey[key].Line, what, remedy);
+        _error ??= new InputError(code, _sourceName, _byKey[key].Line, what, remedy);
         return default;
     }
 }

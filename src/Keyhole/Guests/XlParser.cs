@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Reading;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Guests;
 
@@ -72,7 +73,7 @@ internal sealed class XlParser
                     ParseSetting();
                     break;
                 case Token.Comma or Token.Open or Token.Close or Token.Assign or Token.Add or Token.Number or Token.Text:
-                    Fail($"a setting cannot start with {Shown()}", "write KEY=VALUE, the key first");
+                    Fail(Malformed, $"a setting cannot start with {Shown()}", "write KEY=VALUE, the key first");
                     return;
             }
         }
@@ -87,7 +88,7 @@ internal sealed class XlParser
             return;
         if (op is not (Token.Assign or Token.Add))
         {
-            Fail($"{InputError.Quote(key)} is not followed by =", "write KEY=VALUE");
+            Fail(Malformed, $"{InputError.Quote(key)} is not followed by =", "write KEY=VALUE");
             return;
         }
 
@@ -98,7 +99,8 @@ internal sealed class XlParser
             return;
         if (end is not (Token.End or Token.Newline or Token.Semicolon))
         {
-            Fail($"{Shown()} behind the value of {InputError.Quote(key)}", "start each setting on a line of its own, or put ; between two");
+            Fail(Malformed, $"{Shown()} behind the value of {InputError.Quote(key)}",
+                "start each setting on a line of its own, or put ; between two");
             return;
         }
 
@@ -130,7 +132,7 @@ internal sealed class XlParser
                     if (open.Count == XlConfig.MaxNesting)
                     {
                         Fail(
-                            $"lists nested more than {XlConfig.MaxNesting} deep",
+                            TooLarge, $"lists nested more than {XlConfig.MaxNesting} deep",
                             "remove the surplus [: no setting of xl nests lists deeper than three");
                         return null;
                     }
@@ -146,21 +148,22 @@ internal sealed class XlParser
                     break;
                 case Token.End when open.Count > 0:
                     _tokenLine = open.Peek().Line;
-                    Fail("a list that starts here has no end", "close it with ]");
+                    Fail(Malformed, "a list that starts here has no end", "close it with ]");
                     return null;
                 case Token.Identifier when valueAllowed:
-                    Fail($"{Shown()} is a word without quotes", "put text in quotes: \"…\"");
+                    Fail(Malformed, $"{Shown()} is a word without quotes", "put text in quotes: \"…\"");
                     return null;
                 case Token.End or Token.Newline or Token.Semicolon when open.Count == 0:
-                    Fail($"{InputError.Quote(key)} has no value", "give one behind =, on the same line");
+                    Fail(Missing, $"{InputError.Quote(key)} has no value", "give one behind =, on the same line");
                     return null;
                 case Token.End or Token.Newline or Token.Semicolon or Token.Comma or Token.Open or Token.Close:
                 case Token.Assign or Token.Add or Token.Identifier or Token.Number or Token.Text:
                     if (open.Count == 0)
-                        Fail($"{Shown()} where the value of {InputError.Quote(key)} should be", "give a number, a text in quotes or a list in [ ]");
+                        Fail(Malformed, $"{Shown()} where the value of {InputError.Quote(key)} should be",
+                            "give a number, a text in quotes or a list in [ ]");
                     else
                         Fail(
-                            $"{Shown()} in a list{(valueAllowed ? "" : " where a comma or ] should be")}",
+                            Malformed, $"{Shown()} in a list{(valueAllowed ? "" : " where a comma or ] should be")}",
                             "separate the items by commas and close the list with ]");
                     return null;
             }
@@ -222,24 +225,24 @@ internal sealed class XlParser
                 return Token.Number;
             case >= 'A' and <= 'Z':
                 return Fail(
-                    $"a capital letter, {InputError.Quote(Word())}, outside of quotes",
+                    Malformed, $"a capital letter, {InputError.Quote(Word())}, outside of quotes",
                     "xl's keys and hex digits are lower case; put text in quotes");
             case '-':
-                return Fail("a minus sign outside of quotes", "xl.cfg has no negative numbers, and no - in a key");
+                return Fail(Malformed, "a minus sign outside of quotes", "xl.cfg has no negative numbers, and no - in a key");
             case '\0':
-                return Fail("a NUL byte", "save the file as plain UTF-8 text");
+                return Fail(Malformed, "a NUL byte", "save the file as plain UTF-8 text");
             case '\r':
-                return Fail("a carriage return without a line feed", "xl reads lines that end in LF: tr '\\r' '\\n' makes them so");
+                return Fail(Malformed, "a carriage return without a line feed", "xl reads lines that end in LF: tr '\\r' '\\n' makes them so");
             case >= '\u2018' and <= '\u201f':
-                return Fail($"{InputError.Quote(Word())} stands in curly quotes", "write straight ones: \" or '");
+                return Fail(Malformed, $"{InputError.Quote(Word())} stands in curly quotes", "write straight ones: \" or '");
             case '{':
-                return Fail("JSON is no xl.cfg", "give the file that the guest is made from; what 'xl list -l' prints is not read");
+                return Fail(NotSupported, "JSON is no xl.cfg", "give the file that the guest is made from; what 'xl list -l' prints is not read");
             case '(' or ')' or ':' or '.' or '+':
                 return Fail(
-                    $"{InputError.Quote(Word())} is no syntax of xl.cfg",
+                    Malformed, $"{InputError.Quote(Word())} is no syntax of xl.cfg",
                     "if this is Python, as xm once read it, write it out as plain KEY=VALUE: xl does not run it");
             default:
-                return Fail($"{InputError.Quote(Word())} is no syntax of xl.cfg", "put text in quotes, and start comments with #");
+                return Fail(Malformed, $"{InputError.Quote(Word())} is no syntax of xl.cfg", "put text in quotes, and start comments with #");
         }
     }
 
@@ -248,7 +251,7 @@ internal sealed class XlParser
         int end = _text.IndexOf('\n', _position);
         int nul = _text.AsSpan(_position, (end < 0 ? _text.Length : end) - _position).IndexOf('\0');
         if (nul >= 0)
-            return Fail("a NUL byte", "save the file as plain UTF-8 text");
+            return Fail(Malformed, "a NUL byte", "save the file as plain UTF-8 text");
         if (end < 0)
         {
             _remarks.Add("the file ends in a comment without a line end, at which xl itself stops with a lexical error");
@@ -269,7 +272,7 @@ internal sealed class XlParser
         {
             if (_position == _text.Length || _text[_position] == '\n')
                 return Fail(
-                    $"a quote that starts here, "
+                    Malformed, $"a quote that starts here, "
                         + $"{InputError.Quote(_text.AsSpan(_tokenStart, _position - _tokenStart).TrimEnd('\r'))}, has no end on its line",
                     $"close it with {quote}");
             char c = _text[_position++];
@@ -280,9 +283,9 @@ internal sealed class XlParser
             }
 
             if (c is '\0')
-                return Fail("a NUL byte", "save the file as plain UTF-8 text");
+                return Fail(Malformed, "a NUL byte", "save the file as plain UTF-8 text");
             if (c is SmallInput.Undecodable)
-                return Fail("a quoted text has bytes that are not UTF-8", "save the file as UTF-8");
+                return Fail(Malformed, "a quoted text has bytes that are not UTF-8", "save the file as UTF-8");
             if (c != '\\')
             {
                 text.Append(c);
@@ -325,7 +328,7 @@ internal sealed class XlParser
                     break;
                 default:
                     return Fail(
-                        $"the escape {InputError.Quote(_text.AsSpan(_position - 2, 2))} in a quoted text",
+                        Malformed, $"the escape {InputError.Quote(_text.AsSpan(_position - 2, 2))} in a quoted text",
                         "xl knows \\\\ \\\" \\' \\a \\b \\f \\n \\r \\t \\v; write other characters as they are");
             }
         }
@@ -355,9 +358,9 @@ internal sealed class XlParser
         ? "the end of the file"
         : _text[_tokenStart] is '\n' or '\r' or '#' ? "the end of the line" : InputError.Quote(_text.AsSpan(_tokenStart, _position - _tokenStart));
 
-    private Token Fail(string what, string remedy)
+    private Token Fail(InputErrorCode code, ErrorText what, string remedy)
     {
-        _error ??= new InputError(_sourceName, _tokenLine, what, remedy);
+        _error ??= new InputError(code, _sourceName, _tokenLine, what, remedy);
         return Token.Failed;
     }
 }

@@ -43,14 +43,14 @@ internal readonly struct EntryRange
         entry = default;
         if (_start > Frames.AddressLimit || _end > Frames.AddressLimit)
         {
-            error = new(source, line, $"the entry {Text()} reaches above 2^52, where no physical address is",
+            error = InputError.OutOfRange(source, line, $"the entry {Text()} reaches above 2^52, where no physical address is",
                 "check the capture; x86 has at most 52 address bits");
             return false;
         }
 
         if (_end < _start)
         {
-            error = new(source, line, $"the entry {Text()} ends before it starts", "check the capture; the start comes first");
+            error = InputError.OutOfRange(source, line, $"the entry {Text()} ends before it starts", "check the capture; the start comes first");
             return false;
         }
 

@@ -8,9 +8,9 @@ namespace Keyhole.Hosts;
 internal static class HostMapErrors
 {
     public static InputError TooManyEntries(string source, int? line) =>
-        new(source, line, $"the memory map has more than {Host.MaxEntries} entries",
+        InputError.TooLarge(source, line, $"the memory map has more than {Host.MaxEntries} entries",
             "no firmware has so many and Xen keeps no more; check the capture");
 
     public static InputError Empty(string source) =>
-        new(source, null, "the input is empty", "give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem'");
+        InputError.NothingInIt(source, null, "the input is empty", "give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem'");
 }

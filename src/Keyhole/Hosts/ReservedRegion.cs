@@ -52,14 +52,14 @@ public readonly record struct ReservedRegion(ulong Start, ulong End, string Type
                 || !cursor.TryText(" ")
                 || last < start || cursor.Rest.IsEmpty)
             {
-                return new InputError(sourceName, text.Number, $"{InputError.Quote(content)} is no reserved region",
+                return InputError.Malformed(sourceName, text.Number, $"{InputError.Quote(content)} is no reserved region",
                     "a row is 0xSTART 0xEND TYPE, as Linux writes it");
             }
 
             if (start >= Frames.AddressLimit)
                 continue;
             if (regions.Count == MaxCount)
-                return new InputError(sourceName, text.Number, $"more than {MaxCount} regions", "check the file");
+                return InputError.TooLarge(sourceName, text.Number, $"more than {MaxCount} regions", "check the file");
             regions.Add((start, Math.Min(last, Frames.AddressLimit - 1) + 1, InputError.OneLine(cursor.Rest, MaxTypeLength)));
         }
 

@@ -123,7 +123,7 @@ public static class BootLog
         string whose = wantsDom0 ? "dom0's kernel" : "the guest's kernel";
         if (!boots.Any(static boot => boot.HasKernelLines))
         {
-            return new InputError(
+            return InputError.NothingInIt(
                 sourceName,
                 null,
                 $"nothing that a kernel says of its memory at boot is in it",
@@ -135,7 +135,7 @@ public static class BootLog
         {
             return wanted >= 1 && wanted <= boots.Length
                 ? boots[wanted - 1]
-                : new InputError(sourceName, null, $"there is no boot {wanted}: the log has {boots.Length}",
+                : InputError.NoSuchItem(sourceName, null, $"there is no boot {wanted}: the log has {boots.Length}",
                     $"choose {Setting.BootNumber} 1 to {boots.Length}");
         }
 
@@ -144,7 +144,7 @@ public static class BootLog
             ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
         if (found is not null)
             return found;
-        return new InputError(
+        return InputError.NothingInIt(
             sourceName,
             boots[0].FirstLine,
             wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log",

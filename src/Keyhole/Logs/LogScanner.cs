@@ -730,14 +730,14 @@ public sealed class LogScanner
         public void Damage(string source, int line, ReadOnlySpan<char> text)
         {
             NoteLine(line);
-            _error ??= new(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}",
+            _error ??= InputError.Malformed(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}",
                 "give the whole log, its lines not wrapped");
         }
 
         public void IsHidden(string source, int line)
         {
             NoteLine(line);
-            _error ??= new(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root",
+            _error ??= InputError.Unreadable(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root",
                 "read it as root: sudo cat /proc/iomem");
         }
 

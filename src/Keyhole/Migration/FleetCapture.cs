@@ -31,13 +31,13 @@ internal sealed class FleetCapture
         }
         catch (InvalidOperationException)
         {
-            return new(
+            return InputError.Malformed(
                 sourceName, lineNumber, "a name in the JSON is not Unicode text: an escape is half a character (a lone surrogate)",
                 $"give one capture a line, as {Setting.CaptureWriter} wrote it");
         }
         catch (JsonException)
         {
-            return new(
+            return InputError.Malformed(
                 sourceName, lineNumber, "the JSON is malformed, cut short or nested too deeply",
                 $"give one capture a line, as {Setting.CaptureWriter} wrote it, without line breaks in it");
         }

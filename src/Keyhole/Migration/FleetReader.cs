@@ -92,7 +92,8 @@ public sealed class FleetReader
                 }
 
                 int at = line;
-                Start(() => new([], [new(sourceName, at, $"the line is longer than {MaxLineBytes >> 20} MiB", "a capture never is: give one a line")],
+                Start(() => new([],
+                    [InputError.TooLarge(sourceName, at, $"the line is longer than {MaxLineBytes >> 20} MiB", "a capture never is: give one a line")],
                     null));
                 isTooLong = true;
                 filled = 0;

@@ -69,7 +69,7 @@ public static class BarReader
     {
         const string remedy = "give the text as lspci or sysfs printed it";
         if (start > Frames.AddressLimit || end > Frames.AddressLimit)
-            return new InputError(sourceName, line, $"a window that reaches beyond 52 address bits: {start:x} to {end:x}", remedy);
-        return start >= end ? new InputError(sourceName, line, $"a window that ends before it starts: {start:x} to {end:x}", remedy) : null;
+            return InputError.OutOfRange(sourceName, line, $"a window that reaches beyond 52 address bits: {start:x} to {end:x}", remedy);
+        return start >= end ? InputError.OutOfRange(sourceName, line, $"a window that ends before it starts: {start:x} to {end:x}", remedy) : null;
     }
 }

@@ -59,7 +59,7 @@ internal sealed class KernelLogReader(string sourceName)
             if (!_functions.TryGetValue(address, out Function? function))
             {
                 if (_functions.Count == BarReader.MaxDevices)
-                    return new InputError(sourceName, lineNumber, $"more than {BarReader.MaxDevices} PCI devices", "give the log of one boot");
+                    return InputError.TooLarge(sourceName, lineNumber, $"more than {BarReader.MaxDevices} PCI devices", "give the log of one boot");
                 _functions.Add(address, function = new());
             }
 

@@ -79,7 +79,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
                     }
 
                     if (_devices.ContainsKey(address))
-                        return new InputError(sourceName, lineNumber, $"a second device at {address}", "give the output of one lspci");
+                        return InputError.Repeated(sourceName, lineNumber, $"a second device at {address}", "give the output of one lspci");
                     _address = address;
                     Describe(line[line.IndexOf(' ')..].Trim());
                     continue;
@@ -94,7 +94,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         }
 
         if (!_anyHeader && !_hasRegions)
-            return new InputError(sourceName, null, "no PCI device in it", Kept);
+            return InputError.NothingInIt(sourceName, null, "no PCI device in it", Kept);
         if (!TryFinishDevice(lineNumber, out InputError? tooMany))
             return tooMany;
         if (!_anyHeader && onlyAddress is null)
@@ -124,7 +124,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         {
             if (_devices.Count == BarReader.MaxDevices)
             {
-                error = new InputError(sourceName, lineNumber, $"more than {BarReader.MaxDevices} PCI devices", "give the output of one lspci");
+                error = InputError.TooLarge(sourceName, lineNumber, $"more than {BarReader.MaxDevices} PCI devices", "give the output of one lspci");
                 return false;
             }
 
@@ -235,7 +235,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         {
             int colon = line.IndexOf(':');
             if (colon < 0 || !int.TryParse(line["Region ".Length..colon], NumberStyles.None, CultureInfo.InvariantCulture, out index) || index > 5)
-                return new InputError(sourceName, lineNumber, $"{InputError.Quote(line)} names no base address register", Kept);
+                return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line)} names no base address register", Kept);
             line = line[(colon + 1)..].TrimStart();
         }
 
@@ -378,7 +378,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         bool is64Bit = line.Contains("64-bit", StringComparison.Ordinal);
         bool hasSize = TrySizeIn(line, out ulong sizeBytes);
         if (!hasSize && line.Contains("[size=", StringComparison.Ordinal))
-            return new InputError(sourceName, lineNumber, $"{InputError.Quote(line[line.IndexOf("[size=")..])} is no size", Kept);
+            return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line[line.IndexOf("[size=")..])} is no size", Kept);
         if (line.StartsWith("<"))
         {
             int close = line.IndexOf('>');
@@ -389,7 +389,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
 
         int end = line.IndexOfAny(' ', '\t');
         if (!Bar.TryHex(end < 0 ? line : line[..end], out ulong start))
-            return new InputError(sourceName, lineNumber, $"{InputError.Quote(line)} does not start with an address", Kept);
+            return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line)} does not start with an address", Kept);
         if (!hasSize)
         {
             _withoutSize++;
@@ -425,7 +425,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         ReadOnlySpan<char> range = end < 0 ? line : line[..end];
         int dash = range.IndexOf('-');
         if (dash < 0 || !Bar.TryHex(range[..dash], out ulong start) || !Bar.TryHex(range[(dash + 1)..], out ulong last))
-            return new InputError(sourceName, lineNumber, $"{InputError.Quote(line)} is no address range", Kept);
+            return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line)} is no address range", Kept);
         if (line.Contains("[disabled]", StringComparison.Ordinal) || start > last)
             return null;
         if (BarReader.Check(sourceName, lineNumber, start, (UInt128)last + 1) is { } error)

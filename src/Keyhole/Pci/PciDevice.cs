@@ -60,11 +60,11 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
         ReadOnlySpan<char> range = text.AsSpan().Trim();
         int dash = range.IndexOf('-');
         if (dash < 0 || !TryHex(range[..dash], out ulong start) || !TryHex(range[(dash + 1)..], out ulong end))
-            return new InputError(sourceName, null, $"{InputError.Quote(text)} is no address range", remedy);
+            return InputError.Malformed(sourceName, null, $"{InputError.Quote(text)} is no address range", remedy);
         if (start >= end)
-            return new InputError(sourceName, null, $"{InputError.Quote(text)} ends before it starts, or is empty", remedy);
+            return InputError.OutOfRange(sourceName, null, $"{InputError.Quote(text)} ends before it starts, or is empty", remedy);
         if (end > Frames.AddressLimit)
-            return new InputError(sourceName, null, $"{InputError.Quote(text)} reaches beyond 52 address bits", remedy);
+            return InputError.OutOfRange(sourceName, null, $"{InputError.Quote(text)} reaches beyond 52 address bits", remedy);
         return new Bar(0, BarKind.Memory, start, end, Is64Bit: end > Frames.FourGiB, IsPrefetchable: false);
     }
 

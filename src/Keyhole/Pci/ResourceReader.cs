@@ -27,7 +27,7 @@ internal sealed class ResourceReader(string sourceName)
     public Parsed<PciListing> Read(string text, PciAddress? address)
     {
         if (address is not { } owner)
-            return new InputError(
+            return InputError.Missing(
                 sourceName, null, "a sysfs resource file, which does not say whose it is",
                 "give the device's address, or the file by its full path under /sys/bus/pci/devices");
         var rows = new List<(ulong Start, ulong Last, ulong Flags, int Line)>();
@@ -42,11 +42,11 @@ internal sealed class ResourceReader(string sourceName)
             int count = line.SplitAny(parts, " \t", StringSplitOptions.RemoveEmptyEntries);
             if (count != 3 || !TryNumber(line[parts[0]], out ulong start) || !TryNumber(line[parts[1]], out ulong last)
                 || !TryNumber(line[parts[2]], out ulong flags))
-                return new InputError(
+                return InputError.Malformed(
                     sourceName, lineNumber, $"{InputError.Quote(line)} is no row of a resource file",
                     "a row is 0xSTART 0xEND 0xFLAGS");
             if (rows.Count == MaxRows)
-                return new InputError(
+                return InputError.TooLarge(
                     sourceName, lineNumber, $"more than {MaxRows} rows, the most that a device has",
                     "give the resource file of one device");
             rows.Add((start, last, flags, lineNumber));

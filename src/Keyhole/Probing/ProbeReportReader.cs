@@ -41,20 +41,20 @@ public static class ProbeReportReader
             if (start < 0)
                 continue;
             if (++count > MaxLines)
-                return new InputError(sourceName, lines.Number, $"more than {MaxLines} lines of a report", "give the console of one probe");
+                return InputError.TooLarge(sourceName, lines.Number, $"more than {MaxLines} lines of a report", "give the console of one probe");
             int end = line.LastIndexOf('}');
             if (end < start || !TryParse(line[start..(end + 1)], out JsonDocument? document))
-                return new InputError(sourceName, lines.Number, $"broken line of a probe's report: {InputError.Quote(line[start..])}",
+                return InputError.Malformed(sourceName, lines.Number, $"broken line of a probe's report: {InputError.Quote(line[start..])}",
                     "give the console's whole text");
             using (document)
             {
-                if (!report.Take(document.RootElement, lines.Number, out string? what))
-                    return new InputError(sourceName, lines.Number, what, "give the console of a probe of this version");
+                if (!report.Take(document.RootElement, lines.Number, out InputErrorCode code, out ErrorText what))
+                    return new InputError(code, sourceName, lines.Number, what, "give the console of a probe of this version");
             }
         }
 
         return count == 0
-            ? new InputError(sourceName, null, "no line of a probe's report", "give the console of a guest whose kernel is the probe")
+            ? InputError.NothingInIt(sourceName, null, "no line of a probe's report", "give the console of a guest whose kernel is the probe")
             : report.Finish();
     }
 
@@ -87,17 +87,19 @@ public static class ProbeReportReader
         private ProbeReport _report = new();
         private bool _hasStarted;
 
-        public bool Take(JsonElement line, int number, out string what)
+        public bool Take(JsonElement line, int number, out InputErrorCode code, out ErrorText what)
         {
             // By its place: a later member may have the name again.
             string kind = line.EnumerateObject().First().Value.GetString() ?? "";
+            code = InputErrorCode.Missing;
             what = $"a line of kind {InputError.Quote(kind)} lacks what belongs there";
             if (kind == "start")
             {
+                code = InputErrorCode.Repeated;
                 what = "a second report begins";
                 bool isFirst = !_hasStarted;
                 _hasStarted = true;
-                return isFirst && TakeStart(line, out what);
+                return isFirst && TakeStart(line, out code, out what);
             }
 
             switch (kind)
@@ -159,8 +161,9 @@ public static class ProbeReportReader
             Hypercalls = _hypercalls.ToImmutable(),
         };
 
-        private bool TakeStart(JsonElement line, out string what)
+        private bool TakeStart(JsonElement line, out InputErrorCode code, out ErrorText what)
         {
+            code = InputErrorCode.Missing;
             what = "the report's first line lacks what belongs there";
             string kernel = Text(line, "kernel");
             if (!TryNumber(line, "version", out ulong version) || !TryNumber(line, "nrPages", out ulong pages)
@@ -168,6 +171,7 @@ public static class ProbeReportReader
                 return false;
             if (version != 1 || !KernelReleases.TryParseName(kernel, out KernelRelease profile))
             {
+                code = InputErrorCode.NotSupported;
                 what = $"a report of version {version} on {InputError.Quote(kernel)}";
                 return false;
             }

@@ -320,7 +320,7 @@ public static class PackedErrors
     {
         const int longest = 160;
         ArgumentNullException.ThrowIfNull(damaged);
-        return new(sourceName, null, $"the packed file cannot be read: {InputError.OneLine(damaged.Message.TrimEnd('.'), longest)}",
+        return InputError.Unreadable(sourceName, null, $"the packed file cannot be read: {InputError.OneLine(damaged.Message.TrimEnd('.'), longest)}",
             "unpack it (zcat, tar xf, cpio -i) and name the log in it");
     }
 }

@@ -72,7 +72,8 @@ public sealed class SmallInput
     }
 
     internal static InputError TooLong(string sourceName, int maxSizeBytes, string kind) =>
-        new(sourceName, null, $"longer than {maxSizeBytes / (1024 * 1024)} MiB, which {kind} never is", "check that this is the right file");
+        InputError.TooLarge(sourceName, null, $"longer than {maxSizeBytes / (1024 * 1024)} MiB, which {kind} never is",
+            "check that this is the right file");
 
     /// <summary>The text, without a byte order mark; <see cref="Undecodable"/> for what is no text.</summary>
     public string Decode() => Bytes switch

@@ -9,6 +9,7 @@ using System.Xml;
 using System.Xml.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Guests;
 
@@ -21,10 +22,10 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
     public Parsed<GuestDocument> Build()
     {
         if (domain.Name != "domain")
-            return Error(domain, $"the document is a <{domain.Name.LocalName}>, not a domain", "write it with virsh dumpxml GUEST");
+            return Error(NothingInIt, domain, $"the document is a <{domain.Name.LocalName}>, not a domain", "write it with virsh dumpxml GUEST");
         if ((string?)domain.Attribute("type") is not ("xen" or "kvm" or "qemu"))
             return Error(
-                domain, $"a domain of type {InputError.Quote((string?)domain.Attribute("type") ?? "")}, neither Xen's nor QEMU's",
+                NotSupported, domain, $"a domain of type {InputError.Quote((string?)domain.Attribute("type") ?? "")}, neither Xen's nor QEMU's",
                 "give a domain with type='xen' or 'kvm'");
         GuestType type = ReadType();
         (ulong memoryKiB, ulong maxmemKiB) = ReadMemory();
@@ -67,8 +68,10 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         if (TypeOf(domain) is { } known)
             return known;
         return domain.Element("os")?.Element("type") is { } type
-            ? Fail<GuestType>(type, $"<os><type> {InputError.Quote(type.Value.Trim())} is not one that Xen runs", "write linux, xenpvh or hvm")
-            : Fail<GuestType>(domain.Element("os") ?? domain, "no <os><type>", "add <os><type machine='xenpv'>linux</type></os>, or xenpvh or hvm");
+            ? Fail<GuestType>(UnknownWord, type, $"<os><type> {InputError.Quote(type.Value.Trim())} is not one that Xen runs",
+                "write linux, xenpvh or hvm")
+            : Fail<GuestType>(Missing, domain.Element("os") ?? domain, "no <os><type>",
+                "add <os><type machine='xenpv'>linux</type></os>, or xenpvh or hvm");
     }
 
     /// <summary>The type that the domain has; with a bootloader it need not say. Null where there is none, or none of Xen's.</summary>
@@ -92,7 +95,8 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         ulong? maxmemKiB = MemoryOf("memory");
         ulong memoryKiB = MemoryOf("currentMemory") ?? 0;
         if (maxmemKiB is null or 0 && _error is null)
-            return (Fail<ulong>(domain.Element("memory") ?? domain, maxmemKiB is null ? "no <memory>" : "<memory> is 0",
+            return (Fail<ulong>(maxmemKiB is null ? Missing : OutOfRange, domain.Element("memory") ?? domain,
+                maxmemKiB is null ? "no <memory>" : "<memory> is 0",
                 "add <memory unit='MiB'>…</memory>"), 0);
         if (memoryKiB > maxmemKiB)
             _remarks.Add("currentMemory is more than memory; libvirt makes it the same");
@@ -107,12 +111,14 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
             return null;
         string unit = (string?)element.Attribute("unit") ?? "";
         if (!MemoryUnit.TryGetSize(unit, out ulong unitBytes))
-            return Fail<ulong>(element, $"<{name}> in the unit {InputError.Quote(unit)}, which libvirt does not know", "write KiB, MiB or GiB");
+            return Fail<ulong>(UnknownWord, element, $"<{name}> in the unit {InputError.Quote(unit)}, which libvirt does not know",
+                "write KiB, MiB or GiB");
         ReadOnlySpan<char> text = element.Value.AsSpan().Trim();
         if (!MemoryUnit.TryRead(text, unitBytes, out UInt128 sizeBytes))
-            return Fail<ulong>(element, $"<{name}> {InputError.Quote(text)} is not a number", "give a whole number in decimal");
+            return Fail<ulong>(Malformed, element, $"<{name}> {InputError.Quote(text)} is not a number", "give a whole number in decimal");
         if (sizeBytes > (UInt128)XlConfig.MaxMemoryKiB * 1024)
-            return Fail<ulong>(element, $"<{name}> {InputError.Quote(text)} is more than 52 address bits reach", "check the number and its unit");
+            return Fail<ulong>(OutOfRange, element, $"<{name}> {InputError.Quote(text)} is more than 52 address bits reach",
+                "check the number and its unit");
         ulong sizeKiB = (ulong)MemoryUnit.RoundToKiB(sizeBytes);
         if (sizeKiB != sizeBytes / 1024)
             _remarks.Add($"<{name}> is {sizeBytes / 1024} KiB; libvirt rounds it up to {sizeKiB / 1024} MiB for Xen");
@@ -126,7 +132,8 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         string text = (string?)element.Attribute("current") ?? element.Value.Trim();
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int vcpus) && vcpus is > 0 and <= XlConfig.MaxVcpus
             ? vcpus
-            : Fail<int>(element, $"<vcpu> {InputError.Quote(text)} is no number of processors", $"give a number from 1 to {XlConfig.MaxVcpus}");
+            : Fail<int>(OutOfRange, element, $"<vcpu> {InputError.Quote(text)} is no number of processors",
+                $"give a number from 1 to {XlConfig.MaxVcpus}");
     }
 
     private bool? ReadE820Host()
@@ -137,8 +144,9 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         {
             "on" => true,
             "off" => false,
-            string other => Fail<bool>(element, $"<e820_host> has the state {InputError.Quote(other)}", "write state='on' or state='off'"),
-            null => Fail<bool>(element, "<e820_host> has no state", "write state='on' or state='off'"),
+            string other => Fail<bool>(UnknownWord, element, $"<e820_host> has the state {InputError.Quote(other)}",
+                "write state='on' or state='off'"),
+            null => Fail<bool>(Missing, element, "<e820_host> has no state", "write state='on' or state='off'"),
         };
     }
 
@@ -151,7 +159,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
             if (AddressOf(device) is not { } address)
             {
                 Fail<bool>(
-                    source ?? device, "a PCI device without a valid <source><address>",
+                    Malformed, source ?? device, "a PCI device without a valid <source><address>",
                     "give domain, bus, slot and function as numbers, such as bus='0x03' slot='0x00' function='0x0'");
                 return [];
             }
@@ -194,13 +202,13 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
 
     private static string? Text(XElement? element) => element is null || element.Value.Length == 0 ? null : element.Value;
 
-    private T Fail<T>(XElement where, string what, string remedy)
+    private T Fail<T>(InputErrorCode code, XElement where, ErrorText what, string remedy)
         where T : struct
     {
-        _error ??= Error(where, what, remedy);
+        _error ??= Error(code, where, what, remedy);
         return default;
     }
 
-    private InputError Error(XElement where, string what, string remedy) =>
-        new(sourceName, ((IXmlLineInfo)where).HasLineInfo() ? ((IXmlLineInfo)where).LineNumber : null, what, remedy);
+    private InputError Error(InputErrorCode code, XElement where, ErrorText what, string remedy) =>
+        new(code, sourceName, ((IXmlLineInfo)where).HasLineInfo() ? ((IXmlLineInfo)where).LineNumber : null, what, remedy);
 }

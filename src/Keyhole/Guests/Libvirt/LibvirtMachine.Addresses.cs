@@ -70,7 +70,8 @@ internal sealed partial class LibvirtMachine
             return;
         LibvirtAddress? address = _slots.Next(device.Connect!.Value);
         if (address is null)
-            _error ??= new InputError(sourceName, device.Line > 0 ? device.Line : null, "no PCI slot is left for this device", "add a controller");
+            _error ??= InputError.Missing(sourceName, device.Line > 0 ? device.Line : null, "no PCI slot is left for this device",
+                "add a controller");
         if (isTrial)
             return;
         device.Address = address;
@@ -99,7 +100,7 @@ internal sealed partial class LibvirtMachine
 
             if (waiting.Count == before)
             {
-                _error ??= new InputError(sourceName, waiting[0].Line, "a PCI controller on a bus that is not there",
+                _error ??= InputError.NoSuchItem(sourceName, waiting[0].Line, "a PCI controller on a bus that is not there",
                     "give each controller a bus that another controller has");
                 return;
             }

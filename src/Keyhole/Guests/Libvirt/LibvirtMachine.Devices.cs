@@ -117,7 +117,7 @@ internal sealed partial class LibvirtMachine
                 // KiB where no unit is said; 0 switches the hole off.
                 bool isSize = MemoryUnit.TryGetSize(Attribute(hole, "unit") ?? "", out ulong unit);
                 if (!isSize || !MemoryUnit.TryRead(hole.Value, unit, out UInt128 sizeBytes) || sizeBytes > 1UL << 52)
-                    _error ??= Error(hole, $"<pcihole64> {InputError.Quote(hole.Value.Trim())} is not a size",
+                    _error ??= Error(InputErrorCode.Malformed, hole, $"<pcihole64> {InputError.Quote(hole.Value.Trim())} is not a size",
                         "give a whole number, in KiB or with a unit");
                 else
                     _arguments.Add("-global", string.Create(CultureInfo.InvariantCulture,
@@ -129,8 +129,8 @@ internal sealed partial class LibvirtMachine
 
         if (index is < 1 or > 255 || _controllers.ContainsKey(index))
         {
-            _error ??= Error(controller, string.Create(CultureInfo.InvariantCulture, $"the PCI controller {index} is there twice, or out of range"),
-                "give each an index of its own, 1 to 255");
+            _error ??= Error(_controllers.ContainsKey(index) ? InputErrorCode.Repeated : InputErrorCode.OutOfRange, controller,
+                $"the PCI controller {index} is there twice, or out of range", "give each an index of its own, 1 to 255");
             return;
         }
 
@@ -149,7 +149,8 @@ internal sealed partial class LibvirtMachine
         };
         if (name.Length == 0)
         {
-            _error ??= Error(controller, $"the PCI controller model {InputError.Quote(model)} is not one of libvirt's for x86",
+            _error ??= Error(InputErrorCode.UnknownWord, controller,
+                $"the PCI controller model {InputError.Quote(model)} is not one of libvirt's for x86",
                 "give a model such as pcie-root-port");
             return;
         }
@@ -504,7 +505,7 @@ internal sealed partial class LibvirtMachine
         if (Number(address, "bus") is not (>= 0 and <= 255 and var bus) || Number(address, "slot") is not (>= 0 and <= 31 and var slot)
             || (Number(address, "function") ?? 0) is not (>= 0 and <= 7 and var function))
         {
-            _error ??= Error(address, "a PCI address that is out of range",
+            _error ??= Error(InputErrorCode.OutOfRange, address, "a PCI address that is out of range",
                 "give bus, slot and function as numbers, such as bus='0x01' slot='0x00' function='0x0'");
             return;
         }

@@ -77,7 +77,8 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         XElement? os = domain.Element("os");
         string machine = Attribute(os?.Element("type"), "machine") ?? "pc";
         if (Attribute(os?.Element("type"), "arch") is { } arch and not ("x86_64" or "i686"))
-            return Error(os!.Element("type")!, $"the architecture {InputError.Quote(arch)}, which is not x86", "give a guest of x86_64");
+            return Error(InputErrorCode.NotSupported, os!.Element("type")!, $"the architecture {InputError.Quote(arch)}, which is not x86",
+                "give a guest of x86_64");
         _isQ35 = machine.Contains("q35", StringComparison.Ordinal);
         _slots = new(_isQ35);
         bool isKvm = (string?)domain.Attribute("type") == "kvm";
@@ -93,7 +94,7 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         AddMemory();
         _arguments.Add("-smp", spec.Vcpus.ToString(CultureInfo.InvariantCulture), LineOf(domain.Element("vcpu")));
         if (domain.Elements("devices").Elements().Skip(MaxDevices).FirstOrDefault() is { } tooMany)
-            return Error(tooMany, $"more than {MaxDevices} devices", "check that this is one guest");
+            return Error(InputErrorCode.TooLarge, tooMany, $"more than {MaxDevices} devices", "check that this is one guest");
         ReadDevices();
         AssignAddresses();
         if (_error is not null)
@@ -209,7 +210,7 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
             return (ulong)MemoryUnit.RoundToKiB(sizeBytes);
         }
 
-        _error ??= Error(element, $"<{element.Name.LocalName}> {InputError.Quote(element.Value.Trim())} is not a size",
+        _error ??= Error(InputErrorCode.Malformed, element, $"<{element.Name.LocalName}> {InputError.Quote(element.Value.Trim())} is not a size",
             "give a whole number, with a unit of libvirt's");
         return 0;
     }
@@ -257,6 +258,6 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
     /// <summary>A comma ends a property; two are one.</summary>
     private static string Escaped(string text) => text.Replace(",", ",,", StringComparison.Ordinal);
 
-    private InputError Error(XElement where, string what, string remedy) =>
-        new(sourceName, LineOf(where) is > 0 and int line ? line : null, what, remedy);
+    private InputError Error(InputErrorCode code, XElement where, ErrorText what, string remedy) =>
+        new(code, sourceName, LineOf(where) is > 0 and int line ? line : null, what, remedy);
 }

@@ -25,7 +25,7 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest, ImmutableA
         foreach (string? text in (ReadOnlySpan<string?>)[guest.Name, guest.Kernel, guest.Ramdisk, guest.CommandLine])
         {
             if (text is not null && !IsXmlText(text))
-                return new InputError(
+                return InputError.NotSupported(
                     SourceName, null, $"{InputError.Quote(text)} has a character that XML cannot hold",
                     "remove control characters and broken Unicode");
         }
@@ -33,18 +33,18 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest, ImmutableA
         foreach (PciAssignment entry in guest.Pci)
         {
             if (entry.Address is null)
-                return new InputError(
+                return InputError.NotSupported(
                     SourceName, null, $"the PCI device named {InputError.Quote(entry.Name)} has no address, which libvirt needs",
                     "give its address, as xl pci-assignable-list shows it");
             if (entry.AllFunctions)
-                return new InputError(
+                return InputError.NotSupported(
                     SourceName, null, $"{entry.Address.Value.ToString()[..^1]}* is all functions of a device, for which libvirt has no form",
                     "name each function");
         }
 
         if (guest.MemoryKiB > guest.MaxmemKiB)
         {
-            return new InputError(
+            return InputError.Conflict(
                 SourceName, null,
                 $"maxmem ({ByteSize.ToText(guest.MaxmemKiB << 10)}) is below memory ({ByteSize.ToText(guest.MemoryKiB << 10)}): libvirt "
                     + $"would give the guest no more than maxmem",
@@ -86,7 +86,7 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest, ImmutableA
                 data.ReplaceWith(new XText(data.Value));
             else if (node is XElement element && element.Attributes().Select(static attribute => attribute.Name.ToString())
                 .Prepend(element.Name.ToString()).FirstOrDefault(HasHidden) is { } name)
-                return new InputError(SourceName, null, $"the name {InputError.Quote(name)} has a character that cannot be seen",
+                return InputError.NotSupported(SourceName, null, $"the name {InputError.Quote(name)} has a character that cannot be seen",
                     "leave it out of the guest's XML");
         }
 

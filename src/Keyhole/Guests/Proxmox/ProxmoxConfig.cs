@@ -44,7 +44,7 @@ public static class ProxmoxConfig
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
             if (++lineNumber > MaxLines)
-                return new InputError(sourceName, lineNumber, $"more than {MaxLines} lines", "check that this is a guest's configuration");
+                return InputError.TooLarge(sourceName, lineNumber, $"more than {MaxLines} lines", "check that this is a guest's configuration");
             ReadOnlySpan<char> line = CitedLine.Unmarked(raw).Trim();
             if (line.IsEmpty || line[0] == '#')
                 continue;
@@ -53,7 +53,7 @@ public static class ProxmoxConfig
                 break;
             if (!TrySetting(line, out ReadOnlySpan<char> key, out ReadOnlySpan<char> value))
             {
-                return new InputError(
+                return InputError.Malformed(
                     sourceName, lineNumber, $"{InputError.Quote(line)} is no setting",
                     "a setting is KEY: VALUE, as in /etc/pve/qemu-server/VMID.conf");
             }

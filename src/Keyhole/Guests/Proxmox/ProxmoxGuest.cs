@@ -7,6 +7,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Guests;
 
@@ -68,11 +69,12 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
             return otherwise;
         if (QemuOptionSyntax.TryNumber(text, out int number) && number <= most)
             return number;
-        Fail(key, $"{key} {InputError.Quote(text)} is not a number up to {most}", "give a whole number");
+        Fail(OutOfRange, key, $"{key} {InputError.Quote(text)} is not a number up to {most}", "give a whole number");
         return otherwise;
     }
 
-    private void Fail(string key, string what, string remedy) => _error ??= new InputError(sourceName, Line(key), what, remedy);
+    private void Fail(InputErrorCode code, string key, ErrorText what, string remedy) => _error ??= new InputError(code, sourceName, Line(key), what,
+        remedy);
 
     private static bool IsOn(ImmutableArray<QemuProperty> properties, string name) => QemuOptionSyntax.Find(properties, name) is "1" or "on" or "yes"
         or "true";
@@ -162,7 +164,7 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         string text = QemuOptionSyntax.Find(memory, "current") ?? "512";
         if (!QemuOptionSyntax.TryNumber(text, out int sizeMiB) || sizeMiB is < 16 or > 16 << 20)
         {
-            Fail("memory", $"memory {InputError.Quote(text)} is no number of MiB", "give a whole number of MiB, 16 to 16777216");
+            Fail(Malformed, "memory", $"memory {InputError.Quote(text)} is no number of MiB", "give a whole number of MiB, 16 to 16777216");
             return;
         }
 
@@ -319,7 +321,7 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
             bool isExpress = IsOn(properties, "pcie");
             if (isExpress && !_isQ35)
             {
-                Fail(key, $"{key} has pcie=1 and the machine is no q35, for which Proxmox VE refuses to start the guest",
+                Fail(Conflict, key, $"{key} has pcie=1 and the machine is no q35, for which Proxmox VE refuses to start the guest",
                     "write machine: q35, or leave pcie=1 out");
                 return;
             }
@@ -364,7 +366,7 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
             string host = hosts[j].Trim();
             if (!PciAddress.TryParse(host, out _) && !PciAddress.TryParse(host + ".0", out _))
             {
-                Fail(key, $"{InputError.Quote(hosts[j])} is no PCI address",
+                Fail(Malformed, key, $"{InputError.Quote(hosts[j])} is no PCI address",
                     "write it as lspci shows it, such as 0000:01:00 or 01:00.0, or name a mapping");
                 return;
             }

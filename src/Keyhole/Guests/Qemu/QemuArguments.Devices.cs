@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using Keyhole.Diagnostics;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Guests;
 
@@ -15,7 +16,7 @@ internal sealed partial class QemuArguments
             return;
         if (QemuOptionSyntax.Find(properties, "driver") is not { Length: > 0 } driver)
         {
-            Fail(value, $"{InputError.Quote(value.Text)} names no device", "write the device's model first");
+            Fail(Missing, value, $"{InputError.Quote(value.Text)} names no device", "write the device's model first");
             return;
         }
 
@@ -27,7 +28,7 @@ internal sealed partial class QemuArguments
             if (_jsonDevices.Count < MaxDevices)
                 _jsonDevices.Add(device);
             else
-                Fail(value, $"more than {MaxDevices} devices", "check that this is one guest");
+                Fail(TooLarge, value, $"more than {MaxDevices} devices", "check that this is one guest");
             return;
         }
 
@@ -38,7 +39,7 @@ internal sealed partial class QemuArguments
     {
         Note(device.Driver);
         if (_devices.Count >= MaxDevices)
-            Fail(at, $"more than {MaxDevices} devices", "check that this is one guest");
+            Fail(TooLarge, at, $"more than {MaxDevices} devices", "check that this is one guest");
         else
             _devices.Add((device, at.Line));
     }
@@ -85,7 +86,7 @@ internal sealed partial class QemuArguments
     {
         if (ProxmoxLayout.ConfigFile(value.Text) is not { } devices)
         {
-            Fail(value, $"the devices of {InputError.Quote(value.Text)} are not known", "write what the file holds as -device options");
+            Fail(NotSupported, value, $"the devices of {InputError.Quote(value.Text)} are not known", "write what the file holds as -device options");
             return;
         }
 

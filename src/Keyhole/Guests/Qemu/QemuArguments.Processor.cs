@@ -62,7 +62,7 @@ internal sealed partial class QemuArguments
     {
         if (QemuOptionSyntax.TrySwitch(value, out bool isOn))
             return isOn;
-        Fail(_cpuWord, $"{InputError.Quote(value)} in {InputError.Quote(_cpu)} is neither on nor off", "write on or off");
+        Fail(InputErrorCode.UnknownWord, _cpuWord, $"{InputError.Quote(value)} in {InputError.Quote(_cpu)} is neither on nor off", "write on or off");
         return null;
     }
 
@@ -70,7 +70,8 @@ internal sealed partial class QemuArguments
     {
         if (QemuOptionSyntax.TryNumber(value, out int bits) && (bits is >= 32 and <= 57 || (allowsZero && bits == 0)))
             return bits;
-        Fail(_cpuWord, $"{InputError.Quote(value)} in {InputError.Quote(_cpu)} is no width of addresses", "write 32 to 52");
+        Fail(InputErrorCode.OutOfRange, _cpuWord, $"{InputError.Quote(value)} in {InputError.Quote(_cpu)} is no width of addresses",
+            "write 32 to 52");
         return 0;
     }
 }

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Guests;
 
@@ -112,7 +113,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             if (!QemuCommandText.IsOption(word.Text))
             {
                 if (word.NeedsShell)
-                    Fail(word, NeedsShell(word), OnlyParsed);
+                    Fail(NotSupported, word, NeedsShell(word), OnlyParsed);
                 // QEMU takes a lone word for the image of a disk.
                 AddDisk(0, isCdrom: false);
                 continue;
@@ -123,7 +124,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             {
                 if (i + 1 == words.Length)
                 {
-                    Fail(word, $"{InputError.Quote(word.Text)} has no value", "give the whole command");
+                    Fail(Missing, word, $"{InputError.Quote(word.Text)} has no value", "give the whole command");
                     return;
                 }
 
@@ -145,13 +146,14 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         if (_program.StartsWith("qemu-system-", StringComparison.Ordinal) && !_program.StartsWith("qemu-system-x86_64", StringComparison.Ordinal)
             && !_program.StartsWith("qemu-system-i386", StringComparison.Ordinal))
         {
-            return new InputError(sourceName, null, $"{InputError.Quote(_program)} is no machine of x86", "give a guest of qemu-system-x86_64");
+            return InputError.NotSupported(sourceName, null, $"{InputError.Quote(_program)} is no machine of x86",
+                "give a guest of qemu-system-x86_64");
         }
 
         QemuVersion? emulator = QemuVersion.TryParseLeading(_emulatorText, out QemuVersion told) ? told : null;
         if (!QemuMachineType.TryParse(machineName, emulator ?? new(10, 0), out QemuMachineType type))
         {
-            return new InputError(
+            return InputError.NotSupported(
                 sourceName, _lineOfMachine, $"the machine type {InputError.Quote(machineName)} is not one whose map is known",
                 "take pc, q35 or one of their versions, such as pc-q35-7.2");
         }
@@ -230,7 +232,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
 
     private static string NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";
 
-    private void Fail(QemuWord at, string what, string remedy) => _error ??= new InputError(sourceName, at.Line > 0 ? at.Line : null, what, remedy);
+    private void Fail(InputErrorCode code, QemuWord at, ErrorText what, string remedy) => _error ??= new InputError(code, sourceName,
+        at.Line > 0 ? at.Line : null, what, remedy);
 
     private void Read(ReadOnlySpan<char> name, QemuWord option, QemuWord value)
     {
@@ -239,7 +242,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             or "vga" or "nic" or "net" or "readconfig" or "name";
         if (isDecisive && value.NeedsShell)
         {
-            Fail(value, NeedsShell(value), OnlyParsed);
+            Fail(NotSupported, value, NeedsShell(value), OnlyParsed);
             return;
         }
 
@@ -391,7 +394,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         if (MachineProperty(name) is not { } text)
             return 0;
         if (!QemuOptionSyntax.TrySize(text, 0, out ulong sizeBytes))
-            Fail(_machineWord, $"{name}={InputError.Quote(text)} is not a size", "write a number with K, M, G or T");
+            Fail(OutOfRange, _machineWord, $"{name}={InputError.Quote(text)} is not a size", "write a number with K, M, G or T");
         return sizeBytes;
     }
 
@@ -425,7 +428,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
 
             if (!isRead || sizeBytes > MaxMemoryBytes || _maxMemoryBytes > MaxMemoryBytes)
             {
-                Fail(value, $"{property.Name} {InputError.Quote(property.Value)} is not a size of memory",
+                Fail(OutOfRange, value, $"{property.Name} {InputError.Quote(property.Value)} is not a size of memory",
                     "write a number with M, G or T, at most 4096T");
                 return;
             }
@@ -454,7 +457,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             memoryBytes = defaultBytes;
         if (_maxMemoryBytes != 0 && _maxMemoryBytes < memoryBytes)
         {
-            _error ??= new InputError(
+            _error ??= InputError.Conflict(
                 sourceName, null, $"maxmem is {ByteSize.ToText(_maxMemoryBytes)}, less than the memory of {ByteSize.ToText(memoryBytes)}",
                 "give it a unit (a bare number is bytes), and at least the memory");
         }
@@ -469,7 +472,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         if (QemuOptionSyntax.Find(properties, "cpus") is { } text)
         {
             if (!QemuOptionSyntax.TryNumber(text, out cpus) || cpus is < 1 or > 8192)
-                Fail(value, $"{InputError.Quote(text)} is no number of processors", "write 1 to 8192");
+                Fail(OutOfRange, value, $"{InputError.Quote(text)} is no number of processors", "write 1 to 8192");
         }
         else
         {
@@ -489,7 +492,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         if (!value.Text.StartsWith('{'))
             return QemuOptionSyntax.Split(value.Text, impliedKey);
         if (!QemuOptionSyntax.TryReadJson(value.Text, out ImmutableArray<QemuProperty> properties))
-            Fail(value, $"{InputError.Quote(value.Text)} is malformed JSON", "give the value as QEMU was given it, quotes included");
+            Fail(Malformed, value, $"{InputError.Quote(value.Text)} is malformed JSON", "give the value as QEMU was given it, quotes included");
         return properties;
     }
 
@@ -503,7 +506,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         if (QemuOptionSyntax.Find(properties, "size") is not { } text || !QemuOptionSyntax.TrySize(text, 0, out ulong sizeBytes)
             || sizeBytes > MaxMemoryBytes)
         {
-            Fail(value, $"the memory object {InputError.Quote(id)} has no size", "give its size=, with M, G or T");
+            Fail(Missing, value, $"the memory object {InputError.Quote(id)} has no size", "give its size=, with M, G or T");
             return;
         }
 
@@ -557,7 +560,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         ImmutableArray<QemuProperty> properties = QemuOptionSyntax.Split(value.Text, "name");
         if (QemuOptionSyntax.Find(properties, "name") is not { Length: > 0 } name)
         {
-            Fail(value, $"{InputError.Quote(value.Text)} has no name", "write name=…,string=…");
+            Fail(Missing, value, $"{InputError.Quote(value.Text)} has no name", "write name=…,string=…");
             return;
         }
 
@@ -569,7 +572,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
 
         // What it holds decides the map for these.
         if (name is "opt/ovmf/X-PciMmio64Mb" or "opt/org.seabios/pci64")
-            Fail(value, $"the value of {name} stands in a file that is not read", "write its content with string=");
+            Fail(NotSupported, value, $"the value of {name} stands in a file that is not read", "write its content with string=");
     }
 
     /// <summary><c>q35-pcihost.pci-hole64-size=64G</c>, or <c>driver=…,property=…,value=…</c>.</summary>
@@ -592,7 +595,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             return;
         }
 
-        Fail(value, $"{InputError.Quote(text)} is no global property", "write DRIVER.PROPERTY=VALUE");
+        Fail(Malformed, value, $"{InputError.Quote(text)} is no global property", "write DRIVER.PROPERTY=VALUE");
     }
 
     /// <summary><c>device.ID.PROPERTY=VALUE</c> for a device that stands in front.</summary>
@@ -602,7 +605,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         int equals = text.IndexOf('=', StringComparison.Ordinal);
         string[] parts = equals < 0 ? [] : text[..equals].Split('.', 3);
         if (parts is ["device", var id, var property] && !TrySet(id, property, text[(equals + 1)..]))
-            Fail(value, $"there is no device {InputError.Quote(id)} in front of it", "name a device by its id");
+            Fail(NoSuchItem, value, $"there is no device {InputError.Quote(id)} in front of it", "name a device by its id");
     }
 
     /// <summary>Sets a property of a device that is there already; false where none has that identifier.</summary>

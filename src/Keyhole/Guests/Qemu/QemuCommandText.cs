@@ -134,7 +134,7 @@ internal sealed class QemuCommandText
             // libvirt's log tells every start; those before the last are over.
             if (commands++ > 0 && header.Length == 0)
             {
-                return new InputError(
+                return InputError.Repeated(
                     sourceName, i + 1, $"a second command of QEMU (the first stands in line {start + 1})", "keep the one that is meant");
             }
 
@@ -146,7 +146,7 @@ internal sealed class QemuCommandText
         if (start < 0)
         {
             if (first < 0 || !IsOption(lines[first].AsSpan().TrimStart()))
-                return new InputError(sourceName, null, "no command of QEMU in it", Advice);
+                return InputError.NothingInIt(sourceName, null, "no command of QEMU in it", Advice);
             start = first;
         }
 
@@ -175,7 +175,7 @@ internal sealed class QemuCommandText
     }
 
     private static InputError TooMany(string sourceName, int line) =>
-        new(sourceName, line, $"more than {MaxWords} arguments", "check that this is a command of QEMU");
+        InputError.TooLarge(sourceName, line, $"more than {MaxWords} arguments", "check that this is a command of QEMU");
 
     /// <summary>What libvirt writes in front of a command ("… starting up libvirt version: 9.0.0, …"); null for another line.</summary>
     private static string? HeaderOf(string line)

@@ -44,20 +44,20 @@ public static class Policies
         {
             name = HoleAtPolicy.BaseName;
             if (holeStart is not null)
-                return new(holeSource, null, "the policy's name says already where the hole starts", "say it once");
+                return InputError.Repeated(holeSource, null, "the policy's name says already where the hole starts", "say it once");
             address = text[prefix.Length..];
         }
 
         policy = All.FirstOrDefault(candidate => candidate.Name == name);
         if (policy is null)
-            return new(policySource, null, $"{InputError.Quote(text)} is not a policy",
+            return InputError.UnknownWord(policySource, null, $"{InputError.Quote(text)} is not a policy",
                 $"take one of {string.Join(' ', All.Select(static known => known.Name))}; hole-at takes an address, as in hole-at:0x80000000");
         if (address is null)
             return null;
         if (policy is not HoleAtPolicy)
-            return new(holeSource, null, $"the policy {name} places its holes itself", $"take {Setting.Policy} hole-at");
+            return InputError.Conflict(holeSource, null, $"the policy {name} places its holes itself", $"take {Setting.Policy} hole-at");
         if (!TryAddress(address, out ulong start))
-            return new(holeSource, null, $"{InputError.Quote(address)} is not a start for a hole",
+            return InputError.OutOfRange(holeSource, null, $"{InputError.Quote(address)} is not a start for a hole",
                 "give a hex address between 1000 and fffff000, such as 0x80000000");
         policy = new HoleAtPolicy(start);
         return null;
