@@ -38,6 +38,9 @@ public sealed record DomainInfo
     /// <summary>Time that its processors have run, in nanoseconds.</summary>
     public ulong CpuTimeNanoseconds { get; init; }
 
+    /// <summary>The machine frame of the page that the hypervisor shares with it; of a PV guest.</summary>
+    public ulong SharedInfoFrame { get; init; }
+
     /// <summary>Whether it has ever run an instruction. <c>xl list</c> shows tenths of a second, in which a kernel has long read its map.</summary>
     public bool HasRun => CpuTimeNanoseconds != 0;
 

@@ -14,6 +14,7 @@ public sealed class XenControl : IXenControl
 {
     private const uint domctl = 36;
     private const uint XEN_DOMCTL_getdomaininfo = 5;
+    private const uint XEN_DOMCTL_get_address_size = 36;
     private const int DomctlSizeBytes = 144;
     private const uint XENVER_version = 0;
     private const uint XENVER_extraversion = 1;
@@ -95,6 +96,16 @@ public sealed class XenControl : IXenControl
     }
 
     /// <inheritdoc/>
+    public long AddressBits(DomainId id)
+    {
+        long result = Ask(XEN_DOMCTL_get_address_size, id.Value, out Domctl answer);
+        return result < 0 ? result : answer.address_size;
+    }
+
+    /// <inheritdoc/>
+    public long ReadFrames(DomainId id, ReadOnlySpan<ulong> machineFrames, Span<byte> pages) => _privcmd.ReadFrames(id, machineFrames, pages);
+
+    /// <inheritdoc/>
     public void Dispose() => _privcmd.Dispose();
 
     private static XenProblem Failed(long result) => result == -(long)XenError.EACCES
@@ -108,7 +119,15 @@ public sealed class XenControl : IXenControl
     /// <summary>The domain of that number, or the next one. 0 or −<see cref="XenError"/>.</summary>
     private long FirstFrom(ushort id, out DomainInfo? found)
     {
-        found = null;
+        long result = Ask(XEN_DOMCTL_getdomaininfo, id, out Domctl answer);
+        found = result == 0 ? Describe(answer) : null;
+        return result;
+    }
+
+    /// <summary>Makes a call about a domain. 0 or −<see cref="XenError"/>.</summary>
+    private long Ask(uint what, ushort domain, out Domctl answer)
+    {
+        answer = default;
         using HypercallBuffer? memory = HypercallBuffer.Allocate(DomctlSizeBytes);
         if (memory is null)
             return -(long)XenError.ENOMEM;
@@ -117,16 +136,16 @@ public sealed class XenControl : IXenControl
         {
             memory.Bytes[..DomctlSizeBytes].Clear();
             ref Domctl call = ref memory.At<Domctl>(0);
-            call.cmd = XEN_DOMCTL_getdomaininfo;
+            call.cmd = what;
             call.interface_version = version;
-            call.domain = id;
+            call.domain = domain;
             result = _privcmd.Call(domctl, memory.Address);
             if (result == -(long)XenError.EACCES && _interface == 0)
                 continue;
             if (result == 0)
             {
                 _interface = version;
-                found = Describe(call);
+                answer = call;
             }
 
             return result;
@@ -147,6 +166,7 @@ public sealed class XenControl : IXenControl
         TotalPages = call.tot_pages,
         MaxPages = call.max_pages,
         CpuTimeNanoseconds = call.cpu_time,
+        SharedInfoFrame = call.shared_info_frame,
     };
 
     [StructLayout(LayoutKind.Sequential, Pack = 4)]
@@ -156,7 +176,7 @@ public sealed class XenControl : IXenControl
         public ulong last;
     }
 
-    /// <summary>The head of struct xen_domctl with what getdomaininfo fills in.</summary>
+    /// <summary>The head of struct xen_domctl with what the calls made here fill in.</summary>
     [StructLayout(LayoutKind.Explicit, Size = DomctlSizeBytes)]
     private struct Domctl
     {
@@ -174,12 +194,16 @@ public sealed class XenControl : IXenControl
         public ushort domain;
         [FieldOffset(16)]
         public ushort info_domain;
+        [FieldOffset(16)]
+        public uint address_size;
         [FieldOffset(20)]
         public uint flags;
         [FieldOffset(24)]
         public ulong tot_pages;
         [FieldOffset(32)]
         public ulong max_pages;
+        [FieldOffset(64)]
+        public ulong shared_info_frame;
         [FieldOffset(72)]
         public ulong cpu_time;
         [FieldOffset(92)]

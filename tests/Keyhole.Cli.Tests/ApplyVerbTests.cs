@@ -144,6 +144,39 @@ public sealed class ApplyVerbTests : IDisposable
     }
 
     [TestMethod]
+    public void Inspect_compares_a_running_guests_P2M_with_the_forecast_for_the_map_that_it_was_given()
+    {
+        const ulong identity = 1UL << 62;
+        Run("apply", "g1");
+        _dom0.Info = _dom0.Info with { IsPaused = false, CpuTimeNanoseconds = 1 };
+        Assert.Contains("its kernel has not said where its P2M list is", Run("inspect", "g1", "--json").Json().GetProperty("p2mRemark").GetString()!);
+        Assert.Contains("Its P2M is not shown: its kernel has not said", Run("inspect", "g1").Output);
+
+        // What the kernel has on punch's map: NVS at 8 MiB, the pages under it moved behind the guest's end.
+        ulong OnPunch(ulong pfn) => pfn is < 0x800 or (>= 0x900 and < 0x10100) ? pfn + 1 : identity | pfn;
+        _dom0.P2m = OnPunch;
+        JsonElement p2m = Run("inspect", "g1", "--kernel", "linux-6.1", "--json").Json().GetProperty("p2m");
+        JsonElement forecast = p2m.GetProperty("forecast");
+        Assert.IsTrue(forecast.GetProperty("agrees").GetBoolean(), p2m.GetRawText());
+        Assert.AreEqual("punch", forecast.GetProperty("map").GetString());
+        Assert.IsTrue(forecast.GetProperty("kernelIsKnown").GetBoolean());
+        Assert.AreEqual(65536, p2m.GetProperty("ramPages").GetInt32());
+        Assert.AreEqual("0x800-0x900 identity", Row(p2m.GetProperty("runs")[1]));
+        Assert.Contains("It is the forecast for linux-6.1 on punch's map, to the last page.", Run("inspect", "g1", "--kernel", "linux-6.1").Output);
+        Assert.IsFalse(Run("inspect", "g1", "--json").Json().GetProperty("p2m").GetProperty("forecast").GetProperty("kernelIsKnown").GetBoolean());
+
+        _dom0.P2m = pfn => pfn is 0x5000 or 0x5001 or 0x6000 ? ulong.MaxValue : OnPunch(pfn);
+        forecast = Run("inspect", "g1", "--json").Json().GetProperty("p2m").GetProperty("forecast");
+        Assert.IsFalse(forecast.GetProperty("agrees").GetBoolean());
+        Assert.AreEqual(3, forecast.GetProperty("differingPages").GetInt32());
+        JsonElement first = forecast.GetProperty("firstDifference");
+        Assert.AreEqual("0x5000-0x5002 invalid ram", $"{first.GetProperty("start")}-{first.GetProperty("end")} {first.GetProperty("live")} {first.GetProperty("forecast")}");
+        Assert.Contains("The first: [0x5000, 0x5002) are nothing, forecast was RAM.", Run("inspect", "g1").Output.ReplaceLineEndings(" ").Replace("   ", " "));
+
+        static string Row(JsonElement run) => $"{run.GetProperty("start")}-{run.GetProperty("end")} {run.GetProperty("kind")}";
+    }
+
+    [TestMethod]
     public void Start_does_not_create_a_guest_that_is_forecast_to_die()
     {
         _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\n");

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
+using System.Runtime.InteropServices;
 using System.Threading;
 using Keyhole.Dom0;
 using Keyhole.E820;
@@ -19,6 +20,10 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
     public static readonly DomainId Guest = new(5);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("keyhole-dom0-").FullName;
+    private const ulong P2mFrames = 0x110000;
+    private const ulong TreeFrame = 0x1000;
+    private const ulong ListFrame = 0x2000;
+
     private readonly SimulatedXen _xen;
     private readonly SimulatedDomain _dom0;
     private readonly SimulatedDomain _guest;
@@ -45,6 +50,9 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
     public DomainInfo Info { get; set; }
 
     public bool IsXen { get; set; } = true;
+
+    /// <summary>What the guest's P2M list has for a frame; null where its kernel has not made one.</summary>
+    public Func<ulong, ulong>? P2m { get; set; }
 
     /// <summary>Whether the hypervisor refuses to change anything.</summary>
     public bool Refuses { get; set; }
@@ -121,6 +129,38 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
+    /// <summary>The page that the guest shares with Xen says that its P2M list is a tree, of which each entry is made by <see cref="P2m"/>.</summary>
+    private long ReadFrames(ReadOnlySpan<ulong> machineFrames, Span<byte> pages)
+    {
+        const int entriesAPage = 512;
+        Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(pages);
+        for (int i = 0; i < machineFrames.Length; i++)
+        {
+            Span<ulong> page = words.Slice(i * entriesAPage, entriesAPage);
+            ulong frame = machineFrames[i];
+            page.Clear();
+            if (frame == 0)
+            {
+                // max_pfn and pfn_to_mfn_frame_list_list
+                page[386] = P2m is null ? 0UL : P2mFrames;
+                page[387] = TreeFrame;
+                continue;
+            }
+
+            for (int j = 0; j < entriesAPage; j++)
+            {
+                page[j] = frame switch
+                {
+                    TreeFrame => TreeFrame + 1 + (ulong)j,
+                    < ListFrame => ListFrame + ((frame - TreeFrame - 1) * entriesAPage) + (ulong)j,
+                    _ => P2m!(((frame - ListFrame) * entriesAPage) + (ulong)j),
+                };
+            }
+        }
+
+        return 0;
+    }
+
     private XenResult<IXenControl> Open() =>
         IsXen ? new Control(this) : new XenProblem(XenProblemKind.Here, "/dev/xen/privcmd", "is not there", "run this in dom0");
 
@@ -138,6 +178,10 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
             5 => machine.Info,
             _ => new XenProblem(XenProblemKind.Here, $"domain {id.Value}", "there is no such domain", "xl list shows those there are"),
         };
+
+        public long AddressBits(DomainId id) => 64;
+
+        public long ReadFrames(DomainId id, ReadOnlySpan<ulong> machineFrames, Span<byte> pages) => machine.ReadFrames(machineFrames, pages);
 
         public void Dispose()
         {

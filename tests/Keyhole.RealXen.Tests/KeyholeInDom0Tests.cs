@@ -141,6 +141,19 @@ public sealed class KeyholeInDom0Tests
         Assert.AreEqual(512u << 10, onLibxls.GetProperty("ramBelow4GiBKiB").GetUInt32());
         Assert.IsGreaterThan((uint)(2.9 * 1024 * 1024), punched.GetProperty("ramBelow4GiBKiB").GetUInt32());
 
+        foreach (string policy in (string[])["libxl", "punch"])
+        {
+            Dom0Answer inspected = Dom0Answer.Of(run, $"inspect-{policy}");
+            TestContext.WriteLine(inspected.Output);
+            JsonElement p2m = inspected.Json().GetProperty("p2m");
+            JsonElement compared = p2m.GetProperty("forecast");
+            Assert.IsTrue(compared.GetProperty("agrees").GetBoolean(), inspected.Output);
+            Assert.IsTrue(compared.GetProperty("kernelIsKnown").GetBoolean());
+            Assert.AreEqual(policy, compared.GetProperty("map").GetString());
+            CollectionAssert.Contains(p2m.GetProperty("runs").EnumerateArray().Select(run => run.GetProperty("kind").GetString()).ToArray(),
+                "identity");
+        }
+
         Assert.AreEqual(16384, Dom0Answer.Of(run, "short").Json().GetProperty("forecast").GetProperty("releasedPages").GetInt32());
         GuestRecord shorter = GoldenRecord.Parse(RecordWriter.Write(run)).Guest("short");
         Assert.IsTrue(shorter.Done);
@@ -255,8 +268,10 @@ public sealed class KeyholeInDom0Tests
         Command("libxl", "keyhole start /g/guest.cfg --policy libxl --json"),
         Command("speed",
             "for i in 1 2 3 4 5; do time -f 'xl %e' xl list > /dev/null; time -f 'keyhole %e' keyhole plan --guest /g/guest.cfg > /dev/null; done"),
+        Command("inspect-libxl", "keyhole inspect g1 --json"),
         Command("free", "xl destroy g1"),
         Command("punch", "keyhole start /g/guest.cfg --json"),
+        Command("inspect-punch", "keyhole inspect g1 --json; keyhole inspect g1 >&2"),
         Command("free-again", "xl destroy g1"),
         Command("image", "keyhole boot --guest /g/guest.cfg --json"),
         new GuestStep("edge", ["memory=256"]) { Boot = true, BeforeStart = ReservedBehindKernel },

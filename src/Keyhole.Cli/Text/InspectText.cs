@@ -47,7 +47,52 @@ internal static class InspectText
         {
             console.Remark("the toolstack does not say how the domain was made (xl list -l): which map it was given is not known");
         }
+
+        if (answer.P2m is { } list)
+            WriteP2m(console, list);
+        else if (answer is { P2mRemark: { } why, Type: "PV", HasRun: true })
+            console.Ansi.WriteLine($"Its P2M is not shown: {why}");
     }
+
+    private static void WriteP2m(CommandConsole console, LiveP2mAnswer list)
+    {
+        console.Ansi.WriteLine($"Its P2M ({list.Basis}):");
+        TextTable table = MapView.NewTable("What is behind each frame", "from frame", "to frame", "pages", "behind them");
+        table.AlignRight(2);
+        foreach (LiveP2mRunAnswer run in list.Runs)
+        {
+            table.AddRow(MapView.Cell($"{run.Start}"), MapView.Cell($"{run.End}"),
+                MapView.Cell((run.End.Value - run.Start.Value).ToString("#,0", CultureInfo.InvariantCulture)), MapView.Cell(Shown(run.Kind)));
+        }
+
+        MapView.WriteTable(console, table);
+        if (list.Forecast is { } forecast)
+            console.Ansi.WriteLine(Compared(forecast));
+    }
+
+    private static string Compared(LiveP2mForecastAnswer forecast)
+    {
+        string what = $"the forecast for {forecast.Kernel}{(forecast.KernelIsKnown ? "" : ", which is assumed,")} on {forecast.Map}'s map";
+        if (forecast.Agrees is not { } agrees)
+            return $"Not compared with {what}: there it {forecast.Outcome}.";
+        if (agrees)
+            return $"It is {what}, to the last page.";
+        LiveP2mDifferenceAnswer first = forecast.FirstDifference!;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{forecast.DifferingPages:#,0} frames differ from {what}. The first: [{first.Start}, {first.End}) {(IsOne(first) ? "is" : "are")} "
+                + $"{Shown(first.Live)}, forecast was {Shown(first.Forecast)}. A guest that has ballooned since its boot differs there; "
+                + $"{(forecast.KernelIsKnown ? "a driver that maps memory of others may, too" : "another kernel may, too: --kernel names it")}.");
+    }
+
+    private static bool IsOne(LiveP2mDifferenceAnswer range) => range.End.Value - range.Start.Value == 1;
+
+    private static string Shown(string kind) => kind switch
+    {
+        "ram" => "RAM",
+        "identity" => "identity",
+        "foreign" => "memory of another domain",
+        _ => "nothing",
+    };
 
     private static void Line(CommandConsole console, string what, string text) => console.Ansi.WriteLine($"{what + ":",-8}{text}");
 

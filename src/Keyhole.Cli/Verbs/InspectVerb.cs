@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.CommandLine;
+using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Cli.Help;
 using Keyhole.Cli.Options;
 using Keyhole.Cli.Terminal;
 using Keyhole.Cli.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Dom0;
+using Keyhole.Forecasts;
 using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -17,25 +23,30 @@ internal static class InspectVerb
     private const string NotReadable = "a domain's own map cannot be read from dom0: XENMEM_memory_map answers the caller alone";
 
     private const string Known = "known: remembered as Xen took it; another program may have set another since";
+    private const string ReadFromList = "read from the guest's own list, whose pages were mapped from here";
     private const string Reckoned = "reckoned from the machine map and how the guest was made, not read";
 
     public static Command Build(CommandConsole console)
     {
         var domain = new Argument<string>("DOMAIN") { Description = "The domain's name or number." };
         Option<bool> json = JsonOption.Create();
+        var kernel = new KernelSource();
         var command = new Command("inspect",
-            "Tell what is known of a live domain: its state, its pages, and the map it was given. In dom0, as root.") { domain, json };
+            "Tell what is known of a live domain: its state, its pages, the map it was given, and its P2M beside the forecast. In dom0, as root.")
+            { domain, json };
+        kernel.AddTo(command);
         Examples.AddTo(command, console, """
 
             Examples:
               keyhole inspect guest
               keyhole inspect 3 --json
+              keyhole inspect guest --kernel linux-6.12     compare its P2M with that Linux's
             """);
-        command.SetAction(parsed => Run(console, parsed.GetValue(domain)!, parsed.GetValue(json)));
+        command.SetAction(parsed => Run(console, parsed, parsed.GetValue(domain)!, kernel, parsed.GetValue(json)));
         return command;
     }
 
-    private static int Run(CommandConsole console, string name, bool json)
+    private static int Run(CommandConsole console, ParseResult parsed, string name, KernelSource kernelSource, bool json)
     {
         var tools = new DomainTools(console.Dom0.Tools);
         if (!console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
@@ -53,6 +64,16 @@ internal static class InspectVerb
             if (!store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out problem))
                 return console.Refuse(problem);
             DomainInfo info = guest.Info;
+            LiveP2mAnswer? p2m = null;
+            if (P2mReader.Read(xen, info, guest.Shown).TryGet(out LiveP2m? list, out XenProblem? unread))
+            {
+                // What the kernel is matters only for what its list is compared with.
+                if (!kernelSource.Read(parsed, console, KernelReleases.Default, guest.Spec, isSaid: false, isHere: false)
+                    .TryGet(out KernelChoice? kernel, out InputError? error))
+                    return console.Fail(error);
+                p2m = P2mOf(list, guest, state.Applied, machine, kernel);
+            }
+
             long maximum = xen.Calls.MaximumReservation(info.Id);
             var answer = new InspectAnswer
             {
@@ -70,6 +91,8 @@ internal static class InspectVerb
                 StaticMaxKiB = tools.StaticMaxKiB(info.Id),
                 Applied = state.Applied is { } applied ? new(applied.Policy, EntryAnswer.AllOf(applied.Installed), Known) : null,
                 Toolstack = guest.ToolstackPlan(machine) is { } plan ? new(plan.Policy, PlannedEntryAnswer.AllOf(plan.Entries), Reckoned) : null,
+                P2m = p2m,
+                P2mRemark = unread?.What,
                 Remark = NotReadable,
             };
             if (json)
@@ -79,4 +102,42 @@ internal static class InspectVerb
             return ExitStatus.Of(answer);
         }
     }
+
+    private static LiveP2mAnswer P2mOf(LiveP2m list, LiveGuest guest, AppliedMap? applied, Host machine, KernelChoice kernel)
+    {
+        LiveP2mForecastAnswer? compared = null;
+        if (guest.Spec is { } spec)
+        {
+            var boot = Boot.Of(new Scenario
+            {
+                Host = machine,
+                Guest = applied is null ? spec : spec with { E820Host = true },
+                Policy = applied is null ? null : new GivenMapPolicy(applied.Installed),
+                Kernel = kernel.Release,
+                Image = kernel.Image,
+            });
+            if (boot.Forecast is { } forecast)
+                compared = Compare(list, forecast, applied?.Policy ?? boot.Plan.Policy, kernel.IsNamed);
+        }
+
+        return new(ReadFromList, list.FrameCount, list.CountOf(LiveP2mKind.Ram),
+            [.. list.Runs.Select(static run => new LiveP2mRunAnswer(run.Range.Start.Value, run.Range.End.Value, NameOf(run.Kind)))], compared);
+    }
+
+    private static LiveP2mForecastAnswer Compare(LiveP2m list, BootForecast forecast, string policy, bool isKernelKnown)
+    {
+        ulong differing = 0;
+        LiveP2mDifference? first = forecast.P2m.IsEmpty ? null : list.Compare(forecast, out differing);
+        return new(KernelReleases.NameOf(forecast.Request.Kernel), isKernelKnown, policy, GuestOutcomes.NameOf(forecast.Outcome),
+            forecast.P2m.IsEmpty ? null : first is null, differing,
+            first is { } it ? new(it.Range.Start.Value, it.Range.End.Value, NameOf(it.Live), NameOf(it.Forecast)) : null);
+    }
+
+    private static string NameOf(LiveP2mKind kind) => kind switch
+    {
+        LiveP2mKind.Invalid => "invalid",
+        LiveP2mKind.Ram => "ram",
+        LiveP2mKind.Identity => "identity",
+        LiveP2mKind.Foreign => "foreign",
+    };
 }

@@ -14,8 +14,15 @@ internal static partial class LibC
     public static long ioctl(FileDescriptor descriptor, ulong request, ref PrivcmdHypercall argument) =>
         syscall(SYS_ioctl, descriptor, request, ref argument);
 
+    /// <inheritdoc cref="ioctl(FileDescriptor, ulong, ref PrivcmdHypercall)"/>
+    public static long ioctl(FileDescriptor descriptor, ulong request, ref PrivcmdMapBatch argument) =>
+        syscall(SYS_ioctl, descriptor, request, ref argument);
+
     [LibraryImport("libc", SetLastError = true)]
     private static partial long syscall(long number, FileDescriptor descriptor, ulong request, ref PrivcmdHypercall argument);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial long syscall(long number, FileDescriptor descriptor, ulong request, ref PrivcmdMapBatch argument);
 }
 
 /// <summary>struct privcmd_hypercall, 48 bytes.</summary>
@@ -31,4 +38,25 @@ internal struct PrivcmdHypercall
     public ulong arg2;
     public ulong arg3;
     public ulong arg4;
+}
+
+/// <summary>struct privcmd_mmapbatch_v2, 32 bytes: frames of another domain for a mapping that is there already.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 32)]
+internal unsafe struct PrivcmdMapBatch
+{
+    /// <summary>_IOC(NONE, 'P', 4, 32).</summary>
+    public const ulong IOCTL_PRIVCMD_MMAPBATCH_V2 = 0x205004;
+
+    [FieldOffset(0)]
+    public uint num;
+    [FieldOffset(4)]
+    public ushort dom;
+    [FieldOffset(8)]
+    public nint addr;
+    [FieldOffset(16)]
+    public ulong* arr;
+
+    /// <summary>One number for each frame: 0, or why it is not mapped.</summary>
+    [FieldOffset(24)]
+    public int* err;
 }

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Dom0.Tests;
+
+[TestClass]
+public sealed class P2mReaderTests
+{
+    private const ulong Ram = 0x12345;
+
+    public TestContext TestContext { get; set; } = null!;
+
+    [TestMethod]
+    public void A_list_comes_out_run_by_run_whichever_way_the_kernel_tells_where_it_is()
+    {
+        ulong[] entries =
+            [.. Enumerable.Repeat(Ram, 0x800), .. Enumerable.Repeat(FakeP2m.Identity, 0x1234), FakeP2m.Foreign | Ram, FakeP2m.Invalid, Ram + 1, Ram];
+        (ulong, LiveP2mKind)[] expected =
+            [(0x800, LiveP2mKind.Ram), (0x1234, LiveP2mKind.Identity), (1, LiveP2mKind.Foreign), (1, LiveP2mKind.Invalid), (2, LiveP2mKind.Ram)];
+
+        foreach (FakeP2m guest in (FakeP2m[])[new FakeP2m().WithLinearList(entries), new FakeP2m().WithTree(entries)])
+        {
+            LiveP2m list = Read(guest);
+
+            Assert.AreEqual((ulong)entries.Length, list.FrameCount);
+            CollectionAssert.AreEqual(expected, list.Runs.Select(run => (run.Range.Count, run.Kind)).ToArray());
+            Assert.AreEqual(0x802UL, list.CountOf(LiveP2mKind.Ram));
+        }
+    }
+
+    [TestMethod]
+    public void Any_list_is_read_as_it_stands()
+    {
+        int seed = Random.Shared.Next();
+        TestContext.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        for (int round = 0; round < 200; round++)
+        {
+            List<ulong> entries = [];
+            List<(ulong Count, LiveP2mKind Kind)> expected = [];
+            for (int runs = random.Next(1, 12); runs > 0; runs--)
+            {
+                var kind = (LiveP2mKind)random.Next(4);
+                int count = random.Next(4) == 0 ? random.Next(1, 4) : random.Next(1, 3000);
+                for (int i = 0; i < count; i++)
+                    entries.Add(EntryOf(kind, (ulong)random.Next()));
+                if (expected.Count > 0 && expected[^1].Kind == kind)
+                    expected[^1] = (expected[^1].Count + (ulong)count, kind);
+                else
+                    expected.Add(((ulong)count, kind));
+            }
+
+            ulong[] all = [.. entries];
+            FakeP2m guest = random.Next(2) == 0 ? new FakeP2m().WithLinearList(all) : new FakeP2m().WithTree(all);
+            CollectionAssert.AreEqual(expected, Read(guest).Runs.Select(run => (run.Range.Count, run.Kind)).ToList(), $"seed {seed}, round {round}");
+        }
+    }
+
+    [TestMethod]
+    public void A_page_that_stands_in_the_list_again_and_again_is_read_once_in_each_batch()
+    {
+        var guest = new FakeP2m().WithLinearList([.. Enumerable.Repeat(FakeP2m.Invalid, 512 * 2048)]);
+
+        Assert.AreEqual(1, Read(guest).Runs.Length);
+        // Four batches, and what leads there: a root, two of the second level, five tables, shared_info twice.
+        Assert.IsLessThan(20, guest.Read);
+    }
+
+    [TestMethod]
+    public void What_has_no_list_is_told_why()
+    {
+        ulong[] entries = [Ram];
+        Assert.Contains("has never run", Problem(new FakeP2m { Guest = new() { Id = new(5) } }.WithLinearList(entries)));
+        Assert.Contains("only PV guests", Problem(new FakeP2m { Guest = Running with { IsHvm = true } }.WithLinearList(entries)));
+        Assert.Contains("dom0", Problem(new FakeP2m { Guest = Running with { Id = new(0) } }.WithLinearList(entries)));
+        Assert.Contains("32-bit guest", Problem(new FakeP2m { Bits = 32 }.WithLinearList(entries)));
+        Assert.Contains("ENOSYS", Problem(new FakeP2m { Bits = -38 }.WithLinearList(entries)));
+        Assert.Contains("has not said where its P2M list is", Problem(new FakeP2m()));
+        Assert.Contains("cannot be mapped", Problem(new FakeP2m { Guest = Running with { SharedInfoFrame = 99 } }.WithLinearList(entries)));
+    }
+
+    [TestMethod]
+    public void What_a_hostile_guest_says_is_bounded_and_refused()
+    {
+        ulong[] entries = [.. Enumerable.Repeat(Ram, 3000)];
+        FakeP2m Guest() => new FakeP2m().WithLinearList(entries);
+
+        FakeP2m endless = Guest();
+        endless.MaxPfn = ulong.MaxValue;
+        Assert.Contains("more than any guest has", Problem(endless));
+
+        FakeP2m crooked = Guest();
+        crooked.ListAddress += 8;
+        Assert.Contains("amid a page", Problem(crooked));
+
+        FakeP2m absent = Guest();
+        absent.TableEntry(0, FakeP2m.Address + 8192) = 0;
+        Assert.Contains("do not reach its P2M list at 0xffffc90000400000", Problem(absent));
+
+        FakeP2m others = Guest();
+        others.TableEntry(0, FakeP2m.Address) = (0xdeadUL << 12) | 1;
+        Assert.Contains("cannot be mapped", Problem(others));
+
+        FakeP2m othersTable = Guest();
+        othersTable.Cr3 = 0xdeadUL << 12;
+        Assert.Contains("cannot be mapped", Problem(othersTable));
+
+        Assert.Contains("more than 65,536 runs", Problem(new FakeP2m().WithLinearList(
+            [.. Enumerable.Range(0, 70_000).Select(i => i % 2 == 0 ? Ram : FakeP2m.Invalid)])));
+
+        // 2^32 frames behind one page of page tables: it goes on to the list's end, and reads little.
+        FakeP2m round = new FakeP2m().WithLinearList([.. Enumerable.Repeat(Ram, 512)]);
+        round.MaxPfn = 1UL << 27;
+        for (int i = 0; i < 512; i++)
+            round.TableEntry(0, FakeP2m.Address & ~0x1fffffUL | (ulong)i << 12) = round.TableEntry(0, FakeP2m.Address);
+        for (int i = 0; i < 512; i++)
+            round.TableEntry(1, FakeP2m.Address & ~0x3fffffffUL | (ulong)i << 21) = round.TableEntry(1, FakeP2m.Address);
+        for (int i = 0; i < 512; i++)
+            round.TableEntry(2, FakeP2m.Address & ~0x7fffffffffUL | (ulong)i << 30) = round.TableEntry(2, FakeP2m.Address);
+        Assert.AreEqual(1UL << 27, Read(round).Runs.Single().Range.Count);
+        Assert.IsLessThan(3000, round.Read);
+    }
+
+    [TestMethod]
+    public void A_list_that_changes_while_it_is_read_is_read_again()
+    {
+        var guest = new FakeP2m().WithLinearList([Ram]);
+        int reads = 0;
+        guest.Reading = it =>
+        {
+            // Between the first look at where the list is and the second.
+            if (++reads == 3)
+                it.Generation += 2;
+        };
+        Assert.AreEqual(1, Read(guest).Runs.Length);
+
+        guest.Reading = static it => it.Generation += 2;
+        Assert.Contains("again and again", Problem(guest));
+    }
+
+    private static DomainInfo Running => new FakeP2m().Guest;
+
+    private static ulong EntryOf(LiveP2mKind kind, ulong frame) => kind switch
+    {
+        LiveP2mKind.Ram => frame,
+        LiveP2mKind.Identity => FakeP2m.Identity | frame,
+        LiveP2mKind.Foreign => FakeP2m.Foreign | frame,
+        _ => FakeP2m.Invalid,
+    };
+
+    private static LiveP2m Read(FakeP2m guest)
+    {
+        Assert.IsTrue(P2mReader.Read(guest, guest.Guest, "domain 5").TryGet(out LiveP2m? list, out XenProblem? problem), problem?.ToString());
+        return list;
+    }
+
+    private static string Problem(FakeP2m guest)
+    {
+        Assert.IsFalse(P2mReader.Read(guest, guest.Guest, "domain 5").TryGet(out _, out XenProblem? problem));
+        return problem.ToString();
+    }
+}
