@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.Forecasts;
@@ -22,10 +23,18 @@ public enum LiveP2mKind
 
     /// <summary>A machine frame of another domain, mapped by grant or as foreign.</summary>
     Foreign,
+
+    /// <summary>
+    /// Nothing is written there: identity, or no machine frame. Where 512 frames in a row are of one of the two kinds, Linux puts one page for all of
+    /// them into its list, one for each kind, and both say "invalid": only the kernel itself knows which of the two pages is which.
+    /// </summary>
+    Unwritten,
 }
 
 /// <summary>Frames in a row of which the list says the same.</summary>
-public readonly record struct LiveP2mRun(PfnRange Range, LiveP2mKind Kind);
+/// <param name="Page">For <see cref="LiveP2mKind.Unwritten"/> which page of the list it is, numbered from 1 as they come; frames with the same page
+/// are of the same kind. Else 0.</param>
+public readonly record struct LiveP2mRun(PfnRange Range, LiveP2mKind Kind, int Page = 0);
 
 /// <summary>Where a list and a forecast differ first.</summary>
 /// <param name="Range">Frames in a row that differ in the same way.</param>
@@ -51,7 +60,8 @@ public sealed record LiveP2m
         return count;
     }
 
-    /// <summary>Compares the list with a forecast, from frame 0 to where the forecast's part of interest ends.</summary>
+    /// <summary>Compares the list with a forecast, from frame 0 to where the forecast's part of interest ends. What is unwritten agrees with identity
+    /// and with no machine frame, but each of its pages with one of the two alone.</summary>
     /// <param name="forecast">Of this guest on the map that it was given.</param>
     /// <param name="differing">Frames that differ.</param>
     /// <returns>The first that differ; null where none do.</returns>
@@ -61,6 +71,7 @@ public sealed record LiveP2m
         differing = 0;
         LiveP2mDifference? first = null;
         int at = 0;
+        Dictionary<int, LiveP2mKind> meanings = [];
         foreach (P2mRun expected in forecast.P2m)
         {
             LiveP2mKind wanted = KindOf(expected.Kind);
@@ -71,6 +82,13 @@ public sealed record LiveP2m
                     at++;
                 bool isListed = at < Runs.Length;
                 LiveP2mKind live = isListed ? Runs[at].Kind : LiveP2mKind.Identity;
+                if (live == LiveP2mKind.Unwritten && wanted is LiveP2mKind.Identity or LiveP2mKind.Invalid)
+                {
+                    // What the page means first, it means everywhere.
+                    meanings.TryAdd(Runs[at].Page, wanted);
+                    live = meanings[Runs[at].Page];
+                }
+
                 var part = PfnRange.FromBounds(rest.Start, isListed && Runs[at].Range.End < rest.End ? Runs[at].Range.End : rest.End);
                 if (live != wanted)
                 {

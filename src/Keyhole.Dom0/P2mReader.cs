@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -48,6 +49,7 @@ public sealed class P2mReader
     private readonly string _subject;
     private readonly CachedPage[] _tables;
     private readonly ImmutableArray<LiveP2mRun>.Builder _runs = ImmutableArray.CreateBuilder<LiveP2mRun>();
+    private readonly Dictionary<ulong, int> _unwritten = [];
     private int _pagesRead;
 
     private P2mReader(IXenControl xen, DomainInfo guest, string subject)
@@ -89,6 +91,7 @@ public sealed class P2mReader
             if ((before.Generation & 1) != 0)
                 continue;
             _runs.Clear();
+            _unwritten.Clear();
             foreach (CachedPage table in _tables)
                 table.Forget();
             problem = ReadEntries(before);
@@ -151,7 +154,8 @@ public sealed class P2mReader
             {
                 ulong frame = (first + (ulong)i) * EntriesAPage;
                 ReadOnlySpan<ulong> entries = MemoryMarshal.Cast<byte, ulong>(pages.AsSpan(readAs[i] * PageSizeBytes, PageSizeBytes));
-                if (!Add(frame, entries[..(int)Math.Min(EntriesAPage, where.FrameCount - frame)]))
+                entries = entries[..(int)Math.Min(EntriesAPage, where.FrameCount - frame)];
+                if (!(entries.ContainsAnyExcept(InvalidEntry) ? Add(frame, entries) : AddUnwritten(frame, entries.Length, wanted[i])))
                     return No($"its P2M list has more than {Number(MostRuns)} runs: no Linux makes such a one");
             }
         }
@@ -168,16 +172,29 @@ public sealed class P2mReader
             int end = start + 1;
             while (end < entries.Length && KindOf(entries[end]) == kind)
                 end++;
-            var range = PfnRange.FromBounds(new(frame + (ulong)start), new(frame + (ulong)end));
-            if (_runs.Count > 0 && _runs[^1].Kind == kind)
-                _runs[^1] = new(PfnRange.FromBounds(_runs[^1].Range.Start, range.End), kind);
-            else if (_runs.Count == MostRuns)
+            if (!Add(new(PfnRange.FromBounds(new(frame + (ulong)start), new(frame + (ulong)end)), kind)))
                 return false;
-            else
-                _runs.Add(new(range, kind));
             start = end;
         }
 
+        return true;
+    }
+
+    private bool AddUnwritten(ulong frame, int count, ulong machineFrame)
+    {
+        if (!_unwritten.TryGetValue(machineFrame, out int page))
+            _unwritten[machineFrame] = page = _unwritten.Count + 1;
+        return Add(new(PfnRange.FromCount(new(frame), (ulong)count), LiveP2mKind.Unwritten, page));
+    }
+
+    private bool Add(LiveP2mRun run)
+    {
+        if (_runs.Count > 0 && _runs[^1].Kind == run.Kind && _runs[^1].Page == run.Page)
+            _runs[^1] = run with { Range = PfnRange.FromBounds(_runs[^1].Range.Start, run.Range.End) };
+        else if (_runs.Count == MostRuns)
+            return false;
+        else
+            _runs.Add(run);
         return true;
     }
 

@@ -61,11 +61,14 @@ internal static unsafe class Kernel
     private static void PrepareMachine()
     {
         Layout* layout = Native.Layout();
-        RealXen.SetTrapTable(layout->TrapTable);
+        long traps = RealXen.SetTrapTable(layout->TrapTable);
+        long guard = default(RealXen).UpdateVaMapping(layout->StackGuard, 0, Uvmf.InvalidateLocally);
         long console = s_start.IsDom0 ? 0 : Console.UseRing(s_start.console_mfn, s_start.console_evtchn);
         long shared = SharedInfo.Map(s_start.shared_info);
         if (console != 0 || shared != 0)
             Panic.Die("console or shared page not mapped"u8);
+        if (traps != 0 || guard != 0)
+            Panic.Die(traps != 0 ? "set_trap_table refused"u8 : "page below the stack not taken away"u8);
     }
 
     private static void ReportStart(in CommandLine commandLine, KernelProfile profile)
@@ -78,6 +81,10 @@ internal static unsafe class Kernel
         Json.Number("nrPages"u8, s_start.nr_pages);
         Json.Signed("maxPages"u8, default(RealXen).MaximumReservation(DomainId.Self));
         Json.Number("ticksPerMs"u8, SharedInfo.TicksPerMillisecond);
+        Json.End();
+        uint value;
+        Check.Begin("stackGuard"u8, !Native.TryRead(Native.Layout()->StackGuard, &value));
+        Json.Hex("at"u8, Native.Layout()->StackGuard);
         Json.End();
         if (commandLine.Unknown.IsEmpty)
             return;
@@ -566,7 +573,6 @@ internal static unsafe class Kernel
         Json.Begin("hypercalls"u8);
         Json.Number("mmu_update"u8, tally.MmuUpdate);
         Json.Number("mmu_update_entries"u8, tally.MmuUpdateEntries);
-        Json.Number("mmuext_op"u8, tally.MmuExtOp);
         Json.Number("update_va_mapping"u8, tally.UpdateVaMapping);
         Json.Number("multicall"u8, tally.Multicall);
         Json.Number("memory_map"u8, tally.MemoryMap);

@@ -3,6 +3,14 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Runtime.InteropServices;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Platforms;
+using Keyhole.PvGuest;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Dom0.Tests;
@@ -41,23 +49,42 @@ public sealed class P2mReaderTests
         for (int round = 0; round < 200; round++)
         {
             List<ulong> entries = [];
-            List<(ulong Count, LiveP2mKind Kind)> expected = [];
+            List<LiveP2mKind> expected = [];
             for (int runs = random.Next(1, 12); runs > 0; runs--)
             {
                 var kind = (LiveP2mKind)random.Next(4);
-                int count = random.Next(4) == 0 ? random.Next(1, 4) : random.Next(1, 3000);
-                for (int i = 0; i < count; i++)
+                for (int count = random.Next(4) == 0 ? random.Next(1, 4) : random.Next(1, 3000); count > 0; count--)
+                {
                     entries.Add(EntryOf(kind, (ulong)random.Next()));
-                if (expected.Count > 0 && expected[^1].Kind == kind)
-                    expected[^1] = (expected[^1].Count + (ulong)count, kind);
-                else
-                    expected.Add(((ulong)count, kind));
+                    expected.Add(kind);
+                }
+            }
+
+            for (int start = 0; start < expected.Count; start += 512)
+            {
+                Span<LiveP2mKind> page = CollectionsMarshal.AsSpan(expected)[start..Math.Min(start + 512, expected.Count)];
+                if (!page.ContainsAnyExcept(LiveP2mKind.Invalid))
+                    page.Fill(LiveP2mKind.Unwritten);
             }
 
             ulong[] all = [.. entries];
             FakeP2m guest = random.Next(2) == 0 ? new FakeP2m().WithLinearList(all) : new FakeP2m().WithTree(all);
-            CollectionAssert.AreEqual(expected, Read(guest).Runs.Select(run => (run.Range.Count, run.Kind)).ToList(), $"seed {seed}, round {round}");
+            CollectionAssert.AreEqual(expected, Read(guest).Runs.SelectMany(run => Enumerable.Repeat(run.Kind, (int)run.Range.Count)).ToList(),
+                $"seed {seed}, round {round}");
         }
+    }
+
+    [TestMethod]
+    public void Pages_of_nothing_but_invalid_entries_are_told_apart_by_which_page_they_are()
+    {
+        // Linux has one such page for identity and one for nothing.
+        var guest = new FakeP2m().WithLinearList([.. Enumerable.Repeat(Ram, 512), .. Enumerable.Repeat(FakeP2m.Invalid, 1024),
+            .. Enumerable.Repeat(Ram, 512), .. Enumerable.Repeat(FakeP2m.Invalid, 512), FakeP2m.Invalid, Ram]);
+        (ulong, LiveP2mKind, int)[] expected =
+            [(512, LiveP2mKind.Ram, 0), (1024, LiveP2mKind.Unwritten, 1), (512, LiveP2mKind.Ram, 0), (512, LiveP2mKind.Unwritten, 2),
+                (1, LiveP2mKind.Invalid, 0), (1, LiveP2mKind.Ram, 0)];
+
+        CollectionAssert.AreEqual(expected, Read(guest).Runs.Select(run => (run.Range.Count, run.Kind, run.Page)).ToArray());
     }
 
     [TestMethod]
@@ -141,6 +168,45 @@ public sealed class P2mReaderTests
         guest.Reading = static it => it.Generation += 2;
         Assert.Contains("again and again", Problem(guest));
     }
+
+    [TestMethod]
+    public void What_is_unwritten_agrees_with_identity_or_with_nothing_and_each_of_its_pages_with_one_of_them()
+    {
+        BootForecast forecast = Forecast(
+            new(PfnRange.FromCount(new(0), 512), P2mKind.Ram, default), new(PfnRange.FromCount(new(512), 1024), P2mKind.Identity, default),
+            new(PfnRange.FromCount(new(1536), 512), P2mKind.Invalid, default));
+        LiveP2m List(int last) => new()
+        {
+            FrameCount = 2048,
+            Runs = [new(PfnRange.FromCount(new(0), 512), LiveP2mKind.Ram), new(PfnRange.FromCount(new(512), 1024), LiveP2mKind.Unwritten, 1),
+                new(PfnRange.FromCount(new(1536), 512), LiveP2mKind.Unwritten, last)],
+        };
+
+        Assert.IsNull(List(2).Compare(forecast, out ulong differing));
+        Assert.AreEqual(0UL, differing);
+
+        Assert.AreEqual(new LiveP2mDifference(PfnRange.FromCount(new(1536), 512), LiveP2mKind.Identity, LiveP2mKind.Invalid),
+            List(1).Compare(forecast, out differing));
+        Assert.AreEqual(512UL, differing);
+    }
+
+    [TestMethod]
+    public void Frames_behind_the_list_are_identity_and_each_that_differs_is_counted()
+    {
+        BootForecast forecast = Forecast(
+            new(PfnRange.FromCount(new(0), 100), P2mKind.Ram, default), new(PfnRange.FromCount(new(100), 100), P2mKind.Remapped, new(7)),
+            new(PfnRange.FromCount(new(200), 100), P2mKind.Identity, default));
+        LiveP2m list = new() { FrameCount = 210, Runs = [new(PfnRange.FromCount(new(0), 150), LiveP2mKind.Ram),
+            new(PfnRange.FromCount(new(150), 10), LiveP2mKind.Invalid), new(PfnRange.FromCount(new(160), 50), LiveP2mKind.Ram)] };
+
+        Assert.AreEqual(new LiveP2mDifference(PfnRange.FromCount(new(150), 10), LiveP2mKind.Invalid, LiveP2mKind.Ram),
+            list.Compare(forecast, out ulong differing));
+        Assert.AreEqual(20UL, differing);
+    }
+
+    private static BootForecast Forecast(params P2mRun[] runs) =>
+        Boot.Of(new Scenario { Host = new Host { Entries = [E820Entry.FromBounds(0, 0x4000_0000, E820Type.Ram)] }, Guest = new GuestSpec { MemoryKiB = 4096, MaxmemKiB = 4096 } }).Forecast!
+            with { P2m = [.. runs], P2mEnd = runs[^1].Range.End };
 
     private static DomainInfo Running => new FakeP2m().Guest;
 

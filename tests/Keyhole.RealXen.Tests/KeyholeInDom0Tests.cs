@@ -150,8 +150,9 @@ public sealed class KeyholeInDom0Tests
             Assert.IsTrue(compared.GetProperty("agrees").GetBoolean(), inspected.Output);
             Assert.IsTrue(compared.GetProperty("kernelIsKnown").GetBoolean());
             Assert.AreEqual(policy, compared.GetProperty("map").GetString());
-            CollectionAssert.Contains(p2m.GetProperty("runs").EnumerateArray().Select(run => run.GetProperty("kind").GetString()).ToArray(),
-                "identity");
+            // Linux has one page of its list for all holes: it looks like one for frames with nothing behind them.
+            string[] kinds = [.. p2m.GetProperty("runs").EnumerateArray().Select(run => run.GetProperty("kind").GetString()!)];
+            CollectionAssert.Contains(kinds, "unwritten", inspected.Output);
         }
 
         Assert.AreEqual(16384, Dom0Answer.Of(run, "short").Json().GetProperty("forecast").GetProperty("releasedPages").GetInt32());

@@ -121,7 +121,8 @@ internal static class InspectVerb
         }
 
         return new(ReadFromList, list.FrameCount, list.CountOf(LiveP2mKind.Ram),
-            [.. list.Runs.Select(static run => new LiveP2mRunAnswer(run.Range.Start.Value, run.Range.End.Value, NameOf(run.Kind)))], compared);
+            [.. list.Runs.Select(static run => new LiveP2mRunAnswer(run.Range.Start.Value, run.Range.End.Value, NameOf(run.Kind),
+                run.Page == 0 ? null : run.Page))], compared);
     }
 
     private static LiveP2mForecastAnswer Compare(LiveP2m list, BootForecast forecast, string policy, bool isKernelKnown)
@@ -139,5 +140,6 @@ internal static class InspectVerb
         LiveP2mKind.Ram => "ram",
         LiveP2mKind.Identity => "identity",
         LiveP2mKind.Foreign => "foreign",
+        LiveP2mKind.Unwritten => "unwritten",
     };
 }

@@ -27,6 +27,9 @@ internal struct Layout
     public ulong SyscallEntry;
     public ulong TrapTable;
     public ulong EventCount;
+
+    /// <summary>The page below the stack, of which nothing is to be used.</summary>
+    public ulong StackGuard;
 }
 
 #pragma warning restore CS0649

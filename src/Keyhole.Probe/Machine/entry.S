@@ -284,6 +284,7 @@ layout:
         .quad   syscall_entry
         .quad   trap_table
         .quad   probe_events
+        .quad   stack_guard
 
         .bss
         .align 4096
@@ -297,6 +298,9 @@ shared_info_page:
 arena:
         .skip 1024 * 1024
 arena_end:
+/* Taken out of the address space first thing: a stack that grows too far ends the domain instead of writing over the arena. */
+stack_guard:
+        .skip 4096
         .skip 128 * 1024
 stack_top:
         .align 8

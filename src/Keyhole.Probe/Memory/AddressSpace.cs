@@ -465,7 +465,8 @@ internal unsafe struct FrameMapper : IFrameMapper
     /// <summary>What Xen refuses to lead to the device leads nowhere: a page about to be given away must not stay mapped.</summary>
     private static void Carry(int count)
     {
-        default(RealXen).Multicall(new Span<MulticallEntry>(s_calls, count));
+        if (default(RealXen).Multicall(new Span<MulticallEntry>(s_calls, count)) != 0)
+            Panic.Die("multicall refused"u8);
         int refused = 0;
         for (int i = 0; i < count; i++)
         {
@@ -477,7 +478,14 @@ internal unsafe struct FrameMapper : IFrameMapper
 
         IdentityMapped += (ulong)(count - refused);
         IdentityRefused += (ulong)refused;
-        if (refused > 0)
-            default(RealXen).Multicall(new Span<MulticallEntry>(s_calls, refused));
+        if (refused == 0)
+            return;
+        if (default(RealXen).Multicall(new Span<MulticallEntry>(s_calls, refused)) != 0)
+            Panic.Die("multicall refused"u8);
+        for (int i = 0; i < refused; i++)
+        {
+            if (s_calls[i].result != 0)
+                Panic.Die("page about to be given away stays mapped"u8);
+        }
     }
 }

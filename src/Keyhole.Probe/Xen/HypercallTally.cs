@@ -11,7 +11,6 @@ internal struct HypercallTally
 
     /// <summary>Ticks of the time-stamp counter spent in mmu_update: Xen's share.</summary>
     public ulong MmuUpdateTicks;
-    public ulong MmuExtOp;
     public ulong UpdateVaMapping;
     public ulong Multicall;
     public ulong MemoryMap;
@@ -23,6 +22,6 @@ internal struct HypercallTally
 
     /// <summary>Without the console's own, which depend on what is said.</summary>
     public readonly ulong Total =>
-        MmuUpdate + MmuExtOp + UpdateVaMapping + Multicall + MemoryMap + DecreaseReservation + PopulatePhysmap + OtherMemoryOp + EventChannelOp
+        MmuUpdate + UpdateVaMapping + Multicall + MemoryMap + DecreaseReservation + PopulatePhysmap + OtherMemoryOp + EventChannelOp
             + Other;
 }

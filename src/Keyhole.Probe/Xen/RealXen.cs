@@ -137,7 +137,7 @@ internal unsafe struct RealXen : IHypercalls, IMappedMemory
     }
 
     /// <summary>
-    /// mmu_update and the flush of this processor's translations in one hypercall. Returns what mmu_update does.
+    /// mmu_update and the flush of this processor's translations in one hypercall. 0, or the error of whichever failed.
     /// </summary>
     public static long MmuUpdateAndFlush(ReadOnlySpan<MmuUpdate> updates, out int done)
     {
@@ -162,7 +162,9 @@ internal unsafe struct RealXen : IHypercalls, IMappedMemory
             Tally.MmuUpdateEntries += (ulong)updates.Length;
             long result = default(RealXen).Multicall(calls);
             done = (int)count;
-            return result != 0 ? result : calls[0].result;
+            if (result != 0)
+                return result;
+            return calls[0].result != 0 ? calls[0].result : calls[1].result;
         }
     }
 
@@ -170,16 +172,6 @@ internal unsafe struct RealXen : IHypercalls, IMappedMemory
     {
         Tally.EventChannelOp++;
         return Native.Hypercall(Hypercall.event_channel_op, command, (ulong)argument, 0, 0, 0);
-    }
-
-    public static void FlushTranslations()
-    {
-        ulong* flush = stackalloc ulong[3];
-        flush[0] = MMUEXT_TLB_FLUSH_LOCAL;
-        flush[1] = 0;
-        flush[2] = 0;
-        Tally.MmuExtOp++;
-        Native.Hypercall(Hypercall.mmuext_op, (ulong)flush, 1, 0, DomainId.SelfValue, 0);
     }
 
     public readonly Span<ulong> Page(ulong virtualAddress) => new((void*)virtualAddress, (int)(Frames.SizeBytes / sizeof(ulong)));

@@ -244,8 +244,9 @@ public sealed record LiveP2mAnswer(
     string Basis, ulong Frames, ulong RamPages, ImmutableArray<LiveP2mRunAnswer> Runs, LiveP2mForecastAnswer? Forecast);
 
 /// <summary>Frames of a P2M list; the end is exclusive.</summary>
-/// <param name="Kind">"ram", "identity", "foreign" or "invalid".</param>
-public readonly record struct LiveP2mRunAnswer(Hex Start, Hex End, string Kind);
+/// <param name="Kind">"ram", "identity", "foreign", "invalid", or "unwritten": identity or invalid, of which a list does not tell which.</param>
+/// <param name="Page">Which page of the list for what is unwritten: frames with the same one are of the same kind; null for other kinds.</param>
+public readonly record struct LiveP2mRunAnswer(Hex Start, Hex End, string Kind, int? Page);
 
 /// <summary>A P2M list beside a forecast.</summary>
 /// <param name="Kernel">Which Linux the forecast is for.</param>
