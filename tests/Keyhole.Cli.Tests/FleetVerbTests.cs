@@ -20,6 +20,13 @@ public sealed class FleetVerbTests
     private const string Impossible =
         """{"name":"deep","entries":[{"start":"0x0","end":"0x80000000","type":"ram"}],"devices":[{"address":"00:02.0","bars":[{"start":"0x2000000","end":"0x3000000"}]}]}""";
 
+    private const string Gpu = "qemu-system-x86_64 -name gpu -machine pc-q35-6.2,accel=kvm -cpu host -m 8G "
+        + "-drive if=pflash,format=raw,file=/usr/share/OVMF/OVMF_CODE.fd -device pcie-root-port,id=r1 -device vfio-pci,host=0000:41:00.0,bus=r1\n";
+    private const string Server =
+        """{"name":"server","entries":[{"start":"0x0","end":"0x80000000","type":"ram"},{"start":"0x100000000","end":"0x1000000000","type":"ram"}],"traits":{"cpuVendor":"GenuineIntel","physicalAddressBits":46,"gibPages":true},"devices":[{"address":"41:00.0","bars":[{"index":0,"start":"0x200000000000","end":"0x202000000000","is64Bit":true,"prefetchable":true}]}]}""";
+    private static readonly string Desktop = Server.Replace("server", "desktop", StringComparison.Ordinal)
+        .Replace("0x202000000000", "0x200100000000", StringComparison.Ordinal);
+
     [TestMethod]
     public void The_answer_names_the_hole_and_who_forces_it()
     {
@@ -86,6 +93,51 @@ public sealed class FleetVerbTests
         Assert.AreEqual(1, run.Status);
         Assert.Contains("b: there is nothing in it", run.Errors);
         Assert.Contains("1 host, ", run.Output);
+    }
+
+    [TestMethod]
+    public void KVM_s_guests_are_judged_host_by_host_and_no_hole_is_spoken_of()
+    {
+        string guest = GuestFile();
+        CommandRun run = Lines($"{Server}\n{Desktop}\n{Low}\n", "fleet", "-", "--guest", guest);
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("gpu (8 GiB): every BAR has its place on 1 of 3 hosts", Joined(run));
+        Assert.Contains("guest-does-not-start on 1 host (server): ", Joined(run));
+        Assert.Contains("remedy on server: X-PciMmio64Mb=131072", Joined(run));
+        Assert.Contains("not-known on 1 host (low): ", Joined(run));
+        Assert.DoesNotContain("hole", run.Output);
+    }
+
+    [TestMethod]
+    public void KVM_s_guests_have_their_verdicts_in_JSON_and_a_column_each_in_CSV()
+    {
+        string guest = GuestFile();
+        JsonElement json = Lines($"{Server}\n{Desktop}\n{Low}\n", "fleet", "-", "--guest", guest, "--json").Json();
+        string[] csv = Lines($"{Server}\n{Desktop}\n", "fleet", "-", "--guest", guest, "--csv").Output.TrimEnd('\n').Split('\n');
+
+        JsonElement placement = json.GetProperty("guests")[0].GetProperty("placement");
+        Assert.AreEqual(1, placement.GetProperty("placesAll").GetInt32());
+        Assert.AreEqual(1, placement.GetProperty("fails").GetInt32());
+        Assert.AreEqual(1, placement.GetProperty("notKnown").GetInt32());
+        Assert.Contains("X-PciMmio64Mb", placement.GetProperty("reasons")[0].GetProperty("remedy").GetString()!);
+        CollectionAssert.AreEqual(
+            new[] { "gpu desktop places-all", "gpu low not-known", "gpu server guest-does-not-start" },
+            json.GetProperty("placements").EnumerateArray()
+                .Select(one => $"{one.GetProperty("guest")} {one.GetProperty("host")} {one.GetProperty("verdict")}").ToArray());
+        Assert.AreEqual(0, json.GetProperty("moves").GetArrayLength());
+        CollectionAssert.AreEqual(new[] { "gpu", "guest-does-not-start", "places-all" }, csv.Select(line => line.Split(',')[^1]).ToArray());
+    }
+
+    [TestMethod]
+    public void Guests_of_both_kinds_have_each_its_answer()
+    {
+        CommandRun run = Lines($"{Desktop}\n{High}\n", "fleet", "-", "--guest", GuestFile(), "--memory", "3072");
+
+        Assert.Contains("gpu (8 GiB): every BAR has its place on 1 of 2 hosts", Joined(run));
+        Assert.Contains("The hole [", run.Output);
+        Assert.Contains("3 GiB: from a row's host to a column's", Joined(run));
+        Assert.DoesNotContain("gpu: from a row's host", run.Output);
     }
 
     [TestMethod]
@@ -223,4 +275,15 @@ public sealed class FleetVerbTests
         Assert.IsEmpty(Lines(string.Concat(Enumerable.Repeat(Low + "\n", 50_000)), "fleet", "-").Errors);
 
     private static CommandRun Lines(string text, params string[] args) => CommandRun.WithInput(Encoding.UTF8.GetBytes(text), args);
+
+    /// <summary>Sentences as they are where no line ends.</summary>
+    private static string Joined(CommandRun run) => string.Join(' ', run.Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+
+    private static string GuestFile()
+    {
+        string path = Path.Combine(Path.GetTempPath(), "keyhole-fleet-gpu.cmd");
+        if (!File.Exists(path) || File.ReadAllText(path) != Gpu)
+            File.WriteAllText(path, Gpu);
+        return path;
+    }
 }

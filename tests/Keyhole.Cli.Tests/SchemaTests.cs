@@ -69,6 +69,7 @@ public sealed class SchemaTests
         ["plan", "--host", s_host, "--memory", "3072", "--type", "pvh"],
         ["boot", "--host", s_host, "--memory", "6000", "--type", "hvm", "--bar-size", "8G,64bit"],
         ["fleet", s_host, CommandRun.Golden("plain4g.log"), "--memory", "3072"],
+        ["fleet", s_host, CommandRun.Golden("plain4g.log"), "--guest", Field("libvirt-gpu.xml")],
         ["fleet", s_host, Path.Combine(AppContext.BaseDirectory, "fixtures", "golden", "README.md")],
         ["verify", "--dom0", "--host", s_host],
         ["verify", "--dom0", "--host", CommandRun.Golden("nvskernel.log")],

@@ -64,7 +64,7 @@ internal sealed class PlanSource
             Guest = guest,
             Bars = bars.Bars,
             Policy = given is null ? choice.Policy : new GivenMapPolicy(given.Entries),
-            Qemu = Around(around, bars, host),
+            Qemu = Around(around, bars),
         };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))
             console.Remark(
@@ -73,14 +73,13 @@ internal sealed class PlanSource
         return new PlanInput(scenario, host, document with { Guest = guest });
     }
 
-    /// <summary>What is known around a guest of QEMU: what the user says, the devices, and the host's Linux where its log tells it.</summary>
-    public static QemuSurroundings Around(QemuSurroundings said, BarList bars, HostDocument host)
+    /// <summary>What is known around a guest of QEMU beside the host: what the user says, and the devices.</summary>
+    public static QemuSurroundings Around(QemuSurroundings said, BarList bars)
     {
         return said with
         {
             Devices = bars.Devices,
             Bars = bars.Sizes,
-            HostKernel = QemuVersion.TryParseLeading(host.Host.Traits.LinuxRelease, out QemuVersion kernel) ? kernel : null
         };
     }
 

@@ -29,10 +29,19 @@ internal static class FleetText
         console.Ansi.WriteLine(
             $"{Hosts(fleet.HostCount)}, {(fleet.WithWindowsCount == fleet.HostCount ? "all" : Number(fleet.WithWindowsCount))} "
                 + $"with known device windows{unreadable}");
+        foreach (FleetGuestAnswer guest in answer.Guests)
+            WritePlacement(console, answer, guest);
+        if (fleet.NeedsNoHole)
+        {
+            WritePlacements(console, answer);
+            return;
+        }
+
         WriteHole(console, answer);
         WriteGroups(console, answer);
         if (!fleet.Guests.IsEmpty)
             WriteGuests(console, answer.Guests);
+        WritePlacements(console, answer);
         if (fleet.Hosts is { Length: > 1 and <= MaxMatrix } hosts)
         {
             foreach (FleetGuest guest in FleetAnswer.Movers(fleet))
@@ -46,6 +55,59 @@ internal static class FleetText
                     + $"another; with the fleet's hole, all between hosts that it suits."));
         }
     }
+
+    /// <summary>On how many hosts a guest's firmware places all BARs, and why not on the others.</summary>
+    private static void WritePlacement(CommandConsole console, FleetAnswer answer, FleetGuestAnswer guest)
+    {
+        if (guest.Placement is not { } placement)
+            return;
+        bool fitsAll = placement is { Fails: 0, NotKnown: 0 };
+        console.Ansi.Write($"{guest.Name} ({ByteSize.ToText(guest.MemoryKiB << 10)}): ");
+        console.Ansi.Write(
+            fitsAll ? "every BAR has its place on every host" : $"every BAR has its place on {Number(placement.PlacesAll)} of {Hosts(answer.Hosts)}",
+            fitsAll ? TextColour.Green : TextColour.Red);
+        console.Ansi.WriteLine($"{(placement.NotKnown > 0 ? $", of {Number(placement.NotKnown)} it is not known" : "")}.");
+        foreach (PlacementReasonAnswer reason in placement.Reasons.Take(MaxRows))
+        {
+            console.Ansi.WriteLine($"  {reason.Verdict} on {Hosts(reason.Hosts)} ({Names(reason.First, reason.Hosts)}): {reason.Why}");
+            if (reason.Remedy is { } remedy)
+                console.Ansi.WriteLine($"    remedy on {reason.First[0]}: {remedy}");
+        }
+
+        long more = placement.Reasons.Skip(MaxRows).Sum(static reason => reason.Hosts) + placement.OtherReasons;
+        if (more > 0)
+            console.Ansi.WriteLine($"  other reasons on {Hosts(more)}{(placement.OtherReasons == 0 ? " (--json has them)" : "")}");
+        if (placement.WidthAssumed > 0)
+        {
+            console.Ansi.WriteLine(
+                $"  {Hosts(placement.WidthAssumed)} {(placement.WidthAssumed == 1 ? "does" : "do")} not tell the width of physical addresses, which "
+                    + $"this guest takes over: a usual one was assumed; a capture tells it");
+        }
+    }
+
+    /// <summary>A line for each host, a column for each guest whose firmware places BARs.</summary>
+    private static void WritePlacements(CommandConsole console, FleetAnswer answer)
+    {
+        if (answer is not { Placements: { } placements, HostList: { Length: > 1 and <= MaxMatrix } hosts })
+            return;
+        FleetGuestAnswer[] guests = [.. answer.Guests.Where(static guest => guest.Placement is not null)];
+        TextTable table = MapView.NewTable("Where every BAR has its place", ["host", .. guests.Select(static guest => guest.Name)]);
+        for (int i = 0; i < hosts.Length; i++)
+        {
+            // Guest after guest, each with all hosts in their order.
+            HostPlacementAnswer[] row = [.. placements.Where((_, at) => at % hosts.Length == i)];
+            table.AddRow([MapView.Cell(hosts[i].Name), .. row.Select(static placement => Cell(placement.Verdict))]);
+        }
+
+        MapView.WriteTable(console, table);
+    }
+
+    private static TextCell Cell(string verdict) => verdict switch
+    {
+        HostPlacement.PlacesAll => MapView.Cell("yes", TextColour.Green),
+        HostPlacement.NotKnown => MapView.Cell("not known", TextColour.Yellow),
+        _ => MapView.Cell(verdict, TextColour.Red),
+    };
 
     private static void WriteHole(CommandConsole console, FleetAnswer answer)
     {
@@ -110,7 +172,8 @@ internal static class FleetText
                 MapView.Cell(Number(guest.TooLittleMemory)),
                 MapView.Cell(guest.NeedsHole ? Number(guest.HoleTooLow) : "needs none"),
                 MapView.Cell(Number(guest.MeetsHighWindow)),
-                MapView.Cell(guest.FitsAll ? "fits every host" : Names(guest.Offenders, guest.Offenders.Length)));
+                MapView.Cell(guest.FitsAll ? "fits every host" : guest.Offenders.IsEmpty ? "see above"
+                    : Names(guest.Offenders, guest.Offenders.Length)));
         }
 
         MapView.WriteTable(console, table);
@@ -154,10 +217,12 @@ internal static class FleetText
         console.Ansi.WriteLine();
     }
 
-    private static string Names(IEnumerable<HostDemandAnswer> hosts, long count)
+    private static string Names(IEnumerable<HostDemandAnswer> hosts, long count) => Names(hosts.Select(static host => host.Name), count);
+
+    private static string Names(IEnumerable<string> hosts, long count)
     {
         const int shown = 4;
-        string[] first = [.. hosts.Take(shown).Select(static host => host.Name)];
+        string[] first = [.. hosts.Take(shown)];
         return string.Join(", ", first) + (count > first.Length ? $" and {Number(count - first.Length)} more" : "");
     }
 

@@ -32,6 +32,8 @@ internal static class Verdicts
 
     public static string Of(FleetAnswer answer) => answer switch
     {
+        { Fleet.NeedsNoHole: true, SuitsAll: true } => $"Every BAR of every guest has its place on all {answer.Hosts} hosts.",
+        { Fleet.NeedsNoHole: true } => "Not every guest has a place for all its BARs on every host; see below.",
         { HoleStart: { } start, SuitsAll: true } => $"A hole from {start} suits all {answer.Hosts} hosts.",
         { HoleStart: { } start } => $"A hole from {start} does not suit every host and guest; see below.",
         _ => "No hole suits all hosts.",

@@ -177,7 +177,7 @@ internal static class CompareVerb
                 Bars = bars.Bars,
                 Kernel = kernel.Release,
                 Image = kernel.Image,
-                Qemu = PlanSource.Around(around, bars, host)
+                Qemu = PlanSource.Around(around, bars)
             },
             MigrateTo = [.. others],
             Policies = policies,

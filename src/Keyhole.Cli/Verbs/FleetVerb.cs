@@ -42,8 +42,18 @@ internal static class FleetVerb
         var csv = new Option<bool>("--csv") { Description = "A line for each host as it is read: where its hole starts, and why." };
         var generate = new Option<long?>("--generate") { Hidden = true };
         var seed = new Option<ulong>("--seed") { Hidden = true };
-        var command = new Command("fleet", "Find the hole that suits all hosts that guests move between, and the hosts that force it.") { hosts,
-            guests, memory, maxmem, json, csv, generate, seed };
+        var command = new Command("fleet",
+            "Find the hole that suits all hosts that guests move between; of KVM and HVM guests, the hosts where every BAR has its place.")
+        {
+            hosts,
+            guests,
+            memory,
+            maxmem,
+            json,
+            csv,
+            generate,
+            seed,
+        };
         var html = new HtmlOption();
         html.AddTo(command);
         Examples.AddTo(command, console, """
@@ -51,6 +61,7 @@ internal static class FleetVerb
             Examples:
               keyhole fleet a.log b.log c.log --guest guest.cfg     three hosts: who can move where?
               keyhole fleet hosts/ --memory 4096                    each file of a folder is a host
+              keyhole fleet hosts/ --guest gpu.xml --guest nic.xml  KVM: on which hosts does each guest's firmware place every BAR?
               keyhole fleet - --json < captures.ndjson              one capture a line: {"name":…,"entries":[…],"devices":[…]}
               keyhole fleet hosts/ --csv > fleet.csv                a line for each host
 
@@ -92,7 +103,11 @@ internal static class FleetVerb
         var tally = new FleetTally(guests);
         var progress = new Progress(console);
         if (isCsv)
-            console.Out.WriteLine("name,hole_start,evidence,ram_kib,lowest_window_above_4gib");
+        {
+            IEnumerable<string> placed = guests.Where(static guest => guest.Forecast is not null).Select(static guest => $",{Field(guest.Name)}");
+            console.Out.WriteLine($"name,hole_start,evidence,ram_kib,lowest_window_above_4gib{string.Concat(placed)}");
+        }
+
         var reader = new FleetReader(tally, Environment.ProcessorCount, isCsv ? host => WriteCsv(console, host) : null, progress.Report);
         FleetHosts.Read(console, paths, reader, tally);
         progress.Clear();
@@ -108,7 +123,7 @@ internal static class FleetVerb
             return ExitStatus.BadUsage;
         }
 
-        var answer = FleetAnswer.Of(fleet, static policy => $"--policy {policy}");
+        var answer = FleetAnswer.Of(fleet, static policy => $"--policy {policy}", OptionWords.Of);
         InputError? unpainted = html.Write(
             parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, null, [], to => FleetText.Write(to, answer),
             to => answer.WriteJson(to.OutBytes));
@@ -142,11 +157,14 @@ internal static class FleetVerb
         return new GuestList([.. guests]);
     }
 
-    private static void WriteCsv(CommandConsole console, HostDemand demand)
+    private static void WriteCsv(CommandConsole console, FleetHost added)
     {
-        var host = HostDemandAnswer.Of(demand);
+        var host = HostDemandAnswer.Of(added.Demand);
+        IEnumerable<string> placed = added.Placements.Where(static placement => placement != default)
+            .Select(static placement => $",{placement.Verdict}");
         console.Out.WriteLine(
-            $"{Field(host.Name)},{host.HoleStart},{host.Evidence},{host.RamKiB.ToString(CultureInfo.InvariantCulture)},{host.HighWindow}");
+            $"{Field(host.Name)},{host.HoleStart},{host.Evidence},{host.RamKiB.ToString(CultureInfo.InvariantCulture)},{host.HighWindow}"
+                + string.Concat(placed));
     }
 
     /// <summary>Quoted where it must be; what a spreadsheet would take for a formula gets an apostrophe before it.</summary>

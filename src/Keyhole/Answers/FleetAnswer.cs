@@ -55,6 +55,10 @@ public sealed record FleetAnswer : Answer
     /// <summary>Each move of each guest from host to host; null where they are too many.</summary>
     public ImmutableArray<FleetMoveAnswer>? Moves { get; init; }
 
+    /// <summary>How each guest whose firmware places BARs fares on each host; null where there is no such guest, and where the hosts are too
+    /// many.</summary>
+    public ImmutableArray<HostPlacementAnswer>? Placements { get; init; }
+
     public required bool SuitsAll { get; init; }
 
     [JsonIgnore]
@@ -64,7 +68,8 @@ public sealed record FleetAnswer : Answer
     public override bool IsYes => SuitsAll;
 
     /// <param name="namePolicy">How whoever asks names a policy, of its plain name.</param>
-    public static FleetAnswer Of(Fleet fleet, Func<string, string> namePolicy)
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static FleetAnswer Of(Fleet fleet, Func<string, string> namePolicy, Func<Setting, string>? words = null)
     {
         ArgumentNullException.ThrowIfNull(fleet);
         ArgumentNullException.ThrowIfNull(namePolicy);
@@ -81,20 +86,41 @@ public sealed record FleetAnswer : Answer
             GroupCount = fleet.GroupCount,
             Groups = [.. fleet.Groups.Select(static group => new FleetGroupAnswer(group.HoleStart, group.HostCount))],
             Worst = HostDemandAnswer.AllOf(fleet.Worst),
-            Guests = [.. fleet.Guests.Select(fit => FleetGuestAnswer.Of(fleet, fit))],
+            Guests = [.. fleet.Guests.Select(fit => FleetGuestAnswer.Of(fleet, fit, words))],
             ShareOfMovesAsTheyAre = fleet.ShareOfMovesAsTheyAre,
             HostList = fleet.Hosts is { } hosts ? HostDemandAnswer.AllOf(hosts) : null,
             Moves = fleet.Hosts is { } listed ? [.. MovesBetween(fleet, listed)] : null,
+            Placements = fleet is { Hosts: { } named, Placements: { } placements } && fleet.Guests.Any(static fit => fit.Placement is not null)
+                ? [.. PlacementsOn(fleet, named, placements)] : null,
             SuitsAll = fleet.SuitsAll,
             Fleet = fleet,
         };
     }
 
-    /// <summary>The guests whose moves are judged; without any, one that needs a hole and fits everywhere.</summary>
+    /// <summary>The guests whose moves are judged: those that keep the host's addresses; without any guest, one that needs a hole and fits
+    /// everywhere.</summary>
     public static IEnumerable<FleetGuest> Movers(Fleet fleet)
     {
         ArgumentNullException.ThrowIfNull(fleet);
-        return fleet.Guests.IsEmpty ? [new("any guest with a device", 0, 0, NeedsHole: true)] : fleet.Guests.Select(static fit => fit.Guest);
+        return fleet.Guests.IsEmpty ? [new("any guest with a device", 0, 0, NeedsHole: true)]
+            : fleet.Guests.Where(static fit => fit.Placement is null).Select(static fit => fit.Guest);
+    }
+
+    private static IEnumerable<HostPlacementAnswer> PlacementsOn(
+        Fleet fleet, ImmutableArray<HostDemand> hosts, ImmutableArray<ImmutableArray<HostPlacement>> placements)
+    {
+        for (int i = 0; i < fleet.Guests.Length; i++)
+        {
+            if (fleet.Guests[i].Placement is null)
+                continue;
+            for (int k = 0; k < hosts.Length; k++)
+            {
+                if (placements[k].Length <= i)
+                    continue;
+                HostPlacement placement = placements[k][i];
+                yield return new(fleet.Guests[i].Guest.Name, hosts[k].Name, placement.Verdict, placement.Why.Length > 0 ? placement.Why : null);
+            }
+        }
     }
 
     private static IEnumerable<FleetMoveAnswer> MovesBetween(Fleet fleet, ImmutableArray<HostDemand> hosts) =>
@@ -109,6 +135,39 @@ public sealed record FleetAnswer : Answer
             MoveVerdict.AsItIs => "as-it-is",
         });
 }
+
+/// <summary>How a guest fares on a host.</summary>
+/// <param name="Verdict">"places-all", "too-little-memory", "device-missing", "not-known", or the code of the problem that decides.</param>
+/// <param name="Why">One sentence; null where every BAR has its place.</param>
+public sealed record HostPlacementAnswer(string Guest, string Host, string Verdict, string? Why);
+
+/// <summary>On how many hosts a guest's firmware places all BARs, and why not on the others.</summary>
+/// <param name="PlacesAll">Hosts on which every BAR has its place.</param>
+/// <param name="Fails">Hosts on which something decides against it.</param>
+/// <param name="NotKnown">Hosts of which something that decides is not told.</param>
+/// <param name="WidthAssumed">Hosts that do not tell the width of their addresses, which the guest takes over: a usual one was assumed.</param>
+/// <param name="Reasons">Most hosts first.</param>
+/// <param name="OtherReasons">Hosts whose reasons are left out, because there are too many different ones.</param>
+public sealed record FleetPlacementAnswer(
+    long PlacesAll, long Fails, long NotKnown, long WidthAssumed, ImmutableArray<PlacementReasonAnswer> Reasons, long OtherReasons)
+{
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static FleetPlacementAnswer Of(FleetPlacement placement, Func<Setting, string>? words = null)
+    {
+        ArgumentNullException.ThrowIfNull(placement);
+        return new(
+            placement.PlacesAll, placement.Fails, placement.NotKnown, placement.WidthAssumed,
+            [.. placement.Groups.Select(group => new PlacementReasonAnswer(
+                group.Verdict, group.Why, group.HostCount, group.First, group.Remedy?.Worded(words ?? SettingNames.Of)))],
+            placement.Ungrouped);
+    }
+}
+
+/// <summary>Hosts on which a guest fares alike.</summary>
+/// <param name="Verdict">As in <see cref="HostPlacementAnswer"/>.</param>
+/// <param name="First">The first of them by name.</param>
+/// <param name="Remedy">What helps on the first of them, as tried; null for nothing.</param>
+public sealed record PlacementReasonAnswer(string Verdict, string Why, long Hosts, ImmutableArray<string> First, string? Remedy);
 
 /// <summary>Hosts that could not be read: how many, and the first of them.</summary>
 public sealed record UnreadableAnswer(long Count, ImmutableArray<string> First);
@@ -167,7 +226,11 @@ public sealed record FleetGuestAnswer
 
     public required ImmutableArray<HostDemandAnswer> Offenders { get; init; }
 
-    public static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit)
+    /// <summary>Where its firmware places all BARs; null for a guest whose firmware places none.</summary>
+    public FleetPlacementAnswer? Placement { get; init; }
+
+    /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
+    public static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit, Func<Setting, string>? words = null)
     {
         ArgumentNullException.ThrowIfNull(fleet);
         ArgumentNullException.ThrowIfNull(fit);
@@ -185,6 +248,7 @@ public sealed record FleetGuestAnswer
             KnownToHaveMemory = fit.KnownToHaveMemory,
             LosesHalfOfLowMemory = fit.LosesHalfOfLowMemory,
             Offenders = HostDemandAnswer.AllOf(fit.Offenders),
+            Placement = fit.Placement is { } placement ? FleetPlacementAnswer.Of(placement, words) : null,
         };
     }
 }

@@ -21,7 +21,7 @@ internal ref partial struct CaptureReader
         devices = [];
         if (!Expect(JsonTokenType.StartArray, "devices", "an array"))
             return false;
-        ImmutableArray<PciDevice>.Builder? read = _skim is null ? ImmutableArray.CreateBuilder<PciDevice>() : null;
+        ImmutableArray<PciDevice>.Builder? read = _makesDocument ? ImmutableArray.CreateBuilder<PciDevice>() : null;
         int count = 0;
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
@@ -52,7 +52,7 @@ internal ref partial struct CaptureReader
         int? classCode = null;
         MsixTable? msix = null;
         PciDevice details = s_noDetails;
-        ImmutableArray<Bar>.Builder? bars = _skim is null ? ImmutableArray.CreateBuilder<Bar>() : null;
+        ImmutableArray<Bar>.Builder? bars = _makesDocument ? ImmutableArray.CreateBuilder<Bar>() : null;
         int barCount = 0;
         while (NextMember())
         {

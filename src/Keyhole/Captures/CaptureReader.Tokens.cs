@@ -77,7 +77,7 @@ internal ref partial struct CaptureReader
     private bool TryReadKept(string name, out string text)
     {
         text = "";
-        return _skim is null ? TryReadText(name, out text) : TryPassText(name);
+        return _makesDocument ? TryReadText(name, out text) : TryPassText(name);
     }
 
     /// <summary>The characters of a string that is short and plain, as nearly all are; nothing is allocated.</summary>

@@ -63,7 +63,7 @@ internal ref partial struct CaptureReader
             };
             if (!isRead)
                 return false;
-            if (_skim is not null)
+            if (!_makesDocument)
                 continue;
             traits = name switch
             {

@@ -37,12 +37,16 @@ internal ref partial struct CaptureReader
     private readonly bool _takesPlans;
     private readonly CaptureSkim? _skim;
 
+    /// <summary>Whether a document is made; else what is read is only checked.</summary>
+    private readonly bool _makesDocument;
+
     /// <param name="takesPlans">Whether "e820" of a plan's or a boot's answer is as good as "entries".</param>
-    /// <param name="skim">What is kept where the host itself is not wanted; null: a document is made.</param>
+    /// <param name="skim">What is kept for a fleet; null: a document is made.</param>
     public CaptureReader(ReadOnlySpan<byte> bytes, string source, bool takesPlans = false, CaptureSkim? skim = null)
     {
         _takesPlans = takesPlans;
         _skim = skim;
+        _makesDocument = skim is null or { WantsHost: true };
         _bytes = bytes;
         _source = source;
         _reader = new(bytes, new JsonReaderOptions { MaxDepth = MaxDepth });
@@ -55,9 +59,16 @@ internal ref partial struct CaptureReader
     private readonly int LineAt(long position) => _bytes[..(int)position].Count((byte)'\n') + 1;
 
     /// <summary>Reads the capture for its skim alone.</summary>
-    public bool TrySkim() => TryRead(out _);
+    public bool TrySkim()
+    {
+        if (!TryRead(out HostDocument? document))
+            return false;
+        if (_skim is not null)
+            _skim.Host = document?.Host;
+        return true;
+    }
 
-    /// <param name="map">Null for a skim.</param>
+    /// <param name="map">Null for a skim that wants no host.</param>
     public bool TryRead(out HostDocument? map)
     {
         map = null;
@@ -128,7 +139,8 @@ internal ref partial struct CaptureReader
         if (_skim is not null)
         {
             _skim.RamShown = ramShown;
-            return true;
+            if (!_makesDocument)
+                return true;
         }
 
         map = new()
@@ -232,7 +244,7 @@ internal ref partial struct CaptureReader
         {
             if (!TryReadKept("iomem", out string line))
                 return false;
-            if (_skim is null)
+            if (_makesDocument)
                 read.Add(line);
         }
 

@@ -7,7 +7,8 @@ using Keyhole.Pci;
 
 namespace Keyhole.Captures;
 
-/// <summary>What a fleet takes of a capture. It is used again for the next: nothing is allocated but the name.</summary>
+/// <summary>What a fleet takes of a capture. It is used again for the next: nothing is allocated but the name, and the host where that is
+/// wanted.</summary>
 internal sealed class CaptureSkim
 {
     public const int MaxNameLength = 100;
@@ -20,6 +21,12 @@ internal sealed class CaptureSkim
     public int DeviceCount { get; set; }
 
     public RamShown RamShown { get; set; }
+
+    /// <summary>Whether the whole host is read as well: guests are to be forecast on it.</summary>
+    public bool WantsHost { get; init; }
+
+    /// <summary>The host itself, where it is wanted.</summary>
+    public Host? Host { get; set; }
 
     /// <summary>Whether the capture has a member "name" that is a string.</summary>
     public bool HasName { get; set; }
@@ -35,6 +42,7 @@ internal sealed class CaptureSkim
         RamShown = RamShown.All;
         HasName = false;
         Name = null;
+        Host = null;
     }
 }
 

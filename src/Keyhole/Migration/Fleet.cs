@@ -31,8 +31,11 @@ public sealed record FleetGuestFit(
     /// <summary>Of those, the hosts whose map costs the guest more than half of the low RAM that it could have, with libxl's own map.</summary>
     public long LosesHalfOfLowMemory { get; init; }
 
+    /// <summary>Where its firmware places all BARs; null for a guest whose firmware places none.</summary>
+    public FleetPlacement? Placement { get; init; }
+
     /// <summary>Whether the guest can live on every host of the fleet.</summary>
-    public bool FitsAll => TooLittleMemory == 0 && HoleTooLow == 0 && MeetsHighWindow == 0;
+    public bool FitsAll => TooLittleMemory == 0 && HoleTooLow == 0 && MeetsHighWindow == 0 && Placement is null or { Fails: 0, NotKnown: 0 };
 }
 
 /// <summary>What can be said of a fleet: which hole suits all its hosts, and which of them force it. The same whatever the order of the hosts
@@ -75,6 +78,10 @@ public sealed record Fleet
     /// <summary>Every host by name; null when they are more than <see cref="FleetTally.MaxListed"/>.</summary>
     public required ImmutableArray<HostDemand>? Hosts { get; init; }
 
+    /// <summary>Of each host in <see cref="Hosts"/> how each guest fares whose firmware places BARs, in the guests' order; null where
+    /// <see cref="Hosts"/> is.</summary>
+    public ImmutableArray<ImmutableArray<HostPlacement>>? Placements { get; init; }
+
     /// <summary>How each guest fares, in the order given.</summary>
     public required ImmutableArray<FleetGuestFit> Guests { get; init => field = Given.Array(value); }
 
@@ -91,6 +98,10 @@ public sealed record Fleet
     /// <summary>Where the hole could start without the hosts that force it; null where that leaves none.</summary>
     public required ulong? HoleStartWithout { get; init; }
 
+    /// <summary>Whether a hole is asked for at all: there are guests, and the firmware of all of them gives their devices addresses of the guest's
+    /// own.</summary>
+    public bool NeedsNoHole => !Guests.IsEmpty && Guests.All(static fit => fit.Placement is not null);
+
     /// <summary>Whether every host could be read and suits every guest.</summary>
-    public bool SuitsAll => UnreadableCount == 0 && ImpossibleCount == 0 && Guests.All(static guest => guest.FitsAll);
+    public bool SuitsAll => UnreadableCount == 0 && (ImpossibleCount == 0 || NeedsNoHole) && Guests.All(static guest => guest.FitsAll);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Immutable;
+using System.Linq;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Keyhole.Captures;
@@ -11,15 +13,16 @@ namespace Keyhole.Migration;
 
 /// <summary>
 /// Reads one capture a line for what a fleet needs of it: <c>{"name":…,"entries":[…],"devices":[…]}</c>, the JSON of <c>show</c> and <c>capture</c>
-/// with a name. Makes nothing but the name.
+/// with a name. Makes nothing but the name, unless guests are to be forecast on the host.
 /// </summary>
-internal sealed class FleetCapture
+/// <param name="guests">The fleet's guests.</param>
+internal sealed class FleetCapture(ImmutableArray<FleetGuest> guests)
 {
-    private readonly CaptureSkim _skim = new();
+    private readonly CaptureSkim _skim = new() { WantsHost = guests.Any(static guest => guest.Forecast is not null) };
 
-    /// <summary>The demand of the host in a line of UTF-8, or the error in it.</summary>
+    /// <summary>The host in a line of UTF-8, or the error in it.</summary>
     /// <param name="host">Set where the result is null.</param>
-    public InputError? Read(ReadOnlySpan<byte> line, string sourceName, int lineNumber, out HostDemand host)
+    public InputError? Read(ReadOnlySpan<byte> line, string sourceName, int lineNumber, out FleetHost host)
     {
         host = default;
         _skim.Clear();
@@ -42,7 +45,8 @@ internal sealed class FleetCapture
                 $"give one capture a line, as {Setting.CaptureWriter} wrote it, without line breaks in it");
         }
 
-        host = Demand(_skim.Name ?? $"{sourceName}:{lineNumber}");
+        HostDemand demand = Demand(_skim.Name ?? $"{sourceName}:{lineNumber}");
+        host = _skim.Host is { } read ? FleetHost.Of(demand, read, guests) : new(demand);
         return null;
     }
 

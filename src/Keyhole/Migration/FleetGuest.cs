@@ -3,6 +3,7 @@
 using System;
 using Keyhole.Addresses;
 using Keyhole.Guests;
+using Keyhole.Planning;
 
 namespace Keyhole.Migration;
 
@@ -13,12 +14,19 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     /// <summary>No hole starts lower: a Linux PV kernel needs the memory below.</summary>
     public const ulong LowestHole = LinuxPvKernel.EndOfNeed;
 
+    /// <summary>The guest itself where its firmware places the BARs of its devices (KVM, HVM): it is forecast on each host. Null for
+    /// others.</summary>
+    public GuestSpec? Forecast { get; init; }
+
     /// <summary>What a fleet needs to know of a guest.</summary>
     public static FleetGuest Of(GuestSpec guest, string name)
     {
         ArgumentNullException.ThrowIfNull(guest);
         ArgumentNullException.ThrowIfNull(name);
-        return new(guest.Name ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB), guest.Type == GuestType.Pv && guest.UsesHostMap);
+        return new(guest.Name ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB), guest.Type == GuestType.Pv && guest.UsesHostMap)
+        {
+            Forecast = Planner.PlatformOf(guest).Traits.ForecastsFirmware ? guest : null,
+        };
     }
 
     /// <summary>Where the guest's memory ends when its hole starts at <paramref name="holeStart"/>: what does not fit below it goes on at 4 GiB.

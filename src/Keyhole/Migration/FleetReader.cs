@@ -22,7 +22,7 @@ public sealed class FleetReader
     private const int MaxLineBytes = 4 << 20;
 
     private readonly FleetTally _tally;
-    private readonly Action<HostDemand>? _onHost;
+    private readonly Action<FleetHost>? _onHost;
     private readonly Action<long>? _onProgress;
     private readonly Queue<Task<Batch>> _underWay = [];
     private readonly int _maxUnderWay;
@@ -31,7 +31,7 @@ public sealed class FleetReader
     /// <param name="processorCount">Batches that are parsed at once; at least 1.</param>
     /// <param name="onHost">Told of each host in the input's order, on the caller's thread.</param>
     /// <param name="onProgress">Told of how many hosts have been read, or could not be, after each batch.</param>
-    public FleetReader(FleetTally tally, int processorCount, Action<HostDemand>? onHost = null, Action<long>? onProgress = null)
+    public FleetReader(FleetTally tally, int processorCount, Action<FleetHost>? onHost = null, Action<long>? onProgress = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(processorCount, 1);
         _tally = tally;
@@ -125,7 +125,8 @@ public sealed class FleetReader
 
     /// <summary>Reads one host. What does it runs on another thread, and more than one at once.</summary>
     public void ReadHost(string name, Func<Parsed<HostDocument>> read) => Start(() =>
-        read().TryGet(out HostDocument? map, out InputError? error) ? new([HostDemand.Of(map.Host, name)], [], null) : new([], [error], null));
+        read().TryGet(out HostDocument? map, out InputError? error)
+            ? new([FleetHost.Of(HostDemand.Of(map.Host, name), map.Host, _tally.Guests)], [], null) : new([], [error], null));
 
     /// <summary>Waits for what is under way. The tally is complete afterwards.</summary>
     public void Finish()
@@ -137,11 +138,11 @@ public sealed class FleetReader
     private static ReadOnlySpan<byte> WithoutMark(ReadOnlySpan<byte> text) => text.StartsWith((ReadOnlySpan<byte>)[0xef, 0xbb, 0xbf]) ? text[3..]
         : text;
 
-    private static Batch Parse(byte[] buffer, int length, string sourceName, int firstLine)
+    private Batch Parse(byte[] buffer, int length, string sourceName, int firstLine)
     {
-        List<HostDemand> hosts = [];
+        List<FleetHost> hosts = [];
         List<InputError> errors = [];
-        FleetCapture capture = new();
+        FleetCapture capture = new(_tally.Guests);
         ReadOnlySpan<byte> rest = buffer.AsSpan(0, length);
         if (firstLine == 1)
             rest = WithoutMark(rest);
@@ -152,7 +153,7 @@ public sealed class FleetReader
             rest = end < 0 ? default : rest[(end + 1)..];
             if (text.IsEmpty)
                 continue;
-            if (capture.Read(text, sourceName, line, out HostDemand host) is { } error)
+            if (capture.Read(text, sourceName, line, out FleetHost host) is { } error)
                 errors.Add(error);
             else
                 hosts.Add(host);
@@ -171,7 +172,7 @@ public sealed class FleetReader
     private void AddOldest()
     {
         Batch batch = _underWay.Dequeue().GetAwaiter().GetResult();
-        foreach (HostDemand host in batch.Hosts)
+        foreach (FleetHost host in batch.Hosts)
         {
             _tally.Add(host);
             _onHost?.Invoke(host);
@@ -184,5 +185,5 @@ public sealed class FleetReader
         _onProgress?.Invoke(_tally.HostCount + _tally.UnreadableCount);
     }
 
-    private sealed record Batch(List<HostDemand> Hosts, List<InputError> Errors, byte[]? Buffer);
+    private sealed record Batch(List<FleetHost> Hosts, List<InputError> Errors, byte[]? Buffer);
 }

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 
@@ -23,6 +24,9 @@ public sealed class FleetTally
     /// <summary>Groups in the answer.</summary>
     public const int MaxGroups = 1024;
 
+    /// <summary>Reasons kept of each guest whose firmware places BARs.</summary>
+    public const int MaxPlacementGroups = 64;
+
     private const int GiBShift = 30;
 
     /// <summary>64 TiB in GiB: no guest's memory ends higher.</summary>
@@ -39,12 +43,14 @@ public sealed class FleetTally
     private readonly Lowest<HostDemand> _possible = new(MaxOffenders, HostDemand.CompareByHole);
     private readonly Lowest<HostDemand> _lowestWindows = new(MaxOffenders, HostDemand.CompareByHighWindow);
     private readonly Lowest<InputError> _unreadable = new(MaxOffenders, CompareErrors);
-    private List<HostDemand>? _listed = [];
+    private readonly PlacementTally?[] _placements;
+    private List<FleetHost>? _listed = [];
 
     /// <summary>A fleet without hosts.</summary>
     public FleetTally(ImmutableArray<FleetGuest> guests)
     {
-        _guests = guests;
+        _guests = Given.Array(guests);
+        _placements = [.. guests.Select(static guest => guest.Forecast is { } spec ? new PlacementTally(spec) : null)];
         _poor = new long[guests.Length];
         _able = new long[guests.Length];
         _halved = new long[guests.Length];
@@ -52,6 +58,9 @@ public sealed class FleetTally
         for (int i = 0; i < guests.Length; i++)
             _poorest[i] = new(MaxOffenders, HostDemand.CompareByRam);
     }
+
+    /// <summary>The guests that the hosts are judged for.</summary>
+    public ImmutableArray<FleetGuest> Guests => _guests;
 
     /// <summary>Hosts that were added.</summary>
     public long HostCount { get; private set; }
@@ -62,9 +71,13 @@ public sealed class FleetTally
     /// <summary>Hosts that say where their devices' windows are.</summary>
     public long WithWindowsCount { get; private set; }
 
+    /// <summary>Adds a host of which nothing but its map counts. Costs the same however many there are.</summary>
+    public void Add(HostDemand host) => Add(new FleetHost(host));
+
     /// <summary>Adds a host. Costs the same however many there are.</summary>
-    public void Add(HostDemand host)
+    public void Add(FleetHost added)
     {
+        HostDemand host = added.Demand;
         HostCount++;
         if (host.Evidence == DemandEvidence.Windows)
             WithWindowsCount++;
@@ -89,7 +102,10 @@ public sealed class FleetTally
             _poorest[i].Add(host);
         }
 
-        _listed?.Add(host);
+        ImmutableArray<HostPlacement> placements = added.Placements;
+        for (int i = 0; i < placements.Length && i < _placements.Length; i++)
+            _placements[i]?.Add(added, placements[i]);
+        _listed?.Add(added with { Host = null });
         if (_listed?.Count > MaxListed)
             _listed = null;
     }
@@ -134,8 +150,8 @@ public sealed class FleetTally
                 pairs += (double)count * (count - 1 + (HostCount - seen));
         }
 
-        List<HostDemand>? listed = _listed;
-        listed?.Sort(HostDemand.CompareByName);
+        List<FleetHost>? listed = _listed;
+        listed?.Sort(static (left, right) => HostDemand.CompareByName(left.Demand, right.Demand));
         return new()
         {
             HostCount = HostCount,
@@ -150,7 +166,8 @@ public sealed class FleetTally
             GroupCount = groupCount,
             Worst = _worst.ToImmutable(),
             Forcing = _possible.ToImmutable(),
-            Hosts = listed is null ? null : [.. listed],
+            Hosts = listed is null ? null : [.. listed.Select(static host => host.Demand)],
+            Placements = listed is null ? null : [.. listed.Select(static host => host.Placements)],
             Guests = Fit(start, impossible),
             ShareOfMovesAsTheyAre = HostCount < 2 ? 1 : pairs / ((double)HostCount * (HostCount - 1)),
         };
@@ -189,7 +206,8 @@ public sealed class FleetTally
             fits.Add(new(guest, _poor[i], guest.NeedsHole ? impossible : 0, high, [.. offenders])
             {
                 KnownToHaveMemory = _able[i],
-                LosesHalfOfLowMemory = _halved[i]
+                LosesHalfOfLowMemory = _halved[i],
+                Placement = _placements[i]?.ToPlacement(),
             });
         }
 

@@ -57,6 +57,10 @@ public sealed record Scenario
     /// <summary>What the kernel's image says of itself; null where nobody has it.</summary>
     public KernelImage? Image { get; init; }
 
+    /// <summary>Whether settings are tried for what is wrong, so that a remedy can be named: that takes many forecasts where BARs have no
+    /// place.</summary>
+    public bool SeeksRemedies { get; init; } = true;
+
     /// <summary>Pages that the guest starts with; null: what its memory comes to.</summary>
     public ulong? PageCount { get; init; }
 

@@ -211,7 +211,7 @@ public sealed class FleetTests
         string line = OneLine(host);
         var tally = new FleetTally([]);
         List<HostDemand> read = [];
-        var reader = new FleetReader(tally, 2, read.Add);
+        var reader = new FleetReader(tally, 2, host => read.Add(host.Demand));
         reader.ReadCaptures(new MemoryStream(Encoding.UTF8.GetBytes(line)), "fleet");
         reader.Finish();
         Assert.AreEqual(HostDemand.Of(MapFixtures.Expect(MapFixtures.ReadText(line)).Host, "fleet:1"), read.Single());
@@ -358,7 +358,7 @@ public sealed class FleetTests
     public void Hosts_come_in_the_order_of_the_input()
     {
         List<string> names = [];
-        var reader = new FleetReader(new FleetTally([]), 3, host => names.Add(host.Name));
+        var reader = new FleetReader(new FleetTally([]), 3, host => names.Add(host.Demand.Name));
         reader.ReadCaptures(new MemoryStream(Generate(5_000, 1)), "fleet");
         reader.Finish();
 

@@ -115,6 +115,7 @@ public sealed record QemuSurroundings
             },
             HostPhysBits = traits.PhysicalAddressBits,
             HostHasGiBPages = traits.HasGiBPages,
+            HostKernel = QemuVersion.TryParseLeading(traits.LinuxRelease, out QemuVersion kernel) ? kernel : null,
             Devices = devices,
         };
     }

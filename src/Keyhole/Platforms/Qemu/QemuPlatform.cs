@@ -119,6 +119,8 @@ public sealed class QemuPlatform : IPlatform
     private string? Remedy(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine, QemuForecast forecast,
         List<Problem> problems)
     {
+        if (!scenario.SeeksRemedies)
+            return null;
         QemuCureRequest request = RequestFor(scenario, guest, around, machine);
         if (QemuCures.IsWell(forecast, request.WidthLimit) || !QemuCures.TryFind(request, out QemuCure cure))
             return null;
@@ -147,6 +149,7 @@ public sealed class QemuPlatform : IPlatform
             HostVendor = said.HostVendor ?? host.HostVendor,
             HostPhysBits = said.HostPhysBits ?? host.HostPhysBits,
             HostHasGiBPages = said.HostHasGiBPages ?? host.HostHasGiBPages,
+            HostKernel = said.HostKernel ?? host.HostKernel,
             Devices = host.Devices,
             Bars = said.Bars.IsEmpty ? QemuUsualGuest.Unlisted(scenario) : said.Bars,
         };

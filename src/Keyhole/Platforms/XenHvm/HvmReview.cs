@@ -169,7 +169,8 @@ internal static class HvmReview
         if (run.Placement is not { } placement)
             return;
         BarPlacement[] unplaced = [.. placement.Bars.Where(static bar => bar.Why is not null)];
-        string? remedy = unplaced.Any(static bar => bar.Why!.Reason == UnplacedReason.Window32Full) ? HoleRemedy(scenario, guest) : null;
+        bool isFull = unplaced.Any(static bar => bar.Why!.Reason == UnplacedReason.Window32Full);
+        string? remedy = isFull && scenario.SeeksRemedies ? HoleRemedy(scenario, guest) : null;
         foreach (BarPlacement bar in unplaced.Take(MostNamed))
         {
             problems.Add(new(
