@@ -79,7 +79,7 @@ public sealed class FieldTests
 
         Assert.AreEqual(1, run.Status);
         Assert.Contains("1 of 6 lines of the memory setup differ from the forecast", run.Output);
-        Assert.Contains("What differs: map entry.", run.Output);
+        Assert.Contains("(what differs: map entry)", run.Output);
         Assert.DoesNotContain("nothing that could be compared points to the map", run.Output);
     }
 

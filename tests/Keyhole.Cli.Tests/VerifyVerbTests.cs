@@ -36,7 +36,7 @@ public sealed class VerifyVerbTests
         Assert.AreEqual(1, run.Status, run.Errors);
         Assert.Contains("By the forecast, which is for linux-6.1, the kernel halts", run.Output);
         Assert.Contains("The kernel of the log boots.", run.Output);
-        Assert.Contains("Everything in the log agrees with 6.12 and later", run.Output);
+        Assert.Contains("All of the memory setup in the log agrees with 6.12 and later", run.Output);
         Assert.DoesNotContain("What lies in the way", run.Output);
         Assert.DoesNotContain("What to change", run.Output);
     }
@@ -352,5 +352,44 @@ public sealed class VerifyVerbTests
 
         Assert.AreEqual(outcome, run.Json().GetProperty("outcome").GetProperty("forecast").GetString());
         Assert.AreEqual(outcome, run.Json().GetProperty("outcome").GetProperty("observed").GetString());
+    }
+
+    [TestMethod]
+    [DataRow("--memory 2G --e820-host", "a guest that has memory=1024, which is not the guest that was told")]
+    [DataRow("--memory 512M --e820-host", "a guest that has memory=1024, which is not the guest that was told")]
+    [DataRow("--memory 1G", "a guest that has the host's map (e820_host=1 or a pci= entry), which is not the guest that was told")]
+    [DataRow("--memory 700M", "a guest that has memory=1024 and the host's map (e820_host=1 or a pci= entry), which is not")]
+    public void A_guest_that_is_told_wrongly_is_to_blame_and_no_kernel(string options, string told)
+    {
+        string folder = Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "xen");
+        CommandRun run = CommandRun.Of(["verify", "--host", Path.Combine(folder, "bar-hotplug-host.txt"), "--dmesg",
+            Path.Combine(folder, "bar-hotplug-dmesg.txt"), .. options.Split(' ')]);
+
+        Assert.Contains(told, run.Output);
+        Assert.DoesNotContain("no kernel version", run.Output);
+    }
+
+    [TestMethod]
+    public void Where_nothing_that_is_tried_agrees_no_more_is_said_than_that()
+    {
+        string folder = Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "xen");
+        CommandRun run = CommandRun.Of("verify", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "golden", "plain4g.log"), "--dmesg",
+            Path.Combine(folder, "bar-hotplug-dmesg.txt"), "--memory", "1G", "--e820-host");
+
+        Assert.Contains("With the guest's map and the memory that are taken here, no kernel version that is known does everything that the log shows",
+            run.Output);
+    }
+
+    [TestMethod]
+    public void A_PVH_dom0_that_dies_behind_its_memory_setup_is_not_said_to_die_of_its_map()
+    {
+        string log = Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "xen", "pvh-dom0-dies.txt");
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", log);
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("kernel: not named in the log", run.Output);
+        Assert.Contains("The memory setup is as forecast to the last line there is of it (line 71); the kernel dies behind it", run.Output);
+        Assert.Contains("Its words are not about memory", run.Output);
+        Assert.DoesNotContain("takes it over as it is", run.Output);
     }
 }

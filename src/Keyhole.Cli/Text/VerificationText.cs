@@ -30,7 +30,8 @@ internal static class VerificationText
             $"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {size}, "
                 + $"{(expected.Plan.Firmware is { } firmware ? $"firmware: {firmware.Name} {firmware.Version}" : $"map: {expected.Plan.Policy}")}");
         console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
-        console.Ansi.WriteLine($"kernel: {(hasFirmware && verification.Boot.Release is null ? "not named in the log" : answer.Profile)}");
+        bool isTaken = !hasFirmware && expected.Forecast is not null;
+        console.Ansi.WriteLine($"kernel: {(!isTaken && verification.Boot.Release is null ? "not named in the log" : answer.Profile)}");
         int differing = answer.Differences.Length;
         bool halts = verification.Boot.Halts;
         string verdict = differing == 0

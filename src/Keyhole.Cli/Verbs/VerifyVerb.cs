@@ -212,8 +212,9 @@ internal static class VerifyVerb
             {
                 PvhMap = PvhDom0Verifier.MapOf(scan, chosen);
                 tables = PvhMap is null ? null : PvhDom0Verifier.TablesIn(PvhMap);
-                // Without dom0_mem= Xen gives it what it has left, which no log tells but by dom0's own map.
-                if (builder.PageCount is null && PvhMap is not null)
+                // Without dom0_mem= Xen gives it what it has left, which no log tells but by dom0's own map, where that keeps apart what
+                // is not dom0's.
+                if (builder.PageCount is null && PvhMap is not null && PvhDom0Verifier.TellsSize(PvhMap, chosen))
                     builder = builder with { PageCount = PvhDom0Verifier.PagesIn(PvhMap) };
                 if (builder.PageCount is null)
                     WhyNoForecast =

@@ -270,7 +270,7 @@ public static class HostMapReader
         {
             LogMap other = scan.Maps[i];
             if (!ReferenceEquals(other, taken))
-                maps.Add($"{Setting.MapNumber} {i + 1}: {Describe(other)}, line {other.Line}, {other.Entries.Length} entries"
+                maps.Add($"{Setting.MapNumber} {i + 1}: {Describe(other)}, line {other.Line}, {Entries(other.Entries.Length)}"
                     + $"{(other.Error is null ? "" : ", damaged")}");
         }
 
@@ -298,6 +298,9 @@ public static class HostMapReader
         if (ram < leastRamBytes)
             yield return $"This map has {(ram == 0 ? "no RAM" : $"only {ByteSize.ToText(ram)} of RAM")}: it is a part of a map, such as a few "
                 + $"lines that somebody quotes, not a machine's";
+        // Kernels start their processors from there.
+        else if (map.CutLine is null && !BeginsAmid(map) && !map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB))
+            yield return "This map has no RAM below 1 MiB, where every PC has some: it is a part of a map, or lines of several machines";
         if (map.Kind != LogMapKind.XenFirmware || BeginsAmid(map) || SystemRam(scan, map) is not { } line
             || Dom0Log.RamPages(line.Text.AsSpan()[(line.Text.IndexOf(':') + 1)..].Trim()) is not (> 0 and ulong pages))
             yield break;
@@ -312,6 +315,8 @@ public static class HostMapReader
                 $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has {ByteSize.ToText(ram)}: Xen leaves some of it "
                     + $"unused, or the map is not the one of this boot");
     }
+
+    private static string Entries(int count) => string.Create(CultureInfo.InvariantCulture, $"{count} {(count == 1 ? "entry" : "entries")}");
 
     /// <summary>Xen's line "System RAM:" behind the map, if it comes before the next boot's.</summary>
     private static LogLine? SystemRam(LogScan scan, LogMap map)

@@ -28,8 +28,11 @@ internal static class Explanations
         bool agrees = differing.Length == 0;
         // What is no matter of the kernel's release is not blamed on it.
         string? otherXen = agrees ? null : OtherXen(forecast.Request, observed, plan);
+        Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan);
         if (otherXen is not null)
             yield return otherXen;
+        else if (otherGuest is not null)
+            yield return otherGuest;
         else if (differing.Any(static finding => finding.What != BarFindings.What))
             yield return OtherProfiles(forecast.Request, observed, differing);
         foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
@@ -102,10 +105,15 @@ internal static class Explanations
     {
         string agreeing = Verifier.Agreeing(request, observed);
         return agreeing.Length == 0
-            ? (Phrase)($"No kernel version that is known agrees with everything in the log. What differs: "
-                + $"{string.Join(", ", differing.Select(static finding => finding.What).Distinct())}.")
-            : $"Everything in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
+            ? (Phrase)($"With the {(request.IsDom0 ? "machine map" : "guest's map")} and the memory that are taken here, no kernel version that is "
+                + $"known does everything that the log shows (what differs: {What(differing)}). "
+                + $"Either they are not those of this boot, or its kernel does something that is not known.")
+            : $"All of the memory setup in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
     }
+
+    private static string What(IEnumerable<Finding> differing) => string.Join(
+        ", ",
+        differing.Select(static finding => finding.What).Where(static what => what != BarFindings.What).Distinct());
 
     /// <summary>What this release does and today's do not, where the log shows it: without it the forecast would differ.</summary>
     private static IEnumerable<string> OwnWays(BootForecast forecast, ObservedBoot observed)

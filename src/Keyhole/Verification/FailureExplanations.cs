@@ -38,6 +38,25 @@ internal static class FailureExplanations
         if (forecast.Halts)
             yield break;
         Finding[] compared = [.. findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];
+        foreach (string text in OfEnd(compared, failure))
+            yield return text;
+        int differing = compared.Count(static finding => !finding.Agrees);
+        foreach (string text in PartOfMemory(forecast, observed, failure, differing, compared.Length))
+            yield return text;
+    }
+
+    /// <summary>Last words that do not point to the map. Where nothing was compared, nothing is acquitted; Xen's word that a domain crashed gives no
+    /// reason.</summary>
+    public static string NotOfMemory(BootFailure failure, int compared) =>
+        failure.Kind is BootFailureKind.Crashed or BootFailureKind.Halted
+            ? $"Why it died the log does not say{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
+            : $"Its words are not about memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}.";
+
+    /// <summary>How far what was compared goes, and whether the end lies behind it.</summary>
+    /// <param name="compared">All findings but the outcome's.</param>
+    /// <param name="failure">How the boot ended.</param>
+    public static IEnumerable<string> OfEnd(Finding[] compared, LogFact<BootFailure> failure)
+    {
         int differing = compared.Count(static finding => !finding.Agrees);
         int last = compared.Where(finding => finding.Line <= failure.Line).Select(static finding => finding.Line ?? 0).DefaultIfEmpty(0).Max();
         string who = failure.Value.Kind == BootFailureKind.XenPanic ? "Xen dies" : "the kernel dies";
@@ -51,11 +70,10 @@ internal static class FailureExplanations
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"Before {who.Replace("dies", "died", StringComparison.Ordinal)} (line {failure.Line}: {Quoted(failure.Value)}) {differing} of "
                     + $"{compared.Length} lines of the memory setup differ from the forecast.");
-        foreach (string text in PartOfMemory(forecast, observed, failure, differing))
-            yield return text;
     }
 
-    private static IEnumerable<string> PartOfMemory(BootForecast forecast, ObservedBoot observed, LogFact<BootFailure> failure, int differing)
+    private static IEnumerable<string> PartOfMemory(BootForecast forecast, ObservedBoot observed, LogFact<BootFailure> failure, int differing,
+        int compared)
     {
         if (ForbiddenByItsOwnLimit(forecast, observed) is { Length: > 0 } forbidden)
         {
@@ -74,7 +92,7 @@ internal static class FailureExplanations
         }
         else if (differing == 0)
         {
-            yield return "Its words are not about memory, and nothing that could be compared points to the map.";
+            yield return NotOfMemory(failure.Value, compared);
         }
     }
 

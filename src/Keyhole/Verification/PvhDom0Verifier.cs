@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -34,6 +35,15 @@ public static class PvhDom0Verifier
         foreach (E820Entry entry in map.Entries)
             pages += entry is { IsRam: true, Wraps: false } ? Pfn.AtOrAbove(entry.End).Value - (entry.Address >> Frames.Shift) : 0;
         return pages;
+    }
+
+    /// <summary>Whether RAM in that map is dom0's own. Linux from 6.9 on makes RAM of what is not.</summary>
+    public static bool TellsSize(LogMap map, ObservedBoot boot)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        ArgumentNullException.ThrowIfNull(boot);
+        return map.Kind == LogMapKind.Dom0BuiltByXen || map.Entries.Any(static entry => entry.Type == E820Type.Unusable)
+            || boot.Kernel is not { } kernel || kernel < PvhLinuxView.FirstWithRoomForBalloon;
     }
 
     /// <summary>The sizes of the tables that Xen made, from the map; null where it does not show them.</summary>
@@ -70,15 +80,15 @@ public static class PvhDom0Verifier
             findings.Add(new(Verifier.OutcomeWhat, expected, "boots", line, Agrees: boots));
         else
             notCompared.Add("the outcome: the log ends before it shows");
-        // Xen prints the map as it made it, Linux with what a PC has below 1 MiB.
-        ImmutableArray<E820Entry> forecast = map?.Kind == LogMapKind.Dom0BuiltByXen ? plan.Map : PvhLinuxView.Of(plan.Map);
+        bool hasRoom = false;
         if (map is null)
         {
             notCompared.Add("dom0's map");
         }
         else
         {
-            findings.AddRange(MapComparison.Compare(forecast, observed with { Map = map }, out int lost));
+            (ImmutableArray<Finding> entries, hasRoom, int lost) = CompareMap(plan, observed with { Map = map });
+            findings.AddRange(entries);
             if (lost > 0)
                 notCompared.Add($"{lost} entries of the map: the log is cut there");
         }
@@ -99,20 +109,49 @@ public static class PvhDom0Verifier
             Boot = observed,
             Findings = findings.ToImmutable(),
             NotCompared = notCompared.ToImmutable(),
-            Explanations = [.. Explain(plan, observed, findings)],
+            Explanations = [.. Explain(plan, observed, findings, map is null ? null : hasRoom)],
         };
     }
 
-    private static System.Collections.Generic.IEnumerable<string> Explain(Plan plan, ObservedBoot observed, ImmutableArray<Finding>.Builder findings)
+    /// <summary>Xen prints the map as it made it; Linux with what a PC has below 1 MiB and, from 6.9 on and in some stable releases before, with RAM
+    /// where Xen said unusable. Which of these a stable release does, its own map tells.</summary>
+    private static (ImmutableArray<Finding> Findings, bool HasRoomForBalloon, int Lost) CompareMap(Plan plan, ObservedBoot observed)
     {
-        yield return "This dom0 is a PVH one: Xen makes its map from the machine's, marks the host's other RAM "
-            + "unusable, and Linux takes it over as it is.";
-        bool hasMap = findings.Any(static finding => finding.What == MapComparison.What);
-        if (observed.Halts && !hasMap)
-            yield return "The log has nothing of dom0's map: its end is all that could be looked at.";
-        else if (observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
-            yield return "The map is as forecast to the last line that there is: what ended the boot lies behind it.";
-        if (plan.Scenario.Dom0?.Tables is null && findings.Any(static finding => finding is { What: MapComparison.What, Agrees: false }))
+        if (observed.Map!.Kind == LogMapKind.Dom0BuiltByXen)
+            return (MapComparison.Compare(plan.Map, observed, out int cut), false, cut);
+        bool makesRoom = observed.Kernel is { } kernel && kernel >= PvhLinuxView.FirstWithRoomForBalloon;
+        ImmutableArray<Finding> asXenSays = MapComparison.Compare(PvhLinuxView.Of(plan.Map), observed, out int lost);
+        ImmutableArray<Finding> withRoom = MapComparison.Compare(PvhLinuxView.WithRoomForBalloon(plan.Map), observed, out int lostOfRoom);
+        bool hasRoom = !asXenSays.All(static finding => finding.Agrees) && (makesRoom || withRoom.All(static finding => finding.Agrees));
+        return hasRoom ? (withRoom, true, lostOfRoom) : (asXenSays, false, lost);
+    }
+
+    /// <param name="plan">Of the dom0.</param>
+    /// <param name="observed">The boot.</param>
+    /// <param name="findings">All that was compared.</param>
+    /// <param name="hasRoom">Whether Linux was seen, or is known, to make RAM of what is unusable; null where there is no map.</param>
+    private static IEnumerable<string> Explain(Plan plan, ObservedBoot observed, ImmutableArray<Finding>.Builder findings, bool? hasRoom)
+    {
+        bool mapAgrees = findings.All(static finding => finding.What != MapComparison.What || finding.Agrees);
+        bool hasUnusable = plan.Map.Any(static entry => entry.Type == E820Type.Unusable);
+        string linux = hasRoom is null || !mapAgrees || !hasUnusable ? ""
+            : hasRoom.Value ? " Linux makes RAM of that in its own map, as room for its balloon: it is not memory that dom0 has."
+            : " Linux takes it over as it is.";
+        yield return $"This dom0 is a PVH one: Xen makes its map from the machine's and marks the host's other RAM unusable.{linux}";
+        if (observed.Facts.PanicMessage is null && observed.BootFailure is { } failure)
+        {
+            Finding[] compared = [.. findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];
+            if (compared.Length == 0)
+                yield return "The log has nothing of dom0's map: its end is all that could be looked at.";
+            foreach (string text in compared.Length == 0 ? [] : FailureExplanations.OfEnd(compared, failure))
+                yield return text;
+            if (failure.Value.IsAboutMemory)
+                yield return "Its words are about memory; what led to them the log's other lines do not show.";
+            else if (compared.All(static finding => finding.Agrees))
+                yield return FailureExplanations.NotOfMemory(failure.Value, compared.Length);
+        }
+
+        if (plan.Scenario.Dom0?.Tables is null && !mapAgrees)
             yield return "The last bytes of RAM below 4 GiB hold ACPI tables whose sizes the log does not show.";
     }
 

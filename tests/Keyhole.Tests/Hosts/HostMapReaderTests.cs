@@ -272,8 +272,8 @@ public sealed class HostMapReaderTests
             + "(d1) BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n" + XenLog;
         HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
         Assert.StartsWith("Xen's firmware map", map.Description);
-        Assert.AreEqual("HostMapOptions.MapNumber 1: map of a kernel under Xen (Xen), line 1, 1 entries", map.OtherMaps[0].ToString());
-        Assert.AreEqual("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 4, 1 entries", map.OtherMaps[1].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 1: map of a kernel under Xen (Xen), line 1, 1 entry", map.OtherMaps[0].ToString());
+        Assert.AreEqual("HostMapOptions.MapNumber 2: map of a kernel under Xen (Xen), line 4, 1 entry", map.OtherMaps[1].ToString());
     }
 
     [TestMethod]

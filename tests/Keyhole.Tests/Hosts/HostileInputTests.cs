@@ -180,7 +180,7 @@ public sealed class HostileInputTests
         InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(log));
         Assert.AreEqual("give the whole log, its lines not wrapped, or take another of the log's 2 maps with HostMapOptions.MapNumber N",
             error.Remedy.ToString());
-        Assert.Contains("HostMapOptions.MapNumber 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entries, damaged",
+        Assert.Contains("HostMapOptions.MapNumber 1: Xen's firmware map (Xen-e820 RAM map), line 2, 1 entry, damaged",
             MapFixtures.Expect(MapFixtures.ReadText(log, new() { MapNumber = 2 })).OtherMaps[^1].ToString());
     }
 

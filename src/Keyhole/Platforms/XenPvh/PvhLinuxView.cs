@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
+using Keyhole.PvGuest;
 
 namespace Keyhole.Platforms.XenPvh;
 
@@ -15,4 +18,42 @@ internal static class PvhLinuxView
         ImmutableArray<E820Entry> map = given.Add(E820Entry.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd, E820Type.Reserved));
         return SortedMap.Of(map.AsSpan());
     }
+
+    /// <summary>From this mainline release on Linux makes RAM of what is unusable in its map, as room for its balloon.</summary>
+    public static KernelRelease FirstWithRoomForBalloon { get; } = new(6, 9);
+
+    /// <summary>
+    /// The same map as kernels print it that keep such room: unusable entries become RAM, in all ten times the pages that are RAM at most; an entry
+    /// that is larger than what is left is parted.
+    /// </summary>
+    /// <remarks>Source: arch/x86/xen/enlighten_pvh.c (xen_reserve_extra_memory), in 6.9 and in some stable releases before it.</remarks>
+    public static ImmutableArray<E820Entry> WithRoomForBalloon(ImmutableArray<E820Entry> given)
+    {
+        const ulong ratio = 10;
+        ulong room = 0;
+        foreach (E820Entry entry in given)
+            room += entry.IsRam ? WholePages(entry) * ratio : 0;
+        var map = ImmutableArray.CreateBuilder<E820Entry>(given.Length + 1);
+        foreach (E820Entry entry in given)
+        {
+            ulong pages = entry.Type == E820Type.Unusable ? Math.Min(room, WholePages(entry)) : 0;
+            if (pages == 0)
+            {
+                map.Add(entry);
+                continue;
+            }
+
+            ulong end = pages == WholePages(entry) ? entry.End : Pfn.AtOrAbove(entry.Address).ToAddress() + (pages << Frames.Shift);
+            map.Add(E820Entry.FromBounds(entry.Address, end, E820Type.Ram));
+            if (end < entry.End)
+                map.Add(E820Entry.FromBounds(end, entry.End, E820Type.Unusable));
+            room -= pages;
+        }
+
+        return Of(map.ToImmutable());
+    }
+
+    private static ulong WholePages(E820Entry entry) => entry.Wraps || entry.End > Frames.AddressLimit
+        ? 0
+        : PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(entry.End)).Count;
 }

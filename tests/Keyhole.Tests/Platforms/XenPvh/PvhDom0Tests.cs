@@ -128,4 +128,45 @@ public sealed class PvhDom0Tests
         Assert.IsTrue(BootLog.Choose(BootLog.Of(scan), wantsDom0: true, null, name).TryGet(out ObservedBoot? boot, out error), error?.ToString());
         return (host, scan, boot);
     }
+
+    [TestMethod]
+    public void From_6_9_on_what_is_unusable_becomes_RAM_ten_times_what_dom0_has_at_most()
+    {
+        ImmutableArray<E820Entry> given =
+        [
+            E820Entry.FromBounds(0, 0xa_0000, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x100_0000, E820Type.Ram),
+            E820Entry.FromBounds(0x100_0000, 0x1000_0000, E820Type.Unusable), E820Entry.FromBounds(0x1000_0000, 0x1010_0000, E820Type.Reserved),
+        ];
+        const ulong room = (0xa_0000 + 0xf0_0000) * 10;
+
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                E820Entry.FromBounds(0, 0xa_0000, E820Type.Ram), E820Entry.FromBounds(0xa_0000, 0x10_0000, E820Type.Reserved),
+                E820Entry.FromBounds(0x10_0000, 0x100_0000 + room, E820Type.Ram),
+                E820Entry.FromBounds(0x100_0000 + room, 0x1000_0000, E820Type.Unusable),
+                E820Entry.FromBounds(0x1000_0000, 0x1010_0000, E820Type.Reserved),
+            },
+            PvhLinuxView.WithRoomForBalloon(given).ToArray());
+    }
+
+    [TestMethod]
+    [DataRow("6.1.0")]
+    [DataRow("6.6.80")]
+    [DataRow("6.12.0")]
+    public void Whether_Linux_made_RAM_of_what_is_unusable_its_own_map_tells(string release)
+    {
+        (HostDocument host, LogScan scan, ObservedBoot boot) = Load("dom0-pvh.log");
+        LogMap map = PvhDom0Verifier.MapOf(scan, boot)!;
+        Plan plan = Of(host.Host, PvhDom0Verifier.PagesIn(map), PvhDom0Verifier.TablesIn(map)).Plan;
+        boot = boot with { Identity = KernelReleases.Identify(release) };
+
+        BootVerification asXenSays = PvhDom0Verifier.Compare(plan, boot, map);
+        BootVerification withRoom = PvhDom0Verifier.Compare(plan, boot, map with { Entries = PvhLinuxView.WithRoomForBalloon(plan.Map) });
+
+        Assert.IsTrue(asXenSays.Agrees, string.Join('\n', asXenSays.Differences));
+        Assert.Contains("takes it over as it is", asXenSays.Explanations[0].ToString());
+        Assert.IsTrue(withRoom.Agrees, string.Join('\n', withRoom.Differences));
+        Assert.Contains("as room for its balloon", withRoom.Explanations[0].ToString());
+    }
 }

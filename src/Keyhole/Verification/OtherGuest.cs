@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Logs;
+using Keyhole.Platforms;
+
+namespace Keyhole.Verification;
+
+/// <summary>The guest that a log is of, where it is not the one that was told: another memory, or the host's map where none was told, or the
+/// reverse.</summary>
+internal static class OtherGuest
+{
+    private const ulong MiB = 1UL << 20;
+
+    /// <summary>
+    /// Proven by: the forecast of that guest, on the same host and with the same kernel, has everything that the log shows. Null where no guest that
+    /// was tried does.
+    /// </summary>
+    public static Phrase? Of(BootRequest request, ObservedBoot observed, Plan? plan)
+    {
+        if (request.IsDom0 || plan is null || observed.Map is not { Error: null, Entries.IsEmpty: false } map
+            || observed.MapMayBeginLate || observed.MapMayEndEarly)
+            return null;
+        Scenario told = plan.Scenario;
+        foreach (GuestSpec guest in Candidates(told, map))
+        {
+            ulong pages = (guest.MemoryKiB >> 10) << (20 - Frames.Shift);
+            var other = Boot.Of(told with { Guest = guest, PageCount = null, Layout = BootEvidence.LayoutOfGuest(observed, pages) });
+            if (other.Forecast is { } forecast && Verifier.AgreesAll(forecast, observed))
+                return Tell(guest, told.Guest);
+        }
+
+        return null;
+    }
+
+    /// <summary>What is told comes first: as little as possible is changed.</summary>
+    private static IEnumerable<GuestSpec> Candidates(Scenario told, LogMap map)
+    {
+        GuestSpec guest = told.Guest;
+        ulong ram = 0;
+        foreach (E820Entry entry in map.Entries)
+            ram += entry.IsRam && !entry.Wraps ? entry.Size & ~Frames.OffsetMask : 0;
+        // Kernels reserve the ISA range, which is a part of what the guest was given.
+        ulong isa = X86Layout.IsaEnd - X86Layout.IsaStart;
+        ulong sizeKiB = (ram + isa + MiB - 1) / MiB << 10;
+        List<GuestSpec> sizes = [guest];
+        if (ram != 0 && ram <= Frames.AddressLimit - MiB)
+        {
+            sizes.Add(guest with { MemoryKiB = sizeKiB, MaxmemKiB = sizeKiB });
+            if (sizeKiB > guest.MemoryKiB)
+                sizes.Add(guest with { MaxmemKiB = sizeKiB });
+        }
+
+        foreach (GuestSpec size in sizes)
+        {
+            if (size != guest)
+                yield return size;
+        }
+
+        // A policy that was asked for lays a map of the host's in any case.
+        if (told.Policy is { Traits.IsToolstacksOwn: false })
+            yield break;
+        foreach (GuestSpec size in sizes)
+            yield return guest.UsesHostMap ? size with { E820Host = false, Pci = [] } : size with { E820Host = true };
+    }
+
+    private static Phrase Tell(GuestSpec guest, GuestSpec told)
+    {
+        string size = guest.MemoryKiB == told.MemoryKiB && guest.MaxmemKiB == told.MaxmemKiB ? ""
+            : $"memory={guest.MemoryKiB >> 10}" + (guest.MaxmemKiB == guest.MemoryKiB ? "" : $", maxmem={guest.MaxmemKiB >> 10}");
+        string map = guest.UsesHostMap == told.UsesHostMap ? ""
+            : guest.UsesHostMap ? "the host's map (e820_host=1 or a pci= entry)" : "a map that is not the host's (no e820_host=1, no pci= entry)";
+        string both = string.Join(" and ", new[] { size, map }.Where(static part => part.Length != 0));
+        return $"All of the memory setup in the log agrees with a guest that has {both}, which is not the guest that was told. Give its "
+            + $"configuration with {Setting.Guest}.";
+    }
+}
