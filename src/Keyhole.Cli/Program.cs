@@ -39,6 +39,9 @@ internal static class Program
         ("completion", CompletionVerb.Build),
     ];
 
+    /// <summary>All verbs, in the order of the help.</summary>
+    internal static IEnumerable<string> VerbNames => s_verbs.Select(static verb => verb.Name);
+
     public static int Main(string[] args)
     {
         using var console = CommandConsole.ForProcess();

@@ -54,6 +54,8 @@ public sealed class MachineCapture(LiveMachine dom0)
                 Traits = ReadProcessor(traits) with
                 {
                     LinuxRelease = HostTraits.ReleaseNumbers(SmallText("proc/sys/kernel/osrelease")),
+                    Firmware = HostFirmware.OrNull(SmallText("sys/class/dmi/id/bios_vendor"), SmallText("sys/class/dmi/id/bios_version"),
+                        SmallText("sys/class/dmi/id/bios_date")) ?? host.Host.Traits.Firmware,
                     IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Host.Traits.IsEfi : false
                 },
                 Devices = ReadDevices(isWhole),
@@ -234,7 +236,9 @@ public sealed class MachineCapture(LiveMachine dom0)
                     VendorId = Hex(folder, "vendor"),
                     DeviceId = Hex(folder, "device"),
                     ClassCode = Hex(folder, "class"),
-                    Driver = DriverOf(folder),
+                    Driver = NameAt(folder, "driver"),
+                    IommuGroup = int.TryParse(NameAt(folder, "iommu_group"), NumberStyles.None, CultureInfo.InvariantCulture, out int group)
+                        ? group : null,
                 };
                 if (!withTables)
                     continue;
@@ -283,8 +287,8 @@ public sealed class MachineCapture(LiveMachine dom0)
         return [];
     }
 
-    /// <summary>The name of the driver that the device's link leads to; null where no driver holds it.</summary>
-    private static string? DriverOf(string folder) => Path.GetFileName(new FileInfo(Path.Combine(folder, "driver")).LinkTarget);
+    /// <summary>The name of what the device's link leads to, its driver or IOMMU group; null where it has none.</summary>
+    private static string? NameAt(string folder, string link) => Path.GetFileName(new FileInfo(Path.Combine(folder, link)).LinkTarget);
 
     private static int? Hex(string folder, string name)
     {

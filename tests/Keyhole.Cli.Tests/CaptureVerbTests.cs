@@ -133,6 +133,74 @@ public sealed class CaptureVerbTests : IDisposable
     }
 
     [TestMethod]
+    public void Firmware_and_IOMMU_groups_are_captured_and_shown_from_the_capture()
+    {
+        _machine.Write("sys/class/dmi/id/bios_vendor", "American Megatrends International, LLC.\n");
+        _machine.Write("sys/class/dmi/id/bios_version", "F21 (2.06 )\n");
+        _machine.Write("sys/class/dmi/id/bios_date", "11/30/2023\n");
+        _machine.Write("proc/sys/kernel/osrelease", "6.12.117-amd64-alice\n");
+        Directory.CreateDirectory(Path.Combine(_machine.Root, "sys/kernel/iommu_groups/7"));
+        foreach (string function in (string[])["0000:00:02.0", "0000:00:03.0"])
+            File.CreateSymbolicLink(Path.Combine(_machine.Root, "sys/bus/pci/devices", function, "iommu_group"), "../../../kernel/iommu_groups/7");
+        string file = Path.Combine(_machine.Root, "host.json");
+
+        CommandRun run = CommandRun.InDom0(_machine.Machine, "capture", "-o", file);
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        SchemaTests.AssertValid("capture", File.ReadAllText(file));
+        JsonElement again = CommandRun.Of("show", "--host", file, "--json").Json();
+        JsonElement firmware = again.GetProperty("traits").GetProperty("firmware");
+        Assert.AreEqual("American Megatrends International, LLC.|F21 (2.06 )|11/30/2023",
+            string.Join('|', new[] { "vendor", "version", "date" }.Select(name => firmware.GetProperty(name).GetString())));
+        Assert.AreEqual(7, again.GetProperty("devices")[1].GetProperty("iommuGroup").GetInt32());
+        string text = CommandRun.Of("show", "--host", file).Output;
+        Assert.Contains("firmware: American Megatrends International, LLC. F21 (2.06 ) 11/30/2023, without EFI\n", text);
+        Assert.Contains("runs: Linux 6.12.117\n", text);
+        Assert.Contains("processor: AuthenticAMD, family 0x19, addresses of 48 bits\n", text);
+        Assert.Contains("PCI: 2 functions, 1 window, 1 IOMMU group; of several functions: 7 (0000:00:02.0 0000:00:03.0)\n", text);
+        Assert.Contains("the IOMMU keeps [0xfee00000, 0xfef00000) (msi)\n", text);
+    }
+
+    [TestMethod]
+    [DataRow("American Megatrends International, LLC.", "F21 (2.06 ) SN-77Q", "11/30/2023", "American Megatrends|2.06|11/30/2023")]
+    [DataRow("SeaBIOS", "rel-1.16.3-0-ga6ed6b701f0a-prebuilt.qemu.org", "04/01/2014", "SeaBIOS|1.16.3|04/01/2014")]
+    [DataRow("alice's coreboot", "4.19-alice-laptop", "yesterday", "coreboot|4.19|")]
+    [DataRow("Alice Ltd.", "5XKJ9H2", "S3Z9NX0M", "")]
+    public void Of_the_firmware_others_learn_a_known_makers_name_numbers_and_a_date(string vendor, string version, string date, string kept)
+    {
+        _machine.Write("sys/class/dmi/id/bios_vendor", vendor + "\n");
+        _machine.Write("sys/class/dmi/id/bios_version", version + "\n");
+        _machine.Write("sys/class/dmi/id/bios_date", date + "\n");
+
+        JsonElement traits = CommandRun.InDom0(_machine.Machine, "capture", "--anonymise").Json().GetProperty("traits");
+
+        Assert.AreEqual(kept.Length > 0, traits.TryGetProperty("firmware", out JsonElement firmware));
+        if (kept.Length > 0)
+            Assert.AreEqual(kept, string.Join('|', new[] { "vendor", "version", "date" }.Select(
+                name => firmware.TryGetProperty(name, out JsonElement text) ? text.GetString() : "")));
+    }
+
+    [TestMethod]
+    public void A_log_tells_the_firmware_too_and_not_that_of_a_guest_on_its_console()
+    {
+        string file = Path.Combine(_machine.Root, "xen.log");
+        File.WriteAllText(file, """
+            (XEN) Xen-e820 RAM map:
+            (XEN)  [0000000000000000, 000000000009fbff] (usable)
+            (XEN)  [0000000000100000, 00000000bfffffff] (usable)
+            (d3) [    0.000000] DMI: Xen HVM domU, BIOS 4.17.5 11/09/2024
+            [    0.000000] DMI: LENOVO 20HRCTO1WW/20HRCTO1WW, BIOS N1MET64W (1.49 ) 05/14/2021
+
+            """);
+
+        JsonElement firmware = CommandRun.Of("show", "--host", file, "--json").Json().GetProperty("traits").GetProperty("firmware");
+
+        Assert.AreEqual("N1MET64W (1.49 )|05/14/2021", $"{firmware.GetProperty("version")}|{firmware.GetProperty("date")}");
+        Assert.AreEqual("1.49", CommandRun.Of("capture", "--anonymise", "--host", file).Json().GetProperty("traits").GetProperty("firmware")
+            .GetProperty("version").GetString());
+    }
+
+    [TestMethod]
     public void What_may_not_be_read_is_said_and_left_out()
     {
         _machine.Write("proc/iomem", "00000000-00000000 : Reserved\n00000000-00000000 : System RAM\n");

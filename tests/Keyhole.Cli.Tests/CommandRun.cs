@@ -45,6 +45,9 @@ internal sealed record CommandRun(int Status, string Output, string Errors)
     /// <summary>A run on a machine of the test's making.</summary>
     public static CommandRun InDom0(LiveMachine dom0, params string[] args) => On(dom0, [], args);
 
+    /// <inheritdoc cref="InDom0"/>
+    public static CommandRun InDom0In80Columns(LiveMachine dom0, params string[] args) => On(dom0, [], args, width: 80);
+
     /// <summary>A run as for a terminal of 80 columns, or for a file.</summary>
     public static CommandRun In80Columns(params string[] args) => In80Columns([], args);
 

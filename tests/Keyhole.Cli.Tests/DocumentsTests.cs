@@ -57,9 +57,6 @@ public sealed class DocumentsTests
     [DataRow("README.md", "take X-PciMmio64Mb", "every BAR has its\n    place", "compare", "--host", "plain4g.log", "--type", "kvm", "--machine",
         "q35", "--firmware", "ovmf-2022.11", "--qemu", "7.2",
         "--phys-bits", "40", "--memory", "64G", "--bar-size", "128G,64bit")]
-    [DataRow("compare.md", "room:   windows of 32 bits", "a filter", "compare", "--host", "seed8g.log", "--memory", "3072", "--bar",
-        "febc0000-febe0000")]
-    [DataRow("verify.md", "guest:  dom0, 1 GiB", "by the forecast it boots.", "verify", "--dom0", "--host", "nvskernel.log")]
     public void The_output_that_a_document_shows_is_what_comes_out(string file, string first, string last, params string[] args)
     {
         string document = File.ReadAllText(Path.Combine(s_shown, file));

@@ -199,6 +199,10 @@ public sealed class UsageTests
     [DataRow("./keyhole plan --policy pu", "punch\t")]
     [DataRow("keyhole completion f", "fish\t")]
     [DataRow("keyhole plan --denie", "--denied\t")]
+    [DataRow("keyhole plan --type h", "hvm\t")]
+    [DataRow("keyhole plan --firmware s", "seabios\t")]
+    [DataRow("keyhole compare --machine q", "q35\t")]
+    [DataRow("keyhole boot --bits 6", "64\t")]
     public void Shells_are_told_what_fits_and_what_it_is(string line, string first)
     {
         CommandRun run = CommandRun.Of($"[describe:{line.Length}]", line);

@@ -14,6 +14,8 @@ namespace Keyhole.Packages.Tests;
 /// trace.</summary>
 [TestClass]
 [TestCategory("Packages")]
+// What eng/package builds is built and packed by the others' set-up too.
+[DoNotParallelize]
 public sealed class PackagesTests
 {
     private const string Version = "0.1.0";
@@ -81,7 +83,8 @@ public sealed class PackagesTests
         Assert.AreEqual("GPL-2.0-only", Tools.Output("rpm", "--query", "--package", "--queryformat", "%{LICENSE}", package));
 
         Tools.Output("rpm", "--root", _root, "--erase", "keyhole");
-        AssertEmpty("var", "host.log", "usr/lib/sysimage");
+        // Debian's rpm keeps its database in the home of whoever runs it.
+        AssertEmpty("var", "host.log", "usr/lib/sysimage", "root/.rpmdb");
     }
 
     [TestMethod]
@@ -184,13 +187,13 @@ public sealed class PackagesTests
             Assert.IsTrue(File.Exists(At(path)), path);
     }
 
-    /// <summary>Nothing but these folders and files is left.</summary>
+    /// <summary>Nothing but these folders and files is left, and folders that nobody owns, such as usr/share/doc.</summary>
     private void AssertEmpty(params string[] but)
     {
         string[] left = [.. Directory.EnumerateFileSystemEntries(_root, "*", SearchOption.AllDirectories)
             .Where(path => !but.Any(kept => path == At(kept) || path.StartsWith(At(kept) + "/", StringComparison.Ordinal)
                 || At(kept).StartsWith(path + "/", StringComparison.Ordinal)))
-            .Where(path => File.Exists(path) || path.Contains("keyhole", StringComparison.Ordinal))];
+            .Where(path => File.Exists(path) || path[_root.Length..].Contains("keyhole", StringComparison.Ordinal))];
         Assert.IsEmpty(left, string.Join(' ', left));
     }
 }

@@ -32,6 +32,7 @@ public sealed class ShellCompletionTests
     [TestMethod]
     [DataRow("keyhole pla", "plan")]
     [DataRow("keyhole plan --policy pun", "punch")]
+    [DataRow("keyhole plan --type h", "hvm")]
     [DataRow("keyhole show --host xe", "xen.log")]
     public void Bash_completes(string line, string completed)
     {
@@ -46,7 +47,7 @@ public sealed class ShellCompletionTests
     }
 
     [TestMethod]
-    [DataRow("keyhole pla", "plan\tPlan the memory map of a guest.")]
+    [DataRow("keyhole pla", "plan\tPlan the memory map of a guest")]
     [DataRow("keyhole plan --policy pun", "punch")]
     [DataRow("keyhole show --host xe", "xen.log")]
     public void Fish_completes_and_describes(string line, string completed)
@@ -62,6 +63,8 @@ public sealed class ShellCompletionTests
     [TestMethod]
     [DataRow("keyhole pla", "keyhole plan ")]
     [DataRow("keyhole plan --policy pun", "keyhole plan --policy punch ")]
+    [DataRow("keyhole plan --type h", "keyhole plan --type hvm ")]
+    [DataRow("keyhole plan --max", "keyhole plan --maxmem ")]
     [DataRow("keyhole show --host xe", "keyhole show --host xen.log ")]
     public void Zsh_completes(string line, string completed)
     {

@@ -17,8 +17,12 @@ internal static class Tools
     /// <summary>The source tree: the nearest folder above the tests that holds Keyhole.slnx.</summary>
     public static string Tree { get; } = FindTree();
 
+    /// <summary>How long a program may take: enough for a native build on a machine that does something else, too.</summary>
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(20);
+
     public static Result Run(string program, params string[] arguments) => Run(new Dictionary<string, string>(), program, arguments);
 
+    /// <summary>What a program says; one that hangs is ended, with all that it started, and said to have hung.</summary>
     public static Result Run(IReadOnlyDictionary<string, string> environment, string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
@@ -34,7 +38,12 @@ internal static class Tools
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> errors = process.StandardError.ReadToEndAsync();
         process.StandardInput.Close();
-        process.WaitForExit();
+        if (!process.WaitForExit(s_limit) || !Task.WaitAll([output, errors], s_limit))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"{program} {string.Join(' ', arguments)}: not done after {s_limit.TotalMinutes} minutes");
+        }
+
         return new(process.ExitCode, output.GetAwaiter().GetResult(), errors.GetAwaiter().GetResult());
     }
 

@@ -36,6 +36,8 @@ internal static class CompletionDirective
             int position = int.TryParse(typed, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? Math.Min(number, line.Length)
                 : line.Length;
             string word = line[(line.LastIndexOf(' ', Math.Max(position - 1, 0)) + 1)..position];
+            foreach (Option option in root.Subcommands.SelectMany(static verb => verb.Options))
+                AddChoices(option);
             foreach (CompletionItem item in root.Parse(line).GetCompletions(position))
             {
                 if (item.Label.StartsWith(word, StringComparison.Ordinal) && item.Label is not ("-?" or "/?" or "/h"))
@@ -43,6 +45,17 @@ internal static class CompletionDirective
             }
 
             return ExitStatus.Yes;
+        }
+
+        /// <summary>What the help lists as an option's values ("pv|pvh|hvm|kvm", "seabios[-1.16.3]|…") is what fits there.</summary>
+        private static void AddChoices(Option option)
+        {
+            if (option.CompletionSources.Count > 0 || option.HelpName is not { } values || !values.Contains('|'))
+                return;
+            string[] choices =
+                [.. values.Split('|').Select(static value => value.Split('[')[0]).Where(static value => value.All(static letter =>
+                    char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter)))];
+            option.CompletionSources.Add(_ => choices.Select(static choice => new CompletionItem(choice)));
         }
     }
 }

@@ -17,7 +17,7 @@ internal static class CompletionVerb
         # bash completion for keyhole; put "source <(keyhole completion bash)" into ~/.bashrc
         _keyhole() {
             local IFS=$'\n' suggestions
-            suggestions=$("${COMP_WORDS[0]}" "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null)
+            suggestions=$("${COMP_WORDS[0]}" "[describe:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null | cut -f 1)
             COMPREPLY=($(compgen -W "${suggestions}" -- "${COMP_WORDS[COMP_CWORD]}"))
             if [ ${#COMPREPLY[@]} -eq 0 ]; then
                 COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
@@ -36,7 +36,7 @@ internal static class CompletionVerb
                 found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
             done
             if (( ${#found} )); then
-                _describe -o keyhole found
+                _describe keyhole found
             else
                 _files
             fi

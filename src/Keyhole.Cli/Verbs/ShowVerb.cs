@@ -152,6 +152,7 @@ internal static class ShowVerb
         foreach (PfnRange pages in map.Host.DeviceMemory.OrderBy(static pages => pages.Start.Value))
             console.Ansi.WriteLine(
                 $"devices use by themselves (RMRR, IVMD): [{MapView.Hex(pages.Start.ToAddress())}, {MapView.Hex(pages.End.ToAddress())})");
+        HostText.Write(console, map.Host);
         console.Ansi.WriteLine();
         MapView.Draw(console, [new("host", map.Host.Entries)]);
     }

@@ -42,7 +42,11 @@ public static partial class Anonymiser
             IomemLines = iomem,
             Host = host with
             {
-                Traits = host.Traits with { CpuVendor = s_vendors.Contains(host.Traits.CpuVendor) ? host.Traits.CpuVendor : null },
+                Traits = host.Traits with
+                {
+                    CpuVendor = s_vendors.Contains(host.Traits.CpuVendor) ? host.Traits.CpuVendor : null,
+                    Firmware = host.Traits.Firmware?.ToAnonymous(),
+                },
                 Devices = [.. host.Devices.Select(Device)],
                 ReservedRegions =
                     [.. host.ReservedRegions.Select(
@@ -59,12 +63,13 @@ public static partial class Anonymiser
         yield return $"kept: the memory map ({host.Entries.Length} entries"
             + $"{(host.MachineEntries.IsEmpty ? "" : $", and Xen's of {host.MachineEntries.Length}")})";
         if (!host.Devices.IsEmpty)
-            yield return $"kept: {host.Devices.Length} PCI devices: address, vendor, device and class by number, windows, driver";
+            yield return $"kept: {host.Devices.Length} PCI devices: address, vendor, device and class by number, windows, driver, IOMMU group";
         if (!host.ReservedRegions.IsEmpty)
             yield return $"kept: {host.ReservedRegions.Length} ranges that the IOMMU keeps for the platform";
         if (!document.IomemLines.IsEmpty)
             yield return $"kept: {document.IomemLines.Length} lines of /proc/iomem, with the names that every machine has";
-        yield return "kept: the processor's vendor, family and address width, the IOMMU's width, Xen's release, as far as they are known";
+        yield return "kept: the processor's vendor, family and address width, the IOMMU's width, the host bridges' windows, the releases of Xen, Linux "
+            + "and firmware by number, as far as they are known";
     }
 
     private static PciDevice Device(PciDevice device) => device with

@@ -102,6 +102,8 @@ internal sealed record CaptureTraits
 
     public string? Linux { get; init; }
 
+    public CaptureFirmware? Firmware { get; init; }
+
     public bool? GibPages { get; init; }
 
     /// <summary>"vt-d" or "amd-vi".</summary>
@@ -130,6 +132,7 @@ internal sealed record CaptureTraits
         Efi = traits.IsEfi,
         XenVersion = traits.XenVersion?.ToString(),
         Linux = traits.LinuxRelease,
+        Firmware = traits.Firmware is { } firmware ? new(firmware.Vendor, firmware.Version, firmware.Date) : null,
         GibPages = traits.HasGiBPages,
         Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,
         IommuAddressBits = traits.IommuAddressBits,
@@ -144,6 +147,9 @@ internal sealed record CaptureTraits
     private static ImmutableArray<string> Ranges(ImmutableArray<PfnRange> ranges) =>
         [.. ranges.Select(static range => string.Create(CultureInfo.InvariantCulture, $"0x{range.Start.ToAddress():x}-0x{range.End.ToAddress():x}"))];
 }
+
+/// <summary>What started the machine.</summary>
+internal sealed record CaptureFirmware(string? Vendor, string? Version, string? Date);
 
 /// <summary>What a host bridge forwards.</summary>
 /// <param name="Bus">Its first bus: "0000:00".</param>
@@ -166,6 +172,8 @@ internal sealed record CaptureDevice
 
     public string? Driver { get; init; }
 
+    public int? IommuGroup { get; init; }
+
     public CaptureMsix? Msix { get; init; }
 
     public ImmutableArray<CaptureRequest>? Requests { get; init; }
@@ -186,6 +194,7 @@ internal sealed record CaptureDevice
         Device = Digits(device.DeviceId, 4),
         Class = Digits(device.ClassCode, 6),
         Driver = device.Driver,
+        IommuGroup = device.IommuGroup,
         Msix = device.Msix is { } table ? new(table.BarIndex, table.OffsetBytes, table.Vectors) : null,
         Requests = Capture.OrNull(device.Requests.Select(
             static request => new CaptureRequest(request.Index, request.SizeBytes, request.Type.Name()))),

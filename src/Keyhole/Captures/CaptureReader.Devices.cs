@@ -50,6 +50,7 @@ internal ref partial struct CaptureReader
         int? vendor = null;
         int? deviceId = null;
         int? classCode = null;
+        int? iommuGroup = null;
         MsixTable? msix = null;
         PciDevice details = s_noDetails;
         ImmutableArray<Bar>.Builder? bars = _makesDocument ? ImmutableArray.CreateBuilder<Bar>() : null;
@@ -57,7 +58,7 @@ internal ref partial struct CaptureReader
         while (NextMember())
         {
             string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver", "msix", "requests", "unplaced",
-                "resizable", "sriov"]);
+                "resizable", "sriov", "iommuGroup"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -101,6 +102,14 @@ internal ref partial struct CaptureReader
                 continue;
             }
 
+            if (name == "iommuGroup")
+            {
+                if (!TryReadNumber(name, 0, int.MaxValue, out int group))
+                    return false;
+                iommuGroup = group;
+                continue;
+            }
+
             if (name == "address")
             {
                 if (!TryReadPciAddress(name, out PciAddress parsed))
@@ -127,6 +136,7 @@ internal ref partial struct CaptureReader
             DeviceId = deviceId,
             ClassCode = classCode,
             Driver = driver,
+            IommuGroup = iommuGroup,
             Msix = msix,
             Requests = details.Requests,
             Unplaced = details.Unplaced,

@@ -20,7 +20,7 @@ internal ref partial struct CaptureReader
         "otherDenied", "reservedInDom0",
     ];
 
-    private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows"];
+    private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows", "firmware"];
 
     private bool TryReadTraits(out HostTraits traits)
     {
@@ -127,6 +127,8 @@ internal ref partial struct CaptureReader
                     return false;
                 traits = traits with { IommuAddressBits = bits };
                 return true;
+            case "firmware":
+                return TryReadFirmware(ref traits);
             case "iommu":
                 if (!TryReadText(name, out string text))
                     return false;
@@ -137,6 +139,37 @@ internal ref partial struct CaptureReader
             default:
                 return TryReadRootWindows(ref traits);
         }
+    }
+
+    private bool TryReadFirmware(ref HostTraits traits)
+    {
+        if (!Expect(JsonTokenType.StartObject, "firmware", "an object"))
+            return false;
+        string vendor = "";
+        string version = "";
+        string date = "";
+        while (NextMember())
+        {
+            string? name = Known(["vendor", "version", "date"]);
+            if (name is null)
+            {
+                _reader.Skip();
+                continue;
+            }
+
+            _reader.Read();
+            if (!TryReadText(name, out string text))
+                return false;
+            if (name == "vendor")
+                vendor = text;
+            else if (name == "version")
+                version = text;
+            else
+                date = text;
+        }
+
+        traits = traits with { Firmware = HostFirmware.OrNull(vendor, version, date) };
+        return true;
     }
 
     private bool TryReadRootWindows(ref HostTraits traits)

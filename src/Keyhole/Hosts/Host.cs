@@ -83,6 +83,9 @@ public sealed record HostTraits
     /// <summary>The numbers of the host's own Linux ("6.12.117"), or null.</summary>
     public string? LinuxRelease { get; init; }
 
+    /// <summary>What started it, or null.</summary>
+    public HostFirmware? Firmware { get; init; }
+
     /// <summary>The numbers that a release begins with; null where it begins with none.</summary>
     public static string? ReleaseNumbers(ReadOnlySpan<char> release)
     {

@@ -23,8 +23,12 @@ internal sealed class LogTraits
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
         "RMRR: [", "IVMD",
         "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", " rmrr=", "found ACPI_DMAR_", " endpoint: ",
+        Dmi,
         .. WidthTraits.Words,
     ];
+
+    /// <summary>What a Linux says of its machine.</summary>
+    private const string Dmi = "DMI: ";
 
     /// <summary>More register pages than any machine has; a hostile log could name millions.</summary>
     public const int MaxPages = 256;
@@ -44,6 +48,7 @@ internal sealed class LogTraits
     private int? _iommuAddressBits;
     private XenVersion? _xenVersion;
     private bool _isEfi;
+    private HostFirmware? _firmware;
 
     /// <summary>Where the IVMD block of the line before starts: Xen up to 4.12 says in the next one how long it is.</summary>
     private ulong? _blockStart;
@@ -69,6 +74,14 @@ internal sealed class LogTraits
     /// <summary>Reads one line; false where it holds one of the words and nothing that can be used.</summary>
     public bool TryRead(ReadOnlySpan<char> line)
     {
+        if (line.IndexOf(Dmi) is >= 0 and int dmi)
+        {
+            // A guest's machine is none of the host's.
+            if (LogEntrySyntax.DomainOf(line) is null)
+                _firmware ??= HostFirmware.OfLinuxLine(line[(dmi + Dmi.Length)..]);
+            return true;
+        }
+
         bool isOfWidths = _widths.TryRead(line);
         if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
             return isOfWidths;
@@ -191,6 +204,7 @@ internal sealed class LogTraits
         ReservedDeviceMemory = [.. _deviceMemory.Select(static range => PfnRange.FromBounds(Pfn.Containing(range.Start), Pfn.AtOrAbove(range.End)))],
         DeviceMemoryOwners = [.. _owners],
         IsEfi = _isEfi ? true : null,
+        Firmware = _firmware,
         CpuVendor = _vendor,
         CpuFamily = _family,
         // ACPI's host address width is that of the processor on every machine seen; what the processor says comes first.

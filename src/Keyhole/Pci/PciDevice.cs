@@ -161,6 +161,10 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
     /// <summary>The driver that holds it on the host ("pciback" for one that is ready to be passed through), or null.</summary>
     public string? Driver { get; init; }
 
+    /// <summary>Number of its IOMMU group: functions of one group go to the same guest, or stay. Null where it has none or the source does not
+    /// say.</summary>
+    public int? IommuGroup { get; init; }
+
     /// <summary>Null where the function has none or the source does not say.</summary>
     public MsixTable? Msix { get; init; }
 
@@ -206,7 +210,8 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
     /// <inheritdoc/>
     public bool Equals(PciDevice? other) => other is not null && Address == other.Address && Description == other.Description
         && Bars.SequenceEqual(other.Bars)
-        && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver) && Msix == other.Msix
+        && (VendorId, DeviceId, ClassCode, Driver) == (other.VendorId, other.DeviceId, other.ClassCode, other.Driver)
+        && IommuGroup == other.IommuGroup && Msix == other.Msix
         && Requests.SequenceEqual(other.Requests) && Unplaced.SequenceEqual(other.Unplaced) && Resizable.SequenceEqual(other.Resizable)
         && Sriov == other.Sriov;
 
