@@ -28,7 +28,7 @@ public sealed record ContractWorld
 
     public IHypercalls? GuestCalls { get; init; }
 
-    public IMappedMemory? GuestMemory { get; init; }
+    internal IMappedMemory? GuestMemory { get; init; }
 
     /// <summary>A PV domain that the control domain controls, without a device, with a maximum a little above what it owns.</summary>
     public required DomainId Guest { get; init; }

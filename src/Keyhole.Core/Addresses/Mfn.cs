@@ -11,8 +11,10 @@ namespace Keyhole.Addresses;
 /// </remarks>
 public readonly partial struct Mfn : System.IEquatable<Mfn>, System.IComparable<Mfn>
 {
+    /// <summary>The frame of that number.</summary>
     public Mfn(ulong value) => Value = value;
 
+    /// <summary>The number: the frame's address in units of 4 KiB.</summary>
     public ulong Value { get; }
 
     /// <summary>The frame that holds the byte at <paramref name="address"/>.</summary>
@@ -24,6 +26,7 @@ public readonly partial struct Mfn : System.IEquatable<Mfn>, System.IComparable<
     /// <summary>The byte address at which this frame starts. The frame must be at most <see cref="Frames.MaxCount"/>.</summary>
     public ulong ToAddress() => Value << Frames.Shift;
 
+    /// <summary>The frame so many pages further on. Overflow is checked.</summary>
     public Mfn Plus(ulong pageCount) => new(Value + pageCount);
 
     /// <inheritdoc/>
@@ -38,15 +41,21 @@ public readonly partial struct Mfn : System.IEquatable<Mfn>, System.IComparable<
     /// <inheritdoc/>
     public override int GetHashCode() => unchecked((int)Value ^ (int)(Value >> 32));
 
+    /// <summary>Whether both are equal.</summary>
     public static bool operator ==(Mfn left, Mfn right) => left.Value == right.Value;
 
+    /// <summary>Whether they differ.</summary>
     public static bool operator !=(Mfn left, Mfn right) => left.Value != right.Value;
 
+    /// <summary>Whether the left one comes before the right one.</summary>
     public static bool operator <(Mfn left, Mfn right) => left.Value < right.Value;
 
+    /// <summary>Whether the left one comes behind the right one.</summary>
     public static bool operator >(Mfn left, Mfn right) => left.Value > right.Value;
 
+    /// <summary>Whether the left one does not come behind the right one.</summary>
     public static bool operator <=(Mfn left, Mfn right) => left.Value <= right.Value;
 
+    /// <summary>Whether the left one does not come before the right one.</summary>
     public static bool operator >=(Mfn left, Mfn right) => left.Value >= right.Value;
 }

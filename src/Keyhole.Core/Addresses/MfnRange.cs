@@ -13,6 +13,7 @@ public readonly partial struct MfnRange : System.IEquatable<MfnRange>
         Count = count;
     }
 
+    /// <summary>The first frame.</summary>
     public Mfn Start { get; }
 
     /// <summary>Frames in the run.</summary>
@@ -21,14 +22,17 @@ public readonly partial struct MfnRange : System.IEquatable<MfnRange>
     /// <summary>The first frame behind the run.</summary>
     public Mfn End => new(Start.Value + Count);
 
+    /// <summary>Whether there is no frame in it.</summary>
     public bool IsEmpty => Count == 0;
 
+    /// <summary>The run of <paramref name="count"/> frames from <paramref name="start"/> on.</summary>
     public static MfnRange FromCount(Mfn start, ulong count) => new(start, count);
 
     /// <summary>The run from <paramref name="start"/> to <paramref name="end"/>; empty at <paramref name="start"/> when the end does not lie behind
     /// it.</summary>
     public static MfnRange FromBounds(Mfn start, Mfn end) => new(start, end > start ? end.Value - start.Value : 0);
 
+    /// <summary>Whether the frame lies in the run.</summary>
     public bool Contains(Mfn mfn) => mfn >= Start && mfn.Value - Start.Value < Count;
 
     /// <inheritdoc/>
@@ -40,7 +44,9 @@ public readonly partial struct MfnRange : System.IEquatable<MfnRange>
     /// <inheritdoc/>
     public override int GetHashCode() => unchecked((Start.GetHashCode() * 31) ^ (int)Count ^ (int)(Count >> 32));
 
+    /// <summary>Whether both are equal.</summary>
     public static bool operator ==(MfnRange left, MfnRange right) => left.Equals(right);
 
+    /// <summary>Whether they differ.</summary>
     public static bool operator !=(MfnRange left, MfnRange right) => !left.Equals(right);
 }

@@ -5,7 +5,7 @@ using System;
 namespace Keyhole.Addresses;
 
 /// <summary>Something that covers a range of addresses.</summary>
-public interface IRanged
+internal interface IRanged
 {
     /// <summary>In bytes; empty where it covers none.</summary>
     ByteRange Range { get; }
@@ -14,7 +14,7 @@ public interface IRanged
 /// <summary>A stretch of an address space that one entry covers, or none.</summary>
 /// <param name="range">Never empty.</param>
 /// <param name="index">The entry's place in the map; −1 for a gap.</param>
-public readonly struct RangePiece(ByteRange range, int index)
+internal readonly struct RangePiece(ByteRange range, int index)
 {
     public ByteRange Range { get; } = range;
 
@@ -28,7 +28,7 @@ public readonly struct RangePiece(ByteRange range, int index)
 /// earlier one keeps what it has up to its end, and the later one has the rest. Allocates nothing; a sweep costs a step for each entry.
 /// </summary>
 /// <param name="sorted">By start; empty entries count for nothing.</param>
-public readonly ref struct RangeMap<T>(ReadOnlySpan<T> sorted)
+internal readonly ref struct RangeMap<T>(ReadOnlySpan<T> sorted)
     where T : struct, IRanged
 {
     private readonly ReadOnlySpan<T> _sorted = sorted;
@@ -37,7 +37,7 @@ public readonly ref struct RangeMap<T>(ReadOnlySpan<T> sorted)
     public Sweep Over(ByteRange whole) => new(_sorted, whole);
 
     /// <summary>Goes through the pieces.</summary>
-    public ref struct Sweep
+    internal ref struct Sweep
     {
         private readonly ReadOnlySpan<T> _sorted;
         private readonly ulong _end;

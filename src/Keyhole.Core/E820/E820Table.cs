@@ -12,6 +12,7 @@ public ref struct E820Table
 
     private readonly Span<E820Entry> _storage;
 
+    /// <summary>An empty table that holds as many entries as the span does.</summary>
     public E820Table(Span<E820Entry> storage)
     {
         _storage = storage;
@@ -25,10 +26,13 @@ public ref struct E820Table
         Count = count;
     }
 
+    /// <summary>Entries in the table.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Entries that it can hold.</summary>
     public readonly int Capacity => _storage.Length;
 
+    /// <summary>The entries, in the caller's own memory.</summary>
     public readonly Span<E820Entry> Entries => _storage.Slice(0, Count);
 
     /// <summary>Adds an entry behind the last. False, and nothing changed, when the table is full.</summary>
@@ -41,6 +45,7 @@ public ref struct E820Table
         return true;
     }
 
+    /// <summary>Takes all entries out.</summary>
     public void Clear() => Count = 0;
 
     /// <summary>Sanitises in place as Linux does, the result cut at <paramref name="limit"/> entries; see <see cref="Sanitizer"/>.</summary>

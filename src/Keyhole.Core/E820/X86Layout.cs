@@ -54,5 +54,6 @@ public static class X86Layout
     /// <summary>1 TiB.</summary>
     public const ulong HyperTransportEnd = 1UL << 40;
 
+    /// <summary>The range [<see cref="HyperTransportStart"/>, <see cref="HyperTransportEnd"/>).</summary>
     public static ByteRange HyperTransport => ByteRange.FromBounds(HyperTransportStart, HyperTransportEnd);
 }

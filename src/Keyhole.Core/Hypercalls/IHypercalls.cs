@@ -85,7 +85,7 @@ public interface IHypercalls
 }
 
 /// <summary>What a guest reads without asking Xen: its memory as its page tables map it, and the machine-to-physical table.</summary>
-public interface IMappedMemory
+internal interface IMappedMemory
 {
     /// <summary>The page of 512 words that <paramref name="virtualAddress"/> (page-aligned) maps; empty where nothing is mapped.</summary>
     Span<ulong> Page(ulong virtualAddress);

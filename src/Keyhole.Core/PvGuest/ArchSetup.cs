@@ -5,7 +5,7 @@ using Keyhole.Hypercalls;
 namespace Keyhole.PvGuest;
 
 /// <summary>What a PV kernel registers with Xen at its start, and what it does where Xen refuses.</summary>
-public struct ArchSetupResult
+internal struct ArchSetupResult
 {
     /// <summary>Xen took neither the event nor the failsafe callback: BUG.</summary>
     public bool Halts;
@@ -34,7 +34,7 @@ public struct ArchSetupResult
 }
 
 /// <summary>The start of a PV kernel as far as Xen takes part (xen_arch_setup).</summary>
-public static class ArchSetup
+internal static class ArchSetup
 {
     /// <param name="start">What the kernel finds.</param>
     /// <param name="profile">Which kernel.</param>

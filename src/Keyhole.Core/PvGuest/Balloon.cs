@@ -7,7 +7,7 @@ using Keyhole.Hypercalls;
 namespace Keyhole.PvGuest;
 
 /// <summary>Why a balloon stopped.</summary>
-public enum BalloonStop
+internal enum BalloonStop
 {
     /// <summary>All that was asked for is done.</summary>
     Done,
@@ -26,7 +26,7 @@ public enum BalloonStop
 }
 
 /// <summary>What a balloon did, in pages.</summary>
-public struct BalloonResult
+internal struct BalloonResult
 {
     public BalloonStop Stop;
 
@@ -43,7 +43,7 @@ public struct BalloonResult
 /// Linux's balloon driver: gives pages back to Xen and gets new ones after boot, in batches. No page is lost whichever call fails: what the
 /// domain owns is in its P2M.
 /// </summary>
-public ref struct Balloon<TXen>
+internal ref struct Balloon<TXen>
     where TXen : IHypercalls
 {
     /// <summary>Frame numbers that fit the page in which the driver hands them to Xen.</summary>

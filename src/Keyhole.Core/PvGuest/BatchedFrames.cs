@@ -11,7 +11,7 @@ namespace Keyhole.PvGuest;
 /// A guest's own mapping of its frames, as far as <see cref="BatchedFrames{TXen, TMapper}"/> needs it. What has machine frames when the setup is over
 /// is the guest's to map then, each frame once, where it lies in the end.
 /// </summary>
-public interface IFrameMapper
+internal interface IFrameMapper
 {
     /// <summary>Makes the addresses that the domain builder gave to these frames lead to the device, or nowhere. What Xen refuses stays as it
     /// is.</summary>
@@ -22,7 +22,7 @@ public interface IFrameMapper
 /// Carries a memory setup out as <see cref="PagedFrames{TXen}"/> does, with the same P2M and M2P in the end, but many pages to a hypercall.
 /// The machine frames of pages that move are looked up in the domain builder's list, so that nothing has to be noted in the pages.
 /// </summary>
-public ref struct BatchedFrames<TXen, TMapper> : IFrames
+internal ref struct BatchedFrames<TXen, TMapper> : IFrames
     where TXen : IHypercalls
     where TMapper : IFrameMapper
 {

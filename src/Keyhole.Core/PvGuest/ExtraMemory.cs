@@ -9,7 +9,7 @@ namespace Keyhole.PvGuest;
 /// The RAM of a guest's map beyond what it was given (Linux's xen_extra_mem): at most as many regions as the caller's span, 128 in Linux,
 /// in bytes, never sorted, a region of size 0 being a free slot.
 /// </summary>
-public ref struct ExtraMemory
+internal ref struct ExtraMemory
 {
     /// <summary>XEN_EXTRA_MEM_MAX_REGIONS.</summary>
     public const int MaxRegions = 128;

@@ -5,7 +5,7 @@ using System;
 namespace Keyhole.PvGuest;
 
 /// <summary>Writes numbers that follow each other, at the speed of memory.</summary>
-public static class FlatRun
+internal static class FlatRun
 {
     /// <summary>Fills with <paramref name="first"/>, <paramref name="first"/> + 1, …; modulo 2^64.</summary>
     public static void Fill(Span<ulong> part, ulong first)

@@ -6,7 +6,7 @@ namespace Keyhole.PvGuest;
 
 /// <summary>What a PV kernel finds when it starts: start_info, and where the domain builder put things. All addresses are pseudo-physical.</summary>
 /// <remarks>A range that is not known is left empty; it is then neither checked nor reserved.</remarks>
-public struct GuestStart
+internal struct GuestStart
 {
     public bool IsDom0;
     public bool Is32Bit;
@@ -35,13 +35,19 @@ public struct GuestStart
 /// <summary>Why a kernel stops while it sets its memory up, or what kills it. The words it dies with are the library's.</summary>
 public enum HaltReason
 {
+    /// <summary>It does not halt.</summary>
     None,
 
     /// <summary>The hypercall for the map failed, or the map is empty: BUG without words.</summary>
     NoMemoryMap,
 
+    /// <summary>The kernel lies where the map has no RAM.</summary>
     KernelConflict,
+
+    /// <summary>The start info page lies where the map has no RAM.</summary>
     StartInfoConflict,
+
+    /// <summary>The initial page tables lie where the map has no RAM.</summary>
     PageTableConflict,
 
     /// <summary>No RAM above the initial pages takes the ACPI NVS that lies where the kernel does.</summary>
@@ -56,7 +62,10 @@ public enum HaltReason
     /// <summary>32 bits: the p2m list cannot move.</summary>
     P2mListConflict,
 
+    /// <summary>The p2m list has to move, and no RAM of the map has room for it.</summary>
     NoRoomForP2mList,
+
+    /// <summary>The ramdisk has to move, and no RAM of the map has room for it.</summary>
     NoRoomForInitrd,
 
     /// <summary>Extra memory and remapped pages disagree: BUG.</summary>
@@ -76,7 +85,7 @@ public enum HaltReason
 }
 
 /// <summary>What a kernel says or does while it sets its memory up, in its order.</summary>
-public enum BootEventKind
+internal enum BootEventKind
 {
     /// <summary>An old kernel released pages of a run of frames: <c>Range</c> in pfns, <c>Count</c> of them released.</summary>
     Freed,
@@ -117,7 +126,7 @@ public enum BootEventKind
 }
 
 /// <summary>One thing that a kernel says or does; which members mean something, the kind tells.</summary>
-public struct BootEvent
+internal struct BootEvent
 {
     public BootEventKind Kind;
     public Addresses.PfnRange Range;
@@ -127,7 +136,7 @@ public struct BootEvent
 }
 
 /// <summary>Takes the events of a boot as they happen.</summary>
-public interface IBootLog
+internal interface IBootLog
 {
     void Report(in BootEvent bootEvent);
 }

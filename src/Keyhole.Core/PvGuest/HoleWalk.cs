@@ -10,7 +10,7 @@ namespace Keyhole.PvGuest;
 /// Goes through the runs of a sorted map that are not RAM, gaps included, each rounded outward to whole frames (xen_foreach_remap_area).
 /// The last entry of the map ends the walk: what lies behind it is no run.
 /// </summary>
-public ref struct HoleWalk
+internal ref struct HoleWalk
 {
     private readonly ReadOnlySpan<E820Entry> _map;
     private int _next;

@@ -4,7 +4,7 @@
 namespace Keyhole.PvGuest;
 
 /// <summary>Hypercalls that a kernel makes for its frames, by name. Each is one call, whatever it carries.</summary>
-public struct HypercallCounts
+internal struct HypercallCounts
 {
     public ulong DecreaseReservation;
     public ulong PopulatePhysmap;

@@ -9,7 +9,7 @@ namespace Keyhole.PvGuest;
 /// this carries out: page by page with real hypercalls (<see cref="PagedFrames{TXen}"/>), or run by run in arithmetic (<see cref="RunFrames"/>).
 /// The two agree to the last page; tests hold them to it.
 /// </summary>
-public interface IFrames
+internal interface IFrames
 {
     /// <summary>Sets the frames' P2M entries to themselves.</summary>
     void SetIdentity(PfnRange range);

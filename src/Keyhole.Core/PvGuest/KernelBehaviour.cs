@@ -136,7 +136,7 @@ public enum KernelBehaviour
 }
 
 /// <summary>Releases of one stable series that do something: from one patch on, up to another, whatever the mainline did.</summary>
-public readonly struct StableSpan
+internal readonly struct StableSpan
 {
     public StableSpan(byte major, byte minor, ushort from, ushort until = ushort.MaxValue)
     {
@@ -162,7 +162,7 @@ public readonly struct StableSpan
 /// Sources: the setup code of 63 releases, of which 30 have vectors in tests/fixtures/kernels; Debian's changelogs and the announcements of stable
 /// releases for what these took over. Where only some releases of a stable series were seen, the span begins with the first that was.
 /// </remarks>
-public readonly struct BehaviourSpan
+internal readonly struct BehaviourSpan
 {
     /// <summary>Stable series that a span can speak of.</summary>
     public const int MaxStable = 8;

@@ -37,8 +37,10 @@ public readonly struct KernelProfile
         _behaviours = behaviours;
     }
 
+    /// <summary>The release that the profile was made from.</summary>
     public KernelRelease Release { get; }
 
+    /// <summary>What becomes of the pages that lie where the map has no RAM.</summary>
     public DisplacedPages Displaced =>
         Has(KernelBehaviour.RemapsInBlocks) || Has(KernelBehaviour.RemapsByList) ? DisplacedPages.Remap :
         Has(KernelBehaviour.PopulatesElsewhere) ? DisplacedPages.ReleaseAndPopulate :
@@ -64,6 +66,7 @@ public readonly struct KernelProfile
     /// <summary>Entries that its own map holds (with CONFIG_EFI, as distributions have it).</summary>
     public int KernelMapEntries => LargeTable;
 
+    /// <summary>What a release does, by the table of behaviours (docs/kernels.md).</summary>
     public static KernelProfile Of(KernelRelease release)
     {
         ulong behaviours = 0;
@@ -79,6 +82,7 @@ public readonly struct KernelProfile
     /// <summary>The same release with one behaviour turned: gone where it has it, there where it has it not.</summary>
     public KernelProfile Unlike(KernelBehaviour behaviour) => new(Release, _behaviours ^ (1UL << (int)behaviour));
 
+    /// <summary>Whether the kernel behaves so.</summary>
     public bool Has(KernelBehaviour behaviour) => ((_behaviours >> (int)behaviour) & 1) != 0;
 
     /// <summary>

@@ -39,8 +39,10 @@ public readonly struct KernelRelease : IEquatable<KernelRelease>, IComparable<Ke
     /// <summary>The state of July 2015 on the way from 4.2 to 4.3: it checks and moves as 4.3 does, and its limit of pages can wrap.</summary>
     public static KernelRelease July2015 => new(Pack(4, 2, StatePatch));
 
+    /// <summary>The first number.</summary>
     public int Major => (int)(Packed >> MajorShift);
 
+    /// <summary>The second number, 0 to 255.</summary>
     public int Minor => (int)((Packed >> MinorShift) & 0xff);
 
     /// <summary>The number of the stable release; of a state between releases it means nothing.</summary>
@@ -66,16 +68,22 @@ public readonly struct KernelRelease : IEquatable<KernelRelease>, IComparable<Ke
     /// <inheritdoc/>
     public override int GetHashCode() => unchecked((int)_aboveOldest);
 
+    /// <summary>Whether both are equal.</summary>
     public static bool operator ==(KernelRelease left, KernelRelease right) => left.Equals(right);
 
+    /// <summary>Whether they differ.</summary>
     public static bool operator !=(KernelRelease left, KernelRelease right) => !left.Equals(right);
 
+    /// <summary>Whether the left one comes before the right one.</summary>
     public static bool operator <(KernelRelease left, KernelRelease right) => left._aboveOldest < right._aboveOldest;
 
+    /// <summary>Whether the left one comes behind the right one.</summary>
     public static bool operator >(KernelRelease left, KernelRelease right) => left._aboveOldest > right._aboveOldest;
 
+    /// <summary>Whether the left one does not come behind the right one.</summary>
     public static bool operator <=(KernelRelease left, KernelRelease right) => left._aboveOldest <= right._aboveOldest;
 
+    /// <summary>Whether the left one does not come before the right one.</summary>
     public static bool operator >=(KernelRelease left, KernelRelease right) => left._aboveOldest >= right._aboveOldest;
 
     private static uint Pack(uint major, uint minor, uint patch) => (major << MajorShift) | (minor << MinorShift) | patch;

@@ -7,7 +7,7 @@ using Keyhole.E820;
 namespace Keyhole.PvGuest;
 
 /// <summary>Questions that a kernel asks of its sanitised map.</summary>
-public static class MapQueries
+internal static class MapQueries
 {
     /// <summary>Whether a range does not lie whole in one RAM entry (xen_is_e820_reserved). An empty range never is reserved.</summary>
     public static bool IsReserved(ReadOnlySpan<E820Entry> map, ByteRange range)

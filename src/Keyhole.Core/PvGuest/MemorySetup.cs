@@ -13,7 +13,7 @@ namespace Keyhole.PvGuest;
 /// </summary>
 /// <remarks>Source: the setup code of the releases that <see cref="BehaviourSpan.Of"/> tells apart, and the records of them, which judge
 /// it.</remarks>
-public static class MemorySetup
+internal static class MemorySetup
 {
     private const ulong IbftStart = 0x8_0000;
     private const ulong SlackWithoutMapBytes = 8UL << 20;

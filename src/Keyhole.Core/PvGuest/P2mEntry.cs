@@ -5,7 +5,7 @@ using Keyhole.Addresses;
 namespace Keyhole.PvGuest;
 
 /// <summary>What an entry of a flat P2M says besides a machine frame's number: Linux keeps it in the topmost bits (asm/xen/page.h).</summary>
-public static class P2mEntry
+internal static class P2mEntry
 {
     /// <summary>The entry of a frame without a machine frame.</summary>
     public const ulong Invalid = ulong.MaxValue;

@@ -30,6 +30,7 @@ public readonly struct P2mRun : IEquatable<P2mRun>
     /// <summary>The <see cref="Mfn"/> of RAM of which it is not known which machine frame Xen gave.</summary>
     public const ulong UnknownMfn = ulong.MaxValue >> 1;
 
+    /// <summary>A run of frames; <paramref name="mfn"/> is the first machine frame behind it, 0 where there is none.</summary>
     public P2mRun(PfnRange range, P2mKind kind, Mfn mfn)
     {
         Range = range;
@@ -37,8 +38,10 @@ public readonly struct P2mRun : IEquatable<P2mRun>
         Mfn = mfn;
     }
 
+    /// <summary>The guest's frames.</summary>
     public PfnRange Range { get; }
 
+    /// <summary>What is behind them.</summary>
     public P2mKind Kind { get; }
 
     /// <summary>The first machine frame; 0 for identity and where there is none.</summary>
@@ -56,8 +59,10 @@ public readonly struct P2mRun : IEquatable<P2mRun>
     /// <inheritdoc/>
     public override int GetHashCode() => Range.GetHashCode() ^ (int)Kind;
 
+    /// <summary>Whether both are equal.</summary>
     public static bool operator ==(P2mRun left, P2mRun right) => left.Equals(right);
 
+    /// <summary>Whether they differ.</summary>
     public static bool operator !=(P2mRun left, P2mRun right) => !left.Equals(right);
 
     /// <summary>The part of the run within <paramref name="range"/>, machine frames moved along.</summary>
@@ -81,7 +86,7 @@ public readonly struct P2mRun : IEquatable<P2mRun>
 /// <summary>
 /// A guest's P2M as sorted runs without gaps from frame 0 to 2^40, over a span of the caller's. Costs grow with runs, never with pages.
 /// </summary>
-public ref struct P2mRuns
+internal ref struct P2mRuns
 {
     private readonly Span<P2mRun> _runs;
 

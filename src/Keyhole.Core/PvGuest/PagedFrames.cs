@@ -7,7 +7,7 @@ using Keyhole.Hypercalls;
 namespace Keyhole.PvGuest;
 
 /// <summary>Where a kernel has its memory mapped.</summary>
-public struct GuestMappings
+internal struct GuestMappings
 {
     /// <summary>Virtual address of frame 0; frame n follows n pages later.</summary>
     public ulong LinearBase;
@@ -29,7 +29,7 @@ public struct GuestMappings
 /// Carries a memory setup out page by page with real hypercalls, as Linux does: a flat P2M, and the list of pages to move written into those
 /// pages themselves.
 /// </summary>
-public ref struct PagedFrames<TXen> : IFrames
+internal ref struct PagedFrames<TXen> : IFrames
     where TXen : IHypercalls, IMappedMemory
 {
     /// <summary>The P2M entry of a frame without a machine frame.</summary>

@@ -8,7 +8,7 @@ namespace Keyhole.PvGuest;
 
 /// <summary>What must not be used for anything else while a kernel sets its memory up (Linux's memblock.reserved), over a span of the
 /// caller's.</summary>
-public ref struct ReservedAreas
+internal ref struct ReservedAreas
 {
     private readonly Span<ByteRange> _areas;
     private int _count;

@@ -6,7 +6,7 @@ using Keyhole.Addresses;
 namespace Keyhole.PvGuest;
 
 /// <summary>A run of frames whose machine frames are to move, as <see cref="RunFrames"/> notes it.</summary>
-public readonly struct PreparedRemap
+internal readonly struct PreparedRemap
 {
     public PreparedRemap(PfnRange source, Pfn target, Mfn mfn)
     {
@@ -26,7 +26,7 @@ public readonly struct PreparedRemap
 /// Carries a memory setup out in arithmetic, run by run, and counts the hypercalls that Linux would make: the forecast of a guest of 16 TiB
 /// costs no more than that of a small one. Xen is taken to do what it is asked.
 /// </summary>
-public ref struct RunFrames : IFrames
+internal ref struct RunFrames : IFrames
 {
     /// <summary>mfns that a page of Linux's remap list holds: 512 words less next, target and size.</summary>
     public const ulong MfnsPerPage = 509;

@@ -7,7 +7,7 @@ using Keyhole.E820;
 namespace Keyhole.PvGuest;
 
 /// <summary>The tables that a memory setup works on, over spans of the caller's. See <see cref="MemorySetup"/>.</summary>
-public ref struct SetupTables
+internal ref struct SetupTables
 {
     /// <summary>Entries that each of the two maps must have room for: twice what any kernel keeps, for the sanitiser's splits.</summary>
     public const int MapCapacity = 640;
@@ -38,7 +38,7 @@ public ref struct SetupTables
 }
 
 /// <summary>The up to four pieces of ACPI NVS that kernels from 6.12 on move.</summary>
-public struct MovedNonRam
+internal struct MovedNonRam
 {
     /// <summary>NR_NONRAM_REMAP.</summary>
     public const int Capacity = 4;
@@ -68,7 +68,7 @@ public struct MovedNonRam
 }
 
 /// <summary>What came of a memory setup, in pages.</summary>
-public struct SetupResult
+internal struct SetupResult
 {
     public HaltReason Halt;
 

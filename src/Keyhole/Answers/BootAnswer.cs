@@ -36,6 +36,7 @@ public sealed record BootAnswer : KernelAnswer
     [JsonPropertyOrder(MemberOrder.Memory)]
     public ImmutableArray<RangeAnswer>? Extra { get; init; }
 
+    /// <summary>What is behind each of the guest's frames, in address order.</summary>
     [JsonPropertyOrder(MemberOrder.Memory)]
     public ImmutableArray<P2mRunAnswer>? P2m { get; init; }
 
@@ -48,6 +49,7 @@ public sealed record BootAnswer : KernelAnswer
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public RangeAnswer? PciGap { get; init; }
 
+    /// <summary>What the kernel moved away from where the map has no RAM.</summary>
     [JsonPropertyOrder(MemberOrder.Memory)]
     public ImmutableArray<MovedAnswer>? Moved { get; init; }
 
@@ -131,7 +133,7 @@ public sealed record ShorterKernelAnswer(Hex Address, string Outcome, string? Me
 /// <param name="FromPfn">Which of the guest's frames remapped RAM was; null for anything else.</param>
 public readonly record struct P2mRunAnswer(Hex Start, Hex End, string Kind, Hex? Mfn, Hex? FromPfn)
 {
-    public static P2mRunAnswer Of(P2mRun run) => new(
+    internal static P2mRunAnswer Of(P2mRun run) => new(
         run.Range.Start.Value,
         run.Range.End.Value,
         NameOf(run.Kind),
@@ -157,30 +159,40 @@ public sealed record AccountAnswer(string What, ulong Pages);
 /// <summary>What becomes of a change of a guest's memory target.</summary>
 public sealed record BalloonAnswer
 {
+    /// <summary>Pages that the guest owns before.</summary>
     public required ulong FromPages { get; init; }
 
+    /// <summary>Pages of the target.</summary>
     public required ulong TargetPages { get; init; }
 
+    /// <summary>Pages that it owns afterwards, if Xen has them.</summary>
     public required ulong ToPages { get; init; }
 
+    /// <summary>Pages that come from extra memory of the map.</summary>
     public required ulong ExtraPages { get; init; }
 
+    /// <summary>Pages that come by hotplug.</summary>
     public required ulong HotplugPages { get; init; }
 
     /// <summary>Where hotplug lays memory; null where it lays none.</summary>
     public RangeAnswer? Hotplug { get; init; }
 
+    /// <summary>Pages of extra memory that the balloon does not get: they are in the scratch pool (kernels from 6.10 on).</summary>
     public required ulong ScratchPages { get; init; }
 
+    /// <summary>Pages of the target that are out of reach: beyond maxmem.</summary>
     public required ulong BeyondMaximumPages { get; init; }
 
+    /// <summary>Pages of the target that are out of reach: no free addresses to lay them at.</summary>
     public required ulong BeyondRoomPages { get; init; }
 
+    /// <summary>Rounds of at most 512 pages.</summary>
     public required ulong Batches { get; init; }
 
+    /// <summary>How often each hypercall is made.</summary>
     public required IReadOnlyDictionary<string, ulong> Hypercalls { get; init; }
 
-    public static BalloonAnswer Of(BalloonForecast balloon)
+    internal static BalloonAnswer Of(BalloonForecast balloon)
     {
         ArgumentNullException.ThrowIfNull(balloon);
         return new()

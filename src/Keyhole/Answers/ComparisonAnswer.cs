@@ -33,11 +33,13 @@ public sealed record ComparisonAnswer : Answer
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public required string? Best { get; init; }
 
+    /// <summary>Why the best is the best, or why there is none, in one sentence.</summary>
     public required string Why { get; init; }
 
     /// <summary>The best setting, ready to be pasted; null where there is none.</summary>
     public PasteAnswer? Paste { get; init; }
 
+    /// <summary>What was asked.</summary>
     [JsonIgnore]
     public required ComparisonRequest Request { get; init; }
 
@@ -76,9 +78,12 @@ public sealed record ComparedAnswer : KernelAnswer
     [JsonPropertyOrder(MemberOrder.Needs)]
     public string Needs { get; init; }
 
+    /// <summary>Pages that the kernel gives back and does not get again, and such that lie where a 32-bit kernel sees none; null where no kernel
+    /// was asked.</summary>
     [JsonPropertyOrder(MemberOrder.Memory)]
     public ulong? LostPages { get; init; }
 
+    /// <summary>Hypercalls that the kernel makes while it sets its memory up; null where no kernel was asked.</summary>
     [JsonPropertyOrder(MemberOrder.Memory)]
     public ulong? HypercallCount { get; init; }
 
@@ -90,16 +95,20 @@ public sealed record ComparedAnswer : KernelAnswer
     [JsonPropertyOrder(MemberOrder.Rest)]
     public ImmutableArray<FilterRuleAnswer>? Filter { get; init; }
 
+    /// <summary>Windows for which the policy's hole has no room; null where the policy needs no filter, or it has nothing to do.</summary>
     [JsonPropertyOrder(MemberOrder.Rest)]
     public ImmutableArray<RangeAnswer>? FilterHasNoRoomFor { get; init; }
 
+    /// <summary>Where such a filter could be, in words; null as above.</summary>
     [JsonPropertyOrder(MemberOrder.Rest)]
     public ImmutableArray<string>? FilterPlaces { get; init; }
 
+    /// <summary>What such a filter costs, in words; null as above.</summary>
     [JsonPropertyOrder(MemberOrder.Rest)]
     [JsonPropertyName("filterBurdens")]
     public ImmutableArray<string>? FilterCosts { get; init; }
 
+    /// <summary>The guest's moves to the other hosts that were named, in their order.</summary>
     [JsonPropertyOrder(MemberOrder.Rest)]
     public ImmutableArray<MigrationAnswer> Migrations { get; init; }
 
@@ -142,7 +151,7 @@ public sealed record ComparedAnswer : KernelAnswer
     }
 
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
-    public static ComparedAnswer Of(ComparedPolicy row, Func<Setting, string>? words = null)
+    internal static ComparedAnswer Of(ComparedPolicy row, Func<Setting, string>? words = null)
     {
         ArgumentNullException.ThrowIfNull(row);
         return new(row, words);
@@ -153,7 +162,7 @@ public sealed record ComparedAnswer : KernelAnswer
 /// <param name="Conflict">The entry of the kernel's map that is in the way; null where there is none.</param>
 public sealed record ComparedBarAnswer(Hex Start, Hex End, bool Identity, bool Claimed, EntryAnswer? Conflict) : BarAnswer
 {
-    public static ComparedBarAnswer Of(BarVerdict verdict)
+    internal static ComparedBarAnswer Of(BarVerdict verdict)
     {
         ArgumentNullException.ThrowIfNull(verdict);
         return new(
@@ -166,7 +175,7 @@ public sealed record ComparedBarAnswer(Hex Start, Hex End, bool Identity, bool C
 /// <param name="Register">Its offset in the configuration space; null for the windows of virtual functions.</param>
 public sealed record FilterRuleAnswer(Hex? Register, Hex Old, Hex New, string WithoutIt)
 {
-    public static FilterRuleAnswer Of(FilterRule rule)
+    internal static FilterRuleAnswer Of(FilterRule rule)
     {
         ArgumentNullException.ThrowIfNull(rule);
         return new(rule.RegisterOffset is { } offset ? (ulong)offset : null, rule.Old, rule.New, rule.WithoutIt);
@@ -176,7 +185,7 @@ public sealed record FilterRuleAnswer(Hex? Register, Hex Old, Hex New, string Wi
 /// <summary>A move to another host.</summary>
 public sealed record MigrationAnswer(string To, bool Succeeds, ulong MovedPages, ImmutableArray<MigrationStepAnswer> Steps)
 {
-    public static MigrationAnswer Of(MigrationResult migration)
+    internal static MigrationAnswer Of(MigrationResult migration)
     {
         ArgumentNullException.ThrowIfNull(migration);
         return new(
@@ -202,7 +211,7 @@ public sealed record BarRoomAnswer(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? SmallestHoleForAllBytes,
     int AddressBits)
 {
-    public static BarRoomAnswer Of(BarRoom room)
+    internal static BarRoomAnswer Of(BarRoom room)
     {
         ArgumentNullException.ThrowIfNull(room);
         return new(
@@ -219,7 +228,7 @@ public sealed record BarRoomAnswer(
 /// <param name="Above4GiB">Memory BARs that lie above 4 GiB; null where that is not counted.</param>
 public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome, ulong? RamBelow4GiBKiB, int? Above4GiB)
 {
-    public static SettingAnswer Of(TriedSetting tried)
+    internal static SettingAnswer Of(TriedSetting tried)
     {
         ArgumentNullException.ThrowIfNull(tried);
         return new(tried.Setting, tried.Unplaced, GuestOutcomes.NameOf(tried.Outcome), tried.RamBelow4GiBKiB, tried.AboveFourGiB);

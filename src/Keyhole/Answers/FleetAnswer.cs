@@ -15,11 +15,13 @@ namespace Keyhole.Answers;
 /// <summary>What <c>fleet</c> answers: the hole that suits all hosts, and who forces it.</summary>
 public sealed record FleetAnswer : Answer
 {
+    /// <summary>Hosts that were read.</summary>
     public required long Hosts { get; init; }
 
     /// <summary>Hosts that say where their devices' windows are.</summary>
     public required long WithWindows { get; init; }
 
+    /// <summary>Hosts that could not be read.</summary>
     public required UnreadableAnswer Unreadable { get; init; }
 
     /// <summary>Where the hole [start, 4 GiB) must start that suits all hosts that any suits; 4 GiB where no host asks for one, null where none suits
@@ -30,23 +32,29 @@ public sealed record FleetAnswer : Answer
     /// <summary>The policy with that hole, as whoever asks would name it; null where no hole below 4 GiB is asked for.</summary>
     public string? Policy { get; init; }
 
+    /// <summary>The hosts that force the hole to start so low.</summary>
     public required ForcingAnswer ForcedBy { get; init; }
 
+    /// <summary>Where the hole could start without the hosts that force it; null where that leaves none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public required Hex? HoleStartWithout { get; init; }
 
     /// <summary>Hosts that no hole suits.</summary>
     public required long Impossible { get; init; }
 
+    /// <summary>How many groups there are, those that are not listed included.</summary>
     public required long GroupCount { get; init; }
 
     /// <summary>Hosts by where their hole must start.</summary>
     public required ImmutableArray<FleetGroupAnswer> Groups { get; init; }
 
+    /// <summary>The hosts that ask for the lowest holes, worst first.</summary>
     public required ImmutableArray<HostDemandAnswer> Worst { get; init; }
 
+    /// <summary>How each guest fares, in the order given.</summary>
     public required ImmutableArray<FleetGuestAnswer> Guests { get; init; }
 
+    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host that it started on: 0 to 1.</summary>
     public required double ShareOfMovesAsTheyAre { get; init; }
 
     /// <summary>Each host; null where they are too many.</summary>
@@ -59,11 +67,14 @@ public sealed record FleetAnswer : Answer
     /// many.</summary>
     public ImmutableArray<HostPlacementAnswer>? Placements { get; init; }
 
+    /// <summary>Whether every host could be read and suits every guest.</summary>
     public required bool SuitsAll { get; init; }
 
+    /// <summary>The fleet: painters draw it.</summary>
     [JsonIgnore]
     public required Fleet Fleet { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => SuitsAll;
 
@@ -183,10 +194,11 @@ public sealed record FleetGroupAnswer(Hex HoleStart, long Hosts);
 /// <param name="HighWindow">The lowest window above 4 GiB; null where none is known.</param>
 public sealed record HostDemandAnswer(string Name, Hex HoleStart, string Evidence, ulong RamKiB, Hex? HighWindow)
 {
+    /// <summary>What a host asks for.</summary>
     public static HostDemandAnswer Of(HostDemand host) => new(
         host.Name, host.HoleStart, NameOf(host.Evidence), host.RamKiB, host.HighWindow < Frames.AddressLimit ? host.HighWindow : null);
 
-    public static ImmutableArray<HostDemandAnswer> AllOf(IEnumerable<HostDemand> hosts) => [.. hosts.Select(Of)];
+    internal static ImmutableArray<HostDemandAnswer> AllOf(IEnumerable<HostDemand> hosts) => [.. hosts.Select(Of)];
 
     private static string NameOf(DemandEvidence evidence) => evidence switch
     {
@@ -198,24 +210,31 @@ public sealed record HostDemandAnswer(string Name, Hex HoleStart, string Evidenc
 /// <summary>How a guest fits the hosts.</summary>
 public sealed record FleetGuestAnswer
 {
+    /// <summary>What the guest is called.</summary>
     public required string Name { get; init; }
 
+    /// <summary>Memory that it starts with, in KiB.</summary>
     public required ulong MemoryKiB { get; init; }
 
+    /// <summary>Memory that it may grow to, in KiB.</summary>
     public required ulong MaxmemKiB { get; init; }
 
+    /// <summary>Whether it has a device passed through, and so needs the hole.</summary>
     public required bool NeedsHole { get; init; }
 
     /// <summary>Null where no hole suits any host.</summary>
     public Hex? EndOfMemory { get; init; }
 
+    /// <summary>Whether it can live on every host of the fleet.</summary>
     public required bool FitsAll { get; init; }
 
     /// <summary>Hosts with too little memory.</summary>
     public required long TooLittleMemory { get; init; }
 
+    /// <summary>Hosts that no hole suits; 0 for a guest that needs none.</summary>
     public required long HoleTooLow { get; init; }
 
+    /// <summary>Hosts with a device's window where the guest's memory above 4 GiB would be.</summary>
     public required long MeetsHighWindow { get; init; }
 
     /// <summary>Hosts that are known to have its memory.</summary>
@@ -224,13 +243,14 @@ public sealed record FleetGuestAnswer
     /// <summary>Of those, the hosts on which libxl's own map leaves it less than half of the low RAM that it could have.</summary>
     public required long LosesHalfOfLowMemory { get; init; }
 
+    /// <summary>Some of the hosts that it cannot be on, worst first.</summary>
     public required ImmutableArray<HostDemandAnswer> Offenders { get; init; }
 
     /// <summary>Where its firmware places all BARs; null for a guest whose firmware places none.</summary>
     public FleetPlacementAnswer? Placement { get; init; }
 
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
-    public static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit, Func<Setting, string>? words = null)
+    internal static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit, Func<Setting, string>? words = null)
     {
         ArgumentNullException.ThrowIfNull(fleet);
         ArgumentNullException.ThrowIfNull(fit);

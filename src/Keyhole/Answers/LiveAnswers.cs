@@ -16,6 +16,7 @@ namespace Keyhole.Answers;
 /// <summary>What is forecast of a live guest's boot, in short.</summary>
 public sealed record LiveForecastAnswer
 {
+    /// <summary>The kernel that was forecast, by its name.</summary>
     public required string Kernel { get; init; }
 
     /// <summary>"boots" or "halts".</summary>
@@ -24,14 +25,19 @@ public sealed record LiveForecastAnswer
     /// <summary>The panic message; null where the kernel boots.</summary>
     public string? Message { get; init; }
 
+    /// <summary>Pages that the guest starts with.</summary>
     public required ulong NrPages { get; init; }
 
+    /// <summary>Pages that the kernel gives back to Xen.</summary>
     public required ulong ReleasedPages { get; init; }
 
+    /// <summary>Pages that it moves to other addresses.</summary>
     public required ulong RemappedPages { get; init; }
 
+    /// <summary>The windows of the guest's devices.</summary>
     public required ImmutableArray<LiveBarAnswer> Bars { get; init; }
 
+    /// <summary>The forecast in short.</summary>
     public static LiveForecastAnswer Of(BootForecast forecast)
     {
         ArgumentNullException.ThrowIfNull(forecast);
@@ -66,6 +72,7 @@ public sealed record ApplyAnswer : Answer
     /// <summary>Whether the new map is in force; false too where nothing was to be changed.</summary>
     public required bool Installed { get; init; }
 
+    /// <summary>The map that the guest had.</summary>
     public required ImmutableArray<EntryAnswer> Old { get; init; }
 
     /// <summary>With the reasons of a planned map; without any where one was put back.</summary>
@@ -81,6 +88,7 @@ public sealed record ApplyAnswer : Answer
     [JsonIgnore]
     public bool IsRefused { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => !IsRefused;
 }
@@ -91,19 +99,25 @@ public readonly record struct NewEntryAnswer(Hex Start, Hex End, E820Type Type, 
 /// <summary>What <c>start</c> answers: whether a guest came up on its map, and whether as forecast.</summary>
 public sealed record StartAnswer : Answer
 {
+    /// <summary>The guest's name.</summary>
     public required string Name { get; init; }
 
     /// <summary>The domain's number; null where none was started.</summary>
     public uint? Id { get; init; }
 
+    /// <summary>The policy that laid its map.</summary>
     public required string Policy { get; init; }
 
+    /// <summary>The map that was planned.</summary>
     public required ImmutableArray<PlannedEntryAnswer> E820 { get; init; }
 
+    /// <summary>RAM of that map below 4 GiB, in KiB; null where that is not known.</summary>
     public ulong? RamBelow4GiBKiB { get; init; }
 
+    /// <summary>What was forecast of its boot.</summary>
     public required LiveForecastAnswer Forecast { get; init; }
 
+    /// <summary>Problems of plan and forecast.</summary>
     public required ImmutableArray<ProblemAnswer> Problems { get; init; }
 
     /// <summary>"booted", "died", "stuck", "silent" or "not-started".</summary>
@@ -112,8 +126,10 @@ public sealed record StartAnswer : Answer
     /// <summary>Whether its console agrees with the forecast.</summary>
     public required bool Agrees { get; init; }
 
+    /// <summary>Where the console says something else than the forecast.</summary>
     public required ImmutableArray<FindingAnswer> Differences { get; init; }
 
+    /// <summary>Why, as far as that can be told.</summary>
     public required ImmutableArray<string> Explanations { get; init; }
 
     /// <summary>What the guest said of its memory.</summary>
@@ -128,9 +144,11 @@ public sealed record StartAnswer : Answer
     /// <summary>What becomes of the map at a reboot, where it does not stay; null where it does, or there is no guest.</summary>
     public string? Remark { get; init; }
 
+    /// <summary>Whether it went all as forecast, and well.</summary>
     [JsonIgnore]
     public required bool Succeeded { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => Succeeded;
 }
@@ -138,11 +156,13 @@ public sealed record StartAnswer : Answer
 /// <summary>What <c>install</c> answers: what becomes of a guest's configuration, so that its map lasts.</summary>
 public sealed record InstallAnswer : Answer
 {
+    /// <summary>The guest's name.</summary>
     public required string Name { get; init; }
 
     /// <summary>The configuration's whole path, links followed.</summary>
     public required string Config { get; init; }
 
+    /// <summary>The policy that lays its map.</summary>
     public required string Policy { get; init; }
 
     /// <summary>"stop" or "libxl": what becomes of the guest where it cannot be given its map; null where the change is taken back.</summary>
@@ -166,6 +186,7 @@ public sealed record InstallAnswer : Answer
     /// <summary>Null where the change is taken back.</summary>
     public LiveForecastAnswer? Forecast { get; init; }
 
+    /// <summary>Problems of plan and forecast.</summary>
     public required ImmutableArray<ProblemAnswer> Problems { get; init; }
 
     /// <summary>What has to be known besides.</summary>
@@ -175,6 +196,7 @@ public sealed record InstallAnswer : Answer
     [JsonIgnore]
     public bool IsRefused { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => !IsRefused;
 }
@@ -191,10 +213,13 @@ public sealed record InspectAnswer : Answer
     /// <summary>Xen's release.</summary>
     public required string Xen { get; init; }
 
+    /// <summary>The domain's number.</summary>
     public required uint Id { get; init; }
 
+    /// <summary>The domain's name; null where the toolstack has none.</summary>
     public string? Name { get; init; }
 
+    /// <summary>The domain's UUID.</summary>
     public required Guid Uuid { get; init; }
 
     /// <summary>"dying", "crashed", "shut down", "paused" or "running".</summary>
@@ -203,17 +228,22 @@ public sealed record InspectAnswer : Answer
     /// <summary>"PV", "PVH", "HVM" or "HVM or PVH".</summary>
     public required string Type { get; init; }
 
+    /// <summary>Whether it has used any time of a processor.</summary>
     public required bool HasRun { get; init; }
 
+    /// <summary>Time of processors that it has used, in nanoseconds.</summary>
     public required ulong CpuTimeNanoseconds { get; init; }
 
+    /// <summary>Pages that it owns.</summary>
     public required ulong Pages { get; init; }
 
     /// <summary>Null where Xen does not say.</summary>
     public long? MaximumPages { get; init; }
 
+    /// <summary>The balloon's target in KiB; null where the toolstack does not say.</summary>
     public ulong? TargetKiB { get; init; }
 
+    /// <summary>The most that the balloon may be told, in KiB; null where the toolstack does not say.</summary>
     public ulong? StaticMaxKiB { get; init; }
 
     /// <summary>The map that Keyhole installed; null where it installed none.</summary>
@@ -228,8 +258,10 @@ public sealed record InspectAnswer : Answer
     /// <summary>Why there is no <see cref="P2m"/>, in words; null where there is one.</summary>
     public string? P2mRemark { get; init; }
 
+    /// <summary>What cannot be told of a live domain, in words.</summary>
     public required string Remark { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => true;
 }
@@ -275,10 +307,13 @@ public sealed record ToolstackMapAnswer(string Policy, ImmutableArray<PlannedEnt
 /// <summary>What <c>probe</c> answers: what a kernel that looks at every page found of a map.</summary>
 public sealed record ProbeAnswer : Answer
 {
+    /// <summary>The guest's name; empty where it has none.</summary>
     public required string Name { get; init; }
 
+    /// <summary>The policy that laid the map.</summary>
     public required string Policy { get; init; }
 
+    /// <summary>The map that was tried.</summary>
     public required ImmutableArray<PlannedEntryAnswer> E820 { get; init; }
 
     /// <summary>Whether the layout works on this host; null where that is not known.</summary>
@@ -288,25 +323,34 @@ public sealed record ProbeAnswer : Answer
     /// <summary>In words.</summary>
     public required string Verdict { get; init; }
 
+    /// <summary>Pages that the probe started with.</summary>
     public required ulong NrPages { get; init; }
 
+    /// <summary>Pages that it gave back to Xen.</summary>
     public required ulong ReleasedPages { get; init; }
 
+    /// <summary>Pages that it moved to other addresses.</summary>
     public required ulong RemappedPages { get; init; }
 
+    /// <summary>Pages that it got from Xen.</summary>
     public required ulong PopulatedPages { get; init; }
 
     /// <summary>For the guest's own kernel.</summary>
     public required LiveForecastAnswer Forecast { get; init; }
 
+    /// <summary>Problems of the forecast.</summary>
     public required ImmutableArray<ProblemAnswer> Problems { get; init; }
 
+    /// <summary>Where the probe found something else than was forecast.</summary>
     public required ImmutableArray<FindingAnswer> Differences { get; init; }
 
+    /// <summary>How often it made each hypercall.</summary>
     public required IReadOnlyDictionary<string, ulong> Hypercalls { get; init; }
 
+    /// <summary>What it looked at.</summary>
     public required ImmutableArray<ProbeCheckAnswer> Checks { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => Works == true;
 

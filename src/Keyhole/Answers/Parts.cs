@@ -14,7 +14,7 @@ namespace Keyhole.Answers;
 /// <summary>A range of bytes; the end is exclusive.</summary>
 public readonly record struct RangeAnswer(Hex Start, Hex End)
 {
-    public static RangeAnswer Of(ByteRange range) => new(range.Start, range.End);
+    internal static RangeAnswer Of(ByteRange range) => new(range.Start, range.End);
 
     /// <summary>Null for an empty range, and for none.</summary>
     public static RangeAnswer? OrNull(ByteRange? range) => range is { IsEmpty: false } known ? Of(known) : null;
@@ -23,16 +23,18 @@ public readonly record struct RangeAnswer(Hex Start, Hex End)
 /// <summary>An entry of a memory map; the end is exclusive.</summary>
 public readonly record struct EntryAnswer(Hex Start, Hex End, E820Type Type)
 {
-    public static EntryAnswer Of(E820Entry entry) => new(entry.Address, entry.End, entry.Type);
+    internal static EntryAnswer Of(E820Entry entry) => new(entry.Address, entry.End, entry.Type);
 
+    /// <summary>All entries of a map, in its order.</summary>
     public static ImmutableArray<EntryAnswer> AllOf(IEnumerable<E820Entry> map) => [.. map.Select(Of)];
 }
 
 /// <summary>An entry of a planned map, and why it is there.</summary>
 public readonly record struct PlannedEntryAnswer(Hex Start, Hex End, E820Type Type, string Why)
 {
-    public static PlannedEntryAnswer Of(PlannedEntry planned) => new(planned.Entry.Address, planned.Entry.End, planned.Entry.Type, planned.Why);
+    internal static PlannedEntryAnswer Of(PlannedEntry planned) => new(planned.Entry.Address, planned.Entry.End, planned.Entry.Type, planned.Why);
 
+    /// <summary>All entries of a planned map, in its order.</summary>
     public static ImmutableArray<PlannedEntryAnswer> AllOf(IEnumerable<PlannedEntry> map) => [.. map.Select(Of)];
 }
 
@@ -52,6 +54,7 @@ public sealed record ProblemAnswer(Severity Severity, string Code, string Messag
     }
 
 
+    /// <summary>Problems in their order, each as <see cref="Of"/> has it.</summary>
     public static ImmutableArray<ProblemAnswer> AllOf(IEnumerable<Problem> problems, Func<Setting, string>? words = null) =>
         [.. problems.Select(problem => Of(problem, words))];
 }

@@ -21,6 +21,7 @@ public record PlanAnswer : Answer
     [JsonPropertyOrder(MemberOrder.Plan)]
     public string Policy { get; init; }
 
+    /// <summary>The guest.</summary>
     [JsonPropertyOrder(MemberOrder.Plan)]
     public GuestAnswer Guest { get; init; }
 
@@ -32,6 +33,7 @@ public record PlanAnswer : Answer
     [JsonPropertyOrder(MemberOrder.Plan)]
     public ulong? RamBelow4GiBKiB { get; init; }
 
+    /// <summary>What is wrong, or worth knowing.</summary>
     [JsonPropertyOrder(MemberOrder.Plan)]
     public ImmutableArray<ProblemAnswer> Problems { get; init; }
 
@@ -75,6 +77,7 @@ public record PlanAnswer : Answer
     [JsonIgnore]
     public Plan Plan { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => Problems.All(static problem => problem.Severity != Severity.Error);
 
@@ -134,7 +137,7 @@ public record PlanAnswer : Answer
 public sealed record HostWindowAnswer(string? Bdf, int Bar, Hex? Size, string Kind, Hex? Start, Hex? End, string? Why)
 {
     /// <summary>Those of the guest's devices; windows of bridges are none of a guest's.</summary>
-    public static ImmutableArray<HostWindowAnswer> AllOf(Scenario scenario)
+    internal static ImmutableArray<HostWindowAnswer> AllOf(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
         var found = ImmutableArray.CreateBuilder<HostWindowAnswer>();
@@ -168,7 +171,7 @@ public sealed record HostWindowAnswer(string? Bdf, int Bar, Hex? Size, string Ki
 /// <param name="Pci">The devices passed through, as xl writes them.</param>
 public sealed record GuestAnswer(string? Name, ulong MemoryKiB, ulong MaxmemKiB, ImmutableArray<string> Pci)
 {
-    public static GuestAnswer Of(GuestSpec guest)
+    internal static GuestAnswer Of(GuestSpec guest)
     {
         ArgumentNullException.ThrowIfNull(guest);
         return new(guest.Name, guest.MemoryKiB, guest.MaxmemKiB, [.. guest.Pci.Select(static assignment => assignment.ToString())]);
@@ -184,7 +187,7 @@ public sealed record FirmwareAnswer(string Name, string Version);
 /// <param name="Kind">"mem32" or "mem64".</param>
 public readonly record struct WindowAnswer(string Kind, Hex Start, Hex End)
 {
-    public static WindowAnswer Of(PlacementWindow window) =>
+    internal static WindowAnswer Of(PlacementWindow window) =>
         new(window.Kind == WindowKind.Memory64 ? "mem64" : "mem32", window.Range.Start, window.Range.End);
 }
 
@@ -210,7 +213,7 @@ public abstract record BarAnswer;
 public sealed record PlacedBarAnswer(
     string Bdf, int Bar, Hex Size, string Kind, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? Address, string? Why) : BarAnswer
 {
-    public static PlacedBarAnswer Of(NumberedTree tree, BarPlacement placed)
+    internal static PlacedBarAnswer Of(NumberedTree tree, BarPlacement placed)
     {
         ArgumentNullException.ThrowIfNull(tree);
         return new(
@@ -230,7 +233,7 @@ public sealed record BridgeAnswer(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeAnswer? Prefetchable,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeAnswer? Io)
 {
-    public static BridgeAnswer Of(NumberedTree tree, BridgeWindows bridge)
+    internal static BridgeAnswer Of(NumberedTree tree, BridgeWindows bridge)
     {
         ArgumentNullException.ThrowIfNull(tree);
         return new(

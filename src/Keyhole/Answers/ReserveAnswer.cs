@@ -25,21 +25,26 @@ public sealed record ReserveAnswer : Answer
     /// <summary>Its /proc/iomem.</summary>
     public ImmutableArray<string>? Iomem { get; init; }
 
+    /// <summary>Bytes of the firmware's RAM, and what becomes of them.</summary>
     public ReservedTotalsAnswer? Totals { get; init; }
 
+    /// <summary>The guest's map and memory slots.</summary>
     public GuestRamAnswer? Guest { get; init; }
 
     /// <summary>How today's kernels are made to do the same.</summary>
     public TodaysHostAnswer? Today { get; init; }
 
+    /// <summary>What is wrong, or worth knowing.</summary>
     public required ImmutableArray<ProblemAnswer> Problems { get; init; }
 
     /// <summary>Whether the running host is set up that way; null where nobody asked.</summary>
     public HostCheckAnswer? Check { get; init; }
 
+    /// <summary>The plan.</summary>
     [JsonIgnore]
     public required ReservePlan Plan { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => !Plan.HasErrors && Check is not { Agrees: false };
 
@@ -84,7 +89,7 @@ public readonly record struct ReservedRamAnswer(Hex Start, Hex End, string Type)
 /// <summary>Bytes of the firmware's RAM, and what becomes of them.</summary>
 public sealed record ReservedTotalsAnswer(Hex FirmwareRam, Hex HostRam, Hex Kept, Hex Failed)
 {
-    public static ReservedTotalsAnswer Of(ReservedRamMap map)
+    internal static ReservedTotalsAnswer Of(ReservedRamMap map)
     {
         ArgumentNullException.ThrowIfNull(map);
         ulong kept = Sum(map.Kept);
@@ -101,7 +106,7 @@ public sealed record ReservedTotalsAnswer(Hex FirmwareRam, Hex HostRam, Hex Kept
 /// <param name="Buffer">Bytes that are mapped for it but are not in its map.</param>
 public sealed record GuestRamAnswer(ImmutableArray<EntryAnswer> E820, ImmutableArray<MemorySlotAnswer> Slots, Hex Memory, Hex Buffer)
 {
-    public static GuestRamAnswer Of(GuestRam guest)
+    internal static GuestRamAnswer Of(GuestRam guest)
     {
         ArgumentNullException.ThrowIfNull(guest);
         return new(
@@ -120,7 +125,7 @@ public sealed record MemorySlotAnswer(
     string Backing,
     bool Identity)
 {
-    public static MemorySlotAnswer Of(MemorySlot slot)
+    internal static MemorySlotAnswer Of(MemorySlot slot)
     {
         ArgumentNullException.ThrowIfNull(slot);
         return new(
@@ -140,7 +145,7 @@ public sealed record TodaysHostAnswer(
     GuestRamAnswer Guest,
     HugePagesAnswer HugePages)
 {
-    public static TodaysHostAnswer Of(TodaysHost today)
+    internal static TodaysHostAnswer Of(TodaysHost today)
     {
         ArgumentNullException.ThrowIfNull(today);
         HugePages huge = ReservedRam.HugePages.In(today.Guest);

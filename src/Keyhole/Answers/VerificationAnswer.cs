@@ -15,6 +15,7 @@ namespace Keyhole.Answers;
 /// <summary>What <c>verify</c> answers: a real boot beside its forecast.</summary>
 public sealed record VerificationAnswer : Answer
 {
+    /// <summary>Whether boot and forecast agree.</summary>
     public required bool Agrees { get; init; }
 
     /// <summary>The kernel that the log was compared with.</summary>
@@ -26,15 +27,19 @@ public sealed record VerificationAnswer : Answer
     /// <summary>How the boot was forecast to end and how it ended.</summary>
     public required OutcomesAnswer Outcome { get; init; }
 
+    /// <summary>Where they do not.</summary>
     public required ImmutableArray<FindingAnswer> Differences { get; init; }
 
+    /// <summary>Where they do.</summary>
     public required ImmutableArray<FindingAnswer> Agreements { get; init; }
 
     /// <summary>What the forecast says and the log does not.</summary>
     public required ImmutableArray<string> NotCompared { get; init; }
 
+    /// <summary>Why they do not, as far as that can be told.</summary>
     public required ImmutableArray<string> Explanations { get; init; }
 
+    /// <summary>The comparison.</summary>
     [JsonIgnore]
     public required BootVerification Verification { get; init; }
 
@@ -42,6 +47,7 @@ public sealed record VerificationAnswer : Answer
     [JsonIgnore]
     public required Boot? Expected { get; init; }
 
+    /// <inheritdoc/>
     [JsonIgnore]
     public override bool IsYes => Agrees;
 
@@ -105,6 +111,7 @@ public sealed record FindingAnswer(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Observed,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] int? Line)
 {
+    /// <summary>Findings in their order.</summary>
     public static ImmutableArray<FindingAnswer> AllOf(ImmutableArray<Finding> findings)
     {
         Given.Array(findings, nameof(findings));

@@ -9,6 +9,7 @@ public static class ByteSize
 {
     private static readonly string[] s_units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
+    /// <summary>The size in its largest unit: <c>512 MiB</c>, <c>3.5 GiB</c>.</summary>
     public static string ToText(ulong sizeBytes)
     {
         int unit = 0;

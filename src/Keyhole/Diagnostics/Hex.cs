@@ -11,6 +11,7 @@ namespace Keyhole.Diagnostics;
 /// bits.</summary>
 public readonly record struct Hex(ulong Value)
 {
+    /// <summary>The number.</summary>
     public static implicit operator Hex(ulong value) => new(value);
 
     /// <summary>With 0x, lower case, no leading zeros.</summary>

@@ -14,14 +14,19 @@ public readonly struct Parsed<T>
         Error = error;
     }
 
+    /// <summary>The value; null where there is an error.</summary>
     public T? Value { get; }
 
+    /// <summary>What is wrong; null where there is a value.</summary>
     public InputError? Error { get; }
 
+    /// <summary>The value that was read.</summary>
     public static implicit operator Parsed<T>(T value) => new(value, null);
 
+    /// <summary>The error that stopped the reader.</summary>
     public static implicit operator Parsed<T>(InputError error) => new(null, error);
 
+    /// <summary>True and the value, or false and the error.</summary>
     public bool TryGet([NotNullWhen(true)] out T? value, [NotNullWhen(false)] out InputError? error)
     {
         value = Value;

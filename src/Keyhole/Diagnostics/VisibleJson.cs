@@ -11,7 +11,7 @@ namespace Keyhole.Diagnostics;
 /// How text is written in JSON: letters beyond ASCII, quotes and angle brackets stay readable, as the document is no piece of HTML; what
 /// <see cref="ForeignText"/> does not show is an escape (<c>\u202e</c>), so that the value is kept and a terminal is not steered by it.
 /// </summary>
-public sealed unsafe class VisibleJson : JavaScriptEncoder
+internal sealed unsafe class VisibleJson : JavaScriptEncoder
 {
     private static readonly JavaScriptEncoder s_inner = UnsafeRelaxedJsonEscaping;
 

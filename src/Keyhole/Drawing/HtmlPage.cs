@@ -48,8 +48,10 @@ public sealed record HtmlPage
     /// <summary>Sentences that explain the verdict.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
 
+    /// <summary>Texts that can be copied with one click.</summary>
     public ImmutableArray<HtmlCopy> Copies { get; init; } = [];
 
+    /// <summary>Tables, which fold.</summary>
     public ImmutableArray<HtmlTable> Tables { get; init; } = [];
 
     /// <summary>The answer as the terminal has it.</summary>

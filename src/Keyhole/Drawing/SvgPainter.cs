@@ -14,7 +14,7 @@ namespace Keyhole.Drawing;
 /// <summary>What stands above a picture. Any text, also hostile: it is cut to the width and made fit for XML.</summary>
 /// <param name="Title">One line in bold.</param>
 /// <param name="Lines">More lines, in smaller letters.</param>
-public sealed record PictureText(string Title, ImmutableArray<string> Lines);
+internal sealed record PictureText(string Title, ImmutableArray<string> Lines);
 
 /// <summary>
 /// Paints a <see cref="MapDrawing"/> as one SVG document that needs nothing else: no script, no font, no file. Light or dark as the reader's screen
@@ -22,7 +22,7 @@ public sealed record PictureText(string Title, ImmutableArray<string> Lines);
 /// </summary>
 /// <remarks>Every column's range is a <c>rect</c> of class <c>cell</c> that carries <c>data-column</c>, <c>data-start</c>, <c>data-end</c> and
 /// <c>data-type</c>. Colours are written out in the rules, since not every viewer of SVG knows CSS variables.</remarks>
-public static class SvgPainter
+internal static class SvgPainter
 {
     /// <summary>Rows to lay a picture out for: about a sheet of paper.</summary>
     public const int Rows = 44;

@@ -11,6 +11,7 @@ public sealed record GuestLayout
     private const ulong HugePage = 1UL << 30;
     private const ulong SpecialPagesBytes = 3 * Frames.SizeBytes;
 
+    /// <summary>Nothing is known.</summary>
     public static readonly GuestLayout Unknown = new();
 
     /// <summary>What Linux's vmlinux.lds.S puts between a kernel's bss and its end: a brk area, 196 KiB in distributions' kernels, bytes.</summary>
@@ -31,12 +32,16 @@ public sealed record GuestLayout
     /// it.</summary>
     public ByteRange KernelProper { get; init; }
 
+    /// <summary>The start info page.</summary>
     public ByteRange StartInfo { get; init; }
 
+    /// <summary>The initial page tables.</summary>
     public ByteRange PageTables { get; init; }
 
+    /// <summary>The list of machine frames behind the guest's.</summary>
     public ByteRange P2mList { get; init; }
 
+    /// <summary>The ramdisk.</summary>
     public ByteRange Initrd { get; init; }
 
     /// <summary>What the kernel looks at, as far as is known.</summary>

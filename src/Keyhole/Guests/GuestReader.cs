@@ -15,6 +15,7 @@ public static class GuestReader
 {
     private const string Formats = "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf";
 
+    /// <summary>The guest, or what is wrong with its file.</summary>
     public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
     {
         // libvirt's log of a guest that was started often is long; no other guest is.

@@ -10,8 +10,13 @@ namespace Keyhole.Guests;
 /// <summary>How a guest is virtualised, as far as its memory map is concerned.</summary>
 public enum GuestType
 {
+    /// <summary>A PV guest of Xen's.</summary>
     Pv,
+
+    /// <summary>A PVH guest of Xen's.</summary>
     Pvh,
+
+    /// <summary>An HVM guest of Xen's.</summary>
     Hvm,
 
     /// <summary>A virtual machine of QEMU under KVM: no guest of Xen's, read for the sake of its devices' windows.</summary>
@@ -32,20 +37,32 @@ public enum Toolstack
 [Flags]
 public enum GuestEnds
 {
+    /// <summary>None of them.</summary>
     None = 0,
+
+    /// <summary>It is shut down.</summary>
     Poweroff = 1,
+
+    /// <summary>It reboots.</summary>
     Reboot = 2,
+
+    /// <summary>It crashes.</summary>
     Crash = 4,
+
+    /// <summary>Its watchdog ends it.</summary>
     Watchdog = 8,
 }
 
 /// <summary>The part of a guest's configuration that decides its memory map, however it was written down.</summary>
 public sealed record GuestSpec
 {
+    /// <summary>The guest's name; null where the configuration gives none.</summary>
     public string? Name { get; init; }
 
+    /// <summary>How it is virtualised.</summary>
     public GuestType Type { get; init; } = GuestType.Pv;
 
+    /// <summary>Who starts it.</summary>
     public Toolstack Toolstack { get; init; } = Toolstack.Xl;
 
     /// <summary>xl's <c>memory</c>, in KiB.</summary>
@@ -57,6 +74,7 @@ public sealed record GuestSpec
     /// <summary>What the configuration says of <c>e820_host</c>, or null when it is silent.</summary>
     public bool? E820Host { get; init; }
 
+    /// <summary>Devices that are passed through, in the configuration's order.</summary>
     public ImmutableArray<PciAssignment> Pci { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether the guest's kernel is a 32-bit one (PAE): it sees 64 GiB. No configuration says so.</summary>
@@ -68,8 +86,10 @@ public sealed record GuestSpec
     /// <summary>Virtual processors that it may be given later (xl's maxvcpus); null: those it starts with.</summary>
     public int? MaxVcpus { get; init; }
 
+    /// <summary>The kernel's file; null where the configuration names none.</summary>
     public string? Kernel { get; init; }
 
+    /// <summary>The ramdisk's file; null where the configuration names none.</summary>
     public string? Ramdisk { get; init; }
 
     /// <summary>The guest kernel's command line.</summary>

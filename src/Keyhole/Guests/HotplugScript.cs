@@ -32,6 +32,7 @@ public sealed record HotplugScript
     /// <summary>The guest's xl.cfg, and a copy that counts where it is gone.</summary>
     public required string Configuration { get; init; }
 
+    /// <summary>The copy of the guest's xl.cfg.</summary>
     public required string Copy { get; init; }
 
     /// <summary>Keyhole's program. Where it is gone the one on the PATH is taken; where there is none, the guest starts on libxl's map.</summary>
@@ -43,6 +44,7 @@ public sealed record HotplugScript
     /// <summary>What the program is told behind the guest's file: its policy, its kernel.</summary>
     public required ImmutableArray<string> Options { get; init => field = Given.Array(value); }
 
+    /// <summary>What becomes of the guest where it cannot be given its map.</summary>
     public required OrElse OrElse { get; init; }
 
     /// <summary>Whether a name can stand in a script, in a remark too: it is what it looks like, and stays on its line.</summary>

@@ -37,10 +37,13 @@ public sealed record HvmSettings
     /// <summary>rdm_mem_boundary in bytes.</summary>
     public ulong BoundaryBytes { get; init; } = UsualBoundaryBytes;
 
+    /// <summary>xl's <c>acpi</c>: whether the guest gets ACPI tables.</summary>
     public bool HasAcpi { get; init; } = true;
 
+    /// <summary>xl's <c>hap</c>: whether the processor translates the guest's addresses; else Xen keeps shadow page tables.</summary>
     public bool IsHap { get; init; } = true;
 
+    /// <summary>xl's <c>bios</c>.</summary>
     public FirmwareName Firmware { get; init; } = FirmwareName.SeaBios;
 
     /// <summary>Whether QEMU's board has the Xen platform device (machine xenfv).</summary>

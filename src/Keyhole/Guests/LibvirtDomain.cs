@@ -23,6 +23,7 @@ public static class LibvirtDomain
     /// <summary>What is read or looked through at each level; all else is carried along.</summary>
     private static readonly ImmutableArray<string> ReadOnTop = ["currentMemory", "devices", "features", "memory", "name", "os", "vcpu"];
 
+    /// <summary>The guest, or what is wrong with its XML.</summary>
     public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
     {
         if (!SmallInput.Read(stream, sourceName, XlConfig.MaxSizeBytes, XlConfig.Kind).TryGet(out SmallInput? input, out InputError? error))

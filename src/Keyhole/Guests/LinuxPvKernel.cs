@@ -6,7 +6,7 @@ using Keyhole.E820;
 namespace Keyhole.Guests;
 
 /// <summary>Where a Linux PV kernel lies in a guest, as far as every recent one agrees.</summary>
-public static class LinuxPvKernel
+internal static class LinuxPvKernel
 {
     /// <summary>Linked and loaded here.</summary>
     public const ulong LoadAddress = X86Layout.LinuxStart;

@@ -19,12 +19,16 @@ public sealed record PciAssignment(PciAddress? Address)
     /// <summary>The slot in the guest, 0–1f, from <c>@vslot</c> or <c>vslot=</c> (both hex).</summary>
     public int? VirtualSlot { get; init; }
 
+    /// <summary>Whether the guest may write all of the configuration space.</summary>
     public bool? Permissive { get; init; }
 
+    /// <summary>Whether MSIs reach the guest as line interrupts.</summary>
     public bool? MsiTranslate { get; init; }
 
+    /// <summary>Whether the device is taken from its driver on the host by itself.</summary>
     public bool? Seize { get; init; }
 
+    /// <summary>Whether the guest may change the device's power state.</summary>
     public bool? PowerManagement { get; init; }
 
     /// <summary>"strict" or "relaxed".</summary>

@@ -54,6 +54,7 @@ public sealed class XlConfig
     /// <summary>Where xl would not have read what Keyhole did.</summary>
     public ImmutableArray<string> Remarks { get; }
 
+    /// <summary>The file's settings, or what is wrong with it. UTF-8, or UTF-16 with a byte order mark.</summary>
     public static Parsed<XlConfig> Read(Stream stream, string sourceName)
     {
         if (!SmallInput.Read(stream, sourceName, MaxSizeBytes, Kind).TryGet(out SmallInput? input, out InputError? error))
@@ -61,6 +62,7 @@ public sealed class XlConfig
         return Read(input, sourceName);
     }
 
+    /// <summary>The text's settings, or what is wrong with it.</summary>
     public static Parsed<XlConfig> Read(TextReader reader, string sourceName)
     {
         ArgumentNullException.ThrowIfNull(reader);

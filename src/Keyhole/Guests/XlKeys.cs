@@ -36,6 +36,7 @@ public static class XlKeys
         "xen_platform_pci", "xen_platform_pci_bar_uc", "xend_suspend_evtchn_compat", "xenstore_feature_mask", "xenstore_quota",
     ];
 
+    /// <summary>Whether xl, or Keyhole, knows a key of that name.</summary>
     public static bool IsKnown(string key) => Known.BinarySearch(key, StringComparer.Ordinal) >= 0;
 
     /// <summary>The known key that an unknown one was probably meant to be, or null.</summary>

@@ -31,6 +31,7 @@ public abstract class XlValue
 /// <c>memory=512</c>.</summary>
 public sealed class XlText : XlValue
 {
+    /// <summary>A text that stands in that line, counted from 1.</summary>
     public XlText(string text, bool isQuoted, int line)
         : base(line)
     {
@@ -119,12 +120,14 @@ public sealed class XlText : XlValue
 /// <summary>A list, whose items may be lists.</summary>
 public sealed class XlList : XlValue
 {
+    /// <summary>A list that starts in that line, counted from 1.</summary>
     public XlList(ImmutableArray<XlValue> items, int line)
         : base(line)
     {
         Items = items;
     }
 
+    /// <summary>The items, in their order.</summary>
     public ImmutableArray<XlValue> Items { get; }
 
     internal override void AppendTo(StringBuilder text)

@@ -7,7 +7,7 @@ using Keyhole.PvGuest;
 namespace Keyhole.Logs;
 
 /// <summary>The behaviours of releases in words: the same as in docs/kernels.md, so that what a message names can be looked up there.</summary>
-public static class KernelBehaviours
+internal static class KernelBehaviours
 {
     /// <summary>What a kernel does that has it: "keeps the first page reserved meanwhile".</summary>
     public static string Describe(KernelBehaviour behaviour) => behaviour switch

@@ -8,7 +8,7 @@ using Keyhole.E820;
 namespace Keyhole.Logs;
 
 /// <summary>What an option of a kernel's command line does to the kernel's own map.</summary>
-public enum KernelMemoryOptionKind
+internal enum KernelMemoryOptionKind
 {
     /// <summary><c>mem=SIZE</c>, <c>memmap=SIZE</c>: no RAM from that address on.</summary>
     Limit,
@@ -31,14 +31,14 @@ public enum KernelMemoryOptionKind
 /// <param name="Limit">Bytes, of a limit or of what is read of a broken one.</param>
 /// <param name="Range">Bytes.</param>
 /// <param name="Type">What the range becomes; <see cref="E820Type.None"/> where a change takes it out.</param>
-public readonly record struct KernelMemoryOption(KernelMemoryOptionKind Kind, string Text, ulong Limit, ByteRange Range, E820Type Type)
+internal readonly record struct KernelMemoryOption(KernelMemoryOptionKind Kind, string Text, ulong Limit, ByteRange Range, E820Type Type)
 {
     /// <summary>Of a change: which type alone it touches; <see cref="E820Type.None"/> for all.</summary>
     public E820Type OldType { get; init; }
 }
 
 /// <summary>Reads <c>mem=</c> and <c>memmap=</c> of Linux's command line as Linux does (Documentation/admin-guide/kernel-parameters.txt).</summary>
-public static class KernelMemoryOptions
+internal static class KernelMemoryOptions
 {
     /// <summary>More of them than a command line has room for.</summary>
     private const int MaxOptions = 256;

@@ -51,12 +51,16 @@ public readonly record struct RootWindowSighting(int Line, int? Domain, int PciD
 /// ones Linux's own.</summary>
 public sealed record PciLog
 {
+    /// <summary>Nothing was said.</summary>
     public static PciLog Empty { get; } = new();
 
+    /// <summary>The functions that were found.</summary>
     public ImmutableArray<PciFunctionSighting> Functions { get; init; } = [];
 
+    /// <summary>What was said of BARs and bridges' windows.</summary>
     public ImmutableArray<PciSighting> Resources { get; init; } = [];
 
+    /// <summary>The windows of host bridges.</summary>
     public ImmutableArray<RootWindowSighting> RootWindows { get; init; } = [];
 
     /// <summary>Whether there was more than is kept.</summary>
@@ -72,6 +76,7 @@ public sealed record PciLog
     /// 04/01/2014</c>. The first 64.</summary>
     public ImmutableArray<LogFact<string>> Machines { get; init; } = [];
 
+    /// <summary>Whether nothing was said.</summary>
     public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null;
 }
 

@@ -9,7 +9,7 @@ namespace Keyhole.Pci;
 /// Where a size fits into a window, aligned, beside what is taken: the arithmetic of a policy's hole. Real firmwares place BARs by algorithms of
 /// their own, each in its file.
 /// </summary>
-public static class FirstFit
+internal static class FirstFit
 {
     /// <summary>The lowest place; null where there is none.</summary>
     /// <param name="taken">Sorted by start.</param>

@@ -12,7 +12,7 @@ using Keyhole.Hosts;
 namespace Keyhole.Platforms;
 
 /// <summary>Whether what a domain is to start with is enough for a kernel, and there at all.</summary>
-public static class DomainMemory
+internal static class DomainMemory
 {
     private const ulong MiB = 1UL << 20;
 

@@ -8,6 +8,7 @@ namespace Keyhole.Platforms;
 /// <summary>How far a guest gets.</summary>
 public enum GuestOutcome
 {
+    /// <summary>It boots.</summary>
     Boots,
 
     /// <summary>Its kernel halts while it lays out its memory.</summary>
@@ -32,6 +33,7 @@ public enum GuestOutcome
 /// <summary>The outcomes' names in JSON.</summary>
 public static class GuestOutcomes
 {
+    /// <summary>An outcome's name.</summary>
     public static string NameOf(this GuestOutcome outcome) => outcome switch
     {
         GuestOutcome.Boots => "boots",

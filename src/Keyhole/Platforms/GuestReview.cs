@@ -10,7 +10,7 @@ namespace Keyhole.Platforms;
 /// <summary>What is wrong with a guest's configuration, or ineffective in it, on more than one platform.</summary>
 public static class GuestReview
 {
-    public static void ReportMaxmem(GuestSpec guest, List<Problem> problems)
+    internal static void ReportMaxmem(GuestSpec guest, List<Problem> problems)
     {
         ArgumentNullException.ThrowIfNull(guest);
         ArgumentNullException.ThrowIfNull(problems);
@@ -28,7 +28,7 @@ public static class GuestReview
 
     /// <summary>That a guest of Xen with firmware or a boot ABI of its own does not follow the host's map.</summary>
     /// <param name="type">PVH or HVM.</param>
-    public static void ReportNotPv(string type, GuestSpec guest, List<Problem> problems)
+    internal static void ReportNotPv(string type, GuestSpec guest, List<Problem> problems)
     {
         ArgumentNullException.ThrowIfNull(guest);
         ArgumentNullException.ThrowIfNull(problems);
@@ -56,5 +56,5 @@ public static class GuestReview
         return "set type=\"pv\"";
     }
 
-    public static Problem MapNotKnown(string why) => new(Severity.Warning, ProblemCodes.MapNotKnown, $"the guest's map is not known: {why}");
+    internal static Problem MapNotKnown(string why) => new(Severity.Warning, ProblemCodes.MapNotKnown, $"the guest's map is not known: {why}");
 }

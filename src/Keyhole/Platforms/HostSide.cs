@@ -14,7 +14,7 @@ namespace Keyhole.Platforms;
 
 /// <summary>The devices of a guest as they are on the host: which windows were read, which have no address there, and whether the host bridge could
 /// hold what they can be set to.</summary>
-public static class HostSide
+internal static class HostSide
 {
     private const string FirmwareRemedy =
         "switch on Above 4G Decoding (and SR-IOV or Resizable BAR, where it is about those) in the host's "

@@ -56,12 +56,14 @@ public interface IHolePolicy
     /// <summary>The name on the command line and in JSON, with its parameter where one was given.</summary>
     string Name { get; }
 
+    /// <summary>What the policy needs and what it is good for.</summary>
     PolicyTraits Traits { get; }
 
     /// <summary>The same policy with its hole from <paramref name="holeStart"/> on, where it has one whose start was left open; else
     /// itself.</summary>
     IHolePolicy WithHoleAt(ulong holeStart) => this;
 
+    /// <summary>The guest's map for a host and a guest.</summary>
     PolicyResult Lay(PolicyInput input);
 }
 
@@ -88,5 +90,6 @@ public readonly record struct PlannedEntry(E820Entry Entry, string Why);
 /// <param name="Type">The type that the guest sees there, or null for a gap.</param>
 public readonly record struct KeptRange(ulong Start, ulong End, E820Type? Type, string Why) : IRanged
 {
+    /// <summary>The addresses.</summary>
     public ByteRange Range => ByteRange.FromBounds(Start, End);
 }

@@ -32,6 +32,7 @@ public interface IPlatform
     /// <summary>The name in JSON: xen-pv, xen-dom0, xen-pvh, xen-hvm, qemu.</summary>
     string Name { get; }
 
+    /// <summary>What the platform's guests have in common.</summary>
     PlatformTraits Traits { get; }
 
     /// <summary>Whether <see cref="Scenario.Policy"/> decides this guest's map.</summary>

@@ -18,6 +18,7 @@ public sealed record Plan
     /// <summary>What the plan is for.</summary>
     public required Scenario Scenario { get; init; }
 
+    /// <summary>What runs the guest.</summary>
     public required IPlatform Platform { get; init; }
 
     /// <summary>The policy that laid the map; null where there was none to choose.</summary>
@@ -41,6 +42,7 @@ public sealed record Plan
     /// <summary>Gaps that the policy left on purpose.</summary>
     public ImmutableArray<KeptRange> Gaps { get; init; } = [];
 
+    /// <summary>What is wrong, or worth knowing.</summary>
     public required ImmutableArray<Problem> Problems { get; init; }
 
     /// <summary>RAM of the map below 4 GiB in KiB, room for the balloon included; null where that is not known.</summary>
@@ -53,11 +55,13 @@ public sealed record Plan
     /// known.</summary>
     public GuestVerdict? Verdict { get; init; }
 
+    /// <summary>The host.</summary>
     public Host Host => Scenario.Host;
 
     /// <summary>What the host is called, in one line.</summary>
     public string HostName => Scenario.HostName;
 
+    /// <summary>The guest.</summary>
     public GuestSpec Guest => Scenario.Guest;
 
     /// <summary>The plain entries, as the hypervisor takes them.</summary>
@@ -89,5 +93,6 @@ public sealed record Plan
         };
     }
 
+    /// <summary>Whether a problem is an error.</summary>
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 }

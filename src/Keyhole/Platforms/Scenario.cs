@@ -31,6 +31,7 @@ public sealed record Scenario
 {
     private readonly KernelRelease? _kernel;
 
+    /// <summary>The host, as far as it is known.</summary>
     public required Host Host { get; init => field = Given.NotNull(value); }
 
     /// <summary>What the host is called, in one line: which map of which source.</summary>

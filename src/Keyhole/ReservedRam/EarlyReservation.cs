@@ -12,7 +12,7 @@ namespace Keyhole.ReservedRam;
 public sealed record EarlyReservation(ByteRange Range, string Why);
 
 /// <summary>The early reservations that every host has.</summary>
-public static class EarlyReservations
+internal static class EarlyReservations
 {
     /// <summary>Where the scheme moves the SMP trampoline: as high as it goes, so that low memory stays in one piece.</summary>
     public const ulong TrampolineStart = 0x9_0000;

@@ -28,6 +28,7 @@ public sealed record MemorySlot(int Slot, ulong GuestAddress, ulong SizeBytes, u
     /// <summary>The host's physical address, or null where the kernel chooses it.</summary>
     public ulong? HostAddress => IsIdentity ? UserspaceOffset : null;
 
+    /// <summary>The guest's addresses.</summary>
     public ByteRange Guest => ByteRange.FromSize(GuestAddress, SizeBytes);
 }
 
@@ -46,6 +47,7 @@ public sealed class GuestRam
     /// <summary>Ascending, without overlaps. Failed pages have a slot although the map does not name them: kernels touch them all the same.</summary>
     public ImmutableArray<MemorySlot> Slots { get; }
 
+    /// <summary>Bytes of RAM in the map.</summary>
     public ulong MemoryBytes => Map.Aggregate(0UL, static (sum, entry) => sum + entry.Size);
 
     /// <summary>Size of the buffer behind the slots that are not identity.</summary>

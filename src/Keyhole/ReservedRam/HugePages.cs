@@ -17,6 +17,7 @@ public sealed record HugePages(ulong Of1GiB, ulong Of2MiB, string Instead)
     private const int TwoMiBShift = 21;
     private const int OneGiBShift = 30;
 
+    /// <summary>What fits the guest's kept RAM.</summary>
     public static HugePages In(GuestRam guest)
     {
         ArgumentNullException.ThrowIfNull(guest);

@@ -13,7 +13,7 @@ using Keyhole.Logs;
 namespace Keyhole.ReservedRam;
 
 /// <summary>What a Linux of today (settled by 6.1) makes of the firmware's map and memmap= parameters, as /proc/iomem shows it.</summary>
-public static class LinuxIomem
+internal static class LinuxIomem
 {
     private static readonly ByteRange s_pageZero = ByteRange.FromBounds(0, 0x1000);
     private static readonly ByteRange s_biosArea = ByteRange.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd);

@@ -13,7 +13,7 @@ namespace Keyhole.ReservedRam;
 /// <c>memmap=SIZE$START</c> makes RAM reserved. <c>memmap=SIZE%START-1+2</c> would do without the dollar sign that boot loaders trip over, but the
 /// part of the kernel that chooses its own place (KASLR) takes that for a limit of memory, and puts the kernel where it should not be.
 /// </remarks>
-public static class MemmapParameters
+internal static class MemmapParameters
 {
     /// <summary>KASLR steers clear of the first four memmap= ranges only (MAX_MEMMAP_REGIONS); it does not know of others.</summary>
     public const int MaxRanges = 4;

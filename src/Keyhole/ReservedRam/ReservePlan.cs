@@ -11,6 +11,7 @@ namespace Keyhole.ReservedRam;
 /// <summary>What somebody wishes to keep aside on a host.</summary>
 public sealed record ReserveRequest
 {
+    /// <summary>The host, with its firmware's map.</summary>
     public required Host Host { get; init; }
 
     /// <summary>What the host is called, in one line.</summary>
@@ -45,6 +46,7 @@ public sealed record ReserveRequest
 /// <summary>The answer. Data only.</summary>
 public sealed record ReservePlan
 {
+    /// <summary>The host.</summary>
     public required Host Host { get; init; }
 
     /// <summary>What the host is called, in one line.</summary>
@@ -65,31 +67,70 @@ public sealed record ReservePlan
     /// <summary>The same with Linux of today.</summary>
     public TodaysHost? Today { get; init; }
 
+    /// <summary>What is wrong, or worth knowing.</summary>
     public required ImmutableArray<Problem> Problems { get; init; }
 
+    /// <summary>Whether a problem is an error.</summary>
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 }
 
 /// <summary>The codes of the problems that keeping RAM aside has. They are part of the JSON contract: never renamed.</summary>
 public static class ReserveProblemCodes
 {
+    /// <summary>The start is no multiple of 2 MiB, where a kernel can lie.</summary>
     public const string StartUnaligned = "start-unaligned";
+
+    /// <summary>The start lies above all RAM: nothing is left to the host.</summary>
     public const string StartAboveRam = "start-above-ram";
+
+    /// <summary>Only memory below 1 MiB would be kept, on which no guest lives.</summary>
     public const string BelowOneMiB = "below-1mib";
+
+    /// <summary>There is no RAM to keep there, or all of it is in use.</summary>
     public const string NothingKept = "nothing-kept";
+
+    /// <summary>The host's kernel lies in what shall be kept and does not move.</summary>
     public const string KernelOverlap = "kernel-overlap";
+
+    /// <summary>The host keeps no piece that is large enough for its kernel.</summary>
     public const string KernelDoesNotFit = "kernel-does-not-fit";
+
+    /// <summary>The kernel has to choose its own place (KASLR): with nokaslr it would lie in the kept RAM.</summary>
     public const string KernelMustMove = "kernel-must-move";
+
+    /// <summary>The crash kernel finds no place in what the host keeps, or wants memory below 4 GiB besides.</summary>
     public const string CrashKernelDoesNotFit = "crash-kernel-does-not-fit";
+
+    /// <summary>The guest wants more than is kept.</summary>
     public const string GuestTooLarge = "guest-too-large";
+
+    /// <summary>The host keeps too little below 4 GiB for its own devices of 32 address bits.</summary>
     public const string LowMemoryGone = "low-memory-gone";
+
+    /// <summary>More <c>memmap=</c> than the kernel minds when it chooses its place.</summary>
     public const string TooManyRanges = "too-many-ranges";
+
+    /// <summary>The host has an IOMMU: RAM at its own addresses is not needed.</summary>
     public const string IommuPresent = "iommu-present";
+
+    /// <summary>Without an IOMMU the guest's device reads and overwrites all of the host's RAM.</summary>
     public const string DeviceReachesAll = "device-reaches-all";
+
+    /// <summary>Kept RAM becomes a busy resource; the parameters say <c>iomem=relaxed</c>, so that it can be mapped.</summary>
     public const string IomemRelaxed = "iomem-relaxed";
+
+    /// <summary>The map is a kernel's: what was kept at its boot is missing from it.</summary>
     public const string NotFirmwareMap = "not-the-firmware-map";
+
+    /// <summary>The host boots by EFI, where its kernel does not steer clear of <c>memmap=</c>.</summary>
     public const string EfiKernelPlace = "efi-kernel-place";
+
+    /// <summary>Part of what shall be kept is no RAM of this host.</summary>
     public const string RangeWithoutRam = "range-without-ram";
+
+    /// <summary>Pages of the guest's map are not kept, or the host's kernel takes them back.</summary>
     public const string NotKept = "not-kept";
+
+    /// <summary>The running host lacks RAM that the plan leaves to it.</summary>
     public const string HostRamMissing = "host-ram-missing";
 }

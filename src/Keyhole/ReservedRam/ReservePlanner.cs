@@ -29,6 +29,7 @@ public static class ReservePlanner
     /// <summary>Below 4 GiB for a crash kernel that lies above (crashkernel=…,low).</summary>
     private const ulong LowCrashKernelBytes = 256UL << 20;
 
+    /// <summary>What is kept, and what that makes of host and guest.</summary>
     public static ReservePlan Plan(ReserveRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);

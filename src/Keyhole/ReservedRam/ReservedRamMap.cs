@@ -39,8 +39,10 @@ public sealed class ReservedRamMap
     /// <summary>RAM kept aside, in bytes: it may begin and end inside a page.</summary>
     public ImmutableArray<ByteRange> Kept { get; }
 
+    /// <summary>RAM below the start that the kernel could not promise to leave alone, in bytes.</summary>
     public ImmutableArray<ByteRange> Failed { get; }
 
+    /// <summary>RAM of the host, in bytes.</summary>
     public ImmutableArray<ByteRange> HostRam { get; }
 
     /// <param name="firmware">The firmware's map in any order; overlaps are settled as Linux does, the highest type wins.</param>

@@ -22,8 +22,14 @@ public enum ReservedRamType : uint
 
     /// <summary>RAM of the host.</summary>
     Ram = 3,
+
+    /// <summary>Reserved by the firmware.</summary>
     Reserved = 4,
+
+    /// <summary>ACPI tables.</summary>
     Acpi = 5,
+
+    /// <summary>ACPI's non-volatile storage.</summary>
     Nvs = 6,
 }
 

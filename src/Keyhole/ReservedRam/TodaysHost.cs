@@ -17,6 +17,7 @@ public sealed record TodaysHost
     /// pages.</summary>
     public required ReservedRamMap Map { get; init; }
 
+    /// <summary>The guest on what is kept.</summary>
     public required GuestRam Guest { get; init; }
 
     /// <summary>The ranges of the memmap= parameters, at most <see cref="MemmapParameters.MaxRanges"/>. Between kept RAM they may cover what is

@@ -7,7 +7,7 @@ namespace Keyhole.Simulation;
 /// <summary>Something that does not hold of a machine's frames.</summary>
 /// <param name="Frames">Where: machine frames; empty where it is about none in particular.</param>
 /// <param name="Message">What, in one sentence without a full stop at its end.</param>
-public sealed record AuditFinding(MfnRange Frames, string Message)
+internal sealed record AuditFinding(MfnRange Frames, string Message)
 {
     /// <inheritdoc/>
     public override string ToString() =>

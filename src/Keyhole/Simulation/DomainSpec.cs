@@ -10,15 +10,15 @@ namespace Keyhole.Simulation;
 /// <summary>One page of kernel memory that the domain's page tables map at an address outside the linear mapping, as Linux's remap_buf is.</summary>
 /// <param name="VirtualAddress">Page-aligned.</param>
 /// <param name="Pfn">One of the domain's first pages.</param>
-public readonly record struct WindowMapping(ulong VirtualAddress, Pfn Pfn);
+internal readonly record struct WindowMapping(ulong VirtualAddress, Pfn Pfn);
 
 /// <summary>One of the domain's pages in use as the L1 table of 2 MiB of addresses: its entries can be written through mmu_update.</summary>
 /// <param name="Pfn">One of the domain's first pages.</param>
 /// <param name="VirtualAddress">The first address it maps, aligned to 2 MiB.</param>
-public readonly record struct L1Table(Pfn Pfn, ulong VirtualAddress);
+internal readonly record struct L1Table(Pfn Pfn, ulong VirtualAddress);
 
 /// <summary>What the domain builder makes a domain of.</summary>
-public sealed record DomainSpec
+internal sealed record DomainSpec
 {
     /// <summary>Linux's page offset without KASLR (before 4.20): __va(x) = x + this.</summary>
     public const ulong LinuxPageOffset = 0xffff_8800_0000_0000;

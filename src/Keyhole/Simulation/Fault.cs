@@ -11,7 +11,7 @@ namespace Keyhole.Simulation;
 /// with an error and the updates before it done, exchange with an error and the chunks before it exchanged, multicall in the result of
 /// one entry, every other call with an error and nothing done.
 /// </summary>
-public sealed record Fault
+internal sealed record Fault
 {
     private readonly long _occurrence = 1;
     private readonly XenError _error = XenError.ENOMEM;

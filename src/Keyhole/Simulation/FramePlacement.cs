@@ -7,7 +7,7 @@ using Keyhole.Addresses;
 namespace Keyhole.Simulation;
 
 /// <summary>Which machine frames the domain builder gives a new domain, in pfn order. The default is <see cref="Ascending"/>.</summary>
-public readonly struct FramePlacement : IEquatable<FramePlacement>
+internal readonly struct FramePlacement : IEquatable<FramePlacement>
 {
     private enum Order
     {

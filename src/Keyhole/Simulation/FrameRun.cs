@@ -7,7 +7,7 @@ namespace Keyhole.Simulation;
 
 /// <summary>Pages of a guest whose pfns and mfns both ascend by one: pfn <c>Pfn + i</c> is mfn <c>Mfn + i</c> for i below
 /// <see cref="Count"/>.</summary>
-public readonly struct FrameRun : IEquatable<FrameRun>
+internal readonly struct FrameRun : IEquatable<FrameRun>
 {
     public FrameRun(Pfn pfn, Mfn mfn, ulong count)
     {

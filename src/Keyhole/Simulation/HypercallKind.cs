@@ -6,7 +6,7 @@ using System.Collections.Immutable;
 namespace Keyhole.Simulation;
 
 /// <summary>The calls that the simulator knows: what it counts, and where a fault can be put.</summary>
-public enum HypercallKind
+internal enum HypercallKind
 {
     MachineMemoryMap,
     MemoryMap,
@@ -25,7 +25,7 @@ public enum HypercallKind
     VmAssist,
 }
 
-public static class HypercallKinds
+internal static class HypercallKinds
 {
     public static ImmutableArray<HypercallKind> All { get; } = [.. Enum.GetValues<HypercallKind>()];
 

@@ -8,7 +8,7 @@ using Keyhole.Hypercalls;
 namespace Keyhole.Simulation;
 
 /// <summary>The machine and its hypervisor.</summary>
-public sealed record MachineSpec
+internal sealed record MachineSpec
 {
     /// <summary>The first MiB is I/O to Xen, whatever the firmware says of it.</summary>
     public const ulong FirstRamFrame = 0x100;

@@ -10,7 +10,7 @@ namespace Keyhole.Simulation;
 /// <summary>
 /// Whether the P2M that a guest holds is true: no mfn twice, no pfn twice, every mfn the guest's own RAM, and M2P agreeing with it for every page.
 /// </summary>
-public sealed record P2MAudit
+internal sealed record P2MAudit
 {
     /// <summary>Linux's P2M: this bit marks a frame of another domain or of I/O.</summary>
     public const ulong ForeignFrameBit = 1UL << 63;

@@ -10,7 +10,7 @@ using Keyhole.Hypercalls;
 namespace Keyhole.Simulation;
 
 /// <summary>A domain of a <see cref="SimulatedXen"/>, as the toolstack and the tests see it.</summary>
-public sealed class SimulatedDomain
+internal sealed class SimulatedDomain
 {
     /// <summary>48-bit addresses have 2^36 pages.</summary>
     internal const int PageNumberLevels = 6;

@@ -10,7 +10,7 @@ namespace Keyhole.Simulation;
 /// The simulated hypervisor as one domain calls it, and that domain's mapped memory. A struct, so that code generic over
 /// <see cref="IHypercalls"/> calls it without a detour. The default belongs to no domain: every call says ENOSYS and nothing is mapped.
 /// </summary>
-public readonly struct SimulatedHypercalls : IHypercalls, IMappedMemory, IEquatable<SimulatedHypercalls>
+internal readonly struct SimulatedHypercalls : IHypercalls, IMappedMemory, IEquatable<SimulatedHypercalls>
 {
     private const long Nobody = -(long)XenError.ENOSYS;
 

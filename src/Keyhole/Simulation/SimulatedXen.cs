@@ -17,7 +17,7 @@ namespace Keyhole.Simulation;
 /// Ownership, M2P and page tables are kept in runs with deviations: a domain of terabytes costs no more than a small one until its pages differ.
 /// Not to be used by two threads at once.
 /// </remarks>
-public sealed class SimulatedXen
+internal sealed class SimulatedXen
 {
     private readonly SortedDictionary<ushort, SimulatedDomain> _domains = [];
     private readonly Dictionary<ulong, ulong[]> _contents = [];

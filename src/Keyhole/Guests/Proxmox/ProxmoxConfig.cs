@@ -17,6 +17,7 @@ public static class ProxmoxConfig
 {
     private const int MaxLines = 10_000;
 
+    /// <summary>The guest, or what is wrong with its file.</summary>
     public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
     {
         if (!SmallInput.Read(stream, sourceName, XlConfig.MaxSizeBytes, XlConfig.Kind).TryGet(out SmallInput? input, out InputError? error))

@@ -15,6 +15,7 @@ public static class QemuCommandLine
 
     internal const string Kind = "a command line of QEMU";
 
+    /// <summary>The guest, or what is wrong with its command line.</summary>
     public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
     {
         if (!SmallInput.Read(stream, sourceName, MaxSizeBytes, Kind).TryGet(out SmallInput? input, out InputError? error))

@@ -11,7 +11,7 @@ namespace Keyhole.Guests;
 /// <param name="Is64Bit">A 32-bit model has 36 bits of physical address (32 without PSE-36), and no setting changes that.</param>
 /// <param name="HasGiBPages">Whether the model has CPUID's <c>pdpe1gb</c>; the user may add or remove it.</param>
 /// <remarks>Source: <c>query-cpu-model-expansion</c> of QEMU 7.2 for every model that it has; newer models from QEMU 10's documentation.</remarks>
-public readonly record struct QemuCpuModel(CpuVendor Vendor, bool Is64Bit, bool HasGiBPages)
+internal readonly record struct QemuCpuModel(CpuVendor Vendor, bool Is64Bit, bool HasGiBPages)
 {
     /// <summary>The model of a name (<c>EPYC-Rome-v2</c>), without the properties behind its comma. False for one that Keyhole does not know,
     /// and for <c>host</c>, which is the host's processor.</summary>

@@ -8,7 +8,10 @@ namespace Keyhole.Guests;
 /// <summary>The two firmwares of PC guests.</summary>
 public enum FirmwareName
 {
+    /// <summary>SeaBIOS.</summary>
     SeaBios,
+
+    /// <summary>OVMF, of edk2.</summary>
     Ovmf,
 }
 

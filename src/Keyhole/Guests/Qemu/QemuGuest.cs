@@ -65,6 +65,7 @@ public readonly record struct QemuAssumption(QemuUnknown Unknown, string Message
 /// known.</summary>
 public sealed record QemuSurroundings
 {
+    /// <summary>Nothing is known.</summary>
     public static readonly QemuSurroundings Unknown = new();
 
     /// <summary>The release of QEMU, as the user says.</summary>
@@ -88,6 +89,7 @@ public sealed record QemuSurroundings
     /// <summary>The width of the host's physical addresses, 32–52.</summary>
     public int? HostPhysBits { get; init; }
 
+    /// <summary>Whether the host's processor has pages of 1 GiB (pdpe1gb).</summary>
     public bool? HostHasGiBPages { get; init; }
 
     /// <summary>The release of the host's Linux, two numbers.</summary>
@@ -130,13 +132,16 @@ public sealed record QemuCpuChoice
     /// <summary>The whole value of <c>-cpu</c> as it stands; empty where there is none.</summary>
     public string Text { get; init; } = "";
 
+    /// <summary>phys-bits: the width of the guest's physical addresses, 32–52.</summary>
     public int? PhysBits { get; init; }
 
+    /// <summary>host-phys-bits: whether the width is the host's.</summary>
     public bool? HostPhysBits { get; init; }
 
     /// <summary>0 is no limit.</summary>
     public int? HostPhysBitsLimit { get; init; }
 
+    /// <summary>guest-phys-bits: the width that the guest is told to keep to; 0 is none.</summary>
     public int? GuestPhysBits { get; init; }
 
     /// <summary><c>+pdpe1gb</c> or <c>-pdpe1gb</c>.</summary>
@@ -152,8 +157,10 @@ public sealed record QemuCpuChoice
 /// </summary>
 public sealed record QemuGuest
 {
+    /// <summary>What the guest was read from.</summary>
     public required QemuDialect Dialect { get; init; }
 
+    /// <summary>The guest's name; null where none is given.</summary>
     public string? Name { get; init; }
 
     /// <summary>The machine type as written, without its options; QEMU's default is <c>pc</c>.</summary>
@@ -177,6 +184,7 @@ public sealed record QemuGuest
     /// <summary>Which firmware it is; null where its file does not tell.</summary>
     public FirmwareName? Firmware { get; init; }
 
+    /// <summary>What is said of the processor.</summary>
     public QemuCpuChoice Cpu { get; init; } = new();
 
     /// <summary>What <c>-vga</c> says; null where it is silent.</summary>

@@ -11,8 +11,13 @@ namespace Keyhole.Guests;
 /// <summary>Who made the processor that the guest sees (CPUID's vendor). QEMU's memory layout and both firmwares ask for it.</summary>
 public enum CpuVendor
 {
+    /// <summary>GenuineIntel.</summary>
     Intel,
+
+    /// <summary>AuthenticAMD.</summary>
     Amd,
+
+    /// <summary>Any other, Hygon and Zhaoxin among them.</summary>
     Other,
 }
 
@@ -105,8 +110,10 @@ public sealed record QemuMachine
     /// <summary>The release of QEMU itself.</summary>
     public required QemuVersion Emulator { get; init; }
 
+    /// <summary>The firmware and its release.</summary>
     public required QemuFirmware Firmware { get; init; }
 
+    /// <summary>What the guest's processor tells of itself.</summary>
     public required QemuCpu Cpu { get; init; }
 
     /// <summary>Whether KVM runs it: KVM keeps four pages below 4 GiB for itself, which emulation does not.</summary>

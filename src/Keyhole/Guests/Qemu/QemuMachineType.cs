@@ -42,12 +42,16 @@ public readonly record struct QemuVersion(int Major, int Minor) : IComparable<Qe
     /// <inheritdoc/>
     public int CompareTo(QemuVersion other) => (Major, Minor).CompareTo((other.Major, other.Minor));
 
+    /// <summary>Whether the left one comes before the right one.</summary>
     public static bool operator <(QemuVersion left, QemuVersion right) => left.CompareTo(right) < 0;
 
+    /// <summary>Whether the left one comes behind the right one.</summary>
     public static bool operator >(QemuVersion left, QemuVersion right) => left.CompareTo(right) > 0;
 
+    /// <summary>Whether the left one does not come behind the right one.</summary>
     public static bool operator <=(QemuVersion left, QemuVersion right) => left.CompareTo(right) <= 0;
 
+    /// <summary>Whether the left one does not come before the right one.</summary>
     public static bool operator >=(QemuVersion left, QemuVersion right) => left.CompareTo(right) >= 0;
 
     /// <inheritdoc/>

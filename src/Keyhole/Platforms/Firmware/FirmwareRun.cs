@@ -28,7 +28,7 @@ internal sealed record FirmwareInput(QemuMachine Machine, QemuMemory Memory, Num
 }
 
 /// <summary>What is wrong with the place that a firmware gave a BAR.</summary>
-public enum BarFault
+internal enum BarFault
 {
     /// <summary>The place is no multiple of the BAR's size: the register drops the low bits, and the BAR lies elsewhere than the firmware
     /// meant.</summary>
@@ -47,7 +47,7 @@ public enum BarFault
 /// <summary>A BAR that has an address and still does not work.</summary>
 /// <param name="Function">Index in <see cref="NumberedTree.Functions"/>.</param>
 /// <param name="Address">Where the firmware meant it to be.</param>
-public readonly record struct FaultyBar(int Function, BarRequest Bar, ulong Address, BarFault Fault);
+internal readonly record struct FaultyBar(int Function, BarRequest Bar, ulong Address, BarFault Fault);
 
 /// <summary>What a firmware makes of a machine.</summary>
 /// <param name="Message">In the firmware's own words; null where it says nothing.</param>

@@ -10,7 +10,7 @@ namespace Keyhole.Platforms.Qemu;
 
 /// <summary>The settings of a guest of QEMU that decide where BARs lie, and that its owner can change. In the order in which they weigh, the lightest
 /// first.</summary>
-public enum QemuSetting
+internal enum QemuSetting
 {
     /// <summary>OVMF's window above 4 GiB: <c>opt/ovmf/X-PciMmio64Mb</c>, in MiB.</summary>
     OvmfWindow,
@@ -43,7 +43,7 @@ public enum QemuSetting
 /// <summary>One change of a guest's settings.</summary>
 /// <param name="Number">The value, in the setting's unit; 0 where it is no number.</param>
 /// <param name="Text">A property and its value for <see cref="QemuSetting.Ports"/>, the name of a firmware or of a machine type; else empty.</param>
-public readonly record struct QemuChange(QemuSetting Setting, ulong Number, string Text)
+internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, string Text)
 {
     /// <summary>The name under which OVMF looks for the size of its window.</summary>
     public const string WindowName = "opt/ovmf/X-PciMmio64Mb";
@@ -135,7 +135,7 @@ public readonly record struct QemuChange(QemuSetting Setting, ulong Number, stri
 /// <param name="Changes">Empty: as it is.</param>
 /// <param name="Unplaced">BARs without an address of use. Where the guest does not get that far, all.</param>
 /// <param name="IsCure">Whether the guest boots with every BAR in its place, within the widths that the host has.</param>
-public sealed record QemuTrial(ImmutableArray<QemuChange> Changes, GuestOutcome Outcome, int Unplaced, bool IsCure)
+internal sealed record QemuTrial(ImmutableArray<QemuChange> Changes, GuestOutcome Outcome, int Unplaced, bool IsCure)
 {
     /// <summary>The settings as users write them.</summary>
     public string Name
@@ -154,7 +154,7 @@ public sealed record QemuTrial(ImmutableArray<QemuChange> Changes, GuestOutcome 
 
 /// <summary>A guest for which settings are to be tried.</summary>
 /// <param name="Machine">As it is.</param>
-public sealed record QemuCureRequest(QemuMachine Machine)
+internal sealed record QemuCureRequest(QemuMachine Machine)
 {
     /// <summary>Addresses beyond so many bits do not work on this host, whatever the guest is told: its processor's and its IOMMU's width. Null where
     /// it is not known.</summary>
@@ -170,7 +170,7 @@ public sealed record QemuCureRequest(QemuMachine Machine)
 /// <summary>What was tried, and what is best.</summary>
 /// <param name="Trials">As it is first; then the best value of each setting; where none does alone, what does together.</param>
 /// <param name="Best">The lightest change that places all; null where none of those tried does.</param>
-public sealed record QemuCure(ImmutableArray<QemuTrial> Trials, QemuTrial? Best)
+internal sealed record QemuCure(ImmutableArray<QemuTrial> Trials, QemuTrial? Best)
 {
     /// <summary>Whether there is nothing to cure.</summary>
     public bool IsWell => Best is { Changes.IsEmpty: true };

@@ -14,7 +14,7 @@ namespace Keyhole.Platforms.Qemu;
 /// Looks for the lightest change of settings under which a guest boots with every BAR in its place. Each one is tried by the forecast: nothing is
 /// recommended that does not work there, and nothing that the guest has already.
 /// </summary>
-public static class QemuCures
+internal static class QemuCures
 {
     /// <summary>Forecasts made for one guest at most; a guest of hundreds of devices takes milliseconds for each.</summary>
     private const int MaxForecasts = 1500;

@@ -12,7 +12,7 @@ using Keyhole.Platforms.Qemu.Board;
 namespace Keyhole.Platforms.Qemu;
 
 /// <summary>Where QEMU and the firmware put a guest's RAM and BARs, and how far it gets.</summary>
-public sealed record QemuForecast
+internal sealed record QemuForecast
 {
     public required QemuMachine Machine { get; init; }
 
@@ -62,7 +62,7 @@ public sealed record QemuForecast
 public sealed record QemuUnknown(string Driver, string DeviceName, string What);
 
 /// <summary>Guests of QEMU: the only way from a machine to its forecast.</summary>
-public static class QemuForecaster
+internal static class QemuForecaster
 {
     /// <summary>Sums of sizes beyond this are not reckoned: no processor addresses them, and QEMU would not hold them.</summary>
     private const ulong MostBytes = 1UL << 60;

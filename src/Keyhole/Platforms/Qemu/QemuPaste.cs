@@ -18,7 +18,7 @@ namespace Keyhole.Platforms.Qemu;
 /// <param name="Qemu">Arguments; <c>-cpu</c> and <c>-machine</c> take the place of what is there.</param>
 /// <param name="Proxmox">Lines of the VMID.conf; each takes the place of the one of its key.</param>
 /// <param name="Notes">What no file says: a package to update, a value that goes.</param>
-public sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, ImmutableArray<string> Notes)
+internal sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, ImmutableArray<string> Notes)
 {
     /// <summary>In the guest's own form, on one line; the notes alone where no file says the change.</summary>
     public string OneLine

@@ -15,7 +15,7 @@ using Keyhole.Platforms.Firmware;
 namespace Keyhole.Platforms.Qemu;
 
 /// <summary>Virtual machines of QEMU under KVM: QEMU splits their RAM at 4 GiB, and their firmware places the BARs and makes the map.</summary>
-public sealed class QemuPlatform : IPlatform
+internal sealed class QemuPlatform : IPlatform
 {
     /// <summary>Unplaced BARs that get a problem of their own; of more the rest is counted.</summary>
     private const int MostNamed = 16;

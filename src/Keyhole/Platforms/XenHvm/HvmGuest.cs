@@ -12,7 +12,7 @@ using Keyhole.Platforms.Firmware;
 namespace Keyhole.Platforms.XenHvm;
 
 /// <summary>Who sizes the hole of an HVM guest.</summary>
-public enum HvmToolstack
+internal enum HvmToolstack
 {
     /// <summary>xl and libvirt: mmio_hole=, or hvmloader where no RAM is in the way.</summary>
     Libxl,

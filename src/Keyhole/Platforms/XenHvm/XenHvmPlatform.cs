@@ -11,7 +11,7 @@ using Keyhole.Platforms.Firmware;
 namespace Keyhole.Platforms.XenHvm;
 
 /// <summary>HVM guests of Xen: libxl splits their RAM at the hole for devices, hvmloader places the BARs in it and makes the map.</summary>
-public sealed class XenHvmPlatform : IPlatform
+internal sealed class XenHvmPlatform : IPlatform
 {
     public string Name => "xen-hvm";
 

@@ -31,7 +31,7 @@ public sealed record BarPlace(Bar Bar, ulong? GuestStart)
 /// What a filter of configuration-space reads would have to do so that devices appear in the hole at 3 GiB: for each window its old address and the
 /// new one. Windows that lie in the hole already keep their place; the others follow by falling size, each aligned to its size as PCI has it.
 /// </summary>
-public static class BarFilter
+internal static class BarFilter
 {
     /// <summary>A virtual bus has 32 slots of 8 functions with 6 registers and a ROM each. Windows beyond find no room.</summary>
     private const int MaxMoved = 32 * 8 * 7;

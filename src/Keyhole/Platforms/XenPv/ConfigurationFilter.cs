@@ -25,7 +25,7 @@ public sealed record FilterRule(Bar Bar, int? RegisterOffset, ulong Old, ulong N
 /// The filter of configuration-space reads that <see cref="Hole3GPolicy"/> needs, as data and as text. Nobody has written it; this tells why nobody
 /// should.
 /// </summary>
-public sealed record ConfigurationFilter
+internal sealed record ConfigurationFilter
 {
     public required ImmutableArray<FilterRule> Rules { get; init; }
 

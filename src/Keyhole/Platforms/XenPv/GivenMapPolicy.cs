@@ -11,10 +11,13 @@ namespace Keyhole.Platforms.XenPv;
 /// <param name="entries">In the order in which they are to be installed.</param>
 public sealed class GivenMapPolicy(ImmutableArray<E820Entry> entries) : IHolePolicy
 {
+    /// <inheritdoc/>
     public string Name => "map";
 
+    /// <inheritdoc/>
     public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, int.MaxValue);
 
+    /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
         ArgumentNullException.ThrowIfNull(input);

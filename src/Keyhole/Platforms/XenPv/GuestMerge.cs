@@ -16,6 +16,7 @@ public enum MergeOutcome
     /// <summary>The toolstack's map has several entries: it knew what it did, and the guest leaves it alone.</summary>
     ToolstackWins,
 
+    /// <summary>The guest has punched its holes.</summary>
     Merged,
 
     /// <summary>The hypervisor does not tell the machine's map (EPERM to an unprivileged guest): the guest goes on without holes.</summary>
@@ -85,10 +86,13 @@ public static class GuestMerge
 /// entry.</summary>
 public sealed class GuestMergePolicy : IHolePolicy
 {
+    /// <inheritdoc/>
     public string Name => "guest-merge";
 
+    /// <inheritdoc/>
     public PolicyTraits Traits { get; } = new(PolicyNeeds.ChangedXen, 5) { IsMadeByGuest = true };
 
+    /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
         PolicyResult result = GuestMerge.Merge(input);

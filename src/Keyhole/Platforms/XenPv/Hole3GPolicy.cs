@@ -13,12 +13,16 @@ namespace Keyhole.Platforms.XenPv;
 /// </summary>
 public sealed class Hole3GPolicy : IHolePolicy
 {
+    /// <summary>Where the hole starts, in bytes: 3 GiB.</summary>
     public const ulong HoleStart = 3UL << 30;
 
+    /// <inheritdoc/>
     public string Name => "hole-3g";
 
+    /// <inheritdoc/>
     public PolicyTraits Traits { get; } = new(PolicyNeeds.ConfigurationFilter, 6) { HoleStartOnEveryHost = HoleStart };
 
+    /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
         PolicyResult result = MapAllocator.Allocate(HoleAtPolicy.Hole(HoleStart, "the hole for PCI devices, from 3 GiB on every host"), input);

@@ -35,14 +35,18 @@ public sealed class HoleAtPolicy : IHolePolicy
     /// <summary>Where the hole starts, in bytes; null for where the host's own does.</summary>
     public ulong? HoleStart { get; }
 
+    /// <inheritdoc/>
     public string Name => HoleStart is { } start ? $"{BaseName}:0x{start:x}" : BaseName;
 
+    /// <inheritdoc/>
     public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 2);
 
+    /// <inheritdoc/>
     public IHolePolicy WithHoleAt(ulong holeStart) => HoleStart is null ? new HoleAtPolicy(holeStart) : this;
 
     internal const string BaseName = "hole-at";
 
+    /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
         ulong start = HoleStart ?? HostHoles.StartOfPciHole(input.MachineMap, input.Bars);

@@ -13,7 +13,7 @@ using Keyhole.Pci;
 namespace Keyhole.Platforms.XenPv;
 
 /// <summary>Where a host has no memory: what several policies start from.</summary>
-public static class HostHoles
+internal static class HostHoles
 {
     private const ulong TwoMiB = 2UL << 20;
 

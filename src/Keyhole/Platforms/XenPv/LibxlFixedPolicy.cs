@@ -19,10 +19,13 @@ namespace Keyhole.Platforms.XenPv;
 /// </remarks>
 public sealed class LibxlFixedPolicy : IHolePolicy
 {
+    /// <inheritdoc/>
     public string Name => "libxl-fixed";
 
+    /// <inheritdoc/>
     public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 3);
 
+    /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
         List<KeptRange> kept = [.. HostHoles.Of(input.MachineMap)];

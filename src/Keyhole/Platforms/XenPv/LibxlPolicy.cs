@@ -24,10 +24,13 @@ public sealed class LibxlPolicy : IHolePolicy
     /// <summary>libxl's ERROR_NOMEM.</summary>
     public const int ErrorNoMemory = -5;
 
+    /// <inheritdoc/>
     public string Name => "libxl";
 
+    /// <inheritdoc/>
     public PolicyTraits Traits { get; } = new(PolicyNeeds.Nothing, 0);
 
+    /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
         // Unsigned and unchecked in libxl: maxmem below memory wraps.

@@ -15,10 +15,13 @@ namespace Keyhole.Platforms.XenPv;
 /// </summary>
 public sealed class MinimalPolicy : IHolePolicy
 {
+    /// <inheritdoc/>
     public string Name => "minimal";
 
+    /// <inheritdoc/>
     public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 4) { HasRoomForLaterDevices = false };
 
+    /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
         List<KeptRange> kept = [.. Interrupts(input)];

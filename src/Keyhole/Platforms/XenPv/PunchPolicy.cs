@@ -16,10 +16,13 @@ namespace Keyhole.Platforms.XenPv;
 /// </remarks>
 public sealed class PunchPolicy : IHolePolicy
 {
+    /// <inheritdoc/>
     public string Name => "punch";
 
+    /// <inheritdoc/>
     public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 1);
 
+    /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
         List<Problem> problems = [];

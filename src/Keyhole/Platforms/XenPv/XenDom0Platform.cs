@@ -10,7 +10,7 @@ using Keyhole.E820;
 namespace Keyhole.Platforms.XenPv;
 
 /// <summary>The host's own dom0, as a PV guest: Xen hands it the machine's map.</summary>
-public sealed class XenDom0Platform : IPlatform
+internal sealed class XenDom0Platform : IPlatform
 {
     public string Name => "xen-dom0";
 

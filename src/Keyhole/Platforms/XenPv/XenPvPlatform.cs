@@ -13,7 +13,7 @@ using Keyhole.Pci;
 namespace Keyhole.Platforms.XenPv;
 
 /// <summary>PV guests of Xen: the toolstack gives them a map, made from the host's where they use it, and another can be installed.</summary>
-public sealed class XenPvPlatform : IPlatform
+internal sealed class XenPvPlatform : IPlatform
 {
     private static readonly LibxlPolicy s_toolstacks = new();
 

@@ -15,7 +15,7 @@ namespace Keyhole.Platforms.XenPvh;
 /// Source: Xen's arch/x86/hvm/dom0_build.c; the records dom0-pvh of tests/fixtures/hvm. A slip of it that is kept: the ACPI entry for the tables that
 /// Xen makes begins where they do and has the size of the first of them alone, in every release so far, so that what lies behind it is in no entry.
 /// </remarks>
-public sealed class XenPvhDom0Platform : IPlatform
+internal sealed class XenPvhDom0Platform : IPlatform
 {
     private const ulong MiB = 1UL << 20;
 

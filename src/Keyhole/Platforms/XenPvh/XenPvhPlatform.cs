@@ -12,7 +12,7 @@ namespace Keyhole.Platforms.XenPvh;
 
 /// <summary>PVH guests of Xen: libxl makes their map, and the kernel finds it in its start info.</summary>
 /// <remarks>Source: libxl_dom.c, libxl_x86.c (domain_construct_memmap), libxl_x86_acpi.c; the records of tests/fixtures/hvm.</remarks>
-public sealed class XenPvhPlatform : IPlatform
+internal sealed class XenPvhPlatform : IPlatform
 {
     /// <summary>Where RAM ends below 4 GiB at the latest: behind it are ACPI's tables, the local APIC and Xen's special pages.</summary>
     private const ulong HoleStart = 0xfc00_0000;

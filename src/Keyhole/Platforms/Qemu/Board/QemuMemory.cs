@@ -15,7 +15,7 @@ namespace Keyhole.Platforms.Qemu.Board;
 /// <param name="Hole64Start">From where the host bridge's 64-bit window may begin.</param>
 /// <param name="Hole64Bytes">The size that ACPI tells of it at least (<c>pci-hole64-size</c>).</param>
 /// <param name="FirmwareMap">The entries of fw_cfg's <c>etc/e820</c>, in QEMU's order.</param>
-public sealed record QemuMemory(
+internal sealed record QemuMemory(
     ulong LowEnd, ByteRange High, ulong? HotplugEnd, ulong Hole64Start, ulong Hole64Bytes, ImmutableArray<E820Entry> FirmwareMap)
 {
     /// <summary>The end of the highest RAM.</summary>
