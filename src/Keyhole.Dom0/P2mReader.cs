@@ -79,7 +79,8 @@ public sealed class P2mReader
         long bits = xen.AddressBits(guest.Id);
         if (bits < 0)
             return reader.Failed("XEN_DOMCTL_get_address_size", bits);
-        return bits == 64 ? reader.Read() : reader.No($"it is a {bits.ToString(CultureInfo.InvariantCulture)}-bit guest, whose P2M list Keyhole does not read");
+        return bits == 64 ? reader.Read()
+            : reader.No($"it is a {bits.ToString(CultureInfo.InvariantCulture)}-bit guest, whose P2M list Keyhole does not read");
     }
 
     private XenResult<LiveP2m> Read()

@@ -62,14 +62,15 @@ internal static class InspectText
         foreach (LiveP2mRunAnswer run in list.Runs)
         {
             table.AddRow(MapView.Cell($"{run.Start}"), MapView.Cell($"{run.End}"),
-                MapView.Cell((run.End.Value - run.Start.Value).ToString("#,0", CultureInfo.InvariantCulture)), MapView.Cell(run.Page is { } page ? $"{Shown(run.Kind)} (page {page.ToString(CultureInfo.InvariantCulture)})" : Shown(run.Kind)));
+                MapView.Cell((run.End.Value - run.Start.Value).ToString("#,0", CultureInfo.InvariantCulture)),
+                MapView.Cell(run.Page is { } page ? $"{Shown(run.Kind)} (page {page.ToString(CultureInfo.InvariantCulture)})" : Shown(run.Kind)));
         }
 
         MapView.WriteTable(console, table);
         if (list.Runs.Any(static run => run.Page is not null))
         {
-            console.Ansi.WriteLine("(Linux has one page for 512 frames that are all identity, and one for 512 with nothing behind them. Both look the "
-                + "same from here: frames with the same page are of the same kind.)");
+            console.Ansi.WriteLine("(Linux has one page for 512 frames that are all identity, and one for 512 with nothing behind them. Both look "
+                + "the same from here: frames with the same page are of the same kind.)");
         }
 
         if (list.Forecast is { } forecast)
