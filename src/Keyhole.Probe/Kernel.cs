@@ -232,11 +232,12 @@ internal static unsafe class Kernel
         ulong listPages = Pfn.AtOrAbove(listEnd * sizeof(ulong)).Value;
         ulong copyPages = copiesList ? Pfn.AtOrAbove(s_start.nr_pages * sizeof(ulong)).Value : 0;
         ulong tableCount = SpareTables + TablesFor(in forecast, listEnd) + ((listPages + copyPages) >> 9);
-        var pool = new FramePool(forecastTables.XenMap.Entries, new Pfn(FrameMapper.BuilderMappedEnd), builderList);
+        var pool = new FramePool(forecast.P2m.Runs, new Pfn(FrameMapper.BuilderMappedEnd), builderList);
         if (!HasRoom(in pool, tableCount + listPages + copyPages))
             return;
-        Span<ulong> tableMfns = TakeTables(ref pool, tableCount, out PfnRange tables);
-        long error = AddressSpace.Prepare(builderList[(int)topPfn], tableMfns, tables);
+        FramePool tablePool = pool;
+        PfnRange tables = SkipTables(ref pool, tableCount);
+        long error = AddressSpace.Prepare(builderList[(int)topPfn], tablePool, tableCount, tables);
         Span<ulong> p2m = MapList(AddressSpace.P2mFirstPage, listEnd, listPages, ref pool, ref error);
         if (copiesList && error == 0)
         {
@@ -332,16 +333,14 @@ internal static unsafe class Kernel
         return count;
     }
 
-    /// <summary>The machine frames of tables to come, and the frames that they lie between.</summary>
-    private static Span<ulong> TakeTables(ref FramePool pool, ulong count, out PfnRange tables)
+    /// <summary>Leaves the next frames to tables that are still to come: the frames that they lie between.</summary>
+    private static PfnRange SkipTables(ref FramePool pool, ulong count)
     {
-        Span<ulong> mfns = Arena.Take<ulong>((int)count);
-        mfns[0] = pool.TakeMfn();
+        pool.TakeMfn();
         var first = new Pfn(pool.Next.Value - 1);
-        for (int i = 1; i < mfns.Length; i++)
-            mfns[i] = pool.TakeMfn();
-        tables = PfnRange.FromBounds(first, pool.Next);
-        return mfns;
+        for (ulong i = 1; i < count; i++)
+            pool.TakeMfn();
+        return PfnRange.FromBounds(first, pool.Next);
     }
 
     private static Span<ulong> MapList(ulong firstPage, ulong entries, ulong pages, scoped ref FramePool pool, scoped ref long error)

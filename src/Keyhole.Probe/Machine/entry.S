@@ -296,7 +296,7 @@ console_page:
 shared_info_page:
         .skip 4096
 arena:
-        .skip 1024 * 1024
+        .skip 3 * 1024 * 1024
 arena_end:
 /* Taken out of the address space first thing: a stack that grows too far ends the domain instead of writing over the arena. */
 stack_guard:

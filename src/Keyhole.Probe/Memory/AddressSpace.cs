@@ -62,10 +62,10 @@ internal static unsafe class AddressSpace
     private static int s_updateCount;
     private static ulong* s_freshSlots;
     private static ulong* s_freshMfns;
-    private static ulong* s_tables;
+    private static FramePool s_pool;
     private static ulong s_tableFirst;
     private static ulong s_tableEnd;
-    private static ulong s_tablesLeft;
+    private static ulong s_tablesInAll;
 
     /// <summary>Page tables taken into use.</summary>
     public static ulong TableCount { get; private set; }
@@ -93,14 +93,15 @@ internal static unsafe class AddressSpace
 
     /// <summary>Makes the half TiB, empty, and remembers which frames will be tables.</summary>
     /// <param name="topMfn">The machine frame of the fourth-level table.</param>
-    /// <param name="tableMfns">Machine frames for tables, in the order of their frames.</param>
+    /// <param name="pool">Gives machine frames for tables, in the order of their frames.</param>
+    /// <param name="count">How many.</param>
     /// <param name="tables">The frames that they lie between.</param>
-    public static long Prepare(ulong topMfn, Span<ulong> tableMfns, PfnRange tables)
+    public static long Prepare(ulong topMfn, FramePool pool, ulong count, PfnRange tables)
     {
         s_tableFirst = tables.Start.Value;
         s_tableEnd = tables.End.Value;
-        s_tables = Pointer(tableMfns);
-        s_tablesLeft = (ulong)tableMfns.Length;
+        s_pool = pool;
+        s_tablesInAll = count;
         s_secondLevelMfns = Pointer(Arena.Take<ulong>(GiBs));
         s_firstLevelMfns = (ulong**)Pointer(Arena.Take<ulong>(GiBs));
         s_freshSlots = Pointer(Arena.Take<ulong>(Layout.WindowPages));
@@ -323,11 +324,10 @@ internal static unsafe class AddressSpace
 
     private static ulong TakeTable()
     {
-        if (TableCount == s_tablesLeft)
+        if (TableCount == s_tablesInAll)
             Panic.NoRoom("no page left for a page table"u8);
-        ulong mfn = s_tables[TableCount];
         TableCount++;
-        return mfn;
+        return s_pool.TakeMfn();
     }
 
     private static ulong FirstLevelMfn(ulong page)

@@ -2,32 +2,34 @@
 
 using System;
 using Keyhole.Addresses;
-using Keyhole.E820;
+using Keyhole.PvGuest;
 
 namespace Keyhole.Probe;
 
 /// <summary>
-/// Gives out the probe's own frames for its tables: RAM of the map behind what the domain builder placed, below the pages that the guest starts
-/// with, in rising order. All that was given out lies in [<see cref="First"/>, <see cref="Next"/>).
+/// Gives out the probe's own frames for its tables, in rising order: those behind what the domain builder placed, then those that lie under holes and
+/// will be moved, both by the numbers that they have in the end. All that was given out lies in [<see cref="First"/>, <see cref="Next"/>), and
+/// nothing else of the guest's does.
 /// </summary>
 internal unsafe struct FramePool : IEntrySource
 {
-    private readonly E820Entry* _map;
-    private readonly int _mapCount;
+    private readonly P2mRun* _runs;
+    private readonly int _runCount;
     private readonly ulong* _builderList;
-    private readonly ulong _end;
+    private readonly ulong _builderPages;
 
-    /// <param name="map">The sanitised map; it must stay where it is, as what the arena gives does.</param>
+    /// <param name="forecast">The P2M as it will be, with the guest's first frames for its machine frames; it must stay where it is, as what the
+    /// arena gives does.</param>
     /// <param name="first">The first frame that may be taken.</param>
     /// <param name="builderList">The domain builder's list, an entry for each initial page.</param>
-    public FramePool(ReadOnlySpan<E820Entry> map, Pfn first, ReadOnlySpan<ulong> builderList)
+    public FramePool(ReadOnlySpan<P2mRun> forecast, Pfn first, ReadOnlySpan<ulong> builderList)
     {
-        fixed (E820Entry* entries = map)
-            _map = entries;
+        fixed (P2mRun* runs = forecast)
+            _runs = runs;
         fixed (ulong* list = builderList)
             _builderList = list;
-        _mapCount = map.Length;
-        _end = (ulong)builderList.Length;
+        _runCount = forecast.Length;
+        _builderPages = (ulong)builderList.Length;
         First = first;
         Next = first;
     }
@@ -42,9 +44,9 @@ internal unsafe struct FramePool : IEntrySource
         get
         {
             ulong count = 0;
-            for (int i = 0; i < _mapCount; i++)
+            for (int i = 0; i < _runCount; i++)
             {
-                ulong start = StartOf(i, Next);
+                ulong start = StartOf(i);
                 ulong end = EndOf(i);
                 count += start < end ? end - start : 0;
             }
@@ -56,13 +58,13 @@ internal unsafe struct FramePool : IEntrySource
     /// <summary>The next frame, as its machine frame; it is then the one before <see cref="Next"/>.</summary>
     public ulong TakeMfn()
     {
-        for (int i = 0; i < _mapCount; i++)
+        for (int i = 0; i < _runCount; i++)
         {
-            ulong start = StartOf(i, Next);
+            ulong start = StartOf(i);
             if (start >= EndOf(i))
                 continue;
             Next = new(start + 1);
-            return _builderList[start];
+            return _builderList[_runs[i].Mfn.Value + (start - _runs[i].Range.Start.Value)];
         }
 
         Panic.NoRoom("no RAM left for the probe's own tables"u8);
@@ -77,18 +79,17 @@ internal unsafe struct FramePool : IEntrySource
             entries[i] = EntryOf(page + (ulong)i);
     }
 
-    private readonly ulong StartOf(int entry, Pfn from)
+    private readonly ulong StartOf(int run)
     {
-        ulong start = Pfn.AtOrAbove(_map[entry].Address).Value;
-        return start > from.Value ? start : from.Value;
+        ulong start = _runs[run].Range.Start.Value;
+        return start > Next.Value ? start : Next.Value;
     }
 
-    /// <summary>0 where the entry is no RAM.</summary>
-    private readonly ulong EndOf(int entry)
+    /// <summary>0 where the run holds none of the pages that the guest starts with: firmware data, or pages that Xen is yet to give.</summary>
+    private readonly ulong EndOf(int run)
     {
-        if (!_map[entry].IsRam)
-            return 0;
-        ulong end = Pfn.Containing(_map[entry].End).Value;
-        return end < _end ? end : _end;
+        P2mRun it = _runs[run];
+        bool isOwn = it.Kind is P2mKind.Ram or P2mKind.Remapped && it.Mfn.Value < _builderPages && it.Range.Count <= _builderPages - it.Mfn.Value;
+        return isOwn ? it.Range.End.Value : 0;
     }
 }
