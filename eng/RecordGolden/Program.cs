@@ -27,12 +27,25 @@ internal static class Program
         --marks    also prints when each section began, in seconds after QEMU's start
 
         Exit status: 0 every record agrees with the one in the tree; 1 one differs; 2 a run could not be made.
+
+        eng/record-golden --kvm … makes records of guests in the real QEMU instead; eng/record-golden --kvm --help says more.
         """;
 
     private static readonly Lock s_console = new();
 
     public static int Main(string[] arguments)
     {
+        if (arguments is ["--kvm", .. var of])
+        {
+            if (of is ["--help" or "-h", ..])
+            {
+                Console.Out.WriteLine(KvmRecords.Help);
+                return 0;
+            }
+
+            return KvmRecords.Run(of);
+        }
+
         var names = new List<string>();
         string folder = "", xen = "", linux = "";
         bool marks = false, matrix = false;

@@ -19,9 +19,15 @@ public static class MachineTools
 
     /// <summary>Installs what is missing.</summary>
     /// <exception cref="HarnessException">It could not be installed.</exception>
-    public static void Ensure()
+    public static void Ensure() => Ensure(s_all);
+
+    /// <summary>Installs QEMU if it is missing.</summary>
+    /// <exception cref="HarnessException">It could not be installed.</exception>
+    public static void EnsureQemu() => Ensure(s_all[..1]);
+
+    private static void Ensure((string File, string Package)[] tools)
     {
-        foreach ((string file, string package) in s_all)
+        foreach ((string file, string package) in tools)
         {
             if (IsThere(file))
                 continue;

@@ -14,6 +14,7 @@ using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.Qemu;
+using Keyhole.RealQemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Platforms.Qemu;
@@ -144,12 +145,12 @@ public sealed class QemuCureTests
     private static string? CommandLine(QemuRecord record)
     {
         QemuMachine machine = record.Machine;
-        if (record.Config.TryGetProperty("objects", out _) || record.Config.TryGetProperty("guest_phys_bits", out _))
+        if (record.Config.Json.TryGetProperty("objects", out _) || record.Config.Json.TryGetProperty("guest_phys_bits", out _))
             return null;
         var text = new StringBuilder($"qemu-system-x86_64 -nodefaults -accel tcg -machine {machine.Type} -m size={machine.MemoryBytes >> 20}M");
         if (machine.MaxMemoryBytes != 0)
             text.Append($",slots={machine.MemorySlots},maxmem={machine.MaxMemoryBytes >> 20}M");
-        text.Append($" -cpu {record.Config.GetProperty("cpu")},phys-bits={machine.Cpu.PhysBits} -smp {machine.Cpus}");
+        text.Append($" -cpu {record.Config.Json.GetProperty("cpu")},phys-bits={machine.Cpu.PhysBits} -smp {machine.Cpus}");
         if (machine.MaxRamBelow4GiB != 0)
             text.Append($" -machine max-ram-below-4g={machine.MaxRamBelow4GiB}");
         foreach (QemuGlobal global in machine.Globals)

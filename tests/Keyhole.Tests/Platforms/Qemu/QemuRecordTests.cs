@@ -3,6 +3,7 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.RealQemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Platforms.Qemu;

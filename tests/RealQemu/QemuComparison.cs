@@ -11,10 +11,10 @@ using Keyhole.Pci;
 using Keyhole.Platforms;
 using Keyhole.Platforms.Qemu;
 
-namespace Keyhole.Tests.Platforms.Qemu;
+namespace Keyhole.RealQemu;
 
 /// <summary>A recorded guest beside its forecast: outcome, words, both maps, every BAR, bridge window and window of ACPI.</summary>
-internal static class QemuComparison
+public static class QemuComparison
 {
     /// <summary>The differences; none where the forecast is exact.</summary>
     public static List<string> Compare(QemuRecord record)
