@@ -53,7 +53,8 @@ public sealed class QemuConfig
         List<string> arguments =
         [
             "-machine", machine, "-cpu", cpu, "-m", $"{memory}M" + Option("maxmem_mib", ",maxmem=", "M") + Option("slots", ",slots="),
-            "-object", $"memory-backend-ram,id=m0,size={memory}M,prealloc=off{promised}", "-smp", Text("smp", "1"),
+            "-object", $"memory-backend-ram,id=m0,size={memory}M,prealloc=off{promised}", "-smp",
+            Text("smp", "1") + Option("sockets", ",sockets="),
         ];
         arguments.AddRange(IsOvmf ? ["-drive", $"if=pflash,unit=0,format=raw,readonly=on,file={firmwareFile}"] : ["-bios", firmwareFile]);
         if (Text("vga", "none") is not "none" and var vga)
@@ -103,6 +104,7 @@ public sealed class QemuConfig
             MemorySlots = (int)Number("slots", 0),
             MaxRamBelow4GiB = lowLimit,
             Cpus = (int)Number("smp", 1),
+            Sockets = (int)Number("sockets", 0),
             Vga = Text("vga", "none"),
             HasBoardUsb = Text("machine_opts", "") == "usb=on",
             BoardDisks = (int)Number("disks", 0),

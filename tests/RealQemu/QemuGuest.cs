@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
 using System.IO;
@@ -23,7 +22,7 @@ public sealed class QemuGuest : IDisposable
 {
     // SeaBIOS takes a fifth of a second, OVMF three to ten; page tables for 47 bits without 1 GiB pages two minutes. Of the processor's time, so that
     // a busy machine makes no difference.
-    private static readonly TimeSpan s_seaBiosLimit = TimeSpan.FromSeconds(25);
+    private static readonly TimeSpan s_seaBiosLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan s_ovmfLimit = TimeSpan.FromSeconds(170);
     private static readonly TimeSpan s_longest = TimeSpan.FromMinutes(20);
 

@@ -92,7 +92,7 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         AddFirmware(os);
         AddProcessor(isKvm);
         AddMemory();
-        _arguments.Add("-smp", spec.Vcpus.ToString(CultureInfo.InvariantCulture), LineOf(domain.Element("vcpu")));
+        _arguments.Add("-smp", Processors(spec.Vcpus), LineOf(domain.Element("vcpu")));
         if (domain.Elements("devices").Elements().Skip(MaxDevices).FirstOrDefault() is { } tooMany)
             return Error(InputErrorCode.TooLarge, tooMany, $"more than {MaxDevices} devices", "check that this is one guest");
         ReadDevices();
@@ -125,6 +125,18 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
             .Select(static element => new QemuProperty(element.Name.LocalName, LibvirtDomain.ToText(element)))];
 
     // ------------------------------------------------------------------ the board
+
+    /// <summary>libvirt always names the sockets: one for each processor where the domain has no topology.</summary>
+    private string Processors(int vcpus)
+    {
+        int most = TryCount(domain.Element("vcpu")?.Value, out int all) ? Math.Max(all, vcpus) : vcpus;
+        XElement? topology = domain.Element("cpu")?.Element("topology");
+        int sockets = TryCount((string?)topology?.Attribute("sockets"), out int named) ? named : most;
+        return string.Create(CultureInfo.InvariantCulture, $"{vcpus},maxcpus={most},sockets={sockets}");
+
+        static bool TryCount(string? text, out int count) =>
+            int.TryParse(text?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out count) && count is > 0 and <= 8192;
+    }
 
     private void AddFirmware(XElement? os)
     {

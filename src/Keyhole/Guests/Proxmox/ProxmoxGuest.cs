@@ -127,7 +127,8 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         int cores = Math.Max(1, Number("cores", 1, 8192));
         int all = (int)Math.Min(8192L, (long)sockets * cores);
         int vcpus = Number("vcpus", all, 8192);
-        _arguments.Add("-smp", (vcpus < 1 ? all : vcpus).ToString(CultureInfo.InvariantCulture), Line("cores"));
+        _arguments.Add("-smp",
+            string.Create(CultureInfo.InvariantCulture, $"{(vcpus < 1 ? all : vcpus)},sockets={sockets},cores={cores},maxcpus={all}"), Line("cores"));
     }
 
     private void AddCpu(bool isKvm)

@@ -56,6 +56,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private ulong _maxMemoryBytes;
     private int _memorySlots;
     private int _cpus = 1;
+    private int _sockets;
     private bool _hasDefaults = true;
     private bool _hasDefaultVga = true;
     private bool _hasDefaultCdrom = true;
@@ -183,6 +184,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             MemorySlots = _memorySlots,
             MaxRamBelow4GiB = MachineSize("max-ram-below-4g"),
             Cpus = _cpus,
+            Sockets = _sockets,
             IsKvm = isKvm,
             FwCfg = [.. _fwCfg],
             Globals = [.. _globals],
@@ -477,14 +479,22 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         else
         {
             foreach (string level in (ReadOnlySpan<string>)["sockets", "dies", "clusters", "modules", "cores", "threads"])
-            {
-                if (QemuOptionSyntax.Find(properties, level) is { } factor && QemuOptionSyntax.TryNumber(factor, out int count) && count is > 0
-                    and <= 8192)
-                    cpus = Math.Min(8192, cpus * count);
-            }
+                cpus = Math.Min(8192, cpus * Level(level, 1));
         }
 
         _cpus = cpus;
+        // Sockets that are not named are what the other levels leave; with the processors' number alone the machine type decides.
+        _sockets = Level("sockets", 0);
+        if (_sockets == 0 && Level("cores", 0) > 0)
+        {
+            int inSocket = 1;
+            foreach (string level in (ReadOnlySpan<string>)["dies", "clusters", "modules", "cores", "threads"])
+                inSocket = Math.Min(8192, inSocket * Level(level, 1));
+            _sockets = Math.Max(1, Level("maxcpus", cpus) / inSocket);
+        }
+
+        int Level(string name, int whenUnset) => QemuOptionSyntax.Find(properties, name) is { } factor
+            && QemuOptionSyntax.TryNumber(factor, out int count) && count is > 0 and <= 8192 ? count : whenUnset;
     }
 
     private ImmutableArray<QemuProperty> Properties(QemuWord value, string impliedKey)

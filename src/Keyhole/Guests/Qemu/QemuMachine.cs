@@ -134,6 +134,12 @@ public sealed record QemuMachine
     /// <summary>Virtual processors, 1 or more.</summary>
     public int Cpus { get; init; } = 1;
 
+    /// <summary>Processor sockets that the user asked for; 0: as many as QEMU makes of the processors, which <see cref="SocketCount"/> says.</summary>
+    public int Sockets { get; init; }
+
+    /// <summary>Processor sockets: where the user does not say, one for each processor in the machine types before 6.2, one for all since.</summary>
+    public int SocketCount => Sockets > 0 ? Sockets : Type.Version < new QemuVersion(6, 2) ? Math.Max(Cpus, 1) : 1;
+
     /// <summary>What the firmware's configuration interface was given.</summary>
     public ImmutableArray<QemuFwCfg> FwCfg { get; init => field = Given.Array(value); } = [];
 
@@ -191,8 +197,9 @@ public sealed record QemuMachine
     /// <inheritdoc/>
     public bool Equals(QemuMachine? other) => other is not null
         && (Type, Emulator, Firmware, Cpu) == (other.Type, other.Emulator, other.Firmware, other.Cpu)
-        && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, BoardDisks, IsKvm)
-            == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.BoardDisks, other.IsKvm)
+        && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, Sockets, BoardDisks, IsKvm)
+            == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.Sockets,
+                other.BoardDisks, other.IsKvm)
         && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
         && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
 

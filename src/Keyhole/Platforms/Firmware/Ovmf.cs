@@ -326,7 +326,7 @@ internal sealed class Ovmf
         for (int b = 0; b < node.Bars.Length; b++)
         {
             BarRequest bar = node.Bars[b];
-            if (bar.Type == BarType.Rom)
+            if (IsPassedOver(node, bar))
                 continue;
             ResourceKind kind = KindOf(bar.Type);
             ulong mask = kind == ResourceKind.Io ? bar.SizeBytes - 1 : (bar.SizeBytes - 1) | SmallestMemoryMask;
@@ -582,7 +582,7 @@ internal sealed class Ovmf
         var givenUp = new Unplaced(UnplacedReason.TreeGivenUp, 0, default);
         PciPlacement none = FirmwareRun.NothingPlaced(_tree, Windows(), (function, bar) =>
         {
-            if (bar.Type == BarType.Rom)
+            if (IsPassedOver(_tree.Functions[function].Node, bar))
                 return NotHandled;
             int index = _tree.Functions[function].Node.Bars.IndexOf(bar);
             return _rejected[function] is not null ? WhyRejected(function, index)
@@ -599,7 +599,12 @@ internal sealed class Ovmf
             Mark(child, limit, limits);
     }
 
-    /// <summary>OVMF reads option ROMs one after the other and leaves none mapped.</summary>
+    /// <summary>
+    /// OVMF reads option ROMs one after the other and leaves none mapped. QEMU's pvpanic-pci has a BAR of two bytes: three bits that tell a BAR's type
+    /// read as if they could be written, and OVMF does not know that type.
+    /// </summary>
+    private static bool IsPassedOver(PciFunction node, BarRequest bar) => bar.Type == BarType.Rom || node is { VendorId: 0x1b36, DeviceId: 0x0011 };
+
     private static Unplaced NotHandled { get; } = new(UnplacedReason.NotHandled, 0, default);
 
     /// <summary>A function is taken away whole: its other BARs go because of the one that did not fit.</summary>
@@ -649,7 +654,7 @@ internal sealed class Ovmf
             {
                 bars.Add(addresses[firstBar[i] + b] is { } address
                     ? BarPlacement.At(i, requests[b], address)
-                    : BarPlacement.None(i, requests[b], requests[b].Type == BarType.Rom ? NotHandled : WhyRejected(i, b)));
+                    : BarPlacement.None(i, requests[b], IsPassedOver(functions[i].Node, requests[b]) ? NotHandled : WhyRejected(i, b)));
             }
 
             if (functions[i].Node.Bridge is not null)
