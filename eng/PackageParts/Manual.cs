@@ -17,7 +17,7 @@ namespace Keyhole.PackageParts;
 internal static class Manual
 {
     /// <summary>Documents for those who work on Keyhole.</summary>
-    private static readonly string[] s_internal = ["index", "real-xen-tests", "simulated-xen"];
+    private static readonly string[] s_internal = ["index", "real-xen-tests", "real-qemu-tests", "simulated-xen"];
 
     /// <summary>File names and texts.</summary>
     public static IEnumerable<(string Name, string Text)> Pages(string docs, DateOnly date)
