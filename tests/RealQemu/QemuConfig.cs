@@ -118,7 +118,7 @@ public sealed class QemuConfig
 
     /// <summary>The guest with the settings changed.</summary>
     /// <exception cref="HarnessException">A change is none that a configuration can have.</exception>
-    public QemuConfig With(ImmutableArray<QemuChange> changes)
+    internal QemuConfig With(ImmutableArray<QemuChange> changes)
     {
         JsonObject json = JsonNode.Parse(_json.GetRawText())!.AsObject();
         foreach (QemuChange change in changes)

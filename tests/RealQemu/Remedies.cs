@@ -9,7 +9,7 @@ namespace Keyhole.RealQemu;
 /// <param name="Of">The record.</param>
 /// <param name="Trial">What is recommended.</param>
 /// <param name="Config">The guest with it.</param>
-public sealed record Remedy(QemuRecord Of, QemuTrial Trial, QemuConfig Config)
+internal sealed record Remedy(QemuRecord Of, QemuTrial Trial, QemuConfig Config)
 {
     /// <summary>The remedies of those records that have one, each different guest once.</summary>
     public static IEnumerable<Remedy> OfAll(IEnumerable<QemuRecord> records)
