@@ -251,6 +251,32 @@ public sealed class ApplyVerbTests : IDisposable
     }
 
     [TestMethod]
+    [DataRow("punch", true)]
+    [DataRow("libxl", false)]
+    public void Start_says_that_the_map_is_gone_at_the_next_reboot_where_it_installed_one(string policy, bool says)
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () =>
+        {
+            console.Say("hello\n");
+            _dom0.Info = _dom0.Info with { IsPaused = false };
+        };
+        _dom0.Write("guest.cfg", "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\n");
+        string path = Path.Combine(_dom0.Root, "guest.cfg");
+
+        CommandRun started = Run("start", path, "--policy", policy, "--anyway", "--keep", "--timeout", "2", "--json");
+
+        JsonElement answer = started.Json();
+        Assert.IsTrue(answer.GetProperty("kept").GetBoolean(), started.Output);
+        Assert.AreEqual(says, answer.TryGetProperty("remark", out JsonElement remark));
+        if (says)
+            Assert.AreEqual($"at its next reboot the guest is on libxl's own map again: keyhole install {path} makes this one last", remark.GetString());
+    }
+
+    [TestMethod]
     public void A_guest_that_xl_makes_again_after_its_end_is_destroyed_too()
     {
         using var console = new FakeConsole();
