@@ -29,6 +29,9 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
             var info = new FileInfo(full);
             if (!info.Exists)
                 return new XenProblem(XenProblemKind.Here, shown, "no such file", "give the guest's xl.cfg");
+            // A pipe would be waited for without end.
+            if (info.Length == 0)
+                return new XenProblem(XenProblemKind.Here, shown, "it is empty, a pipe or a device", "give the guest's xl.cfg");
             if (info.Length > XlConfig.MaxSizeBytes)
                 return new XenProblem(XenProblemKind.Here, shown, "longer than an xl.cfg ever is", "check that this is the right file");
             if (UnixFile.ModeOf(full).HasFlag(UnixFileMode.OtherWrite))

@@ -50,7 +50,11 @@ public static class MemmapFolderReader
 
     private static string ReadFile(string folder, string name)
     {
-        using FileStream file = File.OpenRead(Path.Combine(folder, name));
+        string path = Path.Combine(folder, name);
+        // A pipe in a copy of the folder would be waited for without end.
+        if (new FileInfo(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path) is { Exists: true, Length: 0 })
+            throw new IOException($"{name} in folder {InputError.PathText(Path.GetFileName(folder))} is empty, a pipe or a device");
+        using FileStream file = File.OpenRead(path);
         byte[] bytes = new byte[MaxFileBytes];
         return Encoding.ASCII.GetString(bytes, 0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
     }

@@ -113,6 +113,40 @@ public sealed partial class AnyValueTests
         }
     }
 
+    /// <summary>The verbs that work on a live Xen, on one that is made up: what they refuse they refuse in one line.</summary>
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void Any_value_of_any_option_of_a_live_verb_is_answered_or_refused()
+    {
+        var random = new Random(Seed());
+        int perOption = Math.Min(s_values.Length, 4 * Times);
+        string[] commands = ["apply g1", "apply g1 --dry-run", "apply g1 --guest-map MAP", "inspect g1", "inspect g1 --json", "start CFG", "probe CFG",
+            "install CFG --dry-run", "apply VALUE", "inspect VALUE", "start VALUE", "probe VALUE", "install VALUE"];
+        foreach (string command in commands)
+        {
+            bool isWord = command.EndsWith("VALUE", StringComparison.Ordinal);
+            foreach (Option? option in isWord ? [null] : OptionsOf(command.Split(' ')[0]).Cast<Option?>())
+            {
+                string[] values = [.. s_values];
+                random.Shuffle(values);
+                foreach (string value in values.Take(isWord ? values.Length : perOption))
+                {
+                    using var dom0 = new FakeDom0();
+                    dom0.Write("g.cfg", "name='g'\nmemory=256\nkernel='k'\nvif=['']\n");
+                    List<string> arguments = [.. Arguments(command).Select(word => word switch
+                    {
+                        "CFG" => Path.Combine(dom0.Root, "g.cfg"),
+                        "VALUE" => value,
+                        _ => word,
+                    })];
+                    if (option is not null)
+                        arguments.AddRange([option.Name, value]);
+                    AssertAnswer(CommandRun.InDom0(dom0.Machine, [.. arguments]), arguments);
+                }
+            }
+        }
+    }
+
     /// <summary>Numbers in files: those of guests, devices, captures and logs.</summary>
     [TestMethod]
     public void Any_number_in_any_file_is_answered_or_refused()

@@ -15,7 +15,7 @@ using Keyhole.Drawing;
 namespace Keyhole.Cli.Options;
 
 /// <summary><c>--html FILE</c>: the answer as one page that needs nothing else, besides the usual output.</summary>
-internal sealed class HtmlOption
+internal sealed class HtmlOption(CommandConsole console)
 {
     private readonly Option<string?> _file = new("--html")
     {
@@ -60,7 +60,7 @@ internal sealed class HtmlOption
                 [.. table.Rows.Select(static row => row.Select(static cell => cell.Text).ToImmutableArray())]))],
             Json = Written(json, out _),
         };
-        return Files.WriteWhole(path, Encoding.UTF8.GetBytes(page.ToHtml()));
+        return Files.WriteWhole(path, Encoding.UTF8.GetBytes(page.ToHtml()), console.Patience);
     }
 
     private static string Written(Action<CommandConsole> write, out AnswerWriter answer)

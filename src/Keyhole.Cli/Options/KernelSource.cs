@@ -123,7 +123,7 @@ internal sealed class KernelSource
         }
 
         // A pipe that a configuration names is never waited for.
-        if (new FileInfo(path).Length == 0)
+        if (new FileInfo(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path).Length == 0)
         {
             if (isSaid)
                 console.Remark($"kernel={name} is a pipe, a device or an empty file: {assumed}");

@@ -21,6 +21,7 @@ internal static class OptionWords
         Setting.Policy => "--policy",
         Setting.HoleStart => "--hole",
         Setting.Kernel => "--kernel",
+        Setting.Dom0Limit => "--max",
         Setting.KernelLog => "--dmesg",
         Setting.BootNumber => "--boot",
         Setting.Plan => "keyhole plan",

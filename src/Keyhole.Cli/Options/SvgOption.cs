@@ -8,7 +8,7 @@ using Keyhole.Diagnostics;
 namespace Keyhole.Cli.Options;
 
 /// <summary><c>--svg FILE</c>: the answer as a picture, besides the usual output.</summary>
-internal sealed class SvgOption
+internal sealed class SvgOption(CommandConsole console)
 {
     private readonly Option<string?> _file = new("--svg")
     {
@@ -22,5 +22,5 @@ internal sealed class SvgOption
 
     /// <summary>Writes the picture if there is to be one. The error, or null.</summary>
     public InputError? Write(ParseResult parsed, System.Func<string> picture) =>
-        parsed.GetValue(_file) is { } path ? Files.WriteWhole(path, Encoding.UTF8.GetBytes(picture())) : null;
+        parsed.GetValue(_file) is { } path ? Files.WriteWhole(path, Encoding.UTF8.GetBytes(picture()), console.Patience) : null;
 }

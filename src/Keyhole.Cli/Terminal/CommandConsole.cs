@@ -22,19 +22,31 @@ internal sealed class CommandConsole : IDisposable
     private const int NarrowestWidth = 80;
 
     private readonly Func<Stream> _openInput;
+    private readonly StreamWriter _out;
     private bool _isInputTaken;
     private AnswerWriter? _ansi;
+    private Progress? _progress;
 
     public CommandConsole(StreamWriter output, TextWriter error, Func<Stream> openInput, bool hasColours)
     {
-        Out = output;
+        _out = output;
         ErrorWriter = error;
         HasColours = hasColours;
         _openInput = openInput;
     }
 
-    public StreamWriter Out { get; }
+    /// <summary>Standard output. Where it is a terminal, progress ends with its first use.</summary>
+    public StreamWriter Out
+    {
+        get
+        {
+            if (IsOutputWatched)
+                _progress?.End();
+            return _out;
+        }
+    }
 
+    /// <summary>Standard error, for the parser alone: all else goes through <see cref="Error"/>, <see cref="Remark"/> and <see cref="Tell(string)"/>.</summary>
     public TextWriter ErrorWriter { get; }
 
     /// <summary>Colours only on a terminal, and not against NO_COLOR.</summary>
@@ -49,11 +61,33 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>The machine that commands for dom0 work on.</summary>
     public LiveMachine Dom0 { get; init; } = new();
 
+    /// <summary>Columns of standard error.</summary>
+    public int ErrorWidth { get; init; } = UnboundedWidth;
+
+    /// <summary>Whether somebody watches standard output.</summary>
+    public bool IsOutputWatched { get; init; }
+
     /// <summary>Whether somebody watches standard error: progress is shown to nobody else.</summary>
     public bool IsErrorWatched { get; init; }
 
+    /// <summary>Whether somebody types what is read from standard input: no progress is shown over that.</summary>
+    public bool IsInputTyped { get; init; }
+
+    /// <summary>How long nothing is told of what is being done.</summary>
+    public TimeSpan ProgressDelay { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>What is being done, for who watches standard error.</summary>
+    public Progress Progress => _progress ??= new(ErrorWriter, IsErrorWatched, ProgressDelay);
+
     /// <summary>Where answers are written as text.</summary>
-    public AnswerWriter Ansi => _ansi ??= new(Out, Math.Max(NarrowestWidth, Width), HasColours);
+    public AnswerWriter Ansi
+    {
+        get
+        {
+            StreamWriter output = Out;
+            return _ansi ??= new(output, Math.Max(NarrowestWidth, Width), HasColours);
+        }
+    }
 
     public static CommandConsole ForProcess()
     {
@@ -64,8 +98,11 @@ internal sealed class CommandConsole : IDisposable
         var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
         return new(output, errors, Console.OpenStandardInput, hasColours)
         {
+            IsOutputWatched = isTerminal,
             IsErrorWatched = !Console.IsErrorRedirected,
-            Width = Columns(isTerminal)
+            IsInputTyped = !Console.IsInputRedirected,
+            Width = Columns(isTerminal),
+            ErrorWidth = Columns(!Console.IsErrorRedirected),
         };
     }
 
@@ -96,7 +133,19 @@ internal sealed class CommandConsole : IDisposable
         }
     }
 
-    public void Error(Phrase message) => ErrorWriter.WriteLine($"keyhole: {ForeignText.OneLine(message.Worded(OptionWords.Of))}");
+    /// <summary>An error: one line for scripts, broken between words for people.</summary>
+    public void Error(Phrase message) => Tell($"keyhole: {message.Worded(OptionWords.Of)}", IsErrorWatched);
+
+    /// <summary>Says how a command that takes its time comes on, on standard error.</summary>
+    public void Tell(string text) => Tell($"keyhole: {text}", IsErrorWatched);
+
+    private void Tell(string text, bool isWrapped) => Progress.Write(to =>
+    {
+        if (isWrapped)
+            new AnswerWriter(to, Math.Max(NarrowestWidth, ErrorWidth), hasColours: false).WriteLine(text);
+        else
+            to.WriteLine(ForeignText.OneLine(text));
+    });
 
     /// <summary>Says what could not be read, and returns the exit status for it.</summary>
     public int Fail(InputError error)
@@ -118,13 +167,14 @@ internal sealed class CommandConsole : IDisposable
     }
 
     /// <summary>A remark that is no error: on standard error, so that --json stays alone on standard output.</summary>
-    public void Remark(Phrase message) => ErrorWriter.WriteLine($"note: {ForeignText.OneLine(message.Worded(OptionWords.Of))}");
+    public void Remark(Phrase message) => Tell($"note: {message.Worded(OptionWords.Of)}", isWrapped: true);
 
     public void Dispose()
     {
+        _progress?.End();
         try
         {
-            Out.Dispose();
+            _out.Dispose();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

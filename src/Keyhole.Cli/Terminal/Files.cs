@@ -18,6 +18,10 @@ internal static class Files
     public static Parsed<T> Read<T>(CommandConsole console, string path, string whatItIs, Func<Stream, string, Parsed<T>> reader)
         where T : class
     {
+        string stage = path == "-" ? "" : $"waiting for {Shown(path)}";
+        LimitedStream? opened = null;
+        bool isTold = console.Progress.TryTell(() => opened is null ? stage
+            : path != "-" ? opened.ToProgress(Shown(path)) : console.IsInputTyped ? "" : opened.ToProgress("standard input"));
         try
         {
             if (path == "-")
@@ -25,17 +29,24 @@ internal static class Files
                 if (!console.TryOpenInput(out Stream? input))
                     return InputReadTwice;
                 using var limitedInput = new LimitedStream(input, MaxInputBytes);
+                opened = limitedInput;
                 return reader(limitedInput, "standard input");
             }
 
             if (Directory.Exists(path))
                 return InputError.Unreadable(Shown(path), null, "this is a folder", $"name {whatItIs}");
             using var limited = new LimitedStream(PatientStream.Open(path, console.Patience), MaxInputBytes);
+            opened = limited;
             return reader(limited, Shown(path));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             return Describe(exception, path, whatItIs);
+        }
+        finally
+        {
+            if (isTold)
+                console.Progress.Tell(null);
         }
     }
 
@@ -43,13 +54,16 @@ internal static class Files
     public static InputError? WriteAnswer(CommandConsole console, string path, ReadOnlySpan<byte> bytes)
     {
         if (path != "-")
-            return WriteWhole(path, bytes);
+            return WriteWhole(path, bytes, console.Patience);
         console.OutBytes.Write(bytes);
         return null;
     }
 
     /// <summary>Writes a file whole or not at all: what was there before stays until the new one is complete. The error, or null.</summary>
-    public static InputError? WriteWhole(string path, ReadOnlySpan<byte> bytes)
+    /// <param name="path">As the user gives it.</param>
+    /// <param name="bytes">What is in it then.</param>
+    /// <param name="patience">How long a pipe is waited for that nobody reads from.</param>
+    public static InputError? WriteWhole(string path, ReadOnlySpan<byte> bytes, TimeSpan patience)
     {
         string? unfinished = null;
         try
@@ -73,12 +87,9 @@ internal static class Files
             if (File.Exists(full))
             {
                 // Nor is a pipe.
-                using var there = new FileStream(full, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
-                if (!there.CanSeek)
-                {
-                    there.Write(bytes);
+                byte[] content = bytes.ToArray();
+                if (PatientStream.Await(() => WroteToPipe(full, content), patience, "nobody reads from it within"))
                     return null;
-                }
             }
 
             string temporary = $"{full}.{Environment.ProcessId}.new";
@@ -106,6 +117,16 @@ internal static class Files
             if (unfinished is not null)
                 File.Delete(unfinished);
         }
+    }
+
+    /// <summary>Whether it is a pipe, which then has the content: a file is not touched.</summary>
+    private static bool WroteToPipe(string path, byte[] content)
+    {
+        using var there = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        if (there.CanSeek)
+            return false;
+        there.Write(content);
+        return true;
     }
 
     /// <summary>Whether a path is that of a device or a process's stream rather than of a file.</summary>

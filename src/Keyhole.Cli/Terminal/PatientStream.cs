@@ -10,6 +10,8 @@ namespace Keyhole.Cli.Terminal;
 /// <summary>What may have nobody at its other end (a pipe, a terminal): it is waited for, but not without end.</summary>
 internal sealed class PatientStream(Stream inner, TimeSpan patience) : ForwardStream
 {
+    private const string NobodyWrites = "it is a pipe or a device that nobody writes to: nothing came from it within";
+
     private readonly byte[] _buffer = new byte[1 << 16];
     private ReadOnlyMemory<byte> _rest;
 
@@ -17,16 +19,17 @@ internal sealed class PatientStream(Stream inner, TimeSpan patience) : ForwardSt
     /// <exception cref="InputStalledException">Nobody does.</exception>
     public static Stream Open(string path, TimeSpan patience)
     {
-        if (new FileInfo(path) is { Exists: true, Length: > 0 })
+        // Of a link that is the link's own length: it may lead to a pipe, as /dev/fd/63 does.
+        if (new FileInfo(path) is { Exists: true, Length: > 0, LinkTarget: null })
             return OpenFile(path);
-        FileStream opened = Await(() => OpenFile(path), patience);
+        FileStream opened = Await(() => OpenFile(path), patience, NobodyWrites);
         return opened.CanSeek ? opened : new PatientStream(opened, patience);
     }
 
     public override int Read(Span<byte> buffer)
     {
         if (_rest.IsEmpty)
-            _rest = _buffer.AsMemory(0, Await(() => inner.Read(_buffer), patience));
+            _rest = _buffer.AsMemory(0, Await(() => inner.Read(_buffer), patience, NobodyWrites));
         int count = Math.Min(buffer.Length, _rest.Length);
         _rest.Span[..count].CopyTo(buffer);
         _rest = _rest[count..];
@@ -44,14 +47,16 @@ internal sealed class PatientStream(Stream inner, TimeSpan patience) : ForwardSt
         new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 16, FileOptions.SequentialScan);
 
     /// <summary>A call that the system may never end goes on on a thread of its own, which ends with the process.</summary>
-    private static T Await<T>(Func<T> call, TimeSpan patience)
+    /// <param name="call">It.</param>
+    /// <param name="patience">How long it is waited for.</param>
+    /// <param name="complaint">What is then said, up to the time.</param>
+    /// <exception cref="InputStalledException">It did not end.</exception>
+    public static T Await<T>(Func<T> call, TimeSpan patience, string complaint)
     {
         Task<T> task = Task.Factory.StartNew(call, default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         return Task.WaitAny([task], patience) == 0
             ? task.GetAwaiter().GetResult()
-            : throw new InputStalledException(
-                FormattableString.Invariant(
-                    $"nothing came from it within {patience.TotalSeconds:0.###} seconds; it is a pipe or a device that nobody writes to"));
+            : throw new InputStalledException(FormattableString.Invariant($"{complaint} {patience.TotalSeconds:0.###} seconds"));
     }
 }
 

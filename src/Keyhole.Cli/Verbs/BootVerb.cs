@@ -19,8 +19,8 @@ internal static class BootVerb
     public static Command Build(CommandConsole console)
     {
         var source = new BootSource();
-        var svg = new SvgOption();
-        var html = new HtmlOption();
+        var svg = new SvgOption(console);
+        var html = new HtmlOption(console);
         Option<bool> json = JsonOption.Create();
         var command = new Command("boot", "Forecast the boot: what the kernel makes of its map, page by page, and whether it survives.") { json };
         svg.AddTo(command);

@@ -48,8 +48,8 @@ internal static class CompareVerb
             Description =
                 "The guest asks for its map again on the other host; Linux keeps that of its first boot."
         };
-        var svg = new SvgOption();
-        var html = new HtmlOption();
+        var svg = new SvgOption(console);
+        var html = new HtmlOption(console);
         Option<bool> json = JsonOption.Create();
         var command = new Command("compare",
             "Compare all policies for one host and guest, or all settings of a KVM guest, and recommend one.") { hole, migrateTo, migrateBar,

@@ -4,9 +4,9 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
 using System.Linq;
+using System.Threading;
 using Keyhole.Answers;
 using Keyhole.Cli.Help;
 using Keyhole.Cli.Options;
@@ -21,8 +21,6 @@ namespace Keyhole.Cli.Verbs;
 /// <summary><c>keyhole fleet</c>: which hole suits all machines that guests move between.</summary>
 internal static class FleetVerb
 {
-    private const int ProgressMilliseconds = 200;
-
     public static Command Build(CommandConsole console)
     {
         var hosts = new Argument<string[]>("HOSTS")
@@ -54,7 +52,7 @@ internal static class FleetVerb
             generate,
             seed,
         };
-        var html = new HtmlOption();
+        var html = new HtmlOption(console);
         html.AddTo(command);
         Examples.AddTo(command, console, """
 
@@ -101,16 +99,18 @@ internal static class FleetVerb
         bool isJson, bool isCsv)
     {
         var tally = new FleetTally(guests);
-        var progress = new Progress(console);
+        long hosts = 0;
+        console.Progress.Tell(() => $"{Number(Volatile.Read(ref hosts))} hosts");
         if (isCsv)
         {
             IEnumerable<string> placed = guests.Where(static guest => guest.Forecast is not null).Select(static guest => $",{Field(guest.Name)}");
             console.Out.WriteLine($"name,hole_start,evidence,ram_kib,lowest_window_above_4gib{string.Concat(placed)}");
         }
 
-        var reader = new FleetReader(tally, Environment.ProcessorCount, isCsv ? host => WriteCsv(console, host) : null, progress.Report);
+        var reader = new FleetReader(
+            tally, Environment.ProcessorCount, isCsv ? host => WriteCsv(console, host) : null, count => Volatile.Write(ref hosts, count));
         FleetHosts.Read(console, paths, reader, tally);
-        progress.Clear();
+        console.Progress.Tell(null);
         Fleet fleet = tally.ToFleet();
         foreach (InputError unreadable in fleet.Unreadable)
             console.Error(unreadable.ToPhrase());
@@ -179,26 +179,4 @@ internal static class FleetVerb
     private static string Number(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
     private sealed record GuestList(ImmutableArray<FleetGuest> Guests);
-
-    /// <summary>One line on standard error, written over and over, and gone at the end. Only where somebody watches.</summary>
-    private sealed class Progress(CommandConsole console)
-    {
-        private long _last = Stopwatch.GetTimestamp();
-        private bool _isShown;
-
-        public void Report(long hosts)
-        {
-            if (!console.IsErrorWatched || Stopwatch.GetElapsedTime(_last).TotalMilliseconds < ProgressMilliseconds)
-                return;
-            _last = Stopwatch.GetTimestamp();
-            _isShown = true;
-            console.ErrorWriter.Write($"\r{Number(hosts)} hosts…");
-        }
-
-        public void Clear()
-        {
-            if (_isShown)
-                console.ErrorWriter.Write("\r\u001b[K");
-        }
-    }
 }

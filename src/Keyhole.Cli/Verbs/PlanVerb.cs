@@ -28,8 +28,8 @@ internal static class PlanVerb
             HelpName = "xl|libvirt"
         };
         emit.CompletionSources.Add("xl", "libvirt");
-        var svg = new SvgOption();
-        var html = new HtmlOption();
+        var svg = new SvgOption(console);
+        var html = new HtmlOption(console);
         Option<bool> json = JsonOption.Create();
         var command = new Command("plan", "Plan the memory map of a guest: each entry with its reason, and what is wrong with it.") { emit, json };
         JsonOption.KeepAlone(command, json, emit);

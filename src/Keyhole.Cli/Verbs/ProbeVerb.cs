@@ -90,7 +90,7 @@ internal sealed class ProbeVerb
             var boot = Boot.Of(scenario);
             using var interruption = new Interruption();
             XenResult<ProbeTrial> tried = new GuestProbe(_console.Dom0, xen, request, image, registers)
-                .Try(boot, progress => _console.ErrorWriter.WriteLine($"keyhole: {progress}"), _console.Error, interruption.Token);
+                .Try(boot, _console.Tell, _console.Error, interruption.Token);
             if (!tried.TryGet(out ProbeTrial? trial, out problem))
                 return _console.Refuse(problem);
             Report(parsed, boot.Plan, trial);

@@ -29,8 +29,8 @@ internal static class ShowVerb
         to.CompletionSources.Add(static _ => HostMapDialects.All.Select(static dialect => new CompletionItem(HostMapDialects.NameOf(dialect))));
         Option<string?> output = OutputOption.Create("Write to this file (for memmap: folder) instead of standard output.");
         var withXen = new Option<bool>("--with-xen") { Description = "Add what Xen adds for dom0: the map that a toolstack starts from." };
-        var svg = new SvgOption();
-        var html = new HtmlOption();
+        var svg = new SvgOption(console);
+        var html = new HtmlOption(console);
         Option<bool> json = JsonOption.Create();
         var command = new Command("show", "Show a host's memory map, or convert it.") { to, output, withXen, json };
         JsonOption.KeepAlone(command, json, to);

@@ -95,7 +95,7 @@ internal sealed class StartVerb
         try
         {
             XenResult<StartedGuest> started =
-                launcher.Run(request.Path, plan.Scenario, request.Timeout, text => _console.ErrorWriter.WriteLine($"keyhole: {text}"));
+                launcher.Run(request.Path, plan.Scenario, request.Timeout, _console.Tell);
             if (!started.TryGet(out StartedGuest? guest, out problem))
                 return _console.Refuse(problem);
             var verdict = StartVerdict.Of(plan, guest, request.IsKernelNamed);

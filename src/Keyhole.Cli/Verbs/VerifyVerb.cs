@@ -39,7 +39,7 @@ internal static class VerifyVerb
         {
             dmesg, number, json,
         };
-        var html = new HtmlOption();
+        var html = new HtmlOption(console);
         html.AddTo(command);
         source.AddTo(command);
         Examples.AddTo(command, console, """

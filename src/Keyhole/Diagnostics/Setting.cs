@@ -41,6 +41,9 @@ public enum Setting
     /// <summary>The kernel's release.</summary>
     Kernel,
 
+    /// <summary>How much a dom0 may have.</summary>
+    Dom0Limit,
+
     /// <summary>What a kernel printed at boot.</summary>
     KernelLog,
 
@@ -81,6 +84,7 @@ public static class SettingNames
         Setting.Policy => "Scenario.Policy",
         Setting.HoleStart => "HoleAtPolicy",
         Setting.Kernel => "Scenario.Kernel",
+        Setting.Dom0Limit => "Dom0Choices.MaxPages",
         Setting.KernelLog => "LogScanner",
         Setting.BootNumber => "the boot's number",
         Setting.Plan => "Planner.Plan",

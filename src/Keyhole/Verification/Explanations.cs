@@ -44,7 +44,7 @@ internal static class Explanations
         {
             Problem halt = forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts);
             yield return $"By the forecast, which is for {KernelReleases.NameOf(forecast.Request.Kernel)}, "
-                + $"{halt.Message}. The kernel of the log boots.";
+                + $"{halt.Message}. The kernel of the log got past that.";
             foreach (string text in KernelSurvey.Tell(KernelSurvey.Of(forecast.Request)))
                 yield return $"By kernel: {text}.";
         }
@@ -53,7 +53,8 @@ internal static class Explanations
             foreach (Phrase text in Halt(forecast))
                 yield return text;
         }
-        else if (observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd)
+        // What differs from the forecast is not told of by it.
+        else if (observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
         {
             foreach (Phrase text in MemoryExplanations.Of(forecast, observed, plan))
                 yield return text;
@@ -110,6 +111,9 @@ internal static class Explanations
                 + $"Either they are not those of this boot, or its kernel does something that is not known.")
             : $"All of the memory setup in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
     }
+
+    /// <summary>Whether a finding is about how much memory there is and where; a gap and devices are not.</summary>
+    private static bool IsOfMemory(string what) => what == MapComparison.What || what.EndsWith("pages", StringComparison.Ordinal);
 
     private static string What(IEnumerable<Finding> differing) => string.Join(
         ", ",

@@ -23,8 +23,8 @@ internal static class FailureExplanations
         if (observed.Facts.PanicMessage is not null || observed.BootFailure is not { } failure)
         {
             if (!observed.Halts && !IsOver(observed))
-                yield return $"Behind line {observed.LastLine} the log says no more of this boot's memory, and the setup is not over there: "
-                    + $"whether the kernel stopped or the log was cut it does not show.";
+                yield return $"Behind line {observed.LastLine} the log says no more of this boot's memory: whether the kernel stopped or the log "
+                    + $"was cut it does not show.";
             yield break;
         }
 

@@ -24,19 +24,55 @@ internal static class OtherGuest
     /// </summary>
     public static Phrase? Of(BootRequest request, ObservedBoot observed, Plan? plan)
     {
-        if (request.IsDom0 || plan is null || observed.Map is not { Error: null, Entries.IsEmpty: false } map
-            || observed.MapMayBeginLate || observed.MapMayEndEarly)
+        if (observed.Map is not { Error: null, Entries.IsEmpty: false } map)
+            return null;
+        if (request.IsDom0)
+            return OtherLimit(request, observed, map);
+        if (plan is null || observed.MapMayBeginLate || observed.MapMayEndEarly)
             return null;
         Scenario told = plan.Scenario;
         foreach (GuestSpec guest in Candidates(told, map))
         {
             ulong pages = (guest.MemoryKiB >> 10) << (20 - Frames.Shift);
             var other = Boot.Of(told with { Guest = guest, PageCount = null, Layout = BootEvidence.LayoutOfGuest(observed, pages) });
-            if (other.Forecast is { } forecast && Verifier.AgreesAll(forecast, observed))
-                return Tell(guest, told.Guest);
+            if (other.Forecast is { } forecast && KernelThatAgrees(forecast.Request, observed) is { } kernel)
+                return Tell(guest, told.Guest, kernel);
         }
 
         return null;
+    }
+
+    /// <summary>The RAM in the map of a kernel that leaves out what it may not have is what it may have.</summary>
+    private static Phrase? OtherLimit(BootRequest request, ObservedBoot observed, LogMap map)
+    {
+        // A limit that Xen's command line tells is the limit.
+        if (observed.Builder is { IsMaxUnknown: false, IsMaxReckoned: false, IsMaxUnclear: false })
+            return null;
+        ulong pages = 0;
+        foreach (E820Entry entry in map.Entries)
+        {
+            if (entry is { IsRam: true, Wraps: false } && entry.End <= Frames.AddressLimit)
+                pages += PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(entry.End)).Count;
+        }
+
+        if (pages == 0 || pages == request.MaxPages || pages < request.PageCount
+            || KernelThatAgrees(request with { MaxPages = pages }, observed) is not { } kernel)
+            return null;
+        ulong kib = pages << (Frames.Shift - 10);
+        string limit = kib % 1024 == 0 ? $"{kib >> 10}M" : $"{kib}K";
+        string told = $"All of the memory setup in the log agrees with a dom0 that may have {ByteSize.ToText(kib << 10)} (dom0_mem=max:{limit} on "
+            + $"Xen's command line){kernel}. That is not what was taken: say so with";
+        if (kernel.Length == 0)
+            return $"{told} {Setting.Dom0Limit}.";
+        return $"{told} {Setting.Dom0Limit} and {Setting.Kernel}.";
+    }
+
+    /// <summary>Empty where the kernel that is taken agrees; " and a kernel of …" where others do and the log names none; else null.</summary>
+    private static string? KernelThatAgrees(BootRequest request, ObservedBoot observed)
+    {
+        if (Verifier.AgreesAll(Forecaster.Forecast(request), observed))
+            return "";
+        return observed.Release is null && Verifier.Agreeing(request, observed) is { Length: > 0 } releases ? $" and a kernel of {releases}" : null;
     }
 
     /// <summary>What is told comes first: as little as possible is changed.</summary>
@@ -70,14 +106,14 @@ internal static class OtherGuest
             yield return guest.UsesHostMap ? size with { E820Host = false, Pci = [] } : size with { E820Host = true };
     }
 
-    private static Phrase Tell(GuestSpec guest, GuestSpec told)
+    private static Phrase Tell(GuestSpec guest, GuestSpec told, string kernel)
     {
         string size = guest.MemoryKiB == told.MemoryKiB && guest.MaxmemKiB == told.MaxmemKiB ? ""
             : $"memory={guest.MemoryKiB >> 10}" + (guest.MaxmemKiB == guest.MemoryKiB ? "" : $", maxmem={guest.MaxmemKiB >> 10}");
         string map = guest.UsesHostMap == told.UsesHostMap ? ""
             : guest.UsesHostMap ? "the host's map (e820_host=1 or a pci= entry)" : "a map that is not the host's (no e820_host=1, no pci= entry)";
         string both = string.Join(" and ", new[] { size, map }.Where(static part => part.Length != 0));
-        return $"All of the memory setup in the log agrees with a guest that has {both}, which is not the guest that was told. Give its "
+        return $"All of the memory setup in the log agrees with a guest that has {both}{kernel}, which is not the guest that was told. Give its "
             + $"configuration with {Setting.Guest}.";
     }
 }

@@ -166,6 +166,8 @@ public static class Verifier
         if (observed.BootFailure is { } failure)
             return new(what, expected, FailureText(failure.Value), failure.Line, forecast.Halts && !observed.IsXensOwnEnd
                 && (alive is null || alive > failure.Line));
+        // A kernel prints its map behind its setup: where it was to stop before that, it did not.
+        alive ??= forecast.Halts && forecast.KernelMap.IsEmpty && observed.Map is { Error: null, Entries.IsEmpty: false } map ? map.Line : null;
         return alive is { } line ? new(what, expected, Boots, line, forecast.Boots) : null;
     }
 
