@@ -46,7 +46,8 @@ internal sealed class CommandConsole : IDisposable
         }
     }
 
-    /// <summary>Standard error, for the parser alone: all else goes through <see cref="Error"/>, <see cref="Remark"/> and <see cref="Tell(string)"/>.</summary>
+    /// <summary>Standard error, for the parser alone: all else goes through <see cref="Error"/>, <see cref="Remark"/> and
+    /// <see cref="Tell(string)"/>.</summary>
     public TextWriter ErrorWriter { get; }
 
     /// <summary>Colours only on a terminal, and not against NO_COLOR.</summary>
