@@ -18,20 +18,21 @@ public sealed class HtmlOptionTests
     public void Remove_the_folder() => Directory.Delete(_folder, recursive: true);
 
     [TestMethod]
-    [DataRow("show", "RAM: ")]
-    [DataRow("plan", "No error, but a warning: only 512 MiB of 3 GiB lie below 4 GiB", "--memory", "3072", "--e820-host")]
-    [DataRow("boot", "The guest&#39;s outcome: boots", "--memory", "3072", "--e820-host")]
-    [DataRow("boot", "The guest&#39;s outcome: boots", "--memory", "512", "--type", "pvh")]
-    [DataRow("compare", "punch: ", "--memory", "3072", "--e820-host")]
-    [DataRow("verify", "The boot was as forecast.", "--dom0")]
-    public void The_page_has_the_verdict_first_then_the_picture_the_text_and_the_json(string verb, string verdict, params string[] options)
+    [DataRow("show", "yes", "RAM: ")]
+    [DataRow("plan", "warning", "No error, but a warning: only 512 MiB of 3 GiB lie below 4 GiB", "--memory", "3072", "--e820-host")]
+    [DataRow("boot", "warning", "The guest&#39;s outcome: boots", "--memory", "3072", "--e820-host")]
+    [DataRow("boot", "yes", "The guest&#39;s outcome: boots", "--memory", "512", "--type", "pvh")]
+    [DataRow("compare", "yes", "punch: ", "--memory", "3072", "--e820-host")]
+    [DataRow("verify", "yes", "The boot was as forecast.", "--dom0")]
+    public void The_page_has_the_verdict_first_then_the_picture_the_text_and_the_json(string verb, string look, string verdict,
+        params string[] options)
     {
         string[] args = [verb, "--host", CommandRun.Golden("seed8g.log"), .. options];
         string page = Page(args);
         CommandRun run = CommandRun.Of(args);
 
-        Assert.Contains($"<p class=\"verdict yes\">{verdict}", page);
-        Assert.IsLessThan(page.IndexOf("<img alt=", StringComparison.Ordinal), page.IndexOf("verdict yes", StringComparison.Ordinal));
+        Assert.Contains($"<p class=\"verdict {look}\">{verdict}", page);
+        Assert.IsLessThan(page.IndexOf("<img alt=", StringComparison.Ordinal), page.IndexOf("class=\"verdict", StringComparison.Ordinal));
         Assert.IsLessThan(page.IndexOf("<pre", StringComparison.Ordinal), page.IndexOf("<img alt=", StringComparison.Ordinal));
         Assert.Contains(Escaped(run.Output), page);
         Assert.Contains(Escaped(CommandRun.Of([.. args, "--json"]).Output), page);
@@ -65,6 +66,30 @@ public sealed class HtmlOptionTests
 
         Assert.Contains("<title>keyhole fleet: 2 hosts</title>", page);
         AssertNeedsNothing(page);
+    }
+
+    [TestMethod]
+    public void What_is_worst_comes_first_places_have_a_column_where_there_are_any_and_nothing_is_said_twice()
+    {
+        string kvm = Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm");
+        string page = Page("plan", "--guest", Path.Combine(kvm, "libvirt-gpu.xml"), "--host", Path.Combine(kvm, "h39.json"));
+
+        Assert.StartsWith("<p class=\"verdict error\">The guest&#39;s outcome: refused. QEMU refuses to start the guest: Address space limit",
+            page[page.IndexOf("<p class=\"verdict", StringComparison.Ordinal)..]);
+        Assert.IsLessThan(page.IndexOf("<td class=\"info\">", StringComparison.Ordinal), page.IndexOf("<td class=\"error\">", StringComparison.Ordinal));
+        Assert.DoesNotContain(">where</th>", page);
+        Assert.Contains("no setting could be tried: what a device that is passed through asks for is not told", page);
+        Assert.Contains(">where</th>", Page("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host"));
+    }
+
+    [TestMethod]
+    public void The_heading_names_files_without_their_folders()
+    {
+        string page = Page("show", "--host", CommandRun.Golden("seed8g.log"));
+
+        Assert.Contains("<h1>keyhole show: Xen&#39;s firmware map (Multiboot-e820 RAM map), line 3 of seed8g.log</h1>", page);
+        string picture = Encoding.UTF8.GetString(Convert.FromBase64String(Regex.Match(page, "base64,(?<svg>[^\"]+)").Groups["svg"].Value));
+        Assert.Contains("line 3 of seed8g.log</text>", picture);
     }
 
     [TestMethod]

@@ -50,6 +50,7 @@ internal sealed class HtmlOption(CommandConsole console)
             Title = title,
             Verdict = verdict,
             IsYes = isYes,
+            IsWarned = problems.Any(static problem => problem.Severity == Severity.Warning),
             Picture = picture?.Invoke(),
             Problems = problems,
             Notes = notes.IsDefault ? [] : notes,

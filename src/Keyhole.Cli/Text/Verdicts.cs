@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Diagnostics;
@@ -12,7 +13,9 @@ internal static class Verdicts
     public static string Of(PlanAnswer answer)
     {
         string outcome = answer.Outcome is { } reached ? $"The guest's outcome: {reached}. " : "";
-        if (answer.Message is { } message)
+        // An error may say the same words, and whose they are.
+        if (answer.Message is { } message
+            && !answer.Problems.Any(problem => problem.Severity == Severity.Error && problem.Message.Contains(message, StringComparison.Ordinal)))
             outcome += $"{message} ";
         ProblemAnswer[] errors = [.. answer.Problems.Where(static problem => problem.Severity == Severity.Error)];
         return errors switch

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Linq;
 using System.Text;
 using Keyhole.Answers;
 using Keyhole.Diagnostics;
@@ -23,9 +24,10 @@ public sealed record HtmlPage
         body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:75rem;margin:0 auto;padding:1rem}
         h1{font-size:1.2rem}.verdict{font-size:1.4rem;overflow-wrap:anywhere;font-weight:bold;border-left:.4rem solid;padding:.3rem .8rem;margin:1rem 0}
         .error{color:var(--bad)}.warning{color:var(--warn)}.yes{color:var(--good)}
-        img{max-width:100%;height:auto;background:var(--paper)}pre{background:var(--soft);padding:.8rem;overflow-x:auto;font-size:.85rem}
+        img{background:var(--paper)}@media print{img{max-width:100%;height:auto}}pre{background:var(--soft);padding:.8rem;overflow-x:auto;font-size:.85rem}
         table{border-collapse:collapse;width:100%}th,td{border:1px solid var(--rule);padding:.3rem .6rem;text-align:left;vertical-align:top}.problems td:nth-child(2){overflow-wrap:anywhere}
         h2{font-size:1.05rem;margin:1.4rem 0 .4rem}h3{font-size:.95rem;margin:.6rem 0 .2rem}.wide{overflow-x:auto}.answer{width:auto;font-size:.9rem}.answer td,.answer th{padding:.15rem .6rem}.number{text-align:right;white-space:nowrap}.range{white-space:nowrap}
+        @media (max-width:40rem){.problems .range{white-space:normal}.problems th,.problems td{padding:.2rem .35rem}}
         .copy{user-select:all}details{margin:.8rem 0}tr{break-inside:avoid}:focus-visible{outline:2px solid;outline-offset:2px}
         code,td.range{font-family:ui-monospace,monospace}summary{cursor:pointer;font-weight:bold;padding:.4rem 0}
         """;
@@ -38,6 +40,9 @@ public sealed record HtmlPage
 
     /// <summary>Whether the verdict is a yes, or an answer to no question.</summary>
     public required bool IsYes { get; init; }
+
+    /// <summary>Whether a yes comes with a warning: it is told in the colour of one.</summary>
+    public bool IsWarned { get; init; }
 
     /// <summary>A whole SVG document; null for an answer without a picture.</summary>
     public string? Picture { get; init; }
@@ -69,9 +74,10 @@ public sealed record HtmlPage
         // A second wall behind the escaping: a browser that minds it runs and fetches nothing.
         page.Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
             + "'unsafe-inline'\">\n<link rel=\"icon\" href=\"data:,\">\n");
+        string title = Escape(FileNames.WithoutFolders(Title));
         page.Append(CultureInfo.InvariantCulture,
-            $"<title>{Escape(Title)}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{Escape(Title)}</h1>\n");
-        page.Append(CultureInfo.InvariantCulture, $"<p class=\"verdict {(IsYes ? "yes" : "error")}\">{Escape(Verdict)}</p>\n");
+            $"<title>{title}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n");
+        page.Append(CultureInfo.InvariantCulture, $"<p class=\"verdict {(!IsYes ? "error" : IsWarned ? "warning" : "yes")}\">{Escape(Verdict)}</p>\n");
         foreach (string note in Notes)
             page.Append(CultureInfo.InvariantCulture, $"<p>{Escape(note)}</p>\n");
         WriteProblems(page);
@@ -85,8 +91,8 @@ public sealed record HtmlPage
         {
             string picture = Convert.ToBase64String(Encoding.UTF8.GetBytes(Picture));
             page.Append(CultureInfo.InvariantCulture,
-                $"<section>\n<h2>Picture</h2>\n<img alt=\"The memory maps to scale; tables and text below say the same in words\" "
-                    + $"src=\"data:image/svg+xml;base64,{picture}\">\n</section>\n");
+                $"<section>\n<h2>Picture</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Picture\">\n<img alt=\"The memory maps to scale; tables and text below say the same in words\" "
+                    + $"src=\"data:image/svg+xml;base64,{picture}\">\n</div>\n</section>\n");
         }
 
         foreach (HtmlTable table in Tables)
@@ -104,9 +110,12 @@ public sealed record HtmlPage
     {
         if (Problems.IsEmpty)
             return;
+        bool hasPlaces = Problems.Any(static problem => problem.Start is not null);
         page.Append("<section>\n<h2>Problems and remedies</h2>\n<table class=\"problems\" aria-label=\"Problems and remedies\">\n<thead><tr><th "
-            + "scope=\"col\">severity</th><th scope=\"col\">problem</th><th scope=\"col\">where</th></tr></thead>\n<tbody>\n");
-        foreach (ProblemAnswer problem in Problems)
+            + "scope=\"col\">severity</th><th scope=\"col\">problem</th>");
+        page.Append(hasPlaces ? "<th scope=\"col\">where</th></tr></thead>\n<tbody>\n" : "</tr></thead>\n<tbody>\n");
+        // The worst first; the text has them as they were found.
+        foreach (ProblemAnswer problem in Problems.OrderByDescending(static problem => problem.Severity))
         {
             string severity = problem.Severity switch
             {
@@ -119,7 +128,10 @@ public sealed record HtmlPage
             if (problem.Remedy is { } remedy)
                 page.Append(CultureInfo.InvariantCulture, $"<br>Remedy: <strong class=\"copy\">{Escape(remedy)}</strong>");
             string where = problem is { Start: { } start, End: { } end } ? $"[{start}, {end})" : problem.Start is { } at ? $"{at}" : "";
-            page.Append(CultureInfo.InvariantCulture, $"</td><td class=\"range\">{Escape(where)}</td></tr>\n");
+            page.Append("</td>");
+            if (hasPlaces)
+                page.Append(CultureInfo.InvariantCulture, $"<td class=\"range\">{Escape(where)}</td>");
+            page.Append("</tr>\n");
         }
 
         page.Append("</tbody>\n</table>\n</section>\n");

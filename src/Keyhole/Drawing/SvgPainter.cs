@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Linq;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -32,7 +33,8 @@ internal static class SvgPainter
 
     private const int RowHeight = 16;
     private const int ColumnWidth = 172;
-    private const int BridgeWidth = 132;
+    private const int NarrowestBridge = 132;
+    private const int WidestBridge = 232;
     private const int GutterWidth = 36;
     private const int AxisWidth = 128;
     private const int Margin = 20;
@@ -109,6 +111,9 @@ internal static class SvgPainter
         private readonly int _width;
         private readonly int _bodyTop;
 
+        /// <summary>Between the first two columns, or beside the only one: as wide as the windows' names want it.</summary>
+        private readonly int _bridgeWidth;
+
         public Page(MapDrawing drawing, PictureText text)
         {
             _drawing = drawing;
@@ -118,13 +123,15 @@ internal static class SvgPainter
             _tops[0] = _bodyTop;
             for (int i = 0; i < drawing.Bands.Length; i++)
                 _tops[i + 1] = _tops[i] + (drawing.Bands[i].Rows * RowHeight);
+            int letters = drawing.Windows.Select(static window => LabelOf(window).Length).DefaultIfEmpty().Max();
+            _bridgeWidth = Math.Clamp((int)Math.Ceiling(letters * LetterWidth) + 18, NarrowestBridge, WidestBridge);
             _lefts = new int[drawing.Titles.Length];
             int x = Margin + AxisWidth;
             bool hasBridge = drawing.Windows.Length > 0 || drawing.Joins.Length > 0;
             for (int i = 0; i < _lefts.Length; i++)
             {
                 _lefts[i] = x;
-                x += ColumnWidth + (i == 0 && hasBridge ? BridgeWidth : i == _lefts.Length - 1 ? 0 : GutterWidth);
+                x += ColumnWidth + (i == 0 && hasBridge ? _bridgeWidth : i == _lefts.Length - 1 ? 0 : GutterWidth);
             }
 
             _columnsEnd = x;
@@ -173,7 +180,7 @@ internal static class SvgPainter
             int letters = (int)((_width - (2 * Margin)) / LetterWidth);
             Text("title", Margin, Margin + 14, _text.Title, (int)(letters * 0.68));
             for (int i = 0; i < _text.Lines.Length; i++)
-                Text("sub", Margin, Margin + 34 + (16 * i), _text.Lines[i], letters);
+                Text("sub", Margin, Margin + 34 + (16 * i), FileNames.WithoutFolders(_text.Lines[i]), letters);
             for (int i = 0; i < _lefts.Length; i++)
                 Text("head", _lefts[i] + (ColumnWidth / 2), _bodyTop - 10, _drawing.Titles[i], (int)(ColumnWidth / LetterWidth) - 4);
         }
@@ -264,7 +271,7 @@ internal static class SvgPainter
                 {
                     if (WindowOver(_drawing.Bands[i]) is not null)
                         continue;
-                    Text("label mid sub", _lefts[0] + ColumnWidth + (BridgeWidth / 2), _tops[i] + 12, "identity", 20);
+                    Text("label mid sub", _lefts[0] + ColumnWidth + (_bridgeWidth / 2), _tops[i] + 12, "identity", 20);
                     break;
                 }
             }
@@ -283,13 +290,15 @@ internal static class SvgPainter
                     false =>
                     ", which the guest will not reach"
                 };
-                Rect(window.IsReached == false ? "window lost" : "window", left, top + 2, BridgeWidth - 16, TopOf(window.End) - top - 4,
+                Rect(window.IsReached == false ? "window lost" : "window", left, top + 2, _bridgeWidth - 16, TopOf(window.End) - top - 4,
                     $"{Escape(window.Label, 80)} {Range(window.Start, window.End)} {ByteSize.ToText(window.End - window.Start)}{verdict}");
-                string mark = window.IsReached switch { null => "", true => " ✓", false => " ✗" };
-                Text("mid", left + (BridgeWidth / 2) - 8, top + 12, $"{window.Label} {ByteSize.ToText(window.End - window.Start)}{mark}",
-                    (int)((BridgeWidth - 16) / LetterWidth));
+                Text("mid", left + (_bridgeWidth / 2) - 8, top + 12, LabelOf(window),
+                    (int)((_bridgeWidth - 16) / LetterWidth));
             }
         }
+
+        private static string LabelOf(DrawnWindow window) =>
+            $"{window.Label} {ByteSize.ToText(window.End - window.Start)}{window.IsReached switch { null => "", true => " ✓", false => " ✗" }}";
 
         private void PaintMoves()
         {
@@ -395,7 +404,7 @@ internal static class SvgPainter
         private string Describe()
         {
             var words = new StringBuilder();
-            foreach (string line in _text.Lines)
+            foreach (string line in _text.Lines.Select(FileNames.WithoutFolders))
                 words.Append(Escape(line, 300)).Append(". ");
             int column = -1;
             foreach (Cell cell in Cells())

@@ -172,6 +172,9 @@ internal sealed record QemuCureRequest(QemuMachine Machine)
 /// <param name="Best">The lightest change that places all; null where none of those tried does.</param>
 internal sealed record QemuCure(ImmutableArray<QemuTrial> Trials, QemuTrial? Best)
 {
+    /// <summary>Whether nothing was tried but the guest as it is.</summary>
+    public bool IsUntried => Best is null && Trials.Length <= 1;
+
     /// <summary>Whether there is nothing to cure.</summary>
     public bool IsWell => Best is { Changes.IsEmpty: true };
 }

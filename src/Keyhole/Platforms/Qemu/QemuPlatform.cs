@@ -81,6 +81,9 @@ internal sealed class QemuPlatform : IPlatform
         };
     }
 
+    private const string Untried =
+        "what a device that is passed through asks for is not told, or QEMU refuses how the devices are plugged together whatever is set";
+
     public SettingComparison? CompareSettings(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
@@ -94,6 +97,7 @@ internal sealed class QemuPlatform : IPlatform
         QemuPaste? paste = cure.Best is { } best && !cure.IsWell ? QemuPaste.Of(guest, request, best.Changes) : null;
         string notes = paste is { Notes.IsEmpty: false } ? $"; {string.Join("; ", paste.Notes)}" : "";
         string why = cure.IsWell ? "every BAR has its place as it is"
+            : cure.IsUntried ? $"none could be tried: {Untried}"
             : cure.Best is null ? "with none of the settings that were tried does every BAR get a place"
             : $"the lightest change that was found with which the guest boots and every BAR has its place{notes}";
         return new(
@@ -135,8 +139,9 @@ internal sealed class QemuPlatform : IPlatform
         problems.Add(new(
             Severity.Info,
             ProblemCodes.NoSettingHelps,
-            $"none of the settings that were tried gives every BAR a place: "
-                + $"{string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"));
+            cure.IsUntried ? $"no setting could be tried: {Untried}"
+                : $"none of the settings that were tried gives every BAR a place: "
+                    + $"{string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"));
         return null;
     }
 
