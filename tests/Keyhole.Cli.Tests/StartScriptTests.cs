@@ -20,7 +20,7 @@ public sealed class StartScriptTests
     private const string Compiler = """
         #!/bin/sh
         echo build >>"$KEYHOLE_TREE/builds"
-        case "$2" in *[';%,=']*) echo 'MSB1006: Property is not valid'; exit 1 ;; esac
+        case "$2" in *["';%,="]*) echo 'MSB1006: Property is not valid'; exit 1 ;; esac
         while [ "$1" != -o ]; do shift; done
         mkdir -p "$2"
         printf '#!/bin/sh\necho half\n' >"$2/Keyhole.Cli"
@@ -61,7 +61,7 @@ public sealed class StartScriptTests
     [TestMethod]
     public async Task A_folder_whose_name_says_something_to_the_build_is_built_in_another()
     {
-        string odd = Directory.CreateTempSubdirectory("odd;a %b,c=d e").FullName;
+        string odd = Directory.CreateTempSubdirectory("odd;a %b,c=d e's").FullName;
         Directory.Delete(odd);
         Directory.Move(_tree, odd);
         _tree = odd;
