@@ -46,7 +46,8 @@ public sealed class RealQemuTests
 
     private static QemuRecord[] SampleOf(string firmware, int count, Func<QemuRecord, bool> wanted)
     {
-        QemuRecord[] all = [.. QemuRecord.All.Where(record => record.Config.Emulator == "7.2" && record.Config.Firmware == firmware && wanted(record))];
+        QemuRecord[] all =
+            [.. QemuRecord.All.Where(record => record.Config.Emulator == "7.2" && record.Config.Firmware == firmware && wanted(record))];
         return Evenly(all, count);
     }
 

@@ -81,7 +81,8 @@ public sealed class QemuConfig
     public QemuMachine ToMachine()
     {
         ulong lowLimit = 0;
-        if (!QemuVersion.TryParse(Emulator, out QemuVersion emulator) || !QemuMachineType.TryParse(Text("machine", ""), emulator, out QemuMachineType type)
+        if (!QemuVersion.TryParse(Emulator, out QemuVersion emulator)
+            || !QemuMachineType.TryParse(Text("machine", ""), emulator, out QemuMachineType type)
             || !QemuFirmware.TryParse(Firmware, out QemuFirmware firmware) || !QemuCpuModel.TryFind(Text("cpu", ""), out QemuCpuModel model)
             || (Text("max_ram_below_4g", "") is { Length: > 0 } limit && !QemuNumber.TrySize(limit, out lowLimit)))
         {
@@ -161,7 +162,8 @@ public sealed class QemuConfig
     {
         string[] parts = text.Split(',');
         return new QemuDevice(parts[0],
-            [.. parts.Skip(1).Select(static part => part.Split('=', 2)).Select(static pair => new QemuProperty(pair[0], pair.Length > 1 ? pair[1] : "on"))]);
+            [.. parts.Skip(1).Select(static part => part.Split('=', 2))
+                .Select(static pair => new QemuProperty(pair[0], pair.Length > 1 ? pair[1] : "on"))]);
     }
 
     /// <summary>What is set first counts no more where the same is set again.</summary>

@@ -15,8 +15,8 @@ using Keyhole.RealMachine;
 namespace Keyhole.RealQemu;
 
 /// <summary>
-/// One guest in the real QEMU, by software emulation alone, until its firmware is done with PCI: then its machine is read and QEMU ended. It is ended by
-/// its process id as soon as that is over, at its deadline and when this program is told to end; timeout(1) ends it even if this program is killed.
+/// One guest in the real QEMU, by software emulation alone, until its firmware is done with PCI: then its machine is read and QEMU ended. It is
+/// ended by its process id as soon as that is over, at its deadline and when this program is told to end; timeout(1) ends it even if this program is killed.
 /// </summary>
 public sealed class QemuGuest : IDisposable
 {
@@ -43,6 +43,7 @@ public sealed class QemuGuest : IDisposable
     private readonly QemuPorts _ports;
     private readonly Task<string> _complaints;
     private readonly Stopwatch _clock;
+    private volatile bool _isInterrupted;
 
     private QemuGuest(QemuConfig config)
     {
@@ -71,9 +72,9 @@ public sealed class QemuGuest : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         using IDisposable slot = Workshop.MachineSlot();
         using var guest = new QemuGuest(config);
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, _ => guest.End());
-        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => guest.End());
-        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, _ => guest.End());
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, _ => guest.Interrupt());
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => guest.Interrupt());
+        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, _ => guest.Interrupt());
         return guest.Record();
     }
 
@@ -93,7 +94,7 @@ public sealed class QemuGuest : IDisposable
         {
             hasBegun = _monitor.TryBegin();
             if (!hasBegun)
-                return Refused(record);
+                return _isInterrupted ? throw new HarnessException($"interrupted: {_config}") : Refused(record);
             string outcome = _config.IsOvmf ? RunOvmf() : RunSeaBios(record);
             record["outcome"] = outcome;
             record["seconds"] = Math.Round(_clock.Elapsed.TotalSeconds, 2);
@@ -104,10 +105,12 @@ public sealed class QemuGuest : IDisposable
         }
         catch (Exception end) when (end is EndOfStreamException or IOException)
         {
-            if (!hasBegun)
+            if (!hasBegun && !_isInterrupted)
                 return Refused(record);
             // -no-reboot: a triple fault, or a firmware that resets.
             _process.WaitForExit();
+            if (_isInterrupted)
+                throw new HarnessException($"interrupted: {_config}", end);
             if (_clock.Elapsed > s_longest)
                 throw new HarnessException($"not done after {s_longest.TotalMinutes} minutes: {_config}", end);
             record["outcome"] = "resets";
@@ -227,8 +230,14 @@ public sealed class QemuGuest : IDisposable
             throw new EndOfStreamException();
         }
 
-        return TimeSpan.FromSeconds((double)(long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture))
-            / TicksASecond);
+        long ticks = long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
+        return TimeSpan.FromSeconds((double)ticks / TicksASecond);
+    }
+
+    private void Interrupt()
+    {
+        _isInterrupted = true;
+        End();
     }
 
     private void End()

@@ -11,8 +11,8 @@ using Keyhole.RealMachine;
 namespace Keyhole.RealQemu;
 
 /// <summary>
-/// Reads and writes a guest's ports from outside, over QEMU's qtest: the monitor can do it, too, and takes a hundred times as long. QEMU connects to a
-/// socket that is there before it starts.
+/// Reads and writes a guest's ports from outside, over QEMU's qtest: the monitor can do it, too, and takes a hundred times as long. QEMU connects
+/// to a socket that is there before it starts.
 /// </summary>
 internal sealed class QemuPorts : IDisposable
 {
@@ -47,7 +47,8 @@ internal sealed class QemuPorts : IDisposable
     {
         const int Words = 16;
         uint of = 0x80000000 | ((uint)bus << 16) | ((uint)slot << 11) | ((uint)function << 8);
-        uint[] answers = Ask([.. Enumerable.Range(0, Words).SelectMany(i => (string[])[Out('l', AddressPort, of | ((uint)i * 4)), In('l', DataPort)])]);
+        uint[] answers = Ask([.. Enumerable.Range(0, Words)
+            .SelectMany(i => (string[])[Out('l', AddressPort, of | ((uint)i * 4)), In('l', DataPort)])]);
         return [.. Enumerable.Range(0, Words).Select(i => answers[(2 * i) + 1])];
     }
 

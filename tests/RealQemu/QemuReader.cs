@@ -49,7 +49,8 @@ internal sealed class QemuReader(QemuMonitor monitor, QemuPorts ports, QemuConfi
             int size = (int)BinaryPrimitives.ReadUInt32BigEndian(entry);
             ports.Write('w', FwCfgSelector, BinaryPrimitives.ReadUInt16BigEndian(entry.AsSpan(4)));
             byte[] map = FwCfgBytes(size);
-            return new([.. Enumerable.Range(0, size / MapEntryBytes).Select(at => (JsonNode)MapEntry(map.AsSpan(at * MapEntryBytes, MapEntryBytes)))]);
+            return new([.. Enumerable.Range(0, size / MapEntryBytes)
+                .Select(at => (JsonNode)MapEntry(map.AsSpan(at * MapEntryBytes, MapEntryBytes)))]);
         }
 
         throw new HarnessException("QEMU has no etc/e820 in its fw_cfg");
@@ -64,7 +65,8 @@ internal sealed class QemuReader(QemuMonitor monitor, QemuPorts ports, QemuConfi
 
     private byte[] FwCfgBytes(int count) => [.. ports.Read('b', FwCfgData, count).Select(static value => (byte)value)];
 
-    /// <summary>Every function, in the order of the bus numbers: which there are and how large their BARs are QEMU says; firmware need not have.</summary>
+    /// <summary>Every function, in the order of the bus numbers. Which there are and how large their BARs are QEMU says; firmware may not
+    /// know.</summary>
     private IEnumerable<(int Bus, int Slot, int Function, JsonElement Info)> Functions()
     {
         var found = new List<(int Bus, int Slot, int Function, JsonElement Info)>();
@@ -76,7 +78,8 @@ internal sealed class QemuReader(QemuMonitor monitor, QemuPorts ports, QemuConfi
         {
             foreach (JsonElement device in devices.EnumerateArray())
             {
-                found.Add((device.GetProperty("bus").GetInt32(), device.GetProperty("slot").GetInt32(), device.GetProperty("function").GetInt32(), device));
+                found.Add((device.GetProperty("bus").GetInt32(), device.GetProperty("slot").GetInt32(),
+                    device.GetProperty("function").GetInt32(), device));
                 if (device.TryGetProperty("pci_bridge", out JsonElement bridge) && bridge.TryGetProperty("devices", out JsonElement behind))
                     Walk(behind);
             }

@@ -17,6 +17,7 @@ public sealed class QemuRecord
     private static readonly Lazy<ImmutableArray<QemuRecord>> s_all = new(static () => ReadFixture("guests.jsonl.br"));
     private static readonly Lazy<ImmutableArray<QemuRecord>> s_cured = new(static () => ReadFixture("cured-guests.jsonl.br"));
     private static readonly Lazy<ImmutableArray<QemuRecord>> s_random = new(static () => ReadFixture("random-guests.jsonl.br"));
+    private static readonly Lazy<ImmutableArray<QemuRecord>> s_moreRandom = new(static () => ReadFixture("more-random-guests.jsonl.br"));
 
     public QemuRecord(JsonElement json, int line)
     {
@@ -32,6 +33,9 @@ public sealed class QemuRecord
 
     /// <summary>Machines put together at random: other devices, switches and reserves, USB, disks, older machine types.</summary>
     public static ImmutableArray<QemuRecord> Random => s_random.Value;
+
+    /// <summary>More of those, and guests with many processors, that eng/record-golden --kvm made.</summary>
+    public static ImmutableArray<QemuRecord> MoreRandom => s_moreRandom.Value;
 
     public JsonElement Json { get; }
 

@@ -21,7 +21,8 @@ public static class RecordDifferences
             .Select(name => $"{name}: {Field(golden, name)}, now {Field(made, name)}")];
         Dictionary<string, JsonElement> before = Functions(golden), now = Functions(made);
         wrong.AddRange(before.Keys.Union(now.Keys).Order(StringComparer.Ordinal)
-            .Where(bdf => !before.TryGetValue(bdf, out JsonElement old) || !now.TryGetValue(bdf, out JsonElement one) || !JsonElement.DeepEquals(old, one))
+            .Where(bdf => !before.TryGetValue(bdf, out JsonElement old) || !now.TryGetValue(bdf, out JsonElement one)
+                || !JsonElement.DeepEquals(old, one))
             .Select(bdf => $"{bdf}: {(before.TryGetValue(bdf, out JsonElement old) ? old : "none")}, now "
                 + $"{(now.TryGetValue(bdf, out JsonElement one) ? one : "none")}"));
         if (golden.Outcome == "qemu-refused" && made.Outcome == "qemu-refused" && !Words(golden).Intersect(Words(made)).Any())

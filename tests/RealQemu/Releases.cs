@@ -53,7 +53,8 @@ public sealed record EmulatorRelease(string Version, DebianSuite Suite)
         return
         [
             "env", $"QEMU_MODULE_DIR={folder}/usr/lib/x86_64-linux-gnu/qemu", $"{folder}/lib64/ld-linux-x86-64.so.2", "--library-path",
-            $"{folder}/lib/x86_64-linux-gnu", $"{folder}/usr/bin/{MachineTools.Qemu}", .. data.SelectMany(part => (string[])["-L", $"{folder}/usr/{part}"]),
+            $"{folder}/lib/x86_64-linux-gnu", $"{folder}/usr/bin/{MachineTools.Qemu}",
+            .. data.SelectMany(part => (string[])["-L", $"{folder}/usr/{part}"]),
         ];
     }
 

@@ -134,7 +134,7 @@ public sealed record QemuMachine
     /// <summary>Virtual processors, 1 or more.</summary>
     public int Cpus { get; init; } = 1;
 
-    /// <summary>Processor sockets that the user asked for; 0: as many as QEMU makes of the processors, which <see cref="SocketCount"/> says.</summary>
+    /// <summary>Processor sockets that the user asked for; 0: as many as QEMU makes of the processors (<see cref="SocketCount"/>).</summary>
     public int Sockets { get; init; }
 
     /// <summary>Processor sockets: where the user does not say, one for each processor in the machine types before 6.2, one for all since.</summary>

@@ -600,8 +600,8 @@ internal sealed class Ovmf
     }
 
     /// <summary>
-    /// OVMF reads option ROMs one after the other and leaves none mapped. QEMU's pvpanic-pci has a BAR of two bytes: three bits that tell a BAR's type
-    /// read as if they could be written, and OVMF does not know that type.
+    /// OVMF reads option ROMs one after the other and leaves none mapped. QEMU's pvpanic-pci has a BAR of two bytes: the bits that tell a BAR's
+    /// type read as if they could be written, and OVMF does not know that type.
     /// </summary>
     private static bool IsPassedOver(PciFunction node, BarRequest bar) => bar.Type == BarType.Rom || node is { VendorId: 0x1b36, DeviceId: 0x0011 };
 

@@ -244,7 +244,8 @@ internal static class SeaBiosMap
 
     /// <summary>
     /// The tables of SMBIOS in bytes: one for each socket, and one for each DIMM of 16 GiB, until the machine types of 9.1 took all memory for one.
-    /// The machine's name stands in two of them and in each socket's. The last one is SeaBIOS's own, as long as its version's name in Debian's packages makes it.
+    /// The machine's name stands in two of them and in each socket's. The last one is SeaBIOS's own, as long as its version's name in Debian's
+    /// packages makes it.
     /// </summary>
     private static ulong SmbiosBytes(QemuMachine machine, bool hasHighRam)
     {
@@ -254,7 +255,8 @@ internal static class SeaBiosMap
         // The first one is in the fixed part; each is named "CPU" and two hex digits.
         const ulong forEachSocket = 55;
         ulong name = (ulong)machine.Type.ToString().Length;
-        ulong bytes = fixedPart + (3 * name) + ((ulong)(machine.SocketCount - 1) * (forEachSocket + name)) + (machine.Type.Chipset == QemuChipset.I440fx ? 3ul : 0)
+        ulong bytes = fixedPart + (3 * name) + ((ulong)(machine.SocketCount - 1) * (forEachSocket + name))
+            + (machine.Type.Chipset == QemuChipset.I440fx ? 3ul : 0)
             + (hasHighRam ? forHighRam : 0);
         if (machine.Type.Version >= new QemuVersion(9, 1))
             return bytes;

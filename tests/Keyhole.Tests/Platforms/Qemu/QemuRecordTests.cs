@@ -3,6 +3,7 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Guests;
 using Keyhole.RealQemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -54,5 +55,22 @@ public sealed class QemuRecordTests
 
         Assert.AreEqual(0, wrong.Count, $"{wrong.Count} of {QemuRecord.Random.Length} differ:\n{string.Join('\n', wrong.Take(12))}");
         Assert.AreEqual(120, QemuRecord.Random.Length);
+    }
+
+    [TestMethod]
+    public void More_machines_made_at_random_come_out_as_the_real_ones_did()
+    {
+        var wrong = new List<string>();
+        foreach (QemuRecord record in QemuRecord.MoreRandom)
+        {
+            List<string> differences = QemuComparison.Compare(record);
+            if (differences.Count > 0)
+                wrong.Add($"{record.Name}\n    {string.Join("\n    ", differences.Take(6))}");
+        }
+
+        Assert.AreEqual(0, wrong.Count, $"{wrong.Count} of {QemuRecord.MoreRandom.Length} differ:\n{string.Join('\n', wrong.Take(12))}");
+        Assert.IsTrue(QemuRecord.MoreRandom.Any(static record => record.Machine.SocketCount > 4));
+        Assert.IsTrue(QemuRecord.MoreRandom.Any(static record => record.Machine.Devices.Any(static device => device.Driver == "pvpanic-pci")
+            && record.Machine.Firmware.Name == FirmwareName.Ovmf));
     }
 }
