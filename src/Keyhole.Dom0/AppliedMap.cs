@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Immutable;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hypercalls;
 
@@ -20,8 +21,8 @@ public sealed record AppliedMap
     public required string Policy { get; init; }
 
     /// <summary>The map in force.</summary>
-    public required ImmutableArray<E820Entry> Installed { get; init; }
+    public required ImmutableArray<E820Entry> Installed { get; init => field = Given.Array(value); }
 
     /// <summary>The toolstack's map, reckoned: Xen does not show a domain's map to others.</summary>
-    public required ImmutableArray<E820Entry> Before { get; init; }
+    public required ImmutableArray<E820Entry> Before { get; init => field = Given.Array(value); }
 }

@@ -35,6 +35,8 @@ public sealed record GuestRequest
     /// <summary>The guest on this machine. The toolstack's own map leaves a guest without the host's map as it is; the others give it one.</summary>
     public XenResult<Scenario> OnThisMachine(LiveMachine dom0, IXenControl xen)
     {
+        ArgumentNullException.ThrowIfNull(dom0);
+        ArgumentNullException.ThrowIfNull(xen);
         if (!new MachineCapture(dom0).ReadMachineMap(xen).TryGet(out Host? machine, out XenProblem? problem))
             return problem;
         return new Scenario

@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Dom0;
 
@@ -19,7 +20,7 @@ public sealed record InstallRecord
     public required string Policy { get; init; }
 
     /// <summary>The scripts that the configuration names since then.</summary>
-    public required ImmutableArray<InstalledScript> Scripts { get; init; }
+    public required ImmutableArray<InstalledScript> Scripts { get; init => field = Given.Array(value); }
 
     /// <summary>Whether it is undone, and the scripts are kept for a guest that was made with them and still runs.</summary>
     public bool IsUndone { get; init; }

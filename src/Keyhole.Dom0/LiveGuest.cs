@@ -28,6 +28,9 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
     /// <summary>The domain that a user names, by its name or number.</summary>
     public static XenResult<LiveGuest> Find(IXenControl xen, DomainTools tools, string nameOrNumber)
     {
+        ArgumentNullException.ThrowIfNull(xen);
+        ArgumentNullException.ThrowIfNull(tools);
+        ArgumentNullException.ThrowIfNull(nameOrNumber);
         if (!tools.Find(nameOrNumber).TryGet(out DomainNumber? number, out XenProblem? problem))
             return problem;
         if (!xen.Domain(number.Id).TryGet(out DomainInfo? info, out problem))
@@ -119,6 +122,9 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
 
     /// <summary>Forecasts the boot of a guest on the map that its scenario comes to. Only guests whose kernel lays its memory out by the map get
     /// here.</summary>
-    public static LiveMap Of(Boot boot) =>
-        new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!) { IsToolstacksOwn = !boot.Plan.NeedsInstalling };
+    public static LiveMap Of(Boot boot)
+    {
+        ArgumentNullException.ThrowIfNull(boot);
+        return new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!) { IsToolstacksOwn = !boot.Plan.NeedsInstalling };
+    }
 }

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.PvGuest;
 
@@ -49,7 +50,7 @@ public sealed record LiveP2m
     public required ulong FrameCount { get; init; }
 
     /// <summary>Sorted, without gaps from frame 0 to <see cref="FrameCount"/>; runs next to each other differ in kind.</summary>
-    public required ImmutableArray<LiveP2mRun> Runs { get; init => field = value.IsDefault ? [] : value; }
+    public required ImmutableArray<LiveP2mRun> Runs { get; init => field = Given.Array(value); }
 
     /// <summary>Frames of a kind.</summary>
     public ulong CountOf(LiveP2mKind kind)

@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
@@ -56,7 +57,7 @@ public sealed record StartVerdict
     public BootVerification? Verification { get; init; }
 
     /// <summary>What the guest said of its memory.</summary>
-    public required ImmutableArray<string> Said { get; init; }
+    public required ImmutableArray<string> Said { get; init => field = Given.Array(value); }
 
     /// <summary>Whether it boots, but has not said whether it claims its device's windows.</summary>
     public bool AwaitsClaims { get; init; }

@@ -8,6 +8,7 @@ using System.IO;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Dom0;
 
@@ -28,6 +29,8 @@ public sealed class ToolRunner : IToolRunner
     /// <inheritdoc/>
     public ToolResult Run(string program, ImmutableArray<string> arguments, TimeSpan limit, CancellationToken cancellation = default)
     {
+        ArgumentException.ThrowIfNullOrEmpty(program);
+        Given.Array(arguments, nameof(arguments));
         var start = new ProcessStartInfo(program)
         {
             RedirectStandardInput = true,

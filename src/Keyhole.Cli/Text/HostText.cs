@@ -41,7 +41,8 @@ internal static class HostText
                 [.. traits.RootWindows.Select(static window => $"{Range(window.Range.Start, window.Range.End)} to bus {window.BusName}")]);
         if (!host.Devices.IsEmpty)
             yield return string.Create(CultureInfo.InvariantCulture,
-                $"PCI: {Count(host.Devices.Length, "function")}, {Count(host.Devices.Sum(static device => device.Bars.Length), "window")}{Groups(host.Devices)}");
+                $"PCI: {Count(host.Devices.Length, "function")}, {Count(host.Devices.Sum(static device => device.Bars.Length), "window")}"
+                + $"{Groups(host.Devices)}");
         foreach (ReservedRegion region in host.ReservedRegions.Where(static region => region.Type != ReservedRegion.Direct).Take(MostNamed))
             yield return $"the IOMMU keeps {Range(region.Start, region.End)} ({region.Type})";
     }
@@ -55,7 +56,8 @@ internal static class HostText
         if (groups.Length == 0)
             return "";
         string[] shared = [.. groups.Where(static group => group.Count() > 1).Select(static group => string.Create(CultureInfo.InvariantCulture,
-            $"{group.Key} ({string.Join(' ', group.Select(static device => device.Address.ToString()).Take(MostNamed))}{(group.Count() > MostNamed ? " …" : "")})"))];
+            $"{group.Key} ({string.Join(' ', group.Select(static device => device.Address.ToString()).Take(MostNamed))}"
+                + $"{(group.Count() > MostNamed ? " …" : "")})"))];
         return string.Create(CultureInfo.InvariantCulture, $", {Count(groups.Length, "IOMMU group")}")
             + (shared.Length == 0 ? ", each with one function" : $"; of several functions: {Named(shared)}");
     }

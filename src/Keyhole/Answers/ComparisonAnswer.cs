@@ -110,7 +110,7 @@ public sealed record ComparedAnswer : KernelAnswer
 
     /// <summary>The guest's moves to the other hosts that were named, in their order.</summary>
     [JsonPropertyOrder(MemberOrder.Rest)]
-    public ImmutableArray<MigrationAnswer> Migrations { get; init; }
+    public ImmutableArray<MigrationAnswer> Migrations { get; init => field = Given.Array(value); }
 
     /// <summary>What speaks against the policy; null when nothing does.</summary>
     [JsonPropertyOrder(MemberOrder.Rest)]

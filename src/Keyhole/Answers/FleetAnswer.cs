@@ -46,13 +46,13 @@ public sealed record FleetAnswer : Answer
     public required long GroupCount { get; init; }
 
     /// <summary>Hosts by where their hole must start.</summary>
-    public required ImmutableArray<FleetGroupAnswer> Groups { get; init; }
+    public required ImmutableArray<FleetGroupAnswer> Groups { get; init => field = Given.Array(value); }
 
     /// <summary>The hosts that ask for the lowest holes, worst first.</summary>
-    public required ImmutableArray<HostDemandAnswer> Worst { get; init; }
+    public required ImmutableArray<HostDemandAnswer> Worst { get; init => field = Given.Array(value); }
 
     /// <summary>How each guest fares, in the order given.</summary>
-    public required ImmutableArray<FleetGuestAnswer> Guests { get; init; }
+    public required ImmutableArray<FleetGuestAnswer> Guests { get; init => field = Given.Array(value); }
 
     /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host that it started on: 0 to 1.</summary>
     public required double ShareOfMovesAsTheyAre { get; init; }
@@ -244,7 +244,7 @@ public sealed record FleetGuestAnswer
     public required long LosesHalfOfLowMemory { get; init; }
 
     /// <summary>Some of the hosts that it cannot be on, worst first.</summary>
-    public required ImmutableArray<HostDemandAnswer> Offenders { get; init; }
+    public required ImmutableArray<HostDemandAnswer> Offenders { get; init => field = Given.Array(value); }
 
     /// <summary>Where its firmware places all BARs; null for a guest whose firmware places none.</summary>
     public FleetPlacementAnswer? Placement { get; init; }

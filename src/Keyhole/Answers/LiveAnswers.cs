@@ -35,7 +35,7 @@ public sealed record LiveForecastAnswer
     public required ulong RemappedPages { get; init; }
 
     /// <summary>The windows of the guest's devices.</summary>
-    public required ImmutableArray<LiveBarAnswer> Bars { get; init; }
+    public required ImmutableArray<LiveBarAnswer> Bars { get; init => field = Given.Array(value); }
 
     /// <summary>The forecast in short.</summary>
     public static LiveForecastAnswer Of(BootForecast forecast)
@@ -73,10 +73,10 @@ public sealed record ApplyAnswer : Answer
     public required bool Installed { get; init; }
 
     /// <summary>The map that the guest had.</summary>
-    public required ImmutableArray<EntryAnswer> Old { get; init; }
+    public required ImmutableArray<EntryAnswer> Old { get; init => field = Given.Array(value); }
 
     /// <summary>With the reasons of a planned map; without any where one was put back.</summary>
-    public required ImmutableArray<NewEntryAnswer> New { get; init; }
+    public required ImmutableArray<NewEntryAnswer> New { get; init => field = Given.Array(value); }
 
     /// <summary>Null where a map was put back.</summary>
     public LiveForecastAnswer? Forecast { get; init; }
@@ -109,7 +109,7 @@ public sealed record StartAnswer : Answer
     public required string Policy { get; init; }
 
     /// <summary>The map that was planned.</summary>
-    public required ImmutableArray<PlannedEntryAnswer> E820 { get; init; }
+    public required ImmutableArray<PlannedEntryAnswer> E820 { get; init => field = Given.Array(value); }
 
     /// <summary>RAM of that map below 4 GiB, in KiB; null where that is not known.</summary>
     public ulong? RamBelow4GiBKiB { get; init; }
@@ -118,7 +118,7 @@ public sealed record StartAnswer : Answer
     public required LiveForecastAnswer Forecast { get; init; }
 
     /// <summary>Problems of plan and forecast.</summary>
-    public required ImmutableArray<ProblemAnswer> Problems { get; init; }
+    public required ImmutableArray<ProblemAnswer> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>"booted", "died", "stuck", "silent" or "not-started".</summary>
     public required string Outcome { get; init; }
@@ -127,13 +127,13 @@ public sealed record StartAnswer : Answer
     public required bool Agrees { get; init; }
 
     /// <summary>Where the console says something else than the forecast.</summary>
-    public required ImmutableArray<FindingAnswer> Differences { get; init; }
+    public required ImmutableArray<FindingAnswer> Differences { get; init => field = Given.Array(value); }
 
     /// <summary>Why, as far as that can be told.</summary>
-    public required ImmutableArray<string> Explanations { get; init; }
+    public required ImmutableArray<string> Explanations { get; init => field = Given.Array(value); }
 
     /// <summary>What the guest said of its memory.</summary>
-    public required ImmutableArray<string> Console { get; init; }
+    public required ImmutableArray<string> Console { get; init => field = Given.Array(value); }
 
     /// <summary>Whether the guest is still there.</summary>
     public required bool Kept { get; init; }
@@ -175,10 +175,10 @@ public sealed record InstallAnswer : Answer
     public required bool Undone { get; init; }
 
     /// <summary>Keyhole's scripts, with the guest's own ones that they run.</summary>
-    public required ImmutableArray<InstalledScriptAnswer> Scripts { get; init; }
+    public required ImmutableArray<InstalledScriptAnswer> Scripts { get; init => field = Given.Array(value); }
 
     /// <summary>The lines of the configuration that differ.</summary>
-    public required ImmutableArray<LineChangeAnswer> Changes { get; init; }
+    public required ImmutableArray<LineChangeAnswer> Changes { get; init => field = Given.Array(value); }
 
     /// <summary>Where the configuration as it was is kept; null where the change is taken back.</summary>
     public string? Copy { get; init; }
@@ -187,10 +187,10 @@ public sealed record InstallAnswer : Answer
     public LiveForecastAnswer? Forecast { get; init; }
 
     /// <summary>Problems of plan and forecast.</summary>
-    public required ImmutableArray<ProblemAnswer> Problems { get; init; }
+    public required ImmutableArray<ProblemAnswer> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>What has to be known besides.</summary>
-    public required ImmutableArray<string> Remarks { get; init; }
+    public required ImmutableArray<string> Remarks { get; init => field = Given.Array(value); }
 
     /// <summary>Whether nothing is installed because the guest would not boot on the map.</summary>
     [JsonIgnore]
@@ -314,7 +314,7 @@ public sealed record ProbeAnswer : Answer
     public required string Policy { get; init; }
 
     /// <summary>The map that was tried.</summary>
-    public required ImmutableArray<PlannedEntryAnswer> E820 { get; init; }
+    public required ImmutableArray<PlannedEntryAnswer> E820 { get; init => field = Given.Array(value); }
 
     /// <summary>Whether the layout works on this host; null where that is not known.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
@@ -339,16 +339,16 @@ public sealed record ProbeAnswer : Answer
     public required LiveForecastAnswer Forecast { get; init; }
 
     /// <summary>Problems of the forecast.</summary>
-    public required ImmutableArray<ProblemAnswer> Problems { get; init; }
+    public required ImmutableArray<ProblemAnswer> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>Where the probe found something else than was forecast.</summary>
-    public required ImmutableArray<FindingAnswer> Differences { get; init; }
+    public required ImmutableArray<FindingAnswer> Differences { get; init => field = Given.Array(value); }
 
     /// <summary>How often it made each hypercall.</summary>
     public required IReadOnlyDictionary<string, ulong> Hypercalls { get; init; }
 
     /// <summary>What it looked at.</summary>
-    public required ImmutableArray<ProbeCheckAnswer> Checks { get; init; }
+    public required ImmutableArray<ProbeCheckAnswer> Checks { get; init => field = Given.Array(value); }
 
     /// <inheritdoc/>
     [JsonIgnore]

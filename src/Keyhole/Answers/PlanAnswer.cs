@@ -35,7 +35,7 @@ public record PlanAnswer : Answer
 
     /// <summary>What is wrong, or worth knowing.</summary>
     [JsonPropertyOrder(MemberOrder.Plan)]
-    public ImmutableArray<ProblemAnswer> Problems { get; init; }
+    public ImmutableArray<ProblemAnswer> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>"qemu", "xen-hvm" or "xen-pvh"; null for a PV guest.</summary>
     [JsonPropertyOrder(MemberOrder.Platform)]

@@ -35,7 +35,7 @@ public sealed record ReserveAnswer : Answer
     public TodaysHostAnswer? Today { get; init; }
 
     /// <summary>What is wrong, or worth knowing.</summary>
-    public required ImmutableArray<ProblemAnswer> Problems { get; init; }
+    public required ImmutableArray<ProblemAnswer> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>Whether the running host is set up that way; null where nobody asked.</summary>
     public HostCheckAnswer? Check { get; init; }

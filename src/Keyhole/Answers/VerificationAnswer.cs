@@ -28,16 +28,16 @@ public sealed record VerificationAnswer : Answer
     public required OutcomesAnswer Outcome { get; init; }
 
     /// <summary>Where they do not.</summary>
-    public required ImmutableArray<FindingAnswer> Differences { get; init; }
+    public required ImmutableArray<FindingAnswer> Differences { get; init => field = Given.Array(value); }
 
     /// <summary>Where they do.</summary>
-    public required ImmutableArray<FindingAnswer> Agreements { get; init; }
+    public required ImmutableArray<FindingAnswer> Agreements { get; init => field = Given.Array(value); }
 
     /// <summary>What the forecast says and the log does not.</summary>
-    public required ImmutableArray<string> NotCompared { get; init; }
+    public required ImmutableArray<string> NotCompared { get; init => field = Given.Array(value); }
 
     /// <summary>Why they do not, as far as that can be told.</summary>
-    public required ImmutableArray<string> Explanations { get; init; }
+    public required ImmutableArray<string> Explanations { get; init => field = Given.Array(value); }
 
     /// <summary>The comparison.</summary>
     [JsonIgnore]

@@ -68,8 +68,8 @@ public static partial class Anonymiser
             yield return $"kept: {host.ReservedRegions.Length} ranges that the IOMMU keeps for the platform";
         if (!document.IomemLines.IsEmpty)
             yield return $"kept: {document.IomemLines.Length} lines of /proc/iomem, with the names that every machine has";
-        yield return "kept: the processor's vendor, family and address width, the IOMMU's width, the host bridges' windows, the releases of Xen, Linux "
-            + "and firmware by number, as far as they are known";
+        yield return "kept: the processor's vendor, family and address width, the IOMMU's width, the host bridges' windows, the releases of Xen, "
+            + "Linux and firmware by number, as far as they are known";
     }
 
     private static PciDevice Device(PciDevice device) => device with

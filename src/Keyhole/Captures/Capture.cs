@@ -29,7 +29,7 @@ internal sealed record Capture
     /// <summary>How much of the host's RAM the entries show, where it is not all of it.</summary>
     public string? RamShown { get; init; }
 
-    public required ImmutableArray<CaptureEntry> Entries { get; init; }
+    public required ImmutableArray<CaptureEntry> Entries { get; init => field = Given.Array(value); }
 
     /// <summary>Bytes of each type, in the order of the types' numbers.</summary>
     public required OrderedDictionary<string, Hex> Totals { get; init; }
@@ -39,9 +39,9 @@ internal sealed record Capture
 
     public required CaptureTraits Traits { get; init; }
 
-    public required ImmutableArray<CaptureDevice> Devices { get; init; }
+    public required ImmutableArray<CaptureDevice> Devices { get; init => field = Given.Array(value); }
 
-    public required ImmutableArray<CaptureRegion> ReservedRegions { get; init; }
+    public required ImmutableArray<CaptureRegion> ReservedRegions { get; init => field = Given.Array(value); }
 
     /// <summary>Lines of /proc/iomem.</summary>
     public ImmutableArray<string>? Iomem { get; init; }
@@ -86,9 +86,9 @@ internal sealed record CaptureRegion(Hex Start, Hex End, string Type);
 /// <summary>What Xen's additions and address widths depend on.</summary>
 internal sealed record CaptureTraits
 {
-    public required ImmutableArray<Hex> IoApics { get; init; }
+    public required ImmutableArray<Hex> IoApics { get; init => field = Given.Array(value); }
 
-    public required ImmutableArray<Hex> Iommus { get; init; }
+    public required ImmutableArray<Hex> Iommus { get; init => field = Given.Array(value); }
 
     public string? CpuVendor { get; init; }
 
@@ -116,9 +116,9 @@ internal sealed record CaptureTraits
     public Hex? ProtectedHpet { get; init; }
 
     /// <summary>Each as "0xSTART-0xEND".</summary>
-    public required ImmutableArray<string> ReservedDeviceMemory { get; init; }
+    public required ImmutableArray<string> ReservedDeviceMemory { get; init => field = Given.Array(value); }
 
-    public required ImmutableArray<string> OtherDenied { get; init; }
+    public required ImmutableArray<string> OtherDenied { get; init => field = Given.Array(value); }
 
     public ImmutableArray<string>? ReservedInDom0 { get; init; }
 
@@ -184,7 +184,7 @@ internal sealed record CaptureDevice
 
     public CaptureSriov? Sriov { get; init; }
 
-    public required ImmutableArray<CaptureBar> Bars { get; init; }
+    public required ImmutableArray<CaptureBar> Bars { get; init => field = Given.Array(value); }
 
     public static CaptureDevice Of(PciDevice device) => new()
     {

@@ -48,16 +48,16 @@ public sealed record HtmlPage
     public string? Picture { get; init; }
 
     /// <summary>Problems that are shown below the verdict.</summary>
-    public ImmutableArray<ProblemAnswer> Problems { get; init; } = [];
+    public ImmutableArray<ProblemAnswer> Problems { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Sentences that explain the verdict.</summary>
-    public ImmutableArray<string> Notes { get; init; } = [];
+    public ImmutableArray<string> Notes { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Texts that can be copied with one click.</summary>
-    public ImmutableArray<HtmlCopy> Copies { get; init; } = [];
+    public ImmutableArray<HtmlCopy> Copies { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Tables, which fold.</summary>
-    public ImmutableArray<HtmlTable> Tables { get; init; } = [];
+    public ImmutableArray<HtmlTable> Tables { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The answer as the terminal has it.</summary>
     public required string Text { get; init; }

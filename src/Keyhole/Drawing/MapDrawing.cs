@@ -39,10 +39,10 @@ public sealed record DrawnDetails
     public static readonly DrawnDetails None = new();
 
     /// <summary>In any order; where they overlap, the later in address order is left out.</summary>
-    public ImmutableArray<DrawnWindow> Windows { get; init; } = [];
+    public ImmutableArray<DrawnWindow> Windows { get; init => field = Given.Array(value); } = [];
 
     /// <summary>In any order; of many, the largest are drawn.</summary>
-    public ImmutableArray<DrawnMove> Moves { get; init; } = [];
+    public ImmutableArray<DrawnMove> Moves { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Rows that there are at least beyond the one that each band takes, so that large ranges look large in a map of many small
     /// ones.</summary>

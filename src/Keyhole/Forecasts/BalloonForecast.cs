@@ -64,10 +64,10 @@ public sealed record BalloonForecast
     public required ulong Batches { get; init; }
 
     /// <summary>Hypercalls by name, sorted by name.</summary>
-    public required ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init; }
+    public required ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init => field = Given.Array(value); }
 
     /// <summary>What is wrong with the change of the target.</summary>
-    public required ImmutableArray<Problem> Problems { get; init; }
+    public required ImmutableArray<Problem> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>Forecasts the way to a target.</summary>
     /// <param name="boot">How the guest came up. It must have.</param>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -52,7 +53,7 @@ public sealed record BootForecast
     public bool Boots => Outcome == GuestOutcome.Boots;
 
     /// <summary>The kernel's own map: what it prints, and what /proc/iomem is made from.</summary>
-    public required ImmutableArray<E820Entry> KernelMap { get; init; }
+    public required ImmutableArray<E820Entry> KernelMap { get; init => field = Given.Array(value); }
 
     /// <summary>Pages that the kernel gives back to Xen for good.</summary>
     public required ulong ReleasedPages { get; init; }
@@ -67,7 +68,7 @@ public sealed record BootForecast
     /// RAM that only the balloon can reach, sorted. Whole pages, but up to 4.2 for its edges. Where less than a page of RAM lies behind the guest's
     /// pages, kernels since 4.3 keep a region that ends a page before it starts; it holds nothing.
     /// </summary>
-    public required ImmutableArray<ByteRange> Extra { get; init; }
+    public required ImmutableArray<ByteRange> Extra { get; init => field = Given.Array(value); }
 
     /// <summary>Entries for which the kernel's own map had no room: what stands behind them in its map is lost.</summary>
     public required ulong IgnoredEntries { get; init; }
@@ -77,7 +78,7 @@ public sealed record BootForecast
 
     /// <summary>The P2M from frame 0 to <see cref="P2mEnd"/>. The <see cref="P2mRun.Mfn"/> of RAM is the frame that it had when the guest
     /// started.</summary>
-    public required ImmutableArray<P2mRun> P2m { get; init; }
+    public required ImmutableArray<P2mRun> P2m { get; init => field = Given.Array(value); }
 
     /// <summary>Where the interesting part of the P2M ends: behind the map and behind RAM.</summary>
     public required Pfn P2mEnd { get; init; }
@@ -86,23 +87,23 @@ public sealed record BootForecast
     public required ulong P2mTreePages { get; init; }
 
     /// <summary>Hypercalls that the kernel makes for all this, by name, sorted by name.</summary>
-    public required ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init; }
+    public required ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init => field = Given.Array(value); }
 
     /// <summary>The gap that the kernel gives to PCI devices; empty when there is none.</summary>
     public required ByteRange PciGap { get; init; }
 
     /// <summary>What the kernel moves out of the way of the firmware's data: itself, its page tables, the ramdisk.</summary>
-    public required ImmutableArray<MovedRange> Moved { get; init; }
+    public required ImmutableArray<MovedRange> Moved { get; init => field = Given.Array(value); }
 
     /// <summary>Every page that the guest starts with, in one line each.</summary>
-    public required ImmutableArray<AccountLine> Account { get; init; }
+    public required ImmutableArray<AccountLine> Account { get; init => field = Given.Array(value); }
 
     /// <summary>What becomes of each window of the guest's devices.</summary>
-    public required ImmutableArray<BarVerdict> Bars { get; init; }
+    public required ImmutableArray<BarVerdict> Bars { get; init => field = Given.Array(value); }
 
     /// <summary>What the kernel does without because Xen is under it, by the names that its users know: ACPI (in a domU), NUMA, cpuidle,
     /// cpufreq.</summary>
-    public required ImmutableArray<string> SwitchedOff { get; init; }
+    public required ImmutableArray<string> SwitchedOff { get; init => field = Given.Array(value); }
 
     /// <summary>
     /// The forecast for the shortest kernel that the builder's span may hold, where nobody knows where it ends and that makes a difference; else
@@ -117,10 +118,10 @@ public sealed record BootForecast
     public ulong KernelEndThatMatters => Forecaster.FirstWithoutRam(Request, KernelEndRange);
 
     /// <summary>The lines that the kernel will print, in its own words.</summary>
-    public required ImmutableArray<string> Log { get; init; }
+    public required ImmutableArray<string> Log { get; init => field = Given.Array(value); }
 
     /// <summary>What is wrong with the boot, its plan's problems left out.</summary>
-    public required ImmutableArray<Problem> Problems { get; init; }
+    public required ImmutableArray<Problem> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>The same boot with another kernel.</summary>
     public BootForecast With(KernelRelease kernel) => Forecaster.Forecast(Request with { Kernel = kernel });
@@ -129,7 +130,11 @@ public sealed record BootForecast
     /// A plan's problems and the forecast's, in this order; one for each fault. Of a window that both name, and of the kernel's place, the forecast
     /// knows more: the plan's word is left out.
     /// </summary>
-    public ImmutableArray<Problem> ProblemsWith(Plan plan) => [.. plan.Problems.Where(problem => !KnowsMoreThan(problem)), .. Problems];
+    public ImmutableArray<Problem> ProblemsWith(Plan plan)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        return [.. plan.Problems.Where(problem => !KnowsMoreThan(problem)), .. Problems];
+    }
 
     private bool KnowsMoreThan(Problem problem) => problem.Code switch
     {

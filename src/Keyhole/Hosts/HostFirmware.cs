@@ -45,11 +45,13 @@ public sealed record HostFirmware(string? Vendor, string? Version, string? Date)
 
     private static readonly string[] s_makers =
     [
-        "American Megatrends", "Apple", "ASUSTeK", "coreboot", "Dell", "EDK II", "EFI Development Kit", "Fujitsu", "GIGABYTE", "Google", "Hewlett-Packard",
+        "American Megatrends", "Apple", "ASUSTeK", "coreboot", "Dell", "EDK II", "EFI Development Kit", "Fujitsu", "GIGABYTE", "Google",
+            "Hewlett-Packard",
         "HPE", "HP", "INSYDE", "Intel", "LENOVO", "Phoenix", "Proxmox", "SeaBIOS", "Supermicro", "Xen",
     ];
 
-    /// <summary>The first numbers with dots between them: <c>1.16.2</c> of <c>rel-1.16.2-0-gea1b7a0</c>, <c>1.75</c> of <c>N2IET97W (1.75 )</c>.</summary>
+    /// <summary>The first numbers with dots between them: <c>1.16.2</c> of <c>rel-1.16.2-0-gea1b7a0</c>, <c>1.75</c> of <c>N2IET97W (1.75
+    /// )</c>.</summary>
     private static string? Numbers(string? version)
     {
         const int mostDigits = 4;
@@ -58,7 +60,8 @@ public sealed record HostFirmware(string? Vendor, string? Version, string? Date)
         foreach (string word in version.Split([' ', '(', ')', '-', '_'], StringSplitOptions.RemoveEmptyEntries))
         {
             string[] numbers = word.Split('.');
-            if (numbers.Length is >= 2 and <= 4 && numbers.All(static number => number.Length is > 0 and <= mostDigits && number.All(char.IsAsciiDigit)))
+            if (numbers.Length is >= 2 and <= 4
+                && numbers.All(static number => number.Length is > 0 and <= mostDigits && number.All(char.IsAsciiDigit)))
                 return word;
         }
 

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 
 namespace Keyhole.Logs;
@@ -44,13 +45,13 @@ public sealed record BootFacts
     public LogFact<ulong>? IdentitySet { get; init; }
 
     /// <summary>Ranges that the kernel says it gave back, in the log's order.</summary>
-    public ImmutableArray<LogFact<CountedFrames>> Freed { get; init; } = [];
+    public ImmutableArray<LogFact<CountedFrames>> Freed { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Ranges that the kernel says it asked back, in the log's order.</summary>
-    public ImmutableArray<LogFact<CountedFrames>> Populated { get; init; } = [];
+    public ImmutableArray<LogFact<CountedFrames>> Populated { get; init => field = Given.Array(value); } = [];
 
     /// <summary>"Unable to find available pfn range, not remapping identity pages".</summary>
-    public ImmutableArray<int> NoRangeToRemapLines { get; init; } = [];
+    public ImmutableArray<int> NoRangeToRemapLines { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Where the kernel says it moved the ramdisk.</summary>
     public LogFact<MovedBytes>? InitrdMoved { get; init; }
@@ -65,13 +66,13 @@ public sealed record BootFacts
     public LogFact<MemoryTotals>? Memory { get; init; }
 
     /// <summary>Windows that the kernel says it cannot claim, in the log's order.</summary>
-    public ImmutableArray<LogFact<FailedClaim>> FailedClaims { get; init; } = [];
+    public ImmutableArray<LogFact<FailedClaim>> FailedClaims { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The kernel's own command line.</summary>
     public LogFact<string>? CommandLine { get; init; }
 
     /// <summary>What the kernel itself changes in its map: by its command line, the processor's MTRRs, its own rules. The first 64.</summary>
-    public ImmutableArray<LogFact<MapEdit>> Edits { get; init; } = [];
+    public ImmutableArray<LogFact<MapEdit>> Edits { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Where the kernel says that its own image is not all RAM in its map, and takes that place back (".text .data .bss are not marked …");
     /// empty where it does not say which.</summary>

@@ -91,7 +91,7 @@ public sealed record LogLine(int Number, LogSpeaker Speaker, string Text)
 public sealed record LogScan
 {
     /// <summary>Maps in the order of their first lines; of each kind the first 64.</summary>
-    public required ImmutableArray<LogMap> Maps { get; init; }
+    public required ImmutableArray<LogMap> Maps { get; init => field = Given.Array(value); }
 
     /// <summary>Maps beyond those kept.</summary>
     public int DroppedMaps { get; init; }
@@ -103,7 +103,7 @@ public sealed record LogScan
     /// What kernels and Xen say about memory at boot ("Released …", "Remapped …", "can't claim BAR …", "Linux version …"): of each such message
     /// the first 256.
     /// </summary>
-    public required ImmutableArray<LogLine> Lines { get; init; }
+    public required ImmutableArray<LogLine> Lines { get; init => field = Given.Array(value); }
 
     /// <summary>Lines of the whole log.</summary>
     public int LineCount { get; init; }

@@ -55,13 +55,13 @@ public sealed record PciLog
     public static PciLog Empty { get; } = new();
 
     /// <summary>The functions that were found.</summary>
-    public ImmutableArray<PciFunctionSighting> Functions { get; init; } = [];
+    public ImmutableArray<PciFunctionSighting> Functions { get; init => field = Given.Array(value); } = [];
 
     /// <summary>What was said of BARs and bridges' windows.</summary>
-    public ImmutableArray<PciSighting> Resources { get; init; } = [];
+    public ImmutableArray<PciSighting> Resources { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The windows of host bridges.</summary>
-    public ImmutableArray<RootWindowSighting> RootWindows { get; init; } = [];
+    public ImmutableArray<RootWindowSighting> RootWindows { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether there was more than is kept.</summary>
     public bool IsCut { get; init; }
@@ -74,7 +74,7 @@ public sealed record PciLog
 
     /// <summary>What the machine calls itself and its firmware, of each boot: <c>QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1
     /// 04/01/2014</c>. The first 64.</summary>
-    public ImmutableArray<LogFact<string>> Machines { get; init; } = [];
+    public ImmutableArray<LogFact<string>> Machines { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether nothing was said.</summary>
     public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null;

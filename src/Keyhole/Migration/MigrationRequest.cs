@@ -16,6 +16,12 @@ namespace Keyhole.Migration;
 /// not known.</param>
 public sealed record MigrationHost(string Name, Host Host, ImmutableArray<Bar> Bars)
 {
+    /// <summary>The host.</summary>
+    public Host Host { get; init => field = Given.NotNull(value); } = Given.NotNull(Host);
+
+    /// <summary>Windows of its devices.</summary>
+    public ImmutableArray<Bar> Bars { get; init => field = Given.Array(value); } = Given.Array(Bars);
+
     /// <summary>A guest as it would be on this host.</summary>
     public Scenario On(Scenario guest)
     {

@@ -149,6 +149,9 @@ public sealed record SriovCapability(int TotalFunctions, int EnabledFunctions);
 /// <param name="Bars">In the source's order.</param>
 public sealed record PciDevice(PciAddress Address, string Description, ImmutableArray<Bar> Bars)
 {
+    /// <summary>Its windows.</summary>
+    public ImmutableArray<Bar> Bars { get; init => field = Given.Array(value); } = Given.Array(Bars);
+
     /// <summary>PCI vendor, 0–ffff, or null when unknown.</summary>
     public int? VendorId { get; init; }
 

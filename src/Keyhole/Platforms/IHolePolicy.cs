@@ -72,15 +72,30 @@ public interface IHolePolicy
 /// <param name="Bars">Memory windows of the devices passed through, as far as they are known.</param>
 public sealed record PolicyInput(ImmutableArray<E820Entry> MachineMap, GuestSpec Guest, ImmutableArray<Bar> Bars)
 {
+    /// <summary>The host's map with Xen's additions.</summary>
+    public ImmutableArray<E820Entry> MachineMap { get; init => field = Given.Array(value); } = Given.Array(MachineMap);
+
+    /// <summary>A PV guest that uses the host's map.</summary>
+    public GuestSpec Guest { get; init => field = Given.NotNull(value); } = Given.NotNull(Guest);
+
+    /// <summary>Memory windows of the devices passed through, as far as they are known.</summary>
+    public ImmutableArray<Bar> Bars { get; init => field = Given.Array(value); } = Given.Array(Bars);
+
     /// <summary>Host memory that devices use by themselves (RMRR), in bytes; empty where none is known.</summary>
-    public ImmutableArray<ByteRange> DeviceMemory { get; init; } = [];
+    public ImmutableArray<ByteRange> DeviceMemory { get; init => field = Given.Array(value); } = [];
 }
 
 /// <summary>The guest's map in the policy's own order. No entries where the policy failed; a problem then says why.</summary>
 public sealed record PolicyResult(ImmutableArray<PlannedEntry> Entries, ImmutableArray<Problem> Problems)
 {
+    /// <summary>The map, in the policy's own order.</summary>
+    public ImmutableArray<PlannedEntry> Entries { get; init => field = Given.Array(value); } = Given.Array(Entries);
+
+    /// <summary>What is wrong, or worth knowing.</summary>
+    public ImmutableArray<Problem> Problems { get; init => field = Given.Array(value); } = Given.Array(Problems);
+
     /// <summary>Gaps that the policy left on purpose, and why, in address order. Gaps that it does not name are nobody's.</summary>
-    public ImmutableArray<KeptRange> Gaps { get; init; } = [];
+    public ImmutableArray<KeptRange> Gaps { get; init => field = Given.Array(value); } = [];
 }
 
 /// <summary>One entry of a guest's map and the reason that it is there.</summary>

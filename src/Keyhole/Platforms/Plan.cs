@@ -28,22 +28,22 @@ public sealed record Plan
     public required string Policy { get; init; }
 
     /// <summary>The host's map with Xen's additions.</summary>
-    public required ImmutableArray<E820Entry> MachineMap { get; init; }
+    public required ImmutableArray<E820Entry> MachineMap { get; init => field = Given.Array(value); }
 
     /// <summary>Memory windows of the devices passed through, as far as they are known.</summary>
-    public required ImmutableArray<Bar> Bars { get; init; }
+    public required ImmutableArray<Bar> Bars { get; init => field = Given.Array(value); }
 
     /// <summary>Whether the guest's map can be told at all; else a problem says why not, and <see cref="Entries"/> is empty.</summary>
     public bool IsMapKnown { get; init; } = true;
 
     /// <summary>The guest's map in the policy's order; empty where the policy failed or the map is not known.</summary>
-    public required ImmutableArray<PlannedEntry> Entries { get; init; }
+    public required ImmutableArray<PlannedEntry> Entries { get; init => field = Given.Array(value); }
 
     /// <summary>Gaps that the policy left on purpose.</summary>
-    public ImmutableArray<KeptRange> Gaps { get; init; } = [];
+    public ImmutableArray<KeptRange> Gaps { get; init => field = Given.Array(value); } = [];
 
     /// <summary>What is wrong, or worth knowing.</summary>
-    public required ImmutableArray<Problem> Problems { get; init; }
+    public required ImmutableArray<Problem> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>RAM of the map below 4 GiB in KiB, room for the balloon included; null where that is not known.</summary>
     public required ulong? RamBelow4GiBKiB { get; init; }

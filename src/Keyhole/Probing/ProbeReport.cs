@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
@@ -49,16 +50,16 @@ public sealed record ProbeReport
     public GuestLayout Layout { get; init; } = GuestLayout.Unknown;
 
     /// <summary>The map as Xen gave it.</summary>
-    public ImmutableArray<E820Entry> Map { get; init; } = [];
+    public ImmutableArray<E820Entry> Map { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The map that the kernel made of it.</summary>
-    public ImmutableArray<E820Entry> KernelMap { get; init; } = [];
+    public ImmutableArray<E820Entry> KernelMap { get; init => field = Given.Array(value); } = [];
 
     /// <summary>RAM that only the balloon can reach, in the probe's words.</summary>
-    public ImmutableArray<ByteRange> Extra { get; init; } = [];
+    public ImmutableArray<ByteRange> Extra { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The list of frames after the setup, from frame 0 on, without gaps; populated and kept RAM are one kind.</summary>
-    public ImmutableArray<P2mRun> P2m { get; init; } = [];
+    public ImmutableArray<P2mRun> P2m { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Why the memory setup stopped, in the forecast that the probe makes first or in fact; null when no result was reported.</summary>
     public HaltReason? Halt { get; init; }
@@ -76,13 +77,13 @@ public sealed record ProbeReport
     public ByteRange PciGap { get; init; }
 
     /// <summary>What was checked, in the probe's order.</summary>
-    public ImmutableArray<ProbeCheck> Checks { get; init; } = [];
+    public ImmutableArray<ProbeCheck> Checks { get; init => field = Given.Array(value); } = [];
 
     /// <summary>How long each part took, in the probe's order.</summary>
-    public ImmutableArray<ProbePhase> Phases { get; init; } = [];
+    public ImmutableArray<ProbePhase> Phases { get; init => field = Given.Array(value); } = [];
 
     /// <summary>By name, as the probe lists them; without the console's own.</summary>
-    public ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init; } = [];
+    public ImmutableArray<(string Name, ulong Count)> Hypercalls { get; init => field = Given.Array(value); } = [];
 
     /// <summary>What ended the probe before its time, in one line: trap, address, what it was at. Null when nothing did.</summary>
     public string? Trap { get; init; }

@@ -24,7 +24,7 @@ public sealed record ReserveRequest
     public required ulong Start { get; init; }
 
     /// <summary>RAM to keep anywhere instead of below a start, in bytes; empty: everything below <see cref="Start"/>.</summary>
-    public ImmutableArray<ByteRange> Ranges { get; init; } = [];
+    public ImmutableArray<ByteRange> Ranges { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Take the lowest start that keeps <see cref="GuestBytes"/>, at most <see cref="Start"/>. Without a size for the guest it is
     /// <see cref="Start"/> itself.</summary>
@@ -34,7 +34,7 @@ public sealed record ReserveRequest
     public ulong? GuestBytes { get; init; }
 
     /// <summary>What else is not left alone below the start: the boot loader's, firmware's.</summary>
-    public ImmutableArray<EarlyReservation> Reserved { get; init; } = [];
+    public ImmutableArray<EarlyReservation> Reserved { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Where the host's kernel lies, if it cannot move (nokaslr, no CONFIG_RELOCATABLE); else empty.</summary>
     public ByteRange Kernel { get; init; }
@@ -56,7 +56,7 @@ public sealed record ReservePlan
     public required ulong Start { get; init; }
 
     /// <summary>The ranges that are kept, sorted and joined; empty where a start is.</summary>
-    public ImmutableArray<ByteRange> Ranges { get; init; } = [];
+    public ImmutableArray<ByteRange> Ranges { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The scheme of 2008; null where the start is impossible.</summary>
     public ReservedRamMap? Map { get; init; }
@@ -68,7 +68,7 @@ public sealed record ReservePlan
     public TodaysHost? Today { get; init; }
 
     /// <summary>What is wrong, or worth knowing.</summary>
-    public required ImmutableArray<Problem> Problems { get; init; }
+    public required ImmutableArray<Problem> Problems { get; init => field = Given.Array(value); }
 
     /// <summary>Whether a problem is an error.</summary>
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);

@@ -22,13 +22,13 @@ public sealed record TodaysHost
 
     /// <summary>The ranges of the memmap= parameters, at most <see cref="MemmapParameters.MaxRanges"/>. Between kept RAM they may cover what is
     /// reserved anyway.</summary>
-    public required ImmutableArray<ByteRange> Memmaps { get; init; }
+    public required ImmutableArray<ByteRange> Memmaps { get; init => field = Given.Array(value); }
 
     /// <summary>RAM below the start that the host keeps because KASLR minds no more than four ranges.</summary>
-    public required ImmutableArray<ByteRange> LeftOver { get; init; }
+    public required ImmutableArray<ByteRange> LeftOver { get; init => field = Given.Array(value); }
 
     /// <summary>The forecast map of the kernel.</summary>
-    public required ImmutableArray<E820Entry> Iomem { get; init; }
+    public required ImmutableArray<E820Entry> Iomem { get; init => field = Given.Array(value); }
 
     /// <summary>
     /// Whether kept RAM above 1 MiB becomes one resource with reserved memory below it, as it does on every PC. Linux marks such a resource

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hypercalls;
 
@@ -45,7 +46,7 @@ internal sealed record DomainSpec
     public DomainId? Target { get; init; }
 
     /// <summary>What XENMEM_memory_map tells; default where nobody set one (dom0).</summary>
-    public ImmutableArray<E820Entry> MemoryMap { get; init; }
+    public ImmutableArray<E820Entry> MemoryMap { get; init => field = Given.Array(value); }
 
     public FramePlacement Placement { get; init; }
 
@@ -55,11 +56,11 @@ internal sealed record DomainSpec
     /// <summary>Pages that are mapped there at the start (Linux: max_pfn_mapped); null for all.</summary>
     public ulong? MappedPages { get; init; }
 
-    public ImmutableArray<WindowMapping> Windows { get; init; } = [];
+    public ImmutableArray<WindowMapping> Windows { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Page tables that can be written by machine address. Others exist for every mapped address but are nobody's page.</summary>
-    public ImmutableArray<L1Table> L1Tables { get; init; } = [];
+    public ImmutableArray<L1Table> L1Tables { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Machine frames that are no RAM and that the domain may map. Default: all for a privileged domain, none for another.</summary>
-    public ImmutableArray<MfnRange> IoRanges { get; init; }
+    public ImmutableArray<MfnRange> IoRanges { get; init => field = Given.Array(value); }
 }

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hypercalls;
 
@@ -17,13 +18,13 @@ internal sealed record MachineSpec
     /// What XENMEM_machine_memory_map tells (Xen's additions made). Its RAM, whole frames of it from 1 MiB on and where nothing else overlaps, is the
     /// machine's memory.
     /// </summary>
-    public required ImmutableArray<E820Entry> MachineMap { get; init; }
+    public required ImmutableArray<E820Entry> MachineMap { get; init => field = Given.Array(value); }
 
     /// <summary>XENMEM_machine_memory_map answers every PV domain, as the policy guest-merge needs it. Xen's own answer is EPERM.</summary>
     public bool MachineMapForEveryone { get; init; }
 
     /// <summary>Callback types that callback_op refuses with ENOSYS, besides those that no Xen knows.</summary>
-    public ImmutableArray<ushort> RefusedCallbacks { get; init; } = [];
+    public ImmutableArray<ushort> RefusedCallbacks { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Entries that XENMEM_set_memory_map takes: 1024 since 2017, 128 before.</summary>
     public int MaxSetMapEntries { get; init; } = MemoryOp.MaxSetMapEntries;

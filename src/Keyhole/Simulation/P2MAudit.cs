@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 
 namespace Keyhole.Simulation;
 
@@ -18,7 +19,7 @@ internal sealed record P2MAudit
     /// <summary>Linux's P2M: this bit marks an identity frame. Both bits and all others: invalid.</summary>
     public const ulong IdentityFrameBit = 1UL << 62;
 
-    public required ImmutableArray<AuditFinding> Findings { get; init; }
+    public required ImmutableArray<AuditFinding> Findings { get; init => field = Given.Array(value); }
 
     /// <summary>Pages of the guest's own RAM that the P2M lists.</summary>
     public required ulong ListedPages { get; init; }

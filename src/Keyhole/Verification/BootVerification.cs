@@ -30,13 +30,13 @@ public sealed record BootVerification
     public (GuestOutcome Forecast, GuestOutcome? Observed)? Outcomes { get; init; }
 
     /// <summary>Everything that was compared, in the order of a boot.</summary>
-    public required ImmutableArray<Finding> Findings { get; init; }
+    public required ImmutableArray<Finding> Findings { get; init => field = Given.Array(value); }
 
     /// <summary>What the forecast says and the log does not: neither agreement nor difference.</summary>
-    public required ImmutableArray<string> NotCompared { get; init; }
+    public required ImmutableArray<string> NotCompared { get; init => field = Given.Array(value); }
 
     /// <summary>For people: what lies in the way, where memory went, which kernels cope, what to change.</summary>
-    public required ImmutableArray<Phrase> Explanations { get; init; }
+    public required ImmutableArray<Phrase> Explanations { get; init => field = Given.Array(value); }
 
     /// <summary>Whether nothing differs from the forecast.</summary>
     public bool Agrees => Findings.All(static finding => finding.Agrees);

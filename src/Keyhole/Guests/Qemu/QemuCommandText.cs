@@ -30,7 +30,7 @@ internal sealed class QemuCommandText
     public required string Program { get; init; }
 
     /// <summary>What follows the program.</summary>
-    public required ImmutableArray<QemuWord> Words { get; init; }
+    public required ImmutableArray<QemuWord> Words { get; init => field = Given.Array(value); }
 
     /// <summary>What libvirt's log says of QEMU's version ("7.2.22Debian 1:7.2+dfsg-7+deb12u18"); empty elsewhere.</summary>
     public string EmulatorText { get; init; } = "";
@@ -38,7 +38,7 @@ internal sealed class QemuCommandText
     /// <summary>What libvirt's log says of the host's Linux; empty elsewhere.</summary>
     public string KernelText { get; init; } = "";
 
-    public ImmutableArray<string> Remarks { get; init; } = [];
+    public ImmutableArray<string> Remarks { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether a text holds a command of QEMU, or begins with options of one.</summary>
     public static bool IsOne(string text)

@@ -53,6 +53,9 @@ public readonly record struct QemuFwCfg(string Name, string Value);
 /// <param name="Bars">In the order of their registers, the ROM last. The current size of a resizable BAR counts.</param>
 public sealed record HostFunction(ImmutableArray<BarRequest> Bars)
 {
+    /// <summary>What its registers ask for.</summary>
+    public ImmutableArray<BarRequest> Bars { get; init => field = Given.Array(value); } = Given.Array(Bars);
+
     /// <summary>0–ffff; 0 where it is not known.</summary>
     public int VendorId { get; init; }
 
@@ -75,6 +78,9 @@ public sealed record HostFunction(ImmutableArray<BarRequest> Bars)
 /// <param name="Properties">As written, in order; of one that is set twice the last counts.</param>
 public sealed record QemuDevice(string Driver, ImmutableArray<QemuProperty> Properties)
 {
+    /// <summary>Its options, in their order.</summary>
+    public ImmutableArray<QemuProperty> Properties { get; init => field = Given.Array(value); } = Given.Array(Properties);
+
     /// <summary>For a device of the host (vfio-pci): what it asks for. Null for a model, and for one of which nothing is known.</summary>
     public HostFunction? Host { get; init; }
 

@@ -3,6 +3,7 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
@@ -32,7 +33,7 @@ internal sealed record HvmloaderInput
     public bool MayMoveRam { get; init; }
 
     /// <summary>Reserved device memory that libxl tells of, in its order.</summary>
-    public ImmutableArray<ByteRange> Reserved { get; init; } = [];
+    public ImmutableArray<ByteRange> Reserved { get; init => field = Given.Array(value); } = [];
 
     public bool HasAcpi { get; init; } = true;
 

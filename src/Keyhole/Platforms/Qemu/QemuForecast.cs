@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
@@ -25,7 +26,7 @@ internal sealed record QemuForecast
     public QemuMemory? Memory { get; init; }
 
     /// <summary>The map as the operating system gets it; the default where it never gets one, or it is not known.</summary>
-    public ImmutableArray<E820Entry> E820 { get; init; }
+    public ImmutableArray<E820Entry> E820 { get; init => field = Given.Array(value); }
 
     /// <summary>Every BAR and bridge, with an address or a reason; null where QEMU refuses the machine.</summary>
     public PciPlacement? Placement { get; init; }
@@ -35,7 +36,7 @@ internal sealed record QemuForecast
     public AcpiWindows? Acpi { get; init; }
 
     /// <summary>BARs that have an address at which they do not work, or not as meant.</summary>
-    public ImmutableArray<FaultyBar> Faults { get; init; } = [];
+    public ImmutableArray<FaultyBar> Faults { get; init => field = Given.Array(value); } = [];
 
     /// <summary>
     /// BARs that have no address of use: none at all, or one at which the device cannot be reached. What a firmware never maps (OVMF's option ROMs)

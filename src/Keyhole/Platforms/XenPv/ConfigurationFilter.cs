@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
@@ -27,10 +28,10 @@ public sealed record FilterRule(Bar Bar, int? RegisterOffset, ulong Old, ulong N
 /// </summary>
 internal sealed record ConfigurationFilter
 {
-    public required ImmutableArray<FilterRule> Rules { get; init; }
+    public required ImmutableArray<FilterRule> Rules { get; init => field = Given.Array(value); }
 
     /// <summary>Windows for which the hole has no room.</summary>
-    public required ImmutableArray<Bar> Unplaced { get; init; }
+    public required ImmutableArray<Bar> Unplaced { get; init => field = Given.Array(value); }
 
     /// <summary>Where the filter has to sit; both, since both let the guest read.</summary>
     public static ImmutableArray<string> Places { get; } =

@@ -95,6 +95,7 @@ public sealed class GuestMergePolicy : IHolePolicy
     /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(input);
         PolicyResult result = GuestMerge.Merge(input);
         var refused = new Problem(
             Severity.Error,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
@@ -25,6 +26,7 @@ public sealed class Hole3GPolicy : IHolePolicy
     /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(input);
         PolicyResult result = MapAllocator.Allocate(HoleAtPolicy.Hole(HoleStart, "the hole for PCI devices, from 3 GiB on every host"), input);
         List<Problem> problems = [];
         foreach (BarPlace place in BarFilter.Place(input.Bars))

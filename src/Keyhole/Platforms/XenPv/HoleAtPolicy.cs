@@ -49,6 +49,7 @@ public sealed class HoleAtPolicy : IHolePolicy
     /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(input);
         ulong start = HoleStart ?? HostHoles.StartOfPciHole(input.MachineMap, input.Bars);
         List<KeptRange> kept = [.. Hole(start, "the hole for PCI devices, up to 4 GiB")];
         List<Problem> problems = [];

@@ -28,6 +28,7 @@ public sealed class LibxlFixedPolicy : IHolePolicy
     /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(input);
         List<KeptRange> kept = [.. HostHoles.Of(input.MachineMap)];
         ulong start = kept.Count == 0 ? Frames.FourGiB : kept[0].Start;
         foreach (E820Entry entry in SortedMap.Of(input.MachineMap.AsSpan()))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
@@ -33,6 +34,7 @@ public sealed class LibxlPolicy : IHolePolicy
     /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(input);
         // Unsigned and unchecked in libxl: maxmem below memory wraps.
         ulong balloonKiB = unchecked(input.Guest.MaxmemKiB - input.Guest.MemoryKiB);
         return Sanitize(input.MachineMap, input.Guest.MemoryKiB, balloonKiB);

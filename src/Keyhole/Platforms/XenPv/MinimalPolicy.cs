@@ -24,6 +24,7 @@ public sealed class MinimalPolicy : IHolePolicy
     /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(input);
         List<KeptRange> kept = [.. Interrupts(input)];
         foreach (Bar bar in input.Bars)
         {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using Keyhole.Diagnostics;
 
@@ -25,6 +26,7 @@ public sealed class PunchPolicy : IHolePolicy
     /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)
     {
+        ArgumentNullException.ThrowIfNull(input);
         List<Problem> problems = [];
         List<KeptRange> kept = HostHoles.OffTheKernel(HostHoles.Of(input.MachineMap), input.Bars, problems);
         kept.AddRange(HostHoles.BarsBehind(input));
