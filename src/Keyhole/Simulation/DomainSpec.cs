@@ -46,7 +46,7 @@ internal sealed record DomainSpec
     public DomainId? Target { get; init; }
 
     /// <summary>What XENMEM_memory_map tells; default where nobody set one (dom0).</summary>
-    public ImmutableArray<E820Entry> MemoryMap { get; init => field = Given.Array(value); }
+    public ImmutableArray<E820Entry> MemoryMap { get; init; }
 
     public FramePlacement Placement { get; init; }
 

@@ -26,7 +26,7 @@ internal sealed record QemuForecast
     public QemuMemory? Memory { get; init; }
 
     /// <summary>The map as the operating system gets it; the default where it never gets one, or it is not known.</summary>
-    public ImmutableArray<E820Entry> E820 { get; init => field = Given.Array(value); }
+    public ImmutableArray<E820Entry> E820 { get; init; }
 
     /// <summary>Every BAR and bridge, with an address or a reason; null where QEMU refuses the machine.</summary>
     public PciPlacement? Placement { get; init; }
