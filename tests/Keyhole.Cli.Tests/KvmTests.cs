@@ -223,6 +223,27 @@ public sealed class KvmTests
     }
 
     [TestMethod]
+    public void A_firmware_that_nobody_knows_is_not_taken_for_another()
+    {
+        string file = Path.Combine(Path.GetTempPath(), "keyhole-coreboot.cmd");
+        File.WriteAllText(file, "qemu-system-x86_64 -machine q35,accel=kvm -cpu host -m 8G -bios /tmp/coreboot.rom\n");
+        string[] options = ["--host", Fixture("h39.json"), "--guest", file];
+
+        JsonElement json = CommandRun.Of(["plan", .. options, "--json"]).Json();
+        CommandRun text = CommandRun.Of(["plan", .. options]);
+        CommandRun named = CommandRun.Of(["plan", .. options, "--firmware", "seabios-1.16.3"]);
+
+        Assert.IsFalse(json.TryGetProperty("e820", out _));
+        Assert.IsFalse(json.TryGetProperty("bars", out _));
+        Assert.AreEqual("map-not-known", json.GetProperty("problems").EnumerateArray().Last().GetProperty("code").GetString());
+        Assert.AreEqual("none", json.GetProperty("policy").GetString());
+        Assert.Contains("--firmware", text.Output);
+        Assert.DoesNotContain("policy:", text.Output);
+        Assert.DoesNotContain("ovmf", text.Output);
+        Assert.Contains("firmware: seabios 1.16.3: boots", named.Output);
+    }
+
+    [TestMethod]
     public void The_picture_of_a_KVM_guest_has_its_RAM_and_its_BARs_and_not_the_host()
     {
         string folder = Directory.CreateTempSubdirectory("keyhole-svg").FullName;

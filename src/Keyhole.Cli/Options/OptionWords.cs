@@ -18,6 +18,7 @@ internal static class OptionWords
         Setting.Device => "--pci",
         Setting.Bar => "--bar",
         Setting.DeviceListing => "--devices",
+        Setting.Firmware => "--firmware (seabios, ovmf, or with its release)",
         Setting.Policy => "--policy",
         Setting.HoleStart => "--hole",
         Setting.Kernel => "--kernel",

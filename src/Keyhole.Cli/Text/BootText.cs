@@ -21,9 +21,10 @@ internal static class BootText
     {
         console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
         ulong pages = answer.Plan.Scenario.StartPages;
+        string map = answer.Policy == "none" ? "" : $", map: {answer.Policy}";
         console.Ansi.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"guest:  {answer.Guest.Name ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}), map: {answer.Policy}"));
+            $"guest:  {answer.Guest.Name ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}){map}"));
         if (answer.Kernel is { } kernel)
             console.Ansi.WriteLine(answer.KernelImage is { } image ? $"kernel: {kernel}, [{image.Start}, {image.End}) by its image"
                 : $"kernel: {kernel}");

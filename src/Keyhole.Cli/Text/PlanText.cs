@@ -20,7 +20,9 @@ internal static class PlanText
         console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"guest:  {guest.Name ?? "(no name)"}, {guest.MemoryKiB >> 10} MiB{balloon}{devices}"));
-        console.Ansi.WriteLine($"policy: {answer.Policy}");
+        // Where nobody chooses a map there is nothing to name.
+        if (answer.Policy != "none")
+            console.Ansi.WriteLine($"policy: {answer.Policy}");
         if (answer.E820 is { IsEmpty: false } entries)
         {
             MapView.WriteEntries(console, entries);

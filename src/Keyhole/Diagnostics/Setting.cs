@@ -64,6 +64,9 @@ public enum Setting
 
     /// <summary>What takes an installed map out of a guest's configuration.</summary>
     InstallUndo,
+
+    /// <summary>The firmware of a guest of QEMU, and its release.</summary>
+    Firmware,
 }
 
 /// <summary>The names of settings.</summary>
@@ -81,6 +84,7 @@ public static class SettingNames
         Setting.Device => "GuestSpec.Pci",
         Setting.Bar => "Scenario.Bars",
         Setting.DeviceListing => "BarReader",
+        Setting.Firmware => "QemuSurroundings.Firmware",
         Setting.Policy => "Scenario.Policy",
         Setting.HoleStart => "HoleAtPolicy",
         Setting.Kernel => "Scenario.Kernel",

@@ -162,6 +162,7 @@ internal sealed partial class LibvirtMachine
             : "";
         if (Attribute(target, "hotplug") is "on" or "off" && name is "pcie-root-port" or "xio3130-downstream" or "ioh3420")
             more += $",hotplug={Attribute(target, "hotplug")}";
+        // In KiB: formatdomain of libvirt, since 10.3.0.
         if (Attribute(target, "memReserve") is { } reserve)
             more += $",mem-reserve={Escaped(reserve)}K";
         var device = new Device($"{Escaped(name)},id=pci.{index}{more}", LineOf(controller), Place.Usb, ConnectOf(model))

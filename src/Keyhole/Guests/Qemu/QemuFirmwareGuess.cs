@@ -12,6 +12,10 @@ namespace Keyhole.Guests;
 /// <remarks>Source: QEMU's roms folder in each release; the packages of Debian, Ubuntu and Proxmox VE that ship together.</remarks>
 public static class QemuFirmwareGuess
 {
+    /// <summary>Firmware of others for QEMU's boards: flash images, too.</summary>
+    private static readonly string[] s_others =
+        ["coreboot", "linuxboot", "u-boot", "uboot", "slimboot", "slim-boot", "td-shim", "tdshim", "hypervisor-fw", "qboot", "cloudhv"];
+
     /// <summary>The firmware that a file's name tells; null where it tells none.</summary>
     /// <param name="isFlash">Whether it is a flash image: SeaBIOS is hardly ever one.</param>
     public static FirmwareName? NameOf(string file, bool isFlash)
@@ -19,6 +23,12 @@ public static class QemuFirmwareGuess
         ArgumentNullException.ThrowIfNull(file);
         if (file.Length == 0 || Has(file, "seabios") || FileName(file) is "bios.bin" or "bios-256k.bin" or "vgabios.bin")
             return FirmwareName.SeaBios;
+        foreach (string other in s_others)
+        {
+            if (Has(file, other))
+                return null;
+        }
+
         if (Has(file, "ovmf") || Has(file, "edk2") || Has(file, "uefi") || FileName(file).EndsWith("-code.fd", StringComparison.OrdinalIgnoreCase)
             || (isFlash && file.EndsWith(".fd", StringComparison.OrdinalIgnoreCase)))
         {

@@ -35,7 +35,7 @@ public enum QemuUnknown
     /// <summary>The firmware's release.</summary>
     FirmwareRelease,
 
-    /// <summary>Which firmware it is at all.</summary>
+    /// <summary>Which firmware it is at all. Nothing is taken in its place, and no forecast can be made.</summary>
     FirmwareName,
 
     /// <summary>Who made the host's processor.</summary>
@@ -296,10 +296,13 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
     {
         if (around.Firmware is { } told)
             return told;
-        FirmwareName name = guest.Firmware ?? FirmwareName.Ovmf;
-        if (guest.Firmware is null)
-            Assume(QemuUnknown.FirmwareName,
-                $"which firmware {Diagnostics.InputError.Quote(guest.FirmwareFile)} is cannot be told from its name: OVMF is assumed");
+        if (guest.Firmware is not { } name)
+        {
+            // Another firmware lays another map: nothing is assumed, and whoever forecasts has to stop here.
+            Assume(QemuUnknown.FirmwareName, $"which firmware {Diagnostics.InputError.Quote(guest.FirmwareFile)} is cannot be told from its name");
+            return guest.Machine.Firmware;
+        }
+
         QemuFirmware firmware = QemuFirmwareGuess.Of(name, guest.FirmwareFile, emulator, guest.EmulatorText, out string? why);
         if (why is not null)
             Assume(QemuUnknown.FirmwareRelease, $"the firmware's release is not told: {firmware} is assumed, {why}");

@@ -42,6 +42,13 @@ internal sealed class QemuPlatform : IPlatform
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
+        if (FirmwareNotKnown(assumptions) is { } why)
+        {
+            HostSide.Report(scenario, problems);
+            problems.Add(GuestReview.MapNotKnown(why) with { Remedy = $"if it is SeaBIOS or OVMF, say so: {Setting.Firmware}" });
+            return Platforms.Plan.NotKnown(this, scenario, problems);
+        }
+
         foreach (QemuAssumption assumption in assumptions)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed, assumption.Message));
         HostSide.Report(scenario, problems);
@@ -89,7 +96,8 @@ internal sealed class QemuPlatform : IPlatform
         ArgumentNullException.ThrowIfNull(scenario);
         QemuGuest guest = QemuUsualGuest.Of(scenario);
         QemuSurroundings around = Around(scenario);
-        if (!guest.TryResolve(around, out QemuMachine machine, out _))
+        if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions)
+            || FirmwareNotKnown(assumptions) is not null)
             return null;
         QemuCureRequest request = RequestFor(scenario, guest, around, machine);
         if (!QemuCures.TryFind(request, out QemuCure cure))
@@ -106,6 +114,10 @@ internal sealed class QemuPlatform : IPlatform
             why,
             paste is null ? null : new(paste.Libvirt, paste.Qemu, paste.Proxmox, Xl: null));
     }
+
+    /// <summary>Why there can be no forecast: nobody says which firmware the guest has. Null where that is known.</summary>
+    private static string? FirmwareNotKnown(ImmutableArray<QemuAssumption> assumptions) =>
+        assumptions.FirstOrDefault(static assumption => assumption.Unknown == Guests.QemuUnknown.FirmwareName).Message;
 
     private QemuCureRequest RequestFor(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine) => new(machine)
     {

@@ -19,6 +19,10 @@ internal static class QemuWidths
     private const int DisplayClass = 0x03;
     private const int UsbClass = 0x0c03;
 
+    /// <summary>What Linux says, up to 6.6 and after.</summary>
+    private const string Refusal = "\"Device is ineligible for IOMMU domain attach due to platform RMRR requirement\", since 6.7 \"Firmware has "
+        + "requested this device have a 1:1 IOMMU mapping\"";
+
     /// <summary>Addresses beyond so many bits do not work on the host: the processor's width under KVM, and the IOMMU's where a device is passed
     /// through. Null where neither is known.</summary>
     public static int? Limit(HostTraits traits, QemuMachine machine)
@@ -85,27 +89,43 @@ internal static class QemuWidths
     }
 
     /// <summary>Memory that the host's firmware told a device to use by itself (RMRR): VFIO gives no such device away, save displays and USB
-    /// controllers.</summary>
+    /// controllers. Where the source tells whose it is, only the owner's matters.</summary>
     public static void ReportReservedMemory(Scenario scenario, QemuMachine machine, List<Problem> problems)
     {
-        if (scenario.Host.DeviceMemory.IsEmpty || !HasHostDevice(machine))
-            return;
-        bool areExempt = machine.Devices.Where(HostFunctions.IsOne).All(static device =>
-            device.Host is { ClassCode: not 0 and var code } && (code >> 16 == DisplayClass || code >> 8 == UsbClass));
-        if (areExempt)
+        QemuDevice[] given = [.. machine.Devices.Where(static device => HostFunctions.IsOne(device) && !IsExempt(device))];
+        if (given.Length == 0)
             return;
         foreach (PfnRange range in scenario.Host.DeviceMemory)
         {
-            problems.Add(new(
-                Severity.Warning,
-                ProblemCodes.ReservedDeviceMemory,
-                "devices of the host use this memory by themselves (RMRR), and which, the source does not tell: one of "
-                    + "those is not given to a guest of KVM "
-                    + "(\"Device is ineligible for IOMMU domain attach due to platform RMRR requirement\"); displays and USB controllers are exempt",
-                range.Start.ToAddress(),
-                range.End.ToAddress()));
+            PciAddress[] owners =
+                [.. scenario.Host.Traits.DeviceMemoryOwners.Where(owner => owner.Range == range).Select(static owner => owner.Device)];
+            PciAddress? owned = owners.Cast<PciAddress?>().FirstOrDefault(owner => given.Any(device => Covers(device, owner!.Value)));
+            if (owners.Length > 0 && owned is null)
+                continue;
+            problems.Add(owned is { } address
+                ? new(
+                    Severity.Error,
+                    ProblemCodes.ReservedDeviceMemory,
+                    $"the host's firmware has {address} use this memory by itself (RMRR), and Linux does not give such a device to a guest of KVM: "
+                        + Refusal,
+                    range.Start.ToAddress(),
+                    range.End.ToAddress())
+                : new(
+                    Severity.Warning,
+                    ProblemCodes.ReservedDeviceMemory,
+                    $"devices of the host use this memory by themselves (RMRR), and which, the source does not tell: one of those is not given to a "
+                        + $"guest of KVM: {Refusal}; displays and USB controllers are exempt",
+                    range.Start.ToAddress(),
+                    range.End.ToAddress()));
         }
     }
+
+    private static bool IsExempt(QemuDevice device) =>
+        device.Host is { ClassCode: not 0 and var code } && (code >> 16 == DisplayClass || code >> 8 == UsbClass);
+
+    private static bool Covers(QemuDevice device, PciAddress owner) => HostFunctions.TryGetSlot(device, out PciAddress slot)
+        ? (slot.Domain, slot.Bus, slot.Device) == (owner.Domain, owner.Bus, owner.Device)
+        : HostFunctions.TryGetAddress(device, out PciAddress address) && address == owner;
 
     private static bool HasHostDevice(QemuMachine machine) => machine.Devices.Any(HostFunctions.IsOne);
 }

@@ -175,6 +175,14 @@ public sealed class LibvirtMachineTests
         Assert.AreEqual(firmware, Read(Xml("").Replace("<os>", os, StringComparison.Ordinal)).Qemu!.Firmware);
 
     [TestMethod]
+    public void What_a_port_is_to_keep_for_hotplug_is_told_in_KiB() => CollectionAssert.Contains(
+        Devices(Machine(Xml("", devices: """
+            <controller type='usb' model='none'/><memballoon model='none'/>
+            <controller type='pci' index='1' model='pcie-root-port'><target chassis='1' memReserve='15872'/><address type='pci' bus='0x00' slot='0x05'/></controller>
+            """))),
+        "pcie-root-port,id=pci.1,chassis=1,mem-reserve=15872K,bus=pcie.0,addr=0x5.0x0");
+
+    [TestMethod]
     public void A_port_without_hotplug_is_one()
     {
         string[] devices = Devices(Machine(Xml("", devices: """

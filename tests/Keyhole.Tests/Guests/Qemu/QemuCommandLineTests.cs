@@ -190,6 +190,18 @@ public sealed class QemuCommandLineTests
     }
 
     [TestMethod]
+    [DataRow("-bios /tmp/coreboot.rom", null)]
+    [DataRow("-bios /home/me/fw.bin", null)]
+    [DataRow("-drive if=pflash,format=raw,file=/tmp/coreboot.fd", null)]
+    [DataRow("-bios /usr/share/qemu/qboot.rom", null)]
+    [DataRow("-drive if=pflash,format=raw,file=/usr/share/edk2/x64/CODE.fd", FirmwareName.Ovmf)]
+    [DataRow("-bios /tmp/OVMF-mine.bin", FirmwareName.Ovmf)]
+    [DataRow("-bios bios-256k.bin", FirmwareName.SeaBios)]
+    [DataRow("", FirmwareName.SeaBios)]
+    public void A_firmware_is_what_its_name_tells_and_else_not_known(string options, FirmwareName? name) =>
+        Assert.AreEqual(name, Read($"-M q35,accel=kvm -cpu host {options}").Qemu!.Firmware);
+
+    [TestMethod]
     public void What_was_assumed_is_told()
     {
         Assert.IsTrue(Read("-M q35,accel=kvm -cpu host -bios /usr/share/qemu/coreboot.rom -device vfio-pci,host=1:0.0").Qemu!.TryResolve(
@@ -197,7 +209,7 @@ public sealed class QemuCommandLineTests
         CollectionAssert.AreEquivalent(
             new[]
             {
-                QemuUnknown.Emulator, QemuUnknown.FirmwareName, QemuUnknown.FirmwareRelease, QemuUnknown.CpuVendor, QemuUnknown.GiBPages,
+                QemuUnknown.Emulator, QemuUnknown.FirmwareName, QemuUnknown.CpuVendor, QemuUnknown.GiBPages,
                 QemuUnknown.PhysBits,
                 QemuUnknown.GuestPhysBits, QemuUnknown.HostDevice,
             },

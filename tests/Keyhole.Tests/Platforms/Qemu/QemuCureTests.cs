@@ -7,6 +7,7 @@ using System.IO;
 using System.Linq;
 using System.Text;
 using System.Xml.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Hosts;
@@ -243,6 +244,37 @@ public sealed class QemuCureTests
         Assert.HasCount(3, cure.Best.Changes, cure.Best.Name);
         Assert.IsTrue(Forecast(Apply(machine, cure.Best.Changes)).PlacesAll);
         Assert.IsFalse(Forecast(machine).PlacesAll);
+    }
+
+    [TestMethod]
+    [DataRow("0000:01:00.0", 0x020000, Severity.Error)]
+    [DataRow("0000:01:00.0", 0x030000, null)]
+    [DataRow("0000:01:00.0", 0x0c0330, null)]
+    [DataRow("0000:00:14.0", 0x020000, null)]
+    [DataRow(null, 0x020000, Severity.Warning)]
+    [DataRow(null, 0x030000, null)]
+    public void Memory_that_a_device_uses_by_itself_keeps_that_device_from_KVM_and_no_other(string? owner, int classCode, Severity? severity)
+    {
+        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 4G -cpu host -nodefaults -device pcie-root-port,id=p1 "
+            + "-device vfio-pci,host=01:00.0,bus=p1");
+        var range = PfnRange.FromBounds(new Pfn(0x7b800), new Pfn(0x7bc00));
+        Assert.IsTrue(PciAddress.TryParse("0000:01:00.0", out PciAddress address));
+        Host host = HostOf(46, 46);
+        HostTraits traits = host.Traits with { ReservedDeviceMemory = [range] };
+        if (owner is not null && PciAddress.TryParse(owner, out PciAddress whose))
+            traits = traits with { DeviceMemoryOwners = [new(range, whose)] };
+        host = host with
+        {
+            Traits = traits,
+            Devices = [new(address, "", [new(0, BarKind.Memory, 0xf0000000, 0xf0100000, false, false)]) { ClassCode = classCode }],
+        };
+
+        Problem? problem = Planner.Plan(new Scenario { Host = host, Guest = guest }).Problems
+            .FirstOrDefault(static problem => problem.Code == ProblemCodes.ReservedDeviceMemory);
+
+        Assert.AreEqual(severity, problem?.Severity, problem?.Message);
+        if (problem is not null)
+            Assert.Contains("platform RMRR requirement", problem.Message);
     }
 
     [TestMethod]
