@@ -239,7 +239,7 @@ public sealed class KvmTests
         Assert.AreEqual("none", json.GetProperty("policy").GetString());
         Assert.Contains("--firmware", text.Output);
         Assert.DoesNotContain("policy:", text.Output);
-        Assert.DoesNotContain("ovmf", text.Output);
+        Assert.DoesNotContain("firmware: ", text.Output);
         Assert.Contains("firmware: seabios 1.16.3: boots", named.Output);
     }
 

@@ -118,6 +118,9 @@ internal sealed record CaptureTraits
     /// <summary>Each as "0xSTART-0xEND".</summary>
     public required ImmutableArray<string> ReservedDeviceMemory { get; init => field = Given.Array(value); }
 
+    /// <summary>Whose that memory is, as far as it is told.</summary>
+    public ImmutableArray<CaptureDeviceMemoryOwner>? DeviceMemoryOwners { get; init; }
+
     public required ImmutableArray<string> OtherDenied { get; init => field = Given.Array(value); }
 
     public ImmutableArray<string>? ReservedInDom0 { get; init; }
@@ -140,6 +143,8 @@ internal sealed record CaptureTraits
             Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),
         ProtectedHpet = traits.ProtectedHpet is { } hpet ? new Hex(hpet) : null,
         ReservedDeviceMemory = Ranges(traits.ReservedDeviceMemory),
+        DeviceMemoryOwners = Capture.OrNull(traits.DeviceMemoryOwners.Select(static owner =>
+            new CaptureDeviceMemoryOwner(owner.Range.Start.ToAddress(), owner.Range.End.ToAddress(), owner.Device.ToString()))),
         OtherDenied = Ranges(traits.OtherDenied),
         ReservedInDom0 = Capture.OrNull(Ranges(traits.ReservedInDom0)),
     };
@@ -150,6 +155,10 @@ internal sealed record CaptureTraits
 
 /// <summary>What started the machine.</summary>
 internal sealed record CaptureFirmware(string? Vendor, string? Version, string? Date);
+
+/// <summary>Memory that a device uses by itself.</summary>
+/// <param name="Device">"0000:00:02.0".</param>
+internal sealed record CaptureDeviceMemoryOwner(Hex Start, Hex End, string Device);
 
 /// <summary>What a host bridge forwards.</summary>
 /// <param name="Bus">Its first bus: "0000:00".</param>

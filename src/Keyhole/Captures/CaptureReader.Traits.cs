@@ -6,6 +6,8 @@ using System.Text.Json;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Pci;
 using Keyhole.Reading;
 using static Keyhole.Diagnostics.InputErrorCode;
 
@@ -20,7 +22,7 @@ internal ref partial struct CaptureReader
         "otherDenied", "reservedInDom0",
     ];
 
-    private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows", "firmware"];
+    private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows", "firmware", "deviceMemoryOwners"];
 
     private bool TryReadTraits(out HostTraits traits)
     {
@@ -129,6 +131,8 @@ internal ref partial struct CaptureReader
                 return true;
             case "firmware":
                 return TryReadFirmware(ref traits);
+            case "deviceMemoryOwners":
+                return TryReadOwners(ref traits);
             case "iommu":
                 if (!TryReadText(name, out string text))
                     return false;
@@ -169,6 +173,63 @@ internal ref partial struct CaptureReader
         }
 
         traits = traits with { Firmware = HostFirmware.OrNull(vendor, version, date) };
+        return true;
+    }
+
+    private bool TryReadOwners(ref HostTraits traits)
+    {
+        const string list = "deviceMemoryOwners";
+        if (!Expect(JsonTokenType.StartArray, list, "an array"))
+            return false;
+        var owners = ImmutableArray.CreateBuilder<DeviceMemoryOwner>();
+        while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (owners.Count == LogTraits.MaxPages)
+                return Fail(TooLarge, $"\"{list}\" has more than {LogTraits.MaxPages} ranges", "check the file");
+            if (!TryReadOwner(list, out DeviceMemoryOwner owner))
+                return false;
+            owners.Add(owner);
+        }
+
+        traits = traits with { DeviceMemoryOwners = owners.DrainToImmutable() };
+        return true;
+    }
+
+    private bool TryReadOwner(string list, out DeviceMemoryOwner owner)
+    {
+        owner = default;
+        if (!Expect(JsonTokenType.StartObject, list, "an array of objects"))
+            return false;
+        ulong start = 0;
+        ulong end = 0;
+        PciAddress? device = null;
+        while (NextMember())
+        {
+            string? name = Known(["device", "start", "end"]);
+            if (name is null)
+            {
+                _reader.Skip();
+                continue;
+            }
+
+            _reader.Read();
+            PciAddress address = default;
+            bool isRead = name switch
+            {
+                "device" => TryReadPciAddress(name, out address),
+                "start" => TryReadAddress(name, out start),
+                _ => TryReadAddress(name, out end),
+            };
+            if (!isRead)
+                return false;
+            if (name == "device")
+                device = address;
+        }
+
+        if (device is not { } whose || start >= end || end > Frames.AddressLimit)
+            return Fail(Missing, "a device's memory lacks the device, or ends before it starts",
+                "write {\"start\":\"0x7b800000\",\"end\":\"0x7bc00000\",\"device\":\"0000:00:02.0\"}");
+        owner = new(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end)), whose);
         return true;
     }
 

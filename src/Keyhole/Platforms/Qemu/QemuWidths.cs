@@ -98,7 +98,7 @@ internal static class QemuWidths
         foreach (PfnRange range in scenario.Host.DeviceMemory)
         {
             PciAddress[] owners =
-                [.. scenario.Host.Traits.DeviceMemoryOwners.Where(owner => owner.Range == range).Select(static owner => owner.Device)];
+                [.. scenario.Host.Traits.DeviceMemoryOwners.Where(owner => owner.Range.Overlaps(range)).Select(static owner => owner.Device)];
             PciAddress? owned = owners.Cast<PciAddress?>().FirstOrDefault(owner => given.Any(device => Covers(device, owner!.Value)));
             if (owners.Length > 0 && owned is null)
                 continue;
