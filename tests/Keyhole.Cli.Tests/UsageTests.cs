@@ -112,7 +112,7 @@ public sealed class UsageTests
     [TestMethod]
     public void Errors_that_nobody_can_read_stop_nothing()
     {
-        using var errors = new StreamWriter(new LastResort(new Closed())) { AutoFlush = true };
+        using var errors = new StreamWriter(new ErrorStream(new Closed())) { AutoFlush = true };
         using var output = new MemoryStream();
         int status;
         using (var console = new CommandConsole(new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true), errors, () => Stream.Null,

@@ -96,7 +96,7 @@ internal sealed class CommandConsole : IDisposable
         bool isTerminal = !Console.IsOutputRedirected;
         bool hasColours = isTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
-        var errors = new StreamWriter(new LastResort(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
+        var errors = new StreamWriter(new ErrorStream(Console.OpenStandardError()), new UTF8Encoding(false), 256) { AutoFlush = true };
         return new(output, errors, Console.OpenStandardInput, hasColours)
         {
             IsOutputWatched = isTerminal,

@@ -224,7 +224,7 @@ internal static class VerifyVerb
 
             if (builder is null && chosen.Halts)
             {
-                // A map and last words copied from a photograph are enough to say what lies in the way.
+                // A map and a panic message copied from a photograph are enough to say what lies in the way.
                 builder = BootEvidence.UsualDom0(host.Host);
                 console.Remark("the log does not show how Xen builds dom0: it is taken to be a Linux of the size of 6.1 with all of the host's RAM");
             }

@@ -77,7 +77,8 @@ public sealed record HtmlPage
         string title = Escape(FileNames.WithoutFolders(Title));
         page.Append(CultureInfo.InvariantCulture,
             $"<title>{title}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n");
-        page.Append(CultureInfo.InvariantCulture, $"<p class=\"verdict {(!IsYes ? "error" : IsWarned ? "warning" : "yes")}\">{Escape(Verdict)}</p>\n");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<p class=\"verdict {(!IsYes ? "error" : IsWarned ? "warning" : "yes")}\">{Escape(Verdict)}</p>\n");
         foreach (string note in Notes)
             page.Append(CultureInfo.InvariantCulture, $"<p>{Escape(note)}</p>\n");
         WriteProblems(page);
@@ -91,7 +92,8 @@ public sealed record HtmlPage
         {
             string picture = Convert.ToBase64String(Encoding.UTF8.GetBytes(Picture));
             page.Append(CultureInfo.InvariantCulture,
-                $"<section>\n<h2>Picture</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Picture\">\n<img alt=\"The memory maps to scale; tables and text below say the same in words\" "
+                $"<section>\n<h2>Picture</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Picture\">\n"
+                    + $"<img alt=\"The memory maps to scale; tables and text below say the same in words\" "
                     + $"src=\"data:image/svg+xml;base64,{picture}\">\n</div>\n</section>\n");
         }
 

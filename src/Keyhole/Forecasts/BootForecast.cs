@@ -43,7 +43,7 @@ public sealed record BootForecast
     /// <summary>Why the kernel halts; <see cref="HaltReason.None"/> where it boots.</summary>
     public required HaltReason Halt { get; init; }
 
-    /// <summary>The last words of a kernel that halts, as it says them; empty when it dies without a message. Null when it boots.</summary>
+    /// <summary>The panic message of a kernel that halts, as it prints it; empty when it dies without a message. Null when it boots.</summary>
     public string? Message { get; init; }
 
     /// <summary>Whether it boots, halts, or nobody can say because it is not known where the kernel lies.</summary>

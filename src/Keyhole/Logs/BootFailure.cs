@@ -71,7 +71,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
         Words.Contains("arch/x86/xen/setup.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/p2m.c", StringComparison.Ordinal)
             || Words.Contains("arch/x86/xen/mmu", StringComparison.Ordinal);
 
-    /// <summary>A kernel's last words outside of its memory setup; null where a line has none.</summary>
+    /// <summary>A kernel's panic message outside of its memory setup; null where a line has none.</summary>
     internal static BootFailure? OfKernel(ReadOnlySpan<char> line)
     {
         foreach ((string mark, BootFailureKind kind) in _kernelsWords)

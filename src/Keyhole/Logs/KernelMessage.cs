@@ -87,7 +87,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public BootFailure? BootFailure { get; private init; }
 
-    /// <summary>A release, last words, a command line, a segment's name, or what a window conflicts with (null: with nothing that has a
+    /// <summary>A release, a panic message, a command line, a segment's name, or what a window conflicts with (null: with nothing that has a
     /// place).</summary>
     public string? Text { get; private init; }
 
@@ -312,7 +312,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             ? new(KernelMessageKind.BarClaim) { From = window, To = other, Text = name } : default;
     }
 
-    /// <summary>People copy last words from photographs: case and the end do not count.</summary>
+    /// <summary>People copy panic messages from photographs: case and the end do not count.</summary>
     private static string? PanicMessageIn(ReadOnlySpan<char> line)
     {
         const string end = " map";

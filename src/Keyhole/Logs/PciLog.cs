@@ -66,7 +66,7 @@ public sealed record PciLog
     /// <summary>Whether there was more than is kept.</summary>
     public bool IsCut { get; init; }
 
-    /// <summary>SeaBIOS's last words.</summary>
+    /// <summary>SeaBIOS's panic message.</summary>
     public LogFact<string>? FirmwarePanic { get; init; }
 
     /// <summary>QEMU's words where it refuses to start the machine.</summary>

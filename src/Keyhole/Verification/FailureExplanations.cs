@@ -14,7 +14,7 @@ namespace Keyhole.Verification;
 
 /// <summary>
 /// What the end of a boot that was forecast to get through its memory setup has to do with memory: how far that setup went and whether it went as
-/// forecast, and what the last words themselves are about. Nothing is said of a cause that the comparison does not show.
+/// forecast, and what the panic message itself is about. Nothing is said of a cause that the comparison does not show.
 /// </summary>
 internal static class FailureExplanations
 {
@@ -45,7 +45,8 @@ internal static class FailureExplanations
             yield return text;
     }
 
-    /// <summary>Last words that do not point to the map. Where nothing was compared, nothing is acquitted; Xen's word that a domain crashed gives no
+    /// <summary>A panic message that does not point to the map. Where nothing was compared, nothing is acquitted; Xen's word that a domain crashed
+    /// gives no
     /// reason.</summary>
     public static string NotOfMemory(BootFailure failure, int compared) =>
         failure.Kind is BootFailureKind.Crashed or BootFailureKind.Halted

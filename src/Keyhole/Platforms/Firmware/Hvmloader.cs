@@ -60,7 +60,7 @@ internal sealed record HvmloaderInput
 internal readonly record struct HvmloaderLine(int Function, int Register, ulong SizeBytes, ulong? Value);
 
 /// <summary>What hvmloader makes of a guest.</summary>
-/// <param name="PanicMessage">Its last words, where it stops; null where it hands over.</param>
+/// <param name="PanicMessage">Its own words, where it stops; null where it hands over.</param>
 /// <param name="Map">The E820 that it hands to the firmware, ends exclusive.</param>
 /// <param name="Placement">Null where the tree is not known.</param>
 /// <param name="Lines">One for each register, in hvmloader's order.</param>

@@ -6,7 +6,7 @@ using System.IO;
 namespace Keyhole.Cli.Terminal;
 
 /// <summary>Standard error: where it is closed or full there is nobody left to tell, and the command goes on.</summary>
-internal sealed class LastResort(Stream errors) : Stream
+internal sealed class ErrorStream(Stream errors) : Stream
 {
     public override bool CanRead => false;
 
