@@ -46,8 +46,7 @@ internal static class FailureExplanations
     }
 
     /// <summary>A panic message that does not point to the map. Where nothing was compared, nothing is acquitted; Xen's word that a domain crashed
-    /// gives no
-    /// reason.</summary>
+    /// gives no reason.</summary>
     public static string NotOfMemory(BootFailure failure, int compared) =>
         failure.Kind is BootFailureKind.Crashed or BootFailureKind.Halted
             ? $"Why it died the log does not say{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
