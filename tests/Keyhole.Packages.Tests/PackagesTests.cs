@@ -16,16 +16,10 @@ namespace Keyhole.Packages.Tests;
 [TestCategory("Packages")]
 // What eng/package builds is built and packed by the others' set-up too.
 [DoNotParallelize]
-public sealed class PackagesTests
+public sealed class PackagesTests : RootTests
 {
-    private const string Version = "0.1.0";
-
-    private static readonly string[] s_plan = ["plan", "--host", "/host.log", "--memory", "3072", "--e820-host"];
-
     private static string s_made = "";
     private static string s_again = "";
-
-    private readonly string _root = Directory.CreateTempSubdirectory("keyhole-root-").FullName;
 
     [ClassInitialize]
     public static void Make_the_packages(TestContext context)
@@ -43,46 +37,22 @@ public sealed class PackagesTests
         Directory.Delete(s_again, recursive: true);
     }
 
-    [TestCleanup]
-    public void Remove_the_root() => Directory.Delete(_root, recursive: true);
-
     [TestMethod]
-    public void The_deb_is_installed_used_and_removed_in_a_root_that_has_nothing_else()
+    public void The_rpm_is_installed_used_and_removed_in_aRoot_that_has_nothing_else()
     {
-        foreach (string folder in (string[])["updates", "info", "triggers"])
-            Directory.CreateDirectory(At($"var/lib/dpkg/{folder}"));
-        File.WriteAllText(At("var/lib/dpkg/status"), "");
-        string package = Path.Combine(s_made, $"keyhole_{Version}_amd64.deb");
-
-        Tools.Output("dpkg", "--force-not-root", "--force-bad-path", "--root=" + _root, "--install", package);
-
-        AssertWorks("usr/bin/keyhole");
-        AssertHas("usr/share/man/man1/keyhole-plan.1.gz", "usr/share/man/man7/keyhole-policies.7.gz", "usr/share/bash-completion/completions/keyhole",
-            "usr/share/zsh/vendor-completions/_keyhole", "usr/share/fish/vendor_completions.d/keyhole.fish", "usr/share/doc/keyhole/copyright",
-            "usr/lib/keyhole/keyhole-probe.elf");
-        Assert.Contains("Status: install ok installed", File.ReadAllText(At("var/lib/dpkg/status")));
-        Assert.IsEmpty(Tools.Output("dpkg", "--root=" + _root, "--verify", "keyhole"));
-
-        Tools.Output("dpkg", "--force-not-root", "--force-bad-path", "--root=" + _root, "--purge", "keyhole");
-        AssertEmpty("var", "host.log");
-    }
-
-    [TestMethod]
-    public void The_rpm_is_installed_used_and_removed_in_a_root_that_has_nothing_else()
-    {
-        Tools.Output("rpm", "--root", _root, "--initdb");
+        Tools.Output("rpm", "--root", Root, "--initdb");
         string package = Path.Combine(s_made, $"keyhole-{Version}-1.x86_64.rpm");
 
-        Tools.Output("rpm", "--root", _root, "--install", package);
+        Tools.Output("rpm", "--root", Root, "--install", package);
 
         AssertWorks("usr/bin/keyhole");
         AssertHas("usr/share/man/man1/keyhole-plan.1.gz", "usr/share/zsh/site-functions/_keyhole", "usr/share/licenses/keyhole/LICENSE",
             "usr/lib/keyhole/keyhole-probe.elf");
-        Assert.StartsWith($"keyhole-{Version}-1.x86_64", Tools.Output("rpm", "--root", _root, "--query", "keyhole"));
-        Assert.IsEmpty(Tools.Output("rpm", "--root", _root, "--verify", "keyhole"));
+        Assert.StartsWith($"keyhole-{Version}-1.x86_64", Tools.Output("rpm", "--root", Root, "--query", "keyhole"));
+        Assert.IsEmpty(Tools.Output("rpm", "--root", Root, "--verify", "keyhole"));
         Assert.AreEqual("GPL-2.0-only", Tools.Output("rpm", "--query", "--package", "--queryformat", "%{LICENSE}", package));
 
-        Tools.Output("rpm", "--root", _root, "--erase", "keyhole");
+        Tools.Output("rpm", "--root", Root, "--erase", "keyhole");
         // Debian's rpm keeps its database in the home of whoever runs it.
         AssertEmpty("var", "host.log", "usr/lib/sysimage", "root/.rpmdb");
     }
@@ -95,7 +65,7 @@ public sealed class PackagesTests
         {
             Tools.Output("tar", "--extract", "--directory", unpacked, "--file", Path.Combine(s_made, $"keyhole-{Version}-linux-x64.tar.gz"));
             string script = Path.Combine(unpacked, $"keyhole-{Version}-linux-x64", "install.sh");
-            var environment = new Dictionary<string, string> { ["DESTDIR"] = _root };
+            var environment = new Dictionary<string, string> { ["DESTDIR"] = Root };
 
             Assert.AreEqual(0, Tools.Run(environment, script, "--prefix", "/opt/k").Status);
 
@@ -117,7 +87,7 @@ public sealed class PackagesTests
     [TestMethod]
     public void The_tool_is_installed_by_dotnet_and_runs()
     {
-        Tools.Output("dotnet", "tool", "install", "Keyhole.Tool", "--tool-path", _root, "--version", Version, "--source", s_made);
+        Tools.Output("dotnet", "tool", "install", "Keyhole.Tool", "--tool-path", Root, "--version", Version, "--source", s_made);
 
         Assert.AreEqual($"keyhole {Version}\n", Tools.Output(At("keyhole"), "--version"));
     }
@@ -169,31 +139,5 @@ public sealed class PackagesTests
             linked.Select(name => components[name].GetProperty("bom-ref").GetString()).ToArray(),
             root.GetProperty("dependencies")[0].GetProperty("dependsOn").EnumerateArray().Select(static reference => reference.GetString())
                 .ToArray());
-    }
-
-    private string At(string path) => Path.Combine(_root, path);
-
-    /// <summary>Runs the installed program with nothing else there, no libc either: what it plans is what the one here does.</summary>
-    private void AssertWorks(string path)
-    {
-        File.Copy(Path.Combine(AppContext.BaseDirectory, "fixtures", "golden", "seed8g.log"), At("host.log"), overwrite: true);
-        string plan = Tools.Output("chroot", [_root, "/" + path, .. s_plan]);
-        Assert.Contains("low-memory-lost [0x20000000, 0x20200000)", plan);
-    }
-
-    private void AssertHas(params string[] paths)
-    {
-        foreach (string path in paths)
-            Assert.IsTrue(File.Exists(At(path)), path);
-    }
-
-    /// <summary>Nothing but these folders and files is left, and folders that nobody owns, such as usr/share/doc.</summary>
-    private void AssertEmpty(params string[] but)
-    {
-        string[] left = [.. Directory.EnumerateFileSystemEntries(_root, "*", SearchOption.AllDirectories)
-            .Where(path => !but.Any(kept => path == At(kept) || path.StartsWith(At(kept) + "/", StringComparison.Ordinal)
-                || At(kept).StartsWith(path + "/", StringComparison.Ordinal)))
-            .Where(path => File.Exists(path) || path[_root.Length..].Contains("keyhole", StringComparison.Ordinal))];
-        Assert.IsEmpty(left, string.Join(' ', left));
     }
 }
