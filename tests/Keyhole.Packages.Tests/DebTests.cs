@@ -21,7 +21,7 @@ public sealed class DebTests : RootTests
     public void Remove_it() => Directory.Delete(_made, recursive: true);
 
     [TestMethod]
-    public void The_deb_is_installed_used_and_removed_in_aRoot_that_has_nothing_else()
+    public void The_deb_is_installed_used_and_removed_in_a_root_that_has_nothing_else()
     {
         foreach (string folder in (string[])["updates", "info", "triggers"])
             Directory.CreateDirectory(At($"var/lib/dpkg/{folder}"));

@@ -38,7 +38,7 @@ public sealed class PackagesTests : RootTests
     }
 
     [TestMethod]
-    public void The_rpm_is_installed_used_and_removed_in_aRoot_that_has_nothing_else()
+    public void The_rpm_is_installed_used_and_removed_in_a_root_that_has_nothing_else()
     {
         Tools.Output("rpm", "--root", Root, "--initdb");
         string package = Path.Combine(s_made, $"keyhole-{Version}-1.x86_64.rpm");
