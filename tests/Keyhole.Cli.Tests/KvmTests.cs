@@ -223,6 +223,23 @@ public sealed class KvmTests
     }
 
     [TestMethod]
+    [DataRow("gfx_passthru=1", "map-not-known", "gfx_passthru= is not modelled")]
+    [DataRow("vnuma=[[\"pnode=0\",\"size=2048\",\"vcpus=0\",\"vdistances=10\"]]", "map-not-known", "vnuma= is not modelled")]
+    [DataRow("usbctrl=[\"version=3,ports=4\"]", "map-not-known", "usbctrl= adds is not modelled")]
+    [DataRow("device_model_stubdomain_override=1", "assumed", "QEMU runs in a domain of its own")]
+    [DataRow("bios=\"ovmf\"", "map-not-known", "the E820 map that OVMF hands over is not modelled")]
+    public void What_is_not_modelled_of_an_HVM_guest_is_said(string setting, string code, string words)
+    {
+        string file = Path.Combine(Path.GetTempPath(), $"keyhole-hvm-{setting.Split('=')[0]}.cfg");
+        File.WriteAllText(file, $"type=\"hvm\"\nname=\"h\"\nmemory=2048\n{setting}\n");
+
+        JsonElement json = CommandRun.Of("plan", "--host", Fixture("h39.json"), "--guest", file, "--json").Json();
+
+        Assert.IsTrue(json.GetProperty("problems").EnumerateArray().Any(problem => problem.GetProperty("code").GetString() == code
+            && problem.GetProperty("message").GetString()!.Contains(words, StringComparison.Ordinal)), $"{json}");
+    }
+
+    [TestMethod]
     public void A_firmware_that_nobody_knows_is_not_taken_for_another()
     {
         string file = Path.Combine(Path.GetTempPath(), "keyhole-coreboot.cmd");

@@ -64,6 +64,15 @@ internal static class HvmReview
                     + $"larger, and up to 4.14 xl reads rdm="));
         }
 
+        if (guest.Settings.HasStubDomain)
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.Assumed,
+                "QEMU runs in a domain of its own (device_model_stubdomain_override=), whose map is not modelled; that hvmloader gives the guest "
+                    + "what it gives one without is assumed, no record of such a guest was made"));
+        }
+
         if (guest.Topology.Unknown is { } unknown)
         {
             problems.Add(new(
