@@ -108,7 +108,8 @@ public sealed record BootFacts
         KernelMessageKind.MapEdit => WithEdit(new(message.From, message.OldType, message.NewType), line),
         KernelMessageKind.ImageOutsideRam => this with { ImageOutsideRam = ImageOutsideRam ?? new(default, line) },
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
-        KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.Segment or KernelMessageKind.Console => this,
+        KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.TraceRelease or KernelMessageKind.Segment
+            or KernelMessageKind.Console => this,
     };
 
     private BootFacts WithEdit(MapEdit edit, int line)

@@ -72,8 +72,8 @@ internal sealed class BootInProgress
         { Kind: KernelMessageKind.Release } when IsReplaying => false,
         _ when IsReplaying => true,
         { Kind: KernelMessageKind.BootFailure } => true,
-        { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit } =>
-            _end is null,
+        { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console or KernelMessageKind.DeferredPages
+            or KernelMessageKind.MapEdit } => _end is null,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
         { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && _end is null
@@ -115,7 +115,7 @@ internal sealed class BootInProgress
             return;
         if (message.Kind == KernelMessageKind.Segment)
             AddSegment(message);
-        else if (message.Kind == KernelMessageKind.Release)
+        else if (message.Kind is KernelMessageKind.Release or KernelMessageKind.TraceRelease)
         {
             _release ??= new(message.Text!, line);
             _kernel ??= message.Kernel;

@@ -96,8 +96,8 @@ public static class BootLog
             if (message.Kind == KernelMessageKind.Other)
                 return;
             // What says nothing of the memory setup begins no boot.
-            bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.Console or KernelMessageKind.DeferredPages
-                or KernelMessageKind.MapEdit;
+            bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console
+                or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit;
             if (isAside && boot?.Takes(message) != true)
                 return;
             if (boot?.BeginsReplay(message) == true)

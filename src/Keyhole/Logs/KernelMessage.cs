@@ -37,6 +37,7 @@ internal enum KernelMessageKind
 
     // At any time.
     LateCommandLine,
+    TraceRelease,
     BootFailure,
     MapEdit,
     Console,
@@ -102,6 +103,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     {
         if (TryBehind(line, "Linux version ", out TextCursor cursor))
             return Release(cursor.Rest);
+        if (TraceRelease(line) is { Kind: not KernelMessageKind.Other } trace)
+            return trace;
         if (TryBehind(line, "Command line:", out cursor))
             return new(KernelMessageKind.CommandLine) { Text = cursor.Rest.Trim().ToString() };
         // It comes again once the kernel can parse it, with what is built in.
@@ -156,7 +159,26 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     {
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
-            or KernelMessageKind.LateCommandLine or KernelMessageKind.BootFailure) && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
+            or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure)
+            && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
+    }
+
+    /// <summary>A trace names the kernel as well: "CPU: 0 PID: 128 Comm: kworker/0:2 Not tainted 6.13.6-1.qubes #1", "… Tainted: G        W  5.16.1
+    /// #1".</summary>
+    private static KernelMessage TraceRelease(ReadOnlySpan<char> line)
+    {
+        if (!line.Contains(" comm: ", StringComparison.OrdinalIgnoreCase))
+            return default;
+        int at = line.IndexOf("ainted", StringComparison.Ordinal);
+        if (at < 0)
+            return default;
+        ReadOnlySpan<char> rest = line[at..];
+        int end = rest.IndexOf(" #");
+        if (end < 0)
+            return default;
+        ReadOnlySpan<char> words = rest[..end].TrimEnd();
+        KernelMessage release = Release(words[(words.LastIndexOf(' ') + 1)..]);
+        return release.Kind == KernelMessageKind.Release ? release with { Kind = KernelMessageKind.TraceRelease } : default;
     }
 
     private static KernelMessage Release(ReadOnlySpan<char> text)

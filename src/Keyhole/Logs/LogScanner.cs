@@ -61,7 +61,8 @@ public sealed class LogScanner
     /// <summary>What a kernel or Xen says about memory while it boots; <see cref="LogScan.Lines"/> keeps the lines that hold one.</summary>
     private static readonly string[] s_messageWords =
     [
-        "Linux version", "Xen version", CommandLineWord, "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK", " moved from ",
+        "ainted", "Linux version", "Xen version", CommandLineWord, "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK",
+        " moved from ",
         "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info",
         "Page tables:",
         "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ",

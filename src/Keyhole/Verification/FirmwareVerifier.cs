@@ -170,7 +170,7 @@ public static class FirmwareVerifier
             ObservedBoot withMap = observed with
             {
                 Map = map,
-                MapMayBeginLate = observed.Release is null,
+                MapMayBeginLate = observed.Release is not { } release || release.Line > map.Line,
                 MapMayEndEarly = map.Error is not null
                     || !goesOn
             };

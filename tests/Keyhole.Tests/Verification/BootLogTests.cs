@@ -291,4 +291,21 @@ public sealed class BootLogTests
     public void What_is_cut_or_garbled_or_something_else_is_not_read(string line) => Assert.IsEmpty(Boots(line));
 
     private static ImmutableArray<ObservedBoot> Boots(params string[] lines) => BootLog.Of(GoldenBoots.Scan(lines));
+
+    /// <summary>Lines of reports on xen-devel of 2025 and 2022.</summary>
+    [TestMethod]
+    [DataRow("CPU: 0 UID: 0 PID: 128 Comm: kworker/0:2 Not tainted 6.13.6-1.qubes.fc37.x86_64 #1", "6.13.6-1.qubes.fc37.x86_64")]
+    [DataRow("CPU: 0 PID: 0 Comm: swapper Tainted: G        W         5.16.1-20220118-doflr+ #1", "5.16.1-20220118-doflr+")]
+    [DataRow("Pid: 11, comm: kworker/0:1 Not tainted 3.0.101-63-default #1 Xen HVM domU", "3.0.101-63-default")]
+    [DataRow("CPU: 0 PID: 0 Comm: swapper Not tainted", null)]
+    public void A_trace_names_the_kernel_where_no_other_line_does(string line, string? release)
+    {
+        string log = $"[    0.1] BUG: kernel NULL pointer dereference, address: 0000000000000070\n[    0.1] {line}\n"
+            + "[    0.1] Kernel panic - not syncing: x\n";
+        ObservedBoot boot = BootLog.Of(LogScanner.Scan(new System.IO.MemoryStream(System.Text.Encoding.ASCII.GetBytes(log)), "f")).Single();
+
+        Assert.AreEqual(release, boot.Release?.Value);
+        Assert.AreEqual(1, boot.FirstLine);
+        Assert.AreEqual("BUG: kernel NULL pointer dereference, address: 0000000000000070", boot.BootFailure?.Value.Words);
+    }
 }
