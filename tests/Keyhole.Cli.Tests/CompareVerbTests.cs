@@ -191,7 +191,7 @@ public sealed class CompareVerbTests
             {
                 "as it is 1 3932160", "mmio_hole=256 1 3932160", "mmio_hole=512 1 3670016", "mmio_hole=1024 0 3145728", "mmio_hole=2048 0 2097152",
                 "mmio_hole=3072 0 1048576",
-                "mmio_hole=3840 0 262144", "XCP-ng's own hole (1024 MiB) 0 3145728",
+                "mmio_hole=3840 0 262144", "XCP-ng's own hole (1024 MiB; by its documentation) 0 3145728",
             },
             json.GetProperty("settings").EnumerateArray()
                 .Select(static row => $"{row.GetProperty("setting")} {row.GetProperty("unplaced")} {row.GetProperty("ramBelow4GiBKiB")}").ToArray());

@@ -69,7 +69,7 @@ internal static class HvmHoles
             foreach (ulong mib in sizes)
                 tried.Add(Row(Name(mib), open.WithHole(scenario, mib << 20)));
             ulong xcpNg = OfXcpNg(scenario, open);
-            tried.Add(Row($"XCP-ng's own hole ({xcpNg} MiB)", open.WithHole(scenario, xcpNg << 20)));
+            tried.Add(Row($"XCP-ng's own hole ({xcpNg} MiB; by its documentation)", open.WithHole(scenario, xcpNg << 20)));
         }
 
         if (guest.PlacesAll)
