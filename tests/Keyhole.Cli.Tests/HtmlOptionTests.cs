@@ -76,7 +76,8 @@ public sealed class HtmlOptionTests
 
         Assert.StartsWith("<p class=\"verdict error\">The guest&#39;s outcome: refused. QEMU refuses to start the guest: Address space limit",
             page[page.IndexOf("<p class=\"verdict", StringComparison.Ordinal)..]);
-        Assert.IsLessThan(page.IndexOf("<td class=\"info\">", StringComparison.Ordinal), page.IndexOf("<td class=\"error\">", StringComparison.Ordinal));
+        Assert.IsLessThan(
+            page.IndexOf("<td class=\"info\">", StringComparison.Ordinal), page.IndexOf("<td class=\"error\">", StringComparison.Ordinal));
         Assert.DoesNotContain(">where</th>", page);
         Assert.Contains("no setting could be tried: what a device that is passed through asks for is not told", page);
         Assert.Contains(">where</th>", Page("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host"));
