@@ -148,6 +148,7 @@ public sealed class ApplyVerbTests : IDisposable
     {
         const ulong identity = 1UL << 62;
         Run("apply", "g1");
+        Refused(2, "no such file", "inspect", "g1", "--kernel-image", Path.Combine(_dom0.Root, "nothing-here"));
         _dom0.Info = _dom0.Info with { IsPaused = false, CpuTimeNanoseconds = 1 };
         Assert.Contains("its kernel has not said where its P2M list is", Run("inspect", "g1", "--json").Json().GetProperty("p2mRemark").GetString()!);
         Assert.Contains("Its P2M is not shown: its kernel has not said", Run("inspect", "g1").Output);

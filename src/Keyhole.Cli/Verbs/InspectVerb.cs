@@ -65,11 +65,16 @@ internal static class InspectVerb
                 return console.Refuse(problem);
             DomainInfo info = guest.Info;
             LiveP2mAnswer? p2m = null;
+            // What the kernel is matters only for what the list is compared with; what is given and cannot be read is said anyway.
+            KernelChoice? kernel = null;
+            bool isKernelGiven = kernelSource.FirstGiven(parsed) is not null;
+            if (isKernelGiven && !kernelSource.Read(parsed, console, KernelReleases.Default, guest.Spec, isSaid: false, isHere: false)
+                .TryGet(out kernel, out InputError? error))
+                return console.Fail(error);
             if (P2mReader.Read(xen, info, guest.Shown).TryGet(out LiveP2m? list, out XenProblem? unread))
             {
-                // What the kernel is matters only for what its list is compared with.
-                if (!kernelSource.Read(parsed, console, KernelReleases.Default, guest.Spec, isSaid: false, isHere: false)
-                    .TryGet(out KernelChoice? kernel, out InputError? error))
+                if (kernel is null && !kernelSource.Read(parsed, console, KernelReleases.Default, guest.Spec, isSaid: false, isHere: false)
+                    .TryGet(out kernel, out error))
                     return console.Fail(error);
                 p2m = P2mOf(list, guest, state.Applied, machine, kernel);
             }

@@ -144,10 +144,10 @@ public static class BootLog
             ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
         if (found is not null)
             return found;
-        return InputError.NothingInIt(
-            sourceName,
-            boots[0].FirstLine,
-            wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log",
-            $"give what {whose} printed with {Setting.KernelLog}, or take one of the log's {boots.Length} boots with {Setting.BootNumber} N");
+        string what = wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log";
+        return boots.Length == 1
+            ? InputError.NothingInIt(sourceName, boots[0].FirstLine, what, $"give what {whose} printed with {Setting.KernelLog}")
+            : InputError.NothingInIt(sourceName, boots[0].FirstLine, what,
+                $"give what {whose} printed with {Setting.KernelLog}, or take one of the log's {boots.Length} boots with {Setting.BootNumber} N");
     }
 }
