@@ -45,7 +45,8 @@ public static class QemuComparison
         return wrong;
     }
 
-    private static string RealOutcome(QemuRecord record) => record.Outcome switch
+    /// <summary>What a record comes to in a forecast's words: boots, refused, panics, hangs, gives-up.</summary>
+    public static string RealOutcome(QemuRecord record) => record.Outcome switch
     {
         "booted" => "boots",
         "qemu-refused" => "refused",

@@ -20,8 +20,13 @@ internal sealed partial class LibvirtMachine
         ReadDisks();
         int index = 0;
         foreach (XElement share in Devices("filesystem"))
-            AddPci(share, $"{(Attribute(share.Element("driver"), "type") == "virtiofs" ? "vhost-user-fs-pci" : "virtio-9p-pci")},id=fs{index++}",
-                Place.FileSystem, LibvirtConnect.Express);
+        {
+            // The share's name decides how many ports 9p takes.
+            string model = Attribute(share.Element("driver"), "type") == "virtiofs" ? "vhost-user-fs-pci"
+                : $"virtio-9p-pci,mount_tag={Escaped(Attribute(share.Element("target"), "dir") ?? "")}";
+            AddPci(share, $"{model},id=fs{index++}", Place.FileSystem, LibvirtConnect.Express);
+        }
+
         ReadNetworks();
         foreach (XElement sound in Devices("sound"))
         {
@@ -305,10 +310,12 @@ internal sealed partial class LibvirtMachine
             XElement? tuning = network.Element("driver");
             // Each pair of queues has two vectors, and two are the device's own.
             string queues = Number(tuning, "queues") is > 1 and <= 256 and { } pairs && driver.StartsWith("virtio", StringComparison.Ordinal)
-                ? string.Create(CultureInfo.InvariantCulture, $",vectors={(2 * pairs) + 2}")
+                ? string.Create(CultureInfo.InvariantCulture, $",mq=on,vectors={(2 * pairs) + 2}")
                 : "";
+            string mtu = Number(network.Element("mtu"), "size") is > 0 and { } size && driver.StartsWith("virtio", StringComparison.Ordinal)
+                ? string.Create(CultureInfo.InvariantCulture, $",host_mtu={size}") : "";
             string rom = Rom(network);
-            AddPci(network, $"{Escaped(driver)},id=net{index++}{queues}{rom}", Place.Network, isExpress ? LibvirtConnect.Express
+            AddPci(network, $"{Escaped(driver)},id=net{index++}{queues}{mtu}{rom}", Place.Network, isExpress ? LibvirtConnect.Express
                 : LibvirtConnect.Conventional);
         }
     }

@@ -472,7 +472,17 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
                 continue;
             // model=virtio, or the model as the key of the MAC address.
             string model = QemuOptionSyntax.Find(net, "model") ?? net[0].Name;
-            Device($"{(model == "virtio" ? "virtio-net-pci" : model)},netdev={key}{Place(key)},id={key}", key);
+            string tuning = "";
+            if (model == "virtio")
+            {
+                // As qemu-server writes them; an MTU of 1 stands for that of the bridge, which is another number but there.
+                if (QemuNumber.TrySize(QemuOptionSyntax.Find(net, "queues"), out ulong queues) && queues is > 0 and <= 64)
+                    tuning = string.Create(CultureInfo.InvariantCulture, $",vectors={(2 * queues) + 2},mq=on");
+                if (QemuNumber.TrySize(QemuOptionSyntax.Find(net, "mtu"), out ulong mtu) && mtu is > 0 and <= 65520)
+                    tuning += string.Create(CultureInfo.InvariantCulture, $",host_mtu={mtu}");
+            }
+
+            Device($"{(model == "virtio" ? "virtio-net-pci" : model)},netdev={key}{Place(key)},id={key}{tuning}", key);
         }
     }
 }

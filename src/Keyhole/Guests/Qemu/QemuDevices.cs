@@ -5,6 +5,7 @@ using System.Collections.Frozen;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Numerics;
+using System.Text;
 using Keyhole.Pci;
 
 namespace Keyhole.Guests;
@@ -328,9 +329,9 @@ internal static class QemuDevices
     /// <summary>A kind of virtio device.</summary>
     /// <param name="LegacyId">Device number as a transitional device; 0 where the kind came after them.</param>
     /// <param name="ModernId">Device number as a modern device.</param>
-    /// <param name="Ports">Ports that the legacy interface takes: 24 and the device's configuration, rounded up.</param>
+    /// <param name="Configuration">Bytes of the device's configuration, which the legacy interface's ports end with.</param>
     /// <param name="Vectors">MSI-X vectors; 0 where it has no MSI-X.</param>
-    private sealed record VirtioKind(string Name, int LegacyId, int ModernId, int ClassCode, Func<QemuPlug, ulong> Ports,
+    private sealed record VirtioKind(string Name, int LegacyId, int ModernId, int ClassCode, Func<QemuPlug, ulong> Configuration,
         Func<QemuPlug, ulong> Vectors, ulong RomBytes = 0);
 
     private static void AddVirtio(Action<string, QemuModel> add)
@@ -338,18 +339,18 @@ internal static class QemuDevices
         Func<QemuPlug, ulong> few = _ => 2;
         VirtioKind[] kinds =
         [
-            new("virtio-net-pci", 0x1000, 0x1041, 0x020000, _ => 32, _ => 4, 256 * K),
-            new("virtio-blk-pci", 0x1001, 0x1042, 0x010000, p => p.IsSince(4, 0) ? 128u : 64u, p => Queues(p, "num-queues") + 1),
-            new("vhost-user-blk-pci", 0x1001, 0x1042, 0x010000, p => p.IsSince(4, 0) ? 128u : 64u, p => Queues(p, "num-queues") + 1),
-            new("virtio-balloon-pci", 0x1002, 0x1045, 0x00ff00, p => p.IsSince(4, 0) ? 64u : 32u, p => p.IsSince(10, 0) ? 5u : 0u),
-            new("virtio-serial-pci", 0x1003, 0x1043, 0x078000, p => p.IsSince(2, 8) ? 64u : 32u, few),
-            new("virtio-scsi-pci", 0x1004, 0x1048, 0x010000, _ => 64, p => Queues(p, "num_queues") + 3),
-            new("vhost-scsi-pci", 0x1004, 0x1048, 0x010000, _ => 64, p => Queues(p, "num_queues") + 3),
-            new("vhost-user-scsi-pci", 0x1004, 0x1048, 0x010000, _ => 64, p => Queues(p, "num_queues") + 3),
-            new("virtio-rng-pci", 0x1005, 0x1044, 0x00ff00, _ => 32, p => p.IsSince(7, 2) ? 2u : 0u),
-            new("virtio-9p-pci", 0x1009, 0x1049, 0x000200, _ => 32, few),
-            new("vhost-vsock-pci", 0x1012, 0x1053, 0x028000, _ => 32, few),
-            new("vhost-user-vsock-pci", 0x1012, 0x1053, 0x028000, _ => 32, few),
+            new("virtio-net-pci", 0x1000, 0x1041, 0x020000, NetConfiguration, _ => 4, 256 * K),
+            new("virtio-blk-pci", 0x1001, 0x1042, 0x010000, DiskConfiguration, p => Queues(p, "num-queues") + 1),
+            new("vhost-user-blk-pci", 0x1001, 0x1042, 0x010000, DiskConfiguration, p => Queues(p, "num-queues") + 1),
+            new("virtio-balloon-pci", 0x1002, 0x1045, 0x00ff00, BalloonConfiguration, p => p.IsSince(10, 0) ? 5u : 0u),
+            new("virtio-serial-pci", 0x1003, 0x1043, 0x078000, p => p.Switch("emergency-write", p.IsSince(2, 8)) ? 12u : 8u, few),
+            new("virtio-scsi-pci", 0x1004, 0x1048, 0x010000, _ => 36, p => Queues(p, "num_queues") + 3),
+            new("vhost-scsi-pci", 0x1004, 0x1048, 0x010000, _ => 36, p => Queues(p, "num_queues") + 3),
+            new("vhost-user-scsi-pci", 0x1004, 0x1048, 0x010000, _ => 36, p => Queues(p, "num_queues") + 3),
+            new("virtio-rng-pci", 0x1005, 0x1044, 0x00ff00, _ => 0, p => p.IsSince(7, 2) ? 2u : 0u),
+            new("virtio-9p-pci", 0x1009, 0x1049, 0x000200, ShareConfiguration, few),
+            new("vhost-vsock-pci", 0x1012, 0x1053, 0x028000, _ => 8, few),
+            new("vhost-user-vsock-pci", 0x1012, 0x1053, 0x028000, _ => 8, few),
             new("virtio-gpu-pci", 0, 0x1050, 0x038000, _ => 0, few),
             new("virtio-gpu-gl-pci", 0, 0x1050, 0x038000, _ => 0, few),
             new("virtio-gpu-rutabaga-pci", 0, 0x1050, 0x038000, _ => 0, few),
@@ -401,9 +402,10 @@ internal static class QemuDevices
         bool hasLegacy = HasLegacy(kind, isTransitional, plug);
         bool hasModern = kind.LegacyId == 0 || isTransitional is not null || !plug.Switch("disable-modern", !plug.IsSince(2, 7));
         var bars = ImmutableArray.CreateBuilder<BarRequest>(4);
-        if (hasLegacy)
-            bars.Add(Io(0, kind.Ports(plug)));
         ulong vectors = plug.Size("vectors", kind.Vectors(plug));
+        // 20 bytes of the legacy interface's own, 4 more with MSI-X.
+        if (hasLegacy)
+            bars.Add(Io(0, PowerOfTwo((vectors > 0 ? 24u : 20u) + kind.Configuration(plug))));
         if (vectors > 0)
             bars.Add(Mem32(1, MsixWindow(vectors)));
         ulong shared = kind.ModernId == 0x1050 ? plug.Size("hostmem", 0) : 0;
@@ -414,6 +416,24 @@ internal static class QemuDevices
             bars.Add(window);
         return bars.ToImmutable();
     }
+
+    /// <summary>It ends with the last field that a feature of the device needs: hashes, speed, MTU, pairs of queues, state.</summary>
+    private static ulong NetConfiguration(QemuPlug plug) =>
+        plug.Switch("rss", false) || plug.Switch("hash", false) ? 24u
+        : plug.Property("speed") is not null || plug.Property("duplex") is not null ? 17u
+        : plug.Size("host_mtu", 0) != 0 ? 12u : plug.Switch("mq", false) ? 10u : 8u;
+
+    /// <summary>What discarding and writing zeroes need, both on by themselves from the machine types of 4.0 on, makes it longer.</summary>
+    private static ulong DiskConfiguration(QemuPlug plug) =>
+        plug.Switch("discard", plug.IsSince(4, 0)) || plug.Switch("write-zeroes", plug.IsSince(4, 0)) ? 60u : 36u;
+
+    /// <summary>QEMU 4.0 had all fields whatever the features; page-poison, which needs the last, is on by itself from 5.1 on.</summary>
+    private static ulong BalloonConfiguration(QemuPlug plug) =>
+        plug.Switch("page-poison", plug.IsSince(5, 1)) || (plug.IsSince(4, 0) && !plug.IsSince(4, 1)) ? 16u
+        : plug.Switch("free-page-hint", false) ? 12u : 8u;
+
+    /// <summary>The share's name with its length before it.</summary>
+    private static ulong ShareConfiguration(QemuPlug plug) => 2 + (ulong)Encoding.UTF8.GetByteCount(plug.Property("mount_tag") ?? "");
 
     /// <summary>The modern interface: four areas of a page; with a page for each queue, as machine types up to 2.7 had it, 8 MiB.</summary>
     private static ulong VirtioWindow(QemuPlug plug) => plug.Switch("page-per-vq", !plug.IsSince(2, 8)) ? 8 * M : 16 * K;

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Platforms.Qemu;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Platforms.Qemu;
+
+/// <summary>Which BARs QEMU's own devices ask for: what QEMU 7.2 told of each in 'info pci', machine type by machine type.</summary>
+[TestClass]
+public sealed class QemuDeviceTests
+{
+    public static IEnumerable<object[]> MachineTypes => File.ReadLines(Records).Select(static line => line.Split(' ')[0]).Distinct()
+        .Select(static type => new object[] { type });
+
+    private static string Records => Path.Combine(AppContext.BaseDirectory, "fixtures/kvm/device-bars.txt");
+
+    [TestMethod]
+    [DynamicData(nameof(MachineTypes))]
+    public void Every_BAR_of_QEMUs_own_devices_is_as_large_as_QEMU_says(string type)
+    {
+        List<string> wrong = [];
+        int compared = 0;
+        foreach (string line in File.ReadLines(Records))
+        {
+            // TYPE DEVICE,OPTION… BAR:SIZE… in hex
+            string[] words = line.Split(' ');
+            if (words[0] != type)
+                continue;
+            compared++;
+            string expected = string.Join(' ', words.Skip(2));
+            string forecast = string.Join(' ', Bars($"-machine {type} -m 512M -object memory-backend-ram,id=m0,size=4M -device {words[1]},addr=5")
+                .Select(static bar => $"{bar.Index}:{bar.SizeBytes:x}"));
+            if (forecast != expected)
+                wrong.Add($"{words[1]}: QEMU has {expected}, forecast was {forecast}");
+        }
+
+        Assert.IsGreaterThan(40, compared);
+        Assert.IsEmpty(wrong, string.Join('\n', wrong));
+    }
+
+    [TestMethod]
+    [DataRow("<interface type='user'><model type='virtio'/></interface>", 32UL)]
+    [DataRow("<interface type='user'><model type='virtio'/><driver queues='4'/></interface>", 64UL)]
+    [DataRow("<interface type='user'><model type='virtio'/><mtu size='9000'/></interface>", 64UL)]
+    [DataRow("<filesystem><source dir='/a'/><target dir='six-66'/></filesystem>", 32UL)]
+    [DataRow("<filesystem><source dir='/a'/><target dir='hostshare'/></filesystem>", 64UL)]
+    public void What_a_libvirt_guest_asks_of_a_device_decides_how_many_ports_it_takes(string device, ulong ports)
+    {
+        string xml = "<domain type='kvm'><name>g</name><memory unit='GiB'>1</memory><os><type machine='pc-i440fx-7.2'>hvm</type></os><devices>"
+            + $"<controller type='usb' model='none'/><memballoon model='none'/>{device}</devices></domain>";
+
+        Assert.AreEqual(ports, Ports(xml, "g.xml"));
+    }
+
+    [TestMethod]
+    [DataRow("virtio=BC:24:11:00:00:01,bridge=vmbr0", 32UL)]
+    [DataRow("virtio=BC:24:11:00:00:01,bridge=vmbr0,queues=4", 64UL)]
+    [DataRow("virtio=BC:24:11:00:00:01,bridge=vmbr0,mtu=9000", 64UL)]
+    public void What_a_Proxmox_guest_asks_of_a_card_decides_how_many_ports_it_takes(string net, ulong ports) =>
+        Assert.AreEqual(ports, Ports($"machine: pc-i440fx-7.2\nmemory: 1024\nballoon: 0\nvga: none\nnet0: {net}\n", "101.conf"));
+
+    private static ulong Ports(string text, string name) =>
+        Forecast(text, name).Placement!.Tree.Functions.Where(static function => function.Node.VendorId == 0x1af4 && function.Node.DeviceId < 0x1040)
+            .Select(static function => function.Node.Bars.Single(static bar => bar.Type == BarType.Io).SizeBytes).Max();
+
+    private static IEnumerable<BarRequest> Bars(string options) =>
+        Forecast($"qemu-system-x86_64 -nodefaults -accel tcg {options}", "qemu.cmd").Placement!.Tree.Functions
+            .Single(static function => function.Address is { Bus: 0, Device: 5 }).Node.Bars.OrderBy(static bar => bar.Index);
+
+    private static QemuForecast Forecast(string text, string name)
+    {
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), name)
+            .TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
+        Assert.IsTrue(QemuFirmware.TryParse("seabios-1.16.2", out QemuFirmware release));
+        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(7, 2) }, out QemuMachine machine, out _));
+        Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
+        Assert.IsNull(forecast.Message, text);
+        return forecast;
+    }
+}
