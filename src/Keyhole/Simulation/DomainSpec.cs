@@ -61,6 +61,6 @@ internal sealed record DomainSpec
     /// <summary>Page tables that can be written by machine address. Others exist for every mapped address but are nobody's page.</summary>
     public ImmutableArray<L1Table> L1Tables { get; init => field = Given.Array(value); } = [];
 
-    /// <summary>Machine frames that are no RAM and that the domain may map. Default: all for a privileged domain, none for another.</summary>
-    public ImmutableArray<MfnRange> IoRanges { get; init => field = Given.Array(value); }
+    /// <summary>Machine frames that are no RAM and that the domain may map. Null: all for a privileged domain, none for another.</summary>
+    public ImmutableArray<MfnRange>? IoRanges { get; init => field = value is { } ranges ? Given.Array(ranges) : null; }
 }

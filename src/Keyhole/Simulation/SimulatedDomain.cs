@@ -21,8 +21,8 @@ internal sealed class SimulatedDomain
         Owner = owner;
         MaxPages = spec.MaxPages;
         MemoryMap = spec.MemoryMap.IsDefaultOrEmpty ? [] : [.. spec.MemoryMap];
-        IoRanges = spec.IoRanges.IsDefault ? [] : [.. spec.IoRanges];
-        MapsAllIo = spec.Privileged && spec.IoRanges.IsDefault;
+        IoRanges = [.. spec.IoRanges ?? []];
+        MapsAllIo = spec.Privileged && spec.IoRanges is null;
     }
 
     public DomainId Id => Spec.Id;
