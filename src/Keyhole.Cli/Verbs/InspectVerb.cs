@@ -64,21 +64,13 @@ internal static class InspectVerb
             if (!store.Load(guest.Info.Id, guest.Info.Uuid).TryGet(out AppliedMapState? state, out problem))
                 return console.Refuse(problem);
             DomainInfo info = guest.Info;
-            LiveP2mAnswer? p2m = null;
+            bool isListRead = P2mReader.Read(xen, info, guest.Shown).TryGet(out LiveP2m? list, out XenProblem? unread);
             // What the kernel is matters only for what the list is compared with; what is given and cannot be read is said anyway.
             KernelChoice? kernel = null;
-            bool isKernelGiven = kernelSource.FirstGiven(parsed) is not null;
-            if (isKernelGiven && !kernelSource.Read(parsed, console, KernelReleases.Default, guest.Spec, isSaid: false, isHere: false)
-                .TryGet(out kernel, out InputError? error))
+            if ((isListRead || kernelSource.FirstGiven(parsed) is not null)
+                && !kernelSource.Read(parsed, console, KernelReleases.Default, guest.Spec, isSaid: false, isHere: false)
+                    .TryGet(out kernel, out InputError? error))
                 return console.Fail(error);
-            if (P2mReader.Read(xen, info, guest.Shown).TryGet(out LiveP2m? list, out XenProblem? unread))
-            {
-                if (kernel is null && !kernelSource.Read(parsed, console, KernelReleases.Default, guest.Spec, isSaid: false, isHere: false)
-                    .TryGet(out kernel, out error))
-                    return console.Fail(error);
-                p2m = P2mOf(list, guest, state.Applied, machine, kernel);
-            }
-
             long maximum = xen.Calls.MaximumReservation(info.Id);
             var answer = new InspectAnswer
             {
@@ -96,7 +88,7 @@ internal static class InspectVerb
                 StaticMaxKiB = tools.StaticMaxKiB(info.Id),
                 Applied = state.Applied is { } applied ? new(applied.Policy, EntryAnswer.AllOf(applied.Installed), Known) : null,
                 Toolstack = guest.ToolstackPlan(machine) is { } plan ? new(plan.Policy, PlannedEntryAnswer.AllOf(plan.Entries), Reckoned) : null,
-                P2m = p2m,
+                P2m = list is not null && kernel is not null ? P2mOf(list, guest, state.Applied, machine, kernel) : null,
                 P2mRemark = unread?.What,
                 Remark = NotReadable,
             };

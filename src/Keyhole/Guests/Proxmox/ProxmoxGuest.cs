@@ -475,7 +475,7 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
             string tuning = "";
             if (model == "virtio")
             {
-                // As qemu-server writes them; an MTU of 1 stands for that of the bridge, which is another number but there.
+                // As qemu-server writes them; an MTU of 1 stands for the bridge's: for the ports it only counts that there is one.
                 if (QemuNumber.TrySize(QemuOptionSyntax.Find(net, "queues"), out ulong queues) && queues is > 0 and <= 64)
                     tuning = string.Create(CultureInfo.InvariantCulture, $",vectors={(2 * queues) + 2},mq=on");
                 if (QemuNumber.TrySize(QemuOptionSyntax.Find(net, "mtu"), out ulong mtu) && mtu is > 0 and <= 65520)
