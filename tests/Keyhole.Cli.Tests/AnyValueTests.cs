@@ -99,7 +99,7 @@ public sealed partial class AnyValueTests
             {
                 string[] values = [.. s_values];
                 random.Shuffle(values);
-                foreach (string value in values.Take(perOption))
+                foreach (string value in values.Take(perOption).Append("").Distinct())
                 {
                     List<string> arguments = Arguments(command);
                     int known = arguments.IndexOf(option.Name);
@@ -129,7 +129,7 @@ public sealed partial class AnyValueTests
             {
                 string[] values = [.. s_values];
                 random.Shuffle(values);
-                foreach (string value in values.Take(isWord ? values.Length : perOption))
+                foreach (string value in values.Take(isWord ? values.Length : perOption).Append("").Distinct())
                 {
                     using var dom0 = new FakeDom0();
                     dom0.Write("g.cfg", "name='g'\nmemory=256\nkernel='k'\nvif=['']\n");

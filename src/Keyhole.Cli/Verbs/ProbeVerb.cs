@@ -71,7 +71,10 @@ internal sealed class ProbeVerb
                 "leave out --policy, or --with-real-map"));
         if (Registers(parsed, out ImmutableArray<ulong> registers) is { } registerError)
             return _console.Fail(registerError);
-        string image = Path.GetFullPath(parsed.GetValue(_image) ?? Path.Combine(AppContext.BaseDirectory, ImageName));
+        string image = parsed.GetValue(_image) ?? Path.Combine(AppContext.BaseDirectory, ImageName);
+        // An empty path has no full one.
+        if (File.Exists(image))
+            image = Path.GetFullPath(image);
         if (!File.Exists(image) || !XlText.CanQuote(image))
             return _console.Fail(InputError.NotFound(Files.Shown(image), null, "the probe's image is not there",
                 "eng/publish puts it beside the program; or build it (dotnet build -c Release src/Keyhole.Probe) and name it with --image"));
