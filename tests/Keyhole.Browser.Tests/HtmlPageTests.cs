@@ -27,6 +27,7 @@ public sealed class HtmlPageTests
         ["plan"] = ["plan", "--host", Golden("seed8g.log"), "--memory", "3G", "--e820-host"],
         ["compare"] = ["compare", "--host", Golden("plain4g.log"), "--type", "kvm", "--machine", "q35", "--firmware", "ovmf-2022.11", "--qemu", "7.2",
             "--phys-bits", "40", "--memory", "64G", "--bar-size", "128G,64bit"],
+        ["fleet"] = ["fleet", Golden("seed8g.log"), Golden("plain4g.log"), Golden("nvskernel.log"), "--memory", "3G"],
         ["verify"] = ["verify", "--dom0", "--host", Golden("nvskernel.log")],
     };
 

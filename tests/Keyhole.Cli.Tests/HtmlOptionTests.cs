@@ -34,8 +34,8 @@ public sealed class HtmlOptionTests
         Assert.Contains($"<p class=\"verdict {look}\">{verdict}", page);
         Assert.IsLessThan(page.IndexOf("<img alt=", StringComparison.Ordinal), page.IndexOf("class=\"verdict", StringComparison.Ordinal));
         Assert.IsLessThan(page.IndexOf("<pre", StringComparison.Ordinal), page.IndexOf("<img alt=", StringComparison.Ordinal));
-        Assert.Contains(Escaped(run.Output), page);
-        Assert.Contains(Escaped(CommandRun.Of([.. args, "--json"]).Output), page);
+        Assert.Contains(Escaped(WithoutFolder(run.Output)), page);
+        Assert.Contains(Escaped(WithoutFolder(CommandRun.Of([.. args, "--json"]).Output)), page);
         AssertNeedsNothing(page);
     }
 
@@ -65,7 +65,45 @@ public sealed class HtmlOptionTests
         string page = Page("fleet", CommandRun.Golden("seed8g.log"), CommandRun.Golden("plain4g.log"), "--memory", "1024");
 
         Assert.Contains("<title>keyhole fleet: 2 hosts</title>", page);
+        Assert.Contains("<p class=\"verdict yes\">A hole from 0xbb000000 suits all 2 hosts.</p>", page);
+        Assert.Contains("""<text class="right" x="182" y="110">from 2.75 GiB</text>""", PictureIn(page));
         AssertNeedsNothing(page);
+    }
+
+    [TestMethod]
+    public void A_fleet_that_no_hole_suits_is_told_how_many_one_suits()
+    {
+        string low = Path.Combine(_folder, "low.map");
+        File.WriteAllText(low, """
+            (XEN) Xen-e820 RAM map:
+            (XEN)  [0000000000000000, 000000000009efff] (usable)
+            (XEN)  [0000000000100000, 0000000000ffffff] (usable)
+            (XEN)  [0000000001000000, 00000000ffffffff] (reserved)
+            (XEN)  [0000000100000000, 000000017fffffff] (usable)
+
+            """);
+
+        string page = Page("fleet", CommandRun.Golden("seed8g.log"), low);
+
+        Assert.Contains("<p class=\"verdict error\">No hole suits all 2 hosts: one from 0xbb000000 suits all but 1.</p>", page);
+        Assert.Contains("1 (50.0%)", PictureIn(page));
+    }
+
+    [TestMethod]
+    public void No_folder_of_a_file_that_was_named_is_in_the_page()
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(_folder, "home of alice", "hosts")).FullName;
+        File.Copy(CommandRun.Golden("seed8g.log"), Path.Combine(folder, "seed8g.log"));
+
+        foreach (string[] args in (string[][])[["fleet", folder], ["plan", "--host", Path.Combine(folder, "seed8g.log"), "--memory", "512"],
+            ["show", $"--host={Path.Combine(folder, "seed8g.log")}"]])
+        {
+            string page = Page(args);
+
+            Assert.DoesNotContain("alice", page);
+            Assert.DoesNotContain("alice", PictureIn(page));
+            Assert.Contains("seed8g.log", page);
+        }
     }
 
     [TestMethod]
@@ -89,8 +127,7 @@ public sealed class HtmlOptionTests
         string page = Page("show", "--host", CommandRun.Golden("seed8g.log"));
 
         Assert.Contains("<h1>keyhole show: Xen&#39;s firmware map (Multiboot-e820 RAM map), line 3 of seed8g.log</h1>", page);
-        string picture = Encoding.UTF8.GetString(Convert.FromBase64String(Regex.Match(page, "base64,(?<svg>[^\"]+)").Groups["svg"].Value));
-        Assert.Contains("line 3 of seed8g.log</text>", picture);
+        Assert.Contains("line 3 of seed8g.log</text>", PictureIn(page));
     }
 
     [TestMethod]
@@ -115,6 +152,13 @@ public sealed class HtmlOptionTests
         Assert.IsTrue(File.Exists(path), run.Errors);
         return File.ReadAllText(path, Encoding.UTF8);
     }
+
+    private static string PictureIn(string page) =>
+        Encoding.UTF8.GetString(Convert.FromBase64String(Regex.Match(page, "base64,(?<svg>[^\"]+)").Groups["svg"].Value));
+
+    /// <summary>As the page has it, which is made to be passed on.</summary>
+    private static string WithoutFolder(string text) => text.Replace($"{Path.GetDirectoryName(CommandRun.Golden("seed8g.log"))}/", "",
+        StringComparison.Ordinal);
 
     private static string Escaped(string text) =>
         text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal)

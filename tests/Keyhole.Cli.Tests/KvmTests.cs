@@ -240,6 +240,21 @@ public sealed class KvmTests
     }
 
     [TestMethod]
+    public void Where_the_BARs_of_a_device_of_the_host_are_not_told_the_remedy_is_its_listing()
+    {
+        string[] options = ["--host", CommandRun.Golden("plain4g.log"), "--guest", Fixture("libvirt-gpu.xml")];
+
+        JsonElement json = CommandRun.Of(["plan", .. options, "--json"]).Json();
+        CommandRun text = CommandRun.Of(["plan", .. options, "--devices", Fixture("ht.lspci")]);
+
+        JsonElement last = json.GetProperty("problems").EnumerateArray().Last();
+        Assert.AreEqual("map-not-known", last.GetProperty("code").GetString());
+        Assert.AreEqual("give what lspci -vv prints of it on the host: --devices", last.GetProperty("remedy").GetString());
+        Assert.Contains("guest:  gpu, 16384 MiB, with 0000:01:00.0\n", text.Output);
+        Assert.Contains("tells no window of 0000:01:00.0: is", text.Errors.ReplaceLineEndings(" ").Replace("   ", " ", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
     public void A_firmware_that_nobody_knows_is_not_taken_for_another()
     {
         string file = Path.Combine(Path.GetTempPath(), "keyhole-coreboot.cmd");

@@ -39,6 +39,19 @@ public sealed class SvgOptionTests
     }
 
     [TestMethod]
+    public void A_fleet_draws_its_answer()
+    {
+        string file = Path.Combine(_folder, "fleet.svg");
+
+        CommandRun run = CommandRun.Of("fleet", CommandRun.Golden("seed8g.log"), CommandRun.Golden("plain4g.log"), "--memory", "1G", "--svg", file);
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        XElement picture = XDocument.Load(file).Root!;
+        Assert.AreEqual("A fleet of 2 hosts", picture.Element(XName.Get("title", "http://www.w3.org/2000/svg"))!.Value);
+        Assert.Contains("from 2.75 GiB", picture.Value);
+    }
+
+    [TestMethod]
     public void What_was_there_is_replaced_and_a_link_stays_a_link()
     {
         string file = Path.Combine(_folder, "map.svg");

@@ -209,7 +209,7 @@ internal sealed class GuestSource
         foreach (PciAssignment assignment in paths.Length == 0 ? [] : guest.Pci)
         {
             if (!told.Any(assignment.Covers))
-                console.Remark($"--devices tells no window of {assignment}: is it another machine's listing, or a slip in the address?");
+                console.Remark($"--devices tells no window of {assignment.DeviceName}: is it another machine's listing, or a slip in the address?");
         }
 
         if (ReadSizes(parsed, out ImmutableArray<BarRequest> sizes) is { } unread)

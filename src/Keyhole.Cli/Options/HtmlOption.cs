@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -47,6 +48,7 @@ internal sealed class HtmlOption(CommandConsole console)
             return null;
         var page = new HtmlPage
         {
+            Folders = FoldersIn(parsed),
             Title = title,
             Verdict = verdict,
             IsYes = isYes,
@@ -63,6 +65,22 @@ internal sealed class HtmlOption(CommandConsole console)
         };
         return Files.WriteWhole(path, Encoding.UTF8.GetBytes(page.ToHtml()), console.Patience);
     }
+
+    /// <summary>The folders of files and folders that were named: they may name somebody, and a page is made to be passed on.</summary>
+    private static ImmutableArray<string> FoldersIn(ParseResult parsed) =>
+    [
+        .. parsed.Tokens.Where(static token => token.Type == TokenType.Argument)
+            .Select(static token => token.Value.TrimEnd('/'))
+            .Where(static path => path.Contains('/', StringComparison.Ordinal) && (File.Exists(path) || Directory.Exists(path)))
+            .Select(static path => path[..(path.LastIndexOf('/') + 1)])
+            .Where(static folder => folder != "/" && !IsKnownToAll(folder))
+            .Distinct()
+            .OrderByDescending(static folder => folder.Length),
+    ];
+
+    /// <summary>What the kernel and the system have at a known place says nothing of anybody.</summary>
+    private static bool IsKnownToAll(string folder) =>
+        new[] { "/proc/", "/sys/", "/etc/", "/var/log/", "/boot/", "/usr/" }.Any(known => folder.StartsWith(known, StringComparison.Ordinal));
 
     private static string Written(Action<CommandConsole> write, out AnswerWriter answer)
     {

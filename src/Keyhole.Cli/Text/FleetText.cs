@@ -40,7 +40,12 @@ internal static class FleetText
         WriteHole(console, answer);
         WriteGroups(console, answer);
         if (!fleet.Guests.IsEmpty)
+        {
             WriteGuests(console, answer.Guests);
+            foreach (string lost in LowMemoryLost(answer))
+                console.Ansi.WriteLine(lost);
+        }
+
         WritePlacements(console, answer);
         if (fleet.Hosts is { Length: > 1 and <= MaxMatrix } hosts)
         {
@@ -177,15 +182,17 @@ internal static class FleetText
         }
 
         MapView.WriteTable(console, table);
-        foreach (FleetGuestAnswer guest in guests.Where(static guest => guest.LosesHalfOfLowMemory > 0))
-        {
-            console.Ansi.WriteLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"{guest.Name}: on {Number(guest.LosesHalfOfLowMemory)} of {Number(guest.KnownToHaveMemory)} hosts with its memory ("
-                    + $"{(double)guest.LosesHalfOfLowMemory / guest.KnownToHaveMemory:0%}) libxl's own map leaves it less than half of the low RAM "
-                    + $"that the host has for it (plan --policy punch keeps it)."));
-        }
     }
+
+    /// <summary>For each guest that libxl's own map costs much on some hosts, a sentence.</summary>
+    public static ImmutableArray<string> LowMemoryLost(FleetAnswer answer) =>
+    [
+        .. answer.Guests.Where(static guest => guest.LosesHalfOfLowMemory > 0).Select(static guest => string.Create(
+            CultureInfo.InvariantCulture,
+            $"{guest.Name}: on {Number(guest.LosesHalfOfLowMemory)} of {Number(guest.KnownToHaveMemory)} hosts with its memory ("
+                + $"{(double)guest.LosesHalfOfLowMemory / guest.KnownToHaveMemory:0%}) libxl's own map leaves it less than half of the low RAM "
+                + $"that the host has for it (plan --policy punch keeps it).")),
+    ];
 
     /// <summary>Rows are where the guest comes from, columns where it goes.</summary>
     private static void WriteMatrix(CommandConsole console, Fleet fleet, ImmutableArray<HostDemand> hosts, FleetGuest guest)
@@ -209,12 +216,19 @@ internal static class FleetText
                     MoveVerdict.WithTheFleetsHole => "  ○",
                     MoveVerdict.AsItIs => "  ●",
                 }));
-                string name = hosts[i].Name.Length > width ? $"…{hosts[i].Name[^(width - 1)..]}" : hosts[i].Name;
+                string name = hosts[i].Name.Length > width ? $"…{FileName(hosts[i].Name, width - 1)}" : hosts[i].Name;
                 console.Ansi.WriteLine($"{string.Create(CultureInfo.InvariantCulture, $"{i + 1,3}")}  {name.PadRight(width)}{cells}".TrimEnd());
             }
         }
 
         console.Ansi.WriteLine();
+    }
+
+    /// <summary>Of a name that is too long: the file's, without its folders, or its end.</summary>
+    private static string FileName(string name, int width)
+    {
+        string file = name[(name.LastIndexOf('/') + 1)..];
+        return file.Length > width ? file[^width..] : file.Length == 0 ? name[^width..] : file;
     }
 
     private static string Names(IEnumerable<HostDemandAnswer> hosts, long count) => Names(hosts.Select(static host => host.Name), count);

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
@@ -16,7 +17,7 @@ internal static class PlanText
         GuestAnswer guest = answer.Guest;
         string balloon = guest.MaxmemKiB == guest.MemoryKiB ? ""
             : string.Create(CultureInfo.InvariantCulture, $", balloons up to {guest.MaxmemKiB >> 10} MiB");
-        string devices = guest.Pci.IsEmpty ? "" : $", with {string.Join(' ', guest.Pci)}";
+        string devices = guest.Pci.IsEmpty ? "" : $", with {string.Join(' ', guest.Pci.Select(static assignment => assignment.Split(',')[0]))}";
         console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"guest:  {guest.Name ?? "(no name)"}, {guest.MemoryKiB >> 10} MiB{balloon}{devices}"));

@@ -38,7 +38,13 @@ internal static class Verdicts
         { Fleet.NeedsNoHole: true, SuitsAll: true } => $"Every BAR of every guest has its place on all {answer.Hosts} hosts.",
         { Fleet.NeedsNoHole: true } => "Not every guest has a place for all its BARs on every host; see below.",
         { HoleStart: { } start, SuitsAll: true } => $"A hole from {start} suits all {answer.Hosts} hosts.",
-        { HoleStart: { } start } => $"A hole from {start} does not suit every host and guest; see below.",
+        { HoleStart: { } start, Impossible: > 0 } =>
+            $"No hole suits all {answer.Hosts} hosts: one from {start} suits all but {answer.Impossible}{NotEveryGuest(answer)}.",
+        { HoleStart: { } start, Guests: [] } => $"A hole from {start} suits the {answer.Hosts} hosts that could be read.",
+        { HoleStart: { } start } => $"A hole from {start} suits all {answer.Hosts} hosts{NotEveryGuest(answer)}.",
         _ => "No hole suits all hosts.",
     };
+
+    private static string NotEveryGuest(FleetAnswer answer) => answer.Guests.Any(static guest => !guest.FitsAll)
+        ? ", but not every guest fits every one of them; see below" : "";
 }

@@ -13,6 +13,7 @@ using Keyhole.Cli.Options;
 using Keyhole.Cli.Terminal;
 using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
+using Keyhole.Drawing;
 using Keyhole.Guests;
 using Keyhole.Migration;
 
@@ -52,6 +53,8 @@ internal static class FleetVerb
             generate,
             seed,
         };
+        var svg = new SvgOption(console);
+        svg.AddTo(command);
         var html = new HtmlOption(console);
         html.AddTo(command);
         Examples.AddTo(command, console, """
@@ -62,6 +65,7 @@ internal static class FleetVerb
               keyhole fleet hosts/ --guest gpu.xml --guest nic.xml  KVM: on which hosts does each guest's firmware place every BAR?
               keyhole fleet - --json < captures.ndjson              one capture a line: {"name":…,"entries":[…],"devices":[…]}
               keyhole fleet hosts/ --csv > fleet.csv                a line for each host
+              keyhole fleet hosts/ --memory 4G --svg fleet.svg      and as a picture
 
             Exit status: 0 every host suits every guest, 1 some do not or could not be read, 2 bad usage or no host could be read.
             """);
@@ -90,13 +94,13 @@ internal static class FleetVerb
                 return console.Fail(maxmemError);
             if (!ReadGuests(console, parsed.GetValue(guests) ?? [], memoryBytes, maxmemBytes).TryGet(out GuestList? list, out InputError? error))
                 return console.Fail(error);
-            return Run(console, parsed, html, paths, list.Guests, parsed.GetValue(json), parsed.GetValue(csv));
+            return Run(console, parsed, svg, html, paths, list.Guests, parsed.GetValue(json), parsed.GetValue(csv));
         });
         return command;
     }
 
-    private static int Run(CommandConsole console, ParseResult parsed, HtmlOption html, string[] paths, ImmutableArray<FleetGuest> guests,
-        bool isJson, bool isCsv)
+    private static int Run(CommandConsole console, ParseResult parsed, SvgOption svg, HtmlOption html, string[] paths,
+        ImmutableArray<FleetGuest> guests, bool isJson, bool isCsv)
     {
         var tally = new FleetTally(guests);
         long hosts = 0;
@@ -124,9 +128,9 @@ internal static class FleetVerb
         }
 
         var answer = FleetAnswer.Of(fleet, static policy => $"--policy {policy}", OptionWords.Of);
-        InputError? unpainted = html.Write(
-            parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, null, [], to => FleetText.Write(to, answer),
-            to => answer.WriteJson(to.OutBytes));
+        InputError? unpainted = svg.Write(parsed, () => Pictures.OfFleet(fleet)) ?? html.Write(
+            parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, () => Pictures.OfFleet(fleet), [], to => FleetText.Write(to, answer),
+            to => answer.WriteJson(to.OutBytes), FleetText.LowMemoryLost(answer));
         if (unpainted is not null)
             return console.Fail(unpainted);
         if (isJson)

@@ -32,6 +32,9 @@ public sealed record HtmlPage
         code,td.range{font-family:ui-monospace,monospace}summary{cursor:pointer;font-weight:bold;padding:.4rem 0}
         """;
 
+    /// <summary>Folders, each with its last slash, that are left out wherever the page names a file in them: a page is made to be passed on.</summary>
+    public ImmutableArray<string> Folders { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The verb and what it was asked about.</summary>
     public required string Title { get; init; }
 
@@ -74,13 +77,13 @@ public sealed record HtmlPage
         // A second wall behind the escaping: a browser that minds it runs and fetches nothing.
         page.Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
             + "'unsafe-inline'\">\n<link rel=\"icon\" href=\"data:,\">\n");
-        string title = Escape(FileNames.WithoutFolders(Title));
+        string title = Shown(FileNames.WithoutFolders(Title));
         page.Append(CultureInfo.InvariantCulture,
             $"<title>{title}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n");
         page.Append(CultureInfo.InvariantCulture,
-            $"<p class=\"verdict {(!IsYes ? "error" : IsWarned ? "warning" : "yes")}\">{Escape(Verdict)}</p>\n");
+            $"<p class=\"verdict {(!IsYes ? "error" : IsWarned ? "warning" : "yes")}\">{Shown(Verdict)}</p>\n");
         foreach (string note in Notes)
-            page.Append(CultureInfo.InvariantCulture, $"<p>{Escape(note)}</p>\n");
+            page.Append(CultureInfo.InvariantCulture, $"<p>{Shown(note)}</p>\n");
         WriteProblems(page);
         if (!Copies.IsEmpty)
             page.Append("<h2>Ready to copy</h2>\n");
@@ -90,10 +93,10 @@ public sealed record HtmlPage
                     + $"{Escape(copy.Where)}\">{Escape(copy.Text)}</pre>\n");
         if (Picture is not null)
         {
-            string picture = Convert.ToBase64String(Encoding.UTF8.GetBytes(Picture));
+            string picture = Convert.ToBase64String(Encoding.UTF8.GetBytes(FileNames.Without(Folders, Picture)));
             page.Append(CultureInfo.InvariantCulture,
                 $"<section>\n<h2>Picture</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Picture\">\n"
-                    + $"<img alt=\"The memory maps to scale; tables and text below say the same in words\" "
+                    + $"<img alt=\"The answer drawn; tables and text below say the same in words\" "
                     + $"src=\"data:image/svg+xml;base64,{picture}\">\n</div>\n</section>\n");
         }
 
@@ -101,10 +104,10 @@ public sealed record HtmlPage
             WriteTable(page, table);
         page.Append(CultureInfo.InvariantCulture,
             $"<details>\n<summary>Everything, as text to paste</summary>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"The answer as "
-                + $"text\">{Escape(Text)}</pre>\n</details>\n");
+                + $"text\">{Shown(Text)}</pre>\n</details>\n");
         page.Append(CultureInfo.InvariantCulture,
             $"<details>\n<summary>Everything, as JSON for scripts</summary>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"The answer as "
-                + $"JSON\">{Escape(Json)}</pre>\n</details>\n");
+                + $"JSON\">{Shown(Json)}</pre>\n</details>\n");
         return page.Append("</main>\n</body>\n</html>\n").ToString();
     }
 
@@ -126,7 +129,7 @@ public sealed record HtmlPage
                 Severity.Info => "info",
             };
             page.Append(CultureInfo.InvariantCulture,
-                $"<tr><td class=\"{severity}\">{severity}</td><td><code>{Escape(problem.Code)}</code>: {Escape(problem.Message)}");
+                $"<tr><td class=\"{severity}\">{severity}</td><td><code>{Escape(problem.Code)}</code>: {Shown(problem.Message)}");
             if (problem.Remedy is { } remedy)
                 page.Append(CultureInfo.InvariantCulture, $"<br>Remedy: <strong class=\"copy\">{Escape(remedy)}</strong>");
             string where = problem is { Start: { } start, End: { } end } ? $"[{start}, {end})" : problem.Start is { } at ? $"{at}" : "";
@@ -139,7 +142,10 @@ public sealed record HtmlPage
         page.Append("</tbody>\n</table>\n</section>\n");
     }
 
-    private static void WriteTable(StringBuilder page, HtmlTable table)
+    /// <summary>What is shown of a text.</summary>
+    private string Shown(string text) => Escape(FileNames.Without(Folders, text));
+
+    private void WriteTable(StringBuilder page, HtmlTable table)
     {
         string caption = Escape(table.Caption);
         page.Append(CultureInfo.InvariantCulture,
@@ -155,7 +161,7 @@ public sealed record HtmlPage
             {
                 string look = table.IsNumber[i] ? " class=\"number\""
                     : row[i].StartsWith("0x", StringComparison.Ordinal) ? " class=\"range\"" : "";
-                page.Append(CultureInfo.InvariantCulture, $"<td{look}>{Escape(row[i])}</td>");
+                page.Append(CultureInfo.InvariantCulture, $"<td{look}>{Shown(row[i])}</td>");
             }
 
             page.Append("</tr>\n");

@@ -13,6 +13,7 @@ using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Platforms;
 using Keyhole.PvGuest;
@@ -171,6 +172,14 @@ public static class Pictures
             : comparison.Settings is { } settings ? settings.Best is { } setting ? $"Of all settings, {setting} is recommended" : "No setting will do"
             : "No policy will do";
         return SvgPainter.Paint(MapDrawing.LayOut([.. columns], SvgPainter.Rows, details), new(title, [.. lines]));
+    }
+
+    /// <summary>How many hosts ask for a hole that starts where, and on how many each guest's BARs have their places. It grows with the guests, never
+    /// with the hosts.</summary>
+    public static string OfFleet(Fleet fleet)
+    {
+        ArgumentNullException.ThrowIfNull(fleet);
+        return FleetChart.Paint(fleet);
     }
 
     private static ImmutableArray<E820Entry> GuestMap(Plan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];

@@ -140,6 +140,10 @@ public sealed record PciAssignment(PciAddress? Address)
         Parsed<PciAssignment> Bad(InputErrorCode code, ErrorText what, string remedy) => new InputError(code, sourceName, line, what, remedy);
     }
 
+    /// <summary>The device alone, without what is asked of it: its address, with "*" where all functions are meant, or its name.</summary>
+    public string DeviceName => (this with { VirtualSlot = null, Permissive = null, MsiTranslate = null, Seize = null, PowerManagement = null,
+        RdmPolicy = null }).ToString();
+
     /// <summary>The entry in xl.cfg's form, without quotes.</summary>
     public override string ToString()
     {

@@ -60,7 +60,11 @@ internal sealed record QemuForecast
 /// <param name="Driver">The device of which Keyhole does not know what it asks for; empty where it is something else.</param>
 /// <param name="DeviceName">Its identifier or host address; may be empty.</param>
 /// <param name="What">One sentence's worth of what is not known, without a full stop.</param>
-public sealed record QemuUnknown(string Driver, string DeviceName, string What);
+public sealed record QemuUnknown(string Driver, string DeviceName, string What)
+{
+    /// <summary>Whether it is a device of the host, of which a listing would tell what is missing.</summary>
+    public bool IsOfHost { get; init; }
+}
 
 /// <summary>Guests of QEMU: the only way from a machine to its forecast.</summary>
 internal static class QemuForecaster
@@ -91,7 +95,7 @@ internal static class QemuForecaster
         {
             bool isHost = device.Driver.StartsWith("vfio-pci", StringComparison.Ordinal);
             string what = isHost ? "the BARs of a device that is passed through are not told" : "the BARs of this device model are not known";
-            unknown = new(device.Driver, device["id"] ?? device["host"] ?? "", what);
+            unknown = new(device.Driver, device["id"] ?? device["host"] ?? "", what) { IsOfHost = isHost };
             return false;
         }
 

@@ -55,7 +55,10 @@ internal sealed class QemuPlatform : IPlatform
         if (!QemuForecaster.TryForecast(machine, out QemuForecast forecast, out QemuUnknown unknown))
         {
             string whose = unknown.Driver.Length == 0 ? "" : $" ({InputError.Quote($"{unknown.Driver} {unknown.DeviceName}".Trim())})";
-            problems.Add(GuestReview.MapNotKnown($"{unknown.What}{whose}"));
+            problems.Add(GuestReview.MapNotKnown($"{unknown.What}{whose}") with
+            {
+                Remedy = unknown.IsOfHost ? (Phrase)$"give what lspci -vv prints of it on the host: {Setting.DeviceListing}" : null,
+            });
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
