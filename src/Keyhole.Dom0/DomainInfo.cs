@@ -53,5 +53,17 @@ public sealed record DomainInfo
         _ => "running",
     };
 
+    /// <summary>Why it shut down, in xl's words; null where it has not, or for a reason that no Xen has yet.</summary>
+    public string? ShutdownName => !IsShutdown ? null : ShutdownReason switch
+    {
+        0 => "poweroff",
+        1 => "reboot",
+        2 => "suspend",
+        ShutdownCrash => "crash",
+        4 => "watchdog",
+        5 => "soft-reset",
+        _ => null,
+    };
+
     private const int ShutdownCrash = 3;
 }

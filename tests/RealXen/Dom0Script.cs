@@ -2,6 +2,7 @@
 
 using System;
 using System.IO;
+using System.Linq;
 using System.Runtime.InteropServices;
 using System.Text;
 using Keyhole.E820;
@@ -18,6 +19,12 @@ internal static class Dom0Script
         need brctl addbr xenbr0
         need ip link set xenbr0 up
         need syslogd -O /var/log/syslog
+
+        """;
+
+    private const string EspUp = """
+        ln /k/bzImage /esp/linux.efi
+        ln /k/initrd.gz /esp/initrd.gz
 
         """;
 
@@ -45,13 +52,21 @@ internal static class Dom0Script
                         cpio.Text($"g/{guest.Name}.sh", guest.BeforeStart + "\n");
                     script.Append(
                         $"guest {Word(guest.Name)} {GuestStep.Domain} {(guest.Boot ? "boot" : "paused")} {guest.Seconds} {KindName(guest.Kind)}"
-                            + $"{(guest.Firmware ? " firmware" : "")}\n");
+                            + $"{(guest.Firmware ? " firmware" : guest.Linux ? " linux" : "")}\n");
                     break;
                 case RunStep run:
                     cpio.Text($"scenario/{run.Name}.sh", run.Commands + "\n");
                     script.Append("run ").Append(Word(run.Name)).Append('\n');
                     break;
             }
+        }
+
+        if (scenario.Guests.Any(static guest => guest.Linux))
+        {
+            cpio.File("k/bzImage", File.ReadAllBytes(images.PackedLinux));
+            // QEMU's FAT disk of a folder holds files, no links.
+            script.Insert(0, EspUp);
+            cpio.Text("esp/startup.nsh", "fs0:\\linux.efi initrd=\\initrd.gz console=hvc0 loglevel=8\r\n");
         }
 
         cpio.Text("scenario/run", script.ToString());

@@ -90,6 +90,10 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
     /// </summary>
     public bool Firmware { get; init; }
 
+    /// <summary>Whether an HVM guest goes on behind its firmware and boots the Linux of PV guests, with SeaBIOS handed to it by QEMU, with OVMF from a
+    /// disk: the record has what its kernel says, too.</summary>
+    public bool Linux { get; init; }
+
     /// <summary>A map that is installed between creation and start in place of the toolstack's; empty: none.</summary>
     public ImmutableArray<E820Entry> Map { get; init; } = [];
 
@@ -106,7 +110,23 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
         GuestKind.Pvh => CommonConfig.Replace("\"pv\"", "\"pvh\"", System.StringComparison.Ordinal),
     };
 
-    public string ConfigText => CommonConfigOf(Kind) + string.Concat(Config.Select(line => line + "\n"));
+    // OVMF knows nothing of QEMU's kernel; its shell starts what the disk's startup.nsh says. The disk is QEMU's view of a folder.
+    private string LinuxConfig => !Linux ? "" : HasOvmf
+        ? """
+        device_model_args_hvm=['-drive','file=fat:/esp,format=raw,if=ide,index=0,media=disk','-serial','file:/tmp/firmware.log']
+
+        """
+        : """
+        kernel="/k/bzImage"
+        ramdisk="/k/initrd.gz"
+        extra="console=hvc0 loglevel=8 "
+
+        """;
+
+    internal bool HasOvmf => Config.Any(static line => line.StartsWith("bios", System.StringComparison.Ordinal)
+        && line.Contains("ovmf", System.StringComparison.Ordinal));
+
+    public string ConfigText => CommonConfigOf(Kind) + LinuxConfig + string.Concat(Config.Select(line => line + "\n"));
 }
 
 /// <summary>Runs shell commands in dom0. In the record: <c>=== RUN name</c>, their output, <c>=== STATUS n</c>.</summary>

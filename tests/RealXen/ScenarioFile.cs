@@ -101,6 +101,7 @@ public static class ScenarioFile
                 Kind = step.Kind,
                 Boot = step.Boot,
                 Firmware = step.Firmware,
+                Linux = step.Linux,
                 Map = ParseMap(step.Map),
                 BeforeStart = step.BeforeStart,
                 Seconds = step.Seconds,
@@ -153,6 +154,8 @@ public static class ScenarioFile
         public bool Boot { get; init; }
 
         public bool Firmware { get; init; }
+
+        public bool Linux { get; init; }
 
         public string[] Map { get; init; } = [];
 

@@ -18,7 +18,8 @@ internal static class InspectText
             $"{(answer.Name is { } name ? InputError.OneLine(name, 128) : "(no name)")}, number {answer.Id}, {answer.Uuid}, on Xen {answer.Xen}");
         string ran = answer.HasRun ? string.Create(CultureInfo.InvariantCulture, $"has run for {answer.CpuTimeNanoseconds / 1e9:0.000} s")
             : "has never run";
-        Line(console, "state", $"{answer.Type}, {answer.State}; {ran}");
+        string ended = answer is { State: "shut down", Shutdown: { } reason } ? $" ({reason})" : "";
+        Line(console, "state", $"{answer.Type}, {answer.State}{ended}; {ran}");
         string maximum = answer.MaximumPages is { } most ? $", may own {Pages((ulong)most)}" : "";
         Line(console, "pages", $"owns {Pages(answer.Pages)}{maximum}");
         if (answer.TargetKiB is { } target)

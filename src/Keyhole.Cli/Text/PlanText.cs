@@ -80,13 +80,14 @@ internal static class PlanText
             console.Ansi.WriteLine($"window {window.Kind}: [{window.Start}, {window.End})");
         if (answer.Bars is not { IsEmpty: false } bars)
             return;
-        TextTable table = MapView.NewTable("Where each BAR will be", "function", "BAR", "size", "kind", "address");
+        TextTable table = MapView.NewTable("Where each BAR will be", "function", "device", "BAR", "size", "kind", "address");
         foreach (BarAnswer bar in bars)
         {
             if (bar is PlacedBarAnswer placed)
             {
                 table.AddRow(
                     MapView.Cell(placed.Bdf),
+                    MapView.Cell(placed.Device ?? ""),
                     MapView.Cell(placed.Bar.ToString(CultureInfo.InvariantCulture)),
                     MapView.Cell(ByteSize.ToText(placed.Size.Value)),
                     MapView.Cell(placed.Kind),

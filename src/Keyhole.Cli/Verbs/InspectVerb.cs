@@ -79,6 +79,7 @@ internal static class InspectVerb
                 Name = guest.Name,
                 Uuid = info.Uuid,
                 State = info.StateName,
+                Shutdown = info.ShutdownName,
                 Type = guest.TypeName,
                 HasRun = info.HasRun,
                 CpuTimeNanoseconds = info.CpuTimeNanoseconds,

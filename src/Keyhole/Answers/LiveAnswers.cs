@@ -225,6 +225,9 @@ public sealed record InspectAnswer : Answer
     /// <summary>"dying", "crashed", "shut down", "paused" or "running".</summary>
     public required string State { get; init; }
 
+    /// <summary>"poweroff", "reboot", "suspend", "crash", "watchdog" or "soft-reset"; null where it has not ended.</summary>
+    public string? Shutdown { get; init; }
+
     /// <summary>"PV", "PVH", "HVM" or "HVM or PVH".</summary>
     public required string Type { get; init; }
 

@@ -210,15 +210,27 @@ public abstract record BarAnswer;
 /// <param name="Kind">"mem32", "mem64", "mem32-prefetchable", "mem64-prefetchable", "io" or "rom".</param>
 /// <param name="Address">Null for a BAR without a place.</param>
 /// <param name="Why">Which limit decided; null where there is nothing to say.</param>
+/// <param name="Device">The model's name, or of a device that is passed through "host" and its address there; null for a board's own
+/// function.</param>
 public sealed record PlacedBarAnswer(
-    string Bdf, int Bar, Hex Size, string Kind, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? Address, string? Why) : BarAnswer
+    string Bdf, int Bar, Hex Size, string Kind, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? Address, string? Why,
+    string? Device) : BarAnswer
 {
     internal static PlacedBarAnswer Of(NumberedTree tree, BarPlacement placed)
     {
         ArgumentNullException.ThrowIfNull(tree);
+        NumberedFunction function = tree.Functions[placed.Function];
         return new(
-        FunctionName.Of(tree.Functions[placed.Function].Address), placed.Bar.Index, placed.Bar.SizeBytes, placed.Bar.Type.Name(), placed.Address,
-        placed.WhyText);
+            FunctionName.Of(function.Address), placed.Bar.Index, placed.Bar.SizeBytes, placed.Bar.Type.Name(), placed.Address, placed.WhyText,
+            DeviceOf(function.Node));
+    }
+
+    private static string? DeviceOf(PciFunction function)
+    {
+        if (!function.IsPassedThrough)
+            return function.Model.Length > 0 ? function.Model : null;
+        return PciAddress.TryParse(function.Name, out PciAddress host) ? $"host {FunctionName.Of(host)}"
+            : function.Name.Length > 0 ? function.Name : "passed through";
     }
 }
 

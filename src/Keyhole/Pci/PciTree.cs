@@ -69,6 +69,9 @@ public sealed record PciFunction(int Device, int Function, ImmutableArray<BarReq
     /// <summary>What its owner calls it (an identifier of the configuration, or its address on the host); empty where nothing is said.</summary>
     public string Name { get; init; } = "";
 
+    /// <summary>The model's name, as QEMU has it; empty for a board's own function and for a device of the host.</summary>
+    public string Model { get; init; } = "";
+
     /// <summary>0–ffff; 0 where it is not known.</summary>
     public int VendorId { get; init; }
 

@@ -26,17 +26,20 @@ public static class GuestReview
             Remedy: $"set maxmem to {guest.MemoryKiB >> 10} or more, or leave it out"));
     }
 
-    /// <summary>That a guest of Xen with firmware or a boot ABI of its own does not follow the host's map.</summary>
+    /// <summary>That a guest of Xen with firmware or a boot ABI of its own does not follow the host's map, although it was asked to.</summary>
     /// <param name="type">PVH or HVM.</param>
     internal static void ReportNotPv(string type, GuestSpec guest, List<Problem> problems)
     {
         ArgumentNullException.ThrowIfNull(guest);
         ArgumentNullException.ThrowIfNull(problems);
+        // Nobody who did not ask for the host's map has to hear of it.
+        if (guest.E820Host != true)
+            return;
         problems.Add(new(
-            guest.E820Host == true ? Severity.Warning : Severity.Info,
+            Severity.Warning,
             ProblemCodes.NotPv,
-            $"the guest is {type}: xl reads e820_host for PV guests only, and its map does not follow the host's",
-            Remedy: "set type=\"pv\" if the guest is meant to see the host's map"));
+            $"e820_host does nothing: the guest is {type}, and libxl gives the host's map to PV guests alone",
+            Remedy: "take it out, or set type=\"pv\" if the guest is meant to see the host's map"));
     }
 
     /// <summary>Why nobody can give a guest of Xen that is no PV one another map: behind "the guest is no PV guest: ".</summary>

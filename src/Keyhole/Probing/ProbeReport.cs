@@ -23,7 +23,11 @@ public sealed record ProbeCheck(string Name, bool Passed, ImmutableArray<(string
 
 /// <summary>A part of the probe's work.</summary>
 /// <param name="Ticks">Of the time-stamp counter; <see cref="ProbeReport.TicksPerMillisecond"/> tells how long one is.</param>
-public sealed record ProbePhase(string Name, ulong PageCount, ulong Ticks, ulong Hypercalls);
+public sealed record ProbePhase(string Name, ulong PageCount, ulong Ticks, ulong Hypercalls)
+{
+    /// <summary>Those of <see cref="Ticks"/> within mmu_update: Xen's own work; 0 where the report does not say it.</summary>
+    public ulong MmuUpdateTicks { get; init; }
+}
 
 /// <summary>
 /// What the probe kernel said on its console about a memory setup that it has carried out for real. A report that breaks off has no

@@ -275,7 +275,9 @@ public static class ProbeReportReader
             if (!TryNumber(line, "pages", out ulong pages) || !TryNumber(line, "ticks", out ulong ticks)
                 || !TryNumber(line, "hypercalls", out ulong hypercalls))
                 return false;
-            _phases.Add(new(Text(line, "name"), pages, ticks, hypercalls));
+            // Probes of earlier builds do not tell the last.
+            TryNumber(line, "mmuUpdateTicks", out ulong mmuUpdate);
+            _phases.Add(new(Text(line, "name"), pages, ticks, hypercalls) { MmuUpdateTicks = mmuUpdate });
             return true;
         }
 

@@ -225,9 +225,10 @@ internal sealed class QemuTopology
         var node = new PciFunction(slot, function, QemuDevices.Bars(plug))
         {
             Name = name,
+            Model = device.Driver,
             VendorId = vendor,
             DeviceId = id,
-            ClassCode = model.ClassCode
+            ClassCode = model.ClassCode,
         };
         bus.Put(devFn, new Function(node, device.Driver, behind, bridge, isMultifunction));
         return true;
