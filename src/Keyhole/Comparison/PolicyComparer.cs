@@ -45,10 +45,18 @@ public static class PolicyComparer
                 IsChoice = false,
                 Best = null,
                 Settings = settings,
-                Why = settings?.Why
-                    ?? "the guest is no PV guest: its map does not follow the host's, and no policy applies; its problems say what to set",
+                Why = settings?.Why ?? WhyNothing(rows[0].Plan),
             };
         return comparison with { Room = RoomFor(all) };
+    }
+
+    /// <summary>Of a guest whose map no policy lays, and of which no setting was tried.</summary>
+    private static string WhyNothing(Plan plan)
+    {
+        if ((plan.Verdict?.Outcome ?? plan.Firmware?.Outcome) == GuestOutcome.Refused)
+            return "no setting was tried: the guest is not created; its problems say why";
+        return plan.IsMapKnown ? "the guest is no PV guest: its map does not follow the host's, and no policy or setting changes it"
+            : "no setting was tried: the guest's map is not known; its problems say why";
     }
 
     /// <summary>A window that the user names and the host's capture has too is one.</summary>
