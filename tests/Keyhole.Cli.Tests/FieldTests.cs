@@ -155,6 +155,11 @@ public sealed class FieldTests
         Assert.DoesNotContain("set maxmem", run.Output);
         Assert.DoesNotContain("of the guest's map", run.Output);
         Assert.DoesNotContain("No kernel version", run.Output);
+        // The memory setup is as forecast: no other kernel explains anything.
+        Assert.DoesNotContain("All of it agrees", run.Output);
+        // Its configuration gives the device from the start.
+        Assert.DoesNotContain("before it starts", run.Output);
+        Assert.Contains("build the driver of its bus (xen-pcifront) into the kernel", run.Output);
     }
 
     [TestMethod]

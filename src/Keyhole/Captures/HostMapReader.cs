@@ -467,7 +467,8 @@ public static class HostMapReader
             ReadOnlySpan<char> content = WithoutComment(line);
             if (content.IsEmpty)
                 continue;
-            if (content[0] == '{')
+            // Wikis open quoted text with a word in braces: {noformat}, {code}.
+            if (content[0] == '{' && !(content.Length > 1 && char.IsAsciiLetter(content[1])))
                 return HostMapDialect.Json;
             return TryEntryLine(content, out _, out _, out _) ? HostMapDialect.Lines : HostMapDialect.Xen;
         }

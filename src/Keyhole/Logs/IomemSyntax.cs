@@ -20,6 +20,17 @@ internal struct IomemSyntax
     private bool _insideEntry;
     private ulong _outerLast;
 
+    /// <summary>Blanks before the listing's outermost lines, and one more: 0 before the first line.</summary>
+    private int _outerDepth;
+
+    /// <summary>A line of the listing without the blanks that stand before all of its lines.</summary>
+    public readonly ReadOnlySpan<char> WithoutIndentation(ReadOnlySpan<char> line)
+    {
+        line = CitedLine.Unmarked(line);
+        int blanks = Math.Min(Math.Max(_outerDepth - 1, 0), line.Length);
+        return line[..blanks].IsWhiteSpace() ? line[blanks..] : line;
+    }
+
     /// <param name="startsAgain">Whether the line lies below the outermost resource before it: another iomem begins.</param>
     /// <param name="isAllZero">Whether the addresses are 0–0, as Linux shows them to whom it does not trust.</param>
     public LineKind Read(ReadOnlySpan<char> line, out EntryRange range, out E820Type type, out bool startsAgain, out bool isAllZero)
@@ -31,7 +42,7 @@ internal struct IomemSyntax
         line = CitedLine.Unmarked(line);
         TextCursor cursor = new(line);
         cursor.SkipBlanks();
-        int depth = line.Length - cursor.Rest.Length;
+        int blanks = line.Length - cursor.Rest.Length;
         // Linux prints 8 digits where all addresses fit 32 bits, else 16; 4 in /proc/ioports.
         const int fewestDigits = 8;
         if (cursor.HexRun() < fewestDigits || !cursor.TryHex(out ulong start))
@@ -40,6 +51,9 @@ internal struct IomemSyntax
             return cursor.Rest.ContainsAnyExcept(s_rangeCharacters) ? LineKind.Other : LineKind.Damaged;
 
         isAllZero = start == 0 && last == 0;
+        if (_outerDepth == 0 || blanks < _outerDepth - 1)
+            _outerDepth = blanks + 1;
+        int depth = blanks - (_outerDepth - 1);
         if (depth == 0)
         {
             startsAgain = start < _outerLast && !isAllZero;

@@ -53,7 +53,7 @@ public sealed class LogScanner
 
     private static readonly string[] s_mapWords =
     [
-        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "Xen:\x1b", "Xen: \x1b", "modified: ", "user: [", "user: 0", "setup_data: [",
+        "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "modified: ", "user: [", "user: 0", "setup_data: [",
         "extended: ", "(usable)", "(reserved)", "(ACPI ", "(unusable)", "efi: mem",
         "EFI: mem", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
     ];
@@ -74,7 +74,7 @@ public sealed class LogScanner
     ];
 
     private static readonly SearchValues<string> s_mapAndTraitWords =
-        SearchValues.Create([.. s_mapWords, .. LogTraits.Words], StringComparison.Ordinal);
+        SearchValues.Create([.. s_mapWords, .. LogTraits.Words, .. TextLines.Covers], StringComparison.Ordinal);
     private static readonly SearchValues<string> s_traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_allMessageWords = SearchValues.Create(s_messageWords, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_pciWords = SearchValues.Create(PciLogBuilder.Words, StringComparison.Ordinal);
@@ -117,8 +117,10 @@ public sealed class LogScanner
     }
 
     /// <summary>Reads <paramref name="stream"/> to its end. A log without any map is no error here: its list of maps is empty.</summary>
-    /// <param name="stream">The log; UTF-16 is recognised, everything else is taken as bytes.</param>
+    /// <param name="stream">The log; UTF-16, what a mail encodes, what is packed and support bundles are recognised, everything else is taken as
+    /// bytes.</param>
     /// <param name="sourceName">What errors call it.</param>
+    /// <exception cref="InvalidDataException">What is packed is damaged, or holds no log.</exception>
     public static LogScan Scan(Stream stream, string sourceName)
     {
         ArgumentNullException.ThrowIfNull(stream);
@@ -132,7 +134,8 @@ public sealed class LogScanner
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(sourceName);
-        LogScanner scanner = new(new(StreamHead.Read(stream), stream), sourceName, withPci: true);
+        ReadOnlyMemory<byte> head = StreamHead.ReadText(ref stream);
+        LogScanner scanner = new(new(head, stream), sourceName, withPci: true);
         scanner.ReadAll();
         return scanner.ToScan();
     }
@@ -141,7 +144,7 @@ public sealed class LogScanner
     internal static LogScan Scan(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
     {
         if (head.IsEmpty)
-            head = StreamHead.Read(stream);
+            head = StreamHead.ReadText(ref stream);
         LogScanner scanner = new(new(head, stream), sourceName);
         scanner.ReadAll();
         return scanner.ToScan();
@@ -291,7 +294,8 @@ public sealed class LogScanner
 
     private void ReadMessages(ReadOnlySpan<char> line)
     {
-        if (line.ContainsAny(s_traitWords) && !_traits.TryRead(line) && line.Length >= NarrowestWrap && Hold(WrappedKind.Trait, line))
+        // A listing that a forum or a mail program has indented begins where its first line does.
+        if (line.ContainsAny(s_traitWords) && !_traits.TryRead(_kernel.Live?.Kind == LogMapKind.Iomem ? _iomem.WithoutIndentation(line) : line) && line.Length >= NarrowestWrap && Hold(WrappedKind.Trait, line))
             return;
         if (!line.ContainsAny(s_allMessageWords))
             return;

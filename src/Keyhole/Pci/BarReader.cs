@@ -26,9 +26,11 @@ public static class BarReader
     public static Parsed<PciListing> Read(Stream stream, string sourceName, PciAddress? address = null)
     {
         ArgumentNullException.ThrowIfNull(sourceName);
-        if (!SmallInput.Read(stream, sourceName, MaxSizeBytes, "a list of PCI devices").TryGet(out SmallInput? input, out InputError? error))
+        ArgumentNullException.ThrowIfNull(stream);
+        Stream decoded = PastedText.Decoded(stream);
+        if (!SmallInput.Read(decoded, sourceName, MaxSizeBytes, "a list of PCI devices").TryGet(out SmallInput? input, out InputError? error))
             return error;
-        string text = input.Decode();
+        string text = PastedText.Plain(input.Decode());
         if (text.AsSpan().TrimStart().StartsWith("0x", StringComparison.OrdinalIgnoreCase))
             return new ResourceReader(sourceName).Read(text, address ?? AddressInPath(sourceName));
         return LspciReader.HasHeader(text) || !KernelLogReader.HasDevice(text)

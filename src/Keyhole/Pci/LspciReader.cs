@@ -44,12 +44,17 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     private bool _anyHeader;
 
     /// <summary>Whether a line of a text names a function as lspci does.</summary>
-    public static bool HasHeader(string text)
+    public static bool HasHeader(string text) => HasHeader(text, anywhere: true);
+
+    /// <param name="text">The whole text.</param>
+    /// <param name="anywhere">Whether something may stand before a function's name: a web page or a mail program indents or frames what is
+    /// quoted.</param>
+    private static bool HasHeader(string text, bool anywhere)
     {
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
             ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
-            if (!line.IsEmpty && line[0] is not (' ' or '\t') && TryHeader(line, out _, out _))
+            if (TryHeader(anywhere ? PastedText.WithoutMarkup(line) : line, out _, out _))
                 return true;
         }
 
@@ -60,36 +65,36 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     {
         int lineNumber = 0;
         _anyHeader = HasHeader(text);
+        // Where some functions stand at the margin, one further in is a word of what was quoted around it; but a page frames the first line.
+        bool isIndented = !HasHeader(text, anywhere: false);
         if (!_anyHeader)
             _address = onlyAddress ?? PciAddress.Create(0, 0, 0);
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
             lineNumber++;
             ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
-            if (!line.IsEmpty && line[0] is not (' ' or '\t'))
+            bool isAtMargin = !line.IsEmpty && line[0] is not (' ' or '\t');
+            ReadOnlySpan<char> own = isIndented || isAtMargin ? PastedText.WithoutMarkup(line) : default;
+            if (TryHeader(own, out PciAddress address, out bool isBeyondXen))
             {
-                if (TryHeader(line, out PciAddress address, out bool isBeyondXen))
+                if (!TryFinishDevice(lineNumber, out InputError? full))
+                    return full;
+                if (isBeyondXen)
                 {
-                    if (!TryFinishDevice(lineNumber, out InputError? full))
-                        return full;
-                    if (isBeyondXen)
-                    {
-                        _beyondXen++;
-                        continue;
-                    }
-
-                    if (_devices.ContainsKey(address))
-                        return InputError.Repeated(sourceName, lineNumber, $"a second device at {address}", "give the output of one lspci");
-                    _address = address;
-                    Describe(line[line.IndexOf(' ')..].Trim());
+                    _beyondXen++;
                     continue;
                 }
 
-                if (!IsDetail(line))
-                    continue;
+                if (_devices.ContainsKey(address))
+                    return InputError.Repeated(sourceName, lineNumber, $"a second device at {address}", "give the output of one lspci");
+                _address = address;
+                Describe(own[own.IndexOf(' ')..].Trim());
+                continue;
             }
 
-            if (_address is not null && ReadDetail(line.Trim(), lineNumber) is { } error)
+            if (isAtMargin && !IsDetail(own))
+                continue;
+            if (_address is not null && ReadDetail((isAtMargin ? own : line).Trim(), lineNumber) is { } error)
                 return error;
         }
 

@@ -17,8 +17,8 @@ internal enum TextForm
 
 /// <summary>
 /// The lines of a stream of any length in bounded memory: line feeds end lines (carriage returns in a text that has no line feeds), carriage
-/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page writes for blanks and brackets is read as such, and what
-/// is longer than <see cref="MaxLineLength"/> is cut.
+/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page writes for blanks, dashes, brackets and line breaks is read
+/// as such, and what is longer than <see cref="MaxLineLength"/> is cut.
 /// </summary>
 internal sealed class TextLines
 {
@@ -32,13 +32,28 @@ internal sealed class TextLines
     /// <summary>The first byte of a hard blank in UTF-8, read as Latin-1.</summary>
     private const char HardBlankLead = '\u00c2';
 
+    /// <summary>The bytes of an en dash in UTF-8, read as Latin-1: a forum's " - " and "0x…-0x…".</summary>
+    private const string DashLead = "\u00e2\u0080";
+    private const char DashTrail = '\u0093';
+    private const char Utf16Dash = '\u2013';
+
+    /// <summary>How a web page's line break begins.</summary>
+    private const string LineBreak = "<br";
+
     /// <summary>What web pages write for characters that log lines have.</summary>
     private static readonly (string Name, char Character)[] _entities =
-        [("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\'')];
+    [
+        ("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\''), ("&nbsp;", ' '), ("&#160;", ' '), ("&#62;", '>'), ("&#60;", '<'),
+        ("&#34;", '"'), ("&#38;", '&'), ("&apos;", '\''), ("&#x27;", '\''), ("&ndash;", '-'), ("&#8211;", '-'),
+    ];
+
+    /// <summary>What stands in the middle of words that are looked for, and hides them: colours, and what web pages write for blanks.</summary>
+    public static readonly string[] Covers = ["\x1b", "&nbsp;", "&#160;"];
 
     private readonly Stream _stream;
     private readonly TextForm _form;
     private readonly bool _endsLinesWithReturns;
+    private readonly bool _hasLineBreaks;
     private readonly byte[] _bytes = new byte[BlockLength];
     private readonly char[] _line = new char[MaxLineLength];
     private readonly char[] _window = new char[MaxLineLength + BlockLength];
@@ -56,6 +71,7 @@ internal sealed class TextLines
         _stream = stream;
         _form = FormOf(head.Span, out int markLength);
         _head = head[markLength..];
+        _hasLineBreaks = head.Span.IndexOf("<br>"u8) >= 0 || head.Span.IndexOf("<br/>"u8) >= 0 || head.Span.IndexOf("<br />"u8) >= 0;
         int firstReturn = head.Span.IndexOf((byte)'\r');
         // A carriage return at the very end may be one of a pair.
         _endsLinesWithReturns = firstReturn >= 0 && firstReturn < head.Length - 2 && !head.Span.Contains((byte)'\n');
@@ -219,26 +235,49 @@ internal sealed class TextLines
         return _line.AsSpan(0, kept);
     }
 
-    /// <summary>Makes the hard blanks of web pages plain ones, from <paramref name="from"/> to the end of what has been read.</summary>
-    private void SoftenBlanks(int from)
+    /// <summary>
+    /// Makes plain ones of the hard blanks and dashes of web pages and word processors, and line feeds of a page's line breaks, from
+    /// <paramref name="from"/> to the end of what has been read.
+    /// </summary>
+    private void Soften(int from)
     {
-        if (!_window.AsSpan(from, _length - from).Contains(HardBlank))
+        if (!_hasLineBreaks && !_window.AsSpan(from, _length - from).ContainsAny(HardBlank, DashTrail))
             return;
         int kept = from;
         for (int i = from; i < _length; i++)
         {
             char next = _window[i];
+            ReadOnlySpan<char> before = _window.AsSpan(0, kept);
             if (next == HardBlank)
             {
                 next = ' ';
-                if (kept > 0 && _window[kept - 1] == HardBlankLead)
-                    kept--;
+                kept -= before.EndsWith(HardBlankLead) ? 1 : 0;
+            }
+            else if (next == DashTrail && before.EndsWith(DashLead))
+            {
+                next = '-';
+                kept -= DashLead.Length;
+            }
+            else if (next == '>' && _hasLineBreaks && LineBreakAtEndOf(before) is > 0 and int length)
+            {
+                kept -= length;
+                // A page's source mostly has a line feed of its own there.
+                if (i + 1 < _length && _window[i + 1] is '\n' or '\r')
+                    continue;
+                next = '\n';
             }
 
             _window[kept++] = next;
         }
 
         _length = kept;
+    }
+
+    /// <summary>How long <c>&lt;br</c>, <c>&lt;br/</c> or <c>&lt;br /</c> at the end of a text is; 0 where there is none.</summary>
+    private static int LineBreakAtEndOf(ReadOnlySpan<char> text)
+    {
+        ReadOnlySpan<char> tag = text.TrimEnd('/').TrimEnd(' ');
+        return tag.EndsWith(LineBreak, StringComparison.OrdinalIgnoreCase) ? text.Length - tag.Length + LineBreak.Length : 0;
     }
 
     /// <summary>Moves the unfinished line to the front and reads on behind it.</summary>
@@ -275,7 +314,7 @@ internal sealed class TextLines
 
         Encoding.Latin1.GetChars(bytes, _window.AsSpan(kept));
         _length = kept + bytes.Length;
-        SoftenBlanks(kept);
+        Soften(kept);
     }
 
     private int ReadBytes()
@@ -302,7 +341,7 @@ internal sealed class TextLines
 
             (int low, int high) = _form == TextForm.Utf16LittleEndian ? (_oddByte, (int)next) : (next, _oddByte);
             _oddByte = -1;
-            _bytes[kept++] = high == 0 ? (byte)low : (byte)'?';
+            _bytes[kept++] = high == 0 ? (byte)low : ((high << 8) | low) == Utf16Dash ? (byte)'-' : (byte)'?';
         }
 
         return _bytes.AsSpan(0, kept);

@@ -25,7 +25,8 @@ internal static class Explanations
         foreach (string text in FailureExplanations.Of(forecast, observed, findings))
             yield return text;
         Finding[] differing = [.. findings.Where(finding => !finding.Agrees && !Verifier.IsDeathBehindSetup(finding, observed))];
-        bool agrees = differing.Length == 0;
+        // A window that could not be claimed is no part of the memory setup: no release, guest or Xen that would do the rest alike explains it.
+        bool agrees = differing.All(static finding => finding.What == BarFindings.What);
         // What is no matter of the kernel's release is not blamed on it.
         string? otherXen = agrees ? null : OtherXen(forecast.Request, observed, plan);
         Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan);
@@ -33,7 +34,7 @@ internal static class Explanations
             yield return otherXen;
         else if (otherGuest is not null)
             yield return otherGuest;
-        else if (differing.Any(static finding => finding.What != BarFindings.What))
+        else if (!agrees)
             yield return OtherProfiles(forecast.Request, observed, differing);
         foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
             yield return text;
@@ -244,8 +245,13 @@ internal static class Explanations
                     + "other domains' pages (grants), too.";
             string smaller = !isDom0 && canGrow
                 ? $"set maxmem to memory ({plan!.Guest.MemoryKiB >> 10} MiB), so that the balloon has nothing to add; or " : "";
+            // What is in force already is no remedy.
+            bool isGivenAtStart = isDom0 || plan is { Guest.Pci.IsEmpty: false };
+            string earlier = isDom0 ? "build the driver that claims it into the kernel"
+                : isGivenAtStart ? "build the driver of its bus (xen-pcifront) into the kernel"
+                : "give it to the domain before it starts, with the driver of its bus (xen-pcifront) built into the kernel";
             return $"{met}, so the device is not usable. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds "
-                + $"memory: give it to the domain before it starts, with the driver of its bus built into the kernel.";
+                + $"memory: {earlier}.";
         }
 
         if (isDom0)

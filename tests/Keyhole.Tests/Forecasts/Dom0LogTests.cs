@@ -91,7 +91,7 @@ public sealed class Dom0LogTests
     }
 
     [TestMethod]
-    [DataRow("dom0_mem=3D1G,max:1G", true)]
+    [DataRow("dom0_mem=3D1G,max:1G loglvl=all", true)]
     [DataRow("dom0_mem=1G,max:1?", true)]
     [DataRow("dom0_mem=1G", false)]
     [DataRow("dom0_mem=max:1G,x", false)]
