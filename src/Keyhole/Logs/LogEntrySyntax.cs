@@ -49,6 +49,9 @@ internal static class LogEntrySyntax
     /// <summary>Stands before whatever Xen says.</summary>
     public const string XenMark = "(XEN)";
 
+    /// <summary>How Xen up to 4.4 marks what an HVM guest says on its debug port; the guest's number follows.</summary>
+    private const string HvmConsole = "(XEN) HVM";
+
     private static readonly SearchValues<char> s_stampCharacters = SearchValues.Create(" .0123456789");
 
     /// <summary>Linux's words for types, old and new. A longer word comes before one that it starts with.</summary>
@@ -230,13 +233,20 @@ internal static class LogEntrySyntax
         return at < 0 ? line : line[(at + journal.Length)..];
     }
 
-    /// <summary>The guest whose console output a line of Xen's log is: <c>(d3) …</c> at its start or behind a time stamp. Null where it does not
-    /// say.</summary>
+    /// <summary>The guest whose console output a line of Xen's log is: <c>(d3) …</c> at its start or behind a time stamp, of an HVM guest up to Xen 4.4
+    /// <c>(XEN) HVM3: …</c>. Null where it does not say.</summary>
     public static int? DomainOf(ReadOnlySpan<char> line)
     {
         const int longestStamp = 60;
         ReadOnlySpan<char> head = line[..Math.Min(line.Length, longestStamp)];
-        int at = head.IndexOf("(d", StringComparison.Ordinal);
+        int at = head.IndexOf(HvmConsole, StringComparison.Ordinal);
+        if (at >= 0)
+        {
+            TextCursor number = new(line[(at + HvmConsole.Length)..]);
+            return number.TryDecimal(out uint guest) && guest is > 0 and <= ushort.MaxValue && number.TryText(":") ? (int)guest : null;
+        }
+
+        at = head.IndexOf("(d", StringComparison.Ordinal);
         if (at < 0 || !(head[..at].Trim(' ').IsEmpty || head[..at].TrimEnd(' ').EndsWith(']')
             || head[..at].TrimEnd(' ').EndsWith("(XEN)", StringComparison.Ordinal)))
             return null;
@@ -312,7 +322,7 @@ internal static class LogEntrySyntax
     }
 
     private static bool IsGuestConsole(ReadOnlySpan<char> prefix) =>
-        prefix.Contains("(XEN) HVM", StringComparison.Ordinal) || prefix.TrimStart(' ').StartsWith("(d", StringComparison.Ordinal);
+        prefix.Contains(HvmConsole, StringComparison.Ordinal) || prefix.TrimStart(' ').StartsWith("(d", StringComparison.Ordinal);
 
     private static int FindPrinter(ReadOnlySpan<char> line, string name)
     {

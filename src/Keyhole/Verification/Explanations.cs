@@ -38,7 +38,7 @@ internal static class Explanations
             yield return OtherProfiles(forecast.Request, observed, differing);
         foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
             yield return text;
-        if (!agrees && OtherOrigin(forecast.Request, observed) is { } origin)
+        if (!agrees && otherGuest is null && OtherOrigin(forecast.Request, observed) is { } origin)
             yield return origin;
         // Where the real kernel boots, nothing lies in its way, and nothing has to be changed.
         if (forecast.Halts && findings.Any(static finding => finding is { What: Verifier.OutcomeWhat, Observed: "boots" }))
@@ -54,8 +54,8 @@ internal static class Explanations
             foreach (Phrase text in Halt(forecast))
                 yield return text;
         }
-        // What differs from the forecast is not told of by it.
-        else if (observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
+        // What differs from the forecast is not told of by it, nor what a kernel would have done that died unseen.
+        else if (!(observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat)) && observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
         {
             foreach (Phrase text in MemoryExplanations.Of(forecast, observed, plan))
                 yield return text;
@@ -257,8 +257,9 @@ internal static class Explanations
         if (isDom0)
             return $"{met} of the machine's map, so the device is not usable. What to change: the firmware's settings (above 4G decoding, memory "
                 + $"remapping), so that the window lies in a gap or in reserved memory.";
-        // Whether the host's map is on, the forecast's own map tells; where it is, another policy's map or less memory is what is left.
-        bool hasHosts = forecast.Request.Map.Any(IsTheHosts);
+        // Whether the host's map is on, the log's own map tells, or the forecast's where the log has none; where it is, another policy's map or less
+        // memory is what is left.
+        bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
         return $"{met} of the guest's map, so the device is not usable. What to change: a map in which the window lies in a gap or in reserved "
             + $"memory ({other}), or less low memory.";

@@ -63,6 +63,10 @@ internal static class FailureExplanations
         if (compared.Length == 0)
             yield return $"Nothing of the memory setup stands in the log before {who.Replace("dies", "died", StringComparison.Ordinal)} (line "
                 + $"{failure.Line}), so nothing of it could be compared.";
+        else if (differing == 0 && last == 0)
+            // What a machine keeps of a crash begins with the end (pstore).
+            yield return $"The memory setup is as forecast; it stands behind the death in this log (line {failure.Line}: {Quoted(failure.Value)}), "
+                + $"whose parts are not in the order of time.";
         else if (differing == 0)
             yield return $"The memory setup is as forecast to the last line there is of it (line {last}); {who} behind it, at line "
                 + $"{failure.Line}: {Quoted(failure.Value)}.";

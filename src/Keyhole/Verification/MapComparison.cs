@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -18,6 +19,8 @@ internal static class MapComparison
         LogMap map = boot.Map!;
         forecast = WithoutLost(forecast, boot, map.Entries, out lost);
         var findings = ImmutableArray.CreateBuilder<Finding>();
+        // What is missing behind the last entry would stand in the next line, unless the log ends there.
+        int lastLine = map.EntryLines.IsEmpty ? 0 : Math.Max(boot.LastLine, map.EntryLines[^1]);
         int f = 0;
         int o = 0;
         while (f < forecast.Length || o < map.Entries.Length)
@@ -37,18 +40,19 @@ internal static class MapComparison
             if (f == forecastFrom && o == observedFrom)
             {
                 // The same entries in another order, or one twice: each alone, so that the walk goes on.
-                findings.Add(o < map.Entries.Length ? Surplus(map, o++) : Missing(forecast[f++], map, o));
+                findings.Add(o < map.Entries.Length ? Surplus(map, o++) : Missing(forecast[f++], map, o, lastLine));
                 continue;
             }
 
-            Pair(forecast[forecastFrom..f], map, observedFrom, o, findings);
+            Pair(forecast[forecastFrom..f], map, observedFrom, o, lastLine, findings);
         }
 
         return findings.ToImmutable();
     }
 
     /// <summary>Entries between two that agree: as many on both sides go together in order, else those that overlap or share a bound.</summary>
-    private static void Pair(ImmutableArray<E820Entry> forecast, LogMap map, int from, int to, ImmutableArray<Finding>.Builder findings)
+    private static void Pair(ImmutableArray<E820Entry> forecast, LogMap map, int from, int to, int lastLine,
+        ImmutableArray<Finding>.Builder findings)
     {
         bool inOrder = forecast.Length == to - from;
         int f = 0;
@@ -58,7 +62,7 @@ internal static class MapComparison
             if (f < forecast.Length && o < to && (inOrder || AreAlike(forecast[f], map.Entries[o])))
                 findings.Add(Both(forecast[f++], map, o++));
             else if (o == to || (f < forecast.Length && forecast[f].Address < map.Entries[o].Address))
-                findings.Add(Missing(forecast[f++], map, o));
+                findings.Add(Missing(forecast[f++], map, o, lastLine));
             else
                 findings.Add(Surplus(map, o++));
         }
@@ -69,8 +73,8 @@ internal static class MapComparison
 
     private static Finding Surplus(LogMap map, int index) => new(What, null, Text(map.Entries[index]), map.EntryLines[index], Agrees: false);
 
-    private static Finding Missing(E820Entry forecast, LogMap map, int next) =>
-        new(What, Text(forecast), null, next < map.EntryLines.Length ? map.EntryLines[next] : map.EntryLines[^1] + 1, Agrees: false);
+    private static Finding Missing(E820Entry forecast, LogMap map, int next, int lastLine) =>
+        new(What, Text(forecast), null, next < map.EntryLines.Length ? map.EntryLines[next] : Math.Min(map.EntryLines[^1] + 1, lastLine), Agrees: false);
 
     private static bool AreAlike(E820Entry left, E820Entry right) =>
         left.Address == right.Address || left.End == right.End || (left.Address < right.End && right.Address < left.End);
