@@ -81,6 +81,9 @@ public sealed record PciFunction(int Device, int Function, ImmutableArray<BarReq
     /// <summary>24 bits with subclass and interface (030000 is a VGA display); 0 where it is not known.</summary>
     public int ClassCode { get; init; }
 
+    /// <summary>Its place in the list of devices that the machine was plugged together from; -1 where the board brings it.</summary>
+    internal int Plug { get; init; } = -1;
+
     /// <summary>Whether it is a device of the host that the guest was given, not a model.</summary>
     public bool IsPassedThrough { get; init; }
 

@@ -39,7 +39,6 @@ internal sealed class SeaBios
     private const int SmbusDevice = 0x2930;
 
     private const int UsbClass = 0x0c03;
-    private const int NvmeClass = 0x010802;
 
     /// <summary>What a region holds: the three kinds of windows that a bridge has.</summary>
     private enum Space
@@ -168,24 +167,14 @@ internal sealed class SeaBios
         for (int place = 0; place < _regions.Length; place++)
             Map(_regions[place], (Space)(place % 3));
 
-        return new(GuestOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input, UnreachableNvme()), _misaligned.ToImmutable())
+        return new(GuestOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input, IsBeyondReach), _misaligned.ToImmutable())
         {
             Mmconfig = _input.IsQ35 ? ByteRange.FromBounds(SeaBiosMap.Mmconfig, SeaBiosMap.MmconfigEnd) : default,
         };
     }
 
-    private List<string> UnreachableNvme()
-    {
-        var found = new List<string>();
-        for (int i = 0; i < _tree.Functions.Length; i++)
-        {
-            PciFunction node = _tree.Functions[i].Node;
-            if (node.ClassCode == NvmeClass && node.Bars.Length > 0 && _addresses[_firstBar[i]] >= Frames.FourGiB)
-                found.Add(node.Name);
-        }
-
-        return found;
-    }
+    private bool IsBeyondReach(int function) =>
+        _tree.Functions[function].Node.Bars.Length > 0 && _addresses[_firstBar[function]] >= Frames.FourGiB;
 
     // ------------------------------------------------------------------ the window above 4 GiB
 

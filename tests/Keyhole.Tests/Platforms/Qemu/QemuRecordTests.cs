@@ -38,9 +38,12 @@ public sealed class QemuRecordTests
         Assert.AreEqual(1538, QemuRecord.All.Length);
     }
 
-    /// <summary>One of SeaBIOS 1.17's keeps a page at the end of low RAM that is not accounted for: a second AHCI controller behind a port, without a
-    /// disk.</summary>
-    private static readonly ImmutableHashSet<int> s_unexplained = [93];
+    /// <summary>
+    /// Two keep other pages at the end of low RAM than forecast. Line 69 has a virtio-scsi controller without a disk and an NVMe controller: SeaBIOS looks
+    /// for a disk while the other driver starts. It was through when this record was made; made anew five times it never was, as forecast. Line 93, of
+    /// SeaBIOS 1.17, has a second AHCI controller behind a port, without a disk: a page that is not accounted for.
+    /// </summary>
+    private static readonly ImmutableHashSet<int> s_unexplained = [69, 93];
 
     [TestMethod]
     public void Machines_made_at_random_come_out_as_the_real_ones_did()

@@ -119,9 +119,9 @@ internal sealed class QemuTopology
                 return false;
         }
 
-        foreach (QemuDevice device in _machine.Devices)
+        for (int i = 0; i < _machine.Devices.Length; i++)
         {
-            if (!TryPlug(device, isBoards: false))
+            if (!TryPlug(_machine.Devices[i], isBoards: false, i))
                 return false;
         }
 
@@ -175,7 +175,7 @@ internal sealed class QemuTopology
 
     // ------------------------------------------------------------------ devices
 
-    private bool TryPlug(QemuDevice device, bool isBoards)
+    private bool TryPlug(QemuDevice device, bool isBoards, int plugIndex = -1)
     {
         bool isHost = device.Driver is "vfio-pci" or "vfio-pci-nohotplug" or "xen-pci-passthrough";
         QemuModel? model = isHost ? null : QemuDevices.Find(device.Driver);
@@ -212,6 +212,7 @@ internal sealed class QemuTopology
                 VendorId = host.VendorId,
                 DeviceId = host.DeviceId,
                 ClassCode = host.ClassCode,
+                Plug = plugIndex,
                 IsPassedThrough = true,
             };
             bus.Put(devFn, new Function(passed, device.Driver, null, null, isMultifunction));
@@ -229,6 +230,10 @@ internal sealed class QemuTopology
             VendorId = vendor,
             DeviceId = id,
             ClassCode = model.ClassCode,
+<<<<<<< HEAD
+=======
+            Plug = plugIndex,
+>>>>>>> d4dea86 (SeaBIOS's memory at the end of low RAM follows its drivers: only devices that it finds start, in its order; sizes as it traces them)
         };
         bus.Put(devFn, new Function(node, device.Driver, behind, bridge, isMultifunction));
         return true;
