@@ -230,10 +230,7 @@ internal sealed class QemuTopology
             VendorId = vendor,
             DeviceId = id,
             ClassCode = model.ClassCode,
-<<<<<<< HEAD
-=======
             Plug = plugIndex,
->>>>>>> d4dea86 (SeaBIOS's memory at the end of low RAM follows its drivers: only devices that it finds start, in its order; sizes as it traces them)
         };
         bus.Put(devFn, new Function(node, device.Driver, behind, bridge, isMultifunction));
         return true;
@@ -375,7 +372,8 @@ internal sealed class QemuTopology
                     HasIoWindow = reserve?.IoBytes != 0,
                     Reserve = reserve,
                 };
-                behind = new Bus { Name = name, HasOneSlot = true, HasAcpiHotplug = bus.HasAcpiHotplug };
+                // A port without hot-plug takes ACPI's from all that is behind it.
+                behind = new Bus { Name = name, HasOneSlot = true, HasAcpiHotplug = bus.HasAcpiHotplug && plug.Switch("hotplug", true) };
                 break;
             case QemuBridge.Upstream:
                 bridge = new PciBridge([]) { IsExpress = true };
