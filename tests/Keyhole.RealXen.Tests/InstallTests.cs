@@ -171,6 +171,11 @@ public sealed class InstallTests
 
     [TestMethod]
     [TestCategory("Long")]
+    public void The_probe_says_yes_to_the_map_on_which_these_guests_live() =>
+        Assert.Contains("yes", Answered(RunMore(), "probe", 0));
+
+    [TestMethod]
+    [TestCategory("Long")]
     public void The_supervisor_makes_a_guest_of_libvirts_again_on_its_map_after_each_reboot()
     {
         string answer = Answered(RunMore(), "kept", 0);
@@ -338,6 +343,7 @@ public sealed class InstallTests
     private static Scenario More() => OnNvs8m("install-more",
     [
         s_before,
+        new RunStep("probe", "cd /etc/xen && keyhole probe kept.cfg"),
         new RunStep("disk", """
             truncate -s 1M /tmp/disk && losetup /dev/loop0 /tmp/disk || exit 1
             cp /etc/xen/disk.cfg /tmp/disk.cfg
