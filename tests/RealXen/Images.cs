@@ -196,11 +196,12 @@ public sealed class Images
         string hvmLoader = $"usr/lib/xen-{_release.Version}/boot/hvmloader";
         return Workshop.Built(
             $"xen-{_release.Version}-device-model",
-            [$"recipe {Recipe}", "with the ROM that boots a kernel", .. packages.Concat(libraries).Select(package => package.Input)],
+            [$"recipe {Recipe}", "with the ROMs that boot a kernel", .. packages.Concat(libraries).Select(package => package.Input)],
             folder => WritePrograms(Path.Combine(folder, "device-model.cpio"), packages, libraries, [], path =>
-                path == hvmLoader || path == "usr/share/qemu/linuxboot_dma.bin" || path == _release.DeviceModel || path is "usr/share/seabios/bios-256k.bin" or "usr/share/qemu/kvmvapic.bin"
-                    or "usr/share/ovmf/OVMF.fd" || path.StartsWith("usr/lib/ipxe/qemu/efi-", StringComparison.Ordinal) ||
-                path.StartsWith("usr/share/seabios/vgabios-", StringComparison.Ordinal)
+                path == hvmLoader || path == _release.DeviceModel || path is "usr/share/seabios/bios-256k.bin" or "usr/share/qemu/kvmvapic.bin"
+                    or "usr/share/qemu/linuxboot.bin" or "usr/share/qemu/linuxboot_dma.bin" or "usr/share/ovmf/OVMF.fd"
+                || path.StartsWith("usr/lib/ipxe/qemu/efi-", StringComparison.Ordinal)
+                || path.StartsWith("usr/share/seabios/vgabios-", StringComparison.Ordinal)
                 || path.StartsWith("usr/share/qemu/keymaps/en", StringComparison.Ordinal)));
     }
 
