@@ -348,7 +348,7 @@ public sealed class InstallTests
             truncate -s 1M /tmp/disk && losetup /dev/loop0 /tmp/disk || exit 1
             cp /etc/xen/disk.cfg /tmp/disk.cfg
             keyhole install /etc/xen/disk.cfg || exit 1
-            xl create -q /etc/xen/disk.cfg || exit 1
+            xl create -q /etc/xen/disk.cfg || { cat /var/log/syslog; exit 1; }
             boots disk 2
             xl destroy disk
             keyhole install /etc/xen/disk.cfg --undo && cmp /tmp/disk.cfg /etc/xen/disk.cfg

@@ -90,8 +90,10 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
     /// </summary>
     public bool Firmware { get; init; }
 
-    /// <summary>Whether an HVM guest goes on behind its firmware and boots the Linux of PV guests, with SeaBIOS handed to it by QEMU, with OVMF from a
-    /// disk: the record has what its kernel says, too.</summary>
+    /// <summary>
+    /// Whether an HVM guest goes on behind its firmware and boots the Linux of PV guests: with SeaBIOS it is handed on by QEMU, with OVMF it is
+    /// started from a disk. The record then has what its kernel says, too.
+    /// </summary>
     public bool Linux { get; init; }
 
     /// <summary>A map that is installed between creation and start in place of the toolstack's; empty: none.</summary>

@@ -26,9 +26,10 @@ internal static class VerificationText
         string size = ByteSize.ToText(expected.Plan.Scenario.StartPages << Frames.Shift);
         if (!hasFirmware)
             console.Ansi.WriteLine($"host:   {expected.Plan.HostName}");
-        console.Ansi.WriteLine(
-            $"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {size}, "
-                + $"{(expected.Plan.Firmware is { } firmware ? $"firmware: {firmware.Name} {firmware.Version}" : $"map: {expected.Plan.Policy}")}");
+        // Where nobody chooses a map there is nothing to name.
+        string made = expected.Plan.Firmware is { } firmware ? $", firmware: {firmware.Name} {firmware.Version}"
+            : expected.Plan.Policy == "none" ? "" : $", map: {expected.Plan.Policy}";
+        console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {size}{made}");
         console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
         bool isTaken = !hasFirmware && expected.Forecast is not null;
         console.Ansi.WriteLine($"kernel: {(!isTaken && verification.Boot.Release is null ? "not named in the log" : answer.Profile)}");

@@ -28,6 +28,11 @@ public enum PciWord
     Released,
 }
 
+/// <summary>Emulated devices that QEMU took away from a running guest of Xen.</summary>
+/// <param name="Domain">The guest's number in Xen's log; null in a log of its own.</param>
+/// <param name="IsDisks">The disks, whose controller is reset; else the network cards.</param>
+public readonly record struct UnpluggedSighting(int Line, int? Domain, bool IsDisks);
+
 /// <summary>One thing that a Linux says of a resource.</summary>
 /// <param name="Line">1-based.</param>
 /// <param name="Domain">The guest on whose console in Xen's log the line stands; null where the line does not say.</param>
@@ -76,6 +81,12 @@ public sealed record PciLog
     /// 04/01/2014</c>. The first 64.</summary>
     public ImmutableArray<LogFact<string>> Machines { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>What a Linux in an HVM guest of Xen had QEMU take away, because it has drivers of its own for it. The first 64.</summary>
+    public ImmutableArray<UnpluggedSighting> Unplugged { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Lines that tell of a kernel's first process: it has got through its start. The first 64.</summary>
+    public ImmutableArray<LogFact<int?>> FirstProcesses { get; init => field = Given.Array(value); } = [];
+
     /// <summary>Whether nothing was said.</summary>
     public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null;
 }
@@ -91,14 +102,18 @@ internal sealed class PciLogBuilder
     private const string TooNarrow = "phys-bits too low";
     private const string Dmi = "DMI: ";
     private const int MostMachines = 64;
+    private const string Unplug = "platform_pci_unplug: ";
+    private const string FirstProcess = " as init process";
 
     /// <summary>One of these stands in every line that is looked at.</summary>
-    public static readonly string[] Words = ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi];
+    public static readonly string[] Words = ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess];
 
     private readonly ImmutableArray<PciFunctionSighting>.Builder _functions = ImmutableArray.CreateBuilder<PciFunctionSighting>();
     private readonly ImmutableArray<PciSighting>.Builder _resources = ImmutableArray.CreateBuilder<PciSighting>();
     private readonly ImmutableArray<RootWindowSighting>.Builder _windows = ImmutableArray.CreateBuilder<RootWindowSighting>();
     private readonly ImmutableArray<LogFact<string>>.Builder _machines = ImmutableArray.CreateBuilder<LogFact<string>>();
+    private readonly ImmutableArray<UnpluggedSighting>.Builder _unplugged = ImmutableArray.CreateBuilder<UnpluggedSighting>();
+    private readonly ImmutableArray<LogFact<int?>>.Builder _firstProcesses = ImmutableArray.CreateBuilder<LogFact<int?>>();
     private LogFact<string>? _panic;
     private LogFact<string>? _refusal;
     private bool _isCut;
@@ -112,6 +127,8 @@ internal sealed class PciLogBuilder
         FirmwarePanic = _panic,
         Refusal = _refusal,
         Machines = _machines.ToImmutable(),
+        Unplugged = _unplugged.ToImmutable(),
+        FirstProcesses = _firstProcesses.ToImmutable(),
     };
 
     public void Read(ReadOnlySpan<char> line, int number)
@@ -132,6 +149,18 @@ internal sealed class PciLogBuilder
             _refusal ??= new(InputError.OneLine(line[limit..].Trim(), MaxWords), number);
         else if (line.IndexOf(Dmi) is >= 0 and int dmi && line.Contains(", BIOS ", StringComparison.Ordinal) && _machines.Count < MostMachines)
             _machines.Add(new(InputError.OneLine(line[(dmi + Dmi.Length)..].Trim(), MaxWords), number));
+        else if (line.IndexOf(Unplug) is >= 0 and int unplug && _unplugged.Count < MostMachines)
+            ReadUnplug(line[(unplug + Unplug.Length)..], number, LogEntrySyntax.DomainOf(line));
+        else if (line.Contains(FirstProcess, StringComparison.Ordinal) && _firstProcesses.Count < MostMachines)
+            _firstProcesses.Add(new(LogEntrySyntax.DomainOf(line), number));
+    }
+
+    /// <summary><c>Blkfront and the Xen platform PCI driver have been compiled for this kernel: unplug emulated disks.</c></summary>
+    private void ReadUnplug(ReadOnlySpan<char> text, int number, int? domain)
+    {
+        bool isDisks = text.Contains(": unplug emulated disks", StringComparison.Ordinal);
+        if (isDisks || text.Contains(": unplug emulated NICs", StringComparison.Ordinal))
+            _unplugged.Add(new(number, domain, isDisks));
     }
 
     private void ReadFunction(PciAddress address, ReadOnlySpan<char> text, int number, int? domain)

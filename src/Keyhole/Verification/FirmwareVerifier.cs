@@ -132,7 +132,8 @@ public static class FirmwareVerifier
         string? expected = forecast == GuestOutcome.NotKnown ? null : Text(forecast, message);
         BootFacts facts = observed.Facts;
         int? alive = observed.Release?.Line ?? facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Ramdisk?.Line
-            ?? (log.RootWindows.IsEmpty ? log.Functions.IsEmpty ? null : log.Functions[0].Line : log.RootWindows[0].Line);
+            ?? (log.RootWindows.IsEmpty ? log.Functions.IsEmpty ? (int?)null : log.Functions[0].Line : log.RootWindows[0].Line)
+            ?? FirstProcess(observed, log);
         (seen, string? words, int? line) = facts.PanicMessage is { } last ? (GuestOutcome.Halts, last.Value, last.Line)
             : observed.BootFailure is { } failure ? (GuestOutcome.Halts, failure.Value.Words, failure.Line)
             : alive is not null ? (PciFindings.ShowsNoAddress(log, observed) ? GuestOutcome.GivesUp : GuestOutcome.Boots, null, alive)
@@ -141,6 +142,18 @@ public static class FirmwareVerifier
             : ((GuestOutcome?)null, (string?)null, (int?)null);
         return seen is { } one ? new(Verifier.OutcomeWhat, expected, Text(one, words), line, one == forecast
             || (one, forecast, log.Resources.IsEmpty) == (GuestOutcome.Boots, GuestOutcome.GivesUp, true)) : null;
+    }
+
+    /// <summary>Where a console begins late, its last words may be all that tells that the kernel came up.</summary>
+    private static int? FirstProcess(ObservedBoot observed, PciLog log)
+    {
+        foreach (LogFact<int?> seen in log.FirstProcesses)
+        {
+            if (seen.Line >= observed.FirstLine && seen.Line <= observed.LastLine && seen.Value == observed.Domain)
+                return seen.Line;
+        }
+
+        return null;
     }
 
     private static string Text(GuestOutcome outcome, string? message) => message is { Length: > 0 } && outcome != GuestOutcome.Boots
