@@ -20,14 +20,14 @@ namespace Keyhole.Tests.Platforms.Qemu;
 [TestClass]
 public sealed class QemuRuleTests
 {
-    private static QemuForecast Forecast(string options, string firmware = "seabios-1.16.2")
+    private static QemuForecast Forecast(string options, string firmware = "seabios-1.16.2", int emulator = 10)
     {
         string text = $"qemu-system-x86_64 -nodefaults -accel tcg {options}";
         Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd")
             .TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
         Assert.IsTrue(QemuFirmware.TryParse(firmware, out QemuFirmware release));
-        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(10, 0) }, out QemuMachine machine,
-            out _));
+        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(emulator, emulator == 7 ? 2 : 0) },
+            out QemuMachine machine, out _));
         Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
         return forecast;
     }
@@ -48,6 +48,16 @@ public sealed class QemuRuleTests
     public void Slot_0_behind_a_standard_hot_plug_controller_is_refused_unless_ACPI_plugs_there(string options, bool isRefused) =>
         Assert.AreEqual(isRefused ? "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31." : null,
             Forecast(options + " -m 1G").Message);
+
+    [TestMethod]
+    [DataRow(7, "off", true)]
+    [DataRow(7, "on", false)]
+    [DataRow(10, "off", false)]
+    [DataRow(10, "on", false)]
+    public void In_QEMU_7_2_a_port_without_hot_plug_takes_ACPIs_from_the_bridges_behind_it(int emulator, string hotplug, bool isRefused) =>
+        Assert.AreEqual(isRefused ? "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31." : null,
+            Forecast($"-machine pc-q35-7.2 -m 1G -device pcie-root-port,id=p,chassis=1,hotplug={hotplug} -device pcie-pci-bridge,id=b,bus=p "
+                + "-device e1000,bus=b", emulator: emulator).Message);
 
     [TestMethod]
     public void A_second_balloon_is_refused()

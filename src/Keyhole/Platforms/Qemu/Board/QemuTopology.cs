@@ -372,8 +372,9 @@ internal sealed class QemuTopology
                     HasIoWindow = reserve?.IoBytes != 0,
                     Reserve = reserve,
                 };
-                // A port without hot-plug takes ACPI's from all that is behind it.
-                behind = new Bus { Name = name, HasOneSlot = true, HasAcpiHotplug = bus.HasAcpiHotplug && plug.Switch("hotplug", true) };
+                // A port without hot-plug takes ACPI's from all that is behind it: in QEMU 7.2, no more in 10.0. 8.0 took that part of it apart.
+                bool isKept = _machine.Emulator >= new QemuVersion(8, 0) || plug.Switch("hotplug", true);
+                behind = new Bus { Name = name, HasOneSlot = true, HasAcpiHotplug = bus.HasAcpiHotplug && isKept };
                 break;
             case QemuBridge.Upstream:
                 bridge = new PciBridge([]) { IsExpress = true };
