@@ -57,6 +57,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private int _memorySlots;
     private int _cpus = 1;
     private int _sockets;
+    private int _socketsForAll = 1;
+    private bool _hasCores;
     private bool _hasDefaults = true;
     private bool _hasDefaultVga = true;
     private bool _hasDefaultCdrom = true;
@@ -184,7 +186,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             MemorySlots = _memorySlots,
             MaxRamBelow4GiB = MachineSize("max-ram-below-4g"),
             Cpus = _cpus,
-            Sockets = _sockets,
+            Sockets = Sockets(type.Version),
             IsKvm = isKvm,
             FwCfg = [.. _fwCfg],
             Globals = [.. _globals],
@@ -467,6 +469,13 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         return memoryBytes;
     }
 
+    /// <summary>
+    /// Sockets that are not named are what the other levels leave, where cores are named; where neither is, the machine types before 6.2 take cores for
+    /// one and make sockets of the rest, and the later ones take one socket.
+    /// </summary>
+    private int Sockets(QemuVersion machine) =>
+        _sockets > 0 ? _sockets : _hasCores || machine < new QemuVersion(6, 2) ? _socketsForAll : 0;
+
     private void ReadProcessors(QemuWord value)
     {
         ImmutableArray<QemuProperty> properties = QemuOptionSyntax.Split(value.Text, "cpus");
@@ -483,15 +492,12 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         }
 
         _cpus = cpus;
-        // Sockets that are not named are what the other levels leave; with the processors' number alone the machine type decides.
         _sockets = Level("sockets", 0);
-        if (_sockets == 0 && Level("cores", 0) > 0)
-        {
-            int inSocket = 1;
-            foreach (string level in (ReadOnlySpan<string>)["dies", "clusters", "modules", "cores", "threads"])
-                inSocket = Math.Min(8192, inSocket * Level(level, 1));
-            _sockets = Math.Max(1, Level("maxcpus", cpus) / inSocket);
-        }
+        _hasCores = Level("cores", 0) > 0;
+        int inSocket = 1;
+        foreach (string level in (ReadOnlySpan<string>)["dies", "clusters", "modules", "cores", "threads"])
+            inSocket = Math.Min(8192, inSocket * Level(level, 1));
+        _socketsForAll = Math.Max(1, Level("maxcpus", cpus) / inSocket);
 
         int Level(string name, int whenUnset) => QemuOptionSyntax.Find(properties, name) is { } factor
             && QemuOptionSyntax.TryNumber(factor, out int count) && count is > 0 and <= 8192 ? count : whenUnset;

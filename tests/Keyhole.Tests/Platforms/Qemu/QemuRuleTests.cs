@@ -78,6 +78,16 @@ public sealed class QemuRuleTests
     }
 
     [TestMethod]
+    [DataRow("pc-q35-6.0", "2,maxcpus=96,threads=2", 0x21000UL)]
+    [DataRow("pc-q35-6.0", "2,maxcpus=96,threads=1", 0x22000UL)]
+    [DataRow("pc-q35-6.0", "2,maxcpus=96", 0x22000UL)]
+    [DataRow("pc-q35-6.0", "2,maxcpus=96,cores=48", 0x20000UL)]
+    [DataRow("pc-q35-6.2", "2,maxcpus=96,threads=2", 0x20000UL)]
+    [DataRow("pc-q35-6.2", "2,maxcpus=96,threads=1", 0x20000UL)]
+    public void Before_6_2_processors_that_no_level_counts_are_sockets_each_with_an_entry_of_SMBIOS(string machine, string smp, ulong kept) =>
+        Assert.AreEqual(kept, KeptBytes(Forecast($"-machine {machine} -m 1G -smp {smp}", "seabios-1.16.3")));
+
+    [TestMethod]
     public void An_NVMe_controller_keeps_memory_where_SeaBIOS_can_start_it()
     {
         ulong without = KeptBytes(Forecast("-machine q35 -m 1G"));
