@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using Keyhole.Addresses;
+
 namespace Keyhole.Diagnostics;
 
 /// <summary>How much a <see cref="Problem"/> matters.</summary>
@@ -21,7 +23,11 @@ public enum Severity
 /// <param name="Start">Where the problem lies, in bytes; null when it lies nowhere.</param>
 /// <param name="End">Exclusive end of that range.</param>
 /// <param name="Remedy">What to do about it, or null when nothing has to be done.</param>
-public sealed record Problem(Severity Severity, string Code, string Message, ulong? Start = null, ulong? End = null, Phrase? Remedy = null);
+public sealed record Problem(Severity Severity, string Code, string Message, ulong? Start = null, ulong? End = null, Phrase? Remedy = null)
+{
+    /// <summary>The addresses that it is about; empty where it names no two.</summary>
+    internal ByteRange Range => Start is { } start && End is { } end ? ByteRange.FromBounds(start, end) : default;
+}
 
 /// <summary>The codes of the problems that planning reports. They are part of the JSON contract: never renamed.</summary>
 public static class ProblemCodes

@@ -207,7 +207,7 @@ public static class Pictures
     }
 
     private static bool MeetsMemory(Plan plan, Bar bar) =>
-        plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && problem.Start < bar.End && bar.Start < problem.End);
+        plan.Problems.Any(problem => problem.Code == ProblemCodes.BarConflict && problem.Range.Overlaps(bar.Range));
 
     /// <param name="isNumbered">Whether the register's number says anything: windows given by hand all have 0.</param>
     private static DrawnWindow Window(Bar bar, string? device, bool isNumbered, bool? isReached)

@@ -129,16 +129,15 @@ public sealed record BalloonForecast
     private static ByteRange FindPlace(BootForecast boot, ulong sizeBytes, BalloonMoment moment)
     {
         const ulong end = 1UL << PhysicalAddressBits;
-        ulong reached = 0;
-        foreach (ByteRange taken in Taken(boot, moment).Append(ByteRange.FromSize(end, Frames.SizeBytes)))
+        ByteRange[] taken = [.. Taken(boot, moment)];
+        foreach (RangePiece piece in new RangeMap<ByteRange>(taken).Over(ByteRange.FromBounds(0, end)))
         {
-            (ulong start, ulong stop) = WithoutBiosRom(reached, Math.Min(taken.Start, end));
+            if (!piece.IsGap)
+                continue;
+            (ulong start, ulong stop) = WithoutBiosRom(piece.Range.Start, piece.Range.End);
             ulong aligned = RoundUp(start, SectionBytes);
             if (stop > aligned && stop - aligned >= sizeBytes)
                 return ByteRange.FromSize(aligned, sizeBytes);
-            reached = Math.Max(reached, taken.End);
-            if (reached >= end)
-                break;
         }
 
         return default;

@@ -138,7 +138,7 @@ public sealed record BootForecast
 
     private bool KnowsMoreThan(Problem problem) => problem.Code switch
     {
-        ProblemCodes.BarConflict => Problems.Any(own => own.Code == ProblemCodes.BarConflict && own.Start < problem.End && problem.Start < own.End),
+        ProblemCodes.BarConflict => Problems.Any(own => own.Code == ProblemCodes.BarConflict && own.Range.Overlaps(problem.Range)),
         ProblemCodes.KernelNotOnRam => Outcome != GuestOutcome.NotKnown,
         _ => false,
     };

@@ -42,21 +42,9 @@ internal static class Forecaster
     public static ulong FirstWithoutRam(BootRequest request, ByteRange range)
     {
         bool takesUnusable = request.IsDom0 && request.Profile.Has(KernelBehaviour.TakesUnusableForRam);
-        ulong reached = range.Start;
-        // In address order, so that each entry of RAM that goes on where another ends counts.
-        foreach (E820Entry entry in request.Map.OrderBy(static entry => entry.Address))
-        {
-            if (!entry.Wraps && entry.Address <= reached && entry.End > reached && IsRam(entry))
-                reached = entry.End;
-        }
-
-        foreach (E820Entry entry in request.Map)
-        {
-            if (entry.Size != 0 && !entry.Wraps && !IsRam(entry) && entry.Address < reached && entry.End > range.Start)
-                reached = ulong.Max(range.Start, entry.Address);
-        }
-
-        return ulong.Min(reached, range.End);
+        // Linux takes no map with an entry that wraps; such an entry is nobody's RAM.
+        ImmutableArray<E820Entry> map = SortedMap.Of([.. request.Map.Where(static entry => !entry.Wraps)]);
+        return SortedMap.EndOfRun(map.AsSpan(), range, IsRam);
 
         bool IsRam(E820Entry entry) => entry.IsRam || (takesUnusable && entry.Type == E820Type.Unusable);
     }

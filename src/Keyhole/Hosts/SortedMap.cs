@@ -36,6 +36,19 @@ public static class SortedMap
         return sum;
     }
 
+    /// <summary>How far the entries of some kind go on from a range's start without a break; its end where they fill it.</summary>
+    /// <param name="map">As <see cref="Of"/> gives it.</param>
+    internal static ulong EndOfRun(ReadOnlySpan<E820Entry> map, ByteRange range, Predicate<E820Entry> counts)
+    {
+        foreach (RangePiece piece in new RangeMap<E820Entry>(map).Over(range))
+        {
+            if (piece.IsGap || !counts(map[piece.Index]))
+                return piece.Range.Start;
+        }
+
+        return range.End;
+    }
+
     /// <summary>
     /// What stands in the way of a device's window: the first entry with a part of it that is not reserved. Linux lets windows be in gaps and in
     /// reserved memory. Null where nothing does.

@@ -90,20 +90,18 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     internal readonly record struct MapDemand(ulong HoleStart, ulong RamKiB, ulong LowRamKiB, ulong LibxlLowRamKiB)
     {
         /// <param name="entries">In any order, also overlapping: then the highest type counts, as Linux has it.</param>
-        public static MapDemand Of(ReadOnlySpan<E820Entry> entries)
-        {
-            return Sweep(IsSorted(entries) ? entries : SortedMap.Of(entries).AsSpan());
-        }
+        public static MapDemand Of(ReadOnlySpan<E820Entry> entries) => Sweep(IsSorted(entries) ? entries : SortedMap.Of(entries).AsSpan());
 
         public HostDemand ToHost(string name) =>
             new(name, HoleStart, RamKiB, Frames.AddressLimit, DemandEvidence.Map) { LowRamKiB = LowRamKiB, LibxlLowRamKiB = LibxlLowRamKiB };
 
+        /// <summary>Whether it is as <see cref="SortedMap"/> would have it, so that a fleet's hosts need no copy.</summary>
         private static bool IsSorted(ReadOnlySpan<E820Entry> entries)
         {
             ulong reached = 0;
             foreach (E820Entry entry in entries)
             {
-                if (entry.Address < reached || entry.Wraps)
+                if (entry.Address < reached || entry.Wraps || entry.Type == E820Type.None)
                     return false;
                 reached = entry.End;
             }
@@ -113,30 +111,34 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
 
         private static MapDemand Sweep(ReadOnlySpan<E820Entry> sorted)
         {
-            ulong reached = X86Layout.OneMiB;
+            var low = ByteRange.FromBounds(0, Frames.FourGiB);
             ulong firstGap = Frames.FourGiB;
             ulong endOfMemory = 0;
             ulong ramBytes = 0;
             ulong lowRamBytes = 0;
             ulong firstDevice = Frames.FourGiB;
-            foreach (E820Entry entry in sorted)
+            foreach (RangePiece piece in new RangeMap<E820Entry>(sorted).Over(ByteRange.FromBounds(0, ulong.MaxValue)))
             {
-                if (entry.Size == 0 || entry.Type == E820Type.None)
-                    continue;
-                bool isGap = Math.Min(entry.Address, Frames.FourGiB) >= reached + X86Layout.SmallestPciGapBytes;
-                if (isGap && firstGap == Frames.FourGiB)
-                    firstGap = reached;
-                reached = Math.Max(reached, entry.End);
-                if (entry.IsRam)
+                ByteRange lowPart = piece.Range.Intersect(low);
+                if (piece.IsGap)
                 {
-                    ramBytes += entry.Size;
-                    lowRamBytes += Math.Min(entry.End, Frames.FourGiB) - Math.Min(entry.Address, Frames.FourGiB);
+                    ulong start = Math.Max(lowPart.Start, X86Layout.OneMiB);
+                    if (firstGap == Frames.FourGiB && lowPart.End >= start + X86Layout.SmallestPciGapBytes)
+                        firstGap = start;
+                    continue;
                 }
 
-                if (!SortedMap.IsMemory(entry) && entry.Address > X86Layout.OneMiB)
-                    firstDevice = Math.Min(firstDevice, entry.Address);
-                if (SortedMap.IsMemory(entry) && entry.Address < Frames.FourGiB)
-                    endOfMemory = Math.Min(entry.End, Frames.FourGiB);
+                E820Entry entry = sorted[piece.Index];
+                if (entry.IsRam)
+                {
+                    ramBytes += piece.Range.SizeBytes;
+                    lowRamBytes += lowPart.SizeBytes;
+                }
+
+                if (!SortedMap.IsMemory(entry))
+                    firstDevice = entry.Address > X86Layout.OneMiB ? Math.Min(firstDevice, entry.Address) : firstDevice;
+                else if (!lowPart.IsEmpty)
+                    endOfMemory = lowPart.End;
             }
 
             return new(Pfn.Containing(Math.Min(firstGap, endOfMemory)).ToAddress(), ramBytes >> 10, lowRamBytes >> 10, firstDevice >> 10);

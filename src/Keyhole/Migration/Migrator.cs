@@ -188,26 +188,23 @@ public static class Migrator
 
         private static void GiveBackUnlisted(SimulatedXen machine, SimulatedDomain domain, List<P2mRun> runs)
         {
-            MfnRange[] listed = [.. runs.Where(static run => run.Kind == P2mKind.Ram)
-                .Select(static run => MfnRange.FromCount(run.Mfn, run.Range.Count)).OrderBy(static range => range.Start.Value)];
+            ByteRange[] listed = [.. runs.Where(static run => run.Kind == P2mKind.Ram)
+                .Select(static run => Bytes(run.Mfn, run.Range.Count)).OrderBy(static range => range.Start)];
             int next = 0;
             foreach (FrameRun initial in domain.InitialP2M.OrderBy(static run => run.Mfn.Value))
             {
-                ulong reached = initial.Mfn.Value;
-                ulong end = reached + initial.Count;
-                while (next < listed.Length && listed[next].End.Value <= reached)
+                ByteRange whole = Bytes(initial.Mfn, initial.Count);
+                while (next < listed.Length && listed[next].End <= whole.Start)
                     next++;
-                for (int i = next; i < listed.Length && listed[i].Start.Value < end; i++)
+                foreach (RangePiece piece in new RangeMap<ByteRange>(listed.AsSpan(next)).Over(whole))
                 {
-                    if (listed[i].Start.Value > reached)
-                        GiveBack(machine, domain, reached, listed[i].Start.Value - reached);
-                    reached = Math.Min(end, listed[i].End.Value);
+                    if (piece.IsGap)
+                        GiveBack(machine, domain, piece.Range.Start >> Frames.Shift, piece.Range.SizeBytes >> Frames.Shift);
                 }
-
-                if (reached < end)
-                    GiveBack(machine, domain, reached, end - reached);
             }
         }
+
+        private static ByteRange Bytes(Mfn start, ulong count) => ByteRange.FromSize(start.Value << Frames.Shift, count << Frames.Shift);
 
         private static void GiveBack(SimulatedXen machine, SimulatedDomain domain, ulong mfn, ulong count)
         {

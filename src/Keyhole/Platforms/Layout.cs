@@ -2,79 +2,58 @@
 
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.Platforms;
 
 /// <summary>Says of every byte of a map why it is what it is.</summary>
 internal static class Layout
 {
+    private const string HostsAlone = "nothing of the guest's; the host's map has an entry here that the guest does not see";
+    private const string Nobodys = "nothing of the guest's, and nothing of the host's";
+
     /// <summary>Pieces in address order that join without a break from 0 to the end of the last entry or gap. Where entries overlap, the higher type
-    /// wins, as in Linux.</summary>
+    /// wins, as in Linux; of two of one type the first.</summary>
     public static ImmutableArray<KeptRange> Of(ImmutableArray<PlannedEntry> entries, ImmutableArray<KeptRange> gaps,
         ImmutableArray<E820Entry> machineMap)
     {
-        SortedSet<ulong> edges = [0];
-        foreach (PlannedEntry planned in entries)
-            AddEdges(edges, planned.Entry.Address, planned.Entry.Wraps ? ulong.MaxValue : planned.Entry.End);
-        foreach (KeptRange gap in gaps)
-            AddEdges(edges, gap.Start, gap.End);
-        foreach (E820Entry entry in machineMap)
-        {
-            // Only to tell where a gap lies over the host's memory: the end of the guest's map stays.
-            if (!entry.Wraps && entry.End < edges.Max)
-                AddEdges(edges, entry.Address, entry.End);
-        }
+        // Linux's own sorting lets the highest number win: each reason has one, from the weakest on.
+        List<KeptRange> reasons = [];
+        List<E820Entry> ranked = [];
+        ulong end = 0;
+        foreach (KeptRange gap in gaps.Reverse())
+            Rank(gap.Range, null, gap.Why);
+        foreach (PlannedEntry planned in entries.Reverse().OrderBy(static planned => planned.Entry.Type))
+            Rank(planned.Entry.Range, planned.Entry.Type, planned.Why);
+        foreach (E820Entry host in machineMap)
+            ranked.Add(E820Entry.FromBounds(host.Range.Start, host.Range.End, RankOfHost));
 
+        ImmutableArray<E820Entry> sorted = SortedMap.Of([.. ranked]);
         List<KeptRange> pieces = [];
-        ulong start = 0;
-        foreach (ulong end in edges)
+        foreach (RangePiece piece in new RangeMap<E820Entry>(sorted.AsSpan()).Over(ByteRange.FromBounds(0, end)))
         {
-            if (end == start)
-                continue;
-            KeptRange piece = Explain(start, end, entries, gaps, machineMap);
-            if (pieces.Count > 0 && pieces[^1].Type == piece.Type && pieces[^1].Why == piece.Why)
-                pieces[^1] = pieces[^1] with { End = end };
+            KeptRange reason = piece.IsGap ? new(0, 0, null, Nobodys)
+                : sorted[piece.Index].Type == RankOfHost ? new(0, 0, null, HostsAlone)
+                : reasons[(int)sorted[piece.Index].Type - FirstRank];
+            if (pieces.Count > 0 && pieces[^1].Type == reason.Type && pieces[^1].Why == reason.Why)
+                pieces[^1] = pieces[^1] with { End = piece.Range.End };
             else
-                pieces.Add(piece);
-            start = end;
+                pieces.Add(reason with { Start = piece.Range.Start, End = piece.Range.End });
         }
 
         return [.. pieces];
+
+        void Rank(ByteRange range, E820Type? type, string why)
+        {
+            ranked.Add(E820Entry.FromBounds(range.Start, range.End, (E820Type)(FirstRank + reasons.Count)));
+            reasons.Add(new(range.Start, range.End, type, why));
+            end = ulong.Max(end, range.IsEmpty ? 0 : range.End);
+        }
     }
 
-    private static void AddEdges(SortedSet<ulong> edges, ulong start, ulong end)
-    {
-        if (start >= end)
-            return;
-        edges.Add(start);
-        edges.Add(end);
-    }
-
-    private static KeptRange Explain(ulong start, ulong end, ImmutableArray<PlannedEntry> entries, ImmutableArray<KeptRange> gaps,
-        ImmutableArray<E820Entry> machineMap)
-    {
-        PlannedEntry? found = null;
-        foreach (PlannedEntry planned in entries)
-        {
-            if (planned.Entry.Contains(start) && (found is not { } other || planned.Entry.Type > other.Entry.Type))
-                found = planned;
-        }
-
-        if (found is { } entry)
-            return new(start, end, entry.Entry.Type, entry.Why);
-        foreach (KeptRange gap in gaps)
-        {
-            if (gap.Start <= start && gap.End > start)
-                return new(start, end, null, gap.Why);
-        }
-
-        foreach (E820Entry host in machineMap)
-        {
-            if (host.Contains(start))
-                return new(start, end, null, "nothing of the guest's; the host's map has an entry here that the guest does not see");
-        }
-
-        return new(start, end, null, "nothing of the guest's, and nothing of the host's");
-    }
+    private const E820Type RankOfHost = (E820Type)1;
+    private const int FirstRank = 2;
 }

@@ -53,18 +53,13 @@ internal static class ByteRanges
         int j = 0;
         foreach (ByteRange range in from)
         {
-            ulong start = range.Start;
-            while (j < taken.Length && taken[j].End <= start)
+            while (j < taken.Length && taken[j].End <= range.Start)
                 j++;
-            for (int k = j; k < taken.Length && taken[k].Start < range.End; k++)
+            foreach (RangePiece piece in new RangeMap<ByteRange>(taken.AsSpan(j, taken.Length - j)).Over(range))
             {
-                if (taken[k].Start > start)
-                    left.Add(ByteRange.FromBounds(start, taken[k].Start));
-                start = ulong.Max(start, taken[k].End);
+                if (piece.IsGap)
+                    left.Add(piece.Range);
             }
-
-            if (start < range.End)
-                left.Add(ByteRange.FromBounds(start, range.End));
         }
 
         return left.ToImmutable();

@@ -77,7 +77,7 @@ internal static class MapComparison
         new(What, Text(forecast), null, next < map.EntryLines.Length ? map.EntryLines[next] : Math.Min(map.EntryLines[^1] + 1, lastLine), Agrees: false);
 
     private static bool AreAlike(E820Entry left, E820Entry right) =>
-        left.Address == right.Address || left.End == right.End || (left.Address < right.End && right.Address < left.End);
+        left.Address == right.Address || left.End == right.End || left.Range.Overlaps(right.Range);
 
     private static ImmutableArray<E820Entry> WithoutLost(ImmutableArray<E820Entry> forecast, ObservedBoot boot, ImmutableArray<E820Entry> observed,
         out int lost)

@@ -159,7 +159,8 @@ internal static class HvmReview
         foreach (PfnRange range in HvmDeviceMemory.Unowned(scenario.Host))
         {
             ByteRange bytes = ByteRange.FromFrames(range);
-            bool isInRam = bytes.Start < memory.LowEnd || (memory.HighEnd != 0 && bytes.Start < memory.HighEnd && bytes.End > Frames.FourGiB);
+            bool isInRam = bytes.Overlaps(ByteRange.FromBounds(0, memory.LowEnd))
+                || bytes.Overlaps(ByteRange.FromBounds(Frames.FourGiB, memory.HighEnd));
             if (!isInRam || scenario.Guest.Pci.All(static assignment => assignment.RdmPolicy is not null))
                 continue;
             problems.Add(new(

@@ -74,25 +74,21 @@ public sealed class HoleAtPolicy : IHolePolicy
     }
 
     /// <summary>The tagged ranges from <paramref name="start"/> to 4 GiB.</summary>
-    internal static IEnumerable<KeptRange> Hole(ulong start, string why)
+    internal static List<KeptRange> Hole(ulong start, string why)
     {
-        ulong reached = start;
-        foreach ((ulong from, ulong to, string what) in s_onEveryMachine)
+        List<KeptRange> hole = [];
+        foreach (RangePiece piece in new RangeMap<KeptRange>(s_onEveryMachine).Over(ByteRange.FromBounds(start, Frames.FourGiB)))
         {
-            if (to <= reached)
-                continue;
-            if (from > reached)
-                yield return new(reached, from, null, why);
-            yield return new(Math.Max(from, reached), to, E820Type.Reserved, what);
-            reached = to;
+            KeptRange kept = piece.IsGap ? new(0, 0, null, why) : s_onEveryMachine[piece.Index];
+            hole.Add(kept with { Start = piece.Range.Start, End = piece.Range.End });
         }
 
-        yield return new(reached, Frames.FourGiB, null, why);
+        return hole;
     }
 
-    private static readonly (ulong Start, ulong End, string What)[] s_onEveryMachine =
+    private static readonly KeptRange[] s_onEveryMachine =
     [
-        (X86Layout.UsualIoApic, X86Layout.UsualIoApic + Frames.SizeBytes, "the I/O APIC, here on every machine"),
-        (X86Layout.LocalApicStart, X86Layout.LocalApicEnd, "the local APICs, here on every machine"),
+        new(X86Layout.UsualIoApic, X86Layout.UsualIoApic + Frames.SizeBytes, E820Type.Reserved, "the I/O APIC, here on every machine"),
+        new(X86Layout.LocalApicStart, X86Layout.LocalApicEnd, E820Type.Reserved, "the local APICs, here on every machine"),
     ];
 }

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -19,24 +20,20 @@ internal static class HostHoles
 
     /// <summary>Everything above 1 MiB that is not the host's memory: its other entries, and the gaps between them. The first MiB is the guest's
     /// own.</summary>
-    public static IEnumerable<KeptRange> Of(ImmutableArray<E820Entry> machineMap)
+    public static ImmutableArray<KeptRange> Of(ImmutableArray<E820Entry> machineMap)
     {
-        ulong reached = X86Layout.OneMiB;
-        foreach (E820Entry entry in SortedMap.Of(machineMap.AsSpan()))
+        ImmutableArray<E820Entry> sorted = SortedMap.Of(machineMap.AsSpan());
+        var holes = ImmutableArray.CreateBuilder<KeptRange>();
+        // Below 4 GiB there may be devices behind the last entry as well.
+        foreach (RangePiece piece in new RangeMap<E820Entry>(sorted.AsSpan()).Over(ByteRange.FromBounds(X86Layout.OneMiB, EndOf(machineMap))))
         {
-            if (entry.End <= X86Layout.OneMiB)
-                continue;
-            if (entry.Address > reached)
-                yield return new(reached, entry.Address, null, "a gap of the host's");
-            if (!SortedMap.IsMemory(entry))
-                yield return new(Math.Max(entry.Address, X86Layout.OneMiB), entry.End, entry.Type,
-                    $"the host's: {E820TypeNames.Describe(entry.Type)}");
-            reached = Math.Max(reached, entry.End);
+            if (piece.IsGap)
+                holes.Add(new(piece.Range.Start, piece.Range.End, null, "a gap of the host's"));
+            else if (sorted[piece.Index] is var entry && !SortedMap.IsMemory(entry))
+                holes.Add(new(piece.Range.Start, piece.Range.End, entry.Type, $"the host's: {E820TypeNames.Describe(entry.Type)}"));
         }
 
-        // Below 4 GiB there may be devices behind the last entry as well.
-        if (reached < Frames.FourGiB)
-            yield return new(reached, Frames.FourGiB, null, "a gap of the host's");
+        return holes.ToImmutable();
     }
 
     /// <summary>Where the host's map ends, at least 4 GiB.</summary>
@@ -89,19 +86,15 @@ internal static class HostHoles
     public static ImmutableArray<ByteRange> DevicePlaces(ImmutableArray<E820Entry> machineMap)
     {
         ImmutableArray<E820Entry> sorted = SortedMap.Of(machineMap.AsSpan());
-        ulong reached = Math.Max(EndOfMemory(sorted), X86Layout.OneMiB);
-        List<ByteRange> places = [.. GapsAmid(sorted, reached)];
-        foreach (E820Entry entry in sorted)
+        ulong end = Math.Max(EndOfMemory(sorted), X86Layout.OneMiB);
+        List<ByteRange> places = GapsAmid(sorted, end);
+        E820Entry[] taken = [.. sorted.Where(static entry => entry.Type != E820Type.Reserved)];
+        foreach (RangePiece piece in new RangeMap<E820Entry>(taken).Over(ByteRange.FromBounds(end, Frames.FourGiB)))
         {
-            if (entry.Type == E820Type.Reserved || entry.End <= reached || entry.Address >= Frames.FourGiB)
-                continue;
-            if (entry.Address > reached)
-                places.Add(ByteRange.FromBounds(reached, entry.Address));
-            reached = entry.End;
+            if (piece.IsGap)
+                places.Add(piece.Range);
         }
 
-        if (reached < Frames.FourGiB)
-            places.Add(ByteRange.FromBounds(reached, Frames.FourGiB));
         return [.. places];
     }
 
@@ -118,17 +111,16 @@ internal static class HostHoles
         return end;
     }
 
-    private static IEnumerable<ByteRange> GapsAmid(ImmutableArray<E820Entry> sorted, ulong endOfMemory)
+    private static List<ByteRange> GapsAmid(ImmutableArray<E820Entry> sorted, ulong endOfMemory)
     {
-        ulong reached = X86Layout.OneMiB;
-        foreach (E820Entry entry in sorted)
+        List<ByteRange> gaps = [];
+        foreach (RangePiece piece in new RangeMap<E820Entry>(sorted.AsSpan()).Over(ByteRange.FromBounds(X86Layout.OneMiB, endOfMemory)))
         {
-            if (entry.Address >= endOfMemory)
-                yield break;
-            if (entry.Address >= reached + X86Layout.SmallestPciGapBytes)
-                yield return ByteRange.FromBounds(reached, entry.Address);
-            reached = Math.Max(reached, entry.End);
+            if (piece.IsGap && piece.Range.SizeBytes >= X86Layout.SmallestPciGapBytes)
+                gaps.Add(piece.Range);
         }
+
+        return gaps;
     }
 
     /// <summary>

@@ -81,16 +81,13 @@ public static class MapAllocator
     /// <summary>By address, overlaps cut off the later one.</summary>
     private static List<KeptRange> Order(IEnumerable<KeptRange> kept)
     {
-        List<KeptRange> sorted = [.. kept];
-        sorted.Sort(static (left, right) => left.Start != right.Start ? left.Start.CompareTo(right.Start) : left.End.CompareTo(right.End));
+        KeptRange[] sorted = [.. kept];
+        Array.Sort(sorted, static (left, right) => left.Start != right.Start ? left.Start.CompareTo(right.Start) : left.End.CompareTo(right.End));
         List<KeptRange> ordered = [];
-        ulong reached = 0;
-        foreach (KeptRange range in sorted)
+        foreach (RangePiece piece in new RangeMap<KeptRange>(sorted).Over(ByteRange.FromBounds(0, ulong.MaxValue)))
         {
-            if (range.End <= Math.Max(range.Start, reached))
-                continue;
-            ordered.Add(range with { Start = Math.Max(range.Start, reached) });
-            reached = range.End;
+            if (!piece.IsGap)
+                ordered.Add(sorted[piece.Index] with { Start = piece.Range.Start, End = piece.Range.End });
         }
 
         return ordered;
@@ -126,7 +123,7 @@ public static class MapAllocator
         string why = "the guest's memory";
         foreach (E820Entry entry in machineMap)
         {
-            if (entry.IsRam || entry.Address >= end || entry.End <= start || entry.Size == 0)
+            if (entry.IsRam || !entry.Range.Overlaps(ByteRange.FromBounds(start, end)))
                 continue;
             why = "the guest's memory; also where the host has none, since no device needs it";
             break;

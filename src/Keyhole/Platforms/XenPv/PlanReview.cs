@@ -48,18 +48,14 @@ internal static class PlanReview
         // A guest that is too small for any kernel has its own problem.
         if (guest.MemoryKiB << 10 < LinuxPvKernel.EndOfNeed)
             return;
-        ulong reached = LinuxPvKernel.LoadAddress;
-        foreach (E820Entry entry in Sanitised(entries))
-        {
-            if (entry.IsRam && entry.Contains(reached))
-                reached = entry.End;
-        }
-
-        if (reached >= LinuxPvKernel.EndOfNeed)
+        ImmutableArray<E820Entry> map = Sanitised(entries);
+        ulong reached = SortedMap.EndOfRun(map.AsSpan(), ByteRange.FromBounds(LinuxPvKernel.LoadAddress, LinuxPvKernel.EndOfNeed),
+            static entry => entry.IsRam);
+        if (reached == LinuxPvKernel.EndOfNeed)
             return;
-        E820Entry inTheWay = Sanitised(entries).FirstOrDefault(entry => !entry.IsRam && entry.Contains(reached));
+        E820Entry inTheWay = map.FirstOrDefault(entry => entry.Contains(reached));
         string what = inTheWay.Size == 0 ? "a gap" : $"{Hosts.E820TypeNames.NameOf(inTheWay.Type)} memory";
-        ulong ramEnd = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < LinuxPvKernel.EndOfNeed)
+        ulong ramEnd = map.Where(static entry => entry.IsRam && entry.Address < LinuxPvKernel.EndOfNeed)
             .Select(static entry => entry.End).FirstOrDefault();
         string where = reached == LinuxPvKernel.LoadAddress && ramEnd <= LinuxPvKernel.LoadAddress
             ? $"RAM ends at {Hex(ramEnd)}, below the kernel"
@@ -216,16 +212,11 @@ internal static class PlanReview
 
     private static void ReportGaps(ImmutableArray<E820Entry> machineMap, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
-        ulong reached = 0;
-        foreach (E820Entry entry in Sanitised(entries))
+        foreach (RangePiece piece in new RangeMap<E820Entry>(Sanitised(entries).AsSpan()).Over(ByteRange.FromBounds(0, Frames.FourGiB)))
         {
-            ReportGap(machineMap, reached, Math.Min(entry.Address, Frames.FourGiB), problems);
-            reached = entry.End;
-            if (reached >= Frames.FourGiB)
-                return;
+            if (piece.IsGap)
+                ReportGap(machineMap, piece.Range.Start, piece.Range.End, problems);
         }
-
-        ReportGap(machineMap, reached, Frames.FourGiB, problems);
     }
 
     private static void ReportGap(ImmutableArray<E820Entry> machineMap, ulong start, ulong end, List<Problem> problems)
