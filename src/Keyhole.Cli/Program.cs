@@ -123,7 +123,7 @@ internal static class Program
     private static string Describe(ParseResult parsed)
     {
         if (parsed.CommandResult.Command is RootCommand root && parsed.UnmatchedTokens.Count > 0)
-            return $"{InputError.Quote(parsed.UnmatchedTokens[0])} is no verb; take one of {Names(root.Subcommands)}";
+            return $"{InputError.Quote(parsed.UnmatchedTokens[0])} is not a verb; take one of {Names(root.Subcommands)}";
         if (parsed.CommandResult.Command is RootCommand { Subcommands: var verbs })
             return $"no verb is given; take one of {Names(verbs)}";
         if (parsed.UnmatchedTokens.Count > 0)
@@ -132,7 +132,7 @@ internal static class Program
         return error.SymbolResult switch
         {
             OptionResult { Tokens: [{ Value: var text }], Option: var option } when IsNumber(option) =>
-                $"{option.Name}: {InputError.Quote(text)} is no number that fits; give a whole one",
+                $"{option.Name}: {InputError.Quote(text)} is not a number that fits; give a whole one",
             OptionResult { Implicit: false, Tokens.Count: 0, Option: { HelpName: var what } option } =>
                 $"{option.Name}: nothing follows it; give {what ?? "its value"}",
             OptionResult { Tokens.Count: > 1 and var count, Option: { Arity.MaximumNumberOfValues: 1 } option } =>
@@ -151,7 +151,7 @@ internal static class Program
     internal static RootCommand BuildRoot(CommandConsole console, string? verb = null)
     {
         var root = new RootCommand(
-            "Tells which physical memory map a guest of Xen or KVM gets, where its devices lie in it, whether it boots, "
+            "Tells which physical memory map a guest of Xen or KVM gets, where its devices are in it, whether it boots, "
                 + "and which map or setting is better.");
         bool isOne = s_verbs.Any(known => known.Name == verb);
         foreach ((string name, Func<CommandConsole, Command> build) in s_verbs)

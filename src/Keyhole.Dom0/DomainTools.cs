@@ -33,7 +33,8 @@ public sealed class DomainTools(IToolRunner runner)
         string shown = InputError.Quote(name);
         // A name that starts with a dash would be an option to xl.
         if (name.Length == 0 || name[0] == '-')
-            return new XenProblem(XenProblemKind.Here, $"domain {shown}", "this is no name of a domain", "give a name or a number of xl list");
+            return new XenProblem(XenProblemKind.Here, $"domain {shown}", "this is not a valid name of a domain",
+                "give a name or a number of xl list");
         ToolResult result = runner.Run("xl", ["domid", name], s_question);
         if (Missing(result, "xl") is { } missing)
             return missing;

@@ -34,7 +34,7 @@ public static class MemmapFolderReader
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
             return Directory.Exists(folder)
-                ? InputError.NothingInIt(shown, null, "this folder is no memmap: its folders lack start, end or type",
+                ? InputError.NothingInIt(shown, null, "this folder is not a memmap: its folders lack start, end or type",
                     $"{WhatItIs}, or a file in this one")
                 : InputError.NotFound(shown, null, "no such file", WhatItIs);
         }

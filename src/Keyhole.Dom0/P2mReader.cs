@@ -115,11 +115,11 @@ public sealed class P2mReader
         var where = new Where(Word(page, MaxPfnOffset), Word(page, FrameListListOffset), Word(page, P2mCr3Offset), Word(page, P2mAddressOffset),
             Word(page, P2mGenerationOffset));
         if (where.FrameCount == 0 || (where.Cr3 == 0 && where.FrameListList is 0 or ulong.MaxValue))
-            return No("its kernel has not said where its P2M list is: it has not got that far, or is none that says it");
+            return No("its kernel has not said where its P2M list is: it has not got that far, or is one that does not say it");
         if (where.FrameCount > MostFrames)
             return No($"it says that its P2M list has {Number(where.FrameCount)} frames, more than any guest has");
         if (where.Cr3 != 0 && (where.Address & (PageSizeBytes - 1)) != 0)
-            return No($"it says that its P2M list begins amid a page, at 0x{where.Address.ToString("x", CultureInfo.InvariantCulture)}");
+            return No($"it says that its P2M list begins in the middle of a page, at 0x{where.Address.ToString("x", CultureInfo.InvariantCulture)}");
         return where;
     }
 
@@ -211,7 +211,7 @@ public sealed class P2mReader
         {
             // The tree that kernels up to 3.18 keep for toolstacks: frames of 512 lists, each of 512 frames of the list's pages.
             if (index >= (ulong)EntriesAPage * EntriesAPage)
-                return No("its P2M list goes on behind the 512 GiB that its tree can tell of");
+                return No("its P2M list goes on after the 512 GiB that its tree can tell of");
             return Entry(_tables[1], where.FrameListList, (int)(index / EntriesAPage), out ulong middle)
                 ?? Entry(_tables[0], middle, (int)(index % EntriesAPage), out machineFrame);
         }

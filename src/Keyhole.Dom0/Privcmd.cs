@@ -36,7 +36,7 @@ public sealed class Privcmd : IDisposable
         return error switch
         {
             (int)XenError.ENOENT or ENOTDIR =>
-                Problem(device, "is not there: this is no Xen dom0, or its driver is not loaded", "run this in dom0; there, modprobe xen-privcmd"),
+                Problem(device, "is not there: this is not a Xen dom0, or its driver is not loaded", "run this in dom0; there, modprobe xen-privcmd"),
             (int)XenError.EPERM or (int)XenError.EACCES => Problem(device, "permission denied", "run this as root"),
             (int)XenError.ENXIO or ENODEV => Problem(device, "has no driver behind it", "modprobe xen-privcmd"),
             _ => Problem(device, $"cannot be opened: {XenProblem.NameOf(-error)}", "run this as root in dom0"),

@@ -109,7 +109,7 @@ public sealed class XenControl : IXenControl
     public void Dispose() => _privcmd.Dispose();
 
     private static XenProblem Failed(long result) => result == -(long)XenError.EACCES
-        ? new(XenProblemKind.Here, "Xen", $"its domctl interface is none of {OldestInterface:x}–{NewestInterface:x}",
+        ? new(XenProblemKind.Here, "Xen", $"its domctl interface is not one of {OldestInterface:x}–{NewestInterface:x}",
             "this Xen is older or newer than Keyhole knows; see docs/inspect.md")
         { Error = XenError.EACCES }
         : XenProblem.Of("Xen", "XEN_DOMCTL_getdomaininfo", result, "run this as root in dom0");

@@ -92,14 +92,14 @@ public sealed class ApplyVerbTests : IDisposable
         Refused(1, "dom0 uses the machine's own map", "apply", "dom0");
         Refused(2, "there is no such domain", "apply", "g2");
         Refused(2, "there is no such domain", "apply", "77");
-        Refused(2, "this is no name of a domain", "apply", "--", "-x");
+        Refused(2, "this is not a valid name of a domain", "apply", "--", "-x");
         Keyhole.Dom0.DomainInfo paused = _dom0.Info;
         _dom0.Info = paused with { IsPaused = false };
         Refused(1, "it runs, and has read its map already", "apply", "g1");
         _dom0.Info = paused with { CpuTimeNanoseconds = 1 };
         Refused(1, "it is paused but has run before", "apply", "g1", "--undo");
         _dom0.Info = paused with { IsHvm = true };
-        Refused(1, "it is no PV guest", "apply", "g1");
+        Refused(1, "it is not a PV guest", "apply", "g1");
         _dom0.Info = paused with { IsDying = true };
         Refused(1, "it is dying", "apply", "g1");
         _dom0.IsXen = false;
@@ -347,10 +347,10 @@ public sealed class ApplyVerbTests : IDisposable
     public void Only_PV_guests_of_an_xl_cfg_are_started()
     {
         _dom0.Write("hvm.cfg", "name=\"h\"\ntype=\"hvm\"\nmemory=256\n");
-        Refused(2, "the guest is no PV guest: hvmloader makes an HVM guest's map from its mmio_hole=, and no installed map reaches "
+        Refused(2, "the guest is not a PV guest: hvmloader makes an HVM guest's map from its mmio_hole=, and no installed map reaches "
             + "its firmware; ask 'keyhole compare'", "start", Path.Combine(_dom0.Root, "hvm.cfg"));
         _dom0.Write("pvh.cfg", "name=\"h\"\ntype=\"pvh\"\nmemory=256\nkernel=\"/k\"\n");
-        Refused(2, "the guest is no PV guest: libxl writes a PVH guest's map into its memory", "start", Path.Combine(_dom0.Root, "pvh.cfg"));
+        Refused(2, "the guest is not a PV guest: libxl writes a PVH guest's map into its memory", "start", Path.Combine(_dom0.Root, "pvh.cfg"));
         _dom0.Write("anon.cfg", "type=\"pv\"\nmemory=256\n");
         Refused(2, "the guest has no name", "start", Path.Combine(_dom0.Root, "anon.cfg"));
     }

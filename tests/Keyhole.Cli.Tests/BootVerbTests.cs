@@ -265,7 +265,7 @@ public sealed class BootVerbTests
     [TestMethod]
     [DataRow("--guest-map: dom0 gets the machine's map", "--dom0")]
     [DataRow("--policy: a map is given", "--policy", "punch")]
-    [DataRow("--guest-map: the guest is no PV guest", "--type", "hvm", "--memory", "512")]
+    [DataRow("--guest-map: the guest is not a PV guest", "--type", "hvm", "--memory", "512")]
     public void A_map_given_by_hand_goes_with_nothing_that_lays_another(string words, params string[] options)
     {
         CommandRun run = CommandRun.WithInput("0 8000000 ram\n"u8.ToArray(), ["boot", "--guest-map", "-", .. options]);
@@ -309,7 +309,7 @@ public sealed class BootVerbTests
 
         Assert.AreEqual(1, run.Status);
         Assert.Contains(
-            $"the kernel halts{(words[0] == 'w' ? " " : ", ")}{words}: its page tables at [0x4a03000, 0x4a2c000) meet "
+            $"the kernel halts{(words[0] == 'w' ? " " : ", ")}{words}: its page tables at [0x4a03000, 0x4a2c000) overlap "
                 + $"reserved memory at [0x4a10000, 0x4b00000)", run.Output);
     }
 
@@ -321,7 +321,7 @@ public sealed class BootVerbTests
         CommandRun both = CommandRun.Of([.. boot, "--kernel-image", Fixture("guests/vmlinuz-6.1.192")]);
 
         Assert.AreEqual(2, both.Status);
-        Assert.StartsWith("keyhole: --kernel-span: the kernel's image says where it lies", both.Errors);
+        Assert.StartsWith("keyhole: --kernel-span: the kernel's image says where it is", both.Errors);
     }
 
     [TestMethod]

@@ -106,7 +106,7 @@ public sealed class CompareVerbTests
         Assert.Contains("register 0x10: 0x50000000 is to read 0xc0000000; without it: the guest's map says RAM", run.Output);
         Assert.Contains("no room in the hole for the window [0x4000000000, 0x4200000000)", run.Output);
         Assert.Contains("where: in the hypervisor", run.Output);
-        Assert.Contains("burden: state for each register", run.Output);
+        Assert.Contains("costs: state for each register", run.Output);
         Assert.DoesNotContain("burden", none.Output);
     }
 
@@ -152,7 +152,7 @@ public sealed class CompareVerbTests
     [DataRow("--hole: \"zz\" is not a start", "plan", "--memory", "512", "--policy", "hole-at:zz")]
     [DataRow("--hole: the policy punch places its holes itself", "plan", "--memory", "512", "--policy", "punch", "--hole", "40000000")]
     [DataRow("--bits: there is no kernel of 16 bits", "plan", "--memory", "512", "--bits", "16")]
-    [DataRow("--type: \"lxc\" is no type", "plan", "--memory", "512", "--type", "lxc")]
+    [DataRow("--type: \"lxc\" is not a type", "plan", "--memory", "512", "--type", "lxc")]
     [DataRow("--migrate-bar: there is no other host", "compare", "--memory", "512", "--migrate-bar", "c0000000-c0001000")]
     [DataRow("--ballooned: there is no other host", "compare", "--memory", "512", "--ballooned", "100")]
     [DataRow("--consult-map: there is no other host", "compare", "--memory", "512", "--consult-map")]

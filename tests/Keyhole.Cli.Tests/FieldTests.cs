@@ -90,10 +90,10 @@ public sealed class FieldTests
 
         Assert.AreEqual(1, run.Status);
         Assert.Contains(
-            "The memory setup is as forecast to the last line there is of it (line 25); the kernel dies behind it, at line 27: "
+            "The memory setup is as forecast to the last line there is of it (line 25); the kernel dies after it, at line 27: "
                 + "\"kernel BUG at drivers/foo.c:313!\"", run.Output);
         Assert.DoesNotContain("No kernel version", run.Output);
-        Assert.DoesNotContain("everything behind the outcome", run.Output);
+        Assert.DoesNotContain("everything after the outcome", run.Output);
     }
 
     [TestMethod]
@@ -329,7 +329,7 @@ public sealed class FieldTests
     [TestMethod]
     [DataRow("memmap=79G$82G", "has nothing to take: this kernel has no RAM at [0x1480000000, 0x2840000000)")]
     [DataRow("memmap=1M$256M", "did not take effect as far as the log shows it")]
-    [DataRow("memmap=79G2G", "is no range to Linux: it reads 79 GiB and stops")]
+    [DataRow("memmap=79G2G", "is not a range to Linux: it reads 79 GiB and stops")]
     [DataRow("mem=4G", "takes nothing away")]
     [DataRow("memmap=exactmap", null)]
     [DataRow("quiet", null)]
@@ -381,6 +381,6 @@ public sealed class FieldTests
 
         CommandRun run = Guest(dmesg, "--guest", PathOf("xen/bar-hotplug.cfg"), "--bar", "90004000-90008000");
 
-        Assert.Contains("[0x90004000, 0x90008000) meets System RAM [0x90000000, 0x98000000)", run.Output);
+        Assert.Contains("[0x90004000, 0x90008000) conflicts with System RAM [0x90000000, 0x98000000)", run.Output);
     }
 }

@@ -101,7 +101,7 @@ public sealed class HostileInputTests
             CommandRun run = CommandRun.Of("show", "--host", folder.FullName);
             Assert.AreEqual(2, run.Status);
             Assert.AreEqual(
-                $"keyhole: {folder.FullName}: this folder is no memmap: its folders lack start, end or type; name a folder like "
+                $"keyhole: {folder.FullName}: this folder is not a memmap: its folders lack start, end or type; name a folder like "
                     + $"/sys/firmware/memmap, or a file in this one", run.Errors.TrimEnd());
         }
         finally

@@ -19,7 +19,7 @@ public sealed class HtmlOptionTests
 
     [TestMethod]
     [DataRow("show", "yes", "RAM: ")]
-    [DataRow("plan", "warning", "No error, but a warning: only 512 MiB of 3 GiB lie below 4 GiB", "--memory", "3072", "--e820-host")]
+    [DataRow("plan", "warning", "No error, but a warning: only 512 MiB of 3 GiB are below 4 GiB", "--memory", "3072", "--e820-host")]
     [DataRow("boot", "warning", "The guest&#39;s outcome: boots", "--memory", "3072", "--e820-host")]
     [DataRow("boot", "yes", "The guest&#39;s outcome: boots", "--memory", "512", "--type", "pvh")]
     [DataRow("compare", "yes", "punch: ", "--memory", "3072", "--e820-host")]

@@ -178,7 +178,7 @@ public sealed class InstallVerbTests : IDisposable
         File.WriteAllText(Config, "name=\"g2\"\ntype=\"pv\"\nmemory=256\nkernel=\"/k\"\nvif=['script=vif-gone']\n");
         Refused(1, "vif-gone\", is not there", "install", Config);
         File.WriteAllText(Config, "name=\"g2\"\ntype=\"hvm\"\nmemory=256\nvif=['']\n");
-        Refused(2, "the guest is no PV guest", "install", Config);
+        Refused(2, "the guest is not a PV guest", "install", Config);
         File.WriteAllText(Config, "name=\"g2\"\ntype=\"pv\"\nmemory=256\nkernel=\"/k\"\nvif=['']\n");
         _dom0.Write("etc/xen/xl.conf", "run_hotplug_scripts=0\n");
         Refused(1, "udev runs the scripts, and xl does not wait for them", "install", Config);

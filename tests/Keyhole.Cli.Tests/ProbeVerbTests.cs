@@ -105,7 +105,7 @@ public sealed class ProbeVerbTests : IDisposable
     [TestMethod]
     [DataRow("xl's map and a policy's are two", "--with-real-map", "--policy", "punch")]
     [DataRow("xl's map and a policy's are two", "--with-real-map", "--hole", "0x80000000")]
-    [DataRow("this is no time to wait", "--timeout", "0")]
+    [DataRow("this is not a valid time to wait", "--timeout", "0")]
     [DataRow("\"febc0008\" is not an address", "--read", "febc0008")]
     [DataRow("no register begins at \"0xfebc0ffe\"; give a multiple of 4", "--read", "0xfebc0ffe")]
     [DataRow("the probe's image is not there", "--image", "/nowhere/probe.elf")]
@@ -121,7 +121,7 @@ public sealed class ProbeVerbTests : IDisposable
     }
 
     [TestMethod]
-    [DataRow("type=\"pv\"", "type=\"hvm\"", "the guest is no PV guest")]
+    [DataRow("type=\"pv\"", "type=\"hvm\"", "the guest is not a PV guest")]
     [DataRow("kernel=", "bootloader=", "a bootloader chooses the guest's kernel")]
     public void Guests_whose_kernel_it_cannot_stand_in_for_are_refused(string from, string to, string because)
     {

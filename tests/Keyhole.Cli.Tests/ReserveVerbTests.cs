@@ -87,7 +87,7 @@ public sealed class ReserveVerbTests
         Assert.AreEqual(code is null ? 2 : 1, run.Status);
         if (code is null)
             Assert.AreEqual(
-                "keyhole: --start: \"513M1\" is no address; write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52",
+                "keyhole: --start: \"513M1\" is not a valid address; write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52",
                 run.Errors.Trim());
         else
             Assert.HasCount(1, run.Output.Split('\n').Where(line => line.StartsWith($"error {code}", StringComparison.Ordinal)));
@@ -99,9 +99,9 @@ public sealed class ReserveVerbTests
     [DataRow("--guest-memory: \"0\" is not a size that fits", "reserve", "--host", "-", "--start", "1G", "--guest-memory", "0")]
     [DataRow("--crashkernel: \"18446744073709551615\" is not a size that fits", "reserve", "--host", "-", "--start", "1G", "--crashkernel",
         "18446744073709551615")]
-    [DataRow("--reserved: \"5-4\" is no range", "reserve", "--host", "-", "--start", "1G", "--reserved", "5-4")]
-    [DataRow("--resource: \"0-1=\" is no resource", "reserve", "--host", "-", "--start", "1G", "--resource", "0-1=")]
-    [DataRow("--kernel-span: \"x\" is no range", "reserve", "--host", "-", "--start", "1G", "--kernel-span", "x")]
+    [DataRow("--reserved: \"5-4\" is not a valid range", "reserve", "--host", "-", "--start", "1G", "--reserved", "5-4")]
+    [DataRow("--resource: \"0-1=\" is not a valid resource", "reserve", "--host", "-", "--start", "1G", "--resource", "0-1=")]
+    [DataRow("--kernel-span: \"x\" is not a valid range", "reserve", "--host", "-", "--start", "1G", "--kernel-span", "x")]
     [DataRow("--iomem: there is nothing to compare it with", "reserve", "--host", "-", "--start", "512M", "--iomem", "x")]
     [DataRow("no-such-file: no such file", "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", "no-such-file")]
     public void Bad_usage_is_one_line(string message, params string[] arguments)
@@ -159,7 +159,7 @@ public sealed class ReserveVerbTests
         Assert.Contains("takes that place back (line 54 of its log)", run.Output);
         Assert.HasCount(1, run.Output.Split('\n').Where(static line => line.StartsWith("error", StringComparison.Ordinal)));
         Assert.AreEqual(2, cut.Status, cut.Output);
-        Assert.Contains("the log does not go on behind the firmware's map", cut.Errors);
+        Assert.Contains("the log does not go on after the firmware's map", cut.Errors);
     }
 
     [TestMethod]
@@ -169,7 +169,7 @@ public sealed class ReserveVerbTests
         CommandRun run = CommandRun.WithInput(Efi("host.log"), "reserve", "--host", "-", "--start", "512M", "--check", "--iomem", iomem);
 
         Assert.AreEqual(1, run.Status);
-        Assert.Contains("error not-kept [0x1600000, 0x4230000): the host's kernel lies in the kept RAM", run.Output);
+        Assert.Contains("error not-kept [0x1600000, 0x4230000): the host's kernel is in the kept RAM", run.Output);
         Assert.DoesNotContain("nokaslr", run.Output);
     }
 

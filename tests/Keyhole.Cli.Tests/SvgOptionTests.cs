@@ -103,7 +103,7 @@ public sealed class SvgOptionTests
     [TestMethod]
     [DataRow("", "this is a folder")]
     [DataRow("no/such/folder.svg", "there is no such folder")]
-    [DataRow("a\0b", "this is no file name")]
+    [DataRow("a\0b", "this is not a valid file name")]
     public void What_cannot_be_written_is_one_line_and_leaves_nothing(string name, string what)
     {
         CommandRun run = CommandRun.Of("show", "--host", CommandRun.Golden("iommu.log"), "--map", "1", "--svg", name.Contains('\0') ? name

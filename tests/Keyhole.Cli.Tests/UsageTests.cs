@@ -20,7 +20,7 @@ public sealed class UsageTests
         CommandRun run = CommandRun.Of("shwo");
 
         Assert.AreEqual(2, run.Status);
-        Assert.StartsWith("keyhole: \"shwo\" is no verb; take one of show plan boot ", run.Errors);
+        Assert.StartsWith("keyhole: \"shwo\" is not a verb; take one of show plan boot ", run.Errors);
     }
 
     /// <summary>A verb that is called is built without the others.</summary>
@@ -175,13 +175,13 @@ public sealed class UsageTests
     [DataRow("--memory: nothing follows it; give SIZE", "plan", "--memory")]
     [DataRow("\"yes\" is nothing that plan takes; see keyhole plan --help", "plan", "--memory", "512", "--json=yes")]
     [DataRow("\"a?b\" is nothing that plan takes", "plan", "a\nb")]
-    [DataRow("--seed: \"x\" is no number that fits", "fleet", "--seed", "x")]
+    [DataRow("--seed: \"x\" is not a number that fits", "fleet", "--seed", "x")]
     [DataRow("--maxmem: 10 MiB is below --memory (100 MiB)", "fleet", "x", "--memory", "100", "--maxmem", "10")]
     [DataRow("--mem-set: \"0\" is not a size that fits; give 1M to 4096T; a bare number is MiB", "boot", "--memory", "100", "--mem-set", "0")]
     [DataRow("--pci: 0000:00:02.0 is there already; give each device once", "plan", "--memory", "100", "--pci", "00:02.0", "--pci", "0000:00:02.0")]
-    [DataRow("--emit: \"xml\" is no toolstack", "plan", "--memory", "100", "--emit", "xml")]
-    [DataRow("completion: \"tcsh\" is no shell that it is made for; take one of bash zsh fish", "completion", "tcsh")]
-    [DataRow("--to: \"nope\" is no dialect", "show", "--to", "nope")]
+    [DataRow("--emit: \"xml\" is not a toolstack", "plan", "--memory", "100", "--emit", "xml")]
+    [DataRow("completion: \"tcsh\" is not a shell that it is made for; take one of bash zsh fish", "completion", "tcsh")]
+    [DataRow("--to: \"nope\" is not a dialect", "show", "--to", "nope")]
     [DataRow("--output: there is nothing to write without --to", "show", "--output", "x")]
     public void Bad_usage_says_what_where_and_the_remedy(string words, params string[] args)
     {
@@ -235,7 +235,7 @@ public sealed class UsageTests
     }
 
     [TestMethod]
-    [DataRow("", "\"\": this is no file name; name a file that can be written")]
+    [DataRow("", "\"\": this is not a valid file name; name a file that can be written")]
     [DataRow("/nowhere/x", "/nowhere/x: there is no such folder; name a file that can be written")]
     [DataRow("/", "/: this is a folder; name a file that can be written")]
     public void An_output_that_cannot_be_written_is_one_line(string path, string words)
@@ -327,7 +327,7 @@ public sealed class UsageTests
         CommandRun run = CommandRun.Of($"@{file}");
 
         Assert.AreEqual(2, run.Status);
-        Assert.Contains("is no verb", run.Errors);
+        Assert.Contains("is not a verb", run.Errors);
         File.Delete(file);
     }
 

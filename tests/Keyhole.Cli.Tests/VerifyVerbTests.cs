@@ -37,7 +37,7 @@ public sealed class VerifyVerbTests
         Assert.Contains("By the forecast, which is for linux-6.1, the kernel halts", run.Output);
         Assert.Contains("The kernel of the log got past that.", run.Output);
         Assert.Contains("All of the memory setup in the log agrees with 6.12 and later", run.Output);
-        Assert.DoesNotContain("What lies in the way", run.Output);
+        Assert.DoesNotContain("What is in the way", run.Output);
         Assert.DoesNotContain("What to change", run.Output);
     }
 
@@ -105,7 +105,7 @@ public sealed class VerifyVerbTests
         (int status, string output, _) = Run("", "verify", "--dom0", "--host", PathOf("nvskernel"));
 
         Assert.AreEqual(0, status);
-        Assert.Contains("What lies in the way: the kernel halts", output);
+        Assert.Contains("What is in the way: the kernel halts", output);
         Assert.Contains("nvs memory at [0x1800000, 0x1a00000)", output);
         Assert.Contains("6.12 and later: boots", output);
         Assert.Contains("What to change: boot a kernel of 6.12 and later", output);
@@ -388,7 +388,7 @@ public sealed class VerifyVerbTests
 
         Assert.AreEqual(1, run.Status, run.Errors);
         Assert.Contains("kernel: not named in the log", run.Output);
-        Assert.Contains("The memory setup is as forecast to the last line there is of it (line 71); the kernel dies behind it", run.Output);
+        Assert.Contains("The memory setup is as forecast to the last line there is of it (line 71); the kernel dies after it", run.Output);
         Assert.Contains("Its words are not about memory", run.Output);
         Assert.DoesNotContain("takes it over as it is", run.Output);
     }
@@ -406,7 +406,7 @@ public sealed class VerifyVerbTests
 
         Assert.Contains($"a dom0 that may have 4 GiB (dom0_mem=max:4096M on Xen's command line){kernel}. That is not what was taken", run.Output);
         Assert.Contains(outcome, run.Output);
-        Assert.DoesNotContain("What lies in the way", run.Output);
+        Assert.DoesNotContain("What is in the way", run.Output);
         Assert.DoesNotContain("room for the balloon", run.Output);
         CommandRun told = CommandRun.Of("verify", "--dom0", "--host", mail, "--max", "4096M", "--kernel", "6.12");
         Assert.AreEqual(0, told.Status, told.Output);

@@ -122,7 +122,7 @@ public sealed class P2mReaderTests
 
         FakeP2m crooked = Guest();
         crooked.ListAddress += 8;
-        Assert.Contains("amid a page", Problem(crooked));
+        Assert.Contains("in the middle of a page", Problem(crooked));
 
         FakeP2m absent = Guest();
         absent.TableEntry(0, FakeP2m.Address + 8192) = 0;

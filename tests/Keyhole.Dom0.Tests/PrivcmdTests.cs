@@ -17,7 +17,7 @@ public sealed class PrivcmdTests
 
         Assert.AreEqual(XenProblemKind.Here, problem.Kind);
         Assert.AreEqual(
-            "/dev/xen/no-such-device: is not there: this is no Xen dom0, or its driver is not loaded; run this in dom0; there, modprobe xen-privcmd",
+            "/dev/xen/no-such-device: is not there: this is not a Xen dom0, or its driver is not loaded; run this in dom0; there, modprobe xen-privcmd",
             problem.ToString());
     }
 

@@ -38,8 +38,8 @@ public sealed class ScenarioTests
 
     [TestMethod]
     [DataRow("""{"xem": "dom0_mem=1G"}""", "xem")]
-    [DataRow("""{"firmwareMap": ["0 9fc00"]}""", "\"0 9fc00\" is no map entry")]
-    [DataRow("""{"firmwareMap": ["9fc00 0 ram"]}""", "\"9fc00 0 ram\" is no map entry")]
+    [DataRow("""{"firmwareMap": ["0 9fc00"]}""", "\"0 9fc00\" is not a valid map entry")]
+    [DataRow("""{"firmwareMap": ["9fc00 0 ram"]}""", "\"9fc00 0 ram\" is not a valid map entry")]
     [DataRow("""{"steps": [{"guest": "a", "run": "b"}]}""", "either \"guest\" or \"run\"")]
     [DataRow("""{"machine": "vax"}""", "machine")]
     [DataRow("{", "end of the JSON")]

@@ -230,7 +230,7 @@ public sealed record GoldenRecord
         "DONE" => guest with { Done = true },
         "DIED" => guest with { Died = true },
         "SILENT" => guest,
-        _ => throw new FormatException($"\"=== {heading}\" is no section of a record"),
+        _ => throw new FormatException($"\"=== {heading}\" is not a section of a record"),
     };
 
     private static List<(string Heading, List<string> Lines)> Cut(string text)
@@ -296,7 +296,7 @@ public sealed record GoldenRecord
         "ACPI data" => E820Type.Acpi,
         "ACPI NVS" => E820Type.Nvs,
         "unusable" => E820Type.Unusable,
-        _ => throw new FormatException($"\"{name}\" is no type of memory that a record has"),
+        _ => throw new FormatException($"\"{name}\" is not a type of memory that a record has"),
     };
 
     // The mark is a part of every line of that form: looking for it first spares most lines the regular expression.

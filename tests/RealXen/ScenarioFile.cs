@@ -86,7 +86,7 @@ public static class ScenarioFile
             !ulong.TryParse(words[1], NumberStyles.HexNumber, null, out ulong end) || end <= start
             || !E820TypeNames.TryParse(words[2], out E820Type type))
         {
-            throw new FormatException($"\"{line}\" is no map entry; write START END TYPE: hex, end exclusive, ram reserved acpi nvs unusable …");
+            throw new FormatException($"\"{line}\" is not a valid map entry; write START END TYPE: hex, end exclusive, ram reserved acpi nvs unusable …");
         }
 
         return E820Entry.FromBounds(start, end, type);

@@ -18,6 +18,6 @@ internal static class AddressRange
     }
 
     public static InputError Error(string option, string text) =>
-        InputError.Malformed(option, null, $"{InputError.Quote(text)} is no range",
+        InputError.Malformed(option, null, $"{InputError.Quote(text)} is not a valid range",
             "write it as A-B, B exclusive and at most 2^52, in hex or with a unit, such as feb00000-fec00000 or 1G-2G");
 }

@@ -66,11 +66,11 @@ internal sealed class BootSource
 
     private readonly KernelSource _kernel = new();
 
-    private readonly RangeOption _kernelSpan = RangeOption.KernelSpan("Where the kernel's image lies, bss and all");
-    private readonly RangeOption _pageTables = new("--page-tables", "Where the domain builder's page tables lie");
-    private readonly RangeOption _p2mList = new("--p2m-list", "Where the domain builder's p2m list lies");
-    private readonly RangeOption _startInfo = new("--start-info", "Where start_info lies");
-    private readonly RangeOption _initrd = new("--initrd", "Where the ramdisk lies");
+    private readonly RangeOption _kernelSpan = RangeOption.KernelSpan("Where the kernel's image is, bss and all");
+    private readonly RangeOption _pageTables = new("--page-tables", "Where the domain builder's page tables are");
+    private readonly RangeOption _p2mList = new("--p2m-list", "Where the domain builder's p2m list is");
+    private readonly RangeOption _startInfo = new("--start-info", "Where start_info is");
+    private readonly RangeOption _initrd = new("--initrd", "Where the ramdisk is");
 
     public void AddTo(Command command)
     {
@@ -104,7 +104,7 @@ internal sealed class BootSource
         if (!isDom0 && _max.IsGiven(parsed))
             return InputError.Conflict("--max", null, "only dom0 has a maximum reservation of its own", "give --dom0, or --maxmem for a guest");
         if (isDom0 && _plan.Guest.FirstGiven(parsed) is { } guestsOption)
-            return InputError.Conflict(guestsOption, null, "this says what a guest gets, and dom0 is none",
+            return InputError.Conflict(guestsOption, null, "this says what a guest gets, and dom0 is not a guest",
                 "leave it or --dom0 out; dom0's size is --nr-pages and --max");
         if (isDom0 && _plan.Policy.FirstGiven(parsed) is { } policysOption)
             return InputError.Conflict(policysOption, null, "this lays a guest's map out, and dom0 gets the machine's", "leave it or --dom0 out");
@@ -113,7 +113,7 @@ internal sealed class BootSource
         if (parsed.GetValue(_guestMap) is not null && _plan.Policy.FirstGiven(parsed) is { } policysToo)
             return InputError.Conflict(policysToo, null, "a map is given: no policy lays one", "leave it or --guest-map out");
         if (parsed.GetValue(_kernelSpan) is not null && _kernel.IsImageGiven(parsed))
-            return InputError.Conflict("--kernel-span", null, "the kernel's image says where it lies", "leave it or --kernel-image out");
+            return InputError.Conflict("--kernel-span", null, "the kernel's image says where it is", "leave it or --kernel-image out");
         look ??= static _ => new BootHints();
         BootHints? hints;
         Parsed<Scenario> made = isDom0 ? Dom0(parsed, console, look, out hints) : Guest(parsed, console, look, out hints);
@@ -138,8 +138,8 @@ internal sealed class BootSource
         if (!layout.IsKnown && parsed.GetValue(_kernelSpan) is null && Planner.PlatformOf(scenario).Traits.KernelLaysMemory)
         {
             console.Remark(
-                "the log does not show where the kernel lies: it is taken to be a Linux of the size of 6.1; if it is another, "
-                    + "say where it lies with --kernel-span");
+                "the log does not show where the kernel is: it is taken to be a Linux of the size of 6.1; if it is another, "
+                    + "say where it is with --kernel-span");
             layout = layout with { Kernel = scenario.UsualLayout.Kernel };
         }
 
@@ -259,7 +259,7 @@ internal sealed class BootSource
     }
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift
-        ? InputError.OutOfRange("--nr-pages", null, $"{pages} pages are no size for a guest",
+        ? InputError.OutOfRange("--nr-pages", null, $"{pages} pages are not a valid size for a guest",
             "give 1 to 17179869184 pages of 4 KiB (64 TiB)")
         : null;
 }

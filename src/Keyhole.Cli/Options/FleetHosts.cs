@@ -78,7 +78,7 @@ internal static class FleetHosts
                 var info = new FileInfo(file);
                 if (!info.Exists && file.Contains('\ufffd', StringComparison.Ordinal))
                 {
-                    tally.AddUnreadable(InputError.Unreadable(Files.Shown(file), null, "a file's name that is no UTF-8 cannot be opened",
+                    tally.AddUnreadable(InputError.Unreadable(Files.Shown(file), null, "a file's name that is not UTF-8 cannot be opened",
                         "rename the file"));
                     continue;
                 }

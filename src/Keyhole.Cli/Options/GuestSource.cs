@@ -138,7 +138,7 @@ internal sealed class GuestSource
                 _ => null,
             };
             if (type is not { } known)
-                return InputError.UnknownWord("--type", null, $"{InputError.Quote(typeName)} is no type of guest", "take pv, pvh, hvm or kvm");
+                return InputError.UnknownWord("--type", null, $"{InputError.Quote(typeName)} is not a type of guest", "take pv, pvh, hvm or kvm");
             guest = guest with { Type = known };
         }
 
@@ -217,7 +217,7 @@ internal sealed class GuestSource
         if (!sizes.IsEmpty && !Planner.PlatformOf(guest).Traits.ForecastsFirmware)
             console.Remark(
                 "--bar-size has no effect: it is for guests whose firmware places the BARs (--type kvm or hvm); where a "
-                    + "device lies on this host --bar says");
+                    + "device is on this host --bar says");
         return new BarList([.. bars], [.. devices], sizes);
     }
 

@@ -196,6 +196,6 @@ internal static class Dialects
     public static InputError Unknown(string option, string name) => InputError.UnknownWord(
         option,
         null,
-        $"{InputError.Quote(name)} is no dialect",
+        $"{InputError.Quote(name)} is not a dialect",
         $"take one of {string.Join(' ', HostMapDialects.All.Select(HostMapDialects.NameOf))}");
 }

@@ -72,7 +72,7 @@ internal sealed class KernelSource
 
         if (image is { Version: { } its } && isReleaseGiven && KernelReleases.Identify(its) is { } told && told.Release != release)
             console.Remark($"{name}: it is Linux {told.Text}, but {KernelReleases.NameOf(release)} is asked for: what the kernel does is that one's, "
-                + "where it lies this one's");
+                + "where its image is this one's");
         if (image is null || isReleaseGiven)
             return new KernelChoice(release, image, isReleaseGiven);
         KernelIdentity? identity = image.Version is { } version ? KernelReleases.Identify(version) : null;

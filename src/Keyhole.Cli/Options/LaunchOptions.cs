@@ -73,7 +73,7 @@ internal sealed class LaunchOptions(CommandConsole console)
             return error;
         int timeout = parsed.CommandResult.Command.Options.Contains(_timeout) ? parsed.GetValue(_timeout) : DefaultTimeoutSeconds;
         if (timeout is <= 0 or > MaxTimeoutSeconds)
-            return InputError.OutOfRange("--timeout", null, "this is no time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
+            return InputError.OutOfRange("--timeout", null, "this is not a valid time to wait", $"give 1 to {MaxTimeoutSeconds} seconds");
         if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestDocument? document, out error))
             return error;
         GuestSpec spec = document.Guest;
@@ -110,7 +110,7 @@ internal sealed class LaunchOptions(CommandConsole console)
                 "write one: keyhole plan --guest FILE --emit xl");
         if (!Planner.PlatformOf(spec).Traits.TakesPolicies)
             return InputError.NotSupported(source, null,
-                $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}", GuestReview.InsteadOfAnotherMap(spec.Type));
+                $"the guest is not a PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}", GuestReview.InsteadOfAnotherMap(spec.Type));
         return spec.Name is null ? InputError.Missing(source, null, "the guest has no name", "set name=\"…\"") : null;
     }
 }

@@ -43,6 +43,6 @@ internal static class PhysicalAddress
     }
 
     public static InputError Error(string option, string text) =>
-        InputError.Malformed(option, null, $"{InputError.Quote(text)} is no address",
+        InputError.Malformed(option, null, $"{InputError.Quote(text)} is not a valid address",
             "write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52");
 }

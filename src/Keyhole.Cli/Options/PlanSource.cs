@@ -46,7 +46,7 @@ internal sealed class PlanSource
         GuestSpec guest = document.Guest;
         if (given is not null && !Planner.PlatformOf(guest).Traits.TakesPolicies)
             return InputError.NotSupported("--guest-map", null,
-                "the guest is no PV guest: its map is its firmware's, and no other can be given to it",
+                "the guest is not a PV guest: its map is its firmware's, and no other can be given to it",
                 "leave it out, or take a PV guest");
         if (given is not null)
             guest = guest with { E820Host = true };

@@ -141,13 +141,14 @@ internal static class Files
     {
         InputStalledException => InputError.Unreadable(Shown(path), null, exception.Message, $"name {whatItIs}"),
         FileNotFoundException when path.Contains('\ufffd', StringComparison.Ordinal) =>
-            InputError.Unreadable(Shown(path), null, "a file's name that is no UTF-8 cannot be opened", "rename the file"),
+            InputError.Unreadable(Shown(path), null, "a file's name that is not UTF-8 cannot be opened", "rename the file"),
         InputTooLongException => InputError.TooLarge(path == "-" ? "standard input" : Shown(path), null, exception.Message,
             "cut out the part that matters: a boot log, a map"),
         FileNotFoundException or DirectoryNotFoundException => InputError.NotFound(Shown(path), null, "no such file", $"name {whatItIs}"),
         UnauthorizedAccessException => InputError.Unreadable(Shown(path), null, "permission denied",
             "read it as root, or copy it to where you may read it"),
-        ArgumentException or NotSupportedException => InputError.Unreadable(InputError.Quote(path), null, "this is no file name", $"name {whatItIs}"),
+        ArgumentException or NotSupportedException => InputError.Unreadable(InputError.Quote(path), null, "this is not a valid file name",
+            $"name {whatItIs}"),
         _ => InputError.Unreadable(Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), $"name {whatItIs}"),
     };
 }

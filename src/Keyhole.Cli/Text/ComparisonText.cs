@@ -162,7 +162,7 @@ internal static class ComparisonText
             parts.Add($"windows of 64 bits take {Size(room.HighBytes)}, aligned to {Size(room.HighAlignment)}: {hole}");
         }
 
-        parts.Add(string.Create(CultureInfo.InvariantCulture, $"where they lie now they reach up to {room.AddressBits} address bits"));
+        parts.Add(string.Create(CultureInfo.InvariantCulture, $"where they are now they reach up to {room.AddressBits} address bits"));
         return string.Join("; ", parts);
     }
 
@@ -184,8 +184,8 @@ internal static class ComparisonText
             console.Ansi.WriteLine($"  no room in the hole for the window [{window.Start}, {window.End})");
         foreach (string place in row.FilterPlaces ?? [])
             console.Ansi.WriteLine($"  where: {place}");
-        foreach (string burden in row.FilterCosts ?? [])
-            console.Ansi.WriteLine($"  burden: {burden}");
+        foreach (string cost in row.FilterCosts ?? [])
+            console.Ansi.WriteLine($"  costs: {cost}");
     }
 
     /// <summary>Step by step for the policy that is recommended; where none is, the others' failures stand in the lines above.</summary>

@@ -119,7 +119,7 @@ internal static class FleetText
         string lowest = ByteSize.ToText(FleetGuest.LowestHole);
         if (answer.HoleStart is not { } start)
         {
-            console.Ansi.WriteLine($"No hole suits any of them: each has a device below {lowest}, where a guest's kernel must lie.");
+            console.Ansi.WriteLine($"No hole suits any of them: each has a device below {lowest}, where a guest's kernel must be.");
         }
         else if (answer.Policy is null)
         {
@@ -137,8 +137,8 @@ internal static class FleetText
         {
             IEnumerable<HostDemandAnswer> hosts = answer.Worst.Where(static host => host.HoleStart.Value < FleetGuest.LowestHole);
             console.Ansi.WriteLine(
-                $"No hole suits {Hosts(answer.Impossible)}: {Names(hosts, answer.Impossible)}; a device lies below "
-                    + $"{lowest}, where a guest's kernel must lie.");
+                $"No hole suits {Hosts(answer.Impossible)}: {Names(hosts, answer.Impossible)}; a device is below "
+                    + $"{lowest}, where a guest's kernel must be.");
         }
     }
 
@@ -166,8 +166,8 @@ internal static class FleetText
 
     private static void WriteGuests(CommandConsole console, ImmutableArray<FleetGuestAnswer> guests)
     {
-        TextTable table = MapView.NewTable("Guests", "guest", "memory", "ends at", "too little memory", "no hole suits", "meets a window above 4 GiB",
-            "such as");
+        TextTable table = MapView.NewTable("Guests", "guest", "memory", "ends at", "too little memory", "no hole suits",
+            "overlaps a window above 4 GiB", "such as");
         foreach (FleetGuestAnswer guest in guests)
         {
             table.AddRow(

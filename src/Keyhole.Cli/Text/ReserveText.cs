@@ -49,7 +49,7 @@ internal static class ReserveText
             }
 
             console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"large pages that lie whole in it: {told.HugePages.Of1GiB} of 1 GiB, {told.HugePages.Of2MiB} of 2 MiB outside of those"));
+                $"large pages that are whole in it: {told.HugePages.Of1GiB} of 1 GiB, {told.HugePages.Of2MiB} of 2 MiB outside of those"));
             console.Ansi.WriteLine($"as huge pages of the host instead, where there is an IOMMU: {told.HugePages.Instead}");
             console.Ansi.WriteLine();
         }

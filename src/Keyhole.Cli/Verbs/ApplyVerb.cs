@@ -47,7 +47,7 @@ internal sealed class ApplyVerb
     {
         Description =
             "Install the map in this file instead of planning one: lines of START END TYPE, of a guest's kernel or of 'xl -vvv create', or plan's "
-                + "JSON. A file behind --map is the old way to say so.",
+                + "JSON. A file after --map is the old way to say so.",
         HelpName = "FILE",
     };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and do nothing." };
@@ -168,7 +168,7 @@ internal sealed class ApplyVerb
         string source = Files.Shown(path);
         if (!Planner.PlatformOf(file).Traits.TakesPolicies)
             return InputError.NotSupported(source, null,
-                $"the guest is no PV guest: {GuestReview.WhyNoOtherMap(file.Type)}", GuestReview.InsteadOfAnotherMap(file.Type));
+                $"the guest is not a PV guest: {GuestReview.WhyNoOtherMap(file.Type)}", GuestReview.InsteadOfAnotherMap(file.Type));
         return file.Name is null && parsed.GetValue(_domain) is null && _console.Dom0.Hotplug is null
             ? InputError.Missing(source, null, "the guest has no name", "set name=\"…\", or name the domain")
             : null;

@@ -26,7 +26,7 @@ internal static class BootVerb
         svg.AddTo(command);
         html.AddTo(command);
         source.AddTo(command);
-        var memSet = new SizeOption("--mem-set", "Forecast besides what becomes of xl mem-set after boot, pages that come or go and where they lie:",
+        var memSet = new SizeOption("--mem-set", "Forecast besides what becomes of xl mem-set after boot, pages that come or go and where they are:",
             Frames.AddressLimit);
         command.Options.Add(memSet);
         Examples.AddTo(command, console, """

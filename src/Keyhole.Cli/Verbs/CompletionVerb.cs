@@ -98,7 +98,7 @@ internal static class CompletionVerb
             }
 
             IEnumerable<string> names = s_shells.Select(static known => known.Name);
-            return console.Fail(InputError.UnknownWord("completion", null, $"{InputError.Quote(name)} is no shell that it is made for",
+            return console.Fail(InputError.UnknownWord("completion", null, $"{InputError.Quote(name)} is not a shell that it is made for",
                 $"take one of {string.Join(' ', names)}"));
         });
         return command;

@@ -51,7 +51,7 @@ internal static class PlanVerb
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(emit) is { } named and not ("xl" or "libvirt"))
-                return console.Fail(InputError.UnknownWord("--emit", null, $"{InputError.Quote(named)} is no toolstack", "take xl or libvirt"));
+                return console.Fail(InputError.UnknownWord("--emit", null, $"{InputError.Quote(named)} is not a toolstack", "take xl or libvirt"));
             if (!source.Read(parsed, console).TryGet(out PlanInput? input, out InputError? error))
                 return console.Fail(error);
             Scenario scenario = input.Scenario;

@@ -34,7 +34,7 @@ internal sealed class ReserveVerb
     };
 
     private readonly RangesOption _range = new(
-        "--range", "Keep this range, anywhere, instead of what lies below a start; may be given several times. A-B: hex or "
+        "--range", "Keep this range, anywhere, instead of what is below a start; may be given several times. A-B: hex or "
             + "with a unit (82G-161G), B exclusive.");
 
     private readonly SizeOption _guestMemory = new("--guest-memory", "The guest's memory, without it all that is kept:", Frames.AddressLimit);
@@ -49,7 +49,7 @@ internal sealed class ReserveVerb
     };
 
     private readonly RangeOption _kernelSpan =
-        RangeOption.KernelSpan("Where the host's kernel lies, if it cannot move (nokaslr), without it, it chooses its place");
+        RangeOption.KernelSpan("Where the host's kernel is, if it cannot move (nokaslr), without it, it chooses its place");
 
     private readonly SizeOption _crashKernel = new("--crashkernel", "Whether a crash kernel of this size still finds room:", Frames.AddressLimit);
 
@@ -143,7 +143,7 @@ internal sealed class ReserveVerb
             return HostCheck.Compare(plan, log, map) is { } told
                 ? new Finding(told, $"what the kernel made of it, by {_host.NameOf(parsed)} itself")
                 : InputError.NothingInIt(_host.NameOf(parsed), null,
-                    "the log does not go on behind the firmware's map: it does not show what the kernel made of it",
+                    "the log does not go on after the firmware's map: it does not show what the kernel made of it",
                     "give the whole log, or the host's /proc/iomem with --iomem");
         }
 
@@ -206,7 +206,7 @@ internal sealed class ReserveVerb
             int sign = text.IndexOf('=', StringComparison.Ordinal);
             if (sign < 0 || sign == text.Length - 1 || text.Any(char.IsControl)
                 || !AddressRange.TryParse(text[..sign], out ulong start, out ulong end))
-                return InputError.Malformed(_resource.Name, null, $"{InputError.Quote(text)} is no resource",
+                return InputError.Malformed(_resource.Name, null, $"{InputError.Quote(text)} is not a valid resource",
                     "write it as A-B=NAME, hex, B exclusive, such as f0000-100000=reserved");
             given.Add(new(ByteRange.FromBounds(start, end), text[(sign + 1)..]));
         }

@@ -54,7 +54,7 @@ public static partial class Anonymiser
             },
         };
         return new(anonymous, [.. Kept(anonymous).Select(static text => (Phrase)text),
-            "gone: names of the host, its users and files, serial numbers, network addresses, devices' texts, and where its kernel lies"]);
+            "gone: names of the host, its users and files, serial numbers, network addresses, devices' texts, and where its kernel is"]);
     }
 
     private static IEnumerable<string> Kept(HostDocument document)

@@ -185,7 +185,7 @@ internal ref partial struct CaptureReader
         if (bar is not { } register || offset is not { } from || vectors is not { } count)
             return Fail(Missing, "an MSI-X table lacks bar, offset or vectors", "write {\"bar\":3,\"offset\":\"0x2000\",\"vectors\":64}");
         if (from > uint.MaxValue || from % MsixTable.OffsetAlignment != 0)
-            return Fail(OutOfRange, "the \"offset\" of an MSI-X table is no multiple of 8 below 2^32", "take it from lspci -vv (Vector table)");
+            return Fail(OutOfRange, "the \"offset\" of an MSI-X table is not a multiple of 8 below 2^32", "take it from lspci -vv (Vector table)");
         table = new(register, from, count);
         return true;
     }
@@ -283,7 +283,8 @@ internal ref partial struct CaptureReader
         address = default;
         if (!TryReadText(name, out string text))
             return false;
-        return PciAddress.TryParse(text, out address) || Fail(Malformed, $"{InputError.Quote(text)} is no PCI address", "write it as dddd:bb:dd.f");
+        return PciAddress.TryParse(text, out address)
+            || Fail(Malformed, $"{InputError.Quote(text)} is not a valid PCI address", "write it as dddd:bb:dd.f");
     }
 
     private bool TryReadDetails(string name, ref PciDevice details)

@@ -138,7 +138,7 @@ internal ref partial struct CaptureReader
         if (!Expect(JsonTokenType.Number, name, "a number"))
             return false;
         return (_reader.TryGetInt32(out value) && value >= min && value <= max)
-            || Fail(OutOfRange, $"\"{name}\" is out of range", $"it lies between {min} and {max}");
+            || Fail(OutOfRange, $"\"{name}\" is out of range", $"give one between {min} and {max}");
     }
 
     private bool TryReadAddress(string name, out ulong address)

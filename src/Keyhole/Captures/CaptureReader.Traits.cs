@@ -104,7 +104,7 @@ internal ref partial struct CaptureReader
                 || !cursor.Rest.IsEmpty
                 || start >= end || end > Frames.AddressLimit)
             {
-                return Fail(Malformed, $"\"{name}\" has {InputError.Quote(text)}, which is no range",
+                return Fail(Malformed, $"\"{name}\" has {InputError.Quote(text)}, which is not a valid range",
                     "write it as 0xA-0xB, B exclusive and at most 2^52");
             }
 

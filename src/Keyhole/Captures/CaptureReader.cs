@@ -335,7 +335,7 @@ internal ref partial struct CaptureReader
 
     private bool TryReadPage(string name, out ulong address) =>
         TryReadAddress(name, out address)
-            && (address < Frames.AddressLimit || Fail(OutOfRange, $"\"{name}\" lies above 2^52", "x86 has at most 52 address bits"));
+            && (address < Frames.AddressLimit || Fail(OutOfRange, $"\"{name}\" is above 2^52", "x86 has at most 52 address bits"));
 
     private bool TryReadAddresses(string name, out ImmutableArray<ulong> addresses)
     {

@@ -106,10 +106,11 @@ public static class HostMapReader
         {
             string source = $"{sourceName}/{read.Name}";
             if (!int.TryParse(read.Name, System.Globalization.NumberStyles.None, null, out int number))
-                return InputError.Malformed(source, null, "the entry's name is no number",
+                return InputError.Malformed(source, null, "the entry's name is not a valid number",
                     "name a folder like /sys/firmware/memmap, which holds folders 0, 1, 2 …");
             if (!TryAddress(read.Start, out ulong start) || !TryAddress(read.End, out ulong last))
-                return InputError.Malformed(source, null, $"start or end is no address: {InputError.Quote(read.Start)}, {InputError.Quote(read.End)}",
+                return InputError.Malformed(source, null,
+                    $"start or end is not a valid address: {InputError.Quote(read.Start)}, {InputError.Quote(read.End)}",
                     "both are hex numbers such as 0x100000");
             if (!IomemSyntax.TryType(read.Type.AsSpan().Trim(), out E820Type type))
                 return InputError.UnknownWord(source, null, $"unknown type {InputError.Quote(read.Type.AsSpan().Trim())}",
@@ -287,7 +288,7 @@ public static class HostMapReader
                 $"Line {cut} leaves out a part of this map (\"...\"): what is missing counts as a gap here; give the whole log");
         if (map.OpenLine is { } open)
             yield return string.Create(CultureInfo.InvariantCulture,
-                $"Right behind this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");
+                $"Right after this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");
         ulong ram = 0;
         foreach (E820Entry entry in map.Entries)
         {
@@ -339,7 +340,7 @@ public static class HostMapReader
         if (length % E820Entry.WireSizeBytes != 0)
         {
             return InputError.Malformed(
-                sourceName, null, $"{length} bytes are no whole number of entries of {E820Entry.WireSizeBytes} bytes: the last is cut short",
+                sourceName, null, $"{length} bytes are not a whole number of entries of {E820Entry.WireSizeBytes} bytes: the last is cut short",
                 "give the whole table");
         }
 

@@ -100,7 +100,7 @@ public static class HostMapWriter
         bool hasInclusiveEnd = dialect is HostMapDialect.Linux or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.Memmap;
         bool isIomem = dialect == HostMapDialect.Iomem;
         if (hasInclusiveEnd && entry.End == 0)
-            return "its last address would lie below 0";
+            return "its last address would be below 0";
         if (isIomem && entry.Size == 0)
             return "it lists no empty entries";
         if (isIomem && entry.Address < previousEnd)

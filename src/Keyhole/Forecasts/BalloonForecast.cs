@@ -188,7 +188,7 @@ public sealed record BalloonForecast
                 Severity.Warning,
                 ProblemCodes.BalloonBeyondMaximum,
                 $"{forecast.BeyondMaximumPages} pages ({ByteSize.ToText(forecast.BeyondMaximumPages << Frames.Shift)}) of the target "
-                    + $"lie beyond maxmem: Xen gives no more",
+                    + $"are beyond maxmem: Xen gives no more",
                 Remedy: "raise maxmem before the guest starts");
         }
 
@@ -213,7 +213,7 @@ public sealed record BalloonForecast
             yield return new(
                 Severity.Error,
                 ProblemCodes.HotplugOverDevice,
-                $"memory grown by hotplug would lie at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), over the BAR "
+                $"memory grown by hotplug would be at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), over the BAR "
                     + $"at [0x{bar.Start:x}, 0x{bar.End:x})",
                 common.Start,
                 common.End,
@@ -226,7 +226,7 @@ public sealed record BalloonForecast
             yield return new(
                 Severity.Warning,
                 ProblemCodes.HotplugInPciGap,
-                $"memory grown by hotplug would lie at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), in the gap "
+                $"memory grown by hotplug would be at [0x{forecast.Hotplug.Start:x}, 0x{forecast.Hotplug.End:x}), in the gap "
                     + $"that the kernel gives to PCI devices",
                 inGap.Start,
                 inGap.End,

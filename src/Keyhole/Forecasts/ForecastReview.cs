@@ -25,8 +25,8 @@ internal static class ForecastReview
             yield return new(
                 Severity.Error,
                 ProblemCodes.LayoutNotKnown,
-                "whether the kernel boots is not known, because it is not known where it lies in the guest's memory",
-                Remedy: "say where the kernel's image lies");
+                "whether the kernel boots is not known, because it is not known where it is in the guest's memory",
+                Remedy: "say where the kernel's image is");
         }
 
         if (forecast.IfShorter is { } shorter)
@@ -37,7 +37,7 @@ internal static class ForecastReview
             yield return new(
                 Severity.Warning,
                 ProblemCodes.MemoryReleased,
-                $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they lie under holes of the map and it "
+                $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they are under holes of the map and it "
                     + $"finds no RAM in the map to move them to",
                 Remedy: forecast.Request.Profile.Displaced != DisplacedPages.Remap
                     ? "boot a kernel from 3.19 on, which moves them, or balloon up again (xl mem-set)"
@@ -55,7 +55,7 @@ internal static class ForecastReview
                         + $"{KernelWords.CannotClaim(verdict.Bar, entry)}\"",
                     verdict.ConflictRange.Start,
                     verdict.ConflictRange.End,
-                    "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's "
+                    "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's "
                         + "map, or give the guest less low memory");
             }
             else if (!verdict.IsIdentity && LiesInHoleTo512GiB(forecast, verdict))
@@ -91,7 +91,7 @@ internal static class ForecastReview
         return new(
             Severity.Warning,
             ProblemCodes.KernelEndNotKnown,
-            $"the kernel is taken to reach 0x{open.End:x}, as far as its builder's span does, but its own end may lie up to "
+            $"the kernel is taken to reach 0x{open.End:x}, as far as its builder's span does, but its own end may be up to "
                 + $"{ByteSize.ToText(open.SizeBytes)} before: one that ends by 0x{forecast.KernelEndThatMatters:x} {outcome}",
             open.Start,
             open.End,
@@ -153,7 +153,7 @@ internal static class ForecastReview
         return new(
             Severity.Error,
             ProblemCodes.KernelHalts,
-            $"the kernel halts{words}: {what} at [0x{range.Start:x}, 0x{range.End:x}) {(what == PageTables ? "meet" : "meets")} {inTheWay}",
+            $"the kernel halts{words}: {what} at [0x{range.Start:x}, 0x{range.End:x}) {(what == PageTables ? "overlap" : "overlaps")} {inTheWay}",
             obstacle?.Address ?? range.Start,
             obstacle?.End ?? range.End,
             remedy);

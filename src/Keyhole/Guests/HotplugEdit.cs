@@ -152,7 +152,7 @@ public static class HotplugEdit
         foreach (XlSetting setting in settings.Where(setting => setting.Key == key))
         {
             if (setting.Value is not XlList)
-                return InputError.Malformed(sourceName, setting.Line, $"{key} is no list", $"write {key} = [ '…' ]");
+                return InputError.Malformed(sourceName, setting.Line, $"{key} is not a list", $"write {key} = [ '…' ]");
             if (!setting.IsAddition)
                 literals.Clear();
             literals.AddRange(Literals(setting.Value));

@@ -61,13 +61,14 @@ public sealed record PciAssignment(PciAddress? Address)
         {
             int at = first.IndexOf('@');
             if (!TryAddress(at < 0 ? first : first[..at], ref entry))
-                return Bad(Malformed, $"{InputError.Quote(first)} is no PCI address", "write it as [dddd:]bb:dd.f in hex, as lspci shows it");
+                return Bad(Malformed, $"{InputError.Quote(first)} is not a valid PCI address",
+                    "write it as [dddd:]bb:dd.f in hex, as lspci shows it");
             if (at >= 0)
             {
                 if (!TryVirtualSlot(first[(at + 1)..], out int slot))
                     return Bad(
                         OutOfRange, $"virtual slot {InputError.Quote(first[(at + 1)..])} is not a hex number from 0 to 1f",
-                        "write it as @vslot behind the address, such as @5");
+                        "write it as @vslot after the address, such as @5");
                 entry = entry with { VirtualSlot = slot };
             }
 
@@ -89,7 +90,7 @@ public sealed record PciAssignment(PciAddress? Address)
             {
                 case "bdf":
                     if (!TryAddress(value, ref entry))
-                        return Bad(Malformed, $"bdf={InputError.Quote(value)} is no PCI address",
+                        return Bad(Malformed, $"bdf={InputError.Quote(value)} is not a valid PCI address",
                             "write it as [dddd:]bb:dd.f in hex, as lspci shows it");
                     break;
                 case "vslot":
@@ -212,7 +213,7 @@ public sealed record PciAssignment(PciAddress? Address)
         }
 
         if (anyOther || !anyDigit)
-            remark = $"{key}={InputError.Quote(value)} of a PCI device is no number; xl takes it for {(set ? "1" : "0")}";
+            remark = $"{key}={InputError.Quote(value)} of a PCI device is not a valid number; xl takes it for {(set ? "1" : "0")}";
         return set;
     }
 }

@@ -177,7 +177,7 @@ public sealed class XlConfig
                 read.Length != 1 || read[0].Key != other.Key || read[0].IsAddition || XlGuest.IsRead(other.Key))
             {
                 return InputError.NotSupported(
-                    sourceName, null, $"{InputError.Quote(line)} is no setting that can be carried over",
+                    sourceName, null, $"{InputError.Quote(line)} is not a setting that can be carried over",
                     "remove it from the guest");
             }
 

@@ -176,7 +176,7 @@ internal sealed class XlGuest
         if (setting.Value is not XlList list)
         {
             _remarks.Add(
-                $"line {setting.Line}: pci is no list, so xl passes over it with a warning and hands no device through; write pci=[ \"…\" ]");
+                $"line {setting.Line}: pci is not a list, so xl passes over it with a warning and hands no device through; write pci=[ \"…\" ]");
             return [];
         }
 

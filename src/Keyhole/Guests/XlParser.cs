@@ -99,7 +99,7 @@ internal sealed class XlParser
             return;
         if (end is not (Token.End or Token.Newline or Token.Semicolon))
         {
-            Fail(Malformed, $"{Shown()} behind the value of {InputError.Quote(key)}",
+            Fail(Malformed, $"{Shown()} after the value of {InputError.Quote(key)}",
                 "start each setting on a line of its own, or put ; between two");
             return;
         }
@@ -154,7 +154,7 @@ internal sealed class XlParser
                     Fail(Malformed, $"{Shown()} is a word without quotes", "put text in quotes: \"…\"");
                     return null;
                 case Token.End or Token.Newline or Token.Semicolon when open.Count == 0:
-                    Fail(Missing, $"{InputError.Quote(key)} has no value", "give one behind =, on the same line");
+                    Fail(Missing, $"{InputError.Quote(key)} has no value", "give one after =, on the same line");
                     return null;
                 case Token.End or Token.Newline or Token.Semicolon or Token.Comma or Token.Open or Token.Close:
                 case Token.Assign or Token.Add or Token.Identifier or Token.Number or Token.Text:
@@ -236,13 +236,13 @@ internal sealed class XlParser
             case >= '\u2018' and <= '\u201f':
                 return Fail(Malformed, $"{InputError.Quote(Word())} stands in curly quotes", "write straight ones: \" or '");
             case '{':
-                return Fail(NotSupported, "JSON is no xl.cfg", "give the file that the guest is made from; what 'xl list -l' prints is not read");
+                return Fail(NotSupported, "JSON is not an xl.cfg", "give the file that the guest is made from; what 'xl list -l' prints is not read");
             case '(' or ')' or ':' or '.' or '+':
                 return Fail(
-                    Malformed, $"{InputError.Quote(Word())} is no syntax of xl.cfg",
+                    Malformed, $"{InputError.Quote(Word())} is not valid syntax of xl.cfg",
                     "if this is Python, as xm once read it, write it out as plain KEY=VALUE: xl does not run it");
             default:
-                return Fail(Malformed, $"{InputError.Quote(Word())} is no syntax of xl.cfg", "put text in quotes, and start comments with #");
+                return Fail(Malformed, $"{InputError.Quote(Word())} is not valid syntax of xl.cfg", "put text in quotes, and start comments with #");
         }
     }
 

@@ -52,7 +52,7 @@ public readonly record struct ReservedRegion(ulong Start, ulong End, string Type
                 || !cursor.TryText(" ")
                 || last < start || cursor.Rest.IsEmpty)
             {
-                return InputError.Malformed(sourceName, text.Number, $"{InputError.Quote(content)} is no reserved region",
+                return InputError.Malformed(sourceName, text.Number, $"{InputError.Quote(content)} is not a valid reserved region",
                     "a row is 0xSTART 0xEND TYPE, as Linux writes it");
             }
 

@@ -40,7 +40,7 @@ internal static class CommandLineEffects
             if (i < exact)
             {
                 if (after is not null)
-                    yield return $"{name} has no effect: {Shown(options[exact].Text)}, which stands behind it, drops what came before.";
+                    yield return $"{name} has no effect: {Shown(options[exact].Text)}, which comes after it, drops what came before.";
                 continue;
             }
 
@@ -50,7 +50,7 @@ internal static class CommandLineEffects
                 KernelMemoryOptionKind.Change => OfChange(option, exact >= 0 ? [] : before, after),
                 KernelMemoryOptionKind.Limit => OfLimit(option, before, after, edits, goesOn),
                 KernelMemoryOptionKind.Broken =>
-                    $"is no range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a "
+                    $"is not a range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a "
                         + $"limit of all RAM. {WhyBroken(option)}",
                 KernelMemoryOptionKind.ExactMap => after is null ? "" : $"took effect: the kernel's map is the one of line {after.Line}",
             };
@@ -62,7 +62,7 @@ internal static class CommandLineEffects
     /// <summary>A kernel that finds its own image outside of RAM takes that place back: what the options said of it is undone. Null where the log
     /// does not say so.</summary>
     public static string? ImageTakenBack(BootFacts facts) => facts.ImageOutsideRam is { } line
-        ? $"Line {line.Line}: the kernel's own image lies where its map has no RAM (a memmap= may have taken it away), so it made RAM of that "
+        ? $"Line {line.Line}: the kernel's own image is where its map has no RAM (a memmap= may have taken it away), so it made RAM of that "
             + $"place again{(line.Value.IsEmpty ? "; where it lies /proc/iomem shows" : $": [0x{line.Value.Start:x}, 0x{line.Value.End:x})")}."
         : null;
 
@@ -147,7 +147,7 @@ internal static class CommandLineEffects
         }
 
         if (option.Type != E820Type.Ram && !before.IsEmpty && goesOn && !HasRam(before, option.Range))
-            return $"has nothing to take: this kernel has no RAM at {range}, which lies beyond its map or in a hole of it";
+            return $"has nothing to take: this kernel has no RAM at {range}, which is beyond its map or in a hole of it";
         return goesOn
             ? $"did not take effect as far as the log shows it: the kernel prints no \"user-defined physical RAM "
                 + $"map\", which it does where it takes one"

@@ -233,8 +233,8 @@ public static class Migrator
                 PlugResult plugged = _p2m!.Plug(place);
                 if (plugged.Conflict is { } conflict)
                     return Break(step,
-                        $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) meets {E820TypeNames.NameOf(conflict.Type)} "
-                            + $"memory [0x{conflict.Address:x}, 0x{conflict.End:x}) of the guest's map: \""
+                        $"{assumed}the window at [0x{guestStart:x}, 0x{guestStart + bar.SizeBytes:x}) conflicts with "
+                            + $"{E820TypeNames.NameOf(conflict.Type)} memory [0x{conflict.Address:x}, 0x{conflict.End:x}) of the guest's map: \""
                             + $"{KernelWords.CannotClaim(bar, conflict)}\"");
                 _p2m = plugged.After;
                 if (!_p2m.Reaches(place) && (assumed.Length == 0 || !ReachesWholeListPages(bar)))

@@ -67,7 +67,7 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
             UnplacedReason.IoFull => "the I/O ports do not suffice",
             UnplacedReason.BridgeWindowFull => $"the window of the bridge in front of it has no room{room}{need}",
             UnplacedReason.BeyondAddressWidth =>
-                string.Create(CultureInfo.InvariantCulture, $"its place would lie beyond {AddressBits} address bits{need}"),
+                string.Create(CultureInfo.InvariantCulture, $"its place would be beyond {AddressBits} address bits{need}"),
             UnplacedReason.Occupied => $"its place is taken{(Because.Length == 0 ? "" : $" by {Because}")}",
             UnplacedReason.TreeGivenUp =>
                 $"another BAR did not fit{(Because.Length == 0 ? "" : $" ({Because})")}, and the firmware then gave all of them up",

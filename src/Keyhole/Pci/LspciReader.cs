@@ -383,7 +383,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         bool is64Bit = line.Contains("64-bit", StringComparison.Ordinal);
         bool hasSize = TrySizeIn(line, out ulong sizeBytes);
         if (!hasSize && line.Contains("[size=", StringComparison.Ordinal))
-            return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line[line.IndexOf("[size=")..])} is no size", Kept);
+            return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line[line.IndexOf("[size=")..])} is not a valid size", Kept);
         if (line.StartsWith("<"))
         {
             int close = line.IndexOf('>');
@@ -430,7 +430,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         ReadOnlySpan<char> range = end < 0 ? line : line[..end];
         int dash = range.IndexOf('-');
         if (dash < 0 || !Bar.TryHex(range[..dash], out ulong start) || !Bar.TryHex(range[(dash + 1)..], out ulong last))
-            return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line)} is no address range", Kept);
+            return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line)} is not a valid address range", Kept);
         if (line.Contains("[disabled]", StringComparison.Ordinal) || start > last)
             return null;
         if (BarReader.Check(sourceName, lineNumber, start, (UInt128)last + 1) is { } error)

@@ -60,7 +60,7 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
         ReadOnlySpan<char> range = text.AsSpan().Trim();
         int dash = range.IndexOf('-');
         if (dash < 0 || !TryHex(range[..dash], out ulong start) || !TryHex(range[(dash + 1)..], out ulong end))
-            return InputError.Malformed(sourceName, null, $"{InputError.Quote(text)} is no address range", remedy);
+            return InputError.Malformed(sourceName, null, $"{InputError.Quote(text)} is not a valid address range", remedy);
         if (start >= end)
             return InputError.OutOfRange(sourceName, null, $"{InputError.Quote(text)} ends before it starts, or is empty", remedy);
         if (end > Frames.AddressLimit)

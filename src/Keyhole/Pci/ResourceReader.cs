@@ -43,7 +43,7 @@ internal sealed class ResourceReader(string sourceName)
             if (count != 3 || !TryNumber(line[parts[0]], out ulong start) || !TryNumber(line[parts[1]], out ulong last)
                 || !TryNumber(line[parts[2]], out ulong flags))
                 return InputError.Malformed(
-                    sourceName, lineNumber, $"{InputError.Quote(line)} is no row of a resource file",
+                    sourceName, lineNumber, $"{InputError.Quote(line)} is not a row of a resource file",
                     "a row is 0xSTART 0xEND 0xFLAGS");
             if (rows.Count == MaxRows)
                 return InputError.TooLarge(

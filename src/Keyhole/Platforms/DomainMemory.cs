@@ -25,7 +25,7 @@ internal static class DomainMemory
         problems.Add(new(
             Severity.Error,
             ProblemCodes.MemoryTooSmall,
-            $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: a Linux PV kernel lies at {LinuxPvKernel.LoadAddress / MiB} MiB and "
+            $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: a Linux PV kernel is at {LinuxPvKernel.LoadAddress / MiB} MiB and "
                 + $"needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
             Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more"));
         return true;

@@ -27,7 +27,7 @@ internal static class HyperTransportAdvice
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.HyperTransport,
-                $"the BAR at [0x{bar.Start:x}, 0x{bar.End:x}) lies in AMD's HyperTransport range: processors reach it "
+                $"the BAR at [0x{bar.Start:x}, 0x{bar.End:x}) is in AMD's HyperTransport range: processors reach it "
                     + $"there, the DMA of other devices does not",
                 common.Start,
                 common.End));

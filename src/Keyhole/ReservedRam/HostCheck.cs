@@ -69,14 +69,14 @@ public static class HostCheck
             new(
                 Severity.Error,
                 ReserveProblemCodes.NotKept,
-                $"the host's kernel lies in RAM that it was told to leave alone, and takes that place back (line {image.Line} of its log); the "
-                    + $"guest's device would overwrite it. Where it lies /proc/iomem shows",
+                $"the host's kernel is in RAM that it was told to leave alone, and takes that place back (line {image.Line} of its log); the "
+                    + $"guest's device would overwrite it. Where it is /proc/iomem shows",
                 Remedy: RemedyForKernel(plan)),
         ];
     }
 
     private static string RemedyForKernel(ReservePlan plan) => plan.Host.Traits.IsEfi == true
-        ? "boot the host by BIOS (CSM), or keep RAM above 4 GiB: with EFI a kernel does not steer clear of memmap="
+        ? "boot the host by BIOS (CSM), or keep RAM above 4 GiB: with EFI a kernel does not avoid memmap="
         : "boot without nokaslr; on a host with EFI, boot by BIOS (CSM) or keep RAM above 4 GiB";
 
     private static ImmutableArray<Problem> Compare(ReservePlan plan, ImmutableArray<ByteRange> ram)
@@ -97,7 +97,7 @@ public static class HostCheck
                 ? new(
                     Severity.Error,
                     ReserveProblemCodes.NotKept,
-                    $"the host's kernel lies in the kept RAM: {ByteSize.ToText(range.SizeBytes)} of it are System RAM again, and the "
+                    $"the host's kernel is in the kept RAM: {ByteSize.ToText(range.SizeBytes)} of it are System RAM again, and the "
                         + $"guest's device would overwrite them",
                     range.Start,
                     range.End,

@@ -80,7 +80,7 @@ public static class ReservePlanner
         {
             problems.Add(new(
                 Severity.Warning, ReserveProblemCodes.RangeWithoutRam,
-                $"{ByteSize.ToText(range.SizeBytes)} of what shall be kept are no RAM of this host", range.Start, range.End));
+                $"{ByteSize.ToText(range.SizeBytes)} of what is to be kept are not RAM of this host", range.Start, range.End));
         }
 
         AddWish(problems, request, today.Map, today.Guest, today);
@@ -113,7 +113,7 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Error,
                 ReserveProblemCodes.EfiKernelPlace,
-                "this host boots by EFI: there its kernel does not steer clear of memmap=, and lies with its data where the EFI stub puts them, in "
+                "this host boots by EFI: there the EFI stub places its kernel and data and does not avoid memmap=: they are then in "
                     + "the kept RAM; a device would overwrite the host's kernel",
                 low[0].Start,
                 low[^1].End,
@@ -125,7 +125,7 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.EfiKernelPlace,
-                "this host boots by EFI: before Linux 6.10 its kernel may land in the kept RAM in spite of memmap=; later ones lie low",
+                "this host boots by EFI: before Linux 6.10 its kernel may land in the kept RAM in spite of memmap=; later ones are placed low",
                 Remedy: "boot Linux 6.10 or later, and look after the boot whether the RAM is kept"));
         }
         else if (request.Host.Traits.IsEfi is null && !low.IsEmpty)
@@ -133,8 +133,8 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.EfiKernelPlace,
-                "the source does not say whether this host boots by EFI; if it does, its kernel does not steer clear "
-                    + "of memmap= and lies in the kept RAM",
+                "the source does not say whether this host boots by EFI; if it does, its kernel does not avoid "
+                    + "memmap= and is in the kept RAM",
                 low[0].Start,
                 low[^1].End,
                 "look whether the host has /sys/firmware/efi; if so, boot it by BIOS (CSM) or keep RAM above 4 GiB"));
@@ -151,7 +151,7 @@ public static class ReservePlanner
         if (start <= X86Layout.OneMiB)
         {
             return new(
-                Severity.Error, ReserveProblemCodes.BelowOneMiB, $"only memory below 1 MiB lies below 0x{start:x}: no guest lives on that",
+                Severity.Error, ReserveProblemCodes.BelowOneMiB, $"only memory below 1 MiB is below 0x{start:x}: no guest can do with that",
                 Remedy: "start higher, at 512M for instance");
         }
 
@@ -161,7 +161,7 @@ public static class ReservePlanner
             return new(
                 Severity.Error,
                 ReserveProblemCodes.StartUnaligned,
-                $"0x{start:x} is no multiple of 2 MiB, where a kernel can lie",
+                $"0x{start:x} is not a multiple of 2 MiB, where a kernel can be",
                 Remedy: $"take 0x{ulong.Max(lower, StartAlignment):x} or 0x{lower + StartAlignment:x}");
         }
 
@@ -169,7 +169,7 @@ public static class ReservePlanner
         {
             return new(
                 Severity.Error, ReserveProblemCodes.StartAboveRam,
-                $"0x{start:x} lies above all RAM, which ends at 0x{end:x}: nothing is left to the host", Remedy: "start lower");
+                $"0x{start:x} is above all RAM, which ends at 0x{end:x}: nothing is left to the host", Remedy: "start lower");
         }
 
         return ram[0].Start >= start
@@ -194,7 +194,7 @@ public static class ReservePlanner
             problems.Add(new(
                 Severity.Error,
                 ReserveProblemCodes.KernelOverlap,
-                $"the kernel, which does not move, lies below the start 0x{map.Start:x}",
+                $"the kernel, which does not move, is below the start 0x{map.Start:x}",
                 request.Kernel.Start,
                 request.Kernel.End,
                 "let it choose its place (KASLR: boot without nokaslr), or start at or below it"));
@@ -261,7 +261,7 @@ public static class ReservePlanner
                 Severity.Info,
                 ReserveProblemCodes.KernelMustMove,
                 "booted by BIOS, a kernel starts at 16 MiB unless it chooses its place (KASLR), which steers clear of memmap=; with "
-                    + "nokaslr it would lie in the kept RAM",
+                    + "nokaslr it would be in the kept RAM",
                 UsualKernelStart,
                 UsualKernelStart + KernelBytes,
                 "boot without nokaslr"));

@@ -40,5 +40,5 @@ internal static class BarFindings
             .Any(type => LinuxTypeNames.OfResource(type) == obstacle);
 
     private static string Text(ByteRange window, string obstacle, ByteRange range) =>
-        $"{Verifier.Range(window)} meets {obstacle} {Verifier.Range(range)}";
+        $"{Verifier.Range(window)} conflicts with {obstacle} {Verifier.Range(range)}";
 }

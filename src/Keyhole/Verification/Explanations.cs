@@ -176,10 +176,10 @@ internal static class Explanations
     private static IEnumerable<Phrase> Halt(BootForecast forecast)
     {
         Problem halt = forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts);
-        yield return $"What lies in the way: {halt.Message}.";
+        yield return $"What is in the way: {halt.Message}.";
         ImmutableArray<E820Entry> obstacles = Obstacles(forecast.Request);
         if (obstacles.Length > 1)
-            yield return $"In all, the kernel, its start info and its page tables meet {string.Join(", ", obstacles.Select(MapComparison.Text))}.";
+            yield return $"In all, the kernel, its start info and its page tables overlap {string.Join(", ", obstacles.Select(MapComparison.Text))}.";
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         foreach (string text in KernelSurvey.Tell(survey))
             yield return $"By kernel: {text}.";
@@ -198,11 +198,11 @@ internal static class Explanations
         if (KernelSurvey.PlaceThatBoots(request) is { } place)
         {
             found = true;
-            yield return $"build this kernel with CONFIG_PHYSICAL_START=0x{place:x}: there it lies on RAM, and by the forecast it boots";
+            yield return $"build this kernel with CONFIG_PHYSICAL_START=0x{place:x}: there it is on RAM, and by the forecast it boots";
         }
 
         if (!request.IsDom0)
-            yield return $"give the guest a map that keeps RAM on both sides of what lies in the way ("
+            yield return $"give the guest a map that keeps RAM on both sides of what is in the way ("
                 + $"{Setting.Plan} {Setting.Policy} punch shows one)";
         else if (!found)
             yield return halt.Remedy ?? "boot another kernel";
@@ -232,9 +232,9 @@ internal static class Explanations
         if (failed.Obstacle is not { } obstacle)
             return $"Line {line}: the window {window} could not be claimed for a reason that is not the memory map's.";
         if (!BarFindings.IsOfMap(obstacle))
-            return $"Line {line}: the window {window} meets {InputError.Quote(obstacle)}, which is no RAM, ACPI or unusable memory of the map: the "
-                + $"devices' addresses conflict, not the map.";
-        string met = $"Line {line}: the device's window {window} meets {obstacle} {Verifier.Range(failed.ObstacleRange)}";
+            return $"Line {line}: the window {window} conflicts with {InputError.Quote(obstacle)}, which is not RAM, ACPI or unusable memory "
+                + $"of the map: the devices' addresses conflict, not the map.";
+        string met = $"Line {line}: the device's window {window} conflicts with {obstacle} {Verifier.Range(failed.ObstacleRange)}";
         bool isDom0 = forecast.Request.IsDom0;
         if (HotPlugged(forecast, observed, failed) is { Length: > 0 } how)
         {
@@ -261,7 +261,7 @@ internal static class Explanations
         // memory is what is left.
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
-        return $"{met} of the guest's map, so the device is not usable. What to change: a map in which the window lies in a gap or in reserved "
+        return $"{met} of the guest's map, so the device is not usable. What to change: a map in which the window is in a gap or in reserved "
             + $"memory ({other}), or less low memory.";
     }
 

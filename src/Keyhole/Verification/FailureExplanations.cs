@@ -68,7 +68,7 @@ internal static class FailureExplanations
             yield return $"The memory setup is as forecast; it stands behind the death in this log (line {failure.Line}: {Quoted(failure.Value)}), "
                 + $"whose parts are not in the order of time.";
         else if (differing == 0)
-            yield return $"The memory setup is as forecast to the last line there is of it (line {last}); {who} behind it, at line "
+            yield return $"The memory setup is as forecast to the last line there is of it (line {last}); {who} after it, at line "
                 + $"{failure.Line}: {Quoted(failure.Value)}.";
         else
             yield return string.Create(CultureInfo.InvariantCulture,

@@ -85,7 +85,7 @@ public static class FirmwareVerifier
         if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(WhatElseAgrees(plan, observed, scan));
         else if (observed.Halts && verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
-            explanations.Add("Everything that the log shows of the map and of the devices is as forecast: what ended the boot lies behind it.");
+            explanations.Add("Everything that the log shows of the map and of the devices is as forecast: what ended the boot comes after it.");
         if (plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }) is { Remedy: { } remedy }
             && verification.Agrees)
             explanations.Add($"What to change: {remedy}");
@@ -112,7 +112,7 @@ public static class FirmwareVerifier
         }
         else
         {
-            notCompared.Add("everything behind the outcome");
+            notCompared.Add("everything after the outcome");
         }
 
         return new()

@@ -26,7 +26,7 @@ internal static class MemoryExplanations
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, Plan? plan)
     {
         if (forecast.RemappedPages != 0)
-            yield return $"{Pages(forecast.RemappedPages)} lie under holes of the map ({Holes(forecast)}); the kernel moves them to RAM "
+            yield return $"{Pages(forecast.RemappedPages)} are under holes of the map ({Holes(forecast)}); the kernel moves them to RAM "
                 + $"further up, so that they are not lost.";
         foreach (string text in Released(forecast, plan))
             yield return text;
@@ -70,11 +70,11 @@ internal static class MemoryExplanations
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         string releases = KernelSurvey.ReleasesThat(KernelSurvey.KeepsAll, survey);
         string why = forecast.Request.Profile.Displaced == DisplacedPages.Release
-            ? "this kernel gives back what lies there and gets nothing for it"
+            ? "this kernel gives back what is there and gets nothing for it"
             : releases.Length == 0
-                ? "the map has no RAM behind the guest's first pages that could take them"
-                : "this kernel does not find the RAM behind the guest's first pages that could take them";
-        yield return $"{Pages(lost)} are missing: they lie under holes of the map ({Holes(forecast)}), and {why}. They went back to Xen.";
+                ? "the map has no RAM after the guest's first pages that could take them"
+                : "this kernel does not find the RAM after the guest's first pages that could take them";
+        yield return $"{Pages(lost)} are missing: they are under holes of the map ({Holes(forecast)}), and {why}. They went back to Xen.";
         if (releases.Length != 0)
         {
             foreach (string text in KernelSurvey.Tell(survey))
@@ -88,7 +88,7 @@ internal static class MemoryExplanations
             if (!forecast.Request.IsDom0)
             {
                 string orElse = CanGrow(forecast, plan) ? "the guest can also balloon up again (xl mem-set)"
-                    : "or a larger maxmem, so that there is RAM behind the guest's first pages";
+                    : "or a larger maxmem, so that there is RAM after the guest's first pages";
                 yield return $"What to change: install a map with as much RAM as the guest has pages, so that they can move; {orElse}.";
             }
         }
@@ -112,7 +112,7 @@ internal static class MemoryExplanations
             yield break;
         string how = request.Profile.MarksSurplusUnusable ? "marks them unusable" : "leaves them out of its map";
         string why = !request.IsDom0
-            ? "they lie beyond what the guest may have (maxmem)"
+            ? "they are beyond what the guest may have (maxmem)"
             : request.MaxPages is { } max
                 ? $"dom0 may have {ByteSize.ToText(max << Frames.Shift)} (dom0_mem=max: on Xen's command line)"
                 : $"dom0 starts with {ByteSize.ToText(request.PageCount << Frames.Shift)}, and Linux keeps room for ten times that at most "

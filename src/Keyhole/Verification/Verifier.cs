@@ -92,7 +92,7 @@ public static class Verifier
         BootFacts seen = observed.Facts;
         if (forecast.Outcome == GuestOutcome.NotKnown && !observed.Halts)
         {
-            notCompared.Add("the outcome: it is not known where the kernel lies");
+            notCompared.Add("the outcome: it is not known where the kernel is");
         }
         else if (Outcome(forecast, observed) is { } outcome)
         {
@@ -100,7 +100,7 @@ public static class Verifier
             // Up to another end than the setup's own all that was reached is compared.
             if (!outcome.Agrees && !IsDeathBehindSetup(outcome, observed))
             {
-                notCompared.Add("everything behind the outcome");
+                notCompared.Add("everything after the outcome");
                 yield break;
             }
         }

@@ -264,7 +264,7 @@ public sealed class PolicyComparerTests
         PolicyComparison comparison = PolicyComparer.Compare(With(request, guest => guest with { Type = GuestType.Pvh }));
 
         Assert.IsNull(comparison.Best);
-        Assert.Contains("no PV guest", comparison.Why.ToString());
+        Assert.Contains("not a PV guest", comparison.Why.ToString());
     }
 
     [TestMethod]

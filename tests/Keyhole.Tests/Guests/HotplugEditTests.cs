@@ -67,7 +67,7 @@ public sealed class HotplugEditTests
     [TestMethod]
     [DataRow("vif=['script=a,script=b']\n", "names more than one script")]
     [DataRow("memory=1\nvif=['bridge=a\\\\b']\n", "has an escape")]
-    [DataRow("vif='bridge=a'\n", "vif is no list")]
+    [DataRow("vif='bridge=a'\n", "vif is not a list")]
     [DataRow("vif=['bridge=a'\n", "has no end")]
     public void What_cannot_be_changed_safely_is_an_error_with_its_line(string text, string because)
     {

@@ -120,12 +120,12 @@ public sealed class XlConfigTests
     [DataRow("vcpus=8193", "8193")]
     [DataRow("type=\"kvm\"", "type \"kvm\" is unknown")]
     [DataRow("type=\"pv\"\nbuilder=\"hvm\"", "contradicts")]
-    [DataRow("pci=['03:00']", "\"03:00\" is no PCI address")]
+    [DataRow("pci=['03:00']", "\"03:00\" is not a valid PCI address")]
     [DataRow("pci=['03:00.0,permisive=1']", "unknown PCI option \"permisive\"")]
     [DataRow("pci=['03:00.0@20']", "virtual slot \"20\"")]
     [DataRow("pci=['permissive=1']", "names no device")]
     [DataRow("pci=['03:00.0,name=nic']", "both")]
-    [DataRow("a=1 b=2", "\"b\" behind the value of \"a\"")]
+    [DataRow("a=1 b=2", "\"b\" after the value of \"a\"")]
     [DataRow("a", "not followed by =")]
     [DataRow("a=", "\"a\" has no value")]
     [DataRow("a=[1 2]", "\"2\" in a list where a comma or ] should be")]
@@ -134,10 +134,10 @@ public sealed class XlConfigTests
     [DataRow("a='x\\q'", "the escape \"\\q\"")]
     [DataRow("a=1\na+=[2]", "mixes a list with a text")]
     [DataRow("import os", "not followed by =")]
-    [DataRow("a=(1)", "\"(1)\" is no syntax")]
+    [DataRow("a=(1)", "\"(1)\" is not valid syntax")]
     [DataRow("a=1\rb=2\r", "a carriage return without a line feed")]
     [DataRow("a=\u201cx\u201d", "\"\u201cx\u201d\" stands in curly quotes")]
-    [DataRow("{\"a\":1}", "JSON is no xl.cfg")]
+    [DataRow("{\"a\":1}", "JSON is not an xl.cfg")]
     [DataRow("a=\"x\0y\"", "NUL")]
     public void What_is_wrong_is_said_with_its_line(string lines, string expected)
     {
@@ -173,7 +173,7 @@ public sealed class XlConfigTests
     {
         GuestDocument document = ReadDocument("name='g'\nmemory=64\npci='03:00.0'\n");
         Assert.IsTrue(document.Guest.Pci.IsEmpty);
-        StringAssert.Contains(document.Remarks.Single(), "pci is no list");
+        StringAssert.Contains(document.Remarks.Single(), "pci is not a list");
     }
 
     [TestMethod]

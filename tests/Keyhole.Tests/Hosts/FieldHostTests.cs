@@ -270,7 +270,7 @@ public sealed class FieldHostTests
         "user: [mem 0x0000000000000000-0x000000003fffffff] usable\nuser: [mem 0x0000000040000000-0x000000005fffffff] reserved\n",
         "memmap=512M$1G (line 2) took effect")]
     [DataRow("memmap=79G$82G", "", "memmap=79G$82G (line 2) has nothing to take")]
-    [DataRow("memmap=512M1G", "", "memmap=512M1G (line 2) is no range to Linux")]
+    [DataRow("memmap=512M1G", "", "memmap=512M1G (line 2) is not a range to Linux")]
     [DataRow("quiet", "", null)]
     public void A_hosts_memmap_is_told_to_be_in_force_or_not(string option, string after, string? expected)
     {
@@ -304,11 +304,11 @@ public sealed class FieldHostTests
     [DataRow("memmap=1G%1G-1+2x", "1 1M 1G", "memmap=1G%1G-1+2x")]
     [DataRow("memmap=1G$1G,1M#8M", "1 1M 8M|3 8M 9M|1 9M 1G|2 1G 2G", "memmap=1G$1G (line 2) took effect|memmap=1M#8M (line 2) took effect")]
     [DataRow("memmap=1G$1G memmap=exactmap memmap=1G@1M", "1 1M 1025M",
-        "memmap=1G$1G (line 2) has no effect: memmap=exactmap, which stands behind it, drops what came before|exactmap (line 2) took "
+        "memmap=1G$1G (line 2) has no effect: memmap=exactmap, which comes after it, drops what came before|exactmap (line 2) took "
             + "effect|memmap=1G@1M (line 2) took effect")]
     [DataRow("memmap=1G", "1 1M 1G", "memmap=1G (line 2) is in force: the map of line 5 has no RAM beyond 0x40000000")]
     [DataRow("memmap=512M1G", "1 1M 512M",
-        "is no range to Linux: it reads 512 MiB and stops, which makes it a limit of all RAM. Boot loaders take '$'")]
+        "is not a range to Linux: it reads 512 MiB and stops, which makes it a limit of all RAM. Boot loaders take '$'")]
     [DataRow("memmap=512M\\$1G", "1 1M 512M", "The backslash reached the kernel")]
     public void Every_form_of_memmap_is_judged_by_the_map_that_the_kernel_made(string option, string after, string expected)
     {

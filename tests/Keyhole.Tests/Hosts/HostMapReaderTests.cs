@@ -414,7 +414,7 @@ public sealed class HostMapReaderTests
         Assert.AreEqual(HostMapDialect.Packed, map.Dialect);
         MapFixtures.AreSame("100000 101000 1\n100000 101000 1", map);
         Assert.AreEqual(
-            "test.log: 39 bytes are no whole number of entries of 20 bytes: the last is cut short; give the whole table",
+            "test.log: 39 bytes are not a whole number of entries of 20 bytes: the last is cut short; give the whole table",
             MapFixtures.ExpectError(MapFixtures.ReadBytes([.. bytes, .. bytes[..19]])).ToString());
     }
 
@@ -434,9 +434,9 @@ public sealed class HostMapReaderTests
     }
 
     [TestMethod]
-    [DataRow("x", "0x0", "0xfff", "Reserved", "no number")]
-    [DataRow("0", "zero", "0xfff", "Reserved", "no address")]
-    [DataRow("0", "0x0", "0x1fffffffffffffffff", "Reserved", "no address")]
+    [DataRow("x", "0x0", "0xfff", "Reserved", "is not a valid number")]
+    [DataRow("0", "zero", "0xfff", "Reserved", "is not a valid address")]
+    [DataRow("0", "0x0", "0x1fffffffffffffffff", "Reserved", "is not a valid address")]
     [DataRow("0", "0x0", "0xfff", "Cheese", "unknown type \"Cheese\"")]
     [DataRow("0", "0x2000", "0xfff", "Reserved", "ends before it starts")]
     public void A_bad_memmap_entry_is_named(string name, string start, string end, string type, string what)

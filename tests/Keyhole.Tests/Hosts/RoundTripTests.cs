@@ -80,8 +80,8 @@ public sealed class RoundTripTests
         Prop.ForAll(s_anyMap.ToArbitrary(), map => HostMapWriter.Refusal(map, dialect) is null).QuickCheckThrowOnFailure();
 
     [TestMethod]
-    [DataRow(HostMapDialect.Linux, 0UL, 0UL, 1u, "linux cannot hold [0x0, 0x0) of type ram: its last address would lie below 0")]
-    [DataRow(HostMapDialect.Memmap, 0UL, 0UL, 1u, "memmap cannot hold [0x0, 0x0) of type ram: its last address would lie below 0")]
+    [DataRow(HostMapDialect.Linux, 0UL, 0UL, 1u, "linux cannot hold [0x0, 0x0) of type ram: its last address would be below 0")]
+    [DataRow(HostMapDialect.Memmap, 0UL, 0UL, 1u, "memmap cannot hold [0x0, 0x0) of type ram: its last address would be below 0")]
     [DataRow(HostMapDialect.Memmap, 0UL, 1UL, 6u, "memmap cannot hold [0x0, 0x1) of type type-6: it has no name for the type")]
     [DataRow(HostMapDialect.Iomem, 0UL, 0x1000UL, 20u, "iomem cannot hold [0x0, 0x1000) of type type-20: it has no name for the type")]
     [DataRow(HostMapDialect.Iomem, 0x1000UL, 0x1000UL, 1u, "iomem cannot hold [0x1000, 0x1000) of type ram: it lists no empty entries")]

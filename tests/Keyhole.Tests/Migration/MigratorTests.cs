@@ -68,7 +68,7 @@ public sealed class MigratorTests
         MigrationResult result = Migrator.Run(Request(new PunchPolicy()));
 
         Assert.AreEqual("replug", result.Failure!.Name);
-        Assert.Contains("meets ram memory", result.Failure.What);
+        Assert.Contains("conflicts with ram memory", result.Failure.What);
         Assert.Contains("address conflict with System RAM", result.Failure.What);
     }
 

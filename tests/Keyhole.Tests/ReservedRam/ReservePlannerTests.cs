@@ -14,8 +14,8 @@ namespace Keyhole.Tests.ReservedRam;
 public sealed class ReservePlannerTests
 {
     [TestMethod]
-    [DataRow(0x3e000000UL, ReserveProblemCodes.StartAboveRam, "lies above all RAM, which ends at 0x3dee0000")]
-    [DataRow(0x20001000UL, ReserveProblemCodes.StartUnaligned, "is no multiple of 2 MiB")]
+    [DataRow(0x3e000000UL, ReserveProblemCodes.StartAboveRam, "is above all RAM, which ends at 0x3dee0000")]
+    [DataRow(0x20001000UL, ReserveProblemCodes.StartUnaligned, "is not a multiple of 2 MiB")]
     [DataRow(0x100000UL, ReserveProblemCodes.BelowOneMiB, "only memory below 1 MiB")]
     [DataRow(0UL, ReserveProblemCodes.BelowOneMiB, "only memory below 1 MiB")]
     public void An_impossible_start_is_one_problem_in_one_line(ulong start, string code, string words)

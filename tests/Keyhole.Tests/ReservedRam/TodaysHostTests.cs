@@ -71,7 +71,7 @@ public sealed class TodaysHostTests
         Problem problem = HostCheck.Compare(ReserveHosts.Plan(host.Host, 512 << 20), host.Log!, host.LogMap!)!.Value.Single();
 
         Assert.AreEqual((ReserveProblemCodes.NotKept, (ulong?)start, (ulong?)end), (problem.Code, problem.Start, problem.End));
-        Assert.Contains("the host's kernel lies in", problem.Message);
+        Assert.Contains("the host's kernel is in", problem.Message);
     }
 
     [TestMethod]

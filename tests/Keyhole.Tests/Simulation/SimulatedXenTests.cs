@@ -292,7 +292,7 @@ public sealed class SimulatedXenTests
             "a table is not mapped writable");
         Assert.AreEqual(0, guest.MmuUpdate([new MmuUpdate { ptr = entry, val = (table << 12) | 1 }], out _));
         Assert.AreEqual(0, guest.MmuUpdate([new MmuUpdate { ptr = (first << 12) + 8, val = 99 }], out _));
-        Assert.AreEqual(99UL, guest.Page(DomainSpec.LinuxPageOffset)[1], "a page that is no table is written like any other");
+        Assert.AreEqual(99UL, guest.Page(DomainSpec.LinuxPageOffset)[1], "a page that is not a table is written like any other");
         Assert.IsEmpty(xen.Audit());
     }
 

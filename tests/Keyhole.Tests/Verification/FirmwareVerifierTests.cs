@@ -194,7 +194,7 @@ public sealed class FirmwareVerifierTests
         BootVerification boots = Verify(ScenarioOf("qemu-system-x86_64 -machine q35 -m 64G -cpu Skylake-Server,phys-bits=36 -nodefaults"), Unplaced);
         Assert.IsFalse(boots.Agrees);
         Assert.AreEqual((GuestOutcome.Refused, GuestOutcome.Boots), boots.Outcomes);
-        Assert.Contains("everything behind the outcome", boots.NotCompared);
+        Assert.Contains("everything after the outcome", boots.NotCompared);
     }
 
     [TestMethod]

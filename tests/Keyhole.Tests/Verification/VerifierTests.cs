@@ -69,7 +69,7 @@ public sealed class VerifierTests
 
         Assert.IsTrue(verification.Agrees);
         Assert.IsTrue(boot.Halts);
-        Contains(verification, "What lies in the way", "nvs", "[0x1800000, 0x1a00000)");
+        Contains(verification, "What is in the way", "nvs", "[0x1800000, 0x1a00000)");
         Contains(verification, "By kernel", "6.12 and later: boots");
         Contains(verification, "By kernel", "4.3 to 6.11: halts with \"Xen hypervisor allocated kernel memory");
         Contains(verification, "What to change", "6.12 and later");
@@ -86,7 +86,7 @@ public sealed class VerifierTests
 
         Contains(verification, "4.3 and later: halts");
         CollectionAssert.AreEqual(
-            new[] { "What to change: build this kernel with CONFIG_PHYSICAL_START=0x1a00000: there it lies on RAM, and by the forecast it boots." },
+            new[] { "What to change: build this kernel with CONFIG_PHYSICAL_START=0x1a00000: there it is on RAM, and by the forecast it boots." },
             verification.Explanations.Select(static text => text.ToString())
                 .Where(static text => text.StartsWith("What to change", StringComparison.Ordinal)).ToArray());
     }
@@ -132,7 +132,7 @@ public sealed class VerifierTests
         Finding[] claims = [.. verification.Findings.Where(static finding => finding.What == "window that cannot be claimed")];
         Assert.HasCount(2, claims);
         Assert.IsTrue(claims.All(static finding => finding.Agrees));
-        Contains(verification, "[0xfebc0000, 0xfebe0000) meets Unusable memory [0xfeb00000, 0xfec00000)");
+        Contains(verification, "[0xfebc0000, 0xfebe0000) conflicts with Unusable memory [0xfeb00000, 0xfec00000)");
     }
 
     [TestMethod]
@@ -301,13 +301,13 @@ public sealed class VerifierTests
 
         BootVerification verification = Verifier.Compare(forecast, BootLog.Of(GoldenBoots.Scan(forecast.Log)).Single());
 
-        Contains(verification, $"{forecast.ReleasedPages:#,0} pages", "are missing", "gives back what lies there");
+        Contains(verification, $"{forecast.ReleasedPages:#,0} pages", "are missing", "gives back what is there");
         Contains(verification, "By kernel", "boots with all its memory");
     }
 
     [TestMethod]
-    [DataRow("linux-3.3", "this kernel gives back what lies there and gets nothing for it")]
-    [DataRow("linux-4.3", "this kernel does not find the RAM behind the guest's first pages that could take them")]
+    [DataRow("linux-3.3", "this kernel gives back what is there and gets nothing for it")]
+    [DataRow("linux-4.3", "this kernel does not find the RAM after the guest's first pages that could take them")]
     public void Of_the_kernels_between_only_those_that_cope_are_advised(string name, string why)
     {
         KernelRelease version = Kernels.Of(name);

@@ -132,7 +132,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
         string text = (string?)element.Attribute("current") ?? element.Value.Trim();
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int vcpus) && vcpus is > 0 and <= XlConfig.MaxVcpus
             ? vcpus
-            : Fail<int>(OutOfRange, element, $"<vcpu> {InputError.Quote(text)} is no number of processors",
+            : Fail<int>(OutOfRange, element, $"<vcpu> {InputError.Quote(text)} is not a valid number of processors",
                 $"give a number from 1 to {XlConfig.MaxVcpus}");
     }
 

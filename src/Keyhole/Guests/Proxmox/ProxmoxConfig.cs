@@ -55,7 +55,7 @@ public static class ProxmoxConfig
             if (!TrySetting(line, out ReadOnlySpan<char> key, out ReadOnlySpan<char> value))
             {
                 return InputError.Malformed(
-                    sourceName, lineNumber, $"{InputError.Quote(line)} is no setting",
+                    sourceName, lineNumber, $"{InputError.Quote(line)} is not a valid setting",
                     "a setting is KEY: VALUE, as in /etc/pve/qemu-server/VMID.conf");
             }
 

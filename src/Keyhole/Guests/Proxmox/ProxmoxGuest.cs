@@ -165,7 +165,7 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
         string text = QemuOptionSyntax.Find(memory, "current") ?? "512";
         if (!QemuOptionSyntax.TryNumber(text, out int sizeMiB) || sizeMiB is < 16 or > 16 << 20)
         {
-            Fail(Malformed, "memory", $"memory {InputError.Quote(text)} is no number of MiB", "give a whole number of MiB, 16 to 16777216");
+            Fail(Malformed, "memory", $"memory {InputError.Quote(text)} is not a valid number of MiB", "give a whole number of MiB, 16 to 16777216");
             return;
         }
 
@@ -322,7 +322,7 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
             bool isExpress = IsOn(properties, "pcie");
             if (isExpress && !_isQ35)
             {
-                Fail(Conflict, key, $"{key} has pcie=1 and the machine is no q35, for which Proxmox VE refuses to start the guest",
+                Fail(Conflict, key, $"{key} has pcie=1 and the machine is not a q35, for which Proxmox VE refuses to start the guest",
                     "write machine: q35, or leave pcie=1 out");
                 return;
             }
@@ -367,7 +367,7 @@ internal sealed class ProxmoxGuest(string sourceName, SortedDictionary<string, (
             string host = hosts[j].Trim();
             if (!PciAddress.TryParse(host, out _) && !PciAddress.TryParse(host + ".0", out _))
             {
-                Fail(Malformed, key, $"{InputError.Quote(hosts[j])} is no PCI address",
+                Fail(Malformed, key, $"{InputError.Quote(hosts[j])} is not a valid PCI address",
                     "write it as lspci shows it, such as 0000:01:00 or 01:00.0, or name a mapping");
                 return;
             }

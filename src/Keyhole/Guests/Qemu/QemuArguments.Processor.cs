@@ -70,7 +70,7 @@ internal sealed partial class QemuArguments
     {
         if (QemuOptionSyntax.TryNumber(value, out int bits) && (bits is >= 32 and <= 57 || (allowsZero && bits == 0)))
             return bits;
-        Fail(InputErrorCode.OutOfRange, _cpuWord, $"{InputError.Quote(value)} in {InputError.Quote(_cpu)} is no width of addresses",
+        Fail(InputErrorCode.OutOfRange, _cpuWord, $"{InputError.Quote(value)} in {InputError.Quote(_cpu)} is not a valid width of addresses",
             "write 32 to 52");
         return 0;
     }

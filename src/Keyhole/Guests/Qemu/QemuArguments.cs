@@ -149,7 +149,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         if (_program.StartsWith("qemu-system-", StringComparison.Ordinal) && !_program.StartsWith("qemu-system-x86_64", StringComparison.Ordinal)
             && !_program.StartsWith("qemu-system-i386", StringComparison.Ordinal))
         {
-            return InputError.NotSupported(sourceName, null, $"{InputError.Quote(_program)} is no machine of x86",
+            return InputError.NotSupported(sourceName, null, $"{InputError.Quote(_program)} is not a machine of x86",
                 "give a guest of qemu-system-x86_64");
         }
 
@@ -483,7 +483,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         if (QemuOptionSyntax.Find(properties, "cpus") is { } text)
         {
             if (!QemuOptionSyntax.TryNumber(text, out cpus) || cpus is < 1 or > 8192)
-                Fail(OutOfRange, value, $"{InputError.Quote(text)} is no number of processors", "write 1 to 8192");
+                Fail(OutOfRange, value, $"{InputError.Quote(text)} is not a valid number of processors", "write 1 to 8192");
         }
         else
         {
@@ -611,7 +611,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             return;
         }
 
-        Fail(Malformed, value, $"{InputError.Quote(text)} is no global property", "write DRIVER.PROPERTY=VALUE");
+        Fail(Malformed, value, $"{InputError.Quote(text)} is not a valid global property", "write DRIVER.PROPERTY=VALUE");
     }
 
     /// <summary><c>device.ID.PROPERTY=VALUE</c> for a device that stands in front.</summary>

@@ -230,9 +230,9 @@ internal sealed class QemuPlatform : IPlatform
         {
             string what = fault.Fault switch
             {
-                BarFault.Misaligned => "is no multiple of its size",
-                BarFault.OverRam => "lies over RAM",
-                BarFault.OverReserved => "lies over addresses that the machine keeps for something else",
+                BarFault.Misaligned => "is not a multiple of its size",
+                BarFault.OverRam => "overlaps RAM",
+                BarFault.OverReserved => "overlaps addresses that the machine keeps for something else",
                 BarFault.BeyondAddressWidth => "ends beyond what the guest's processor can address",
             };
             problems.Add(new(

@@ -46,8 +46,8 @@ internal static class QemuWidths
                 isReached ? Severity.Error : Severity.Warning,
                 ProblemCodes.AddressWidth,
                 string.Create(CultureInfo.InvariantCulture, $"the guest is told {guestBits} address bits and the host's processor has {hostBits}: ")
-                    + (isReached ? "what lies beyond them the guest cannot reach"
-                        : "nothing of the guest's lies beyond them, and QEMU only warns (\"Host physical bits does not match phys-bits property\")"),
+                    + (isReached ? "what is beyond them the guest cannot reach"
+                        : "nothing of the guest's is beyond them, and QEMU only warns (\"Host physical bits does not match phys-bits property\")"),
                 isReached ? 1UL << hostBits : null,
                 isReached ? highest : null,
                 isReached ? remedy : null));
@@ -62,7 +62,7 @@ internal static class QemuWidths
                 Severity.Error,
                 ProblemCodes.DmaBeyondIommu,
                 string.Create(CultureInfo.InvariantCulture,
-                    $"RAM of the guest lies beyond the {iommuBits} address bits that the host's IOMMU has: VFIO_MAP_DMA fails with -22 (Invalid "
+                    $"RAM of the guest is beyond the {iommuBits} address bits that the host's IOMMU has: VFIO_MAP_DMA fails with -22 (Invalid "
                         + $"argument), and QEMU does not start the guest"),
                 limit,
                 memory.RamEnd,
@@ -80,7 +80,7 @@ internal static class QemuWidths
                 Severity.Warning,
                 ProblemCodes.DmaBeyondIommu,
                 string.Create(CultureInfo.InvariantCulture,
-                    $"BAR {bar.Bar.Index} of {function.Address} lies beyond the {iommuBits} address bits that the host's IOMMU has: ")
+                    $"BAR {bar.Bar.Index} of {function.Address} is beyond the {iommuBits} address bits that the host's IOMMU has: ")
                     + "VFIO_MAP_DMA fails with -22 (Invalid argument) for it, and no other device of the guest reaches it",
                 address,
                 unchecked(address + bar.Bar.SizeBytes) > address ? address + bar.Bar.SizeBytes : null,

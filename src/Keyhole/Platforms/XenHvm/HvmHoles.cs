@@ -86,7 +86,7 @@ internal static class HvmHoles
         }
 
         HvmGuest cured = guest.WithHole(scenario, best << 20);
-        string lost = Lost(guest, cured) is { } text ? $"; it costs {text} of RAM below 4 GiB, which then lie above" : "";
+        string lost = Lost(guest, cured) is { } text ? $"; it costs {text} of RAM below 4 GiB, which is then above" : "";
         string libvirt = scenario.Guest.Toolstack == Toolstack.Libvirt ? "; libvirt has no element for it: xl does" : "";
         return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{lost}{libvirt}", Paste(best));
     }
@@ -95,9 +95,9 @@ internal static class HvmHoles
     {
         if (guest.CountHigh == 0)
             return "every BAR has its place below 4 GiB as it is";
-        string high = guest.CountHigh == 1 ? "one of them lies above 4 GiB, where an operating system of 32 bits does not reach it"
+        string high = guest.CountHigh == 1 ? "one of them is above 4 GiB, where an operating system of 32 bits does not reach it"
             : string.Create(CultureInfo.InvariantCulture,
-                $"{guest.CountHigh} of them lie above 4 GiB, where an operating system of 32 bits does not reach them");
+                $"{guest.CountHigh} of them are above 4 GiB, where an operating system of 32 bits does not reach them");
         if (allLow is not { } mib)
             return $"every BAR has its place as it is; {high}; no hole holds all of them below";
         string lost = Lost(guest, guest.WithHole(scenario, mib << 20)) is { } text ? $", at the cost of {text} of RAM below 4 GiB" : "";

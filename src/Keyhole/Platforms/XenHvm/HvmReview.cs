@@ -78,7 +78,7 @@ internal static class HvmReview
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.BarsNotKnown,
-                $"where the BARs come to lie is not known: {unknown}; the map does not depend on them",
+                $"where the BARs end up is not known: {unknown}; the map does not depend on them",
                 Remedy: "give the text of lspci -vv of the host, or the sizes of the device's BARs"));
         }
     }

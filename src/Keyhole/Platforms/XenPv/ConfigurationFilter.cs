@@ -47,10 +47,10 @@ internal sealed record ConfigurationFilter
             + "filter must know which of these it sees",
         "64-bit windows have their address in two registers, read one at a time",
         "two filters to keep in step, in Xen and in Linux, each with the same table of old and new addresses",
-        "the P2M entries are no identity: whoever makes a page-table entry from the new address must go through the P2M, and whoever "
+        "the P2M entries are not identity: whoever makes a page-table entry from the new address must go through the P2M, and whoever "
             + "has a machine address must find back",
         "after a migration the old addresses are others and the table is a new one",
-        "the hole holds 1 GiB less what lies at its end: larger windows have no place at all",
+        "the hole holds 1 GiB less what is at its end: larger windows have no place at all",
     ];
 
     /// <param name="guestMap">The guest's map: what a read of the old address runs into.</param>
@@ -86,7 +86,7 @@ internal sealed record ConfigurationFilter
                     $"the guest's map says RAM at 0x{bar.Start:x}: the window is not claimed, and ioremap(0x{bar.Start:x}) finds page_is_ram, "
                         + $"warns and returns nothing; were it let through, the driver would write into pages of the guest's (pfn 0x"
                         + $"{Pfn.Containing(bar.Start).Value:x})")
-                : string.Create(CultureInfo.InvariantCulture, $"the window meets the map's entry at 0x{entry.Address:x} and is not claimed");
+                : string.Create(CultureInfo.InvariantCulture, $"the window conflicts with the map's entry at 0x{entry.Address:x} and is not claimed");
         }
 
         return string.Create(

@@ -37,7 +37,7 @@ public sealed class Hole3GPolicy : IHolePolicy
                 problems.Add(new(
                     Severity.Error,
                     ProblemCodes.FilterNeeded,
-                    $"the window at [0x{bar.Start:x}, 0x{bar.End:x}) lies outside of the hole, and "
+                    $"the window at [0x{bar.Start:x}, 0x{bar.End:x}) is outside of the hole, and "
                         + $"{ByteSize.ToText(bar.SizeBytes)} find no room in it",
                     bar.Start,
                     bar.End,
@@ -48,7 +48,7 @@ public sealed class Hole3GPolicy : IHolePolicy
                 problems.Add(new(
                     Severity.Error,
                     ProblemCodes.FilterNeeded,
-                    $"the window at [0x{bar.Start:x}, 0x{bar.End:x}) lies outside of the hole: reads of its register must be filtered to say 0x"
+                    $"the window at [0x{bar.Start:x}, 0x{bar.End:x}) is outside of the hole: reads of its register must be filtered to say 0x"
                         + $"{place.GuestStart:x}, which neither Xen nor pcifront does",
                     bar.Start,
                     bar.End,

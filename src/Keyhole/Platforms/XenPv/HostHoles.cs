@@ -168,7 +168,7 @@ internal static class HostHoles
                 Severity.Error,
                 ProblemCodes.KernelNotOnRam,
                 $"no layout helps: the {what} at 0x{hole.Start:x} holds a window of the guest's device at 0x{bar.Start:x}, "
-                    + $"and a Linux PV kernel must lie there",
+                    + $"and a Linux PV kernel must be there",
                 start,
                 end,
                 "have the firmware place the device elsewhere (\"above 4G decoding\"), or link the kernel elsewhere (CONFIG_PHYSICAL_START)"));
@@ -179,7 +179,7 @@ internal static class HostHoles
         problems.Add(new(
             Severity.Info,
             ProblemCodes.HoleCovered,
-            $"the host's {what} at 0x{hole.Start:x} lies where a Linux PV kernel must; RAM covers it, since no device of the guest needs it",
+            $"the host's {what} at 0x{hole.Start:x} is where a Linux PV kernel must be; RAM covers it, since no device of the guest needs it",
             start,
             end));
         if (hole.Start < start)

@@ -47,7 +47,7 @@ public sealed class LibxlFixedPolicy : IHolePolicy
 
             if (entry.End > Frames.FourGiB)
                 kept.Add(new(Math.Max(from, Frames.FourGiB), entry.End, null,
-                    $"the host's: {E820TypeNames.Describe(entry.Type)}; the guest's lies behind the host's map"));
+                    $"the host's: {E820TypeNames.Describe(entry.Type)}; the guest's comes after the host's map"));
         }
 
         kept.AddRange(HostHoles.BarsBehind(input));

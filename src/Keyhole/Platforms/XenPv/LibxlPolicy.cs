@@ -96,7 +96,7 @@ public sealed class LibxlPolicy : IHolePolicy
             ? new([.. map], [])
             : Failure(
                 0,
-                $"the guest's map would have {map.Count} entries; libxl writes behind its array of {E820Table.MaxEntries} without noticing",
+                $"the guest's map would have {map.Count} entries; libxl writes past its array of {E820Table.MaxEntries} without noticing",
                 "install a map of another policy, with fewer entries");
     }
 
@@ -147,7 +147,7 @@ public sealed class LibxlPolicy : IHolePolicy
         {
             E820Entry filler = E820Entry.FromBounds(ramEnd, start, E820Type.Unusable);
             string why = start == ulong.MaxValue
-                ? "the host's map has no reserved region at all: everything behind the guest's memory"
+                ? "the host's map has no reserved region at all: everything after the guest's memory"
                 : "between the guest's memory and the host's first reserved region; unusable, so that Linux does not take it for PCI space";
             int at = kept.FindIndex(planned => planned.Entry.Type == E820Type.Unusable && planned.Entry.Address == ramEnd);
             if (at >= 0)
@@ -165,9 +165,9 @@ public sealed class LibxlPolicy : IHolePolicy
         ulong sizeBytes = unchecked((deltaKiB + balloonKiB) << 10);
         string why = (deltaKiB != 0, balloonKiB != 0) switch
         {
-            (true, true) => "the memory cut off below, and room for the balloon up to maxmem; libxl puts it at 4 GiB whatever lies there",
-            (true, false) => "the memory cut off below; libxl puts it at 4 GiB whatever lies there",
-            _ => "room for the balloon up to maxmem; libxl puts it at 4 GiB whatever lies there",
+            (true, true) => "the memory cut off below, and room for the balloon up to maxmem; libxl puts it at 4 GiB whatever is there",
+            (true, false) => "the memory cut off below; libxl puts it at 4 GiB whatever is there",
+            _ => "room for the balloon up to maxmem; libxl puts it at 4 GiB whatever is there",
         };
         return new(E820Entry.FromSize(Frames.FourGiB, sizeBytes, E820Type.Ram), why);
     }

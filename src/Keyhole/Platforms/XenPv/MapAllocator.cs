@@ -72,7 +72,7 @@ public static class MapAllocator
     private static PolicyResult DoesNotFit(bool is32Bit, ulong tooMuchBytes) => Failure(
         ProblemCodes.DoesNotFit,
         is32Bit
-            ? $"a 32-bit kernel sees 64 GiB, and with the holes {ByteSize.ToText(tooMuchBytes)} of the guest's memory lie beyond"
+            ? $"a 32-bit kernel sees 64 GiB, and with the holes {ByteSize.ToText(tooMuchBytes)} of the guest's memory are beyond"
             : $"{ByteSize.ToText(tooMuchBytes)} of the guest's memory do not fit below 2^52",
         is32Bit ? "give the guest less memory, or a 64-bit kernel" : "give the guest less memory");
 

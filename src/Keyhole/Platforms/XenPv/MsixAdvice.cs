@@ -21,7 +21,7 @@ public static class MsixAdvice
         return new(
             Severity.Info,
             ProblemCodes.MsixReadOnly,
-            $"the MSI-X table of {device.Address} lies at [0x{table.Start:x}, 0x{table.End:x}): Xen writes it itself and keeps its "
+            $"the MSI-X table of {device.Address} is at [0x{table.Start:x}, 0x{table.End:x}): Xen writes it itself and keeps its "
                 + $"{(end - start > Frames.SizeBytes ? "pages" : "page")} read-only for the guest, other registers there included",
             start,
             end);

@@ -59,7 +59,7 @@ internal static class PlanReview
             .Select(static entry => entry.End).FirstOrDefault();
         string where = reached == LinuxPvKernel.LoadAddress && ramEnd <= LinuxPvKernel.LoadAddress
             ? $"RAM ends at {Hex(ramEnd)}, below the kernel"
-            : $"{what} at {Hex(reached)} lies where the kernel does";
+            : $"{what} at {Hex(reached)} is where the kernel must be";
         // What lies behind its start a smaller kernel may not reach.
         string who = reached == LinuxPvKernel.LoadAddress ? "the guest" : "a guest with a kernel of the size of Linux 6.1's";
         problems.Add(new(
@@ -81,7 +81,7 @@ internal static class PlanReview
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.Beyond32Bits,
-                $"a 32-bit kernel sees 64 GiB: {ByteSize.ToText(beyond)} of the guest's RAM lie beyond",
+                $"a 32-bit kernel sees 64 GiB: {ByteSize.ToText(beyond)} of the guest's RAM are beyond",
                 X86Layout.PaeLimit,
                 null,
                 "boot a 64-bit kernel, or give the guest less memory"));
@@ -113,7 +113,7 @@ internal static class PlanReview
                 problems.Add(new(
                     Severity.Error,
                     ProblemCodes.Beyond32Bits,
-                    $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) lies beyond the 64 GiB that a 32-bit kernel sees",
+                    $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) is beyond the 64 GiB that a 32-bit kernel sees",
                     bar.Start,
                     bar.End,
                     "have the firmware place it lower (no \"above 4G decoding\"), or boot a 64-bit kernel"));
@@ -125,14 +125,14 @@ internal static class PlanReview
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.BarConflict,
-                $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) meets {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel will say "
-                    + $"\"can't claim BAR … address conflict\"",
+                $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) conflicts with {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel "
+                    + $"will say \"can't claim BAR … address conflict\"",
                 start,
                 end,
                 guest.UsesHostMap
-                    ? "the BAR must lie in a gap or in a reserved region of the guest's map: check its address against the host's "
+                    ? "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's "
                         + "map, or give the guest less low memory"
-                    : "the BAR must lie in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
+                    : "the BAR must be in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
         }
     }
 
@@ -152,7 +152,7 @@ internal static class PlanReview
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.LowMemoryLost,
-                $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: RAM ends at {Hex(end)} with this "
+                $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} are below 4 GiB: RAM ends at {Hex(end)} with this "
                     + $"policy's hole, where the host has {ByteSize.ToText(possible - low)} more",
                 end,
                 Frames.FourGiB,
@@ -165,7 +165,7 @@ internal static class PlanReview
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.LowMemoryLost,
-            $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} lie below 4 GiB: the "
+            $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} are below 4 GiB: the "
                 + $"{Hosts.E820TypeNames.NameOf(first.Type)} region at {ByteSize.ToText(first.Address)} ({Hex(first.Address)}) costs the other "
                 + $"{ByteSize.ToText(possible - low)} that the host has there",
             first.Address,
@@ -200,12 +200,12 @@ internal static class PlanReview
                 problems.Add(new(
                     Severity.Warning,
                     ProblemCodes.HighRamOverlap,
-                    $"RAM at {Hex(ram.Entry.Address)} lies over the host's {Hosts.E820TypeNames.NameOf(other.Entry.Type)} region: the guest's "
+                    $"RAM at {Hex(ram.Entry.Address)} overlaps the host's {Hosts.E820TypeNames.NameOf(other.Entry.Type)} region: the guest's "
                         + $"kernel takes {ByteSize.ToText(end - start)} of it for "
                         + $"{Hosts.E820TypeNames.NameOf(other.Entry.Type)} and the guest has that much less",
                     start,
                     end,
-                    "give the guest less memory above 4 GiB, or install a map that lays high RAM behind the host's"));
+                    "give the guest less memory above 4 GiB, or install a map that puts high RAM after the host's"));
             }
         }
     }

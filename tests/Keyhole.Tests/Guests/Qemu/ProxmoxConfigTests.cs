@@ -167,10 +167,10 @@ public sealed class ProxmoxConfigTests
     }
 
     [TestMethod]
-    [DataRow("memory: lots\n", "100.conf:1: memory \"lots\" is no number of MiB")]
-    [DataRow("memory: 512\nhostpci0: 01:00.0,pcie=1\n", "100.conf:2: hostpci0 has pcie=1 and the machine is no q35")]
-    [DataRow("memory: 512\nhostpci0: 01:00.zz\n", "100.conf:2: \"01:00.zz\" is no PCI address")]
-    [DataRow("memory: 512\nnonsense\n", "100.conf:2: \"nonsense\" is no setting")]
+    [DataRow("memory: lots\n", "100.conf:1: memory \"lots\" is not a valid number of MiB")]
+    [DataRow("memory: 512\nhostpci0: 01:00.0,pcie=1\n", "100.conf:2: hostpci0 has pcie=1 and the machine is not a q35")]
+    [DataRow("memory: 512\nhostpci0: 01:00.zz\n", "100.conf:2: \"01:00.zz\" is not a valid PCI address")]
+    [DataRow("memory: 512\nnonsense\n", "100.conf:2: \"nonsense\" is not a valid setting")]
     [DataRow("memory: 512\nmachine: virt\n", "100.conf:2: the machine type \"virt\"")]
     [DataRow("memory: 512\nargs: -device '{'\n", "100.conf:2: \"{\" is malformed JSON")]
     public void What_cannot_be_read_is_one_line_with_its_place(string text, string start)
