@@ -107,7 +107,7 @@ internal static class Program
         catch (IOException exception)
         {
             // Files are opened, and their failures told, by the verbs: what is left is standard input and output.
-            return console.Fail(InputError.Unwritable("standard output", null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+            return console.Fail(InputError.Unwritable("standard output", null, $"{exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}",
                 "send it where there is room"));
         }
         catch (UnauthorizedAccessException)

@@ -44,7 +44,7 @@ public static class MemmapFolderReader
         }
         catch (IOException exception)
         {
-            return InputError.Unreadable(shown, null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), WhatItIs);
+            return InputError.Unreadable(shown, null, $"{exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}", WhatItIs);
         }
     }
 

@@ -179,6 +179,8 @@ public sealed class FleetVerbTests
 
         Assert.AreEqual(1, run.Status);
         Assert.AreEqual(50, run.Json().GetProperty("unreadable").GetProperty("count").GetInt32());
+        JsonElement first = run.Json().GetProperty("unreadable").GetProperty("errors")[0];
+        Assert.AreEqual("malformed standard input 2", $"{first.GetProperty("code")} {first.GetProperty("source")} {first.GetProperty("line")}");
         Assert.Contains("keyhole: standard input:2: ", run.Errors);
         Assert.Contains("and 30 more hosts could not be read", run.Errors);
         Assert.HasCount(21, run.Errors.TrimEnd('\n').Split('\n'));

@@ -14,6 +14,10 @@ public sealed class TextsTests
         Assert.AreEqual(0, LibraryTexts.PlacesWhereSettingsBecomeStrings(typeof(MachineCapture), nameof(Diagnostics.Setting)));
 
     [TestMethod]
+    public void No_text_of_an_error_loses_the_words_in_its_holes() =>
+        Assert.AreEqual("", string.Join('\n', LibraryTexts.PlacesWhereParametersAreLost(typeof(MachineCapture), nameof(Diagnostics.ErrorText))));
+
+    [TestMethod]
     public void No_text_of_the_library_names_an_option_of_the_command_line()
     {
         string[] named = [.. LibraryTexts.Of(typeof(MachineCapture)).Where(LibraryTexts.NamesTheCommandLine)];

@@ -104,7 +104,7 @@ internal static class FleetHosts
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            tally.AddUnreadable(InputError.Unreadable(Files.Shown(folder), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+            tally.AddUnreadable(InputError.Unreadable(Files.Shown(folder), null, $"{exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}",
                 "name a folder that can be read"));
         }
     }

@@ -110,7 +110,7 @@ internal static class Files
             InputError error = Describe(exception, path, "a file that can be written");
             return exception is DirectoryNotFoundException
                 ? InputError.NotFound(error.Source, null, "there is no such folder", error.Remedy)
-                : new InputError(InputErrorCode.Unwritable, error.Source, null, error.What, "name a file that can be written");
+                : new InputError(InputErrorCode.Unwritable, error.Source, null, $"{error.What}", "name a file that can be written");
         }
         finally
         {
@@ -139,16 +139,16 @@ internal static class Files
 
     private static InputError Describe(Exception exception, string path, string whatItIs) => exception switch
     {
-        InputStalledException => InputError.Unreadable(Shown(path), null, exception.Message, $"name {whatItIs}"),
+        InputStalledException => InputError.Unreadable(Shown(path), null, $"{exception.Message}", $"name {whatItIs}"),
         FileNotFoundException when path.Contains('\ufffd', StringComparison.Ordinal) =>
             InputError.Unreadable(Shown(path), null, "a file's name that is not UTF-8 cannot be opened", "rename the file"),
-        InputTooLongException => InputError.TooLarge(path == "-" ? "standard input" : Shown(path), null, exception.Message,
+        InputTooLongException => InputError.TooLarge(path == "-" ? "standard input" : Shown(path), null, $"{exception.Message}",
             "cut out the part that matters: a boot log, a map"),
         FileNotFoundException or DirectoryNotFoundException => InputError.NotFound(Shown(path), null, "no such file", $"name {whatItIs}"),
         UnauthorizedAccessException => InputError.Unreadable(Shown(path), null, "permission denied",
             "read it as root, or copy it to where you may read it"),
         ArgumentException or NotSupportedException => InputError.Unreadable(InputError.Quote(path), null, "this is not a valid file name",
             $"name {whatItIs}"),
-        _ => InputError.Unreadable(Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), $"name {whatItIs}"),
+        _ => InputError.Unreadable(Shown(path), null, $"{exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}", $"name {whatItIs}"),
     };
 }

@@ -129,7 +129,7 @@ internal static class ShowVerb
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return console.Fail(InputError.Unwritable(Files.Shown(path), null, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+            return console.Fail(InputError.Unwritable(Files.Shown(path), null, $"{exception.Message.ReplaceLineEndings(" ").TrimEnd('.')}",
                 "name a folder that can be made"));
         }
     }

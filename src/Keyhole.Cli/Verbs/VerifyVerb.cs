@@ -160,7 +160,7 @@ internal static class VerifyVerb
             if (plan.Firmware is null && plan.Verdict is null && !plan.IsMapKnown)
             {
                 Problem? why = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.MapNotKnown);
-                return InputError.NotSupported("the guest", null, why?.Message ?? "its map is not known", why?.Remedy?.Worded(OptionWords.Of)
+                return InputError.NotSupported("the guest", null, $"{why?.Message ?? "its map is not known"}", why?.Remedy?.Worded(OptionWords.Of)
                     ?? "ask 'keyhole plan' what is missing");
             }
 

@@ -88,7 +88,10 @@ public sealed record FleetAnswer : Answer
         {
             Hosts = fleet.HostCount,
             WithWindows = fleet.WithWindowsCount,
-            Unreadable = new(fleet.UnreadableCount, [.. fleet.Unreadable.Select(static error => error.ToString())]),
+            Unreadable = new(fleet.UnreadableCount, [.. fleet.Unreadable.Select(error => error.ToPhrase().Worded(words ?? SettingNames.Of))])
+            {
+                Errors = [.. fleet.Unreadable.Select(error => InputErrorAnswer.Of(error, words))],
+            },
             HoleStart = fleet.HoleStart,
             Policy = fleet.HoleStart is { } start and < Frames.FourGiB ? namePolicy($"hole-at:{new Hex(HostHoles.RecommendedStart(start))}") : null,
             ForcedBy = new(fleet.ForcedByCount, HostDemandAnswer.AllOf(fleet.ForcedBy)),
@@ -181,7 +184,30 @@ public sealed record FleetPlacementAnswer(
 public sealed record PlacementReasonAnswer(string Verdict, string Why, long Hosts, ImmutableArray<string> First, string? Remedy);
 
 /// <summary>Hosts that could not be read: how many, and the first of them.</summary>
-public sealed record UnreadableAnswer(long Count, ImmutableArray<string> First);
+public sealed record UnreadableAnswer(long Count, ImmutableArray<string> First)
+{
+    /// <summary>The same errors as <see cref="First"/>, for programs.</summary>
+    public ImmutableArray<InputErrorAnswer> Errors { get; init => field = Given.Array(value); } = [];
+}
+
+/// <summary>Why an input could not be read.</summary>
+/// <param name="Code">The kind of fault, as <see cref="InputErrorCodes"/> names it.</param>
+/// <param name="Source">What the input came from: a file, an option, standard input.</param>
+/// <param name="Line">Counted from 1; null where lines mean nothing.</param>
+/// <param name="What">What is wrong.</param>
+/// <param name="Parameters">The words and figures in <paramref name="What"/>, in its order.</param>
+/// <param name="Remedy">What to do about it.</param>
+public sealed record InputErrorAnswer(string Code, string Source, int? Line, string What, ImmutableArray<string> Parameters, string Remedy)
+{
+    /// <summary>An error.</summary>
+    /// <param name="words">What settings are called; null for their names in this library.</param>
+    public static InputErrorAnswer Of(InputError error, Func<Setting, string>? words = null)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        return new(InputErrorCodes.NameOf(error.Code), error.Source, error.Line, error.What, error.Parameters,
+            error.Remedy.Worded(words ?? SettingNames.Of));
+    }
+}
 
 /// <summary>Hosts that force the hole: how many, and the first of them.</summary>
 public sealed record ForcingAnswer(long Count, ImmutableArray<HostDemandAnswer> First);

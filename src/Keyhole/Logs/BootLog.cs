@@ -144,7 +144,7 @@ public static class BootLog
             ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
         if (found is not null)
             return found;
-        string what = wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log";
+        ErrorText what = wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log";
         return boots.Length == 1
             ? InputError.NothingInIt(sourceName, boots[0].FirstLine, what, $"give what {whose} printed with {Setting.KernelLog}")
             : InputError.NothingInIt(sourceName, boots[0].FirstLine, what,

@@ -82,4 +82,8 @@ public sealed class InputErrorTests
     }
 
     private static MemoryStream Stream(string text) => new(Encoding.UTF8.GetBytes(text));
+
+    [TestMethod]
+    public void No_text_of_an_error_loses_the_words_in_its_holes() =>
+        Assert.AreEqual("", string.Join('\n', LibraryTexts.PlacesWhereParametersAreLost(typeof(InputError), nameof(ErrorText))));
 }

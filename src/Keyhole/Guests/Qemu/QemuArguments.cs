@@ -234,7 +234,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         return new GuestDocument { Guest = spec, Remarks = [.. _remarks] };
     }
 
-    private static string NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";
+    private static ErrorText NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";
 
     private void Fail(InputErrorCode code, QemuWord at, ErrorText what, string remedy) => _error ??= new InputError(code, sourceName,
         at.Line > 0 ? at.Line : null, what, remedy);
