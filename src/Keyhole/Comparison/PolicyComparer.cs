@@ -55,7 +55,7 @@ public static class PolicyComparer
     {
         if ((plan.Verdict?.Outcome ?? plan.Firmware?.Outcome) == GuestOutcome.Refused)
             return "no setting was tried: the guest is not created; its problems say why";
-        return plan.IsMapKnown ? "the guest is no PV guest: its map does not follow the host's, and no policy or setting changes it"
+        return plan.IsMapKnown ? "the guest is not a PV guest: its map does not follow the host's, and no policy or setting changes it"
             : "no setting was tried: the guest's map is not known; its problems say why";
     }
 
