@@ -129,7 +129,8 @@ internal static class FleetVerb
 
         var answer = FleetAnswer.Of(fleet, static policy => $"--policy {policy}", OptionWords.Of);
         InputError? unpainted = svg.Write(parsed, () => Pictures.OfFleet(fleet)) ?? html.Write(
-            parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, () => Pictures.OfFleet(fleet), [], to => FleetText.Write(to, answer),
+            parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, () => Pictures.OfFleet(fleet), [],
+            to => FleetText.Write(to, answer),
             to => answer.WriteJson(to.OutBytes), FleetText.LowMemoryLost(answer));
         if (unpainted is not null)
             return console.Fail(unpainted);

@@ -13,8 +13,8 @@ using Keyhole.Migration;
 namespace Keyhole.Drawing;
 
 /// <summary>
-/// A fleet as bars: how many hosts ask for a hole that starts in each quarter of a GiB, and on how many every BAR of each guest has its place. Its size
-/// does not grow with the hosts.
+/// A fleet as bars: how many hosts ask for a hole that starts in each quarter of a GiB, and on how many every BAR of each guest has its place. Its
+/// size does not grow with the hosts.
 /// </summary>
 internal static class FleetChart
 {

@@ -32,7 +32,7 @@ public sealed record HtmlPage
         code,td.range{font-family:ui-monospace,monospace}summary{cursor:pointer;font-weight:bold;padding:.4rem 0}
         """;
 
-    /// <summary>Folders, each with its last slash, that are left out wherever the page names a file in them: a page is made to be passed on.</summary>
+    /// <summary>Folders, each with its last slash, that are left out wherever the page names a file in them: a page is passed on.</summary>
     public ImmutableArray<string> Folders { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The verb and what it was asked about.</summary>

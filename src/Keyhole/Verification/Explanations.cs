@@ -256,7 +256,7 @@ internal static class Explanations
 
         if (isDom0)
             return $"{met} of the machine's map, so the device is not usable. What to change: the firmware's settings (above 4G decoding, memory "
-                + $"remapping), so that the window lies in a gap or in reserved memory.";
+                + $"remapping), so that the window is in a gap or in reserved memory.";
         // Whether the host's map is on, the log's own map tells, or the forecast's where the log has none; where it is, another policy's map or less
         // memory is what is left.
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
