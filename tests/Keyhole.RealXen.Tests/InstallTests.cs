@@ -360,12 +360,18 @@ public sealed class InstallTests
             chmod +x /bin/virsh
             echo "stop kept" > /etc/keyhole/libvirt-guests
             echo "autostart kept" >> /etc/keyhole/libvirt-guests
-            sh /etc/keyhole/supervisor &
+            sh -x /etc/keyhole/supervisor 2> /tmp/trace &
             supervisor=$!
-            boots kept 3
+            for i in $(seq 150); do
+              [ "$(grep -c 'Remapped [0-9]* page(s)' /var/log/xen/console/guest-kept.log)" -ge 3 ] 2> /dev/null && break
+              sleep 0.2
+            done
             kill $supervisor
+            xl list
+            boots kept 0
             xl destroy kept
             grep keyhole: /var/log/syslog
+            tail -n 60 /tmp/trace
             """),
     ]);
 

@@ -24,12 +24,6 @@ internal static class Dom0Script
 
         """;
 
-    private const string EspUp = """
-        ln /k/bzImage /esp/linux.efi
-        ln /k/initrd.gz /esp/initrd.gz
-
-        """;
-
     public static byte[] Archive(Scenario scenario, Images images)
     {
         using var archive = new MemoryStream();
@@ -64,12 +58,7 @@ internal static class Dom0Script
         }
 
         if (scenario.Guests.Any(static guest => guest.Linux))
-        {
             cpio.File("k/bzImage", File.ReadAllBytes(images.PackedLinux));
-            // QEMU's FAT disk of a folder holds files, no links.
-            script.Insert(0, EspUp);
-            cpio.Text("esp/startup.nsh", "fs0:\\linux.efi initrd=\\initrd.gz console=hvc0 loglevel=8\r\n");
-        }
 
         cpio.Text("scenario/run", script.ToString());
         cpio.File("k/initrd.gz", File.ReadAllBytes(images.Guest(scenario.GuestImage)));

@@ -91,8 +91,8 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
     public bool Firmware { get; init; }
 
     /// <summary>
-    /// Whether an HVM guest goes on behind its firmware and boots the Linux of PV guests: with SeaBIOS it is handed on by QEMU, with OVMF it is
-    /// started from a disk. The record then has what its kernel says, too.
+    /// Whether an HVM guest with SeaBIOS goes on behind its firmware and boots the Linux of PV guests, which QEMU hands on. The record then has what
+    /// its kernel says, too.
     /// </summary>
     public bool Linux { get; init; }
 
@@ -112,23 +112,14 @@ public sealed record GuestStep(string Name, ImmutableArray<string> Config) : Ste
         GuestKind.Pvh => CommonConfig.Replace("\"pv\"", "\"pvh\"", System.StringComparison.Ordinal),
     };
 
-    // OVMF knows nothing of QEMU's kernel; its shell starts what the disk's startup.nsh says. The disk is QEMU's view of a folder.
-    private string LinuxConfig => !Linux ? "" : HasOvmf
-        ? """
-        device_model_args_hvm=['-drive','file=fat:/esp,format=raw,if=ide,index=0,media=disk','-serial','file:/tmp/firmware.log']
-
-        """
-        : """
+    private const string LinuxConfig = """
         kernel="/k/bzImage"
         ramdisk="/k/initrd.gz"
         extra="console=hvc0 loglevel=8 "
 
         """;
 
-    internal bool HasOvmf => Config.Any(static line => line.StartsWith("bios", System.StringComparison.Ordinal)
-        && line.Contains("ovmf", System.StringComparison.Ordinal));
-
-    public string ConfigText => CommonConfigOf(Kind) + LinuxConfig + string.Concat(Config.Select(line => line + "\n"));
+    public string ConfigText => CommonConfigOf(Kind) + (Linux ? LinuxConfig : "") + string.Concat(Config.Select(line => line + "\n"));
 }
 
 /// <summary>Runs shell commands in dom0. In the record: <c>=== RUN name</c>, their output, <c>=== STATUS n</c>.</summary>
