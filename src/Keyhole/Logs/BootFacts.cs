@@ -78,6 +78,9 @@ public sealed record BootFacts
     /// empty where it does not say which.</summary>
     public LogFact<ByteRange>? ImageOutsideRam { get; init; }
 
+    /// <summary>What the kernel says it runs on: "Xen HVM", "Xen PVH", "KVM", "bare hardware"; of a PV kernel "Xen", since 5.12 "Xen PV".</summary>
+    public LogFact<string>? RunsOn { get; init; }
+
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
     public bool DefersPages { get; init; }
 
@@ -108,6 +111,7 @@ public sealed record BootFacts
         KernelMessageKind.MapEdit => WithEdit(new(message.From, message.OldType, message.NewType), line),
         KernelMessageKind.ImageOutsideRam => this with { ImageOutsideRam = ImageOutsideRam ?? new(default, line) },
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
+        KernelMessageKind.RunsOn => this with { RunsOn = RunsOn ?? new(message.Text!, line) },
         KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.TraceRelease or KernelMessageKind.Segment
             or KernelMessageKind.Console => this,
     };

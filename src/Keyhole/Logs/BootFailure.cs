@@ -31,21 +31,6 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>Longest words that are kept.</summary>
     private const int MaxLength = 200;
 
-    private static readonly (string Mark, BootFailureKind Kind)[] _kernelsWords =
-    [
-        ("Kernel panic - not syncing", BootFailureKind.KernelPanic),
-        ("PANIC: early exception", BootFailureKind.KernelPanic),
-        ("kernel BUG at ", BootFailureKind.KernelBug),
-        ("BUG: unable to handle", BootFailureKind.KernelBug),
-        ("BUG: kernel NULL pointer", BootFailureKind.KernelBug),
-        ("Unable to handle kernel", BootFailureKind.KernelBug),
-        ("general protection fault", BootFailureKind.KernelBug),
-        ("double fault: ", BootFailureKind.KernelBug),
-        ("Oops: ", BootFailureKind.KernelBug),
-        // What xen_remap_memory and its kin say before they give up.
-        ("Failed to update kernel mapping for mfn", BootFailureKind.KernelBug),
-    ];
-
     /// <summary>What the kernel asked for and did not get, or could not map: words that are about memory.</summary>
     private static readonly string[] s_wordsOfMemory =
         ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping",
@@ -74,7 +59,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>A kernel's panic message outside of its memory setup; null where a line has none.</summary>
     internal static BootFailure? OfKernel(ReadOnlySpan<char> line)
     {
-        foreach ((string mark, BootFailureKind kind) in _kernelsWords)
+        foreach ((string mark, BootFailureKind kind) in Vocabulary.Failures)
         {
             int at = line.IndexOf(mark, StringComparison.Ordinal);
             // "---[ end Kernel panic - not syncing" repeats it.
@@ -90,9 +75,8 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <param name="domain">Whose end it is; 0 of Xen itself.</param>
     internal static BootFailure? OfXen(ReadOnlySpan<char> text, out int domain)
     {
-        const string panic = "Panic on CPU";
         domain = 0;
-        int at = text.IndexOf(panic, StringComparison.Ordinal);
+        int at = text.IndexOf(Vocabulary.XenPanic, StringComparison.Ordinal);
         if (at >= 0)
         {
             int colon = text[at..].IndexOf(':');
@@ -100,8 +84,8 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
             return new(BootFailureKind.XenPanic, InputError.OneLine(reason.IsEmpty ? text : reason, MaxLength));
         }
 
-        bool isCrash = text.Contains("crashed", StringComparison.Ordinal);
-        if (!isCrash && !text.Contains("halted", StringComparison.Ordinal))
+        bool isCrash = text.Contains(Vocabulary.Crashed, StringComparison.Ordinal);
+        if (!isCrash && !text.Contains(Vocabulary.Halted, StringComparison.Ordinal))
             return null;
         string words = InputError.OneLine(text.Trim().TrimEnd(':'), MaxLength);
         BootFailureKind kind = isCrash ? BootFailureKind.Crashed : BootFailureKind.Halted;

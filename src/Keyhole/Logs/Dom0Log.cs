@@ -102,12 +102,12 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
                 if (IsPvhOption(rest) is { } isPvh)
                     pvh = isPvh ? new(line.Text, line.Number) : null;
             }
-            else if (text.Contains("Building a PVH Dom0", StringComparison.Ordinal))
+            else if (text.Contains(Vocabulary.BuildingPvh, StringComparison.Ordinal))
             {
                 pvh = new(line.Text.Trim(), line.Number);
                 found = true;
             }
-            else if (text.Contains("Building a PV Dom0", StringComparison.Ordinal))
+            else if (text.Contains(Vocabulary.BuildingPv, StringComparison.Ordinal))
                 pvh = null;
             else if (TryValue(text, "System RAM:", out rest))
                 ramPages = RamPages(rest);

@@ -3,6 +3,7 @@
 using System;
 using System.Globalization;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Reading;
 
@@ -43,6 +44,7 @@ internal enum KernelMessageKind
     Console,
     DeferredPages,
     ImageOutsideRam,
+    RunsOn,
 }
 
 /// <summary>
@@ -53,20 +55,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 {
     private const ulong MaxKiB = Frames.AddressLimit >> 10;
 
-    private const string MemOpening = "[mem ";
-
-    private static readonly string[] s_lastWords =
-    [
-        "Xen hypervisor allocated kernel memory conflicts with E820 map",
-        "Xen hypervisor allocated xen_start_info memory conflicts with E820 map",
-        "Xen hypervisor allocated page table memory conflicts with E820 map",
-        "Xen hypervisor allocated page table conflicts with E820 map",
-        "Xen hypervisor allocated p2m list conflicts with E820 map",
-        "No suitable area found for required E820 entry remapping action",
-        "Number of required E820 entry remapping actions exceed maximum value",
-        "Can't find new memory area for p2m needed due to E820 map conflict",
-        "Can't find new memory area for initrd needed due to E820 map conflict",
-    ];
+    /// <summary>Of what a kernel runs on.</summary>
+    private const int MaxNameLength = 40;
 
     /// <summary>Pages; of <see cref="KernelMessageKind.Memory"/> the KiB available.</summary>
     public ulong Count { get; private init; }
@@ -88,8 +78,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public BootFailure? BootFailure { get; private init; }
 
-    /// <summary>A release, a panic message, a command line, a segment's name, or what a window conflicts with (null: with nothing that has a
-    /// place).</summary>
+    /// <summary>A release, a panic message, a command line, a segment's name, what the kernel runs on, or what a window conflicts with (null: with
+    /// nothing that has a place).</summary>
     public string? Text { get; private init; }
 
     /// <summary>Of <see cref="KernelMessageKind.Release"/>: which Linux says so.</summary>
@@ -101,48 +91,50 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public static KernelMessage Parse(ReadOnlySpan<char> line)
     {
-        if (TryBehind(line, "Linux version ", out TextCursor cursor))
+        if (TryBehind(line, Vocabulary.Version, out TextCursor cursor))
             return Release(cursor.Rest);
         if (TraceRelease(line) is { Kind: not KernelMessageKind.Other } trace)
             return trace;
-        if (TryBehind(line, "Command line:", out cursor))
+        if (TryBehind(line, Vocabulary.CommandLine, out cursor))
             return new(KernelMessageKind.CommandLine) { Text = cursor.Rest.Trim().ToString() };
         // It comes again once the kernel can parse it, with what is built in.
-        if (TryBehind(line, "Kernel command line:", out cursor))
+        if (TryBehind(line, Vocabulary.LateCommandLine, out cursor))
             return new(KernelMessageKind.LateCommandLine) { Text = cursor.Rest.Trim().ToString() };
-        if (TryBehind(line, "Freeing ", out cursor) && TryFrames(ref cursor, " pages freed", out PfnRange frames, out ulong count))
+        if (TryBehind(line, Vocabulary.RunsOn, out cursor) || TryBehind(line, Vocabulary.RunsParavirtualizedOn, out cursor))
+            return new(KernelMessageKind.RunsOn) { Text = InputError.OneLine(cursor.Rest.Trim(), MaxNameLength) };
+        if (TryBehind(line, Vocabulary.Freeing, out cursor) && TryFrames(ref cursor, Vocabulary.PagesFreed, out PfnRange frames, out ulong count))
             return new(KernelMessageKind.Freed) { Pfns = frames, Count = count };
-        if (TryBehind(line, "Populating ", out cursor) && TryFrames(ref cursor, " pages added", out frames, out count))
+        if (TryBehind(line, Vocabulary.Populating, out cursor) && TryFrames(ref cursor, Vocabulary.PagesAdded, out frames, out count))
             return new(KernelMessageKind.Populated) { Pfns = frames, Count = count };
-        if (line.Contains("Unable to find available pfn range", StringComparison.Ordinal))
+        if (line.Contains(Vocabulary.NoRangeToRemap, StringComparison.Ordinal))
             return new(KernelMessageKind.NoRangeToRemap);
-        if (TryBehind(line, "initrd moved from ", out cursor))
+        if (TryBehind(line, Vocabulary.InitrdMoved, out cursor))
             return InitrdMoved(ref cursor);
         if (PanicMessageIn(line) is { } words)
             return new(KernelMessageKind.PanicMessage) { Text = words };
         if (Logs.BootFailure.OfKernel(line) is { } failure)
             return new(KernelMessageKind.BootFailure) { BootFailure = failure };
-        if (line.Contains(".bss are not marked as E820", StringComparison.Ordinal))
+        if (line.Contains(Vocabulary.ImageOutsideRam, StringComparison.Ordinal))
             return new(KernelMessageKind.ImageOutsideRam);
-        if (TryBehind(line, "e820: ", out cursor) && TryEdit(ref cursor, out KernelMessage edit))
+        if (TryBehind(line, Vocabulary.E820, out cursor) && TryEdit(ref cursor, out KernelMessage edit))
             return edit;
-        if (line.Contains("onsole [", StringComparison.Ordinal) && line.Contains("] enabled", StringComparison.Ordinal))
-            return new(KernelMessageKind.Console) { Text = line.Contains("bootconsole", StringComparison.Ordinal) ? "boot" : "real" };
-        if (line.Contains("deferred pages initialised", StringComparison.Ordinal))
+        if (line.Contains(Vocabulary.ConsoleOpening, StringComparison.Ordinal) && line.Contains(Vocabulary.ConsoleEnabled, StringComparison.Ordinal))
+            return new(KernelMessageKind.Console) { Text = line.Contains(Vocabulary.BootConsole, StringComparison.Ordinal) ? "boot" : "real" };
+        if (line.Contains(Vocabulary.DeferredPages, StringComparison.Ordinal))
             return new(KernelMessageKind.DeferredPages);
-        if (TryBehind(line, "Released ", out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page"))
+        if (TryBehind(line, Vocabulary.Released, out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page"))
             return IsWhole(cursor.Rest) ? new(KernelMessageKind.Released) { Count = count } : default;
-        if (TryBehind(line, "Set ", out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page(s) to 1-1 mapping"))
+        if (TryBehind(line, Vocabulary.Set, out cursor) && TryCount(ref cursor, out count) && cursor.TryText(Vocabulary.PagesToIdentity))
             return new(KernelMessageKind.IdentitySet) { Count = count };
-        if (TryBehind(line, "RAMDISK: ", out cursor))
+        if (TryBehind(line, Vocabulary.Ramdisk, out cursor))
             return Ramdisk(ref cursor);
-        if (TryBehind(line, "Remapped ", out cursor) && TryCount(ref cursor, out count))
+        if (TryBehind(line, Vocabulary.Remapped, out cursor) && TryCount(ref cursor, out count))
             return Remapped(ref cursor, count);
-        if (TryBehind(line, "Memory: ", out cursor))
+        if (TryBehind(line, Vocabulary.Memory, out cursor))
             return Memory(ref cursor);
-        if (TryBehind(line, "xc_dom_alloc_segment:", out cursor))
+        if (TryBehind(line, Vocabulary.Segment, out cursor))
             return Segment(cursor.Rest);
-        return line.Contains("claim", StringComparison.Ordinal) || line.Contains("address space collision", StringComparison.Ordinal)
+        return line.Contains("claim", StringComparison.Ordinal) || line.Contains(Vocabulary.Collision, StringComparison.Ordinal)
             ? BarClaim(line) : PciGap(line);
     }
 
@@ -159,7 +151,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     {
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
-            or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure)
+            or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
     }
 
@@ -169,7 +161,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     {
         if (!line.Contains(" comm: ", StringComparison.OrdinalIgnoreCase))
             return default;
-        int at = line.IndexOf("ainted", StringComparison.Ordinal);
+        int at = line.IndexOf(Vocabulary.Tainted, StringComparison.Ordinal);
         if (at < 0)
             return default;
         ReadOnlySpan<char> rest = line[at..];
@@ -196,8 +188,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     private static bool TryEdit(ref TextCursor cursor, out KernelMessage edit)
     {
         edit = default;
-        bool isRemoval = cursor.TryText("remove ");
-        if ((!isRemoval && !cursor.TryText("update ")) || !TryMem(ref cursor, isInclusive: true, out ByteRange range, isOpen: true))
+        bool isRemoval = cursor.TryText(Vocabulary.Remove);
+        if ((!isRemoval && !cursor.TryText(Vocabulary.Update)) || !TryMem(ref cursor, isInclusive: true, out ByteRange range, isOpen: true))
             return false;
         cursor.SkipBlanks();
         E820Type? newType = null;
@@ -205,7 +197,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         if (!isRemoval)
         {
             cursor.SkipBlanks();
-            if (!cursor.TryText("==>"))
+            if (!cursor.TryText(Vocabulary.Becomes))
                 return false;
             cursor.SkipBlanks();
             if (!LogEntrySyntax.TryLinuxType(ref cursor, out E820Type type, out _))
@@ -223,7 +215,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         frames = default;
         count = 0;
         cursor.SkipBlanks();
-        if (!cursor.TryHex(out ulong start) || !cursor.TryText("-") || !cursor.TryHex(out ulong end) || !cursor.TryText(" pfn range: "))
+        if (!cursor.TryHex(out ulong start) || !cursor.TryText("-") || !cursor.TryHex(out ulong end) || !cursor.TryText(Vocabulary.PfnRange))
             return false;
         if (start > end || end > Frames.MaxCount || !TryCount(ref cursor, out count) || !cursor.TryText(unit))
             return false;
@@ -289,7 +281,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     /// </summary>
     private static KernelMessage PciGap(ReadOnlySpan<char> line)
     {
-        if (TryBehind(line, "(gap: ", out TextCursor cursor))
+        if (TryBehind(line, Vocabulary.OldGapOpening, out TextCursor cursor))
         {
             if (!cursor.TryHex(out ulong start) || !cursor.TryText(":") || !cursor.TryHex(out ulong size) || !cursor.TryText(")"))
                 return default;
@@ -297,15 +289,15 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
                 : new(KernelMessageKind.PciGap) { From = ByteRange.FromSize(start, size) };
         }
 
-        if (line.Contains("Cannot find an available gap in the 32", StringComparison.Ordinal)
-            || line.Contains("annot find a gap in the 32", StringComparison.Ordinal))
+        if (line.Contains(Vocabulary.NoGapTelling, StringComparison.Ordinal)
+            || line.Contains(Vocabulary.NoGapTellingBefore412, StringComparison.Ordinal))
             return new(KernelMessageKind.PciGap);
-        string opening = line.Contains(MemOpening, StringComparison.Ordinal) ? MemOpening : "[gap ";
+        string opening = line.Contains(Vocabulary.MemOpening, StringComparison.Ordinal) ? Vocabulary.MemOpening : Vocabulary.GapOpening;
         int at = line.IndexOf(opening, StringComparison.Ordinal);
         if (at < 0)
             return default;
         cursor = new(line[at..]);
-        return TryMem(ref cursor, isInclusive: true, out ByteRange range, opening) && cursor.TryText(" available for PCI devices")
+        return TryMem(ref cursor, isInclusive: true, out ByteRange range, opening) && cursor.TryText(Vocabulary.AvailableForPci)
             ? new(KernelMessageKind.PciGap) { From = range }
             : default;
     }
@@ -316,16 +308,18 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     /// </summary>
     private static KernelMessage BarClaim(ReadOnlySpan<char> line)
     {
-        bool isClaim = line.Contains("can't claim", StringComparison.Ordinal) || line.Contains("address space collision", StringComparison.Ordinal);
-        int at = line.IndexOf(MemOpening, StringComparison.Ordinal);
+        bool isClaim = line.Contains(Vocabulary.CannotClaim, StringComparison.Ordinal)
+            || line.Contains(Vocabulary.Collision, StringComparison.Ordinal);
+        int at = line.IndexOf(Vocabulary.MemOpening, StringComparison.Ordinal);
         if (!isClaim || at < 0)
             return default;
         TextCursor cursor = new(line[at..]);
         if (!TryMem(ref cursor, isInclusive: true, out ByteRange window))
             return default;
-        if (!TryBehind(cursor.Rest, " conflict with ", out TextCursor conflict) && !TryBehind(cursor.Rest, " conflicts with ", out conflict))
+        if (!TryBehind(cursor.Rest, Vocabulary.ConflictWith, out TextCursor conflict)
+            && !TryBehind(cursor.Rest, Vocabulary.ConflictsWith, out conflict))
             return new(KernelMessageKind.BarClaim) { From = window };
-        int with = conflict.Rest.LastIndexOf(MemOpening, StringComparison.Ordinal);
+        int with = conflict.Rest.LastIndexOf(Vocabulary.MemOpening, StringComparison.Ordinal);
         if (with < 0)
             return new(KernelMessageKind.BarClaim) { From = window };
         string name = conflict.Rest[..with].Trim().ToString();
@@ -338,7 +332,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     private static string? PanicMessageIn(ReadOnlySpan<char> line)
     {
         const string end = " map";
-        foreach (string words in s_lastWords)
+        foreach ((_, string words) in Vocabulary.PanicMessages)
         {
             ReadOnlySpan<char> telling = words.EndsWith(end, StringComparison.Ordinal) ? words.AsSpan(0, words.Length - end.Length) : words;
             if (line.Contains(telling, StringComparison.OrdinalIgnoreCase))
@@ -349,7 +343,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     }
 
     /// <param name="isOpen">Whether the end may be that of the address space, as where all behind a limit is meant.</param>
-    private static bool TryMem(ref TextCursor cursor, bool isInclusive, out ByteRange range, string opening = MemOpening, bool isOpen = false)
+    private static bool TryMem(ref TextCursor cursor, bool isInclusive, out ByteRange range, string opening = Vocabulary.MemOpening,
+        bool isOpen = false)
     {
         range = default;
         if (!cursor.TryText(opening))

@@ -39,20 +39,7 @@ internal static class KernelWords
     }
 
     /// <summary>What the kernel says before it stops; empty where it says nothing, null where it does not stop.</summary>
-    public static string? PanicMessage(HaltReason reason) => reason switch
-    {
-        HaltReason.None => null,
-        HaltReason.KernelConflict => "Xen hypervisor allocated kernel memory conflicts with E820 map",
-        HaltReason.StartInfoConflict => "Xen hypervisor allocated xen_start_info memory conflicts with E820 map",
-        HaltReason.PageTableConflict => "Xen hypervisor allocated page table memory conflicts with E820 map",
-        HaltReason.NoRoomForNvs => "No suitable area found for required E820 entry remapping action",
-        HaltReason.TooManyNvs => "Number of required E820 entry remapping actions exceed maximum value",
-        HaltReason.P2mListConflict => "Xen hypervisor allocated p2m list conflicts with E820 map",
-        HaltReason.NoRoomForP2mList => "Can't find new memory area for p2m needed due to E820 map conflict",
-        HaltReason.NoRoomForInitrd => "Can't find new memory area for initrd needed due to E820 map conflict",
-        HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.ReleasesItself or HaltReason.TooManyPieces
-            or HaltReason.CallbacksRefused or HaltReason.NvsTargetUnaligned => "",
-    };
+    public static string? PanicMessage(HaltReason reason) => reason == HaltReason.None ? null : Vocabulary.WordsOf(reason);
 
     /// <summary>An entry of the kernel's map, as that kernel prints it under Xen. 7.x leaves two blanks before the type
     /// (matrix/xen-4.20-linux-7.x).</summary>
@@ -79,13 +66,14 @@ internal static class KernelWords
         string flags = (bar.Is64Bit ? " 64bit" : "") + (bar.IsPrefetchable || bar.Kind == BarKind.Rom ? " pref" : "");
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{name} [mem 0x{bar.Start:x8}-0x{bar.End - 1:x8}{flags}]: can't claim; address conflict with {LinuxTypeNames.OfResource(entry.Type)} "
+            $"{name} [mem 0x{bar.Start:x8}-0x{bar.End - 1:x8}{flags}]: {Vocabulary.CannotClaim}; address{Vocabulary.ConflictWith}"
+                + $"{LinuxTypeNames.OfResource(entry.Type)} "
                 + $"[mem 0x{entry.Address:x8}-0x{entry.End - 1:x8}]");
     }
 
     private static void AddMap(KernelProfile profile, IReadOnlyList<E820Entry> kernelMap, ImmutableArray<string>.Builder lines)
     {
-        lines.Add($"{Prefix(profile)}BIOS-provided physical RAM map:");
+        lines.Add($"{Prefix(profile)}{Vocabulary.MapTitle}");
         ulong reached = 0;
         for (int i = 0; i < kernelMap.Count; i++)
         {
@@ -102,31 +90,32 @@ internal static class KernelWords
         PfnRange range = happened.Range;
         // Up to 3.4 there are two spaces here; the commit that became 3.5 has one.
         bool isOld = profile.Displaced == DisplacedPages.Release;
-        string freeing = isOld ? "Freeing  " : "Freeing ";
+        string freeing = isOld ? $"{Vocabulary.Freeing} " : Vocabulary.Freeing;
         return happened.Kind switch
         {
             BootEventKind.Freed => string.Create(CultureInfo.InvariantCulture,
-                $"{freeing}{range.Start.Value:x}-{range.End.Value:x} pfn range: {happened.Count} pages freed"),
+                $"{freeing}{range.Start.Value:x}-{range.End.Value:x}{Vocabulary.PfnRange}{happened.Count}{Vocabulary.PagesFreed}"),
             BootEventKind.Populated => string.Create(CultureInfo.InvariantCulture,
-                $"Populating {range.Start.Value:x}-{range.End.Value:x} pfn range: {happened.Count} pages added"),
+                $"{Vocabulary.Populating}{range.Start.Value:x}-{range.End.Value:x}{Vocabulary.PfnRange}{happened.Count}{Vocabulary.PagesAdded}"),
             BootEventKind.Released when profile.Displaced != DisplacedPages.Remap =>
                 !isOld && happened.Count == 0 ? null
-                    : string.Create(CultureInfo.InvariantCulture, $"Released {happened.Count} pages of unused memory"),
-            BootEventKind.Released => string.Create(CultureInfo.InvariantCulture, $"Released {happened.Count} page(s)"),
+                    : string.Create(CultureInfo.InvariantCulture, $"{Vocabulary.Released}{happened.Count}{Vocabulary.PagesOfUnusedMemory}"),
+            BootEventKind.Released => string.Create(CultureInfo.InvariantCulture, $"{Vocabulary.Released}{happened.Count}{Vocabulary.Pages}"),
             BootEventKind.IdentitySet when profile.Has(KernelBehaviour.RemapsByList) => null,
             BootEventKind.IdentitySet => happened.Count == 0 && profile.Displaced == DisplacedPages.ReleaseAndPopulate
                 ? null
-                : string.Create(CultureInfo.InvariantCulture, $"Set {happened.Count} page(s) to 1-1 mapping"),
-            BootEventKind.NoRangeToRemap => "Unable to find available pfn range, not remapping identity pages",
+                : string.Create(CultureInfo.InvariantCulture, $"{Vocabulary.Set}{happened.Count}{Vocabulary.PagesToIdentity}"),
+            BootEventKind.NoRangeToRemap => $"{Vocabulary.NoRangeToRemap}, not remapping identity pages",
             BootEventKind.InitrdMoved => string.Create(
                 CultureInfo.InvariantCulture,
-                $"initrd moved from [mem {Alternate(happened.From.Start)}-{Alternate(happened.From.End)}] to [mem "
+                $"{Vocabulary.InitrdMoved}[mem {Alternate(happened.From.Start)}-{Alternate(happened.From.End)}] to [mem "
                     + $"{Alternate(happened.To.Start)}-{Alternate(happened.To.End)}]"),
             BootEventKind.P2mListMoved or BootEventKind.NvsMoved => null,
             BootEventKind.RemappedAtOnce =>
-                string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} page(s), last_pfn={range.Start.Value}"),
-            BootEventKind.Remapped => string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} page(s)"),
-            BootEventKind.NonRamRemapped => string.Create(CultureInfo.InvariantCulture, $"Remapped {happened.Count} non-RAM page(s)"),
+                string.Create(CultureInfo.InvariantCulture, $"{Vocabulary.Remapped}{happened.Count}{Vocabulary.Pages}, last_pfn={range.Start.Value}"),
+            BootEventKind.Remapped => string.Create(CultureInfo.InvariantCulture, $"{Vocabulary.Remapped}{happened.Count}{Vocabulary.Pages}"),
+            BootEventKind.NonRamRemapped => string.Create(
+                CultureInfo.InvariantCulture, $"{Vocabulary.Remapped}{happened.Count}{Vocabulary.NonRamPages}"),
             BootEventKind.NotEnoughExtraRegions => "Warning: not enough extra memory regions",
             BootEventKind.EntryIgnored => string.Create(
                 CultureInfo.InvariantCulture,
@@ -147,11 +136,11 @@ internal static class KernelWords
         if (gap.IsEmpty && !is32Bit)
         {
             lines.AddRange(profile.Has(KernelBehaviour.SaysAvailableGap)
-                ? [$"{Prefix(profile)}Cannot find an available gap in the 32-bit address range",
+                ? [$"{Prefix(profile)}{Vocabulary.NoGap}",
                     $"{Prefix(profile)}PCI devices with unassigned 32-bit BARs may not work!"]
                 : profile.Has(KernelBehaviour.SaysMem)
-                    ? ["e820: cannot find a gap in the 32bit address range", "e820: PCI devices with unassigned 32bit BARs may break!"]
-                    : (string[])["PCI: Warning: Cannot find a gap in the 32bit address range",
+                    ? [$"{Vocabulary.E820}{Vocabulary.NoGapBefore412}", "e820: PCI devices with unassigned 32bit BARs may break!"]
+                    : (string[])[Vocabulary.NoGapBefore35,
                         "PCI: Unassigned devices with 32bit resource registers may break!"]);
         }
 
@@ -160,13 +149,13 @@ internal static class KernelWords
         string start = Alternate(gap.Start);
         string last = Alternate(gap.End - 1);
         lines.Add(profile.Has(KernelBehaviour.SaysMem)
-            ? $"{Prefix(profile)}[{(profile.Has(KernelBehaviour.SaysSystemRam) ? "gap" : "mem")} {start}-{last}] available for PCI devices"
+            ? $"{Prefix(profile)}[{(profile.Has(KernelBehaviour.SaysSystemRam) ? "gap" : "mem")} {start}-{last}]{Vocabulary.AvailableForPci}"
             : string.Create(CultureInfo.InvariantCulture,
-                $"Allocating PCI resources starting at {gap.Start:x} (gap: {gap.Start:x}:{gap.SizeBytes:x})"));
+                $"Allocating PCI resources starting at {gap.Start:x} {Vocabulary.OldGapOpening}{gap.Start:x}:{gap.SizeBytes:x})"));
     }
 
     private static string Prefix(KernelProfile profile) => profile.Has(KernelBehaviour.SaysMem) && !profile.Has(KernelBehaviour.SaysNoPrefix)
-        ? "e820: " : "";
+        ? Vocabulary.E820 : "";
 
     /// <summary>Linux's max_pfn as an address: the end of the last whole page of RAM below 64 TiB, which is all that four levels of page tables
     /// map.</summary>

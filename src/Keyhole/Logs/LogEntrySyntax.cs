@@ -233,8 +233,8 @@ internal static class LogEntrySyntax
         return at < 0 ? line : line[(at + journal.Length)..];
     }
 
-    /// <summary>The guest whose console output a line of Xen's log is: <c>(d3) …</c> at its start or behind a time stamp, of an HVM guest up to Xen 4.4
-    /// <c>(XEN) HVM3: …</c>. Null where it does not say.</summary>
+    /// <summary>The guest whose console output a line of Xen's log is: <c>(d3) …</c> at its start or behind a time stamp, of an HVM guest up to Xen
+    /// 4.4 <c>(XEN) HVM3: …</c>. Null where it does not say.</summary>
     public static int? DomainOf(ReadOnlySpan<char> line)
     {
         const int longestStamp = 60;

@@ -41,7 +41,7 @@ public sealed class LogScanner
     private const string CommandLineWord = "ommand line";
 
     /// <summary>Xen's panic, in a frame of asterisks: its reason stands in the next line.</summary>
-    private const string PanicWord = "Panic on CPU";
+    private const string PanicWord = Vocabulary.XenPanic;
 
     /// <summary>Nobody wraps lines that are shorter.</summary>
     private const int NarrowestWrap = 60;
@@ -59,19 +59,7 @@ public sealed class LogScanner
     ];
 
     /// <summary>What a kernel or Xen says about memory while it boots; <see cref="LogScan.Lines"/> keeps the lines that hold one.</summary>
-    private static readonly string[] s_messageWords =
-    [
-        "ainted", "Linux version", "Xen version", CommandLineWord, "Released ", "Remapped ", "Freeing ", "Populat", "1-1 mapping", "RAMDISK",
-        " moved from ",
-        "claim BAR", "conflict", "available for PCI", "last_pfn", "Memory: ", "System RAM: ", "Phys-Mach map", "Loaded kernel", "Start info",
-        "Page tables:",
-        "Init. ramdisk", "Dom0 alloc", "halted", "crashed", "xen_memory_setup", "available pfn range", "remapping action", "gap in the 32", "(gap: ",
-        "can't claim;",
-        "xc_dom_alloc_segment", PanicWord, "Kernel panic - not", "PANIC: early", "kernel BUG at", "BUG: unable", "BUG: kernel NULL",
-        "Unable to handle kernel", "general protection fault",
-        "double fault: ", "Oops: ", "Failed to update kernel", "e820: update ", "e820: remove ", "not marked as E820", "onsole [", "deferred pages",
-        "Building a P",
-    ];
+    private static readonly string[] s_messageWords = Vocabulary.Marks;
 
     private static readonly SearchValues<string> s_mapAndTraitWords =
         SearchValues.Create([.. s_mapWords, .. LogTraits.Words, .. TextLines.Covers], StringComparison.Ordinal);
@@ -295,7 +283,8 @@ public sealed class LogScanner
     private void ReadMessages(ReadOnlySpan<char> line)
     {
         // A listing that a forum or a mail program has indented begins where its first line does.
-        if (line.ContainsAny(s_traitWords) && !_traits.TryRead(_kernel.Live?.Kind == LogMapKind.Iomem ? _iomem.WithoutIndentation(line) : line) && line.Length >= NarrowestWrap && Hold(WrappedKind.Trait, line))
+        ReadOnlySpan<char> own = _kernel.Live?.Kind == LogMapKind.Iomem ? _iomem.WithoutIndentation(line) : line;
+        if (line.ContainsAny(s_traitWords) && !_traits.TryRead(own) && line.Length >= NarrowestWrap && Hold(WrappedKind.Trait, line))
             return;
         if (!line.ContainsAny(s_allMessageWords))
             return;

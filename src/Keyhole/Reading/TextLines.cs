@@ -17,8 +17,8 @@ internal enum TextForm
 
 /// <summary>
 /// The lines of a stream of any length in bounded memory: line feeds end lines (carriage returns in a text that has no line feeds), carriage
-/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page writes for blanks, dashes, brackets and line breaks is read
-/// as such, and what is longer than <see cref="MaxLineLength"/> is cut.
+/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page writes for blanks, dashes, brackets and line breaks is
+/// read as such, and what is longer than <see cref="MaxLineLength"/> is cut.
 /// </summary>
 internal sealed class TextLines
 {
@@ -43,8 +43,8 @@ internal sealed class TextLines
     /// <summary>What web pages write for characters that log lines have.</summary>
     private static readonly (string Name, char Character)[] _entities =
     [
-        ("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\''), ("&nbsp;", ' '), ("&#160;", ' '), ("&#62;", '>'), ("&#60;", '<'),
-        ("&#34;", '"'), ("&#38;", '&'), ("&apos;", '\''), ("&#x27;", '\''), ("&ndash;", '-'), ("&#8211;", '-'),
+        ("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\''), ("&nbsp;", ' '), ("&#160;", ' '), ("&#62;", '>'),
+        ("&#60;", '<'), ("&#34;", '"'), ("&#38;", '&'), ("&apos;", '\''), ("&#x27;", '\''), ("&ndash;", '-'), ("&#8211;", '-'),
     ];
 
     /// <summary>What stands in the middle of words that are looked for, and hides them: colours, and what web pages write for blanks.</summary>

@@ -27,6 +27,13 @@ internal static class Explanations
         Finding[] differing = [.. findings.Where(finding => !finding.Agrees && !Verifier.IsDeathBehindSetup(finding, observed))];
         // A window that could not be claimed is no part of the memory setup: no release, guest or Xen that would do the rest alike explains it.
         bool agrees = differing.All(static finding => finding.What == BarFindings.What);
+        Phrase? otherPlatform = OtherPlatform.Of(observed, GuestType.Pv, forecast.Request.IsDom0);
+        if (otherPlatform is not null)
+        {
+            yield return otherPlatform;
+            yield break;
+        }
+
         // What is no matter of the kernel's release is not blamed on it.
         string? otherXen = agrees ? null : OtherXen(forecast.Request, observed, plan);
         Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan);
@@ -55,7 +62,8 @@ internal static class Explanations
                 yield return text;
         }
         // What differs from the forecast is not told of by it, nor what a kernel would have done that died unseen.
-        else if (!(observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat)) && observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
+        else if (!(observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat))
+            && observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
         {
             foreach (Phrase text in MemoryExplanations.Of(forecast, observed, plan))
                 yield return text;
@@ -109,9 +117,14 @@ internal static class Explanations
         return agreeing.Length == 0
             ? (Phrase)($"With the {(request.IsDom0 ? "machine map" : "guest's map")} and the memory that are taken here, no kernel version that is "
                 + $"known does everything that the log shows (what differs: {What(differing)}). "
-                + $"Either they are not those of this boot, or its kernel does something that is not known.")
+                + $"Either they are not those of this boot, or its kernel {Larger(observed)}does something that is not known.")
             : $"All of the memory setup in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
     }
+
+    /// <summary>Where a kernel stops at what lies in its way and nobody told where it lies, that is what may differ.</summary>
+    private static string Larger(ObservedBoot observed) =>
+        observed is { Facts.PanicMessage: not null, Segments.Kernel.IsEmpty: true } && observed.Builder is not { Layout.Kernel.IsEmpty: false }
+            ? "is larger or lies elsewhere than the one that is taken (the log does not show where it was put), or it " : "";
 
     /// <summary>Whether a finding is about how much memory there is and where; a gap and devices are not.</summary>
     private static bool IsOfMemory(string what) => what == MapComparison.What || what.EndsWith("pages", StringComparison.Ordinal);
@@ -259,7 +272,8 @@ internal static class Explanations
                 + $"remapping), so that the window is in a gap or in reserved memory.";
         // Whether the host's map is on, the log's own map tells, or the forecast's where the log has none; where it is, another policy's map or less
         // memory is what is left.
-        bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
+        bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own
+            ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
         return $"{met} of the guest's map, so the device is not usable. What to change: a map in which the window is in a gap or in reserved "
             + $"memory ({other}), or less low memory.";

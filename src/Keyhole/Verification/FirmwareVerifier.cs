@@ -82,7 +82,9 @@ public static class FirmwareVerifier
         if (plan.Platform.Traits.TakesSurroundings && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { } named && plan.Firmware is { } forecast
             && named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) is { } words)
             explanations.Insert(0, words);
-        if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
+        if (OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is { } other)
+            explanations.Insert(0, other);
+        else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(WhatElseAgrees(plan, observed, scan));
         else if (observed.Halts && verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
             explanations.Add("Everything that the log shows of the map and of the devices is as forecast: what ended the boot comes after it.");

@@ -74,7 +74,8 @@ internal static class MapComparison
     private static Finding Surplus(LogMap map, int index) => new(What, null, Text(map.Entries[index]), map.EntryLines[index], Agrees: false);
 
     private static Finding Missing(E820Entry forecast, LogMap map, int next, int lastLine) =>
-        new(What, Text(forecast), null, next < map.EntryLines.Length ? map.EntryLines[next] : Math.Min(map.EntryLines[^1] + 1, lastLine), Agrees: false);
+        new(What, Text(forecast), null,
+            next < map.EntryLines.Length ? map.EntryLines[next] : Math.Min(map.EntryLines[^1] + 1, lastLine), Agrees: false);
 
     private static bool AreAlike(E820Entry left, E820Entry right) =>
         left.Address == right.Address || left.End == right.End || left.Range.Overlaps(right.Range);

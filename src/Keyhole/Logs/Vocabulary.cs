@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Logs;
+
+/// <summary>Something that a kernel, a domain builder or Xen says while a machine boots.</summary>
+/// <param name="Mark">A part of it by which a log is searched: short, and rare in lines that say nothing of memory.</param>
+/// <param name="Kind">What it is to the reader of messages; <see cref="KernelMessageKind.Other"/> where Xen or a domain builder says it.</param>
+/// <param name="Example">A whole line, without its prefix.</param>
+internal readonly record struct Saying(string Mark, KernelMessageKind Kind, string Example);
+
+/// <summary>
+/// The words of kernels and of Xen about memory at boot, once. <see cref="LogScanner"/> searches a log for the marks, <see cref="KernelMessage"/> and
+/// <see cref="BootFailure"/> read the words out of a line, <see cref="KernelWords"/> writes a forecast's lines with them.
+/// </summary>
+/// <remarks>Sources: Linux' arch/x86/xen/setup.c, arch/x86/kernel/e820.c and setup.c, 2.6.37 to 7.2; Xen's arch/x86/setup.c and
+/// common/shutdown.c.</remarks>
+internal static class Vocabulary
+{
+    public const string Version = "Linux version ";
+    public const string CommandLine = "Command line:";
+    public const string LateCommandLine = "Kernel command line:";
+    public const string RunsOn = "ooting kernel on ";
+    public const string RunsParavirtualizedOn = "ooting paravirtualized kernel on ";
+
+    // The memory setup of 3.5 to 3.17 and of older ones, a range a line.
+    public const string Freeing = "Freeing ";
+    public const string PagesFreed = " pages freed";
+    public const string Populating = "Populating ";
+    public const string PagesAdded = " pages added";
+    public const string PfnRange = " pfn range: ";
+    public const string NoRangeToRemap = "Unable to find available pfn range";
+    public const string Released = "Released ";
+    public const string PagesOfUnusedMemory = " pages of unused memory";
+    public const string Set = "Set ";
+    public const string PagesToIdentity = " page(s) to 1-1 mapping";
+
+    // Later ones.
+    public const string Remapped = "Remapped ";
+    public const string Pages = " page(s)";
+    public const string NonRamPages = " non-RAM page(s)";
+    public const string InitrdMoved = "initrd moved from ";
+    public const string Ramdisk = "RAMDISK: ";
+    public const string Memory = "Memory: ";
+    public const string DeferredPages = "deferred pages initialised";
+    public const string ImageOutsideRam = ".bss are not marked as E820";
+
+    // Maps and gaps.
+    public const string MapTitle = "BIOS-provided physical RAM map:";
+    public const string E820 = "e820: ";
+    public const string Update = "update ";
+    public const string Remove = "remove ";
+    public const string Becomes = "==>";
+    public const string MemOpening = "[mem ";
+    public const string GapOpening = "[gap ";
+    public const string AvailableForPci = " available for PCI devices";
+    public const string OldGapOpening = "(gap: ";
+    public const string NoGap = "Cannot find an available gap in the 32-bit address range";
+    public const string NoGapTelling = "Cannot find an available gap in the 32";
+    public const string NoGapTellingBefore412 = "annot find a gap in the 32";
+    public const string NoGapBefore412 = "cannot find a gap in the 32bit address range";
+    public const string NoGapBefore35 = "PCI: Warning: Cannot find a gap in the 32bit address range";
+
+    // Windows of devices.
+    public const string CannotClaim = "can't claim";
+    public const string ConflictWith = " conflict with ";
+    public const string ConflictsWith = " conflicts with ";
+    public const string Collision = "address space collision";
+
+    // Consoles, and the domain builder of Xen's tools.
+    public const string ConsoleOpening = "onsole [";
+    public const string ConsoleEnabled = "] enabled";
+    public const string BootConsole = "bootconsole";
+    public const string Segment = "xc_dom_alloc_segment:";
+
+    /// <summary>Behind it the name of the kernel's release stands in a trace.</summary>
+    public const string Tainted = "ainted";
+
+    // Xen.
+    public const string XenPanic = "Panic on CPU";
+    public const string Crashed = "crashed";
+    public const string Halted = "halted";
+    public const string BuildingPvh = "Building a PVH Dom0";
+    public const string BuildingPv = "Building a PV Dom0";
+
+    /// <summary>What a kernel says before it stops in its memory setup; a reason that is not here has no words.</summary>
+    public static readonly ImmutableArray<(HaltReason Reason, string Words)> PanicMessages =
+    [
+        (HaltReason.KernelConflict, "Xen hypervisor allocated kernel memory conflicts with E820 map"),
+        (HaltReason.StartInfoConflict, "Xen hypervisor allocated xen_start_info memory conflicts with E820 map"),
+        (HaltReason.PageTableConflict, "Xen hypervisor allocated page table memory conflicts with E820 map"),
+        // As people copy it.
+        (HaltReason.PageTableConflict, "Xen hypervisor allocated page table conflicts with E820 map"),
+        (HaltReason.P2mListConflict, "Xen hypervisor allocated p2m list conflicts with E820 map"),
+        (HaltReason.NoRoomForNvs, "No suitable area found for required E820 entry remapping action"),
+        (HaltReason.TooManyNvs, "Number of required E820 entry remapping actions exceed maximum value"),
+        (HaltReason.NoRoomForP2mList, "Can't find new memory area for p2m needed due to E820 map conflict"),
+        (HaltReason.NoRoomForInitrd, "Can't find new memory area for initrd needed due to E820 map conflict"),
+    ];
+
+    /// <summary>How a kernel says that it is over for other reasons; what follows in the line tells why.</summary>
+    public static readonly ImmutableArray<(string Words, BootFailureKind Kind)> Failures =
+    [
+        ("Kernel panic - not syncing", BootFailureKind.KernelPanic),
+        ("PANIC: early exception", BootFailureKind.KernelPanic),
+        ("kernel BUG at ", BootFailureKind.KernelBug),
+        ("BUG: unable to handle", BootFailureKind.KernelBug),
+        ("BUG: kernel NULL pointer", BootFailureKind.KernelBug),
+        ("Unable to handle kernel", BootFailureKind.KernelBug),
+        ("general protection fault", BootFailureKind.KernelBug),
+        ("double fault: ", BootFailureKind.KernelBug),
+        ("Oops: ", BootFailureKind.KernelBug),
+        // What xen_remap_memory and its kin say before they give up.
+        ("Failed to update kernel mapping for mfn", BootFailureKind.KernelBug),
+    ];
+
+    /// <summary>What a log is searched for, in the order in which a line that has several is counted.</summary>
+    public static readonly ImmutableArray<Saying> Sayings =
+    [
+        new(Tainted, KernelMessageKind.TraceRelease, "CPU: 0 PID: 128 Comm: kworker/0:2 Not tainted 6.13.6-1.x86_64 #1"),
+        new("Linux version", KernelMessageKind.Release, Version + "6.1.0 (a@b) #1 SMP"),
+        new("Xen version", KernelMessageKind.Other, "Xen version 4.17.3 (a@b) debug=n"),
+        new("ommand line", KernelMessageKind.CommandLine, CommandLine + " root=/dev/xvda1 ro"),
+        new("ommand line", KernelMessageKind.LateCommandLine, LateCommandLine + " root=/dev/xvda1 ro"),
+        new(Released, KernelMessageKind.Released, Released + "97" + Pages),
+        new(Released, KernelMessageKind.Released, Released + "97" + PagesOfUnusedMemory),
+        new(Remapped, KernelMessageKind.Remapped, Remapped + "97" + Pages),
+        new(Remapped, KernelMessageKind.RemappedNonRam, Remapped + "2" + NonRamPages),
+        new(Freeing, KernelMessageKind.Freed, Freeing + "9e-100" + PfnRange + "98" + PagesFreed),
+        new("Populat", KernelMessageKind.Populated, Populating + "40000-40062" + PfnRange + "98" + PagesAdded),
+        new("1-1 mapping", KernelMessageKind.IdentitySet, Set + "98" + PagesToIdentity),
+        new("RAMDISK", KernelMessageKind.Ramdisk, Ramdisk + MemOpening + "0x08000000-0x0a792fff]"),
+        new(" moved from ", KernelMessageKind.InitrdMoved,
+            InitrdMoved + MemOpening + "0x08000000-0x0a6185c0] to " + MemOpening + "0x28000000-0x2a6185c0]"),
+        new("claim BAR", KernelMessageKind.BarClaim,
+            CannotClaim + " BAR 0 " + MemOpening + "0xe0000000-0xe0000fff]: address" + ConflictWith + "System RAM " + MemOpening
+                + "0x00100000-0xefffffff]"),
+        new("conflict", KernelMessageKind.BarClaim,
+            Collision + ": " + MemOpening + "0xe0000000-0xe0000fff]" + ConflictsWith + "System RAM " + MemOpening + "0x00100000-0xefffffff]"),
+        .. Panics("conflict"),
+        new("available for PCI", KernelMessageKind.PciGap, MemOpening + "0x40061000-0xfebfffff]" + AvailableForPci),
+        new("available for PCI", KernelMessageKind.PciGap, GapOpening + "0x40061000-0xfebfffff]" + AvailableForPci),
+        new("last_pfn", KernelMessageKind.Remapped, Remapped + "97" + Pages + ", last_pfn=262144"),
+        new(Memory, KernelMessageKind.Memory, Memory + "167432K/1048572K available"),
+        new("System RAM: ", KernelMessageKind.Other, "System RAM: 4003MB (4099736kB)"),
+        new("Phys-Mach map", KernelMessageKind.Other, "Phys-Mach map: 0000008000000000->0000008000200000"),
+        new("Loaded kernel", KernelMessageKind.Other, "Loaded kernel: ffffffff81000000->ffffffff84a00000"),
+        new("Start info", KernelMessageKind.Other, "Start info:    ffffffff84a00000->ffffffff84a004b8"),
+        new("Page tables:", KernelMessageKind.Other, "Page tables:   ffffffff84a01000->ffffffff84a2a000"),
+        new("Init. ramdisk", KernelMessageKind.Other, "Init. ramdisk: 000000006a62b000->000000006ccff9c1"),
+        new("Dom0 alloc", KernelMessageKind.Other, "Dom0 alloc.:   0000000168000000->0000000170000000"),
+        new(Halted, KernelMessageKind.Other, "Hardware Dom0 halted: halting machine"),
+        new(Crashed, KernelMessageKind.Other, "Hardware Dom0 crashed: rebooting machine in 5 seconds."),
+        new("xen_memory_setup", KernelMessageKind.Other, "xen_memory_setup"),
+        new("available pfn range", KernelMessageKind.NoRangeToRemap, NoRangeToRemap + ", not remapping identity pages"),
+        .. Panics("remapping action"),
+        new("gap in the 32", KernelMessageKind.PciGap, NoGap),
+        new("gap in the 32", KernelMessageKind.PciGap, NoGapBefore412),
+        new("gap in the 32", KernelMessageKind.PciGap, NoGapBefore35),
+        new(OldGapOpening, KernelMessageKind.PciGap, "Allocating PCI resources starting at 40000000 " + OldGapOpening + "40000000:a0000000)"),
+        new("can't claim;", KernelMessageKind.BarClaim,
+            "BAR 0 " + MemOpening + "0xe0000000-0xe0000fff]: " + CannotClaim + "; address" + ConflictWith + "System RAM " + MemOpening
+                + "0x00100000-0xefffffff]"),
+        new("xc_dom_alloc_segment", KernelMessageKind.Segment, Segment + "   kernel       : 0x1000000 -> 0x4a00000  (pfn 0x1000 + 0x3a00 pages)"),
+        new(XenPanic, KernelMessageKind.Other, XenPanic + " 0:"),
+        new("Kernel panic - not", KernelMessageKind.BootFailure, "Kernel panic - not syncing: Attempted to kill init!"),
+        new("PANIC: early", KernelMessageKind.BootFailure, "PANIC: early exception 0x0e IP 10:ffffffff81000000 error 0 cr2 0x0"),
+        new("kernel BUG at", KernelMessageKind.BootFailure, "kernel BUG at arch/x86/xen/setup.c:300!"),
+        new("BUG: unable", KernelMessageKind.BootFailure, "BUG: unable to handle page fault for address: ffff888000000000"),
+        new("BUG: kernel NULL", KernelMessageKind.BootFailure, "BUG: kernel NULL pointer dereference, address: 0000000000000000"),
+        new("Unable to handle kernel", KernelMessageKind.BootFailure, "Unable to handle kernel paging request at virtual address 0"),
+        new("general protection fault", KernelMessageKind.BootFailure, "general protection fault: 0000 [#1] SMP"),
+        new("double fault: ", KernelMessageKind.BootFailure, "double fault: 0000 [#1] SMP"),
+        new("Oops: ", KernelMessageKind.BootFailure, "Oops: 0002 [#1] SMP"),
+        new("Failed to update kernel", KernelMessageKind.BootFailure, "Failed to update kernel mapping for mfn=6930582 pfn=262144"),
+        new(E820 + Update, KernelMessageKind.MapEdit, E820 + Update + MemOpening + "0x00000000-0x00000fff] usable " + Becomes + " reserved"),
+        new(E820 + Remove, KernelMessageKind.MapEdit, E820 + Remove + MemOpening + "0x000a0000-0x000fffff] usable"),
+        new("not marked as E820", KernelMessageKind.ImageOutsideRam, ".text .data " + ImageOutsideRam + "_TYPE_RAM!"),
+        new(ConsoleOpening, KernelMessageKind.Console, "printk: console [hvc0] enabled"),
+        new("deferred pages", KernelMessageKind.DeferredPages, "node 0 " + DeferredPages + " in 256ms"),
+        new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),
+        new(RunsOn, KernelMessageKind.RunsOn, "B" + RunsOn + "Xen PVH"),
+        new(RunsParavirtualizedOn, KernelMessageKind.RunsOn, "B" + RunsParavirtualizedOn + "Xen HVM"),
+    ];
+
+    /// <summary>The marks, each once, in the order of <see cref="Sayings"/>.</summary>
+    public static readonly string[] Marks = [.. Sayings.Select(static saying => saying.Mark).Distinct(StringComparer.Ordinal)];
+
+    /// <summary>The words for a reason to stop; empty where the kernel says none.</summary>
+    public static string WordsOf(HaltReason reason)
+    {
+        foreach ((HaltReason known, string words) in PanicMessages)
+        {
+            if (known == reason)
+                return words;
+        }
+
+        return "";
+    }
+
+    private static IEnumerable<Saying> Panics(string mark) => PanicMessages.Where(panic => panic.Words.Contains(mark, StringComparison.Ordinal))
+        .Select(panic => new Saying(mark, KernelMessageKind.PanicMessage, panic.Words));
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Logs;
+
+namespace Keyhole.Verification;
+
+/// <summary>Whether a log is of another kind of guest than the one that was told: then no kernel, firmware or map explains what differs.</summary>
+internal static class OtherPlatform
+{
+    /// <summary>Proven by: the kernel itself says what it runs on. Null where it does not, or as was told.</summary>
+    public static Phrase? Of(ObservedBoot observed, GuestType told, bool isDom0)
+    {
+        if (observed.Facts.RunsOn is not { } said || TypeOf(said.Value) is not { } type || type == told)
+            return null;
+        // Kernels before 4.12 say so in a PVH guest, too.
+        if (type == GuestType.Hvm && told == GuestType.Pvh)
+            return null;
+        return $"The log is of {Named(type, isDom0)} (line {said.Line}: its kernel runs on {InputError.OneLine(said.Value, 40)}), and "
+            + $"{Named(told, isDom0)} was told: another one lays its memory out, so what differs says nothing. Give its configuration with "
+            + $"{Setting.Guest}.";
+    }
+
+    /// <remarks>Source: Linux' arch/x86/xen/enlighten_pv.c, enlighten_hvm.c, arch/x86/kernel/kvm.c (pv_info.name).</remarks>
+    private static GuestType? TypeOf(string name) => name switch
+    {
+        "Xen" or "Xen PV" => GuestType.Pv,
+        "Xen HVM" => GuestType.Hvm,
+        "Xen PVH" => GuestType.Pvh,
+        "KVM" => GuestType.Kvm,
+        _ => null,
+    };
+
+    private static string Named(GuestType type, bool isDom0) => type switch
+    {
+        GuestType.Pv => isDom0 ? "a PV dom0" : "a PV guest",
+        GuestType.Pvh => isDom0 ? "a PVH dom0" : "a PVH guest",
+        GuestType.Hvm => "an HVM guest",
+        GuestType.Kvm => "a KVM guest",
+    };
+}
