@@ -45,7 +45,7 @@ internal static class Explanations
             yield return OtherProfiles(forecast.Request, observed, differing);
         foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
             yield return text;
-        if (!agrees && otherGuest is null && OtherOrigin(forecast.Request, observed) is { } origin)
+        if (!agrees && OtherOrigin(forecast.Request, observed) is { } origin)
             yield return origin;
         // Where the real kernel boots, nothing lies in its way, and nothing has to be changed.
         if (forecast.Halts && findings.Any(static finding => finding is { What: Verifier.OutcomeWhat, Observed: "boots" }))
