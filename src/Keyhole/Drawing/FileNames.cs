@@ -41,8 +41,8 @@ internal static class FileNames
     private static bool IsWholePath(string word) => word.StartsWith('/') && !word.StartsWith("/proc/", StringComparison.Ordinal)
         && !word.StartsWith("/sys/", StringComparison.Ordinal);
 
-    /// <summary>A text in which files of these folders have their names alone. A folder counts where a word begins with it, also where the text breaks
-    /// a line at one of its blanks.</summary>
+    /// <summary>A text in which files of these folders have their names alone. A folder counts where a word begins with it, also where the text
+    /// breaks a line at one of its blanks.</summary>
     /// <param name="folders">Each with its last slash.</param>
     public static string Without(ImmutableArray<string> folders, string text)
     {

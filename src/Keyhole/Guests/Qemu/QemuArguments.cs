@@ -470,8 +470,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     }
 
     /// <summary>
-    /// Sockets that are not named are what the other levels leave, where cores are named; where neither is, the machine types before 6.2 take cores for
-    /// one and make sockets of the rest, and the later ones take one socket.
+    /// Sockets that are not named are what the other levels leave, where cores are named; where neither is, the machine types before 6.2 take cores
+    /// for one and make sockets of the rest, and the later ones take one socket.
     /// </summary>
     private int Sockets(QemuVersion machine) =>
         _sockets > 0 ? _sockets : _hasCores || machine < new QemuVersion(6, 2) ? _socketsForAll : 0;
