@@ -107,7 +107,8 @@ internal static class QemuDevices
     /// <summary>Whether a driver is known to take no BAR.</summary>
     public static bool IsNotPci(string driver)
     {
-        if (s_models.ContainsKey(driver))
+        // Of the names below these two alone are PCI devices that are not known.
+        if (s_models.ContainsKey(driver) || driver is "xen-platform" or "xen-pvdevice")
             return false;
         foreach (string prefix in s_notPci)
         {
@@ -169,13 +170,14 @@ internal static class QemuDevices
         Add("qxl-vga", new(RedHat, 0x0100, 0x030000, Qxl, 64 * K));
         Add("qxl", new(RedHat, 0x0100, 0x038000, Qxl));
         Add("virtio-vga virtio-vga-gl virtio-vga-rutabaga vhost-user-vga", new(
-            Virtio, 0x1050, 0x030000, p => [Mem32p(0, 8 * M), Mem64p(2, VirtioWindow(p)), Mem32(4, Page)], 64 * K, Parent: "virtio-pci"));
+            Virtio, 0x1050, 0x030000, VirtioVga, 64 * K, Parent: "virtio-pci"));
 
         // Network.
         Fixed("e1000 e1000-82540em", Intel, 0x100e, 0x020000, 256 * K, Mem32(0, 128 * K), Io(1, 64));
         Fixed("e1000-82544gc", Intel, 0x100c, 0x020000, 256 * K, Mem32(0, 128 * K), Io(1, 64));
         Fixed("e1000-82545em", Intel, 0x100f, 0x020000, 256 * K, Mem32(0, 128 * K), Io(1, 64));
         Fixed("e1000e", Intel, 0x10d3, 0x020000, 256 * K, Mem32(0, 128 * K), Mem32(1, 128 * K), Io(2, 32), Mem32(3, 16 * K));
+        Fixed("igb", Intel, 0x10c9, 0x020000, 0, Mem32(0, 128 * K), Mem32(1, 128 * K), Io(2, 32), Mem64(3, 16 * K));
         Fixed("rtl8139", 0x10ec, 0x8139, 0x020000, 256 * K, Io(0, 256), Mem32(1, 256));
         Fixed("ne2k_pci", 0x10ec, 0x8029, 0x020000, 256 * K, Io(0, 256));
         Fixed("pcnet", 0x1022, 0x2000, 0x020000, 256 * K, Io(0, 32), Mem32(1, 32));
@@ -416,6 +418,12 @@ internal static class QemuDevices
             bars.Add(window);
         return bars.ToImmutable();
     }
+
+    /// <summary>Memory that is shared with the host takes the BAR of MSI-X, which then has the one in front.</summary>
+    private static ImmutableArray<BarRequest> VirtioVga(QemuPlug plug) =>
+        BarRequest.TryCreate(4, PowerOfTwo(plug.Size("hostmem", 0)), BarType.Memory64Prefetchable, out BarRequest shared)
+            ? [Mem32p(0, 8 * M), Mem32(1, Page), Mem64p(2, VirtioWindow(plug)), shared]
+            : [Mem32p(0, 8 * M), Mem64p(2, VirtioWindow(plug)), Mem32(4, Page)];
 
     /// <summary>It ends with the last field that a feature of the device needs: hashes, speed, MTU, pairs of queues, state.</summary>
     private static ulong NetConfiguration(QemuPlug plug) =>

@@ -46,6 +46,57 @@ public sealed class QemuDeviceTests
         Assert.IsEmpty(wrong, string.Join('\n', wrong));
     }
 
+    /// <summary>Every model of -device help that starts by itself, on q35 and pc, in QEMU 7.2 and 10.0: EMULATOR TYPE DEVICE,OPTION… BAR:SIZE:KIND….</summary>
+    [TestMethod]
+    public void Each_model_that_is_known_has_the_BARs_that_QEMU_says_and_the_others_are_said_to_be_not_known()
+    {
+        List<string> wrong = [];
+        var unknown = new SortedSet<string>(StringComparer.Ordinal);
+        int compared = 0;
+        foreach (string line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "fixtures/kvm/device-bar-kinds.txt")))
+        {
+            string[] words = line.Split(' ');
+            string driver = words[2].Split(',')[0];
+            if (QemuDevices.Find(driver) is null)
+            {
+                unknown.Add(driver);
+                continue;
+            }
+
+            compared++;
+            string expected = string.Join(' ', words.Skip(3));
+            QemuForecast forecast = Forecast("qemu-system-x86_64 -nodefaults -accel tcg -m 512M -object memory-backend-ram,id=m0,size=4M "
+                + $"-object memory-backend-ram,id=m1,size=64K -machine {words[1]} -device {words[2]},addr=5", "qemu.cmd",
+                words[0] == "7.2" ? new QemuVersion(7, 2) : new QemuVersion(10, 0));
+            string told = string.Join(' ', forecast.Placement!.Tree.Functions.Single(static function => function.Address is { Bus: 0, Device: 5 })
+                .Node.Bars.OrderBy(static bar => bar.Index).Select(static bar => $"{bar.Index}:{bar.SizeBytes:x}:{Kind(bar.Type)}"));
+            if (told != expected)
+                wrong.Add($"{line}\n    forecast {told}");
+        }
+
+        Assert.IsEmpty(wrong, string.Join('\n', wrong));
+        Assert.IsGreaterThan(300, compared);
+        Assert.AreEqual("acpi-erst kvaser_pci pci-ipmi-kcs", string.Join(' ', unknown));
+    }
+
+    [TestMethod]
+    public void No_PCI_device_of_QEMU_is_taken_for_one_without_BARs_because_of_its_name()
+    {
+        string[] names = [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "fixtures/kvm/pci-devices-7.2.txt")), "xen-platform", "xen-pvdevice"];
+
+        Assert.IsGreaterThan(150, names.Length);
+        Assert.AreEqual("", string.Join(' ', names.Where(QemuDevices.IsNotPci)));
+    }
+
+    private static string Kind(BarType type) => type switch
+    {
+        BarType.Io => "io",
+        BarType.Memory32Prefetchable => "m32p",
+        BarType.Memory64 => "m64",
+        BarType.Memory64Prefetchable => "m64p",
+        _ => "m32",
+    };
+
     [TestMethod]
     [DataRow("<interface type='user'><model type='virtio'/></interface>", 32UL)]
     [DataRow("<interface type='user'><model type='virtio'/><driver queues='4'/></interface>", 64UL)]
@@ -75,12 +126,14 @@ public sealed class QemuDeviceTests
         Forecast($"qemu-system-x86_64 -nodefaults -accel tcg {options}", "qemu.cmd").Placement!.Tree.Functions
             .Single(static function => function.Address is { Bus: 0, Device: 5 }).Node.Bars.OrderBy(static bar => bar.Index);
 
-    private static QemuForecast Forecast(string text, string name)
+    private static QemuForecast Forecast(string text, string name) => Forecast(text, name, new QemuVersion(7, 2));
+
+    private static QemuForecast Forecast(string text, string name, QemuVersion emulator)
     {
         Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), name)
             .TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
         Assert.IsTrue(QemuFirmware.TryParse("seabios-1.16.2", out QemuFirmware release));
-        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(7, 2) }, out QemuMachine machine, out _));
+        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = emulator }, out QemuMachine machine, out _));
         Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
         Assert.IsNull(forecast.Message, text);
         return forecast;
