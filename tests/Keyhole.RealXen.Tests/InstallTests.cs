@@ -41,34 +41,9 @@ public sealed class InstallTests
         .Replace("\"console=hvc0 earlyprintk=xen rdinit=/bin/busybox -- sleep 99999\"",
             "'console=hvc0 earlyprintk=xen rdinit=/bin/busybox -- sh -c \"/bin/busybox sleep 1; /bin/busybox reboot -f\"'", StringComparison.Ordinal);
 
-    // Without a network card; its disk is a block device.
-    private static readonly string s_disk = s_inside.Replace("\"inside\"", "\"disk\"", StringComparison.Ordinal)
-        .Split("vif =")[0] + "disk = [ '/dev/loop0,raw,xvda,rw' ]\n";
-
-    // Neither card nor disk, and kept where it ends for a reboot: what the supervisor of libvirt's guests sees.
+    // Neither card nor disk.
     private static readonly string s_kept = s_inside.Replace("\"inside\"", "\"kept\"", StringComparison.Ordinal)
         .Split("vif =")[0] + "on_reboot=\"preserve\"\n";
-
-    // What libvirt's driver does with libxl, and with its hook, which is started behind a paused domain's creation.
-    private const string Virsh = """
-        #!/bin/sh
-        verb=$1
-        [ "$2" = --paused ] && shift
-        name=$3
-        case $verb in
-          list) ;;
-          domid) xl domid "$name" 2> /dev/null || echo - ;;
-          domstate) if xl domid "$name" > /dev/null 2>&1; then echo running; else echo "shut off"; fi ;;
-          resume) xl unpause "$name" ;;
-          destroy) xl destroy "$name" ;;
-          start)
-            xl create -q -p "/etc/xen/$name.cfg" || exit 1
-            echo "<domain type='xen' id='$(xl domid "$name")'>" | sh /etc/keyhole/hook "$name" started begin - && exit 0
-            xl destroy "$name"
-            exit 1 ;;
-        esac
-
-        """;
 
     // boots NAME COUNT: waits until the guest has come up so often on its map, and says how often it has.
     private const string Boots = """
@@ -87,7 +62,7 @@ public sealed class InstallTests
         new("before", "cp /etc/xen/guest.cfg /tmp/guest.cfg; chmod +x /bin/boots; mkdir /etc/xen/auto; ln -s ../guest.cfg /etc/xen/auto/guest.cfg");
 
     private static readonly Lazy<XenRun> s_run = new(static () => XenMachine.Run(Everyday()));
-    private static readonly Lazy<XenRun> s_more = new(static () => XenMachine.Run(More()));
+    private static readonly Lazy<XenRun> s_probe = new(static () => XenMachine.Run(Probed()));
 
     // The Xen that eng/prove-install asks for; without it the one that is booted where nothing is said.
     private static readonly string s_xen = Environment.GetEnvironmentVariable("KEYHOLE_XEN") is { Length: > 0 } version
@@ -160,30 +135,8 @@ public sealed class InstallTests
 
     [TestMethod]
     [TestCategory("Long")]
-    public void A_disks_script_gives_a_guest_without_a_network_card_its_map_at_creation_and_after_a_reboot()
-    {
-        string answer = Answered(RunMore(), "disk", 0);
-
-        Assert.Contains("boots 2", answer);
-        Assert.Contains("disk-1", answer);
-        Assert.IsGreaterThanOrEqualTo(2, Regex.Count(answer, "its map is in force \\(backend/vbd/[0-9]+/[0-9]+\\)"), answer);
-    }
-
-    [TestMethod]
-    [TestCategory("Long")]
-    public void The_probe_says_yes_to_the_map_on_which_these_guests_live() =>
-        Assert.Contains("yes", Answered(RunMore(), "probe", 0));
-
-    [TestMethod]
-    [TestCategory("Long")]
-    public void The_supervisor_makes_a_guest_of_libvirts_again_on_its_map_after_each_reboot()
-    {
-        string answer = Answered(RunMore(), "kept", 0);
-
-        Assert.Contains("boots 3", answer);
-        Assert.Contains("kept: started with the host", answer);
-        Assert.IsGreaterThanOrEqualTo(2, Regex.Count(answer, "kept: started again after its reboot"), answer);
-    }
+    public void The_probe_says_yes_to_the_map_on_which_a_guest_lives_that_dies_on_libxls() =>
+        Assert.Contains("yes", Answered(RunProbe(), "probe", 0));
 
     [TestMethod]
     [TestCategory("Long")]
@@ -242,10 +195,7 @@ public sealed class InstallTests
 
     private static ImmutableSortedDictionary<string, string> Texts =>
         ImmutableSortedDictionary<string, string>.Empty.Add("etc/xen/guest.cfg", Guest).Add("etc/xen/inside.cfg", s_inside).Add("bin/boots", Boots)
-            .Add("etc/xen/disk.cfg", s_disk).Add("etc/xen/kept.cfg", s_kept).Add("bin/virsh", Virsh)
-            .Add("etc/keyhole/hook", Hook("libvirt-libxl")).Add("etc/keyhole/supervisor", Hook("libvirt-supervisor"));
-
-    private static string Hook(string name) => File.ReadAllText(Path.Combine(Workshop.Root, "samples", "hooks", name));
+            .Add("etc/xen/kept.cfg", s_kept);
 
     /// <summary>The commands of docs/install.md, in order.</summary>
     private static string[] Page()
@@ -339,40 +289,11 @@ public sealed class InstallTests
         return OnNvs8m("install", [.. steps]);
     }
 
-    /// <summary>Guests that have no network card: a disk's script, and the supervisor of libvirt's guests.</summary>
-    private static Scenario More() => OnNvs8m("install-more",
+    /// <summary>A guest that has neither a network card nor a disk.</summary>
+    private static Scenario Probed() => OnNvs8m("install-probe",
     [
         s_before,
         new RunStep("probe", "cd /etc/xen && keyhole probe kept.cfg"),
-        new RunStep("disk", """
-            truncate -s 1M /tmp/disk && losetup /dev/loop0 /tmp/disk || exit 1
-            cp /etc/xen/disk.cfg /tmp/disk.cfg
-            keyhole install /etc/xen/disk.cfg || exit 1
-            xl create -q /etc/xen/disk.cfg || { cat /var/log/syslog; exit 1; }
-            boots disk 2
-            xl destroy disk
-            keyhole install /etc/xen/disk.cfg --undo && cmp /tmp/disk.cfg /etc/xen/disk.cfg
-            status=$?
-            cat /var/log/syslog
-            exit $status
-            """),
-        new RunStep("kept", """
-            chmod +x /bin/virsh
-            echo "stop kept" > /etc/keyhole/libvirt-guests
-            echo "autostart kept" >> /etc/keyhole/libvirt-guests
-            sh -x /etc/keyhole/supervisor 2> /tmp/trace &
-            supervisor=$!
-            for i in $(seq 150); do
-              [ "$(grep -c 'Remapped [0-9]* page(s)' /var/log/xen/console/guest-kept.log)" -ge 3 ] 2> /dev/null && break
-              sleep 0.2
-            done
-            kill $supervisor
-            xl list
-            boots kept 0
-            xl destroy kept
-            grep keyhole: /var/log/syslog
-            tail -n 60 /tmp/trace
-            """),
     ]);
 
     private static Scenario OnNvs8m(string name, ImmutableArray<Step> steps) => ScenarioFile.Load("nvs8m") with
@@ -397,7 +318,7 @@ public sealed class InstallTests
 
     private XenRun Run() => Told(s_run.Value);
 
-    private XenRun RunMore() => Told(s_more.Value);
+    private XenRun RunProbe() => Told(s_probe.Value);
 
     private XenRun Told(XenRun run)
     {
