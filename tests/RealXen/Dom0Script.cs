@@ -16,8 +16,6 @@ internal static class Dom0Script
 {
     private const string HotplugUp = """
         while read -r module; do need insmod "/modules/$module.ko"; done < /modules/hotplug
-        # Xen's scripts lock a file that they look at through it; udev makes it elsewhere.
-        need ln -s /proc/self/fd/0 /dev/stdin
         need brctl addbr xenbr0
         need ip link set xenbr0 up
         need syslogd -O /var/log/syslog
