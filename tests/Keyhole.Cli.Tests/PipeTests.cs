@@ -57,30 +57,45 @@ public sealed class PipeTests : IDisposable
     public void No_option_waits_for_a_pipe_without_end()
     {
         int tried = 0;
-        foreach (string command in s_commands)
+        foreach ((List<string> arguments, _) in WithEachFileOption(NewPipe))
         {
-            string[] words = [.. command.Split(' ').Select(word => word switch
-            {
-                "LOG" => CommandRun.Golden("plain4g.log"),
-                "CFG" => Path.Combine(_dom0.Root, "g.cfg"),
-                _ => word,
-            })];
-            foreach (string option in FileOptions(words[0]))
-            {
-                List<string> arguments = [.. words];
-                int known = arguments.IndexOf(option);
-                if (known >= 0)
-                    arguments[known + 1] = NewPipe();
-                else
-                    arguments.AddRange([option, NewPipe()]);
-                AssertSoon(arguments);
-                tried++;
-            }
+            AssertSoon(arguments);
+            tried++;
         }
 
         foreach (string command in (string[])["fleet PIPE --memory 512", "start PIPE", "probe PIPE", "install PIPE", "install PIPE --undo"])
             AssertSoon([.. command.Split(' ').Select(word => word == "PIPE" ? NewPipe() : word)]);
         Assert.IsGreaterThan(40, tried);
+    }
+
+    /// <summary>What is there and is no file with something in it, or has more in it than any: the long one once an option, since it is read up to its
+    /// bound.</summary>
+    [TestMethod]
+    public void Any_kind_of_file_of_any_option_is_answered_or_refused_soon()
+    {
+        string empty = Path.Combine(_folder.FullName, "empty");
+        File.WriteAllBytes(empty, []);
+        string unreadable = Path.Combine(_folder.FullName, "unreadable");
+        File.WriteAllText(unreadable, "memory=1\n");
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(unreadable, UnixFileMode.None);
+        string inside = Path.Combine(_folder.FullName, "inside");
+        Directory.CreateDirectory(inside);
+        string holes = Path.Combine(_folder.FullName, "holes");
+        using (FileStream file = File.Create(holes))
+            file.SetLength(10L << 30);
+        foreach (string path in (string[])[empty, unreadable, inside])
+        {
+            foreach ((List<string> arguments, _) in WithEachFileOption(() => path))
+                AssertSoon(arguments);
+        }
+
+        var tried = new HashSet<string>(StringComparer.Ordinal);
+        foreach ((List<string> arguments, string option) in WithEachFileOption(() => holes))
+        {
+            if (tried.Add(option))
+                AssertSoon(arguments);
+        }
     }
 
     [TestMethod]
@@ -104,6 +119,30 @@ public sealed class PipeTests : IDisposable
         string errors = AssertSoon(["show", "--host", Path.Combine(_folder.FullName, "memmap")]);
 
         Assert.Contains("empty, a pipe or a device", errors);
+    }
+
+    /// <summary>Each command, once with each of its verb's options that name a file.</summary>
+    private IEnumerable<(List<string> Arguments, string Option)> WithEachFileOption(Func<string> path)
+    {
+        foreach (string command in s_commands)
+        {
+            string[] words = [.. command.Split(' ').Select(word => word switch
+            {
+                "LOG" => CommandRun.Golden("plain4g.log"),
+                "CFG" => Path.Combine(_dom0.Root, "g.cfg"),
+                _ => word,
+            })];
+            foreach (string option in FileOptions(words[0]))
+            {
+                List<string> arguments = [.. words];
+                int known = arguments.IndexOf(option);
+                if (known >= 0)
+                    arguments[known + 1] = path();
+                else
+                    arguments.AddRange([option, path()]);
+                yield return (arguments, option);
+            }
+        }
     }
 
     private string AssertSoon(List<string> arguments)

@@ -26,7 +26,8 @@ internal static class PvhLinuxView
     /// The same map as kernels print it that keep such room: unusable entries become RAM, in all ten times the pages that are RAM at most; an entry
     /// that is larger than what is left is parted.
     /// </summary>
-    /// <remarks>Source: arch/x86/xen/enlighten_pvh.c (xen_reserve_extra_memory), in 6.9 and in some stable releases before it.</remarks>
+    /// <remarks>Source: arch/x86/xen/enlighten_pvh.c (xen_reserve_extra_memory), by commit 38620fc4e893 of the merge window
+    /// of 6.9, and in some stable releases before it.</remarks>
     public static ImmutableArray<E820Entry> WithRoomForBalloon(ImmutableArray<E820Entry> given)
     {
         const ulong ratio = 10;
