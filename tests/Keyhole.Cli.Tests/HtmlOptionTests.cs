@@ -117,7 +117,7 @@ public sealed class HtmlOptionTests
         Assert.IsLessThan(
             page.IndexOf("<td class=\"info\">", StringComparison.Ordinal), page.IndexOf("<td class=\"error\">", StringComparison.Ordinal));
         Assert.DoesNotContain(">where</th>", page);
-        Assert.Contains("no setting could be tried: what a device that is passed through asks for is not told", page);
+        Assert.Contains("pci-hole64-size=32G, with which QEMU starts the guest (what the devices that are passed through ask for is not told", page);
         Assert.Contains(">where</th>", Page("plan", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--e820-host"));
     }
 

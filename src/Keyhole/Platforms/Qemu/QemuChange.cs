@@ -175,6 +175,9 @@ internal sealed record QemuCure(ImmutableArray<QemuTrial> Trials, QemuTrial? Bes
     /// <summary>Whether nothing was tried but the guest as it is.</summary>
     public bool IsUntried => Best is null && Trials.Length <= 1;
 
+    /// <summary>Whether BARs of devices that are passed through are not told and do not count: the guest starts, and no more is said.</summary>
+    public bool IsStartOnly { get; init; }
+
     /// <summary>Whether there is nothing to cure.</summary>
     public bool IsWell => Best is { Changes.IsEmpty: true };
 }

@@ -64,8 +64,9 @@ internal static class QemuCures
         return end;
     }
 
-    private sealed class Search(QemuCureRequest request)
+    private sealed class Search(QemuCureRequest given)
     {
+        private QemuCureRequest _request = given;
         private readonly List<QemuTrial> _trials = [];
         private readonly List<ImmutableArray<QemuChange>> _families = [];
         private QemuTrial? _best;
@@ -73,11 +74,13 @@ internal static class QemuCures
         private ulong _need;
         private ulong _lowNeed;
 
-        public QemuCure Result() => new([.. _trials], _best);
+        private bool _isStartOnly;
+
+        public QemuCure Result() => new([.. _trials], _best) { IsStartOnly = _isStartOnly };
 
         public bool TryRun()
         {
-            if (!QemuForecaster.TryForecast(request.Machine, out QemuForecast forecast, out _))
+            if (!QemuForecaster.TryForecast(_request.Machine, out QemuForecast forecast, out _))
                 return false;
             QemuTrial asItIs = TrialOf([], forecast);
             _trials.Add(asItIs);
@@ -87,6 +90,9 @@ internal static class QemuCures
                 return true;
             }
 
+            // QEMU refuses the layout before it plugs devices in: what makes it start is found without their BARs.
+            if (forecast is { Outcome: GuestOutcome.Refused, Memory: null } && TryWithoutHostBars(out QemuMachine without))
+                (_request, _isStartOnly) = (_request with { Machine = without }, true);
             // How the devices are plugged together QEMU refuses whatever is set.
             if (!TryReckonNeeds())
                 return true;
@@ -107,10 +113,26 @@ internal static class QemuCures
             return true;
         }
 
+        private bool TryWithoutHostBars(out QemuMachine without)
+        {
+            bool isLacking = false;
+            ImmutableArray<QemuDevice> devices = _request.Machine.Devices;
+            for (int i = 0; i < devices.Length; i++)
+            {
+                if (devices[i].Host is not null || !devices[i].Driver.StartsWith("vfio-pci", StringComparison.Ordinal))
+                    continue;
+                isLacking = true;
+                devices = devices.SetItem(i, devices[i] with { Host = new HostFunction([]) });
+            }
+
+            without = _request.Machine with { Devices = devices };
+            return isLacking;
+        }
+
         /// <summary>What the BARs of 64 and of 32 bits take. False where QEMU does not plug the devices together.</summary>
         private bool TryReckonNeeds()
         {
-            QemuTopology topology = QemuTopology.Build(request.Machine, out PciTree? tree);
+            QemuTopology topology = QemuTopology.Build(_request.Machine, out PciTree? tree);
             if (topology.Refusal is not null || tree is null || !NumberedTree.TryCreate(tree, out NumberedTree numbered))
                 return false;
             foreach (NumberedFunction function in numbered.Functions)
@@ -130,7 +152,7 @@ internal static class QemuCures
 
         private void CollectFamilies(QemuForecast asItIs)
         {
-            QemuMachine machine = request.Machine;
+            QemuMachine machine = _request.Machine;
             if (machine.Firmware.Name == FirmwareName.Ovmf)
                 AddWindows();
             AddWidths(machine);
@@ -148,7 +170,7 @@ internal static class QemuCures
             AddFirmware(machine);
             if (machine.Emulator > machine.Type.Version)
                 Add([new QemuChange(QemuSetting.MachineVersion, 0, new QemuMachineType(machine.Type.Chipset, machine.Emulator).ToString())]);
-            if (request.WithBoard is not null)
+            if (_request.WithBoard is not null)
                 Add([new QemuChange(QemuSetting.Board, 0, machine.Type.Chipset == QemuChipset.Q35 ? "pc" : "q35")]);
         }
 
@@ -172,11 +194,11 @@ internal static class QemuCures
             if (!machine.Cpu.Is64Bit)
                 return;
             int now = machine.Cpu.PhysBits;
-            int most = request.HasHostsWidth ? now : Math.Min(request.WidthLimit ?? 52, 52);
+            int most = _request.HasHostsWidth ? now : Math.Min(_request.WidthLimit ?? 52, 52);
             var widths = ImmutableArray.CreateBuilder<QemuChange>();
             for (int bits = now + 1; bits <= most; bits++)
                 widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
-            for (int bits = Math.Min(now - 1, request.WidthLimit ?? 52); bits >= 36; bits--)
+            for (int bits = Math.Min(now - 1, _request.WidthLimit ?? 52); bits >= 36; bits--)
                 widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
             Add(widths);
         }
@@ -341,10 +363,10 @@ internal static class QemuCures
         {
             if (++_forecasts > MaxForecasts)
                 return null;
-            QemuMachine machine = request.Machine;
+            QemuMachine machine = _request.Machine;
             foreach (QemuChange change in changes)
             {
-                if (change.Setting == QemuSetting.Board && request.WithBoard?.Invoke(change.Text) is { } rebuilt)
+                if (change.Setting == QemuSetting.Board && _request.WithBoard?.Invoke(change.Text) is { } rebuilt)
                     machine = rebuilt;
             }
 
@@ -358,7 +380,7 @@ internal static class QemuCures
                 machine = changed;
             }
 
-            if (machine.Equals(request.Machine))
+            if (machine.Equals(_request.Machine))
                 return null;
             return QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _) ? TrialOf(changes, forecast) : null;
         }
@@ -372,7 +394,7 @@ internal static class QemuCures
                     unplaced += device.Host?.Bars.Length ?? 0;
             }
 
-            return new(changes, forecast.Outcome, unplaced, IsWell(forecast, request.WidthLimit));
+            return new(changes, forecast.Outcome, unplaced, IsWell(forecast, _request.WidthLimit));
         }
     }
 }

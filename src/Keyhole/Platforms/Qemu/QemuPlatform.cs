@@ -94,6 +94,8 @@ internal sealed class QemuPlatform : IPlatform
     private const string Untried =
         "what a device that is passed through asks for is not told, or QEMU refuses how the devices are plugged together whatever is set";
 
+    private const string NotCounted = "what the devices that are passed through ask for is not told and not counted: give their lspci -vv";
+
     public SettingComparison? CompareSettings(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
@@ -109,7 +111,9 @@ internal sealed class QemuPlatform : IPlatform
         string notes = paste is { Notes.IsEmpty: false } ? $"; {string.Join("; ", paste.Notes)}" : "";
         string why = cure.IsWell ? "every BAR has its place as it is"
             : cure.IsUntried ? $"none could be tried: {Untried}"
-            : cure.Best is null ? "with none of the settings that were tried does every BAR get a place"
+            : cure.Best is null ? cure.IsStartOnly ? "with none of the settings that were tried does QEMU start the guest"
+                : "with none of the settings that were tried does every BAR get a place"
+            : cure.IsStartOnly ? $"the lightest change that was found with which QEMU starts the guest; {NotCounted}{notes}"
             : $"the lightest change that was found with which the guest boots and every BAR has its place{notes}";
         return new(
             [.. cure.Trials.Select(static trial => new TriedSetting(trial.Name, trial.Unplaced, trial.Outcome))],
@@ -148,13 +152,16 @@ internal sealed class QemuPlatform : IPlatform
             QemuPaste paste = QemuPaste.Of(guest, request, best.Changes);
             string own = paste.OneLine;
             string notes = paste.Notes.IsEmpty || own == string.Join("; ", paste.Notes) ? "" : $" ({string.Join("; ", paste.Notes)})";
-            return $"{best.Name}, with which every BAR has its place: {own}{notes}";
+            string what = cure.IsStartOnly ? $"with which QEMU starts the guest ({NotCounted})" : "with which every BAR has its place";
+            return $"{best.Name}, {what}: {own}{notes}";
         }
 
         problems.Add(new(
             Severity.Info,
             ProblemCodes.NoSettingHelps,
             cure.IsUntried ? $"no setting could be tried: {Untried}"
+                : cure.IsStartOnly ? $"with none of the settings that were tried does QEMU start the guest: "
+                    + $"{string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"
                 : $"none of the settings that were tried gives every BAR a place: "
                     + $"{string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"));
         return null;
