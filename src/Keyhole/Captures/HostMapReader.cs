@@ -16,22 +16,6 @@ using Keyhole.Reading;
 
 namespace Keyhole.Captures;
 
-/// <summary>What a user may say about a source that the reader would else find out by itself.</summary>
-public sealed record HostMapOptions
-{
-    /// <summary>The host's map, as the source has it, detected.</summary>
-    public static readonly HostMapOptions Default = new();
-
-    /// <summary>The dialect to read, or null to detect it.</summary>
-    public HostMapDialect? From { get; init; }
-
-    /// <summary>Which of a log's maps to take, 1-based in the log's order, or null for the firmware's.</summary>
-    public int? MapNumber { get; init; }
-
-    /// <summary>Whether a guest's map is wanted: of a log the one that a kernel under Xen printed, of JSON a plan's or a boot's, too.</summary>
-    internal bool IsGuests { get; init; }
-}
-
 /// <summary>Reads a host's memory map from any dialect of <see cref="HostMapDialect"/>.</summary>
 public static class HostMapReader
 {
