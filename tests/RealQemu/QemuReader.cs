@@ -72,7 +72,8 @@ internal sealed class QemuReader(QemuMonitor monitor, QemuPorts ports, QemuConfi
         var found = new List<(int Bus, int Slot, int Function, JsonElement Info)>();
         foreach (JsonElement bus in monitor.Execute("query-pci").EnumerateArray())
             Walk(bus.GetProperty("devices"));
-        return found.OrderBy(static f => (f.Bus, f.Slot, f.Function));
+        // QEMU lists what nobody can reach, too: virtual functions that are not there yet, and devices whose bus number another bridge has.
+        return found.Where(f => ports.ReadHeader(f.Bus, f.Slot, f.Function)[0] != uint.MaxValue).OrderBy(static f => (f.Bus, f.Slot, f.Function));
 
         void Walk(JsonElement devices)
         {

@@ -101,8 +101,21 @@ internal static class QemuDevices
 
     private static readonly FrozenDictionary<string, QemuModel> s_models = Build().ToFrozenDictionary(StringComparer.Ordinal);
 
+    /// <summary>Names that QEMU takes for a model on a board with PCI, as <c>virtio-serial</c> for <c>virtio-serial-pci</c>.</summary>
+    /// <remarks>Source: QEMU's qdev_alias_table.</remarks>
+    private static readonly FrozenSet<string> s_shortened = FrozenSet.Create(
+        StringComparer.Ordinal, "virtio-9p", "virtio-balloon", "virtio-blk", "virtio-gpu", "virtio-gpu-gl", "virtio-gpu-rutabaga",
+        "virtio-input-host", "virtio-iommu", "virtio-keyboard", "virtio-mouse", "virtio-multitouch", "virtio-net", "virtio-rng", "virtio-scsi",
+        "virtio-serial", "virtio-sound", "virtio-tablet");
+
     /// <summary>The model of a name; null where Keyhole does not know it, or it is no PCI device.</summary>
-    public static QemuModel? Find(string driver) => s_models.GetValueOrDefault(driver);
+    public static QemuModel? Find(string driver) => s_models.GetValueOrDefault(s_shortened.Contains(driver) ? driver + "-pci" : driver switch
+    {
+        "ac97" => "AC97",
+        "es1370" => "ES1370",
+        "lsi" => "lsi53c895a",
+        _ => driver,
+    });
 
     /// <summary>Whether a driver is known to take no BAR.</summary>
     public static bool IsNotPci(string driver)

@@ -208,12 +208,12 @@ internal sealed class SeaBiosDrivers
 
     private bool HasDisk(QemuDevice controller)
     {
-        if (!controller.Driver.StartsWith("virtio-scsi-pci", StringComparison.Ordinal))
+        if (!controller.Driver.StartsWith("virtio-scsi", StringComparison.Ordinal))
             return true;
         QemuDevice? first = null;
         foreach (QemuDevice device in _input.Machine.Devices)
         {
-            if (device.Driver.StartsWith("virtio-scsi-pci", StringComparison.Ordinal))
+            if (device.Driver.StartsWith("virtio-scsi", StringComparison.Ordinal))
                 first ??= device;
             if (device.Driver is not ("scsi-hd" or "scsi-cd" or "scsi-block"))
                 continue;

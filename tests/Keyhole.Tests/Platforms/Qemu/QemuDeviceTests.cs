@@ -46,7 +46,8 @@ public sealed class QemuDeviceTests
         Assert.IsEmpty(wrong, string.Join('\n', wrong));
     }
 
-    /// <summary>Every model of -device help that starts by itself, on q35 and pc, in QEMU 7.2 and 10.0: EMULATOR TYPE DEVICE,OPTION… BAR:SIZE:KIND….</summary>
+    /// <summary>Every model of -device help that starts by itself, on q35 and pc, in QEMU 7.2 and 10.0: EMULATOR TYPE DEVICE,OPTION…
+    /// BAR:SIZE:KIND….</summary>
     [TestMethod]
     public void Each_model_that_is_known_has_the_BARs_that_QEMU_says_and_the_others_are_said_to_be_not_known()
     {
@@ -80,9 +81,23 @@ public sealed class QemuDeviceTests
     }
 
     [TestMethod]
+    [DataRow("virtio-serial", "virtio-serial-pci")]
+    [DataRow("virtio-scsi", "virtio-scsi-pci")]
+    [DataRow("virtio-net", "virtio-net-pci")]
+    [DataRow("virtio-gpu", "virtio-gpu-pci")]
+    [DataRow("lsi", "lsi53c895a")]
+    public void A_name_that_QEMU_takes_for_a_model_has_its_BARs(string name, string model) =>
+        Assert.AreSame(QemuDevices.Find(model), QemuDevices.Find(name));
+
+    [TestMethod]
+    public void A_Proxmox_guest_with_its_agent_is_forecast() =>
+        Assert.AreEqual(64UL, Ports("machine: pc-i440fx-7.2\nmemory: 1024\nballoon: 0\nvga: none\nagent: 1\n", "101.conf"));
+
+    [TestMethod]
     public void No_PCI_device_of_QEMU_is_taken_for_one_without_BARs_because_of_its_name()
     {
-        string[] names = [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "fixtures/kvm/pci-devices-7.2.txt")), "xen-platform", "xen-pvdevice"];
+        string list = Path.Combine(AppContext.BaseDirectory, "fixtures/kvm/pci-devices-7.2.txt");
+        string[] names = [.. File.ReadLines(list), "xen-platform", "xen-pvdevice"];
 
         Assert.IsGreaterThan(150, names.Length);
         Assert.AreEqual("", string.Join(' ', names.Where(QemuDevices.IsNotPci)));

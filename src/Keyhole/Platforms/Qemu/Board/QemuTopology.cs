@@ -240,7 +240,7 @@ internal sealed class QemuTopology
     {
         if (slot == 0 && bus is { HasController: true, HasAcpiHotplug: false })
             Refusal = "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31.";
-        else if (device.Driver.StartsWith("virtio-balloon-pci", StringComparison.Ordinal) && ++_balloons > 1)
+        else if (device.Driver.StartsWith("virtio-balloon", StringComparison.Ordinal) && ++_balloons > 1)
             Refusal = "Only one balloon device is supported";
         return Refusal is null;
     }
