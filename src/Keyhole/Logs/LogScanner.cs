@@ -62,7 +62,7 @@ public sealed class LogScanner
     private static readonly string[] s_messageWords = Vocabulary.Marks;
 
     private static readonly SearchValues<string> s_mapAndTraitWords =
-        SearchValues.Create([.. s_mapWords, .. LogTraits.Words, .. TextLines.Covers], StringComparison.Ordinal);
+        SearchValues.Create([.. s_mapWords, .. LogTraits.Words], StringComparison.Ordinal);
     private static readonly SearchValues<string> s_traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_allMessageWords = SearchValues.Create(s_messageWords, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_pciWords = SearchValues.Create(PciLogBuilder.Words, StringComparison.Ordinal);

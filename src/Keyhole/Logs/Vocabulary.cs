@@ -184,8 +184,8 @@ internal static class Vocabulary
         new(ConsoleOpening, KernelMessageKind.Console, "printk: console [hvc0] enabled"),
         new("deferred pages", KernelMessageKind.DeferredPages, "node 0 " + DeferredPages + " in 256ms"),
         new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),
-        new(RunsOn, KernelMessageKind.RunsOn, "B" + RunsOn + "Xen PVH"),
-        new(RunsParavirtualizedOn, KernelMessageKind.RunsOn, "B" + RunsParavirtualizedOn + "Xen HVM"),
+        new("Booting kern", KernelMessageKind.RunsOn, "B" + RunsOn + "Xen PVH"),
+        new("lized kernel on", KernelMessageKind.RunsOn, "B" + RunsParavirtualizedOn + "Xen HVM"),
     ];
 
     /// <summary>The marks, each once, in the order of <see cref="Sayings"/>.</summary>

@@ -47,8 +47,8 @@ internal sealed class TextLines
         ("&#60;", '<'), ("&#34;", '"'), ("&#38;", '&'), ("&apos;", '\''), ("&#x27;", '\''), ("&ndash;", '-'), ("&#8211;", '-'),
     ];
 
-    /// <summary>What stands in the middle of words that are looked for, and hides them: colours, and what web pages write for blanks.</summary>
-    public static readonly string[] Covers = ["\x1b", "&nbsp;", "&#160;"];
+    /// <summary>What web pages write for blanks in the middle of words that are looked for.</summary>
+    private static readonly string[] s_covers = ["&nbsp;", "&#160;"];
 
     private readonly Stream _stream;
     private readonly TextForm _form;
@@ -59,6 +59,9 @@ internal sealed class TextLines
     private readonly char[] _window = new char[MaxLineLength + BlockLength];
     private ReadOnlyMemory<byte> _head;
     private int _oddByte = -1;
+
+    /// <summary>Whether what has been read holds something that hides words: colours, a web page's blanks.</summary>
+    private bool _hasCovers;
     private int _position;
     private int _length;
     private bool _dropping;
@@ -147,6 +150,8 @@ internal sealed class TextLines
         const int stretch = 4096;
         while (true)
         {
+            if (_hasCovers)
+                return;
             ReadOnlySpan<char> rest = _window.AsSpan(_position, _length - _position);
             int end = rest[..Math.Min(rest.Length, stretch)].LastIndexOf('\n') + 1;
             if (end == 0)
@@ -315,6 +320,23 @@ internal sealed class TextLines
         Encoding.Latin1.GetChars(bytes, _window.AsSpan(kept));
         _length = kept + bytes.Length;
         Soften(kept);
+        _hasCovers = HasCovers(_window.AsSpan(0, _length));
+    }
+
+    /// <summary>Colours and such blanks are rare: one look for each of their first characters is all that other texts pay.</summary>
+    private static bool HasCovers(ReadOnlySpan<char> text)
+    {
+        if (text.Contains(Escape))
+            return true;
+        if (!text.Contains('&'))
+            return false;
+        foreach (string cover in s_covers)
+        {
+            if (text.Contains(cover, StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
     }
 
     private int ReadBytes()
