@@ -50,6 +50,9 @@ internal sealed class TextLines
     /// <summary>What web pages write for blanks in the middle of words that are looked for.</summary>
     private static readonly string[] s_covers = ["&nbsp;", "&#160;"];
 
+    /// <summary>The characters of which one stands in all that is made plain.</summary>
+    private static readonly SearchValues<char> s_signs = SearchValues.Create([HardBlank, DashTrail, Escape, '&']);
+
     private readonly Stream _stream;
     private readonly TextForm _form;
     private readonly bool _endsLinesWithReturns;
@@ -246,8 +249,6 @@ internal sealed class TextLines
     /// </summary>
     private void Soften(int from)
     {
-        if (!_hasLineBreaks && !_window.AsSpan(from, _length - from).ContainsAny(HardBlank, DashTrail))
-            return;
         int kept = from;
         for (int i = from; i < _length; i++)
         {
@@ -319,11 +320,18 @@ internal sealed class TextLines
 
         Encoding.Latin1.GetChars(bytes, _window.AsSpan(kept));
         _length = kept + bytes.Length;
-        Soften(kept);
-        _hasCovers = HasCovers(_window.AsSpan(0, _length));
+        // All of that is rare, and one look is what other texts pay.
+        if (_hasLineBreaks || _window.AsSpan(kept, _length - kept).ContainsAny(s_signs))
+        {
+            Soften(kept);
+            kept = _length;
+        }
+
+        // One may begin in what was there already.
+        const int longestCover = 8;
+        _hasCovers = HasCovers(_window.AsSpan(0, Math.Min(_length, kept + longestCover)));
     }
 
-    /// <summary>Colours and such blanks are rare: one look for each of their first characters is all that other texts pay.</summary>
     private static bool HasCovers(ReadOnlySpan<char> text)
     {
         if (text.Contains(Escape))
