@@ -90,12 +90,25 @@ public sealed class HtmlOptionTests
     }
 
     [TestMethod]
+    public void A_fleet_of_which_a_host_could_not_be_read_says_so_in_the_verdict()
+    {
+        string empty = Path.Combine(_folder, "empty.log");
+        File.WriteAllText(empty, "");
+
+        string page = Page("fleet", CommandRun.Golden("seed8g.log"), empty);
+
+        Assert.Contains("<p class=\"verdict error\">A hole from 0xbb000000 suits the one host that could be read (1 could not).</p>", page);
+    }
+
+    [TestMethod]
     public void No_folder_of_a_file_that_was_named_is_in_the_page()
     {
         string folder = Directory.CreateDirectory(Path.Combine(_folder, "home of alice", "hosts")).FullName;
         File.Copy(CommandRun.Golden("seed8g.log"), Path.Combine(folder, "seed8g.log"));
+        File.WriteAllText(Path.Combine(folder, "kvm.cmd"), "qemu-system-x86_64 -machine q35,accel=kvm -cpu host -m 4G\n");
 
         foreach (string[] args in (string[][])[["fleet", folder], ["plan", "--host", Path.Combine(folder, "seed8g.log"), "--memory", "512"],
+            ["fleet", Path.Combine(folder, "seed8g.log"), CommandRun.Golden("plain4g.log"), "--guest", Path.Combine(folder, "kvm.cmd")],
             ["show", $"--host={Path.Combine(folder, "seed8g.log")}"]])
         {
             string page = Page(args);

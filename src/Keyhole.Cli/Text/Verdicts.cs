@@ -35,16 +35,20 @@ internal static class Verdicts
 
     public static string Of(FleetAnswer answer) => answer switch
     {
-        { Fleet.NeedsNoHole: true, SuitsAll: true } => $"Every BAR of every guest has its place on all {answer.Hosts} hosts.",
+        { Fleet.NeedsNoHole: true, SuitsAll: true } => $"Every BAR of every guest has its place on {All(answer)}.",
         { Fleet.NeedsNoHole: true } => "Not every guest has a place for all its BARs on every host; see below.",
-        { HoleStart: { } start, SuitsAll: true } => $"A hole from {start} suits all {answer.Hosts} hosts.",
+        { HoleStart: { } start, SuitsAll: true } => $"A hole from {start} suits {All(answer)}.",
         { HoleStart: { } start, Impossible: > 0 } =>
-            $"No hole suits all {answer.Hosts} hosts: one from {start} suits all but {answer.Impossible}{NotEveryGuest(answer)}.",
-        { HoleStart: { } start, Guests: [] } => $"A hole from {start} suits the {answer.Hosts} hosts that could be read.",
-        { HoleStart: { } start } => $"A hole from {start} suits all {answer.Hosts} hosts{NotEveryGuest(answer)}.",
+            $"No hole suits {All(answer)}: one from {start} suits all but {answer.Impossible}{NotEveryGuest(answer)}.",
+        { HoleStart: { } start } => $"A hole from {start} suits {All(answer)}{NotEveryGuest(answer)}.",
         _ => "No hole suits all hosts.",
     };
 
-    private static string NotEveryGuest(FleetAnswer answer) => answer.Guests.Any(static guest => !guest.FitsAll)
-        ? ", but not every guest fits every one of them; see below" : "";
+    private static string All(FleetAnswer answer) => answer.Hosts == 1 ? "the one host" : $"all {answer.Hosts} hosts";
+
+    private static string NotEveryGuest(FleetAnswer answer)
+    {
+        string unread = answer.Unreadable.Count > 0 ? $" that could be read ({answer.Unreadable.Count} could not)" : "";
+        return answer.Guests.Any(static guest => !guest.FitsAll) ? $"{unread}, but not every guest fits every one of them; see below" : unread;
+    }
 }

@@ -25,8 +25,13 @@ internal static class FleetChart
     private const int Width = Left + MostWide + 110;
     private const int MostGuests = 32;
 
+    /// <summary>Of a guest's name: what the width holds.</summary>
+    private const int MostLetters = 90;
+
     /// <summary>The hosts of one bar begin their holes within so much.</summary>
     private const ulong Step = 256UL << 20;
+
+    private const string HolesTitle = "Hosts by where their hole must start";
 
     private const string Style = """
         text{font:12px system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:#1f2328}.title{font-size:16px;font-weight:600}
@@ -41,18 +46,21 @@ internal static class FleetChart
     {
         List<(string Title, ImmutableArray<Row> Rows)> parts = [];
         if (!fleet.NeedsNoHole)
-            parts.Add(("Hosts by where their hole must start", HoleRows(fleet)));
-        foreach (FleetGuestFit fit in fleet.Guests.Where(static fit => fit.Placement is not null).Take(MostGuests))
+            parts.Add((HolesTitle, HoleRows(fleet)));
+        FleetGuestFit[] placed = [.. fleet.Guests.Where(static fit => fit.Placement is not null)];
+        foreach (FleetGuestFit fit in placed.Take(MostGuests))
         {
             FleetPlacement placement = fit.Placement!;
-            parts.Add((fit.Guest.Name,
+            parts.Add((InputError.OneLine(FileNames.WithoutFolders(fit.Guest.Name), MostLetters),
             [
                 new("every BAR has its place", "good", placement.PlacesAll, fleet.HostCount),
-                new("not every BAR", "low", placement.Fails, fleet.HostCount),
+                new("does not fit", "low", placement.Fails, fleet.HostCount),
                 new("not known", "rest", placement.NotKnown, fleet.HostCount),
             ]));
         }
 
+        if (placed.Length > MostGuests)
+            parts.Add(($"and {Number(placed.Length - MostGuests)} more guests", []));
         int height = (2 * Margin) + 24 + parts.Sum(static part => (part.Rows.Length * RowHeight) + 34);
         var svg = new StringBuilder();
         svg.Append(CultureInfo.InvariantCulture,
@@ -70,8 +78,9 @@ internal static class FleetChart
         foreach ((string title, ImmutableArray<Row> rows) in parts)
         {
             y += 34;
-            Text(svg, "head", Margin, y, FileNames.WithoutFolders(title));
-            long most = Math.Max(1, rows.Max(static row => row.Count));
+            Text(svg, "head", Margin, y, title);
+            // Where a guest fits is a share of all hosts; where holes start is a distribution, of which the longest bar has the width.
+            long most = title == HolesTitle ? rows.Select(static row => row.Count).Append(1).Max() : fleet.HostCount;
             foreach (Row row in rows)
             {
                 y += RowHeight;

@@ -77,7 +77,7 @@ public sealed record HtmlPage
         // A second wall behind the escaping: a browser that minds it runs and fetches nothing.
         page.Append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
             + "'unsafe-inline'\">\n<link rel=\"icon\" href=\"data:,\">\n");
-        string title = Shown(FileNames.WithoutFolders(Title));
+        string title = Shown(Title);
         page.Append(CultureInfo.InvariantCulture,
             $"<title>{title}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n");
         page.Append(CultureInfo.InvariantCulture,
@@ -147,12 +147,12 @@ public sealed record HtmlPage
 
     private void WriteTable(StringBuilder page, HtmlTable table)
     {
-        string caption = Escape(table.Caption);
+        string caption = Shown(table.Caption);
         page.Append(CultureInfo.InvariantCulture,
             $"<details open>\n<summary>{caption}</summary>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\n<table "
                 + $"class=\"answer\" aria-label=\"{caption}\">\n<thead><tr>");
         foreach (string column in table.Columns)
-            page.Append(column.Length == 0 ? "<td></td>" : $"<th scope=\"col\">{Escape(column)}</th>");
+            page.Append(column.Length == 0 ? "<td></td>" : $"<th scope=\"col\">{Shown(column)}</th>");
         page.Append("</tr></thead>\n<tbody>\n");
         foreach (ImmutableArray<string> row in table.Rows)
         {
