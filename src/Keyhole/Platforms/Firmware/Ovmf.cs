@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Linq;
 using System.Numerics;
 using Keyhole.Addresses;
 using Keyhole.E820;
@@ -71,6 +72,10 @@ internal sealed class Ovmf
     /// <summary>The window above 4 GiB; null where the user switched it off.</summary>
     private readonly ByteRange? _window64;
 
+    /// <summary>What no BAR may have of a window, sorted: QEMU's map reserves it, and the firmware's own list of memory says so, too. A window of the
+    /// user's may reach over it. Seen: not in 2022.11, but in 2025.02; between them by the release that began to read these entries.</summary>
+    private readonly ByteRange[] _reserved;
+
     /// <summary>The width in bits that OVMF maps.</summary>
     private readonly int _width;
 
@@ -94,6 +99,8 @@ internal sealed class Ovmf
         _release = Release.Of(input.Machine.Firmware);
         _io = input.IsQ35 ? ByteRange.FromBounds(0x6000, 0x10000) : ByteRange.FromBounds(0xc000, 0x10000);
         _window32 = LowWindow();
+        _reserved = _release.AvoidsReserved ? [.. input.Memory.FirmwareMap.Where(static entry => !entry.IsRam && entry.Size > 0)
+            .Select(static entry => entry.Range).OrderBy(static range => range.Start)] : [];
         (_window64, _width) = HighWindow();
         int count = _tree.Functions.Length;
         _isGone = new bool[count];
@@ -165,10 +172,10 @@ internal sealed class Ovmf
         {
             size = share;
             start = space - share;
-            foreach (E820Entry entry in _release.AvoidsReserved ? _input.Memory.FirmwareMap : [])
+            foreach (ByteRange reserved in _reserved)
             {
-                if (entry.Address < start + size && start < entry.End)
-                    start = Align.Down(entry.Address - size, size);
+                if (reserved.Overlaps(ByteRange.FromSize(start, size)))
+                    start = Align.Down(reserved.Start - size, size);
             }
         }
 
@@ -408,7 +415,7 @@ internal sealed class Ovmf
 
     private SortedSet<ResourceKind> Allocate(ResourceNode[][] pools, ulong?[,] bases, HashSet<(int Root, ResourceKind Kind)> stale)
     {
-        var taken = new List<(ulong Start, ulong End, bool IsIo)>();
+        List<(ulong Start, ulong End, bool IsIo)> taken = [.. _reserved.Select(static range => (range.Start, range.End, false))];
         var failed = new SortedSet<ResourceKind>();
         for (int root = 0; root < pools.Length; root++)
         {
@@ -524,9 +531,22 @@ internal sealed class Ovmf
         ResourceKind.Io => new(UnplacedReason.IoFull, needed, _io),
         ResourceKind.Memory32 or ResourceKind.Prefetchable32 => new(UnplacedReason.Window32Full, needed, _window32),
         ResourceKind.Memory64 or ResourceKind.Prefetchable64 => _window64 is { } window
-            ? new(UnplacedReason.Window64Full, needed, window)
+            ? new(UnplacedReason.Window64Full, needed, LargestPart(window))
             : new(UnplacedReason.NoWindow64, needed, default),
     };
+
+    /// <summary>Of a window, the largest part of which nothing is reserved.</summary>
+    private ByteRange LargestPart(ByteRange window)
+    {
+        ByteRange largest = default;
+        foreach (RangePiece piece in new RangeMap<ByteRange>(_reserved).Over(window))
+        {
+            if (piece.IsGap && piece.Range.SizeBytes > largest.SizeBytes)
+                largest = piece.Range;
+        }
+
+        return largest;
+    }
 
     /// <summary>The largest that may be taken away; of equal ones the last.</summary>
     private ResourceNode? Largest(ResourceList list)

@@ -4,6 +4,7 @@ using System.Collections.Immutable;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
@@ -58,6 +59,24 @@ public sealed class QemuRuleTests
         Assert.AreEqual(isRefused ? "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31." : null,
             Forecast($"-machine pc-q35-7.2 -m 1G -device pcie-root-port,id=p,chassis=1,hotplug={hotplug} -device pcie-pci-bridge,id=b,bus=p "
                 + "-device e1000,bus=b", emulator: emulator).Message);
+
+    /// <summary>Seen on QEMU 7.2 with OVMF 2022.11 and 2025.02: HyperTransport is reserved at [0xfd00000000, 0x10000000000).</summary>
+    [TestMethod]
+    [DataRow("ovmf-2022.11", 40, "512G", 524288, 0x80_0000_0000UL)]
+    [DataRow("ovmf-2025.02", 46, "512G", 524288, null)]
+    [DataRow("ovmf-2025.02", 46, "256G", 524288, 0x80_0000_0000UL)]
+    [DataRow("ovmf-2025.02", 46, "512G", 1048576, 0x100_0000_0000UL)]
+    public void Since_2023_02_no_BAR_may_have_what_QEMU_reserves_in_the_window_that_the_user_asks_for(string firmware, int bits, string size,
+        int window, ulong? address)
+    {
+        QemuForecast forecast = Forecast($"-machine q35 -m 2G -cpu EPYC,phys-bits={bits} -device pcie-root-port,id=p,slot=1 "
+            + $"-device pci-testdev,bus=p,membar={size} -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string={window}", firmware);
+
+        BarPlacement bar = forecast.Placement!.Bars.Single(static bar => bar.Bar.SizeBytes >= 1UL << 38);
+        Assert.AreEqual(address, bar.Address);
+        if (address is null)
+            Assert.AreEqual(ByteRange.FromBounds(0x80_0000_0000, 0xfd_0000_0000), bar.Why!.Available);
+    }
 
     [TestMethod]
     public void A_second_balloon_is_refused()
