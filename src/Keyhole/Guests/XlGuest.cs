@@ -43,8 +43,6 @@ internal sealed class XlGuest
         if (name is null)
             _remarks.Add("the guest has no name, without which xl does not start it");
         bool? e820Host = Flag("e820_host");
-        if (e820Host == true && type != GuestType.Pv)
-            _remarks.Add("e820_host is for PV guests; xl does not read it for others");
         int vcpus = ReadVcpus();
         ImmutableArray<PciAssignment> pci = ReadPci();
         string? commandLine = ReadCommandLine();

@@ -57,8 +57,6 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
                 "and Linux needs it to reach the devices");
         }
 
-        if (e820Host == true && type != GuestType.Pv)
-            _remarks.Add("e820_host is for PV guests; libxl does not read it for others");
         var document = new GuestDocument { Guest = guest, LibvirtXml = LibvirtDomain.ToText(domain), Remarks = [.. _remarks] };
         return type == GuestType.Kvm ? new LibvirtMachine(sourceName, domain).Build(document) : document;
     }
