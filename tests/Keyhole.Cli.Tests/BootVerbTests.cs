@@ -13,6 +13,18 @@ namespace Keyhole.Cli.Tests;
 public sealed class BootVerbTests
 {
     [TestMethod]
+    [DataRow(true, "boot a kernel from 6.12 on, which moves ACPI NVS out of its way")]
+    [DataRow(false, "boot a kernel from 6.12 on, which moves ACPI NVS out of its way, or install a map that keeps RAM there")]
+    public void Nobody_is_told_to_give_dom0_another_map(bool isDom0, string remedy)
+    {
+        string[] whose = isDom0 ? ["--dom0"] : ["--memory", "256", "--e820-host"];
+        JsonElement halt = CommandRun.Of(["boot", .. whose, "--host", CommandRun.Golden("nvskernel.log"), "--kernel", "6.1.100", "--json"]).Json()
+            .GetProperty("problems").EnumerateArray().Single(static problem => problem.GetProperty("code").GetString() == "kernel-halts");
+
+        Assert.AreEqual(remedy, halt.GetProperty("remedy").GetString());
+    }
+
+    [TestMethod]
     public void A_window_that_cannot_be_claimed_is_one_problem_in_the_kernels_words()
     {
         string[] guest = ["--host", CommandRun.Golden("passthrough.log"), "--memory", "3072", "--e820-host", "--bar", "20000000-20100000", "--json"];

@@ -141,15 +141,20 @@ internal static class ForecastReview
                 _ => "what it moves and what it counted disagree",
             };
             return new(Severity.Error, ProblemCodes.KernelHalts, $"the kernel halts{words}: {why}",
-                Remedy: "install another map, or boot another kernel");
+                Remedy: forecast.Request.IsDom0 ? "boot another kernel" : "install another map, or boot another kernel");
         }
 
         E820Entry? obstacle = Obstacle(forecast.Request, range);
         string inTheWay = obstacle is { } entry ? $"{E820TypeNames.NameOf(entry.Type)} memory at [0x{entry.Address:x}, 0x{entry.End:x})"
             : "a gap in the map";
-        string remedy = obstacle is { Type: E820Type.Nvs } && !forecast.Request.Profile.Has(KernelBehaviour.MovesNvs)
-            ? "boot a kernel from 6.12 on, which moves ACPI NVS out of its way, or install a map that keeps RAM there"
-            : "install a map that keeps RAM there, or a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)";
+        // Nobody gives dom0 another map: it has the machine's.
+        string remedy = (obstacle is { Type: E820Type.Nvs } && !forecast.Request.Profile.Has(KernelBehaviour.MovesNvs), forecast.Request.IsDom0) switch
+        {
+            (true, true) => "boot a kernel from 6.12 on, which moves ACPI NVS out of its way",
+            (true, false) => "boot a kernel from 6.12 on, which moves ACPI NVS out of its way, or install a map that keeps RAM there",
+            (false, true) => "boot a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)",
+            (false, false) => "install a map that keeps RAM there, or boot a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)",
+        };
         return new(
             Severity.Error,
             ProblemCodes.KernelHalts,
