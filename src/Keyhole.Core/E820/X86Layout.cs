@@ -16,6 +16,9 @@ public static class X86Layout
     /// <summary>The start of the ISA range: video memory, option ROMs, BIOS (Linux's ISA_START_ADDRESS).</summary>
     public const ulong IsaStart = 0xa_0000;
 
+    /// <summary>The last 64 KiB of the ISA range: the system BIOS of every PC since the first, where its tables are looked for.</summary>
+    public const ulong SystemBiosStart = 0xf_0000;
+
     /// <summary>The end of the ISA range (Linux's ISA_END_ADDRESS).</summary>
     public const ulong IsaEnd = OneMiB;
 
@@ -41,6 +44,22 @@ public static class X86Layout
 
     /// <summary>Where Linux is linked and, as a PV guest, loaded: CONFIG_PHYSICAL_START's default.</summary>
     public const ulong LinuxStart = 16UL << 20;
+
+    /// <summary>Where a 64-bit Linux is linked and its image mapped: virtual, the last 2 GiB (__START_KERNEL_map in asm/page_64_types.h).</summary>
+    public const ulong LinuxKernelMap = 0xffff_ffff_8000_0000;
+
+    /// <summary>Where a 64-bit Linux up to 4.19, or one without KASLR, maps all memory: virtual, the first slot behind Xen's
+    /// (__PAGE_OFFSET).</summary>
+    public const ulong LinuxDirectMap = 0xffff_8800_0000_0000;
+
+    /// <summary>64 TiB: what Linux maps with four levels of page tables (MAX_PHYSMEM_BITS in asm/sparsemem.h).</summary>
+    public const ulong LinuxMemoryLimit = 1UL << 46;
+
+    /// <summary>What one entry of the second level of page tables maps: 2 MiB (Intel SDM volume 3, paging).</summary>
+    public const ulong LargePageBytes = 2UL << 20;
+
+    /// <summary>What one entry of the third level of page tables maps: 1 GiB.</summary>
+    public const ulong HugePageBytes = 1UL << 30;
 
     /// <summary>What a 32-bit kernel with PAE can address: 36 bits.</summary>
     public const ulong PaeLimit = 64UL << 30;

@@ -67,6 +67,8 @@ internal ref struct ExtraMemory
     /// Takes a range out at the start, the end or in the middle of the first region that it touches so. False where Linux stops with BUG:
     /// the range is larger than that region. A range that touches none changes nothing.
     /// </summary>
+    /// <remarks>Linux's own order of questions (xen_del_extra_mem), not a sweep: the slots are not sorted, and it looks no further than the first
+    /// that answers.</remarks>
     public bool Remove(ByteRange removed)
     {
         for (int i = 0; i < _regions.Length; i++)
@@ -108,7 +110,7 @@ internal ref struct ExtraMemory
         ulong address = pfn.ToAddress();
         foreach (ByteRange region in _regions)
         {
-            if (address >= region.Start && address - region.Start < region.SizeBytes)
+            if (region.Contains(address))
                 return true;
         }
 

@@ -21,8 +21,8 @@ internal static class MemorySetup
     private const ulong FramesPerLeaf = 512;
     private const ulong MostIgnoredReported = 3;
     private const ulong FramesOf512GiB = 1UL << (39 - Addresses.Frames.Shift);
-    private const ulong PmdSizeBytes = 2UL << 20;
-    private const ulong PudSizeBytes = 1UL << 30;
+    private const ulong PmdSizeBytes = X86Layout.LargePageBytes;
+    private const ulong PudSizeBytes = X86Layout.HugePageBytes;
     private const ulong P4dSizeBytes = 1UL << 39;
 
     /// <summary>Runs a memory setup to its end: early setup, then (as Linux does once memory can be allocated) the remap.</summary>

@@ -25,7 +25,7 @@ public enum P2mKind
 }
 
 /// <summary>Frames in a row with the same thing behind them: machine frames that follow each other, identity, or nothing.</summary>
-public readonly struct P2mRun : IEquatable<P2mRun>
+public readonly struct P2mRun : IEquatable<P2mRun>, IRanged
 {
     /// <summary>The <see cref="Mfn"/> of RAM of which it is not known which machine frame Xen gave.</summary>
     public const ulong UnknownMfn = ulong.MaxValue >> 1;
@@ -43,6 +43,8 @@ public readonly struct P2mRun : IEquatable<P2mRun>
 
     /// <summary>What is behind them.</summary>
     public P2mKind Kind { get; }
+
+    ByteRange IRanged.Range => ByteRange.FromFrames(Range);
 
     /// <summary>The first machine frame; 0 for identity and where there is none.</summary>
     public Mfn Mfn { get; }

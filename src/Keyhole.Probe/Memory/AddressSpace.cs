@@ -2,6 +2,7 @@
 
 using System;
 using Keyhole.Addresses;
+using Keyhole.E820;
 using Keyhole.Hypercalls;
 using Keyhole.PvGuest;
 
@@ -25,7 +26,7 @@ internal unsafe interface IEntrySource
 internal static unsafe class AddressSpace
 {
     /// <summary>The address of page 0: slot 272, the first behind Xen's own.</summary>
-    public const ulong Base = 0xffff_8800_0000_0000;
+    public const ulong Base = X86Layout.LinuxDirectMap;
 
     /// <summary>Frames from this on have no place here: 480 GiB.</summary>
     public const ulong LinearPages = 480UL << 18;
@@ -34,7 +35,7 @@ internal static unsafe class AddressSpace
     public const ulong P2mFirstPage = LinearPages;
 
     /// <summary>Where the domain builder maps frame 0 (ELF note VIRT_BASE).</summary>
-    public const ulong BuilderBase = 0xffff_ffff_8000_0000;
+    public const ulong BuilderBase = X86Layout.LinuxKernelMap;
 
     /// <summary>Page-table updates that go to one hypercall.</summary>
     public const int BatchEntries = 4096;

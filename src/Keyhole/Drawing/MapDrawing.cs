@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -23,11 +24,17 @@ public readonly record struct DrawnCell(E820Type? Type, ulong? StartsHere);
 /// <summary>Addresses [Start, End) in which no column changes.</summary>
 /// <param name="Rows">Height, at least 1; proportional to the size unless <see cref="IsBroken"/>.</param>
 /// <param name="IsBroken">The axis is broken here: the band is larger than it is drawn.</param>
-public sealed record DrawnBand(ulong Start, ulong End, int Rows, bool IsBroken, ImmutableArray<DrawnCell> Cells);
+public sealed record DrawnBand(ulong Start, ulong End, int Rows, bool IsBroken, ImmutableArray<DrawnCell> Cells)
+{
+    internal ByteRange Range => ByteRange.FromBounds(Start, End);
+}
 
 /// <summary>A window of a device, marked beside the columns. Bytes, half-open, not empty.</summary>
 /// <param name="IsReached">Whether the guest will reach the device through it; null where nobody asked.</param>
-public sealed record DrawnWindow(ulong Start, ulong End, string Label, bool? IsReached);
+public sealed record DrawnWindow(ulong Start, ulong End, string Label, bool? IsReached)
+{
+    internal ByteRange Range => ByteRange.FromBounds(Start, End);
+}
 
 /// <summary>Pages of the last column that lay at <paramref name="From"/> and now lie at <paramref name="To"/>. Bytes.</summary>
 public sealed record DrawnMove(ulong From, ulong To, ulong SizeBytes, string Label);
@@ -140,13 +147,14 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
         for (int i = 0; i < sizes.Length; i++)
             sizes[i] = sorted[i + 1] - sorted[i];
         ulong scale = ScaleFor(sizes, Math.Max(rows, sizes.Length + details.SpareRows));
+        DrawnCell[][] cells = [.. columns.Select(column => CellsOf(column, sorted))];
         var bands = ImmutableArray.CreateBuilder<DrawnBand>(sizes.Length);
         for (int i = 0; i < sizes.Length; i++)
         {
             ulong wanted = sizes[i] / scale;
             bool isBroken = wanted > MaxRowsPerBand;
             int height = isBroken ? MaxRowsPerBand : Math.Max(1, (int)wanted);
-            bands.Add(new(sorted[i], sorted[i + 1], height, isBroken, CellsAt(columns, sorted[i])));
+            bands.Add(new(sorted[i], sorted[i + 1], height, isBroken, [.. cells.Select(column => column[i])]));
         }
 
         ImmutableArray<DrawnBand> laidOut = bands.ToImmutable();
@@ -161,6 +169,7 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
         };
     }
 
+    /// <summary>Whole windows alone: one that overlaps an earlier one is left out, where a sweep would draw the rest of it.</summary>
     private static ImmutableArray<DrawnWindow> Disjoint(ImmutableArray<DrawnWindow> windows)
     {
         var drawn = ImmutableArray.CreateBuilder<DrawnWindow>();
@@ -237,27 +246,20 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
         return 1UL << 52;
     }
 
-    private static ImmutableArray<DrawnCell> CellsAt(List<E820Entry[]> columns, ulong address)
+    /// <summary>What a column shows in each band. Its own edges are among the bands'.</summary>
+    private static DrawnCell[] CellsOf(E820Entry[] column, ulong[] edges)
     {
-        var cells = ImmutableArray.CreateBuilder<DrawnCell>(columns.Count);
-        foreach (E820Entry[] column in columns)
-            cells.Add(CellAt(column, address));
-        return cells.MoveToImmutable();
-    }
-
-    private static DrawnCell CellAt(E820Entry[] column, ulong address)
-    {
-        ulong gapStart = 0;
-        foreach (E820Entry entry in column)
+        var cells = new DrawnCell[Math.Max(0, edges.Length - 1)];
+        var whole = ByteRange.FromBounds(0, column.Length == 0 ? 0 : column[^1].End);
+        int band = 0;
+        foreach (RangePiece piece in new RangeMap<E820Entry>(column).Over(whole))
         {
-            if (entry.Contains(address))
-                return new(entry.Type, entry.Address == address ? entry.Size : null);
-            if (entry.Address > address)
-                return new(null, address == gapStart ? entry.Address - address : null);
-            gapStart = entry.End;
+            E820Type? type = piece.IsGap ? null : column[piece.Index].Type;
+            for (; edges[band] < piece.Range.End; band++)
+                cells[band] = new(type, edges[band] == piece.Range.Start ? piece.Range.SizeBytes : null);
         }
 
-        return new(null, null);
+        return cells;
     }
 
     private static E820Entry[] Flatten(ImmutableArray<E820Entry> entries) =>

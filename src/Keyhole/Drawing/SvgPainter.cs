@@ -447,7 +447,7 @@ internal static class SvgPainter
         {
             foreach (DrawnWindow window in _drawing.Windows)
             {
-                if (window.Start < band.End && band.Start < window.End)
+                if (window.Range.Overlaps(band.Range))
                     return window;
             }
 

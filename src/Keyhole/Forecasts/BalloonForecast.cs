@@ -135,7 +135,7 @@ public sealed record BalloonForecast
             if (!piece.IsGap)
                 continue;
             (ulong start, ulong stop) = WithoutBiosRom(piece.Range.Start, piece.Range.End);
-            ulong aligned = RoundUp(start, SectionBytes);
+            ulong aligned = Align.Up(start, SectionBytes);
             if (stop > aligned && stop - aligned >= sizeBytes)
                 return ByteRange.FromSize(aligned, sizeBytes);
         }
@@ -162,7 +162,7 @@ public sealed record BalloonForecast
                 continue;
             taken.Add(ByteRange.FromBounds(entry.Address, entry.End));
             if (entry.IsRam)
-                taken.Add(ByteRange.FromBounds(entry.End, RoundUp(entry.End, RamAlignment(entry.End))));
+                taken.Add(ByteRange.FromBounds(entry.End, Align.Up(entry.End, RamAlignment(entry.End))));
         }
 
         if (moment == BalloonMoment.Later)
@@ -177,8 +177,6 @@ public sealed record BalloonForecast
 
     /// <summary>What lies between the end of RAM and the next boundary may be stolen RAM: Linux puts nothing there (ram_alignment).</summary>
     private static ulong RamAlignment(ulong end) => end < X86Layout.OneMiB ? 64UL << 10 : end < 16UL << 20 ? 1UL << 20 : 64UL << 20;
-
-    private static ulong RoundUp(ulong value, ulong unit) => (value + unit - 1) & ~(unit - 1);
 
     private static IEnumerable<Problem> Review(BootForecast boot, BalloonForecast forecast)
     {

@@ -29,7 +29,7 @@ internal static class Forecaster
     private const int MaxPreparedRemaps = 1024;
 
     /// <summary>Where a kernel's callbacks lead, for Xen's check of the address alone.</summary>
-    private const ulong EntryPoint = 0xffff_ffff_8100_0000;
+    private const ulong EntryPoint = X86Layout.LinuxKernelMap + X86Layout.LinuxStart;
 
     public static BootForecast Forecast(BootRequest request)
     {

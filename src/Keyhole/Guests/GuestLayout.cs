@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using Keyhole.Addresses;
+using Keyhole.E820;
 
 namespace Keyhole.Guests;
 
 /// <summary>Where the domain builder puts things in a guest's memory. Empty ranges are not known and are not looked at.</summary>
 public sealed record GuestLayout
 {
-    private const ulong LargePage = 2UL << 20;
-    private const ulong HugePage = 1UL << 30;
+    private const ulong LargePage = X86Layout.LargePageBytes;
+    private const ulong HugePage = X86Layout.HugePageBytes;
     private const ulong SpecialPagesBytes = 3 * Frames.SizeBytes;
 
     /// <summary>Nothing is known.</summary>
@@ -104,7 +105,7 @@ public sealed record GuestLayout
             return default;
         while (true)
         {
-            mappedEnd = (start + ((count + roomPages) << Frames.Shift) + step - 1) & ~(step - 1);
+            mappedEnd = Align.Up(start + ((count + roomPages) << Frames.Shift), step);
             ulong needed = 2 + Pages(mappedEnd, HugePage) + Pages(mappedEnd, LargePage);
             if (needed == count)
                 return ByteRange.FromSize(start, count << Frames.Shift);

@@ -8,6 +8,7 @@ using System.Text;
 using K4os.Compression.LZ4;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Reading;
 using SharpCompress.Compressors.Xz;
 using ZstdSharp;
@@ -39,7 +40,7 @@ public static class KernelImageReader
     private const int MaxVersionLength = 256;
 
     /// <summary>__START_KERNEL_map: the top 2 GiB, where a 64-bit Linux is linked; programs and libraries are not.</summary>
-    private const ulong KernelMapping = 0xffff_ffff_8000_0000;
+    private const ulong KernelMapping = X86Layout.LinuxKernelMap;
 
     private const int ElfHeaderLength = 64;
     private const int ElfProgramLength = 56;

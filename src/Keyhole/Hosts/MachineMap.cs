@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 
@@ -32,20 +33,35 @@ public static class MachineMap
         if (host.IsMachineMap)
             return entries;
         ImmutableArray<E820Entry> sorted = entries.Sort(static (left, right) => left.Address.CompareTo(right.Address));
-        IReadOnlyList<PfnRange> denied = Merge(DeniedTo(host.Traits));
-        var map = ImmutableArray.CreateBuilder<E820Entry>(sorted.Length + denied.Count);
-        Pfn gapStart = default;
+        ImmutableArray<ByteRange> denied = ByteRanges.Union(DeniedTo(host.Traits).Select(ByteRange.FromFrames));
+        ImmutableArray<PfnRange> gaps = GapsOf(sorted);
+        var map = ImmutableArray.CreateBuilder<E820Entry>(sorted.Length + denied.Length);
+        int next = 0;
         foreach (E820Entry entry in sorted)
         {
-            AddDenied(map, denied, PfnRange.FromBounds(gapStart, Pfn.Containing(entry.Address)));
+            for (; next < gaps.Length && gaps[next].End <= Pfn.Containing(entry.Address); next++)
+                AddDenied(map, denied, gaps[next]);
             map.Add(entry);
-            Pfn behind = Pfn.AtOrAbove(entry.End);
-            if (behind > gapStart)
-                gapStart = behind;
         }
 
-        AddDenied(map, denied, PfnRange.FromBounds(gapStart, new Pfn(Frames.MaxCount)));
+        for (; next < gaps.Length; next++)
+            AddDenied(map, denied, gaps[next]);
         return map.ToImmutable();
+    }
+
+    /// <summary>The whole pages, up to the last that there can be, in which no entry has a byte.</summary>
+    /// <param name="sorted">By address; overlaps do no harm.</param>
+    internal static ImmutableArray<PfnRange> GapsOf(ImmutableArray<E820Entry> sorted)
+    {
+        var gaps = ImmutableArray.CreateBuilder<PfnRange>(sorted.Length + 1);
+        foreach (RangePiece piece in new RangeMap<E820Entry>(sorted.AsSpan()).Over(ByteRange.FromBounds(0, Frames.AddressLimit)))
+        {
+            var pages = PfnRange.FromBounds(Pfn.AtOrAbove(piece.Range.Start), Pfn.Containing(piece.Range.End));
+            if (piece.IsGap && !pages.IsEmpty)
+                gaps.Add(pages);
+        }
+
+        return gaps.ToImmutable();
     }
 
     private static List<PfnRange> DeniedTo(HostTraits traits)
@@ -77,28 +93,13 @@ public static class MachineMap
 
     private static PfnRange Bytes(ulong start, ulong end) => PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end));
 
-    private static List<PfnRange> Merge(List<PfnRange> ranges)
+    private static void AddDenied(ImmutableArray<E820Entry>.Builder map, ImmutableArray<ByteRange> denied, PfnRange gap)
     {
-        ranges.Sort(static (left, right) => left.Start.CompareTo(right.Start));
-        List<PfnRange> merged = [];
-        foreach (PfnRange range in ranges)
+        foreach (ByteRange range in denied)
         {
-            if (merged.Count > 0 && range.Start <= merged[^1].End)
-                merged[^1] = PfnRange.FromBounds(merged[^1].Start, range.End > merged[^1].End ? range.End : merged[^1].End);
-            else
-                merged.Add(range);
-        }
-
-        return merged;
-    }
-
-    private static void AddDenied(ImmutableArray<E820Entry>.Builder map, IReadOnlyList<PfnRange> denied, PfnRange gap)
-    {
-        foreach (PfnRange range in denied)
-        {
-            PfnRange part = range.Intersect(gap);
+            ByteRange part = range.Intersect(ByteRange.FromFrames(gap));
             if (!part.IsEmpty)
-                map.Add(E820Entry.FromBounds(part.Start.ToAddress(), part.End.ToAddress(), E820Type.Reserved));
+                map.Add(E820Entry.FromBounds(part.Start, part.End, E820Type.Reserved));
         }
     }
 }

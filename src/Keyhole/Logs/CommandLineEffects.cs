@@ -207,20 +207,9 @@ internal static class CommandLineEffects
     private static ImmutableArray<(ByteRange Range, E820Type Type)> PiecesOf(ImmutableArray<E820Entry> map, ByteRange range)
     {
         var pieces = ImmutableArray.CreateBuilder<(ByteRange Range, E820Type Type)>();
-        ulong reached = range.Start;
-        foreach (E820Entry entry in SortedMap.Of(map.AsSpan()))
-        {
-            ByteRange part = entry.Wraps ? default : entry.Range.Intersect(range);
-            if (part.IsEmpty || part.Start < reached)
-                continue;
-            if (part.Start > reached)
-                pieces.Add((ByteRange.FromBounds(reached, part.Start), E820Type.None));
-            pieces.Add((part, entry.Type));
-            reached = part.End;
-        }
-
-        if (reached < range.End)
-            pieces.Add((ByteRange.FromBounds(reached, range.End), E820Type.None));
+        ImmutableArray<E820Entry> sorted = SortedMap.Of([.. map.Where(static entry => !entry.Wraps)]);
+        foreach (RangePiece piece in new RangeMap<E820Entry>(sorted.AsSpan()).Over(range))
+            pieces.Add((piece.Range, piece.IsGap ? E820Type.None : sorted[piece.Index].Type));
         return pieces.ToImmutable();
     }
 

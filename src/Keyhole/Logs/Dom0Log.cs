@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.E820;
 using Keyhole.Guests;
 
 namespace Keyhole.Logs;
@@ -37,13 +38,13 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     public bool IsMaxReckoned { get; init; }
 
     /// <summary>Linux's virtual address of pseudo-physical 0 (__START_KERNEL_map), 64 bits.</summary>
-    private const ulong KernelMap = 0xffff_ffff_8000_0000;
+    private const ulong KernelMap = X86Layout.LinuxKernelMap;
 
     /// <summary>The same (__PAGE_OFFSET) of a 32-bit kernel.</summary>
     private const ulong KernelMapOf32Bit = 0xc000_0000;
 
     /// <summary>64 TiB: nothing that Xen builds is larger; what is larger was garbled.</summary>
-    private const ulong LargestBytes = 1UL << 46;
+    private const ulong LargestBytes = X86Layout.LinuxMemoryLimit;
 
     /// <summary>Reads the lines of the first Xen boot in a log. Null when it has none.</summary>
     public static Dom0Log? Of(LogScan scan)
@@ -174,8 +175,8 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// </summary>
     private static ulong P2mBytesOf(ulong pageCount)
     {
-        const ulong largePage = 2UL << 20;
-        const ulong hugePage = 1UL << 30;
+        const ulong largePage = X86Layout.LargePageBytes;
+        const ulong hugePage = X86Layout.HugePageBytes;
         ulong list = Pfn.AtOrAbove(pageCount * sizeof(ulong)).ToAddress();
         ulong tables = 1 + (list % hugePage != 0 ? 1UL : 0) + (list % largePage != 0 ? 1UL : 0);
         return list + (tables << Frames.Shift);

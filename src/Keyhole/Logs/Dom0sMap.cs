@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.Logs;
 
@@ -55,12 +55,12 @@ internal static class Dom0sMap
     private static ImmutableArray<PfnRange> Additions(ImmutableArray<E820Entry> dom0, ImmutableArray<E820Entry> firmware)
     {
         var added = ImmutableArray.CreateBuilder<PfnRange>();
-        ImmutableArray<E820Entry> sorted = firmware.Sort(static (left, right) => left.Address.CompareTo(right.Address));
+        ImmutableArray<PfnRange> gaps = MachineMap.GapsOf(firmware.Sort(static (left, right) => left.Address.CompareTo(right.Address)));
         foreach (E820Entry entry in dom0)
         {
             if (entry.Type != E820Type.Reserved || entry.Address < X86Layout.OneMiB)
                 continue;
-            foreach (PfnRange gap in Gaps(sorted))
+            foreach (PfnRange gap in gaps)
             {
                 PfnRange part = PfnRange.FromBounds(Pfn.Containing(entry.Address), Pfn.AtOrAbove(entry.End)).Intersect(gap);
                 if (!part.IsEmpty)
@@ -69,21 +69,5 @@ internal static class Dom0sMap
         }
 
         return added.ToImmutable();
-    }
-
-    private static IEnumerable<PfnRange> Gaps(ImmutableArray<E820Entry> sorted)
-    {
-        Pfn reached = default;
-        foreach (E820Entry entry in sorted)
-        {
-            PfnRange gap = PfnRange.FromBounds(reached, Pfn.Containing(entry.Address));
-            if (!gap.IsEmpty)
-                yield return gap;
-            Pfn end = Pfn.AtOrAbove(entry.End);
-            if (end > reached)
-                reached = end;
-        }
-
-        yield return PfnRange.FromBounds(reached, new Pfn(Frames.MaxCount));
     }
 }

@@ -74,6 +74,7 @@ internal static class KernelWords
     private static void AddMap(KernelProfile profile, IReadOnlyList<E820Entry> kernelMap, ImmutableArray<string>.Builder lines)
     {
         lines.Add($"{Prefix(profile)}{Vocabulary.MapTitle}");
+        // Linux's own loop: it names a gap where an entry starts behind the end of the one before, whatever overlaps.
         ulong reached = 0;
         for (int i = 0; i < kernelMap.Count; i++)
         {
@@ -161,7 +162,7 @@ internal static class KernelWords
     /// map.</summary>
     private static ulong EndOfRam(IReadOnlyList<E820Entry> kernelMap)
     {
-        const ulong limit = 1UL << 46;
+        const ulong limit = X86Layout.LinuxMemoryLimit;
         ulong end = 0;
         foreach (E820Entry entry in kernelMap)
         {

@@ -4,6 +4,9 @@ using System;
 using System.Buffers;
 using System.IO;
 using System.Text.Json;
+using Keyhole.Addresses;
+using Keyhole.E820;
+using Keyhole.Simulation;
 
 namespace Keyhole.Migration;
 
@@ -45,11 +48,11 @@ public static class FleetGenerator
 
     private static void WriteHost(Utf8JsonWriter writer, long number, ulong seed)
     {
-        ulong random = Mix(seed ^ Mix((ulong)number));
+        ulong random = SplitMix64.Mix(seed ^ SplitMix64.Mix((ulong)number));
         ulong own = Take(ref random, MaxSerial);
 
         // Machines are bought by the dozen: what firmware decides is the model's, what is plugged in is the machine's own.
-        random = Mix(seed ^ Take(ref random, ModelCount));
+        random = SplitMix64.Mix(seed ^ Take(ref random, ModelCount));
         ulong holeStart = (s_holesMiB[Take(ref random, s_holesMiB.Length)] * MiB) - (Take(ref random, 64) * MiB);
         ulong firmware = (2 + Take(ref random, 30)) * MiB;
         ulong ramGiB = 4UL << (int)Take(ref own, 6);
@@ -59,9 +62,9 @@ public static class FleetGenerator
         writer.WriteString("name"u8, name[..length]);
         writer.WriteStartArray("entries"u8);
         Entry(writer, 0, 0x9fc00, "ram"u8);
-        Entry(writer, 0x9fc00, 0xa0000, "reserved"u8);
-        Entry(writer, 0xe0000, 0x100000, "reserved"u8);
-        ulong reached = 0x100000;
+        Entry(writer, 0x9fc00, X86Layout.IsaStart, "reserved"u8);
+        Entry(writer, 0xe0000, X86Layout.IsaEnd, "reserved"u8);
+        ulong reached = X86Layout.IsaEnd;
         if (Take(ref random, 4) == 0)
         {
             // Regions amid the memory, as of graphics and of recent AMD firmware.
@@ -77,10 +80,10 @@ public static class FleetGenerator
         Entry(writer, endOfRam + (MiB / 2), endOfRam + MiB, "nvs"u8);
         Entry(writer, endOfRam + MiB, holeStart, "reserved"u8);
         Entry(writer, 0xf8000000, 0xfc000000, "reserved"u8);
-        Entry(writer, 0xfec00000, 0xfec01000, "reserved"u8);
+        Entry(writer, X86Layout.UsualIoApic, X86Layout.UsualIoApic + Frames.SizeBytes, "reserved"u8);
         Entry(writer, 0xfed1c000, 0xfed20000, "reserved"u8);
-        Entry(writer, 0xff000000, 0x100000000, "reserved"u8);
-        Entry(writer, 0x100000000, (ramGiB * GiB) + 0x100000000 - holeStart, "ram"u8);
+        Entry(writer, 0xff000000, Frames.FourGiB, "reserved"u8);
+        Entry(writer, Frames.FourGiB, (ramGiB * GiB) + Frames.FourGiB - holeStart, "ram"u8);
         writer.WriteEndArray();
         if (Take(ref own, 3) == 0)
             Devices(writer, holeStart, ref own);
@@ -144,19 +147,7 @@ public static class FleetGenerator
 
     private static ulong Take(ref ulong random, int choices)
     {
-        random = Mix(random);
+        random = SplitMix64.Mix(random);
         return (random >> 32) % (ulong)choices;
-    }
-
-    /// <summary>The finaliser of SplitMix64: a bijection that spreads every bit.</summary>
-    private static ulong Mix(ulong value)
-    {
-        unchecked
-        {
-            value += 0x9e3779b97f4a7c15;
-            value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-            value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-            return value ^ (value >> 31);
-        }
     }
 }

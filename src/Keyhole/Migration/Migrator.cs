@@ -254,8 +254,8 @@ public static class Migrator
         private bool ReachesWholeListPages(Bar bar)
         {
             const ulong listPageBytes = EntriesPerP2mPage << Frames.Shift;
-            ulong start = (bar.Start + listPageBytes - 1) & ~(listPageBytes - 1);
-            ulong end = bar.End & ~(listPageBytes - 1);
+            ulong start = Align.Up(bar.Start, listPageBytes);
+            ulong end = Align.Down(bar.End, listPageBytes);
             return end <= start || _p2m!.Reaches(new(new(0, BarKind.Memory, start, end, false, false), start));
         }
 
@@ -363,28 +363,29 @@ public static class Migrator
         /// looking into them.</summary>
         private ImmutableArray<P2mRun> Fill(List<P2mRun> ram)
         {
+            P2mRun[] restored = [.. ram];
             var all = ImmutableArray.CreateBuilder<P2mRun>();
-            Pfn reached = default;
-            foreach (P2mRun run in ram)
+            var whole = PfnRange.FromBounds(default, _p2m!.BaseRuns.IsEmpty ? default : _p2m.BaseRuns[^1].Range.End);
+            foreach (RangePiece piece in new RangeMap<P2mRun>(restored).Over(ByteRange.FromFrames(whole)))
             {
-                AddBetween(all, reached, run.Range.Start);
-                all.Add(run);
-                reached = run.Range.End;
+                if (piece.IsGap)
+                    AddBetween(all, piece.Range);
+                else
+                    all.Add(restored[piece.Index]);
             }
 
-            AddBetween(all, reached, _p2m!.BaseRuns.Length == 0 ? reached : _p2m.BaseRuns[^1].Range.End);
             return all.ToImmutable();
         }
 
-        private void AddBetween(ImmutableArray<P2mRun>.Builder all, Pfn start, Pfn end)
+        private void AddBetween(ImmutableArray<P2mRun>.Builder all, ByteRange gap)
         {
-            if (end <= start)
-                return;
-            foreach (P2mRun before in _p2m!.BaseRuns)
+            ReadOnlySpan<P2mRun> runs = _p2m!.BaseRuns.AsSpan();
+            foreach (RangePiece piece in new RangeMap<P2mRun>(runs).Over(gap))
             {
-                PfnRange part = before.Range.Intersect(PfnRange.FromBounds(start, end));
-                if (part.IsEmpty)
+                if (piece.IsGap)
                     continue;
+                P2mRun before = runs[piece.Index];
+                PfnRange part = piece.Range.Touched;
                 PfnRange whole = before.Kind == P2mKind.Identity && request.Fill == HoleFill.AtBoot
                     ? PfnRange.FromBounds(
                         new Pfn((part.Start.Value + EntriesPerP2mPage - 1) / EntriesPerP2mPage * EntriesPerP2mPage),

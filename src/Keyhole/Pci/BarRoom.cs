@@ -45,7 +45,7 @@ public sealed record BarRoom
     {
         if (HighBytes == 0)
             return BitsOf(Math.Max(ramEnd, Frames.FourGiB));
-        ulong start = (Math.Max(ramEnd, Frames.FourGiB) + HighAlignment - 1) & ~(HighAlignment - 1);
+        ulong start = Align.Up(Math.Max(ramEnd, Frames.FourGiB), HighAlignment);
         return BitsOf(start + HighBytes);
     }
 

@@ -34,7 +34,7 @@ internal static class FirstFit
     {
         if (sizeBytes > window.SizeBytes)
             return null;
-        ulong start = (window.End - sizeBytes) & ~(alignment - 1);
+        ulong start = Align.Down(window.End - sizeBytes, alignment);
         return start >= window.Start ? start : null;
     }
 }

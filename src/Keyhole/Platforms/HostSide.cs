@@ -107,7 +107,7 @@ internal static class HostSide
         foreach (ByteRange window in windows)
         {
             ulong end = is64Bit ? window.End : Math.Min(window.End, Frames.FourGiB);
-            ulong start = (window.Start + alignment - 1) & ~(alignment - 1);
+            ulong start = Align.Up(window.Start, alignment);
             if (start >= window.Start && start < end && size <= end - start)
                 return true;
         }

@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.ReservedRam;
 

@@ -32,15 +32,15 @@ public sealed record HugePages(ulong Of1GiB, ulong Of2MiB, string Instead)
 
         bool isLarge = guest.MemoryBytes >> OneGiBShift != 0;
         int shift = isLarge ? OneGiBShift : TwoMiBShift;
-        ulong count = ByteRanges.AlignUp(guest.MemoryBytes, 1UL << shift) >> shift;
+        ulong count = Align.Up(guest.MemoryBytes, 1UL << shift) >> shift;
         string size = isLarge ? "1G" : "2M";
         return new(gigabytes, small, string.Create(CultureInfo.InvariantCulture, $"default_hugepagesz={size} hugepagesz={size} hugepages={count}"));
     }
 
     private static ulong Whole(ByteRange range, int shift)
     {
-        ulong start = ByteRanges.AlignUp(range.Start, 1UL << shift);
-        ulong end = ByteRanges.AlignDown(range.End, 1UL << shift);
+        ulong start = Align.Up(range.Start, 1UL << shift);
+        ulong end = Align.Down(range.End, 1UL << shift);
         return end > start ? (end - start) >> shift : 0;
     }
 }

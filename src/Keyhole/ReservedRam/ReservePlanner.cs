@@ -15,7 +15,7 @@ namespace Keyhole.ReservedRam;
 public static class ReservePlanner
 {
     /// <summary>A kernel of x86-64 lies at a multiple of this (CONFIG_PHYSICAL_ALIGN), so RAM is its own from such an address on.</summary>
-    public const ulong StartAlignment = 2UL << 20;
+    public const ulong StartAlignment = X86Layout.LargePageBytes;
 
     /// <summary>Room in one piece that a kernel needs to unpack itself: init_size of Debian's Linux 6.1 is 63.6 MiB.</summary>
     public const ulong KernelBytes = 64UL << 20;
@@ -143,7 +143,7 @@ public static class ReservePlanner
 
     /// <summary>The highest start that leaves the host RAM, where what is given is how far the device reaches.</summary>
     private static ulong Highest(ulong limit, ImmutableArray<ByteRange> ram) =>
-        ByteRanges.AlignDown(ram.IsEmpty ? limit : ulong.Min(limit, ram[^1].End - 1), StartAlignment);
+        Align.Down(ram.IsEmpty ? limit : ulong.Min(limit, ram[^1].End - 1), StartAlignment);
 
     private static Problem? Impossible(ulong start, ImmutableArray<ByteRange> ram)
     {
@@ -157,7 +157,7 @@ public static class ReservePlanner
 
         if (start % StartAlignment != 0)
         {
-            ulong lower = ByteRanges.AlignDown(start, StartAlignment);
+            ulong lower = Align.Down(start, StartAlignment);
             return new(
                 Severity.Error,
                 ReserveProblemCodes.StartUnaligned,
@@ -183,7 +183,7 @@ public static class ReservePlanner
     {
         // What today's Linux keeps is the smaller part of both: where its guest fits, that of 2008 does too.
         GuestRam guest = TodaysHost.Of(firmware, highest, further, default, guestBytes).Guest;
-        ulong start = guest.Map.IsEmpty ? highest : ByteRanges.AlignUp(guest.Map[^1].End, StartAlignment);
+        ulong start = guest.Map.IsEmpty ? highest : Align.Up(guest.Map[^1].End, StartAlignment);
         return ulong.Clamp(start, StartAlignment, highest);
     }
 

@@ -22,7 +22,7 @@ internal readonly record struct L1Table(Pfn Pfn, ulong VirtualAddress);
 internal sealed record DomainSpec
 {
     /// <summary>Linux's page offset without KASLR (before 4.20): __va(x) = x + this.</summary>
-    public const ulong LinuxPageOffset = 0xffff_8800_0000_0000;
+    public const ulong LinuxPageOffset = X86Layout.LinuxDirectMap;
 
     /// <summary>What Xen reports as the maximum of a domain without one; its counters are 32 bits wide.</summary>
     public const ulong NoMaximum = uint.MaxValue;

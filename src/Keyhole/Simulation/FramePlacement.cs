@@ -109,20 +109,8 @@ internal readonly struct FramePlacement : IEquatable<FramePlacement>
         ulong state = _seed;
         for (int i = chosen.Count - 1; i > 0; i--)
         {
-            int other = (int)(Next(ref state) % (ulong)(i + 1));
+            int other = (int)(SplitMix64.Next(ref state) % (ulong)(i + 1));
             (chosen[i], chosen[other]) = (chosen[other], chosen[i]);
-        }
-    }
-
-    /// <summary>SplitMix64: the library may not ask for chance, and needs none.</summary>
-    private static ulong Next(ref ulong state)
-    {
-        unchecked
-        {
-            state += 0x9e37_79b9_7f4a_7c15;
-            ulong mixed = (state ^ (state >> 30)) * 0xbf58_476d_1ce4_e5b9;
-            mixed = (mixed ^ (mixed >> 27)) * 0x94d0_49bb_1331_11eb;
-            return mixed ^ (mixed >> 31);
         }
     }
 }

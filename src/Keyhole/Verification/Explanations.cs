@@ -285,7 +285,7 @@ internal static class Explanations
     /// </summary>
     private static string HotPlugged(BootForecast forecast, ObservedBoot observed, FailedClaim failed)
     {
-        const ulong section = 128UL << 20;
+        const ulong section = BalloonForecast.SectionBytes;
         if (failed.Obstacle != LinuxTypeNames.OfResource(E820Type.Ram) || observed is { Map: not null, MapMayEndEarly: true })
             return "";
         ImmutableArray<E820Entry> given = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;

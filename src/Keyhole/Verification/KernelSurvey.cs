@@ -17,7 +17,7 @@ namespace Keyhole.Verification;
 internal static class KernelSurvey
 {
     /// <summary>Linux's build refuses a CONFIG_PHYSICAL_START that is no multiple of it (CONFIG_PHYSICAL_ALIGN on x86-64).</summary>
-    private const ulong Alignment = 2UL << 20;
+    private const ulong Alignment = X86Layout.LargePageBytes;
 
     /// <summary>The kernel's mapping of itself is 512 MiB long.</summary>
     private const ulong ImageLimit = 512UL << 20;
@@ -75,7 +75,7 @@ internal static class KernelSurvey
         ulong size = end - layout.Kernel.Start;
         foreach (E820Entry ram in Ram(request))
         {
-            ulong start = Math.Max(Alignment, (ram.Address + Alignment - 1) & ~(Alignment - 1));
+            ulong start = Math.Max(Alignment, Align.Up(ram.Address, Alignment));
             if (start + size > Math.Min(ram.End, ImageLimit))
                 continue;
             if (Forecaster.Forecast(request with { Layout = Moved(layout, start, !request.IsDom0) }).Boots)

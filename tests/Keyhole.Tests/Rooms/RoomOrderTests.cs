@@ -55,6 +55,8 @@ public sealed partial class RoomOrderTests
     [DataRow("namespace Keyhole.Platforms;\nclass A { Qemu.QemuForecast B; }", "Platforms uses Platforms.Qemu: x.cs")]
     [DataRow("namespace Keyhole.Platforms.XenPv;\nclass A { Keyhole.Platforms.Qemu.QemuForecast B; }", "Platforms.XenPv uses Platforms.Qemu: x.cs")]
     [DataRow("using static Keyhole.Platforms.Qemu.Board.QemuLayout;\nnamespace Keyhole.Platforms.Firmware;\nclass A;", "")]
+    [DataRow("using Later = Keyhole.Forecasts.Boot;\nnamespace Keyhole.Pci;\nclass A;", "Pci uses Forecasts: x.cs")]
+    [DataRow("global using Keyhole.Forecasts;\nnamespace Keyhole.Pci;\nclass A;", "Pci uses Forecasts: x.cs")]
     [DataRow("namespace Keyhole.Pci;\nclass A { int B = boot.Forecasts.Count; }", "")]
     public void An_arrow_against_the_order_is_seen(string text, string expected) =>
         Assert.AreEqual(expected, string.Join('\n', ArrowsAgainstTheOrder(SourceFile.Of("x.cs", text))));
@@ -142,6 +144,6 @@ public sealed partial class RoomOrderTests
     [GeneratedRegex(@"(?<![\w.])(Keyhole\.)?(?<name>([A-Z]\w*\.)*[A-Z]\w*)\.[A-Z]", RegexOptions.ExplicitCapture)]
     private static partial Regex Qualified();
 
-    [GeneratedRegex(@"^using (static )?Keyhole\.(?<name>[\w.]+);", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"^(global )?using (static |\w+ = )?Keyhole\.(?<name>[\w.]+);", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex UsingLine();
 }

@@ -6,6 +6,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Numerics;
 using System.Text;
+using Keyhole.Addresses;
 using Keyhole.Pci;
 
 namespace Keyhole.Guests;
@@ -483,7 +484,7 @@ internal static class QemuDevices
 
     private static BarRequest Io(int index, ulong ports) => BarRequest.Create(index, ports, BarType.Io);
 
-    private static ulong PageUp(ulong bytes) => (bytes + Page - 1) & ~(Page - 1);
+    private static ulong PageUp(ulong bytes) => Align.Up(bytes, Page);
 
     /// <summary>The next power of two; 0 stays 0, and what is beyond 2^62 too.</summary>
     private static ulong PowerOfTwo(ulong bytes) => bytes is 0 or > 1UL << 62 ? 0 : BitOperations.RoundUpToPowerOf2(bytes);

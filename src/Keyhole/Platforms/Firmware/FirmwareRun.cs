@@ -77,16 +77,3 @@ internal sealed record FirmwareRun(
         return new(tree, windows, bars.ToImmutable(), bridges.ToImmutable());
     }
 }
-
-/// <summary>Rounding of addresses and sizes, modulo 2^64 as the firmwares reckon: some of them wrap, and that is what happens.</summary>
-internal static class Align
-{
-    /// <param name="alignment">A power of two.</param>
-    public static ulong Up(ulong value, ulong alignment) => unchecked((value + alignment - 1) & ~(alignment - 1));
-
-    /// <param name="alignment">A power of two.</param>
-    public static ulong Down(ulong value, ulong alignment) => value & ~(alignment - 1);
-
-    /// <summary>The largest power of two that is not above; 0 for 0.</summary>
-    public static ulong PowerBelow(ulong value) => value == 0 ? 0 : 1UL << System.Numerics.BitOperations.Log2(value);
-}

@@ -107,18 +107,15 @@ internal static class Hvmloader
 
     private const ulong FirstPort = 0xc000;
     private const ulong PortsEnd = 0x10000;
-    private const ulong Kib640 = 0xa0000;
-    private const ulong MiB = 0x100000;
 
     /// <summary>What hvmloader and its successors allocate: reserved device memory must not lie here.</summary>
-    private const ulong DynamicStart = 0xfc10_0000;
-    private const ulong DynamicEnd = 0xfe00_0000;
+    private static readonly ByteRange s_dynamic = ByteRange.FromBounds(0xfc10_0000, 0xfe00_0000);
 
     /// <summary>SeaBIOS as Xen's packages ship it: 256 KiB, to the end of the first MiB.</summary>
     private const ulong SeaBiosStart = 0xc0000;
 
     /// <summary>OVMF's reset vector is copied here; the rest of it lies below 4 GiB.</summary>
-    private const ulong OvmfLowStart = 0xf0000;
+    private const ulong OvmfLowStart = X86Layout.SystemBiosStart;
 
     /// <summary>A page for the SMBIOS tables and the task state of virtual 8086 mode.</summary>
     private const ulong OtherPages = 1;
@@ -127,7 +124,7 @@ internal static class Hvmloader
     {
         foreach (ByteRange reserved in input.Reserved)
         {
-            if (Overlap(DynamicStart, DynamicEnd - DynamicStart, reserved))
+            if (s_dynamic.Overlaps(reserved))
             {
                 return new(
                     "Fail to setup memory map due to conflict on dynamic reserved memory range.", [], NotReached(input.Tree), [], input.LowEnd,
@@ -140,8 +137,6 @@ internal static class Hvmloader
 
     private static PciPlacement? NotReached(NumberedTree? tree) =>
         tree is null ? null : FirmwareRun.NothingPlaced(tree, [], static (_, _) => new(UnplacedReason.NotReached, 0, default));
-
-    private static bool Overlap(ulong start, ulong size, ByteRange other) => start + size > other.Start && start < other.End;
 
     /// <summary>A register that hvmloader takes for a BAR.</summary>
     private readonly record struct Register(int Function, int Offset, ulong Size, bool Is64Bit, bool IsMemory, uint TypeBits, BarRequest? Bar);
@@ -243,7 +238,7 @@ internal static class Hvmloader
                 {
                     foreach (ByteRange reserved in input.Reserved)
                     {
-                        if (Overlap(_start, End - _start, reserved))
+                        if (ByteRange.FromBounds(_start, End).Overlaps(reserved))
                         {
                             _start = _low;
                             break;
@@ -350,7 +345,7 @@ internal static class Hvmloader
                         next = reserved;
                 }
 
-                if (next is not { } range || !Overlap(at, size, range))
+                if (next is not { } range || !range.Overlaps(ByteRange.FromSize(at, size)))
                     return at;
                 at = Align.Up(range.End, size);
             }
@@ -412,11 +407,15 @@ internal static class Hvmloader
         {
             ulong bios = input.Next == FirmwareName.Ovmf ? OvmfLowStart : SeaBiosStart;
             ulong acpiEnd = End + (input.AcpiPages << Frames.Shift);
-            var map = new List<E820Entry> { E820Entry.FromBounds(0, Kib640, E820Type.Ram), E820Entry.FromBounds(bios, MiB, E820Type.Reserved) };
+            var map = new List<E820Entry>
+            {
+                E820Entry.FromBounds(0, X86Layout.IsaStart, E820Type.Ram),
+                E820Entry.FromBounds(bios, X86Layout.IsaEnd, E820Type.Reserved),
+            };
             if (input.HasAcpi)
                 map.Add(E820Entry.FromBounds(End, acpiEnd, E820Type.Nvs));
             map.Add(E820Entry.FromBounds(input.HasAcpi ? acpiEnd : End, Frames.FourGiB, E820Type.Reserved));
-            map.Add(E820Entry.FromBounds(MiB, _low, E820Type.Ram));
+            map.Add(E820Entry.FromBounds(X86Layout.IsaEnd, _low, E820Type.Ram));
             foreach (ByteRange reserved in input.Reserved)
                 map.Add(E820Entry.FromBounds(reserved.Start, reserved.End, E820Type.Reserved));
             ulong highEnd = _high != 0 ? _high : ghostEnd;

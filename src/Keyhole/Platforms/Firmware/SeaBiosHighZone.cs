@@ -14,7 +14,7 @@ namespace Keyhole.Platforms.Firmware;
 /// <param name="size">Bytes of the zone: what finds no room in it is not there.</param>
 internal sealed class SeaBiosHighZone(ulong size)
 {
-    private const ulong Top = 1UL << 32;
+    private const ulong Top = Frames.FourGiB;
     private const ulong Page = 0x1000;
     private const ulong SmallestAlignment = 16;
 

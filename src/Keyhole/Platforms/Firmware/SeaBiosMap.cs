@@ -16,9 +16,11 @@ namespace Keyhole.Platforms.Firmware;
 /// <remarks>Source: src/malloc.c, src/fw/*.c, src/hw/*.c; met by every recorded guest. Linux sees it unchanged.</remarks>
 internal static class SeaBiosMap
 {
-    private const ulong ExtendedBiosData = 0x9fc00;
+    /// <summary>The last KiB below <see cref="X86Layout.IsaStart"/>: SeaBIOS's extended BIOS data area.</summary>
+    public const ulong ExtendedBiosData = 0x9fc00;
+
     private const ulong VideoMemory = X86Layout.IsaStart;
-    private const ulong BiosStart = 0xf0000;
+    private const ulong BiosStart = X86Layout.SystemBiosStart;
     private const ulong OneMiB = X86Layout.OneMiB;
     private const ulong BiosAtTop = 0xfffc0000;
     private const ulong Page = 0x1000;

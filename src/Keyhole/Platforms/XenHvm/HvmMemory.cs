@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.E820;
 
 namespace Keyhole.Platforms.XenHvm;
 
@@ -18,7 +19,7 @@ internal readonly record struct GuestDeviceMemory(ByteRange Range, bool IsStrict
 /// <remarks>Source: libxl_dom.c (libxl__build_hvm), libxl_dm.c (libxl__domain_device_construct_rdm).</remarks>
 internal sealed record HvmMemory(ulong LowEnd, ulong HighEnd, ImmutableArray<ByteRange> Told, ByteRange? Conflict, ImmutableArray<ByteRange> Dropped)
 {
-    private const ulong LargePage = 2UL << 20;
+    private const ulong LargePage = X86Layout.LargePageBytes;
 
     /// <param name="bytes">RAM without what the video card has of it.</param>
     /// <param name="holeStart">Where RAM ends below 4 GiB at the latest.</param>
@@ -36,10 +37,10 @@ internal sealed record HvmMemory(ulong LowEnd, ulong HighEnd, ImmutableArray<Byt
         foreach (GuestDeviceMemory region in regions)
         {
             ulong start = region.Range.Start;
-            if (!Overlap(0, low, region.Range) || start <= boundary)
+            if (!ByteRange.FromBounds(0, low).Overlaps(region.Range) || start <= boundary)
                 continue;
             if (isHap && start > LargePage)
-                start &= ~(LargePage - 1);
+                start = Align.Down(start, LargePage);
             high = (high == 0 ? Frames.FourGiB : high) + (low - start);
             low = start;
         }
@@ -48,7 +49,7 @@ internal sealed record HvmMemory(ulong LowEnd, ulong HighEnd, ImmutableArray<Byt
         var dropped = ImmutableArray.CreateBuilder<ByteRange>();
         foreach (GuestDeviceMemory region in regions)
         {
-            bool isInRam = Overlap(0, low, region.Range) || (high != 0 && Overlap(Frames.FourGiB, high - Frames.FourGiB, region.Range));
+            bool isInRam = ByteRange.FromBounds(0, low).Overlaps(region.Range) || ByteRange.FromBounds(Frames.FourGiB, high).Overlaps(region.Range);
             if (isInRam && region.IsStrict)
                 return new(low, high, told.ToImmutable(), region.Range, dropped.ToImmutable());
             (isInRam ? dropped : told).Add(region.Range);
@@ -56,6 +57,4 @@ internal sealed record HvmMemory(ulong LowEnd, ulong HighEnd, ImmutableArray<Byt
 
         return new(low, high, told.ToImmutable(), null, dropped.ToImmutable());
     }
-
-    private static bool Overlap(ulong start, ulong size, ByteRange other) => start + size > other.Start && start < other.End;
 }

@@ -76,7 +76,7 @@ internal sealed class XenHvmPlatform : IPlatform
         { IsRam: true, Address: < Frames.FourGiB } => "the guest's RAM below 4 GiB",
         { IsRam: true } => "the guest's RAM above 4 GiB: what the hole for devices and the video card leave no room for below",
         { Type: E820Type.Nvs } => "hvmloader's: ACPI's tables",
-        { Address: < 1UL << 20 } => "SeaBIOS's own data and code",
+        { Address: < X86Layout.OneMiB } => "SeaBIOS's own data and code",
         { Address: >= Hvmloader.End } => "hvmloader's and the platform's: the last 64 MiB below 4 GiB",
         _ when guest.Memory is { } memory && memory.Told.Contains(ByteRange.FromBounds(entry.Address, entry.End)) =>
             "memory that a device of the host uses by itself (RMRR)",

@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.XenHvm;
 
@@ -10,23 +11,18 @@ namespace Keyhole.Platforms.XenHvm;
 /// <remarks>Source: the lines "e820 map has … items" of SeaBIOS 1.16 in the records of tests/fixtures/hvm.</remarks>
 internal static class XenSeaBios
 {
-    private const ulong ExtendedBiosData = 0x9fc00;
-    private const ulong VideoMemory = 0xa0000;
-    private const ulong BiosStart = 0xf0000;
-    private const ulong MiB = 0x100000;
-
     /// <param name="map">hvmloader's.</param>
     /// <param name="keptPages">Pages at the end of low RAM that SeaBIOS keeps.</param>
     public static ImmutableArray<E820Entry> MapOf(ImmutableArray<E820Entry> map, ulong keptPages)
     {
         var made = ImmutableArray.CreateBuilder<E820Entry>();
-        made.Add(E820Entry.FromBounds(0, ExtendedBiosData, E820Type.Ram));
-        made.Add(E820Entry.FromBounds(ExtendedBiosData, VideoMemory, E820Type.Reserved));
+        made.Add(E820Entry.FromBounds(0, SeaBiosMap.ExtendedBiosData, E820Type.Ram));
+        made.Add(E820Entry.FromBounds(SeaBiosMap.ExtendedBiosData, X86Layout.IsaStart, E820Type.Reserved));
         // What hvmloader reserves for option ROMs is given up but for the last 64 KiB.
-        made.Add(E820Entry.FromBounds(BiosStart, MiB, E820Type.Reserved));
+        made.Add(E820Entry.FromBounds(X86Layout.SystemBiosStart, X86Layout.IsaEnd, E820Type.Reserved));
         foreach (E820Entry entry in map)
         {
-            if (entry.Address < MiB)
+            if (entry.Address < X86Layout.IsaEnd)
                 continue;
             if (!entry.IsRam || entry.Address >= Frames.FourGiB)
             {

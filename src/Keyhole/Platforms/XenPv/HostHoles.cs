@@ -16,7 +16,7 @@ namespace Keyhole.Platforms.XenPv;
 /// <summary>Where a host has no memory: what several policies start from.</summary>
 internal static class HostHoles
 {
-    private const ulong TwoMiB = 2UL << 20;
+    private const ulong TwoMiB = X86Layout.LargePageBytes;
 
     /// <summary>Everything above 1 MiB that is not the host's memory: its other entries, and the gaps between them. The first MiB is the guest's
     /// own.</summary>
@@ -127,7 +127,7 @@ internal static class HostHoles
     /// A start to recommend for a hole that is to suit several hosts, in bytes: the multiple of 2 MiB at or below <paramref name="start"/>. A page of
     /// Linux's list of frames covers 2 MiB; a hole that shares one with RAM comes out of a migration INVALID, whole pages of holes stay.
     /// </summary>
-    public static ulong RecommendedStart(ulong start) => start & ~(TwoMiB - 1);
+    public static ulong RecommendedStart(ulong start) => Align.Down(start, TwoMiB);
 
     /// <summary>Windows behind the host's map, where RAM that finds no other place would go.</summary>
     internal static IEnumerable<KeptRange> BarsBehind(PolicyInput input)

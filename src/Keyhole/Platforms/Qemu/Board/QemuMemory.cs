@@ -133,5 +133,5 @@ internal sealed record QemuMemory(
         return machine.Type.Version < new QemuVersion(8, 2) ? (1UL << machine.Cpu.PhysBits) - 1 : System.Math.Max(ramEnd, Frames.FourGiB) - 1;
     }
 
-    private static ulong GiBUp(ulong bytes) => (bytes + GiB - 1) & ~(GiB - 1);
+    private static ulong GiBUp(ulong bytes) => Align.Up(bytes, GiB);
 }

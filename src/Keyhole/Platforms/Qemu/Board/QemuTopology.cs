@@ -457,9 +457,9 @@ internal sealed class QemuTopology
             return true;
         if (low is not null && high is not null)
             Refusal = "PCI resource reserve cap: PREF32 and PREF64 conflict";
-        else if (memory >= 1UL << 32)
+        else if (memory >= Frames.FourGiB)
             Refusal = "PCI resource reserve cap: mem-reserve must be less than 4G";
-        else if (low >= 1UL << 32)
+        else if (low >= Frames.FourGiB)
             Refusal = "PCI resource reserve cap: pref32-reserve  must be less than 4G";
         reserve = new BridgeReserve
         {

@@ -4,7 +4,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 
-namespace Keyhole.ReservedRam;
+namespace Keyhole.Hosts;
 
 /// <summary>Sets of bytes: sorted ranges that neither overlap nor touch. What goes in may be in any order; what comes out is such a set.</summary>
 internal static class ByteRanges
@@ -71,7 +71,7 @@ internal static class ByteRanges
         var pages = ImmutableArray.CreateBuilder<ByteRange>();
         foreach (ByteRange range in ranges)
         {
-            ByteRange inner = ByteRange.FromBounds(AlignUp(range.Start, Frames.SizeBytes), AlignDown(range.End, Frames.SizeBytes));
+            ByteRange inner = ByteRange.FromBounds(Align.Up(range.Start, Frames.SizeBytes), Align.Down(range.End, Frames.SizeBytes));
             if (!inner.IsEmpty)
                 pages.Add(inner);
         }
@@ -84,7 +84,7 @@ internal static class ByteRanges
     {
         List<ByteRange> pages = [];
         foreach (ByteRange range in ranges)
-            pages.Add(ByteRange.FromBounds(AlignDown(range.Start, Frames.SizeBytes), AlignUp(range.End, Frames.SizeBytes)));
+            pages.Add(ByteRange.FromBounds(Align.Down(range.Start, Frames.SizeBytes), Align.Up(range.End, Frames.SizeBytes)));
         return Union(pages);
     }
 
@@ -102,16 +102,11 @@ internal static class ByteRanges
         ByteRange largest = default;
         foreach (ByteRange range in ranges)
         {
-            ByteRange aligned = ByteRange.FromBounds(AlignUp(range.Start, alignment), range.End);
+            ByteRange aligned = ByteRange.FromBounds(Align.Up(range.Start, alignment), range.End);
             if (aligned.SizeBytes > largest.SizeBytes)
                 largest = aligned;
         }
 
         return largest;
     }
-
-    /// <param name="alignment">A power of two.</param>
-    public static ulong AlignUp(ulong address, ulong alignment) => AlignDown(address + alignment - 1, alignment);
-
-    public static ulong AlignDown(ulong address, ulong alignment) => address & ~(alignment - 1);
 }
