@@ -10,7 +10,4 @@ internal static class Align
 
     /// <param name="alignment">A power of two.</param>
     public static ulong Down(ulong value, ulong alignment) => value & ~(alignment - 1);
-
-    /// <summary>The largest power of two that is not above; 0 for 0.</summary>
-    public static ulong PowerBelow(ulong value) => value == 0 ? 0 : 1UL << System.Numerics.BitOperations.Log2(value);
 }

@@ -135,10 +135,13 @@ internal sealed class Ovmf
 
     // ------------------------------------------------------------------ windows
 
+    /// <summary>The largest power of two that is not above; 0 for 0.</summary>
+    private static ulong PowerBelow(ulong value) => value == 0 ? 0 : 1UL << BitOperations.Log2(value);
+
     private ByteRange LowWindow()
     {
         // One variable MTRR covers it: from a power of two below 4 GiB on.
-        ulong uncached = Frames.FourGiB - Align.PowerBelow(Frames.FourGiB - _input.Memory.LowEnd);
+        ulong uncached = Frames.FourGiB - PowerBelow(Frames.FourGiB - _input.Memory.LowEnd);
         if (!_input.IsQ35)
             return ByteRange.FromBounds(uncached, LowWindowEnd);
         return _release.HasHighMmconfig ? ByteRange.FromBounds(uncached, Q35Mmconfig) : ByteRange.FromBounds(Q35LowWindow, LowWindowEnd);
@@ -159,7 +162,7 @@ internal sealed class Ovmf
         if (size != 0)
         {
             size = Align.Up(size, GiB);
-            start = Align.Up(Align.Up(_input.Memory.HotplugEnd ?? first, GiB), Align.PowerBelow(size));
+            start = Align.Up(Align.Up(_input.Memory.HotplugEnd ?? first, GiB), PowerBelow(size));
             first = start + size;
         }
 
