@@ -7,6 +7,7 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -118,33 +119,13 @@ public sealed class AppliedMapStore(string folder)
     private static XenProblem Unusable(string path, Exception exception) =>
         new(XenProblemKind.Here, path, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "make the folder one that root can write");
 
-    private static void Write(AppliedMap applied, Stream file)
-    {
-        using var writer = new Utf8JsonWriter(file, new JsonWriterOptions { Indented = true });
-        writer.WriteStartObject();
-        writer.WriteNumber("domain", applied.Domain.Value);
-        writer.WriteString("uuid", applied.Uuid);
-        writer.WriteString("policy", applied.Policy);
-        WriteMap(writer, "installed", applied.Installed);
-        WriteMap(writer, "before", applied.Before);
-        writer.WriteEndObject();
-    }
+    private static void Write(AppliedMap applied, Stream file) => JsonSerializer.Serialize(
+        file,
+        new RememberedMap(applied.Domain.Value, applied.Uuid, applied.Policy, Remembered(applied.Installed), Remembered(applied.Before)),
+        RememberedMapContext.Default.RememberedMap);
 
-    private static void WriteMap(Utf8JsonWriter writer, string name, ImmutableArray<E820Entry> map)
-    {
-        writer.WriteStartArray(name);
-        foreach (E820Entry entry in map)
-        {
-            // Address and size, not ends: libxl's own maps may wrap.
-            writer.WriteStartObject();
-            writer.WriteString("address", Hex(entry.Address));
-            writer.WriteString("size", Hex(entry.Size));
-            writer.WriteString("type", E820TypeNames.NameOf(entry.Type));
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-    }
+    private static ImmutableArray<RememberedEntry> Remembered(ImmutableArray<E820Entry> map) =>
+        [.. map.Select(static entry => new RememberedEntry(Hex(entry.Address), Hex(entry.Size), E820TypeNames.NameOf(entry.Type)))];
 
     private static string Hex(ulong value) => string.Create(CultureInfo.InvariantCulture, $"0x{value:x}");
 
@@ -206,3 +187,14 @@ public sealed class AppliedMapStore(string folder)
 
 /// <summary>What is remembered, or that nothing is.</summary>
 public sealed record AppliedMapState(AppliedMap? Applied);
+
+/// <summary>The file of a map: what <see cref="AppliedMapStore"/> writes. It reads it by hand: a file of anybody's may lie there.</summary>
+internal sealed record RememberedMap(
+    ushort Domain, Guid Uuid, string Policy, ImmutableArray<RememberedEntry> Installed, ImmutableArray<RememberedEntry> Before);
+
+/// <summary>Address and size, not ends: libxl's own maps may wrap.</summary>
+internal sealed record RememberedEntry(string Address, string Size, string Type);
+
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(RememberedMap))]
+internal sealed partial class RememberedMapContext : JsonSerializerContext;

@@ -56,13 +56,10 @@ internal sealed class BootSource
     private readonly SizeOption _max = new("--max", "dom0's maximum reservation (dom0_mem=max:), without it no limit, as in Xen:",
         Frames.AddressLimit);
 
-    private readonly Option<string?> _guestMap = new("--guest-map")
-    {
-        Description =
-            "The guest's map as it stands in this file, instead of a planned one: lines of a guest's kernel or of 'xl -vvv create', of START END "
-                + "TYPE, or plan's JSON. Needs no host.",
-        HelpName = "FILE|-",
-    };
+    private readonly Option<string?> _guestMap = GuestFileOption.Map(
+        "The guest's map as it stands in this file, instead of a planned one: lines of a guest's kernel or of 'xl -vvv create', of START END TYPE, "
+            + "or plan's JSON. Needs no host.",
+        "FILE|-");
 
     private readonly KernelSource _kernel = new();
 

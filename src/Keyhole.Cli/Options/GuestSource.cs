@@ -17,11 +17,8 @@ namespace Keyhole.Cli.Options;
 /// <summary>The options that say which guest, and where its devices' windows lie: the same for every verb.</summary>
 internal sealed class GuestSource
 {
-    private readonly Option<string?> _guest = new("--guest")
-    {
-        Description = "The guest: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf; - reads standard input.",
-        HelpName = "FILE|-",
-    };
+    private readonly Option<string?> _guest = GuestFileOption.Guest(
+        "The guest: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf; - reads standard input.", "FILE|-");
 
     private readonly SizeOption _memory = SizeOption.Memory();
 

@@ -21,7 +21,7 @@ internal sealed class LaunchOptions(CommandConsole console)
     private const int MaxTimeoutSeconds = 86400;
 
     private readonly Argument<string?> _path = new("GUEST.cfg") { Description = "The guest's xl.cfg.", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<string?> _guest = new("--guest") { Description = "The guest's xl.cfg, as for the other verbs.", HelpName = "GUEST.cfg" };
+    private readonly Option<string?> _guest = GuestFileOption.Guest("The guest's xl.cfg, as for the other verbs.", "GUEST.cfg");
     private readonly PolicyOption _policy = new("punch");
     private readonly KernelSource _kernel = new();
     private readonly Option<int> _timeout = new("--timeout")

@@ -28,7 +28,8 @@ internal sealed class SizeOption : Option<string?>
         _mostBytes = mostBytes;
     }
 
-    public static SizeOption Memory() => new("--memory", "The guest's memory, instead of --guest or against it:", MostOfGuest);
+    public static SizeOption Memory(string description = "The guest's memory, instead of --guest or against it:") =>
+        new("--memory", description, MostOfGuest);
 
     public static SizeOption Maxmem() => new("--maxmem", "Up to where the guest can balloon, the memory if not given:", MostOfGuest);
 

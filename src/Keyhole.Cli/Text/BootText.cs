@@ -21,7 +21,7 @@ internal static class BootText
     {
         console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
         ulong pages = answer.Plan.Scenario.StartPages;
-        string map = answer.Policy == "none" ? "" : $", map: {answer.Policy}";
+        string map = !answer.Plan.HasPolicy ? "" : $", map: {answer.Policy}";
         console.Ansi.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"guest:  {answer.Guest.Name ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}){map}"));

@@ -22,7 +22,7 @@ internal static class PlanText
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"guest:  {guest.Name ?? "(no name)"}, {guest.MemoryKiB >> 10} MiB{balloon}{devices}"));
         // Where nobody chooses a map there is nothing to name.
-        if (answer.Policy != "none")
+        if (answer.Plan.HasPolicy)
             console.Ansi.WriteLine($"policy: {answer.Policy}");
         if (answer.E820 is { IsEmpty: false } entries)
         {

@@ -28,7 +28,7 @@ internal static class VerificationText
             console.Ansi.WriteLine($"host:   {expected.Plan.HostName}");
         // Where nobody chooses a map there is nothing to name.
         string made = expected.Plan.Firmware is { } firmware ? $", firmware: {firmware.Name} {firmware.Version}"
-            : expected.Plan.Policy == "none" ? "" : $", map: {expected.Plan.Policy}";
+            : !expected.Plan.HasPolicy ? "" : $", map: {expected.Plan.Policy}";
         console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {size}{made}");
         console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
         bool isTaken = !hasFirmware && expected.Forecast is not null;

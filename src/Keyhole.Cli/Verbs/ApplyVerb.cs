@@ -33,25 +33,18 @@ internal sealed class ApplyVerb
             "The domain's name or number. Without it the one whose hotplug script this is run by (XENBUS_PATH), else the one that --guest names.",
         Arity = ArgumentArity.ZeroOrOne,
     };
-    private readonly Option<string?> _guest = new("--guest")
-    {
-        Description =
-            "The xl.cfg that the domain is made from: needed while xl is still building it, as in a hotplug script, "
-                + "and tells what xl list -l does not.",
-        HelpName = "GUEST.cfg",
-    };
+    private readonly Option<string?> _guest = GuestFileOption.Guest(
+        "The xl.cfg that the domain is made from: needed while xl is still building it, as in a hotplug script, and tells what xl list -l does not.",
+        "GUEST.cfg");
     private readonly PolicyOption _policy = new("punch");
     private readonly KernelSource _kernel = new();
     private readonly HostSource _host = new();
-    private readonly Option<string?> _map = new("--guest-map")
-    {
-        Description =
-            "Install the map in this file instead of planning one: lines of START END TYPE, of a guest's kernel or of 'xl -vvv create', or plan's "
-                + "JSON. A file after --map is the old way to say so.",
-        HelpName = "FILE",
-    };
-    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be done, and do nothing." };
-    private readonly Option<bool> _undo = new("--undo") { Description = "Put back what libxl had installed." };
+    private readonly Option<string?> _map = GuestFileOption.Map(
+        "Install the map in this file instead of planning one: lines of START END TYPE, of a guest's kernel or of 'xl -vvv create', or plan's JSON. "
+            + "A file after --map is the old way to say so.",
+        "FILE");
+    private readonly Option<bool> _dryRun = ChangeOption.DryRun();
+    private readonly Option<bool> _undo = ChangeOption.Undo("Put back what libxl had installed.");
     private readonly Option<bool> _json = JsonOption.Create();
     private readonly CommandConsole _console;
     private readonly AppliedMapStore _store;
@@ -205,11 +198,7 @@ internal sealed class ApplyVerb
             Old = EntryAnswer.AllOf(state.Applied?.Installed ?? []),
             New = [],
         };
-        if (parsed.GetValue(_json))
-            answer.WriteJson(_console.OutBytes);
-        else
-            _console.Ansi.WriteLine($"{guest.Shown} runs, and keeps the map that it started on");
-        return ExitStatus.Of(answer);
+        return _json.Give(parsed, _console, answer, to => to.Ansi.WriteLine($"{guest.Shown} runs, and keeps the map that it started on"));
     }
 
     private int Apply(ParseResult parsed, IXenControl xen, Change change)
@@ -244,11 +233,7 @@ internal sealed class ApplyVerb
             Problems = ProblemAnswer.AllOf(map.Problems, OptionWords.Of),
             IsRefused = isRefused,
         };
-        if (parsed.GetValue(_json))
-            answer.WriteJson(_console.OutBytes);
-        else
-            ApplyText.Write(_console, answer, change.Guest.Shown, change.Remembered?.Policy, isDryRun);
-        return ExitStatus.Of(answer);
+        return _json.Give(parsed, _console, answer, to => ApplyText.Write(to, answer, change.Guest.Shown, change.Remembered?.Policy, isDryRun));
     }
 
     private int Undo(ParseResult parsed, IXenControl xen, LiveGuest guest, AppliedMap? applied)
@@ -267,11 +252,7 @@ internal sealed class ApplyVerb
             Old = EntryAnswer.AllOf(applied.Installed),
             New = [.. applied.Before.Select(static entry => new NewEntryAnswer(entry.Address, entry.End, entry.Type, null))],
         };
-        if (parsed.GetValue(_json))
-            answer.WriteJson(_console.OutBytes);
-        else
-            ApplyText.WriteUndone(_console, answer, guest.Shown, applied.Policy);
-        return ExitStatus.Of(answer);
+        return _json.Give(parsed, _console, answer, to => ApplyText.WriteUndone(to, answer, guest.Shown, applied.Policy));
     }
 
     private sealed record Change(LiveGuest Guest, AppliedMap? Remembered, Plan Toolstack, LiveMap Map, bool IsGiven)

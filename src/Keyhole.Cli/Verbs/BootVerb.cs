@@ -56,11 +56,7 @@ internal static class BootVerb
                     to => plan.WriteJson(to.OutBytes));
                 if (unpaintedPlan is not null)
                     return console.Fail(unpaintedPlan);
-                if (parsed.GetValue(json))
-                    plan.WriteJson(console.OutBytes);
-                else
-                    PlanText.Write(console, plan);
-                return ExitStatus.Of(plan);
+                return json.Give(parsed, console, plan, to => PlanText.Write(to, plan));
             }
 
             BalloonForecast? balloon = target is { } bytes ? Balloon(boot, bytes >> Frames.Shift) : null;
@@ -74,11 +70,7 @@ internal static class BootVerb
                 to => BootText.Write(to, answer), to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
-            if (parsed.GetValue(json))
-                answer.WriteJson(console.OutBytes);
-            else
-                BootText.Write(console, answer);
-            return ExitStatus.Of(answer);
+            return json.Give(parsed, console, answer, to => BootText.Write(to, answer));
         });
         return command;
     }

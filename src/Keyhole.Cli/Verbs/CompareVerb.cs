@@ -99,11 +99,7 @@ internal static class CompareVerb
                     to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)
                 return console.Fail(unpainted);
-            if (parsed.GetValue(json))
-                answer.WriteJson(console.OutBytes);
-            else
-                ComparisonText.Write(console, answer);
-            return ExitStatus.Of(answer);
+            return json.Give(parsed, console, answer, to => ComparisonText.Write(to, answer));
         });
         return command;
     }

@@ -29,13 +29,8 @@ internal static class FleetVerb
             Description = "Files with one host each, files of captures (JSON, one a line), folders of such files, or - for standard input.",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        var guests = new Option<string[]>("--guest")
-        {
-            Description =
-                "A guest that is to move: an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf. May be given again.",
-            HelpName = "FILE"
-        };
-        SizeOption memory = new("--memory", "A guest with a passed-through device and this memory, instead of --guest:", SizeOption.MostOfGuest);
+        Option<string[]> guests = GuestFileOption.Guests();
+        var memory = SizeOption.Memory("A guest with a passed-through device and this memory, instead of --guest:");
         SizeOption maxmem = SizeOption.Maxmem();
         Option<bool> json = JsonOption.Create();
         var csv = new Option<bool>("--csv") { Description = "A line for each host as it is read: where its hole starts, and why." };

@@ -33,8 +33,8 @@ internal sealed class InstallVerb
                 + "Default: stop where it would not boot on libxl's map, else libxl.",
         HelpName = "stop|libxl",
     };
-    private readonly Option<bool> _undo = new("--undo") { Description = "Take it out of the configuration again." };
-    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be changed, and change nothing." };
+    private readonly Option<bool> _undo = ChangeOption.Undo("Take it out of the configuration again.");
+    private readonly Option<bool> _dryRun = ChangeOption.DryRun();
     private readonly Option<bool> _json = JsonOption.Create();
     private readonly LaunchOptions _guest;
     private readonly CommandConsole _console;
@@ -150,11 +150,7 @@ internal sealed class InstallVerb
 
     private int Answer(ParseResult parsed, InstallAnswer answer)
     {
-        if (parsed.GetValue(_json))
-            answer.WriteJson(_console.OutBytes);
-        else
-            InstallText.Write(_console, answer, parsed.GetValue(_dryRun));
-        return ExitStatus.Of(answer);
+        return _json.Give(parsed, _console, answer, to => InstallText.Write(to, answer, parsed.GetValue(_dryRun)));
     }
 
     /// <summary>

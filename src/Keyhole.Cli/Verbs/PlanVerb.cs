@@ -73,11 +73,7 @@ internal static class PlanVerb
                 return console.Fail(unpainted);
             if (parsed.GetValue(emit) is { } toolstack)
                 return Emit(console, input.Guest, toolstack);
-            if (parsed.GetValue(json))
-                answer.WriteJson(console.OutBytes);
-            else
-                PlanText.Write(console, answer);
-            return ExitStatus.Of(answer);
+            return json.Give(parsed, console, answer, to => PlanText.Write(to, answer));
         });
         return command;
     }

@@ -145,9 +145,6 @@ internal sealed class ProbeVerb
         };
         bool? works = outcome == ProbeOutcome.Unknown ? null : outcome == ProbeOutcome.Works;
         var answer = ProbeAnswer.Of(plan, trial.Own.Forecast, trial.Own.Problems, trial.Report, trial.Verdict, works, text, OptionWords.Of);
-        if (parsed.GetValue(_json))
-            answer.WriteJson(_console.OutBytes);
-        else
-            ProbeText.Write(_console, answer, trial.Verdict.Answer);
+        _json.Give(parsed, _console, answer, to => ProbeText.Write(to, answer, trial.Verdict.Answer));
     }
 }

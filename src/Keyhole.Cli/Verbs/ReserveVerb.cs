@@ -111,13 +111,13 @@ internal sealed class ReserveVerb
         }
 
         var answer = ReserveAnswer.Of(plan, given.Resources, finding?.Differences, OptionWords.Of);
-        if (parsed.GetValue(_json))
-            answer.WriteJson(console.OutBytes);
-        else if (finding is not null && !plan.HasErrors)
-            ReserveText.WriteCheck(console, answer, finding.Source);
-        else
-            ReserveText.Write(console, answer);
-        return ExitStatus.Of(answer);
+        return _json.Give(parsed, console, answer, to =>
+        {
+            if (finding is not null && !plan.HasErrors)
+                ReserveText.WriteCheck(to, answer, finding.Source);
+            else
+                ReserveText.Write(to, answer);
+        });
     }
 
     private sealed record GivenRequest(ReserveRequest Request, HostDocument Host);

@@ -155,10 +155,7 @@ internal sealed class StartVerb
                 ? $"at its next reboot the guest is on libxl's own map again: keyhole install {Files.Shown(path)} makes this one last" : null,
             Succeeded = succeeded,
         };
-        if (parsed.GetValue(_json))
-            answer.WriteJson(_console.OutBytes);
-        else
-            StartText.Write(_console, answer, shown);
+        _json.Give(parsed, _console, answer, to => StartText.Write(to, answer, shown));
     }
 
     private static string NameOf(StartOutcome outcome) => outcome switch

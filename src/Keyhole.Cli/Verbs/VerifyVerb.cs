@@ -75,10 +75,7 @@ internal static class VerifyVerb
                     to => end.WriteJson(to.OutBytes), end.Explanations);
                 if (unwritten is not null)
                     return console.Fail(unwritten);
-                if (parsed.GetValue(json))
-                    end.WriteJson(console.OutBytes);
-                else
-                    VerificationText.Write(console, end);
+                json.Give(parsed, console, end, to => VerificationText.Write(to, end));
                 return ExitStatus.No;
             }
 
@@ -109,11 +106,7 @@ internal static class VerifyVerb
                 to => VerificationText.Write(to, answer), to => answer.WriteJson(to.OutBytes), answer.Explanations);
             if (unpainted is not null)
                 return console.Fail(unpainted);
-            if (parsed.GetValue(json))
-                answer.WriteJson(console.OutBytes);
-            else
-                VerificationText.Write(console, answer);
-            return ExitStatus.Of(answer);
+            return json.Give(parsed, console, answer, to => VerificationText.Write(to, answer));
         });
         return command;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using Keyhole.Addresses;
+using Keyhole.Guests;
 using Keyhole.Pci;
 
 namespace Keyhole.Platforms;
@@ -66,6 +67,9 @@ public sealed record AcpiWindows(ByteRange? Hole32, ByteRange? Hole64)
 /// <param name="Outcome">How far the guest gets under it.</param>
 public sealed record FirmwareReport(string Name, string Version, GuestOutcome Outcome)
 {
+    /// <summary>Which of the firmwares that a guest's owner chooses from; null for what comes before them, as hvmloader does.</summary>
+    public FirmwareName? Choice { get; init; }
+
     /// <summary>What it says, or the virtual machine monitor where that refuses; null where it says nothing.</summary>
     public string? Message { get; init; }
 

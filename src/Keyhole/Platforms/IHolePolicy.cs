@@ -43,6 +43,9 @@ public sealed record PolicyTraits(PolicyNeeds Needs, int Preference)
     /// <summary>Whether the guest's own kernel makes the holes, so that it has them under a toolstack that does not use the host's map.</summary>
     public bool IsMadeByGuest { get; init; }
 
+    /// <summary>Whether a start for the hole is a parameter of it, which <see cref="IHolePolicy.WithHoleAt"/> takes.</summary>
+    public bool TakesHoleStart { get; init; }
+
     /// <summary>Where the hole starts on every host, in bytes: the map does not follow the host's. Null where it does.</summary>
     public ulong? HoleStartOnEveryHost { get; init; }
 

@@ -24,8 +24,14 @@ public sealed record Plan
     /// <summary>The policy that laid the map; null where there was none to choose.</summary>
     public IHolePolicy? LaidBy { get; init; }
 
+    /// <summary>What stands in a policy's place where the platform gives its plain map.</summary>
+    internal const string NoPolicy = "none";
+
     /// <summary>The policy's name; "none" where the platform gives its plain map, "machine-map" for dom0.</summary>
     public required string Policy { get; init; }
+
+    /// <summary>Whether somebody chose how the map is laid: there is a name for it.</summary>
+    public bool HasPolicy => Policy != NoPolicy;
 
     /// <summary>The host's map with Xen's additions.</summary>
     public required ImmutableArray<E820Entry> MachineMap { get; init => field = Given.Array(value); }
@@ -83,7 +89,7 @@ public sealed record Plan
         {
             Scenario = scenario,
             Platform = platform,
-            Policy = "none",
+            Policy = NoPolicy,
             MachineMap = scenario.MachineMap,
             Bars = scenario.Windows,
             IsMapKnown = false,

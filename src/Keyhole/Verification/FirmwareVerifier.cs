@@ -216,8 +216,7 @@ public static class FirmwareVerifier
             yield break;
         Scenario scenario = plan.Scenario;
         QemuFirmware[] firmwares =
-            [.. s_firmwares.Where(name => name.StartsWith("seabios", StringComparison.Ordinal) == (plan.Firmware.Name == "seabios"))
-                .Select(Firmware)];
+            [.. s_firmwares.Select(Firmware).Where(firmware => firmware.Name == plan.Firmware.Choice)];
         string[] widths = [.. s_widths.Where(bits => Agrees(bits, null)).Select(static bits => bits.ToString(CultureInfo.InvariantCulture))];
         string[] releases = [.. firmwares.Where(firmware => Agrees(null, firmware)).Select(static firmware => firmware.ToString())];
         if (widths.Length > 0)

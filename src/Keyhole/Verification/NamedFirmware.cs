@@ -59,9 +59,8 @@ internal readonly record struct NamedFirmware(FirmwareName? Name, QemuFirmware? 
     /// <param name="told">What the user says; null where he says nothing.</param>
     public string? Contradicts(FirmwareReport forecast, QemuFirmware? told)
     {
-        bool isOvmf = Name == FirmwareName.Ovmf;
-        if (Name is not null && isOvmf != (forecast.Name == "ovmf"))
-            return isOvmf ? "The log is of a guest with OVMF, and SeaBIOS was forecast."
+        if (Name is { } name && forecast.Choice is { } choice && name != choice)
+            return name == FirmwareName.Ovmf ? "The log is of a guest with OVMF, and SeaBIOS was forecast."
                 : "The log is of a guest with SeaBIOS, and OVMF was forecast.";
         return Release is { } release && told is { } said && (release.Major, release.Minor, release.Patch) != (said.Major, said.Minor, said.Patch)
             ? $"The log names {release} as its firmware, and {said} was told."

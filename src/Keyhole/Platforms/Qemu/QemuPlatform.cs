@@ -84,6 +84,7 @@ internal sealed class QemuPlatform : IPlatform
             Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText,
                 forecast.Outcome)
             {
+                Choice = machine.Firmware.Name,
                 Message = forecast.Message,
                 Placement = forecast.Placement,
                 AcpiWindows = forecast.Acpi,

@@ -39,7 +39,7 @@ public sealed class HoleAtPolicy : IHolePolicy
     public string Name => HoleStart is { } start ? $"{BaseName}:0x{start:x}" : BaseName;
 
     /// <inheritdoc/>
-    public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 2);
+    public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, 2) { TakesHoleStart = true };
 
     /// <inheritdoc/>
     public IHolePolicy WithHoleAt(ulong holeStart) => HoleStart is null ? new HoleAtPolicy(holeStart) : this;

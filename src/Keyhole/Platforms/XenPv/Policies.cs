@@ -38,28 +38,27 @@ public static class Policies
         ArgumentNullException.ThrowIfNull(text);
         policy = null;
         string? address = holeStart;
-        string name = text;
-        const string prefix = HoleAtPolicy.BaseName + ":";
-        if (text.StartsWith(prefix, StringComparison.Ordinal))
+        int colon = text.IndexOf(':', StringComparison.Ordinal);
+        // "punch:…" is nobody's name: a parameter is read where one is taken.
+        policy = All.FirstOrDefault(candidate => candidate.Name == text)
+            ?? (colon < 0 ? null : All.FirstOrDefault(candidate => candidate.Traits.TakesHoleStart && candidate.Name == text[..colon]));
+        if (policy is not null && policy.Name != text)
         {
-            name = HoleAtPolicy.BaseName;
             if (holeStart is not null)
                 return InputError.Repeated(holeSource, null, "the policy's name says already where the hole starts", "say it once");
-            address = text[prefix.Length..];
+            address = text[(colon + 1)..];
         }
 
-        policy = All.FirstOrDefault(candidate => candidate.Name == name);
         if (policy is null)
             return InputError.UnknownWord(policySource, null, $"{InputError.Quote(text)} is not a policy",
                 $"take one of {string.Join(' ', All.Select(static known => known.Name))}; hole-at takes an address, as in hole-at:0x80000000");
         if (address is null)
             return null;
-        if (policy is not HoleAtPolicy)
-            return InputError.Conflict(holeSource, null, $"the policy {name} places its holes itself", $"take {Setting.Policy} hole-at");
-        if (!TryAddress(address, out ulong start))
-            return InputError.OutOfRange(holeSource, null, $"{InputError.Quote(address)} is not a start for a hole",
-                "give a hex address between 1000 and fffff000, such as 0x80000000");
-        policy = new HoleAtPolicy(start);
+        if (!policy.Traits.TakesHoleStart)
+            return InputError.Conflict(holeSource, null, $"the policy {policy.Name} places its holes itself", $"take {Setting.Policy} hole-at");
+        if (ParseHoleStart(address, holeSource, out ulong start) is { } error)
+            return error;
+        policy = policy.WithHoleAt(start);
         return null;
     }
 
@@ -67,17 +66,21 @@ public static class Policies
     /// <returns>The error; null when the address is one for a hole.</returns>
     public static InputError? WithHoleAt(string holeStart, out ImmutableArray<IHolePolicy> policies, string holeSource = "the hole")
     {
+        ArgumentNullException.ThrowIfNull(holeStart);
         policies = All;
-        if (Parse(HoleAtPolicy.BaseName, holeStart, out IHolePolicy? placed, holeSource: holeSource) is { } error)
+        if (ParseHoleStart(holeStart, holeSource, out ulong start) is { } error)
             return error;
-        policies = [.. All.Select(policy => policy.Name == HoleAtPolicy.BaseName ? placed! : policy)];
+        policies = [.. All.Select(policy => policy.WithHoleAt(start))];
         return null;
     }
 
-    private static bool TryAddress(string text, out ulong address)
+    private static InputError? ParseHoleStart(string text, string source, out ulong address)
     {
         ReadOnlySpan<char> digits = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? text.AsSpan(2) : text;
         return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out address)
-            && address >= Frames.SizeBytes && address < Frames.FourGiB;
+            && address >= Frames.SizeBytes && address < Frames.FourGiB
+            ? null
+            : InputError.OutOfRange(source, null, $"{InputError.Quote(text)} is not a start for a hole",
+                "give a hex address between 1000 and fffff000, such as 0x80000000");
     }
 }

@@ -58,7 +58,7 @@ internal sealed class XenPvPlatform : IPlatform
             Scenario = scenario,
             Platform = this,
             LaidBy = policy,
-            Policy = policy?.Name ?? "none",
+            Policy = policy?.Name ?? Platforms.Plan.NoPolicy,
             MachineMap = machineMap,
             Bars = bars,
             Entries = result.Entries,

@@ -45,7 +45,7 @@ internal sealed class XenPvhDom0Platform : IPlatform
         {
             Scenario = scenario,
             Platform = this,
-            Policy = "none",
+            Policy = Platforms.Plan.NoPolicy,
             MachineMap = scenario.MachineMap,
             Bars = scenario.Windows,
             Entries = entries,
