@@ -34,7 +34,30 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>What the kernel asked for and did not get, or could not map: words that are about memory.</summary>
     private static readonly string[] s_wordsOfMemory =
         ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping",
-            "annot allocate", "No memory", "no memory", "Not enough RAM", "llocation too small"];
+            "annot allocate", "No memory", "no memory", "Not enough RAM", "llocation too small",
+            // Xen, where it lays out and loads a PVH dom0.
+            "physical memory map", "not relocatable", "find a load address", "find a memory region"];
+
+    /// <summary>What Xen says last, whatever the reason.</summary>
+    private static readonly string[] s_wordsWithoutReason = ["Could not construct d", "Could not set up DOM0", "Error creating d"];
+
+    /// <summary>What Xen says of the reason before it gives up; null where it says nothing, and of a kernel.</summary>
+    public string? Cause { get; init; }
+
+    /// <summary>Whether the words give no reason.</summary>
+    public bool GivesNoReason
+    {
+        get
+        {
+            foreach (string words in s_wordsWithoutReason)
+            {
+                if (Words.StartsWith(words, StringComparison.Ordinal))
+                    return Cause is null;
+            }
+
+            return Kind is BootFailureKind.Crashed or BootFailureKind.Halted;
+        }
+    }
 
     /// <summary>Whether the words themselves are about memory. That they are not proves nothing.</summary>
     public bool IsAboutMemory
@@ -43,7 +66,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
         {
             foreach (string words in s_wordsOfMemory)
             {
-                if (Words.Contains(words, StringComparison.Ordinal))
+                if (Words.Contains(words, StringComparison.Ordinal) || Cause?.Contains(words, StringComparison.Ordinal) == true)
                     return true;
             }
 
@@ -65,6 +88,18 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
             // "---[ end Kernel panic - not syncing" repeats it.
             if (at >= 0)
                 return new(kind, InputError.OneLine(line[at..].TrimEnd(" -[]"), MaxLength));
+        }
+
+        return null;
+    }
+
+    /// <summary>What Xen says where it cannot build dom0, before it gives up; null where a line has nothing of the kind.</summary>
+    internal static string? CauseOfXen(ReadOnlySpan<char> text)
+    {
+        foreach (string mark in Vocabulary.XenCauses)
+        {
+            if (text.Contains(mark, StringComparison.Ordinal))
+                return InputError.OneLine(text.Trim(), MaxLength);
         }
 
         return null;

@@ -25,6 +25,7 @@ internal sealed class BootInProgress
     private LogFact<string>? _release;
     private KernelIdentity? _kernel;
     private LogFact<BootFailure>? _end;
+    private string? _xensCause;
     private bool _hasBootConsole;
     private bool _isReplayed;
     private LogMap? _map;
@@ -99,11 +100,16 @@ internal sealed class BootInProgress
         _lastLine = line.Number;
     }
 
+    /// <summary>Xen cannot build the domain. The first word is the nearest to the reason.</summary>
+    public void NoteCause(string cause) => _xensCause ??= cause;
+
     /// <summary>Xen says that the domain is gone, or Xen with it. A dom0 that halts and had got through its memory setup was switched off.</summary>
     public void End(BootFailure failure, LogLine line)
     {
         if (failure.Kind == BootFailureKind.Halted && (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null))
             return;
+        if (failure.Kind == BootFailureKind.XenPanic)
+            failure = failure with { Cause = _xensCause };
         // "Domain 0 crashed" comes twice: of a processor, and of what Xen does then.
         _end ??= new(failure, line.Number);
         _lastLine = line.Number;

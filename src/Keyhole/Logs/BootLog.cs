@@ -89,6 +89,8 @@ public static class BootLog
                     (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
                 else if (BootFailure.OfXen(line.Text, out int domain) is { } failure)
                     AddEnd(failure, domain, line);
+                else if (BootFailure.CauseOfXen(line.Text) is { } cause)
+                    boot?.NoteCause(cause);
                 return;
             }
 

@@ -265,6 +265,9 @@ internal static class LogEntrySyntax
         prefix = prefix.TrimEnd(' ');
         if (line.Trim(" \t>|").IsEmpty || line.Length >= prefix.Length || line[^1] == ']' || (line[^1] == ':' && prefix[line.Length] == ' '))
             return false;
+        // "22:", an empty line that grep has numbered.
+        if (line[^1] == ':' && !char.IsAsciiDigit(prefix[line.Length]) && !line[..^1].ContainsAnyExceptInRange('0', '9'))
+            return false;
         for (int i = 0; i < line.Length; i++)
         {
             if (line[i] != prefix[i] && !(char.IsAsciiDigit(line[i]) && char.IsAsciiDigit(prefix[i])))

@@ -91,6 +91,10 @@ public sealed class LogScanner
     /// <summary>Whether the last line kept is Xen's panic, and its next line tells why.</summary>
     private bool _wantsReason;
 
+    /// <summary>Length of the last line kept where it is one that may go on: what a kernel says of itself or of its end, behind a stamp or its
+    /// name. Else 0.</summary>
+    private int _wordsLength;
+
     /// <summary>Whether the line that is being read has been held already, or is whole: it is not held again.</summary>
     private bool _isReleased;
 
@@ -142,7 +146,7 @@ public sealed class LogScanner
     {
         while (true)
         {
-            if (_xen.Live is null && _kernel.Live is null && _beforeCommandLine is null && _held.Count == 0 && !_wantsReason)
+            if (_xen.Live is null && _kernel.Live is null && _beforeCommandLine is null && _held.Count == 0 && !_wantsReason && _wordsLength == 0)
                 _text.SkipTo(s_mapAndTraitWords, _pci is null ? s_allMessageWords : s_messageAndPciWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
@@ -167,7 +171,7 @@ public sealed class LogScanner
             return;
         }
 
-        if (GoesOnWithCommandLine(line) || !TryReadMapLine(line))
+        if (GoesOnWithWords(line) || GoesOnWithCommandLine(line) || !TryReadMapLine(line))
             return;
         ReadMessages(line);
     }
@@ -301,6 +305,10 @@ public sealed class LogScanner
                 LogLine kept = ToLogLine(line, isCommandLine ? MaxCommandLineLength : MaxLineTextLength);
                 _lines.Add(kept);
                 _wantsReason = s_messageWords[i] == PanicWord && kept.Speaker == LogSpeaker.Xen;
+                if (kept.Speaker == LogSpeaker.Kernel && WrappedLine.ContinuationIn(line).IsEmpty
+                    && KernelMessage.Parse(kept.Text) is { Kind: KernelMessageKind.Release }
+                        or { BootFailure: { Kind: BootFailureKind.KernelPanic } })
+                    _wordsLength = line.TrimEnd(' ').Length;
                 if (isCommandLine && line.Length >= NarrowestWrap)
                     _beforeCommandLine = BeforeSpeaker(line).ToString();
             }
@@ -319,6 +327,31 @@ public sealed class LogScanner
     /// <summary>A line without time stamps and other prefixes.</summary>
     private static ReadOnlySpan<char> TextOf(ReadOnlySpan<char> line) =>
         (LogEntrySyntax.TryXenBody(line, out ReadOnlySpan<char> body) ? body : LogEntrySyntax.KernelMessage(line)).Trim();
+
+    /// <summary>
+    /// Takes a line that carries nobody's mark, right behind one that a kernel has marked, for the rest of what it says, where its first word would
+    /// not have fitted there.
+    /// </summary>
+    private bool GoesOnWithWords(ReadOnlySpan<char> line)
+    {
+        // Mail programs wrap at 72 to 78 columns; screens amid a word.
+        const int usualWidth = 76, screenWidth = 80;
+        int length = _wordsLength;
+        _wordsLength = 0;
+        if (length == 0)
+            return false;
+        ReadOnlySpan<char> text = WrappedLine.ContinuationIn(line);
+        int word = text.IndexOf(' ');
+        word = word < 0 ? text.Length : word;
+        string known = _lines[^1].Text;
+        bool mayBeWrapped = !text.IsEmpty && length <= screenWidth && length + 1 + word > usualWidth;
+        if (!mayBeWrapped || known.Length + 1 + text.Length > MaxLineTextLength || line.ContainsAny(s_mapAndTraitWords)
+            || line.ContainsAny(s_allMessageWords))
+            return false;
+        _lines[^1] = _lines[^1] with { Text = InputError.OneLine($"{known}{(length == screenWidth ? "" : " ")}{text}", MaxLineTextLength) };
+        _wordsLength = line.TrimEnd(' ').Length;
+        return true;
+    }
 
     /// <summary>Takes a line that carries nobody's mark, right behind a command line, for the rest of it.</summary>
     private bool GoesOnWithCommandLine(ReadOnlySpan<char> line)

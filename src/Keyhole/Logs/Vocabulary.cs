@@ -88,6 +88,13 @@ internal static class Vocabulary
     public const string BuildingPvh = "Building a PVH Dom0";
     public const string BuildingPv = "Building a PV Dom0";
 
+    /// <summary>What Xen says of a PVH dom0 that it cannot lay out or load, before it panics.</summary>
+    public static readonly ImmutableArray<string> XenCauses =
+    [
+        "memory with order 0", "Failed to setup Dom0 ", "Failed to load kernel:", "Failed to load Dom0 ", "not relocatable", "find a load address",
+        "find a memory region",
+    ];
+
     /// <summary>What a kernel says before it stops in its memory setup; a reason that is not here has no words.</summary>
     public static readonly ImmutableArray<(HaltReason Reason, string Words)> PanicMessages =
     [
@@ -183,6 +190,13 @@ internal static class Vocabulary
         new("not marked as E820", KernelMessageKind.ImageOutsideRam, ".text .data " + ImageOutsideRam + "_TYPE_RAM!"),
         new(ConsoleOpening, KernelMessageKind.Console, "printk: console [hvc0] enabled"),
         new("deferred pages", KernelMessageKind.DeferredPages, "node 0 " + DeferredPages + " in 256ms"),
+        new("memory with order 0", KernelMessageKind.Other, "Unable to allocate memory with order 0!"),
+        new("Failed to setup Dom0 ", KernelMessageKind.Other, "Failed to setup Dom0 physical memory map"),
+        new("Failed to load kernel:", KernelMessageKind.Other, "Failed to load kernel: -1"),
+        new("Failed to load Dom0 ", KernelMessageKind.Other, "Failed to load Dom0 kernel"),
+        new("not relocatable", KernelMessageKind.Other, "d0 kernel: Address conflict and not relocatable"),
+        new("find a load address", KernelMessageKind.Other, "d0 kernel: Failed find a load address"),
+        new("find a memory region", KernelMessageKind.Other, "Unable to find a memory region to load initrd and metadata"),
         new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),
         new("Booting kern", KernelMessageKind.RunsOn, "B" + RunsOn + "Xen PVH"),
         new("lized kernel on", KernelMessageKind.RunsOn, "B" + RunsParavirtualizedOn + "Xen HVM"),

@@ -30,8 +30,7 @@ internal static class FailureExplanations
 
         if (observed.IsXensOwnEnd)
         {
-            yield return $"Xen itself dies before it starts dom0 (line {failure.Line}: {Quoted(failure.Value)}): no kernel ran, so there "
-                + $"is nothing of its memory to compare.";
+            yield return OfXensOwnEnd(failure);
             yield break;
         }
 
@@ -45,10 +44,19 @@ internal static class FailureExplanations
             yield return text;
     }
 
+    /// <summary>Xen's own death, and why where Xen says that in a line before it.</summary>
+    public static string OfXensOwnEnd(LogFact<BootFailure> failure)
+    {
+        string text = $"Xen itself dies before it starts dom0 (line {failure.Line}: {Quoted(failure.Value)}): no kernel ran, so there "
+            + $"is nothing of its memory to compare.";
+        return failure.Value.Cause is not { } cause ? text
+            : $"{text} Before that Xen says \"{cause}\"{(failure.Value.IsAboutMemory ? ": memory has a part in it" : "")}.";
+    }
+
     /// <summary>A panic message that does not point to the map. Where nothing was compared, nothing is acquitted; Xen's word that a domain crashed
     /// gives no reason.</summary>
     public static string NotOfMemory(BootFailure failure, int compared) =>
-        failure.Kind is BootFailureKind.Crashed or BootFailureKind.Halted
+        failure.GivesNoReason
             ? $"Why it died the log does not say{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
             : $"Its words are not about memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}.";
 

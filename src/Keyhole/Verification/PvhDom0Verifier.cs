@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Logs;
 using Keyhole.Platforms;
@@ -37,13 +38,13 @@ public static class PvhDom0Verifier
         return pages;
     }
 
-    /// <summary>Whether RAM in that map is dom0's own. Linux from 6.9 on makes RAM of what is not.</summary>
+    /// <summary>Whether RAM in that map is dom0's own. A newer Linux makes RAM of what is not.</summary>
     public static bool TellsSize(LogMap map, ObservedBoot boot)
     {
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(boot);
         return map.Kind == LogMapKind.Dom0BuiltByXen || map.Entries.Any(static entry => entry.Type == E820Type.Unusable)
-            || boot.Kernel is not { } kernel || kernel < PvhLinuxView.FirstWithRoomForBalloon;
+            || boot.Kernel is not { } kernel || PvhLinuxView.MakesRoomForBalloon(kernel) == false;
     }
 
     /// <summary>The sizes of the tables that Xen made, from the map; null where it does not show them.</summary>
@@ -70,12 +71,15 @@ public static class PvhDom0Verifier
         var notCompared = ImmutableArray.CreateBuilder<string>();
         KernelRelease kernel = observed.Kernel ?? plan.Scenario.Kernel;
         bool boots = plan.Verdict is { Outcome: GuestOutcome.Boots };
-        string expected = boots ? "boots" : "halts";
+        bool isKnown = plan.Verdict is { Outcome: not GuestOutcome.NotKnown };
+        string? expected = !isKnown ? null : boots ? "boots" : "halts";
         int? alive = observed.Facts.Memory?.Line ?? observed.Facts.PciGap?.Line ?? observed.Facts.Ramdisk?.Line;
         if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts: \"{words.Value}\"", words.Line, Agrees: false));
         else if (observed.BootFailure is { } failure)
-            findings.Add(new(Verifier.OutcomeWhat, expected, $"halts ({failure.Value.Words})", failure.Line, Agrees: !boots));
+            findings.Add(new(Verifier.OutcomeWhat, expected, $"halts ({failure.Value.Words})", failure.Line, Agrees: isKnown && !boots));
+        else if (!isKnown)
+            notCompared.Add("the outcome: it is not known where the kernel is");
         else if (alive is { } line)
             findings.Add(new(Verifier.OutcomeWhat, expected, "boots", line, Agrees: boots));
         else
@@ -113,13 +117,13 @@ public static class PvhDom0Verifier
         };
     }
 
-    /// <summary>Xen prints the map as it made it; Linux with what a PC has below 1 MiB and, from 6.9 on and in some stable releases before, with RAM
-    /// where Xen said unusable. Which of these a stable release does, its own map tells.</summary>
+    /// <summary>Xen prints the map as it made it; Linux with what a PC has below 1 MiB and, in newer releases, with RAM where Xen said unusable.
+    /// Where it is not known which of these a release does, its own map tells.</summary>
     private static (ImmutableArray<Finding> Findings, bool HasRoomForBalloon, int Lost) CompareMap(Plan plan, ObservedBoot observed)
     {
         if (observed.Map!.Kind == LogMapKind.Dom0BuiltByXen)
             return (MapComparison.Compare(plan.Map, observed, out int cut), false, cut);
-        bool makesRoom = observed.Kernel is { } kernel && kernel >= PvhLinuxView.FirstWithRoomForBalloon;
+        bool makesRoom = observed.Kernel is { } kernel && PvhLinuxView.MakesRoomForBalloon(kernel) == true;
         ImmutableArray<Finding> asXenSays = MapComparison.Compare(PvhLinuxView.Of(plan.Map), observed, out int lost);
         ImmutableArray<Finding> withRoom = MapComparison.Compare(PvhLinuxView.WithRoomForBalloon(plan.Map), observed, out int lostOfRoom);
         bool hasRoom = !asXenSays.All(static finding => finding.Agrees) && (makesRoom || withRoom.All(static finding => finding.Agrees));
@@ -141,6 +145,15 @@ public static class PvhDom0Verifier
         if (observed.Facts.PanicMessage is null && observed.BootFailure is { } failure)
         {
             Finding[] compared = [.. findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];
+            if (observed.IsXensOwnEnd)
+            {
+                yield return FailureExplanations.OfXensOwnEnd(failure);
+                bool isOfLoading = failure.Value.Cause is not { } cause || !cause.Contains("memory", StringComparison.Ordinal);
+                if (isOfLoading && plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.KernelNotOnRam) is { } conflict)
+                    yield return $"By the forecast: {conflict.Message}.";
+                yield break;
+            }
+
             if (compared.Length == 0)
                 yield return "The log has nothing of dom0's map: its end is all that could be looked at.";
             foreach (string text in compared.Length == 0 ? [] : FailureExplanations.OfEnd(compared, failure))

@@ -49,6 +49,7 @@ public sealed class PastedShapesTests
         ("dashes", static text => text.Replace("-0x", "\u20130x", StringComparison.Ordinal).Replace(" - ", " \u2013 ", StringComparison.Ordinal)),
         ("zero width", static text => EachLine(text, static (line, _) => $"\u200b{line}")),
         ("grep -n", static text => EachLine(text, static (line, i) => $"dmesg.txt:{i}:{line}")),
+        ("grep -n alone", static text => EachLine(text, static (line, i) => $"{i}:{line}")),
         ("cat -n", static text => EachLine(text, static (line, i) => string.Create(CultureInfo.InvariantCulture, $"{i,6}\t{line}"))),
         ("pstore", static text => EachLine(text, static (line, i) => $"<{i % 8}>{line}")),
         ("console log", static text => EachLine(text, static (line, i) =>
@@ -78,6 +79,31 @@ public sealed class PastedShapesTests
                 Assert.AreEqual(own, Said(of(hasIndentedPrefix ? WithoutIomem(text) : text)), $"{name}: {Path.GetFileName(path)}");
             }
         }
+    }
+
+    [TestMethod]
+    [DataRow("", "\n", "")]
+    [DataRow("> ", "\n> ", "")]
+    [DataRow("(XEN) hello\n", "\n", "")]
+    [DataRow("", "\n", "\nNobody knows why.\n")]
+    public void What_a_kernel_says_of_itself_and_of_its_end_goes_on_where_a_mail_program_has_wrapped_it(string before, string seam, string behind)
+    {
+        string text = $"{before}[    0.000000] Linux version 6.8.0-48-generic (root@build) (gcc-12{seam}(Ubuntu-12.3.0) 12.3.0) #48~22.04.1 SMP (Ubuntu "
+            + $"6.8.0-48.48~22.04.1-generic{seam}6.8.12)\n{before}[    0.100000] Kernel panic - not syncing: Attempted to kill init!{seam}"
+            + $"exitcode=0x0000000b\n{behind}";
+        ObservedBoot boot = BootLog.Of(LogScanner.Scan(new MemoryStream(Encoding.UTF8.GetBytes(text)), "f")).Single();
+
+        Assert.AreEqual(new(6, 8, 12), boot.Kernel);
+        Assert.AreEqual("Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b", boot.BootFailure!.Value.Value.Words);
+    }
+
+    [TestMethod]
+    public void A_short_last_line_does_not_go_on_with_what_somebody_writes_below_it()
+    {
+        const string text = "[    0.100000] Kernel panic - not syncing: No working init found.\nHelp is welcome.\n";
+        ObservedBoot boot = BootLog.Of(LogScanner.Scan(new MemoryStream(Encoding.UTF8.GetBytes(text)), "f")).Single();
+
+        Assert.AreEqual("Kernel panic - not syncing: No working init found.", boot.BootFailure!.Value.Value.Words);
     }
 
     [TestMethod]

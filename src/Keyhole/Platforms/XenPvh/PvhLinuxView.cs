@@ -19,15 +19,25 @@ internal static class PvhLinuxView
         return SortedMap.Of(map.AsSpan());
     }
 
-    /// <summary>From this mainline release on Linux makes RAM of what is unusable in its map, as room for its balloon.</summary>
-    public static KernelRelease FirstWithRoomForBalloon { get; } = new(6, 9);
+    /// <summary>
+    /// Whether such a Linux makes RAM of what is unusable in its map, as room for its balloon: 6.9 and later do, and the stable releases 6.6.27 and
+    /// 6.8.6 and those after them. Null where it is not known: 6.1.91 was to have it, and it was taken out again.
+    /// </summary>
+    /// <remarks>Source: commit 38620fc4e893 of the merge window of 6.9; the announcements of the stable releases.</remarks>
+    public static bool? MakesRoomForBalloon(KernelRelease kernel)
+    {
+        const int firstOf66 = 27, firstOf68 = 6, firstUnknownOf61 = 91;
+        if (kernel >= new KernelRelease(6, 9) || (kernel.IsOfSeries(6, 6) && kernel.Patch >= firstOf66)
+            || (kernel.IsOfSeries(6, 8) && kernel.Patch >= firstOf68))
+            return true;
+        return kernel.IsOfSeries(6, 1) && kernel.Patch >= firstUnknownOf61 ? null : false;
+    }
 
     /// <summary>
     /// The same map as kernels print it that keep such room: unusable entries become RAM, in all ten times the pages that are RAM at most; an entry
     /// that is larger than what is left is parted.
     /// </summary>
-    /// <remarks>Source: arch/x86/xen/enlighten_pvh.c (xen_reserve_extra_memory), by commit 38620fc4e893 of the merge window
-    /// of 6.9, and in some stable releases before it.</remarks>
+    /// <remarks>Source: arch/x86/xen/enlighten_pvh.c (xen_reserve_extra_memory).</remarks>
     public static ImmutableArray<E820Entry> WithRoomForBalloon(ImmutableArray<E820Entry> given)
     {
         const ulong ratio = 10;

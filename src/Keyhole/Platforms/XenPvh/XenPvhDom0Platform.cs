@@ -41,6 +41,14 @@ internal sealed class XenPvhDom0Platform : IPlatform
         }
 
         ImmutableArray<PlannedEntry> entries = Lay(scenario.Host.Entries, scenario.StartPages, scenario.Dom0?.Tables ?? PvhDom0Tables.Usual);
+        GuestOutcome outcome = isTooSmall ? GuestOutcome.Halts : GuestOutcome.Boots;
+        if (PvhKernelPlace.ProblemOf(scenario, [.. entries.Select(static planned => planned.Entry)]) is { } conflict)
+        {
+            problems.Add(conflict);
+            if (outcome == GuestOutcome.Boots)
+                outcome = conflict.Severity == Severity.Error ? GuestOutcome.Halts : GuestOutcome.NotKnown;
+        }
+
         return new()
         {
             Scenario = scenario,
@@ -52,7 +60,7 @@ internal sealed class XenPvhDom0Platform : IPlatform
             Problems = [.. problems],
             RamBelow4GiBKiB = entries.Where(static planned => planned.Entry is { IsRam: true, Address: < Frames.FourGiB })
                 .Aggregate(0UL, static (sum, planned) => sum + planned.Entry.Size) >> 10,
-            Verdict = new(isTooSmall ? GuestOutcome.Halts : GuestOutcome.Boots, null),
+            Verdict = new(outcome, null),
         };
     }
 

@@ -169,4 +169,77 @@ public sealed class PvhDom0Tests
         Assert.IsTrue(withRoom.Agrees, string.Join('\n', withRoom.Differences));
         Assert.Contains("as room for its balloon", withRoom.Explanations[0].ToString());
     }
+
+    [TestMethod]
+    [DataRow("6.1.90", false)]
+    [DataRow("6.6.26", false)]
+    [DataRow("6.6.27", true)]
+    [DataRow("6.7.12", false)]
+    [DataRow("6.8.5", false)]
+    [DataRow("6.8.6", true)]
+    [DataRow("6.9", true)]
+    [DataRow("6.1.91", null)]
+    public void Which_releases_make_RAM_of_what_is_unusable_is_known_but_for_one_series(string release, bool? makesRoom)
+    {
+        Assert.AreEqual(makesRoom, PvhLinuxView.MakesRoomForBalloon(KernelReleases.Identify(release)!.Release!.Value));
+        // A map without unusable memory tells how much dom0 has only where the kernel leaves it as it is.
+        (_, LogScan scan, ObservedBoot boot) = Load("dom0-pvh.log");
+        LogMap map = PvhDom0Verifier.MapOf(scan, boot)!;
+        map = map with { Entries = [.. map.Entries.Where(static entry => entry.Type != E820Type.Unusable)] };
+        Assert.AreEqual(makesRoom == false, PvhDom0Verifier.TellsSize(map, boot with { Identity = KernelReleases.Identify(release) }));
+    }
+
+    [TestMethod]
+    [DataRow("4.18", "6.13", null, GuestOutcome.NotKnown)]
+    [DataRow("4.19", "6.12", null, GuestOutcome.NotKnown)]
+    [DataRow("4.19", "6.13", null, GuestOutcome.Boots)]
+    [DataRow("4.18", "6.13", 0x400_0000UL, GuestOutcome.Boots)]
+    [DataRow("4.18", "6.13", 0x400_1000UL, GuestOutcome.Halts)]
+    [DataRow("4.19", "6.13", 0x400_1000UL, GuestOutcome.Boots)]
+    public void Xen_loads_a_kernel_to_RAM_alone_and_elsewhere_only_where_both_can(string xen, string linux, ulong? end, GuestOutcome outcome)
+    {
+        Host host = new()
+        {
+            Entries =
+            [
+                E820Entry.FromBounds(0, 0xa_0000, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x400_0000, E820Type.Ram),
+                E820Entry.FromBounds(0x400_0000, 0x401_2000, E820Type.Nvs), E820Entry.FromBounds(0x401_2000, 0x4000_0000, E820Type.Ram),
+            ],
+            Traits = new() { XenVersion = XenVersion.TryParse(xen, out XenVersion version) ? version : null },
+        };
+
+        var boot = Boot.Of(new Scenario
+        {
+            Host = host,
+            Guest = new() { MemoryKiB = 512 << 10, MaxmemKiB = 512 << 10 },
+            Dom0 = new(null) { IsPvh = true },
+            Kernel = KernelReleases.Identify(linux)!.Release!.Value,
+            Layout = end is { } last ? new() { Kernel = ByteRange.FromBounds(0x100_0000, last) } : null,
+        });
+
+        Assert.AreEqual(outcome, boot.Outcome);
+        Assert.AreEqual(outcome == GuestOutcome.Halts, boot.HasErrors);
+        Assert.AreEqual(outcome != GuestOutcome.Boots, boot.Problems.Any(static problem => problem.Code == ProblemCodes.KernelNotOnRam));
+    }
+
+    [TestMethod]
+    [DataRow("Unable to allocate memory with order 0!", "Failed to setup Dom0 physical memory map", true)]
+    [DataRow("d0 kernel: Address conflict and not relocatable", "Failed to load Dom0 kernel", true)]
+    [DataRow("Failed to load kernel: -1", "Failed to load Dom0 kernel", false)]
+    public void Why_Xen_cannot_build_a_PVH_dom0_is_told_in_its_first_words(string first, string second, bool isAboutMemory)
+    {
+        string text = $"(XEN) Command line: dom0=pvh dom0_mem=1G\n(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009ffff] (usable)\n"
+            + "(XEN)  [0000000000100000, 000000007fffffff] (usable)\n(XEN) *** Building a PVH Dom0 ***\n"
+            + $"(XEN) [    3.59] {first}\n(XEN) {second}\n(XEN) Panic on CPU 0:\n(XEN) Could not construct d0\n";
+        ObservedBoot boot = BootLog.Of(LogScanner.Scan(new MemoryStream(Encoding.UTF8.GetBytes(text)), "f")).Single();
+        BootFailure failure = boot.BootFailure!.Value.Value;
+
+        Assert.AreEqual(("Could not construct d0", first, isAboutMemory), (failure.Words, failure.Cause, failure.IsAboutMemory));
+        Plan plan = Of(new() { Entries = [E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram)] }, 1 << 18, null).Plan;
+        string said = string.Join(' ', PvhDom0Verifier.Compare(plan, boot, null).Explanations);
+        Assert.Contains($"Xen itself dies before it starts dom0 (line 8: \"Could not construct d0\")", said);
+        Assert.Contains($"Before that Xen says \"{first}\"", said);
+        Assert.AreEqual(isAboutMemory, said.Contains("memory has a part in it", StringComparison.Ordinal));
+        Assert.DoesNotContain("not about memory", said);
+    }
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.PvGuest;
+
+namespace Keyhole.Platforms.XenPvh;
+
+/// <summary>
+/// Whether Xen can load a PVH dom0's kernel where it is linked, which must be RAM of dom0's map in one piece. Xen from 4.19 on loads a kernel
+/// elsewhere that allows it, which Linux does from 6.13 on; else Xen panics before any kernel runs.
+/// </summary>
+/// <remarks>Source: Xen's arch/x86/hvm/dom0_build.c (pvh_load_kernel, find_kernel_memory), commit dfc9fab003 of 4.19; Linux'
+/// arch/x86/platform/pvh/head.S (XEN_ELFNOTE_PHYS32_RELOC).</remarks>
+internal static class PvhKernelPlace
+{
+    /// <summary>What Linux allows: from 16 MiB to 512 MiB, in steps of 2 MiB.</summary>
+    private const ulong Lowest = 16UL << 20;
+    private const ulong Limit = 512UL << 20;
+    private const ulong Step = 2UL << 20;
+
+    private static readonly KernelRelease _firstThatMoves = new(6, 13);
+
+    /// <summary>An error where it is known where the kernel lies, a warning where that of a usual one is taken; null where it can be
+    /// loaded.</summary>
+    public static Problem? ProblemOf(Scenario scenario, ImmutableArray<E820Entry> map)
+    {
+        ByteRange kernel = scenario.LayoutThatCounts.Kernel;
+        if (kernel.IsEmpty || FirstThatIsNotRam(kernel, map) is not { } conflict)
+            return null;
+        bool canMove = HasRoom(kernel.SizeBytes, map);
+        bool xenMoves = scenario.Host.Traits.XenVersion is { } xen && !xen.IsUpTo(4, 18);
+        if (canMove && xenMoves && scenario.Kernel >= _firstThatMoves)
+            return null;
+        bool isTold = scenario.Image is not null || kernel != LinuxPvKernel.UsualImage;
+        string where = $"[0x{kernel.Start:x}, 0x{kernel.End:x})";
+        string what = $"{conflict.Name} at 0x{conflict.Start:x} is where it must be";
+        return new(
+            isTold ? Severity.Error : Severity.Warning,
+            ProblemCodes.KernelNotOnRam,
+            isTold ? $"Xen cannot load dom0's kernel to {where}, and panics: {what}"
+                : $"whether Xen can load dom0's kernel is not known: one as large as Linux 6.1's, at {where}, it could not: {what}",
+            conflict.Start,
+            conflict.End,
+            Remedy: !canMove ? null
+                : xenMoves ? "boot a Linux from 6.13 on, which Xen may load elsewhere"
+                : "boot Xen 4.19 or later with a Linux from 6.13 on, which Xen then loads elsewhere");
+    }
+
+    private static (ulong Start, ulong End, string Name)? FirstThatIsNotRam(ByteRange kernel, ImmutableArray<E820Entry> map)
+    {
+        ulong reached = kernel.Start;
+        foreach (E820Entry entry in SortedMap.Of(map.AsSpan()))
+        {
+            if (entry.Wraps || entry.End <= reached)
+                continue;
+            if (entry.Address > reached)
+                break;
+            if (!entry.IsRam)
+                return (reached > entry.Address ? reached : entry.Address, entry.End, $"{E820TypeNames.NameOf(entry.Type)} memory");
+            reached = entry.End;
+            if (reached >= kernel.End)
+                return null;
+        }
+
+        return (reached, kernel.End, "no memory of dom0's");
+    }
+
+    private static bool HasRoom(ulong size, ImmutableArray<E820Entry> map)
+    {
+        foreach (E820Entry entry in map)
+        {
+            if (!entry.IsRam || entry.Wraps)
+                continue;
+            ulong start = (ulong.Max(entry.Address, Lowest) + Step - 1) & ~(Step - 1);
+            ulong end = ulong.Min(entry.End, Limit);
+            if (start < end && end - start >= size)
+                return true;
+        }
+
+        return false;
+    }
+}
