@@ -226,7 +226,8 @@ public sealed class KvmTests
     [DataRow("gfx_passthru=1", "map-not-known", "gfx_passthru= is not modelled")]
     [DataRow("vnuma=[[\"pnode=0\",\"size=2048\",\"vcpus=0\",\"vdistances=10\"]]", "map-not-known", "vnuma= is not modelled")]
     [DataRow("usbctrl=[\"version=3,ports=4\"]", "map-not-known", "usbctrl= adds is not modelled")]
-    [DataRow("device_model_stubdomain_override=1", "assumed", "QEMU runs in a domain of its own")]
+    [DataRow("device_model_stubdomain_override=1", "map-not-known", "runs qemu-xen-traditional, which is not modelled")]
+    [DataRow("device_model_version=\"qemu-xen\"\ndevice_model_stubdomain_override=1", "assumed", "QEMU runs in a PV domain of its own")]
     [DataRow("bios=\"ovmf\"", "map-not-known", "the E820 map that OVMF hands over is not modelled")]
     public void What_is_not_modelled_of_an_HVM_guest_is_said(string setting, string code, string words)
     {

@@ -100,6 +100,8 @@ internal sealed record CaptureTraits
 
     public string? XenVersion { get; init; }
 
+    public int? XenPatch { get; init; }
+
     public string? Linux { get; init; }
 
     public CaptureFirmware? Firmware { get; init; }
@@ -134,6 +136,7 @@ internal sealed record CaptureTraits
         PhysicalAddressBits = traits.PhysicalAddressBits,
         Efi = traits.IsEfi,
         XenVersion = traits.XenVersion?.ToString(),
+        XenPatch = traits.XenVersion?.Patch,
         Linux = traits.LinuxRelease,
         Firmware = traits.Firmware is { } firmware ? new(firmware.Vendor, firmware.Version, firmware.Date) : null,
         GibPages = traits.HasGiBPages,

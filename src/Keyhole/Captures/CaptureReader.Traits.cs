@@ -18,8 +18,8 @@ internal ref partial struct CaptureReader
 {
     private static readonly string[] s_traits =
     [
-        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "linux", "protectedHpet", "reservedDeviceMemory",
-        "otherDenied", "reservedInDom0",
+        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "xenPatch", "linux", "protectedHpet",
+        "reservedDeviceMemory", "otherDenied", "reservedInDom0",
     ];
 
     private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows", "firmware", "deviceMemoryOwners"];
@@ -27,6 +27,7 @@ internal ref partial struct CaptureReader
     private bool TryReadTraits(out HostTraits traits)
     {
         traits = HostTraits.Unknown;
+        int? patch = null;
         if (!Expect(JsonTokenType.StartObject, "traits", "an object"))
             return false;
         while (NextMember())
@@ -60,6 +61,7 @@ internal ref partial struct CaptureReader
                 "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
                 "efi" => TryReadBoolean(name, out flag),
                 "xenVersion" or "linux" => TryReadText(name, out text),
+                "xenPatch" => TryReadNumber(name, 0, XenVersion.MostPart, out number),
                 "reservedDeviceMemory" or "otherDenied" or "reservedInDom0" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
             };
@@ -67,6 +69,12 @@ internal ref partial struct CaptureReader
                 return false;
             if (!_makesDocument)
                 continue;
+            if (name == "xenPatch")
+            {
+                patch = number;
+                continue;
+            }
+
             traits = name switch
             {
                 "ioApics" => traits with { IoApics = addresses },
@@ -84,6 +92,8 @@ internal ref partial struct CaptureReader
             };
         }
 
+        if (patch is not null && traits.XenVersion is { } xen)
+            traits = traits with { XenVersion = xen with { Patch = patch } };
         return true;
     }
 

@@ -55,6 +55,12 @@ public sealed record HvmSettings
     /// <summary>Whether a Linux or MiniOS domain of its own runs QEMU.</summary>
     public bool HasStubDomain { get; init; }
 
+    /// <summary>What stubdomain_memory= says, in MiB; null where it is not set.</summary>
+    public ulong? StubDomainMiB { get; init; }
+
+    /// <summary>Whether the configuration says that qemu-xen runs in the stubdomain.</summary>
+    public bool NamesDeviceModel { get; init; }
+
     /// <summary>The devices of QEMU's command line, in its order, without those passed through, which are plugged in afterwards.</summary>
     public ImmutableArray<QemuDevice> Devices { get; init => field = Given.Array(value); } = [];
 
@@ -75,6 +81,8 @@ public sealed record HvmSettings
             IsHap = keys.Flag("hap", true),
             HasPlatformDevice = keys.Flag("xen_platform_pci", true),
             HasStubDomain = keys.Flag("device_model_stubdomain_override", false),
+            StubDomainMiB = keys.Number("stubdomain_memory") is { } own and >= 0 and < 1L << 30 ? (ulong)own : null,
+            NamesDeviceModel = keys.Text("device_model_version") is not null,
             BoundaryBytes = keys.Number("rdm_mem_boundary") is { } mib and >= 0 and < 1L << 40 ? (ulong)mib << 20 : UsualBoundaryBytes,
             Rdm = keys.Text("rdm"),
             NotModelled = NotModelledIn(keys),
@@ -294,6 +302,8 @@ public sealed record HvmSettings
         {
             VideoKiB = videoKiB,
             HasAcpi = told.HasAcpi,
+            HasStubDomain = told.StubDomain is "stubdom" or "stubdom-linux",
+            NamesDeviceModel = told.StubDomain == "stubdom-linux",
             Firmware = told.IsOvmf ? FirmwareName.Ovmf : FirmwareName.SeaBios,
             Devices = devices.ToImmutable(),
             NotModelled = told.HasUsbController ? "libvirt's USB controllers are not modelled for Xen" : null,
@@ -305,7 +315,8 @@ public sealed record HvmSettings
         other is not null && VideoKiB == other.VideoKiB && HoleBytes == other.HoleBytes && BoundaryBytes == other.BoundaryBytes
             && HasAcpi == other.HasAcpi &&
         IsHap == other.IsHap && Firmware == other.Firmware && HasPlatformDevice == other.HasPlatformDevice && HasBoardUsb == other.HasBoardUsb &&
-        HasStubDomain == other.HasStubDomain && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal
+        HasStubDomain == other.HasStubDomain && StubDomainMiB == other.StubDomainMiB && NamesDeviceModel == other.NamesDeviceModel
+        && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal
         && NotModelled == other.NotModelled;
 
     /// <inheritdoc/>

@@ -10,9 +10,10 @@ namespace Keyhole.Guests;
 /// <summary>What libvirt's driver for libxl reads of an HVM guest's domain XML beyond <see cref="GuestSpec"/>: what decides addresses.</summary>
 /// <param name="VideoModel">The first video card's model; null for none.</param>
 /// <param name="VideoKiB">Its memory where the XML says it.</param>
+/// <param name="StubDomain">Qubes' own addition to libvirt: "stubdom-linux", or "stubdom" for the one of MiniOS; null without.</param>
 /// <param name="Networks">The models of emulated network cards, in order.</param>
 internal readonly record struct LibvirtHvm(
-    string? VideoModel, ulong? VideoKiB, bool HasAcpi, bool IsOvmf, bool HasUsbController, ImmutableArray<string> Networks)
+    string? VideoModel, ulong? VideoKiB, bool HasAcpi, bool IsOvmf, bool HasUsbController, string? StubDomain, ImmutableArray<string> Networks)
 {
     public static LibvirtHvm Of(XElement domain)
     {
@@ -27,6 +28,7 @@ internal readonly record struct LibvirtHvm(
             loader.Contains("ovmf", System.StringComparison.OrdinalIgnoreCase) || (string?)domain.Element("os")?.Attribute("firmware") == "efi",
             devices?.Elements("controller")
                 .Any(static controller => (string?)controller.Attribute("type") == "usb" && (string?)controller.Attribute("model") != "none") == true,
+            (string?)devices?.Element("emulator")?.Attribute("type"),
             [.. devices?.Elements("interface").Where(static card => (string?)card.Attribute("type") != "hostdev").Select(ModelOf).OfType<string>()
                 ?? []]);
     }

@@ -24,25 +24,35 @@ public enum RamShown
     Part,
 }
 
-/// <summary>A release of Xen, without its patch level.</summary>
+/// <summary>A release of Xen.</summary>
 public readonly record struct XenVersion(int Major, int Minor)
 {
-    /// <summary>Whether it is this release or an older one.</summary>
+    /// <summary>No part of a release is taken for one beyond this.</summary>
+    internal const int MostPart = 99;
+
+    /// <summary>The stable release within it, the 5 of 4.17.5; null where it is not known.</summary>
+    public int? Patch { get; init; }
+
+    /// <summary>Whether it is this release or an older one, whatever its patch level.</summary>
     public bool IsUpTo(int major, int minor) => (Major, Minor).CompareTo((major, minor)) <= 0;
 
-    /// <summary>Reads "4.17" from the start of a text; what follows does not count.</summary>
+    /// <summary>Reads "4.17" or "4.17.5" from the start of a text; what follows does not count.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, out XenVersion version)
     {
-        const uint most = 99;
         Reading.TextCursor cursor = new(text);
         uint minor = 0;
-        bool isVersion = cursor.TryDecimal(out uint major) && cursor.TryText(".") && cursor.TryDecimal(out minor) && major is > 0 and <= most
-            && minor <= most;
-        version = isVersion ? new((int)major, (int)minor) : default;
-        return isVersion;
+        bool isVersion = cursor.TryDecimal(out uint major) && cursor.TryText(".") && cursor.TryDecimal(out minor) && major is > 0 and <= MostPart
+            && minor <= MostPart;
+        version = default;
+        if (!isVersion)
+            return false;
+        uint patch = 0;
+        bool hasPatch = cursor.TryText(".") && cursor.TryDecimal(out patch) && patch <= MostPart;
+        version = new((int)major, (int)minor) { Patch = hasPatch ? (int)patch : null };
+        return true;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Without the patch level: "4.17".</summary>
     public override string ToString() => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{Major}.{Minor}");
 }
 

@@ -106,6 +106,7 @@ public sealed class FieldHostTests
         HostDocument again = MapFixtures.Expect(MapFixtures.ReadBytes(json.ToArray()));
 
         Assert.AreEqual("4.1", again.Host.Traits.XenVersion?.ToString());
+        Assert.AreEqual(2, again.Host.Traits.XenVersion?.Patch);
         Assert.AreEqual(39, again.Host.Traits.IommuAddressBits);
         Assert.AreEqual(MapFixtures.Show(MachineMap.Of(map.Host)), MapFixtures.Show(MachineMap.Of(again.Host)));
     }

@@ -61,8 +61,12 @@ internal sealed record HvmGuest
     /// <summary>In xl's, libxl's or QEMU's words; null where the guest is created.</summary>
     public string? Refusal { get; init; }
 
-    /// <summary>Whether every BAR has an address.</summary>
-    public bool PlacesAll => Refusal is null && Run is { PanicMessage: null, Placement: { } placement } && placement.CountUnplaced() == 0;
+    /// <summary>Why its map is not known, where that is so; null where it is known, or the guest is refused.</summary>
+    public string? NotModelled { get; init; }
+
+    /// <summary>Whether every BAR has an address, and QEMU knows where RAM is.</summary>
+    public bool PlacesAll => Refusal is null && Run is { PanicMessage: null, MovedBytes: 0, Placement: { } placement }
+        && placement.CountUnplaced() == 0;
 
     /// <summary>Memory BARs that lie above 4 GiB.</summary>
     public int CountHigh => Run?.Placement?.Bars.Count(static bar => bar.Address >= Frames.FourGiB) ?? 0;
@@ -83,6 +87,8 @@ internal sealed record HvmGuest
     {
         GuestSpec guest = scenario.Guest;
         HvmGuest made = new() { Settings = settings, Topology = topology, Xen = xen };
+        if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen)) is { } what)
+            made = made with { NotModelled = what };
         if ((settings.Refusal ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
         if (guest.MaxmemKiB > guest.MemoryKiB && !guest.Pci.IsEmpty)
@@ -98,22 +104,31 @@ internal sealed record HvmGuest
             return made with { Refusal = string.Create(CultureInfo.InvariantCulture, $"RDM conflict at 0x{conflict.Start:x}.") };
         if (topology.RomPages > SparePages)
             return made with { Refusal = "device model did not start: -3" };
-        HvmloaderRun run = Hvmloader.Run(new()
-        {
-            Xen = xen,
-            Tree = topology.Tree,
-            LowEnd = memory.LowEnd,
-            HighEnd = memory.HighEnd,
-            HoleBytes = settings.HoleBytes,
-            Reserved = memory.Told,
-            HasAcpi = settings.HasAcpi,
-            Next = settings.Firmware,
-            AcpiPages = AcpiPages,
-            OvmfPages = xen.IsUpTo(4, 17) ? 512u : 1024u,
-            // Debian ships OVMF for Xen with 2 MiB up to bookworm, with 4 MiB from trixie on.
-            FreePages = SparePages - topology.RomPages,
-            PhysBits = scenario.Qemu.PhysBits ?? scenario.Host.Traits.PhysicalAddressBits ?? UsualPhysBits,
-        });
+        bool? movesRam = HvmStubDomain.MovesRam(settings, xen);
+        HvmloaderRun run = RunHvmloader(scenario, made, memory, movesRam ?? true);
+        // Where it is not known whether hvmloader may, it matters alone if it would.
+        if (movesRam is null && run.MovedBytes == 0)
+            run = RunHvmloader(scenario, made, memory, false);
+        else if (movesRam is null && made.NotModelled is null)
+            return made with { Run = run, NotModelled = HvmStubDomain.DependsOnPatch(scenario, run) };
         return made with { Run = run };
     }
+
+    private static HvmloaderRun RunHvmloader(Scenario scenario, HvmGuest guest, HvmMemory memory, bool mayMoveRam) => Hvmloader.Run(new()
+    {
+        Xen = guest.Xen,
+        Tree = guest.Topology.Tree,
+        LowEnd = memory.LowEnd,
+        HighEnd = memory.HighEnd,
+        HoleBytes = guest.Settings.HoleBytes,
+        MayMoveRam = mayMoveRam,
+        Reserved = memory.Told,
+        HasAcpi = guest.Settings.HasAcpi,
+        Next = guest.Settings.Firmware,
+        AcpiPages = AcpiPages,
+        // Debian ships OVMF for Xen with 2 MiB up to bookworm, with 4 MiB from trixie on.
+        OvmfPages = guest.Xen.IsUpTo(4, 17) ? 512u : 1024u,
+        FreePages = SparePages - guest.Topology.RomPages,
+        PhysBits = scenario.Qemu.PhysBits ?? scenario.Host.Traits.PhysicalAddressBits ?? UsualPhysBits,
+    });
 }

@@ -52,15 +52,15 @@ internal static class HvmHoles
     public static SettingComparison? Compare(Scenario scenario)
     {
         HvmGuest guest = HvmGuest.Of(scenario);
-        if (guest.Settings.NotModelled is not null || (guest.Topology.Tree is null && guest.Topology.Refusal is null))
+        if (guest.NotModelled is not null || (guest.Topology.Tree is null && guest.Topology.Refusal is null))
             return null;
         var tried = new List<TriedSetting> { Row(AsItIs, guest) };
         ulong? smallest = null, allLow = null;
+        // A value that xl refuses is tried as if it were not there.
+        HvmGuest open = guest.Settings.Refusal is null ? guest
+            : HvmGuest.Of(scenario, guest.Settings with { Refusal = null, HoleBytes = 0 }, guest.Xen);
         if (guest.Topology.Tree is not null)
         {
-            // A value that xl refuses is tried as if it were not there.
-            HvmGuest open = guest.Settings.Refusal is null ? guest
-                : HvmGuest.Of(scenario, guest.Settings with { Refusal = null, HoleBytes = 0 }, guest.Xen);
             smallest = SmallestFor(scenario, open, static candidate => candidate.PlacesAll);
             allLow = SmallestFor(scenario, open, HasAllLow);
             if (guest.Settings.HoleBytes != 0 || guest.Settings.Refusal is not null)
@@ -75,7 +75,7 @@ internal static class HvmHoles
         if (guest.PlacesAll)
             return new([.. tried], AsItIs, ReasonToKeep(scenario, guest, allLow), null);
         // hvmloader's own hole is the lightest that helps, where the guest's setting does not.
-        bool dropHelps = tried.Count > 1 && tried[1] is { Setting: LeftToHvmloader, Unplaced: 0, Outcome: GuestOutcome.Boots };
+        bool dropHelps = tried.Count > 1 && tried[1].Setting == LeftToHvmloader && open.WithHole(scenario, 0).PlacesAll;
         if (dropHelps)
             return new([.. tried], LeftToHvmloader, "hvmloader's own hole gives every BAR its place: take mmio_hole= out", null);
         if (smallest is not { } best)
@@ -88,7 +88,8 @@ internal static class HvmHoles
         HvmGuest cured = guest.WithHole(scenario, best << 20);
         string lost = Lost(guest, cured) is { } text ? $"; it costs {text} of RAM below 4 GiB, which is then above" : "";
         string libvirt = scenario.Guest.Toolstack == Toolstack.Libvirt ? "; libvirt has no element for it: xl does" : "";
-        return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{lost}{libvirt}", Paste(best));
+        string unmoved = guest.Run is { MovedBytes: > 0 } ? " without moving RAM, of which QEMU in the stubdomain would not learn" : "";
+        return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{unmoved}{lost}{libvirt}", Paste(best));
     }
 
     private static string ReasonToKeep(Scenario scenario, HvmGuest guest, ulong? allLow)

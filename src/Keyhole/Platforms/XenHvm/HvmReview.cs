@@ -20,7 +20,7 @@ internal static class HvmReview
     public static void Report(Scenario scenario, HvmGuest guest, List<Problem> problems)
     {
         ReportDeviceMemory(scenario, guest, problems);
-        if (guest.Settings.NotModelled is not null)
+        if (guest.NotModelled is not null)
             return;
         ReportAssumptions(scenario, guest, problems);
         if (guest.Refusal is { } words)
@@ -48,6 +48,8 @@ internal static class HvmReview
 
         ReportBars(scenario, guest, run, problems);
         ReportHole(guest, run, problems);
+        if (run.MovedBytes > 0)
+            problems.Add(HvmStubDomain.MovedRam(scenario, guest, run));
     }
 
     private static void ReportAssumptions(Scenario scenario, HvmGuest guest, List<Problem> problems)
@@ -65,13 +67,7 @@ internal static class HvmReview
         }
 
         if (guest.Settings.HasStubDomain)
-        {
-            problems.Add(new(
-                Severity.Info,
-                ProblemCodes.Assumed,
-                "QEMU runs in a domain of its own (device_model_stubdomain_override=), whose map is not modelled; that hvmloader gives the guest "
-                    + "what it gives one without is assumed, no record of such a guest was made"));
-        }
+            problems.Add(HvmStubDomain.OwnMap(guest.Settings));
 
         if (guest.Topology.Unknown is { } unknown)
         {

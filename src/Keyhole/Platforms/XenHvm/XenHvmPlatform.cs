@@ -29,9 +29,9 @@ internal sealed class XenHvmPlatform : IPlatform
         HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
         HvmGuest guest = HvmGuest.Of(scenario);
         HvmReview.Report(scenario, guest, problems);
-        if (guest.Settings.NotModelled is { } what)
+        if (guest.NotModelled is { } what)
         {
-            problems.Add(GuestReview.MapNotKnown(what));
+            problems.Add(GuestReview.MapNotKnown(what) with { Remedy = guest.Run is null ? null : HvmStubDomain.HoleRemedy(scenario, guest) });
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 

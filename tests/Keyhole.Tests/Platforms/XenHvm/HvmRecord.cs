@@ -74,7 +74,16 @@ internal sealed partial class HvmRecord
     public IEnumerable<string> Ranges =>
         Xl.Select(line => Range().Match(line)).Where(match => match.Success).Select(match => $"{match.Groups[1].Value}-{match.Groups[2].Value}");
 
-    public Scenario Scenario => new() { Host = Host, Guest = Guest };
+    /// <summary>Whether the toolstack left it to hvmloader to move RAM, as it does for a guest with a stubdomain before Xen 4.17.4.</summary>
+    public bool MayMoveRam => Said.Contains("Relocating guest memory for lowmem MMIO space enabled");
+
+    public Scenario Scenario => MayMoveRam
+        ? new()
+        {
+            Host = Host with { Traits = Host.Traits with { XenVersion = Host.Traits.XenVersion!.Value with { Patch = 3 } } },
+            Guest = Guest with { Hvm = Guest.Hvm with { HasStubDomain = true, NamesDeviceModel = true } },
+        }
+        : new() { Host = Host, Guest = Guest };
 
     public GuestSpec Guest
     {

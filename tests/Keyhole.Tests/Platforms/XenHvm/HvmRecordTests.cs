@@ -44,7 +44,7 @@ public sealed class HvmRecordTests
 
         if (guest.Run is not { } run || guest.Memory is not { } memory)
         {
-            wrong.Add($"{record.Name}: was created, forecast to be refused: {guest.Refusal ?? guest.Settings.NotModelled}");
+            wrong.Add($"{record.Name}: was created, forecast to be refused: {guest.Refusal ?? guest.NotModelled}");
             return;
         }
 
