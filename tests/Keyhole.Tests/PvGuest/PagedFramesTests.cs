@@ -51,6 +51,25 @@ public sealed class PagedFramesTests
         Assert.AreEqual(HaltReason.RemapFailed, result.Halt);
     }
 
+    [TestMethod]
+    public void Runs_and_pages_agree_where_RAM_without_a_whole_page_is_taken_for_endless()
+    {
+        SetupResult result = AssertAgree(new()
+        {
+            Map =
+            [
+                E820Entry.FromBounds(0x26d800, 0x516400, E820Type.Ram),
+                E820Entry.FromBounds(0xbc1400, 0xbc1c00, E820Type.Ram),
+                E820Entry.FromBounds(0xd6b800, 0xd80400, E820Type.Ram),
+            ],
+            PageCount = 0xabf,
+            Version = new KernelRelease(3, 18, 0),
+        });
+
+        // Past the end of the map: its last page is d80.
+        Assert.AreEqual(0x26eu, result.RemappedPages);
+    }
+
     /// <summary>The release that moves pages at once: Xen may refuse in the middle of it.</summary>
     [TestMethod]
     public void Runs_and_pages_agree_where_pages_are_moved_at_once() =>

@@ -65,8 +65,9 @@ internal sealed record SmallWorld
 
     public Pfn MappedEnd => Pfn.AtOrAbove(PageTables.End);
 
-    /// <summary>Entries of the flat P2M: all frames of the guest and of its map.</summary>
-    public int ListLength => (int)Math.Max(PageCount, Map.Max(entry => Pfn.AtOrAbove(entry.End).Value)) + 4;
+    /// <summary>Entries of the flat P2M: all frames of the guest and of its map, and as many again as the guest has: 3.18 takes RAM that has no whole
+    /// page for endless, and moves pages past the end of the map.</summary>
+    public int ListLength => (int)(Math.Max(PageCount, Map.Max(entry => Pfn.AtOrAbove(entry.End).Value)) + PageCount) + 4;
 
     public static Gen<SmallWorld> Any { get; } =
         from map in Maps()
