@@ -51,6 +51,7 @@ public sealed class SchemaTests
     [
         ["show", "--host", s_host],
         ["show", "--host", s_host, "--with-xen"],
+        ["show", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "xen", "elided.txt")],
         ["show", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "hvm", "rmrr.log")],
         ["plan", "--host", s_host, "--memory", "3072", "--e820-host"],
         ["plan", "--host", s_host, "--memory", "3072", "--pci", "0000:03:00.0", "--bar", "febc0000-febe0000"],

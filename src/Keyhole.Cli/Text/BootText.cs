@@ -54,7 +54,7 @@ internal static class BootText
             console.Ansi.WriteLine();
         }
 
-        if (answer.Log is { } log)
+        if (answer.Log is { IsEmpty: false } log)
         {
             console.Ansi.WriteLine("The kernel will say:");
             foreach (string line in log)

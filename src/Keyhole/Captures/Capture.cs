@@ -29,6 +29,9 @@ internal sealed record Capture
     /// <summary>How much of the host's RAM the entries show, where it is not all of it.</summary>
     public string? RamShown { get; init; }
 
+    /// <summary>True where the source is known to have lost entries; else left out.</summary>
+    public bool? EntriesLost { get; init; }
+
     public required ImmutableArray<CaptureEntry> Entries { get; init => field = Given.Array(value); }
 
     /// <summary>Bytes of each type, in the order of the types' numbers.</summary>
@@ -57,6 +60,7 @@ internal sealed record Capture
             Source = new(HostMapDialects.NameOf(document.Dialect), document.Description),
             MachineMap = host.IsMachineMap ? true : null,
             RamShown = host.RamShown == Hosts.RamShown.All ? null : CaptureNames.Of(host.RamShown),
+            EntriesLost = host.HasLostEntries ? true : null,
             Entries = CaptureEntry.AllOf(host.Entries),
             Totals = new(totals.Select(static total => KeyValuePair.Create(E820TypeNames.NameOf(total.Key), new Hex(total.Value)))),
             MachineEntries = host.MachineEntries.IsEmpty ? null : CaptureEntry.AllOf(host.MachineEntries),

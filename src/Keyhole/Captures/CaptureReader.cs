@@ -26,7 +26,7 @@ internal ref partial struct CaptureReader
     /// <summary>Characters of an address, a type or a PCI address.</summary>
     private const int MaxPlainLength = 24;
 
-    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entries", "machineEntries", "traits", "devices",
+    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entriesLost", "entries", "machineEntries", "traits", "devices",
         "reservedRegions", "iomem"];
     private static readonly string[] s_membersOfPlans = ["e820", "entries"];
 
@@ -81,6 +81,7 @@ internal ref partial struct CaptureReader
         string description = "";
         bool isMachineMap = false;
         RamShown ramShown = RamShown.All;
+        bool hasLostEntries = false;
         uint seen = 0;
 
         _reader.Read();
@@ -113,6 +114,7 @@ internal ref partial struct CaptureReader
                 "source" => TryReadSource(ref description),
                 "machineMap" => TryReadBoolean(name, out isMachineMap),
                 "ramShown" => TryReadRamShown(name, out ramShown),
+                "entriesLost" => TryReadBoolean(name, out hasLostEntries),
                 "entries" or "e820" => TryReadEntries(name, out entries),
                 "machineEntries" => TryReadEntries(name, out machineEntries),
                 "reservedRegions" => TryReadRegions(out regions),
@@ -150,6 +152,7 @@ internal ref partial struct CaptureReader
                 Entries = [.. found],
                 IsMachineMap = isMachineMap,
                 RamShown = ramShown,
+                HasLostEntries = hasLostEntries,
                 MachineEntries = machineEntries is null ? [] : [.. machineEntries],
                 Traits = traits,
                 Devices = devices,

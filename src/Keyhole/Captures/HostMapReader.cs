@@ -133,6 +133,8 @@ public static class HostMapReader
             {
                 Entries = map.Entries,
                 RamShown = RamShownBy(map),
+                HasLostEntries = map.Kind is LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi
+                    && (BeginsAmid(map) || map.CutLine is not null || LacksRamOfXens(scan, map)),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
                 Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) }
                     : scan.Traits) with
@@ -262,17 +264,52 @@ public static class HostMapReader
         return maps.ToImmutable();
     }
 
+    private const ulong WorthMentionBytes = 1UL << 20;
+
     /// <summary>What tells that the map in the log is not the whole one: lines left out, next to no RAM, or Xen's own count of it.</summary>
     private static IEnumerable<string> MissingParts(LogScan scan, LogMap map)
     {
         const ulong leastRamBytes = 16UL << 20;
-        const ulong worthMentionBytes = 1UL << 20;
         if (map.CutLine is { } cut)
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"Line {cut} leaves out a part of this map (\"...\"): what is missing counts as a gap here; give the whole log");
         if (map.OpenLine is { } open)
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"Right after this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");
+        ulong ram = WholePagesOfRam(map);
+        if (ram < leastRamBytes)
+            yield return $"This map has {(ram == 0 ? "no RAM" : $"only {ByteSize.ToText(ram)} of RAM")}: it is a part of a map, such as a few "
+                + $"lines that somebody quotes, not a machine's";
+        // Kernels start their processors from there.
+        else if (map.CutLine is null && !BeginsAmid(map) && !map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB))
+            yield return "This map has no RAM below 1 MiB, where every PC has some: it is a part of a map, or lines of several machines";
+        if (BeginsAmid(map) || CountedByXen(scan, map) is not { } counted)
+            yield break;
+        if (counted.Bytes > ram + WorthMentionBytes)
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Xen counts {ByteSize.ToText(counted.Bytes)} of RAM (line {counted.Line}), this map has "
+                    + $"{ByteSize.ToText(ram)}: a part of the map is missing");
+        else if (counted.Bytes + WorthMentionBytes < ram)
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Xen counts {ByteSize.ToText(counted.Bytes)} of RAM (line {counted.Line}), this map has {ByteSize.ToText(ram)}: "
+                    + $"Xen leaves some of it unused, or the map is not the one of this boot");
+    }
+
+    private static bool LacksRamOfXens(LogScan scan, LogMap map) =>
+        CountedByXen(scan, map) is { } counted && counted.Bytes > WholePagesOfRam(map) + WorthMentionBytes;
+
+    /// <summary>The RAM of a map of Xen's as Xen counts it; null where the log does not say it.</summary>
+    private static (ulong Bytes, int Line)? CountedByXen(LogScan scan, LogMap map)
+    {
+        if (map.Kind != LogMapKind.XenFirmware || SystemRam(scan, map) is not { } line
+            || Dom0Log.RamPages(line.Text.AsSpan()[(line.Text.IndexOf(':') + 1)..].Trim()) is not (> 0 and ulong pages))
+            return null;
+        // A line wrapped behind the MiB says them alone, rounded down.
+        return (pages << Frames.Shift, line.Number);
+    }
+
+    private static ulong WholePagesOfRam(LogMap map)
+    {
         ulong ram = 0;
         foreach (E820Entry entry in map.Entries)
         {
@@ -280,25 +317,7 @@ public static class HostMapReader
                 ram = Math.Min(ram + (entry.Size & ~Frames.OffsetMask), Frames.AddressLimit);
         }
 
-        if (ram < leastRamBytes)
-            yield return $"This map has {(ram == 0 ? "no RAM" : $"only {ByteSize.ToText(ram)} of RAM")}: it is a part of a map, such as a few "
-                + $"lines that somebody quotes, not a machine's";
-        // Kernels start their processors from there.
-        else if (map.CutLine is null && !BeginsAmid(map) && !map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB))
-            yield return "This map has no RAM below 1 MiB, where every PC has some: it is a part of a map, or lines of several machines";
-        if (map.Kind != LogMapKind.XenFirmware || BeginsAmid(map) || SystemRam(scan, map) is not { } line
-            || Dom0Log.RamPages(line.Text.AsSpan()[(line.Text.IndexOf(':') + 1)..].Trim()) is not (> 0 and ulong pages))
-            yield break;
-        ulong counted = pages << Frames.Shift;
-        // A line wrapped behind the MiB says them alone, rounded down.
-        if (counted > ram + worthMentionBytes)
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has "
-                    + $"{ByteSize.ToText(ram)}: a part of the map is missing");
-        else if (counted + worthMentionBytes < ram)
-            yield return string.Create(CultureInfo.InvariantCulture,
-                $"Xen counts {ByteSize.ToText(counted)} of RAM (line {line.Number}), this map has {ByteSize.ToText(ram)}: Xen leaves some of it "
-                    + $"unused, or the map is not the one of this boot");
+        return ram;
     }
 
     private static string Entries(int count) => string.Create(CultureInfo.InvariantCulture, $"{count} {(count == 1 ? "entry" : "entries")}");

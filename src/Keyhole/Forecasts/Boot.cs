@@ -70,6 +70,7 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
         return new()
         {
             Map = plan.Map,
+            MapMayLackEntries = scenario.Host.HasLostEntries,
             IsDom0 = scenario.Dom0 is not null,
             Is32Bit = scenario.Guest.Is32Bit,
             PageCount = scenario.StartPages,

@@ -46,8 +46,12 @@ public sealed record BootForecast
     /// <summary>The panic message of a kernel that halts, as it prints it; empty when it dies without a message. Null when it boots.</summary>
     public string? Message { get; init; }
 
-    /// <summary>Whether it boots, halts, or nobody can say because it is not known where the kernel lies.</summary>
-    public GuestOutcome Outcome => Halt != HaltReason.None ? GuestOutcome.Halts : Request.Layout.IsKnown ? GuestOutcome.Boots : GuestOutcome.NotKnown;
+    /// <summary>Whether it boots, halts, or nobody can say because it is not known where the kernel lies, or what lies there.</summary>
+    public GuestOutcome Outcome => Halt != HaltReason.None ? HaltsForLackOfEntries ? GuestOutcome.NotKnown : GuestOutcome.Halts
+        : Request.Layout.IsKnown ? GuestOutcome.Boots : GuestOutcome.NotKnown;
+
+    /// <summary>Whether it halts where the map has nothing, and entries of the map may be missing.</summary>
+    internal bool HaltsForLackOfEntries => Request.MapMayLackEntries && ForecastReview.HaltsInAGap(this);
 
     /// <summary>Whether it is known to boot.</summary>
     public bool Boots => Outcome == GuestOutcome.Boots;

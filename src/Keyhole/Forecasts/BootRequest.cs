@@ -17,6 +17,9 @@ public sealed record BootRequest
     /// set.</summary>
     public required ImmutableArray<E820Entry> Map { get; init => field = Given.Array(value); }
 
+    /// <summary>Whether entries of the map may be missing: what lies in none of them may be RAM all the same.</summary>
+    public bool MapMayLackEntries { get; init; }
+
     /// <summary>Whether the guest is the host's own dom0.</summary>
     public bool IsDom0 { get; init; }
 

@@ -20,6 +20,20 @@ internal static class ForecastReview
     {
         if (forecast.Outcome == GuestOutcome.Halts)
             yield return Halt(forecast);
+        if (forecast.HaltsForLackOfEntries)
+        {
+            (string what, ByteRange range) = InTheWay(forecast);
+            yield return new(
+                Severity.Warning,
+                ProblemCodes.MapNotKnown,
+                $"whether the kernel boots is not known: the map has no entries for all of [0x{range.Start:x}, 0x{range.End:x}), where {what} "
+                    + $"{(what == PageTables ? "lie" : "lies")}, and entries are missing in its source",
+                range.Start,
+                range.End,
+                "give the whole map");
+            yield break;
+        }
+
         if (forecast.Outcome == GuestOutcome.NotKnown)
         {
             yield return new(
@@ -113,21 +127,7 @@ internal static class ForecastReview
 
     private static Problem Halt(BootForecast forecast)
     {
-        GuestLayout layout = forecast.Request.Layout;
-        (string what, ByteRange range) = forecast.Halt switch
-        {
-            HaltReason.KernelConflict or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned =>
-                ("its image", layout.KernelLookedAt),
-            // Up to 4.2 nobody looks: whichever of the two does not lie in RAM is given away.
-            HaltReason.ReleasesItself => MapQueries.IsReserved(forecast.Request.Map.AsSpan(), layout.KernelLookedAt)
-                ? ("its image", layout.KernelLookedAt) : (PageTables, layout.PageTables),
-            HaltReason.StartInfoConflict => ("its start info", layout.StartInfo),
-            HaltReason.PageTableConflict => (PageTables, layout.PageTables),
-            HaltReason.P2mListConflict or HaltReason.NoRoomForP2mList => ("its p2m list", layout.P2mList),
-            HaltReason.NoRoomForInitrd => ("its initrd", layout.Initrd),
-            HaltReason.None or HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.TooManyPieces
-                or HaltReason.CallbacksRefused => ("", default),
-        };
+        (string what, ByteRange range) = InTheWay(forecast);
         string words = forecast.Message is { Length: > 0 } message ? $", saying \"{message}\"" : " without a message";
         if (range.IsEmpty)
         {
@@ -165,14 +165,56 @@ internal static class ForecastReview
             remedy);
     }
 
+    /// <summary>What of the guest lies where the kernel stops at; empty where it is no matter of a place.</summary>
+    private static (string What, ByteRange Range) InTheWay(BootForecast forecast)
+    {
+        GuestLayout layout = forecast.Request.Layout;
+        return forecast.Halt switch
+        {
+            HaltReason.KernelConflict or HaltReason.NoRoomForNvs or HaltReason.TooManyNvs or HaltReason.NvsTargetUnaligned =>
+                ("its image", layout.KernelLookedAt),
+            // Up to 4.2 nobody looks: whichever of the two does not lie in RAM is given away.
+            HaltReason.ReleasesItself => MapQueries.IsReserved(forecast.Request.Map.AsSpan(), layout.KernelLookedAt)
+                ? ("its image", layout.KernelLookedAt) : (PageTables, layout.PageTables),
+            HaltReason.StartInfoConflict => ("its start info", layout.StartInfo),
+            HaltReason.PageTableConflict => (PageTables, layout.PageTables),
+            HaltReason.P2mListConflict or HaltReason.NoRoomForP2mList => ("its p2m list", layout.P2mList),
+            HaltReason.NoRoomForInitrd => ("its initrd", layout.Initrd),
+            HaltReason.None or HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.TooManyPieces
+                or HaltReason.CallbacksRefused => ("", default),
+        };
+    }
+
+    /// <summary>Whether the kernel halts because something of it lies where the map has nothing: no entry is in the way that it could not move
+    /// away.</summary>
+    public static bool HaltsInAGap(BootForecast forecast)
+    {
+        ByteRange range = InTheWay(forecast).Range;
+        BootRequest request = forecast.Request;
+        bool movesNvs = request.Profile.Has(KernelBehaviour.MovesNvs);
+        ulong covered = 0;
+        foreach (E820Entry entry in SortedMap.Of(request.Map.AsSpan()))
+        {
+            ByteRange part = entry.Wraps ? default : entry.Range.Intersect(range);
+            if (part.IsEmpty)
+                continue;
+            if (!IsRam(request, entry) && !(movesNvs && entry.Type == E820Type.Nvs))
+                return false;
+            covered += part.SizeBytes;
+        }
+
+        return covered < range.SizeBytes;
+    }
+
+    private static bool IsRam(BootRequest request, E820Entry entry) =>
+        entry.IsRam || (request.IsDom0 && request.Profile.Has(KernelBehaviour.TakesUnusableForRam) && entry.Type == E820Type.Unusable);
+
     private static E820Entry? Obstacle(BootRequest request, ByteRange range)
     {
         E820Entry? found = null;
-        bool takesUnusable = request.IsDom0 && request.Profile.Has(KernelBehaviour.TakesUnusableForRam);
         foreach (E820Entry entry in request.Map)
         {
-            bool isRam = entry.IsRam || (takesUnusable && entry.Type == E820Type.Unusable);
-            if (!isRam && !entry.Wraps && entry.Range.Overlaps(range) && (found is not { } lower || entry.Address < lower.Address))
+            if (!IsRam(request, entry) && !entry.Wraps && entry.Range.Overlaps(range) && (found is not { } lower || entry.Address < lower.Address))
                 found = entry;
         }
 

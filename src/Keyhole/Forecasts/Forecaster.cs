@@ -34,7 +34,8 @@ internal static class Forecaster
     public static BootForecast Forecast(BootRequest request)
     {
         BootForecast forecast = ForecastOne(request);
-        forecast = forecast with { IfShorter = IfShorter(forecast) };
+        // What lies in the way may be a lack of the source alone: then nobody knows what the kernel says.
+        forecast = forecast.HaltsForLackOfEntries ? forecast with { Message = null, Log = [] } : forecast with { IfShorter = IfShorter(forecast) };
         return forecast with { Problems = [.. ForecastReview.Report(forecast)] };
     }
 

@@ -147,6 +147,10 @@ public sealed record Host
     /// <summary>How much of the host's RAM <see cref="Entries"/> show.</summary>
     public RamShown RamShown { get; init; }
 
+    /// <summary>Whether the source is known to have lost entries of the map: a log that begins amid it or leaves lines out, or less RAM than Xen
+    /// counts.</summary>
+    public bool HasLostEntries { get; init; }
+
     /// <summary>Whether what Xen adds for dom0 is in the map already.</summary>
     public bool IsMachineMap { get; init; }
 

@@ -22,6 +22,13 @@ internal static class Explanations
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
         yield return Profile(forecast.Request, observed);
+        if (forecast.HaltsForLackOfEntries)
+        {
+            string unknown = forecast.Problems.First(static problem => problem.Code == ProblemCodes.MapNotKnown).Message;
+            yield return $"{char.ToUpperInvariant(unknown[0])}{unknown[1..]}.";
+            yield break;
+        }
+
         foreach (string text in FailureExplanations.Of(forecast, observed, findings))
             yield return text;
         Finding[] differing = [.. findings.Where(finding => !finding.Agrees && !Verifier.IsDeathBehindSetup(finding, observed))];

@@ -233,8 +233,8 @@ public static class FirmwareVerifier
                 $"{firmware} and {bits}")];
         yield return pairs.Length > 0
             ? (Phrase)$"Everything agrees with {OneOf(pairs)} address bits."
-            : "With none of the usual address widths, releases of the firmware and releases of QEMU does everything agree: the guest's devices or "
-                + "its machine type are others than was told.";
+            : "With none of the usual address widths, releases of the firmware and releases of QEMU does everything agree: what differs has another "
+                + "reason, such as other devices or another machine type than was told.";
 
         static QemuFirmware Firmware(string name) => QemuFirmware.TryParse(name, out QemuFirmware firmware) ? firmware
             : throw new InvalidOperationException(name);

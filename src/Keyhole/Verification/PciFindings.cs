@@ -70,7 +70,9 @@ internal sealed class PciFindings
         }
 
         _roots = [.. log.RootWindows.Where(seen => IsOwn(seen.Line, seen.Domain))];
-        _isWhole = !log.IsCut && !_roots.IsEmpty && _functions.Count > 0 && boot.LastLine >= _lastLine + LinesBehind;
+        // A host bridge is what Linux finds first: a log without it is a part, as grep leaves it.
+        bool hasFirst = placement.Tree.Functions.IsEmpty || _functions.ContainsKey(placement.Tree.Functions.Min(static function => function.Address));
+        _isWhole = hasFirst && !log.IsCut && !_roots.IsEmpty && _functions.Count > 0 && boot.LastLine >= _lastLine + LinesBehind;
 
         bool IsOwn(int line, int? domain) => line >= boot.FirstLine && line <= boot.LastLine && domain == boot.Domain;
 
@@ -279,19 +281,14 @@ internal sealed class PciFindings
         ImmutableArray<NumberedFunction> functions = _placement.Tree.Functions;
         int more = 0;
         int told = 0;
+        HashSet<PciAddress> known = [.. functions.Select(static function => function.Address)];
+        // What Linux says of functions that the guest was not told to have holds all the same.
+        foreach (PciAddress address in _resources.Keys.Where(address => !known.Contains(address)).Order())
+            TellOf(address, -1);
         for (int i = 0; i < functions.Length; i++)
         {
             List<PciSighting> resources = _resources.GetValueOrDefault(functions[i].Address, []);
-            foreach (int index in resources.Where(static seen => seen.Index < Bar.RomIndex).Select(static seen => seen.Index).Distinct().Order())
-            {
-                if (StoryOf(functions[i].Address, index, resources, i) is not { } story)
-                    continue;
-                if (told++ < MostTold)
-                    explanations.Add(story);
-                else
-                    more++;
-            }
-
+            TellOf(functions[i].Address, i);
             PciSighting window = resources.Find(static seen => seen is { Index: >= Bar.FirstBridgeIndex, Word: PciWord.Assigned, Start: not null });
             if (window.Start is not null && told++ < MostTold)
                 explanations.Add(string.Create(CultureInfo.InvariantCulture,
@@ -302,6 +299,20 @@ internal sealed class PciFindings
         if (more > 0)
             explanations.Add(string.Create(CultureInfo.InvariantCulture,
                 $"Of {more} more BARs Linux tells that it placed them itself or found no room."));
+
+        void TellOf(PciAddress address, int function)
+        {
+            List<PciSighting> resources = _resources.GetValueOrDefault(address, []);
+            foreach (int index in resources.Where(static seen => seen.Index < Bar.RomIndex).Select(static seen => seen.Index).Distinct().Order())
+            {
+                if (StoryOf(address, index, resources, function) is not { } story)
+                    continue;
+                if (told++ < MostTold)
+                    explanations.Add(story);
+                else
+                    more++;
+            }
+        }
     }
 
     private string? StoryOf(PciAddress address, int index, List<PciSighting> resources, int function)
@@ -312,7 +323,7 @@ internal sealed class PciFindings
         string at = string.Create(CultureInfo.InvariantCulture, $"(line {last.Line})");
         string? why = _reasons.GetValueOrDefault((function, index));
         string reason = why is null ? "" : $": {why}";
-        if (before is null && IsReset(_placement.Tree.Functions[function]))
+        if (before is null && function >= 0 && IsReset(_placement.Tree.Functions[function]))
             return $"{name} lost its address when Linux had the emulated disks taken away, before it looked.";
         return last.Word switch
         {

@@ -52,6 +52,31 @@ public sealed class BootTests
         Assert.IsFalse(unknown.Forecast!.Halts);
     }
 
+    /// <summary>The map of a log that lost the entry from 1 MiB to 64 MiB, or the one behind it.</summary>
+    [TestMethod]
+    [DataRow(1, true, "6.1.0", GuestOutcome.Halts)]
+    [DataRow(1, true, "6.12.0", GuestOutcome.NotKnown)]
+    [DataRow(1, false, "6.12.0", GuestOutcome.Halts)]
+    [DataRow(2, true, "6.1.0", GuestOutcome.NotKnown)]
+    [DataRow(2, false, "6.1.0", GuestOutcome.Halts)]
+    public void Where_entries_are_missing_a_gap_kills_nobody_but_an_entry_in_the_way_does(int lost, bool isKnownToBeLost, string kernel,
+        GuestOutcome outcome)
+    {
+        var boot = Boot.Of(new Scenario
+        {
+            Host = s_deadly with { Entries = s_deadly.Entries.RemoveAt(lost), HasLostEntries = isKnownToBeLost },
+            Guest = new() { MemoryKiB = 1UL << 20, MaxmemKiB = 1UL << 20 },
+            Dom0 = new(null),
+            Kernel = KernelReleases.Identify(kernel)!.Release!.Value,
+        });
+
+        Assert.AreEqual(outcome, boot.Outcome, string.Join('\n', boot.Problems));
+        Assert.AreEqual(outcome == GuestOutcome.Halts, boot.HasErrors);
+        Assert.AreEqual(outcome == GuestOutcome.NotKnown, boot.Problems.Any(static problem => problem.Code == ProblemCodes.MapNotKnown));
+        Assert.AreEqual(outcome == GuestOutcome.NotKnown, boot.Message is null);
+        Assert.AreEqual(outcome == GuestOutcome.NotKnown, boot.Forecast!.Log.IsEmpty);
+    }
+
     [TestMethod]
     public void What_halts_wherever_the_kernel_lies_halts_without_a_layout_too()
     {

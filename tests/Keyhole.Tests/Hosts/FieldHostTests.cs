@@ -118,6 +118,22 @@ public sealed class FieldHostTests
 
         Assert.HasCount(4, map.Host.Entries);
         Assert.Contains("Line 4 leaves out a part of this map", Remarks(map));
+        Assert.IsTrue(map.Host.HasLostEntries);
+    }
+
+    [TestMethod]
+    [DataRow("", "", false)]
+    [DataRow("", "(XEN) System RAM: 2047MB (2096764kB)\n", false)]
+    [DataRow("", "(XEN) System RAM: 4095MB (4193916kB)\n", true)]
+    [DataRow("(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n", "", true)]
+    public void A_map_that_has_lost_entries_is_known_and_JSON_carries_it(string lost, string behind, bool expected)
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText((XenMap + behind)[lost.Length..]));
+
+        Assert.AreEqual(expected, map.Host.HasLostEntries);
+        using var json = new MemoryStream();
+        HostMapWriter.Write(map, HostMapDialect.Json, json);
+        Assert.AreEqual(expected, MapFixtures.Expect(MapFixtures.ReadBytes(json.ToArray())).Host.HasLostEntries);
     }
 
     [TestMethod]

@@ -97,6 +97,24 @@ public sealed class FirmwareVerifierTests
     }
 
     [TestMethod]
+    public void Of_a_log_of_one_device_nothing_else_is_missing_and_what_Linux_says_of_an_unknown_one_is_told()
+    {
+        // As grep leaves it: the host bridge, which Linux finds first, is not there.
+        string log = string.Join('\n', Fixture("sea-ports.log").Split('\n').Where(static line => !line.Contains("pci 0000:", StringComparison.Ordinal)
+            || line.Contains("pci 0000:02:00.0", StringComparison.Ordinal)))
+            + "\n[    1.0] pci 0000:07:00.0: [10de:2684] type 00 class 0x030000\n"
+            + "[    1.0] pci 0000:07:00.0: reg 0x14: [mem 0x00000000-0x7ffffffff 64bit pref]\n"
+            + "[    1.0] pci 0000:07:00.0: BAR 1: no space for [mem size 0x800000000 64bit pref]\n";
+        BootVerification verification = Verify(ScenarioOf(Fixture("sea-ports.cmd")), log);
+
+        Assert.AreEqual("PCI function: - / 0000:07:00.0 [10de:2684]", Differences(verification).Split(" (line")[0]);
+        Assert.HasCount(1, verification.Differences);
+        Assert.Contains(static text => text.Contains("the log names only a part of them", StringComparison.Ordinal), verification.NotCompared);
+        Assert.Contains("BAR 1 of 0000:07:00.0 (32 GiB) got no address from the firmware. Linux found no room for it either", Words(verification));
+        Assert.Contains("what differs has another reason", Words(verification));
+    }
+
+    [TestMethod]
     public void What_was_told_wrongly_and_makes_everything_agree_is_named()
     {
         // The user says the release that QEMU 10 has, and the width is another one.

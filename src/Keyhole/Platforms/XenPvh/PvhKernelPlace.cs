@@ -36,14 +36,16 @@ internal static class PvhKernelPlace
         bool xenMoves = scenario.Host.Traits.XenVersion is { } xen && !xen.IsUpTo(4, 18);
         if (canMove && xenMoves && scenario.Kernel >= _firstThatMoves)
             return null;
-        bool isTold = scenario.Image is not null || kernel != LinuxPvKernel.UsualImage;
+        bool isUsual = scenario.Image is null && kernel == LinuxPvKernel.UsualImage;
+        bool isTold = !isUsual && !(conflict.IsGap && scenario.Host.HasLostEntries);
         string where = $"[0x{kernel.Start:x}, 0x{kernel.End:x})";
         string what = $"{conflict.Name} at 0x{conflict.Start:x} is where it must be";
         return new(
             isTold ? Severity.Error : Severity.Warning,
             ProblemCodes.KernelNotOnRam,
             isTold ? $"Xen cannot load dom0's kernel to {where}, and panics: {what}"
-                : $"whether Xen can load dom0's kernel is not known: one as large as Linux 6.1's, at {where}, it could not: {what}",
+                : $"whether Xen can load dom0's kernel is not known: to {where}"
+                    + $"{(isUsual ? ", where one as large as Linux 6.1's goes," : "")} it could not: {what}",
             conflict.Start,
             conflict.End,
             Remedy: !canMove ? null
@@ -51,7 +53,7 @@ internal static class PvhKernelPlace
                 : "boot Xen 4.19 or later with a Linux from 6.13 on, which Xen then loads elsewhere");
     }
 
-    private static (ulong Start, ulong End, string Name)? FirstThatIsNotRam(ByteRange kernel, ImmutableArray<E820Entry> map)
+    private static (ulong Start, ulong End, string Name, bool IsGap)? FirstThatIsNotRam(ByteRange kernel, ImmutableArray<E820Entry> map)
     {
         ulong reached = kernel.Start;
         foreach (E820Entry entry in SortedMap.Of(map.AsSpan()))
@@ -61,13 +63,13 @@ internal static class PvhKernelPlace
             if (entry.Address > reached)
                 break;
             if (!entry.IsRam)
-                return (reached > entry.Address ? reached : entry.Address, entry.End, $"{E820TypeNames.NameOf(entry.Type)} memory");
+                return (reached > entry.Address ? reached : entry.Address, entry.End, $"{E820TypeNames.NameOf(entry.Type)} memory", false);
             reached = entry.End;
             if (reached >= kernel.End)
                 return null;
         }
 
-        return (reached, kernel.End, "no memory of dom0's");
+        return (reached, kernel.End, "no memory of dom0's", true);
     }
 
     private static bool HasRoom(ulong size, ImmutableArray<E820Entry> map)
