@@ -16,13 +16,9 @@ internal static unsafe class Kernel
 {
     private const int MaxRuns = 2048;
     private const int MaxPrepared = 512;
-    private const int MaxContiguousRuns = 256;
 
     /// <summary>Page tables beyond those that memory needs: third and second level, device pages, both ends of ranges.</summary>
     private const ulong SpareTables = 192;
-
-    /// <summary>The list covers all extra memory as long as it takes no more than this part of the guest.</summary>
-    private const ulong ListShare = 4;
 
     private static StartInfo s_start;
     private static ulong s_startAddress;
@@ -198,11 +194,11 @@ internal static unsafe class Kernel
         AddressSpace.TakeBuilderTables(s_start.pt_base, s_start.nr_pt_frames);
         ulong builderUsedEnd = Pfn.AtOrAbove(s_start.pt_base - AddressSpace.BuilderBase).Value + s_start.nr_pt_frames + 1;
         FrameMapper.BuilderMappedEnd = BuilderMappedEnd(topPfn);
-        ReportLayout("kernel"u8, start.Kernel);
-        ReportLayout("startInfo"u8, start.StartInfo);
-        ReportLayout("pageTables"u8, start.PageTables);
-        ReportLayout("p2mList"u8, start.P2mList);
-        ReportLayout("initrd"u8, start.Initrd);
+        KernelReport.Layout("kernel"u8, start.Kernel);
+        KernelReport.Layout("startInfo"u8, start.StartInfo);
+        KernelReport.Layout("pageTables"u8, start.PageTables);
+        KernelReport.Layout("p2mList"u8, start.P2mList);
+        KernelReport.Layout("initrd"u8, start.Initrd);
         RegisterCallbacks(in start, profile, ref xen);
 
         // What will come of it, reckoned by the same code before anything is touched.
@@ -214,8 +210,8 @@ internal static unsafe class Kernel
         var quiet = new SetupLog { IsQuiet = true };
         SetupResult expected = MemorySetup.Run(in start, profile, ref xen, ref forecast, ref quiet, ref forecastTables);
         Phases.End(figures, Phase.Forecast, begun, s_start.nr_pages);
-        ReportGivenMap(profile, forecastTables.XenMap.Entries);
-        ReportResult("forecast"u8, in expected);
+        KernelReport.GivenMap(s_start.IsDom0, profile, forecastTables.XenMap.Entries);
+        KernelReport.Result("forecast"u8, in expected);
         if (expected.Halt != HaltReason.None)
         {
             Check.Begin("boots"u8, passed: false);
@@ -227,21 +223,21 @@ internal static unsafe class Kernel
         // Tables of the probe's own, in its own pages.
         Activity.Begin(Task.BuildingTables);
         begun = Phases.Begin();
-        ulong listEnd = ListEnd(in expected, in forecast);
+        ulong listEnd = P2mList.EndOf(s_start.nr_pages, in expected, in forecast);
         bool copiesList = MapQueries.IsReserved(forecastTables.XenMap.Entries, start.P2mList);
         ulong listPages = Pfn.AtOrAbove(listEnd * sizeof(ulong)).Value;
         ulong copyPages = copiesList ? Pfn.AtOrAbove(s_start.nr_pages * sizeof(ulong)).Value : 0;
-        ulong tableCount = SpareTables + TablesFor(in forecast, listEnd) + ((listPages + copyPages) >> 9);
+        ulong tableCount = SpareTables + P2mList.TablesFor(in forecast, listEnd) + ((listPages + copyPages) >> 9);
         var pool = new FramePool(forecast.P2m.Runs, new Pfn(FrameMapper.BuilderMappedEnd), builderList);
         if (!HasRoom(in pool, tableCount + listPages + copyPages))
             return;
         FramePool tablePool = pool;
-        PfnRange tables = SkipTables(ref pool, tableCount);
+        PfnRange tables = P2mList.SkipTables(ref pool, tableCount);
         long error = AddressSpace.Prepare(builderList[(int)topPfn], tablePool, tableCount, tables);
-        Span<ulong> p2m = MapList(AddressSpace.P2mFirstPage, listEnd, listPages, ref pool, ref error);
+        Span<ulong> p2m = P2mList.Map(AddressSpace.P2mFirstPage, listEnd, listPages, ref pool, ref error);
         if (copiesList && error == 0)
         {
-            Span<ulong> copy = MapList(AddressSpace.P2mFirstPage + listPages, s_start.nr_pages, copyPages, ref pool, ref error);
+            Span<ulong> copy = P2mList.Map(AddressSpace.P2mFirstPage + listPages, s_start.nr_pages, copyPages, ref pool, ref error);
             builderList.CopyTo(copy);
             builderList = copy;
         }
@@ -249,7 +245,7 @@ internal static unsafe class Kernel
         Phases.End(figures, Phase.Tables, begun, listPages + tableCount);
         if (error != 0)
         {
-            ReportRefusal("tables"u8, error);
+            KernelReport.Refusal("tables"u8, error);
             return;
         }
 
@@ -273,18 +269,18 @@ internal static unsafe class Kernel
         begun = Phases.Begin();
         SetupResult result = MemorySetup.Run(in start, profile, ref xen, ref frames, ref log, ref setupTables);
         Phases.End(figures, Phase.Setup, begun, s_start.nr_pages);
-        ReportMap("kernelMap"u8, setupTables.KernelMap.Entries);
-        ReportResult("result"u8, in result);
-        ReportExtra(setupTables.Extra.Slots);
-        ReportSetupCheck(in expected, in result, frames.Inner.Error, frames.Inner.FailedPfn, frames.Inner.FailedMfn);
+        KernelReport.Map("kernelMap"u8, setupTables.KernelMap.Entries);
+        KernelReport.Result("result"u8, in result);
+        KernelReport.Extra(setupTables.Extra.Slots);
+        KernelReport.SetupCheck(in expected, in result, frames.Inner.Error, frames.Inner.FailedPfn, frames.Inner.FailedMfn);
         FirmwareFrames.Moved = setupTables.NonRam;
         // As the setup left it: the balloon's pages come back as others.
-        ReportRuns(p2m, profile);
+        KernelReport.Runs(s_start.nr_pages, p2m, profile);
         if (result.Halt == HaltReason.None)
             LookAtMemory(ref commandLine, profile, figures, ref frames.Inner, in forecast, own, setupTables.Extra.Slots);
         Activity.Begin(Task.Reporting);
         Phases.Report(figures);
-        ReportHypercalls();
+        KernelReport.Hypercalls();
         GoWrong(in commandLine);
     }
 
@@ -299,75 +295,6 @@ internal static unsafe class Kernel
         Json.Number("available"u8, available);
         Json.End();
         return false;
-    }
-
-    /// <summary>Frames that the list covers: all extra memory, or where that would cost too much, as far as there are machine frames.</summary>
-    private static ulong ListEnd(in SetupResult expected, in RunFrames forecast)
-    {
-        ulong end = s_start.nr_pages;
-        foreach (P2mRun run in forecast.P2m.Runs)
-        {
-            if (run.HasFrames && run.Range.End.Value > end)
-                end = run.Range.End.Value;
-        }
-
-        ulong extraEnd = expected.MaxP2mPfn.Value > end ? expected.MaxP2mPfn.Value : end;
-        if (extraEnd / (Frames.SizeBytes / sizeof(ulong)) <= s_start.nr_pages / ListShare && extraEnd <= AddressSpace.LinearPages)
-            return extraEnd;
-        if (end > AddressSpace.LinearPages)
-            Panic.NoRoom("RAM above 480 GiB"u8);
-        return end;
-    }
-
-    /// <summary>First-level tables for all frames that get machine frames: extra memory is not mapped.</summary>
-    private static ulong TablesFor(in RunFrames forecast, ulong listEnd)
-    {
-        ulong count = 0;
-        foreach (P2mRun run in forecast.P2m.Runs)
-        {
-            PfnRange part = run.Range.Intersect(PfnRange.FromBounds(default, new Pfn(listEnd)));
-            if (run.HasFrames && !part.IsEmpty)
-                count += ((part.End.Value - 1) >> 9) - (part.Start.Value >> 9) + 1;
-        }
-
-        return count;
-    }
-
-    /// <summary>Leaves the next frames to tables that are still to come: the frames that they lie between.</summary>
-    private static PfnRange SkipTables(ref FramePool pool, ulong count)
-    {
-        pool.TakeMfn();
-        var first = new Pfn(pool.Next.Value - 1);
-        for (ulong i = 1; i < count; i++)
-            pool.TakeMfn();
-        return PfnRange.FromBounds(first, pool.Next);
-    }
-
-    private static Span<ulong> MapList(ulong firstPage, ulong entries, ulong pages, scoped ref FramePool pool, scoped ref long error)
-    {
-        if (error != 0)
-            return default;
-        AddressSpace.Map(firstPage, pages, ref pool, out error);
-        return new((void*)AddressSpace.AddressOf(firstPage), (int)entries);
-    }
-
-    private static void ReportSetupCheck(in SetupResult expected, in SetupResult result, long error, Pfn failedPfn, Mfn failedMfn)
-    {
-        bool agrees = result.Halt == HaltReason.None
-            && expected.ReleasedPages == result.ReleasedPages
-            && expected.RemappedPages == result.RemappedPages
-            && expected.PopulatedPages == result.PopulatedPages;
-        Check.Begin("setup"u8, agrees);
-        if (error != 0)
-        {
-            Json.Signed("error"u8, error);
-            Json.Hex("pfn"u8, failedPfn.Value);
-            Json.Hex("mfn"u8, failedMfn.Value);
-        }
-
-        Json.Number("identityMapped"u8, FrameMapper.IdentityMapped);
-        Json.Number("identityRefused"u8, FrameMapper.IdentityRefused);
-        Json.End();
     }
 
     private static void LookAtMemory(
@@ -442,7 +369,7 @@ internal static unsafe class Kernel
 
         Phases.End(figures, Phase.Map, begun, pages);
         if (error != 0)
-            ReportRefusal("map"u8, error);
+            KernelReport.Refusal("map"u8, error);
         return error == 0;
     }
 
@@ -458,130 +385,5 @@ internal static unsafe class Kernel
 
         if (commandLine.LosesStack)
             Native.FaultWithoutStack();
-    }
-
-    private static void ReportRefusal(ReadOnlySpan<byte> name, long error)
-    {
-        Check.Begin(name, passed: false);
-        Json.Signed("error"u8, error);
-        Json.Hex("at"u8, AddressSpace.Refused.ptr);
-        ulong mfn = (AddressSpace.Refused.val & AddressSpace.FrameMask) >> Frames.Shift;
-        Json.Hex("pfn"u8, default(RealXen).PfnOf(mfn));
-        Json.Hex("mfn"u8, mfn);
-        Json.End();
-    }
-
-    /// <summary>The map as Xen gives it, before the kernel changes anything in it; where Xen gives none, what the kernel takes instead.</summary>
-    private static void ReportGivenMap(KernelProfile profile, ReadOnlySpan<E820Entry> otherwise)
-    {
-        Span<E820Entry> buffer = Arena.Take<E820Entry>(profile.XenMapEntries);
-        long result = s_start.IsDom0 ? default(RealXen).MachineMemoryMap(buffer, out int count) : default(RealXen).MemoryMap(buffer, out count);
-        ReportMap("map"u8, result == 0 ? buffer.Slice(0, count) : otherwise);
-    }
-
-    private static void ReportMap(ReadOnlySpan<byte> kind, ReadOnlySpan<E820Entry> map)
-    {
-        foreach (E820Entry entry in map)
-        {
-            Json.Begin(kind);
-            Json.Hex("start"u8, entry.Address);
-            Json.Hex("end"u8, entry.End);
-            Json.Number("type"u8, (ulong)entry.Type);
-            Json.End();
-        }
-    }
-
-    private static void ReportResult(ReadOnlySpan<byte> kind, in SetupResult result)
-    {
-        Json.Begin(kind);
-        Json.Number("halt"u8, (ulong)result.Halt);
-        Json.Number("pageCount"u8, result.PageCount);
-        Json.Number("released"u8, result.ReleasedPages);
-        Json.Number("remapped"u8, result.RemappedPages);
-        Json.Number("populated"u8, result.PopulatedPages);
-        Json.Hex("identityFrom"u8, result.IdentityFrom.Value);
-        Json.Hex("pciGapStart"u8, result.PciGap.Start);
-        Json.Hex("pciGapEnd"u8, result.PciGap.End);
-        Json.End();
-    }
-
-    private static void ReportLayout(ReadOnlySpan<byte> name, ByteRange range)
-    {
-        if (range.IsEmpty)
-            return;
-        Json.Begin("layout"u8);
-        Json.Text("name"u8, name);
-        Json.Hex("start"u8, range.Start);
-        Json.Hex("end"u8, range.End);
-        Json.End();
-    }
-
-    private static void ReportExtra(ReadOnlySpan<ByteRange> extra)
-    {
-        foreach (ByteRange region in extra)
-        {
-            if (region.IsEmpty)
-                continue;
-            Json.Begin("extra"u8);
-            Json.Hex("start"u8, region.Start);
-            Json.Hex("end"u8, region.End);
-            Json.End();
-        }
-    }
-
-    /// <summary>
-    /// Runs of the list, frames in hex: machine frames that follow each other, identity, or nothing. Where machine frames are scattered, runs
-    /// behind the first few hundred are of one kind only and name no machine frame.
-    /// </summary>
-    private static void ReportRuns(ReadOnlySpan<ulong> p2m, KernelProfile profile)
-    {
-        ulong end = (ulong)p2m.Length;
-        ulong next = 0;
-        for (int reported = 0; next < end; reported++)
-        {
-            ulong first = next;
-            ulong entry = p2m[(int)first];
-            bool isContiguous = reported < MaxContiguousRuns;
-            // A run ends where the guest's initial pages do: behind them lies what was moved there.
-            ulong limit = first < s_start.nr_pages && end > s_start.nr_pages ? s_start.nr_pages : end;
-            bool isFirmware = FirmwareFrames.Contain(first);
-            while (next < limit && FirmwareFrames.Contain(next) == isFirmware
-                && (isContiguous ? Continues(entry, next - first, p2m[(int)next]) : IsSameKind(entry, p2m[(int)next])))
-                next++;
-            Json.Begin("p2m"u8);
-            Json.Hex("start"u8, first);
-            Json.Hex("end"u8, next);
-            bool isRemapped = profile.Displaced == DisplacedPages.Remap && first >= s_start.nr_pages;
-            Json.Text("kind"u8, entry == P2mEntry.Invalid ? "invalid"u8
-                : !P2mEntry.HasFrame(entry) ? "identity"u8 : isFirmware ? "nonRam"u8 : isRemapped ? "remapped"u8 : "ram"u8);
-            if (P2mEntry.HasFrame(entry) && isContiguous)
-                Json.Hex("mfn"u8, entry);
-            Json.End();
-        }
-    }
-
-    private static bool Continues(ulong first, ulong distance, ulong entry) =>
-        entry == (first == P2mEntry.Invalid ? first : unchecked(first + distance));
-
-    private static bool IsSameKind(ulong first, ulong entry) =>
-        P2mEntry.HasFrame(first) ? P2mEntry.HasFrame(entry) : !P2mEntry.HasFrame(entry) && (first == P2mEntry.Invalid) == (entry == P2mEntry.Invalid);
-
-    private static void ReportHypercalls()
-    {
-        HypercallTally tally = RealXen.Tally;
-        Json.Begin("hypercalls"u8);
-        Json.Number("mmu_update"u8, tally.MmuUpdate);
-        Json.Number("mmu_update_entries"u8, tally.MmuUpdateEntries);
-        Json.Number("update_va_mapping"u8, tally.UpdateVaMapping);
-        Json.Number("multicall"u8, tally.Multicall);
-        Json.Number("memory_map"u8, tally.MemoryMap);
-        Json.Number("decrease_reservation"u8, tally.DecreaseReservation);
-        Json.Number("populate_physmap"u8, tally.PopulatePhysmap);
-        Json.Number("memory_op"u8, tally.OtherMemoryOp);
-        Json.Number("event_channel_op"u8, tally.EventChannelOp);
-        Json.Number("other"u8, tally.Other);
-        Json.Number("total"u8, tally.Total);
-        Json.Number("tables"u8, AddressSpace.TableCount);
-        Json.End();
     }
 }

@@ -6,16 +6,12 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using System.Text;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 
 namespace Keyhole.Drawing;
-
-/// <summary>What stands above a picture. Any text, also hostile: it is cut to the width and made fit for XML.</summary>
-/// <param name="Title">One line in bold.</param>
-/// <param name="Lines">More lines, in smaller letters.</param>
-internal sealed record PictureText(string Title, ImmutableArray<string> Lines);
 
 /// <summary>
 /// Paints a <see cref="MapDrawing"/> as one SVG document that needs nothing else: no script, no font, no file. Light or dark as the reader's screen
@@ -46,38 +42,6 @@ internal static class SvgPainter
     /// <summary>Width of a letter of 11 pixels, taken generously: text is cut by it.</summary>
     private const double LetterWidth = 6.2;
 
-    private const string Style = """
-        text{font:11px system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:#1f2328}
-        .title{font-size:16px;font-weight:600}.head{font-size:13px;font-weight:600;text-anchor:middle}.sub{fill:#59636e}
-        .axis{font-family:ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;text-anchor:end;fill:#59636e}
-        .label{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}.mid{text-anchor:middle}.strong{font-weight:600}
-        .paper{fill:#fff}.cell{stroke:#59636e;stroke-width:1}.tick{stroke:#d1d9e0;stroke-width:1}.four{stroke:#59636e;stroke-width:1;stroke-dasharray:2 3}
-        .f-ram{fill:#b7e4c0}.f-reserved{fill:#ffd1cc}.f-acpi{fill:#ffe7a3}.f-unusable{fill:#d8dee4}.f-pmem{fill:#c9dcff}.f-other{fill:#e6d4f7}
-        .ink{stroke:#1f2328;fill:none;stroke-opacity:.38}.dot{fill:#1f2328;fill-opacity:.42}
-        .gap{fill:none;stroke-dasharray:3 3}.join{fill:#2f81f7;fill-opacity:.16}.edge{fill:none;stroke:#0b5cc4;stroke-width:1;stroke-dasharray:5 2}
-        .window{fill:#fff;stroke:#0b5cc4;stroke-width:2}.lost{stroke:#b3261e;stroke-dasharray:4 2}
-        .move{fill:none;stroke:#7a3fc0;stroke-width:1.6}.was{stroke:#7a3fc0;stroke-width:4;stroke-dasharray:3 2}.now{stroke:#7a3fc0;stroke-width:4}.tip{fill:#7a3fc0}
-        .tear{fill:#fff;stroke:#59636e;stroke-width:1}
-        @media screen and (prefers-color-scheme:dark){
-        text{fill:#e6edf3}.sub,.axis{fill:#9aa5b1}.label{stroke:#0d1117}.paper{fill:#0d1117}.cell{stroke:#8b96a3}.tick{stroke:#2b323b}.four{stroke:#8b96a3}
-        .f-ram{fill:#1c4a2b}.f-reserved{fill:#61231f}.f-acpi{fill:#574408}.f-unusable{fill:#343b44}.f-pmem{fill:#1b3a6b}.f-other{fill:#44275f}
-        .ink{stroke:#e6edf3}.dot{fill:#e6edf3}.join{fill:#58a6ff;fill-opacity:.18}.edge{stroke:#6cb0ff}.window{fill:#0d1117;stroke:#6cb0ff}.lost{stroke:#ff8b82}
-        .move,.was,.now{stroke:#c297ff}.tip{fill:#c297ff}.tear{fill:#0d1117;stroke:#8b96a3}
-        .gap{fill:none}}
-        @media print{.paper{fill:none}}
-        """;
-
-    /// <summary>The kinds of memory that look different, in the legend's order.</summary>
-    private static readonly (string Class, string Name, string? Pattern)[] s_looks =
-    [
-        ("ram", "RAM", null),
-        ("reserved", "reserved", """<path class="ink" d="M-1 9L9-1M3 13L13 3M-5 5L5-5"/>"""),
-        ("acpi", "ACPI tables, NVS", """<circle class="dot" cx="2" cy="2" r="1.1"/><circle class="dot" cx="6" cy="6" r="1.1"/>"""),
-        ("unusable", "unusable", """<path class="ink" d="M0 0L8 8M8 0L0 8"/>"""),
-        ("pmem", "persistent memory", """<path class="ink" d="M0 2H8M0 6H8"/>"""),
-        ("other", "other types", """<path class="ink" d="M2 0V8M6 0V8"/>"""),
-    ];
-
     /// <summary>The document, with a line feed at its end.</summary>
     public static string Paint(MapDrawing drawing, PictureText text)
     {
@@ -86,19 +50,6 @@ internal static class SvgPainter
         var page = new Page(drawing, text);
         return page.Paint();
     }
-
-    private static string LookOf(E820Type type) => type switch
-    {
-        E820Type.Ram => "ram",
-        E820Type.Reserved => "reserved",
-        E820Type.Acpi or E820Type.Nvs => "acpi",
-        E820Type.Unusable => "unusable",
-        E820Type.PersistentMemory or E820Type.Pram => "pmem",
-        _ => "other",
-    };
-
-    /// <summary>A column's range, bands put together.</summary>
-    private readonly record struct Cell(int Column, E820Type? Type, int FirstBand, int BehindBand);
 
     private sealed class Page
     {
@@ -146,15 +97,15 @@ internal static class SvgPainter
             int height = _tops[^1] + 40 + (16 * Notes().Count) + (18 * ((LegendLooks().Count + LegendColumns - 1) / LegendColumns)) + Margin;
             _out.Append(CultureInfo.InvariantCulture, $"""
                 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_width} {height}" width="{_width}" height="{height}" role="img" aria-labelledby="t d">
-                <title id="t">{Escape(_text.Title, 200)}</title>
-                <desc id="d">{Describe()}</desc>
+                <title id="t">{SvgLooks.Escape(_text.Title, 200)}</title>
+                <desc id="d">{_text.InWords(_drawing)}</desc>
                 <style>
-                {Style}
+                {SvgLooks.Style}
                 </style>
                 <defs>
 
                 """);
-            foreach ((string look, _, string? pattern) in s_looks)
+            foreach ((string look, _, string? pattern) in SvgLooks.All)
             {
                 if (pattern is not null)
                     _out.Append(CultureInfo.InvariantCulture,
@@ -209,7 +160,7 @@ internal static class SvgPainter
                 for (int i = 0; i + 1 < _lefts.Length; i++)
                 {
                     int left = _lefts[i] + ColumnWidth;
-                    Rect("join", left, top, _lefts[i + 1] - left, bottom - top, $"""{Range(start, end)}: the guest's addresses are the machine's""");
+                    Rect("join", left, top, _lefts[i + 1] - left, bottom - top, $"""{RangeOf(start, end)}: the guest's addresses are the machine's""");
                     _out.Append(CultureInfo.InvariantCulture,
                         $"""<path class="edge" d="M{left} {top}H{_lefts[i + 1]}M{left} {bottom}H{_lefts[i + 1]}"/>""").Append('\n');
                 }
@@ -218,9 +169,9 @@ internal static class SvgPainter
 
         private void PaintCells()
         {
-            foreach (Cell cell in Cells())
+            foreach (DrawnStretch cell in DrawnStretch.Of(_drawing))
             {
-                string look = cell.Type is { } type ? LookOf(type) : "gap";
+                string look = cell.Type is { } type ? SvgLooks.Of(type) : "gap";
                 string fill = cell.Type switch { null => "cell gap", E820Type.Ram => "cell f-ram", _ => "cell" };
                 string pattern = cell.Type is null or E820Type.Ram ? "" : $""" fill="url(#p-{look})" """.TrimEnd();
                 ulong start = _drawing.Bands[cell.FirstBand].Start;
@@ -228,7 +179,7 @@ internal static class SvgPainter
                 int top = _tops[cell.FirstBand];
                 _out.Append(
                     CultureInfo.InvariantCulture,
-                    $"""<rect class="{fill}"{pattern} data-column="{cell.Column}" data-start="0x{start:x}" data-end="0x{end:x}" data-type="{NameOf(cell.Type)}" x="{_lefts[cell.Column]}" y="{top}" width="{ColumnWidth}" height="{_tops[cell.BehindBand] - top}"><title>{Escape(_drawing.Titles[cell.Column], 80)}: {NameOf(cell.Type)} {Range(start, end)} {ByteSize.ToText(end - start)}</title></rect>""").Append('\n');
+                    $"""<rect class="{fill}"{pattern} data-column="{cell.Column}" data-start="0x{start:x}" data-end="0x{end:x}" data-type="{NameOf(cell.Type)}" x="{_lefts[cell.Column]}" y="{top}" width="{ColumnWidth}" height="{_tops[cell.BehindBand] - top}"><title>{SvgLooks.Escape(_drawing.Titles[cell.Column], 80)}: {NameOf(cell.Type)} {RangeOf(start, end)} {ByteSize.ToText(end - start)}</title></rect>""").Append('\n');
             }
         }
 
@@ -255,7 +206,7 @@ internal static class SvgPainter
 
         private void PaintLabels()
         {
-            foreach (Cell cell in Cells())
+            foreach (DrawnStretch cell in DrawnStretch.Of(_drawing))
             {
                 ulong size = _drawing.Bands[cell.BehindBand - 1].End - _drawing.Bands[cell.FirstBand].Start;
                 string label = $"{NameOf(cell.Type)} {ByteSize.ToText(size)}";
@@ -291,7 +242,7 @@ internal static class SvgPainter
                     ", which the guest will not reach"
                 };
                 Rect(window.IsReached == false ? "window lost" : "window", left, top + 2, _bridgeWidth - 16, TopOf(window.End) - top - 4,
-                    $"{Escape(window.Label, 80)} {Range(window.Start, window.End)} {ByteSize.ToText(window.End - window.Start)}{verdict}");
+                    $"{SvgLooks.Escape(window.Label, 80)} {window.Range} {ByteSize.ToText(window.End - window.Start)}{verdict}");
                 Text("mid", left + (_bridgeWidth / 2) - 8, top + 12, LabelOf(window),
                     (int)((_bridgeWidth - 16) / LetterWidth));
             }
@@ -319,7 +270,7 @@ internal static class SvgPainter
                 int bend = Math.Min(10, Math.Max(1, Math.Abs(to - from) / 2));
                 int down = to >= from ? bend : -bend;
                 _out.Append(CultureInfo.InvariantCulture,
-                    $"""<g class="moved"><title>{Escape(move.Label, 120)}: from {Range(move.From, move.From + move.SizeBytes)} to {Range(move.To, move.To + move.SizeBytes)}</title><path class="was" d="M{x} {fromTop + 1}V{fromBottom - 1}"/><path class="now" d="M{x} {toTop + 1}V{toBottom - 1}"/><path class="move" d="M{x + 3} {from}H{lane - bend}q{bend} 0 {bend} {down}V{to - down}q0 {down} -{bend} {down}H{x + 9}"/><path class="tip" d="M{x + 3} {to}l9 -4.5v9z"/></g>""").Append('\n');
+                    $"""<g class="moved"><title>{SvgLooks.Escape(move.Label, 120)}: from {RangeOf(move.From, move.From + move.SizeBytes)} to {RangeOf(move.To, move.To + move.SizeBytes)}</title><path class="was" d="M{x} {fromTop + 1}V{fromBottom - 1}"/><path class="now" d="M{x} {toTop + 1}V{toBottom - 1}"/><path class="move" d="M{x + 3} {from}H{lane - bend}q{bend} 0 {bend} {down}V{to - down}q0 {down} -{bend} {down}H{x + 9}"/><path class="tip" d="M{x + 3} {to}l9 -4.5v9z"/></g>""").Append('\n');
             }
 
             foreach (DrawnMove move in moves.Sort(static (left, right) => left.To.CompareTo(right.To)))
@@ -374,16 +325,16 @@ internal static class SvgPainter
         {
             var seen = new SortedSet<string>(StringComparer.Ordinal);
             bool hasGap = false;
-            foreach (Cell cell in Cells())
+            foreach (DrawnStretch cell in DrawnStretch.Of(_drawing))
             {
                 if (cell.Type is { } type)
-                    seen.Add(LookOf(type));
+                    seen.Add(SvgLooks.Of(type));
                 else
                     hasGap = true;
             }
 
             List<(string, string)> legend = [];
-            foreach ((string look, string name, _) in s_looks)
+            foreach ((string look, string name, _) in SvgLooks.All)
             {
                 if (seen.Contains(look))
                     legend.Add((look, name));
@@ -398,49 +349,6 @@ internal static class SvgPainter
             if (!_drawing.Moves.IsEmpty)
                 legend.Add(("move", "pages moved"));
             return legend;
-        }
-
-        /// <summary>The picture in words, for those who do not see it.</summary>
-        private string Describe()
-        {
-            var words = new StringBuilder();
-            foreach (string line in _text.Lines.Select(FileNames.WithoutFolders))
-                words.Append(Escape(line, 300)).Append(". ");
-            int column = -1;
-            foreach (Cell cell in Cells())
-            {
-                if (cell.Type is not { } type)
-                    continue;
-                words.Append(cell.Column != column ? $"{(column < 0 ? "" : ". ")}{Escape(_drawing.Titles[cell.Column], 80)}: " : ", ");
-                column = cell.Column;
-                words.Append(E820TypeNames.NameOf(type)).Append(' ')
-                    .Append(Range(_drawing.Bands[cell.FirstBand].Start, _drawing.Bands[cell.BehindBand - 1].End));
-            }
-
-            foreach (DrawnWindow window in _drawing.Windows)
-                words.Append(CultureInfo.InvariantCulture, $". {Escape(window.Label, 80)} at {Range(window.Start, window.End)}");
-            foreach (DrawnMove move in _drawing.Moves)
-                words.Append(CultureInfo.InvariantCulture, $". {Escape(move.Label, 120)}: to 0x{move.To:x}");
-            return words.Append('.').ToString();
-        }
-
-        /// <summary>Column by column, top to bottom. What lies behind a column's last entry is no cell.</summary>
-        private IEnumerable<Cell> Cells()
-        {
-            ImmutableArray<DrawnBand> bands = _drawing.Bands;
-            for (int column = 0; column < _lefts.Length; column++)
-            {
-                int first = 0;
-                for (int i = 1; i <= bands.Length; i++)
-                {
-                    if (i < bands.Length && bands[i].Cells[column].StartsHere is null
-                        && bands[i].Cells[column].Type == bands[i - 1].Cells[column].Type)
-                        continue;
-                    if (bands[first].Cells[column] is { Type: not null } or { StartsHere: not null })
-                        yield return new(column, bands[first].Cells[column].Type, first, i);
-                    first = i;
-                }
-            }
         }
 
         private DrawnWindow? WindowOver(DrawnBand band)
@@ -482,20 +390,11 @@ internal static class SvgPainter
             string shown = text.Length > maxLetters ? text[..Math.Max(0, maxLetters - 1)] : text;
             string more = text.Length > maxLetters ? "…" : "";
             _out.Append(CultureInfo.InvariantCulture,
-                $"""<text{(look.Length == 0 ? "" : $" class=\"{look}\"")} x="{x}" y="{y}">{Escape(shown, maxLetters)}{more}</text>""").Append('\n');
+                $"""<text{(look.Length == 0 ? "" : $" class=\"{look}\"")} x="{x}" y="{y}">{SvgLooks.Escape(shown, maxLetters)}{more}</text>""").Append('\n');
         }
 
         private static string NameOf(E820Type? type) => type is { } known ? E820TypeNames.NameOf(known) : "gap";
 
-        private static string Range(ulong start, ulong end) => $"[0x{start:x}, 0x{end:x})";
-
-        /// <summary>One line without control characters, which XML does not hold, and with its markup escaped.</summary>
-        private static string Escape(string text, int maxLength) => InputError.OneLine(text, maxLength)
-            .Replace("&", "&amp;", StringComparison.Ordinal)
-            .Replace("<", "&lt;", StringComparison.Ordinal)
-            .Replace(">", "&gt;", StringComparison.Ordinal)
-            .Replace("\"", "&quot;", StringComparison.Ordinal)
-            .Replace('\uFFFE', '?')
-            .Replace('\uFFFF', '?');
+        private static string RangeOf(ulong start, ulong end) => ByteRange.FromBounds(start, end).ToString();
     }
 }

@@ -77,7 +77,7 @@ internal sealed class LogTraits
         if (line.IndexOf(Dmi) is >= 0 and int dmi)
         {
             // A guest's machine is none of the host's.
-            if (LogEntrySyntax.DomainOf(line) is null)
+            if (LogPrefix.DomainOf(line) is null)
                 _firmware ??= HostFirmware.OfLinuxLine(line[(dmi + Dmi.Length)..]);
             return true;
         }

@@ -140,9 +140,9 @@ internal sealed class PciLogBuilder
         }
 
         if (KernelPciLine.TryFunction(line, out PciAddress address, out ReadOnlySpan<char> text))
-            ReadFunction(address, text.TrimStart(), number, LogEntrySyntax.DomainOf(line));
+            ReadFunction(address, text.TrimStart(), number, LogPrefix.DomainOf(line));
         else if (line.IndexOf("pci_bus ") is >= 0 and int at)
-            ReadRootWindow(line[at..], number, LogEntrySyntax.DomainOf(line));
+            ReadRootWindow(line[at..], number, LogPrefix.DomainOf(line));
         else if (line.IndexOf(OutOf) is >= 0 and int panic)
             _panic ??= new(InputError.OneLine(line[panic..].Trim(), MaxWords), number);
         else if (line.IndexOf("Address space limit ") is >= 0 and int limit && line.Contains(TooNarrow, StringComparison.Ordinal))
@@ -150,9 +150,9 @@ internal sealed class PciLogBuilder
         else if (line.IndexOf(Dmi) is >= 0 and int dmi && line.Contains(", BIOS ", StringComparison.Ordinal) && _machines.Count < MostMachines)
             _machines.Add(new(InputError.OneLine(line[(dmi + Dmi.Length)..].Trim(), MaxWords), number));
         else if (line.IndexOf(Unplug) is >= 0 and int unplug && _unplugged.Count < MostMachines)
-            ReadUnplug(line[(unplug + Unplug.Length)..], number, LogEntrySyntax.DomainOf(line));
+            ReadUnplug(line[(unplug + Unplug.Length)..], number, LogPrefix.DomainOf(line));
         else if (line.Contains(FirstProcess, StringComparison.Ordinal) && _firstProcesses.Count < MostMachines)
-            _firstProcesses.Add(new(LogEntrySyntax.DomainOf(line), number));
+            _firstProcesses.Add(new(LogPrefix.DomainOf(line), number));
     }
 
     /// <summary><c>Blkfront and the Xen platform PCI driver have been compiled for this kernel: unplug emulated disks.</c></summary>

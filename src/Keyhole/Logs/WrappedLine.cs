@@ -83,7 +83,7 @@ internal sealed class WrappedLine
     public static ReadOnlySpan<char> ContinuationIn(ReadOnlySpan<char> line)
     {
         ReadOnlySpan<char> text = CitedLine.Unmarked(line).Trim(" \t");
-        bool isOwn = text.Contains(LogEntrySyntax.XenMark, StringComparison.Ordinal) || LogEntrySyntax.KernelMessage(text).Length != text.Length
+        bool isOwn = text.Contains(LogPrefix.XenMark, StringComparison.Ordinal) || LogPrefix.KernelMessage(text).Length != text.Length
             || LogEntrySyntax.HasPrinter(text);
         return isOwn ? default : text;
     }

@@ -4,7 +4,6 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
-using System.Numerics;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -34,10 +33,7 @@ public static class Migrator
     internal const string LastStep = "replug";
 
     /// <summary>P2M entries in a page: Linux tells holes from RAM by whole pages of its list.</summary>
-    private const ulong EntriesPerP2mPage = 512;
-
-    /// <summary>The largest piece in which frames are taken: 1 GiB.</summary>
-    private const int MaxOrder = 18;
+    internal const ulong EntriesPerP2mPage = 512;
 
     private static readonly DomainId s_guest = new(1);
 
@@ -112,104 +108,22 @@ public static class Migrator
         {
             ulong pages = request.Scenario.StartPages;
             var machine = new SimulatedXen(new() { MachineMap = plan.MachineMap });
-            var spec = new DomainSpec { Id = s_guest, NrPages = pages, MappedPages = 0, Placement = FramePlacement.Descending(MaxOrder) };
+            var spec = new DomainSpec { Id = s_guest, NrPages = pages, MappedPages = 0, Placement = FramePlacement.Descending(GuestFrames.MaxOrder) };
             if (machine.CreateDomain(spec, out SimulatedDomain? domain) != XenError.None)
                 return Break("boot",
                     $"{request.FromName} has {ByteSize.ToText(machine.FreeFrameCount << Frames.Shift)} of RAM, less than the guest's "
                         + $"{ByteSize.ToText(pages << Frames.Shift)}");
             List<P2mRun> runs = [];
             foreach (P2mRun run in forecast.P2m)
-                AddWithMachineFrames(machine, domain!, run, runs);
+                GuestFrames.AddWithMachineFrames(machine, domain!, run, runs);
             // What the kernel gave back is the host's again.
-            GiveBackUnlisted(machine, domain!, runs);
+            GuestFrames.GiveBackUnlisted(machine, domain!, runs);
             Audit(machine, domain!, runs, request.FromName);
             _kernelMap = forecast.KernelMap;
             _p2m = DeviceP2m.Of(_kernelMap, [.. runs], request.Fill);
             Done("boot", $"{_policy} on {request.FromName}: {ByteSize.ToText(Count(runs) << Frames.Shift)} of RAM, {forecast.RemappedPages} pages "
                 + $"moved from under holes, {forecast.ReleasedPages} given back");
             return true;
-        }
-
-        /// <summary>The forecast's frames are the pfns that the guest started with; the machine knows which mfns those had, and is told where they
-        /// are now.</summary>
-        private static void AddWithMachineFrames(SimulatedXen machine, SimulatedDomain domain, P2mRun run, List<P2mRun> runs)
-        {
-            if (run.Kind is not (P2mKind.Ram or P2mKind.Remapped))
-            {
-                runs.Add(run);
-                return;
-            }
-
-            if (run.Mfn.Value >= P2mRun.UnknownMfn)
-            {
-                Populate(machine, domain, run.Range, runs);
-                return;
-            }
-
-            ulong first = run.Mfn.Value;
-            foreach (FrameRun initial in domain.InitialP2M)
-            {
-                PfnRange part = PfnRange.FromCount(initial.Pfn, initial.Count).Intersect(PfnRange.FromCount(new Pfn(first), run.Range.Count));
-                if (part.IsEmpty)
-                    continue;
-                Pfn pfn = run.Range.Start.Plus(part.Start.Value - first);
-                Mfn mfn = initial.Mfn.Plus(part.Start.Value - initial.Pfn.Value);
-                if (pfn != part.Start)
-                    machine.Assign(domain, mfn.Value, part.Count, pfn.Value);
-                runs.Add(new(PfnRange.FromCount(pfn, part.Count), P2mKind.Ram, mfn));
-            }
-        }
-
-        /// <summary>Frames for a range, in pieces as large as the machine has them: what it costs goes with the pieces, not with the pages.</summary>
-        private static bool Populate(SimulatedXen machine, SimulatedDomain domain, PfnRange range, List<P2mRun> runs)
-        {
-            ulong done = 0;
-            while (done < range.Count)
-            {
-                int order = int.Min(MaxOrder, BitOperations.Log2(range.Count - done));
-                ulong mfn = 0;
-                while (order >= 0 && !machine.TryTake(order, out mfn))
-                    order--;
-                if (order < 0)
-                {
-                    runs.Add(new(PfnRange.FromBounds(range.Start.Plus(done), range.End), P2mKind.Invalid, default));
-                    return false;
-                }
-
-                ulong count = 1UL << order;
-                machine.Assign(domain, mfn, count, range.Start.Value + done);
-                domain.CurrentPages += count;
-                runs.Add(new(PfnRange.FromCount(range.Start.Plus(done), count), P2mKind.Ram, new Mfn(mfn)));
-                done += count;
-            }
-
-            return true;
-        }
-
-        private static void GiveBackUnlisted(SimulatedXen machine, SimulatedDomain domain, List<P2mRun> runs)
-        {
-            ByteRange[] listed = [.. runs.Where(static run => run.Kind == P2mKind.Ram)
-                .Select(static run => Bytes(run.Mfn, run.Range.Count)).OrderBy(static range => range.Start)];
-            int next = 0;
-            foreach (FrameRun initial in domain.InitialP2M.OrderBy(static run => run.Mfn.Value))
-            {
-                ByteRange whole = Bytes(initial.Mfn, initial.Count);
-                while (next < listed.Length && listed[next].End <= whole.Start)
-                    next++;
-                foreach (RangePiece piece in new RangeMap<ByteRange>(listed.AsSpan(next)).Over(whole))
-                {
-                    if (piece.IsGap)
-                        GiveBack(machine, domain, piece.Range.Start >> Frames.Shift, piece.Range.SizeBytes >> Frames.Shift);
-                }
-            }
-        }
-
-        private static ByteRange Bytes(Mfn start, ulong count) => ByteRange.FromSize(start.Value << Frames.Shift, count << Frames.Shift);
-
-        private static void GiveBack(SimulatedXen machine, SimulatedDomain domain, ulong mfn, ulong count)
-        {
-            machine.GiveBack(mfn, count);
-            domain.CurrentPages -= count;
         }
 
         private bool Plug(string step, string hostName, Scenario there)
@@ -316,10 +230,10 @@ public static class Migrator
             machine.CreateDomain(new() { Id = s_guest, NrPages = 0 }, out SimulatedDomain? domain);
             List<P2mRun> runs = [];
             ulong calls = 0;
-            foreach (PfnRange range in MemoryOf(_p2m!.BaseRuns))
+            foreach (PfnRange range in GuestFrames.MemoryOf(_p2m!.BaseRuns))
             {
-                calls += CallsFor(range);
-                if (!Populate(machine, domain!, range, runs))
+                calls += GuestFrames.CallsFor(range);
+                if (!GuestFrames.Populate(machine, domain!, range, runs))
                     return Break("restore",
                         $"{request.To.Name} has {ByteSize.ToText(machine.TotalFrames << Frames.Shift)} of RAM, less than the guest's "
                             + $"{ByteSize.ToText(_moved << Frames.Shift)}");
@@ -332,31 +246,6 @@ public static class Migrator
                 $"{request.To.Name}: {_moved} pages at their old pfns with new machine frames, {calls} calls of populate_physmap; the P2M is laid "
                     + $"over the guest's, all else in it INVALID");
             return true;
-        }
-
-        /// <summary>Frames with RAM behind them, whichever machine frames those are.</summary>
-        private static List<PfnRange> MemoryOf(ImmutableArray<P2mRun> runs)
-        {
-            List<PfnRange> memory = [];
-            foreach (P2mRun run in runs)
-            {
-                if (run.Kind != P2mKind.Ram)
-                    continue;
-                if (memory.Count > 0 && memory[^1].End == run.Range.Start)
-                    memory[^1] = PfnRange.FromBounds(memory[^1].Start, run.Range.End);
-                else
-                    memory.Add(run.Range);
-            }
-
-            return memory;
-        }
-
-        /// <summary>Calls of populate_physmap: one for each aligned 2 MiB, one for each page of the rest.</summary>
-        private static ulong CallsFor(PfnRange range)
-        {
-            ulong first = (range.Start.Value + EntriesPerP2mPage - 1) / EntriesPerP2mPage;
-            ulong end = range.End.Value / EntriesPerP2mPage;
-            return end <= first ? range.Count : end - first + (range.Count - ((end - first) * EntriesPerP2mPage));
         }
 
         /// <summary>Puts what is not RAM between the runs: INVALID, but that Linux knows pages of its list that hold nothing but holes without

@@ -4,7 +4,6 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
-using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Reading;
 
@@ -54,7 +53,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
             ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
-            if (TryHeader(anywhere ? PastedText.WithoutMarkup(line) : line, out _, out _))
+            if (LspciSyntax.TryHeader(anywhere ? PastedText.WithoutMarkup(line) : line, out _, out _))
                 return true;
         }
 
@@ -75,7 +74,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
             ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
             bool isAtMargin = !line.IsEmpty && line[0] is not (' ' or '\t');
             ReadOnlySpan<char> own = isIndented || isAtMargin ? PastedText.WithoutMarkup(line) : default;
-            if (TryHeader(own, out PciAddress address, out bool isBeyondXen))
+            if (LspciSyntax.TryHeader(own, out PciAddress address, out bool isBeyondXen))
             {
                 if (!TryFinishDevice(lineNumber, out InputError? full))
                     return full;
@@ -150,24 +149,6 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         return true;
     }
 
-    /// <summary><c>[dddd:]bb:dd.f Class: Vendor Device</c>, or with <c>lspci -PP</c> the path to it from the root.</summary>
-    private static bool TryHeader(ReadOnlySpan<char> line, out PciAddress address, out bool isBeyondXen)
-    {
-        isBeyondXen = false;
-        address = default;
-        int space = line.IndexOf(' ');
-        if (space < 0)
-            return false;
-        ReadOnlySpan<char> name = line[..space];
-        ReadOnlySpan<char> last = name[(name.LastIndexOf('/') + 1)..];
-        if (PciAddress.TryParse(last, out address))
-            return true;
-        // Linux numbers the domains that it makes up for VMD from 10000 on.
-        int colon = last.IndexOf(':');
-        isBeyondXen = colon is > 4 and <= 8 && Bar.TryHex(last[..colon], out _) && PciAddress.TryParse(last[(colon + 1)..], out _);
-        return isBeyondXen;
-    }
-
     /// <summary>What lspci says of the device: in words, with -nn and -n also in numbers.</summary>
     private void Describe(ReadOnlySpan<char> text)
     {
@@ -213,7 +194,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
             _inSriov = line.Contains("(SR-IOV)", StringComparison.Ordinal);
             _inResizable = line.Contains("Resizable BAR", StringComparison.Ordinal);
             _isResizableVirtual = line.Contains("Virtual Resizable BAR", StringComparison.Ordinal);
-            _vectors = Vectors(line);
+            _vectors = LspciSyntax.Vectors(line);
             return null;
         }
 
@@ -260,19 +241,6 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
             : null;
     }
 
-    /// <summary><c>Capabilities: [70] MSI-X: Enable+ Count=64 Masked-</c>; 0 where the line is another or the count no count.</summary>
-    private static int Vectors(ReadOnlySpan<char> line)
-    {
-        const string mark = " Count=";
-        int at = line.Contains("MSI-X:", StringComparison.Ordinal) ? line.IndexOf(mark, StringComparison.Ordinal) : -1;
-        if (at < 0)
-            return 0;
-        ReadOnlySpan<char> text = line[(at + mark.Length)..];
-        int end = text.IndexOf(' ');
-        return int.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1
-            and <= MsixTable.MaxVectors ? count : 0;
-    }
-
     /// <summary><c>3 offset=00002000</c>; null where it is something else: the table is a detail, its windows are what counts.</summary>
     private static MsixTable? Table(ReadOnlySpan<char> text, int vectors)
     {
@@ -287,15 +255,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     /// <summary><c>Initial VFs: 16, Total VFs: 16, Number of VFs: 0, …</c></summary>
     private void ReadFunctions(ReadOnlySpan<char> line)
     {
-        if (TryCount(line, "Total VFs: ", out int total) && total > 0)
-            _windows.Sriov ??= new(total, TryCount(line, "Number of VFs: ", out int enabled) ? Math.Min(enabled, total) : 0);
-    }
-
-    private static bool TryCount(ReadOnlySpan<char> line, string mark, out int count)
-    {
-        count = 0;
-        int at = line.IndexOf(mark);
-        return at >= 0 && new TextCursor(line[(at + mark.Length)..]).TryDecimal(out uint number) && number <= 0xffff && (count = (int)number) >= 0;
+        if (LspciSyntax.TryCount(line, "Total VFs: ", out int total) && total > 0)
+            _windows.Sriov ??= new(total, LspciSyntax.TryCount(line, "Number of VFs: ", out int enabled) ? Math.Min(enabled, total) : 0);
     }
 
     /// <summary><c>1: current size: 32GB, supported: 64MB 128MB …</c>; passed over where it is something else.</summary>
@@ -308,7 +269,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
             return;
         ReadOnlySpan<char> rest = line[(at + current.Length)..];
         int comma = rest.IndexOf(',');
-        if (!TryUnit(comma < 0 ? rest : rest[..comma], out ulong now))
+        if (!LspciSyntax.TryUnit(comma < 0 ? rest : rest[..comma], out ulong now))
             return;
         var sizes = new SortedSet<ulong>();
         int list = rest.IndexOf(supported);
@@ -316,20 +277,12 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         {
             foreach (Range part in rest[(list + supported.Length)..].Split(' '))
             {
-                if (TryUnit(rest[(list + supported.Length)..][part], out ulong size))
+                if (LspciSyntax.TryUnit(rest[(list + supported.Length)..][part], out ulong size))
                     sizes.Add(size);
             }
         }
 
         _windows.AddResizable(new(line[0] - '0', now, [.. sizes], _isResizableVirtual));
-    }
-
-    /// <summary><c>32GB</c>: a number, and MB, GB, TB or PB.</summary>
-    private static bool TryUnit(ReadOnlySpan<char> text, out ulong sizeBytes)
-    {
-        sizeBytes = 0;
-        text = text.Trim();
-        return text.EndsWith("B") && text.Length > 2 && TryNumber(text[..^1], out sizeBytes) && ulong.IsPow2(sizeBytes);
     }
 
     private InputError? ReadPorts(ReadOnlySpan<char> line, int index, int lineNumber)
@@ -338,7 +291,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         _nextIndex++;
         if (!TryNextDevice(register, lineNumber, out InputError? error))
             return error;
-        if (!_inSriov && TrySizeIn(line, out ulong sizeBytes))
+        if (!_inSriov && LspciSyntax.TrySizeIn(line, out ulong sizeBytes))
             _windows.AddPorts(register, sizeBytes);
         return null;
     }
@@ -381,7 +334,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     {
         bool isPrefetchable = line.Contains(" prefetchable", StringComparison.Ordinal);
         bool is64Bit = line.Contains("64-bit", StringComparison.Ordinal);
-        bool hasSize = TrySizeIn(line, out ulong sizeBytes);
+        bool hasSize = LspciSyntax.TrySizeIn(line, out ulong sizeBytes);
         if (!hasSize && line.Contains("[size=", StringComparison.Ordinal))
             return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line[line.IndexOf("[size=")..])} is not a valid size", Kept);
         if (line.StartsWith("<"))
@@ -411,14 +364,6 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         return null;
     }
 
-    private static bool TrySizeIn(ReadOnlySpan<char> line, out ulong sizeBytes)
-    {
-        const string mark = "[size=";
-        sizeBytes = 0;
-        int at = line.IndexOf(mark);
-        return at >= 0 && TrySize(line[(at + mark.Length)..], out sizeBytes) && sizeBytes <= Frames.AddressLimit;
-    }
-
     /// <summary><c>f0000000-f1ffffff [size=32M] [32-bit]</c>, the end inclusive; nothing but [disabled], or a start behind the end, is a window that
     /// is closed.</summary>
     private InputError? ReadWindow(ReadOnlySpan<char> text, int lineNumber, bool isPrefetchable)
@@ -439,33 +384,5 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         bool is64Bit = line.Contains("[64-bit]", StringComparison.Ordinal) || range.Length - dash - 1 > 8;
         _windows.Add(new Bar(Bar.FirstBridgeIndex + (isPrefetchable ? 2 : 1), BarKind.BridgeWindow, start, limit, is64Bit, isPrefetchable));
         return null;
-    }
-
-    /// <summary><c>128K]</c>: a number, and K, M, G or T for 1024 and its powers.</summary>
-    private static bool TrySize(ReadOnlySpan<char> text, out ulong sizeBytes)
-    {
-        sizeBytes = 0;
-        int close = text.IndexOf(']');
-        return close >= 1 && TryNumber(text[..close], out sizeBytes);
-    }
-
-    private static bool TryNumber(ReadOnlySpan<char> text, out ulong sizeBytes)
-    {
-        sizeBytes = 0;
-        int shift = text[^1] switch
-        {
-            'K' => 10,
-            'M' => 20,
-            'G' => 30,
-            'T' => 40,
-            'P' => 50,
-            _ => 0,
-        };
-        if (shift > 0)
-            text = text[..^1];
-        if (!uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint number) || number == 0)
-            return false;
-        sizeBytes = (ulong)number << shift;
-        return sizeBytes >> shift == number;
     }
 }

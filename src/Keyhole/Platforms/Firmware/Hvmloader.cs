@@ -3,88 +3,11 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
-using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Pci;
 
 namespace Keyhole.Platforms.Firmware;
-
-/// <summary>What hvmloader finds when Xen starts an HVM guest.</summary>
-internal sealed record HvmloaderInput
-{
-    /// <summary>hvmloader belongs to Xen: its release is Xen's.</summary>
-    public required XenVersion Xen { get; init; }
-
-    /// <summary>Null where what the guest's devices ask for is not known.</summary>
-    public required NumberedTree? Tree { get; init; }
-
-    /// <summary>The end of RAM below 4 GiB as libxl laid it.</summary>
-    public required ulong LowEnd { get; init; }
-
-    /// <summary>The end of RAM above 4 GiB; 0 for none.</summary>
-    public required ulong HighEnd { get; init; }
-
-    /// <summary>platform/mmio_hole_size; 0 where the toolstack does not set it.</summary>
-    public ulong HoleBytes { get; init; }
-
-    /// <summary>Whether hvmloader may move RAM for a larger hole: toolstacks other than libxl leave it that.</summary>
-    public bool MayMoveRam { get; init; }
-
-    /// <summary>Reserved device memory that libxl tells of, in its order.</summary>
-    public ImmutableArray<ByteRange> Reserved { get; init => field = Given.Array(value); } = [];
-
-    public bool HasAcpi { get; init; } = true;
-
-    /// <summary>SeaBIOS or OVMF, which runs next.</summary>
-    public required FirmwareName Next { get; init; }
-
-    /// <summary>Pages of ACPI's tables, the one of its information included.</summary>
-    public required ulong AcpiPages { get; init; }
-
-    /// <summary>Pages of OVMF's ROM.</summary>
-    public required ulong OvmfPages { get; init; }
-
-    /// <summary>Pages that the domain may still be given when hvmloader starts.</summary>
-    public required ulong FreePages { get; init; }
-
-    /// <summary>Width of the guest's physical addresses.</summary>
-    public required int PhysBits { get; init; }
-}
-
-/// <summary>A register that hvmloader gave an address: its message <c>pci dev 04:0 bar 18 size …: …</c>, or that there was no space.</summary>
-/// <param name="Function">Index in the tree.</param>
-/// <param name="Register">Its offset: 10–24, 30 the ROM.</param>
-/// <param name="Value">What was written, the type bits included; null: "no space for resource!".</param>
-internal readonly record struct HvmloaderLine(int Function, int Register, ulong SizeBytes, ulong? Value);
-
-/// <summary>What hvmloader makes of a guest.</summary>
-/// <param name="PanicMessage">Its own words, where it stops; null where it hands over.</param>
-/// <param name="Map">The E820 that it hands to the firmware, ends exclusive.</param>
-/// <param name="Placement">Null where the tree is not known.</param>
-/// <param name="Lines">One for each register, in hvmloader's order.</param>
-/// <param name="MovedBytes">RAM moved from below 4 GiB above it.</param>
-/// <param name="Overwritten">Bridges whose registers were taken for BARs.</param>
-internal sealed record HvmloaderRun(
-    string? PanicMessage,
-    ImmutableArray<E820Entry> Map,
-    PciPlacement? Placement,
-    ImmutableArray<HvmloaderLine> Lines,
-    ulong LowEnd,
-    ulong HighEnd,
-    ulong MovedBytes,
-    ImmutableArray<int> Overwritten)
-{
-    /// <summary>From where BARs below 4 GiB are placed (pci_mem_start).</summary>
-    public ulong PciStart { get; init; }
-
-    /// <summary>What ACPI tells of the room above 4 GiB; empty where no BAR went there.</summary>
-    public ByteRange High { get; init; }
-
-    /// <summary>Whether it said "Low MMIO hole not large enough for all devices, relocating some BARs to 64-bit".</summary>
-    public bool MovesBarsHigh { get; init; }
-}
 
 /// <summary>
 /// hvmloader, the first program of an HVM guest of Xen: it gives the BARs on bus 0 their addresses and makes the E820 that SeaBIOS or OVMF starts

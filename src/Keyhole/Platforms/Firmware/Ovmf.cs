@@ -3,14 +3,9 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Globalization;
-using System.Linq;
 using System.Numerics;
 using Keyhole.Addresses;
-using Keyhole.E820;
-using Keyhole.Guests;
 using Keyhole.Pci;
-using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 
 namespace Keyhole.Platforms.Firmware;
 
@@ -24,36 +19,6 @@ namespace Keyhole.Platforms.Firmware;
 /// </remarks>
 internal sealed class Ovmf
 {
-    /// <summary>What a release does, each named after what it began to do.</summary>
-    /// <param name="HasDynamicWindow">2022.11: with a width that is believed the window is an eighth of the address space; ports keep room in
-    /// it.</param>
-    /// <param name="AvoidsReserved">2023.02: the window gives way to what QEMU's map reserves (HyperTransport).</param>
-    /// <param name="HasHighMmconfig">2023.05: q35's MMCONFIG lies at e0000000, and the 32-bit window below it.</param>
-    /// <param name="LimitsTo46Bits">2023.08: at most 46 bits (before: 47), and ports keep no I/O.</param>
-    /// <param name="KnowsGuestBits">2024.08: what KVM says that it can map counts.</param>
-    /// <param name="TakesUsersWindow">2025.05, and Debian's 2025.02-2: the user's window size is never replaced.</param>
-    /// <param name="PromotesMemory64">2026.02 alone: behind a bridge 64-bit memory goes to the prefetchable window.</param>
-    private readonly record struct Release(
-        bool HasDynamicWindow, bool AvoidsReserved, bool HasHighMmconfig, bool LimitsTo46Bits, bool KnowsGuestBits, bool TakesUsersWindow,
-        bool PromotesMemory64)
-    {
-        public static Release Of(QemuFirmware firmware) => new(
-            firmware.IsSince(2022, 11), firmware.IsSince(2023, 2), firmware.IsSince(2023, 5), firmware.IsSince(2023, 8), firmware.IsSince(2024, 8),
-            firmware.IsSince(2025, 5) || (firmware is { Major: 2025, Minor: 2, IsUpstream: false } && firmware.Revision is null or >= 2),
-            firmware is { Major: 2026, Minor: 2 });
-    }
-
-    private const ulong DefaultWindow = 32 * GiB;
-
-    /// <summary>The largest window that the user may ask for, in MiB: 16 TiB.</summary>
-    private const uint LargestWindowMiB = 0x1000000;
-
-    private const ulong Q35LowWindow = 0xc0000000;
-    private const ulong Q35Mmconfig = 0xe0000000;
-    private const ulong Q35OldMmconfig = 0xb0000000;
-    private const ulong MmconfigBytes = 0x10000000;
-    private const ulong LowWindowEnd = 0xfc000000;
-
     private const ulong BridgeMemoryMask = 0xfffff;
     private const ulong BridgeIoMask = 0xfff;
     private const ulong SmallestMemoryMask = 0xfff;
@@ -65,19 +30,7 @@ internal sealed class Ovmf
 
     private readonly FirmwareInput _input;
     private readonly NumberedTree _tree;
-    private readonly Release _release;
-    private readonly ByteRange _io;
-    private readonly ByteRange _window32;
-
-    /// <summary>The window above 4 GiB; null where the user switched it off.</summary>
-    private readonly ByteRange? _window64;
-
-    /// <summary>What no BAR may have of a window, sorted: QEMU's map reserves it, and the firmware's own list of memory says so, too. A window of the
-    /// user's may reach over it. Seen: not in 2022.11, but in 2025.02; between them by the release that began to read these entries.</summary>
-    private readonly ByteRange[] _reserved;
-
-    /// <summary>The width in bits that OVMF maps.</summary>
-    private readonly int _width;
+    private readonly OvmfWindows _windows;
 
     private readonly List<int>[] _children;
     private readonly List<int>[] _rootFunctions;
@@ -96,12 +49,7 @@ internal sealed class Ovmf
     {
         _input = input;
         _tree = input.Tree;
-        _release = Release.Of(input.Machine.Firmware);
-        _io = input.IsQ35 ? ByteRange.FromBounds(0x6000, 0x10000) : ByteRange.FromBounds(0xc000, 0x10000);
-        _window32 = LowWindow();
-        _reserved = _release.AvoidsReserved ? [.. input.Memory.FirmwareMap.Where(static entry => !entry.IsRam && entry.Size > 0)
-            .Select(static entry => entry.Range).OrderBy(static range => range.Start)] : [];
-        (_window64, _width) = HighWindow();
+        _windows = new(input);
         int count = _tree.Functions.Length;
         _isGone = new bool[count];
         _rejected = new Unplaced?[count];
@@ -133,78 +81,6 @@ internal sealed class Ovmf
 
     public static FirmwareRun Run(FirmwareInput input) => new Ovmf(input).Run();
 
-    // ------------------------------------------------------------------ windows
-
-    /// <summary>The largest power of two that is not above; 0 for 0.</summary>
-    private static ulong PowerBelow(ulong value) => value == 0 ? 0 : 1UL << BitOperations.Log2(value);
-
-    private ByteRange LowWindow()
-    {
-        // One variable MTRR covers it: from a power of two below 4 GiB on.
-        ulong uncached = Frames.FourGiB - PowerBelow(Frames.FourGiB - _input.Memory.LowEnd);
-        if (!_input.IsQ35)
-            return ByteRange.FromBounds(uncached, LowWindowEnd);
-        return _release.HasHighMmconfig ? ByteRange.FromBounds(uncached, Q35Mmconfig) : ByteRange.FromBounds(Q35LowWindow, LowWindowEnd);
-    }
-
-    private (ByteRange? Window, int Width) HighWindow()
-    {
-        ulong first = Frames.FourGiB;
-        foreach (E820Entry entry in _input.Memory.FirmwareMap)
-        {
-            if (entry.IsRam)
-                first = Math.Max(first, entry.End);
-        }
-
-        ulong? users = UsersWindow();
-        ulong size = users ?? DefaultWindow;
-        ulong start = 0;
-        if (size != 0)
-        {
-            size = Align.Up(size, GiB);
-            start = Align.Up(Align.Up(_input.Memory.HotplugEnd ?? first, GiB), PowerBelow(size));
-            first = start + size;
-        }
-
-        if (BelievedWidth() is not { } width)
-            return (size == 0 ? null : ByteRange.FromSize(start, size), Math.Max(36, BitOperations.Log2(first - 1) + 1));
-        ulong space = 1UL << width;
-        ulong share = space >> 3;
-        bool isUsersToKeep = _release.TakesUsersWindow && users is not null;
-        if (size < share && start + share < space && !isUsersToKeep)
-        {
-            size = share;
-            start = space - share;
-            foreach (ByteRange reserved in _reserved)
-            {
-                if (reserved.Overlaps(ByteRange.FromSize(start, size)))
-                    start = Align.Down(reserved.Start - size, size);
-            }
-        }
-
-        return (size == 0 ? null : ByteRange.FromSize(start, size), width);
-    }
-
-    /// <summary>The size that the user asks for (<c>X-PciMmio64Mb</c>) in bytes, 0 for no window; null where nothing is asked for that OVMF
-    /// takes.</summary>
-    private ulong? UsersWindow()
-    {
-        string? text = _input.Machine.FwCfgValue("opt/ovmf/X-PciMmio64Mb");
-        return uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint sizeMiB) && sizeMiB <= LargestWindowMiB
-            ? (ulong)sizeMiB << 20 : null;
-    }
-
-    private int? BelievedWidth()
-    {
-        QemuCpu cpu = _input.Machine.Cpu;
-        int guestBits = _release.KnowsGuestBits ? cpu.GuestPhysBits : 0;
-        if (!_release.HasDynamicWindow || (guestBits == 0 && !_input.HasValidWidth))
-            return null;
-        int width = guestBits == 0 ? cpu.PhysBits : Math.Min(cpu.PhysBits, guestBits);
-        width = Math.Min(width, _release.LimitsTo46Bits ? 46 : 47);
-        return cpu.HasGiBPages ? width : Math.Min(width, 40);
-    }
-
     // ------------------------------------------------------------------ hot-plug
 
     /// <summary>What is kept free behind a bridge; null where nothing can be plugged in there.</summary>
@@ -214,14 +90,14 @@ internal sealed class Ovmf
             return null;
         BridgeReserve? hint = bridge.Reserve;
         var paddings = new List<(ResourceKind, ulong)>();
-        ulong share = _window64 is { } window && window.SizeBytes > DefaultWindow ? Power(window.SizeBytes >> 8) : 0;
+        ulong share = _windows.High is { } window && window.SizeBytes > OvmfWindows.DefaultWindow ? Power(window.SizeBytes >> 8) : 0;
         // What is asked for by the bridge itself stands behind what every bridge gets, and in the reverse order.
         bool hasPrefetchable = hint is { Prefetchable32Bytes: > 0 } or { Prefetchable64Bytes: > 0 };
-        if (_release.HasDynamicWindow && !hasPrefetchable && share > 0)
+        if (_windows.Release.HasDynamicWindow && !hasPrefetchable && share > 0)
             paddings.Add((ResourceKind.Prefetchable64, share));
         if (hint?.MemoryBytes is null)
             paddings.Add((ResourceKind.Memory32, PortMemory));
-        if (hint?.IoBytes is null && !_release.LimitsTo46Bits)
+        if (hint?.IoBytes is null && !_windows.Release.LimitsTo46Bits)
             paddings.Add((ResourceKind.Io, PortIo));
         if (hint?.Prefetchable32Bytes is > 0 and { } low)
             paddings.Add((ResourceKind.Prefetchable32, Power(low)));
@@ -240,9 +116,9 @@ internal sealed class Ovmf
 
     private FirmwareRun Run()
     {
-        if (!_input.Machine.Cpu.Is64Bit || Math.Max(_window64?.End ?? 0, _input.Memory.RamEnd) > 1UL << _width)
+        if (!_input.Machine.Cpu.Is64Bit || Math.Max(_windows.High?.End ?? 0, _input.Memory.RamEnd) > 1UL << _windows.Width)
         {
-            var why = new Unplaced(UnplacedReason.NotReached, 0, default, _width);
+            var why = new Unplaced(UnplacedReason.NotReached, 0, default, _windows.Width);
             return new(GuestOutcome.Hangs, null, FirmwareRun.NothingPlaced(_tree, Windows(), (_, _) => why), default, []);
         }
 
@@ -260,11 +136,11 @@ internal sealed class Ovmf
             }
 
             var bases = new ulong?[pools.Length, s_kinds];
-            SortedSet<ResourceKind> failed = Allocate(pools, bases, stale);
+            SortedSet<ResourceKind> failed = OvmfRanges.Allocate(_windows, pools, bases, stale);
             if (failed.Count == 0)
                 return new(GuestOutcome.Boots, null, Program(pools, bases), OvmfMap.Make(_input), [])
                 {
-                    Mmconfig = _input.IsQ35 ? ByteRange.FromSize(_release.HasHighMmconfig ? Q35Mmconfig : Q35OldMmconfig, MmconfigBytes) : default,
+                    Mmconfig = _windows.Mmconfig,
                 };
             if (!Reject(pools, failed))
                 return GiveUp(pools, failed);
@@ -282,7 +158,7 @@ internal sealed class Ovmf
             RequestOf(function, pool);
         ResourceList memory32 = List(pool, ResourceKind.Memory32);
         ResourceList memory64 = List(pool, ResourceKind.Memory64);
-        if (_window64 is null)
+        if (_windows.High is null)
         {
             memory32.Merge(memory64);
             List(pool, ResourceKind.Prefetchable32).Merge(List(pool, ResourceKind.Prefetchable64));
@@ -361,7 +237,8 @@ internal sealed class Ovmf
         foreach ((ResourceKind kind, ulong size) in _paddings[index] ?? [])
             List(windows, kind).Insert(new ResourceNode(index, ResourceNode.Padding, size, size - 1, kind));
         // A bridge has one window of 64 bits, the prefetchable one, and it holds either width.
-        List(windows, _release.PromotesMemory64 ? ResourceKind.Prefetchable64 : ResourceKind.Memory32).Merge(List(windows, ResourceKind.Memory64));
+        ResourceKind wide = _windows.Release.PromotesMemory64 ? ResourceKind.Prefetchable64 : ResourceKind.Memory32;
+        List(windows, wide).Merge(List(windows, ResourceKind.Memory64));
         if (List(windows, ResourceKind.Prefetchable64).Count > 0)
             List(windows, ResourceKind.Memory32).Merge(List(windows, ResourceKind.Prefetchable32));
         Measure(windows);
@@ -414,79 +291,6 @@ internal sealed class Ovmf
         }
     }
 
-    // ------------------------------------------------------------------ asking for ranges
-
-    private SortedSet<ResourceKind> Allocate(ResourceNode[][] pools, ulong?[,] bases, HashSet<(int Root, ResourceKind Kind)> stale)
-    {
-        List<(ulong Start, ulong End, bool IsIo)> taken = [.. _reserved.Select(static range => (range.Start, range.End, false))];
-        var failed = new SortedSet<ResourceKind>();
-        for (int root = 0; root < pools.Length; root++)
-        {
-            ResourceNode[] pool = pools[root];
-            // Largest alignment first; of equal ones the later kind.
-            var order = new List<int> { 0, 1, 2, 3, 4 };
-            order.Sort((a, b) => pool[a].AlignmentMask != pool[b].AlignmentMask ? pool[b].AlignmentMask.CompareTo(pool[a].AlignmentMask)
-                : b.CompareTo(a));
-            foreach (int kind in order)
-            {
-                ResourceNode wanted = pool[kind];
-                var key = (root, (ResourceKind)kind);
-                if (!wanted.IsRequested)
-                {
-                    if (stale.Contains(key))
-                        failed.Add(key.Item2);
-                    continue;
-                }
-
-                bases[root, kind] = Find(wanted, taken);
-                if (bases[root, kind] is { } at)
-                {
-                    taken.Add((at, at + wanted.Length, wanted.Kind == ResourceKind.Io));
-                    stale.Remove(key);
-                }
-                else
-                {
-                    failed.Add(key.Item2);
-                    stale.Add(key);
-                }
-            }
-        }
-
-        return failed;
-    }
-
-    private ulong? Find(ResourceNode wanted, List<(ulong Start, ulong End, bool IsIo)> taken)
-    {
-        if (wanted.Kind == ResourceKind.Io)
-            return Find(wanted, _io, 15, taken);
-        if (wanted.Kind == ResourceKind.Memory64 && _window64 is { } high && Find(wanted, high, 63, taken) is { } at)
-            return at;
-        return Find(wanted, _window32, 31, taken);
-    }
-
-    /// <summary>The lowest free range in a window.</summary>
-    private static ulong? Find(ResourceNode wanted, ByteRange window, int mostAlignmentBits, List<(ulong Start, ulong End, bool IsIo)> taken)
-    {
-        ulong alignment = wanted.AlignmentMask + 1;
-        ulong step = 1UL << Math.Min(mostAlignmentBits, BitOperations.Log2(alignment));
-        ulong at = Align.Up(window.Start, alignment);
-        while (at >= window.Start && at < window.End && wanted.Length <= window.End - at)
-        {
-            ulong free = at;
-            foreach ((ulong start, ulong end, bool isIo) in taken)
-            {
-                if (isIo == (wanted.Kind == ResourceKind.Io) && at < end && start < at + wanted.Length)
-                    free = Math.Max(free, Align.Up(end, step));
-            }
-
-            if (free == at)
-                return at;
-            at = free;
-        }
-
-        return null;
-    }
-
     // ------------------------------------------------------------------ what does not fit
 
     /// <summary>Takes the largest consumer of each kind that did not fit away. False where none can be taken away.</summary>
@@ -531,9 +335,9 @@ internal sealed class Ovmf
 
     private Unplaced Limit(ResourceKind kind, ulong needed) => kind switch
     {
-        ResourceKind.Io => new(UnplacedReason.IoFull, needed, _io),
-        ResourceKind.Memory32 or ResourceKind.Prefetchable32 => new(UnplacedReason.Window32Full, needed, _window32),
-        ResourceKind.Memory64 or ResourceKind.Prefetchable64 => _window64 is { } window
+        ResourceKind.Io => new(UnplacedReason.IoFull, needed, _windows.Io),
+        ResourceKind.Memory32 or ResourceKind.Prefetchable32 => new(UnplacedReason.Window32Full, needed, _windows.Low),
+        ResourceKind.Memory64 or ResourceKind.Prefetchable64 => _windows.High is { } window
             ? new(UnplacedReason.Window64Full, needed, LargestPart(window))
             : new(UnplacedReason.NoWindow64, needed, default),
     };
@@ -542,7 +346,7 @@ internal sealed class Ovmf
     private ByteRange LargestPart(ByteRange window)
     {
         ByteRange largest = default;
-        foreach (RangePiece piece in new RangeMap<ByteRange>(_reserved).Over(window))
+        foreach (RangePiece piece in new RangeMap<ByteRange>(_windows.Reserved).Over(window))
         {
             if (piece.IsGap && piece.Range.SizeBytes > largest.SizeBytes)
                 largest = piece.Range;
@@ -642,8 +446,8 @@ internal sealed class Ovmf
 
     private ImmutableArray<PlacementWindow> Windows()
     {
-        var low = new PlacementWindow(WindowKind.Memory32, _window32);
-        return _window64 is { } high ? [low, new(WindowKind.Memory64, high)] : [low];
+        var low = new PlacementWindow(WindowKind.Memory32, _windows.Low);
+        return _windows.High is { } high ? [low, new(WindowKind.Memory64, high)] : [low];
     }
 
     private PciPlacement Program(ResourceNode[][] pools, ulong?[,] bases)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
@@ -38,56 +37,12 @@ internal sealed class SeaBios
     private const ulong SmbusPort = 0x700;
     private const int SmbusDevice = 0x2930;
 
-    private const int UsbClass = 0x0c03;
-
     /// <summary>What a region holds: the three kinds of windows that a bridge has.</summary>
     private enum Space
     {
         Io,
         Memory,
         Prefetchable,
-    }
-
-    /// <summary>A BAR, or what a bridge needs for what is behind it.</summary>
-    /// <param name="Bar">Index among the function's BARs; −1 for a bridge's window.</param>
-    private readonly record struct Entry(int Function, int Bar, ulong Size, ulong Alignment, bool Is64Bit, int Order);
-
-    /// <summary>All that asks for addresses of one kind on one bus.</summary>
-    private sealed class Region
-    {
-        public List<Entry> Entries { get; private set; } = [];
-
-        public ulong Base { get; set; }
-
-        /// <summary>Largest alignment first, then largest size, then as they came.</summary>
-        public void Sort() => Entries.Sort(static (a, b) =>
-            a.Alignment != b.Alignment ? b.Alignment.CompareTo(a.Alignment)
-                : a.Size != b.Size ? b.Size.CompareTo(a.Size) : a.Order.CompareTo(b.Order));
-
-        public ulong Sum()
-        {
-            ulong sum = 0;
-            foreach (Entry entry in Entries)
-                sum = unchecked(sum + entry.Size);
-            return sum;
-        }
-
-        public ulong Alignment => Entries.Count == 0 ? 1 : Entries[0].Alignment;
-
-        /// <summary>Takes the entries out that may go above 4 GiB.</summary>
-        public Region TakeHigh(NumberedTree tree)
-        {
-            var high = new Region();
-            var low = new List<Entry>();
-            foreach (Entry entry in Entries)
-            {
-                bool isHigh = entry.Is64Bit && tree.Functions[entry.Function].Node.ClassCode >> 8 != UsbClass;
-                (isHigh ? high.Entries : low).Add(entry);
-            }
-
-            Entries = low;
-            return high;
-        }
     }
 
     private readonly FirmwareInput _input;
@@ -102,7 +57,7 @@ internal sealed class SeaBios
 
     /// <summary>For each bus number its place in <see cref="_regions"/>; 0, the place of bus 0, for all without a bridge in front.</summary>
     private readonly int[] _placeOfBus = new int[NumberedTree.MaxBuses];
-    private readonly Region[] _regions;
+    private readonly SeaBiosRegion[] _regions;
     private readonly ulong?[] _addresses;
     private readonly int[] _firstBar;
     private readonly ByteRange?[] _windows;
@@ -135,10 +90,10 @@ internal sealed class SeaBios
         for (int bus = 1; bus < _placeOfBus.Length; bus++)
             _placeOfBus[bus] = _bridgeOfBus[bus] < 0 ? 0 : places++;
         _addresses = new ulong?[bars];
-        _regions = new Region[places * 3];
+        _regions = new SeaBiosRegion[places * 3];
         _windows = new ByteRange?[places * 3];
         for (int i = 0; i < _regions.Length; i++)
-            _regions[i] = new Region();
+            _regions[i] = new SeaBiosRegion();
     }
 
     public static FirmwareRun Run(FirmwareInput input) => new SeaBios(input).Run();
@@ -148,14 +103,14 @@ internal sealed class SeaBios
         Collect();
         if (!TryPlaceIo())
             return Panic("PCI: out of I/O address space", UnplacedReason.IoFull, [], Space.Io);
-        Region memory = RootRegion(Space.Memory);
-        Region prefetchable = RootRegion(Space.Prefetchable);
+        SeaBiosRegion memory = RootRegion(Space.Memory);
+        SeaBiosRegion prefetchable = RootRegion(Space.Prefetchable);
         var low = new PlacementWindow(WindowKind.Memory32, ByteRange.FromBounds(_lowStart, TopOfLowWindow));
         ImmutableArray<PlacementWindow> windows = [low];
         if (_padsHigh || !TryPlaceLow(memory, prefetchable))
         {
-            Region highMemory = memory.TakeHigh(_tree);
-            Region highPrefetchable = prefetchable.TakeHigh(_tree);
+            SeaBiosRegion highMemory = memory.TakeHigh(_tree);
+            SeaBiosRegion highPrefetchable = prefetchable.TakeHigh(_tree);
             if (!TryPlaceLow(memory, prefetchable))
                 return Panic("PCI: out of 32bit address space", UnplacedReason.Window32Full, windows, Space.Memory);
             windows = [low, new(WindowKind.Memory64, PlaceHigh(highMemory, highPrefetchable))];
@@ -200,7 +155,7 @@ internal sealed class SeaBios
         return (top, pads && cpu.Is64Bit);
     }
 
-    private ByteRange PlaceHigh(Region memory, Region prefetchable)
+    private ByteRange PlaceHigh(SeaBiosRegion memory, SeaBiosRegion prefetchable)
     {
         unchecked
         {
@@ -236,11 +191,11 @@ internal sealed class SeaBios
 
     // ------------------------------------------------------------------ what is asked for
 
-    private Region RootRegion(Space space) => _regions[(int)space];
+    private SeaBiosRegion RootRegion(Space space) => _regions[(int)space];
 
     private int PlaceOf(int function) => _placeOfBus[_tree.Functions[function].Address.Bus];
 
-    private void Add(int function, Space space, Entry entry) =>
+    private void Add(int function, Space space, SeaBiosEntry entry) =>
         _regions[(PlaceOf(function) * 3) + (int)space].Entries.Add(entry with { Order = _order++ });
 
     private void Collect()
@@ -254,7 +209,7 @@ internal sealed class SeaBios
                 BarRequest bar = bars[b];
                 Space space = bar.Type == BarType.Io ? Space.Io : bar.Type.IsPrefetchable() ? Space.Prefetchable : Space.Memory;
                 ulong size = space == Space.Io ? bar.SizeBytes : Math.Max(bar.SizeBytes, SmallestMemory);
-                Add(i, space, new Entry(i, b, size, size, bar.Type.Is64Bit(), 0));
+                Add(i, space, new SeaBiosEntry(i, b, size, size, bar.Type.Is64Bit(), 0));
             }
         }
 
@@ -280,7 +235,7 @@ internal sealed class SeaBios
         bool isIoOptional = _release.KnowsExpressToPciHotplug ? hasExpressHotplug : bridge.IsExpress;
         for (Space space = Space.Io; space <= Space.Prefetchable; space++)
         {
-            Region region = _regions[RegionBehind(function, space)];
+            SeaBiosRegion region = _regions[RegionBehind(function, space)];
             region.Sort();
             ulong alignment = Math.Max(space == Space.Io ? BridgeIo : BridgeMemory, region.Alignment);
             ulong wanted = space switch
@@ -311,7 +266,7 @@ internal sealed class SeaBios
             }
 
             ulong size = wanted <= sum ? Align.Up(sum, alignment) : space == Space.Io ? wanted : Align.Up(wanted, alignment);
-            Add(function, space, new Entry(function, -1, size, alignment, is64Bit, 0));
+            Add(function, space, new SeaBiosEntry(function, -1, size, alignment, is64Bit, 0));
         }
     }
 
@@ -319,7 +274,7 @@ internal sealed class SeaBios
 
     private bool TryPlaceIo()
     {
-        Region io = RootRegion(Space.Io);
+        SeaBiosRegion io = RootRegion(Space.Io);
         ulong sum = io.Sum();
         // q35 has its power management at 0x600, pc at a000 and b000.
         ulong lowEnd = _input.IsQ35 ? 0x10000u : 0xa000u;
@@ -328,9 +283,9 @@ internal sealed class SeaBios
     }
 
     /// <summary>Fills the window below 4 GiB from its top: of the two kinds the one with the smaller alignment first.</summary>
-    private bool TryPlaceLow(Region memory, Region prefetchable)
+    private bool TryPlaceLow(SeaBiosRegion memory, SeaBiosRegion prefetchable)
     {
-        (Region upper, Region lower) = memory.Alignment < prefetchable.Alignment ? (memory, prefetchable) : (prefetchable, memory);
+        (SeaBiosRegion upper, SeaBiosRegion lower) = memory.Alignment < prefetchable.Alignment ? (memory, prefetchable) : (prefetchable, memory);
         unchecked
         {
             upper.Base = Align.Down(TopOfLowWindow - upper.Sum(), upper.Alignment);
@@ -340,10 +295,10 @@ internal sealed class SeaBios
         return lower.Base >= _lowStart && lower.Base <= TopOfLowWindow;
     }
 
-    private void Map(Region region, Space space)
+    private void Map(SeaBiosRegion region, Space space)
     {
         ulong at = region.Base;
-        foreach (Entry entry in region.Entries)
+        foreach (SeaBiosEntry entry in region.Entries)
         {
             if (entry.Bar < 0)
             {
@@ -361,7 +316,7 @@ internal sealed class SeaBios
     }
 
     /// <summary>What the bridge's registers make of a window: whole units. Nothing at an odd place is a whole unit too.</summary>
-    private ByteRange? WindowOf(Entry entry, Space space, ulong at)
+    private ByteRange? WindowOf(SeaBiosEntry entry, Space space, ulong at)
     {
         if (space == Space.Io && !_tree.Functions[entry.Function].Node.Bridge!.HasIoWindow)
             return null;

@@ -4,7 +4,6 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
-using Keyhole.Addresses;
 using Keyhole.Guests;
 using Keyhole.Pci;
 
@@ -15,15 +14,15 @@ namespace Keyhole.Platforms.Qemu.Board;
 /// slot that it names or in the first free one.
 /// </summary>
 /// <remarks>Source: QEMU's hw/pci/pci.c, hw/i386/pc_q35.c and pc_piix.c.</remarks>
-internal sealed class QemuTopology
+internal sealed partial class QemuTopology
 {
-    private const int Slots = 32;
-    private const int FunctionsOfSlot = 8;
+    internal const int Slots = 32;
+    internal const int FunctionsOfSlot = 8;
 
     private readonly QemuMachine _machine;
-    private readonly Dictionary<string, Bus> _buses = new(StringComparer.Ordinal);
-    private readonly List<Bus> _roots = [];
-    private readonly Bus _root;
+    private readonly Dictionary<string, QemuBus> _buses = new(StringComparer.Ordinal);
+    private readonly List<QemuBus> _roots = [];
+    private readonly QemuBus _root;
     private int _bridges;
     private int _balloons;
 
@@ -31,7 +30,7 @@ internal sealed class QemuTopology
     {
         _machine = machine;
         bool isQ35 = machine.Type.Chipset == QemuChipset.Q35;
-        _root = new Bus { Name = isQ35 ? "pcie.0" : "pci.0", IsRoot = true, HasAcpiHotplug = HasAcpiHotplug(machine) };
+        _root = new QemuBus { Name = isQ35 ? "pcie.0" : "pci.0", IsRoot = true, HasAcpiHotplug = HasAcpiHotplug(machine) };
         _roots.Add(_root);
         _buses.Add(_root.Name, _root);
     }
@@ -52,60 +51,6 @@ internal sealed class QemuTopology
         tree = topology.TryPlugAll() ? topology.ToTree() : null;
         return topology;
     }
-
-    private sealed class Bus
-    {
-        private readonly List<(int DevFn, Function Function)> _functions = [];
-        private uint _slotsWithFirstFunction;
-
-        public required string Name { get; init; }
-
-        public bool IsRoot { get; init; }
-
-        /// <summary>A port of PCI Express: it has slot 0 and no other.</summary>
-        public bool HasOneSlot { get; init; }
-
-        public int Number { get; init; }
-
-        /// <summary>Whether ACPI plugs devices in here; else what the bridge has, which may be the standard hot-plug controller.</summary>
-        public bool HasAcpiHotplug { get; init; }
-
-        public bool HasController { get; init; }
-
-        public List<(int DevFn, Function Function)> Functions => _functions;
-
-        public Function? At(int devFn)
-        {
-            foreach ((int at, Function function) in _functions)
-            {
-                if (at == devFn)
-                    return function;
-            }
-
-            return null;
-        }
-
-        public int? FreeSlot()
-        {
-            for (int slot = 0; slot < (HasOneSlot ? 1 : Slots); slot++)
-            {
-                if ((_slotsWithFirstFunction & (1u << slot)) == 0)
-                    return slot;
-            }
-
-            return null;
-        }
-
-        public void Put(int devFn, Function function)
-        {
-            _functions.Add((devFn, function));
-            if (devFn % FunctionsOfSlot == 0)
-                _slotsWithFirstFunction |= 1u << (devFn / FunctionsOfSlot);
-        }
-    }
-
-    /// <summary>A plugged function: what the firmware will find, and the bus behind it.</summary>
-    private sealed record Function(PciFunction Node, string Driver, Bus? Behind, PciBridge? Bridge, bool IsMultifunction);
 
     private bool TryPlugAll()
     {
@@ -170,7 +115,7 @@ internal sealed class QemuTopology
     private void Own(int slot, int function, int deviceId, int classCode, params ReadOnlySpan<BarRequest> bars)
     {
         var node = new PciFunction(slot, function, [.. bars]) { VendorId = 0x8086, DeviceId = deviceId, ClassCode = classCode };
-        _root.Put((slot * FunctionsOfSlot) + function, new Function(node, "", null, null, IsMultifunction: true));
+        _root.Put((slot * FunctionsOfSlot) + function, new PluggedFunction(node, "", null, null, IsMultifunction: true));
     }
 
     // ------------------------------------------------------------------ devices
@@ -193,7 +138,7 @@ internal sealed class QemuTopology
             return false;
         }
 
-        if (!TryFindBus(device, out Bus bus) || !TryFindPlace(device, bus, out int devFn))
+        if (!TryFindBus(device, out QemuBus bus) || !TryFindPlace(device, bus, out int devFn))
             return false;
         int slot = devFn / FunctionsOfSlot;
         int function = devFn % FunctionsOfSlot;
@@ -215,12 +160,12 @@ internal sealed class QemuTopology
                 Plug = plugIndex,
                 IsPassedThrough = true,
             };
-            bus.Put(devFn, new Function(passed, device.Driver, null, null, isMultifunction));
+            bus.Put(devFn, new PluggedFunction(passed, device.Driver, null, null, isMultifunction));
             return true;
         }
 
         var plug = new QemuPlug(_machine, device, model!, IsBehindPort: bus.HasOneSlot);
-        if (!TryBridge(plug, bus, out PciBridge? bridge, out Bus? behind))
+        if (!TryBridge(plug, bus, out PciBridge? bridge, out QemuBus? behind))
             return false;
         (int vendor, int id) = model!.Ids?.Invoke(plug) ?? (model.VendorId, model.DeviceId);
         var node = new PciFunction(slot, function, QemuDevices.Bars(plug))
@@ -232,11 +177,11 @@ internal sealed class QemuTopology
             ClassCode = model.ClassCode,
             Plug = plugIndex,
         };
-        bus.Put(devFn, new Function(node, device.Driver, behind, bridge, isMultifunction));
+        bus.Put(devFn, new PluggedFunction(node, device.Driver, behind, bridge, isMultifunction));
         return true;
     }
 
-    private bool CheckPlug(QemuDevice device, Bus bus, int slot)
+    private bool CheckPlug(QemuDevice device, QemuBus bus, int slot)
     {
         if (slot == 0 && bus is { HasController: true, HasAcpiHotplug: false })
             Refusal = "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31.";
@@ -245,18 +190,10 @@ internal sealed class QemuTopology
         return Refusal is null;
     }
 
-    /// <summary>Whether ACPI plugs devices in on bus 0 and behind its bridges: on pc always, on q35 from the machine types of 6.1 on.</summary>
-    private static bool HasAcpiHotplug(QemuMachine machine)
-    {
-        bool isQ35 = machine.Type.Chipset == QemuChipset.Q35;
-        bool byType = machine.Type.Version >= (isQ35 ? new QemuVersion(6, 1) : new QemuVersion(1, 7));
-        return QemuNumber.Switch(machine.Global(isQ35 ? "ICH9-LPC" : "PIIX4_PM", "acpi-pci-hotplug-with-bridge-support")) ?? byType;
-    }
-
     private static ImmutableArray<BarRequest> WithoutUnusedRom(QemuDevice device, ImmutableArray<BarRequest> bars) =>
         device["rombar"] is "0" or "off" ? bars.RemoveAll(bar => bar.Type == BarType.Rom) : bars;
 
-    private bool TryFindBus(QemuDevice device, out Bus bus)
+    private bool TryFindBus(QemuDevice device, out QemuBus bus)
     {
         if (device["bus"] is not { } name)
         {
@@ -270,7 +207,7 @@ internal sealed class QemuTopology
         return false;
     }
 
-    private bool TryFindPlace(QemuDevice device, Bus bus, out int devFn)
+    private bool TryFindPlace(QemuDevice device, QemuBus bus, out int devFn)
     {
         devFn = 0;
         if (device["addr"] is not { } text)
@@ -327,7 +264,7 @@ internal sealed class QemuTopology
         }
     }
 
-    private bool CheckMultifunction(Bus bus, int slot, int function, bool isMultifunction)
+    private bool CheckMultifunction(QemuBus bus, int slot, int function, bool isMultifunction)
     {
         if (function != 0)
         {
@@ -348,151 +285,23 @@ internal sealed class QemuTopology
         return true;
     }
 
-    // ------------------------------------------------------------------ bridges
-
-    private bool TryBridge(QemuPlug plug, Bus bus, out PciBridge? bridge, out Bus? behind)
-    {
-        bridge = null;
-        behind = null;
-        if (plug.Model.Bridge != QemuBridge.None && ++_bridges >= NumberedTree.MaxBuses)
-            return false;
-        string name = plug.Device["id"] ?? "";
-        switch (plug.Model.Bridge)
-        {
-            case QemuBridge.None:
-                return true;
-            case QemuBridge.RootPort or QemuBridge.Downstream:
-                if (!TryReserve(plug, out BridgeReserve? reserve))
-                    return false;
-                bridge = new PciBridge([])
-                {
-                    IsExpress = true,
-                    HasSlot = true,
-                    Hotplug = HasNativeHotplug(plug) ? BridgeHotplug.Express : BridgeHotplug.None,
-                    HasIoWindow = reserve?.IoBytes != 0,
-                    Reserve = reserve,
-                };
-                // A port without hot-plug takes ACPI's from all that is behind it: in QEMU 7.2, no more in 10.0. 8.0 took that part of it apart.
-                bool isKept = _machine.Emulator >= new QemuVersion(8, 0) || plug.Switch("hotplug", true);
-                behind = new Bus { Name = name, HasOneSlot = true, HasAcpiHotplug = bus.HasAcpiHotplug && isKept };
-                break;
-            case QemuBridge.Upstream:
-                bridge = new PciBridge([]) { IsExpress = true };
-                behind = new Bus { Name = name, HasAcpiHotplug = bus.HasAcpiHotplug };
-                break;
-            case QemuBridge.Pci or QemuBridge.ExpressToPci:
-                if (!TryReserve(plug, out reserve))
-                    return false;
-                bool hasController = QemuDevices.HasHotplugController(plug);
-                bridge = new PciBridge([])
-                {
-                    IsExpress = plug.Model.Bridge == QemuBridge.ExpressToPci,
-                    Hotplug = hasController ? BridgeHotplug.Shpc : BridgeHotplug.None,
-                    Reserve = reserve,
-                };
-                behind = new Bus { Name = name, HasController = hasController, HasAcpiHotplug = bus.HasAcpiHotplug };
-                break;
-            case QemuBridge.ExpanderExpress:
-                behind = new Bus { Name = name, IsRoot = true, Number = (int)plug.Size("bus_nr", 0) & 0xff };
-                _roots.Add(behind);
-                break;
-            case QemuBridge.ExpanderPci:
-                // The devices of a pxb sit behind a bridge without hot-plug on the new root bus.
-                var root = new Bus { Name = "", IsRoot = true, Number = (int)plug.Size("bus_nr", 0) & 0xff };
-                behind = new Bus { Name = name };
-                var inner = new PciFunction(0, 0, []) { Name = name, VendorId = 0x1b36, DeviceId = 0x0001, ClassCode = 0x060400 };
-                root.Put(0, new Function(inner, "pci-bridge", behind, new PciBridge([]), IsMultifunction: false));
-                _roots.Add(root);
-                break;
-        }
-
-        if (name.Length > 0 && behind is not null && !_buses.TryAdd(name, behind))
-        {
-            Refusal = $"Duplicate device ID '{name}'";
-            return false;
-        }
-
-        return plug.Model.Bridge is not (QemuBridge.ExpanderExpress or QemuBridge.ExpanderPci) || CheckExpander(plug);
-    }
-
-    private bool CheckExpander(QemuPlug plug)
-    {
-        int number = (int)plug.Size("bus_nr", 0) & 0xff;
-        if (number == 0)
-            Refusal = "PXB bus number must be greater than 0";
-        for (int i = 0; i < _roots.Count - 1; i++)
-        {
-            if (_roots[i].Number == number && number != 0)
-                Refusal = $"Bus {number} is already in use";
-        }
-
-        return Refusal is null;
-    }
-
-    /// <summary>
-    /// Whether a port tells its firmware of hot-plug. The machine types of 6.1 alone hid it in favour of ACPI's; since then both are there.
-    /// </summary>
-    private bool HasNativeHotplug(QemuPlug plug)
-    {
-        bool isHidden = _machine.Type is { Chipset: QemuChipset.Q35, Version: { Major: 6, Minor: 1 } }
-            && QemuNumber.Switch(_machine.Global("ICH9-LPC", "acpi-pci-hotplug-with-bridge-support")) != false;
-        return plug.Switch("hotplug", true) && !plug.Switch("x-do-not-expose-native-hotplug-cap", isHidden);
-    }
-
-    /// <summary>What the bridge asks its firmware to keep free; root ports and PCI bridges of QEMU's own can.</summary>
-    private bool TryReserve(QemuPlug plug, out BridgeReserve? reserve)
-    {
-        reserve = null;
-        if (plug.Device.Driver is not ("pcie-root-port" or "pci-bridge" or "pci-bridge-seat"))
-            return true;
-        ulong? io = Asked(plug, "io-reserve");
-        // A port that hides its hot-plug in favour of ACPI's asks for ports by itself: its firmware would else see no need for them.
-        if (io is null && plug.Model.Bridge == QemuBridge.RootPort && plug.Switch("hotplug", true) && !HasNativeHotplug(plug))
-            io = 4096;
-        ulong? memory = Asked(plug, "mem-reserve");
-        ulong? low = Asked(plug, "pref32-reserve");
-        ulong? high = Asked(plug, "pref64-reserve");
-        ulong? buses = Asked(plug, "bus-reserve");
-        if (io is null && memory is null && low is null && high is null && buses is null)
-            return true;
-        if (low is not null && high is not null)
-            Refusal = "PCI resource reserve cap: PREF32 and PREF64 conflict";
-        else if (memory >= Frames.FourGiB)
-            Refusal = "PCI resource reserve cap: mem-reserve must be less than 4G";
-        else if (low >= Frames.FourGiB)
-            Refusal = "PCI resource reserve cap: pref32-reserve  must be less than 4G";
-        reserve = new BridgeReserve
-        {
-            IoBytes = io,
-            MemoryBytes = memory,
-            Prefetchable32Bytes = low,
-            Prefetchable64Bytes = high,
-            Buses = buses is { } count ? (int)Math.Min(count, NumberedTree.MaxBuses) : null,
-        };
-        return Refusal is null;
-    }
-
-    /// <summary>A size that the user sets for a bridge. More than any processor addresses fits nowhere, however much it is.</summary>
-    private static ulong? Asked(QemuPlug plug, string property) =>
-        plug.Property(property) is { } text && QemuNumber.TrySize(text, out ulong bytes) ? Math.Min(bytes, Frames.AddressLimit) : null;
-
     // ------------------------------------------------------------------ the tree
 
     private PciTree ToTree()
     {
         _roots.Sort((a, b) => a.Number.CompareTo(b.Number));
         var roots = ImmutableArray.CreateBuilder<PciRootBus>(_roots.Count);
-        foreach (Bus root in _roots)
+        foreach (QemuBus root in _roots)
             roots.Add(new PciRootBus(root.Number, Functions(root)));
         return new PciTree(roots.MoveToImmutable());
     }
 
-    private static ImmutableArray<PciFunction> Functions(Bus bus)
+    private static ImmutableArray<PciFunction> Functions(QemuBus bus)
     {
         bus.Functions.Sort((a, b) => a.DevFn.CompareTo(b.DevFn));
         var found = ImmutableArray.CreateBuilder<PciFunction>(bus.Functions.Count);
         int slotWithFirst = -1;
-        foreach ((int devFn, Function function) in bus.Functions)
+        foreach ((int devFn, PluggedFunction function) in bus.Functions)
         {
             // A slot without its function 0 is empty to every firmware.
             if (devFn % FunctionsOfSlot == 0)

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+
+namespace Keyhole.Guests;
+
+/// <content>Disks, the nodes behind them, and the flash with the firmware: -drive, -blockdev.</content>
+internal sealed partial class QemuArguments
+{
+    /// <summary>A backing chain of flash images longer than this is a loop.</summary>
+    private const int MaxNodes = 16;
+
+    private void ReadDrive(string text)
+    {
+        ImmutableArray<QemuProperty> properties = QemuOptionSyntax.Split(text, "");
+        switch (QemuOptionSyntax.Find(properties, "if") ?? "ide")
+        {
+            case "ide":
+                // index counts; bus and unit are two disks a bus.
+                int index = Number(properties, "index") ?? ((Number(properties, "bus") * 2) + (Number(properties, "unit") ?? 0))
+                    ?? (_hasDiskAtZero ? -1 : 0);
+                AddDisk(index, QemuOptionSyntax.Find(properties, "media") == "cdrom");
+                break;
+            case "virtio":
+                _virtioDrives.Add(properties);
+                break;
+            case "pflash":
+                _drives.Add(properties);
+                break;
+        }
+    }
+
+    private static int? Number(ImmutableArray<QemuProperty> properties, string name) =>
+        QemuOptionSyntax.Find(properties, name) is { } text && QemuOptionSyntax.TryNumber(text, out int number) && number < 1024 ? number : null;
+
+    private void AddDisk(int index, bool isCdrom)
+    {
+        _disks++;
+        _hasDiskAtZero |= index == 0;
+        _hasDiskAtTwo |= index == 2 || isCdrom;
+    }
+
+    private void ReadNode(string text)
+    {
+        ImmutableArray<QemuProperty> properties;
+        if (!text.StartsWith('{'))
+            properties = QemuOptionSyntax.Split(text, "driver");
+        else if (!QemuOptionSyntax.TryReadJson(text, out properties))
+            return;
+        if (QemuOptionSyntax.Find(properties, "node-name") is { } name && _nodes.Count < MaxDevices)
+            _nodes[name] = properties;
+    }
+
+    private string FirmwareFile(out bool isFlash)
+    {
+        isFlash = true;
+        if (MachineProperty("pflash0") is { } node)
+        {
+            for (int i = 0; i < MaxNodes && _nodes.TryGetValue(node, out ImmutableArray<QemuProperty> properties); i++)
+            {
+                if ((QemuOptionSyntax.Find(properties, "filename") ?? QemuOptionSyntax.Find(properties, "file.filename")) is { } file)
+                    return file;
+                node = QemuOptionSyntax.Find(properties, "file") ?? QemuOptionSyntax.Find(properties, "backing") ?? "";
+            }
+
+            return node.Length == 0 ? "pflash0" : node;
+        }
+
+        // The lower unit is the firmware, the other one its variables.
+        string? flash = null;
+        int lowest = int.MaxValue;
+        for (int i = 0; i < _drives.Count; i++)
+        {
+            int unit = Number(_drives[i], "unit") ?? Number(_drives[i], "index") ?? i;
+            if (unit < lowest && (QemuOptionSyntax.Find(_drives[i], "file") ?? QemuOptionSyntax.Find(_drives[i], "file.filename")) is { } file)
+                (lowest, flash) = (unit, file);
+        }
+
+        if (flash is not null)
+            return flash;
+        isFlash = false;
+        return _bios ?? MachineProperty("firmware") ?? "";
+    }
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Pci;
+
+namespace Keyhole.Guests;
+
+/// <summary>Something that decides where BARs come to lie and that neither the configuration nor the host's description tells.</summary>
+public enum QemuUnknown
+{
+    /// <summary>The release of QEMU.</summary>
+    Emulator,
+
+    /// <summary>The firmware's release.</summary>
+    FirmwareRelease,
+
+    /// <summary>Which firmware it is at all. Nothing is taken in its place, and no forecast can be made.</summary>
+    FirmwareName,
+
+    /// <summary>Who made the host's processor.</summary>
+    CpuVendor,
+
+    /// <summary>The width of the host's physical addresses.</summary>
+    PhysBits,
+
+    /// <summary>Whether the host's processor has pages of 1 GiB.</summary>
+    GiBPages,
+
+    /// <summary>Whether KVM tells the guest how wide the addresses are that it can map.</summary>
+    GuestPhysBits,
+
+    /// <summary>The model of <c>-cpu</c> is none that Keyhole knows.</summary>
+    CpuModel,
+
+    /// <summary>Which BARs a device of the host has.</summary>
+    HostDevice,
+}
+
+/// <summary>What was taken in place of something that is not known.</summary>
+/// <param name="Message">One sentence without a full stop: what was assumed, and from what.</param>
+public readonly record struct QemuAssumption(QemuUnknown Unknown, string Message);
+
+/// <summary>Fills in what a guest's configuration leaves open.</summary>
+internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
+{
+    /// <summary>What a guest without any release in its configuration is taken to run on: the newest that the records were made with.</summary>
+    private static readonly QemuVersion s_newest = new(10, 0);
+
+    /// <summary>From these on KVM tells the guest what it can map: QEMU and machine type, and the host's Linux.</summary>
+    private static readonly QemuVersion s_tellsGuestPhysBits = new(9, 1);
+    private static readonly QemuVersion s_kvmTellsGuestPhysBits = new(6, 10);
+
+    /// <summary>The width of today's servers of both vendors that no 5-level paging has been built into.</summary>
+    private const int AssumedHostPhysBits = 46;
+
+    private readonly List<QemuAssumption> _assumptions = [];
+
+    public bool TryRun(out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions)
+    {
+        assumptions = [];
+        machine = guest.Machine;
+        string name = around.MachineName ?? guest.MachineName;
+        QemuVersion emulator = Emulator(name);
+        if (!QemuMachineType.TryParse(name, emulator, out QemuMachineType type))
+            return false;
+        machine = guest.Machine with
+        {
+            Type = type,
+            Emulator = emulator,
+            Firmware = Firmware(emulator),
+            Cpu = Cpu(name, type, emulator),
+            Vga = guest.Vga ?? (guest.HasNoDefaultVga ? "none" : type.Version < new QemuVersion(2, 2) ? "cirrus" : "std"),
+            Nics = [.. (guest.Nics ?? [""]).Select(model => model.Length > 0 ? model : DefaultNic(type))],
+            Devices = Devices(),
+        };
+        assumptions = [.. _assumptions];
+        return true;
+    }
+
+    private void Assume(QemuUnknown unknown, string message) => _assumptions.Add(new(unknown, message));
+
+    private static string DefaultNic(QemuMachineType type) =>
+        type.Chipset == QemuChipset.Q35 && type.Version >= new QemuVersion(2, 12) ? "e1000e" : "e1000";
+
+    private QemuVersion Emulator(string machineName)
+    {
+        if ((around.Emulator ?? guest.Emulator) is { } told)
+            return told;
+        // A machine type is never newer than its QEMU; libvirt and Proxmox write the newest one of the day into the guest.
+        bool hasVersion = QemuMachineType.TryParse(machineName, new(0, 0), out QemuMachineType type) && type.Version > new QemuVersion(0, 0);
+        QemuVersion assumed = hasVersion ? type.Version : s_newest;
+        Assume(QemuUnknown.Emulator, hasVersion
+            ? $"QEMU's release is not told: {assumed} is assumed, that of the machine type"
+            : $"QEMU's release is not told: {assumed} is assumed");
+        return assumed;
+    }
+
+    private QemuFirmware Firmware(QemuVersion emulator)
+    {
+        if (around.Firmware is { } told)
+            return told;
+        if (guest.Firmware is not { } name)
+        {
+            // Another firmware lays another map: nothing is assumed, and whoever forecasts has to stop here.
+            Assume(QemuUnknown.FirmwareName, $"which firmware {Diagnostics.InputError.Quote(guest.FirmwareFile)} is cannot be told from its name");
+            return guest.Machine.Firmware;
+        }
+
+        QemuFirmware firmware = QemuFirmwareGuess.Of(name, guest.FirmwareFile, emulator, guest.EmulatorText, out string? why);
+        if (why is not null)
+            Assume(QemuUnknown.FirmwareRelease, $"the firmware's release is not told: {firmware} is assumed, {why}");
+        return firmware;
+    }
+
+    private QemuCpu Cpu(string machineName, QemuMachineType type, QemuVersion emulator)
+    {
+        QemuCpuChoice choice = guest.Cpu;
+        bool isHosts = choice.Model == "host" || (choice.Model == "max" && guest.IsKvm);
+        string modelName = choice.Model.Length > 0 ? choice.Model : "qemu64";
+        if (!QemuCpuModel.TryFind(modelName, out QemuCpuModel model) || isHosts)
+        {
+            if (!isHosts)
+                Assume(QemuUnknown.CpuModel,
+                    $"the processor model {Diagnostics.InputError.Quote(modelName)} is not known: a 64-bit one with 1 GiB pages is assumed");
+            model = new(around.HostVendor ?? CpuVendor.Intel, Is64Bit: true, HasGiBPages: true);
+        }
+
+        CpuVendor vendor = Vendor(choice, model, isHosts);
+        bool hasGiBPages = choice.GiBPages ?? model.HasGiBPages;
+        if (guest.IsKvm && hasGiBPages)
+        {
+            if (around.HostHasGiBPages is null && isHosts)
+                Assume(QemuUnknown.GiBPages, "whether the host's processor has pages of 1 GiB is not told: it is assumed");
+            hasGiBPages = around.HostHasGiBPages ?? true;
+        }
+
+        int bits = PhysBits(machineName, choice, model);
+        return new(vendor, bits) { HasGiBPages = hasGiBPages, GuestPhysBits = model.Is64Bit ? GuestPhysBits(choice, type, emulator, bits) : 0 };
+    }
+
+    private CpuVendor Vendor(QemuCpuChoice choice, QemuCpuModel model, bool isHosts)
+    {
+        if (around.Vendor is { } told)
+            return told;
+        switch (choice.Vendor)
+        {
+            case "GenuineIntel":
+                return CpuVendor.Intel;
+            case "AuthenticAMD":
+                return CpuVendor.Amd;
+            case not null:
+                return CpuVendor.Other;
+        }
+
+        if (!guest.IsKvm)
+            return model.Vendor;
+        if (around.HostVendor is { } host)
+            return host;
+        Assume(QemuUnknown.CpuVendor, isHosts || choice.Model.Length == 0
+            ? "who made the host's processor is not told: Intel is assumed"
+            : $"who made the host's processor is not told: {(model.Vendor == CpuVendor.Amd ? "AMD" : "Intel")} is "
+                + $"assumed, as the guest's model is theirs");
+        return isHosts || choice.Model.Length == 0 ? CpuVendor.Intel : model.Vendor;
+    }
+
+    private int PhysBits(string machineName, QemuCpuChoice choice, QemuCpuModel model)
+    {
+        if (around.PhysBits is { } told)
+            return told;
+        if (!model.Is64Bit)
+            return 36;
+        // Red Hat's machine types, and those of Ubuntu with hpb in their name, take the host's width for every model.
+        if (!guest.TakesHostPhysBits(machineName))
+            return choice.PhysBits ?? QemuCpu.DefaultPhysBits;
+        int limit = choice.HostPhysBitsLimit ?? (machineName.Contains("-rhel", StringComparison.Ordinal) ? 48 : 0);
+        if (around.HostPhysBits is not { } host)
+        {
+            host = limit > 0 ? limit : AssumedHostPhysBits;
+            Assume(QemuUnknown.PhysBits, limit > 0
+                ? $"the width of the host's physical addresses is not told: at least {limit} bits are assumed, the limit that the guest has"
+                : $"the width of the host's physical addresses is not told: {host} bits are assumed");
+        }
+
+        return limit > 0 ? Math.Min(host, limit) : host;
+    }
+
+    private int GuestPhysBits(QemuCpuChoice choice, QemuMachineType type, QemuVersion emulator, int bits)
+    {
+        if (choice.GuestPhysBits is { } told and >= 0)
+            return Math.Min(told, bits);
+        if (!guest.IsKvm || type.Version < s_tellsGuestPhysBits || emulator < s_tellsGuestPhysBits)
+            return 0;
+        QemuVersion? kernel = around.HostKernel ?? guest.HostKernel;
+        if (kernel < s_kvmTellsGuestPhysBits)
+            return 0;
+        if (kernel is null)
+            Assume(QemuUnknown.GuestPhysBits,
+                $"the host's Linux is not told: {s_kvmTellsGuestPhysBits} or later is assumed, whose KVM tells the guest how "
+                    + $"wide the addresses are that it maps");
+        // With 4-level page tables of its own KVM maps 48 bits, whatever the processor has.
+        return Math.Min(bits, 48);
+    }
+
+    private ImmutableArray<QemuDevice> Devices()
+    {
+        var devices = ImmutableArray.CreateBuilder<QemuDevice>(guest.Machine.Devices.Length);
+        foreach (QemuDevice device in guest.Machine.Devices)
+        {
+            if (!HostFunctions.IsOne(device) || device.Host is not null)
+                devices.Add(device);
+            else if (HostFunctions.TryGetSlot(device, out PciAddress slot))
+                AddFunctions(device, slot, devices);
+            else
+                devices.Add(WithHost(device));
+        }
+
+        return devices.DrainToImmutable();
+    }
+
+    private QemuDevice WithHost(QemuDevice device)
+    {
+        bool hasAddress = HostFunctions.TryGetAddress(device, out PciAddress address);
+        if (hasAddress && around.Devices.FirstOrDefault(other => other.Address == address) is { } found && HostFunctions.Of(found) is { } function)
+            return device with { Host = function };
+        if (!around.Bars.IsEmpty)
+            return device with { Host = new(around.Bars) };
+        Assume(QemuUnknown.HostDevice,
+            $"which BARs {(hasAddress ? $"the host's device {address}" : "a device of the host without an address")} has is not told");
+        return device;
+    }
+
+    /// <summary>Proxmox hands through all functions of a device that is named without one: how many those are only the host tells.</summary>
+    private void AddFunctions(QemuDevice device, PciAddress slot, ImmutableArray<QemuDevice>.Builder devices)
+    {
+        PciDevice[] functions =
+            [.. around.Devices.Where(other => (other.Address.Domain, other.Address.Bus, other.Address.Device)
+                == (slot.Domain, slot.Bus, slot.Device))];
+        if (functions.Length == 0 && !around.Bars.IsEmpty)
+        {
+            Assume(QemuUnknown.HostDevice, $"which functions the host's device {slot.ToString()[..^2]} has is not told: one is assumed");
+            devices.Add(device with { Host = new(around.Bars) });
+            return;
+        }
+
+        if (functions.Length == 0)
+        {
+            Assume(QemuUnknown.HostDevice, $"which functions the host's device {slot.ToString()[..^2]} has is not told");
+            devices.Add(device);
+            return;
+        }
+
+        for (int j = 0; j < functions.Length; j++)
+        {
+            var properties = ImmutableArray.CreateBuilder<QemuProperty>();
+            foreach (QemuProperty property in device.Properties)
+            {
+                // What concerns the ROM and the display is said of the first function alone.
+                if (j > 0 && property.Name is "rombar" or "romfile" or "x-vga")
+                    continue;
+                properties.Add(property.Name switch
+                {
+                    "host" => new("host", functions[j].Address.ToString()),
+                    "id" or "addr" when functions.Length > 1 => new(property.Name, $"{property.Value}.{j}"),
+                    _ => property,
+                });
+            }
+
+            if (j == 0 && functions.Length > 1)
+                properties.Add(new("multifunction", "on"));
+            devices.Add(WithHost(device with { Properties = properties.DrainToImmutable() }));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Hosts;
+
+namespace Keyhole.Logs;
+
+/// <summary>A map whose lines are still coming. One that is not kept is used again: a log of titles costs no memory.</summary>
+internal sealed class MapInProgress
+{
+    private const int MaxTitleLength = 60;
+
+    private readonly List<E820Entry> _entries = [];
+    private readonly List<int> _entryLines = [];
+    private readonly char[] _title = new char[MaxTitleLength];
+    private int _titleLength;
+    private InputError? _error;
+    private E820Entry _first;
+    private int _omissionLine;
+    private int _cutLine;
+    private int _lastLine;
+
+    /// <summary>1-based; 0 before its first entry.</summary>
+    public int FirstLine { get; private set; }
+
+    public LogMapKind Kind { get; private set; }
+
+    public HostMapDialect Dialect { get; set; }
+
+    public int? Domain { get; set; }
+
+    /// <summary>Whether its lines carry "(XEN)": then those without are not its own.</summary>
+    public bool IsMarked { get; private set; }
+
+    /// <summary>Whether the line above it is in the log.</summary>
+    public bool IsTitled { get; set; }
+
+    /// <inheritdoc cref="LogMap.IsBehindProse"/>
+    public bool IsBehindProse { get; set; }
+
+    public bool HasEntries => _entries.Count > 0;
+
+    public bool HasError => _error is not null;
+
+    public void Begin(LogMapKind kind, HostMapDialect dialect, ReadOnlySpan<char> title, bool isMarked)
+    {
+        Kind = kind;
+        Dialect = dialect;
+        Domain = null;
+        IsMarked = isMarked;
+        _titleLength = Math.Min(title.Length, MaxTitleLength);
+        title[.._titleLength].CopyTo(_title);
+        _entries.Clear();
+        _entryLines.Clear();
+        _error = null;
+        _omissionLine = 0;
+        _cutLine = 0;
+        _lastLine = 0;
+        IsBehindProse = false;
+        FirstLine = 0;
+    }
+
+    /// <summary>Somebody has left lines out here. Before the first entry that is no matter of the map.</summary>
+    public void NoteOmission(int line) => _omissionLine = _omissionLine == 0 && HasEntries ? line : _omissionLine;
+
+    public void Add(LogEntry read, string source, int line)
+    {
+        NoteLine(line);
+        // That lines of the map itself were left out only an entry behind them shows.
+        _cutLine = _cutLine == 0 ? _omissionLine : _cutLine;
+        _lastLine = line;
+        if (_error is not null)
+            return;
+        if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
+            return;
+        if (!HasEntries)
+            _first = entry;
+        // EFI has several types for what E820 knows one of; loaders merge such neighbours.
+        if (Kind == LogMapKind.Efi && HasEntries && _entries[^1].Type == entry.Type && _entries[^1].End == entry.Address)
+        {
+            _entries[^1] = E820Entry.FromBounds(_entries[^1].Address, entry.End, entry.Type);
+            return;
+        }
+
+        if (_entries.Count == Host.MaxEntries)
+        {
+            _error = HostMapErrors.TooManyEntries(source, line);
+            return;
+        }
+
+        _entries.Add(entry);
+        _entryLines.Add(line);
+    }
+
+    /// <summary>
+    /// Whether an entry is the map's first once more: another boot's, in what somebody has filtered out of a log, titles and all. A firmware's
+    /// map may hold an entry twice. /proc/iomem is told apart by its reader.
+    /// </summary>
+    public bool StartsAgainWith(LogEntry read) =>
+        !IsTitled && _entries.Count > 1 && Kind != LogMapKind.Iomem && read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _)
+            && entry.Equals(_first);
+
+    /// <summary>Whether an entry lies on or before the map's last one and meets one of the map: a line quoted again, or another map.</summary>
+    public bool GoesBackWith(LogEntry read)
+    {
+        if (!HasEntries || Kind == LogMapKind.Iomem || !read.Range.TryMakeEntry(read.Type, "", null, out E820Entry entry, out _)
+            || entry.Address > _entries[^1].Address)
+            return false;
+        foreach (E820Entry known in _entries)
+        {
+            if (known.Equals(entry) || known.Range.Overlaps(entry.Range))
+                return true;
+        }
+
+        return false;
+    }
+
+    public void Damage(string source, int line, ReadOnlySpan<char> text)
+    {
+        NoteLine(line);
+        _error ??= InputError.Malformed(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}",
+            "give the whole log, its lines not wrapped");
+    }
+
+    public void IsHidden(string source, int line)
+    {
+        NoteLine(line);
+        _error ??= InputError.Unreadable(source, line, "/proc/iomem shows only zeros for addresses, as to every user but root",
+            "read it as root: sudo cat /proc/iomem");
+    }
+
+    public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries],
+        [.. _entryLines], _error)
+    {
+        Domain = Domain,
+        IsBehindProse = IsBehindProse,
+        CutLine = _cutLine == 0 ? null : _cutLine,
+        OpenLine = _cutLine == 0 && _omissionLine != 0 && _omissionLine == _lastLine + 1 ? _omissionLine : null,
+    };
+
+    private void NoteLine(int line) => FirstLine = FirstLine == 0 ? line : FirstLine;
+}
