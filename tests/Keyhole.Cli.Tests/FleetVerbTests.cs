@@ -24,7 +24,7 @@ public sealed class FleetVerbTests
         + "-drive if=pflash,format=raw,file=/usr/share/OVMF/OVMF_CODE.fd -device pcie-root-port,id=r1 -device vfio-pci,host=0000:41:00.0,bus=r1\n";
     private const string Server =
         """{"name":"server","entries":[{"start":"0x0","end":"0x80000000","type":"ram"},{"start":"0x100000000","end":"0x1000000000","type":"ram"}],"traits":{"cpuVendor":"GenuineIntel","physicalAddressBits":46,"gibPages":true},"devices":[{"address":"41:00.0","bars":[{"index":0,"start":"0x200000000000","end":"0x202000000000","is64Bit":true,"prefetchable":true}]}]}""";
-    private static readonly string Desktop = Server.Replace("server", "desktop", StringComparison.Ordinal)
+    private static readonly string s_desktop = Server.Replace("server", "desktop", StringComparison.Ordinal)
         .Replace("0x202000000000", "0x200100000000", StringComparison.Ordinal);
 
     [TestMethod]
@@ -99,7 +99,7 @@ public sealed class FleetVerbTests
     public void KVM_s_guests_are_judged_host_by_host_and_no_hole_is_spoken_of()
     {
         string guest = GuestFile();
-        CommandRun run = Lines($"{Server}\n{Desktop}\n{Low}\n", "fleet", "-", "--guest", guest);
+        CommandRun run = Lines($"{Server}\n{s_desktop}\n{Low}\n", "fleet", "-", "--guest", guest);
 
         Assert.AreEqual(1, run.Status);
         Assert.Contains("gpu (8 GiB): every BAR has its place on 1 of 3 hosts", Joined(run));
@@ -113,8 +113,8 @@ public sealed class FleetVerbTests
     public void KVM_s_guests_have_their_verdicts_in_JSON_and_a_column_each_in_CSV()
     {
         string guest = GuestFile();
-        JsonElement json = Lines($"{Server}\n{Desktop}\n{Low}\n", "fleet", "-", "--guest", guest, "--json").Json();
-        string[] csv = Lines($"{Server}\n{Desktop}\n", "fleet", "-", "--guest", guest, "--csv").Output.TrimEnd('\n').Split('\n');
+        JsonElement json = Lines($"{Server}\n{s_desktop}\n{Low}\n", "fleet", "-", "--guest", guest, "--json").Json();
+        string[] csv = Lines($"{Server}\n{s_desktop}\n", "fleet", "-", "--guest", guest, "--csv").Output.TrimEnd('\n').Split('\n');
 
         JsonElement placement = json.GetProperty("guests")[0].GetProperty("placement");
         Assert.AreEqual(1, placement.GetProperty("placesAll").GetInt32());
@@ -132,7 +132,7 @@ public sealed class FleetVerbTests
     [TestMethod]
     public void Guests_of_both_kinds_have_each_its_answer()
     {
-        CommandRun run = Lines($"{Desktop}\n{High}\n", "fleet", "-", "--guest", GuestFile(), "--memory", "3072");
+        CommandRun run = Lines($"{s_desktop}\n{High}\n", "fleet", "-", "--guest", GuestFile(), "--memory", "3072");
 
         Assert.Contains("gpu (8 GiB): every BAR has its place on 1 of 2 hosts", Joined(run));
         Assert.Contains("The hole [", run.Output);

@@ -24,7 +24,7 @@ public sealed class KeyholeInDom0Tests
     private static Task<XenRun>? s_passthrough;
 
     // A guest that boots and then does nothing for as long as anyone looks.
-    private static readonly string Idle = GuestStep.CommonConfig.Replace("loglevel=8 ", "rdinit=/bin/busybox -- sleep 99999",
+    private static readonly string s_idle = GuestStep.CommonConfig.Replace("loglevel=8 ", "rdinit=/bin/busybox -- sleep 99999",
         StringComparison.Ordinal) + "memory=256\n";
 
     public TestContext TestContext { get; set; } = null!;
@@ -262,7 +262,7 @@ public sealed class KeyholeInDom0Tests
             """),
         Command("left", "xl list | cut -d ' ' -f 1"))) with
     {
-        Texts = Texts("memory=256\ne820_host=1\n").Add("g/idle.cfg", Idle).Add("etc/passwd", Passwd),
+        Texts = Texts("memory=256\ne820_host=1\n").Add("g/idle.cfg", s_idle).Add("etc/passwd", Passwd),
     };
 
     private static Scenario Seed() => OnHost("keyhole-seed", "seed8g", Steps(

@@ -11,11 +11,11 @@ namespace Keyhole.RealXen.Tests;
 [TestClass]
 public sealed class RecordComparisonTests
 {
-    private static readonly string[] Judged =
+    private static readonly string[] s_judged =
         ["(XEN)  [", "Xen: [mem ", "e820_sanitize: ", "Released ", "Remapped ", "available for PCI", "last_pfn", ": System RAM", " : Reserved",
             "can't claim", "initrd moved", "conflicts with", "/sys/class/net/eth0"];
 
-    private static readonly string[] TimeOrMemoryDependent =
+    private static readonly string[] s_timeOrMemoryDependent =
         ["MemFree:", "MemAvailable:", "MemTotal:", "RAMDISK:", " : Kernel code", "Init. ramdisk:", "module0 ", "Dom0 alloc."];
 
     [TestMethod]
@@ -36,7 +36,7 @@ public sealed class RecordComparisonTests
         GoldenRecord golden = GoldenRecord.Parse(string.Join('\n', lines));
         for (int i = 0; i < lines.Length; i++)
         {
-            if (!Judged.Any(mark => lines[i].Contains(mark, StringComparison.Ordinal)))
+            if (!s_judged.Any(mark => lines[i].Contains(mark, StringComparison.Ordinal)))
                 continue;
             // What a guest's kernel complained of it repeats under its network.
             if (lines[i].Contains("can't claim", StringComparison.Ordinal) && lines[..i].Any(line => line == lines[i]))
@@ -65,7 +65,7 @@ public sealed class RecordComparisonTests
 
         static string Later(string line)
         {
-            if (TimeOrMemoryDependent.Any(mark => line.Contains(mark, StringComparison.Ordinal)))
+            if (s_timeOrMemoryDependent.Any(mark => line.Contains(mark, StringComparison.Ordinal)))
                 return line.Replace("1", "2", StringComparison.Ordinal);
             int stamp = line.IndexOf("[    0.", StringComparison.Ordinal);
             return stamp < 0 ? line : string.Concat(line.AsSpan(0, stamp), "[   77.", line.AsSpan(stamp + "[    0.".Length));

@@ -81,18 +81,18 @@ public sealed record GuestRecord
 public sealed record GoldenRecord
 {
     private const RegexOptions Plain = RegexOptions.NonBacktracking;
-    private static readonly Regex TimeStamp = new(@"^(\(early\) )?\[ *[0-9]+\.[0-9]+\] ", Plain | RegexOptions.ExplicitCapture);
-    private static readonly Regex XenEntry = new(@"^\(XEN\)  \[(?<first>[0-9a-f]{16}), (?<last>[0-9a-f]{16})\] \((?<type>.*)\)$", Plain);
-    private static readonly Regex LinuxEntry = new(@"^(?:Xen|BIOS-e820): \[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] (?<type>.*)$", Plain);
-    private static readonly Regex Segment =
+    private static readonly Regex s_timeStamp = new(@"^(\(early\) )?\[ *[0-9]+\.[0-9]+\] ", Plain | RegexOptions.ExplicitCapture);
+    private static readonly Regex s_xenEntry = new(@"^\(XEN\)  \[(?<first>[0-9a-f]{16}), (?<last>[0-9a-f]{16})\] \((?<type>.*)\)$", Plain);
+    private static readonly Regex s_linuxEntry = new(@"^(?:Xen|BIOS-e820): \[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] (?<type>.*)$", Plain);
+    private static readonly Regex s_segment =
         new(@"xc_dom_alloc_segment: +(?<name>[a-z0-9 ]*[a-z0-9]) +: .*\(pfn 0x(?<pfn>[0-9a-f]+) \+ 0x(?<pages>[0-9a-f]+) pages\)", Plain);
-    private static readonly Regex Span = new(@"(?<start>[0-9a-f]{16})->(?<end>[0-9a-f]{16})", Plain);
-    private static readonly Regex Gap = new(@"^\[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] available for PCI devices", Plain);
-    private static readonly Regex Moved = new(@"^initrd moved from \[mem 0x(?<from>[0-9a-f]+)-.*\] to \[mem 0x(?<to>[0-9a-f]+)-", Plain);
-    private static readonly Regex Pages = new(@"^(?<what>Released|Remapped) (?<pages>[0-9]+) page", Plain);
-    private static readonly Regex Memory = new(@"^Memory: [0-9]+K/(?<total>[0-9]+)K available", Plain);
-    private static readonly Regex Domain = new(@"^\(d[0-9]+\) ", Plain | RegexOptions.ExplicitCapture);
-    private static readonly Regex LastPfn = new(@"^last_pfn = 0x(?<pfn>[0-9a-f]+) ", Plain);
+    private static readonly Regex s_span = new(@"(?<start>[0-9a-f]{16})->(?<end>[0-9a-f]{16})", Plain);
+    private static readonly Regex s_gap = new(@"^\[mem 0x(?<first>[0-9a-f]+)-0x(?<last>[0-9a-f]+)\] available for PCI devices", Plain);
+    private static readonly Regex s_moved = new(@"^initrd moved from \[mem 0x(?<from>[0-9a-f]+)-.*\] to \[mem 0x(?<to>[0-9a-f]+)-", Plain);
+    private static readonly Regex s_pages = new(@"^(?<what>Released|Remapped) (?<pages>[0-9]+) page", Plain);
+    private static readonly Regex s_memory = new(@"^Memory: [0-9]+K/(?<total>[0-9]+)K available", Plain);
+    private static readonly Regex s_domain = new(@"^\(d[0-9]+\) ", Plain | RegexOptions.ExplicitCapture);
+    private static readonly Regex s_lastPfn = new(@"^last_pfn = 0x(?<pfn>[0-9a-f]+) ", Plain);
 
     public string XenCommandLine { get; private init; } = "";
 
@@ -146,7 +146,7 @@ public sealed record GoldenRecord
                 ?? throw new FormatException("no line \"(XEN) Command line:\""),
             MapSource = head.Where(line => line.EndsWith(" RAM map:", StringComparison.Ordinal))
                 .Select(line => line["(XEN) ".Length..^" RAM map:".Length]).FirstOrDefault() ?? "",
-            FirmwareMap = Entries(head, "(XEN)  [", XenEntry),
+            FirmwareMap = Entries(head, "(XEN)  [", s_xenEntry),
             SystemRamKiB = head.Where(line => line.StartsWith("(XEN) System RAM:", StringComparison.Ordinal))
                 .Select(line => Number(line[(line.IndexOf('(', 6) + 1)..^"kB)".Length])).FirstOrDefault(),
             Dom0Spans = Spans(head),
@@ -218,10 +218,10 @@ public sealed record GoldenRecord
                 .Select(line => After(line, "e820_sanitize: ").TrimStart(':', '\t'))],
             XlMessages = [.. lines.Where(line => line.StartsWith("libxl: error", StringComparison.Ordinal)
                 || line.StartsWith("ERROR: ", StringComparison.Ordinal) || line.Contains(" passthrough: ", StringComparison.Ordinal))],
-            Segments = Matches(lines, "xc_dom_alloc_segment", Segment)
+            Segments = Matches(lines, "xc_dom_alloc_segment", s_segment)
                 .ToImmutableSortedDictionary(match => match.Groups["name"].Value, match => (Hex(match, "pfn"), Hex(match, "pages"))),
         },
-        "HVMLOADER" => guest with { HvmLoader = [.. lines.Select(line => Domain.Replace(line, ""))] },
+        "HVMLOADER" => guest with { HvmLoader = [.. lines.Select(line => s_domain.Replace(line, ""))] },
         "KERNEL" => guest with { Kernel = Report(lines) },
         "IOMEM" => guest with { Iomem = [.. lines] },
         "MEMINFO" => guest with { MemInfo = [.. lines] },
@@ -249,19 +249,19 @@ public sealed record GoldenRecord
 
     private static KernelReport Report(IEnumerable<string> lines)
     {
-        string[] said = [.. lines.Select(line => TimeStamp.Replace(line, ""))];
-        Match[] pages = Matches(said, " page", Pages);
-        Match? moved = Matches(said, "initrd moved", Moved).FirstOrDefault();
-        Match? gap = Matches(said, "available for PCI", Gap).FirstOrDefault();
+        string[] said = [.. lines.Select(line => s_timeStamp.Replace(line, ""))];
+        Match[] pages = Matches(said, " page", s_pages);
+        Match? moved = Matches(said, "initrd moved", s_moved).FirstOrDefault();
+        Match? gap = Matches(said, "available for PCI", s_gap).FirstOrDefault();
         return new KernelReport
         {
-            E820 = Entries(said, ": [mem 0x", LinuxEntry),
+            E820 = Entries(said, ": [mem 0x", s_linuxEntry),
             ReleasedPages = PagesOf("Released"),
             RemappedPages = PagesOf("Remapped"),
             InitrdMoved = moved is null ? null : (Hex(moved, "from"), Hex(moved, "to")),
             PciGap = gap is null ? null : (Hex(gap, "first"), Hex(gap, "last") + 1),
-            LastPfns = [.. Matches(said, "last_pfn", LastPfn).Select(match => Hex(match, "pfn"))],
-            MemoryKiB = Matches(said, "Memory: ", Memory).Select(match => (long?)Number(match.Groups["total"].Value)).FirstOrDefault(),
+            LastPfns = [.. Matches(said, "last_pfn", s_lastPfn).Select(match => Hex(match, "pfn"))],
+            MemoryKiB = Matches(said, "Memory: ", s_memory).Select(match => (long?)Number(match.Groups["total"].Value)).FirstOrDefault(),
             Complaints = [.. said.Where(line => line.Contains("claim", StringComparison.Ordinal)
                 || line.Contains("conflicts with E820", StringComparison.Ordinal) ||
                 line.StartsWith("Unable to find", StringComparison.Ordinal))],
@@ -278,7 +278,7 @@ public sealed record GoldenRecord
         foreach (string line in head)
         {
             if (names.FirstOrDefault(name => line.StartsWith($"(XEN)  {name}:", StringComparison.Ordinal)) is { } named
-                && Span.Match(line) is { Success: true } span)
+                && s_span.Match(line) is { Success: true } span)
                 spans = spans.SetItem(named, (Hex(span, "start"), Hex(span, "end")));
         }
 

@@ -16,10 +16,10 @@ namespace Keyhole.RealXen;
 /// </summary>
 public static class RecordComparison
 {
-    private static readonly string[] BuildDependent = [" : Kernel code", " : Kernel rodata", " : Kernel data", " : Kernel bss"];
+    private static readonly string[] s_buildDependent = [" : Kernel code", " : Kernel rodata", " : Kernel data", " : Kernel bss"];
 
     // Of hvmloader's messages: what this computer's speed and Debian's updates change.
-    private static readonly string[] PassingMessages = ["CPU speed is ", "Detected Xen ", " - CPU"];
+    private static readonly string[] s_passingMessages = ["CPU speed is ", "Detected Xen ", " - CPU"];
 
     /// <summary>Every difference, a line each; empty where the records agree.</summary>
     public static ImmutableArray<string> Differences(GoldenRecord golden, GoldenRecord remade)
@@ -81,7 +81,7 @@ public static class RecordComparison
             }
 
             Lines($"{guest.Name}: hvmloader",
-                guest.HvmLoader.Where(line => !PassingMessages.Any(message => line.StartsWith(message, StringComparison.Ordinal))));
+                guest.HvmLoader.Where(line => !s_passingMessages.Any(message => line.StartsWith(message, StringComparison.Ordinal))));
             if (guest.Kernel is { } kernel)
                 Kernel(guest.Name, kernel);
             Lines($"{guest.Name}'s /proc/iomem", guest.Iomem);
@@ -94,7 +94,7 @@ public static class RecordComparison
             facts.AddRange(map.Select(entry => (what, $"{entry.Address:x}-{entry.End:x} {E820TypeNames.NameOf(entry.Type)}")));
 
         void Lines(string what, IEnumerable<string> lines) =>
-            facts.AddRange(lines.Where(line => !BuildDependent.Any(ending => line.EndsWith(ending, StringComparison.Ordinal)))
+            facts.AddRange(lines.Where(line => !s_buildDependent.Any(ending => line.EndsWith(ending, StringComparison.Ordinal)))
                 .Select(line => (what, line)));
 
         void Kernel(string who, KernelReport report)

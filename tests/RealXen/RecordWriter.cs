@@ -11,29 +11,29 @@ namespace Keyhole.RealXen;
 /// <summary>Cuts a run's logs to the lines that matter: a record in the form of tests/fixtures/golden (its README describes the sections).</summary>
 public static class RecordWriter
 {
-    private static readonly Regex XenLine = new(
+    private static readonly Regex s_xenLine = new(
         @"^\(XEN\) (Command line:| ?\[[0-9a-f]{16}, |.*RAM map:$|System RAM:| Dom0 alloc\.:| Init\. ramdisk:| Loaded kernel:| Phys-Mach map:| Start info:| Page tables:)",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
-    private static readonly Regex Dom0KernelLine = new(
+    private static readonly Regex s_dom0KernelLine = new(
         @"^\[ *\d+\.\d+\] (Command line:|initrd moved from|Released \d+ page|(Xen|BIOS-e820): \[mem |last_pfn =|RAMDISK:|Remapped \d+ |\[mem .* available for PCI|Memory: \d+K|Unable to find available)|^Xen hypervisor allocated .* conflicts with E820",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
-    private static readonly Regex XlLine = new(
+    private static readonly Regex s_xlLine = new(
         @"^Parsing config from |libxl__domain_make: passthrough|e820_sanitize|xc_dom_alloc_segment|domainbuilder: detail: range: |RDM|^libxl: error:|^ERROR: |^set-memory-map: ",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
-    private static readonly Regex GuestKernelLine = new(
+    private static readonly Regex s_guestKernelLine = new(
         @"\] (initrd moved from|Released \d+ page|(Xen|BIOS-e820): \[mem |last_pfn =|RAMDISK:|Remapped \d+ |\[mem .* available for PCI|Memory: \d+K|Unable to find available)|[Cc]ould not claim|can't claim|hypervisor allocated .* conflicts with E820",
         RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
-    private static readonly Regex FirmwareMapLine = new(
+    private static readonly Regex s_firmwareMapLine = new(
         @"^\(d\d+\) +(e820 map has \d+ items:|\d+: [0-9a-f]{16} - [0-9a-f]{16} = \d+ )", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture);
 
     public static string Write(XenRun run)
     {
         var record = new StringBuilder();
-        foreach (string line in Untangle(run.Serial).Split('\n').Where(line => XenLine.IsMatch(line) || Dom0KernelLine.IsMatch(line)))
+        foreach (string line in Untangle(run.Serial).Split('\n').Where(line => s_xenLine.IsMatch(line) || s_dom0KernelLine.IsMatch(line)))
             record.Append(line).Append('\n');
         if (run.End == RunEnd.Halted)
             return record.Append("=== HALTED\n").ToString();
@@ -77,9 +77,9 @@ public static class RecordWriter
 
             bool matters = section switch
             {
-                "=== XL" => XlLine.IsMatch(line),
-                "=== KERNEL" => GuestKernelLine.IsMatch(line),
-                "=== HVMLOADER" => !handedOver || FirmwareMapLine.IsMatch(line),
+                "=== XL" => s_xlLine.IsMatch(line),
+                "=== KERNEL" => s_guestKernelLine.IsMatch(line),
+                "=== HVMLOADER" => !handedOver || s_firmwareMapLine.IsMatch(line),
                 // What the kernel still says while it ends itself comes before the console is read, or does not.
                 "=== DONE" => false,
                 _ => true,

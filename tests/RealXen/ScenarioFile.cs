@@ -17,7 +17,7 @@ namespace Keyhole.RealXen;
 /// <summary>Reads a scenario from its JSON file (docs/real-xen-tests.md describes the form).</summary>
 public static class ScenarioFile
 {
-    private static readonly JsonSerializerOptions Options = new()
+    private static readonly JsonSerializerOptions s_options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         ReadCommentHandling = JsonCommentHandling.Skip,
@@ -46,7 +46,7 @@ public static class ScenarioFile
             throw new HarnessException($"{nameOrPath}: no such scenario; there are {string.Join(", ", Names)}");
         try
         {
-            Form form = JsonSerializer.Deserialize<Form>(File.ReadAllText(path), Options) ?? throw new HarnessException($"{path}: empty");
+            Form form = JsonSerializer.Deserialize<Form>(File.ReadAllText(path), s_options) ?? throw new HarnessException($"{path}: empty");
             return new Scenario
             {
                 Name = Path.GetFileNameWithoutExtension(path),

@@ -47,8 +47,8 @@ public sealed class XenMachine : IDisposable
     // emulation failed").
     private const string Processor = "max,-smap,-smep,-la57,-xsave";
     private const int LowMemoryMiB = 3072;
-    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
-    private static readonly string[] Deaths =
+    private static readonly TimeSpan s_pollInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly string[] s_deaths =
         ["Hardware Dom0 halted", "Hardware Dom0 crashed", "Hardware Dom0 shutdown", "Panic on CPU", "=== SHIM FAILED"];
 
     private static int s_runs;
@@ -108,7 +108,7 @@ public sealed class XenMachine : IDisposable
         RunEnd? end = null;
         while (end is null)
         {
-            bool exited = _process.WaitForExit(PollInterval);
+            bool exited = _process.WaitForExit(s_pollInterval);
             end = Ended();
             if (end is null && exited)
                 throw Failure($"QEMU ended by itself: {complaints.Result.Trim()}");
@@ -133,7 +133,7 @@ public sealed class XenMachine : IDisposable
         }
 
         string serial = Serial();
-        return Deaths.Any(death => serial.Contains(death, StringComparison.Ordinal)) ? RunEnd.Halted : null;
+        return s_deaths.Any(death => serial.Contains(death, StringComparison.Ordinal)) ? RunEnd.Halted : null;
     }
 
     private void Prepare()

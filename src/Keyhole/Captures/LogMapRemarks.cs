@@ -15,8 +15,9 @@ namespace Keyhole.Captures;
 /// <summary>What is worth saying of a map that was taken from a log: whose view it is, what of it is missing, which others there are.</summary>
 internal static class LogMapRemarks
 {
-    /// <summary>Other maps of a log that are named in remarks; more are only counted.</summary>
     private const ulong WorthMentionBytes = 1UL << 20;
+
+    /// <summary>Other maps of a log that are named in remarks; more are only counted.</summary>
     private const int MaxMapsNamed = 12;
 
     public static string Describe(LogMap map) => map.Kind switch

@@ -27,7 +27,7 @@ internal static class ForecastReview
                 Severity.Warning,
                 ProblemCodes.MapNotKnown,
                 $"whether the kernel boots is not known: the map has no entries for all of [0x{range.Start:x}, 0x{range.End:x}), where {what} "
-                    + $"{(what == PageTables ? "lie" : "lies")}, and entries are missing in its source",
+                    + $"{(what == PageTables ? "are" : "is")}, and entries are missing in its source",
                 range.Start,
                 range.End,
                 "give the whole map");

@@ -21,7 +21,7 @@ public static class LibvirtDomain
     public const int MaxNesting = 128;
 
     /// <summary>What is read or looked through at each level; all else is carried along.</summary>
-    private static readonly ImmutableArray<string> ReadOnTop = ["currentMemory", "devices", "features", "memory", "name", "os", "vcpu"];
+    private static readonly ImmutableArray<string> s_readOnTop = ["currentMemory", "devices", "features", "memory", "name", "os", "vcpu"];
 
     /// <summary>The guest, or what is wrong with its XML.</summary>
     public static Parsed<GuestDocument> Read(Stream stream, string sourceName)
@@ -65,7 +65,7 @@ public static class LibvirtDomain
         {
             if (child.Name == "devices")
                 names.UnionWith(child.Elements().Where(device => !IsPciAssignment(device)).Select(device => $"devices/{device.Name.LocalName}"));
-            else if (!ReadOnTop.Contains(child.Name.LocalName))
+            else if (!s_readOnTop.Contains(child.Name.LocalName))
                 names.Add(child.Name.LocalName);
         }
 

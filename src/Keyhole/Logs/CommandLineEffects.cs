@@ -63,7 +63,7 @@ internal static class CommandLineEffects
     /// does not say so.</summary>
     public static string? ImageTakenBack(BootFacts facts) => facts.ImageOutsideRam is { } line
         ? $"Line {line.Line}: the kernel's own image is where its map has no RAM (a memmap= may have taken it away), so it made RAM of that "
-            + $"place again{(line.Value.IsEmpty ? "; where it lies /proc/iomem shows" : $": [0x{line.Value.Start:x}, 0x{line.Value.End:x})")}."
+            + $"place again{(line.Value.IsEmpty ? "; where it is, /proc/iomem shows" : $": [0x{line.Value.Start:x}, 0x{line.Value.End:x})")}."
         : null;
 
     /// <summary>For a kernel on the bare machine: of the boot that printed a firmware's map.</summary>

@@ -76,7 +76,7 @@ internal struct IomemSyntax
     /// <summary>Names of /proc/iomem and of /sys/firmware/memmap alike; Linux changed the capitals in 4.x.</summary>
     public static bool TryType(ReadOnlySpan<char> name, out E820Type type)
     {
-        foreach ((string known, E820Type named) in _names)
+        foreach ((string known, E820Type named) in s_names)
         {
             if (name.Equals(known, StringComparison.OrdinalIgnoreCase))
             {
@@ -92,7 +92,7 @@ internal struct IomemSyntax
     /// <summary>Linux's name of a type, or null where it has none of its own ("Unknown E820 type").</summary>
     public static string? NameOf(E820Type type)
     {
-        foreach ((string known, E820Type named) in _names)
+        foreach ((string known, E820Type named) in s_names)
         {
             if (named == type)
                 return known;
@@ -103,7 +103,7 @@ internal struct IomemSyntax
 
     private static bool IsCutShort(ReadOnlySpan<char> name)
     {
-        foreach ((string known, _) in _names)
+        foreach ((string known, _) in s_names)
         {
             if (known.AsSpan().StartsWith(name, StringComparison.Ordinal))
                 return true;
@@ -112,7 +112,7 @@ internal struct IomemSyntax
         return false;
     }
 
-    private static readonly (string Name, E820Type Type)[] _names =
+    private static readonly (string Name, E820Type Type)[] s_names =
     [
         ("System RAM", E820Type.Ram),
         ("Reserved", E820Type.Reserved),

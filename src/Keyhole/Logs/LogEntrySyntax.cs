@@ -33,7 +33,7 @@ internal static class LogEntrySyntax
 {
     /// <summary>The names in front of Linux's entries. What follows "Xen" was given by the hypervisor; the last four are the kernel's own
     /// edits.</summary>
-    private static readonly (string Name, LogMapKind Kind)[] _printers =
+    private static readonly (string Name, LogMapKind Kind)[] s_printers =
     [
         ("BIOS-e820", LogMapKind.LinuxFirmware),
         ("BIOS-e801", LogMapKind.LinuxFirmware),
@@ -46,7 +46,7 @@ internal static class LogEntrySyntax
     ];
 
     /// <summary>Linux's words for types, old and new. A longer word comes before one that it starts with.</summary>
-    private static readonly (string Word, E820Type Type)[] _linuxTypes =
+    private static readonly (string Word, E820Type Type)[] s_linuxTypes =
     [
         ("usable", E820Type.Ram),
         ("System RAM", E820Type.Ram),
@@ -60,7 +60,7 @@ internal static class LogEntrySyntax
         ("MMIO", E820Type.Reserved),
     ];
 
-    private static readonly (string Word, E820Type Type)[] _bracketedTypes =
+    private static readonly (string Word, E820Type Type)[] s_bracketedTypes =
     [
         ("(usable)", E820Type.Ram),
         ("(reserved)", E820Type.Reserved),
@@ -70,7 +70,7 @@ internal static class LogEntrySyntax
     ];
 
     /// <summary>The names of EFI's memory types as Linux pads them, and what Xen makes of each in its E820.</summary>
-    private static readonly (string Name, E820Type Type)[] _efiTypes =
+    private static readonly (string Name, E820Type Type)[] s_efiTypes =
     [
         ("Reserved", E820Type.Reserved),
         ("Loader Code", E820Type.Ram),
@@ -100,7 +100,7 @@ internal static class LogEntrySyntax
     {
         entry = default;
         rest = default;
-        foreach ((string name, LogMapKind printed) in _printers)
+        foreach ((string name, LogMapKind printed) in s_printers)
         {
             int at = FindPrinter(line, name);
             if (at < 0)
@@ -199,7 +199,7 @@ internal static class LogEntrySyntax
     /// <summary>Whether a line has a name in it that stands before an entry.</summary>
     public static bool HasPrinter(ReadOnlySpan<char> line)
     {
-        foreach ((string name, _) in _printers)
+        foreach ((string name, _) in s_printers)
         {
             if (FindPrinter(line, name) >= 0)
                 return true;
@@ -312,7 +312,7 @@ internal static class LogEntrySyntax
     public static bool TryLinuxType(ref TextCursor cursor, out E820Type type, out bool isNewWord)
     {
         isNewWord = false;
-        foreach ((string word, E820Type named) in _linuxTypes)
+        foreach ((string word, E820Type named) in s_linuxTypes)
         {
             if (!cursor.TryText(word))
                 continue;
@@ -332,7 +332,7 @@ internal static class LogEntrySyntax
 
     private static bool TryBracketedType(ref TextCursor cursor, out E820Type type)
     {
-        foreach ((string word, E820Type named) in _bracketedTypes)
+        foreach ((string word, E820Type named) in s_bracketedTypes)
         {
             if (cursor.TryText(word))
             {
@@ -366,7 +366,7 @@ internal static class LogEntrySyntax
 
     private static bool TryEfiName(ReadOnlySpan<char> text, out E820Type type)
     {
-        foreach ((string name, E820Type named) in _efiTypes)
+        foreach ((string name, E820Type named) in s_efiTypes)
         {
             if (text.StartsWith(name, StringComparison.Ordinal))
             {

@@ -9,7 +9,7 @@ namespace Keyhole.Reading;
 /// <summary>A small text as people paste it, out of a mail, a web page or a terminal, made the text that a program printed.</summary>
 internal static class PastedText
 {
-    private static readonly (string Written, string Meant)[] _writings =
+    private static readonly (string Written, string Meant)[] s_writings =
     [
         ("<br />", "\n"), ("<br/>", "\n"), ("<br>", "\n"), ("&nbsp;", " "), ("&#160;", " "), ("\u00a0", " "), ("&lt;", "<"), ("&#60;", "<"),
         ("&gt;", ">"), ("&#62;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&apos;", "'"), ("&ndash;", "-"), ("&#8211;", "-"),
@@ -28,7 +28,7 @@ internal static class PastedText
     public static string Plain(string text)
     {
         text = WithoutColours(text).Replace("<br>\n", "\n", StringComparison.Ordinal).Replace("<br />\n", "\n", StringComparison.Ordinal);
-        foreach ((string written, string meant) in _writings)
+        foreach ((string written, string meant) in s_writings)
             text = text.Replace(written, meant, StringComparison.Ordinal);
         return text;
     }

@@ -41,7 +41,7 @@ internal sealed class TextLines
     private const string LineBreak = "<br";
 
     /// <summary>What web pages write for characters that log lines have.</summary>
-    private static readonly (string Name, char Character)[] _entities =
+    private static readonly (string Name, char Character)[] s_entities =
     [
         ("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\''), ("&nbsp;", ' '), ("&#160;", ' '), ("&#62;", '>'),
         ("&#60;", '<'), ("&#34;", '"'), ("&#38;", '&'), ("&apos;", '\''), ("&#x27;", '\''), ("&ndash;", '-'), ("&#8211;", '-'),
@@ -227,7 +227,7 @@ internal sealed class TextLines
             char next = line[i];
             if (next == '&')
             {
-                foreach ((string name, char character) in _entities)
+                foreach ((string name, char character) in s_entities)
                 {
                     if (!line[i..].StartsWith(name, StringComparison.Ordinal))
                         continue;

@@ -12,10 +12,10 @@ namespace Keyhole.Tests.Guests;
 internal static class GuestGenerators
 {
     /// <summary>Every kind of character that quoting has to deal with, and that both formats can hold.</summary>
-    private static readonly string[] Pieces = ["a", "B", "0", " ", "\t", "\"", "'", "\\", "#", ";", "[", "]", ",", "=", "<", ">", "&", "]]>", "--",
+    private static readonly string[] s_pieces = ["a", "B", "0", " ", "\t", "\"", "'", "\\", "#", ";", "[", "]", ",", "=", "<", ">", "&", "]]>", "--",
         "é", "漢", "😀", "\r", "\n", "\\n", "%"];
 
-    public static Gen<string> Text { get; } = Gen.Elements(Pieces).NonEmptyListOf().Select(pieces => string.Concat(pieces));
+    public static Gen<string> Text { get; } = Gen.Elements(s_pieces).NonEmptyListOf().Select(pieces => string.Concat(pieces));
 
     public static Gen<bool?> Flag { get; } = Gen.Elements<bool?>(null, false, true);
 

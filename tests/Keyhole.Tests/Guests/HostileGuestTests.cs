@@ -26,7 +26,7 @@ public sealed class HostileGuestTests
             + "domain='0' bus='0x03' slot='1' function='7'/></source></hostdev></devices></domain>";
 
     /// <summary>What grows with the square of the input takes minutes; what does not takes about a second, on a busy machine a few.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     [TestMethod]
     [DataRow(XlSample)]
@@ -154,7 +154,7 @@ public sealed class HostileGuestTests
             AssertOneLine(error);
         }
 
-        Assert.IsLessThan(Patience, Stopwatch.GetElapsedTime(start));
+        Assert.IsLessThan(s_patience, Stopwatch.GetElapsedTime(start));
         return guest is not null;
     }
 

@@ -16,7 +16,7 @@ namespace Keyhole.Tests.Guests;
 public sealed class LibxluRecordTests
 {
     /// <summary>libxlu passes over what follows the part of a pci= entry that it could read; here that is an error.</summary>
-    private static readonly string[] SloppyEntries = ["000:002.0", "00:02.00", "bdf=00:02.0x", "bdf=00:02.0@5", "00:02.0,vslot=5x"];
+    private static readonly string[] s_sloppyEntries = ["000:002.0", "00:02.00", "bdf=00:02.0x", "bdf=00:02.0@5", "00:02.0,vslot=5x"];
 
     [TestMethod]
     public void Every_configuration_reads_as_libxlu_reads_it()
@@ -77,7 +77,7 @@ public sealed class LibxluRecordTests
         {
             string input = record.GetProperty("input").GetString()!;
             bool isAccepted = PciAssignment.Parse(input, "x", 1, out _).TryGet(out PciAssignment? entry, out _);
-            Assert.AreEqual(!record.TryGetProperty("error", out _) && !SloppyEntries.Contains(input), isAccepted, input);
+            Assert.AreEqual(!record.TryGetProperty("error", out _) && !s_sloppyEntries.Contains(input), isAccepted, input);
             if (entry is null)
                 continue;
             string? name = record.GetProperty("name").GetString();

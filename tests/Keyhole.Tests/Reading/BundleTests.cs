@@ -28,7 +28,7 @@ public sealed class BundleTests
     private const string Expected = "0 9fc00 1\n100000 80000000 1";
 
     /// <summary>A status report of XenServer, the support files of Qubes's HCL report, a sosreport.</summary>
-    private static readonly (string, string)[][] _bundles =
+    private static readonly (string, string)[][] s_bundles =
     [
         [("bug-report-1/acpidump.out", "x"), ("bug-report-1/dmesg.out", Kernel), ("bug-report-1/xl-dmesg.out", Xen),
             ("bug-report-1/var/log/messages", Kernel)],
@@ -41,7 +41,7 @@ public sealed class BundleTests
     [TestMethod]
     public void The_logs_of_hypervisor_and_kernel_are_found_in_every_form_of_bundle()
     {
-        foreach ((string, string)[] files in _bundles)
+        foreach ((string, string)[] files in s_bundles)
         {
             foreach (byte[] bundle in new[] { Tar(files), Gzip(Tar(files)), Cpio(files), Gzip(Cpio(files)), OldCpio(files) })
             {
@@ -87,7 +87,7 @@ public sealed class BundleTests
     [TestMethod]
     public void A_bundle_cut_anywhere_is_read_or_refused_in_one_line()
     {
-        foreach (byte[] bundle in new[] { Tar(_bundles[0]), Gzip(Tar(_bundles[0])), Cpio(_bundles[1]) })
+        foreach (byte[] bundle in new[] { Tar(s_bundles[0]), Gzip(Tar(s_bundles[0])), Cpio(s_bundles[1]) })
         {
             for (int length = 0; length < bundle.Length; length += 1 + (length / 40))
             {

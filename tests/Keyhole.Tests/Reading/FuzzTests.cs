@@ -43,7 +43,7 @@ public sealed class FuzzTests
         "Region 0: Memory at ",
     ];
 
-    private static readonly (string Name, Func<byte[], string?> Read)[] _readers =
+    private static readonly (string Name, Func<byte[], string?> Read)[] s_readers =
     [
         ("host", static input => HostMapReader.Read(new MemoryStream(input), "f", HostMapOptions.Default).TryGet(out _, out InputError? error) ? null
             : error.ToString()),
@@ -66,7 +66,7 @@ public sealed class FuzzTests
         {
             int own = unchecked(seed + i);
             byte[] input = Mutated(seeds, new Random(own));
-            (string name, Func<byte[], string?> read) = _readers[i % _readers.Length];
+            (string name, Func<byte[], string?> read) = s_readers[i % s_readers.Length];
             string? told;
             TimeSpan started = Environment.CpuUsage.TotalTime;
             try
@@ -76,8 +76,8 @@ public sealed class FuzzTests
             catch (Exception exception) when (exception is not AssertFailedException)
             {
                 throw new AssertFailedException(
-                    $"{name} throws {exception.GetType().Name} ({exception.Message}) with KEYHOLE_FUZZ_SEED={own - (i % _readers.Length)} "
-                        + $"KEYHOLE_FUZZ={_readers.Length}\n{exception.StackTrace}\n{Shown(input)}", exception);
+                    $"{name} throws {exception.GetType().Name} ({exception.Message}) with KEYHOLE_FUZZ_SEED={own - (i % s_readers.Length)} "
+                        + $"KEYHOLE_FUZZ={s_readers.Length}\n{exception.StackTrace}\n{Shown(input)}", exception);
             }
 
             Assert.IsTrue(told is null || !told.Any(char.IsControl), $"{name}, seed {own}: {told}");

@@ -20,7 +20,7 @@ namespace Keyhole.Tests.Reading;
 public sealed class PastedShapesTests
 {
     /// <summary>What frames a whole line of any text.</summary>
-    private static readonly (string Name, Func<string, string> Of)[] _frames =
+    private static readonly (string Name, Func<string, string> Of)[] s_frames =
     [
         ("cited", static text => EachLine(text, static (line, _) => $"> {line}")),
         ("cited again", static text => EachLine(text, static (line, _) => $"> > {line}")),
@@ -44,7 +44,7 @@ public sealed class PastedShapesTests
     ];
 
     /// <summary>What collectors and consoles put before a log's lines.</summary>
-    private static readonly (string Name, Func<string, string> Of)[] _prefixes =
+    private static readonly (string Name, Func<string, string> Of)[] s_prefixes =
     [
         ("dashes", static text => text.Replace("-0x", "\u20130x", StringComparison.Ordinal).Replace(" - ", " \u2013 ", StringComparison.Ordinal)),
         ("zero width", static text => EachLine(text, static (line, _) => $"\u200b{line}")),
@@ -72,9 +72,9 @@ public sealed class PastedShapesTests
             string text = string.Concat(File.ReadLines(path, Encoding.Latin1).Where(static line => !line.Contains('\x1b', StringComparison.Ordinal))
                 .Select(static line => $"{line.TrimEnd('\r')}\n"));
             string expected = Said(text);
-            foreach ((string name, Func<string, string> of) in _frames.Concat(_prefixes))
+            foreach ((string name, Func<string, string> of) in s_frames.Concat(s_prefixes))
             {
-                bool hasIndentedPrefix = _prefixes.Any(prefix => prefix.Name == name);
+                bool hasIndentedPrefix = s_prefixes.Any(prefix => prefix.Name == name);
                 string own = hasIndentedPrefix ? Said(WithoutIomem(text)) : expected;
                 Assert.AreEqual(own, Said(of(hasIndentedPrefix ? WithoutIomem(text) : text)), $"{name}: {Path.GetFileName(path)}");
             }
@@ -114,7 +114,7 @@ public sealed class PastedShapesTests
             + "00:07.0 Audio device: Its sound\n\tRegion 0: Memory at d1000000 (32-bit, non-prefetchable) [size=16K]\n";
         string expected = Listed(listing);
         Assert.HasCount(2, expected.Split('|'));
-        foreach ((string name, Func<string, string> of) in _frames)
+        foreach ((string name, Func<string, string> of) in s_frames)
             Assert.AreEqual(expected, Listed(of(listing)), name);
     }
 

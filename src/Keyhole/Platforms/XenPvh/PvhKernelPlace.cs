@@ -23,7 +23,7 @@ internal static class PvhKernelPlace
     private const ulong Limit = 512UL << 20;
     private const ulong Step = 2UL << 20;
 
-    private static readonly KernelRelease _firstThatMoves = new(6, 13);
+    private static readonly KernelRelease s_firstThatMoves = new(6, 13);
 
     /// <summary>An error where it is known where the kernel lies, a warning where that of a usual one is taken; null where it can be
     /// loaded.</summary>
@@ -34,7 +34,7 @@ internal static class PvhKernelPlace
             return null;
         bool canMove = HasRoom(kernel.SizeBytes, map);
         bool xenMoves = scenario.Host.Traits.XenVersion is { } xen && !xen.IsUpTo(4, 18);
-        if (canMove && xenMoves && scenario.Kernel >= _firstThatMoves)
+        if (canMove && xenMoves && scenario.Kernel >= s_firstThatMoves)
             return null;
         bool isUsual = scenario.Image is null && kernel == LinuxPvKernel.UsualImage;
         bool isTold = !isUsual && !(conflict.IsGap && scenario.Host.HasLostEntries);

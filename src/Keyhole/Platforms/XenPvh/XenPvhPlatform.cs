@@ -18,7 +18,7 @@ internal sealed class XenPvhPlatform : IPlatform
     private const ulong HoleStart = 0xfc00_0000;
 
     /// <summary>Xen where nothing tells the host's release.</summary>
-    private static readonly XenVersion UsualXen = new(4, 17);
+    private static readonly XenVersion s_usualXen = new(4, 17);
 
     private const ulong SpecialPages = 0xfeff_8000;
     private const ulong SpecialPagesEnd = 0xff00_0000;
@@ -65,7 +65,7 @@ internal sealed class XenPvhPlatform : IPlatform
 
         ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
         int processors = Math.Max(scenario.Guest.Vcpus, scenario.Guest.MaxVcpus ?? 1);
-        ulong acpiPages = AcpiPagesOf(scenario.Host.Traits.XenVersion ?? UsualXen, processors, out bool isCertain);
+        ulong acpiPages = AcpiPagesOf(scenario.Host.Traits.XenVersion ?? s_usualXen, processors, out bool isCertain);
         if (!isCertain)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed,
                 "with so many processors ACPI's tables from fc000000 on may take a page more than is shown"));
