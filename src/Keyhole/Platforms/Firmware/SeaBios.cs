@@ -98,6 +98,13 @@ internal sealed class SeaBios
 
     public static FirmwareRun Run(FirmwareInput input) => new SeaBios(input).Run();
 
+    /// <summary>What is left where <see cref="SeaBiosBuses"/> does not end: it says nothing, and no BAR gets an address.</summary>
+    public static FirmwareRun NumbersForEver(FirmwareInput input)
+    {
+        var why = new Unplaced(UnplacedReason.NotReached, 0, default);
+        return new(GuestOutcome.Hangs, null, FirmwareRun.NothingPlaced(input.Tree, [], (_, _) => why), default, []);
+    }
+
     private FirmwareRun Run()
     {
         Collect();

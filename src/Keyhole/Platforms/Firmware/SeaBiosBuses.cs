@@ -15,6 +15,9 @@ internal sealed class SeaBiosBuses
 {
     private const int LastBus = NumberedTree.MaxBuses - 1;
 
+    /// <summary>What a numbering that ends does not come near: each number is tried once, unless a slip sets them back.</summary>
+    private const int MostTries = 64 * NumberedTree.MaxBuses;
+
     private sealed class Bus
     {
         public required PciBridge? Bridge { get; init; }
@@ -27,6 +30,9 @@ internal sealed class SeaBiosBuses
 
         public int Last { get; set; }
 
+        /// <summary>Whether the bridge before it was given its number: until then it answers to none.</summary>
+        public bool IsNumbered { get; set; }
+
         /// <summary>The buses behind it, by the index of their bridge's function.</summary>
         public SortedList<int, Bus> Behind { get; } = [];
     }
@@ -35,25 +41,45 @@ internal sealed class SeaBiosBuses
     private bool _hasFailed;
 
     /// <summary>Numbers the buses. False where 256 do not suffice.</summary>
-    public static bool TryNumber(PciTree tree, out NumberedTree numbered)
+    /// <param name="neverEnds">Whether numbering goes round for ever: then no bus has its number, and the tree is numbered as others do it.</param>
+    public static bool TryNumber(PciTree tree, out NumberedTree numbered, out bool neverEnds)
     {
         var buses = new SeaBiosBuses();
         for (int root = 0; root < tree.Roots.Length; root++)
             buses._roots.Add(Plug(null, tree.Roots[root].Functions, root, tree.Roots[root].Number));
         int last = 0;
-        foreach (Bus root in buses._roots)
-        {
-            // A root bus of an expander is found where its number comes up.
-            if (root.Number < last || (root.Number == last && root.Root > 0))
-                buses._hasFailed = true;
-            last = root.Number;
-            buses.Number(root, ref last);
-        }
-
+        buses.Number(buses._roots[0], ref last);
+        neverEnds = tree.Roots.Length > 1 && !buses.TryNumberExpanders(last);
         numbered = null!;
         if (buses._hasFailed)
             return false;
+        if (neverEnds)
+            return NumberedTree.TryCreate(tree, static _ => 0, out numbered);
         numbered = NumberedTree.Of(tree, buses.Reachable());
+        return true;
+    }
+
+    /// <summary>
+    /// Expanders' root buses are found where their numbers come up: each number behind the last one is tried as a root, up to 255. A bridge that sets
+    /// the last number back has them all tried again, and it again: then it never ends.
+    /// </summary>
+    private bool TryNumberExpanders(int last)
+    {
+        var numbered = new HashSet<Bus> { _roots[0] };
+        int tries = 0;
+        while (last < LastBus)
+        {
+            last++;
+            if (++tries > MostTries)
+                return false;
+            if (Find(last) is not { } bus || (bus.Bridge is not null && !bus.IsNumbered))
+                continue;
+            numbered.Add(bus);
+            Number(bus, ref last);
+        }
+
+        // The number of an expander was passed over: a bridge before it has it.
+        _hasFailed |= _roots.Exists(root => !numbered.Contains(root));
         return true;
     }
 
@@ -80,6 +106,7 @@ internal sealed class SeaBiosBuses
             }
 
             behind.Number = ++last;
+            behind.IsNumbered = true;
             Number(behind, ref last);
             // A bridge whose last bus is 0 already, by the slip of one behind it, is left as it is.
             if (last != 0)

@@ -105,7 +105,7 @@ internal static class QemuForecaster
             return true;
         }
 
-        if (tree is null || !TryNumber(machine, tree, out NumberedTree numbered) || !IsReckonable(numbered))
+        if (tree is null || !TryNumber(machine, tree, out NumberedTree numbered, out bool neverEnds) || !IsReckonable(numbered))
         {
             unknown = new("", "", "more buses or larger BARs than PCI has numbers for");
             return false;
@@ -114,6 +114,7 @@ internal static class QemuForecaster
         var input = new FirmwareInput(machine, memory, numbered);
         FirmwareRun run = machine.Firmware.Name switch
         {
+            FirmwareName.SeaBios when neverEnds => SeaBios.NumbersForEver(input),
             FirmwareName.SeaBios => SeaBios.Run(input),
             FirmwareName.Ovmf => Ovmf.Run(input),
         };
@@ -132,13 +133,17 @@ internal static class QemuForecaster
         return true;
     }
 
-    private static bool TryNumber(QemuMachine machine, PciTree tree, out NumberedTree numbered) => machine.Firmware.Name switch
+    private static bool TryNumber(QemuMachine machine, PciTree tree, out NumberedTree numbered, out bool neverEnds)
     {
-        FirmwareName.SeaBios => SeaBiosBuses.TryNumber(tree, out numbered),
-        // OVMF asks only those bridges behind which it can plug in.
-        FirmwareName.Ovmf => NumberedTree.TryCreate(tree, static bridge => bridge.Hotplug == BridgeHotplug.None ? 0 : bridge.Reserve?.Buses ?? 0,
-            out numbered),
-    };
+        neverEnds = false;
+        return machine.Firmware.Name switch
+        {
+            FirmwareName.SeaBios => SeaBiosBuses.TryNumber(tree, out numbered, out neverEnds),
+            // OVMF asks only those bridges behind which it can plug in.
+            FirmwareName.Ovmf => NumberedTree.TryCreate(tree, static bridge => bridge.Hotplug == BridgeHotplug.None ? 0 : bridge.Reserve?.Buses ?? 0,
+                out numbered),
+        };
+    }
 
     private static bool IsReckonable(NumberedTree tree)
     {

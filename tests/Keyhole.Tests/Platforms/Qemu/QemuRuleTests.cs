@@ -78,6 +78,43 @@ public sealed class QemuRuleTests
             Assert.AreEqual(ByteRange.FromBounds(0x80_0000_0000, 0xfd_0000_0000), bar.Why!.Available);
     }
 
+    /// <summary>Seen on QEMU 7.2 and 10.0.</summary>
+    [TestMethod]
+    [DataRow("-machine q35 -device pxb-pcie,id=x,bus_nr=64 -device virtio-net-pci", "PCI: Only PCI/PCIe bridges can be plugged into pxb-pcie")]
+    [DataRow("-machine q35 -device pxb-pcie,id=x,bus_nr=64 -device virtio-net-pci,bus=x", "PCI: Only PCI/PCIe bridges can be plugged into pxb-pcie")]
+    [DataRow("-machine q35 -device pxb-pcie,id=x,bus_nr=64 -device pxb-pcie,id=y,bus_nr=128", "PCI: Only PCI/PCIe bridges can be plugged into pxb-pcie")]
+    [DataRow("-machine pc -device pxb,id=x,bus_nr=64 -device pci-testdev", "PCI: Only PCI/PCIe bridges can be plugged into pxb")]
+    [DataRow("-machine pc -device pxb,id=x,bus_nr=64 -device pci-testdev,bus=x", null)]
+    [DataRow("-machine pc -device pxb,id=x,bus_nr=64 -device pci-testdev,bus=pci.0", null)]
+    [DataRow("-machine pc -device pxb,id=x,bus_nr=64 -device pci-bridge,id=b,chassis_nr=9 -device pci-testdev,bus=b",
+        "Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31.")]
+    public void An_expanders_root_bus_takes_bridges_alone_and_what_names_no_bus_comes_there(string options, string? message) =>
+        Assert.AreEqual(message, Forecast(options + " -m 2G").Message);
+
+    [TestMethod]
+    [DataRow("-machine q35 -device pxb-pcie,id=x,bus_nr=64 -device pcie-root-port,id=p,slot=1", "0000:40:00.0")]
+    [DataRow("-machine q35 -device pxb-pcie,id=x,bus_nr=64 -device pxb-pcie,id=y,bus_nr=32,bus=pcie.0 -device pcie-root-port,id=p,slot=1",
+        "0000:20:00.0")]
+    [DataRow("-machine pc -device pxb,id=x,bus_nr=64 -device pci-bridge,id=p,chassis_nr=9,addr=7", "0000:40:07.0")]
+    public void A_bridge_without_a_bus_is_plugged_into_the_youngest_expander(string options, string address)
+    {
+        PciPlacement placement = Forecast(options + " -m 2G").Placement!;
+        Assert.AreEqual(address, placement.Tree.Functions.Single(static function => function.Node.Name == "p").Address.ToString());
+    }
+
+    /// <summary>Seen on QEMU 7.2 with SeaBIOS 1.16.2, which was let run for 100 s.</summary>
+    [TestMethod]
+    [DataRow("pcie-root-port,id=p,bus=x,slot=1,bus-reserve=0 -device pci-testdev,bus=p", true)]
+    [DataRow("pcie-root-port,id=p,bus=x,slot=1,bus-reserve=1 -device pci-testdev,bus=p", false)]
+    [DataRow("pcie-root-port,id=p,bus=x,slot=1 -device pcie-pci-bridge,id=c,bus=p -device pci-bridge,id=d,bus=c,chassis_nr=7,addr=1,bus-reserve=0", true)]
+    [DataRow("pcie-root-port,id=p,bus=pcie.0,slot=1,bus-reserve=0 -device pci-testdev,bus=p", false)]
+    public void SeaBIOS_never_ends_where_a_bridge_after_an_expander_sets_the_last_bus_back(string port, bool hangs)
+    {
+        QemuForecast forecast = Forecast($"-machine q35 -m 2G -device pxb-pcie,id=x,bus_nr=64 -device {port}");
+        Assert.AreEqual(hangs ? GuestOutcome.Hangs : GuestOutcome.Boots, forecast.Outcome);
+        Assert.AreEqual(GuestOutcome.Boots, Forecast($"-machine q35 -m 2G -device pxb-pcie,id=x,bus_nr=64 -device {port}", "ovmf-2022.11").Outcome);
+    }
+
     [TestMethod]
     public void A_second_balloon_is_refused()
     {

@@ -14,6 +14,9 @@ internal sealed class QemuBus
 
     public bool IsRoot { get; init; }
 
+    /// <summary>The model that brought this root bus, which takes bridges alone; null where there is none.</summary>
+    public string? Expander { get; init; }
+
     /// <summary>A port of PCI Express: it has slot 0 and no other.</summary>
     public bool HasOneSlot { get; init; }
 

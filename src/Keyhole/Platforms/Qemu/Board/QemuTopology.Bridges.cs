@@ -53,12 +53,12 @@ internal sealed partial class QemuTopology
                 behind = new QemuBus { Name = name, HasController = hasController, HasAcpiHotplug = bus.HasAcpiHotplug };
                 break;
             case QemuBridge.ExpanderExpress:
-                behind = new QemuBus { Name = name, IsRoot = true, Number = (int)plug.Size("bus_nr", 0) & 0xff };
+                behind = new QemuBus { Name = name, IsRoot = true, Expander = plug.Device.Driver, Number = (int)plug.Size("bus_nr", 0) & 0xff };
                 _roots.Add(behind);
                 break;
             case QemuBridge.ExpanderPci:
                 // The devices of a pxb sit behind a bridge without hot-plug on the new root bus.
-                var root = new QemuBus { Name = "", IsRoot = true, Number = (int)plug.Size("bus_nr", 0) & 0xff };
+                var root = new QemuBus { Name = "", IsRoot = true, Expander = plug.Device.Driver, Number = (int)plug.Size("bus_nr", 0) & 0xff };
                 behind = new QemuBus { Name = name };
                 var inner = new PciFunction(0, 0, []) { Name = name, VendorId = 0x1b36, DeviceId = 0x0001, ClassCode = 0x060400 };
                 root.Put(0, new PluggedFunction(inner, "pci-bridge", behind, new PciBridge([]), IsMultifunction: false));

@@ -138,7 +138,16 @@ internal sealed partial class QemuTopology
             return false;
         }
 
-        if (!TryFindBus(device, out QemuBus bus) || !TryFindPlace(device, bus, out int devFn))
+        if (!TryFindBus(device, out QemuBus bus))
+            return false;
+        if (bus.Expander is { } expander
+            && model?.Bridge is null or QemuBridge.None or QemuBridge.ExpanderExpress or QemuBridge.ExpanderPci)
+        {
+            Refusal = $"PCI: Only PCI/PCIe bridges can be plugged into {expander}";
+            return false;
+        }
+
+        if (!TryFindPlace(device, bus, out int devFn))
             return false;
         int slot = devFn / FunctionsOfSlot;
         int function = devFn % FunctionsOfSlot;
@@ -197,7 +206,8 @@ internal sealed partial class QemuTopology
     {
         if (device["bus"] is not { } name)
         {
-            bus = _root;
+            // QEMU looks through its host bridges, the youngest first (qbus_find_recursive).
+            bus = _roots[^1];
             return true;
         }
 
