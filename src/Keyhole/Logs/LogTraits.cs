@@ -2,7 +2,6 @@
 
 using System;
 using System.Collections.Generic;
-using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Hosts;
@@ -154,47 +153,47 @@ internal sealed class LogTraits
         first = 0;
         second = 0;
         subject = Subject.IoApic;
-        if (Behind(line, "IOAPIC[", out rest))
-            return Behind(rest, "address ", out rest) && TryAddress(ref rest, out first);
+        if (TextCursor.TryBehind(line, "IOAPIC[", out rest))
+            return TextCursor.TryBehind(rest, "address ", out rest) && TryAddress(ref rest, out first);
         subject = Subject.Iommu;
-        if (Behind(line, "dmaru->address = ", out rest) || Behind(line, "reg_base_addr ", out rest) || Behind(line, "mmio-addr: ", out rest)
-            || Behind(line, "DRHD base: ", out rest))
+        if (TextCursor.TryBehind(line, "dmaru->address = ", out rest) || TextCursor.TryBehind(line, "reg_base_addr ", out rest)
+            || TextCursor.TryBehind(line, "mmio-addr: ", out rest) || TextCursor.TryBehind(line, "DRHD base: ", out rest))
             return TryAddress(ref rest, out first);
         subject = Subject.XenProcessor;
-        if (Behind(line, "CPU Vendor: ", out rest))
+        if (TextCursor.TryBehind(line, "CPU Vendor: ", out rest))
             return true;
         subject = Subject.LinuxProcessor;
-        if (Behind(line, "CPU0: ", out rest))
+        if (TextCursor.TryBehind(line, "CPU0: ", out rest))
             return true;
         subject = Subject.HostAddressWidth;
-        if (Behind(line, "ost address width ", out rest))
+        if (TextCursor.TryBehind(line, "ost address width ", out rest))
             return TryBits(rest, out first);
         subject = Subject.ProcessorAddressWidth;
-        if (Behind(line, "address sizes", out rest) || Behind(line, "Address sizes", out rest))
+        if (TextCursor.TryBehind(line, "address sizes", out rest) || TextCursor.TryBehind(line, "Address sizes", out rest))
             return TryBits(rest.TrimStart(" \t:"), out first);
         subject = Subject.Efi;
-        if (Behind(line, "efi: EFI v", out rest) || Behind(line, "EFI stub: ", out rest))
+        if (TextCursor.TryBehind(line, "efi: EFI v", out rest) || TextCursor.TryBehind(line, "EFI stub: ", out rest))
             return true;
         subject = Subject.XenVersion;
-        if (Behind(line, "Xen version ", out rest))
+        if (TextCursor.TryBehind(line, "Xen version ", out rest))
             return XenVersion.TryParse(rest, out _);
         subject = Subject.TableEntry;
-        if (Behind(line, "found ACPI_DMAR_", out rest))
+        if (TextCursor.TryBehind(line, "found ACPI_DMAR_", out rest))
             return true;
         subject = Subject.TableDevice;
-        if (Behind(line, " endpoint: ", out rest))
+        if (TextCursor.TryBehind(line, " endpoint: ", out rest))
             return true;
         subject = Subject.DeviceMemoryOption;
-        if (Behind(line, "ommand line:", out rest) && Behind(rest, " rmrr=", out rest))
+        if (TextCursor.TryBehind(line, "ommand line:", out rest) && TextCursor.TryBehind(rest, " rmrr=", out rest))
             return true;
         subject = Subject.BlockStart;
-        if (Behind(line, "Start_Addr_Phys ", out rest))
+        if (TextCursor.TryBehind(line, "Start_Addr_Phys ", out rest))
             return TryAddress(ref rest, out first);
         subject = Subject.BlockLength;
-        if (Behind(line, "Mem_Length ", out rest))
+        if (TextCursor.TryBehind(line, "Mem_Length ", out rest))
             return TryAddress(ref rest, out first);
         subject = Subject.DeviceMemory;
-        return TryDeviceMemory(line, out first, out second);
+        return DeviceMemorySyntax.TryRead(line, out first, out second);
     }
 
     public HostTraits ToTraits() => _widths.AddTo(new()
@@ -212,13 +211,6 @@ internal sealed class LogTraits
         IommuAddressBits = _iommuAddressBits ?? _hostAddressBits,
         XenVersion = _xenVersion,
     });
-
-    private static bool Behind(ReadOnlySpan<char> line, string mark, out ReadOnlySpan<char> rest)
-    {
-        int at = line.IndexOf(mark, StringComparison.Ordinal);
-        rest = at < 0 ? default : line[(at + mark.Length)..];
-        return at >= 0;
-    }
 
     private static void AddPage(SortedSet<ulong> pages, ulong address)
     {
@@ -278,32 +270,10 @@ internal sealed class LogTraits
             ReadOnlySpan<char> devices = part[(equals + 1)..];
             foreach (Range one in devices.Split(','))
             {
-                if (TryDevice(devices[one], out PciAddress device))
+                if (DeviceMemorySyntax.TryDevice(devices[one], out PciAddress device))
                     AddOwner(PfnRange.FromBounds(new Pfn(first), new Pfn(last + 1)), device);
             }
         }
-    }
-
-    /// <summary>A device as Xen reads it, in hex of any length: <c>0:0:4.0</c>.</summary>
-    private static bool TryDevice(ReadOnlySpan<char> text, out PciAddress device)
-    {
-        device = default;
-        Span<ulong> numbers = stackalloc ulong[4];
-        int count = 0;
-        TextCursor cursor = new(text);
-        do
-        {
-            if (count == numbers.Length || !cursor.TryHex(out numbers[count]))
-                return false;
-            count++;
-        }
-        while (cursor.TryText(":") || cursor.TryText("."));
-        if (count < 3)
-            return false;
-        ulong domain = count == 4 ? numbers[0] : 0;
-        return PciAddress.TryParse(
-            string.Create(CultureInfo.InvariantCulture, $"{domain:x4}:{numbers[count - 3]:x2}:{numbers[count - 2]:x2}.{numbers[count - 1]:x}"),
-            out device);
     }
 
     private void AddDeviceMemory(ulong start, ulong end)
@@ -320,7 +290,7 @@ internal sealed class LogTraits
     {
         const int widthShift = 16;
         const ulong widthMask = 0x3f;
-        if (!Behind(text, " cap ", out ReadOnlySpan<char> rest) || !new TextCursor(rest).TryHex(out ulong capabilities))
+        if (!TextCursor.TryBehind(text, " cap ", out ReadOnlySpan<char> rest) || !new TextCursor(rest).TryHex(out ulong capabilities))
             return;
         int bits = (int)((capabilities >> widthShift) & widthMask) + 1;
         if (bits is >= 32 and <= 57)
@@ -343,106 +313,18 @@ internal sealed class LogTraits
         return isNumber && number is >= 32 and <= 52;
     }
 
-    /// <summary>
-    /// Memory that devices use by themselves, as Xen and Linux print it: of Intel's tables (RMRR) and AMD's (IVMD), as a list or in a warning that it
-    /// is not all reserved, in bytes or frames, the end inclusive, the start of the last page, or exclusive.
-    /// </summary>
-    private static bool TryDeviceMemory(ReadOnlySpan<char> line, out ulong start, out ulong end)
-    {
-        start = 0;
-        end = 0;
-        // Xen 4.14 on; 4.4 on; before. Linux.
-        if (Behind(line, "RMRR region: base_addr ", out ReadOnlySpan<char> rest))
-            return TryRange(rest, ["end_address", "end_addr"], out start, out end) && TryInclude(1, ref end);
-        if (Behind(line, "RMRR base: ", out rest))
-            return TryRange(rest, ["end:"], out start, out end) && TryInclude(1, ref end);
-        // Xen's warnings: up to 4.4, then to 4.16.
-        if (Behind(line, "RMRR address range not in reserved memory base = ", out rest))
-            return TryRange(rest, ["end ="], out start, out end) && TryInclude(1, ref end);
-        if (Behind(line, "RMRR address range ", out rest))
-            return TryRange(rest, [".."], out start, out end) && TryInclude(1, ref end);
-        // Linux: [0x000000009d800000-0x000000009fffffff].
-        if (Behind(line, "cover this RMRR [", out rest) || Behind(line, "bad RMRR [", out rest))
-            return TryRange(rest, ["-"], out start, out end) && TryInclude(1, ref end);
-        // Linux, up to 5.3; the map of the first 16 MiB is a workaround for floppy drives, no device memory.
-        if (Behind(line, "dentity map for ", out rest))
-            return Behind(rest, " [", out rest) && TryRange(rest, ["-"], out start, out end) && start != 0 && TryInclude(1, ref end);
-        // Linux, amd_iommu_dump: the end exclusive.
-        if (Behind(line, "IVMD_TYPE", out rest))
-            return Behind(rest, "range_start: ", out rest) && TryRange(rest, ["range_end:"], out start, out end) && start < end;
-        // Xen 4.13 on, with iommu=debug: type 0x21 phys 0x… len 0x….
-        if (Behind(line, "IVMD Block: ", out rest))
-        {
-            if (!Behind(rest, " phys ", out rest) || !TryRange(rest, ["len"], out start, out ulong length) || length == 0
-                || length > Frames.AddressLimit)
-                return false;
-            end = start + length;
-            return true;
-        }
-
-        if (!Behind(line, "RMRR: [", out rest) && !Behind(line, "IVMD: [", out rest))
-            return false;
-        // Xen 4.17 on: frames, "[0x8d800 ,0x8ffff]", later addresses of the first and the last page, "[0x8d800000, 0x8ffff000]".
-        bool isOfPages = rest.StartsWith("0x", StringComparison.Ordinal);
-        if (!TryRange(rest, [","], out start, out end))
-            return false;
-        if (isOfPages && (start > end || end >= (Behind(rest, " ,", out _) ? Frames.MaxCount : Frames.AddressLimit)))
-            return false;
-        if (isOfPages && Behind(rest, " ,", out _))
-        {
-            start <<= Frames.Shift;
-            end <<= Frames.Shift;
-        }
-
-        if (isOfPages)
-            return TryInclude(Frames.SizeBytes, ref end);
-        // "[7b800000,7f7fffff]" of the list; AMD's warning "[4f83f000,4f880000)" has the end exclusive.
-        bool isExclusive = rest.Contains(')') && !rest[..rest.IndexOf(')')].Contains(']');
-        return isExclusive ? start < end : TryInclude(1, ref end);
-    }
-
-    /// <summary>Two addresses with one of some words or signs, and perhaps blanks, between them.</summary>
-    private static bool TryRange(ReadOnlySpan<char> text, ReadOnlySpan<string> between, out ulong start, out ulong end)
-    {
-        end = 0;
-        TextCursor cursor = new(text);
-        cursor.TryText("0x");
-        if (!cursor.TryHex(out start))
-            return false;
-        cursor.SkipBlanks();
-        foreach (string word in between)
-        {
-            if (!cursor.TryText(word))
-                continue;
-            cursor.SkipBlanks();
-            cursor.TryText("0x");
-            return cursor.TryHex(out end);
-        }
-
-        return false;
-    }
-
-    /// <summary>Makes an inclusive end exclusive.</summary>
-    private static bool TryInclude(ulong size, ref ulong end)
-    {
-        if (end >= Frames.AddressLimit)
-            return false;
-        end += size;
-        return true;
-    }
-
     /// <summary><c>CPU Vendor: AMD, Family 23 (0x17), Model 8 (0x8), …</c></summary>
     private void ReadXenProcessor(ReadOnlySpan<char> text)
     {
         _vendor ??= VendorOf(text);
-        if (Behind(text, "Family ", out ReadOnlySpan<char> rest) && new TextCursor(rest).TryDecimal(out uint family) && family <= 0x10e)
+        if (TextCursor.TryBehind(text, "Family ", out ReadOnlySpan<char> rest) && new TextCursor(rest).TryDecimal(out uint family) && family <= 0x10e)
             _family ??= (int)family;
     }
 
     /// <summary><c>smpboot: CPU0: AMD EPYC … (family: 0x17, model: 0x31, …)</c>, before 4.0 <c>(fam: 06, model: 2a, …)</c>.</summary>
     private void ReadLinuxProcessor(ReadOnlySpan<char> text)
     {
-        if (!Behind(text, "(fam", out ReadOnlySpan<char> rest) || !Behind(rest, ": ", out rest))
+        if (!TextCursor.TryBehind(text, "(fam", out ReadOnlySpan<char> rest) || !TextCursor.TryBehind(rest, ": ", out rest))
             return;
         _vendor ??= VendorOf(text);
         TextCursor cursor = new(rest);

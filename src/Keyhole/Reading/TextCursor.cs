@@ -57,5 +57,13 @@ internal ref struct TextCursor(ReadOnlySpan<char> text)
         return length;
     }
 
+    /// <summary>What stands behind a mark in a line; false where the mark does not.</summary>
+    public static bool TryBehind(ReadOnlySpan<char> line, string mark, out ReadOnlySpan<char> rest)
+    {
+        int at = line.IndexOf(mark, StringComparison.Ordinal);
+        rest = at < 0 ? default : line[(at + mark.Length)..];
+        return at >= 0;
+    }
+
     private static uint Digit(char c) => c <= '9' ? (uint)(c - '0') : (uint)((c | 0x20) - 'a' + 10);
 }

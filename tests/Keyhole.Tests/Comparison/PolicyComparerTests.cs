@@ -11,7 +11,7 @@ using Keyhole.Migration;
 using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
 using Keyhole.Platforms;
-using Keyhole.Tests.HolePolicies;
+using Keyhole.Tests.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Comparison;

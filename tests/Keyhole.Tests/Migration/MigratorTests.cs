@@ -5,7 +5,6 @@ using System.Collections.Generic;
 using System.Linq;
 using Keyhole.E820;
 using Keyhole.Forecasts;
-using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Migration;
 using Keyhole.Pci;
@@ -13,8 +12,9 @@ using Keyhole.Platforms.XenPv;
 using Keyhole.Platforms;
 using Keyhole.Logs;
 using Keyhole.PvGuest;
-using Keyhole.Tests.HolePolicies;
 using System.Collections.Immutable;
+using Keyhole.Guests;
+using Keyhole.Tests.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Migration;

@@ -9,9 +9,10 @@ using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Hosts;
+namespace Keyhole.Tests.Captures;
 
 [TestClass]
 public sealed class HostMapReaderTests

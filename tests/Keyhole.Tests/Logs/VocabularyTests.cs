@@ -8,7 +8,7 @@ using Keyhole.Logs;
 using Keyhole.PvGuest;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Reading;
+namespace Keyhole.Tests.Logs;
 
 /// <summary>One table of words: what it holds is searched for, read, and written.</summary>
 [TestClass]

@@ -13,9 +13,10 @@ using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Hosts;
+namespace Keyhole.Tests.Captures;
 
 /// <summary>What is written in a dialect reads back as the same map; what a dialect cannot hold is refused.</summary>
 [TestClass]

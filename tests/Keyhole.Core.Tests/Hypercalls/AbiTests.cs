@@ -6,7 +6,7 @@ using Keyhole.E820;
 using Keyhole.Hypercalls;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Core.Tests.Xen;
+namespace Keyhole.Core.Tests.Hypercalls;
 
 [TestClass]
 public sealed class AbiTests

@@ -5,9 +5,10 @@ using System.IO;
 using System.Linq;
 using System.Text;
 using Keyhole.Captures;
+using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Hosts;
+namespace Keyhole.Tests.Logs;
 
 /// <summary>Logs far larger than what may be kept of them. Not run beside other tests: it measures.</summary>
 [TestClass]

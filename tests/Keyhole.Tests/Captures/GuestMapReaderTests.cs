@@ -9,7 +9,7 @@ using Keyhole.E820;
 using Keyhole.Tests.Golden;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Hosts;
+namespace Keyhole.Tests.Captures;
 
 /// <summary>Every form in which people have a guest's map.</summary>
 [TestClass]

@@ -14,7 +14,7 @@ using Keyhole.Platforms;
 using Keyhole.Tests.Golden;
 using Keyhole.Tests.Hosts;
 
-namespace Keyhole.Tests.HolePolicies;
+namespace Keyhole.Tests.Platforms.XenPv;
 
 /// <summary>Every real host in the fixtures, with windows where such a machine has its devices.</summary>
 internal sealed record RealHost(string Name, ImmutableArray<E820Entry> MachineMap)

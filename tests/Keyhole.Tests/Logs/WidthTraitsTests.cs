@@ -10,7 +10,7 @@ using Keyhole.Hosts;
 using Keyhole.Pci;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Hosts;
+namespace Keyhole.Tests.Logs;
 
 [TestClass]
 public sealed class WidthTraitsTests

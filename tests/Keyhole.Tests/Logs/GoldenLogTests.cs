@@ -8,9 +8,10 @@ using System.Text.RegularExpressions;
 using Keyhole.Captures;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Hosts;
+namespace Keyhole.Tests.Logs;
 
 /// <summary>The logs of the real Xen and Linux, read again by patterns of their own.</summary>
 [TestClass]

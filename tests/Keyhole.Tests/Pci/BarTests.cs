@@ -9,7 +9,7 @@ using Keyhole.Pci;
 using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Devices;
+namespace Keyhole.Tests.Pci;
 
 [TestClass]
 public sealed class BarTests

@@ -13,7 +13,7 @@ using Keyhole.Platforms;
 using Keyhole.Tests.Golden;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.HolePolicies;
+namespace Keyhole.Tests.Platforms.XenPv;
 
 [TestClass]
 public sealed class LibxlPolicyTests

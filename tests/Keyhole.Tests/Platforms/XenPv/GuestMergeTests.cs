@@ -10,7 +10,7 @@ using Keyhole.Simulation;
 using Keyhole.Tests.Golden;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.HolePolicies;
+namespace Keyhole.Tests.Platforms.XenPv;
 
 /// <summary>The guest that punches its holes itself, on the simulated Xen.</summary>
 [TestClass]

@@ -6,9 +6,10 @@ using System.IO;
 using System.Linq;
 using Keyhole.Captures;
 using Keyhole.Hosts;
+using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Hosts;
+namespace Keyhole.Tests.Captures;
 
 /// <summary>Logs of real machines: each folder holds the capture, where it comes from, and the map that it must give.</summary>
 [TestClass]

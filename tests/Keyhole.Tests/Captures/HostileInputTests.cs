@@ -8,9 +8,10 @@ using System.Text;
 using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
+using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Hosts;
+namespace Keyhole.Tests.Captures;
 
 /// <summary>Everything read is hostile: one clear line, no exception, bounded time and memory.</summary>
 [TestClass]

@@ -12,7 +12,7 @@ using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.Devices;
+namespace Keyhole.Tests.Forecasts;
 
 [TestClass]
 public sealed class DeviceP2mTests

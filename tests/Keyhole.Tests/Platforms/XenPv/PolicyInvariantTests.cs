@@ -20,7 +20,7 @@ using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
-namespace Keyhole.Tests.HolePolicies;
+namespace Keyhole.Tests.Platforms.XenPv;
 
 /// <summary>What holds for every map that a policy of ours makes: on every real host, with every size, and on random ones.</summary>
 [TestClass]
