@@ -148,7 +148,8 @@ internal static class ForecastReview
         string inTheWay = obstacle is { } entry ? $"{E820TypeNames.NameOf(entry.Type)} memory at [0x{entry.Address:x}, 0x{entry.End:x})"
             : "a gap in the map";
         // Nobody gives dom0 another map: it has the machine's.
-        bool helpsToMoveNvs = obstacle is { Type: E820Type.Nvs } && !forecast.Request.Profile.Has(KernelBehaviour.MovesNvs);
+        bool helpsToMoveNvs = obstacle is { Type: E820Type.Nvs } && !forecast.Request.Profile.Has(KernelBehaviour.MovesNvs)
+            && !forecast.Request.Is32Bit;
         string remedy = (helpsToMoveNvs, forecast.Request.IsDom0) switch
         {
             (true, true) => "boot a kernel from 6.12 on, which moves ACPI NVS out of its way",

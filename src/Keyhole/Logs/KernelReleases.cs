@@ -123,14 +123,15 @@ public static class KernelReleases
         return blank >= 0 && isVersionLine ? rest[(blank + 1)..] : text;
     }
 
-    /// <summary>"3.16 to 4.3", "6.12 and later": the mainline releases from one of <see cref="Changing"/> to the end of another.</summary>
-    public static string RangeOf(KernelRelease first, KernelRelease last)
+    /// <summary>"3.16 to 4.3", "6.12 and later": the mainline releases from one of <see cref="Changing"/> to the end of another; of 32-bit PV kernels
+    /// those that there are.</summary>
+    public static string RangeOf(KernelRelease first, KernelRelease last, bool is32Bit = false)
     {
         KernelRelease? next = Changing.Where(release => release > last).Select(static release => (KernelRelease?)release).FirstOrDefault();
         string from = NumberOf(first);
-        if (next is not { } after)
+        if (next is null && !is32Bit)
             return first == KernelRelease.First ? "every release" : $"{from} and later";
-        string to = NumberOf(MainlineReleases().Last(release => release < after));
+        string to = NumberOf(MainlineReleases().Last(release => (next is not { } after || release < after) && (!is32Bit || release <= LastOf32Bits)));
         return first == KernelRelease.First ? $"{to} and older" : from == to ? from : $"{from} to {to}";
     }
 

@@ -31,7 +31,8 @@ internal static class KernelSurvey
             int next = i + 1;
             while (next < forecasts.Length && OutcomeOf(forecasts[next]) == outcome)
                 next++;
-            yield return $"{KernelReleases.RangeOf(forecasts[i].Request.Kernel, forecasts[next - 1].Request.Kernel)}: {outcome}";
+            yield return $"{KernelReleases.RangeOf(forecasts[i].Request.Kernel, forecasts[next - 1].Request.Kernel, forecasts[i].Request.Is32Bit)}: "
+                + outcome;
             i = next;
         }
     }
@@ -46,7 +47,7 @@ internal static class KernelSurvey
             while (i < forecasts.Length && cope(forecasts[i]))
                 i++;
             if (i > first)
-                runs.Add(KernelReleases.RangeOf(forecasts[first].Request.Kernel, forecasts[i - 1].Request.Kernel));
+                runs.Add(KernelReleases.RangeOf(forecasts[first].Request.Kernel, forecasts[i - 1].Request.Kernel, forecasts[first].Request.Is32Bit));
         }
 
         return string.Join(", or ", runs);
@@ -57,7 +58,7 @@ internal static class KernelSurvey
 
     /// <summary>The same boot with every mainline release that differs from the one before, oldest first.</summary>
     public static ImmutableArray<BootForecast> Of(BootRequest request) =>
-        [.. KernelReleases.Changing.Select(version => Forecaster.Forecast(request with { Kernel = version }))];
+        [.. KernelReleases.Changing.Where(version => !request.Is32Bit || version <= KernelReleases.LastOf32Bits).Select(version => Forecaster.Forecast(request with { Kernel = version }))];
 
     /// <summary>
     /// The lowest CONFIG_PHYSICAL_START with which the same kernel boots by the forecast, as the domain builder lays out what belongs to it. Null

@@ -11,6 +11,7 @@ using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
+using Keyhole.Verification;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Forecasts;
@@ -50,6 +51,21 @@ public sealed class BootTests
         Assert.IsTrue(unknown.HasErrors);
         Assert.IsTrue(unknown.Problems.Any(static problem => problem is { Code: ProblemCodes.LayoutNotKnown, Severity: Severity.Error }));
         Assert.IsFalse(unknown.Forecast!.Halts);
+    }
+
+    [TestMethod]
+    public void No_32_bit_kernel_is_named_that_does_not_exist()
+    {
+        Scenario dom0 = Libxls with { Dom0 = new(null), Policy = null };
+        var wide = Boot.Of(dom0);
+        var narrow = Boot.Of(dom0 with { Guest = dom0.Guest with { Is32Bit = true } });
+
+        Assert.Contains("6.12", string.Join('\n', wide.Problems));
+        Assert.DoesNotContain("6.12", string.Join('\n', narrow.Problems));
+        Assert.Contains("6.12 and later: boots", string.Join('\n', KernelSurvey.Tell(KernelSurvey.Of(wide.Forecast!.Request))));
+        string[] told = [.. KernelSurvey.Tell(KernelSurvey.Of(narrow.Forecast!.Request))];
+        Assert.StartsWith("4.3 to 5.8: halts", told[^1]);
+        Assert.AreEqual("", KernelSurvey.ReleasesThat(static forecast => forecast.Boots, KernelSurvey.Of(narrow.Forecast.Request)));
     }
 
     /// <summary>The map of a log that lost the entry from 1 MiB to 64 MiB, or the one behind it.</summary>

@@ -116,9 +116,12 @@ public sealed class FuzzTests
         var made = Boot.Of(new Scenario
         {
             Host = BootEvidence.WithPagesReservedIn(host.Host, boot), Guest = dom0, Dom0 = new(builder.MaxPages), PageCount = pages,
-            Kernel = boot.Kernel ?? KernelReleases.Default, Layout = BootEvidence.LayoutOfDom0(boot, builder),
+            Kernel = boot.Kernel ?? KernelReleases.UsualOf(builder.Is32Bit), Layout = BootEvidence.LayoutOfDom0(boot, builder),
         });
-        ImmutableArray<Phrase> told = Verifier.Compare(made.Forecast!, boot, made.Plan, log).Explanations;
+        // There is no 32-bit PV kernel of such a release.
+        if (made.Forecast is not { } forecast)
+            return null;
+        ImmutableArray<Phrase> told = Verifier.Compare(forecast, boot, made.Plan, log).Explanations;
         return string.Concat(told);
     }
 
