@@ -17,7 +17,8 @@ public readonly record struct MovedBytes(ByteRange From, ByteRange To);
 public readonly record struct MemoryTotals(ulong AvailableKiB, ulong TotalKiB);
 
 /// <summary>A window of a device that could not be claimed.</summary>
-/// <param name="Obstacle">Linux's name of what it meets ("Unusable memory"); null where the reason is another.</param>
+/// <param name="Obstacle">Linux's name of what it meets ("Unusable memory"); null where the reason is another, empty where the log does
+/// not show it.</param>
 /// <param name="ObstacleRange">Where that lies; empty without an obstacle.</param>
 public readonly record struct FailedClaim(ByteRange Window, string? Obstacle, ByteRange ObstacleRange);
 

@@ -79,7 +79,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     public BootFailure? BootFailure { get; private init; }
 
     /// <summary>A release, a panic message, a command line, a segment's name, what the kernel runs on, or what a window conflicts with (null: with
-    /// nothing that has a place).</summary>
+    /// nothing that has a place; empty: the line is cut before it).</summary>
     public string? Text { get; private init; }
 
     /// <summary>Of <see cref="KernelMessageKind.Release"/>: which Linux says so.</summary>
@@ -143,7 +143,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     {
         var message = Parse(line);
         return message.Kind == KernelMessageKind.Other
-            || (message is { Kind: KernelMessageKind.BarClaim, Text: null } && line.Contains("conflict", StringComparison.Ordinal));
+            || message is { Kind: KernelMessageKind.BarClaim, Text: "" };
     }
 
     /// <summary>Reads a line that says something and lacks nothing of it.</summary>
@@ -152,7 +152,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
             or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn)
-            && message is not { Kind: KernelMessageKind.BarClaim, Text: null };
+            && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }
 
     /// <summary>A trace names the kernel as well: "CPU: 0 PID: 128 Comm: kworker/0:2 Not tainted 6.13.6-1.qubes #1", "… Tainted: G        W  5.16.1
@@ -318,14 +318,24 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return default;
         if (!TryBehind(cursor.Rest, Vocabulary.ConflictWith, out TextCursor conflict)
             && !TryBehind(cursor.Rest, Vocabulary.ConflictsWith, out conflict))
-            return new(KernelMessageKind.BarClaim) { From = window };
+            return new(KernelMessageKind.BarClaim) { From = window, Text = GivesReason(cursor.Rest) ? null : "" };
         int with = conflict.Rest.LastIndexOf(Vocabulary.MemOpening, StringComparison.Ordinal);
         if (with < 0)
-            return new(KernelMessageKind.BarClaim) { From = window };
+            return new(KernelMessageKind.BarClaim) { From = window, Text = "" };
         string name = conflict.Rest[..with].Trim().ToString();
         cursor = new(conflict.Rest[with..]);
         return TryMem(ref cursor, isInclusive: true, out ByteRange other)
             ? new(KernelMessageKind.BarClaim) { From = window, To = other, Text = name } : default;
+    }
+
+    /// <summary>Whether a line goes on behind a window with why the window cannot be claimed, and why is not a conflict.</summary>
+    private static bool GivesReason(ReadOnlySpan<char> rest)
+    {
+        const string address = "address";
+        rest = rest.Trim(" :;");
+        if (rest.StartsWith(Vocabulary.CannotClaim, StringComparison.Ordinal))
+            rest = rest[Vocabulary.CannotClaim.Length..].Trim(" :;");
+        return !rest.IsEmpty && !rest.StartsWith(address, StringComparison.Ordinal) && !rest.Contains("conflict", StringComparison.Ordinal);
     }
 
     /// <summary>People copy panic messages from photographs: case and the end do not count.</summary>

@@ -24,7 +24,7 @@ internal static class BarFindings
         foreach (LogFact<FailedClaim> claim in claims)
         {
             // Other devices and bridges stand in the way too; that is not the map's doing.
-            if (claim.Value.Obstacle is not { } obstacle || !IsOfMap(obstacle))
+            if (claim.Value.Obstacle is not { Length: > 0 } obstacle || !IsOfMap(obstacle))
                 continue;
             E820Entry? met = SortedMap.Obstacle(forecast.KernelMap.AsSpan(), claim.Value.Window);
             string? expected = met is { } entry

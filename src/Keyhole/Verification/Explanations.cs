@@ -251,6 +251,13 @@ internal static class Explanations
         string window = Verifier.Range(failed.Window);
         if (failed.Obstacle is not { } obstacle)
             return $"Line {line}: the window {window} could not be claimed for a reason that is not the memory map's.";
+        if (obstacle.Length == 0)
+            return $"Line {line}: the window {window} could not be claimed; why not does not stand in that line.";
+        if (obstacle.Equals("reserved", StringComparison.OrdinalIgnoreCase))
+            return $"Line {line}: the window {window} conflicts with reserved memory of the map, {Verifier.Range(failed.ObstacleRange)}."
+                + (failed.Window.End <= X86Layout.OneMiB
+                    ? " Below 1 MiB lies the copy of a display's ROM, which is no BAR: nothing is lost."
+                    : "");
         if (!BarFindings.IsOfMap(obstacle))
             return $"Line {line}: the window {window} conflicts with {InputError.Quote(obstacle)}, which is not RAM, ACPI or unusable memory "
                 + $"of the map: the devices' addresses conflict, not the map.";

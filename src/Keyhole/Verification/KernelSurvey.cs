@@ -58,7 +58,8 @@ internal static class KernelSurvey
 
     /// <summary>The same boot with every mainline release that differs from the one before, oldest first.</summary>
     public static ImmutableArray<BootForecast> Of(BootRequest request) =>
-        [.. KernelReleases.Changing.Where(version => !request.Is32Bit || version <= KernelReleases.LastOf32Bits).Select(version => Forecaster.Forecast(request with { Kernel = version }))];
+        [.. KernelReleases.Changing.Where(version => !request.Is32Bit || version <= KernelReleases.LastOf32Bits)
+            .Select(version => Forecaster.Forecast(request with { Kernel = version }))];
 
     /// <summary>
     /// The lowest CONFIG_PHYSICAL_START with which the same kernel boots by the forecast, as the domain builder lays out what belongs to it. Null

@@ -230,6 +230,18 @@ public sealed class BootLogTests
     }
 
     [TestMethod]
+    [DataRow("pci 0000:00:00.4: can't claim BAR 0 [mem 0x90004000-0x90007fff 64bit pref]:",
+        "address conflict with System RAM [mem 0x90000000-0x97ffffff]", "System RAM")]
+    [DataRow("pci 0000:00:00.4: can't claim BAR 0 [mem 0x90004000-0x90007fff 64bit pref]: address",
+        "conflict with System RAM [mem 0x90000000-0x97ffffff]", "System RAM")]
+    [DataRow("pci 0000:00:00.4: BAR 0 [mem 0x90004000-0x90007fff 64bit pref]: can't claim;",
+        "address conflict with System RAM [mem 0x90000000-0x97ffffff]", "System RAM")]
+    [DataRow("pci 0000:00:00.4: can't claim BAR 0 [mem 0x90004000-0x90007fff 64bit pref]:", "Device offline.", "")]
+    [DataRow("pci 0000:00:00.4: can't claim BAR 0 [mem 0x90004000-0x90007fff 64bit pref]:", "", "")]
+    public void A_failed_claim_that_is_wrapped_before_its_reason_is_joined_and_no_reason_is_made_up(string first, string second, string obstacle) =>
+        Assert.AreEqual(obstacle, Boots($"> {first}\n> {second}").Single().Facts.FailedClaims.Single().Value.Obstacle);
+
+    [TestMethod]
     [DataRow("pci 0000:01:00.0: can't claim BAR 6 [mem 0xfffe0000-0xffffffff pref]: no compatible bridge window", true)]
     [DataRow("pci 0000:01:00.0: ROM [mem 0xfffe0000-0xffffffff pref]: can't claim; no compatible bridge window", true)]
     [DataRow("pci 0000:00:08.0: can't claim BAR 0 [io  0xd360-0xd36f]: address conflict with PCI Bus 0000:01 [io  0xd000-0xdfff]", false)]

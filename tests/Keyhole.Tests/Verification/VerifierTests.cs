@@ -151,6 +151,22 @@ public sealed class VerifierTests
     }
 
     [TestMethod]
+    [DataRow("BAR 6: can't claim [mem 0x000c0000-0x000dffff]: address conflict with Reserved [mem 0x000a0000-0x000fffff]", "nothing is lost")]
+    [DataRow("can't claim BAR 1 [mem 0xfebc0000-0xfebdffff]: address conflict with Reserved [mem 0xfeb00000-0xfebfffff]",
+        "reserved memory of the map")]
+    [DataRow("can't claim BAR 1 [mem 0xfebc0000-0xfebdffff]:", "why not does not stand in that line")]
+    [DataRow("can't claim BAR 1 [mem 0xfebc0000-0xfebdffff]: no compatible bridge window", "not the memory map's")]
+    public void Why_a_window_cannot_be_claimed_is_told_as_far_as_the_line_tells_it(string line, string told)
+    {
+        GoldenGuest guest = GoldenBoots.Guest("passthrough", "a_pci");
+        List<string> lines = GoldenBoots.TextOf(guest);
+        lines.Add($"[    4.453712] pci 0000:00:00.0: {line}");
+        (BootForecast forecast, ObservedBoot boot) = GoldenBoots.OfGuest("passthrough", guest, lines);
+
+        Contains(Verifier.Compare(forecast, boot), told);
+    }
+
+    [TestMethod]
     [DataRow("seed8g", "0x0000000020000000-0x00000000201fffff] reserved", "0x0000000020001000-0x0000000020200fff] reserved")]
     [DataRow("passthrough", "0x00000000fed1c000-0x00000000fed1ffff] reserved", "0x00000000fed1d000-0x00000000fed20fff] reserved")]
     [DataRow("passthrough", "0x00000000fec00000-0x00000000fec00fff] reserved", "0x00000000fec01000-0x00000000fec01fff] reserved")]
