@@ -125,7 +125,7 @@ internal static class ComparisonText
         console.Ansi.WriteLine();
         MapView.WriteProblems(console,
             [.. (answer.Policies ?? [])[0].Problems.Where(static problem => problem.Code is not (ProblemCodes.BarUnplaced
-                or ProblemCodes.GuestDoesNotStart or ProblemCodes.NoSettingHelps))]);
+                or ProblemCodes.BarConflict or ProblemCodes.GuestDoesNotStart or ProblemCodes.NoSettingHelps))]);
         console.Ansi.WriteLine($"{(answer.Best is { } best ? $"take {best}" : "no setting")}: {answer.Why}");
         if (answer.Paste is not { } paste)
             return;

@@ -87,9 +87,8 @@ internal static class HvmHoles
 
         HvmGuest cured = guest.WithHole(scenario, best << 20);
         string lost = Lost(guest, cured) is { } text ? $"; it costs {text} of RAM below 4 GiB, which is then above" : "";
-        string libvirt = scenario.Guest.Toolstack == Toolstack.Libvirt ? "; libvirt has no element for it: xl does" : "";
         string unmoved = guest.Run is { MovedBytes: > 0 } ? " without moving RAM, of which QEMU in the stubdomain would not learn" : "";
-        return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{unmoved}{lost}{libvirt}", Paste(best));
+        return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{unmoved}{lost}{WhoHasIt(scenario)}", Paste(best));
     }
 
     private static string ReasonToKeep(Scenario scenario, HvmGuest guest, ulong? allLow)
@@ -104,6 +103,10 @@ internal static class HvmHoles
         string lost = Lost(guest, guest.WithHole(scenario, mib << 20)) is { } text ? $", at the cost of {text} of RAM below 4 GiB" : "";
         return string.Create(CultureInfo.InvariantCulture, $"every BAR has its place as it is; {high}: mmio_hole={mib} has all of them below{lost}");
     }
+
+    /// <summary>That mmio_hole= is out of reach of the toolstack that the guest is written for; empty where it is not.</summary>
+    public static string WhoHasIt(Scenario scenario) =>
+        scenario.Guest.Toolstack == Toolstack.Libvirt ? "; libvirt has no element for it: xl does" : "";
 
     private static string? Lost(HvmGuest before, HvmGuest after) =>
         before.Run is { } was && after.Run is { } now && was.LowEnd > now.LowEnd ? ByteSize.ToText(was.LowEnd - now.LowEnd) : null;

@@ -203,7 +203,11 @@ internal static class HvmReview
     private static string? HoleRemedy(Scenario scenario, HvmGuest guest)
     {
         if (HvmHoles.SmallestFor(scenario, guest, static tried => tried.PlacesAll) is { } mib)
-            return string.Create(CultureInfo.InvariantCulture, $"put mmio_hole={mib} into the xl.cfg: then every BAR has its place");
+        {
+            return string.Create(CultureInfo.InvariantCulture,
+                $"put mmio_hole={mib} into the xl.cfg: then every BAR has its place{HvmHoles.WhoHasIt(scenario)}");
+        }
+
         return "pass fewer devices through: no mmio_hole= places all BARs";
     }
 

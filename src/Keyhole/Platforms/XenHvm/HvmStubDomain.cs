@@ -47,7 +47,7 @@ internal static class HvmStubDomain
     /// <summary>RAM that hvmloader moved is not where QEMU has it.</summary>
     public static Problem MovedRam(Scenario scenario, HvmGuest guest, HvmloaderRun run) => new(
         Severity.Error,
-        ProblemCodes.GuestDoesNotStart,
+        ProblemCodes.BarConflict,
         $"hvmloader moves {ByteSize.ToText(run.MovedBytes)} of RAM above 4 GiB to make room for BARs, and QEMU in the stubdomain does not "
             + "learn of it: BARs in that range are not reached (a network card passed through reads as ones only), and the guest may crash",
         run.LowEnd,
@@ -60,7 +60,7 @@ internal static class HvmStubDomain
     public static string? HoleRemedy(Scenario scenario, HvmGuest guest) =>
         scenario.SeeksRemedies && HvmHoles.SmallestFor(scenario, guest, static tried => tried.NotModelled is null && tried.PlacesAll) is { } mib
             ? string.Create(CultureInfo.InvariantCulture,
-                $"put mmio_hole={mib} into the xl.cfg: libxl then lays RAM around the hole itself, and tells QEMU of it")
+                $"put mmio_hole={mib} into the xl.cfg: libxl then lays RAM around the hole itself, and tells QEMU of it{HvmHoles.WhoHasIt(scenario)}")
             : null;
 
     /// <summary>The PV domain that QEMU runs in has a map of its own, which nothing of the guest's configuration gives the host's holes.</summary>

@@ -75,7 +75,7 @@ internal sealed record HvmTopology(NumberedTree? Tree, string? Refusal, string? 
             PciDevice[] covered = [.. listed.Where(candidate => assignment.Covers(candidate.Address)).DistinctBy(static device => device.Address)];
             if (assignment.AllFunctions && covered.Length > 1)
                 unknown ??= $"which slots the functions of {assignment} get is not modelled";
-            string host = assignment.ToString();
+            string host = assignment.DeviceName;
             ImmutableArray<QemuProperty> properties = assignment.VirtualSlot is { } slot and > 0
                 ? [new("host", host), new("addr", slot.ToString("x", CultureInfo.InvariantCulture))]
                 : [new("host", host)];

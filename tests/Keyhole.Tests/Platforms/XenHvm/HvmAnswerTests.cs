@@ -50,6 +50,39 @@ public sealed class HvmAnswerTests
     }
 
     [TestMethod]
+    public void A_device_is_named_without_what_is_asked_of_it()
+    {
+        Assert.IsTrue(PciAddress.TryParse("01:00.0", out PciAddress card));
+        Scenario untold = Of(GuestType.Hvm);
+        untold = untold with { Guest = untold.Guest with { Pci = [new PciAssignment(card) { Seize = true, RdmPolicy = "relaxed" }] } };
+        Scenario told = untold with { Bars = [new(0, BarKind.Memory, 0xe000_0000, 0xe100_0000, false, false)] };
+
+        PlacedBarAnswer bar = PlanAnswer.Of(Planner.Plan(told)).Bars!.Value.Cast<PlacedBarAnswer>().Last();
+
+        Assert.AreEqual("host 01:00.0", bar.Device);
+        Assert.Contains("the BARs of 0000:01:00.0 are not told;",
+            Planner.Plan(untold).Problems.Single(static problem => problem.Code == ProblemCodes.BarsNotKnown).Message.ToString()!);
+    }
+
+    [TestMethod]
+    [DataRow(Toolstack.Xl, "put mmio_hole=512 into the xl.cfg: then every BAR has its place")]
+    [DataRow(Toolstack.Libvirt, "put mmio_hole=512 into the xl.cfg: then every BAR has its place; libvirt has no element for it: xl does")]
+    public void A_hole_that_libvirt_cannot_set_is_said_to_be_xls(Toolstack toolstack, string remedy)
+    {
+        Scenario scenario = Of(GuestType.Hvm);
+        scenario = scenario with
+        {
+            Guest = scenario.Guest with { Toolstack = toolstack, MemoryKiB = 4096 << 10, MaxmemKiB = 4096 << 10 },
+            Bars = [new(0, BarKind.Memory, 0xe000_0000, 0xf000_0000, false, false)],
+            SeeksRemedies = true,
+        };
+
+        Problem problem = Planner.Plan(scenario).Problems.Single(static problem => problem.Code == ProblemCodes.BarUnplaced);
+
+        Assert.AreEqual(remedy, problem.Remedy!.ToString());
+    }
+
+    [TestMethod]
     [DataRow("gfx_passthru", "1", "gfx_passthru= is not modelled")]
     [DataRow("usbctrl", "['type=devicemodel,version=3']", "what usbctrl= adds is not modelled")]
     [DataRow("vnuma", "[['pnode=0']]", "vnuma= is not modelled")]

@@ -76,7 +76,7 @@ public sealed class HvmStubDomainTests
 
         Assert.IsTrue(plan.IsMapKnown);
         Assert.AreEqual(moves ? 2048u : 3840u, plan.RamBelow4GiBKiB >> 10);
-        Problem? problem = plan.Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.GuestDoesNotStart);
+        Problem? problem = plan.Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.BarConflict);
         Assert.AreEqual(moves, problem is not null);
         if (moves)
             StringAssert.Contains(problem!.Remedy!.ToString(), "mmio_hole=", StringComparison.Ordinal);
