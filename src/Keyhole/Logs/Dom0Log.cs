@@ -141,6 +141,9 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         bool isBuildShown = pages is not null;
         // Without the lines of the build: the pages of dom0_mem=, where it says a size.
         pages ??= memory.PageCountOf(ramPages);
+        // Xen gives no more than it has left, and it takes less than a sixteenth of all: which of the two a PVH dom0 got, its own map tells.
+        if (!isBuildShown && pvh is not null && ramPages != 0 && pages > ramPages - (ramPages / 16))
+            pages = null;
         if (!isBuildShown && (pages is not null || pvh is not null))
             layout = GuestLayout.OfDom0();
         if (!found || (pages is null && pvh is null))

@@ -64,6 +64,21 @@ public sealed class PvhDom0Tests
         Assert.IsFalse(PvhDom0Verifier.Compare(plan, boot, changed).Agrees);
     }
 
+    /// <summary>The machine has 4 GiB: Xen gives dom0 no more than it has left.</summary>
+    [TestMethod]
+    [DataRow("1G", 1024UL)]
+    [DataRow("3800M", 3800UL)]
+    [DataRow("4000M", null)]
+    [DataRow("64G", null)]
+    public void A_dom0_mem_that_Xen_may_not_have_left_does_not_tell_dom0s_size(string size, ulong? mib)
+    {
+        string log = Text("dom0-pvh-all.log").Replace("dom0=pvh", $"dom0=pvh dom0_mem={size}", StringComparison.Ordinal);
+        Assert.IsTrue(HostMapReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(log)), "log", HostMapOptions.Default)
+            .TryGet(out HostDocument? host, out _));
+
+        Assert.AreEqual(mib << 8, Dom0Log.Of(host.Log!, host.LogMap)!.PageCount);
+    }
+
     /// <summary>Both tables' sizes from a map, and none where no tables make such a map.</summary>
     [TestMethod]
     public void The_sizes_of_ACPI_tables_are_read_back_from_every_map_that_they_make()
