@@ -55,9 +55,9 @@ internal static class DeviceMemorySyntax
         bool isOfPages = rest.StartsWith("0x", StringComparison.Ordinal);
         if (!TryRange(rest, [","], out start, out end))
             return false;
-        if (isOfPages && (start > end || end >= (TextCursor.TryBehind(rest, " ,", out _) ? Frames.MaxCount : Frames.AddressLimit)))
+        if (isOfPages && (start > end || end >= (TextCursor.TryBehind(rest, " ,", out ReadOnlySpan<char> _) ? Frames.MaxCount : Frames.AddressLimit)))
             return false;
-        if (isOfPages && TextCursor.TryBehind(rest, " ,", out _))
+        if (isOfPages && TextCursor.TryBehind(rest, " ,", out ReadOnlySpan<char> _))
         {
             start <<= Frames.Shift;
             end <<= Frames.Shift;

@@ -91,24 +91,25 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public static KernelMessage Parse(ReadOnlySpan<char> line)
     {
-        if (TryBehind(line, Vocabulary.Version, out TextCursor cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.Version, out TextCursor cursor))
             return Release(cursor.Rest);
         if (TraceRelease(line) is { Kind: not KernelMessageKind.Other } trace)
             return trace;
-        if (TryBehind(line, Vocabulary.CommandLine, out cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.CommandLine, out cursor))
             return new(KernelMessageKind.CommandLine) { Text = cursor.Rest.Trim().ToString() };
         // It comes again once the kernel can parse it, with what is built in.
-        if (TryBehind(line, Vocabulary.LateCommandLine, out cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.LateCommandLine, out cursor))
             return new(KernelMessageKind.LateCommandLine) { Text = cursor.Rest.Trim().ToString() };
-        if (TryBehind(line, Vocabulary.RunsOn, out cursor) || TryBehind(line, Vocabulary.RunsParavirtualizedOn, out cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.RunsOn, out cursor) || TextCursor.TryBehind(line, Vocabulary.RunsParavirtualizedOn, out cursor))
             return new(KernelMessageKind.RunsOn) { Text = InputError.OneLine(cursor.Rest.Trim(), MaxNameLength) };
-        if (TryBehind(line, Vocabulary.Freeing, out cursor) && TryFrames(ref cursor, Vocabulary.PagesFreed, out PfnRange frames, out ulong count))
+        if (TextCursor.TryBehind(line, Vocabulary.Freeing, out cursor)
+            && TryFrames(ref cursor, Vocabulary.PagesFreed, out PfnRange frames, out ulong count))
             return new(KernelMessageKind.Freed) { Pfns = frames, Count = count };
-        if (TryBehind(line, Vocabulary.Populating, out cursor) && TryFrames(ref cursor, Vocabulary.PagesAdded, out frames, out count))
+        if (TextCursor.TryBehind(line, Vocabulary.Populating, out cursor) && TryFrames(ref cursor, Vocabulary.PagesAdded, out frames, out count))
             return new(KernelMessageKind.Populated) { Pfns = frames, Count = count };
         if (line.Contains(Vocabulary.NoRangeToRemap, StringComparison.Ordinal))
             return new(KernelMessageKind.NoRangeToRemap);
-        if (TryBehind(line, Vocabulary.InitrdMoved, out cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.InitrdMoved, out cursor))
             return InitrdMoved(ref cursor);
         if (PanicMessageIn(line) is { } words)
             return new(KernelMessageKind.PanicMessage) { Text = words };
@@ -116,23 +117,23 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.BootFailure) { BootFailure = failure };
         if (line.Contains(Vocabulary.ImageOutsideRam, StringComparison.Ordinal))
             return new(KernelMessageKind.ImageOutsideRam);
-        if (TryBehind(line, Vocabulary.E820, out cursor) && TryEdit(ref cursor, out KernelMessage edit))
+        if (TextCursor.TryBehind(line, Vocabulary.E820, out cursor) && TryEdit(ref cursor, out KernelMessage edit))
             return edit;
         if (line.Contains(Vocabulary.ConsoleOpening, StringComparison.Ordinal) && line.Contains(Vocabulary.ConsoleEnabled, StringComparison.Ordinal))
             return new(KernelMessageKind.Console) { Text = line.Contains(Vocabulary.BootConsole, StringComparison.Ordinal) ? "boot" : "real" };
         if (line.Contains(Vocabulary.DeferredPages, StringComparison.Ordinal))
             return new(KernelMessageKind.DeferredPages);
-        if (TryBehind(line, Vocabulary.Released, out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page"))
+        if (TextCursor.TryBehind(line, Vocabulary.Released, out cursor) && TryCount(ref cursor, out count) && cursor.TryText(" page"))
             return IsWhole(cursor.Rest) ? new(KernelMessageKind.Released) { Count = count } : default;
-        if (TryBehind(line, Vocabulary.Set, out cursor) && TryCount(ref cursor, out count) && cursor.TryText(Vocabulary.PagesToIdentity))
+        if (TextCursor.TryBehind(line, Vocabulary.Set, out cursor) && TryCount(ref cursor, out count) && cursor.TryText(Vocabulary.PagesToIdentity))
             return new(KernelMessageKind.IdentitySet) { Count = count };
-        if (TryBehind(line, Vocabulary.Ramdisk, out cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.Ramdisk, out cursor))
             return Ramdisk(ref cursor);
-        if (TryBehind(line, Vocabulary.Remapped, out cursor) && TryCount(ref cursor, out count))
+        if (TextCursor.TryBehind(line, Vocabulary.Remapped, out cursor) && TryCount(ref cursor, out count))
             return Remapped(ref cursor, count);
-        if (TryBehind(line, Vocabulary.Memory, out cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.Memory, out cursor))
             return Memory(ref cursor);
-        if (TryBehind(line, Vocabulary.Segment, out cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.Segment, out cursor))
             return Segment(cursor.Rest);
         return line.Contains("claim", StringComparison.Ordinal) || line.Contains(Vocabulary.Collision, StringComparison.Ordinal)
             ? BarClaim(line) : PciGap(line);
@@ -262,7 +263,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     private static KernelMessage Segment(ReadOnlySpan<char> text)
     {
         int colon = text.IndexOf(':');
-        if (colon < 0 || !TryBehind(text, "(pfn 0x", out TextCursor cursor))
+        if (colon < 0 || !TextCursor.TryBehind(text, "(pfn 0x", out TextCursor cursor))
             return default;
         if (!cursor.TryHex(out ulong pfn) || !cursor.TryText(" + 0x") || !cursor.TryHex(out ulong pages) || !cursor.TryText(" pages)"))
             return default;
@@ -281,7 +282,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     /// </summary>
     private static KernelMessage PciGap(ReadOnlySpan<char> line)
     {
-        if (TryBehind(line, Vocabulary.OldGapOpening, out TextCursor cursor))
+        if (TextCursor.TryBehind(line, Vocabulary.OldGapOpening, out TextCursor cursor))
         {
             if (!cursor.TryHex(out ulong start) || !cursor.TryText(":") || !cursor.TryHex(out ulong size) || !cursor.TryText(")"))
                 return default;
@@ -316,8 +317,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         TextCursor cursor = new(line[at..]);
         if (!TryMem(ref cursor, isInclusive: true, out ByteRange window))
             return default;
-        if (!TryBehind(cursor.Rest, Vocabulary.ConflictWith, out TextCursor conflict)
-            && !TryBehind(cursor.Rest, Vocabulary.ConflictsWith, out conflict))
+        if (!TextCursor.TryBehind(cursor.Rest, Vocabulary.ConflictWith, out TextCursor conflict)
+            && !TextCursor.TryBehind(cursor.Rest, Vocabulary.ConflictsWith, out conflict))
             return new(KernelMessageKind.BarClaim) { From = window, Text = GivesReason(cursor.Rest) ? null : "" };
         int with = conflict.Rest.LastIndexOf(Vocabulary.MemOpening, StringComparison.Ordinal);
         if (with < 0)
@@ -391,11 +392,4 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     /// <summary>"(s)" of newer kernels or "s" of older ones: a line cut before it may have lost nothing else, but nobody knows.</summary>
     private static bool IsWhole(ReadOnlySpan<char> rest) => rest.StartsWith("(s)", StringComparison.Ordinal) || rest.StartsWith('s');
-
-    private static bool TryBehind(ReadOnlySpan<char> line, string mark, out TextCursor rest)
-    {
-        int at = line.IndexOf(mark, StringComparison.Ordinal);
-        rest = new(at < 0 ? default : line[(at + mark.Length)..]);
-        return at >= 0;
-    }
 }

@@ -65,5 +65,13 @@ internal ref struct TextCursor(ReadOnlySpan<char> text)
         return at >= 0;
     }
 
+    /// <summary>The same with a cursor at what stands behind.</summary>
+    public static bool TryBehind(ReadOnlySpan<char> line, string mark, out TextCursor rest)
+    {
+        bool isThere = TryBehind(line, mark, out ReadOnlySpan<char> behind);
+        rest = new(behind);
+        return isThere;
+    }
+
     private static uint Digit(char c) => c <= '9' ? (uint)(c - '0') : (uint)((c | 0x20) - 'a' + 10);
 }
