@@ -136,6 +136,22 @@ public sealed class PlanVerbTests
         Assert.Contains("<e820_host state=", run.Output);
     }
 
+    /// <summary>libvirt has other names for what decides an HVM guest's map, and not all of it is carried over.</summary>
+    [TestMethod]
+    [DataRow("type=\"hvm\"\nvga=\"stdvga\"", "libvirt", true)]
+    [DataRow("type=\"pv\"\ne820_host=1", "libvirt", false)]
+    [DataRow("type=\"pvh\"", "libvirt", false)]
+    [DataRow("type=\"hvm\"\nvga=\"stdvga\"", "xl", false)]
+    public void Where_the_written_guest_gets_another_map_that_is_said(string lines, string toolstack, bool isSaid)
+    {
+        byte[] config = Encoding.ASCII.GetBytes($"name=\"g\"\nmemory=4096\nkernel=\"/k/vmlinuz\"\n{lines}\n");
+
+        CommandRun run = CommandRun.WithInput(config, "plan", "--host", CommandRun.Golden("plain4g.log"), "--guest", "-", "--emit", toolstack);
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.AreEqual(isSaid, run.Errors.Contains("gets another map", System.StringComparison.Ordinal), run.Errors);
+    }
+
     /// <summary>To libvirt memory is the maximum: it would start the guest with that.</summary>
     [TestMethod]
     [DataRow("pv")]

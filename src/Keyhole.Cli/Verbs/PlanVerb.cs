@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Collections.Generic;
 using System.CommandLine;
+using System.IO;
+using System.Linq;
+using System.Text;
 using Keyhole.Answers;
 using Keyhole.Cli.Help;
 using Keyhole.Cli.Options;
@@ -72,20 +76,41 @@ internal static class PlanVerb
             if (unpainted is not null)
                 return console.Fail(unpainted);
             if (parsed.GetValue(emit) is { } toolstack)
-                return Emit(console, input.Guest, toolstack);
+                return Emit(console, input, toolstack);
             return json.Give(parsed, console, answer, to => PlanText.Write(to, answer));
         });
         return command;
     }
 
-    private static int Emit(CommandConsole console, GuestDocument guest, string toolstack)
+    private static int Emit(CommandConsole console, PlanInput input, string toolstack)
     {
+        GuestDocument guest = input.Guest;
         Parsed<GuestText> written = toolstack == "xl" ? XlConfig.Write(guest) : LibvirtDomain.Write(guest);
         if (!written.TryGet(out GuestText? text, out InputError? error))
             return console.Fail(error);
         foreach (string remark in text.Remarks)
             console.Remark(remark);
+        if (!IsSameGuest(input.Scenario with { Guest = guest.Guest }, text.Text))
+        {
+            console.Remark($"the guest of this text gets another map or other BAR addresses than the one that was read: not all that decides them "
+                + $"(the video card, ACPI, emulated devices, a stubdomain) is carried over; plan it, and add what it lacks");
+        }
+
         console.Out.Write(text.Text);
         return ExitStatus.Yes;
     }
+
+    /// <summary>Whether what was written, read again, is forecast as what was read.</summary>
+    private static bool IsSameGuest(Scenario scenario, string text)
+    {
+        using var bytes = new MemoryStream(Encoding.UTF8.GetBytes(text));
+        if (!GuestReader.Read(bytes, "--emit").TryGet(out GuestDocument? again, out _))
+            return false;
+        Plan was = Planner.Plan(scenario);
+        Plan now = Planner.Plan(scenario with { Guest = again.Guest });
+        return was.IsMapKnown == now.IsMapKnown && was.RamBelow4GiBKiB == now.RamBelow4GiBKiB && was.Map.SequenceEqual(now.Map)
+            && Addresses(was).SequenceEqual(Addresses(now));
+    }
+
+    private static IEnumerable<ulong?> Addresses(Plan plan) => plan.Firmware?.Placement?.Bars.Select(static bar => bar.Address) ?? [];
 }

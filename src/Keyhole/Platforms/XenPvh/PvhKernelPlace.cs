@@ -12,10 +12,10 @@ namespace Keyhole.Platforms.XenPvh;
 
 /// <summary>
 /// Whether Xen can load a PVH dom0's kernel where it is linked, which must be RAM of dom0's map in one piece. Xen from 4.19 on loads a kernel
-/// elsewhere that allows it, which Linux does from 6.13 on; else Xen panics before any kernel runs.
+/// elsewhere that allows it, which Linux does from 6.12 on; else Xen panics before any kernel runs.
 /// </summary>
 /// <remarks>Source: Xen's arch/x86/hvm/dom0_build.c (pvh_load_kernel, find_kernel_memory), commit dfc9fab003 of 4.19; Linux'
-/// arch/x86/platform/pvh/head.S (XEN_ELFNOTE_PHYS32_RELOC).</remarks>
+/// arch/x86/platform/pvh/head.S (XEN_ELFNOTE_PHYS32_RELOC, which the images of 6.12 have and those of 6.1 have not).</remarks>
 internal static class PvhKernelPlace
 {
     /// <summary>What Linux allows: from 16 MiB to 512 MiB, in steps of 2 MiB.</summary>
@@ -49,8 +49,8 @@ internal static class PvhKernelPlace
             conflict.Start,
             conflict.End,
             Remedy: !canMove ? null
-                : xenMoves ? "boot a Linux from 6.13 on, which Xen may load elsewhere"
-                : "boot Xen 4.19 or later with a Linux from 6.13 on, which Xen then loads elsewhere");
+                : xenMoves ? "boot a Linux from 6.12 on, which Xen may load elsewhere"
+                : "boot Xen 4.19 or later with a Linux from 6.12 on, which Xen then loads elsewhere");
     }
 
     private static (ulong Start, ulong End, string Name, bool IsGap)? FirstThatIsNotRam(ByteRange kernel, ImmutableArray<E820Entry> map)
