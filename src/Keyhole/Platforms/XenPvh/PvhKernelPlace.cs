@@ -23,7 +23,7 @@ internal static class PvhKernelPlace
     private const ulong Limit = 512UL << 20;
     private const ulong Step = 2UL << 20;
 
-    private static readonly KernelRelease s_firstThatMoves = new(6, 13);
+    private static readonly KernelRelease s_firstThatMoves = new(6, 12);
 
     /// <summary>An error where it is known where the kernel lies, a warning where that of a usual one is taken; null where it can be
     /// loaded.</summary>
