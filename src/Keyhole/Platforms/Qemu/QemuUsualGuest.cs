@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Guests;
 using Keyhole.Pci;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
 
@@ -106,8 +107,13 @@ internal static class QemuUsualGuest
             string port = string.Create(CultureInfo.InvariantCulture, $"port{number}");
             while (devices.Any(device => device["id"] == port))
                 port += "b";
-            devices.Add(new("pcie-root-port", [new("id", port), new("chassis", (100 + number).ToString(CultureInfo.InvariantCulture))]));
+            devices.Add(new("pcie-root-port",
+                [new("id", port), new("bus", QemuTopology.BoardsBus), new("chassis", (100 + number).ToString(CultureInfo.InvariantCulture))]));
             properties.Add(new("bus", port));
+        }
+        else
+        {
+            properties.Add(new("bus", QemuTopology.BoardsBus));
         }
 
         devices.Add(new("vfio-pci", properties.ToImmutable()) { Host = function });

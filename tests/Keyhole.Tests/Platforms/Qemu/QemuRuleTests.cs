@@ -102,6 +102,20 @@ public sealed class QemuRuleTests
         Assert.AreEqual(address, placement.Tree.Functions.Single(static function => function.Node.Name == "p").Address.ToString());
     }
 
+    [TestMethod]
+    [DataRow("pc-q35-7.2", "pxb-pcie", "0000:01:00.0")]
+    [DataRow("pc-i440fx-7.2", "pxb", "0000:00:03.0")]
+    public void A_device_that_is_added_to_a_guest_comes_to_the_boards_own_bus(string machine, string expander, string address)
+    {
+        string text = $"qemu-system-x86_64 -nodefaults -machine {machine} -m 4G -device {expander},id=x,bus_nr=64";
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd")
+            .TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
+
+        Plan plan = Plan(document.Guest, new() { Bars = [BarRequest.Create(0, 1UL << 20, BarType.Memory64Prefetchable)] });
+
+        Assert.StartsWith(address, PassedThrough(plan).Single());
+    }
+
     /// <summary>Seen on QEMU 7.2 with SeaBIOS 1.16.2, which was let run for 100 s.</summary>
     [TestMethod]
     [DataRow("pcie-root-port,id=p,bus=x,slot=1,bus-reserve=0 -device pci-testdev,bus=p", true)]

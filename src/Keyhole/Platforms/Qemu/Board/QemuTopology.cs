@@ -20,6 +20,9 @@ internal sealed partial class QemuTopology
     internal const int FunctionsOfSlot = 8;
 
     private readonly QemuMachine _machine;
+    /// <summary>The bus of a device that Keyhole adds to a guest: the board's own, whichever board it is.</summary>
+    public const string BoardsBus = "";
+
     private readonly Dictionary<string, QemuBus> _buses = new(StringComparer.Ordinal);
     private readonly List<QemuBus> _roots = [];
     private readonly QemuBus _root;
@@ -204,6 +207,12 @@ internal sealed partial class QemuTopology
 
     private bool TryFindBus(QemuDevice device, out QemuBus bus)
     {
+        if (device["bus"] is BoardsBus)
+        {
+            bus = _root;
+            return true;
+        }
+
         if (device["bus"] is not { } name)
         {
             // QEMU looks through its host bridges, the youngest first (qbus_find_recursive).
