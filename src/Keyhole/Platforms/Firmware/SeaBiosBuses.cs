@@ -26,12 +26,10 @@ internal sealed class SeaBiosBuses
 
         public int Root { get; init; }
 
-        public int Number { get; set; } = LastBus;
+        /// <summary>0 until the bridge before it was given a number: then it answers to none.</summary>
+        public int Number { get; set; }
 
         public int Last { get; set; }
-
-        /// <summary>Whether the bridge before it was given its number: until then it answers to none.</summary>
-        public bool IsNumbered { get; set; }
 
         /// <summary>The buses behind it, by the index of their bridge's function.</summary>
         public SortedList<int, Bus> Behind { get; } = [];
@@ -39,6 +37,8 @@ internal sealed class SeaBiosBuses
 
     private readonly List<Bus> _roots = [];
     private bool _hasFailed;
+    private bool _neverEnds;
+    private int _visits;
 
     /// <summary>Numbers the buses. False where 256 do not suffice.</summary>
     /// <param name="neverEnds">Whether numbering goes round for ever: then no bus has its number, and the tree is numbered as others do it.</param>
@@ -49,7 +49,9 @@ internal sealed class SeaBiosBuses
             buses._roots.Add(Plug(null, tree.Roots[root].Functions, root, tree.Roots[root].Number));
         int last = 0;
         buses.Number(buses._roots[0], ref last);
-        neverEnds = tree.Roots.Length > 1 && !buses.TryNumberExpanders(last);
+        if (tree.Roots.Length > 1)
+            buses.NumberExpanders(last);
+        neverEnds = buses._neverEnds;
         numbered = null!;
         if (buses._hasFailed)
             return false;
@@ -63,24 +65,21 @@ internal sealed class SeaBiosBuses
     /// Expanders' root buses are found where their numbers come up: each number behind the last one is tried as a root, up to 255. A bridge that sets
     /// the last number back has them all tried again, and it again: then it never ends.
     /// </summary>
-    private bool TryNumberExpanders(int last)
+    private void NumberExpanders(int last)
     {
         var numbered = new HashSet<Bus> { _roots[0] };
-        int tries = 0;
-        while (last < LastBus)
+        while (last < LastBus && !_neverEnds && !_hasFailed)
         {
             last++;
-            if (++tries > MostTries)
-                return false;
-            if (Find(last) is not { } bus || (bus.Bridge is not null && !bus.IsNumbered))
+            _neverEnds |= ++_visits > MostTries;
+            if (Find(last) is not { } bus)
                 continue;
             numbered.Add(bus);
             Number(bus, ref last);
         }
 
         // The number of an expander was passed over: a bridge before it has it.
-        _hasFailed |= _roots.Exists(root => !numbered.Contains(root));
-        return true;
+        _hasFailed |= !_neverEnds && _roots.Exists(root => !numbered.Contains(root));
     }
 
     private static Bus Plug(PciBridge? bridge, IReadOnlyList<PciFunction> functions, int root, int number)
@@ -89,14 +88,28 @@ internal sealed class SeaBiosBuses
         for (int i = 0; i < functions.Count; i++)
         {
             if (functions[i].Bridge is { } behind)
-                bus.Behind.Add(i, Plug(behind, behind.Functions, root, LastBus));
+                bus.Behind.Add(i, Plug(behind, behind.Functions, root, 0));
         }
 
         return bus;
     }
 
-    private void Number(Bus bus, ref int last)
+    /// <summary>Numbers the bridges of a bus. What answers to a new number is what is behind the bridge, unless a slip has cut it off or given the
+    /// number twice.</summary>
+    private void Number(Bus bus, ref int last, int depth = 0)
     {
+        if (++_visits > MostTries || depth > NumberedTree.MaxBuses)
+        {
+            _neverEnds = true;
+            return;
+        }
+
+        foreach (Bus behind in bus.Behind.Values)
+        {
+            behind.Number = LastBus;
+            behind.Last = 0;
+        }
+
         foreach (Bus behind in bus.Behind.Values)
         {
             if (last >= LastBus)
@@ -106,8 +119,9 @@ internal sealed class SeaBiosBuses
             }
 
             behind.Number = ++last;
-            behind.IsNumbered = true;
-            Number(behind, ref last);
+            behind.Last = LastBus;
+            if (Find(last) is { } found)
+                Number(found, ref last, depth + 1);
             // A bridge whose last bus is 0 already, by the slip of one behind it, is left as it is.
             if (last != 0)
                 last = WithReserve(behind, last);

@@ -209,12 +209,12 @@ internal sealed class QemuPlatform : IPlatform
             GuestOutcome.GivesUp => $"the firmware gives up on its PCI devices: none gets an address, and the guest has no display and no disk{said}",
             GuestOutcome.Panics => $"the firmware stops{said}",
             GuestOutcome.Hangs when forecast.Machine.Firmware.Name == FirmwareName.SeaBios =>
-                "SeaBIOS never ends: it numbers the buses again and again, because a bridge after an expander asks for fewer buses in reserve "
+                "SeaBIOS never ends: with an expander it numbers the buses again and again, because a bridge asks for fewer buses in reserve "
                     + "(bus-reserve) than it has already",
             GuestOutcome.Hangs => $"the firmware never ends{said}",
         };
         if (forecast is { Outcome: GuestOutcome.Hangs, Machine.Firmware.Name: FirmwareName.SeaBios })
-            remedy ??= "take bus-reserve= out of the bridges after the expander, or ask for more";
+            remedy ??= "take bus-reserve= out of the bridges";
         if (what is not null)
             problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what, Remedy: remedy));
     }

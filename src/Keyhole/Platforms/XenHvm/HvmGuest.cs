@@ -64,6 +64,9 @@ internal sealed record HvmGuest
     /// <summary>Why its map is not known, where that is so; null where it is known, or the guest is refused.</summary>
     public string? NotModelled { get; init; }
 
+    /// <summary>Whether that is for Xen's patch level alone: with an mmio_hole= that leaves hvmloader nothing to move the map is known.</summary>
+    public bool DependsOnPatch { get; init; }
+
     /// <summary>Whether every BAR has an address, and QEMU knows where RAM is.</summary>
     public bool PlacesAll => Refusal is null && Run is { PanicMessage: null, MovedBytes: 0, Placement: { } placement }
         && placement.CountUnplaced() == 0;
@@ -110,7 +113,7 @@ internal sealed record HvmGuest
         if (movesRam is null && run.MovedBytes == 0)
             run = RunHvmloader(scenario, made, memory, false);
         else if (movesRam is null && made.NotModelled is null)
-            return made with { Run = run, NotModelled = HvmStubDomain.DependsOnPatch(scenario, run) };
+            return made with { Run = run, NotModelled = HvmStubDomain.WhyPatchCounts(scenario, run), DependsOnPatch = true };
         return made with { Run = run };
     }
 

@@ -52,7 +52,7 @@ internal static class HvmHoles
     public static SettingComparison? Compare(Scenario scenario)
     {
         HvmGuest guest = HvmGuest.Of(scenario);
-        if (guest.NotModelled is not null || (guest.Topology.Tree is null && guest.Topology.Refusal is null))
+        if ((guest.NotModelled is not null && !guest.DependsOnPatch) || (guest.Topology.Tree is null && guest.Topology.Refusal is null))
             return null;
         var tried = new List<TriedSetting> { Row(AsItIs, guest) };
         ulong? smallest = null, allLow = null;
@@ -86,7 +86,7 @@ internal static class HvmHoles
         }
 
         HvmGuest cured = guest.WithHole(scenario, best << 20);
-        string lost = Lost(guest, cured) is { } text ? $"; it costs {text} of RAM below 4 GiB, which is then above" : "";
+        string lost = !guest.DependsOnPatch && Lost(guest, cured) is { } text ? $"; it costs {text} of RAM below 4 GiB, which is then above" : "";
         string unmoved = guest.Run is { MovedBytes: > 0 } ? " without moving RAM, of which QEMU in the stubdomain would not learn" : "";
         return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{unmoved}{lost}{WhoHasIt(scenario)}", Paste(best));
     }
@@ -117,10 +117,15 @@ internal static class HvmHoles
 
     private static TriedSetting Row(string name, HvmGuest guest)
     {
-        GuestOutcome outcome = guest.Refusal is not null ? GuestOutcome.Refused
+        GuestOutcome outcome = guest.DependsOnPatch ? GuestOutcome.NotKnown
+            : guest.Refusal is not null ? GuestOutcome.Refused
             : guest.Run?.PanicMessage is not null ? GuestOutcome.Panics : GuestOutcome.Boots;
         int unplaced = guest.Run?.Placement?.CountUnplaced() ?? guest.Topology.Tree?.Functions.Sum(static function => function.Node.Bars.Length) ?? 0;
-        return new(name, unplaced, outcome) { RamBelow4GiBKiB = guest.Run?.LowEnd >> 10, AboveFourGiB = guest.Run is null ? null : guest.CountHigh };
+        return new(name, unplaced, outcome)
+        {
+            RamBelow4GiBKiB = guest.DependsOnPatch ? null : guest.Run?.LowEnd >> 10,
+            AboveFourGiB = guest.DependsOnPatch || guest.Run is null ? null : guest.CountHigh,
+        };
     }
 
     /// <summary>libvirt has no element for it.</summary>

@@ -36,7 +36,7 @@ internal static class HvmStubDomain
     };
 
     /// <summary>Why the map is not known where hvmloader moves RAM with one patch level of Xen and not with another.</summary>
-    public static string DependsOnPatch(Scenario scenario, HvmloaderRun run)
+    public static string WhyPatchCounts(Scenario scenario, HvmloaderRun run)
     {
         string known = scenario.Host.Traits.XenVersion is { } xen ? $"the host has Xen {xen}, with which patch level is not known"
             : "which Xen the host has is not known";

@@ -31,7 +31,7 @@ internal sealed class XenHvmPlatform : IPlatform
         HvmReview.Report(scenario, guest, problems);
         if (guest.NotModelled is { } what)
         {
-            problems.Add(GuestReview.MapNotKnown(what) with { Remedy = guest.Run is null ? null : HvmStubDomain.HoleRemedy(scenario, guest) });
+            problems.Add(GuestReview.MapNotKnown(what) with { Remedy = guest.DependsOnPatch ? HvmStubDomain.HoleRemedy(scenario, guest) : null });
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 

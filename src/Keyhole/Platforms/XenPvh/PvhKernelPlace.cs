@@ -18,10 +18,9 @@ namespace Keyhole.Platforms.XenPvh;
 /// arch/x86/platform/pvh/head.S (XEN_ELFNOTE_PHYS32_RELOC, which the images of 6.12 have and those of 6.1 have not).</remarks>
 internal static class PvhKernelPlace
 {
-    /// <summary>What Linux allows: from 16 MiB to 512 MiB, in steps of 2 MiB.</summary>
-    private const ulong Lowest = 16UL << 20;
-    private const ulong Limit = 512UL << 20;
-    private const ulong Step = 2UL << 20;
+    /// <summary>What Linux allows in its image: from <see cref="X86Layout.LinuxStart"/> on, in steps of <see cref="X86Layout.LargePageBytes"/>, up to
+    /// 1 GiB (0x3fffffff in Debian's 6.12; 512 MiB in a kernel that was built without CONFIG_RANDOMIZE_BASE, which hardly one is).</summary>
+    private const ulong Limit = 1UL << 30;
 
     private static readonly KernelRelease s_firstThatMoves = new(6, 12);
 
@@ -78,7 +77,7 @@ internal static class PvhKernelPlace
         {
             if (!entry.IsRam || entry.Wraps)
                 continue;
-            ulong start = (ulong.Max(entry.Address, Lowest) + Step - 1) & ~(Step - 1);
+            ulong start = Align.Up(ulong.Max(entry.Address, X86Layout.LinuxStart), X86Layout.LargePageBytes);
             ulong end = ulong.Min(entry.End, Limit);
             if (start < end && end - start >= size)
                 return true;

@@ -122,6 +122,8 @@ public sealed class QemuRuleTests
     [DataRow("pcie-root-port,id=p,bus=x,slot=1,bus-reserve=1 -device pci-testdev,bus=p", false)]
     [DataRow("pcie-root-port,id=p,bus=x,slot=1 -device pcie-pci-bridge,id=c,bus=p -device pci-bridge,id=d,bus=c,chassis_nr=7,addr=1,bus-reserve=0", true)]
     [DataRow("pcie-root-port,id=p,bus=pcie.0,slot=1,bus-reserve=0 -device pci-testdev,bus=p", false)]
+    [DataRow("pcie-root-port,id=p,bus=pcie.0,slot=1 -device pcie-pci-bridge,id=c,bus=p -device pci-bridge,id=d,bus=c,chassis_nr=7,addr=1,"
+        + "bus-reserve=0", false)]
     public void SeaBIOS_never_ends_where_a_bridge_after_an_expander_sets_the_last_bus_back(string port, bool hangs)
     {
         QemuForecast forecast = Forecast($"-machine q35 -m 2G -device pxb-pcie,id=x,bus_nr=64 -device {port}");

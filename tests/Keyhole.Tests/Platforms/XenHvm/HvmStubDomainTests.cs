@@ -97,6 +97,10 @@ public sealed class HvmStubDomainTests
         string remedy = problem.Remedy!.ToString();
         StringAssert.Contains(remedy, "mmio_hole=", StringComparison.Ordinal);
         ulong mib = ulong.Parse(remedy.Split("mmio_hole=")[1].Split(' ')[0], CultureInfo.InvariantCulture);
+        // compare names the same hole, and does not say how the guest comes out without it.
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual($"mmio_hole={mib}", comparison.Best);
+        Assert.AreEqual(GuestOutcome.NotKnown, comparison.Settings[0].Outcome);
         Plan cured = Planner.Plan(scenario with { Guest = scenario.Guest with { Hvm = scenario.Guest.Hvm with { HoleBytes = mib << 20 } } });
         Assert.IsTrue(cured.IsMapKnown);
         Assert.IsFalse(cured.Problems.Any(static problem => problem.Severity == Severity.Error));

@@ -237,6 +237,35 @@ public sealed class PvhDom0Tests
         Assert.AreEqual(outcome != GuestOutcome.Boots, boot.Problems.Any(static problem => problem.Code == ProblemCodes.KernelNotOnRam));
     }
 
+    /// <summary>The note in the image of Debian's 6.12: 2 MiB, 16 MiB, 0x3fffffff.</summary>
+    [TestMethod]
+    [DataRow(0x3000_0000UL, 0x3400_0000UL, true)]
+    [DataRow(0x3e00_0000UL, 0x4000_0000UL, false)]
+    [DataRow(0x4000_0000UL, 0x5000_0000UL, false)]
+    public void Xen_loads_a_kernel_elsewhere_up_to_1_GiB(ulong start, ulong end, bool boots)
+    {
+        Host host = new()
+        {
+            Entries =
+            [
+                E820Entry.FromBounds(0, 0xa_0000, E820Type.Ram), E820Entry.FromBounds(0x10_0000, 0x200_0000, E820Type.Ram),
+                E820Entry.FromBounds(0x200_0000, start, E820Type.Reserved), E820Entry.FromBounds(start, end, E820Type.Ram),
+            ],
+            Traits = new() { XenVersion = new XenVersion(4, 20) },
+        };
+
+        var boot = Boot.Of(new Scenario
+        {
+            Host = host,
+            Guest = new() { MemoryKiB = 256 << 10, MaxmemKiB = 256 << 10 },
+            Dom0 = new(null) { IsPvh = true },
+            Kernel = KernelReleases.Identify("6.12")!.Release!.Value,
+            Layout = new() { Kernel = ByteRange.FromBounds(0x100_0000, 0x400_0000) },
+        });
+
+        Assert.AreEqual(!boots, boot.Problems.Any(static problem => problem.Code == ProblemCodes.KernelNotOnRam));
+    }
+
     [TestMethod]
     [DataRow("Unable to allocate memory with order 0!", "Failed to setup Dom0 physical memory map", true)]
     [DataRow("d0 kernel: Address conflict and not relocatable", "Failed to load Dom0 kernel", true)]
