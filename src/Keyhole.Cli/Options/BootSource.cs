@@ -213,13 +213,17 @@ internal sealed class BootSource
         if (!look(host).TryGet(out hints, out error))
             return error;
         host = hints.Host ?? host;
-        Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null);
+        Dom0Log? log = (hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null))?.On(host.Host);
         if (parsed.GetValue(_nrPages) is null && log?.PageCount is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware)
             return InputError.NotSupported("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0",
                 "give the log of a boot under Xen, or ask with --nr-pages N how a dom0 of that size would fare here");
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
-            return InputError.Missing("--dom0", null, "how many pages dom0 starts with is not known",
-                "give --nr-pages N, or a Xen log that shows how dom0 is built");
+        {
+            return InputError.Missing("--dom0", null, log is { IsMoreThanLeft: true }
+                ? "how many pages dom0 starts with is not known: dom0_mem= is about all of the machine's RAM or more, and Xen gives what it has left"
+                : "how many pages dom0 starts with is not known", "give --nr-pages N, or a Xen log that shows how dom0 is built");
+        }
+
         if (OutOfRange(pages) is { } tooMany)
             return tooMany;
         if (_max.Read(parsed, out ulong? maxBytes) is { } maxError)

@@ -45,7 +45,15 @@ internal static class BootText
             : answer.Reached == GuestOutcome.Halts ? ", without a message" : "");
         console.Ansi.WriteLine();
         if (answer.Account is { IsEmpty: false } account)
+        {
             WriteAccount(console, answer, account, pages);
+        }
+        else if (answer.Account is null && answer.NotKnown is not null)
+        {
+            console.Ansi.WriteLine("What becomes of its pages is not known: lines of the host's map are lost.");
+            console.Ansi.WriteLine();
+        }
+
         if (answer.Forecast is { } forecast)
             WriteMemory(console, answer, forecast);
         if (answer.SwitchedOff is { IsEmpty: false } switchedOff)
@@ -56,7 +64,7 @@ internal static class BootText
 
         if (answer.Log is { IsEmpty: false } log)
         {
-            console.Ansi.WriteLine("The kernel will say:");
+            console.Ansi.WriteLine(answer.NotKnown is not null ? "The kernel will say, among other things:" : "The kernel will say:");
             foreach (string line in log)
                 console.Ansi.WriteLine($"  {line}");
             console.Ansi.WriteLine();
@@ -69,9 +77,9 @@ internal static class BootText
 
     private static void WriteMemory(CommandConsole console, BootAnswer answer, BootForecast forecast)
     {
-        if (!forecast.P2m.IsEmpty)
+        if (answer.P2m is { IsEmpty: false })
             WriteP2m(console, forecast);
-        foreach (MovedRange moved in forecast.Moved)
+        foreach (MovedRange moved in answer.Moved is null ? [] : forecast.Moved)
             console.Ansi.WriteLine($"moved: {moved.What} from {Shown(moved.From)} to {Shown(moved.To)}");
         if (forecast.KernelMap.IsEmpty)
             return;

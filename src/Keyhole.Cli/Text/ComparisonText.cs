@@ -59,11 +59,11 @@ internal static class ComparisonText
             List<string> cells =
             [
                 row.Policy + (row.Policy == answer.Best ? " *" : ""),
-                row.E820 is { IsEmpty: false } ? ByteSize.ToText((row.RamBelow4GiBKiB ?? 0) << 10) : "no map",
-                ByteSize.ToText((row.LostPages ?? 0) << Frames.Shift),
-                ByteSize.ToText((row.RemappedPages ?? 0) << Frames.Shift),
-                (row.HypercallCount ?? 0).ToString("#,0", CultureInfo.InvariantCulture),
-                Boots(row.Kernels),
+                row.Plan.Entries.IsEmpty ? "no map" : Known(row, row.RamBelow4GiBKiB is { } low ? ByteSize.ToText(low << 10) : null),
+                Known(row, row.LostPages is { } lost ? ByteSize.ToText(lost << Frames.Shift) : null),
+                Known(row, row.RemappedPages is { } moved ? ByteSize.ToText(moved << Frames.Shift) : null),
+                Known(row, row.HypercallCount?.ToString("#,0", CultureInfo.InvariantCulture)),
+                Boots(row),
             ];
             if (hasWindows)
             {
@@ -200,12 +200,18 @@ internal static class ComparisonText
         }
     }
 
-    private static string Boots(IReadOnlyDictionary<string, bool> kernels)
+    private const string NotKnown = "not known";
+
+    /// <summary>Nothing where there is no map to have figures of.</summary>
+    private static string Known(ComparedAnswer row, string? figure) => figure ?? (row.Plan.Entries.IsEmpty ? "" : NotKnown);
+
+    private static string Boots(ComparedAnswer row)
     {
-        int count = kernels.Count(static kernel => kernel.Value);
-        if (count == kernels.Count)
-            return count == 0 ? "" : "all";
+        int count = row.Kernels.Count(static kernel => kernel.Value);
+        bool areAllTold = row.Kernels.Count == KernelReleases.Named.Count || row.Plan.Entries.IsEmpty;
+        if (count == row.Kernels.Count && (areAllTold || count == 0))
+            return row.Plan.Entries.IsEmpty ? "" : areAllTold ? count == 0 ? "" : "all" : NotKnown;
         return count == 0 ? "none" : string.Join(' ',
-            kernels.Where(static kernel => kernel.Value).Select(static kernel => kernel.Key["linux-".Length..]));
+            row.Kernels.Where(static kernel => kernel.Value).Select(static kernel => kernel.Key["linux-".Length..]));
     }
 }

@@ -27,9 +27,11 @@ internal static class PlanText
         if (answer.E820 is { IsEmpty: false } entries)
         {
             MapView.WriteEntries(console, entries);
+            foreach (RangeAnswer range in answer.NotKnown ?? [])
+                console.Ansi.WriteLine($"not known, for lines of the host's map are lost: [{range.Start}, {range.End})");
             WriteLowRam(console, answer);
             console.Ansi.WriteLine();
-            MapView.Draw(console, [new("host", answer.Plan.MachineMap), new("guest", answer.Plan.Map)]);
+            MapView.Draw(console, [new("host", answer.Plan.MachineMap), new("guest", [.. answer.Plan.KnownEntries.Select(static planned => planned.Entry)])]);
             console.Ansi.WriteLine();
         }
         else if (answer.RamBelow4GiBKiB is not null)
@@ -51,6 +53,8 @@ internal static class PlanText
     {
         if (answer.RamBelow4GiBKiB is { } lowKiB)
             console.Ansi.WriteLine($"RAM below 4 GiB: {ByteSize.ToText(lowKiB << 10)}");
+        else if (answer.NotKnown is not null)
+            console.Ansi.WriteLine("RAM below 4 GiB: not known");
     }
 
     /// <summary>What was read, so that "fits" is told apart from "not read".</summary>

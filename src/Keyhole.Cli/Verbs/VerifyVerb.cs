@@ -199,7 +199,10 @@ internal static class VerifyVerb
                 host = own;
             }
 
-            Dom0Log? builder = chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog, host.LogMap) : null);
+            Dom0Log? builder = (chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog, host.LogMap) : null))?.On(host.Host);
+            if (builder is { IsMoreThanLeft: true, Pvh: null })
+                WhyNoForecast = "dom0_mem= is about all of the machine's RAM or more, and how much Xen had left to give the log does not show, so "
+                    + "nothing but its end could be looked at.";
             PvhDom0Tables? tables = null;
             if (builder?.Pvh is { } pvh)
             {

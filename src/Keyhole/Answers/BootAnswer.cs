@@ -5,8 +5,10 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using System.Text.Json.Serialization;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
+using Keyhole.Hosts;
 using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
@@ -90,16 +92,28 @@ public sealed record BootAnswer : KernelAnswer
         KernelImage = boot.Plan.Scenario.Image is { } image ? new(image.Version, image.Start, image.BssStop, image.End, image.LoadedEnd) : null;
         IfKernelEndsBy = forecast.IfShorter is { } shorter
             ? new(forecast.KernelEndThatMatters, GuestOutcomes.NameOf(shorter.Outcome), shorter.Message) : null;
-        KernelE820 = EntryAnswer.AllOf(forecast.KernelMap);
+        // What lost lines of the host's map decide is not known, and left out.
+        ImmutableArray<ByteRange> notKnown = forecast.NotKnownRanges;
+        KernelE820 = EntryAnswer.AllOf(forecast.KernelMap.SelectMany(entry => MapReadings.Without(entry, notKnown)));
         NrPages = forecast.Request.PageCount;
-        Extra = [.. forecast.Extra.Select(RangeAnswer.Of)];
-        P2m = [.. forecast.P2m.Select(P2mRunAnswer.Of)];
-        Hypercalls = CountsByName.Of(forecast.Hypercalls);
-        PciGap = RangeAnswer.OrNull(forecast.PciGap);
-        Moved = [.. forecast.Moved.Select(static moved => new MovedAnswer(moved.What, moved.From.Start, moved.To.Start))];
-        Account = [.. forecast.Account.Select(static line => new AccountAnswer(line.What, line.PageCount))];
-        Bars ??= [.. forecast.Bars.Select(
-            static verdict => new ClaimedBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed, verdict.IsIdentity))];
+        if (forecast.IsAgreed(static reading => reading.Extra))
+            Extra = [.. forecast.Extra.Select(RangeAnswer.Of)];
+        if (forecast.IsAgreed(static reading => reading.P2m))
+            P2m = [.. forecast.P2m.Select(P2mRunAnswer.Of)];
+        if (forecast.IsAgreed(static reading => reading.Hypercalls))
+            Hypercalls = CountsByName.Of(forecast.Hypercalls);
+        if (forecast.IsAgreed(static reading => reading.PciGap))
+            PciGap = RangeAnswer.OrNull(forecast.PciGap);
+        if (forecast.IsAgreed(static reading => reading.Moved))
+            Moved = [.. forecast.Moved.Select(static moved => new MovedAnswer(moved.What, moved.From.Start, moved.To.Start))];
+        if (forecast.IsAgreed(static reading => reading.Account))
+            Account = [.. forecast.Account.Select(static line => new AccountAnswer(line.What, line.PageCount))];
+        if (forecast.IsAgreed(static reading => reading.Bars))
+        {
+            Bars ??= [.. forecast.Bars.Select(
+                static verdict => new ClaimedBarAnswer(verdict.Bar.Start, verdict.Bar.End, verdict.CanBeClaimed, verdict.IsIdentity))];
+        }
+
         Balloon = balloon is null ? null : BalloonAnswer.Of(balloon);
         SwitchedOff = forecast.SwitchedOff;
         Log = forecast.Log;

@@ -87,7 +87,7 @@ public sealed record ComparedAnswer : KernelAnswer
     [JsonPropertyOrder(MemberOrder.Memory)]
     public ulong? HypercallCount { get; init; }
 
-    /// <summary>Whether each kernel boots, by its name.</summary>
+    /// <summary>Whether each kernel boots, by its name; without those of which lost lines of the host's map decide it.</summary>
     [JsonPropertyOrder(MemberOrder.Memory)]
     public IReadOnlyDictionary<string, bool> Kernels { get; init; }
 
@@ -128,8 +128,8 @@ public sealed record ComparedAnswer : KernelAnswer
         };
         if (row.Forecast is not null)
         {
-            LostPages = row.LostPages;
-            HypercallCount = row.HypercallCount;
+            LostPages = row.IsAgreed(static policy => policy.LostPages) ? row.LostPages : null;
+            HypercallCount = row.IsAgreed(static policy => policy.HypercallCount) ? row.HypercallCount : null;
         }
 
         var kernels = new OrderedDictionary<string, bool>();

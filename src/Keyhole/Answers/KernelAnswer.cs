@@ -10,7 +10,8 @@ using Keyhole.Platforms;
 
 namespace Keyhole.Answers;
 
-/// <summary>A plan with what a kernel makes of its map, in short. The members are null where no kernel's memory setup was forecast.</summary>
+/// <summary>A plan with what a kernel makes of its map, in short. The members are null where no kernel's memory setup was forecast, and where lines
+/// that the host's source has lost decide them.</summary>
 public abstract record KernelAnswer : PlanAnswer
 {
     /// <summary>The kernel's name.</summary>
@@ -37,8 +38,8 @@ public abstract record KernelAnswer : PlanAnswer
         Kernel = KernelReleases.NameOf(forecast.Request.Kernel);
         Outcome = GuestOutcomes.NameOf(forecast.Outcome);
         Message = forecast.Message;
-        ReleasedPages = forecast.ReleasedPages;
-        RemappedPages = forecast.RemappedPages;
-        PopulatedPages = forecast.PopulatedPages;
+        ReleasedPages = forecast.IsAgreed(static reading => reading.ReleasedPages) ? forecast.ReleasedPages : null;
+        RemappedPages = forecast.IsAgreed(static reading => reading.RemappedPages) ? forecast.RemappedPages : null;
+        PopulatedPages = forecast.IsAgreed(static reading => reading.PopulatedPages) ? forecast.PopulatedPages : null;
     }
 }

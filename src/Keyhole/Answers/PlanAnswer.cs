@@ -29,7 +29,11 @@ public record PlanAnswer : Answer
     [JsonPropertyOrder(MemberOrder.Plan)]
     public ImmutableArray<PlannedEntryAnswer>? E820 { get; init; }
 
-    /// <summary>Null where the platform's map is not known.</summary>
+    /// <summary>Where the map depends on lines that the host's source has lost: no entry of "e820" is there. Null where none are lost.</summary>
+    [JsonPropertyOrder(MemberOrder.Plan)]
+    public ImmutableArray<RangeAnswer>? NotKnown { get; init; }
+
+    /// <summary>Null where the platform's map is not known, and where lost lines decide it.</summary>
     [JsonPropertyOrder(MemberOrder.Plan)]
     public ulong? RamBelow4GiBKiB { get; init; }
 
@@ -85,7 +89,8 @@ public record PlanAnswer : Answer
     {
         Policy = plan.Policy;
         Guest = GuestAnswer.Of(plan.Guest);
-        E820 = plan.IsMapKnown ? PlannedEntryAnswer.AllOf(plan.Entries) : null;
+        E820 = plan.IsMapKnown ? PlannedEntryAnswer.AllOf(plan.KnownEntries) : null;
+        NotKnown = plan.NotKnownRanges.IsEmpty ? null : [.. plan.NotKnownRanges.Select(RangeAnswer.Of)];
         RamBelow4GiBKiB = plan.RamBelow4GiBKiB;
         Problems = ProblemAnswer.AllOf(problems, words);
         Plan = plan;

@@ -32,6 +32,9 @@ internal sealed record Capture
     /// <summary>True where the source is known to have lost entries; else left out.</summary>
     public bool? EntriesLost { get; init; }
 
+    /// <summary>Where it has lost them, or may have; left out where it has lost none.</summary>
+    public ImmutableArray<string>? LostRanges { get; init; }
+
     public required ImmutableArray<CaptureEntry> Entries { get; init => field = Given.Array(value); }
 
     /// <summary>Bytes of each type, in the order of the types' numbers.</summary>
@@ -61,6 +64,7 @@ internal sealed record Capture
             MachineMap = host.IsMachineMap ? true : null,
             RamShown = host.RamShown == Hosts.RamShown.All ? null : CaptureNames.Of(host.RamShown),
             EntriesLost = host.HasLostEntries ? true : null,
+            LostRanges = OrNull(host.LostRanges.Select(static range => $"0x{range.Start:x}-0x{range.End:x}")),
             Entries = CaptureEntry.AllOf(host.Entries),
             Totals = new(totals.Select(static total => KeyValuePair.Create(E820TypeNames.NameOf(total.Key), new Hex(total.Value)))),
             MachineEntries = host.MachineEntries.IsEmpty ? null : CaptureEntry.AllOf(host.MachineEntries),

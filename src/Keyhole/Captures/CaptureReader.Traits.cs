@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Immutable;
+using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
@@ -97,12 +98,20 @@ internal ref partial struct CaptureReader
         return true;
     }
 
+    /// <summary>Whole pages.</summary>
     private bool TryReadRanges(string name, out ImmutableArray<PfnRange> ranges)
+    {
+        bool isRead = TryReadByteRanges(name, out ImmutableArray<ByteRange> bytes);
+        ranges = isRead && !bytes.IsEmpty ? [.. bytes.Select(static range => range.Touched)] : [];
+        return isRead;
+    }
+
+    private bool TryReadByteRanges(string name, out ImmutableArray<ByteRange> ranges)
     {
         ranges = [];
         if (!Expect(JsonTokenType.StartArray, name, "an array"))
             return false;
-        ImmutableArray<PfnRange>.Builder read = ImmutableArray.CreateBuilder<PfnRange>();
+        ImmutableArray<ByteRange>.Builder read = ImmutableArray.CreateBuilder<ByteRange>();
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
             if (read.Count == Host.MaxEntries)
@@ -118,7 +127,7 @@ internal ref partial struct CaptureReader
                     "write it as 0xA-0xB, B exclusive and at most 2^52");
             }
 
-            read.Add(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end)));
+            read.Add(ByteRange.FromBounds(start, end));
         }
 
         ranges = read.ToImmutable();

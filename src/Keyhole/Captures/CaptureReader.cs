@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using System.Text.Json;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
@@ -26,8 +27,8 @@ internal ref partial struct CaptureReader
     /// <summary>Characters of an address, a type or a PCI address.</summary>
     private const int MaxPlainLength = 24;
 
-    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entriesLost", "entries", "machineEntries", "traits", "devices",
-        "reservedRegions", "iomem"];
+    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entriesLost", "lostRanges", "entries", "machineEntries", "traits",
+        "devices", "reservedRegions", "iomem"];
     private static readonly string[] s_membersOfPlans = ["e820", "entries"];
 
     private readonly ReadOnlySpan<byte> _bytes;
@@ -82,6 +83,7 @@ internal ref partial struct CaptureReader
         bool isMachineMap = false;
         RamShown ramShown = RamShown.All;
         bool hasLostEntries = false;
+        ImmutableArray<ByteRange> lostRanges = [];
         uint seen = 0;
 
         _reader.Read();
@@ -115,6 +117,7 @@ internal ref partial struct CaptureReader
                 "machineMap" => TryReadBoolean(name, out isMachineMap),
                 "ramShown" => TryReadRamShown(name, out ramShown),
                 "entriesLost" => TryReadBoolean(name, out hasLostEntries),
+                "lostRanges" => TryReadByteRanges(name, out lostRanges),
                 "entries" or "e820" => TryReadEntries(name, out entries),
                 "machineEntries" => TryReadEntries(name, out machineEntries),
                 "reservedRegions" => TryReadRegions(out regions),
@@ -152,7 +155,8 @@ internal ref partial struct CaptureReader
                 Entries = [.. found],
                 IsMachineMap = isMachineMap,
                 RamShown = ramShown,
-                HasLostEntries = hasLostEntries,
+                LostRanges = lostRanges.IsEmpty ? hasLostEntries ? LostLines.AnyGapOf([.. found]) : []
+                    : ByteRanges.Union(lostRanges.SelectMany(range => LostLines.GapsIn(range, [.. found]))),
                 MachineEntries = machineEntries is null ? [] : [.. machineEntries],
                 Traits = traits,
                 Devices = devices,

@@ -126,7 +126,7 @@ public static class HostMapReader
             {
                 Entries = map.Entries,
                 RamShown = RamShownBy(map),
-                HasLostEntries = LogMapRemarks.HasLostEntries(scan, map),
+                LostRanges = LogMapRemarks.LostRanges(scan, map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
                 Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) }
                     : scan.Traits) with

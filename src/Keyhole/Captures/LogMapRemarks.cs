@@ -8,6 +8,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Hosts;
 using Keyhole.Logs;
 
 namespace Keyhole.Captures;
@@ -74,7 +75,7 @@ internal static class LogMapRemarks
         const ulong leastRamBytes = 16UL << 20;
         if (map.CutLine is { } cut)
             yield return string.Create(CultureInfo.InvariantCulture,
-                $"Line {cut} leaves out a part of this map (\"...\"): what is missing counts as a gap here; give the whole log");
+                $"Line {cut} leaves out a part of this map (\"...\"): what is missing there is not known; give the whole log");
         if (map.OpenLine is { } open)
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"Right after this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");
@@ -97,12 +98,40 @@ internal static class LogMapRemarks
                     + $"Xen leaves some of it unused, or the map is not the one of this boot");
     }
 
-    /// <summary>Whether entries of a firmware's map are known to be missing.</summary>
-    public static bool HasLostEntries(LogScan scan, LogMap map) => map.Kind is LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi
-        && (BeginsAmid(map) || map.CutLine is not null || LacksRamOfXens(scan, map));
+    /// <summary>Where entries of a firmware's map are known to be missing, or may be; empty where none are known to be.</summary>
+    public static ImmutableArray<ByteRange> LostRanges(LogScan scan, LogMap map)
+    {
+        if (map.Kind is not (LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi))
+            return [];
+        List<ByteRange> lost = [];
+        if (BeginsAmid(map))
+            lost.Add(ByteRange.FromBounds(0, map.Entries[0].Address));
+        foreach (int behind in map.Cuts)
+        {
+            ulong before = map.Entries.Take(behind).Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
+            // Out of order nobody knows where the lines belong.
+            if (before > map.Entries[behind].Address)
+                return LostLines.AnyGapOf(map.Entries);
+            lost.Add(ByteRange.FromBounds(before, map.Entries[behind].Address));
+        }
 
-    private static bool LacksRamOfXens(LogScan scan, LogMap map) =>
-        CountedByXen(scan, map) is { } counted && counted.Bytes > WholePagesOfRam(map) + WorthMentionBytes;
+        if (lost.Count == 0 && CountedByXen(scan, map) is { } counted && counted.Bytes > WholePagesOfRam(map) + WorthMentionBytes)
+            lost.AddRange(RoomFor(counted.Bytes - WholePagesOfRam(map), map));
+        return ByteRanges.Union(lost.SelectMany(range => LostLines.GapsIn(range, map.Entries)));
+    }
+
+    /// <summary>Where RAM of a size may be that no entry has: the gaps that are large enough, and what follows the last entry.</summary>
+    private static IEnumerable<ByteRange> RoomFor(ulong bytes, LogMap map)
+    {
+        foreach (ByteRange gap in LostLines.AnyGapOf(map.Entries))
+        {
+            if (gap.SizeBytes >= bytes)
+                yield return gap;
+        }
+
+        ulong end = map.Entries.Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
+        yield return ByteRange.FromBounds(end, ulong.Min(ulong.Max(end, Frames.FourGiB) + bytes, Frames.AddressLimit));
+    }
 
     /// <summary>The RAM of a map of Xen's as Xen counts it; null where the log does not say it.</summary>
     private static (ulong Bytes, int Line)? CountedByXen(LogScan scan, LogMap map)

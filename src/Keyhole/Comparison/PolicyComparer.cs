@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
+using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Migration;
 using Keyhole.Pci;
@@ -47,7 +48,33 @@ public static class PolicyComparer
                 Settings = settings,
                 Why = settings?.Why ?? WhyNothing(rows[0].Plan),
             };
-        return comparison with { Room = RoomFor(all) };
+        comparison = comparison with { Room = RoomFor(all) };
+        return isChoice && scenario.Host.HasLostEntries ? OfReadings(request with { Scenario = scenario }, comparison) : comparison;
+    }
+
+    /// <summary>Of a host of whose map lines are lost: what is best whatever they said.</summary>
+    private static PolicyComparison OfReadings(ComparisonRequest request, PolicyComparison comparison)
+    {
+        string[] best = [.. LostLines.Readings(request.Scenario.Host)
+            .Select(host => Compare(request with { Scenario = request.Scenario with { Host = host } }).Best?.Policy.Name ?? "none").Distinct()];
+        string lost = LostLineDoubts.Text(request.Scenario.Host.LostRanges);
+        if (best.Length > 1)
+        {
+            return comparison with
+            {
+                Best = null,
+                Why = $"which is best is not known ({string.Join(" or ", best)}): it depends on lines of the host's map that are lost where {lost} "
+                    + $"{(request.Scenario.Host.LostRanges.Length == 1 ? "is" : "are")}; give the whole log, or another source of the host's map",
+            };
+        }
+
+        ComparedPolicy? row = comparison.Policies.FirstOrDefault(row => row.Policy.Name == best[0]);
+        return comparison with
+        {
+            Best = row,
+            Why = row is null ? $"none will do, whatever the lines of the host's map said that are lost where {lost} is"
+                : $"{best[0]} is best whatever the lines of the host's map said that are lost where {lost} is",
+        };
     }
 
     /// <summary>Of a guest whose map no policy lays, and of which no setting was tried.</summary>
@@ -101,7 +128,9 @@ public static class PolicyComparer
             Plan = plan,
             Forecast = forecast,
             Kernels = forecast is null ? []
-                : [.. KernelReleases.Named.Select(kernel => (kernel, kernel == scenario.Kernel ? forecast.Boots : boot.With(kernel).Boots))],
+                : [.. KernelReleases.Named.Select(kernel => (Kernel: kernel, Forecast: kernel == scenario.Kernel ? forecast : boot.With(kernel).Forecast))
+                    .Where(static row => row.Forecast is { IsDecidedByLostLines: false } or null)
+                    .Select(static row => (row.Kernel, row.Forecast is { Boots: true }))],
             Migrations = migrations,
             Against = Against(boot, migrations, policy),
         };
@@ -129,6 +158,13 @@ public static class PolicyComparer
     /// <summary>Where no window is known, a device may be wherever the host has no memory: what speaks against RAM there.</summary>
     private static Phrase? AgainstWithoutDevice(IHolePolicy policy, Plan plan)
     {
+        // Of lines that are lost, what speaks against it for each reading of them.
+        if (!plan.Readings.IsEmpty)
+        {
+            Phrase?[] words = [.. plan.Readings.Select(reading => AgainstWithoutDevice(policy, reading))];
+            return words.All(word => word?.ToString() == words[0]?.ToString()) ? words[0] : null;
+        }
+
         ulong hostsHole = HostHoles.StartOfPciHole(plan.MachineMap, []);
         if (policy.Traits is { NeedsFilter: true, HoleStartOnEveryHost: { } holeStart } && hostsHole < holeStart)
             return $"the host's own hole starts at 0x{hostsHole:x}: a device below {ByteSize.ToText(holeStart)} would need a filter";

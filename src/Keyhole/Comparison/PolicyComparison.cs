@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -49,7 +50,7 @@ public sealed record ComparedPolicy
     /// <summary>The forecast for the request's kernel; null where the policy has no map.</summary>
     public required BootForecast? Forecast { get; init; }
 
-    /// <summary>Whether each kernel boots, oldest first.</summary>
+    /// <summary>Whether each kernel boots, oldest first; without those of which lost lines of the host's map decide it.</summary>
     public required ImmutableArray<(KernelRelease Kernel, bool Boots)> Kernels { get; init => field = Given.Array(value); }
 
     /// <summary>How the guest moves to each of the other hosts, in the request's order.</summary>
@@ -68,6 +69,10 @@ public sealed record ComparedPolicy
 
     /// <summary>Windows of the guest's devices that its kernel can claim.</summary>
     public int ClaimedBars => Forecast is { } forecast ? forecast.Bars.Count(static verdict => verdict.CanBeClaimed) : 0;
+
+    /// <summary>Whether a figure is the same whatever lines that the host's source has lost said.</summary>
+    internal bool IsAgreed(Func<ComparedPolicy, ulong> figure) =>
+        Forecast is null || Forecast.Readings.All(reading => figure(this with { Forecast = reading }) == figure(this));
 
     private ulong PagesOutOfSight(BootForecast forecast)
     {

@@ -70,7 +70,8 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
         return new()
         {
             Map = plan.Map,
-            MapMayLackEntries = scenario.Host.HasLostEntries,
+            Readings = [.. plan.Readings.Select(static reading => reading.Map)],
+            LostRanges = scenario.Host.LostRanges,
             IsDom0 = scenario.Dom0 is not null,
             Is32Bit = scenario.Guest.Is32Bit,
             PageCount = scenario.StartPages,

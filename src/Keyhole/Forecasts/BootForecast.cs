@@ -6,6 +6,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Pci;
 using Keyhole.Platforms;
@@ -47,11 +48,28 @@ public sealed record BootForecast
     public string? Message { get; init; }
 
     /// <summary>Whether it boots, halts, or nobody can say because it is not known where the kernel lies, or what lies there.</summary>
-    public GuestOutcome Outcome => Halt != HaltReason.None ? HaltsForLackOfEntries ? GuestOutcome.NotKnown : GuestOutcome.Halts
+    public GuestOutcome Outcome => IsDecidedByLostLines ? GuestOutcome.NotKnown : OwnOutcome;
+
+    private GuestOutcome OwnOutcome => Halt != HaltReason.None ? GuestOutcome.Halts
         : Request.Layout.IsKnown ? GuestOutcome.Boots : GuestOutcome.NotKnown;
 
-    /// <summary>Whether it halts where the map has nothing, and entries of the map may be missing.</summary>
-    internal bool HaltsForLackOfEntries => Request.MapMayLackEntries && ForecastReview.HaltsInAGap(this);
+    /// <summary>The forecasts for <see cref="BootRequest.Readings"/>, in that order; empty where no lines are lost.</summary>
+    internal ImmutableArray<BootForecast> Readings { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Whether it boots if lines that are lost said one thing, and halts if they said another.</summary>
+    internal bool IsDecidedByLostLines => Readings.Any(reading => reading.OwnOutcome != OwnOutcome);
+
+    /// <summary>Where the kernel's own map depends on lines that are lost.</summary>
+    internal ImmutableArray<ByteRange> NotKnownRanges =>
+        Readings.IsEmpty ? [] : MapReadings.Differences([.. Readings.Select(static reading => reading.KernelMap)]);
+
+    /// <summary>Whether something is the same whatever lines that are lost said.</summary>
+    internal bool IsAgreed<T>(Func<BootForecast, ImmutableArray<T>> of) =>
+        !IsDecidedByLostLines && Readings.All(reading => of(reading).SequenceEqual(of(this)));
+
+    /// <inheritdoc cref="IsAgreed{T}(Func{BootForecast, ImmutableArray{T}})"/>
+    internal bool IsAgreed<T>(Func<BootForecast, T> of)
+        where T : struct => !IsDecidedByLostLines && Readings.All(reading => of(reading).Equals(of(this)));
 
     /// <summary>Whether it is known to boot.</summary>
     public bool Boots => Outcome == GuestOutcome.Boots;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
@@ -17,8 +18,14 @@ public sealed record BootRequest
     /// set.</summary>
     public required ImmutableArray<E820Entry> Map { get; init => field = Given.Array(value); }
 
-    /// <summary>Whether entries of the map may be missing: what lies in none of them may be RAM all the same.</summary>
-    public bool MapMayLackEntries { get; init; }
+    /// <summary>
+    /// Where lines of the map's source are lost: the map as it would be for each reading of them, one with gaps there among them. What the forecasts
+    /// for these do not agree on is not known. Empty where none are lost.
+    /// </summary>
+    public ImmutableArray<ImmutableArray<E820Entry>> Readings { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Where lines of the host's map are lost; empty where none are.</summary>
+    public ImmutableArray<ByteRange> LostRanges { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether the guest is the host's own dom0.</summary>
     public bool IsDom0 { get; init; }

@@ -20,20 +20,6 @@ internal static class ForecastReview
     {
         if (forecast.Outcome == GuestOutcome.Halts)
             yield return Halt(forecast);
-        if (forecast.HaltsForLackOfEntries)
-        {
-            (string what, ByteRange range) = InTheWay(forecast);
-            yield return new(
-                Severity.Warning,
-                ProblemCodes.MapNotKnown,
-                $"whether the kernel boots is not known: the map has no entries for all of [0x{range.Start:x}, 0x{range.End:x}), where {what} "
-                    + $"{(what == PageTables ? "are" : "is")}, and entries are missing in its source",
-                range.Start,
-                range.End,
-                "give the whole map");
-            yield break;
-        }
-
         if (forecast.Outcome == GuestOutcome.NotKnown)
         {
             yield return new(
@@ -55,6 +41,8 @@ internal static class ForecastReview
                     + $"finds no RAM in the map to move them to",
                 Remedy: forecast.Request.Profile.Displaced != DisplacedPages.Remap
                     ? "boot a kernel from 3.19 on, which moves them, or balloon up again (xl mem-set)"
+                    // Nobody gives dom0 another map.
+                    : forecast.Request.IsDom0 ? "give dom0 less memory (dom0_mem=)"
                     : "install a map with as much RAM as the guest has pages");
         }
 
@@ -184,27 +172,6 @@ internal static class ForecastReview
             HaltReason.None or HaltReason.NoMemoryMap or HaltReason.ExtraMemoryMismatch or HaltReason.RemapFailed or HaltReason.TooManyPieces
                 or HaltReason.CallbacksRefused => ("", default),
         };
-    }
-
-    /// <summary>Whether the kernel halts because something of it lies where the map has nothing: no entry is in the way that it could not move
-    /// away.</summary>
-    public static bool HaltsInAGap(BootForecast forecast)
-    {
-        ByteRange range = InTheWay(forecast).Range;
-        BootRequest request = forecast.Request;
-        bool movesNvs = request.Profile.Has(KernelBehaviour.MovesNvs);
-        ulong covered = 0;
-        foreach (E820Entry entry in SortedMap.Of(request.Map.AsSpan()))
-        {
-            ByteRange part = entry.Wraps ? default : entry.Range.Intersect(range);
-            if (part.IsEmpty)
-                continue;
-            if (!IsRam(request, entry) && !(movesNvs && entry.Type == E820Type.Nvs))
-                return false;
-            covered += part.SizeBytes;
-        }
-
-        return covered < range.SizeBytes;
     }
 
     private static bool IsRam(BootRequest request, E820Entry entry) =>

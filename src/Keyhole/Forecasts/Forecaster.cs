@@ -12,6 +12,7 @@ using Keyhole.Hosts;
 using Keyhole.Hypercalls;
 using Keyhole.Logs;
 using Keyhole.Pci;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 using Keyhole.Simulation;
 
@@ -34,9 +35,25 @@ internal static class Forecaster
     public static BootForecast Forecast(BootRequest request)
     {
         BootForecast forecast = ForecastOne(request);
-        // What lies in the way may be a lack of the source alone: then nobody knows what the kernel says.
-        forecast = forecast.HaltsForLackOfEntries ? forecast with { Message = null, Log = [] } : forecast with { IfShorter = IfShorter(forecast) };
-        return forecast with { Problems = [.. ForecastReview.Report(forecast)] };
+        forecast = forecast with { IfShorter = IfShorter(forecast) };
+        forecast = forecast with { Problems = [.. ForecastReview.Report(forecast)] };
+        return request.Readings.IsEmpty ? forecast : OfReadings(forecast);
+    }
+
+    /// <summary>What is the same whatever lines that are lost said: of the others nobody knows what the kernel says.</summary>
+    private static BootForecast OfReadings(BootForecast forecast)
+    {
+        BootRequest request = forecast.Request;
+        ImmutableArray<BootForecast> readings = [.. request.Readings.Select(map => Forecast(request with { Map = map, Readings = [] }))];
+        forecast = forecast with { Readings = readings };
+        return forecast with
+        {
+            Message = readings.All(reading => reading.Message == forecast.Message) ? forecast.Message : null,
+            IfShorter = readings.All(static reading => reading.IfShorter is not null) ? forecast.IfShorter : null,
+            Log = [.. forecast.Log.Where(line => readings.All(reading => reading.Log.Contains(line)))],
+            Problems = LostLineDoubts.Agreed(request.LostRanges, [.. readings.Select(static reading => reading.Problems)],
+                forecast.IsDecidedByLostLines ? ["whether it boots"] : []),
+        };
     }
 
     /// <summary>The lowest address of a range at which the map has no RAM; its end where there is none.</summary>

@@ -147,9 +147,15 @@ public sealed record Host
     /// <summary>How much of the host's RAM <see cref="Entries"/> show.</summary>
     public RamShown RamShown { get; init; }
 
-    /// <summary>Whether the source is known to have lost entries of the map: a log that begins amid it or leaves lines out, or less RAM than Xen
-    /// counts.</summary>
-    public bool HasLostEntries { get; init; }
+    /// <summary>
+    /// Where the source is known to have lost entries of the map, or may have lost them: before a log's first line that begins amid it, where lines
+    /// are left out, where the RAM may be that Xen counts and no entry has. What is there is not known. By address, without overlap; no entry has a
+    /// part of them.
+    /// </summary>
+    public ImmutableArray<ByteRange> LostRanges { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Whether the source is known to have lost entries of the map.</summary>
+    public bool HasLostEntries => !LostRanges.IsEmpty;
 
     /// <summary>Whether what Xen adds for dom0 is in the map already.</summary>
     public bool IsMachineMap { get; init; }

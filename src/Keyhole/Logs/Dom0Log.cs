@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 
 namespace Keyhole.Logs;
 
@@ -45,6 +46,23 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
 
     /// <summary>64 TiB: nothing that Xen builds is larger; what is larger was garbled.</summary>
     private const ulong LargestBytes = X86Layout.LinuxMemoryLimit;
+
+    /// <summary>
+    /// The same on a machine: of <c>dom0_mem=</c> with more than what Xen surely has left of its RAM Xen gives what there is, which no option tells.
+    /// Where the log has no "System RAM:", the map shows how much there is.
+    /// </summary>
+    public Dom0Log On(Host host)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        if (IsBuildShown || PageCount is not { } pages || host.RamShown != RamShown.All || host.HasLostEntries)
+            return this;
+        ulong ram = SortedMap.BytesIn(ByteRange.FromBounds(0, ulong.MaxValue), SortedMap.Of(host.Entries.AsSpan()).AsSpan(),
+            static entry => entry.IsRam) >> Frames.Shift;
+        return ram != 0 && pages > ram - (ram / Dom0MemOption.ShareOfXen) ? this with { PageCount = null, IsMoreThanLeft = true } : this;
+    }
+
+    /// <summary>Whether <c>dom0_mem=</c> asks for more than what Xen surely has left: how much dom0 gets is then not known.</summary>
+    public bool IsMoreThanLeft { get; init; }
 
     /// <summary>Reads the lines of the first Xen boot in a log. Null when it has none.</summary>
     public static Dom0Log? Of(LogScan scan)
@@ -141,9 +159,6 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         bool isBuildShown = pages is not null;
         // Without the lines of the build: the pages of dom0_mem=, where it says a size.
         pages ??= memory.PageCountOf(ramPages);
-        // Xen gives no more than it has left, and it takes less than a sixteenth of all: which of the two a PVH dom0 got, its own map tells.
-        if (!isBuildShown && pvh is not null && ramPages != 0 && pages > ramPages - (ramPages / 16))
-            pages = null;
         if (!isBuildShown && (pages is not null || pvh is not null))
             layout = GuestLayout.OfDom0();
         if (!found || (pages is null && pvh is null))

@@ -16,6 +16,9 @@ internal readonly record struct Dom0MemOption
     private const string MinWord = "min:";
     private const string MaxWord = "max:";
 
+    /// <summary>What part of the RAM is more than Xen takes for itself.</summary>
+    internal const ulong ShareOfXen = 16;
+
     private Amount Plain { get; init; }
 
     private Amount Max { get; init; }
@@ -77,10 +80,10 @@ internal readonly record struct Dom0MemOption
         Amount amount = Plain.IsGiven ? Plain : Max;
         if (!amount.IsGiven || amount is not { IsMinus: false, Percent: 0, Pages: > 0 })
             return null;
-        // dom0 gets what it may have at most only where there is as much; a sixteenth of all is more than Xen takes.
-        if (!Plain.IsGiven && amount.Pages > ramPages - (ramPages / 16))
+        // dom0 gets it only where Xen has as much left; a sixteenth of all is more than Xen takes.
+        if ((ramPages != 0 || !Plain.IsGiven) && amount.Pages > ramPages - (ramPages / ShareOfXen))
             return null;
-        return ramPages != 0 && amount.Pages > ramPages ? null : amount.Pages;
+        return amount.Pages;
     }
 
     /// <summary>The limit in pages; null when there is none.</summary>

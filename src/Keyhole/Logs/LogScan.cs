@@ -56,6 +56,9 @@ public sealed record LogMap(
     /// <summary>The line where somebody left a part of the map out ("..."); null where nobody did.</summary>
     public int? CutLine { get; init; }
 
+    /// <summary>The entries before which somebody left lines out, as indexes of <see cref="Entries"/>.</summary>
+    internal ImmutableArray<int> Cuts { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The line right behind its last entry where somebody left lines out, of the map or of what follows; null where nobody did.</summary>
     public int? OpenLine { get; init; }
 

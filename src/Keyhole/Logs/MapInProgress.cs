@@ -15,10 +15,12 @@ internal sealed class MapInProgress
 
     private readonly List<E820Entry> _entries = [];
     private readonly List<int> _entryLines = [];
+    private readonly List<int> _cuts = [];
     private readonly char[] _title = new char[MaxTitleLength];
     private int _titleLength;
     private InputError? _error;
     private E820Entry _first;
+    private bool _isCutHere;
     private int _omissionLine;
     private int _cutLine;
     private int _lastLine;
@@ -55,7 +57,9 @@ internal sealed class MapInProgress
         title[.._titleLength].CopyTo(_title);
         _entries.Clear();
         _entryLines.Clear();
+        _cuts.Clear();
         _error = null;
+        _isCutHere = false;
         _omissionLine = 0;
         _cutLine = 0;
         _lastLine = 0;
@@ -64,7 +68,11 @@ internal sealed class MapInProgress
     }
 
     /// <summary>Somebody has left lines out here. Before the first entry that is no matter of the map.</summary>
-    public void NoteOmission(int line) => _omissionLine = _omissionLine == 0 && HasEntries ? line : _omissionLine;
+    public void NoteOmission(int line)
+    {
+        _isCutHere = HasEntries;
+        _omissionLine = _omissionLine == 0 && HasEntries ? line : _omissionLine;
+    }
 
     public void Add(LogEntry read, string source, int line)
     {
@@ -78,6 +86,8 @@ internal sealed class MapInProgress
             return;
         if (!HasEntries)
             _first = entry;
+        bool isCutHere = _isCutHere;
+        _isCutHere = false;
         // EFI has several types for what E820 knows one of; loaders merge such neighbours.
         if (Kind == LogMapKind.Efi && HasEntries && _entries[^1].Type == entry.Type && _entries[^1].End == entry.Address)
         {
@@ -91,6 +101,8 @@ internal sealed class MapInProgress
             return;
         }
 
+        if (isCutHere)
+            _cuts.Add(_entries.Count);
         _entries.Add(entry);
         _entryLines.Add(line);
     }
@@ -137,6 +149,7 @@ internal sealed class MapInProgress
     {
         Domain = Domain,
         IsBehindProse = IsBehindProse,
+        Cuts = [.. _cuts],
         CutLine = _cutLine == 0 ? null : _cutLine,
         OpenLine = _cutLine == 0 && _omissionLine != 0 && _omissionLine == _lastLine + 1 ? _omissionLine : null,
     };

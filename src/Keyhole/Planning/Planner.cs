@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Platforms;
 using Keyhole.Platforms.Qemu;
 using Keyhole.Platforms.XenHvm;
@@ -24,7 +28,28 @@ public static class Planner
     public static Plan Plan(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
-        return PlatformOf(scenario).Plan(scenario);
+        IPlatform platform = PlatformOf(scenario);
+        return scenario.Host.HasLostEntries ? PlanOfReadings(platform, scenario) : platform.Plan(scenario);
+    }
+
+    /// <summary>Of a host of whose map lines are lost: what is the same whatever they said.</summary>
+    private static Plan PlanOfReadings(IPlatform platform, Scenario scenario)
+    {
+        ImmutableArray<Plan> readings = [.. LostLines.Readings(scenario.Host).Select(host => platform.Plan(scenario with { Host = host }))];
+        Plan plan = readings[0];
+        ulong?[] low = [.. readings.Select(static reading => reading.RamBelow4GiBKiB).Distinct().Order()];
+        string[] doubts = low.Length == 1 ? []
+            : [$"how much RAM the guest has below 4 GiB (at least {ByteSize.ToText((low[0] ?? 0) << 10)}, at most {ByteSize.ToText((low[^1] ?? 0) << 10)})"];
+        bool isVerdictKnown = readings.All(reading => reading.Verdict == plan.Verdict);
+        return plan with
+        {
+            Scenario = scenario,
+            Readings = readings,
+            NotKnownRanges = MapReadings.Differences([.. readings.Select(static reading => reading.Map)]),
+            RamBelow4GiBKiB = low.Length == 1 ? low[0] : null,
+            Verdict = isVerdictKnown ? plan.Verdict : new GuestVerdict(GuestOutcome.NotKnown, null),
+            Problems = LostLineDoubts.Agreed(scenario.Host.LostRanges, [.. readings.Select(static reading => reading.Problems)], doubts),
+        };
     }
 
     /// <summary>Who makes the guest's map.</summary>

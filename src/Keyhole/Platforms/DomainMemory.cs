@@ -35,7 +35,9 @@ internal static class DomainMemory
     /// <param name="machineMap">The host's, in any order.</param>
     /// <param name="memoryKiB">What the domain starts with. What it could balloon up to is another matter: the next host may have it.</param>
     /// <param name="isOvercommitted">Whether the host may give memory that it does not have, as Linux does to its processes.</param>
-    public static void ReportTooLarge(Host host, ImmutableArray<E820Entry> machineMap, ulong memoryKiB, bool isOvercommitted, List<Problem> problems)
+    /// <param name="isDom0">Whether it is the host's own dom0, which Xen gives what it has left, if it asks for more.</param>
+    public static void ReportTooLarge(Host host, ImmutableArray<E820Entry> machineMap, ulong memoryKiB, bool isOvercommitted, List<Problem> problems,
+        bool isDom0 = false)
     {
         ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(problems);
@@ -47,13 +49,15 @@ internal static class DomainMemory
                 + $"host ({ByteSize.ToText(hostKiB << 10)})";
         bool isCertain = host.RamShown == RamShown.All && !isOvercommitted;
         string consequence = isOvercommitted ? "QEMU starts with swap alone, and not at all with a device passed through, which pins memory"
+            : isDom0 ? "Xen gives dom0 what it has left, not more"
             : isCertain ? "Xen cannot build it"
             : "Xen cannot build it, unless the source shows no more than dom0's share";
         problems.Add(new(
             isCertain ? Severity.Error : Severity.Warning,
             ProblemCodes.LargerThanHost,
             $"{sizes}: {consequence}",
-            Remedy: isCertain || isOvercommitted ? "give it less: Xen or the host's own system need some, too"
+            Remedy: isDom0 ? "say how many pages it has: fewer than all, for Xen needs some itself"
+                : isCertain || isOvercommitted ? "give it less: Xen or the host's own system need some, too"
                 : "give it less, or name the log of 'xl dmesg' as the host"));
     }
 

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
@@ -61,6 +62,16 @@ public sealed record Plan
     /// known.</summary>
     public GuestVerdict? Verdict { get; init; }
 
+    /// <summary>The plan as it would be for each reading of lines that the host's source has lost; the first with gaps there, as this one. Empty
+    /// where none are lost.</summary>
+    internal ImmutableArray<Plan> Readings { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>
+    /// Where the guest's map depends on lines that the host's source has lost: what <see cref="Entries"/> have there is not known. Sorted, without
+    /// overlap; empty where none are lost.
+    /// </summary>
+    public ImmutableArray<ByteRange> NotKnownRanges { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The host.</summary>
     public Host Host => Scenario.Host;
 
@@ -73,11 +84,17 @@ public sealed record Plan
     /// <summary>The plain entries, as the hypervisor takes them.</summary>
     public ImmutableArray<E820Entry> Map => [.. Entries.Select(static planned => planned.Entry)];
 
+    /// <summary>The entries without what lost lines decide.</summary>
+    public ImmutableArray<PlannedEntry> KnownEntries => NotKnownRanges.IsEmpty ? Entries
+        : [.. Entries.SelectMany(planned => MapReadings.Without(planned.Entry, NotKnownRanges).Select(part => planned with { Entry = part }))];
+
     /// <summary>Whether somebody has to install the map: the toolstack makes another by itself.</summary>
     public bool NeedsInstalling => LaidBy is { Traits.NeedsInstalledMap: true };
 
     /// <summary>The guest's addresses from 0 to the end of its map without a break, each piece with its reason, gaps included.</summary>
-    public ImmutableArray<KeptRange> Layout => Platforms.Layout.Of(Entries, Gaps, MachineMap);
+    public ImmutableArray<KeptRange> Layout => Platforms.Layout.Of(KnownEntries,
+        [.. NotKnownRanges.Select(static range => new KeptRange(range.Start, range.End, null, "not known: lines of the host's map are lost")), .. Gaps],
+        MachineMap);
 
     /// <summary>A plan whose map is not known, without firmware and verdict: a platform fills in what it knows.</summary>
     public static Plan NotKnown(IPlatform platform, Scenario scenario, IEnumerable<Problem> problems)

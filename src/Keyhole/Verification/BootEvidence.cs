@@ -75,7 +75,7 @@ public static class BootEvidence
             {
                 Entries = read.Host.Entries,
                 RamShown = read.Host.RamShown,
-                HasLostEntries = read.Host.HasLostEntries,
+                LostRanges = read.Host.LostRanges,
                 Traits = host.Host.Traits with { ReservedInDom0 = read.Host.Traits.ReservedInDom0 },
             },
             Dialect = read.Dialect,

@@ -22,7 +22,7 @@ internal static class Explanations
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
         yield return Profile(forecast.Request, observed);
-        if (forecast.HaltsForLackOfEntries)
+        if (forecast.IsDecidedByLostLines)
         {
             string unknown = forecast.Problems.First(static problem => problem.Code == ProblemCodes.MapNotKnown).Message;
             yield return $"{char.ToUpperInvariant(unknown[0])}{unknown[1..]}.";

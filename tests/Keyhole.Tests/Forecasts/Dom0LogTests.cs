@@ -165,4 +165,28 @@ public sealed class Dom0LogTests
     }
 
     private static Dom0Log Of(string log) => Dom0Log.Of(LogScanner.Scan(new MemoryStream(Encoding.Latin1.GetBytes(log)), "log"))!;
+
+    private const string SmallHost = """
+        (XEN) Command line: dom0_mem=$ placeholder
+        (XEN) Xen-e820 RAM map:
+        (XEN)  [0000000000000000, 000000000009fbff] (usable)
+        (XEN)  [0000000000100000, 000000007fffffff] (usable)
+
+        """;
+
+    /// <summary>Xen takes dom0_mem= for the most it may give, dom0_compute_nr_pages() in its dom0_build.c: what is left decides.</summary>
+    [TestMethod]
+    [DataRow("1G", 1UL << 18)]
+    [DataRow("8G", null)]
+    [DataRow("2047M", null)]
+    public void Without_System_RAM_a_dom0_mem_beyond_what_the_map_has_is_no_size(string amount, ulong? pages)
+    {
+        Keyhole.Captures.HostDocument host =
+            Keyhole.Tests.Hosts.MapFixtures.Expect(Keyhole.Tests.Hosts.MapFixtures.ReadText(SmallHost.Replace("$", amount, System.StringComparison.Ordinal)));
+
+        Dom0Log log = Dom0Log.Of(host.Log!, host.LogMap)!.On(host.Host);
+
+        Assert.AreEqual(pages, log.PageCount);
+        Assert.AreEqual(pages is null, log.IsMoreThanLeft);
+    }
 }

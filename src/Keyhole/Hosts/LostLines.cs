@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.E820;
+
+namespace Keyhole.Hosts;
+
+/// <summary>
+/// Lines that a host's source has lost: where in the map they stood is known, what they said is not. An answer holds if it is the same whatever
+/// they said; so each is given for several readings of them, from all RAM to none, and what differs is not known.
+/// </summary>
+internal static class LostLines
+{
+    /// <summary>Ranges that are read apart: up to so many every mixture of RAM and reserved memory is tried.</summary>
+    private const int MaxMixed = 3;
+
+    /// <summary>libxl leaves out what starts at 1 MiB or below: the first page behind it that it does not.</summary>
+    private const ulong BehindMainStart = X86Layout.OneMiB + Frames.SizeBytes;
+
+    /// <summary>What a range is read as. Halves: of one that is cut in the middle.</summary>
+    private enum Content
+    {
+        Nothing,
+        Ram,
+        Reserved,
+        Nvs,
+        RamThenReserved,
+        ReservedThenRam,
+    }
+
+    /// <summary>All gaps below the last entry's end: where lines may be lost if nothing tells where they were.</summary>
+    public static ImmutableArray<ByteRange> AnyGapOf(ImmutableArray<E820Entry> entries)
+    {
+        ulong end = entries.Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
+        return ByteRanges.Subtract([ByteRange.FromBounds(0, end)], Taken(entries));
+    }
+
+    /// <summary>What of a range no entry has.</summary>
+    public static ImmutableArray<ByteRange> GapsIn(ByteRange range, ImmutableArray<E820Entry> entries) =>
+        range.IsEmpty ? [] : ByteRanges.Subtract([range], Taken(entries));
+
+    /// <summary>
+    /// Hosts of which nothing is lost, one for each reading; the first has gaps where lines are lost. The others have RAM there, reserved memory,
+    /// ACPI NVS, or RAM and reserved memory by turns: in halves of each range, or of the ranges.
+    /// </summary>
+    public static ImmutableArray<Host> Readings(Host host)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        return [.. ContentsFor(host.LostRanges.Length).Select(contents => Read(host, contents))];
+    }
+
+    private static IEnumerable<Content[]> ContentsFor(int count)
+    {
+        foreach (Content content in Enum.GetValues<Content>())
+            yield return [.. Enumerable.Repeat(content, count)];
+        if (count <= MaxMixed)
+        {
+            for (int mixture = 1; mixture < (1 << count) - 1; mixture++)
+                yield return [.. Enumerable.Range(0, count).Select(i => (mixture >> i & 1) != 0 ? Content.Ram : Content.Reserved)];
+            yield break;
+        }
+
+        for (int split = 1; split <= MaxMixed; split++)
+        {
+            int at = count * split / (MaxMixed + 1);
+            yield return [.. Enumerable.Range(0, count).Select(i => i < at ? Content.Ram : Content.Reserved)];
+            yield return [.. Enumerable.Range(0, count).Select(i => i < at ? Content.Reserved : Content.Ram)];
+        }
+    }
+
+    private static Host Read(Host host, Content[] contents)
+    {
+        List<E820Entry> entries = [.. host.Entries];
+        for (int i = 0; i < contents.Length; i++)
+        {
+            foreach (E820Entry entry in Entries(host.LostRanges[i], contents[i]))
+            {
+                int behind = entries.FindIndex(other => other.Address >= entry.Address);
+                entries.Insert(behind < 0 ? entries.Count : behind, entry);
+            }
+        }
+
+        return host with { Entries = [.. entries], LostRanges = [] };
+    }
+
+    /// <summary>Between the video memory's start and 1 MiB no PC has RAM.</summary>
+    private static IEnumerable<E820Entry> Entries(ByteRange range, Content content)
+    {
+        if (content == Content.Nothing)
+            return [];
+        if (content is Content.RamThenReserved or Content.ReservedThenRam)
+        {
+            ulong middle = Align.Down(range.Start + (range.SizeBytes / 2), Frames.SizeBytes);
+            bool isRamFirst = content == Content.RamThenReserved;
+            return Entries(ByteRange.FromBounds(range.Start, ulong.Max(middle, range.Start)), isRamFirst ? Content.Ram : Content.Reserved)
+                .Concat(Entries(ByteRange.FromBounds(ulong.Max(middle, range.Start), range.End), isRamFirst ? Content.Reserved : Content.Ram));
+        }
+
+        E820Type type = content switch
+        {
+            Content.Reserved => E820Type.Reserved,
+            Content.Nvs => E820Type.Nvs,
+            Content.Nothing or Content.Ram or Content.RamThenReserved or Content.ReservedThenRam => E820Type.Ram,
+        };
+        return new (ulong Start, ulong End, E820Type Type)[]
+        {
+            (0, X86Layout.IsaStart, type),
+            (X86Layout.IsaStart, X86Layout.OneMiB, E820Type.Reserved),
+            (content == Content.Ram ? X86Layout.OneMiB : BehindMainStart, Frames.AddressLimit, type),
+        }
+            .Select(part => (Range: ByteRange.FromBounds(part.Start, part.End).Intersect(range), part.Type))
+            .Where(static part => !part.Range.IsEmpty)
+            .Select(static part => E820Entry.FromBounds(part.Range.Start, part.Range.End, part.Type));
+    }
+
+    private static ImmutableArray<ByteRange> Taken(ImmutableArray<E820Entry> entries) =>
+        ByteRanges.Union(entries.Where(static entry => !entry.Wraps).Select(static entry => entry.Range));
+}

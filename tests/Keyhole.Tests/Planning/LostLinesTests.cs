@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Answers;
+using Keyhole.Captures;
+using Keyhole.Comparison;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Logs;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
+using Keyhole.PvGuest;
+using Keyhole.Tests.Hosts;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Planning;
+
+/// <summary>What is answered of a host of whose map lines are lost holds for the whole map; what depends on them is said to be not known.</summary>
+[TestClass]
+public sealed class LostLinesTests
+{
+    private const string Cut = """
+        (XEN) Xen-e820 RAM map:
+        (XEN)  [0000000000000000, 000000000009efff] (usable)
+        (XEN)  [0000000000100000, 000000006fffffff] (usable)
+        ...
+        (XEN)  [00000000e0000000, 00000000efffffff] (reserved)
+        (XEN)  [0000000100000000, 00000002ffffffff] (usable)
+
+        """;
+
+    private static GuestSpec Guest(ulong gib) => new() { MemoryKiB = gib << 20, MaxmemKiB = gib << 20, E820Host = true };
+
+    [TestMethod]
+    public void Where_lines_are_left_out_it_is_known()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(Cut)).Host;
+
+        CollectionAssert.AreEqual(new[] { ByteRange.FromBounds(0x7000_0000, 0xe000_0000) }, host.LostRanges.ToArray());
+    }
+
+    [TestMethod]
+    public void Of_two_places_where_lines_are_left_out_both_are_known()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(Cut.Replace("(XEN)  [00000001", "[...]\n(XEN)  [00000001", StringComparison.Ordinal))).Host;
+
+        CollectionAssert.AreEqual(
+            new[] { ByteRange.FromBounds(0x7000_0000, 0xe000_0000), ByteRange.FromBounds(0xf000_0000, 0x1_0000_0000) }, host.LostRanges.ToArray());
+    }
+
+    [TestMethod]
+    public void RAM_that_Xen_counts_and_no_entry_has_may_be_where_there_is_room_for_it()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(
+            Cut.Replace("...\n", "", StringComparison.Ordinal) + "(XEN) System RAM: 18175MB (18611836kB)\n")).Host;
+
+        Assert.AreEqual(1, host.LostRanges.Length);
+        Assert.AreEqual(0x3_0000_0000UL, host.LostRanges[0].Start);
+    }
+
+    [TestMethod]
+    public void Lost_ranges_survive_JSON()
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(Cut));
+        using var json = new MemoryStream();
+        HostMapWriter.Write(map, HostMapDialect.Json, json);
+
+        Host again = MapFixtures.Expect(MapFixtures.ReadBytes(json.ToArray())).Host;
+
+        CollectionAssert.AreEqual(map.Host.LostRanges.ToArray(), again.LostRanges.ToArray());
+    }
+
+    [TestMethod]
+    public void RAM_below_4_GiB_that_lost_lines_decide_is_a_span_and_no_figure()
+    {
+        Plan plan = Planner.Plan(new Scenario { Host = MapFixtures.Expect(MapFixtures.ReadText(Cut)).Host, Guest = Guest(3) });
+
+        Assert.IsNull(plan.RamBelow4GiBKiB);
+        Problem told = plan.Problems.Single(static problem => problem.Code == ProblemCodes.MapNotKnown);
+        Assert.Contains("at least 1.75 GiB, at most 3 GiB", told.Message);
+        Assert.IsFalse(plan.Problems.Any(static problem => problem.Code == ProblemCodes.LowMemoryLost));
+    }
+
+    [TestMethod]
+    public void What_lost_lines_do_not_decide_is_told_as_ever()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(Cut)).Host;
+        var boot = Boot.Of(new Scenario { Host = host, Guest = Guest(1) });
+        var whole = Boot.Of(new Scenario { Host = host with { LostRanges = [] }, Guest = Guest(1) });
+
+        Assert.AreEqual(1UL << 20, boot.Plan.RamBelow4GiBKiB);
+        Assert.AreEqual(GuestOutcome.Boots, boot.Outcome);
+        Assert.AreEqual(0UL, BootAnswer.Of(boot).RemappedPages);
+        Assert.AreEqual(BootAnswer.Of(whole).Account!.Value.Length, BootAnswer.Of(boot).Account!.Value.Length);
+    }
+
+    [TestMethod]
+    public void No_policy_is_recommended_where_lost_lines_decide_which_is_best()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(Cut)).Host;
+
+        PolicyComparison large = PolicyComparer.Compare(new() { Scenario = new() { Host = host, Guest = Guest(3) } });
+        PolicyComparison small = PolicyComparer.Compare(new() { Scenario = new() { Host = host, Guest = Guest(1) } });
+
+        Assert.IsNull(large.Best);
+        Assert.Contains("which is best is not known", large.Why.ToString());
+        Assert.AreEqual("libxl", small.Best?.Policy.Name);
+    }
+
+    /// <summary>Real maps with some of their entries taken out: whatever is told of the rest is so of the whole.</summary>
+    [TestMethod]
+    public void What_is_told_of_a_map_with_lost_lines_is_true_of_the_whole_map()
+    {
+        const int seed = 20261129;
+        Console.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        int told = 0;
+        int unknown = 0;
+        foreach ((string name, byte[] text) in MapCorpusTests.Maps())
+        {
+            Host whole = MapFixtures.Expect(HostMapReader.Read(new MemoryStream(text), name, HostMapOptions.Default)).Host;
+            if (whole.HasLostEntries || whole.Entries.Length < 4 || !IsInOrder(whole.Entries))
+                continue;
+            for (int round = 0; round < 1; round++)
+            {
+                int first = random.Next(0, whole.Entries.Length - 2);
+                int behind = Math.Min(first + random.Next(1, 4), whole.Entries.Length - 1);
+                var lost = ByteRange.FromBounds(first == 0 ? 0 : whole.Entries[first - 1].End, whole.Entries[behind].Address);
+                Host cut = whole with { Entries = whole.Entries.RemoveRange(first, behind - first), LostRanges = [lost] };
+                foreach (Scenario scenario in ScenariosOf(whole, random))
+                {
+                    string what = $"{name} without {first} to {behind}, {scenario.Policy?.Name ?? "dom0"}, {scenario.Guest.MemoryKiB >> 20} GiB";
+                    Check(Boot.Of(scenario), Boot.Of(scenario with { Host = cut }), what, ref told, ref unknown);
+                }
+            }
+        }
+
+        Console.WriteLine($"{told} figures told, {unknown} not known");
+        Assert.IsGreaterThan(1000, told);
+        Assert.IsGreaterThan(100, unknown);
+    }
+
+    private static IEnumerable<Scenario> ScenariosOf(Host host, Random random)
+    {
+        KernelRelease kernel = KernelReleases.Named[random.Next(KernelReleases.Named.Count)];
+        GuestSpec guest = Guest((ulong)random.Next(1, 5));
+        foreach (IHolePolicy policy in Policies.All)
+            yield return new() { Host = host, Guest = guest, Policy = policy, Kernel = kernel };
+        yield return new() { Host = host, Guest = guest, Dom0 = new(null), Kernel = kernel };
+    }
+
+    private static void Check(Boot truth, Boot boot, string what, ref int told, ref int unknown)
+    {
+        BootAnswer right = BootAnswer.Of(truth);
+        BootAnswer answer = BootAnswer.Of(boot);
+        if (boot.Outcome == GuestOutcome.NotKnown)
+            unknown++;
+        else
+            Assert.AreEqual(truth.Outcome, boot.Outcome, what);
+        foreach ((ulong? expected, ulong? given) in new[]
+        {
+            (right.RamBelow4GiBKiB, answer.RamBelow4GiBKiB), (right.ReleasedPages, answer.ReleasedPages), (right.RemappedPages, answer.RemappedPages),
+            (right.PopulatedPages, answer.PopulatedPages),
+        })
+        {
+            if (given is null)
+                unknown++;
+            else
+                Assert.AreEqual(expected, given, what);
+            told += given is null ? 0 : 1;
+        }
+
+        Assert.IsTrue(answer.Account is null || answer.Account.Value.SequenceEqual(right.Account!.Value), what);
+        Assert.IsTrue(answer.Extra is null || answer.Extra.Value.SequenceEqual(right.Extra!.Value), what);
+        Assert.IsTrue(answer.P2m is null || answer.P2m.Value.SequenceEqual(right.P2m!.Value), what);
+        ImmutableArray<ByteRange> differing = MapReadings.Differences([truth.Plan.Map, boot.Plan.Map]);
+        Assert.AreEqual("", string.Join(' ', ByteRanges.Subtract(differing, boot.Plan.NotKnownRanges)), what);
+        Assert.IsTrue(boot.Problems.Where(static problem => problem.Severity == Severity.Error)
+            .All(error => truth.Problems.Any(real => real.Code == error.Code && real.Severity == Severity.Error)), what);
+    }
+
+    private static bool IsInOrder(ImmutableArray<E820Entry> entries) =>
+        entries.Zip(entries.Skip(1)).All(static pair => pair.First.End <= pair.Second.Address && !pair.Second.Wraps && pair.First.Size > 0);
+}
