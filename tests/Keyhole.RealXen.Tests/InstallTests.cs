@@ -45,8 +45,12 @@ public sealed class InstallTests
     private static readonly string s_kept = s_inside.Replace("\"inside\"", "\"kept\"", StringComparison.Ordinal)
         .Split("vif =")[0] + "on_reboot=\"preserve\"\n";
 
+    // A disk on a block device, and no card.
+    private static readonly string s_disk = Guest.Replace("\"guest\"", "\"disk\"", StringComparison.Ordinal)
+        .Split("vif =")[0] + "disk = [ 'phy:/dev/loop0,xvda,w' ]\n";
+
     // boots NAME COUNT: waits until the guest has come up so often on its map, and says how often it has.
-    private const string Boots = """
+    internal const string Boots = """
         #!/bin/busybox sh
         log=/var/log/xen/console/guest-$1.log
         for i in $(seq $((600 * $2 + 1))); do
@@ -96,6 +100,18 @@ public sealed class InstallTests
 
         Assert.Contains("boots 2", Answered(run, "inside", 0));
         Assert.Contains("boots 1", Answered(run, "autostart", 0));
+    }
+
+    [TestMethod]
+    public void A_guest_with_a_disk_and_no_card_gets_its_map_from_the_disks_script_and_again_after_xl_reboot()
+    {
+        string disk = Answered(Run(), "disk", 0);
+
+        Assert.Contains("boots 1", disk);
+        Assert.Contains("boots 2", disk);
+        Assert.HasCount(2, Regex.Matches(disk, "its map is in force \\(backend/vbd/[0-9]+/51712\\)"));
+        // Xen's own script has run after it: it writes the node.
+        Assert.Contains("physical-device 7:0", disk);
     }
 
     [TestMethod]
@@ -195,7 +211,7 @@ public sealed class InstallTests
 
     private static ImmutableSortedDictionary<string, string> Texts =>
         ImmutableSortedDictionary<string, string>.Empty.Add("etc/xen/guest.cfg", Guest).Add("etc/xen/inside.cfg", s_inside).Add("bin/boots", Boots)
-            .Add("etc/xen/kept.cfg", s_kept);
+            .Add("etc/xen/kept.cfg", s_kept).Add("etc/xen/disk.cfg", s_disk);
 
     /// <summary>The commands of docs/install.md, in order.</summary>
     private static string[] Page()
@@ -234,6 +250,18 @@ public sealed class InstallTests
             rm /var/log/xen/console/guest-guest.log
             for dom in /etc/xen/auto/*; do xl create --quiet --defconfig "$dom" || exit 1; done
             boots guest 1
+            """));
+        steps.Add(new RunStep("disk", """
+            dd if=/dev/zero of=/tmp/disk bs=1M count=2 2> /dev/null && losetup /dev/loop0 /tmp/disk || exit 1
+            keyhole install /etc/xen/disk.cfg && xl create -q /etc/xen/disk.cfg
+            status=$?
+            boots disk 1
+            xl reboot disk
+            boots disk 2
+            echo "physical-device $(xenstore-read /local/domain/0/backend/vbd/$(xl domid disk)/51712/physical-device)"
+            xl destroy disk
+            grep 'keyhole.*vbd' /var/log/syslog
+            exit $status
             """));
         steps.Add(new RunStep("time", """
             xl destroy guest

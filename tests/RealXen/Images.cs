@@ -17,7 +17,7 @@ namespace Keyhole.RealXen;
 public sealed class Images
 {
     /// <summary>Raised when the way images are put together changes without any source or package changing.</summary>
-    private const int Recipe = 6;
+    private const int Recipe = 7;
 
     private const string Busybox = "busybox-static";
 
@@ -46,6 +46,7 @@ public sealed class Images
     private readonly string _grub;
     private readonly Lazy<string> _deviceModel;
     private readonly Lazy<string> _hotplug;
+    private readonly Lazy<string> _libvirt;
 
     private Images(XenRelease xen, LinuxRelease linux)
     {
@@ -68,6 +69,7 @@ public sealed class Images
             folder => BuildXen(folder, xen, tools, libraries));
         _deviceModel = new(PrepareDeviceModel);
         _hotplug = new(() => PrepareHotplug(linux));
+        _libvirt = new(PrepareLibvirt);
     }
 
     /// <summary>The hypervisor, an ELF32 file.</summary>
@@ -97,6 +99,9 @@ public sealed class Images
     /// <summary>The archive with what disks and network cards of guests need besides: Xen's own hotplug scripts, bash for them, and the drivers.
     /// Built when it is first asked for.</summary>
     public string Hotplug => Path.Combine(_hotplug.Value, "hotplug.cpio");
+
+    /// <summary>The archive with libvirtd, its libxl driver and virsh. Built when it is first asked for.</summary>
+    public string Libvirt => Path.Combine(_libvirt.Value, "libvirt.cpio");
 
     /// <summary>The initramfs of a guest, compressed.</summary>
     public string Guest(GuestImage image) => Path.Combine(_linux, GuestFile(image));
@@ -210,7 +215,7 @@ public sealed class Images
         using IDisposable ours = Workshop.Lock();
         DebianSuite suite = _release.Suite;
         IReadOnlyList<Package> kernel = linux.Packages();
-        IReadOnlyList<Package> packages = suite.Obtain("xen-utils-common", "bash");
+        IReadOnlyList<Package> packages = suite.Obtain("xen-utils-common", "bash", "util-linux");
         IReadOnlyList<Package> libraries = suite.Obtain([.. suite.LibrariesOf("bash"), "libtinfo6"]);
         return Workshop.Built(
             $"xen-{_release.Version}-linux-{linux.Version}-hotplug",
@@ -219,7 +224,8 @@ public sealed class Images
             {
                 string tools = Path.Combine(folder, "tools.cpio"), hotplug = Path.Combine(folder, "hotplug.cpio");
                 WritePrograms(tools, packages, libraries, [],
-                    path => path is "bin/bash" or "usr/bin/bash" || Path.GetDirectoryName(path) == "etc/xen/scripts");
+                    // Busybox has no flock, without which Xen's block script does not work.
+                    path => path is "bin/bash" or "usr/bin/bash" or "usr/bin/flock" || Path.GetDirectoryName(path) == "etc/xen/scripts");
                 using (FileStream file = File.Create(hotplug))
                 {
                     var cpio = new CpioWriter(file);
@@ -231,6 +237,21 @@ public sealed class Images
 
                 File.Delete(tools);
             });
+    }
+
+    private string PrepareLibvirt()
+    {
+        using IDisposable ours = Workshop.Lock();
+        DebianSuite suite = _release.Suite;
+        string[] programs = ["libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients"];
+        IReadOnlyList<Package> packages = suite.Obtain([.. programs, "libvirt0"]);
+        IReadOnlyList<Package> libraries = suite.Obtain([.. suite.LibrariesOf(programs), .. suite.LibrariesOf(_release.ToolsPackage)]);
+        return Workshop.Built(
+            $"xen-{_release.Version}-libvirt",
+            [$"recipe {Recipe}", .. packages.Concat(libraries).Select(package => package.Input)],
+            folder => WritePrograms(Path.Combine(folder, "libvirt.cpio"), packages, libraries, [],
+                path => path is "usr/sbin/libvirtd" or "usr/bin/virsh" || Path.GetFileName(path) == "libvirt_driver_libxl.so"
+                    || path.StartsWith("usr/share/libvirt/", StringComparison.Ordinal)));
     }
 
     // The wanted files of the packages, and the libraries that those of them need which are programs.
@@ -249,7 +270,7 @@ public sealed class Images
                 if (entry.EntryType is TarEntryType.RegularFile)
                 {
                     programs.Add(Package.ContentOf(entry));
-                    cpio.File(name, programs[^1], executable: true);
+                    cpio.File(InstalledAt(name), programs[^1], executable: true);
                 }
                 else if (entry.EntryType is TarEntryType.SymbolicLink)
                 {
@@ -266,6 +287,9 @@ public sealed class Images
             cpio.File(SharedLibraries.PlaceOf(name), content, executable: true);
         cpio.Finish();
     }
+
+    // Scripts ask for /bin/bash. On a Debian whose /bin is a link its package has it in /usr/bin.
+    private static string InstalledAt(string name) => name == "usr/bin/bash" ? "bin/bash" : name;
 
     private static void Archive(string path, byte[] busybox, string init, Action<CpioWriter> add)
     {

@@ -174,6 +174,9 @@ public sealed record Scenario
     /// syslog in /var/log/syslog.</summary>
     public bool Hotplug { get; init; }
 
+    /// <summary>Whether dom0 has libvirtd with its libxl driver, and virsh. Nobody has started it.</summary>
+    public bool Libvirt { get; init; }
+
     public long Dom0ImageBytes { get; init; } = DefaultDom0ImageBytes;
 
     public ImmutableArray<Step> Steps { get; init; } = [];

@@ -159,6 +159,8 @@ public sealed class XenMachine : IDisposable
             parts = parts.Append(_images.DeviceModel);
         if (_scenario.Hotplug)
             parts = parts.Append(_images.Hotplug);
+        if (_scenario.Libvirt)
+            parts = parts.Append(_images.Libvirt);
         foreach (string part in parts)
         {
             using FileStream archive = File.OpenRead(part);
