@@ -64,6 +64,7 @@ public sealed class LibvirtTests
     private static string Xml(string name, string commandLine, string onReboot = "restart", string devices = "") => $"""
         <domain type='xen'>
           <name>{name}</name>
+          <uuid>00000000-0000-4000-8000-00000000000{name.Length}</uuid>
           <memory unit='MiB'>256</memory>
           <vcpu>1</vcpu>
           <os>
@@ -99,6 +100,9 @@ public sealed class LibvirtTests
             Texts = ImmutableSortedDictionary<string, string>.Empty
                 .Add("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n").Add("etc/group", "root:x:0:\n")
                 .Add("etc/libvirt/libvirtd.conf", "auth_unix_rw = \"none\"\nunix_sock_group = \"root\"\nlog_outputs = \"2:file:/var/log/libvirtd.log\"\n")
+                // The emulated processor has features that no model of libvirt's is without, and lacks others: any processor is this one.
+                .Add("usr/share/libvirt/cpu_map/x86_qemu32.xml",
+                    "<cpus><model name='qemu32'><decode host='on' guest='on'/><feature name='fpu'/></model></cpus>\n")
                 .Add("bin/boots", InstallTests.Boots)
                 .Add("root/card.xml", Xml("card", Idles, devices: Card))
                 .Add("root/inside.xml", Xml("card", Reboots, devices: Card))
@@ -138,7 +142,7 @@ public sealed class LibvirtTests
                 new RunStep("card-autostart", $"""
                     virsh autostart card
                     kill $(pidof libvirtd); while pidof libvirtd > /dev/null; do sleep 0.2; done
-                    rm -f /run/libvirt/libxl/*.xml /var/log/xen/console/guest-card.log
+                    rm -rf /run/libvirt/libxl/* /var/log/xen/console/guest-card.log
                     libvirtd --daemon
                     boots card 1
                     virsh autostart --disable card
