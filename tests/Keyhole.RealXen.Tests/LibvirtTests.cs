@@ -44,7 +44,7 @@ public sealed class LibvirtTests
     {
         Assert.Contains("boots 1", Answered("hook"));
         string refused = Answered("not-paused", 1);
-        Assert.Contains("it is not started", refused);
+        Assert.Contains("create it again, paused: virsh start --paused; it is not started", refused);
         Assert.Contains("shut off", refused);
         // A reboot that nobody looks after: libvirt does not make it paused.
         Assert.Contains("on libxl's own map", Answered("libxl"));
