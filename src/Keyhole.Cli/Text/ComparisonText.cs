@@ -111,7 +111,8 @@ internal static class ComparisonText
         foreach (SettingAnswer setting in settings)
         {
             List<string> cells = [setting.Setting + (setting.Setting == answer.Best ? " *" : ""), setting.Outcome,
-                setting.Unplaced.ToString(CultureInfo.InvariantCulture)];
+                setting.Unplaced is not { } unplaced ? "not known" : setting.Outcome == "refused" ? "all"
+                    : unplaced.ToString(CultureInfo.InvariantCulture)];
             if (tellsMemory)
             {
                 cells.Add(setting.Above4GiB is { } above ? above.ToString(CultureInfo.InvariantCulture) : "");

@@ -222,11 +222,12 @@ public sealed record BarRoomAnswer(
 
 /// <summary>A setting of the machine that was tried.</summary>
 /// <param name="Setting">As the user would write it.</param>
-/// <param name="Unplaced">BARs without a place.</param>
+/// <param name="Unplaced">BARs without a place: all of a guest that is not started; null where it is not told what the devices ask for.</param>
 /// <param name="Outcome">As in <see cref="PlanAnswer.Outcome"/>.</param>
 /// <param name="RamBelow4GiBKiB">RAM below 4 GiB; null where the setting does not decide it.</param>
 /// <param name="Above4GiB">Memory BARs that lie above 4 GiB; null where that is not counted.</param>
-public sealed record SettingAnswer(string Setting, int Unplaced, string Outcome, ulong? RamBelow4GiBKiB, int? Above4GiB)
+public sealed record SettingAnswer(
+    string Setting, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] int? Unplaced, string Outcome, ulong? RamBelow4GiBKiB, int? Above4GiB)
 {
     internal static SettingAnswer Of(TriedSetting tried)
     {

@@ -21,7 +21,7 @@ public static class GuestReader
         // libvirt's log of a guest that was started often is long; no other guest is.
         Parsed<SmallInput> read = SmallInput.Read(
             stream, sourceName, XlConfig.MaxSizeBytes, XlConfig.Kind,
-            static start => QemuCommandText.IsNulSeparated(start) || QemuCommandText.IsOne(start.Decode()), QemuCommandLine.MaxSizeBytes);
+            static start => QemuCommandText.IsNulSeparated(start) || IsQemu(start.Decode()), QemuCommandLine.MaxSizeBytes);
         if (!read.TryGet(out SmallInput? input, out InputError? error))
             return error;
         if (QemuCommandText.IsNulSeparated(input))
@@ -31,7 +31,7 @@ public static class GuestReader
         if (start.IsEmpty)
             return InputError.NothingInIt(sourceName, null, "the file is empty", $"give {Formats}");
         bool isXml = start[0] == '<';
-        if (!isXml && QemuCommandText.IsOne(text))
+        if (!isXml && IsQemu(text))
             return QemuCommandLine.Read(input, sourceName);
         if (isXml)
             return LibvirtDomain.Read(input, sourceName);
@@ -41,4 +41,6 @@ public static class GuestReader
             return error;
         return config.ToGuest();
     }
+
+    private static bool IsQemu(string text) => QemuCommandText.IsOne(text) || QemuConfigFile.IsOne(text);
 }

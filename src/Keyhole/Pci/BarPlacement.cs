@@ -55,20 +55,27 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
     public string Because { get; init; } = "";
 
     /// <summary>The reason in words, to stand behind "it gets no address:".</summary>
-    public string ToText()
+    public string ToText() => ToText(isOne: true);
+
+    /// <summary>The same of one BAR, or of several that the same limit leaves out.</summary>
+    internal string ToText(bool isOne)
     {
         string room = Available.IsEmpty ? "" : $", which has {ByteSize.ToText(Available.SizeBytes)} at [0x{Available.Start:x}, 0x{Available.End:x})";
-        string need = NeededBytes == 0 ? "" : $"; {ByteSize.ToText(NeededBytes)} are needed";
+        string need = NeededBytes == 0 ? ""
+            : NeededBytes > Available.SizeBytes && ByteSize.ToText(NeededBytes) == ByteSize.ToText(Available.SizeBytes) ? "; a little more is needed"
+            : $"; {ByteSize.ToText(NeededBytes)} are needed";
+        string doesNotFit = isOne ? "it does not fit" : "they do not fit";
+        string place = isOne ? "its place" : "their place";
         return Reason switch
         {
-            UnplacedReason.Window32Full => $"it does not fit into the window below 4 GiB{room}{need}",
-            UnplacedReason.Window64Full => $"it does not fit into the window above 4 GiB{room}{need}",
-            UnplacedReason.NoWindow64 => $"there is no window above 4 GiB, and below it does not fit{need}",
+            UnplacedReason.Window32Full => $"{doesNotFit} into the window below 4 GiB{room}{need}",
+            UnplacedReason.Window64Full => $"{doesNotFit} into the window above 4 GiB{room}{need}",
+            UnplacedReason.NoWindow64 => $"there is no window above 4 GiB, and below {doesNotFit}{need}",
             UnplacedReason.IoFull => "the I/O ports do not suffice",
-            UnplacedReason.BridgeWindowFull => $"the window of the bridge in front of it has no room{room}{need}",
+            UnplacedReason.BridgeWindowFull => $"the window of the bridge in front of {(isOne ? "it" : "them")} has no room{room}{need}",
             UnplacedReason.BeyondAddressWidth =>
-                string.Create(CultureInfo.InvariantCulture, $"its place would be beyond {AddressBits} address bits{need}"),
-            UnplacedReason.Occupied => $"its place is taken{(Because.Length == 0 ? "" : $" by {Because}")}",
+                string.Create(CultureInfo.InvariantCulture, $"{place} would be beyond {AddressBits} address bits{need}"),
+            UnplacedReason.Occupied => $"{place} is taken{(Because.Length == 0 ? "" : $" by {Because}")}",
             UnplacedReason.TreeGivenUp =>
                 $"another BAR did not fit{(Because.Length == 0 ? "" : $" ({Because})")}, and the firmware then gave all of them up",
             UnplacedReason.NotHandled => "the firmware never places this kind",
@@ -96,6 +103,18 @@ public readonly record struct BarPlacement(int Function, BarRequest Bar, ulong? 
         { Reason: UnplacedReason.Window64Full } when !Bar.Type.Is64Bit() =>
             "another BAR of the same device does not fit into the window above 4 GiB, and the firmware then places none of the device's",
         _ => Why?.ToText(),
+    };
+
+    /// <summary>Whether the firmware leaves it out because another BAR of its device found no room, and its own size is not at stake.</summary>
+    internal bool IsLeftOutWithAnother => Why switch
+    {
+        null => false,
+        {
+            Because.Length: > 0, Reason: UnplacedReason.Window64Full or UnplacedReason.Window32Full or UnplacedReason.NoWindow64
+            or UnplacedReason.IoFull
+        } => true,
+        { Reason: UnplacedReason.Window64Full } => !Bar.Type.Is64Bit(),
+        _ => false,
     };
 
     private static string Place(UnplacedReason reason) => reason switch

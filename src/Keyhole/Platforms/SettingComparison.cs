@@ -6,8 +6,9 @@ namespace Keyhole.Platforms;
 
 /// <summary>A setting of a guest's machine that was tried, or several together.</summary>
 /// <param name="Setting">As users write it; "as it is" for none.</param>
-/// <param name="Unplaced">BARs without an address of use under it.</param>
-public sealed record TriedSetting(string Setting, int Unplaced, GuestOutcome Outcome)
+/// <param name="Unplaced">BARs without an address of use under it: all of a guest that is not started. Null where it is not told what the devices ask
+/// for.</param>
+public sealed record TriedSetting(string Setting, int? Unplaced, GuestOutcome Outcome)
 {
     /// <summary>RAM below 4 GiB under it, in KiB; null where it does not depend on the setting, or there is no guest.</summary>
     public ulong? RamBelow4GiBKiB { get; init; }

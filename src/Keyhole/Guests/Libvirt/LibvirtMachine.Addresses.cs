@@ -16,6 +16,8 @@ internal sealed partial class LibvirtMachine
     {
         int known = _controllers.Count;
         Assign(isTrial: true);
+        if (_slots.Added.Count > 0 && Grown() is { Length: > 0 } grown)
+            _arguments.Remark($"the XML has addresses on PCI controllers that it does not have ({grown}): those that libvirt adds are taken");
         // A new guest gets one port more than it needs, for hot-plug.
         if (_isQ35 && known == 0 && _slots.Added.Count > 0)
             _slots.Next(LibvirtConnect.Express);
@@ -40,12 +42,21 @@ internal sealed partial class LibvirtMachine
         Assign(isTrial: false);
     }
 
+    /// <summary>Controllers that an address names and the XML has not.</summary>
+    private string Grown() => string.Join(", ", _controllers.Values.Concat(_devices).Where(device => device is { Address.Bus: > 0, Line: > 0 }
+            && !_controllers.ContainsKey(device.Address.Value.Bus))
+        .Select(static device => device.Address!.Value.Bus).Distinct().Order().Take(8));
+
     private void Assign(bool isTrial)
     {
         foreach (Device device in _controllers.Values.Concat(_devices))
         {
-            if (device.Address is { } address)
-                _slots.Take(address, device.Connect == LibvirtConnect.RootPort);
+            if (device.Address is not { } address)
+                continue;
+            // A device of conventional PCI would need a bridge as well, which nobody adds here.
+            if (isTrial && (!_isQ35 || device.Connect == LibvirtConnect.Express))
+                _slots.GrowTo(address.Bus);
+            _slots.Take(address, device.Connect == LibvirtConnect.RootPort);
         }
 
         foreach (Device controller in _controllers.Values)

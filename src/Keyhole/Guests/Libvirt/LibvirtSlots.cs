@@ -67,6 +67,17 @@ internal sealed class LibvirtSlots
             _shared.Add((address.Bus, address.Slot));
     }
 
+    /// <summary>Adds the controllers up to the one whose bus an address names: ports on q35, bridges on a pc.</summary>
+    public void GrowTo(int bus)
+    {
+        for (int index = 1; index <= bus && index < MaxControllers; index++)
+        {
+            string model = _isExpress ? "pcie-root-port" : "pci-bridge";
+            if (_buses.TryAdd(index, model))
+                Added.Add((index, model));
+        }
+    }
+
     /// <summary>Whether no function of a slot is taken.</summary>
     public bool IsFree(int bus, int slot)
     {

@@ -82,11 +82,28 @@ internal sealed partial class QemuArguments
             (isNet ? _nicsOfNet : _nicsOfNic).Add(model);
     }
 
+    /// <summary>The text of the file that <c>-readconfig</c> names, where it stands beside the command.</summary>
+    public void SetConfig(ImmutableArray<QemuWord> config) => _config = config;
+
+    /// <summary>Adds that text where no <c>-readconfig</c> has asked for it.</summary>
+    public void AddConfig()
+    {
+        ImmutableArray<QemuWord> config = _config;
+        _config = [];
+        Add(config.AsSpan());
+    }
+
     private void ReadConfigFile(QemuWord value)
     {
+        if (!_config.IsEmpty)
+        {
+            AddConfig();
+            return;
+        }
+
         if (ProxmoxLayout.ConfigFile(value.Text) is not { } devices)
         {
-            Fail(NotSupported, value, $"the devices of {InputError.Quote(value.Text)} are not known", "write what the file holds as -device options");
+            Fail(NotSupported, value, $"the devices of {InputError.Quote(value.Text)} are not known", "put the text of that file below the command");
             return;
         }
 

@@ -44,10 +44,13 @@ internal sealed partial class QemuArguments
         return sizeBytes;
     }
 
+    private string? Accelerator => _accelerators.Count > 0 ? _accelerators[0] : MachineProperty("accel");
+
     private bool IsKvm()
     {
-        string? first = (_accelerators.Count > 0 ? _accelerators[0] : MachineProperty("accel"))?.Split(':')[0];
-        // A program whose name ends so prefers KVM where the user says nothing.
-        return first is null ? _program.EndsWith("kvm", StringComparison.Ordinal) : first == "kvm";
+        string? first = Accelerator?.Split(':')[0];
+        // A program whose name ends so prefers KVM where the user says nothing; of options alone the host's model tells as much.
+        return first is null ? _program.EndsWith("kvm", StringComparison.Ordinal)
+            || (_program.Length == 0 && _cpu.AsSpan().SequenceEqual("host") | _cpu.StartsWith("host,", StringComparison.Ordinal)) : first == "kvm";
     }
 }

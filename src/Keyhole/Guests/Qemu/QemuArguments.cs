@@ -39,6 +39,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private readonly List<string> _nicsOfNic = [];
     private readonly List<string> _nicsOfNet = [];
     private readonly List<string> _accelerators = [];
+    private ImmutableArray<QemuWord> _config = [];
     private string _program = "";
     private string _emulatorText = "";
     private QemuVersion? _hostKernel;
@@ -156,6 +157,11 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         }
 
         bool isKvm = IsKvm();
+        if (!isKvm && Accelerator is null && _devices.Exists(static device => HostFunctions.IsOne(device.Device)))
+        {
+            Remark("neither accel=kvm nor -enable-kvm is there: QEMU emulates the processor, whose address width is its own and not the host's");
+        }
+
         ulong memoryBytes = Memory();
         string file = FirmwareFile(out bool isFlash);
         if (_error is not null)

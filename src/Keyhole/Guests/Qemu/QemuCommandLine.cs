@@ -32,7 +32,9 @@ public static class QemuCommandLine
             arguments.Remark(remark);
         arguments.SetProgram(text.Program, text.EmulatorText);
         arguments.SetHostKernel(text.KernelText);
+        arguments.SetConfig(text.Config);
         arguments.Add(text.Words.AsSpan());
+        arguments.AddConfig();
         return arguments.Build();
     }
 }

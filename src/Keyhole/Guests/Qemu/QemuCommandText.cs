@@ -32,6 +32,9 @@ internal sealed class QemuCommandText
     /// <summary>What follows the program.</summary>
     public required ImmutableArray<QemuWord> Words { get; init => field = Given.Array(value); }
 
+    /// <summary>What the sections of a file for <c>-readconfig</c> say that stand below the command, or alone; empty without any.</summary>
+    public ImmutableArray<QemuWord> Config { get; init => field = Given.Array(value); } = [];
+
     /// <summary>What libvirt's log says of QEMU's version ("7.2.22Debian 1:7.2+dfsg-7+deb12u18"); empty elsewhere.</summary>
     public string EmulatorText { get; init; } = "";
 
@@ -143,6 +146,18 @@ internal sealed class QemuCommandText
         }
 
         string program = "";
+        ImmutableArray<QemuWord> config = QemuConfigFile.Read(text);
+        if (start < 0 && QemuConfigFile.IsOne(text))
+        {
+            return new QemuCommandText
+            {
+                Program = "",
+                Words = [new("-nodefaults", 0, NeedsShell: false), new("-cpu", 0, NeedsShell: false), new("host", 0, NeedsShell: false)],
+                Config = config,
+                Remarks = ["the command that takes this file is not told: -nodefaults and -cpu host are assumed, as LXD and Incus have them"],
+            };
+        }
+
         if (start < 0)
         {
             if (first < 0 || !IsOption(lines[first].AsSpan().TrimStart()))
@@ -168,6 +183,7 @@ internal sealed class QemuCommandText
         {
             Program = program,
             Words = words.DrainToImmutable(),
+            Config = config,
             EmulatorText = ValueIn(headerOfStart, "qemu version: "),
             KernelText = ValueIn(headerOfStart, "kernel: "),
             Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"] : [],
@@ -233,8 +249,10 @@ internal sealed class QemuCommandText
     {
         word = word.Trim("\"'");
         ReadOnlySpan<char> name = NameOf(word);
-        if (name.StartsWith("qemu-system-"))
-            return name["qemu-system-".Length..].IndexOfAnyExcept(s_nameCharacters) < 0 && name.Length > "qemu-system-".Length;
+        // Some name what they built of it: qemu-vanilla-system-x86_64.
+        const string system = "system-";
+        if (name.StartsWith("qemu-") && name.IndexOf(system) is > 0 and var at)
+            return name.IndexOfAnyExcept(s_nameCharacters) < 0 && name.Length > at + system.Length;
         // The short names are words too: with a folder, or as the whole word.
         return name is "qemu-kvm" || (name is "kvm" or "qemu" && name.Length < word.Length);
     }

@@ -33,6 +33,9 @@ public sealed record QemuCpu(CpuVendor Vendor, int PhysBits)
     /// <summary>Whether it has long mode: every model but those of the 32-bit age.</summary>
     public bool Is64Bit { get; init; } = true;
 
+    /// <summary>Whether it is the host's own (<c>-cpu host</c>), which QEMU has with an accelerator only.</summary>
+    public bool IsHosts { get; init; }
+
     /// <summary>Whether pages of 1 GiB are there (CPUID's pdpe1gb): OVMF maps at most 40 bits without them.</summary>
     public bool HasGiBPages { get; init; } = true;
 

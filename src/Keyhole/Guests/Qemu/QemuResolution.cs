@@ -138,7 +138,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         }
 
         int bits = PhysBits(machineName, choice, model);
-        return new(vendor, bits) { HasGiBPages = hasGiBPages, GuestPhysBits = model.Is64Bit ? GuestPhysBits(choice, type, emulator, bits) : 0 };
+        return new(vendor, bits) { IsHosts = choice.Model == "host", HasGiBPages = hasGiBPages, GuestPhysBits = model.Is64Bit ? GuestPhysBits(choice, type, emulator, bits) : 0 };
     }
 
     private CpuVendor Vendor(QemuCpuChoice choice, QemuCpuModel model, bool isHosts)

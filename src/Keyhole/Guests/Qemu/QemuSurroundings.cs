@@ -57,7 +57,12 @@ public sealed record QemuSurroundings
         {
             HostVendor = traits.CpuVendor switch
             {
-                null => null,
+                null => traits.Iommu switch
+                {
+                    HostIommu.IntelVtd => CpuVendor.Intel,
+                    HostIommu.AmdVi => CpuVendor.Amd,
+                    null => null,
+                },
                 "GenuineIntel" => CpuVendor.Intel,
                 "AuthenticAMD" => CpuVendor.Amd,
                 _ => CpuVendor.Other,

@@ -27,6 +27,9 @@ internal enum QemuSetting
     /// <summary><c>pci-hole64-size</c>, in bytes.</summary>
     Hole64,
 
+    /// <summary>Slots for memory to be plugged in, each of which keeps 1 GiB of addresses free; 0: no memory to be plugged in at all.</summary>
+    MemorySlots,
+
     /// <summary>A later release of the same firmware.</summary>
     FirmwareRelease,
 
@@ -54,6 +57,7 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
         QemuSetting.OvmfWindow => 1,
         QemuSetting.PhysBits => 2,
         QemuSetting.Ports or QemuSetting.MaxRamBelow4GiB or QemuSetting.Hole64 => 3,
+        QemuSetting.MemorySlots => Number > 0 ? 3 : 9,
         QemuSetting.FirmwareRelease => 6,
         QemuSetting.MachineVersion => 8,
         QemuSetting.Firmware => 15,
@@ -68,6 +72,7 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
         QemuSetting.Ports => $"pcie-root-port.{Text}",
         QemuSetting.MaxRamBelow4GiB => $"max-ram-below-4g={Size}",
         QemuSetting.Hole64 => $"pci-hole64-size={Size}",
+        QemuSetting.MemorySlots => Number > 0 ? string.Create(CultureInfo.InvariantCulture, $"slots={Number}") : "no maxmem",
         QemuSetting.FirmwareRelease or QemuSetting.Firmware => $"firmware {Text}",
         QemuSetting.MachineVersion or QemuSetting.Board => $"machine {Text}",
     };
@@ -121,6 +126,8 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
                     Globals = machine.Globals.RemoveAll(global => global.Property == "pci-hole64-size")
                         .Add(new(driver, "pci-hole64-size", change.Size)),
                 };
+            case QemuSetting.MemorySlots:
+                return Number > 0 ? machine with { MemorySlots = (int)Number } : machine with { MemorySlots = 0, MaxMemoryBytes = 0 };
             case QemuSetting.FirmwareRelease or QemuSetting.Firmware:
                 return QemuFirmware.TryParse(Text, out QemuFirmware firmware) ? machine with { Firmware = firmware } : machine;
             case QemuSetting.MachineVersion:
@@ -163,6 +170,9 @@ internal sealed record QemuCureRequest(QemuMachine Machine)
     /// <summary>Whether the guest has the whole width of the host's processor already: it can be limited, not raised.</summary>
     public bool HasHostsWidth { get; init; }
 
+    /// <summary>Whether the guest's form says how many slots there are for memory to be plugged in: Proxmox VE has 255 of its own.</summary>
+    public bool NamesSlots { get; init; } = true;
+
     /// <summary>The guest on a board of that name; null where only its owner could rebuild it.</summary>
     public Func<string, QemuMachine?>? WithBoard { get; init; }
 }
@@ -174,6 +184,9 @@ internal sealed record QemuCure(ImmutableArray<QemuTrial> Trials, QemuTrial? Bes
 {
     /// <summary>Whether nothing was tried but the guest as it is.</summary>
     public bool IsUntried => Best is null && Trials.Length <= 1;
+
+    /// <summary>Whether nothing was tried because QEMU refuses how the devices are plugged together.</summary>
+    public bool IsPlugRefused { get; init; }
 
     /// <summary>Whether BARs of devices that are passed through are not told and do not count: the guest starts, and no more is said.</summary>
     public bool IsStartOnly { get; init; }

@@ -75,8 +75,9 @@ internal static class QemuCures
         private ulong _lowNeed;
 
         private bool _isStartOnly;
+        private bool _isPlugRefused;
 
-        public QemuCure Result() => new([.. _trials], _best) { IsStartOnly = _isStartOnly };
+        public QemuCure Result() => new([.. _trials], _best) { IsStartOnly = _isStartOnly, IsPlugRefused = _isPlugRefused };
 
         public bool TryRun()
         {
@@ -133,7 +134,8 @@ internal static class QemuCures
         private bool TryReckonNeeds()
         {
             QemuTopology topology = QemuTopology.Build(_request.Machine, out PciTree? tree);
-            if (topology.Refusal is not null || tree is null || !NumberedTree.TryCreate(tree, out NumberedTree numbered))
+            _isPlugRefused = topology.Refusal is not null;
+            if (_isPlugRefused || tree is null || !NumberedTree.TryCreate(tree, out NumberedTree numbered))
                 return false;
             foreach (NumberedFunction function in numbered.Functions)
             {
@@ -167,6 +169,7 @@ internal static class QemuCures
             // Larger where there is much to place, smaller where QEMU refuses it.
             ulong large = BitOperations.RoundUpToPowerOf2(Math.Max(_need, 64 * QemuLayout.GiB));
             Add(Of(QemuSetting.Hole64, asItIs.Outcome == GuestOutcome.Refused ? [32 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB] : [large]));
+            AddSlots(machine);
             AddFirmware(machine);
             if (machine.Emulator > machine.Type.Version)
                 Add([new QemuChange(QemuSetting.MachineVersion, 0, new QemuMachineType(machine.Type.Chipset, machine.Emulator).ToString())]);
@@ -201,6 +204,26 @@ internal static class QemuCures
             for (int bits = Math.Min(now - 1, _request.WidthLimit ?? 52); bits >= 36; bits--)
                 widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
             Add(widths);
+        }
+
+        /// <summary>Fewer slots for memory to be plugged in, down to those that are taken; then none, and no such memory.</summary>
+        private void AddSlots(QemuMachine machine)
+        {
+            if (machine.MaxMemoryBytes <= machine.MemoryBytes)
+                return;
+            int taken = 0;
+            foreach (QemuDevice device in machine.Devices)
+                taken += device.Driver is "pc-dimm" or "nvdimm" || device.Driver.StartsWith("virtio-mem", StringComparison.Ordinal) ? 1 : 0;
+            var fewer = ImmutableArray.CreateBuilder<QemuChange>();
+            for (int slots = 128; slots > 0 && _request.NamesSlots; slots /= 2)
+            {
+                if (slots < machine.MemorySlots && slots >= taken)
+                    fewer.Add(new(QemuSetting.MemorySlots, (ulong)slots, ""));
+            }
+
+            if (taken == 0)
+                fewer.Add(new(QemuSetting.MemorySlots, 0, ""));
+            Add(fewer);
         }
 
         private void AddFirmware(QemuMachine machine)
@@ -385,16 +408,26 @@ internal static class QemuCures
             return QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _) ? TrialOf(changes, forecast) : null;
         }
 
-        private QemuTrial TrialOf(ImmutableArray<QemuChange> changes, QemuForecast forecast)
+        /// <summary>What asks for an address in a guest that QEMU does not start: none gets one.</summary>
+        private static int AllBars(QemuMachine machine)
         {
-            int unplaced = forecast.CountUnusable();
-            if (forecast.Placement is null)
+            int count = 0;
+            _ = QemuTopology.Build(machine, out PciTree? tree);
+            if (tree is not null && NumberedTree.TryCreate(tree, out NumberedTree numbered))
             {
-                foreach (QemuDevice device in forecast.Machine.Devices)
-                    unplaced += device.Host?.Bars.Length ?? 0;
+                foreach (NumberedFunction function in numbered.Functions)
+                    count += function.Node.Bars.Length;
+                return count;
             }
 
-            return new(changes, forecast.Outcome, unplaced, IsWell(forecast, _request.WidthLimit));
+            foreach (QemuDevice device in machine.Devices)
+                count += device.Host?.Bars.Length ?? 0;
+            return count;
+        }
+
+        private QemuTrial TrialOf(ImmutableArray<QemuChange> changes, QemuForecast forecast)
+        {
+            return new(changes, forecast.Outcome, forecast.Placement is null ? AllBars(forecast.Machine) : forecast.CountUnusable(), IsWell(forecast, _request.WidthLimit));
         }
     }
 }

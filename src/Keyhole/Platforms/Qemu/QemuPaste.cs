@@ -72,7 +72,11 @@ internal sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox,
                 case QemuSetting.Board:
                     _notes.Add("a system finds its devices at other addresses on another board");
                     break;
-                case QemuSetting.PhysBits when request.WidthLimit is null && !request.HasHostsWidth:
+                case QemuSetting.MemorySlots when change.Number == 0:
+                    _notes.Add("without room for memory that is plugged in: "
+                        + (guest.Dialect == QemuDialect.Libvirt ? "leave <maxMemory> out" : "the guest keeps the memory that it starts with"));
+                    break;
+                case QemuSetting.PhysBits when request.WidthLimit is null && !request.HasHostsWidth && guest.IsKvm:
                     _notes.Add(string.Create(CultureInfo.InvariantCulture,
                         $"the host's processor and IOMMU have to have {change.Number} address bits: neither is told"));
                     break;
@@ -107,7 +111,7 @@ internal sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox,
                     case QemuSetting.MaxRamBelow4GiB:
                         machine = $"{machine}{(machine.Length == 0 ? "" : ",")}{Max4GiBOption}={change.Size}";
                         break;
-                    case QemuSetting.OvmfWindow or QemuSetting.Ports or QemuSetting.Hole64:
+                    case QemuSetting.OvmfWindow or QemuSetting.Ports or QemuSetting.Hole64 or QemuSetting.MemorySlots:
                         words.AddRange(Arguments(change).Select(Shell));
                         break;
                     case QemuSetting.FirmwareRelease:
@@ -129,8 +133,17 @@ internal sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox,
             QemuSetting.MaxRamBelow4GiB => ["-machine", $"{Max4GiBOption}={change.Size}"],
             QemuSetting.Hole64 =>
                 ["-global", $"{(request.Machine.Type.Chipset == QemuChipset.Q35 ? "q35-pcihost" : "i440FX-pcihost")}.pci-hole64-size={change.Size}"],
+            QemuSetting.MemorySlots => ["-m", MemoryText(change.Number)],
             _ => [],
         };
+
+        /// <summary>The memory option with so many slots; with 0 there is nothing to be plugged in. QEMU takes two of these options together, and so all
+        /// is said.</summary>
+        private string MemoryText(ulong slots) => string.Create(CultureInfo.InvariantCulture,
+            $"{ByteText(request.Machine.MemoryBytes)},slots={slots},maxmem="
+                + $"{ByteText(slots == 0 ? request.Machine.MemoryBytes : request.Machine.MaxMemoryBytes)}");
+
+        private static string ByteText(ulong bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes >> 20}M");
 
         private string CpuText(QemuChange change)
         {
@@ -178,6 +191,12 @@ internal sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox,
                             "controller", new XAttribute("type", "pci"), new XAttribute("index", "0"),
                             new XAttribute("model", isQ35 ? "pcie-root" : "pci-root"),
                             new XElement("pcihole64", new XAttribute("unit", "KiB"), change.Number >> 10)));
+                        break;
+                    case QemuSetting.MemorySlots when change.Number > 0:
+                        elements.Add(new("maxMemory", new XAttribute("slots", change.Number), new XAttribute("unit", "KiB"),
+                            request.Machine.MaxMemoryBytes >> 10));
+                        break;
+                    case QemuSetting.MemorySlots:
                         break;
                     case QemuSetting.MachineVersion or QemuSetting.Board:
                         machine = change.Text;
@@ -306,6 +325,9 @@ internal sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox,
                         break;
                     case QemuSetting.PhysBits:
                         lines.Add(string.Create(CultureInfo.InvariantCulture, $"cpu: {CpuSetting()},phys-bits={change.Number}"));
+                        break;
+                    case QemuSetting.MemorySlots:
+                        lines.Add("hotplug: disk,network,usb");
                         break;
                     case QemuSetting.MachineVersion or QemuSetting.Board:
                         lines.Add($"machine: {change.Text}");

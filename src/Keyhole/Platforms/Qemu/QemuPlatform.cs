@@ -3,23 +3,18 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
-using Keyhole.Pci;
-using Keyhole.Platforms.Firmware;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
 
 /// <summary>Virtual machines of QEMU under KVM: QEMU splits their RAM at 4 GiB, and their firmware places the BARs and makes the map.</summary>
 internal sealed class QemuPlatform : IPlatform
 {
-    /// <summary>Unplaced BARs that get a problem of their own; of more the rest is counted.</summary>
-    private const int MostNamed = 16;
-
     public string Name => "qemu";
 
     public PlatformTraits Traits { get; } = new() { IsOvercommitted = true, ForecastsFirmware = true, TakesSurroundings = true };
@@ -67,7 +62,7 @@ internal sealed class QemuPlatform : IPlatform
         QemuWidths.Report(scenario.Host.Traits, forecast, remedy, problems);
         QemuWidths.ReportReservedMemory(scenario, machine, problems);
         ReportOutcome(forecast, remedy, problems);
-        ReportBars(forecast, remedy, problems);
+        QemuBarProblems.Report(forecast, remedy, problems);
         bool isMapKnown = !forecast.E820.IsDefault;
         if (!isMapKnown && forecast.Outcome == GuestOutcome.Boots)
         {
@@ -92,8 +87,8 @@ internal sealed class QemuPlatform : IPlatform
         };
     }
 
-    private const string Untried =
-        "what a device that is passed through asks for is not told, or QEMU refuses how the devices are plugged together whatever is set";
+    private static string Untried(QemuCure cure) => cure.IsPlugRefused ? "QEMU refuses how the devices are plugged together, whatever is set"
+        : "what one of the devices asks for is not known";
 
     private const string NotCounted = "what the devices that are passed through ask for is not told and not counted: give their lspci -vv";
 
@@ -111,13 +106,13 @@ internal sealed class QemuPlatform : IPlatform
         QemuPaste? paste = cure.Best is { } best && !cure.IsWell ? QemuPaste.Of(guest, request, best.Changes) : null;
         string notes = paste is { Notes.IsEmpty: false } ? $"; {string.Join("; ", paste.Notes)}" : "";
         string why = cure.IsWell ? "every BAR has its place as it is"
-            : cure.IsUntried ? $"none could be tried: {Untried}"
+            : cure.IsUntried ? $"none could be tried: {Untried(cure)}"
             : cure.Best is null ? cure.IsStartOnly ? "with none of the settings that were tried does QEMU start the guest"
                 : "with none of the settings that were tried does every BAR get a place"
             : cure.IsStartOnly ? $"the lightest change that was found with which QEMU starts the guest; {NotCounted}{notes}"
             : $"the lightest change that was found with which the guest boots and every BAR has its place{notes}";
         return new(
-            [.. cure.Trials.Select(static trial => new TriedSetting(trial.Name, trial.Unplaced, trial.Outcome))],
+            [.. cure.Trials.Select(trial => new TriedSetting(trial.Name, cure.IsStartOnly ? null : trial.Unplaced, trial.Outcome))],
             cure.Best?.Name,
             why,
             paste is null ? null : new(paste.Libvirt, paste.Qemu, paste.Proxmox, Xl: null));
@@ -131,6 +126,7 @@ internal sealed class QemuPlatform : IPlatform
     {
         WidthLimit = QemuWidths.Limit(scenario.Host.Traits, machine),
         HasHostsWidth = around.PhysBits is null && guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
+        NamesSlots = guest.Dialect != QemuDialect.Proxmox,
         WithBoard = guest.Dialect != QemuDialect.Options ? null : name =>
         {
             Scenario other = scenario with { Qemu = scenario.Qemu with { MachineName = name } };
@@ -160,7 +156,7 @@ internal sealed class QemuPlatform : IPlatform
         problems.Add(new(
             Severity.Info,
             ProblemCodes.NoSettingHelps,
-            cure.IsUntried ? $"no setting could be tried: {Untried}"
+            cure.IsUntried ? $"no setting could be tried: {Untried(cure)}"
                 : cure.IsStartOnly ? $"with none of the settings that were tried does QEMU start the guest: "
                     + $"{string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"
                 : $"none of the settings that were tried gives every BAR a place: "
@@ -187,6 +183,20 @@ internal sealed class QemuPlatform : IPlatform
     private static void ReportHyperTransport(Scenario scenario, QemuForecast forecast, List<Problem> problems)
     {
         ByteRange taken = X86Layout.HyperTransport;
+        if (forecast.Memory is { High.Start: var high } && high == taken.End && forecast.Machine.Devices.Any(HostFunctions.IsOne))
+        {
+            bool isOfHotplug = QemuMemory.TryLayOut(forecast.Machine with { MaxMemoryBytes = 0, MemorySlots = 0 }, out QemuMemory without, out _)
+                && without.High.Start < high;
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.HyperTransport,
+                "QEMU puts the RAM above 4 GiB at 1 TiB, for AMD's HyperTransport range would be in its way: NVIDIA's driver for Windows is reported "
+                    + "to fail on that (Code 43)",
+                forecast.Memory.High.Start,
+                forecast.Memory.High.End,
+                isOfHotplug ? "without room for memory to be plugged in (maxmem, <maxMemory>) it stays at 4 GiB" : null));
+        }
+
         if (HyperTransportAdvice.IsAmd(scenario.Host) && forecast.Memory is { } memory && memory.High.Overlaps(taken))
         {
             problems.Add(new(
@@ -218,53 +228,6 @@ internal sealed class QemuPlatform : IPlatform
         if (what is not null)
             problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what, Remedy: remedy));
     }
-
-    private static void ReportBars(QemuForecast forecast, string? remedy, List<Problem> problems)
-    {
-        if (forecast.Placement is not { } placement || forecast.Outcome == GuestOutcome.Refused)
-            return;
-        int more = 0;
-        foreach (BarPlacement bar in placement.Bars)
-        {
-            // What a firmware never maps is no fault; where it gave the whole tree up, one problem says so.
-            if (bar.Why is not { Reason: not (UnplacedReason.NotHandled or UnplacedReason.TreeGivenUp or UnplacedReason.NotReached) })
-                continue;
-            if (problems.Count(static problem => problem.Code == ProblemCodes.BarUnplaced) >= MostNamed)
-            {
-                more++;
-                continue;
-            }
-
-            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced, $"{NameOf(placement, bar.Function, bar.Bar)} gets no address: {bar.WhyText}",
-                Remedy: remedy));
-        }
-
-        foreach (FaultyBar fault in forecast.Faults)
-        {
-            string what = fault.Fault switch
-            {
-                BarFault.Misaligned => "is not a multiple of its size",
-                BarFault.OverRam => "overlaps RAM",
-                BarFault.OverReserved => "overlaps addresses that the machine keeps for something else",
-                BarFault.BeyondAddressWidth => "ends beyond what the guest's processor can address",
-            };
-            problems.Add(new(
-                fault.Fault == BarFault.OverReserved ? Severity.Warning : Severity.Error,
-                ProblemCodes.BarUnplaced,
-                $"{NameOf(placement, fault.Function, fault.Bar)} is put where it does not work: the address {what}",
-                fault.Address,
-                unchecked(fault.Address + fault.Bar.SizeBytes) > fault.Address ? fault.Address + fault.Bar.SizeBytes : null,
-                fault.Fault == BarFault.OverReserved ? null : remedy));
-        }
-
-        if (more > 0)
-            problems.Add(new(Severity.Error, ProblemCodes.BarUnplaced,
-                string.Create(CultureInfo.InvariantCulture, $"{more} more BARs get no address"), Remedy: remedy));
-    }
-
-    private static string NameOf(PciPlacement placement, int function, BarRequest bar) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"BAR {bar.Index} of {placement.Tree.Functions[function].Address} ({ByteSize.ToText(bar.SizeBytes)}, {bar.Type.Name()})");
 
     private static string Why(E820Entry entry, QemuForecast forecast) => entry switch
     {

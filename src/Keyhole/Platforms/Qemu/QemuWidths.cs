@@ -70,23 +70,55 @@ internal static class QemuWidths
             return;
         }
 
-        foreach (BarPlacement bar in forecast.Placement?.Bars ?? [])
+        if (forecast.Placement is { } placement)
+            ReportBarsBeyond(placement, limit, iommuBits, remedy, problems);
+    }
+
+    /// <summary>Of a device that is passed through QEMU only says that its BAR cannot be mapped; of memory of its own, as ivshmem's, it stops.</summary>
+    private static void ReportBarsBeyond(PciPlacement placement, ulong limit, int iommuBits, string? remedy, List<Problem> problems)
+    {
+        string bits = string.Create(CultureInfo.InvariantCulture, $"the {iommuBits} address bits that the host's IOMMU has");
+        if (Beyond(placement, limit, static node => node.Model.StartsWith("ivshmem", StringComparison.Ordinal)) is { Length: > 0 } shared)
         {
-            NumberedFunction function = forecast.Placement!.Tree.Functions[bar.Function];
-            if (!function.Node.IsPassedThrough || !bar.Bar.Type.IsMemory() || bar.Address is not { } address || unchecked(address + bar.Bar.SizeBytes
-                - 1) < limit)
-                continue;
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.DmaBeyondIommu,
+                $"{NamesOf(placement, shared)} {(shared.Length == 1 ? "is" : "are")} memory that QEMU maps for the devices that are passed through, "
+                    + $"beyond {bits}: VFIO_MAP_DMA fails with -22 (Invalid argument), and QEMU stops (\"vfio: DMA mapping failed, unable to "
+                    + "continue\")",
+                StartOf(shared),
+                EndOf(shared),
+                remedy));
+        }
+
+        if (Beyond(placement, limit, static node => node.IsPassedThrough) is { Length: > 0 } passed)
+        {
+            bool isOne = passed.Length == 1;
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.DmaBeyondIommu,
-                string.Create(CultureInfo.InvariantCulture,
-                    $"BAR {bar.Bar.Index} of {function.Address} is beyond the {iommuBits} address bits that the host's IOMMU has: ")
-                    + "VFIO_MAP_DMA fails with -22 (Invalid argument) for it, and no other device of the guest reaches it",
-                address,
-                unchecked(address + bar.Bar.SizeBytes) > address ? address + bar.Bar.SizeBytes : null,
+                $"{NamesOf(placement, passed)} {(isOne ? "is" : "are")} beyond {bits}: VFIO_MAP_DMA fails with -22 (Invalid argument) for "
+                    + $"{(isOne ? "it, and no other device of the guest reaches it" : "them, and no other device of the guest reaches them")}",
+                StartOf(passed),
+                EndOf(passed),
                 remedy));
         }
     }
+
+    private static BarPlacement[] Beyond(PciPlacement placement, ulong limit, Func<PciFunction, bool> isMeant) =>
+    [
+        .. placement.Bars.Where(bar => isMeant(placement.Tree.Functions[bar.Function].Node) && bar.Bar.Type.IsMemory() && bar.Address is { } address
+            && unchecked(address + bar.Bar.SizeBytes - 1) >= limit),
+    ];
+
+    private static string NamesOf(PciPlacement placement, BarPlacement[] bars) =>
+        QemuBarProblems.NamesOf(placement, [.. bars.Select(static bar => (bar.Function, bar.Bar))]);
+
+    private static ulong? StartOf(BarPlacement[] bars) => bars.Min(static bar => bar.Address);
+
+    /// <summary>Null where it would be 2^64.</summary>
+    private static ulong? EndOf(BarPlacement[] bars) =>
+        bars.Max(static bar => bar.Address + bar.Bar.SizeBytes - 1) is { } last && last < ulong.MaxValue ? last + 1 : null;
 
     /// <summary>Memory that the host's firmware told a device to use by itself (RMRR): VFIO gives no such device away, save displays and USB
     /// controllers. Where the source tells whose it is, only the owner's matters.</summary>
