@@ -41,6 +41,22 @@ public sealed class VerifyVerbTests
         Assert.DoesNotContain("What to change", run.Output);
     }
 
+    /// <summary>Xen's word is all that a guest without a console leaves.</summary>
+    [TestMethod]
+    [DataRow("(XEN) Domain 1 crashed\n", "pv")]
+    [DataRow("(XEN) domain_crash_sync called from entry.S: fault at ffff82d040301a53\n(XEN) Domain 1 (vcpu#0) crashed on cpu#2:\n"
+        + "(XEN) ----[ Xen-4.17.2  x86_64  debug=n  Not tainted ]----\n(XEN) RIP:    e033:[<ffffffff8293fe05>]\n", "pv")]
+    [DataRow("(XEN) Domain 1 crashed\n", "pvh")]
+    public void A_guest_of_which_Xen_says_that_it_crashed_and_nothing_else_has_a_verdict(string log, string type)
+    {
+        CommandRun run = CommandRun.Of("verify", "--host", PathOf("seed8g"), "--memory", "512", "--type", type, "--dmesg", Temporary([log]));
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("its end is not as forecast, and the log has nothing else to compare", run.Output);
+        Assert.DoesNotContain("lines differ", run.Output);
+        Assert.DoesNotContain("Everything that the log shows", run.Output);
+    }
+
     [TestMethod]
     public void A_log_of_the_bare_machine_has_no_dom0()
     {

@@ -213,7 +213,7 @@ internal sealed class BootSource
         if (!look(host).TryGet(out hints, out error))
             return error;
         host = hints.Host ?? host;
-        Dom0Log? log = (hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap) : null))?.On(host.Host);
+        Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap)?.On(host.Host) : null);
         if (parsed.GetValue(_nrPages) is null && log?.PageCount is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware)
             return InputError.NotSupported("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0",
                 "give the log of a boot under Xen, or ask with --nr-pages N how a dom0 of that size would fare here");

@@ -15,7 +15,7 @@ internal static class PhysicalAddress
 
     public static bool TryParse(string text, out ulong address)
     {
-        ReadOnlySpan<char> digits = text.AsSpan().Trim();
+        ReadOnlySpan<char> digits = WithoutUnderscores(text.AsSpan().Trim());
         int unit = digits.IsEmpty ? -1 : Units.IndexOf(char.ToUpperInvariant(digits[^1]), StringComparison.Ordinal);
         if (unit >= 0)
         {
@@ -30,6 +30,10 @@ internal static class PhysicalAddress
             digits = digits[2..];
         return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out address) && address <= Frames.AddressLimit;
     }
+
+    /// <summary>Of a number that is written with them between its digits, as 0x7f49_f000.</summary>
+    public static ReadOnlySpan<char> WithoutUnderscores(ReadOnlySpan<char> number) =>
+        number.Contains('_') && number is [not '_', .., not '_'] ? number.ToString().Replace("_", "", StringComparison.Ordinal) : number;
 
     /// <summary>How a value without 0x and without a unit was read, for those who meant something else; null where nothing is unclear.</summary>
     public static string? Reading(string option, string text)

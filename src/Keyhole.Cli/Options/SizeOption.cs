@@ -52,7 +52,7 @@ internal sealed class SizeOption : Option<string?>
 
     private static bool TryParse(ReadOnlySpan<char> text, out ulong bytes)
     {
-        text = text.Trim();
+        text = PhysicalAddress.WithoutUnderscores(text.Trim());
         if (text.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
             return ulong.TryParse(text[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out bytes);
         int unit = text.IsEmpty ? -1 : Units.IndexOf(char.ToUpperInvariant(text[^1]), StringComparison.Ordinal);

@@ -73,7 +73,7 @@ public static class GuestMapReader
     }
 
     /// <summary>No entries where libxl has no lines in it.</summary>
-    private static Parsed<GuestMap> Libxl(Stream whole, string sourceName)
+    internal static Parsed<GuestMap> Libxl(Stream whole, string sourceName)
     {
         List<E820Entry> entries = [];
         int maps = 0;

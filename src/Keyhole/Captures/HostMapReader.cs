@@ -68,7 +68,7 @@ public static class HostMapReader
                 "name the folder, /sys/firmware/memmap or a copy of it"),
             HostMapDialect.Linux or HostMapDialect.LinuxOld or HostMapDialect.Linux72 or HostMapDialect.Xen or HostMapDialect.XenOld
                 or HostMapDialect.Iomem
-                or HostMapDialect.Efi => Choose(LogScanner.Scan(head, stream, sourceName), sourceName, options),
+                or HostMapDialect.Efi => Choose(LogScanner.Scan(head, stream, sourceName), head, sourceName, options),
         };
     }
 
@@ -143,8 +143,10 @@ public static class HostMapReader
         };
     }
 
-    private static Parsed<HostDocument> Choose(LogScan scan, string sourceName, HostMapOptions options)
+    private static Parsed<HostDocument> Choose(LogScan scan, ReadOnlyMemory<byte> head, string sourceName, HostMapOptions options)
     {
+        if (scan.Maps.IsEmpty && !options.IsGuests && options is { From: null, MapNumber: null or 1 } && LibxlsMap(head, sourceName) is { } guests)
+            return guests;
         if (scan.Maps.IsEmpty)
             return InputError.NothingInIt(sourceName, null,
                 $"no memory map found in {scan.LineCount} lines", options.IsGuests ? s_guestsSources : s_sources);
@@ -175,6 +177,30 @@ public static class HostMapReader
         string found = string.Join(", ", scan.Maps.Select(map => HostMapDialects.NameOf(map.Dialect)).Distinct());
         return InputError.NothingInIt(sourceName, null, $"no map in the dialect {HostMapDialects.NameOf(options.From!.Value)}; found {found}",
             $"leave out {Setting.Dialect}");
+    }
+
+    /// <summary>What libxl says of a guest's map ('xl -vvv create'), where the log has no other; null where it says nothing in its first part.</summary>
+    private static HostDocument? LibxlsMap(ReadOnlyMemory<byte> head, string sourceName)
+    {
+        // Of one that goes on behind the part that is kept the end may be missing.
+        const int enough = 1024;
+        if (head.Length == StreamHead.MaxLength && head.Span.LastIndexOf(" -> "u8) > head.Length - enough)
+            return null;
+        using var text = new MemoryStream(head.ToArray());
+        if (!GuestMapReader.Libxl(text, sourceName).TryGet(out GuestMap? map, out _) || map.Entries.IsEmpty)
+            return null;
+        return new()
+        {
+            Host = new() { Entries = map.Entries, RamShown = RamShown.Part, IsMachineMap = true },
+            Dialect = HostMapDialect.Lines,
+            Description = map.Description,
+            Remarks =
+            [
+                $"This is the map that libxl made for a guest, not the host's: the guest's RAM is in it, the host's above 4 GiB is not; what a kernel "
+                    + $"makes of it {Setting.Boot} tells, where it is given as the guest's map",
+                .. map.Remarks.Select(static text => (Phrase)text),
+            ],
+        };
     }
 
     private static readonly LogMapKind[] s_nearestToFirmware =

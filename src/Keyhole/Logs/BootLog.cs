@@ -15,6 +15,9 @@ public static class BootLog
     /// <summary>The console that carries no guest's number: Xen's own, dom0's, or that of the only guest.</summary>
     private const int MainConsole = 0;
 
+    /// <summary>Guests that are told of for their end alone.</summary>
+    private const int MaxEnds = 64;
+
     /// <summary>
     /// The boots in the order of their first lines. Those of which a kernel says something, or none such at all and then those that a domain builder
     /// prepares. A kernel without a version line begins where what only stands before a map follows what only stands behind one.
@@ -24,6 +27,7 @@ public static class BootLog
         ArgumentNullException.ThrowIfNull(scan);
         List<BootInProgress> boots = [];
         SortedDictionary<int, BootInProgress> live = [];
+        SortedDictionary<int, (BootFailure Failure, LogLine Line)> ends = [];
         int nextMap = 0;
         foreach (LogLine line in scan.Lines)
         {
@@ -34,6 +38,17 @@ public static class BootLog
 
         for (; nextMap < scan.Maps.Length; nextMap++)
             AddMap(scan.Maps[nextMap]);
+        // Of a guest of which the log has nothing else its end is all there is; beside boots it is none.
+        if (!boots.Any(static boot => boot.HasKernelLines))
+        {
+            foreach ((int domain, (BootFailure failure, LogLine line)) in ends)
+            {
+                var boot = new BootInProgress(BootOwner.Guest, domain, line.Number);
+                boot.End(failure, line);
+                boots.Add(boot);
+            }
+        }
+
         IEnumerable<BootInProgress> told = boots.Any(static boot => boot.HasKernelLines) ? boots.Where(static boot => boot.HasKernelLines) : boots;
         return [.. told.Select(static (boot, index) => boot.ToBoot(index + 1))];
 
@@ -76,6 +91,8 @@ public static class BootLog
             if (boot is null && failure.Kind == BootFailureKind.XenPanic)
                 boot = Begin(BootOwner.Dom0, MainConsole, line.Number);
             boot?.End(failure, line);
+            if (boot is null && domain != 0 && failure.Kind == BootFailureKind.Crashed && ends.Count < MaxEnds)
+                ends.TryAdd(domain, (failure, line));
         }
 
         void AddLine(LogLine line)

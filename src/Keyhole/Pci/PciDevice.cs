@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
@@ -73,8 +72,7 @@ public sealed record Bar(int Index, BarKind Kind, ulong Start, ulong End, bool I
     {
         if (text.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
             text = text[2..];
-        value = 0;
-        return text.Length is > 0 and <= 16 && ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+        return Reading.TextCursor.TryHexNumber(text, out value);
     }
 }
 

@@ -25,8 +25,16 @@ internal ref struct TextCursor(ReadOnlySpan<char> text)
     {
         value = 0;
         int length = 0;
-        while (length < Rest.Length && char.IsAsciiHexDigit(Rest[length]))
+        while (length < Rest.Length)
         {
+            if (!char.IsAsciiHexDigit(Rest[length]))
+            {
+                if (!SplitsDigits(Rest, length))
+                    break;
+                length++;
+                continue;
+            }
+
             if (value >> 60 != 0)
                 return false;
             value = (value << 4) | Digit(Rest[length]);
@@ -52,9 +60,39 @@ internal ref struct TextCursor(ReadOnlySpan<char> text)
     public readonly int HexRun()
     {
         int length = 0;
-        while (length < Rest.Length && char.IsAsciiHexDigit(Rest[length]))
-            length++;
-        return length;
+        int digits = 0;
+        for (; length < Rest.Length; length++)
+        {
+            if (char.IsAsciiHexDigit(Rest[length]))
+                digits++;
+            else if (!SplitsDigits(Rest, length))
+                break;
+        }
+
+        return digits;
+    }
+
+    /// <summary>A hex number as people write it: <c>7f49_f000</c>.</summary>
+    /// <param name="digits">Without 0x.</param>
+    public static bool TryHexNumber(ReadOnlySpan<char> digits, out ulong value)
+    {
+        TextCursor cursor = new(digits);
+        return cursor.TryHex(out value) && cursor.Rest.IsEmpty;
+    }
+
+    /// <summary>Whether a character is an underscore before four more digits, as people write long addresses: <c>0x7f49_f000</c>.</summary>
+    private static bool SplitsDigits(ReadOnlySpan<char> text, int at)
+    {
+        const int group = 4;
+        if (text[at] != '_' || at == 0 || text.Length - at <= group || !char.IsAsciiHexDigit(text[at - 1]))
+            return false;
+        for (int i = at + 1; i <= at + group; i++)
+        {
+            if (!char.IsAsciiHexDigit(text[i]))
+                return false;
+        }
+
+        return text.Length - at == group + 1 || !char.IsAsciiLetterOrDigit(text[at + group + 1]);
     }
 
     /// <summary>What stands behind a mark in a line; false where the mark does not.</summary>

@@ -87,7 +87,9 @@ public static class FirmwareVerifier
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(WhatElseAgrees(plan, observed, scan));
         else if (observed.Halts && verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
-            explanations.Add("Everything that the log shows of the map and of the devices is as forecast: what ended the boot comes after it.");
+            explanations.Add(verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat)
+                ? "The log has nothing of the map and of the devices: the guest's end is all that could be looked at."
+                : "Everything that the log shows of the map and of the devices is as forecast: what ended the boot comes after it.");
         if (plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }) is { Remedy: { } remedy }
             && verification.Agrees)
             explanations.Add($"What to change: {remedy}");

@@ -112,6 +112,36 @@ public sealed class FieldHostTests
     }
 
     [TestMethod]
+    public void Addresses_with_underscores_are_read()
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText("""
+            BIOS-e820: [mem 0x0000_0000_0010_0000-0x0000_0000_7f49_efff] usable
+            BIOS-e820: [mem 0x7f49_f000-0x7fff_ffff] reserved
+
+            """));
+
+        Assert.AreEqual("0x7f49f000", $"0x{map.Host.Entries[1].Address:x}");
+        Assert.IsTrue(Keyhole.Pci.Bar.TryHex("0x7f49_f000", out ulong address));
+        Assert.AreEqual(0x7f49_f000UL, address);
+        Assert.IsFalse(Keyhole.Pci.Bar.TryHex("0x7f49_f00", out _));
+        Assert.IsFalse(Keyhole.Pci.Bar.TryHex("_7f49", out _));
+    }
+
+    [TestMethod]
+    public void What_libxl_says_of_a_guests_map_is_read_where_there_is_no_other_and_named()
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText("""
+            libxl: debug: libxl_x86.c:240:e820_sanitize: :	[0 -> 20000] RAM
+            libxl: debug: libxl_x86.c:240:e820_sanitize: :	[20000 -> 20200] Reserved
+
+            """));
+
+        Assert.HasCount(2, map.Host.Entries);
+        Assert.AreEqual(0x2000_0000UL, map.Host.Entries[1].Address);
+        Assert.Contains("not the host's", Remarks(map));
+    }
+
+    [TestMethod]
     public void Lines_left_out_of_a_map_are_warned_of()
     {
         HostDocument map = Read("xen/elided.txt");

@@ -2,7 +2,6 @@
 
 using System;
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
@@ -77,7 +76,7 @@ public static class Policies
     private static InputError? ParseHoleStart(string text, string source, out ulong address)
     {
         ReadOnlySpan<char> digits = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? text.AsSpan(2) : text;
-        return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out address)
+        return Reading.TextCursor.TryHexNumber(digits, out address)
             && address >= Frames.SizeBytes && address < Frames.FourGiB
             ? null
             : InputError.OutOfRange(source, null, $"{InputError.Quote(text)} is not a start for a hole",
