@@ -35,6 +35,15 @@ public sealed class QemuConfig
 
     public bool IsOvmf => Firmware.StartsWith("ovmf-", StringComparison.Ordinal);
 
+    /// <summary>The image among those of the firmware's package, such as OVMF_CODE.fd; empty for the usual one.</summary>
+    internal string Flash => Text("flash", "");
+
+    /// <summary>Whether the firmware has flash for its variables.</summary>
+    internal bool HasVariables => _json.TryGetProperty("vars", out JsonElement has) && has.GetBoolean();
+
+    /// <summary>Whether a Linux is started, for the map that it prints.</summary>
+    internal bool StartsLinux => _json.TryGetProperty("linux", out JsonElement starts) && starts.GetBoolean();
+
     public bool IsQ35 => Text("machine", "").Contains("q35", StringComparison.Ordinal);
 
     /// <summary>Whether its QEMU and firmware are among those that can be started.</summary>
@@ -57,6 +66,8 @@ public sealed class QemuConfig
             Text("smp", "1") + Option("sockets", ",sockets="),
         ];
         arguments.AddRange(IsOvmf ? ["-drive", $"if=pflash,unit=0,format=raw,readonly=on,file={firmwareFile}"] : ["-bios", firmwareFile]);
+        if (HasVariables)
+            arguments.AddRange(["-drive", $"if=pflash,unit=1,format=raw,file={QemuGuest.VariablesFile}"]);
         if (Text("vga", "none") is not "none" and var vga)
             arguments.AddRange(["-vga", vga]);
         foreach (string text in Strings("objects"))
@@ -94,6 +105,8 @@ public sealed class QemuConfig
             Type = type,
             Emulator = emulator,
             Firmware = firmware,
+            FirmwareFile = Flash,
+            HasVariableFlash = HasVariables,
             Cpu = new QemuCpu(model.Vendor, (int)Number("phys_bits", QemuCpu.DefaultPhysBits))
             {
                 Is64Bit = model.Is64Bit,
@@ -177,6 +190,13 @@ public sealed class QemuConfig
 
     private static QemuGlobal Global(string text)
     {
+        // driver=cfi.pflash01,property=secure,value=on: for drivers with a dot in their names.
+        if (text.StartsWith("driver=", StringComparison.Ordinal))
+        {
+            string[] values = [.. text.Split(',').Select(static part => part[(part.IndexOf('=', StringComparison.Ordinal) + 1)..])];
+            return new(values[0], values[1], values[2]);
+        }
+
         int dot = text.IndexOf('.', StringComparison.Ordinal);
         int equals = text.IndexOf('=', StringComparison.Ordinal);
         return new(text[..dot], text[(dot + 1)..equals], text[(equals + 1)..]);

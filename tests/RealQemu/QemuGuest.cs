@@ -34,6 +34,9 @@ public sealed class QemuGuest : IDisposable
     private const string LogFile = "firmware.log";
     private const string SerialFile = "serial.log";
 
+    /// <summary>The flash for the firmware's variables, in the run's folder.</summary>
+    internal const string VariablesFile = "variables.fd";
+
     /// <summary>So many looks in a row at which the processor waits for an interrupt, or stands still: a second, three seconds.</summary>
     private const int LooksUntilIdle = 10;
     private const int LooksUntilStill = 30;
@@ -54,9 +57,14 @@ public sealed class QemuGuest : IDisposable
     {
         _config = config;
         string[] command = EmulatorRelease.Named(config.Emulator).Command();
-        string firmware = FirmwareRelease.Named(config.Firmware).File();
+        FirmwareRelease release = FirmwareRelease.Named(config.Firmware);
+        string firmware = release.File(config.Flash);
+        string[] linux = config.StartsLinux
+            ? ["-kernel", LinuxImage.File, "-append", "console=ttyS0 earlyprintk=ttyS0 ignore_loglevel nokaslr"] : [];
         string name = $"qemu-{Environment.ProcessId}-{Interlocked.Increment(ref s_runs)}";
         _folder = Directory.CreateDirectory(Path.Combine(Workshop.Runs, name)).FullName;
+        if (config.HasVariables)
+            File.Copy(release.File(FirmwareRelease.VariablesOf(config.Flash)), Path.Combine(_folder, VariablesFile));
         _ports = new($"keyhole-{name}");
         _clock = Stopwatch.StartNew();
         _process = Tool.Start(_folder, "timeout",
@@ -64,7 +72,7 @@ public sealed class QemuGuest : IDisposable
             "--signal=KILL", s_longest.TotalSeconds.ToString(CultureInfo.InvariantCulture), .. command, "-accel", "tcg", "-display", "none",
             "-nodefaults", "-no-user-config", "-monitor", "none", "-no-reboot", "-chardev", "stdio,id=qmp,signal=off",
             "-mon", "chardev=qmp,mode=control", "-chardev", $"file,id=log,path={LogFile}", "-device", "isa-debugcon,iobase=0x402,chardev=log",
-            "-serial", $"file:{SerialFile}", .. _ports.Arguments, .. config.Arguments(firmware),
+            "-serial", $"file:{SerialFile}", .. _ports.Arguments, .. config.Arguments(firmware), .. linux,
         ]);
         _complaints = _process.StandardError.ReadToEndAsync();
         _monitor = new(_process.StandardOutput, _process.StandardInput);
@@ -106,6 +114,8 @@ public sealed class QemuGuest : IDisposable
             new QemuReader(_monitor, _ports, _config).ReadInto(record);
             if (!_config.IsOvmf)
                 record["e820"] = SeaBiosMap(Text(LogFile));
+            else if (_config.StartsLinux)
+                record["e820"] = LinuxMap(Text(SerialFile));
             return record;
         }
         catch (Exception end) when (end is EndOfStreamException or IOException)
@@ -160,6 +170,13 @@ public sealed class QemuGuest : IDisposable
         {
             Thread.Sleep(s_betweenLooks);
             string console = Text(SerialFile);
+            if (_config.StartsLinux)
+            {
+                if (console.Contains("efi: EFI v", StringComparison.Ordinal))
+                    return "booted";
+                continue;
+            }
+
             if (console.Contains("BdsDxe", StringComparison.Ordinal) || console.Contains("UEFI", StringComparison.Ordinal))
                 return "booted";
             string registers = _monitor.Human("info registers");
@@ -204,6 +221,29 @@ public sealed class QemuGuest : IDisposable
         return map;
 
         static string Hex(string digits) => $"0x{ulong.Parse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture):x}";
+    }
+
+    /// <summary>The map that Linux was given, with its own names of the types.</summary>
+    private static JsonArray LinuxMap(string console)
+    {
+        // [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+        var map = new JsonArray();
+        foreach (string line in console.Split('\n'))
+        {
+            if (line.Split("BIOS-e820: [mem 0x") is not [_, var entry] || entry.Split(["-0x", "] "], StringSplitOptions.None) is not [var start, var last, var type])
+                continue;
+            map.Add((JsonNode)new JsonArray($"0x{Parse(start):x}", $"0x{Parse(last) + 1:x}", type.Trim() switch
+            {
+                "usable" => 1,
+                "ACPI data" => 3,
+                "ACPI NVS" => 4,
+                _ => 2,
+            }));
+        }
+
+        return map;
+
+        static ulong Parse(string digits) => ulong.Parse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
     }
 
     private string Text(string file)

@@ -19,6 +19,10 @@ public sealed class QemuRecord
     private static readonly Lazy<ImmutableArray<QemuRecord>> s_random = new(static () => ReadFixture("random-guests.jsonl.br"));
     private static readonly Lazy<ImmutableArray<QemuRecord>> s_moreRandom = new(static () => ReadFixture("more-random-guests.jsonl.br"));
 
+    private static readonly Lazy<ImmutableArray<QemuRecord>> s_virtualFunctions = new(static () => ReadFixture("virtual-functions.jsonl"));
+
+    private static readonly Lazy<ImmutableArray<QemuRecord>> s_linuxMaps = new(static () => ReadFixture("linux-maps.jsonl"));
+
     public QemuRecord(JsonElement json, int line)
     {
         Json = json;
@@ -36,6 +40,12 @@ public sealed class QemuRecord
 
     /// <summary>More of those, and guests with many processors, that eng/record-golden --kvm made.</summary>
     public static ImmutableArray<QemuRecord> MoreRandom => s_moreRandom.Value;
+
+    /// <summary>Guests with devices that have virtual functions (SR-IOV).</summary>
+    public static ImmutableArray<QemuRecord> VirtualFunctions => s_virtualFunctions.Value;
+
+    /// <summary>Guests in which OVMF started a Linux, with the map that Linux printed; of their devices nothing was read.</summary>
+    public static ImmutableArray<QemuRecord> LinuxMaps => s_linuxMaps.Value;
 
     public JsonElement Json { get; }
 
@@ -66,7 +76,8 @@ public sealed class QemuRecord
     private static ImmutableArray<QemuRecord> ReadFixture(string name)
     {
         string path = Path.Combine(Workshop.Root, "tests", "fixtures", "qemu", name);
-        using var text = new StreamReader(new BrotliStream(File.OpenRead(path), CompressionMode.Decompress));
+        Stream file = File.OpenRead(path);
+        using var text = new StreamReader(name.EndsWith(".br", StringComparison.Ordinal) ? new BrotliStream(file, CompressionMode.Decompress) : file);
         return Read(text);
     }
 }

@@ -123,7 +123,12 @@ public sealed record FirmwareRelease(string Name, DebianSuite Suite, string Pack
 
     /// <summary>The image's path.</summary>
     /// <exception cref="HarnessException">It is not to be had, or the suite has another release by now.</exception>
-    internal string File() => s_files.GetOrAdd(Name, _ => new(Prepare)).Value;
+    /// <param name="image">Which of the package's images; empty for the usual one.</param>
+    internal string File(string image) => s_files.GetOrAdd($"{Name}/{image}", _ => new(() => Prepare(image))).Value;
+
+    /// <summary>The image with the variables that goes with one of the firmware.</summary>
+    internal static string VariablesOf(string image) => image.Length == 0 ? "OVMF_VARS_4M.fd"
+        : image.Replace("CODE", "VARS", StringComparison.Ordinal).Replace(".secboot", "", StringComparison.Ordinal);
 
     private static string WithoutRevision(string name)
     {
@@ -131,16 +136,36 @@ public sealed record FirmwareRelease(string Name, DebianSuite Suite, string Pack
         return dash < 0 ? name : name[..dash];
     }
 
-    private string Prepare()
+    private string Prepare(string image)
     {
         using IDisposable ours = Workshop.Lock();
         Package package = Suite.Obtain(PackageName)[0];
         string release = Name[(Name.IndexOf('-', StringComparison.Ordinal) + 1)..];
         if (!package.Version.StartsWith(release, StringComparison.Ordinal))
             throw new HarnessException($"{Name}: Debian {Suite.Name} has {package.Input} by now");
-        string inside = IsOvmf ? "usr/share/OVMF/OVMF_CODE_4M.fd" : "usr/share/seabios/bios-256k.bin";
-        string folder = Workshop.Built(Name, [package.Input],
+        string inside = IsOvmf ? $"usr/share/OVMF/{(image.Length == 0 ? "OVMF_CODE_4M.fd" : image)}" : "usr/share/seabios/bios-256k.bin";
+        string folder = Workshop.Built(image.Length == 0 ? Name : $"{Name}-{image}", [package.Input],
             into => System.IO.File.WriteAllBytes(Path.Combine(into, "firmware"), package.TakeOne(path => path == inside)));
         return Path.Combine(folder, "firmware");
+    }
+}
+
+/// <summary>A Linux to start for the map that it prints: Debian's of bookworm.</summary>
+internal static class LinuxImage
+{
+    private static readonly Lazy<string> s_file = new(Prepare);
+
+    /// <summary>The image's path.</summary>
+    /// <exception cref="HarnessException">It is not to be had.</exception>
+    public static string File => s_file.Value;
+
+    private static string Prepare()
+    {
+        using IDisposable ours = Workshop.Lock();
+        DebianSuite suite = DebianSuite.Bookworm;
+        Package package = suite.Obtain(suite.DependencyOf("linux-image-amd64", "linux-image-"))[0];
+        string folder = Workshop.Built("linux-alone", [package.Input], into => System.IO.File.WriteAllBytes(Path.Combine(into, "vmlinuz"),
+            package.TakeOne(static path => path.StartsWith("boot/vmlinuz-", StringComparison.Ordinal))));
+        return Path.Combine(folder, "vmlinuz");
     }
 }

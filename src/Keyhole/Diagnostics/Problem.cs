@@ -77,6 +77,9 @@ public static class ProblemCodes
     /// <summary>The guest's map is not known, and none is printed; the message says why.</summary>
     public const string MapNotKnown = "map-not-known";
 
+    /// <summary>A part of the guest's map may come out otherwise than it is printed; the message says why.</summary>
+    public const string MapNotSettled = "map-not-settled";
+
     /// <summary>The source does not tell something that decides the answer; the message says what is taken.</summary>
     public const string Assumed = "assumed";
 

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 
 namespace Keyhole.Pci;
 
@@ -89,6 +90,25 @@ public sealed record PciFunction(int Device, int Function, ImmutableArray<BarReq
 
     /// <summary>Null for anything but a bridge.</summary>
     public PciBridge? Bridge { get; init; }
+
+    /// <summary>What its capability of virtual functions asks for; null where it has none.</summary>
+    internal VirtualFunctions? Virtual { get; init; }
+}
+
+/// <summary>Virtual functions that a function can switch on (SR-IOV).</summary>
+/// <param name="Count">How many.</param>
+/// <param name="Offset">From the function to its first one, in numbers of functions.</param>
+/// <param name="Stride">From one to the next.</param>
+/// <param name="Bars">What each of them asks for: all have their windows side by side.</param>
+internal sealed record VirtualFunctions(int Count, int Offset, int Stride, ImmutableArray<BarRequest> Bars)
+{
+    /// <summary>The number of the last one, of that of the function: 256 of them are a bus.</summary>
+    public int LastOf(int function) => function + Offset + ((Count - 1) * Stride);
+
+    public bool Equals(VirtualFunctions? other) =>
+        other is not null && (Count, Offset, Stride) == (other.Count, other.Offset, other.Stride) && Bars.SequenceEqual(other.Bars);
+
+    public override int GetHashCode() => HashCode.Combine(Count, Offset, Stride, Bars.Length);
 }
 
 /// <summary>A bus that hangs on no bridge: the first one, or one of an expander that has a number of its own.</summary>
@@ -134,11 +154,18 @@ public sealed class NumberedTree
     /// <summary>Numbers the buses, each bridge given what it asks for in reserve. False where the domain's 256 buses do not suffice, or two would get
     /// one number.</summary>
     public static bool TryCreate(PciTree tree, out NumberedTree numbered) =>
-        TryCreate(tree, static bridge => bridge.Reserve?.Buses ?? 0, out numbered);
+        TryCreate(tree, static bridge => bridge.Reserve?.Buses ?? 0, static (_, _) => 0, out numbered);
 
     /// <summary>Numbers the buses.</summary>
     /// <param name="reserve">How many buses a bridge is given in reserve; negative is none.</param>
-    public static bool TryCreate(PciTree tree, Func<PciBridge, int> reserve, out NumberedTree numbered)
+    public static bool TryCreate(PciTree tree, Func<PciBridge, int> reserve, out NumberedTree numbered) =>
+        TryCreate(tree, reserve, static (_, _) => 0, out numbered);
+
+    /// <summary>Numbers the buses.</summary>
+    /// <param name="reserve">How many buses a bridge is given in reserve; negative is none.</param>
+    /// <param name="forVirtual">How many buses are kept for the virtual functions of a function at an address.</param>
+    internal static bool TryCreate(
+        PciTree tree, Func<PciBridge, int> reserve, Func<VirtualFunctions, PciAddress, int> forVirtual, out NumberedTree numbered)
     {
         ArgumentNullException.ThrowIfNull(tree);
         ArgumentNullException.ThrowIfNull(reserve);
@@ -153,7 +180,7 @@ public sealed class NumberedTree
                 return Fail(out numbered);
             taken[bus.Number] = true;
             last = bus.Number;
-            if (!TryNumber(bus.Functions, bus.Number, parent: -1, root, reserve, ref last, taken, found))
+            if (!TryNumber(bus.Functions, bus.Number, parent: -1, root, reserve, forVirtual, ref last, taken, found))
                 return Fail(out numbered);
         }
 
@@ -173,6 +200,7 @@ public sealed class NumberedTree
         int parent,
         int root,
         Func<PciBridge, int> reserve,
+        Func<VirtualFunctions, PciAddress, int> forVirtual,
         ref int last,
         Span<bool> taken,
         List<NumberedFunction> found)
@@ -184,15 +212,31 @@ public sealed class NumberedTree
             found.Add(new(function, address, parent, root, SecondaryBus: 0, SubordinateBus: 0));
         }
 
+        int keptFor = -1;
+        int kept = 0;
         for (int i = 0; i < functions.Length; i++)
         {
+            if (functions[i].Virtual is { } more)
+            {
+                // Of the functions of a device the one counts that needs most.
+                kept = keptFor == functions[i].Device ? kept : 0;
+                keptFor = functions[i].Device;
+                int wantedForThem = forVirtual(more, found[first + i].Address);
+                for (; kept < wantedForThem; kept++)
+                {
+                    if (++last >= MaxBuses || taken[last])
+                        return false;
+                    taken[last] = true;
+                }
+            }
+
             if (functions[i].Bridge is not { } bridge)
                 continue;
             int secondary = ++last;
             if (secondary >= MaxBuses || taken[secondary])
                 return false;
             taken[secondary] = true;
-            if (!TryNumber(bridge.Functions, secondary, first + i, root, reserve, ref last, taken, found))
+            if (!TryNumber(bridge.Functions, secondary, first + i, root, reserve, forVirtual, ref last, taken, found))
                 return false;
             int wanted = secondary + Math.Max(reserve(bridge), 0);
             while (last < wanted)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Pci;
 
@@ -78,4 +80,12 @@ public sealed record FirmwareReport(string Name, string Version, GuestOutcome Ou
 
     /// <summary>Null where the guest has no ACPI or never gets there.</summary>
     public AcpiWindows? AcpiWindows { get; init; }
+
+    /// <summary>Parts of the map in which what the firmware keeps cannot be told beforehand, in order of their addresses.</summary>
+    public ImmutableArray<UnsettledRange> Unsettled { get; init => field = Given.Array(value); } = [];
 }
+
+/// <summary>A part of a guest's map of which it is not known what the firmware keeps there. What the map says of it may come out otherwise.</summary>
+/// <param name="Range">In bytes.</param>
+/// <param name="Why">A sentence without a full stop.</param>
+public readonly record struct UnsettledRange(ByteRange Range, string Why);

@@ -191,7 +191,11 @@ public static class FirmwareVerifier
                 MapMayEndEarly = map.Error is not null
                     || !goesOn
             };
-            findings.AddRange(MapComparison.Compare(forecast, withMap, out int lost));
+            ImmutableArray<UnsettledRange> unsettled = plan.Firmware?.Unsettled ?? [];
+            foreach (UnsettledRange part in unsettled)
+                notCompared.Add($"the map's part {Verifier.Range(part.Range)}: {part.Why}");
+            findings.AddRange(MapComparison.Compare(
+                Settled(forecast, unsettled), withMap with { Map = Settled(map, unsettled) }, out int lost));
             if (lost > 0)
                 notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{lost} entries of the map: the log is cut there"));
         }
@@ -204,6 +208,44 @@ public static class FirmwareVerifier
 
         ByteRange known = MapQueries.PciGap(forecast.AsSpan(), KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap));
         findings.Add(new("gap for PCI devices", GapText(known), GapText(gap.Value), gap.Line, known == gap.Value));
+    }
+
+    /// <summary>The map without the parts that are not settled.</summary>
+    private static ImmutableArray<E820Entry> Settled(ImmutableArray<E820Entry> map, ImmutableArray<UnsettledRange> unsettled) =>
+        unsettled.IsEmpty ? map : [.. map.SelectMany(entry => Settled(entry, unsettled))];
+
+    private static LogMap Settled(LogMap map, ImmutableArray<UnsettledRange> unsettled)
+    {
+        if (unsettled.IsEmpty)
+            return map;
+        var entries = ImmutableArray.CreateBuilder<E820Entry>();
+        var lines = ImmutableArray.CreateBuilder<int>();
+        for (int i = 0; i < map.Entries.Length; i++)
+        {
+            foreach (E820Entry rest in Settled(map.Entries[i], unsettled))
+            {
+                entries.Add(rest);
+                lines.Add(map.EntryLines[i]);
+            }
+        }
+
+        return map with { Entries = entries.ToImmutable(), EntryLines = lines.ToImmutable() };
+    }
+
+    private static IEnumerable<E820Entry> Settled(E820Entry entry, ImmutableArray<UnsettledRange> unsettled)
+    {
+        ulong at = entry.Address;
+        foreach (UnsettledRange part in unsettled)
+        {
+            if (part.Range.End <= at || part.Range.Start >= entry.End)
+                continue;
+            if (part.Range.Start > at)
+                yield return E820Entry.FromBounds(at, part.Range.Start, entry.Type);
+            at = part.Range.End;
+        }
+
+        if (at < entry.End)
+            yield return E820Entry.FromBounds(at, entry.End, entry.Type);
     }
 
     private static string GapText(ByteRange gap) => gap.IsEmpty ? "none" : Verifier.Range(gap);

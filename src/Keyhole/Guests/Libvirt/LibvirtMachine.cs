@@ -92,6 +92,7 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         AddFirmware(os);
         AddProcessor(isKvm);
         AddMemory();
+        AddPower();
         _arguments.Add("-smp", Processors(spec.Vcpus), LineOf(domain.Element("vcpu")));
         if (domain.Elements("devices").Elements().Skip(MaxDevices).FirstOrDefault() is { } tooMany)
             return Error(InputErrorCode.TooLarge, tooMany, $"more than {MaxDevices} devices", "check that this is one guest");
@@ -150,9 +151,30 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         if (path.Length == 0)
             path = ChosenFirmware;
         if (isEfi || isFlash)
+        {
             _arguments.Add("-drive", $"if=pflash,unit=0,format=raw,readonly=on,file={Escaped(path)}", LineOf(loader ?? os));
+            // libvirt makes a file for the variables unless it is told that there shall be none.
+            if (Attribute(loader, "stateless") is not "yes")
+                _arguments.Add("-drive", $"if=pflash,unit=1,format=raw,file={Escaped(os?.Element("nvram")?.Value.Trim() is { Length: > 0 } variables
+                    ? variables : "nvram")}", LineOf(os?.Element("nvram") ?? os));
+            // The firmware's own protection of its variables needs system management mode.
+            if (Attribute(loader, "secure") is "yes")
+                _arguments.Add("-global", "driver=cfi.pflash01,property=secure,value=on", LineOf(loader));
+        }
         else
             _arguments.Add("-bios", path, LineOf(loader));
+    }
+
+    /// <summary>Which sleep states the guest may have: OVMF keeps RAM for a resume.</summary>
+    private void AddPower()
+    {
+        XElement? power = domain.Element("pm");
+        string board = _isQ35 ? "ICH9-LPC" : "PIIX4_PM";
+        foreach ((string name, string property) in ((string, string)[])[("suspend-to-mem", "disable_s3"), ("suspend-to-disk", "disable_s4")])
+        {
+            if (Attribute(power?.Element(name), "enabled") is { } enabled)
+                _arguments.Add("-global", $"{board}.{property}={(enabled == "no" ? 1 : 0)}", LineOf(power?.Element(name)));
+        }
     }
 
     private void AddProcessor(bool isKvm)

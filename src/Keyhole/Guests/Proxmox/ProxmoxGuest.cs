@@ -114,6 +114,8 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         bool is4M = QemuOptionSyntax.Find(Properties("efidisk0", "file"), "efitype") == "4m";
         string file = folder + (!is4M ? "OVMF_CODE.fd" : _isQ35 ? "OVMF_CODE_4M.secboot.fd" : "OVMF_CODE_4M.fd");
         _arguments.Add("-drive", $"if=pflash,unit=0,format=raw,readonly=on,file={file}", Line("bios"));
+        // Without a disk for them the variables are in a file that lasts until the guest stops.
+        _arguments.Add("-drive", "if=pflash,unit=1,format=raw,file=efidisk0", Line("bios"));
     }
 
     private void AddProcessors()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 
 namespace Keyhole.Guests;
@@ -81,4 +82,9 @@ internal sealed partial class QemuArguments
         isFlash = false;
         return _bios ?? MachineProperty("firmware") ?? "";
     }
+
+    /// <summary>Whether the firmware has flash for its variables. One image alone may hold both.</summary>
+    private bool? HasVariableFlash(string file, bool isFlash) => !isFlash ? file.Length == 0 ? null : false
+        : MachineProperty("pflash1") is not null || _drives.Count > 1 ? true
+        : file.Contains("CODE", StringComparison.OrdinalIgnoreCase) ? false : null;
 }

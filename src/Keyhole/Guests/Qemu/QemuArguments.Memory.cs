@@ -101,7 +101,8 @@ internal sealed partial class QemuArguments
         int inSocket = 1;
         foreach (string level in (ReadOnlySpan<string>)["dies", "clusters", "modules", "cores", "threads"])
             inSocket = Math.Min(8192, inSocket * Level(level, 1));
-        _socketsForAll = Math.Max(1, Level("maxcpus", cpus) / inSocket);
+        _maxCpus = Level("maxcpus", 0);
+        _socketsForAll = Math.Max(1, (_maxCpus > 0 ? _maxCpus : cpus) / inSocket);
 
         int Level(string name, int whenUnset) => QemuOptionSyntax.Find(properties, name) is { } factor
             && QemuOptionSyntax.TryNumber(factor, out int count) && count is > 0 and <= 8192 ? count : whenUnset;

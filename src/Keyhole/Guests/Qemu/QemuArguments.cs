@@ -51,6 +51,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private ulong _maxMemoryBytes;
     private int _memorySlots;
     private int _cpus = 1;
+    private int _maxCpus;
     private int _sockets;
     private int _socketsForAll = 1;
     private bool _hasCores;
@@ -180,12 +181,15 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             Type = type,
             Emulator = emulator ?? type.Version,
             Firmware = default,
+            FirmwareFile = InputError.OneLine(file, 200),
+            HasVariableFlash = HasVariableFlash(file, isFlash),
             Cpu = new(CpuVendor.Intel, QemuCpu.DefaultPhysBits),
             MemoryBytes = memoryBytes,
             MaxMemoryBytes = _maxMemoryBytes,
             MemorySlots = _memorySlots,
             MaxRamBelow4GiB = MachineSize("max-ram-below-4g"),
             Cpus = _cpus,
+            MaxCpus = _maxCpus,
             Sockets = Sockets(type.Version),
             IsKvm = isKvm,
             FwCfg = [.. _fwCfg],

@@ -69,6 +69,12 @@ internal sealed record QemuModel(
 
     /// <summary>The machine types from which on it has its ROM.</summary>
     public QemuVersion RomSince { get; init; }
+
+    /// <summary>The release of QEMU from which on there is such a device, as far as it is known here.</summary>
+    public QemuVersion Since { get; init; }
+
+    /// <summary>Its virtual functions; null where it never has any.</summary>
+    public Func<QemuPlug, VirtualFunctions?>? Virtual { get; init; }
 }
 
 /// <summary>
@@ -190,7 +196,12 @@ internal static class QemuDevices
         Fixed("e1000-82544gc", Intel, 0x100c, 0x020000, 256 * K, Mem32(0, 128 * K), Io(1, 64));
         Fixed("e1000-82545em", Intel, 0x100f, 0x020000, 256 * K, Mem32(0, 128 * K), Io(1, 64));
         Fixed("e1000e", Intel, 0x10d3, 0x020000, 256 * K, Mem32(0, 128 * K), Mem32(1, 128 * K), Io(2, 32), Mem32(3, 16 * K));
-        // Not igb: OVMF keeps room for its virtual functions on bus 0, which moves other BARs (seen on 2022.11 and 2025.02) and is not modelled.
+        var ofIgb = new VirtualFunctions(8, Offset: 0x80, Stride: 2, [Mem64p(0, 16 * K), Mem64p(3, 16 * K)]);
+        Add("igb", new(Intel, 0x10c9, 0x020000, _ => [Mem32(0, 128 * K), Mem32(1, 128 * K), Io(2, 32), Mem64(3, 16 * K)])
+        {
+            Since = new(8, 0),
+            Virtual = _ => ofIgb,
+        });
         Fixed("rtl8139", 0x10ec, 0x8139, 0x020000, 256 * K, Io(0, 256), Mem32(1, 256));
         Fixed("ne2k_pci", 0x10ec, 0x8029, 0x020000, 256 * K, Io(0, 256));
         Fixed("pcnet", 0x1022, 0x2000, 0x020000, 256 * K, Io(0, 32), Mem32(1, 32));
@@ -209,7 +220,7 @@ internal static class QemuDevices
         // Disks.
         Add("nvme", new(RedHat, 0x0010, 0x010802,
             Nvme)
-        { Ids = p => p.IsSince(5, 2) && !p.Switch("use-intel-id", false) ? (RedHat, 0x0010) : (Intel, 0x5845) });
+        { Virtual = VirtualNvme, Ids = p => p.IsSince(5, 2) && !p.Switch("use-intel-id", false) ? (RedHat, 0x0010) : (Intel, 0x5845) });
         Fixed("ich9-ahci ahci", Intel, 0x2922, 0x010601, 0, Io(4, 32), Mem32(5, Page));
         Fixed("piix3-ide", Intel, 0x7010, 0x010180, 0, Io(4, 16));
         Fixed("piix4-ide", Intel, 0x7111, 0x010180, 0, Io(4, 16));
@@ -337,6 +348,21 @@ internal static class QemuDevices
         ulong controllerBuffer = plug.Size("cmb_size_mb", 0) * M;
         return controllerBuffer != 0 && BarRequest.TryCreate(2, PowerOfTwo(controllerBuffer), BarType.Memory64Prefetchable, out BarRequest buffer)
             ? bars.Add(buffer) : bars;
+    }
+
+    /// <summary>Each has a share of the queues and vectors that are to be given out.</summary>
+    private static VirtualFunctions? VirtualNvme(QemuPlug plug)
+    {
+        ulong count = Math.Min(plug.Size("sriov_max_vfs", 0), 127);
+        if (count == 0)
+            return null;
+        ulong queues = Share("sriov_max_vq_per_vf", "sriov_vq_flexible");
+        ulong vectors = Share("sriov_max_vi_per_vf", "sriov_vi_flexible");
+        ulong table = PageUp(Page + (queues * 8)) + PageUp(vectors * 16);
+        return new((int)count, Offset: 1, Stride: 1, [Mem64(0, PowerOfTwo(table + (((vectors + 63) / 64) * 8)))]);
+
+        ulong Share(string each, string all) =>
+            Math.Clamp(plug.Size(each, 0) is > 0 and { } said ? said : plug.Size(all, 0) / count, 1, MsixTable.MaxVectors);
     }
 
     // ------------------------------------------------------------------ virtio

@@ -122,6 +122,12 @@ public sealed record QemuMachine
     /// <summary>The firmware and its release.</summary>
     public required QemuFirmware Firmware { get; init; }
 
+    /// <summary>The firmware's file, with or without its folder: its name often tells how it was built. Empty where none is told.</summary>
+    public string FirmwareFile { get; init; } = "";
+
+    /// <summary>Whether there is flash in which the firmware keeps its variables; null where that is not told.</summary>
+    public bool? HasVariableFlash { get; init; }
+
     /// <summary>What the guest's processor tells of itself.</summary>
     public required QemuCpu Cpu { get; init; }
 
@@ -142,6 +148,9 @@ public sealed record QemuMachine
 
     /// <summary>Virtual processors, 1 or more.</summary>
     public int Cpus { get; init; } = 1;
+
+    /// <summary>Virtual processors that can be plugged in, those of the start included (<c>maxcpus</c>); 0 where the user did not say.</summary>
+    public int MaxCpus { get; init; }
 
     /// <summary>Processor sockets that the user asked for; 0: as many as QEMU makes of the processors (<see cref="SocketCount"/>).</summary>
     public int Sockets { get; init; }
@@ -206,9 +215,10 @@ public sealed record QemuMachine
     /// <inheritdoc/>
     public bool Equals(QemuMachine? other) => other is not null
         && (Type, Emulator, Firmware, Cpu) == (other.Type, other.Emulator, other.Firmware, other.Cpu)
-        && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, Sockets, BoardDisks, IsKvm)
-            == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.Sockets,
-                other.BoardDisks, other.IsKvm)
+        && (FirmwareFile, HasVariableFlash) == (other.FirmwareFile, other.HasVariableFlash)
+        && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, MaxCpus, Sockets)
+            == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.MaxCpus, other.Sockets)
+        && (BoardDisks, IsKvm) == (other.BoardDisks, other.IsKvm)
         && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
         && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
 

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
@@ -59,6 +60,9 @@ internal sealed record FirmwareRun(
 {
     /// <summary>The configuration space as it lies in memory (q35); empty where there is none.</summary>
     public ByteRange Mmconfig { get; init; }
+
+    /// <summary>Parts of <see cref="E820"/> that are not settled before the firmware runs.</summary>
+    public ImmutableArray<UnsettledRange> Unsettled { get; init => field = Given.Array(value); } = [];
 
     /// <summary>The tree with no BAR placed, and the reason of each.</summary>
     public static PciPlacement NothingPlaced(NumberedTree tree, ImmutableArray<PlacementWindow> windows, Func<int, BarRequest, Unplaced> why)

@@ -138,10 +138,7 @@ internal sealed class Ovmf
             var bases = new ulong?[pools.Length, s_kinds];
             SortedSet<ResourceKind> failed = OvmfRanges.Allocate(_windows, pools, bases, stale);
             if (failed.Count == 0)
-                return new(GuestOutcome.Boots, null, Program(pools, bases), OvmfMap.Make(_input), [])
-                {
-                    Mmconfig = _windows.Mmconfig,
-                };
+                return WithMap(GuestOutcome.Boots, null, Program(pools, bases));
             if (!Reject(pools, failed))
                 return GiveUp(pools, failed);
         }
@@ -217,6 +214,13 @@ internal sealed class Ovmf
             ResourceKind kind = KindOf(bar.Type);
             ulong mask = kind == ResourceKind.Io ? bar.SizeBytes - 1 : (bar.SizeBytes - 1) | SmallestMemoryMask;
             List(bus, kind).Insert(new ResourceNode(index, b, bar.SizeBytes, mask, kind));
+        }
+
+        foreach (BarRequest bar in node.Virtual?.Bars ?? [])
+        {
+            ResourceKind kind = KindOf(bar.Type);
+            ulong mask = (bar.SizeBytes - 1) | SmallestMemoryMask;
+            List(bus, kind).Insert(new ResourceNode(index, ResourceNode.Virtual, bar.SizeBytes * (ulong)node.Virtual!.Count, mask, kind));
         }
 
         if (node.Bridge is null)
@@ -415,8 +419,15 @@ internal sealed class Ovmf
             return _rejected[function] is not null ? WhyRejected(function, index)
                 : limits.TryGetValue((function, index), out Unplaced? limit) ? limit : givenUp;
         });
-        return new(GuestOutcome.GivesUp, "PciBus: HostBridge->NotifyPhase(AllocateResources) - Out of Resources", none, default, []);
+        return WithMap(GuestOutcome.GivesUp, "PciBus: HostBridge->NotifyPhase(AllocateResources) - Out of Resources", none);
     }
+
+    private FirmwareRun WithMap(GuestOutcome outcome, string? message, PciPlacement placement) =>
+        new(outcome, message, placement, OvmfMap.Make(_input, _windows, out ImmutableArray<UnsettledRange> unsettled), [])
+        {
+            Mmconfig = _windows.Mmconfig,
+            Unsettled = unsettled,
+        };
 
     private static void Mark(ResourceNode node, Unplaced limit, Dictionary<(int Function, int Bar), Unplaced> limits)
     {
@@ -438,8 +449,11 @@ internal sealed class Ovmf
     private Unplaced WhyRejected(int function, int bar)
     {
         Unplaced why = _rejected[function]!;
-        return bar == _rejectedFor[function] ? why
-            : why with { Because = $"BAR {_tree.Functions[function].Node.Bars[_rejectedFor[function]].Index}" };
+        int decisive = _rejectedFor[function];
+        return bar == decisive ? why : why with
+        {
+            Because = decisive < 0 ? "the room for its virtual functions" : $"BAR {_tree.Functions[function].Node.Bars[decisive].Index}",
+        };
     }
 
     // ------------------------------------------------------------------ programming

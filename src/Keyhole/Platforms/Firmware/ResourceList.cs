@@ -29,6 +29,9 @@ internal sealed class ResourceNode(int function, int bar, ulong length, ulong al
     /// <summary>Room in which one option ROM after the other is read.</summary>
     public const int OptionRom = -3;
 
+    /// <summary>A BAR of the virtual functions, for all of them.</summary>
+    public const int Virtual = -4;
+
     public int Function { get; } = function;
 
     public int Bar { get; } = bar;

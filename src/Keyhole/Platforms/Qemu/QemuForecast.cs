@@ -28,6 +28,9 @@ internal sealed record QemuForecast
     /// <summary>The map as the operating system gets it; the default where it never gets one, or it is not known.</summary>
     public ImmutableArray<E820Entry> E820 { get; init; }
 
+    /// <summary>Parts of it that are not settled before the firmware runs.</summary>
+    public ImmutableArray<UnsettledRange> Unsettled { get; init => field = Given.Array(value); } = [];
+
     /// <summary>Every BAR and bridge, with an address or a reason; null where QEMU refuses the machine.</summary>
     public PciPlacement? Placement { get; init; }
 
@@ -126,6 +129,7 @@ internal static class QemuForecaster
             Message = run.Message,
             Memory = memory,
             E820 = run.E820,
+            Unsettled = run.Unsettled,
             Placement = run.Placement,
             Acpi = boots ? Windows(machine, memory, run.Placement!) with { Mmconfig = run.Mmconfig, AddressBits = machine.Cpu.PhysBits } : null,
             Faults = boots ? Faults(machine, memory, run) : [],
@@ -141,9 +145,13 @@ internal static class QemuForecaster
             FirmwareName.SeaBios => SeaBiosBuses.TryNumber(tree, out numbered, out neverEnds),
             // OVMF asks only those bridges behind which it can plug in.
             FirmwareName.Ovmf => NumberedTree.TryCreate(tree, static bridge => bridge.Hotplug == BridgeHotplug.None ? 0 : bridge.Reserve?.Buses ?? 0,
-                out numbered),
+                (more, at) => BusesFor(more, at, machine.Firmware), out numbered),
         };
     }
+
+    /// <summary>OVMF keeps the buses that virtual functions reach into; before 2022.11 it took one too many.</summary>
+    private static int BusesFor(VirtualFunctions more, PciAddress at, QemuFirmware firmware) =>
+        (more.LastOf((at.Device * 8) + at.Function) >> 8) + (firmware.IsSince(2022, 11) ? 0 : 1);
 
     private static bool IsReckonable(NumberedTree tree)
     {

@@ -71,6 +71,13 @@ internal sealed class QemuPlatform : IPlatform
                 "the E820 map that this firmware hands over is not modelled; where RAM is split, and every BAR's address, are known"));
         }
 
+        foreach (UnsettledRange unsettled in isMapKnown ? forecast.Unsettled : [])
+        {
+            problems.Add(new(
+                Severity.Info, ProblemCodes.MapNotSettled, $"the map may come out otherwise in one part: {unsettled.Why}",
+                unsettled.Range.Start, unsettled.Range.End));
+        }
+
         return Platforms.Plan.NotKnown(this, scenario, problems) with
         {
             IsMapKnown = isMapKnown,
@@ -83,6 +90,7 @@ internal sealed class QemuPlatform : IPlatform
                 Message = forecast.Message,
                 Placement = forecast.Placement,
                 AcpiWindows = forecast.Acpi,
+                Unsettled = forecast.Unsettled,
             },
         };
     }
@@ -235,6 +243,7 @@ internal sealed class QemuPlatform : IPlatform
         { IsRam: true } => "the guest's RAM above 4 GiB",
         _ when entry.Address >= Frames.FourGiB => "QEMU's: no address of RAM or of a device may be here",
         _ when entry.Address < X86Layout.OneMiB => "the firmware's: its data, video memory and ROMs",
+        { Type: E820Type.Nvs } when entry.Address < X86Layout.LinuxStart => "the firmware's, for a resume from suspend",
         _ when forecast.Memory is { } memory && entry.Address < memory.LowEnd => "the firmware's tables and data at the end of low RAM",
         _ => "the board's: the firmware's ROM, registers or configuration space",
     };

@@ -61,6 +61,23 @@ public sealed class QemuRecordTests
     }
 
     [TestMethod]
+    public void Virtual_functions_get_the_room_that_OVMF_keeps_for_them()
+    {
+        ImmutableArray<QemuRecord> records = QemuRecord.VirtualFunctions;
+        var wrong = new List<string>();
+        foreach (QemuRecord record in records)
+        {
+            List<string> differences = QemuComparison.Compare(record);
+            if (differences.Count > 0)
+                wrong.Add($"{record.Name}\n    {string.Join("\n    ", differences.Take(6))}");
+        }
+
+        Assert.AreEqual(0, wrong.Count, $"{wrong.Count} of {records.Length} differ:\n{string.Join('\n', wrong.Take(12))}");
+        Assert.IsTrue(records.Any(static record => record.Outcome == "qemu-refused"));
+        Assert.IsTrue(records.Any(static record => record.Machine.Devices.Any(static device => device["sriov_max_vfs"] is not null)));
+    }
+
+    [TestMethod]
     public void More_machines_made_at_random_come_out_as_the_real_ones_did()
     {
         var wrong = new List<string>();

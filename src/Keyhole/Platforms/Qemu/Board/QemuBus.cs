@@ -60,4 +60,8 @@ internal sealed class QemuBus
 }
 
 /// <summary>A plugged function: what the firmware will find, and the bus behind it.</summary>
-internal sealed record PluggedFunction(PciFunction Node, string Driver, QemuBus? Behind, PciBridge? Bridge, bool IsMultifunction);
+internal sealed record PluggedFunction(PciFunction Node, string Driver, QemuBus? Behind, PciBridge? Bridge, bool IsMultifunction)
+{
+    /// <summary>Whether it is a virtual function that nobody has switched on: it has a place and is not there.</summary>
+    public bool IsVirtual { get; init; }
+}

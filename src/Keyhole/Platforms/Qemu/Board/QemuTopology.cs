@@ -127,6 +127,8 @@ internal sealed partial class QemuTopology
     {
         bool isHost = device.Driver is "vfio-pci" or "vfio-pci-nohotplug" or "xen-pci-passthrough";
         QemuModel? model = isHost ? null : QemuDevices.Find(device.Driver);
+        if (model is not null && model.Since > _machine.Emulator)
+            model = null;
         if (model is null && !isHost)
         {
             if (QemuDevices.IsNotPci(device.Driver) || isBoards)
@@ -179,7 +181,10 @@ internal sealed partial class QemuTopology
         var plug = new QemuPlug(_machine, device, model!, IsBehindPort: bus.HasOneSlot);
         if (!TryBridge(plug, bus, out PciBridge? bridge, out QemuBus? behind))
             return false;
-        (int vendor, int id) = model!.Ids?.Invoke(plug) ?? (model.VendorId, model.DeviceId);
+        VirtualFunctions? more = model!.Virtual?.Invoke(plug);
+        if (more is not null && !TryKeepPlaces(device, bus, devFn, more))
+            return false;
+        (int vendor, int id) = model.Ids?.Invoke(plug) ?? (model.VendorId, model.DeviceId);
         var node = new PciFunction(slot, function, QemuDevices.Bars(plug))
         {
             Name = name,
@@ -188,8 +193,47 @@ internal sealed partial class QemuTopology
             DeviceId = id,
             ClassCode = model.ClassCode,
             Plug = plugIndex,
+            Virtual = more,
         };
         bus.Put(devFn, new PluggedFunction(node, device.Driver, behind, bridge, isMultifunction));
+        return true;
+    }
+
+    /// <summary>From QEMU 10.0 on virtual functions are there from the start, and nothing else may have their places.</summary>
+    private bool TryKeepPlaces(QemuDevice device, QemuBus bus, int devFn, VirtualFunctions more)
+    {
+        if (_machine is { Type.Chipset: QemuChipset.I440fx, Firmware.Name: FirmwareName.Ovmf })
+        {
+            // Whether OVMF finds their capability without PCI Express' configuration space was not tried.
+            Unknown = device;
+            return false;
+        }
+
+        bool areThere = _machine.Emulator >= new QemuVersion(10, 0);
+        string driver = device.Driver == "igb" ? "igbvf" : device.Driver;
+        for (int i = 0; i < more.Count; i++)
+        {
+            int at = devFn + more.Offset + (i * more.Stride);
+            if (at >= Slots * FunctionsOfSlot)
+                Refusal = "VF addr overflows";
+            else if (bus.At(at) is { } other)
+                Refusal = $"PCI: slot {at / FunctionsOfSlot} function {at % FunctionsOfSlot} not available for {driver}, in use by "
+                    + $"{other.Driver},id={(other.Node.Name.Length > 0 ? other.Node.Name : "(null)")}";
+            if (Refusal is not null)
+            {
+                // Before, that is only found once they are switched on; what OVMF makes of it was not tried.
+                if (areThere)
+                    return false;
+                Refusal = null;
+                Unknown = device;
+                return false;
+            }
+
+            if (areThere)
+                bus.Put(at, new PluggedFunction(new PciFunction(at / FunctionsOfSlot, at % FunctionsOfSlot, []), driver, null, null,
+                    IsMultifunction: true) { IsVirtual = true });
+        }
+
         return true;
     }
 
@@ -322,6 +366,8 @@ internal sealed partial class QemuTopology
         int slotWithFirst = -1;
         foreach ((int devFn, PluggedFunction function) in bus.Functions)
         {
+            if (function.IsVirtual)
+                continue;
             // A slot without its function 0 is empty to every firmware.
             if (devFn % FunctionsOfSlot == 0)
                 slotWithFirst = devFn / FunctionsOfSlot;
