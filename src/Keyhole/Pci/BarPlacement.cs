@@ -54,13 +54,17 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
     /// fault.</summary>
     public string Because { get; init; } = "";
 
+    /// <summary>Why the window is not larger, to stand in brackets behind what it has; empty where that is no question.</summary>
+    public string Limit { get; init; } = "";
+
     /// <summary>The reason in words, to stand behind "it gets no address:".</summary>
     public string ToText() => ToText(isOne: true);
 
     /// <summary>The same of one BAR, or of several that the same limit leaves out.</summary>
     internal string ToText(bool isOne)
     {
-        string room = Available.IsEmpty ? "" : $", which has {ByteSize.ToText(Available.SizeBytes)} at [0x{Available.Start:x}, 0x{Available.End:x})";
+        string room = Available.IsEmpty ? "" : $", which has {ByteSize.ToText(Available.SizeBytes)} at [0x{Available.Start:x}, 0x{Available.End:x})"
+            + (Limit.Length == 0 ? "" : $" ({Limit})");
         string need = NeededBytes == 0 ? ""
             : NeededBytes > Available.SizeBytes && ByteSize.ToText(NeededBytes) == ByteSize.ToText(Available.SizeBytes) ? "; a little more is needed"
             : $"; {ByteSize.ToText(NeededBytes)} are needed";

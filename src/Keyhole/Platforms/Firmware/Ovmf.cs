@@ -216,7 +216,8 @@ internal sealed class Ovmf
             List(bus, kind).Insert(new ResourceNode(index, b, bar.SizeBytes, mask, kind));
         }
 
-        foreach (BarRequest bar in node.Virtual?.Bars ?? [])
+        // Their capability lies beyond what pc's configuration space reaches.
+        foreach (BarRequest bar in _input.IsQ35 ? node.Virtual?.Bars ?? [] : [])
         {
             ResourceKind kind = KindOf(bar.Type);
             ulong mask = (bar.SizeBytes - 1) | SmallestMemoryMask;
@@ -342,7 +343,7 @@ internal sealed class Ovmf
         ResourceKind.Io => new(UnplacedReason.IoFull, needed, _windows.Io),
         ResourceKind.Memory32 or ResourceKind.Prefetchable32 => new(UnplacedReason.Window32Full, needed, _windows.Low),
         ResourceKind.Memory64 or ResourceKind.Prefetchable64 => _windows.High is { } window
-            ? new(UnplacedReason.Window64Full, needed, LargestPart(window))
+            ? new(UnplacedReason.Window64Full, needed, LargestPart(window)) { Limit = _windows.HighLimit }
             : new(UnplacedReason.NoWindow64, needed, default),
     };
 

@@ -173,8 +173,8 @@ internal sealed class OvmfMap
     /// <summary>Since 2024.08 other processors wait for their start in RAM that the first phases keep.</summary>
     private void KeepProcessorsStart(ulong block, ulong top, int processors)
     {
-        // Beside its stack each processor has a little more, together in whole pages: seen up to 8, and with 16.
-        ulong? more = processors <= 8 ? 0 : processors == 16 ? Page : null;
+        // Beside its stack each processor has a little more, together in whole pages: seen up to 8, and from 12 to 16.
+        ulong? more = processors <= 8 ? 0 : processors is >= 12 and <= 16 ? Page : null;
         if (_build.LeastEarlyBytes != _build.MostEarlyBytes || more is null)
         {
             Unsettle(block, top, "OVMF keeps 24 KiB there for the start of processors: where depends on its build and on their number");

@@ -35,7 +35,7 @@ internal sealed class OvmfWindows
         Low = LowWindow();
         Reserved = Release.AvoidsReserved ? [.. input.Memory.FirmwareMap.Where(static entry => !entry.IsRam && entry.Size > 0)
             .Select(static entry => entry.Range).OrderBy(static range => range.Start)] : [];
-        (High, Width) = HighWindow();
+        (High, Width, HighLimit) = HighWindow();
     }
 
     public OvmfRelease Release { get; }
@@ -50,6 +50,9 @@ internal sealed class OvmfWindows
 
     /// <summary>The window above 4 GiB; null where the user switched it off.</summary>
     public ByteRange? High { get; }
+
+    /// <summary>Why the window above 4 GiB is no larger; empty where it is as the processor's own width or the user has it.</summary>
+    public string HighLimit { get; }
 
     /// <summary>What no BAR may have of a window, sorted: QEMU's map reserves it, and the firmware's own list of memory says so, too. A window of the
     /// user's may reach over it. Seen: not in 2022.11, but in 2025.02; between them by the release that began to read these entries.</summary>
@@ -70,7 +73,7 @@ internal sealed class OvmfWindows
         return Release.HasHighMmconfig ? ByteRange.FromBounds(uncached, Q35Mmconfig) : ByteRange.FromBounds(Q35LowWindow, LowWindowEnd);
     }
 
-    private (ByteRange? Window, int Width) HighWindow()
+    private (ByteRange? Window, int Width, string Limit) HighWindow()
     {
         ulong first = Frames.FourGiB;
         foreach (E820Entry entry in _input.Memory.FirmwareMap)
@@ -89,14 +92,26 @@ internal sealed class OvmfWindows
             first = start + size;
         }
 
+        string limit = "";
         if (BelievedWidth() is not { } width)
-            return (size == 0 ? null : ByteRange.FromSize(start, size), Math.Max(36, BitOperations.Log2(first - 1) + 1));
+        {
+            if (users is null)
+            {
+                limit = Release.HasDynamicWindow
+                    ? $"what OVMF takes where it does not believe the processor's {_input.Machine.Cpu.PhysBits} address bits"
+                    : "what OVMF takes before 2022.11, whatever the processor's width is";
+            }
+
+            return (size == 0 ? null : ByteRange.FromSize(start, size), Math.Max(36, BitOperations.Log2(first - 1) + 1), limit);
+        }
+
         ulong space = 1UL << width;
         ulong share = space >> 3;
         bool isUsersToKeep = Release.TakesUsersWindow && users is not null;
         if (size < share && start + share < space && !isUsersToKeep)
         {
             size = share;
+            limit = $"an eighth of {width} address bits{WhyNoMore(width)}";
             start = space - share;
             foreach (ByteRange reserved in Reserved)
             {
@@ -105,7 +120,17 @@ internal sealed class OvmfWindows
             }
         }
 
-        return (size == 0 ? null : ByteRange.FromSize(start, size), width);
+        return (size == 0 ? null : ByteRange.FromSize(start, size), width, limit);
+    }
+
+    /// <summary>What makes the width that OVMF uses smaller than the processor's.</summary>
+    private string WhyNoMore(int width)
+    {
+        QemuCpu cpu = _input.Machine.Cpu;
+        return width == cpu.PhysBits ? ", the processor's"
+            : width == 40 && !cpu.HasGiBPages ? ", the most that OVMF takes without pages of 1 GiB (pdpe1gb)"
+            : Release.KnowsGuestBits && width == cpu.GuestPhysBits ? ", the most that KVM maps for the guest"
+            : ", the most that OVMF takes";
     }
 
     /// <summary>The size that the user asks for (<c>X-PciMmio64Mb</c>) in bytes, 0 for no window; null where nothing is asked for that OVMF

@@ -145,7 +145,7 @@ internal static class QemuForecaster
             FirmwareName.SeaBios => SeaBiosBuses.TryNumber(tree, out numbered, out neverEnds),
             // OVMF asks only those bridges behind which it can plug in.
             FirmwareName.Ovmf => NumberedTree.TryCreate(tree, static bridge => bridge.Hotplug == BridgeHotplug.None ? 0 : bridge.Reserve?.Buses ?? 0,
-                (more, at) => BusesFor(more, at, machine.Firmware), out numbered),
+                (more, at) => machine.Type.Chipset == QemuChipset.Q35 ? BusesFor(more, at, machine.Firmware) : 0, out numbered),
         };
     }
 

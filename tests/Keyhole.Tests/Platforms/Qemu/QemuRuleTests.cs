@@ -200,6 +200,34 @@ public sealed class QemuRuleTests
     }
 
     [TestMethod]
+    [DataRow("Skylake-Server,phys-bits=46", "2025.02", "8 TiB at [0x380000000000, 0x400000000000) (an eighth of 46 address bits, the processor's)")]
+    [DataRow("Skylake-Server,phys-bits=52", "2025.02", "8 TiB at [0x380000000000, 0x400000000000) (an eighth of 46 address bits, the most that OVMF takes)")]
+    [DataRow("Skylake-Server,phys-bits=46,-pdpe1gb", "2025.02",
+        "128 GiB at [0xe000000000, 0x10000000000) (an eighth of 40 address bits, the most that OVMF takes without pages of 1 GiB (pdpe1gb))")]
+    [DataRow("Skylake-Server,phys-bits=46,guest-phys-bits=42", "2025.02",
+        "512 GiB at [0x38000000000, 0x40000000000) (an eighth of 42 address bits, the most that KVM maps for the guest)")]
+    [DataRow("Skylake-Server,phys-bits=40", "2025.02",
+        "32 GiB at [0x800000000, 0x1000000000) (what OVMF takes where it does not believe the processor's 40 address bits)")]
+    [DataRow("Skylake-Server,phys-bits=46", "2020.11",
+        "32 GiB at [0x800000000, 0x1000000000) (what OVMF takes before 2022.11, whatever the processor's width is)")]
+    public void The_limit_of_OVMFs_window_is_named(string cpu, string release, string window)
+    {
+        PciPlacement placement = Forecast(
+            $"-machine q35 -m 1G -cpu {cpu} -device pcie-root-port,id=p -device pci-testdev,bus=p,membar=16T", $"ovmf-{release}").Placement!;
+        string why = placement.Bars.Single(static bar => bar.Bar.SizeBytes == 16UL << 40).WhyText!;
+        Assert.StartsWith($"it does not fit into the window above 4 GiB, which has {window}; ", why);
+    }
+
+    [TestMethod]
+    public void A_window_that_the_user_asked_for_needs_no_reason()
+    {
+        PciPlacement placement = Forecast(
+            "-machine q35 -m 1G -cpu Skylake-Server,phys-bits=46 -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536 -device pcie-root-port,id=p "
+                + "-device pci-testdev,bus=p,membar=1T", "ovmf-2025.05").Placement!;
+        Assert.Contains("which has 64 GiB at [0x1000000000, 0x2000000000); ", placement.Bars.Single(static bar => bar.Bar.SizeBytes == 1UL << 40).WhyText!);
+    }
+
+    [TestMethod]
     public void OVMF_takes_a_device_away_whole_and_the_BAR_that_did_not_fit_is_named()
     {
         PciPlacement placement =

@@ -202,13 +202,6 @@ internal sealed partial class QemuTopology
     /// <summary>From QEMU 10.0 on virtual functions are there from the start, and nothing else may have their places.</summary>
     private bool TryKeepPlaces(QemuDevice device, QemuBus bus, int devFn, VirtualFunctions more)
     {
-        if (_machine is { Type.Chipset: QemuChipset.I440fx, Firmware.Name: FirmwareName.Ovmf })
-        {
-            // Whether OVMF finds their capability without PCI Express' configuration space was not tried.
-            Unknown = device;
-            return false;
-        }
-
         bool areThere = _machine.Emulator >= new QemuVersion(10, 0);
         string driver = device.Driver == "igb" ? "igbvf" : device.Driver;
         for (int i = 0; i < more.Count; i++)
