@@ -49,6 +49,9 @@ internal sealed class OvmfMap
     private const ulong ResumeBytes = 512 << 10;
     private const ulong StackBytes = 0x8000;
 
+    /// <summary>What a processor has beside its stack, at most: two pages more with 32 processors than with one, none with 8.</summary>
+    private const ulong MostBesideStack = 0x111;
+
     private readonly FirmwareInput _input;
     private readonly OvmfWindows _windows;
     private readonly OvmfBuild _build;
@@ -98,7 +101,10 @@ internal sealed class OvmfMap
         }
 
         ulong stack = Release.IsSince(2025, 11) ? 0x14000ul : Release.IsSince(2024, 5) ? 0x11000ul : 0x10000;
-        Keep(isWide ? Base : _build.HasSmm ? SectionHandlers : LockBox, SectionHandlers + Page, E820Type.Nvs);
+        if (isWide)
+            Keep(Base, LockBox, E820Type.Nvs);
+        // System management mode has a place of its own for what is locked.
+        Keep(_build.HasSmm ? SectionHandlers : LockBox, SectionHandlers + Page, E820Type.Nvs);
         if (isWide && Release.IsSince(2021, 11))
             Keep(WorkArea, WorkArea + Page, E820Type.Nvs);
         Keep(Base + stack, DriversVolume, E820Type.Nvs);
@@ -156,7 +162,7 @@ internal sealed class OvmfMap
 
         ulong others = (ulong)(processors - 1);
         ulong? least = EndOfBlock(top, _build.LeastEarlyBytes + (others * StackBytes));
-        ulong? most = EndOfBlock(top, _build.MostEarlyBytes + (others * (StackBytes + 0x400)) + (others > 0 ? Page : 0));
+        ulong? most = EndOfBlock(top, _build.MostEarlyBytes + (others * StackBytes) + Align.Up(others * MostBesideStack, Page));
         if (least is not { } end || end != most)
         {
             Unsettle(DriversVolume, top, "where OVMF keeps its tables and code there depends on its build");
@@ -173,8 +179,8 @@ internal sealed class OvmfMap
     /// <summary>Since 2024.08 other processors wait for their start in RAM that the first phases keep.</summary>
     private void KeepProcessorsStart(ulong block, ulong top, int processors)
     {
-        // Beside its stack each processor has a little more, together in whole pages: seen up to 8, and from 12 to 16.
-        ulong? more = processors <= 8 ? 0 : processors is >= 12 and <= 16 ? Page : null;
+        // Beside its stack each processor has a little more, together in whole pages: seen up to 25. Of 40 more is kept here.
+        ulong? more = processors <= 8 ? 0 : processors <= 25 ? Page : null;
         if (_build.LeastEarlyBytes != _build.MostEarlyBytes || more is null)
         {
             Unsettle(block, top, "OVMF keeps 24 KiB there for the start of processors: where depends on its build and on their number");

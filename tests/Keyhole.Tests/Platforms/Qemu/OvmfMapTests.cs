@@ -82,7 +82,7 @@ public sealed class OvmfMapTests
         Assert.Contains(E820Entry.FromBounds(low - 0x84000, low, E820Type.Reserved), forecast.E820);
     }
 
-    private static bool IsUsual(QemuMachine machine) => machine.FirmwareFile == "OVMF_CODE_4M.fd" && machine is { Cpus: <= 8 }
+    private static bool IsUsual(QemuMachine machine) => machine.FirmwareFile == "OVMF_CODE_4M.fd" && machine is { Cpus: <= 24 }
         && !machine.Globals.Any(static global => global.Property == "disable_s3");
 
     private static E820Entry Entry(JsonElement entry) =>

@@ -210,8 +210,13 @@ internal sealed partial class QemuTopology
             if (at >= Slots * FunctionsOfSlot)
                 Refusal = "VF addr overflows";
             else if (bus.At(at) is { } other)
+            {
+                // Of the board's own functions it is q35's bridge to the slow devices that they meet first.
+                string owner = other.Driver.Length > 0 ? other.Driver : other.Node.DeviceId == 0x2918 ? "ICH9-LPC" : "a device of the board";
                 Refusal = $"PCI: slot {at / FunctionsOfSlot} function {at % FunctionsOfSlot} not available for {driver}, in use by "
-                    + $"{other.Driver},id={(other.Node.Name.Length > 0 ? other.Node.Name : "(null)")}";
+                    + $"{owner},id={(other.Node.Name.Length > 0 ? other.Node.Name : "(null)")}";
+            }
+
             if (Refusal is not null)
             {
                 // Before, that is only found once they are switched on; what OVMF makes of it was not tried.
