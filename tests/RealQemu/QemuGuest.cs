@@ -230,7 +230,8 @@ public sealed class QemuGuest : IDisposable
         var map = new JsonArray();
         foreach (string line in console.Split('\n'))
         {
-            if (line.Split("BIOS-e820: [mem 0x") is not [_, var entry] || entry.Split(["-0x", "] "], StringSplitOptions.None) is not [var start, var last, var type])
+            if (line.Split("BIOS-e820: [mem 0x") is not [_, var entry]
+                || entry.Split(["-0x", "] "], StringSplitOptions.None) is not [var start, var last, var type])
                 continue;
             map.Add((JsonNode)new JsonArray($"0x{Parse(start):x}", $"0x{Parse(last) + 1:x}", type.Trim() switch
             {

@@ -264,7 +264,7 @@ internal static class QemuDevices
         Fixed("pci-serial-4x", RedHat, 0x0004, 0x070002, 0, Io(0, 32));
         Fixed("i6300esb", Intel, 0x25ab, 0x088000, 0, Mem32(0, 16));
         Fixed("edu", 0x1234, 0x11e8, 0x00ff00, 0, Mem32(0, M));
-        Fixed("pvpanic-pci", RedHat, 0x0011, 0x088000, 0, Mem32(0, 16));
+        Add("pvpanic-pci", new(RedHat, 0x0011, 0x088000, _ => [Mem32(0, 16)]) { Since = new(6, 0) });
         Fixed("tpci200", 0x1498, 0x30c8, 0x068000, 0, Mem32(0, 128), Io(1, 128), Mem32(2, 256), Mem32(3, K), Mem32(4, 32 * M), Mem32(5, 16 * M));
 
         QemuVirtio.Add(Add);

@@ -32,7 +32,10 @@ internal readonly record struct OvmfBuild(bool HasSmm, bool? IsLarge, bool? IsWi
         bool? isLarge = file.Length == 0 || Names(file, "4m") || Names(file, "edk2-x86_64") ? true
             : firmware.IsSince(2024, 8) ? null
             : Names(file, "OVMF_CODE.") || file is "OVMF.fd" ? false : null;
-        bool isDebians = !firmware.IsUpstream && (file.Length == 0 || file.StartsWith("OVMF", StringComparison.Ordinal));
+        // Others have files of these names, too, elsewhere.
+        string folder = path[..^file.Length];
+        bool isDebians = !firmware.IsUpstream && folder is ("" or "/usr/share/OVMF/" or "/usr/share/ovmf/")
+            && (file.Length == 0 || file.StartsWith("OVMF", StringComparison.Ordinal));
         // Debian's of 4 MiB were mixed until 2022.11 and are no longer in 2025.02; from 2025.11 on edk2 has no others.
         bool? isWide = Names(file, "edk2-x86_64-code") || firmware.IsSince(2025, 11) ? true
             : !isDebians ? null
@@ -43,7 +46,7 @@ internal readonly record struct OvmfBuild(bool HasSmm, bool? IsLarge, bool? IsWi
             (2020, 11, true) => new(hasSmm, isLarge, isWide, 0x5c000, 0x5c000),
             (2022, 11, true) => new(hasSmm, isLarge, isWide, 0x73000, 0x73000),
             (2025, 2, true) => new(hasSmm, isLarge, isWide, 0x85000, 0x85000),
-            (2026, 8, true) => new(hasSmm, isLarge, isWide, 0x8000, 0x8000),
+            (2026, 8, _) when isDebians && isLarge == true => new(hasSmm, isLarge, isWide, 0x8000, 0x8000),
             _ => new(hasSmm, isLarge, isWide, LeastEver, hasSmm ? MostWithSmm : MostEver),
         };
     }

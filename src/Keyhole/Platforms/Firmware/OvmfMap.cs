@@ -67,6 +67,9 @@ internal sealed class OvmfMap
 
     private QemuFirmware Release => _input.Machine.Firmware;
 
+    /// <summary>From where on the drivers may take what they need.</summary>
+    private ulong FirstFree => _build.HasSmm && HasResume ? UnpackedEnd : DriversVolume;
+
     private bool HasResume => _input.Machine.Global(_input.IsQ35 ? "ICH9-LPC" : "PIIX4_PM", "disable_s3") is not ("1" or "on" or "true" or "yes");
 
     /// <summary>The map, and the parts of it that are not settled; there the map says what is likely, or RAM.</summary>
@@ -86,8 +89,11 @@ internal sealed class OvmfMap
     {
         if (_build.HasSmm)
         {
-            _kept.Add((s_defaultSmram, E820Type.Reserved));
-            Unsettle(0, X86Layout.IsaStart, "what OVMF keeps there to start processors from depends on its build");
+            // QEMU has that RAM since the machine types of 5.0.
+            if (_input.Machine.Type.Version >= new QemuVersion(5, 0)
+                && _input.Machine.Global("mch", "smbase-smram") is not ("off" or "no" or "false"))
+                _kept.Add((s_defaultSmram, E820Type.Reserved));
+            Unsettle(s_defaultSmram.End, X86Layout.IsaStart, "what OVMF keeps there to start processors from depends on its build");
         }
 
         if (Release.IsSince(2026, 2))
@@ -108,8 +114,13 @@ internal sealed class OvmfMap
         if (isWide && Release.IsSince(2021, 11))
             Keep(WorkArea, WorkArea + Page, E820Type.Nvs);
         Keep(Base + stack, DriversVolume, E820Type.Nvs);
-        if (_build.HasSmm)
+        if (!_build.HasSmm)
+            return;
+        // Nor may anybody change what the drivers are unpacked to, nor the room in which they are.
+        if (Release.IsSince(2023, 2) && !Release.IsSince(2023, 11))
             Unsettle(DriversVolume, UnpackedEnd, "what a build with system management mode keeps there for a resume from suspend");
+        else
+            Keep(DriversVolume, Release.IsSince(2023, 11) ? 0x1a10000ul : 0x1710000, E820Type.Nvs);
     }
 
     private void KeepEndOfLowRam()
@@ -156,7 +167,7 @@ internal sealed class OvmfMap
             if (_build.LeastEarlyBytes == _build.MostEarlyBytes)
                 KeepBlock(top - _build.LeastEarlyBytes, true);
             else
-                Unsettle(DriversVolume, top, "where OVMF keeps its tables and code there depends on its build");
+                Unsettle(FirstFree, top, "where OVMF keeps its tables and code there depends on its build");
             return;
         }
 
@@ -165,7 +176,7 @@ internal sealed class OvmfMap
         ulong? most = EndOfBlock(top, _build.MostEarlyBytes + (others * StackBytes) + Align.Up(others * MostBesideStack, Page));
         if (least is not { } end || end != most)
         {
-            Unsettle(DriversVolume, top, "where OVMF keeps its tables and code there depends on its build");
+            Unsettle(FirstFree, top, "where OVMF keeps its tables and code there depends on its build");
             return;
         }
 
@@ -206,7 +217,8 @@ internal sealed class OvmfMap
         Keep(runtime, reserved, E820Type.Reserved);
         if (_build.HasSmm)
             Unsettle(runtime, reserved, "how much OVMF keeps there for its services depends on what its variables tell of the boots before");
-        Unsettle(DriversVolume, runtime, "OVMF keeps one more reserved range there, of about 1 MiB: where depends on what its drivers took before");
+        Unsettle(
+            FirstFree, runtime, "OVMF keeps one more reserved range there, of about 1 MiB: where depends on what its drivers took before");
     }
 
     private ulong AcpiBytes => (Release.IsSince(2022, 11) ? 0x12ul : 0x10ul) * Page;

@@ -295,6 +295,29 @@ public sealed class QemuRuleTests
                 new() { Devices = [listed], Bars = [BarRequest.Create(0, 4096, BarType.Memory32), BarRequest.Create(1, 4096, BarType.Memory32)] })));
     }
 
+    /// <summary>No model of QEMU 7.2 and 10.0 has that capability (PCI Express 6.0, 7.8.6; number 15h): this is held by the specification, in which
+    /// the register asks for the size that is set. OVMF is built without PcdPcieResizableBarSupport, SeaBIOS knows nothing of it.</summary>
+    [TestMethod]
+    [DataRow("seabios-1.16.3")]
+    [DataRow("ovmf-2020.11")]
+    [DataRow("ovmf-2025.02")]
+    [DataRow("ovmf-2026.08")]
+    public void A_resizable_BAR_is_placed_as_large_as_it_is_set_and_not_as_large_as_it_may_be(string firmware)
+    {
+        const ulong size = 256UL << 20;
+        PciDevice listed = new(PciAddress.Create(0x81, 0, 0), "", [new(1, BarKind.Memory, 1UL << 38, (1UL << 38) + size, true, true)])
+        {
+            Resizable = [new ResizableBar(1, size, [64UL << 20, size, 16UL << 30], IsVirtual: false)],
+            Sriov = new SriovCapability(16, 0),
+        };
+        Assert.IsTrue(QemuFirmware.TryParse(firmware, out QemuFirmware release));
+        Plan plan = Plan(Kvm("81:00.0"), new() { Devices = [listed], Firmware = release });
+        PciPlacement placement = plan.Firmware!.Placement!;
+        BarPlacement bar = placement.Bars.Single(bar => placement.Tree.Functions[bar.Function].Node.IsPassedThrough);
+        Assert.AreEqual(BarRequest.Create(1, size, BarType.Memory64Prefetchable), bar.Bar);
+        Assert.AreEqual(0ul, bar.Address!.Value % size);
+    }
+
     [TestMethod]
     public void A_device_that_is_named_beside_a_configuration_is_added_to_it()
     {

@@ -128,7 +128,11 @@ internal sealed partial class QemuTopology
         bool isHost = device.Driver is "vfio-pci" or "vfio-pci-nohotplug" or "xen-pci-passthrough";
         QemuModel? model = isHost ? null : QemuDevices.Find(device.Driver);
         if (model is not null && model.Since > _machine.Emulator)
-            model = null;
+        {
+            Refusal = $"'{device.Driver}' is not a valid device model name";
+            return false;
+        }
+
         if (model is null && !isHost)
         {
             if (QemuDevices.IsNotPci(device.Driver) || isBoards)
