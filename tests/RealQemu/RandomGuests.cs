@@ -46,6 +46,9 @@ public sealed class RandomGuests(int seed, IReadOnlyList<string> emulators, IRea
         _hasSharedVideo = emulator == "10.0";
         string firmware = Of(firmwares);
         bool isOvmf = firmware.StartsWith("ovmf-", StringComparison.Ordinal);
+        // Under emulation QEMU 5.2 never leaves the first instruction of OVMF 2026.08.
+        if (emulator == "5.2" && firmware == "ovmf-2026.08")
+            emulator = emulators.FirstOrDefault(static other => other != "5.2") ?? emulator;
         bool isQ35 = Chance(0.6);
         string[] versions = emulator switch
         {
@@ -58,7 +61,11 @@ public sealed class RandomGuests(int seed, IReadOnlyList<string> emulators, IRea
         int bits = Of([36, 39, 40, 40, 40, 41, 42, 43, 44, 45, 46, 46, 47, 48, 52]);
         // Under emulation QEMU 5.2 has this width alone; page tables for a wide one take OVMF minutes.
         if (emulator == "5.2")
+        {
             bits = 40;
+            // It takes the memory, and does not only promise it.
+            memory = Math.Min(memory, 4096);
+        }
         else if (isOvmf && bits > 46)
             bits = Of([40, 42, 46]);
         var json = new JsonObject
