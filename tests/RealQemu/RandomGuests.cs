@@ -46,8 +46,8 @@ public sealed class RandomGuests(int seed, IReadOnlyList<string> emulators, IRea
         _hasSharedVideo = emulator == "10.0";
         string firmware = Of(firmwares);
         bool isOvmf = firmware.StartsWith("ovmf-", StringComparison.Ordinal);
-        // Under emulation QEMU 5.2 never leaves the first instruction of OVMF 2026.08.
-        if (emulator == "5.2" && firmware == "ovmf-2026.08")
+        // Under emulation QEMU 5.2 never leaves the first instruction of these.
+        if (emulator == "5.2" && firmware is ("ovmf-2025.02" or "ovmf-2026.08"))
             emulator = emulators.FirstOrDefault(static other => other != "5.2") ?? emulator;
         bool isQ35 = Chance(0.6);
         string[] versions = emulator switch

@@ -4,7 +4,6 @@ using System.Collections.Immutable;
 using System.IO;
 using System.Linq;
 using System.Text;
-using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Hosts;
