@@ -242,7 +242,8 @@ internal sealed class QemuPlatform : IPlatform
         { IsRam: true } when entry.Address < Frames.FourGiB => "the guest's RAM below 4 GiB",
         { IsRam: true } => "the guest's RAM above 4 GiB",
         _ when entry.Address >= Frames.FourGiB => "QEMU's: no address of RAM or of a device may be here",
-        _ when entry.Address < X86Layout.IsaStart && forecast.Machine.Firmware.Name == FirmwareName.Ovmf => "the firmware's, for system management mode",
+        _ when entry.Address < X86Layout.IsaStart && forecast.Machine.Firmware.Name == FirmwareName.Ovmf =>
+            "the firmware's, for system management mode",
         _ when entry.Address < X86Layout.OneMiB => "the firmware's: its data, video memory and ROMs",
         { Type: E820Type.Nvs } when entry.Address < X86Layout.LinuxStart => "the firmware's, for a resume from suspend",
         _ when forecast.Memory is { } memory && entry.Address < memory.LowEnd => "the firmware's tables and data at the end of low RAM",
