@@ -28,14 +28,14 @@ internal readonly record struct OvmfBuild(bool HasSmm, bool? IsLarge, bool? IsWi
         string file = path[(path.LastIndexOf('/') + 1)..];
         bool hasSmm = Names(file, "secboot") || Names(file, "secure") || Names(file, ".ms.") || Names(file, "snakeoil")
             || machine.Global("cfi.pflash01", "secure") is "on" or "true" or "yes";
-        // Where no file is told it is the usual one.
-        bool? isLarge = file.Length == 0 || Names(file, "4m") || Names(file, "edk2-x86_64") ? true
-            : firmware.IsSince(2024, 8) ? null
-            : Names(file, "OVMF_CODE.") || file is "OVMF.fd" ? false : null;
         // Others have files of these names, too, elsewhere.
         string folder = path[..^file.Length];
         bool isDebians = !firmware.IsUpstream && folder is ("" or "/usr/share/OVMF/" or "/usr/share/ovmf/")
             && (file.Length == 0 || file.StartsWith("OVMF", StringComparison.Ordinal));
+        // Where no file is told it is the usual one. Of others a name without a size says nothing.
+        bool? isLarge = file.Length == 0 || Names(file, "4m") || Names(file, "edk2-x86_64") ? true
+            : (isDebians || Names(folder, "pve-edk2-firmware")) && !firmware.IsSince(2024, 8)
+                && (file.StartsWith("OVMF_CODE.", StringComparison.Ordinal) || file == "OVMF.fd") ? false : null;
         // Debian's of 4 MiB were mixed until 2022.11 and are no longer in 2025.02; from 2025.11 on edk2 has no others.
         bool? isWide = Names(file, "edk2-x86_64-code") || firmware.IsSince(2025, 11) ? true
             : !isDebians ? null
