@@ -143,7 +143,7 @@ internal ref partial struct CaptureReader
             return Fail(NothingInIt, "the map in the JSON has no entries", "a map has at least one entry");
         if (_skim is not null)
         {
-            _skim.RamShown = ramShown;
+            _skim.RamShown = hasLostEntries || !lostRanges.IsEmpty ? RamShown.Part : ramShown;
             if (!_makesDocument)
                 return true;
         }

@@ -18,6 +18,12 @@ internal static class LogMapRemarks
 {
     private const ulong WorthMentionBytes = 1UL << 20;
 
+    /// <summary>A map with less is a part of one.</summary>
+    private const ulong LeastRamBytes = 16UL << 20;
+
+    /// <summary>RAM that may follow the last of a few lines that are quoted: more changes no answer.</summary>
+    private const ulong MostRamQuoted = 64UL << 30;
+
     /// <summary>Other maps of a log that are named in remarks; more are only counted.</summary>
     private const int MaxMapsNamed = 12;
 
@@ -72,7 +78,6 @@ internal static class LogMapRemarks
     /// <summary>What tells that the map in the log is not the whole one: lines left out, next to no RAM, or Xen's own count of it.</summary>
     private static IEnumerable<string> MissingParts(LogScan scan, LogMap map)
     {
-        const ulong leastRamBytes = 16UL << 20;
         if (map.CutLine is { } cut)
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"Line {cut} leaves out a part of this map (\"...\"): what is missing there is not known; give the whole log");
@@ -80,11 +85,10 @@ internal static class LogMapRemarks
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"Right after this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");
         ulong ram = WholePagesOfRam(map);
-        if (ram < leastRamBytes)
+        if (ram < LeastRamBytes)
             yield return $"This map has {(ram == 0 ? "no RAM" : $"only {ByteSize.ToText(ram)} of RAM")}: it is a part of a map, such as a few "
                 + $"lines that somebody quotes, not a machine's";
-        // Kernels start their processors from there.
-        else if (map.CutLine is null && !BeginsAmid(map) && !map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB))
+        else if (map.CutLine is null && !BeginsAmid(map) && !HasLowRam(map))
             yield return "This map has no RAM below 1 MiB, where every PC has some: it is a part of a map, or lines of several machines";
         if (BeginsAmid(map) || CountedByXen(scan, map) is not { } counted)
             yield break;
@@ -115,10 +119,18 @@ internal static class LogMapRemarks
             lost.Add(ByteRange.FromBounds(before, map.Entries[behind].Address));
         }
 
+        // A few lines that somebody quotes: everything else of the map is lost.
+        if (lost.Count == 0 && (WholePagesOfRam(map) < LeastRamBytes || !HasLowRam(map)))
+            return ByteRanges.Union(LostLines.GapsIn(ByteRange.FromBounds(0, ulong.Max(EndOf(map), Frames.FourGiB) + MostRamQuoted), map.Entries));
         if (lost.Count == 0 && CountedByXen(scan, map) is { } counted && counted.Bytes > WholePagesOfRam(map) + WorthMentionBytes)
             lost.AddRange(RoomFor(counted.Bytes - WholePagesOfRam(map), map));
         return ByteRanges.Union(lost.SelectMany(range => LostLines.GapsIn(range, map.Entries)));
     }
+
+    private static ulong EndOf(LogMap map) => map.Entries.Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
+
+    /// <summary>Kernels start their processors from there.</summary>
+    private static bool HasLowRam(LogMap map) => map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB);
 
     /// <summary>Where RAM of a size may be that no entry has: the gaps that are large enough, and what follows the last entry.</summary>
     private static IEnumerable<ByteRange> RoomFor(ulong bytes, LogMap map)
@@ -129,7 +141,7 @@ internal static class LogMapRemarks
                 yield return gap;
         }
 
-        ulong end = map.Entries.Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
+        ulong end = EndOf(map);
         yield return ByteRange.FromBounds(end, ulong.Min(ulong.Max(end, Frames.FourGiB) + bytes, Frames.AddressLimit));
     }
 

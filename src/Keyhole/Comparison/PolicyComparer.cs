@@ -56,7 +56,8 @@ public static class PolicyComparer
     private static PolicyComparison OfReadings(ComparisonRequest request, PolicyComparison comparison)
     {
         string[] best = [.. LostLines.Readings(request.Scenario.Host)
-            .Select(host => Compare(request with { Scenario = request.Scenario with { Host = host } }).Best?.Policy.Name ?? "none").Distinct()];
+            .Select(host => Compare(request with { Scenario = request.Scenario with { Host = host } }).Best?.Policy.Name ?? "none").Distinct()
+            .OrderBy(static name => name == "none")];
         string lost = LostLineDoubts.Text(request.Scenario.Host.LostRanges);
         if (best.Length > 1)
         {
@@ -148,7 +149,8 @@ public static class PolicyComparer
                 : error.Message;
         }
 
-        if (plan.Bars.IsEmpty && AgainstWithoutDevice(policy, plan) is { } covered)
+        // Where firmware gives the devices addresses of the guest's own, the host's holes speak against nothing.
+        if (plan.Platform.Traits.KeepsHostAddresses && plan.Bars.IsEmpty && AgainstWithoutDevice(policy, plan) is { } covered)
             return covered;
         if (migrations.FirstOrDefault(static migration => !migration.Succeeded) is { } stuck)
             return $"cannot move to {stuck.Request.To.Name}: {stuck.Failure?.What}";

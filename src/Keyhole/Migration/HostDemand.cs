@@ -47,7 +47,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
         ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(name);
         MapDemand map = MapDemand.Of(host.Entries.AsSpan());
-        if (host.RamShown == RamShown.Part)
+        if (host.RamShown == RamShown.Part || host.HasLostEntries)
             map = map with { RamKiB = 0, LowRamKiB = 0 };
         if (host.Devices.IsEmpty)
             return map.ToHost(name);

@@ -17,7 +17,7 @@ internal static class LostLineDoubts
     /// </summary>
     /// <param name="lost">Where lines of the host's map are lost.</param>
     /// <param name="readings">Problems of each reading; the first is of the lines that are there.</param>
-    /// <param name="doubts">What else is known to differ, as "how much …" or "whether …".</param>
+    /// <param name="doubts">What else is known to differ, as "how much …" or "whether …"; first of all how much RAM is low.</param>
     public static ImmutableArray<Problem> Agreed(ImmutableArray<ByteRange> lost, IReadOnlyList<ImmutableArray<Problem>> readings,
         params IEnumerable<string> doubts)
     {
@@ -32,8 +32,11 @@ internal static class LostLineDoubts
                     + "figures, not that it is so)" });
         }
 
+        bool isLowRamTold = unknown.Count > 0;
         foreach (Problem problem in readings.SelectMany(static reading => reading))
         {
+            if (isLowRamTold && problem.Code == ProblemCodes.LowMemoryLost)
+                continue;
             if (!readings.All(reading => reading.Any(other => IsAlike(other, problem))))
                 Add(unknown, Question(problem));
         }

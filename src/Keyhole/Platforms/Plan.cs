@@ -86,7 +86,8 @@ public sealed record Plan
 
     /// <summary>The entries without what lost lines decide.</summary>
     public ImmutableArray<PlannedEntry> KnownEntries => NotKnownRanges.IsEmpty ? Entries
-        : [.. Entries.SelectMany(planned => MapReadings.Without(planned.Entry, NotKnownRanges).Select(part => planned with { Entry = part }))];
+        : [.. Entries.SelectMany(planned => MapReadings.Without(planned.Entry, NotKnownRanges).Select(part =>
+            part == planned.Entry ? planned : new(part, "as far as it is known: lines of the host's map are lost")))];
 
     /// <summary>Whether somebody has to install the map: the toolstack makes another by itself.</summary>
     public bool NeedsInstalling => LaidBy is { Traits.NeedsInstalledMap: true };

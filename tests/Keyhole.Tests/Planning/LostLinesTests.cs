@@ -116,6 +116,31 @@ public sealed class LostLinesTests
         Assert.AreEqual("libxl", small.Best?.Policy.Name);
     }
 
+    [TestMethod]
+    [DataRow("BIOS-e820: [mem 0x00000000dceff000-0x00000000dfa0ffff] reserved\n", null)]
+    [DataRow("BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable\nBIOS-e820: [mem 0x00000000dceff000-0x00000000dfa0ffff] reserved\n", 3UL << 20)]
+    public void Of_a_few_lines_that_somebody_quotes_everything_else_is_lost(string quoted, ulong? lowKiB)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText($"Hello,\nthe machine says:\n{quoted}")).Host;
+
+        Plan plan = Planner.Plan(new Scenario { Host = host, Guest = Guest(3) });
+
+        Assert.IsTrue(host.HasLostEntries);
+        Assert.AreEqual(lowKiB, plan.RamBelow4GiBKiB);
+        Assert.AreEqual(lowKiB is null ? GuestOutcome.NotKnown : GuestOutcome.Boots, Boot.Of(plan).Outcome);
+    }
+
+    [TestMethod]
+    [DataRow(GuestType.Kvm)]
+    [DataRow(GuestType.Hvm)]
+    public void The_hosts_holes_speak_against_no_guest_whose_firmware_gives_the_addresses(GuestType type)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(Cut.Replace("...\n", "", StringComparison.Ordinal))).Host;
+        PolicyComparison comparison = PolicyComparer.Compare(new() { Scenario = new() { Host = host, Guest = Guest(4) with { Type = type } } });
+
+        Assert.IsNull(comparison.Policies.Single().Against);
+    }
+
     /// <summary>Real maps with some of their entries taken out: whatever is told of the rest is so of the whole.</summary>
     [TestMethod]
     public void What_is_told_of_a_map_with_lost_lines_is_true_of_the_whole_map()
