@@ -8,6 +8,7 @@ using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
 using Keyhole.RealMachine;
+using Keyhole.RealQemu;
 using Keyhole.RealXen;
 
 namespace Keyhole.RecordGolden;
@@ -29,6 +30,8 @@ internal static class Program
         Exit status: 0 every record agrees with the one in the tree; 1 one differs; 2 a run could not be made.
 
         eng/record-golden --kvm … makes records of guests in the real QEMU instead; eng/record-golden --kvm --help says more.
+        eng/record-golden --properties FILE asks QEMU 7.2 and 10.0 which properties their device models have, and writes the table of them
+        (src/Keyhole/Guests/Qemu/QemuDeviceProperties.Table.cs).
         """;
 
     private static readonly Lock s_console = new();
@@ -44,6 +47,20 @@ internal static class Program
             }
 
             return KvmRecords.Run(of);
+        }
+
+        if (arguments is ["--properties", var file])
+        {
+            try
+            {
+                File.WriteAllText(file, DevicePropertyTable.MakeFile());
+                return 0;
+            }
+            catch (Exception e) when (e is HarnessException or IOException or UnauthorizedAccessException)
+            {
+                Console.Error.WriteLine($"record-golden: {e.Message}");
+                return 2;
+            }
         }
 
         var names = new List<string>();

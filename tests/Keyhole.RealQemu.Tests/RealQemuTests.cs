@@ -6,6 +6,7 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Text.Json;
 using System.Threading.Tasks;
+using Keyhole.Guests;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealQemu.Tests;
@@ -39,6 +40,15 @@ public sealed class RealQemuTests
         Assert.HasCount(60, remedies);
         List<string> wrong = InPairs(remedies, static remedy => $"{remedy.Of.Name}\n    with {remedy.Trial.Name}",
             static remedy => remedy.Check(Made(remedy.Config)));
+        Assert.IsEmpty(wrong, string.Join('\n', wrong));
+    }
+
+    [TestMethod]
+    public void The_device_models_of_the_machine_s_QEMU_have_the_properties_that_the_table_says()
+    {
+        var release = QemuDeviceProperties.Releases[0];
+        string[] wrong = [.. DevicePropertyTable.Ask(release.ToString(), DevicePropertyTable.Drivers).SelectMany(model => model.Value
+            .Where(property => QemuDeviceProperties.Has(model.Key, release, property) != true).Select(property => $"{model.Key}.{property}"))];
         Assert.IsEmpty(wrong, string.Join('\n', wrong));
     }
 

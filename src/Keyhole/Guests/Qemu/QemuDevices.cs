@@ -115,13 +115,19 @@ internal static class QemuDevices
         "virtio-serial", "virtio-sound", "virtio-tablet");
 
     /// <summary>The model of a name; null where Keyhole does not know it, or it is no PCI device.</summary>
-    public static QemuModel? Find(string driver) => s_models.GetValueOrDefault(s_shortened.Contains(driver) ? driver + "-pci" : driver switch
+    public static QemuModel? Find(string driver) => s_models.GetValueOrDefault(FullName(driver));
+
+    /// <summary>The name of the model that QEMU takes for a name.</summary>
+    public static string FullName(string driver) => s_shortened.Contains(driver) ? driver + "-pci" : driver switch
     {
         "ac97" => "AC97",
         "es1370" => "ES1370",
         "lsi" => "lsi53c895a",
         _ => driver,
-    });
+    };
+
+    /// <summary>All models.</summary>
+    public static IEnumerable<string> Names => s_models.Keys;
 
     /// <summary>Whether a driver is known to take no BAR.</summary>
     public static bool IsNotPci(string driver)
@@ -268,6 +274,9 @@ internal static class QemuDevices
         Fixed("tpci200", 0x1498, 0x30c8, 0x068000, 0, Mem32(0, 128), Io(1, 128), Mem32(2, 256), Mem32(3, K), Mem32(4, 32 * M), Mem32(5, 16 * M));
 
         QemuVirtio.Add(Add);
+        models["pvpanic-pci"] = models["pvpanic-pci"] with { Since = new(6, 0) };
+        foreach (string name in (string[])["ufs", "virtio-sound-pci"])
+            models[name] = models[name] with { Since = new(8, 2) };
         return models;
     }
 

@@ -119,6 +119,9 @@ public sealed record QemuMachine
     /// <summary>The release of QEMU itself.</summary>
     public required QemuVersion Emulator { get; init; }
 
+    /// <summary>Whether nobody told that release.</summary>
+    internal bool IsEmulatorAssumed { get; init; }
+
     /// <summary>The firmware and its release.</summary>
     public required QemuFirmware Firmware { get; init; }
 

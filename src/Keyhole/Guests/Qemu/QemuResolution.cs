@@ -70,6 +70,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         {
             Type = type,
             Emulator = emulator,
+            IsEmulatorAssumed = (around.Emulator ?? guest.Emulator) is null,
             Firmware = Firmware(emulator),
             Cpu = Cpu(name, type, emulator),
             Vga = guest.Vga ?? (guest.HasNoDefaultVga ? "none" : type.Version < new QemuVersion(2, 2) ? "cirrus" : "std"),
@@ -138,7 +139,12 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         }
 
         int bits = PhysBits(machineName, choice, model);
-        return new(vendor, bits) { IsHosts = choice.Model == "host", HasGiBPages = hasGiBPages, GuestPhysBits = model.Is64Bit ? GuestPhysBits(choice, type, emulator, bits) : 0 };
+        return new(vendor, bits)
+        {
+            IsHosts = choice.Model == "host",
+            HasGiBPages = hasGiBPages,
+            GuestPhysBits = model.Is64Bit ? GuestPhysBits(choice, type, emulator, bits) : 0,
+        };
     }
 
     private CpuVendor Vendor(QemuCpuChoice choice, QemuCpuModel model, bool isHosts)

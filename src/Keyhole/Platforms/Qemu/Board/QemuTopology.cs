@@ -127,7 +127,7 @@ internal sealed partial class QemuTopology
     {
         bool isHost = device.Driver is "vfio-pci" or "vfio-pci-nohotplug" or "xen-pci-passthrough";
         QemuModel? model = isHost ? null : QemuDevices.Find(device.Driver);
-        if (model is not null && model.Since > _machine.Emulator)
+        if (model is not null && model.Since > _machine.Emulator && !_machine.IsEmulatorAssumed)
         {
             Refusal = $"'{device.Driver}' is not a valid device model name";
             return false;
@@ -136,7 +136,7 @@ internal sealed partial class QemuTopology
         if (model is null && !isHost)
         {
             if (QemuDevices.IsNotPci(device.Driver) || isBoards)
-                return true;
+                return isBoards || CheckProperties(device);
             Unknown = device;
             return false;
         }
@@ -147,7 +147,7 @@ internal sealed partial class QemuTopology
             return false;
         }
 
-        if (!TryFindBus(device, out QemuBus bus))
+        if (!TryFindBus(device, out QemuBus bus) || !CheckProperties(device))
             return false;
         if (bus.Expander is { } expander
             && model?.Bridge is null or QemuBridge.None or QemuBridge.ExpanderExpress or QemuBridge.ExpanderPci)
@@ -237,6 +237,12 @@ internal sealed partial class QemuTopology
         }
 
         return true;
+    }
+
+    private bool CheckProperties(QemuDevice device)
+    {
+        Refusal = QemuDeviceProperties.Refusal(_machine, device);
+        return Refusal is null;
     }
 
     private bool CheckPlug(QemuDevice device, QemuBus bus, int slot)
