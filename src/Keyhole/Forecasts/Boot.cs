@@ -24,7 +24,7 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
     public static Boot Of(Plan plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        if (!plan.Platform.Traits.KernelLaysMemory)
+        if (!plan.Platform.Traits.KernelLaysMemory || plan.Verdict is { Outcome: GuestOutcome.Refused })
             return new(plan, null);
         return HasKernel(plan.Scenario) ? new(plan, Forecaster.Forecast(RequestOf(plan))) : new(Refused(plan), null);
     }

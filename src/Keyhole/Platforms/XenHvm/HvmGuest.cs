@@ -107,6 +107,8 @@ internal sealed record HvmGuest
             return made with { Refusal = string.Create(CultureInfo.InvariantCulture, $"RDM conflict at 0x{conflict.Start:x}.") };
         if (topology.RomPages > SparePages)
             return made with { Refusal = "device model did not start: -3" };
+        if (SharedDeviceMemory.RefusedOf(scenario, made.Rdm.Policy) is not null)
+            return made with { Refusal = SharedDeviceMemory.Words };
         bool? movesRam = HvmStubDomain.MovesRam(settings, xen);
         HvmloaderRun run = RunHvmloader(scenario, made, memory, movesRam ?? true);
         // Where it is not known whether hvmloader may, it matters alone if it would.

@@ -82,6 +82,14 @@ internal static class HvmReview
     private static void ReportRefusal(Scenario scenario, HvmGuest guest, string words, List<Problem> problems)
     {
         string? remedy = null;
+        if (words == SharedDeviceMemory.Words && SharedDeviceMemory.RefusedOf(scenario, guest.Rdm.Policy) is { } shared)
+        {
+            Scenario relaxed = scenario with { Guest = SharedDeviceMemory.Relaxed(scenario.Guest) };
+            bool helps = HvmGuest.Of(relaxed, guest.Settings, guest.Xen).Refusal is null;
+            problems.Add(SharedDeviceMemory.ProblemOf(shared, helps ? SharedDeviceMemory.RelaxedText(scenario.Guest) : null));
+            return;
+        }
+
         if (guest.Memory?.Conflict is { } conflict)
             remedy = RemedyFor(scenario, guest, conflict);
         else if (words.Contains("mmio_hole", System.StringComparison.Ordinal))

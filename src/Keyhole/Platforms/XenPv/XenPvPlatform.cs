@@ -51,6 +51,13 @@ internal sealed class XenPvPlatform : IPlatform
             PlanReview.ReportBars(result.Entries, guest, bars, problems);
         }
 
+        bool isRefused = false;
+        if (SharedDeviceMemory.RefusedOf(scenario, null) is { } shared)
+        {
+            isRefused = true;
+            problems.Add(SharedDeviceMemory.ProblemOf(shared, SharedDeviceMemory.RelaxedText(guest)));
+        }
+
         problems.AddRange(scenario.Devices.Select(MsixAdvice.For).OfType<Problem>());
         HyperTransportAdvice.ReportBars(scenario.Host, bars, problems);
         return new()
@@ -64,6 +71,7 @@ internal sealed class XenPvPlatform : IPlatform
             Entries = result.Entries,
             Gaps = result.Gaps,
             Problems = [.. problems],
+            Verdict = isRefused ? new(GuestOutcome.Refused, SharedDeviceMemory.Words) : null,
             RamBelow4GiBKiB = PlanReview.RamBelow(Frames.FourGiB, result.Entries) >> 10,
         };
     }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+
+namespace Keyhole.Platforms;
+
+/// <summary>
+/// Devices that share reserved memory (RMRR): since 4.6 Xen with VT-d gives none of them to a guest, unless its policy is relaxed
+/// (intel_iommu_assign_device() in xen/drivers/passthrough/vtd/iommu.c).
+/// </summary>
+internal static class SharedDeviceMemory
+{
+    /// <summary>What libxl says where Xen refuses a device.</summary>
+    public const string Words = "xc_assign_device failed: Operation not permitted";
+
+    /// <summary>The first device of the guest that Xen refuses for memory that it shares with another; null where it refuses none.</summary>
+    /// <param name="policy">What counts for a device without a policy of its own; null: strict, as libxl has it.</param>
+    public static (PciAddress Device, DeviceMemoryOwner Other)? RefusedOf(Scenario scenario, string? policy)
+    {
+        HostTraits traits = scenario.Host.Traits;
+        if (traits.XenVersion is { } xen && xen.IsUpTo(4, 5))
+            return null;
+        // AMD's IOMMU has no such check.
+        if (traits.CpuVendor is "AuthenticAMD" or "HygonGenuine")
+            return null;
+        ImmutableArray<DeviceMemoryOwner> owners = traits.DeviceMemoryOwners;
+        foreach (PciAssignment assignment in scenario.Guest.Pci)
+        {
+            if ((assignment.RdmPolicy ?? policy) == "relaxed")
+                continue;
+            foreach (DeviceMemoryOwner owner in owners.Where(owner => assignment.Covers(owner.Device)))
+            {
+                foreach (DeviceMemoryOwner other in owners)
+                {
+                    if (other.Range == owner.Range && other.Device != owner.Device)
+                        return (owner.Device, other);
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The problem of such a device.</summary>
+    /// <param name="remedy">Null where none is known to help.</param>
+    public static Problem ProblemOf((PciAddress Device, DeviceMemoryOwner Other) refused, string? remedy) => new(
+            Severity.Error,
+            ProblemCodes.GuestDoesNotStart,
+            $"the guest is not created: {Words}: {refused.Device} shares its reserved memory (RMRR) with {refused.Other.Device}, and Xen gives such a "
+                + "device to a guest with the relaxed policy alone",
+            refused.Other.Range.Start.ToAddress(),
+            refused.Other.Range.End.ToAddress(),
+            remedy);
+
+    /// <summary>The guest with the relaxed policy for each of its devices.</summary>
+    public static GuestSpec Relaxed(GuestSpec guest) =>
+        guest with { Pci = [.. guest.Pci.Select(static assignment => assignment with { RdmPolicy = "relaxed" })] };
+
+    /// <summary>What the file is to say then.</summary>
+    public static string RelaxedText(GuestSpec guest) =>
+        $"if the device can do without that memory (a network card can, a graphics card may not): pci=[ "
+            + $"{string.Join(", ", Relaxed(guest).Pci.Select(static assignment => $"\"{assignment}\""))} ]";
+}
