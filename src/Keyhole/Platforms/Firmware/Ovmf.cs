@@ -26,6 +26,9 @@ internal sealed class Ovmf
     private const ulong PortIo = 512;
     private const int VgaClass = 0x030000;
 
+    /// <summary>What a debug build says where it needs system management mode and the board has no RAM for it.</summary>
+    internal const string NeedsQ35 = "no TSEG (SMRAM) on host bridge DID=0x1237; only DID=0x29C0 (Q35) is supported";
+
     private static readonly int s_kinds = Enum.GetValues<ResourceKind>().Length;
 
     private readonly FirmwareInput _input;
@@ -120,6 +123,14 @@ internal sealed class Ovmf
         {
             var why = new Unplaced(UnplacedReason.NotReached, 0, default, _windows.Width);
             return new(GuestOutcome.Hangs, null, FirmwareRun.NothingPlaced(_tree, Windows(), (_, _) => why), default, []);
+        }
+
+        // edk2's Q35BoardVerification: a build with system management mode stops on a board that keeps no RAM for it.
+        if (!_input.IsQ35 && OvmfBuild.Of(_input.Machine).HasSmm)
+        {
+            var why = new Unplaced(UnplacedReason.NotReached, 0, default);
+            return new(GuestOutcome.Hangs, NeedsQ35,
+                FirmwareRun.NothingPlaced(_tree, Windows(), (_, _) => why), default, []);
         }
 
         // A kind that once did not fit and is no longer asked for is asked for again by edk2, with no length, and fails again.

@@ -233,6 +233,8 @@ internal sealed class QemuPlatform : IPlatform
         };
         if (forecast is { Outcome: GuestOutcome.Hangs, Machine.Firmware.Name: FirmwareName.SeaBios })
             remedy ??= "take bus-reserve= out of the bridges";
+        if (forecast is { Outcome: GuestOutcome.Hangs, Message: Ovmf.NeedsQ35 })
+            remedy = "take the image without system management mode (OVMF_CODE_4M.fd), or a q35 board";
         if (what is not null)
             problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what, Remedy: remedy));
     }

@@ -82,6 +82,19 @@ public sealed class OvmfMapTests
         Assert.Contains(E820Entry.FromBounds(low - 0x84000, low, E820Type.Reserved), forecast.E820);
     }
 
+    /// <summary>The real OVMF 2022.11 did: after 45 s its processor was where a loop jumps to itself, in the first phases' image.</summary>
+    [TestMethod]
+    public void An_image_with_system_management_mode_never_ends_on_a_board_that_has_none()
+    {
+        QemuMachine machine = QemuRecord.LinuxMaps.First(static record => record.Machine.Type.Chipset == QemuChipset.I440fx).Machine;
+        Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast usual, out _));
+        Assert.AreEqual(GuestOutcome.Boots, usual.Outcome);
+        Assert.IsTrue(QemuForecaster.TryForecast(machine with { FirmwareFile = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd" }, out QemuForecast other, out _));
+        Assert.AreEqual(GuestOutcome.Hangs, other.Outcome);
+        Assert.IsTrue(other.E820.IsDefault);
+        Assert.StartsWith("no TSEG (SMRAM) on host bridge", other.Message!);
+    }
+
     private static bool IsUsual(QemuMachine machine) => machine.FirmwareFile == "OVMF_CODE_4M.fd" && machine is { Cpus: <= 24 }
         && !machine.Globals.Any(static global => global.Property == "disable_s3");
 
