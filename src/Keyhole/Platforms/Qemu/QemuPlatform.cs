@@ -8,6 +8,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
+using Keyhole.Platforms.Firmware;
 using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
