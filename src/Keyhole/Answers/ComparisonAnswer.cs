@@ -227,7 +227,8 @@ public sealed record BarRoomAnswer(
 /// <param name="RamBelow4GiBKiB">RAM below 4 GiB; null where the setting does not decide it.</param>
 /// <param name="Above4GiB">Memory BARs that lie above 4 GiB; null where that is not counted.</param>
 public sealed record SettingAnswer(
-    string Setting, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] int? Unplaced, string Outcome, ulong? RamBelow4GiBKiB, int? Above4GiB)
+    string Setting, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] int? Unplaced, string Outcome, ulong? RamBelow4GiBKiB,
+    int? Above4GiB)
 {
     internal static SettingAnswer Of(TriedSetting tried)
     {

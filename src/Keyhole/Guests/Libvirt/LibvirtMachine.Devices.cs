@@ -48,12 +48,17 @@ internal sealed partial class LibvirtMachine
         ReadRest();
     }
 
+    private Dictionary<XElement, int> _bootDevices = [];
+
     private void ReadDisks()
     {
         int virtio = 0;
+        _arguments.Add("-boot", "strict=on", 0);
+        _bootDevices = BootDevices();
         foreach (XElement disk in Devices("disk"))
         {
             XElement? target = disk.Element("target");
+            string boot = BootOf(disk);
             bool isCdrom = Attribute(disk, "device") == "cdrom";
             int controller = Number(disk.Element("address"), "controller") ?? 0;
             switch (Attribute(target, "bus") ?? BusOf(Attribute(target, "dev")))
@@ -66,23 +71,62 @@ internal sealed partial class LibvirtMachine
                         _ => "virtio-blk-pci",
                     };
                     string queues = Attribute(disk.Element("driver"), "queues") is { } count ? $",num-queues={Escaped(count)}" : "";
-                    AddPci(disk, $"{model},id=virtio-disk{virtio++}{queues}", Place.Disk, LibvirtConnect.Express);
+                    AddPci(disk, $"{model},id=virtio-disk{virtio++}{queues}{boot}", Place.Disk, LibvirtConnect.Express);
                     break;
                 case "sata":
-                    Add($"ide-{(isCdrom ? "cd" : "hd")},bus={(controller == 0 && _isQ35 ? "ide" : $"sata{controller}")}.0", disk, Place.Disk);
+                    Add($"ide-{(isCdrom ? "cd" : "hd")},bus={(controller == 0 && _isQ35 ? "ide" : $"sata{controller}")}.0{boot}", disk, Place.Disk);
                     break;
                 case "ide":
-                    Add($"ide-{(isCdrom ? "cd" : "hd")},bus=ide.0", disk, Place.Disk);
+                    Add($"ide-{(isCdrom ? "cd" : "hd")},bus=ide.0{boot}", disk, Place.Disk);
                     break;
                 case "scsi":
-                    Add($"scsi-{(isCdrom ? "cd" : "hd")},bus=scsi{controller}.0", disk, Place.Disk);
+                    Add($"scsi-{(isCdrom ? "cd" : "hd")},bus=scsi{controller}.0{boot}", disk, Place.Disk);
                     break;
                 case "usb":
-                    Add("usb-storage", disk, Place.Disk);
+                    Add($"usb-storage{boot}", disk, Place.Disk);
                     break;
             }
         }
     }
+
+    /// <summary>What the domain starts from where no device has an order of its own: the first device of each kind that it names, a hard disk where
+    /// it names none.</summary>
+    private Dictionary<XElement, int> BootDevices()
+    {
+        var found = new Dictionary<XElement, int>();
+        if (domain.Elements("devices").Elements().Elements("boot").Any())
+            return found;
+        string[] kinds = [.. domain.Elements("os").Elements("boot").Select(static boot => Attribute(boot, "dev") ?? "hd").Take(16)];
+        XElement[] disks = [.. InOrder()];
+        int index = 0;
+        foreach (string kind in kinds.Length == 0 ? ["hd"] : kinds)
+        {
+            index++;
+            XElement? first = kind == "network" ? Devices("interface").FirstOrDefault() : disks.FirstOrDefault(disk => KindOf(disk) == kind);
+            if (first is not null)
+                found.TryAdd(first, index);
+        }
+
+        return found;
+    }
+
+    /// <summary>The boot index that libvirt gives a device, to stand behind its other properties; empty for none.</summary>
+    private string BootOf(XElement device) =>
+        (Number(device.Element("boot"), "order") ?? (_bootDevices.TryGetValue(device, out int index) ? index : null)) is { } order
+            ? string.Create(CultureInfo.InvariantCulture, $",bootindex={order}") : "";
+
+    private static string KindOf(XElement disk) => Attribute(disk, "device") switch
+    {
+        "cdrom" => "cdrom",
+        "floppy" => "fd",
+        _ => "hd",
+    };
+
+    /// <summary>Disks as libvirt keeps them: those of a bus together, by their targets.</summary>
+    private IEnumerable<XElement> InOrder() => Devices("disk")
+        .GroupBy(static disk => Attribute(disk.Element("target"), "bus") ?? BusOf(Attribute(disk.Element("target"), "dev")))
+        .SelectMany(static bus => bus.OrderBy(static disk => Attribute(disk.Element("target"), "dev")?.Length ?? 0)
+            .ThenBy(static disk => Attribute(disk.Element("target"), "dev"), StringComparer.Ordinal));
 
     /// <summary>The bus that a disk's name implies.</summary>
     private static string BusOf(string? name) => name switch
@@ -121,7 +165,7 @@ internal sealed partial class LibvirtMachine
             string mtu = Number(network.Element("mtu"), "size") is > 0 and { } size && driver.StartsWith("virtio", StringComparison.Ordinal)
                 ? string.Create(CultureInfo.InvariantCulture, $",host_mtu={size}") : "";
             string rom = Rom(network);
-            AddPci(network, $"{Escaped(driver)},id=net{index++}{queues}{mtu}{rom}", Place.Network, isExpress ? LibvirtConnect.Express
+            AddPci(network, $"{Escaped(driver)},id=net{index++}{queues}{mtu}{rom}{BootOf(network)}", Place.Network, isExpress ? LibvirtConnect.Express
                 : LibvirtConnect.Conventional);
         }
     }
@@ -144,12 +188,12 @@ internal sealed partial class LibvirtMachine
             if (device.Elements("address").Any(static address => Attribute(address, "type") == "unassigned"))
                 continue;
             if (isMediated)
-                AddPci(device, $"vfio-pci,sysfsdev=/sys/bus/mdev/devices/unnamed,id=hostdev{index++}{Rom(device)}", Place.Host,
+                AddPci(device, $"vfio-pci,sysfsdev=/sys/bus/mdev/devices/unnamed,id=hostdev{index++}{Rom(device)}{BootOf(device)}", Place.Host,
                     LibvirtConnect.Express);
             else if (isScsi)
                 AddPci(device, $"vhost-scsi-pci,id=hostdev{index++}", Place.Host, LibvirtConnect.Express);
             else if (LibvirtDomain.IsPciAssignment(device) && LibvirtGuest.AddressOf(device) is { } address)
-                AddPci(device, $"vfio-pci,host={address},id=hostdev{index++}{Rom(device)}", Place.Host, LibvirtConnect.Express);
+                AddPci(device, $"vfio-pci,host={address},id=hostdev{index++}{Rom(device)}{BootOf(device)}", Place.Host, LibvirtConnect.Express);
         }
     }
 

@@ -59,6 +59,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private bool _hasDefaultVga = true;
     private bool _hasDefaultCdrom = true;
     private bool _hasNetworks;
+    private bool _isBootStrict;
     private int _disks;
     private bool _hasDiskAtTwo;
     private bool _hasDiskAtZero;
@@ -196,6 +197,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             Globals = [.. _globals],
             HasBoardUsb = MachineSwitch("usb"),
             BoardDisks = _disks,
+            IsBootStrict = _isBootStrict,
             MemoryObjects = [.. _memoryObjects],
             Devices = devices.MoveToImmutable(),
         };
@@ -311,6 +313,11 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 break;
             case "device":
                 ReadDevice(value);
+                break;
+            case "boot":
+                if (QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, "order"), "strict") is { } strict
+                    && QemuOptionSyntax.TrySwitch(strict, out bool isStrict))
+                    _isBootStrict = isStrict;
                 break;
             case "vga":
                 _vga = text.Split(',')[0];

@@ -9,8 +9,8 @@ using Keyhole.Reading;
 namespace Keyhole.Guests;
 
 /// <summary>
-/// The text of a file for QEMU's <c>-readconfig</c>, as LXD and Incus write one for each of their machines: sections of settings, each an option of the
-/// command line.
+/// The text of a file for QEMU's <c>-readconfig</c>, as LXD and Incus write one for each of their machines: sections of settings, each an option of
+/// the command line.
 /// </summary>
 /// <remarks>Source: QEMU's docs/config and util/qemu-config.c.</remarks>
 internal static class QemuConfigFile

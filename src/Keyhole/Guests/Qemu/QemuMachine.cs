@@ -119,6 +119,9 @@ public sealed record QemuMachine
     /// <summary>The release of QEMU itself.</summary>
     public required QemuVersion Emulator { get; init; }
 
+    /// <summary>Whether only what has a boot index is started from (<c>-boot strict=on</c>): SeaBIOS then leaves other disks alone.</summary>
+    public bool IsBootStrict { get; init; }
+
     /// <summary>Whether nobody told that release.</summary>
     internal bool IsEmulatorAssumed { get; init; }
 
@@ -221,7 +224,7 @@ public sealed record QemuMachine
         && (FirmwareFile, HasVariableFlash) == (other.FirmwareFile, other.HasVariableFlash)
         && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, MaxCpus, Sockets)
             == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.MaxCpus, other.Sockets)
-        && (BoardDisks, IsKvm) == (other.BoardDisks, other.IsKvm)
+        && (BoardDisks, IsKvm, IsBootStrict) == (other.BoardDisks, other.IsKvm, other.IsBootStrict)
         && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
         && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
 

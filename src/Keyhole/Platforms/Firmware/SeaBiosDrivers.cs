@@ -41,10 +41,19 @@ internal sealed class SeaBiosDrivers
     /// <summary>The devices on each USB controller, by the controller's index among the functions.</summary>
     private readonly Dictionary<int, List<string>> _onUsb = [];
 
+    /// <summary>Whether a disk without a boot index is left alone: QEMU tells the firmware so where any device has one.</summary>
+    private readonly bool _isStrict;
+
     private bool _hasNvmeBuffer;
 
     private SeaBiosDrivers(FirmwareInput input, SeaBiosHighZone zone, Func<int, bool> isBeyondReach) =>
-        (_input, _zone, _isBeyondReach) = (input, zone, isBeyondReach);
+        (_input, _zone, _isBeyondReach, _isStrict) =
+            (input, zone, isBeyondReach, input.Machine.IsBootStrict && input.Machine.Firmware.IsSince(1, 14)
+                && input.Machine.Devices.Any(HasBootIndex));
+
+    private static bool HasBootIndex(QemuDevice? device) => device?["bootindex"] is { } text && !text.StartsWith('-');
+
+    private bool IsStarted(QemuDevice? device) => !_isStrict || HasBootIndex(device);
 
     /// <param name="isBeyondReach">Whether the registers of a function, by its index, lie above 4 GiB.</param>
     public static void Take(FirmwareInput input, SeaBiosHighZone zone, Func<int, bool> isBeyondReach) =>
@@ -63,7 +72,7 @@ internal sealed class SeaBiosDrivers
         bool isAhciLate = _input.Machine.Emulator >= new QemuVersion(8, 1) && !_input.Machine.Firmware.IsSince(1, 16, 3);
         int hardDisks = AhciDisks(areHard: true);
         TakeAhci(AhciDisks(areHard: false) + (isAhciLate ? 0 : hardDisks));
-        for (int i = OfId(Virtio, 0x1001, 0x1042).Count(); i > 0; i--)
+        for (int i = OfId(Virtio, 0x1001, 0x1042).Count(function => IsStarted(DeviceOf(function))); i > 0; i--)
             _zone.Take(VirtioQueue, Page);
         foreach (int function in OfId(Virtio, 0x1004, 0x1048))
             StartScsi(function);
@@ -77,7 +86,7 @@ internal sealed class SeaBiosDrivers
 
         if (_input.Machine.Firmware.IsSince(1, 15))
         {
-            foreach (int function in OfClass(Nvme))
+            foreach (int function in OfClass(Nvme).Where(function => IsStarted(DeviceOf(function))))
                 StartNvme(function);
         }
 
@@ -201,6 +210,8 @@ internal sealed class SeaBiosDrivers
     /// <summary>A controller of SCSI keeps its queue where a disk hangs on it; it looks for one much longer than the other drivers take.</summary>
     private void StartScsi(int function)
     {
+        if (_isStrict && (DeviceOf(function) is not { } strict || !HasDisk(strict)))
+            return;
         ByteRange[] taken = [_zone.Take(56), _zone.Take(VirtioQueue, Page)];
         if (DeviceOf(function) is { } controller && !HasDisk(controller))
             _givenBack.AddRange(taken);
@@ -209,13 +220,13 @@ internal sealed class SeaBiosDrivers
     private bool HasDisk(QemuDevice controller)
     {
         if (!controller.Driver.StartsWith("virtio-scsi", StringComparison.Ordinal))
-            return true;
+            return IsStarted(controller);
         QemuDevice? first = null;
         foreach (QemuDevice device in _input.Machine.Devices)
         {
             if (device.Driver.StartsWith("virtio-scsi", StringComparison.Ordinal))
                 first ??= device;
-            if (device.Driver is not ("scsi-hd" or "scsi-cd" or "scsi-block"))
+            if (device.Driver is not ("scsi-hd" or "scsi-cd" or "scsi-block") || !IsStarted(device))
                 continue;
             if (device["bus"] is not { } bus ? ReferenceEquals(first, controller)
                 : (bus.LastIndexOf('.') is > 0 and var dot ? bus[..dot] : bus) == controller["id"])

@@ -33,7 +33,8 @@ internal static class QemuBarProblems
         string[] names = [.. bars.Take(bars.Count > MostNamed ? MostNamed - 1 : MostNamed).Select(bar => string.Create(CultureInfo.InvariantCulture,
             $"BAR {bar.Bar.Index} of {placement.Tree.Functions[bar.Function].Address} ({ByteSize.ToText(bar.Bar.SizeBytes)}")
             + (isOne ? $", {bar.Bar.Type.Name()})" : ")"))];
-        return bars.Count > MostNamed ? string.Create(CultureInfo.InvariantCulture, $"{string.Join(", ", names)} and {bars.Count - names.Length} more")
+        return bars.Count > MostNamed
+            ? string.Create(CultureInfo.InvariantCulture, $"{string.Join(", ", names)} and {bars.Count - names.Length} more")
             : isOne ? names[0] : $"{string.Join(", ", names[..^1])} and {names[^1]}";
     }
 

@@ -427,7 +427,8 @@ internal static class QemuCures
 
         private QemuTrial TrialOf(ImmutableArray<QemuChange> changes, QemuForecast forecast)
         {
-            return new(changes, forecast.Outcome, forecast.Placement is null ? AllBars(forecast.Machine) : forecast.CountUnusable(), IsWell(forecast, _request.WidthLimit));
+            int unplaced = forecast.Placement is null ? AllBars(forecast.Machine) : forecast.CountUnusable();
+            return new(changes, forecast.Outcome, unplaced, IsWell(forecast, _request.WidthLimit));
         }
     }
 }

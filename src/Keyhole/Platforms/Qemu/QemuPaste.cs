@@ -137,8 +137,8 @@ internal sealed record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox,
             _ => [],
         };
 
-        /// <summary>The memory option with so many slots; with 0 there is nothing to be plugged in. QEMU takes two of these options together, and so all
-        /// is said.</summary>
+        /// <summary>The memory option with so many slots; with 0 there is nothing to be plugged in. QEMU takes two of these options together, and so
+        /// all is said.</summary>
         private string MemoryText(ulong slots) => string.Create(CultureInfo.InvariantCulture,
             $"{ByteText(request.Machine.MemoryBytes)},slots={slots},maxmem="
                 + $"{ByteText(slots == 0 ? request.Machine.MemoryBytes : request.Machine.MaxMemoryBytes)}");

@@ -74,7 +74,7 @@ internal static class QemuWidths
             ReportBarsBeyond(placement, limit, iommuBits, remedy, problems);
     }
 
-    /// <summary>Of a device that is passed through QEMU only says that its BAR cannot be mapped; of memory of its own, as ivshmem's, it stops.</summary>
+    /// <summary>That a passed-through device's BAR cannot be mapped QEMU only says; at memory of its own, as ivshmem's, it ends.</summary>
     private static void ReportBarsBeyond(PciPlacement placement, ulong limit, int iommuBits, string? remedy, List<Problem> problems)
     {
         string bits = string.Create(CultureInfo.InvariantCulture, $"the {iommuBits} address bits that the host's IOMMU has");

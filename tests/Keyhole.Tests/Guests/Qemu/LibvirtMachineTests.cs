@@ -60,7 +60,7 @@ public sealed class LibvirtMachineTests
                 "pcie-root-port,id=pci.3,chassis=3,bus=pcie.0,addr=0x2.0x2",
                 "pcie-root-port,id=pci.4,chassis=4,bus=pcie.0,addr=0x2.0x3",
                 "qemu-xhci,id=usb,bus=pci.2,addr=0x0.0x0",
-                "virtio-blk-pci,id=virtio-disk0,bus=pci.3,addr=0x0.0x0",
+                "virtio-blk-pci,id=virtio-disk0,bootindex=1,bus=pci.3,addr=0x0.0x0",
                 "virtio-net-pci,id=net0,bus=pci.1,addr=0x0.0x0",
                 "virtio-vga,id=video0,bus=pcie.0,addr=0x1.0x0",
                 "vfio-pci,host=0000:01:00.0,id=hostdev0,bus=pci.4,addr=0x0.0x0",
@@ -92,7 +92,7 @@ public sealed class LibvirtMachineTests
                 "pcie-root-port,id=pci.7,chassis=7,bus=pcie.0,addr=0x2.0x5",
                 "pcie-root-port,id=pci.8,chassis=8,bus=pcie.0,addr=0x2.0x6",
                 "qemu-xhci,id=usb,bus=pci.4,addr=0x0.0x0",
-                "virtio-blk-pci,id=virtio-disk0,bus=pci.5,addr=0x0.0x0",
+                "virtio-blk-pci,id=virtio-disk0,bootindex=1,bus=pci.5,addr=0x0.0x0",
                 "virtio-net-pci,id=net0,bus=pci.3,addr=0x0.0x0",
                 "rtl8139,id=net1,bus=pci.2,addr=0x1.0x0",
                 "VGA,vgamem_mb=32,id=video0,bus=pcie.0,addr=0x1.0x0",
@@ -116,7 +116,7 @@ public sealed class LibvirtMachineTests
             new[]
             {
                 "piix3-usb-uhci,id=usb,bus=pci.0,addr=0x1.0x2",
-                "ide-hd,bus=ide.0",
+                "ide-hd,bus=ide.0,bootindex=1",
                 "e1000,id=net0,bus=pci.0,addr=0x3.0x0",
                 "cirrus-vga,id=video0,bus=pci.0,addr=0x2.0x0",
                 "vfio-pci,host=0000:01:00.0,id=hostdev0,rombar=0,bus=pci.0,addr=0x4.0x0",

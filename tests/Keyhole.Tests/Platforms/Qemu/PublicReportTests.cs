@@ -355,4 +355,47 @@ public sealed class PublicReportTests
         Assert.Contains("the XML has addresses on PCI controllers that it does not have (2): those that libvirt adds are taken", lost.Remarks);
         Assert.AreEqual(Sorted(whole.Guest.Qemu!.Machine), Sorted(lost.Guest.Qemu!.Machine));
     }
+
+    /// <summary>Where low RAM ends: as SeaBIOS 1.16.2 said in the real QEMU 7.2 with these options.</summary>
+    [TestMethod]
+    [DataRow(",bootindex=1", "", 0x3ffcf000UL)]
+    [DataRow(",bootindex=1", "-boot strict=on", 0x3ffdd000UL)]
+    [DataRow("", "-boot strict=on", 0x3ffcf000UL)]
+    [DataRow("", "-boot strict=on -device virtio-scsi-pci,id=s2 -device scsi-cd,bus=s2.0,bootindex=3", 0x3ffdd000UL)]
+    public void Disks_that_a_strict_order_leaves_out_keep_no_memory_of_SeaBIOS(string index, string options, ulong end)
+    {
+        Scenario scenario = ScenarioOf("qemu-system-x86_64 -accel tcg -machine q35 -m 1024 -nodefaults -cpu qemu64 -device virtio-blk-pci,drive=b0"
+            + $"{index} -device virtio-blk-pci,drive=b1 -device nvme,drive=b2,serial=x -device virtio-scsi-pci,id=s -device scsi-hd,drive=b3,bus=s.0 "
+            + options, [], 40);
+        Assert.IsTrue(QemuFirmware.TryParse("seabios-1.16.2", out QemuFirmware firmware));
+        Plan plan = Planner.Plan(scenario with { Qemu = scenario.Qemu with { Firmware = firmware, Emulator = new QemuVersion(7, 2) } });
+        Assert.AreEqual(end, plan.Entries.Last(static entry => entry.Entry.IsRam).Entry.End);
+    }
+
+    [TestMethod]
+    [DataRow("", "", "vda:1 vdb: sda:")]
+    [DataRow("<boot dev='cdrom'/><boot dev='hd'/>", "", "vda:2 vdb: sda:1")]
+    [DataRow("<boot dev='network'/>", "", "vda: vdb: sda:")]
+    [DataRow("", "<boot order='7'/>", "vda: vdb:7 sda:")]
+    public void libvirt_starts_strictly_and_gives_the_first_disk_of_a_kind_its_index(string os, string order, string expected)
+    {
+        QemuMachine machine = Document($"""
+            <domain type='kvm'>
+              <memory unit='GiB'>4</memory>
+              <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type>{os}</os>
+              <devices>
+                <disk type='file' device='disk'><target dev='vdb' bus='virtio'/>{order}</disk>
+                <disk type='file' device='disk'><target dev='vda' bus='virtio'/></disk>
+                <disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>
+                <interface type='network'><model type='virtio'/></interface>
+              </devices>
+            </domain>
+            """).Guest.Qemu!.Machine;
+        Assert.IsTrue(machine.IsBootStrict);
+        QemuDevice[] virtio = [.. machine.Devices.Where(static device => device.Driver == "virtio-blk-pci")];
+        QemuDevice cdrom = machine.Devices.Single(static device => device.Driver == "ide-cd");
+        Assert.AreEqual(expected, $"vda:{virtio[1]["bootindex"]} vdb:{virtio[0]["bootindex"]} sda:{cdrom["bootindex"]}");
+        Assert.AreEqual(os.Contains("network", System.StringComparison.Ordinal) ? "1" : null,
+            machine.Devices.Single(static device => device.Driver == "virtio-net-pci")["bootindex"]);
+    }
 }
