@@ -65,6 +65,7 @@ internal static class Examples
             using var written = new StringWriter();
             TextWriter output = parseResult.InvocationConfiguration.Output;
             parseResult.InvocationConfiguration.Output = written;
+            help.MaxWidth = console.Ansi.Width;
             int status = help.Invoke(parseResult);
             parseResult.InvocationConfiguration.Output = output;
             console.Out.WriteLine(written.ToString().Replace(RootCommand.ExecutableName, "keyhole", System.StringComparison.Ordinal).TrimEnd());
