@@ -31,7 +31,8 @@ internal static class PlanText
                 console.Ansi.WriteLine($"not known, for lines of the host's map are lost: [{range.Start}, {range.End})");
             WriteLowRam(console, answer);
             console.Ansi.WriteLine();
-            MapView.Draw(console, [new("host", answer.Plan.MachineMap), new("guest", [.. answer.Plan.KnownEntries.Select(static planned => planned.Entry)])]);
+            MapView.Draw(console,
+                [new("host", answer.Plan.MachineMap), new("guest", [.. answer.Plan.KnownEntries.Select(static planned => planned.Entry)])]);
             console.Ansi.WriteLine();
         }
         else if (answer.RamBelow4GiBKiB is not null)

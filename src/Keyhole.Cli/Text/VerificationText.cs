@@ -39,7 +39,8 @@ internal static class VerificationText
             ? halts ? "the kernel halts, as forecast"
                 : expected.Boots || !hasFirmware ? "the log agrees with the forecast" : "the guest does not start, as forecast"
             : verification.Findings is [{ What: Verifier.OutcomeWhat } end]
-                ? end.Forecast is null ? "it ended, and nothing of it was forecast" : "its end is not as forecast, and the log has nothing else to compare"
+                ? end.Forecast is null ? "it ended, and nothing of it was forecast"
+                    : "its end is not as forecast, and the log has nothing else to compare"
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
         console.Ansi.Write(verdict, differing == 0 && !halts ? TextColour.Green : TextColour.Red);
         console.Ansi.WriteLine();

@@ -27,8 +27,8 @@ internal ref partial struct CaptureReader
     /// <summary>Characters of an address, a type or a PCI address.</summary>
     private const int MaxPlainLength = 24;
 
-    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entriesLost", "lostRanges", "entries", "machineEntries", "traits",
-        "devices", "reservedRegions", "iomem"];
+    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entriesLost", "lostRanges", "entries", "machineEntries",
+        "traits", "devices", "reservedRegions", "iomem"];
     private static readonly string[] s_membersOfPlans = ["e820", "entries"];
 
     private readonly ReadOnlySpan<byte> _bytes;

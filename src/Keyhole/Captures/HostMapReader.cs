@@ -179,7 +179,7 @@ public static class HostMapReader
             $"leave out {Setting.Dialect}");
     }
 
-    /// <summary>What libxl says of a guest's map ('xl -vvv create'), where the log has no other; null where it says nothing in its first part.</summary>
+    /// <summary>What libxl says of a guest's map ('xl -vvv create'), where the log has no other; null where its first part has none.</summary>
     private static HostDocument? LibxlsMap(ReadOnlyMemory<byte> head, string sourceName)
     {
         // Of one that goes on behind the part that is kept the end may be missing.
@@ -196,8 +196,8 @@ public static class HostMapReader
             Description = map.Description,
             Remarks =
             [
-                $"This is the map that libxl made for a guest, not the host's: the guest's RAM is in it, the host's above 4 GiB is not; what a kernel "
-                    + $"makes of it {Setting.Boot} tells, where it is given as the guest's map",
+                $"This is the map that libxl made for a guest, not the host's: the guest's RAM is in it, the host's above 4 GiB is not; what a "
+                    + $"kernel makes of it {Setting.Boot} tells, where it is given as the guest's map",
                 .. map.Remarks.Select(static text => (Phrase)text),
             ],
         };

@@ -127,7 +127,8 @@ internal static class LogMapRemarks
         return ByteRanges.Union(lost.SelectMany(range => LostLines.GapsIn(range, map.Entries)));
     }
 
-    private static ulong EndOf(LogMap map) => map.Entries.Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
+    private static ulong EndOf(LogMap map) =>
+        map.Entries.Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
 
     /// <summary>Kernels start their processors from there.</summary>
     private static bool HasLowRam(LogMap map) => map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB);

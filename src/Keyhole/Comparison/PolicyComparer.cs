@@ -129,7 +129,8 @@ public static class PolicyComparer
             Plan = plan,
             Forecast = forecast,
             Kernels = forecast is null ? []
-                : [.. KernelReleases.Named.Select(kernel => (Kernel: kernel, Forecast: kernel == scenario.Kernel ? forecast : boot.With(kernel).Forecast))
+                : [.. KernelReleases.Named
+                    .Select(kernel => (Kernel: kernel, Forecast: kernel == scenario.Kernel ? forecast : boot.With(kernel).Forecast))
                     .Where(static row => row.Forecast is { IsDecidedByLostLines: false } or null)
                     .Select(static row => (row.Kernel, row.Forecast is { Boots: true }))],
             Migrations = migrations,

@@ -46,7 +46,8 @@ internal static class LostLineDoubts
             agreed.Add(new(
                 Severity.Warning,
                 ProblemCodes.MapNotKnown,
-                $"it is not known {string.Join(", ", unknown)}: lines of the host's map are lost where {Text(lost)} {(lost.Length == 1 ? "is" : "are")}",
+                $"it is not known {string.Join(", ", unknown)}: lines of the host's map are lost where {Text(lost)} "
+                    + $"{(lost.Length == 1 ? "is" : "are")}",
                 lost[0].Start,
                 lost[0].End,
                 "give the whole log, or another source of the host's map"));

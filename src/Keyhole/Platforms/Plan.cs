@@ -94,7 +94,10 @@ public sealed record Plan
 
     /// <summary>The guest's addresses from 0 to the end of its map without a break, each piece with its reason, gaps included.</summary>
     public ImmutableArray<KeptRange> Layout => Platforms.Layout.Of(KnownEntries,
-        [.. NotKnownRanges.Select(static range => new KeptRange(range.Start, range.End, null, "not known: lines of the host's map are lost")), .. Gaps],
+        [
+            .. NotKnownRanges.Select(static range => new KeptRange(range.Start, range.End, null, "not known: lines of the host's map are lost")),
+            .. Gaps,
+        ],
         MachineMap);
 
     /// <summary>A plan whose map is not known, without firmware and verdict: a platform fills in what it knows.</summary>

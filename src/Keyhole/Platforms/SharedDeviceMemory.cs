@@ -51,8 +51,8 @@ internal static class SharedDeviceMemory
     public static Problem ProblemOf((PciAddress Device, DeviceMemoryOwner Other) refused, string? remedy) => new(
             Severity.Error,
             ProblemCodes.GuestDoesNotStart,
-            $"the guest is not created: {Words}: {refused.Device} shares its reserved memory (RMRR) with {refused.Other.Device}, and Xen gives such a "
-                + "device to a guest with the relaxed policy alone",
+            $"the guest is not created: {Words}: {refused.Device} shares its reserved memory (RMRR) with {refused.Other.Device}, and Xen gives such "
+                + "a device to a guest with the relaxed policy alone",
             refused.Other.Range.Start.ToAddress(),
             refused.Other.Range.End.ToAddress(),
             remedy);

@@ -73,11 +73,13 @@ internal ref struct TextCursor(ReadOnlySpan<char> text)
     }
 
     /// <summary>A hex number as people write it: <c>7f49_f000</c>.</summary>
-    /// <param name="digits">Without 0x.</param>
+    /// <param name="digits">Without 0x; 16 at most, leading zeros among them.</param>
     public static bool TryHexNumber(ReadOnlySpan<char> digits, out ulong value)
     {
+        const int most = 16;
+        value = 0;
         TextCursor cursor = new(digits);
-        return cursor.TryHex(out value) && cursor.Rest.IsEmpty;
+        return cursor.HexRun() <= most && cursor.TryHex(out value) && cursor.Rest.IsEmpty;
     }
 
     /// <summary>Whether a character is an underscore before four more digits, as people write long addresses: <c>0x7f49_f000</c>.</summary>
