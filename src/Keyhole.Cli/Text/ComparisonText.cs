@@ -68,7 +68,7 @@ internal static class ComparisonText
             if (hasWindows)
             {
                 int claimed = (row.Bars ?? []).Count(static bar => bar is ComparedBarAnswer { Claimed: true });
-                cells.Add(string.Create(CultureInfo.InvariantCulture, $"{claimed} of {row.Plan.Bars.Length}"));
+                cells.Add(row.Bars is null ? "not known" : string.Create(CultureInfo.InvariantCulture, $"{claimed} of {row.Plan.Bars.Length}"));
             }
 
             if (!request.MigrateTo.IsEmpty)

@@ -116,7 +116,7 @@ public sealed record BootAnswer : KernelAnswer
 
         Balloon = balloon is null ? null : BalloonAnswer.Of(balloon);
         SwitchedOff = forecast.SwitchedOff;
-        Log = forecast.Log;
+        Log = [.. forecast.Log.Where(line => forecast.Readings.All(reading => reading.Log.Contains(line)))];
     }
 
     /// <param name="boot">For dom0 the plan is the machine map as Xen hands it over.</param>

@@ -136,7 +136,8 @@ public sealed record ComparedAnswer : KernelAnswer
         foreach ((KernelRelease kernel, bool boots) in row.Kernels)
             kernels[KernelReleases.NameOf(kernel)] = boots;
         Kernels = kernels;
-        Bars ??= [.. (row.Forecast?.Bars ?? []).Select(ComparedBarAnswer.Of)];
+        if (row.Forecast?.IsAgreed(static reading => reading.Bars) ?? true)
+            Bars ??= [.. (row.Forecast?.Bars ?? []).Select(ComparedBarAnswer.Of)];
         Migrations = [.. row.Migrations.Select(MigrationAnswer.Of)];
         Against = row.Against?.Worded(words ?? SettingNames.Of);
         if (!row.Policy.Traits.NeedsFilter)

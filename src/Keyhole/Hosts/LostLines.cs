@@ -30,6 +30,8 @@ internal static class LostLines
         Nvs,
         RamThenReserved,
         ReservedThenRam,
+        ReservedThenNothing,
+        NothingThenReserved,
     }
 
     /// <summary>All gaps below the last entry's end: where lines may be lost if nothing tells where they were.</summary>
@@ -45,7 +47,7 @@ internal static class LostLines
 
     /// <summary>
     /// Hosts of which nothing is lost, one for each reading; the first has gaps where lines are lost. The others have RAM there, reserved memory,
-    /// ACPI NVS, or RAM and reserved memory by turns: in halves of each range, or of the ranges.
+    /// ACPI NVS, or RAM, reserved memory and gaps by turns: in halves of each range, or of the ranges.
     /// </summary>
     public static ImmutableArray<Host> Readings(Host host)
     {
@@ -87,24 +89,31 @@ internal static class LostLines
         return host with { Entries = [.. entries], LostRanges = [] };
     }
 
+    private static (Content First, Content Second)? HalvesOf(Content content) => content switch
+    {
+        Content.RamThenReserved => (Content.Ram, Content.Reserved),
+        Content.ReservedThenRam => (Content.Reserved, Content.Ram),
+        Content.ReservedThenNothing => (Content.Reserved, Content.Nothing),
+        Content.NothingThenReserved => (Content.Nothing, Content.Reserved),
+        _ => null,
+    };
+
     /// <summary>Between the video memory's start and 1 MiB no PC has RAM.</summary>
     private static IEnumerable<E820Entry> Entries(ByteRange range, Content content)
     {
         if (content == Content.Nothing)
             return [];
-        if (content is Content.RamThenReserved or Content.ReservedThenRam)
+        if (HalvesOf(content) is (var first, var second))
         {
-            ulong middle = Align.Down(range.Start + (range.SizeBytes / 2), Frames.SizeBytes);
-            bool isRamFirst = content == Content.RamThenReserved;
-            return Entries(ByteRange.FromBounds(range.Start, ulong.Max(middle, range.Start)), isRamFirst ? Content.Ram : Content.Reserved)
-                .Concat(Entries(ByteRange.FromBounds(ulong.Max(middle, range.Start), range.End), isRamFirst ? Content.Reserved : Content.Ram));
+            ulong middle = ulong.Max(range.Start, Align.Down(range.Start + (range.SizeBytes / 2), Frames.SizeBytes));
+            return Entries(ByteRange.FromBounds(range.Start, middle), first).Concat(Entries(ByteRange.FromBounds(middle, range.End), second));
         }
 
         E820Type type = content switch
         {
             Content.Reserved => E820Type.Reserved,
             Content.Nvs => E820Type.Nvs,
-            Content.Nothing or Content.Ram or Content.RamThenReserved or Content.ReservedThenRam => E820Type.Ram,
+            _ => E820Type.Ram,
         };
         return new (ulong Start, ulong End, E820Type Type)[]
         {

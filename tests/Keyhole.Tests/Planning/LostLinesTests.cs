@@ -15,6 +15,7 @@ using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
@@ -101,6 +102,38 @@ public sealed class LostLinesTests
         Assert.AreEqual(GuestOutcome.Boots, boot.Outcome);
         Assert.AreEqual(0UL, BootAnswer.Of(boot).RemappedPages);
         Assert.AreEqual(BootAnswer.Of(whole).Account!.Value.Length, BootAnswer.Of(boot).Account!.Value.Length);
+    }
+
+    [TestMethod]
+    public void What_the_kernel_says_of_gaps_is_not_told_where_lost_lines_may_have_been_between_them()
+    {
+        const string cut = """
+            (XEN) Xen-e820 RAM map:
+            (XEN)  [0000000000000000, 000000000009efff] (usable)
+            (XEN)  [0000000000100000, 000000008d2fffff] (usable)
+            ...
+            (XEN)  [00000000ff000000, 00000000ffffffff] (reserved)
+
+            """;
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(cut)).Host;
+
+        BootAnswer answer = BootAnswer.Of(Boot.Of(new Scenario { Host = host, Guest = Guest(3) }));
+
+        Assert.IsNull(answer.PciGap);
+        Assert.IsFalse(answer.Log!.Value.Any(static line => line.Contains("PCI devices", StringComparison.Ordinal)));
+        Assert.Contains("which gaps its kernel takes for PCI devices", string.Join('\n', answer.Problems.Select(static problem => problem.Message)));
+    }
+
+    [TestMethod]
+    public void Whether_a_window_can_be_claimed_is_not_told_where_lost_lines_decide_it()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(Cut)).Host;
+        var window = new Bar(0, BarKind.Memory, 0xc000_0000, 0xc100_0000, false, false);
+        var request = new ComparisonRequest { Scenario = new() { Host = host, Guest = Guest(3), Bars = [window] } };
+
+        var answer = ComparisonAnswer.Of(request, PolicyComparer.Compare(request));
+
+        Assert.IsNull(answer.Policies!.Value.First(static row => row.Policy == "libxl").Bars);
     }
 
     [TestMethod]

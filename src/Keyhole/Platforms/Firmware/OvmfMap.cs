@@ -70,14 +70,26 @@ internal sealed class OvmfMap
     /// <summary>From where on the drivers may take what they need.</summary>
     private ulong FirstFree => _build.HasSmm && HasResume ? UnpackedEnd : DriversVolume;
 
+    /// <summary>Whether low RAM holds all that is kept at its end, and as much again: system management mode takes up to half of it.</summary>
+    private bool HasRoom => _input.Memory.LowEnd / 2
+        >= (32ul << 20) + ((ulong)Math.Max(_input.Machine.MaxCpus, _input.Machine.Cpus) * 2 * (StackBytes + Page));
+
     private bool HasResume => _input.Machine.Global(_input.IsQ35 ? "ICH9-LPC" : "PIIX4_PM", "disable_s3") is not ("1" or "on" or "true" or "yes");
 
     /// <summary>The map, and the parts of it that are not settled; there the map says what is likely, or RAM.</summary>
     public static ImmutableArray<E820Entry> Make(FirmwareInput input, OvmfWindows windows, out ImmutableArray<UnsettledRange> unsettled)
     {
         var map = new OvmfMap(input, windows);
-        map.KeepFirstPhases();
-        map.KeepEndOfLowRam();
+        if (map.HasRoom)
+        {
+            map.KeepFirstPhases();
+            map.KeepEndOfLowRam();
+        }
+        else
+        {
+            map.Unsettle(0, input.Memory.LowEnd, "what OVMF keeps of so little RAM was not looked at");
+        }
+
         map.KeepBoard();
         map._unsettled.Sort(static (a, b) => a.Range.Start.CompareTo(b.Range.Start));
         unsettled = [.. map._unsettled];

@@ -82,6 +82,24 @@ public sealed class OvmfMapTests
         Assert.Contains(E820Entry.FromBounds(low - 0x84000, low, E820Type.Reserved), forecast.E820);
     }
 
+    [TestMethod]
+    public void However_little_RAM_and_however_many_processors_there_are_a_map_is_told_or_said_to_be_not_settled()
+    {
+        foreach (QemuMachine machine in QemuRecord.LinuxMaps.Select(static record => record.Machine))
+        {
+            foreach (ulong mebibytes in (ulong[])[1, 2, 7, 8, 9, 16, 31, 32, 63, 64, 65, 96, 127, 128, 192, 256, 512])
+            {
+                foreach (int processors in (int[])[1, 2, 255, 4096, int.MaxValue])
+                {
+                    QemuMachine little = machine with { MemoryBytes = mebibytes << 20, MaxMemoryBytes = 0, MaxCpus = processors };
+                    if (!QemuForecaster.TryForecast(little, out QemuForecast forecast, out _) || forecast.E820.IsDefault || mebibytes > 64)
+                        continue;
+                    Assert.Contains(part => part.Range == ByteRange.FromBounds(0, forecast.Memory!.LowEnd), forecast.Unsettled);
+                }
+            }
+        }
+    }
+
     /// <summary>The real OVMF 2022.11 did: after 45 s its processor was where a loop jumps to itself, in the first phases' image.</summary>
     [TestMethod]
     public void An_image_with_system_management_mode_never_ends_on_a_board_that_has_none()
