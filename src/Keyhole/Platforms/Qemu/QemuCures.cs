@@ -100,7 +100,8 @@ internal static class QemuCures
             CollectFamilies(forecast);
             foreach (ImmutableArray<QemuChange> family in _families)
                 TryAlone(family);
-            if (_best is null && _lowNeed <= LargestLowWindow)
+            // Two light changes cost less than another firmware or board.
+            if (_lowNeed <= LargestLowWindow)
                 TryTogether(2);
             if (_best is null && _lowNeed <= LargestLowWindow)
             {
@@ -344,11 +345,13 @@ internal static class QemuCures
             groups.Sort((x, y) => WeightOfGroup(x).CompareTo(WeightOfGroup(y)));
             foreach (int[] group in groups)
             {
-                if (TryGroup(group, []) is not { } found)
+                if (_best is not null && WeightOfGroup(group) >= WeightOf(_best))
+                    return;
+                // A setting's values may weigh more than its first one.
+                if (TryGroup(group, []) is not { } found || (_best is not null && WeightOf(found) >= WeightOf(_best)))
                     continue;
                 _trials.Add(found);
                 _best = found;
-                return;
             }
         }
 

@@ -246,6 +246,23 @@ public sealed class QemuCureTests
         Assert.IsFalse(Forecast(machine).PlacesAll);
     }
 
+    /// <summary>A hole of the user's own that moves an AMD guest's RAM beyond what OVMF takes without pages of 1 GiB.</summary>
+    [TestMethod]
+    public void Two_light_changes_are_taken_rather_than_another_firmware()
+    {
+        GuestSpec guest = Read("-machine pc-q35-9.2 -m 64G -cpu EPYC,phys-bits=48,-pdpe1gb -nodefaults -bios /usr/share/OVMF/OVMF_CODE_4M.fd "
+            + "-global q35-pcihost.pci-hole64-size=2T -device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        Scenario scenario = ScenarioOf(guest, HostOf(48, vendor: "AuthenticAMD"), Gpu());
+        Assert.IsTrue(QemuUsualGuest.Of(scenario).TryResolve(scenario.Qemu, out QemuMachine machine, out _));
+        Assert.AreEqual(GuestOutcome.Hangs, Forecast(machine).Outcome);
+
+        Assert.IsTrue(QemuCures.TryFind(new(machine) { WidthLimit = 48 }, out QemuCure cure));
+
+        Assert.IsTrue(cure.Trials.Any(static trial => trial.IsCure && trial.Changes is [{ Setting: QemuSetting.Firmware }]));
+        CollectionAssert.AreEqual(
+            new[] { QemuSetting.OvmfWindow, QemuSetting.Hole64 }, cure.Best!.Changes.Select(static change => change.Setting).ToArray());
+    }
+
     [TestMethod]
     [DataRow("0000:01:00.0", 0x020000, Severity.Error)]
     [DataRow("0000:01:00.0", 0x030000, null)]
