@@ -53,6 +53,17 @@ public sealed class FleetVerbTests
     }
 
     [TestMethod]
+    [DataRow("--e820-host")]
+    [DataRow("-x")]
+    public void A_mistyped_option_is_not_taken_for_a_file(string option)
+    {
+        CommandRun run = Lines($"{Low}\n", "fleet", "-", option);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains($"{option} is no option of fleet", run.Errors);
+    }
+
+    [TestMethod]
     public void People_get_the_same_in_words()
     {
         CommandRun run = Lines($"{Low}\n{High}\n", "fleet", "-", "--memory", "3072");

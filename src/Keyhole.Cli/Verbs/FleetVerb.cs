@@ -29,6 +29,12 @@ internal static class FleetVerb
             Description = "Files with one host each, files of captures (JSON, one a line), folders of such files, or - for standard input.",
             Arity = ArgumentArity.ZeroOrMore,
         };
+        hosts.Validators.Add(static result =>
+        {
+            // As many files as are given: what looks like an option would be one of them.
+            if (result.Tokens.FirstOrDefault(static token => token.Value.Length > 1 && token.Value[0] == '-') is { } option)
+                result.AddError($"{option.Value} is no option of fleet; a file of that name is given as ./{option.Value}");
+        });
         Option<string[]> guests = GuestFileOption.Guests();
         var memory = SizeOption.Memory("A guest with a passed-through device and this memory, instead of --guest:");
         SizeOption maxmem = SizeOption.Maxmem();

@@ -93,7 +93,9 @@ internal static class LogPrefix
     private static bool IsStamp(ReadOnlySpan<char> text)
     {
         const int clockTimeLength = 24;
-        return (text.Contains('.') && !text.ContainsAnyExcept(s_stampCharacters)) || (text.Length == clockTimeLength && text.Count(':') == 2);
+        // "[...]" is where somebody left lines out.
+        return (text.Contains('.') && HasDigit(text) && !text.ContainsAnyExcept(s_stampCharacters))
+            || (text.Length == clockTimeLength && text.Count(':') == 2);
     }
 
     /// <summary>How much of an entry's line comes before its addresses.</summary>
@@ -121,8 +123,10 @@ internal static class LogPrefix
         ReadOnlySpan<char> stamp = text[1..close];
         const int counterDigits = 16;
         bool isCounter = stamp.Length == counterDigits && new TextCursor(stamp).HexRun() == counterDigits;
-        return isCounter || (stamp.ContainsAny(".:") && !stamp.Contains(',')) ? text[(close + 1)..] : body;
+        return isCounter || (stamp.ContainsAny(".:") && HasDigit(stamp) && !stamp.Contains(',')) ? text[(close + 1)..] : body;
     }
+
+    private static bool HasDigit(ReadOnlySpan<char> text) => text.ContainsAnyInRange('0', '9');
 
     public static bool IsGuestConsole(ReadOnlySpan<char> prefix) =>
         prefix.Contains(HvmConsole, StringComparison.Ordinal) || prefix.TrimStart(' ').StartsWith("(d", StringComparison.Ordinal);

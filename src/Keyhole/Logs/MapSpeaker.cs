@@ -70,6 +70,8 @@ internal sealed class MapSpeaker
     /// <summary>What people write where they leave lines out; UTF-8 is read as Latin-1.</summary>
     public static bool IsOmission(ReadOnlySpan<char> text)
     {
+        if (text.TrimStart("> \t-=~_").TrimEnd(" \t-=~_") is "8<" or "%<")
+            return true;
         text = text.Trim(" \t>|[](){}<>-*").TrimEnd(':');
         const string ellipsisInUtf8 = "\u00e2\u0080\u00a6";
         return text is "..." or "...." or "....." or ".." or ellipsisInUtf8 || text.Equals("snip", StringComparison.OrdinalIgnoreCase)
