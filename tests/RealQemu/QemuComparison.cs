@@ -36,6 +36,8 @@ public static class QemuComparison
         CompareMap(record.Json.GetProperty("fwcfg_e820"), [.. forecast.Memory!.FirmwareMap.OrderBy(e => e.Address)], "fw_cfg", wrong);
         if (forecast.Outcome == GuestOutcome.Panics && record.Json.GetProperty("message").GetString() != forecast.Message)
             wrong.Add($"panics with {record.Json.GetProperty("message")}, forecast {forecast.Message}");
+        if (forecast.Outcome == GuestOutcome.GivesUp && record.Json.TryGetProperty("acpi_windows", out JsonElement windows))
+            CompareAcpi(windows, forecast.Acpi!, wrong);
         if (forecast.Outcome != GuestOutcome.Boots)
             return wrong;
         if (record.Json.TryGetProperty("e820", out JsonElement map))

@@ -90,6 +90,9 @@ public static class ProblemCodes
     /// it.</summary>
     public const string BarUnplaced = "bar-unplaced";
 
+    /// <summary>Whether a Linux in the guest finds room for a BAR that the firmware left out.</summary>
+    public const string LeftToLinux = "left-to-linux";
+
     /// <summary>Nothing tells what a device asks for, so where its BARs come to lie is not known.</summary>
     public const string BarsNotKnown = "bars-not-known";
 

@@ -35,7 +35,7 @@ internal sealed record QemuForecast
     public PciPlacement? Placement { get; init; }
 
     /// <summary>What QEMU writes into ACPI for the host bridge, from what the firmware programmed: below 4 GiB from the end of RAM to the I/O APIC.
-    /// Null where the operating system never runs.</summary>
+    /// Null where no operating system ever runs; where the firmware gave its devices up, a kernel that QEMU starts itself does.</summary>
     public AcpiWindows? Acpi { get; init; }
 
     /// <summary>BARs that have an address at which they do not work, or not as meant.</summary>
@@ -131,7 +131,7 @@ internal static class QemuForecaster
             E820 = run.E820,
             Unsettled = run.Unsettled,
             Placement = run.Placement,
-            Acpi = boots ? Windows(machine, memory, run.Placement!) with { Mmconfig = run.Mmconfig, AddressBits = machine.Cpu.PhysBits } : null,
+            Acpi = boots || run.Outcome == GuestOutcome.GivesUp ? Windows(machine, memory, run.Placement!) with { Mmconfig = run.Mmconfig, AddressBits = machine.Cpu.PhysBits } : null,
             Faults = boots ? Faults(machine, memory, run) : [],
         };
         return true;

@@ -64,6 +64,7 @@ internal sealed class QemuPlatform : IPlatform
         QemuWidths.ReportReservedMemory(scenario, machine, problems);
         ReportOutcome(forecast, remedy, problems);
         QemuBarProblems.Report(forecast, remedy, problems);
+        QemuLinuxRoom.Report(forecast, scenario.Guest.Kernel is not null, problems);
         bool isMapKnown = !forecast.E820.IsDefault;
         if (!isMapKnown && forecast.Outcome == GuestOutcome.Boots)
         {
