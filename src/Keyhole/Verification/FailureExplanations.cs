@@ -60,6 +60,16 @@ internal static class FailureExplanations
             ? $"Why it died the log does not say{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
             : $"Its words are not about memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}.";
 
+    /// <summary>Whether memory had a part in the end of a guest whose firmware made its map, as far as the kernel's words tell.</summary>
+    /// <param name="hasDifferences">Whether something that was compared differs: whether that is the cause no words tell.</param>
+    public static string OfFirmwareGuest(BootFailure failure, ulong memoryKiB, bool hasDifferences) =>
+        failure.IsAboutMemory ? $"Memory has a part in it{Wanted(failure)}; the guest has {ByteSize.ToText(memoryKiB << 10)}."
+            : failure.GivesNoReason ? NotOfMemory(failure, hasDifferences ? 0 : 1)
+            : $"The kernel's last words are not about memory{(hasDifferences ? "" : ", and nothing that could be compared points to the map")}.";
+
+    private static string Wanted(BootFailure failure) =>
+        WantedBytes(failure.Words) is { } bytes and > 0 ? $": it wanted {ByteSize.ToText(bytes)} in one piece" : "";
+
     /// <summary>How far what was compared goes, and whether the end lies behind it.</summary>
     /// <param name="compared">All findings but the outcome's.</param>
     /// <param name="failure">How the boot ended.</param>
@@ -95,9 +105,8 @@ internal static class FailureExplanations
 
         if (failure.Value.IsAboutMemory)
         {
-            string wanted = WantedBytes(failure.Value.Words) is { } bytes and > 0 ? $": it wanted {ByteSize.ToText(bytes)} in one piece" : "";
             string size = ByteSize.ToText(forecast.Request.PageCount << Addresses.Frames.Shift);
-            yield return $"Memory has a part in it{wanted}; {(forecast.Request.IsDom0 ? "dom0" : "the guest")} has {size}. "
+            yield return $"Memory has a part in it{Wanted(failure.Value)}; {(forecast.Request.IsDom0 ? "dom0" : "the guest")} has {size}. "
                 + (differing == 0 && forecast.Boots
                     ? "Its map is the one that was forecast, and by the forecast the kernel gets through its memory setup on it."
                     : differing == 0 ? "" : "Whether the lines that differ are the cause the log does not show.");

@@ -47,6 +47,20 @@ public sealed class FirmwareVerifierTests
         string.Join('\n', verification.Explanations.Select(static phrase => phrase.ToString()));
 
     [TestMethod]
+    [DataRow("VFS: Unable to mount root fs on unknown-block(0,0)", "last words are not about memory, and nothing that could be compared points")]
+    [DataRow("System is deadlocked on memory", "Memory has a part in it; the guest has 4 GiB.")]
+    public void A_panic_behind_what_agrees_is_told_with_memorys_part_in_it_and_no_other_machine_is_looked_for(string words, string told)
+    {
+        BootVerification verification = Verify(ScenarioOf(Fixture("ovmf-unplaced.cmd")),
+            Fixture("ovmf-unplaced.log") + $"\n[    3.000000] Kernel panic - not syncing: {words}\n");
+
+        Assert.AreEqual("outcome", verification.Differences.Single().What);
+        Assert.Contains("what ended the boot comes after it", Words(verification));
+        Assert.Contains(told, Words(verification));
+        Assert.DoesNotContain("Everything agrees", Words(verification));
+    }
+
+    [TestMethod]
     [DataRow("sea-ports", 40)]
     [DataRow("ovmf-unplaced", 44)]
     [DataRow("sea-unplaced", 23)]

@@ -131,7 +131,8 @@ internal static class QemuForecaster
             E820 = run.E820,
             Unsettled = run.Unsettled,
             Placement = run.Placement,
-            Acpi = boots || run.Outcome == GuestOutcome.GivesUp ? Windows(machine, memory, run.Placement!) with { Mmconfig = run.Mmconfig, AddressBits = machine.Cpu.PhysBits } : null,
+            Acpi = boots || run.Outcome == GuestOutcome.GivesUp
+                ? Windows(machine, memory, run.Placement!) with { Mmconfig = run.Mmconfig, AddressBits = machine.Cpu.PhysBits } : null,
             Faults = boots ? Faults(machine, memory, run) : [],
         };
         return true;

@@ -22,7 +22,8 @@ public sealed class QemuLinuxRoomTests
         Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd")
             .TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
         Assert.IsTrue(QemuFirmware.TryParse("ovmf-2022.11", out QemuFirmware release));
-        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(7, 2) }, out QemuMachine machine, out _));
+        var around = new QemuSurroundings { Firmware = release, Emulator = new QemuVersion(7, 2) };
+        Assert.IsTrue(document.Guest.Qemu!.TryResolve(around, out QemuMachine machine, out _));
         Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
         List<Problem> problems = [];
         QemuLinuxRoom.Report(forecast, isStartedByQemu, problems);
@@ -36,9 +37,11 @@ public sealed class QemuLinuxRoomTests
     [DataRow("-machine pc-q35-7.2 -cpu qemu64,phys-bits=38 -global q35-pcihost.pci-hole64-size=128G -device pcie-root-port,id=p,slot=1 "
         + "-device pci-testdev,membar=64G,bus=p", "BAR 2 of 0000:01:00.0 (64 GiB", "[0x180000000, 0x2180000000)")]
     [DataRow("-machine pc-q35-7.2 -cpu qemu64,phys-bits=38 -global q35-pcihost.pci-hole64-size=128G " + Ports2
-        + "-device pci-testdev,membar=64G,bus=p -device pci-testdev,membar=16G,bus=q", "BAR 2 of 0000:01:00.0 (64 GiB", "[0x800000000, 0x2800000000)")]
+        + "-device pci-testdev,membar=64G,bus=p -device pci-testdev,membar=16G,bus=q",
+        "BAR 2 of 0000:01:00.0 (64 GiB", "[0x800000000, 0x2800000000)")]
     [DataRow("-machine pc-q35-7.2 -cpu qemu64,phys-bits=38 -global q35-pcihost.pci-hole64-size=200G " + Ports2
-        + "-device pci-testdev,membar=16G,bus=p -device pci-testdev,membar=32G,bus=q", "BAR 2 of 0000:02:00.0 (32 GiB", "[0x800000000, 0x3a00000000)")]
+        + "-device pci-testdev,membar=16G,bus=p -device pci-testdev,membar=32G,bus=q",
+        "BAR 2 of 0000:02:00.0 (32 GiB", "[0x800000000, 0x3a00000000)")]
     [DataRow("-machine pc-i440fx-7.2 -cpu qemu64,phys-bits=38 -global i440FX-pcihost.pci-hole64-size=128G -device pci-testdev,membar=64G",
         "BAR 2 of 0000:00:02.0 (64 GiB", "[0x140000000, 0x2140000000)")]
     public void A_BAR_that_Linux_placed_itself_has_room_in_ACPIs_window(string options, string bar, string window)
