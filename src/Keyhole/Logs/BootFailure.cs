@@ -34,7 +34,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>What the kernel asked for and did not get, or could not map: words that are about memory.</summary>
     private static readonly string[] s_wordsOfMemory =
         ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping",
-            "annot allocate", "No memory", "no memory", "Not enough RAM", "llocation too small",
+            "annot allocate", "No memory", "no memory", "deadlocked on memory", "Not enough RAM", "llocation too small",
             // Xen, where it lays out and loads a PVH dom0.
             "physical memory map", "not relocatable", "find a load address", "find a memory region"];
 
