@@ -149,8 +149,8 @@ internal static class ShowVerb
 
         MapView.WriteTable(console, table);
         console.Ansi.WriteLine(string.Join(", ", totals.Select(static total => $"{E820TypeNames.NameOf(total.Key)} {ByteSize.ToText(total.Value)}")));
-        foreach (ByteRange range in map.Host.LostRanges)
-            console.Ansi.WriteLine($"not known, for lines of the map are lost: [{MapView.Hex(range.Start)}, {MapView.Hex(range.End)})");
+        foreach (string range in map.Host.LostRangesInWords)
+            console.Ansi.WriteLine($"not known, for lines of the map are lost: {range}");
         foreach (PfnRange pages in map.Host.DeviceMemory.OrderBy(static pages => pages.Start.Value))
             console.Ansi.WriteLine(
                 $"devices use by themselves (RMRR, IVMD): [{MapView.Hex(pages.Start.ToAddress())}, {MapView.Hex(pages.End.ToAddress())})");

@@ -35,6 +35,9 @@ internal sealed record Capture
     /// <summary>Where it has lost them, or may have; left out where it has lost none.</summary>
     public ImmutableArray<string>? LostRanges { get; init; }
 
+    /// <summary>Bytes of RAM that the source counts, where its map has lost entries.</summary>
+    public Hex? RamCounted { get; init; }
+
     public required ImmutableArray<CaptureEntry> Entries { get; init => field = Given.Array(value); }
 
     /// <summary>Bytes of each type, in the order of the types' numbers.</summary>
@@ -65,6 +68,7 @@ internal sealed record Capture
             RamShown = host.RamShown == Hosts.RamShown.All ? null : CaptureNames.Of(host.RamShown),
             EntriesLost = host.HasLostEntries ? true : null,
             LostRanges = OrNull(host.LostRanges.Select(static range => $"0x{range.Start:x}-0x{range.End:x}")),
+            RamCounted = host.RamCounted is { } counted ? new Hex(counted) : null,
             Entries = CaptureEntry.AllOf(host.Entries),
             Totals = new(totals.Select(static total => KeyValuePair.Create(E820TypeNames.NameOf(total.Key), new Hex(total.Value)))),
             MachineEntries = host.MachineEntries.IsEmpty ? null : CaptureEntry.AllOf(host.MachineEntries),

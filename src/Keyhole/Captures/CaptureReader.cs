@@ -27,8 +27,8 @@ internal ref partial struct CaptureReader
     /// <summary>Characters of an address, a type or a PCI address.</summary>
     private const int MaxPlainLength = 24;
 
-    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entriesLost", "lostRanges", "entries", "machineEntries",
-        "traits", "devices", "reservedRegions", "iomem"];
+    private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entriesLost", "lostRanges", "ramCounted", "entries",
+        "machineEntries", "traits", "devices", "reservedRegions", "iomem"];
     private static readonly string[] s_membersOfPlans = ["e820", "entries"];
 
     private readonly ReadOnlySpan<byte> _bytes;
@@ -84,6 +84,7 @@ internal ref partial struct CaptureReader
         RamShown ramShown = RamShown.All;
         bool hasLostEntries = false;
         ImmutableArray<ByteRange> lostRanges = [];
+        ulong ramCounted = 0;
         uint seen = 0;
 
         _reader.Read();
@@ -118,6 +119,7 @@ internal ref partial struct CaptureReader
                 "ramShown" => TryReadRamShown(name, out ramShown),
                 "entriesLost" => TryReadBoolean(name, out hasLostEntries),
                 "lostRanges" => TryReadByteRanges(name, out lostRanges),
+                "ramCounted" => TryReadAddress(name, out ramCounted),
                 "entries" or "e820" => TryReadEntries(name, out entries),
                 "machineEntries" => TryReadEntries(name, out machineEntries),
                 "reservedRegions" => TryReadRegions(out regions),
@@ -157,6 +159,7 @@ internal ref partial struct CaptureReader
                 RamShown = ramShown,
                 LostRanges = lostRanges.IsEmpty ? hasLostEntries ? LostLines.AnyGapOf([.. found]) : []
                     : ByteRanges.Union(lostRanges.SelectMany(range => LostLines.GapsIn(range, [.. found]))),
+                RamCounted = ramCounted == 0 ? null : ramCounted,
                 MachineEntries = machineEntries is null ? [] : [.. machineEntries],
                 Traits = traits,
                 Devices = devices,

@@ -2,8 +2,10 @@
 
 using System;
 using System.Collections.Generic;
+using System.Collections.Immutable;
 using System.IO;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -120,13 +122,15 @@ public static class HostMapReader
         if (map.Error is { } error)
             return scan.Maps.Length == 1 ? error
                 : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
+        ImmutableArray<ByteRange> lost = MapExtent.LostRanges(scan, map);
         return new HostDocument
         {
             Host = new()
             {
                 Entries = map.Entries,
                 RamShown = RamShownBy(map),
-                LostRanges = LogMapRemarks.LostRanges(scan, map),
+                LostRanges = lost,
+                RamCounted = lost.IsEmpty ? null : RamCount.Of(scan, map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
                 Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) }
                     : scan.Traits) with
@@ -215,7 +219,7 @@ public static class HostMapReader
 
     private static RamShown RamShownBy(LogMap map) => map.Kind switch
     {
-        LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi => LogMapRemarks.BeginsAmid(map) ? RamShown.Part : RamShown.All,
+        LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi => MapExtent.BeginsAmid(map) ? RamShown.Part : RamShown.All,
         LogMapKind.Iomem or LogMapKind.KernelEdited => RamShown.KernelsShare,
         LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen => RamShown.Part,
     };

@@ -149,13 +149,20 @@ public sealed record Host
 
     /// <summary>
     /// Where the source is known to have lost entries of the map, or may have lost them: before a log's first line that begins amid it, where lines
-    /// are left out, where the RAM may be that Xen counts and no entry has. What is there is not known. By address, without overlap; no entry has a
-    /// part of them.
+    /// are left out, behind a log's last line, everywhere around a few lines that somebody quotes, where the RAM may be that Xen counts and no entry
+    /// has. What is there is not known. By address, without overlap; no entry has a part of them. One that ends at <see cref="Frames.AddressLimit"/>
+    /// has no end that is known.
     /// </summary>
     public ImmutableArray<ByteRange> LostRanges { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether the source is known to have lost entries of the map.</summary>
     public bool HasLostEntries => !LostRanges.IsEmpty;
+
+    /// <summary><see cref="LostRanges"/> as people read them; "…" stands for an end that is not known.</summary>
+    public ImmutableArray<string> LostRangesInWords => [.. LostRanges.Select(LostLines.Text)];
+
+    /// <summary>Bytes of RAM that the source counts, where its map has lost entries; null where it has not, or does not count.</summary>
+    public ulong? RamCounted { get; init; }
 
     /// <summary>Whether what Xen adds for dom0 is in the map already.</summary>
     public bool IsMachineMap { get; init; }

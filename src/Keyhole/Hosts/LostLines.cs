@@ -34,6 +34,10 @@ internal static class LostLines
         NothingThenReserved,
     }
 
+    /// <summary>A range as people read it; of one that has no known end "…" stands for it.</summary>
+    public static string Text(ByteRange range) =>
+        range.End >= Frames.AddressLimit ? $"[0x{range.Start:x}, …)" : $"[0x{range.Start:x}, 0x{range.End:x})";
+
     /// <summary>All gaps below the last entry's end: where lines may be lost if nothing tells where they were.</summary>
     public static ImmutableArray<ByteRange> AnyGapOf(ImmutableArray<E820Entry> entries)
     {
@@ -52,7 +56,12 @@ internal static class LostLines
     public static ImmutableArray<Host> Readings(Host host)
     {
         ArgumentNullException.ThrowIfNull(host);
-        return [.. ContentsFor(host.LostRanges.Length).Select(contents => Read(host, contents))];
+        // What is below 4 GiB and what is above decide different things.
+        var low = ByteRange.FromBounds(0, Frames.FourGiB);
+        var high = ByteRange.FromBounds(Frames.FourGiB, ulong.MaxValue);
+        ByteRange[] lost = [.. host.LostRanges.SelectMany(range => new[] { range.Intersect(low), range.Intersect(high) })
+            .Where(static range => !range.IsEmpty)];
+        return [.. ContentsFor(lost.Length).Select(contents => Read(host, lost, contents))];
     }
 
     private static IEnumerable<Content[]> ContentsFor(int count)
@@ -74,12 +83,12 @@ internal static class LostLines
         }
     }
 
-    private static Host Read(Host host, Content[] contents)
+    private static Host Read(Host host, ByteRange[] lost, Content[] contents)
     {
         List<E820Entry> entries = [.. host.Entries];
         for (int i = 0; i < contents.Length; i++)
         {
-            foreach (E820Entry entry in Entries(host.LostRanges[i], contents[i]))
+            foreach (E820Entry entry in Entries(lost[i], contents[i]))
             {
                 int behind = entries.FindIndex(other => other.Address >= entry.Address);
                 entries.Insert(behind < 0 ? entries.Count : behind, entry);

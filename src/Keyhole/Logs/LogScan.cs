@@ -62,6 +62,13 @@ public sealed record LogMap(
     /// <summary>The line right behind its last entry where somebody left lines out, of the map or of what follows; null where nobody did.</summary>
     public int? OpenLine { get; init; }
 
+    /// <summary>Whether the line above the map is in the log.</summary>
+    internal bool IsTitled { get; init; }
+
+    /// <summary>Whether what follows the last entry is of its log (a message that has the mark of the one that says it, or another map), and not what
+    /// somebody has written; null where nothing follows.</summary>
+    internal bool? IsFollowedByLog { get; init; }
+
     /// <summary>Whether its first line comes behind another map of its kind and something that somebody wrote in between.</summary>
     internal bool IsBehindProse { get; init; }
 }

@@ -290,18 +290,20 @@ public sealed class LogScanner
             rest = next;
         }
 
-        if (MapSpeaker.IsOmission(isXen ? body : line))
+        if (!isXen)
+            body = line;
+        if (MapSpeaker.IsOmission(body))
             (_lastToSpeak ?? _kernel).Live?.NoteOmission(_number);
         bool isXensStart = isXen && (body.Contains("Xen version", StringComparison.Ordinal)
             || body.Contains("Command line:", StringComparison.Ordinal));
         bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
-        Pass(_xen, line, isOwn: isXen, isStart: isXensStart || (isXen && isBootMark));
-        Pass(_kernel, line, isOwn: !isXen, isStart: isXensStart || (!isXen && isBootMark));
+        Pass(_xen, line, body, isOwn: isXen, isStart: isXensStart || (isXen && isBootMark));
+        Pass(_kernel, line, body, isOwn: !isXen, isStart: isXensStart || (!isXen && isBootMark));
         return true;
     }
 
     /// <summary>Ends a speaker's map where too much has been said since its last entry.</summary>
-    private void Pass(MapSpeaker speaker, ReadOnlySpan<char> line, bool isOwn, bool isStart)
+    private void Pass(MapSpeaker speaker, ReadOnlySpan<char> line, ReadOnlySpan<char> body, bool isOwn, bool isStart)
     {
         bool hasSpoken = speaker.HasSpoken;
         speaker.HasSpoken = false;
@@ -315,7 +317,7 @@ public sealed class LogScanner
 
         if (LogPrefix.EndsWithin(line, speaker.Prefix))
             live.Damage(_sourceName, _number, line);
-        speaker.NoteLineBetween(line);
+        speaker.NoteLineBetween(line, body, isOwn, isLast: ReferenceEquals(speaker, _lastToSpeak));
         if (isStart || speaker.IsOverAfter(isOwn))
             CloseMap(speaker);
     }
@@ -338,6 +340,7 @@ public sealed class LogScanner
         bool isDom0 = isXen && isMemoryMap && title.StartsWith("Dom", StringComparison.Ordinal);
         bool isEfi = isXen && isMemoryMap && title.StartsWith("EFI", StringComparison.Ordinal);
         bool isXenRam = !isMemoryMap && !title.Contains("physical RAM map", StringComparison.Ordinal);
+        speaker.Live?.NoteFollowing(isLog: true);
         CloseMap(speaker);
         speaker.HasTitled = true;
         if (isDom0 || isEfi || isXenRam)
@@ -395,6 +398,7 @@ public sealed class LogScanner
         bool isBehindProse = speaker.Live?.Kind == entry.Kind && speaker.HasProseBetween && speaker.Live.GoesBackWith(entry);
         if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isOtherGuests || isBehindProse || speaker.Live.StartsAgainWith(entry))
         {
+            speaker.Live?.NoteFollowing(!isBehindProse);
             CloseMap(speaker);
             Begin(speaker, entry.Kind, entry.Dialect, TitleOf(entry.Kind, line), isMarked: true);
             speaker.Live!.IsBehindProse = isBehindProse;

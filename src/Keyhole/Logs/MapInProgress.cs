@@ -24,6 +24,7 @@ internal sealed class MapInProgress
     private int _omissionLine;
     private int _cutLine;
     private int _lastLine;
+    private bool? _isFollowed;
 
     /// <summary>1-based; 0 before its first entry.</summary>
     public int FirstLine { get; private set; }
@@ -63,6 +64,7 @@ internal sealed class MapInProgress
         _omissionLine = 0;
         _cutLine = 0;
         _lastLine = 0;
+        _isFollowed = null;
         IsBehindProse = false;
         FirstLine = 0;
     }
@@ -74,12 +76,16 @@ internal sealed class MapInProgress
         _omissionLine = _omissionLine == 0 && HasEntries ? line : _omissionLine;
     }
 
+    /// <summary>What comes next behind the last entry: a message or another map of its log, or what somebody has written.</summary>
+    public void NoteFollowing(bool isLog) => _isFollowed ??= HasEntries ? isLog : null;
+
     public void Add(LogEntry read, string source, int line)
     {
         NoteLine(line);
         // That lines of the map itself were left out only an entry behind them shows.
         _cutLine = _cutLine == 0 ? _omissionLine : _cutLine;
         _lastLine = line;
+        _isFollowed = null;
         if (_error is not null)
             return;
         if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
@@ -149,6 +155,8 @@ internal sealed class MapInProgress
     {
         Domain = Domain,
         IsBehindProse = IsBehindProse,
+        IsTitled = IsTitled,
+        IsFollowedByLog = _isFollowed,
         Cuts = [.. _cuts],
         CutLine = _cutLine == 0 ? null : _cutLine,
         OpenLine = _cutLine == 0 && _omissionLine != 0 && _omissionLine == _lastLine + 1 ? _omissionLine : null,

@@ -36,7 +36,19 @@ internal sealed class MapSpeaker
 
     public ReadOnlySpan<char> Prefix => _prefix.AsSpan(0, _prefixLength);
 
-    public void NoteLineBetween(ReadOnlySpan<char> line) => HasProseBetween |= !WrappedLine.ContinuationIn(line).IsEmpty && !IsOmission(line);
+    /// <param name="line">No line of the map.</param>
+    /// <param name="body">What it says.</param>
+    /// <param name="isOwn">Whether it is this speaker's, as far as it can be told.</param>
+    /// <param name="isLast">Whether this speaker's entry was the last.</param>
+    public void NoteLineBetween(ReadOnlySpan<char> line, ReadOnlySpan<char> body, bool isOwn, bool isLast)
+    {
+        bool isMessage = WrappedLine.ContinuationIn(line).IsEmpty;
+        bool isOmission = IsOmission(body);
+        HasProseBetween |= !isMessage && !isOmission;
+        bool isSaid = isMessage && !isOmission;
+        if ((isOwn || (isLast && !isSaid)) && !line.IsWhiteSpace())
+            Live?.NoteFollowing(isSaid);
+    }
 
     public void KeepPrefix(ReadOnlySpan<char> line)
     {

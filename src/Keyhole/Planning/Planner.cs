@@ -38,9 +38,8 @@ public static class Planner
         ImmutableArray<Plan> readings = [.. LostLines.Readings(scenario.Host).Select(host => platform.Plan(scenario with { Host = host }))];
         Plan plan = readings[0];
         ulong?[] low = [.. readings.Select(static reading => reading.RamBelow4GiBKiB).Distinct().Order()];
-        string[] doubts = low.Length == 1 ? []
-            : [$"how much RAM the guest has below 4 GiB (at least {ByteSize.ToText((low[0] ?? 0) << 10)}, at most "
-                + $"{ByteSize.ToText((low[^1] ?? 0) << 10)})"];
+        (string least, string most) = ByteSize.ToTexts((low[0] ?? 0) << 10, (low[^1] ?? 0) << 10);
+        string[] doubts = low.Length == 1 ? [] : [$"how much RAM the guest has below 4 GiB (at least {least}, at most {most})"];
         bool isVerdictKnown = readings.All(reading => reading.Verdict == plan.Verdict);
         return plan with
         {

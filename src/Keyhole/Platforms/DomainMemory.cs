@@ -41,12 +41,11 @@ internal static class DomainMemory
     {
         ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(problems);
-        ulong hostKiB = SumBytes(machineMap) >> 10;
+        ulong hostKiB = (host.RamCounted ?? SumBytes(machineMap)) >> 10;
         if (host.RamShown == RamShown.Part || hostKiB == 0 || memoryKiB <= hostKiB)
             return;
-        string sizes =
-            $"{ByteSize.ToText(memoryKiB << 10)} of memory are {ByteSize.ToText((memoryKiB - hostKiB) << 10)} more than all RAM of the "
-                + $"host ({ByteSize.ToText(hostKiB << 10)})";
+        (string wanted, string there) = ByteSize.ToTexts(memoryKiB << 10, hostKiB << 10);
+        string sizes = $"{wanted} of memory are {ByteSize.ToText((memoryKiB - hostKiB) << 10)} more than all RAM of the host ({there})";
         bool isCertain = host.RamShown == RamShown.All && !isOvercommitted;
         string consequence = isOvercommitted ? "QEMU starts with swap alone, and not at all with a device passed through, which pins memory"
             : isDom0 ? "Xen gives dom0 what it has left, not more"

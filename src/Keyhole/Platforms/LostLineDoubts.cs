@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.Hosts;
 
 namespace Keyhole.Platforms;
 
@@ -60,7 +61,7 @@ internal static class LostLineDoubts
     public static string Text(ImmutableArray<ByteRange> ranges)
     {
         const int most = 3;
-        string named = string.Join(", ", ranges.Take(most).Select(static range => $"[0x{range.Start:x}, 0x{range.End:x})"));
+        string named = string.Join(", ", ranges.Take(most).Select(LostLines.Text));
         return ranges.Length > most ? $"{named} and {ranges.Length - most} more" : named;
     }
 

@@ -164,6 +164,103 @@ public sealed class LostLinesTests
     }
 
     [TestMethod]
+    [DataRow("BIOS-e820: [mem 0x00000000dceff000-0x00000000dfa0ffff] reserved\n", "[0x0, 0xdceff000) [0xdfa10000, …)")]
+    [DataRow("Xen: [mem 0x00000000dceff000-0x00000000dfa0ffff] reserved\n", "[0x0, 0xdceff000) [0xdfa10000, …)")]
+    [DataRow("dceff000-dfa0ffff : Reserved\n", "[0x0, 0xdceff000) [0xdfa10000, …)")]
+    [DataRow("(XEN)  [00000000dceff000, 00000000dfa0ffff] (reserved)\n", "[0x0, 0xdceff000) [0xdfa10000, …)")]
+    [DataRow("BIOS-e820: [mem 0x0000000000100000-0x000000000fffffff] usable\nBIOS-e820: [mem 0x0000000010000000-0x000000001fffffff] reserved\n"
+        + "BIOS-e820: [mem 0x00000000ff000000-0x00000000ffffffff] reserved\n", "[0x0, 0x100000) [0x20000000, 0xff000000) [0x100000000, …)")]
+    [DataRow("BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\nBIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable\n"
+        + "BIOS-e820: [mem 0x00000000dceff000-0x00000000dfa0ffff] reserved\n", "[0xa0000, 0x100000) [0xc0000000, 0xdceff000) [0xdfa10000, …)")]
+    public void Of_bare_lines_that_are_no_whole_map_what_is_between_and_around_them_is_not_known(string lines, string lost)
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(lines));
+
+        Assert.AreEqual(lost, string.Join(' ', map.Host.LostRangesInWords));
+        Assert.Contains("whether it goes on is not to be seen", string.Join('\n', map.Remarks));
+    }
+
+    [TestMethod]
+    [DataRow("BIOS-e820: [mem 0x00000000fffc0000-0x00000000ffffffff] reserved\n", "")]
+    [DataRow("BIOS-e820: [mem 0x0000000100000000-0x000000013fffffff] usable\n", "")]
+    [DataRow("", "[    0.000000] NX (Execute Disable) protection: active\n")]
+    [DataRow("", "NX (Execute Disable) protection: active\nMemory: 520000K/523900K available (8192K kernel code)\n")]
+    public void Bare_lines_that_reach_the_chipsets_addresses_or_whose_log_goes_on_are_a_whole_map(string last, string behind)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(
+            $"BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n"
+            + $"BIOS-e820: [mem 0x0000000000100000-0x000000001fffffff] usable\n{last}{behind}")).Host;
+
+        Assert.IsFalse(host.HasLostEntries);
+    }
+
+    [TestMethod]
+    public void Of_a_log_that_begins_amid_its_map_what_is_behind_the_map_is_known()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText("""
+            [    0.000000] BIOS-e820: [mem 0x00000000dceff000-0x00000000dfa0ffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x00000000e0000000-0x00000000efffffff] reserved
+            [    0.000000] NX (Execute Disable) protection: active
+
+            """)).Host;
+
+        Assert.AreEqual("[0x0, 0xdceff000)", string.Join(' ', host.LostRangesInWords));
+    }
+
+    [TestMethod]
+    [DataRow("..", "[0x30000000, …)")]
+    [DataRow("and so on", "[0x30000000, …)")]
+    [DataRow("", "")]
+    public void A_map_behind_its_title_ends_with_the_source_and_not_where_somebody_goes_on_writing(string behind, string lost)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText("(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009efff] (usable)\n"
+            + $"(XEN)  [0000000000100000, 000000002fffffff] (usable)\n{behind}\n")).Host;
+
+        Assert.AreEqual(lost, string.Join(' ', host.LostRangesInWords));
+    }
+
+    [TestMethod]
+    public void The_end_of_lost_lines_is_open_but_for_what_the_processor_can_address()
+    {
+        string map = Cut.Replace("...\n", "", StringComparison.Ordinal) + "(XEN) System RAM: 18175MB (18611836kB)\n";
+        Host open = MapFixtures.Expect(MapFixtures.ReadText(map)).Host;
+        Host limited = MapFixtures.Expect(MapFixtures.ReadText($"{map}(XEN) [VT-D]Host address width 39\n")).Host;
+
+        Assert.AreEqual(Frames.AddressLimit, open.LostRanges[^1].End);
+        Assert.AreEqual(1UL << 39, limited.LostRanges[^1].End);
+    }
+
+    [TestMethod]
+    [DataRow("(XEN) System RAM: 18175MB (18611836kB)\n", 17UL, false)]
+    [DataRow("(XEN) System RAM: 18175MB (18611836kB)\n", 18UL, true)]
+    public void Whether_the_host_has_as_much_RAM_its_log_tells_where_lines_of_its_map_are_lost(string counted, ulong gib, bool isTooLarge)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(Cut + counted)).Host;
+
+        ImmutableArray<Problem> problems = Planner.Plan(new Scenario { Host = host, Guest = Guest(gib) }).Problems;
+
+        Assert.AreEqual(isTooLarge, problems.Any(static problem => problem is { Code: ProblemCodes.LargerThanHost, Severity: Severity.Error }));
+        Assert.DoesNotContain("whether the host has as much RAM", string.Join('\n', problems.Select(static problem => problem.Message)));
+        using var json = new MemoryStream();
+        HostMapWriter.Write(MapFixtures.Expect(MapFixtures.ReadText(Cut + counted)), HostMapDialect.Json, json);
+        Assert.AreEqual(18611836UL << 10, MapFixtures.Expect(MapFixtures.ReadBytes(json.ToArray())).Host.RamCounted);
+    }
+
+    [TestMethod]
+    [DataRow("", 18611836UL)]
+    [DataRow("[    0.0] modified: [mem 0x0000000000000000-0x0000000000000fff] reserved\n", null)]
+    public void What_Linux_counts_tells_the_hosts_RAM_unless_it_has_changed_the_map(string edited, ulong? kiB)
+    {
+        string lines = "[    0.0] BIOS-e820: [mem 0x0000000000000000-0x000000000009efff] usable\n"
+            + "[    0.0] BIOS-e820: [mem 0x0000000000100000-0x000000006fffffff] usable\n...\n"
+            + "[    0.0] BIOS-e820: [mem 0x0000000100000000-0x00000002ffffffff] usable\n";
+
+        Host host = MapFixtures.Expect(MapFixtures.ReadText($"{lines}{edited}[    0.1] Memory: 18000000K/18611836K available (1K kernel code)\n")).Host;
+
+        Assert.AreEqual(kiB << 10, host.RamCounted);
+    }
+
+    [TestMethod]
     [DataRow(GuestType.Kvm)]
     [DataRow(GuestType.Hvm)]
     public void The_hosts_holes_speak_against_no_guest_whose_firmware_gives_the_addresses(GuestType type)

@@ -44,9 +44,10 @@ internal sealed class LibvirtWriter(XElement domain, GuestSpec guest, ImmutableA
 
         if (guest.MemoryKiB > guest.MaxmemKiB)
         {
+            (string most, string memory) = ByteSize.ToTexts(guest.MaxmemKiB << 10, guest.MemoryKiB << 10);
             return InputError.Conflict(
                 SourceName, null,
-                $"maxmem ({ByteSize.ToText(guest.MaxmemKiB << 10)}) is below memory ({ByteSize.ToText(guest.MemoryKiB << 10)}): libvirt "
+                $"maxmem ({most}) is below memory ({memory}): libvirt "
                     + $"would give the guest no more than maxmem",
                 "set maxmem to memory or more, or leave it out");
         }

@@ -65,8 +65,9 @@ internal sealed partial class QemuArguments
             memoryBytes = defaultBytes;
         if (_maxMemoryBytes != 0 && _maxMemoryBytes < memoryBytes)
         {
+            (string most, string memory) = ByteSize.ToTexts(_maxMemoryBytes, memoryBytes);
             _error ??= InputError.Conflict(
-                sourceName, null, $"maxmem is {ByteSize.ToText(_maxMemoryBytes)}, less than the memory of {ByteSize.ToText(memoryBytes)}",
+                sourceName, null, $"maxmem is {most}, less than the memory of {memory}",
                 "give it a unit (a bare number is bytes), and at least the memory");
         }
 

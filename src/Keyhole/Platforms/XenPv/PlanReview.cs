@@ -92,10 +92,11 @@ internal static class PlanReview
         ulong all = RamBelow(ulong.MaxValue, entries);
         if (there < Math.Min(low, all))
         {
+            (string wanted, string found) = ByteSize.ToTexts(low, there);
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.LowMemory32Bit,
-                $"a 32-bit kernel keeps its own structures in the first {ByteSize.ToText(low)}, of which {ByteSize.ToText(there)} are RAM: holes "
+                $"a 32-bit kernel keeps its own structures in the first {wanted}, of which {found} are RAM: holes "
                     + $"there cost what cannot be made up for by high memory",
                 there,
                 low,
@@ -145,6 +146,7 @@ internal static class PlanReview
         // Below 1 MiB every map differs by some pages; that is not what users miss.
         if (low + X86Layout.OneMiB >= possible)
             return;
+        (string below, string all) = ByteSize.ToTexts(low, guest.MemoryKiB << 10);
         if (!policy.Traits.IsToolstacksOwn)
         {
             ulong end = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB)
@@ -152,7 +154,7 @@ internal static class PlanReview
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.LowMemoryLost,
-                $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} are below 4 GiB: RAM ends at {Hex(end)} with this "
+                $"only {below} of {all} are below 4 GiB: RAM ends at {Hex(end)} with this "
                     + $"policy's hole, where the host has {ByteSize.ToText(possible - low)} more",
                 end,
                 Frames.FourGiB,
@@ -165,7 +167,7 @@ internal static class PlanReview
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.LowMemoryLost,
-            $"only {ByteSize.ToText(low)} of {ByteSize.ToText(guest.MemoryKiB << 10)} are below 4 GiB: the "
+            $"only {below} of {all} are below 4 GiB: the "
                 + $"{Hosts.E820TypeNames.NameOf(first.Type)} region at {ByteSize.ToText(first.Address)} ({Hex(first.Address)}) costs the other "
                 + $"{ByteSize.ToText(possible - low)} that the host has there",
             first.Address,

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Logs;
+
+namespace Keyhole.Captures;
+
+/// <summary>How much RAM a log says that its host has, beside the map.</summary>
+internal static class RamCount
+{
+    /// <summary>
+    /// Xen's "System RAM:", or what a Linux on the bare machine counts in "Memory: …K/…K available", which leaves out parts of pages; null where the
+    /// log does not say it, or where the kernel has changed the map before it counted.
+    /// </summary>
+    public static ulong? Of(LogScan scan, LogMap map)
+    {
+        if (OfXen(scan, map) is { } counted)
+            return counted.Bytes;
+        if (map.Kind is not (LogMapKind.LinuxFirmware or LogMapKind.Efi))
+            return null;
+        int next = scan.Maps.Where(other => other.Kind == map.Kind && other.Line > map.EntryLines[^1]).Select(static other => other.Line)
+            .DefaultIfEmpty(int.MaxValue).Min();
+        if (scan.Maps.Any(other => other.Kind is LogMapKind.KernelEdited or LogMapKind.GuestKernel && other.Line > map.Line && other.Line < next))
+            return null;
+        foreach (LogLine line in scan.Lines)
+        {
+            if (line is { Speaker: LogSpeaker.Kernel, Domain: null } && line.Number > map.EntryLines[^1] && line.Number < next
+                && KernelMessage.Parse(line.Text) is { Kind: KernelMessageKind.Memory } message)
+                return message.TotalKiB << 10;
+        }
+
+        return null;
+    }
+
+    /// <summary>The RAM of a map of Xen's as Xen counts it; null where the log does not say it.</summary>
+    public static (ulong Bytes, int Line)? OfXen(LogScan scan, LogMap map)
+    {
+        if (map.Kind != LogMapKind.XenFirmware || SystemRam(scan, map) is not { } line
+            || Dom0Log.RamPages(line.Text.AsSpan()[(line.Text.IndexOf(':') + 1)..].Trim()) is not (> 0 and ulong pages))
+            return null;
+        // A line wrapped behind the MiB says them alone, rounded down.
+        return (pages << Frames.Shift, line.Number);
+    }
+
+    /// <summary>Xen's line "System RAM:" behind the map, if it comes before the next boot's.</summary>
+    private static LogLine? SystemRam(LogScan scan, LogMap map)
+    {
+        int next = scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line > map.Line && !map.IsBeforeXensChanges)
+            .Select(static other => other.Line).DefaultIfEmpty(int.MaxValue).Min();
+        return scan.Lines.FirstOrDefault(line => line.Speaker == LogSpeaker.Xen && line.Number > map.Line && line.Number < next
+            && line.Text.StartsWith("System RAM:", StringComparison.Ordinal));
+    }
+}
