@@ -110,7 +110,7 @@ public sealed class QemuConfig
             Cpu = new QemuCpu(model.Vendor, (int)Number("phys_bits", QemuCpu.DefaultPhysBits))
             {
                 Is64Bit = model.Is64Bit,
-                HasGiBPages = model.HasGiBPages,
+                HasGiBPages = model.HasGiBPages || Text("cpu_opts", "").Contains("+pdpe1gb", StringComparison.Ordinal),
                 GuestPhysBits = (int)Number("guest_phys_bits", 0),
             },
             MemoryBytes = (ulong)Number("mem_mib", 0) << 20,
@@ -146,6 +146,9 @@ public sealed class QemuConfig
                     json["phys_bits"] = change.Number;
                     if (Number("guest_phys_bits", 0) != 0)
                         json["guest_phys_bits"] = Math.Min(change.Number, 48);
+                    break;
+                case QemuSetting.GiBPages:
+                    json["cpu_opts"] = "+pdpe1gb";
                     break;
                 case QemuSetting.MaxRamBelow4GiB:
                     json["max_ram_below_4g"] = change.Size;

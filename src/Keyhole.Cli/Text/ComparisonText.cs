@@ -135,6 +135,10 @@ internal static class ComparisonText
         WritePaste(console, "Proxmox VE's conf", paste.Proxmox);
         WritePaste(console, "the xl.cfg", paste.Xl);
         WritePaste(console, "XCP-ng's dom0", paste.XcpNg);
+        if (paste.Beside is not { } beside)
+            return;
+        console.Ansi.WriteLine();
+        console.Ansi.WriteLine($"with it: {beside}");
     }
 
     private static void WritePaste(CommandConsole console, string what, string? text)

@@ -64,7 +64,10 @@ public sealed record ComparisonAnswer : Answer
             Settings = comparison.Settings is { } tried ? [.. tried.Settings.Select(SettingAnswer.Of)] : null,
             Best = comparison.Best?.Policy.Name ?? comparison.Settings?.Best,
             Why = comparison.Why.Worded(words ?? SettingNames.Of),
-            Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl, paste.XcpNg) : null,
+            Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl, paste.XcpNg)
+            {
+                Beside = paste.Beside,
+            } : null,
             Request = request,
             Comparison = comparison,
         };
@@ -239,4 +242,8 @@ public sealed record SettingAnswer(
 }
 
 /// <summary>A setting, ready for each tool's file or command line; null where the tool has none of the kind.</summary>
-public sealed record PasteAnswer(string? Libvirt, string? Qemu, string? Proxmox, string? Xl, string? XcpNg);
+public sealed record PasteAnswer(string? Libvirt, string? Qemu, string? Proxmox, string? Xl, string? XcpNg)
+{
+    /// <summary>What it takes the place of, and what is to be done beside it; null for nothing.</summary>
+    public string? Beside { get; init; }
+}

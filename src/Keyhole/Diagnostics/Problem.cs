@@ -99,6 +99,9 @@ public static class ProblemCodes
     /// <summary>hvmloader takes registers of a PCI bridge for BARs and writes over its bus numbers and windows.</summary>
     public const string BridgeOverwritten = "bridge-overwritten";
 
+    /// <summary>A setting of the guest does nothing, for its firmware does not take the value.</summary>
+    public const string SettingIgnored = "setting-ignored";
+
     /// <summary>None of the settings that were tried gives every BAR a place.</summary>
     public const string NoSettingHelps = "no-setting-helps";
 

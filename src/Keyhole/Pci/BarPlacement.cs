@@ -66,7 +66,10 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
         string room = Available.IsEmpty ? "" : $", which has {ByteSize.ToText(Available.SizeBytes)} at [0x{Available.Start:x}, 0x{Available.End:x})"
             + (Limit.Length == 0 ? "" : $" ({Limit})");
         string need = NeededBytes == 0 ? ""
-            : NeededBytes > Available.SizeBytes && ByteSize.ToText(NeededBytes) == ByteSize.ToText(Available.SizeBytes) ? "; a little more is needed"
+            : NeededBytes > Available.SizeBytes && ByteSize.ToText(NeededBytes) == ByteSize.ToText(Available.SizeBytes)
+                ? $"; {ByteSize.ToText(NeededBytes - Available.SizeBytes)} more are needed"
+            // The sum would fit: what does not is that each has to be aligned.
+            : NeededBytes <= Available.SizeBytes ? $"; {ByteSize.ToText(NeededBytes)} are needed, each BAR at a multiple of its size"
             : $"; {ByteSize.ToText(NeededBytes)} are needed";
         string doesNotFit = isOne ? "it does not fit" : "they do not fit";
         string place = isOne ? "its place" : "their place";
@@ -75,7 +78,7 @@ public sealed record Unplaced(UnplacedReason Reason, ulong NeededBytes, ByteRang
             UnplacedReason.Window32Full => $"{doesNotFit} into the window below 4 GiB{room}{need}",
             UnplacedReason.Window64Full => $"{doesNotFit} into the window above 4 GiB{room}{need}",
             UnplacedReason.NoWindow64 => $"there is no window above 4 GiB, and below {doesNotFit}{need}",
-            UnplacedReason.IoFull => "the I/O ports do not suffice",
+            UnplacedReason.IoFull => $"the I/O ports do not suffice{(Limit.Length == 0 ? "" : $" ({Limit})")}",
             UnplacedReason.BridgeWindowFull => $"the window of the bridge in front of {(isOne ? "it" : "them")} has no room{room}{need}",
             UnplacedReason.BeyondAddressWidth =>
                 string.Create(CultureInfo.InvariantCulture, $"{place} would be beyond {AddressBits} address bits{need}"),

@@ -20,6 +20,9 @@ public sealed record TriedSetting(string Setting, int? Unplaced, GuestOutcome Ou
 /// <summary>A setting, ready to be pasted; null for a form that the guest has not.</summary>
 public sealed record PastedSetting(string? Libvirt, string? Qemu, string? Proxmox, string? Xl)
 {
+    /// <summary>What it takes the place of, and what is to be done beside it, for no file says that; null for nothing.</summary>
+    public string? Beside { get; init; }
+
     /// <summary>A command of XCP-ng's and XenServer's <c>xe</c>.</summary>
     public string? XcpNg { get; init; }
 }

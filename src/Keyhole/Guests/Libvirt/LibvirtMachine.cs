@@ -122,7 +122,9 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
 
     /// <summary>Elements that a change of the guest starts from.</summary>
     private ImmutableArray<QemuProperty> Kept() =>
-        [.. domain.Elements().Where(static element => element.Name == "cpu" || element.Name == "os" || element.Name == Qemu + "commandline")
+        [.. domain.Elements().Where(static element => element.Name == "cpu" || element.Name == "os" || element.Name == "maxMemory"
+                || element.Name == Qemu + "commandline" || (element.Name == "sysinfo" && Attribute(element, "type") == "fwcfg"))
+            .Concat(Devices("controller").Where(static element => Attribute(element, "type") == "pci" && Attribute(element, "index") is null or "0"))
             .Select(static element => new QemuProperty(element.Name.LocalName, LibvirtDomain.ToText(element)))];
 
     // ------------------------------------------------------------------ the board
@@ -255,6 +257,10 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
     {
         foreach (XElement entry in domain.Elements("sysinfo").Where(static info => Attribute(info, "type") == "fwcfg").Elements("entry"))
         {
+            if (Attribute(entry, "name") is { } reserved && (reserved.StartsWith("opt/ovmf/", StringComparison.Ordinal)
+                || reserved.StartsWith("opt/org.seabios/", StringComparison.Ordinal)))
+                _arguments.Remark($"line {LineOf(entry)}: libvirt refuses {InputError.Quote(reserved)} in <sysinfo> "
+                    + "(\"That firmware name is reserved\"): it has to stand in <qemu:commandline>");
             if (Attribute(entry, "name") is { } name && Attribute(entry, "file") is null)
                 _arguments.Add("-fw_cfg", $"name={Escaped(name)},string={Escaped(entry.Value.Trim())}", LineOf(entry));
         }

@@ -46,7 +46,8 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         if (!_arguments.Build().TryGet(out GuestDocument? document, out InputError? error))
             return error;
         ImmutableArray<QemuProperty> kept =
-            [.. ((string[])["args", "cpu"]).Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
+            [.. ((string[])["args", "cpu", "machine", "bios", "hotplug"])
+                .Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
         return document with { Guest = document.Guest with { Qemu = document.Guest.Qemu! with { Kept = kept } } };
     }
 

@@ -300,14 +300,15 @@ internal static class QemuDevices
             or QemuBridge.ExpanderPci => false,
     };
 
-    private static ulong Video(QemuPlug plug) => PowerOfTwo(Math.Clamp(plug.Size("vgamem_mb", 16), 1, 2048) * M);
+    /// <summary>QEMU rounds it up, and takes 512 MiB at most, whatever is asked for.</summary>
+    private static ulong Video(QemuPlug plug) => PowerOfTwo(Math.Clamp(plug.Size("vgamem_mb", 16), 1, 512) * M);
 
     private static ImmutableArray<BarRequest> TestDevice(QemuPlug plug)
     {
         ulong size = plug.Size("membar", 0);
         ImmutableArray<BarRequest> bars = [Mem32(0, Page), Io(1, 256)];
         // QEMU makes it 64-bit and prefetchable unless the user says otherwise (membar-backed only decides whether there is RAM behind it).
-        return size == 0 || !BarRequest.TryCreate(2, PowerOfTwo(size), BarType.Memory64Prefetchable, out BarRequest memory) ? bars : bars.Add(memory);
+        return size == 0 || !BarRequest.TryCreate(2, size, BarType.Memory64Prefetchable, out BarRequest memory) ? bars : bars.Add(memory);
     }
 
     private static ImmutableArray<BarRequest> SharedMemory(QemuPlug plug)
@@ -318,7 +319,7 @@ internal static class QemuDevices
         string? backend = plug.Property("memdev");
         foreach ((string id, ulong size) in plug.Machine.MemoryObjects)
         {
-            if (id == backend && BarRequest.TryCreate(2, PowerOfTwo(size), BarType.Memory64Prefetchable, out BarRequest memory))
+            if (id == backend && BarRequest.TryCreate(2, size, BarType.Memory64Prefetchable, out BarRequest memory))
                 return bars.Add(memory);
         }
 
@@ -327,23 +328,35 @@ internal static class QemuDevices
 
     private static ImmutableArray<BarRequest> Qxl(QemuPlug plug)
     {
-        ulong ram = plug.Property("ram_size_mb") is null ? plug.Size("ram_size", 64 * M) : plug.Size("ram_size_mb", 64) * M;
-        ulong vram = plug.Property("vram_size_mb") is null ? plug.Size("vram_size", 64 * M) : plug.Size("vram_size_mb", 64) * M;
-        ulong vram64 = plug.Size("vram64_size_mb", 0) * M;
-        ImmutableArray<BarRequest> bars = [Mem32(0, Video32(ram)), Mem32(1, Video32(vram)), Mem32(2, 8 * K), Io(3, 32)];
-        return vram64 > vram && BarRequest.TryCreate(4, PowerOfTwo(vram64), BarType.Memory64Prefetchable, out BarRequest high) ? bars.Add(high)
+        QxlSizes sizes = QxlSizes.Of(plug);
+        ImmutableArray<BarRequest> bars =
+            [Mem32(0, Math.Min(sizes.Ram, 1UL << 31)), Mem32(1, Math.Min(sizes.Vram32, 1UL << 31)), Mem32(2, 8 * K), Io(3, 32)];
+        return sizes.Vram > sizes.Vram32 && BarRequest.TryCreate(4, sizes.Vram, BarType.Memory64Prefetchable, out BarRequest high) ? bars.Add(high)
             : bars;
+    }
 
-        static ulong Video32(ulong bytes) => PowerOfTwo(Math.Clamp(bytes, Page, 1UL << 31));
+    /// <summary>What qxl makes of its four sizes, in bytes: it rounds each up, and raises what is below the other ones.</summary>
+    /// <remarks>Source: qxl_init_ramsize in QEMU's hw/display/qxl.c.</remarks>
+    internal readonly record struct QxlSizes(ulong Ram, ulong Vram32, ulong Vram)
+    {
+        public static QxlSizes Of(QemuPlug plug)
+        {
+            ulong video = PowerOfTwo(Math.Clamp(plug.Size("vgamem_mb", 16), 8, 256) * M);
+            // Kept in 32 bits: 4 GiB are none.
+            ulong ram = (plug.Property("ram_size_mb") is null ? plug.Size("ram_size", 64 * M) : plug.Size("ram_size_mb", 64) * M) & uint.MaxValue;
+            ulong low = plug.Property("vram_size_mb") is null ? plug.Size("vram_size", 64 * M) : plug.Size("vram_size_mb", 64) * M;
+            low = Math.Max(PowerOfTwo(low), Page);
+            return new(PowerOfTwo(Math.Max(ram, 2 * video)), low, Math.Max(PowerOfTwo(plug.Size("vram64_size_mb", 0) * M), low));
+        }
     }
 
     private static ImmutableArray<BarRequest> Nvme(QemuPlug plug)
     {
         ImmutableArray<BarRequest> bars;
-        if (plug.IsSince(6, 0) && !plug.Switch("msix-exclusive-bar", false))
+        if (!HasMsixAlone(plug))
         {
             // Registers, a pair of doorbells for each queue, then the MSI-X table and its pending bits, each from a page of its own.
-            ulong queues = Math.Min(plug.Size("max_ioqpairs", 64), 0xffff) + 1;
+            ulong queues = Math.Min(plug.Size("num_queues", 0) is > 0 and { } all ? all - 1 : plug.Size("max_ioqpairs", 64), 0xffff) + 1;
             ulong vectors = Math.Min(plug.Size("msix_qsize", 65), 2048);
             ulong registers = PageUp(Page + (queues * 8));
             ulong table = registers + PageUp(vectors * 16);
@@ -355,9 +368,21 @@ internal static class QemuDevices
         }
 
         ulong controllerBuffer = plug.Size("cmb_size_mb", 0) * M;
-        return controllerBuffer != 0 && BarRequest.TryCreate(2, PowerOfTwo(controllerBuffer), BarType.Memory64Prefetchable, out BarRequest buffer)
-            ? bars.Add(buffer) : bars;
+        if (controllerBuffer != 0 && BarRequest.TryCreate(2, controllerBuffer, BarType.Memory64Prefetchable, out BarRequest buffer))
+            bars = bars.Add(buffer);
+        // The persistent region is a BAR as large as the memory behind it.
+        string? region = plug.Property("pmrdev");
+        foreach ((string id, ulong size) in plug.Machine.MemoryObjects)
+        {
+            if (id == region && BarRequest.TryCreate(4, size, BarType.Memory64Prefetchable, out BarRequest persistent))
+                return bars.Add(persistent);
+        }
+
+        return bars;
     }
+
+    /// <summary>Whether nvme has a BAR of its own for MSI-X, as before the machine types of 6.0.</summary>
+    internal static bool HasMsixAlone(QemuPlug plug) => !plug.IsSince(6, 0) || plug.Switch("msix-exclusive-bar", false);
 
     /// <summary>Each has a share of the queues and vectors that are to be given out.</summary>
     private static VirtualFunctions? VirtualNvme(QemuPlug plug)

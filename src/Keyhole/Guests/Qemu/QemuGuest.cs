@@ -97,8 +97,8 @@ public sealed record QemuGuest
     /// networks.</summary>
     public ImmutableArray<string>? Nics { get; init; }
 
-    /// <summary>Settings of the configuration as they stand that a change has to keep: Proxmox's <c>args</c> and <c>cpu</c>, libvirt's elements
-    /// <c>cpu</c>, <c>os</c> and <c>commandline</c>.</summary>
+    /// <summary>Settings of the configuration as they stand, of which a change has to keep the rest: Proxmox's <c>args</c>, <c>cpu</c>,
+    /// <c>machine</c> …, libvirt's elements <c>cpu</c>, <c>os</c>, <c>maxMemory</c>, <c>sysinfo</c> …</summary>
     public ImmutableArray<QemuProperty> Kept { get; init => field = Given.Array(value); } = [];
 
     /// <summary>

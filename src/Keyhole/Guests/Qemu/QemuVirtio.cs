@@ -88,14 +88,15 @@ internal static class QemuVirtio
         bool hasLegacy = HasLegacy(kind, isTransitional, plug);
         bool hasModern = kind.LegacyId == 0 || isTransitional is not null || !plug.Switch("disable-modern", !plug.IsSince(2, 7));
         var bars = ImmutableArray.CreateBuilder<BarRequest>(4);
-        ulong vectors = plug.Size("vectors", kind.Vectors(plug));
+        // More than MSI-X has QEMU only warns of, and the device then has none.
+        ulong vectors = plug.Size("vectors", kind.Vectors(plug)) is var asked && asked > MsixTable.MaxVectors ? 0 : asked;
         // 20 bytes of the legacy interface's own, 4 more with MSI-X.
         if (hasLegacy)
             bars.Add(Io(0, PowerOfTwo((vectors > 0 ? 24u : 20u) + kind.Configuration(plug))));
         if (vectors > 0)
             bars.Add(Mem32(1, MsixWindow(vectors)));
         ulong shared = kind.ModernId == 0x1050 ? plug.Size("hostmem", 0) : 0;
-        bool hasShared = BarRequest.TryCreate(4, PowerOfTwo(shared), BarType.Memory64Prefetchable, out BarRequest window);
+        bool hasShared = BarRequest.TryCreate(4, shared, BarType.Memory64Prefetchable, out BarRequest window);
         if (hasModern)
             bars.Add(Mem64p(hasShared ? 2 : 4, VirtioWindow(plug)));
         if (hasShared)
@@ -105,7 +106,7 @@ internal static class QemuVirtio
 
     /// <summary>Memory that is shared with the host takes the BAR of MSI-X, which then has the one in front.</summary>
     public static ImmutableArray<BarRequest> Vga(QemuPlug plug) =>
-        BarRequest.TryCreate(4, PowerOfTwo(plug.Size("hostmem", 0)), BarType.Memory64Prefetchable, out BarRequest shared)
+        BarRequest.TryCreate(4, plug.Size("hostmem", 0), BarType.Memory64Prefetchable, out BarRequest shared)
             ? [Mem32p(0, 8 * M), Mem32(1, Page), Mem64p(2, VirtioWindow(plug)), shared]
             : [Mem32p(0, 8 * M), Mem64p(2, VirtioWindow(plug)), Mem32(4, Page)];
 

@@ -58,6 +58,9 @@ internal readonly record struct FaultyBar(int Function, BarRequest Bar, ulong Ad
 internal sealed record FirmwareRun(
     GuestOutcome Outcome, string? Message, PciPlacement? Placement, ImmutableArray<E820Entry> E820, ImmutableArray<FaultyBar> Misaligned)
 {
+    /// <summary>Why it does not get further where it says nothing itself; null where it does, or nothing is wrong.</summary>
+    public string? Cause { get; init; }
+
     /// <summary>The configuration space as it lies in memory (q35); empty where there is none.</summary>
     public ByteRange Mmconfig { get; init; }
 

@@ -3,8 +3,12 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
 using System.Numerics;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Pci;
 
 namespace Keyhole.Platforms.Firmware;
@@ -122,7 +126,7 @@ internal sealed class Ovmf
         if (!_input.Machine.Cpu.Is64Bit || Math.Max(_windows.High?.End ?? 0, _input.Memory.RamEnd) > 1UL << _windows.Width)
         {
             var why = new Unplaced(UnplacedReason.NotReached, 0, default, _windows.Width);
-            return new(GuestOutcome.Hangs, null, FirmwareRun.NothingPlaced(_tree, Windows(), (_, _) => why), default, []);
+            return new(GuestOutcome.Hangs, null, FirmwareRun.NothingPlaced(_tree, Windows(), (_, _) => why), default, []) { Cause = WhyNoEnd() };
         }
 
         // edk2's Q35BoardVerification: a build with system management mode stops on a board that keeps no RAM for it.
@@ -153,6 +157,26 @@ internal sealed class Ovmf
             if (!Reject(pools, failed))
                 return GiveUp(pools, failed);
         }
+    }
+
+    /// <summary>What lies beyond the addresses that OVMF maps, and what makes those so few.</summary>
+    private string WhyNoEnd()
+    {
+        if (!_input.Machine.Cpu.Is64Bit)
+            return "OVMF runs in 64-bit mode, which the guest's processor does not have";
+        ByteRange high = _input.Memory.High;
+        ulong end = _input.Memory.RamEnd;
+        string what = high.Start == X86Layout.HyperTransportEnd && end == high.End
+            ? "the guest's RAM, which QEMU moves behind AMD's HyperTransport range," : "the guest's RAM";
+        if (end <= 1UL << _windows.Width && _windows.High is { } window)
+        {
+            end = window.End;
+            what = $"OVMF's window above 4 GiB ({ByteSize.ToText(window.SizeBytes)}, behind RAM"
+                + (_input.Memory.HotplugEnd is null ? ")" : " and the room for memory to be plugged in)");
+        }
+
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{what} ends at 0x{end:x}, beyond the {_windows.Width} address bits that OVMF maps{_windows.WhyNoMore(_windows.Width)}");
     }
 
     /// <summary>Adds up what everything on a root bus needs: a window of each kind.</summary>
@@ -414,10 +438,21 @@ internal sealed class Ovmf
             foreach (ResourceNode[] pool in pools)
                 needed += pool?[(int)kind].Length ?? 0;
             Unplaced limit = Limit(kind, needed);
+            var concerned = new List<ResourceNode>();
             foreach (ResourceNode[] pool in pools)
             {
                 if (pool is not null)
-                    Mark(pool[(int)kind], limit, limits);
+                    CollectBars(pool[(int)kind], concerned);
+            }
+
+            ulong[] sizes = [.. concerned.Select(static node => node.Length)];
+            ulong deciding = DecidingSize.Of(sizes, needed, limit.Available.SizeBytes, out bool bridgesOnly);
+            if (bridgesOnly && limit.Limit.Length == 0)
+                limit = limit with { Limit = "the windows of the bridges alone take more" };
+            foreach (ResourceNode node in concerned)
+            {
+                if (node.Length >= deciding)
+                    limits.TryAdd((node.Function, node.Bar), limit);
             }
         }
 
@@ -441,12 +476,12 @@ internal sealed class Ovmf
             Unsettled = unsettled,
         };
 
-    private static void Mark(ResourceNode node, Unplaced limit, Dictionary<(int Function, int Bar), Unplaced> limits)
+    private static void CollectBars(ResourceNode node, List<ResourceNode> bars)
     {
         if (node.Bar >= 0)
-            limits.TryAdd((node.Function, node.Bar), limit);
+            bars.Add(node);
         foreach (ResourceNode child in node.Children?.Ordered() ?? [])
-            Mark(child, limit, limits);
+            CollectBars(child, bars);
     }
 
     /// <summary>

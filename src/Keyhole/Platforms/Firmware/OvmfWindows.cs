@@ -16,8 +16,14 @@ internal sealed class OvmfWindows
 {
     public const ulong DefaultWindow = 32 * GiB;
 
+    /// <summary>The name under which OVMF looks for the window that the user asks for.</summary>
+    public const string WindowName = "opt/ovmf/X-PciMmio64Mb";
+
     /// <summary>The largest window that the user may ask for, in MiB: 16 TiB.</summary>
-    private const uint LargestWindowMiB = 0x1000000;
+    public const uint LargestWindowMiB = 0x1000000;
+
+    /// <summary>OVMF's buffer holds 2^64, a line's end and the byte behind a text: what is longer is not read at all.</summary>
+    private const int LongestNumber = 22;
 
     private const ulong Q35LowWindow = 0xc0000000;
     private const ulong Q35Mmconfig = 0xe0000000;
@@ -124,7 +130,7 @@ internal sealed class OvmfWindows
     }
 
     /// <summary>What makes the width that OVMF uses smaller than the processor's.</summary>
-    private string WhyNoMore(int width)
+    public string WhyNoMore(int width)
     {
         QemuCpu cpu = _input.Machine.Cpu;
         return width == cpu.PhysBits ? ", the processor's"
@@ -137,9 +143,19 @@ internal sealed class OvmfWindows
     /// takes.</summary>
     private ulong? UsersWindow()
     {
-        string? text = _input.Machine.FwCfgValue("opt/ovmf/X-PciMmio64Mb");
-        return uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint sizeMiB) && sizeMiB <= LargestWindowMiB
-            ? (ulong)sizeMiB << 20 : null;
+        return _input.Machine.FwCfgValue(WindowName) is { } text && TryReadWindow(text, out ulong bytes) ? bytes : null;
+    }
+
+    /// <summary>Reads a window as OVMF does: whole MiB in decimal digits, blanks before them and a line's end behind them; at most 16 TiB.</summary>
+    /// <remarks>Source: edk2's QemuFwCfgSimpleParser.c and its use in PlatformInitLib.</remarks>
+    public static bool TryReadWindow(string text, out ulong sizeBytes)
+    {
+        ReadOnlySpan<char> digits = text.EndsWith("\r\n", StringComparison.Ordinal) ? text.AsSpan(0, text.Length - 2)
+            : text.EndsWith('\n') ? text.AsSpan(0, text.Length - 1) : text;
+        bool isRead = text.Length <= LongestNumber & ulong.TryParse(digits.TrimStart(" \t"), NumberStyles.None, CultureInfo.InvariantCulture,
+            out ulong sizeMiB) && sizeMiB <= LargestWindowMiB;
+        sizeBytes = isRead ? sizeMiB << 20 : 0;
+        return isRead;
     }
 
     private int? BelievedWidth()

@@ -2,7 +2,9 @@
 
 using System;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Pci;
@@ -279,14 +281,15 @@ internal sealed class SeaBios
 
     // ------------------------------------------------------------------ placing
 
+    /// <summary>Ports from 1000 on: q35 has its power management at 600, pc at a000 and b000.</summary>
+    private ulong IoRoom => (_input.IsQ35 ? 0x10000u : 0xa000u) - 0x1000u;
+
     private bool TryPlaceIo()
     {
         SeaBiosRegion io = RootRegion(Space.Io);
         ulong sum = io.Sum();
-        // q35 has its power management at 0x600, pc at a000 and b000.
-        ulong lowEnd = _input.IsQ35 ? 0x10000u : 0xa000u;
         io.Base = sum < 0x4000 ? 0xc000u : 0x1000u;
-        return sum < 0x4000 || sum < lowEnd - 0x1000;
+        return sum < 0x4000 || sum < IoRoom;
     }
 
     /// <summary>Fills the window below 4 GiB from its top: of the two kinds the one with the smaller alignment first.</summary>
@@ -370,9 +373,16 @@ internal sealed class SeaBios
         ulong needed = space == Space.Io ? RootRegion(Space.Io).Sum() : unchecked(RootRegion(Space.Memory).Sum()
             + RootRegion(Space.Prefetchable).Sum());
         ByteRange available = space == Space.Io ? ByteRange.FromBounds(0xc000, 0x10000) : ByteRange.FromBounds(_lowStart, TopOfLowWindow);
-        var full = new Unplaced(reason, needed, available);
+        ulong[] sizes = [.. _tree.Functions.SelectMany((function, i) => function.Node.Bars.Where(bar => IsConcerned(i, bar)))
+            .Select(static bar => bar.SizeBytes)];
+        ulong deciding = DecidingSize.Of(sizes, needed, space == Space.Io ? IoRoom : available.SizeBytes, out bool bridgesOnly);
+        var full = new Unplaced(reason, needed, available)
+        {
+            Limit = bridgesOnly ? $"the windows of the bridges alone take more, {ByteSize.ToText(needed)} with the BARs" : "",
+        };
         var notReached = new Unplaced(UnplacedReason.NotReached, 0, default) { Because = message };
-        PciPlacement none = FirmwareRun.NothingPlaced(_tree, windows, (function, bar) => IsConcerned(function, bar) ? full : notReached);
+        PciPlacement none = FirmwareRun.NothingPlaced(_tree, windows, (function, bar) =>
+            IsConcerned(function, bar) && bar.SizeBytes >= deciding ? full : notReached);
         return new(GuestOutcome.Panics, message, none, default, []);
 
         bool IsConcerned(int function, BarRequest bar)

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Immutable;
 using System.Globalization;
 using Keyhole.Guests;
+using Keyhole.Platforms.Firmware;
 using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
@@ -17,6 +18,9 @@ internal enum QemuSetting
 
     /// <summary>The width of the guest's physical addresses in bits.</summary>
     PhysBits,
+
+    /// <summary>Pages of 1 GiB (pdpe1gb), without which OVMF maps 40 bits at most.</summary>
+    GiBPages,
 
     /// <summary>What the root ports keep free for hot-plug.</summary>
     Ports,
@@ -49,13 +53,13 @@ internal enum QemuSetting
 internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, string Text)
 {
     /// <summary>The name under which OVMF looks for the size of its window.</summary>
-    public const string WindowName = "opt/ovmf/X-PciMmio64Mb";
+    public const string WindowName = OvmfWindows.WindowName;
 
     /// <summary>How much a change costs whoever makes it: sums of these are compared.</summary>
     internal int Weight => Setting switch
     {
         QemuSetting.OvmfWindow => 1,
-        QemuSetting.PhysBits => 2,
+        QemuSetting.PhysBits or QemuSetting.GiBPages => 2,
         QemuSetting.Ports or QemuSetting.MaxRamBelow4GiB or QemuSetting.Hole64 => 3,
         QemuSetting.MemorySlots => Number > 0 ? 3 : 9,
         QemuSetting.FirmwareRelease => 6,
@@ -69,6 +73,7 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
     {
         QemuSetting.OvmfWindow => string.Create(CultureInfo.InvariantCulture, $"X-PciMmio64Mb={Number}"),
         QemuSetting.PhysBits => string.Create(CultureInfo.InvariantCulture, $"phys-bits={Number}"),
+        QemuSetting.GiBPages => "pdpe1gb=on",
         QemuSetting.Ports => $"pcie-root-port.{Text}",
         QemuSetting.MaxRamBelow4GiB => $"max-ram-below-4g={Size}",
         QemuSetting.Hole64 => $"pci-hole64-size={Size}",
@@ -115,6 +120,8 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
                     : Math.Min(bits, 48)
                     }
                 };
+            case QemuSetting.GiBPages:
+                return machine with { Cpu = machine.Cpu with { HasGiBPages = true } };
             case QemuSetting.Ports:
                 return machine with { Globals = machine.Globals.Add(new("pcie-root-port", Property, Value)) };
             case QemuSetting.MaxRamBelow4GiB:
@@ -169,6 +176,9 @@ internal sealed record QemuCureRequest(QemuMachine Machine)
 
     /// <summary>Whether the guest has the whole width of the host's processor already: it can be limited, not raised.</summary>
     public bool HasHostsWidth { get; init; }
+
+    /// <summary>Whether the guest's processor can have pages of 1 GiB: under KVM where the host's has, or nobody knows.</summary>
+    public bool CanHaveGiBPages { get; init; } = true;
 
     /// <summary>Whether the guest's form says how many slots there are for memory to be plugged in: Proxmox VE has 255 of its own.</summary>
     public bool NamesSlots { get; init; } = true;

@@ -159,6 +159,8 @@ internal static class QemuCures
             if (machine.Firmware.Name == FirmwareName.Ovmf)
                 AddWindows();
             AddWidths(machine);
+            if (machine is { Firmware.Name: FirmwareName.Ovmf, Cpu: { HasGiBPages: false, Is64Bit: true } } && _request.CanHaveGiBPages)
+                Add([new QemuChange(QemuSetting.GiBPages, 0, "")]);
             var ports = ImmutableArray.CreateBuilder<QemuChange>();
             bool hasPorts = false;
             foreach (QemuDevice device in machine.Devices)

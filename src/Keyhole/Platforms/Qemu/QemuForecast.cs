@@ -22,6 +22,12 @@ internal sealed record QemuForecast
     /// <summary>In QEMU's or the firmware's own words; null where they say nothing. Of OVMF what a debug build of it says.</summary>
     public string? Message { get; init; }
 
+    /// <summary>Why the firmware does not get further where it says nothing; null where it does.</summary>
+    public string? Cause { get; init; }
+
+    /// <summary>What to write in place of a value that QEMU refuses; null where it refuses none, or its words tell.</summary>
+    public string? Instead { get; init; }
+
     /// <summary>Null where QEMU refuses the machine.</summary>
     public QemuMemory? Memory { get; init; }
 
@@ -104,7 +110,7 @@ internal static class QemuForecaster
 
         if (topology.Refusal is { } words)
         {
-            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = words };
+            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = words, Instead = topology.RefusalRemedy };
             return true;
         }
 
@@ -127,6 +133,7 @@ internal static class QemuForecaster
             Machine = machine,
             Outcome = run.Outcome,
             Message = run.Message,
+            Cause = run.Cause,
             Memory = memory,
             E820 = run.E820,
             Unsettled = run.Unsettled,

@@ -59,6 +59,7 @@ internal sealed class QemuPlatform : IPlatform
         }
 
         string? remedy = Remedy(scenario, guest, around, machine, forecast, problems);
+        QemuIgnoredSettings.Report(guest, RequestFor(scenario, guest, around, machine), remedy, problems);
         ReportHyperTransport(scenario, forecast, problems);
         QemuWidths.Report(scenario.Host.Traits, forecast, remedy, problems);
         QemuWidths.ReportReservedMemory(scenario, machine, problems);
@@ -114,18 +115,20 @@ internal sealed class QemuPlatform : IPlatform
         if (!QemuCures.TryFind(request, out QemuCure cure))
             return null;
         QemuPaste? paste = cure.Best is { } best && !cure.IsWell ? QemuPaste.Of(guest, request, best.Changes) : null;
-        string notes = paste is { Notes.IsEmpty: false } ? $"; {string.Join("; ", paste.Notes)}" : "";
         string why = cure.IsWell ? "every BAR has its place as it is"
             : cure.IsUntried ? $"none could be tried: {Untried(cure)}"
             : cure.Best is null ? cure.IsStartOnly ? "with none of the settings that were tried does QEMU start the guest"
                 : "with none of the settings that were tried does every BAR get a place"
-            : cure.IsStartOnly ? $"the lightest change that was found with which QEMU starts the guest; {NotCounted}{notes}"
-            : $"the lightest change that was found with which the guest boots and every BAR has its place{notes}";
+            : cure.IsStartOnly ? $"the lightest change that was found with which QEMU starts the guest; {NotCounted}"
+            : $"the lightest change that was found with which the guest boots and every BAR has its place";
         return new(
             [.. cure.Trials.Select(trial => new TriedSetting(trial.Name, cure.IsStartOnly ? null : trial.Unplaced, trial.Outcome))],
             cure.Best?.Name,
             why,
-            paste is null ? null : new(paste.Libvirt, paste.Qemu, paste.Proxmox, Xl: null));
+            paste is null ? null : new(paste.Libvirt, paste.Qemu, paste.Proxmox, Xl: null)
+            {
+                Beside = paste.Notes.IsEmpty ? null : string.Join("; ", paste.Notes),
+            });
     }
 
     /// <summary>Why there can be no forecast: nobody says which firmware the guest has. Null where that is known.</summary>
@@ -136,6 +139,7 @@ internal sealed class QemuPlatform : IPlatform
     {
         WidthLimit = QemuWidths.Limit(scenario.Host.Traits, machine),
         HasHostsWidth = around.PhysBits is null && guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
+        CanHaveGiBPages = !guest.IsKvm || around.HostHasGiBPages != false,
         NamesSlots = guest.Dialect != QemuDialect.Proxmox,
         WithBoard = guest.Dialect != QemuDialect.Options ? null : name =>
         {
@@ -157,12 +161,13 @@ internal sealed class QemuPlatform : IPlatform
         if (cure.Best is { } best)
         {
             QemuPaste paste = QemuPaste.Of(guest, request, best.Changes);
-            string own = paste.OneLine;
-            string notes = paste.Notes.IsEmpty || own == string.Join("; ", paste.Notes) ? "" : $" ({string.Join("; ", paste.Notes)})";
             string what = cure.IsStartOnly ? $"with which QEMU starts the guest ({NotCounted})" : "with which every BAR has its place";
-            return $"{best.Name}, {what}: {own}{notes}";
+            return $"{best.Name}, {what}: {paste.OneLine}{paste.InBrackets}";
         }
 
+        // What is to be written in place of a refused value is told with the refusal.
+        if (forecast.Instead is not null)
+            return null;
         problems.Add(new(
             Severity.Info,
             ProblemCodes.NoSettingHelps,
@@ -231,14 +236,14 @@ internal sealed class QemuPlatform : IPlatform
             GuestOutcome.Hangs when forecast.Machine.Firmware.Name == FirmwareName.SeaBios =>
                 "SeaBIOS never ends: with an expander it numbers the buses again and again, because a bridge asks for fewer buses in reserve "
                     + "(bus-reserve) than it has already",
-            GuestOutcome.Hangs => $"the firmware never ends{said}",
+            GuestOutcome.Hangs => $"the firmware never ends{said}{(forecast.Cause is { } cause ? $": {cause}" : "")}",
         };
         if (forecast is { Outcome: GuestOutcome.Hangs, Machine.Firmware.Name: FirmwareName.SeaBios })
             remedy ??= "take bus-reserve= out of the bridges";
         if (forecast is { Outcome: GuestOutcome.Hangs, Message: Ovmf.NeedsQ35 })
             remedy = "take the image without system management mode (OVMF_CODE_4M.fd), or a q35 board";
         if (what is not null)
-            problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what, Remedy: remedy));
+            problems.Add(new(Severity.Error, ProblemCodes.GuestDoesNotStart, what, Remedy: forecast.Instead ?? remedy));
     }
 
     private static string Why(E820Entry entry, QemuForecast forecast) => entry switch

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
@@ -32,7 +34,7 @@ internal sealed record QemuMemory(
         }
 
         QemuVersion type = machine.Type.Version;
-        ulong low = System.Math.Min(LowRamLimit(machine), machine.MemoryBytes);
+        ulong low = Math.Min(LowRamLimit(machine), machine.MemoryBytes);
         ulong above = machine.MemoryBytes - low;
         ulong hole = Hole64Size(machine);
         int bits = machine.Cpu.PhysBits;
@@ -81,6 +83,16 @@ internal sealed record QemuMemory(
             return $"phys-bits should be between 32 and 52  (but is {bits})";
         if (machine.MaxRamBelow4GiB > Frames.FourGiB)
             return $"Machine option 'max-ram-below-4g={machine.MaxRamBelow4GiB}' expects size less than or equal to 4G";
+        string hole = machine.Type.Chipset == QemuChipset.Q35 ? "q35-pcihost" : "i440FX-pcihost";
+        if (machine.Global(hole, "pci-hole64-size") is { } asked && !QemuNumber.TrySize(asked, out _))
+            return $"can't apply global {hole}.pci-hole64-size={asked}: Parameter 'pci-hole64-size' expects a non-negative number below 2^64";
+        var names = new HashSet<string>(machine.FwCfg.Length, StringComparer.Ordinal);
+        foreach (QemuFwCfg blob in machine.FwCfg)
+        {
+            if (!names.Add(blob.Name))
+                return $"duplicate fw_cfg file name: {blob.Name}";
+        }
+
         if (machine.MaxMemoryBytes != 0 && machine.MaxMemoryBytes < machine.MemoryBytes)
             return $"invalid value of maxmem: maximum memory size (0x{machine.MaxMemoryBytes:x}) must be at least the initial "
                 + $"memory size (0x{machine.MemoryBytes:x})";
@@ -96,12 +108,12 @@ internal sealed record QemuMemory(
         {
             // The MMCONFIG area lies at b0000000: that is the most, and less where it is split anyway.
             ulong board = ram >= Q35LowRam ? Q35AlignedLowRam : Q35LowRam;
-            return machine.MaxRamBelow4GiB == 0 ? board : System.Math.Min(board, machine.MaxRamBelow4GiB);
+            return machine.MaxRamBelow4GiB == 0 ? board : Math.Min(board, machine.MaxRamBelow4GiB);
         }
 
         ulong most = machine.MaxRamBelow4GiB == 0 ? PcDefaultLowRam : machine.MaxRamBelow4GiB;
         bool isAligned = ram >= most && machine.Type.Version >= new QemuVersion(2, 0);
-        return isAligned ? System.Math.Min(most, PcAlignedLowRam) : most;
+        return isAligned ? Math.Min(most, PcAlignedLowRam) : most;
     }
 
     private static ulong Hole64Size(QemuMachine machine)
@@ -132,7 +144,7 @@ internal sealed record QemuMemory(
         if (machine.Cpu.Is64Bit && machine.Cpu.PhysBits > 32)
             return hole64Start + hole64Bytes - 1;
         // 32-bit processors have no such window; until 8.1 QEMU did not check them at all.
-        return machine.Type.Version < new QemuVersion(8, 2) ? (1UL << machine.Cpu.PhysBits) - 1 : System.Math.Max(ramEnd, Frames.FourGiB) - 1;
+        return machine.Type.Version < new QemuVersion(8, 2) ? (1UL << machine.Cpu.PhysBits) - 1 : Math.Max(ramEnd, Frames.FourGiB) - 1;
     }
 
     private static ulong GiBUp(ulong bytes) => Align.Up(bytes, GiB);

@@ -41,6 +41,9 @@ internal sealed partial class QemuTopology
     /// <summary>The words in which QEMU refuses the machine; null where it does not.</summary>
     public string? Refusal { get; private set; }
 
+    /// <summary>What to write instead of what QEMU refuses; null where its words tell.</summary>
+    public string? RefusalRemedy { get; private set; }
+
     /// <summary>A device of which Keyhole does not know what it asks for; null where there is none.</summary>
     public QemuDevice? Unknown { get; private set; }
 
@@ -183,6 +186,16 @@ internal sealed partial class QemuTopology
         }
 
         var plug = new QemuPlug(_machine, device, model!, IsBehindPort: bus.HasOneSlot);
+        Refusal = QemuDeviceValues.Refusal(plug, out string? remedy);
+        RefusalRemedy = remedy;
+        if (Refusal is not null)
+            return false;
+        if (QemuDeviceValues.IsBeyondReckoning(plug))
+        {
+            Unknown = device;
+            return false;
+        }
+
         if (!TryBridge(plug, bus, out PciBridge? bridge, out QemuBus? behind))
             return false;
         VirtualFunctions? more = model!.Virtual?.Invoke(plug);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Platforms.Firmware;
+
+namespace Keyhole.Platforms.Qemu;
+
+/// <summary>Settings of the user's that the firmware reads and does not take.</summary>
+internal static class QemuIgnoredSettings
+{
+    /// <param name="remedy">What was tried and works for what is wrong with the guest's BARs; null for nothing.</param>
+    public static void Report(QemuGuest guest, QemuCureRequest request, string? remedy, List<Problem> problems)
+    {
+        QemuMachine machine = request.Machine;
+        if (machine.Firmware.Name != FirmwareName.Ovmf || machine.FwCfgValue(OvmfWindows.WindowName) is not { } text
+            || OvmfWindows.TryReadWindow(text, out _))
+            return;
+        problems.Add(new(
+            Severity.Warning,
+            ProblemCodes.SettingIgnored,
+            string.Create(CultureInfo.InvariantCulture,
+                $"OVMF ignores {OvmfWindows.WindowName}={InputError.Quote(text)} (\"ignoring malformed 64-bit PCI host aperture size from fw_cfg\"): "
+                    + $"it takes whole MiB up to {OvmfWindows.LargestWindowMiB}, in decimal digits without a unit"),
+            Remedy: AsMeant(guest, request, text) ?? remedy ?? "take it out, for it does nothing"));
+    }
+
+    /// <summary>A size with a unit, or hex digits, as it may have been meant: where the guest is well with it.</summary>
+    private static string? AsMeant(QemuGuest guest, QemuCureRequest request, string text)
+    {
+        if (!QemuNumber.TrySize(text, out ulong meant))
+            return null;
+        bool hasUnit = char.IsAsciiLetter(text.AsSpan().Trim()[^1]) && !text.Contains("0x", StringComparison.OrdinalIgnoreCase);
+        ulong sizeMiB = hasUnit ? meant >> 20 : meant;
+        var change = new QemuChange(QemuSetting.OvmfWindow, sizeMiB, "");
+        if (sizeMiB is 0 or > OvmfWindows.LargestWindowMiB
+            || !QemuForecaster.TryForecast(change.ApplyTo(request.Machine), out QemuForecast forecast, out _)
+            || !QemuCures.IsWell(forecast, request.WidthLimit))
+            return null;
+        QemuPaste paste = QemuPaste.Of(guest, request, [change]);
+        return $"{paste.OneLine}{paste.InBrackets}";
+    }
+}
