@@ -134,6 +134,7 @@ internal sealed class SeaBios
         return new(GuestOutcome.Boots, null, Placement(windows), SeaBiosMap.Make(_input, IsBeyondReach), _misaligned.ToImmutable())
         {
             Mmconfig = _input.IsQ35 ? ByteRange.FromBounds(SeaBiosMap.Mmconfig, SeaBiosMap.MmconfigEnd) : default,
+            Unsettled = SeaBiosMap.Unsettled(_input, IsBeyondReach),
         };
     }
 

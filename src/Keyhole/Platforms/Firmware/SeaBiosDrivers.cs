@@ -24,6 +24,7 @@ internal sealed class SeaBiosDrivers
     /// <summary>A queue of virtio with all that belongs to it.</summary>
     private const ulong VirtioQueue = 10784;
 
+    private const int Usb = 0x0c03;
     private const int Xhci = 0x0c0330;
     private const int Ehci = 0x0c0320;
     private const int Ohci = 0x0c0310;
@@ -58,6 +59,28 @@ internal sealed class SeaBiosDrivers
     /// <param name="isBeyondReach">Whether the registers of a function, by its index, lie above 4 GiB.</param>
     public static void Take(FirmwareInput input, SeaBiosHighZone zone, Func<int, bool> isBeyondReach) =>
         new SeaBiosDrivers(input, zone, isBeyondReach).Take();
+
+    /// <summary>A device of the host for which a driver starts that takes as much as the hardware asks for (the scratch pages of an XHCI controller)
+    /// and as what is plugged into it needs; null where there is none.</summary>
+    /// <returns>How a message names it.</returns>
+    public static string? OfHost(FirmwareInput input, Func<int, bool> isBeyondReach)
+    {
+        for (int i = 0; i < input.Tree.Functions.Length; i++)
+        {
+            NumberedFunction function = input.Tree.Functions[i];
+            string? kind = !function.Node.IsPassedThrough ? null : (function.Node.ClassCode >> 8) switch
+            {
+                Usb => "USB controller",
+                Ahci >> 8 => "SATA controller",
+                Nvme >> 8 when function.Node.ClassCode != Nvme => "NVMe controller",
+                _ => null,
+            };
+            if (kind is not null && !isBeyondReach(i))
+                return $"the {kind} {function.Address}";
+        }
+
+        return input.Machine.Devices.Any(static device => device.Driver == "usb-host") ? "a USB device" : null;
+    }
 
     private void Take()
     {
@@ -148,7 +171,7 @@ internal sealed class SeaBiosDrivers
     {
         // Companions have no bus of their own: what is plugged into the controller that they belong to is high-speed and stays there.
         var buses = new List<(int Function, string Name)>();
-        foreach (int function in Functions(static node => node.ClassCode >> 8 == 0x0c03 && !node.IsPassedThrough))
+        foreach (int function in Functions(static node => node.ClassCode >> 8 == Usb && !node.IsPassedThrough))
         {
             QemuDevice? device = DeviceOf(function);
             bool isCompanion = device is null ? _input.IsQ35 && IsUhci(function) : device["masterbus"] is not null;

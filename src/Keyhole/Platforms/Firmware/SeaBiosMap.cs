@@ -75,11 +75,23 @@ internal static class SeaBiosMap
         return joined.ToImmutable();
     }
 
+    /// <summary>The end of low RAM, where a driver keeps memory for a device of the host and nobody can tell how much.</summary>
+    public static ImmutableArray<UnsettledRange> Unsettled(FirmwareInput input, Func<int, bool> isBeyondReach)
+    {
+        ulong low = input.Memory.LowEnd;
+        return SeaBiosDrivers.OfHost(input, isBeyondReach) is not { } device ? []
+            : [new(ByteRange.FromBounds(low - Math.Min(low, ZoneBytes(input.Machine)), low),
+                $"SeaBIOS keeps memory there for {device} of the host that is passed through: how much depends on the hardware and on what is "
+                    + "plugged into it")];
+    }
+
+    private static ulong ZoneBytes(QemuMachine machine) => machine.Firmware.IsSince(1, 16, 1) ? LargeZone : SmallZone;
+
     /// <summary>Bytes at the end of low RAM that SeaBIOS keeps, in whole pages.</summary>
     private static ulong KeptBytes(FirmwareInput input, Func<int, bool> isBeyondReach)
     {
         QemuMachine machine = input.Machine;
-        var zone = new SeaBiosHighZone(machine.Firmware.IsSince(1, 16, 1) ? LargeZone : SmallZone);
+        var zone = new SeaBiosHighZone(ZoneBytes(machine));
         ulong smbios = SmbiosBytes(machine, !input.Memory.High.IsEmpty);
         // Up to 600 bytes find room below 1 MiB.
         if (smbios > 600)

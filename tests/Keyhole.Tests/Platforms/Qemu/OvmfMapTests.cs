@@ -26,7 +26,8 @@ public sealed class OvmfMapTests
         {
             Assert.IsTrue(QemuForecaster.TryForecast(record.Machine, out QemuForecast forecast, out _), record.Name);
             ImmutableArray<E820Entry> real = [.. record.Json.GetProperty("e820").EnumerateArray().Select(Entry)];
-            ImmutableArray<E820Entry> known = Settled(forecast.E820, forecast.Unsettled), seen = Settled(real, forecast.Unsettled);
+            ImmutableArray<E820Entry> known = QemuComparison.Settled(forecast.E820, forecast.Unsettled);
+            ImmutableArray<E820Entry> seen = QemuComparison.Settled(real, forecast.Unsettled);
             if (!known.SequenceEqual(seen))
                 wrong.Add($"{record.Name}\n    seen {Text(seen.Except(known))}\n    forecast {Text(known.Except(seen))}");
         }
@@ -121,20 +122,4 @@ public sealed class OvmfMapTests
 
     private static string Text(IEnumerable<E820Entry> entries) =>
         string.Join(' ', entries.Select(static e => $"[{e.Address:x}, {e.End:x}) {e.Type}"));
-
-    private static ImmutableArray<E820Entry> Settled(ImmutableArray<E820Entry> map, ImmutableArray<UnsettledRange> unsettled)
-    {
-        foreach (UnsettledRange part in unsettled)
-        {
-            map =
-            [
-                .. map.SelectMany(entry => (E820Entry[])[
-                    E820Entry.FromBounds(entry.Address, System.Math.Max(entry.Address, System.Math.Min(entry.End, part.Range.Start)), entry.Type),
-                    E820Entry.FromBounds(System.Math.Min(entry.End, System.Math.Max(entry.Address, part.Range.End)), entry.End, entry.Type),
-                ]).Where(static entry => entry.Size > 0),
-            ];
-        }
-
-        return map;
-    }
 }

@@ -21,14 +21,20 @@ namespace Keyhole.Tests.Platforms.Qemu;
 [TestClass]
 public sealed class QemuRuleTests
 {
-    private static QemuForecast Forecast(string options, string firmware = "seabios-1.16.2", int emulator = 10)
+    private static QemuForecast Forecast(string options, string firmware = "seabios-1.16.2", int emulator = 10,
+        ImmutableArray<PciDevice> devices = default)
     {
         string text = $"qemu-system-x86_64 -nodefaults -accel tcg {options}";
         Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd")
             .TryGet(out GuestDocument? document, out InputError? error), error?.ToString());
         Assert.IsTrue(QemuFirmware.TryParse(firmware, out QemuFirmware release));
-        Assert.IsTrue(document.Guest.Qemu!.TryResolve(new() { Firmware = release, Emulator = new QemuVersion(emulator, emulator == 7 ? 2 : 0) },
-            out QemuMachine machine, out _));
+        var around = new QemuSurroundings
+        {
+            Firmware = release,
+            Emulator = new QemuVersion(emulator, emulator == 7 ? 2 : 0),
+            Devices = devices.IsDefault ? [] : devices,
+        };
+        Assert.IsTrue(document.Guest.Qemu!.TryResolve(around, out QemuMachine machine, out _));
         Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
         return forecast;
     }
@@ -334,5 +340,32 @@ public sealed class QemuRuleTests
         Plan plan = Plan(Kvm("81:00.0"), new());
         Assert.IsFalse(plan.IsMapKnown);
         Assert.IsTrue(plan.Problems.Any(static problem => problem.Code == ProblemCodes.MapNotKnown));
+    }
+
+    /// <summary>Source: SeaBIOS, src/hw/usb-xhci.c (scratch pages), ahci.c (ports with a disk).</summary>
+    [TestMethod]
+    [DataRow("0c03", "30", 0x4000UL, "the USB controller 0000:01:00.0")]
+    [DataRow("0106", "01", 0x4000UL, "the SATA controller 0000:01:00.0")]
+    [DataRow("0c03", "30", 0x1_0000_0000UL, null, DisplayName = "registers above 4 GiB, where SeaBIOS starts nothing")]
+    [DataRow("0300", "00", 0x4000UL, null)]
+    [DataRow("0108", "02", 0x4000UL, null)]
+    public void What_SeaBIOS_keeps_for_a_controller_of_the_host_is_not_settled(string kind, string programming, ulong size, string? named)
+    {
+        string listing = $"01:00.0 Device [{kind}]: Vendor Device [8086:a36d] (prog-if {programming})\n"
+            + $"\tRegion 0: Memory at 40{size:x8} (64-bit, prefetchable) [size={size >> 10}K]\n";
+        Assert.IsTrue(BarReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(listing)), "lspci")
+            .TryGet(out PciListing? read, out InputError? error), error?.ToString());
+        QemuForecast forecast = Forecast("-machine pc-q35-10.0 -m 2G -cpu qemu64,phys-bits=40 -device pcie-root-port,id=p,slot=1 "
+            + "-device vfio-pci,host=01:00.0,bus=p", devices: read.Devices);
+
+        Assert.AreEqual(GuestOutcome.Boots, forecast.Outcome);
+        if (named is null)
+        {
+            Assert.IsEmpty(forecast.Unsettled);
+            return;
+        }
+
+        Assert.Contains(named, forecast.Unsettled.Single().Why);
+        Assert.AreEqual(ByteRange.FromBounds(0x7f00_0000, 0x8000_0000), forecast.Unsettled.Single().Range);
     }
 }
