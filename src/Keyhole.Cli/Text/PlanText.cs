@@ -86,6 +86,7 @@ internal static class PlanText
         if (answer.Bars is not { IsEmpty: false } bars)
             return;
         TextTable table = MapView.NewTable("Where each BAR will be", "function", "device", "BAR", "size", "kind", "address");
+        table.AlignRight(3);
         foreach (BarAnswer bar in bars)
         {
             if (bar is PlacedBarAnswer placed)
