@@ -80,7 +80,7 @@ public static class FirmwareVerifier
         var explanations = new List<Phrase>();
         BootVerification verification = CompareOnly(plan, observed, scan, explanations);
         if (plan.Platform.Traits.TakesSurroundings && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { } named && plan.Firmware is { } forecast
-            && named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) is { } words)
+            && (named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) ?? named.OfSnapshot()) is { } words)
             explanations.Insert(0, words);
         if (OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is { } other)
             explanations.Insert(0, other);

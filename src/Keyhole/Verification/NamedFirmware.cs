@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 using Keyhole.Guests;
 using Keyhole.Platforms;
 
@@ -12,6 +13,10 @@ namespace Keyhole.Verification;
 /// <param name="IsQ35">Null where the board is none of QEMU's.</param>
 internal readonly record struct NamedFirmware(FirmwareName? Name, QemuFirmware? Release, bool? IsQ35)
 {
+    /// <summary>How many changes after <see cref="Release"/> it was built from, as <c>git describe</c> counts them; 0 for the release
+    /// itself.</summary>
+    public int Changes { get; init; }
+
     /// <summary>SeaBIOS's own date, whatever its release, and OVMF's.</summary>
     private const string SeaBiosDate = "04/01/2014";
     private const string OvmfDate = "02/06/2015";
@@ -42,7 +47,7 @@ internal readonly record struct NamedFirmware(FirmwareName? Name, QemuFirmware? 
             ReadOnlySpan<char> number = rest[..length];
             ReadOnlySpan<char> behind = rest[length..];
             if (number.StartsWith("1.") && QemuFirmware.TryParse($"seabios-{number}", out QemuFirmware seabios) && seabios.Minor >= 7)
-                return new(FirmwareName.SeaBios, seabios, isQ35);
+                return new(FirmwareName.SeaBios, seabios, isQ35) { Changes = ChangesAfter(behind) };
             if (number.Length == 7 && number[4] == '.' && QemuFirmware.TryParse($"ovmf-{number}{Revision(behind)}", out QemuFirmware ovmf))
                 return new(FirmwareName.Ovmf, ovmf, isQ35);
             if (number.Length == 8 && i >= 5 && words[..i].EndsWith("edk2-")
@@ -65,6 +70,23 @@ internal readonly record struct NamedFirmware(FirmwareName? Name, QemuFirmware? 
         return Release is { } release && told is { } said && (release.Major, release.Minor, release.Patch) != (said.Major, said.Minor, said.Patch)
             ? $"The log names {release} as its firmware, and {said} was told."
             : null;
+    }
+
+    /// <summary>What a build between two releases may do; null where it is of a release.</summary>
+    public string? OfSnapshot() => Release is { } release && Changes > 0
+        ? string.Create(CultureInfo.InvariantCulture,
+            $"The log names a firmware {Changes} changes after {release}: it may do what {release} does, or what the release after it does.")
+        : null;
+
+    /// <summary>The number in <c>-14-g1e1da7a96300</c>; 0 where there is none.</summary>
+    private static int ChangesAfter(ReadOnlySpan<char> behind)
+    {
+        if (!behind.StartsWith("-"))
+            return 0;
+        ReadOnlySpan<char> rest = behind[1..];
+        int dash = rest.IndexOf('-');
+        return dash is > 0 and < 6 && rest[dash..].StartsWith("-g") && int.TryParse(rest[..dash], NumberStyles.None, CultureInfo.InvariantCulture,
+            out int changes) ? changes : 0;
     }
 
     private static string Revision(ReadOnlySpan<char> behind)

@@ -265,6 +265,15 @@ public sealed class FirmwareVerifierTests
     }
 
     [TestMethod]
+    [DataRow("1.16.2-debian-1.16.2-1")]
+    [DataRow("rel-1.16.3-0-ga6ed6b701f0a-prebuilt.qemu.org")]
+    [DataRow("Arch Linux 1.17.0-2-2")]
+    [DataRow("2025.02-8+deb13u1")]
+    public void A_firmware_of_a_release_is_not_taken_for_one_between_two(string version) =>
+        Assert.DoesNotContain("changes after", Words(Verify(ScenarioOf("qemu-system-x86_64 -m 2048"),
+            $"[    0.000000] Linux version 6.1.0\n[    0.000000] DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS {version} 04/01/2014\n")));
+
+    [TestMethod]
     public void A_firmware_that_gave_its_devices_up_is_told_by_registers_without_an_address()
     {
         // The only device with 64 bits does not fit: OVMF programs none of any device.
@@ -285,5 +294,40 @@ public sealed class FirmwareVerifierTests
                 StringComparison.Ordinal));
         Assert.AreEqual((GuestOutcome.GivesUp, GuestOutcome.Boots), placed.Outcomes);
         Assert.IsFalse(placed.Agrees);
+    }
+
+    /// <summary>After a public report of a guest that a pre-release of QEMU 8.2 started on an EPYC of Milan: its SeaBIOS put the 64-bit window where the
+    /// one before and the one after did not.</summary>
+    [TestMethod]
+    public void A_public_log_of_a_SeaBIOS_between_two_releases_agrees_in_its_map_and_is_named_as_one()
+    {
+        string ports = string.Concat(Enumerable.Range(0, 14).Select(static i => $" -device pcie-root-port,id=pci.{i + 1},chassis={i + 1},bus=pcie.0,"
+            + $"addr=0x{1 + (i / 8):x}.0x{i % 8:x}{(i % 8 == 0 ? ",multifunction=on" : "")}"));
+        string[] devices = ["virtio-net-pci", "qemu-xhci", "virtio-serial-pci", "virtio-blk-pci,drive=d", "virtio-balloon-pci", "virtio-rng-pci"];
+        Scenario scenario = ScenarioOf("qemu-system-x86_64 -nodefaults -machine pc-q35-8.2,accel=kvm -cpu EPYC-Milan,phys-bits=48 -m 131072 -smp 2" + ports
+            + string.Concat(devices.Select(static (device, i) => $" -device {device},bus=pci.{i + 1},addr=0x0")));
+        const string log = """
+            [    0.000000] Linux version 3.10.0-1160.el7.x86_64
+            [    0.000000] e820: BIOS-provided physical RAM map:
+            [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+            [    0.000000] BIOS-e820: [mem 0x000000000009fc00-0x000000000009ffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x00000000000f0000-0x00000000000fffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007ffdbfff] usable
+            [    0.000000] BIOS-e820: [mem 0x000000007ffdc000-0x000000007fffffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x00000000b0000000-0x00000000bfffffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x00000000fed1c000-0x00000000fed1ffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x00000000feffc000-0x00000000feffffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x00000000fffc0000-0x00000000ffffffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000207fffffff] usable
+            [    0.000000] BIOS-e820: [mem 0x000000fd00000000-0x000000ffffffffff] reserved
+            [    0.000000] DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS rel-1.16.2-14-g1e1da7a96300-prebuilt.qemu.org 04/01/2014
+            [    0.000000] e820: [mem 0xc0000000-0xfed1bfff] available for PCI devices
+            """;
+
+        BootVerification verification = Verify(scenario with { Qemu = new() { Emulator = new QemuVersion(8, 2) } }, log);
+
+        Assert.IsTrue(verification.Agrees, Differences(verification));
+        Assert.HasCount(13, verification.Findings);
+        Assert.StartsWith("The log names a firmware 14 changes after seabios-1.16.2: it may do what", Words(verification));
     }
 }
