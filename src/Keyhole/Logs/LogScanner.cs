@@ -107,11 +107,11 @@ public sealed class LogScanner
     {
         while (true)
         {
-            if (_xen.Live is null && _kernel.Live is null && !_messages.AreOpen && _held.Count == 0)
+            if (_xen.Live is null && _kernel.Live is null && !_messages.AreOpen && _held.Count == 0 && _pci is not { IsOpen: true })
                 _text.SkipTo(MapAndTraitWords, _pci is null ? LogMessages.Words : s_messageAndPciWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
-            if (_pci is not null && line.ContainsAny(s_pciWords))
+            if (_pci is not null && (_pci.IsOpen || line.ContainsAny(s_pciWords)))
                 _pci.Read(line, _text.Number);
             if (_held.Count == 0 || !GoesOnWithHeld(line))
                 Read(line, _text.Number);

@@ -114,11 +114,22 @@ internal sealed class PciLogBuilder
     private readonly ImmutableArray<LogFact<string>>.Builder _machines = ImmutableArray.CreateBuilder<LogFact<string>>();
     private readonly ImmutableArray<UnpluggedSighting>.Builder _unplugged = ImmutableArray.CreateBuilder<UnpluggedSighting>();
     private readonly ImmutableArray<LogFact<int?>>.Builder _firstProcesses = ImmutableArray.CreateBuilder<LogFact<int?>>();
+    private readonly WrappedPciLine _wrapped = new();
     private LogFact<string>? _panic;
     private LogFact<string>? _refusal;
     private bool _isCut;
 
-    public PciLog ToLog() => new()
+    /// <summary>Whether the last line ended amid what it says: the next one is wanted whatever it holds.</summary>
+    public bool IsOpen => _wrapped.IsHeld;
+
+    public PciLog ToLog()
+    {
+        if (_wrapped.IsHeld)
+            ReadWhole(_wrapped.Take(), _wrapped.Number);
+        return Collected();
+    }
+
+    private PciLog Collected() => new()
     {
         Functions = _functions.ToImmutable(),
         Resources = _resources.ToImmutable(),
@@ -132,6 +143,22 @@ internal sealed class PciLogBuilder
     };
 
     public void Read(ReadOnlySpan<char> line, int number)
+    {
+        if (_wrapped.IsHeld)
+        {
+            bool goesOn = _wrapped.TryGoOn(line, out bool isWhole);
+            if (goesOn && !isWhole)
+                return;
+            ReadWhole(_wrapped.Take(), _wrapped.Number);
+            if (goesOn)
+                return;
+        }
+
+        if (!_wrapped.TryBegin(line, number))
+            ReadWhole(line, number);
+    }
+
+    private void ReadWhole(ReadOnlySpan<char> line, int number)
     {
         if (_functions.Count + _resources.Count + _windows.Count >= MostKept)
         {

@@ -16,6 +16,7 @@ namespace Keyhole.Pci;
 internal sealed class KernelLogReader(string sourceName)
 {
     private readonly SortedDictionary<PciAddress, Function> _functions = [];
+    private bool _isOfXenGuest;
 
     private sealed class Function
     {
@@ -39,7 +40,7 @@ internal sealed class KernelLogReader(string sourceName)
         foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
         {
             if (KernelPciLine.TryFunction(line, out _, out ReadOnlySpan<char> rest)
-                && (rest.Contains("[mem ", StringComparison.Ordinal) || rest.Contains("[io ", StringComparison.Ordinal)))
+                && (rest.Contains("[mem", StringComparison.Ordinal) || rest.Contains("[io", StringComparison.Ordinal)))
                 return true;
         }
 
@@ -49,25 +50,34 @@ internal sealed class KernelLogReader(string sourceName)
     public Parsed<PciListing> Read(string text)
     {
         int lineNumber = 0;
+        _isOfXenGuest = text.Contains("pcifront", StringComparison.Ordinal);
+        var wrapped = new WrappedPciLine();
         foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
         {
             lineNumber++;
-            if (line.Contains("NVRM: BAR", StringComparison.Ordinal))
-                ReadNvidia(line);
-            if (!KernelPciLine.TryFunction(line, out PciAddress address, out ReadOnlySpan<char> rest))
-                continue;
-            if (!_functions.TryGetValue(address, out Function? function))
+            if (wrapped.IsHeld)
             {
-                if (_functions.Count == BarReader.MaxDevices)
-                    return InputError.TooLarge(sourceName, lineNumber, $"more than {BarReader.MaxDevices} PCI devices", "give the log of one boot");
-                _functions.Add(address, function = new());
+                bool goesOn = wrapped.TryGoOn(line, out bool isWhole);
+                if (goesOn && !isWhole)
+                    continue;
+                if (ReadText(wrapped.Take(), wrapped.Number) is { } tooMany)
+                    return tooMany;
+                if (goesOn)
+                    continue;
             }
 
-            ReadLine(function, rest);
+            if (!wrapped.TryBegin(line, lineNumber) && ReadText(line, lineNumber) is { } error)
+                return error;
         }
 
+        if (wrapped.IsHeld && ReadText(wrapped.Take(), wrapped.Number) is { } last)
+            return last;
         var devices = ImmutableArray.CreateBuilder<PciDevice>();
         var remarks = ImmutableArray.CreateBuilder<string>();
+        if (_isOfXenGuest)
+            remarks.Add("the log is of a PV guest of Xen (pcifront): functions have the guest's own addresses in it, and BARs those of the host");
+        else if (text.Contains("DMI: QEMU ", StringComparison.Ordinal) || text.Contains("Hypervisor detected: KVM", StringComparison.Ordinal))
+            remarks.Add("the log is of a virtual machine: functions and BARs have the addresses in it that the guest gave them, not those of the host");
         foreach ((PciAddress address, Function function) in _functions)
         {
             if (function.Windows.Count == 0)
@@ -80,7 +90,24 @@ internal sealed class KernelLogReader(string sourceName)
         return new PciListing(devices.DrainToImmutable(), remarks.DrainToImmutable());
     }
 
-    private static void ReadLine(Function function, ReadOnlySpan<char> text)
+    private InputError? ReadText(ReadOnlySpan<char> line, int number)
+    {
+        if (line.Contains("NVRM: BAR", StringComparison.Ordinal))
+            ReadNvidia(line);
+        if (!KernelPciLine.TryFunction(line, out PciAddress address, out ReadOnlySpan<char> rest))
+            return null;
+        if (!_functions.TryGetValue(address, out Function? function))
+        {
+            if (_functions.Count == BarReader.MaxDevices)
+                return InputError.TooLarge(sourceName, number, $"more than {BarReader.MaxDevices} PCI devices", "give the log of one boot");
+            _functions.Add(address, function = new());
+        }
+
+        ReadLine(function, rest);
+        return null;
+    }
+
+    private void ReadLine(Function function, ReadOnlySpan<char> text)
     {
         text = text.TrimStart();
         if (text.StartsWith("[") && ReadIdentity(function, text))
@@ -137,12 +164,19 @@ internal sealed class KernelLogReader(string sourceName)
             function.TotalFunctions = (int)count;
     }
 
-    private static void ReadNamed(Function function, ReadOnlySpan<char> text, string? sign)
+    private void ReadNamed(Function function, ReadOnlySpan<char> text, string? sign)
     {
         if (!KernelPciLine.TryNamed(text, out int index, out KernelResource found, out ReadOnlySpan<char> word, out ReadOnlySpan<char> behind)
             || index >= Bar.FirstBridgeIndex)
             return;
         ReadCount(function, behind);
+        if (_isOfXenGuest && sign is not null)
+        {
+            // It reads where the host has the window: what is in its way is the guest's own memory.
+            sign = null;
+            word = default;
+        }
+
         function.Windows[index] = Say(function.Windows.GetValueOrDefault(index), ToWindow(found), word, sign);
     }
 

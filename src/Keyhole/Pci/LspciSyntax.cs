@@ -16,7 +16,7 @@ internal static class LspciSyntax
         isBeyondXen = false;
         address = default;
         int space = line.IndexOf(' ');
-        if (space < 0)
+        if (space < 0 || !IsDescription(line[space..].Trim()))
             return false;
         ReadOnlySpan<char> name = line[..space];
         ReadOnlySpan<char> last = name[(name.LastIndexOf('/') + 1)..];
@@ -27,6 +27,12 @@ internal static class LspciSyntax
         isBeyondXen = colon is > 4 and <= 8 && Bar.TryHex(last[..colon], out _) && PciAddress.TryParse(last[(colon + 1)..], out _);
         return isBeyondXen;
     }
+
+    /// <summary>Whether a text can be what lspci says of a function: names of classes are in capitals, as no word of a sentence is that goes on behind
+    /// an address ("0000:01:00.0 on minor 1").</summary>
+    private static bool IsDescription(ReadOnlySpan<char> text) =>
+        !text.IsEmpty && (char.IsAsciiLetterUpper(text[0]) || char.IsAsciiDigit(text[0]) || text.Contains(':') || !char.IsAscii(text[0])
+            || text[0] is '[' or '"');
 
     /// <summary><c>Capabilities: [70] MSI-X: Enable+ Count=64 Masked-</c>; 0 where the line is another or the count no count.</summary>
     public static int Vectors(ReadOnlySpan<char> line)

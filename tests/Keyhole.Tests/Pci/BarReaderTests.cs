@@ -257,6 +257,81 @@ public sealed class BarReaderTests
     }
 
     [TestMethod]
+    public void Windows_of_a_kernel_s_log_that_a_mail_program_wrapped_are_read_and_the_last_word_counts()
+    {
+        PciListing listing = Read("""
+            [    7.043813] pci 0000:06:00.0: [10de:2330] type 00 class 0x030200
+            PCIe Endpoint
+            [    7.295739] pci 0000:06:00.0: BAR 0 [mem
+            0x382002000000-0x382002ffffff 64bit pref]
+            > [    7.551734] pci 0000:06:00.0: BAR 2 [mem 0x380000000000-
+            > 0x381fffffffff 64bit pref]
+            [    8.000000] pci 0000:07:00.0: BAR 1: no space for
+            [mem size 0x20000000 64bit pref]
+            [    8.000001] pci 0000:07:00.0: BAR 3 [mem 0x6010000000-0x6011ffffff
+            64bit pref]: releasing
+            [    9.000001] pci 0000:07:00.0: BAR 1 [mem 0x6000000000-0x600fffffff
+            64bit pref]: assigned
+            [    9.000002] pci 0000:07:00.0: BAR 3 [mem 0x6010000000-0x6011ffffff 64bit pref]:
+            assigned
+            """);
+        Assert.AreEqual("0 0x1000000 mem64-prefetchable; 2 0x2000000000 mem64-prefetchable", Requests(listing.Devices[0]));
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                new Bar(1, BarKind.Memory, 0x6000000000, 0x6010000000, true, true), new Bar(3, BarKind.Memory, 0x6010000000, 0x6012000000, true, true),
+            },
+            listing.Devices[1].Bars.ToArray());
+        Assert.IsTrue(listing.Remarks.IsEmpty);
+    }
+
+    [TestMethod]
+    public void A_line_of_its_own_behind_one_that_was_cut_is_not_its_rest()
+    {
+        PciListing listing = Read("""
+            [    7.295739] pci 0000:06:00.0: BAR 0 [mem
+            [    7.551734] pci 0000:06:00.0: BAR 2 [mem 0x380000000000-0x381fffffffff 64bit pref]
+            """);
+        Assert.AreEqual("2 0x2000000000 mem64-prefetchable", Requests(listing.Devices.Single()));
+    }
+
+    [TestMethod]
+    public void What_a_PV_guest_of_Xen_cannot_claim_has_its_place_on_the_host()
+    {
+        PciListing listing = Read("""
+            pcifront pci-0: claiming resource 0000:00:00.4/0
+            pci 0000:00:00.4: can't claim BAR 0 [mem 0x90004000-0x90007fff 64bit pref]: address conflict with System RAM [mem 0x90000000-0x97ffffff]
+            """);
+        Assert.AreEqual(new Bar(0, BarKind.Memory, 0x90004000, 0x90008000, true, true), listing.Devices.Single().Bars.Single());
+        Assert.AreEqual(
+            "the log is of a PV guest of Xen (pcifront): functions have the guest's own addresses in it, and BARs those of the host",
+            listing.Remarks.Single());
+    }
+
+    [TestMethod]
+    public void The_log_of_a_virtual_machine_is_named_for_its_BARs_are_not_where_the_host_has_them()
+    {
+        PciListing listing = Read("""
+            [    0.000000] DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 2024.02-2 03/11/2024
+            [    0.295739] pci 0000:06:00.0: BAR 0 [mem 0x81a00000-0x81a00fff]
+            """);
+        StringAssert.StartsWith(listing.Remarks.Single(), "the log is of a virtual machine");
+    }
+
+    [TestMethod]
+    public void A_sentence_that_begins_with_an_address_is_no_function_of_lspci()
+    {
+        PciListing listing = Read("""
+            01:00.0 3D controller: Somebody Device 20b2 (rev a1)
+                    Memory at 2000000000 (64-bit, prefetchable) [size=128G]
+
+            [   15.185625] [drm] Initialized a-drm 0.0.0 20160202 for
+            0000:01:00.0 on minor 1
+            """);
+        Assert.AreEqual("0 0x2000000000 mem64-prefetchable", Requests(listing.Devices.Single()));
+    }
+
+    [TestMethod]
     [DataRow("128G,64bit", 0x2000000000UL, BarType.Memory64Prefetchable)]
     [DataRow("128G", 0x2000000000UL, BarType.Memory64Prefetchable)]
     [DataRow("256M", 0x10000000UL, BarType.Memory32)]
@@ -318,20 +393,20 @@ public sealed class BarReaderTests
     [DataRow("2T", 2ul << 40)]
     public void Sizes_are_read_in_each_unit(string size, ulong sizeBytes) =>
         Assert.AreEqual(sizeBytes,
-            Read($"00:02.0 x\n\tRegion 0: Memory at 1000000000 (64-bit, prefetchable) [size={size}]\n").Devices[0].Bars[0].SizeBytes);
+            Read($"00:02.0 X\n\tRegion 0: Memory at 1000000000 (64-bit, prefetchable) [size={size}]\n").Devices[0].Bars[0].SizeBytes);
 
     [TestMethod]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at f000000g (32-bit, prefetchable) [size=4K]", 2, "does not start with an address")]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=4X]", 2, "is not a valid size")]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=0]", 2, "is not a valid size")]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=4294967295T]", 2, "is not a valid size")]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=", 2, "is not a valid size")]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at fffffffffff000 (64-bit, prefetchable) [size=8K]", 2, "52 address bits")]
-    [DataRow("00:02.0 x\n\tRegion 0: Memory at ffffffffffffffff (64-bit, prefetchable) [size=8K]", 2,
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at f000000g (32-bit, prefetchable) [size=4K]", 2, "does not start with an address")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=4X]", 2, "is not a valid size")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=0]", 2, "is not a valid size")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=4294967295T]", 2, "is not a valid size")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=", 2, "is not a valid size")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at fffffffffff000 (64-bit, prefetchable) [size=8K]", 2, "52 address bits")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at ffffffffffffffff (64-bit, prefetchable) [size=8K]", 2,
         "52 address bits: ffffffffffffffff to 10000000000001fff")]
-    [DataRow("00:02.0 x\n\tRegion 7: Memory at f0000000 (32-bit, prefetchable) [size=4K]", 2, "no base address register")]
-    [DataRow("00:02.0 x\n\n\tMemory behind bridge: f0000000", 3, "is not a valid address range")]
-    [DataRow("00:02.0 x\n00:02.0 y", 2, "a second device at 0000:00:02.0")]
+    [DataRow("00:02.0 X\n\tRegion 7: Memory at f0000000 (32-bit, prefetchable) [size=4K]", 2, "no base address register")]
+    [DataRow("00:02.0 X\n\n\tMemory behind bridge: f0000000", 3, "is not a valid address range")]
+    [DataRow("00:02.0 X\n00:02.0 Y", 2, "a second device at 0000:00:02.0")]
     [DataRow("hello", null, "no PCI device in it")]
     [DataRow("", null, "no PCI device in it")]
     public void What_is_wrong_with_lspci_is_said_with_its_line(string text, int? line, string what)
@@ -480,9 +555,9 @@ public sealed class BarReaderTests
                 $"{number >> 8:x2}:{(number >> 3) & 31:x2}.{number & 7} Device {number}\n\tRegion 0: Memory at {(ulong)number << 20:x8} "
                     + $"(32-bit, non-prefetchable) [size=1M]\n"));
         Assert.HasCount(65536, Read(many).Devices);
-        StringAssert.Contains(Error(many + "0001:00:00.0 x\n").What, "more than 65536");
+        StringAssert.Contains(Error(many + "0001:00:00.0 X\n").What, "more than 65536");
         Survives(Encoding.UTF8.GetBytes(new string('\n', BarReader.MaxSizeBytes)));
-        Survives(Encoding.UTF8.GetBytes("00:02.0 x\n\t" + new string('x', BarReader.MaxSizeBytes - 100)));
+        Survives(Encoding.UTF8.GetBytes("00:02.0 X\n\t" + new string('x', BarReader.MaxSizeBytes - 100)));
         StringAssert.Contains(Error(new string('x', BarReader.MaxSizeBytes + 1)).What, "longer than 16 MiB");
     }
 
