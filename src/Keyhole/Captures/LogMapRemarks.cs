@@ -32,6 +32,9 @@ internal static class LogMapRemarks
         if (taken.Kind == LogMapKind.GuestKernel)
             remarks.Add("This is a guest kernel's view: RAM above its share is missing, what Xen adds is in; the "
                 + "firmware's map stands in 'xl dmesg'");
+        if (taken.Kind == LogMapKind.Dom0BuiltByXen)
+            remarks.Add("This is the map that Xen made for a PVH dom0: RAM that dom0 does not get is unusable in it, and ACPI tables that Xen "
+                + "made are in; the firmware's map stands in 'xl dmesg'");
         if (taken.Kind == LogMapKind.Iomem)
             remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the "
                 + "firmware's map stands in /sys/firmware/memmap");

@@ -82,6 +82,9 @@ public sealed record BootFacts
     /// <summary>What the kernel says it runs on: "Xen HVM", "Xen PVH", "KVM", "bare hardware"; of a PV kernel "Xen", since 5.12 "Xen PV".</summary>
     public LogFact<string>? RunsOn { get; init; }
 
+    /// <summary>The first line that a program prints, or that tells of the first process: the kernel has got through its start.</summary>
+    public int? FirstProgramLine { get; init; }
+
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
     public bool DefersPages { get; init; }
 
@@ -112,6 +115,7 @@ public sealed record BootFacts
         KernelMessageKind.MapEdit => WithEdit(new(message.From, message.OldType, message.NewType), line),
         KernelMessageKind.ImageOutsideRam => this with { ImageOutsideRam = ImageOutsideRam ?? new(default, line) },
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
+        KernelMessageKind.Program => this with { FirstProgramLine = FirstProgramLine ?? line },
         KernelMessageKind.RunsOn => this with { RunsOn = RunsOn ?? new(message.Text!, line) },
         KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.TraceRelease or KernelMessageKind.Segment
             or KernelMessageKind.Console => this,

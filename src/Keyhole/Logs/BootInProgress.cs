@@ -74,7 +74,7 @@ internal sealed class BootInProgress
         _ when IsReplaying => true,
         { Kind: KernelMessageKind.BootFailure } => true,
         { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console or KernelMessageKind.DeferredPages
-            or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn } => _end is null,
+            or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program } => _end is null,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
         { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && _end is null
@@ -169,7 +169,7 @@ internal sealed class BootInProgress
         Map = _map,
         UserMap = _userMap,
         MapMayBeginLate = !_hasLinesBeforeMap,
-        MapMayEndEarly = _map?.Error is not null || !_hasLinesBehindMap,
+        MapMayEndEarly = _map is { Error: not null } or { OpenLine: not null } || !_hasLinesBehindMap,
         Facts = _facts,
         EndedByXen = _end,
         Builder = Dom0Log.Of(_xenLines),

@@ -116,7 +116,7 @@ public static class BootLog
                 return;
             // What says nothing of the memory setup begins no boot.
             bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console
-                or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn;
+                or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program;
             if (isAside && boot?.Takes(message) != true)
                 return;
             if (boot?.BeginsReplay(message) == true)
@@ -129,6 +129,9 @@ public static class BootLog
             (boot?.Takes(message) == true ? boot : Begin(owner, console, line.Number)).Add(message, line.Number);
         }
     }
+
+    private static bool IsMapAlone(ObservedBoot boot) =>
+        boot is { MapMayBeginLate: true, Halts: false, Map.EntryLines: [.., var last] } && boot.LastLine == last;
 
     /// <summary>Chooses a boot: the one asked for, else the first of the kind that is looked for.</summary>
     /// <param name="boots">All of one log.</param>
@@ -159,7 +162,9 @@ public static class BootLog
         }
 
         BootOwner owner = wantsDom0 ? BootOwner.Dom0 : BootOwner.Guest;
+        // Several maps that are quoted, one with what its kernel says further: the others are there for comparison.
         ObservedBoot? found = boots.FirstOrDefault(boot => boot.Owner == owner)
+            ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown && !IsMapAlone(boot))
             ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
         if (found is not null)
             return found;

@@ -45,6 +45,7 @@ internal enum KernelMessageKind
     DeferredPages,
     ImageOutsideRam,
     RunsOn,
+    Program,
 }
 
 /// <summary>
@@ -102,6 +103,12 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.LateCommandLine) { Text = cursor.Rest.Trim().ToString() };
         if (TextCursor.TryBehind(line, Vocabulary.RunsOn, out cursor) || TextCursor.TryBehind(line, Vocabulary.RunsParavirtualizedOn, out cursor))
             return new(KernelMessageKind.RunsOn) { Text = InputError.OneLine(cursor.Rest.Trim(), MaxNameLength) };
+        foreach (string word in Vocabulary.Programs)
+        {
+            if (line.Contains(word, StringComparison.Ordinal))
+                return new(KernelMessageKind.Program);
+        }
+
         if (TextCursor.TryBehind(line, Vocabulary.Freeing, out cursor)
             && TryFrames(ref cursor, Vocabulary.PagesFreed, out PfnRange frames, out ulong count))
             return new(KernelMessageKind.Freed) { Pfns = frames, Count = count };
@@ -152,7 +159,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     {
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
-            or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn)
+            or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn
+            or KernelMessageKind.Program)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }
 

@@ -88,6 +88,9 @@ internal static class Vocabulary
     public const string BuildingPvh = "Building a PVH Dom0";
     public const string BuildingPv = "Building a PV Dom0";
 
+    /// <summary>What stands in a log only once the kernel has started its first process: words that come once a boot.</summary>
+    public static readonly ImmutableArray<string> Programs = [" as init process", "Detected virtualiz", "dracut-initqueue["];
+
     /// <summary>What Xen says of a PVH dom0 that it cannot lay out or load, before it panics.</summary>
     public static readonly ImmutableArray<string> XenCauses =
     [
@@ -200,6 +203,9 @@ internal static class Vocabulary
         new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),
         new("Booting kern", KernelMessageKind.RunsOn, "B" + RunsOn + "Xen PVH"),
         new("lized kernel on", KernelMessageKind.RunsOn, "B" + RunsParavirtualizedOn + "Xen HVM"),
+        new(" as init process", KernelMessageKind.Program, "Run /init as init process"),
+        new("Detected virtualiz", KernelMessageKind.Program, "systemd[1]: Detected virtualization xen."),
+        new("dracut-initqueue[", KernelMessageKind.Program, "dracut-initqueue[311]: Warning: Could not boot."),
     ];
 
     /// <summary>The marks, each once, in the order of <see cref="Sayings"/>.</summary>

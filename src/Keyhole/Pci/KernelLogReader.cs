@@ -77,7 +77,8 @@ internal sealed class KernelLogReader(string sourceName)
         if (_isOfXenGuest)
             remarks.Add("the log is of a PV guest of Xen (pcifront): functions have the guest's own addresses in it, and BARs those of the host");
         else if (text.Contains("DMI: QEMU ", StringComparison.Ordinal) || text.Contains("Hypervisor detected: KVM", StringComparison.Ordinal))
-            remarks.Add("the log is of a virtual machine: functions and BARs have the addresses in it that the guest gave them, not those of the host");
+            remarks.Add("the log is of a virtual machine: functions and BARs have the addresses in it that the guest gave them, not those of the "
+                + "host");
         foreach ((PciAddress address, Function function) in _functions)
         {
             if (function.Windows.Count == 0)

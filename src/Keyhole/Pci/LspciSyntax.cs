@@ -28,8 +28,8 @@ internal static class LspciSyntax
         return isBeyondXen;
     }
 
-    /// <summary>Whether a text can be what lspci says of a function: names of classes are in capitals, as no word of a sentence is that goes on behind
-    /// an address ("0000:01:00.0 on minor 1").</summary>
+    /// <summary>Whether a text can be what lspci says of a function: names of classes are in capitals, as no word of a sentence is that goes on
+    /// behind an address ("0000:01:00.0 on minor 1").</summary>
     private static bool IsDescription(ReadOnlySpan<char> text) =>
         !text.IsEmpty && (char.IsAsciiLetterUpper(text[0]) || char.IsAsciiDigit(text[0]) || text.Contains(':') || !char.IsAscii(text[0])
             || text[0] is '[' or '"');

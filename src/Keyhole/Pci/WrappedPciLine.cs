@@ -59,8 +59,8 @@ internal sealed class WrappedPciLine
     private static bool SplitsWord(ReadOnlySpan<char> text, ReadOnlySpan<char> next)
     {
         bool isFlag = next.StartsWith("64bit") || next.StartsWith("disabled") || next.StartsWith("0x");
-        return text[^1] is '-' or '[' || text.EndsWith("0x") || next[0] is '-' or ']'
-            || (char.IsAsciiHexDigit(text[^1]) && char.IsAsciiHexDigit(next[0]) && !isFlag && LastWord(text).Contains("0x", StringComparison.Ordinal));
+        bool isNumber = LastWord(text).Contains("0x", StringComparison.Ordinal) && char.IsAsciiHexDigit(text[^1]) && char.IsAsciiHexDigit(next[0]);
+        return text[^1] is '-' or '[' || text.EndsWith("0x") || next[0] is '-' or ']' || (isNumber && !isFlag);
     }
 
     private static ReadOnlySpan<char> LastWord(ReadOnlySpan<char> text) => text[(text.LastIndexOf(' ') + 1)..];
@@ -97,7 +97,8 @@ internal sealed class WrappedPciLine
     private static bool IsOwn(ReadOnlySpan<char> line)
     {
         bool isStamped = line[0] == '[' && line.Length > 1 && (line[1] == ' ' || char.IsAsciiDigit(line[1]));
-        return isStamped || line.StartsWith("(XEN)") || line.Contains("kernel: ", StringComparison.Ordinal)
-            || line.StartsWith("pci ") || line.StartsWith("pci_bus ") || line.StartsWith("pcieport ") || KernelPciLine.TryFunction(line, out _, out _);
+        bool isMarked = line.StartsWith("(XEN)") || line.Contains("kernel: ", StringComparison.Ordinal);
+        bool isOfPci = line.StartsWith("pci ") || line.StartsWith("pci_bus ") || line.StartsWith("pcieport ");
+        return isStamped || isMarked || isOfPci || KernelPciLine.TryFunction(line, out _, out _);
     }
 }

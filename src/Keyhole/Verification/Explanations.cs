@@ -242,26 +242,37 @@ internal static class Explanations
 
     private static IEnumerable<Phrase> Bars(BootForecast forecast, ObservedBoot observed, Plan? plan)
     {
-        foreach (LogFact<FailedClaim> claim in observed.Facts.FailedClaims)
-            yield return Bar(forecast, observed, plan, claim.Value, claim.Line);
+        // What several windows meet is one fault.
+        foreach (IGrouping<(string?, ByteRange, bool), LogFact<FailedClaim>> claims in observed.Facts.FailedClaims.GroupBy(
+            static claim => (claim.Value.Obstacle, claim.Value.ObstacleRange, claim.Value.Window.End <= X86Layout.OneMiB)))
+            yield return Bar(forecast, observed, plan, [.. claims]);
     }
 
-    private static Phrase Bar(BootForecast forecast, ObservedBoot observed, Plan? plan, FailedClaim failed, int line)
+    /// <param name="forecast">The forecast.</param>
+    /// <param name="observed">The boot.</param>
+    /// <param name="plan">The guest's; null where it is not known.</param>
+    /// <param name="claims">Of windows that meet the same.</param>
+    private static Phrase Bar(BootForecast forecast, ObservedBoot observed, Plan? plan, LogFact<FailedClaim>[] claims)
     {
-        string window = Verifier.Range(failed.Window);
+        FailedClaim failed = claims[0].Value;
+        bool isOne = claims.Length == 1;
+        string lines = $"{(isOne ? "Line" : "Lines")} {Listed([.. claims.Select(static claim => $"{claim.Line}")])}";
+        string windows = $"{(isOne ? "window" : "windows")} {Listed([.. claims.Select(static claim => Verifier.Range(claim.Value.Window))])}";
+        string meets = isOne ? "conflicts" : "conflict";
+        string unusable = isOne ? "so the device is not usable" : "so what needs them is not usable";
         if (failed.Obstacle is not { } obstacle)
-            return $"Line {line}: the window {window} could not be claimed for a reason that is not the memory map's.";
+            return $"{lines}: the {windows} could not be claimed for a reason that is not the memory map's.";
         if (obstacle.Length == 0)
-            return $"Line {line}: the window {window} could not be claimed; why not does not stand in that line.";
+            return $"{lines}: the {windows} could not be claimed; why not does not stand in {(isOne ? "that line" : "these lines")}.";
         if (obstacle.Equals("reserved", StringComparison.OrdinalIgnoreCase))
-            return $"Line {line}: the window {window} conflicts with reserved memory of the map, {Verifier.Range(failed.ObstacleRange)}."
+            return $"{lines}: the {windows} {meets} with reserved memory of the map, {Verifier.Range(failed.ObstacleRange)}."
                 + (failed.Window.End <= X86Layout.OneMiB
                     ? " Below 1 MiB lies the copy of a display's ROM, which is no BAR: nothing is lost."
                     : "");
         if (!BarFindings.IsOfMap(obstacle))
-            return $"Line {line}: the window {window} conflicts with {InputError.Quote(obstacle)}, which is not RAM, ACPI or unusable memory "
+            return $"{lines}: the {windows} {meets} with {InputError.Quote(obstacle)}, which is not RAM, ACPI or unusable memory "
                 + $"of the map: the devices' addresses conflict, not the map.";
-        string met = $"Line {line}: the device's window {window} conflicts with {obstacle} {Verifier.Range(failed.ObstacleRange)}";
+        string met = $"{lines}: the device's {windows} {meets} with {obstacle} {Verifier.Range(failed.ObstacleRange)}";
         bool isDom0 = forecast.Request.IsDom0;
         if (HotPlugged(forecast, observed, failed) is { Length: > 0 } how)
         {
@@ -277,20 +288,28 @@ internal static class Explanations
             string earlier = isDom0 ? "build the driver that claims it into the kernel"
                 : isGivenAtStart ? "build the driver of its bus (xen-pcifront) into the kernel"
                 : "give it to the domain before it starts, with the driver of its bus (xen-pcifront) built into the kernel";
-            return $"{met}, so the device is not usable. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds "
+            return $"{met}, {unusable}. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds "
                 + $"memory: {earlier}.";
         }
 
         if (isDom0)
-            return $"{met} of the machine's map, so the device is not usable. What to change: the firmware's settings (above 4G decoding, memory "
+            return $"{met} of the machine's map, {unusable}. What to change: the firmware's settings (above 4G decoding, memory "
                 + $"remapping), so that the window is in a gap or in reserved memory.";
         // Whether the host's map is on, the log's own map tells, or the forecast's where the log has none; where it is, another policy's map or less
         // memory is what is left.
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own
             ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
-        return $"{met} of the guest's map, so the device is not usable. What to change: a map in which the window is in a gap or in reserved "
+        return $"{met} of the guest's map, {unusable}. What to change: a map in which the window is in a gap or in reserved "
             + $"memory ({other}), or less low memory.";
+    }
+
+    /// <summary>One, two or three of several, and how many more there are.</summary>
+    private static string Listed(string[] items)
+    {
+        const int most = 3;
+        return items.Length > most ? $"{string.Join(", ", items[..most])} and {items.Length - most} more"
+            : items.Length == 1 ? items[0] : $"{string.Join(", ", items[..^1])} and {items[^1]}";
     }
 
     /// <summary>
@@ -300,7 +319,9 @@ internal static class Explanations
     private static string HotPlugged(BootForecast forecast, ObservedBoot observed, FailedClaim failed)
     {
         const ulong section = BalloonForecast.SectionBytes;
-        if (failed.Obstacle != LinuxTypeNames.OfResource(E820Type.Ram) || observed is { Map: not null, MapMayEndEarly: true })
+        // Behind the end of a map that is cut nothing is proven.
+        if (failed.Obstacle != LinuxTypeNames.OfResource(E820Type.Ram) || (observed is { Map: { } cut, MapMayEndEarly: true }
+            && (cut.Entries.IsEmpty || cut.Entries[^1].Address < failed.ObstacleRange.End)))
             return "";
         ImmutableArray<E820Entry> given = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;
         ByteRange obstacle = failed.ObstacleRange;

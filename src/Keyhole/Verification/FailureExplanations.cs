@@ -167,6 +167,7 @@ internal static class FailureExplanations
     /// <summary>Whether something is in the log that only comes once the memory setup is over.</summary>
     private static bool IsOver(ObservedBoot observed) =>
         observed.Facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null }
+            or { FirstProgramLine: not null }
             || !observed.Facts.FailedClaims.IsEmpty;
 
     private static string Quoted(BootFailure failure) => $"\"{failure.Words}\"";

@@ -73,7 +73,8 @@ public static class PvhDom0Verifier
         bool boots = plan.Verdict is { Outcome: GuestOutcome.Boots };
         bool isKnown = plan.Verdict is { Outcome: not GuestOutcome.NotKnown };
         string? expected = !isKnown ? null : boots ? "boots" : "halts";
-        int? alive = observed.Facts.Memory?.Line ?? observed.Facts.PciGap?.Line ?? observed.Facts.Ramdisk?.Line;
+        int? alive = observed.Facts.Memory?.Line ?? observed.Facts.PciGap?.Line ?? observed.Facts.Ramdisk?.Line
+            ?? observed.Facts.FirstProgramLine;
         if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts: \"{words.Value}\"", words.Line, Agrees: false));
         else if (observed.BootFailure is { } failure)

@@ -82,7 +82,7 @@ public static class Verifier
             Boot = observed,
             Findings = findings.ToImmutable(),
             NotCompared = ["everything: there is no forecast"],
-            Explanations = [why],
+            Explanations = observed is { IsXensOwnEnd: true, BootFailure: { } xens } ? [FailureExplanations.OfXensOwnEnd(xens), why] : [why],
         };
     }
 
@@ -182,7 +182,8 @@ public static class Verifier
         BootFacts facts = observed.Facts;
         if (facts.PanicMessage is { } words)
             return new(what, expected, Halts(words.Value), words.Line, forecast.Halts && forecast.Message == words.Value);
-        int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line;
+        int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line ?? facts.FirstProgramLine
+            ?? (facts.FailedClaims.IsEmpty ? null : facts.FailedClaims[0].Line);
         // Where the setup was to halt, Xen's or the kernel's word that all is over is that halt, if nothing behind the setup had been said.
         if (observed.BootFailure is { } failure)
             return new(what, expected, FailureText(failure.Value), failure.Line, forecast.Halts && !observed.IsXensOwnEnd
