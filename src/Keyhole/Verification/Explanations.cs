@@ -294,13 +294,13 @@ internal static class Explanations
 
         if (isDom0)
             return $"{met} of the machine's map, {unusable}. What to change: the firmware's settings (above 4G decoding, memory "
-                + $"remapping), so that the window is in a gap or in reserved memory.";
+                + $"remapping), so that {(isOne ? "the window is" : "the windows are")} in a gap or in reserved memory.";
         // Whether the host's map is on, the log's own map tells, or the forecast's where the log has none; where it is, another policy's map or less
         // memory is what is left.
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own
             ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
-        return $"{met} of the guest's map, {unusable}. What to change: a map in which the window is in a gap or in reserved "
+        return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in reserved "
             + $"memory ({other}), or less low memory.";
     }
 

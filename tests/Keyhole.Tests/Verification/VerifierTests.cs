@@ -132,7 +132,7 @@ public sealed class VerifierTests
         Finding[] claims = [.. verification.Findings.Where(static finding => finding.What == "window that cannot be claimed")];
         Assert.HasCount(2, claims);
         Assert.IsTrue(claims.All(static finding => finding.Agrees));
-        Contains(verification, "[0xfebc0000, 0xfebe0000) conflicts with Unusable memory [0xfeb00000, 0xfec00000)");
+        Contains(verification, "[0xfebc0000, 0xfebe0000) and [0xfeb80000, 0xfebc0000) conflict with Unusable memory [0xfeb00000, 0xfec00000)");
     }
 
     [TestMethod]
