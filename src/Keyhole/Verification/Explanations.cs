@@ -300,8 +300,8 @@ internal static class Explanations
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own
             ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
-        return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in reserved "
-            + $"memory ({other}), or less low memory.";
+        return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in "
+            + $"reserved memory ({other}), or less low memory.";
     }
 
     /// <summary>One, two or three of several, and how many more there are.</summary>

@@ -47,6 +47,7 @@ internal static class HvmReview
         }
 
         ReportBars(scenario, guest, run, problems);
+        HvmSmallBars.Report(scenario, guest, run, problems);
         ReportHole(guest, run, problems);
         if (run.MovedBytes > 0)
             problems.Add(HvmStubDomain.MovedRam(scenario, guest, run));

@@ -43,17 +43,19 @@ internal sealed class XenHvmPlatform : IPlatform
         }
 
         HvmloaderRun run = guest.Run!;
+        string? end = HvmSmallBars.EndOf(scenario, guest, run);
         bool isPanic = run.PanicMessage is not null;
         // SeaBIOS hands hvmloader's map on; OVMF makes one of its own, with what it keeps for itself.
-        bool isMapKnown = !isPanic && guest.Settings.Firmware == Guests.FirmwareName.SeaBios;
+        bool isMapKnown = !isPanic && end is null && guest.Settings.Firmware == Guests.FirmwareName.SeaBios;
         return Platforms.Plan.NotKnown(this, scenario, problems) with
         {
             IsMapKnown = isMapKnown,
             Entries = isMapKnown ? [.. XenSeaBios.MapOf(run.Map, 1).Select(entry => new PlannedEntry(entry, Why(entry, guest)))] : [],
             RamBelow4GiBKiB = run.LowEnd >> 10,
-            Firmware = new(FirmwareName, guest.Xen.ToString(), isPanic ? GuestOutcome.Panics : GuestOutcome.Boots)
+            Firmware = new(FirmwareName, guest.Xen.ToString(), isPanic ? GuestOutcome.Panics : end is not null ? GuestOutcome.Refused
+                : GuestOutcome.Boots)
             {
-                Message = run.PanicMessage,
+                Message = run.PanicMessage ?? end,
                 Placement = run.Placement,
                 AcpiWindows = isPanic || !guest.Settings.HasAcpi ? null
                     : new(ByteRange.FromBounds(run.PciStart, Hvmloader.End), run.High.IsEmpty ? null : run.High),

@@ -103,6 +103,68 @@ public sealed class HvmAnswerTests
         Assert.AreEqual("no setting was tried: the guest's map is not known; its problems say why", comparison.Why.ToString());
     }
 
+    /// <summary>xen-devel, July 2022: a solid state drive beside a disk controller.</summary>
+    [TestMethod]
+    [DataRow("4.17", ProblemCodes.GuestDoesNotStart, "Xen ends the guest at the second (\"GFN 0xf3018 … not permitted\")")]
+    [DataRow("4.14.3", ProblemCodes.GuestDoesNotStart, "Xen ends the guest at the second (\"GFN 0xf3018 … not permitted\")")]
+    [DataRow("4.14.2", ProblemCodes.BarConflict, "only the last one is reached")]
+    [DataRow("4.14", ProblemCodes.BarConflict, "with the fixes of XSA-378 Xen ends the guest at the second, without them only the last one is "
+        + "reached")]
+    public void Two_small_BARs_that_come_to_one_page_end_the_guest(string xen, string code, string words)
+    {
+        Plan plan = Planner.Plan(WithSmallBars(xen, "05:00.0", "00:17.0"));
+
+        Problem problem = plan.Problems.Single(one => one.Code == code);
+        Assert.Contains($"BAR 4 of host 05:00.0 (256 B) and BAR 1 of host 00:17.0 (256 B) come to one page of the guest", problem.Message.ToString());
+        Assert.EndsWith(words, problem.Message.ToString());
+        Assert.StartsWith("give 0000:05:00.0 to a guest without the other devices: alone it has its BARs at pages of their own",
+            problem.Remedy!.ToString());
+        Assert.AreEqual(code == ProblemCodes.GuestDoesNotStart ? GuestOutcome.Refused : GuestOutcome.Boots, plan.Firmware!.Outcome);
+    }
+
+    [TestMethod]
+    public void A_small_BAR_alone_has_a_page_of_its_own() =>
+        Assert.DoesNotContain(ProblemCodes.BarConflict, CodesOf(WithSmallBars("4.17", "05:00.0")));
+
+    [TestMethod]
+    public void A_small_BAR_that_begins_amid_a_page_is_not_reached_and_its_driver_may_do_without_it()
+    {
+        Problem problem = Planner.Plan(WithSmallBars("4.17", "00:17.0")).Problems.Single(static one => one.Code == ProblemCodes.BarConflict);
+
+        Assert.AreEqual(Severity.Warning, problem.Severity);
+        Assert.StartsWith("BAR 1 of host 00:17.0 (256 B) begins amid a page", problem.Message.ToString());
+        Assert.Contains("the guest does not reach its registers", problem.Message.ToString());
+    }
+
+    private static Scenario WithSmallBars(string xen, params string[] pci)
+    {
+        Assert.IsTrue(XenVersion.TryParse(xen, out XenVersion version));
+        Scenario scenario = Of(GuestType.Hvm);
+        return scenario with
+        {
+            SeeksRemedies = true,
+            Host = Host.Unknown with { Traits = Host.Unknown.Traits with { XenVersion = version } },
+            Guest = scenario.Guest with
+            {
+                Pci = [.. pci.Select(static name => new PciAssignment(PciAddress.TryParse(name, out PciAddress at) ? at : default))],
+            },
+            Qemu = scenario.Qemu with
+            {
+                Devices =
+                [
+                    Device("05:00.0", new Bar(0, BarKind.Memory, 0xa261_0000, 0xa261_4000, true, false),
+                        new Bar(4, BarKind.Memory, 0xa261_4000, 0xa261_4100, true, false)),
+                    Device("00:17.0", new Bar(0, BarKind.Memory, 0xa261_2000, 0xa261_4000, false, false),
+                        new Bar(1, BarKind.Memory, 0xa261_6000, 0xa261_6100, false, false),
+                        new Bar(5, BarKind.Memory, 0xa261_5000, 0xa261_5800, false, false)),
+                ],
+            },
+        };
+    }
+
+    private static PciDevice Device(string name, params Bar[] bars) =>
+        new(PciAddress.TryParse(name, out PciAddress address) ? address : default, "", [.. bars]);
+
     private static string[] CodesOf(Scenario scenario) => [.. Planner.Plan(scenario).Problems.Select(static problem => problem.Code)];
 
     private static Scenario Of(GuestType type) => new()
