@@ -26,6 +26,9 @@ internal static class Explanations
         {
             string unknown = forecast.Problems.First(static problem => problem.Code == ProblemCodes.MapNotKnown).Message;
             yield return $"{char.ToUpperInvariant(unknown[0])}{unknown[1..]}.";
+            // With the kernel's own map the log says enough of windows.
+            foreach (Phrase text in observed.Map is { Error: null, Entries.IsEmpty: false } ? Bars(forecast, observed, plan) : [])
+                yield return text;
             yield break;
         }
 

@@ -96,7 +96,10 @@ public static class Verifier
         ILookup<bool, Finding> agreed = findings.ToLookup(finding => others.All(reading => reading.Contains(finding)));
         foreach (string what in agreed[false].Select(static finding => finding.What).Distinct())
             notCompared.Add($"{what}: lines of the host's map are lost");
-        return agreed[true];
+        // What the log itself shows is told all the same.
+        return !forecast.IsDecidedByLostLines ? agreed[true]
+            : agreed[true].Concat(BarFindings.Compare(forecast, observed.Facts.FailedClaims)
+                .Select(static claim => claim with { Forecast = null, Agrees = false }));
     }
 
     private static IEnumerable<Finding> FindingsOf(BootForecast forecast, ObservedBoot observed, ICollection<string> notCompared)
