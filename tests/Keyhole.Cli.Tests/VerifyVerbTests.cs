@@ -68,6 +68,21 @@ public sealed class VerifyVerbTests
     }
 
     [TestMethod]
+    public void A_log_of_the_bare_machine_that_ends_in_a_panic_has_no_dom0_either()
+    {
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Temporary([
+            "[    0.000000] Linux version 6.1.0 (a@b) #1 SMP",
+            "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable",
+            "[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007ffeffff] usable",
+            "[    0.000000] BIOS-e820: [mem 0x000000007fff0000-0x000000007fffefff] ACPI data",
+            "[    0.000000] BUG: unable to handle page fault for address: ffa45000",
+        ]));
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("without Xen there is no dom0", run.Errors);
+    }
+
+    [TestMethod]
     [DynamicData(nameof(LogNames))]
     public void One_log_of_Xen_and_dom0_is_enough(string name)
     {

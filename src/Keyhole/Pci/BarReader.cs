@@ -35,7 +35,7 @@ public static class BarReader
             return new ResourceReader(sourceName).Read(text, address ?? AddressInPath(sourceName));
         return LspciReader.HasHeader(text) || !KernelLogReader.HasDevice(text)
             ? new LspciReader(sourceName, address).Read(text)
-            : new KernelLogReader(sourceName).Read(text);
+            : KernelLogReader.Read(text, sourceName);
     }
 
     /// <summary>One sentence for a window that has no address, for the user.</summary>

@@ -13,10 +13,13 @@ namespace Keyhole.Pci;
 /// What a Linux's log says of the windows of PCI functions: what it found in their registers, what it assigned, and for what it had no space. The
 /// last word on a window counts.
 /// </summary>
-internal sealed class KernelLogReader(string sourceName)
+internal sealed class KernelLogReader
 {
     private readonly SortedDictionary<PciAddress, Function> _functions = [];
+    private readonly string _sourceName;
     private bool _isOfXenGuest;
+
+    private KernelLogReader(string sourceName) => _sourceName = sourceName;
 
     private sealed class Function
     {
@@ -29,6 +32,8 @@ internal sealed class KernelLogReader(string sourceName)
         public int? ClassCode { get; set; }
 
         public int TotalFunctions { get; set; }
+
+        public bool IsBridge { get; set; }
     }
 
     /// <summary>Start is null where there is no address; size is 0 where it is not told.</summary>
@@ -47,10 +52,63 @@ internal sealed class KernelLogReader(string sourceName)
         return false;
     }
 
-    public Parsed<PciListing> Read(string text)
+    /// <summary>Of several boots the last one that tells of a window counts, and one of the machine before one of a guest: functions of two boots
+    /// are not put together.</summary>
+    public static Parsed<PciListing> Read(string text, string sourceName)
     {
+        PciListing? taken = null;
+        bool isTakenGuests = false;
+        int withDevices = 0;
         int lineNumber = 0;
-        _isOfXenGuest = text.Contains("pcifront", StringComparison.Ordinal);
+        foreach (Range range in BootsIn(text))
+        {
+            string boot = text[range];
+            var reader = new KernelLogReader(sourceName);
+            if (!reader.Read(boot, lineNumber).TryGet(out PciListing? listing, out InputError? error))
+                return error;
+            lineNumber += boot.AsSpan().Count('\n');
+            if (listing.Devices.IsEmpty)
+                continue;
+            withDevices++;
+            if (taken is null || isTakenGuests || !IsGuests(boot))
+                (taken, isTakenGuests) = (listing, IsGuests(boot));
+        }
+
+        taken ??= new PciListing([], []);
+        return withDevices < 2 ? taken
+            : taken with { Remarks = taken.Remarks.Insert(0, $"the log has {withDevices} boots that tell of windows: those of one are taken") };
+    }
+
+    /// <summary>The parts of a text that begin where a kernel names itself, and what stands before the first.</summary>
+    private static List<Range> BootsIn(string text)
+    {
+        const string mark = "Linux version ";
+        List<Range> boots = [];
+        int start = 0;
+        for (int at = text.IndexOf(mark, StringComparison.Ordinal); at >= 0; at = text.IndexOf(mark, at + 1, StringComparison.Ordinal))
+        {
+            int line = text.LastIndexOf('\n', at) + 1;
+            // "Xen version …, Linux version …" in a sentence is no line of a kernel's.
+            if (line <= start || !char.IsAsciiDigit(text.AsSpan(at + mark.Length) is [var digit, ..] ? digit : ' '))
+                continue;
+            boots.Add(start..line);
+            start = line;
+        }
+
+        boots.Add(start..);
+        return boots;
+    }
+
+    private static bool IsXenGuests(string boot) => boot.Contains("pcifront", StringComparison.Ordinal);
+
+    private static bool IsGuests(string boot) =>
+        IsXenGuests(boot) || boot.Contains("DMI: QEMU ", StringComparison.Ordinal)
+            || boot.Contains("Hypervisor detected: KVM", StringComparison.Ordinal);
+
+    private Parsed<PciListing> Read(string text, int linesBefore)
+    {
+        int lineNumber = linesBefore;
+        _isOfXenGuest = IsXenGuests(text);
         var wrapped = new WrappedPciLine();
         foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
         {
@@ -76,12 +134,13 @@ internal sealed class KernelLogReader(string sourceName)
         var remarks = ImmutableArray.CreateBuilder<string>();
         if (_isOfXenGuest)
             remarks.Add("the log is of a PV guest of Xen (pcifront): functions have the guest's own addresses in it, and BARs those of the host");
-        else if (text.Contains("DMI: QEMU ", StringComparison.Ordinal) || text.Contains("Hypervisor detected: KVM", StringComparison.Ordinal))
+        else if (IsGuests(text))
             remarks.Add("the log is of a virtual machine: functions and BARs have the addresses in it that the guest gave them, not those of the "
                 + "host");
         foreach ((PciAddress address, Function function) in _functions)
         {
-            if (function.Windows.Count == 0)
+            // A bridge is no device to pass through; of old its windows have the numbers of a card's virtual functions.
+            if (function.Windows.Count == 0 || function.IsBridge)
                 continue;
             PciDevice device = ToDevice(address, function);
             devices.Add(device);
@@ -100,7 +159,7 @@ internal sealed class KernelLogReader(string sourceName)
         if (!_functions.TryGetValue(address, out Function? function))
         {
             if (_functions.Count == BarReader.MaxDevices)
-                return InputError.TooLarge(sourceName, number, $"more than {BarReader.MaxDevices} PCI devices", "give the log of one boot");
+                return InputError.TooLarge(_sourceName, number, $"more than {BarReader.MaxDevices} PCI devices", "give the log of one boot");
             _functions.Add(address, function = new());
         }
 
@@ -111,6 +170,7 @@ internal sealed class KernelLogReader(string sourceName)
     private void ReadLine(Function function, ReadOnlySpan<char> text)
     {
         text = text.TrimStart();
+        function.IsBridge |= text.StartsWith("PCI bridge to [bus ");
         if (text.StartsWith("[") && ReadIdentity(function, text))
             return;
         if (text.StartsWith("reg "))
@@ -141,6 +201,7 @@ internal sealed class KernelLogReader(string sourceName)
         if (!KernelPciLine.TryIdentity(text, out int vendor, out int device, out int? classCode))
             return false;
         (function.VendorId, function.DeviceId, function.ClassCode) = (vendor, device, classCode ?? function.ClassCode);
+        function.IsBridge |= text.Contains("] type 01 ", StringComparison.Ordinal);
         return true;
     }
 

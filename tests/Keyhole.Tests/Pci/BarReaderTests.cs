@@ -319,6 +319,36 @@ public sealed class BarReaderTests
     }
 
     [TestMethod]
+    public void Of_several_boots_the_last_of_the_machine_itself_counts()
+    {
+        PciListing listing = Read("""
+            [    0.000000] Linux version 5.17.0 (a@b) #1 SMP
+            [    0.295739] pci 0001:01:00.0: BAR 0 [mem 0x81a00000-0x81a00fff]
+            [    0.000000] Linux version 5.18.0 (a@b) #1 SMP
+            [    0.295739] pci 0000:01:00.0: BAR 0 [mem 0x82a00000-0x82a00fff]
+            [    0.000000] Linux version 6.1.0 (a@b) #1 SMP
+            [    0.000000] Hypervisor detected: KVM
+            [    0.295739] pci 0000:06:00.0: BAR 0 [mem 0x83a00000-0x83a00fff]
+            """);
+        Assert.AreEqual(0x82a00000UL, listing.Devices.Single().Bars.Single().Start);
+        Assert.AreEqual("the log has 3 boots that tell of windows: those of one are taken", listing.Remarks.Single());
+    }
+
+    /// <summary>Kernels without virtual functions count a bridge's windows from 7 on, where others have those of a card.</summary>
+    [TestMethod]
+    public void A_bridge_of_a_kernel_s_log_is_no_device()
+    {
+        PciListing listing = Read("""
+            [    0.1] pci 0000:01:00.0: [104c:8231] type 01 class 0x060400
+            [    0.2] pci 0000:06:05.0: BAR 0: assigned [mem 0xd8000000-0xd83fffff]
+            [    0.3] pci 0000:01:00.0: BAR 8: assigned [mem 0xd8000000-0xd8bfffff]
+            [    0.4] pci 0000:02:02.0: BAR 8: assigned [mem 0xd8000000-0xd85fffff]
+            [    0.5] pci 0000:02:02.0: PCI bridge to [bus 06]
+            """);
+        Assert.AreEqual("06:05.0", listing.Devices.Single().Address.ToString()[5..]);
+    }
+
+    [TestMethod]
     public void A_sentence_that_begins_with_an_address_is_no_function_of_lspci()
     {
         PciListing listing = Read("""
