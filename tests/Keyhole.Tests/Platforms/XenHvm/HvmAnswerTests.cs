@@ -126,6 +126,22 @@ public sealed class HvmAnswerTests
     public void A_small_BAR_alone_has_a_page_of_its_own() =>
         Assert.DoesNotContain(ProblemCodes.BarConflict, CodesOf(WithSmallBars("4.17", "05:00.0")));
 
+    /// <summary>The addresses that hvmloader of Xen 4.14.3 printed for such a guest (xen-devel, July 2022).</summary>
+    [TestMethod]
+    public void Every_BAR_of_a_real_guest_with_a_drive_that_was_passed_through_is_where_hvmloader_put_it()
+    {
+        Scenario scenario = WithSmallBars("4.14.3", "05:00.0");
+        HvmKeys card = HvmKeys.Of("vif", "['model=e1000']");
+        scenario = scenario with { Guest = scenario.Guest with { MemoryKiB = 2 << 20, MaxmemKiB = 2 << 20, Hvm = card } };
+
+        string[] bars = [.. Planner.Plan(scenario).Firmware!.Placement!.Bars.Select(static bar => $"{bar.Bar.Index} 0x{bar.Address:x}")];
+
+        foreach (string seen in new[] { "0 0xf0000000", "1 0xf2000000", "6 0xf3000000", "0 0xf3040000", "6 0xf3060000", "0 0xf3070000", "1 0xf3074000",
+            "0 0xc000", "4 0xf3075000", "1 0xc100", "4 0xc140" })
+            Assert.Contains(seen, bars);
+        Assert.HasCount(11, bars);
+    }
+
     [TestMethod]
     public void A_small_BAR_that_begins_amid_a_page_is_not_reached_and_its_driver_may_do_without_it()
     {
