@@ -131,15 +131,18 @@ public sealed class HvmAnswerTests
     public void Every_BAR_of_a_real_guest_with_a_drive_that_was_passed_through_is_where_hvmloader_put_it()
     {
         Scenario scenario = WithSmallBars("4.14.3", "05:00.0");
-        HvmKeys card = HvmKeys.Of("vif", "['model=e1000']");
+        HvmSettings card = HvmKeys.Of("vif", "['model=e1000']");
         scenario = scenario with { Guest = scenario.Guest with { MemoryKiB = 2 << 20, MaxmemKiB = 2 << 20, Hvm = card } };
 
         string[] bars = [.. Planner.Plan(scenario).Firmware!.Placement!.Bars.Select(static bar => $"{bar.Bar.Index} 0x{bar.Address:x}")];
 
-        foreach (string seen in new[] { "0 0xf0000000", "1 0xf2000000", "6 0xf3000000", "0 0xf3040000", "6 0xf3060000", "0 0xf3070000", "1 0xf3074000",
-            "0 0xc000", "4 0xf3075000", "1 0xc100", "4 0xc140" })
-            Assert.Contains(seen, bars);
-        Assert.HasCount(11, bars);
+        CollectionAssert.AreEquivalent(
+            new[]
+            {
+                "0 0xf0000000", "1 0xf2000000", "6 0xf3000000", "0 0xf3040000", "6 0xf3060000", "0 0xf3070000", "1 0xf3074000",
+                "0 0xc000", "4 0xf3075000", "1 0xc100", "4 0xc140",
+            },
+            bars);
     }
 
     [TestMethod]
