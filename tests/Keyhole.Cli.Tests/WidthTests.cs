@@ -58,6 +58,39 @@ public sealed partial class WidthTests
         }
     }
 
+    public static IEnumerable<object[]> Verbs() => Program.VerbNames.Prepend("").Select(static verb => new object[] { verb });
+
+    [TestMethod]
+    [DynamicData(nameof(Verbs))]
+    public void No_line_of_the_help_is_longer_than_80_columns_and_no_word_is_lost(string verb)
+    {
+        string[] arguments = [.. verb.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--help"];
+        CommandRun narrow = CommandRun.In80Columns(arguments);
+        CommandRun wide = CommandRun.Of(arguments);
+
+        Assert.AreEqual(0, narrow.Status);
+        string[] over = [.. narrow.Output.Split('\n').Select(static line => line.TrimEnd('\r')).Where(static line => line.TrimEnd().Length > 80)];
+        Assert.IsEmpty(over, string.Join('\n', over));
+        Assert.AreEqual(Words(wide.Output), Words(narrow.Output));
+
+        static string Words(string text) => string.Join(' ', text.Split((char[])[' ', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries)
+            .Where(static word => word != "\\").Order(StringComparer.Ordinal));
+    }
+
+    [TestMethod]
+    [DataRow("reserve --host HOST --start 512M")]
+    [DataRow("plan --host HOST --memory 3G --e820-host")]
+    [DataRow("boot --host HOST --memory 3G --e820-host")]
+    public void No_label_of_a_drawing_is_broken(string command)
+    {
+        string[] lines = CommandRun.In80Columns(Arguments(command, "golden/seed8g.log")).Output.Split('\n');
+
+        string[] drawn = [.. lines.SkipWhile(static line => !line.Contains("██", StringComparison.Ordinal)).TakeWhile(static line => line.Length > 0)];
+        Assert.IsGreaterThan(10, drawn.Length);
+        Assert.IsTrue(drawn.All(static line => line.Length <= 80));
+        Assert.IsTrue(drawn[..^1].All(static line => line.Any(static letter => "█▒▓░·~".Contains(letter, StringComparison.Ordinal))), string.Join('\n', drawn));
+    }
+
     [GeneratedRegex("0x[0-9a-f]+|[0-9]+(?:,[0-9]{3})*", RegexOptions.NonBacktracking)]
     private static partial Regex Numbers();
 }

@@ -70,7 +70,7 @@ internal static class Examples
             parseResult.InvocationConfiguration.Output = output;
             console.Out.WriteLine(written.ToString().Replace(RootCommand.ExecutableName, "keyhole", System.StringComparison.Ordinal).TrimEnd());
             console.Out.WriteLine();
-            console.Out.WriteLine(text.Trim('\n', '\r'));
+            console.Out.WriteLine(ExampleLayout.In(text, console.Ansi.Width));
             return status;
         }
     }

@@ -53,7 +53,7 @@ internal sealed class GuestSource
     {
         Description =
             "KVM, HVM: what a passed-through device asks for, one BAR each time, where nothing else tells: "
-                + "SIZE[,64bit|32bit][,prefetchable|non-prefetchable][,io].",
+                + "SIZE[,64bit|32bit] [,prefetchable|non-prefetchable] [,io], in one word.",
         HelpName = "128G,64bit",
     };
 

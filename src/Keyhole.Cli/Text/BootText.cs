@@ -81,11 +81,9 @@ internal static class BootText
             WriteP2m(console, forecast);
         foreach (MovedRange moved in answer.Moved is null ? [] : forecast.Moved)
             console.Ansi.WriteLine($"moved: {moved.What} from {Shown(moved.From)} to {Shown(moved.To)}");
-        // A picture would show as known what lines that are lost decide.
-        if (forecast.KernelMap.IsEmpty || answer.NotKnown is not null)
+        if (forecast.KernelMap.IsEmpty)
             return;
-        MapView.Draw(console, [.. answer.Plan.MachineMap.IsEmpty ? (DrawnMap[])[] : [new("host", answer.Plan.MachineMap)],
-            new("map given", forecast.Request.Map), new("kernel's map", forecast.KernelMap)]);
+        MapView.Draw(console, DrawnMaps.OfBoot(answer.Plan, forecast));
         console.Ansi.WriteLine();
     }
 

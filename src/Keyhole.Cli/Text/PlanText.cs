@@ -6,6 +6,7 @@ using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
+using Keyhole.Drawing;
 
 namespace Keyhole.Cli.Text;
 
@@ -31,8 +32,7 @@ internal static class PlanText
                 console.Ansi.WriteLine($"not known, for lines of the host's map are lost: [{range.Start}, {range.End})");
             WriteLowRam(console, answer);
             console.Ansi.WriteLine();
-            MapView.Draw(console,
-                [new("host", answer.Plan.MachineMap), new("guest", [.. answer.Plan.KnownEntries.Select(static planned => planned.Entry)])]);
+            MapView.Draw(console, [DrawnMaps.OfMachine(answer.Plan), DrawnMaps.OfGuest(answer.Plan)]);
             console.Ansi.WriteLine();
         }
         else if (answer.RamBelow4GiBKiB is not null)

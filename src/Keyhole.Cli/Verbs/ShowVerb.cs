@@ -156,6 +156,6 @@ internal static class ShowVerb
                 $"devices use by themselves (RMRR, IVMD): [{MapView.Hex(pages.Start.ToAddress())}, {MapView.Hex(pages.End.ToAddress())})");
         HostText.Write(console, map.Host);
         console.Ansi.WriteLine();
-        MapView.Draw(console, [new("host", map.Host.Entries)]);
+        MapView.Draw(console, [DrawnMaps.OfHost(map.Host)]);
     }
 }

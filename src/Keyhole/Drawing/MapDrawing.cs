@@ -15,11 +15,20 @@ namespace Keyhole.Drawing;
 /// <param name="Title">What stands above it.</param>
 /// <param name="Entries">Its ranges in any order; where they overlap the highest type shows, as Linux has it. Empty and wrapping ones do not
 /// show.</param>
-public sealed record DrawnMap(string Title, ImmutableArray<E820Entry> Entries);
+public sealed record DrawnMap(string Title, ImmutableArray<E820Entry> Entries)
+{
+    /// <summary>Where it is not known what is there: drawn as that, whatever the entries have. Sorted, without overlap; one that ends at
+    /// <see cref="Frames.AddressLimit"/> has no end that is known.</summary>
+    public ImmutableArray<ByteRange> NotKnown { get; init => field = Given.Array(value); } = [];
+}
 
 /// <summary>What a column shows in a band: the type there (null: a gap), and the whole entry or gap that starts in this band.</summary>
 /// <param name="StartsHere">The size of what starts at the band's top, in bytes; null where something goes on from above.</param>
-public readonly record struct DrawnCell(E820Type? Type, ulong? StartsHere);
+public readonly record struct DrawnCell(E820Type? Type, ulong? StartsHere)
+{
+    /// <summary>Whether it is not known what is there: no gap, though there is no type.</summary>
+    public bool IsNotKnown { get; init; }
+}
 
 /// <summary>Addresses [Start, End) in which no column changes.</summary>
 /// <param name="Rows">Height, at least 1; proportional to the size unless <see cref="IsBroken"/>.</param>
@@ -110,12 +119,18 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
         var edges = new SortedSet<ulong> { 0 };
         foreach (DrawnMap map in maps)
         {
-            E820Entry[] column = Flatten(map.Entries);
+            E820Entry[] column = [.. Flatten(map.Entries).SelectMany(entry => MapReadings.Without(entry, map.NotKnown))];
             columns.Add(column);
             foreach (E820Entry entry in column)
             {
                 edges.Add(entry.Address);
                 edges.Add(entry.End);
+            }
+
+            foreach (ByteRange range in map.NotKnown)
+            {
+                edges.Add(range.Start);
+                edges.Add(range.End);
             }
         }
 
@@ -147,7 +162,7 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
         for (int i = 0; i < sizes.Length; i++)
             sizes[i] = sorted[i + 1] - sorted[i];
         ulong scale = ScaleFor(sizes, Math.Max(rows, sizes.Length + details.SpareRows));
-        DrawnCell[][] cells = [.. columns.Select(column => CellsOf(column, sorted))];
+        DrawnCell[][] cells = [.. columns.Select((column, i) => CellsOf(column, maps[i].NotKnown, sorted))];
         var bands = ImmutableArray.CreateBuilder<DrawnBand>(sizes.Length);
         for (int i = 0; i < sizes.Length; i++)
         {
@@ -200,7 +215,7 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
         List<(ulong Start, ulong End)> joins = [];
         foreach (DrawnBand band in bands)
         {
-            bool isDevice = band.Cells[0].Type is not (E820Type.Ram or E820Type.Unusable);
+            bool isDevice = band.Cells[0] is { IsNotKnown: false, Type: not (E820Type.Ram or E820Type.Unusable) };
             if (!isDevice || !IsIdentity(band, identity))
                 continue;
             if (joins.Count > 0 && joins[^1].End == band.Start)
@@ -215,7 +230,7 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
     private static bool IsIdentity(DrawnBand band, ImmutableArray<(ulong Start, ulong End)>? identity)
     {
         if (identity is not { } ranges)
-            return band.Cells[^1].Type is not E820Type.Ram;
+            return band.Cells[^1] is { IsNotKnown: false, Type: not E820Type.Ram };
         foreach ((ulong start, ulong end) in ranges)
         {
             if (start <= band.Start && band.End <= end)
@@ -247,19 +262,26 @@ public sealed record MapDrawing(ImmutableArray<string> Titles, ImmutableArray<Dr
     }
 
     /// <summary>What a column shows in each band. Its own edges are among the bands'.</summary>
-    private static DrawnCell[] CellsOf(E820Entry[] column, ulong[] edges)
+    private static DrawnCell[] CellsOf(E820Entry[] column, ImmutableArray<ByteRange> notKnown, ulong[] edges)
     {
         var cells = new DrawnCell[Math.Max(0, edges.Length - 1)];
-        var whole = ByteRange.FromBounds(0, column.Length == 0 ? 0 : column[^1].End);
         int band = 0;
-        foreach (RangePiece piece in new RangeMap<E820Entry>(column).Over(whole))
+        ulong reached = 0;
+        foreach ((ByteRange range, E820Type? type) in column.Select(static entry => (entry.Range, (E820Type?)entry.Type))
+            .Concat(notKnown.Select(static range => (range, (E820Type?)null))).OrderBy(static piece => piece.Item1.Start))
         {
-            E820Type? type = piece.IsGap ? null : column[piece.Index].Type;
-            for (; edges[band] < piece.Range.End; band++)
-                cells[band] = new(type, edges[band] == piece.Range.Start ? piece.Range.SizeBytes : null);
+            Fill(ByteRange.FromBounds(reached, range.Start), new(null, null));
+            Fill(range, new(type, null) { IsNotKnown = type is null });
+            reached = range.End;
         }
 
         return cells;
+
+        void Fill(ByteRange range, DrawnCell cell)
+        {
+            for (; band < cells.Length && edges[band] < range.End; band++)
+                cells[band] = cell with { StartsHere = edges[band] == range.Start ? range.SizeBytes : null };
+        }
     }
 
     private static E820Entry[] Flatten(ImmutableArray<E820Entry> entries) =>

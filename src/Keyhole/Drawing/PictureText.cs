@@ -4,7 +4,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using System.Text;
-using Keyhole.Addresses;
 using Keyhole.Hosts;
 
 namespace Keyhole.Drawing;
@@ -23,12 +22,11 @@ internal sealed record PictureText(string Title, ImmutableArray<string> Lines)
         int column = -1;
         foreach (DrawnStretch cell in DrawnStretch.Of(drawing))
         {
-            if (cell.Type is not { } type)
+            if (cell.Cell is { Type: null, IsNotKnown: false })
                 continue;
             words.Append(cell.Column != column ? $"{(column < 0 ? "" : ". ")}{SvgLooks.Escape(drawing.Titles[cell.Column], 80)}: " : ", ");
             column = cell.Column;
-            words.Append(E820TypeNames.NameOf(type)).Append(' ')
-                .Append(ByteRange.FromBounds(drawing.Bands[cell.FirstBand].Start, drawing.Bands[cell.BehindBand - 1].End));
+            words.Append(TextPainter.NameOf(cell.Cell)).Append(' ').Append(LostLines.Text(cell.RangeIn(drawing)));
         }
 
         foreach (DrawnWindow window in drawing.Windows)

@@ -32,7 +32,7 @@ public static class Pictures
         ImmutableArray<DrawnWindow> windows =
             [.. host.Devices.SelectMany(static device => device.Bars.Where(IsDrawn)
                 .Select(bar => Window(bar, device.Address.ToString(), isNumbered: false, null)))];
-        MapDrawing drawing = MapDrawing.LayOut([new("host", host.Entries)], SvgPainter.Rows,
+        MapDrawing drawing = MapDrawing.LayOut([DrawnMaps.OfHost(host)], SvgPainter.Rows,
             new() { Windows = windows, SpareRows = SvgPainter.SpareRows });
         return SvgPainter.Paint(drawing, new("Memory map of a host", [name]));
     }
@@ -44,11 +44,12 @@ public static class Pictures
         if (plan.Firmware is { Placement: { } placement } firmware)
             return OfFirmware(plan, firmware, placement);
         DrawnDetails details = new() { Windows = Windows(plan), SpareRows = SvgPainter.SpareRows };
-        MapDrawing drawing = MapDrawing.LayOut([new("host", plan.MachineMap), new("guest", GuestMap(plan))], SvgPainter.Rows, details);
+        MapDrawing drawing = MapDrawing.LayOut([DrawnMaps.OfMachine(plan), DrawnMaps.OfGuest(plan)], SvgPainter.Rows, details);
         return SvgPainter.Paint(drawing, new(
             $"Map of {NameOf(plan)} by policy {plan.Policy}",
             [plan.HostName, plan.RamBelow4GiBKiB is { } low ? $"{Memory(plan.Guest)}, of which {ByteSize.ToText(low << 10)} below 4 GiB"
-                : $"{Memory(plan.Guest)}; its map is not known"]));
+                : plan.NotKnownRanges.IsEmpty ? $"{Memory(plan.Guest)}; its map is not known"
+                : $"{Memory(plan.Guest)}; a part of its map is not known, for lines of the host's are lost"]));
     }
 
     /// <summary>A guest with firmware of its own: its map alone, for none of its addresses is the host's, and every BAR where the firmware put
@@ -89,7 +90,7 @@ public static class Pictures
         }
 
         DrawnDetails details = new() { Windows = bars, SpareRows = SvgPainter.SpareRows };
-        ImmutableArray<E820Entry> map = plan.IsMapKnown ? GuestMap(plan)
+        ImmutableArray<E820Entry> map = plan.IsMapKnown ? plan.Map
             : plan.RamBelow4GiBKiB is { } known and not 0 ? [E820Entry.FromSize(0, known << 10, E820Type.Ram)] : [];
         return SvgPainter.Paint(
             MapDrawing.LayOut([new(plan.IsMapKnown ? "guest" : "guest's low RAM", map)], SvgPainter.Rows, details),
@@ -107,26 +108,27 @@ public static class Pictures
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(forecast);
-        List<DrawnMap> columns = [new("host", plan.MachineMap)];
-        if (!forecast.Request.IsDom0)
-            columns.Add(new("map given", forecast.Request.Map));
-        if (!forecast.KernelMap.IsEmpty)
-            columns.Add(new($"map of {KernelReleases.NameOf(forecast.Request.Kernel)}", forecast.KernelMap));
+        ImmutableArray<DrawnMap> columns = DrawnMaps.OfBoot(plan, forecast);
+        // What lines that are lost decide is not drawn.
+        bool isP2mKnown = forecast.IsAgreed(static reading => reading.P2m);
         DrawnDetails details = new()
         {
             Windows = forecast.Bars.IsEmpty ? Windows(plan) : Windows(forecast),
             SpareRows = SvgPainter.SpareRows,
-            Moves = [.. forecast.P2m.Where(static run => run.Kind is P2mKind.Remapped or P2mKind.NonRam && run.Mfn.Value != P2mRun.UnknownMfn)
+            Moves = !isP2mKnown ? []
+                : [.. forecast.P2m.Where(static run => run.Kind is P2mKind.Remapped or P2mKind.NonRam && run.Mfn.Value != P2mRun.UnknownMfn)
                 .Select(Move)],
-            Identity = forecast.Halts ? []
+            Identity = forecast.Halts || !isP2mKnown ? []
                 : [.. forecast.P2m.Where(static run => run.Kind == P2mKind.Identity)
                     .Select(static run => (run.Range.Start.ToAddress(), run.Range.End.ToAddress()))],
         };
-        string outcome = !forecast.Halts
-            ? string.Create(CultureInfo.InvariantCulture, $"{forecast.RemappedPages:#,0} pages remapped, {forecast.ReleasedPages:#,0} released")
+        string outcome = !forecast.IsAgreed(static reading => reading.RemappedPages) || !forecast.IsAgreed(static reading => reading.ReleasedPages)
+            ? "What it remaps and releases is not known: lines of the host's map are lost."
+            : !forecast.Halts
+                ? string.Create(CultureInfo.InvariantCulture, $"{forecast.RemappedPages:#,0} pages remapped, {forecast.ReleasedPages:#,0} released")
             : forecast.Message is { Length: > 0 } words ? $"\"{words}\"" : "It dies without a message.";
         return SvgPainter.Paint(
-            MapDrawing.LayOut([.. columns], SvgPainter.Rows, details),
+            MapDrawing.LayOut(columns, SvgPainter.Rows, details),
             new(
                 $"{KernelReleases.NameOf(forecast.Request.Kernel)} "
                     + $"{(forecast.Boots ? "boots" : forecast.Halts ? "halts" : "on a map: whether it boots is not known")}",
@@ -150,9 +152,9 @@ public static class Pictures
         foreach (ComparedPolicy row in comparison.Policies)
         {
             if (columns.Count == 0)
-                columns.Add(new("host", row.Plan.MachineMap));
+                columns.Add(DrawnMaps.OfMachine(row.Plan));
             bool isBest = ReferenceEquals(row, comparison.Best);
-            columns.Add(new(isBest ? $"★ {row.Policy.Name}" : row.Policy.Name, GuestMap(row.Plan)));
+            columns.Add(DrawnMaps.OfGuest(row.Plan, isBest ? $"★ {row.Policy.Name}" : row.Policy.Name));
             if (isBest)
                 lines.Insert(1, comparison.Why.Worded(words));
             else if (row.Against is { } against)
@@ -182,8 +184,6 @@ public static class Pictures
         return FleetChart.Paint(fleet);
     }
 
-    private static ImmutableArray<E820Entry> GuestMap(Plan plan) => [.. plan.Entries.Select(static planned => planned.Entry)];
-
     private static string NameOf(Plan plan) => plan.Guest.Name is { } name ? $"guest {name}" : "a guest";
 
     private static string Memory(GuestSpec guest) => guest.MaxmemKiB > guest.MemoryKiB
@@ -203,7 +203,8 @@ public static class Pictures
     {
         bool isNumbered = forecast.Bars.Any(static verdict => verdict.Bar.Index != 0);
         return [.. forecast.Bars.Where(static verdict => IsDrawn(verdict.Bar))
-            .Select(verdict => Window(verdict.Bar, null, isNumbered, verdict.CanBeClaimed))];
+            .Select(verdict => Window(verdict.Bar, null, isNumbered,
+                forecast.IsAgreed(static reading => reading.Bars) ? verdict.CanBeClaimed : null))];
     }
 
     private static bool MeetsMemory(Plan plan, Bar bar) =>

@@ -8,7 +8,6 @@ using System.Linq;
 using System.Text;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
-using Keyhole.E820;
 using Keyhole.Hosts;
 
 namespace Keyhole.Drawing;
@@ -146,8 +145,8 @@ internal static class SvgPainter
                 bool isFourGiB = address == Addresses.Frames.FourGiB;
                 _out.Append(CultureInfo.InvariantCulture,
                     $"""<path class="{(isFourGiB ? "four" : "tick")}" d="M{Margin + AxisWidth - 6} {_tops[i]}H{_columnsEnd}"/>""").Append('\n');
-                Text(isFourGiB ? "axis strong" : "axis", Margin + AxisWidth - 10, _tops[i] + 4, isFourGiB ? $"4 GiB 0x{address:x}" : $"0x{address:x}",
-                    40);
+                Text(isFourGiB ? "axis strong" : "axis", Margin + AxisWidth - 10, _tops[i] + 4,
+                    isFourGiB ? $"4 GiB 0x{address:x}" : TextPainter.Address(address), 40);
             }
         }
 
@@ -171,15 +170,16 @@ internal static class SvgPainter
         {
             foreach (DrawnStretch cell in DrawnStretch.Of(_drawing))
             {
-                string look = cell.Type is { } type ? SvgLooks.Of(type) : "gap";
-                string fill = cell.Type switch { null => "cell gap", E820Type.Ram => "cell f-ram", _ => "cell" };
-                string pattern = cell.Type is null or E820Type.Ram ? "" : $""" fill="url(#p-{look})" """.TrimEnd();
-                ulong start = _drawing.Bands[cell.FirstBand].Start;
-                ulong end = _drawing.Bands[cell.BehindBand - 1].End;
+                string look = SvgLooks.Of(cell.Cell);
+                string fill = look switch { "gap" => "cell gap", "ram" => "cell f-ram", _ => "cell" };
+                string pattern = look is "gap" or "ram" ? "" : $""" fill="url(#p-{look})" """.TrimEnd();
+                ByteRange range = cell.RangeIn(_drawing);
+                string name = cell.Cell.IsNotKnown ? "not-known" : TextPainter.NameOf(cell.Cell);
+                string size = cell.Cell.IsNotKnown && range.End == Addresses.Frames.AddressLimit ? "" : $" {ByteSize.ToText(range.SizeBytes)}";
                 int top = _tops[cell.FirstBand];
                 _out.Append(
                     CultureInfo.InvariantCulture,
-                    $"""<rect class="{fill}"{pattern} data-column="{cell.Column}" data-start="0x{start:x}" data-end="0x{end:x}" data-type="{NameOf(cell.Type)}" x="{_lefts[cell.Column]}" y="{top}" width="{ColumnWidth}" height="{_tops[cell.BehindBand] - top}"><title>{SvgLooks.Escape(_drawing.Titles[cell.Column], 80)}: {NameOf(cell.Type)} {RangeOf(start, end)} {ByteSize.ToText(end - start)}</title></rect>""").Append('\n');
+                    $"""<rect class="{fill}"{pattern} data-column="{cell.Column}" data-start="0x{range.Start:x}" data-end="0x{range.End:x}" data-type="{name}" x="{_lefts[cell.Column]}" y="{top}" width="{ColumnWidth}" height="{_tops[cell.BehindBand] - top}"><title>{SvgLooks.Escape(_drawing.Titles[cell.Column], 80)}: {TextPainter.NameOf(cell.Cell)} {LostLines.Text(range)}{size}</title></rect>""").Append('\n');
             }
         }
 
@@ -208,9 +208,7 @@ internal static class SvgPainter
         {
             foreach (DrawnStretch cell in DrawnStretch.Of(_drawing))
             {
-                ulong size = _drawing.Bands[cell.BehindBand - 1].End - _drawing.Bands[cell.FirstBand].Start;
-                string label = $"{NameOf(cell.Type)} {ByteSize.ToText(size)}";
-                Text("label", _lefts[cell.Column] + 7, _tops[cell.FirstBand] + 12, label, (int)(ColumnWidth / LetterWidth));
+                Text("label", _lefts[cell.Column] + 7, _tops[cell.FirstBand] + 12, cell.LabelIn(_drawing), (int)(ColumnWidth / LetterWidth));
             }
 
             if (_lefts.Length < 2)
@@ -324,14 +322,8 @@ internal static class SvgPainter
         private List<(string Look, string Name)> LegendLooks()
         {
             var seen = new SortedSet<string>(StringComparer.Ordinal);
-            bool hasGap = false;
             foreach (DrawnStretch cell in DrawnStretch.Of(_drawing))
-            {
-                if (cell.Type is { } type)
-                    seen.Add(SvgLooks.Of(type));
-                else
-                    hasGap = true;
-            }
+                seen.Add(SvgLooks.Of(cell.Cell));
 
             List<(string, string)> legend = [];
             foreach ((string look, string name, _) in SvgLooks.All)
@@ -340,7 +332,7 @@ internal static class SvgPainter
                     legend.Add((look, name));
             }
 
-            if (hasGap)
+            if (seen.Contains("gap"))
                 legend.Add(("gap", "gap"));
             if (!_drawing.Joins.IsEmpty)
                 legend.Add(("join", "identity: pfn = mfn"));
@@ -392,8 +384,6 @@ internal static class SvgPainter
             _out.Append(CultureInfo.InvariantCulture,
                 $"""<text{(look.Length == 0 ? "" : $" class=\"{look}\"")} x="{x}" y="{y}">{SvgLooks.Escape(shown, maxLetters)}{more}</text>""").Append('\n');
         }
-
-        private static string NameOf(E820Type? type) => type is { } known ? E820TypeNames.NameOf(known) : "gap";
 
         private static string RangeOf(ulong start, ulong end) => ByteRange.FromBounds(start, end).ToString();
     }

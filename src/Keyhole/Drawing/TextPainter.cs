@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -44,35 +45,45 @@ public static class TextPainter
             yield return [new(Address(drawing.Bands[^1].End).PadLeft(measures.Address), null)];
     }
 
-    /// <summary>Characters for an address, a map's column and the block in it.</summary>
-    private readonly record struct Measures(int Address, int Column, int Block)
+    /// <summary>Characters for an address, each map's column and the block in it.</summary>
+    private sealed record Measures(int Address, ImmutableArray<int> Columns, int Block)
     {
+        /// <summary>Columns of one width where they have room, the widest that is of use; else each as wide as its own words.</summary>
         public static Measures Of(MapDrawing drawing, int width)
         {
             int maps = drawing.Titles.Length;
             if (maps == 0 || WidestAddress + 2 + ((long)maps * WidestColumn) <= width)
-                return new(WidestAddress, WidestColumn, BlockWidth);
-            int label = drawing.Titles.Max(static title => title.Length);
+                return new(WidestAddress, Equal(maps, WidestColumn), BlockWidth);
+            int[] labels = new int[maps];
             int address = 0;
             foreach (DrawnBand band in drawing.Bands)
             {
                 address = int.Max(address, int.Max(TextPainter.Address(band.Start).Length, TextPainter.Address(band.End).Length));
-                foreach (DrawnCell cell in band.Cells)
-                    label = int.Max(label, Label(cell).Length);
+                for (int i = 0; i < maps; i++)
+                    labels[i] = int.Max(labels[i], Label(band.Cells[i], band.Start + (band.Cells[i].StartsHere ?? 0)).Length);
             }
 
             // The last column needs no room behind it.
             int room = (width - address - 2) / maps;
-            return room >= label + BlockWidth + 1 ? new(address, int.Min(room, WidestColumn), BlockWidth)
-                : new(address, int.Max(room, label + NarrowBlockWidth + 1), NarrowBlockWidth);
+            int longest = int.Max(labels.Max() + BlockWidth, drawing.Titles.Max(static title => title.Length) + BlockWidth);
+            if (room > longest)
+                return new(address, Equal(maps, int.Min(room, WidestColumn)), BlockWidth);
+            int[] own = [.. labels.Select((label, i) => int.Max(label + NarrowBlockWidth, drawing.Titles[i].Length) + 1)];
+            int widest = own.Max();
+            if (room >= widest)
+                return new(address, Equal(maps, room), NarrowBlockWidth);
+            int spare = int.Max(0, width - address - 2 - own.Sum()) / maps;
+            return new(address, [.. own.Select(one => one + spare)], NarrowBlockWidth);
         }
+
+        private static ImmutableArray<int> Equal(int count, int width) => [.. Enumerable.Repeat(width, count)];
     }
 
     private static string Title(MapDrawing drawing, Measures measures)
     {
         var title = new System.Text.StringBuilder(new string(' ', measures.Address + 2));
-        foreach (string name in drawing.Titles)
-            title.Append(name.PadRight(measures.Column));
+        for (int i = 0; i < drawing.Titles.Length; i++)
+            title.Append(drawing.Titles[i].PadRight(measures.Columns[i]));
         return title.ToString().TrimEnd();
     }
 
@@ -84,21 +95,25 @@ public static class TextPainter
         for (int i = 0; i < band.Cells.Length; i++)
         {
             DrawnCell cell = band.Cells[i];
-            runs.Add(new(isBreak ? new string('~', measures.Block) : new string(Shade(cell.Type), measures.Block), cell.Type));
-            string label = row == 0 ? Label(cell) : "";
-            runs.Add(new(i == band.Cells.Length - 1 ? label : label.PadRight(measures.Column - measures.Block), null));
+            runs.Add(new(isBreak ? new string('~', measures.Block) : new string(Shade(cell), measures.Block), cell.Type));
+            string label = row == 0 ? Label(cell, band.Start + (cell.StartsHere ?? 0)) : "";
+            runs.Add(new(i == band.Cells.Length - 1 ? label : label.PadRight(measures.Columns[i] - measures.Block), null));
         }
 
         return runs.ToImmutable();
     }
 
-    private static string Label(DrawnCell cell) => cell.StartsHere is { } size ? $" {NameOf(cell.Type)} {ByteSize.ToText(size)}" : "";
+    /// <summary>What stands beside the first row of a cell; of what has no end that is known no size.</summary>
+    internal static string Label(DrawnCell cell, ulong end) => cell.StartsHere is not { } size ? ""
+        : cell.IsNotKnown && end == Frames.AddressLimit ? $" {NameOf(cell)}" : $" {NameOf(cell)} {ByteSize.ToText(size)}";
 
-    private static string Address(ulong address) => string.Create(CultureInfo.InvariantCulture, $"0x{address:x}");
+    /// <summary>"…" for the end of what has none that is known.</summary>
+    internal static string Address(ulong address) =>
+        address == Frames.AddressLimit ? "…" : string.Create(CultureInfo.InvariantCulture, $"0x{address:x}");
 
-    private static string NameOf(E820Type? type) => type is { } known ? E820TypeNames.NameOf(known) : "gap";
+    internal static string NameOf(DrawnCell cell) => cell.IsNotKnown ? "not known" : cell.Type is { } known ? E820TypeNames.NameOf(known) : "gap";
 
-    private static char Shade(E820Type? type) => type switch
+    private static char Shade(DrawnCell cell) => cell.IsNotKnown ? '?' : cell.Type switch
     {
         null => '·',
         E820Type.Ram => '█',

@@ -11,7 +11,9 @@ using System.Xml;
 using System.Xml.Linq;
 using FsCheck;
 using FsCheck.Fluent;
+using Keyhole.Addresses;
 using Keyhole.Captures;
+using Keyhole.Comparison;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Forecasts;
@@ -71,6 +73,60 @@ public sealed class SvgPainterTests
         HostDocument host = ReadGolden(name);
 
         AssertShows(Parse(Pictures.OfHost(host.Host, host.Description)), 0, host.Host.Entries);
+    }
+
+    private const string Cut = """
+        (XEN) Xen-e820 RAM map:
+        (XEN)  [0000000000000000, 000000000009efff] (usable)
+        (XEN)  [0000000000100000, 000000006fffffff] (usable)
+        ...
+        (XEN)  [00000000e0000000, 00000000efffffff] (reserved)
+        (XEN)  [0000000100000000, 00000002ffffffff] (usable)
+
+        """;
+
+    [TestMethod]
+    [DataRow("host", 0)]
+    [DataRow("plan", 0)]
+    [DataRow("plan", 1)]
+    [DataRow("boot", 0)]
+    [DataRow("boot", 1)]
+    [DataRow("boot", 2)]
+    [DataRow("comparison", 1)]
+    public void Where_lines_are_lost_a_picture_shows_that_it_is_not_known_and_names_it_below(string picture, int column)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(Cut)).Host;
+        var scenario = new Scenario { Host = host, Guest = new() { MemoryKiB = 3 << 20, MaxmemKiB = 3 << 20, E820Host = true } };
+        Boot boot = Boot.Of(scenario);
+        XDocument painted = Parse(picture switch
+        {
+            "host" => Pictures.OfHost(host, "a host"),
+            "plan" => Pictures.OfPlan(boot.Plan),
+            "boot" => Pictures.OfBoot(boot.Plan, boot.Forecast!),
+            _ => Pictures.OfComparison("a host", PolicyComparer.Compare(new() { Scenario = scenario })),
+        });
+
+        XElement[] cells = [.. painted.Descendants(s_svg + "rect").Where(rect => rect.Attribute("data-column")?.Value == $"{column}"
+            && rect.Attribute("data-type")?.Value == "not-known")];
+        Assert.Contains("0x70000000", cells.Select(static cell => cell.Attribute("data-start")!.Value));
+        Assert.IsTrue(painted.Descendants(s_svg + "text").Any(static text => text.Value == "not known: lines are lost"));
+        Assert.Contains("not known [0x70000000, ", painted.Descendants(s_svg + "desc").Single().Value);
+        Assert.IsFalse(painted.Descendants(s_svg + "rect").Any(rect => rect.Attribute("data-column")?.Value == $"{column}"
+            && rect.Attribute("data-type")?.Value == "gap" && rect.Attribute("data-start")!.Value == "0x70000000"));
+    }
+
+    [TestMethod]
+    public void A_range_without_a_known_end_has_neither_an_address_nor_a_size_there()
+    {
+        var drawn = new DrawnMap("host", [E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram)])
+        {
+            NotKnown = [ByteRange.FromBounds(0x8000_0000, Frames.AddressLimit)],
+        };
+
+        string text = string.Join('\n', TextPainter.Paint(MapDrawing.LayOut([drawn], 40)).Select(static line => string.Concat(line.Select(static run => run.Text))));
+
+        Assert.Contains("???? not known\n", text);
+        Assert.EndsWith(" …", text);
     }
 
     [TestMethod]
