@@ -58,6 +58,25 @@ public sealed class VerifyVerbTests
     }
 
     [TestMethod]
+    [DataRow("(XEN) d1v0 Unhandled: vec 14, #PF[0002]\n(XEN) Pagetable walk from ffff888004000000:\n(XEN)  L4[0x111] = 0000000000000000 ffffffffffffffff\n",
+        "\"d1v0 Unhandled: vec 14, #PF[0002]; Pagetable walk from ffff888004000000\": the guest used an address for which")]
+    [DataRow("(XEN) d1v0 Unhandled page fault fault/trap [#14, ec=0000]\n", "\"d1v0 Unhandled page fault fault/trap [#14, ec=0000]\": the guest used")]
+    [DataRow("(XEN) d1v0 Unhandled: vec 6, #UD[ffff]\n", "\"d1v0 Unhandled: vec 6, #UD[ffff]\": the guest could not take a fault of its own")]
+    [DataRow("(XEN) domain_crash called from p2m.c:1301\n", "Before that Xen says \"domain_crash called from p2m.c:1301\".")]
+    [DataRow("(XEN) d2v0 Unhandled: vec 14, #PF[0002]\n", "Why it died the log does not say")]
+    public void What_Xen_says_of_a_fault_before_a_guest_crashes_is_told(string words, string expected)
+    {
+        foreach (string type in (string[])["pv", "pvh"])
+        {
+            CommandRun run = CommandRun.Of("verify", "--host", PathOf("seed8g"), "--memory", "512", "--type", type, "--dmesg",
+                Temporary([$"{words}(XEN) Domain 1 (vcpu#0) crashed on cpu#2:\n"]));
+
+            Assert.AreEqual(1, run.Status, run.Errors);
+            Assert.Contains(expected, run.Output);
+        }
+    }
+
+    [TestMethod]
     public void A_log_of_the_bare_machine_has_no_dom0()
     {
         CommandRun run = CommandRun.Of("verify", "--dom0", "--host",

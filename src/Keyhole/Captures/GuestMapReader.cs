@@ -7,7 +7,6 @@ using System.IO;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
-using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Reading;
 
@@ -17,7 +16,11 @@ namespace Keyhole.Captures;
 /// <param name="Entries">In the order of the source, which counts: maps are installed as they stand.</param>
 /// <param name="Description">One line for people: "xl's e820_sanitize lines, line 2 of xl.log".</param>
 /// <param name="Remarks">For people; none are errors.</param>
-public sealed record GuestMap(ImmutableArray<E820Entry> Entries, string Description, ImmutableArray<string> Remarks);
+public sealed record GuestMap(ImmutableArray<E820Entry> Entries, string Description, ImmutableArray<string> Remarks)
+{
+    /// <summary>Whether entries are known to be missing.</summary>
+    internal bool IsPart { get; init; }
+}
 
 /// <summary>
 /// Reads a guest's map: the lines that libxl prints with <c>xl -vvv</c>, the lines of a kernel's log, our own JSON (of a plan, a boot or a host),
@@ -46,7 +49,7 @@ public static class GuestMapReader
         }
 
         whole.Position = 0;
-        if (!Libxl(whole, sourceName).TryGet(out GuestMap? map, out InputError? error))
+        if (!LibxlMapReader.Read(whole, sourceName).TryGet(out GuestMap? map, out InputError? error))
             return error;
         if (!map.Entries.IsEmpty)
             return map;
@@ -70,69 +73,5 @@ public static class GuestMapReader
         int others = log.Maps.Count(map => map.Kind == taken.Kind) - 1;
         if (others > 0)
             yield return $"the first of {others + 1} such maps is taken; to take another, give its lines alone";
-    }
-
-    /// <summary>No entries where libxl has no lines in it.</summary>
-    internal static Parsed<GuestMap> Libxl(Stream whole, string sourceName)
-    {
-        List<E820Entry> entries = [];
-        int maps = 0;
-        int first = 0;
-        try
-        {
-            ReadOnlyMemory<byte> head = StreamHead.ReadText(ref whole);
-            var text = new TextLines(head, whole);
-            while (text.TryRead(out ReadOnlySpan<char> line))
-            {
-                if (!TryLibxlLine(line, out ulong start, out ulong end, out E820Type type))
-                    continue;
-                // Entries of one map follow each other, but for what other programs write in between; a map begins with the guest's RAM at 0.
-                if (start == 0 || entries.Count == 0)
-                {
-                    entries.Clear();
-                    first = text.Number;
-                    maps++;
-                }
-
-                if (!EntryRange.OfFrames(start, end).TryMakeEntry(type, sourceName, text.Number, out E820Entry entry, out InputError? error))
-                    return error!;
-                if (entries.Count == Host.MaxEntries)
-                    return HostMapErrors.TooManyEntries(sourceName, text.Number);
-                entries.Add(entry);
-            }
-        }
-        catch (InvalidDataException damaged)
-        {
-            return PackedErrors.Unreadable(sourceName, damaged);
-        }
-
-        return new GuestMap(
-            [.. entries],
-            $"libxl's map, line {first} of {sourceName}",
-            maps > 1 ? [$"the last of {maps} maps that libxl printed is taken (line {first}); to take another, give its lines alone"] : []);
-    }
-
-    /// <summary><c>[20000 -&gt; 20200] Reserved</c>, in page frames, whatever stands before it.</summary>
-    private static bool TryLibxlLine(ReadOnlySpan<char> line, out ulong start, out ulong end, out E820Type type)
-    {
-        start = 0;
-        end = 0;
-        type = E820Type.None;
-        int open = line.LastIndexOf('[');
-        if (open < 0)
-            return false;
-        TextCursor cursor = new(line[(open + 1)..]);
-        if (!cursor.TryHex(out start) || !cursor.TryText(" -> ") || !cursor.TryHex(out end) || !cursor.TryText("] "))
-            return false;
-        type = cursor.Rest.Trim() switch
-        {
-            "RAM" => E820Type.Ram,
-            "Reserved" => E820Type.Reserved,
-            "ACPI" => E820Type.Acpi,
-            "ACPI NVS" => E820Type.Nvs,
-            "Unusable" => E820Type.Unusable,
-            _ => E820Type.None,
-        };
-        return type != E820Type.None;
     }
 }

@@ -191,11 +191,17 @@ public static class HostMapReader
         if (head.Length == StreamHead.MaxLength && head.Span.LastIndexOf(" -> "u8) > head.Length - enough)
             return null;
         using var text = new MemoryStream(head.ToArray());
-        if (!GuestMapReader.Libxl(text, sourceName).TryGet(out GuestMap? map, out _) || map.Entries.IsEmpty)
+        if (!LibxlMapReader.Read(text, sourceName).TryGet(out GuestMap? map, out _) || map.Entries.IsEmpty)
             return null;
         return new()
         {
-            Host = new() { Entries = map.Entries, RamShown = RamShown.Part, IsMachineMap = true },
+            Host = new()
+            {
+                Entries = map.Entries,
+                RamShown = RamShown.Part,
+                IsMachineMap = true,
+                LostRanges = map.IsPart ? LostLines.GapsIn(ByteRange.FromBounds(0, Frames.AddressLimit), map.Entries) : [],
+            },
             Dialect = HostMapDialect.Lines,
             Description = map.Description,
             Remarks =

@@ -41,7 +41,8 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>What Xen says last, whatever the reason.</summary>
     private static readonly string[] s_wordsWithoutReason = ["Could not construct d", "Could not set up DOM0", "Error creating d"];
 
-    /// <summary>What Xen says of the reason before it gives up; null where it says nothing, and of a kernel.</summary>
+    /// <summary>What Xen says of the reason before it gives up, or of a guest's fault before the guest crashes; null where it says nothing, and of a
+    /// kernel.</summary>
     public string? Cause { get; init; }
 
     /// <summary>Whether the words give no reason.</summary>
@@ -55,7 +56,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
                     return Cause is null;
             }
 
-            return Kind is BootFailureKind.Crashed or BootFailureKind.Halted;
+            return Kind is BootFailureKind.Crashed or BootFailureKind.Halted && Cause is null;
         }
     }
 
@@ -100,6 +101,25 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
         {
             if (text.Contains(mark, StringComparison.Ordinal))
                 return InputError.OneLine(text.Trim(), MaxLength);
+        }
+
+        return null;
+    }
+
+    /// <summary>What Xen says of a guest's fault, before it crashes the guest; null where a line has nothing of the kind.</summary>
+    /// <param name="text">A line of Xen's without its prefix.</param>
+    /// <param name="domain">Whose it is ("d1v0"); null where the line does not say.</param>
+    internal static string? FaultOfXen(ReadOnlySpan<char> text, out int? domain)
+    {
+        domain = null;
+        foreach (string mark in Vocabulary.XenFaults)
+        {
+            if (!text.Contains(mark, StringComparison.Ordinal))
+                continue;
+            Reading.TextCursor cursor = new(text.Trim());
+            if (cursor.TryText("d") && cursor.TryDecimal(out uint number) && number <= ushort.MaxValue && cursor.TryText("v"))
+                domain = (int)number;
+            return InputError.OneLine(text.Trim().TrimEnd(':'), MaxLength);
         }
 
         return null;

@@ -18,6 +18,9 @@ public static class BootLog
     /// <summary>Guests that are told of for their end alone.</summary>
     private const int MaxEnds = 64;
 
+    /// <summary>Lines of Xen about faults that are kept until a domain crashes.</summary>
+    private const int MaxFaults = 3;
+
     /// <summary>
     /// The boots in the order of their first lines. Those of which a kernel says something, or none such at all and then those that a domain builder
     /// prepares. A kernel without a version line begins where what only stands before a map follows what only stands behind one.
@@ -28,6 +31,7 @@ public static class BootLog
         List<BootInProgress> boots = [];
         SortedDictionary<int, BootInProgress> live = [];
         SortedDictionary<int, (BootFailure Failure, LogLine Line)> ends = [];
+        List<(int? Domain, string Words)> faults = [];
         int nextMap = 0;
         foreach (LogLine line in scan.Lines)
         {
@@ -90,9 +94,24 @@ public static class BootLog
             // Xen may die before there is a dom0 to speak of.
             if (boot is null && failure.Kind == BootFailureKind.XenPanic)
                 boot = Begin(BootOwner.Dom0, MainConsole, line.Number);
+            if (failure.Kind == BootFailureKind.Crashed)
+            {
+                // The words stand before the end of the domain whose they are; a page walk does not say whose it is.
+                string[] words = [.. faults.Where(fault => fault.Domain is null || fault.Domain == domain).Select(static fault => fault.Words)];
+                failure = failure with { Cause = words.Length == 0 ? null : string.Join("; ", words) };
+                faults.Clear();
+            }
+
             boot?.End(failure, line);
             if (boot is null && domain != 0 && failure.Kind == BootFailureKind.Crashed && ends.Count < MaxEnds)
                 ends.TryAdd(domain, (failure, line));
+        }
+
+        void AddFault(int? domain, string words)
+        {
+            if (faults.Count == MaxFaults)
+                faults.RemoveAt(0);
+            faults.Add((domain, words));
         }
 
         void AddLine(LogLine line)
@@ -106,6 +125,8 @@ public static class BootLog
                     (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
                 else if (BootFailure.OfXen(line.Text, out int domain) is { } failure)
                     AddEnd(failure, domain, line);
+                else if (BootFailure.FaultOfXen(line.Text, out int? faulty) is { } fault)
+                    AddFault(faulty, fault);
                 else if (BootFailure.CauseOfXen(line.Text) is { } cause)
                     boot?.NoteCause(cause);
                 return;

@@ -56,7 +56,9 @@ internal static class FailureExplanations
     /// <summary>A panic message that does not point to the map. Where nothing was compared, nothing is acquitted; Xen's word that a domain crashed
     /// gives no reason.</summary>
     public static string NotOfMemory(BootFailure failure, int compared) =>
-        failure.GivesNoReason
+        failure is { Kind: BootFailureKind.Crashed, Cause: { } cause }
+            ? $"Before that Xen says \"{cause}\"{Meaning(cause)}{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
+        : failure.GivesNoReason
             ? $"Why it died the log does not say{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
             : $"Its words are not about memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}.";
 
@@ -64,8 +66,17 @@ internal static class FailureExplanations
     /// <param name="hasDifferences">Whether something that was compared differs: whether that is the cause no words tell.</param>
     public static string OfFirmwareGuest(BootFailure failure, ulong memoryKiB, bool hasDifferences) =>
         failure.IsAboutMemory ? $"Memory has a part in it{Wanted(failure)}; the guest has {ByteSize.ToText(memoryKiB << 10)}."
-            : failure.GivesNoReason ? NotOfMemory(failure, hasDifferences ? 0 : 1)
+            : failure.GivesNoReason || failure.Kind == BootFailureKind.Crashed ? NotOfMemory(failure, hasDifferences ? 0 : 1)
             : $"The kernel's last words are not about memory{(hasDifferences ? "" : ", and nothing that could be compared points to the map")}.";
+
+    /// <summary>What Xen's words of a guest's fault mean, as far as they tell it.</summary>
+    private static string Meaning(string cause) =>
+        cause.Contains("#PF", StringComparison.Ordinal) || cause.Contains("page fault", StringComparison.Ordinal)
+            || cause.Contains("Pagetable walk", StringComparison.Ordinal)
+            ? ": the guest used an address for which its page tables have no page, or not for that use, and could not take the fault; what led it "
+                + "there these words do not tell"
+            : cause.Contains("Unhandled", StringComparison.Ordinal) || cause.Contains("domain_crash_sync", StringComparison.Ordinal)
+                ? ": the guest could not take a fault of its own; what led it there these words do not tell" : "";
 
     private static string Wanted(BootFailure failure) =>
         WantedBytes(failure.Words) is { } bytes and > 0 ? $": it wanted {ByteSize.ToText(bytes)} in one piece" : "";

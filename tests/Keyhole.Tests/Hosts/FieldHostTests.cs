@@ -141,6 +141,40 @@ public sealed class FieldHostTests
         Assert.Contains("not the host's", Remarks(map));
     }
 
+    private const string LibxlSummary = "libxl: debug: libxl_x86.c:111:e820_sanitize: Memory: 1048576kB End of RAM: 0x40000 (PFN) Delta: 0kB, "
+        + "PCI start: 3145600kB (0xbffe0 PFN), Balloon 487424kB\n";
+
+    private static readonly string[] s_libxlEntries =
+        ["[0 -> 40000] RAM", "[40000 -> bffe0] Unusable", "[bffe0 -> c0000] Reserved", "[fee00 -> fef00] Reserved", "[100000 -> 11dc00] RAM"];
+
+    private static string LibxlsLog(System.Collections.Generic.IEnumerable<string> entries) =>
+        LibxlSummary + string.Concat(entries.Select(static entry => $"libxl: debug: libxl_x86.c:232:e820_sanitize: :\t{entry}\n"));
+
+    [TestMethod]
+    [DataRow(1, 4, "", "map begins with RAM at 0")]
+    [DataRow(0, 2, "", "PCI hole starts at page 0xbffe0")]
+    [DataRow(0, 4, "", "its last line is missing")]
+    [DataRow(0, 5, "libxl: debug: libxl_x86.c:232:e820_sanitize: :\t[120000 -> 1", "line 7 is no whole entry")]
+    [DataRow(0, 5, "libxl: debug: libxl_x86.c:232:e820_sanitize: :\t[120000 -> 121000] Unknown\n", "line 7 is no whole entry")]
+    public void What_is_missing_of_libxls_map_is_told(int first, int count, string last, string expected)
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(LibxlsLog(s_libxlEntries.Skip(first).Take(count)) + last));
+
+        Assert.Contains(expected, Remarks(map));
+        Assert.IsTrue(map.Host.HasLostEntries);
+    }
+
+    [TestMethod]
+    public void Of_libxls_whole_map_nothing_is_missing_in_whatever_case_its_types_are_written()
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(LibxlsLog(s_libxlEntries)));
+        HostDocument typed = MapFixtures.Expect(MapFixtures.ReadText(LibxlsLog(s_libxlEntries.Select(static entry => entry.ToLowerInvariant()))));
+
+        Assert.IsFalse(map.Host.HasLostEntries);
+        Assert.DoesNotContain("missing", Remarks(map));
+        Assert.AreEqual(MapFixtures.Show(map.Host.Entries), MapFixtures.Show(typed.Host.Entries));
+    }
+
     [TestMethod]
     public void Lines_left_out_of_a_map_are_warned_of()
     {
