@@ -118,6 +118,7 @@ public static class PolicyComparer
         ImmutableArray<MigrationResult> migrations = !plan.Platform.Traits.TakesPolicies ? [] : [.. request.MigrateTo.Select(to => Migrator.Run(new()
         {
             Scenario = scenario,
+            Known = boot,
             To = to,
             Resume = request.Resume,
             BalloonedPages = request.BalloonedPages,

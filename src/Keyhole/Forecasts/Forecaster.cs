@@ -44,7 +44,9 @@ internal static class Forecaster
     private static BootForecast OfReadings(BootForecast forecast)
     {
         BootRequest request = forecast.Request;
-        ImmutableArray<BootForecast> readings = [.. request.Readings.Select(map => Forecast(request with { Map = map, Readings = [] }))];
+        // Most policies make one map of many readings.
+        List<BootForecast> known = [forecast];
+        ImmutableArray<BootForecast> readings = [.. request.Readings.Select(Of)];
         forecast = forecast with { Readings = readings };
         return forecast with
         {
@@ -54,6 +56,18 @@ internal static class Forecaster
             Problems = LostLineDoubts.Agreed(request.LostRanges, [.. readings.Select(static reading => reading.Problems)],
                 forecast.IsDecidedByLostLines ? ["whether it boots"] : []),
         };
+
+        BootForecast Of(ImmutableArray<E820Entry> map)
+        {
+            foreach (BootForecast one in known)
+            {
+                if (one.Request.Map.AsSpan().SequenceEqual(map.AsSpan()))
+                    return one;
+            }
+
+            known.Add(Forecast(request with { Map = map, Readings = [] }));
+            return known[^1];
+        }
     }
 
     /// <summary>The lowest address of a range at which the map has no RAM; its end where there is none.</summary>

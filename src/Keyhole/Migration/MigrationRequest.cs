@@ -46,6 +46,9 @@ public sealed record MigrationRequest
     /// <summary>The guest on the host that it leaves.</summary>
     public required Scenario Scenario { get; init => field = Given.NotNull(value); }
 
+    /// <summary>The forecast for <see cref="Scenario"/> where it has been made already; else null.</summary>
+    internal Boot? Known { get; init; }
+
     /// <summary>What the host that it leaves is called.</summary>
     public string FromName { get; init; } = "this host";
 

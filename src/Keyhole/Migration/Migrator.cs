@@ -68,7 +68,7 @@ public static class Migrator
 
         private void RunSteps()
         {
-            Boot boot = Boot.Of(request.Scenario);
+            Boot boot = request.Known ?? Boot.Of(request.Scenario);
             Plan plan = boot.Plan;
             _policy = plan.Policy;
             if (plan.Entries.IsEmpty || boot.Forecast is not { } forecast)
