@@ -30,11 +30,15 @@ public static class GuestReader
         ReadOnlySpan<char> start = text.AsSpan().TrimStart("\uFEFF\0 \t\r\n");
         if (start.IsEmpty)
             return InputError.NothingInIt(sourceName, null, "the file is empty", $"give {Formats}");
+        if (ForeignGuestFile.OfBytes(input, text, sourceName, Formats) is { } noText)
+            return noText;
         bool isXml = start[0] == '<';
         if (!isXml && IsQemu(text))
             return QemuCommandLine.Read(input, sourceName);
         if (isXml)
             return LibvirtDomain.Read(input, sourceName);
+        if (ForeignGuestFile.OfText(text, sourceName, Formats) is { } foreign)
+            return foreign;
         if (ProxmoxConfig.IsOne(text))
             return ProxmoxConfig.Read(text, sourceName);
         if (!XlConfig.Read(input, sourceName).TryGet(out XlConfig? config, out error))

@@ -56,7 +56,8 @@ internal static class DomainMemory
             ProblemCodes.LargerThanHost,
             $"{sizes}: {consequence}",
             Remedy: isDom0 ? "say how many pages it has: fewer than all, for Xen needs some itself"
-                : isCertain || isOvercommitted ? "give it less: Xen or the host's own system need some, too"
+                : isOvercommitted ? "give it less: the host's own system needs some, too"
+                : isCertain ? "give it less: Xen and dom0 need some, too"
                 : "give it less, or name the log of 'xl dmesg' as the host"));
     }
 

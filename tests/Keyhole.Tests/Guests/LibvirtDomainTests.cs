@@ -175,7 +175,7 @@ public sealed class LibvirtDomainTests
 
     [TestMethod]
     [DataRow("<domain type='lxc'/>", "\"lxc\"")]
-    [DataRow("<domain/>", "neither Xen's nor QEMU's")]
+    [DataRow("<domain/>", "a domain without a type")]
     [DataRow("<network/>", "<network>")]
     [DataRow("<domain type='xen'><memory>1</memory></domain>", "no <os><type>")]
     [DataRow("<domain type='xen'><os><type>exe</type></os><memory>1</memory></domain>", "\"exe\"")]

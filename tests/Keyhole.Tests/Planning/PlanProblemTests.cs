@@ -7,6 +7,7 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPv;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -123,6 +124,21 @@ public sealed class PlanProblemTests
         Plan plan = TestPlan.Of(s_host with { RamShown = shown }, guest, new PunchPolicy(), []);
 
         Assert.AreEqual(severity, plan.Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.LargerThanHost)?.Severity);
+    }
+
+    [TestMethod]
+    public void Of_a_guest_of_KVM_that_is_larger_than_its_host_no_Xen_is_spoken()
+    {
+        Plan plan = Planner.Plan(new Scenario
+        {
+            Host = s_host with { RamShown = RamShown.All },
+            Guest = Guest with { MemoryKiB = 3UL << 20, MaxmemKiB = 3UL << 20, Type = GuestType.Kvm },
+        });
+
+        Problem told = plan.Problems.Single(static problem => problem.Code == ProblemCodes.LargerThanHost);
+
+        Assert.DoesNotContain("Xen", told.Message + told.Remedy);
+        Assert.AreEqual("give it less: the host's own system needs some, too", told.Remedy!.ToString());
     }
 
     [TestMethod]

@@ -23,10 +23,11 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
     {
         if (domain.Name != "domain")
             return Error(NothingInIt, domain, $"the document is a <{domain.Name.LocalName}>, not a domain", "write it with virsh dumpxml GUEST");
-        if ((string?)domain.Attribute("type") is not ("xen" or "kvm" or "qemu"))
-            return Error(
-                NotSupported, domain, $"a domain of type {InputError.Quote((string?)domain.Attribute("type") ?? "")}, neither Xen's nor QEMU's",
-                "give a domain with type='xen' or 'kvm'");
+        const string domains = "give a domain with type='xen' or 'kvm'";
+        if ((string?)domain.Attribute("type") is not { } hypervisor)
+            return Error(NotSupported, domain, "a domain without a type", domains);
+        if (hypervisor is not ("xen" or "kvm" or "qemu"))
+            return Error(NotSupported, domain, $"a domain of type {InputError.Quote(hypervisor)}, neither Xen's nor QEMU's", domains);
         GuestType type = ReadType();
         (ulong memoryKiB, ulong maxmemKiB) = ReadMemory();
         int vcpus = ReadVcpus();
@@ -65,11 +66,13 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
     {
         if (TypeOf(domain) is { } known)
             return known;
+        bool isXen = (string?)domain.Attribute("type") == "xen";
         return domain.Element("os")?.Element("type") is { } type
-            ? Fail<GuestType>(UnknownWord, type, $"<os><type> {InputError.Quote(type.Value.Trim())} is not one that Xen runs",
-                "write linux, xenpvh or hvm")
+            ? Fail<GuestType>(UnknownWord, type, $"<os><type> {InputError.Quote(type.Value.Trim())} is not one that {(isXen ? "Xen" : "QEMU")} runs",
+                isXen ? "write linux, xenpvh or hvm" : "write hvm")
             : Fail<GuestType>(Missing, domain.Element("os") ?? domain, "no <os><type>",
-                "add <os><type machine='xenpv'>linux</type></os>, or xenpvh or hvm");
+                isXen ? "add <os><type machine='xenpv'>linux</type></os>, or xenpvh or hvm"
+                    : "add <os><type arch='x86_64' machine='q35'>hvm</type></os>, or with machine='pc'");
     }
 
     /// <summary>The type that the domain has; with a bootloader it need not say. Null where there is none, or none of Xen's.</summary>
@@ -119,7 +122,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
                 "check the number and its unit");
         ulong sizeKiB = (ulong)MemoryUnit.RoundToKiB(sizeBytes);
         if (sizeKiB != sizeBytes / 1024)
-            _remarks.Add($"<{name}> is {sizeBytes / 1024} KiB; libvirt rounds it up to {sizeKiB / 1024} MiB for Xen");
+            _remarks.Add($"<{name}> is {sizeBytes / 1024} KiB; libvirt rounds it up to {sizeKiB / 1024} MiB");
         return sizeKiB;
     }
 

@@ -124,7 +124,19 @@ internal static class QemuWidths
     /// controllers. Where the source tells whose it is, only the owner's matters.</summary>
     public static void ReportReservedMemory(Scenario scenario, QemuMachine machine, List<Problem> problems)
     {
-        QemuDevice[] given = [.. machine.Devices.Where(static device => HostFunctions.IsOne(device) && !IsExempt(device))];
+        QemuDevice[] all = [.. machine.Devices.Where(HostFunctions.IsOne)];
+        QemuDevice[] given = [.. all.Where(static device => !IsExempt(device))];
+        if (given.Length == 0 && all.Length > 0 && scenario.Host.DeviceMemory is [var first, ..])
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.ReservedDeviceMemory,
+                "devices of the host use this memory by themselves (RMRR): displays and USB controllers, which the guest's devices are, Linux gives "
+                    + "to a guest all the same",
+                first.Start.ToAddress(),
+                first.End.ToAddress()));
+        }
+
         if (given.Length == 0)
             return;
         foreach (PfnRange range in scenario.Host.DeviceMemory)

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Guests;
+
+/// <summary>What is given for a guest and is none gets one line that says what it is, and nothing of a format that it is not.</summary>
+[TestClass]
+public sealed class ForeignGuestFileTests
+{
+    private const string Formats = "give an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf";
+
+    private static InputError Refused(byte[] bytes)
+    {
+        Assert.IsFalse(GuestReader.Read(new MemoryStream(bytes), "guest").TryGet(out _, out InputError? error));
+        return error!;
+    }
+
+    private static InputError Refused(string text) => Refused(Encoding.UTF8.GetBytes(text));
+
+    private static string Line(InputError error) => error.ToString();
+
+    [TestMethod]
+    [DataRow("7f454c46020101", "the file is an ELF program or library")]
+    [DataRow("1f8b0800", "the file is compressed (gzip): unpack it first")]
+    [DataRow("fd377a585a00", "the file is compressed (xz): unpack it first")]
+    [DataRow("504b0304", "the file is a ZIP archive: unpack it first")]
+    [DataRow("514649fb00000003", "the file is a disk image (qcow2)")]
+    [DataRow("89504e470d0a1a0a", "the file is a picture (PNG)")]
+    [DataRow("255044462d312e34", "the file is a PDF document")]
+    [DataRow("01020304f0f1f2f3f4f5f60841424344", "the file is no text")]
+    public void A_file_that_is_no_text_is_told_for_what_it_is(string hex, string what) =>
+        Assert.AreEqual($"guest: {what}; {Formats}", Line(Refused([.. Convert.FromHexString(hex), .. new byte[8]])));
+
+    [TestMethod]
+    public void A_program_that_has_QEMU_s_name_in_it_is_no_command_line()
+    {
+        byte[] program = [0x7f, .. Encoding.ASCII.GetBytes("ELF\n\nqemu-system-x86_64 -m 4G -device pci-testdev\n")];
+        Assert.Contains("an ELF program", Line(Refused(program)));
+    }
+
+    [TestMethod]
+    public void Bytes_of_chance_are_no_text()
+    {
+        var random = new Random(11);
+        for (int i = 0; i < 50; i++)
+        {
+            byte[] bytes = new byte[64 + (i * 50)];
+            random.NextBytes(bytes);
+            if (bytes[0] != '<')
+                Assert.Contains("the file is no text", Line(Refused(bytes)));
+        }
+    }
+
+    [TestMethod]
+    [DataRow("architecture: x86_64\nconfig:\n  limits.memory: 8GiB\ndevices:\n  gpu:\n    type: gpu\nprofiles:\n- default\n")]
+    [DataRow("name: vm\ntype: virtual-machine\nconfig:\n  image.os: Ubuntu\ndevices: {}\n")]
+    public void LXD_s_own_configuration_is_told_with_what_to_give_instead(string text) =>
+        Assert.AreEqual("guest:1: the configuration of an instance of LXD or Incus, from which they make QEMU's; give the file that its QEMU reads: "
+            + "ps shows it behind -readconfig while the instance runs", Line(Refused(text)));
+
+    [TestMethod]
+    [DataRow("apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nspec:\n  running: true\n", "a YAML document, which no guest's configuration is")]
+    [DataRow("name: x\nversion: 2\n", "settings of the form KEY: VALUE, none of which is Proxmox VE's")]
+    [DataRow("#!/bin/bash\necho hi\n", "a script in which no command of QEMU is")]
+    [DataRow("01:00.0 VGA compatible controller: Test\n\tRegion 0: Memory at c0000000 (32-bit, prefetchable) [size=512M]\n",
+        "a listing of lspci, which tells devices and no guest")]
+    [DataRow("[    0.000000] Linux version 6.1.0\n", "a log, and none of a guest's start")]
+    [DataRow("(XEN) Xen version 4.17.7\n", "a log, and none of a guest's start")]
+    public void Another_text_is_told_for_what_it_is(string text, string what) =>
+        Assert.AreEqual($"guest:1: {what}; {Formats}", Line(Refused(text)));
+
+    [TestMethod]
+    [DataRow("# a guest\nmemory: 4096\nname: g\ndescription: a\n[snap]\nmemory: 1\n")]
+    [DataRow("hostpci3: 0000:01:00.0\n")]
+    [DataRow("name = \"caf\u00e9\"\nmemory = 64\n")]
+    [DataRow("#!/usr/bin/env xl\nname = \"g\"\nmemory = 64\n")]
+    public void What_is_a_guest_s_stays_one(string text) =>
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest").TryGet(out _, out InputError? error),
+            error?.ToString());
+
+    [TestMethod]
+    public void A_few_bytes_of_an_old_encoding_are_left_to_the_format_s_own_reader()
+    {
+        InputError error = Refused([.. Encoding.Latin1.GetBytes("name = \"caf\u00e9 \u00fcb\u00e9r all\u00e8s\"\nmemory 64\n")]);
+        Assert.DoesNotContain("no text", Line(error));
+    }
+
+    [TestMethod]
+    [DataRow("kvm", "add <os><type arch='x86_64' machine='q35'>hvm</type></os>, or with machine='pc'")]
+    [DataRow("qemu", "add <os><type arch='x86_64' machine='q35'>hvm</type></os>, or with machine='pc'")]
+    [DataRow("xen", "add <os><type machine='xenpv'>linux</type></os>, or xenpvh or hvm")]
+    public void A_domain_without_a_type_of_system_gets_its_own_hypervisor_s_remedy(string type, string remedy) =>
+        Assert.AreEqual($"guest:1: no <os><type>; {remedy}", Line(Refused($"<domain type='{type}'/>")));
+
+    [TestMethod]
+    public void A_system_that_QEMU_does_not_run_is_said_to_be_that() =>
+        Assert.AreEqual("guest:1: <os><type> \"linux2\" is not one that QEMU runs; write hvm",
+            Line(Refused("<domain type='kvm'><os><type>linux2</type></os></domain>")));
+}
