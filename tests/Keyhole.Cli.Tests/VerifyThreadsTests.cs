@@ -92,6 +92,20 @@ public sealed class VerifyThreadsTests
         Assert.DoesNotContain("the outcome: the log ends before it shows", run.Output);
     }
 
+    /// <summary>A host whose firmware names no reserved region below the window (Qubes OS, issue 6042).</summary>
+    [TestMethod]
+    [DataRow("Unusable memory [mem 0x25800000-0xfebfffff]", "less memory does not help", "or less low memory")]
+    [DataRow("System RAM [mem 0x00100000-0xf9ffffff]", "or less low memory", "less memory does not help")]
+    public void Less_memory_is_a_remedy_for_RAM_in_a_window_and_not_for_unusable_memory(string met, string said, string unsaid)
+    {
+        string dmesg = Written($"[    7.7] pci 0000:00:00.0: can't claim BAR 0 [mem 0xe1940000-0xe19403ff]: address conflict with {met}\n");
+        CommandRun run = CommandRun.Of("verify", "--memory", "600", "--e820-host", "--host", Written(XensMap), "--dmesg", dmesg);
+        string words = string.Join(' ', run.Output.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries));
+
+        Assert.Contains(said, words);
+        Assert.DoesNotContain(unsaid, words);
+    }
+
     [TestMethod]
     public void What_several_windows_meet_is_told_once()
     {

@@ -57,8 +57,8 @@ internal static class ForecastReview
                         + $"{KernelWords.CannotClaim(verdict.Bar, entry)}\"",
                     verdict.ConflictRange.Start,
                     verdict.ConflictRange.End,
-                    "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's "
-                        + "map, or give the guest less low memory");
+                    "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's map"
+                        + (entry.IsRam ? ", or give the guest less low memory" : ""));
             }
             else if (!verdict.IsIdentity && LiesInHoleTo512GiB(forecast, verdict))
             {

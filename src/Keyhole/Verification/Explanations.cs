@@ -243,6 +243,13 @@ internal static class Explanations
         ];
     }
 
+    /// <summary>Less memory lets go of RAM alone: what xl marks unusable begins at the end of the guest's RAM, and ends where it did.</summary>
+    private static string LessMemory(string obstacle) =>
+        obstacle == LinuxTypeNames.OfResource(E820Type.Ram) ? ", or less low memory"
+        : obstacle == LinuxTypeNames.OfResource(E820Type.Unusable) ? "; less memory does not help: what lies below the host's first reserved region "
+            + "and is not the guest's RAM is marked unusable"
+        : "";
+
     private static IEnumerable<Phrase> Bars(BootForecast forecast, ObservedBoot observed, Plan? plan)
     {
         // What several windows meet is one fault.
@@ -304,7 +311,7 @@ internal static class Explanations
             ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
         return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in "
-            + $"reserved memory ({other}), or less low memory.";
+            + $"reserved memory ({other}){LessMemory(obstacle)}.";
     }
 
     /// <summary>One, two or three of several, and how many more there are.</summary>

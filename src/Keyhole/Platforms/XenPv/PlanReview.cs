@@ -131,8 +131,8 @@ internal static class PlanReview
                 start,
                 end,
                 guest.UsesHostMap
-                    ? "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's "
-                        + "map, or give the guest less low memory"
+                    ? "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's map"
+                        + (entry.IsRam ? ", or give the guest less low memory" : "")
                     : "the BAR must be in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
         }
     }
