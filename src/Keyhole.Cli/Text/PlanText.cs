@@ -103,6 +103,14 @@ internal static class PlanText
         }
 
         MapView.WriteTable(console, table);
+        foreach (VirtualBarAnswer more in answer.VirtualFunctions ?? [])
+        {
+            string whose = string.Create(CultureInfo.InvariantCulture, $"{more.Count} virtual functions of {more.Bdf}");
+            string which = more is { Bar: { } bar, Size: { } size }
+                ? string.Create(CultureInfo.InvariantCulture, $", BAR {bar}, {ByteSize.ToText(size.Value)} each ({more.Kind})") : "";
+            console.Ansi.WriteLine($"{whose}{which}: {(more.Start is { } start ? $"[{start}, {more.End})" : more.Why)}");
+        }
+
         console.Ansi.WriteLine();
     }
 }

@@ -65,6 +65,10 @@ public record PlanAnswer : Answer
     [JsonPropertyOrder(MemberOrder.Devices)]
     public ImmutableArray<BarAnswer>? Bars { get; init; }
 
+    /// <summary>Where the BARs of virtual functions (SR-IOV) are; null where no device has any.</summary>
+    [JsonPropertyOrder(MemberOrder.Devices)]
+    public ImmutableArray<VirtualBarAnswer>? VirtualFunctions { get; init; }
+
     /// <summary>Null for a PV guest.</summary>
     [JsonPropertyOrder(MemberOrder.Devices)]
     public ImmutableArray<BridgeAnswer>? Bridges { get; init; }
@@ -113,6 +117,8 @@ public record PlanAnswer : Answer
             return;
         Windows = [.. placement.Windows.Where(static window => window.Kind != WindowKind.Io).Select(WindowAnswer.Of)];
         Bars = [.. placement.Bars.Select(bar => PlacedBarAnswer.Of(placement.Tree, bar))];
+        VirtualFunctions = placement.VirtualBars.IsEmpty ? null
+            : [.. placement.VirtualBars.Select(bar => VirtualBarAnswer.Of(placement.Tree, bar))];
         Bridges = [.. placement.Bridges.Select(bridge => BridgeAnswer.Of(placement.Tree, bridge))];
     }
 
@@ -230,12 +236,37 @@ public sealed record PlacedBarAnswer(
             DeviceOf(function.Node));
     }
 
-    private static string? DeviceOf(PciFunction function)
+    internal static string? DeviceOf(PciFunction function)
     {
         if (!function.IsPassedThrough)
             return function.Model.Length > 0 ? function.Model : null;
         return PciAddress.TryParse(function.Name, out PciAddress host) ? $"host {FunctionName.Of(host)}"
             : function.Name.Length > 0 ? function.Name : "passed through";
+    }
+}
+
+/// <summary>Where a BAR of a device's virtual functions is: those of all of them are side by side.</summary>
+/// <param name="Bdf">The function that has them, as bus:device.function.</param>
+/// <param name="Count">How many there may be.</param>
+/// <param name="Bar">The BAR's index; null where the guest does not see that there are any.</param>
+/// <param name="Size">Of one, in bytes.</param>
+/// <param name="Kind">As of a BAR.</param>
+/// <param name="Start">Where those of all begin; null where no room is kept.</param>
+/// <param name="End">Exclusive.</param>
+/// <param name="Why">Why there is no room; null where there is.</param>
+/// <param name="Device">As of a BAR.</param>
+public sealed record VirtualBarAnswer(
+    string Bdf, int Count, int? Bar, Hex? Size, string? Kind, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? Start,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] Hex? End, string? Why, string? Device)
+{
+    internal static VirtualBarAnswer Of(NumberedTree tree, VirtualBarPlacement placed)
+    {
+        ArgumentNullException.ThrowIfNull(tree);
+        NumberedFunction function = tree.Functions[placed.Function];
+        return new(
+            FunctionName.Of(function.Address), placed.Count, placed.Bar?.Index, placed.Bar?.SizeBytes, placed.Bar?.Type.Name(), placed.Address,
+            placed is { Address: { } start, Bar: { } bar } ? start + (bar.SizeBytes * (ulong)placed.Count) : null, placed.Why,
+            PlacedBarAnswer.DeviceOf(function.Node));
     }
 }
 

@@ -167,6 +167,9 @@ public readonly record struct PlacementWindow(WindowKind Kind, ByteRange Range);
 public sealed record PciPlacement(
     NumberedTree Tree, ImmutableArray<PlacementWindow> Windows, ImmutableArray<BarPlacement> Bars, ImmutableArray<BridgeWindows> Bridges)
 {
+    /// <summary>The BARs of virtual functions (SR-IOV), in the tree's order.</summary>
+    public ImmutableArray<VirtualBarPlacement> VirtualBars { get; init => field = Given.Array(value); } = [];
+
     /// <summary>BARs without an address.</summary>
     public int CountUnplaced()
     {

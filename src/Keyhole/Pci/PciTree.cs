@@ -91,6 +91,9 @@ public sealed record PciFunction(int Device, int Function, ImmutableArray<BarReq
     /// <summary>Null for anything but a bridge.</summary>
     public PciBridge? Bridge { get; init; }
 
+    /// <summary>Virtual functions that it has on the host and that the guest does not see.</summary>
+    internal int HiddenFunctions { get; init; }
+
     /// <summary>What its capability of virtual functions asks for; null where it has none.</summary>
     internal VirtualFunctions? Virtual { get; init; }
 }

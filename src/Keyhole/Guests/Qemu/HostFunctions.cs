@@ -36,6 +36,7 @@ internal static class HostFunctions
     {
         System.Collections.Immutable.ImmutableArray<BarRequest> requests = device.GetRequests();
         return requests.IsEmpty ? null
-            : new(requests) { VendorId = device.VendorId ?? 0, DeviceId = device.DeviceId ?? 0, ClassCode = device.ClassCode ?? 0 };
+            : new(requests) { VendorId = device.VendorId ?? 0, DeviceId = device.DeviceId ?? 0, ClassCode = device.ClassCode ?? 0,
+                VirtualFunctions = device.Sriov?.TotalFunctions ?? 0 };
     }
 }

@@ -56,6 +56,10 @@ public readonly record struct QemuFwCfg(string Name, string Value);
 /// <param name="Bars">In the order of their registers, the ROM last. The current size of a resizable BAR counts.</param>
 public sealed record HostFunction(ImmutableArray<BarRequest> Bars)
 {
+    /// <summary>Virtual functions that it may have on the host (SR-IOV), which QEMU hides from the guest; 0 where there are none, or nobody
+    /// says.</summary>
+    public int VirtualFunctions { get; init; }
+
     /// <summary>What its registers ask for.</summary>
     public ImmutableArray<BarRequest> Bars { get; init => field = Given.Array(value); } = Given.Array(Bars);
 

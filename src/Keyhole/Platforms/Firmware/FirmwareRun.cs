@@ -81,6 +81,9 @@ internal sealed record FirmwareRun(
                 bridges.Add(new BridgeWindows(i, null, null, null));
         }
 
-        return new(tree, windows, bars.ToImmutable(), bridges.ToImmutable());
+        return new(tree, windows, bars.ToImmutable(), bridges.ToImmutable())
+        {
+            VirtualBars = VirtualBarPlacement.AllOf(tree, static (_, _) => null, "no BAR gets an address"),
+        };
     }
 }

@@ -252,11 +252,16 @@ internal sealed class Ovmf
         }
 
         // Their capability lies beyond what pc's configuration space reaches.
-        foreach (BarRequest bar in _input.IsQ35 ? node.Virtual?.Bars ?? [] : [])
+        ImmutableArray<BarRequest> ofVirtual = _input.IsQ35 ? node.Virtual?.Bars ?? [] : [];
+        for (int b = 0; b < ofVirtual.Length; b++)
         {
+            BarRequest bar = ofVirtual[b];
             ResourceKind kind = KindOf(bar.Type);
             ulong mask = (bar.SizeBytes - 1) | SmallestMemoryMask;
-            List(bus, kind).Insert(new ResourceNode(index, ResourceNode.Virtual, bar.SizeBytes * (ulong)node.Virtual!.Count, mask, kind));
+            List(bus, kind).Insert(new ResourceNode(index, ResourceNode.Virtual, bar.SizeBytes * (ulong)node.Virtual!.Count, mask, kind)
+            {
+                VirtualBar = b,
+            });
         }
 
         if (node.Bridge is null)
@@ -523,6 +528,7 @@ internal sealed class Ovmf
         }
 
         var addresses = new ulong?[count];
+        var ofVirtual = new Dictionary<(int Function, int Bar), ulong>();
         var windows = new BridgeWindows[functions.Length];
         for (int root = 0; root < pools.Length; root++)
         {
@@ -549,7 +555,11 @@ internal sealed class Ovmf
                 bridges.Add(windows[i] with { Function = i });
         }
 
-        return new(_tree, Windows(), bars.ToImmutable(), bridges.ToImmutable());
+        return new(_tree, Windows(), bars.ToImmutable(), bridges.ToImmutable())
+        {
+            VirtualBars = VirtualBarPlacement.AllOf(_tree, (function, bar) => ofVirtual.TryGetValue((function, bar), out ulong at) ? at : null,
+                _input.IsQ35 ? "there was no room for them" : VirtualBarPlacement.NotSeen),
+        };
 
         void Program(ResourceNode window, ulong start)
         {
@@ -558,6 +568,8 @@ internal sealed class Ovmf
                 ulong at = start + node.Offset;
                 if (node.Bar >= 0)
                     addresses[firstBar[node.Function] + node.Bar] = at;
+                if (node.Bar == ResourceNode.Virtual)
+                    ofVirtual[(node.Function, node.VirtualBar)] = at;
                 if (node.Bar != ResourceNode.Window)
                     continue;
                 Program(node, at);

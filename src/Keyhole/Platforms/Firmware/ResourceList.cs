@@ -36,6 +36,9 @@ internal sealed class ResourceNode(int function, int bar, ulong length, ulong al
 
     public int Bar { get; } = bar;
 
+    /// <summary>Which of the virtual functions' BARs it is, where it is one of those.</summary>
+    public int VirtualBar { get; init; }
+
     public ulong Length { get; set; } = length;
 
     /// <summary>Alignment − 1, as edk2 keeps it.</summary>

@@ -366,7 +366,11 @@ internal sealed class SeaBios
                 : new BridgeWindows(i, null, null, null));
         }
 
-        return new(_tree, windows, bars.ToImmutable(), bridges.ToImmutable());
+        return new(_tree, windows, bars.ToImmutable(), bridges.ToImmutable())
+        {
+            VirtualBars = VirtualBarPlacement.AllOf(_tree, static (_, _) => null, _input.IsQ35
+                ? "SeaBIOS keeps no room for them: the operating system has to find it" : VirtualBarPlacement.NotSeen),
+        };
     }
 
     private FirmwareRun Panic(string message, UnplacedReason reason, ImmutableArray<PlacementWindow> windows, Space space)

@@ -180,6 +180,7 @@ internal sealed partial class QemuTopology
                 ClassCode = host.ClassCode,
                 Plug = plugIndex,
                 IsPassedThrough = true,
+                HiddenFunctions = host.VirtualFunctions,
             };
             bus.Put(devFn, new PluggedFunction(passed, device.Driver, null, null, isMultifunction));
             return true;
