@@ -21,6 +21,8 @@ public sealed class QemuRecord
 
     private static readonly Lazy<ImmutableArray<QemuRecord>> s_virtualFunctions = new(static () => ReadFixture("virtual-functions.jsonl"));
 
+    private static readonly Lazy<ImmutableArray<QemuRecord>> s_deviceValues = new(static () => ReadFixture("device-values.jsonl"));
+
     private static readonly Lazy<ImmutableArray<QemuRecord>> s_linuxMaps = new(static () => ReadFixture("linux-maps.jsonl"));
 
     public QemuRecord(JsonElement json, int line)
@@ -43,6 +45,9 @@ public sealed class QemuRecord
 
     /// <summary>Guests with devices that have virtual functions (SR-IOV).</summary>
     public static ImmutableArray<QemuRecord> VirtualFunctions => s_virtualFunctions.Value;
+
+    /// <summary>Values of properties that QEMU refuses, rounds or takes as they are, and windows that OVMF takes or not.</summary>
+    public static ImmutableArray<QemuRecord> DeviceValues => s_deviceValues.Value;
 
     /// <summary>Guests in which OVMF started a Linux, with the map that Linux printed; of their devices nothing was read.</summary>
     public static ImmutableArray<QemuRecord> LinuxMaps => s_linuxMaps.Value;

@@ -83,7 +83,7 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
                     _notes.Add($"the host's firmware package has to be {change.Text} or later");
                     break;
                 case QemuSetting.Firmware:
-                    _notes.Add("a system that was installed under one firmware does not start under the other by itself");
+                    _notes.Add($"a system that was installed under one firmware does not start under the other by itself; tried was {change.Text}");
                     break;
                 case QemuSetting.Board:
                     _notes.Add("a system finds its devices at other addresses on another board");

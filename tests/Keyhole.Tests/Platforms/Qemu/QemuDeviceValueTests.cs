@@ -9,6 +9,7 @@ using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.Qemu;
+using Keyhole.RealQemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Platforms.Qemu;
@@ -126,6 +127,15 @@ public sealed class QemuDeviceValueTests
         BarPlacement[] bars = [.. forecast.Placement!.Bars.Where(bar => bar.Bar.Index == register
             && forecast.Placement.Tree.Functions[bar.Function].Node.Plug == 0)];
         Assert.AreEqual((ulong)sizeMiB * MiB, bars.SingleOrDefault().Bar.SizeBytes);
+    }
+
+    [TestMethod]
+    public void Seventy_four_guests_of_the_real_QEMU_with_such_values_come_out_as_forecast()
+    {
+        foreach (QemuRecord record in QemuRecord.DeviceValues)
+            Assert.IsEmpty(QemuComparison.Compare(record), record.Name);
+        Assert.HasCount(74, QemuRecord.DeviceValues);
+        Assert.AreEqual(48, QemuRecord.DeviceValues.Count(static record => record.Outcome == "qemu-refused"));
     }
 
     [TestMethod]
