@@ -117,6 +117,17 @@ public sealed class VerifyThreadsTests
         Assert.AreEqual(2, output.Split("That memory was not given but hot-plugged later").Length);
     }
 
+    [TestMethod]
+    [DataRow("(XEN) AMD-Vi: Error initialization\n(XEN) I/O virtualisation disabled\n", true)]
+    [DataRow("(XEN) I/O virtualisation enabled\n", false)]
+    public void A_host_whose_IOMMU_Xen_does_not_use_is_told(string line, bool isTold)
+    {
+        CommandRun run = CommandRun.Of("show", "--host", Written(XensMap + line));
+
+        string words = string.Join(' ', run.Errors.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries));
+        Assert.AreEqual(isTold, words.Contains("xl starts no HVM guest with a device", StringComparison.Ordinal), words);
+    }
+
     private static string Written(string text)
     {
         string path = Path.GetTempFileName();

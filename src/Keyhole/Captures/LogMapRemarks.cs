@@ -46,6 +46,9 @@ internal static class LogMapRemarks
         remarks.AddRange(MissingParts(scan, taken).Select(static text => (Phrase)text));
         if (taken is { Kind: LogMapKind.LinuxFirmware, Error: null })
             remarks.AddRange(CommandLineEffects.OnHost(scan, taken).Select(static text => (Phrase)text));
+        if (taken.Kind == LogMapKind.XenFirmware && RamCount.XensLine(scan, taken, Vocabulary.NoIommu) is { } line)
+            remarks.Add($"Xen says \"{Vocabulary.NoIommu}\" (line {line.Number}): this host has no IOMMU in use, and xl starts no HVM guest "
+                + $"with a device (\"passthrough not supported on this platform\")");
         return remarks.ToImmutable();
     }
 

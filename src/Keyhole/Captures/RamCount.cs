@@ -44,12 +44,14 @@ internal static class RamCount
         return (pages << Frames.Shift, line.Number);
     }
 
-    /// <summary>Xen's line "System RAM:" behind the map, if it comes before the next boot's.</summary>
-    private static LogLine? SystemRam(LogScan scan, LogMap map)
+    private static LogLine? SystemRam(LogScan scan, LogMap map) => XensLine(scan, map, "System RAM:");
+
+    /// <summary>The first line of Xen's that begins so behind the map, if it comes before the next boot's.</summary>
+    public static LogLine? XensLine(LogScan scan, LogMap map, string words)
     {
         int next = scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line > map.Line && !map.IsBeforeXensChanges)
             .Select(static other => other.Line).DefaultIfEmpty(int.MaxValue).Min();
         return scan.Lines.FirstOrDefault(line => line.Speaker == LogSpeaker.Xen && line.Number > map.Line && line.Number < next
-            && line.Text.StartsWith("System RAM:", StringComparison.Ordinal));
+            && line.Text.StartsWith(words, StringComparison.Ordinal));
     }
 }

@@ -23,6 +23,7 @@ internal readonly record struct Saying(string Mark, KernelMessageKind Kind, stri
 internal static class Vocabulary
 {
     public const string Version = "Linux version ";
+    public const string NoIommu = "I/O virtualisation disabled";
     public const string CommandLine = "Command line:";
     public const string LateCommandLine = "Kernel command line:";
     public const string RunsOn = "ooting kernel on ";
@@ -161,6 +162,7 @@ internal static class Vocabulary
         new("last_pfn", KernelMessageKind.Remapped, Remapped + "97" + Pages + ", last_pfn=262144"),
         new(Memory, KernelMessageKind.Memory, Memory + "167432K/1048572K available"),
         new("System RAM: ", KernelMessageKind.Other, "System RAM: 4003MB (4099736kB)"),
+        new(NoIommu, KernelMessageKind.Other, NoIommu),
         new("Phys-Mach map", KernelMessageKind.Other, "Phys-Mach map: 0000008000000000->0000008000200000"),
         new("Loaded kernel", KernelMessageKind.Other, "Loaded kernel: ffffffff81000000->ffffffff84a00000"),
         new("Start info", KernelMessageKind.Other, "Start info:    ffffffff84a00000->ffffffff84a004b8"),
