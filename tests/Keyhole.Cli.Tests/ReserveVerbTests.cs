@@ -15,6 +15,24 @@ public sealed class ReserveVerbTests
     private static readonly byte[] s_seed = Encoding.ASCII.GetBytes("0 9f000 1\n9f000 a0000 2\n100000 3dee0000 1\n");
 
     [TestMethod]
+    public void Where_lines_of_the_hosts_map_are_lost_nothing_is_told_of_them()
+    {
+        CommandRun run = CommandRun.WithInput("""
+            (XEN) Xen-e820 RAM map:
+            (XEN)  [0000000000000000, 000000000009efff] (usable)
+            (XEN)  [0000000000100000, 000000006fffffff] (usable)
+            ...
+            (XEN)  [00000000e0000000, 00000000efffffff] (reserved)
+            (XEN)  [0000000100000000, 00000002ffffffff] (usable)
+
+            """u8.ToArray(), "reserve", "--host", "-", "--start", "512M");
+
+        Assert.Contains("it is not known how much RAM the host has, and what is where [0x70000000, 0xe0000000) is", run.Output);
+        Assert.Contains("not known 1.75 GiB", run.Output);
+        Assert.DoesNotContain("gap 1.75 GiB", run.Output);
+    }
+
+    [TestMethod]
     public void The_seeds_listing_is_in_the_text_and_in_the_json()
     {
         string[] arguments = ["reserve", "--host", "-", "--start", "512M", "--resource", "cd600-d0000=pnp 00:0d", "--resource",

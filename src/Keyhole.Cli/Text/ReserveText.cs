@@ -3,9 +3,11 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
+using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.ReservedRam;
 
@@ -30,8 +32,10 @@ internal static class ReserveText
 
             Heading(console, "The guest: its E820 names the kept RAM only; every page has a slot");
             WriteSlots(console, guest);
-            MapView.Draw(console, [new("firmware", plan.Host.Entries),
-                new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]), new("guest", guest.Map)]);
+            ImmutableArray<ByteRange> lost = plan.Host.LostRanges;
+            MapView.Draw(console, [DrawnMaps.OfHost(plan.Host) with { Title = "firmware" },
+                new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]) { NotKnown = lost },
+                new("guest", guest.Map) { NotKnown = [.. lost.Where(range => range.Start < map.Start)] }]);
 
             Heading(console, "Today: kernel parameters that do the same");
             Indented(console, [told.Parameters]);

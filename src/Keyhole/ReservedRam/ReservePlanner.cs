@@ -289,6 +289,19 @@ public static class ReservePlanner
                     + "map; the parameters say iomem=relaxed"));
         }
 
+        if (request.Host.HasLostEntries)
+        {
+            ImmutableArray<ByteRange> lost = request.Host.LostRanges;
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.MapNotKnown,
+                $"it is not known how much RAM the host has, and what is where {string.Join(", ", request.Host.LostRangesInWords)} "
+                    + $"{(lost.Length == 1 ? "is" : "are")}: lines of its map are lost, and the figures are those of the lines that are there",
+                lost[0].Start,
+                lost[0].End,
+                "give the whole log, or another source of the host's map"));
+        }
+
         if (request.Host.RamShown == RamShown.KernelsShare || request.Host.IsMachineMap)
         {
             problems.Add(new(
