@@ -16,6 +16,10 @@ public sealed record HvmSettings
 {
     private const ulong KiBOfMiB = 1024;
 
+    /// <summary>What libxlu_disk_l.l takes before the path of a disk.</summary>
+    private static readonly string[] s_oldPrefixes =
+        ["raw", "qcow", "qcow2", "vhd", "iscsi", "nbd", "enbd", "drbd", "tapdisk", "tap", "tap2", "aio", "ioemu", "file", "phy"];
+
     /// <summary>xl takes no smaller mmio_hole, in MiB.</summary>
     public const long SmallestHoleMiB = 256;
 
@@ -261,7 +265,9 @@ public sealed record HvmSettings
     private static string? VirtualDisk(string disk)
     {
         string? name = null;
-        int place = 0;
+        // An old prefix ("phy:/dev/x,sda,w") says the format, so that no word of its own does.
+        int colon = disk.IndexOf(":/", StringComparison.Ordinal);
+        int place = colon > 0 && s_oldPrefixes.Contains(disk[..disk.IndexOf(':')].Trim()) ? 1 : 0;
         foreach (string part in disk.Split(','))
         {
             string word = part.Trim();
@@ -273,7 +279,7 @@ public sealed record HvmSettings
                 name ??= word;
         }
 
-        return name;
+        return name is null || name.EndsWith(":cdrom", StringComparison.Ordinal) ? null : name;
     }
 
     /// <summary>libvirt's driver fills the same structures of libxl from its XML.</summary>

@@ -145,6 +145,24 @@ public sealed class HvmAnswerTests
             bars);
     }
 
+    /// <summary>An old prefix of a disk says its format: the second word is its name (libxlu_disk_l.l).</summary>
+    [TestMethod]
+    [DataRow("phy:/dev/x,sda,w", true)]
+    [DataRow("file:/x.img,sda:disk,w", true)]
+    [DataRow("/dev/x,raw,sda,rw", true)]
+    [DataRow("/dev/x,,sda", true)]
+    [DataRow("vdev=sda,target=/dev/x", true)]
+    [DataRow("file:/x.iso,sda:cdrom,r", false)]
+    [DataRow("phy:/dev/x,hda,w", false)]
+    public void A_SCSI_disk_has_its_controller(string disk, bool hasController)
+    {
+        Scenario scenario = WithSmallBars("4.14.3", "05:00.0");
+        HvmSettings keys = HvmKeys.Of("disk", $"['{disk}']");
+        scenario = scenario with { Guest = scenario.Guest with { Hvm = keys } };
+
+        Assert.AreEqual(hasController, Planner.Plan(scenario).Firmware!.Placement!.Bars.Any(static bar => bar.Bar.SizeBytes == 0x2000));
+    }
+
     [TestMethod]
     public void A_small_BAR_that_begins_amid_a_page_is_not_reached_and_its_driver_may_do_without_it()
     {
