@@ -113,6 +113,10 @@ internal static class ForeignGuestFile
         int blank = line.IndexOf(' ');
         if (blank > 0 && PciAddress.TryParse(line[..blank], out _))
             return InputError.NotSupported(sourceName, number, "a listing of lspci, which tells devices and no guest", $"give {formats}");
+        // xl's own lists are in brackets, and none begins with a brace.
+        if (line[0] == '{')
+            return InputError.NotSupported(sourceName, number, "JSON, in which no guest's configuration is (nor in what 'xl list -l' prints)",
+                $"give {formats}");
         bool isLog = line.StartsWith("(XEN)") || (line[0] == '[' && line.IndexOf(']') is > 0 and var end && IsTime(line[1..end]));
         return isLog ? InputError.NotSupported(sourceName, number, "a log, and none of a guest's start", $"give {formats}") : null;
     }

@@ -67,6 +67,7 @@ public sealed class ForeignGuestFileTests
     [TestMethod]
     [DataRow("apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nspec:\n  running: true\n", "a YAML document, which no guest's configuration is")]
     [DataRow("name: x\nversion: 2\n", "settings of the form KEY: VALUE, none of which is Proxmox VE's")]
+    [DataRow("{\"name\":\"x\"}", "JSON, in which no guest's configuration is (nor in what 'xl list -l' prints)")]
     [DataRow("#!/bin/bash\necho hi\n", "a script in which no command of QEMU is")]
     [DataRow("01:00.0 VGA compatible controller: Test\n\tRegion 0: Memory at c0000000 (32-bit, prefetchable) [size=512M]\n",
         "a listing of lspci, which tells devices and no guest")]

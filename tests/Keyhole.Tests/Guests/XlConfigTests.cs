@@ -137,7 +137,7 @@ public sealed class XlConfigTests
     [DataRow("a=(1)", "\"(1)\" is not valid syntax")]
     [DataRow("a=1\rb=2\r", "a carriage return without a line feed")]
     [DataRow("a=\u201cx\u201d", "\"\u201cx\u201d\" stands in curly quotes")]
-    [DataRow("{\"a\":1}", "JSON is not an xl.cfg")]
+    [DataRow("{\"a\":1}", "JSON, in which no guest's configuration is")]
     [DataRow("a=\"x\0y\"", "NUL")]
     public void What_is_wrong_is_said_with_its_line(string lines, string expected)
     {

@@ -51,8 +51,13 @@ internal static class QemuDeviceValues
         return RomRefusal(plug, out remedy) ?? Own(plug, out remedy);
     }
 
-    /// <summary>Whether a device has as large a BAR as is set for it, where no firmware can make sense of that: then nothing is forecast.</summary>
-    public static bool IsBeyondReckoning(QemuPlug plug)
+    /// <summary>Why nothing can be forecast of a device whose BARs QEMU takes: no firmware can make sense of their size, or it is not told. Null
+    /// where something can.</summary>
+    public static string? NotReckoned(QemuPlug plug) => plug.Device.Driver == "ivshmem-doorbell"
+        ? "how much memory a device's server shares is not told"
+        : IsBeyondReckoning(plug) ? "a device's BAR is larger than any processor addresses, or smaller than any register holds" : null;
+
+    private static bool IsBeyondReckoning(QemuPlug plug)
     {
         switch (QemuDevices.FullName(plug.Device.Driver))
         {
@@ -62,9 +67,6 @@ internal static class QemuDeviceValues
                 return IsOdd(plug.Size("cmb_size_mb", 0) * QemuDevices.M);
             case "qxl" or "qxl-vga":
                 return QemuDevices.QxlSizes.Of(plug) is { Vram32: > 1UL << 31 } or { Ram: > 1UL << 31 } or { Vram: > Pci.BarRequest.MaxBytes };
-            // Its memory is what a server hands over, whatever the guest's configuration says.
-            case "ivshmem-doorbell":
-                return true;
             default:
                 return IsOdd(plug.Size("hostmem", 0));
         }

@@ -103,7 +103,8 @@ internal static class QemuForecaster
         if (topology.Unknown is { } device)
         {
             bool isHost = device.Driver.StartsWith("vfio-pci", StringComparison.Ordinal);
-            string what = isHost ? "the BARs of a device that is passed through are not told" : "the BARs of this device model are not known";
+            string what = topology.WhyUnknown
+                ?? (isHost ? "the BARs of a device that is passed through are not told" : "the BARs of this device model are not known");
             unknown = new(device.Driver, device["id"] ?? device["host"] ?? "", what) { IsOfHost = isHost };
             return false;
         }

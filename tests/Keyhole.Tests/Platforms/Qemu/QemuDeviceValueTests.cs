@@ -148,11 +148,15 @@ public sealed class QemuDeviceValueTests
     }
 
     [TestMethod]
-    [DataRow("-device pci-testdev,membar=8E")]
-    [DataRow("-device pci-testdev,membar=8")]
-    [DataRow("-device ivshmem-doorbell,chardev=c")]
-    public void Where_a_BAR_is_beyond_reckoning_or_somebody_else_decides_it_nothing_is_forecast(string options) =>
+    [DataRow("-device pci-testdev,membar=8E", "a device's BAR is larger than any processor addresses")]
+    [DataRow("-device pci-testdev,membar=8", "smaller than any register holds")]
+    [DataRow("-device ivshmem-doorbell,chardev=c", "how much memory a device's server shares is not told (\"ivshmem-doorbell\")")]
+    public void Where_a_BAR_is_beyond_reckoning_or_somebody_else_decides_it_nothing_is_forecast(string options, string why)
+    {
         Assert.IsFalse(TryForecast(options, "7.2", out _));
+        Plan plan = Planner.Plan(new Scenario { Host = Keyhole.Hosts.Host.Unknown, Guest = Read(options) });
+        Assert.Contains(why, plan.Problems.Single(static problem => problem.Code == ProblemCodes.MapNotKnown).Message);
+    }
 
     [TestMethod]
     public void What_to_write_instead_of_a_size_is_told_and_no_setting_is_tried()

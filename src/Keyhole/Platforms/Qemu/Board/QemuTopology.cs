@@ -47,6 +47,9 @@ internal sealed partial class QemuTopology
     /// <summary>A device of which Keyhole does not know what it asks for; null where there is none.</summary>
     public QemuDevice? Unknown { get; private set; }
 
+    /// <summary>Why that is not known, where it is not its model that is not known; null where it is.</summary>
+    public string? WhyUnknown { get; private set; }
+
     /// <summary>Whether there are more bridges than PCI has bus numbers: no firmware gets through that.</summary>
     public bool HasTooManyBuses => _bridges >= NumberedTree.MaxBuses;
 
@@ -191,9 +194,9 @@ internal sealed partial class QemuTopology
         RefusalRemedy = remedy;
         if (Refusal is not null)
             return false;
-        if (QemuDeviceValues.IsBeyondReckoning(plug))
+        if (QemuDeviceValues.NotReckoned(plug) is { } why)
         {
-            Unknown = device;
+            (Unknown, WhyUnknown) = (device, why);
             return false;
         }
 
