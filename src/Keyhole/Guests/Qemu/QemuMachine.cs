@@ -41,6 +41,12 @@ public sealed record QemuCpu(CpuVendor Vendor, int PhysBits)
 
     /// <summary>What KVM can map of these addresses (CPUID 80000008, EAX 23:16); 0 where it is not told. QEMU tells it from 9.1 on.</summary>
     public int GuestPhysBits { get; init; }
+
+    /// <summary>The most that KVM maps, whatever the guest is told: the host's width, and 48 bits with page tables of four levels.</summary>
+    public int MostMappedBits { get; init; } = PageTableBits;
+
+    /// <summary>What page tables of four levels map, with which KVM is taken to run guests.</summary>
+    internal const int PageTableBits = 48;
 }
 
 /// <summary>A property of a device as the user wrote it: <c>membar=16G</c>.</summary>

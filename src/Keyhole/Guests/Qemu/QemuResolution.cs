@@ -144,6 +144,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             IsHosts = choice.Model == "host",
             HasGiBPages = hasGiBPages,
             GuestPhysBits = model.Is64Bit ? GuestPhysBits(choice, type, emulator, bits) : 0,
+            MostMappedBits = MostMappedBits,
         };
     }
 
@@ -206,9 +207,12 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             Assume(QemuUnknown.GuestPhysBits,
                 $"the host's Linux is not told: {s_kvmTellsGuestPhysBits} or later is assumed, whose KVM tells the guest how "
                     + $"wide the addresses are that it maps");
-        // With 4-level page tables of its own KVM maps 48 bits, whatever the processor has.
-        return Math.Min(bits, 48);
+        return Math.Min(bits, MostMappedBits);
     }
+
+    /// <summary>KVM tells the width of the host's processor, or 48 where that is less (Linux, kvm/cpuid.c); QEMU lowers it to the guest's.</summary>
+    private int MostMappedBits =>
+        guest.IsKvm ? Math.Min(around.HostPhysBits ?? QemuCpu.PageTableBits, QemuCpu.PageTableBits) : QemuCpu.PageTableBits;
 
     private ImmutableArray<QemuDevice> Devices()
     {

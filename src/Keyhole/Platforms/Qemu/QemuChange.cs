@@ -109,16 +109,15 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
                         .Add(new(WindowName, Number.ToString(CultureInfo.InvariantCulture))),
                 };
             case QemuSetting.PhysBits:
-                // What KVM says that it maps goes with the width, up to what its page tables have.
+                // What KVM says that it maps goes with the width, as far as it maps.
                 int bits = (int)Number;
                 return machine with
                 {
                     Cpu = machine.Cpu with
                     {
                         PhysBits = bits,
-                        GuestPhysBits = machine.Cpu.GuestPhysBits == 0 ? 0
-                    : Math.Min(bits, 48)
-                    }
+                        GuestPhysBits = machine.Cpu.GuestPhysBits == 0 ? 0 : Math.Min(bits, machine.Cpu.MostMappedBits),
+                    },
                 };
             case QemuSetting.GiBPages:
                 return machine with { Cpu = machine.Cpu with { HasGiBPages = true } };
@@ -174,8 +173,11 @@ internal sealed record QemuCureRequest(QemuMachine Machine)
     /// it is not known.</summary>
     public int? WidthLimit { get; init; }
 
-    /// <summary>Whether the guest has the whole width of the host's processor already: it can be limited, not raised.</summary>
+    /// <summary>Whether the guest has the width of the host's processor, or a limit below it: a number is such a limit then.</summary>
     public bool HasHostsWidth { get; init; }
+
+    /// <summary>Whether the width of the host's IOMMU is told, or no device needs it.</summary>
+    public bool KnowsIommu { get; init; } = true;
 
     /// <summary>Whether the guest's processor can have pages of 1 GiB: under KVM where the host's has, or nobody knows.</summary>
     public bool CanHaveGiBPages { get; init; } = true;

@@ -200,7 +200,8 @@ internal static class QemuCures
             if (!machine.Cpu.Is64Bit)
                 return;
             int now = machine.Cpu.PhysBits;
-            int most = _request.HasHostsWidth ? now : Math.Min(_request.WidthLimit ?? 52, 52);
+            // Where the host's width is not told, a guest that has it has all there is.
+            int most = Math.Min(_request.WidthLimit ?? (_request.HasHostsWidth ? now : 52), 52);
             var widths = ImmutableArray.CreateBuilder<QemuChange>();
             for (int bits = now + 1; bits <= most; bits++)
                 widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));

@@ -56,11 +56,12 @@ internal sealed class QemuLinuxRoom
         BarPlacement[] deciding = [.. leftOut.Where(static bar => !bar.IsLeftOutWithAnother && bar.Why!.Reason != UnplacedReason.TreeGivenUp)];
         BarPlacement[] given = [.. fitting.Intersect(deciding)];
         BarPlacement[] without = [.. deciding.Except(fitting).Where(bar => !room.HasRoomAnew(bar))];
+        BarPlacement[] anew = [.. deciding.Except(fitting).Except(without)];
         if (given.Length > 0)
         {
             problems.Add(new(
                 Severity.Info, ProblemCodes.LeftToLinux,
-                $"a Linux guest looks for a place itself: ACPI's window, {Window(told)}, has room for {Names(placement, given)}"
+                $"a Linux guest looks for a place itself: ACPI's window, {room.Window()}, has room for {Names(placement, given)}"
                     + (room.HasRoomTogether(given) ? "" : ", but not for all at once")
                     + "; the firmware's own drivers do without, and what another system does is not known"));
         }
@@ -70,15 +71,23 @@ internal sealed class QemuLinuxRoom
             problems.Add(new(
                 Severity.Info, ProblemCodes.LeftToLinux,
                 $"a Linux guest finds no place either for {Names(placement, without)}, not even with pci=realloc: ACPI's window is "
-                    + $"{Window(told)}, as QEMU writes it"));
+                    + $"{room.Window()}"));
+        }
+
+        if (anew.Length > 0)
+        {
+            problems.Add(new(
+                Severity.Info, ProblemCodes.LeftToLinux,
+                $"a Linux guest finds no place by itself for {Names(placement, anew)}: bridges have the room that ACPI's window, "
+                    + $"{room.Window()}, has; whether pci=realloc helps, with which Linux gives bridges their windows anew, is not known"));
         }
     }
 
     private static string Names(PciPlacement placement, BarPlacement[] bars) =>
         QemuBarProblems.NamesOf(placement, [.. bars.Select(static bar => (bar.Function, bar.Bar))]);
 
-    private static string Window(AcpiWindows told) => told.Hole64 is { } high ? $"[0x{high.Start:x}, 0x{high.End:x})"
-        : told.Hole32 is { } low ? $"[0x{low.Start:x}, 0x{low.End:x})" : "none";
+    /// <summary>The highest window, as far as the guest's processor reaches.</summary>
+    private string Window() => _windows.IsEmpty ? "[0x0, 0x0)" : $"[0x{_windows[^1].Start:x}, 0x{_windows[^1].End:x})";
 
     private bool HasRoom(BarPlacement bar)
     {

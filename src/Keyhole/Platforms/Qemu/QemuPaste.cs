@@ -95,6 +95,12 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
                 case QemuSetting.GiBPages when guest.IsKvm:
                     _notes.Add("the host's processor has to have pages of 1 GiB (pdpe1gb in /proc/cpuinfo)");
                     break;
+                case QemuSetting.PhysBits
+                    when request.HasHostsWidth && !request.KnowsIommu && (int)change.Number > request.Machine.Cpu.PhysBits:
+                    _notes.Add(string.Create(CultureInfo.InvariantCulture,
+                        $"the host's IOMMU has to have {change.Number} address bits: how many it has is not told, and the limit that stands "
+                            + $"there may be for its sake"));
+                    break;
                 case QemuSetting.PhysBits when request.WidthLimit is null && !request.HasHostsWidth && guest.IsKvm:
                     _notes.Add(string.Create(CultureInfo.InvariantCulture,
                         $"the host's processor and IOMMU have to have {change.Number} address bits: neither is told"));
@@ -217,8 +223,9 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
             string width = IsLimit(change)
                 ? string.Create(CultureInfo.InvariantCulture, $"host-phys-bits=on,host-phys-bits-limit={change.Number}")
                 : string.Create(CultureInfo.InvariantCulture, $"host-phys-bits=off,phys-bits={change.Number}");
+            int mostMapped = Math.Min((int)change.Number, request.Machine.Cpu.MostMappedBits);
             string mapped = guest.Cpu.GuestPhysBits is > 0
-                ? string.Create(CultureInfo.InvariantCulture, $",guest-phys-bits={Math.Min(change.Number, 48)}") : "";
+                ? string.Create(CultureInfo.InvariantCulture, $",guest-phys-bits={mostMapped}") : "";
             return $"{kept}{pages},{width}{mapped}";
         }
 

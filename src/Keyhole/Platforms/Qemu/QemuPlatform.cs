@@ -138,6 +138,7 @@ internal sealed class QemuPlatform : IPlatform
     private QemuCureRequest RequestFor(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine) => new(machine)
     {
         WidthLimit = QemuWidths.Limit(scenario.Host.Traits, machine),
+        KnowsIommu = scenario.Host.Traits.IommuAddressBits is not null || !machine.Devices.Any(HostFunctions.IsOne),
         HasHostsWidth = around.PhysBits is null && guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
         CanHaveGiBPages = !guest.IsKvm || around.HostHasGiBPages != false,
         NamesSlots = guest.Dialect != QemuDialect.Proxmox,

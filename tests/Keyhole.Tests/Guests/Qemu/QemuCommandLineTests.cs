@@ -186,7 +186,7 @@ public sealed class QemuCommandLineTests
     {
         var host = new QemuSurroundings { HostVendor = CpuVendor.Amd, HostPhysBits = 43, HostHasGiBPages = true, Emulator = new(8, 0) };
         Assert.IsTrue(Read(options).Qemu!.TryResolve(host, out QemuMachine machine, out _));
-        Assert.AreEqual(new QemuCpu(vendor, bits) { HasGiBPages = hasGiBPages }, machine.Cpu with { IsHosts = false });
+        Assert.AreEqual(new QemuCpu(vendor, bits) { HasGiBPages = hasGiBPages }, machine.Cpu with { IsHosts = false, MostMappedBits = 48 });
     }
 
     [TestMethod]

@@ -211,6 +211,37 @@ public sealed class QemuCureTests
         }
     }
 
+    /// <summary>Source: Linux, arch/x86/kvm/cpuid.c since 6.10; QEMU, target/i386/kvm/kvm-cpu.c since 9.1.</summary>
+    [TestMethod]
+    [DataRow("Skylake-Server", 39, 0x70_0000_0000UL, 0x80_0000_0000UL)]
+    [DataRow("Skylake-Server", 46, 0xe0_0000_0000UL, 0x100_0000_0000UL)]
+    [DataRow("Skylake-Server,guest-phys-bits=39", 46, 0x70_0000_0000UL, 0x80_0000_0000UL)]
+    [DataRow("host", 52, 0x3800_0000_0000UL, 0x4000_0000_0000UL)]
+    public void KVM_tells_a_guest_no_more_bits_than_the_host_has(string cpu, int hostBits, ulong start, ulong end)
+    {
+        GuestSpec guest = Read($"-machine pc-q35-9.2,accel=kvm -m 8G -cpu {cpu} -nodefaults -bios /usr/share/edk2/ovmf-2024.08/OVMF.fd "
+            + "-device pcie-root-port,id=p1 -device vfio-pci,host=01:00.0,bus=p1");
+        Plan plan = Planner.Plan(ScenarioOf(guest, HostOf(hostBits), Gpu(GiB)));
+        Assert.AreEqual(ByteRange.FromBounds(start, end), plan.Firmware!.Placement!.Windows.Single(static w => w.Kind == WindowKind.Memory64).Range);
+        Assert.IsFalse(plan.HasErrors, string.Join('\n', plan.Problems));
+    }
+
+    [TestMethod]
+    [DataRow(46, null, "the limit that stands there may be for its sake")]
+    [DataRow(46, 46, "")]
+    public void A_limit_below_the_hosts_width_is_raised_as_far_as_host_and_IOMMU_go(int hostBits, int? iommuBits, string note)
+    {
+        GuestSpec guest = Read("-machine pc-q35-8.2,accel=kvm -m 32G -cpu host,host-phys-bits-limit=40 -nodefaults -bios "
+            + "/usr/share/edk2/ovmf-2024.05/OVMF.fd " + string.Concat(Enumerable.Range(1, 8).Select(static i =>
+                $"-device pcie-root-port,id=p{i},chassis={i} -device vfio-pci,host={i:x2}:00.0,bus=p{i} ")));
+        Scenario scenario = ScenarioOf(guest, HostOf(hostBits, iommuBits), Gpu(128 * GiB));
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual("phys-bits=44", comparison.Best, string.Join('\n', comparison.Settings));
+        Assert.Contains("host-phys-bits-limit=44", comparison.Paste!.Qemu!);
+        Assert.AreEqual(note.Length > 0, comparison.Why.Contains("IOMMU has to have 44", System.StringComparison.Ordinal)
+            || (comparison.Paste.Beside ?? "").Contains("IOMMU has to have 44", System.StringComparison.Ordinal));
+    }
+
     [TestMethod]
     public void BARs_beyond_the_IOMMU_are_foretold_with_VFIO_s_words_and_the_limit_that_avoids_it()
     {
