@@ -20,6 +20,7 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
     private bool _isQ35;
     private string? _iommu;
     private QemuVersion _version;
+    private QemuVersion? _created;
     private int _windows;
     private bool _hidesDisplay;
 
@@ -48,7 +49,23 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         ImmutableArray<QemuProperty> kept =
             [.. ((string[])["args", "cpu", "machine", "bios", "hotplug"])
                 .Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
-        return document with { Guest = document.Guest with { Qemu = document.Guest.Qemu! with { Kept = kept } } };
+        QemuGuest guest = document.Guest.Qemu! with { Kept = kept, LeastEmulator = _created, WithLines = WithLines };
+        guest.TryResolve(QemuSurroundings.Unknown, out QemuMachine machine, out _);
+        return document with { Guest = document.Guest with { Qemu = guest with { Machine = machine } } };
+    }
+
+    private QemuGuest? WithLines(string lines)
+    {
+        var changed = new SortedDictionary<string, (string Value, int Line)>(settings, StringComparer.Ordinal);
+        foreach (string line in lines.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            int colon = line.IndexOf(':', StringComparison.Ordinal);
+            if (colon < 0)
+                return null;
+            changed[line[..colon]] = (line[(colon + 1)..].Trim(), 0);
+        }
+
+        return new ProxmoxGuest(sourceName, changed).Build().TryGet(out GuestDocument? document, out _) ? document.Guest.Qemu : null;
     }
 
     private string? Text(string key) => settings.TryGetValue(key, out (string Value, int Line) setting) ? setting.Value : null;
@@ -91,16 +108,22 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         _isQ35 = name.Contains("q35", StringComparison.Ordinal);
         QemuVersion created = QemuVersion.TryParse(QemuOptionSyntax.Find(Properties("meta", "creation-qemu"), "creation-qemu"), out QemuVersion told)
             ? told : default;
+        _created = created == default ? null : created;
         if (name is "pc" or "q35" && _windows > 0)
         {
             // Windows gets a version for good: that of its creation, and 5.1 where it is older than that rule.
-            QemuVersion pinned = created >= new QemuVersion(9, 1) ? created : new(5, 1);
-            name = $"{(_isQ35 ? "pc-q35" : "pc-i440fx")}-{pinned}";
-            _arguments.Remark($"the machine type is {name}: Proxmox VE keeps a Windows guest at the version of its creation, or at 5.1");
+            bool isOfCreation = created >= new QemuVersion(9, 1);
+            name = $"{(_isQ35 ? "pc-q35" : "pc-i440fx")}-{(isOfCreation ? created : new(5, 1))}";
+            _arguments.Remark(isOfCreation
+                ? $"the machine type is {name}, that of the QEMU under which the Windows guest was created (creation-qemu): its machine: names none"
+                : $"the machine type is {name}: so Proxmox VE starts a Windows guest whose machine: names no version and that was not created under "
+                    + "QEMU 9.1 or later (creation-qemu)");
         }
 
         bool isNamed = QemuMachineType.TryParse(QemuArguments.WithoutMark(name), new(10, 0), out QemuMachineType type);
         _version = isNamed ? type.Version : new(10, 0);
+        if (name is "pc" or "q35" && created > _version)
+            _version = created;
         _arguments.Add("-machine", $"type={name}", Line("machine"));
         if (name == "q35" && created < new QemuVersion(6, 1) && Text("ostype") == "l26")
             _arguments.Add("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", Line("machine"));

@@ -72,6 +72,13 @@ public sealed record QemuGuest
     /// <summary>The release of QEMU where the source tells it.</summary>
     public QemuVersion? Emulator { get; init; }
 
+    /// <summary>A release of QEMU that the guest has run under, where the source tells one: it is not moved to an older one.</summary>
+    internal QemuVersion? LeastEmulator { get; init; }
+
+    /// <summary>For a configuration of which more than the changed setting follows from a setting: the guest with lines of its own form put in, each
+    /// in place of the one of its key. Null from the function where they cannot be read; null elsewhere.</summary>
+    internal Func<string, QemuGuest?>? WithLines { get; init; }
+
     /// <summary>What the source says of QEMU's package, for the guess at its firmware; empty where it says nothing.</summary>
     public string EmulatorText { get; init; } = "";
 
@@ -111,6 +118,7 @@ public sealed record QemuGuest
     public bool Equals(QemuGuest? other) => other is not null
         && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm,
             other.Emulator, other.EmulatorText, other.HostKernel)
+        && LeastEmulator == other.LeastEmulator
         && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga,
             other.HasNoDefaultVga, other.Machine)
         && Kept.SequenceEqual(other.Kept) && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));

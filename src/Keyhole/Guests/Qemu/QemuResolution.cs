@@ -93,9 +93,10 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         // A machine type is never newer than its QEMU; libvirt and Proxmox write the newest one of the day into the guest.
         bool hasVersion = QemuMachineType.TryParse(machineName, new(0, 0), out QemuMachineType type) && type.Version > new QemuVersion(0, 0);
         QemuVersion assumed = hasVersion ? type.Version : s_newest;
-        Assume(QemuUnknown.Emulator, hasVersion
-            ? $"QEMU's release is not told: {assumed} is assumed, that of the machine type"
-            : $"QEMU's release is not told: {assumed} is assumed");
+        bool isOfCreation = guest.LeastEmulator > assumed;
+        assumed = isOfCreation ? guest.LeastEmulator!.Value : assumed;
+        Assume(QemuUnknown.Emulator, $"QEMU's release is not told: {assumed} is assumed"
+            + (isOfCreation ? ", under which the guest was created" : hasVersion ? ", that of the machine type" : ""));
         return assumed;
     }
 

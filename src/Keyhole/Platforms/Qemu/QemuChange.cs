@@ -187,6 +187,10 @@ internal sealed record QemuCureRequest(QemuMachine Machine)
 
     /// <summary>The guest on a board of that name; null where only its owner could rebuild it.</summary>
     public Func<string, QemuMachine?>? WithBoard { get; init; }
+
+    /// <summary>The guest as its own form gives it with the changes, where more follows from a setting than what was changed (Proxmox VE's maxmem
+    /// from the width): null from the function where the changed form cannot be read; null elsewhere.</summary>
+    public Func<ImmutableArray<QemuChange>, QemuMachine?>? Rebuilt { get; init; }
 }
 
 /// <summary>What was tried, and what is best.</summary>

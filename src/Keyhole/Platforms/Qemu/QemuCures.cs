@@ -409,9 +409,28 @@ internal static class QemuCures
                 machine = changed;
             }
 
-            if (machine.Equals(_request.Machine))
+            if (machine.Equals(_request.Machine) || !TryDerive(changes, ref machine))
                 return null;
             return QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _) ? TrialOf(changes, forecast) : null;
+        }
+
+        /// <summary>Takes what follows from changed settings where the guest's own form decides it: memory, and the devices of the board's version.
+        /// False where that form cannot be read.</summary>
+        private bool TryDerive(ImmutableArray<QemuChange> changes, ref QemuMachine machine)
+        {
+            if (_request.Rebuilt is null)
+                return true;
+            if (_request.Rebuilt(changes) is not { } rebuilt)
+                return false;
+            machine = machine with
+            {
+                MemoryBytes = rebuilt.MemoryBytes,
+                MaxMemoryBytes = rebuilt.MaxMemoryBytes,
+                MemorySlots = rebuilt.MemorySlots,
+                MemoryObjects = rebuilt.MemoryObjects,
+                Devices = _isStartOnly ? machine.Devices : rebuilt.Devices,
+            };
+            return true;
         }
 
         /// <summary>What asks for an address in a guest that QEMU does not start: none gets one.</summary>

@@ -135,19 +135,27 @@ internal sealed class QemuPlatform : IPlatform
     private static string? FirmwareNotKnown(ImmutableArray<QemuAssumption> assumptions) =>
         assumptions.FirstOrDefault(static assumption => assumption.Unknown == Guests.QemuUnknown.FirmwareName).Message;
 
-    private QemuCureRequest RequestFor(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine) => new(machine)
+    private QemuCureRequest RequestFor(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine)
     {
-        WidthLimit = QemuWidths.Limit(scenario.Host.Traits, machine),
-        KnowsIommu = scenario.Host.Traits.IommuAddressBits is not null || !machine.Devices.Any(HostFunctions.IsOne),
-        HasHostsWidth = around.PhysBits is null && guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
-        CanHaveGiBPages = !guest.IsKvm || around.HostHasGiBPages != false,
-        NamesSlots = guest.Dialect != QemuDialect.Proxmox,
-        WithBoard = guest.Dialect != QemuDialect.Options ? null : name =>
+        QemuCureRequest request = new(machine)
         {
-            Scenario other = scenario with { Qemu = scenario.Qemu with { MachineName = name } };
-            return QemuUsualGuest.Of(other).TryResolve(Around(other), out QemuMachine rebuilt, out _) ? rebuilt : null;
-        },
-    };
+            WidthLimit = QemuWidths.Limit(scenario.Host.Traits, machine),
+            KnowsIommu = scenario.Host.Traits.IommuAddressBits is not null || !machine.Devices.Any(HostFunctions.IsOne),
+            HasHostsWidth = around.PhysBits is null && guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
+            CanHaveGiBPages = !guest.IsKvm || around.HostHasGiBPages != false,
+            NamesSlots = guest.Dialect != QemuDialect.Proxmox,
+            WithBoard = guest.Dialect != QemuDialect.Options ? null : name =>
+            {
+                Scenario other = scenario with { Qemu = scenario.Qemu with { MachineName = name } };
+                return QemuUsualGuest.Of(other).TryResolve(Around(other), out QemuMachine rebuilt, out _) ? rebuilt : null;
+            },
+        };
+        return guest.WithLines is not { } withLines ? request : request with
+        {
+            Rebuilt = changes => withLines(QemuPaste.Of(guest, request, changes).Proxmox ?? "") is { } changed
+                && changed.TryResolve(around, out QemuMachine rebuilt, out _) ? rebuilt : null,
+        };
+    }
 
     /// <summary>What cures a guest whose BARs have no place, as tried; null where nothing has to be cured, or nothing that was tried does. That is
     /// told then.</summary>

@@ -159,6 +159,21 @@ public sealed class ProxmoxConfigTests
         Assert.AreEqual(expected, Machine(text).Type.ToString());
 
     [TestMethod]
+    [DataRow("ostype: win11\nmachine: q35\nmeta: creation-qemu=8.1.5,ctime=1700000000\n", "pc-q35-5.1", "8.1",
+        "8.1 is assumed, under which the guest was created")]
+    [DataRow("machine: pc-q35-7.2\nmeta: creation-qemu=9.0.2\n", "pc-q35-7.2", "9.0", "9.0 is assumed, under which the guest was created")]
+    [DataRow("machine: pc-q35-9.2\nmeta: creation-qemu=8.1.5\n", "pc-q35-9.2", "9.2", "9.2 is assumed, that of the machine type")]
+    [DataRow("machine: q35\nmeta: creation-qemu=10.1.2\n", "pc-q35-10.1", "10.1", "10.1 is assumed, under which the guest was created")]
+    [DataRow("ostype: win11\nmachine: q35\n", "pc-q35-5.1", "5.1", "5.1 is assumed, that of the machine type")]
+    public void QEMU_is_not_older_than_the_one_that_created_the_guest(string settings, string type, string emulator, string told)
+    {
+        Assert.IsTrue(QemuCommandLineTests.Read($"memory: 512\n{settings}").Qemu!.TryResolve(QemuSurroundings.Unknown, out QemuMachine machine,
+            out var assumptions));
+        Assert.AreEqual((type, emulator), (machine.Type.ToString(), machine.Emulator.ToString()));
+        Assert.AreEqual($"QEMU's release is not told: {told}", assumptions.Single(static one => one.Unknown == QemuUnknown.Emulator).Message);
+    }
+
+    [TestMethod]
     public void A_mapping_is_said_to_name_a_device_that_the_file_does_not_tell()
     {
         GuestDocument document = QemuCommandLineTests.ReadDocument("machine: q35\nmemory: 512\nhostpci0: mapping=gpu,pcie=1\n");
