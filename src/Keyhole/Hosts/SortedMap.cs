@@ -10,10 +10,13 @@ namespace Keyhole.Hosts;
 /// <summary>Maps as Linux and Xen sort them out, and what one asks of them.</summary>
 public static class SortedMap
 {
-    /// <summary>By address, without overlap; where entries overlap the higher type wins. A map that Linux refuses (an entry wraps) stays as it
-    /// stands.</summary>
+    /// <summary>By address, without overlap, none empty; where entries overlap the higher type wins. A map with an entry that wraps, which Linux
+    /// refuses, stays as it stands.</summary>
     public static ImmutableArray<E820Entry> Of(ReadOnlySpan<E820Entry> map)
     {
+        // Linux sorts no map of one entry; what covers no byte is nothing all the same, as it is beside others.
+        if (map.Length == 1 && (map[0].Size == 0 || map[0].Type == E820Type.None))
+            return [];
         var result = new E820Entry[2 * map.Length];
         return Sanitizer.TrySanitize(map, result, new int[Sanitizer.ScratchLength(map.Length)], out int count) ? [.. result.AsSpan(0, count)]
             : [.. map];

@@ -84,7 +84,7 @@ public sealed class FleetTests
     [TestMethod]
     public void The_demand_of_any_host_is_where_hole_at_puts_its_hole() => Prop.ForAll(
         s_host.ToArbitrary(),
-        host => Assert.AreEqual(HostDemand.Of(host with { Devices = [] }, "").HoleStart, HostHoles.StartOfPciHole(host.Entries, [])))
+        host => Assert.AreEqual(HostDemand.Of(host with { Devices = [] }, "").HoleStart, HostHoles.StartOfPciHole(host.Entries, []), Show(host)))
         .Check(Config.QuickThrowOnFailure);
 
     [TestMethod]
@@ -402,6 +402,8 @@ public sealed class FleetTests
         string.Join(',', fleet.Guests.Select(fit => $"{fit with { Offenders = [] }} {Show(fit.Offenders)}")));
 
     private static string Show(IEnumerable<HostDemand> hosts) => string.Join(',', hosts);
+
+    private static string Show(Host host) => string.Join(" | ", host.Entries.Select(entry => $"{entry.Range} {entry.Type}"));
 
     private static string OneLine(Host host)
     {
