@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
@@ -29,7 +30,12 @@ internal static class PlanText
         {
             MapView.WriteEntries(console, entries);
             foreach (RangeAnswer range in answer.NotKnown ?? [])
-                console.Ansi.WriteLine($"not known, for lines of the host's map are lost: [{range.Start}, {range.End})");
+            {
+                // Where nobody knows the end.
+                string end = range.End.Value >= Frames.AddressLimit ? "…" : range.End.ToString();
+                console.Ansi.WriteLine($"not known, for lines of the host's map are lost: [{range.Start}, {end})");
+            }
+
             WriteLowRam(console, answer);
             console.Ansi.WriteLine();
             MapView.Draw(console, [DrawnMaps.OfMachine(answer.Plan), DrawnMaps.OfGuest(answer.Plan)]);

@@ -64,6 +64,7 @@ public static class PolicyComparer
             return comparison with
             {
                 Best = null,
+                IsNotKnown = true,
                 Why = $"which is best is not known ({string.Join(" or ", best)}): it depends on lines of the host's map that are lost where {lost} "
                     + $"{(request.Scenario.Host.LostRanges.Length == 1 ? "is" : "are")}; give the whole log, or another source of the host's map",
             };

@@ -98,6 +98,9 @@ public sealed record PolicyComparison
     /// <summary>Whether there is a choice of policies; else the one row tells what is wrong with the guest.</summary>
     public bool IsChoice { get; init; } = true;
 
+    /// <summary>Whether lost lines of the host's map decide which is best: <see cref="Best"/> is null then, too.</summary>
+    public bool IsNotKnown { get; init; }
+
     /// <summary>Null where none will do.</summary>
     public required ComparedPolicy? Best { get; init; }
 

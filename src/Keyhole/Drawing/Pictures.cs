@@ -123,10 +123,10 @@ public static class Pictures
                     .Select(static run => (run.Range.Start.ToAddress(), run.Range.End.ToAddress()))],
         };
         string outcome = !forecast.IsAgreed(static reading => reading.RemappedPages) || !forecast.IsAgreed(static reading => reading.ReleasedPages)
-            ? "What it remaps and releases is not known: lines of the host's map are lost."
+            ? "what it remaps and releases is not known: lines of the host's map are lost"
             : !forecast.Halts
                 ? string.Create(CultureInfo.InvariantCulture, $"{forecast.RemappedPages:#,0} pages remapped, {forecast.ReleasedPages:#,0} released")
-            : forecast.Message is { Length: > 0 } words ? $"\"{words}\"" : "It dies without a message.";
+            : forecast.Message is { Length: > 0 } words ? $"\"{words}\"" : "it dies without a message";
         return SvgPainter.Paint(
             MapDrawing.LayOut(columns, SvgPainter.Rows, details),
             new(
@@ -172,7 +172,7 @@ public static class Pictures
         };
         string title = best is not null ? $"Of all policies, {best.Policy.Name} is recommended"
             : comparison.Settings is { } settings ? settings.Best is { } setting ? $"Of all settings, {setting} is recommended" : "No setting will do"
-            : "No policy will do";
+            : comparison.IsNotKnown ? "Which policy is best is not known" : "No policy will do";
         return SvgPainter.Paint(MapDrawing.LayOut([.. columns], SvgPainter.Rows, details), new(title, [.. lines]));
     }
 

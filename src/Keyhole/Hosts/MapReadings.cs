@@ -11,7 +11,8 @@ namespace Keyhole.Hosts;
 /// <summary>What several readings of one map have in common.</summary>
 internal static class MapReadings
 {
-    /// <summary>Where they differ: sorted, without overlap.</summary>
+    /// <summary>Where they differ: sorted, without overlap, up to <see cref="Frames.AddressLimit"/>, which stands for an end that nobody
+    /// knows.</summary>
     /// <param name="readings">In any order; where entries overlap the higher type counts.</param>
     public static ImmutableArray<ByteRange> Differences(IReadOnlyList<ImmutableArray<E820Entry>> readings)
     {
@@ -36,7 +37,7 @@ internal static class MapReadings
             start = end;
         }
 
-        return ByteRanges.Union(differing);
+        return ByteRanges.Intersect(ByteRanges.Union(differing), [ByteRange.FromBounds(0, Frames.AddressLimit)]);
     }
 
     /// <summary>The parts of an entry outside of some ranges.</summary>

@@ -116,6 +116,39 @@ public sealed class SvgPainterTests
     }
 
     [TestMethod]
+    public void Where_nobody_knows_the_maps_end_what_is_not_known_of_the_guest_ends_at_the_last_address()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText("BIOS-e820: [mem 0x0000000000100000-0x00000000de19efff] usable\n")).Host;
+        var scenario = new Scenario { Host = host, Guest = new() { MemoryKiB = 3 << 20, MaxmemKiB = 3 << 20, E820Host = true } };
+
+        Assert.AreEqual(Frames.AddressLimit, Boot.Of(scenario).Plan.NotKnownRanges[^1].End);
+    }
+
+    [TestMethod]
+    public void Where_lost_lines_decide_which_policy_is_best_a_picture_does_not_say_that_none_will_do()
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText("""
+            BIOS-e820: [mem 0x00000000dee2f000-0x00000000df5d6fff] usable
+            BIOS-e820: [mem 0x00000000df5d7000-0x00000000df7f1fff] reserved
+            BIOS-e820: [mem 0x00000000f8000000-0x00000000fbffffff] reserved
+            BIOS-e820: [mem 0x00000000fec00000-0x00000000fec00fff] reserved
+            BIOS-e820: [mem 0x00000000ff000000-0x00000000ffffffff] reserved
+            BIOS-e820: [mem 0x0000000100000000-0x000000021effffff] usable
+            NX (Execute Disable) protection: active
+            last_pfn = 0x21f800 max_arch_pfn = 0x400000000
+            """)).Host;
+        var scenario = new Scenario { Host = host, Guest = new() { MemoryKiB = 3 << 20, MaxmemKiB = 3 << 20, E820Host = true } };
+
+        PolicyComparison comparison = PolicyComparer.Compare(new() { Scenario = scenario });
+        Assert.IsTrue(comparison.IsNotKnown, comparison.Why.ToString());
+        string painted = Pictures.OfComparison("a host", comparison);
+        Assert.Contains("Which policy is best is not known", painted);
+        Assert.DoesNotContain("No policy will do", painted);
+        Boot boot = Boot.Of(scenario);
+        Assert.DoesNotContain("..", Parse(Pictures.OfBoot(boot.Plan, boot.Forecast!)).Descendants(s_svg + "desc").Single().Value);
+    }
+
+    [TestMethod]
     public void A_range_without_a_known_end_has_neither_an_address_nor_a_size_there()
     {
         var drawn = new DrawnMap("host", [E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram)])
