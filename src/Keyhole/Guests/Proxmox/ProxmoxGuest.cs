@@ -42,7 +42,13 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         foreach ((string text, int line) in _devices)
             _arguments.Add("-device", text, line);
         if (Text("args") is { } args)
-            _arguments.Add(QemuCommandText.Split(args, settings["args"].Line).AsSpan());
+        {
+            ImmutableArray<QemuWord> words = QemuCommandText.Split(args, Line("args"), out UnclosedQuote? open);
+            if (open is { } unclosed)
+                return QemuCommandText.NeverClosed(sourceName, Line("args"), unclosed);
+            _arguments.Add(words.AsSpan());
+        }
+
         _arguments.Remark("slots, bridges and root ports are those that Proxmox VE gives by default; its configuration does not name them");
         if (!_arguments.Build().TryGet(out GuestDocument? document, out InputError? error))
             return error;

@@ -22,6 +22,14 @@ internal sealed partial class QemuArguments
 
         // Those in JSON are added behind all others, whatever the order of the command line.
         var device = new QemuDevice(driver, properties.RemoveAll(static property => property.Name == "driver"));
+        if (HostFunctions.IsOne(device) && device["host"] is { } host && !Pci.PciAddress.TryParse(host, out _)
+            && !(dialect == QemuDialect.Proxmox && HostFunctions.TryGetSlot(device, out _)))
+        {
+            Fail(Malformed, value, $"{InputError.Quote(host)} is not a valid PCI address: QEMU refuses it (\"Property '{driver}.host' doesn't take "
+                + $"value '{InputError.OneLine(host, 100)}'\")", "write it as lspci -D shows it, such as 0000:01:00.0");
+            return;
+        }
+
         if (value.Text.StartsWith('{'))
         {
             Note(driver);

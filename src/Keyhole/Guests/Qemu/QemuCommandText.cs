@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Reading;
@@ -66,10 +67,15 @@ internal sealed class QemuCommandText
         IsNulSeparated(input) ? SplitAtNuls(input, sourceName) : FindInText(input.Decode(), sourceName);
 
     /// <summary>The arguments of a text that is nothing but arguments, as a shell separates them: what Proxmox calls args.</summary>
-    public static ImmutableArray<QemuWord> Split(string text, int line)
+    public static ImmutableArray<QemuWord> Split(string text, int line) => Split(text, line, out _);
+
+    /// <param name="unclosed">A quote in it that is never closed; null for none.</param>
+    public static ImmutableArray<QemuWord> Split(string text, int line, out UnclosedQuote? unclosed)
     {
         var words = ImmutableArray.CreateBuilder<QemuWord>();
-        new ShellWords([text], 0, 0, line).ReadInto(words);
+        var shell = new ShellWords([text], 0, 0, line);
+        shell.ReadInto(words);
+        unclosed = shell.Unclosed;
         return words.DrainToImmutable();
     }
 
@@ -169,8 +175,8 @@ internal sealed class QemuCommandText
         var words = ImmutableArray.CreateBuilder<QemuWord>();
         if (isListing)
             SplitListing(lines, start, startColumn, words);
-        else
-            new ShellWords(lines, start, startColumn, 1).ReadInto(words);
+        else if (!TrySplitShell(lines, start, startColumn, words, sourceName, out InputError? unclosed))
+            return unclosed;
         if (words.Count > MaxWords)
             return TooMany(sourceName, start + 1);
         if (words.Count > 0 && !IsOption(words[0].Text))
@@ -188,6 +194,58 @@ internal sealed class QemuCommandText
             KernelText = ValueIn(headerOfStart, "kernel: "),
             Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"] : [],
         };
+    }
+
+    private static bool TrySplitShell(List<string> lines, int start, int column, ImmutableArray<QemuWord>.Builder words, string sourceName,
+        [NotNullWhen(false)] out InputError? error)
+    {
+        error = null;
+        char outer = OuterQuote(lines[start].AsSpan(0, column));
+        char first = lines[start][column];
+        ReadOnlySpan<char> rest = lines[start].AsSpan(column + 1);
+        if (first is '"' or '\'' && !rest[..Math.Max(rest.IndexOfAny(' ', '\t'), 0)].Contains(first))
+            (outer, column) = (first, column + 1);
+        var shell = new ShellWords(lines, start, column, 1, outer);
+        shell.ReadInto(words);
+        if (shell.Unclosed is not { } unclosed)
+            return true;
+        // What is copied from ps or /proc has no quotes: an apostrophe in a name is one of its letters.
+        if (unclosed.IsApostrophe && unclosed.Line == start)
+        {
+            words.Clear();
+            SplitListing(lines, start, column, words);
+            return true;
+        }
+
+        // The end of a quote that was opened lines before the command.
+        if (unclosed.IsLastOfLine && lines.FindIndex(0, start, line => line.Contains(unclosed.Text[0], StringComparison.Ordinal)) >= 0)
+        {
+            words[^1] = words[^1] with { Text = words[^1].Text.TrimEnd('\n', '\t', ' ', ')', ';', ',', ']') };
+            return true;
+        }
+
+        error = NeverClosed(sourceName, unclosed.Line + 1, unclosed);
+        return false;
+    }
+
+    /// <summary>That a quote is never closed: no shell runs such a command, and what follows would be taken for a part of one value.</summary>
+    internal static InputError NeverClosed(string sourceName, int line, UnclosedQuote unclosed) => InputError.Malformed(sourceName, line,
+        $"the quote is never closed that begins in {InputError.Quote(unclosed.Text)}", "close it where the value ends, or take it out");
+
+    /// <summary>The quote that was opened in front of a command and holds it; NUL for none. An apostrophe within a word opens nothing.</summary>
+    private static char OuterQuote(ReadOnlySpan<char> before)
+    {
+        char open = '\0';
+        for (int i = 0; i < before.Length; i++)
+        {
+            char c = before[i];
+            if (open != '\0' && c == open)
+                open = '\0';
+            else if (open == '\0' && c is '"' or '\'' && (i == 0 || before[i - 1] is ' ' or '\t' or '=' or '(' or '[' or ','))
+                open = c;
+        }
+
+        return open;
     }
 
     private static InputError TooMany(string sourceName, int line) =>

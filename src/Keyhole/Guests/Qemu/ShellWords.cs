@@ -7,9 +7,17 @@ using System.Text;
 
 namespace Keyhole.Guests;
 
+/// <summary>Where a quote was opened that nothing closes.</summary>
+/// <param name="Line">0-based.</param>
+/// <param name="Text">Its line from the quote on.</param>
+/// <param name="IsApostrophe">Whether it stands between two letters, as in "bob's": where nothing is quoted it is a letter of a name.</param>
+/// <param name="IsLastOfLine">Whether nothing follows it on its line: it may close what was opened in front of the command.</param>
+internal readonly record struct UnclosedQuote(int Line, string Text, bool IsApostrophe, bool IsLastOfLine);
+
 /// <summary>Separates words as a POSIX shell does, up to the end of the command. What a shell would replace is kept as it stands and
 /// marked.</summary>
-internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int column, int firstLineNumber)
+/// <param name="outerQuote">The quote within which the whole command stands (<c>sh -c 'qemu …'</c>), and which ends it; NUL for none.</param>
+internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int column, int firstLineNumber, char outerQuote = '\0')
 {
     private readonly StringBuilder _word = new();
     private int _line = line;
@@ -17,6 +25,9 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
     private bool _inWord;
     private bool _needsShell;
     private int _wordLine;
+
+    /// <summary>The quote that is never closed; null where there is none.</summary>
+    public UnclosedQuote? Unclosed { get; private set; }
 
     public void ReadInto(ImmutableArray<QemuWord>.Builder words)
     {
@@ -32,6 +43,12 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
             }
 
             char c = text[_column];
+            if (c == outerQuote)
+            {
+                EndWord(words);
+                return;
+            }
+
             switch (c)
             {
                 case ' ' or '\t':
@@ -53,7 +70,7 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                     _column += 2;
                     break;
                 case '\'':
-                    ReadSingleQuoted();
+                    ReadSingleQuoted(escapes: false);
                     break;
                 case '"':
                     ReadDoubleQuoted();
@@ -66,7 +83,7 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                     return;
                 case '$' when _column + 1 < text.Length && text[_column + 1] == '\'':
                     _column++;
-                    ReadSingleQuoted();
+                    ReadSingleQuoted(escapes: true);
                     break;
                 case '$' when _column + 1 < text.Length
                     && (char.IsAsciiLetterOrDigit(text[_column + 1]) || text[_column + 1] is '{' or '(' or '_' or '@' or '*'):
@@ -140,14 +157,26 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
         return true;
     }
 
-    private void ReadSingleQuoted()
+    private UnclosedQuote Opened()
     {
+        string text = lines[_line];
+        bool isInWord = _column > 0 && char.IsLetter(text[_column - 1]) && _column + 1 < text.Length && char.IsLetter(text[_column + 1]);
+        return new(_line, text[_column..], IsApostrophe: text[_column] == '\'' && isInWord,
+            IsLastOfLine: text.AsSpan(_column + 1).Trim("\t );,]").IsEmpty);
+    }
+
+    /// <param name="escapes">Whether a backslash keeps the character behind it, as in <c>$'…'</c>.</param>
+    private void ReadSingleQuoted(bool escapes)
+    {
+        UnclosedQuote opened = Opened();
         Begin();
         _column++;
         while (true)
         {
             string text = lines[_line];
             int end = text.IndexOf('\'', _column);
+            while (escapes && end > _column && text[end - 1] == '\\')
+                end = text.IndexOf('\'', end + 1);
             _word.Append(text, _column, (end < 0 ? text.Length : end) - _column);
             if (end >= 0)
             {
@@ -157,13 +186,18 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
 
             _column = text.Length;
             if (!NextLine())
+            {
+                Unclosed = opened;
                 return;
+            }
+
             _word.Append('\n');
         }
     }
 
     private void ReadDoubleQuoted()
     {
+        UnclosedQuote opened = Opened();
         Begin();
         _column++;
         while (true)
@@ -172,7 +206,11 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
             if (_column >= text.Length)
             {
                 if (!NextLine())
+                {
+                    Unclosed = opened;
                     return;
+                }
+
                 _word.Append('\n');
                 continue;
             }
@@ -187,7 +225,11 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
             if (c == '\\' && _column + 1 == text.Length)
             {
                 if (!NextLine())
+                {
+                    Unclosed = opened;
                     return;
+                }
+
                 continue;
             }
 

@@ -187,6 +187,8 @@ public sealed class ProxmoxConfigTests
     [DataRow("memory: 512\nhostpci0: 01:00.zz\n", "100.conf:2: \"01:00.zz\" is not a valid PCI address")]
     [DataRow("memory: 512\nnonsense\n", "100.conf:2: \"nonsense\" is not a valid setting")]
     [DataRow("memory: 512\nmachine: virt\n", "100.conf:2: the machine type \"virt\"")]
+    [DataRow("memory: 512\nargs: -device \"foo\n", "100.conf:2: the quote is never closed that begins in \"\"foo")]
+    [DataRow("memory: 512\nargs: -device vfio-pci,host=zz:00.0\n", "100.conf:2: \"zz:00.0\" is not a valid PCI address")]
     [DataRow("memory: 512\nargs: -device '{'\n", "100.conf:2: \"{\" is malformed JSON")]
     public void What_cannot_be_read_is_one_line_with_its_place(string text, string start)
     {

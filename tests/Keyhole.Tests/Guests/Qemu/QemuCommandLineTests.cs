@@ -300,9 +300,32 @@ public sealed class QemuCommandLineTests
     [DataRow("-cpu host,phys-bits=many", "qemu.cmd:1: \"many\" in \"host,phys-bits=many\" is not a valid width")]
     [DataRow("-readconfig my.cfg", "qemu.cmd:1: the devices of \"my.cfg\" are not known")]
     [DataRow("-fw_cfg name=opt/ovmf/X-PciMmio64Mb,file=a", "qemu.cmd:1: the value of opt/ovmf/X-PciMmio64Mb stands in a file")]
+    [DataRow("qemu-system-x86_64 -m 4G -name 'foo -device vfio-pci,host=01:00.0",
+        "qemu.cmd:1: the quote is never closed that begins in \"'foo -device vfio-pci,host=01:00.0\"; close it")]
+    [DataRow("qemu-system-x86_64 -m 4G \\\n -name \"foo \\\n -device vfio-pci,host=01:00.0\n",
+        "qemu.cmd:2: the quote is never closed that begins in \"\"foo")]
+    [DataRow("-m 4G -device vfio-pci,host=zz:00.0", "qemu.cmd:1: \"zz:00.0\" is not a valid PCI address: QEMU refuses it (\"Property "
+        + "'vfio-pci.host' doesn't take value 'zz:00.0'\")")]
+    [DataRow("-device '{\"driver\":\"vfio-pci\",\"host\":\"01:00\"}'", "qemu.cmd:1: \"01:00\" is not a valid PCI address")]
     [DataRow("-global foo", "qemu.cmd:1: \"foo\" is not a valid global property")]
     [DataRow("1 /usr/bin/kvm -m 1G\n2 /usr/bin/kvm -m 2G", "qemu.cmd:2: a second command of QEMU (the first stands in line 1)")]
     public void What_cannot_be_read_is_one_line_with_its_place(string text, string start) => StringAssert.StartsWith(Error(text), start);
+
+    [TestMethod]
+    [DataRow("4711 ? Sl 1:02 /usr/bin/qemu-system-x86_64 -name bob's pc -m 4G -device pci-testdev", "bob's pc")]
+    [DataRow("/usr/bin/qemu-system-x86_64 -name bob's pc -m 4G -device pci-testdev", "bob's pc")]
+    [DataRow("/usr/bin/qemu-system-x86_64\0-name\0bob's 'pc\0-m\u00004G\0-device\0pci-testdev\0", "bob's 'pc")]
+    [DataRow("sh -c 'exec qemu-system-x86_64 -name bob -m 4G -device pci-testdev'", "bob")]
+    [DataRow("sh -c \"qemu-system-x86_64 -name 'a b' -m 4G -device pci-testdev\" && echo \"done\"", "a b")]
+    [DataRow("ssh host '\nqemu-system-x86_64 -name bob \\\n -m 4G \\\n -device pci-testdev'\n", "bob")]
+    [DataRow("root@bob's-pc:~# qemu-system-x86_64 -name 'a b' -m 4G -device pci-testdev", "a b")]
+    [DataRow("qemu-system-x86_64 -name $'bob\\'s pc' -m 4G -device pci-testdev", "bob\\'s pc")]
+    public void A_quote_that_quotes_nothing_takes_no_option_away(string text, string name)
+    {
+        GuestSpec guest = Read(text);
+        Assert.AreEqual((name, 4UL << 20), (guest.Name, guest.MemoryKiB));
+        Assert.AreEqual("pci-testdev", Devices(text));
+    }
 
     [TestMethod]
     public void The_program_s_name_alone_makes_no_command_of_an_xl_cfg()
