@@ -151,8 +151,8 @@ internal sealed class BootInProgress
         {
             Entries = [.. _map.Entries, .. map.Entries],
             EntryLines = [.. _map.EntryLines, .. map.EntryLines],
-            Error = _map.Error
-            ?? map.Error
+            Cuts = [.. _map.Cuts, .. map.Cuts.Select(cut => cut + _map.Entries.Length)],
+            Error = _map.Error ?? map.Error,
         };
         _lastLine = map.EntryLines[^1];
     }

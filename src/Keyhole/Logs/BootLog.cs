@@ -54,7 +54,7 @@ public static class BootLog
         }
 
         IEnumerable<BootInProgress> told = boots.Any(static boot => boot.HasKernelLines) ? boots.Where(static boot => boot.HasKernelLines) : boots;
-        return [.. told.Select(static (boot, index) => boot.ToBoot(index + 1))];
+        return WithOnlyCrash([.. told.Select(static (boot, index) => boot.ToBoot(index + 1))], ends);
 
         BootInProgress Begin(BootOwner owner, int console, int line)
         {
@@ -151,6 +151,23 @@ public static class BootLog
         }
     }
 
+    /// <summary>Behind a guest's console without prefixes (what 'xl dmesg' says, in the same file) Xen's lines bear the guest's number, the boot none.
+    /// Where one guest boots and one crashed, behind it, the one may be the other.</summary>
+    private static ImmutableArray<ObservedBoot> WithOnlyCrash(ImmutableArray<ObservedBoot> boots,
+        SortedDictionary<int, (BootFailure Failure, LogLine Line)> ends)
+    {
+        ObservedBoot[] guests = [.. boots.Where(static boot => boot.Owner != BootOwner.Dom0)];
+        if (ends.Count != 1 || guests is not [{ Domain: null, EndedByXen: null } guest])
+            return boots;
+        (BootFailure failure, LogLine line) = ends.Values.Single();
+        return line.Number <= guest.LastLine ? boots : boots.Replace(guest, guest with { OnlyCrash = new(failure, line.Number) });
+    }
+
+    /// <summary>A boot that was chosen as that of the guest whose log it is: Xen's word on the only guest that crashed is of it.</summary>
+    private static ObservedBoot AsTheGuests(ObservedBoot boot) => boot.OnlyCrash is { } crash && boot.EndedByXen is null
+        ? boot with { EndedByXen = crash, LastLine = Math.Max(boot.LastLine, crash.Line), OnlyCrash = null }
+        : boot;
+
     private static bool IsMapAlone(ObservedBoot boot) =>
         boot is { MapMayBeginLate: true, Halts: false, Map.EntryLines: [.., var last] } && boot.LastLine == last;
 
@@ -177,7 +194,7 @@ public static class BootLog
         if (number is { } wanted)
         {
             return wanted >= 1 && wanted <= boots.Length
-                ? boots[wanted - 1]
+                ? wantsDom0 ? boots[wanted - 1] : AsTheGuests(boots[wanted - 1])
                 : InputError.NoSuchItem(sourceName, null, $"there is no boot {wanted}: the log has {boots.Length}",
                     $"choose {Setting.BootNumber} 1 to {boots.Length}");
         }
@@ -188,7 +205,7 @@ public static class BootLog
             ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown && !IsMapAlone(boot))
             ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
         if (found is not null)
-            return found;
+            return wantsDom0 ? found : AsTheGuests(found);
         ErrorText what = wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log";
         return boots.Length == 1
             ? InputError.NothingInIt(sourceName, boots[0].FirstLine, what, $"give what {whose} printed with {Setting.KernelLog}")

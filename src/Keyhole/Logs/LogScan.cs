@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -58,6 +60,16 @@ public sealed record LogMap(
 
     /// <summary>The entries before which somebody left lines out, as indexes of <see cref="Entries"/>.</summary>
     internal ImmutableArray<int> Cuts { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The ranges between two entries of which somebody left the lines out. Of entries that are not in order nothing is said.</summary>
+    internal IEnumerable<ByteRange> RangesLeftOut()
+    {
+        foreach (int next in Cuts)
+        {
+            if (next > 0 && next < Entries.Length && Entries[next - 1] is { Wraps: false } before && before.End <= Entries[next].Address)
+                yield return ByteRange.FromBounds(before.End, Entries[next].Address);
+        }
+    }
 
     /// <summary>The line right behind its last entry where somebody left lines out, of the map or of what follows; null where nobody did.</summary>
     public int? OpenLine { get; init; }

@@ -57,6 +57,10 @@ public sealed record ObservedBoot
     /// <summary>What Xen says of the domain's end ("Hardware Dom0 crashed: …"), or of its own.</summary>
     public LogFact<BootFailure>? EndedByXen { get; init; }
 
+    /// <summary>What Xen says, behind the boot of the log's only guest, of the one guest that crashed: "Domain 1 (vcpu#0) crashed". The boot's lines
+    /// bear no number, so that it is this guest's is known only where the log is that guest's.</summary>
+    internal LogFact<BootFailure>? OnlyCrash { get; init; }
+
     /// <summary>The end of the boot, but for one with the words of the memory setup: the kernel's own word before Xen's.</summary>
     public LogFact<BootFailure>? BootFailure => Facts.BootFailure ?? EndedByXen;
 

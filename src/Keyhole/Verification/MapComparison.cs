@@ -2,6 +2,8 @@
 
 using System;
 using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Logs;
@@ -91,8 +93,11 @@ internal static class MapComparison
             first++;
         while (end > first && boot.MapMayEndEarly && forecast[end - 1].Address >= observed[^1].End)
             end--;
-        lost = forecast.Length - (end - first);
-        return forecast[first..end];
+        // What would stand wholly where somebody left lines out is shown by no line; what reaches into a line that is there is.
+        ByteRange[] gaps = [.. boot.Map!.RangesLeftOut()];
+        ImmutableArray<E820Entry> shown = [.. forecast[first..end].Where(entry => entry.Wraps || !gaps.Any(gap => gap.Contains(entry.Range)))];
+        lost = forecast.Length - shown.Length;
+        return shown;
     }
 
     public static string Text(E820Entry entry) => $"[0x{entry.Address:x}, 0x{entry.End:x}) {E820TypeNames.NameOf(entry.Type)}";
