@@ -184,6 +184,47 @@ public sealed class FleetVerbTests
     }
 
     [TestMethod]
+    [DataRow("""{"name":"cut","lostRanges":["0x0-0x90000000"],"entries":[{"start":"0x90000000","end":"0xc0000000","type":"ram"},{"start":"0x100000000","end":"0x300000000","type":"ram"}]}""")]
+    [DataRow("""{"name":"cut","lostRanges":["0x80000000-0xe0000000"],"entries":[{"start":"0x0","end":"0x80000000","type":"ram"},{"start":"0x100000000","end":"0x300000000","type":"ram"}]}""")]
+    public void A_host_whose_hole_is_in_lost_lines_is_not_judged(string cut)
+    {
+        CommandRun run = Lines($"{cut}\n{High}\n", "fleet", "-", "--memory", "3G", "--json");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("keyhole: standard input:1: lines of its map are lost: what it needs is not known", run.Errors);
+        JsonElement json = run.Json();
+        Assert.AreEqual("0xc0000000 0 1 False", $"{json.GetProperty("holeStart")} {json.GetProperty("impossible")} "
+            + $"{json.GetProperty("unreadable").GetProperty("count")} {json.GetProperty("suitsAll")}");
+        Assert.Contains("lines of its map are lost", json.GetProperty("unreadable").GetProperty("first")[0].GetString()!);
+        Assert.Contains("1 host could not be read, or what it needs is not known",
+            Lines($"{cut}\n{High}\n", "fleet", "-", "--memory", "3G").Output.ReplaceLineEndings("").Replace("  ", " ", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    public void A_file_whose_hole_is_in_lost_lines_is_not_judged()
+    {
+        CommandRun run = CommandRun.WithInput("""
+            BIOS-e820: [mem 0x00000000dee2f000-0x00000000df5d6fff] usable
+            BIOS-e820: [mem 0x00000000ff000000-0x00000000ffffffff] reserved
+            BIOS-e820: [mem 0x0000000100000000-0x000000021effffff] usable
+
+            """u8.ToArray(), "fleet", "-", "--memory", "3G");
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("keyhole: standard input: lines of its map are lost: what it needs is not known", run.Errors);
+        Assert.DoesNotContain("76 MiB", run.Output);
+    }
+
+    [TestMethod]
+    public void Lost_lines_that_decide_nothing_leave_a_host_judged()
+    {
+        string cut = High.Replace("\"entries\"", "\"lostRanges\":[\"0x300000000-0x400000000\"],\"entries\"", StringComparison.Ordinal);
+
+        Assert.AreEqual(0, Lines($"{cut}\n", "fleet", "-", "--memory", "3G").Status);
+        Assert.AreEqual(2, Lines($"{cut}\n", "fleet", "-", "--memory", "12G").Status, "its RAM may not be enough");
+    }
+
+    [TestMethod]
     public void Unreadable_hosts_are_named_and_counted()
     {
         CommandRun run = Lines(Low + "\n" + string.Concat(Enumerable.Repeat("{\n", 50)) + $"{High}\n", "fleet", "-", "--json");
@@ -193,7 +234,7 @@ public sealed class FleetVerbTests
         JsonElement first = run.Json().GetProperty("unreadable").GetProperty("errors")[0];
         Assert.AreEqual("malformed standard input 2", $"{first.GetProperty("code")} {first.GetProperty("source")} {first.GetProperty("line")}");
         Assert.Contains("keyhole: standard input:2: ", run.Errors);
-        Assert.Contains("and 30 more hosts could not be read", run.Errors);
+        Assert.Contains("and 30 more hosts could not be read or judged", run.Errors);
         Assert.HasCount(21, run.Errors.TrimEnd('\n').Split('\n'));
     }
 

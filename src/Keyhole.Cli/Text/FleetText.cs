@@ -25,7 +25,8 @@ internal static class FleetText
     public static void Write(CommandConsole console, FleetAnswer answer)
     {
         Fleet fleet = answer.Fleet;
-        string unreadable = fleet.UnreadableCount == 0 ? "" : $"; {Hosts(fleet.UnreadableCount)} could not be read";
+        string unreadable = fleet.UnreadableCount == 0 ? "" : $"; {Hosts(fleet.UnreadableCount)} could not be read, "
+            + $"or what {(fleet.UnreadableCount == 1 ? "it needs" : "they need")} is not known";
         console.Ansi.WriteLine(
             $"{Hosts(fleet.HostCount)}, {(fleet.WithWindowsCount == fleet.HostCount ? "all" : Number(fleet.WithWindowsCount))} "
                 + $"with known device windows{unreadable}");

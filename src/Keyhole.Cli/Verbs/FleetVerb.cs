@@ -120,7 +120,7 @@ internal static class FleetVerb
         foreach (InputError unreadable in fleet.Unreadable)
             console.Error(unreadable.ToPhrase());
         if (fleet.UnreadableCount > fleet.Unreadable.Length)
-            console.Error($"and {Number(fleet.UnreadableCount - fleet.Unreadable.Length)} more hosts could not be read");
+            console.Error($"and {Number(fleet.UnreadableCount - fleet.Unreadable.Length)} more hosts could not be read or judged");
         if (fleet.HostCount == 0)
         {
             if (fleet.UnreadableCount == 0)

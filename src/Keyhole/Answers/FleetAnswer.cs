@@ -21,7 +21,7 @@ public sealed record FleetAnswer : Answer
     /// <summary>Hosts that say where their devices' windows are.</summary>
     public required long WithWindows { get; init; }
 
-    /// <summary>Hosts that could not be read.</summary>
+    /// <summary>Hosts that could not be read, or whose needs are not known for lines of their map are lost.</summary>
     public required UnreadableAnswer Unreadable { get; init; }
 
     /// <summary>Where the hole [start, 4 GiB) must start that suits all hosts that any suits; 4 GiB where no host asks for one, null where none suits

@@ -143,9 +143,12 @@ internal ref partial struct CaptureReader
 
         if (found.Count == 0)
             return Fail(NothingInIt, "the map in the JSON has no entries", "a map has at least one entry");
+        lostRanges = lostRanges.IsEmpty ? hasLostEntries ? LostLines.AnyGapOf([.. found]) : []
+            : ByteRanges.Union(lostRanges.SelectMany(range => LostLines.GapsIn(range, [.. found])));
         if (_skim is not null)
         {
-            _skim.RamShown = hasLostEntries || !lostRanges.IsEmpty ? RamShown.Part : ramShown;
+            _skim.LostRanges = lostRanges;
+            _skim.RamShown = !lostRanges.IsEmpty ? RamShown.Part : ramShown;
             if (!_makesDocument)
                 return true;
         }
@@ -157,8 +160,7 @@ internal ref partial struct CaptureReader
                 Entries = [.. found],
                 IsMachineMap = isMachineMap,
                 RamShown = ramShown,
-                LostRanges = lostRanges.IsEmpty ? hasLostEntries ? LostLines.AnyGapOf([.. found]) : []
-                    : ByteRanges.Union(lostRanges.SelectMany(range => LostLines.GapsIn(range, [.. found]))),
+                LostRanges = lostRanges,
                 RamCounted = ramCounted == 0 ? null : ramCounted,
                 MachineEntries = machineEntries is null ? [] : [.. machineEntries],
                 Traits = traits,

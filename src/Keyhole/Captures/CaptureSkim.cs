@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Generic;
+using System.Collections.Immutable;
+using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
@@ -22,6 +24,9 @@ internal sealed class CaptureSkim
 
     public RamShown RamShown { get; set; }
 
+    /// <summary>Where lines of the map are lost.</summary>
+    public ImmutableArray<ByteRange> LostRanges { get; set; } = [];
+
     /// <summary>Whether the whole host is read as well: guests are to be forecast on it.</summary>
     public bool WantsHost { get; init; }
 
@@ -40,6 +45,7 @@ internal sealed class CaptureSkim
         Windows.Clear();
         DeviceCount = 0;
         RamShown = RamShown.All;
+        LostRanges = [];
         HasName = false;
         Name = null;
         Host = null;

@@ -48,7 +48,7 @@ public sealed record Fleet
     /// <summary>Hosts whose devices' windows are known; the others count by their map alone.</summary>
     public required long WithWindowsCount { get; init; }
 
-    /// <summary>Hosts that could not be read.</summary>
+    /// <summary>Hosts that could not be read, or whose needs are not known for lines of their map are lost.</summary>
     public required long UnreadableCount { get; init; }
 
     /// <summary>Some of the hosts that could not be read, in order of source and line.</summary>

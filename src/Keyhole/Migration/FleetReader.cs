@@ -126,6 +126,7 @@ public sealed class FleetReader
     /// <summary>Reads one host. What does it runs on another thread, and more than one at once.</summary>
     public void ReadHost(string name, Func<Parsed<HostDocument>> read) => Start(() =>
         read().TryGet(out HostDocument? map, out InputError? error)
+            && (error = LostDemand.Of(map.Host, name, null, _tally.Guests, !map.Host.Devices.IsEmpty)) is null
             ? new([FleetHost.Of(HostDemand.Of(map.Host, name), map.Host, _tally.Guests)], [], null) : new([], [error], null));
 
     /// <summary>Waits for what is under way. The tally is complete afterwards.</summary>

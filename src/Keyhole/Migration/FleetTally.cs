@@ -65,7 +65,7 @@ public sealed class FleetTally
     /// <summary>Hosts that were added.</summary>
     public long HostCount { get; private set; }
 
-    /// <summary>Hosts that could not be read.</summary>
+    /// <summary>Hosts that could not be read, or whose needs are not known for lines of their map are lost.</summary>
     public long UnreadableCount { get; private set; }
 
     /// <summary>Hosts that say where their devices' windows are.</summary>
