@@ -69,7 +69,7 @@ public static class GuestMapReader
         else if (taken.Kind != LogMapKind.LinuxFirmware)
             yield return $"line {taken.Line}: this is a map of a machine, not of a guest of Xen's; it is taken as it stands";
         if (taken.CutLine is { } cut)
-            yield return $"line {cut} leaves out a part of this map (\"...\"): what is missing counts as a gap here";
+            yield return $"line {cut} leaves out a part of this map: what is missing counts as a gap here";
         int others = log.Maps.Count(map => map.Kind == taken.Kind) - 1;
         if (others > 0)
             yield return $"the first of {others + 1} such maps is taken; to take another, give its lines alone";

@@ -85,7 +85,7 @@ internal static class LibxlMapReader
             summary = line[at..].ToString();
         else if (map.FirstLine != 0 && line.Contains(Printer, StringComparison.Ordinal))
             map.Damage(number);
-        else if (MapSpeaker.IsOmission(line))
+        else if (OmissionMarks.KindOf(line) is OmissionKind.Written or OmissionKind.Counted)
             map.OmissionLine = number;
     }
 

@@ -71,7 +71,7 @@ internal static class LogMapRemarks
     {
         if (map.CutLine is { } cut)
             yield return string.Create(CultureInfo.InvariantCulture,
-                $"Line {cut} leaves out a part of this map (\"...\"): what is missing there is not known; give the whole log");
+                $"Line {cut} leaves out a part of this map: what is missing there is not known; give the whole log");
         if (map.OpenLine is { } open)
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"Right after this map's last entry lines are left out (line {open}): whether the map goes on there is not to be seen");

@@ -68,6 +68,10 @@ internal sealed class LogMaps
         bool isXen = LogPrefix.TryXenBody(line, out ReadOnlySpan<char> body);
         if (TryTitle(line, isXen, body))
             return true;
+        // Older kernels end it with no line feed: an entry may stand behind it.
+        bool isCountedFirst = AreOpen && OmissionMarks.CountIn(line) is >= 0 and { } at && at <= LogPrefix.LengthBeforeEntry(line);
+        if (isCountedFirst)
+            NoteOmission(OmissionKind.Counted);
         ReadOnlySpan<char> rest = line;
         for (int read = 0; read < MaxEntriesOfALine; read++)
         {
@@ -105,14 +109,20 @@ internal sealed class LogMaps
 
         if (!isXen)
             body = line;
-        if (MapSpeaker.IsOmission(body))
-            (_lastToSpeak ?? _kernel).Live?.NoteOmission(_number);
+        if (AreOpen && !isCountedFirst)
+            NoteOmission(OmissionMarks.KindOf(body));
         bool isXensStart = isXen && (body.Contains("Xen version", StringComparison.Ordinal)
             || body.Contains("Command line:", StringComparison.Ordinal));
         bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
         Pass(_xen, line, body, isOwn: isXen, isStart: isXensStart || (isXen && isBootMark));
         Pass(_kernel, line, body, isOwn: !isXen, isStart: isXensStart || (!isXen && isBootMark));
         return true;
+    }
+
+    private void NoteOmission(OmissionKind kind)
+    {
+        if (kind != OmissionKind.None)
+            (_lastToSpeak ?? _kernel).Live?.NoteOmission(_number, isDrawn: kind == OmissionKind.Drawn);
     }
 
     /// <summary>Ends a speaker's map where too much has been said since its last entry.</summary>

@@ -22,6 +22,7 @@ internal sealed class MapInProgress
     private E820Entry _first;
     private bool _isCutHere;
     private int _omissionLine;
+    private bool _isOmissionDrawn;
     private int _cutLine;
     private int _lastLine;
     private bool? _isFollowed;
@@ -69,9 +70,12 @@ internal sealed class MapInProgress
         FirstLine = 0;
     }
 
-    /// <summary>Somebody has left lines out here. Before the first entry that is no matter of the map.</summary>
-    public void NoteOmission(int line)
+    /// <summary>Lines are left out here. Before the first entry that is no matter of the map.</summary>
+    /// <param name="line">1-based.</param>
+    /// <param name="isDrawn">Whether it may as well be the end of a quotation: then it tells nothing of what is behind the map.</param>
+    public void NoteOmission(int line, bool isDrawn)
     {
+        _isOmissionDrawn = _omissionLine == 0 ? isDrawn : _isOmissionDrawn;
         _isCutHere = HasEntries;
         _omissionLine = _omissionLine == 0 && HasEntries ? line : _omissionLine;
     }
@@ -159,7 +163,7 @@ internal sealed class MapInProgress
         IsFollowedByLog = _isFollowed,
         Cuts = [.. _cuts],
         CutLine = _cutLine == 0 ? null : _cutLine,
-        OpenLine = _cutLine == 0 && _omissionLine != 0 && _omissionLine == _lastLine + 1 ? _omissionLine : null,
+        OpenLine = _cutLine == 0 && _omissionLine != 0 && !_isOmissionDrawn && _omissionLine == _lastLine + 1 ? _omissionLine : null,
     };
 
     private void NoteLine(int line) => FirstLine = FirstLine == 0 ? line : FirstLine;

@@ -43,7 +43,7 @@ internal sealed class MapSpeaker
     public void NoteLineBetween(ReadOnlySpan<char> line, ReadOnlySpan<char> body, bool isOwn, bool isLast)
     {
         bool isMessage = WrappedLine.ContinuationIn(line).IsEmpty;
-        bool isOmission = IsOmission(body);
+        bool isOmission = OmissionMarks.KindOf(body) is OmissionKind.Written or OmissionKind.Counted;
         HasProseBetween |= !isMessage && !isOmission;
         bool isSaid = isMessage && !isOmission;
         if ((isOwn || (isLast && !isSaid)) && !line.IsWhiteSpace())
@@ -77,17 +77,5 @@ internal sealed class MapSpeaker
         else
             _foreignLines++;
         return _ownLines > MaxLinesBetween || _foreignLines > MaxForeignLinesBetween;
-    }
-
-    /// <summary>What people write where they leave lines out; UTF-8 is read as Latin-1.</summary>
-    public static bool IsOmission(ReadOnlySpan<char> text)
-    {
-        if (text.TrimStart("> \t-=~_").TrimEnd(" \t-=~_") is "8<" or "%<")
-            return true;
-        text = text.Trim(" \t>|[](){}<>-*").TrimEnd(':');
-        const string ellipsisInUtf8 = "\u00e2\u0080\u00a6";
-        return text is "..." or "...." or "....." or ".." or ellipsisInUtf8 || text.Equals("snip", StringComparison.OrdinalIgnoreCase)
-            || text.Equals("snipped", StringComparison.OrdinalIgnoreCase)
-            || text.Equals("cut", StringComparison.OrdinalIgnoreCase);
     }
 }

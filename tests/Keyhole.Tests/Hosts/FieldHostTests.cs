@@ -201,32 +201,6 @@ public sealed class FieldHostTests
     }
 
     [TestMethod]
-    [DataRow("...")]
-    [DataRow("> ...")]
-    [DataRow("[...]")]
-    [DataRow("(XEN) ...")]
-    [DataRow("(XEN) [...]")]
-    [DataRow("(XEN)  [...]")]
-    [DataRow("8<----")]
-    [DataRow("> ---- 8< ----")]
-    [DataRow("\u00e2\u0080\u00a6")]
-    [DataRow("<snip>")]
-    [DataRow("---- snip ----")]
-    public void People_leave_lines_out_in_many_ways(string omission) =>
-        Assert.Contains("Line 3 leaves out a part",
-            Remarks(MapFixtures.Expect(MapFixtures.ReadText(XenMap.Replace("(usable)\n(XEN)  [0000000000100000",
-                $"(usable)\n{omission}\n(XEN)  [0000000000100000", StringComparison.Ordinal)))));
-
-    [TestMethod]
-    [DataRow("... and so on\n")]
-    [DataRow("\n")]
-    [DataRow("(XEN) Loading ... done\n")]
-    public void Dots_in_a_sentence_leave_nothing_out(string between) =>
-        Assert.DoesNotContain("leaves out",
-            Remarks(MapFixtures.Expect(MapFixtures.ReadText(
-                $"...\n{XenMap.Replace("(usable)\n(XEN)  [0000000000100000", $"(usable)\n{between}(XEN)  [0000000000100000", StringComparison.Ordinal)}"))));
-
-    [TestMethod]
     public void RAM_that_Xen_counts_and_the_map_lacks_is_warned_of() =>
         Assert.Contains("Xen counts 7.91 GiB of RAM (line 4), this map has 2.92 GiB: a part of the map is missing",
             Remarks(Read("xen/sysram-mismatch.txt")));
