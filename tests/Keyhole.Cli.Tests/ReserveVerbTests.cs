@@ -164,6 +164,19 @@ public sealed class ReserveVerbTests
         Assert.DoesNotContain("nokaslr", run.Output);
     }
 
+    /// <summary>The log names its Linux: 6.12.117, and in the second run one that could land anywhere.</summary>
+    [TestMethod]
+    public void A_host_whose_Linux_is_late_enough_is_not_advised_to_boot_a_later_one()
+    {
+        string log = Encoding.UTF8.GetString(Efi("memmap-boot.log"));
+        CommandRun late = CommandRun.WithInput(Encoding.UTF8.GetBytes(log), "reserve", "--host", "-", "--range", "4G-5G");
+        CommandRun early = CommandRun.WithInput(Encoding.UTF8.GetBytes(log.Replace("Linux version 6.12", "Linux version 6.1", StringComparison.Ordinal)),
+            "reserve", "--host", "-", "--range", "4G-5G");
+
+        Assert.DoesNotContain("6.10", late.Output);
+        Assert.Contains("boot Linux 6.10 or later", early.Output);
+    }
+
     /// <summary>The /proc/iomem of the machine that Keyhole runs on says nothing of the host whose log is given.</summary>
     [TestMethod]
     public void A_check_of_a_log_goes_by_the_log()

@@ -100,6 +100,9 @@ public static class ReservePlanner
         };
     }
 
+    /// <summary>Whether the host's Linux is known to be of 6.10 or later.</summary>
+    private static bool IsPlacedLow(string? release) => Version.TryParse(release, out Version? version) && version >= new Version(6, 10);
+
     /// <summary>
     /// On an EFI host the kernel does not steer clear of memmap=. From 6.10 on its EFI stub then does not choose a place by chance and takes the
     /// lowest from 16 MiB on that the firmware left free; before, it could land anywhere. Seen on 6.12 with OVMF: the kernel at 0x1600000, in what
@@ -120,7 +123,7 @@ public static class ReservePlanner
                 "boot the host by BIOS (CSM), where the kernel chooses its place around memmap=; or keep RAM above 4 GiB and "
                     + "look after the boot whether it is kept"));
         }
-        else if (request.Host.Traits.IsEfi == true)
+        else if (request.Host.Traits.IsEfi == true && !IsPlacedLow(request.Host.Traits.LinuxRelease))
         {
             problems.Add(new(
                 Severity.Warning,
