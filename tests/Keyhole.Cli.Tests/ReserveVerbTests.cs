@@ -174,6 +174,7 @@ public sealed class ReserveVerbTests
             "reserve", "--host", "-", "--range", "4G-5G");
 
         Assert.DoesNotContain("6.10", late.Output);
+        Assert.Contains("look after the boot whether the RAM is kept", late.Output);
         Assert.Contains("boot Linux 6.10 or later", early.Output);
     }
 

@@ -152,8 +152,7 @@ public static class BootLog
     }
 
     /// <summary>Behind a guest's console without prefixes (what 'xl dmesg' says, in the same file) Xen's lines bear the guest's number, the boot
-    /// none.
-    /// Where one guest boots and one crashed, behind it, the one may be the other.</summary>
+    /// none. Where one guest boots and one crashed, behind it, the one may be the other.</summary>
     private static ImmutableArray<ObservedBoot> WithOnlyCrash(ImmutableArray<ObservedBoot> boots,
         SortedDictionary<int, (BootFailure Failure, LogLine Line)> ends)
     {

@@ -123,7 +123,15 @@ public static class ReservePlanner
                 "boot the host by BIOS (CSM), where the kernel chooses its place around memmap=; or keep RAM above 4 GiB and "
                     + "look after the boot whether it is kept"));
         }
-        else if (request.Host.Traits.IsEfi == true && !IsPlacedLow(request.Host.Traits.LinuxRelease))
+        else if (request.Host.Traits.IsEfi == true && IsPlacedLow(request.Host.Traits.LinuxRelease))
+        {
+            problems.Add(new(
+                Severity.Info,
+                ReserveProblemCodes.EfiKernelPlace,
+                "this host boots by EFI: its Linux is placed low, which does not go by memmap=; above 4 GiB the RAM was kept where it was tried",
+                Remedy: "look after the boot whether the RAM is kept"));
+        }
+        else if (request.Host.Traits.IsEfi == true)
         {
             problems.Add(new(
                 Severity.Warning,
