@@ -61,13 +61,4 @@ internal static class HostMapDetection
             return ("journalctl", "journalctl without -o json");
         return head.IndexOf("\"dmesg\""u8) >= 0 ? ("dmesg", "dmesg without -J") : null;
     }
-
-    public static (string Name, string Tool)? CompressionOf(ReadOnlySpan<byte> head)
-    {
-        if (head.StartsWith((ReadOnlySpan<byte>)[0x28, 0xb5, 0x2f, 0xfd]))
-            return ("zstd", "zstdcat FILE");
-        if (head.StartsWith((ReadOnlySpan<byte>)[0xfd, 0x37, 0x7a, 0x58, 0x5a]))
-            return ("xz", "xzcat FILE");
-        return head.StartsWith("BZh"u8) ? ("bzip2", "bzcat FILE") : null;
-    }
 }

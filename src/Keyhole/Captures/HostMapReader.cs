@@ -50,8 +50,6 @@ public static class HostMapReader
         ReadOnlyMemory<byte> head = options.From is HostMapDialect.Packed ? StreamHead.Read(stream) : StreamHead.ReadText(ref stream);
         if (head.IsEmpty)
             return HostMapErrors.Empty(sourceName);
-        if (options.From is not HostMapDialect.Packed && HostMapDetection.CompressionOf(head.Span) is { } compression)
-            return InputError.Unreadable(sourceName, null, $"the input is compressed ({compression.Name})", $"unpack it first: {compression.Tool}");
 
         HostMapDialect dialect = options.From ?? HostMapDetection.Detect(head.Span);
         if (dialect == HostMapDialect.Json && HostMapDetection.LogInJson(head.Span) is { } log)

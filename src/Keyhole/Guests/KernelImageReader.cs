@@ -3,21 +3,18 @@
 using System;
 using System.Buffers.Binary;
 using System.IO;
-using System.IO.Compression;
 using System.Text;
 using K4os.Compression.LZ4;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Reading;
-using SharpCompress.Compressors.Xz;
-using ZstdSharp;
 
 namespace Keyhole.Guests;
 
 /// <summary>
 /// Reads a Linux kernel image for x86: a bzImage (Documentation/arch/x86/boot.rst: setup header at 0x1f1, payload_offset at 0x248) whose payload is
-/// packed by gzip, xz, zstd or lz4, or an ELF file, packed or not. Takes memory for a window of the file, never for the whole of it.
+/// packed by gzip, xz, zstd, bzip2 or lz4, or an ELF file, packed or not. Takes memory for a window of the file, never for the whole of it.
 /// </summary>
 public static class KernelImageReader
 {
@@ -67,9 +64,8 @@ public static class KernelImageReader
                 return ReadBzImage(head, all, sourceName);
             return ReadPacked(all, sourceName, null) ?? NoKernel(sourceName);
         }
-        catch (Exception exception) when (exception is IOException or InvalidDataException or SharpCompress.Common.SharpCompressException
-            or ZstdException
-            or ArgumentException or InvalidOperationException or IndexOutOfRangeException or OverflowException or NotSupportedException)
+        catch (Exception exception) when (exception is IOException or InvalidDataException or ArgumentException or InvalidOperationException
+            or IndexOutOfRangeException or OverflowException or NotSupportedException)
         {
             // The packers' libraries say so in many ways; what it means for the user is the same.
             return InputError.Unreadable(sourceName, null, "the kernel in it cannot be unpacked",
@@ -111,16 +107,12 @@ public static class KernelImageReader
         ReadOnlySpan<byte> start = magic;
         if (start.StartsWith("\u007fELF"u8))
             return ReadElf(whole, sourceName, version);
-        if (start.StartsWith((ReadOnlySpan<byte>)[0x1f, 0x8b]))
-            return ReadElf(new GZipStream(whole, CompressionMode.Decompress), sourceName, version);
-        if (start.StartsWith((ReadOnlySpan<byte>)[0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0]))
-            return ReadElf(new XZStream(whole), sourceName, version);
-        if (start.StartsWith((ReadOnlySpan<byte>)[0x28, 0xb5, 0x2f, 0xfd]))
-            return ReadElf(new DecompressionStream(whole), sourceName, version);
+        if (PackedForm.Of(start) is { } form)
+            return ReadElf(form.Unpack(whole, MaxElfBytes), sourceName, version);
         if (BinaryPrimitives.ReadUInt32LittleEndian(start) == Lz4LegacyMagic)
             return ReadElf(new Lz4LegacyStream(whole), sourceName, version);
-        if (start.StartsWith("BZh"u8) || start[0] == 0x5d)
-            return InputError.NotSupported(sourceName, null, "is packed by bzip2 or lzma, which no distribution uses now", "give its vmlinux");
+        if (start[0] == 0x5d)
+            return InputError.NotSupported(sourceName, null, "is packed by lzma, which no distribution uses now", "give its vmlinux");
         return null;
     }
 

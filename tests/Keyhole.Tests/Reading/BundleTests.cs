@@ -12,6 +12,8 @@ using Keyhole.Diagnostics;
 using Keyhole.Logs;
 using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
+using SharpCompress.Compressors.BZip2;
+using ZstdSharp;
 
 namespace Keyhole.Tests.Reading;
 
@@ -26,6 +28,13 @@ public sealed class BundleTests
         "[    0.000000] Linux version 6.1.0\n[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009efff] "
             + "usable\n[    0.000000] Remapped 7 page(s)\n";
     private const string Expected = "0 9fc00 1\n100000 80000000 1";
+
+    /// <summary>bug/xl-dmesg.out of <see cref="Xen"/>, by: tar --format=ustar, xz -9e.</summary>
+    private const string TarXz =
+        "/Td6WFoAAATm1rRGAgAhARwAAAAQz1jM4Cf/ALZdADEdSQ4Q9syCTMiD9P7954kObJtU61ZVXDcchiBEts48H8erutMgTcixLS9QrRzuJ/mTu9"
+            + "8BhCDB8aiHMiXZusYzd4ixSjG5kNBW0NLIqd9HuvQhN/ljGoaDUTKfOLoBg06sVVV0pG+iLSSm4WOC2TiVMQzm1aDFl5nfbJt2KvUtFUIUiarY"
+            + "GhxIIf440SM72u4aAK52RxLhb5mx+/Q+mySDaEYSWh92zoQGRnCEwGwNMAjEyp4AAAAAm5hrp8eEuBEAAdIBgFAAAMLYJiCxxGf7AgAAAAAEWV"
+            + "o=";
 
     /// <summary>A status report of XenServer, the support files of Qubes's HCL report, a sosreport.</summary>
     private static readonly (string, string)[][] s_bundles =
@@ -72,6 +81,59 @@ public sealed class BundleTests
     {
         MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(Gzip(Encoding.ASCII.GetBytes(Xen)))));
         MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(TarOf([("x/xl-dmesg.out.gz", Gzip(Encoding.ASCII.GetBytes(Xen)))]))));
+    }
+
+    [TestMethod]
+    public void Bundles_are_read_in_every_form_that_their_tools_pack_them_in()
+    {
+        byte[] tar = Tar(s_bundles[0]);
+        foreach (byte[] packed in new[] { Gzip(tar), Bzip2(tar), Zstd(tar), Zip([.. s_bundles[0].Select(AsBytes)]) })
+            MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(packed)));
+        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(Convert.FromBase64String(TarXz))));
+    }
+
+    [TestMethod]
+    public void A_log_is_read_in_every_form_that_it_is_packed_in_within_a_bundle_too()
+    {
+        byte[] log = Encoding.ASCII.GetBytes(Xen);
+        foreach (byte[] packed in new[] { Gzip(log), Bzip2(log), Zstd(log) })
+        {
+            MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(packed)));
+            MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(TarOf([("x/xl-dmesg.out.x", packed)]))));
+        }
+    }
+
+    [TestMethod]
+    public void What_is_packed_and_cut_or_damaged_is_refused_in_one_line()
+    {
+        foreach (byte[] packed in new[] { Gzip(Tar(s_bundles[0])), Bzip2(Tar(s_bundles[0])), Zstd(Tar(s_bundles[0])),
+            Zip([.. s_bundles[0].Select(AsBytes)]), Convert.FromBase64String(TarXz) })
+        {
+            for (int at = 16; at < packed.Length; at += 1 + (packed.Length / 40))
+            {
+                byte[] damaged = [.. packed];
+                damaged[at] ^= 0x5a;
+                foreach (byte[] bytes in new[] { packed[..at], damaged })
+                {
+                    if (!HostMapReader.Read(new MemoryStream(bytes), "x", HostMapOptions.Default).TryGet(out _, out InputError? error))
+                        Assert.IsFalse(error.ToString().Any(char.IsControl));
+                }
+            }
+        }
+    }
+
+    [TestMethod]
+    public void The_only_log_in_a_bundle_is_read_whatever_its_name_is() =>
+        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(
+            Zip([("my boot.txt", Encoding.ASCII.GetBytes(Xen)), ("photo.jpg", "e820\0"u8.ToArray()), ("notes.txt", "x"u8.ToArray())]))));
+
+    [TestMethod]
+    public void Of_several_logs_that_no_name_tells_apart_none_is_taken()
+    {
+        byte[] log = Encoding.ASCII.GetBytes(Xen);
+
+        Assert.Contains("no name tells which is the host's: a.txt, b.txt",
+            MapFixtures.ExpectError(MapFixtures.ReadBytes(Zip([("a.txt", log), ("b.txt", log)]))).What);
     }
 
     [TestMethod]
@@ -150,6 +212,39 @@ public sealed class BundleTests
         }
 
         return Encoding.ASCII.GetBytes(archive.ToString());
+    }
+
+    private static (string, byte[]) AsBytes((string Name, string Text) file) => (file.Name, Encoding.ASCII.GetBytes(file.Text));
+
+    private static byte[] Zip((string Name, byte[] Bytes)[] files)
+    {
+        using var bytes = new MemoryStream();
+        using (var zip = new ZipArchive(bytes, ZipArchiveMode.Create, leaveOpen: true))
+        {
+            foreach ((string name, byte[] content) in files)
+            {
+                using Stream member = zip.CreateEntry(name).Open();
+                member.Write(content);
+            }
+        }
+
+        return bytes.ToArray();
+    }
+
+    private static byte[] Bzip2(byte[] bytes)
+    {
+        using var packed = new MemoryStream();
+        using (Stream bzip2 = BZip2Stream.Create(packed, SharpCompress.Compressors.CompressionMode.Compress, false, leaveOpen: true))
+            bzip2.Write(bytes);
+        return packed.ToArray();
+    }
+
+    private static byte[] Zstd(byte[] bytes)
+    {
+        using var packed = new MemoryStream();
+        using (var zstd = new CompressionStream(packed, leaveOpen: true))
+            zstd.Write(bytes);
+        return packed.ToArray();
     }
 
     private static byte[] Gzip(byte[] bytes)

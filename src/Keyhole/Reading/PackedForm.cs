@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.IO;
+using System.IO.Compression;
+using SharpCompress.Common;
+using SharpCompress.Compressors.BZip2;
+using SharpCompress.Compressors.Xz;
+using ZstdSharp;
+
+namespace Keyhole.Reading;
+
+/// <summary>A form in which a single file is packed, known by its first bytes.</summary>
+/// <param name="Name">What people call it.</param>
+/// <param name="Start">The first bytes of each such file.</param>
+/// <param name="Open">The library that unpacks it.</param>
+internal sealed record PackedForm(string Name, ImmutableArray<byte> Start, Func<Stream, Stream> Open)
+{
+    /// <summary>
+    /// What XenServer (bzip2), sosreport (xz), journald (zstd) and everybody else (gzip) pack with.
+    /// </summary>
+    private static readonly PackedForm[] s_all =
+    [
+        new("gzip", [0x1f, 0x8b, 0x08], static packed => new GZipStream(packed, CompressionMode.Decompress)),
+        new("xz", [0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0], static packed => new XZStream(packed)),
+        new("zstd", [0x28, 0xb5, 0x2f, 0xfd], static packed => new DecompressionStream(packed)),
+        new("bzip2", [(byte)'B', (byte)'Z', (byte)'h'],
+            static packed => BZip2Stream.Create(packed, SharpCompress.Compressors.CompressionMode.Decompress, decompressConcatenated: true)),
+    ];
+
+    /// <param name="head">The first bytes of a file.</param>
+    /// <returns>Null where they are of no packed file that is known.</returns>
+    public static PackedForm? Of(ReadOnlySpan<byte> head)
+    {
+        foreach (PackedForm form in s_all)
+        {
+            if (head.StartsWith(form.Start.AsSpan()))
+                return form;
+        }
+
+        return null;
+    }
+
+    /// <summary>What a packed file holds, up to a limit.</summary>
+    /// <param name="packed">From its first byte on.</param>
+    /// <returns>A stream that tells of all that is wrong by <see cref="InvalidDataException"/>.</returns>
+    public Stream Unpack(Stream packed, long limit) => new Unpacked(this, new WholeReads(packed), limit);
+
+    /// <summary>The libraries tell of damage in many ways; what it means is the same.</summary>
+    private sealed class Unpacked(PackedForm form, Stream packed, long limit) : ForwardStream
+    {
+        private Stream? _unpacking;
+        private long _left = limit;
+
+        public override int Read(Span<byte> buffer)
+        {
+            try
+            {
+                _unpacking ??= form.Open(packed);
+                int read = _unpacking.Read(buffer);
+                _left -= read;
+                return _left >= 0 ? read : throw new InvalidDataException("it holds more than is ever read");
+            }
+            catch (Exception exception) when (exception is SharpCompressException or ZstdException or ArgumentException
+                or InvalidOperationException or IndexOutOfRangeException or OverflowException or NotSupportedException or EndOfStreamException
+                or NullReferenceException)
+            {
+                throw new InvalidDataException($"its {form.Name} data are cut short or damaged", exception);
+            }
+        }
+    }
+
+    /// <summary>The reader of xz takes less than it asked for as the end.</summary>
+    private sealed class WholeReads(Stream packed) : ForwardStream
+    {
+        public override int Read(Span<byte> buffer) => packed.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
+    }
+}
