@@ -3,6 +3,7 @@
 using System;
 using System.IO;
 using System.Linq;
+using System.Text.Json;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests;
@@ -80,6 +81,73 @@ public sealed class VerifyCutLogTests
         Assert.Contains("4 entries of the map", run.Output);
         Assert.DoesNotContain("≠", run.Output);
     }
+
+    /// <summary>One, two or three lines of Xen's map are left out anywhere, or it is cut at its head or its end. The logs agree when they are
+    /// whole.</summary>
+    [TestMethod]
+    [DataRow("golden/dom0-relocate.log", 2)]
+    [DataRow("golden/unusable.log", 3)]
+    [DataRow("golden/seed8g-3g.log", 6)]
+    [DataRow("field/xen/initrd-moved.txt", 9)]
+    [DataRow("field/xen/linux419-unusable.txt", 1)]
+    public void Where_lines_of_Xens_map_are_lost_nothing_is_a_difference_that_is_none(string name, int step)
+    {
+        string[] lines = File.ReadAllLines(PathOf(name));
+        int first = Array.FindIndex(lines, static line => line.Contains("RAM map:", StringComparison.Ordinal)) + 1;
+        int count = lines.Skip(first).TakeWhile(static line => line.StartsWith("(XEN)  [", StringComparison.Ordinal)).Count();
+        var cuts = Enumerable.Range(1, 3).SelectMany(length => Enumerable.Range(0, count - length + 1)
+            .Select(at => (What: $"{length} from {at}", Lines: (string[])[.. lines[..(first + at)], "[...]", .. lines[(first + at + length)..]])))
+            .Concat(Enumerable.Range(1, count - 1).SelectMany(at => new[]
+            {
+                (What: $"head to {at}", Lines: lines[(first + at)..]),
+                (What: $"end from {at}", Lines: (string[])[.. lines[..(first + at)], "[...]", .. lines[(first + count)..]]),
+            })).Where((_, i) => i % step == 0).ToArray();
+
+        Assert.IsGreaterThan(5, cuts.Length + step);
+        foreach ((string what, string[] cut) in cuts)
+        {
+            CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Written(string.Join('\n', cut) + "\n"));
+
+            Assert.AreEqual(0, run.Status, $"{name}, {what}: {run.Errors}{run.Output}");
+            Assert.DoesNotContain("≠", run.Output);
+            Assert.DoesNotContain("does not name it", run.Output.Replace('\n', ' '), $"{name}, {what}");
+            Assert.DoesNotContain("no kernel version that is known", run.Output.Replace('\n', ' '), $"{name}, {what}");
+        }
+    }
+
+    [TestMethod]
+    public void A_true_difference_outside_the_lost_lines_is_one_all_the_same()
+    {
+        string[] lines = [.. File.ReadLines(PathOf("golden/seed8g-3g.log")).Select(static line =>
+            IsOf("[    0.000000] Xen: [mem 0x", line, "0xe0000000") ? line.Replace("reserved", "ACPI NVS", StringComparison.Ordinal) : line)];
+        int lost = Array.FindIndex(lines, static line => line.StartsWith("(XEN)  [0000000020000000", StringComparison.Ordinal));
+        lines[lost] = "[...]";
+
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Written(string.Join('\n', lines) + "\n"), "--json");
+
+        Assert.AreEqual(1, run.Status, run.Errors + run.Output);
+        JsonElement difference = run.Json().GetProperty("differences").EnumerateArray().Single();
+        Assert.AreEqual("[0xe0000000, 0xf0000000) nvs", difference.GetProperty("observed").GetString());
+    }
+
+    [TestMethod]
+    public void What_the_log_shows_where_lines_of_Xens_map_are_lost_is_told_to_be_not_known()
+    {
+        string log = Without("(XEN)  [0000000020000000");
+
+        CommandRun json = CommandRun.Of("verify", "--dom0", "--host", log, "--json");
+        CommandRun text = CommandRun.Of("verify", "--dom0", "--host", log);
+
+        Assert.IsTrue(json.Json().GetProperty("agrees").GetBoolean());
+        Assert.AreEqual("0x20000000", json.Json().GetProperty("notKnown")[0].GetProperty("start").GetString());
+        Assert.Contains("[0x20000000, 0x20200000) reserved", string.Join('\n',
+            json.Json().GetProperty("undecided").EnumerateArray().Select(static one => one.GetProperty("observed").GetString())));
+        Assert.Contains("agrees with the forecast, as far as the host's map is known", text.Output.Replace("\n", " ", StringComparison.Ordinal));
+        Assert.Contains("Lines of the host's map are lost where", text.Output);
+    }
+
+    private static string Without(string start) => Written(string.Join('\n', File.ReadLines(PathOf("golden/seed8g-3g.log"))
+        .Select(line => line.StartsWith(start, StringComparison.Ordinal) ? "[...]" : line)) + "\n");
 
     private static bool IsOf(string mark, string line, params string[] addresses) =>
         line.StartsWith(mark, StringComparison.Ordinal) && addresses.Any(address =>

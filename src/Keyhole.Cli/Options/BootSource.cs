@@ -195,7 +195,7 @@ internal sealed class BootSource
 
         if (!look(input.Host).TryGet(out hints, out error))
             return error;
-        scenario = scenario with { PageCount = parsed.GetValue(_nrPages) };
+        scenario = scenario with { PageCount = parsed.GetValue(_nrPages), Host = hints.Host?.Host ?? scenario.Host };
         ulong pages = scenario.StartPages;
         if (pages == 0 && given is not null && scenario.PageCount is null && _plan.Guest.FirstGiven(parsed) is null)
             return InputError.OutOfRange(parsed.GetValue(_guestMap) is "-" ? "standard input" : Files.Shown(parsed.GetValue(_guestMap)!), null,

@@ -42,6 +42,8 @@ internal static class VerificationText
                 ? end.Forecast is null ? "it ended, and nothing of it was forecast"
                     : "its end is not as forecast, and the log has nothing else to compare"
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
+        if (!verification.NotKnownRanges.IsEmpty)
+            verdict += differing == 0 ? ", as far as the host's map is known" : "; the host's map is not known as a whole";
         console.Ansi.Write(verdict, differing == 0 && !halts ? TextColour.Green : TextColour.Red);
         console.Ansi.WriteLine();
         TextTable table = MapView.NewTable("The boot beside the forecast", "", "what", "forecast", "observed", "line");
@@ -57,9 +59,19 @@ internal static class VerificationText
                 MapView.Cell(finding.Line?.ToString(CultureInfo.InvariantCulture) ?? ""));
         }
 
+        foreach (Finding finding in verification.Undecided)
+        {
+            table.AddRow(
+                MapView.Cell("?", TextColour.Yellow),
+                MapView.Cell(finding.What),
+                MapView.Cell("not known", TextColour.Yellow),
+                MapView.Cell(finding.Observed ?? "-"),
+                MapView.Cell(finding.Line?.ToString(CultureInfo.InvariantCulture) ?? ""));
+        }
+
         MapView.WriteTable(console, table);
         if (!answer.NotCompared.IsEmpty)
-            console.Ansi.WriteLine($"{(hasFirmware ? "not compared" : "not in the log")}: {string.Join("; ", answer.NotCompared)}");
+            console.Ansi.WriteLine($"{(hasFirmware || !verification.NotKnownRanges.IsEmpty ? "not compared" : "not in the log")}: {string.Join("; ", answer.NotCompared)}");
         console.Ansi.WriteLine();
         foreach (string text in answer.Explanations)
             console.Ansi.WriteLine(text);

@@ -21,6 +21,9 @@ namespace Keyhole.Cli.Verbs;
 /// <summary><c>keyhole verify</c>: a real boot's log beside the forecast of it, and why the boot went as it did.</summary>
 internal static class VerifyVerb
 {
+    /// <summary>Ranges that a message names.</summary>
+    private const int MostRanges = 3;
+
     public static Command Build(CommandConsole console)
     {
         var source = new BootSource();
@@ -88,6 +91,17 @@ internal static class VerifyVerb
             BootVerification verification = isFirmwares ? FirmwareVerifier.Compare(boot.Plan, taken.Boot!, log!)
                 : boot.Forecast is { } forecast ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
                 : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap);
+            if (verification.Findings.IsEmpty && !verification.NotKnownRanges.IsEmpty)
+            {
+                ImmutableArray<string> lost = boot.Plan.Host.LostRangesInWords;
+                return console.Fail(InputError.NothingInIt(
+                    boot.Plan.HostName,
+                    null,
+                    $"lines of the host's map are lost where {string.Join(", ", lost.Take(MostRanges))}{(lost.Length > MostRanges ? ", …" : "")} "
+                        + $"{(lost.Length == 1 ? "is" : "are")}, and all that the boot's lines show depends on them",
+                    "give the whole log, or another source of the host's map"));
+            }
+
             if (verification.Findings.IsEmpty)
             {
                 return console.Fail(InputError.NothingInIt(
@@ -185,18 +199,20 @@ internal static class VerifyVerb
             if (!BootLog.Choose(boots, isDom0, number, Name).TryGet(out ObservedBoot? chosen, out InputError? error))
                 return error;
             Boot = chosen;
+            host = BootEvidence.WithOpenEnd(host);
             if (!isDom0)
                 return new BootHints
                 {
                     Kernel = chosen.Kernel,
                     CommandLine = chosen.Facts.CommandLine?.Value,
-                    Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages)
+                    Layout = pages => BootEvidence.LayoutOfGuest(chosen, pages),
+                    Host = host with { Host = BootEvidence.WithLostLinesSeenIn(host.Host, chosen) },
                 };
             if (log is null && !source.HasMapNumber(parsed))
             {
                 if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostDocument? own, out error))
                     return error;
-                host = own;
+                host = BootEvidence.WithOpenEnd(own);
             }
 
             Dom0Log? builder = (chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog, host.LogMap) : null))?.On(host.Host);
@@ -228,12 +244,14 @@ internal static class VerifyVerb
                 console.Remark("the log does not show how Xen builds dom0: it is taken to be a Linux of the size of 6.1 with all of the host's RAM");
             }
 
+            if (builder is { IsMaxUnknown: true } && BootEvidence.LimitWhereHeadIsLost(host, chosen) is { } limit && limit >= builder.PageCount)
+                builder = builder with { MaxPages = limit };
             return new BootHints
             {
                 Kernel = chosen.Kernel,
                 Dom0 = builder,
                 Tables = tables,
-                Host = host with { Host = BootEvidence.WithPagesReservedIn(host.Host, chosen) },
+                Host = host with { Host = BootEvidence.WithLostLinesSeenIn(BootEvidence.WithPagesReservedIn(host.Host, chosen), chosen) },
                 Layout = _ => BootEvidence.LayoutOfDom0(chosen, builder),
             };
         }

@@ -15,7 +15,7 @@ namespace Keyhole.Answers;
 /// <summary>What <c>verify</c> answers: a real boot beside its forecast.</summary>
 public sealed record VerificationAnswer : Answer
 {
-    /// <summary>Whether boot and forecast agree.</summary>
+    /// <summary>Whether boot and forecast agree, as far as the forecast is known.</summary>
     public required bool Agrees { get; init; }
 
     /// <summary>The kernel that the log was compared with.</summary>
@@ -32,6 +32,13 @@ public sealed record VerificationAnswer : Answer
 
     /// <summary>Where they do.</summary>
     public required ImmutableArray<FindingAnswer> Agreements { get; init => field = Given.Array(value); }
+
+    /// <summary>Where the guest's map is not known, for lines of the host's map are lost; null where none are.</summary>
+    public ImmutableArray<RangeAnswer>? NotKnown { get; init; }
+
+    /// <summary>What the log shows where lines of the host's map are lost that decide what would be forecast: neither agreement nor difference; null
+    /// where none are lost.</summary>
+    public ImmutableArray<FindingAnswer>? Undecided { get; init; }
 
     /// <summary>What the forecast says and the log does not.</summary>
     public required ImmutableArray<string> NotCompared { get; init => field = Given.Array(value); }
@@ -68,6 +75,8 @@ public sealed record VerificationAnswer : Answer
             Outcome = OutcomesOf(expected, verification),
             Differences = FindingAnswer.AllOf(verification.Differences),
             Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),
+            NotKnown = verification.NotKnownRanges.IsEmpty ? null : [.. verification.NotKnownRanges.Select(RangeAnswer.Of)],
+            Undecided = verification.NotKnownRanges.IsEmpty ? null : FindingAnswer.AllOf(verification.Undecided),
             NotCompared = verification.NotCompared,
             Explanations = [.. verification.Explanations.Select(text => text.Worded(words ?? SettingNames.Of))],
             Verification = verification,

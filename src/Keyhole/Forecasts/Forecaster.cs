@@ -51,7 +51,7 @@ internal static class Forecaster
         return forecast with
         {
             Message = readings.All(reading => reading.Message == forecast.Message) ? forecast.Message : null,
-            IfShorter = readings.All(static reading => reading.IfShorter is not null) ? forecast.IfShorter : null,
+            IfShorter = readings.All(static reading => reading.IfShorter is not null) ? ShortestOf(forecast, readings) : null,
             Log = [.. forecast.Log.Where(line => readings.All(reading => reading.Log.Contains(line)))],
             Problems = LostLineDoubts.Agreed(request.LostRanges, [.. readings.Select(static reading => reading.Problems)],
                 forecast.IsDecidedByLostLines ? ["whether it boots"] : []),
@@ -69,6 +69,10 @@ internal static class Forecaster
             return known[^1];
         }
     }
+
+    /// <summary>The same with the shortest kernel, for each reading in which its end makes a difference.</summary>
+    public static BootForecast ShortestOf(BootForecast forecast, ImmutableArray<BootForecast> readings) =>
+        (forecast.IfShorter ?? forecast) with { Readings = [.. readings.Select(static reading => reading.IfShorter ?? reading)], IfShorter = null };
 
     /// <summary>The lowest address of a range at which the map has no RAM; its end where there is none.</summary>
     public static ulong FirstWithoutRam(BootRequest request, ByteRange range)

@@ -161,6 +161,10 @@ public sealed record Host
     /// <summary><see cref="LostRanges"/> as people read them; "…" stands for an end that is not known.</summary>
     public ImmutableArray<string> LostRangesInWords => [.. LostRanges.Select(LostLines.Text)];
 
+    /// <summary>A map of another source that may show what is in <see cref="LostRanges"/>; elsewhere it does not count. Empty where there is
+    /// none.</summary>
+    internal ImmutableArray<E820Entry> SeenInLostRanges { get; init => field = Given.Array(value); } = [];
+
     /// <summary>Bytes of RAM that the source counts, where its map has lost entries; null where it has not, or does not count.</summary>
     public ulong? RamCounted { get; init; }
 

@@ -45,6 +45,13 @@ internal static class LostLines
         return ByteRanges.Subtract([ByteRange.FromBounds(0, end)], Taken(entries));
     }
 
+    /// <summary>A host's lost ranges where what follows its last entry is lost, too.</summary>
+    public static ImmutableArray<ByteRange> WithOpenEnd(Host host)
+    {
+        ulong end = host.Entries.Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
+        return ByteRanges.Union([.. host.LostRanges, ByteRange.FromBounds(end, ulong.Max(end, Frames.AddressLimit))]);
+    }
+
     /// <summary>What of a range no entry has.</summary>
     public static ImmutableArray<ByteRange> GapsIn(ByteRange range, ImmutableArray<E820Entry> entries) =>
         range.IsEmpty ? [] : ByteRanges.Subtract([range], Taken(entries));
@@ -61,7 +68,10 @@ internal static class LostLines
         var high = ByteRange.FromBounds(Frames.FourGiB, ulong.MaxValue);
         ByteRange[] lost = [.. host.LostRanges.SelectMany(range => new[] { range.Intersect(low), range.Intersect(high) })
             .Where(static range => !range.IsEmpty)];
-        return [.. ContentsFor(lost.Length).Select(contents => Read(host, lost, contents))];
+        IEnumerable<Host> readings = ContentsFor(lost.Length).Select(contents => Read(host, lost.Zip(contents, Entries).SelectMany(static part => part)));
+        return host.SeenInLostRanges.IsEmpty ? [.. readings]
+            : [.. readings, Read(host, host.SeenInLostRanges.SelectMany(entry => lost.Select(range => range.Intersect(entry.Range))
+                .Where(static part => !part.IsEmpty).Select(part => E820Entry.FromBounds(part.Start, part.End, entry.Type))))];
     }
 
     private static IEnumerable<Content[]> ContentsFor(int count)
@@ -83,19 +93,16 @@ internal static class LostLines
         }
     }
 
-    private static Host Read(Host host, ByteRange[] lost, Content[] contents)
+    private static Host Read(Host host, IEnumerable<E820Entry> found)
     {
         List<E820Entry> entries = [.. host.Entries];
-        for (int i = 0; i < contents.Length; i++)
+        foreach (E820Entry entry in found)
         {
-            foreach (E820Entry entry in Entries(lost[i], contents[i]))
-            {
-                int behind = entries.FindIndex(other => other.Address >= entry.Address);
-                entries.Insert(behind < 0 ? entries.Count : behind, entry);
-            }
+            int behind = entries.FindIndex(other => other.Address >= entry.Address);
+            entries.Insert(behind < 0 ? entries.Count : behind, entry);
         }
 
-        return host with { Entries = [.. entries], LostRanges = [] };
+        return host with { Entries = [.. entries], LostRanges = [], SeenInLostRanges = [] };
     }
 
     private static (Content First, Content Second)? HalvesOf(Content content) => content switch

@@ -104,6 +104,9 @@ public static class BootEvidence
             ulong before = entry.Address - (entry.Address == 0 ? 0 : Frames.SizeBytes);
             var surroundings = ByteRange.FromBounds(before, entry.End + Frames.SizeBytes);
             bool isAlone = true;
+            // Where lines of the host's map are lost it may be one of them.
+            foreach (ByteRange lost in host.LostRanges)
+                isAlone &= !surroundings.Overlaps(lost);
             foreach (E820Entry other in known)
                 isAlone &= other.Wraps || !surroundings.Overlaps(ByteRange.FromBounds(other.Address, other.End));
             if (isAlone)
@@ -111,6 +114,64 @@ public static class BootEvidence
         }
 
         return host with { Traits = host.Traits with { ReservedInDom0 = learnt.ToImmutable() } };
+    }
+
+    /// <summary>Where somebody left lines out right behind the host's map, the boot may show what stood there: so far the map is known, and no
+    /// farther.</summary>
+    public static HostDocument WithOpenEnd(HostDocument host)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        return host.LogMap is not { OpenLine: not null } ? host
+            : host with { Host = host.Host with { LostRanges = LostLines.WithOpenEnd(host.Host) } };
+    }
+
+    /// <summary>
+    /// The host with what the boot's own map shows where lines of the host's map are lost: one more thing that those lines may have said, and the
+    /// likeliest. It proves nothing, but nothing is a difference that is none where they said it.
+    /// </summary>
+    public static Host WithLostLinesSeenIn(Host host, ObservedBoot boot)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        ArgumentNullException.ThrowIfNull(boot);
+        if (!host.HasLostEntries || boot.Map is not { } map)
+            return host;
+        bool isDom0 = boot.Owner == BootOwner.Dom0;
+        return host with
+        {
+            SeenInLostRanges =
+            [
+                // From 4 GiB on a guest's RAM is not where its host has some; what xl marks unusable is RAM of the host.
+                .. map.Entries.Where(entry => !entry.Wraps && (isDom0 || !entry.IsRam || entry.End <= Frames.FourGiB))
+                    .Select(entry => entry.Type == E820Type.Unusable && !isDom0 ? entry.WithType(E820Type.Ram) : entry),
+            ],
+        };
+    }
+
+    /// <summary>
+    /// Where Xen's log begins amid its map, its command line is lost with the map's head: the limit that dom0's own map shows; else null. A limit that
+    /// nobody told is no difference.
+    /// </summary>
+    public static ulong? LimitWhereHeadIsLost(HostDocument host, ObservedBoot boot)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        return host.LogMap is { Entries.IsEmpty: false } map && MapExtent.BeginsAmid(map) ? LimitSeenIn(boot) : null;
+    }
+
+    /// <summary>Pages of RAM in dom0's own map: what it may have, where it may have less than the machine has. Null where the log has no
+    /// map.</summary>
+    internal static ulong? LimitSeenIn(ObservedBoot boot)
+    {
+        ArgumentNullException.ThrowIfNull(boot);
+        if (boot.Map is not { } map)
+            return null;
+        ulong pages = 0;
+        foreach (E820Entry entry in map.Entries)
+        {
+            if (entry is { IsRam: true, Wraps: false } && entry.End <= Frames.AddressLimit)
+                pages += PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(entry.End)).Count;
+        }
+
+        return pages == 0 ? null : pages;
     }
 
     private static ByteRange InitrdOf(ObservedBoot boot) => boot.Facts.InitrdMoved?.Value.From ?? boot.Facts.Ramdisk?.Value ?? default;

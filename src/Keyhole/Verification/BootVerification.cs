@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;
 using Keyhole.Platforms;
@@ -32,13 +33,19 @@ public sealed record BootVerification
     /// <summary>Everything that was compared, in the order of a boot.</summary>
     public required ImmutableArray<Finding> Findings { get; init => field = Given.Array(value); }
 
+    /// <summary>What the log shows where lines of the host's map are lost that decide the forecast: neither agreement nor difference.</summary>
+    public ImmutableArray<Finding> Undecided { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Where the forecast's map is not known, for lines of the host's map are lost; empty where none are.</summary>
+    public ImmutableArray<ByteRange> NotKnownRanges { get; init => field = Given.Array(value); } = [];
+
     /// <summary>What the forecast says and the log does not: neither agreement nor difference.</summary>
     public required ImmutableArray<string> NotCompared { get; init => field = Given.Array(value); }
 
     /// <summary>For people: what lies in the way, where memory went, which kernels cope, what to change.</summary>
     public required ImmutableArray<Phrase> Explanations { get; init => field = Given.Array(value); }
 
-    /// <summary>Whether nothing differs from the forecast.</summary>
+    /// <summary>Whether nothing differs from the forecast, as far as it is known.</summary>
     public bool Agrees => Findings.All(static finding => finding.Agrees);
 
     /// <summary>The findings that differ.</summary>

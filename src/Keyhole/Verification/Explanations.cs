@@ -22,17 +22,22 @@ internal static class Explanations
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
         yield return Profile(forecast.Request, observed);
-        if (forecast.IsDecidedByLostLines)
+        var possible = PossibleForecasts.Of(forecast, observed);
+        if (possible.HasLostLines)
+            yield return $"Lines of the host's map are lost where {LostLineDoubts.Text(forecast.Request.LostRanges)} "
+                + $"{(forecast.Request.LostRanges.Length == 1 ? "is" : "are")}: what the log shows there, and what depends on it, is not compared. "
+                + "The whole log, or another source of the host's map, tells the rest.";
+        if (forecast.IsDecidedByLostLines && (observed.Halts || possible.All.Any(reading => reading.Outcome != possible.All[0].Outcome)))
         {
             string unknown = forecast.Problems.First(static problem => problem.Code == ProblemCodes.MapNotKnown).Message;
             yield return $"{char.ToUpperInvariant(unknown[0])}{unknown[1..]}.";
             // With the kernel's own map the log says enough of windows.
-            foreach (Phrase text in observed.Map is { Error: null, Entries.IsEmpty: false } ? Bars(forecast, observed, plan) : [])
+            foreach (Phrase text in observed.Map is { Error: null, Entries.IsEmpty: false } ? Bars(possible, observed, plan) : [])
                 yield return text;
             yield break;
         }
 
-        foreach (string text in FailureExplanations.Of(forecast, observed, findings))
+        foreach (Phrase text in possible.InCommon(one => FailureExplanations.Of(one, observed, findings).Select(static text => (Phrase)text)))
             yield return text;
         Finding[] differing = [.. findings.Where(finding => !finding.Agrees && !Verifier.IsDeathBehindSetup(finding, observed))];
         // A window that could not be claimed is no part of the memory setup: no release, guest or Xen that would do the rest alike explains it.
@@ -68,20 +73,20 @@ internal static class Explanations
         }
         else if (forecast.Halts)
         {
-            foreach (Phrase text in Halt(forecast))
+            foreach (Phrase text in possible.InCommon(Halt))
                 yield return text;
         }
         // What differs from the forecast is not told of by it, nor what a kernel would have done that died unseen.
         else if (!(observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat))
             && observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
         {
-            foreach (Phrase text in MemoryExplanations.Of(forecast, observed, plan))
+            foreach (Phrase text in possible.InCommon(one => MemoryExplanations.Of(one, observed, plan)))
                 yield return text;
         }
 
-        foreach (Phrase text in Bars(forecast, observed, plan))
+        foreach (Phrase text in Bars(possible, observed, plan))
             yield return text;
-        foreach (string text in OwnEdits(forecast, observed))
+        foreach (Phrase text in possible.InCommon(one => OwnEdits(one, observed).Select(static text => (Phrase)text)))
             yield return text;
         // A guest has nothing to do with Xen's options.
         foreach (string text in forecast.Request.IsDom0 && hostLog is not null ? CommandLineEffects.OnXens(hostLog.Lines) : [])
@@ -250,20 +255,21 @@ internal static class Explanations
             + "and is not the guest's RAM is marked unusable"
         : "";
 
-    private static IEnumerable<Phrase> Bars(BootForecast forecast, ObservedBoot observed, Plan? plan)
+    private static IEnumerable<Phrase> Bars(PossibleForecasts possible, ObservedBoot observed, Plan? plan)
     {
         // What several windows meet is one fault.
         foreach (IGrouping<(string?, ByteRange, bool), LogFact<FailedClaim>> claims in observed.Facts.FailedClaims.GroupBy(
             static claim => (claim.Value.Obstacle, claim.Value.ObstacleRange, claim.Value.Window.End <= X86Layout.OneMiB)))
-            yield return Bar(forecast, observed, plan, [.. claims]);
+            yield return Bar(possible, observed, plan, [.. claims]);
     }
 
-    /// <param name="forecast">The forecast.</param>
+    /// <param name="possible">What was forecast.</param>
     /// <param name="observed">The boot.</param>
     /// <param name="plan">The guest's; null where it is not known.</param>
     /// <param name="claims">Of windows that meet the same.</param>
-    private static Phrase Bar(BootForecast forecast, ObservedBoot observed, Plan? plan, LogFact<FailedClaim>[] claims)
+    private static Phrase Bar(PossibleForecasts possible, ObservedBoot observed, Plan? plan, LogFact<FailedClaim>[] claims)
     {
+        BootForecast forecast = possible.All[0];
         FailedClaim failed = claims[0].Value;
         bool isOne = claims.Length == 1;
         string lines = $"{(isOne ? "Line" : "Lines")} {Listed([.. claims.Select(static claim => $"{claim.Line}")])}";
@@ -284,7 +290,7 @@ internal static class Explanations
                 + $"of the map: the devices' addresses conflict, not the map.";
         string met = $"{lines}: the device's {windows} {meets} with {obstacle} {Verifier.Range(failed.ObstacleRange)}";
         bool isDom0 = forecast.Request.IsDom0;
-        if (HotPlugged(forecast, observed, failed) is { Length: > 0 } how)
+        if (HotPlugged(possible, observed, failed) is { Length: > 0 } how)
         {
             bool canGrow = plan is not null && plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB;
             string balloon = isDom0 || plan is null || canGrow || forecast.ReleasedPages != 0
@@ -308,7 +314,7 @@ internal static class Explanations
         // Whether the host's map is on, the log's own map tells, or the forecast's where the log has none; where it is, another policy's map or less
         // memory is what is left.
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own
-            ? own.Entries.Any(IsTheHosts) : forecast.Request.Map.Any(IsTheHosts);
+            ? own.Entries.Any(IsTheHosts) : possible.All.Any(static one => one.Request.Map.Any(IsTheHosts));
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
         return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in "
             + $"reserved memory ({other}){LessMemory(obstacle)}.";
@@ -326,16 +332,17 @@ internal static class Explanations
     /// Proven by: the obstacle is RAM, and the map that the kernel started with has none there; it is the log's own where it has one. Linux adds
     /// memory in whole sections of 128 MiB. Empty where the RAM was given.
     /// </summary>
-    private static string HotPlugged(BootForecast forecast, ObservedBoot observed, FailedClaim failed)
+    private static string HotPlugged(PossibleForecasts possible, ObservedBoot observed, FailedClaim failed)
     {
         const ulong section = BalloonForecast.SectionBytes;
         // Behind the end of a map that is cut nothing is proven.
         if (failed.Obstacle != LinuxTypeNames.OfResource(E820Type.Ram) || (observed is { Map: { } cut, MapMayEndEarly: true }
             && (cut.Entries.IsEmpty || cut.Entries[^1].Address < failed.ObstacleRange.End)))
             return "";
-        ImmutableArray<E820Entry> given = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;
+        ImmutableArray<E820Entry>[] given = observed.Map is { Error: null, Entries.Length: > 0 } map ? [map.Entries]
+            : [.. possible.All.Select(static one => one.KernelMap)];
         ByteRange obstacle = failed.ObstacleRange;
-        if (given.IsEmpty || obstacle.IsEmpty || given.Any(entry => entry.IsRam && entry.Range.Overlaps(obstacle)))
+        if (given[0].IsEmpty || obstacle.IsEmpty || given.Any(one => one.Any(entry => entry.IsRam && entry.Range.Overlaps(obstacle))))
             return "";
         string source = observed.Map is { } shown ? $"the kernel's map (line {shown.Line} on) has no RAM there"
             : "by the forecast the kernel's map has no RAM there";

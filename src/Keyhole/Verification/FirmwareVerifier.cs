@@ -106,6 +106,7 @@ public static class FirmwareVerifier
     private static BootVerification CompareOnly(Plan plan, ObservedBoot observed, LogScan scan, List<Phrase> explanations)
     {
         var findings = new List<Finding>();
+        var undecided = new List<Finding>();
         var notCompared = new List<string>();
         KernelRelease kernel = observed.Kernel ?? plan.Scenario.Kernel;
         (GuestOutcome Forecast, GuestOutcome? Observed) outcomes = (plan.Firmware?.Outcome ?? plan.Verdict?.Outcome ?? GuestOutcome.NotKnown, null);
@@ -117,7 +118,7 @@ public static class FirmwareVerifier
         // nothing.
         if (outcomes.Forecast is GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.GivesUp)
         {
-            CompareMap(plan, kernel, observed, scan, findings, notCompared);
+            CompareMap(plan, kernel, observed, scan, findings, undecided, notCompared);
             if (plan.Firmware?.Placement is { } placement)
                 PciFindings.Compare(placement, plan.Firmware.AcpiWindows, scan.Pci, observed, findings, notCompared, explanations);
         }
@@ -132,6 +133,8 @@ public static class FirmwareVerifier
             Boot = observed,
             Outcomes = outcomes,
             Findings = [.. findings],
+            Undecided = [.. undecided],
+            NotKnownRanges = plan.NotKnownRanges,
             NotCompared = [.. notCompared],
             Explanations = [],
         };
@@ -171,7 +174,7 @@ public static class FirmwareVerifier
         ? $"{outcome.NameOf()}: \"{message}\"" : outcome.NameOf();
 
     private static void CompareMap(Plan plan, KernelRelease kernel, ObservedBoot observed, LogScan scan, List<Finding> findings,
-        List<string> notCompared)
+        List<Finding> undecided, List<string> notCompared)
     {
         if (!plan.IsMapKnown)
         {
@@ -179,6 +182,7 @@ public static class FirmwareVerifier
             return;
         }
 
+        ImmutableArray<ByteRange> notKnown = plan.NotKnownRanges;
         LogMap? map = scan.Maps.FirstOrDefault(map =>
             map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel && map.Line >= observed.FirstLine && map.Line <= observed.LastLine
                 && map.Domain == observed.Domain && !map.Entries.IsEmpty);
@@ -202,7 +206,10 @@ public static class FirmwareVerifier
             foreach (UnsettledRange part in unsettled)
                 notCompared.Add($"the map's part {Verifier.Range(part.Range)}: {part.Why}");
             findings.AddRange(MapComparison.Compare(
-                Settled(forecast, unsettled), withMap with { Map = Settled(map, unsettled) }, out int lost));
+                forecast, withMap, ByteRanges.Union([.. unsettled.Select(static part => part.Range), .. notKnown]), out int lost));
+            undecided.AddRange(MapComparison.TouchedBy(notKnown, withMap));
+            if (undecided.Count > 0)
+                notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
             if (lost > 0)
                 notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{lost} entries of the map: the log is cut there"));
         }
@@ -213,47 +220,20 @@ public static class FirmwareVerifier
             return;
         }
 
-        ByteRange known = MapQueries.PciGap(forecast.AsSpan(), KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap));
-        findings.Add(new("gap for PCI devices", GapText(known), GapText(gap.Value), gap.Line, known == gap.Value));
-    }
-
-    /// <summary>The map without the parts that are not settled.</summary>
-    private static ImmutableArray<E820Entry> Settled(ImmutableArray<E820Entry> map, ImmutableArray<UnsettledRange> unsettled) =>
-        unsettled.IsEmpty ? map : [.. map.SelectMany(entry => Settled(entry, unsettled))];
-
-    private static LogMap Settled(LogMap map, ImmutableArray<UnsettledRange> unsettled)
-    {
-        if (unsettled.IsEmpty)
-            return map;
-        var entries = ImmutableArray.CreateBuilder<E820Entry>();
-        var lines = ImmutableArray.CreateBuilder<int>();
-        for (int i = 0; i < map.Entries.Length; i++)
+        bool prefersHigh = KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap);
+        ByteRange[] known = [.. (plan.Readings.IsEmpty ? [plan] : plan.Readings).Select(reading => MapQueries.PciGap(
+            (reading.Firmware is null ? PvhLinuxView.Of(reading.Map) : SortedMap.Of(reading.Map.AsSpan())).AsSpan(), prefersHigh)).Distinct()];
+        if (known is [var one])
         {
-            foreach (E820Entry rest in Settled(map.Entries[i], unsettled))
-            {
-                entries.Add(rest);
-                lines.Add(map.EntryLines[i]);
-            }
+            findings.Add(new(GapWhat, GapText(one), GapText(gap.Value), gap.Line, one == gap.Value));
+            return;
         }
 
-        return map with { Entries = entries.ToImmutable(), EntryLines = lines.ToImmutable() };
+        undecided.Add(new(GapWhat, null, GapText(gap.Value), gap.Line, Agrees: false));
+        notCompared.Add($"{GapWhat}: lines of the host's map are lost");
     }
 
-    private static IEnumerable<E820Entry> Settled(E820Entry entry, ImmutableArray<UnsettledRange> unsettled)
-    {
-        ulong at = entry.Address;
-        foreach (UnsettledRange part in unsettled)
-        {
-            if (part.Range.End <= at || part.Range.Start >= entry.End)
-                continue;
-            if (part.Range.Start > at)
-                yield return E820Entry.FromBounds(at, part.Range.Start, entry.Type);
-            at = part.Range.End;
-        }
-
-        if (at < entry.End)
-            yield return E820Entry.FromBounds(at, entry.End, entry.Type);
-    }
+    private const string GapWhat = "gap for PCI devices";
 
     private static string GapText(ByteRange gap) => gap.IsEmpty ? "none" : Verifier.Range(gap);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -16,13 +17,16 @@ internal static class MapComparison
     public const string What = "map entry";
 
     /// <summary>Entries that a cut log cannot show count as neither; <paramref name="lost"/> is how many.</summary>
-    public static ImmutableArray<Finding> Compare(ImmutableArray<E820Entry> forecast, ObservedBoot boot, out int lost)
+    /// <param name="notKnown">Where nobody knows what the forecast's map has: there nothing is compared. Sorted, without overlap.</param>
+    public static ImmutableArray<Finding> Compare(ImmutableArray<E820Entry> forecast, ObservedBoot boot, ImmutableArray<ByteRange> notKnown,
+        out int lost)
     {
-        LogMap map = boot.Map!;
-        forecast = WithoutLost(forecast, boot, map.Entries, out lost);
+        forecast = WithoutLost(forecast, boot, boot.Map!.Entries, out lost);
+        forecast = [.. forecast.SelectMany(entry => MapReadings.Without(entry, notKnown))];
+        LogMap map = Without(boot.Map, notKnown);
         var findings = ImmutableArray.CreateBuilder<Finding>();
         // What is missing behind the last entry would stand in the next line, unless the log ends there.
-        int lastLine = map.EntryLines.IsEmpty ? 0 : Math.Max(boot.LastLine, map.EntryLines[^1]);
+        int lastLine = boot.Map.EntryLines.IsEmpty ? 0 : Math.Max(boot.LastLine, boot.Map.EntryLines[^1]);
         int f = 0;
         int o = 0;
         while (f < forecast.Length || o < map.Entries.Length)
@@ -52,6 +56,35 @@ internal static class MapComparison
         return findings.ToImmutable();
     }
 
+    /// <summary>The log's entries that have a part of what is not known.</summary>
+    public static IEnumerable<Finding> TouchedBy(ImmutableArray<ByteRange> notKnown, ObservedBoot boot)
+    {
+        for (int i = 0; boot.Map is { } map && i < map.Entries.Length; i++)
+        {
+            E820Entry entry = map.Entries[i];
+            if (!entry.Wraps && notKnown.Any(range => range.Overlaps(entry.Range)))
+                yield return Surplus(map, i);
+        }
+    }
+
+    private static LogMap Without(LogMap map, ImmutableArray<ByteRange> notKnown)
+    {
+        if (notKnown.IsEmpty)
+            return map;
+        var entries = ImmutableArray.CreateBuilder<E820Entry>();
+        var lines = ImmutableArray.CreateBuilder<int>();
+        for (int i = 0; i < map.Entries.Length; i++)
+        {
+            foreach (E820Entry rest in MapReadings.Without(map.Entries[i], notKnown))
+            {
+                entries.Add(rest);
+                lines.Add(map.EntryLines[i]);
+            }
+        }
+
+        return map with { Entries = entries.ToImmutable(), EntryLines = lines.ToImmutable() };
+    }
+
     /// <summary>Entries between two that agree: as many on both sides go together in order, else those that overlap or share a bound.</summary>
     private static void Pair(ImmutableArray<E820Entry> forecast, LogMap map, int from, int to, int lastLine,
         ImmutableArray<Finding>.Builder findings)
@@ -77,7 +110,8 @@ internal static class MapComparison
 
     private static Finding Missing(E820Entry forecast, LogMap map, int next, int lastLine) =>
         new(What, Text(forecast), null,
-            next < map.EntryLines.Length ? map.EntryLines[next] : Math.Min(map.EntryLines[^1] + 1, lastLine), Agrees: false);
+            next < map.EntryLines.Length ? map.EntryLines[next] : map.EntryLines.IsEmpty ? lastLine : Math.Min(map.EntryLines[^1] + 1, lastLine),
+            Agrees: false);
 
     private static bool AreAlike(E820Entry left, E820Entry right) =>
         left.Address == right.Address || left.End == right.End || left.Range.Overlaps(right.Range);

@@ -27,7 +27,7 @@ internal static class OtherGuest
         if (observed.Map is not { Error: null, Entries.IsEmpty: false } map)
             return null;
         if (request.IsDom0)
-            return OtherLimit(request, observed, map);
+            return OtherLimit(request, observed);
         if (plan is null || observed.MapMayBeginLate || observed.MapMayEndEarly)
             return null;
         Scenario told = plan.Scenario;
@@ -43,19 +43,12 @@ internal static class OtherGuest
     }
 
     /// <summary>The RAM in the map of a kernel that leaves out what it may not have is what it may have.</summary>
-    private static Phrase? OtherLimit(BootRequest request, ObservedBoot observed, LogMap map)
+    private static Phrase? OtherLimit(BootRequest request, ObservedBoot observed)
     {
         // A limit that Xen's command line tells is the limit.
         if (observed.Builder is { IsMaxUnknown: false, IsMaxReckoned: false, IsMaxUnclear: false })
             return null;
-        ulong pages = 0;
-        foreach (E820Entry entry in map.Entries)
-        {
-            if (entry is { IsRam: true, Wraps: false } && entry.End <= Frames.AddressLimit)
-                pages += PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(entry.End)).Count;
-        }
-
-        if (pages == 0 || pages == request.MaxPages || pages < request.PageCount
+        if (BootEvidence.LimitSeenIn(observed) is not { } pages || pages == request.MaxPages || pages < request.PageCount
             || KernelThatAgrees(request with { MaxPages = pages }, observed) is not { } kernel)
             return null;
         ulong kib = pages << (Frames.Shift - 10);

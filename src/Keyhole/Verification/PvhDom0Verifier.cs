@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPvh;
@@ -68,7 +69,9 @@ public static class PvhDom0Verifier
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(observed);
         var findings = ImmutableArray.CreateBuilder<Finding>();
+        var undecided = ImmutableArray.CreateBuilder<Finding>();
         var notCompared = ImmutableArray.CreateBuilder<string>();
+        ImmutableArray<ByteRange> notKnown = ByteRanges.Union([.. plan.Host.LostRanges, .. plan.NotKnownRanges]);
         KernelRelease kernel = observed.Kernel ?? plan.Scenario.Kernel;
         bool boots = plan.Verdict is { Outcome: GuestOutcome.Boots };
         bool isKnown = plan.Verdict is { Outcome: not GuestOutcome.NotKnown };
@@ -92,16 +95,25 @@ public static class PvhDom0Verifier
         }
         else
         {
-            (ImmutableArray<Finding> entries, hasRoom, int lost) = CompareMap(plan, observed with { Map = map });
+            ObservedBoot withMap = observed with { Map = map };
+            (ImmutableArray<Finding> entries, hasRoom, int lost) = CompareMap(plan, withMap, notKnown);
             findings.AddRange(entries);
+            undecided.AddRange(MapComparison.TouchedBy(notKnown, withMap));
+            if (undecided.Count > 0)
+                notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
             if (lost > 0)
                 notCompared.Add($"{lost} entries of the map: the log is cut there");
         }
 
         if (observed.Facts.PciGap is { } gap)
         {
-            ByteRange known = MapQueries.PciGap(PvhLinuxView.Of(plan.Map).AsSpan(), KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap));
-            findings.Add(new("gap for PCI devices", Text(known), Text(gap.Value), gap.Line, known == gap.Value));
+            bool prefersHigh = KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap);
+            ByteRange[] known = [.. (plan.Readings.IsEmpty ? [plan] : plan.Readings)
+                .Select(reading => MapQueries.PciGap(PvhLinuxView.Of(reading.Map).AsSpan(), prefersHigh)).Distinct()];
+            Finding found = new("gap for PCI devices", known is [var one] ? Text(one) : null, Text(gap.Value), gap.Line, known is [var same] && same == gap.Value);
+            (known.Length == 1 ? findings : undecided).Add(found);
+            if (known.Length > 1)
+                notCompared.Add($"{found.What}: lines of the host's map are lost");
         }
         else
         {
@@ -113,6 +125,8 @@ public static class PvhDom0Verifier
             Profile = kernel,
             Boot = observed,
             Findings = findings.ToImmutable(),
+            Undecided = undecided.ToImmutable(),
+            NotKnownRanges = notKnown,
             NotCompared = notCompared.ToImmutable(),
             Explanations = [.. Explain(plan, observed, findings, map is null ? null : hasRoom)],
         };
@@ -120,13 +134,14 @@ public static class PvhDom0Verifier
 
     /// <summary>Xen prints the map as it made it; Linux with what a PC has below 1 MiB and, in newer releases, with RAM where Xen said unusable.
     /// Where it is not known which of these a release does, its own map tells.</summary>
-    private static (ImmutableArray<Finding> Findings, bool HasRoomForBalloon, int Lost) CompareMap(Plan plan, ObservedBoot observed)
+    private static (ImmutableArray<Finding> Findings, bool HasRoomForBalloon, int Lost) CompareMap(Plan plan, ObservedBoot observed,
+        ImmutableArray<ByteRange> notKnown)
     {
         if (observed.Map!.Kind == LogMapKind.Dom0BuiltByXen)
-            return (MapComparison.Compare(plan.Map, observed, out int cut), false, cut);
+            return (MapComparison.Compare(plan.Map, observed, notKnown, out int cut), false, cut);
         bool makesRoom = observed.Kernel is { } kernel && PvhLinuxView.MakesRoomForBalloon(kernel) == true;
-        ImmutableArray<Finding> asXenSays = MapComparison.Compare(PvhLinuxView.Of(plan.Map), observed, out int lost);
-        ImmutableArray<Finding> withRoom = MapComparison.Compare(PvhLinuxView.WithRoomForBalloon(plan.Map), observed, out int lostOfRoom);
+        ImmutableArray<Finding> asXenSays = MapComparison.Compare(PvhLinuxView.Of(plan.Map), observed, notKnown, out int lost);
+        ImmutableArray<Finding> withRoom = MapComparison.Compare(PvhLinuxView.WithRoomForBalloon(plan.Map), observed, notKnown, out int lostOfRoom);
         bool hasRoom = !asXenSays.All(static finding => finding.Agrees) && (makesRoom || withRoom.All(static finding => finding.Agrees));
         return hasRoom ? (withRoom, true, lostOfRoom) : (asXenSays, false, lost);
     }

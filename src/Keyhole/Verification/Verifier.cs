@@ -28,12 +28,12 @@ public static class Verifier
         ArgumentNullException.ThrowIfNull(forecast);
         ArgumentNullException.ThrowIfNull(observed);
         // Where nobody knows where the kernel ends, the boot tells.
-        bool isShorter = forecast.IfShorter is { } shorter && !AgreesAll(forecast, observed) && AgreesAll(shorter, observed);
+        BootForecast? shorter = forecast.Shortest;
+        bool isShorter = shorter is not null && !AgreesAll(forecast, observed) && AgreesAll(shorter, observed);
         ulong endsBy = forecast.KernelEndThatMatters;
         if (isShorter)
-            forecast = forecast.IfShorter!;
-        var notCompared = ImmutableArray.CreateBuilder<string>();
-        ImmutableArray<Finding> findings = [.. Findings(forecast, observed, notCompared)];
+            forecast = shorter!;
+        ComparedBoot compared = Findings(forecast, observed);
         string[] learnt = isShorter
             ? [$"Where the kernel itself ends the log does not say; its boot shows that it ends by 0x{endsBy:x}, before the end that its "
                 + $"builder gave it, and it is forecast so."]
@@ -42,16 +42,18 @@ public static class Verifier
         {
             Profile = forecast.Request.Kernel,
             Boot = observed,
-            Findings = findings,
-            NotCompared = notCompared.ToImmutable(),
-            Explanations = [.. Explanations.Of(forecast, observed, findings, plan, hostLog), .. learnt.Select(static text => (Phrase)text)],
+            Findings = compared.Findings,
+            Undecided = compared.Undecided,
+            NotKnownRanges = compared.NotKnownRanges,
+            NotCompared = compared.NotCompared,
+            Explanations = [.. Explanations.Of(forecast, observed, compared.Findings, plan, hostLog), .. learnt.Select(static text => (Phrase)text)],
         };
     }
 
     /// <summary>Whether everything that the log shows of the memory setup is as forecast. Devices' windows are no part of it: what is in their way
     /// may have come later.</summary>
     internal static bool AgreesAll(BootForecast forecast, ObservedBoot observed) =>
-        Findings(forecast, observed, new List<string>())
+        Findings(forecast, observed).Findings
             .All(finding => finding.Agrees || finding.What == BarFindings.What || IsDeathBehindSetup(finding, observed));
 
     /// <summary>The mainline releases that agree with everything in the log: "3.2 to 3.4, or 6.12 and later".</summary>
@@ -86,34 +88,40 @@ public static class Verifier
         };
     }
 
-    private static IEnumerable<Finding> Findings(BootForecast forecast, ObservedBoot observed, ICollection<string> notCompared)
+    private static ComparedBoot Findings(BootForecast forecast, ObservedBoot observed)
     {
-        Finding[] findings = [.. FindingsOf(forecast, observed, notCompared)];
-        if (forecast.Readings.IsEmpty)
-            return findings;
+        var possible = PossibleForecasts.Of(forecast, observed);
+        var notCompared = new List<string>();
+        Finding[] findings = [.. FindingsOf(possible.All[0], observed, possible.NotKnownRanges, notCompared)];
+        if (!possible.HasLostLines)
+            return new([.. findings], [], [.. notCompared], []);
         // What another reading of lines that are lost would have otherwise speaks neither for nor against the forecast.
-        Finding[][] others = [.. forecast.Readings.Select(reading => FindingsOf(reading, observed, new List<string>()).ToArray())];
-        ILookup<bool, Finding> agreed = findings.ToLookup(finding => others.All(reading => reading.Contains(finding)));
-        foreach (string what in agreed[false].Select(static finding => finding.What).Distinct())
+        Finding[][] others = [.. possible.All.Skip(1)
+            .Select(reading => FindingsOf(reading, observed, possible.NotKnownRanges, new List<string>()).ToArray())];
+        ILookup<bool, Finding> known = findings.ToLookup(finding => Array.TrueForAll(others, other => other.Contains(finding))
+            && !(finding.What == OutcomeWhat && forecast.IsDecidedByLostLines));
+        Finding[] undecided = [.. known[false], .. MapComparison.TouchedBy(possible.NotKnownRanges, observed)];
+        // An end that the log shows is told, and so are windows that it says cannot be claimed: both are what is looked for.
+        Finding[] told = [.. undecided.Where(finding => forecast.IsDecidedByLostLines
+            && (finding.What == BarFindings.What || (finding.What == OutcomeWhat && observed.Halts)))];
+        foreach (string what in undecided.Except(told).Select(static finding => finding.What).Distinct())
             notCompared.Add($"{what}: lines of the host's map are lost");
-        // What the log itself shows is told all the same.
-        return !forecast.IsDecidedByLostLines ? agreed[true]
-            : agreed[true].Concat(BarFindings.Compare(forecast, observed.Facts.FailedClaims)
-                .Select(static claim => claim with { Forecast = null, Agrees = false }));
+        return new(
+            [.. told.Where(static finding => finding.What == OutcomeWhat).Select(WithoutForecast), .. known[true],
+                .. told.Where(static finding => finding.What != OutcomeWhat).Select(WithoutForecast)],
+            [.. undecided.Except(told).Where(static finding => finding.Observed is not null).Select(WithoutForecast)],
+            [.. notCompared],
+            possible.NotKnownRanges);
     }
 
-    private static IEnumerable<Finding> FindingsOf(BootForecast forecast, ObservedBoot observed, ICollection<string> notCompared)
+    private static Finding WithoutForecast(Finding finding) => finding with { Forecast = null, Agrees = false };
+
+    /// <param name="notKnown">Where the kernel's map is not known.</param>
+    private static IEnumerable<Finding> FindingsOf(BootForecast forecast, ObservedBoot observed, ImmutableArray<ByteRange> notKnown,
+        ICollection<string> notCompared)
     {
         BootFacts expected = FactsOf(forecast);
         BootFacts seen = observed.Facts;
-        if (forecast.IsDecidedByLostLines)
-        {
-            notCompared.Add("the memory setup: entries of the map are missing in its source");
-            if (observed.Halts && Outcome(forecast, observed) is { } end)
-                yield return end;
-            yield break;
-        }
-
         if (forecast.Outcome == GuestOutcome.NotKnown && !observed.Halts)
         {
             notCompared.Add("the outcome: it is not known where the kernel is");
@@ -135,7 +143,7 @@ public static class Verifier
 
         if (observed.Map is { Entries.Length: > 0 })
         {
-            ImmutableArray<Finding> map = MapComparison.Compare(forecast.KernelMap, observed, out int lost);
+            ImmutableArray<Finding> map = MapComparison.Compare(forecast.KernelMap, observed, notKnown, out int lost);
             foreach (Finding finding in map)
                 yield return finding;
             if (lost > 0)
@@ -178,7 +186,8 @@ public static class Verifier
         return facts;
     }
 
-    private static Finding? Outcome(BootForecast forecast, ObservedBoot observed)
+    /// <summary>The boot's end beside the forecast's; null where the log does not show it.</summary>
+    internal static Finding? Outcome(BootForecast forecast, ObservedBoot observed)
     {
         const string what = OutcomeWhat;
         string? expected = forecast.Outcome == GuestOutcome.NotKnown ? null : forecast.Halts ? Halts(forecast.Message) : Boots;
@@ -288,4 +297,8 @@ public static class Verifier
     internal static string Range(ByteRange range) => $"[0x{range.Start:x}, 0x{range.End:x})";
 
     internal static string Number(ulong count) => count.ToString("#,0", CultureInfo.InvariantCulture);
+
+    /// <summary>All that a comparison comes to; of the undecided findings lost lines decide what is forecast.</summary>
+    private readonly record struct ComparedBoot(ImmutableArray<Finding> Findings, ImmutableArray<Finding> Undecided,
+        ImmutableArray<string> NotCompared, ImmutableArray<ByteRange> NotKnownRanges);
 }
