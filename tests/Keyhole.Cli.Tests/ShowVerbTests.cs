@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
+using System.IO;
 using System.Linq;
 using System.Text;
 using System.Text.Json;
@@ -111,5 +113,16 @@ public sealed class ShowVerbTests
 
         Assert.Contains("0xfd00000000  ", run.Output);
         Assert.Contains("~~~~", run.Output);
+    }
+
+    [TestMethod]
+    public void An_entry_that_a_map_has_twice_counts_once_in_the_sums()
+    {
+        string path = Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "mails", "mmio-type.txt");
+        CommandRun text = CommandRun.Of("show", "--host", path);
+        CommandRun json = CommandRun.Of("show", "--host", path, "--json");
+
+        Assert.Contains("reserved 43.1 MiB", text.Output);
+        Assert.IsLessThan(44UL << 20, Convert.ToUInt64(json.Json().GetProperty("totals").GetProperty("reserved").GetString(), 16));
     }
 }

@@ -63,7 +63,7 @@ internal sealed class PlanSource
             HostName = host.Description,
             Guest = guest,
             Bars = bars.Bars,
-            Policy = given is null ? choice.Policy : new GivenMapPolicy(given.Entries),
+            Policy = given is null ? choice.Policy : new GivenMapPolicy(given.Entries) { Missing = given.Missing },
             Qemu = Around(around, bars),
         };
         if (!choice.Policy.Traits.IsToolstacksOwn && !Planner.PlatformOf(scenario).UsesPolicy(scenario))

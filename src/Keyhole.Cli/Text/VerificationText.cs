@@ -71,7 +71,11 @@ internal static class VerificationText
 
         MapView.WriteTable(console, table);
         if (!answer.NotCompared.IsEmpty)
-            console.Ansi.WriteLine($"{(hasFirmware || !verification.NotKnownRanges.IsEmpty ? "not compared" : "not in the log")}: {string.Join("; ", answer.NotCompared)}");
+        {
+            string what = hasFirmware || !verification.NotKnownRanges.IsEmpty ? "not compared" : "not in the log";
+            console.Ansi.WriteLine($"{what}: {string.Join("; ", answer.NotCompared)}");
+        }
+
         console.Ansi.WriteLine();
         foreach (string text in answer.Explanations)
             console.Ansi.WriteLine(text);

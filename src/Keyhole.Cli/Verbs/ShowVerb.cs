@@ -71,8 +71,7 @@ internal static class ShowVerb
             if (svg.Write(parsed, () => Pictures.OfHost(map.Host, map.Description)) is { } unwritten)
                 return console.Fail(unwritten);
             string title = $"keyhole show: {map.Description}";
-            ulong ramBytes = map.Host.Entries.Where(static entry => entry.Type == E820Type.Ram)
-                .Aggregate(0UL, static (sum, entry) => sum + entry.Size);
+            ulong ramBytes = SortedMap.TotalsOf(map.Host.Entries.AsSpan()).GetValueOrDefault(E820Type.Ram);
             string verdict = $"RAM: {ByteSize.ToText(ramBytes)}";
             InputError? unpainted = html.Write(
                 parsed, title, verdict, isYes: true, () => Pictures.OfHost(map.Host, map.Description), [], to => Print(to, map),
@@ -139,15 +138,14 @@ internal static class ShowVerb
         console.Ansi.WriteLine(map.Description);
         TextTable table = MapView.NewTable("The map", "start", "end", "size", "type");
         table.AlignRight(2);
-        var totals = new SortedDictionary<E820Type, ulong>();
         foreach (E820Entry entry in map.Host.Entries)
         {
             table.AddRow(MapView.Cell(MapView.Hex(entry.Address)), MapView.Cell(MapView.Hex(entry.End)), MapView.Cell(ByteSize.ToText(entry.Size)),
                 MapView.TypeName(entry.Type));
-            totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
         }
 
         MapView.WriteTable(console, table);
+        SortedDictionary<E820Type, ulong> totals = SortedMap.TotalsOf(map.Host.Entries.AsSpan());
         console.Ansi.WriteLine(string.Join(", ", totals.Select(static total => $"{E820TypeNames.NameOf(total.Key)} {ByteSize.ToText(total.Value)}")));
         foreach (string range in map.Host.LostRangesInWords)
             console.Ansi.WriteLine($"not known, for lines of the map are lost: {range}");

@@ -58,9 +58,7 @@ internal sealed record Capture
     public static Capture Of(HostDocument document)
     {
         Host host = document.Host;
-        var totals = new SortedDictionary<E820Type, ulong>();
-        foreach (E820Entry entry in host.Entries)
-            totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
+        SortedDictionary<E820Type, ulong> totals = SortedMap.TotalsOf(host.Entries.AsSpan());
         return new()
         {
             Source = new(HostMapDialects.NameOf(document.Dialect), document.Description),

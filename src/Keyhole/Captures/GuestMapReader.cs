@@ -20,6 +20,10 @@ public sealed record GuestMap(ImmutableArray<E820Entry> Entries, string Descript
 {
     /// <summary>Whether entries are known to be missing.</summary>
     internal bool IsPart { get; init; }
+
+    /// <summary>What is known to be missing, as a sentence; null where nothing is.</summary>
+    public string? Missing =>
+        IsPart ? "entries of the guest's map are missing in its source: what is forecast where they were may be otherwise" : null;
 }
 
 /// <summary>
@@ -56,7 +60,10 @@ public static class GuestMapReader
         whole.Position = 0;
         if (!HostMapReader.Read(whole, sourceName, HostMapOptions.Default with { IsGuests = true }).TryGet(out HostDocument? other, out error))
             return error;
-        return new GuestMap(other.Host.Entries, other.Description, [.. Remarks(other)]);
+        return new GuestMap(other.Host.Entries, other.Description, [.. Remarks(other)])
+        {
+            IsPart = other.Host.HasLostEntries || other.LogMap?.CutLine is not null,
+        };
     }
 
     private static IEnumerable<string> Remarks(HostDocument map)

@@ -84,6 +84,9 @@ internal static class LogMapRemarks
         if (MapExtent.IsEndOpen(scan, map) && map.OpenLine is null)
             yield return "No further line of the log follows this map's last one, and it ends below where every PC's chipset has addresses "
                 + "(0xfec00000): whether it goes on is not to be seen; give the whole log";
+        if (MapExtent.EndsWithSource(scan, map))
+            yield return "The log ends with this map, below where every PC's chipset has addresses (0xfec00000): whether more lines follow is not "
+                + "known";
         if (MapExtent.BeginsAmid(map) || RamCount.OfXen(scan, map) is not { } counted)
             yield break;
         (string said, string there) = ByteSize.ToTexts(counted.Bytes, ram);

@@ -133,8 +133,10 @@ public sealed record BootForecast
     /// </summary>
     public BootForecast? IfShorter { get; init; }
 
-    /// <summary><see cref="IfShorter"/>, also where lost lines decide whether the kernel's end makes a difference; null where it makes none.</summary>
-    internal BootForecast? Shortest => Readings.Any(static reading => reading.IfShorter is not null) ? Forecaster.ShortestOf(this, Readings) : IfShorter;
+    /// <summary><see cref="IfShorter"/>, also where lost lines decide whether the kernel's end makes a difference; null where it makes
+    /// none.</summary>
+    internal BootForecast? Shortest =>
+        Readings.Any(static reading => reading.IfShorter is not null) ? Forecaster.ShortestOf(this, Readings) : IfShorter;
 
     /// <summary>Where the kernel may end, in bytes; empty where that is known.</summary>
     public ByteRange KernelEndRange => Request.Layout.KernelEndRange(Request.Profile.Has(KernelBehaviour.ChecksToEnd));

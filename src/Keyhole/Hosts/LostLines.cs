@@ -68,7 +68,8 @@ internal static class LostLines
         var high = ByteRange.FromBounds(Frames.FourGiB, ulong.MaxValue);
         ByteRange[] lost = [.. host.LostRanges.SelectMany(range => new[] { range.Intersect(low), range.Intersect(high) })
             .Where(static range => !range.IsEmpty)];
-        IEnumerable<Host> readings = ContentsFor(lost.Length).Select(contents => Read(host, lost.Zip(contents, Entries).SelectMany(static part => part)));
+        IEnumerable<Host> readings = ContentsFor(lost.Length)
+            .Select(contents => Read(host, lost.Zip(contents, Entries).SelectMany(static part => part)));
         return host.SeenInLostRanges.IsEmpty ? [.. readings]
             : [.. readings, Read(host, host.SeenInLostRanges.SelectMany(entry => lost.Select(range => range.Intersect(entry.Range))
                 .Where(static part => !part.IsEmpty).Select(part => E820Entry.FromBounds(part.Start, part.End, entry.Type))))];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
@@ -24,6 +25,24 @@ public static class SortedMap
 
     /// <summary>RAM, or memory that the firmware has found to be bad: no device is there.</summary>
     public static bool IsMemory(E820Entry entry) => entry.Type is E820Type.Ram or E820Type.Unusable;
+
+    /// <summary>Bytes of each type that a map names, each byte counted once: where entries overlap, of the type that wins. Entries that wrap count
+    /// for nothing.</summary>
+    public static SortedDictionary<E820Type, ulong> TotalsOf(ReadOnlySpan<E820Entry> map)
+    {
+        var totals = new SortedDictionary<E820Type, ulong>();
+        List<E820Entry> whole = [];
+        foreach (E820Entry entry in map)
+        {
+            totals[entry.Type] = 0;
+            if (!entry.Wraps)
+                whole.Add(entry);
+        }
+
+        foreach (E820Entry entry in Of([.. whole]))
+            totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
+        return totals;
+    }
 
     /// <summary>Bytes of a range that entries of some kind have.</summary>
     /// <param name="map">As <see cref="Of"/> gives it: what overlaps counts twice.</param>

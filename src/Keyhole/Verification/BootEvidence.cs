@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -45,13 +46,7 @@ public static class BootEvidence
     {
         ArgumentNullException.ThrowIfNull(host);
         const ulong mostForXenBytes = 128UL << 20;
-        ulong ram = 0;
-        foreach (E820Entry entry in host.Entries)
-        {
-            if (entry.IsRam && !entry.Wraps && entry.End <= Frames.AddressLimit)
-                ram = Math.Min(ram + entry.Size, Frames.AddressLimit);
-        }
-
+        ulong ram = Math.Min(SortedMap.TotalsOf(host.Entries.AsSpan()).GetValueOrDefault(E820Type.Ram), Frames.AddressLimit);
         ulong pages = (ram - Math.Min(ram / 16, mostForXenBytes)) >> Frames.Shift;
         return new(pages, null, GuestLayout.OfDom0());
     }
@@ -148,8 +143,8 @@ public static class BootEvidence
     }
 
     /// <summary>
-    /// Where Xen's log begins amid its map, its command line is lost with the map's head: the limit that dom0's own map shows; else null. A limit that
-    /// nobody told is no difference.
+    /// Where Xen's log begins amid its map, its command line is lost with the map's head: the limit that dom0's own map shows; else null. A limit
+    /// that nobody told is no difference.
     /// </summary>
     public static ulong? LimitWhereHeadIsLost(HostDocument host, ObservedBoot boot)
     {

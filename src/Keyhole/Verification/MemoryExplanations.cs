@@ -199,15 +199,5 @@ internal static class MemoryExplanations
 
     private static string Pages(ulong count) => $"{Verifier.Number(count)} pages ({ByteSize.ToText(count << Frames.Shift)})";
 
-    private static ulong Sum(ImmutableArray<E820Entry> map, E820Type type)
-    {
-        ulong sum = 0;
-        foreach (E820Entry entry in map)
-        {
-            if (entry.Type == type && !entry.Wraps && entry.End <= Frames.AddressLimit)
-                sum += entry.Size;
-        }
-
-        return sum;
-    }
+    private static ulong Sum(ImmutableArray<E820Entry> map, E820Type type) => Hosts.SortedMap.TotalsOf(map.AsSpan()).GetValueOrDefault(type);
 }

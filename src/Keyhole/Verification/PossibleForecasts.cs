@@ -14,8 +14,8 @@ using Keyhole.Platforms;
 namespace Keyhole.Verification;
 
 /// <summary>
-/// The forecasts that remain where lines of the host's map are lost: one for each reading of those lines that the boot's own end does not refute. What
-/// they do not have in common speaks neither for nor against anything that the log shows. Of a host of which nothing is lost it is one.
+/// The forecasts that remain where lines of the host's map are lost: one for each reading of those lines that the boot's own end does not refute.
+/// What they do not have in common speaks neither for nor against anything that the log shows. Of a host of which nothing is lost it is one.
 /// </summary>
 internal sealed class PossibleForecasts
 {

@@ -110,7 +110,8 @@ public static class PvhDom0Verifier
             bool prefersHigh = KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap);
             ByteRange[] known = [.. (plan.Readings.IsEmpty ? [plan] : plan.Readings)
                 .Select(reading => MapQueries.PciGap(PvhLinuxView.Of(reading.Map).AsSpan(), prefersHigh)).Distinct()];
-            Finding found = new("gap for PCI devices", known is [var one] ? Text(one) : null, Text(gap.Value), gap.Line, known is [var same] && same == gap.Value);
+            Finding found = new("gap for PCI devices", known is [var one] ? Text(one) : null, Text(gap.Value), gap.Line,
+                known is [var same] && same == gap.Value);
             (known.Length == 1 ? findings : undecided).Add(found);
             if (known.Length > 1)
                 notCompared.Add($"{found.What}: lines of the host's map are lost");

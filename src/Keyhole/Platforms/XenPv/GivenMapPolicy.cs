@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Diagnostics;
 using Keyhole.E820;
 
 namespace Keyhole.Platforms.XenPv;
@@ -11,6 +12,9 @@ namespace Keyhole.Platforms.XenPv;
 /// <param name="entries">In the order in which they are to be installed.</param>
 public sealed class GivenMapPolicy(ImmutableArray<E820Entry> entries) : IHolePolicy
 {
+    /// <summary>What is known to be missing in the map's source, as a sentence; null where nothing is.</summary>
+    public string? Missing { get; init; }
+
     /// <inheritdoc/>
     public string Name => "map";
 
@@ -21,6 +25,9 @@ public sealed class GivenMapPolicy(ImmutableArray<E820Entry> entries) : IHolePol
     public PolicyResult Lay(PolicyInput input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new([.. entries.Select(static entry => new PlannedEntry(entry, "as given"))], []);
+        return new(
+            [.. entries.Select(static entry => new PlannedEntry(entry, "as given"))],
+            Missing is { } missing
+                ? [new(Severity.Warning, ProblemCodes.MapNotKnown, missing, Remedy: "give the guest's whole map: all lines of it")] : []);
     }
 }
