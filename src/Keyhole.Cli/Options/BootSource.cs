@@ -230,6 +230,8 @@ internal sealed class BootSource
             return maxError;
         ulong? maxPages = maxBytes is { } most ? most >> Frames.Shift : log?.MaxPages;
         bool isPvh = log?.Pvh is not null;
+        if (!isPvh && hints.Kernel is null && _kernel.FirstGiven(parsed) is null && host is { Log: { } boots, LogMap: { } taken })
+            hints = hints with { Kernel = KernelIn(boots, taken, console) };
         if (log is { IsBuildShown: false } && !isPvh && parsed.GetValue(_nrPages) is null)
             console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
         if (log is { IsMaxReckoned: true } && maxBytes is null)
@@ -257,6 +259,24 @@ internal sealed class BootSource
             PageCount = pages,
         };
         return isPvh ? scenario : scenario with { Layout = hints.Layout?.Invoke(pages) ?? log?.Layout };
+    }
+
+    /// <summary>The Linux that the log shows as dom0's, behind the map that is taken. Null where it shows none, or one that is not known.</summary>
+    private static KernelRelease? KernelIn(LogScan log, LogMap taken, CommandConsole console)
+    {
+        foreach (ObservedBoot boot in BootLog.Of(log))
+        {
+            if (boot is not { Owner: BootOwner.Dom0, Identity: { } identity } || taken.Line < boot.FirstLine || taken.Line > boot.LastLine)
+                continue;
+            string said = $"dom0's kernel is Linux {InputError.OneLine(identity.Text, 80)}, as the log says{(boot.Release is { } at ? $" (line {at.Line})" : "")}";
+            console.Remark(identity.Release is null
+                ? $"{said}, whose memory setup is not known (known are 3.2 to 7.3); it is taken for {KernelReleases.NameOf(KernelReleases.Default)}: "
+                    + "--kernel names another"
+                : $"{said}{(identity.Guess is { } guess ? $" (a guess: {guess})" : "")}; --kernel names another");
+            return identity.Release;
+        }
+
+        return null;
     }
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift

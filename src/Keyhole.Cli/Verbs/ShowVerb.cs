@@ -66,6 +66,8 @@ internal static class ShowVerb
             string? unusedDenied = isUsed ? null : "what Xen adds for dom0 is shown with --with-xen alone";
             if (!host.Read(parsed, console, unusedDenied).TryGet(out HostDocument? map, out InputError? error))
                 return console.Fail(error);
+            foreach (Phrase remark in map.RemarksOnDom0())
+                console.Remark($"dom0: {remark.Worded(OptionWords.Of)}");
             if (parsed.GetValue(withXen))
                 map = map with { Host = map.Host with { Entries = MachineMap.Of(map.Host), IsMachineMap = true } };
             if (svg.Write(parsed, () => Pictures.OfHost(map.Host, map.Description)) is { } unwritten)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 using Keyhole.Logs;
@@ -39,4 +40,10 @@ public sealed record HostDocument
 
     /// <summary>Remarks for the user that are no errors: parts that are missing, lines passed over.</summary>
     public ImmutableArray<Phrase> Remarks { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Whether <c>mem=</c> and <c>memmap=</c> of dom0's kernel took effect, where the log shows it boot: that changes dom0's map, not the
+    /// host's.</summary>
+    public ImmutableArray<Phrase> RemarksOnDom0() => Log is { } scan && LogMap is { Kind: LogMapKind.XenFirmware } xens
+        ? [.. CommandLineEffects.OnDom0(scan, xens).Concat(CommandLineEffects.OnXens(scan.Lines)).Select(static text => (Phrase)text)]
+        : [];
 }

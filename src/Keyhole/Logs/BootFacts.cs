@@ -85,6 +85,13 @@ public sealed record BootFacts
     /// <summary>The first line that a program prints, or that tells of the first process: the kernel has got through its start.</summary>
     public int? FirstProgramLine { get; init; }
 
+    /// <summary>A line that stands behind the place where a kernel prints the map that its command line has changed.</summary>
+    internal int? OptionsTakenLine { get; init; }
+
+    /// <summary>Whether the log goes on behind the place where a kernel prints the map that its command line has changed.</summary>
+    internal bool GoesOnBehindMap => this is { OptionsTakenLine: not null } or { Memory: not null } or { PciGap: not null } or { Remapped: not null }
+        or { Ramdisk: not null };
+
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
     public bool DefersPages { get; init; }
 
@@ -116,6 +123,7 @@ public sealed record BootFacts
         KernelMessageKind.ImageOutsideRam => this with { ImageOutsideRam = ImageOutsideRam ?? new(default, line) },
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
         KernelMessageKind.Program => this with { FirstProgramLine = FirstProgramLine ?? line },
+        KernelMessageKind.OptionsTaken => this with { OptionsTakenLine = OptionsTakenLine ?? line },
         KernelMessageKind.RunsOn => this with { RunsOn = RunsOn ?? new(message.Text!, line) },
         KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.TraceRelease or KernelMessageKind.Segment
             or KernelMessageKind.Console => this,

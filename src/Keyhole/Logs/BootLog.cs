@@ -137,7 +137,8 @@ public static class BootLog
                 return;
             // What says nothing of the memory setup begins no boot.
             bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console
-                or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program;
+                or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program
+                or KernelMessageKind.OptionsTaken;
             if (isAside && boot?.Takes(message) != true)
                 return;
             if (boot?.BeginsReplay(message) == true)

@@ -75,6 +75,18 @@ internal static class CommandLineEffects
         return ImageTakenBack(facts) is { } image ? told.Append(image) : told;
     }
 
+    /// <summary>For dom0's kernel: of the boot in which Xen printed a firmware's map.</summary>
+    public static IEnumerable<string> OnDom0(LogScan scan, LogMap xens)
+    {
+        foreach (ObservedBoot boot in BootLog.Of(scan))
+        {
+            if (boot is { Owner: BootOwner.Dom0, Facts.CommandLine: { } commandLine } && boot.FirstLine <= xens.Line && xens.Line <= boot.LastLine)
+                return Of(commandLine, boot.Map is { Error: null } map ? map.Entries : [], boot.UserMap, boot.Facts.Edits, boot.Facts.GoesOnBehindMap);
+        }
+
+        return [];
+    }
+
     /// <summary>What the boot that printed a firmware's map tells: its facts, the map as its options changed it, and the last line behind the map
     /// that tells something (0: none).</summary>
     public static (BootFacts Facts, LogMap? After, int LastLine) FactsOf(LogScan scan, LogMap firmware)
@@ -93,7 +105,7 @@ internal static class CommandLineEffects
             if (message.Kind == KernelMessageKind.Release)
                 facts = new();
             facts = facts.With(message, line.Number);
-            last = message.IsBehindMap && line.Number > firmware.Line ? line.Number : last;
+            last = (message.IsBehindMap || message.Kind == KernelMessageKind.OptionsTaken) && line.Number > firmware.Line ? line.Number : last;
         }
 
         LogMap? after = scan.Maps.FirstOrDefault(map => map is { Kind: LogMapKind.KernelEdited, Title: "user" } && map.Line > firmware.Line

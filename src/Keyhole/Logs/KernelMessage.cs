@@ -45,6 +45,7 @@ internal enum KernelMessageKind
     DeferredPages,
     ImageOutsideRam,
     RunsOn,
+    OptionsTaken,
     Program,
 }
 
@@ -103,6 +104,12 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.LateCommandLine) { Text = cursor.Rest.Trim().ToString() };
         if (TextCursor.TryBehind(line, Vocabulary.RunsOn, out cursor) || TextCursor.TryBehind(line, Vocabulary.RunsParavirtualizedOn, out cursor))
             return new(KernelMessageKind.RunsOn) { Text = InputError.OneLine(cursor.Rest.Trim(), MaxNameLength) };
+        foreach (string word in Vocabulary.OptionsTaken)
+        {
+            if (line.StartsWith(word, StringComparison.Ordinal))
+                return new(KernelMessageKind.OptionsTaken);
+        }
+
         foreach (string word in Vocabulary.Programs)
         {
             if (line.Contains(word, StringComparison.Ordinal))
@@ -160,7 +167,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
             or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn
-            or KernelMessageKind.Program)
+            or KernelMessageKind.Program or KernelMessageKind.OptionsTaken)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }
 

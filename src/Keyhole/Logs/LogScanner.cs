@@ -20,7 +20,7 @@ public sealed class LogScanner
     [
         "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "modified: ", "user: [", "user: 0", "setup_data: [",
         "extended: ", "(usable)", "(reserved)", "(ACPI ", "(unusable)", "efi: mem",
-        "EFI: mem", " attr=0000", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
+        "EFI: mem", " attr=0000", "Xen:\t", "\tSystem RAM", "\tReserved", "\treserved", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
     ];
 
     internal static readonly SearchValues<string> MapAndTraitWords =
@@ -36,6 +36,8 @@ public sealed class LogScanner
     private readonly LogMessages _messages = new();
     private readonly WrappedLine _held = new();
     private readonly PciLogBuilder? _pci;
+
+    private readonly char[] _plain = new char[TextLines.MaxLineLength];
 
     /// <summary>1-based number of the line that is being read; of one that was put together its first.</summary>
     private int _number;
@@ -94,11 +96,24 @@ public sealed class LogScanner
                 break;
             if (_pci is not null && (_pci.IsOpen || line.ContainsAny(s_pciWords)))
                 _pci.Read(line, _text.Number);
+            line = WithBlanks(line);
             if (_held.Count == 0 || !GoesOnWithHeld(line))
                 Read(line, _text.Number);
         }
 
         ReleaseHeld();
+    }
+
+    /// <summary>A line with blanks for the tabs in it, as tables and editors put them between the words of one: no line of a log means anything
+    /// else by a tab. Those that indent it stay.</summary>
+    private ReadOnlySpan<char> WithBlanks(ReadOnlySpan<char> line)
+    {
+        int start = line.Length - line.TrimStart(" \t").Length;
+        if (line.Length > _plain.Length || !line[start..].Contains('\t'))
+            return line;
+        line[..start].CopyTo(_plain);
+        line[start..].Replace(_plain.AsSpan(start), '\t', ' ');
+        return _plain.AsSpan(0, line.Length);
     }
 
     private void Read(ReadOnlySpan<char> line, int number)

@@ -48,6 +48,7 @@ internal static class Vocabulary
     public const string InitrdMoved = "initrd moved from ";
     public const string Ramdisk = "RAMDISK: ";
     public const string Memory = "Memory: ";
+    public const string LastPfn = "last_pfn = ";
     public const string DeferredPages = "deferred pages initialised";
     public const string ImageOutsideRam = ".bss are not marked as E820";
 
@@ -91,6 +92,9 @@ internal static class Vocabulary
 
     /// <summary>What stands in a log only once the kernel has started its first process: words that come once a boot.</summary>
     public static readonly ImmutableArray<string> Programs = [" as init process", "Detected virtualiz", "dracut-initqueue["];
+
+    /// <summary>How lines begin that Linux prints behind the place where it prints the map that its command line has changed ("user:").</summary>
+    public static readonly ImmutableArray<string> OptionsTaken = [LastPfn, "e820: " + LastPfn, "DMI: ", "ACPI: RSDP "];
 
     /// <summary>What Xen says of a PVH dom0 that it cannot lay out or load, before it panics.</summary>
     public static readonly ImmutableArray<string> XenCauses =
@@ -160,6 +164,10 @@ internal static class Vocabulary
         new("available for PCI", KernelMessageKind.PciGap, MemOpening + "0x40061000-0xfebfffff]" + AvailableForPci),
         new("available for PCI", KernelMessageKind.PciGap, GapOpening + "0x40061000-0xfebfffff]" + AvailableForPci),
         new("last_pfn", KernelMessageKind.Remapped, Remapped + "97" + Pages + ", last_pfn=262144"),
+        new("last_pfn", KernelMessageKind.OptionsTaken, LastPfn + "0x40000 max_arch_pfn = 0x400000000"),
+        new("last_pfn", KernelMessageKind.OptionsTaken, "e820: " + LastPfn + "0x40000 max_arch_pfn = 0x400000000"),
+        new("DMI: ", KernelMessageKind.OptionsTaken, "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014"),
+        new("ACPI: RSDP ", KernelMessageKind.OptionsTaken, "ACPI: RSDP 0x00000000000F58D0 000014 (v00 BOCHS )"),
         new(Memory, KernelMessageKind.Memory, Memory + "167432K/1048572K available"),
         new("System RAM: ", KernelMessageKind.Other, "System RAM: 4003MB (4099736kB)"),
         new(NoIommu, KernelMessageKind.Other, NoIommu),

@@ -356,11 +356,10 @@ internal static class Explanations
     private static IEnumerable<string> OwnEdits(BootForecast forecast, ObservedBoot observed)
     {
         BootFacts facts = observed.Facts;
-        bool goesOn = facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null };
         ImmutableArray<E820Entry> before = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;
         if (facts.CommandLine is { } commandLine)
         {
-            foreach (string text in CommandLineEffects.Of(commandLine, before, observed.UserMap, facts.Edits, goesOn))
+            foreach (string text in CommandLineEffects.Of(commandLine, before, observed.UserMap, facts.Edits, facts.GoesOnBehindMap))
                 yield return text;
         }
 
