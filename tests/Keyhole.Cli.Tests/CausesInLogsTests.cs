@@ -81,7 +81,8 @@ public sealed class CausesInLogsTests
             """;
         CommandRun run = With(XensMap + dom0, "show", "--host", "-");
 
-        Assert.Contains("dom0: memmap=79G$82G (line 9) has nothing to take: this kernel has no RAM at [0x1480000000, 0x2840000000)", Words(run.Errors));
+        Assert.Contains("dom0: memmap=79G$82G (line 9) has nothing to take: this kernel has no RAM at [0x1480000000, 0x2840000000)",
+            Words(run.Errors));
         Assert.DoesNotContain("memmap", Words(With(XensMap + dom0, "plan", "--host", "-", "--memory", "512").Errors));
     }
 

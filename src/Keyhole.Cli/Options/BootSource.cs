@@ -268,7 +268,8 @@ internal sealed class BootSource
         {
             if (boot is not { Owner: BootOwner.Dom0, Identity: { } identity } || taken.Line < boot.FirstLine || taken.Line > boot.LastLine)
                 continue;
-            string said = $"dom0's kernel is Linux {InputError.OneLine(identity.Text, 80)}, as the log says{(boot.Release is { } at ? $" (line {at.Line})" : "")}";
+            string said = $"dom0's kernel is Linux {InputError.OneLine(identity.Text, 80)}, as the log says"
+                + $"{(boot.Release is { } at ? $" (line {at.Line})" : "")}";
             console.Remark(identity.Release is null
                 ? $"{said}, whose memory setup is not known (known are 3.2 to 7.3); it is taken for {KernelReleases.NameOf(KernelReleases.Default)}: "
                     + "--kernel names another"

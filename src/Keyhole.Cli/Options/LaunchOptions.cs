@@ -111,6 +111,6 @@ internal sealed class LaunchOptions(CommandConsole console)
         if (!Planner.PlatformOf(spec).Traits.TakesPolicies)
             return InputError.NotSupported(source, null,
                 $"the guest is not a PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}", GuestReview.InsteadOfAnotherMap(spec.Type));
-        return spec.Name is null ? InputError.Missing(source, null, "the guest has no name", "set name=\"…\"") : null;
+        return spec.VisibleName is null ? InputError.Missing(source, null, "the guest has no name", "set name=\"…\"") : null;
     }
 }

@@ -27,13 +27,13 @@ internal static class ComparisonText
         if (answer.Settings is { } settings)
         {
             console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB"));
+                $"guest:  {request.Scenario.Guest.VisibleName ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB"));
             WriteSettings(console, answer, settings);
             return;
         }
 
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"guest:  {request.Scenario.Guest.Name ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB, figures for "
+            $"guest:  {request.Scenario.Guest.VisibleName ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB, figures for "
                 + $"{KernelReleases.NameOf(request.Scenario.Kernel)}"));
         if (answer.BarRoom is { } room)
             console.Ansi.WriteLine($"room:   {Describe(room)}");

@@ -15,7 +15,8 @@ internal static class InspectText
     public static void Write(CommandConsole console, InspectAnswer answer)
     {
         Line(console, "domain",
-            $"{(answer.Name is { Length: > 0 } name ? InputError.OneLine(name, 128) : "(no name)")}, number {answer.Id}, {answer.Uuid}, on Xen {answer.Xen}");
+            $"{(answer.Name is { Length: > 0 } name ? InputError.OneLine(name, 128) : "(no name)")}, "
+                + $"number {answer.Id}, {answer.Uuid}, on Xen {answer.Xen}");
         string ran = answer.HasRun ? string.Create(CultureInfo.InvariantCulture, $"has run for {answer.CpuTimeNanoseconds / 1e9:0.000} s")
             : "has never run";
         string ended = answer is { State: "shut down", Shutdown: { } reason } ? $" ({reason})" : "";

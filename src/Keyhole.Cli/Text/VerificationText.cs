@@ -29,7 +29,7 @@ internal static class VerificationText
         // Where nobody chooses a map there is nothing to name.
         string made = expected.Plan.Firmware is { } firmware ? $", firmware: {firmware.Name} {firmware.Version}"
             : !expected.Plan.HasPolicy ? "" : $", map: {expected.Plan.Policy}";
-        console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.Name ?? "(no name)"}, {size}{made}");
+        console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.VisibleName ?? "(no name)"}, {size}{made}");
         console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
         bool isTaken = !hasFirmware && expected.Forecast is not null;
         console.Ansi.WriteLine($"kernel: {(!isTaken && verification.Boot.Release is null ? "not named in the log" : answer.Profile)}");

@@ -56,8 +56,11 @@ public enum GuestEnds
 /// <summary>The part of a guest's configuration that decides its memory map, however it was written down.</summary>
 public sealed record GuestSpec
 {
-    /// <summary>The guest's name; null where the configuration gives none, or an empty one.</summary>
-    public string? Name { get; init => field = string.IsNullOrWhiteSpace(value) ? null : value; }
+    /// <summary>The guest's name; null where the configuration gives none.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>The name as people see one: null where it is empty or of blanks, too.</summary>
+    public string? VisibleName => string.IsNullOrWhiteSpace(Name) ? null : Name;
 
     /// <summary>How it is virtualised.</summary>
     public GuestType Type { get; init; } = GuestType.Pv;

@@ -80,8 +80,10 @@ internal static class CommandLineEffects
     {
         foreach (ObservedBoot boot in BootLog.Of(scan))
         {
-            if (boot is { Owner: BootOwner.Dom0, Facts.CommandLine: { } commandLine } && boot.FirstLine <= xens.Line && xens.Line <= boot.LastLine)
-                return Of(commandLine, boot.Map is { Error: null } map ? map.Entries : [], boot.UserMap, boot.Facts.Edits, boot.Facts.GoesOnBehindMap);
+            if (boot is not { Owner: BootOwner.Dom0, Facts.CommandLine: { } commandLine } || xens.Line < boot.FirstLine || xens.Line > boot.LastLine)
+                continue;
+            BootFacts facts = boot.Facts;
+            return Of(commandLine, boot.Map is { Error: null } map ? map.Entries : [], boot.UserMap, facts.Edits, facts.GoesOnBehindMap);
         }
 
         return [];

@@ -20,7 +20,8 @@ public sealed class LogScanner
     [
         "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "modified: ", "user: [", "user: 0", "setup_data: [",
         "extended: ", "(usable)", "(reserved)", "(ACPI ", "(unusable)", "efi: mem",
-        "EFI: mem", " attr=0000", "Xen:\t", "\tSystem RAM", "\tReserved", "\treserved", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
+        "Xen:\t", "\tSystem RAM", "\tReserved", "\treserved",
+        "EFI: mem", " attr=0000", " : System RAM", " : Reserved", " : reserved", " : ACPI ", " : Unusable m", " : Persistent ", " : Soft Res",
     ];
 
     internal static readonly SearchValues<string> MapAndTraitWords =
