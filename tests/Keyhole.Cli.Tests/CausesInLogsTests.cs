@@ -129,4 +129,119 @@ public sealed class CausesInLogsTests
         foreach (string verb in new[] { "plan", "boot", "compare" })
             Assert.Contains("guest: (no name), ", Words(With(XensMap, verb, "--host", "-", "--guest", path).Output));
     }
+
+    [TestMethod]
+    [DataRow("hvm", "4.17.3", "passthrough not supported on this platform")]
+    [DataRow("pv", "4.17.3", "passthrough not supported on this platform")]
+    [DataRow("hvm", "4.12.4", "cannot be assigned - no IOMMU?")]
+    // libxl looked at HVM guests alone.
+    [DataRow("pv", "4.12.4", null)]
+    public void A_guest_with_a_device_is_refused_where_Xen_uses_no_IOMMU(string type, string xen, string? words)
+    {
+        string host = XensMap.Replace("4.17.3", xen, StringComparison.Ordinal);
+        string guest = Written($"name=\"g\"\nmemory=1024\ntype=\"{type}\"\npci=[\"01:00.0\"]\n");
+        CommandRun run = With(host + "(XEN) I/O virtualisation disabled\n", "plan", "--host", "-", "--guest", guest);
+
+        Assert.AreEqual(words is null ? 0 : 1, run.Status);
+        if (words is not null)
+            Assert.Contains($"error guest-does-not-start: the guest is not created: {words}", Words(run.Output));
+        Assert.AreEqual(0, With(host + "(XEN) I/O virtualisation enabled\n", "plan", "--host", "-", "--guest", guest).Status);
+        Assert.AreEqual(0, With(host + "(XEN) I/O virtualisation disabled\n", "plan", "--host", "-", "--memory", "1024").Status);
+        // What is known of the host stays known in its JSON.
+        string json = With(host + "(XEN) I/O virtualisation disabled\n", "show", "--host", "-", "--json").Output;
+        Assert.AreEqual(run.Status, With(json, "plan", "--host", "-", "--guest", guest).Status);
+    }
+
+    private const string LibvirtGuest = """
+        <domain type='xen'><name>x</name><memory unit='MiB'>1024</memory><os><type>linux</type></os>FEATURES<devices>
+        <hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0' function='0'/></source></hostdev></devices></domain>
+        """;
+
+    [TestMethod]
+    [DataRow("", "6.6.1", 1, "error dma-not-translated")]
+    [DataRow("", "7.2.1", 1, "error dma-not-translated")]
+    [DataRow("", "6.5.1", 0, "warning dma-not-translated")]
+    [DataRow("<features><xen><e820_host state='on'/></xen></features>", "6.6.1", 0, null)]
+    public void A_PV_guest_with_a_device_needs_a_reserved_entry_in_its_map_since_Linux_6_6(string features, string kernel, int status, string? problem)
+    {
+        string guest = LibvirtGuest.Replace("FEATURES", features, StringComparison.Ordinal);
+        CommandRun run = With(XensMap, "boot", "--host", "-", "--guest", Written(guest), "--kernel", kernel);
+
+        Assert.AreEqual(status, run.Status, run.Output);
+        if (problem is null)
+            Assert.DoesNotContain("dma-not-translated", run.Output);
+        else
+            Assert.Contains(problem, run.Output);
+        string soft = guest.Replace("<type>linux</type>", "<type>linux</type><cmdline>ro iommu=pt,soft quiet</cmdline>", StringComparison.Ordinal);
+        Assert.DoesNotContain("dma-not-translated", With(XensMap, "boot", "--host", "-", "--guest", Written(soft), "--kernel", kernel).Output);
+        string alone = guest[..guest.IndexOf("<hostdev", StringComparison.Ordinal)] + "</devices></domain>";
+        Assert.DoesNotContain("dma-not-translated", With(XensMap, "boot", "--host", "-", "--guest", Written(alone), "--kernel", kernel).Output);
+    }
+
+    [TestMethod]
+    public void A_conflict_names_the_device_and_its_BAR()
+    {
+        string devices = Written("01:00.0 Ethernet controller: Foo\n\tRegion 0: Memory at e0000000 (32-bit, non-prefetchable) [size=1M]\n"
+            + "\tRegion 2: Memory at 10000000 (32-bit, non-prefetchable) [size=64K]\n");
+        CommandRun run = With(XensMap, "plan", "--host", "-", "--memory", "1024", "--pci", "01:00.0", "--devices", devices);
+
+        Assert.Contains("BAR 2 of 0000:01:00.0 at [0x10000000, 0x10010000) conflicts with ram memory", Words(run.Output));
+        Assert.Contains("BAR 2 of 0000:01:00.0 at [0x10000000, 0x10010000) cannot be claimed",
+            Words(With(XensMap, "boot", "--host", "-", "--memory", "1024", "--pci", "01:00.0", "--devices", devices).Output));
+        Assert.Contains("the BAR at [0x10000000, 0x10010000) conflicts with ram memory",
+            Words(With(XensMap, "plan", "--host", "-", "--memory", "1024", "--e820-host", "--bar", "10000000-10010000").Output));
+    }
+
+    [TestMethod]
+    [DataRow("[mem 0x40000000-0xbfffffff window] (conflicts with System RAM [mem 0x00100000-0xbfffffff])",
+        "Linux drops the host bridge's window [0x40000000, 0xc0000000): it conflicts with System RAM [mem 0x00100000-0xbfffffff]")]
+    [DataRow("[mem 0x000cb000-0x000dffff window] (conflicts with Video ROM [mem 0x000c0000-0x000ccfff])", null)]
+    [DataRow("[io  0x0d00-0xffff window] (conflicts with PCI conf1 [io  0x0cf8-0x0cff])", null)]
+    public void A_window_that_Linux_drops_is_told_but_for_those_of_old_cards(string window, string? told)
+    {
+        string errors = Words(With($"{BareBoot}[    1.062866] acpi PNP0A03:00: ignoring host bridge window {window}\n", "show", "--host", "-").Errors);
+
+        if (told is null)
+            Assert.DoesNotContain("Linux drops", errors);
+        else
+            Assert.Contains(told, errors);
+    }
+
+    [TestMethod]
+    [DataRow("pci_bus 0000:00: root bus resource [mem 0xb0000000-0xdfffffff window]",
+        "window [0xb0000000, 0xe0000000) of bus 0000:00 is over RAM of this map, [0xb0000000, 0xc0000000)")]
+    [DataRow("pci_bus 0000:00: root bus resource [mem 0xc0000000-0xdfffffff window]", null)]
+    [DataRow("pci_bus 0000:00: root bus resource [mem 0xc0000000-0xcfffffff window]\n"
+        + "[    1.0] pci_bus 0000:80: root bus resource [mem 0xcf000000-0xdfffffff window]",
+        "The windows [0xc0000000, 0xd0000000) of bus 0000:00 and [0xcf000000, 0xe0000000) of bus 0000:80 overlap")]
+    [DataRow("pci_bus 0000:00: root bus resource [mem 0xc0000000-0xcfffffff window]\n"
+        + "[    1.0] pci_bus 0000:80: root bus resource [mem 0xd0000000-0xdfffffff window]", null)]
+    // Another kernel's: a guest's, say.
+    [DataRow("Linux version 6.1.0 (a@b) #1 SMP\n[    1.0] pci_bus 0000:00: root bus resource [mem 0xb0000000-0xdfffffff window]", null)]
+    public void A_window_over_RAM_or_over_another_bridges_is_told(string lines, string? told)
+    {
+        string errors = Words(With($"{BareBoot}[    1.0] {lines}\n", "show", "--host", "-").Errors);
+
+        if (told is null)
+            Assert.DoesNotContain("ACPI tables are wrong", errors);
+        else
+            Assert.Contains(told, errors);
+    }
+
+    [TestMethod]
+    [DataRow("Skipping table SSDT in non-ACPI non-reserved region", true)]
+    [DataRow("ACPI: Skipping table", false)]
+    public void A_table_that_Xen_leaves_out_of_a_PVH_dom0s_is_told(string line, bool isTold)
+    {
+        string errors = Words(With($"{XensMap}(XEN) {line}\n", "show", "--host", "-").Errors);
+
+        Assert.AreEqual(isTold, errors.Contains("Xen leaves ACPI's table SSDT out of a PVH dom0's (line 8)", StringComparison.Ordinal), errors);
+    }
+
+    private static string Written(string text)
+    {
+        string path = System.IO.Path.GetTempFileName();
+        System.IO.File.WriteAllText(path, text);
+        return path;
+    }
 }

@@ -125,7 +125,7 @@ public sealed class VerifyThreadsTests
         CommandRun run = CommandRun.Of("show", "--host", Written(XensMap + line));
 
         string words = string.Join(' ', run.Errors.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries));
-        Assert.AreEqual(isTold, words.Contains("xl starts no HVM guest with a device", StringComparison.Ordinal), words);
+        Assert.AreEqual(isTold, words.Contains("xl starts no guest with a device", StringComparison.Ordinal), words);
     }
 
     private static string Written(string text)

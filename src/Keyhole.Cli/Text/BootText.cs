@@ -24,7 +24,7 @@ internal static class BootText
         string map = !answer.Plan.HasPolicy ? "" : $", map: {answer.Policy}";
         console.Ansi.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"guest:  {answer.Guest.VisibleName ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}){map}"));
+            $"guest:  {answer.Guest.Name ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}){map}"));
         if (answer.Kernel is { } kernel)
             console.Ansi.WriteLine(answer.KernelImage is { } image ? $"kernel: {kernel}, [{image.Start}, {image.End}) by its image"
                 : $"kernel: {kernel}");

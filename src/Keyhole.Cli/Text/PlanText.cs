@@ -22,7 +22,7 @@ internal static class PlanText
         string devices = guest.Pci.IsEmpty ? "" : $", with {string.Join(' ', guest.Pci.Select(static assignment => assignment.Split(',')[0]))}";
         console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"guest:  {guest.VisibleName ?? "(no name)"}, {guest.MemoryKiB >> 10} MiB{balloon}{devices}"));
+            $"guest:  {guest.Name ?? "(no name)"}, {guest.MemoryKiB >> 10} MiB{balloon}{devices}"));
         // Where nobody chooses a map there is nothing to name.
         if (answer.Plan.HasPolicy)
             console.Ansi.WriteLine($"policy: {answer.Policy}");

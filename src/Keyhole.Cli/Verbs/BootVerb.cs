@@ -51,7 +51,7 @@ internal static class BootVerb
                 if (svg.Write(parsed, () => Pictures.OfPlan(boot.Plan)) is { } unwrittenPlan)
                     return console.Fail(unwrittenPlan);
                 InputError? unpaintedPlan = html.Write(
-                    parsed, $"keyhole boot: {plan.Guest.VisibleName ?? "a guest"}, {plan.Plan.HostName}", Verdicts.Of(plan), plan.IsYes,
+                    parsed, $"keyhole boot: {plan.Guest.Name ?? "a guest"}, {plan.Plan.HostName}", Verdicts.Of(plan), plan.IsYes,
                     plan.E820 is null ? null : () => Pictures.OfPlan(plan.Plan), plan.Problems, to => PlanText.Write(to, plan),
                     to => plan.WriteJson(to.OutBytes));
                 if (unpaintedPlan is not null)
@@ -64,7 +64,7 @@ internal static class BootVerb
             if (svg.Write(parsed, () => Pictures.OfBoot(answer.Plan, answer.Forecast!)) is { } unwritten)
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole boot: {answer.Guest.VisibleName ?? "a guest"}, {answer.Kernel ?? answer.Platform}, {answer.Plan.HostName}",
+                parsed, $"keyhole boot: {answer.Guest.Name ?? "a guest"}, {answer.Kernel ?? answer.Platform}, {answer.Plan.HostName}",
                 Verdicts.Of(answer), answer.IsYes,
                 answer.Forecast is { } forecast ? () => Pictures.OfBoot(answer.Plan, forecast) : null, answer.Problems,
                 to => BootText.Write(to, answer), to => answer.WriteJson(to.OutBytes));

@@ -70,7 +70,7 @@ internal static class PlanVerb
             if (svg.Write(parsed, () => Pictures.OfPlan(answer.Plan)) is { } unwritten)
                 return console.Fail(unwritten);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole plan: {answer.Guest.VisibleName ?? "a guest"}, {answer.Plan.HostName}", Verdicts.Of(answer), answer.IsYes,
+                parsed, $"keyhole plan: {answer.Guest.Name ?? "a guest"}, {answer.Plan.HostName}", Verdicts.Of(answer), answer.IsYes,
                 answer.E820 is null ? null : () => Pictures.OfPlan(answer.Plan), answer.Problems, to => PlanText.Write(to, answer),
                 to => answer.WriteJson(to.OutBytes));
             if (unpainted is not null)

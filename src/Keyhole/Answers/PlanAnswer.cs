@@ -185,7 +185,7 @@ public sealed record GuestAnswer(string? Name, ulong MemoryKiB, ulong MaxmemKiB,
     internal static GuestAnswer Of(GuestSpec guest)
     {
         ArgumentNullException.ThrowIfNull(guest);
-        return new(guest.Name, guest.MemoryKiB, guest.MaxmemKiB, [.. guest.Pci.Select(static assignment => assignment.ToString())]);
+        return new(guest.VisibleName, guest.MemoryKiB, guest.MaxmemKiB, [.. guest.Pci.Select(static assignment => assignment.ToString())]);
     }
 }
 

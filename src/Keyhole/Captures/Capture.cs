@@ -123,6 +123,8 @@ internal sealed record CaptureTraits
 
     public int? IommuAddressBits { get; init; }
 
+    public bool? IommuInUse { get; init; }
+
     public ImmutableArray<CaptureRootWindow>? RootWindows { get; init; }
 
     public Hex? ProtectedHpet { get; init; }
@@ -152,6 +154,7 @@ internal sealed record CaptureTraits
         GibPages = traits.HasGiBPages,
         Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,
         IommuAddressBits = traits.IommuAddressBits,
+        IommuInUse = traits.UsesIommu,
         RootWindows =
             Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),
         ProtectedHpet = traits.ProtectedHpet is { } hpet ? new Hex(hpet) : null,

@@ -23,7 +23,7 @@ internal ref partial struct CaptureReader
         "reservedDeviceMemory", "otherDenied", "reservedInDom0",
     ];
 
-    private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "rootWindows", "firmware", "deviceMemoryOwners"];
+    private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "rootWindows", "firmware", "deviceMemoryOwners"];
 
     private bool TryReadTraits(out HostTraits traits)
     {
@@ -147,6 +147,11 @@ internal ref partial struct CaptureReader
                 if (!TryReadNumber(name, 32, 64, out int bits))
                     return false;
                 traits = traits with { IommuAddressBits = bits };
+                return true;
+            case "iommuInUse":
+                if (!TryReadBoolean(name, out bool isUsed))
+                    return false;
+                traits = traits with { UsesIommu = isUsed };
                 return true;
             case "firmware":
                 return TryReadFirmware(ref traits);

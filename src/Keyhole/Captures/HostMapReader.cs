@@ -130,7 +130,11 @@ public static class HostMapReader
                 LostRanges = lost,
                 RamCounted = lost.IsEmpty ? null : RamCount.Of(scan, map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
-                Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with { ReservedInDom0 = Dom0sMap.DeniedBy(scan, map) }
+                Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with
+                {
+                    ReservedInDom0 = Dom0sMap.DeniedBy(scan, map),
+                    UsesIommu = RamCount.XensLine(scan, map, Vocabulary.NoIommu) is null ? null : false,
+                }
                     : scan.Traits) with
                 { LinuxRelease = LinuxOf(scan) },
                 ReservedRegions = [.. scan.Traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],

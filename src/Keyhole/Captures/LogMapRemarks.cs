@@ -47,8 +47,9 @@ internal static class LogMapRemarks
         if (taken is { Kind: LogMapKind.LinuxFirmware, Error: null })
             remarks.AddRange(CommandLineEffects.OnHost(scan, taken).Select(static text => (Phrase)text));
         if (taken.Kind == LogMapKind.XenFirmware && RamCount.XensLine(scan, taken, Vocabulary.NoIommu) is { } line)
-            remarks.Add($"Xen says \"{Vocabulary.NoIommu}\" (line {line.Number}): this host has no IOMMU in use, and xl starts no HVM guest "
-                + $"with a device (\"passthrough not supported on this platform\")");
+            remarks.Add($"Xen says \"{Vocabulary.NoIommu}\" (line {line.Number}): this host has no IOMMU in use, and xl starts no guest "
+                + $"with a device (up to Xen 4.12 no HVM guest): \"passthrough not supported on this platform\"");
+        remarks.AddRange(DeviceRemarks.On(scan, taken).Select(static text => (Phrase)text));
         return remarks.ToImmutable();
     }
 

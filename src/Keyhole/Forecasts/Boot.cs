@@ -80,6 +80,7 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
             Layout = scenario.LayoutThatCounts,
             CommandLine = scenario.Guest.CommandLine ?? "",
             Bars = plan.Bars,
+            Devices = HostSide.DevicesOf(scenario),
         };
     }
 }

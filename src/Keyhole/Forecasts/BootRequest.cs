@@ -64,4 +64,7 @@ public sealed record BootRequest
 
     /// <summary>Memory windows of devices that the guest is to claim.</summary>
     public ImmutableArray<Bar> Bars { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The devices whose windows they are, as far as they are known: messages name them.</summary>
+    internal ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];
 }

@@ -8,6 +8,7 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Pci;
 using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
@@ -53,7 +54,7 @@ internal static class ForecastReview
                 yield return new(
                     Severity.Error,
                     ProblemCodes.BarConflict,
-                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) cannot be claimed: \""
+                    $"{BarName.Of(verdict.Bar, forecast.Request.Devices)} cannot be claimed: \""
                         + $"{KernelWords.CannotClaim(verdict.Bar, entry)}\"",
                     verdict.ConflictRange.Start,
                     verdict.ConflictRange.End,
@@ -65,7 +66,7 @@ internal static class ForecastReview
                 yield return new(
                     Severity.Error,
                     ProblemCodes.BarConflict,
-                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) does not lead to the device: this kernel leaves a hole that "
+                    $"{BarName.Of(verdict.Bar, forecast.Request.Devices)} does not lead to the device: this kernel leaves a hole that "
                         + $"reaches 512 GiB without machine frames, all of it",
                     verdict.Bar.Start,
                     verdict.Bar.End,
@@ -76,7 +77,7 @@ internal static class ForecastReview
                 yield return new(
                     Severity.Error,
                     ProblemCodes.BarConflict,
-                    $"the BAR at [0x{verdict.Bar.Start:x}, 0x{verdict.Bar.End:x}) does not lead to the device: its frames "
+                    $"{BarName.Of(verdict.Bar, forecast.Request.Devices)} does not lead to the device: its frames "
                         + $"have other machine frames behind them",
                     verdict.Bar.Start,
                     verdict.Bar.End,

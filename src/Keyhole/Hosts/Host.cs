@@ -113,6 +113,9 @@ public sealed record HostTraits
     /// <summary>The kind of its IOMMU, or null.</summary>
     public HostIommu? Iommu { get; init; }
 
+    /// <summary>Whether Xen uses the host's IOMMU; null where its log does not say so.</summary>
+    public bool? UsesIommu { get; init; }
+
     /// <summary>What the host bridges forward, in the source's order.</summary>
     public ImmutableArray<RootWindow> RootWindows { get; init => field = Given.Array(value); } = [];
 

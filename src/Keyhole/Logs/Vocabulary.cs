@@ -23,6 +23,12 @@ internal readonly record struct Saying(string Mark, KernelMessageKind Kind, stri
 internal static class Vocabulary
 {
     public const string Version = "Linux version ";
+    /// <summary>What Xen says of a table that it leaves out of a PVH dom0's; the table's name follows, then <see cref="BannedTableEnd"/>.</summary>
+    public const string BannedTable = "Skipping table ";
+    public const string BannedTableEnd = " in non-ACPI non-reserved region";
+
+    /// <summary>What Linux says of a window of a host bridge that it drops.</summary>
+    public const string DroppedWindow = "ignoring host bridge window ";
     public const string NoIommu = "I/O virtualisation disabled";
     public const string CommandLine = "Command line:";
     public const string LateCommandLine = "Kernel command line:";
@@ -171,6 +177,9 @@ internal static class Vocabulary
         new(Memory, KernelMessageKind.Memory, Memory + "167432K/1048572K available"),
         new("System RAM: ", KernelMessageKind.Other, "System RAM: 4003MB (4099736kB)"),
         new(NoIommu, KernelMessageKind.Other, NoIommu),
+        new(BannedTable, KernelMessageKind.Other, BannedTable + "SSDT" + BannedTableEnd),
+        new(DroppedWindow, KernelMessageKind.Other, DroppedWindow + MemOpening + "0x000cb000-0x000dffff window] (conflicts with Video ROM "
+            + MemOpening + "0x000c0000-0x000ccfff])"),
         new("Phys-Mach map", KernelMessageKind.Other, "Phys-Mach map: 0000008000000000->0000008000200000"),
         new("Loaded kernel", KernelMessageKind.Other, "Loaded kernel: ffffffff81000000->ffffffff84a00000"),
         new("Start info", KernelMessageKind.Other, "Start info:    ffffffff84a00000->ffffffff84a004b8"),

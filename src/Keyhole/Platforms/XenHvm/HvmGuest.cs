@@ -92,7 +92,7 @@ internal sealed record HvmGuest
         HvmGuest made = new() { Settings = settings, Topology = topology, Xen = xen };
         if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen)) is { } what)
             made = made with { NotModelled = what };
-        if ((settings.Refusal ?? topology.Refusal) is { } words)
+        if ((settings.Refusal ?? UnusedIommu.RefusalOf(scenario) ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
         if (guest.MaxmemKiB > guest.MemoryKiB && !guest.Pci.IsEmpty)
             return made with { Refusal = "PCI device assignment for HVM guest failed due to PoD enabled" };

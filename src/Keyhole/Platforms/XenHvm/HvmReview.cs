@@ -83,6 +83,12 @@ internal static class HvmReview
     private static void ReportRefusal(Scenario scenario, HvmGuest guest, string words, List<Problem> problems)
     {
         string? remedy = null;
+        if (UnusedIommu.IsRefusal(words))
+        {
+            problems.Add(UnusedIommu.ProblemOf(words));
+            return;
+        }
+
         if (words == SharedDeviceMemory.Words && SharedDeviceMemory.RefusedOf(scenario, guest.Rdm.Policy) is { } shared)
         {
             Scenario relaxed = scenario with { Guest = SharedDeviceMemory.Relaxed(scenario.Guest) };

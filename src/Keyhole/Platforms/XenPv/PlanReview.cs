@@ -26,6 +26,7 @@ internal static class PlanReview
         GuestSpec guest,
         ImmutableArray<PlannedEntry> entries,
         ImmutableArray<Bar> bars,
+        IEnumerable<PciDevice> devices,
         List<Problem> problems)
     {
         ReportLowMemory(policy, machineMap, guest, entries, problems);
@@ -34,7 +35,7 @@ internal static class PlanReview
         // A map that was given may be forecast without its host.
         if (!machineMap.IsEmpty)
             ReportGaps(machineMap, entries, problems);
-        ReportBars(entries, guest, bars, problems);
+        ReportBars(entries, guest, bars, devices, problems);
         if (guest.Is32Bit)
             Report32Bit(entries, problems);
     }
@@ -104,7 +105,13 @@ internal static class PlanReview
         }
     }
 
-    public static void ReportBars(ImmutableArray<PlannedEntry> entries, GuestSpec guest, ImmutableArray<Bar> bars, List<Problem> problems)
+    /// <param name="entries">The guest's map.</param>
+    /// <param name="guest">The guest.</param>
+    /// <param name="bars">The windows that are looked at.</param>
+    /// <param name="devices">Those whose windows they may be.</param>
+    /// <param name="problems">What is added to.</param>
+    public static void ReportBars(ImmutableArray<PlannedEntry> entries, GuestSpec guest, ImmutableArray<Bar> bars, IEnumerable<PciDevice> devices,
+        List<Problem> problems)
     {
         ImmutableArray<E820Entry> sanitised = Sanitised(entries);
         foreach (Bar bar in bars)
@@ -114,7 +121,7 @@ internal static class PlanReview
                 problems.Add(new(
                     Severity.Error,
                     ProblemCodes.Beyond32Bits,
-                    $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) is beyond the 64 GiB that a 32-bit kernel sees",
+                    $"{BarName.Of(bar, devices)} is beyond the 64 GiB that a 32-bit kernel sees",
                     bar.Start,
                     bar.End,
                     "have the firmware place it lower (no \"above 4G decoding\"), or boot a 64-bit kernel"));
@@ -126,7 +133,7 @@ internal static class PlanReview
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.BarConflict,
-                $"the BAR at [{Hex(bar.Start)}, {Hex(bar.End)}) conflicts with {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel "
+                $"{BarName.Of(bar, devices)} conflicts with {Hosts.E820TypeNames.NameOf(entry.Type)} memory: the guest's kernel "
                     + $"will say \"can't claim BAR … address conflict\"",
                 start,
                 end,

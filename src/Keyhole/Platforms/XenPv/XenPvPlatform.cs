@@ -42,23 +42,29 @@ internal sealed class XenPvPlatform : IPlatform
             result = policy.Lay(InputOf(scenario.Host, machineMap, guest, bars));
             problems.AddRange(result.Problems);
             if (!result.Entries.IsEmpty)
-                PlanReview.Report(policy, machineMap, guest, result.Entries, bars, problems);
+                PlanReview.Report(policy, machineMap, guest, result.Entries, bars, HostSide.DevicesOf(scenario), problems);
         }
         else
         {
             result = PlainMap(guest);
             PlanReview.ReportKernel(result.Entries, guest, problems);
-            PlanReview.ReportBars(result.Entries, guest, bars, problems);
+            PlanReview.ReportBars(result.Entries, guest, bars, HostSide.DevicesOf(scenario), problems);
         }
 
-        bool isRefused = false;
-        if (SharedDeviceMemory.RefusedOf(scenario, null) is { } shared)
+        string? refusal = UnusedIommu.RefusalOf(scenario);
+        if (refusal is not null)
         {
-            isRefused = true;
+            problems.Add(UnusedIommu.ProblemOf(refusal));
+        }
+        else if (SharedDeviceMemory.RefusedOf(scenario, null) is { } shared)
+        {
+            refusal = SharedDeviceMemory.Words;
             problems.Add(SharedDeviceMemory.ProblemOf(shared, SharedDeviceMemory.RelaxedText(guest)));
         }
 
         problems.AddRange(scenario.Devices.Select(MsixAdvice.For).OfType<Problem>());
+        if (refusal is null && SwiotlbAdvice.For(scenario, result.Entries, machineMap) is { } untranslated)
+            problems.Add(untranslated);
         HyperTransportAdvice.ReportBars(scenario.Host, bars, problems);
         return new()
         {
@@ -71,7 +77,7 @@ internal sealed class XenPvPlatform : IPlatform
             Entries = result.Entries,
             Gaps = result.Gaps,
             Problems = [.. problems],
-            Verdict = isRefused ? new(GuestOutcome.Refused, SharedDeviceMemory.Words) : null,
+            Verdict = refusal is null ? null : new(GuestOutcome.Refused, refusal),
             RamBelow4GiBKiB = PlanReview.RamBelow(Frames.FourGiB, result.Entries) >> 10,
         };
     }
@@ -101,8 +107,10 @@ internal sealed class XenPvPlatform : IPlatform
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.HostMapUnused,
-                "the guest has neither e820_host nor pci=: it gets one RAM entry and no room for devices",
-                Remedy: "set e820_host=1 if a device will be passed through later"));
+                guest.Pci.IsEmpty ? "the guest has neither e820_host nor pci=: it gets one RAM entry and no room for devices"
+                    : "the guest has a device, but libvirt does not turn e820_host on for it: it gets one RAM entry and no room for devices",
+                Remedy: guest.Pci.IsEmpty ? "set e820_host=1 if a device will be passed through later"
+                    : "set e820_host: <features><xen><e820_host state='on'/></xen></features>"));
         }
     }
 }

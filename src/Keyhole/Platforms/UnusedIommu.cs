@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+
+namespace Keyhole.Platforms;
+
+/// <summary>A guest with a device on a host whose IOMMU Xen does not use ("I/O virtualisation disabled"): libxl refuses it.</summary>
+/// <remarks>Source: libxl__domain_config_setdefault in libxl_create.c, since Xen 4.13 for every kind of guest; before,
+/// libxl__device_pci_add in libxl_pci.c for HVM guests alone.</remarks>
+internal static class UnusedIommu
+{
+    /// <summary>What libxl says since Xen 4.13.</summary>
+    public const string Words = "passthrough not supported on this platform";
+
+    /// <summary>The same up to Xen 4.12, behind the device's address.</summary>
+    private const string OldWords = "cannot be assigned - no IOMMU?";
+
+    /// <summary>libxl's words, where it refuses the guest for that; else null.</summary>
+    public static string? RefusalOf(Scenario scenario)
+    {
+        if (scenario.Guest.Pci.IsEmpty || scenario.Host.Traits.UsesIommu != false)
+            return null;
+        bool isOld = scenario.Host.Traits.XenVersion is { } xen && xen.IsUpTo(4, 12);
+        return !isOld ? Words : scenario.Guest.Type == GuestType.Hvm ? OldWords : null;
+    }
+
+    /// <summary>Whether a refusal is of this kind.</summary>
+    public static bool IsRefusal(string words) => words is Words or OldWords;
+
+    /// <summary>The problem of such a guest.</summary>
+    /// <param name="words">libxl's.</param>
+    public static Problem ProblemOf(string words) => new(
+        Severity.Error,
+        ProblemCodes.GuestDoesNotStart,
+        $"the guest is not created: {words} (Xen uses no IOMMU on this host: its log says \"I/O virtualisation disabled\")",
+        Remedy: "switch on VT-d or AMD-Vi (IOMMU) in the host's firmware, see that Xen's command line has no iommu=off, and start the host again");
+}
