@@ -23,7 +23,8 @@ internal ref partial struct CaptureReader
         "reservedDeviceMemory", "otherDenied", "reservedInDom0",
     ];
 
-    private static readonly string[] s_widths = ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "rootWindows", "firmware", "deviceMemoryOwners"];
+    private static readonly string[] s_widths =
+        ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "rootWindows", "firmware", "deviceMemoryOwners"];
 
     private bool TryReadTraits(out HostTraits traits)
     {

@@ -37,8 +37,8 @@ internal static class DeviceRemarks
                 || line.Text.IndexOf(Vocabulary.BannedTableEnd, StringComparison.Ordinal) is not (> 0 and var end))
                 continue;
             yield return string.Create(CultureInfo.InvariantCulture,
-                $"Xen leaves ACPI's table {line.Text[Vocabulary.BannedTable.Length..end].Trim()} out of a PVH dom0's (line {line.Number}): the firmware "
-                    + $"keeps it where its map has neither ACPI nor reserved memory. What the table describes dom0 does not find; a PV dom0 does");
+                $"Xen leaves ACPI's table {line.Text[Vocabulary.BannedTable.Length..end].Trim()} out of a PVH dom0's (line {line.Number}): "
+                    + $"the firmware keeps it where its map has neither ACPI nor reserved memory. What the table describes dom0 does not find");
         }
     }
 
@@ -67,21 +67,22 @@ internal static class DeviceRemarks
             ByteRange covered = entries.Where(entry => entry.IsRam && !entry.Wraps && entry.Range.Overlaps(window.Range))
                 .Select(entry => entry.Range.Intersect(window.Range)).FirstOrDefault();
             if (!covered.IsEmpty)
-                yield return $"The host bridge's window {Range(window.Range)} of bus {window.BusName} is over RAM of this map, {Range(covered)}: no BAR "
-                    + "can be there; the firmware's map or its ACPI tables are wrong";
+                yield return $"The host bridge's window {Range(window.Range)} of bus {window.BusName} is over RAM of this map, {Range(covered)}: no "
+                    + "BAR can be there; the firmware's map or its ACPI tables are wrong";
             RootWindow other = windows.FirstOrDefault(other => (other.Domain, other.Bus).CompareTo((window.Domain, window.Bus)) > 0
                 && other.Range.Overlaps(window.Range));
             if (!other.Range.IsEmpty)
-                yield return $"The windows {Range(window.Range)} of bus {window.BusName} and {Range(other.Range)} of bus {other.BusName} overlap: only "
-                    + "one of the two bridges forwards what both claim; the firmware's ACPI tables are wrong";
+                yield return $"The windows {Range(window.Range)} of bus {window.BusName} and {Range(other.Range)} of bus {other.BusName} overlap: "
+                    + "only one of the two bridges forwards what both claim; the firmware's ACPI tables are wrong";
         }
     }
 
     /// <summary>Whether all that kernels say in the log one kernel says: a guest's windows are no fault of the host's.</summary>
     private static bool IsOfOneKernel(LogScan scan) =>
         scan.Maps.Count(static map => map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel) <= 1
-            && scan.Lines.Count(static line => line.Speaker == LogSpeaker.Kernel && line.Text.StartsWith(Vocabulary.Version, StringComparison.Ordinal)) <= 1
-            && scan.Lines.All(static line => line.Domain is null);
+            && scan.Lines.All(static line => line.Domain is null)
+            && scan.Lines.Where(static line => line.Speaker == LogSpeaker.Kernel)
+                .Count(static line => line.Text.StartsWith(Vocabulary.Version, StringComparison.Ordinal)) <= 1;
 
     private static bool TryWindow(ReadOnlySpan<char> text, out ByteRange window)
     {

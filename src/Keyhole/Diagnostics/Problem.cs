@@ -112,7 +112,8 @@ public static class ProblemCodes
     /// <summary>RAM (error: the guest does not start) or a BAR (warning) lies beyond the address bits of the host's IOMMU.</summary>
     public const string DmaBeyondIommu = "dma-beyond-iommu";
 
-    /// <summary>A PV guest's map has no reserved entry, by which Linux 6.6 and later tells that a device may come: its DMA is not translated.</summary>
+    /// <summary>A PV guest's map has no reserved entry, by which Linux 6.6 and later tells that a device may come: its DMA is not
+    /// translated.</summary>
     public const string DmaNotTranslated = "dma-not-translated";
 
     /// <summary>The host itself has not placed a window of the device.</summary>

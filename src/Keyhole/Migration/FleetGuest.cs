@@ -23,7 +23,8 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     {
         ArgumentNullException.ThrowIfNull(guest);
         ArgumentNullException.ThrowIfNull(name);
-        return new(guest.VisibleName ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB), guest.Type == GuestType.Pv && guest.UsesHostMap)
+        return new(guest.VisibleName ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB),
+            guest.Type == GuestType.Pv && guest.UsesHostMap)
         {
             Forecast = Planner.PlatformOf(guest).Traits.ForecastsFirmware ? guest : null,
         };

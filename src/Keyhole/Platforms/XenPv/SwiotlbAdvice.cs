@@ -34,8 +34,8 @@ internal static class SwiotlbAdvice
         return new(
             isAffected ? Severity.Error : Severity.Warning,
             ProblemCodes.DmaNotTranslated,
-            $"the guest's map has no reserved entry, and {(isAffected ? "this kernel" : "a kernel of Linux 6.6 or later")} then sets up no xen-swiotlb: "
-                + "a device can be claimed, but its DMA goes to other memory than the guest's",
+            $"the guest's map has no reserved entry, and {(isAffected ? "this kernel" : "a kernel of Linux 6.6 or later")} then sets up no "
+                + "xen-swiotlb: a device can be claimed, but its DMA goes to other memory than the guest's",
             Remedy: $"put iommu=soft on the command line of the guest's kernel{(hostHelps ? ", or give it the host's map (e820_host=1)" : "")}");
     }
 
