@@ -344,6 +344,8 @@ public sealed class UsageTests
     [TestMethod]
     [DataRow("3G")]
     [DataRow("3072M")]
+    [DataRow("3GiB")]
+    [DataRow("3072mib")]
     [DataRow("3145728K")]
     [DataRow("0xc0000000")]
     [DataRow("3072")]
@@ -358,8 +360,9 @@ public sealed class UsageTests
     }
 
     [TestMethod]
-    [DataRow("3X", "is not a size that fits")]
-    [DataRow("1.5G", "is not a size that fits")]
+    [DataRow("3X", "is not a size")]
+    [DataRow("3GB", "has a unit that is not understood: K, M, G and T are, and KiB to TiB, all of 1024")]
+    [DataRow("1.5G", "has a fraction, and sizes are whole numbers; write 1536M")]
     [DataRow("65T", "is not a size that fits")]
     [DataRow("4K", "is not a size that fits")]
     [DataRow("1025K", "is not a whole number of pages")]

@@ -30,5 +30,10 @@ internal static class OptionWords
         Setting.Compare => "keyhole compare",
         Setting.Start => "keyhole start",
         Setting.InstallUndo => "keyhole install --undo",
+        Setting.ReservedStart => "--start",
+        Setting.ReservedBelow => "--below",
+        Setting.ReservedRange => "--range",
+        Setting.ReservedGuestMemory => "--guest-memory",
+        Setting.CrashKernel => "--crashkernel",
     };
 }

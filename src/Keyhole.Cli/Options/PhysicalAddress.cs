@@ -16,11 +16,9 @@ internal static class PhysicalAddress
     public static bool TryParse(string text, out ulong address)
     {
         ReadOnlySpan<char> digits = WithoutUnderscores(text.AsSpan().Trim());
-        int unit = digits.IsEmpty ? -1 : Units.IndexOf(char.ToUpperInvariant(digits[^1]), StringComparison.Ordinal);
-        if (unit >= 0)
+        if (TryUnit(ref digits, out int shift))
         {
-            int shift = 10 * (unit + 1);
-            if (!ulong.TryParse(digits[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out address) || address > Frames.AddressLimit >> shift)
+            if (!ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out address) || address > Frames.AddressLimit >> shift)
                 return false;
             address <<= shift;
             return true;
@@ -29,6 +27,19 @@ internal static class PhysicalAddress
         if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
             digits = digits[2..];
         return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out address) && address <= Frames.AddressLimit;
+    }
+
+    /// <summary>Takes a unit off the end of a number: K, M, G, T, or the same spelled out, KiB to TiB. All are powers of 1024.</summary>
+    /// <param name="shift">The unit as a power of 2.</param>
+    public static bool TryUnit(ref ReadOnlySpan<char> number, out int shift)
+    {
+        ReadOnlySpan<char> rest = number.EndsWith("iB", StringComparison.OrdinalIgnoreCase) ? number[..^2] : number;
+        int unit = rest.IsEmpty ? -1 : Units.IndexOf(char.ToUpperInvariant(rest[^1]), StringComparison.Ordinal);
+        shift = 10 * (unit + 1);
+        if (unit < 0)
+            return false;
+        number = rest[..^1].TrimEnd();
+        return true;
     }
 
     /// <summary>Of a number that is written with them between its digits, as 0x7f49_f000.</summary>

@@ -66,7 +66,8 @@ internal sealed class PolicyOption
     public static string InHex(string text)
     {
         int colon = text.IndexOf(':', System.StringComparison.Ordinal);
-        return text is [.., 'K' or 'M' or 'G' or 'T' or 'k' or 'm' or 'g' or 't'] && PhysicalAddress.TryParse(text[(colon + 1)..], out ulong address)
+        System.ReadOnlySpan<char> number = System.MemoryExtensions.AsSpan(text, colon + 1);
+        return PhysicalAddress.TryUnit(ref number, out _) && PhysicalAddress.TryParse(text[(colon + 1)..], out ulong address)
             ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{text[..(colon + 1)]}0x{address:x}")
             : text;
     }

@@ -8,14 +8,13 @@ using Keyhole.Diagnostics;
 
 namespace Keyhole.Cli.Options;
 
-/// <summary>A size of memory: with a unit (3G, 512M, 8192K), in bytes (0x…), or a bare number of MiB. Whole pages, and no less than 1 MiB.</summary>
+/// <summary>A size of memory: with a unit (3G, 512M, 3GiB), in bytes (0x…), or a bare number of MiB. Whole pages, and no less than 1 MiB.</summary>
 internal sealed class SizeOption : Option<string?>
 {
     /// <summary>64 TiB: no Linux takes more.</summary>
     public const ulong MostOfGuest = 64UL << 40;
 
     private const ulong LeastBytes = 1UL << 20;
-    private const string Units = "KMGT";
 
     private readonly ulong _mostBytes;
 
@@ -41,7 +40,11 @@ internal sealed class SizeOption : Option<string?>
         sizeBytes = null;
         if (parsed.GetValue(this) is not { } text)
             return null;
-        if (!TryParse(text, out ulong bytes) || bytes < LeastBytes || bytes > _mostBytes)
+        bool isRead = TryParse(text, out ulong bytes);
+        if (!isRead && !IsNumber(text))
+            return InputError.Malformed(Name, null, WhyNot(text), $"write {WholeOf(text) ?? "3G, 512M or 3GiB (of 1024), or bytes as 0xc0000000"}; "
+                + $"a bare number is MiB");
+        if (!isRead || bytes < LeastBytes || bytes > _mostBytes)
             return InputError.OutOfRange(Name, null, $"{InputError.Quote(text)} is not a size that fits",
                 $"give 1M to {_mostBytes >> 40}T; a bare number is MiB");
         if (bytes % Frames.SizeBytes != 0)
@@ -50,14 +53,49 @@ internal sealed class SizeOption : Option<string?>
         return null;
     }
 
+    /// <summary>Whether it is a number, however large.</summary>
+    private static bool IsNumber(ReadOnlySpan<char> text)
+    {
+        text = text.Trim();
+        _ = PhysicalAddress.TryUnit(ref text, out _);
+        return !text.IsEmpty && text.IndexOfAnyExceptInRange('0', '9') < 0;
+    }
+
+    private static ErrorText WhyNot(string text)
+    {
+        ReadOnlySpan<char> number = text.AsSpan().Trim();
+        if (IsFraction(number, out _, out _))
+            return $"{InputError.Quote(text)} has a fraction, and sizes are whole numbers";
+        if (number is [>= '0' and <= '9', .., 'B' or 'b'] && number[^2] is not ('i' or 'I'))
+            return $"{InputError.Quote(text)} has a unit that is not understood: K, M, G and T are, and KiB to TiB, all of 1024";
+        return $"{InputError.Quote(text)} is not a size";
+    }
+
+    /// <summary>The same size without a fraction; null where there is none, or it is no whole page.</summary>
+    private static string? WholeOf(string text)
+    {
+        if (!IsFraction(text.AsSpan().Trim(), out decimal number, out int shift) || shift < 20)
+            return null;
+        decimal mib = number * (1UL << (shift - 20));
+        return mib == decimal.Truncate(mib) ? string.Create(CultureInfo.InvariantCulture, $"{mib:0}M") : null;
+    }
+
+    private static bool IsFraction(ReadOnlySpan<char> text, out decimal number, out int shift)
+    {
+        if (!PhysicalAddress.TryUnit(ref text, out shift))
+            shift = 20;
+        return decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number) && text.Contains('.')
+            && number < MostOfGuest;
+    }
+
     private static bool TryParse(ReadOnlySpan<char> text, out ulong bytes)
     {
         text = PhysicalAddress.WithoutUnderscores(text.Trim());
         if (text.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
             return ulong.TryParse(text[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out bytes);
-        int unit = text.IsEmpty ? -1 : Units.IndexOf(char.ToUpperInvariant(text[^1]), StringComparison.Ordinal);
-        int shift = unit < 0 ? 20 : 10 * (unit + 1);
-        if (!ulong.TryParse(unit < 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out bytes)
+        if (!PhysicalAddress.TryUnit(ref text, out int shift))
+            shift = 20;
+        if (!ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out bytes)
             || bytes > ulong.MaxValue >> shift)
             return false;
         bytes <<= shift;

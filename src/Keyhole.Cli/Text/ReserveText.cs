@@ -16,18 +16,30 @@ namespace Keyhole.Cli.Text;
 /// <summary><c>reserve</c>'s answer in words.</summary>
 internal static class ReserveText
 {
+    private const int MostRanges = 3;
+
     public static void Write(CommandConsole console, ReserveAnswer answer)
     {
         ReservePlan plan = answer.Plan;
         console.Ansi.WriteLine($"host:  {plan.HostName}");
-        console.Ansi.WriteLine(answer.Start is { } start ? $"start: {start} ({ByteSize.ToText(start.Value)})" : $"kept:  RAM {WhatIsKept(answer)}");
+        console.Ansi.WriteLine(answer.Start is { } start ? $"start: {start} ({ByteSize.ToText(start.Value)})"
+            : answer.Ranges is null ? "start: not known" : $"kept:  RAM {WhatIsKept(answer)}");
+        if (answer.SurelyKept is { } surely)
+        {
+            console.Ansi.WriteLine(surely.IsEmpty ? "No RAM is known to be kept; no parameters are given."
+                : $"Kept whatever the lost lines said: {string.Join(", ", surely.Select(static range => $"[{range.Start}, {range.End})"))}. "
+                    + "No parameters are given, for the lost lines may make them wrong.");
+            console.Ansi.WriteLine();
+        }
+
         if (plan is { Map: { } map, Guest: { } guest, Today: { } today } && answer.Today is { } told)
         {
             if (answer.Start is not null)
             {
                 Heading(console, "The host, as a kernel with that physical start shows it (/proc/iomem, scheme of 2008)");
                 Indented(console, answer.Iomem ?? []);
-                console.Ansi.WriteLine(Totals(answer.Totals!));
+                WriteLost(console, plan);
+                console.Ansi.WriteLine(Totals(answer.Totals!, plan));
             }
 
             Heading(console, "The guest: its E820 names the kept RAM only; every page has a slot");
@@ -37,7 +49,8 @@ internal static class ReserveText
                 new("left to the host's kernel", [.. map.Entries.Select(static entry => ToDrawn(entry))]) { NotKnown = lost },
                 new("guest", guest.Map) { NotKnown = [.. lost.Where(range => range.Start < map.Start)] }]);
 
-            Heading(console, "Today: kernel parameters that do the same");
+            Heading(console, plan.HasErrors ? "Today: kernel parameters that do the same; not to be used, for the errors below"
+                : "Today: kernel parameters that do the same");
             Indented(console, [told.Parameters]);
             console.Ansi.WriteLine("in /etc/default/grub, then update-grub (or grub2-mkconfig -o /boot/grub2/grub.cfg):");
             Indented(console, [told.DefaultGrub]);
@@ -45,7 +58,8 @@ internal static class ReserveText
             Indented(console, [told.GrubCfg]);
             console.Ansi.WriteLine("/proc/iomem then (without devices' resources):");
             Indented(console, told.Iomem);
-            console.Ansi.WriteLine(Totals(told.Totals));
+            WriteLost(console, plan);
+            console.Ansi.WriteLine(Totals(told.Totals, plan));
             if (today.Guest.MemoryBytes != guest.MemoryBytes || today.Guest.BufferBytes != guest.BufferBytes)
             {
                 console.Ansi.WriteLine("the guest's slots then:");
@@ -63,7 +77,7 @@ internal static class ReserveText
 
     private static string WhatIsKept(ReserveAnswer answer) => answer.Ranges is { } ranges
         ? $"in {string.Join(", ", ranges.Select(static range => $"[{range.Start}, {range.End})"))}"
-        : $"below {answer.Start}";
+        : answer.Start is { } start ? $"below {start}" : "below a start that is not known";
 
     public static void WriteCheck(CommandConsole console, ReserveAnswer answer, string source)
     {
@@ -71,7 +85,9 @@ internal static class ReserveText
         console.Ansi.WriteLine($"host:  {answer.Plan.HostName}");
         console.Ansi.WriteLine($"check: {source}");
         console.Ansi.WriteLine(check.Agrees
-            ? $"yes: {ByteSize.ToText(answer.Today!.Totals.Kept.Value)} {WhatIsKept(answer)} are kept aside"
+            ? answer.Today is { } today ? $"yes: {ByteSize.ToText(today.Totals.Kept.Value)} {WhatIsKept(answer)} are kept aside"
+                : $"yes: what RAM there is {WhatIsKept(answer)} is kept aside; how much that is the host's map does not tell"
+            : check.Outcome == "not-known" ? $"not known: whether the host is set up to keep RAM {WhatIsKept(answer)}"
             : $"no: the host is not set up to keep RAM {WhatIsKept(answer)}");
         MapView.WriteProblems(console, check.Problems);
     }
@@ -100,9 +116,17 @@ internal static class ReserveText
     private static E820Entry ToDrawn(ReservedRamEntry entry) =>
         E820Entry.FromSize(entry.Range.Start, entry.Range.SizeBytes, ReservedRamTypes.ToE820(entry.Type));
 
-    private static string Totals(ReservedTotalsAnswer totals) =>
+    private static string Totals(ReservedTotalsAnswer totals, ReservePlan plan) =>
         $"kept {ByteSize.ToText(totals.Kept.Value)}, failed {ByteSize.ToText(totals.Failed.Value)}, left to the host "
-            + $"{ByteSize.ToText(totals.HostRam.Value)}";
+            + $"{(plan.Host.HasLostEntries ? "at least " : "")}{ByteSize.ToText(totals.HostRam.Value)}";
+
+    /// <summary>Behind a listing that has no lines of what is not known.</summary>
+    private static void WriteLost(CommandConsole console, ReservePlan plan)
+    {
+        if (plan.Host.HasLostEntries)
+            console.Ansi.WriteLine($"not known, and not listed: {string.Join(", ", plan.Host.LostRangesInWords.Take(MostRanges))}"
+                + $"{(plan.Host.LostRanges.Length > MostRanges ? " and more" : "")}");
+    }
 
     private static void Heading(CommandConsole console, string text)
     {

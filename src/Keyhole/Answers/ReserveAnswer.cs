@@ -19,6 +19,15 @@ public sealed record ReserveAnswer : Answer
     /// <summary>The ranges that are kept; null where all RAM below a start is.</summary>
     public ImmutableArray<RangeAnswer>? Ranges { get; init; }
 
+    /// <summary>Where lines of the host's map are lost; null where none are known to be.</summary>
+    public ImmutableArray<RangeAnswer>? LostRanges { get; init; }
+
+    /// <summary>Whether it is known what is kept, and by which parameters, although lines of the host's map are lost; null where none are.</summary>
+    public bool? KeptKnown { get; init; }
+
+    /// <summary>Where that is not known: what is kept whatever the lost lines said.</summary>
+    public ImmutableArray<RangeAnswer>? SurelyKept { get; init; }
+
     /// <summary>The host's map as such a kernel sees it.</summary>
     public ImmutableArray<ReservedRamAnswer>? Host { get; init; }
 
@@ -31,7 +40,7 @@ public sealed record ReserveAnswer : Answer
     /// <summary>The guest's map and memory slots.</summary>
     public GuestRamAnswer? Guest { get; init; }
 
-    /// <summary>How today's kernels are made to do the same.</summary>
+    /// <summary>How today's kernels are made to do the same; null where nothing is kept.</summary>
     public TodaysHostAnswer? Today { get; init; }
 
     /// <summary>What is wrong, or worth knowing.</summary>
@@ -48,6 +57,9 @@ public sealed record ReserveAnswer : Answer
     [JsonIgnore]
     public override bool IsYes => !Plan.HasErrors && Check is not { Agrees: false };
 
+    private const string NotKnown = "not-known";
+    private const string Agreement = "agrees";
+
     /// <param name="given">Further resources of the host for its listing.</param>
     /// <param name="differences">What the running host has differently; null where nobody asked.</param>
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
@@ -57,13 +69,16 @@ public sealed record ReserveAnswer : Answer
         ArgumentNullException.ThrowIfNull(plan);
         Given.Array(given, nameof(given));
         HostCheckAnswer? check = differences is { } found
-            ? new(!plan.HasErrors && found.All(static problem => problem.Severity != Severity.Error), ProblemAnswer.AllOf(found, words))
+            ? new(OutcomeOf(plan, found) == Agreement, ProblemAnswer.AllOf(found, words)) { Outcome = OutcomeOf(plan, found) }
             : null;
         var answer = new ReserveAnswer
         {
-            Start = plan.Ranges.IsEmpty ? plan.Start : null,
+            Start = plan.Ranges.IsEmpty && !plan.IsStartNotKnown ? plan.Start : null,
             Ranges = plan.Ranges.IsEmpty ? null : [.. plan.Ranges.Select(RangeAnswer.Of)],
             Problems = ProblemAnswer.AllOf(plan.Problems, words),
+            LostRanges = plan.Host.HasLostEntries ? [.. plan.Host.LostRanges.Select(RangeAnswer.Of)] : null,
+            KeptKnown = plan.Host.HasLostEntries ? !plan.IsKeptNotKnown : null,
+            SurelyKept = plan.IsKeptNotKnown ? [.. plan.SurelyKept.Select(RangeAnswer.Of)] : null,
             Check = check,
             Plan = plan,
         };
@@ -75,10 +90,14 @@ public sealed record ReserveAnswer : Answer
                 Iomem = Lines(map.ToIomem(given)),
                 Totals = ReservedTotalsAnswer.Of(map),
                 Guest = GuestRamAnswer.Of(guest),
-                Today = TodaysHostAnswer.Of(today),
+                Today = today.Memmaps.IsEmpty ? null : TodaysHostAnswer.Of(today),
             }
             : answer;
     }
+
+    private static string OutcomeOf(ReservePlan plan, ImmutableArray<Problem> found) =>
+        plan.HasErrors || found.Any(static problem => problem.Severity == Severity.Error) ? "differs"
+            : found.Any(static problem => problem.Code == ReserveProblemCodes.KeptNotKnown) ? NotKnown : Agreement;
 
     internal static ImmutableArray<string> Lines(string text) => [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries)];
 }
@@ -167,4 +186,8 @@ public sealed record HugePagesAnswer([property: JsonPropertyName("fit1G")] ulong
     string Instead);
 
 /// <summary>Whether the running host is set up as planned.</summary>
-public sealed record HostCheckAnswer(bool Agrees, ImmutableArray<ProblemAnswer> Problems);
+public sealed record HostCheckAnswer(bool Agrees, ImmutableArray<ProblemAnswer> Problems)
+{
+    /// <summary>"agrees", "differs", or "not-known" where lost lines of the host's map decide it, or where its kernel is does.</summary>
+    public required string Outcome { get; init; }
+}

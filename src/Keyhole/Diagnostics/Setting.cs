@@ -67,6 +67,21 @@ public enum Setting
 
     /// <summary>The firmware of a guest of QEMU, and its release.</summary>
     Firmware,
+
+    /// <summary>The lowest address that the kernel of a host uses which keeps RAM aside.</summary>
+    ReservedStart,
+
+    /// <summary>How far a device reaches for which RAM is kept aside.</summary>
+    ReservedBelow,
+
+    /// <summary>A range of RAM to keep aside.</summary>
+    ReservedRange,
+
+    /// <summary>The memory of the guest that RAM is kept aside for.</summary>
+    ReservedGuestMemory,
+
+    /// <summary>The memory of a crash kernel beside RAM that is kept aside.</summary>
+    CrashKernel,
 }
 
 /// <summary>The names of settings.</summary>
@@ -96,5 +111,10 @@ public static class SettingNames
         Setting.Compare => "PolicyComparer.Compare",
         Setting.Start => "what starts a guest with a map",
         Setting.InstallUndo => "HookInstaller.Undo",
+        Setting.ReservedStart => "ReserveRequest.Start",
+        Setting.ReservedBelow => "ReserveRequest.Start with LowestStart",
+        Setting.ReservedRange => "ReserveRequest.Ranges",
+        Setting.ReservedGuestMemory => "ReserveRequest.GuestBytes",
+        Setting.CrashKernel => "ReserveRequest.CrashKernelBytes",
     };
 }

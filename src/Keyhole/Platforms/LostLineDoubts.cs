@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -22,6 +23,30 @@ internal static class LostLineDoubts
     public static ImmutableArray<Problem> Agreed(ImmutableArray<ByteRange> lost, IReadOnlyList<ImmutableArray<Problem>> readings,
         params IEnumerable<string> doubts)
     {
+        (List<Problem> agreed, List<string> unknown) = Split(readings, Question, doubts);
+        if (unknown.Count > 0)
+        {
+            agreed.Add(new(
+                Severity.Warning,
+                ProblemCodes.MapNotKnown,
+                $"it is not known {string.Join(", ", unknown)}: lines of the host's map are lost where {Text(lost)} "
+                    + $"{(lost.Length == 1 ? "is" : "are")}",
+                lost[0].Start,
+                lost[0].End,
+                SourceWanted));
+        }
+
+        return [.. agreed];
+    }
+
+    /// <summary>What helps against lost lines.</summary>
+    public const string SourceWanted = "give the whole log, or another source of the host's map";
+
+    /// <summary>What all readings agree on, and the questions that they answer differently.</summary>
+    /// <param name="question">A problem as a question, as "whether …"; null for one that is not worth one.</param>
+    public static (List<Problem> Agreed, List<string> Unknown) Split(
+        IReadOnlyList<ImmutableArray<Problem>> readings, Func<Problem, string?> question, params IEnumerable<string> doubts)
+    {
         List<Problem> agreed = [];
         List<string> unknown = [.. doubts];
         foreach (Problem problem in readings[0])
@@ -39,22 +64,10 @@ internal static class LostLineDoubts
             if (isLowRamTold && problem.Code == ProblemCodes.LowMemoryLost)
                 continue;
             if (!readings.All(reading => reading.Any(other => IsAlike(other, problem))))
-                Add(unknown, Question(problem));
+                Add(unknown, question(problem));
         }
 
-        if (unknown.Count > 0)
-        {
-            agreed.Add(new(
-                Severity.Warning,
-                ProblemCodes.MapNotKnown,
-                $"it is not known {string.Join(", ", unknown)}: lines of the host's map are lost where {Text(lost)} "
-                    + $"{(lost.Length == 1 ? "is" : "are")}",
-                lost[0].Start,
-                lost[0].End,
-                "give the whole log, or another source of the host's map"));
-        }
-
-        return [.. agreed];
+        return (agreed, unknown);
     }
 
     /// <summary>The ranges in words; of many the first ones.</summary>
@@ -65,9 +78,9 @@ internal static class LostLineDoubts
         return ranges.Length > most ? $"{named} and {ranges.Length - most} more" : named;
     }
 
-    private static void Add(List<string> questions, string question)
+    private static void Add(List<string> questions, string? question)
     {
-        if (!questions.Contains(question))
+        if (question is not null && !questions.Contains(question))
             questions.Add(question);
     }
 

@@ -3,10 +3,13 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Platforms;
 
 namespace Keyhole.ReservedRam;
 
@@ -40,7 +43,7 @@ public static class HostCheck
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(iomem);
-        return Compare(plan, LinuxIomem.RamOf(iomem.Entries));
+        return Compare(plan, LinuxIomem.RamOf(iomem.Entries), null);
     }
 
     /// <summary>
@@ -59,32 +62,121 @@ public static class HostCheck
         if (after is null ? last == 0 : after.Error is not null)
             return null;
         ImmutableArray<ByteRange> ram = LinuxIomem.RamOf((after ?? firmware).Entries);
+        string? commandLine = facts.CommandLine?.Value;
         if (facts.ImageOutsideRam is not { } image)
-            return Compare(plan, ram);
+            return Compare(plan, ram, commandLine);
         if (!image.Value.IsEmpty)
-            return Compare(plan, ByteRanges.Union([.. ram, image.Value]));
-        return
-        [
-            .. Compare(plan, ram),
-            new(
-                Severity.Error,
-                ReserveProblemCodes.NotKept,
-                $"the host's kernel is in RAM that it was told to leave alone, and takes that place back (line {image.Line} of its log); the "
-                    + $"guest's device would overwrite it. Where it is /proc/iomem shows",
-                Remedy: RemedyForKernel(plan)),
-        ];
+            return Compare(plan, ByteRanges.Union([.. ram, image.Value]), commandLine);
+        ImmutableArray<Problem> problems = Compare(plan, ram, commandLine);
+        return OfImage(plan, ByteRanges.Subtract(LinuxIomem.RamOf(firmware.Entries), ram), image.Line, commandLine) is { } found
+            ? [.. problems, found] : problems;
     }
 
-    private static string RemedyForKernel(ReservePlan plan) => plan.Host.Traits.IsEfi == true
-        ? "boot the host by BIOS (CSM), or keep RAM above 4 GiB: with EFI a kernel does not avoid memmap="
-        : "boot without nokaslr; on a host with EFI, boot by BIOS (CSM) or keep RAM above 4 GiB";
+    /// <summary>
+    /// A kernel whose image is in RAM that its options took away is somewhere in that RAM, which need not be what the plan keeps. Null where none of
+    /// it is.
+    /// </summary>
+    private static Problem? OfImage(ReservePlan plan, ImmutableArray<ByteRange> taken, int line, string? commandLine)
+    {
+        ImmutableArray<ByteRange> wanted = WantedBy(plan);
+        ImmutableArray<ByteRange> places = [.. taken.Where(static range => range.SizeBytes >= MinKernelBytes)];
+        ImmutableArray<ByteRange> inside = ByteRanges.Intersect(places, wanted);
+        if (!places.IsEmpty && ByteRanges.Sum(inside) < MinKernelBytes)
+            return null;
+        return ByteRanges.Subtract(places, wanted).Any(static range => range.SizeBytes >= MinKernelBytes)
+            ? new(
+                Severity.Warning,
+                ReserveProblemCodes.KeptNotKnown,
+                $"it is not known whether the host's kernel is in what is to be kept: it is in RAM that it was told to leave alone, of which that is "
+                    + $"a part, and takes its place back (line {line} of its log)",
+                Remedy: "give the host's /proc/iomem, which shows where it is")
+            : new(
+                Severity.Error,
+                ReserveProblemCodes.NotKept,
+                $"the host's kernel is in RAM that it was told to leave alone, and takes that place back (line {line} of its log); the "
+                    + $"guest's device would overwrite it. Where it is /proc/iomem shows",
+                Remedy: RemedyForKernel(plan, commandLine, inside.IsEmpty ? default : inside[0]));
+    }
 
-    private static ImmutableArray<Problem> Compare(ReservePlan plan, ImmutableArray<ByteRange> ram)
+    /// <summary>What is not so already: a boot by BIOS, RAM above 4 GiB where there is such, KASLR.</summary>
+    private static Phrase? RemedyForKernel(ReservePlan plan, string? commandLine, ByteRange at)
+    {
+        List<Phrase> advice = [];
+        bool? isEfi = plan.Host.Traits.IsEfi;
+        bool hasNoKaslr = HasOption(commandLine, "nokaslr");
+        if (isEfi != true && (commandLine is null || hasNoKaslr))
+            advice.Add("boot without nokaslr");
+        if (isEfi != false)
+        {
+            string onEfi = isEfi is null ? "on a host with EFI, " : "";
+            advice.Add($"{onEfi}boot by BIOS (CSM): an EFI stub does not avoid memmap=");
+            if (at.Start < Frames.FourGiB && plan.Request is { } request && ReserveRemedies.Above4GiB(request) is { } high)
+            {
+                string range = $"{MemmapParameters.Size(high.Start)}-{MemmapParameters.Size(high.End)}";
+                advice.Add($"keep RAM above 4 GiB ({Setting.ReservedRange} {range}) in its place, and look again");
+            }
+        }
+
+        return advice.Count == 0 ? null : Phrase.Join("; or ", advice);
+    }
+
+    /// <summary>The parameters, where the host was not booted with them; without nokaslr, and by BIOS, where it matters.</summary>
+    private static Phrase? RemedyForRam(ReservePlan plan, TodaysHost today, string? commandLine, ByteRange at)
+    {
+        if (today.Memmaps.All(range => HasOption(commandLine, MemmapParameters.ToText(range))))
+            return RemedyForKernel(plan, commandLine, at);
+        string how = plan.Host.Traits.IsEfi == true && at.Start < Frames.FourGiB ? "boot the host by BIOS (CSM)" : "boot the host";
+        bool isKaslrToSay = plan.Host.Traits.IsEfi != true && at.Start < Frames.FourGiB && (commandLine is null || HasOption(commandLine, "nokaslr"));
+        string instead = commandLine?.Contains("memmap=", StringComparison.Ordinal) == true ? ", in place of the memmap= that it has" : "";
+        return $"{how} with {today.Parameters}{instead}{(isKaslrToSay ? ", and without nokaslr" : "")}";
+    }
+
+    private static bool HasOption(string? commandLine, string option) =>
+        commandLine?.Split(' ', StringSplitOptions.RemoveEmptyEntries).Contains(option, StringComparer.Ordinal) == true;
+
+    private static ImmutableArray<ByteRange> WantedBy(ReservePlan plan) =>
+        plan.Today is { } today ? ByteRanges.WholePages(today.Map.Kept) : [];
+
+    /// <summary>Where lines of the host's map are lost, for each reading of them; the running host's RAM shows a part of what they said.</summary>
+    private static ImmutableArray<Problem> Compare(ReservePlan plan, ImmutableArray<ByteRange> ram, string? commandLine)
+    {
+        if (plan is not { Host.HasLostEntries: true, Request: { } request })
+            return CompareWhole(plan, ram, commandLine);
+        ImmutableArray<ByteRange> lost = request.Host.LostRanges;
+        ImmutableArray<ByteRange> seen = ByteRanges.Intersect(ram, lost);
+        Host shown = request.Host with
+        {
+            Entries = [.. request.Host.Entries.Concat(seen.Select(static range => E820Entry.FromSize(range.Start, range.SizeBytes, E820Type.Ram)))
+                .OrderBy(static entry => entry.Address)],
+            LostRanges = ByteRanges.Subtract(lost, seen),
+        };
+        ImmutableArray<Problem>[] readings = [.. LostLines.Readings(shown).Select(host =>
+            CompareWhole(ReservePlanner.Model(request with { Host = host }) with { Request = request with { Host = host } }, ram, commandLine))];
+        (List<Problem> agreed, List<string> unknown) = LostLineDoubts.Split(readings, ReserveDoubts.Question);
+        if (unknown.Count > 0)
+        {
+            agreed.Add(new(
+                Severity.Warning,
+                // What the plan leaves to the host does not decide whether the RAM is kept.
+                readings.SelectMany(static reading => reading).Any(static problem => problem.Code == ReserveProblemCodes.NotKept)
+                    && !agreed.Exists(static problem => problem.Code == ReserveProblemCodes.NotKept)
+                    ? ReserveProblemCodes.KeptNotKnown : ProblemCodes.MapNotKnown,
+                $"it is not known {string.Join(", ", unknown)}: lines of the host's map are lost where {LostLineDoubts.Text(lost)} "
+                    + $"{(lost.Length == 1 ? "is" : "are")}",
+                lost[0].Start,
+                lost[0].End,
+                LostLineDoubts.SourceWanted));
+        }
+
+        return [.. agreed];
+    }
+
+    private static ImmutableArray<Problem> CompareWhole(ReservePlan plan, ImmutableArray<ByteRange> ram, string? commandLine)
     {
         if (plan.Map is not { } map || plan.Today is not { } today)
             return [];
         List<Problem> problems = [];
-        ImmutableArray<ByteRange> wanted = ByteRanges.WholePages(today.Map.Kept);
+        ImmutableArray<ByteRange> wanted = WantedBy(plan);
         ImmutableArray<ByteRange> lost = ByteRanges.Intersect(ram, wanted);
         foreach (ByteRange range in lost)
         {
@@ -101,15 +193,14 @@ public static class HostCheck
                         + $"guest's device would overwrite them",
                     range.Start,
                     range.End,
-                    RemedyForKernel(plan))
+                    RemedyForKernel(plan, commandLine, range))
                 : new(
                     Severity.Error,
                     ReserveProblemCodes.NotKept,
                     $"{ByteSize.ToText(range.SizeBytes)} that should be kept are the kernel's System RAM",
                     range.Start,
                     range.End,
-                    plan.Host.Traits.IsEfi == true ? $"boot the host by BIOS (CSM) with {today.Parameters}"
-                        : $"boot the host with {today.Parameters}, and without nokaslr"));
+                    RemedyForRam(plan, today, commandLine, range)));
         }
 
         // Linux rounds RAM to whole pages, and keeps a few for itself in ways that no map shows: only what is larger counts.

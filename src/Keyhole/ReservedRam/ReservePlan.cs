@@ -67,6 +67,21 @@ public sealed record ReservePlan
     /// <summary>The same with Linux of today.</summary>
     public TodaysHost? Today { get; init; }
 
+    /// <summary>
+    /// Whether lines of the host's map that are lost decide what is kept, and by which parameters. <see cref="Map"/>, <see cref="Guest"/> and
+    /// <see cref="Today"/> are null then.
+    /// </summary>
+    public bool IsKeptNotKnown { get; init; }
+
+    /// <summary>Whether lost lines decide where the start is, too.</summary>
+    public bool IsStartNotKnown { get; init; }
+
+    /// <summary>Where lost lines decide what is kept: what Linux keeps whatever they said.</summary>
+    public ImmutableArray<ByteRange> SurelyKept { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>What was asked for; a check plans it again with what the running host shows.</summary>
+    internal ReserveRequest? Request { get; init; }
+
     /// <summary>What is wrong, or worth knowing.</summary>
     public required ImmutableArray<Problem> Problems { get; init => field = Given.Array(value); }
 
@@ -127,6 +142,9 @@ public static class ReserveProblemCodes
 
     /// <summary>Part of what shall be kept is no RAM of this host.</summary>
     public const string RangeWithoutRam = "range-without-ram";
+
+    /// <summary>Lines of the host's map are lost that decide what is kept, or whether a running host keeps it.</summary>
+    public const string KeptNotKnown = "kept-not-known";
 
     /// <summary>Pages of the guest's map are not kept, or the host's kernel takes them back.</summary>
     public const string NotKept = "not-kept";
