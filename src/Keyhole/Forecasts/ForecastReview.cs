@@ -17,6 +17,8 @@ namespace Keyhole.Forecasts;
 /// <summary>What users should be told of a forecast.</summary>
 internal static class ForecastReview
 {
+    private static readonly KernelRelease s_firstThatMovesNvs = new(6, 12);
+
     public static IEnumerable<Problem> Report(BootForecast forecast)
     {
         if (forecast.Outcome == GuestOutcome.Halts)
@@ -133,26 +135,32 @@ internal static class ForecastReview
                 Remedy: forecast.Request.IsDom0 ? "boot another kernel" : "install another map, or boot another kernel");
         }
 
-        E820Entry? obstacle = Obstacle(forecast.Request, range);
+        E820Entry? obstacle = Obstacle(forecast, range);
         string inTheWay = obstacle is { } entry ? $"{E820TypeNames.NameOf(entry.Type)} memory at [0x{entry.Address:x}, 0x{entry.End:x})"
             : "a gap in the map";
-        // Nobody gives dom0 another map: it has the machine's.
-        bool helpsToMoveNvs = obstacle is { Type: E820Type.Nvs } && !forecast.Request.Profile.Has(KernelBehaviour.MovesNvs)
-            && !forecast.Request.Is32Bit;
-        string remedy = (helpsToMoveNvs, forecast.Request.IsDom0) switch
-        {
-            (true, true) => "boot a kernel from 6.12 on, which moves ACPI NVS out of its way",
-            (true, false) => "boot a kernel from 6.12 on, which moves ACPI NVS out of its way, or install a map that keeps RAM there",
-            (false, true) => "boot a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)",
-            (false, false) => "install a map that keeps RAM there, or boot a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)",
-        };
         return new(
             Severity.Error,
             ProblemCodes.KernelHalts,
             $"the kernel halts{words}: {what} at [0x{range.Start:x}, 0x{range.End:x}) {(what == PageTables ? "overlap" : "overlaps")} {inTheWay}",
             obstacle?.Address ?? range.Start,
             obstacle?.End ?? range.End,
-            remedy);
+            Remedies(forecast.Request, obstacle) is { Length: > 0 } remedy ? remedy : null);
+    }
+
+    /// <summary>What a forecast says to help.</summary>
+    private static string Remedies(BootRequest request, E820Entry? obstacle)
+    {
+        List<string> remedies = [];
+        bool mayMove = obstacle is { Type: E820Type.Nvs } && !request.Profile.Has(KernelBehaviour.MovesNvs) && !request.Is32Bit;
+        bool helpsToMoveNvs = mayMove && Forecaster.ForecastOne(request with { Kernel = s_firstThatMovesNvs }).Boots;
+        if (helpsToMoveNvs)
+            remedies.Add("boot a kernel from 6.12 on, which moves ACPI NVS out of its way");
+        // Nobody gives dom0 another map: it has the machine's.
+        if (!request.IsDom0)
+            remedies.Add("install a map that keeps RAM there");
+        if (!helpsToMoveNvs && KernelPlace.ThatBoots(request) is not null)
+            remedies.Add("boot a kernel that is linked elsewhere (CONFIG_PHYSICAL_START)");
+        return string.Join(", or ", remedies);
     }
 
     /// <summary>What of the guest lies where the kernel stops at; empty where it is no matter of a place.</summary>
@@ -178,15 +186,21 @@ internal static class ForecastReview
     private static bool IsRam(BootRequest request, E820Entry entry) =>
         entry.IsRam || (request.IsDom0 && request.Profile.Has(KernelBehaviour.TakesUnusableForRam) && entry.Type == E820Type.Unusable);
 
-    private static E820Entry? Obstacle(BootRequest request, ByteRange range)
+    /// <summary>The lowest entry in the way; what the kernel has moved away no longer is, unless it is all there is.</summary>
+    private static E820Entry? Obstacle(BootForecast forecast, ByteRange range)
     {
         E820Entry? found = null;
-        foreach (E820Entry entry in request.Map)
+        foreach (E820Entry entry in forecast.Request.Map)
         {
-            if (!IsRam(request, entry) && !entry.Wraps && entry.Range.Overlaps(range) && (found is not { } lower || entry.Address < lower.Address))
+            if (IsRam(forecast.Request, entry) || entry.Wraps || !entry.Range.Overlaps(range))
+                continue;
+            bool isLower = found is not { } other || (IsMoved(entry), entry.Address).CompareTo((IsMoved(other), other.Address)) < 0;
+            if (isLower)
                 found = entry;
         }
 
         return found;
+
+        bool IsMoved(E820Entry entry) => forecast.Moved.Any(moved => moved.From.Overlaps(entry.Range) && entry.Type == E820Type.Nvs);
     }
 }

@@ -100,7 +100,8 @@ internal static class Forecaster
         return isSame ? null : shorter;
     }
 
-    private static BootForecast ForecastOne(BootRequest request)
+    /// <summary>The forecast alone: what users should be told of it, and how a shorter kernel would fare, is not in it.</summary>
+    internal static BootForecast ForecastOne(BootRequest request)
     {
         KernelProfile profile = request.Profile;
         GuestStart start = StartOf(request);

@@ -53,6 +53,10 @@ public sealed record HvmSettings
     /// <summary>Whether QEMU's board has the Xen platform device (machine xenfv).</summary>
     public bool HasPlatformDevice { get; init; } = true;
 
+    /// <summary>xl's <c>xen_platform_pci_bar_uc</c>, since Xen 4.21: without it hvmloader puts the platform device's memory at the end of the
+    /// hole.</summary>
+    public bool IsPlatformBarUncached { get; init; } = true;
+
     /// <summary>Whether the board's own USB controller is there.</summary>
     public bool HasBoardUsb { get; init; }
 
@@ -84,6 +88,7 @@ public sealed record HvmSettings
             HasAcpi = keys.Flag("acpi", true),
             IsHap = keys.Flag("hap", true),
             HasPlatformDevice = keys.Flag("xen_platform_pci", true),
+            IsPlatformBarUncached = keys.Flag("xen_platform_pci_bar_uc", true),
             HasStubDomain = keys.Flag("device_model_stubdomain_override", false),
             StubDomainMiB = keys.Number("stubdomain_memory") is { } own and >= 0 and < 1L << 30 ? (ulong)own : null,
             NamesDeviceModel = keys.Text("device_model_version") is not null,

@@ -269,28 +269,33 @@ internal static class LogEntrySyntax
     {
         entry = new(kind, HostMapDialect.Xen, default, default);
         const int fewestTellingDigits = 4;
+        // Xen pads addresses with zeros: 16 digits, 13 in EFI descriptors.
+        const int fewestAddressDigits = 13;
         if (cursor.TryText("["))
         {
             // Xen has other words in brackets, such as [VT-D].
             int bracketed = cursor.HexRun();
             if (bracketed < fewestTellingDigits && bracketed < cursor.Rest.Length)
                 return LineKind.Other;
-            if (!cursor.TryHex(out ulong start) || !cursor.TryText(", ") || !cursor.TryHex(out ulong last) || !cursor.TryText("] ")
-                || !TryBracketedType(ref cursor, out E820Type type))
-            {
+            if (!cursor.TryHex(out ulong start) || !cursor.TryText(", ") || !cursor.TryHex(out ulong last) || !cursor.TryText("] "))
                 return LineKind.Damaged;
-            }
+            // What Xen maps for an IOMMU is in frames, and no entry: "[00000000a0, 00000000ff] RW".
+            if (!TryBracketedType(ref cursor, out E820Type type))
+                return bracketed < fewestAddressDigits ? LineKind.Other : LineKind.Damaged;
 
             entry = new(kind, HostMapDialect.Xen, EntryRange.Inclusive(start, last), type);
             return LineKind.Entry;
         }
 
-        // Xen pads addresses with zeros: 16 digits, 13 in EFI descriptors. Fewer may be a word such as "bad" or "cafe".
+        // Few digits may be a word such as "bad" or "cafe".
         int digits = cursor.HexRun();
         if (digits == 0 || (digits < fewestTellingDigits && digits < cursor.Rest.Length) || !char.IsAsciiDigit(cursor.Rest[0]))
             return LineKind.Other;
         if (!cursor.TryHex(out ulong from))
             return LineKind.Damaged;
+        // A device's address, of which Xen tells: "0000:03:00.0: not mapping BAR [fe900, fe90f] invalid".
+        if (digits < fewestAddressDigits && !cursor.Rest.IsEmpty && cursor.Rest[0] is not (' ' or '-'))
+            return LineKind.Other;
         // Xen builds dom0 in such words: "Dom0 alloc.:   0000000168000000->0000000170000000".
         if (cursor.Rest.StartsWith("->", StringComparison.Ordinal))
             return LineKind.Other;

@@ -223,7 +223,7 @@ internal static class Explanations
             yield return $"boot a kernel of {releases}";
         }
 
-        if (KernelSurvey.PlaceThatBoots(request) is { } place)
+        if (KernelPlace.ThatBoots(request) is { } place)
         {
             found = true;
             yield return $"build this kernel with CONFIG_PHYSICAL_START=0x{place:x}: there it is on RAM, and by the forecast it boots";

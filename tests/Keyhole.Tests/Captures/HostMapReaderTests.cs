@@ -485,6 +485,18 @@ public sealed class HostMapReaderTests
         Assert.AreEqual(expected, Show(MapFixtures.Expect(MapFixtures.ReadText($"{LinuxLog}{line}\n")).Host.Traits));
 
     [TestMethod]
+    [DataRow("(XEN) [ 8.484769] 0000:03:00.0: not mapping BAR [fe900, fe90f] invalid")]
+    [DataRow("(XEN) [    7.577312]  [00000000a0, 00000000ff] RW")]
+    [DataRow("(XEN) 0000:04:00.0: not mapping BAR [fe700, fe77f] invalid")]
+    public void What_Xen_says_of_devices_and_frames_behind_a_map_is_no_damaged_entry(string line)
+    {
+        const string map = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n"
+            + "(XEN)  [0000000000100000, 000000007fffffff] (usable)\n";
+
+        MapFixtures.AreSame("0 9fc00 1\n100000 80000000 1", MapFixtures.Expect(MapFixtures.ReadText($"{map}{line}\n")));
+    }
+
+    [TestMethod]
     public void Lines_about_a_boot_are_kept_without_their_prefixes()
     {
         string log = """

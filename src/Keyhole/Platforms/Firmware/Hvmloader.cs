@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Pci;
 
 namespace Keyhole.Platforms.Firmware;
@@ -14,8 +15,9 @@ namespace Keyhole.Platforms.Firmware;
 /// from.
 /// </summary>
 /// <remarks>
-/// Source: Xen's tools/firmware/hvmloader (pci.c, e820.c, util.c, ovmf.c), 4.14 to 4.22; the records of tests/fixtures/hvm. Slips of it that are
-/// kept: a bridge's own registers are taken for BARs; RAM above 4 GiB of which the last page was taken for the firmware's ROM stays in the map.
+/// Source: Xen's tools/firmware/hvmloader (pci.c, e820.c, util.c, ovmf.c), 4.11 to 4.22; the records of tests/fixtures/hvm, which begin with
+/// 4.14. Slips of it that are kept: a bridge's own registers are taken for BARs; RAM above 4 GiB of which the last page was taken for the firmware's
+/// ROM stays in the map.
 /// </remarks>
 internal static class Hvmloader
 {
@@ -25,14 +27,20 @@ internal static class Hvmloader
     /// <summary>BARs end here: the last 64 MiB are hvmloader's and the platform's (RESERVED_MEMBASE).</summary>
     public const ulong End = 0xfc00_0000;
 
-    /// <summary>From Xen 4.17 on 64-bit BARs larger than this go above 4 GiB, and do not make the hole larger.</summary>
+    /// <summary>64-bit BARs larger than this go above 4 GiB and do not make the hole larger, where <see cref="SetsHugeBarsApart"/>.</summary>
     public const ulong HighThreshold = 1UL << 30;
 
     private const ulong FirstPort = 0xc000;
     private const ulong PortsEnd = 0x10000;
 
-    /// <summary>What hvmloader and its successors allocate: reserved device memory must not lie here.</summary>
-    private static readonly ByteRange s_dynamic = ByteRange.FromBounds(0xfc10_0000, 0xfe00_0000);
+    /// <summary>What hvmloader and its successors allocate ends here: reserved device memory must not lie there.</summary>
+    private const ulong DynamicEnd = 0xfe00_0000;
+
+    /// <summary>Where it starts where ACPI's tables have room of their own.</summary>
+    private const ulong DynamicStart = 0xfc10_0000;
+
+    /// <summary>Where it starts where they do not: behind a page with what they refer to.</summary>
+    private const ulong DynamicStartOfOld = End + Frames.SizeBytes;
 
     /// <summary>SeaBIOS as Xen's packages ship it: 256 KiB, to the end of the first MiB.</summary>
     private const ulong SeaBiosStart = 0xc0000;
@@ -45,9 +53,10 @@ internal static class Hvmloader
 
     public static HvmloaderRun Run(HvmloaderInput input)
     {
+        ByteRange dynamic = ByteRange.FromBounds(TellsOfAcpi(input.Xen) ? DynamicStart : DynamicStartOfOld, DynamicEnd);
         foreach (ByteRange reserved in input.Reserved)
         {
-            if (s_dynamic.Overlaps(reserved))
+            if (dynamic.Overlaps(reserved))
             {
                 return new(
                     "Fail to setup memory map due to conflict on dynamic reserved memory range.", [], NotReached(input.Tree), [], input.LowEnd,
@@ -57,6 +66,27 @@ internal static class Hvmloader
 
         return new Setup(input).Run();
     }
+
+    /// <summary>
+    /// Whether ACPI's tables are an entry of the map: since 4.15, and in the stable releases 4.12.4, 4.13.2 and 4.14.1; before, all behind the BARs
+    /// is one reserved entry (commits 8efa46516c5f and de6d188a519f and their backports). Where only "4.13" is known, its last one is taken.
+    /// </summary>
+    private static bool TellsOfAcpi(XenVersion xen) => (xen.Major, xen.Minor) switch
+    {
+        (4, 12) => xen.Patch is null or >= 4,
+        (4, 13) => xen.Patch is null or >= 2,
+        (4, 14) => xen.Patch is null or >= 1,
+        _ => !xen.IsUpTo(4, 11),
+    };
+
+    /// <summary>Since 4.19, and in the stable releases 4.17.4 and 4.18.1 (commit 57acad12a0 and its backports). Where only "4.17" is known, its last
+    /// stable release is taken.</summary>
+    public static bool SetsHugeBarsApart(XenVersion xen) => (xen.Major, xen.Minor) switch
+    {
+        (4, 17) => xen.Patch is null or >= 4,
+        (4, 18) => xen.Patch is null or >= 1,
+        _ => !xen.IsUpTo(4, 16),
+    };
 
     private static PciPlacement? NotReached(NumberedTree? tree) =>
         tree is null ? null : FirmwareRun.NothingPlaced(tree, [], static (_, _) => new(UnplacedReason.NotReached, 0, default));
@@ -68,6 +98,7 @@ internal static class Hvmloader
     {
         private readonly List<Register> _registers = [];
         private readonly List<int> _overwritten = [];
+        private readonly List<(Register Register, ulong Address)> _last = [];
         private ulong _low = input.LowEnd;
         private ulong _high = input.HighEnd;
         private ulong _start = UsualStart;
@@ -94,7 +125,10 @@ internal static class Hvmloader
 
         private ByteRange _highWindow;
 
-        private bool HasThreshold => !input.Xen.IsUpTo(4, 16);
+        private bool HasThreshold => SetsHugeBarsApart(input.Xen);
+
+        /// <summary>Where BARs below 4 GiB end: before the platform device's, where that has the end of the hole.</summary>
+        private ulong _end = End;
 
         /// <summary>Bus 0 alone, function by function, each register that answers; sorted by falling size, equal ones as they come.</summary>
         private void Scan(NumberedTree tree)
@@ -105,7 +139,11 @@ internal static class Hvmloader
                 if (function.Parent >= 0 || function.Address.Bus != 0)
                     continue;
                 foreach (BarRequest bar in function.Node.Bars)
-                    Add(OfBar(i, bar));
+                {
+                    if (!input.HasPlatformBarLast || !TryPutLast(function.Node, OfBar(i, bar)))
+                        Add(OfBar(i, bar));
+                }
+
                 if (function.Node.Bridge is null)
                     continue;
                 // Numbers of buses, ports, and two windows: 16 bytes each to somebody who takes them for BARs.
@@ -115,6 +153,18 @@ internal static class Hvmloader
                 Add(new(i, 0x20, 16, false, true, 0, null));
                 Add(new(i, 0x24, 16, false, false, 1, null));
             }
+        }
+
+        /// <summary>The memory of Xen's platform device, as long as there is room, before all others.</summary>
+        private bool TryPutLast(PciFunction node, Register register)
+        {
+            const int xen = 0x5853;
+            if (node is not { VendorId: xen, DeviceId: 1 or 2 } || register is not { IsMemory: true, Is64Bit: false }
+                || register.Bar?.Type == BarType.Rom || register.Size > _end || Align.Down(_end - register.Size, register.Size) < _start)
+                return false;
+            _end = Align.Down(_end - register.Size, register.Size);
+            _last.Add((register, _end));
+            return true;
         }
 
         private static Register OfBar(int function, BarRequest bar)
@@ -155,13 +205,13 @@ internal static class Hvmloader
             else
             {
                 // f0000000, e0000000, c0000000, 80000000; 32 bits, so that the next would be 0.
-                while (_wanted > End - _start && ((_start << 1) & 0xffff_ffff) != 0 && (input.MayMoveRam || ((_start << 1) & 0xffff_ffff) >= _low))
+                while (_wanted > _end - _start && ((_start << 1) & 0xffff_ffff) != 0 && (input.MayMoveRam || ((_start << 1) & 0xffff_ffff) >= _low))
                     _start = (_start << 1) & 0xffff_ffff;
                 if (_start > _low)
                 {
                     foreach (ByteRange reserved in input.Reserved)
                     {
-                        if (ByteRange.FromBounds(_start, End).Overlaps(reserved))
+                        if (ByteRange.FromBounds(_start, _end).Overlaps(reserved))
                         {
                             _start = _low;
                             break;
@@ -170,7 +220,7 @@ internal static class Hvmloader
                 }
             }
 
-            _movesHigh |= _wanted > End - _start;
+            _movesHigh |= _wanted > _end - _start;
         }
 
         private ulong MoveRam()
@@ -190,9 +240,15 @@ internal static class Hvmloader
             ulong highLimit = 1UL << input.PhysBits;
             ulong highStart = 0;
             var addresses = new Dictionary<(int Function, int Offset), (ulong? Address, Unplaced? Why)>();
+            foreach ((Register register, ulong address) in _last)
+            {
+                lines.Add(new(register.Function, register.Offset, register.Size, address | register.TypeBits));
+                addresses[(register.Function, register.Offset)] = (address, null);
+            }
+
             foreach (Register register in _registers)
             {
-                bool isHigh = register.Is64Bit && _movesHigh && (_wanted > End - low || (HasThreshold && register.Size > HighThreshold));
+                bool isHigh = register.Is64Bit && _movesHigh && (_wanted > _end - low || (HasThreshold && register.Size > HighThreshold));
                 ulong from;
                 ulong limit;
                 if (!register.IsMemory)
@@ -211,7 +267,7 @@ internal static class Hvmloader
                 else
                 {
                     from = low;
-                    limit = End;
+                    limit = _end;
                 }
 
                 if (register.IsMemory && !(HasThreshold && register.Size > HighThreshold))
@@ -295,7 +351,7 @@ internal static class Hvmloader
             }
 
             ImmutableArray<PlacementWindow> windows =
-                [new(WindowKind.Memory32, ByteRange.FromBounds(_start, End)), new(WindowKind.Io, ByteRange.FromBounds(FirstPort, PortsEnd))];
+                [new(WindowKind.Memory32, ByteRange.FromBounds(_start, _end)), new(WindowKind.Io, ByteRange.FromBounds(FirstPort, PortsEnd))];
             if (!_highWindow.IsEmpty)
                 windows = windows.Insert(1, new(WindowKind.Memory64, _highWindow));
             return new(tree, windows, bars.ToImmutable(), bridges.ToImmutable());
@@ -335,9 +391,10 @@ internal static class Hvmloader
                 E820Entry.FromBounds(0, X86Layout.IsaStart, E820Type.Ram),
                 E820Entry.FromBounds(bios, X86Layout.IsaEnd, E820Type.Reserved),
             };
-            if (input.HasAcpi)
+            bool tellsOfAcpi = input.HasAcpi && TellsOfAcpi(input.Xen);
+            if (tellsOfAcpi)
                 map.Add(E820Entry.FromBounds(End, acpiEnd, E820Type.Nvs));
-            map.Add(E820Entry.FromBounds(input.HasAcpi ? acpiEnd : End, Frames.FourGiB, E820Type.Reserved));
+            map.Add(E820Entry.FromBounds(tellsOfAcpi ? acpiEnd : End, Frames.FourGiB, E820Type.Reserved));
             map.Add(E820Entry.FromBounds(X86Layout.IsaEnd, _low, E820Type.Ram));
             foreach (ByteRange reserved in input.Reserved)
                 map.Add(E820Entry.FromBounds(reserved.Start, reserved.End, E820Type.Reserved));

@@ -30,6 +30,9 @@ internal sealed record HvmloaderInput
     /// <summary>Whether hvmloader may move RAM for a larger hole: toolstacks other than libxl leave it that.</summary>
     public bool MayMoveRam { get; init; }
 
+    /// <summary>Whether the memory of Xen's platform device has the end of the hole (xen_platform_pci_bar_uc=0, since 4.21).</summary>
+    public bool HasPlatformBarLast { get; init; }
+
     /// <summary>Reserved device memory that libxl tells of, in its order.</summary>
     public ImmutableArray<ByteRange> Reserved { get; init => field = Given.Array(value); } = [];
 

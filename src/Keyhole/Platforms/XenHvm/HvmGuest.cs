@@ -34,6 +34,12 @@ internal sealed record HvmGuest
     /// <summary>Where the source does not tell the processor's width.</summary>
     private const int UsualPhysBits = 40;
 
+    /// <summary>libxl's words for a device where maxmem is more than memory (populate on demand).</summary>
+    private const string PodWords = "PCI device assignment for HVM guest failed due to PoD enabled";
+
+    /// <inheritdoc cref="PodWords"/>
+    private const string PodWordsSince417 = "IOMMU required for device passthrough but not supported together with PoD";
+
     /// <summary>hvmloader stops with less RAM below 4 GiB.</summary>
     private const ulong LeastBytes = 2UL << 20;
 
@@ -90,12 +96,12 @@ internal sealed record HvmGuest
     {
         GuestSpec guest = scenario.Guest;
         HvmGuest made = new() { Settings = settings, Topology = topology, Xen = xen };
-        if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen)) is { } what)
+        if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen) ?? TooOld(xen)) is { } what)
             made = made with { NotModelled = what };
         if ((settings.Refusal ?? UnusedIommu.RefusalOf(scenario) ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
         if (guest.MaxmemKiB > guest.MemoryKiB && !guest.Pci.IsEmpty)
-            return made with { Refusal = "PCI device assignment for HVM guest failed due to PoD enabled" };
+            return made with { Refusal = xen.IsUpTo(4, 16) ? PodWords : PodWordsSince417 };
         if (guest.MaxmemKiB << 10 < (settings.VideoKiB << 10) + LeastBytes)
             return made with { Refusal = "hvmloader stops: less than 2 MiB of RAM are left below 4 GiB" };
         ulong bytes = ((guest.MaxmemKiB - settings.VideoKiB) << 10) & ~Frames.OffsetMask;
@@ -119,6 +125,10 @@ internal sealed record HvmGuest
         return made with { Run = run };
     }
 
+    /// <summary>Before 4.5 xl has no mmio_hole, and before 4.3 hvmloader moves RAM.</summary>
+    private static string? TooOld(XenVersion xen) => xen.IsUpTo(4, 4)
+        ? $"the memory of HVM guests of Xen {xen} is not modelled: that of 4.5 and later is" : null;
+
     private static HvmloaderRun RunHvmloader(Scenario scenario, HvmGuest guest, HvmMemory memory, bool mayMoveRam) => Hvmloader.Run(new()
     {
         Xen = guest.Xen,
@@ -127,6 +137,7 @@ internal sealed record HvmGuest
         HighEnd = memory.HighEnd,
         HoleBytes = guest.Settings.HoleBytes,
         MayMoveRam = mayMoveRam,
+        HasPlatformBarLast = !guest.Settings.IsPlatformBarUncached && !guest.Xen.IsUpTo(4, 20),
         Reserved = memory.Told,
         HasAcpi = guest.Settings.HasAcpi,
         Next = guest.Settings.Firmware,

@@ -6,6 +6,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Platforms.Firmware;
 
@@ -58,13 +59,22 @@ internal static class HvmReview
         bool hasLarge = guest.Topology.Tree is { } tree &&
             tree.Functions.Any(static function =>
                 function.Node.Bars.Any(static bar => bar.Type.Is64Bit() && bar.SizeBytes > Hvmloader.HighThreshold));
-        if (scenario.Host.Traits.XenVersion is null && (hasLarge || guest.Rdm.IsGiven))
+        XenVersion? told = scenario.Host.Traits.XenVersion;
+        if (told is null && (hasLarge || guest.Rdm.IsGiven))
         {
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.Assumed,
-                $"the source does not tell Xen's release: {HvmGuest.UsualXen} is taken; up to 4.16 BARs of more than 1 GiB make the hole "
-                    + $"larger, and up to 4.14 xl reads rdm="));
+                $"the source does not tell Xen's release: {HvmGuest.UsualXen} is taken, with all its fixes; before 4.17.4 and 4.18.1 BARs of more "
+                    + "than 1 GiB make the hole larger, and up to 4.14 xl reads rdm="));
+        }
+        else if (hasLarge && told is { Patch: null } xen && Hvmloader.SetsHugeBarsApart(xen) != Hvmloader.SetsHugeBarsApart(xen with { Patch = 0 }))
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.Assumed,
+                $"which {xen} the host has is not told: the last one is taken; before 4.17.4 and 4.18.1 BARs of more than 1 GiB make the hole "
+                    + "larger"));
         }
 
         if (guest.Settings.HasStubDomain)

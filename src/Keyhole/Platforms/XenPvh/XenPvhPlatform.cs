@@ -65,11 +65,14 @@ internal sealed class XenPvhPlatform : IPlatform
 
         ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
         int processors = Math.Max(scenario.Guest.Vcpus, scenario.Guest.MaxVcpus ?? 1);
-        ulong acpiPages = AcpiPagesOf(scenario.Host.Traits.XenVersion ?? s_usualXen, processors, out bool isCertain);
+        XenVersion xen = scenario.Host.Traits.XenVersion ?? s_usualXen;
+        ulong acpiPages = AcpiPagesOf(xen, processors, out bool isCertain);
         if (!isCertain)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed,
                 "with so many processors ACPI's tables from fc000000 on may take a page more than is shown"));
-        ImmutableArray<PlannedEntry> entries = Lay(end, acpiPages);
+        // Since 4.21 (commit d6dab805f1): a guest must not take them for RAM, as Xen's AML reads them.
+        E820Type tables = xen.IsUpTo(4, 20) ? E820Type.Acpi : E820Type.Nvs;
+        ImmutableArray<PlannedEntry> entries = Lay(end, acpiPages, tables);
         return plan with
         {
             IsMapKnown = true,
@@ -81,7 +84,7 @@ internal sealed class XenPvhPlatform : IPlatform
     }
 
     /// <summary>In libxl's order.</summary>
-    private static ImmutableArray<PlannedEntry> Lay(ulong bytes, ulong acpiPages)
+    private static ImmutableArray<PlannedEntry> Lay(ulong bytes, ulong acpiPages, E820Type type)
     {
         const ulong tables = HoleStart + Frames.SizeBytes;
         ulong pointer = tables + (acpiPages << Frames.Shift);
@@ -91,9 +94,9 @@ internal sealed class XenPvhPlatform : IPlatform
         entries.Add(new(E820Entry.FromBounds(0, low, E820Type.Ram), "the guest's RAM below 4 GiB"));
         entries.Add(new(E820Entry.FromBounds(SpecialPages, SpecialPagesEnd, E820Type.Reserved),
             "Xen's special pages: xenstore, console and the like"));
-        entries.Add(new(E820Entry.FromSize(pointer, pointerBytes, E820Type.Acpi), "the pointer to ACPI's tables (RSDP)"));
-        entries.Add(new(E820Entry.FromBounds(HoleStart, tables, E820Type.Acpi), "libxl's information for ACPI"));
-        entries.Add(new(E820Entry.FromBounds(tables, pointer, E820Type.Acpi), "ACPI's tables"));
+        entries.Add(new(E820Entry.FromSize(pointer, pointerBytes, type), "the pointer to ACPI's tables (RSDP)"));
+        entries.Add(new(E820Entry.FromBounds(HoleStart, tables, type), "libxl's information for ACPI"));
+        entries.Add(new(E820Entry.FromBounds(tables, pointer, type), "ACPI's tables"));
         if (bytes > low)
             entries.Add(new(E820Entry.FromBounds(Frames.FourGiB, Frames.FourGiB + bytes - low, E820Type.Ram), "the guest's RAM above 4 GiB"));
         return entries.ToImmutable();
