@@ -16,6 +16,7 @@ using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.E820;
 using Keyhole.Hosts;
+using Keyhole.Pci;
 
 namespace Keyhole.Cli.Verbs;
 
@@ -154,6 +155,8 @@ internal static class ShowVerb
         foreach (PfnRange pages in map.Host.DeviceMemory.OrderBy(static pages => pages.Start.Value))
             console.Ansi.WriteLine(
                 $"devices use by themselves (RMRR, IVMD): [{MapView.Hex(pages.Start.ToAddress())}, {MapView.Hex(pages.End.ToAddress())})");
+        foreach (PciAddress device in map.Host.Traits.DeviceMemoryNotTold)
+            console.Ansi.WriteLine($"{device} uses memory by itself (RMRR), and the log does not tell where");
         HostText.Write(console, map.Host);
         console.Ansi.WriteLine();
         MapView.Draw(console, [DrawnMaps.OfHost(map.Host)]);

@@ -135,6 +135,9 @@ internal sealed record CaptureTraits
     /// <summary>Whose that memory is, as far as it is told.</summary>
     public ImmutableArray<CaptureDeviceMemoryOwner>? DeviceMemoryOwners { get; init; }
 
+    /// <summary>Devices whose reserved memory is at a place that is not told.</summary>
+    public ImmutableArray<string>? DeviceMemoryNotTold { get; init; }
+
     public required ImmutableArray<string> OtherDenied { get; init => field = Given.Array(value); }
 
     public ImmutableArray<string>? ReservedInDom0 { get; init; }
@@ -161,6 +164,7 @@ internal sealed record CaptureTraits
         ReservedDeviceMemory = Ranges(traits.ReservedDeviceMemory),
         DeviceMemoryOwners = Capture.OrNull(traits.DeviceMemoryOwners.Select(static owner =>
             new CaptureDeviceMemoryOwner(owner.Range.Start.ToAddress(), owner.Range.End.ToAddress(), owner.Device.ToString()))),
+        DeviceMemoryNotTold = Capture.OrNull(traits.DeviceMemoryNotTold.Select(static device => device.ToString())),
         OtherDenied = Ranges(traits.OtherDenied),
         ReservedInDom0 = Capture.OrNull(Ranges(traits.ReservedInDom0)),
     };

@@ -307,6 +307,22 @@ public sealed record HvmSettings
             devices.Add(new(card.Driver, [new("vram_size_mb", Decimal((long)videoKiB / 2048)), new("ram_size_mb", Decimal((long)videoKiB / 2048))]));
         else if (card.Driver.Length > 0)
             devices.Add(new(card.Driver, [new("vgamem_mb", Decimal((long)videoKiB / 1024))]));
+        switch (told.Sound)
+        {
+            case "es1370":
+                devices.Add(new("ES1370", []));
+                break;
+            case "ac97":
+                devices.Add(new("AC97", []));
+                break;
+            case null or "sb16":
+                break;
+            default:
+                return settings with { Refusal = $"Unknown soundhw option '{told.Sound}'" };
+        }
+
+        if (told.UsbInputs.Any(static type => type is not ("tablet" or "mouse")))
+            return settings with { Refusal = "Unknown input device type" };
         foreach (string model in told.Networks)
             devices.Add(new(model, []));
         return settings with
@@ -317,6 +333,8 @@ public sealed record HvmSettings
             NamesDeviceModel = told.StubDomain == "stubdom-linux",
             Firmware = told.IsOvmf ? FirmwareName.Ovmf : FirmwareName.SeaBios,
             Devices = devices.ToImmutable(),
+            // libxl starts QEMU with -usb for them.
+            HasBoardUsb = !told.UsbInputs.IsEmpty,
             NotModelled = told.HasUsbController ? "libvirt's USB controllers are not modelled for Xen" : null,
         };
     }
@@ -325,7 +343,8 @@ public sealed record HvmSettings
     public bool Equals(HvmSettings? other) =>
         other is not null && VideoKiB == other.VideoKiB && HoleBytes == other.HoleBytes && BoundaryBytes == other.BoundaryBytes
             && HasAcpi == other.HasAcpi &&
-        IsHap == other.IsHap && Firmware == other.Firmware && HasPlatformDevice == other.HasPlatformDevice && HasBoardUsb == other.HasBoardUsb &&
+        IsHap == other.IsHap && Firmware == other.Firmware && HasPlatformDevice == other.HasPlatformDevice
+            && IsPlatformBarUncached == other.IsPlatformBarUncached && HasBoardUsb == other.HasBoardUsb &&
         HasStubDomain == other.HasStubDomain && StubDomainMiB == other.StubDomainMiB && NamesDeviceModel == other.NamesDeviceModel
         && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal
         && NotModelled == other.NotModelled;

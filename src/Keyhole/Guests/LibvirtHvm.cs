@@ -11,9 +11,12 @@ namespace Keyhole.Guests;
 /// <param name="VideoModel">The first video card's model; null for none.</param>
 /// <param name="VideoKiB">Its memory where the XML says it.</param>
 /// <param name="StubDomain">Qubes' own addition to libvirt: "stubdom-linux", or "stubdom" for the one of MiniOS; null without.</param>
+/// <param name="UsbInputs">The types of input devices on USB: libvirt knows "tablet" and "mouse" for Xen.</param>
+/// <param name="Sound">The first sound card's model; null for none.</param>
 /// <param name="Networks">The models of emulated network cards, in order.</param>
 internal readonly record struct LibvirtHvm(
-    string? VideoModel, ulong? VideoKiB, bool HasAcpi, bool IsOvmf, bool HasUsbController, string? StubDomain, ImmutableArray<string> Networks)
+    string? VideoModel, ulong? VideoKiB, bool HasAcpi, bool IsOvmf, bool HasUsbController, string? StubDomain,
+    ImmutableArray<string> UsbInputs, string? Sound, ImmutableArray<string> Networks)
 {
     public static LibvirtHvm Of(XElement domain)
     {
@@ -29,6 +32,9 @@ internal readonly record struct LibvirtHvm(
             devices?.Elements("controller")
                 .Any(static controller => (string?)controller.Attribute("type") == "usb" && (string?)controller.Attribute("model") != "none") == true,
             (string?)devices?.Element("emulator")?.Attribute("type"),
+            [.. devices?.Elements("input").Where(static input => (string?)input.Attribute("bus") == "usb")
+                .Select(static input => (string?)input.Attribute("type") ?? "") ?? []],
+            (string?)devices?.Elements("sound").FirstOrDefault()?.Attribute("model"),
             [.. devices?.Elements("interface").Where(static card => (string?)card.Attribute("type") != "hostdev").Select(ModelOf).OfType<string>()
                 ?? []]);
     }

@@ -37,6 +37,7 @@ internal sealed class LogTraits
     private readonly SortedSet<ulong> _iommus = [];
     private readonly SortedSet<(ulong Start, ulong End)> _deviceMemory = [];
     private readonly List<DeviceMemoryOwner> _owners = [];
+    private readonly List<PciAddress> _notTold = [];
 
     /// <summary>The devices of the table's entry that Xen is going through (iommu=verbose); null outside of an entry for reserved memory.</summary>
     private List<PciAddress>? _entryDevices;
@@ -103,6 +104,7 @@ internal sealed class LogTraits
                 ReadDeviceMemoryOption(rest);
                 break;
             case Subject.TableEntry:
+                EndEntry();
                 _entryDevices = rest.StartsWith("RMRR", StringComparison.Ordinal) ? [] : null;
                 break;
             case Subject.TableDevice:
@@ -196,12 +198,20 @@ internal sealed class LogTraits
         return DeviceMemorySyntax.TryRead(line, out first, out second);
     }
 
-    public HostTraits ToTraits() => _widths.AddTo(new()
+    public HostTraits ToTraits()
+    {
+        EndEntry();
+        return _widths.AddTo(Traits());
+    }
+
+    private HostTraits Traits() => new()
     {
         IoApics = [.. _ioApics],
         Iommus = [.. _iommus],
         ReservedDeviceMemory = [.. _deviceMemory.Select(static range => PfnRange.FromBounds(Pfn.Containing(range.Start), Pfn.AtOrAbove(range.End)))],
         DeviceMemoryOwners = [.. _owners],
+        // Where ranges stand elsewhere in the log the devices' are among them.
+        DeviceMemoryNotTold = _deviceMemory.Count == 0 ? [.. _notTold] : [],
         IsEfi = _isEfi ? true : null,
         Firmware = _firmware,
         CpuVendor = _vendor,
@@ -210,7 +220,7 @@ internal sealed class LogTraits
         PhysicalAddressBits = _addressBits ?? _hostAddressBits,
         IommuAddressBits = _iommuAddressBits ?? _hostAddressBits,
         XenVersion = _xenVersion,
-    });
+    };
 
     private static void AddPage(SortedSet<ulong> pages, ulong address)
     {
@@ -230,6 +240,18 @@ internal sealed class LogTraits
         PfnRange range = PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end));
         foreach (PciAddress device in _entryDevices ?? [])
             AddOwner(range, device);
+        _entryDevices = null;
+    }
+
+    /// <summary>A table's entry of which Xen, in a build without debugging, told the devices and not the range.</summary>
+    private void EndEntry()
+    {
+        foreach (PciAddress device in _entryDevices ?? [])
+        {
+            if (_notTold.Count < MaxPages && !_notTold.Contains(device))
+                _notTold.Add(device);
+        }
+
         _entryDevices = null;
     }
 

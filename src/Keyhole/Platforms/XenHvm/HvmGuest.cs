@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Guests;
 using Keyhole.Hosts;
+using Keyhole.Pci;
 using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.XenHvm;
@@ -96,7 +97,7 @@ internal sealed record HvmGuest
     {
         GuestSpec guest = scenario.Guest;
         HvmGuest made = new() { Settings = settings, Topology = topology, Xen = xen };
-        if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen) ?? TooOld(xen)) is { } what)
+        if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen) ?? TooOld(xen) ?? UntoldDeviceMemory(scenario)) is { } what)
             made = made with { NotModelled = what };
         if ((settings.Refusal ?? UnusedIommu.RefusalOf(scenario) ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
@@ -128,6 +129,21 @@ internal sealed record HvmGuest
     /// <summary>Before 4.5 xl has no mmio_hole, and before 4.3 hvmloader moves RAM.</summary>
     private static string? TooOld(XenVersion xen) => xen.IsUpTo(4, 4)
         ? $"the memory of HVM guests of Xen {xen} is not modelled: that of 4.5 and later is" : null;
+
+    /// <summary>libxl looks for reserved memory of every device of the guest, whatever rdm= says.</summary>
+    private static string? UntoldDeviceMemory(Scenario scenario)
+    {
+        if (!scenario.Host.DeviceMemory.IsEmpty)
+            return null;
+        foreach (PciAddress device in scenario.Host.Traits.DeviceMemoryNotTold)
+        {
+            if (scenario.Guest.Pci.Any(assignment => assignment.Covers(device)))
+                return $"{device} has reserved memory (RMRR), which ends RAM below 4 GiB or keeps the guest from being created, and the log does "
+                    + "not tell where it is";
+        }
+
+        return null;
+    }
 
     private static HvmloaderRun RunHvmloader(Scenario scenario, HvmGuest guest, HvmMemory memory, bool mayMoveRam) => Hvmloader.Run(new()
     {
