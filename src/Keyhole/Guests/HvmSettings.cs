@@ -63,6 +63,10 @@ public sealed record HvmSettings
     /// <summary>Whether a Linux or MiniOS domain of its own runs QEMU.</summary>
     public bool HasStubDomain { get; init; }
 
+    /// <summary>Whether the toolstack leaves it to hvmloader to move RAM (no hvmloader/allow-memory-relocate in xenstore); null: as this Xen's libxl
+    /// does.</summary>
+    internal bool? LeavesRamToHvmloader { get; init; }
+
     /// <summary>What stubdomain_memory= says, in MiB; null where it is not set.</summary>
     public ulong? StubDomainMiB { get; init; }
 
@@ -347,7 +351,7 @@ public sealed record HvmSettings
             && IsPlatformBarUncached == other.IsPlatformBarUncached && HasBoardUsb == other.HasBoardUsb &&
         HasStubDomain == other.HasStubDomain && StubDomainMiB == other.StubDomainMiB && NamesDeviceModel == other.NamesDeviceModel
         && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal
-        && NotModelled == other.NotModelled;
+        && NotModelled == other.NotModelled && LeavesRamToHvmloader == other.LeavesRamToHvmloader;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(VideoKiB, HoleBytes, Firmware, Devices.Length, Rdm, Refusal, NotModelled);

@@ -12,16 +12,6 @@ using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.XenHvm;
 
-/// <summary>Who sizes the hole of an HVM guest.</summary>
-internal enum HvmToolstack
-{
-    /// <summary>xl and libvirt: mmio_hole=, or hvmloader where no RAM is in the way.</summary>
-    Libxl,
-
-    /// <summary>XCP-ng's own domain builder: the hole doubles until the BARs of the devices passed through fit, and RAM gives way.</summary>
-    XcpNg,
-}
-
 /// <summary>An HVM guest from its configuration to what hvmloader makes of it: the one way, for the plan, its remedies and comparisons
 /// alike.</summary>
 internal sealed record HvmGuest

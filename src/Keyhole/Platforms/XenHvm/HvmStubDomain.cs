@@ -27,7 +27,7 @@ internal static class HvmStubDomain
             : null;
 
     /// <summary>Whether libxl leaves it to hvmloader to move RAM; null where that depends on Xen's patch level, which is not known.</summary>
-    public static bool? MovesRam(HvmSettings settings, XenVersion xen) => (settings.HasStubDomain, xen) switch
+    public static bool? MovesRam(HvmSettings settings, XenVersion xen) => settings.LeavesRamToHvmloader ?? (settings.HasStubDomain, xen) switch
     {
         (false, _) => false,
         (_, { Major: 4, Minor: 17 }) => xen.Patch is { } patch ? patch < 4 : null,

@@ -77,13 +77,12 @@ internal sealed partial class HvmRecord
     /// <summary>Whether the toolstack left it to hvmloader to move RAM, as it does for a guest with a stubdomain before Xen 4.17.4.</summary>
     public bool MayMoveRam => Said.Contains("Relocating guest memory for lowmem MMIO space enabled");
 
-    public Scenario Scenario => MayMoveRam
-        ? new()
-        {
-            Host = Host with { Traits = Host.Traits with { XenVersion = Host.Traits.XenVersion!.Value with { Patch = 3 } } },
-            Guest = Guest with { Hvm = Guest.Hvm with { HasStubDomain = true, NamesDeviceModel = true } },
-        }
-        : new() { Host = Host, Guest = Guest };
+    public Scenario Scenario => new()
+    {
+        Host = Host,
+        // The records' hvmloader sets BARs of more than 1 GiB apart: it is that of 4.17.4 or later, whose libxl does not leave it that.
+        Guest = MayMoveRam ? Guest with { Hvm = Guest.Hvm with { LeavesRamToHvmloader = true } } : Guest,
+    };
 
     public GuestSpec Guest
     {
