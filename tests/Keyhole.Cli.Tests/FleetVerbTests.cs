@@ -210,8 +210,9 @@ public sealed class FleetVerbTests
 
             """u8.ToArray(), "fleet", "-", "--memory", "3G");
 
-        Assert.AreEqual(2, run.Status);
+        Assert.AreEqual(1, run.Status);
         Assert.Contains("keyhole: standard input: lines of its map are lost: what it needs is not known", run.Errors);
+        Assert.Contains("No host could be judged", run.Output);
         Assert.DoesNotContain("76 MiB", run.Output);
     }
 
@@ -221,7 +222,27 @@ public sealed class FleetVerbTests
         string cut = High.Replace("\"entries\"", "\"lostRanges\":[\"0x300000000-0x400000000\"],\"entries\"", StringComparison.Ordinal);
 
         Assert.AreEqual(0, Lines($"{cut}\n", "fleet", "-", "--memory", "3G").Status);
-        Assert.AreEqual(2, Lines($"{cut}\n", "fleet", "-", "--memory", "12G").Status, "its RAM may not be enough");
+        Assert.AreEqual(1, Lines($"{cut}\n", "fleet", "-", "--memory", "12G").Status, "its RAM may not be enough");
+    }
+
+    [TestMethod]
+    public void Where_the_only_host_cannot_be_judged_the_json_says_so()
+    {
+        string cut = High.Replace("\"entries\"", "\"lostRanges\":[\"0x300000000-0x400000000\"],\"entries\"", StringComparison.Ordinal);
+        JsonElement json = Lines($"{cut}\n", "fleet", "-", "--memory", "12G", "--json").Json();
+
+        Assert.AreEqual("0 1 0 False False", $"{json.GetProperty("hosts")} {json.GetProperty("notJudged")} {json.GetProperty("impossible")} "
+            + $"{json.GetProperty("guests")[0].GetProperty("fitsAll")} {json.GetProperty("suitsAll")}");
+    }
+
+    [TestMethod]
+    public void For_guests_of_KVM_alone_a_host_whose_hole_is_in_lost_lines_is_not_one_that_no_hole_suits()
+    {
+        const string cut = """{"name":"cut","lostRanges":["0x0-0x90000000"],"entries":[{"start":"0x90000000","end":"0xc0000000","type":"ram"}]}""";
+        JsonElement json = Lines($"{cut}\n", "fleet", "-", "--guest", GuestFile(), "--json").Json();
+
+        Assert.AreEqual("1 0 1 0", $"{json.GetProperty("hosts")} {json.GetProperty("impossible")} {json.GetProperty("holeNotKnown")} "
+            + $"{json.GetProperty("groups").GetArrayLength()}");
     }
 
     [TestMethod]

@@ -27,6 +27,15 @@ internal static class FleetText
         Fleet fleet = answer.Fleet;
         string unreadable = fleet.UnreadableCount == 0 ? "" : $"; {Hosts(fleet.UnreadableCount)} could not be read, "
             + $"or what {(fleet.UnreadableCount == 1 ? "it needs" : "they need")} is not known";
+        if (fleet.HostCount == 0)
+        {
+            console.Ansi.WriteLine($"No host could be judged: {Hosts(fleet.UnreadableCount)} could not be read, or lost lines of the map decide "
+                + $"what {(fleet.UnreadableCount == 1 ? "it needs" : "they need")}.");
+            foreach (string reason in answer.Unreadable.First)
+                console.Ansi.WriteLine($"  {reason}");
+            return;
+        }
+
         console.Ansi.WriteLine(
             $"{Hosts(fleet.HostCount)}, {(fleet.WithWindowsCount == fleet.HostCount ? "all" : Number(fleet.WithWindowsCount))} "
                 + $"with known device windows{unreadable}");
@@ -161,7 +170,7 @@ internal static class FleetText
         MapView.WriteTable(console, table);
         if (answer.GroupCount > MaxRows)
             console.Ansi.WriteLine(
-                $"{Number(answer.GroupCount - MaxRows)} more groups start higher"
+                $"{Counted.Of(answer.GroupCount - MaxRows, "more group")} {(answer.GroupCount - MaxRows == 1 ? "starts" : "start")} higher"
                     + $"{(answer.GroupCount <= FleetTally.MaxGroups ? " (--json has them)" : "")}.");
     }
 
@@ -190,7 +199,7 @@ internal static class FleetText
     [
         .. answer.Guests.Where(static guest => guest.LosesHalfOfLowMemory > 0).Select(static guest => string.Create(
             CultureInfo.InvariantCulture,
-            $"{guest.Name}: on {Number(guest.LosesHalfOfLowMemory)} of {Number(guest.KnownToHaveMemory)} hosts with its memory ("
+            $"{guest.Name}: on {Number(guest.LosesHalfOfLowMemory)} of {Hosts(guest.KnownToHaveMemory)} with its memory ("
                 + $"{(double)guest.LosesHalfOfLowMemory / guest.KnownToHaveMemory:0%}) libxl's own map leaves it less than half of the low RAM "
                 + $"that the host has for it (plan --policy punch keeps it).")),
     ];
@@ -241,7 +250,7 @@ internal static class FleetText
         return string.Join(", ", first) + (count > first.Length ? $" and {Number(count - first.Length)} more" : "");
     }
 
-    private static string Hosts(long count) => count == 1 ? "1 host" : $"{Number(count)} hosts";
+    private static string Hosts(long count) => Counted.Of(count, "host");
 
     private static string Number(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 }

@@ -31,10 +31,12 @@ internal static class Verdicts
 
     public static string Of(VerificationAnswer answer) =>
         answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast." : "The boot was as forecast."
-            : answer.Explanations is [var first, ..] ? first : $"The boot was not as forecast: {answer.Differences.Length} differences.";
+            : answer.Explanations is [var first, ..] ? first
+            : $"The boot was not as forecast: {Counted.Of(answer.Differences.Length, "difference")}.";
 
     public static string Of(FleetAnswer answer) => answer switch
     {
+        { Hosts: 0 } => "No host could be judged.",
         { Fleet.NeedsNoHole: true, SuitsAll: true } => $"Every BAR of every guest has its place on {All(answer)}.",
         { Fleet.NeedsNoHole: true } => "Not every guest has a place for all its BARs on every host; see below.",
         { HoleStart: { } start, SuitsAll: true } => $"A hole from {start} suits {All(answer)}.",
@@ -44,7 +46,7 @@ internal static class Verdicts
         _ => "No hole suits all hosts.",
     };
 
-    private static string All(FleetAnswer answer) => answer.Hosts == 1 ? "the one host" : $"all {answer.Hosts} hosts";
+    private static string All(FleetAnswer answer) => answer.Hosts == 1 ? "the one host" : $"all {Counted.Of(answer.Hosts, "host")}";
 
     private static string NotEveryGuest(FleetAnswer answer)
     {

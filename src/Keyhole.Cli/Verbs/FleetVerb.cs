@@ -68,7 +68,7 @@ internal static class FleetVerb
               keyhole fleet hosts/ --csv > fleet.csv                a line for each host
               keyhole fleet hosts/ --memory 4G --svg fleet.svg      and as a picture
 
-            Exit status: 0 every host suits every guest, 1 some do not or could not be read, 2 bad usage or no host could be read.
+            Exit status: 0 every host suits every guest, 1 some do not, or could not be read or judged, 2 bad usage, or no host could be read.
             """);
         command.SetAction(parsed =>
         {
@@ -105,7 +105,7 @@ internal static class FleetVerb
     {
         var tally = new FleetTally(guests);
         long hosts = 0;
-        console.Progress.Tell(() => $"{Number(Volatile.Read(ref hosts))} hosts");
+        console.Progress.Tell(() => Counted.Of(Volatile.Read(ref hosts), "host"));
         if (isCsv)
         {
             IEnumerable<string> placed = guests.Where(static guest => guest.Forecast is not null).Select(static guest => $",{Field(guest.Name)}");
@@ -120,8 +120,8 @@ internal static class FleetVerb
         foreach (InputError unreadable in fleet.Unreadable)
             console.Error(unreadable.ToPhrase());
         if (fleet.UnreadableCount > fleet.Unreadable.Length)
-            console.Error($"and {Number(fleet.UnreadableCount - fleet.Unreadable.Length)} more hosts could not be read or judged");
-        if (fleet.HostCount == 0)
+            console.Error($"and {Counted.Of(fleet.UnreadableCount - fleet.Unreadable.Length, "more host")} could not be read or judged");
+        if (fleet.HostCount == 0 && fleet.NotJudgedCount == 0)
         {
             if (fleet.UnreadableCount == 0)
                 console.Error("there is no host in the input; give one capture a line, or name files");
@@ -130,7 +130,7 @@ internal static class FleetVerb
 
         var answer = FleetAnswer.Of(fleet, static policy => $"--policy {policy}", OptionWords.Of);
         InputError? unpainted = svg.Write(parsed, () => Pictures.OfFleet(fleet)) ?? html.Write(
-            parsed, $"keyhole fleet: {Number(answer.Hosts)} hosts", Verdicts.Of(answer), answer.IsYes, () => Pictures.OfFleet(fleet), [],
+            parsed, $"keyhole fleet: {Counted.Of(answer.Hosts, "host")}", Verdicts.Of(answer), answer.IsYes, () => Pictures.OfFleet(fleet), [],
             to => FleetText.Write(to, answer),
             to => answer.WriteJson(to.OutBytes), FleetText.LowMemoryLost(answer));
         if (unpainted is not null)
@@ -168,8 +168,9 @@ internal static class FleetVerb
         var host = HostDemandAnswer.Of(added.Demand);
         IEnumerable<string> placed = added.Placements.Where(static placement => placement != default)
             .Select(static placement => $",{placement.Verdict}");
+        string hole = host.HoleNotKnown == true ? "not known" : $"{host.HoleStart}";
         console.Out.WriteLine(
-            $"{Field(host.Name)},{host.HoleStart},{host.Evidence},{host.RamKiB.ToString(CultureInfo.InvariantCulture)},{host.HighWindow}"
+            $"{Field(host.Name)},{hole},{host.Evidence},{host.RamKiB.ToString(CultureInfo.InvariantCulture)},{host.HighWindow}"
                 + string.Concat(placed));
     }
 
@@ -181,8 +182,6 @@ internal static class FleetVerb
             text = $"'{text}";
         return text.AsSpan().ContainsAny(",\"\r\n") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
     }
-
-    private static string Number(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
     private sealed record GuestList(ImmutableArray<FleetGuest> Guests);
 }

@@ -24,6 +24,12 @@ public sealed record FleetAnswer : Answer
     /// <summary>Hosts that could not be read, or whose needs are not known for lines of their map are lost.</summary>
     public required UnreadableAnswer Unreadable { get; init; }
 
+    /// <summary>Of the unreadable ones those that were read, and whose needs are not known for lines of their map are lost.</summary>
+    public required long NotJudged { get; init; }
+
+    /// <summary>Hosts that are judged for guests that need no hole, and whose own hole is not known for lines of their map are lost.</summary>
+    public required long HoleNotKnown { get; init; }
+
     /// <summary>Where the hole [start, 4 GiB) must start that suits all hosts that any suits; 4 GiB where no host asks for one, null where none suits
     /// any.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
@@ -92,6 +98,8 @@ public sealed record FleetAnswer : Answer
             {
                 Errors = [.. fleet.Unreadable.Select(error => InputErrorAnswer.Of(error, words))],
             },
+            NotJudged = fleet.NotJudgedCount,
+            HoleNotKnown = fleet.HoleNotKnownCount,
             HoleStart = fleet.HoleStart,
             Policy = fleet.HoleStart is { } start and < Frames.FourGiB ? namePolicy($"hole-at:{new Hex(HostHoles.RecommendedStart(start))}") : null,
             ForcedBy = new(fleet.ForcedByCount, HostDemandAnswer.AllOf(fleet.ForcedBy)),
@@ -220,9 +228,15 @@ public sealed record FleetGroupAnswer(Hex HoleStart, long Hosts);
 /// <param name="HighWindow">The lowest window above 4 GiB; null where none is known.</param>
 public sealed record HostDemandAnswer(string Name, Hex HoleStart, string Evidence, ulong RamKiB, Hex? HighWindow)
 {
+    /// <summary>True where lost lines decide <see cref="HoleStart"/>, which is then of the lines that are there; else null.</summary>
+    public bool? HoleNotKnown { get; init; }
+
     /// <summary>What a host asks for.</summary>
     public static HostDemandAnswer Of(HostDemand host) => new(
-        host.Name, host.HoleStart, NameOf(host.Evidence), host.RamKiB, host.HighWindow < Frames.AddressLimit ? host.HighWindow : null);
+        host.Name, host.HoleStart, NameOf(host.Evidence), host.RamKiB, host.HighWindow < Frames.AddressLimit ? host.HighWindow : null)
+    {
+        HoleNotKnown = host.IsHoleNotKnown ? true : null,
+    };
 
     internal static ImmutableArray<HostDemandAnswer> AllOf(IEnumerable<HostDemand> hosts) => [.. hosts.Select(Of)];
 
@@ -287,7 +301,7 @@ public sealed record FleetGuestAnswer
             MaxmemKiB = fit.Guest.MaxmemKiB,
             NeedsHole = fit.Guest.NeedsHole,
             EndOfMemory = fleet.HoleStart is { } start ? fit.Guest.EndOfMemory(start) : null,
-            FitsAll = fit.FitsAll,
+            FitsAll = fit.FitsAll && fleet.HostCount > 0,
             TooLittleMemory = fit.TooLittleMemory,
             HoleTooLow = fit.HoleTooLow,
             MeetsHighWindow = fit.MeetsHighWindow,

@@ -66,7 +66,7 @@ internal static class FleetChart
         svg.Append(CultureInfo.InvariantCulture,
             $"""
             <svg xmlns="http://www.w3.org/2000/svg" width="{Width}" height="{height}" viewBox="0 0 {Width} {height}" role="img" aria-labelledby="t">
-            <title id="t">A fleet of {Number(fleet.HostCount)} hosts</title>
+            <title id="t">A fleet of {Counted.Of(fleet.HostCount, "host")}</title>
             <style>
             {Style}
             </style>
@@ -74,7 +74,7 @@ internal static class FleetChart
 
             """);
         int y = Margin + 12;
-        Text(svg, "title", Margin, y, string.Create(CultureInfo.InvariantCulture, $"A fleet of {Number(fleet.HostCount)} hosts"));
+        Text(svg, "title", Margin, y, string.Create(CultureInfo.InvariantCulture, $"A fleet of {Counted.Of(fleet.HostCount, "host")}"));
         foreach ((string title, ImmutableArray<Row> rows) in parts)
         {
             y += 34;
@@ -95,10 +95,11 @@ internal static class FleetChart
     {
         Text(svg, "right", Left - 8, y, row.Label);
         // What is there at all is seen.
-        int width = row.Count == 0 ? 0 : Math.Max(2, (int)(MostWide * (double)row.Count / most));
+        int width = row.Count == 0 ? 0 : Math.Max(2, (int)(MostWide * (double)row.Count / Math.Max(1, most)));
         svg.Append(CultureInfo.InvariantCulture,
-            $"""<rect class="{row.Look}" x="{Left}" y="{y - 12}" width="{width}" height="14"><title>{HtmlPage.Escape(row.Label)}: {Number(row.Count)} of {Number(row.Of)} hosts</title></rect>""").Append('\n');
-        Text(svg, "", Left + width + 6, y, string.Create(CultureInfo.InvariantCulture, $"{Number(row.Count)} ({(double)row.Count / row.Of:0.0%})"));
+            $"""<rect class="{row.Look}" x="{Left}" y="{y - 12}" width="{width}" height="14"><title>{HtmlPage.Escape(row.Label)}: {Number(row.Count)} of {Counted.Of(row.Of, "host")}</title></rect>""").Append('\n');
+        double share = (double)row.Count / Math.Max(1, row.Of);
+        Text(svg, "", Left + width + 6, y, string.Create(CultureInfo.InvariantCulture, $"{Number(row.Count)} ({share:0.0%})"));
     }
 
     private static ImmutableArray<Row> HoleRows(Fleet fleet)

@@ -51,6 +51,12 @@ public sealed record Fleet
     /// <summary>Hosts that could not be read, or whose needs are not known for lines of their map are lost.</summary>
     public required long UnreadableCount { get; init; }
 
+    /// <summary>Of those the hosts that were read, and whose needs are not known.</summary>
+    public long NotJudgedCount { get; init; }
+
+    /// <summary>Hosts that are judged for guests that need no hole, and whose own hole is not known for lines of their map are lost.</summary>
+    public long HoleNotKnownCount { get; init; }
+
     /// <summary>Some of the hosts that could not be read, in order of source and line.</summary>
     public required ImmutableArray<InputError> Unreadable { get; init => field = Given.Array(value); }
 

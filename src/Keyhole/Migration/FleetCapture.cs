@@ -56,10 +56,17 @@ internal sealed class FleetCapture(ImmutableArray<FleetGuest> guests)
     private HostDemand Demand(string name)
     {
         var map = HostDemand.MapDemand.Of(CollectionsMarshal.AsSpan(_skim.Entries));
-        if (_skim.RamShown == RamShown.Part)
+        if (_skim.RamShown == RamShown.Part || !_skim.LostRanges.IsEmpty)
             map = map with { RamKiB = 0, LowRamKiB = 0 };
         if (_skim.DeviceCount == 0)
-            return map.ToHost(name);
+        {
+            return map.ToHost(name) with
+            {
+                IsHoleNotKnown = !_skim.LostRanges.IsEmpty
+                    && LostDemand.IsHoleNotKnown(new() { Entries = [.. _skim.Entries], LostRanges = _skim.LostRanges }, hasDevices: false),
+            };
+        }
+
         var windows = HostDemand.WindowDemand.None;
         foreach (CaptureWindow window in _skim.Windows)
             windows = windows.With(window.Kind, window.Start, window.End);

@@ -68,6 +68,12 @@ public sealed class FleetTally
     /// <summary>Hosts that could not be read, or whose needs are not known for lines of their map are lost.</summary>
     public long UnreadableCount { get; private set; }
 
+    /// <summary>Of those the hosts that were read, and whose needs are not known.</summary>
+    public long NotJudgedCount { get; private set; }
+
+    /// <summary>Hosts that are judged for guests that need no hole, and whose own hole is not known for lines of their map are lost.</summary>
+    public long HoleNotKnownCount { get; private set; }
+
     /// <summary>Hosts that say where their devices' windows are.</summary>
     public long WithWindowsCount { get; private set; }
 
@@ -81,10 +87,14 @@ public sealed class FleetTally
         HostCount++;
         if (host.Evidence == DemandEvidence.Windows)
             WithWindowsCount++;
-        _byHole[(int)(host.HoleStart >> Frames.Shift)]++;
+        if (host.IsHoleNotKnown)
+            HoleNotKnownCount++;
+        else
+            _byHole[(int)(host.HoleStart >> Frames.Shift)]++;
         _byHighGiB[(int)Math.Min(host.HighWindow >> GiBShift, MaxHighGiB)]++;
-        _worst.Add(host);
-        if (host.HoleStart >= FleetGuest.LowestHole)
+        if (!host.IsHoleNotKnown)
+            _worst.Add(host);
+        if (!host.IsHoleNotKnown && host.HoleStart >= FleetGuest.LowestHole)
             _possible.Add(host);
         if (host.HighWindow < Frames.AddressLimit)
             _lowestWindows.Add(host);
@@ -114,6 +124,8 @@ public sealed class FleetTally
     public void AddUnreadable(InputError error)
     {
         UnreadableCount++;
+        if (LostDemand.IsReasonOf(error))
+            NotJudgedCount++;
         _unreadable.Add(error);
     }
 
@@ -147,7 +159,7 @@ public sealed class FleetTally
             // From a host of this group to every other whose hole starts there or higher.
             seen += count;
             if (holeStart >= FleetGuest.LowestHole)
-                pairs += (double)count * (count - 1 + (HostCount - seen));
+                pairs += (double)count * (count - 1 + (HostCount - HoleNotKnownCount - seen));
         }
 
         List<FleetHost>? listed = _listed;
@@ -157,6 +169,8 @@ public sealed class FleetTally
             HostCount = HostCount,
             WithWindowsCount = WithWindowsCount,
             UnreadableCount = UnreadableCount,
+            NotJudgedCount = NotJudgedCount,
+            HoleNotKnownCount = HoleNotKnownCount,
             Unreadable = _unreadable.ToImmutable(),
             HoleStart = start,
             ForcedByCount = forcedBy,

@@ -30,6 +30,9 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
 {
     private const ulong GiB = 1UL << 30;
 
+    /// <summary>Whether lost lines of the host's map decide <see cref="HoleStart"/>, which then counts for nothing.</summary>
+    public bool IsHoleNotKnown { get; init; }
+
     /// <summary>The host's RAM below 4 GiB in KiB; 0 where it is not known.</summary>
     public ulong LowRamKiB { get; init; }
 
@@ -50,7 +53,7 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
         if (host.RamShown == RamShown.Part || host.HasLostEntries)
             map = map with { RamKiB = 0, LowRamKiB = 0 };
         if (host.Devices.IsEmpty)
-            return map.ToHost(name);
+            return map.ToHost(name) with { IsHoleNotKnown = LostDemand.IsHoleNotKnown(host, hasDevices: false) };
         var windows = WindowDemand.None;
         foreach (PciDevice device in host.Devices)
         {

@@ -10,6 +10,15 @@ namespace Keyhole.Migration;
 /// <summary>Hosts whose map has lost lines: what such a host needs is known only if it is the same whatever the lines said.</summary>
 internal static class LostDemand
 {
+    private const string What = "lines of its map are lost: what it needs is not known";
+
+    /// <summary>Whether it says that a host was read and cannot be judged.</summary>
+    public static bool IsReasonOf(InputError error) => error is { Code: InputErrorCode.NotSupported, What: What };
+
+    /// <summary>Whether lost lines decide where the host's hole must start.</summary>
+    public static bool IsHoleNotKnown(Host host, bool hasDevices) => host.HasLostEntries && !hasDevices
+        && LostLines.Readings(host).Select(static read => HostDemand.MapDemand.Of(read.Entries.AsSpan()).HoleStart).Distinct().Count() != 1;
+
     /// <summary>Why the host cannot be judged; null where the lines do not matter. Guests that are forecast on it have their own verdict.</summary>
     /// <param name="host">Its map, and its devices where it names any.</param>
     /// <param name="source">What the host is called.</param>
@@ -22,9 +31,7 @@ internal static class LostDemand
             return null;
         ulong ramKiB = HostDemand.MapDemand.Of(host.Entries.AsSpan()).RamKiB;
         bool hasRam = guests.All(guest => guest.Forecast is not null || guest.MemoryKiB <= ramKiB);
-        bool isHoleKnown = hasDevices
-            || LostLines.Readings(host).Select(static read => HostDemand.MapDemand.Of(read.Entries.AsSpan()).HoleStart).Distinct().Count() == 1;
-        return hasRam && isHoleKnown ? null : InputError.NotSupported(
+        return hasRam && !IsHoleNotKnown(host, hasDevices) ? null : InputError.NotSupported(
             source, line, $"lines of its map are lost: what it needs is not known",
             $"give the whole log, or another source of the host's map");
     }

@@ -173,7 +173,7 @@ public static class Migrator
             return end <= start || _p2m!.Reaches(new(new(0, BarKind.Memory, start, end, false, false), start));
         }
 
-        private static string Windows(int count) => count == 1 ? "1 window" : $"{count} windows";
+        private static string Windows(int count) => Counted.Of(count, "window");
 
         private ImmutableArray<BarPlace> PlacesOf(ImmutableArray<Bar> bars) => request.Scenario.Policy is { Traits.NeedsFilter: true }
             ? BarFilter.Place(bars)
