@@ -106,6 +106,8 @@ internal sealed record CaptureTraits
 
     public int? PhysicalAddressBits { get; init; }
 
+    public int? AcpiAddressBits { get; init; }
+
     public bool? Efi { get; init; }
 
     public string? XenVersion { get; init; }
@@ -149,6 +151,7 @@ internal sealed record CaptureTraits
         CpuVendor = traits.CpuVendor,
         CpuFamily = traits.CpuFamily,
         PhysicalAddressBits = traits.PhysicalAddressBits,
+        AcpiAddressBits = traits.AcpiAddressBits,
         Efi = traits.IsEfi,
         XenVersion = traits.XenVersion?.ToString(),
         XenPatch = traits.XenVersion?.Patch,

@@ -19,8 +19,8 @@ internal ref partial struct CaptureReader
 {
     private static readonly string[] s_traits =
     [
-        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "efi", "xenVersion", "xenPatch", "linux", "protectedHpet",
-        "reservedDeviceMemory", "otherDenied", "reservedInDom0",
+        "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "acpiAddressBits", "efi", "xenVersion", "xenPatch", "linux",
+        "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
     ];
 
     private static readonly string[] s_widths =
@@ -60,7 +60,7 @@ internal ref partial struct CaptureReader
                 "ioApics" or "iommus" => TryReadAddresses(name, out addresses),
                 "cpuVendor" => TryReadKept(name, out text),
                 "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
-                "physicalAddressBits" => TryReadNumber(name, 32, 52, out number),
+                "physicalAddressBits" or "acpiAddressBits" => TryReadNumber(name, 32, 52, out number),
                 "efi" => TryReadBoolean(name, out flag),
                 "xenVersion" or "linux" => TryReadText(name, out text),
                 "xenPatch" => TryReadNumber(name, 0, XenVersion.MostPart, out number),
@@ -84,6 +84,7 @@ internal ref partial struct CaptureReader
                 "cpuVendor" => traits with { CpuVendor = text },
                 "cpuFamily" => traits with { CpuFamily = number },
                 "physicalAddressBits" => traits with { PhysicalAddressBits = number },
+                "acpiAddressBits" => traits with { AcpiAddressBits = number },
                 "efi" => traits with { IsEfi = flag },
                 "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
                 "linux" => traits with { LinuxRelease = HostTraits.ReleaseNumbers(text) },

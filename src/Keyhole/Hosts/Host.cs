@@ -77,8 +77,12 @@ public sealed record HostTraits
     /// <summary>The processor's family, extended family included (0x17 is Zen), or null.</summary>
     public int? CpuFamily { get; init; }
 
-    /// <summary>Width of a physical address in bits, 32–52, or null.</summary>
+    /// <summary>Width of the processor's physical addresses in bits, 32–52, as the processor says it, or null.</summary>
     public int? PhysicalAddressBits { get; init; }
+
+    /// <summary>What ACPI's DMAR table has for the platform (Linux: "DMAR: Host address width 39"), 32–52, or null. The processor may have more: an
+    /// i7-13700K has 46 bits on a board whose table says 39.</summary>
+    public int? AcpiAddressBits { get; init; }
 
     /// <summary>Whether the host was booted by EFI firmware (true) or by a BIOS (false); null where the source does not say.</summary>
     public bool? IsEfi { get; init; }

@@ -216,8 +216,8 @@ internal sealed class LogTraits
         Firmware = _firmware,
         CpuVendor = _vendor,
         CpuFamily = _family,
-        // ACPI's host address width is that of the processor on every machine seen; what the processor says comes first.
-        PhysicalAddressBits = _addressBits ?? _hostAddressBits,
+        PhysicalAddressBits = _addressBits,
+        AcpiAddressBits = _hostAddressBits,
         IommuAddressBits = _iommuAddressBits ?? _hostAddressBits,
         XenVersion = _xenVersion,
     };

@@ -17,7 +17,7 @@ internal static class HyperTransportAdvice
     /// <summary>A device's own BAR may be there (Zen puts some at ffe0000000): only DMA to the range fails.</summary>
     public static void ReportBars(Host host, ImmutableArray<Bar> bars, List<Problem> problems)
     {
-        if (!IsAmd(host))
+        if (!IsAmd(host.Traits))
             return;
         foreach (Bar bar in bars)
         {
@@ -37,7 +37,7 @@ internal static class HyperTransportAdvice
     /// <param name="remedy">What keeps the guest's RAM out of the range.</param>
     public static void ReportRam(Host host, GuestSpec guest, string remedy, List<Problem> problems)
     {
-        if (!IsAmd(host) || guest.MaxmemKiB << 10 <= X86Layout.HyperTransportStart - Frames.FourGiB)
+        if (!IsAmd(host.Traits) || guest.MaxmemKiB << 10 <= X86Layout.HyperTransportStart - Frames.FourGiB)
             return;
         problems.Add(new(
             Severity.Warning,
@@ -48,5 +48,5 @@ internal static class HyperTransportAdvice
             remedy));
     }
 
-    internal static bool IsAmd(Host host) => host.Traits.CpuVendor is "AuthenticAMD" or "HygonGenuine";
+    internal static bool IsAmd(HostTraits traits) => traits.CpuVendor is "AuthenticAMD" or "HygonGenuine";
 }

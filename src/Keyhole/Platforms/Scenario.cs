@@ -99,6 +99,6 @@ public sealed record Scenario
     /// <summary>The host's devices that the guest is given.</summary>
     public IEnumerable<PciDevice> Devices => Host.Devices.Where(device => Guest.Pci.Any(assignment => assignment.Covers(device.Address)));
 
-    /// <summary>The host's map with Xen's additions.</summary>
-    public ImmutableArray<E820Entry> MachineMap => Hosts.MachineMap.Of(Host);
+    /// <summary>The host's map, with Xen's additions where the guest runs on it.</summary>
+    public ImmutableArray<E820Entry> MachineMap => Guest.Type == GuestType.Kvm ? Host.Entries : Hosts.MachineMap.Of(Host);
 }

@@ -467,7 +467,8 @@ public sealed class HostMapReaderTests
             (XEN) [VT-D]Host address width 39
 
             """)).Host.Traits;
-        Assert.AreEqual("fec00000 fec01000 | fed90000 | AuthenticAMD 23 39", Show(traits));
+        Assert.AreEqual("fec00000 fec01000 | fed90000 | AuthenticAMD 23 ", Show(traits));
+        Assert.AreEqual(39, traits.AcpiAddressBits);
     }
 
     [TestMethod]

@@ -122,7 +122,7 @@ public sealed class RoundTripTests
             Traits = new()
             {
                 IoApics = [0xfec00000], Iommus = [0xfed90000, 0xfed91000], CpuVendor = "AuthenticAMD", CpuFamily = 0x17, PhysicalAddressBits = 48,
-                ProtectedHpet = 0xfed00000,
+                AcpiAddressBits = 46, ProtectedHpet = 0xfed00000,
             },
             Devices = [new(address, "Ethernet controller: \"Intel\" 82540EM",
                 [new(0, BarKind.Memory, 0xfebc0000, 0xfebe0000, false, true), new(6, BarKind.Rom, 0xfeb80000, 0xfebc0000, true, false)])

@@ -186,10 +186,15 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         int limit = choice.HostPhysBitsLimit ?? (machineName.Contains("-rhel", StringComparison.Ordinal) ? 48 : 0);
         if (around.HostPhysBits is not { } host)
         {
-            host = limit > 0 ? limit : AssumedHostPhysBits;
-            Assume(QemuUnknown.PhysBits, limit > 0
-                ? $"the width of the host's physical addresses is not told: at least {limit} bits are assumed, the limit that the guest has"
-                : $"the width of the host's physical addresses is not told: {host} bits are assumed");
+            host = around.HostAcpiBits ?? (limit > 0 ? limit : AssumedHostPhysBits);
+            // A limit that no processor with the table's width can be below settles it.
+            if (limit == 0 || limit > host || around.HostAcpiBits is null)
+                Assume(QemuUnknown.PhysBits, around.HostAcpiBits is not null
+                    ? $"the width of the host's physical addresses is not told: {host} bits are assumed, those of DMAR's \"Host address width\"; the "
+                        + "processor may have more (\"address sizes\" in /proc/cpuinfo)"
+                    : limit > 0
+                    ? $"the width of the host's physical addresses is not told: at least {limit} bits are assumed, the limit that the guest has"
+                    : $"the width of the host's physical addresses is not told: {host} bits are assumed");
         }
 
         return limit > 0 ? Math.Min(host, limit) : host;
@@ -213,7 +218,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
 
     /// <summary>KVM tells the width of the host's processor, or 48 where that is less (Linux, kvm/cpuid.c); QEMU lowers it to the guest's.</summary>
     private int MostMappedBits =>
-        guest.IsKvm ? Math.Min(around.HostPhysBits ?? QemuCpu.PageTableBits, QemuCpu.PageTableBits) : QemuCpu.PageTableBits;
+        guest.IsKvm ? Math.Min(around.HostPhysBits ?? around.HostAcpiBits ?? QemuCpu.PageTableBits, QemuCpu.PageTableBits)
+            : QemuCpu.PageTableBits;
 
     private ImmutableArray<QemuDevice> Devices()
     {

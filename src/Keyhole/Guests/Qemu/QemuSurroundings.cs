@@ -36,6 +36,9 @@ public sealed record QemuSurroundings
     /// <summary>The width of the host's physical addresses, 32–52.</summary>
     public int? HostPhysBits { get; init; }
 
+    /// <summary>What the host's ACPI table tells of it (<see cref="HostTraits.AcpiAddressBits"/>): the processor may have more.</summary>
+    public int? HostAcpiBits { get; init; }
+
     /// <summary>Whether the host's processor has pages of 1 GiB (pdpe1gb).</summary>
     public bool? HostHasGiBPages { get; init; }
 
@@ -68,6 +71,7 @@ public sealed record QemuSurroundings
                 _ => CpuVendor.Other,
             },
             HostPhysBits = traits.PhysicalAddressBits,
+            HostAcpiBits = traits.AcpiAddressBits,
             HostHasGiBPages = traits.HasGiBPages,
             HostKernel = QemuVersion.TryParseLeading(traits.LinuxRelease, out QemuVersion kernel) ? kernel : null,
             Devices = devices,

@@ -137,7 +137,10 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
             case QemuSetting.FirmwareRelease or QemuSetting.Firmware:
                 return QemuFirmware.TryParse(Text, out QemuFirmware firmware) ? machine with { Firmware = firmware } : machine;
             case QemuSetting.MachineVersion:
-                return QemuMachineType.TryParse(Text, machine.Emulator, out QemuMachineType type) ? machine with { Type = type } : machine;
+                if (!QemuMachineType.TryParse(Text, machine.Emulator, out QemuMachineType type))
+                    return machine;
+                // A machine type is never newer than its QEMU.
+                return machine with { Type = type, Emulator = type.Version > machine.Emulator ? type.Version : machine.Emulator };
             default:
                 return machine;
         }
@@ -169,9 +172,8 @@ internal sealed record QemuTrial(ImmutableArray<QemuChange> Changes, GuestOutcom
 /// <param name="Machine">As it is.</param>
 internal sealed record QemuCureRequest(QemuMachine Machine)
 {
-    /// <summary>Addresses beyond so many bits do not work on this host, whatever the guest is told: its processor's and its IOMMU's width. Null where
-    /// it is not known.</summary>
-    public int? WidthLimit { get; init; }
+    /// <summary>Where the host's hardware does not let the guest be.</summary>
+    public QemuLimits Limits { get; init; }
 
     /// <summary>Whether the guest has the width of the host's processor, or a limit below it: a number is such a limit then.</summary>
     public bool HasHostsWidth { get; init; }

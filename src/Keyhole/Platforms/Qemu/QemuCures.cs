@@ -43,12 +43,11 @@ internal static class QemuCures
         return isKnown;
     }
 
-    /// <summary>Whether a guest boots with every BAR in its place, and nothing beyond the widths that the host has.</summary>
-    /// <param name="widthLimit">As in <see cref="QemuCureRequest.WidthLimit"/>.</param>
-    public static bool IsWell(QemuForecast forecast, int? widthLimit)
+    /// <summary>Whether a guest boots with every BAR in its place, and nothing where the host's hardware does not let it be.</summary>
+    public static bool IsWell(QemuForecast forecast, QemuLimits limits)
     {
         ArgumentNullException.ThrowIfNull(forecast);
-        return forecast.PlacesAll && (widthLimit is not { } bits || HighestAddress(forecast) <= 1UL << bits);
+        return forecast.PlacesAll && limits.Suit(forecast);
     }
 
     /// <summary>The end of the highest RAM or BAR of a device that is passed through, in bytes: what a device may be asked to reach.</summary>
@@ -81,7 +80,7 @@ internal static class QemuCures
 
         public bool TryRun()
         {
-            if (!QemuForecaster.TryForecast(_request.Machine, out QemuForecast forecast, out _))
+            if (!QemuForecaster.TryForecast(_request.Machine, out QemuForecast forecast, out _) && !TryStopped(out forecast))
                 return false;
             QemuTrial asItIs = TrialOf([], forecast);
             _trials.Add(asItIs);
@@ -112,6 +111,18 @@ internal static class QemuCures
                 TryTogether(3);
             }
 
+            return true;
+        }
+
+        /// <summary>Where a guest's RAM alone keeps QEMU from starting it, what makes it start is found without the BARs that are not told. False for
+        /// other guests.</summary>
+        private bool TryStopped(out QemuForecast forecast)
+        {
+            forecast = null!;
+            if (!QemuMemory.TryLayOut(_request.Machine, out QemuMemory memory, out _) || !_request.Limits.StopsStart(memory)
+                || !TryWithoutHostBars(out QemuMachine without) || !QemuForecaster.TryForecast(without, out forecast, out _))
+                return false;
+            (_request, _isStartOnly) = (_request with { Machine = without }, true);
             return true;
         }
 
@@ -174,11 +185,25 @@ internal static class QemuCures
             Add(Of(QemuSetting.Hole64, asItIs.Outcome == GuestOutcome.Refused ? [32 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB] : [large]));
             AddSlots(machine);
             AddFirmware(machine);
-            if (machine.Emulator > machine.Type.Version)
-                Add([new QemuChange(QemuSetting.MachineVersion, 0, new QemuMachineType(machine.Type.Chipset, machine.Emulator).ToString())]);
+            AddMachineVersions(machine, asItIs);
             if (_request.WithBoard is not null)
                 Add([new QemuChange(QemuSetting.Board, 0, machine.Type.Chipset == QemuChipset.Q35 ? "pc" : "q35")]);
         }
+
+        /// <summary>The first that moves RAM out of HyperTransport's way, where RAM is there, which may take a later QEMU; then the newest of this
+        /// one.</summary>
+        private void AddMachineVersions(QemuMachine machine, QemuForecast asItIs)
+        {
+            var versions = ImmutableArray.CreateBuilder<QemuChange>();
+            if (_request.Limits.IsAcrossHyperTransport(asItIs.Memory) && machine.Type.Version < QemuMemory.MovesAboveHyperTransport)
+                versions.Add(VersionOf(machine, QemuMemory.MovesAboveHyperTransport));
+            if (machine.Emulator > machine.Type.Version && VersionOf(machine, machine.Emulator) is var newest && !versions.Contains(newest))
+                versions.Add(newest);
+            Add(versions);
+        }
+
+        private static QemuChange VersionOf(QemuMachine machine, QemuVersion version) =>
+            new(QemuSetting.MachineVersion, 0, new QemuMachineType(machine.Type.Chipset, version).ToString());
 
         private void AddWindows()
         {
@@ -201,11 +226,11 @@ internal static class QemuCures
                 return;
             int now = machine.Cpu.PhysBits;
             // Where the host's width is not told, a guest that has it has all there is.
-            int most = Math.Min(_request.WidthLimit ?? (_request.HasHostsWidth ? now : 52), 52);
+            int most = Math.Min(_request.Limits.Width ?? (_request.HasHostsWidth ? now : 52), 52);
             var widths = ImmutableArray.CreateBuilder<QemuChange>();
             for (int bits = now + 1; bits <= most; bits++)
                 widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
-            for (int bits = Math.Min(now - 1, _request.WidthLimit ?? 52); bits >= 36; bits--)
+            for (int bits = Math.Min(now - 1, _request.Limits.Width ?? 52); bits >= 36; bits--)
                 widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
             Add(widths);
         }
@@ -453,7 +478,8 @@ internal static class QemuCures
         private QemuTrial TrialOf(ImmutableArray<QemuChange> changes, QemuForecast forecast)
         {
             int unplaced = forecast.Placement is null ? AllBars(forecast.Machine) : forecast.CountUnusable();
-            return new(changes, forecast.Outcome, unplaced, IsWell(forecast, _request.WidthLimit));
+            GuestOutcome outcome = _request.Limits.StopsStart(forecast.Memory) ? GuestOutcome.Refused : forecast.Outcome;
+            return new(changes, outcome, unplaced, IsWell(forecast, _request.Limits));
         }
     }
 }

@@ -38,7 +38,7 @@ internal static class QemuIgnoredSettings
         var change = new QemuChange(QemuSetting.OvmfWindow, sizeMiB, "");
         if (sizeMiB is 0 or > OvmfWindows.LargestWindowMiB
             || !QemuForecaster.TryForecast(change.ApplyTo(request.Machine), out QemuForecast forecast, out _)
-            || !QemuCures.IsWell(forecast, request.WidthLimit))
+            || !QemuCures.IsWell(forecast, request.Limits))
             return null;
         QemuPaste paste = QemuPaste.Of(guest, request, [change]);
         return $"{paste.OneLine}{paste.InBrackets}";

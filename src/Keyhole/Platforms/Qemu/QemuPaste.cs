@@ -85,6 +85,10 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
                 case QemuSetting.Firmware:
                     _notes.Add($"a system that was installed under one firmware does not start under the other by itself; tried was {change.Text}");
                     break;
+                case QemuSetting.MachineVersion when QemuMachineType.TryParse(change.Text, request.Machine.Emulator, out QemuMachineType type)
+                    && (request.Machine.IsEmulatorAssumed || type.Version > request.Machine.Emulator):
+                    _notes.Add($"QEMU has to be {type.Version} or later");
+                    break;
                 case QemuSetting.Board:
                     _notes.Add("a system finds its devices at other addresses on another board");
                     break;
@@ -101,7 +105,7 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
                         $"the host's IOMMU has to have {change.Number} address bits: how many it has is not told, and the limit that stands "
                             + $"there may be for its sake"));
                     break;
-                case QemuSetting.PhysBits when request.WidthLimit is null && !request.HasHostsWidth && guest.IsKvm:
+                case QemuSetting.PhysBits when request.Limits.Width is null && !request.HasHostsWidth && guest.IsKvm:
                     _notes.Add(string.Create(CultureInfo.InvariantCulture,
                         $"the host's processor and IOMMU have to have {change.Number} address bits: neither is told"));
                     break;
@@ -111,7 +115,7 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
         // ------------------------------------------------------------------ QEMU
 
         /// <summary>Whether the width is the host's with a limit, not a number of its own.</summary>
-        private bool IsLimit(QemuChange change) => request.HasHostsWidth || (guest.IsKvm && (ulong)(request.WidthLimit ?? 0) == change.Number);
+        private bool IsLimit(QemuChange change) => request.HasHostsWidth || (guest.IsKvm && (ulong)(request.Limits.Width ?? 0) == change.Number);
 
         private string CommandLine()
         {

@@ -48,8 +48,13 @@ internal sealed class QemuPlatform : IPlatform
         foreach (QemuAssumption assumption in assumptions)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed, assumption.Message));
         HostSide.Report(scenario, problems);
+        QemuLimits limits = LimitsOf(scenario, guest, around, machine);
+        QemuWidths.ReportReservedMemory(scenario, machine, problems);
         if (!QemuForecaster.TryForecast(machine, out QemuForecast forecast, out QemuUnknown unknown))
         {
+            // Where RAM lies does not depend on the devices.
+            if (QemuMemory.TryLayOut(machine, out QemuMemory ram, out _) && limits.StopsStart(ram))
+                QemuWidths.ReportRam(limits, ram, Remedy(scenario, guest, around, machine, problems), problems);
             string whose = unknown.Driver.Length == 0 ? "" : $" ({InputError.Quote($"{unknown.Driver} {unknown.DeviceName}".Trim())})";
             problems.Add(GuestReview.MapNotKnown($"{unknown.What}{whose}") with
             {
@@ -60,9 +65,14 @@ internal sealed class QemuPlatform : IPlatform
 
         string? remedy = Remedy(scenario, guest, around, machine, forecast, problems);
         QemuIgnoredSettings.Report(guest, RequestFor(scenario, guest, around, machine), remedy, problems);
-        ReportHyperTransport(scenario, forecast, problems);
-        QemuWidths.Report(scenario.Host.Traits, forecast, remedy, problems);
-        QemuWidths.ReportReservedMemory(scenario, machine, problems);
+        ReportHyperTransport(forecast, problems);
+        QemuWidths.Report(scenario.Host.Traits, limits, forecast, asksWidth: (around.PhysBits ?? guest.Cpu.PhysBits) is not null, remedy, problems);
+        if (assumptions.Any(static assumption => assumption.Unknown == Guests.QemuUnknown.PhysBits))
+        {
+            QemuWidths.ReportWiderProcessor(limits, forecast,
+                () => LimitRemedy(guest, RequestFor(scenario, guest, around, machine), limits, forecast), problems);
+        }
+
         ReportOutcome(forecast, remedy, problems);
         QemuBarProblems.Report(forecast, remedy, problems);
         QemuLinuxRoom.Report(forecast, scenario.Guest.Kernel is not null, problems);
@@ -87,10 +97,10 @@ internal sealed class QemuPlatform : IPlatform
             Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
             RamBelow4GiBKiB = forecast.Memory is { } memory ? Math.Min(memory.LowEnd, Frames.FourGiB) >> 10 : null,
             Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText,
-                forecast.Outcome)
+                limits.StopsStart(forecast.Memory) ? GuestOutcome.Refused : forecast.Outcome)
             {
                 Choice = machine.Firmware.Name,
-                Message = forecast.Message,
+                Message = limits.StopsStart(forecast.Memory) ? QemuWidths.MapRefusal : forecast.Message,
                 Placement = forecast.Placement,
                 AcpiWindows = forecast.Acpi,
                 Unsettled = forecast.Unsettled,
@@ -139,7 +149,7 @@ internal sealed class QemuPlatform : IPlatform
     {
         QemuCureRequest request = new(machine)
         {
-            WidthLimit = QemuWidths.Limit(scenario.Host.Traits, machine),
+            Limits = LimitsOf(scenario, guest, around, machine),
             KnowsIommu = scenario.Host.Traits.IommuAddressBits is not null || !machine.Devices.Any(HostFunctions.IsOne),
             HasHostsWidth = around.PhysBits is null && guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
             CanHaveGiBPages = !guest.IsKvm || around.HostHasGiBPages != false,
@@ -164,8 +174,17 @@ internal sealed class QemuPlatform : IPlatform
     {
         if (!scenario.SeeksRemedies)
             return null;
+        if (QemuCures.IsWell(forecast, LimitsOf(scenario, guest, around, machine)))
+            return null;
+        return Remedy(scenario, guest, around, machine, problems, forecast.Instead is null);
+    }
+
+    /// <summary>The same, for a guest that is not well.</summary>
+    private string? Remedy(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine, List<Problem> problems,
+        bool tellsFailure = true)
+    {
         QemuCureRequest request = RequestFor(scenario, guest, around, machine);
-        if (QemuCures.IsWell(forecast, request.WidthLimit) || !QemuCures.TryFind(request, out QemuCure cure))
+        if (!scenario.SeeksRemedies || !QemuCures.TryFind(request, out QemuCure cure))
             return null;
         if (cure.Best is { } best)
         {
@@ -175,7 +194,7 @@ internal sealed class QemuPlatform : IPlatform
         }
 
         // What is to be written in place of a refused value is told with the refusal.
-        if (forecast.Instead is not null)
+        if (!tellsFailure)
             return null;
         problems.Add(new(
             Severity.Info,
@@ -188,6 +207,23 @@ internal sealed class QemuPlatform : IPlatform
         return null;
     }
 
+    private static QemuLimits LimitsOf(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine) =>
+        QemuLimits.Of(scenario.Host.Traits, machine, around.HostKernel ?? guest.HostKernel);
+
+    /// <summary>The IOMMU's width as the limit of the guest's, where it is well with that; null else.</summary>
+    private static string? LimitRemedy(QemuGuest guest, QemuCureRequest request, QemuLimits limits, QemuForecast forecast)
+    {
+        var change = new QemuChange(QemuSetting.PhysBits, (ulong)limits.IommuBits!.Value, "");
+        QemuForecast limited = forecast;
+        if (forecast.Machine.Cpu.PhysBits != limits.IommuBits
+            && !QemuForecaster.TryForecast(change.ApplyTo(forecast.Machine), out limited, out _))
+            return null;
+        if (!QemuCures.IsWell(limited, limits))
+            return null;
+        QemuPaste paste = QemuPaste.Of(guest, request, [change]);
+        return $"{change.Name}, with which every BAR has its place whatever the processor has: {paste.OneLine}{paste.InBrackets}";
+    }
+
     private static QemuSurroundings Around(Scenario scenario)
     {
         QemuSurroundings said = scenario.Qemu;
@@ -196,6 +232,7 @@ internal sealed class QemuPlatform : IPlatform
         {
             HostVendor = said.HostVendor ?? host.HostVendor,
             HostPhysBits = said.HostPhysBits ?? host.HostPhysBits,
+            HostAcpiBits = said.HostAcpiBits ?? host.HostAcpiBits,
             HostHasGiBPages = said.HostHasGiBPages ?? host.HostHasGiBPages,
             HostKernel = said.HostKernel ?? host.HostKernel,
             Devices = host.Devices,
@@ -203,8 +240,8 @@ internal sealed class QemuPlatform : IPlatform
         };
     }
 
-    /// <summary>Only what a device's DMA meets fails: RAM in the range. A BAR of the device's own may lie there.</summary>
-    private static void ReportHyperTransport(Scenario scenario, QemuForecast forecast, List<Problem> problems)
+    /// <summary>RAM that QEMU has moved out of the range's way.</summary>
+    private static void ReportHyperTransport(QemuForecast forecast, List<Problem> problems)
     {
         ByteRange taken = X86Layout.HyperTransport;
         if (forecast.Memory is { High.Start: var high } && high == taken.End && forecast.Machine.Devices.Any(HostFunctions.IsOne))
@@ -219,17 +256,6 @@ internal sealed class QemuPlatform : IPlatform
                 forecast.Memory.High.Start,
                 forecast.Memory.High.End,
                 isOfHotplug ? "without room for memory to be plugged in (maxmem, <maxMemory>) it stays at 4 GiB" : null));
-        }
-
-        if (HyperTransportAdvice.IsAmd(scenario.Host) && forecast.Memory is { } memory && memory.High.Overlaps(taken))
-        {
-            problems.Add(new(
-                Severity.Warning,
-                ProblemCodes.HyperTransport,
-                "the guest's RAM reaches into AMD's HyperTransport range: a device that is passed through cannot do DMA there",
-                taken.Start,
-                taken.End,
-                "take a machine type from 7.1 on, with QEMU 7.1 or later: it puts that RAM above 1 TiB"));
         }
     }
 

@@ -6,9 +6,11 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
 
@@ -19,73 +21,163 @@ internal static class QemuWidths
     private const int DisplayClass = 0x03;
     private const int UsbClass = 0x0c03;
 
+    private const string MapFails = "VFIO_MAP_DMA fails with -22 (Invalid argument)";
+
+    /// <summary>QEMU's words for RAM that cannot be mapped.</summary>
+    internal const string MapRefusal = "VFIO_MAP_DMA failed: Invalid argument";
+
+    private const string QemuStops = "and QEMU stops (\"vfio: DMA mapping failed, unable to continue\")";
+
     /// <summary>What Linux says, up to 6.6 and after.</summary>
     private const string Refusal = "\"Device is ineligible for IOMMU domain attach due to platform RMRR requirement\", since 6.7 \"Firmware has "
         + "requested this device have a 1:1 IOMMU mapping\"";
 
-    /// <summary>Addresses beyond so many bits do not work on the host: the processor's width under KVM, and the IOMMU's where a device is passed
-    /// through. Null where neither is known.</summary>
-    public static int? Limit(HostTraits traits, QemuMachine machine)
-    {
-        int? limit = machine.IsKvm ? traits.PhysicalAddressBits : null;
-        return traits.IommuAddressBits is { } iommu && HasHostDevice(machine) ? Math.Min(limit ?? iommu, iommu) : limit;
-    }
+    /// <summary>What a processor has that is wider than the IOMMU beside it: Intel's of twelfth generation and later, on boards whose IOMMU has 39
+    /// bits.</summary>
+    private const int WiderBits = 46;
 
+    /// <param name="asksWidth">Whether QEMU compares the guest's width with the processor's: it warns only where one was set.</param>
     /// <param name="remedy">What was tried and works; null for nothing.</param>
-    public static void Report(HostTraits traits, QemuForecast forecast, string? remedy, List<Problem> problems)
+    public static void Report(HostTraits traits, QemuLimits limits, QemuForecast forecast, bool asksWidth, string? remedy, List<Problem> problems)
     {
         QemuMachine machine = forecast.Machine;
-        if (!machine.IsKvm || forecast.Memory is not { } memory)
+        if (forecast.Memory is not { } memory)
             return;
-        ulong highest = QemuCures.HighestAddress(forecast);
-        int guestBits = machine.Cpu.PhysBits;
-        if (traits.PhysicalAddressBits is { } hostBits && guestBits > hostBits)
+        if (machine.IsKvm)
+            ReportProcessor(traits, forecast, asksWidth, remedy, problems);
+        if (ReportRam(limits, memory, remedy, problems) || forecast.Placement is not { } placement)
+            return;
+        if (limits.IommuBits is { } iommuBits)
         {
-            bool isReached = highest > 1UL << hostBits;
-            problems.Add(new(
-                isReached ? Severity.Error : Severity.Warning,
-                ProblemCodes.AddressWidth,
-                string.Create(CultureInfo.InvariantCulture, $"the guest is told {guestBits} address bits and the host's processor has {hostBits}: ")
-                    + (isReached ? "what is beyond them the guest cannot reach"
-                        : "nothing of the guest's is beyond them, and QEMU only warns (\"Host physical bits does not match phys-bits property\")"),
-                isReached ? 1UL << hostBits : null,
-                isReached ? highest : null,
-                isReached ? remedy : null));
+            string bits = string.Create(CultureInfo.InvariantCulture, $"the {iommuBits} address bits that the host's IOMMU has");
+            ReportBarsBeyond(placement, 1UL << iommuBits, bits, remedy, problems);
         }
 
-        if (traits.IommuAddressBits is not { } iommuBits || !HasHostDevice(machine))
+        if (limits.KeepsHyperTransport)
+            ReportSharedAcrossHyperTransport(placement, problems);
+    }
+
+    private static void ReportProcessor(HostTraits traits, QemuForecast forecast, bool asksWidth, string? remedy, List<Problem> problems)
+    {
+        int guestBits = forecast.Machine.Cpu.PhysBits;
+        if ((traits.PhysicalAddressBits ?? traits.AcpiAddressBits) is not { } hostBits || guestBits <= hostBits)
             return;
-        ulong limit = 1UL << iommuBits;
-        if (memory.RamEnd > limit)
+        bool isTold = traits.PhysicalAddressBits is not null;
+        ulong highest = QemuCures.HighestAddress(forecast);
+        bool isReached = highest > 1UL << hostBits;
+        string has = isTold ? string.Create(CultureInfo.InvariantCulture, $"the host's processor has {hostBits}")
+            : string.Create(CultureInfo.InvariantCulture, $"the host's processor, if it has no more than DMAR's \"Host address width\", {hostBits} "
+                + $"(\"address sizes\" in /proc/cpuinfo tells)");
+        string consequence = isReached ? "what is beyond them the guest cannot reach"
+            : "nothing of the guest's is beyond them" + (asksWidth && isTold
+                ? ", and QEMU only warns (\"Host physical bits does not match phys-bits property\")" : "");
+        problems.Add(new(
+            isReached && isTold ? Severity.Error : isReached || asksWidth ? Severity.Warning : Severity.Info,
+            ProblemCodes.AddressWidth,
+            string.Create(CultureInfo.InvariantCulture, $"the guest is told {guestBits} address bits and {has}: {consequence}"),
+            isReached ? 1UL << hostBits : null,
+            isReached ? highest : null,
+            isReached ? remedy : null));
+    }
+
+    /// <summary>RAM that cannot be mapped for the devices that are passed through. True where QEMU ends for it.</summary>
+    /// <param name="remedy">What was tried and works; null for nothing.</param>
+    public static bool ReportRam(QemuLimits limits, QemuMemory memory, string? remedy, List<Problem> problems)
+    {
+        if (limits.IsBeyondIommu(memory))
         {
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.DmaBeyondIommu,
                 string.Create(CultureInfo.InvariantCulture,
-                    $"RAM of the guest is beyond the {iommuBits} address bits that the host's IOMMU has: VFIO_MAP_DMA fails with -22 (Invalid "
-                        + $"argument), and QEMU does not start the guest"),
-                limit,
+                    $"RAM of the guest is beyond the {limits.IommuBits} address bits that the host's IOMMU has: {MapFails}, and QEMU does not start "
+                        + $"the guest"),
+                1UL << limits.IommuBits!.Value,
                 memory.RamEnd,
                 remedy));
-            return;
         }
 
-        if (forecast.Placement is { } placement)
-            ReportBarsBeyond(placement, limit, iommuBits, remedy, problems);
+        if (limits.IsAcrossHyperTransport(memory))
+        {
+            ByteRange common = memory.High.Intersect(X86Layout.HyperTransport);
+            problems.Add(new(
+                limits.IsBeforeCheck ? Severity.Warning : Severity.Error,
+                ProblemCodes.HyperTransport,
+                "RAM of the guest is in AMD's HyperTransport range, which the host's IOMMU keeps for the platform: "
+                    + (limits.IsBeforeCheck
+                        ? $"a device that is passed through cannot do DMA there, and from Linux 5.4 on {MapFails}, and QEMU does not start the guest"
+                        : $"{MapFails} (Linux 5.4 and later), and QEMU does not start the guest"),
+                common.Start,
+                common.End,
+                remedy));
+        }
+
+        return limits.StopsStart(memory);
     }
 
-    /// <summary>That a passed-through device's BAR cannot be mapped QEMU only says; at memory of its own, as ivshmem's, it ends.</summary>
-    private static void ReportBarsBeyond(PciPlacement placement, ulong limit, int iommuBits, string? remedy, List<Problem> problems)
+    private static void ReportSharedAcrossHyperTransport(PciPlacement placement, List<Problem> problems)
     {
-        string bits = string.Create(CultureInfo.InvariantCulture, $"the {iommuBits} address bits that the host's IOMMU has");
-        if (Beyond(placement, limit, static node => node.Model.StartsWith("ivshmem", StringComparison.Ordinal)) is { Length: > 0 } shared)
+        BarPlacement[] shared =
+        [
+            .. placement.Bars.Where(bar => IsShared(placement.Tree.Functions[bar.Function].Node) && bar.Bar.Type.IsMemory()
+                && bar.Address is { } address && address < X86Layout.HyperTransportEnd
+                && address + bar.Bar.SizeBytes > X86Layout.HyperTransportStart),
+        ];
+        if (shared.Length == 0)
+            return;
+        problems.Add(new(
+            Severity.Error,
+            ProblemCodes.HyperTransport,
+            $"{NamesOf(placement, shared)} {(shared.Length == 1 ? "is" : "are")} memory that QEMU maps for the devices that are passed through, in "
+                + $"AMD's HyperTransport range: {MapFails}, {QemuStops}",
+            StartOf(shared),
+            EndOf(shared)));
+    }
+
+    /// <summary>Where the processor's width is not told, what comes of one that is wider than the IOMMU.</summary>
+    /// <param name="forecast">With the width that was assumed.</param>
+    /// <param name="remedy">What keeps the guest within the IOMMU's width, whatever the processor has; asked for only where that is needed.</param>
+    public static void ReportWiderProcessor(QemuLimits limits, QemuForecast forecast, Func<string?> remedy, List<Problem> problems)
+    {
+        QemuCpu cpu = forecast.Machine.Cpu;
+        if (limits.IommuBits is not { } iommuBits || cpu.PhysBits >= WiderBits || !limits.Suit(forecast))
+            return;
+        QemuMachine wider = forecast.Machine with
+        {
+            Cpu = cpu with
+            {
+                PhysBits = WiderBits,
+                GuestPhysBits = cpu.GuestPhysBits == 0 ? 0 : WiderBits,
+                MostMappedBits = Math.Max(cpu.MostMappedBits, WiderBits),
+            },
+        };
+        if (!QemuForecaster.TryForecast(wider, out QemuForecast other, out _) || other.Placement is not { } placement
+            || Beyond(placement, 1UL << iommuBits, static node => node.IsPassedThrough || IsShared(node)) is not { Length: > 0 } beyond)
+            return;
+        problems.Add(new(
+            Severity.Warning,
+            ProblemCodes.DmaBeyondIommu,
+            string.Create(CultureInfo.InvariantCulture,
+                $"if the host's processor has {WiderBits} address bits, as Intel's from the twelfth generation on may have (\"address sizes\" in "
+                    + $"/proc/cpuinfo), {NamesOf(placement, beyond)} {(beyond.Length == 1 ? "is" : "are")} beyond the {iommuBits} bits that "
+                    + $"the host's IOMMU has: {MapFails}, and no other device of the guest reaches {(beyond.Length == 1 ? "it" : "them")}"),
+            StartOf(beyond),
+            EndOf(beyond),
+            remedy()));
+    }
+
+    private static bool IsShared(PciFunction node) => node.Model.StartsWith("ivshmem", StringComparison.Ordinal);
+
+    /// <summary>That a passed-through device's BAR cannot be mapped QEMU only says; at memory of its own, as ivshmem's, it ends.</summary>
+    private static void ReportBarsBeyond(PciPlacement placement, ulong limit, string bits, string? remedy, List<Problem> problems)
+    {
+        if (Beyond(placement, limit, IsShared) is { Length: > 0 } shared)
         {
             problems.Add(new(
                 Severity.Error,
                 ProblemCodes.DmaBeyondIommu,
                 $"{NamesOf(placement, shared)} {(shared.Length == 1 ? "is" : "are")} memory that QEMU maps for the devices that are passed through, "
-                    + $"beyond {bits}: VFIO_MAP_DMA fails with -22 (Invalid argument), and QEMU stops (\"vfio: DMA mapping failed, unable to "
-                    + "continue\")",
+                    + $"beyond {bits}: {MapFails}, {QemuStops}",
                 StartOf(shared),
                 EndOf(shared),
                 remedy));
@@ -97,7 +189,7 @@ internal static class QemuWidths
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.DmaBeyondIommu,
-                $"{NamesOf(placement, passed)} {(isOne ? "is" : "are")} beyond {bits}: VFIO_MAP_DMA fails with -22 (Invalid argument) for "
+                $"{NamesOf(placement, passed)} {(isOne ? "is" : "are")} beyond {bits}: {MapFails} for "
                     + $"{(isOne ? "it, and no other device of the guest reaches it" : "them, and no other device of the guest reaches them")}",
                 StartOf(passed),
                 EndOf(passed),
@@ -170,6 +262,4 @@ internal static class QemuWidths
     private static bool Covers(QemuDevice device, PciAddress owner) => HostFunctions.TryGetSlot(device, out PciAddress slot)
         ? (slot.Domain, slot.Bus, slot.Device) == (owner.Domain, owner.Bus, owner.Device)
         : HostFunctions.TryGetAddress(device, out PciAddress address) && address == owner;
-
-    private static bool HasHostDevice(QemuMachine machine) => machine.Devices.Any(HostFunctions.IsOne);
 }

@@ -151,6 +151,7 @@ internal sealed record HvmGuest
         // Debian ships OVMF for Xen with 2 MiB up to bookworm, with 4 MiB from trixie on.
         OvmfPages = guest.Xen.IsUpTo(4, 17) ? 512u : 1024u,
         FreePages = SparePages - guest.Topology.RomPages,
-        PhysBits = scenario.Qemu.PhysBits ?? scenario.Host.Traits.PhysicalAddressBits ?? UsualPhysBits,
+        PhysBits = scenario.Qemu.PhysBits ?? scenario.Host.Traits.PhysicalAddressBits ?? scenario.Host.Traits.AcpiAddressBits
+            ?? UsualPhysBits,
     });
 }

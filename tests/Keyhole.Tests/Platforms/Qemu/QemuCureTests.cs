@@ -270,7 +270,7 @@ public sealed class QemuCureTests
         Scenario scenario = ScenarioOf(guest, HostOf(40), bars) with { Qemu = new() { Bars = bars, Emulator = new QemuVersion(7, 2) } };
         QemuSurroundings around = scenario.Qemu;
         Assert.IsTrue(QemuUsualGuest.Of(scenario).TryResolve(around, out QemuMachine machine, out _));
-        Assert.IsTrue(QemuCures.TryFind(new(machine) { WidthLimit = 40 }, out QemuCure cure));
+        Assert.IsTrue(QemuCures.TryFind(new(machine) { Limits = new() { Width = 40 } }, out QemuCure cure));
         Assert.IsNotNull(cure.Best);
         Assert.HasCount(3, cure.Best.Changes, cure.Best.Name);
         Assert.IsTrue(Forecast(Apply(machine, cure.Best.Changes)).PlacesAll);
@@ -287,7 +287,7 @@ public sealed class QemuCureTests
         Assert.IsTrue(QemuUsualGuest.Of(scenario).TryResolve(scenario.Qemu, out QemuMachine machine, out _));
         Assert.AreEqual(GuestOutcome.Hangs, Forecast(machine).Outcome);
 
-        Assert.IsTrue(QemuCures.TryFind(new(machine) { WidthLimit = 48, CanHaveGiBPages = false }, out QemuCure cure));
+        Assert.IsTrue(QemuCures.TryFind(new(machine) { Limits = new() { Width = 48 }, CanHaveGiBPages = false }, out QemuCure cure));
 
         Assert.IsTrue(cure.Trials.Any(static trial => trial.IsCure && trial.Changes is [{ Setting: QemuSetting.Firmware }]));
         CollectionAssert.AreEqual(

@@ -20,6 +20,9 @@ namespace Keyhole.Platforms.Qemu.Board;
 internal sealed record QemuMemory(
     ulong LowEnd, ByteRange High, ulong? HotplugEnd, ulong Hole64Start, ulong Hole64Bytes, ImmutableArray<E820Entry> FirmwareMap)
 {
+    /// <summary>From this machine type on RAM is moved above the range that AMD's processors keep for HyperTransport.</summary>
+    internal static readonly QemuVersion MovesAboveHyperTransport = new(7, 1);
+
     /// <summary>The end of the highest RAM.</summary>
     public ulong RamEnd => High.IsEmpty ? LowEnd : High.End;
 
@@ -41,9 +44,9 @@ internal sealed record QemuMemory(
         ulong start = Frames.FourGiB;
         ulong end = Hole64At(machine, start, above, out ulong? hotplugEnd);
         var map = ImmutableArray.CreateBuilder<E820Entry>(4);
-        // QEMU 7.1 brought the move above HyperTransport, and the check of the address width that comes with it.
-        bool checksWidth = machine.Emulator >= new QemuVersion(7, 1);
-        if (checksWidth && machine.Cpu.Vendor == CpuVendor.Amd && type >= new QemuVersion(7, 1))
+        // The check of the address width came with the move above HyperTransport.
+        bool checksWidth = machine.Emulator >= MovesAboveHyperTransport;
+        if (checksWidth && machine.Cpu.Vendor == CpuVendor.Amd && type >= MovesAboveHyperTransport)
         {
             if (LastUsed(machine, end, hole, start + above) >= HyperTransportStart)
             {

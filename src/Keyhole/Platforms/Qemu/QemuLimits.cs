@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using Keyhole.E820;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Platforms.Qemu.Board;
+
+namespace Keyhole.Platforms.Qemu;
+
+/// <summary>Which of its addresses the host's hardware lets a guest use, whatever the guest is told. The default limits nothing.</summary>
+internal readonly record struct QemuLimits
+{
+    /// <summary>From this release on Linux maps nothing for a device where the IOMMU keeps addresses for the platform (vfio_iommu_type1:
+    /// "check dma map request is within a valid iova range").</summary>
+    private static readonly QemuVersion s_refusesReserved = new(5, 4);
+
+    /// <summary>Addresses beyond so many bits do not work: the processor's width under KVM, and the IOMMU's where a device is passed through. Null
+    /// where neither is known.</summary>
+    public int? Width { get; init; }
+
+    /// <summary>The IOMMU's width where a device is passed through, else null.</summary>
+    public int? IommuBits { get; init; }
+
+    /// <summary>Whether a device is passed through on a machine of AMD's, whose IOMMU keeps the HyperTransport range.</summary>
+    public bool KeepsHyperTransport { get; init; }
+
+    /// <summary>Whether the host's Linux is one that lets QEMU start with RAM there all the same: one before 5.4.</summary>
+    public bool IsBeforeCheck { get; init; }
+
+    /// <param name="traits">The host's.</param>
+    /// <param name="machine">The guest's.</param>
+    /// <param name="kernel">The host's Linux; null where it is not told.</param>
+    public static QemuLimits Of(HostTraits traits, QemuMachine machine, QemuVersion? kernel)
+    {
+        int? width = machine.IsKvm ? traits.PhysicalAddressBits ?? traits.AcpiAddressBits : null;
+        if (!machine.Devices.Any(HostFunctions.IsOne))
+            return new() { Width = width };
+        return new()
+        {
+            Width = traits.IommuAddressBits is { } iommu ? int.Min(width ?? iommu, iommu) : width,
+            IommuBits = traits.IommuAddressBits,
+            KeepsHyperTransport = HyperTransportAdvice.IsAmd(traits) || traits.Iommu == HostIommu.AmdVi,
+            IsBeforeCheck = kernel < s_refusesReserved,
+        };
+    }
+
+    /// <summary>Whether nothing of a guest is where the host's hardware does not let it be.</summary>
+    public bool Suit(QemuForecast forecast) =>
+        (Width is not { } bits || QemuCures.HighestAddress(forecast) <= 1UL << bits) && !IsAcrossHyperTransport(forecast.Memory);
+
+    /// <summary>Whether RAM lies where devices cannot be mapped to it.</summary>
+    public bool IsAcrossHyperTransport(QemuMemory? memory) =>
+        KeepsHyperTransport && memory is not null && memory.High.Overlaps(X86Layout.HyperTransport);
+
+    /// <summary>Whether QEMU ends because RAM cannot be mapped for the devices that are passed through.</summary>
+    public bool StopsStart(QemuMemory? memory) => IsBeyondIommu(memory) || (IsAcrossHyperTransport(memory) && !IsBeforeCheck);
+
+    /// <summary>Whether RAM is beyond the IOMMU's width.</summary>
+    public bool IsBeyondIommu(QemuMemory? memory) => IommuBits is { } bits && memory is not null && memory.RamEnd > 1UL << bits;
+}

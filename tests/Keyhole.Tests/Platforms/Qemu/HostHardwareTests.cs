@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Tests.Hosts;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Platforms.Qemu;
+
+/// <summary>What the host's hardware does not let a guest of KVM with a device of its own do, as the host's log tells it.</summary>
+[TestClass]
+public sealed class HostHardwareTests
+{
+    private const ulong MiB = 1UL << 20;
+    private const ulong GiB = 1UL << 30;
+
+    /// <summary>A guest with RAM across 1012 GiB.</summary>
+    private const string Large = "/usr/bin/qemu-system-x86_64 -machine pc-q35-6.2,accel=kvm -cpu host -m 1100G -nodefaults "
+        + "-drive if=pflash,unit=0,file=/usr/share/OVMF/OVMF_CODE.fd -device pcie-root-port,id=p1 -device vfio-pci,host=0000:c1:00.0,bus=p1";
+
+    private const string Small = "/usr/bin/qemu-system-x86_64 -machine pc-q35-9.1,accel=kvm -cpu host -m 32G -nodefaults "
+        + "-drive if=pflash,unit=0,file=/usr/share/OVMF/OVMF_CODE.fd -device pcie-root-port,id=p1 -device vfio-pci,host=0000:01:00.0,bus=p1";
+
+    private static readonly ImmutableArray<BarRequest> s_card =
+        [BarRequest.Create(0, 64 * MiB, BarType.Memory32), BarRequest.Create(1, 16 * GiB, BarType.Memory64Prefetchable)];
+
+    private static GuestSpec Read(string text)
+    {
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest").TryGet(out GuestDocument? guest, out InputError? error),
+            error?.ToString());
+        return guest.Guest;
+    }
+
+    /// <param name="lines">Of the host's log, besides its map.</param>
+    private static Scenario ScenarioOf(string guest, string linux, params string[] lines) => new()
+    {
+        Host = MapFixtures.Expect(MapFixtures.ReadText($"""
+            Linux version {linux}
+            BIOS-provided physical RAM map:
+            BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+            BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable
+            BIOS-e820: [mem 0x0000000100000000-0x000001ff4fffffff] usable
+            tsc: Detected 2250.000 MHz processor
+            {string.Join('\n', lines)}
+
+            """)).Host,
+        Guest = Read(guest),
+        Qemu = new() { Bars = s_card },
+    };
+
+    private const string Amd = "smpboot: CPU0: AMD EPYC 7742 64-Core Processor (family: 0x17, model: 0x31, stepping: 0x0)";
+    private const string Intel = "smpboot: CPU0: 13th Gen Intel(R) Core(TM) i7-13700K (family: 0x6, model: 0xb7, stepping: 0x1)";
+    private const string Table = "DMAR: Host address width 39";
+
+    private static Problem? Find(Plan plan, string code) => plan.Problems.FirstOrDefault(problem => problem.Code == code);
+
+    [TestMethod]
+    [DataRow("5.15.0-91-generic", Severity.Error, GuestOutcome.Refused)]
+    [DataRow("5.4.0", Severity.Error, GuestOutcome.Refused)]
+    [DataRow("5.3.18", Severity.Warning, GuestOutcome.Boots)]
+    public void QEMU_does_not_start_with_RAM_in_the_HyperTransport_range_and_a_later_machine_type_cures_it(string linux, Severity severity,
+        GuestOutcome outcome)
+    {
+        Scenario scenario = ScenarioOf(Large, linux, Amd);
+
+        Plan plan = Planner.Plan(scenario);
+
+        Problem problem = Find(plan, ProblemCodes.HyperTransport)!;
+        Assert.AreEqual(severity, problem.Severity);
+        Assert.AreEqual((0xfd_0000_0000UL, 1UL << 40), (problem.Start!.Value, problem.End!.Value));
+        Assert.AreEqual(outcome, plan.Firmware!.Outcome);
+        Assert.Contains("machine pc-q35-7.1", problem.Remedy!.ToString());
+        Assert.Contains("QEMU has to be 7.1 or later", problem.Remedy!.ToString());
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual("machine pc-q35-7.1", comparison.Best);
+        Assert.AreEqual(outcome, comparison.Settings[0].Outcome);
+    }
+
+    [TestMethod]
+    public void RAM_in_the_HyperTransport_range_is_an_error_whatever_BARs_the_device_has()
+    {
+        Scenario scenario = ScenarioOf(Large, "6.1.0", Amd);
+
+        Plan plan = Planner.Plan(scenario with { Qemu = new() });
+
+        Assert.IsNotNull(Find(plan, ProblemCodes.MapNotKnown));
+        Problem problem = Find(plan, ProblemCodes.HyperTransport)!;
+        Assert.AreEqual(Severity.Error, problem.Severity);
+        Assert.Contains("machine pc-q35-7.1, with which QEMU starts the guest", problem.Remedy!.ToString());
+    }
+
+    [TestMethod]
+    public void RAM_in_the_HyperTransport_range_harms_no_guest_without_a_device_and_none_on_Intel()
+    {
+        const string without = "/usr/bin/qemu-system-x86_64 -machine pc-q35-6.2,accel=kvm -cpu host -m 1100G -nodefaults "
+            + "-drive if=pflash,unit=0,file=/usr/share/OVMF/OVMF_CODE.fd";
+
+        Assert.IsNull(Find(Planner.Plan(ScenarioOf(without, "6.1.0", Amd) with { Qemu = new() }), ProblemCodes.HyperTransport));
+        Assert.IsNull(Find(Planner.Plan(ScenarioOf(Large, "6.1.0", Intel)), ProblemCodes.HyperTransport));
+    }
+
+    [TestMethod]
+    public void The_host_address_width_of_the_DMAR_table_is_the_IOMMU_s_and_not_the_processor_s()
+    {
+        Host host = ScenarioOf(Small, "6.12.8", Table, Intel).Host;
+
+        Assert.AreEqual((null, 39, 39), (host.Traits.PhysicalAddressBits, host.Traits.AcpiAddressBits, host.Traits.IommuAddressBits));
+    }
+
+    [TestMethod]
+    public void Where_only_the_DMAR_table_tells_a_width_it_is_assumed_and_a_wider_processor_is_warned_of()
+    {
+        Plan plan = Planner.Plan(ScenarioOf(Small, "6.12.8", Table, Intel));
+
+        Assert.IsTrue(plan.Problems.Any(static problem => problem.Code == ProblemCodes.Assumed
+            && problem.Message.Contains("39 bits are assumed, those of DMAR's \"Host address width\"", System.StringComparison.Ordinal)));
+        Problem problem = Find(plan, ProblemCodes.DmaBeyondIommu)!;
+        Assert.AreEqual(Severity.Warning, problem.Severity);
+        Assert.Contains("if the host's processor has 46 address bits", problem.Message);
+        Assert.IsGreaterThan(1UL << 39, problem.Start!.Value);
+        Assert.Contains("host-phys-bits-limit=39", problem.Remedy!.ToString());
+    }
+
+    [TestMethod]
+    [DataRow("address sizes : 39 bits physical, 48 bits virtual", false)]
+    [DataRow("address sizes : 46 bits physical, 48 bits virtual", true)]
+    public void A_processor_that_tells_its_width_is_not_guessed_at(string cpuInfo, bool isBeyond)
+    {
+        Plan plan = Planner.Plan(ScenarioOf(Small, "6.12.8", Table, Intel, cpuInfo));
+
+        Assert.IsFalse(plan.Problems.Any(static problem => problem.Code == ProblemCodes.Assumed
+            && problem.Message.Contains("width of the host", System.StringComparison.Ordinal)));
+        if (!isBeyond)
+            Assert.IsNull(Find(plan, ProblemCodes.DmaBeyondIommu));
+        else
+            Assert.Contains("beyond the 39 address bits that the host's IOMMU has", Find(plan, ProblemCodes.DmaBeyondIommu)!.Message);
+    }
+
+    [TestMethod]
+    [DataRow("host-phys-bits=on,host-phys-bits-limit=39")]
+    [DataRow("host-phys-bits=off,phys-bits=39")]
+    public void A_limit_that_the_guest_has_leaves_nothing_to_assume(string limit)
+    {
+        Plan plan = Planner.Plan(ScenarioOf(Small.Replace("-cpu host", $"-cpu host,{limit}", System.StringComparison.Ordinal), "6.12.8", Table, Intel));
+
+        Assert.IsNull(Find(plan, ProblemCodes.DmaBeyondIommu));
+    }
+
+    [TestMethod]
+    public void A_host_of_KVM_has_none_of_Xen_s_additions_in_its_map()
+    {
+        Scenario scenario = ScenarioOf(Small, "6.12.8", Intel);
+
+        CollectionAssert.AreEqual(scenario.Host.Entries.ToArray(), Planner.Plan(scenario).MachineMap.ToArray());
+        Assert.AreNotEqual(scenario.Host.Entries.Length, (scenario with { Guest = new() { MemoryKiB = 1 << 20, MaxmemKiB = 1 << 20 } }).MachineMap.Length);
+    }
+
+    [TestMethod]
+    [DataRow("kvm64", false)]
+    [DataRow("kvm64,phys-bits=40", true)]
+    public void QEMU_warns_of_another_width_only_where_one_was_set(string cpu, bool warns)
+    {
+        Plan plan = Planner.Plan(ScenarioOf(Small.Replace("-cpu host", $"-cpu {cpu}", System.StringComparison.Ordinal)
+            .Replace("-m 32G", "-m 4G", System.StringComparison.Ordinal), "6.12.8", Table, Intel, "address sizes : 39 bits physical"));
+
+        Problem problem = Find(plan, ProblemCodes.AddressWidth)!;
+        Assert.AreEqual(warns ? Severity.Warning : Severity.Info, problem.Severity);
+        Assert.AreEqual(warns, problem.Message.Contains("QEMU only warns", System.StringComparison.Ordinal));
+    }
+}
