@@ -105,6 +105,9 @@ public static class ProblemCodes
     /// <summary>None of the settings that were tried gives every BAR a place.</summary>
     public const string NoSettingHelps = "no-setting-helps";
 
+    /// <summary>The host's Linux has set fewer huge pages aside than the guest's RAM takes.</summary>
+    public const string HugePages = "huge-pages";
+
     /// <summary>The guest is told another width of addresses than the host's processor has; an error where a BAR lies beyond what the host
     /// reaches.</summary>
     public const string AddressWidth = "address-width";

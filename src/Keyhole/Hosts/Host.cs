@@ -132,9 +132,12 @@ public sealed record HostTraits
     /// <summary>The devices that reserved device memory belongs to, as far as the source tells.</summary>
     public ImmutableArray<DeviceMemoryOwner> DeviceMemoryOwners { get; init => field = Given.Array(value); } = [];
 
-    /// <summary>Devices that have reserved memory whose place the source does not tell: Xen names them in every build, and the ranges in a debug build
-    /// alone (before 4.17).</summary>
+    /// <summary>Devices that have reserved memory whose place the source does not tell: Xen names them in every build, and the ranges in a debug
+    /// build alone (before 4.17).</summary>
     public ImmutableArray<PciAddress> DeviceMemoryNotTold { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>What the host's own Linux says of devices and memory that it could not give to a guest.</summary>
+    public HostComplaints Complaints { get; init => field = Given.NotNull(value); } = HostComplaints.None;
 
     /// <summary>Further pages that dom0 may not map, as the user says.</summary>
     public ImmutableArray<PfnRange> OtherDenied { get; init => field = Given.Array(value); } = [];

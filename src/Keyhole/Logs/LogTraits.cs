@@ -23,7 +23,7 @@ internal sealed class LogTraits
         "RMRR: [", "IVMD",
         "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", " rmrr=", "found ACPI_DMAR_", " endpoint: ",
         Dmi,
-        .. WidthTraits.Words,
+        .. WidthTraits.Words, .. ComplaintLines.Words,
     ];
 
     /// <summary>What a Linux says of its machine.</summary>
@@ -33,6 +33,7 @@ internal sealed class LogTraits
     public const int MaxPages = 256;
 
     private readonly WidthTraits _widths = new();
+    private readonly ComplaintLines _complaints = new();
     private readonly SortedSet<ulong> _ioApics = [];
     private readonly SortedSet<ulong> _iommus = [];
     private readonly SortedSet<(ulong Start, ulong End)> _deviceMemory = [];
@@ -82,7 +83,7 @@ internal sealed class LogTraits
             return true;
         }
 
-        bool isOfWidths = _widths.TryRead(line);
+        bool isOfWidths = _widths.TryRead(line) | _complaints.TryRead(line);
         if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
             return isOfWidths;
         ulong? blockStart = _blockStart;
@@ -216,6 +217,7 @@ internal sealed class LogTraits
         Firmware = _firmware,
         CpuVendor = _vendor,
         CpuFamily = _family,
+        Complaints = _complaints.ToComplaints(),
         PhysicalAddressBits = _addressBits,
         AcpiAddressBits = _hostAddressBits,
         IommuAddressBits = _iommuAddressBits ?? _hostAddressBits,

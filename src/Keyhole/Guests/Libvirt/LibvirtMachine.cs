@@ -233,6 +233,11 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         if (domain.Element("maxMemory") is { } most)
             text += string.Create(CultureInfo.InvariantCulture, $",slots={Escaped(Attribute(most, "slots") ?? "0")},maxmem={SizeKiB(most)}K");
         _arguments.Add("-m", text, LineOf(memory));
+        // Without a size it is the host's default, which stands nowhere here.
+        if (domain.Element("memoryBacking")?.Element("hugepages")?.Elements("page").ToArray() is [var page]
+            && page.Attribute("nodeset") is null && MemoryUnit.TryGetSize(Attribute(page, "unit") ?? "", out ulong unit)
+            && MemoryUnit.TryRead(Attribute(page, "size"), unit, out UInt128 pageBytes) && pageBytes > 0 && pageBytes <= 1UL << 40)
+            _arguments.SetHugePages((ulong)pageBytes);
     }
 
     /// <summary>A size of libvirt's in KiB, rounded up to whole MiB as its QEMU driver does.</summary>

@@ -196,6 +196,9 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
             return;
         }
 
+        // Without NUMA Proxmox refuses the setting; "any" takes whichever fits.
+        if (Text("hugepages") is "1024" or "2")
+            _arguments.SetHugePages(Text("hugepages") == "2" ? 2UL << 20 : 1UL << 30);
         bool hasHotplug = Text("numa") == "1" && Array.IndexOf((Text("hotplug") ?? "").Split(','), "memory") >= 0;
         if (!hasHotplug)
         {

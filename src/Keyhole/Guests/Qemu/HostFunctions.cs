@@ -31,6 +31,11 @@ internal static class HostFunctions
         return device["host"] is { } text && !text.Contains('.', StringComparison.Ordinal) && PciAddress.TryParse(text + ".0", out address);
     }
 
+    /// <summary>Whether a device of the guest is that function of the host, or the whole device that it is of.</summary>
+    public static bool Covers(QemuDevice device, PciAddress owner) => TryGetSlot(device, out PciAddress slot)
+        ? (slot.Domain, slot.Bus, slot.Device) == (owner.Domain, owner.Bus, owner.Device)
+        : TryGetAddress(device, out PciAddress address) && address == owner;
+
     /// <summary>What a function of the host asks for; null where its description tells no BAR.</summary>
     public static HostFunction? Of(PciDevice device)
     {

@@ -42,6 +42,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private ImmutableArray<QemuWord> _config = [];
     private string _program = "";
     private string _emulatorText = "";
+    private ulong? _hugePageBytes;
+    private string _lastWords = "";
     private QemuVersion? _hostKernel;
     private string? _name;
     private string _cpu = "";
@@ -79,6 +81,12 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         _program = program;
         _emulatorText = emulatorText;
     }
+
+    /// <summary>The size of the pages that the guest's RAM is made of, in bytes.</summary>
+    public void SetHugePages(ulong pageBytes) => _hugePageBytes = pageBytes;
+
+    /// <summary>The words with which QEMU ended.</summary>
+    public void SetLastWords(string words) => _lastWords = words;
 
     public void SetHostKernel(string release) => _hostKernel = QemuVersion.TryParseLeading(release, out QemuVersion version) ? version : null;
 
@@ -212,6 +220,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             Emulator = emulator,
             EmulatorText = InputError.OneLine(_emulatorText, 200),
             HostKernel = _hostKernel,
+            HugePageBytes = _hugePageBytes,
+            LastWords = _lastWords,
             FirmwareFile = InputError.OneLine(file, 200),
             Firmware = QemuFirmwareGuess.NameOf(file, isFlash),
             Cpu = cpu,

@@ -32,6 +32,7 @@ public static class QemuCommandLine
             arguments.Remark(remark);
         arguments.SetProgram(text.Program, text.EmulatorText);
         arguments.SetHostKernel(text.KernelText);
+        arguments.SetLastWords(text.LastWords);
         arguments.SetConfig(text.Config);
         arguments.Add(text.Words.AsSpan());
         arguments.AddConfig();

@@ -42,6 +42,9 @@ internal sealed class QemuCommandText
     /// <summary>What libvirt's log says of the host's Linux; empty elsewhere.</summary>
     public string KernelText { get; init; } = "";
 
+    /// <summary>The words behind the command with which QEMU ended at a device that is passed through; empty elsewhere.</summary>
+    public string LastWords { get; init; } = "";
+
     public ImmutableArray<string> Remarks { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Whether a text holds a command of QEMU, or begins with options of one.</summary>
@@ -192,8 +195,27 @@ internal sealed class QemuCommandText
             Config = config,
             EmulatorText = ValueIn(headerOfStart, "qemu version: "),
             KernelText = ValueIn(headerOfStart, "kernel: "),
+            LastWords = LastWordsBehind(lines, start),
             Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"] : [],
         };
+    }
+
+    /// <summary>What QEMU said of a device that it could not pass through: it ended with that. Such a line has the program and the option.</summary>
+    private static string LastWordsBehind(List<string> lines, int start)
+    {
+        for (int i = start + 1; i < lines.Count; i++)
+        {
+            ReadOnlySpan<char> line = lines[i];
+            int at = line.IndexOf(": -device ", StringComparison.Ordinal);
+            if (at < 0 || (!line[..at].EndsWith("kvm") && !line[..at].Contains("qemu-system", StringComparison.Ordinal)))
+                continue;
+            if (line.IndexOf("VFIO_MAP_DMA failed") is > 0 and var map)
+                return InputError.OneLine(line[map..], 200);
+            if (line.Contains("vfio_dma_map(", StringComparison.Ordinal) && line.LastIndexOf(" = -") is > 0 and var code)
+                return InputError.OneLine($"vfio_dma_map(){line[code..]}", 200);
+        }
+
+        return "";
     }
 
     private static bool TrySplitShell(List<string> lines, int start, int column, ImmutableArray<QemuWord>.Builder words, string sourceName,

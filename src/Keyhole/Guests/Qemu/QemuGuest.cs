@@ -91,6 +91,12 @@ public sealed record QemuGuest
     /// <summary>Which firmware it is; null where its file does not tell.</summary>
     public FirmwareName? Firmware { get; init; }
 
+    /// <summary>The size of the huge pages that its RAM has to be of, where the source tells it; else null.</summary>
+    internal ulong? HugePageBytes { get; init; }
+
+    /// <summary>The words with which QEMU ended, where the source is a log that has them; empty elsewhere.</summary>
+    internal string LastWords { get; init; } = "";
+
     /// <summary>What is said of the processor.</summary>
     public QemuCpuChoice Cpu { get; init; } = new();
 
@@ -118,7 +124,7 @@ public sealed record QemuGuest
     public bool Equals(QemuGuest? other) => other is not null
         && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm,
             other.Emulator, other.EmulatorText, other.HostKernel)
-        && LeastEmulator == other.LeastEmulator
+        && (LeastEmulator, HugePageBytes, LastWords) == (other.LeastEmulator, other.HugePageBytes, other.LastWords)
         && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga,
             other.HasNoDefaultVga, other.Machine)
         && Kept.SequenceEqual(other.Kept) && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));

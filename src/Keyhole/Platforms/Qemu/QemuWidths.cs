@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
@@ -20,6 +21,9 @@ internal static class QemuWidths
 {
     private const int DisplayClass = 0x03;
     private const int UsbClass = 0x0c03;
+
+    private const string RelaxRemedy = "Proxmox VE's Linux gives it away with intel_iommu=on,relax_rmrr, at the risk that the platform goes on to "
+        + "use that memory, which is the guest's then";
 
     private const string MapFails = "VFIO_MAP_DMA fails with -22 (Invalid argument)";
 
@@ -213,53 +217,92 @@ internal static class QemuWidths
         bars.Max(static bar => bar.Address + bar.Bar.SizeBytes - 1) is { } last && last < ulong.MaxValue ? last + 1 : null;
 
     /// <summary>Memory that the host's firmware told a device to use by itself (RMRR): VFIO gives no such device away, save displays and USB
-    /// controllers. Where the source tells whose it is, only the owner's matters.</summary>
+    /// controllers. Where the source tells whose it is, only the owner's matters; what Linux itself said of a device comes first.</summary>
     public static void ReportReservedMemory(Scenario scenario, QemuMachine machine, List<Problem> problems)
     {
+        HostComplaints said = scenario.Host.Traits.Complaints;
         QemuDevice[] all = [.. machine.Devices.Where(HostFunctions.IsOne)];
-        QemuDevice[] given = [.. all.Where(static device => !IsExempt(device))];
-        if (given.Length == 0 && all.Length > 0 && scenario.Host.DeviceMemory is [var first, ..])
+        ImmutableArray<PfnRange> ranges = scenario.Host.DeviceMemory;
+        if (all.Length == 0)
+            return;
+        if (said.RelaxesDeviceMemory == true)
         {
-            problems.Add(new(
-                Severity.Info,
-                ProblemCodes.ReservedDeviceMemory,
-                "devices of the host use this memory by themselves (RMRR): displays and USB controllers, which the guest's devices are, Linux gives "
-                    + "to a guest all the same",
-                first.Start.ToAddress(),
-                first.End.ToAddress()));
+            if (!ranges.IsEmpty)
+            {
+                problems.Add(Of(Severity.Info, ranges, "devices of the host use {0} by themselves (RMRR), and the host's Linux gives them to a guest "
+                    + "all the same (\"assuming all RMRRs are relaxable\", relax_rmrr): what the platform does there goes on, and may damage the "
+                    + "guest's memory"));
+            }
+
+            return;
         }
 
+        PciAddress[] refused = [.. said.Ineligible.Where(address => all.Any(device => HostFunctions.Covers(device, address)))];
+        foreach (PciAddress address in refused)
+        {
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.ReservedDeviceMemory,
+                $"Linux does not give {address} to a guest of KVM, for the host's firmware has it use memory by itself (RMRR): so its log says "
+                    + $"({Refusal}), and QEMU does not start the guest",
+                Remedy: RelaxRemedy));
+        }
+
+        QemuDevice[] given = [.. all.Where(device => !IsExempt(device) && !refused.Any(address => HostFunctions.Covers(device, address)))];
         if (given.Length == 0)
+        {
+            if (refused.Length == 0 && !ranges.IsEmpty)
+            {
+                problems.Add(Of(Severity.Info, ranges, "devices of the host use {0} by themselves (RMRR): displays and USB controllers, which the "
+                    + "guest's devices are, Linux gives to a guest all the same"));
+            }
+
             return;
-        foreach (PfnRange range in scenario.Host.DeviceMemory)
+        }
+
+        List<PfnRange> ownerless = [];
+        foreach (PfnRange range in ranges)
         {
             PciAddress[] owners =
                 [.. scenario.Host.Traits.DeviceMemoryOwners.Where(owner => owner.Range.Overlaps(range)).Select(static owner => owner.Device)];
-            PciAddress? owned = owners.Cast<PciAddress?>().FirstOrDefault(owner => given.Any(device => Covers(device, owner!.Value)));
-            if (owners.Length > 0 && owned is null)
+            if (owners.Length == 0)
+                ownerless.Add(range);
+            if (owners.Cast<PciAddress?>().FirstOrDefault(owner => given.Any(device => HostFunctions.Covers(device, owner!.Value))) is not { } owned)
                 continue;
-            problems.Add(owned is { } address
-                ? new(
-                    Severity.Error,
-                    ProblemCodes.ReservedDeviceMemory,
-                    $"the host's firmware has {address} use this memory by itself (RMRR), and Linux does not give such a device to a guest of KVM: "
-                        + Refusal,
-                    range.Start.ToAddress(),
-                    range.End.ToAddress())
-                : new(
-                    Severity.Warning,
-                    ProblemCodes.ReservedDeviceMemory,
-                    $"devices of the host use this memory by themselves (RMRR), and which, the source does not tell: one of those is not given to a "
-                        + $"guest of KVM: {Refusal}; displays and USB controllers are exempt",
-                    range.Start.ToAddress(),
-                    range.End.ToAddress()));
+            problems.Add(new(
+                Severity.Error,
+                ProblemCodes.ReservedDeviceMemory,
+                $"the host's firmware has {owned} use this memory by itself (RMRR), and Linux does not give such a device to a guest of KVM: "
+                    + Refusal,
+                range.Start.ToAddress(),
+                range.End.ToAddress(),
+                RelaxRemedy));
         }
+
+        if (ownerless.Count > 0)
+        {
+            problems.Add(Of(Severity.Warning, [.. ownerless], "devices of the host use {0} by themselves (RMRR), and which, the source does not tell: "
+                + $"one of those is not given to a guest of KVM: {Refusal}; displays and USB controllers are exempt"
+                + (said.RelaxesDeviceMemory == false ? ", and all are where a Linux that knows relax_rmrr (Proxmox VE's), which the command line "
+                    + "has, says \"assuming all RMRRs are relaxable\"" : "")));
+        }
+    }
+
+    /// <summary>One problem for all ranges: of several it names the first few.</summary>
+    /// <param name="message">With {0} for the ranges.</param>
+    private static Problem Of(Severity severity, ImmutableArray<PfnRange> ranges, string message)
+    {
+        const int mostNamed = 8;
+        string named = ranges.Length == 1 ? "this memory" : string.Join(", ", ranges.Take(mostNamed).Select(static range =>
+            $"[0x{range.Start.ToAddress():x}, 0x{range.End.ToAddress():x})")) + (ranges.Length > mostNamed ? " …" : "");
+        return new(
+            severity,
+            ProblemCodes.ReservedDeviceMemory,
+            message.Replace("{0}", ranges.Length == 1 ? named : $"this memory ({named})", StringComparison.Ordinal),
+            ranges.Length == 1 ? ranges[0].Start.ToAddress() : null,
+            ranges.Length == 1 ? ranges[0].End.ToAddress() : null);
     }
 
     private static bool IsExempt(QemuDevice device) =>
         device.Host is { ClassCode: not 0 and var code } && (code >> 16 == DisplayClass || code >> 8 == UsbClass);
-
-    private static bool Covers(QemuDevice device, PciAddress owner) => HostFunctions.TryGetSlot(device, out PciAddress slot)
-        ? (slot.Domain, slot.Bus, slot.Device) == (owner.Domain, owner.Bus, owner.Device)
-        : HostFunctions.TryGetAddress(device, out PciAddress address) && address == owner;
 }

@@ -68,8 +68,8 @@ public sealed class HvmInputTests
     [DataRow("<sound model='sb16'/>", "")]
     public void A_guest_has_the_same_BARs_by_libvirt_and_by_xl(string element, string line)
     {
-        string xml = $"<domain type='xen'><name>x</name><memory unit='MiB'>400</memory><os><type>hvm</type></os><features><acpi/></features><devices>"
-            + $"{element}<video><model type='vga'/></video></devices></domain>";
+        string xml = "<domain type='xen'><name>x</name><memory unit='MiB'>400</memory><os><type>hvm</type></os><features><acpi/></features>"
+            + $"<devices>{element}<video><model type='vga'/></video></devices></domain>";
         string config = $"name='x'\ntype='hvm'\nmemory=400\nvga='stdvga'\n{line}\n";
 
         CollectionAssert.AreEqual(Bars(config), Bars(xml));
@@ -80,13 +80,17 @@ public sealed class HvmInputTests
     [DataRow("<sound model='ich6'/>", "Unknown soundhw option 'ich6'")]
     public void What_libvirt_or_libxl_does_not_know_is_refused_in_its_words(string element, string words)
     {
-        string xml = $"<domain type='xen'><name>x</name><memory unit='MiB'>400</memory><os><type>hvm</type></os><devices>{element}</devices></domain>";
+        string xml = "<domain type='xen'><name>x</name><memory unit='MiB'>400</memory><os><type>hvm</type></os>"
+            + $"<devices>{element}</devices></domain>";
 
         Assert.Contains(words, PlanOf(xml).Problems.Single(static problem => problem.Code == ProblemCodes.GuestDoesNotStart).Message.ToString());
     }
 
     private static string[] Bars(string guest) =>
-        [.. PlanOf(guest).Firmware!.Placement!.Bars.Select(static bar => FormattableString.Invariant($"{bar.Function} {bar.Bar.Index} 0x{bar.Address:x}"))];
+    [
+        .. PlanOf(guest).Firmware!.Placement!.Bars
+            .Select(static bar => FormattableString.Invariant($"{bar.Function} {bar.Bar.Index} 0x{bar.Address:x}")),
+    ];
 
     private static Plan PlanOf(string guest)
     {

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Immutable;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.Pci;
+
+namespace Keyhole.Hosts;
+
+/// <summary>A window of the host's that the driver for guests could not take, for something of the host has it: [Start, End) in bytes.</summary>
+/// <param name="Device">Whose window it is.</param>
+/// <param name="Index">0–5, 6 for the ROM.</param>
+/// <param name="Range">Where the host has it.</param>
+public readonly record struct TakenWindow(PciAddress Device, int Index, ByteRange Range);
+
+/// <summary>How many huge pages of one size the host's Linux set aside when it booted.</summary>
+/// <param name="PageBytes">2 MiB or 1 GiB.</param>
+/// <param name="Count">Those that it got.</param>
+/// <param name="Wanted">Those that its command line asks for, where it says that it got fewer; else null.</param>
+public readonly record struct HugePagePool(ulong PageBytes, ulong Count, ulong? Wanted);
+
+/// <summary>What the host's own Linux says of devices and memory that guests of KVM are to be given. Empty and null where it says nothing.</summary>
+public sealed record HostComplaints
+{
+    /// <summary>It says nothing.</summary>
+    public static readonly HostComplaints None = new();
+
+    /// <summary>Devices that it gave to no guest because the host's firmware has them use memory by themselves (RMRR).</summary>
+    public ImmutableArray<PciAddress> Ineligible { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>True where it says that it takes all such memory for relaxable; false where it was asked to (<c>relax_rmrr</c>) and does not say so;
+    /// else null.</summary>
+    public bool? RelaxesDeviceMemory { get; init; }
+
+    /// <summary>Windows that could not be reserved for a guest.</summary>
+    public ImmutableArray<TakenWindow> Taken { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Where the picture of the host's boot console lies, in bytes.</summary>
+    public ImmutableArray<ulong> Framebuffers { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Windows that it says the boot console has ("BAR 1: assigned to efifb"): the device, and the window's number.</summary>
+    public ImmutableArray<(PciAddress Device, int Index)> ConsoleWindows { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The huge pages that it set aside.</summary>
+    public ImmutableArray<HugePagePool> HugePages { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The limit on locked memory, in bytes, that a process with a device exceeded.</summary>
+    public ulong? ExceededLock { get; init; }
+}

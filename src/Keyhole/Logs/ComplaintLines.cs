@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using Keyhole.Addresses;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Reading;
+
+namespace Keyhole.Logs;
+
+/// <summary>Gathers what a Linux says of devices and memory that it could not give to a guest.</summary>
+/// <remarks>Source: Linux' drivers/iommu/intel/iommu.c, drivers/iommu/iommu.c, drivers/pci/pci.c, drivers/video/fbdev, mm/hugetlb.c,
+/// drivers/vfio/vfio_iommu_type1.c; Proxmox VE's patch for relax_rmrr.</remarks>
+internal sealed class ComplaintLines
+{
+    /// <summary>Words of which one stands in every line that is looked at.</summary>
+    public static readonly string[] Words =
+        [Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock];
+
+    private const string Ineligible = "Device is ineligible for IOMMU domain attach";
+    private const string Rejecting = "Firmware has requested this device have a 1:1 IOMMU mapping, rejecting";
+    private const string Relaxing = "assuming all RMRRs are relaxable";
+    private const string RelaxOption = "relax_rmrr";
+    private const string Reserve = ": can't reserve [mem 0x";
+    private const string Console = ": assigned to efifb";
+    private const string Framebuffer = "framebuffer at 0x";
+    private const string HugePages = "HugeTLB";
+    private const string MemoryLock = "RLIMIT_MEMLOCK (";
+    private const string Driver = "vfio-pci ";
+
+    private readonly List<PciAddress> _ineligible = [];
+    private readonly List<TakenWindow> _taken = [];
+    private readonly List<ulong> _framebuffers = [];
+    private readonly List<(PciAddress, int)> _consoleWindows = [];
+    private readonly List<HugePagePool> _hugePages = [];
+    private bool _isAsked;
+    private bool _isRelaxed;
+    private ulong? _exceeded;
+
+    public HostComplaints ToComplaints() => new()
+    {
+        Ineligible = [.. _ineligible],
+        RelaxesDeviceMemory = _isRelaxed ? true : _isAsked ? false : null,
+        Taken = [.. _taken],
+        Framebuffers = [.. _framebuffers],
+        ConsoleWindows = [.. _consoleWindows],
+        HugePages = [.. _hugePages],
+        ExceededLock = _exceeded,
+    };
+
+    /// <summary>Reads one line; false where it says nothing of it.</summary>
+    public bool TryRead(ReadOnlySpan<char> line)
+    {
+        // What a guest's console says is of its own devices.
+        if (LogPrefix.DomainOf(line) is not null)
+            return false;
+        if (line.Contains(Relaxing, StringComparison.Ordinal))
+            return _isRelaxed = true;
+        if (line.Contains(RelaxOption, StringComparison.Ordinal))
+        {
+            _isAsked |= TextCursor.TryBehind(line, "ommand line:", out ReadOnlySpan<char> options)
+                && options.Contains("intel_iommu=", StringComparison.Ordinal);
+            return _isAsked;
+        }
+
+        return TryIneligible(line) || TryTaken(line) || TryConsole(line) || TryFramebuffer(line) || TryHugePages(line) || TryLock(line);
+    }
+
+    private bool TryIneligible(ReadOnlySpan<char> line)
+    {
+        if ((!line.Contains(Ineligible, StringComparison.Ordinal) && !line.Contains(Rejecting, StringComparison.Ordinal))
+            || !TryDevice(line, Driver, out PciAddress device, out _))
+            return false;
+        Add(_ineligible, device);
+        return true;
+    }
+
+    /// <summary><c>vfio-pci 0000:08:00.0: BAR 1: can't reserve [mem 0xd0000000-0xdfffffff 64bit pref]</c>.</summary>
+    private bool TryTaken(ReadOnlySpan<char> line)
+    {
+        if (!TextCursor.TryBehind(line, Reserve, out TextCursor cursor)
+            || !TryDevice(line, Driver, out PciAddress device, out ReadOnlySpan<char> rest) || !TryIndex(rest, out int index) || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong last)
+            || last < start || last >= Frames.AddressLimit)
+            return false;
+        Add(_taken, new TakenWindow(device, index, ByteRange.FromBounds(start, last + 1)));
+        return true;
+    }
+
+    /// <summary><c>pci 0000:08:00.0: BAR 1: assigned to efifb</c>.</summary>
+    private bool TryConsole(ReadOnlySpan<char> line)
+    {
+        if (!line.Contains(Console, StringComparison.Ordinal) || !TryDevice(line, "pci ", out PciAddress device, out ReadOnlySpan<char> rest)
+            || !TryIndex(rest, out int index))
+            return false;
+        Add(_consoleWindows, (device, index));
+        return true;
+    }
+
+    private bool TryFramebuffer(ReadOnlySpan<char> line)
+    {
+        if (!TextCursor.TryBehind(line, Framebuffer, out TextCursor cursor) || !cursor.TryHex(out ulong at) || at >= Frames.AddressLimit)
+            return false;
+        Add(_framebuffers, at);
+        return true;
+    }
+
+    /// <summary><c>HugeTLB: allocating 16 of page size 1.00 GiB failed.  Only allocated 14 hugepages.</c>, <c>HugeTLB: registered 1.00 GiB page size,
+    /// pre-allocated 14 pages</c>. Of one node of several the first says nothing of the sum.</summary>
+    private bool TryHugePages(ReadOnlySpan<char> line)
+    {
+        ulong? wanted = null;
+        ReadOnlySpan<char> rest;
+        if (TextCursor.TryBehind(line, "HugeTLB: allocating ", out TextCursor cursor))
+        {
+            if (!cursor.TryDecimal(out uint asked) || !cursor.TryText(" of page size "))
+                return false;
+            wanted = asked;
+            rest = cursor.Rest;
+        }
+        else if (!TextCursor.TryBehind(line, "HugeTLB: registered ", out rest) && !TextCursor.TryBehind(line, "HugeTLB registered ", out rest))
+        {
+            return false;
+        }
+
+        ulong size = rest.StartsWith("1.00 GiB") || rest.StartsWith("1 GB") ? 1UL << 30
+            : rest.StartsWith("2.00 MiB") || rest.StartsWith("2 MB") ? 2UL << 20 : 0;
+        if (size == 0 || !TextCursor.TryBehind(rest, wanted is null ? "pre-allocated " : "failed.  Only allocated ", out cursor)
+            || !cursor.TryDecimal(out uint count))
+            return false;
+        int known = _hugePages.FindIndex(pool => pool.PageBytes == size);
+        var found = new HugePagePool(size, count, wanted);
+        if (known < 0)
+            _hugePages.Add(found);
+        else if (wanted is not null || _hugePages[known].Wanted is null)
+            _hugePages[known] = found;
+        return true;
+    }
+
+    private bool TryLock(ReadOnlySpan<char> line)
+    {
+        if (!TextCursor.TryBehind(line, MemoryLock, out ReadOnlySpan<char> rest) || rest.IndexOf(')') is not (> 0 and var end)
+            || !rest[end..].StartsWith(") exceeded") || !ulong.TryParse(rest[..end], out ulong limit))
+            return false;
+        _exceeded ??= limit;
+        return true;
+    }
+
+    private static bool TryIndex(ReadOnlySpan<char> rest, out int index)
+    {
+        index = 0;
+        var cursor = new TextCursor(rest);
+        if (!cursor.TryText("BAR ") || !cursor.TryDecimal(out uint number) || number > 6)
+            return false;
+        index = (int)number;
+        return true;
+    }
+
+    /// <param name="rest">Behind the device's name.</param>
+    private static bool TryDevice(ReadOnlySpan<char> line, string driver, out PciAddress device, out ReadOnlySpan<char> rest)
+    {
+        device = default;
+        rest = default;
+        if (!TextCursor.TryBehind(line, driver, out ReadOnlySpan<char> named) || named.IndexOf(": ") is not (> 0 and var colon)
+            || !PciAddress.TryParse(named[..colon], out device))
+            return false;
+        rest = named[(colon + 2)..];
+        return true;
+    }
+
+    private static void Add<T>(List<T> list, T value)
+    {
+        if (list.Count < LogTraits.MaxPages && !list.Contains(value))
+            list.Add(value);
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+
+namespace Keyhole.Platforms.Qemu;
+
+/// <summary>What logs say of a guest's start, or of what it is to be given: no forecast, but what happened.</summary>
+internal static class QemuHostWords
+{
+    /// <param name="machine">With the devices of the host that the guest is given.</param>
+    public static void Report(Scenario scenario, QemuGuest guest, QemuMachine machine, List<Problem> problems)
+    {
+        HostComplaints said = scenario.Host.Traits.Complaints;
+        QemuDevice[] given = [.. machine.Devices.Where(HostFunctions.IsOne)];
+        ReportLastWords(guest, said, problems);
+        ReportMemoryLock(guest, said, given.Length > 0, problems);
+        foreach (TakenWindow window in said.Taken)
+        {
+            if (given.Any(device => HostFunctions.Covers(device, window.Device)))
+                ReportTaken(said, window, problems);
+        }
+
+        ReportHugePages(guest, machine, said, problems);
+    }
+
+    private static void ReportLastWords(QemuGuest guest, HostComplaints said, List<Problem> problems)
+    {
+        if (guest.LastWords.Length == 0)
+            return;
+        bool isMemory = guest.LastWords.Contains("Cannot allocate memory", System.StringComparison.Ordinal);
+        problems.Add(new(
+            Severity.Error,
+            ProblemCodes.GuestDoesNotStart,
+            $"QEMU did not start the guest when this log was written: {InputError.Quote(guest.LastWords)}"
+                + (isMemory ? ": Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had "
+                    + "no more" : ""),
+            Remedy: isMemory && said.ExceededLock is null
+                ? "look for \"RLIMIT_MEMLOCK … exceeded\" in the host's log: with it, raise what QEMU may lock (<memtune><hard_limit> in libvirt's "
+                    + "XML; ulimit -l where QEMU is started otherwise)" : null));
+    }
+
+    private static void ReportMemoryLock(QemuGuest guest, HostComplaints said, bool hasDevice, List<Problem> problems)
+    {
+        if (said.ExceededLock is not { } limit || !hasDevice)
+            return;
+        problems.Add(new(
+            guest.LastWords.Length > 0 ? Severity.Error : Severity.Warning,
+            ProblemCodes.GuestDoesNotStart,
+            $"the host's log says that a process with a device of its own was to lock more memory than it may "
+                + $"(\"RLIMIT_MEMLOCK ({limit}) exceeded\", {ByteSize.ToText(limit)}): VFIO_MAP_DMA fails with -12 (Cannot allocate memory) then",
+            Remedy: "raise what QEMU may lock above the guest's RAM: <memtune><hard_limit> in libvirt's XML, ulimit -l where QEMU is started "
+                + "otherwise"));
+    }
+
+    private static void ReportTaken(HostComplaints said, TakenWindow window, List<Problem> problems)
+    {
+        bool isConsole = said.Framebuffers.Any(window.Range.Contains) || said.ConsoleWindows.Contains((window.Device, window.Index));
+        problems.Add(new(
+            Severity.Warning,
+            ProblemCodes.HostUnplaced,
+            string.Create(CultureInfo.InvariantCulture, $"BAR {window.Index} of {window.Device} cannot be reserved for a guest on this host (its log: "
+                + $"\"BAR {window.Index}: can't reserve [mem 0x{window.Range.Start:x}-0x{window.Range.End - 1:x}]\"): ")
+                + (isConsole ? "the host's boot console has its picture there; "
+                    : "something else of the host has it, and what, the log does not tell; ")
+                + "what the guest reads from the BAR and writes to it does not reach the device",
+            window.Range.Start,
+            window.Range.End,
+            isConsole ? "boot the host's Linux with initcall_blacklist=sysfb_init (Linux 5.15 and later; video=efifb:off alone no longer helps): "
+                + "it has no console on that display then" : "look for who has that range: /proc/iomem"));
+    }
+
+    private static void ReportHugePages(QemuGuest guest, QemuMachine machine, HostComplaints said, List<Problem> problems)
+    {
+        if (guest.HugePageBytes is not { } size)
+            return;
+        // Proxmox plugs in what it does not start with.
+        ulong ramBytes = machine.MemoryBytes
+            + machine.MemoryObjects.Where(static part => part.Id.StartsWith("mem-dimm", System.StringComparison.Ordinal))
+                .Aggregate(0UL, static (sum, part) => sum + part.SizeBytes);
+        ulong needed = (ramBytes + size - 1) / size;
+        foreach (HugePagePool pool in said.HugePages)
+        {
+            if (pool.PageBytes != size || pool.Count >= needed)
+                continue;
+            string page = ByteSize.ToText(size);
+            string words = pool.Wanted is { } wanted ? $"{pool.Count} of the {wanted} that it was to" : $"{pool.Count}";
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.HugePages,
+                $"the guest's RAM takes {needed} huge pages of {page}, and the host's Linux set aside {words} when it booted (its log: \"HugeTLB\"): "
+                    + (guest.Dialect == QemuDialect.Proxmox
+                        ? "Proxmox VE asks Linux for the rest when it starts the guest, and where Linux has them not, the guest is not started"
+                        : "unless more have been set aside since (HugePages_Total in /proc/meminfo), QEMU does not start the guest"),
+                Remedy: $"give the guest no more than {ByteSize.ToText(pool.Count * size)}, or have the host's Linux set {needed} pages of {page} "
+                    + "aside at boot (hugepagesz=, hugepages=)"));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Tests.Hosts;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Platforms.Qemu;
+
+/// <summary>What logs say of a guest's start, or of what it is to be given, is told with the guest's plan.</summary>
+[TestClass]
+public sealed class HostWordsTests
+{
+    private const string Guest = "/usr/bin/qemu-system-x86_64 -machine pc-q35-8.1,accel=kvm -cpu host -m 4G -nodefaults "
+        + "-device pcie-root-port,id=p1 -device vfio-pci,host=0000:07:00.0,bus=p1";
+
+    private const string Ranges = "DMAR: RMRR base: 0x000000f1ffd000 end: 0x000000f1ffffff\nDMAR: RMRR base: 0x000000f1ff6000 end: 0x000000f1ffcfff";
+
+    private const string Ineligible = "vfio-pci 0000:07:00.0: DMAR: Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  "
+        + "Contact your platform vendor.";
+
+    private const string Rejecting = "vfio-pci 0000:07:00.0: Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring the "
+        + "device without a 1:1 mapping. Contact your platform vendor.";
+
+    private const string Relaxing = "DMAR: Intel-IOMMU: assuming all RMRRs are relaxable. This can lead to instability or data loss";
+
+    private static GuestSpec Read(string text)
+    {
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest").TryGet(out GuestDocument? guest,
+            out InputError? error), error?.ToString());
+        return guest.Guest;
+    }
+
+    /// <param name="lines">Of the host's log, besides its map.</param>
+    private static Problem[] Problems(string guest, string code, string lines, bool hasBars = true) =>
+    [
+        .. Planner.Plan(new Scenario
+        {
+            Host = MapFixtures.Expect(MapFixtures.ReadText($"""
+                Linux version 6.2.16-3-pve
+                Command line: BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro{(lines.Contains("(asked)", StringComparison.Ordinal)
+                    ? " intel_iommu=on,relax_rmrr" : "")}
+                BIOS-provided physical RAM map:
+                BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+                BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable
+                BIOS-e820: [mem 0x0000000100000000-0x000000087fffffff] usable
+                tsc: Detected 2250.000 MHz processor
+                {lines}
+
+                """)).Host,
+            Guest = Read(guest),
+            Qemu = hasBars ? new() { Bars = [BarRequest.Create(0, 1 << 20, BarType.Memory32)] } : new(),
+        }).Problems.Where(problem => problem.Code == code),
+    ];
+
+    [TestMethod]
+    [DataRow(Ineligible, true)]
+    [DataRow(Rejecting, true)]
+    [DataRow(Ineligible, false)]
+    public void A_device_that_Linux_gives_to_no_guest_for_its_reserved_memory_is_named_and_no_other(string line, bool hasBars)
+    {
+        Problem problem = Problems(Guest, ProblemCodes.ReservedDeviceMemory, $"{Ranges}\n{line}", hasBars).Single();
+        Assert.AreEqual(Severity.Error, problem.Severity);
+        Assert.Contains("Linux does not give 0000:07:00.0 to a guest of KVM", problem.Message);
+
+        Problem other = Problems(Guest.Replace("07:00.0", "08:00.0", StringComparison.Ordinal), ProblemCodes.ReservedDeviceMemory,
+            $"{Ranges}\n{line}").Single();
+        Assert.AreEqual(Severity.Warning, other.Severity);
+        Assert.Contains("which, the source does not tell", other.Message);
+    }
+
+    [TestMethod]
+    public void Reserved_memory_of_unknown_devices_is_one_warning_that_names_the_ranges()
+    {
+        Problem problem = Problems(Guest, ProblemCodes.ReservedDeviceMemory, Ranges).Single();
+
+        Assert.AreEqual(Severity.Warning, problem.Severity);
+        Assert.Contains("[0xf1ff6000, 0xf1ffd000), [0xf1ffd000, 0xf2000000)", problem.Message);
+    }
+
+    [TestMethod]
+    [DataRow(Relaxing, Severity.Info, "the host's Linux gives them to a guest all the same")]
+    [DataRow("(asked)", Severity.Warning, "where a Linux that knows relax_rmrr")]
+    public void A_Linux_that_takes_reserved_memory_for_relaxable_gives_its_devices_away(string line, Severity severity, string words)
+    {
+        Problem problem = Problems(Guest, ProblemCodes.ReservedDeviceMemory, $"{Ranges}\n{line}").Single();
+
+        Assert.AreEqual(severity, problem.Severity);
+        Assert.Contains(words, problem.Message);
+    }
+
+    [TestMethod]
+    [DataRow("simple-framebuffer simple-framebuffer.0: framebuffer at 0xd0000000, 0x300000 bytes", true)]
+    [DataRow("pci 0000:07:00.0: BAR 1: assigned to efifb", true)]
+    [DataRow("simple-framebuffer simple-framebuffer.0: framebuffer at 0xc0000000, 0x300000 bytes", false)]
+    public void A_BAR_that_cannot_be_reserved_is_told_and_the_boot_console_only_where_it_is_there(string line, bool isConsole)
+    {
+        const string taken = "vfio-pci 0000:07:00.0: BAR 1: can't reserve [mem 0xd0000000-0xdfffffff 64bit pref]";
+
+        Problem problem = Problems(Guest, ProblemCodes.HostUnplaced, $"{line}\n{taken}\n{taken}").Single();
+
+        Assert.AreEqual((0xd0000000UL, 0xe0000000UL), (problem.Start!.Value, problem.End!.Value));
+        Assert.AreEqual(isConsole, problem.Message.Contains("the host's boot console has its picture there", StringComparison.Ordinal));
+        Assert.AreEqual(isConsole, problem.Remedy!.ToString().Contains("initcall_blacklist=sysfb_init", StringComparison.Ordinal));
+        Assert.IsEmpty(Problems(Guest, ProblemCodes.HostUnplaced, line));
+        Assert.IsEmpty(Problems(Guest.Replace("07:00.0", "08:00.0", StringComparison.Ordinal), ProblemCodes.HostUnplaced, taken));
+    }
+
+    [TestMethod]
+    [DataRow("HugeTLB: allocating 16 of page size 1.00 GiB failed.  Only allocated 14 hugepages.", "14 of the 16 that it was to")]
+    [DataRow("HugeTLB: registered 1.00 GiB page size, pre-allocated 16 pages", "set aside 16 when it booted")]
+    [DataRow("HugeTLB registered 1.00 GiB page size, pre-allocated 24 pages", null)]
+    [DataRow("HugeTLB: registered 2.00 MiB page size, pre-allocated 16 pages", null)]
+    [DataRow("HugeTLB: allocating 16 of page size 1.00 GiB failed node0.  Only allocated 7 hugepages.", null)]
+    public void Too_few_huge_pages_for_the_guest_s_RAM_are_told(string line, string? words)
+    {
+        const string proxmox = "hugepages: 1024\nmachine: q35\nmemory: 24576\nnuma: 1\nname: a\n";
+        const string libvirt = "<domain type='kvm'><name>a</name><memory unit='GiB'>24</memory><memoryBacking><hugepages><page size='1' unit='GiB'/>"
+            + "</hugepages></memoryBacking><os><type arch='x86_64' machine='pc-q35-8.2'>hvm</type></os><devices/></domain>";
+        foreach (string guest in new[] { proxmox, libvirt })
+        {
+            Problem? problem = Problems(guest, ProblemCodes.HugePages, line).SingleOrDefault();
+
+            Assert.AreEqual(words is null, problem is null, guest);
+            if (words is not null)
+                Assert.Contains(words, problem!.Message);
+        }
+    }
+
+    [TestMethod]
+    public void The_words_with_which_QEMU_ended_in_libvirt_s_log_are_quoted_and_those_of_earlier_starts_are_not()
+    {
+        const string start = "2023-05-02 09:12:44.102+0000: starting up libvirt version: 8.0.0, qemu version: 6.2.0, kernel: 5.15.0-71-generic\n"
+            + Guest + "\n";
+        const string words = "2023-05-02T09:12:46.998216Z qemu-system-x86_64: -device {\"driver\":\"vfio-pci\",\"host\":\"0000:07:00.0\"}: ";
+        const string end = words + "VFIO_MAP_DMA failed: Cannot allocate memory\n" + words
+            + "vfio 0000:07:00.0: failed to setup container for group 1: memory listener initialization failed: Region pc.ram: "
+            + "vfio_dma_map(0x55a6a1c1bd60, 0x0, 0x80000000, 0x7f8a5fe00000) = -12 (Cannot allocate memory)\n";
+
+        Problem problem = Problems(start + end, ProblemCodes.GuestDoesNotStart, "").Single();
+
+        Assert.AreEqual(Severity.Error, problem.Severity);
+        Assert.Contains("\"VFIO_MAP_DMA failed: Cannot allocate memory\": Linux did not pin the guest's RAM", problem.Message);
+        Assert.Contains("RLIMIT_MEMLOCK", problem.Remedy!.ToString());
+        Assert.IsEmpty(Problems(start + end + start, ProblemCodes.GuestDoesNotStart, ""));
+    }
+
+    [TestMethod]
+    public void A_limit_on_locked_memory_that_was_exceeded_is_told_with_its_size()
+    {
+        Problem problem = Problems(Guest, ProblemCodes.GuestDoesNotStart, "vfio_pin_pages_remote: RLIMIT_MEMLOCK (8388608) exceeded").Single();
+
+        Assert.AreEqual(Severity.Warning, problem.Severity);
+        Assert.Contains("\"RLIMIT_MEMLOCK (8388608) exceeded\", 8 MiB", problem.Message);
+        Assert.Contains("<memtune><hard_limit>", problem.Remedy!.ToString());
+    }
+}
