@@ -37,7 +37,9 @@ public static class HostMapReader
         ArgumentNullException.ThrowIfNull(options);
         try
         {
-            return ReadUnpacked(stream, sourceName, options);
+            return ReadUnpacked(ref stream, sourceName, options).TryGet(out HostDocument? document, out InputError? error)
+                ? stream is BundleText bundle ? document with { Remarks = [.. document.Remarks, $"taken from the bundle: {bundle.Parts}"] } : document
+                : error;
         }
         catch (InvalidDataException damaged)
         {
@@ -45,7 +47,7 @@ public static class HostMapReader
         }
     }
 
-    private static Parsed<HostDocument> ReadUnpacked(Stream stream, string sourceName, HostMapOptions options)
+    private static Parsed<HostDocument> ReadUnpacked(ref Stream stream, string sourceName, HostMapOptions options)
     {
         ReadOnlyMemory<byte> head = options.From is HostMapDialect.Packed ? StreamHead.Read(stream) : StreamHead.ReadText(ref stream);
         if (head.IsEmpty)

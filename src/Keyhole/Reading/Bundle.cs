@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.IO;
 using System.Text;
 using Keyhole.Diagnostics;
@@ -51,7 +52,7 @@ internal static class Bundle
             }
             else if (BundleMembers.Of(head.Span, new PrefixedStream(head, new Limited(stream, MaxPassedBytes))) is { } members)
             {
-                stream = new MemoryStream(Gather(members));
+                stream = Gather(members);
                 head = StreamHead.Read(stream);
             }
             else
@@ -61,9 +62,9 @@ internal static class Bundle
         }
     }
 
-    private static byte[] Gather(IEnumerable<BundleMember> members)
+    private static BundleText Gather(IEnumerable<BundleMember> members)
     {
-        Dictionary<Rank, byte[]> found = [];
+        Dictionary<Rank, (string Name, byte[] Text)> found = [];
         string? unnamed = null;
         string? another = null;
         long passed = 0;
@@ -75,7 +76,7 @@ internal static class Bundle
             bool isWanted = member.IsFile && member.SizeBytes is > 0 and <= MaxMemberBytes && (rank == Rank.Other || !found.ContainsKey(rank));
             if (isWanted && Unpacked(member.Read()) is { } text && IsOfUse(text))
             {
-                _ = found.TryAdd(rank, text);
+                _ = found.TryAdd(rank, (member.Name, text));
                 if (rank == Rank.Other && unnamed is null)
                     unnamed = member.Name;
                 else if (rank == Rank.Other)
@@ -86,33 +87,29 @@ internal static class Bundle
                 break;
         }
 
-        byte[] joined = Joined(found);
-        if (joined.Length > 0)
-            return joined;
+        if (found.ContainsKey(Rank.Hypervisor) || found.ContainsKey(Rank.Kernel))
+            return BundleText.Join(Found([Rank.Hypervisor, Rank.Kernel]));
+        foreach (Rank rank in (ReadOnlySpan<Rank>)[Rank.System, Rank.Resources])
+        {
+            if (found.ContainsKey(rank))
+                return BundleText.Join(Found([rank]));
+        }
+
         // What a file of any other name says of its machine is not known to be the host's: where it is the only one it is what was sent.
         if (another is not null)
             throw new InvalidDataException($"several of its files may be logs, and no name tells which is the host's: {unnamed}, {another}");
-        return found.TryGetValue(Rank.Other, out byte[]? only) ? only
+        return unnamed is not null ? BundleText.Join(Found([Rank.Other]))
             : throw new InvalidDataException(
                 "none of its files is a log or a list of resources with a memory map: an xl dmesg, a dmesg, a journal or an iomem is looked for");
-    }
 
-    /// <summary>The hypervisor's log and the kernel's; without either the system's, then the list of resources.</summary>
-    private static byte[] Joined(Dictionary<Rank, byte[]> found)
-    {
-        if (!found.ContainsKey(Rank.Hypervisor) && !found.ContainsKey(Rank.Kernel))
-            return found.TryGetValue(Rank.System, out byte[]? system) ? system
-                : found.TryGetValue(Rank.Resources, out byte[]? resources) ? resources : [];
-        using var all = new MemoryStream();
-        foreach (Rank rank in (ReadOnlySpan<Rank>)[Rank.Hypervisor, Rank.Kernel])
+        IEnumerable<(string Name, byte[] Text)> Found(Rank[] ranks)
         {
-            if (!found.TryGetValue(rank, out byte[]? text))
-                continue;
-            all.Write(text);
-            all.WriteByte((byte)'\n');
+            foreach (Rank rank in ranks)
+            {
+                if (found.TryGetValue(rank, out (string Name, byte[] Text) member))
+                    yield return member;
+            }
         }
-
-        return all.ToArray();
     }
 
     private static Rank RankOf(string path)
@@ -176,6 +173,38 @@ internal static class Bundle
             _left -= read;
             return _left >= 0 ? read : throw new InvalidDataException("it holds more than is ever read");
         }
+    }
+}
+
+/// <summary>The text of the files that were taken from a bundle, one behind the other.</summary>
+internal sealed class BundleText : MemoryStream
+{
+    private BundleText(byte[] text, string parts)
+        : base(text) => Parts = parts;
+
+    /// <summary>Which files they are, and the lines that each has: "a/xl-dmesg (lines 1 to 30), a/dmesg (line 31 on)".</summary>
+    public string Parts { get; }
+
+    public static BundleText Join(IEnumerable<(string Name, byte[] Text)> files)
+    {
+        const int longestName = 200;
+        using var all = new MemoryStream();
+        List<string> parts = [];
+        int line = 1;
+        (string Name, int First)? last = null;
+        foreach ((string name, byte[] text) in files)
+        {
+            if (last is { } before)
+                parts.Add(string.Create(CultureInfo.InvariantCulture, $"{before.Name} (lines {before.First} to {line - 1})"));
+            last = (InputError.OneLine(name.TrimStart('/'), longestName), line);
+            all.Write(text);
+            all.WriteByte((byte)'\n');
+            line += text.AsSpan().Count((byte)'\n') + 1;
+        }
+
+        if (last is { } end)
+            parts.Add(parts.Count == 0 ? end.Name : string.Create(CultureInfo.InvariantCulture, $"{end.Name} (line {end.First} on)"));
+        return new(all.ToArray(), string.Join(", ", parts));
     }
 }
 

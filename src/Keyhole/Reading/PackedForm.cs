@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.IO;
 using System.IO.Compression;
@@ -47,11 +48,15 @@ internal sealed record PackedForm(string Name, ImmutableArray<byte> Start, Func<
     /// <returns>A stream that tells of all that is wrong by <see cref="InvalidDataException"/>.</returns>
     public Stream Unpack(Stream packed, long limit) => new Unpacked(this, new WholeReads(packed), limit);
 
+    /// <summary>gzip's last four bytes count what is unpacked (RFC 1952), of several files one behind the other that of the last; .NET's reader does
+    /// not look, and takes a file that is cut short for a whole one.</summary>
+    private bool IsCutShort(uint count, ulong unpackedBytes) => Name == "gzip" && count > unpackedBytes;
+
     /// <summary>The libraries tell of damage in many ways; what it means is the same.</summary>
-    private sealed class Unpacked(PackedForm form, Stream packed, long limit) : ForwardStream
+    private sealed class Unpacked(PackedForm form, WholeReads packed, long limit) : ForwardStream
     {
         private Stream? _unpacking;
-        private long _left = limit;
+        private long _read;
 
         public override int Read(Span<byte> buffer)
         {
@@ -59,8 +64,10 @@ internal sealed record PackedForm(string Name, ImmutableArray<byte> Start, Func<
             {
                 _unpacking ??= form.Open(packed);
                 int read = _unpacking.Read(buffer);
-                _left -= read;
-                return _left >= 0 ? read : throw new InvalidDataException("it holds more than is ever read");
+                _read += read;
+                if (read == 0 && !buffer.IsEmpty && form.IsCutShort(packed.LastWord, (ulong)_read))
+                    throw new EndOfStreamException();
+                return _read <= limit ? read : throw new InvalidDataException("it holds more than is ever read");
             }
             catch (Exception exception) when (exception is SharpCompressException or ZstdException or ArgumentException
                 or InvalidOperationException or IndexOutOfRangeException or OverflowException or NotSupportedException or EndOfStreamException
@@ -74,6 +81,26 @@ internal sealed record PackedForm(string Name, ImmutableArray<byte> Start, Func<
     /// <summary>The reader of xz takes less than it asked for as the end.</summary>
     private sealed class WholeReads(Stream packed) : ForwardStream
     {
-        public override int Read(Span<byte> buffer) => packed.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
+        private readonly byte[] _last = new byte[sizeof(uint)];
+
+        /// <summary>The last four bytes that were read.</summary>
+        public uint LastWord => BinaryPrimitives.ReadUInt32LittleEndian(_last);
+
+        public override int Read(Span<byte> buffer)
+        {
+            int read = packed.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
+            ReadOnlySpan<byte> got = buffer[..read];
+            if (read >= _last.Length)
+            {
+                got[^_last.Length..].CopyTo(_last);
+            }
+            else
+            {
+                _last.AsSpan(read).CopyTo(_last);
+                got.CopyTo(_last.AsSpan(_last.Length - read));
+            }
+
+            return read;
+        }
     }
 }

@@ -137,6 +137,34 @@ public sealed class BundleTests
     }
 
     [TestMethod]
+    public void What_was_taken_from_a_bundle_is_told_with_the_lines_of_each_file()
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadBytes(Tar(s_bundles[0])));
+
+        Assert.Contains("taken from the bundle: bug-report-1/xl-dmesg.out (lines 1 to 5), bug-report-1/dmesg.out (line 6 on)",
+            map.Remarks.Select(static remark => remark.ToString()).ToArray());
+        Assert.AreEqual(9, BootLog.Of(map.Log!).Single().Facts.Remapped!.Value.Line);
+    }
+
+    [TestMethod]
+    public void A_gzip_file_that_is_cut_short_is_no_whole_one()
+    {
+        byte[] whole = Gzip(Encoding.ASCII.GetBytes(Xen));
+
+        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(whole)));
+        Assert.Contains("its gzip data are cut short or damaged", MapFixtures.ExpectError(MapFixtures.ReadBytes(whole[..^4])).What);
+        Assert.Contains("its gzip data are cut short or damaged", MapFixtures.ExpectError(MapFixtures.ReadBytes(whole[..^20])).What);
+    }
+
+    [TestMethod]
+    public void Gzip_files_one_behind_the_other_are_one_log()
+    {
+        byte[] first = Gzip(Encoding.ASCII.GetBytes("(XEN) Xen version 4.17.3 (x)\n"));
+
+        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes([.. first, .. Gzip(Encoding.ASCII.GetBytes(Xen))])));
+    }
+
+    [TestMethod]
     public void A_name_longer_than_a_header_holds_is_read() =>
         MapFixtures.AreSame(Expected,
             MapFixtures.Expect(MapFixtures.ReadBytes(Tar([($"{new string('a', 120)}/{new string('b', 120)}/xl-dmesg", Xen)]))));

@@ -29,7 +29,7 @@ internal sealed record HvmGuest
     private const string PodWords = "PCI device assignment for HVM guest failed due to PoD enabled";
 
     /// <inheritdoc cref="PodWords"/>
-    private const string PodWordsSince417 = "IOMMU required for device passthrough but not supported together with PoD";
+    private const string NewPodWords = "IOMMU required for device passthrough but not supported together with PoD";
 
     /// <summary>hvmloader stops with less RAM below 4 GiB.</summary>
     private const ulong LeastBytes = 2UL << 20;
@@ -92,7 +92,7 @@ internal sealed record HvmGuest
         if ((settings.Refusal ?? UnusedIommu.RefusalOf(scenario) ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
         if (guest.MaxmemKiB > guest.MemoryKiB && !guest.Pci.IsEmpty)
-            return made with { Refusal = xen.IsUpTo(4, 16) ? PodWords : PodWordsSince417 };
+            return made with { Refusal = WordsOfPod(xen) };
         if (guest.MaxmemKiB << 10 < (settings.VideoKiB << 10) + LeastBytes)
             return made with { Refusal = "hvmloader stops: less than 2 MiB of RAM are left below 4 GiB" };
         ulong bytes = ((guest.MaxmemKiB - settings.VideoKiB) << 10) & ~Frames.OffsetMask;
@@ -134,6 +134,15 @@ internal sealed record HvmGuest
 
         return null;
     }
+
+    /// <summary>The new words are 4.17's (commit 07449ecfa4) and of the stable releases that took them over.</summary>
+    private static string WordsOfPod(XenVersion xen) => (xen.Major, xen.Minor) switch
+    {
+        (4, 14) => xen.Patch is null or >= 5,
+        (4, 15) => xen.Patch is null or >= 3,
+        (4, 16) => xen.Patch is null or >= 1,
+        _ => !xen.IsUpTo(4, 13),
+    } ? NewPodWords : PodWords;
 
     private static HvmloaderRun RunHvmloader(Scenario scenario, HvmGuest guest, HvmMemory memory, bool mayMoveRam) => Hvmloader.Run(new()
     {

@@ -96,7 +96,10 @@ public sealed class HvmReleaseTests
     }
 
     [TestMethod]
-    [DataRow("4.16.5", "PCI device assignment for HVM guest failed due to PoD enabled")]
+    [DataRow("4.16.0", "PCI device assignment for HVM guest failed due to PoD enabled")]
+    [DataRow("4.15.2", "PCI device assignment for HVM guest failed due to PoD enabled")]
+    [DataRow("4.13.5", "PCI device assignment for HVM guest failed due to PoD enabled")]
+    [DataRow("4.16.1", "IOMMU required for device passthrough but not supported together with PoD")]
     [DataRow("4.17.0", "IOMMU required for device passthrough but not supported together with PoD")]
     public void A_device_with_maxmem_above_memory_is_refused_in_the_releases_words(string xen, string words)
     {
