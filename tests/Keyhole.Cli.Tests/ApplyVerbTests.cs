@@ -59,6 +59,19 @@ public sealed class ApplyVerbTests : IDisposable
     }
 
     [TestMethod]
+    [DataRow("--host")]
+    [DataRow("--map")]
+    public void A_map_of_which_a_part_is_missing_is_not_installed(string option)
+    {
+        string cut = Path.Combine(_dom0.Root, "cut.log");
+        _dom0.Write("cut.log", "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n[...]\n"
+            + "(XEN)  [0000000100000000, 00000001ffffffff] (usable)\n");
+
+        Refused(2, "a part of the map is missing: what is installed has to be whole", "apply", "g1", option, cut);
+        Assert.IsEmpty(_dom0.GuestsMap());
+    }
+
+    [TestMethod]
     public void A_later_guest_of_the_same_number_is_not_given_an_earlier_ones_map_back()
     {
         Run("apply", "g1");

@@ -10,6 +10,23 @@ namespace Keyhole.Cli.Tests;
 [TestClass]
 public sealed class CompareVerbTests
 {
+    /// <summary>A gap had been taken for the hole that the guest needs there, and a map with the gap for the guest's own.</summary>
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void Whether_a_guest_can_move_is_not_known_where_lines_of_a_host_are_lost(bool isOther)
+    {
+        byte[] cut = System.Text.Encoding.ASCII.GetBytes(System.IO.File.ReadAllText(CommandRun.Golden("seed8g.log"))
+            .Replace("(XEN)  [0000000000100000, 000000001fffffff] (usable)", "[...]", System.StringComparison.Ordinal));
+        string whole = CommandRun.Golden("plain4g.log");
+
+        CommandRun run = CommandRun.WithInput(cut, "compare", "--memory", "1024", "--e820-host", "--host", isOther ? whole : "-", "--migrate-to",
+            isOther ? "-" : whole);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("lines of its map are lost: whether the guest can move is not known", run.Errors);
+    }
+
     [TestMethod]
     public void Every_policy_is_in_the_JSON_with_plan_boot_and_recommendation()
     {

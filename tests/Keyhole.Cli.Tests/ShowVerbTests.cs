@@ -13,6 +13,20 @@ namespace Keyhole.Cli.Tests;
 public sealed class ShowVerbTests
 {
     [TestMethod]
+    [DataRow("lines", true)]
+    [DataRow("iomem", true)]
+    [DataRow("json", false)]
+    public void A_form_that_cannot_say_that_lines_are_lost_is_told_to(string form, bool isTold)
+    {
+        byte[] cut = "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n[...]\n(XEN)  [0000000100000000, 00000001ffffffff] (usable)\n"u8
+            .ToArray();
+
+        CommandRun run = CommandRun.WithInput(cut, "show", "--host", "-", "--to", form);
+
+        Assert.AreEqual(isTold, run.Errors.Contains("this form cannot say that lines of the map are lost", System.StringComparison.Ordinal));
+    }
+
+    [TestMethod]
     public void Json_is_one_document_and_says_source_entries_and_totals()
     {
         JsonElement json = CommandRun.Of("show", "--host", CommandRun.Golden("plain4g.log"), "--json").Json();

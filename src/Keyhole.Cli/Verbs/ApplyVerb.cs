@@ -91,6 +91,8 @@ internal sealed class ApplyVerb
                 return _console.Fail(error);
             foreach (string remark in read.Remarks)
                 _console.Remark($"{Files.Shown(path)}: {remark}");
+            if (read.Missing is not null)
+                return _console.Fail(PartOfAMap(path));
             given = read.Entries;
         }
 
@@ -127,6 +129,9 @@ internal sealed class ApplyVerb
             {
                 if (!_host.Read(parsed, _console, isMapFile: true).TryGet(out HostDocument? named, out error))
                     return _console.Fail(error);
+                // What is lost may be a device's place, and the guest would have RAM there.
+                if (named.Host.HasLostEntries)
+                    return _console.Fail(PartOfAMap(named.Description));
                 host = named.Host;
             }
 
@@ -144,6 +149,10 @@ internal sealed class ApplyVerb
             return Apply(parsed, xen, new(guest, state.Applied, before, map, IsGiven: given is not null));
         }
     }
+
+    private static InputError PartOfAMap(string source) => InputError.NotSupported(
+        Files.Shown(source), null, "a part of the map is missing: what is installed has to be whole",
+        "give the whole log, or another source of the map");
 
     private InputError? ReadGuest(ParseResult parsed, out GuestSpec? file)
     {

@@ -158,6 +158,11 @@ internal static class CompareVerb
         {
             if (!HostSource.ReadOther(path, console).TryGet(out HostDocument? other, out error))
                 return error;
+            // Neither the map that the guest comes with nor the hole that it needs there is known.
+            if (host.Host.HasLostEntries || other.Host.HasLostEntries)
+                return InputError.NotSupported(other.Host.HasLostEntries ? Files.Shown(path) : "--host", null,
+                    "lines of its map are lost: whether the guest can move is not known",
+                    "give the whole log, or another source of the host's map, or leave out --migrate-to");
             if (other.Host.RamShown != RamShown.All)
                 console.Remark($"{Files.Shown(path)} may not show all of that host's RAM: a move there is judged by what it shows");
             others.Add(new(Files.Shown(path), other.Host, otherBars));

@@ -93,6 +93,8 @@ internal static class ShowVerb
 
     private static int Convert(CommandConsole console, HostDocument map, HostMapDialect dialect, string? path)
     {
+        if (dialect != HostMapDialect.Json && map.Host.HasLostEntries)
+            console.Remark("this form cannot say that lines of the map are lost: what reads it sees gaps there; --json says so");
         if (dialect == HostMapDialect.Memmap)
         {
             if (path is null)

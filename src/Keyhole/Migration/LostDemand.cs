@@ -32,7 +32,6 @@ internal static class LostDemand
         ulong ramKiB = HostDemand.MapDemand.Of(host.Entries.AsSpan()).RamKiB;
         bool hasRam = guests.All(guest => guest.Forecast is not null || guest.MemoryKiB <= ramKiB);
         return hasRam && !IsHoleNotKnown(host, hasDevices) ? null : InputError.NotSupported(
-            source, line, $"lines of its map are lost: what it needs is not known",
-            $"give the whole log, or another source of the host's map");
+            source, line, What, "give the whole log, or another source of the host's map");
     }
 }
