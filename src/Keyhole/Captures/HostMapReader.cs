@@ -129,6 +129,7 @@ public static class HostMapReader
             {
                 Entries = map.Entries,
                 RamShown = RamShownBy(map),
+                LoggedDevices = scan.Devices,
                 LostRanges = lost,
                 RamCounted = lost.IsEmpty ? null : RamCount.Of(scan, map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,

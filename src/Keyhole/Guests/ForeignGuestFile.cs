@@ -21,6 +21,9 @@ internal static class ForeignGuestFile
         "machine", "memory", "meta", "net", "numa", "onboot", "ostype", "sata", "scsi", "scsihw", "smbios", "sockets", "tpmstate", "usb", "vga",
         "virtio", "vmgenid");
 
+    /// <summary>Whether a key is one of Proxmox VE's that stand in most of its confs.</summary>
+    public static bool IsProxmoxKey(ReadOnlySpan<char> key) => s_proxmox.Contains(key.TrimEnd("0123456789").ToString());
+
     private static readonly (byte[] Start, string What)[] s_starts =
     [
         ([0x7f, (byte)'E', (byte)'L', (byte)'F'], "an ELF program or library"),

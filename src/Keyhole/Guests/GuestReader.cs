@@ -33,10 +33,14 @@ public static class GuestReader
         if (ForeignGuestFile.OfBytes(input, text, sourceName, Formats) is { } noText)
             return noText;
         bool isXml = start[0] == '<';
+        if (XmlAmidText(text, isXml) is { } xml)
+            return LibvirtDomain.Read(xml, sourceName);
         if (!isXml && IsQemu(text))
             return QemuCommandLine.Read(input, sourceName);
         if (isXml)
             return LibvirtDomain.Read(input, sourceName);
+        if (!ProxmoxConfig.IsOne(text) && ProxmoxConfig.IsAmidText(text, out Range lines))
+            return ProxmoxConfig.Read(text, sourceName, lines);
         if (ForeignGuestFile.OfText(text, sourceName, Formats) is { } foreign)
             return foreign;
         if (ProxmoxConfig.IsOne(text))
@@ -44,6 +48,32 @@ public static class GuestReader
         if (!XlConfig.Read(input, sourceName).TryGet(out XlConfig? config, out error))
             return error;
         return config.ToGuest();
+    }
+
+    /// <summary>A domain that stands amid sentences, as people paste it, with its line numbers; null where it does not, or a command of QEMU stands
+    /// in front of it.</summary>
+    private static string? XmlAmidText(string text, bool isXml)
+    {
+        const string begins = "<domain";
+        const string ends = "</domain>";
+        int end = text.LastIndexOf(ends, StringComparison.Ordinal);
+        if (end < 0)
+            return null;
+        end += ends.Length;
+        int at = -1;
+        do
+            at = text.IndexOf(begins, at + 1, StringComparison.Ordinal);
+        while (at >= 0 && (at + begins.Length == text.Length || text[at + begins.Length] is not (' ' or '>' or '\t' or '\r' or '\n')
+            || !IsAtStartOfLine(text, at)));
+        if (at < 0 || end < at || (isXml && text.AsSpan(end).TrimStart() is [] or ['<', ..]) || (!isXml && IsQemu(text[..at])))
+            return null;
+        return isXml ? text[..end] : new string('\n', text.AsSpan(0, at).Count('\n')) + text[at..end];
+    }
+
+    private static bool IsAtStartOfLine(string text, int at)
+    {
+        ReadOnlySpan<char> before = text.AsSpan(0, at);
+        return before[(before.LastIndexOf('\n') + 1)..].IsWhiteSpace();
     }
 
     private static bool IsQemu(string text) => QemuCommandText.IsOne(text) || QemuConfigFile.IsOne(text);

@@ -31,6 +31,14 @@ public static class LibvirtDomain
         return Read(input, sourceName);
     }
 
+    /// <summary>The domain of a text that has nothing else in it.</summary>
+    internal static Parsed<GuestDocument> Read(string xml, string sourceName)
+    {
+        if (!Load(xml, sourceName).TryGet(out XElement? domain, out InputError? error))
+            return error;
+        return new LibvirtGuest(sourceName, domain).Build();
+    }
+
     internal static Parsed<GuestDocument> Read(SmallInput input, string sourceName)
     {
         Parsed<XElement> loaded = Load(() => XmlReader.Create(new MemoryStream(input.Bytes, writable: false), Settings()), input.Decode, sourceName);

@@ -206,6 +206,10 @@ public sealed record Host
             .Where(pages => !Traits.ReservedDeviceMemory.Contains(pages)),
     ];
 
+    /// <summary>PCI functions of which the host's own log tells what they ask for, in address order: often a part of them, as a log is pasted. Where
+    /// <see cref="Devices"/> has one, that counts.</summary>
+    public ImmutableArray<PciDevice> LoggedDevices { get; init => field = Given.Array(value); } = [];
+
     /// <summary>PCI functions that the source names, in address order.</summary>
     public ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];
 }

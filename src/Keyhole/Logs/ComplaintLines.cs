@@ -80,8 +80,8 @@ internal sealed class ComplaintLines
     private bool TryTaken(ReadOnlySpan<char> line)
     {
         if (!TextCursor.TryBehind(line, Reserve, out TextCursor cursor)
-            || !TryDevice(line, Driver, out PciAddress device, out ReadOnlySpan<char> rest) || !TryIndex(rest, out int index)
-            || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong last)
+            || !TryDevice(line, Driver, out PciAddress device, out ReadOnlySpan<char> rest)
+            || !TryIndex(rest, out int index) || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong last)
             || last < start || last >= Frames.AddressLimit)
             return false;
         Add(_taken, new TakenWindow(device, index, ByteRange.FromBounds(start, last + 1)));

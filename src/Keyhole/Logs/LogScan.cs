@@ -7,6 +7,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
+using Keyhole.Pci;
 
 namespace Keyhole.Logs;
 
@@ -129,6 +130,9 @@ public sealed record LogScan
 
     /// <summary>Lines of the whole log.</summary>
     public int LineCount { get; init; }
+
+    /// <summary>The machine's PCI functions of which the log tells what they ask for; empty for a virtual machine's log.</summary>
+    internal ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];
 
     /// <summary>What the log says of PCI functions; empty where nobody asked for it.</summary>
     public PciLog Pci { get; init; } = PciLog.Empty;

@@ -25,7 +25,7 @@ public sealed class LogScanner
     ];
 
     internal static readonly SearchValues<string> MapAndTraitWords =
-        SearchValues.Create([.. s_mapWords, .. LogTraits.Words], StringComparison.Ordinal);
+        SearchValues.Create([.. s_mapWords, .. LogTraits.Words, .. DeviceLines.Words], StringComparison.Ordinal);
     private static readonly SearchValues<string> s_traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_pciWords = SearchValues.Create(PciLogBuilder.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_messageAndPciWords =
@@ -33,6 +33,7 @@ public sealed class LogScanner
 
     private readonly TextLines _text;
     private readonly LogTraits _traits = new();
+    private readonly DeviceLines _devices = new();
     private readonly LogMaps _maps;
     private readonly LogMessages _messages = new();
     private readonly WrappedLine _held = new();
@@ -95,6 +96,7 @@ public sealed class LogScanner
                 _text.SkipTo(MapAndTraitWords, _pci is null ? LogMessages.Words : s_messageAndPciWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
+            _devices.Read(line);
             if (_pci is not null && (_pci.IsOpen || line.ContainsAny(s_pciWords)))
                 _pci.Read(line, _text.Number);
             line = WithBlanks(line);
@@ -230,6 +232,7 @@ public sealed class LogScanner
         Maps = _maps.ToMaps(),
         DroppedMaps = _maps.Dropped,
         Traits = _traits.ToTraits(),
+        Devices = _devices.ToDevices(),
         Lines = _messages.ToLines(),
         LineCount = _text.Number,
         Pci = _pci?.ToLog() ?? PciLog.Empty,

@@ -104,9 +104,10 @@ internal sealed class PciLogBuilder
     private const int MostMachines = 64;
     private const string Unplug = "platform_pci_unplug: ";
     private const string FirstProcess = " as init process";
+    private const string Nvidia = "NVRM: BAR";
 
     /// <summary>One of these stands in every line that is looked at.</summary>
-    public static readonly string[] Words = ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess];
+    public static readonly string[] Words = ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess, Nvidia];
 
     private readonly ImmutableArray<PciFunctionSighting>.Builder _functions = ImmutableArray.CreateBuilder<PciFunctionSighting>();
     private readonly ImmutableArray<PciSighting>.Builder _resources = ImmutableArray.CreateBuilder<PciSighting>();
@@ -168,6 +169,8 @@ internal sealed class PciLogBuilder
 
         if (KernelPciLine.TryFunction(line, out PciAddress address, out ReadOnlySpan<char> text))
             ReadFunction(address, text.TrimStart(), number, LogPrefix.DomainOf(line));
+        else if (line.IndexOf(Nvidia) is >= 0 and int driver)
+            ReadNvidia(line[(driver + Nvidia.Length)..], number, LogPrefix.DomainOf(line));
         else if (line.IndexOf("pci_bus ") is >= 0 and int at)
             ReadRootWindow(line[at..], number, LogPrefix.DomainOf(line));
         else if (line.IndexOf(OutOf) is >= 0 and int panic)
@@ -180,6 +183,16 @@ internal sealed class PciLogBuilder
             ReadUnplug(line[(unplug + Unplug.Length)..], number, LogPrefix.DomainOf(line));
         else if (line.Contains(FirstProcess, StringComparison.Ordinal) && _firstProcesses.Count < MostMachines)
             _firstProcesses.Add(new(LogPrefix.DomainOf(line), number));
+    }
+
+    /// <summary><c>NVRM: BAR1 is 0M @ 0x0 (PCI:0000:14:00.0)</c>: NVIDIA's driver, where Linux has no address for the BAR.</summary>
+    private void ReadNvidia(ReadOnlySpan<char> text, int number, int? domain)
+    {
+        const string none = " is 0M @ 0x0 (PCI:";
+        if (text.IsEmpty || text[0] is < '0' or > '5' || !text[1..].StartsWith(none) || text.IndexOf(')') is not (> 0 and var end)
+            || end < none.Length + 1 || !PciAddress.TryParse(text[(none.Length + 1)..end], out PciAddress address))
+            return;
+        _resources.Add(new(number, domain, address, text[0] - '0', PciWord.NoRoom, null, 0, IsPorts: false, Is64Bit: true, IsPrefetchable: true));
     }
 
     /// <summary><c>Blkfront and the Xen platform PCI driver have been compiled for this kernel: unplug emulated disks.</c></summary>

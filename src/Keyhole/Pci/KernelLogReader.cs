@@ -101,7 +101,8 @@ internal sealed class KernelLogReader
 
     private static bool IsXenGuests(string boot) => boot.Contains("pcifront", StringComparison.Ordinal);
 
-    private static bool IsGuests(string boot) =>
+    /// <summary>Whether a boot is of a virtual machine.</summary>
+    internal static bool IsGuests(string boot) =>
         IsXenGuests(boot) || boot.Contains("DMI: QEMU ", StringComparison.Ordinal)
             || boot.Contains("Hypervisor detected: KVM", StringComparison.Ordinal);
 

@@ -7,6 +7,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
 
@@ -24,8 +25,17 @@ internal static class HostSide
     public static ImmutableArray<PciDevice> DevicesOf(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
-        return [.. scenario.Qemu.Devices.Concat(scenario.Devices).DistinctBy(static device => device.Address)];
+        return
+        [
+            .. scenario.Qemu.Devices.Concat(scenario.Devices)
+                .Concat(LoggedOf(scenario).Where(device => scenario.Guest.Pci.Any(assignment => assignment.Covers(device.Address))))
+                .DistinctBy(static device => device.Address),
+        ];
     }
+
+    /// <summary>What the host's log tells of its devices, for a guest of KVM of whose windows the user says nothing himself.</summary>
+    internal static IEnumerable<PciDevice> LoggedOf(Scenario scenario) =>
+        scenario.Guest.Type == GuestType.Kvm && scenario.Bars.IsEmpty && scenario.Qemu.Bars.IsEmpty ? scenario.Host.LoggedDevices : [];
 
     /// <summary>What the host's side of the devices says of a guest whose firmware places their BARs again.</summary>
     internal static void Report(Scenario scenario, List<Problem> problems)

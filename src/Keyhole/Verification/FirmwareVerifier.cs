@@ -51,7 +51,7 @@ public static class FirmwareVerifier
         return !hasMap && scan.Pci.IsEmpty
             ? []
             : [new() { Number = 1, Owner = BootOwner.Unknown, FirstLine = 1, LastLine = scan.LineCount, Facts = new(), HasKernelLines = hasMap
-                || !scan.Pci.Functions.IsEmpty }];
+                || !scan.Pci.Functions.IsEmpty || !scan.Pci.Resources.IsEmpty }];
     }
 
     /// <summary>The scenario with what the log itself tells of the guest's firmware, where nobody has told it.</summary>
@@ -147,7 +147,7 @@ public static class FirmwareVerifier
         BootFacts facts = observed.Facts;
         int? alive = observed.Release?.Line ?? facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Ramdisk?.Line
             ?? (log.RootWindows.IsEmpty ? log.Functions.IsEmpty ? (int?)null : log.Functions[0].Line : log.RootWindows[0].Line)
-            ?? FirstProcess(observed, log);
+            ?? FirstProcess(observed, log) ?? (log.Resources.IsEmpty ? null : log.Resources[0].Line);
         (seen, string? words, int? line) = facts.PanicMessage is { } last ? (GuestOutcome.Halts, last.Value, last.Line)
             : observed.BootFailure is { } failure ? (GuestOutcome.Halts, failure.Value.Words, failure.Line)
             : alive is not null ? (PciFindings.ShowsNoAddress(log, observed) ? GuestOutcome.GivesUp : GuestOutcome.Boots, null, alive)

@@ -224,6 +224,12 @@ internal sealed class PciFindings
                     Text(address, seen.SizeBytes, TypeOf(seen)), seen.Line,
                     isAlike && (bar.Address == address || (address is null && IsReset(function)))));
             }
+            else if (resources.FindLast(one => one.Index == bar.Bar.Index) is { Word: PciWord.NoRoom } last)
+            {
+                // What stood in the register is not in the log; that Linux has no address for it in the end is.
+                findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type), "no address", last.Line,
+                    bar.Address is null));
+            }
             else if (_isWhole && named.Count > 0 && resources.TrueForAll(one => one.Index != bar.Bar.Index))
             {
                 findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type), null, named[0].Line + 1,
@@ -332,6 +338,10 @@ internal sealed class PciFindings
             PciWord.Assigned when before != last.Start =>
                 $"Linux moved {name} from 0x{before:x} to 0x{last.Start:x} {at}: the first address is the firmware's.",
             PciWord.Assigned => null,
+            PciWord.NoRoom when last.SizeBytes == 0 =>
+                $"{name} has no address when NVIDIA's driver looks {at}: neither the firmware nor Linux has placed it{reason}.",
+            PciWord.NoRoom when before is null && !resources.Exists(seen => seen.Index == index && seen.Word == PciWord.Found) =>
+                $"{name} ({ByteSize.ToText(last.SizeBytes)}) has no address in the end{reason}: Linux found no room for it {at}.",
             PciWord.NoRoom when before is null =>
                 $"{name} ({ByteSize.ToText(last.SizeBytes)}) got no address from the firmware{reason}. Linux found no room for it either {at}.",
             PciWord.NoRoom => $"Linux gave {name} up, which the firmware had put at 0x{before:x}: it has no room for it {at}.",

@@ -224,7 +224,7 @@ public sealed class LostLinesTests
     {
         string map = Cut.Replace("...\n", "", StringComparison.Ordinal) + "(XEN) System RAM: 18175MB (18611836kB)\n";
         Host open = MapFixtures.Expect(MapFixtures.ReadText(map)).Host;
-        Host limited = MapFixtures.Expect(MapFixtures.ReadText($"{map}address sizes   : 39 bits physical, 48 bits virtual\n")).Host;
+        Host limited = MapFixtures.Expect(MapFixtures.ReadText($"{map}address sizes : 39 bits physical, 48 bits virtual\n")).Host;
 
         Assert.AreEqual(Frames.AddressLimit, open.LostRanges[^1].End);
         Assert.AreEqual(1UL << 39, limited.LostRanges[^1].End);

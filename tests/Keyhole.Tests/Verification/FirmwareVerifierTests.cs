@@ -330,4 +330,20 @@ public sealed class FirmwareVerifierTests
         Assert.HasCount(13, verification.Findings);
         Assert.StartsWith("The log names a firmware 14 changes after seabios-1.16.2: it may do what", Words(verification));
     }
+
+    [TestMethod]
+    [DataRow("pci 0000:01:00.0: BAR 2: no space for [mem size 0x1000000000 64bit pref]\npci 0000:01:00.0: BAR 2: failed to assign [mem size "
+        + "0x1000000000 64bit pref]")]
+    [DataRow("NVRM: BAR2 is 0M @ 0x0 (PCI:0000:01:00.0)")]
+    public void A_BAR_without_an_address_is_compared_where_the_log_has_nothing_else(string lines)
+    {
+        const string guest = "qemu-system-x86_64 -machine pc-q35-7.2 -cpu qemu64,phys-bits=40 -m 2G -nodefaults -device pcie-root-port,id=p "
+            + "-device pci-testdev,membar=64G,bus=p";
+        BootVerification verification = Verify(ScenarioOf(guest), lines + "\n");
+
+        Finding finding = verification.Findings.Single(static one => one.What == "BAR 2 of 0000:01:00.0");
+        Assert.AreEqual("no address", finding.Observed);
+        Assert.IsFalse(finding.Agrees);
+        Assert.Contains("BAR 2 of 0000:01:00.0", Words(verification));
+    }
 }

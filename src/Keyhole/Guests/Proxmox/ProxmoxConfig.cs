@@ -38,7 +38,51 @@ public static class ProxmoxConfig
         return false;
     }
 
-    internal static Parsed<GuestDocument> Read(string text, string sourceName)
+    /// <summary>The lines of a conf that stands amid sentences, as people paste it: from the first of the settings around those that are known to the
+    /// last. False where the text has fewer than three of these, or is another format's.</summary>
+    /// <param name="lines">1-based; the end is exclusive.</param>
+    internal static bool IsAmidText(string text, out Range lines)
+    {
+        const int fewest = 3;
+        lines = default;
+        int number = 0;
+        int first = 0;
+        int last = 0;
+        int count = 0;
+        int begun = 0;
+        foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
+        {
+            number++;
+            ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
+            // What is indented, or has an equals sign behind its first word, is another format's.
+            if (line.TrimStart() is [not '#', ..] other && other.IndexOf(" = ") is > 0 and var equals && other[..equals].IndexOf(' ') < 0)
+                return false;
+            if (count >= fewest && line is ['[', ..])
+                break;
+            if (line.IsWhiteSpace() || line.TrimStart() is ['#', ..])
+                continue;
+            if (!TrySetting(line.TrimEnd(), out ReadOnlySpan<char> key, out _))
+            {
+                begun = 0;
+                continue;
+            }
+
+            begun = begun == 0 ? number : begun;
+            bool isKnown = ForeignGuestFile.IsProxmoxKey(key);
+            count += isKnown ? 1 : 0;
+            first = first == 0 && isKnown ? begun : first;
+            if (isKnown || (first > 0 && begun <= last))
+                last = number;
+        }
+
+        lines = first..(last + 1);
+        return count >= fewest;
+    }
+
+    internal static Parsed<GuestDocument> Read(string text, string sourceName) => Read(text, sourceName, 1..int.MaxValue);
+
+    /// <param name="lines">Those that are read: 1-based, the end exclusive.</param>
+    internal static Parsed<GuestDocument> Read(string text, string sourceName, Range lines)
     {
         var settings = new SortedDictionary<string, (string Value, int Line)>(StringComparer.Ordinal);
         int lineNumber = 0;
@@ -47,8 +91,10 @@ public static class ProxmoxConfig
             if (++lineNumber > MaxLines)
                 return InputError.TooLarge(sourceName, lineNumber, $"more than {MaxLines} lines", "check that this is a guest's configuration");
             ReadOnlySpan<char> line = CitedLine.Unmarked(raw).Trim();
-            if (line.IsEmpty || line[0] == '#')
+            if (line.IsEmpty || line[0] == '#' || lineNumber < lines.Start.Value)
                 continue;
+            if (lineNumber >= lines.End.Value)
+                break;
             // What follows are snapshots and changes that wait for the next start.
             if (line[0] == '[')
                 break;

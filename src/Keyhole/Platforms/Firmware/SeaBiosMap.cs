@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Guests;
+using Keyhole.Pci;
 using static Keyhole.Platforms.Qemu.Board.QemuLayout;
 
 namespace Keyhole.Platforms.Firmware;
@@ -79,10 +80,44 @@ internal static class SeaBiosMap
     public static ImmutableArray<UnsettledRange> Unsettled(FirmwareInput input, Func<int, bool> isBeyondReach)
     {
         ulong low = input.Memory.LowEnd;
-        return SeaBiosDrivers.OfHost(input, isBeyondReach) is not { } device ? []
-            : [new(ByteRange.FromBounds(low - Math.Min(low, ZoneBytes(input.Machine)), low),
+        var unsettled = ImmutableArray.CreateBuilder<UnsettledRange>(1);
+        // The stolen memory takes in what else SeaBIOS keeps at the end.
+        if (HasIntelDisplay(input))
+        {
+            unsettled.Add(new(ByteRange.FromBounds(Math.Min(OneMiB, low), low),
+                "SeaBIOS reserves the stolen memory of Intel's display there that is passed through to 00:02.0 (and its OpRegion): how much depends "
+                    + "on the hardware, on x-igd-gms and on QEMU's release"));
+        }
+        else if (SeaBiosDrivers.OfHost(input, isBeyondReach) is { } device)
+        {
+            unsettled.Add(new(ByteRange.FromBounds(low - Math.Min(low, ZoneBytes(input.Machine)), low),
                 $"SeaBIOS keeps memory there for {device} of the host that is passed through: how much depends on the hardware and on what is "
-                    + "plugged into it")];
+                    + "plugged into it"));
+        }
+
+        return unsettled.DrainToImmutable();
+    }
+
+    /// <summary>Whether a device of the host at 00:02.0 is, or may be, Intel's display, which asks for stolen memory (etc/igd-bdsm-size).</summary>
+    private static bool HasIntelDisplay(FirmwareInput input)
+    {
+        const int intel = 0x8086;
+        const int display = 0x03;
+        var place = PciAddress.Create(0, 2, 0);
+        foreach (NumberedFunction function in input.Tree.Functions)
+        {
+            if (!function.Node.IsPassedThrough || function.Address != place
+                || (function.Node.ClassCode != 0 && function.Node.ClassCode >> 16 != display))
+                continue;
+            if (function.Node.VendorId is intel && function.Node.ClassCode != 0)
+                return true;
+            // Where no listing tells whose it is, the options for such a display do, and its address on every host of Intel's.
+            return function.Node.VendorId is 0 or intel && input.Machine.Devices.Any(device => HostFunctions.IsOne(device)
+                && (device.Properties.Any(static property => property.Name.StartsWith("x-igd-", StringComparison.Ordinal))
+                    || (HostFunctions.TryGetAddress(device, out PciAddress host) && host == place)));
+        }
+
+        return false;
     }
 
     private static ulong ZoneBytes(QemuMachine machine) => machine.Firmware.IsSince(1, 16, 1) ? LargeZone : SmallZone;

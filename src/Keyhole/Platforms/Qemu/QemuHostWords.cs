@@ -63,8 +63,9 @@ internal static class QemuHostWords
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.HostUnplaced,
-            string.Create(CultureInfo.InvariantCulture, $"BAR {window.Index} of {window.Device} cannot be reserved for a guest on this host "
-                + $"(its log: \"BAR {window.Index}: can't reserve [mem 0x{window.Range.Start:x}-0x{window.Range.End - 1:x}]\"): ")
+            string.Create(CultureInfo.InvariantCulture,
+                $"BAR {window.Index} of {window.Device} cannot be reserved for a guest on this host (its log: "
+                + $"\"BAR {window.Index}: can't reserve [mem 0x{window.Range.Start:x}-0x{window.Range.End - 1:x}]\"): ")
                 + (isConsole ? "the host's boot console has its picture there; "
                     : "something else of the host has it, and what, the log does not tell; ")
                 + "what the guest reads from the BAR and writes to it does not reach the device",

@@ -8,6 +8,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
+using Keyhole.Pci;
 using Keyhole.Platforms.Firmware;
 using Keyhole.Platforms.Qemu.Board;
 
@@ -47,6 +48,15 @@ internal sealed class QemuPlatform : IPlatform
 
         foreach (QemuAssumption assumption in assumptions)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed, assumption.Message));
+        foreach (QemuDevice device in guest.Machine.Devices)
+        {
+            if (HostFunctions.TryGetSlot(device, out PciAddress slot) && IsOnlyLogged(scenario, slot))
+            {
+                problems.Add(new(Severity.Info, ProblemCodes.Assumed, $"the functions of the host's device {slot.ToString()[..^2]} are those that "
+                    + "the host's log names, which may be a part of them"));
+            }
+        }
+
         HostSide.Report(scenario, problems);
         QemuLimits limits = LimitsOf(scenario, guest, around, machine);
         QemuWidths.ReportReservedMemory(scenario, machine, problems);
@@ -208,6 +218,14 @@ internal sealed class QemuPlatform : IPlatform
         return null;
     }
 
+    /// <summary>Whether nothing but the host's log tells of a device.</summary>
+    private static bool IsOnlyLogged(Scenario scenario, PciAddress slot)
+    {
+        return HostSide.LoggedOf(scenario).Any(IsOf) && !scenario.Qemu.Devices.Concat(scenario.Host.Devices).Any(IsOf);
+
+        bool IsOf(PciDevice device) => (device.Address.Domain, device.Address.Bus, device.Address.Device) == (slot.Domain, slot.Bus, slot.Device);
+    }
+
     private static QemuLimits LimitsOf(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine) =>
         QemuLimits.Of(scenario.Host.Traits, machine, around.HostKernel ?? guest.HostKernel);
 
@@ -228,7 +246,8 @@ internal sealed class QemuPlatform : IPlatform
     private static QemuSurroundings Around(Scenario scenario)
     {
         QemuSurroundings said = scenario.Qemu;
-        QemuSurroundings host = QemuSurroundings.Of(scenario.Host.Traits, [.. said.Devices, .. scenario.Host.Devices]);
+        QemuSurroundings host = QemuSurroundings.Of(scenario.Host.Traits, [.. said.Devices.Concat(scenario.Host.Devices)
+            .Concat(HostSide.LoggedOf(scenario)).DistinctBy(static device => device.Address)]);
         return said with
         {
             HostVendor = said.HostVendor ?? host.HostVendor,

@@ -281,8 +281,9 @@ internal static class QemuWidths
 
         if (ownerless.Count > 0)
         {
-            problems.Add(Of(Severity.Warning, [.. ownerless], "devices of the host use {0} by themselves (RMRR), and which, the source does not "
-                + $"tell: one of those is not given to a guest of KVM: {Refusal}; displays and USB controllers are exempt"
+            problems.Add(Of(Severity.Warning, [.. ownerless],
+                "devices of the host use {0} by themselves (RMRR), and which, the source does not tell: "
+                + $"one of those is not given to a guest of KVM: {Refusal}; displays and USB controllers are exempt"
                 + (said.RelaxesDeviceMemory == false ? ", and all are where a Linux that knows relax_rmrr (Proxmox VE's), which the command line "
                     + "has, says \"assuming all RMRRs are relaxable\"" : "")));
         }

@@ -161,4 +161,74 @@ public sealed class HostWordsTests
         Assert.Contains("\"RLIMIT_MEMLOCK (8388608) exceeded\", 8 MiB", problem.Message);
         Assert.Contains("<memtune><hard_limit>", problem.Remedy!.ToString());
     }
+
+    private const string Card = """
+        pci 0000:07:00.0: [10de:1b81] type 00 class 0x030000
+        pci 0000:07:00.0: reg 0x10: [mem 0xfb000000-0xfbffffff]
+        pci 0000:07:00.0: reg 0x14: [mem 0xd0000000-0xdfffffff 64bit pref]
+        """;
+
+    private static Scenario Logged(string guest, string lines) => new()
+    {
+        Host = MapFixtures.Expect(MapFixtures.ReadText($"""
+            Linux version 6.2.16-3-pve
+            BIOS-provided physical RAM map:
+            BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+            BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable
+            BIOS-e820: [mem 0x0000000100000000-0x000000087fffffff] usable
+            tsc: Detected 2250.000 MHz processor
+            {lines}
+
+            """)).Host,
+        Guest = Read(guest),
+    };
+
+    [TestMethod]
+    public void What_the_host_s_log_tells_of_a_device_is_what_it_asks_for()
+    {
+        Plan plan = Planner.Plan(Logged(Guest, Card));
+
+        Assert.AreEqual("0 16777216, 1 268435456", string.Join(", ", plan.Firmware!.Placement!.Bars
+            .Where(bar => plan.Firmware.Placement.Tree.Functions[bar.Function].Node.IsPassedThrough)
+            .Select(static bar => FormattableString.Invariant($"{bar.Bar.Index} {bar.Bar.SizeBytes}"))));
+        Assert.IsEmpty(Logged(Guest, Card).Host.Devices);
+    }
+
+    [TestMethod]
+    public void What_the_user_says_of_a_device_s_BARs_comes_before_the_host_s_log()
+    {
+        Plan plan = Planner.Plan(Logged(Guest, Card) with { Qemu = new() { Bars = [BarRequest.Create(0, 1 << 20, BarType.Memory32)] } });
+
+        Assert.AreEqual(1UL << 20, plan.Firmware!.Placement!.Bars
+            .Single(bar => plan.Firmware.Placement.Tree.Functions[bar.Function].Node.IsPassedThrough).Bar.SizeBytes);
+    }
+
+    [TestMethod]
+    [DataRow("DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2 04/01/2014")]
+    [DataRow("Hypervisor detected: KVM")]
+    public void The_log_of_a_virtual_machine_tells_nothing_of_the_host_s_devices(string line) =>
+        Assert.IsEmpty(Logged(Guest, $"{line}\n{Card}").Host.LoggedDevices);
+
+    [TestMethod]
+    public void That_a_log_may_name_a_part_of_a_device_s_functions_is_said()
+    {
+        const string conf = "bios: ovmf\nhostpci0: 0000:07:00,pcie=1\nmachine: q35\nmemory: 4096\n";
+
+        Assert.IsTrue(Planner.Plan(Logged(conf, Card)).Problems.Any(static problem => problem.Code == ProblemCodes.Assumed
+            && problem.Message.Contains("0000:07:00 are those that the host's log names", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    [DataRow("host=0000:00:02.0,addr=0x2", true)]
+    [DataRow("host=0000:00:03.0,addr=0x2,x-igd-gms=2", true)]
+    [DataRow("host=0000:07:00.0,addr=0x2", false)]
+    [DataRow("host=0000:00:02.0,addr=0x5", false)]
+    public void The_stolen_memory_of_an_Intel_display_at_its_place_makes_SeaBIOS_s_map_not_settled(string device, bool isUnsettled)
+    {
+        Plan plan = Planner.Plan(Logged($"/usr/bin/qemu-system-x86_64 -machine pc-i440fx-8.1,accel=kvm -cpu host -m 8G -nodefaults "
+            + $"-device vfio-pci,{device}", "") with { Qemu = new() { Bars = [BarRequest.Create(0, 1 << 24, BarType.Memory64)] } });
+
+        Assert.AreEqual(isUnsettled, plan.Problems.Any(static problem => problem.Code == ProblemCodes.MapNotSettled
+            && problem.Message.Contains("stolen memory", StringComparison.Ordinal)));
+    }
 }
