@@ -199,4 +199,18 @@ public sealed class PlanVerbTests
 
     [TestMethod]
     public void The_version_is_said_as_other_tools_say_it() => Assert.StartsWith("keyhole 0.", CommandRun.Of("--version").Output);
+
+    [TestMethod]
+    [DataRow("hvm")]
+    [DataRow("pvh")]
+    public void A_guest_that_is_filled_on_demand_needs_a_balloon_driver(string type)
+    {
+        string[] words = ["plan", "--host", CommandRun.Golden("plain4g.log"), "--type", type, "--memory", "400M"];
+        CommandRun run = CommandRun.Of([.. words, "--maxmem", "3600M"]);
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.Contains("Xen fills the 3600 MiB of maxmem as the guest touches them, and ends a guest that touches more than memory (400 MiB)", run.Output);
+        Assert.Contains("if the guest has no balloon driver: set maxmem to memory (400 MiB)", run.Output);
+        Assert.DoesNotContain("balloon driver", CommandRun.Of(words).Output);
+    }
 }

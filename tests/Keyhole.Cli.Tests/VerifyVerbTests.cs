@@ -439,7 +439,7 @@ public sealed class VerifyVerbTests
         Assert.AreEqual(1, run.Status, run.Errors);
         Assert.Contains("kernel: not named in the log", run.Output);
         Assert.Contains("The memory setup is as forecast to the last line there is of it (line 71); the kernel dies after it", run.Output);
-        Assert.Contains("Its words are not about memory", run.Output);
+        Assert.Contains("Its words say nothing of memory", run.Output);
         Assert.DoesNotContain("takes it over as it is", run.Output);
     }
 

@@ -50,6 +50,9 @@ public static class ProblemCodes
     /// <summary><c>maxmem</c> is less than <c>memory</c>.</summary>
     public const string MaxmemBelowMemory = "maxmem-below-memory";
 
+    /// <summary>An HVM or PVH guest of Xen has more <c>maxmem</c> than <c>memory</c>: it needs a balloon driver.</summary>
+    public const string PopulateOnDemand = "populate-on-demand";
+
     /// <summary>The map has more entries than a guest's kernel or the hypervisor takes.</summary>
     public const string TooManyEntries = "too-many-entries";
 

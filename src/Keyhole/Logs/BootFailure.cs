@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Linq;
 using Keyhole.Diagnostics;
 
 namespace Keyhole.Logs;
@@ -17,7 +18,7 @@ public enum BootFailureKind
     /// <summary>Xen's own panic: "Panic on CPU 0: …".</summary>
     XenPanic,
 
-    /// <summary>Xen's word that a domain crashed.</summary>
+    /// <summary>Xen's word that a domain crashed, or met a triple fault.</summary>
     Crashed,
 
     /// <summary>Xen's word that dom0 halted, which a dom0 that is switched off does, too.</summary>
@@ -56,7 +57,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
                     return Cause is null;
             }
 
-            return Kind is BootFailureKind.Crashed or BootFailureKind.Halted && Cause is null;
+            return Kind is BootFailureKind.Crashed or BootFailureKind.Halted && Cause is null && !IsTripleFault;
         }
     }
 
@@ -71,9 +72,12 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
                     return true;
             }
 
-            return IsInMemorySetup;
+            return IsInMemorySetup || XenReasons.In(this).Any(static reason => reason.Memory == MemoryPart.Yes);
         }
     }
+
+    /// <summary>Whether the words are Xen's of a domain that met a triple fault. A system may also restart so.</summary>
+    internal bool IsTripleFault => Kind == BootFailureKind.Crashed && Words.Contains(XenReasons.TripleFault, StringComparison.Ordinal);
 
     /// <summary>Whether the BUG is in the code that lays a PV kernel's memory out.</summary>
     public bool IsInMemorySetup =>
@@ -106,23 +110,16 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
         return null;
     }
 
-    /// <summary>What Xen says of a guest's fault, before it crashes the guest; null where a line has nothing of the kind.</summary>
+    /// <summary>What Xen says of a guest before it ends it; null where a line has nothing of the kind.</summary>
     /// <param name="text">A line of Xen's without its prefix.</param>
     /// <param name="domain">Whose it is ("d1v0"); null where the line does not say.</param>
     internal static string? FaultOfXen(ReadOnlySpan<char> text, out int? domain)
     {
         domain = null;
-        foreach (string mark in Vocabulary.XenFaults)
-        {
-            if (!text.Contains(mark, StringComparison.Ordinal))
-                continue;
-            Reading.TextCursor cursor = new(text.Trim());
-            if (cursor.TryText("d") && cursor.TryDecimal(out uint number) && number <= ushort.MaxValue && cursor.TryText("v"))
-                domain = (int)number;
-            return InputError.OneLine(text.Trim().TrimEnd(':'), MaxLength);
-        }
-
-        return null;
+        if (XenReasons.Of(text) is null)
+            return null;
+        domain = XenReasons.DomainIn(text);
+        return InputError.OneLine(text.Trim().TrimEnd(':'), MaxLength);
     }
 
     /// <summary>What Xen says of its own end or a domain's; null where a line has nothing of the kind.</summary>
@@ -137,6 +134,13 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
             int colon = text[at..].IndexOf(':');
             ReadOnlySpan<char> reason = colon < 0 ? default : text[(at + colon + 1)..].Trim(" *");
             return new(BootFailureKind.XenPanic, InputError.OneLine(reason.IsEmpty ? text : reason, MaxLength));
+        }
+
+        // An HVM or PVH domain that dies early leaves this alone.
+        if (text.Contains(XenReasons.TripleFault, StringComparison.Ordinal))
+        {
+            domain = XenReasons.DomainIn(text) ?? -1;
+            return domain < 0 ? null : new(BootFailureKind.Crashed, InputError.OneLine(text.Trim(), MaxLength));
         }
 
         bool isCrash = text.Contains(Vocabulary.Crashed, StringComparison.Ordinal);

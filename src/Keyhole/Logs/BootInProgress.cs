@@ -109,6 +109,9 @@ internal sealed class BootInProgress
     {
         if (failure.Kind == BootFailureKind.Halted && (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null))
             return;
+        // So may one whose programs ran and that met a triple fault.
+        if (failure.IsTripleFault && _facts.FirstProgramLine is not null)
+            return;
         if (failure.Kind == BootFailureKind.XenPanic)
             failure = failure with { Cause = _xensCause };
         // "Domain 0 crashed" comes twice: of a processor, and of what Xen does then.

@@ -19,7 +19,10 @@ public static class BootLog
     private const int MaxEnds = 64;
 
     /// <summary>Lines of Xen about faults that are kept until a domain crashes.</summary>
-    private const int MaxFaults = 3;
+    private const int MaxFaults = 8;
+
+    /// <summary>Of these the last that are told of one guest.</summary>
+    private const int MaxToldFaults = 4;
 
     /// <summary>
     /// The boots in the order of their first lines. Those of which a kernel says something, or none such at all and then those that a domain builder
@@ -97,8 +100,7 @@ public static class BootLog
             if (failure.Kind == BootFailureKind.Crashed)
             {
                 // The words stand before the end of the domain whose they are; a page walk does not say whose it is.
-                string[] words = [.. faults.Where(fault => fault.Domain is null || fault.Domain == domain).Select(static fault => fault.Words)];
-                failure = failure with { Cause = words.Length == 0 ? null : string.Join("; ", words) };
+                failure = failure with { Cause = CauseIn(faults, domain) };
                 faults.Clear();
             }
 
@@ -152,6 +154,14 @@ public static class BootLog
         }
     }
 
+    /// <summary>What Xen said of a domain; from where it was ended only where nothing else was said.</summary>
+    private static string? CauseIn(List<(int? Domain, string Words)> faults, int domain)
+    {
+        string[] words = [.. faults.Where(fault => fault.Domain is null || fault.Domain == domain).Select(static fault => fault.Words).Distinct()];
+        string[] reasons = [.. words.Where(static word => !word.Contains(XenReasons.CalledFrom, StringComparison.Ordinal)).TakeLast(MaxToldFaults)];
+        return words.Length == 0 ? null : string.Join("; ", reasons.Length == 0 ? words[^1..] : reasons);
+    }
+
     /// <summary>Behind a guest's console without prefixes (what 'xl dmesg' says, in the same file) Xen's lines bear the guest's number, the boot
     /// none. Where one guest boots and one crashed, behind it, the one may be the other.</summary>
     private static ImmutableArray<ObservedBoot> WithOnlyCrash(ImmutableArray<ObservedBoot> boots,
@@ -161,7 +171,9 @@ public static class BootLog
         if (ends.Count != 1 || guests is not [{ Domain: null, EndedByXen: null } guest])
             return boots;
         (BootFailure failure, LogLine line) = ends.Values.Single();
-        return line.Number <= guest.LastLine ? boots : boots.Replace(guest, guest with { OnlyCrash = new(failure, line.Number) });
+        bool mayBeRestart = failure.IsTripleFault && guest.Facts.FirstProgramLine is not null;
+        return line.Number <= guest.LastLine || mayBeRestart ? boots
+            : boots.Replace(guest, guest with { OnlyCrash = new(failure, line.Number) });
     }
 
     /// <summary>A boot that was chosen as that of the guest whose log it is: Xen's word on the only guest that crashed is of it.</summary>

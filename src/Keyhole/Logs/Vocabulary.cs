@@ -109,9 +109,6 @@ internal static class Vocabulary
         "find a memory region",
     ];
 
-    /// <summary>What Xen says of a guest's fault before it crashes the guest: 4.14 and later, before, and from where.</summary>
-    public static readonly ImmutableArray<string> XenFaults = ["Unhandled: vec", "fault/trap [#", "Pagetable walk from", "domain_crash"];
-
     /// <summary>What a kernel says before it stops in its memory setup; a reason that is not here has no words.</summary>
     public static readonly ImmutableArray<(HaltReason Reason, string Words)> PanicMessages =
     [
@@ -188,10 +185,7 @@ internal static class Vocabulary
         new("Dom0 alloc", KernelMessageKind.Other, "Dom0 alloc.:   0000000168000000->0000000170000000"),
         new(Halted, KernelMessageKind.Other, "Hardware Dom0 halted: halting machine"),
         new(Crashed, KernelMessageKind.Other, "Hardware Dom0 crashed: rebooting machine in 5 seconds."),
-        new("Unhandled: vec", KernelMessageKind.Other, "d1v0 Unhandled: vec 14, #PF[0002]"),
-        new("fault/trap [#", KernelMessageKind.Other, "d1v0 Unhandled page fault fault/trap [#14, ec=0000]"),
-        new("Pagetable walk from", KernelMessageKind.Other, "Pagetable walk from ffff888004000000:"),
-        new("domain_crash", KernelMessageKind.Other, "domain_crash_sync called from entry.S: fault at ffff82d0403a1e4c"),
+        .. XenReasons.All.Select(static reason => new Saying(reason.Mark, KernelMessageKind.Other, reason.Example)),
         new("xen_memory_setup", KernelMessageKind.Other, "xen_memory_setup"),
         new("available pfn range", KernelMessageKind.NoRangeToRemap, NoRangeToRemap + ", not remapping identity pages"),
         .. Panics("remapping action"),

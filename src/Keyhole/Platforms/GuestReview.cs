@@ -26,6 +26,26 @@ public static class GuestReview
             Remedy: $"set maxmem to {guest.MemoryKiB >> 10} or more, or leave it out"));
     }
 
+    /// <summary>That Xen fills what an HVM or PVH guest has beyond its memory when it is first touched, up to what its balloon driver left
+    /// it.</summary>
+    internal static void ReportOnDemand(GuestSpec guest, List<Problem> problems)
+    {
+        ArgumentNullException.ThrowIfNull(guest);
+        ArgumentNullException.ThrowIfNull(problems);
+        if (guest.MaxmemKiB <= guest.MemoryKiB)
+            return;
+        problems.Add(new(
+            Severity.Info,
+            ProblemCodes.PopulateOnDemand,
+            $"Xen fills the {guest.MaxmemKiB >> 10} MiB of maxmem as the guest touches them, and ends a guest that touches more than memory "
+                + $"({guest.MemoryKiB >> 10} MiB) before its balloon driver has given back the rest (\"out of PoD memory\")",
+            Remedy: $"if the guest has no balloon driver: {OnDemandCure(guest)}"));
+    }
+
+    /// <summary>For a guest with more maxmem than memory.</summary>
+    internal static string OnDemandCure(GuestSpec guest) =>
+        $"set maxmem to memory ({guest.MemoryKiB >> 10} MiB), or memory to maxmem ({guest.MaxmemKiB >> 10} MiB) if the guest needs it";
+
     /// <summary>That a guest of Xen with firmware or a boot ABI of its own does not follow the host's map, although it was asked to.</summary>
     /// <param name="type">PVH or HVM.</param>
     internal static void ReportNotPv(string type, GuestSpec guest, List<Problem> problems)

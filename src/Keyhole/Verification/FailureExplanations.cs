@@ -7,6 +7,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.PvGuest;
 
@@ -53,30 +54,32 @@ internal static class FailureExplanations
             : $"{text} Before that Xen says \"{cause}\"{(failure.Value.IsAboutMemory ? ": memory has a part in it" : "")}.";
     }
 
-    /// <summary>A panic message that does not point to the map. Where nothing was compared, nothing is acquitted; Xen's word that a domain crashed
-    /// gives no reason.</summary>
+    /// <summary>An end that does not point to the map. Where nothing was compared, nothing is acquitted; Xen's word that a domain crashed gives no
+    /// reason. That memory has no part in it is said only where the words prove it.</summary>
     public static string NotOfMemory(BootFailure failure, int compared) =>
-        failure is { Kind: BootFailureKind.Crashed, Cause: { } cause }
-            ? $"Before that Xen says \"{cause}\"{Meaning(cause)}{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
+        XenWords.Of(failure) is { } words
+            ? $"{words}{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
         : failure.GivesNoReason
             ? $"Why it died the log does not say{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
-            : $"Its words are not about memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}.";
+            : $"Its words say nothing of memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}.";
 
-    /// <summary>Whether memory had a part in the end of a guest whose firmware made its map, as far as the kernel's words tell.</summary>
+    /// <summary>Whether memory had a part in the end of a guest whose firmware made its map, as far as the last words tell.</summary>
     /// <param name="hasDifferences">Whether something that was compared differs: whether that is the cause no words tell.</param>
-    public static string OfFirmwareGuest(BootFailure failure, ulong memoryKiB, bool hasDifferences) =>
-        failure.IsAboutMemory ? $"Memory has a part in it{Wanted(failure)}; the guest has {ByteSize.ToText(memoryKiB << 10)}."
-            : failure.GivesNoReason || failure.Kind == BootFailureKind.Crashed ? NotOfMemory(failure, hasDifferences ? 0 : 1)
-            : $"The kernel's last words are not about memory{(hasDifferences ? "" : ", and nothing that could be compared points to the map")}.";
+    public static IEnumerable<Phrase> OfFirmwareGuest(BootFailure failure, GuestSpec guest, bool hasDifferences)
+    {
+        string size = ByteSize.ToText(guest.MemoryKiB << 10);
+        if (failure.IsAboutMemory)
+            yield return $"{XensWords(failure)}Memory has a part in it{Wanted(failure)}; the guest has {size}.";
+        else if (failure.GivesNoReason || failure.Kind == BootFailureKind.Crashed)
+            yield return NotOfMemory(failure, hasDifferences ? 0 : 1);
+        else
+            yield return $"The kernel's last words say nothing of memory"
+                + $"{(hasDifferences ? "" : ", and nothing that could be compared points to the map")}.";
+        if (XenWords.CureOf(failure, guest) is { } cure)
+            yield return cure;
+    }
 
-    /// <summary>What Xen's words of a guest's fault mean, as far as they tell it.</summary>
-    private static string Meaning(string cause) =>
-        cause.Contains("#PF", StringComparison.Ordinal) || cause.Contains("page fault", StringComparison.Ordinal)
-            || cause.Contains("Pagetable walk", StringComparison.Ordinal)
-            ? ": the guest used an address for which its page tables have no page, or not for that use, and could not take the fault; what led it "
-                + "there these words do not tell"
-            : cause.Contains("Unhandled", StringComparison.Ordinal) || cause.Contains("domain_crash_sync", StringComparison.Ordinal)
-                ? ": the guest could not take a fault of its own; what led it there these words do not tell" : "";
+    private static string XensWords(BootFailure failure) => XenWords.Of(failure) is { } words ? $"{words}. " : "";
 
     private static string Wanted(BootFailure failure) =>
         WantedBytes(failure.Words) is { } bytes and > 0 ? $": it wanted {ByteSize.ToText(bytes)} in one piece" : "";
@@ -117,7 +120,8 @@ internal static class FailureExplanations
         if (failure.Value.IsAboutMemory)
         {
             string size = ByteSize.ToText(forecast.Request.PageCount << Addresses.Frames.Shift);
-            yield return $"Memory has a part in it{Wanted(failure.Value)}; {(forecast.Request.IsDom0 ? "dom0" : "the guest")} has {size}. "
+            string whose = forecast.Request.IsDom0 ? "dom0" : "the guest";
+            yield return $"{XensWords(failure.Value)}Memory has a part in it{Wanted(failure.Value)}; {whose} has {size}. "
                 + (differing == 0 && forecast.Boots
                     ? "Its map is the one that was forecast, and by the forecast the kernel gets through its memory setup on it."
                     : differing == 0 ? "" : "Whether the lines that differ are the cause the log does not show.");

@@ -86,14 +86,14 @@ public static class FirmwareVerifier
             explanations.Insert(0, other);
         else if (observed.Halts && verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
             explanations.Add(verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat)
-                ? "The log has nothing of the map and of the devices: the guest's end is all that could be looked at."
+                ? "Nothing of the map and of the devices could be compared: the guest's end is all that could be looked at."
                 : "Everything that the log shows of the map and of the devices is as forecast: what ended the boot comes after it.");
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(WhatElseAgrees(plan, observed, scan));
         if (observed.BootFailure is { } failure)
         {
             Finding[] compared = [.. verification.Findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];
-            explanations.Add(FailureExplanations.OfFirmwareGuest(failure.Value, plan.Guest.MemoryKiB,
+            explanations.AddRange(FailureExplanations.OfFirmwareGuest(failure.Value, plan.Guest,
                 compared.Length == 0 || compared.Any(static finding => !finding.Agrees)));
         }
 

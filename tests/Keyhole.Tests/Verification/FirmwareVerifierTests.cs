@@ -47,7 +47,7 @@ public sealed class FirmwareVerifierTests
         string.Join('\n', verification.Explanations.Select(static phrase => phrase.ToString()));
 
     [TestMethod]
-    [DataRow("VFS: Unable to mount root fs on unknown-block(0,0)", "last words are not about memory, and nothing that could be compared points")]
+    [DataRow("VFS: Unable to mount root fs on unknown-block(0,0)", "last words say nothing of memory, and nothing that could be compared points")]
     [DataRow("System is deadlocked on memory", "Memory has a part in it; the guest has 4 GiB.")]
     public void A_panic_behind_what_agrees_is_told_with_memorys_part_in_it_and_no_other_machine_is_looked_for(string words, string told)
     {

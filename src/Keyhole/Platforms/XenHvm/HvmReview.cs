@@ -30,6 +30,7 @@ internal static class HvmReview
             return;
         }
 
+        GuestReview.ReportOnDemand(scenario.Guest, problems);
         if (guest.Run is not { } run)
             return;
         if (run.PanicMessage is { } panic)

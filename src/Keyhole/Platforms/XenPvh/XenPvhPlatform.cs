@@ -63,6 +63,7 @@ internal sealed class XenPvhPlatform : IPlatform
             return plan with { Problems = [.. problems], Verdict = new(GuestOutcome.Refused, words) };
         }
 
+        GuestReview.ReportOnDemand(scenario.Guest, problems);
         ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
         int processors = Math.Max(scenario.Guest.Vcpus, scenario.Guest.MaxVcpus ?? 1);
         XenVersion xen = scenario.Host.Traits.XenVersion ?? s_usualXen;

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+/// <summary>What Xen says before it ends a guest, as <c>keyhole verify</c> tells it.</summary>
+[TestClass]
+public sealed class VerifyXenWordsTests
+{
+    private const string Crashed = "(XEN) Domain 1 (vcpu#0) crashed on cpu#3:\n";
+
+    private const string HapPool = """
+        (XEN) arch/x86/mm/hap/hap.c:304: d1 failed to allocate from HAP pool
+        (XEN) Failed to shatter gfn 7ed37: -12
+        (XEN) d1v0 EPT violation 0x19c (--x/rw-) gpa 0x0000007ed373a1 mfn 0x33ed37 type 0
+        (XEN) d1v0 Walking EPT tables for GFN 7ed37:
+        (XEN) d1v0  epte 9c0000047eba3107
+        (XEN) domain_crash called from arch/x86/hvm/vmx/vmx.c:3758
+
+        """;
+
+    private static string PathOf(params string[] parts) => Path.Combine([AppContext.BaseDirectory, "fixtures", .. parts]);
+
+    /// <summary>An HVM or PVH domain that dies early leaves this one line.</summary>
+    [TestMethod]
+    [DataRow("pvh", "(XEN) d5v0 Triple fault - invoking HVM shutdown action 1\n(XEN) *** Dumping Dom5 vcpu#0 state: ***\n")]
+    [DataRow("hvm", "(XEN) [2024-12-11 10:00:00] d5v0 Triple fault - invoking HVM shutdown action 3\n")]
+    [DataRow("hvm", "(XEN) hvm.c:1346:d5v0 Triple fault on VCPU0 - invoking HVM shutdown action 1.\n")]
+    public void A_triple_fault_is_a_guests_end(string type, string log)
+    {
+        CommandRun run = OfGuest(log, type);
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("Triple fault", run.Output);
+        Assert.Contains("a processor met a fault that the guest could not take", run.Output);
+        Assert.DoesNotContain("does not say", run.Output);
+    }
+
+    [TestMethod]
+    public void A_triple_fault_of_dom0_is_its_end()
+    {
+        string log = File.ReadAllText(PathOf("field", "xen", "pvh-dom0.txt"));
+        log = log[..log.IndexOf("(XEN) Hardware Dom0 crashed", StringComparison.Ordinal)];
+
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Written($"{log}(XEN) d0v0 Triple fault - invoking HVM shutdown action 1\n"));
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("d0v0 Triple fault", run.Output);
+    }
+
+    /// <summary>A system may restart by a triple fault.</summary>
+    [TestMethod]
+    public void A_triple_fault_behind_the_first_program_is_no_end()
+    {
+        const string boot = """
+            Linux version 6.1.0 (a@b) #1 SMP
+            BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+            Memory: 1000000K/1048572K available
+            Run /init as init process
+
+            """;
+
+        Assert.DoesNotContain("Triple", OfGuest($"{boot}(XEN) d5v0 Triple fault - invoking HVM shutdown action 1\n", "pvh").Output);
+        Assert.Contains("Triple", OfGuest($"{boot.Replace("Run /init", "Ran /init", StringComparison.Ordinal)
+            .Replace("init process", "", StringComparison.Ordinal)}(XEN) d5v0 Triple fault - invoking HVM shutdown action 1\n", "pvh").Output);
+    }
+
+    [TestMethod]
+    [DataRow("(XEN) p2m_pod_demand_populate: Dom1 out of PoD memory! (tot=102385 ents=921600 dom1)\n", "the guest touched more memory")]
+    [DataRow(HapPool, "the pool that Xen has for the guest's page tables is used up. Memory has a part in it")]
+    [DataRow("(XEN) Can't pre-allocate 9 shadow pages!\n", "the pool that Xen has")]
+    [DataRow("(XEN) d1: IOMMU mapping dfn 0x3f800 to mfn 0x23f800 failed: -12\n", "no memory was left for the tables of the IOMMU")]
+    [DataRow("(XEN) d1: marking GFN 0x3f800 (order 9) as non-PoD failed: -12\n", "no memory left for the guest's page tables")]
+    [DataRow("(XEN) d1v0 EPT violation 0x784 (r--/---) gpa 0x00000080000000 mfn 0xffffffffffffffff type 6\n", "could not fill")]
+    public void Memory_has_a_part_where_Xen_says_so(string words, string expected)
+    {
+        CommandRun run = OfGuest($"{words}(XEN) domain_crash called from p2m-pod.c:1218\n{Crashed}", "hvm");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains(expected, run.Output);
+        Assert.Contains("Memory has a part in it", run.Output);
+        Assert.DoesNotContain("domain_crash called", run.Output);
+    }
+
+    [TestMethod]
+    [DataRow("(XEN) d1v0 EPT violation 0xdaa (-w-/r-x) gpa 0x000000f1008470 mfn 0xcc328 type 5\n",
+        "wrote to a page that is the memory of a device of the host, where it may do no more than r-x; it is not about the guest's RAM")]
+    [DataRow("(XEN) d1: GFN 0xf3078 (0xa2616,0,5,7) -> (0xa2504,0,5,7) not permitted\n", "leads to a device's memory, and was to lead to other memory")]
+    public void Where_a_devices_memory_is_the_matter_the_guests_RAM_is_not(string words, string expected)
+    {
+        CommandRun run = OfGuest($"{words}(XEN) domain_crash called from p2m.c:1301\n{Crashed}", "hvm");
+
+        Assert.Contains(expected, run.Output);
+        Assert.Contains("it is not about the guest's RAM", run.Output);
+    }
+
+    /// <summary>The number of the type decides, and where there is none nothing is said.</summary>
+    [TestMethod]
+    [DataRow("(XEN) d1v0 EPT violation 0x182 (-w-/r-x) gpa 0x00000001008470 mfn 0xcc328 type 0\n")]
+    [DataRow("(XEN) d1v0 EPT violation 0xdaa (-w-/r-x) gpa 0x000000f1008470 mfn\n")]
+    [DataRow("(XEN) d1: GFN 0xf3078 (0xa2616,0,7,7) -> (0xa2504,0,5,7) not permitted\n")]
+    [DataRow("(XEN) d1: GFN 0xf3078 (not permitted\n")]
+    [DataRow("(XEN) d1: IOMMU mapping dfn 0x3f800 to mfn 0x23f800 failed: -22\n")]
+    [DataRow("(XEN) d1v0 Weird HVM ioreq state transition 2 -> 1\n")]
+    public void What_the_words_do_not_prove_is_not_said(string words)
+    {
+        CommandRun run = OfGuest($"{words}{Crashed}", "hvm");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("Before that Xen says", run.Output);
+        Assert.DoesNotContain("not about", run.Output);
+        Assert.DoesNotContain("Memory has a part", run.Output);
+    }
+
+    [TestMethod]
+    public void Words_of_another_domain_are_not_this_ones() =>
+        Assert.DoesNotContain("PoD", OfGuest($"(XEN) p2m_pod_demand_populate: Dom24 out of PoD memory! (tot=1 ents=2 dom24)\n{Crashed}", "hvm").Output);
+
+    [TestMethod]
+    public void Memory_and_maxmem_made_equal_cure_what_runs_out_of_memory_on_demand()
+    {
+        const string log = "(XEN) p2m_pod_demand_populate: Dom1 out of PoD memory! (tot=102385 ents=921600 dom1)\n" + Crashed;
+
+        CommandRun run = OfGuest(log, "hvm", "--maxmem", "3600M");
+
+        Assert.Contains("What to change: set maxmem to memory (512 MiB), or memory to maxmem (3600 MiB)", run.Output);
+        CommandRun equal = OfGuest(log, "hvm");
+        Assert.DoesNotContain("What to change", equal.Output);
+        Assert.Contains("what it was started with is something else", equal.Output);
+    }
+
+    [TestMethod]
+    public void A_larger_pool_is_the_cure_of_one_that_is_used_up() =>
+        Assert.Contains("What to change: raise shadow_memory=", OfGuest(HapPool + Crashed, "hvm").Output);
+
+    private static CommandRun OfGuest(string log, string type, params string[] options) => CommandRun.Of(
+        ["verify", "--host", PathOf("hosts", "dell-xps-8500", "boot.log"), "--memory", "512", "--type", type, "--dmesg", Written(log), .. options]);
+
+    private static string Written(string text)
+    {
+        string path = Path.GetTempFileName();
+        File.WriteAllText(path, text);
+        return path;
+    }
+}
