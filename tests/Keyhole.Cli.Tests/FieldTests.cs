@@ -66,7 +66,7 @@ public sealed class FieldTests
         Assert.AreEqual($"halts: \"{words.TrimEnd(']', ')')}\"".Replace(words.TrimEnd(']', ')'), words.TrimEnd(' ', '-', '[', ']'),
             StringComparison.Ordinal), outcome.GetProperty("observed").GetString());
         string told = string.Join('\n', json.GetProperty("explanations").EnumerateArray().Select(static text => text.GetString()));
-        Assert.Contains("Its words are not about memory, and nothing that could be compared points to the map", told);
+        Assert.Contains("Its words say nothing of memory, and nothing that could be compared points to the map", told);
         Assert.DoesNotContain("Memory has a part", told);
     }
 
@@ -300,7 +300,8 @@ public sealed class FieldTests
 
     [TestMethod]
     [DataRow("dom0_mem=50%,max:1G")]
-    [DataRow("dom0_mem=max:1G")]
+    [DataRow("dom0_mem=min:1G")]
+    [DataRow("dom0_mem=max:2G")]
     [DataRow("console=vga")]
     public void A_size_that_Xens_command_line_does_not_say_is_asked_for(string option) =>
         Assert.AreEqual(2,

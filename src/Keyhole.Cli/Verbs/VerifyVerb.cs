@@ -215,7 +215,9 @@ internal static class VerifyVerb
                 host = BootEvidence.WithOpenEnd(own);
             }
 
-            Dom0Log? builder = (chosen.Builder ?? (host.Log is { } hostLog ? Dom0Log.Of(hostLog, host.LogMap) : null))?.On(host.Host);
+            bool isTold = chosen.Builder is { PageCount: not null } or { Pvh: not null };
+            Dom0Log? builder =
+                ((isTold || host.Log is not { } hostLog ? chosen.Builder : Dom0Log.Of(hostLog, host.LogMap)) ?? chosen.Builder)?.On(host.Host);
             if (builder is { IsMoreThanLeft: true, Pvh: null })
                 WhyNoForecast = "dom0_mem= is about all of the machine's RAM or more, and how much Xen had left to give the log does not show, so "
                     + "nothing but its end could be looked at.";
@@ -237,7 +239,7 @@ internal static class VerifyVerb
             // What a Linux on the bare machine dies of is not dom0's end, but for the messages that only a kernel under Xen has.
             bool isBare = log is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware && chosen.Facts.PanicMessage is null
                 && chosen.BootFailure is { Value.Kind: BootFailureKind.KernelPanic or BootFailureKind.KernelBug };
-            if (builder is null && chosen.Halts && !isBare)
+            if (builder is null or { PageCount: null, Pvh: null, IsMoreThanLeft: false } && chosen.Halts && !isBare)
             {
                 // A map and a panic message copied from a photograph are enough to say what lies in the way.
                 builder = BootEvidence.UsualDom0(host.Host);

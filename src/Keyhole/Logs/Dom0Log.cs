@@ -47,18 +47,30 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// <summary>64 TiB: nothing that Xen builds is larger; what is larger was garbled.</summary>
     private const ulong LargestBytes = X86Layout.LinuxMemoryLimit;
 
+    /// <summary>What Xen's command line says; the pages follow from it where nothing else tells them.</summary>
+    internal Dom0MemOption Option { get; init; }
+
     /// <summary>
     /// The same on a machine: of <c>dom0_mem=</c> with more than what Xen surely has left of its RAM Xen gives what there is, which no option tells.
-    /// Where the log has no "System RAM:", the map shows how much there is.
+    /// Where the log has no "System RAM:", the map shows how much there is; a map of which lines are missing, how much there is at least.
     /// </summary>
     public Dom0Log On(Host host)
     {
         ArgumentNullException.ThrowIfNull(host);
-        if (IsBuildShown || PageCount is not { } pages || host.RamShown != RamShown.All || host.HasLostEntries)
+        if (IsBuildShown)
             return this;
         ulong ram = SortedMap.BytesIn(ByteRange.FromBounds(0, ulong.MaxValue), SortedMap.Of(host.Entries.AsSpan()).AsSpan(),
             static entry => entry.IsRam) >> Frames.Shift;
-        return ram != 0 && pages > ram - (ram / Dom0MemOption.ShareOfXen) ? this with { PageCount = null, IsMoreThanLeft = true } : this;
+        if (ram == 0)
+            return this;
+        bool isAll = host.RamShown == RamShown.All && !host.HasLostEntries;
+        ulong? pages = Option.PageCountWithin(ram, isAll ? ram : Math.Max(ram, LargestBytes >> Frames.Shift));
+        if (pages is null && isAll && Option.IsMoreThan(ram))
+            return this with { PageCount = null, IsMoreThanLeft = true };
+        if (pages is null || PageCount is not null)
+            return this;
+        ulong? most = Option.MaxPages(pages.Value, ram, out bool isReckoned);
+        return this with { PageCount = pages, MaxPages = most, IsMaxReckoned = isReckoned };
     }
 
     /// <summary>Whether <c>dom0_mem=</c> asks for more than what Xen surely has left: how much dom0 gets is then not known.</summary>
@@ -159,9 +171,10 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         bool isBuildShown = pages is not null;
         // Without the lines of the build: the pages of dom0_mem=, where it says a size.
         pages ??= memory.PageCountOf(ramPages);
-        if (!isBuildShown && (pages is not null || pvh is not null))
+        bool mayBeTold = pages is not null || pvh is not null || memory.MayTellPages;
+        if (!isBuildShown && mayBeTold)
             layout = GuestLayout.OfDom0();
-        if (!found || (pages is null && pvh is null))
+        if (!found || !mayBeTold)
             return null;
         ulong count = pages ?? 0;
         // What Linux takes unmapped, as 64-bit kernels since 3.12 do, Xen gives the first pfns behind the chunk that it allocates first.
@@ -174,11 +187,13 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
 
         if (initialChunk != 0 && layout.P2mList.IsEmpty)
             layout = layout with { P2mList = ByteRange.FromSize(unmapped, P2mBytesOf(count)) };
-        ulong? maxPages = memory.MaxPages(count, ramPages, out bool isReckoned);
+        bool isReckoned = false;
+        ulong? maxPages = pages is null && pvh is null && !memory.IsMaxSize ? null : memory.MaxPages(count, ramPages, out isReckoned);
         return new(pages, maxPages, layout)
         {
             Is32Bit = is32Bit,
             IsBuildShown = isBuildShown,
+            Option = memory,
             Pvh = pvh,
             IsMaxUnknown = !hasCommandLine,
             IsMaxUnclear = isUnclear && maxPages is null,

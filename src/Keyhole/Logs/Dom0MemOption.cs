@@ -7,7 +7,8 @@ using Keyhole.Addresses;
 namespace Keyhole.Logs;
 
 /// <summary>
-/// Xen's <c>dom0_mem=</c>: a list of <c>min:</c>, <c>max:</c> and a plain amount. It may be given again; of each part the last one counts.
+/// Xen's <c>dom0_mem=</c>: a list of <c>min:</c>, <c>max:</c> and a plain amount, which stays within the other two. It may be given again; of each
+/// part the last one counts.
 /// An amount is a size, <c>-SIZE</c> (what Xen has left without it), <c>N%</c> of what Xen has left, or <c>SIZE+N%</c>.
 /// </summary>
 internal readonly record struct Dom0MemOption
@@ -17,9 +18,15 @@ internal readonly record struct Dom0MemOption
     private const string MaxWord = "max:";
 
     /// <summary>What part of the RAM is more than Xen takes for itself.</summary>
-    internal const ulong ShareOfXen = 16;
+    private const ulong ShareOfXen = 16;
+
+    /// <summary>What Xen keeps for itself of what it has left where no amount is said: a sixteenth, at most 128 MiB.</summary>
+    private const ulong ShareOfDefault = 16;
+    private const ulong MostOfDefault = (128UL << 20) >> Frames.Shift;
 
     private Amount Plain { get; init; }
+
+    private Amount Min { get; init; }
 
     private Amount Max { get; init; }
 
@@ -52,16 +59,15 @@ internal readonly record struct Dom0MemOption
             foreach (Range part in list.Split(','))
             {
                 ReadOnlySpan<char> text = list[part];
-                if (text.StartsWith(MinWord, StringComparison.Ordinal))
-                    continue;
+                bool isMin = text.StartsWith(MinWord, StringComparison.Ordinal);
                 bool isMax = text.StartsWith(MaxWord, StringComparison.Ordinal);
-                if (Amount.Of(isMax ? text[MaxWord.Length..] : text) is not { } amount)
+                if (Amount.Of(isMin ? text[MinWord.Length..] : isMax ? text[MaxWord.Length..] : text) is not { } amount)
                 {
                     option = option with { IsMalformed = true };
                     break;
                 }
 
-                option = isMax ? option with { Max = amount } : option with { Plain = amount };
+                option = isMin ? option with { Min = amount } : isMax ? option with { Max = amount } : option with { Plain = amount };
             }
         }
 
@@ -70,20 +76,55 @@ internal readonly record struct Dom0MemOption
 
     private bool IsWhole => (Plain.IsGiven || Max.IsGiven) && !IsMalformed;
 
+    /// <summary>Whether the limit is a size that does not hang on what Xen has left.</summary>
+    public bool IsMaxSize => Max.IsSize;
+
+    /// <summary>Whether the pages may follow from it, once it is known how many the machine has.</summary>
+    public bool MayTellPages => !IsMalformed && (Plain.IsGiven || Max.IsGiven);
+
     /// <summary>The pages that dom0 starts with, where nothing else says it; null where the option does not say either, or asks for more than there
     /// is.</summary>
     /// <param name="ramPages">All of the machine's that Xen may use; 0 where that is not known.</param>
     public ulong? PageCountOf(ulong ramPages)
     {
-        if (IsMalformed)
+        if (ramPages != 0)
+            return PageCountWithin(ramPages, ramPages);
+        // What it is without regard to what there is.
+        return !IsMalformed && Plain.IsSize && (!Min.IsGiven || Min.IsSize) ? Clamped(Plain.Pages, ulong.MaxValue) : null;
+    }
+
+    /// <summary>The same where the machine has at least so many pages, and at most so many: what is the same with the least that Xen surely has left
+    /// and with all is so.</summary>
+    /// <param name="least">More than 0.</param>
+    /// <param name="most">All, where all are known.</param>
+    public ulong? PageCountWithin(ulong least, ulong most)
+    {
+        if (!MayTellPages)
             return null;
-        Amount amount = Plain.IsGiven ? Plain : Max;
-        if (!amount.IsGiven || amount is not { IsMinus: false, Percent: 0, Pages: > 0 })
-            return null;
-        // dom0 gets it only where Xen has as much left; a sixteenth of all is more than Xen takes.
-        if ((ramPages != 0 || !Plain.IsGiven) && amount.Pages > ramPages - (ramPages / ShareOfXen))
-            return null;
-        return amount.Pages;
+        ulong few = Computed(least - (least / ShareOfXen));
+        return few != 0 && few == Computed(most) ? few : null;
+    }
+
+    /// <summary>Whether the amount is more than what Xen surely has left of so many pages.</summary>
+    public bool IsMoreThan(ulong ramPages) => MayTellPages && (Plain.IsGiven ? Plain : Max) is { IsSize: true } amount
+        && amount.Pages > ramPages - (ramPages / ShareOfXen);
+
+    /// <summary>As Xen reckons (dom0_compute_nr_pages): each step grows with what is left.</summary>
+    private ulong Computed(ulong left)
+    {
+        ulong pages = Plain.IsGiven ? Plain.Of(left) : 0;
+        if (pages == 0)
+            pages = left - Math.Min(left / ShareOfDefault, MostOfDefault);
+        return Clamped(pages, left);
+    }
+
+    private ulong Clamped(ulong pages, ulong left)
+    {
+        if (Min.IsGiven)
+            pages = Math.Max(pages, Min.Of(left));
+        if (Max.IsGiven && (left != ulong.MaxValue || Max.IsSize))
+            pages = Math.Min(pages, Max.Of(left));
+        return Math.Min(pages, left);
     }
 
     /// <summary>The limit in pages; null when there is none.</summary>
@@ -113,6 +154,16 @@ internal readonly record struct Dom0MemOption
 
     private readonly record struct Amount(bool IsGiven, bool IsMinus, ulong Pages, uint Percent)
     {
+        /// <summary>Whether it is a size that does not hang on what Xen has left.</summary>
+        public bool IsSize => IsGiven && !IsMinus && Percent == 0 && Pages > 0;
+
+        /// <summary>In pages, of what Xen has left.</summary>
+        public ulong Of(ulong left)
+        {
+            ulong pages = Percent == 0 ? Pages : Pages + (ulong)((UInt128)left * Percent / 100);
+            return IsMinus ? left - Math.Min(left, pages) : pages;
+        }
+
         public static Amount? Of(ReadOnlySpan<char> text)
         {
             bool isMinus = text.StartsWith('-');

@@ -138,7 +138,8 @@ internal static class Explanations
 
     /// <summary>Where a kernel stops at what lies in its way and nobody told where it lies, that is what may differ.</summary>
     private static string Larger(ObservedBoot observed) =>
-        observed is { Facts.PanicMessage: not null, Segments.Kernel.IsEmpty: true } && observed.Builder is not { Layout.Kernel.IsEmpty: false }
+        observed is { Facts.PanicMessage: not null, Segments.Kernel.IsEmpty: true }
+            && observed.Builder is not { IsBuildShown: true, Layout.Kernel.IsEmpty: false }
             ? "is larger or is elsewhere than the one that is taken (the log does not show where it was put), or it " : "";
 
     /// <summary>Whether a finding is about how much memory there is and where; a gap and devices are not.</summary>

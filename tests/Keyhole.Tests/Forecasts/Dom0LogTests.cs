@@ -189,4 +189,46 @@ public sealed class Dom0LogTests
         Assert.AreEqual(pages, log.PageCount);
         Assert.AreEqual(pages is null, log.IsMoreThanLeft);
     }
+
+    /// <summary>A size that the other two parts bound, and bounds alone: where what Xen surely has left and all of the RAM give the same. The host
+    /// has 2 GiB.</summary>
+    [TestMethod]
+    [DataRow("max:1G", 1024UL, 1024UL)]
+    [DataRow("min:1024M dom0_mem=max:1536M", 1536UL, 1536UL)]
+    [DataRow("min:512M,max:1G", 1024UL, 1024UL)]
+    [DataRow("min:1G,max:1G", 1024UL, 1024UL)]
+    [DataRow("1G,max:512M", 512UL, 512UL)]
+    [DataRow("512M,min:1G", 1024UL, null)]
+    [DataRow("512M,min:1G,max:768M", 768UL, 768UL)]
+    [DataRow("-512M,max:1G", 1024UL, 1024UL)]
+    [DataRow("90%,max:1G", 1024UL, 1024UL)]
+    [DataRow("50%,max:1G", null, 1024UL)]
+    [DataRow("max:1900M", null, 1900UL)]
+    [DataRow("-512M", null, null)]
+    [DataRow("min:1G", null, null)]
+    [DataRow("max:50%", null, null)]
+    public void What_dom0_starts_with_lies_within_dom0_mem_min_and_max(string amounts, ulong? mib, ulong? mostMiB)
+    {
+        foreach (string systemRam in (string[])["", "(XEN) System RAM: 2047MB (2096764kB)\n"])
+        {
+            string text = SmallHost.Replace("$", amounts, System.StringComparison.Ordinal) + systemRam;
+            Keyhole.Captures.HostDocument host = Keyhole.Tests.Hosts.MapFixtures.Expect(Keyhole.Tests.Hosts.MapFixtures.ReadText(text));
+
+            Dom0Log? log = Dom0Log.Of(host.Log!, host.LogMap)?.On(host.Host);
+
+            Assert.AreEqual(mib << 8, log?.PageCount, systemRam);
+            if (mostMiB is not null)
+                Assert.AreEqual(mostMiB << 8, log?.MaxPages, systemRam);
+        }
+    }
+
+    /// <summary>What a map shows of which lines are missing may be enough.</summary>
+    [TestMethod]
+    public void A_limit_that_the_RAM_of_a_cut_map_reaches_is_what_dom0_starts_with()
+    {
+        string text = SmallHost.Replace("$", "max:1G", System.StringComparison.Ordinal) + "[...]\n(XEN)  [0000000100000000, 000000013fffffff] (usable)\n";
+        Keyhole.Captures.HostDocument host = Keyhole.Tests.Hosts.MapFixtures.Expect(Keyhole.Tests.Hosts.MapFixtures.ReadText(text));
+
+        Assert.AreEqual(1024UL << 8, Dom0Log.Of(host.Log!, host.LogMap)!.On(host.Host).PageCount);
+    }
 }
