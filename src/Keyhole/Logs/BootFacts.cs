@@ -92,6 +92,9 @@ public sealed record BootFacts
     internal bool GoesOnBehindMap => this is { OptionsTakenLine: not null } or { Memory: not null } or { PciGap: not null } or { Remapped: not null }
         or { Ramdisk: not null };
 
+    /// <summary>What the kernel or a driver says that it got no memory for, behind the memory setup: the first four.</summary>
+    internal ImmutableArray<LogFact<string>> Needs { get; init => field = Given.Array(value); } = [];
+
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
     public bool DefersPages { get; init; }
 
@@ -124,10 +127,23 @@ public sealed record BootFacts
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
         KernelMessageKind.Program => this with { FirstProgramLine = FirstProgramLine ?? line },
         KernelMessageKind.OptionsTaken => this with { OptionsTakenLine = OptionsTakenLine ?? line },
+        KernelMessageKind.Need => WithNeed(message.Text!, line),
         KernelMessageKind.RunsOn => this with { RunsOn = RunsOn ?? new(message.Text!, line) },
         KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.TraceRelease or KernelMessageKind.Segment
             or KernelMessageKind.Console => this,
     };
+
+    private BootFacts WithNeed(string words, int line)
+    {
+        const int most = 4;
+        foreach (LogFact<string> known in Needs)
+        {
+            if (known.Value == words)
+                return this;
+        }
+
+        return Needs.Length == most ? this : this with { Needs = Needs.Add(new(words, line)) };
+    }
 
     private BootFacts WithEdit(MapEdit edit, int line)
     {

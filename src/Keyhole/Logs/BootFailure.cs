@@ -72,7 +72,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
                     return true;
             }
 
-            return IsInMemorySetup || XenReasons.In(this).Any(static reason => reason.Memory == MemoryPart.Yes);
+            return IsInMemorySetup || IsInBalloon || XenReasons.In(this).Any(static reason => reason.Memory == MemoryPart.Yes);
         }
     }
 
@@ -83,6 +83,9 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     public bool IsInMemorySetup =>
         Words.Contains("arch/x86/xen/setup.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/p2m.c", StringComparison.Ordinal)
             || Words.Contains("arch/x86/xen/mmu", StringComparison.Ordinal);
+
+    /// <summary>Whether the BUG is in the driver that gives a guest's memory back to Xen and takes it again.</summary>
+    internal bool IsInBalloon => Words.Contains("/balloon.c:", StringComparison.Ordinal);
 
     /// <summary>A kernel's panic message outside of its memory setup; null where a line has none.</summary>
     internal static BootFailure? OfKernel(ReadOnlySpan<char> line)

@@ -47,6 +47,7 @@ internal enum KernelMessageKind
     RunsOn,
     OptionsTaken,
     Program,
+    Need,
 }
 
 /// <summary>
@@ -80,7 +81,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public BootFailure? BootFailure { get; private init; }
 
-    /// <summary>A release, a panic message, a command line, a segment's name, what the kernel runs on, or what a window conflicts with (null: with
+    /// <summary>A release, a panic message, what got no memory, a command line, a segment's name, what the kernel runs on, or what a window conflicts with (null: with
     /// nothing that has a place; empty: the line is cut before it).</summary>
     public string? Text { get; private init; }
 
@@ -129,6 +130,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.PanicMessage) { Text = words };
         if (Logs.BootFailure.OfKernel(line) is { } failure)
             return new(KernelMessageKind.BootFailure) { BootFailure = failure };
+        if (KernelNeeds.WordsIn(line) is { } need)
+            return new(KernelMessageKind.Need) { Text = need };
         if (line.Contains(Vocabulary.ImageOutsideRam, StringComparison.Ordinal))
             return new(KernelMessageKind.ImageOutsideRam);
         if (TextCursor.TryBehind(line, Vocabulary.E820, out cursor) && TryEdit(ref cursor, out KernelMessage edit))
@@ -167,7 +170,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
             or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn
-            or KernelMessageKind.Program or KernelMessageKind.OptionsTaken)
+            or KernelMessageKind.Program or KernelMessageKind.OptionsTaken or KernelMessageKind.Need)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }
 

@@ -223,6 +223,7 @@ internal static class Vocabulary
         new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),
         new("Booting kern", KernelMessageKind.RunsOn, "B" + RunsOn + "Xen PVH"),
         new("lized kernel on", KernelMessageKind.RunsOn, "B" + RunsParavirtualizedOn + "Xen HVM"),
+        .. KernelNeeds.All.Select(static need => new Saying(need.Mark, KernelMessageKind.Need, need.Example)),
         new(" as init process", KernelMessageKind.Program, "Run /init as init process"),
         new("Detected virtualiz", KernelMessageKind.Program, "systemd[1]: Detected virtualization xen."),
         new("dracut-initqueue[", KernelMessageKind.Program, "dracut-initqueue[311]: Warning: Could not boot."),

@@ -9,6 +9,7 @@ using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
 using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;
@@ -21,6 +22,8 @@ internal static class FailureExplanations
 {
     public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings)
     {
+        foreach (string text in OfNeeds(observed.Facts))
+            yield return text;
         if (observed.Facts.PanicMessage is not null || observed.BootFailure is not { } failure)
         {
             if (!observed.Halts && !IsOver(observed))
@@ -44,6 +47,10 @@ internal static class FailureExplanations
         foreach (string text in PartOfMemory(forecast, observed, failure, differing, compared.Length))
             yield return text;
     }
+
+    /// <summary>What got no memory in a kernel that goes on.</summary>
+    public static IEnumerable<string> OfNeeds(BootFacts facts) =>
+        facts.Needs.Select(static need => $"Line {need.Line}: \"{need.Value}\": {KernelNeeds.Of(need.Value)?.Says}.");
 
     /// <summary>Xen's own death, and why where Xen says that in a line before it.</summary>
     public static string OfXensOwnEnd(LogFact<BootFailure> failure)
@@ -69,7 +76,7 @@ internal static class FailureExplanations
     {
         string size = ByteSize.ToText(guest.MemoryKiB << 10);
         if (failure.IsAboutMemory)
-            yield return $"{XensWords(failure)}Memory has a part in it{Wanted(failure)}; the guest has {size}.";
+            yield return $"{XensWords(failure)}Memory has a part in it{Wanted(failure)}; the guest has {size}.{Balloon(failure)}";
         else if (failure.GivesNoReason || failure.Kind == BootFailureKind.Crashed)
             yield return NotOfMemory(failure, hasDifferences ? 0 : 1);
         else
@@ -77,7 +84,12 @@ internal static class FailureExplanations
                 + $"{(hasDifferences ? "" : ", and nothing that could be compared points to the map")}.";
         if (XenWords.CureOf(failure, guest) is { } cure)
             yield return cure;
+        if (failure.IsInBalloon && guest.MaxmemKiB > guest.MemoryKiB)
+            yield return $"What to change: {GuestReview.OnDemandCure(guest)}: then it has nothing to give back at boot.";
     }
+
+    private static string Balloon(BootFailure failure) =>
+        failure.IsInBalloon ? " The BUG is in the balloon driver, which gives memory back to Xen and takes it again." : "";
 
     private static string XensWords(BootFailure failure) => XenWords.Of(failure) is { } words ? $"{words}. " : "";
 
@@ -121,7 +133,7 @@ internal static class FailureExplanations
         {
             string size = ByteSize.ToText(forecast.Request.PageCount << Addresses.Frames.Shift);
             string whose = forecast.Request.IsDom0 ? "dom0" : "the guest";
-            yield return $"{XensWords(failure.Value)}Memory has a part in it{Wanted(failure.Value)}; {whose} has {size}. "
+            yield return $"{XensWords(failure.Value)}Memory has a part in it{Wanted(failure.Value)}; {whose} has {size}.{Balloon(failure.Value)} "
                 + (differing == 0 && forecast.Boots
                     ? "Its map is the one that was forecast, and by the forecast the kernel gets through its memory setup on it."
                     : differing == 0 ? "" : "Whether the lines that differ are the cause the log does not show.");
@@ -183,7 +195,7 @@ internal static class FailureExplanations
     private static bool IsOver(ObservedBoot observed) =>
         observed.Facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null }
             or { FirstProgramLine: not null }
-            || !observed.Facts.FailedClaims.IsEmpty;
+            || !observed.Facts.FailedClaims.IsEmpty || !observed.Facts.Needs.IsEmpty;
 
     private static string Quoted(BootFailure failure) => $"\"{failure.Words}\"";
 }

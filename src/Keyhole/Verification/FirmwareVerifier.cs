@@ -90,6 +90,10 @@ public static class FirmwareVerifier
                 : "Everything that the log shows of the map and of the devices is as forecast: what ended the boot comes after it.");
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(WhatElseAgrees(plan, observed, scan));
+        if (observed is { Release: { } unknown, Kernel: null })
+            explanations.Insert(0, $"The log is of Linux {unknown.Value} (line {unknown.Line}), which is none of those that are known (3.2 to 7.3): "
+                + $"where the kernel matters it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}.");
+        explanations.AddRange(FailureExplanations.OfNeeds(observed.Facts).Select(static text => (Phrase)text));
         if (observed.BootFailure is { } failure)
         {
             Finding[] compared = [.. verification.Findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+
+namespace Keyhole.Logs;
+
+/// <summary>Words of a kernel or a driver that got no memory, behind the memory setup.</summary>
+/// <param name="Mark">The part of a line by which it is found.</param>
+/// <param name="Example">A whole line, without its prefix.</param>
+/// <param name="Says">What it means; goes on behind the quoted words and a colon.</param>
+internal readonly record struct KernelNeed(string Mark, string Example, string Says);
+
+/// <summary>What a running kernel asked for and did not get: the kernel goes on, and something of it does not work.</summary>
+/// <remarks>Sources: Linux' drivers/xen/swiotlb-xen.c, drivers/pci/xen-pcifront.c, kernel/dma/swiotlb.c, mm/page_alloc.c, mm/oom_kill.c,
+/// drivers/base/dd.c.</remarks>
+internal static class KernelNeeds
+{
+    private const int MaxLength = 160;
+
+    public static readonly ImmutableArray<KernelNeed> All =
+    [
+        new("contiguous memory for DMA", "xen:swiotlb_xen: Failed to get contiguous memory for DMA from Xen!",
+            "the kernel asked Xen for memory of the host in one piece below 4 GiB, as a buffer for devices that are passed through, and got none"),
+        new("Could not setup SWIOTLB", "pcifront pci-0: Could not setup SWIOTLB!",
+            "without a buffer for them (SWIOTLB) none of the devices that are passed through comes up"),
+        new("Xen-SWIOTLB buffer", "xen:swiotlb_xen: Cannot allocate Xen-SWIOTLB buffer",
+            "the kernel had no memory of its own left for a buffer for devices that are passed through"),
+        new("swiotlb buffer is full", "nvme 0000:00:06.0: swiotlb buffer is full (sz: 65536 bytes), total 32768 (slots), used 32760 (slots)",
+            "the buffer through which a device reads and writes memory that it does not reach is too small"),
+        new("page allocation failure", "modprobe: page allocation failure: order:4, mode:0x40cc0(GFP_KERNEL|__GFP_COMP), nodemask=(null)",
+            "the kernel had no free memory of that order (2^order pages in one piece)"),
+        new("invoked oom-killer", "dracut-install invoked oom-killer: gfp_mask=0x140cca, order=0, oom_score_adj=0",
+            "the kernel had no free memory left, and ends programs"),
+        new("failed with error -12", "xhci_hcd 0000:00:06.0: probe with driver xhci_hcd failed with error -12",
+            "the driver gave up, for want of memory by its own word (-12)"),
+    ];
+
+    /// <summary>The words of a line that tells of one, without a stamp that stood before them; null where it does not.</summary>
+    public static string? WordsIn(ReadOnlySpan<char> line)
+    {
+        if (Of(line) is null)
+            return null;
+        ReadOnlySpan<char> words = line.Trim();
+        int close = words.StartsWith('[') ? words.IndexOf(']') : -1;
+        return Diagnostics.InputError.OneLine(words[(close + 1)..].Trim(), MaxLength);
+    }
+
+    /// <summary>What a line tells of; null where of none.</summary>
+    public static KernelNeed? Of(ReadOnlySpan<char> line)
+    {
+        foreach (KernelNeed need in All)
+        {
+            if (line.Contains(need.Mark, StringComparison.Ordinal))
+                return need;
+        }
+
+        return null;
+    }
+}
