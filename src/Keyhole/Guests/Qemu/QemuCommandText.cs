@@ -209,7 +209,8 @@ internal sealed class QemuCommandText
             int at = line.IndexOf(": -device ", StringComparison.Ordinal);
             if (at < 0 || (!line[..at].EndsWith("kvm") && !line[..at].Contains("qemu-system", StringComparison.Ordinal)))
                 continue;
-            if (line.IndexOf("VFIO_MAP_DMA failed") is > 0 and var map)
+            int map = int.Max(line.IndexOf("VFIO_MAP_DMA failed"), line.IndexOf("VFIO_MAP_DMA: -"));
+            if (map > 0)
                 return InputError.OneLine(line[map..], 200);
             if (line.Contains("vfio_dma_map(", StringComparison.Ordinal) && line.LastIndexOf(" = -") is > 0 and var code)
                 return InputError.OneLine($"vfio_dma_map(){line[code..]}", 200);

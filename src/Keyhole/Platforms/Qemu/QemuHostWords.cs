@@ -32,7 +32,9 @@ internal static class QemuHostWords
     {
         if (guest.LastWords.Length == 0)
             return;
-        bool isMemory = guest.LastWords.Contains("Cannot allocate memory", System.StringComparison.Ordinal);
+        // Up to 5.1 QEMU named the error by its number.
+        bool isMemory = guest.LastWords.Contains("Cannot allocate memory", System.StringComparison.Ordinal)
+            || guest.LastWords.EndsWith("VFIO_MAP_DMA: -12", System.StringComparison.Ordinal);
         problems.Add(new(
             Severity.Error,
             ProblemCodes.GuestDoesNotStart,

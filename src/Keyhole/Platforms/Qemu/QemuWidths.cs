@@ -158,13 +158,15 @@ internal static class QemuWidths
         if (!QemuForecaster.TryForecast(wider, out QemuForecast other, out _) || other.Placement is not { } placement
             || Beyond(placement, 1UL << iommuBits, static node => node.IsPassedThrough || IsShared(node)) is not { Length: > 0 } beyond)
             return;
+        string consequence = beyond.Any(bar => IsShared(placement.Tree.Functions[bar.Function].Node)) ? QemuStops
+            : $"and no other device of the guest reaches {(beyond.Length == 1 ? "it" : "them")}";
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.DmaBeyondIommu,
             string.Create(CultureInfo.InvariantCulture,
                 $"if the host's processor has {WiderBits} address bits, as Intel's from the twelfth generation on may have (\"address sizes\" in "
                     + $"/proc/cpuinfo), {NamesOf(placement, beyond)} {(beyond.Length == 1 ? "is" : "are")} beyond the {iommuBits} bits that "
-                    + $"the host's IOMMU has: {MapFails}, and no other device of the guest reaches {(beyond.Length == 1 ? "it" : "them")}"),
+                    + $"the host's IOMMU has: {MapFails}, {consequence}"),
             StartOf(beyond),
             EndOf(beyond),
             remedy()));

@@ -153,6 +153,22 @@ public sealed class HostWordsTests
     }
 
     [TestMethod]
+    [DataRow("VFIO_MAP_DMA: -12", true)]
+    [DataRow("VFIO_MAP_DMA: -14", false)]
+    [DataRow("vfio_dma_map(0x55, 0x0, 0x80000000, 0x7f) = -22 (Invalid argument)", false)]
+    public void Of_QEMU_s_last_words_only_those_of_memory_are_explained(string words, bool isExplained)
+    {
+        Problem problem = Problems($"{Guest}\nqemu-system-x86_64: -device vfio-pci,host=0000:07:00.0: {words}\n", ProblemCodes.GuestDoesNotStart,
+            "").Single();
+
+        Assert.Contains(words[^4..], problem.Message);
+        Assert.AreEqual(isExplained, problem.Message.Contains("Linux did not pin", StringComparison.Ordinal));
+        Assert.AreEqual(isExplained, problem.Remedy is not null);
+        // What QEMU says of an address while the guest runs does not end it.
+        Assert.IsEmpty(Problems($"{Guest}\nqemu-system-x86_64: {words}\n", ProblemCodes.GuestDoesNotStart, ""));
+    }
+
+    [TestMethod]
     public void A_limit_on_locked_memory_that_was_exceeded_is_told_with_its_size()
     {
         Problem problem = Problems(Guest, ProblemCodes.GuestDoesNotStart, "vfio_pin_pages_remote: RLIMIT_MEMLOCK (8388608) exceeded").Single();
