@@ -136,6 +136,46 @@ public sealed class VerifyXenWordsTests
     public void A_larger_pool_is_the_cure_of_one_that_is_used_up() =>
         Assert.Contains("What to change: raise shadow_memory=", OfGuest(HapPool + Crashed, "hvm").Output);
 
+    /// <summary>A host whose NVS a kernel before 6.12 cannot be on: what comes of it is not what Xen died of.</summary>
+    [TestMethod]
+    public void What_Xen_itself_dies_of_is_not_cured_by_another_kernel()
+    {
+        const string panic = "(XEN) ****************************************\n(XEN) Panic on CPU 0:\n(XEN) Xen BUG at drivers/passthrough/amd/"
+            + "iommu_init.c:1386\n(XEN) ****************************************\n";
+        const string log = "(XEN) Xen version 4.17.3 (a@b) debug=n\n(XEN) Command line: dom0_mem=min:1024M dom0_mem=max:4096M\n(XEN) EFI RAM map:\n"
+            + "(XEN)  [0000000000000000, 000000000009ffff] (usable)\n(XEN)  [0000000000100000, 0000000003ffffff] (usable)\n"
+            + "(XEN)  [0000000004000000, 0000000004020fff] (ACPI NVS)\n(XEN)  [0000000004021000, 00000000b5b04fff] (usable)\n"
+            + "(XEN)  [0000000100000000, 000000103f0fffff] (usable)\n(XEN) No NUMA configuration found\n" + panic;
+
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Written(log), "--kernel", "6.1");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("dom0, 4 GiB", run.Output);
+        Assert.Contains("Once Xen gets past that: by the forecast, which is for linux-6.1, the kernel halts", run.Output);
+        foreach (string claim in (string[])["agrees with", "What is in the way", "What to change", "compared with"])
+            Assert.DoesNotContain(claim, run.Output);
+    }
+
+    [TestMethod]
+    [DataRow("0xf9ffffff", true)]
+    [DataRow("0xf8ffffff", false)]
+    public void A_guest_that_runs_without_the_hosts_map_is_not_explained_by_it(string end, bool isWithout)
+    {
+        string log = $"""
+            [    2.474667] pcifront pci-0: claiming resource 0000:00:00.0/0
+            [    2.474696] pci 0000:00:00.0: can't claim BAR 2 [mem 0xb2100000-0xb2100fff 64bit]: address conflict with System RAM [mem 0x00100000-{end}]
+            [    2.474707] pcifront pci-0: Could not claim resource 0000:00:00.0/2! Device offline. Try using e820_host=1 in the guest config.
+
+            """;
+
+        CommandRun run = CommandRun.Of("verify", "--host", CommandRun.Golden("seed8g.log"), "--memory", "4000", "--e820-host", "--dmesg", Written(log));
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.AreEqual(isWithout, run.Output.Contains("e820_host was not in force in this boot", StringComparison.Ordinal), run.Output);
+        Assert.AreEqual(isWithout, run.Output.Contains("<e820_host state='on'/>", StringComparison.Ordinal));
+        Assert.AreEqual(!isWithout, run.Output.Contains("under holes of the map", StringComparison.Ordinal));
+    }
+
     private static CommandRun OfGuest(string log, string type, params string[] options) => CommandRun.Of(
         ["verify", "--host", PathOf("hosts", "dell-xps-8500", "boot.log"), "--memory", "512", "--type", type, "--dmesg", Written(log), .. options]);
 

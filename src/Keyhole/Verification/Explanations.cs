@@ -21,6 +21,16 @@ internal static class Explanations
 {
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
+        // Nothing was compared, so nothing agrees, and what the kernel would meet is not in the way yet.
+        if (observed is { IsXensOwnEnd: true, BootFailure: { } xens })
+        {
+            yield return FailureExplanations.OfXensOwnEnd(xens);
+            if (forecast.Halts && forecast.Readings.IsEmpty)
+                yield return $"Once Xen gets past that: by the forecast, which is for {KernelReleases.NameOf(forecast.Request.Kernel)}, "
+                    + $"{forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts).Message}. {Setting.Boot} tells more of it.";
+            yield break;
+        }
+
         yield return Profile(forecast.Request, observed);
         var possible = PossibleForecasts.Of(forecast, observed);
         if (possible.HasLostLines)
@@ -46,6 +56,13 @@ internal static class Explanations
         if (otherPlatform is not null)
         {
             yield return otherPlatform;
+            yield break;
+        }
+
+        // What the forecast has on the host's map says nothing of a guest without it.
+        if (OtherGuest.WithoutHostsMap(observed, plan) is { } without)
+        {
+            yield return without;
             yield break;
         }
 

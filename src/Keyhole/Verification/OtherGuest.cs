@@ -42,6 +42,27 @@ internal static class OtherGuest
         return null;
     }
 
+    /// <summary>
+    /// Proven by: the log has no map, but windows that cannot be claimed for what is in their way in the guest's map; on the host's map, which the
+    /// guest that was told has, that is not so, and on the one that libxl gives a guest without it, it is so to the byte. Null elsewhere.
+    /// </summary>
+    public static Phrase? WithoutHostsMap(ObservedBoot observed, Plan? plan)
+    {
+        if (plan is null || observed.Map is { Entries.IsEmpty: false } || !plan.Scenario.Guest.UsesHostMap
+            || plan.Scenario.Policy is { Traits.IsToolstacksOwn: false } || !ClaimsDiffer(plan.Scenario) || ClaimsDiffer(WithoutHostsMap(plan.Scenario)))
+            return null;
+        LogFact<FailedClaim> first = observed.Facts.FailedClaims.First(static claim => BarFindings.IsOfMap(claim.Value.Obstacle ?? ""));
+        return $"Line {first.Line}: {first.Value.Obstacle} {Verifier.Range(first.Value.ObstacleRange)} is what a guest without the host's map has there: "
+            + $"e820_host was not in force in this boot, and the device's windows lie in the guest's RAM. What to change: put it in force, in xl's "
+            + $"configuration by e820_host=1 (a pci= entry does it, too), in libvirt's by <features><xen><e820_host state='on'/></xen></features>.";
+
+        bool ClaimsDiffer(Scenario scenario) => Boot.Of(scenario).Forecast is not { } forecast
+            || BarFindings.Compare(forecast, observed.Facts.FailedClaims).ToArray() is not { Length: > 0 } findings
+            || findings.Any(static finding => !finding.Agrees);
+    }
+
+    private static Scenario WithoutHostsMap(Scenario told) => told with { Guest = told.Guest with { E820Host = false, Pci = [] } };
+
     /// <summary>The RAM in the map of a kernel that leaves out what it may not have is what it may have.</summary>
     private static Phrase? OtherLimit(BootRequest request, ObservedBoot observed)
     {
