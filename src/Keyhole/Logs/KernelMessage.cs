@@ -81,8 +81,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public BootFailure? BootFailure { get; private init; }
 
-    /// <summary>A release, a panic message, what got no memory, a command line, a segment's name, what the kernel runs on, or what a window conflicts with (null: with
-    /// nothing that has a place; empty: the line is cut before it).</summary>
+    /// <summary>A release, a panic message, what got no memory, a command line, a segment's name, what the kernel runs on, or what a window conflicts
+    /// with (null: with nothing that has a place; empty: the line is cut before it).</summary>
     public string? Text { get; private init; }
 
     /// <summary>Of <see cref="KernelMessageKind.Release"/>: which Linux says so.</summary>

@@ -27,7 +27,8 @@ internal static class Explanations
             yield return FailureExplanations.OfXensOwnEnd(xens);
             if (forecast.Halts && forecast.Readings.IsEmpty)
                 yield return $"Once Xen gets past that: by the forecast, which is for {KernelReleases.NameOf(forecast.Request.Kernel)}, "
-                    + $"{forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts).Message}. {Setting.Boot} tells more of it.";
+                    + $"{forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts).Message}. "
+                    + $"{Setting.Boot} tells more of it.";
             yield break;
         }
 
