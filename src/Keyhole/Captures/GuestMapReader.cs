@@ -60,19 +60,34 @@ public static class GuestMapReader
         whole.Position = 0;
         if (!HostMapReader.Read(whole, sourceName, HostMapOptions.Default with { IsGuests = true }).TryGet(out HostDocument? other, out error))
             return error;
-        return new GuestMap(other.Host.Entries, other.Description, [.. Remarks(other)])
+        ImmutableArray<E820Entry> entries = other.Host.Entries;
+        ImmutableArray<E820Entry> given = other.LogMap?.Kind == LogMapKind.GuestKernel ? WithRamAsGiven(entries) : entries;
+        return new GuestMap(given, other.Description, [.. Remarks(other, given.Length != entries.Length)])
         {
             IsPart = other.Host.HasLostEntries || other.LogMap?.CutLine is not null,
         };
     }
 
-    private static IEnumerable<string> Remarks(HostDocument map)
+    /// <summary>Linux reserves the ISA range of a PV guest itself, whatever the map says: toolstacks have RAM there, as before and behind it.</summary>
+    private static ImmutableArray<E820Entry> WithRamAsGiven(ImmutableArray<E820Entry> entries)
+    {
+        var isa = E820Entry.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd, E820Type.Reserved);
+        int at = entries.IndexOf(isa);
+        if (at < 1 || at + 1 >= entries.Length || !entries[at - 1].IsRam || entries[at - 1].End != isa.Address
+            || !entries[at + 1].IsRam || entries[at + 1].Address != isa.End)
+            return entries;
+        var ram = E820Entry.FromBounds(entries[at - 1].Address, entries[at + 1].End, E820Type.Ram);
+        return [.. entries[..(at - 1)], ram, .. entries[(at + 2)..]];
+    }
+
+    private static IEnumerable<string> Remarks(HostDocument map, bool hasIsaAsRam)
     {
         if (map is not { Log: { } log, LogMap: { } taken })
             yield break;
         if (taken.Kind == LogMapKind.GuestKernel)
-            yield return $"line {taken.Line}: this is a map as a kernel has changed it, RAM beyond its pages left out; what it was given "
-                + $"stands in the lines of 'xl -vvv create'";
+            yield return $"line {taken.Line}: this is a map as a kernel has changed it, RAM beyond its pages left out"
+                + (hasIsaAsRam ? "; [0xa0000, 0x100000), which Linux reserves itself, is taken to have been RAM, as in the maps of toolstacks" : "")
+                + "; what it was given stands in the lines of 'xl -vvv create'";
         else if (taken.Kind != LogMapKind.LinuxFirmware)
             yield return $"line {taken.Line}: this is a map of a machine, not of a guest of Xen's; it is taken as it stands";
         if (taken.CutLine is { } cut)

@@ -44,8 +44,23 @@ public sealed class GuestMapReaderTests
 
         GuestMap map = Read(string.Join('\n', guest.Kernel));
 
-        CollectionAssert.AreEqual(GoldenLog.KernelMap(guest.Kernel).ToArray(), map.Entries.ToArray());
+        E820Entry[] printed = [.. GoldenLog.KernelMap(guest.Kernel)];
+        Assert.AreEqual(E820Entry.FromBounds(0xa_0000, 0x10_0000, E820Type.Reserved), printed[1]);
+        E820Entry[] given = [E820Entry.FromBounds(0, printed[2].End, E820Type.Ram), .. printed[3..]];
+        CollectionAssert.AreEqual(given, map.Entries.ToArray());
         Assert.Contains("as a kernel has changed it", map.Remarks.Single());
+    }
+
+    [TestMethod]
+    [DataRow("0x00000000000a0000-0x00000000000fffff] usable", "0x0000000000100000-0x0000000010ffffff] usable")]
+    [DataRow("0x00000000000a0000-0x00000000000fffff] reserved", "0x0000000000200000-0x0000000010ffffff] usable")]
+    [DataRow("0x0000000000090000-0x00000000000fffff] reserved", "0x0000000000100000-0x0000000010ffffff] usable")]
+    public void What_a_kernel_of_a_guest_does_not_reserve_itself_stays_as_it_was_printed(string second, string third)
+    {
+        GuestMap map = Read($"Xen: [mem 0x0000000000000000-0x000000000008ffff] usable\nXen: [mem {second}\nXen: [mem {third}\n");
+
+        Assert.HasCount(3, map.Entries);
+        Assert.DoesNotContain("reserves itself", map.Remarks.Single());
     }
 
     [TestMethod]
