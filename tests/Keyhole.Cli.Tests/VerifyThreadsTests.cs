@@ -61,6 +61,123 @@ public sealed class VerifyThreadsTests
         Assert.Contains("Before that Xen says \"Unable to allocate memory with order 0!\": memory has a part in it.", run.Output);
     }
 
+    private const string PvhDom0sMap = """
+        (XEN) Dom0 memory map:
+        (XEN)  [0000000000000000, 000000000009efff] (usable)
+        (XEN)  [000000000009fc00, 00000000000fffff] (reserved)
+        (XEN)  [0000000000100000, 0000000040060f1d] (usable)
+        (XEN)  [0000000040060f1e, 0000000040060fa7] (ACPI data)
+        (XEN)  [0000000040061000, 00000000bfffffff] (unusable)
+        (XEN)  [0000000100000000, 000000013fffffff] (unusable)
+
+        """;
+
+    private static readonly string s_headless = XensMap[XensMap.IndexOf("(XEN) Xen-e820", StringComparison.Ordinal)..];
+
+    [TestMethod]
+    public void The_map_that_Xen_prints_of_a_PVH_dom0_tells_that_it_is_one_and_its_size()
+    {
+        string log = Written($"{s_headless}[...]\n{PvhDom0sMap}[    0.000000] Linux version 6.1.19 (a@b)\n"
+            + PvhDom0sMap.Replace("(XEN) Dom0 memory map:\n", "", StringComparison.Ordinal)
+                .Replace("(XEN)  [", "[    0.000000] BIOS-e820: [mem 0x", StringComparison.Ordinal)
+                .Replace(", ", "-0x", StringComparison.Ordinal).Replace("(", "", StringComparison.Ordinal).Replace(")", "", StringComparison.Ordinal));
+        CommandRun verify = CommandRun.Of("verify", "--dom0", "--host", log);
+        CommandRun boot = CommandRun.Of("boot", "--dom0", "--host", log);
+
+        Assert.AreEqual(0, verify.Status, verify.Errors + verify.Output);
+        Assert.Contains("This dom0 is a PVH one", verify.Output);
+        Assert.Contains("[0x40060f1e, 0x40060fa8) acpi", verify.Output);
+        Assert.AreEqual(0, boot.Status, boot.Errors);
+        Assert.Contains("guest:  dom0, 1024 MiB", boot.Output);
+        Assert.Contains("0x40060f1e", boot.Output);
+        Assert.DoesNotContain("P2M", boot.Output);
+    }
+
+    [TestMethod]
+    public void A_part_of_the_map_that_Xen_prints_of_a_PVH_dom0_does_not_tell_its_size()
+    {
+        string part = PvhDom0sMap[..PvhDom0sMap.IndexOf("(XEN)  [0000000040061000", StringComparison.Ordinal)];
+        CommandRun boot = CommandRun.Of("boot", "--dom0", "--host", Written($"{s_headless}{part}[...]\n"));
+
+        Assert.AreEqual(2, boot.Status);
+        Assert.Contains("how many pages dom0 starts with is not known", boot.Errors);
+    }
+
+    private static string BuiltBy(string version, string pages, string machineEnd = "000000047fffffff") => $"""
+        (XEN) Xen version {version} (a@b) debug=n
+        (XEN) Command line: placeholder console=com1
+        (XEN) Xen-e820 RAM map:
+        (XEN)  [0000000000000000, 000000000009fbff] (usable)
+        (XEN)  [000000000009fc00, 00000000000fffff] (reserved)
+        (XEN)  [0000000000100000, 00000000bfffffff] (usable)
+        (XEN)  [00000000c0000000, 00000000cfffffff] (reserved)
+        (XEN)  [0000000100000000, {machineEnd}] (usable)
+        (XEN)   Dom0 alloc.:   0000000168000000->0000000170000000 ({pages} pages to be allocated)
+        (XEN)  Loaded kernel: ffffffff81000000->ffffffff84a00000
+        (XEN)  Phys-Mach map: 0000008000000000->0000008000800000
+        (XEN)  Start info:    ffffffff84a00000->ffffffff84a004b8
+        (XEN)  Page tables:   ffffffff84a01000->ffffffff84a2a000
+        [    0.000000] Linux version 5.10.100 (a@b)
+        [    0.000000] Released 0 page(s)
+        [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009efff] usable
+        [    0.000000] Xen: [mem 0x000000000009fc00-0x00000000000fffff] reserved
+        [    0.000000] Xen: [mem 0x0000000000100000-0x00000000bfffffff] usable
+        [    0.000000] Xen: [mem 0x00000000c0000000-0x00000000cfffffff] reserved
+        [    0.000000] Xen: [mem 0x00000000fec00000-0x00000000fec00fff] reserved
+        [    0.000000] Xen: [mem 0x00000000fee00000-0x00000000feefffff] reserved
+        [    0.000000] Xen: [mem 0x0000000100000000-0x0000000140060fff] usable
+        [    0.000000] NX (Execute Disable) protection: active
+
+        """;
+
+    [TestMethod]
+    [DataRow("4.14.5", true)]
+    [DataRow("4.11.4", false)]
+    public void A_limit_may_be_built_into_a_Xen_whose_command_line_has_none_from_4_12_on(string version, bool isTold)
+    {
+        string log = Written(BuiltBy(version, "1015808"));
+        CommandRun verify = CommandRun.Of("verify", "--dom0", "--host", log);
+        CommandRun boot = CommandRun.Of("boot", "--dom0", "--host", log);
+
+        Assert.AreEqual(1, verify.Status, verify.Errors);
+        Assert.AreEqual(isTold, verify.Output.Contains("max:4096M in the dom0_mem= that is built into this Xen", StringComparison.Ordinal),
+            verify.Output);
+        Assert.AreEqual(!isTold, verify.Output.Contains("no kernel version that is known does everything", StringComparison.Ordinal));
+        Assert.AreEqual(isTold, boot.Errors.Contains("one is built into it", StringComparison.Ordinal), boot.Errors);
+    }
+
+    /// <summary>Xen may have kept the rest for itself.</summary>
+    [TestMethod]
+    public void No_limit_is_said_to_be_built_into_a_Xen_that_gives_dom0_most_of_the_machine()
+    {
+        CommandRun boot = CommandRun.Of("boot", "--dom0", "--host", Written(BuiltBy("4.14.5", "1015808", "000000017fffffff")));
+
+        Assert.DoesNotContain("built into it", boot.Errors);
+    }
+
+    [TestMethod]
+    public void Of_a_hole_the_entries_are_told_apart_from_the_gap_behind_them()
+    {
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--max", "4096", "--host", Written(BuiltBy("4.14.5", "1015808")));
+
+        Assert.AreEqual(0, run.Status, run.Errors + run.Output);
+        Assert.Contains("[0xc0000000, 0xd0000000) reserved: 65,536, [0xd0000000, 0xfec00000) gap: 191,488, [0xfec00000, 0xfec01000) reserved: 1, ",
+            run.Output.Replace("\n  ", " ", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    public void A_log_that_goes_on_behind_the_end_that_was_forecast_is_not_said_to_have_nothing_else()
+    {
+        string log = BuiltBy("4.14.5", "1015808")
+            .Replace("(XEN)  [0000000000100000, 00000000bfffffff] (usable)", "(XEN)  [0000000000100000, 0000000003ffffff] (usable)\n"
+                + "(XEN)  [0000000004000000, 0000000004011fff] (ACPI NVS)\n(XEN)  [0000000004012000, 00000000bfffffff] (usable)",
+                StringComparison.Ordinal);
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Written($"{log}[    0.100000] Memory: 3000000K/4194300K available\n"));
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("the rest of the log has no forecast to be compared with", run.Output);
+    }
+
     private const string Quoted = """
         dom0's map:
          ...

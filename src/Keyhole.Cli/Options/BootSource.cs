@@ -6,12 +6,15 @@ using Keyhole.Addresses;
 using Keyhole.Captures;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.PvGuest;
+using Keyhole.Verification;
 
 namespace Keyhole.Cli.Options;
 
@@ -214,6 +217,13 @@ internal sealed class BootSource
             return error;
         host = hints.Host ?? host;
         Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap)?.On(host.Host) : null);
+        if (log is { Pvh: not null } && hints.Dom0 is null && host is { Log: { } lines, LogMap: { } machine }
+            && PvhDom0Verifier.BuiltBehind(lines, machine) is { } built)
+        {
+            hints = hints with { Tables = PvhDom0Verifier.TablesIn(built) };
+            log = log with { PageCount = log.PageCount ?? PvhDom0Verifier.PagesIn(built) };
+        }
+
         if (parsed.GetValue(_nrPages) is null && log?.PageCount is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware)
             return InputError.NotSupported("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0",
                 "give the log of a boot under Xen, or ask with --nr-pages N how a dom0 of that size would fare here");
@@ -238,8 +248,13 @@ internal sealed class BootSource
             console.Remark(
                 "dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a "
                     + "little too high: --max tells the limit");
-        if (log is { IsMaxUnknown: true } && maxBytes is null)
+        if (log is { IsMaxUnknown: true } && maxBytes is null && !isPvh)
             console.Remark("Xen's command line is not in the log: dom0 is taken to have no limit; if it was given dom0_mem=max:, say so with --max");
+        SortedMap.TotalsOf(host.Host.Entries.AsSpan()).TryGetValue(E820Type.Ram, out ulong ramBytes);
+        if (maxBytes is null && maxPages is null && log?.HasBuiltInLimit(ramBytes >> Frames.Shift, host.Host.Traits.XenVersion) == true)
+            console.Remark(
+                "Xen gives dom0 less than half of the machine, and its command line has no dom0_mem=: one is built into it, with a limit or without; "
+                    + "none is taken, --max tells one");
         if (log is { IsMaxUnclear: true } && maxBytes is null)
             console.Remark(
                 "dom0_mem= on Xen's command line cannot be read (is the log wrapped or garbled there?): dom0 is taken to have no limit; if "

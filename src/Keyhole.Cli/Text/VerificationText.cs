@@ -40,6 +40,8 @@ internal static class VerificationText
                 : expected.Boots || !hasFirmware ? "the log agrees with the forecast" : "the guest does not start, as forecast"
             : verification.Findings is [{ What: Verifier.OutcomeWhat } end]
                 ? end.Forecast is null ? "it ended, and nothing of it was forecast"
+                    : !halts || verification.Boot.Map is { Entries.IsEmpty: false }
+                    ? "its end is not as forecast; the rest of the log has no forecast to be compared with"
                     : "its end is not as forecast, and the log has nothing else to compare"
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
         if (!verification.NotKnownRanges.IsEmpty)

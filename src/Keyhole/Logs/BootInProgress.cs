@@ -12,7 +12,7 @@ namespace Keyhole.Logs;
 internal sealed class BootInProgress
 {
     private static readonly string[] s_builderWords = ["Dom0 alloc.:", "Init. ramdisk:", "Loaded kernel:", "Phys-Mach map:", "Start info:",
-        "Page tables:", "*** Building a PV"];
+        "Page tables:", "*** Building a PV", Vocabulary.PvhDom0sMap];
     private static readonly string[] s_startWords = ["Xen version", "Command line:", "Built-in command line:", "System RAM:"];
 
     private readonly BootOwner _owner;

@@ -29,6 +29,9 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// <summary>Whether Xen's command line, which would tell a limit, is not in the log.</summary>
     public bool IsMaxUnknown { get; init; }
 
+    /// <summary>Whether Xen's command line is in the log and neither says how much memory dom0 gets nor from which nodes.</summary>
+    public bool HasNoMemoryOption { get; init; }
+
     /// <summary>Whether <c>dom0_mem=</c> on Xen's command line is garbled, or wrapped so that nobody can tell the limit.</summary>
     public bool IsMaxUnclear { get; init; }
 
@@ -73,6 +76,14 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         return this with { PageCount = pages, MaxPages = most, IsMaxReckoned = isReckoned };
     }
 
+    /// <summary>
+    /// Whether dom0 got so little of the machine that its Xen must have a <c>dom0_mem=</c> built in (CONFIG_DOM0_MEM, since 4.12), which counts where
+    /// the command line has none: a limit may be part of it, and the log does not show which.
+    /// </summary>
+    public bool HasBuiltInLimit(ulong ramPages, XenVersion? xen) =>
+        HasNoMemoryOption && IsBuildShown && !Is32Bit && PageCount is { } pages && ramPages != 0 && pages < ramPages / 2
+            && xen?.IsUpTo(4, 11) != true;
+
     /// <summary>Whether <c>dom0_mem=</c> asks for more than what Xen surely has left: how much dom0 gets is then not known.</summary>
     public bool IsMoreThanLeft { get; init; }
 
@@ -112,6 +123,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         ulong initrdBytes = 0;
         bool is32Bit = false;
         bool hasCommandLine = false;
+        bool hasMemoryOption = false;
         bool isUnclear = false;
         bool found = false;
         LogFact<string>? pvh = null;
@@ -130,12 +142,18 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
                 memory = option ?? default;
                 isUnclear = option is not { IsMalformed: false };
                 hasCommandLine = true;
+                hasMemoryOption |= NamesDom0sMemory($"{rest}{line.Wrapped.Replace("\n", "", StringComparison.Ordinal)}");
                 if (IsPvhOption(rest) is { } isPvh)
                     pvh = isPvh ? new(line.Text, line.Number) : null;
             }
             else if (text.Contains(Vocabulary.BuildingPvh, StringComparison.Ordinal))
             {
                 pvh = new(line.Text.Trim(), line.Number);
+                found = true;
+            }
+            else if (text.StartsWith(Vocabulary.PvhDom0sMap, StringComparison.Ordinal))
+            {
+                pvh ??= new(text.ToString(), line.Number);
                 found = true;
             }
             else if (text.Contains(Vocabulary.BuildingPv, StringComparison.Ordinal))
@@ -198,6 +216,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
             IsMaxUnknown = !hasCommandLine,
             IsMaxUnclear = isUnclear && maxPages is null,
             IsMaxReckoned = isReckoned,
+            HasNoMemoryOption = hasCommandLine && !hasMemoryOption,
         };
     }
 
@@ -214,6 +233,10 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         ulong tables = 1 + (list % hugePage != 0 ? 1UL : 0) + (list % largePage != 0 ? 1UL : 0);
         return list + (tables << Frames.Shift);
     }
+
+    /// <summary>Where it was wrapped with the loss of a blank, too.</summary>
+    private static bool NamesDom0sMemory(string commandLine) => commandLine.Replace('-', '_') is var text
+        && (text.Contains("dom0_mem", StringComparison.Ordinal) || text.Contains("dom0_nodes", StringComparison.Ordinal));
 
     /// <summary>Whether dom0= on a command line asks for a PVH dom0 or a PV one; null where it does not say.</summary>
     private static bool? IsPvhOption(ReadOnlySpan<char> commandLine)

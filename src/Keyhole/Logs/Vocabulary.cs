@@ -96,6 +96,9 @@ internal static class Vocabulary
     public const string BuildingPvh = "Building a PVH Dom0";
     public const string BuildingPv = "Building a PV Dom0";
 
+    /// <summary>Xen builds a map, and so prints one, for a PVH dom0 alone.</summary>
+    public const string PvhDom0sMap = "Dom0 memory map:";
+
     /// <summary>What stands in a log only once the kernel has started its first process: words that come once a boot.</summary>
     public static readonly ImmutableArray<string> Programs = [" as init process", "Detected virtualiz", "dracut-initqueue["];
 
@@ -220,6 +223,7 @@ internal static class Vocabulary
         new("not relocatable", KernelMessageKind.Other, "d0 kernel: Address conflict and not relocatable"),
         new("find a load address", KernelMessageKind.Other, "d0 kernel: Failed find a load address"),
         new("find a memory region", KernelMessageKind.Other, "Unable to find a memory region to load initrd and metadata"),
+        new("Dom0 memory m", KernelMessageKind.Other, PvhDom0sMap),
         new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),
         new("Booting kern", KernelMessageKind.RunsOn, "B" + RunsOn + "Xen PVH"),
         new("lized kernel on", KernelMessageKind.RunsOn, "B" + RunsParavirtualizedOn + "Xen HVM"),

@@ -180,14 +180,44 @@ internal static class MemoryExplanations
             PfnRange part = run.Range.Intersect(given);
             if (run.Kind != P2mKind.Identity || part.IsEmpty)
                 continue;
-            if (holes.Count < MostHoles)
-                holes.Add($"{Verifier.Range(ByteRange.FromFrames(part))} "
-                    + $"{TypesIn(forecast.KernelMap, ByteRange.FromFrames(part))}: {Verifier.Number(part.Count)}");
-            else
-                more += part.Count;
+            foreach (PfnRange hole in EntriesAndGaps(forecast.KernelMap, part))
+            {
+                if (holes.Count < MostHoles)
+                    holes.Add($"{Verifier.Range(ByteRange.FromFrames(hole))} "
+                        + $"{TypesIn(forecast.KernelMap, ByteRange.FromFrames(hole))}: {Verifier.Number(hole.Count)}");
+                else
+                    more += hole.Count;
+            }
         }
 
         return string.Join(", ", holes) + (more == 0 ? "" : $", and {Verifier.Number(more)} in others");
+    }
+
+    /// <summary>The frames that entries name apart from those of which the map says nothing: entries side by side are one piece.</summary>
+    private static IEnumerable<PfnRange> EntriesAndGaps(ImmutableArray<E820Entry> map, PfnRange range)
+    {
+        Pfn at = range.Start;
+        Pfn named = at;
+        foreach (E820Entry entry in map.Where(static entry => entry is { IsRam: false, Wraps: false }).OrderBy(static entry => entry.Address))
+        {
+            PfnRange part = PfnRange.FromBounds(Pfn.Containing(entry.Address), Pfn.AtOrAbove(entry.End)).Intersect(range);
+            if (part.IsEmpty || part.End <= named)
+                continue;
+            if (part.Start > named)
+            {
+                if (named > at)
+                    yield return PfnRange.FromBounds(at, named);
+                yield return PfnRange.FromBounds(named, part.Start);
+                at = part.Start;
+            }
+
+            named = part.End;
+        }
+
+        if (named > at)
+            yield return PfnRange.FromBounds(at, named);
+        if (range.End > named)
+            yield return PfnRange.FromBounds(named, range.End);
     }
 
     private static string TypesIn(ImmutableArray<E820Entry> map, ByteRange range)

@@ -7,6 +7,7 @@ using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
 
@@ -27,7 +28,7 @@ internal static class OtherGuest
         if (observed.Map is not { Error: null, Entries.IsEmpty: false } map)
             return null;
         if (request.IsDom0)
-            return OtherLimit(request, observed);
+            return OtherLimit(request, observed, plan);
         if (plan is null || observed.MapMayBeginLate || observed.MapMayEndEarly)
             return null;
         Scenario told = plan.Scenario;
@@ -65,18 +66,22 @@ internal static class OtherGuest
     private static Scenario WithoutHostsMap(Scenario told) => told with { Guest = told.Guest with { E820Host = false, Pci = [] } };
 
     /// <summary>The RAM in the map of a kernel that leaves out what it may not have is what it may have.</summary>
-    private static Phrase? OtherLimit(BootRequest request, ObservedBoot observed)
+    private static Phrase? OtherLimit(BootRequest request, ObservedBoot observed, Plan? plan)
     {
+        ulong ramPages = SortedMap.TotalsOf(request.Map.AsSpan()).GetValueOrDefault(E820Type.Ram) >> Frames.Shift;
+        bool isBuiltIn = observed.Builder?.HasBuiltInLimit(ramPages, plan?.Host.Traits.XenVersion) == true;
         // A limit that Xen's command line tells is the limit.
-        if (observed.Builder is { IsMaxUnknown: false, IsMaxReckoned: false, IsMaxUnclear: false })
+        if (!isBuiltIn && observed.Builder is { IsMaxUnknown: false, IsMaxReckoned: false, IsMaxUnclear: false })
             return null;
         if (BootEvidence.LimitSeenIn(observed) is not { } pages || pages == request.MaxPages || pages < request.PageCount
             || KernelThatAgrees(request with { MaxPages = pages }, observed) is not { } kernel)
             return null;
         ulong kib = pages << (Frames.Shift - 10);
         string limit = kib % 1024 == 0 ? $"{kib >> 10}M" : $"{kib}K";
-        string told = $"All of the memory setup in the log agrees with a dom0 that may have {ByteSize.ToText(kib << 10)} (dom0_mem=max:{limit} on "
-            + $"Xen's command line){kernel}. That is not what was taken: say so with";
+        string option = isBuiltIn ? $"max:{limit} in the dom0_mem= that is built into this Xen, whose command line has none"
+            : $"dom0_mem=max:{limit} on Xen's command line";
+        string told = $"All of the memory setup in the log agrees with a dom0 that may have {ByteSize.ToText(kib << 10)} ({option}){kernel}. That "
+            + $"is not what was taken: say so with";
         if (kernel.Length == 0)
             return $"{told} {Setting.Dom0Limit}.";
         return $"{told} {Setting.Dom0Limit} and {Setting.Kernel}.";

@@ -29,6 +29,18 @@ public static class PvhDom0Verifier
             ?? own.FirstOrDefault(static map => map.Kind == LogMapKind.Dom0BuiltByXen);
     }
 
+    /// <summary>The whole map that Xen printed of the dom0 that it built behind <paramref name="machine"/>'s; null where there is none, or a part.
+    /// Both end with the machine's last entry.</summary>
+    public static LogMap? BuiltBehind(LogScan scan, LogMap machine)
+    {
+        ArgumentNullException.ThrowIfNull(scan);
+        ArgumentNullException.ThrowIfNull(machine);
+        LogMap? next = scan.Maps.FirstOrDefault(map => map.Line > machine.Line
+            && map is { Kind: LogMapKind.Dom0BuiltByXen, Entries.IsEmpty: false } or { Kind: LogMapKind.XenFirmware });
+        return next is { Kind: LogMapKind.Dom0BuiltByXen, Error: null, Cuts.IsEmpty: true } && !machine.Entries.IsEmpty
+            && next.Entries[^1].End == machine.Entries[^1].End ? next : null;
+    }
+
     /// <summary>Pages of RAM that a PVH dom0's map shows, those of the tables that Xen made of them included.</summary>
     public static ulong PagesIn(LogMap map)
     {
