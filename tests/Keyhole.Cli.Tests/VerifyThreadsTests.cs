@@ -80,7 +80,8 @@ public sealed class VerifyThreadsTests
         string log = Written($"{s_headless}[...]\n{PvhDom0sMap}[    0.000000] Linux version 6.1.19 (a@b)\n"
             + PvhDom0sMap.Replace("(XEN) Dom0 memory map:\n", "", StringComparison.Ordinal)
                 .Replace("(XEN)  [", "[    0.000000] BIOS-e820: [mem 0x", StringComparison.Ordinal)
-                .Replace(", ", "-0x", StringComparison.Ordinal).Replace("(", "", StringComparison.Ordinal).Replace(")", "", StringComparison.Ordinal));
+                .Replace(", ", "-0x", StringComparison.Ordinal)
+                .Replace("(", "", StringComparison.Ordinal).Replace(")", "", StringComparison.Ordinal));
         CommandRun verify = CommandRun.Of("verify", "--dom0", "--host", log);
         CommandRun boot = CommandRun.Of("boot", "--dom0", "--host", log);
 
