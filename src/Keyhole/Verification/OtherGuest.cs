@@ -56,7 +56,8 @@ internal static class OtherGuest
         LogFact<FailedClaim> first = observed.Facts.FailedClaims.First(static claim => BarFindings.IsOfMap(claim.Value.Obstacle ?? ""));
         return $"Line {first.Line}: {first.Value.Obstacle} {Verifier.Range(first.Value.ObstacleRange)} is what a guest without the host's map has "
             + $"there: e820_host was not in force in this boot, and the device's windows lie in the guest's RAM. What to change: put it in force, in "
-            + $"xl's configuration by e820_host=1 (a pci= entry does it, too), in libvirt's by <features><xen><e820_host state='on'/></xen></features>.";
+            + $"xl's configuration by e820_host=1 (a pci= entry does it, too), in libvirt's by "
+            + $"<features><xen><e820_host state='on'/></xen></features>.";
 
         bool ClaimsDiffer(Scenario scenario) => Boot.Of(scenario).Forecast is not { } forecast
             || BarFindings.Compare(forecast, observed.Facts.FailedClaims).ToArray() is not { Length: > 0 } findings
