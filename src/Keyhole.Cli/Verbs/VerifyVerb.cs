@@ -164,6 +164,8 @@ internal static class VerifyVerb
             if (log is null)
                 return InputError.Missing("--dmesg", null, "what the guest's kernel printed is not told",
                     "name it with --dmesg: 'sudo dmesg' in the guest, or its console's log");
+            if (NotCreated(log, Name!) is { } notCreated)
+                return notCreated;
             if (plan.Firmware is null && plan.Verdict is null && !plan.IsMapKnown)
             {
                 Problem? why = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.MapNotKnown);
@@ -186,6 +188,15 @@ internal static class VerifyVerb
             return null;
         }
 
+        /// <summary>Where the toolstack did not create the guest, and nothing of a kernel or firmware is in the log; else null.</summary>
+        private static InputError? NotCreated(LogScan log, string name) =>
+            ToolstackErrors.Of(log) is { } error && FirmwareVerifier.BootsIn(log).IsEmpty
+                ? InputError.NothingInIt(name, error.Line,
+                    $"the guest was not created, so no kernel of it ran and there is no boot to compare; the first reason in the log: "
+                        + $"\"{error.Value}\"",
+                    "mend that, and ask 'keyhole plan' about this guest on this host; 'xl dmesg' may say more")
+                : null;
+
         public Parsed<BootHints> Look(HostDocument host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
         {
             bool isDom0 = source.IsDom0(parsed);
@@ -194,6 +205,8 @@ internal static class VerifyVerb
                 return InputError.NothingInIt("--dmesg", null, "the host's map comes from no log, so it holds no boot",
                     "name what the kernel printed with --dmesg");
             Name ??= "the host's log";
+            if (!isDom0 && NotCreated(scan, Name) is { } notCreated)
+                return notCreated;
             ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);
             BootCount = boots.Length;
             if (!BootLog.Choose(boots, isDom0, number, Name).TryGet(out ObservedBoot? chosen, out InputError? error))

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+
+namespace Keyhole.Logs;
+
+/// <summary>What a toolstack says of a guest that it does not create: no kernel of the guest runs, so nothing else tells of it.</summary>
+public static class ToolstackErrors
+{
+    internal const string Libxls = "libxl: error";
+    internal const string Libxcs = "xc: error";
+    internal const string Xenopsds = "xenguesthelper";
+
+    private static readonly string[] s_marks = [Libxls, Libxcs, Xenopsds];
+
+    /// <summary>What Xen says of a device that it does not give to a guest; the toolstack then says that the device failed.</summary>
+    internal const string NotAssigned = "disallowed to assign";
+
+    /// <summary>After these a guest is not created.</summary>
+    private static readonly string[] s_ends = ["(re-)build domain", "panic:", "xc_assign_device failed", "Destruction of domain"];
+
+    /// <summary>The words that are nearest to the reason, where the log says that a guest was not created; else null.</summary>
+    public static LogFact<string>? Of(LogScan scan)
+    {
+        ArgumentNullException.ThrowIfNull(scan);
+        LogFact<string>? first = null;
+        LogFact<string>? xens = null;
+        bool isEnd = false;
+        foreach (LogLine line in scan.Lines)
+        {
+            if (line.Speaker == LogSpeaker.Xen)
+            {
+                if (line.Text.Contains(NotAssigned, StringComparison.Ordinal))
+                    xens ??= new(line.Text.Trim(), line.Number);
+                continue;
+            }
+
+            foreach (string mark in s_marks)
+            {
+                int at = line.Text.IndexOf(mark, StringComparison.Ordinal);
+                if (at < 0)
+                    continue;
+                first ??= new(line.Text[at..].TrimEnd(), line.Number);
+                foreach (string end in s_ends)
+                    isEnd |= line.Text.Contains(end, StringComparison.Ordinal);
+            }
+        }
+
+        return isEnd ? xens ?? first : null;
+    }
+}
