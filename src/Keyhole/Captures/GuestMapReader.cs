@@ -68,7 +68,7 @@ public static class GuestMapReader
         };
     }
 
-    /// <summary>Linux reserves the ISA range of a PV guest itself, whatever the map says: toolstacks have RAM there, as before and behind it.</summary>
+    /// <summary>Linux reserves the ISA range of a PV guest itself, whatever the map says: toolstacks have RAM there.</summary>
     private static ImmutableArray<E820Entry> WithRamAsGiven(ImmutableArray<E820Entry> entries)
     {
         var isa = E820Entry.FromBounds(X86Layout.IsaStart, X86Layout.IsaEnd, E820Type.Reserved);
