@@ -229,7 +229,7 @@ internal sealed class GuestSource
             {
                 string full = index > 5 ? "; a device has six registers, and one of 64 bits takes two" : "";
                 return InputError.OutOfRange("--bar-size", null, $"{InputError.Quote(text)} is not what a BAR can ask for{full}",
-                    "give a power of two such as 128G,64bit or 16M,32bit");
+                    "give a power of two such as 128G,64bit or 16M,32bit, each word once");
             }
 
             found.Add(request);

@@ -30,6 +30,7 @@ internal static class ForeignGuestFile
         ([0x1f, 0x8b], "compressed (gzip): unpack it first"),
         ([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z'], "compressed (xz): unpack it first"),
         ([0x28, 0xb5, 0x2f, 0xfd], "compressed (zstd): unpack it first"),
+        ([(byte)'B', (byte)'Z', (byte)'h'], "compressed (bzip2): unpack it first"),
         ([(byte)'P', (byte)'K', 3, 4], "a ZIP archive: unpack it first"),
         ([(byte)'Q', (byte)'F', (byte)'I', 0xfb], "a disk image (qcow2)"),
         ([0x89, (byte)'P', (byte)'N', (byte)'G'], "a picture (PNG)"),

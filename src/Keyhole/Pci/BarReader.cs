@@ -10,7 +10,7 @@ namespace Keyhole.Pci;
 
 /// <summary>
 /// Reads the memory windows of PCI functions from what <c>lspci -v</c> and <c>lspci -vv</c> print (also from its Region lines alone), from the boot
-/// log of a Linux, or from a device's <c>resource</c> file in sysfs.
+/// log of a Linux, or from a device's <c>resource</c> file in sysfs; packed by gzip, bzip2, xz or zstd, too.
 /// </summary>
 /// <remarks>Source: pciutils' lspci.c and ls-ecaps.c; Linux' pci-sysfs.c, setup-res.c and ioport.h.</remarks>
 public static class BarReader
@@ -27,6 +27,24 @@ public static class BarReader
     {
         ArgumentNullException.ThrowIfNull(sourceName);
         ArgumentNullException.ThrowIfNull(stream);
+        ReadOnlyMemory<byte> head = StreamHead.Read(stream);
+        Stream whole = new PrefixedStream(head, stream);
+        if (BundleMembers.Of(head.Span, Stream.Null) is not null)
+            return InputError.NotSupported(sourceName, null, "an archive, of which no file is read for devices", "unpack it and give the file in it");
+        if (PackedForm.Of(head.Span) is not { } form)
+            return ReadText(whole, sourceName, address);
+        try
+        {
+            return ReadText(form.Unpack(whole, 2L * MaxSizeBytes), sourceName, address);
+        }
+        catch (InvalidDataException damaged)
+        {
+            return PackedErrors.Unreadable(sourceName, damaged);
+        }
+    }
+
+    private static Parsed<PciListing> ReadText(Stream stream, string sourceName, PciAddress? address)
+    {
         Stream decoded = PastedText.Decoded(stream);
         if (!SmallInput.Read(decoded, sourceName, MaxSizeBytes, "a list of PCI devices").TryGet(out SmallInput? input, out InputError? error))
             return error;

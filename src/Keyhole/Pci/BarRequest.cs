@@ -159,19 +159,19 @@ public readonly record struct BarRequest
             comma = text.IndexOf(',');
             switch ((comma < 0 ? text : text[..comma]).Trim())
             {
-                case "64bit" or "64-bit":
+                case "64bit" or "64-bit" when is64Bit is null:
                     is64Bit = true;
                     break;
-                case "32bit" or "32-bit":
+                case "32bit" or "32-bit" when is64Bit is null:
                     is64Bit = false;
                     break;
-                case "prefetchable" or "pref":
+                case "prefetchable" or "pref" when isPrefetchable is null:
                     isPrefetchable = true;
                     break;
-                case "non-prefetchable" or "nonpref":
+                case "non-prefetchable" or "nonpref" when isPrefetchable is null:
                     isPrefetchable = false;
                     break;
-                case "io":
+                case "io" when !isIo:
                     isIo = true;
                     break;
                 default:

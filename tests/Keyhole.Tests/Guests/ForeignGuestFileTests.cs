@@ -29,6 +29,7 @@ public sealed class ForeignGuestFileTests
     [DataRow("7f454c46020101", "the file is an ELF program or library")]
     [DataRow("1f8b0800", "the file is compressed (gzip): unpack it first")]
     [DataRow("fd377a585a00", "the file is compressed (xz): unpack it first")]
+    [DataRow("425a683931415926", "the file is compressed (bzip2): unpack it first")]
     [DataRow("504b0304", "the file is a ZIP archive: unpack it first")]
     [DataRow("514649fb00000003", "the file is a disk image (qcow2)")]
     [DataRow("89504e470d0a1a0a", "the file is a picture (PNG)")]

@@ -3,6 +3,7 @@
 using System;
 using System.Diagnostics;
 using System.IO;
+using System.IO.Compression;
 using System.Linq;
 using System.Text;
 using FsCheck;
@@ -362,6 +363,22 @@ public sealed class BarReaderTests
     }
 
     [TestMethod]
+    public void A_packed_listing_is_read_a_cut_one_refused_and_an_archive_named()
+    {
+        using var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionMode.Compress, leaveOpen: true))
+            gzip.Write(Encoding.UTF8.GetBytes(Verbose));
+        byte[] bytes = packed.ToArray();
+
+        Assert.IsTrue(BarReader.Read(new MemoryStream(bytes), "d.gz").TryGet(out PciListing? listing, out InputError? error), $"{error}");
+        CollectionAssert.AreEqual(Read(Verbose).Devices.ToArray(), listing.Devices.ToArray());
+        Assert.IsFalse(BarReader.Read(new MemoryStream(bytes[..^9]), "d.gz").TryGet(out _, out error));
+        Assert.AreEqual(InputErrorCode.Unreadable, error!.Code);
+        Assert.IsFalse(BarReader.Read(new MemoryStream([(byte)'P', (byte)'K', 3, 4, 0, 0]), "d.zip").TryGet(out _, out error));
+        Assert.Contains("an archive", error!.What.ToString());
+    }
+
+    [TestMethod]
     [DataRow("128G,64bit", 0x2000000000UL, BarType.Memory64Prefetchable)]
     [DataRow("128G", 0x2000000000UL, BarType.Memory64Prefetchable)]
     [DataRow("256M", 0x10000000UL, BarType.Memory32)]
@@ -383,6 +400,10 @@ public sealed class BarReaderTests
     [DataRow("128G,wide")]
     [DataRow("16777216T")]
     [DataRow("8,io,64bit")]
+    [DataRow("16M,64bit,32bit")]
+    [DataRow("16M,64bit,64bit")]
+    [DataRow("16M,prefetchable,non-prefetchable")]
+    [DataRow("8,io,io")]
     [DataRow("-1")]
     public void A_request_that_no_register_can_make_is_refused(string text) => Assert.IsFalse(BarRequest.TryParse(text, 0, out _));
 

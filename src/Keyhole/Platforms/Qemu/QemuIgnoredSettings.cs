@@ -9,12 +9,13 @@ using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.Qemu;
 
-/// <summary>Settings of the user's that the firmware reads and does not take.</summary>
+/// <summary>Settings of the user's that the firmware, or QEMU itself, reads and does not take.</summary>
 internal static class QemuIgnoredSettings
 {
     /// <param name="remedy">What was tried and works for what is wrong with the guest's BARs; null for nothing.</param>
     public static void Report(QemuGuest guest, QemuCureRequest request, string? remedy, List<Problem> problems)
     {
+        ReportWidth(guest, request, problems);
         QemuMachine machine = request.Machine;
         if (machine.Firmware.Name != FirmwareName.Ovmf || machine.FwCfgValue(OvmfWindows.WindowName) is not { } text
             || OvmfWindows.TryReadWindow(text, out _))
@@ -26,6 +27,21 @@ internal static class QemuIgnoredSettings
                 $"OVMF ignores {OvmfWindows.WindowName}={InputError.Quote(text)} (\"ignoring malformed 64-bit PCI host aperture size from fw_cfg\"): "
                     + $"it takes whole MiB up to {OvmfWindows.LargestWindowMiB}, in decimal digits without a unit"),
             Remedy: AsMeant(guest, request, text) ?? remedy ?? "take it out, for it does nothing"));
+    }
+
+    /// <summary>A width of the guest's own beside the host's: <c>-cpu host</c> asks for the latter.</summary>
+    /// <remarks>Source: QEMU's host_cpu_adjust_phys_bits.</remarks>
+    private static void ReportWidth(QemuGuest guest, QemuCureRequest request, List<Problem> problems)
+    {
+        if (guest.Cpu.PhysBits is not { } bits || !request.HasHostsWidth)
+            return;
+        problems.Add(new(
+            Severity.Warning,
+            ProblemCodes.SettingIgnored,
+            string.Create(CultureInfo.InvariantCulture,
+                $"phys-bits={bits} does nothing: with host-phys-bits, which -cpu host has by default, QEMU gives the guest the width of the host's "
+                    + $"processor"),
+            Remedy: "take it out, for it does nothing; host-phys-bits-limit is what lowers the width"));
     }
 
     /// <summary>A size with a unit, or hex digits, as it may have been meant: where the guest is well with it.</summary>

@@ -81,6 +81,23 @@ public sealed class QemuPasteTests
     }
 
     [TestMethod]
+    [DataRow("host,phys-bits=39", true)]
+    [DataRow("max,phys-bits=39", true)]
+    [DataRow("Skylake-Server,host-phys-bits=on,phys-bits=39", true)]
+    [DataRow("host,host-phys-bits=off,phys-bits=39", false)]
+    [DataRow("host,host-phys-bits-limit=39", false)]
+    [DataRow("Skylake-Server,phys-bits=39", false)]
+    public void A_width_beside_the_hosts_own_is_said_to_do_nothing(string cpu, bool isIgnored)
+    {
+        Problem? problem = Planner.Plan(ScenarioOf(Command.Replace("Skylake-Server", cpu, StringComparison.Ordinal), 1 * GiB)).Problems
+            .FirstOrDefault(static problem => problem.Code == ProblemCodes.SettingIgnored);
+
+        Assert.AreEqual(isIgnored, problem is not null);
+        if (problem is not null)
+            Assert.StartsWith("phys-bits=39 does nothing: ", problem.Message.ToString());
+    }
+
+    [TestMethod]
     public void What_is_not_there_takes_no_place() =>
         Assert.EndsWith("string=131072",
             Planner.Plan(ScenarioOf(Command, 128 * GiB)).Problems
