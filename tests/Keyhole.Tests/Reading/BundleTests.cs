@@ -123,21 +123,6 @@ public sealed class BundleTests
     }
 
     [TestMethod]
-    public void A_gzip_file_that_ends_too_early_is_never_taken_for_the_whole()
-    {
-        byte[] packed = Gzip(Encoding.ASCII.GetBytes(Xen + string.Concat(Enumerable.Range(0, 400).Select(static i => $"(XEN) line {i * 7919 % 401}\n"))));
-
-        for (int length = packed.Length / 2; length < packed.Length; length++)
-        {
-            InputError error = MapFixtures.ExpectError(MapFixtures.ReadBytes(packed[..length]));
-            Assert.AreEqual(InputErrorCode.Unreadable, error.Code);
-            Assert.Contains("truncated data", error.What.ToString());
-        }
-
-        MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes([.. packed, .. packed, .. new byte[512]])));
-    }
-
-    [TestMethod]
     public void The_only_log_in_a_bundle_is_read_whatever_its_name_is() =>
         MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(
             Zip([("my boot.txt", Encoding.ASCII.GetBytes(Xen)), ("photo.jpg", "e820\0"u8.ToArray()), ("notes.txt", "x"u8.ToArray())]))));
