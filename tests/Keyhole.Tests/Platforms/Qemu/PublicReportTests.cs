@@ -10,6 +10,7 @@ using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
+using Keyhole.Platforms.Qemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Platforms.Qemu;
@@ -131,6 +132,25 @@ public sealed class PublicReportTests
         Assert.EndsWith("; the firmware then leaves out BARs 0 and 3 of the device, too", problem.Message);
         SettingComparison comparison = Compare(scenario);
         Assert.AreEqual("X-PciMmio64Mb=65536", comparison.Best);
+    }
+
+    /// <summary>Seen on QEMU 7.2.</summary>
+    [TestMethod]
+    [DataRow("q35", "0.0", "slot 0 function 0", "mch,id=(null)")]
+    [DataRow("q35", "1f.2", "slot 31 function 2", "ich9-ahci,id=(null)")]
+    [DataRow("q35", "1d.7", "slot 29 function 7", "ich9-usb-ehci1,id=(null)")]
+    [DataRow("q35", "2.0", "slot 2 function 0", "e1000,id=net")]
+    [DataRow("q35", "3.0", "slot 3 function 0", "e1000,id=(null)")]
+    [DataRow("pc", "1.0", "slot 1 function 0", "PIIX3,id=(null)")]
+    [DataRow("pc", "1.3", "slot 1 function 3", "PIIX4_PM,id=(null)")]
+    public void A_place_that_is_taken_is_refused_in_QEMU_s_words(string board, string place, string where, string owner)
+    {
+        GuestSpec guest = Document($"qemu-system-x86_64 -M {board},accel=kvm,usb=on -m 1G -nodefaults -device e1000,addr=2.0,id=net,multifunction=on "
+            + $"-device e1000,addr=3.0,multifunction=on -device e1000,addr={place},multifunction=on").Guest;
+
+        Assert.IsTrue(guest.Qemu!.TryResolve(new QemuSurroundings(), out QemuMachine machine, out _));
+        Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
+        Assert.AreEqual($"PCI: {where} not available for e1000, in use by {owner}", forecast.Message);
     }
 
     [TestMethod]

@@ -232,10 +232,7 @@ internal sealed partial class QemuTopology
                 Refusal = "VF addr overflows";
             else if (bus.At(at) is { } other)
             {
-                // Of the board's own functions it is q35's bridge to the slow devices that they meet first.
-                string owner = other.Driver.Length > 0 ? other.Driver : other.Node.DeviceId == 0x2918 ? "ICH9-LPC" : "a device of the board";
-                Refusal = $"PCI: slot {at / FunctionsOfSlot} function {at % FunctionsOfSlot} not available for {driver}, in use by "
-                    + $"{owner},id={(other.Node.Name.Length > 0 ? other.Node.Name : "(null)")}";
+                Refusal = Occupied(at, driver, other);
             }
 
             if (Refusal is not null)
@@ -325,14 +322,36 @@ internal sealed partial class QemuTopology
 
         if (bus.At(devFn) is { } other)
         {
-            string owner = other.Driver.Length > 0 ? other.Driver : "a device of the board";
-            Refusal = $"PCI: slot {slot} function {devFn % FunctionsOfSlot} not available for {device.Driver}, in "
-                + $"use by {owner},id={other.Node.Name}";
+            Refusal = Occupied(devFn, device.Driver, other);
             return false;
         }
 
         return true;
     }
+
+    /// <summary>QEMU's words for a place that is taken.</summary>
+    private static string Occupied(int devFn, string driver, PluggedFunction other) =>
+        $"PCI: slot {devFn / FunctionsOfSlot} function {devFn % FunctionsOfSlot} not available for {driver}, in use by "
+            + (other.Driver.Length > 0 ? other.Driver : BoardName(other.Node.DeviceId))
+            + $",id={(other.Node.Name.Length > 0 ? other.Node.Name : "(null)")}";
+
+    /// <summary>What QEMU calls the board's own functions, as it names them where another device is put in their place.</summary>
+    private static string BoardName(int deviceId) => deviceId switch
+    {
+        0x29c0 => "mch",
+        0x2918 => "ICH9-LPC",
+        0x2922 => "ich9-ahci",
+        0x2930 => "ICH9-SMB",
+        0x2934 => "ich9-usb-uhci1",
+        0x2935 => "ich9-usb-uhci2",
+        0x2936 => "ich9-usb-uhci3",
+        0x293a => "ich9-usb-ehci1",
+        0x1237 => "i440FX",
+        0x7000 => "PIIX3",
+        0x7010 => "piix3-ide",
+        0x7020 => "piix3-usb-uhci",
+        _ => "PIIX4_PM",
+    };
 
     /// <summary>Slot and function in hex, with or without 0x: <c>0x1d.7</c>, <c>5</c>.</summary>
     private static bool TryAddress(ReadOnlySpan<char> text, out int devFn)
