@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.IO;
 using System.Text;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -35,6 +36,35 @@ public sealed class CausesInLogsTests
     private static CommandRun With(string host, params string[] options) => CommandRun.WithInput(Encoding.UTF8.GetBytes(host), options);
 
     private static string Words(string text) => string.Join(' ', text.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries));
+
+    /// <summary>Xen prints this title where EFI has loaded it, and no other line of its log says so.</summary>
+    [TestMethod]
+    [DataRow("EFI RAM map:", true)]
+    [DataRow("Xen-e820 RAM map:", false)]
+    public void The_title_of_Xens_map_says_that_the_host_boots_by_EFI(string title, bool isEfi)
+    {
+        byte[] log = Encoding.ASCII.GetBytes($"(XEN) {title}\n(XEN)  [0000000000000000, 000000000009ffff] (usable)\n"
+            + "(XEN)  [0000000000100000, 00000000bfffffff] (usable)\n(XEN)  [0000000100000000, 000000023fffffff] (usable)\n(XEN) ACPI: RSDP\n");
+
+        string output = CommandRun.WithInput(log, "reserve", "--host", "-", "--start", "512M").Output;
+
+        Assert.AreEqual(isEfi, output.Contains("this host boots by EFI: ", StringComparison.Ordinal));
+        Assert.AreEqual(!isEfi, output.Contains("the source does not say whether", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    public void A_PVH_dom0_does_not_start_where_Xen_uses_no_IOMMU()
+    {
+        string log = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "xen", "pvh-dom0.txt"));
+        string[] boot = ["boot", "--dom0", "--host", "-", "--nr-pages", "262144"];
+        const string words = "Presently, iommu must be enabled for PVH hardware domain";
+
+        Assert.DoesNotContain(words, CommandRun.WithInput(Encoding.ASCII.GetBytes(log), boot).Output);
+        CommandRun run = CommandRun.WithInput(Encoding.ASCII.GetBytes(log + "(XEN) I/O virtualisation disabled\n"), [.. boot, "--json"]);
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains(words, run.Output);
+    }
 
     [TestMethod]
     [DataRow("linux419-unusable.txt", "linux-4.19.5", "dom0's kernel is Linux 4.19.5-linuxkit, as the log says (line 16)")]
@@ -81,7 +111,7 @@ public sealed class CausesInLogsTests
             """;
         CommandRun run = With(XensMap + dom0, "show", "--host", "-");
 
-        Assert.Contains("dom0: memmap=79G$82G (line 9) has nothing to take: this kernel has no RAM at [0x1480000000, 0x2840000000)",
+        Assert.Contains("dom0: memmap=79G$82G (line 9) did not take effect as far as the log shows it",
             Words(run.Errors));
         Assert.DoesNotContain("memmap", Words(With(XensMap + dom0, "plan", "--host", "-", "--memory", "512").Errors));
     }

@@ -282,9 +282,10 @@ public sealed class FieldTests
     [DataRow("dom0_max_vcpus=2", false)]
     public void PVH_is_read_from_Xens_command_line(string option, bool isPvh)
     {
-        CommandRun run =
-            CommandRun.WithInput(Encoding.UTF8.GetBytes(Replaced(TextOf("xen/dom0mem-nobuild.txt"), "dom0_mem=1024M,max:1024M",
-                $"dom0_mem=1024M,max:1024M {option}")), "boot", "--dom0", "--host", "-", "--json");
+        string log = Replaced(TextOf("xen/dom0mem-nobuild.txt"), "dom0_mem=1024M,max:1024M", $"dom0_mem=1024M,max:1024M {option}");
+        // Without an IOMMU Xen starts no PVH dom0.
+        log = Replaced(log, "I/O virtualisation disabled", "I/O virtualisation enabled");
+        CommandRun run = CommandRun.WithInput(Encoding.UTF8.GetBytes(log), "boot", "--dom0", "--host", "-", "--json");
 
         Assert.AreEqual(0, run.Status, run.Errors);
         Assert.AreEqual(isPvh, run.Json().TryGetProperty("platform", out _));
@@ -329,7 +330,7 @@ public sealed class FieldTests
     }
 
     [TestMethod]
-    [DataRow("memmap=79G$82G", "has nothing to take: this kernel has no RAM at [0x1480000000, 0x2840000000)")]
+    [DataRow("memmap=79G$82G", "did not take effect as far as the log shows it")]
     [DataRow("memmap=1M$256M", "did not take effect as far as the log shows it")]
     [DataRow("memmap=79G2G", "is not a range to Linux: it reads 79 GiB and stops")]
     [DataRow("mem=4G", "takes nothing away")]

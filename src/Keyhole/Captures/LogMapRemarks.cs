@@ -47,8 +47,16 @@ internal static class LogMapRemarks
         if (taken is { Kind: LogMapKind.LinuxFirmware, Error: null })
             remarks.AddRange(CommandLineEffects.OnHost(scan, taken).Select(static text => (Phrase)text));
         if (taken.Kind == LogMapKind.XenFirmware && RamCount.XensLine(scan, taken, Vocabulary.NoIommu) is { } line)
-            remarks.Add($"Xen says \"{Vocabulary.NoIommu}\" (line {line.Number}): this host has no IOMMU in use, and xl starts no guest "
-                + $"with a device (up to Xen 4.12 no HVM guest): \"passthrough not supported on this platform\"");
+        {
+            string refused = scan.Traits.XenVersion switch
+            {
+                null => "starts no guest with a device (up to Xen 4.12 no HVM guest)",
+                { } xen when xen.IsUpTo(4, 12) => "starts no HVM guest with a device",
+                _ => "starts no guest with a device",
+            };
+            remarks.Add($"Xen says \"{Vocabulary.NoIommu}\" (line {line.Number}): this host has no IOMMU in use, and xl {refused}");
+        }
+
         remarks.AddRange(DeviceRemarks.On(scan, taken).Select(static text => (Phrase)text));
         return remarks.ToImmutable();
     }

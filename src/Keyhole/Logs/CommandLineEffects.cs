@@ -160,8 +160,6 @@ internal static class CommandLineEffects
                 return $"took effect (line {edit.Line})";
         }
 
-        if (option.Type != E820Type.Ram && !before.IsEmpty && goesOn && !HasRam(before, option.Range))
-            return $"has nothing to take: this kernel has no RAM at {range}, which is beyond its map or in a hole of it";
         return goesOn
             ? $"did not take effect as far as the log shows it: the kernel prints no \"user-defined physical RAM "
                 + $"map\", which it does where it takes one"

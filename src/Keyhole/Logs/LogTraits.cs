@@ -21,13 +21,16 @@ internal sealed class LogTraits
     [
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
         "RMRR: [", "IVMD",
-        "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", " rmrr=", "found ACPI_DMAR_", " endpoint: ",
+        "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_", " endpoint: ",
         Dmi,
         .. WidthTraits.Words, .. ComplaintLines.Words,
     ];
 
     /// <summary>What a Linux says of its machine.</summary>
     private const string Dmi = "DMI: ";
+
+    /// <summary>Xen's title of its map where EFI has loaded it (setup.c: EFI_LOADER).</summary>
+    private const string EfiMap = "EFI RAM map:";
 
     /// <summary>More register pages than any machine has; a hostile log could name millions.</summary>
     public const int MaxPages = 256;
@@ -175,7 +178,8 @@ internal sealed class LogTraits
         if (TextCursor.TryBehind(line, "address sizes", out rest) || TextCursor.TryBehind(line, "Address sizes", out rest))
             return TryBits(rest.TrimStart(" \t:"), out first);
         subject = Subject.Efi;
-        if (TextCursor.TryBehind(line, "efi: EFI v", out rest) || TextCursor.TryBehind(line, "EFI stub: ", out rest))
+        if (TextCursor.TryBehind(line, "efi: EFI v", out rest) || TextCursor.TryBehind(line, "EFI stub: ", out rest)
+            || TextCursor.TryBehind(line, EfiMap, out rest))
             return true;
         subject = Subject.XenVersion;
         if (TextCursor.TryBehind(line, "Xen version ", out rest))

@@ -110,7 +110,11 @@ internal sealed class ReserveRemedies
         }
 
         if (RangeOf(request, isHigh: true) is { } high)
-            found.Add($"{Setting.ReservedRange} {Text(high)}{(request.LowestStart ? Reaches : "")}");
+        {
+            ulong wanted = Wanted(request);
+            string less = high.SizeBytes >= wanted ? "" : $", which keeps {ByteSize.ToText(high.SizeBytes)} instead of {ByteSize.ToText(wanted)}";
+            found.Add($"{Setting.ReservedRange} {Text(high)}{less}{(request.LowestStart || request.Ranges.IsEmpty ? Reaches : "")}");
+        }
         else if (!request.Ranges.IsEmpty && RangeOf(request, isHigh: false) is { } low)
             found.Add($"{Setting.ReservedRange} {Text(low)}");
         if (GuestOf(request) is { } guest)
@@ -160,11 +164,14 @@ internal sealed class ReserveRemedies
 
     private const ulong X86Start = E820.X86Layout.OneMiB;
 
+    /// <summary>How much is to be kept.</summary>
+    private ulong Wanted(ReserveRequest request) => request.GuestBytes ?? ByteRanges.Sum(request.Ranges.IsEmpty
+        ? ByteRanges.Intersect(_pieces, [ByteRange.FromBounds(0, request.Start)]) : ByteRanges.Union(request.Ranges));
+
     /// <summary>A range of the same size; of half of it, and so on, where no guest's memory is given.</summary>
     private ByteRange? RangeOf(ReserveRequest request, bool isHigh)
     {
-        ulong asked = request.GuestBytes ?? ByteRanges.Sum(request.Ranges.IsEmpty
-            ? ByteRanges.Intersect(_pieces, [ByteRange.FromBounds(0, request.Start)]) : ByteRanges.Union(request.Ranges));
+        ulong asked = Wanted(request);
         ImmutableArray<ByteRange> area =
             [isHigh ? ByteRange.FromBounds(Frames.FourGiB, Frames.AddressLimit) : ByteRange.FromBounds(X86Start, Frames.FourGiB)];
         for (ulong bytes = Align.Up(ulong.Min(asked, Frames.AddressLimit), ReservePlanner.StartAlignment); bytes >= LeastBytes || bytes == asked;

@@ -328,7 +328,7 @@ public sealed class FieldHostTests
     [DataRow("memmap=512M$1G",
         "user: [mem 0x0000000000000000-0x000000003fffffff] usable\nuser: [mem 0x0000000040000000-0x000000005fffffff] reserved\n",
         "memmap=512M$1G (line 2) took effect")]
-    [DataRow("memmap=79G$82G", "", "memmap=79G$82G (line 2) has nothing to take")]
+    [DataRow("memmap=79G$82G", "", "memmap=79G$82G (line 2) did not take effect")]
     [DataRow("memmap=512M1G", "", "memmap=512M1G (line 2) is not a range to Linux")]
     [DataRow("quiet", "", null)]
     public void A_hosts_memmap_is_told_to_be_in_force_or_not(string option, string after, string? expected)

@@ -49,6 +49,17 @@ internal sealed class XenPvhDom0Platform : IPlatform
                 outcome = conflict.Severity == Severity.Error ? GuestOutcome.Halts : GuestOutcome.NotKnown;
         }
 
+        // arch_iommu_check_autotranslated_hwdom, in every release that has PVH dom0s.
+        const string words = "Presently, iommu must be enabled for PVH hardware domain";
+        bool lacksIommu = scenario.Host.Traits.UsesIommu == false;
+        if (lacksIommu)
+        {
+            outcome = GuestOutcome.Halts;
+            problems.Add(new(
+                Severity.Error, ProblemCodes.KernelHalts, $"Xen panics: \"{words}\" (its log says \"I/O virtualisation disabled\")",
+                Remedy: "switch on VT-d or AMD-Vi (IOMMU) in the host's firmware, or leave out dom0=pvh"));
+        }
+
         return new()
         {
             Scenario = scenario,
@@ -60,7 +71,7 @@ internal sealed class XenPvhDom0Platform : IPlatform
             Problems = [.. problems],
             RamBelow4GiBKiB = entries.Where(static planned => planned.Entry is { IsRam: true, Address: < Frames.FourGiB })
                 .Aggregate(0UL, static (sum, planned) => sum + planned.Entry.Size) >> 10,
-            Verdict = new(outcome, null),
+            Verdict = new(outcome, lacksIommu ? words : null),
         };
     }
 
