@@ -51,7 +51,7 @@ internal static class FleetText
         WriteGroups(console, answer);
         if (!fleet.Guests.IsEmpty)
         {
-            WriteGuests(console, answer.Guests);
+            WriteGuests(console, answer.Guests, answer.NotJudged > 0);
             foreach (string lost in LowMemoryLost(answer))
                 console.Ansi.WriteLine(lost);
         }
@@ -137,7 +137,8 @@ internal static class FleetText
         }
         else
         {
-            console.Ansi.Write($"The hole [{start}, 0x100000000) suits {(answer.Impossible == 0 ? "all" : "the others")}", TextColour.Green);
+            console.Ansi.Write($"The hole [{start}, 0x100000000) suits {(answer.Impossible == 0 ? "all" : "the others")}"
+                + (answer.NotJudged == 0 ? "" : " that could be judged"), TextColour.Green);
             console.Ansi.WriteLine($": guests keep {ByteSize.ToText(start.Value)} of memory below it ({answer.Policy}).");
             string without = answer.HoleStartWithout is { } next ? $"; without them it could start at {next}" : "";
             console.Ansi.WriteLine($"Forced by {Hosts(answer.ForcedBy.Count)}: {Names(answer.ForcedBy.First, answer.ForcedBy.Count)}{without}.");
@@ -174,7 +175,7 @@ internal static class FleetText
                     + $"{(answer.GroupCount <= FleetTally.MaxGroups ? " (--json has them)" : "")}.");
     }
 
-    private static void WriteGuests(CommandConsole console, ImmutableArray<FleetGuestAnswer> guests)
+    private static void WriteGuests(CommandConsole console, ImmutableArray<FleetGuestAnswer> guests, bool hasNotJudged)
     {
         TextTable table = MapView.NewTable("Guests", "guest", "memory", "ends at", "too little memory", "no hole suits",
             "overlaps a window above 4 GiB", "such as");
@@ -187,7 +188,7 @@ internal static class FleetText
                 MapView.Cell(Number(guest.TooLittleMemory)),
                 MapView.Cell(guest.NeedsHole ? Number(guest.HoleTooLow) : "needs none"),
                 MapView.Cell(Number(guest.MeetsHighWindow)),
-                MapView.Cell(guest.FitsAll ? "fits every host" : guest.Offenders.IsEmpty ? "see above"
+                MapView.Cell(guest.FitsAll ? hasNotJudged ? "fits every host judged" : "fits every host" : guest.Offenders.IsEmpty ? "see above"
                     : Names(guest.Offenders, guest.Offenders.Length)));
         }
 

@@ -46,7 +46,8 @@ internal static class Verdicts
         _ => "No hole suits all hosts.",
     };
 
-    private static string All(FleetAnswer answer) => answer.Hosts == 1 ? "the one host" : $"all {Counted.Of(answer.Hosts, "host")}";
+    private static string All(FleetAnswer answer) => (answer.Hosts == 1 ? "the one host" : $"all {Counted.Of(answer.Hosts, "host")}")
+        + (answer.NotJudged > 0 ? " that could be judged" : "");
 
     private static string NotEveryGuest(FleetAnswer answer)
     {
