@@ -122,6 +122,10 @@ internal sealed class QemuPlatform : IPlatform
     private static string Untried(QemuCure cure) => cure.IsPlugRefused ? "QEMU refuses how the devices are plugged together, whatever is set"
         : "what one of the devices asks for is not known";
 
+    /// <summary>Where the firmware places all BARs with one of the settings: then something else is in the way.</summary>
+    private static string ThatWorks(QemuCure cure) =>
+        cure.Trials.Any(static trial => trial.Unplaced == 0 && trial.Outcome == GuestOutcome.Boots) ? " that works on this host (see its problems)" : "";
+
     private const string NotCounted = "what the devices that are passed through ask for is not told and not counted: give their lspci -vv";
 
     public SettingComparison? CompareSettings(Scenario scenario)
@@ -139,7 +143,7 @@ internal sealed class QemuPlatform : IPlatform
         string why = cure.IsWell ? "every BAR has its place as it is"
             : cure.IsUntried ? $"none could be tried: {Untried(cure)}"
             : cure.Best is null ? cure.IsStartOnly ? "with none of the settings that were tried does QEMU start the guest"
-                : "with none of the settings that were tried does every BAR get a place"
+                : $"with none of the settings that were tried does every BAR get a place{ThatWorks(cure)}"
             : cure.IsStartOnly ? $"the lightest change that was found with which QEMU starts the guest; {NotCounted}"
             : $"the lightest change that was found with which the guest boots and every BAR has its place";
         return new(
@@ -213,7 +217,7 @@ internal sealed class QemuPlatform : IPlatform
             cure.IsUntried ? $"no setting could be tried: {Untried(cure)}"
                 : cure.IsStartOnly ? $"with none of the settings that were tried does QEMU start the guest: "
                     + $"{string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"
-                : $"none of the settings that were tried gives every BAR a place: "
+                : $"none of the settings that were tried gives every BAR a place{ThatWorks(cure)}: "
                     + $"{string.Join(", ", cure.Trials.Skip(1).Select(static trial => trial.Name))}"));
         return null;
     }
