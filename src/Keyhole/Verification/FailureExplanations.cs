@@ -55,8 +55,9 @@ internal static class FailureExplanations
     /// <summary>Xen's own death, and why where Xen says that in a line before it.</summary>
     public static string OfXensOwnEnd(LogFact<BootFailure> failure)
     {
-        string text = $"Xen itself dies before it starts dom0 (line {failure.Line}: {Quoted(failure.Value)}): no kernel ran, so there "
-            + $"is nothing of its memory to compare.";
+        // Whether dom0 ran an xl dmesg does not show: its lines are not in it.
+        string text = $"Xen itself dies (line {failure.Line}: {Quoted(failure.Value)}), and no line of dom0's kernel stands before that in the log: "
+            + $"there is nothing of its memory to compare.";
         return failure.Value.Cause is not { } cause ? text
             : $"{text} Before that Xen says \"{cause}\"{(failure.Value.IsAboutMemory ? ": memory has a part in it" : "")}.";
     }
