@@ -124,7 +124,8 @@ internal sealed class QemuPlatform : IPlatform
 
     /// <summary>Where the firmware places all BARs with one of the settings: then something else is in the way.</summary>
     private static string ThatWorks(QemuCure cure) =>
-        cure.Trials.Any(static trial => trial.Unplaced == 0 && trial.Outcome == GuestOutcome.Boots) ? " that works on this host (see its problems)" : "";
+        cure.Trials.Any(static trial => trial.Unplaced == 0 && trial.Outcome == GuestOutcome.Boots)
+            ? " that works on this host (see its problems)" : "";
 
     private const string NotCounted = "what the devices that are passed through ask for is not told and not counted: give their lspci -vv";
 
