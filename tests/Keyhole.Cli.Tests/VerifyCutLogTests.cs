@@ -92,16 +92,7 @@ public sealed class VerifyCutLogTests
     [DataRow("field/xen/linux419-unusable.txt", 1)]
     public void Where_lines_of_Xens_map_are_lost_nothing_is_a_difference_that_is_none(string name, int step)
     {
-        string[] lines = File.ReadAllLines(PathOf(name));
-        int first = Array.FindIndex(lines, static line => line.Contains("RAM map:", StringComparison.Ordinal)) + 1;
-        int count = lines.Skip(first).TakeWhile(static line => line.StartsWith("(XEN)  [", StringComparison.Ordinal)).Count();
-        var cuts = Enumerable.Range(1, 3).SelectMany(length => Enumerable.Range(0, count - length + 1)
-            .Select(at => (What: $"{length} from {at}", Lines: (string[])[.. lines[..(first + at)], "[...]", .. lines[(first + at + length)..]])))
-            .Concat(Enumerable.Range(1, count - 1).SelectMany(at => new[]
-            {
-                (What: $"head to {at}", Lines: lines[(first + at)..]),
-                (What: $"end from {at}", Lines: (string[])[.. lines[..(first + at)], "[...]", .. lines[(first + count)..]]),
-            })).Where((_, i) => i % step == 0).ToArray();
+        (string What, string[] Lines)[] cuts = CutsOf(name, step);
 
         Assert.IsGreaterThan(5, cuts.Length + step);
         foreach ((string what, string[] cut) in cuts)
@@ -113,6 +104,58 @@ public sealed class VerifyCutLogTests
             Assert.DoesNotContain("does not name it", run.Output.Replace('\n', ' '), $"{name}, {what}");
             Assert.DoesNotContain("no kernel version that is known", run.Output.Replace('\n', ' '), $"{name}, {what}");
         }
+    }
+
+    /// <summary>What a lost line cuts short is not the same as the entry that the log has; and each of the log's lines is told once.</summary>
+    [TestMethod]
+    [DataRow("golden/seed8g.log", 3)]
+    [DataRow("golden/dom0-relocate.log", 4)]
+    [DataRow("golden/unusable.log", 5)]
+    [DataRow("golden/seed8g-3g.log", 9)]
+    [DataRow("field/xen/initrd-moved.txt", 15)]
+    public void What_is_told_as_the_same_stands_whole_on_its_line_of_the_log(string name, int step)
+    {
+        int count = 0;
+        foreach ((string what, string[] cut) in CutsOf(name, step))
+        {
+            CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Written(string.Join('\n', cut) + "\n"), "--json");
+            JsonElement json = run.Json();
+            (string Observed, int Line)[] agreements = EntriesOf(json, "agreements");
+
+            count += agreements.Length;
+            foreach ((string observed, int line) in agreements)
+                Assert.AreEqual(EntryIn(cut[line - 1]), observed[..observed.IndexOf(')', StringComparison.Ordinal)], $"{name}, {what}, line {line}");
+            int[] told = [.. agreements.Concat(EntriesOf(json, "undecided")).Select(static entry => entry.Line)];
+            Assert.HasCount(told.Distinct().Count(), told, $"{name}, {what}");
+        }
+
+        Assert.IsGreaterThan(5, count);
+    }
+
+    private static (string Observed, int Line)[] EntriesOf(JsonElement json, string list) =>
+        !json.TryGetProperty(list, out JsonElement found) ? [] : [.. found.EnumerateArray()
+            .Where(static one => one.GetProperty("what").GetString() == "map entry")
+            .Select(static one => (one.GetProperty("observed").GetString()!, one.GetProperty("line").GetInt32()))];
+
+    /// <summary>"[0x100000, 0x20000000" of "[    0.000000] Xen: [mem 0x0000000000100000-0x000000001fffffff] usable".</summary>
+    private static string EntryIn(string line)
+    {
+        string[] bounds = line[(line.IndexOf("[mem 0x", StringComparison.Ordinal) + 7)..line.LastIndexOf(']')].Split("-0x");
+        return $"[0x{Convert.ToUInt64(bounds[0], 16):x}, 0x{Convert.ToUInt64(bounds[1], 16) + 1:x}";
+    }
+
+    private static (string What, string[] Lines)[] CutsOf(string name, int step)
+    {
+        string[] lines = File.ReadAllLines(PathOf(name));
+        int first = Array.FindIndex(lines, static line => line.Contains("RAM map:", StringComparison.Ordinal)) + 1;
+        int count = lines.Skip(first).TakeWhile(static line => line.StartsWith("(XEN)  [", StringComparison.Ordinal)).Count();
+        return Enumerable.Range(1, 3).SelectMany(length => Enumerable.Range(0, count - length + 1)
+            .Select(at => (What: $"{length} from {at}", Lines: (string[])[.. lines[..(first + at)], "[...]", .. lines[(first + at + length)..]])))
+            .Concat(Enumerable.Range(1, count - 1).SelectMany(at => new[]
+            {
+                (What: $"head to {at}", Lines: lines[(first + at)..]),
+                (What: $"end from {at}", Lines: (string[])[.. lines[..(first + at)], "[...]", .. lines[(first + count)..]]),
+            })).Where((_, i) => i % step == 0).ToArray();
     }
 
     [TestMethod]

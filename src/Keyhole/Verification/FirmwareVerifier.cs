@@ -211,7 +211,7 @@ public static class FirmwareVerifier
                 notCompared.Add($"the map's part {Verifier.Range(part.Range)}: {part.Why}");
             findings.AddRange(MapComparison.Compare(
                 forecast, withMap, ByteRanges.Union([.. unsettled.Select(static part => part.Range), .. notKnown]), out int lost));
-            undecided.AddRange(MapComparison.TouchedBy(notKnown, withMap));
+            undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
             if (undecided.Count > 0)
                 notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
             if (lost > 0)

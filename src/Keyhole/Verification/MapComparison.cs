@@ -16,101 +16,107 @@ internal static class MapComparison
 {
     public const string What = "map entry";
 
-    /// <summary>Entries that a cut log cannot show count as neither; <paramref name="lost"/> is how many.</summary>
+    /// <summary>Entries that a cut log cannot show count as neither; <paramref name="lost"/> is how many. Nor does an entry that is the same only
+    /// as far as it is known: the log has more of it, or the forecast may.</summary>
     /// <param name="notKnown">Where nobody knows what the forecast's map has: there nothing is compared. Sorted, without overlap.</param>
     public static ImmutableArray<Finding> Compare(ImmutableArray<E820Entry> forecast, ObservedBoot boot, ImmutableArray<ByteRange> notKnown,
         out int lost)
     {
-        forecast = WithoutLost(forecast, boot, boot.Map!.Entries, out lost);
-        forecast = [.. forecast.SelectMany(entry => MapReadings.Without(entry, notKnown))];
-        LogMap map = Without(boot.Map, notKnown);
+        LogMap map = boot.Map!;
+        ImmutableArray<Part> left = [.. WithoutLost(forecast, boot, map.Entries, out lost).SelectMany(entry => PartsOf(entry, 0, notKnown))];
+        ImmutableArray<Part> right = [.. map.Entries.SelectMany((entry, i) => PartsOf(entry, map.EntryLines[i], notKnown))];
+        HashSet<E820Entry> inForecast = [.. left.Select(static part => part.Entry)];
+        HashSet<E820Entry> inLog = [.. right.Select(static part => part.Entry)];
         var findings = ImmutableArray.CreateBuilder<Finding>();
         // What is missing behind the last entry would stand in the next line, unless the log ends there.
-        int lastLine = boot.Map.EntryLines.IsEmpty ? 0 : Math.Max(boot.LastLine, boot.Map.EntryLines[^1]);
+        int lastLine = map.EntryLines.IsEmpty ? 0 : Math.Max(boot.LastLine, map.EntryLines[^1]);
         int f = 0;
         int o = 0;
-        while (f < forecast.Length || o < map.Entries.Length)
+        while (f < left.Length || o < right.Length)
         {
-            if (f < forecast.Length && o < map.Entries.Length && forecast[f] == map.Entries[o])
+            if (f < left.Length && o < right.Length && left[f].Entry == right[o].Entry)
             {
-                findings.Add(Both(forecast[f++], map, o++));
+                AddBoth(left[f++], right[o++], findings);
                 continue;
             }
 
             int forecastFrom = f;
             int observedFrom = o;
-            while (f < forecast.Length && !map.Entries.Contains(forecast[f]))
+            while (f < left.Length && !inLog.Contains(left[f].Entry))
                 f++;
-            while (o < map.Entries.Length && !forecast.Contains(map.Entries[o]))
+            while (o < right.Length && !inForecast.Contains(right[o].Entry))
                 o++;
             if (f == forecastFrom && o == observedFrom)
             {
                 // The same entries in another order, or one twice: each alone, so that the walk goes on.
-                findings.Add(o < map.Entries.Length ? Surplus(map, o++) : Missing(forecast[f++], map, o, lastLine));
+                if (o < right.Length)
+                    AddSurplus(right[o++], findings);
+                else
+                    findings.Add(Missing(left[f++], right, o, lastLine));
                 continue;
             }
 
-            Pair(forecast[forecastFrom..f], map, observedFrom, o, lastLine, findings);
+            Pair(left[forecastFrom..f], right, (observedFrom, o), lastLine, findings);
         }
 
         return findings.ToImmutable();
     }
 
-    /// <summary>The log's entries that have a part of what is not known.</summary>
-    public static IEnumerable<Finding> TouchedBy(ImmutableArray<ByteRange> notKnown, ObservedBoot boot)
+    /// <summary>The log's entries of which a part, or what they go on with, is not known, and which no finding tells.</summary>
+    public static IEnumerable<Finding> Undecided(ImmutableArray<ByteRange> notKnown, ObservedBoot boot, IEnumerable<Finding> told)
     {
+        HashSet<(string?, int?)> known = [.. told.Where(static finding => finding.What == What)
+            .Select(static finding => (finding.Observed, finding.Line))];
         for (int i = 0; boot.Map is { } map && i < map.Entries.Length; i++)
         {
             E820Entry entry = map.Entries[i];
-            if (!entry.Wraps && notKnown.Any(range => range.Overlaps(entry.Range)))
-                yield return Surplus(map, i);
+            if (!entry.Wraps && notKnown.Any(range => range.Start <= entry.End && entry.Address <= range.End)
+                && !known.Contains((Text(entry), map.EntryLines[i])))
+                yield return Surplus(entry, map.EntryLines[i]);
         }
     }
 
-    private static LogMap Without(LogMap map, ImmutableArray<ByteRange> notKnown)
-    {
-        if (notKnown.IsEmpty)
-            return map;
-        var entries = ImmutableArray.CreateBuilder<E820Entry>();
-        var lines = ImmutableArray.CreateBuilder<int>();
-        for (int i = 0; i < map.Entries.Length; i++)
-        {
-            foreach (E820Entry rest in MapReadings.Without(map.Entries[i], notKnown))
-            {
-                entries.Add(rest);
-                lines.Add(map.EntryLines[i]);
-            }
-        }
-
-        return map with { Entries = entries.ToImmutable(), EntryLines = lines.ToImmutable() };
-    }
+    private static IEnumerable<Part> PartsOf(E820Entry entry, int line, ImmutableArray<ByteRange> notKnown) =>
+        MapReadings.Without(entry, notKnown).Select(part => new Part(part, entry, line));
 
     /// <summary>Entries between two that agree: as many on both sides go together in order, else those that overlap or share a bound.</summary>
-    private static void Pair(ImmutableArray<E820Entry> forecast, LogMap map, int from, int to, int lastLine,
+    private static void Pair(ImmutableArray<Part> forecast, ImmutableArray<Part> observed, (int From, int To) span, int lastLine,
         ImmutableArray<Finding>.Builder findings)
     {
-        bool inOrder = forecast.Length == to - from;
+        bool inOrder = forecast.Length == span.To - span.From;
         int f = 0;
-        int o = from;
-        while (f < forecast.Length || o < to)
+        int o = span.From;
+        while (f < forecast.Length || o < span.To)
         {
-            if (f < forecast.Length && o < to && (inOrder || AreAlike(forecast[f], map.Entries[o])))
-                findings.Add(Both(forecast[f++], map, o++));
-            else if (o == to || (f < forecast.Length && forecast[f].Address < map.Entries[o].Address))
-                findings.Add(Missing(forecast[f++], map, o, lastLine));
+            if (f < forecast.Length && o < span.To && (inOrder || AreAlike(forecast[f].Entry, observed[o].Entry)))
+                AddBoth(forecast[f++], observed[o++], findings);
+            else if (o == span.To || (f < forecast.Length && forecast[f].Entry.Address < observed[o].Entry.Address))
+                findings.Add(Missing(forecast[f++], observed, o, lastLine));
             else
-                findings.Add(Surplus(map, o++));
+                AddSurplus(observed[o++], findings);
         }
     }
 
-    private static Finding Both(E820Entry forecast, LogMap map, int index) =>
-        new(What, Text(forecast), Text(map.Entries[index]), map.EntryLines[index], forecast == map.Entries[index]);
+    private static void AddBoth(Part forecast, Part observed, ImmutableArray<Finding>.Builder findings)
+    {
+        bool agrees = forecast.Entry == observed.Entry;
+        if (!agrees || !(forecast.IsCut || observed.IsCut))
+            findings.Add(new(What, Text(forecast.Entry), Text(observed.Whole), observed.Line, agrees));
+    }
 
-    private static Finding Surplus(LogMap map, int index) => new(What, null, Text(map.Entries[index]), map.EntryLines[index], Agrees: false);
+    private static void AddSurplus(Part observed, ImmutableArray<Finding>.Builder findings)
+    {
+        Finding surplus = Surplus(observed.Whole, observed.Line);
+        // The log has the line once, however many parts of it are known.
+        if (!observed.IsCut || !findings.Contains(surplus))
+            findings.Add(surplus);
+    }
 
-    private static Finding Missing(E820Entry forecast, LogMap map, int next, int lastLine) =>
-        new(What, Text(forecast), null,
-            next < map.EntryLines.Length ? map.EntryLines[next] : map.EntryLines.IsEmpty ? lastLine : Math.Min(map.EntryLines[^1] + 1, lastLine),
+    private static Finding Surplus(E820Entry observed, int line) => new(What, null, Text(observed), line, Agrees: false);
+
+    private static Finding Missing(Part forecast, ImmutableArray<Part> observed, int next, int lastLine) =>
+        new(What, Text(forecast.Entry), null,
+            next < observed.Length ? observed[next].Line : observed.IsEmpty ? lastLine : Math.Min(observed[^1].Line + 1, lastLine),
             Agrees: false);
 
     private static bool AreAlike(E820Entry left, E820Entry right) =>
@@ -135,4 +141,10 @@ internal static class MapComparison
     }
 
     public static string Text(E820Entry entry) => $"[0x{entry.Address:x}, 0x{entry.End:x}) {E820TypeNames.NameOf(entry.Type)}";
+
+    /// <summary>What is known of an entry, and the entry that it is of, as it stands in its map.</summary>
+    private readonly record struct Part(E820Entry Entry, E820Entry Whole, int Line)
+    {
+        public bool IsCut => Entry != Whole;
+    }
 }

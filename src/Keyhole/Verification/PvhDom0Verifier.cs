@@ -110,7 +110,7 @@ public static class PvhDom0Verifier
             ObservedBoot withMap = observed with { Map = map };
             (ImmutableArray<Finding> entries, hasRoom, int lost) = CompareMap(plan, withMap, notKnown);
             findings.AddRange(entries);
-            undecided.AddRange(MapComparison.TouchedBy(notKnown, withMap));
+            undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
             if (undecided.Count > 0)
                 notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
             if (lost > 0)

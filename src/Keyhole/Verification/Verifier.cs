@@ -100,7 +100,9 @@ public static class Verifier
             .Select(reading => FindingsOf(reading, observed, possible.NotKnownRanges, new List<string>()).ToArray())];
         ILookup<bool, Finding> known = findings.ToLookup(finding => Array.TrueForAll(others, other => other.Contains(finding))
             && !(finding.What == OutcomeWhat && forecast.IsDecidedByLostLines));
-        Finding[] undecided = [.. known[false], .. MapComparison.TouchedBy(possible.NotKnownRanges, observed)];
+        Finding[] undecided = [.. known[false]
+            .Concat(MapComparison.Undecided(possible.NotKnownRanges, observed, [.. known[true], .. known[false]]))
+            .OrderBy(static finding => finding.Line)];
         // An end that the log shows is told, and so are windows that it says cannot be claimed: both are what is looked for.
         Finding[] told = [.. undecided.Where(finding => forecast.IsDecidedByLostLines
             && (finding.What == BarFindings.What || (finding.What == OutcomeWhat && observed.Halts)))];
