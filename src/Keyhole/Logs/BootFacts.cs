@@ -85,6 +85,9 @@ public sealed record BootFacts
     /// <summary>The first line that a program prints, or that tells of the first process: the kernel has got through its start.</summary>
     public int? FirstProgramLine { get; init; }
 
+    /// <summary>What the kernel says is no RAM of its own (nosave memory), as far as it is kept: by address.</summary>
+    internal ImmutableArray<ByteRange> NotSaved { get; init => field = Given.Array(value); } = [];
+
     /// <summary>A line that stands behind the place where a kernel prints the map that its command line has changed.</summary>
     internal int? OptionsTakenLine { get; init; }
 
@@ -126,6 +129,8 @@ public sealed record BootFacts
         KernelMessageKind.ImageOutsideRam => this with { ImageOutsideRam = ImageOutsideRam ?? new(default, line) },
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
         KernelMessageKind.Program => this with { FirstProgramLine = FirstProgramLine ?? line },
+        // No map has more entries.
+        KernelMessageKind.NotSaved => NotSaved.Length < Hosts.Host.MaxEntries ? this with { NotSaved = NotSaved.Add(message.From) } : this,
         KernelMessageKind.OptionsTaken => this with { OptionsTakenLine = OptionsTakenLine ?? line },
         KernelMessageKind.Need => WithNeed(message.Text!, line),
         KernelMessageKind.RunsOn => this with { RunsOn = RunsOn ?? new(message.Text!, line) },

@@ -46,6 +46,7 @@ internal enum KernelMessageKind
     ImageOutsideRam,
     RunsOn,
     OptionsTaken,
+    NotSaved,
     Program,
     Need,
 }
@@ -132,6 +133,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.BootFailure) { BootFailure = failure };
         if (KernelNeeds.WordsIn(line) is { } need)
             return new(KernelMessageKind.Need) { Text = need };
+        if (TextCursor.TryBehind(line, Vocabulary.NotSaved, out cursor) && TryMem(ref cursor, isInclusive: true, out ByteRange notSaved))
+            return new(KernelMessageKind.NotSaved) { From = notSaved };
         if (line.Contains(Vocabulary.ImageOutsideRam, StringComparison.Ordinal))
             return new(KernelMessageKind.ImageOutsideRam);
         if (TextCursor.TryBehind(line, Vocabulary.E820, out cursor) && TryEdit(ref cursor, out KernelMessage edit))
@@ -170,7 +173,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
             or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn
-            or KernelMessageKind.Program or KernelMessageKind.OptionsTaken or KernelMessageKind.Need)
+            or KernelMessageKind.Program or KernelMessageKind.OptionsTaken or KernelMessageKind.NotSaved or KernelMessageKind.Need)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }
 

@@ -56,6 +56,9 @@ internal static class Vocabulary
     public const string Memory = "Memory: ";
     public const string LastPfn = "last_pfn = ";
     public const string DeferredPages = "deferred pages initialised";
+    /// <summary>What is no RAM of the kernel's and that a hibernation leaves out; PM's "hibernation: " stands before it since 5.9.</summary>
+    public const string NotSaved = "Registered nosave memory: ";
+
     public const string ImageOutsideRam = ".bss are not marked as E820";
 
     // Maps and gaps.
@@ -213,6 +216,7 @@ internal static class Vocabulary
         new("Failed to update kernel", KernelMessageKind.BootFailure, "Failed to update kernel mapping for mfn=6930582 pfn=262144"),
         new(E820 + Update, KernelMessageKind.MapEdit, E820 + Update + MemOpening + "0x00000000-0x00000fff] usable " + Becomes + " reserved"),
         new(E820 + Remove, KernelMessageKind.MapEdit, E820 + Remove + MemOpening + "0x000a0000-0x000fffff] usable"),
+        new("ed nosave memory", KernelMessageKind.NotSaved, "PM: hibernation: " + NotSaved + MemOpening + "0x00000000-0x00000fff]"),
         new("not marked as E820", KernelMessageKind.ImageOutsideRam, ".text .data " + ImageOutsideRam + "_TYPE_RAM!"),
         new(ConsoleOpening, KernelMessageKind.Console, "printk: console [hvc0] enabled"),
         new("deferred pages", KernelMessageKind.DeferredPages, "node 0 " + DeferredPages + " in 256ms"),

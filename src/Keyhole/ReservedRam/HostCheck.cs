@@ -63,6 +63,9 @@ public static class HostCheck
             return null;
         ImmutableArray<ByteRange> ram = LinuxIomem.RamOf((after ?? firmware).Entries);
         string? commandLine = facts.CommandLine?.Value;
+        ImmutableArray<ByteRange> inUse = InUse(WantedBy(plan), facts.NotSaved);
+        if (!inUse.IsEmpty)
+            return Compare(plan, ByteRanges.Union([.. ram, .. inUse]), commandLine);
         if (facts.ImageOutsideRam is not { } image)
             return Compare(plan, ram, commandLine);
         if (!image.Value.IsEmpty)
@@ -70,6 +73,23 @@ public static class HostCheck
         ImmutableArray<Problem> problems = Compare(plan, ram, commandLine);
         return OfImage(plan, ByteRanges.Subtract(LinuxIomem.RamOf(firmware.Entries), ram), image.Line, commandLine) is { } found
             ? [.. problems, found] : problems;
+    }
+
+    /// <summary>
+    /// What the kernel uses within what is to be kept, by what it says is no RAM of its own: a gap between two such ranges. Beyond the first and the
+    /// last of them nothing is known: the kernel stops at the end of its RAM (e820__register_nosave_regions).
+    /// </summary>
+    private static ImmutableArray<ByteRange> InUse(ImmutableArray<ByteRange> wanted, ImmutableArray<ByteRange> notSaved)
+    {
+        List<ByteRange> used = [];
+        foreach (ByteRange range in wanted)
+        {
+            ImmutableArray<ByteRange> said = ByteRanges.Intersect([range], ByteRanges.Union(notSaved));
+            if (said.Length > 1)
+                used.AddRange(ByteRanges.Subtract([ByteRange.FromBounds(said[0].Start, said[^1].End)], said));
+        }
+
+        return [.. used];
     }
 
     /// <summary>
