@@ -33,6 +33,83 @@ public sealed class CausesInLogsTests
 
         """;
 
+    private const string HvmGuest = """
+        [    0.000000] Linux version 6.1.0-18-amd64 (d@d) #1
+        [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+        [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007fffefff] usable
+        [    0.000000] BIOS-e820: [mem 0x00000000fc000000-0x00000000ffffffff] reserved
+        [    0.000000] Hypervisor detected: Xen HVM
+
+        """;
+
+    private const string PvGuest = """
+        [    0.000000] Linux version 5.10.0-28-amd64 (d@d) #1
+        [    0.000000] Command line: root=/dev/sda1 ro
+        [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable
+        [    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved
+        [    0.000000] Xen: [mem 0x0000000000100000-0x000000003fffffff] usable
+        [    0.000000] last_pfn = 0x40000 max_arch_pfn = 0x400000000
+        [    0.100000] Booting paravirtualized kernel on Xen
+
+        """;
+
+    private const string Dom0 = """
+        [    0.000000] Linux version 5.15.0-91-generic (a@b) #101 SMP
+        [    0.000000] Command line: placeholder root=/dev/sda1 ro
+        [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable
+        [    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved
+        [    0.000000] Xen: [mem 0x0000000000100000-0x00000000bfffffff] usable
+        [    0.000000] Xen: [mem 0x00000000e0000000-0x00000000ffffffff] reserved
+        [    0.000000] last_pfn = 0xc0000 max_arch_pfn = 0x400000000
+
+        """;
+
+    private const string Windows = """
+        [    0.500000] pci_bus 0000:00: root bus resource [mem 0x80000000-0xfbffffff window]
+        [    0.500000] acpi PNP0A03:00: ignoring host bridge window [mem 0x100000000-0x1ffffffff window] (conflicts with PCI Bus 0000:01)
+
+        """;
+
+    [TestMethod]
+    [DataRow(HvmGuest)]
+    [DataRow(PvGuest)]
+    public void Another_machines_Linux_behind_Xens_lines_is_not_taken_for_dom0s(string guest)
+    {
+        string errors = Words(With(XensMap + guest, "boot", "--dom0", "--host", "-", "--nr-pages", "262144").Errors);
+
+        Assert.DoesNotContain("dom0's kernel is Linux", errors);
+        Assert.DoesNotContain("Linux", With(XensMap + guest, "show", "--host", "-").Output);
+    }
+
+    [TestMethod]
+    public void A_PV_guests_boot_behind_Xens_lines_is_not_compared_as_dom0s()
+    {
+        CommandRun run = With(XensMap + PvGuest, "verify", "--dom0", "--host", "-", "--nr-pages", "262144");
+
+        Assert.Contains("only guests boot in this log", Words(run.Errors));
+    }
+
+    [TestMethod]
+    [DataRow(XensMap + HvmGuest + Windows, false)]
+    [DataRow(XensMap + PvGuest + Windows, false)]
+    // Its own map, and behind it another's boot.
+    [DataRow(BareBoot + HvmGuest + Windows, false)]
+    // Another machine's before Xen's.
+    [DataRow(BareBoot + Windows + XensMap, false)]
+    [DataRow(XensMap + Windows, false)]
+    [DataRow(XensMap + Dom0 + Windows, true)]
+    [DataRow(XensMap + Dom0 + Windows + HvmGuest, true)]
+    [DataRow(BareBoot + Windows + HvmGuest, true)]
+    public void Windows_are_told_of_the_boot_alone_that_the_map_belongs_to(string log, bool isTold)
+    {
+        CommandRun run = With(log, "show", "--host", "-");
+        string errors = Words(run.Errors);
+
+        Assert.AreEqual(isTold, errors.Contains("Linux drops the host bridge's window", StringComparison.Ordinal), errors);
+        Assert.AreEqual(isTold, errors.Contains("is over RAM of this map", StringComparison.Ordinal), errors);
+        Assert.AreEqual(isTold, run.Output.Contains("to bus 0000:00", StringComparison.Ordinal), run.Output);
+    }
+
     private static CommandRun With(string host, params string[] options) => CommandRun.WithInput(Encoding.UTF8.GetBytes(host), options);
 
     private static string Words(string text) => string.Join(' ', text.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries));
@@ -105,6 +182,7 @@ public sealed class CausesInLogsTests
             [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable
             [    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved
             [    0.000000] Xen: [mem 0x0000000000100000-0x00000000bfffffff] usable
+            [    0.000000] Xen: [mem 0x00000000e0000000-0x00000000ffffffff] reserved
             [    0.000000] Xen: [mem 0x0000000100000000-0x000000023fffffff] usable
             [    0.000000] last_pfn = 0x240000 max_arch_pfn = 0x400000000
 

@@ -240,7 +240,8 @@ internal sealed class BootSource
             return maxError;
         ulong? maxPages = maxBytes is { } most ? most >> Frames.Shift : log?.MaxPages;
         bool isPvh = log?.Pvh is not null;
-        if (!isPvh && hints.Kernel is null && _kernel.FirstGiven(parsed) is null && host is { Log: { } boots, LogMap: { } taken })
+        if (!isPvh && hints.Kernel is null && _kernel.FirstGiven(parsed) is null
+            && host is { Log: { } boots, LogMap: { } taken, Host.Traits.LinuxRelease: not null })
             hints = hints with { Kernel = KernelIn(boots, taken, console) };
         if (log is { IsBuildShown: false } && !isPvh && parsed.GetValue(_nrPages) is null)
             console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
@@ -276,12 +277,14 @@ internal sealed class BootSource
         return isPvh ? scenario : scenario with { Layout = hints.Layout?.Invoke(pages) ?? log?.Layout };
     }
 
-    /// <summary>The Linux that the log shows as dom0's, behind the map that is taken. Null where it shows none, or one that is not known.</summary>
+    /// <summary>The Linux that the log shows as dom0's by its map, behind Xen's that is taken. Null
+    /// where it shows none, or one that is not known.</summary>
     private static KernelRelease? KernelIn(LogScan log, LogMap taken, CommandConsole console)
     {
         foreach (ObservedBoot boot in BootLog.Of(log))
         {
-            if (boot is not { Owner: BootOwner.Dom0, Identity: { } identity } || taken.Line < boot.FirstLine || taken.Line > boot.LastLine)
+            if (boot is not { Owner: BootOwner.Dom0, Identity: { } identity, Map: not null }
+                || taken.Line < boot.FirstLine || taken.Line > boot.LastLine)
                 continue;
             string said = $"dom0's kernel is Linux {InputError.OneLine(identity.Text, 80)}, as the log says"
                 + $"{(boot.Release is { } at ? $" (line {at.Line})" : "")}";

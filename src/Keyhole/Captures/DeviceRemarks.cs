@@ -24,8 +24,10 @@ internal static class DeviceRemarks
     {
         if (taken.Kind is not (LogMapKind.XenFirmware or LogMapKind.LinuxFirmware))
             return [];
-        return [.. LeftOutTables(scan, taken).Take(MaxOfAKind), .. DroppedWindows(scan).Take(MaxOfAKind),
-            .. taken.Error is null && IsOfOneKernel(scan) ? WindowsOverRam(scan.Traits.RootWindows, taken.Entries).Take(MaxOfAKind) : []];
+        LinuxStretch? linux = LinuxStretch.Of(scan, taken);
+        return [.. LeftOutTables(scan, taken).Take(MaxOfAKind), .. DroppedWindows(scan, linux).Take(MaxOfAKind),
+            .. taken.Error is null && (IsOfOneKernel(scan) || scan.RootWindows.All(static seen => seen.Line is not null))
+                ? WindowsOverRam(LinuxStretch.WindowsOf(scan, linux), taken.Entries).Take(MaxOfAKind) : []];
     }
 
     /// <summary>Xen gives a PVH dom0 the firmware's tables where they are: only what its map calls ACPI or reserved.</summary>
@@ -43,12 +45,12 @@ internal static class DeviceRemarks
     }
 
     /// <summary>Below 1 MiB windows for old cards meet ROMs on most machines, and nothing is lost by it.</summary>
-    private static IEnumerable<string> DroppedWindows(LogScan scan)
+    private static IEnumerable<string> DroppedWindows(LogScan scan, LinuxStretch? linux)
     {
         HashSet<string> told = [];
         foreach (LogLine line in scan.Lines)
         {
-            if (line.Speaker != LogSpeaker.Kernel || line.Domain is not null
+            if (line.Speaker != LogSpeaker.Kernel || line.Domain is not null || linux?.Holds(line.Number) != true
                 || !TextCursor.TryBehind(line.Text, Vocabulary.DroppedWindow, out ReadOnlySpan<char> rest)
                 || !TryWindow(rest, out ByteRange window) || window.End <= X86Layout.OneMiB)
                 continue;

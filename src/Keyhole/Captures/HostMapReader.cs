@@ -122,6 +122,7 @@ public static class HostMapReader
         if (map.Error is { } error)
             return scan.Maps.Length == 1 ? error
                 : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
+        LinuxStretch? linux = LinuxStretch.Of(scan, map);
         ImmutableArray<ByteRange> lost = MapExtent.LostRanges(scan, map);
         return new HostDocument
         {
@@ -139,7 +140,7 @@ public static class HostMapReader
                     UsesIommu = RamCount.XensLine(scan, map, Vocabulary.NoIommu) is null ? null : false,
                 }
                     : scan.Traits) with
-                { LinuxRelease = LinuxOf(scan) },
+                { LinuxRelease = LinuxOf(scan, linux), RootWindows = LinuxStretch.WindowsOf(scan, linux) },
                 ReservedRegions = [.. scan.Traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
             },
             Dialect = map.Dialect,
@@ -235,14 +236,15 @@ public static class HostMapReader
         LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen => RamShown.Part,
     };
 
-    /// <summary>The numbers of the first Linux that is no guest's, as far as the log shows whose it is.</summary>
-    private static string? LinuxOf(LogScan scan)
+    /// <summary>The numbers of the Linux whose boot the map belongs to.</summary>
+    private static string? LinuxOf(LogScan scan, LinuxStretch? linux)
     {
         const string version = "Linux version ";
         foreach (LogLine line in scan.Lines)
         {
             int at = line.Text.IndexOf(version, StringComparison.Ordinal);
-            if (at >= 0 && line.Domain is null && HostTraits.ReleaseNumbers(line.Text.AsSpan(at + version.Length)) is { } numbers)
+            if (at >= 0 && line.Domain is null && linux?.Holds(line.Number) == true
+                && HostTraits.ReleaseNumbers(line.Text.AsSpan(at + version.Length)) is { } numbers)
                 return numbers;
         }
 

@@ -57,7 +57,7 @@ public static class BootLog
         }
 
         IEnumerable<BootInProgress> told = boots.Any(static boot => boot.HasKernelLines) ? boots.Where(static boot => boot.HasKernelLines) : boots;
-        return WithOnlyCrash([.. told.Select(static (boot, index) => boot.ToBoot(index + 1))], ends);
+        return WithOnlyCrash([.. told.Select((boot, index) => Dom0Evidence.OwnerShown(boot.ToBoot(index + 1), scan))], ends);
 
         BootInProgress Begin(BootOwner owner, int console, int line)
         {

@@ -134,6 +134,9 @@ public sealed record LogScan
     /// <summary>The machine's PCI functions of which the log tells what they ask for; empty for a virtual machine's log.</summary>
     internal ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>The windows of host bridges with the lines that tell them, guests' left out; null for one of <c>/proc/iomem</c>.</summary>
+    internal ImmutableArray<(RootWindow Window, int? Line)> RootWindows { get; init => field = Given.Array(value); } = [];
+
     /// <summary>What the log says of PCI functions; empty where nobody asked for it.</summary>
     public PciLog Pci { get; init; } = PciLog.Empty;
 }

@@ -219,7 +219,7 @@ public sealed class LogScanner
     private void ReadMessages(ReadOnlySpan<char> line)
     {
         // A listing that a forum or a mail program has indented begins where its first line does.
-        if (line.ContainsAny(s_traitWords) && !_traits.TryRead(_maps.WithoutIndentation(line)) && line.Length >= NarrowestWrap
+        if (line.ContainsAny(s_traitWords) && !_traits.TryRead(_maps.WithoutIndentation(line), _number) && line.Length >= NarrowestWrap
             && Hold(WrappedKind.Trait, line))
             return;
         if (!line.ContainsAny(LogMessages.Words) || (!_isReleased && _messages.MayGoOn(line) && Hold(WrappedKind.Message, line)))
@@ -232,6 +232,7 @@ public sealed class LogScanner
         Maps = _maps.ToMaps(),
         DroppedMaps = _maps.Dropped,
         Traits = _traits.ToTraits(),
+        RootWindows = _traits.ToWindows(),
         Devices = _devices.ToDevices(),
         Lines = _messages.ToLines(),
         LineCount = _text.Number,

@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Hosts;
@@ -76,7 +77,7 @@ internal sealed class LogTraits
     }
 
     /// <summary>Reads one line; false where it holds one of the words and nothing that can be used.</summary>
-    public bool TryRead(ReadOnlySpan<char> line)
+    public bool TryRead(ReadOnlySpan<char> line, int number)
     {
         if (line.IndexOf(Dmi) is >= 0 and int dmi)
         {
@@ -86,7 +87,7 @@ internal sealed class LogTraits
             return true;
         }
 
-        bool isOfWidths = _widths.TryRead(line) | _complaints.TryRead(line);
+        bool isOfWidths = _widths.TryRead(line, number) | _complaints.TryRead(line);
         if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
             return isOfWidths;
         ulong? blockStart = _blockStart;
@@ -202,6 +203,9 @@ internal sealed class LogTraits
         subject = Subject.DeviceMemory;
         return DeviceMemorySyntax.TryRead(line, out first, out second);
     }
+
+    /// <inheritdoc cref="WidthTraits.ToWindows"/>
+    public ImmutableArray<(RootWindow Window, int? Line)> ToWindows() => _widths.ToWindows();
 
     public HostTraits ToTraits()
     {

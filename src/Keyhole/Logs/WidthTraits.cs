@@ -2,6 +2,8 @@
 
 using System;
 using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Hosts;
 using Keyhole.Reading;
 
@@ -17,7 +19,7 @@ internal sealed class WidthTraits
     private const string Capability = "cap = ";
     private const string Amd = "AMD-Vi";
 
-    private readonly List<RootWindow> _windows = [];
+    private readonly List<(RootWindow Window, int? Line)> _windows = [];
     private bool _isAmd;
     private bool _isIntel;
     private int? _narrowest;
@@ -26,12 +28,14 @@ internal sealed class WidthTraits
     public static bool Understands(ReadOnlySpan<char> line) => TryWindow(line, out _) || TryXensCapability(line, out _) || IsAmds(line);
 
     /// <summary>Reads one line; false where it says nothing of it that can be used.</summary>
-    public bool TryRead(ReadOnlySpan<char> line)
+    public bool TryRead(ReadOnlySpan<char> line, int number)
     {
         if (TryWindow(line, out RootWindow window))
         {
-            if (_windows.Count < RootWindow.MaxCount && !_windows.Contains(window))
-                _windows.Add(window);
+            // A guest's bridges are none of the host's.
+            (RootWindow Window, int? Line) seen = (window, line.Contains(" : PCI Bus ", StringComparison.Ordinal) ? null : number);
+            if (_windows.Count < RootWindow.MaxCount && LogPrefix.DomainOf(line) is null && !_windows.Contains(seen))
+                _windows.Add(seen);
             return true;
         }
 
@@ -47,6 +51,9 @@ internal sealed class WidthTraits
         return IsAmds(line);
     }
 
+    /// <summary>The windows with the lines that tell them; null for one of <c>/proc/iomem</c>.</summary>
+    public ImmutableArray<(RootWindow Window, int? Line)> ToWindows() => [.. _windows];
+
     /// <summary>Adds what was read; a width that other lines tell is there already.</summary>
     public HostTraits AddTo(HostTraits traits)
     {
@@ -56,7 +63,7 @@ internal sealed class WidthTraits
             // Only VT-d has a width to tell.
             Iommu = _isIntel || bits is not null ? HostIommu.IntelVtd : _isAmd ? HostIommu.AmdVi : null,
             IommuAddressBits = bits,
-            RootWindows = [.. _windows],
+            RootWindows = [.. _windows.Select(static seen => seen.Window).Distinct()],
         };
     }
 
