@@ -15,6 +15,9 @@ internal static class KernelPlace
     /// <summary>Linux's build refuses a CONFIG_PHYSICAL_START that is no multiple of it (CONFIG_PHYSICAL_ALIGN on x86-64).</summary>
     private const ulong Alignment = X86Layout.LargePageBytes;
 
+    /// <summary>No machine has more places for a kernel below the end of its mapping.</summary>
+    private const int MostTried = 8;
+
     /// <summary>The kernel's mapping of itself is 512 MiB long.</summary>
     private const ulong ImageLimit = 512UL << 20;
 
@@ -32,11 +35,15 @@ internal static class KernelPlace
         if (!request.IsDom0)
             end = Math.Max(end, Math.Max(layout.Initrd.End, layout.P2mList.End));
         ulong size = end - layout.Kernel.Start;
+        int tried = 0;
         foreach (E820Entry ram in Ram(request))
         {
             ulong start = Math.Max(Alignment, Align.Up(ram.Address, Alignment));
             if (start + size > Math.Min(ram.End, ImageLimit))
                 continue;
+            // A map of many small pieces costs no more.
+            if (++tried > MostTried)
+                return null;
             if (Forecaster.ForecastOne(request with { Layout = Moved(layout, start, !request.IsDom0) }).Boots)
                 return start;
         }
