@@ -123,6 +123,9 @@ public static class HostMapReader
             return scan.Maps.Length == 1 ? error
                 : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
         LinuxStretch? linux = LinuxStretch.Of(scan, map);
+        MachineLines machine = MachineLines.Of(scan, map);
+        HostTraits traits = LogTraits.Of(scan, machine);
+        scan = scan with { Traits = traits };
         ImmutableArray<ByteRange> lost = MapExtent.LostRanges(scan, map);
         return new HostDocument
         {
@@ -130,18 +133,18 @@ public static class HostMapReader
             {
                 Entries = map.Entries,
                 RamShown = RamShownBy(map),
-                LoggedDevices = scan.Devices,
+                LoggedDevices = DeviceLines.Of(scan, machine),
                 LostRanges = lost,
                 RamCounted = lost.IsEmpty ? null : RamCount.Of(scan, map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
-                Traits = (map.Kind == LogMapKind.XenFirmware ? scan.Traits with
+                Traits = (map.Kind == LogMapKind.XenFirmware ? traits with
                 {
                     ReservedInDom0 = Dom0sMap.DeniedBy(scan, map),
                     UsesIommu = RamCount.XensLine(scan, map, Vocabulary.NoIommu) is null ? null : false,
                 }
-                    : scan.Traits) with
+                    : traits) with
                 { LinuxRelease = LinuxOf(scan, linux), RootWindows = LinuxStretch.WindowsOf(scan, linux) },
-                ReservedRegions = [.. scan.Traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
+                ReservedRegions = [.. traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
             },
             Dialect = map.Dialect,
             Description = $"{LogMapRemarks.Describe(map)}, line {map.Line} of {sourceName}",

@@ -17,13 +17,12 @@ internal static class Dom0Evidence
     public static ObservedBoot OwnerShown(ObservedBoot boot, LogScan scan)
     {
         if (boot is not { Owner: BootOwner.Dom0 } || (boot.Release is null && boot.Map is null))
-            return boot;
+            return IsGuestsElsewhere(boot, scan) ? boot with { Owner = BootOwner.Guest } : boot;
         int first = Math.Min(boot.Release?.Line ?? int.MaxValue, boot.Map?.Line ?? int.MaxValue);
         LogMap? machine = scan.Maps.LastOrDefault(map => map.Kind == LogMapKind.XenFirmware && map.Line >= boot.FirstLine && map.Line < first);
         bool isPvh = boot.Builder is { Pvh: not null }
             || scan.Maps.Any(map => map.Kind == LogMapKind.Dom0BuiltByXen && map.Line >= boot.FirstLine && map.Line < first);
-        bool isGuests = boot.Facts.RunsOn is { } runsOn && runsOn.Value.Contains("HVM", StringComparison.Ordinal)
-            || boot.Facts.CommandLine is { } options && options.Value.Contains("root=/dev/xvd", StringComparison.Ordinal)
+        bool isGuests = IsGuests(boot, machine)
             || (machine is not null && boot.Map is { } own && GoesOnBehind(boot, own) && IsAnothers(own, machine));
         // A Linux under Xen prints its map as Xen's, but in a PVH dom0.
         bool isBare = !isPvh && boot.Map is null && scan.Maps.Any(map => map is { Kind: LogMapKind.LinuxFirmware, Domain: null }
@@ -31,6 +30,39 @@ internal static class Dom0Evidence
                 && line.Speaker == LogSpeaker.Kernel && line.Text.StartsWith(Vocabulary.Version, StringComparison.Ordinal)));
         return isGuests || isBare ? boot with { Owner = isGuests ? BootOwner.Guest : BootOwner.Unknown, FirstLine = first, Builder = null } : boot;
     }
+
+    /// <summary>Whether a boot that stands elsewhere than behind Xen's lines is that of the dom0 of the machine whose map Xen tells: its kernel
+    /// has all that the firmware reserves.</summary>
+    public static bool IsDom0Elsewhere(ObservedBoot boot, LogMap machine) => boot is { Owner: BootOwner.Unknown, Map: { Error: null } own }
+        && machine.Error is null && machine.Entries.Any(IsKept) && Dom0sMap.IsOfThisHost(own.Entries, machine.Entries) && !IsGuests(boot, machine);
+
+    /// <summary>Whether a boot that no line of Xen's comes before is a guest's of the machines whose maps Xen tells further down.</summary>
+    private static bool IsGuestsElsewhere(ObservedBoot boot, LogScan scan)
+    {
+        LogMap[] machines = [.. scan.Maps.Where(static map => map.Kind == LogMapKind.XenFirmware)];
+        return boot is { Owner: BootOwner.Unknown, Map: { } own } && machines.Length > 0
+            && Array.TrueForAll(machines, machine => IsGuests(boot, machine) || (GoesOnBehind(boot, own) && IsAnothers(own, machine)));
+    }
+
+    /// <summary>Whether a boot shows that it is a guest's, also where the guest has the host's map.</summary>
+    private static bool IsGuests(ObservedBoot boot, LogMap? machine) =>
+        boot.Facts.RunsOn is { } runsOn && runsOn.Value.Contains("HVM", StringComparison.Ordinal)
+            || boot.Facts.CommandLine is { } options && options.Value.Contains("root=/dev/xvd", StringComparison.Ordinal)
+            || (machine is not null && boot.Map is { } own && HasLibxlsUnusable(own, machine));
+
+    /// <summary>
+    /// Whether a kernel's map has the unusable memory that libxl puts from the end of a guest's RAM to the first hole, which is RAM of the machine.
+    /// A dom0's Linux that marks so what dom0 does not get does it with RAM above 4 GiB as well.
+    /// </summary>
+    private static bool HasLibxlsUnusable(LogMap own, LogMap machine) =>
+        own is { Error: null, Cuts.IsEmpty: true, CutLine: null, OpenLine: null }
+            && own.Entries.Any(entry => IsUnusable(entry) && entry.End <= Frames.FourGiB && machine.Entries.Any(ram => IsRamIn(ram, entry.Range)))
+            && machine.Entries.Any(ram => ram.IsRam && !ram.Wraps && ram.Address >= Frames.FourGiB
+                && !own.Entries.Any(entry => (entry.IsRam || IsUnusable(entry)) && entry.End >= ram.End));
+
+    private static bool IsUnusable(E820Entry entry) => entry is { Type: E820Type.Unusable, Wraps: false };
+
+    private static bool IsRamIn(E820Entry ram, ByteRange range) => ram.IsRam && !ram.Wraps && ram.Range.Overlaps(range);
 
     /// <summary>Whether a kernel's map has something of what the machine's has above 1 MiB beside RAM, or the APICs' pages, as dom0's has; a guest's
     /// own map has nothing of it.</summary>

@@ -28,7 +28,8 @@ internal static class Dom0sMap
         return [];
     }
 
-    private static bool IsOfThisHost(ImmutableArray<E820Entry> dom0, ImmutableArray<E820Entry> firmware)
+    /// <summary>Whether what a kernel under Xen made of its map has all that a firmware's reserves.</summary>
+    public static bool IsOfThisHost(ImmutableArray<E820Entry> dom0, ImmutableArray<E820Entry> firmware)
     {
         foreach (E820Entry entry in firmware)
         {

@@ -26,8 +26,8 @@ internal readonly record struct LinuxStretch(int First, int End)
             return Around(scan, boots, map.Line);
         ObservedBoot? dom0 = boots.FirstOrDefault(boot => boot.Owner == BootOwner.Dom0 && map.Line >= boot.FirstLine && map.Line <= boot.LastLine);
         if (dom0 is null || !IsShown(scan, dom0, map))
-            return null;
-        return (dom0.Release?.Line ?? dom0.Map?.Line) is { } line ? Around(scan, boots, line) : null;
+            dom0 = boots.FirstOrDefault(boot => Dom0Evidence.IsDom0Elsewhere(boot, map));
+        return (dom0?.Release?.Line ?? dom0?.Map?.Line) is { } line ? Around(scan, boots, line) : null;
     }
 
     public bool Holds(int line) => line >= First && line < End;

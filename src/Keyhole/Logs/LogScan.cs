@@ -131,8 +131,11 @@ public sealed record LogScan
     /// <summary>Lines of the whole log.</summary>
     public int LineCount { get; init; }
 
-    /// <summary>The machine's PCI functions of which the log tells what they ask for; empty for a virtual machine's log.</summary>
-    internal ImmutableArray<PciDevice> Devices { get; init => field = Given.Array(value); } = [];
+    /// <summary>The lines that <see cref="Traits"/> were read of; null where nobody kept them.</summary>
+    internal KeptLines? TraitLines { get; init; }
+
+    /// <summary>The lines that tell what PCI functions ask for; null where nobody kept them.</summary>
+    internal KeptLines? DeviceLines { get; init; }
 
     /// <summary>The windows of host bridges with the lines that tell them, guests' left out; null for one of <c>/proc/iomem</c>.</summary>
     internal ImmutableArray<(RootWindow Window, int? Line)> RootWindows { get; init => field = Given.Array(value); } = [];

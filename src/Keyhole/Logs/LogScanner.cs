@@ -96,7 +96,7 @@ public sealed class LogScanner
                 _text.SkipTo(MapAndTraitWords, _pci is null ? LogMessages.Words : s_messageAndPciWords);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
-            _devices.Read(line);
+            _devices.Read(line, _text.Number);
             if (_pci is not null && (_pci.IsOpen || line.ContainsAny(s_pciWords)))
                 _pci.Read(line, _text.Number);
             line = WithBlanks(line);
@@ -233,7 +233,8 @@ public sealed class LogScanner
         DroppedMaps = _maps.Dropped,
         Traits = _traits.ToTraits(),
         RootWindows = _traits.ToWindows(),
-        Devices = _devices.ToDevices(),
+        TraitLines = _traits.Kept,
+        DeviceLines = _devices.Kept,
         Lines = _messages.ToLines(),
         LineCount = _text.Number,
         Pci = _pci?.ToLog() ?? PciLog.Empty,

@@ -76,8 +76,30 @@ internal sealed class LogTraits
         Efi,
     }
 
+    /// <summary>What was read, for whoever wants to know what is of one machine alone.</summary>
+    public KeptLines Kept { get; } = new();
+
+    /// <summary>What a log says of one of the machines that it tells of.</summary>
+    public static HostTraits Of(LogScan scan, MachineLines machine)
+    {
+        if (scan.TraitLines is not { } kept || machine.AreAll)
+            return scan.Traits;
+        LogTraits traits = new();
+        foreach ((string line, int number) in kept.LinesOf(machine))
+            traits.TryReadOne(line, number);
+        return traits.ToTraits();
+    }
+
     /// <summary>Reads one line; false where it holds one of the words and nothing that can be used.</summary>
     public bool TryRead(ReadOnlySpan<char> line, int number)
+    {
+        bool isUsed = TryReadOne(line, number);
+        if (isUsed)
+            Kept.Add(line, number);
+        return isUsed;
+    }
+
+    private bool TryReadOne(ReadOnlySpan<char> line, int number)
     {
         if (line.IndexOf(Dmi) is >= 0 and int dmi)
         {
