@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Linq;
+using System.Threading;
 using FsCheck;
 using FsCheck.Fluent;
 using Keyhole.Addresses;
@@ -99,6 +101,8 @@ public sealed class LimitTests
         Assert.IsEmpty(forecast.Extra);
     }
 
+    /// <summary>A forecast that never ended would be told by nobody: what is given to one that takes longer than any should is printed, with all
+    /// that it takes to run it again.</summary>
     [TestMethod]
     [Timeout(120_000)]
     public void No_map_makes_a_forecast_fail_and_its_pages_add_up() => Prop.ForAll(
@@ -115,11 +119,18 @@ public sealed class LimitTests
         {
             foreach (GuestLayout layout in new[] { request.Layout, GuestLayout.Unknown })
             {
+                using var watch = new Timer(_ => Console.Error.WriteLine($"still running after 20 s: {Told(request, layout)}"), null, 20_000,
+                    Timeout.Infinite);
                 BootForecast forecast = Forecaster.Forecast(request with { Layout = layout });
                 if (!forecast.Account.IsEmpty)
                     Assert.AreEqual(request.PageCount, forecast.Account.Aggregate(0UL, (sum, line) => sum + line.PageCount));
             }
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(1500));
+
+    private static string Told(BootRequest request, GuestLayout layout) =>
+        $"{request.PageCount} pages, at most {request.MaxPages}, {request.Kernel}, dom0 {request.IsDom0}, 32 bits {request.Is32Bit}, "
+            + $"{(layout == GuestLayout.Unknown ? "layout not known" : "xl's layout")}:\n"
+            + string.Join('\n', request.Map.Select(static entry => $"{entry.Address:x} {entry.Size:x} {(uint)entry.Type}"));
 
     private static Gen<E820Entry> HostileEntry() =>
         from power in Gen.Choose(0, 63)
