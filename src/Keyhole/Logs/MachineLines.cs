@@ -161,7 +161,7 @@ internal sealed class MachineLines
         private static bool GoesOn(LogMap before, LogMap map) => before.Kind == map.Kind && !before.Entries.IsEmpty && !map.Entries.IsEmpty
             && map.Entries[0].Address >= before.Entries[^1].End;
 
-        /// <summary>Whether two maps are of one machine: from boot to boot a firmware's map differs in some entries, another machine's in most.</summary>
+        /// <summary>Whether two maps are of one machine: from boot to boot its map differs in some entries, another machine's in most.</summary>
         private static bool IsAlike(LogMap one, LogMap other)
         {
             HashSet<(ulong, ulong, E820Type)> known = [.. Compared(one)];
