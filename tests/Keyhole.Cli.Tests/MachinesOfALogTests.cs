@@ -138,6 +138,20 @@ public sealed class MachinesOfALogTests
         Assert.IsFalse(Traits(log).TryGetProperty("rootWindows", out _));
     }
 
+    /// <summary>The changed map is that of a guest whose kernel takes options as well.</summary>
+    [TestMethod]
+    public void A_guests_changed_map_does_not_tell_that_the_hosts_memmap_took_effect()
+    {
+        string host = BareLog.Replace("BIOS-e820: [mem 0x0000000000000000-", "Command line: ro memmap=4G$8G\n[    0.000000] BIOS-e820: "
+            + "[mem 0x0000000000000000-", StringComparison.Ordinal);
+        string guest = PvGuestsLog.Replace("[    0.000000] last_pfn", "[    0.000000] user-defined physical RAM map:\n[    0.000000] user: "
+            + "[mem 0x0000000000100000-0x000000003fffffff] usable\n[    0.000000] last_pfn", StringComparison.Ordinal);
+
+        string errors = Words(With(host + guest, "show", "--host", "-").Errors);
+
+        Assert.DoesNotContain("memmap=4G$8G", errors);
+    }
+
     private static JsonElement Traits(string log)
     {
         using JsonDocument document = JsonDocument.Parse(With(log, "show", "--json", "--host", "-").Output);

@@ -124,9 +124,9 @@ public static class HostMapReader
                 : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
         LinuxStretch? linux = LinuxStretch.Of(scan, map);
         MachineLines machine = MachineLines.Of(scan, map);
-        HostTraits traits = LogTraits.Of(scan, machine);
-        scan = scan with { Traits = traits };
-        ImmutableArray<ByteRange> lost = MapExtent.LostRanges(scan, map);
+        LogScan own = machine.In(scan);
+        HostTraits traits = own.Traits;
+        ImmutableArray<ByteRange> lost = MapExtent.LostRanges(own, map);
         return new HostDocument
         {
             Host = new()
@@ -135,7 +135,7 @@ public static class HostMapReader
                 RamShown = RamShownBy(map),
                 LoggedDevices = DeviceLines.Of(scan, machine),
                 LostRanges = lost,
-                RamCounted = lost.IsEmpty ? null : RamCount.Of(scan, map),
+                RamCounted = lost.IsEmpty ? null : RamCount.Of(own, map),
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
                 Traits = (map.Kind == LogMapKind.XenFirmware ? traits with
                 {
@@ -143,7 +143,7 @@ public static class HostMapReader
                     UsesIommu = RamCount.XensLine(scan, map, Vocabulary.NoIommu) is null ? null : false,
                 }
                     : traits) with
-                { LinuxRelease = LinuxOf(scan, linux), RootWindows = LinuxStretch.WindowsOf(scan, linux) },
+                { LinuxRelease = LinuxOf(own, linux), RootWindows = LinuxStretch.WindowsOf(own, linux) },
                 ReservedRegions = [.. traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
             },
             Dialect = map.Dialect,
@@ -152,7 +152,7 @@ public static class HostMapReader
             LogMap = map,
             OtherMaps = LogMapRemarks.OtherMaps(scan, map),
             OtherMapCount = scan.Maps.Length - 1 + (long)scan.DroppedMaps,
-            Remarks = LogMapRemarks.On(scan, map),
+            Remarks = LogMapRemarks.On(own, map),
         };
     }
 

@@ -98,12 +98,17 @@ internal static class CommandLineEffects
         int end = firmwares.Where(map => map.Line > firmware.Line).Select(static map => map.Line).DefaultIfEmpty(int.MaxValue).Min();
         var facts = new BootFacts();
         int last = 0;
+        int next = int.MaxValue;
         foreach (LogLine line in scan.Lines)
         {
             // The command line stands above the map; that of the next boot is the next map's.
             var message = line.Speaker == LogSpeaker.Kernel && line.Number > start && line.Number < end ? KernelMessage.Parse(line.Text) : default;
             if (message.Kind == KernelMessageKind.Release && line.Number > firmware.Line)
+            {
+                next = line.Number;
                 break;
+            }
+
             if (message.Kind == KernelMessageKind.Release)
                 facts = new();
             facts = facts.With(message, line.Number);
@@ -111,7 +116,7 @@ internal static class CommandLineEffects
         }
 
         LogMap? after = scan.Maps.FirstOrDefault(map => map is { Kind: LogMapKind.KernelEdited, Title: "user" } && map.Line > firmware.Line
-            && map.Line < end);
+            && map.Line < end && map.Line < next);
         return (facts, after, last);
     }
 

@@ -56,11 +56,17 @@ internal sealed class MachineLines
     }
 
     /// <summary>Whether a line is of the machine. Xen's lines among those of a Linux are of the Xen that spoke last.</summary>
-    public bool Holds(ReadOnlySpan<char> line, int number)
+    public bool Holds(ReadOnlySpan<char> line, int number) => Holds(LogPrefix.TryXenBody(line, out _), number);
+
+    /// <summary>A log as far as it tells of the machine: its maps stay, of which the reader chooses.</summary>
+    public LogScan In(LogScan scan) => AreAll ? scan : scan with
     {
-        if (_sections.IsEmpty)
-            return true;
-        bool isXens = LogPrefix.TryXenBody(line, out _);
+        Traits = LogTraits.Of(scan, this),
+        Lines = [.. scan.Lines.Where(line => Holds(line.Speaker == LogSpeaker.Xen, line.Number))],
+    };
+
+    private bool Holds(bool isXens, int number)
+    {
         for (int i = _sections.Length - 1; i >= 0; i--)
         {
             if (_sections[i].First <= number && (!isXens || _sections[i].IsXens))
