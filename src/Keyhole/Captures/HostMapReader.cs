@@ -140,7 +140,8 @@ public static class HostMapReader
                 Traits = (map.Kind == LogMapKind.XenFirmware ? traits with
                 {
                     ReservedInDom0 = Dom0sMap.DeniedBy(scan, map),
-                    UsesIommu = RamCount.XensLine(scan, map, Vocabulary.NoIommu) is null ? null : false,
+                    UsesIommu = RamCount.XensLine(scan, map, Vocabulary.NoIommu) is not null ? false
+                        : RamCount.XensLine(scan, map, Vocabulary.IommuInUse) is not null ? true : null,
                 }
                     : traits) with
                 { LinuxRelease = LinuxOf(own, linux), RootWindows = LinuxStretch.WindowsOf(own, linux) },

@@ -98,6 +98,8 @@ public static class PolicyComparer
     /// <summary>Where the guest is to move, a hole whose start is left open is to suit all hosts.</summary>
     private static ImmutableArray<IHolePolicy> WithHoleForAll(ComparisonRequest request, Scenario scenario)
     {
+        if (!LibxlPolicy.IsKnownTo(scenario.Host.Traits.XenVersion))
+            request = request with { Policies = [.. request.Policies.Where(static policy => !policy.Traits.IsToolstacksOwn)] };
         if (request.MigrateTo.IsEmpty)
             return request.Policies;
         ulong start = HostHoles.StartOfPciHole(scenario.MachineMap, scenario.Windows);

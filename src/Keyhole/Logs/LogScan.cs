@@ -7,7 +7,6 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
-using Keyhole.Pci;
 
 namespace Keyhole.Logs;
 

@@ -4,9 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.E820;
-using Keyhole.Hosts;
 
 namespace Keyhole.Logs;
 

@@ -30,6 +30,7 @@ internal static class Vocabulary
     /// <summary>What Linux says of a window of a host bridge that it drops.</summary>
     public const string DroppedWindow = "ignoring host bridge window ";
     public const string NoIommu = "I/O virtualisation disabled";
+    public const string IommuInUse = "I/O virtualisation enabled";
     public const string CommandLine = "Command line:";
     public const string LateCommandLine = "Kernel command line:";
     public const string RunsOn = "ooting kernel on ";
@@ -180,6 +181,7 @@ internal static class Vocabulary
         new(Memory, KernelMessageKind.Memory, Memory + "167432K/1048572K available"),
         new("System RAM: ", KernelMessageKind.Other, "System RAM: 4003MB (4099736kB)"),
         new(NoIommu, KernelMessageKind.Other, NoIommu),
+        new(IommuInUse, KernelMessageKind.Other, IommuInUse),
         new(BannedTable, KernelMessageKind.Other, BannedTable + "SSDT" + BannedTableEnd),
         new(DroppedWindow, KernelMessageKind.Other, DroppedWindow + MemOpening + "0x000cb000-0x000dffff window] (conflicts with Video ROM "
             + MemOpening + "0x000c0000-0x000ccfff])"),

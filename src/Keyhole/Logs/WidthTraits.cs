@@ -14,10 +14,13 @@ namespace Keyhole.Logs;
 internal sealed class WidthTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
-    public static readonly string[] Words = [Capability, "root bus resource [mem", " : PCI Bus ", Amd];
+    public static readonly string[] Words = [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel];
 
     private const string Capability = "cap = ";
     private const string Amd = "AMD-Vi";
+
+    /// <summary>Xen's "Intel VT-d iommu 0 supported page sizes: 4kB.", "Intel VT-d Snoop Control enabled."</summary>
+    private const string XensIntel = "Intel VT-d ";
 
     private readonly List<(RootWindow Window, int? Line)> _windows = [];
     private bool _isAmd;
@@ -47,8 +50,12 @@ internal sealed class WidthTraits
             return true;
         }
 
-        _isAmd |= line.Contains(Amd, StringComparison.Ordinal);
-        return IsAmds(line);
+        if (line.Contains(XensIntel, StringComparison.Ordinal) && LogPrefix.TryXenBody(line, out ReadOnlySpan<char> body)
+            && body.TrimStart().StartsWith(XensIntel))
+            return _isIntel = true;
+        bool isAmds = IsAmds(line);
+        _isAmd |= isAmds;
+        return isAmds;
     }
 
     /// <summary>The windows with the lines that tell them; null for one of <c>/proc/iomem</c>.</summary>
@@ -67,9 +74,11 @@ internal sealed class WidthTraits
         };
     }
 
-    /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere.</summary>
+    /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere. Xen says so of one that it
+    /// did not find, and Linux' driver of its second version on machines of Intel's, too.</summary>
     private static bool IsAmds(ReadOnlySpan<char> line) => line.Contains(Amd, StringComparison.Ordinal)
-        && !line.Contains("IVMD", StringComparison.Ordinal);
+        && !line.Contains("IVMD", StringComparison.Ordinal) && !line.Contains("not found", StringComparison.Ordinal)
+        && !line.Contains("AMD IOMMUv2", StringComparison.Ordinal);
 
     /// <summary><c>pci_bus 0000:00: root bus resource [mem 0x80000000-0xdfffffff window]</c>, or a line of <c>/proc/iomem</c>.</summary>
     private static bool TryWindow(ReadOnlySpan<char> line, out RootWindow window)

@@ -5,6 +5,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Pci;
 
 namespace Keyhole.Platforms;
@@ -86,6 +87,9 @@ public sealed record PolicyInput(ImmutableArray<E820Entry> MachineMap, GuestSpec
 
     /// <summary>Host memory that devices use by themselves (RMRR), in bytes; empty where none is known.</summary>
     public ImmutableArray<ByteRange> DeviceMemory { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The host's Xen, whose toolstack lays the map; null where it is not known.</summary>
+    public XenVersion? Xen { get; init; }
 }
 
 /// <summary>The guest's map in the policy's own order. No entries where the policy failed; a problem then says why.</summary>

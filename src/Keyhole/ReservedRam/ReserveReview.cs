@@ -199,6 +199,17 @@ internal static class ReserveReview
 
     public static void AddSecurity(List<Problem> problems, Host host, ReservedRamMap map)
     {
+        if (host.Traits.UsesIommu == true)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ReserveProblemCodes.IommuPresent,
+                "Xen uses this host's IOMMU (its log says \"I/O virtualisation enabled\"): a guest needs no RAM of its own addresses, and the device "
+                    + "is confined",
+                Remedy: "pass the device through (pci=) to a guest without RAM that is kept for it"));
+            return;
+        }
+
         if (!host.Traits.Iommus.IsEmpty)
         {
             problems.Add(new(

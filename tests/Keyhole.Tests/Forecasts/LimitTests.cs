@@ -136,7 +136,7 @@ public sealed class LimitTests
     }
 
     private static string Told(BootRequest request, GuestLayout layout) =>
-        $"{request.PageCount} pages, at most {request.MaxPages}, {request.Kernel}, dom0 {request.IsDom0}, 32 bits {request.Is32Bit}, "
+        $"{request.PageCount} pages, at most {request.MaxPages}, {KernelReleases.NameOf(request.Kernel)}, dom0 {request.IsDom0}, 32 bits {request.Is32Bit}, "
             + $"{(layout == GuestLayout.Unknown ? "layout not known" : "xl's layout")}:\n"
             + string.Join('\n', request.Map.Select(static entry => $"{entry.Address:x} {entry.Size:x} {(uint)entry.Type}"));
 

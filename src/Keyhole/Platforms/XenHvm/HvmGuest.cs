@@ -87,9 +87,12 @@ internal sealed record HvmGuest
     {
         GuestSpec guest = scenario.Guest;
         HvmGuest made = new() { Settings = settings, Topology = topology, Xen = xen };
+        // It is not created, whatever its memory would be.
+        if (UnusedIommu.RefusalOf(scenario) is { } unused)
+            return made with { Refusal = unused };
         if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen) ?? TooOld(xen) ?? UntoldDeviceMemory(scenario)) is { } what)
             made = made with { NotModelled = what };
-        if ((settings.Refusal ?? UnusedIommu.RefusalOf(scenario) ?? topology.Refusal) is { } words)
+        if ((settings.Refusal ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
         if (guest.MaxmemKiB > guest.MemoryKiB && !guest.Pci.IsEmpty)
             return made with { Refusal = WordsOfPod(xen) };

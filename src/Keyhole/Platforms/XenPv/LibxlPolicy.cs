@@ -6,12 +6,14 @@ using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Guests;
 using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenPv;
 
 /// <summary>
-/// What the real libxl does with <c>e820_host</c> (unchanged since 2013), entry for entry and slip for slip. Judged by the golden records.
+/// What the real libxl does with <c>e820_host</c> (unchanged since Xen 4.3 of 2013), entry for entry and slip for slip. Judged by the golden records;
+/// Xen 4.2 by the source.
 /// </summary>
 /// <remarks>
 /// One thing is not copied: libxl does not check whether its result fits 128 entries and would write behind its array; here that is a
@@ -37,14 +39,44 @@ public sealed class LibxlPolicy : IHolePolicy
         ArgumentNullException.ThrowIfNull(input);
         // Unsigned and unchecked in libxl: maxmem below memory wraps.
         ulong balloonKiB = unchecked(input.Guest.MaxmemKiB - input.Guest.MemoryKiB);
-        return Sanitize(input.MachineMap, input.Guest.MemoryKiB, balloonKiB);
+        if (!LosesWhatIsCut(input.Xen))
+            return Sanitize(input.MachineMap, input.Guest.MemoryKiB, balloonKiB);
+        PolicyResult result = Sanitize(input.MachineMap, input.Guest.MemoryKiB, balloonKiB, losesWhatIsCut: true);
+        ulong keptKiB = result.Entries.IsEmpty ? input.Guest.MemoryKiB : result.Entries[0].Entry.Size >> 10;
+        return balloonKiB != 0 || keptKiB >= input.Guest.MemoryKiB ? result
+            : result with { Problems = result.Problems.Add(Lost(input.Xen!.Value, keptKiB, input.Guest)) };
+    }
+
+    private static Problem Lost(XenVersion xen, ulong keptKiB, GuestSpec guest)
+    {
+        (string cut, string memory) = ByteSize.ToTexts((guest.MemoryKiB - keptKiB) << 10, guest.MemoryKiB << 10);
+        return new(
+            Severity.Warning,
+            ProblemCodes.LowMemoryLost,
+            $"the toolstack of Xen {xen} puts the {cut} of {memory} that it cuts off nowhere: the guest gives them back to Xen",
+            keptKiB << 10,
+            Remedy: $"set {MoreThanMemory(guest)}: then it puts them at 4 GiB; or take Xen 4.3 or later");
+    }
+
+    /// <summary>Whether a toolstack knows <c>e820_host</c>: Xen's since 4.2. One that is not known is taken to be a newer one's.</summary>
+    public static bool IsKnownTo(XenVersion? xen) => xen?.IsUpTo(4, 1) != true;
+
+    /// <summary>Xen 4.2 has room for what is cut off only where <c>maxmem</c> is more than <c>memory</c>; else that memory is lost.</summary>
+    private static bool LosesWhatIsCut(XenVersion? xen) => xen?.IsUpTo(4, 2) == true;
+
+    private static string MoreThanMemory(GuestSpec guest)
+    {
+        const ulong oneMiB = 1024;
+        return guest.Toolstack == Toolstack.Libvirt ? $"<memory unit='KiB'>{guest.MemoryKiB + oneMiB}</memory>, more than <currentMemory>"
+            : $"maxmem={(guest.MemoryKiB / oneMiB) + 1}, more than memory=";
     }
 
     /// <summary>libxl's <c>e820_sanitize</c> on its own terms.</summary>
     /// <param name="machineMap">What <c>XENMEM_machine_memory_map</c> returned.</param>
     /// <param name="limitKiB">The guest's <c>memory</c>.</param>
     /// <param name="balloonKiB"><c>maxmem</c> − <c>memory</c>, modulo 2^64.</param>
-    public static PolicyResult Sanitize(ImmutableArray<E820Entry> machineMap, ulong limitKiB, ulong balloonKiB)
+    /// <param name="losesWhatIsCut">As Xen 4.2 does it: without a balloon's room there is no RAM behind the hole.</param>
+    public static PolicyResult Sanitize(ImmutableArray<E820Entry> machineMap, ulong limitKiB, ulong balloonKiB, bool losesWhatIsCut = false)
     {
         if (limitKiB == 0 || machineMap.IsEmpty)
         {
@@ -89,7 +121,7 @@ public sealed class LibxlPolicy : IHolePolicy
                     : $"the guest's memory, cut where the host's first reserved region starts ({Hex(start)})"),
         };
         AddUnusableUpTo(start, ramEnd, Convert(regions, ramEnd), map);
-        if (balloonKiB != 0 || deltaKiB != 0)
+        if (balloonKiB != 0 || (deltaKiB != 0 && !losesWhatIsCut))
             map.Add(HighRam(deltaKiB, balloonKiB));
 
         return map.Count <= E820Table.MaxEntries

@@ -22,7 +22,12 @@ internal sealed class XenPvPlatform : IPlatform
     public PlatformTraits Traits { get; } = new() { TakesPolicies = true, KernelLaysMemory = true, KeepsHostAddresses = true };
 
     /// <summary>A guest that makes its holes itself does so where the toolstack does not.</summary>
-    public bool UsesPolicy(Scenario scenario) => scenario.Guest.UsesHostMap || PolicyOf(scenario).Traits.IsMadeByGuest;
+    public bool UsesPolicy(Scenario scenario) => (scenario.Guest.UsesHostMap && !IsUnknownToToolstack(scenario))
+        || PolicyOf(scenario).Traits.IsMadeByGuest;
+
+    /// <summary>Whether the map would be the toolstack's, and that of the host's Xen makes none.</summary>
+    private static bool IsUnknownToToolstack(Scenario scenario) =>
+        PolicyOf(scenario).Traits.IsToolstacksOwn && !LibxlPolicy.IsKnownTo(scenario.Host.Traits.XenVersion);
 
     public Plan Plan(Scenario scenario)
     {
@@ -31,7 +36,7 @@ internal sealed class XenPvPlatform : IPlatform
         ImmutableArray<Bar> bars = scenario.Windows;
         GuestSpec guest = scenario.Guest;
         List<Problem> problems = [];
-        ReportGuest(guest, problems);
+        ReportGuest(scenario, problems);
         GuestReview.ReportMaxmem(guest, problems);
         DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
         DomainMemory.ReportTooLarge(scenario.Host, machineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
@@ -86,15 +91,25 @@ internal sealed class XenPvPlatform : IPlatform
 
     /// <summary>What a policy is told of a host.</summary>
     private static PolicyInput InputOf(Host host, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<Bar> bars) =>
-        new(machineMap, guest, bars) { DeviceMemory = [.. host.DeviceMemory.Select(ByteRange.FromFrames)] };
+        new(machineMap, guest, bars) { DeviceMemory = [.. host.DeviceMemory.Select(ByteRange.FromFrames)], Xen = host.Traits.XenVersion };
 
     /// <summary>Without the host's map the toolstack sets one RAM entry of maxmem.</summary>
     private static PolicyResult PlainMap(GuestSpec guest) =>
         new([new(E820Entry.FromSize(0, guest.MaxmemKiB << 10, E820Type.Ram), "one RAM entry of maxmem: the guest does not use the host's map")], []);
 
-    private static void ReportGuest(GuestSpec guest, List<Problem> problems)
+    private static void ReportGuest(Scenario scenario, List<Problem> problems)
     {
-        if (guest.HostMapForcedByPci)
+        GuestSpec guest = scenario.Guest;
+        if (guest.UsesHostMap && IsUnknownToToolstack(scenario))
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.HostMapUnused,
+                $"the toolstack of Xen {scenario.Host.Traits.XenVersion} knows no e820_host, which came with Xen 4.2: whatever pci= says, the guest "
+                    + "gets one RAM entry and no room for devices",
+                Remedy: "take Xen 4.3 or later"));
+        }
+        else if (guest.HostMapForcedByPci)
         {
             problems.Add(new(
                 Severity.Warning,
