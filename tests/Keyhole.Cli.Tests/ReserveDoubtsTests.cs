@@ -56,6 +56,33 @@ public sealed class ReserveDoubtsTests
     }
 
     [TestMethod]
+    public void A_part_of_a_map_without_any_RAM_is_an_error_and_has_no_sum()
+    {
+        CommandRun run = Run("[    0.0] BIOS-e820: [mem 0x00000000dceff000-0x00000000dfa0ffff] reserved\n", "--below", "4G", "--guest-memory", "1G");
+
+        Assert.AreEqual(1, run.Status);
+        Assert.Contains("error nothing-kept: the lines of the host's map that are there have no RAM", run.Output);
+        Assert.DoesNotContain("0 B", run.Output);
+    }
+
+    /// <summary>3 GiB were asked for, from 0 on, on a host with EFI whose RAM above 4 GiB is less.</summary>
+    [TestMethod]
+    public void RAM_above_4_GiB_that_keeps_less_is_told_to()
+    {
+        CommandRun run = Run("""
+            [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+            [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable
+            [    0.000000] BIOS-e820: [mem 0x00000000ffc00000-0x00000000ffffffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000013fffffff] usable
+            [    0.000000] efi: EFI v2.7 by X
+
+            """, "--start", "2944M");
+
+        Assert.Contains("keep RAM above 4 GiB (--range", run.Output);
+        Assert.Contains("which keeps 736 MiB instead of 2.87 GiB, if the device reaches so far)", run.Output.ReplaceLineEndings(" "));
+    }
+
+    [TestMethod]
     public void What_lost_lines_do_not_decide_is_told_and_the_hosts_RAM_is_at_least_what_is_there()
     {
         CommandRun run = Run(WithoutHead, "--range", "4G-5G");
@@ -68,7 +95,8 @@ public sealed class ReserveDoubtsTests
 
     /// <summary>What the running kernel uses as RAM is RAM, though the line that said so is lost.</summary>
     [TestMethod]
-    [DataRow("00000000-6fffffff : System RAM\ne0000000-efffffff : Reserved\n100000000-2ffffffff : System RAM\n", 0, "agrees")]
+    [DataRow("00000000-6fffffff : System RAM\n70000000-efffffff : Reserved\n100000000-2ffffffff : System RAM\n", 0, "agrees")]
+    [DataRow("00000000-6fffffff : System RAM\ne0000000-efffffff : Reserved\n100000000-2ffffffff : System RAM\n", 1, "not-known")]
     [DataRow("00000000-bfffffff : System RAM\ne0000000-efffffff : Reserved\n100000000-2ffffffff : System RAM\n", 1, "differs")]
     public void A_check_where_lines_are_lost_goes_by_what_the_running_host_shows(string iomem, int status, string outcome)
     {

@@ -16,10 +16,11 @@ public sealed class ReserveVerbTests
 
     /// <summary>A kernel that its EFI stub has put into the kept RAM (nvmevirt, 2023): only what it leaves out of a hibernation shows it.</summary>
     [TestMethod]
-    [DataRow("0x0000000200000000-0x00000002335fffff", "0x0000000236630000-0x00000002ffffffff", false)]
-    [DataRow("0x0000000200000000-0x00000002335fffff", "0x0000000233600000-0x00000002ffffffff", true)]
-    [DataRow("0x0000000200000000-0x00000002335fffff", "", true)]
-    public void A_kernel_in_the_kept_RAM_shows_in_what_it_does_not_save(string first, string second, bool isKept)
+    [DataRow("0x0000000200000000-0x00000002335fffff", "0x0000000236630000-0x00000002ffffffff", "no")]
+    [DataRow("0x0000000200000000-0x00000002335fffff", "0x0000000233600000-0x00000002ffffffff", "yes")]
+    [DataRow("0x0000000200000000-0x00000002335fffff", "", "not known")]
+    [DataRow("0x00000000000a0000-0x00000000000fffff", "0x0000000440000000-0x000000047fffffff", "not known")]
+    public void A_kernel_in_the_kept_RAM_shows_in_what_it_does_not_save(string first, string second, string verdict)
     {
         string map(string title) => $"[    0.0] {title}: [mem 0x0000000000000000-0x000000000009ffff] usable\n"
             + $"[    0.0] {title}: [mem 0x0000000000100000-0x00000000bfffffff] usable\n";
@@ -32,8 +33,9 @@ public sealed class ReserveVerbTests
 
         CommandRun run = CommandRun.WithInput(Encoding.ASCII.GetBytes(log), "reserve", "--host", "-", "--range", "8G-12G", "--check");
 
-        Assert.AreEqual(isKept ? 0 : 1, run.Status, run.Output);
-        Assert.AreEqual(!isKept, run.Output.Contains("not-kept [0x233600000, 0x236630000): the host's kernel is in the kept RAM",
+        Assert.Contains($"\n{verdict}: ", run.Output);
+        Assert.AreEqual(verdict == "yes" ? 0 : 1, run.Status, run.Output);
+        Assert.AreEqual(verdict == "no", run.Output.Contains("not-kept [0x233600000, 0x236630000): the host's kernel is in the kept RAM",
             StringComparison.Ordinal));
     }
 
@@ -128,7 +130,7 @@ public sealed class ReserveVerbTests
         Assert.AreEqual(code is null ? 2 : 1, run.Status);
         if (code is null)
             Assert.AreEqual(
-                "keyhole: --start: \"513M1\" is not a valid address; write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52",
+                "keyhole: --start: \"513M1\" is not a valid address; write 1G, 512M or 0x20000000; at most 2^52",
                 run.Errors.Trim());
         else
             Assert.HasCount(1, run.Output.Split('\n').Where(line => line.StartsWith($"error {code}", StringComparison.Ordinal)));
@@ -153,6 +155,32 @@ public sealed class ReserveVerbTests
         Assert.StartsWith($"keyhole: {message}", run.Errors);
         Assert.AreEqual(1, run.Errors.Count(static c => c == '\n'));
         Assert.AreEqual("", run.Output);
+    }
+
+    [TestMethod]
+    [DataRow("--below", "1GB", "has a unit that is not understood: K, M, G and T are, and KiB to TiB, all of 1024; write 1G, 512M or 0x20000000")]
+    [DataRow("--below", "1Gi", "has a unit that is not understood")]
+    [DataRow("--start", "0.5G", "has a fraction, and addresses are whole numbers; write 512M; at most 2^52")]
+    [DataRow("--start", "1G2", "is not a valid address; write 1G, 512M or 0x20000000; at most 2^52")]
+    [DataRow("--range", "1GB-2GB", "\"1GB\" has a unit that is not understood")]
+    [DataRow("--range", "1G-2.5G", "\"2.5G\" has a fraction")]
+    [DataRow("--range", "2G-1G", "is not a valid range; write it as A-B, B exclusive")]
+    public void What_is_wrong_with_an_address_is_told(string option, string value, string words)
+    {
+        CommandRun run = CommandRun.WithInput(s_seed, "reserve", "--host", "-", option, value);
+
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains(words, run.Errors);
+    }
+
+    [TestMethod]
+    public void A_remedy_for_several_problems_says_for_how_many()
+    {
+        CommandRun run = CommandRun.WithInput(s_seed, "reserve", "--host", "-", "--below", "2TiB", "--guest-memory", "1TiB");
+
+        Assert.Contains("error guest-too-large", run.Output);
+        Assert.Contains("remedy for these 3: tried on this host's map, and works: --guest-memory ", run.Output);
+        Assert.DoesNotContain("remedy for these 1", run.Output);
     }
 
     [TestMethod]
@@ -219,7 +247,7 @@ public sealed class ReserveVerbTests
             CommandRun.WithInput(Encoding.UTF8.GetBytes(silent), "reserve", "--host", "-", "--start", "512M", "--check").Output);
         Assert.HasCount(1, run.Output.Split('\n').Where(static line => line.StartsWith("error", StringComparison.Ordinal)));
         Assert.AreEqual(2, cut.Status, cut.Output);
-        Assert.Contains("the log does not go on after the firmware's map", cut.Errors);
+        Assert.Contains("behind the firmware's map the log has no line that shows what the kernel made of it", cut.Errors);
     }
 
     [TestMethod]

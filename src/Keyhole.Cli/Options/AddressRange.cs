@@ -17,7 +17,11 @@ internal static class AddressRange
             && end <= Frames.AddressLimit;
     }
 
-    public static InputError Error(string option, string text) =>
-        InputError.Malformed(option, null, $"{InputError.Quote(text)} is not a valid range",
+    public static InputError Error(string option, string text)
+    {
+        int dash = text.IndexOf('-');
+        ErrorText? why = dash < 0 ? null : PhysicalAddress.WhyNot(text[..dash]) ?? PhysicalAddress.WhyNot(text[(dash + 1)..]);
+        return InputError.Malformed(option, null, why ?? $"{InputError.Quote(text)} is not a valid range",
             "write it as A-B, B exclusive and at most 2^52, in hex or with a unit, such as feb00000-fec00000 or 1G-2G");
+    }
 }

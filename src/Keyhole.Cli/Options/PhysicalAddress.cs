@@ -57,7 +57,15 @@ internal static class PhysicalAddress
             : null;
     }
 
-    public static InputError Error(string option, string text) =>
-        InputError.Malformed(option, null, $"{InputError.Quote(text)} is not a valid address",
-            "write it in hex, such as 0x20000000, or with a unit, such as 512M; at most 2^52");
+    public static InputError Error(string option, string text) => InputError.Malformed(option, null,
+        WhyNot(text) ?? $"{InputError.Quote(text)} is not a valid address",
+        $"write {NumberForms.WholeOf(text, 0) ?? "1G, 512M or 0x20000000"}; at most 2^52");
+
+    /// <summary>What is wrong with an address where that can be told; else null.</summary>
+    public static ErrorText? WhyNot(string text)
+    {
+        if (NumberForms.IsFraction(text, 0, out _, out _))
+            return $"{InputError.Quote(text)} has a fraction, and addresses are whole numbers";
+        return NumberForms.HasUnknownUnit(text) ? (ErrorText)$"{InputError.Quote(text)} {NumberForms.UnknownUnit}" : null;
+    }
 }

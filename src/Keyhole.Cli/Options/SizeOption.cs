@@ -16,6 +16,9 @@ internal sealed class SizeOption : Option<string?>
 
     private const ulong LeastBytes = 1UL << 20;
 
+    /// <summary>A bare number is MiB.</summary>
+    private const int UsualShift = 20;
+
     private readonly ulong _mostBytes;
 
     /// <param name="description">What the size is of; the forms are added to it.</param>
@@ -42,8 +45,11 @@ internal sealed class SizeOption : Option<string?>
             return null;
         bool isRead = TryParse(text, out ulong bytes);
         if (!isRead && !IsNumber(text))
-            return InputError.Malformed(Name, null, WhyNot(text), $"write {WholeOf(text) ?? "3G, 512M or 3GiB (of 1024), or bytes as 0xc0000000"}; "
-                + $"a bare number is MiB");
+        {
+            string forms = NumberForms.WholeOf(text, UsualShift) ?? "3G, 512M or 3GiB (of 1024), or bytes as 0xc0000000";
+            return InputError.Malformed(Name, null, WhyNot(text), $"write {forms}; a bare number is MiB");
+        }
+
         if (!isRead || bytes < LeastBytes || bytes > _mostBytes)
             return InputError.OutOfRange(Name, null, $"{InputError.Quote(text)} is not a size that fits",
                 $"give 1M to {_mostBytes >> 40}T; a bare number is MiB");
@@ -63,29 +69,10 @@ internal sealed class SizeOption : Option<string?>
 
     private static ErrorText WhyNot(string text)
     {
-        ReadOnlySpan<char> number = text.AsSpan().Trim();
-        if (IsFraction(number, out _, out _))
+        if (NumberForms.IsFraction(text, UsualShift, out _, out _))
             return $"{InputError.Quote(text)} has a fraction, and sizes are whole numbers";
-        if (number is [>= '0' and <= '9', .., 'B' or 'b'] && number[^2] is not ('i' or 'I'))
-            return $"{InputError.Quote(text)} has a unit that is not understood: K, M, G and T are, and KiB to TiB, all of 1024";
-        return $"{InputError.Quote(text)} is not a size";
-    }
-
-    /// <summary>The same size without a fraction; null where there is none, or it is no whole page.</summary>
-    private static string? WholeOf(string text)
-    {
-        if (!IsFraction(text.AsSpan().Trim(), out decimal number, out int shift) || shift < 20)
-            return null;
-        decimal mib = number * (1UL << (shift - 20));
-        return mib == decimal.Truncate(mib) ? string.Create(CultureInfo.InvariantCulture, $"{mib:0}M") : null;
-    }
-
-    private static bool IsFraction(ReadOnlySpan<char> text, out decimal number, out int shift)
-    {
-        if (!PhysicalAddress.TryUnit(ref text, out shift))
-            shift = 20;
-        return decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number) && text.Contains('.')
-            && number < MostOfGuest;
+        return NumberForms.HasUnknownUnit(text) ? (ErrorText)$"{InputError.Quote(text)} {NumberForms.UnknownUnit}"
+            : (ErrorText)$"{InputError.Quote(text)} is not a size";
     }
 
     private static bool TryParse(ReadOnlySpan<char> text, out ulong bytes)
@@ -94,7 +81,7 @@ internal sealed class SizeOption : Option<string?>
         if (text.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
             return ulong.TryParse(text[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out bytes);
         if (!PhysicalAddress.TryUnit(ref text, out int shift))
-            shift = 20;
+            shift = UsualShift;
         if (!ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out bytes)
             || bytes > ulong.MaxValue >> shift)
             return false;

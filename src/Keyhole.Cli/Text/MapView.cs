@@ -75,6 +75,7 @@ internal static class MapView
 
     public static void WriteProblems(CommandConsole console, ImmutableArray<ProblemAnswer> problems)
     {
+        int sharing = 0;
         for (int i = 0; i < problems.Length; i++)
         {
             ProblemAnswer problem = problems[i];
@@ -88,8 +89,12 @@ internal static class MapView
             console.Ansi.Write(word, colour);
             console.Ansi.WriteLine($" {problem.Code}{range}: {problem.Message}");
             // One remedy for several problems in a row stands behind the last of them.
+            sharing = problem.Remedy is null ? 0 : sharing + 1;
             if (problem.Remedy is { } remedy && (i + 1 == problems.Length || problems[i + 1].Remedy != remedy))
-                console.Ansi.WriteLine($"  remedy: {remedy}");
+            {
+                console.Ansi.WriteLine(sharing == 1 ? $"  remedy: {remedy}" : $"  remedy for these {sharing}: {remedy}");
+                sharing = 0;
+            }
         }
     }
 }

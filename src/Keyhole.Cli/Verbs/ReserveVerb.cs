@@ -134,7 +134,7 @@ internal sealed class ReserveVerb
             using var lines = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', host.IomemLines) + "\n"));
             return HostMapReader.Read(lines, host.Description, new() { From = HostMapDialect.Iomem })
                 .TryGet(out HostDocument? own, out InputError? bad)
-                ? new Finding(HostCheck.Compare(plan, own.Host), $"/proc/iomem in {host.Description}")
+                ? new Finding(HostCheck.Compare(plan, own), $"/proc/iomem in {host.Description}")
                 : bad;
         }
 
@@ -143,12 +143,12 @@ internal sealed class ReserveVerb
             return HostCheck.Compare(plan, log, map) is { } told
                 ? new Finding(told, $"what the kernel made of it, by {_host.NameOf(parsed)} itself")
                 : InputError.NothingInIt(_host.NameOf(parsed), null,
-                    "the log does not go on after the firmware's map: it does not show what the kernel made of it",
+                    "behind the firmware's map the log has no line that shows what the kernel made of it",
                     "give the whole log, or the host's /proc/iomem with --iomem");
         }
 
         return ReadIomem(parsed, console).TryGet(out HostDocument? iomem, out InputError? error)
-            ? new Finding(HostCheck.Compare(plan, iomem.Host), iomem.Description) : error;
+            ? new Finding(HostCheck.Compare(plan, iomem), iomem.Description) : error;
     }
 
     private sealed record GivenResources(ImmutableArray<GivenResource> Resources);

@@ -87,7 +87,8 @@ internal static class MapExtent
         return ram;
     }
 
-    private static bool IsFollowedByKnownLine(LogScan scan, LogMap map) =>
+    /// <summary>Whether a line that is known comes soon behind it: its log goes on.</summary>
+    public static bool IsFollowedByKnownLine(LogScan scan, LogMap map) =>
         scan.Lines.Any(line => line.Number > map.EntryLines[^1] && line.Number <= map.EntryLines[^1] + LinesBehind);
 
     /// <summary>Whether a map is a few lines that somebody quotes.</summary>

@@ -91,9 +91,16 @@ public sealed record BootFacts
     /// <summary>A line that stands behind the place where a kernel prints the map that its command line has changed.</summary>
     internal int? OptionsTakenLine { get; init; }
 
-    /// <summary>Whether the log goes on behind the place where a kernel prints the map that its command line has changed.</summary>
-    internal bool GoesOnBehindMap => this is { OptionsTakenLine: not null } or { Memory: not null } or { PciGap: not null } or { Remapped: not null }
-        or { Ramdisk: not null };
+    /// <summary>The title of the map that the command line has changed; the map's own lines may be missing.</summary>
+    internal int? ChangedMapTitleLine { get; init; }
+
+    /// <summary>A line that stands behind the place where a kernel says that its own image is not all RAM.</summary>
+    internal int? BehindImageLine { get; init; }
+
+    /// <summary>Whether the log goes on behind the place where a kernel prints the map that its command line has changed, and has no such
+    /// map.</summary>
+    internal bool HasNoChangedMap => ChangedMapTitleLine is null && this is { OptionsTakenLine: not null } or { Memory: not null }
+        or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null };
 
     /// <summary>What the kernel or a driver says that it got no memory for, behind the memory setup: the first four.</summary>
     internal ImmutableArray<LogFact<string>> Needs { get; init => field = Given.Array(value); } = [];
@@ -120,8 +127,12 @@ public sealed record BootFacts
         KernelMessageKind.Ramdisk => this with { Ramdisk = Ramdisk ?? new(message.From, line) },
         KernelMessageKind.Remapped => this with { Remapped = Remapped ?? new(message.Count, line) },
         KernelMessageKind.RemappedNonRam => this with { RemappedNonRam = RemappedNonRam ?? new(message.Count, line) },
-        KernelMessageKind.PciGap => this with { PciGap = PciGap ?? new(message.From, line) },
-        KernelMessageKind.Memory => this with { Memory = Memory ?? new(new(message.Count, message.TotalKiB), line) },
+        KernelMessageKind.PciGap => this with { PciGap = PciGap ?? new(message.From, line), BehindImageLine = BehindImageLine ?? line },
+        KernelMessageKind.Memory => this with
+        {
+            Memory = Memory ?? new(new(message.Count, message.TotalKiB), line),
+            BehindImageLine = BehindImageLine ?? line,
+        },
         KernelMessageKind.BarClaim => WithClaim(new(message.From, message.Text, message.To), line),
         KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine => this with { CommandLine = CommandLine ?? new(message.Text!, line) },
         KernelMessageKind.BootFailure => this with { BootFailure = BootFailure ?? new(message.BootFailure!.Value, line) },
@@ -130,8 +141,14 @@ public sealed record BootFacts
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
         KernelMessageKind.Program => this with { FirstProgramLine = FirstProgramLine ?? line },
         // No map has more entries.
-        KernelMessageKind.NotSaved => NotSaved.Length < Hosts.Host.MaxEntries ? this with { NotSaved = NotSaved.Add(message.From) } : this,
-        KernelMessageKind.OptionsTaken => this with { OptionsTakenLine = OptionsTakenLine ?? line },
+        KernelMessageKind.NotSaved => NotSaved.Length < Hosts.Host.MaxEntries
+            ? this with { NotSaved = NotSaved.Add(message.From), BehindImageLine = BehindImageLine ?? line } : this,
+        KernelMessageKind.OptionsTaken => this with
+        {
+            OptionsTakenLine = OptionsTakenLine ?? line,
+            BehindImageLine = BehindImageLine ?? (message.Text == Vocabulary.MachineName ? null : line),
+        },
+        KernelMessageKind.ChangedMapTitle => this with { ChangedMapTitleLine = ChangedMapTitleLine ?? line },
         KernelMessageKind.Need => WithNeed(message.Text!, line),
         KernelMessageKind.RunsOn => this with { RunsOn = RunsOn ?? new(message.Text!, line) },
         KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.TraceRelease or KernelMessageKind.Segment

@@ -75,7 +75,8 @@ internal sealed class BootInProgress
         { Kind: KernelMessageKind.BootFailure } => true,
         { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console or KernelMessageKind.DeferredPages
             or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program
-            or KernelMessageKind.OptionsTaken or KernelMessageKind.NotSaved or KernelMessageKind.Need } => _end is null,
+            or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved
+            or KernelMessageKind.Need } => _end is null,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
         { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && _end is null

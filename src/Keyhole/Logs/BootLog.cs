@@ -140,7 +140,7 @@ public static class BootLog
             // What says nothing of the memory setup begins no boot.
             bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console
                 or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program
-                or KernelMessageKind.OptionsTaken or KernelMessageKind.NotSaved or KernelMessageKind.Need;
+                or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved or KernelMessageKind.Need;
             if (isAside && boot?.Takes(message) != true)
                 return;
             if (boot?.BeginsReplay(message) == true)

@@ -23,7 +23,7 @@ internal static class CommandLineEffects
     /// <param name="before">The map before the options; empty where it is not known.</param>
     /// <param name="after">The map "user:" of the same boot; null where the log has none.</param>
     /// <param name="edits">What the kernel says that it changes.</param>
-    /// <param name="goesOn">Whether the log goes on behind the place where the changed map would stand.</param>
+    /// <param name="goesOn">Whether the log goes on behind the place where the changed map would stand, and has no such map.</param>
     public static IEnumerable<string> Of(
         LogFact<string> commandLine,
         ImmutableArray<E820Entry> before,
@@ -70,8 +70,15 @@ internal static class CommandLineEffects
     public static IEnumerable<string> OnHost(LogScan scan, LogMap firmware)
     {
         (BootFacts facts, LogMap? after, int last) = FactsOf(scan, firmware);
-        IEnumerable<string> told = facts.CommandLine is { } commandLine ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: last != 0)
-            : [];
+        bool isLeftOut = after is null && facts.ChangedMapTitleLine is not null;
+        IEnumerable<string> told = facts.CommandLine is { } commandLine
+            ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: last != 0 && !isLeftOut) : [];
+        if (isLeftOut)
+        {
+            told = told.Append(
+                $"The lines of the map as the kernel's options changed it are left out; its title is line {facts.ChangedMapTitleLine}.");
+        }
+
         return ImageTakenBack(facts) is { } image ? told.Append(image) : told;
     }
 
@@ -83,7 +90,7 @@ internal static class CommandLineEffects
             if (boot is not { Owner: BootOwner.Dom0, Facts.CommandLine: { } commandLine } || xens.Line < boot.FirstLine || xens.Line > boot.LastLine)
                 continue;
             BootFacts facts = boot.Facts;
-            return Of(commandLine, boot.Map is { Error: null } map ? map.Entries : [], boot.UserMap, facts.Edits, facts.GoesOnBehindMap);
+            return Of(commandLine, boot.Map is { Error: null } map ? map.Entries : [], boot.UserMap, facts.Edits, facts.HasNoChangedMap);
         }
 
         return [];
@@ -180,13 +187,13 @@ internal static class CommandLineEffects
         {
             return HasRam(after.Entries, beyond)
                 ? $"did not take effect: the map of line {after.Line} has RAM beyond {limit}"
-                : $"is in force: the map of line {after.Line} has no RAM beyond {limit}";
+                : $"is in force: the map of line {after.Line} has no RAM beyond {limit}{MayLackItsSign(option, before, beyond)}";
         }
 
         foreach (LogFact<MapEdit> edit in edits)
         {
             if (edit.Value.NewType is null && edit.Value.Range.Start == option.Limit)
-                return $"took effect (line {edit.Line}): no RAM from {limit} on";
+                return $"took effect (line {edit.Line}): no RAM from {limit} on{MayLackItsSign(option, before, beyond)}";
         }
 
         return !before.IsEmpty && goesOn && !HasRam(before, beyond) ? $"takes nothing away: this kernel has no RAM beyond {limit}" : "";
@@ -215,9 +222,17 @@ internal static class CommandLineEffects
             + $"{wanted} in the map of line {after.Line}";
     }
 
+    /// <summary>A limit is said by mem=; memmap= says it where the rest of it was lost, too.</summary>
+    private static string MayLackItsSign(KernelMemoryOption option, ImmutableArray<E820Entry> before, ByteRange beyond) =>
+        option.Text.StartsWith("memmap=", StringComparison.Ordinal) && HasRam(before, beyond)
+            ? $". If {Shown(option.Text)}$START was written: {TakenForVariable}" : "";
+
+    private const string TakenForVariable =
+        "Boot loaders take '$' for the start of a variable: GRUB needs it as \\$ in its own file, as \\\\\\$ in /etc/default/grub";
+
     private static string WhyBroken(KernelMemoryOption option) => option.Text.Contains('\\', StringComparison.Ordinal)
         ? "The backslash reached the kernel: it is for GRUB's own file or /etc/default/grub, which take it away; elsewhere write '$' as it is"
-        : "Boot loaders take '$' for the start of a variable: GRUB needs it as \\$ in its own file, as \\\\\\$ in /etc/default/grub";
+        : TakenForVariable;
 
     /// <summary>What a map has in a range, in pieces; <see cref="E820Type.None"/> in its gaps. Of entries that overlap the highest type counts, as
     /// Linux has it.</summary>

@@ -117,6 +117,9 @@ internal struct IomemSyntax
         ("System RAM", E820Type.Ram),
         ("Reserved", E820Type.Reserved),
         ("Device Reserved", E820Type.Reserved),
+        // Of kernels with the scheme of 2008.
+        ("reserved RAM", E820Type.Reserved),
+        ("reserved RAM failed", E820Type.Reserved),
         ("ACPI Tables", E820Type.Acpi),
         ("ACPI Non-volatile Storage", E820Type.Nvs),
         ("Unusable memory", E820Type.Unusable),

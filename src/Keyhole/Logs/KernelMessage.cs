@@ -46,6 +46,7 @@ internal enum KernelMessageKind
     ImageOutsideRam,
     RunsOn,
     OptionsTaken,
+    ChangedMapTitle,
     NotSaved,
     Program,
     Need,
@@ -109,8 +110,11 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         foreach (string word in Vocabulary.OptionsTaken)
         {
             if (line.StartsWith(word, StringComparison.Ordinal))
-                return new(KernelMessageKind.OptionsTaken);
+                return new(KernelMessageKind.OptionsTaken) { Text = word };
         }
+
+        if (line.Contains(Vocabulary.ChangedMapTitle, StringComparison.Ordinal))
+            return new(KernelMessageKind.ChangedMapTitle);
 
         foreach (string word in Vocabulary.Programs)
         {
@@ -173,7 +177,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
             or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn
-            or KernelMessageKind.Program or KernelMessageKind.OptionsTaken or KernelMessageKind.NotSaved or KernelMessageKind.Need)
+            or KernelMessageKind.Program or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved
+            or KernelMessageKind.Need)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }
 

@@ -56,6 +56,9 @@ internal static class Vocabulary
     public const string Ramdisk = "RAMDISK: ";
     public const string Memory = "Memory: ";
     public const string LastPfn = "last_pfn = ";
+
+    /// <summary>Before the kernel looks whether its own image is RAM; the others of <see cref="OptionsTaken"/> come behind that.</summary>
+    public const string MachineName = "DMI: ";
     public const string DeferredPages = "deferred pages initialised";
     /// <summary>What is no RAM of the kernel's and that a hibernation leaves out; PM's "hibernation: " stands before it since 5.9.</summary>
     public const string NotSaved = "Registered nosave memory: ";
@@ -64,6 +67,7 @@ internal static class Vocabulary
 
     // Maps and gaps.
     public const string MapTitle = "BIOS-provided physical RAM map:";
+    public const string ChangedMapTitle = "user-defined physical RAM map";
     public const string E820 = "e820: ";
     public const string Update = "update ";
     public const string Remove = "remove ";
@@ -107,7 +111,7 @@ internal static class Vocabulary
     public static readonly ImmutableArray<string> Programs = [" as init process", "Detected virtualiz", "dracut-initqueue["];
 
     /// <summary>How lines begin that Linux prints behind the place where it prints the map that its command line has changed ("user:").</summary>
-    public static readonly ImmutableArray<string> OptionsTaken = [LastPfn, "e820: " + LastPfn, "DMI: ", "ACPI: RSDP "];
+    public static readonly ImmutableArray<string> OptionsTaken = [LastPfn, "e820: " + LastPfn, MachineName, "ACPI: RSDP "];
 
     /// <summary>What Xen says of a PVH dom0 that it cannot lay out or load, before it panics.</summary>
     public static readonly ImmutableArray<string> XenCauses =
@@ -176,7 +180,7 @@ internal static class Vocabulary
         new("last_pfn", KernelMessageKind.Remapped, Remapped + "97" + Pages + ", last_pfn=262144"),
         new("last_pfn", KernelMessageKind.OptionsTaken, LastPfn + "0x40000 max_arch_pfn = 0x400000000"),
         new("last_pfn", KernelMessageKind.OptionsTaken, "e820: " + LastPfn + "0x40000 max_arch_pfn = 0x400000000"),
-        new("DMI: ", KernelMessageKind.OptionsTaken, "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014"),
+        new(MachineName, KernelMessageKind.OptionsTaken, "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014"),
         new("ACPI: RSDP ", KernelMessageKind.OptionsTaken, "ACPI: RSDP 0x00000000000F58D0 000014 (v00 BOCHS )"),
         new(Memory, KernelMessageKind.Memory, Memory + "167432K/1048572K available"),
         new("System RAM: ", KernelMessageKind.Other, "System RAM: 4003MB (4099736kB)"),
@@ -218,6 +222,7 @@ internal static class Vocabulary
         new("Failed to update kernel", KernelMessageKind.BootFailure, "Failed to update kernel mapping for mfn=6930582 pfn=262144"),
         new(E820 + Update, KernelMessageKind.MapEdit, E820 + Update + MemOpening + "0x00000000-0x00000fff] usable " + Becomes + " reserved"),
         new(E820 + Remove, KernelMessageKind.MapEdit, E820 + Remove + MemOpening + "0x000a0000-0x000fffff] usable"),
+        new("user-defined phys", KernelMessageKind.ChangedMapTitle, "e820: " + ChangedMapTitle + ":"),
         new("ed nosave memory", KernelMessageKind.NotSaved, "PM: hibernation: " + NotSaved + MemOpening + "0x00000000-0x00000fff]"),
         new("not marked as E820", KernelMessageKind.ImageOutsideRam, ".text .data " + ImageOutsideRam + "_TYPE_RAM!"),
         new(ConsoleOpening, KernelMessageKind.Console, "printk: console [hvc0] enabled"),

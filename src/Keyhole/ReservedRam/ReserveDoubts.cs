@@ -52,10 +52,19 @@ internal static class ReserveDoubts
                 lost[0].Start, lost[0].End, LostLineDoubts.SourceWanted));
         }
 
+        if (LinuxIomem.RamOf(request.Host.Entries).IsEmpty)
+        {
+            agreed.Insert(0, new(
+                Severity.Error, ReserveProblemCodes.NothingKept,
+                "the lines of the host's map that are there have no RAM: nothing can be kept by them",
+                Remedy: LostLineDoubts.SourceWanted));
+        }
+
         if (!isDecided)
         {
             ulong least = readings.Min(static reading => reading.Map is { } map ? ByteRanges.Sum(map.HostRam) : 0);
-            agreed.Add(ReserveReview.DeviceReachesAll($"all of the host's RAM (at least {ByteSize.ToText(least)})"));
+            agreed.Add(ReserveReview.DeviceReachesAll(
+                least == 0 ? "all of the host's RAM" : $"all of the host's RAM (at least {ByteSize.ToText(least)})"));
         }
 
         ReservePlan plan = isKnown ? first : first with { Map = null, Guest = null, Today = null };

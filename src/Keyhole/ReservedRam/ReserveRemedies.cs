@@ -49,9 +49,13 @@ internal sealed class ReserveRemedies
     }
 
     /// <summary>RAM above 4 GiB that is as good as what is wished; null where that is there already, or none is found.</summary>
-    public static ByteRange? Above4GiB(ReserveRequest request) => request.Ranges.Any(static range => range.End > Frames.FourGiB)
-        && request.Ranges.All(static range => range.Start >= Frames.FourGiB)
-            ? null : new ReserveRemedies(request, [request.Host]).RangeOf(request, isHigh: true);
+    public static Phrase? Above4GiB(ReserveRequest request)
+    {
+        if (request.Ranges.Any(static range => range.End > Frames.FourGiB) && request.Ranges.All(static range => range.Start >= Frames.FourGiB))
+            return null;
+        var remedies = new ReserveRemedies(request, [request.Host]);
+        return remedies.RangeOf(request, isHigh: true) is { } high ? remedies.Offer(request, high) : null;
+    }
 
     private static bool IsSought(Problem problem) => problem.Remedy is null && problem.Code switch
     {
@@ -87,8 +91,7 @@ internal sealed class ReserveRemedies
             found.Add("boot the host by BIOS (CSM), where the kernel chooses its place around memmap=");
         if (RangeOf(_request, isHigh: true) is { } high)
         {
-            found.Add($"keep RAM above 4 GiB{(_request.LowestStart ? Reaches : "")} ({Setting.ReservedRange} {Text(high)}), and "
-                + $"look after the boot whether it is kept");
+            found.Add($"keep RAM above 4 GiB ({Offer(_request, high)}), and look after the boot whether it is kept");
         }
 
         bool isSure = problem.Severity == Severity.Error;
@@ -110,13 +113,9 @@ internal sealed class ReserveRemedies
         }
 
         if (RangeOf(request, isHigh: true) is { } high)
-        {
-            ulong wanted = Wanted(request);
-            string less = high.SizeBytes >= wanted ? "" : $", which keeps {ByteSize.ToText(high.SizeBytes)} instead of {ByteSize.ToText(wanted)}";
-            found.Add($"{Setting.ReservedRange} {Text(high)}{less}{(request.LowestStart || request.Ranges.IsEmpty ? Reaches : "")}");
-        }
+            found.Add(Offer(request, high));
         else if (!request.Ranges.IsEmpty && RangeOf(request, isHigh: false) is { } low)
-            found.Add($"{Setting.ReservedRange} {Text(low)}");
+            found.Add(Offer(request, low));
         if (GuestOf(request) is { } guest)
             found.Add($"{Setting.ReservedGuestMemory} {Size(guest)}");
         for (ulong crash = request.CrashKernelBytes >> 1; crash >= LeastBytes; crash = Align.Down(crash >> 1, Frames.SizeBytes))
@@ -128,6 +127,15 @@ internal sealed class ReserveRemedies
         }
 
         return found;
+    }
+
+    /// <summary>A range in place of what is wished: that it keeps less, and that the device has to reach it, is told.</summary>
+    private Phrase Offer(ReserveRequest request, ByteRange range)
+    {
+        ulong wanted = Wanted(request);
+        string less = range.SizeBytes >= wanted ? "" : $", which keeps {ByteSize.ToText(range.SizeBytes)} instead of {ByteSize.ToText(wanted)}";
+        bool isFarther = request.Ranges.IsEmpty ? range.End > request.Start : request.Ranges.All(asked => asked.End < range.End);
+        return $"{Setting.ReservedRange} {Text(range)}{less}{(isFarther ? Reaches : "")}";
     }
 
     /// <summary>The start nearest to the wished one that works.</summary>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -143,7 +142,7 @@ internal static class ReserveReview
                 low[0].Start,
                 low[^1].End));
         }
-        else if (request.Host.Traits.IsEfi == true && IsPlacedLow(request.Host.Traits.LinuxRelease))
+        else if (request.Host.Traits.IsEfi == true && EfiPlacement.IsLow(request.Host))
         {
             problems.Add(new(
                 Severity.Info,
@@ -157,7 +156,8 @@ internal static class ReserveReview
                 Severity.Warning,
                 ReserveProblemCodes.EfiKernelPlace,
                 "this host boots by EFI: before Linux 6.10 its kernel may land in the kept RAM in spite of memmap=; later ones are placed low",
-                Remedy: "boot Linux 6.10 or later, and look after the boot whether the RAM is kept"));
+                Remedy: $"boot Linux 6.10 or later{EfiPlacement.OrByNoKaslr(request.Host, today.Memmaps)}, and look after the boot whether the RAM "
+                    + $"is kept"));
         }
         else if (request.Host.Traits.IsEfi is null && !low.IsEmpty)
         {
@@ -170,9 +170,6 @@ internal static class ReserveReview
                 low[^1].End));
         }
     }
-
-    /// <summary>Whether the host's Linux is known to be of 6.10 or later.</summary>
-    private static bool IsPlacedLow(string? release) => Version.TryParse(release, out Version? version) && version >= new Version(6, 10);
 
     private static void AddCrashKernel(List<Problem> problems, ulong sizeBytes, ByteRange low, ByteRange largest, string where)
     {

@@ -378,7 +378,7 @@ internal static class Explanations
         ImmutableArray<E820Entry> before = observed.Map is { Error: null, Entries.Length: > 0 } map ? map.Entries : forecast.KernelMap;
         if (facts.CommandLine is { } commandLine)
         {
-            foreach (string text in CommandLineEffects.Of(commandLine, before, observed.UserMap, facts.Edits, facts.GoesOnBehindMap))
+            foreach (string text in CommandLineEffects.Of(commandLine, before, observed.UserMap, facts.Edits, facts.HasNoChangedMap))
                 yield return text;
         }
 

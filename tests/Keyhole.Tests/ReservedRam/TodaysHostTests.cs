@@ -117,7 +117,8 @@ public sealed class TodaysHostTests
     [TestMethod]
     public void RAM_that_another_parameter_takes_from_the_host_is_a_warning()
     {
-        Host short_ = MapFixtures.Expect(MapFixtures.ReadText("00100000-1fffffff : Reserved\n20000000-2fffffff : System RAM\n")).Host;
+        Host short_ = MapFixtures.Expect(MapFixtures.ReadText(
+            "00000000-0008ffff : Reserved\n00090000-0009efff : System RAM\n00100000-1fffffff : Reserved\n20000000-2fffffff : System RAM\n")).Host;
         Problem problem = HostCheck.Compare(ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20), short_).Single();
 
         Assert.AreEqual(Severity.Warning, problem.Severity);
