@@ -156,6 +156,9 @@ internal static class CommandLineEffects
             ImmutableArray<(ByteRange Range, E820Type Type)> missing = [.. pieces.Where(piece => piece.Type < option.Type)];
             if (!missing.IsEmpty && option.Type != E820Type.Ram && !before.IsEmpty && !HasRam(before, option.Range))
                 return $"changed nothing that is used: this kernel has no RAM at {range}";
+            // Linux makes an entry of the range in any case; only RAM can be taken away again.
+            if (!missing.IsEmpty && option.Type != E820Type.Ram && missing.All(static piece => piece.Type == E820Type.None))
+                return $"is not seen to take effect: the map of line {after.Line} has nothing at {Places(missing)}, so a line of it may be missing";
             if (!missing.IsEmpty)
                 return $"did not take effect as written: in the map of line {after.Line} {Listed(missing)} "
                     + $"{(missing.Length == 1 ? "is" : "are")} not {type}";
@@ -244,6 +247,9 @@ internal static class CommandLineEffects
             pieces.Add((piece.Range, piece.IsGap ? E820Type.None : sorted[piece.Index].Type));
         return pieces.ToImmutable();
     }
+
+    private static string Places(ImmutableArray<(ByteRange Range, E820Type Type)> pieces) =>
+        string.Join(", ", pieces.Take(3).Select(static piece => $"[0x{piece.Range.Start:x}, 0x{piece.Range.End:x})"));
 
     /// <summary>"[0x806000, 0x808000) nvs": the first three.</summary>
     private static string Listed(ImmutableArray<(ByteRange Range, E820Type Type)> pieces)

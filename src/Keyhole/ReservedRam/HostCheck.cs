@@ -215,9 +215,12 @@ public static class HostCheck
             problems.Add(OutOfMap(plan, today, shown, range));
 
         // Linux rounds RAM to whole pages, and keeps a few for itself in ways that no map shows: only what is larger counts.
-        foreach (ByteRange range in ByteRanges.Subtract(ByteRanges.Subtract(ByteRanges.WholePages(map.HostRam), shown.Ram), shown.Lost))
+        ImmutableArray<ByteRange> missing = ByteRanges.Subtract(ByteRanges.Subtract(ByteRanges.WholePages(map.HostRam), shown.Ram), shown.Lost);
+        ImmutableArray<ByteRange> taken = ByteRanges.Union(shown.NoRam);
+        foreach (ByteRange range in missing)
         {
-            if (range.SizeBytes < ReservePlanner.StartAlignment)
+            if (range.SizeBytes < ReservePlanner.StartAlignment
+                || (ByteRanges.Intersect([range], taken).IsEmpty && IsLineMissing(shown, range)))
                 continue;
             problems.Add(new(
                 Severity.Warning, ReserveProblemCodes.HostRamMissing,
@@ -267,14 +270,16 @@ public static class HostCheck
         ranges[^1].End,
         "give the whole source, or the host's /proc/iomem");
 
+    /// <summary>Whether a range that a log's map does not have is one whose line is missing: Linux takes RAM away for an option alone, and a limit
+    /// takes all that follows.</summary>
+    private static bool IsLineMissing(ShownHost shown, ByteRange range) => shown.IsLog && RamTaken.By(shown.CommandLine, range) is null
+        && (shown.CommandLine is not null || shown.Ram.Any(ram => ram.Start > range.Start));
+
     /// <summary>What is neither RAM nor anything else in the host's map is not reserved: Linux took it away, and may give it to PCI.</summary>
     private static Problem OutOfMap(ReservePlan plan, TodaysHost today, ShownHost shown, ByteRange range)
     {
         KernelMemoryOption? taker = RamTaken.By(shown.CommandLine, range);
-        // Linux takes RAM away for an option alone, and a limit takes all that follows.
-        bool isLineMissing = shown.IsLog && taker is null
-            && (shown.CommandLine is not null || shown.Ram.Any(ram => ram.Start > range.Start));
-        if (isLineMissing)
+        if (IsLineMissing(shown, range))
             return NotShown([range], $"{shown.Source} has nothing there, and no option of the log's takes RAM away; its line may be missing");
         string why = taker is { } option ? RamTaken.Words(option, shown.CommandLine!.Value.Line, today.Memmaps)
             : "a mem= or a memmap= that lost its '$' does that";

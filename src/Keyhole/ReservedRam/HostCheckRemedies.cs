@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Logs;
 
 namespace Keyhole.ReservedRam;
@@ -37,7 +38,7 @@ internal static class HostCheckRemedies
     /// it matters.</summary>
     public static Phrase? ForRam(ReservePlan plan, TodaysHost today, string? commandLine, ByteRange at)
     {
-        if (today.Memmaps.All(range => HostCheck.HasOption(commandLine, MemmapParameters.ToText(range))))
+        if (today.Memmaps.All(range => IsAskedFor(commandLine, range)))
             return ForKernel(plan, commandLine, at);
         string instead = commandLine?.Contains("memmap=", StringComparison.Ordinal) == true ? ", in place of the memmap= that it has" : "";
         return Boot(plan, today, commandLine, at, instead);
@@ -47,6 +48,11 @@ internal static class HostCheckRemedies
     /// <param name="taker">The option that did it; null where it is not known.</param>
     public static Phrase ForTaken(ReservePlan plan, TodaysHost today, string? commandLine, ByteRange at, KernelMemoryOption? taker) =>
         Boot(plan, today, commandLine, at, taker is { } option ? $", in place of {RamTaken.Name(option)}" : ", and without another mem= or memmap=");
+
+    /// <summary>Whether a kernel was told to reserve a range, in whatever form.</summary>
+    private static bool IsAskedFor(string? commandLine, ByteRange range) => KernelMemoryOptions.Of(commandLine).Any(option =>
+        option is { Kind: KernelMemoryOptionKind.Range, Type: E820Type.Reserved } && option.Range.Start <= range.Start
+            && range.End <= option.Range.End);
 
     private static string Boot(ReservePlan plan, TodaysHost today, string? commandLine, ByteRange at, string instead)
     {

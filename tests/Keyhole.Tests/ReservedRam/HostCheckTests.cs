@@ -83,6 +83,30 @@ public sealed class HostCheckTests
     }
 
     [TestMethod]
+    public void RAM_that_no_option_takes_is_not_said_to_be_missing_from_the_host()
+    {
+        string text = Text("memmap-lost-sign");
+        ImmutableArray<Problem> taken = ByLog(text, 5, 6)!.Value;
+        ImmutableArray<Problem> lost = ByLog(text.Replace("memmap=5G2G", "quiet", StringComparison.Ordinal), 5, 6)!.Value;
+
+        Assert.Contains(static problem => problem.Code == ReserveProblemCodes.HostRamMissing, taken);
+        Assert.AreEqual(ReserveProblemCodes.KeptNotKnown, lost.Single().Code);
+    }
+
+    /// <summary>What a kernel has been told already is no advice, however it was written.</summary>
+    [TestMethod]
+    [DataRow("memmap=1G$5G")]
+    [DataRow("memmap=0x40000000$0x140000000")]
+    [DataRow("memmap=4K$2G,2G$4G")]
+    public void Parameters_that_are_in_force_are_not_advised(string option)
+    {
+        string text = Text("kept").Replace("memmap=1G$5G", option, StringComparison.Ordinal)
+            .Replace(ReservedLine, ReservedLine.Replace("reserved", "usable", StringComparison.Ordinal), StringComparison.Ordinal);
+
+        Assert.DoesNotContain("boot the host with", ByLog(text, 5, 6)!.Value.Single().Remedy!.ToString());
+    }
+
+    [TestMethod]
     public void A_cut_in_the_changed_map_leaves_open_what_is_there()
     {
         string cut = Text("kept").Replace($"[    0.000000] {ReservedLine}", "...", StringComparison.Ordinal);
