@@ -17,8 +17,8 @@ internal static class PlanText
     public static void Write(CommandConsole console, PlanAnswer answer)
     {
         GuestAnswer guest = answer.Guest;
-        string balloon = guest.MaxmemKiB == guest.MemoryKiB ? ""
-            : string.Create(CultureInfo.InvariantCulture, $", balloons up to {guest.MaxmemKiB >> 10} MiB");
+        string most = string.Create(CultureInfo.InvariantCulture, $"{guest.MaxmemKiB >> 10} MiB");
+        string balloon = guest.MaxmemKiB == guest.MemoryKiB ? "" : guest.IsPlugged ? $", {most} with what is plugged in" : $", balloons up to {most}";
         string devices = guest.Pci.IsEmpty ? "" : $", with {string.Join(' ', guest.Pci.Select(static assignment => assignment.Split(',')[0]))}";
         console.Ansi.WriteLine($"host:   {answer.Plan.HostName}");
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -182,10 +182,17 @@ public sealed record HostWindowAnswer(string? Bdf, int Bar, Hex? Size, string Ki
 /// <param name="Pci">The devices passed through, as xl writes them.</param>
 public sealed record GuestAnswer(string? Name, ulong MemoryKiB, ulong MaxmemKiB, ImmutableArray<string> Pci)
 {
+    /// <summary>Whether what is beyond the memory is plugged in, by QEMU's maxmem, and not ballooned.</summary>
+    [JsonIgnore]
+    public bool IsPlugged { get; init; }
+
     internal static GuestAnswer Of(GuestSpec guest)
     {
         ArgumentNullException.ThrowIfNull(guest);
-        return new(guest.VisibleName, guest.MemoryKiB, guest.MaxmemKiB, [.. guest.Pci.Select(static assignment => assignment.ToString())]);
+        return new(guest.VisibleName, guest.MemoryKiB, guest.MaxmemKiB, [.. guest.Pci.Select(static assignment => assignment.ToString())])
+        {
+            IsPlugged = guest.IsPlugged,
+        };
     }
 }
 

@@ -186,9 +186,13 @@ public static class Pictures
 
     private static string NameOf(Plan plan) => plan.Guest.Name is { } name ? $"guest {name}" : "a guest";
 
-    private static string Memory(GuestSpec guest) => guest.MaxmemKiB > guest.MemoryKiB
-        ? $"{ByteSize.ToText(guest.MemoryKiB << 10)}, balloons up to {ByteSize.ToText(guest.MaxmemKiB << 10)}"
-        : ByteSize.ToText(guest.MemoryKiB << 10);
+    private static string Memory(GuestSpec guest)
+    {
+        string memory = ByteSize.ToText(guest.MemoryKiB << 10);
+        string most = ByteSize.ToText(guest.MaxmemKiB << 10);
+        return guest.MaxmemKiB <= guest.MemoryKiB ? memory
+            : guest.IsPlugged ? $"{memory}, {most} with what is plugged in" : $"{memory}, balloons up to {most}";
+    }
 
     /// <summary>A bridge's window holds those of the devices behind it.</summary>
     private static bool IsDrawn(Bar bar) => bar.Kind != BarKind.BridgeWindow;

@@ -74,6 +74,9 @@ public sealed record GuestSpec
     /// <summary>xl's <c>maxmem</c>, in KiB; xl takes an unset one to be the memory.</summary>
     public required ulong MaxmemKiB { get; init; }
 
+    /// <summary>Whether what is beyond the memory is plugged in: libvirt's <c>memory</c> alone is what a guest of QEMU balloons to.</summary>
+    internal bool IsPlugged => Qemu is { Dialect: QemuDialect.CommandLine or QemuDialect.Proxmox };
+
     /// <summary>What the configuration says of <c>e820_host</c>, or null when it is silent.</summary>
     public bool? E820Host { get; init; }
 

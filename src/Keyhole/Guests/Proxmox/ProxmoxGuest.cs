@@ -23,6 +23,7 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
     private QemuVersion? _created;
     private int _windows;
     private bool _hidesDisplay;
+    private ProxmoxRoom? _room;
 
     public Parsed<GuestDocument> Build()
     {
@@ -55,7 +56,7 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         ImmutableArray<QemuProperty> kept =
             [.. ((string[])["args", "cpu", "machine", "bios", "hotplug"])
                 .Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
-        QemuGuest guest = document.Guest.Qemu! with { Kept = kept, LeastEmulator = _created, WithLines = WithLines };
+        QemuGuest guest = document.Guest.Qemu! with { Kept = kept, LeastEmulator = _created, Room = _room, WithLines = WithLines };
         guest.TryResolve(QemuSurroundings.Unknown, out QemuMachine machine, out _);
         return document with { Guest = document.Guest with { Qemu = guest with { Machine = machine } } };
     }
@@ -199,23 +200,36 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         // Without NUMA Proxmox refuses the setting; "any" takes whichever fits.
         if (Text("hugepages") is "1024" or "2")
             _arguments.SetHugePages(Text("hugepages") == "2" ? 2UL << 20 : 1UL << 30);
-        bool hasHotplug = Text("numa") == "1" && Array.IndexOf((Text("hotplug") ?? "").Split(','), "memory") >= 0;
-        if (!hasHotplug)
+        if (Array.IndexOf((Text("hotplug") ?? "").Split(','), "memory") < 0)
         {
             _arguments.Add("-m", text, Line("memory"));
             return;
         }
 
         // Proxmox starts with 1 GiB and plugs the rest in; what can be plugged in follows from the guest's address width.
-        ImmutableArray<QemuProperty> cpu = Properties("cpu", "cputype");
-        int bits = QemuOptionSyntax.Find(cpu, "phys-bits") is { } told && QemuOptionSyntax.TryNumber(told, out int number) && number is >= 32
-            and <= 57 ? number
-            : QemuOptionSyntax.Find(cpu, "phys-bits") == "host" || QemuOptionSyntax.Find(cpu, "cputype") is "host" or "max" ? 48 : 40;
-        long mostMiB = Math.Min(4L << 20, 1L << ((bits & ~1) - 21));
         int sockets = Math.Max(1, Number("sockets", 1, 512));
         bool isHuge = Text("hugepages") == "1024";
         int staticMiB = isHuge ? 1024 * sockets : 1024;
-        _arguments.Add("-m", string.Create(CultureInfo.InvariantCulture, $"size={staticMiB},slots=255,maxmem={mostMiB}M"), Line("memory"));
+        if (Text("numa") != "1")
+        {
+            Fail(Conflict, "hotplug", "hotplug has memory and numa is not 1, for which Proxmox VE refuses to start the guest (\"NUMA needs to be "
+                + "enabled for memory hotplug\")", "write numa: 1, or leave memory out of hotplug");
+            return;
+        }
+
+        if (sizeMiB < staticMiB)
+        {
+            Fail(Conflict, "memory", $"memory {sizeMiB} is less than what a guest has that memory can be plugged into: Proxmox VE does not start it "
+                + $"(\"minimum memory must be {staticMiB}MB\")", $"write {staticMiB} or more, or leave memory out of hotplug");
+            return;
+        }
+
+        ImmutableArray<QemuProperty> cpu = Properties("cpu", "cputype");
+        string? width = QemuOptionSyntax.Find(cpu, "phys-bits");
+        bool isNumber = QemuOptionSyntax.TryNumber(width, out int number) && number is >= 32 and <= 57;
+        bool isHosts = width == "host" || QemuOptionSyntax.Find(cpu, "cputype") is "host" or "max";
+        _room = new(isNumber ? number : isHosts ? ProxmoxRoom.WidestHost : QemuCpu.DefaultPhysBits, !isNumber, (ulong)sizeMiB << 20);
+        _arguments.Add("-m", string.Create(CultureInfo.InvariantCulture, $"size={staticMiB},slots=255,maxmem={sizeMiB}M"), Line("memory"));
         int current = staticMiB;
         int dimm = isHuge ? 1024 : 512;
         for (int i = 0; i < 256 && current < sizeMiB; i++)
@@ -224,8 +238,14 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
             _arguments.Add("-device", string.Create(CultureInfo.InvariantCulture, $"pc-dimm,id=dimm{i},memdev=mem-dimm{i},node={i % sockets}"),
                 Line("memory"));
             current += dimm;
-            if (i % 32 == 31)
+            if (i % 32 == 31 && current < sizeMiB)
                 dimm = Math.Min(dimm * 2, 1 << 20);
+        }
+
+        if (current > sizeMiB)
+        {
+            Fail(Conflict, "memory", $"memory {sizeMiB} is not what Proxmox VE can plug in (\"memory size ({sizeMiB}) must be aligned to {dimm} for "
+                + "hotplugging\")", $"write {current}");
         }
     }
 }

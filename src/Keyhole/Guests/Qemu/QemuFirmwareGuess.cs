@@ -16,6 +16,9 @@ public static class QemuFirmwareGuess
     private static readonly string[] s_others =
         ["coreboot", "linuxboot", "u-boot", "uboot", "slimboot", "slim-boot", "td-shim", "tdshim", "hypervisor-fw", "qboot", "cloudhv"];
 
+    /// <summary>Before this release QEMU came without edk2.</summary>
+    private static readonly QemuVersion s_carriesEdk2 = new(4, 1);
+
     /// <summary>The firmware that a file's name tells; null where it tells none.</summary>
     /// <param name="isFlash">Whether it is a flash image: SeaBIOS is hardly ever one.</param>
     public static FirmwareName? NameOf(string file, bool isFlash)
@@ -46,29 +49,32 @@ public static class QemuFirmwareGuess
         why = null;
         if (TryReadRelease(name, file, out QemuFirmware told))
             return told;
+        // What comes with releases that are not known nobody can tell.
+        string release = QemuReleases.NameOf(emulator);
+        emulator = emulator > QemuReleases.Newest ? QemuReleases.Newest : emulator;
         bool isDebians = Has(emulatorText, "Debian") || Has(emulatorText, "ubuntu") || Has(file, "/usr/share/OVMF/");
         bool isProxmox = Has(emulatorText, "pve") || Has(file, "pve-edk2");
         if (name == FirmwareName.SeaBios)
         {
             // Proxmox ships QEMU's own file.
             (int major, int minor, int patch) = isDebians ? DebiansSeaBios(emulator) : OwnSeaBios(emulator);
-            why = isDebians ? $"which Debian and Ubuntu ship with QEMU {emulator}" : $"which comes with QEMU {emulator}";
+            why = isDebians ? $"which Debian and Ubuntu ship with {release}" : $"which comes with {release}";
             return new(FirmwareName.SeaBios, major, minor, patch);
         }
 
         if (isProxmox)
         {
-            why = $"which Proxmox VE ships beside QEMU {emulator}";
+            why = $"which Proxmox VE ships beside {release}";
             return ProxmoxsOvmf(emulator);
         }
 
         if (isDebians)
         {
-            why = $"which Debian and Ubuntu ship beside QEMU {emulator}";
+            why = $"which Debian and Ubuntu ship beside {release}";
             return DebiansOvmf(emulator);
         }
 
-        why = $"which comes with QEMU {emulator}";
+        why = emulator < s_carriesEdk2 ? $"the oldest that a QEMU came with, from {s_carriesEdk2} on" : $"which comes with {release}";
         (int year, int month) = OwnEdk2(emulator);
         return new(FirmwareName.Ovmf, year, month) { IsUpstream = true };
     }
@@ -132,7 +138,18 @@ public static class QemuFirmwareGuess
     /// <summary>SeaBIOS in QEMU's own releases.</summary>
     private static (int Major, int Minor, int Patch) OwnSeaBios(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch
     {
-        ( < 3, _) => (1, 11, 0),
+        ( < 2, _) or (2, 0) => (1, 7, 4),
+        (2, 1) => (1, 7, 5),
+        (2, 2) => (1, 7, 5),
+        (2, 3) => (1, 8, 1),
+        (2, < 6) => (1, 8, 2),
+        (2, 6) => (1, 9, 1),
+        (2, 7) => (1, 9, 3),
+        (2, 8) => (1, 10, 1),
+        (2, < 11) => (1, 10, 2),
+        (2, 11) => (1, 11, 0),
+        (2, _) => (1, 11, 1),
+        (3, 0) => (1, 11, 2),
         (3, _) => (1, 12, 0),
         (4, _) => (1, 12, 1),
         (5, 0) => (1, 13, 0),
@@ -161,16 +178,12 @@ public static class QemuFirmwareGuess
     private static (int Year, int Month) OwnEdk2(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch
     {
         ( < 5, _) or (5, < 2) => (2019, 5),
-        (5, _) or (6, < 2) => (2020, 8),
-        (6, _) => (2021, 8),
-        (7, < 2) => (2022, 2),
-        (7, _) => (2022, 8),
-        (8, 0) => (2023, 2),
-        (8, 1) => (2023, 5),
-        (8, _) => (2023, 11),
+        (5 or 6, _) => (2020, 8),
+        (7, _) => (2022, 2),
+        (8, < 2) => (2023, 2),
+        (8, _) => (2023, 8),
         (9, < 2) => (2024, 2),
-        (9, _) or (10, _) => (2024, 8),
-        _ => (2025, 11),
+        _ => (2024, 8),
     };
 
     private static QemuFirmware DebiansOvmf(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch

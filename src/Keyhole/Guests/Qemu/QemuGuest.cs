@@ -75,6 +75,9 @@ public sealed record QemuGuest
     /// <summary>A release of QEMU that the guest has run under, where the source tells one: it is not moved to an older one.</summary>
     internal QemuVersion? LeastEmulator { get; init; }
 
+    /// <summary>Where how far memory can be plugged in follows from an address width that only the host may tell: from which; else null.</summary>
+    internal ProxmoxRoom? Room { get; init; }
+
     /// <summary>For a configuration of which more than the changed setting follows from a setting: the guest with lines of its own form put in, each
     /// in place of the one of its key. Null from the function where they cannot be read; null elsewhere.</summary>
     internal Func<string, QemuGuest?>? WithLines { get; init; }
@@ -124,7 +127,7 @@ public sealed record QemuGuest
     public bool Equals(QemuGuest? other) => other is not null
         && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm,
             other.Emulator, other.EmulatorText, other.HostKernel)
-        && (LeastEmulator, HugePageBytes, LastWords) == (other.LeastEmulator, other.HugePageBytes, other.LastWords)
+        && (LeastEmulator, HugePageBytes, LastWords, Room) == (other.LeastEmulator, other.HugePageBytes, other.LastWords, other.Room)
         && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga,
             other.HasNoDefaultVga, other.Machine)
         && Kept.SequenceEqual(other.Kept) && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));
@@ -141,6 +144,17 @@ public sealed record QemuGuest
         return IsKvm && (Cpu.HostPhysBits
             ?? (isHosts || machineName.Contains("-rhel", StringComparison.Ordinal) || machineName.EndsWith("-hpb", StringComparison.Ordinal)));
     }
+
+    /// <summary>Whether a guest's width that somebody tells is the host's: it takes the host's, and no limit stands in between.</summary>
+    internal bool TellsHostsWidth(string machineName, int toldBits) => TakesHostPhysBits(machineName)
+        && (LimitOf(machineName) == 0 || LimitOf(machineName) > toldBits);
+
+    /// <summary>The limit of a width that is the host's; 0 for none.</summary>
+    internal int LimitOf(string machineName) =>
+        Cpu.HostPhysBitsLimit ?? (machineName.Contains("-rhel", StringComparison.Ordinal) ? 48 : 0);
+
+    /// <summary>Why <see cref="TryResolve"/> fails where the machine type's name can be read; else null.</summary>
+    internal string? WhyNotKnown(QemuSurroundings around) => new QemuResolution(this, around).WhyNotKnown(around.MachineName ?? MachineName);
 
     /// <summary>The guest on its host. False where the machine type is none that Keyhole knows; <paramref name="assumptions"/> then is
     /// empty.</summary>

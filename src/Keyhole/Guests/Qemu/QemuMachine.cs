@@ -120,6 +120,16 @@ public sealed record QemuDevice(string Driver, ImmutableArray<QemuProperty> Prop
     public override int GetHashCode() => HashCode.Combine(Driver, Properties.Length);
 }
 
+/// <summary>Why a guest is not started.</summary>
+/// <param name="Program">Who refuses it: QEMU, or what would call it.</param>
+/// <param name="Words">Its own.</param>
+/// <param name="Cause">What stands behind them; empty where they say it.</param>
+internal sealed record StartRefusal(string Program, string Words, string Cause)
+{
+    /// <summary>Whether another version of the board is what helps.</summary>
+    public bool IsOfType { get; init; }
+}
+
 /// <summary>Everything about a guest of QEMU that decides its memory map and where its BARs come to lie, whichever file it was read from.</summary>
 public sealed record QemuMachine
 {
@@ -134,6 +144,9 @@ public sealed record QemuMachine
 
     /// <summary>Whether nobody told that release.</summary>
     internal bool IsEmulatorAssumed { get; init; }
+
+    /// <summary>Why the guest is not started whatever its devices are; null where nothing of the kind stops it.</summary>
+    internal StartRefusal? Refusal { get; init; }
 
     /// <summary>The firmware and its release.</summary>
     public required QemuFirmware Firmware { get; init; }
@@ -234,7 +247,7 @@ public sealed record QemuMachine
         && (FirmwareFile, HasVariableFlash) == (other.FirmwareFile, other.HasVariableFlash)
         && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, MaxCpus, Sockets)
             == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.MaxCpus, other.Sockets)
-        && (BoardDisks, IsKvm, IsBootStrict) == (other.BoardDisks, other.IsKvm, other.IsBootStrict)
+        && (BoardDisks, IsKvm, IsBootStrict, Refusal) == (other.BoardDisks, other.IsKvm, other.IsBootStrict, other.Refusal)
         && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
         && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
 

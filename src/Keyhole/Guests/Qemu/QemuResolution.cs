@@ -64,22 +64,33 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         machine = guest.Machine;
         string name = around.MachineName ?? guest.MachineName;
         QemuVersion emulator = Emulator(name);
-        if (!QemuMachineType.TryParse(name, emulator, out QemuMachineType type))
+        if (WhyNotKnown(name) is not null || !QemuMachineType.TryParse(name, emulator, out QemuMachineType type))
+        {
+            _assumptions.Clear();
             return false;
+        }
+
+        bool isTold = (around.Emulator ?? guest.Emulator) is not null;
         machine = guest.Machine with
         {
             Type = type,
             Emulator = emulator,
-            IsEmulatorAssumed = (around.Emulator ?? guest.Emulator) is null,
+            IsEmulatorAssumed = !isTold,
+            Refusal = isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null,
             Firmware = Firmware(emulator),
             Cpu = Cpu(name, type, emulator),
             Vga = guest.Vga ?? (guest.HasNoDefaultVga ? "none" : type.Version < new QemuVersion(2, 2) ? "cirrus" : "std"),
             Nics = [.. (guest.Nics ?? [""]).Select(model => model.Length > 0 ? model : DefaultNic(type))],
             Devices = Devices(),
         };
+        if (guest.Room is { } room)
+            machine = WithRoom(machine, room);
         assumptions = [.. _assumptions];
         return true;
     }
+
+    /// <summary>Why there is no such machine, where its names can be read; else null.</summary>
+    public string? WhyNotKnown(string name) => QemuReleases.WhyNotKnown(around.Emulator ?? guest.Emulator, QemuArguments.WithoutMark(name));
 
     private void Assume(QemuUnknown unknown, string message) => _assumptions.Add(new(unknown, message));
 
@@ -89,15 +100,29 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
     private QemuVersion Emulator(string machineName)
     {
         if ((around.Emulator ?? guest.Emulator) is { } told)
+        {
+            AssumeNewest(told);
             return told;
+        }
+
         // A machine type is never newer than its QEMU; libvirt and Proxmox write the newest one of the day into the guest.
         bool hasVersion = QemuMachineType.TryParse(machineName, new(0, 0), out QemuMachineType type) && type.Version > new QemuVersion(0, 0);
         QemuVersion assumed = hasVersion ? type.Version : s_newest;
         bool isOfCreation = guest.LeastEmulator > assumed;
         assumed = isOfCreation ? guest.LeastEmulator!.Value : assumed;
+        bool isOld = assumed < QemuReleases.Oldest;
+        assumed = isOld ? QemuReleases.Oldest : assumed;
         Assume(QemuUnknown.Emulator, $"QEMU's release is not told: {assumed} is assumed"
-            + (isOfCreation ? ", under which the guest was created" : hasVersion ? ", that of the machine type" : ""));
+            + (isOfCreation ? ", under which the guest was created"
+                : isOld ? ", the oldest that is known" : hasVersion ? ", that of the machine type" : ""));
+        AssumeNewest(assumed);
         return assumed;
+    }
+
+    private void AssumeNewest(QemuVersion emulator)
+    {
+        if (emulator > QemuReleases.Newest)
+            Assume(QemuUnknown.Emulator, $"QEMU {emulator} is later than those that are known: it is assumed to do what {QemuReleases.Newest} does");
     }
 
     private QemuFirmware Firmware(QemuVersion emulator)
@@ -183,7 +208,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         // Red Hat's machine types, and those of Ubuntu with hpb in their name, take the host's width for every model.
         if (!guest.TakesHostPhysBits(machineName))
             return choice.PhysBits ?? QemuCpu.DefaultPhysBits;
-        int limit = choice.HostPhysBitsLimit ?? (machineName.Contains("-rhel", StringComparison.Ordinal) ? 48 : 0);
+        int limit = guest.LimitOf(machineName);
         if (around.HostPhysBits is not { } host)
         {
             host = around.HostAcpiBits ?? (limit > 0 ? limit : AssumedHostPhysBits);
@@ -198,6 +223,25 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         }
 
         return limit > 0 ? Math.Min(host, limit) : host;
+    }
+
+    private QemuMachine WithRoom(QemuMachine machine, ProxmoxRoom room)
+    {
+        int bits = HostPhysBits ?? around.HostAcpiBits ?? AssumedHostPhysBits;
+        // The processor has at least what the table tells.
+        if (HostPhysBits is null && !room.IsSettledBy(around.HostAcpiBits ?? 0))
+        {
+            Assume(QemuUnknown.PhysBits, "how far memory can be plugged in (maxmem) Proxmox VE reckons from the width of the host's physical "
+                + $"addresses, which is not told: it is taken for {bits} bits here, and RAM and BARs may lie elsewhere");
+        }
+
+        ulong mostBytes = room.BytesOn(bits);
+        return machine with
+        {
+            MaxMemoryBytes = Math.Max(mostBytes, machine.MemoryBytes),
+            Refusal = machine.Refusal ?? (room.MemoryBytes > mostBytes
+                ? new("Proxmox VE", $"Total memory is bigger than {mostBytes >> 20}MB", $"that is half of what {bits} address bits reach") : null),
+        };
     }
 
     private int GuestPhysBits(QemuCpuChoice choice, QemuMachineType type, QemuVersion emulator, int bits)
@@ -216,9 +260,13 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         return Math.Min(bits, MostMappedBits);
     }
 
+    /// <summary>The width of the host's processor, also where only the guest's is told and is that.</summary>
+    private int? HostPhysBits => around.HostPhysBits
+        ?? (around.PhysBits is { } told && guest.TellsHostsWidth(around.MachineName ?? guest.MachineName, told) ? told : null);
+
     /// <summary>KVM tells the width of the host's processor, or 48 where that is less (Linux, kvm/cpuid.c); QEMU lowers it to the guest's.</summary>
     private int MostMappedBits =>
-        guest.IsKvm ? Math.Min(around.HostPhysBits ?? around.HostAcpiBits ?? QemuCpu.PageTableBits, QemuCpu.PageTableBits)
+        guest.IsKvm ? Math.Min(HostPhysBits ?? around.HostAcpiBits ?? QemuCpu.PageTableBits, QemuCpu.PageTableBits)
             : QemuCpu.PageTableBits;
 
     private ImmutableArray<QemuDevice> Devices()

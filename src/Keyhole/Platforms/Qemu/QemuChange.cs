@@ -140,7 +140,12 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
                 if (!QemuMachineType.TryParse(Text, machine.Emulator, out QemuMachineType type))
                     return machine;
                 // A machine type is never newer than its QEMU.
-                return machine with { Type = type, Emulator = type.Version > machine.Emulator ? type.Version : machine.Emulator };
+                return machine with
+                {
+                    Type = type,
+                    Emulator = type.Version > machine.Emulator ? type.Version : machine.Emulator,
+                    Refusal = machine.Refusal is { IsOfType: true } ? null : machine.Refusal,
+                };
             default:
                 return machine;
         }

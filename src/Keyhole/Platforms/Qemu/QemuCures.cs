@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Numerics;
 using Keyhole.Guests;
 using Keyhole.Pci;
 using Keyhole.Platforms.Qemu.Board;
@@ -14,7 +13,7 @@ namespace Keyhole.Platforms.Qemu;
 /// Looks for the lightest change of settings under which a guest boots with every BAR in its place. Each one is tried by the forecast: nothing is
 /// recommended that does not work there, and nothing that the guest has already.
 /// </summary>
-internal static class QemuCures
+internal static partial class QemuCures
 {
     /// <summary>Forecasts made for one guest at most; a guest of hundreds of devices takes milliseconds for each.</summary>
     private const int MaxForecasts = 1500;
@@ -24,14 +23,6 @@ internal static class QemuCures
 
     /// <summary>The largest window below 4 GiB that any of the firmwares has: from 80000000 to the I/O APIC.</summary>
     private const ulong LargestLowWindow = QemuLayout.IoApic - 0x80000000;
-
-    private static readonly ImmutableArray<string> s_seaBios = ["seabios-1.16.2", "seabios-1.16.3", "seabios-1.17.0"];
-
-    private static readonly ImmutableArray<string> s_ovmf =
-        ["ovmf-2022.11", "ovmf-2023.05", "ovmf-2023.11", "ovmf-2024.05", "ovmf-2024.08", "ovmf-2024.11", "ovmf-2025.02-8", "edk2-stable202505",
-            "edk2-stable202508"];
-
-    private static readonly ImmutableArray<string> s_ports = ["hotplug=off", "io-reserve=0", "mem-reserve=0", "pref64-reserve=1M"];
 
     /// <summary>Tries the settings. False where the guest as it is cannot be forecast.</summary>
     public static bool TryFind(QemuCureRequest request, out QemuCure cure)
@@ -63,7 +54,7 @@ internal static class QemuCures
         return end;
     }
 
-    private sealed class Search(QemuCureRequest given)
+    private sealed partial class Search(QemuCureRequest given)
     {
         private QemuCureRequest _request = given;
         private readonly List<QemuTrial> _trials = [];
@@ -161,147 +152,6 @@ internal static class QemuCures
 
             return true;
         }
-
-        // ------------------------------------------------------------------ what can be changed
-
-        private void CollectFamilies(QemuForecast asItIs)
-        {
-            QemuMachine machine = _request.Machine;
-            if (machine.Firmware.Name == FirmwareName.Ovmf)
-                AddWindows();
-            AddWidths(machine);
-            if (machine is { Firmware.Name: FirmwareName.Ovmf, Cpu: { HasGiBPages: false, Is64Bit: true } } && _request.CanHaveGiBPages)
-                Add([new QemuChange(QemuSetting.GiBPages, 0, "")]);
-            var ports = ImmutableArray.CreateBuilder<QemuChange>();
-            bool hasPorts = false;
-            foreach (QemuDevice device in machine.Devices)
-                hasPorts |= device.Driver == "pcie-root-port";
-            foreach (string port in hasPorts ? s_ports : [])
-                ports.Add(new(QemuSetting.Ports, 0, port));
-            Add(ports);
-            Add(Sizes(QemuSetting.MaxRamBelow4GiB, [3 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB], larger: false, machine.MaxRamBelow4GiB));
-            // Larger where there is much to place, smaller where QEMU refuses it.
-            ulong large = BitOperations.RoundUpToPowerOf2(Math.Max(_need, 64 * QemuLayout.GiB));
-            Add(Of(QemuSetting.Hole64, asItIs.Outcome == GuestOutcome.Refused ? [32 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB] : [large]));
-            AddSlots(machine);
-            AddFirmware(machine);
-            AddMachineVersions(machine, asItIs);
-            if (_request.WithBoard is not null)
-                Add([new QemuChange(QemuSetting.Board, 0, machine.Type.Chipset == QemuChipset.Q35 ? "pc" : "q35")]);
-        }
-
-        /// <summary>The first that moves RAM out of HyperTransport's way, where RAM is there, which may take a later QEMU; then the newest of this
-        /// one.</summary>
-        private void AddMachineVersions(QemuMachine machine, QemuForecast asItIs)
-        {
-            var versions = ImmutableArray.CreateBuilder<QemuChange>();
-            if (_request.Limits.IsAcrossHyperTransport(asItIs.Memory) && machine.Type.Version < QemuMemory.MovesAboveHyperTransport)
-                versions.Add(VersionOf(machine, QemuMemory.MovesAboveHyperTransport));
-            if (machine.Emulator > machine.Type.Version && VersionOf(machine, machine.Emulator) is var newest && !versions.Contains(newest))
-                versions.Add(newest);
-            Add(versions);
-        }
-
-        private static QemuChange VersionOf(QemuMachine machine, QemuVersion version) =>
-            new(QemuSetting.MachineVersion, 0, new QemuMachineType(machine.Type.Chipset, version).ToString());
-
-        private void AddWindows()
-        {
-            // From what is needed upward; then what is smaller, for windows that reach beyond the width.
-            const ulong mostMiB = 1 << 24;
-            ulong needMiB = Math.Clamp(BitOperations.RoundUpToPowerOf2(_need) >> 20, 1024, mostMiB);
-            var windows = ImmutableArray.CreateBuilder<QemuChange>();
-            for (ulong sizeMiB = needMiB; sizeMiB <= mostMiB; sizeMiB *= 2)
-                windows.Add(new(QemuSetting.OvmfWindow, sizeMiB, ""));
-            windows.Add(new(QemuSetting.OvmfWindow, needMiB / 4 * 3, ""));
-            for (ulong sizeMiB = needMiB / 2; sizeMiB >= 1024; sizeMiB /= 2)
-                windows.Add(new(QemuSetting.OvmfWindow, sizeMiB, ""));
-            Add(windows);
-        }
-
-        /// <summary>Rising from the present width, as far as host and guest go; then what is below it, the widest first.</summary>
-        private void AddWidths(QemuMachine machine)
-        {
-            if (!machine.Cpu.Is64Bit)
-                return;
-            int now = machine.Cpu.PhysBits;
-            // Where the host's width is not told, a guest that has it has all there is.
-            int most = Math.Min(_request.Limits.Width ?? (_request.HasHostsWidth ? now : 52), 52);
-            var widths = ImmutableArray.CreateBuilder<QemuChange>();
-            for (int bits = now + 1; bits <= most; bits++)
-                widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
-            for (int bits = Math.Min(now - 1, _request.Limits.Width ?? 52); bits >= 36; bits--)
-                widths.Add(new(QemuSetting.PhysBits, (ulong)bits, ""));
-            Add(widths);
-        }
-
-        /// <summary>Fewer slots for memory to be plugged in, down to those that are taken; then none, and no such memory.</summary>
-        private void AddSlots(QemuMachine machine)
-        {
-            if (machine.MaxMemoryBytes <= machine.MemoryBytes)
-                return;
-            int taken = 0;
-            foreach (QemuDevice device in machine.Devices)
-                taken += device.Driver is "pc-dimm" or "nvdimm" || device.Driver.StartsWith("virtio-mem", StringComparison.Ordinal) ? 1 : 0;
-            var fewer = ImmutableArray.CreateBuilder<QemuChange>();
-            for (int slots = 128; slots > 0 && _request.NamesSlots; slots /= 2)
-            {
-                if (slots < machine.MemorySlots && slots >= taken)
-                    fewer.Add(new(QemuSetting.MemorySlots, (ulong)slots, ""));
-            }
-
-            if (taken == 0)
-                fewer.Add(new(QemuSetting.MemorySlots, 0, ""));
-            Add(fewer);
-        }
-
-        private void AddFirmware(QemuMachine machine)
-        {
-            QemuFirmware now = machine.Firmware;
-            var later = ImmutableArray.CreateBuilder<QemuChange>();
-            foreach (string name in now.Name == FirmwareName.Ovmf ? s_ovmf : s_seaBios)
-            {
-                if (QemuFirmware.TryParse(name, out QemuFirmware release) && release.IsSince(now.Major, now.Minor, now.Patch)
-                    && (release.Major, release.Minor, release.Patch) != (now.Major, now.Minor, now.Patch))
-                {
-                    later.Add(new(QemuSetting.FirmwareRelease, 0, name));
-                }
-            }
-
-            Add(later);
-            FirmwareName other = now.Name == FirmwareName.Ovmf ? FirmwareName.SeaBios : FirmwareName.Ovmf;
-            Add([new QemuChange(QemuSetting.Firmware, 0, QemuFirmwareGuess.Of(other, "", machine.Emulator, "", out _).ToString())]);
-        }
-
-        private static ImmutableArray<QemuChange> Of(QemuSetting setting, ReadOnlySpan<ulong> values)
-        {
-            var changes = ImmutableArray.CreateBuilder<QemuChange>(values.Length);
-            foreach (ulong value in values)
-                changes.Add(new(setting, value, ""));
-            return changes.ToImmutable();
-        }
-
-        private static ImmutableArray<QemuChange> Sizes(QemuSetting setting, ReadOnlySpan<ulong> values, bool larger, ulong now)
-        {
-            var changes = ImmutableArray.CreateBuilder<QemuChange>(values.Length);
-            foreach (ulong value in values)
-            {
-                if (now == 0 || (larger ? value > now : value < now))
-                    changes.Add(new(setting, value, ""));
-            }
-
-            return changes.ToImmutable();
-        }
-
-        private void Add(ImmutableArray<QemuChange>.Builder family) => Add(family.ToImmutable());
-
-        private void Add(ImmutableArray<QemuChange> family)
-        {
-            if (!family.IsEmpty)
-                _families.Add(family);
-        }
-
-        // ------------------------------------------------------------------ trying
 
         private void TryAlone(ImmutableArray<QemuChange> family)
         {
@@ -453,6 +303,7 @@ internal static class QemuCures
                 MaxMemoryBytes = rebuilt.MaxMemoryBytes,
                 MemorySlots = rebuilt.MemorySlots,
                 MemoryObjects = rebuilt.MemoryObjects,
+                Refusal = rebuilt.Refusal,
                 Devices = _isStartOnly ? machine.Devices : rebuilt.Devices,
             };
             return true;
@@ -478,8 +329,7 @@ internal static class QemuCures
         private QemuTrial TrialOf(ImmutableArray<QemuChange> changes, QemuForecast forecast)
         {
             int unplaced = forecast.Placement is null ? AllBars(forecast.Machine) : forecast.CountUnusable();
-            GuestOutcome outcome = _request.Limits.StopsStart(forecast.Memory) ? GuestOutcome.Refused : forecast.Outcome;
-            return new(changes, outcome, unplaced, IsWell(forecast, _request.Limits));
+            return new(changes, _request.Limits.OutcomeOf(forecast), unplaced, IsWell(forecast, _request.Limits));
         }
     }
 }

@@ -93,6 +93,12 @@ internal static class QemuForecaster
             return false;
         }
 
+        if (machine.Refusal is { } refused)
+        {
+            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refused.Words };
+            return true;
+        }
+
         if (!QemuMemory.TryLayOut(machine, out QemuMemory memory, out string refusal))
         {
             forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refusal };

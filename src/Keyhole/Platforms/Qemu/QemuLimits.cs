@@ -4,6 +4,7 @@ using System.Linq;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
+using Keyhole.Pci;
 using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
@@ -18,6 +19,10 @@ internal readonly record struct QemuLimits
     /// <summary>Addresses beyond so many bits do not work: the processor's width under KVM, and the IOMMU's where a device is passed through. Null
     /// where neither is known.</summary>
     public int? Width { get; init; }
+
+    /// <summary>The width of the host's processor under KVM, from its ACPI table where nothing else tells it; null where that does not either, and
+    /// without KVM.</summary>
+    public int? ProcessorBits { get; init; }
 
     /// <summary>The IOMMU's width where a device is passed through, else null.</summary>
     public int? IommuBits { get; init; }
@@ -35,10 +40,11 @@ internal readonly record struct QemuLimits
     {
         int? width = machine.IsKvm ? traits.PhysicalAddressBits ?? traits.AcpiAddressBits : null;
         if (!machine.Devices.Any(HostFunctions.IsOne))
-            return new() { Width = width };
+            return new() { Width = width, ProcessorBits = width };
         return new()
         {
             Width = traits.IommuAddressBits is { } iommu ? int.Min(width ?? iommu, iommu) : width,
+            ProcessorBits = width,
             IommuBits = traits.IommuAddressBits,
             KeepsHyperTransport = HyperTransportAdvice.IsAmd(traits) || traits.Iommu == HostIommu.AmdVi,
             IsBeforeCheck = kernel < s_refusesReserved,
@@ -48,6 +54,26 @@ internal readonly record struct QemuLimits
     /// <summary>Whether nothing of a guest is where the host's hardware does not let it be.</summary>
     public bool Suit(QemuForecast forecast) =>
         (Width is not { } bits || QemuCures.HighestAddress(forecast) <= 1UL << bits) && !IsAcrossHyperTransport(forecast.Memory);
+
+    /// <summary>How far the guest gets on this host. OVMF's own drivers touch the BARs of their devices, and beyond the width of the processor that
+    /// has been reported to end in a page fault (edk2's issue 9340); they are not modelled.</summary>
+    public GuestOutcome OutcomeOf(QemuForecast forecast) => StopsStart(forecast.Memory) ? GuestOutcome.Refused
+        : forecast.Outcome == GuestOutcome.Boots && MayFault(forecast) ? GuestOutcome.NotKnown
+        : forecast.Outcome;
+
+    /// <summary>Whether the firmware may touch an address that the processor does not have.</summary>
+    public bool MayFault(QemuForecast forecast)
+    {
+        if (forecast.Machine.Firmware.Name != FirmwareName.Ovmf || ProcessorBits is not { } bits || forecast.Placement is not { } placement)
+            return false;
+        foreach (BarPlacement bar in placement.Bars)
+        {
+            if (bar.Bar.Type.IsMemory() && bar.Address is { } address && unchecked(address + bar.Bar.SizeBytes - 1) >> bits != 0)
+                return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Whether RAM lies where devices cannot be mapped to it.</summary>
     public bool IsAcrossHyperTransport(QemuMemory? memory) =>

@@ -34,8 +34,9 @@ internal sealed class QemuPlatform : IPlatform
         QemuSurroundings around = Around(scenario);
         if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
         {
-            problems.Add(GuestReview.MapNotKnown(
-                $"the machine type {InputError.Quote(around.MachineName ?? guest.MachineName)} is not one of QEMU's pc and q35 types"));
+            string name = around.MachineName ?? guest.MachineName;
+            problems.Add(GuestReview.MapNotKnown(guest.WhyNotKnown(around)
+                ?? $"the machine type {InputError.Quote(name)} is not one of QEMU's pc and q35 types"));
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
@@ -80,8 +81,12 @@ internal sealed class QemuPlatform : IPlatform
         QemuWidths.Report(scenario.Host.Traits, limits, forecast, asksWidth: (around.PhysBits ?? guest.Cpu.PhysBits) is not null, remedy, problems);
         if (assumptions.Any(static assumption => assumption.Unknown == Guests.QemuUnknown.PhysBits))
         {
-            QemuWidths.ReportWiderProcessor(limits, forecast,
-                () => LimitRemedy(guest, RequestFor(scenario, guest, around, machine), limits, forecast), problems);
+            // More than the width may follow from the host's.
+            if (guest.TryResolve(around with { HostPhysBits = QemuWidths.WiderBits }, out QemuMachine wider, out _))
+            {
+                QemuWidths.ReportWiderProcessor(limits, forecast, wider,
+                    () => LimitRemedy(guest, RequestFor(scenario, guest, around, machine), limits, [machine, wider]), problems);
+            }
         }
 
         ReportOutcome(forecast, remedy, problems);
@@ -108,7 +113,7 @@ internal sealed class QemuPlatform : IPlatform
             Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
             RamBelow4GiBKiB = forecast.Memory is { } memory ? Math.Min(memory.LowEnd, Frames.FourGiB) >> 10 : null,
             Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText,
-                limits.StopsStart(forecast.Memory) ? GuestOutcome.Refused : forecast.Outcome)
+                limits.OutcomeOf(forecast))
             {
                 Choice = machine.Firmware.Name,
                 Message = limits.StopsStart(forecast.Memory) ? QemuWidths.MapRefusal : forecast.Message,
@@ -167,7 +172,8 @@ internal sealed class QemuPlatform : IPlatform
         {
             Limits = LimitsOf(scenario, guest, around, machine),
             KnowsIommu = scenario.Host.Traits.IommuAddressBits is not null || !machine.Devices.Any(HostFunctions.IsOne),
-            HasHostsWidth = around.PhysBits is null && guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
+            HasHostsWidth = around.PhysBits is { } told ? guest.TellsHostsWidth(around.MachineName ?? guest.MachineName, told)
+                : guest.TakesHostPhysBits(around.MachineName ?? guest.MachineName),
             CanHaveGiBPages = !guest.IsKvm || around.HostHasGiBPages != false,
             NamesSlots = guest.Dialect != QemuDialect.Proxmox,
             WithBoard = guest.Dialect != QemuDialect.Options ? null : name =>
@@ -179,7 +185,8 @@ internal sealed class QemuPlatform : IPlatform
         return guest.WithLines is not { } withLines ? request : request with
         {
             Rebuilt = changes => withLines(QemuPaste.Of(guest, request, changes).Proxmox ?? "") is { } changed
-                && changed.TryResolve(around, out QemuMachine rebuilt, out _) ? rebuilt : null,
+                && changed.TryResolve(changes.Any(static change => change.Setting is QemuSetting.MachineVersion or QemuSetting.Board)
+                    ? around with { MachineName = null } : around, out QemuMachine rebuilt, out _) ? rebuilt : null,
         };
     }
 
@@ -235,15 +242,16 @@ internal sealed class QemuPlatform : IPlatform
         QemuLimits.Of(scenario.Host.Traits, machine, around.HostKernel ?? guest.HostKernel);
 
     /// <summary>The IOMMU's width as the limit of the guest's, where it is well with that; null else.</summary>
-    private static string? LimitRemedy(QemuGuest guest, QemuCureRequest request, QemuLimits limits, QemuForecast forecast)
+    /// <param name="machines">The guest on each of the hosts that this may be.</param>
+    private static string? LimitRemedy(QemuGuest guest, QemuCureRequest request, QemuLimits limits, ReadOnlySpan<QemuMachine> machines)
     {
         var change = new QemuChange(QemuSetting.PhysBits, (ulong)limits.IommuBits!.Value, "");
-        QemuForecast limited = forecast;
-        if (forecast.Machine.Cpu.PhysBits != limits.IommuBits
-            && !QemuForecaster.TryForecast(change.ApplyTo(forecast.Machine), out limited, out _))
-            return null;
-        if (!QemuCures.IsWell(limited, limits))
-            return null;
+        foreach (QemuMachine machine in machines)
+        {
+            if (!QemuForecaster.TryForecast(change.ApplyTo(machine), out QemuForecast limited, out _) || !QemuCures.IsWell(limited, limits))
+                return null;
+        }
+
         QemuPaste paste = QemuPaste.Of(guest, request, [change]);
         return $"{change.Name}, with which every BAR has its place whatever the processor has: {paste.OneLine}{paste.InBrackets}";
     }
@@ -287,16 +295,19 @@ internal sealed class QemuPlatform : IPlatform
     private static void ReportOutcome(QemuForecast forecast, string? remedy, List<Problem> problems)
     {
         string? said = forecast.Message is { Length: > 0 } message ? $": {message}" : "";
+        string cause = forecast.Cause is { } reason ? $": {reason}" : "";
+        StartRefusal? refusal = forecast.Machine.Refusal;
+        string because = refusal is { Cause.Length: > 0 } ? $" ({refusal.Cause})" : "";
         string? what = forecast.Outcome switch
         {
             GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.Halts => null,
-            GuestOutcome.Refused => $"QEMU refuses to start the guest{said}",
+            GuestOutcome.Refused => $"{refusal?.Program ?? "QEMU"} refuses to start the guest{said}{because}",
             GuestOutcome.GivesUp => $"the firmware gives up on its PCI devices: none gets an address, and the guest has no display and no disk{said}",
             GuestOutcome.Panics => $"the firmware stops{said}",
             GuestOutcome.Hangs when forecast.Machine.Firmware.Name == FirmwareName.SeaBios =>
                 "SeaBIOS never ends: with an expander it numbers the buses again and again, because a bridge asks for fewer buses in reserve "
                     + "(bus-reserve) than it has already",
-            GuestOutcome.Hangs => $"the firmware never ends{said}{(forecast.Cause is { } cause ? $": {cause}" : "")}",
+            GuestOutcome.Hangs => $"the firmware never ends{said}{cause}",
         };
         if (forecast is { Outcome: GuestOutcome.Hangs, Machine.Firmware.Name: FirmwareName.SeaBios })
             remedy ??= "take bus-reserve= out of the bridges";

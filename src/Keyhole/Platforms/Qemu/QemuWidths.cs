@@ -30,6 +30,10 @@ internal static class QemuWidths
     /// <summary>QEMU's words for RAM that cannot be mapped.</summary>
     internal const string MapRefusal = "VFIO_MAP_DMA failed: Invalid argument";
 
+    /// <summary>edk2's issue 9340: CpuIo2Dxe, for a virtio device.</summary>
+    private const string FirmwareFaults = ", and OVMF has been reported to stop with a page fault (\"X64 Exception Type - 0E(#PF - Page-Fault)\") "
+        + "where a driver of its own touches it: whether the guest boots is not known";
+
     private const string QemuStops = "and QEMU stops (\"vfio: DMA mapping failed, unable to continue\")";
 
     /// <summary>What Linux says, up to 6.6 and after.</summary>
@@ -38,7 +42,7 @@ internal static class QemuWidths
 
     /// <summary>What a processor has that is wider than the IOMMU beside it: Intel's of twelfth generation and later, on boards whose IOMMU has 39
     /// bits.</summary>
-    private const int WiderBits = 46;
+    internal const int WiderBits = 46;
 
     /// <param name="asksWidth">Whether QEMU compares the guest's width with the processor's: it warns only where one was set.</param>
     /// <param name="remedy">What was tried and works; null for nothing.</param>
@@ -48,7 +52,7 @@ internal static class QemuWidths
         if (forecast.Memory is not { } memory)
             return;
         if (machine.IsKvm)
-            ReportProcessor(traits, forecast, asksWidth, remedy, problems);
+            ReportProcessor(traits, limits, forecast, asksWidth, remedy, problems);
         if (ReportRam(limits, memory, remedy, problems) || forecast.Placement is not { } placement)
             return;
         if (limits.IommuBits is { } iommuBits)
@@ -61,7 +65,8 @@ internal static class QemuWidths
             ReportSharedAcrossHyperTransport(placement, problems);
     }
 
-    private static void ReportProcessor(HostTraits traits, QemuForecast forecast, bool asksWidth, string? remedy, List<Problem> problems)
+    private static void ReportProcessor(
+        HostTraits traits, QemuLimits limits, QemuForecast forecast, bool asksWidth, string? remedy, List<Problem> problems)
     {
         int guestBits = forecast.Machine.Cpu.PhysBits;
         if ((traits.PhysicalAddressBits ?? traits.AcpiAddressBits) is not { } hostBits || guestBits <= hostBits)
@@ -72,7 +77,7 @@ internal static class QemuWidths
         string has = isTold ? string.Create(CultureInfo.InvariantCulture, $"the host's processor has {hostBits}")
             : string.Create(CultureInfo.InvariantCulture, $"the host's processor, if it has no more than DMAR's \"Host address width\", {hostBits} "
                 + $"(\"address sizes\" in /proc/cpuinfo tells)");
-        string consequence = isReached ? "what is beyond them the guest cannot reach"
+        string consequence = isReached ? "what is beyond them the guest cannot reach" + (limits.MayFault(forecast) ? FirmwareFaults : "")
             : "nothing of the guest's is beyond them" + (asksWidth && isTold
                 ? ", and QEMU only warns (\"Host physical bits does not match phys-bits property\")" : "");
         problems.Add(new(
@@ -140,21 +145,13 @@ internal static class QemuWidths
 
     /// <summary>Where the processor's width is not told, what comes of one that is wider than the IOMMU.</summary>
     /// <param name="forecast">With the width that was assumed.</param>
+    /// <param name="wider">The guest on a host with such a processor.</param>
     /// <param name="remedy">What keeps the guest within the IOMMU's width, whatever the processor has; asked for only where that is needed.</param>
-    public static void ReportWiderProcessor(QemuLimits limits, QemuForecast forecast, Func<string?> remedy, List<Problem> problems)
+    public static void ReportWiderProcessor(
+        QemuLimits limits, QemuForecast forecast, QemuMachine wider, Func<string?> remedy, List<Problem> problems)
     {
-        QemuCpu cpu = forecast.Machine.Cpu;
-        if (limits.IommuBits is not { } iommuBits || cpu.PhysBits >= WiderBits || !limits.Suit(forecast))
+        if (limits.IommuBits is not { } iommuBits || forecast.Machine.Cpu.PhysBits >= WiderBits || !limits.Suit(forecast))
             return;
-        QemuMachine wider = forecast.Machine with
-        {
-            Cpu = cpu with
-            {
-                PhysBits = WiderBits,
-                GuestPhysBits = cpu.GuestPhysBits == 0 ? 0 : WiderBits,
-                MostMappedBits = Math.Max(cpu.MostMappedBits, WiderBits),
-            },
-        };
         if (!QemuForecaster.TryForecast(wider, out QemuForecast other, out _) || other.Placement is not { } placement
             || Beyond(placement, 1UL << iommuBits, static node => node.IsPassedThrough || IsShared(node)) is not { Length: > 0 } beyond)
             return;

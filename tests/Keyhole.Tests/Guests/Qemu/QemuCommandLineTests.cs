@@ -280,7 +280,7 @@ public sealed class QemuCommandLineTests
     [DataRow("-bios /usr/share/seabios/bios-256k.bin", "seabios-1.16.1")]
     [DataRow("-bios /nix/store/x-seabios-1.16.3/bios.bin", "seabios-1.16.3")]
     [DataRow("-bios /usr/share/OVMF/OVMF_CODE.fd", "ovmf-2022.11")]
-    [DataRow("-drive if=pflash,unit=1,file=vars.fd -drive if=pflash,unit=0,file=/usr/share/qemu/edk2-x86_64-code.fd", "edk2-stable202208")]
+    [DataRow("-drive if=pflash,unit=1,file=vars.fd -drive if=pflash,unit=0,file=/usr/share/qemu/edk2-x86_64-code.fd", "edk2-stable202202")]
     [DataRow("-pflash /nix/store/abc-OVMF-202402-fd/FV/OVMF_CODE.fd", "edk2-stable202402")]
     [DataRow("-drive if=pflash,file=/opt/edk2-ovmf-2024.05/OVMF.fd", "ovmf-2024.05")]
     [DataRow("-drive if=pflash,file=/usr/share/pve-edk2-firmware//OVMF_CODE_4M.secboot.fd", "ovmf-2022.11")]

@@ -85,6 +85,26 @@ public sealed class HostHardwareTests
     }
 
     [TestMethod]
+    [DataRow("address sizes   : 39 bits physical, 48 bits virtual", "OVMF_CODE.fd", GuestOutcome.NotKnown)]
+    [DataRow("DMAR: Host address width 39", "OVMF_CODE.fd", GuestOutcome.NotKnown)]
+    [DataRow("address sizes   : 42 bits physical, 48 bits virtual", "OVMF_CODE.fd", GuestOutcome.Boots)]
+    [DataRow("address sizes   : 39 bits physical, 48 bits virtual", "seabios-1.16.3/bios.bin", GuestOutcome.Boots)]
+    public void Whether_OVMF_stands_BARs_beyond_the_processor_s_width_is_not_known(string line, string file, GuestOutcome expected)
+    {
+        Scenario scenario = ScenarioOf("/usr/bin/qemu-system-x86_64 -machine pc-q35-7.1,accel=kvm -cpu Skylake-Client-IBRS,+pdpe1gb,phys-bits=42 "
+            + $"-m 4G -nodefaults -bios /usr/share/OVMF/{file} -device pcie-root-port,id=p1 -device virtio-net-pci,bus=p1", "6.1.0", Intel, line)
+            with { Qemu = new() { Firmware = file.StartsWith("OVMF", System.StringComparison.Ordinal) ? new(FirmwareName.Ovmf, 2022, 11) : null } };
+        Plan plan = Planner.Plan(scenario);
+        Assert.AreEqual(expected, plan.Firmware!.Outcome);
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual(expected, comparison.Settings[0].Outcome);
+        if (expected != GuestOutcome.NotKnown)
+            return;
+        Assert.Contains("OVMF has been reported to stop with a page fault", Find(plan, ProblemCodes.AddressWidth)!.Message.ToString());
+        Assert.AreEqual("phys-bits=39", comparison.Best);
+    }
+
+    [TestMethod]
     public void RAM_in_the_HyperTransport_range_is_an_error_whatever_BARs_the_device_has()
     {
         Scenario scenario = ScenarioOf(Large, "6.1.0", Amd);

@@ -137,7 +137,7 @@ public sealed class HostWordsTests
     [TestMethod]
     public void The_words_with_which_QEMU_ended_in_libvirt_s_log_are_quoted_and_those_of_earlier_starts_are_not()
     {
-        const string start = "2023-05-02 09:12:44.102+0000: starting up libvirt version: 8.0.0, qemu version: 6.2.0, kernel: 5.15.0-71-generic\n"
+        const string start = "2023-05-02 09:12:44.102+0000: starting up libvirt version: 9.0.0, qemu version: 8.1.0, kernel: 5.15.0-71-generic\n"
             + Guest + "\n";
         const string words = "2023-05-02T09:12:46.998216Z qemu-system-x86_64: -device {\"driver\":\"vfio-pci\",\"host\":\"0000:07:00.0\"}: ";
         const string end = words + "VFIO_MAP_DMA failed: Cannot allocate memory\n" + words

@@ -24,7 +24,7 @@ public sealed class ProxmoxRemedyTests
         efidisk0: local-lvm:vm-101-disk-0,efitype=4m,size=4M
         hostpci0: 0000:05:00.0,pcie=1,rombar=0
         machine: q35,viommu=virtio
-        memory: 65536
+        memory: 66560
         hotplug: disk,network,usb,memory
         numa: 1
         ostype: l26
