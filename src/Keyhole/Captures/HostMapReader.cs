@@ -20,6 +20,8 @@ public static class HostMapReader
     private static readonly Phrase s_guestsSources =
         "give lines of START END TYPE, those of 'xl -vvv create', a kernel's BIOS-e820 lines, or a map in our own JSON";
 
+    private static readonly Phrase s_withJournal = "give the host's whole journal with it ('journalctl -b'), and the guest's configuration";
+
     private static readonly Phrase s_sources =
         $"give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with {Setting.Dialect}";
 
@@ -161,6 +163,13 @@ public static class HostMapReader
     {
         if (scan.Maps.IsEmpty && !options.IsGuests && options is { From: null, MapNumber: null or 1 } && LibxlsMap(head, sourceName) is { } guests)
             return guests;
+        if (scan.Maps.IsEmpty && !options.IsGuests && scan.Traits.Complaints.MapFailures is [var failure, ..])
+        {
+            return InputError.NothingInIt(sourceName, null,
+                $"no memory map found in {scan.LineCount} lines; QEMU's words in it (vfio_dma_map … = -{failure.Error}) are told with a guest's plan",
+                s_withJournal);
+        }
+
         if (scan.Maps.IsEmpty)
             return InputError.NothingInIt(sourceName, null,
                 $"no memory map found in {scan.LineCount} lines", options.IsGuests ? s_guestsSources : s_sources);

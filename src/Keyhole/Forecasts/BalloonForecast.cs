@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Platforms;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Forecasts;
@@ -186,8 +187,8 @@ public sealed record BalloonForecast
                 Severity.Warning,
                 ProblemCodes.BalloonBeyondMaximum,
                 $"{forecast.BeyondMaximumPages} pages ({ByteSize.ToText(forecast.BeyondMaximumPages << Frames.Shift)}) of the target "
-                    + $"are beyond maxmem: Xen gives no more",
-                Remedy: "raise maxmem before the guest starts");
+                    + $"are beyond {OwnWords.Most(boot.Request.Toolstack)}: Xen gives no more",
+                Remedy: $"raise {OwnWords.Most(boot.Request.Toolstack)} before the guest starts");
         }
 
         if (forecast.BeyondRoomPages > 0)
@@ -215,7 +216,7 @@ public sealed record BalloonForecast
                     + $"at [0x{bar.Start:x}, 0x{bar.End:x})",
                 common.Start,
                 common.End,
-                "set memory = maxmem, so that nothing has to grow");
+                $"set {OwnWords.Memory(boot.Request.Toolstack)} = {OwnWords.Most(boot.Request.Toolstack)}, so that nothing has to grow");
         }
 
         ByteRange inGap = boot.PciGap.Intersect(forecast.Hotplug);
@@ -228,7 +229,7 @@ public sealed record BalloonForecast
                     + $"that the kernel gives to PCI devices",
                 inGap.Start,
                 inGap.End,
-                "set memory = maxmem, so that nothing has to grow");
+                $"set {OwnWords.Memory(boot.Request.Toolstack)} = {OwnWords.Most(boot.Request.Toolstack)}, so that nothing has to grow");
         }
     }
 }

@@ -73,6 +73,7 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
             Readings = [.. plan.Readings.Select(static reading => reading.Map)],
             LostRanges = scenario.Host.LostRanges,
             IsDom0 = scenario.Dom0 is not null,
+            Toolstack = scenario.Guest.Toolstack,
             Is32Bit = scenario.Guest.Is32Bit,
             PageCount = scenario.StartPages,
             MaxPages = scenario.Dom0?.MaxPages,

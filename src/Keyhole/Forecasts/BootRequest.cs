@@ -30,6 +30,9 @@ public sealed record BootRequest
     /// <summary>Whether the guest is the host's own dom0.</summary>
     public bool IsDom0 { get; init; }
 
+    /// <summary>Whose configuration the guest was read from: advice is in its words.</summary>
+    internal Toolstack Toolstack { get; init; } = Toolstack.Xl;
+
     /// <summary>Pages that the guest starts with.</summary>
     public required ulong PageCount { get; init; }
 

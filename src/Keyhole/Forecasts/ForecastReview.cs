@@ -43,7 +43,7 @@ internal static class ForecastReview
                 $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they are under holes of the map and it "
                     + $"finds no RAM in the map to move them to",
                 Remedy: forecast.Request.Profile.Displaced != DisplacedPages.Remap
-                    ? "boot a kernel from 3.19 on, which moves them, or balloon up again (xl mem-set)"
+                    ? $"boot a kernel from 3.19 on, which moves them, or balloon up again ({OwnWords.SetMemory(forecast.Request.Toolstack)})"
                     // Nobody gives dom0 another map.
                     : forecast.Request.IsDom0 ? "give dom0 less memory (dom0_mem=)"
                     : "install a map with as much RAM as the guest has pages");

@@ -13,6 +13,12 @@ namespace Keyhole.Hosts;
 /// <param name="Range">Where the host has it.</param>
 public readonly record struct TakenWindow(PciAddress Device, int Index, ByteRange Range);
 
+/// <summary>Addresses of a guest's that QEMU could not map for a device, by a line of the host's journal.</summary>
+/// <param name="Address">Where the guest has them.</param>
+/// <param name="SizeBytes">How many, in bytes.</param>
+/// <param name="Error">Linux' number: 12 (no memory), 22 (invalid argument) …</param>
+public readonly record struct MapFailure(ulong Address, ulong SizeBytes, int Error);
+
 /// <summary>How many huge pages of one size the host's Linux set aside when it booted.</summary>
 /// <param name="PageBytes">2 MiB or 1 GiB.</param>
 /// <param name="Count">Those that it got.</param>
@@ -40,6 +46,15 @@ public sealed record HostComplaints
 
     /// <summary>Windows that it says the boot console has ("BAR 1: assigned to efifb"): the device, and the window's number.</summary>
     public ImmutableArray<(PciAddress Device, int Index)> ConsoleWindows { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Windows in which /proc/iomem has the boot console's picture (BOOTFB): the device, and the window in bytes.</summary>
+    public ImmutableArray<(PciAddress Device, ByteRange Range)> ConsoleRanges { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>What QEMU said of the mapping of devices; of many lines the first.</summary>
+    public ImmutableArray<MapFailure> MapFailures { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Whether its command line has <c>pci=realloc</c>.</summary>
+    public bool Reallocates { get; init; }
 
     /// <summary>The huge pages that it set aside.</summary>
     public ImmutableArray<HugePagePool> HugePages { get; init => field = Given.Array(value); } = [];

@@ -14,9 +14,15 @@ namespace Keyhole.Logs;
 /// drivers/vfio/vfio_iommu_type1.c; Proxmox VE's patch for relax_rmrr.</remarks>
 internal sealed class ComplaintLines
 {
+    /// <summary>What /proc/iomem calls the picture of the boot console: since Linux 5.x, and by its drivers.</summary>
+    private static readonly string[] s_consoles = [" : BOOTFB", " : efifb", " : simplefb", " : vesafb"];
+
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
-        [Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock];
+    [
+        Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock, Reallocate, Map, ResourceOfDevice,
+        .. s_consoles,
+    ];
 
     private const string Ineligible = "Device is ineligible for IOMMU domain attach";
     private const string Rejecting = "Firmware has requested this device have a 1:1 IOMMU mapping, rejecting";
@@ -28,6 +34,18 @@ internal sealed class ComplaintLines
     private const string HugePages = "HugeTLB";
     private const string MemoryLock = "RLIMIT_MEMLOCK (";
     private const string Driver = "vfio-pci ";
+    private const string Reallocate = "realloc";
+
+    /// <summary>vfio_dma_map, since QEMU 9.x vfio_container_dma_map.</summary>
+    private const string Map = "_dma_map(0x";
+
+    /// <summary>Before a device's name in /proc/iomem.</summary>
+    private const string ResourceOfDevice = " : 0000:";
+
+    private readonly List<(PciAddress, ByteRange)> _consoleRanges = [];
+    private readonly List<MapFailure> _mapFailures = [];
+    private (PciAddress Device, ByteRange Range)? _resource;
+    private bool _reallocates;
 
     private readonly List<PciAddress> _ineligible = [];
     private readonly List<TakenWindow> _taken = [];
@@ -45,6 +63,9 @@ internal sealed class ComplaintLines
         Taken = [.. _taken],
         Framebuffers = [.. _framebuffers],
         ConsoleWindows = [.. _consoleWindows],
+        ConsoleRanges = [.. _consoleRanges],
+        MapFailures = [.. _mapFailures],
+        Reallocates = _reallocates,
         HugePages = [.. _hugePages],
         ExceededLock = _exceeded,
     };
@@ -57,14 +78,62 @@ internal sealed class ComplaintLines
             return false;
         if (line.Contains(Relaxing, StringComparison.Ordinal))
             return _isRelaxed = true;
-        if (line.Contains(RelaxOption, StringComparison.Ordinal))
+        if (TextCursor.TryBehind(line, "ommand line:", out ReadOnlySpan<char> options))
+            return TryOptions(options);
+        return TryIneligible(line) || TryTaken(line) || TryConsole(line) || TryFramebuffer(line) || TryHugePages(line) || TryLock(line)
+            || TryMap(line) || TryResource(line);
+    }
+
+    private bool TryOptions(ReadOnlySpan<char> options)
+    {
+        bool isAsked = options.Contains(RelaxOption, StringComparison.Ordinal) && options.Contains("intel_iommu=", StringComparison.Ordinal);
+        bool reallocates = false;
+        foreach (Range word in options.Split(' '))
         {
-            _isAsked |= TextCursor.TryBehind(line, "ommand line:", out ReadOnlySpan<char> options)
-                && options.Contains("intel_iommu=", StringComparison.Ordinal);
-            return _isAsked;
+            if (!options[word].StartsWith("pci=", StringComparison.Ordinal))
+                continue;
+            ReadOnlySpan<char> values = options[word]["pci=".Length..];
+            foreach (Range value in values.Split(','))
+                reallocates |= values[value].Trim() is Reallocate or "realloc=on";
         }
 
-        return TryIneligible(line) || TryTaken(line) || TryConsole(line) || TryFramebuffer(line) || TryHugePages(line) || TryLock(line);
+        _isAsked |= isAsked;
+        _reallocates |= reallocates;
+        return isAsked || reallocates;
+    }
+
+    /// <summary><c>kvm: vfio_dma_map(0x5e043daea2f0, 0x380010000000, 0x2000000, 0x771a6ce00000) = -22 (Invalid argument)</c>: the container, the
+    /// guest's address, the size, where QEMU has it.</summary>
+    private bool TryMap(ReadOnlySpan<char> line)
+    {
+        if (!TextCursor.TryBehind(line, Map, out TextCursor cursor) || !cursor.TryHex(out _) || !cursor.TryText(", 0x")
+            || !cursor.TryHex(out ulong address) || !cursor.TryText(", 0x") || !cursor.TryHex(out ulong size)
+            || !TextCursor.TryBehind(cursor.Rest, ") = -", out cursor) || !cursor.TryDecimal(out uint error) || error is 0 or > 4095
+            || address >= Frames.AddressLimit || size >= Frames.AddressLimit)
+            return false;
+        Add(_mapFailures, new MapFailure(address, size, (int)error));
+        return true;
+    }
+
+    /// <summary>Lines of /proc/iomem: a device's window, and within it the console's picture.</summary>
+    private bool TryResource(ReadOnlySpan<char> line)
+    {
+        var cursor = new TextCursor(line);
+        cursor.SkipBlanks();
+        if (!cursor.TryHex(out ulong start) || !cursor.TryText("-") || !cursor.TryHex(out ulong last) || !cursor.TryText(" : ") || last < start
+            || last >= Frames.AddressLimit)
+            return false;
+        ReadOnlySpan<char> name = cursor.Rest.Trim();
+        if (PciAddress.TryParse(name, out PciAddress device))
+        {
+            _resource = (device, ByteRange.FromBounds(start, last + 1));
+            return true;
+        }
+
+        bool isConsole = name is "BOOTFB" or "efifb" or "simplefb" or "vesafb";
+        if (isConsole && _resource is { } resource && resource.Range.Contains(start))
+            Add(_consoleRanges, resource);
+        return isConsole;
     }
 
     private bool TryIneligible(ReadOnlySpan<char> line)

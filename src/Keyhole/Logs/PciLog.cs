@@ -47,7 +47,11 @@ public readonly record struct PciSighting(
 /// <summary>A function that a Linux found.</summary>
 /// <param name="IsBridge">Whether the line is the one behind which a bridge's windows follow (<c>PCI bridge to</c>); else the one that names the
 /// function.</param>
-public readonly record struct PciFunctionSighting(int Line, int? Domain, PciAddress Address, int VendorId, int DeviceId, bool IsBridge);
+public readonly record struct PciFunctionSighting(int Line, int? Domain, PciAddress Address, int VendorId, int DeviceId, bool IsBridge)
+{
+    /// <summary>Whole seconds since the boot by the line's stamp; null where it has none of that kind.</summary>
+    public uint? Seconds { get; init; }
+}
 
 /// <summary>A window of a host bridge as ACPI told it: <c>root bus resource</c>.</summary>
 public readonly record struct RootWindowSighting(int Line, int? Domain, int PciDomain, int Bus, bool IsPorts, ByteRange Range);
@@ -168,7 +172,7 @@ internal sealed class PciLogBuilder
         }
 
         if (KernelPciLine.TryFunction(line, out PciAddress address, out ReadOnlySpan<char> text))
-            ReadFunction(address, text.TrimStart(), number, LogPrefix.DomainOf(line));
+            ReadFunction(address, text.TrimStart(), number, LogPrefix.DomainOf(line), SecondsOf(line[..^text.Length]));
         else if (line.IndexOf(Nvidia) is >= 0 and int driver)
             ReadNvidia(line[(driver + Nvidia.Length)..], number, LogPrefix.DomainOf(line));
         else if (line.IndexOf("pci_bus ") is >= 0 and int at)
@@ -203,11 +207,22 @@ internal sealed class PciLogBuilder
             _unplugged.Add(new(number, domain, isDisks));
     }
 
-    private void ReadFunction(PciAddress address, ReadOnlySpan<char> text, int number, int? domain)
+    /// <summary>Seconds in the last bracket of what stands before the message: <c>[   67.480726]</c>.</summary>
+    private static uint? SecondsOf(ReadOnlySpan<char> prefix)
+    {
+        int open = prefix.LastIndexOf('[');
+        if (open < 0)
+            return null;
+        var cursor = new TextCursor(prefix[(open + 1)..]);
+        cursor.SkipBlanks();
+        return cursor.TryDecimal(out uint seconds) && cursor.TryText(".") ? seconds : null;
+    }
+
+    private void ReadFunction(PciAddress address, ReadOnlySpan<char> text, int number, int? domain, uint? seconds)
     {
         if (KernelPciLine.TryIdentity(text, out int vendor, out int device, out _))
         {
-            _functions.Add(new(number, domain, address, vendor, device, IsBridge: false));
+            _functions.Add(new(number, domain, address, vendor, device, IsBridge: false) { Seconds = seconds });
             return;
         }
 

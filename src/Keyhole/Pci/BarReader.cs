@@ -68,7 +68,7 @@ public static class BarReader
         };
         string size = window.SizeBytes == 0 ? "its size is not told" : ByteSize.ToText(window.SizeBytes);
         return $"{address}: {name} ({size}, {(window.Is64Bit ? "64-bit" : "32-bit")}{(window.IsPrefetchable ? ", prefetchable" : "")}) "
-            + $"was not placed by this host's firmware and kernel: {window.Sign}";
+            + $"has no address on this host: {window.Sign}";
     }
 
     /// <summary>The address that is a folder of the path, the last one where several are.</summary>

@@ -23,7 +23,8 @@ public static class GuestReview
             Severity.Error,
             ProblemCodes.MaxmemBelowMemory,
             $"maxmem ({guest.MaxmemKiB >> 10} MiB) is below memory ({guest.MemoryKiB >> 10} MiB){consequence}",
-            Remedy: $"set maxmem to {guest.MemoryKiB >> 10} or more, or leave it out"));
+            Remedy: $"set {OwnWords.Most(guest.Toolstack)} to {guest.MemoryKiB >> 10} {(guest.Toolstack == Toolstack.Libvirt ? "MiB " : "")}or more"
+                + (guest.Toolstack == Toolstack.Libvirt ? "" : ", or leave it out")));
     }
 
     /// <summary>That Xen fills what an HVM or PVH guest has beyond its memory when it is first touched, up to what its balloon driver left
@@ -43,8 +44,12 @@ public static class GuestReview
     }
 
     /// <summary>For a guest with more maxmem than memory.</summary>
-    internal static string OnDemandCure(GuestSpec guest) =>
-        $"set maxmem to memory ({guest.MemoryKiB >> 10} MiB), or memory to maxmem ({guest.MaxmemKiB >> 10} MiB) if the guest needs it";
+    internal static string OnDemandCure(GuestSpec guest)
+    {
+        string most = OwnWords.Most(guest.Toolstack);
+        string memory = OwnWords.Memory(guest.Toolstack);
+        return $"set {most} to {memory} ({guest.MemoryKiB >> 10} MiB), or {memory} to {most} ({guest.MaxmemKiB >> 10} MiB) if the guest needs it";
+    }
 
     /// <summary>That a guest of Xen with firmware or a boot ABI of its own does not follow the host's map, although it was asked to.</summary>
     /// <param name="type">PVH or HVM.</param>
@@ -59,7 +64,7 @@ public static class GuestReview
             Severity.Warning,
             ProblemCodes.NotPv,
             $"e820_host does nothing: the guest is {type}, and libxl gives the host's map to PV guests alone",
-            Remedy: "take it out, or set type=\"pv\" if the guest is meant to see the host's map"));
+            Remedy: $"take it out, or set {OwnWords.Type(guest.Toolstack, GuestType.Pv)} if the guest is meant to see the host's map"));
     }
 
     /// <summary>Why nobody can give a guest of Xen that is no PV one another map: behind "the guest is no PV guest: ".</summary>

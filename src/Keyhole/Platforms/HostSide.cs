@@ -18,8 +18,14 @@ namespace Keyhole.Platforms;
 internal static class HostSide
 {
     private const string FirmwareRemedy =
-        "switch on Above 4G Decoding (and SR-IOV or Resizable BAR, where it is about those) in the host's "
-            + "firmware, or boot its Linux with pci=realloc";
+        "switch on Above 4G Decoding (and SR-IOV or Resizable BAR, where it is about those) in the host's firmware";
+
+    /// <summary>For a host bridge that has a window above 4 GiB.</summary>
+    private const string DecodingRemedy =
+        "look for a setting of SR-IOV or Resizable BAR in the host's firmware, where it is about those (Above 4G Decoding is on)";
+
+    private const string Reallocating = ", or boot its Linux with pci=realloc";
+    private const string ReallocatesAlready = "; its Linux has pci=realloc already";
 
     /// <summary>The guest's devices of which anything was read, each once: those that were listed before those of the host's description.</summary>
     public static ImmutableArray<PciDevice> DevicesOf(Scenario scenario)
@@ -44,7 +50,7 @@ internal static class HostSide
         {
             ImmutableArray<ByteRange> windows = WindowsOf(scenario.Host.Traits, device.Address);
             foreach (UnplacedWindow window in device.Unplaced)
-                ReportUnplaced(device, window, windows, problems);
+                ReportUnplaced(device, window, windows, scenario.Host.Traits.Complaints.Reallocates, problems);
             foreach (ResizableBar bar in windows.IsEmpty ? [] : device.Resizable)
                 ReportResizable(device, bar, windows, problems);
         }
@@ -63,7 +69,8 @@ internal static class HostSide
         return [.. traits.RootWindows.Where(window => window.Domain == address.Domain && window.Bus == bus).Select(static window => window.Range)];
     }
 
-    private static void ReportUnplaced(PciDevice device, UnplacedWindow window, ImmutableArray<ByteRange> windows, List<Problem> problems)
+    private static void ReportUnplaced(
+        PciDevice device, UnplacedWindow window, ImmutableArray<ByteRange> windows, bool reallocates, List<Problem> problems)
     {
         bool isVirtual = window.Kind == BarKind.VirtualFunction;
         string name = window.Kind switch
@@ -81,12 +88,13 @@ internal static class HostSide
             ? $". A window of the host bridge could hold its {ByteSize.ToText(window.SizeBytes)}"
             : $". None of the host bridge's windows could hold its {ByteSize.ToText(window.SizeBytes)}: the largest has "
                 + $"{ByteSize.ToText(windows.Max(static range => range.SizeBytes))}";
+        string remedy = windows.Any(static range => range.End > Frames.FourGiB) ? DecodingRemedy : FirmwareRemedy;
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.HostUnplaced,
             $"{name} of {device.Address} ({(window.Is64Bit ? "64-bit" : "32-bit")}{(window.IsPrefetchable ? ", prefetchable" : "")}) has no "
                 + $"address on this host ({window.Sign}): {consequence}{room}",
-            Remedy: FirmwareRemedy));
+            Remedy: remedy + (reallocates ? ReallocatesAlready : Reallocating)));
     }
 
     private static void ReportResizable(PciDevice device, ResizableBar bar, ImmutableArray<ByteRange> windows, List<Problem> problems)

@@ -17,7 +17,7 @@ using Keyhole.PvGuest;
 namespace Keyhole.Verification;
 
 /// <summary>Says for people what a boot's log means: what lies in the way, which kernels cope, what to change, where memory went.</summary>
-internal static class Explanations
+internal static partial class Explanations
 {
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
@@ -197,26 +197,6 @@ internal static class Explanations
         }
     }
 
-    /// <summary>Whether the guest of the log has the host's map and that of the forecast has not, or the reverse; null where both are
-    /// alike.</summary>
-    private static Phrase? OtherOrigin(BootRequest request, ObservedBoot observed)
-    {
-        if (request.IsDom0 || observed.Map is not { } map)
-            return null;
-        bool isForecast = request.Map.Any(IsTheHosts);
-        bool isObserved = map.Entries.Any(IsTheHosts);
-        if (isObserved && !isForecast)
-        {
-            const string what =
-                "The map in the log is made from a host's, the forecast's is not: the guest was started with e820_host=1 or a pci= entry.";
-            return $"{what} Say so with {Setting.HostMap} or {Setting.Device}, or give its configuration with {Setting.Guest}.";
-        }
-
-        return isForecast && !isObserved && !observed.MapMayBeginLate && !observed.MapMayEndEarly
-            ? "The map in the log is not made from a host's, the forecast's is: the guest was started without e820_host=1 and without a pci= entry."
-            : null;
-    }
-
     /// <summary>What is no RAM came from the host, but for the ISA range, which every kernel reserves.</summary>
     private static bool IsTheHosts(E820Entry entry) => !entry.IsRam && entry.End > X86Layout.OneMiB;
 
@@ -314,10 +294,12 @@ internal static class Explanations
             bool canGrow = plan is not null && plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB;
             string balloon = isDom0 || plan is null || canGrow || forecast.ReleasedPages != 0
                 ? ""
-                : " The guest's maxmem is its memory, so it was not its balloon that grew: kernels add such memory for "
-                    + "other domains' pages (grants), too.";
+                : $" The guest's {OwnWords.Most(plan.Guest.Toolstack)} is its {OwnWords.Memory(plan.Guest.Toolstack)}, so it was not its balloon "
+                    + "that grew: kernels add such memory for other domains' pages (grants), too.";
             string smaller = !isDom0 && canGrow
-                ? $"set maxmem to memory ({plan!.Guest.MemoryKiB >> 10} MiB), so that the balloon has nothing to add; or " : "";
+                ? $"set {OwnWords.Most(plan!.Guest.Toolstack)} to {OwnWords.Memory(plan.Guest.Toolstack)} ({plan.Guest.MemoryKiB >> 10} MiB), so "
+                    + "that the balloon has nothing to add; or "
+                : "";
             // What is in force already is no remedy.
             bool isGivenAtStart = isDom0 || plan is { Guest.Pci.IsEmpty: false };
             string earlier = isDom0 ? "build the driver that claims it into the kernel"
@@ -334,7 +316,8 @@ internal static class Explanations
         // memory is what is left.
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own
             ? own.Entries.Any(IsTheHosts) : possible.All.Any(static one => one.Request.Map.Any(IsTheHosts));
-        Phrase other = hasHosts ? $"{Setting.Compare} tries the policies" : (Phrase)"e820_host=1 gives the host's";
+        Phrase other = hasHosts ? $"{Setting.Compare} tries the policies"
+            : (Phrase)$"{OwnWords.HostMap(forecast.Request.Toolstack)} gives the host's";
         return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in "
             + $"reserved memory ({other}){LessMemory(obstacle)}.";
     }

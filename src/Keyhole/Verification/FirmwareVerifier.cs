@@ -89,7 +89,8 @@ public static class FirmwareVerifier
                 ? "Nothing of the map and of the devices could be compared: the guest's end is all that could be looked at."
                 : "Everything that the log shows of the map and of the devices is as forecast: what ended the boot comes after it.");
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
-            explanations.AddRange(WhatElseAgrees(plan, observed, scan));
+            explanations.AddRange(PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
+                : WhatElseAgrees(plan, observed, scan));
         if (observed is { Release: { } unknown, Kernel: null })
             explanations.Insert(0, $"The log is of Linux {unknown.Value} (line {unknown.Line}), which is none of those that are known (3.2 to 7.3): "
                 + $"where the kernel matters it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}.");

@@ -67,6 +67,7 @@ internal static class MemoryExplanations
         }
 
         ulong lost = forecast.ReleasedPages - forecast.PopulatedPages;
+        string setMemory = OwnWords.SetMemory(forecast.Request.Toolstack);
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         string releases = KernelSurvey.ReleasesThat(KernelSurvey.KeepsAll, survey);
         string why = forecast.Request.Profile.Displaced == DisplacedPages.Release
@@ -79,7 +80,7 @@ internal static class MemoryExplanations
         {
             foreach (string text in KernelSurvey.Tell(survey))
                 yield return $"By kernel: {text}.";
-            yield return $"What to change: boot a kernel of {releases}{(CanGrow(forecast, plan) ? "; or balloon up again (xl mem-set)" : "")}.";
+            yield return $"What to change: boot a kernel of {releases}{(CanGrow(forecast, plan) ? $"; or balloon up again ({setMemory})" : "")}.";
         }
         else
         {
@@ -87,8 +88,8 @@ internal static class MemoryExplanations
             // dom0's map is the machine's: nobody can install another.
             if (!forecast.Request.IsDom0)
             {
-                string orElse = CanGrow(forecast, plan) ? "the guest can also balloon up again (xl mem-set)"
-                    : "or a larger maxmem, so that there is RAM after the guest's first pages";
+                string orElse = CanGrow(forecast, plan) ? $"the guest can also balloon up again ({setMemory})"
+                    : $"or a larger {OwnWords.Most(forecast.Request.Toolstack)}, so that there is RAM after the guest's first pages";
                 yield return $"What to change: install a map with as much RAM as the guest has pages, so that they can move; {orElse}.";
             }
         }
@@ -103,7 +104,8 @@ internal static class MemoryExplanations
         if (room >= WorthMentionBytes)
         {
             string who = request.IsDom0 ? "domain" : "guest";
-            string meaning = CanGrow(forecast, plan) ? $": the {who} gets them with xl mem-set, they are not missing"
+            string meaning = CanGrow(forecast, plan)
+                ? $": the {who} gets them with {OwnWords.SetMemory(forecast.Request.Toolstack)}, they are not missing"
                 : ", and the domain may not have more than it starts with";
             yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{meaning}.";
         }

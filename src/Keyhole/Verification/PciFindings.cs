@@ -17,7 +17,7 @@ namespace Keyhole.Verification;
 /// The BARs and windows that a firmware was forecast to program, beside those that a Linux found. The first word on a register is the firmware's;
 /// what Linux assigns afterwards is told apart.
 /// </summary>
-internal sealed class PciFindings
+internal sealed partial class PciFindings
 {
     /// <summary>Lines that a log goes on behind the last function it names before the list of functions counts as whole.</summary>
     private const int LinesBehind = 8;
@@ -33,6 +33,7 @@ internal sealed class PciFindings
     private readonly Dictionary<PciAddress, List<PciFunctionSighting>> _functions = [];
     private readonly Dictionary<(int Function, int Bar), string> _reasons = [];
     private readonly ImmutableArray<RootWindowSighting> _roots;
+    private readonly HashSet<PciAddress> _plugged;
     private readonly bool _isWhole;
     private readonly int _lastLine;
     private readonly bool _hasNoDisks;
@@ -41,6 +42,7 @@ internal sealed class PciFindings
     private PciFindings(PciPlacement placement, PciLog log, ObservedBoot boot)
     {
         _placement = placement;
+        _plugged = PluggedFunctions.Of(log, boot);
         foreach (BarPlacement bar in placement.Bars)
         {
             if (bar.WhyText is { } why)
@@ -95,6 +97,8 @@ internal sealed class PciFindings
         }
 
         pci.CompareFunctions(findings, notCompared);
+        foreach (Phrase plugged in PluggedFunctions.Explain(log, boot))
+            explanations.Add(plugged);
         pci.Explain(explanations);
     }
 
@@ -308,7 +312,8 @@ internal sealed class PciFindings
 
         void TellOf(PciAddress address, int function)
         {
-            List<PciSighting> resources = _resources.GetValueOrDefault(address, []);
+            // The firmware has no part in what was plugged in later.
+            List<PciSighting> resources = _plugged.Contains(address) ? [] : _resources.GetValueOrDefault(address, []);
             foreach (int index in resources.Where(static seen => seen.Index < Bar.RomIndex).Select(static seen => seen.Index).Distinct().Order())
             {
                 if (StoryOf(address, index, resources, function) is not { } story)
@@ -352,50 +357,4 @@ internal sealed class PciFindings
             PciWord.Found => null,
         };
     }
-
-    // ------------------------------------------------------------------ words
-
-    private static PciSighting? FirstOf(List<PciSighting> resources, int index)
-    {
-        int at = resources.FindIndex(seen => seen.Index == index && seen.Word == PciWord.Found);
-        return at < 0 ? null : resources[at];
-    }
-
-    /// <summary>A register of 32 bits that was sized and never written. Of ports some kernels print 16 bits, some 32.</summary>
-    private static bool IsAllOnes(PciSighting seen) =>
-        seen.Start is { } start && (start + seen.SizeBytes == Frames.FourGiB || (seen.IsPorts && start + seen.SizeBytes == 1UL << 16));
-
-    /// <summary>The address that the firmware left in the register; null where it left none.</summary>
-    private static ulong? AddressIn(PciSighting? seen) => seen is { } found && !IsAllOnes(found) ? found.Start : null;
-
-    /// <summary>Whether the log shows several functions and none of their BARs has an address: their firmware gave its devices up.</summary>
-    public static bool ShowsNoAddress(PciLog log, ObservedBoot boot)
-    {
-        var functions = new HashSet<PciAddress>();
-        foreach (PciSighting seen in log.Resources)
-        {
-            if (seen.Line < boot.FirstLine || seen.Line > boot.LastLine || seen.Domain != boot.Domain
-                || seen is not { Index: < Bar.RomIndex, Word: PciWord.Found, IsPorts: false })
-                continue;
-            functions.Add(seen.Function);
-            if (AddressIn(seen) is not null)
-                return false;
-        }
-
-        return functions.Count > 1;
-    }
-
-    private static BarType TypeOf(PciSighting seen) =>
-        seen.IsPorts ? BarType.Io : BarTypes.Of(seen.Index == Bar.RomIndex ? BarKind.Rom : BarKind.Memory, seen.Is64Bit, seen.IsPrefetchable);
-
-    private static string Text(ulong? address, ulong sizeBytes, BarType type) =>
-        $"{(address is { } at ? $"0x{at:x}" : "no address")} ({ByteSize.ToText(sizeBytes)}, {type.Name()})";
-
-    private static string NameOf(PciAddress address, int index) => index == Bar.RomIndex ? $"ROM of {address}"
-        : string.Create(CultureInfo.InvariantCulture, $"BAR {index} of {address}");
-
-    private static string NameOf(NumberedFunction function) => function.Node.VendorId == 0 ? function.Address.ToString()
-        : NameOf(function.Address, function.Node.VendorId, function.Node.DeviceId);
-
-    private static string NameOf(PciAddress address, int vendorId, int deviceId) => $"{address} [{vendorId:x4}:{deviceId:x4}]";
 }

@@ -85,7 +85,7 @@ public sealed class BarReaderTests
         CollectionAssert.AreEqual(
             new[]
             {
-                "0000:03:00.0: BAR 1 (4 MiB, 32-bit) was not placed by this host's firmware and kernel: lspci shows <unassigned>",
+                "0000:03:00.0: BAR 1 (4 MiB, 32-bit) has no address on this host: lspci shows <unassigned>",
                 "1 devices of PCI domains above ffff, which Xen does not know, were passed over",
                 "1 windows stand without a size and were passed over; the resource files in sysfs have the sizes",
             },
@@ -123,23 +123,23 @@ public sealed class BarReaderTests
         CollectionAssert.AreEqual(
             new[]
             {
-                "0000:0c:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) was not placed by this host's "
-                    + "firmware and kernel: lspci shows <ignored>",
-                "0000:0c:00.0: BAR 3 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware "
-                    + "and kernel: lspci shows <unassigned>",
+                "0000:0c:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) has no address on this host: "
+                    + "lspci shows <ignored>",
+                "0000:0c:00.0: BAR 3 (its size is not told, 64-bit, prefetchable) has no address on this host: "
+                    + "lspci shows <unassigned>",
             },
             ignored.Remarks.ToArray());
         Assert.AreEqual("0 0x1000000 mem32", Requests(ignored.Devices.Single()));
 
         PciListing sized = Fixture("unassigned-size.lspci");
         Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable", Requests(sized.Devices.Single()));
-        StringAssert.StartsWith(sized.Remarks.Single(), "0000:0c:00.0: BAR 1 (128 GiB, 64-bit, prefetchable) was not placed");
+        StringAssert.StartsWith(sized.Remarks.Single(), "0000:0c:00.0: BAR 1 (128 GiB, 64-bit, prefetchable) has no address");
 
         PciListing unset = Fixture(Path.Combine("sysfs-unset", "resource"));
         Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable; 3 0x2000000 mem64-prefetchable", Requests(unset.Devices.Single()));
         Assert.HasCount(2, unset.Devices.Single().Unplaced);
         StringAssert.EndsWith(unset.Remarks[1],
-            "BAR 3 (32 MiB, 64-bit, prefetchable) was not placed by this host's firmware and kernel: its row in sysfs is unset");
+            "BAR 3 (32 MiB, 64-bit, prefetchable) has no address on this host: its row in sysfs is unset");
     }
 
     [TestMethod]
@@ -224,7 +224,7 @@ public sealed class BarReaderTests
             new[] { new Bar(0, BarKind.Memory, 0x42000000, 0x43000000, true, true), new Bar(6, BarKind.Rom, 0x43000000, 0x43080000, false, true) },
             device.Bars.ToArray());
         Assert.AreEqual(
-            "0000:01:00.0: BAR 2 (128 GiB, 64-bit, prefetchable) was not placed by this host's firmware and kernel: the kernel's "
+            "0000:01:00.0: BAR 2 (128 GiB, 64-bit, prefetchable) has no address on this host: the kernel's "
                 + "log says that there is no space for it",
             listing.Remarks[0]);
         Assert.AreEqual(new SriovCapability(16, 0), device.Sriov);
@@ -252,7 +252,7 @@ public sealed class BarReaderTests
         Assert.AreEqual(0x4000000000UL, listing.Devices[1].Bars.Single().Start);
         Assert.IsTrue(listing.Devices[1].Unplaced.IsEmpty);
         Assert.AreEqual(
-            "0000:03:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) was not placed by this host's firmware and kernel: "
+            "0000:03:00.0: BAR 1 (its size is not told, 64-bit, prefetchable) has no address on this host: "
                 + "NVIDIA's driver found it at address 0",
             listing.Remarks[^1]);
     }
@@ -504,7 +504,7 @@ public sealed class BarReaderTests
         }));
         Assert.IsTrue(bars.All(bar => bar.Is64Bit == (bar.Index % 2 == 0) && bar.IsPrefetchable == bar.Is64Bit
             && bar.Start == (ulong)(bar.Index + 1) << 16 && bar.SizeBytes == 0x10000));
-        Assert.AreEqual("0000:03:00.0: BAR 4 (64 KiB, 32-bit) was not placed by this host's firmware and kernel: its row in sysfs is unset",
+        Assert.AreEqual("0000:03:00.0: BAR 4 (64 KiB, 32-bit) has no address on this host: its row in sysfs is unset",
             listing.Remarks.Single());
     }
 

@@ -346,4 +346,29 @@ public sealed class FirmwareVerifierTests
         Assert.IsFalse(finding.Agrees);
         Assert.Contains("BAR 2 of 0000:01:00.0", Words(verification));
     }
+
+    private const string Plugged = """
+        [    0.400000] pci 0000:00:00.0: [8086:1237] type 00 class 0x060000
+        [   67.480726] pci 0000:00:06.0: [10de:15f8] type 00 class 0x030200
+        [   67.480899] pci 0000:00:06.0: reg 0x10: [mem 0x00000000-0x00ffffff]
+        [   67.481099] pci 0000:00:06.0: reg 0x14: [mem 0x00000000-0x3ffffffff 64bit pref]
+        [   67.492525] pci 0000:00:06.0: BAR 1: no space for [mem size 0x400000000 64bit pref]
+        [   67.492646] pci 0000:00:06.0: BAR 1: failed to assign [mem size 0x400000000 64bit pref]
+        [   67.492955] pci 0000:00:06.0: BAR 0: assigned [mem 0x42000000-0x42ffffff]
+
+        """;
+
+    [TestMethod]
+    public void A_device_that_was_plugged_in_while_the_guest_ran_is_no_matter_of_its_firmware()
+    {
+        Scenario scenario = ScenarioOf("qemu-system-x86_64 -machine pc-i440fx-6.2,accel=kvm -cpu host -m 2G -nodefaults");
+
+        string words = Words(Verify(scenario, Plugged));
+
+        Assert.Contains("0000:00:06.0 was plugged in while the guest ran, 67 s after its boot", words);
+        Assert.Contains("had none for BAR 1 (16 GiB)", words);
+        Assert.DoesNotContain("got no address from the firmware", words);
+        Assert.DoesNotContain("With none of the usual", words);
+        Assert.Contains("got no address from the firmware", Words(Verify(scenario, Plugged.Replace("   67.", "    0.", System.StringComparison.Ordinal))));
+    }
 }

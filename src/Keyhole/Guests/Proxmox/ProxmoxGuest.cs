@@ -245,7 +245,7 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         if (current > sizeMiB)
         {
             Fail(Conflict, "memory", $"memory {sizeMiB} is not what Proxmox VE can plug in (\"memory size ({sizeMiB}) must be aligned to {dimm} for "
-                + "hotplugging\")", $"write {current}");
+                + $"hotplugging\")", $"write {current}");
         }
     }
 }

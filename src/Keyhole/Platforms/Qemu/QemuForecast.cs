@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
@@ -73,6 +74,9 @@ public sealed record QemuUnknown(string Driver, string DeviceName, string What)
 {
     /// <summary>Whether it is a device of the host, of which a listing would tell what is missing.</summary>
     public bool IsOfHost { get; init; }
+
+    /// <summary>Whether there are several: their names are quoted, then.</summary>
+    public bool AreMany { get; init; }
 }
 
 /// <summary>Guests of QEMU: the only way from a machine to its forecast.</summary>
@@ -109,9 +113,15 @@ internal static class QemuForecaster
         if (topology.Unknown is { } device)
         {
             bool isHost = device.Driver.StartsWith("vfio-pci", StringComparison.Ordinal);
+            // Of several all are named, so that all can be told at once.
+            string[] names = isHost && topology.WhyUnknown is null ? [.. machine.Devices.Where(one => one.Driver == device.Driver && one.Host is null)
+                .Select(NameOf)] : [NameOf(device)];
             string what = topology.WhyUnknown
-                ?? (isHost ? "the BARs of a device that is passed through are not told" : "the BARs of this device model are not known");
-            unknown = new(device.Driver, device["id"] ?? device["host"] ?? "", what) { IsOfHost = isHost };
+                ?? (names.Length > 1 ? "the BARs of devices that are passed through are not told"
+                    : isHost ? "the BARs of a device that is passed through are not told" : "the BARs of this device model are not known");
+            bool areMany = names.Length > 1;
+            string name = areMany ? Listed.Of([.. names.Select(static one => InputError.Quote(one))]) : NameOf(device);
+            unknown = new(device.Driver, name, what) { IsOfHost = isHost, AreMany = areMany };
             return false;
         }
 
@@ -151,6 +161,8 @@ internal static class QemuForecaster
         };
         return true;
     }
+
+    private static string NameOf(QemuDevice device) => device["id"] ?? device["host"] ?? "";
 
     private static bool TryNumber(QemuMachine machine, PciTree tree, out NumberedTree numbered, out bool neverEnds)
     {

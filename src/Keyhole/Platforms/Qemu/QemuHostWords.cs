@@ -3,17 +3,28 @@
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
+using Keyhole.Pci;
 
 namespace Keyhole.Platforms.Qemu;
 
 /// <summary>What logs say of a guest's start, or of what it is to be given: no forecast, but what happened.</summary>
 internal static class QemuHostWords
 {
+    private const string ConsoleRemedy = "boot the host's Linux with initcall_blacklist=sysfb_init (Linux 5.15 and later; video=efifb:off alone no "
+        + "longer helps): it has no console on that display then";
+
+    private static string MemoryLockRemedy(QemuGuest guest) => OwnWords.MemoryLock(guest.Dialect) is { } setting
+        ? $"look for \"RLIMIT_MEMLOCK … exceeded\" in the host's log: with it, raise what QEMU may lock ({setting}); without it, give the guest less "
+            + "memory than the host has free"
+        : "give the guest less memory than the host has free: Proxmox VE lets QEMU lock all that there is";
+
     /// <param name="machine">With the devices of the host that the guest is given.</param>
-    public static void Report(Scenario scenario, QemuGuest guest, QemuMachine machine, List<Problem> problems)
+    public static void Report(Scenario scenario, QemuGuest guest, QemuMachine machine, QemuLimits limits, List<Problem> problems)
     {
         HostComplaints said = scenario.Host.Traits.Complaints;
         QemuDevice[] given = [.. machine.Devices.Where(HostFunctions.IsOne)];
@@ -25,7 +36,61 @@ internal static class QemuHostWords
                 ReportTaken(said, window, problems);
         }
 
+        foreach ((PciAddress device, ByteRange range) in said.ConsoleRanges)
+        {
+            if (given.Any(one => HostFunctions.Covers(one, device)) && !said.Taken.Any(window => window.Device == device && window.Range == range))
+                ReportConsole(device, range, problems);
+        }
+
         ReportHugePages(guest, machine, said, problems);
+        if (given.Length > 0)
+            ReportMapFailures(guest, limits, said, problems);
+    }
+
+    /// <summary>/proc/iomem shows what is so now: a driver that loads later finds it so.</summary>
+    private static void ReportConsole(PciAddress device, ByteRange range, List<Problem> problems) => problems.Add(new(
+        Severity.Warning,
+        ProblemCodes.HostUnplaced,
+        $"the host's boot console has its picture in this window of {device} (/proc/iomem), and the driver for guests cannot reserve the window "
+            + "while it has: what the guest reads from it and writes to it does not reach the device",
+        range.Start,
+        range.End,
+        ConsoleRemedy));
+
+    private static void ReportMapFailures(QemuGuest guest, QemuLimits limits, HostComplaints said, List<Problem> problems)
+    {
+        const int noMemory = 12;
+        const int invalid = 22;
+        // The last words of this guest's own log say it already.
+        if (guest.LastWords.Length > 0)
+            return;
+        foreach (IGrouping<int, MapFailure> failures in said.MapFailures.GroupBy(static failure => failure.Error))
+        {
+            MapFailure highest = failures.MaxBy(static failure => failure.Address);
+            ByteRange range = ByteRange.FromSize(highest.Address, highest.SizeBytes);
+            bool isBeyond = limits.IommuBits is { } bits && (range.End - 1) >> bits != 0;
+            bool isKept = limits.KeepsHyperTransport && range.Overlaps(X86Layout.HyperTransport);
+            int others = failures.Count() - 1;
+            string more = others == 0 ? "" : $" and {others} more";
+            string ranges = string.Create(CultureInfo.InvariantCulture,
+                $"[0x{range.Start:x}, 0x{range.End:x}){more}");
+            string cause = failures.Key switch
+            {
+                noMemory => ": Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had no more",
+                invalid when isBeyond => $": beyond the {limits.IommuBits} address bits that the host's IOMMU has",
+                invalid when isKept => ": AMD's HyperTransport range, which the host's IOMMU keeps for the platform",
+                invalid => ": addresses that the host's IOMMU does not have, or keeps for the platform (DMAR's \"Host address width\" tells how "
+                    + "many bits Intel's has)",
+                _ => "",
+            };
+            problems.Add(new(
+                Severity.Warning,
+                failures.Key == noMemory ? ProblemCodes.GuestDoesNotStart : ProblemCodes.DmaBeyondIommu,
+                $"QEMU said in the host's log that it could not map {ranges} of a guest's addresses for a device (-{failures.Key}){cause}",
+                range.Start,
+                range.End,
+                failures.Key == noMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null));
+        }
     }
 
     private static void ReportLastWords(QemuGuest guest, HostComplaints said, List<Problem> problems)
@@ -41,9 +106,7 @@ internal static class QemuHostWords
             $"QEMU did not start the guest when this log was written: {InputError.Quote(guest.LastWords)}"
                 + (isMemory ? ": Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had "
                     + "no more" : ""),
-            Remedy: isMemory && said.ExceededLock is null
-                ? "look for \"RLIMIT_MEMLOCK … exceeded\" in the host's log: with it, raise what QEMU may lock (<memtune><hard_limit> in libvirt's "
-                    + "XML; ulimit -l where QEMU is started otherwise)" : null));
+            Remedy: isMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null));
     }
 
     private static void ReportMemoryLock(QemuGuest guest, HostComplaints said, bool hasDevice, List<Problem> problems)
@@ -55,8 +118,8 @@ internal static class QemuHostWords
             ProblemCodes.GuestDoesNotStart,
             $"the host's log says that a process with a device of its own was to lock more memory than it may "
                 + $"(\"RLIMIT_MEMLOCK ({limit}) exceeded\", {ByteSize.ToText(limit)}): VFIO_MAP_DMA fails with -12 (Cannot allocate memory) then",
-            Remedy: "raise what QEMU may lock above the guest's RAM: <memtune><hard_limit> in libvirt's XML, ulimit -l where QEMU is started "
-                + "otherwise"));
+            Remedy: "raise what QEMU may lock above the guest's RAM: "
+                + (OwnWords.MemoryLock(guest.Dialect) ?? "Proxmox VE itself sets no limit, and what did is in how its services are started")));
     }
 
     private static void ReportTaken(HostComplaints said, TakenWindow window, List<Problem> problems)
@@ -73,8 +136,7 @@ internal static class QemuHostWords
                 + "what the guest reads from the BAR and writes to it does not reach the device",
             window.Range.Start,
             window.Range.End,
-            isConsole ? "boot the host's Linux with initcall_blacklist=sysfb_init (Linux 5.15 and later; video=efifb:off alone no longer helps): "
-                + "it has no console on that display then" : "look for who has that range: /proc/iomem"));
+            isConsole ? ConsoleRemedy : "look for who has that range: /proc/iomem"));
     }
 
     private static void ReportHugePages(QemuGuest guest, QemuMachine machine, HostComplaints said, List<Problem> problems)

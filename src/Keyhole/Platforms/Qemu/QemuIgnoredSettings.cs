@@ -41,7 +41,7 @@ internal static class QemuIgnoredSettings
             string.Create(CultureInfo.InvariantCulture,
                 $"phys-bits={bits} does nothing: with host-phys-bits, which -cpu host has by default, QEMU gives the guest the width of the host's "
                     + $"processor"),
-            Remedy: "take it out, for it does nothing; host-phys-bits-limit is what lowers the width"));
+            Remedy: $"take it out, for it does nothing; {OwnWords.WidthLimit(guest.Dialect)} is what lowers the width"));
     }
 
     /// <summary>A size with a unit, or hex digits, as it may have been meant: where the guest is well with it.</summary>

@@ -61,23 +61,25 @@ internal sealed class QemuPlatform : IPlatform
         HostSide.Report(scenario, problems);
         QemuLimits limits = LimitsOf(scenario, guest, around, machine);
         QemuWidths.ReportReservedMemory(scenario, machine, problems);
-        QemuHostWords.Report(scenario, guest, machine, problems);
+        QemuHostWords.Report(scenario, guest, machine, limits, problems);
         if (!QemuForecaster.TryForecast(machine, out QemuForecast forecast, out QemuUnknown unknown))
         {
             // Where RAM lies does not depend on the devices.
             if (QemuMemory.TryLayOut(machine, out QemuMemory ram, out _) && limits.StopsStart(ram))
                 QemuWidths.ReportRam(limits, ram, Remedy(scenario, guest, around, machine, problems), problems);
-            string whose = unknown.Driver.Length == 0 ? "" : $" ({InputError.Quote($"{unknown.Driver} {unknown.DeviceName}".Trim())})";
+            string whose = unknown.Driver.Length == 0 ? "" : unknown.AreMany ? $" ({unknown.DeviceName})"
+                : $" ({InputError.Quote($"{unknown.Driver} {unknown.DeviceName}".Trim())})";
+            string which = unknown.AreMany ? "them" : "it";
             problems.Add(GuestReview.MapNotKnown($"{unknown.What}{whose}") with
             {
-                Remedy = unknown.IsOfHost ? (Phrase)$"give what lspci -vv prints of it on the host: {Setting.DeviceListing}" : null,
+                Remedy = unknown.IsOfHost ? (Phrase)$"give what lspci -vv prints of {which} on the host: {Setting.DeviceListing}" : null,
             });
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
         string? remedy = Remedy(scenario, guest, around, machine, forecast, problems);
         QemuIgnoredSettings.Report(guest, RequestFor(scenario, guest, around, machine), remedy, problems);
-        ReportHyperTransport(forecast, problems);
+        ReportHyperTransport(forecast, guest.Dialect, problems);
         QemuWidths.Report(scenario.Host.Traits, limits, forecast, asksWidth: (around.PhysBits ?? guest.Cpu.PhysBits) is not null, remedy, problems);
         if (assumptions.Any(static assumption => assumption.Unknown == Guests.QemuUnknown.PhysBits))
         {
@@ -274,7 +276,7 @@ internal sealed class QemuPlatform : IPlatform
     }
 
     /// <summary>RAM that QEMU has moved out of the range's way.</summary>
-    private static void ReportHyperTransport(QemuForecast forecast, List<Problem> problems)
+    private static void ReportHyperTransport(QemuForecast forecast, QemuDialect dialect, List<Problem> problems)
     {
         ByteRange taken = X86Layout.HyperTransport;
         if (forecast.Memory is { High.Start: var high } && high == taken.End && forecast.Machine.Devices.Any(HostFunctions.IsOne))
@@ -288,7 +290,7 @@ internal sealed class QemuPlatform : IPlatform
                     + "to fail on that (Code 43)",
                 forecast.Memory.High.Start,
                 forecast.Memory.High.End,
-                isOfHotplug ? "without room for memory to be plugged in (maxmem, <maxMemory>) it stays at 4 GiB" : null));
+                isOfHotplug ? $"without room for memory to be plugged in ({OwnWords.Room(dialect)}) it stays at 4 GiB" : null));
         }
     }
 

@@ -113,7 +113,8 @@ internal static class HvmReview
         else if (words.Contains("mmio_hole", System.StringComparison.Ordinal))
             remedy = $"give {HvmSettings.SmallestHoleMiB} to {HvmSettings.LargestHoleMiB}, or leave it out";
         else if (words.Contains("PoD", System.StringComparison.Ordinal))
-            remedy = $"set maxmem to memory ({scenario.Guest.MemoryKiB >> 10})";
+            remedy = $"set {OwnWords.Most(scenario.Guest.Toolstack)} to {OwnWords.Memory(scenario.Guest.Toolstack)} "
+                + $"({scenario.Guest.MemoryKiB >> 10} MiB)";
         else if (words.Contains("device model did not start", System.StringComparison.Ordinal))
             remedy = "take emulated devices away: their ROMs together may take 1 MiB and 64 KiB, which is what "
                 + "libxl leaves a domain beyond its memory";

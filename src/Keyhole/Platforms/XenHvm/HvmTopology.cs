@@ -64,6 +64,7 @@ internal sealed record HvmTopology(NumberedTree? Tree, string? Refusal, string? 
     private static ImmutableArray<QemuDevice> PassedThrough(Scenario scenario, out string? unknown)
     {
         unknown = null;
+        var lacking = new List<string>();
         var devices = ImmutableArray.CreateBuilder<QemuDevice>();
         ImmutableArray<PciDevice> listed = [.. scenario.Qemu.Devices, .. scenario.Host.Devices];
         // Windows that no listing names are those of one device: the first that no listing names either.
@@ -87,12 +88,14 @@ internal sealed record HvmTopology(NumberedTree? Tree, string? Refusal, string? 
             }
 
             if (given.IsEmpty)
-                unknown ??= $"the BARs of {host} are not told";
+                lacking.Add(host);
             foreach (HostFunction function in given)
                 devices.Add(new(Driver, properties) { Host = function });
             given = [];
         }
 
+        if (lacking.Count > 0)
+            unknown ??= $"the BARs of {Diagnostics.Listed.Of(lacking)} are not told";
         if (!scenario.Guest.Pci.IsEmpty)
             return devices.ToImmutable();
         foreach (PciDevice device in scenario.Qemu.Devices)

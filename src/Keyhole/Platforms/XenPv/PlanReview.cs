@@ -31,7 +31,7 @@ internal static class PlanReview
     {
         ReportLowMemory(policy, machineMap, guest, entries, problems);
         ReportKernel(entries, guest, problems);
-        ReportHighRam(entries, problems);
+        ReportHighRam(guest, entries, problems);
         // A map that was given may be forecast without its host.
         if (!machineMap.IsEmpty)
             ReportGaps(machineMap, entries, problems);
@@ -140,7 +140,8 @@ internal static class PlanReview
                 guest.UsesHostMap
                     ? "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's map"
                         + (entry.IsRam ? ", or give the guest less low memory" : "")
-                    : "the BAR must be in a gap or in a reserved region of the guest's map: use the host's map (e820_host=1), or less low memory"));
+                    : "the BAR must be in a gap or in a reserved region of the guest's map: use the host's map "
+                        + $"({OwnWords.HostMap(guest.Toolstack)}), or less low memory"));
         }
     }
 
@@ -182,7 +183,7 @@ internal static class PlanReview
             s_keepBothSides));
     }
 
-    private static void ReportHighRam(ImmutableArray<PlannedEntry> entries, List<Problem> problems)
+    private static void ReportHighRam(GuestSpec guest, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
         foreach (PlannedEntry ram in entries)
         {
@@ -196,7 +197,7 @@ internal static class PlanReview
                     $"the RAM at {Hex(ram.Entry.Address)} runs past 2^64: Linux will not sanitise a map with such an entry",
                     ram.Entry.Address,
                     null,
-                    "set maxmem to memory or more"));
+                    $"set {OwnWords.Most(guest.Toolstack)} to {OwnWords.Memory(guest.Toolstack)} or more"));
                 continue;
             }
 

@@ -36,7 +36,8 @@ internal static class SwiotlbAdvice
             ProblemCodes.DmaNotTranslated,
             $"the guest's map has no reserved entry, and {(isAffected ? "this kernel" : "a kernel of Linux 6.6 or later")} then sets up no "
                 + "xen-swiotlb: a device can be claimed, but its DMA goes to other memory than the guest's",
-            Remedy: $"put iommu=soft on the command line of the guest's kernel{(hostHelps ? ", or give it the host's map (e820_host=1)" : "")}");
+            Remedy: "put iommu=soft on the command line of the guest's kernel"
+                + (hostHelps ? $", or give it the host's map ({OwnWords.HostMap(guest.Toolstack)})" : ""));
     }
 
     /// <summary>As Linux searches its own option: words of "iommu=", apart by commas, that begin with "soft".</summary>

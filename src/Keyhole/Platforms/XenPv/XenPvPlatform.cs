@@ -122,10 +122,11 @@ internal sealed class XenPvPlatform : IPlatform
             problems.Add(new(
                 Severity.Info,
                 ProblemCodes.HostMapUnused,
-                guest.Pci.IsEmpty ? "the guest has neither e820_host nor pci=: it gets one RAM entry and no room for devices"
+                guest.Pci.IsEmpty
+                    ? $"the guest has neither e820_host nor {OwnWords.Devices(guest.Toolstack)}: it gets one RAM entry and no room for devices"
                     : "the guest has a device, but libvirt does not turn e820_host on for it: it gets one RAM entry and no room for devices",
-                Remedy: guest.Pci.IsEmpty ? "set e820_host=1 if a device will be passed through later"
-                    : "set e820_host: <features><xen><e820_host state='on'/></xen></features>"));
+                Remedy: guest.Pci.IsEmpty ? $"set {OwnWords.HostMap(guest.Toolstack)} if a device will be passed through later"
+                    : $"set e820_host: {OwnWords.HostMap(guest.Toolstack)}"));
         }
     }
 }

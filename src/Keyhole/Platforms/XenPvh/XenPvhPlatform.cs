@@ -6,6 +6,7 @@ using System.Collections.Immutable;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Guests;
 using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenPvh;
@@ -57,9 +58,11 @@ internal sealed class XenPvhPlatform : IPlatform
         if (!scenario.Guest.Pci.IsEmpty)
         {
             const string words = "passthrough not yet supported for x86 PVH guests";
+            Toolstack toolstack = scenario.Guest.Toolstack;
             problems.Add(new(
                 Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}",
-                Remedy: "take pci= out, or make the guest type=\"hvm\" or \"pv\""));
+                Remedy: $"take {OwnWords.Devices(toolstack)} out, or make the guest {OwnWords.Type(toolstack, GuestType.Hvm)} or "
+                    + OwnWords.Type(toolstack, GuestType.Pv)));
             return plan with { Problems = [.. problems], Verdict = new(GuestOutcome.Refused, words) };
         }
 

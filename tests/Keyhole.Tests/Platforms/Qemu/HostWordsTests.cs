@@ -6,6 +6,7 @@ using System.Linq;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
@@ -135,6 +136,91 @@ public sealed class HostWordsTests
     }
 
     [TestMethod]
+    [DataRow("BOOTFB", "07:00.0", true)]
+    [DataRow("efifb", "07:00.0", true)]
+    [DataRow("vfio-pci", "07:00.0", false)]
+    [DataRow("BOOTFB", "08:00.0", false)]
+    public void A_window_in_which_iomem_has_the_boot_console_s_picture_is_told(string holder, string device, bool isTold)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText($"""
+            root@pve:~# cat /proc/iomem
+            00000000-00000fff : Reserved
+            00001000-0009ffff : System RAM
+            00100000-cfffffff : System RAM
+            d0000000-fcffffff : PCI Bus 0000:00
+              d0000000-e1ffffff : PCI Bus 0000:{device[..2]}
+                d0000000-dfffffff : 0000:{device}
+                  d0000000-d02fffff : {holder}
+            100000000-81f37ffff : System RAM
+
+            """)).Host;
+        Plan plan = Planner.Plan(new Scenario
+        {
+            Host = host,
+            Guest = Read(Guest),
+            Qemu = new() { Bars = [BarRequest.Create(0, 1 << 20, BarType.Memory32)] },
+        });
+
+        Problem? problem = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.HostUnplaced);
+        Assert.AreEqual(isTold, problem is not null);
+        if (!isTold)
+            return;
+        Assert.AreEqual((0xd0000000UL, 0xe0000000UL), (problem!.Start!.Value, problem.End!.Value));
+        Assert.Contains("initcall_blacklist=sysfb_init", problem.Remedy!.ToString());
+    }
+
+    [TestMethod]
+    [DataRow("vfio_dma_map(0x5e043daea2f0, 0x380010000000, 0x2000000, 0x771a6ce00000) = -22 (Invalid argument)", "DMAR: Host address width 39",
+        ProblemCodes.DmaBeyondIommu, "could not map [0x380010000000, 0x380012000000) of a guest's addresses for a device (-22): beyond the 39 address")]
+    [DataRow("vfio_container_dma_map(0x5ae448831540, 0x3ffc00000000, 0x400000000, 0x706d10000000) = -22 (Invalid argument)", "",
+        ProblemCodes.DmaBeyondIommu, "addresses that the host's IOMMU does not have, or keeps")]
+    [DataRow("vfio_dma_map(0x55a6a1c1bd60, 0x0, 0x80000000, 0x7f8a5fe00000) = -12 (Cannot allocate memory)", "",
+        ProblemCodes.GuestDoesNotStart, "Linux did not pin the guest's RAM")]
+    public void What_QEMU_says_in_the_host_s_journal_is_told(string words, string line, string code, string expected)
+    {
+        Problem problem = Problems(Guest, code, $"{line}\nJun 04 07:25:13 pve1 QEMU[3989106]: kvm: {words}")
+            .Single(static problem => problem.Message.StartsWith("QEMU said in the host's log", StringComparison.Ordinal));
+        Assert.Contains(expected, problem.Message);
+        Assert.IsFalse(Problems(Guest[..Guest.IndexOf(" -device vfio", StringComparison.Ordinal)], code, words, hasBars: false)
+            .Any(static problem => problem.Message.StartsWith("QEMU said", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    [DataRow("pci=realloc", true)]
+    [DataRow("quiet pci=noaer,realloc=on", true)]
+    [DataRow("pci=realloc=off", false)]
+    [DataRow("quiet", false)]
+    public void No_remedy_asks_for_what_the_host_s_command_line_has(string options, bool isThere)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText($"""
+            Linux version 6.5.13-1-pve
+            Command line: BOOT_IMAGE=/boot/vmlinuz ro {options}
+            BIOS-provided physical RAM map:
+            BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+            BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable
+            pci_bus 0000:00: root bus resource [mem 0xd0000000-0xfcffffff window]
+            {Card}
+            vfio-pci 0000:07:00.0: BAR 1: no space for [mem size 0x10000000 64bit pref]
+            vfio-pci 0000:07:00.0: BAR 1: failed to assign [mem size 0x10000000 64bit pref]
+
+            """)).Host;
+        string remedy = Planner.Plan(new Scenario { Host = host, Guest = Read(Guest) }).Problems
+            .First(static problem => problem.Code == ProblemCodes.HostUnplaced).Remedy!.ToString();
+        Assert.AreEqual(isThere, remedy.EndsWith("its Linux has pci=realloc already", StringComparison.Ordinal));
+        Assert.AreEqual(!isThere, remedy.EndsWith("or boot its Linux with pci=realloc", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    public void Of_several_devices_whose_BARs_are_not_told_all_are_named()
+    {
+        const string more = " -device vfio-pci,host=0000:07:00.1,bus=pcie.0 -device vfio-pci,host=0000:08:00.0,id=third,bus=pcie.0";
+        Problem problem = Problems(Guest + more, ProblemCodes.MapNotKnown, "", hasBars: false).Single();
+        Assert.Contains("devices that are passed through are not told (\"0000:07:00.0\", \"0000:07:00.1\", \"third\")", problem.Message);
+        string many = string.Concat(Enumerable.Range(1, 20).Select(static i => $" -device vfio-pci,host=0000:{i + 16:x2}:00.0,bus=pcie.0"));
+        Assert.Contains(" and 13 more)", Problems(Guest + many, ProblemCodes.MapNotKnown, "", hasBars: false).Single().Message);
+    }
+
+    [TestMethod]
     public void The_words_with_which_QEMU_ended_in_libvirt_s_log_are_quoted_and_those_of_earlier_starts_are_not()
     {
         const string start = "2023-05-02 09:12:44.102+0000: starting up libvirt version: 9.0.0, qemu version: 8.1.0, kernel: 5.15.0-71-generic\n"
@@ -175,7 +261,7 @@ public sealed class HostWordsTests
 
         Assert.AreEqual(Severity.Warning, problem.Severity);
         Assert.Contains("\"RLIMIT_MEMLOCK (8388608) exceeded\", 8 MiB", problem.Message);
-        Assert.Contains("<memtune><hard_limit>", problem.Remedy!.ToString());
+        Assert.Contains("ulimit -l", problem.Remedy!.ToString());
     }
 
     private const string Card = """

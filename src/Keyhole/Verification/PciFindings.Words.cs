@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Logs;
+using Keyhole.Pci;
+using Keyhole.Platforms;
+
+namespace Keyhole.Verification;
+
+/// <content>What a log says of one register, and how it is named.</content>
+internal sealed partial class PciFindings
+{
+    private static PciSighting? FirstOf(List<PciSighting> resources, int index)
+    {
+        int at = resources.FindIndex(seen => seen.Index == index && seen.Word == PciWord.Found);
+        return at < 0 ? null : resources[at];
+    }
+
+    /// <summary>A register of 32 bits that was sized and never written. Of ports some kernels print 16 bits, some 32.</summary>
+    private static bool IsAllOnes(PciSighting seen) =>
+        seen.Start is { } start && (start + seen.SizeBytes == Frames.FourGiB || (seen.IsPorts && start + seen.SizeBytes == 1UL << 16));
+
+    /// <summary>The address that the firmware left in the register; null where it left none.</summary>
+    private static ulong? AddressIn(PciSighting? seen) => seen is { } found && !IsAllOnes(found) ? found.Start : null;
+
+    /// <summary>Whether the log shows several functions and none of their BARs has an address: their firmware gave its devices up.</summary>
+    public static bool ShowsNoAddress(PciLog log, ObservedBoot boot)
+    {
+        var functions = new HashSet<PciAddress>();
+        foreach (PciSighting seen in log.Resources)
+        {
+            if (seen.Line < boot.FirstLine || seen.Line > boot.LastLine || seen.Domain != boot.Domain
+                || seen is not { Index: < Bar.RomIndex, Word: PciWord.Found, IsPorts: false })
+                continue;
+            functions.Add(seen.Function);
+            if (AddressIn(seen) is not null)
+                return false;
+        }
+
+        return functions.Count > 1;
+    }
+
+    private static BarType TypeOf(PciSighting seen) =>
+        seen.IsPorts ? BarType.Io : BarTypes.Of(seen.Index == Bar.RomIndex ? BarKind.Rom : BarKind.Memory, seen.Is64Bit, seen.IsPrefetchable);
+
+    private static string Text(ulong? address, ulong sizeBytes, BarType type) =>
+        $"{(address is { } at ? $"0x{at:x}" : "no address")} ({ByteSize.ToText(sizeBytes)}, {type.Name()})";
+
+    private static string NameOf(PciAddress address, int index) => index == Bar.RomIndex ? $"ROM of {address}"
+        : string.Create(CultureInfo.InvariantCulture, $"BAR {index} of {address}");
+
+    private static string NameOf(NumberedFunction function) => function.Node.VendorId == 0 ? function.Address.ToString()
+        : NameOf(function.Address, function.Node.VendorId, function.Node.DeviceId);
+
+    private static string NameOf(PciAddress address, int vendorId, int deviceId) => $"{address} [{vendorId:x4}:{deviceId:x4}]";
+}
