@@ -37,7 +37,7 @@ internal sealed class ComplaintLines
     private const string Reallocate = "realloc";
 
     /// <summary>vfio_dma_map, since QEMU 9.x vfio_container_dma_map.</summary>
-    private const string Map = "_dma_map(0x";
+    private const string Map = "_dma_map";
 
     /// <summary>Before a device's name in /proc/iomem.</summary>
     private const string ResourceOfDevice = " : 0000:";
@@ -106,7 +106,10 @@ internal sealed class ComplaintLines
     /// guest's address, the size, where QEMU has it.</summary>
     private bool TryMap(ReadOnlySpan<char> line)
     {
-        if (!TextCursor.TryBehind(line, Map, out TextCursor cursor) || !cursor.TryHex(out _) || !cursor.TryText(", 0x")
+        if (!TextCursor.TryBehind(line, Map, out TextCursor cursor))
+            return false;
+        cursor.SkipBlanks();
+        if (!cursor.TryText("(0x") || !cursor.TryHex(out _) || !cursor.TryText(", 0x")
             || !cursor.TryHex(out ulong address) || !cursor.TryText(", 0x") || !cursor.TryHex(out ulong size)
             || !TextCursor.TryBehind(cursor.Rest, ") = -", out cursor) || !cursor.TryDecimal(out uint error) || error is 0 or > 4095
             || address >= Frames.AddressLimit || size >= Frames.AddressLimit)

@@ -9,12 +9,17 @@ using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
 
 /// <summary>What logs say of a guest's start, or of what it is to be given: no forecast, but what happened.</summary>
 internal static class QemuHostWords
 {
+    /// <summary>QEMU's words: vfio_listener_region_add.</summary>
+    private const string BarAlone = ". With this guest that is no RAM but a BAR: no other device reaches it, and QEMU goes on (\"PCI peer-to-peer "
+        + "transactions on BARs are not supported\"), save where it is memory of its own as ivshmem's";
+
     private const string ConsoleRemedy = "boot the host's Linux with initcall_blacklist=sysfb_init (Linux 5.15 and later; video=efifb:off alone no "
         + "longer helps): it has no console on that display then";
 
@@ -44,7 +49,7 @@ internal static class QemuHostWords
 
         ReportHugePages(guest, machine, said, problems);
         if (given.Length > 0)
-            ReportMapFailures(guest, limits, said, problems);
+            ReportMapFailures(guest, machine, limits, said, problems);
     }
 
     /// <summary>/proc/iomem shows what is so now: a driver that loads later finds it so.</summary>
@@ -57,7 +62,12 @@ internal static class QemuHostWords
         range.End,
         ConsoleRemedy));
 
-    private static void ReportMapFailures(QemuGuest guest, QemuLimits limits, HostComplaints said, List<Problem> problems)
+    /// <summary>Whether a range is none of the guest's RAM: QEMU maps BARs, too, so that other devices reach them, and goes on without.</summary>
+    private static bool IsBar(QemuMachine machine, ByteRange range) => QemuMemory.TryLayOut(machine, out QemuMemory memory, out _)
+        && range.Start >= memory.LowEnd && !range.Overlaps(memory.High) && (range.End <= Frames.FourGiB || range.Start >= memory.RamEnd);
+
+    private static void ReportMapFailures(
+        QemuGuest guest, QemuMachine machine, QemuLimits limits, HostComplaints said, List<Problem> problems)
     {
         const int noMemory = 12;
         const int invalid = 22;
@@ -86,7 +96,8 @@ internal static class QemuHostWords
             problems.Add(new(
                 Severity.Warning,
                 failures.Key == noMemory ? ProblemCodes.GuestDoesNotStart : ProblemCodes.DmaBeyondIommu,
-                $"QEMU said in the host's log that it could not map {ranges} of a guest's addresses for a device (-{failures.Key}){cause}",
+                $"QEMU said in the host's log that it could not map {ranges} of a guest's addresses for a device (-{failures.Key}){cause}"
+                    + (IsBar(machine, range) ? BarAlone : ""),
                 range.Start,
                 range.End,
                 failures.Key == noMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null));

@@ -171,7 +171,9 @@ public sealed class HostWordsTests
 
     [TestMethod]
     [DataRow("vfio_dma_map(0x5e043daea2f0, 0x380010000000, 0x2000000, 0x771a6ce00000) = -22 (Invalid argument)", "DMAR: Host address width 39",
-        ProblemCodes.DmaBeyondIommu, "could not map [0x380010000000, 0x380012000000) of a guest's addresses for a device (-22): beyond the 39 address")]
+        ProblemCodes.DmaBeyondIommu, "could not map [0x380010000000, 0x380012000000) of a guest's addresses for a device (-22): beyond the 39 addr")]
+    [DataRow("vfio_container_dma_map (0x5555685b7190, 0xe0e00000000, 0x10000000, 0x714d50000000) = -22 (Invalid argument)", "",
+        ProblemCodes.DmaBeyondIommu, "With this guest that is no RAM but a BAR: no other device reaches it, and QEMU goes on")]
     [DataRow("vfio_container_dma_map(0x5ae448831540, 0x3ffc00000000, 0x400000000, 0x706d10000000) = -22 (Invalid argument)", "",
         ProblemCodes.DmaBeyondIommu, "addresses that the host's IOMMU does not have, or keeps")]
     [DataRow("vfio_dma_map(0x55a6a1c1bd60, 0x0, 0x80000000, 0x7f8a5fe00000) = -12 (Cannot allocate memory)", "",
@@ -181,6 +183,7 @@ public sealed class HostWordsTests
         Problem problem = Problems(Guest, code, $"{line}\nJun 04 07:25:13 pve1 QEMU[3989106]: kvm: {words}")
             .Single(static problem => problem.Message.StartsWith("QEMU said in the host's log", StringComparison.Ordinal));
         Assert.Contains(expected, problem.Message);
+        Assert.AreNotEqual(code == ProblemCodes.GuestDoesNotStart, problem.Message.Contains("no RAM but a BAR", StringComparison.Ordinal));
         Assert.IsFalse(Problems(Guest[..Guest.IndexOf(" -device vfio", StringComparison.Ordinal)], code, words, hasBars: false)
             .Any(static problem => problem.Message.StartsWith("QEMU said", StringComparison.Ordinal)));
     }
