@@ -37,6 +37,10 @@ internal sealed class TextLines
     private const char DashTrail = '\u0093';
     private const char Utf16Dash = '\u2013';
 
+    /// <summary>The last byte of a typographic apostrophe, which begins as a dash does: "can't reserve" of word processors and forums.</summary>
+    private const char ApostropheTrail = '\u0099';
+    private const char Utf16Apostrophe = '\u2019';
+
     /// <summary>How a web page's line break begins.</summary>
     private const string LineBreak = "<br";
 
@@ -45,13 +49,14 @@ internal sealed class TextLines
     [
         ("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\''), ("&nbsp;", ' '), ("&#160;", ' '), ("&#62;", '>'),
         ("&#60;", '<'), ("&#34;", '"'), ("&#38;", '&'), ("&apos;", '\''), ("&#x27;", '\''), ("&ndash;", '-'), ("&#8211;", '-'),
+        ("&rsquo;", '\''), ("&#8217;", '\''),
     ];
 
     /// <summary>What web pages write for blanks in the middle of words that are looked for.</summary>
     private static readonly string[] s_covers = ["&nbsp;", "&#160;"];
 
     /// <summary>The characters of which one stands in all that is made plain.</summary>
-    private static readonly SearchValues<char> s_signs = SearchValues.Create([HardBlank, DashTrail, Escape, '&']);
+    private static readonly SearchValues<char> s_signs = SearchValues.Create([HardBlank, DashTrail, ApostropheTrail, Escape, '&']);
 
     private readonly Stream _stream;
     private readonly TextForm _form;
@@ -244,7 +249,7 @@ internal sealed class TextLines
     }
 
     /// <summary>
-    /// Makes plain ones of the hard blanks and dashes of web pages and word processors, and line feeds of a page's line breaks, from
+    /// Makes plain ones of the hard blanks, dashes and apostrophes of web pages and word processors, and line feeds of a page's line breaks, from
     /// <paramref name="from"/> to the end of what has been read.
     /// </summary>
     private void Soften(int from)
@@ -259,9 +264,9 @@ internal sealed class TextLines
                 next = ' ';
                 kept -= before.EndsWith(HardBlankLead) ? 1 : 0;
             }
-            else if (next == DashTrail && before.EndsWith(DashLead))
+            else if (next is DashTrail or ApostropheTrail && before.EndsWith(DashLead))
             {
-                next = '-';
+                next = next == DashTrail ? '-' : '\'';
                 kept -= DashLead.Length;
             }
             else if (next == '>' && _hasLineBreaks && LineBreakAtEndOf(before) is > 0 and int length)
@@ -371,7 +376,12 @@ internal sealed class TextLines
 
             (int low, int high) = _form == TextForm.Utf16LittleEndian ? (_oddByte, (int)next) : (next, _oddByte);
             _oddByte = -1;
-            _bytes[kept++] = high == 0 ? (byte)low : ((high << 8) | low) == Utf16Dash ? (byte)'-' : (byte)'?';
+            _bytes[kept++] = high == 0 ? (byte)low : ((high << 8) | low) switch
+            {
+                Utf16Dash => (byte)'-',
+                Utf16Apostrophe => (byte)'\'',
+                _ => (byte)'?',
+            };
         }
 
         return _bytes.AsSpan(0, kept);

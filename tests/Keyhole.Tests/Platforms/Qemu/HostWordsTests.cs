@@ -136,6 +136,15 @@ public sealed class HostWordsTests
     }
 
     [TestMethod]
+    [DataRow("can\u2019t")]
+    [DataRow("can&rsquo;t")]
+    public void A_typographic_apostrophe_hides_no_line(string word)
+    {
+        string line = $"vfio-pci 0000:07:00.0: BAR 1: {word} reserve [mem 0xe0000000-0xefffffff 64bit pref]";
+        Assert.AreEqual(0xe0000000UL, Problems(Guest, ProblemCodes.HostUnplaced, line).Single().Start);
+    }
+
+    [TestMethod]
     [DataRow("BOOTFB", "07:00.0", true)]
     [DataRow("efifb", "07:00.0", true)]
     [DataRow("vfio-pci", "07:00.0", false)]
