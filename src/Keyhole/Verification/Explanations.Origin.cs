@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
-using System.Collections.Generic;
-using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.Diagnostics;
-using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
-using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;
 

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Generic;
-using System.Collections.Immutable;
 using System.Globalization;
-using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
-using Keyhole.E820;
 using Keyhole.Logs;
 using Keyhole.Pci;
-using Keyhole.Platforms;
 
 namespace Keyhole.Verification;
 

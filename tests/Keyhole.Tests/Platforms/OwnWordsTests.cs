@@ -8,7 +8,6 @@ using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
