@@ -11,6 +11,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Json.Schema;
 using Keyhole.Answers;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -53,6 +54,7 @@ public sealed class SchemaTests
         ["show", "--host", s_host, "--with-xen"],
         ["show", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "field", "xen", "elided.txt")],
         ["show", "--host", Path.Combine(AppContext.BaseDirectory, "fixtures", "hvm", "rmrr.log")],
+        ["show", "--host", Field("full-capture.json")],
         ["plan", "--host", s_host, "--memory", "3072", "--e820-host"],
         ["plan", "--host", s_host, "--memory", "3072", "--pci", "0000:03:00.0", "--bar", "febc0000-febe0000"],
         ["plan", "--host", s_host, "--memory", "3072", "--type", "hvm"],
@@ -124,6 +126,40 @@ public sealed class SchemaTests
         answer["guest"]!["colour"] = "red";
 
         Assert.IsFalse(IsValid("plan", answer.ToJsonString(), out _));
+    }
+
+    [TestMethod]
+    [DataRow("capture")]
+    [DataRow("show")]
+    public void The_schema_of_a_capture_names_every_member_of_one(string verb)
+    {
+        JsonNode schema = JsonNode.Parse(File.ReadAllText(Path.Combine(s_schemas, $"{verb}.json")))!;
+
+        Assert.AreEqual(NamesIn(CaptureForm.Info.GetJsonSchemaAsNode()), NamesIn(schema));
+    }
+
+    /// <summary>The names of a schema's members, of all levels.</summary>
+    private static string NamesIn(JsonNode schema)
+    {
+        var names = new SortedSet<string>(StringComparer.Ordinal);
+        Gather(schema, schema, "", names);
+        return string.Join('\n', names);
+    }
+
+    private static void Gather(JsonNode whole, JsonNode? schema, string at, SortedSet<string> names)
+    {
+        // A part that is there twice: "#/properties/devices/items".
+        while (schema is JsonObject { } part && part["$ref"]?.GetValue<string>() is { } path)
+            schema = path.Split('/').Skip(1).Aggregate(whole, static (node, name) => node[name]!);
+        if (schema is not JsonObject found)
+            return;
+        foreach ((string name, JsonNode? member) in found["properties"] as JsonObject ?? [])
+        {
+            names.Add($"{at}/{name}");
+            Gather(whole, member, $"{at}/{name}", names);
+        }
+
+        Gather(whole, found["items"], at, names);
     }
 
     internal static void AssertValid(string verb, string output) => Assert.IsTrue(IsValid(verb, output, out string why), $"{why}\n{output}");

@@ -159,6 +159,9 @@ internal static class ShowVerb
                 $"devices use by themselves (RMRR, IVMD): [{MapView.Hex(pages.Start.ToAddress())}, {MapView.Hex(pages.End.ToAddress())})");
         foreach (PciAddress device in map.Host.Traits.DeviceMemoryNotTold)
             console.Ansi.WriteLine($"{device} uses memory by itself (RMRR), and the log does not tell where");
+        foreach (SharedMemoryDevice said in map.Host.Traits.Complaints.Sharing)
+            console.Ansi.WriteLine($"{said.Device} shares memory that it uses by itself (RMRR), at {MapView.Hex(said.Address)}, with another device: "
+                + "so Xen says, and gives it to no guest without rdm_policy=relaxed");
         HostText.Write(console, map.Host);
         console.Ansi.WriteLine();
         MapView.Draw(console, [DrawnMaps.OfHost(map.Host)]);

@@ -26,7 +26,9 @@ public static partial class Anonymiser
 
     private static readonly string[] s_signs =
     [
-        "<ignored>", "<unassigned>", "unset", "no space", "not set", "NVIDIA's driver found it at address 0",
+        "<ignored>", "<unassigned>", "unset", "no space", "not set", "NVIDIA's driver found it at address 0", "the kernel's log shows no address",
+        "the kernel cannot claim it", "the kernel's log says that it cannot be claimed", "the kernel's log says that there is no space for it",
+        "the kernel's log says that it cannot be assigned", "the kernel's log says that it was released",
     ];
 
     /// <summary>The host without what could name its owner, and in a line each what was kept and what is gone.</summary>
@@ -48,6 +50,7 @@ public static partial class Anonymiser
                     Firmware = host.Traits.Firmware?.ToAnonymous(),
                 },
                 Devices = [.. host.Devices.Select(Device)],
+                LoggedDevices = [.. host.LoggedDevices.Select(Device)],
                 ReservedRegions =
                     [.. host.ReservedRegions.Select(
                         static region => region with { Type = s_regionTypes.Contains(region.Type) ? region.Type : "reserved" })],
@@ -64,6 +67,10 @@ public static partial class Anonymiser
             + $"{(host.MachineEntries.IsEmpty ? "" : $", and Xen's of {host.MachineEntries.Length}")})";
         if (!host.Devices.IsEmpty)
             yield return $"kept: {host.Devices.Length} PCI devices: address, vendor, device and class by number, windows, driver, IOMMU group";
+        if (!host.LoggedDevices.IsEmpty)
+            yield return $"kept: what the log tells of {host.LoggedDevices.Length} PCI devices, by numbers";
+        if (host.Traits.Complaints != HostComplaints.None)
+            yield return "kept: the devices, windows and huge pages that the log says guests cannot have, by numbers";
         if (!host.ReservedRegions.IsEmpty)
             yield return $"kept: {host.ReservedRegions.Length} ranges that the IOMMU keeps for the platform";
         if (!document.IomemLines.IsEmpty)

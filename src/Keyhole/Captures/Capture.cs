@@ -50,6 +50,9 @@ internal sealed record Capture
 
     public required ImmutableArray<CaptureDevice> Devices { get; init => field = Given.Array(value); }
 
+    /// <summary>What the host's own log tells of its devices; where "devices" has one, that counts.</summary>
+    public ImmutableArray<CaptureDevice>? LoggedDevices { get; init; }
+
     public required ImmutableArray<CaptureRegion> ReservedRegions { get; init => field = Given.Array(value); }
 
     /// <summary>Lines of /proc/iomem.</summary>
@@ -72,6 +75,7 @@ internal sealed record Capture
             MachineEntries = host.MachineEntries.IsEmpty ? null : CaptureEntry.AllOf(host.MachineEntries),
             Traits = CaptureTraits.Of(host.Traits),
             Devices = [.. host.Devices.Select(CaptureDevice.Of)],
+            LoggedDevices = OrNull(host.LoggedDevices.Take(CaptureReader.MaxLoggedDevices).Select(CaptureDevice.Of)),
             ReservedRegions = [.. host.ReservedRegions.Select(static region => new CaptureRegion(region.Start, region.End, region.Type))],
             Iomem = OrNull(document.IomemLines),
         };
@@ -144,6 +148,9 @@ internal sealed record CaptureTraits
 
     public ImmutableArray<string>? ReservedInDom0 { get; init; }
 
+    /// <summary>What the host's log says of devices and memory that guests are to be given.</summary>
+    public CaptureComplaints? Complaints { get; init; }
+
     public static CaptureTraits Of(HostTraits traits) => new()
     {
         IoApics = [.. traits.IoApics.Select(static address => new Hex(address))],
@@ -170,6 +177,7 @@ internal sealed record CaptureTraits
         DeviceMemoryNotTold = Capture.OrNull(traits.DeviceMemoryNotTold.Select(static device => device.ToString())),
         OtherDenied = Ranges(traits.OtherDenied),
         ReservedInDom0 = Capture.OrNull(Ranges(traits.ReservedInDom0)),
+        Complaints = CaptureComplaints.OrNull(traits.Complaints),
     };
 
     private static ImmutableArray<string> Ranges(ImmutableArray<PfnRange> ranges) =>
@@ -186,80 +194,6 @@ internal sealed record CaptureDeviceMemoryOwner(Hex Start, Hex End, string Devic
 /// <summary>What a host bridge forwards.</summary>
 /// <param name="Bus">Its first bus: "0000:00".</param>
 internal sealed record CaptureRootWindow(string Bus, Hex Start, Hex End);
-
-/// <summary>A PCI function.</summary>
-internal sealed record CaptureDevice
-{
-    /// <summary>"0000:03:00.0".</summary>
-    public required string Address { get; init; }
-
-    public required string Description { get; init; }
-
-    /// <summary>Four hex digits, as in lspci -nn; so has <see cref="Device"/>, and <see cref="Class"/> has six.</summary>
-    public string? Vendor { get; init; }
-
-    public string? Device { get; init; }
-
-    public string? Class { get; init; }
-
-    public string? Driver { get; init; }
-
-    public int? IommuGroup { get; init; }
-
-    public CaptureMsix? Msix { get; init; }
-
-    public ImmutableArray<CaptureRequest>? Requests { get; init; }
-
-    public ImmutableArray<CaptureUnplaced>? Unplaced { get; init; }
-
-    public ImmutableArray<CaptureResizable>? Resizable { get; init; }
-
-    public CaptureSriov? Sriov { get; init; }
-
-    public required ImmutableArray<CaptureBar> Bars { get; init => field = Given.Array(value); }
-
-    public static CaptureDevice Of(PciDevice device) => new()
-    {
-        Address = device.Address.ToString(),
-        Description = device.Description,
-        Vendor = Digits(device.VendorId, 4),
-        Device = Digits(device.DeviceId, 4),
-        Class = Digits(device.ClassCode, 6),
-        Driver = device.Driver,
-        IommuGroup = device.IommuGroup,
-        Msix = device.Msix is { } table ? new(table.BarIndex, table.OffsetBytes, table.Vectors) : null,
-        Requests = Capture.OrNull(device.Requests.Select(
-            static request => new CaptureRequest(request.Index, request.SizeBytes, request.Type.Name()))),
-        Unplaced = Capture.OrNull(device.Unplaced.Select(static window =>
-            new CaptureUnplaced(window.Index, CaptureNames.Of(window.Kind), window.SizeBytes, window.Is64Bit, window.IsPrefetchable, window.Sign))),
-        Resizable = Capture.OrNull(device.Resizable.Select(static bar =>
-            new CaptureResizable(bar.Index, bar.IsVirtual, bar.CurrentBytes, [.. bar.SupportedBytes.Select(static size => new Hex(size))]))),
-        Sriov = device.Sriov is { } sriov ? new(sriov.TotalFunctions, sriov.EnabledFunctions) : null,
-        Bars = [.. device.Bars.Select(
-            static bar => new CaptureBar(bar.Index, CaptureNames.Of(bar.Kind), bar.Start, bar.End, bar.Is64Bit, bar.IsPrefetchable))],
-    };
-
-    private static string? Digits(int? value, int count) =>
-        value is { } known ? string.Create(CultureInfo.InvariantCulture, $"0x{known.ToString($"x{count}", CultureInfo.InvariantCulture)}") : null;
-}
-
-/// <summary>A device's MSI-X table.</summary>
-internal sealed record CaptureMsix(int Bar, Hex Offset, int Vectors);
-
-/// <summary>What a BAR asks for.</summary>
-internal sealed record CaptureRequest(int Index, Hex Size, string Type);
-
-/// <summary>A window that the host did not place, and by what sign that was seen.</summary>
-internal sealed record CaptureUnplaced(int Index, string Kind, Hex Size, bool Is64Bit, bool Prefetchable, string Sign);
-
-/// <summary>A BAR whose size can be changed.</summary>
-internal sealed record CaptureResizable(int Index, bool Virtual, Hex Current, ImmutableArray<Hex> Supported);
-
-/// <summary>Virtual functions: how many there may be, and are.</summary>
-internal sealed record CaptureSriov(int Total, int Enabled);
-
-/// <summary>Where a BAR, ROM or bridge window lies.</summary>
-internal sealed record CaptureBar(int Index, string Kind, Hex Start, Hex End, bool Is64Bit, bool Prefetchable);
 
 /// <summary>The words of a capture.</summary>
 internal static class CaptureNames

@@ -16,30 +16,32 @@ internal ref partial struct CaptureReader
 {
     private static readonly PciDevice s_noDetails = new(default, "", []);
 
-    private bool TryReadDevices(out ImmutableArray<PciDevice> devices)
+    private bool TryReadDevices(string name, int most, out ImmutableArray<PciDevice> devices)
     {
         devices = [];
-        if (!Expect(JsonTokenType.StartArray, "devices", "an array"))
+        if (!Expect(JsonTokenType.StartArray, name, "an array"))
             return false;
+        // A fleet judges a host by the devices that it is known to have all of.
+        CaptureSkim? skim = most == MaxDevices ? _skim : null;
         ImmutableArray<PciDevice>.Builder? read = _makesDocument ? ImmutableArray.CreateBuilder<PciDevice>() : null;
         int count = 0;
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
-            if (count++ == MaxDevices)
-                return Fail(TooLarge, $"\"devices\" has more than {MaxDevices} functions", "check the file");
-            if (!TryReadDevice(out PciDevice? device))
+            if (count++ == most)
+                return Fail(TooLarge, $"\"{name}\" has more than {most} functions", "check the file");
+            if (!TryReadDevice(skim, out PciDevice? device))
                 return false;
             read?.Add(device!);
         }
 
         if (read is not null)
             devices = read.ToImmutable();
-        if (_skim is not null)
-            _skim.DeviceCount = count;
+        if (skim is not null)
+            skim.DeviceCount = count;
         return true;
     }
 
-    private bool TryReadDevice(out PciDevice? device)
+    private bool TryReadDevice(CaptureSkim? skim, out PciDevice? device)
     {
         device = null;
         if (!Expect(JsonTokenType.StartObject, "devices", "an array of objects"))
@@ -68,7 +70,7 @@ internal ref partial struct CaptureReader
             _reader.Read();
             if (name == "bars")
             {
-                if (!TryReadBars(bars, ref barCount))
+                if (!TryReadBars(bars, skim, ref barCount))
                     return false;
                 continue;
             }
@@ -190,7 +192,7 @@ internal ref partial struct CaptureReader
         return true;
     }
 
-    private bool TryReadBars(ImmutableArray<Bar>.Builder? bars, ref int count)
+    private bool TryReadBars(ImmutableArray<Bar>.Builder? bars, CaptureSkim? skim, ref int count)
     {
         if (!Expect(JsonTokenType.StartArray, "bars", "an array"))
             return false;
@@ -198,14 +200,14 @@ internal ref partial struct CaptureReader
         {
             if (count++ == MaxBars)
                 return Fail(TooLarge, $"a device has more than {MaxBars} windows", "check the file");
-            if (!TryReadBar(bars))
+            if (!TryReadBar(bars, skim))
                 return false;
         }
 
         return true;
     }
 
-    private bool TryReadBar(ImmutableArray<Bar>.Builder? bars)
+    private bool TryReadBar(ImmutableArray<Bar>.Builder? bars, CaptureSkim? skim)
     {
         if (!Expect(JsonTokenType.StartObject, "bars", "an array of objects"))
             return false;
@@ -247,7 +249,7 @@ internal ref partial struct CaptureReader
         }
 
         bars?.Add(new(index, kind, start, end, is64Bit, isPrefetchable));
-        _skim?.Windows.Add(new(kind, start, end));
+        skim?.Windows.Add(new(kind, start, end));
         return true;
     }
 

@@ -24,7 +24,7 @@ internal ref partial struct CaptureReader
     ];
 
     private static readonly string[] s_widths =
-        ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "rootWindows", "firmware", "deviceMemoryOwners", "deviceMemoryNotTold"];
+        ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "rootWindows", "firmware", "deviceMemoryOwners", "deviceMemoryNotTold", "complaints"];
 
     private bool TryReadTraits(out HostTraits traits)
     {
@@ -160,7 +160,15 @@ internal ref partial struct CaptureReader
             case "deviceMemoryOwners":
                 return TryReadOwners(ref traits);
             case "deviceMemoryNotTold":
-                return TryReadDevicesNotTold(ref traits);
+                if (!TryReadPciAddresses(name, out ImmutableArray<PciAddress> devices))
+                    return false;
+                traits = traits with { DeviceMemoryNotTold = devices };
+                return true;
+            case "complaints":
+                if (!TryReadComplaints(out HostComplaints complaints))
+                    return false;
+                traits = traits with { Complaints = complaints };
+                return true;
             case "iommu":
                 if (!TryReadText(name, out string text))
                     return false;
@@ -220,25 +228,6 @@ internal ref partial struct CaptureReader
         }
 
         traits = traits with { DeviceMemoryOwners = owners.DrainToImmutable() };
-        return true;
-    }
-
-    private bool TryReadDevicesNotTold(ref HostTraits traits)
-    {
-        const string list = "deviceMemoryNotTold";
-        if (!Expect(JsonTokenType.StartArray, list, "an array"))
-            return false;
-        var devices = ImmutableArray.CreateBuilder<PciAddress>();
-        while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
-        {
-            if (devices.Count == LogTraits.MaxPages)
-                return Fail(TooLarge, $"\"{list}\" has more than {LogTraits.MaxPages} devices", "check the file");
-            if (!TryReadPciAddress(list, out PciAddress device))
-                return false;
-            devices.Add(device);
-        }
-
-        traits = traits with { DeviceMemoryNotTold = devices.DrainToImmutable() };
         return true;
     }
 

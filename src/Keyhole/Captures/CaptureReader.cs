@@ -22,13 +22,16 @@ internal ref partial struct CaptureReader
     private const int MaxDepth = 32;
     private const int MaxDevices = 16384;
     private const int MaxBars = 32;
+
+    /// <summary>Devices that a log told of: more are not written, and not read.</summary>
+    internal const int MaxLoggedDevices = 4096;
     private const int MaxTextLength = 200;
 
     /// <summary>Characters of an address, a type or a PCI address.</summary>
     private const int MaxPlainLength = 24;
 
     private static readonly string[] s_members = ["source", "machineMap", "ramShown", "entriesLost", "lostRanges", "ramCounted", "entries",
-        "machineEntries", "traits", "devices", "reservedRegions", "iomem"];
+        "machineEntries", "traits", "devices", "loggedDevices", "reservedRegions", "iomem"];
     private static readonly string[] s_membersOfPlans = ["e820", "entries"];
 
     private readonly ReadOnlySpan<byte> _bytes;
@@ -78,6 +81,7 @@ internal ref partial struct CaptureReader
         ImmutableArray<ReservedRegion> regions = [];
         ImmutableArray<string> iomem = [];
         ImmutableArray<PciDevice> devices = [];
+        ImmutableArray<PciDevice> logged = [];
         HostTraits traits = HostTraits.Unknown;
         string description = "";
         bool isMachineMap = false;
@@ -125,7 +129,8 @@ internal ref partial struct CaptureReader
                 "reservedRegions" => TryReadRegions(out regions),
                 "iomem" => TryReadIomem(out iomem),
                 "traits" => TryReadTraits(out traits),
-                _ => TryReadDevices(out devices),
+                "loggedDevices" => TryReadDevices(name, MaxLoggedDevices, out logged),
+                _ => TryReadDevices(name, MaxDevices, out devices),
             };
             if (!isRead)
                 return false;
@@ -165,6 +170,7 @@ internal ref partial struct CaptureReader
                 MachineEntries = machineEntries is null ? [] : [.. machineEntries],
                 Traits = traits,
                 Devices = devices,
+                LoggedDevices = logged,
                 ReservedRegions = regions,
             },
             Dialect = HostMapDialect.Json,

@@ -136,7 +136,7 @@ public sealed record HostTraits
     /// build alone (before 4.17).</summary>
     public ImmutableArray<PciAddress> DeviceMemoryNotTold { get; init => field = Given.Array(value); } = [];
 
-    /// <summary>What the host's own Linux says of devices and memory that it could not give to a guest.</summary>
+    /// <summary>What the host's own Linux, or Xen, says of devices and memory that it could not give to a guest.</summary>
     public HostComplaints Complaints { get; init => field = Given.NotNull(value); } = HostComplaints.None;
 
     /// <summary>Further pages that dom0 may not map, as the user says.</summary>

@@ -9,9 +9,9 @@ using Keyhole.Reading;
 
 namespace Keyhole.Logs;
 
-/// <summary>Gathers what a Linux says of devices and memory that it could not give to a guest.</summary>
+/// <summary>Gathers what a Linux, or Xen, says of devices and memory that it could not give to a guest.</summary>
 /// <remarks>Source: Linux' drivers/iommu/intel/iommu.c, drivers/iommu/iommu.c, drivers/pci/pci.c, drivers/video/fbdev, mm/hugetlb.c,
-/// drivers/vfio/vfio_iommu_type1.c; Proxmox VE's patch for relax_rmrr.</remarks>
+/// drivers/vfio/vfio_iommu_type1.c; Proxmox VE's patch for relax_rmrr; Xen's drivers/passthrough/vtd/iommu.c, since 4.6.</remarks>
 internal sealed class ComplaintLines
 {
     /// <summary>What /proc/iomem calls the picture of the boot console: since Linux 5.x, and by its drivers.</summary>
@@ -20,7 +20,7 @@ internal sealed class ComplaintLines
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
     [
-        Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock, Reallocate, Map, ResourceOfDevice,
+        Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock, SharedMemory, Reallocate, Map, ResourceOfDevice,
         .. s_consoles,
     ];
 
@@ -33,6 +33,7 @@ internal sealed class ComplaintLines
     private const string Framebuffer = "framebuffer at 0x";
     private const string HugePages = "HugeTLB";
     private const string MemoryLock = "RLIMIT_MEMLOCK (";
+    private const string SharedMemory = " with shared RMRR at ";
     private const string Driver = "vfio-pci ";
     private const string Reallocate = "realloc";
 
@@ -48,6 +49,7 @@ internal sealed class ComplaintLines
     private bool _reallocates;
 
     private readonly List<PciAddress> _ineligible = [];
+    private readonly List<SharedMemoryDevice> _sharing = [];
     private readonly List<TakenWindow> _taken = [];
     private readonly List<ulong> _framebuffers = [];
     private readonly List<(PciAddress, int)> _consoleWindows = [];
@@ -60,6 +62,7 @@ internal sealed class ComplaintLines
     {
         Ineligible = [.. _ineligible],
         RelaxesDeviceMemory = _isRelaxed ? true : _isAsked ? false : null,
+        Sharing = [.. _sharing],
         Taken = [.. _taken],
         Framebuffers = [.. _framebuffers],
         ConsoleWindows = [.. _consoleWindows],
@@ -80,8 +83,8 @@ internal sealed class ComplaintLines
             return _isRelaxed = true;
         if (TextCursor.TryBehind(line, "ommand line:", out ReadOnlySpan<char> options))
             return TryOptions(options);
-        return TryIneligible(line) || TryTaken(line) || TryConsole(line) || TryFramebuffer(line) || TryHugePages(line) || TryLock(line)
-            || TryMap(line) || TryResource(line);
+        return TryIneligible(line) || TryShared(line) || TryTaken(line) || TryConsole(line) || TryFramebuffer(line) || TryHugePages(line)
+            || TryLock(line) || TryMap(line) || TryResource(line);
     }
 
     private bool TryOptions(ReadOnlySpan<char> options)
@@ -145,6 +148,25 @@ internal sealed class ComplaintLines
             || !TryDevice(line, Driver, out PciAddress device, out _))
             return false;
         Add(_ineligible, device);
+        return true;
+    }
+
+    /// <summary><c>[VT-D] It's disallowed to assign 0000:00:14.0 with shared RMRR at c1000000 for d1.</c>, up to 4.14 <c>for Dom1.</c>;
+    /// <c>risky</c> with the relaxed policy.</summary>
+    private bool TryShared(ReadOnlySpan<char> line)
+    {
+        const string mark = " to assign ";
+        int at = line.IndexOf(SharedMemory, StringComparison.Ordinal);
+        if (at < 0)
+            return false;
+        int behind = line[..at].LastIndexOf(mark, StringComparison.Ordinal);
+        if (behind < 0 || !(line[..behind].EndsWith("It's disallowed") || line[..behind].EndsWith("It's risky"))
+            || !PciAddress.TryParse(line[(behind + mark.Length)..at], out PciAddress device))
+            return false;
+        var cursor = new TextCursor(line[(at + SharedMemory.Length)..]);
+        if (!cursor.TryHex(out ulong address) || address >= Frames.AddressLimit)
+            return false;
+        Add(_sharing, new SharedMemoryDevice(device, address));
         return true;
     }
 

@@ -20,15 +20,14 @@ internal static class SharedDeviceMemory
 
     /// <summary>The first device of the guest that Xen refuses for memory that it shares with another; null where it refuses none.</summary>
     /// <param name="policy">What counts for a device without a policy of its own; null: strict, as libxl has it.</param>
-    public static (PciAddress Device, DeviceMemoryOwner Other)? RefusedOf(Scenario scenario, string? policy)
+    public static SharedMemoryRefusal? RefusedOf(Scenario scenario, string? policy)
     {
         HostTraits traits = scenario.Host.Traits;
         if (traits.XenVersion is { } xen && xen.IsUpTo(4, 5))
             return null;
         // AMD's IOMMU has no such check.
-        if (traits.CpuVendor is "AuthenticAMD" or "HygonGenuine")
-            return null;
-        ImmutableArray<DeviceMemoryOwner> owners = traits.DeviceMemoryOwners;
+        bool isAmds = traits.CpuVendor is "AuthenticAMD" or "HygonGenuine";
+        ImmutableArray<DeviceMemoryOwner> owners = isAmds ? [] : traits.DeviceMemoryOwners;
         foreach (PciAssignment assignment in scenario.Guest.Pci)
         {
             if ((assignment.RdmPolicy ?? policy) == "relaxed")
@@ -38,8 +37,14 @@ internal static class SharedDeviceMemory
                 foreach (DeviceMemoryOwner other in owners)
                 {
                     if (other.Range == owner.Range && other.Device != owner.Device)
-                        return (owner.Device, other);
+                        return new(owner.Device, $"with {other.Device}", owner.Range.Start.ToAddress(), owner.Range.End.ToAddress());
                 }
+            }
+
+            foreach (SharedMemoryDevice said in traits.Complaints.Sharing)
+            {
+                if (assignment.Covers(said.Device))
+                    return new(said.Device, $"with another device (Xen's log: \"{said.Device} with shared RMRR at {said.Address:x}\")", said.Address, null);
             }
         }
 
@@ -48,13 +53,13 @@ internal static class SharedDeviceMemory
 
     /// <summary>The problem of such a device.</summary>
     /// <param name="remedy">Null where none is known to help.</param>
-    public static Problem ProblemOf((PciAddress Device, DeviceMemoryOwner Other) refused, string? remedy) => new(
+    public static Problem ProblemOf(SharedMemoryRefusal refused, string? remedy) => new(
             Severity.Error,
             ProblemCodes.GuestDoesNotStart,
-            $"the guest is not created: {Words}: {refused.Device} shares its reserved memory (RMRR) with {refused.Other.Device}, and Xen gives such "
+            $"the guest is not created: {Words}: {refused.Device} shares its reserved memory (RMRR) {refused.With}, and Xen gives such "
                 + "a device to a guest with the relaxed policy alone",
-            refused.Other.Range.Start.ToAddress(),
-            refused.Other.Range.End.ToAddress(),
+            refused.Start,
+            refused.End,
             remedy);
 
     /// <summary>The guest with the relaxed policy for each of its devices.</summary>
@@ -66,3 +71,9 @@ internal static class SharedDeviceMemory
         $"if the device can do without that memory (a network card can, a graphics card may not): pci=[ "
             + $"{string.Join(", ", Relaxed(guest).Pci.Select(static assignment => $"\"{assignment}\""))} ]";
 }
+
+/// <summary>A device that Xen does not give to a guest.</summary>
+/// <param name="With">Whom it shares its memory with, in words.</param>
+/// <param name="Start">Of that memory, in bytes.</param>
+/// <param name="End">Exclusive; null where it is not told.</param>
+internal readonly record struct SharedMemoryRefusal(PciAddress Device, string With, ulong Start, ulong? End);

@@ -58,6 +58,57 @@ public sealed class SharedDeviceMemoryTests
             && problem.Message.Contains("shares its reserved memory", System.StringComparison.Ordinal)));
     }
 
+    /// <summary>What Xen said when the device was to be given, and where nothing else names the memory.</summary>
+    private static Scenario OfWords(GuestType type, string device, string words) => Of(type, device) with
+    {
+        Host = MapFixtures.Expect(MapFixtures.ReadText($"""
+            (XEN) Xen-e820 RAM map:
+            (XEN)  0000000000000000 - 0000000000099c00 (usable)
+            (XEN)  0000000000100000 - 00000000c0000000 (usable)
+            (XEN)  00000000c0000000 - 00000000d0000000 (reserved)
+            (XEN)  0000000100000000 - 0000000880000000 (usable)
+            (XEN) {words}
+
+            """)).Host,
+    };
+
+    [TestMethod]
+    [DataRow("[VT-D] It's disallowed to assign 0000:00:14.0 with shared RMRR at c1000000 for d1.")]
+    [DataRow("[VT-D] It's disallowed to assign 0000:00:14.0 with shared RMRR at c1000000 for Dom1.")]
+    [DataRow("[VT-D] It's risky to assign 0000:00:14.0 with shared RMRR at c1000000 for d1.")]
+    public void A_device_that_Xen_says_shares_its_memory_is_refused_unless_the_policy_is_relaxed(string words)
+    {
+        foreach (GuestType type in (GuestType[])[GuestType.Hvm, GuestType.Pv])
+        {
+            var strict = Boot.Of(OfWords(type, "00:14.0", words));
+            Problem refused = strict.Problems.Single(static problem => problem.Severity == Severity.Error);
+
+            Assert.AreEqual(GuestOutcome.Refused, strict.Outcome);
+            Assert.Contains("0000:00:14.0 shares its reserved memory (RMRR) with another device (Xen's log: "
+                + "\"0000:00:14.0 with shared RMRR at c1000000\")", refused.Message);
+            Assert.Contains("00:14.0,rdm_policy=relaxed", $"{refused.Remedy}");
+            Assert.AreNotEqual(GuestOutcome.Refused, Boot.Of(OfWords(type, "00:14.0,rdm_policy=relaxed", words)).Outcome);
+            Assert.AreNotEqual(GuestOutcome.Refused, Boot.Of(OfWords(type, "00:15.0", words)).Outcome);
+        }
+    }
+
+    [TestMethod]
+    public void Where_that_memory_ends_is_not_told_and_so_the_map_of_an_HVM_guest_that_gets_it_is_not_known()
+    {
+        var boot = Boot.Of(OfWords(GuestType.Hvm, "00:14.0,rdm_policy=relaxed",
+            "[VT-D] It's risky to assign 0000:00:14.0 with shared RMRR at c1000000 for d1."));
+
+        Assert.Contains("from 0xc1000000 on", boot.Problems.Single(static problem => problem.Code == ProblemCodes.MapNotKnown).Message);
+    }
+
+    [TestMethod]
+    [DataRow("(d1) It's disallowed to assign 0000:00:14.0 with shared RMRR at c1000000 for d1.")]
+    [DataRow("[VT-D] It's disallowed to assign nonsense with shared RMRR at c1000000 for d1.")]
+    [DataRow("[VT-D] It's disallowed to assign 0000:00:14.0 with shared RMRR at 10000000000000 for d1.")]
+    [DataRow("[VT-D] It's fine to assign 0000:00:14.0 with shared RMRR at c1000000 for d1.")]
+    public void Other_words_say_nothing_of_shared_memory(string words) =>
+        Assert.IsEmpty(OfWords(GuestType.Pv, "00:14.0", words).Host.Traits.Complaints.Sharing);
+
     [TestMethod]
     [DataRow(4, 5, "GenuineIntel", false)]
     [DataRow(4, 6, "GenuineIntel", true)]

@@ -38,9 +38,23 @@ internal static class HvmDeviceMemory
                 else
                     found.Add(region);
             }
+
+            foreach (SharedMemoryDevice said in traits.Complaints.Sharing)
+            {
+                ByteRange range = SaidRange(scenario.Host, said);
+                if (assignment.Covers(said.Device) && !found.Exists(other => other.Range.Start == range.Start))
+                    found.Add(new(range, isStrict));
+            }
         }
 
         return [.. found];
+    }
+
+    /// <summary>The region that Xen names by its start; its first page where no other line tells where it ends.</summary>
+    private static ByteRange SaidRange(Host host, SharedMemoryDevice said)
+    {
+        var page = Pfn.Containing(said.Address);
+        return ByteRange.FromFrames(host.DeviceMemory.Where(range => range.Contains(page)).DefaultIfEmpty(PfnRange.FromCount(page, 1)).First());
     }
 
     /// <summary>Regions of which nobody says whose they are: they may be those of a device that the guest gets.</summary>

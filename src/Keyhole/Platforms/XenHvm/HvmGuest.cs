@@ -90,7 +90,7 @@ internal sealed record HvmGuest
         // It is not created, whatever its memory would be.
         if (UnusedIommu.RefusalOf(scenario) is { } unused)
             return made with { Refusal = unused };
-        if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen) ?? TooOld(xen) ?? UntoldDeviceMemory(scenario)) is { } what)
+        if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen) ?? TooOld(xen) ?? UntoldDeviceMemory(scenario, made.Rdm)) is { } what)
             made = made with { NotModelled = what };
         if ((settings.Refusal ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
@@ -124,15 +124,25 @@ internal sealed record HvmGuest
         ? $"the memory of HVM guests of Xen {xen} is not modelled: that of 4.5 and later is" : null;
 
     /// <summary>libxl looks for reserved memory of every device of the guest, whatever rdm= says.</summary>
-    private static string? UntoldDeviceMemory(Scenario scenario)
+    private static string? UntoldDeviceMemory(Scenario scenario, HvmRdm rdm)
     {
-        if (!scenario.Host.DeviceMemory.IsEmpty)
-            return null;
-        foreach (PciAddress device in scenario.Host.Traits.DeviceMemoryNotTold)
+        ImmutableArray<PfnRange> told = scenario.Host.DeviceMemory;
+        HostTraits traits = scenario.Host.Traits;
+        foreach (PciAddress device in told.IsEmpty ? traits.DeviceMemoryNotTold : [])
         {
             if (scenario.Guest.Pci.Any(assignment => assignment.Covers(device)))
                 return $"{device} has reserved memory (RMRR), which ends RAM below 4 GiB or keeps the guest from being created, and the log does "
                     + "not tell where it is";
+        }
+
+        // A guest that is refused for it has no map.
+        bool isRefused = SharedDeviceMemory.RefusedOf(scenario, rdm.Policy) is not null;
+        foreach (SharedMemoryDevice said in isRefused ? [] : traits.Complaints.Sharing)
+        {
+            if (scenario.Guest.Pci.Any(assignment => assignment.Covers(said.Device))
+                && !told.Any(range => range.Contains(Pfn.Containing(said.Address))))
+                return string.Create(CultureInfo.InvariantCulture,
+                    $"{said.Device} has reserved memory (RMRR) from 0x{said.Address:x} on, and the log does not tell where that ends");
         }
 
         return null;
