@@ -48,6 +48,9 @@ internal static class FleetText
         }
 
         WriteHole(console, answer);
+        WriteRefusals(console, "A PV guest with a device", answer.NoDevices, answer.Hosts);
+        foreach (FleetGuestAnswer guest in answer.Guests)
+            WriteRefusals(console, $"{guest.Name} ({ByteSize.ToText(guest.MemoryKiB << 10)})", guest.Refused, answer.Hosts);
         WriteGroups(console, answer);
         if (!fleet.Guests.IsEmpty)
         {
@@ -98,6 +101,25 @@ internal static class FleetText
                 $"  {Hosts(placement.WidthAssumed)} {(placement.WidthAssumed == 1 ? "does" : "do")} not tell the width of physical addresses, which "
                     + $"this guest takes over: a usual one was assumed; a capture tells it");
         }
+    }
+
+    /// <summary>On how many hosts a guest is not even created, and why.</summary>
+    private static void WriteRefusals(CommandConsole console, string guest, FleetRefusalsAnswer? refused, long hosts)
+    {
+        if (refused is null)
+            return;
+        console.Ansi.Write($"{guest} is not created on {Number(refused.Hosts)} of {Hosts(hosts)}", TextColour.Red);
+        console.Ansi.WriteLine(".");
+        foreach (PlacementReasonAnswer reason in refused.Reasons.Take(MaxRows))
+        {
+            console.Ansi.WriteLine($"  {reason.Verdict} on {Hosts(reason.Hosts)} ({Names(reason.First, reason.Hosts)}): {reason.Why}");
+            if (reason.Remedy is { } remedy)
+                console.Ansi.WriteLine($"    remedy on {reason.First[0]}: {remedy}");
+        }
+
+        long more = refused.Hosts - refused.Reasons.Take(MaxRows).Sum(static reason => reason.Hosts);
+        if (more > 0)
+            console.Ansi.WriteLine($"  other reasons on {Hosts(more)} (--json has them)");
     }
 
     /// <summary>A line for each host, a column for each guest whose firmware places BARs.</summary>

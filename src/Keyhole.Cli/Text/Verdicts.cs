@@ -39,6 +39,7 @@ internal static class Verdicts
         { Hosts: 0 } => "No host could be judged.",
         { Fleet.NeedsNoHole: true, SuitsAll: true } => $"Every BAR of every guest has its place on {All(answer)}.",
         { Fleet.NeedsNoHole: true } => "Not every guest has a place for all its BARs on every host; see below.",
+        { NoDevices: { } refused } => $"No PV guest with a device is created on {refused.Hosts} of {Counted.Of(answer.Hosts, "host")}; see below.",
         { HoleStart: { } start, SuitsAll: true } => $"A hole from {start} suits {All(answer)}.",
         { HoleStart: { } start, Impossible: > 0 } =>
             $"No hole suits {All(answer)}: one from {start} suits all but {answer.Impossible}{NotEveryGuest(answer)}.",

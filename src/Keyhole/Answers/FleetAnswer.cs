@@ -60,8 +60,13 @@ public sealed record FleetAnswer : Answer
     /// <summary>How each guest fares, in the order given.</summary>
     public required ImmutableArray<FleetGuestAnswer> Guests { get; init => field = Given.Array(value); }
 
-    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host that it started on: 0 to 1.</summary>
-    public required double ShareOfMovesAsTheyAre { get; init; }
+    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host that it started on: 0 to 1. Null where there is
+    /// no host.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public required double? ShareOfMovesAsTheyAre { get; init; }
+
+    /// <summary>Without guests: hosts on which no PV guest with a device is created; null where there is none.</summary>
+    public FleetRefusalsAnswer? NoDevices { get; init; }
 
     /// <summary>Each host; null where they are too many.</summary>
     public ImmutableArray<HostDemandAnswer>? HostList { get; init; }
@@ -110,6 +115,7 @@ public sealed record FleetAnswer : Answer
             Worst = HostDemandAnswer.AllOf(fleet.Worst),
             Guests = [.. fleet.Guests.Select(fit => FleetGuestAnswer.Of(fleet, fit, words))],
             ShareOfMovesAsTheyAre = fleet.ShareOfMovesAsTheyAre,
+            NoDevices = FleetRefusalsAnswer.OrNull(fleet.NoDevices, words),
             HostList = fleet.Hosts is { } hosts ? HostDemandAnswer.AllOf(hosts) : null,
             Moves = fleet.Hosts is { } listed ? [.. MovesBetween(fleet, listed)] : null,
             Placements = fleet is { Hosts: { } named, Placements: { } placements } && fleet.Guests.Any(static fit => fit.Placement is not null)
@@ -124,7 +130,7 @@ public sealed record FleetAnswer : Answer
     public static IEnumerable<FleetGuest> Movers(Fleet fleet)
     {
         ArgumentNullException.ThrowIfNull(fleet);
-        return fleet.Guests.IsEmpty ? [new("any guest with a device", 0, 0, NeedsHole: true)]
+        return fleet.Guests.IsEmpty ? [FleetGuest.Any]
             : fleet.Guests.Where(static fit => fit.Placement is null).Select(static fit => fit.Guest);
     }
 
@@ -183,6 +189,15 @@ public sealed record FleetPlacementAnswer(
                 group.Verdict, group.Why, group.HostCount, group.First, group.Remedy?.Worded(words ?? SettingNames.Of)))],
             placement.Ungrouped);
     }
+}
+
+/// <summary>Hosts on which the toolstack does not create a guest: how many, and why, most hosts first.</summary>
+public sealed record FleetRefusalsAnswer(long Hosts, ImmutableArray<PlacementReasonAnswer> Reasons)
+{
+    internal static FleetRefusalsAnswer? OrNull(FleetRefusals? refused, Func<Setting, string>? words) => refused is null ? null : new(
+        refused.HostCount,
+        [.. refused.Groups.Select(group => new PlacementReasonAnswer(
+            group.Verdict, group.Why, group.HostCount, group.First, group.Remedy?.Worded(words ?? SettingNames.Of)))]);
 }
 
 /// <summary>Hosts on which a guest fares alike.</summary>
@@ -289,6 +304,10 @@ public sealed record FleetGuestAnswer
     /// <summary>Where its firmware places all BARs; null for a guest whose firmware places none.</summary>
     public FleetPlacementAnswer? Placement { get; init; }
 
+    /// <summary>Hosts on which the toolstack does not create it, whatever map it has; null where there is none, and for guests whose firmware places
+    /// BARs.</summary>
+    public FleetRefusalsAnswer? Refused { get; init; }
+
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
     internal static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit, Func<Setting, string>? words = null)
     {
@@ -308,6 +327,7 @@ public sealed record FleetGuestAnswer
             KnownToHaveMemory = fit.KnownToHaveMemory,
             LosesHalfOfLowMemory = fit.LosesHalfOfLowMemory,
             Offenders = HostDemandAnswer.AllOf(fit.Offenders),
+            Refused = FleetRefusalsAnswer.OrNull(fit.Refused, words),
             Placement = fit.Placement is { } placement ? FleetPlacementAnswer.Of(placement, words) : null,
         };
     }

@@ -69,8 +69,8 @@ public static partial class Anonymiser
             yield return $"kept: {host.Devices.Length} PCI devices: address, vendor, device and class by number, windows, driver, IOMMU group";
         if (!host.LoggedDevices.IsEmpty)
             yield return $"kept: what the log tells of {host.LoggedDevices.Length} PCI devices, by numbers";
-        if (host.Traits.Complaints != HostComplaints.None)
-            yield return "kept: the devices, windows and huge pages that the log says guests cannot have, by numbers";
+        if (CaptureComplaints.OrNull(host.Traits.Complaints) is not null)
+            yield return "kept: what the log says of devices that guests cannot have, and of huge pages, by numbers";
         if (!host.ReservedRegions.IsEmpty)
             yield return $"kept: {host.ReservedRegions.Length} ranges that the IOMMU keeps for the platform";
         if (!document.IomemLines.IsEmpty)

@@ -26,10 +26,13 @@ internal ref partial struct CaptureReader
     private static readonly string[] s_widths =
         ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "rootWindows", "firmware", "deviceMemoryOwners", "deviceMemoryNotTold", "complaints"];
 
+    private static readonly string[] s_vendors = ["GenuineIntel", "AuthenticAMD", "HygonGenuine"];
+
     private bool TryReadTraits(out HostTraits traits)
     {
         traits = HostTraits.Unknown;
         int? patch = null;
+        XenVersion? xen = null;
         if (!Expect(JsonTokenType.StartObject, "traits", "an object"))
             return false;
         while (NextMember())
@@ -58,45 +61,79 @@ internal ref partial struct CaptureReader
             bool isRead = name switch
             {
                 "ioApics" or "iommus" => TryReadAddresses(name, out addresses),
-                "cpuVendor" => TryReadKept(name, out text),
+                "cpuVendor" => TryReadVendor(name, out text),
                 "cpuFamily" => TryReadNumber(name, 0, 0x10e, out number),
                 "physicalAddressBits" or "acpiAddressBits" => TryReadNumber(name, 32, 52, out number),
                 "efi" => TryReadBoolean(name, out flag),
-                "xenVersion" or "linux" => TryReadText(name, out text),
+                "xenVersion" => TryReadXen(name, ref xen),
+                "linux" => TryReadKept(name, out text),
                 "xenPatch" => TryReadNumber(name, 0, XenVersion.MostPart, out number),
                 "reservedDeviceMemory" or "otherDenied" or "reservedInDom0" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
             };
             if (!isRead)
                 return false;
-            if (!_makesDocument)
-                continue;
             if (name == "xenPatch")
             {
                 patch = number;
                 continue;
             }
 
+            // What a fleet asks of a host is a part of it.
+            if (!_makesDocument && name is not ("cpuVendor" or "xenVersion"))
+                continue;
             traits = name switch
             {
                 "ioApics" => traits with { IoApics = addresses },
                 "iommus" => traits with { Iommus = addresses },
-                "cpuVendor" => traits with { CpuVendor = text },
+                "cpuVendor" => traits with { CpuVendor = text.Length == 0 ? null : text },
                 "cpuFamily" => traits with { CpuFamily = number },
                 "physicalAddressBits" => traits with { PhysicalAddressBits = number },
                 "acpiAddressBits" => traits with { AcpiAddressBits = number },
                 "efi" => traits with { IsEfi = flag },
                 "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
                 "linux" => traits with { LinuxRelease = HostTraits.ReleaseNumbers(text) },
-                "xenVersion" => traits with { XenVersion = XenVersion.TryParse(text, out XenVersion version) ? version : null },
+                "xenVersion" => traits with { XenVersion = xen },
                 "otherDenied" => traits with { OtherDenied = denied },
                 "reservedInDom0" => traits with { ReservedInDom0 = denied },
                 _ => traits with { ProtectedHpet = address },
             };
         }
 
-        if (patch is not null && traits.XenVersion is { } xen)
-            traits = traits with { XenVersion = xen with { Patch = patch } };
+        if (patch is not null && traits.XenVersion is { } told)
+            traits = traits with { XenVersion = told with { Patch = patch } };
+        return true;
+    }
+
+    /// <summary>A skim asks for those alone that have a rule of their own, and makes no text of them.</summary>
+    private bool TryReadVendor(string name, out string text)
+    {
+        text = "";
+        if (_makesDocument)
+            return TryReadText(name, out text);
+        foreach (string known in s_vendors)
+        {
+            if (_reader.TokenType == JsonTokenType.String && _reader.ValueTextEquals(known))
+            {
+                text = known;
+                return true;
+            }
+        }
+
+        return TryPassText(name);
+    }
+
+    private bool TryReadXen(string name, ref XenVersion? xen)
+    {
+        Span<char> buffer = stackalloc char[MaxPlainLength];
+        if (!TryPlain(buffer, out ReadOnlySpan<char> plain))
+        {
+            if (!TryReadText(name, out string text))
+                return false;
+            plain = text;
+        }
+
+        xen = XenVersion.TryParse(plain, out XenVersion version) ? version : null;
         return true;
     }
 

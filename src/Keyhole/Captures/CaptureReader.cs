@@ -153,6 +153,7 @@ internal ref partial struct CaptureReader
         if (_skim is not null)
         {
             _skim.LostRanges = lostRanges;
+            _skim.Traits = traits;
             _skim.RamShown = !lostRanges.IsEmpty ? RamShown.Part : ramShown;
             if (!_makesDocument)
                 return true;

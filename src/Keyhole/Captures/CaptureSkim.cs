@@ -27,6 +27,10 @@ internal sealed class CaptureSkim
     /// <summary>Where lines of the map are lost.</summary>
     public ImmutableArray<ByteRange> LostRanges { get; set; } = [];
 
+    /// <summary>What may have the toolstack refuse a guest: of the processor its maker, of Xen its release, and what is said of the IOMMU and of memory
+    /// that devices use by themselves.</summary>
+    public HostTraits Traits { get; set; } = HostTraits.Unknown;
+
     /// <summary>Whether the whole host is read as well: guests are to be forecast on it.</summary>
     public bool WantsHost { get; init; }
 
@@ -46,6 +50,7 @@ internal sealed class CaptureSkim
         DeviceCount = 0;
         RamShown = RamShown.All;
         LostRanges = [];
+        Traits = HostTraits.Unknown;
         HasName = false;
         Name = null;
         Host = null;

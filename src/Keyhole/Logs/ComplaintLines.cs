@@ -20,8 +20,8 @@ internal sealed class ComplaintLines
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
     [
-        Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock, SharedMemory, Reallocate, Map, ResourceOfDevice,
-        .. s_consoles,
+        Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock, SharedMemory, Reallocate, Map,
+        ResourceOfDevice, .. s_consoles,
     ];
 
     private const string Ineligible = "Device is ineligible for IOMMU domain attach";

@@ -34,9 +34,18 @@ public sealed record FleetGuestFit(
     /// <summary>Where its firmware places all BARs; null for a guest whose firmware places none.</summary>
     public FleetPlacement? Placement { get; init; }
 
+    /// <summary>Hosts on which the toolstack does not create the guest, whatever map it has; null where there is none, and for guests that are
+    /// forecast.</summary>
+    public FleetRefusals? Refused { get; init; }
+
     /// <summary>Whether the guest can live on every host of the fleet.</summary>
-    public bool FitsAll => TooLittleMemory == 0 && HoleTooLow == 0 && MeetsHighWindow == 0 && Placement is null or { Fails: 0, NotKnown: 0 };
+    public bool FitsAll => TooLittleMemory == 0 && Refused is null && HoleTooLow == 0 && MeetsHighWindow == 0 && Placement is null or { Fails: 0, NotKnown: 0 };
 }
+
+/// <summary>Hosts on which the toolstack does not create a guest.</summary>
+/// <param name="HostCount">At least 1.</param>
+/// <param name="Groups">By reason, most hosts first; cut at <see cref="FleetTally.MaxPlacementGroups"/>.</param>
+public sealed record FleetRefusals(long HostCount, ImmutableArray<PlacementGroup> Groups);
 
 /// <summary>What can be said of a fleet: which hole suits all its hosts, and which of them force it. The same whatever the order of the hosts
 /// was.</summary>
@@ -91,9 +100,12 @@ public sealed record Fleet
     /// <summary>How each guest fares, in the order given.</summary>
     public required ImmutableArray<FleetGuestFit> Guests { get; init => field = Given.Array(value); }
 
-    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host it started on, as far as holes go: 0 to
-    /// 1.</summary>
-    public required double ShareOfMovesAsTheyAre { get; init; }
+    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host it started on, as far as holes go: 0 to 1.
+    /// Null where there is no host.</summary>
+    public required double? ShareOfMovesAsTheyAre { get; init; }
+
+    /// <summary>Without guests: hosts on which no PV guest with a device is created; else null.</summary>
+    public FleetRefusals? NoDevices { get; init; }
 
     /// <summary>The hosts that force the fleet's hole.</summary>
     public IEnumerable<HostDemand> ForcedBy => HoleStart is { } start and < Frames.FourGiB ? Forcing.Where(host => host.HoleStart == start) : [];
@@ -109,5 +121,5 @@ public sealed record Fleet
     public bool NeedsNoHole => !Guests.IsEmpty && Guests.All(static fit => fit.Placement is not null);
 
     /// <summary>Whether every host could be read and suits every guest.</summary>
-    public bool SuitsAll => UnreadableCount == 0 && (ImpossibleCount == 0 || NeedsNoHole) && Guests.All(static guest => guest.FitsAll);
+    public bool SuitsAll => UnreadableCount == 0 && (ImpossibleCount == 0 || NeedsNoHole) && NoDevices is null && Guests.All(static guest => guest.FitsAll);
 }

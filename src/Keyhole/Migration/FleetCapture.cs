@@ -48,7 +48,7 @@ internal sealed class FleetCapture(ImmutableArray<FleetGuest> guests)
         if (!_skim.LostRanges.IsEmpty && LostDemand.Of(
             new() { Entries = [.. _skim.Entries], LostRanges = _skim.LostRanges }, sourceName, lineNumber, guests, _skim.DeviceCount > 0) is { } lost)
             return lost;
-        HostDemand demand = Demand(_skim.Name ?? $"{sourceName}:{lineNumber}");
+        HostDemand demand = Demand(_skim.Name ?? $"{sourceName}:{lineNumber}") with { Refusing = HostDemand.RefusingOf(_skim.Traits) };
         host = _skim.Host is { } read ? FleetHost.Of(demand, read, guests) : new(demand);
         return null;
     }

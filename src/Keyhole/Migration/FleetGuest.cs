@@ -2,7 +2,10 @@
 
 using System;
 using Keyhole.Addresses;
+using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
 using Keyhole.Planning;
 
 namespace Keyhole.Migration;
@@ -18,15 +21,31 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     /// others.</summary>
     public GuestSpec? Forecast { get; init; }
 
+    /// <summary>The guest itself where its firmware places no BARs: the toolstack may refuse it on a host. One without a configuration is a PV guest
+    /// with some device where <see cref="NeedsHole"/> says that it has one.</summary>
+    internal GuestSpec? Unforecast { get; init; }
+
+    /// <summary>Why the toolstack refuses it on a host of which nothing is known, and so on every one.</summary>
+    private Problem? RefusalAnywhere { get; init; }
+
+    private static readonly GuestSpec s_any =
+        new() { Type = GuestType.Pv, MemoryKiB = 0, MaxmemKiB = 0, Pci = [new PciAssignment((PciAddress?)null) { Name = "any" }] };
+
+    /// <summary>Any PV guest with a device.</summary>
+    internal static readonly FleetGuest Any = new("any guest with a device", 0, 0, NeedsHole: true);
+
     /// <summary>What a fleet needs to know of a guest.</summary>
     public static FleetGuest Of(GuestSpec guest, string name)
     {
         ArgumentNullException.ThrowIfNull(guest);
         ArgumentNullException.ThrowIfNull(name);
+        bool isForecast = Planner.PlatformOf(guest).Traits.ForecastsFirmware;
         return new(guest.VisibleName ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB),
             guest.Type == GuestType.Pv && guest.UsesHostMap)
         {
-            Forecast = Planner.PlatformOf(guest).Traits.ForecastsFirmware ? guest : null,
+            Forecast = isForecast ? guest : null,
+            Unforecast = isForecast ? null : guest,
+            RefusalAnywhere = isForecast ? null : Planner.RefusalOf(new() { Host = Host.Unknown, Guest = guest }),
         };
     }
 
@@ -43,6 +62,8 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     {
         if (!host.HasRamFor(MemoryKiB))
             return FleetVerdict.TooLittleMemory;
+        if (RefusalOn(host) is not null)
+            return FleetVerdict.Refused;
         if (!NeedsHole)
             return FleetVerdict.Fits;
         if (holeStart < LowestHole)
@@ -50,6 +71,17 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
         if (holeStart > host.HoleStart)
             return FleetVerdict.HoleTooHigh;
         return EndOfMemory(holeStart) > host.HighWindow ? FleetVerdict.MeetsHighWindow : FleetVerdict.Fits;
+    }
+
+    /// <summary>Why the toolstack does not create the guest on the host, as a plan says it; null where it does. Of guests that are forecast the
+    /// forecast tells it.</summary>
+    internal Problem? RefusalOn(HostDemand host)
+    {
+        // Of a million hosts nearly none says anything.
+        if (host.Refusing is not { } traits || Forecast is not null)
+            return RefusalAnywhere;
+        GuestSpec? guest = Unforecast ?? (NeedsHole ? s_any : null);
+        return guest is null ? null : Planner.RefusalOf(new() { Host = Host.Unknown with { Traits = traits }, Guest = guest });
     }
 
     /// <summary>Whether libxl's own map leaves the guest less than half of the RAM below 4 GiB that the host has for it.</summary>
@@ -84,6 +116,9 @@ public enum FleetVerdict
 
     /// <summary>The guest's memory above 4 GiB reaches a window of the host's devices.</summary>
     MeetsHighWindow,
+
+    /// <summary>The toolstack does not create the guest there, whatever map it has.</summary>
+    Refused,
 }
 
 /// <summary>How a guest gets from one host to another.</summary>

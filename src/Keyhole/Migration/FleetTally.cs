@@ -44,6 +44,8 @@ public sealed class FleetTally
     private readonly Lowest<HostDemand> _lowestWindows = new(MaxOffenders, HostDemand.CompareByHighWindow);
     private readonly Lowest<InputError> _unreadable = new(MaxOffenders, CompareErrors);
     private readonly PlacementTally?[] _placements;
+    private readonly RefusalTally[] _refusals;
+    private readonly RefusalTally _noDevices = new();
     private List<FleetHost>? _listed = [];
 
     /// <summary>A fleet without hosts.</summary>
@@ -51,6 +53,7 @@ public sealed class FleetTally
     {
         _guests = Given.Array(guests);
         _placements = [.. guests.Select(static guest => guest.Forecast is { } spec ? new PlacementTally(spec) : null)];
+        _refusals = [.. guests.Select(static _ => new RefusalTally())];
         _poor = new long[guests.Length];
         _able = new long[guests.Length];
         _halved = new long[guests.Length];
@@ -98,8 +101,11 @@ public sealed class FleetTally
             _possible.Add(host);
         if (host.HighWindow < Frames.AddressLimit)
             _lowestWindows.Add(host);
+        if (_guests.IsEmpty)
+            _noDevices.Add(added, FleetGuest.Any);
         for (int i = 0; i < _guests.Length; i++)
         {
+            _refusals[i].Add(added, _guests[i]);
             if (host.HasRamFor(_guests[i].MemoryKiB))
             {
                 // A part of a map tells nothing of the rest.
@@ -183,7 +189,8 @@ public sealed class FleetTally
             Hosts = listed is null ? null : [.. listed.Select(static host => host.Demand)],
             Placements = listed is null ? null : [.. listed.Select(static host => host.Placements)],
             Guests = Fit(start, impossible),
-            ShareOfMovesAsTheyAre = HostCount < 2 ? 1 : pairs / ((double)HostCount * (HostCount - 1)),
+            NoDevices = _noDevices.ToRefusals(),
+            ShareOfMovesAsTheyAre = HostCount == 0 ? null : HostCount == 1 ? 1 : pairs / ((double)HostCount * (HostCount - 1)),
         };
     }
 
@@ -195,6 +202,7 @@ public sealed class FleetTally
             FleetGuest guest = _guests[i];
             SortedSet<HostDemand> offenders = new(Comparer<HostDemand>.Create(HostDemand.CompareByHole));
             offenders.UnionWith(_poorest[i].ToImmutable());
+            offenders.UnionWith(_refusals[i].First.ToImmutable());
             long high = 0;
             if (guest.NeedsHole)
             {
@@ -222,6 +230,7 @@ public sealed class FleetTally
                 KnownToHaveMemory = _able[i],
                 LosesHalfOfLowMemory = _halved[i],
                 Placement = _placements[i]?.ToPlacement(),
+                Refused = _refusals[i].ToRefusals(),
             });
         }
 
@@ -234,6 +243,24 @@ public sealed class FleetTally
         if (order == 0)
             order = (left.Line ?? 0).CompareTo(right.Line ?? 0);
         return order != 0 ? order : string.CompareOrdinal(left.What, right.What);
+    }
+
+    /// <summary>On which hosts, and why, the toolstack does not create one guest.</summary>
+    private sealed class RefusalTally
+    {
+        private readonly PlacementTally _reasons = new(null);
+
+        public Lowest<HostDemand> First { get; } = new(MaxOffenders, HostDemand.CompareByName);
+
+        public void Add(FleetHost host, FleetGuest guest)
+        {
+            if (guest.RefusalOn(host.Demand) is not { } problem)
+                return;
+            _reasons.Add(host, new(problem.Code, problem.Message) { Remedy = problem.Remedy });
+            First.Add(host.Demand);
+        }
+
+        public FleetRefusals? ToRefusals() => _reasons.ToPlacement() is { Fails: > 0 } refused ? new(refused.Fails, refused.Groups) : null;
     }
 
     /// <summary>The lowest few of many.</summary>

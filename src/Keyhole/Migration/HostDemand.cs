@@ -5,6 +5,7 @@ using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Pci;
+using Keyhole.Platforms;
 
 namespace Keyhole.Migration;
 
@@ -33,6 +34,9 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     /// <summary>Whether lost lines of the host's map decide <see cref="HoleStart"/>, which then counts for nothing.</summary>
     public bool IsHoleNotKnown { get; init; }
 
+    /// <summary>What the host's source says of it, where the toolstack may refuse guests with devices there for that; else null.</summary>
+    internal HostTraits? Refusing { get; init; }
+
     /// <summary>The host's RAM below 4 GiB in KiB; 0 where it is not known.</summary>
     public ulong LowRamKiB { get; init; }
 
@@ -52,8 +56,9 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
         MapDemand map = MapDemand.Of(host.Entries.AsSpan());
         if (host.RamShown == RamShown.Part || host.HasLostEntries)
             map = map with { RamKiB = 0, LowRamKiB = 0 };
+        HostTraits? refusing = RefusingOf(host.Traits);
         if (host.Devices.IsEmpty)
-            return map.ToHost(name) with { IsHoleNotKnown = LostDemand.IsHoleNotKnown(host, hasDevices: false) };
+            return map.ToHost(name) with { IsHoleNotKnown = LostDemand.IsHoleNotKnown(host, hasDevices: false), Refusing = refusing };
         var windows = WindowDemand.None;
         foreach (PciDevice device in host.Devices)
         {
@@ -61,8 +66,11 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
                 windows = windows.With(bar.Kind, bar.Start, bar.End);
         }
 
-        return windows.ToHost(name, map);
+        return windows.ToHost(name, map) with { Refusing = refusing };
     }
+
+    /// <summary>The traits, where a guest may be refused for what they say.</summary>
+    internal static HostTraits? RefusingOf(HostTraits traits) => traits.UsesIommu == false || SharedDeviceMemory.MayBe(traits) ? traits : null;
 
     /// <summary>Whether a guest of that size has room here, as far as the source tells. What Xen and dom0 take is not counted.</summary>
     public bool HasRamFor(ulong memoryKiB) => RamKiB == 0 || RamKiB >= memoryKiB;

@@ -30,6 +30,9 @@ public readonly record struct HostPlacement(string Verdict, string Why)
     /// <summary>Something that decides is not told.</summary>
     public const string NotKnown = "not-known";
 
+    /// <summary>What helps, where that is known beforehand.</summary>
+    internal Phrase? Remedy { get; init; }
+
     /// <summary>Whether the width of the host's addresses, which the guest takes over, is not told and a usual one was assumed.</summary>
     public bool AssumesWidth { get; init; }
 
@@ -157,7 +160,8 @@ public sealed record FleetPlacement
 }
 
 /// <summary>Adds up how one guest fares, in memory that does not grow with the hosts. The same whatever their order.</summary>
-internal sealed class PlacementTally(GuestSpec guest)
+/// <param name="guest">Null where each placement has its remedy.</param>
+internal sealed class PlacementTally(GuestSpec? guest)
 {
     /// <summary>Groups whose first host is planned once more for its remedy.</summary>
     private const int MaxRemedies = 8;
@@ -197,7 +201,7 @@ internal sealed class PlacementTally(GuestSpec guest)
             _groups.Add(key, group);
         }
 
-        group.Add(host);
+        group.Add(host, placement.Remedy);
     }
 
     public FleetPlacement ToPlacement()
@@ -205,7 +209,7 @@ internal sealed class PlacementTally(GuestSpec guest)
         var groups = ImmutableArray.CreateBuilder<PlacementGroup>(_groups.Count);
         foreach (((string verdict, string why), Group group) in _groups.OrderByDescending(static pair => pair.Value.Count))
         {
-            Phrase? remedy = groups.Count < MaxRemedies && group.FirstHost is { } host && verdict is not (HostPlacement.NotKnown
+            Phrase? remedy = guest is null ? group.Remedy : groups.Count < MaxRemedies && group.FirstHost is { } host && verdict is not (HostPlacement.NotKnown
                 or HostPlacement.DeviceMissing or HostPlacement.TooLittleMemory)
                 ? HostPlacement.RemedyFor(guest, host, group.Names[0], verdict) : null;
             groups.Add(new(verdict, why, group.Count, [.. group.Names], remedy));
@@ -238,7 +242,10 @@ internal sealed class PlacementTally(GuestSpec guest)
         /// <summary>The host of the first name.</summary>
         public Host? FirstHost { get; private set; }
 
-        public void Add(FleetHost host)
+        /// <summary>What helps on it, where that was known beforehand.</summary>
+        public Phrase? Remedy { get; private set; }
+
+        public void Add(FleetHost host, Phrase? remedy)
         {
             Count++;
             string name = host.Demand.Name;
@@ -247,7 +254,7 @@ internal sealed class PlacementTally(GuestSpec guest)
             int at = Names.BinarySearch(name, StringComparer.Ordinal);
             at = at < 0 ? ~at : at;
             if (at == 0)
-                FirstHost = host.Host;
+                (FirstHost, Remedy) = (host.Host, remedy);
             if (Names.Count == FleetTally.MaxOffenders)
                 Names.RemoveAt(Names.Count - 1);
             Names.Insert(at, name);

@@ -52,6 +52,14 @@ public static class Planner
         };
     }
 
+    /// <summary>Why the toolstack does not create the scenario's guest, whatever map it has; null where it does, and where the plan alone tells
+    /// it.</summary>
+    public static Problem? RefusalOf(Scenario scenario)
+    {
+        ArgumentNullException.ThrowIfNull(scenario);
+        return PlatformOf(scenario).RefusalOf(scenario);
+    }
+
     /// <summary>Who makes the guest's map.</summary>
     public static IPlatform PlatformOf(Scenario scenario)
     {

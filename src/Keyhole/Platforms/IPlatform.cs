@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using Keyhole.Diagnostics;
+
 namespace Keyhole.Platforms;
 
 /// <summary>How a platform differs from the others, as far as anybody outside of it has to know. Nobody asks for its name or type instead.</summary>
@@ -37,6 +39,10 @@ public interface IPlatform
 
     /// <summary>Whether <see cref="Scenario.Policy"/> decides this guest's map.</summary>
     bool UsesPolicy(Scenario scenario);
+
+    /// <summary>Why the toolstack does not create the guest on the host, whatever map it has; null where it does, and where the plan alone tells
+    /// it.</summary>
+    Problem? RefusalOf(Scenario scenario) => null;
 
     /// <summary>Tries settings of the guest's machine; null where there are none to try, or the guest as it is cannot be forecast.</summary>
     SettingComparison? CompareSettings(Scenario scenario) => null;

@@ -51,6 +51,9 @@ internal static class SharedDeviceMemory
         return null;
     }
 
+    /// <summary>Whether there may be such devices at all.</summary>
+    public static bool MayBe(HostTraits traits) => !traits.DeviceMemoryOwners.IsEmpty || !traits.Complaints.Sharing.IsEmpty;
+
     /// <summary>The problem of such a device.</summary>
     /// <param name="remedy">Null where none is known to help.</param>
     public static Problem ProblemOf(SharedMemoryRefusal refused, string? remedy) => new(

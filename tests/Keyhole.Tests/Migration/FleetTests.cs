@@ -150,7 +150,7 @@ public sealed class FleetTests
         double pairs =
             hosts.Select((from, i) => hosts.Where((to, k) => i != k && from.HoleStart >= FleetGuest.LowestHole && from.HoleStart <= to.HoleStart)
                 .Count()).Sum();
-        Assert.AreEqual(pairs / ((double)hosts.Count * (hosts.Count - 1)), fleet.ShareOfMovesAsTheyAre, 1e-9);
+        Assert.AreEqual(pairs / ((double)hosts.Count * (hosts.Count - 1)), fleet.ShareOfMovesAsTheyAre!.Value, 1e-9);
     }).QuickCheckThrowOnFailure();
 
     [TestMethod]

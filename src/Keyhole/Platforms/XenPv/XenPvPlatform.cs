@@ -56,16 +56,9 @@ internal sealed class XenPvPlatform : IPlatform
             PlanReview.ReportBars(result.Entries, guest, bars, HostSide.DevicesOf(scenario), problems);
         }
 
-        string? refusal = UnusedIommu.RefusalOf(scenario);
-        if (refusal is not null)
-        {
-            problems.Add(UnusedIommu.ProblemOf(refusal));
-        }
-        else if (SharedDeviceMemory.RefusedOf(scenario, null) is { } shared)
-        {
-            refusal = SharedDeviceMemory.Words;
-            problems.Add(SharedDeviceMemory.ProblemOf(shared, SharedDeviceMemory.RelaxedText(guest)));
-        }
+        (string Words, Problem Problem)? refusal = Refusal(scenario);
+        if (refusal is { } refused)
+            problems.Add(refused.Problem);
 
         problems.AddRange(scenario.Devices.Select(MsixAdvice.For).OfType<Problem>());
         if (refusal is null && SwiotlbAdvice.For(scenario, result.Entries, machineMap) is { } untranslated)
@@ -82,9 +75,19 @@ internal sealed class XenPvPlatform : IPlatform
             Entries = result.Entries,
             Gaps = result.Gaps,
             Problems = [.. problems],
-            Verdict = refusal is null ? null : new(GuestOutcome.Refused, refusal),
+            Verdict = refusal is { } verdict ? new(GuestOutcome.Refused, verdict.Words) : null,
             RamBelow4GiBKiB = PlanReview.RamBelow(Frames.FourGiB, result.Entries) >> 10,
         };
+    }
+
+    public Problem? RefusalOf(Scenario scenario) => Refusal(scenario)?.Problem;
+
+    private static (string Words, Problem Problem)? Refusal(Scenario scenario)
+    {
+        if (UnusedIommu.RefusalOf(scenario) is { } words)
+            return (words, UnusedIommu.ProblemOf(words));
+        return SharedDeviceMemory.RefusedOf(scenario, null) is { } shared
+            ? (SharedDeviceMemory.Words, SharedDeviceMemory.ProblemOf(shared, SharedDeviceMemory.RelaxedText(scenario.Guest))) : null;
     }
 
     private static IHolePolicy PolicyOf(Scenario scenario) => scenario.Policy ?? s_toolstacks;

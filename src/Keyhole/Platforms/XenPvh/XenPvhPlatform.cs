@@ -39,11 +39,18 @@ internal sealed class XenPvhPlatform : IPlatform
         return isOld ? processors >= ManyProcessors ? 8u : 7u : 5u;
     }
 
+    private const string NoDevices = "passthrough not yet supported for x86 PVH guests";
+
     public string Name => "xen-pvh";
 
     public PlatformTraits Traits { get; } = new();
 
     public bool UsesPolicy(Scenario scenario) => false;
+
+    public Problem? RefusalOf(Scenario scenario) => scenario.Guest.Pci.IsEmpty ? null : new(
+        Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {NoDevices}",
+        Remedy: $"take {OwnWords.Devices(scenario.Guest.Toolstack)} out, or make the guest {OwnWords.Type(scenario.Guest.Toolstack, GuestType.Hvm)} or "
+            + OwnWords.Type(scenario.Guest.Toolstack, GuestType.Pv));
 
     public Plan Plan(Scenario scenario)
     {
@@ -55,16 +62,8 @@ internal sealed class XenPvhPlatform : IPlatform
         bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
         HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
         Plan plan = Platforms.Plan.NotKnown(this, scenario, []);
-        if (!scenario.Guest.Pci.IsEmpty)
-        {
-            const string words = "passthrough not yet supported for x86 PVH guests";
-            Toolstack toolstack = scenario.Guest.Toolstack;
-            problems.Add(new(
-                Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {words}",
-                Remedy: $"take {OwnWords.Devices(toolstack)} out, or make the guest {OwnWords.Type(toolstack, GuestType.Hvm)} or "
-                    + OwnWords.Type(toolstack, GuestType.Pv)));
-            return plan with { Problems = [.. problems], Verdict = new(GuestOutcome.Refused, words) };
-        }
+        if (RefusalOf(scenario) is { } refusal)
+            return plan with { Problems = [.. problems, refusal], Verdict = new(GuestOutcome.Refused, NoDevices) };
 
         GuestReview.ReportOnDemand(scenario.Guest, problems);
         ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
