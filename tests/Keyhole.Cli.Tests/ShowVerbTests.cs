@@ -139,4 +139,24 @@ public sealed class ShowVerbTests
         Assert.Contains("reserved 43.1 MiB", text.Output);
         Assert.IsLessThan(44UL << 20, Convert.ToUInt64(json.Json().GetProperty("totals").GetProperty("reserved").GetString(), 16));
     }
+
+    [TestMethod]
+    public void What_Xen_adds_where_lines_of_the_map_are_lost_is_said_to_be_not_known()
+    {
+        byte[] log = Encoding.ASCII.GetBytes("""
+            (XEN) Xen-e820 RAM map:
+            (XEN)  0000000000000000 - 000000000009fc00 (usable)
+            (XEN)  0000000000100000 - 00000000c0000000 (usable)
+            (XEN) [...]
+            (XEN)  0000000100000000 - 0000000880000000 (usable)
+            (XEN) System RAM: 33000MB (33792000kB)
+
+            """);
+
+        CommandRun run = CommandRun.WithInput(log, "show", "--host", "-", "--with-xen");
+
+        Assert.Contains("what Xen adds for dom0 is not known where lines of the map are lost", run.Errors);
+        Assert.DoesNotContain("0xfec00000", run.Output.Split("not known, for")[0]);
+        Assert.Contains("not known, for lines of the map are lost: [0xc0000000, 0x100000000)", run.Output);
+    }
 }

@@ -70,12 +70,18 @@ internal static class ShowVerb
             foreach (Phrase remark in map.RemarksOnDom0())
                 console.Remark($"dom0: {remark.Worded(OptionWords.Of)}");
             if (parsed.GetValue(withXen))
-                map = map with { Host = map.Host with { Entries = MachineMap.Of(map.Host), IsMachineMap = true } };
+            {
+                Host machine = MachineMap.HostOn(map.Host);
+                if (machine.HasLostEntries)
+                    console.Remark("what Xen adds for dom0 is not known where lines of the map are lost: nothing of it is shown there");
+                map = map with { Host = machine };
+            }
+
             if (svg.Write(parsed, () => Pictures.OfHost(map.Host, map.Description)) is { } unwritten)
                 return console.Fail(unwritten);
             string title = $"keyhole show: {map.Description}";
             ulong ramBytes = SortedMap.TotalsOf(map.Host.Entries.AsSpan()).GetValueOrDefault(E820Type.Ram);
-            string verdict = $"RAM: {ByteSize.ToText(ramBytes)}";
+            string verdict = $"RAM: {(map.Host.HasLostEntries ? "at least " : "")}{ByteSize.ToText(ramBytes)}";
             InputError? unpainted = html.Write(
                 parsed, title, verdict, isYes: true, () => Pictures.OfHost(map.Host, map.Description), [], to => Print(to, map),
                 to => Convert(to, map, HostMapDialect.Json, null));

@@ -256,7 +256,10 @@ internal static class VerifyVerb
             {
                 // A map and a panic message copied from a photograph are enough to say what lies in the way.
                 builder = BootEvidence.UsualDom0(host.Host);
-                console.Remark("the log does not show how Xen builds dom0: it is taken to be a Linux of the size of 6.1 with all of the host's RAM");
+                console.Remark("the log does not show how Xen builds dom0: it is taken to be a Linux of the size of 6.1 with "
+                    + (host.Host is { HasLostEntries: true, RamCounted: null }
+                        ? "the RAM that the host's map shows; lines of the map are lost, and how much more the host has is not known"
+                        : "all of the host's RAM"));
             }
 
             if (builder is { IsMaxUnknown: true } && BootEvidence.LimitWhereHeadIsLost(host, chosen) is { } limit && limit >= builder.PageCount)

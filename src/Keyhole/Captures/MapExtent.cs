@@ -75,17 +75,7 @@ internal static class MapExtent
         return ByteRanges.Union(lost.SelectMany(range => LostLines.GapsIn(range, map.Entries)));
     }
 
-    public static ulong WholePagesOfRam(LogMap map)
-    {
-        ulong ram = 0;
-        foreach (E820Entry entry in map.Entries)
-        {
-            if (entry.IsRam && entry.End <= Frames.AddressLimit)
-                ram = ulong.Min(ram + (entry.Size & ~Frames.OffsetMask), Frames.AddressLimit);
-        }
-
-        return ram;
-    }
+    public static ulong WholePagesOfRam(LogMap map) => SortedMap.PagedRamOf(map.Entries.AsSpan());
 
     /// <summary>Whether a line that is known comes soon behind it: its log goes on.</summary>
     public static bool IsFollowedByKnownLine(LogScan scan, LogMap map) =>

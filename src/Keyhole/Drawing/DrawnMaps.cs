@@ -21,15 +21,13 @@ public static class DrawnMaps
         return new("host", host.Entries) { NotKnown = host.LostRanges };
     }
 
-    /// <summary>The host's map with Xen's additions, which are known wherever they are.</summary>
+    /// <summary>The host's map with Xen's additions, but where lines of it are lost: what Xen adds there depends on them.</summary>
     public static DrawnMap OfMachine(Plan plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        return new("host", plan.MachineMap)
-        {
-            NotKnown = plan.MachineMap.IsEmpty ? []
-                : ByteRanges.Union(plan.Host.LostRanges.SelectMany(range => LostLines.GapsIn(range, plan.MachineMap))),
-        };
+        // Xen itself gave the whole of the map.
+        return !plan.Host.MachineEntries.IsEmpty || plan.MachineMap.IsEmpty ? new("host", plan.MachineMap)
+            : new("host", MachineMap.Known(plan.MachineMap, plan.Host)) { NotKnown = plan.Host.LostRanges };
     }
 
     /// <summary>The guest's map.</summary>

@@ -49,6 +49,25 @@ public static class MachineMap
         return map.ToImmutable();
     }
 
+    /// <summary>The host on its machine map. Where lines of the firmware's map are lost it is not known whether Xen adds anything there: that stays
+    /// lost, unless the source has the map that Xen itself gave.</summary>
+    public static Host HostOn(Host host)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        ImmutableArray<E820Entry> entries = Of(host);
+        return !host.MachineEntries.IsEmpty
+            ? host with { Entries = entries, LostRanges = [], RamCounted = null, IsMachineMap = true }
+            : host with { Entries = Known(entries, host), IsMachineMap = true };
+    }
+
+    /// <summary>A machine map without what Xen adds where lines of the firmware's are lost.</summary>
+    /// <param name="entries">Of the host's own map: see <see cref="Of"/>.</param>
+    internal static ImmutableArray<E820Entry> Known(ImmutableArray<E820Entry> entries, Host host) => host.LostRanges.IsEmpty ? entries :
+    [
+        .. entries.SelectMany(entry => entry.Wraps || host.LostRanges.All(lost => !lost.Overlaps(entry.Range)) ? [entry]
+            : ByteRanges.Subtract([entry.Range], host.LostRanges).Select(part => E820Entry.FromBounds(part.Start, part.End, entry.Type))),
+    ];
+
     /// <summary>The whole pages, up to the last that there can be, in which no entry has a byte.</summary>
     /// <param name="sorted">By address; overlaps do no harm.</param>
     internal static ImmutableArray<PfnRange> GapsOf(ImmutableArray<E820Entry> sorted)

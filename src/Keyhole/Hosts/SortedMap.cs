@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 
@@ -42,6 +43,28 @@ public static class SortedMap
         foreach (E820Entry entry in Of([.. whole]))
             totals[entry.Type] = totals.GetValueOrDefault(entry.Type) + entry.Size;
         return totals;
+    }
+
+    /// <summary>The RAM of a map by address, each byte once; what wraps or lies beyond the last frame counts for nothing.</summary>
+    public static ImmutableArray<E820Entry> RamOf(ReadOnlySpan<E820Entry> map)
+    {
+        List<E820Entry> whole = [];
+        foreach (E820Entry entry in map)
+        {
+            if (!entry.Wraps)
+                whole.Add(entry);
+        }
+
+        return [.. Of([.. whole]).Where(static entry => entry.IsRam && entry.End <= Frames.AddressLimit)];
+    }
+
+    /// <summary>Bytes of RAM as Xen counts them: of each piece of it the whole pages.</summary>
+    public static ulong PagedRamOf(ReadOnlySpan<E820Entry> map)
+    {
+        ulong bytes = 0;
+        foreach (E820Entry entry in RamOf(map))
+            bytes += entry.Size & ~Frames.OffsetMask;
+        return bytes;
     }
 
     /// <summary>Bytes of a range that entries of some kind have.</summary>

@@ -383,7 +383,12 @@ internal static partial class Explanations
         if (plan.Host.Traits.ReservedInDom0.IsEmpty)
             return "";
         ImmutableArray<E820Entry> without = MachineMap.Of(plan.Host with { Traits = plan.Host.Traits with { ReservedInDom0 = [] } });
-        string[] learnt = [.. plan.MachineMap.Where(entry => !without.Contains(entry)).Select(MapComparison.Text)];
+        // Where lines of the firmware's map are lost it may name them.
+        string[] learnt =
+        [
+            .. plan.MachineMap.Where(entry => !without.Contains(entry) && !plan.Host.LostRanges.Any(lost => lost.Overlaps(entry.Range)))
+                .Select(MapComparison.Text),
+        ];
         return learnt.Length == 0
             ? ""
             : $"Not verified: {string.Join(", ", learnt)} in the machine map. The firmware does not name it; it was taken from dom0's own lines, "

@@ -100,9 +100,7 @@ internal static class OtherGuest
     private static IEnumerable<GuestSpec> Candidates(Scenario told, LogMap map)
     {
         GuestSpec guest = told.Guest;
-        ulong ram = 0;
-        foreach (E820Entry entry in map.Entries)
-            ram += entry.IsRam && !entry.Wraps ? entry.Size & ~Frames.OffsetMask : 0;
+        ulong ram = SortedMap.PagedRamOf(map.Entries.AsSpan());
         // Kernels reserve the ISA range, which is a part of what the guest was given.
         ulong isa = X86Layout.IsaEnd - X86Layout.IsaStart;
         ulong sizeKiB = (ram + isa + MiB - 1) / MiB << 10;

@@ -46,8 +46,8 @@ public static class PvhDom0Verifier
     {
         ArgumentNullException.ThrowIfNull(map);
         ulong pages = 0;
-        foreach (E820Entry entry in map.Entries)
-            pages += entry is { IsRam: true, Wraps: false } ? Pfn.AtOrAbove(entry.End).Value - (entry.Address >> Frames.Shift) : 0;
+        foreach (E820Entry entry in SortedMap.RamOf(map.Entries.AsSpan()))
+            pages += Pfn.AtOrAbove(entry.End).Value - (entry.Address >> Frames.Shift);
         return pages;
     }
 
