@@ -378,4 +378,20 @@ public sealed class ApplyVerbTests : IDisposable
         Assert.HasCount(1, run.Errors.TrimEnd('\n').Split('\n').Where(static line => !line.StartsWith("note: ", StringComparison.Ordinal)));
         Assert.AreEqual("", run.Output);
     }
+
+    [TestMethod]
+    public void A_guest_that_stands_amid_sentences_is_left_alone()
+    {
+        const string domain = "<domain type='xen'>\n  <name>g1</name>\n  <memory unit='MiB'>256</memory>\n  <os><type>linux</type></os>\n</domain>\n";
+        string file = Path.Combine(_dom0.Root, "pasted.txt");
+        File.WriteAllText(file, $"Hi all, is this right?\n\n{domain}\nThanks\n");
+
+        CommandRun refused = Run("apply", "--guest", file);
+        File.WriteAllText(file, domain);
+        CommandRun alone = Run("apply", "--guest", file);
+
+        Assert.AreEqual(2, refused.Status);
+        Assert.Contains("pasted.txt:1: there is other text around the guest's configuration; give a file with the configuration alone", refused.Errors);
+        Assert.DoesNotContain("around the guest's configuration", alone.Errors);
+    }
 }

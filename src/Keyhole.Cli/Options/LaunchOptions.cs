@@ -77,6 +77,8 @@ internal sealed class LaunchOptions(CommandConsole console)
         if (!Files.Read(console, path, "an xl.cfg", Reader(path)).TryGet(out GuestDocument? document, out error))
             return error;
         GuestSpec spec = document.Guest;
+        if (document.WhyNotActedOn(Files.Shown(path)) is { } amidText)
+            return amidText;
         if (WhyUnfit(path, document) is { } refusal)
             return refusal;
         foreach (string remark in document.Remarks)

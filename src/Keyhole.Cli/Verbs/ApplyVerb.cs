@@ -168,6 +168,8 @@ internal sealed class ApplyVerb
             return error;
         file = document.Guest;
         string source = Files.Shown(path);
+        if (document.WhyNotActedOn(source) is { } amidText)
+            return amidText;
         if (!Planner.PlatformOf(file).Traits.TakesPolicies)
             return InputError.NotSupported(source, null,
                 $"the guest is not a PV guest: {GuestReview.WhyNoOtherMap(file.Type)}", GuestReview.InsteadOfAnotherMap(file.Type));

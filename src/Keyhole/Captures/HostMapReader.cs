@@ -172,7 +172,7 @@ public static class HostMapReader
 
         if (scan.Maps.IsEmpty)
             return InputError.NothingInIt(sourceName, null,
-                $"no memory map found in {scan.LineCount} lines", options.IsGuests ? s_guestsSources : s_sources);
+                $"no memory map found in {Counted.Of(scan.LineCount, "line")}", options.IsGuests ? s_guestsSources : s_sources);
         if (options.MapNumber is { } number)
         {
             if (number < 1 || number > scan.Maps.Length)

@@ -26,16 +26,11 @@ internal static class ForeignGuestFile
 
     private static readonly (byte[] Start, string What)[] s_starts =
     [
-        ([0x7f, (byte)'E', (byte)'L', (byte)'F'], "an ELF program or library"),
         ([0x1f, 0x8b], "compressed (gzip): unpack it first"),
         ([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z'], "compressed (xz): unpack it first"),
         ([0x28, 0xb5, 0x2f, 0xfd], "compressed (zstd): unpack it first"),
         ([(byte)'B', (byte)'Z', (byte)'h'], "compressed (bzip2): unpack it first"),
         ([(byte)'P', (byte)'K', 3, 4], "a ZIP archive: unpack it first"),
-        ([(byte)'Q', (byte)'F', (byte)'I', 0xfb], "a disk image (qcow2)"),
-        ([0x89, (byte)'P', (byte)'N', (byte)'G'], "a picture (PNG)"),
-        ([0xff, 0xd8, 0xff], "a picture (JPEG)"),
-        ([(byte)'%', (byte)'P', (byte)'D', (byte)'F'], "a PDF document"),
     ];
 
     /// <summary>What is wrong with a file that is no text; null for one that may be.</summary>
@@ -48,6 +43,8 @@ internal static class ForeignGuestFile
                 return InputError.NotSupported(sourceName, null, $"the file is {what}", $"give {formats}");
         }
 
+        if (ForeignFile.Of(bytes) is { } foreign)
+            return InputError.NotSupported(sourceName, null, $"the file is {foreign.What}", $"give {formats}");
         int odd = 0;
         ReadOnlySpan<char> head = text.AsSpan(0, Math.Min(text.Length, LookedAt));
         foreach (char c in head)

@@ -22,13 +22,22 @@ public sealed record GuestDocument
     /// <summary>Remarks for the user that are no errors, such as keys that xl does not know. Foreign text in them is fit for one line.</summary>
     public ImmutableArray<string> Remarks { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>The first line, counted from 1, of a text that people wrote or copied around the guest; null where the file holds the guest alone.
+    /// What is read out of such a text is to be looked at: no toolstack reads it.</summary>
+    public int? LineAround { get; init; }
+
+    /// <summary>Why nothing is to be done to a guest that was read out of a text; null where the file holds the guest alone.</summary>
+    /// <param name="source">What the error calls the file.</param>
+    public InputError? WhyNotActedOn(string source) => LineAround is not { } line ? null : InputError.NotSupported(
+        source, line, "there is other text around the guest's configuration", "give a file with the configuration alone");
+
     /// <summary>A guest that stands in no file.</summary>
     public static GuestDocument Of(GuestSpec guest) => new() { Guest = guest };
 
     /// <inheritdoc/>
     public bool Equals(GuestDocument? other) =>
         other is not null && Guest == other.Guest && OtherSettings.SequenceEqual(other.OtherSettings) && LibvirtXml == other.LibvirtXml
-            && Remarks.SequenceEqual(other.Remarks);
+            && Remarks.SequenceEqual(other.Remarks) && LineAround == other.LineAround;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Guest, OtherSettings.Length, LibvirtXml, Remarks.Length);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 using System.IO;
 using Keyhole.Diagnostics;
 using Keyhole.Reading;
@@ -33,14 +34,14 @@ public static class GuestReader
         if (ForeignGuestFile.OfBytes(input, text, sourceName, Formats) is { } noText)
             return noText;
         bool isXml = start[0] == '<';
-        if (XmlAmidText(text, isXml) is { } xml)
-            return LibvirtDomain.Read(xml, sourceName);
+        if (XmlAmidText(text, isXml, out int around) is { } xml)
+            return Around(LibvirtDomain.Read(xml, sourceName), around);
         if (!isXml && IsQemu(text))
             return QemuCommandLine.Read(input, sourceName);
         if (isXml)
             return LibvirtDomain.Read(input, sourceName);
         if (!ProxmoxConfig.IsOne(text) && ProxmoxConfig.IsAmidText(text, out Range lines))
-            return ProxmoxConfig.Read(text, sourceName, lines);
+            return Around(ProxmoxConfig.Read(text, sourceName, lines), LineOutside(text, lines));
         if (ForeignGuestFile.OfText(text, sourceName, Formats) is { } foreign)
             return foreign;
         if (ProxmoxConfig.IsOne(text))
@@ -52,8 +53,10 @@ public static class GuestReader
 
     /// <summary>A domain that stands amid sentences, as people paste it, with its line numbers; null where it does not, or a command of QEMU stands
     /// in front of it.</summary>
-    private static string? XmlAmidText(string text, bool isXml)
+    /// <param name="around">The first line that is none of the domain's.</param>
+    private static string? XmlAmidText(string text, bool isXml, out int around)
     {
+        around = 0;
         const string begins = "<domain";
         const string ends = "</domain>";
         int end = text.LastIndexOf(ends, StringComparison.Ordinal);
@@ -67,7 +70,31 @@ public static class GuestReader
             || !IsAtStartOfLine(text, at)));
         if (at < 0 || end < at || (isXml && text.AsSpan(end).TrimStart() is [] or ['<', ..]) || (!isXml && IsQemu(text[..at])))
             return null;
+        int first = text.AsSpan(0, at).Count('\n') + 1;
+        around = LineOutside(text, (isXml ? 1 : first)..(text.AsSpan(0, end).Count('\n') + 2));
+        around = around > 0 ? around : text.AsSpan(0, end).Count('\n') + 1;
         return isXml ? text[..end] : new string('\n', text.AsSpan(0, at).Count('\n')) + text[at..end];
+    }
+
+    private static Parsed<GuestDocument> Around(Parsed<GuestDocument> read, int line) =>
+        line == 0 || !read.TryGet(out GuestDocument? document, out InputError? error) ? read : document with
+        {
+            LineAround = line,
+            Remarks = [$"text around the guest's configuration is passed over (line {line.ToString(CultureInfo.InvariantCulture)})", .. document.Remarks],
+        };
+
+    /// <summary>The first line, counted from 1, that is not blank and not of those; 0 where there is none.</summary>
+    private static int LineOutside(string text, Range lines)
+    {
+        int number = 0;
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            number++;
+            if ((number < lines.Start.Value || number >= lines.End.Value) && !line.IsWhiteSpace())
+                return number;
+        }
+
+        return 0;
     }
 
     private static bool IsAtStartOfLine(string text, int at)

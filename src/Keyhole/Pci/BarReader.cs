@@ -31,6 +31,8 @@ public static class BarReader
         Stream whole = new PrefixedStream(head, stream);
         if (BundleMembers.Of(head.Span, Stream.Null) is not null)
             return InputError.NotSupported(sourceName, null, "an archive, of which no file is read for devices", "unpack it and give the file in it");
+        if (ForeignFile.Of(head.Span) is { } foreign)
+            return InputError.NotSupported(sourceName, null, $"the file is {foreign.What}", "give the text that lspci or the kernel printed");
         if (PackedForm.Of(head.Span) is not { } form)
             return ReadText(whole, sourceName, address);
         try

@@ -57,9 +57,14 @@ internal static class Bundle
             }
             else
             {
-                return;
+                break;
             }
         }
+
+        if (PackedForm.Of(head.Span) is not null || BundleMembers.Of(head.Span, Stream.Null) is not null)
+            throw new InvalidDataException($"it is packed more than {MaxLayers} times");
+        if (ForeignFile.Of(head.Span) is { } foreign)
+            throw ForeignFile.Refusal(foreign.What, foreign.Remedy);
     }
 
     private static BundleText Gather(IEnumerable<BundleMember> members)
@@ -83,10 +88,12 @@ internal static class Bundle
                     another ??= member.Name;
             }
 
-            if ((found.ContainsKey(Rank.Hypervisor) && found.ContainsKey(Rank.Kernel)) || ++count == MaxMembers || passed > MaxPassedBytes)
+            if (++count == MaxMembers || passed > MaxPassedBytes || (found.ContainsKey(Rank.Hypervisor) && found.ContainsKey(Rank.Kernel)))
                 break;
         }
 
+        if (count == 0)
+            throw ForeignFile.Refusal("an archive with no file in it", "give the log");
         if (found.ContainsKey(Rank.Hypervisor) || found.ContainsKey(Rank.Kernel))
             return BundleText.Join(Found([Rank.Hypervisor, Rank.Kernel]));
         foreach (Rank rank in (ReadOnlySpan<Rank>)[Rank.System, Rank.Resources])
@@ -217,6 +224,8 @@ public static class PackedErrors
     {
         const int longest = 160;
         ArgumentNullException.ThrowIfNull(damaged);
+        if (ForeignFile.RemedyIn(damaged) is { } remedy)
+            return InputError.NotSupported(sourceName, null, $"the file is {damaged.Message}", remedy);
         return InputError.Unreadable(sourceName, null, $"the packed file cannot be read: {InputError.OneLine(damaged.Message.TrimEnd('.'), longest)}",
             "unpack it (zcat, xzcat, unzip, tar xf, cpio -i) and name the log in it");
     }

@@ -37,7 +37,8 @@ internal static class BundleMembers
             return Tar(archive);
         if (IsCpio(head))
             return Cpio(archive);
-        return head.StartsWith("PK\u0003\u0004"u8) ? Zip(archive) : null;
+        // Its first file; the end of one without any; the mark of one that was to be in several parts.
+        return head.StartsWith("PK\u0003\u0004"u8) || head.StartsWith("PK\u0005\u0006"u8) || head.StartsWith("PK\a\b"u8) ? Zip(archive) : null;
     }
 
     private static bool IsTar(ReadOnlySpan<byte> header) => header[257..].StartsWith("ustar"u8);

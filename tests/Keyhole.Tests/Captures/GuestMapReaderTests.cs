@@ -88,7 +88,7 @@ public sealed class GuestMapReaderTests
     [DataRow("{\n\"e820\":[\n{\"start\":\"0x0\",\"end\":\"0x1000\",\"type\":\"rum\"}]}", "map:3: unknown type \"rum\"")]
     [DataRow("{\"policy\":\"x\"}", "map:1: there is neither \"e820\" nor \"entries\" in the JSON")]
     [DataRow("", "map: ")]
-    [DataRow("a guest\n", "map: no memory map found in 1 lines")]
+    [DataRow("a guest\n", "map: no memory map found in 1 line;")]
     public void What_is_no_map_is_told_in_one_line(string text, string message)
     {
         Assert.IsFalse(GuestMapReader.Read(new MemoryStream(Encoding.Latin1.GetBytes(text)), "map").TryGet(out _, out InputError? error));

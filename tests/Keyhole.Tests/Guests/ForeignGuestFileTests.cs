@@ -26,7 +26,7 @@ public sealed class ForeignGuestFileTests
     private static string Line(InputError error) => error.ToString();
 
     [TestMethod]
-    [DataRow("7f454c46020101", "the file is an ELF program or library")]
+    [DataRow("7f454c46020101", "the file is an ELF file: a program, a library or a dump of memory")]
     [DataRow("1f8b0800", "the file is compressed (gzip): unpack it first")]
     [DataRow("fd377a585a00", "the file is compressed (xz): unpack it first")]
     [DataRow("425a683931415926", "the file is compressed (bzip2): unpack it first")]
@@ -42,7 +42,7 @@ public sealed class ForeignGuestFileTests
     public void A_program_that_has_QEMU_s_name_in_it_is_no_command_line()
     {
         byte[] program = [0x7f, .. Encoding.ASCII.GetBytes("ELF\n\nqemu-system-x86_64 -m 4G -device pci-testdev\n")];
-        Assert.Contains("an ELF program", Line(Refused(program)));
+        Assert.Contains("an ELF file", Line(Refused(program)));
     }
 
     [TestMethod]

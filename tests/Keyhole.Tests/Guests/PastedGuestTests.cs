@@ -59,6 +59,35 @@ public sealed class PastedGuestTests
     }
 
     [TestMethod]
+    [DataRow("Hi all\n\n", "\nThanks\n", 1)]
+    [DataRow("\n```xml\n", "\n```\n", 2)]
+    [DataRow("", "\n\n[/CODE] what is wrong?\n", 8)]
+    [DataRow("", " what is wrong?\n", 6)]
+    public void The_first_line_of_what_stands_around_a_guest_is_told_and_nothing_is_done_to_it(string before, string after, int line)
+    {
+        Assert.IsTrue(Read(before + Xml + after).TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+
+        Assert.AreEqual(line, guest.LineAround);
+        Assert.AreEqual($"text around the guest's configuration is passed over (line {line})", guest.Remarks[0]);
+        Assert.AreEqual($"g.xml:{line}: there is other text around the guest's configuration; give a file with the configuration alone",
+            guest.WhyNotActedOn("g.xml")?.ToString());
+    }
+
+    [TestMethod]
+    [DataRow(Xml)]
+    [DataRow("<?xml version='1.0'?>\n<!-- made by virsh -->\n" + Xml + "\n\n")]
+    [DataRow(Conf)]
+    [DataRow("# a note\n" + Conf + "\n[snapshot]\nmemory: 2048\n")]
+    [DataRow("name=\"g\"\nmemory=512\n")]
+    public void Around_a_file_s_own_guest_there_is_nothing(string text)
+    {
+        Assert.IsTrue(Read(text).TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+
+        Assert.IsNull(guest.LineAround);
+        Assert.IsNull(guest.WhyNotActedOn("g"));
+    }
+
+    [TestMethod]
     public void What_is_wrong_in_a_domain_amid_sentences_has_its_line()
     {
         string wrong = Xml.Replace("'GiB'>4", "'GiB'>four", System.StringComparison.Ordinal);

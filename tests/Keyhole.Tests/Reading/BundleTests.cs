@@ -48,6 +48,36 @@ public sealed class BundleTests
     ];
 
     [TestMethod]
+    [DataRow("377abcaf271c0004", "a 7z archive; unpack it (7z x)")]
+    [DataRow("526172211a070100", "a RAR archive; unpack it (unrar x, 7z x)")]
+    [DataRow("213c617263683e0a", "an ar archive, as .deb files are; unpack it (ar x)")]
+    [DataRow("04224d1864a7", "packed by lz4; unpack it (lz4 -d)")]
+    [DataRow("4c504b5348485248", "a journal's own file; give the text: journalctl -k --file FILE")]
+    [DataRow("89504e470d0a1a0a", "a picture (PNG); give the text, not a picture of it")]
+    [DataRow("504b0506000000000000000000000000000000000000", "an archive with no file in it; give the log")]
+    public void A_file_that_nothing_reads_is_told_for_what_it_is_packed_or_not(string hex, string what)
+    {
+        byte[] file = Convert.FromHexString(hex);
+
+        Assert.Contains($"test.log: the file is {what}", MapFixtures.ExpectError(MapFixtures.ReadBytes(file)).ToString());
+        Assert.Contains(what, MapFixtures.ExpectError(MapFixtures.ReadBytes(Gzip(file))).ToString());
+    }
+
+    [TestMethod]
+    public void What_is_packed_again_and_again_is_refused_and_not_taken_for_a_text()
+    {
+        byte[] packed = Encoding.ASCII.GetBytes(Xen);
+        for (int i = 0; i < 4; i++)
+            packed = Gzip(packed);
+
+        Assert.Contains("packed more than 3 times", MapFixtures.ExpectError(MapFixtures.ReadBytes(packed)).ToString());
+    }
+
+    [TestMethod]
+    public void One_line_is_one_line() =>
+        Assert.Contains("no memory map found in 1 line;", MapFixtures.ExpectError(MapFixtures.ReadText("hello\n")).ToString());
+
+    [TestMethod]
     public void The_logs_of_hypervisor_and_kernel_are_found_in_every_form_of_bundle()
     {
         foreach ((string, string)[] files in s_bundles)
