@@ -153,8 +153,9 @@ internal ref partial struct CaptureReader
         ImmutableArray<ByteRange>.Builder read = ImmutableArray.CreateBuilder<ByteRange>();
         while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
         {
-            if (read.Count == Host.MaxEntries)
-                return Fail(TooLarge, $"\"{name}\" has more than {Host.MaxEntries} ranges", "check the file");
+            // Lines may be lost before, between and behind all entries.
+            if (read.Count == Host.MaxEntries + 1)
+                return Fail(TooLarge, $"\"{name}\" has more than {Host.MaxEntries + 1} ranges", "check the file");
             if (!Expect(JsonTokenType.String, name, "an array of strings") || !TryReadText(name, out string text))
                 return false;
             TextCursor cursor = new(text);

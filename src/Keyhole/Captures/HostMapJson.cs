@@ -14,8 +14,8 @@ namespace Keyhole.Captures;
 /// </summary>
 internal static class HostMapJson
 {
-    /// <summary>A capture of 1024 entries and thousands of PCI functions is well below this.</summary>
-    private const int MaxLengthBytes = 4 * 1024 * 1024;
+    /// <summary>A capture of 1024 entries and thousands of PCI functions, told by the machine and by its log, is well below this.</summary>
+    private const int MaxLengthBytes = 16 * 1024 * 1024;
 
     /// <param name="takesPlans">Whether "e820" of a plan's or a boot's answer is as good as "entries".</param>
     public static Parsed<HostDocument> Read(ReadOnlyMemory<byte> head, Stream stream, string sourceName, bool takesPlans = false)

@@ -18,7 +18,7 @@ public sealed class FleetReader
 {
     private const int BatchBytes = 1 << 20;
 
-    /// <summary>A capture is not longer: the bound of the reader of captures.</summary>
+    /// <summary>A capture on a line is not longer: without line breaks and indents it is a third of what the reader of captures takes.</summary>
     private const int MaxLineBytes = 4 << 20;
 
     private readonly FleetTally _tally;

@@ -137,6 +137,54 @@ public sealed class CaptureKeepsTests
         Assert.AreEqual(Signs(read.Host), Signs(Anonymiser.Of(read).Document.Host));
     }
 
+    /// <summary>Whatever a log says: a capture that is written is one that is read, and says the same.</summary>
+    [TestMethod]
+    public void Of_a_damaged_log_the_capture_is_read_and_says_the_same()
+    {
+        const int rounds = 6;
+        string[] names = [.. Sources().Select(static row => (string)row[0]).Where(static name => Path.GetExtension(name) is ".log" or ".txt" or ".eml")];
+        var random = new Random(20261129);
+        foreach (string name in names)
+        {
+            string[] lines = File.ReadAllLines(MapFixtures.Folder(name), System.Text.Encoding.Latin1);
+            for (int round = 0; round < rounds; round++)
+            {
+                string log = Damaged(lines, random);
+                if (MapFixtures.ReadText(log).TryGet(out HostDocument? read, out _))
+                    Assert.AreEqual(Text(read.Host), Text(Through(read.Host)), $"{name}, round {round}\n{log}");
+            }
+        }
+    }
+
+    [TestMethod]
+    public void A_map_of_as_many_entries_as_there_can_be_with_lines_lost_between_all_comes_back()
+    {
+        IEnumerable<string> entries = Enumerable.Range(1, Host.MaxEntries).Select(static i => $"(XEN)  [{i * 0x2000:x16}, {i * 0x2000 + 0xfff:x16}] (usable)");
+        Host host = MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', entries))).Host;
+
+        Assert.HasCount(Host.MaxEntries + 1, host.LostRanges);
+        Assert.AreEqual(Text(host), Text(Through(host)));
+    }
+
+    private static string Damaged(string[] lines, Random random)
+    {
+        const string digits = "0123456789abcdef";
+        var kept = new List<string>();
+        foreach (string line in lines)
+        {
+            if (random.Next(60) == 0)
+                continue;
+            kept.Add(random.Next(12) != 0 ? line : new([.. line.Select(sign => char.IsAsciiHexDigitLower(sign) && random.Next(8) == 0
+                ? digits[random.Next(digits.Length)] : sign)]));
+            if (random.Next(200) == 0)
+                kept.Add(lines[random.Next(lines.Length)]);
+            if (random.Next(400) == 0)
+                kept.Add("[...]");
+        }
+
+        return string.Join('\n', kept);
+    }
+
     [TestMethod]
     [DataRow("""{"ineligible":7}""", "\"ineligible\" is not an array")]
     [DataRow("""{"ineligible":["nonsense"]}""", "\"nonsense\" is not a valid PCI address")]
