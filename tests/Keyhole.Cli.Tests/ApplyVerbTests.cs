@@ -391,7 +391,8 @@ public sealed class ApplyVerbTests : IDisposable
         CommandRun alone = Run("apply", "--guest", file);
 
         Assert.AreEqual(2, refused.Status);
-        Assert.Contains("pasted.txt:1: there is other text around the guest's configuration; give a file with the configuration alone", refused.Errors);
+        Assert.Contains("pasted.txt:1: there is other text around the guest's configuration; give a file with the configuration alone",
+            refused.Errors);
         Assert.DoesNotContain("around the guest's configuration", alone.Errors);
     }
 }

@@ -60,8 +60,8 @@ public sealed record FleetAnswer : Answer
     /// <summary>How each guest fares, in the order given.</summary>
     public required ImmutableArray<FleetGuestAnswer> Guests { get; init => field = Given.Array(value); }
 
-    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host that it started on: 0 to 1. Null where there is
-    /// no host.</summary>
+    /// <summary>Of the ways from one host to another, how many a guest can take with the hole of the host that it started on: 0 to 1. Null where
+    /// there is no host.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public required double? ShareOfMovesAsTheyAre { get; init; }
 

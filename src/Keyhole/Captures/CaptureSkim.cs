@@ -27,8 +27,8 @@ internal sealed class CaptureSkim
     /// <summary>Where lines of the map are lost.</summary>
     public ImmutableArray<ByteRange> LostRanges { get; set; } = [];
 
-    /// <summary>What may have the toolstack refuse a guest: of the processor its maker, of Xen its release, and what is said of the IOMMU and of memory
-    /// that devices use by themselves.</summary>
+    /// <summary>What may have the toolstack refuse a guest: of the processor its maker, of Xen its release, and what is said of the IOMMU and of
+    /// memory that devices use by themselves.</summary>
     public HostTraits Traits { get; set; } = HostTraits.Unknown;
 
     /// <summary>Whether the whole host is read as well: guests are to be forecast on it.</summary>

@@ -77,10 +77,14 @@ public static class GuestReader
     }
 
     private static Parsed<GuestDocument> Around(Parsed<GuestDocument> read, int line) =>
-        line == 0 || !read.TryGet(out GuestDocument? document, out InputError? error) ? read : document with
+        line == 0 || !read.TryGet(out GuestDocument? document, out _) ? read : document with
         {
             LineAround = line,
-            Remarks = [$"text around the guest's configuration is passed over (line {line.ToString(CultureInfo.InvariantCulture)})", .. document.Remarks],
+            Remarks =
+            [
+                string.Create(CultureInfo.InvariantCulture, $"text around the guest's configuration is passed over (line {line})"),
+                .. document.Remarks,
+            ],
         };
 
     /// <summary>The first line, counted from 1, that is not blank and not of those; 0 where there is none.</summary>

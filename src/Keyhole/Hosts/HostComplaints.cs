@@ -25,7 +25,8 @@ public readonly record struct MapFailure(ulong Address, ulong SizeBytes, int Err
 /// <param name="Wanted">Those that its command line asks for, where it says that it got fewer; else null.</param>
 public readonly record struct HugePagePool(ulong PageBytes, ulong Count, ulong? Wanted);
 
-/// <summary>A device that has memory for itself together with another one (a shared RMRR): Xen says so when a guest is to be given the device.</summary>
+/// <summary>A device that has memory for itself together with another one (a shared RMRR): Xen says so when a guest is to be given the
+/// device.</summary>
 /// <param name="Address">Where that memory starts, in bytes.</param>
 public readonly record struct SharedMemoryDevice(PciAddress Device, ulong Address);
 
@@ -43,8 +44,8 @@ public sealed record HostComplaints
     /// else null.</summary>
     public bool? RelaxesDeviceMemory { get; init; }
 
-    /// <summary>Devices that Xen with VT-d gives to no guest, or says that it is risky to, because they share memory that the host's firmware has them
-    /// use by themselves (RMRR).</summary>
+    /// <summary>Devices that Xen with VT-d gives to no guest, or says that it is risky to, because they share memory that the host's firmware has
+    /// them use by themselves (RMRR).</summary>
     public ImmutableArray<SharedMemoryDevice> Sharing { get; init => field = Given.Array(value); } = [];
 
     /// <summary>Windows that could not be reserved for a guest.</summary>

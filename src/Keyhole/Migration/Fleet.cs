@@ -39,7 +39,8 @@ public sealed record FleetGuestFit(
     public FleetRefusals? Refused { get; init; }
 
     /// <summary>Whether the guest can live on every host of the fleet.</summary>
-    public bool FitsAll => TooLittleMemory == 0 && Refused is null && HoleTooLow == 0 && MeetsHighWindow == 0 && Placement is null or { Fails: 0, NotKnown: 0 };
+    public bool FitsAll => TooLittleMemory == 0 && Refused is null && HoleTooLow == 0 && MeetsHighWindow == 0
+        && Placement is null or { Fails: 0, NotKnown: 0 };
 }
 
 /// <summary>Hosts on which the toolstack does not create a guest.</summary>
@@ -121,5 +122,6 @@ public sealed record Fleet
     public bool NeedsNoHole => !Guests.IsEmpty && Guests.All(static fit => fit.Placement is not null);
 
     /// <summary>Whether every host could be read and suits every guest.</summary>
-    public bool SuitsAll => UnreadableCount == 0 && (ImpossibleCount == 0 || NeedsNoHole) && NoDevices is null && Guests.All(static guest => guest.FitsAll);
+    public bool SuitsAll => UnreadableCount == 0 && (ImpossibleCount == 0 || NeedsNoHole) && NoDevices is null
+        && Guests.All(static guest => guest.FitsAll);
 }

@@ -209,7 +209,8 @@ internal sealed class PlacementTally(GuestSpec? guest)
         var groups = ImmutableArray.CreateBuilder<PlacementGroup>(_groups.Count);
         foreach (((string verdict, string why), Group group) in _groups.OrderByDescending(static pair => pair.Value.Count))
         {
-            Phrase? remedy = guest is null ? group.Remedy : groups.Count < MaxRemedies && group.FirstHost is { } host && verdict is not (HostPlacement.NotKnown
+            Phrase? remedy = guest is null ? group.Remedy
+                : groups.Count < MaxRemedies && group.FirstHost is { } host && verdict is not (HostPlacement.NotKnown
                 or HostPlacement.DeviceMissing or HostPlacement.TooLittleMemory)
                 ? HostPlacement.RemedyFor(guest, host, group.Names[0], verdict) : null;
             groups.Add(new(verdict, why, group.Count, [.. group.Names], remedy));

@@ -44,7 +44,8 @@ internal static class SharedDeviceMemory
             foreach (SharedMemoryDevice said in traits.Complaints.Sharing)
             {
                 if (assignment.Covers(said.Device))
-                    return new(said.Device, $"with another device (Xen's log: \"{said.Device} with shared RMRR at {said.Address:x}\")", said.Address, null);
+                    return new(said.Device, $"with another device (Xen's log: \"{said.Device} with shared RMRR at {said.Address:x}\")",
+                        said.Address, null);
             }
         }
 

@@ -41,8 +41,8 @@ public static class BootEvidence
         return layout.Initrd.IsEmpty ? layout with { Initrd = InitrdOf(boot) } : layout;
     }
 
-    /// <summary>The dom0 that Xen builds where nothing is said: all of the host's RAM but a sixteenth, 128 MiB at most, for Xen itself. Where lines of
-    /// the map are lost it is the RAM that Xen counts; where it does not, what the lines that are there have, and the host may have more.</summary>
+    /// <summary>The dom0 that Xen builds where nothing is said: all of the host's RAM but a sixteenth, 128 MiB at most, for Xen itself. Where lines
+    /// of the map are lost it is the RAM that Xen counts; where it does not, what the lines have that are there: the host may have more.</summary>
     public static Dom0Log UsualDom0(Host host)
     {
         ArgumentNullException.ThrowIfNull(host);

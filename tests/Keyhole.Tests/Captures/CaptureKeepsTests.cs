@@ -142,7 +142,8 @@ public sealed class CaptureKeepsTests
     public void Of_a_damaged_log_the_capture_is_read_and_says_the_same()
     {
         const int rounds = 6;
-        string[] names = [.. Sources().Select(static row => (string)row[0]).Where(static name => Path.GetExtension(name) is ".log" or ".txt" or ".eml")];
+        string[] names =
+            [.. Sources().Select(static row => (string)row[0]).Where(static name => Path.GetExtension(name) is ".log" or ".txt" or ".eml")];
         var random = new Random(20261129);
         foreach (string name in names)
         {
@@ -159,7 +160,8 @@ public sealed class CaptureKeepsTests
     [TestMethod]
     public void A_map_of_as_many_entries_as_there_can_be_with_lines_lost_between_all_comes_back()
     {
-        IEnumerable<string> entries = Enumerable.Range(1, Host.MaxEntries).Select(static i => $"(XEN)  [{i * 0x2000:x16}, {i * 0x2000 + 0xfff:x16}] (usable)");
+        IEnumerable<string> entries = Enumerable.Range(1, Host.MaxEntries).Select(static i =>
+            $"(XEN)  [{i * 0x2000:x16}, {i * 0x2000 + 0xfff:x16}] (usable)");
         Host host = MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', entries))).Host;
 
         Assert.HasCount(Host.MaxEntries + 1, host.LostRanges);
