@@ -52,7 +52,7 @@ public sealed class BundleTests
     [DataRow("526172211a070100", "a RAR archive; unpack it (unrar x, 7z x)")]
     [DataRow("213c617263683e0a", "an ar archive, as .deb files are; unpack it (ar x)")]
     [DataRow("04224d1864a7", "packed by lz4; unpack it (lz4 -d)")]
-    [DataRow("4c504b5348485248", "a journal's own file; give the text: journalctl -k --file FILE")]
+    [DataRow("4c504b5348485248", "a journal's own file; give what journalctl prints of it")]
     [DataRow("89504e470d0a1a0a", "a picture (PNG); give the text, not a picture of it")]
     [DataRow("504b0506000000000000000000000000000000000000", "an archive with no file in it; give the log")]
     public void A_file_that_nothing_reads_is_told_for_what_it_is_packed_or_not(string hex, string what)
