@@ -179,30 +179,6 @@ public sealed class VerifyThreadsTests
         Assert.Contains("the rest of the log has no forecast to be compared with", run.Output);
     }
 
-    [TestMethod]
-    [DataRow("hvm", "libxl: error: libxl_dm.c:467:libxl__domain_device_construct_rdm: Domain 1:RDM conflict at 0x6ccfe000\n", "RDM conflict")]
-    [DataRow("pv", "xc: error: panic: xc_dom_boot.c:122: can't allocate low memory for domain: Out of memory\n", "can't allocate low memory")]
-    [DataRow("pvh", "libxl: error: libxl_pci.c:1365:libxl__add_pcidevs: libxl_device_pci_add failed: -1\n"
-        + "(XEN) [VT-D] It's disallowed to assign 0000:00:1a.0 with shared RMRR at db7d7000 for d1.\n", "It's disallowed to assign")]
-    public void A_guest_that_the_toolstack_did_not_create_has_no_boot_and_the_reason_is_quoted(string type, string reason, string quoted)
-    {
-        const string end = "libxl: error: libxl_create.c:1420:domcreate_rebuild_done: Domain 1:cannot (re-)build domain: -3\n";
-        CommandRun run = CommandRun.Of("verify", "--memory", "512", "--type", type, "--host", Written(XensMap), "--dmesg", Written(reason + end));
-
-        Assert.AreEqual(2, run.Status, run.Output);
-        Assert.Contains("the guest was not created", run.Errors);
-        Assert.Contains(quoted, run.Errors);
-    }
-
-    [TestMethod]
-    public void An_error_of_the_toolstack_beside_a_kernel_s_lines_does_not_hide_the_boot()
-    {
-        string log = Written($"xc: error: panic: an earlier try\n{BuiltBy("4.14.5", "1015808")}");
-        CommandRun run = CommandRun.Of("verify", "--memory", "4096", "--host", Written(XensMap), "--dmesg", log, "--boot", "1");
-
-        Assert.DoesNotContain("was not created", run.Errors);
-    }
-
     private const string Quoted = """
         dom0's map:
          ...

@@ -35,5 +35,6 @@ internal static class OptionWords
         Setting.ReservedRange => "--range",
         Setting.ReservedGuestMemory => "--guest-memory",
         Setting.CrashKernel => "--crashkernel",
+        Setting.DeviceMemory => "--rmrr",
     };
 }

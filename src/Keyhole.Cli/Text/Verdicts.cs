@@ -4,6 +4,9 @@ using System;
 using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Logs;
+using Keyhole.Platforms;
 
 namespace Keyhole.Cli.Text;
 
@@ -29,8 +32,27 @@ internal static class Verdicts
         };
     }
 
+    /// <summary>The memory setup went as forecast, and that is not all.</summary>
+    public const string NoMemoryBehindSetup = "the memory setup is as forecast, and behind it something got no memory and does not work";
+
+    /// <summary>No kernel of it ran.</summary>
+    public const string NotCreated = "the guest was not created";
+
+    /// <summary>What else the log of a boot tells that went as forecast: not all is well for that. Empty where nothing.</summary>
+    public static string BehindSetup(ObservedBoot boot)
+    {
+        string needs = boot.Facts.HasNeeds ? "; behind that it tells of a want of memory" : "";
+        // Below 1 MiB lies the copy of a display's ROM.
+        return boot.Facts.FailedClaims.Any(static claim => claim.Value.Window.End > X86Layout.OneMiB)
+            ? $"{needs}; not every window of a device could be claimed" : needs;
+    }
+
     public static string Of(VerificationAnswer answer) =>
-        answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast." : "The boot was as forecast."
+        answer.Verification.Outcomes is { Observed: GuestOutcome.Refused }
+            ? $"T{NotCreated[1..]}{(answer.Agrees ? ", as forecast" : "")}."
+            : answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast."
+                : $"The boot was as forecast{BehindSetup(answer.Verification.Boot)}."
+            : answer.Verification.AgreesButForNeeds ? $"{char.ToUpperInvariant(NoMemoryBehindSetup[0])}{NoMemoryBehindSetup[1..]}."
             : answer.Explanations is [var first, ..] ? first
             : $"The boot was not as forecast: {Counted.Of(answer.Differences.Length, "difference")}.";
 

@@ -6,6 +6,7 @@ using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;
+using Keyhole.Platforms;
 using Keyhole.Verification;
 
 namespace Keyhole.Cli.Text;
@@ -30,14 +31,22 @@ internal static class VerificationText
         string made = expected.Plan.Firmware is { } firmware ? $", firmware: {firmware.Name} {firmware.Version}"
             : !expected.Plan.HasPolicy ? "" : $", map: {expected.Plan.Policy}";
         console.Ansi.WriteLine($"guest:  {expected.Plan.Guest.VisibleName ?? "(no name)"}, {size}{made}");
-        console.Ansi.WriteLine($"log:    {Describe(answer.Boot, verification.Boot)}");
+        bool isNotCreated = verification.Outcomes is { Observed: GuestOutcome.Refused };
         bool isTaken = !hasFirmware && expected.Forecast is not null;
-        console.Ansi.WriteLine($"kernel: {(!isTaken && verification.Boot.Release is null ? "not named in the log" : answer.Profile)}");
+        string log = isNotCreated ? string.Create(CultureInfo.InvariantCulture, $"no boot, line {answer.Boot.FirstLine} of {answer.Boot.Log}")
+            : Describe(answer.Boot, verification.Boot);
+        console.Ansi.WriteLine($"log:    {log}");
+        if (!isNotCreated)
+            console.Ansi.WriteLine($"kernel: {(!isTaken && verification.Boot.Release is null ? "not named in the log" : answer.Profile)}");
         int differing = answer.Differences.Length;
-        bool halts = verification.Boot.Halts;
-        string verdict = differing == 0
+        ObservedBoot boot = verification.Boot;
+        bool halts = boot.Halts;
+        string verdict = isNotCreated ? differing == 0 ? $"{Verdicts.NotCreated}, as forecast" : Verdicts.NotCreated
+            : differing == 0
             ? halts ? "the kernel halts, as forecast"
-                : expected.Boots || !hasFirmware ? "the log agrees with the forecast" : "the guest does not start, as forecast"
+                : expected.Boots || !hasFirmware ? $"the log agrees with the forecast{Verdicts.BehindSetup(boot)}"
+                : "the guest does not start, as forecast"
+            : verification.AgreesButForNeeds ? Verdicts.NoMemoryBehindSetup
             : verification.Findings is [{ What: Verifier.OutcomeWhat } end]
                 ? end.Forecast is null ? "it ended, and nothing of it was forecast"
                     : !halts || verification.Boot.Map is { Entries.IsEmpty: false }
@@ -46,7 +55,10 @@ internal static class VerificationText
             : string.Create(CultureInfo.InvariantCulture, $"{differing} of {verification.Findings.Length} lines differ from the forecast");
         if (!verification.NotKnownRanges.IsEmpty)
             verdict += differing == 0 ? ", as far as the host's map is known" : "; the host's map is not known as a whole";
-        console.Ansi.Write(verdict, differing == 0 && !halts ? TextColour.Green : TextColour.Red);
+        console.Ansi.Write(
+            verdict,
+            differing > 0 || halts || isNotCreated ? TextColour.Red
+                : Verdicts.BehindSetup(boot).Length > 0 ? TextColour.Yellow : TextColour.Green);
         console.Ansi.WriteLine();
         TextTable table = MapView.NewTable("The boot beside the forecast", "", "what", "forecast", "observed", "line");
         table.AlignRight(4);

@@ -12,6 +12,7 @@ using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Verification;
@@ -83,12 +84,15 @@ internal static class VerifyVerb
             }
 
             // Where no kernel lays the memory out by the map, the guest's own log is looked into now: the forecast needs nothing of it.
-            bool isFirmwares = taken.Boot is null;
+            bool isFirmwares = taken is { Boot: null, NotCreated: null };
             if (isFirmwares && taken.LookForGuest(boot.Plan, parsed.GetValue(number)) is { } notThere)
                 return console.Fail(notThere);
+            isFirmwares &= taken.NotCreated is null;
             if (isFirmwares)
                 boot = Boot.Of(FirmwareVerifier.WithEvidence(boot.Plan.Scenario, taken.Boot!, log!));
-            BootVerification verification = isFirmwares ? FirmwareVerifier.Compare(boot.Plan, taken.Boot!, log!)
+            BootVerification verification = taken.NotCreated is { } reason ? GuestCreation.NotCreated(boot, reason, taken.Scan!)
+                : isFirmwares ? FirmwareVerifier.Compare(boot.Plan, taken.Boot!, log!)
+                : boot is { Forecast: null, Outcome: GuestOutcome.Refused } && !source.IsDom0(parsed) ? GuestCreation.Created(boot, taken.Boot!)
                 : boot.Forecast is { } forecast ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
                 : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap);
             if (verification.Findings.IsEmpty && !verification.NotKnownRanges.IsEmpty)
@@ -115,7 +119,7 @@ internal static class VerifyVerb
 
             var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount, OptionWords.Of);
             InputError? unpainted = html.Write(
-                parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes && !taken.Boot!.Halts,
+                parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes && taken is { NotCreated: null, Boot.Halts: false },
                 boot.Forecast is { } painted ? () => Pictures.OfBoot(boot.Plan, painted) : () => Pictures.OfPlan(boot.Plan), [],
                 to => VerificationText.Write(to, answer), to => answer.WriteJson(to.OutBytes), answer.Explanations);
             if (unpainted is not null)
@@ -149,6 +153,9 @@ internal static class VerifyVerb
 
         public int BootCount { get; private set; }
 
+        /// <summary>The log that the boot is looked for in; null before the host has been read where that is its log.</summary>
+        public LogScan? Scan => log ?? HostLog;
+
         /// <summary>The log that the host was read from, or null.</summary>
         public LogScan? HostLog { get; private set; }
 
@@ -158,14 +165,21 @@ internal static class VerifyVerb
         /// <summary>Why there is no forecast to compare with, as a sentence; null where there is one.</summary>
         public string? WhyNoForecast { get; private set; }
 
+        /// <summary>The toolstack's or Xen's reason where the guest was not created; null where it was, as far as the log tells.</summary>
+        public LogFact<string>? NotCreated { get; private set; }
+
         /// <summary>Chooses the boot of a guest that has firmware, or none and no PV kernel. The error, or null.</summary>
         public InputError? LookForGuest(Plan plan, int? number)
         {
             if (log is null)
                 return InputError.Missing("--dmesg", null, "what the guest's kernel printed is not told",
                     "name it with --dmesg: 'sudo dmesg' in the guest, or its console's log");
-            if (NotCreated(log, Name!) is { } notCreated)
-                return notCreated;
+            if ((NotCreated = NotCreatedIn(log)) is not null)
+            {
+                BootCount = 1;
+                return null;
+            }
+
             if (plan.Firmware is null && plan.Verdict is null && !plan.IsMapKnown)
             {
                 Problem? why = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.MapNotKnown);
@@ -188,14 +202,8 @@ internal static class VerifyVerb
             return null;
         }
 
-        /// <summary>Where the toolstack did not create the guest, and nothing of a kernel or firmware is in the log; else null.</summary>
-        private static InputError? NotCreated(LogScan log, string name) =>
-            ToolstackErrors.Of(log) is { } error && FirmwareVerifier.BootsIn(log).IsEmpty
-                ? InputError.NothingInIt(name, error.Line,
-                    $"the guest was not created, so no kernel of it ran and there is no boot to compare; the first reason in the log: "
-                        + $"\"{error.Value}\"",
-                    "mend that, and ask 'keyhole plan' about this guest on this host; 'xl dmesg' may say more")
-                : null;
+        /// <summary>Why, where the toolstack did not create the guest and nothing of a kernel or firmware is in the log; else null.</summary>
+        private static LogFact<string>? NotCreatedIn(LogScan log) => FirmwareVerifier.BootsIn(log).IsEmpty ? ToolstackErrors.Of(log) : null;
 
         public Parsed<BootHints> Look(HostDocument host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
         {
@@ -205,8 +213,12 @@ internal static class VerifyVerb
                 return InputError.NothingInIt("--dmesg", null, "the host's map comes from no log, so it holds no boot",
                     "name what the kernel printed with --dmesg");
             Name ??= "the host's log";
-            if (!isDom0 && NotCreated(scan, Name) is { } notCreated)
-                return notCreated;
+            if (!isDom0 && (NotCreated = NotCreatedIn(scan)) is not null)
+            {
+                BootCount = 1;
+                return new BootHints { Layout = static pages => GuestLayout.OfXl(pages) };
+            }
+
             ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);
             BootCount = boots.Length;
             if (!BootLog.Choose(boots, isDom0, number, Name).TryGet(out ObservedBoot? chosen, out InputError? error))

@@ -82,6 +82,9 @@ public enum Setting
 
     /// <summary>The memory of a crash kernel beside RAM that is kept aside.</summary>
     CrashKernel,
+
+    /// <summary>Memory of the host that devices use by themselves.</summary>
+    DeviceMemory,
 }
 
 /// <summary>The names of settings.</summary>
@@ -116,5 +119,6 @@ public static class SettingNames
         Setting.ReservedRange => "ReserveRequest.Ranges",
         Setting.ReservedGuestMemory => "ReserveRequest.GuestBytes",
         Setting.CrashKernel => "ReserveRequest.CrashKernelBytes",
+        Setting.DeviceMemory => "HostTraits.ReservedDeviceMemory",
     };
 }

@@ -105,6 +105,9 @@ public sealed record BootFacts
     /// <summary>What the kernel or a driver says that it got no memory for, behind the memory setup: the first four.</summary>
     internal ImmutableArray<LogFact<string>> Needs { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>Whether the log says, behind the memory setup, that something got no memory.</summary>
+    public bool HasNeeds => !Needs.IsEmpty;
+
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
     public bool DefersPages { get; init; }
 

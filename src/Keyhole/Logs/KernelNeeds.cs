@@ -9,10 +9,12 @@ namespace Keyhole.Logs;
 /// <param name="Mark">The part of a line by which it is found.</param>
 /// <param name="Example">A whole line, without its prefix.</param>
 /// <param name="Says">What it means; goes on behind the quoted words and a colon.</param>
-internal readonly record struct KernelNeed(string Mark, string Example, string Says);
+/// <param name="IsLoss">Whether something does not work for it: a device, a program. Else the kernel may have got through without.</param>
+internal readonly record struct KernelNeed(string Mark, string Example, string Says, bool IsLoss = true);
 
 /// <summary>What a running kernel asked for and did not get: the kernel goes on, and something of it does not work.</summary>
-/// <remarks>Sources: Linux' drivers/xen/swiotlb-xen.c, drivers/pci/xen-pcifront.c, kernel/dma/swiotlb.c, mm/page_alloc.c, mm/oom_kill.c,
+/// <remarks>Sources: Linux' drivers/xen/swiotlb-xen.c, drivers/pci/xen-pcifront.c, drivers/xen/xenbus/xenbus_client.c,
+/// drivers/net/xen-netfront.c, kernel/dma/swiotlb.c, mm/page_alloc.c, mm/oom_kill.c,
 /// drivers/base/dd.c.</remarks>
 internal static class KernelNeeds
 {
@@ -24,12 +26,16 @@ internal static class KernelNeeds
             "the kernel asked Xen for memory of the host in one piece below 4 GiB, as a buffer for devices that are passed through, and got none"),
         new("Could not setup SWIOTLB", "pcifront pci-0: Could not setup SWIOTLB!",
             "without a buffer for them (SWIOTLB) none of the devices that are passed through comes up"),
+        new(": 12 Error setting up", "pcifront pci-0: 12 Error setting up PCI Frontend",
+            "the driver of the bus of the devices that are passed through gave up, for want of memory by its own word (12)"),
+        new(": 12 allocating ", "vif vif-0: 12 allocating tx ring page",
+            "the driver of that device of Xen's gave up, for want of memory by its own word (12)"),
         new("Xen-SWIOTLB buffer", "xen:swiotlb_xen: Cannot allocate Xen-SWIOTLB buffer",
             "the kernel had no memory of its own left for a buffer for devices that are passed through"),
         new("swiotlb buffer is full", "nvme 0000:00:06.0: swiotlb buffer is full (sz: 65536 bytes), total 32768 (slots), used 32760 (slots)",
-            "the buffer through which a device reads and writes memory that it does not reach is too small"),
+            "the buffer through which a device reads and writes memory that it does not reach is too small", IsLoss: false),
         new("page allocation failure", "modprobe: page allocation failure: order:4, mode:0x40cc0(GFP_KERNEL|__GFP_COMP), nodemask=(null)",
-            "the kernel had no free memory of that order (2^order pages in one piece)"),
+            "the kernel had no free memory of that order (2^order pages in one piece)", IsLoss: false),
         new("invoked oom-killer", "dracut-install invoked oom-killer: gfp_mask=0x140cca, order=0, oom_score_adj=0",
             "the kernel had no free memory left, and ends programs"),
         new("failed with error -12", "xhci_hcd 0000:00:06.0: probe with driver xhci_hcd failed with error -12",

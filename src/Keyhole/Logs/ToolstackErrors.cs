@@ -11,13 +11,17 @@ public static class ToolstackErrors
     internal const string Libxcs = "xc: error";
     internal const string Xenopsds = "xenguesthelper";
 
-    private static readonly string[] s_marks = [Libxls, Libxcs, Xenopsds];
+    internal const string Xls = "failed to free memory for the domain";
+
+    private static readonly string[] s_marks = [Libxls, Libxcs, Xenopsds, Xls];
 
     /// <summary>What Xen says of a device that it does not give to a guest; the toolstack then says that the device failed.</summary>
     internal const string NotAssigned = "disallowed to assign";
 
     /// <summary>After these a guest is not created.</summary>
-    private static readonly string[] s_ends = ["(re-)build domain", "panic:", "xc_assign_device failed", "Destruction of domain"];
+    private static readonly string[] s_ends = 
+        ["(re-)build domain", "panic:", "xc_assign_device failed", "Destruction of domain", "annot make domain", "device model did not start",
+            ":unable to add ", ":libxl__domain_config_setdefault:", ":initiate_domain_create:", Xls];
 
     /// <summary>The words that are nearest to the reason, where the log says that a guest was not created; else null.</summary>
     public static LogFact<string>? Of(LogScan scan)

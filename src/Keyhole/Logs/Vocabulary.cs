@@ -237,6 +237,7 @@ internal static class Vocabulary
         new(ToolstackErrors.Libxls, KernelMessageKind.Other, "libxl: error: libxl_create.c:1420:domcreate_rebuild_done: Domain 1:failed: -3"),
         new(ToolstackErrors.Libxcs, KernelMessageKind.Other, "xc: error: panic: xc_dom_boot.c:122: can't allocate low memory for domain"),
         new(ToolstackErrors.Xenopsds, KernelMessageKind.Other, "Error from xenguesthelper: xenguest: xc_dom_build_image: panic: failed"),
+        new(ToolstackErrors.Xls, KernelMessageKind.Other, ToolstackErrors.Xls),
         new(ToolstackErrors.NotAssigned, KernelMessageKind.Other, "It's disallowed to assign 0000:00:1a.0 with shared RMRR at 1000 for d1."),
         new("Dom0 memory m", KernelMessageKind.Other, PvhDom0sMap),
         new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),

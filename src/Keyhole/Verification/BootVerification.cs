@@ -48,6 +48,10 @@ public sealed record BootVerification
     /// <summary>Whether nothing differs from the forecast, as far as it is known.</summary>
     public bool Agrees => Findings.All(static finding => finding.Agrees);
 
+    /// <summary>Whether all that differs is that something got no memory once the memory setup was over, which went as forecast.</summary>
+    public bool AgreesButForNeeds => !Agrees && Findings.Any(static finding => finding.Agrees)
+        && Findings.All(static finding => finding.Agrees || finding.What == NeedFindings.What);
+
     /// <summary>The findings that differ.</summary>
     public ImmutableArray<Finding> Differences => [.. Findings.Where(static finding => !finding.Agrees)];
 }

@@ -40,7 +40,7 @@ internal static class FailureExplanations
 
         if (forecast.Halts)
             yield break;
-        Finding[] compared = [.. findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];
+        Finding[] compared = [.. findings.Where(static finding => finding.What is not (Verifier.OutcomeWhat or NeedFindings.What))];
         foreach (string text in OfEnd(compared, failure))
             yield return text;
         int differing = compared.Count(static finding => !finding.Agrees);

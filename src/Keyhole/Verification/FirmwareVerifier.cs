@@ -105,7 +105,7 @@ public static class FirmwareVerifier
         if (plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }) is { Remedy: { } remedy }
             && verification.Agrees)
             explanations.Add($"What to change: {remedy}");
-        return verification with { Explanations = [.. explanations] };
+        return verification with { Findings = [.. verification.Findings, .. NeedFindings.Of(observed.Facts)], Explanations = [.. explanations] };
     }
 
     private static BootVerification CompareOnly(Plan plan, ObservedBoot observed, LogScan scan, List<Phrase> explanations)

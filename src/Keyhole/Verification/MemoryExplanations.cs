@@ -108,6 +108,8 @@ internal static class MemoryExplanations
                 ? $": the {who} gets them with {OwnWords.SetMemory(forecast.Request.Toolstack)}, they are not missing"
                 : ", and the domain may not have more than it starts with";
             yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{meaning}.";
+            if (PageStructures.Tell(request, room, plan?.Guest) is { } cost)
+                yield return cost;
         }
 
         if (given < kept + WorthMentionBytes)
@@ -165,7 +167,10 @@ internal static class MemoryExplanations
             return $"{total} When it said so {Verifier.Number(memory.AvailableKiB)} KiB were set up; {rest}.";
         }
 
-        return $"{total} Of these the kernel had taken {Verifier.Number(own)} KiB for itself and its ramdisk when it said so.";
+        ulong structures = forecast.Request.Is32Bit ? 0 : PageStructures.BytesFor((inMap - usable) << Frames.Shift) >> 10;
+        string ofRoom = structures == 0 || structures > own ? ""
+            : $", about {Verifier.Number(structures)} of them for its structures of that room's pages";
+        return $"{total} Of these the kernel had taken {Verifier.Number(own)} KiB for itself and its ramdisk when it said so{ofRoom}.";
     }
 
     private static ulong PagesOf(BootForecast forecast, string what) =>

@@ -133,6 +133,7 @@ public static class PvhDom0Verifier
             notCompared.Add("the gap for PCI devices");
         }
 
+        findings.AddRange(NeedFindings.Of(observed.Facts));
         return new()
         {
             Profile = kernel,
@@ -175,7 +176,7 @@ public static class PvhDom0Verifier
             yield return text;
         if (observed.Facts.PanicMessage is null && observed.BootFailure is { } failure)
         {
-            Finding[] compared = [.. findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];
+            Finding[] compared = [.. findings.Where(static finding => finding.What is not (Verifier.OutcomeWhat or NeedFindings.What))];
             if (observed.IsXensOwnEnd)
             {
                 yield return FailureExplanations.OfXensOwnEnd(failure);

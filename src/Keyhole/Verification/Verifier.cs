@@ -54,7 +54,10 @@ public static class Verifier
     /// may have come later.</summary>
     internal static bool AgreesAll(BootForecast forecast, ObservedBoot observed) =>
         Findings(forecast, observed).Findings
-            .All(finding => finding.Agrees || finding.What == BarFindings.What || IsDeathBehindSetup(finding, observed));
+            .All(finding => finding.Agrees || IsBehindSetup(finding) || IsDeathBehindSetup(finding, observed));
+
+    /// <summary>Whether a finding is about what comes behind the memory setup: no other release, guest or map would make it agree.</summary>
+    internal static bool IsBehindSetup(Finding finding) => finding.What is BarFindings.What or NeedFindings.What;
 
     /// <summary>The mainline releases that agree with everything in the log: "3.2 to 3.4, or 6.12 and later".</summary>
     internal static string Agreeing(BootRequest request, ObservedBoot observed) => KernelSurvey.ReleasesThat(
@@ -175,7 +178,7 @@ public static class Verifier
                 yield return finding;
         }
 
-        foreach (Finding finding in BarFindings.Compare(forecast, seen.FailedClaims))
+        foreach (Finding finding in BarFindings.Compare(forecast, seen.FailedClaims).Concat(NeedFindings.Of(seen)))
             yield return finding;
     }
 

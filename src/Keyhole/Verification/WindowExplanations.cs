@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Diagnostics;
+using Keyhole.E820;
+using Keyhole.Forecasts;
+using Keyhole.Logs;
+using Keyhole.Platforms;
+
+namespace Keyhole.Verification;
+
+/// <summary>Says for people why a kernel could not claim the windows of devices, and what to change.</summary>
+internal static class WindowExplanations
+{
+    /// <summary>Less memory lets go of RAM alone: what xl marks unusable begins at the end of the guest's RAM, and ends where it did.</summary>
+    private static string LessMemory(string obstacle) =>
+        obstacle == LinuxTypeNames.OfResource(E820Type.Ram) ? ", or less low memory"
+        : obstacle == LinuxTypeNames.OfResource(E820Type.Unusable) ? "; less memory does not help: what lies below the host's first reserved region "
+            + "and is not the guest's RAM is marked unusable"
+        : "";
+
+    public static IEnumerable<Phrase> Of(PossibleForecasts possible, ObservedBoot observed, Plan? plan)
+    {
+        // What several windows meet is one fault.
+        foreach (IGrouping<(string?, ByteRange, bool), LogFact<FailedClaim>> claims in observed.Facts.FailedClaims.GroupBy(
+            static claim => (claim.Value.Obstacle, claim.Value.ObstacleRange, claim.Value.Window.End <= X86Layout.OneMiB)))
+            yield return Bar(possible, observed, plan, [.. claims]);
+    }
+
+    /// <param name="possible">What was forecast.</param>
+    /// <param name="observed">The boot.</param>
+    /// <param name="plan">The guest's; null where it is not known.</param>
+    /// <param name="claims">Of windows that meet the same.</param>
+    private static Phrase Bar(PossibleForecasts possible, ObservedBoot observed, Plan? plan, LogFact<FailedClaim>[] claims)
+    {
+        BootForecast forecast = possible.All[0];
+        FailedClaim failed = claims[0].Value;
+        bool isOne = claims.Length == 1;
+        string lines = $"{(isOne ? "Line" : "Lines")} {Listed([.. claims.Select(static claim => $"{claim.Line}")])}";
+        string windows = $"{(isOne ? "window" : "windows")} {Listed([.. claims.Select(static claim => Verifier.Range(claim.Value.Window))])}";
+        string meets = isOne ? "conflicts" : "conflict";
+        string unusable = isOne ? "so the device is not usable" : "so what needs them is not usable";
+        if (failed.Obstacle is not { } obstacle)
+            return $"{lines}: the {windows} could not be claimed for a reason that is not the memory map's.";
+        if (obstacle.Length == 0)
+            return $"{lines}: the {windows} could not be claimed; why not does not stand in {(isOne ? "that line" : "these lines")}.";
+        if (obstacle.Equals("reserved", StringComparison.OrdinalIgnoreCase))
+            return $"{lines}: the {windows} {meets} with reserved memory of the map, {Verifier.Range(failed.ObstacleRange)}."
+                + (failed.Window.End <= X86Layout.OneMiB
+                    ? " Below 1 MiB lies the copy of a display's ROM, which is no BAR: nothing is lost."
+                    : "");
+        if (!BarFindings.IsOfMap(obstacle))
+            return $"{lines}: the {windows} {meets} with {InputError.Quote(obstacle)}, which is not RAM, ACPI or unusable memory "
+                + $"of the map: the devices' addresses conflict, not the map.";
+        string met = $"{lines}: the device's {windows} {meets} with {obstacle} {Verifier.Range(failed.ObstacleRange)}";
+        bool isDom0 = forecast.Request.IsDom0;
+        if (HotPlugged(possible, observed, failed) is { Length: > 0 } how)
+        {
+            bool canGrow = plan is not null && plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB;
+            string balloon = isDom0 || plan is null || canGrow || forecast.ReleasedPages != 0
+                ? ""
+                : $" The guest's {OwnWords.Most(plan.Guest.Toolstack)} is its {OwnWords.Memory(plan.Guest.Toolstack)}, so it was not its balloon "
+                    + "that grew: kernels add such memory for other domains' pages (grants), too.";
+            string smaller = !isDom0 && canGrow
+                ? $"set {OwnWords.Most(plan!.Guest.Toolstack)} to {OwnWords.Memory(plan.Guest.Toolstack)} ({plan.Guest.MemoryKiB >> 10} MiB), so "
+                    + "that the balloon has nothing to add; or "
+                : "";
+            // What is in force already is no remedy.
+            bool isGivenAtStart = isDom0 || plan is { Guest.Pci.IsEmpty: false };
+            string earlier = isDom0 ? "build the driver that claims it into the kernel"
+                : isGivenAtStart ? "build the driver of its bus (xen-pcifront) into the kernel"
+                : "give it to the domain before it starts, with the driver of its bus (xen-pcifront) built into the kernel";
+            return $"{met}, {unusable}. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds "
+                + $"memory: {earlier}.";
+        }
+
+        if (isDom0)
+            return $"{met} of the machine's map, {unusable}. What to change: the firmware's settings (above 4G decoding, memory "
+                + $"remapping), so that {(isOne ? "the window is" : "the windows are")} in a gap or in reserved memory.";
+        // Whether the host's map is on, the log's own map tells, or the forecast's where the log has none; where it is, another policy's map or less
+        // memory is what is left.
+        bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own
+            ? own.Entries.Any(Explanations.IsTheHosts) : possible.All.Any(static one => one.Request.Map.Any(Explanations.IsTheHosts));
+        Phrase other = hasHosts ? $"{Setting.Compare} tries the policies"
+            : (Phrase)$"{OwnWords.HostMap(forecast.Request.Toolstack)} gives the host's";
+        return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in "
+            + $"reserved memory ({other}){LessMemory(obstacle)}.";
+    }
+
+    /// <summary>One, two or three of several, and how many more there are.</summary>
+    private static string Listed(string[] items)
+    {
+        const int most = 3;
+        return items.Length > most ? $"{string.Join(", ", items[..most])} and {items.Length - most} more"
+            : items.Length == 1 ? items[0] : $"{string.Join(", ", items[..^1])} and {items[^1]}";
+    }
+
+    /// <summary>
+    /// Proven by: the obstacle is RAM, and the map that the kernel started with has none there; it is the log's own where it has one. Linux adds
+    /// memory in whole sections of 128 MiB. Empty where the RAM was given.
+    /// </summary>
+    private static string HotPlugged(PossibleForecasts possible, ObservedBoot observed, FailedClaim failed)
+    {
+        const ulong section = BalloonForecast.SectionBytes;
+        // Behind the end of a map that is cut nothing is proven.
+        if (failed.Obstacle != LinuxTypeNames.OfResource(E820Type.Ram) || (observed is { Map: { } cut, MapMayEndEarly: true }
+            && (cut.Entries.IsEmpty || cut.Entries[^1].Address < failed.ObstacleRange.End)))
+            return "";
+        ImmutableArray<E820Entry>[] given = observed.Map is { Error: null, Entries.Length: > 0 } map ? [map.Entries]
+            : [.. possible.All.Select(static one => one.KernelMap)];
+        ByteRange obstacle = failed.ObstacleRange;
+        if (given[0].IsEmpty || obstacle.IsEmpty || given.Any(one => one.Any(entry => entry.IsRam && entry.Range.Overlaps(obstacle))))
+            return "";
+        string source = observed.Map is { } shown ? $"the kernel's map (line {shown.Line} on) has no RAM there"
+            : "by the forecast the kernel's map has no RAM there";
+        bool isSections = ((obstacle.Start | obstacle.End) & (section - 1)) == 0;
+        string sections = isSections
+            ? $", and it is {ByteSize.ToText(obstacle.SizeBytes)} of whole 128 MiB sections, as Linux adds memory at the lowest free address" : "";
+        return $"That memory was not given but hot-plugged later: {source}{sections}.";
+    }
+}

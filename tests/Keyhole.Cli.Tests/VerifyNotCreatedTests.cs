@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.IO;
+using System.Text.Json;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+/// <summary><c>keyhole verify</c> of a guest that was not created, and of one that was forecast not to be.</summary>
+[TestClass]
+public sealed class VerifyNotCreatedTests
+{
+    private const string Host = """
+        (XEN) Xen version 4.17.5 (a@b) debug=n
+        (XEN) Command line: placeholder dom0_mem=1024M,max:1024M
+        (XEN) Xen-e820 RAM map:
+        (XEN)  [0000000000000000, 000000000009fbff] (usable)
+        (XEN)  [000000000009fc00, 00000000000fffff] (reserved)
+        (XEN)  [0000000000100000, 000000006cbfffff] (usable)
+        (XEN)  [000000006cc00000, 000000006fffffff] (reserved)
+        (XEN)  [0000000100000000, 000000023fffffff] (usable)
+        (XEN) System RAM: 6859MB (7023612kB)
+
+        """;
+
+    private const string End = "libxl: error: libxl_create.c:1420:domcreate_rebuild_done: Domain 1:cannot (re-)build domain: -3\n";
+    private const string Conflict = "libxl: error: libxl_dm.c:467:libxl__domain_device_construct_rdm: Domain 1:RDM conflict at 0x6ccfe000\n" + End;
+    private const string Refused =
+        "libxl: error: libxl_create.c:1164:libxl__domain_config_setdefault: Domain 4294967295:passthrough not supported on this platform\n";
+
+    [TestMethod]
+    [DataRow("hvm", Conflict, "RDM conflict")]
+    [DataRow("pv", "xc: error: panic: xc_dom_boot.c:122: can't allocate low memory for domain: Out of memory\n" + End, "Memory has a part in it")]
+    [DataRow("pvh", "libxl: error: libxl_pci.c:1365:libxl__add_pcidevs: libxl_device_pci_add failed: -1\n" + End
+        + "(XEN) [VT-D] It's disallowed to assign 0000:00:1a.0 with shared RMRR at db7d7000 for d1.\n", "reserved memory (RMRR) at 0xdb7d7000")]
+    [DataRow("hvm", "failed to free memory for the domain\n", "Memory has a part in it")]
+    [DataRow("pv", Refused, "passthrough not supported")]
+    public void A_guest_that_the_toolstack_did_not_create_is_a_verdict_with_its_reason(string type, string log, string quoted)
+    {
+        CommandRun run = Verify(log, "--type", type);
+        string text = run.Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("the guest was not created\n", run.Output);
+        Assert.Contains("no kernel of it ran", text);
+        Assert.Contains(quoted, text);
+        using var answer = JsonDocument.Parse(Verify(log, "--type", type, "--json").Output);
+        Assert.AreEqual("refused", answer.RootElement.GetProperty("outcome").GetProperty("observed").GetString());
+        Assert.AreEqual("boots", answer.RootElement.GetProperty("outcome").GetProperty("forecast").GetString());
+        Assert.StartsWith("refused: \"", answer.RootElement.GetProperty("differences")[0].GetProperty("observed").GetString());
+    }
+
+    [TestMethod]
+    public void The_address_of_a_conflict_is_passed_on_with_a_cure_that_was_tried()
+    {
+        string text = Verify(Conflict, "--type", "hvm", "--pci", "00:14.0").Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.Contains("--rmrr 0x6ccfe000-END", text);
+        Assert.Contains("put rdm_mem_boundary=1740 into the xl.cfg", text);
+    }
+
+    /// <summary>The cure of a region that the host's source tells is plan's own.</summary>
+    [TestMethod]
+    public void A_conflict_with_memory_that_is_known_asks_for_no_address()
+    {
+        string output = Verify(Conflict, "--type", "hvm", "--pci", "00:14.0", "--rmrr", "0x6ccfe000-0x6cd1e000").Output;
+
+        Assert.DoesNotContain("-END", output);
+        Assert.Contains("The host's source has that reserved memory", output);
+    }
+
+    [TestMethod]
+    public void What_is_refused_for_another_reason_than_was_forecast_does_not_agree()
+    {
+        string host = Host.Replace("(XEN) System RAM", "(XEN) I/O virtualisation disabled\n(XEN) System RAM", StringComparison.Ordinal);
+        CommandRun same = VerifyOn(host, Refused, "--type", "hvm", "--pci", "00:14.0");
+        CommandRun other = VerifyOn(host, Conflict, "--type", "hvm", "--pci", "00:14.0");
+
+        Assert.AreEqual(0, same.Status, same.Output);
+        Assert.Contains("the guest was not created, as forecast", same.Output);
+        Assert.AreEqual(1, other.Status, other.Output);
+        Assert.DoesNotContain("as forecast", other.Output);
+    }
+
+    [TestMethod]
+    public void A_PV_guest_that_ran_although_it_was_to_be_refused_is_not_taken_for_a_PVH_dom0()
+    {
+        string host = Host.Replace("(XEN) System RAM", "(XEN) I/O virtualisation disabled\n(XEN) System RAM", StringComparison.Ordinal);
+        CommandRun run = VerifyOn(host, "[    0.000000] Linux version 6.1.90 (a@b) #1 SMP\n[    0.000000] Released 0 page(s)\n"
+            + "[    0.200000] Memory: 500000K/524288K available\n", "--type", "pv", "--pci", "00:14.0");
+
+        Assert.AreEqual(1, run.Status, run.Output);
+        Assert.Contains("refused: \"passthrough not supported", run.Output.Replace("\n ", " ", StringComparison.Ordinal));
+        Assert.Contains("it is another guest, another", run.Output);
+        Assert.DoesNotContain("PVH", run.Output);
+    }
+
+    [TestMethod]
+    public void An_error_of_the_toolstack_beside_a_kernels_lines_does_not_hide_the_boot()
+    {
+        CommandRun run = Verify("xc: error: panic: an earlier try\n[    0.000000] Linux version 6.1.90 (a@b) #1 SMP\n"
+            + "[    0.000000] Released 0 page(s)\n", "--type", "pv");
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.DoesNotContain("not created", run.Output);
+    }
+
+    private static CommandRun Verify(string log, params string[] options) => VerifyOn(Host, log, options);
+
+    private static CommandRun VerifyOn(string host, string log, params string[] options) =>
+        CommandRun.Of(["verify", "--memory", "4096", "--host", Written(host), "--dmesg", Written(log), .. options]);
+
+    private static string Written(string text)
+    {
+        string path = Path.GetTempFileName();
+        File.WriteAllText(path, text);
+        return path;
+    }
+}
