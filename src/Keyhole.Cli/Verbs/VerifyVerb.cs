@@ -88,9 +88,11 @@ internal static class VerifyVerb
             if (isFirmwares && taken.LookForGuest(boot.Plan, parsed.GetValue(number)) is { } notThere)
                 return console.Fail(notThere);
             isFirmwares &= taken.NotCreated is null;
-            if (isFirmwares)
+            bool isStubDomains = isFirmwares && StubDomain.IsShownBy(taken.Boot!, boot.Plan.Guest);
+            if (isFirmwares && !isStubDomains)
                 boot = Boot.Of(FirmwareVerifier.WithEvidence(boot.Plan.Scenario, taken.Boot!, log!));
             BootVerification verification = taken.NotCreated is { } reason ? GuestCreation.NotCreated(boot, reason, taken.Scan!)
+                : isStubDomains ? StubDomain.Compare(boot.Plan, taken.Boot!, out boot)
                 : isFirmwares ? FirmwareVerifier.Compare(boot.Plan, taken.Boot!, log!)
                 : boot is { Forecast: null, Outcome: GuestOutcome.Refused } && !source.IsDom0(parsed) ? GuestCreation.Created(boot, taken.Boot!)
                 : boot.Forecast is { } forecast ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
@@ -196,7 +198,9 @@ internal static class VerifyVerb
                 return null;
             }
 
-            if (!BootLog.Choose(boots, wantsDom0: false, number, Name!).TryGet(out ObservedBoot? chosen, out InputError? error))
+            // A guest's own boot comes before that of its stubdomain.
+            ObservedBoot[] own = [.. boots.Where(boot => boot.HasKernelLines && !StubDomain.IsShownBy(boot, plan.Guest))];
+            if (!BootLog.Choose(number is null && own.Length > 0 ? [.. own] : boots, wantsDom0: false, number, Name!).TryGet(out ObservedBoot? chosen, out InputError? error))
                 return error;
             Boot = chosen;
             return null;

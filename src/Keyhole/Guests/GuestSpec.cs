@@ -65,6 +65,9 @@ public sealed record GuestSpec
     /// <summary>How it is virtualised.</summary>
     public GuestType Type { get; init; } = GuestType.Pv;
 
+    /// <summary>Whether it is the domain in which another guest's QEMU runs: libxl builds it, and no configuration says how.</summary>
+    internal bool IsStubDomain { get; init; }
+
     /// <summary>Who starts it.</summary>
     public Toolstack Toolstack { get; init; } = Toolstack.Xl;
 

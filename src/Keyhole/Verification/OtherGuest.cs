@@ -100,12 +100,8 @@ internal static class OtherGuest
     private static IEnumerable<GuestSpec> Candidates(Scenario told, LogMap map)
     {
         GuestSpec guest = told.Guest;
-        ulong ram = SortedMap.PagedRamOf(map.Entries.AsSpan());
-        // Kernels reserve the ISA range, which is a part of what the guest was given.
-        ulong isa = X86Layout.IsaEnd - X86Layout.IsaStart;
-        ulong sizeKiB = (ram + isa + MiB - 1) / MiB << 10;
         List<GuestSpec> sizes = [guest];
-        if (ram != 0 && ram <= Frames.AddressLimit - MiB)
+        if (SizeKiBIn(map) is { } sizeKiB)
         {
             sizes.Add(guest with { MemoryKiB = sizeKiB, MaxmemKiB = sizeKiB });
             if (sizeKiB > guest.MemoryKiB)
@@ -123,6 +119,15 @@ internal static class OtherGuest
             yield break;
         foreach (GuestSpec size in sizes)
             yield return guest.UsesHostMap ? size with { E820Host = false, Pci = [] } : size with { E820Host = true };
+    }
+
+    /// <summary>The memory of the guest whose kernel shows a map, in whole MiB; null where no guest has so much, or so little.</summary>
+    internal static ulong? SizeKiBIn(LogMap map)
+    {
+        ulong ram = SortedMap.PagedRamOf(map.Entries.AsSpan());
+        // Kernels reserve the ISA range, which is a part of what the guest was given.
+        ulong isa = X86Layout.IsaEnd - X86Layout.IsaStart;
+        return ram != 0 && ram <= Frames.AddressLimit - MiB ? (ram + isa + MiB - 1) / MiB << 10 : null;
     }
 
     private static Phrase Tell(GuestSpec guest, GuestSpec told, string kernel)

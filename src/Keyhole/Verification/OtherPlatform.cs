@@ -22,6 +22,10 @@ internal static class OtherPlatform
             + $"{Setting.Guest}.";
     }
 
+    /// <summary>Whether the kernel says that it runs as a PV guest, or shows the map of one.</summary>
+    public static bool RunsAsPv(ObservedBoot observed) =>
+        observed.Facts.RunsOn is { } said ? TypeOf(said.Value) == GuestType.Pv : observed.Map is { Kind: LogMapKind.GuestKernel };
+
     /// <remarks>Source: Linux' arch/x86/xen/enlighten_pv.c, enlighten_hvm.c, arch/x86/kernel/kvm.c (pv_info.name).</remarks>
     private static GuestType? TypeOf(string name) => name switch
     {

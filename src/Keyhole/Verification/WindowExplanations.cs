@@ -81,6 +81,9 @@ internal static class WindowExplanations
         if (isDom0)
             return $"{met} of the machine's map, {unusable}. What to change: the firmware's settings (above 4G decoding, memory "
                 + $"remapping), so that {(isOne ? "the window is" : "the windows are")} in a gap or in reserved memory.";
+        if (plan is { Guest.IsStubDomain: true })
+            return $"{met} of the stubdomain's map, {unusable}. What to change: less memory for it; libxl gives a stubdomain no map of the host's, "
+                + $"whatever its kernel advises (\"e820_host=1\").";
         // Whether the host's map is on, the log's own map tells, or the forecast's where the log has none; where it is, another policy's map or less
         // memory is what is left.
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own

@@ -63,10 +63,13 @@ internal static class HvmStubDomain
                 $"put mmio_hole={mib} into the xl.cfg: libxl then lays RAM around the hole itself, and tells QEMU of it{HvmHoles.WhoHasIt(scenario)}")
             : null;
 
+    /// <summary>What libxl gives the stubdomain.</summary>
+    public static ulong MemoryKiB(HvmSettings settings) => ((settings.StubDomainMiB ?? UsualMiB) << 10) + settings.VideoKiB;
+
     /// <summary>The PV domain that QEMU runs in has a map of its own, which nothing of the guest's configuration gives the host's holes.</summary>
     public static Problem OwnMap(HvmSettings settings)
     {
-        ulong bytes = ((settings.StubDomainMiB ?? UsualMiB) << 20) + (settings.VideoKiB << 10);
+        ulong bytes = MemoryKiB(settings) << 10;
         return new(
             Severity.Info,
             ProblemCodes.Assumed,
