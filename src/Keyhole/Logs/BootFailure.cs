@@ -18,6 +18,9 @@ public enum BootFailureKind
     /// <summary>Xen's own panic: "Panic on CPU 0: …".</summary>
     XenPanic,
 
+    /// <summary>A dump of Xen's own registers, behind which the log has nothing: the words of a panic are not in it.</summary>
+    XenDump,
+
     /// <summary>Xen's word that a domain crashed, or met a triple fault.</summary>
     Crashed,
 
@@ -45,6 +48,12 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>What Xen says of the reason before it gives up, or of a guest's fault before the guest crashes; null where it says nothing, and of a
     /// kernel.</summary>
     public string? Cause { get; init; }
+
+    /// <summary>Where Xen was when it died; null of a domain's end, and where Xen does not show it.</summary>
+    internal XenTrace? Trace { get; init; }
+
+    /// <summary>Whether it is Xen's own end.</summary>
+    internal bool IsXens => Kind is BootFailureKind.XenPanic or BootFailureKind.XenDump;
 
     /// <summary>Whether the words give no reason.</summary>
     public bool GivesNoReason

@@ -113,7 +113,7 @@ internal sealed class BootInProgress
         // So may one whose programs ran and that met a triple fault.
         if (failure.IsTripleFault && _facts.FirstProgramLine is not null)
             return;
-        if (failure.Kind == BootFailureKind.XenPanic)
+        if (failure.IsXens)
             failure = failure with { Cause = _xensCause };
         // "Domain 0 crashed" comes twice: of a processor, and of what Xen does then.
         _end ??= new(failure, line.Number);

@@ -35,6 +35,7 @@ public static class BootLog
         SortedDictionary<int, BootInProgress> live = [];
         SortedDictionary<int, (BootFailure Failure, LogLine Line)> ends = [];
         List<(int? Domain, string Words)> faults = [];
+        var trace = new XenTraceReader();
         int nextMap = 0;
         foreach (LogLine line in scan.Lines)
         {
@@ -45,6 +46,8 @@ public static class BootLog
 
         for (; nextMap < scan.Maps.Length; nextMap++)
             AddMap(scan.Maps[nextMap]);
+        if (trace.Dump is { } dump)
+            AddEnd(new(BootFailureKind.XenDump, "a dump of Xen's own registers"), 0, dump);
         // Of a guest of which the log has nothing else its end is all there is; beside boots it is none.
         if (!boots.Any(static boot => boot.HasKernelLines))
         {
@@ -95,7 +98,13 @@ public static class BootLog
         {
             BootInProgress? boot = live.GetValueOrDefault(domain == 0 ? MainConsole : domain);
             // Xen may die before there is a dom0 to speak of.
-            if (boot is null && failure.Kind == BootFailureKind.XenPanic)
+            if (failure.IsXens)
+            {
+                failure = failure with { Trace = trace.Trace };
+                trace.Clear();
+            }
+
+            if (boot is null && failure.IsXens)
                 boot = Begin(BootOwner.Dom0, MainConsole, line.Number);
             if (failure.Kind == BootFailureKind.Crashed)
             {
@@ -122,11 +131,18 @@ public static class BootLog
             BootInProgress? boot = live.GetValueOrDefault(console);
             if (line.Speaker == LogSpeaker.Xen && console == MainConsole)
             {
+                if (trace.Take(line))
+                    return;
+                if (BootFailure.OfXen(line.Text, out int domain) is { } failure)
+                {
+                    AddEnd(failure, domain, line);
+                    return;
+                }
+
+                trace.Clear();
                 bool isStart = BootInProgress.IsXensStart(line.Text);
                 if (isStart || BootInProgress.IsXensBuilder(line.Text))
                     (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
-                else if (BootFailure.OfXen(line.Text, out int domain) is { } failure)
-                    AddEnd(failure, domain, line);
                 else if (BootFailure.FaultOfXen(line.Text, out int? faulty) is { } fault)
                     AddFault(faulty, fault);
                 else if (BootFailure.CauseOfXen(line.Text) is { } cause)
@@ -137,6 +153,7 @@ public static class BootLog
             var message = KernelMessage.Parse(line.Text);
             if (message.Kind == KernelMessageKind.Other)
                 return;
+            trace.Clear();
             // What says nothing of the memory setup begins no boot.
             bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console
                 or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program

@@ -56,8 +56,11 @@ internal static class FailureExplanations
     public static string OfXensOwnEnd(LogFact<BootFailure> failure)
     {
         // Whether dom0 ran an xl dmesg does not show: its lines are not in it.
-        string text = $"Xen itself dies (line {failure.Line}: {Quoted(failure.Value)}), and no line of dom0's kernel stands before that in the log: "
-            + $"there is nothing of its memory to compare.";
+        string how = failure.Value.Kind == BootFailureKind.XenDump
+            ? $"shows its own registers (line {failure.Line}), as where it dies; the words of its panic are not in the log"
+            : $"itself dies (line {failure.Line}: {Quoted(failure.Value)})";
+        string text = $"Xen {how}, and no line of dom0's kernel stands before that in the log: "
+            + $"there is nothing of its memory to compare.{XenTraceWords.Of(failure.Value)}";
         return failure.Value.Cause is not { } cause ? text
             : $"{text} Before that Xen says \"{cause}\"{(failure.Value.IsAboutMemory ? ": memory has a part in it" : "")}.";
     }
@@ -69,7 +72,8 @@ internal static class FailureExplanations
             ? $"{words}{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
         : failure.GivesNoReason
             ? $"Why it died the log does not say{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
-            : $"Its words say nothing of memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}.";
+            : $"Its words say nothing of memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}."
+                + XenTraceWords.Of(failure);
 
     /// <summary>Whether memory had a part in the end of a guest whose firmware made its map, as far as the last words tell.</summary>
     /// <param name="hasDifferences">Whether something that was compared differs: whether that is the cause no words tell.</param>
@@ -104,7 +108,7 @@ internal static class FailureExplanations
     {
         int differing = compared.Count(static finding => !finding.Agrees);
         int last = compared.Where(finding => finding.Line <= failure.Line).Select(static finding => finding.Line ?? 0).DefaultIfEmpty(0).Max();
-        string who = failure.Value.Kind == BootFailureKind.XenPanic ? "Xen dies" : "the kernel dies";
+        string who = failure.Value.IsXens ? "Xen dies" : "the kernel dies";
         if (compared.Length == 0)
             yield return $"Nothing of the memory setup stands in the log before {who.Replace("dies", "died", StringComparison.Ordinal)} (line "
                 + $"{failure.Line}), so nothing of it could be compared.";

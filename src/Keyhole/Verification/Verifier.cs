@@ -215,6 +215,7 @@ public static class Verifier
     private static string FailureText(BootFailure failure) => failure.Kind switch
     {
         BootFailureKind.XenPanic => $"Xen halts: \"{failure.Words}\"",
+        BootFailureKind.XenDump => "Xen shows its own registers, and nothing follows",
         BootFailureKind.KernelPanic or BootFailureKind.KernelBug => Halts(failure.Words),
         BootFailureKind.Crashed or BootFailureKind.Halted => $"halts ({failure.Words})",
     };

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Collections.Immutable;
+using System.Linq;
+using Keyhole.Addresses;
+using Keyhole.Logs;
+
+namespace Keyhole.Verification;
+
+/// <summary>Says for people where Xen was when it died, as far as its call trace tells.</summary>
+internal static class XenTraceWords
+{
+    private const int MostNames = 3;
+
+    /// <summary>By a part of a function's name, what Xen does there. The first function that has one tells.</summary>
+    private static readonly ImmutableArray<(string Part, string Doing)> s_doings =
+    [
+        ("iommu", "it was at work on the IOMMU"),
+        ("vtd", "it was at work on the IOMMU"),
+        ("dmar", "it was reading ACPI's table of the IOMMU"),
+        ("efi_", "it was using the firmware (EFI runtime services)"),
+        ("acpi", "it was at work on ACPI's tables"),
+        ("pvh_", "it was building a PVH dom0"),
+        ("construct_dom0", "it was building dom0"),
+        ("dom0_construct", "it was building dom0"),
+        ("create_dom0", "it was building dom0"),
+        ("microcode", "it was loading microcode"),
+        ("io_apic", "it was at work on interrupt controllers"),
+        ("ioapic", "it was at work on interrupt controllers"),
+        ("alloc_domheap_pages", "it was giving out memory"),
+        ("alloc_heap_pages", "it was giving out memory"),
+        ("free_heap_pages", "it was taking memory back"),
+        ("init_heap_pages", "it was setting up its own memory"),
+        ("map_pages_to_xen", "it was mapping memory for itself"),
+        ("p2m", "it was at work on a guest's memory table"),
+        ("ept_", "it was at work on a guest's memory table"),
+    ];
+
+    /// <summary>Begins with a blank; empty where Xen shows nothing of it.</summary>
+    public static string Of(BootFailure failure)
+    {
+        if (failure.Trace is not { } trace)
+            return "";
+        string text = "";
+        if (!trace.Functions.IsEmpty)
+        {
+            string doing = trace.Functions.SelectMany(static name => s_doings.Where(known => name.Contains(known.Part, StringComparison.Ordinal))
+                .Select(static known => $": {known.Doing}")).FirstOrDefault("");
+            text = $" Its call trace names {string.Join(", ", trace.Functions.Take(MostNames))}{doing}.";
+        }
+
+        bool isFault = failure.Kind == BootFailureKind.XenDump || failure.Words.Contains("PAGE FAULT", StringComparison.Ordinal);
+        if (!isFault || trace.Fault is not { } fault || trace.NotMapped.FirstOrDefault(range => range.Contains(fault)) is not { IsEmpty: false } range)
+            return text;
+        return $"{text} The address that it could not use, 0x{fault:x}, is memory of the firmware's ({Verifier.Range(range)}) that Xen leaves "
+            + $"unmapped because the firmware does not say how to use it (\"Unknown cachability\"). What to change: efi=attr=uc on Xen's command "
+            + $"line, which maps it; or efi=no-rs, with which Xen does without the firmware.";
+    }
+}
