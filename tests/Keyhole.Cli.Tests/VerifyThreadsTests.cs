@@ -179,6 +179,30 @@ public sealed class VerifyThreadsTests
         Assert.Contains("the rest of the log has no forecast to be compared with", run.Output);
     }
 
+    [TestMethod]
+    public void A_guests_own_map_that_is_taken_for_the_hosts_is_named_as_that()
+    {
+        const string log = """
+            [    0.000000] Linux version 6.1.90 (a@b) #1 SMP
+            [    0.000000] ACPI in unprivileged domain disabled
+            [    0.000000] Released 0 page(s)
+            [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable
+            [    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved
+            [    0.000000] Xen: [mem 0x0000000000100000-0x0000000078da2fff] usable
+            [    0.000000] Xen: [mem 0x0000000078da3000-0x00000000795bbfff] reserved
+            [    0.000000] Xen: [mem 0x00000000795bc000-0x000000007969ffff] unusable
+            [    0.000000] Xen: [mem 0x0000000100000000-0x000000017fffffff] usable
+            [    0.000000] Remapped 553565 page(s)
+
+            """;
+        CommandRun run = CommandRun.Of("verify", "--host", Written(log), "--memory", "4096", "--e820-host");
+
+        Assert.AreEqual(1, run.Status, run.Output);
+        Assert.Contains("is a guest's own: what is", run.Output);
+        Assert.DoesNotContain("no kernel version that is", run.Output);
+        Assert.DoesNotContain("What to change", run.Output);
+    }
+
     private const string Quoted = """
         dom0's map:
          ...

@@ -200,7 +200,8 @@ internal static class VerifyVerb
 
             // A guest's own boot comes before that of its stubdomain.
             ObservedBoot[] own = [.. boots.Where(boot => boot.HasKernelLines && !StubDomain.IsShownBy(boot, plan.Guest))];
-            if (!BootLog.Choose(number is null && own.Length > 0 ? [.. own] : boots, wantsDom0: false, number, Name!).TryGet(out ObservedBoot? chosen, out InputError? error))
+            if (!BootLog.Choose(number is null && own.Length > 0 ? [.. own] : boots, wantsDom0: false, number, Name!)
+                .TryGet(out ObservedBoot? chosen, out InputError? error))
                 return error;
             Boot = chosen;
             return null;

@@ -30,8 +30,15 @@ internal static class LogMapRemarks
     {
         ImmutableArray<Phrase>.Builder remarks = ImmutableArray.CreateBuilder<Phrase>();
         if (taken.Kind == LogMapKind.GuestKernel)
-            remarks.Add("This is a guest kernel's view: RAM above its share is missing, what Xen adds is in; the "
-                + "firmware's map stands in 'xl dmesg'");
+            remarks.Add(KernelMapOwner.Of(scan, taken) switch
+            {
+                BootOwner.Dom0 => "This is dom0's own view: RAM above its share is missing, what Xen adds is in; the firmware's map stands in 'xl "
+                    + "dmesg'",
+                BootOwner.Guest => "This is a guest's own map: of its host it says nothing but what xl has made of the host's map; the firmware's "
+                    + "map stands in 'xl dmesg' of the host",
+                BootOwner.Unknown => "This is the view of a kernel under Xen: of dom0's RAM above its share is missing, what Xen adds is in, and a "
+                    + "guest's says little of its host; the firmware's map stands in 'xl dmesg'",
+            });
         if (taken.Kind == LogMapKind.Dom0BuiltByXen)
             remarks.Add("This is the map that Xen made for a PVH dom0: RAM that dom0 does not get is unusable in it, and ACPI tables that Xen "
                 + "made are in; the firmware's map stands in 'xl dmesg'");

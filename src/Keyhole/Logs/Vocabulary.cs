@@ -210,6 +210,7 @@ internal static class Vocabulary
                 + "0x00100000-0xefffffff]"),
         new("xc_dom_alloc_segment", KernelMessageKind.Segment, Segment + "   kernel       : 0x1000000 -> 0x4a00000  (pfn 0x1000 + 0x3a00 pages)"),
         new(XenPanic, KernelMessageKind.Other, XenPanic + " 0:"),
+        new(KernelMapOwner.Unprivileged, KernelMessageKind.Other, KernelMapOwner.Unprivileged),
         new(XenTraceReader.OwnContext, KernelMessageKind.Other, "RFLAGS: 0000000000010046   " + XenTraceReader.OwnContext),
         new(XenTraceReader.Code, KernelMessageKind.Other, "   " + XenTraceReader.Code + "d0403a5ef8>] R amd_iommu_prepare+0x288/0x390"),
         new(XenTraceReader.Warning, KernelMessageKind.Other, XenTraceReader.Warning + " arch/x86/apic.c:124"),

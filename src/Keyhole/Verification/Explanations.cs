@@ -33,6 +33,9 @@ internal static partial class Explanations
         }
 
         yield return Profile(forecast.Request, observed);
+        Phrase? guestsMap = OtherGuest.MapTakenForHosts(plan, hostLog);
+        if (guestsMap is not null)
+            yield return guestsMap;
         var possible = PossibleForecasts.Of(forecast, observed);
         if (possible.HasLostLines)
             yield return $"Lines of the host's map are lost where {LostLineDoubts.Text(forecast.Request.LostRanges)} "
@@ -67,6 +70,9 @@ internal static partial class Explanations
             yield break;
         }
 
+        // On a map that is not the host's no other release, guest or map explains what differs.
+        if (guestsMap is not null && !agrees)
+            yield break;
         // What is no matter of the kernel's release is not blamed on it.
         string? otherXen = agrees ? null : OtherXen(forecast.Request, observed, plan);
         Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan);

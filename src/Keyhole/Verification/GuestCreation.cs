@@ -129,8 +129,8 @@ public static class GuestCreation
         if (scenario.Host.DeviceMemory.Any(range => range.Start.ToAddress() == start))
         {
             yield return Error(plan) is { } known ? ByForecast(known)
-                : $"The host's source has that reserved memory of devices (RMRR) at 0x{start:x}, and by the forecast it is in nobody's way: the guest, "
-                    + $"or its devices, are others than were told.";
+                : $"The host's source has that reserved memory of devices (RMRR) at 0x{start:x}, and by the forecast it is in nobody's way: the "
+                    + $"guest, or its devices, are others than were told.";
             yield break;
         }
 

@@ -64,6 +64,17 @@ internal static class OtherGuest
             || findings.Any(static finding => !finding.Agrees);
     }
 
+    /// <summary>Proven by: the map that is taken for the host's is one that a kernel prints, and the log tells that it is no dom0's. Null
+    /// elsewhere.</summary>
+    public static Phrase? MapTakenForHosts(Plan? plan, LogScan? hostLog)
+    {
+        LogMap? map = hostLog?.Maps.FirstOrDefault(map => map.Kind == LogMapKind.GuestKernel && plan is not null
+            && map.Entries.SequenceEqual(plan.Host.Entries));
+        return map is null || KernelMapOwner.Of(hostLog!, map) != BootOwner.Guest ? null
+            : (Phrase)$"The map that is taken for the host's (line {map.Line}) is a guest's own: what is forecast from it holds for no host. "
+                + $"Give what 'xl dmesg' says on the host with {Setting.Host}.";
+    }
+
     private static Scenario WithoutHostsMap(Scenario told) => told with { Guest = told.Guest with { E820Host = false, Pci = [] } };
 
     /// <summary>The RAM in the map of a kernel that leaves out what it may not have is what it may have.</summary>

@@ -40,22 +40,22 @@ public static class StubDomain
         ArgumentNullException.ThrowIfNull(observed);
         ulong usualKiB = HvmStubDomain.MemoryKiB(plan.Guest.Hvm);
         boot = BootOf(plan.Scenario, observed, usualKiB);
+        string called = IsCalledSo(observed) && observed.Release is { } own ? $", line {own.Line}: {InputError.OneLine(own.Value, 60)}" : "";
         var explanations = new List<Phrase>
         {
-            $"The log is of the stubdomain of the guest that was told ({boot.Plan.Guest.VisibleName ?? "NAME-dm"}"
-                + $"{(IsCalledSo(observed) && observed.Release is { } release ? $", line {release.Line}: {InputError.OneLine(release.Value, 60)}" : "")}): "
-                + $"a PV domain of its own, in which QEMU runs. It is compared with what that domain gets; of the guest's own map and firmware it "
-                + $"says nothing.",
+            $"The log is of the stubdomain of the guest that was told ({boot.Plan.Guest.VisibleName ?? "NAME-dm"}{called}): a PV domain "
+                + $"of its own, in which QEMU runs. It is compared with what that domain gets; of the guest's own map and firmware it says nothing.",
         };
         if (!plan.Guest.Hvm.HasStubDomain)
             explanations.Add($"The guest that was told has no stubdomain (device_model_stubdomain_override=1): the log is another guest's, or the "
                 + $"configuration is not what it ran with.");
-        if (boot.Forecast is { } usual && !Verifier.AgreesAll(usual, observed) && observed.Map is { } map && OtherGuest.SizeKiBIn(map) is { } seenKiB
+        if (boot.Forecast is { } usual && !Verifier.AgreesAll(usual, observed)
+            && observed.Map is { } map && OtherGuest.SizeKiBIn(map) is { } seenKiB
             && BootOf(plan.Scenario, observed, seenKiB) is { Forecast: { } seen } other && Verifier.AgreesAll(seen, observed))
         {
             boot = other;
-            explanations.Add($"Its size is taken from the log: {ByteSize.ToText(seenKiB << 10)}. libxl gives it {ByteSize.ToText(usualKiB << 10)} where "
-                + $"nobody says otherwise (stubdomain_memory=, and what the video card has).");
+            explanations.Add($"Its size is taken from the log: {ByteSize.ToText(seenKiB << 10)}. libxl gives it {ByteSize.ToText(usualKiB << 10)} "
+                + $"where nobody says otherwise (stubdomain_memory=, and what the video card has).");
         }
 
         BootVerification verification = Verifier.Compare(boot.Forecast!, observed, boot.Plan);

@@ -51,7 +51,8 @@ internal static class XenTraceWords
         }
 
         bool isFault = failure.Kind == BootFailureKind.XenDump || failure.Words.Contains("PAGE FAULT", StringComparison.Ordinal);
-        if (!isFault || trace.Fault is not { } fault || trace.NotMapped.FirstOrDefault(range => range.Contains(fault)) is not { IsEmpty: false } range)
+        if (!isFault || trace.Fault is not { } fault
+            || trace.NotMapped.FirstOrDefault(range => range.Contains(fault)) is not { IsEmpty: false } range)
             return text;
         return $"{text} The address that it could not use, 0x{fault:x}, is memory of the firmware's ({Verifier.Range(range)}) that Xen leaves "
             + $"unmapped because the firmware does not say how to use it (\"Unknown cachability\"). What to change: efi=attr=uc on Xen's command "

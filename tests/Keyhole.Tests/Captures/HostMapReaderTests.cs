@@ -133,7 +133,41 @@ public sealed class HostMapReaderTests
         Assert.AreEqual("Linux's firmware map (BIOS-e820), line 7 of test.log", linux.Description);
         HostDocument kernel = MapFixtures.Expect(MapFixtures.ReadText(guest));
         Assert.IsTrue(kernel.Host.IsMachineMap);
-        Assert.StartsWith("This is a guest kernel's view", kernel.Remarks[0].ToString());
+        Assert.StartsWith("This is the view of a kernel under Xen", kernel.Remarks[0].ToString());
+    }
+
+    [TestMethod]
+    [DataRow("[    0.1] ACPI in unprivileged domain disabled\n", "", "This is a guest's own map")]
+    [DataRow("[    0.1] Command line: root=/dev/xvda1 ro\n", "", "This is a guest's own map")]
+    [DataRow("", "[    0.2] DMI: Dell Inc. Latitude E6420/032T9K, BIOS A05 09/26/2011\n", "This is dom0's own view")]
+    [DataRow("", "[    0.2] ACPI: RSDP 0x00000000000FE300 000024 (v02 DELL  )\n", "This is dom0's own view")]
+    [DataRow("", "[    0.2] NX (Execute Disable) protection: active\n", "This is the view of a kernel under Xen")]
+    public void Whose_map_a_kernel_under_Xen_shows_is_said_where_its_log_tells(string before, string behind, string expected)
+    {
+        const string map = """
+            [    0.1] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable
+            [    0.1] Xen: [mem 0x0000000000100000-0x000000003fffffff] usable
+            [    0.1] Xen: [mem 0x00000000fee00000-0x00000000fee00fff] reserved
+
+            """;
+        string version = "[    0.0] Linux version 6.1.90 (a@b) #1 SMP\n";
+
+        Assert.StartsWith(expected, MapFixtures.Expect(MapFixtures.ReadText(version + before + map + behind)).Remarks[0].ToString());
+    }
+
+    [TestMethod]
+    public void A_whole_map_of_nothing_but_RAM_above_1_MiB_is_a_guests()
+    {
+        const string log = """
+            [    0.0] Linux version 6.1.90 (a@b) #1 SMP
+            [    0.1] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable
+            [    0.1] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved
+            [    0.1] Xen: [mem 0x0000000000100000-0x000000003fffffff] usable
+            [    0.2] [mem 0x40000000-0xffffffff] available for PCI devices
+
+            """;
+
+        Assert.StartsWith("This is a guest's own map", MapFixtures.Expect(MapFixtures.ReadText(log)).Remarks[0].ToString());
     }
 
     [TestMethod]
