@@ -71,6 +71,26 @@ public sealed class VerifyCutLogTests
         Assert.AreEqual(0, run.Status, run.Errors + run.Output);
     }
 
+    /// <summary>A log that is cut looks like one that somebody has copied up to the map's end: only what dom0 has behind it tells.</summary>
+    [TestMethod]
+    [DataRow("seed8g")]
+    [DataRow("no-high")]
+    [DataRow("iommu")]
+    public void A_hosts_log_that_ends_right_behind_an_entry_of_its_map_is_known_so_far_and_no_farther(string name)
+    {
+        string[] lines = File.ReadAllLines(CommandRun.Golden($"{name}.log"));
+        int first = Array.FindIndex(lines, static line => line.Contains("RAM map:", StringComparison.Ordinal)) + 1;
+        int count = lines.Skip(first).TakeWhile(static line => line.StartsWith("(XEN)  [", StringComparison.Ordinal)).Count();
+        string boot = Written(string.Join('\n', lines.SkipWhile(static line => !line.StartsWith("[    0.000000]", StringComparison.Ordinal))));
+
+        for (int at = 1; at <= count; at++)
+        {
+            CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Written(string.Join('\n', lines[..(first + at)]) + "\n"), "--dmesg", boot);
+            // How much Xen gives dom0 the rest of its log tells.
+            Assert.AreNotEqual(1, run.Status, $"{at}: {run.Output}");
+        }
+    }
+
     [TestMethod]
     public void What_dom0s_map_would_have_where_lines_were_left_out_is_no_difference()
     {

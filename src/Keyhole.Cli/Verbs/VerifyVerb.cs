@@ -229,7 +229,7 @@ internal static class VerifyVerb
             if (!BootLog.Choose(boots, isDom0, number, Name).TryGet(out ObservedBoot? chosen, out InputError? error))
                 return error;
             Boot = chosen;
-            host = BootEvidence.WithOpenEnd(host);
+            host = BootEvidence.WithOpenEnd(host, chosen, isDom0);
             if (!isDom0)
                 return new BootHints
                 {
@@ -242,7 +242,7 @@ internal static class VerifyVerb
             {
                 if (!BootEvidence.OnTheMapOf(host, chosen, source.HostName(parsed)).TryGet(out HostDocument? own, out error))
                     return error;
-                host = BootEvidence.WithOpenEnd(own);
+                host = BootEvidence.WithOpenEnd(own, chosen, isDom0);
             }
 
             bool isTold = chosen.Builder is { PageCount: not null } or { Pvh: not null };

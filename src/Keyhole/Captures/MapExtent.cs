@@ -43,9 +43,11 @@ internal static class MapExtent
     /// <summary>Whether the log ends with the map, and nothing but the line above it tells that it is whole: one that is cut there looks the
     /// same.</summary>
     public static bool EndsWithSource(LogScan scan, LogMap map) =>
-        map is { Entries.IsEmpty: false, IsTitled: true, IsFollowedByLog: null, OpenLine: null }
-        && map.Kind is LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi
-        && HasLowRam(map) && EndOf(map) < ChipsetStart && !IsFollowedByKnownLine(scan, map);
+        map.IsTitled && IsLastOf(scan, map) && HasLowRam(map) && EndOf(map) < ChipsetStart;
+
+    /// <summary>Whether nothing of its log follows a map.</summary>
+    public static bool IsLastOf(LogScan scan, LogMap map) => map is { Entries.IsEmpty: false, IsFollowedByLog: null, OpenLine: null }
+        && map.Kind is LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi && !IsFollowedByKnownLine(scan, map);
 
     /// <summary>Where entries of a map are known to be missing, or may be; empty where none are known to be.</summary>
     public static ImmutableArray<ByteRange> LostRanges(LogScan scan, LogMap map)

@@ -112,13 +112,25 @@ public static class BootEvidence
         return host with { Traits = host.Traits with { ReservedInDom0 = learnt.ToImmutable() } };
     }
 
-    /// <summary>Where somebody left lines out right behind the host's map, the boot may show what stood there: so far the map is known, and no
-    /// farther.</summary>
-    public static HostDocument WithOpenEnd(HostDocument host)
+    /// <summary>Where somebody left lines out right behind the host's map, or the log ends there and the map may go on, the boot may show what stood
+    /// there: so far the map is known, and no farther.</summary>
+    /// <param name="host">From its log.</param>
+    /// <param name="boot">Of dom0, or of a guest.</param>
+    /// <param name="isDom0">Whether it is dom0's: what it has the machine has.</param>
+    public static HostDocument WithOpenEnd(HostDocument host, ObservedBoot boot, bool isDom0)
     {
         ArgumentNullException.ThrowIfNull(host);
-        return host.LogMap is not { OpenLine: not null } ? host
-            : host with { Host = host.Host with { LostRanges = LostLines.WithOpenEnd(host.Host) } };
+        ArgumentNullException.ThrowIfNull(boot);
+        return host is { Log: { } log, LogMap: { } map } && (map.OpenLine is not null || MapExtent.EndsWithSource(log, map)
+            || (MapExtent.IsLastOf(log, map) && HasMoreBehind(boot, map, isDom0)))
+            ? host with { Host = host.Host with { LostRanges = LostLines.WithOpenEnd(host.Host) } } : host;
+    }
+
+    /// <summary>Whether dom0 has RAM, or a guest something else, behind the last address of the machine's map: both come from it.</summary>
+    private static bool HasMoreBehind(ObservedBoot boot, LogMap map, bool isDom0)
+    {
+        ulong end = map.Entries.Where(static entry => !entry.Wraps).Select(static entry => entry.End).DefaultIfEmpty().Max();
+        return boot.Map is { } own && own.Entries.Any(entry => entry.IsRam == isDom0 && !entry.Wraps && entry.End > ulong.Max(end, X86Layout.OneMiB));
     }
 
     /// <summary>

@@ -45,12 +45,15 @@ public sealed class LostLinesVerifyTests
 
         for (int at = 1; at < count; at++)
             Assert.AreEqual("", Differences(lines[(first + at)..], guest, boot, out _), $"head to {at}");
+        // A log that ends right behind an entry, without a word of what was left out. What an IOMMU adds dom0's own lines tell.
+        for (int at = 1; at < count && log is not ("iommu" or "passthrough"); at++)
+            Assert.AreEqual("", Differences(lines[..(first + at)], guest, boot, out _), $"tail from {at}");
     }
 
     private static string Differences(string[] hostLog, GoldenGuest guest, ObservedBoot boot, out bool isAllKnown)
     {
         Host host = BootEvidence.WithLostLinesSeenIn(
-            BootEvidence.WithOpenEnd(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', hostLog) + "\n"))).Host, boot);
+            BootEvidence.WithOpenEnd(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', hostLog) + "\n")), boot, isDom0: false).Host, boot);
         Boot forecast = Boot.Of(new Scenario
         {
             Host = host,
