@@ -91,8 +91,12 @@ public sealed record PciLog
     /// <summary>Lines that tell of a kernel's first process: it has got through its start. The first 64.</summary>
     public ImmutableArray<LogFact<int?>> FirstProcesses { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>The maps that the guest's firmware prints itself.</summary>
+    internal ImmutableArray<LogMap> FirmwareMaps { get; init => field = Given.Array(value); } = [];
+
     /// <summary>Whether nothing was said.</summary>
-    public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null;
+    public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null
+        && FirmwareMaps.IsEmpty;
 }
 
 /// <summary>Collects a <see cref="PciLog"/> line by line, in bounded memory.</summary>
@@ -111,7 +115,8 @@ internal sealed class PciLogBuilder
     private const string Nvidia = "NVRM: BAR";
 
     /// <summary>One of these stands in every line that is looked at.</summary>
-    public static readonly string[] Words = ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess, Nvidia];
+    public static readonly string[] Words =
+        ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess, Nvidia, .. FirmwareMapReader.Words];
 
     private readonly ImmutableArray<PciFunctionSighting>.Builder _functions = ImmutableArray.CreateBuilder<PciFunctionSighting>();
     private readonly ImmutableArray<PciSighting>.Builder _resources = ImmutableArray.CreateBuilder<PciSighting>();
@@ -120,6 +125,7 @@ internal sealed class PciLogBuilder
     private readonly ImmutableArray<UnpluggedSighting>.Builder _unplugged = ImmutableArray.CreateBuilder<UnpluggedSighting>();
     private readonly ImmutableArray<LogFact<int?>>.Builder _firstProcesses = ImmutableArray.CreateBuilder<LogFact<int?>>();
     private readonly WrappedPciLine _wrapped = new();
+    private readonly FirmwareMapReader _maps = new();
     private LogFact<string>? _panic;
     private LogFact<string>? _refusal;
     private bool _isCut;
@@ -145,6 +151,7 @@ internal sealed class PciLogBuilder
         Machines = _machines.ToImmutable(),
         Unplugged = _unplugged.ToImmutable(),
         FirstProcesses = _firstProcesses.ToImmutable(),
+        FirmwareMaps = _maps.ToMaps(),
     };
 
     public void Read(ReadOnlySpan<char> line, int number)
@@ -187,6 +194,8 @@ internal sealed class PciLogBuilder
             ReadUnplug(line[(unplug + Unplug.Length)..], number, LogPrefix.DomainOf(line));
         else if (line.Contains(FirstProcess, StringComparison.Ordinal) && _firstProcesses.Count < MostMachines)
             _firstProcesses.Add(new(LogPrefix.DomainOf(line), number));
+        else
+            _maps.Read(line, number, LogPrefix.DomainOf(line));
     }
 
     /// <summary><c>NVRM: BAR1 is 0M @ 0x0 (PCI:0000:14:00.0)</c>: NVIDIA's driver, where Linux has no address for the BAR.</summary>

@@ -191,6 +191,8 @@ public static class FirmwareVerifier
         LogMap? map = scan.Maps.FirstOrDefault(map =>
             map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel && map.Line >= observed.FirstLine && map.Line <= observed.LastLine
                 && map.Domain == observed.Domain && !map.Entries.IsEmpty);
+        bool isFirmwares = map is null;
+        map ??= FirmwaresOwn(observed, scan.Pci);
         // Linux prints what it was given once it is sorted; in a PVH domain it adds what a PC has below 1 MiB.
         ImmutableArray<E820Entry> forecast = plan.Firmware is null ? PvhLinuxView.Of(plan.Map) : SortedMap.Of(plan.Map.AsSpan());
         if (map is null)
@@ -203,15 +205,17 @@ public static class FirmwareVerifier
             ObservedBoot withMap = observed with
             {
                 Map = map,
-                MapMayBeginLate = observed.Release is not { } release || release.Line > map.Line,
-                MapMayEndEarly = map.Error is not null
-                    || !goesOn
+                MapMayBeginLate = isFirmwares ? !map.IsTitled : observed.Release is not { } release || release.Line > map.Line,
+                MapMayEndEarly = isFirmwares ? map.OpenLine is not null : map.Error is not null || !goesOn,
             };
             ImmutableArray<UnsettledRange> unsettled = plan.Firmware?.Unsettled ?? [];
             foreach (UnsettledRange part in unsettled)
                 notCompared.Add($"the map's part {Verifier.Range(part.Range)}: {part.Why}");
+            ByteRange[] bios = map.Title == FirmwareMapReader.HvmloaderTitle ? [.. OfBios(forecast)] : [];
+            if (bios.Length > 0)
+                notCompared.Add("the map below 1 MiB and at the end of RAM below 4 GiB: the log has hvmloader's map, and SeaBIOS changes it there");
             findings.AddRange(MapComparison.Compare(
-                forecast, withMap, ByteRanges.Union([.. unsettled.Select(static part => part.Range), .. notKnown]), out int lost));
+                forecast, withMap, ByteRanges.Union([.. unsettled.Select(static part => part.Range), .. notKnown, .. bios]), out int lost));
             undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
             if (undecided.Count > 0)
                 notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
@@ -236,6 +240,29 @@ public static class FirmwareVerifier
 
         undecided.Add(new(GapWhat, null, GapText(gap.Value), gap.Line, Agrees: false));
         notCompared.Add($"{GapWhat}: lines of the host's map are lost");
+    }
+
+    /// <summary>The map that the guest's firmware printed, the last one up to the boot's end; of SeaBIOS' and hvmloader's the former, which the
+    /// operating system gets.</summary>
+    private static LogMap? FirmwaresOwn(ObservedBoot observed, PciLog log)
+    {
+        // Where no kernel speaks, the firmware's lines alone say which guest's console it is.
+        bool isAny = !observed.HasKernelLines && observed.Domain is null && log.FirmwareMaps.Select(static map => map.Domain).Distinct().Count() == 1;
+        LogMap[] own = [.. log.FirmwareMaps.Where(map => (isAny || map.Domain == observed.Domain) && map.Line <= observed.LastLine)];
+        return own.LastOrDefault(static map => map.Title == FirmwareMapReader.SeaBiosTitle) ?? own.LastOrDefault();
+    }
+
+    /// <summary>Where a BIOS changes what hvmloader gives it: below 1 MiB, and at the end of RAM below 4 GiB, where it keeps its tables.</summary>
+    private static IEnumerable<ByteRange> OfBios(ImmutableArray<E820Entry> forecast)
+    {
+        yield return ByteRange.FromBounds(0, X86Layout.OneMiB);
+        for (int i = 1; i < forecast.Length; i++)
+        {
+            E820Entry entry = forecast[i];
+            if (forecast[i - 1] is { IsRam: true } ram && entry is { Type: E820Type.Reserved } && entry.Address == ram.End
+                && entry.End <= Frames.FourGiB)
+                yield return entry.Range;
+        }
     }
 
     private const string GapWhat = "gap for PCI devices";

@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Addresses;
 using Keyhole.Logs;
 
 namespace Keyhole.Verification;
