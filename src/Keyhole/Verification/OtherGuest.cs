@@ -71,8 +71,8 @@ internal static class OtherGuest
         LogMap? map = hostLog?.Maps.FirstOrDefault(map => map.Kind == LogMapKind.GuestKernel && plan is not null
             && map.Entries.SequenceEqual(plan.Host.Entries));
         return map is null || KernelMapOwner.Of(hostLog!, map) != BootOwner.Guest ? null
-            : (Phrase)$"The map that is taken for the host's (line {map.Line}) is a guest's own: what is forecast from it holds for no host. "
-                + $"Give what 'xl dmesg' says on the host with {Setting.Host}.";
+            : (Phrase)($"The map that is taken for the host's (line {map.Line}) is a guest's own: what is forecast from it holds for no host. "
+                + $"Give what 'xl dmesg' says on the host with {Setting.Host}.");
     }
 
     private static Scenario WithoutHostsMap(Scenario told) => told with { Guest = told.Guest with { E820Host = false, Pci = [] } };
