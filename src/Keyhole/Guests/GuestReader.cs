@@ -22,7 +22,8 @@ public static class GuestReader
         // libvirt's log of a guest that was started often is long; no other guest is.
         Parsed<SmallInput> read = SmallInput.Read(
             stream, sourceName, XlConfig.MaxSizeBytes, XlConfig.Kind,
-            static start => QemuCommandText.IsNulSeparated(start) || IsQemu(start.Decode()), QemuCommandLine.MaxSizeBytes);
+            static start => QemuCommandText.IsNulSeparated(start) || IsQemu(start.Decode())
+                || JsonLogLines.Unwrapped(start.Decode()) is not null, QemuCommandLine.MaxSizeBytes);
         if (!read.TryGet(out SmallInput? input, out InputError? error))
             return error;
         if (QemuCommandText.IsNulSeparated(input))
@@ -33,6 +34,8 @@ public static class GuestReader
             return InputError.NothingInIt(sourceName, null, "the file is empty", $"give {Formats}");
         if (ForeignGuestFile.OfBytes(input, text, sourceName, Formats) is { } noText)
             return noText;
+        if (JsonLogLines.Unwrapped(text) is { } logged && IsQemu(logged))
+            return QemuCommandLine.Read(logged, sourceName);
         bool isXml = start[0] == '<';
         if (XmlAmidText(text, isXml, out int around) is { } xml)
             return Around(LibvirtDomain.Read(xml, sourceName), around);

@@ -23,10 +23,22 @@ public static class QemuCommandLine
         return Read(input, sourceName);
     }
 
-    internal static Parsed<GuestDocument> Read(SmallInput input, string sourceName)
+    internal static Parsed<GuestDocument> Read(string text, string sourceName) =>
+        Read(QemuCommandText.FindInText(text, sourceName), sourceName);
+
+    internal static Parsed<GuestDocument> Read(SmallInput input, string sourceName) => Read(QemuCommandText.Find(input, sourceName), sourceName);
+
+    private static Parsed<GuestDocument> Read(Parsed<QemuCommandText> found, string sourceName)
     {
-        if (!QemuCommandText.Find(input, sourceName).TryGet(out QemuCommandText? text, out InputError? error))
+        if (!found.TryGet(out QemuCommandText? text, out InputError? error))
             return error;
+        // A guest of QEMU's defaults is one that nobody has: what describes it was cut off, or could not be read.
+        if (!text.DescribesGuest)
+        {
+            return InputError.NothingInIt(sourceName, text.Line, "the command of QEMU says nothing of the guest: it has no options that describe one",
+                "give the whole command, with its -machine, -m and -device");
+        }
+
         var arguments = new QemuArguments(sourceName, QemuDialect.CommandLine);
         foreach (string remark in text.Remarks)
             arguments.Remark(remark);

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using System.Linq;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Reading;
@@ -44,6 +45,15 @@ internal sealed class QemuCommandText
 
     /// <summary>The words behind the command with which QEMU ended at a device that is passed through; empty elsewhere.</summary>
     public string LastWords { get; init; } = "";
+
+    /// <summary>1-based line on which the command starts; null where it is a text of one line.</summary>
+    public int? Line { get; init; }
+
+    /// <summary>Whether an option says what the guest is, and not merely how QEMU is run.</summary>
+    public bool DescribesGuest => !Config.IsEmpty || Words.Any(static word => IsOption(word.Text)
+        && word.Text.AsSpan().TrimStart('-') is not ("name" or "S" or "uuid" or "sandbox" or "display" or "nographic" or "daemonize" or "pidfile"
+            or "monitor" or "mon" or "chardev" or "serial" or "qmp" or "msg" or "version" or "help" or "h" or "D" or "d" or "trace" or "runas"
+            or "user" or "no-user-config" or "no-shutdown" or "no-reboot"));
 
     public ImmutableArray<string> Remarks { get; init => field = Given.Array(value); } = [];
 
@@ -115,7 +125,8 @@ internal sealed class QemuCommandText
         return new QemuCommandText { Program = program, Words = words.DrainToImmutable() };
     }
 
-    private static Parsed<QemuCommandText> FindInText(string text, string sourceName)
+    /// <summary>The same, in text.</summary>
+    public static Parsed<QemuCommandText> FindInText(string text, string sourceName)
     {
         var lines = new List<string>();
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
@@ -192,6 +203,7 @@ internal sealed class QemuCommandText
         {
             Program = program,
             Words = words.DrainToImmutable(),
+            Line = start + 1,
             Config = config,
             EmulatorText = ValueIn(headerOfStart, "qemu version: "),
             KernelText = ValueIn(headerOfStart, "kernel: "),

@@ -363,4 +363,31 @@ public sealed class QemuCommandLineTests
         Read("-device a," + new string(',', 500_000) + "=" + new string(',', 500_000));
         Error(string.Concat(Enumerable.Repeat("-M pc\\\n", 100_000)) + "-device $X");
     }
+
+    [TestMethod]
+    [DataRow("{\"component\":\"virt-launcher\",\"msg\":\"2023-06-08 18:18:34.719+0000: starting up libvirt version: 9.0.0, "
+        + "qemu version: 7.2.0qemu-kvm-7.2.0-6.el9, "
+        + "kernel: 5.19.0\"}\n"
+        + "{\"component\":\"virt-launcher\",\"msg\":\"LC_ALL=C \\\\HOME=/var/lib /usr/libexec/qemu-kvm \\\\-machine pc-q35-rhel9.2.0 "
+        + "\\\\-m size=33554432k \\\\-device '{\\\"driver\\\":\\\"VGA\\\"}'\"}\n"
+        + "{\"component\":\"virt-launcher\",\"msg\":\"[SeaBios]: Found 20 PCI devices\"}\n")]
+    [DataRow("2023-06-08T18:18:34Z stdout F {\"log\":\"/usr/libexec/qemu-kvm -machine pc-q35-7.2 -m 32G -device VGA\\n\"}\n")]
+    public void Of_a_log_in_JSON_what_each_line_logs_is_read(string log)
+    {
+        GuestSpec guest = Read(log);
+        Assert.AreEqual(32UL << 20, guest.MemoryKiB);
+        Assert.AreEqual("VGA", guest.Qemu!.Machine.Devices.Single().Driver);
+        Assert.AreEqual(new QemuVersion(7, 2), guest.Qemu.Machine.Emulator);
+    }
+
+    [TestMethod]
+    [DataRow("/usr/bin/qemu-system-x86_64 \\\n-name guest=a,debug-threads=on \\\n-S \\\n")]
+    [DataRow("/usr/bin/qemu-system-x86_64\n")]
+    [DataRow("/usr/bin/qemu-system-x86_64\0-name\0a\0")]
+    public void A_command_of_which_no_option_of_the_guest_could_be_read_is_no_guest_of_defaults(string text)
+    {
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
+        Assert.IsFalse(GuestReader.Read(stream, "guest").TryGet(out _, out InputError? error));
+        Assert.AreEqual(InputErrorCode.NothingInIt, error.Code);
+    }
 }
