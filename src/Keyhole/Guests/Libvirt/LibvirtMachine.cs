@@ -194,8 +194,9 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
                 text = "max";
                 break;
             case "host-model":
-                // libvirt writes a named model and its features: vendor and pages are the host's, the width is not.
-                text = isKvm ? "host,host-phys-bits=off" : "max";
+                // libvirt writes a named model and its features: vendor and pages are the host's, the width is the machine type's.
+                text = isKvm ? "host" : "max";
+                _arguments.SetHostModel(isKvm);
                 break;
             default:
                 text = model is { Length: > 0 } ? Escaped(model) : "qemu64";

@@ -8,10 +8,20 @@ namespace Keyhole.Guests;
 /// <summary>What the arguments say of the processor.</summary>
 internal sealed partial class QemuArguments
 {
+    private bool _isHostModel;
+
+    /// <summary>Says that the processor is libvirt's host-model.</summary>
+    public void SetHostModel(bool isHostModel) => _isHostModel = isHostModel;
+
     private QemuCpuChoice ReadCpu()
     {
         string[] parts = _cpu.Split(',');
-        var choice = new QemuCpuChoice { Model = InputError.OneLine(parts[0], 60), Text = InputError.OneLine(_cpu, 2000) };
+        var choice = new QemuCpuChoice
+        {
+            Model = InputError.OneLine(parts[0], 60),
+            Text = InputError.OneLine(_cpu, 2000),
+            IsHostModel = _isHostModel,
+        };
         bool? added = null;
         foreach (string part in parts.AsSpan(1))
         {

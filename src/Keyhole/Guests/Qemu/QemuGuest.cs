@@ -29,6 +29,9 @@ public sealed record QemuCpuChoice
     /// <summary>The model's name; empty for QEMU's default.</summary>
     public string Model { get; init; } = "";
 
+    /// <summary>Whether it is libvirt's host-model: a named model with the host's features, whatever stands here as the model.</summary>
+    internal bool IsHostModel { get; init; }
+
     /// <summary>The whole value of <c>-cpu</c> as it stands; empty where there is none.</summary>
     public string Text { get; init; } = "";
 
@@ -140,7 +143,7 @@ public sealed record QemuGuest
     public bool TakesHostPhysBits(string machineName)
     {
         ArgumentNullException.ThrowIfNull(machineName);
-        bool isHosts = Cpu.Model == "host" || (Cpu.Model == "max" && IsKvm);
+        bool isHosts = (Cpu.Model == "host" && !Cpu.IsHostModel) || (Cpu.Model == "max" && IsKvm);
         return IsKvm && (Cpu.HostPhysBits
             ?? (isHosts || machineName.Contains("-rhel", StringComparison.Ordinal) || machineName.EndsWith("-hpb", StringComparison.Ordinal)));
     }

@@ -167,7 +167,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         int bits = PhysBits(machineName, choice, model);
         return new(vendor, bits)
         {
-            IsHosts = choice.Model == "host",
+            IsHosts = choice.Model == "host" && !choice.IsHostModel,
             HasGiBPages = hasGiBPages,
             GuestPhysBits = model.Is64Bit ? GuestPhysBits(choice, type, emulator, bits) : 0,
             MostMappedBits = MostMappedBits,

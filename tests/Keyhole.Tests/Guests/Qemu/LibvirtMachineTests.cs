@@ -247,4 +247,18 @@ public sealed class LibvirtMachineTests
         Assert.IsFalse(TryRead(Xml("", devices: string.Concat(Enumerable.Repeat(device, 3000)))).TryGet(out _, out error));
         Assert.Contains("more than 2048 devices", error!.ToString());
     }
+
+    [TestMethod]
+    [DataRow("pc-q35-jammy-hpb", 46, 46)]
+    [DataRow("pc-q35-rhel9.2.0", 46, 46)]
+    [DataRow("pc-q35-rhel9.2.0", 52, 48)]
+    [DataRow("pc-q35-jammy", 46, 40)]
+    [DataRow("pc-q35-7.2", 46, 40)]
+    public void With_libvirt_s_host_model_the_machine_type_decides_whether_the_width_is_the_host_s(string type, int hostBits, int expected)
+    {
+        GuestSpec guest = QemuCommandLineTests.Read(
+            $"<domain type='kvm'><name>a</name><memory unit='GiB'>4</memory><os><type machine='{type}'>hvm</type></os><cpu mode='host-model'/></domain>");
+        Assert.IsTrue(guest.Qemu!.TryResolve(new() { HostPhysBits = hostBits }, out QemuMachine machine, out _));
+        Assert.AreEqual(expected, machine.Cpu.PhysBits);
+    }
 }
