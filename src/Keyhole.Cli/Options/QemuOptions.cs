@@ -72,7 +72,7 @@ internal sealed class QemuOptions
                 firmware = release;
             else
                 return InputError.UnknownWord("--firmware", null, $"{InputError.Quote(text)} is not a firmware that is known",
-                    "give seabios, ovmf, or one with its release: seabios-1.16.3, ovmf-2025.02");
+                    "give seabios, ovmf, or one with its release: seabios-1.16.3, ovmf-2025.02, edk2-stable202505, pve-edk2-2025.02");
         }
 
         if (parsed.GetValue(_physBits) is { } bits and (< 32 or > 52))

@@ -108,6 +108,10 @@ public static class ProblemCodes
     /// <summary>None of the settings that were tried gives every BAR a place.</summary>
     public const string NoSettingHelps = "no-setting-helps";
 
+    /// <summary>The firmware's release is not told, and with another one that the host may have it comes out otherwise whether every BAR has its
+    /// place.</summary>
+    public const string FirmwareDecides = "firmware-decides";
+
     /// <summary>The host's Linux has set fewer huge pages aside than the guest's RAM takes.</summary>
     public const string HugePages = "huge-pages";
 

@@ -44,11 +44,19 @@ public static class QemuFirmwareGuess
     /// <param name="why">From what the release follows; null where the file itself tells it.</param>
     public static QemuFirmware Of(FirmwareName name, string file, QemuVersion emulator, string emulatorText, out string? why)
     {
+        FirmwareChoice choice = ChoiceOf(name, file, emulator, isAssumed: false, emulatorText);
+        why = choice.Why;
+        return choice.Firmware;
+    }
+
+    /// <summary>The same, with what else it may be.</summary>
+    /// <param name="isAssumed">Whether nobody told QEMU's release, which may be a later one.</param>
+    internal static FirmwareChoice ChoiceOf(FirmwareName name, string file, QemuVersion emulator, bool isAssumed, string emulatorText)
+    {
         ArgumentNullException.ThrowIfNull(file);
         ArgumentNullException.ThrowIfNull(emulatorText);
-        why = null;
         if (TryReadRelease(name, file, out QemuFirmware told))
-            return told;
+            return new(told, [], null);
         // What comes with releases that are not known nobody can tell.
         string release = QemuReleases.NameOf(emulator);
         emulator = emulator > QemuReleases.Newest ? QemuReleases.Newest : emulator;
@@ -58,25 +66,19 @@ public static class QemuFirmwareGuess
         {
             // Proxmox ships QEMU's own file.
             (int major, int minor, int patch) = isDebians ? DebiansSeaBios(emulator) : OwnSeaBios(emulator);
-            why = isDebians ? $"which Debian and Ubuntu ship with {release}" : $"which comes with {release}";
-            return new(FirmwareName.SeaBios, major, minor, patch);
+            return new(new(FirmwareName.SeaBios, major, minor, patch), [],
+                isDebians ? $"which Debian and Ubuntu ship with {release}" : $"which comes with {release}");
         }
 
         if (isProxmox)
-        {
-            why = $"which Proxmox VE ships beside {release}";
-            return ProxmoxsOvmf(emulator);
-        }
-
+            return QemuFirmwareProducts.Proxmoxs(file, emulator, isAssumed, release);
+        if (QemuFirmwareProducts.IsLxds(file))
+            return QemuFirmwareProducts.Lxds(file, emulator, isAssumed);
         if (isDebians)
-        {
-            why = $"which Debian and Ubuntu ship beside {release}";
-            return DebiansOvmf(emulator);
-        }
-
-        why = emulator < s_carriesEdk2 ? $"the oldest that a QEMU came with, from {s_carriesEdk2} on" : $"which comes with {release}";
+            return new(DebiansOvmf(emulator), [], $"which Debian and Ubuntu ship beside {release}");
         (int year, int month) = OwnEdk2(emulator);
-        return new(FirmwareName.Ovmf, year, month) { IsUpstream = true };
+        return new(new(FirmwareName.Ovmf, year, month) { IsUpstream = true }, [],
+            emulator < s_carriesEdk2 ? $"the oldest that a QEMU came with, from {s_carriesEdk2} on" : $"which comes with {release}");
     }
 
     private static bool Has(string text, string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);
@@ -197,15 +199,5 @@ public static class QemuFirmwareGuess
         (8, _) => new(FirmwareName.Ovmf, 2024, 2),
         (9, < 2) => new(FirmwareName.Ovmf, 2024, 5),
         _ => new(FirmwareName.Ovmf, 2025, 2) { Revision = 8 },
-    };
-
-    private static QemuFirmware ProxmoxsOvmf(QemuVersion emulator) => (emulator.Major, emulator.Minor) switch
-    {
-        ( < 7, _) => new(FirmwareName.Ovmf, 2021, 8),
-        (7, < 2) => new(FirmwareName.Ovmf, 2022, 5),
-        (7, _) => new(FirmwareName.Ovmf, 2022, 11),
-        (8, 0) => new(FirmwareName.Ovmf, 2023, 2),
-        (8, _) or (9, < 2) => new(FirmwareName.Ovmf, 2023, 8),
-        _ => new(FirmwareName.Ovmf, 2025, 2),
     };
 }

@@ -151,6 +151,9 @@ public sealed record QemuMachine
     /// <summary>The firmware and its release.</summary>
     public required QemuFirmware Firmware { get; init; }
 
+    /// <summary>What the firmware may be just as well, where its release is not told.</summary>
+    internal ImmutableArray<QemuFirmware> OtherFirmware { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The firmware's file, with or without its folder: its name often tells how it was built. Empty where none is told.</summary>
     public string FirmwareFile { get; init; } = "";
 

@@ -71,13 +71,15 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         }
 
         bool isTold = (around.Emulator ?? guest.Emulator) is not null;
+        (QemuFirmware firmware, ImmutableArray<QemuFirmware> others, _) = Firmware(emulator, !isTold);
         machine = guest.Machine with
         {
             Type = type,
             Emulator = emulator,
             IsEmulatorAssumed = !isTold,
             Refusal = isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null,
-            Firmware = Firmware(emulator),
+            Firmware = firmware,
+            OtherFirmware = others,
             Cpu = Cpu(name, type, emulator),
             Vga = guest.Vga ?? (guest.HasNoDefaultVga ? "none" : type.Version < new QemuVersion(2, 2) ? "cirrus" : "std"),
             Nics = [.. (guest.Nics ?? [""]).Select(model => model.Length > 0 ? model : DefaultNic(type))],
@@ -107,14 +109,16 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
 
         // A machine type is never newer than its QEMU; libvirt and Proxmox write the newest one of the day into the guest.
         bool hasVersion = QemuMachineType.TryParse(machineName, new(0, 0), out QemuMachineType type) && type.Version > new QemuVersion(0, 0);
-        QemuVersion assumed = hasVersion ? type.Version : s_newest;
+        bool isLxds = !hasVersion && QemuFirmwareProducts.IsLxds(guest.FirmwareFile) && !guest.FirmwareFile.Contains("_4M", StringComparison.Ordinal);
+        QemuVersion assumed = hasVersion ? type.Version : isLxds ? QemuFirmwareProducts.LxdsQemu : s_newest;
         bool isOfCreation = guest.LeastEmulator > assumed;
         assumed = isOfCreation ? guest.LeastEmulator!.Value : assumed;
         bool isOld = assumed < QemuReleases.Oldest;
         assumed = isOld ? QemuReleases.Oldest : assumed;
         Assume(QemuUnknown.Emulator, $"QEMU's release is not told: {assumed} is assumed"
             + (isOfCreation ? ", under which the guest was created"
-                : isOld ? ", the oldest that is known" : hasVersion ? ", that of the machine type" : ""));
+                : isOld ? ", the oldest that is known" : hasVersion ? ", that of the machine type"
+                : isLxds ? ", which LXD's snap has before 6.7" : ""));
         AssumeNewest(assumed);
         return assumed;
     }
@@ -125,21 +129,21 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             Assume(QemuUnknown.Emulator, $"QEMU {emulator} is later than those that are known: it is assumed to do what {QemuReleases.Newest} does");
     }
 
-    private QemuFirmware Firmware(QemuVersion emulator)
+    private FirmwareChoice Firmware(QemuVersion emulator, bool isAssumed)
     {
         if (around.Firmware is { } told)
-            return told;
+            return new(told, [], null);
         if (guest.Firmware is not { } name)
         {
             // Another firmware lays another map: nothing is assumed, and whoever forecasts has to stop here.
             Assume(QemuUnknown.FirmwareName, $"which firmware {Diagnostics.InputError.Quote(guest.FirmwareFile)} is cannot be told from its name");
-            return guest.Machine.Firmware;
+            return new(guest.Machine.Firmware, [], null);
         }
 
-        QemuFirmware firmware = QemuFirmwareGuess.Of(name, guest.FirmwareFile, emulator, guest.EmulatorText, out string? why);
-        if (why is not null)
-            Assume(QemuUnknown.FirmwareRelease, $"the firmware's release is not told: {firmware} is assumed, {why}");
-        return firmware;
+        FirmwareChoice choice = QemuFirmwareGuess.ChoiceOf(name, guest.FirmwareFile, emulator, isAssumed, guest.EmulatorText);
+        if (choice.Why is not null)
+            Assume(QemuUnknown.FirmwareRelease, $"the firmware's release is not told: {choice.Firmware} is assumed, {choice.Why}");
+        return choice;
     }
 
     private QemuCpu Cpu(string machineName, QemuMachineType type, QemuVersion emulator)

@@ -100,11 +100,11 @@ internal sealed class Ovmf
         ulong share = _windows.High is { } window && window.SizeBytes > OvmfWindows.DefaultWindow ? Power(window.SizeBytes >> 8) : 0;
         // What is asked for by the bridge itself stands behind what every bridge gets, and in the reverse order.
         bool hasPrefetchable = hint is { Prefetchable32Bytes: > 0 } or { Prefetchable64Bytes: > 0 };
-        if (_windows.Release.HasDynamicWindow && !hasPrefetchable && share > 0)
+        if (_windows.Release.BelievesWidth && !hasPrefetchable && share > 0)
             paddings.Add((ResourceKind.Prefetchable64, share));
         if (hint?.MemoryBytes is null)
             paddings.Add((ResourceKind.Memory32, PortMemory));
-        if (hint?.IoBytes is null && !_windows.Release.LimitsTo46Bits)
+        if (hint?.IoBytes is null && !_windows.Release.KeepsNoPortIo)
             paddings.Add((ResourceKind.Io, PortIo));
         if (hint?.Prefetchable32Bytes is > 0 and { } low)
             paddings.Add((ResourceKind.Prefetchable32, Power(low)));

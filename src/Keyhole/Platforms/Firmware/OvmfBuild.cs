@@ -30,7 +30,7 @@ internal readonly record struct OvmfBuild(bool HasSmm, bool? IsLarge, bool? IsWi
             || machine.Global("cfi.pflash01", "secure") is "on" or "true" or "yes";
         // Others have files of these names, too, elsewhere.
         string folder = path[..^file.Length];
-        bool isDebians = !firmware.IsUpstream && folder is ("" or "/usr/share/OVMF/" or "/usr/share/ovmf/")
+        bool isDebians = firmware is { IsUpstream: false, Maker: FirmwareMaker.Other } && folder is ("" or "/usr/share/OVMF/" or "/usr/share/ovmf/")
             && (file.Length == 0 || file.StartsWith("OVMF", StringComparison.Ordinal));
         // Where no file is told it is the usual one. Of others a name without a size says nothing.
         bool? isLarge = file.Length == 0 || Names(file, "4m") || Names(file, "edk2-x86_64") ? true

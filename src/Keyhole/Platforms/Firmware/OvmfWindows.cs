@@ -103,12 +103,18 @@ internal sealed class OvmfWindows
         {
             if (users is null)
             {
-                limit = Release.HasDynamicWindow
+                limit = Release.BelievesWidth
                     ? $"what OVMF takes where it does not believe the processor's {_input.Machine.Cpu.PhysBits} address bits"
                     : "what OVMF takes before 2022.11, whatever the processor's width is";
             }
 
             return (size == 0 ? null : ByteRange.FromSize(start, size), Math.Max(36, BitOperations.Log2(first - 1) + 1), limit);
+        }
+
+        if (!Release.HasDynamicWindow)
+        {
+            limit = users is null ? "what LXD's build of OVMF takes, in which it does not follow from the processor's width" : "";
+            return (size == 0 ? null : ByteRange.FromSize(start, size), width, limit);
         }
 
         ulong space = 1UL << width;
@@ -162,7 +168,7 @@ internal sealed class OvmfWindows
     {
         QemuCpu cpu = _input.Machine.Cpu;
         int guestBits = Release.KnowsGuestBits ? cpu.GuestPhysBits : 0;
-        if (!Release.HasDynamicWindow || (guestBits == 0 && !_input.HasValidWidth))
+        if (!Release.BelievesWidth || (guestBits == 0 && !_input.HasValidWidth))
             return null;
         int width = guestBits == 0 ? cpu.PhysBits : Math.Min(cpu.PhysBits, guestBits);
         width = Math.Min(width, Release.LimitsTo46Bits ? 46 : 47);

@@ -135,7 +135,7 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
             case QemuSetting.MemorySlots:
                 return Number > 0 ? machine with { MemorySlots = (int)Number } : machine with { MemorySlots = 0, MaxMemoryBytes = 0 };
             case QemuSetting.FirmwareRelease or QemuSetting.Firmware:
-                return QemuFirmware.TryParse(Text, out QemuFirmware firmware) ? machine with { Firmware = firmware } : machine;
+                return QemuFirmware.TryParse(Text, out QemuFirmware firmware) ? machine with { Firmware = firmware, OtherFirmware = [] } : machine;
             case QemuSetting.MachineVersion:
                 if (!QemuMachineType.TryParse(Text, machine.Emulator, out QemuMachineType type))
                     return machine;

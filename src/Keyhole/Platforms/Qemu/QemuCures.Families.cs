@@ -17,6 +17,8 @@ internal static partial class QemuCures
         ["ovmf-2022.11", "ovmf-2023.05", "ovmf-2023.11", "ovmf-2024.05", "ovmf-2024.08", "ovmf-2024.11", "ovmf-2025.02-8", "edk2-stable202505",
             "edk2-stable202508"];
 
+    private static readonly ImmutableArray<string> s_proxmoxs = ["pve-edk2-2023.08", "pve-edk2-2025.02", "pve-edk2-2025.05"];
+
     private static readonly ImmutableArray<string> s_ports = ["hotplug=off", "io-reserve=0", "mem-reserve=0", "pref64-reserve=1M"];
 
     private sealed partial class Search
@@ -124,7 +126,7 @@ internal static partial class QemuCures
         {
             QemuFirmware now = machine.Firmware;
             var later = ImmutableArray.CreateBuilder<QemuChange>();
-            foreach (string name in now.Name == FirmwareName.Ovmf ? s_ovmf : s_seaBios)
+            foreach (string name in now.Name != FirmwareName.Ovmf ? s_seaBios : now.Maker == FirmwareMaker.Proxmox ? s_proxmoxs : s_ovmf)
             {
                 if (QemuFirmware.TryParse(name, out QemuFirmware release) && release.IsSince(now.Major, now.Minor, now.Patch)
                     && (release.Major, release.Minor, release.Patch) != (now.Major, now.Minor, now.Patch))

@@ -38,7 +38,7 @@ internal static partial class QemuCures
     public static bool IsWell(QemuForecast forecast, QemuLimits limits)
     {
         ArgumentNullException.ThrowIfNull(forecast);
-        return forecast.PlacesAll && limits.Suit(forecast);
+        return forecast.PlacesAll && limits.Suit(forecast) && QemuOtherFirmware.IsWellWithAll(forecast.Machine, limits);
     }
 
     /// <summary>The end of the highest RAM or BAR of a device that is passed through, in bytes: what a device may be asked to reach.</summary>

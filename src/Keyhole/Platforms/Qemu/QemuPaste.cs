@@ -80,7 +80,10 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
             switch (change.Setting)
             {
                 case QemuSetting.FirmwareRelease:
-                    _notes.Add($"the host's firmware package has to be {change.Text} or later");
+                    _notes.Add(request.Machine is { Firmware.Maker: FirmwareMaker.Proxmox, FirmwareFile: var file }
+                        && file.Length > 0 && !file.Contains("_4M", StringComparison.Ordinal)
+                            ? $"efidisk0 has to be one with efitype=4m, and the host's firmware package {change.Text} or later"
+                            : $"the host's firmware package has to be {change.Text} or later");
                     break;
                 case QemuSetting.Firmware:
                     _notes.Add($"a system that was installed under one firmware does not start under the other by itself; tried was {change.Text}");

@@ -92,6 +92,7 @@ internal sealed class QemuPlatform : IPlatform
         }
 
         ReportOutcome(forecast, remedy, problems);
+        QemuOtherFirmware.Report(forecast, limits, remedy, problems);
         QemuBarProblems.Report(forecast, remedy, problems);
         QemuLinuxRoom.Report(forecast, scenario.Guest.Kernel is not null, problems);
         bool isMapKnown = !forecast.E820.IsDefault;

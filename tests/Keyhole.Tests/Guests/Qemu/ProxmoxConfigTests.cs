@@ -33,7 +33,7 @@ public sealed class ProxmoxConfigTests
         Assert.AreEqual(16UL << 30, qemu.Machine.MemoryBytes);
         Assert.AreEqual("qemu64", qemu.Cpu.Model);
         Assert.AreEqual(FirmwareName.Ovmf, qemu.Firmware);
-        Assert.AreEqual("ovmf-2025.02", qemu.Machine.Firmware.ToString());
+        Assert.AreEqual("pve-edk2-2023.02-4", qemu.Machine.Firmware.ToString());
         Assert.AreEqual("512G", qemu.Machine.Global("q35-pcihost", "pci-hole64-size"));
         Assert.AreEqual("none", qemu.Machine.Vga);
         Assert.AreEqual("0000:07:00.*", guest.Pci.Single().ToString());

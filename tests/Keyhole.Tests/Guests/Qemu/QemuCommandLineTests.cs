@@ -283,7 +283,7 @@ public sealed class QemuCommandLineTests
     [DataRow("-drive if=pflash,unit=1,file=vars.fd -drive if=pflash,unit=0,file=/usr/share/qemu/edk2-x86_64-code.fd", "edk2-stable202202")]
     [DataRow("-pflash /nix/store/abc-OVMF-202402-fd/FV/OVMF_CODE.fd", "edk2-stable202402")]
     [DataRow("-drive if=pflash,file=/opt/edk2-ovmf-2024.05/OVMF.fd", "ovmf-2024.05")]
-    [DataRow("-drive if=pflash,file=/usr/share/pve-edk2-firmware//OVMF_CODE_4M.secboot.fd", "ovmf-2022.11")]
+    [DataRow("-drive if=pflash,file=/usr/share/pve-edk2-firmware//OVMF_CODE_4M.secboot.fd", "pve-edk2-2023.02-4")]
     public void The_firmware_is_told_by_its_file_or_guessed_from_QEMU_s_release(string options, string expected) =>
         Assert.AreEqual(expected, Machine("qemu-system-x86_64 -M pc-q35-7.2 " + options).Firmware.ToString());
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Keyhole.Tests.Guests.Qemu;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Platforms.Qemu;
+
+/// <summary>Builds of OVMF that Proxmox VE and LXD bring along.</summary>
+[TestClass]
+public sealed class ProductFirmwareTests
+{
+    private const string Large = "efidisk0: local-lvm:vm-101-disk-0,efitype=4m,size=4M";
+    private const string Small = "efidisk0: local-lvm:vm-101-disk-0,size=4M";
+    private const string Window = "args: -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536";
+    private const string LxdsFile = "/snap/lxd/current/share/qemu//OVMF_CODE.4MB.fd";
+
+    private static Scenario ScenarioOf(string guest, int iommuBits, int barGiB, string? qemu) => new()
+    {
+        Host = Host.Unknown with
+        {
+            Traits = new() { CpuVendor = "GenuineIntel", PhysicalAddressBits = 46, IommuAddressBits = iommuBits, HasGiBPages = true },
+        },
+        Guest = QemuCommandLineTests.Read(guest),
+        Qemu = new()
+        {
+            Bars = [BarRequest.Create(1, (ulong)barGiB << 30, BarType.Memory64Prefetchable)],
+            Emulator = qemu is null ? null : QemuVersion.TryParse(qemu, out QemuVersion version) ? version : default,
+        },
+    };
+
+    /// <summary>A guest of Proxmox VE on a desktop whose processor has 46 bits and whose IOMMU has 39.</summary>
+    private static Scenario Proxmoxs(string? qemu, params string[] lines) => ScenarioOf(
+        string.Join('\n', ["bios: ovmf", "cpu: host", "hostpci0: 0000:01:00.0,pcie=1", "machine: pc-q35-9.2+pve1", "memory: 65536", .. lines]) + "\n",
+        39, 32, qemu);
+
+    private static Scenario Lxds(string? qemu) => ScenarioOf(
+        "/snap/lxd/1/bin/qemu-system-x86_64 -machine q35,accel=kvm -cpu host -nodefaults -m 16G -device pcie-root-port,id=p "
+            + $"-drive if=pflash,unit=0,readonly=on,file={LxdsFile} -device vfio-pci,host=01:00.0,bus=p", 46, 64, qemu);
+
+    private static string FirmwareOf(Scenario scenario)
+    {
+        Assert.IsTrue(scenario.Guest.Qemu!.TryResolve(scenario.Qemu, out QemuMachine machine, out _));
+        return string.Join(' ', machine.OtherFirmware.Prepend(machine.Firmware));
+    }
+
+    private static SettingComparison Compared(Scenario scenario) => Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+
+    [TestMethod]
+    [DataRow("7.0", Large, "pve-edk2-2022.05 pve-edk2-2021.08")]
+    [DataRow("8.0", Large, "pve-edk2-2023.02-4")]
+    [DataRow("9.0", Large, "pve-edk2-2023.08")]
+    [DataRow("9.2", Large, "pve-edk2-2025.02 pve-edk2-2025.05")]
+    [DataRow("10.0", Large, "pve-edk2-2025.02 pve-edk2-2025.05")]
+    [DataRow("10.1", Large, "pve-edk2-2025.05")]
+    [DataRow(null, Large, "pve-edk2-2025.02 pve-edk2-2025.05")]
+    [DataRow("9.2", Small, "pve-edk2-2023.02-4")]
+    [DataRow("10.1", "scsihw: virtio-scsi-single", "pve-edk2-2023.02-4")]
+    [DataRow("6.2", Small, "pve-edk2-2021.08")]
+    public void Proxmox_s_firmware_is_the_one_that_it_shipped_beside_that_QEMU(string? qemu, string efidisk, string expected) =>
+        Assert.AreEqual(expected, FirmwareOf(Proxmoxs(qemu, efidisk)));
+
+    [TestMethod]
+    public void Of_two_firmwares_that_a_host_may_have_the_remedy_cures_with_both()
+    {
+        // 2025.02 takes no window of the user's that is smaller than its own.
+        SettingComparison compared = Compared(Proxmoxs("10.0", Large));
+        Assert.AreEqual("phys-bits=39", compared.Best);
+        Assert.AreEqual("X-PciMmio64Mb=65536", Compared(Proxmoxs("10.1", Large)).Best);
+    }
+
+    [TestMethod]
+    [DataRow("10.0", "beyond", "with pve-edk2-2025.05, which the host may have just as well, every BAR has its place as it is")]
+    [DataRow("10.1", null, null)]
+    public void A_plan_tells_with_which_of_the_firmwares_it_comes_out_otherwise(string qemu, string? beyond, string? words)
+    {
+        Plan plan = Planner.Plan(Proxmoxs(qemu, Large, Window));
+        Assert.AreEqual(beyond is not null, plan.Problems.Any(static problem => problem.Code == ProblemCodes.DmaBeyondIommu));
+        Assert.AreEqual(words, plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.FirmwareDecides)?.Message.ToString());
+    }
+
+    [TestMethod]
+    public void Proxmox_s_images_of_2_MiB_keep_the_windows_of_2023_02()
+    {
+        FirmwareReport report = Planner.Plan(Proxmoxs("10.1", Small, Window)).Firmware!;
+        Assert.AreEqual("2023.02", report.Version);
+        Assert.IsTrue(report.Placement!.Bars.Any(static bar => bar.Bar.Type == BarType.Memory32 && bar.Address is >= 0xc0000000 and < 0xe0000000));
+        // Seen: whatever X-PciMmio64Mb says, and with 46 bits as with 48.
+        Assert.IsTrue(report.Placement.Bars.Any(static bar => bar.Address == 0x380000000000));
+    }
+
+    [TestMethod]
+    [DataRow(null, "lxd-edk2-2023.11 ovmf-2024.02-2 ovmf-2025.02-8 ovmf-2025.11-3")]
+    [DataRow("8.2", "lxd-edk2-2023.11 ovmf-2024.02-2")]
+    [DataRow("10.2", "ovmf-2025.02-8 ovmf-2025.11-3")]
+    public void LXD_s_firmware_is_that_of_its_snap(string? qemu, string expected) => Assert.AreEqual(expected, FirmwareOf(Lxds(qemu)));
+
+    [TestMethod]
+    public void LXD_s_older_builds_have_no_window_that_follows_from_the_width()
+    {
+        Assert.AreEqual("X-PciMmio64Mb=65536", Compared(Lxds("8.2")).Best);
+        Assert.AreEqual("as it is", Compared(Lxds("10.2")).Best);
+    }
+}
