@@ -25,6 +25,15 @@ internal sealed record CaptureComplaints
 
     public ImmutableArray<CaptureConsoleWindow>? ConsoleWindows { get; init; }
 
+    /// <summary>Windows in which /proc/iomem has the boot console's picture.</summary>
+    public ImmutableArray<CaptureConsoleRange>? ConsoleRanges { get; init; }
+
+    /// <summary>What QEMU could not map for a device.</summary>
+    public ImmutableArray<CaptureMapFailure>? MapFailures { get; init; }
+
+    /// <summary>True where the command line has pci=realloc; else left out.</summary>
+    public bool? Reallocates { get; init; }
+
     public ImmutableArray<CaptureHugePages>? HugePages { get; init; }
 
     /// <summary>The limit on locked memory, in bytes, that a process with a device exceeded.</summary>
@@ -43,6 +52,11 @@ internal sealed record CaptureComplaints
             Framebuffers = Capture.OrNull(said.Framebuffers.Select(static address => new Hex(address))),
             ConsoleWindows = Capture.OrNull(said.ConsoleWindows.Select(
                 static window => new CaptureConsoleWindow(window.Device.ToString(), window.Index))),
+            ConsoleRanges = Capture.OrNull(said.ConsoleRanges.Select(
+                static window => new CaptureConsoleRange(window.Device.ToString(), window.Range.Start, window.Range.End))),
+            MapFailures = Capture.OrNull(said.MapFailures.Select(
+                static failure => new CaptureMapFailure(failure.Address, failure.SizeBytes, failure.Error))),
+            Reallocates = said.Reallocates ? true : null,
             HugePages = Capture.OrNull(said.HugePages.Select(static pool => new CaptureHugePages(pool.PageBytes, pool.Count, pool.Wanted))),
             ExceededLock = said.ExceededLock is { } limit ? new Hex(limit) : null,
         };
@@ -59,6 +73,15 @@ internal sealed record CaptureTaken(string Device, int Index, Hex Start, Hex End
 
 /// <summary>A window that the host's boot console has.</summary>
 internal sealed record CaptureConsoleWindow(string Device, int Index);
+
+/// <summary>A window in which the picture of the host's boot console lies.</summary>
+internal sealed record CaptureConsoleRange(string Device, Hex Start, Hex End);
+
+/// <summary>Addresses of a guest's that could not be mapped for a device.</summary>
+/// <param name="Address">Where the guest has them.</param>
+/// <param name="Size">In bytes.</param>
+/// <param name="Error">Linux' number.</param>
+internal sealed record CaptureMapFailure(Hex Address, Hex Size, int Error);
 
 /// <summary>Huge pages that the host's Linux set aside.</summary>
 /// <param name="Page">Their size: 2 MiB or 1 GiB.</param>

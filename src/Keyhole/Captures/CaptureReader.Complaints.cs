@@ -14,7 +14,13 @@ namespace Keyhole.Captures;
 internal ref partial struct CaptureReader
 {
     private static readonly string[] s_complaints =
-        ["ineligible", "relaxesDeviceMemory", "sharing", "taken", "framebuffers", "consoleWindows", "hugePages", "exceededLock"];
+    [
+        "ineligible", "relaxesDeviceMemory", "sharing", "taken", "framebuffers", "consoleWindows", "consoleRanges", "mapFailures", "reallocates",
+        "hugePages", "exceededLock",
+    ];
+
+    /// <summary>Linux' numbers of errors end here.</summary>
+    private const int MaxError = 4095;
 
     /// <summary>One object of one of the lists: what of it the list does not have stays as it is here.</summary>
     private ref struct Complaint
@@ -24,6 +30,9 @@ internal ref partial struct CaptureReader
         public ulong? Start;
         public ulong? End;
         public ulong? Page;
+        public ulong? Address;
+        public ulong? Size;
+        public int? Error;
         public ulong? Count;
         public ulong? Wanted;
     }
@@ -64,6 +73,11 @@ internal ref partial struct CaptureReader
                     return false;
                 complaints = complaints with { RelaxesDeviceMemory = relaxes };
                 return true;
+            case "reallocates":
+                if (!TryReadBoolean(name, out bool reallocates))
+                    return false;
+                complaints = complaints with { Reallocates = reallocates };
+                return true;
             case "framebuffers":
                 if (!TryReadAddresses(name, out ImmutableArray<ulong> addresses))
                     return false;
@@ -86,6 +100,8 @@ internal ref partial struct CaptureReader
         var sharing = ImmutableArray.CreateBuilder<SharedMemoryDevice>();
         var taken = ImmutableArray.CreateBuilder<TakenWindow>();
         var console = ImmutableArray.CreateBuilder<(PciAddress, int)>();
+        var ranges = ImmutableArray.CreateBuilder<(PciAddress, ByteRange)>();
+        var failures = ImmutableArray.CreateBuilder<MapFailure>();
         var pools = ImmutableArray.CreateBuilder<HugePagePool>();
         for (int count = 0; _reader.Read() && _reader.TokenType != JsonTokenType.EndArray; count++)
         {
@@ -104,6 +120,12 @@ internal ref partial struct CaptureReader
                 case "consoleWindows" when read is { Device: { } device, Index: { } index }:
                     console.Add((device, index));
                     break;
+                case "consoleRanges" when read is { Device: { } device, Start: { } start, End: { } end } && start < end:
+                    ranges.Add((device, ByteRange.FromBounds(start, end)));
+                    break;
+                case "mapFailures" when read is { Address: { } address, Size: { } size, Error: { } error }:
+                    failures.Add(new(address, size, error));
+                    break;
                 case "hugePages" when read is { Page: { } page, Count: { } pages }:
                     pools.Add(new(page, pages, read.Wanted));
                     break;
@@ -113,6 +135,8 @@ internal ref partial struct CaptureReader
                         "sharing" => "write {\"device\":\"0000:00:14.0\",\"start\":\"0xdb7d7000\"}",
                         "taken" => "write {\"device\":\"0000:08:00.0\",\"index\":1,\"start\":\"0xd0000000\",\"end\":\"0xe0000000\"}",
                         "consoleWindows" => "write {\"device\":\"0000:08:00.0\",\"index\":1}",
+                        "consoleRanges" => "write {\"device\":\"0000:08:00.0\",\"start\":\"0xd0000000\",\"end\":\"0xe0000000\"}",
+                        "mapFailures" => "write {\"address\":\"0x380010000000\",\"size\":\"0x2000000\",\"error\":22}",
                         _ => "write {\"page\":\"0x200000\",\"count\":16}",
                     });
             }
@@ -123,6 +147,8 @@ internal ref partial struct CaptureReader
             "sharing" => complaints with { Sharing = sharing.DrainToImmutable() },
             "taken" => complaints with { Taken = taken.DrainToImmutable() },
             "consoleWindows" => complaints with { ConsoleWindows = console.DrainToImmutable() },
+            "consoleRanges" => complaints with { ConsoleRanges = ranges.DrainToImmutable() },
+            "mapFailures" => complaints with { MapFailures = failures.DrainToImmutable() },
             _ => complaints with { HugePages = pools.DrainToImmutable() },
         };
         return true;
@@ -135,7 +161,7 @@ internal ref partial struct CaptureReader
             return false;
         while (NextMember())
         {
-            string? name = Known(["device", "index", "start", "end", "page", "count", "wanted"]);
+            string? name = Known(["device", "index", "start", "end", "page", "address", "size", "error", "count", "wanted"]);
             if (name is null)
             {
                 _reader.Skip();
@@ -151,7 +177,8 @@ internal ref partial struct CaptureReader
                 "device" => TryReadPciAddress(name, out device),
                 "index" => TryReadNumber(name, 0, Bar.RomIndex, out index),
                 "start" => TryReadPage(name, out number),
-                "end" => TryReadAddress(name, out number)
+                "error" => TryReadNumber(name, 1, MaxError, out index),
+                "end" or "address" or "size" => TryReadAddress(name, out number)
                     && (number <= Frames.AddressLimit || Fail(OutOfRange, $"\"{name}\" is above 2^52", "x86 has at most 52 address bits")),
                 "page" => TryReadHugePage(name, out number),
                 _ => TryReadCount(name, out number),
@@ -174,6 +201,15 @@ internal ref partial struct CaptureReader
                     break;
                 case "page":
                     read.Page = number;
+                    break;
+                case "address":
+                    read.Address = number;
+                    break;
+                case "size":
+                    read.Size = number;
+                    break;
+                case "error":
+                    read.Error = index;
                     break;
                 case "count":
                     read.Count = number;

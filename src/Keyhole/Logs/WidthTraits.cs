@@ -74,8 +74,8 @@ internal sealed class WidthTraits
         };
     }
 
-    /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere. Xen says so of one that it
-    /// did not find, and Linux' driver of its second version on machines of Intel's, too.</summary>
+    /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere. Xen speaks of one that
+    /// it did not find, too, and Linux' driver of its second version on machines of Intel's.</summary>
     private static bool IsAmds(ReadOnlySpan<char> line) => line.Contains(Amd, StringComparison.Ordinal)
         && !line.Contains("IVMD", StringComparison.Ordinal) && !line.Contains("not found", StringComparison.Ordinal)
         && !line.Contains("AMD IOMMUv2", StringComparison.Ordinal);

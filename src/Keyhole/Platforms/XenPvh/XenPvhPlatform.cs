@@ -49,8 +49,8 @@ internal sealed class XenPvhPlatform : IPlatform
 
     public Problem? RefusalOf(Scenario scenario) => scenario.Guest.Pci.IsEmpty ? null : new(
         Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {NoDevices}",
-        Remedy: $"take {OwnWords.Devices(scenario.Guest.Toolstack)} out, or make the guest {OwnWords.Type(scenario.Guest.Toolstack, GuestType.Hvm)} or "
-            + OwnWords.Type(scenario.Guest.Toolstack, GuestType.Pv));
+        Remedy: $"take {OwnWords.Devices(scenario.Guest.Toolstack)} out, or make the guest "
+            + $"{OwnWords.Type(scenario.Guest.Toolstack, GuestType.Hvm)} or " + OwnWords.Type(scenario.Guest.Toolstack, GuestType.Pv));
 
     public Plan Plan(Scenario scenario)
     {
