@@ -42,6 +42,20 @@ public sealed class XensOfOldTests
         Assert.AreEqual(isPlain, HasProblem(plan, "e820-host-unused"));
     }
 
+    /// <summary>By the source, and a guest's log on the Ubuntu Forums (Xen 4.1.2, memory=2048, RAM to 0x80800000).</summary>
+    [TestMethod]
+    [DataRow("4.0.1", "0x80800000")]
+    [DataRow("4.1.2", "0x80800000")]
+    [DataRow("4.2.0", "0x80000000")]
+    [DataRow("4.17.3", "0x80000000")]
+    public void The_plain_map_of_a_PV_guest_has_8_MiB_more_up_to_Xen_4_1(string xen, string end)
+    {
+        string output = With(Log(xen), "plan", "--json", "--host", "-", "--memory", "2048").Output;
+
+        using JsonDocument plan = JsonDocument.Parse(output);
+        Assert.AreEqual(end, plan.RootElement.GetProperty("e820")[0].GetProperty("end").GetString());
+    }
+
     [TestMethod]
     [DataRow("4.2.3", "4096", false)]
     // A balloon's room takes with it what was cut off.

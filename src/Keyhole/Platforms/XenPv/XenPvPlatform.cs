@@ -51,7 +51,7 @@ internal sealed class XenPvPlatform : IPlatform
         }
         else
         {
-            result = PlainMap(guest);
+            result = PlainMap(guest, scenario.Host.Traits.XenVersion);
             PlanReview.ReportKernel(result.Entries, guest, problems);
             PlanReview.ReportBars(result.Entries, guest, bars, HostSide.DevicesOf(scenario), problems);
         }
@@ -96,9 +96,16 @@ internal sealed class XenPvPlatform : IPlatform
     private static PolicyInput InputOf(Host host, ImmutableArray<E820Entry> machineMap, GuestSpec guest, ImmutableArray<Bar> bars) =>
         new(machineMap, guest, bars) { DeviceMemory = [.. host.DeviceMemory.Select(ByteRange.FromFrames)], Xen = host.Traits.XenVersion };
 
-    /// <summary>Without the host's map the toolstack sets one RAM entry of maxmem.</summary>
-    private static PolicyResult PlainMap(GuestSpec guest) =>
-        new([new(E820Entry.FromSize(0, guest.MaxmemKiB << 10, E820Type.Ram), "one RAM entry of maxmem: the guest does not use the host's map")], []);
+    /// <summary>Without the host's map the toolstack sets one RAM entry of maxmem, up to Xen 4.1 with 8 MiB more.</summary>
+    private static PolicyResult PlainMap(GuestSpec guest, XenVersion? xen)
+    {
+        const ulong oldSlackKiB = 8 * 1024;
+        return xen?.IsUpTo(4, 1) == true
+            ? new([new(E820Entry.FromSize(0, (guest.MaxmemKiB + oldSlackKiB) << 10, E820Type.Ram),
+                "one RAM entry of maxmem and the 8 MiB that toolstacks add up to Xen 4.1: the guest does not use the host's map")], [])
+            : new([new(E820Entry.FromSize(0, guest.MaxmemKiB << 10, E820Type.Ram),
+                "one RAM entry of maxmem: the guest does not use the host's map")], []);
+    }
 
     private static void ReportGuest(Scenario scenario, List<Problem> problems)
     {
