@@ -152,6 +152,25 @@ public sealed class MachinesOfALogTests
         Assert.DoesNotContain("memmap=4G$8G", errors);
     }
 
+    [TestMethod]
+    [DataRow(HvmGuestsLog, true)]
+    [DataRow(BareLog, false)]
+    [DataRow(BareLog + HvmGuestsLog, false)]
+    public void A_virtual_machines_own_map_is_told_to_be_none_of_a_hosts(string log, bool isTold) =>
+        Assert.AreEqual(isTold, Words(With(log, "show", "--host", "-").Errors).Contains("This is a virtual machine's own map, not its host's",
+            StringComparison.Ordinal));
+
+    /// <summary>Such a guest has RAM where its host has it, so that its map alone does not tell.</summary>
+    [TestMethod]
+    public void A_kernel_without_ACPIs_tables_is_none_of_dom0s()
+    {
+        string guest = Dom0sLog.Replace("DMI: Dell Inc. PowerEdge R740/0X, BIOS 2.1 01/01/2020", "ACPI in unprivileged domain disabled",
+            StringComparison.Ordinal);
+
+        Assert.IsFalse(Traits(XensLog + guest).TryGetProperty("linux", out _));
+        Assert.IsTrue(Traits(XensLog + Dom0sLog).TryGetProperty("linux", out _));
+    }
+
     private static JsonElement Traits(string log)
     {
         using JsonDocument document = JsonDocument.Parse(With(log, "show", "--json", "--host", "-").Output);

@@ -225,7 +225,7 @@ internal sealed class BootSource
         }
 
         if (parsed.GetValue(_nrPages) is null && log?.PageCount is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware)
-            return InputError.NotSupported("--dom0", null, "the log is of a Linux on the bare machine: without Xen there is no dom0",
+            return InputError.NotSupported("--dom0", null, "the log is of a Linux that is no dom0",
                 "give the log of a boot under Xen, or ask with --nr-pages N how a dom0 of that size would fare here");
         if ((parsed.GetValue(_nrPages) ?? log?.PageCount) is not { } pages)
         {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
@@ -47,6 +48,8 @@ internal static class LogMapRemarks
                 + "firmware's map stands in /sys/firmware/memmap");
         if (taken.Kind == LogMapKind.KernelEdited)
             remarks.Add("This map has been changed by the kernel or its command line");
+        if (taken.Kind == LogMapKind.LinuxFirmware && VirtualMachineLine(scan, taken) is { } machine)
+            remarks.Add($"This is a virtual machine's own map, not its host's: line {machine.Number} says {InputError.Quote(machine.Text)}");
         if (MapExtent.BeginsAmid(taken))
             remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as "
                 + $"when the kernel's buffer has run over");
@@ -66,6 +69,16 @@ internal static class LogMapRemarks
 
         remarks.AddRange(DeviceRemarks.On(scan, taken).Select(static text => (Phrase)text));
         return remarks.ToImmutable();
+    }
+
+    /// <summary>The line by which the Linux that printed a firmware's map tells that its machine is a virtual one, or null.</summary>
+    private static LogLine? VirtualMachineLine(LogScan scan, LogMap taken)
+    {
+        LinuxStretch? stretch = LinuxStretch.Of(scan, taken);
+        return scan.Lines.FirstOrDefault(line => line is { Speaker: LogSpeaker.Kernel, Domain: null } && stretch?.Holds(line.Number) == true
+            && (line.Text.StartsWith("DMI: QEMU ", StringComparison.Ordinal) || line.Text.StartsWith("DMI: Xen HVM domU", StringComparison.Ordinal)
+                || (KernelMessage.Parse(line.Text) is { Kind: KernelMessageKind.RunsOn, Text: { } runsOn }
+                    && (runsOn.Contains("HVM", StringComparison.Ordinal) || runsOn.Contains("KVM", StringComparison.Ordinal)))));
     }
 
     public static ImmutableArray<Phrase> OtherMaps(LogScan scan, LogMap taken)

@@ -22,7 +22,7 @@ internal static class Dom0Evidence
         LogMap? machine = scan.Maps.LastOrDefault(map => map.Kind == LogMapKind.XenFirmware && map.Line >= boot.FirstLine && map.Line < first);
         bool isPvh = boot.Builder is { Pvh: not null }
             || scan.Maps.Any(map => map.Kind == LogMapKind.Dom0BuiltByXen && map.Line >= boot.FirstLine && map.Line < first);
-        bool isGuests = IsGuests(boot, machine)
+        bool isGuests = IsGuests(boot, machine, scan)
             || (machine is not null && boot.Map is { } own && GoesOnBehind(boot, own) && IsAnothers(own, machine));
         // A Linux under Xen prints its map as Xen's, but in a PVH dom0.
         bool isBare = !isPvh && boot.Map is null && scan.Maps.Any(map => map is { Kind: LogMapKind.LinuxFirmware, Domain: null }
@@ -33,22 +33,25 @@ internal static class Dom0Evidence
 
     /// <summary>Whether a boot that stands elsewhere than behind Xen's lines is that of the dom0 of the machine whose map Xen tells: its kernel
     /// has all that the firmware reserves.</summary>
-    public static bool IsDom0Elsewhere(ObservedBoot boot, LogMap machine) => boot is { Owner: BootOwner.Unknown, Map: { Error: null } own }
-        && machine.Error is null && machine.Entries.Any(IsKept) && Dom0sMap.IsOfThisHost(own.Entries, machine.Entries) && !IsGuests(boot, machine);
+    public static bool IsDom0Elsewhere(ObservedBoot boot, LogMap machine, LogScan scan) =>
+        boot is { Owner: BootOwner.Unknown, Map: { Error: null } own } && machine.Error is null && machine.Entries.Any(IsKept)
+            && Dom0sMap.IsOfThisHost(own.Entries, machine.Entries) && !IsGuests(boot, machine, scan);
 
     /// <summary>Whether a boot that no line of Xen's comes before is a guest's of the machines whose maps Xen tells further down.</summary>
     private static bool IsGuestsElsewhere(ObservedBoot boot, LogScan scan)
     {
         LogMap[] machines = [.. scan.Maps.Where(static map => map.Kind == LogMapKind.XenFirmware)];
         return boot is { Owner: BootOwner.Unknown, Map: { } own } && machines.Length > 0
-            && Array.TrueForAll(machines, machine => IsGuests(boot, machine) || (GoesOnBehind(boot, own) && IsAnothers(own, machine)));
+            && Array.TrueForAll(machines, machine => IsGuests(boot, machine, scan) || (GoesOnBehind(boot, own) && IsAnothers(own, machine)));
     }
 
     /// <summary>Whether a boot shows that it is a guest's, also where the guest has the host's map.</summary>
-    private static bool IsGuests(ObservedBoot boot, LogMap? machine) =>
+    private static bool IsGuests(ObservedBoot boot, LogMap? machine, LogScan scan) =>
         boot.Facts.RunsOn is { } runsOn && runsOn.Value.Contains("HVM", StringComparison.Ordinal)
             || boot.Facts.CommandLine is { } options && options.Value.Contains("root=/dev/xvd", StringComparison.Ordinal)
-            || (machine is not null && boot.Map is { } own && HasLibxlsUnusable(own, machine));
+            || (machine is not null && boot.Map is { } own && HasLibxlsUnusable(own, machine))
+            || scan.Lines.Any(line => line.Domain is null && line.Number >= (boot.Release?.Line ?? boot.Map?.Line ?? boot.FirstLine)
+                && line.Number <= boot.LastLine && line.Text.Contains(KernelMapOwner.Unprivileged, StringComparison.Ordinal));
 
     /// <summary>
     /// Whether a kernel's map has the unusable memory that libxl puts from the end of a guest's RAM to the first hole, which is RAM of the machine.

@@ -26,7 +26,7 @@ internal readonly record struct LinuxStretch(int First, int End)
             return Around(scan, boots, map.Line);
         ObservedBoot? dom0 = boots.FirstOrDefault(boot => boot.Owner == BootOwner.Dom0 && map.Line >= boot.FirstLine && map.Line <= boot.LastLine);
         if (dom0 is null || !IsShown(scan, dom0, map))
-            dom0 = boots.FirstOrDefault(boot => Dom0Evidence.IsDom0Elsewhere(boot, map));
+            dom0 = boots.FirstOrDefault(boot => Dom0Evidence.IsDom0Elsewhere(boot, map, scan));
         return (dom0?.Release?.Line ?? dom0?.Map?.Line) is { } line ? Around(scan, boots, line) : null;
     }
 
