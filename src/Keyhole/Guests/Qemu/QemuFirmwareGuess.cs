@@ -2,6 +2,7 @@
 
 using System;
 using System.Globalization;
+using System.Linq;
 
 namespace Keyhole.Guests;
 
@@ -18,6 +19,11 @@ public static class QemuFirmwareGuess
 
     /// <summary>Before this release QEMU came without edk2.</summary>
     private static readonly QemuVersion s_carriesEdk2 = new(4, 1);
+
+    /// <summary>Releases with which windows above 4 GiB come out otherwise than before: they follow the processor's width, and the option for their
+    /// size is obeyed again.</summary>
+    private static readonly QemuFirmware[] s_changing =
+        [new(FirmwareName.Ovmf, 2022, 11) { IsUpstream = true }, new(FirmwareName.Ovmf, 2025, 5) { IsUpstream = true }];
 
     /// <summary>The firmware that a file's name tells; null where it tells none.</summary>
     /// <param name="isFlash">Whether it is a flash image: SeaBIOS is hardly ever one.</param>
@@ -60,7 +66,9 @@ public static class QemuFirmwareGuess
         // What comes with releases that are not known nobody can tell.
         string release = QemuReleases.NameOf(emulator);
         emulator = emulator > QemuReleases.Newest ? QemuReleases.Newest : emulator;
-        bool isDebians = Has(emulatorText, "Debian") || Has(emulatorText, "ubuntu") || Has(file, "/usr/share/OVMF/");
+        // Others have such a folder, too: Red Hat's and Fedora's beside QEMU of their own numbers, Arch with a folder more.
+        bool isOthers = Has(emulatorText, ".el") || Has(emulatorText, ".fc") || Has(file, "/x64/") || Has(file, "/usr/share/edk2/");
+        bool isDebians = Has(emulatorText, "Debian") || Has(emulatorText, "ubuntu") || (Has(file, "/usr/share/OVMF/") && !isOthers);
         bool isProxmox = Has(emulatorText, "pve") || Has(file, "pve-edk2");
         if (name == FirmwareName.SeaBios)
         {
@@ -77,8 +85,10 @@ public static class QemuFirmwareGuess
         if (isDebians)
             return new(DebiansOvmf(emulator), [], $"which Debian and Ubuntu ship beside {release}");
         (int year, int month) = OwnEdk2(emulator);
-        return new(new(FirmwareName.Ovmf, year, month) { IsUpstream = true }, [],
-            emulator < s_carriesEdk2 ? $"the oldest that a QEMU came with, from {s_carriesEdk2} on" : $"which comes with {release}");
+        var own = new QemuFirmware(FirmwareName.Ovmf, year, month) { IsUpstream = true };
+        return new(own, isOthers ? [.. s_changing.Where(build => !own.IsSince(build.Major, build.Minor))] : [],
+            (emulator < s_carriesEdk2 ? $"the oldest that a QEMU came with, from {s_carriesEdk2} on" : $"which comes with {release}")
+                + (isOthers ? "; the distribution builds its own, of another release perhaps" : ""));
     }
 
     private static bool Has(string text, string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);

@@ -52,6 +52,15 @@ public sealed class ProductFirmwareTests
 
     private static SettingComparison Compared(Scenario scenario) => Planner.PlatformOf(scenario).CompareSettings(scenario)!;
 
+    /// <summary>Distributions that build edk2 themselves and of which no table says beside which QEMU: QEMU's own is assumed, and no more.</summary>
+    [TestMethod]
+    [DataRow("/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "edk2-stable202202 edk2-stable202211 edk2-stable202505")]
+    [DataRow("/usr/share/OVMF/x64/OVMF_CODE.4m.fd", "edk2-stable202202 edk2-stable202211 edk2-stable202505")]
+    [DataRow("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf-2022.11")]
+    public void Red_Hats_and_Archs_builds_are_not_taken_for_Debians(string file, string firmware) => Assert.AreEqual(firmware, FirmwareOf(ScenarioOf(
+        "qemu-system-x86_64 -machine q35,accel=kvm -cpu host -nodefaults -m 16G -device pcie-root-port,id=p "
+            + $"-drive if=pflash,unit=0,readonly=on,file={file} -device vfio-pci,host=01:00.0,bus=p", 46, 64, "7.2")));
+
     [TestMethod]
     [DataRow("7.0", Large, "pve-edk2-2022.05 pve-edk2-2021.08")]
     [DataRow("8.0", Large, "pve-edk2-2023.02-4")]
