@@ -92,10 +92,20 @@ public sealed class LogScanner
     {
         while (true)
         {
-            if (!_maps.AreOpen && !_messages.AreOpen && _held.Count == 0 && _pci is not { IsOpen: true })
-                _text.SkipTo(MapAndTraitWords, _pci is null ? LogMessages.Words : s_messageAndPciWords);
+            bool isAmid = _maps.AreOpen || _messages.AreOpen || _held.Count > 0 || _pci is { IsOpen: true };
+            if (!isAmid && _pci is null)
+                _text.SkipTo(MapAndTraitWords, LogMessages.Words);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
+            if (_pci is not null)
+            {
+                // What stands for lines that are left out has none of the words.
+                bool isLogs = line.ContainsAny(MapAndTraitWords) || line.ContainsAny(s_messageAndPciWords);
+                _pci.NoteOmission(line, _text.Number, isLogs);
+                if (!isAmid && !isLogs)
+                    continue;
+            }
+
             _devices.Read(line, _text.Number);
             if (_pci is not null && (_pci.IsOpen || line.ContainsAny(s_pciWords)))
                 _pci.Read(line, _text.Number);

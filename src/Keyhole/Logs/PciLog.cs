@@ -94,6 +94,17 @@ public sealed record PciLog
     /// <summary>The maps that the guest's firmware prints itself.</summary>
     internal ImmutableArray<LogMap> FirmwareMaps { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>The lines where others are left out, ascending.</summary>
+    internal ImmutableArray<int> Omissions { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Whether lines may be left out behind a line, up to another one or just before what that says.</summary>
+    internal bool LeavesOut(int behind, int upTo)
+    {
+        int at = Omissions.BinarySearch(behind + 1);
+        at = at < 0 ? ~at : at;
+        return IsCut || (at < Omissions.Length && Omissions[at] <= upTo);
+    }
+
     /// <summary>Whether nothing was said.</summary>
     public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null
         && FirmwareMaps.IsEmpty;
@@ -124,11 +135,14 @@ internal sealed class PciLogBuilder
     private readonly ImmutableArray<LogFact<string>>.Builder _machines = ImmutableArray.CreateBuilder<LogFact<string>>();
     private readonly ImmutableArray<UnpluggedSighting>.Builder _unplugged = ImmutableArray.CreateBuilder<UnpluggedSighting>();
     private readonly ImmutableArray<LogFact<int?>>.Builder _firstProcesses = ImmutableArray.CreateBuilder<LogFact<int?>>();
+    private readonly ImmutableArray<int>.Builder _omissions = ImmutableArray.CreateBuilder<int>();
     private readonly WrappedPciLine _wrapped = new();
     private readonly FirmwareMapReader _maps = new();
     private LogFact<string>? _panic;
     private LogFact<string>? _refusal;
     private bool _isCut;
+    private int? _drawn;
+    private bool _hasRead;
 
     /// <summary>Whether the last line ended amid what it says: the next one is wanted whatever it holds.</summary>
     public bool IsOpen => _wrapped.IsHeld;
@@ -152,7 +166,42 @@ internal sealed class PciLogBuilder
         Unplugged = _unplugged.ToImmutable(),
         FirstProcesses = _firstProcesses.ToImmutable(),
         FirmwareMaps = _maps.ToMaps(),
+        Omissions = _omissions.ToImmutable(),
     };
+
+    /// <summary>Notes a line that stands for others. To be called with every line, before it is read.</summary>
+    /// <param name="isLogs">Whether it has words of a log.</param>
+    public void NoteOmission(ReadOnlySpan<char> line, int number, bool isLogs)
+    {
+        if (isLogs)
+        {
+            // What is drawn in front of a log or behind it encloses it.
+            if (_drawn is { } drawn && _hasRead && (_omissions.Count == 0 || _omissions[^1] < drawn))
+                Keep(drawn);
+            _drawn = null;
+            _hasRead = true;
+        }
+
+        switch (OmissionMarks.KindOf(line))
+        {
+            case OmissionKind.None:
+                break;
+            case OmissionKind.Drawn:
+                _drawn ??= number;
+                break;
+            case OmissionKind.Written or OmissionKind.Counted:
+                Keep(number);
+                break;
+        }
+    }
+
+    private void Keep(int number)
+    {
+        if (_omissions.Count < MostKept)
+            _omissions.Add(number);
+        else
+            _isCut = true;
+    }
 
     public void Read(ReadOnlySpan<char> line, int number)
     {

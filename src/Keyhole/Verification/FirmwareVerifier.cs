@@ -24,6 +24,9 @@ namespace Keyhole.Verification;
 /// </summary>
 public static class FirmwareVerifier
 {
+    /// <summary>Lines of others that may stand between a map and what stands for its lines that are left out.</summary>
+    private const int LinesBeside = 3;
+
     /// <summary>Widths that processors have; each is tried where a log differs.</summary>
     private static readonly int[] s_widths = [36, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 52];
 
@@ -118,14 +121,15 @@ public static class FirmwareVerifier
         if (Outcome(outcomes.Forecast, plan.Firmware?.Message ?? plan.Verdict?.Message, observed, scan.Pci, out outcomes.Observed) is { } outcome)
             findings.Add(outcome);
         else
-            notCompared.Add("the outcome: the log ends before it shows");
+            notCompared.Add(outcomes.Observed is null ? "the outcome: the log ends before it shows" : "the outcome: lines are left out");
         // A firmware that gave its devices up starts an operating system all the same where it can without them, and that shows what was programmed:
         // nothing.
         if (outcomes.Forecast is GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.GivesUp)
         {
             CompareMap(plan, kernel, observed, scan, findings, undecided, notCompared);
             if (plan.Firmware?.Placement is { } placement)
-                PciFindings.Compare(placement, plan.Firmware.AcpiWindows, scan.Pci, observed, findings, notCompared, explanations);
+                PciFindings.Compare(placement, plan.Firmware.AcpiWindows, scan.Pci, observed, plan.Guest.Type == GuestType.Hvm, findings, notCompared,
+                    explanations);
         }
         else
         {
@@ -159,6 +163,14 @@ public static class FirmwareVerifier
             : log.FirmwarePanic is { } panic ? (GuestOutcome.Panics, panic.Value, panic.Line)
             : log.Refusal is { } refusal ? (GuestOutcome.Refused, refusal.Value, refusal.Line)
             : ((GuestOutcome?)null, (string?)null, (int?)null);
+        // The lines that are left out may have had the addresses, or the last words.
+        if (alive is not null && words is null && log.LeavesOut(alive.Value, observed.LastLine)
+            && (seen == GuestOutcome.GivesUp || (forecast == GuestOutcome.Halts && FirstProcess(observed, log) is null)))
+        {
+            seen = forecast is GuestOutcome.GivesUp ? forecast : GuestOutcome.Boots;
+            return null;
+        }
+
         return seen is { } one ? new(Verifier.OutcomeWhat, expected, Text(one, words), line, one == forecast
             || (one, forecast, log.Resources.IsEmpty) == (GuestOutcome.Boots, GuestOutcome.GivesUp, true)) : null;
     }
@@ -205,8 +217,10 @@ public static class FirmwareVerifier
             ObservedBoot withMap = observed with
             {
                 Map = map,
-                MapMayBeginLate = isFirmwares ? !map.IsTitled : observed.Release is not { } release || release.Line > map.Line,
-                MapMayEndEarly = isFirmwares ? map.OpenLine is not null : map.Error is not null || !goesOn,
+                MapMayBeginLate = isFirmwares ? !map.IsTitled : observed.Release is not { } release || release.Line > map.Line
+                    || scan.Pci.LeavesOut(map.IsTitled ? map.Line - LinesBeside : observed.FirstLine - 1, map.Line),
+                MapMayEndEarly = isFirmwares ? map.OpenLine is not null : map.Error is not null || !goesOn
+                    || scan.Pci.LeavesOut(map.EntryLines[^1], map.EntryLines[^1] + LinesBeside),
             };
             ImmutableArray<UnsettledRange> unsettled = plan.Firmware?.Unsettled ?? [];
             foreach (UnsettledRange part in unsettled)

@@ -34,14 +34,22 @@ internal sealed partial class PciFindings
     private readonly Dictionary<(int Function, int Bar), string> _reasons = [];
     private readonly ImmutableArray<RootWindowSighting> _roots;
     private readonly HashSet<PciAddress> _plugged;
+    private readonly PciLog _log;
+    private readonly ObservedBoot _boot;
+    private readonly bool _isXens;
     private readonly bool _isWhole;
+    private readonly List<int> _starts = [];
+    private readonly int _firstLine;
     private readonly int _lastLine;
     private readonly bool _hasNoDisks;
     private readonly bool _hasNoCards;
 
-    private PciFindings(PciPlacement placement, PciLog log, ObservedBoot boot)
+    private PciFindings(PciPlacement placement, PciLog log, ObservedBoot boot, bool isXens)
     {
         _placement = placement;
+        _log = log;
+        _boot = boot;
+        _isXens = isXens;
         _plugged = PluggedFunctions.Of(log, boot);
         foreach (BarPlacement bar in placement.Bars)
         {
@@ -60,6 +68,7 @@ internal sealed partial class PciFindings
             if (!IsOwn(seen.Line, seen.Domain))
                 continue;
             ListOf(_functions, seen.Address).Add(seen);
+            _starts.Add(seen.Line);
             _lastLine = seen.Line;
         }
 
@@ -72,6 +81,7 @@ internal sealed partial class PciFindings
         }
 
         _roots = [.. log.RootWindows.Where(seen => IsOwn(seen.Line, seen.Domain))];
+        _firstLine = !_roots.IsEmpty ? _roots[0].Line : _starts.Count > 0 ? _starts[0] : _boot.LastLine;
         // A host bridge is what Linux finds first: a log without it is a part, as grep leaves it.
         bool hasFirst = placement.Tree.Functions.IsEmpty || _functions.ContainsKey(placement.Tree.Functions.Min(static function => function.Address));
         _isWhole = hasFirst && !log.IsCut && !_roots.IsEmpty && _functions.Count > 0 && boot.LastLine >= _lastLine + LinesBehind;
@@ -82,12 +92,13 @@ internal sealed partial class PciFindings
             : all[address] = [];
     }
 
+    /// <param name="isXens">Whether it is a guest of Xen, whose Linux may have emulated devices taken away.</param>
     /// <param name="told">What ACPI was forecast to tell; null where that is not known.</param>
     public static void Compare(
-        PciPlacement placement, AcpiWindows? told, PciLog log, ObservedBoot boot, ICollection<Finding> findings, ICollection<string> notCompared,
-        ICollection<Phrase> explanations)
+        PciPlacement placement, AcpiWindows? told, PciLog log, ObservedBoot boot, bool isXens, ICollection<Finding> findings,
+        ICollection<string> notCompared, ICollection<Phrase> explanations)
     {
-        var pci = new PciFindings(placement, log, boot);
+        var pci = new PciFindings(placement, log, boot, isXens);
         if (told is not null)
             pci.CompareRoots(told, findings, notCompared);
         if (pci._functions.Count == 0 && pci._resources.Count == 0)
@@ -149,6 +160,12 @@ internal sealed partial class PciFindings
             findings.Add(new(what, known is { } range ? Verifier.Range(range) : null, Verifier.Range(seen.Range), seen.Line, same >= 0));
         }
 
+        if (expected.Count > 0 && _log.LeavesOut(_roots[0].Line - LinesBehind, _roots[^1].Line + LinesBehind))
+        {
+            notCompared.Add($"{expected.Count} of the host bridge's windows: {LeftOut}");
+            return;
+        }
+
         foreach (ByteRange window in expected)
             findings.Add(new(what, Verifier.Range(window), null, _roots[^1].Line + 1, Agrees: false));
     }
@@ -172,7 +189,7 @@ internal sealed partial class PciFindings
                 // Gone before Linux looked at the bus.
                 if (_hasNoCards && !function.Node.IsPassedThrough && function.Node.ClassCode >> 16 == NetworkClass)
                     continue;
-                if (_isWhole)
+                if (_isWhole && !IsListLeftOut && !(function.Node.ClassCode >> 16 == NetworkClass && MayHaveUnplugged))
                     findings.Add(new("PCI function", NameOf(function), null, _lastLine + 1, Agrees: false));
                 else
                     missing++;
@@ -194,6 +211,8 @@ internal sealed partial class PciFindings
 
         if (missing > 0)
             notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{missing} PCI functions: the log names only a part of them"));
+        if (_barsLeftOut > 0)
+            notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{_barsLeftOut} BARs of functions that it names: {LeftOut}"));
         if (_placement.Bars.Any(static bar => bar.Bar.Type == BarType.Rom && bar.Why is { Reason: UnplacedReason.NotHandled }))
             notCompared.Add("option ROMs: this firmware leaves none mapped");
     }
@@ -223,6 +242,12 @@ internal sealed partial class PciFindings
             if (found is { } seen)
             {
                 ulong? address = AddressIn(seen);
+                if (address is null && bar.Address is not null && IsIde(function) && MayHaveUnplugged)
+                {
+                    _barsLeftOut++;
+                    continue;
+                }
+
                 bool isAlike = bar.Bar.SizeBytes == seen.SizeBytes && (bar.Bar.Type == BarType.Rom || bar.Bar.Type == TypeOf(seen));
                 findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type),
                     Text(address, seen.SizeBytes, TypeOf(seen)), seen.Line,
@@ -230,12 +255,25 @@ internal sealed partial class PciFindings
             }
             else if (resources.FindLast(one => one.Index == bar.Bar.Index) is { Word: PciWord.NoRoom } last)
             {
-                // What stood in the register is not in the log; that Linux has no address for it in the end is.
+                // What stood in the register is not in the log; that Linux has no address for it in the end is. What Linux itself may have taken
+                // away in lines that are left out the firmware may have placed.
+                if (bar.Address is not null && _log.LeavesOut(_boot.FirstLine - 1, last.Line))
+                {
+                    _barsLeftOut++;
+                    continue;
+                }
+
                 findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type), "no address", last.Line,
                     bar.Address is null));
             }
             else if (_isWhole && named.Count > 0 && resources.TrueForAll(one => one.Index != bar.Bar.Index))
             {
+                if (AreRegistersLeftOut(named))
+                {
+                    _barsLeftOut++;
+                    continue;
+                }
+
                 findings.Add(new(NameOf(function.Address, bar.Bar.Index), Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type), null, named[0].Line + 1,
                     Agrees: false));
             }
@@ -253,13 +291,16 @@ internal sealed partial class PciFindings
     /// looks.</summary>
     /// <remarks>Source: Linux 6.1 in an HVM guest of Xen 4.17, tests/fixtures/hvm/boots.</remarks>
     private bool IsReset(NumberedFunction function) =>
-        _hasNoDisks && !function.Node.IsPassedThrough && function.Node.ClassCode >> 8 == IdeClass;
+        _hasNoDisks && IsIde(function);
+
+    private static bool IsIde(NumberedFunction function) => !function.Node.IsPassedThrough && function.Node.ClassCode >> 8 == IdeClass;
 
     private void CompareBridge(NumberedFunction function, BridgeWindows forecast, List<PciFunctionSighting> named, ICollection<Finding> findings,
         ICollection<string> notCompared)
     {
+        // Further listings show what Linux made of them.
         int first = named.FindIndex(static one => one.IsBridge);
-        if (first < 0)
+        if (first < 0 || IsFirstListingLeftOut(named, first))
         {
             notCompared.Add($"the windows of bridge {function.Address}");
             return;
@@ -268,6 +309,8 @@ internal sealed partial class PciFindings
         int second = named.FindIndex(first + 1, static one => one.IsBridge);
         int from = named[first].Line;
         int to = second < 0 ? int.MaxValue : named[second].Line;
+        bool isCut = _log.LeavesOut(from, EndOf(from));
+        bool isTold = false;
         PciSighting[] windows = [.. _resources.GetValueOrDefault(function.Address, []).Where(seen =>
             seen is { Index: >= Bar.FirstBridgeIndex, Word: PciWord.Found, Start: not null } && seen.Line > from && seen.Line < to)];
         Add("I/O window", forecast.Io, windows.FirstOrDefault(static seen => seen.IsPorts));
@@ -278,6 +321,15 @@ internal sealed partial class PciFindings
         {
             ByteRange? observed = seen.Start is { } start ? ByteRange.FromSize(start, seen.SizeBytes) : null;
             ByteRange? known = expected is { IsEmpty: false } ? expected : null;
+            // What stands behind lines that are left out may be of a further listing.
+            if (isCut && (observed is null || _log.LeavesOut(from, seen.Line)))
+            {
+                if (!isTold && known is not null)
+                    notCompared.Add($"windows of bridge {function.Address}: {LeftOut}");
+                isTold |= known is not null;
+                return;
+            }
+
             if (known is not null || observed is not null)
                 findings.Add(new($"{kind} of {function.Address}", known is { } one ? Verifier.Range(one) : null, observed is { } other
                     ? Verifier.Range(other) : null, observed is null ? from + 1 : seen.Line, known == observed));
@@ -324,37 +376,5 @@ internal sealed partial class PciFindings
                     more++;
             }
         }
-    }
-
-    private string? StoryOf(PciAddress address, int index, List<PciSighting> resources, int function)
-    {
-        ulong? before = AddressIn(FirstOf(resources, index));
-        PciSighting last = resources.FindLast(seen => seen.Index == index);
-        string name = NameOf(address, index);
-        string at = string.Create(CultureInfo.InvariantCulture, $"(line {last.Line})");
-        string? why = _reasons.GetValueOrDefault((function, index));
-        string reason = why is null ? "" : $": {why}";
-        if (before is null && function >= 0 && IsReset(_placement.Tree.Functions[function]))
-            return $"{name} lost its address when Linux had the emulated disks taken away, before it looked.";
-        return last.Word switch
-        {
-            PciWord.Assigned when before is null =>
-                $"{name} got no address from the firmware{reason}. Linux then placed it itself at 0x{last.Start:x} {at}.",
-            PciWord.Assigned when before != last.Start =>
-                $"Linux moved {name} from 0x{before:x} to 0x{last.Start:x} {at}: the first address is the firmware's.",
-            PciWord.Assigned => null,
-            PciWord.NoRoom when last.SizeBytes == 0 =>
-                $"{name} has no address when NVIDIA's driver looks {at}: neither the firmware nor Linux has placed it{reason}.",
-            PciWord.NoRoom when before is null && !resources.Exists(seen => seen.Index == index && seen.Word == PciWord.Found) =>
-                $"{name} ({ByteSize.ToText(last.SizeBytes)}) has no address in the end{reason}: Linux found no room for it {at}.",
-            PciWord.NoRoom when before is null =>
-                $"{name} ({ByteSize.ToText(last.SizeBytes)}) got no address from the firmware{reason}. Linux found no room for it either {at}.",
-            PciWord.NoRoom => $"Linux gave {name} up, which the firmware had put at 0x{before:x}: it has no room for it {at}.",
-            PciWord.CannotClaim => $"Linux does not let {name} have the place that the firmware gave it {at}.",
-            PciWord.Released => $"Linux took {name} from the place that the firmware gave it {at}.",
-            PciWord.Found or PciWord.CannotClaim or PciWord.Released when before is null =>
-                $"{name} ({ByteSize.ToText(last.SizeBytes)}) got no address from the firmware{reason}.",
-            PciWord.Found => null,
-        };
     }
 }

@@ -16,6 +16,9 @@ internal static class PluggedFunctions
     /// <summary>Seconds after which no Linux looks for its devices for the first time, unless it has hundreds.</summary>
     private const uint Late = 30;
 
+    /// <summary>Lines in which a function's registers follow its name.</summary>
+    private const int LinesOfOne = 16;
+
     /// <summary>Those that a boot shows so: named late, or after its first process had started, without an address in any register.</summary>
     public static HashSet<PciAddress> Of(PciLog log, ObservedBoot boot)
     {
@@ -23,17 +26,22 @@ internal static class PluggedFunctions
             .DefaultIfEmpty(int.MaxValue).Min();
         HashSet<PciAddress> before = [];
         HashSet<PciAddress> late = [];
+        Dictionary<PciAddress, int> named = [];
         foreach (PciFunctionSighting seen in log.Functions)
         {
             if (!IsOf(boot, seen.Line, seen.Domain) || seen.IsBridge || !before.Add(seen.Address))
                 continue;
             if (seen.Seconds is { } seconds ? seconds >= Late : seen.Line > firstProcess)
+            {
                 late.Add(seen.Address);
+                named[seen.Address] = seen.Line;
+            }
         }
 
         ILookup<PciAddress, PciSighting> registers = log.Resources
             .Where(one => IsOf(boot, one.Line, one.Domain) && one is { Word: PciWord.Found, IsPorts: false }).ToLookup(static one => one.Function);
-        late.RemoveWhere(address => !registers[address].Any() || registers[address].Any(static one => one.Start is > 0));
+        late.RemoveWhere(address => !registers[address].Any() || registers[address].Any(static one => one.Start is > 0)
+            || log.LeavesOut(named[address], named[address] + LinesOfOne));
         return late;
     }
 
