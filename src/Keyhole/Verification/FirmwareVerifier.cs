@@ -121,7 +121,8 @@ public static class FirmwareVerifier
         if (Outcome(outcomes.Forecast, plan.Firmware?.Message ?? plan.Verdict?.Message, observed, scan.Pci, out outcomes.Observed) is { } outcome)
             findings.Add(outcome);
         else
-            notCompared.Add(outcomes.Observed is null ? "the outcome: the log ends before it shows" : "the outcome: lines are left out");
+            notCompared.Add(scan.Pci.LeavesOut(observed.FirstLine - 1, observed.LastLine) ? "the outcome: lines are left out"
+                : "the outcome: the log ends before it shows");
         // A firmware that gave its devices up starts an operating system all the same where it can without them, and that shows what was programmed:
         // nothing.
         if (outcomes.Forecast is GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.GivesUp)
@@ -167,7 +168,7 @@ public static class FirmwareVerifier
         if (alive is not null && words is null && log.LeavesOut(alive.Value, observed.LastLine)
             && (seen == GuestOutcome.GivesUp || (forecast == GuestOutcome.Halts && FirstProcess(observed, log) is null)))
         {
-            seen = forecast is GuestOutcome.GivesUp ? forecast : GuestOutcome.Boots;
+            seen = null;
             return null;
         }
 

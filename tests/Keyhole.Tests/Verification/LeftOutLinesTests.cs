@@ -32,7 +32,8 @@ public sealed partial class LeftOutLinesTests
     /// <summary>Of the guest as it is told, with the firmware that the whole log names.</summary>
     private static Plan PlanOf(string guest, string[] lines)
     {
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(guest)), "guest").TryGet(out GuestDocument? told, out InputError? error),
+        Assert.IsTrue(
+            GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(guest)), "guest").TryGet(out GuestDocument? told, out InputError? error),
             error?.ToString());
         LogScan scan = Scan(lines);
         return Planner.Plan(FirmwareVerifier.WithEvidence(
@@ -97,7 +98,8 @@ public sealed partial class LeftOutLinesTests
 
         Assert.IsTrue(cut.Agrees);
         Assert.IsEmpty(cut.Explanations);
-        string[] expected = ["windows of bridge 0000:00:01.0", "windows of bridge 0000:00:02.0", "BARs of functions that it names: lines are left out"];
+        string[] expected =
+            ["windows of bridge 0000:00:01.0", "windows of bridge 0000:00:02.0", "BARs of functions that it names: lines are left out"];
         foreach (string part in expected)
             Assert.Contains(part, string.Join('\n', cut.NotCompared));
     }
