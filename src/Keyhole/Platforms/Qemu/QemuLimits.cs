@@ -51,9 +51,12 @@ internal readonly record struct QemuLimits
         };
     }
 
-    /// <summary>Whether nothing of a guest is where the host's hardware does not let it be.</summary>
+    /// <summary>Whether nothing of a guest is where the host's hardware does not let it be. The IOMMU maps RAM and what QEMU has mapped into memory of
+    /// its own; an emulated register is reached by the processor alone.</summary>
     public bool Suit(QemuForecast forecast) =>
-        (Width is not { } bits || QemuCures.HighestAddress(forecast) <= 1UL << bits) && !IsAcrossHyperTransport(forecast.Memory);
+        (ProcessorBits is not { } bits || QemuCures.HighestAddress(forecast) <= 1UL << bits)
+            && (IommuBits is not { } iommuBits || (!IsBeyondIommu(forecast.Memory) && !QemuWidths.HasBarsBeyond(forecast.Placement, iommuBits)))
+            && !IsAcrossHyperTransport(forecast.Memory);
 
     /// <summary>How far the guest gets on this host. OVMF's own drivers touch the BARs of their devices, and beyond the width of the processor that
     /// has been reported to end in a page fault (edk2's issue 9340); they are not modelled.</summary>

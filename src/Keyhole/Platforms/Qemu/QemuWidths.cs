@@ -153,7 +153,7 @@ internal static class QemuWidths
         if (limits.IommuBits is not { } iommuBits || forecast.Machine.Cpu.PhysBits >= WiderBits || !limits.Suit(forecast))
             return;
         if (!QemuForecaster.TryForecast(wider, out QemuForecast other, out _) || other.Placement is not { } placement
-            || Beyond(placement, 1UL << iommuBits, static node => node.IsPassedThrough || IsShared(node)) is not { Length: > 0 } beyond)
+            || Beyond(placement, 1UL << iommuBits, IsMapped) is not { Length: > 0 } beyond)
             return;
         string consequence = beyond.Any(bar => IsShared(placement.Tree.Functions[bar.Function].Node)) ? QemuStops
             : $"and no other device of the guest reaches {(beyond.Length == 1 ? "it" : "them")}";
@@ -199,6 +199,13 @@ internal static class QemuWidths
                 remedy));
         }
     }
+
+    /// <summary>Whether a BAR that QEMU maps for devices is beyond the IOMMU's width: its listener takes RAM and what is mapped as RAM alone
+    /// (vfio_listener_skipped_section).</summary>
+    internal static bool HasBarsBeyond(PciPlacement? placement, int iommuBits) => placement is not null
+        && Beyond(placement, 1UL << iommuBits, IsMapped).Length > 0;
+
+    private static bool IsMapped(PciFunction node) => node.IsPassedThrough || IsShared(node);
 
     private static BarPlacement[] Beyond(PciPlacement placement, ulong limit, Func<PciFunction, bool> isMeant) =>
     [

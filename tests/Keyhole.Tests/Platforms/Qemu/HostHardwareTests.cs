@@ -105,6 +105,22 @@ public sealed class HostHardwareTests
     }
 
     [TestMethod]
+    [DataRow("virtio-net-pci,bus=p2", "as it is")]
+    [DataRow("ivshmem-plain,bus=p2,memdev=m -object memory-backend-ram,id=m,size=1G,share=on", "phys-bits=39")]
+    public void Beyond_the_IOMMU_s_width_only_memory_that_QEMU_maps_is_anything_to_cure(string device, string expected)
+    {
+        Scenario scenario = ScenarioOf($"{Small} -device pcie-root-port,id=p2,chassis=2 -device {device}", "6.1.0", Intel, Table,
+            "address sizes   : 46 bits physical, 48 bits virtual")
+            with { Qemu = new() { Bars = [s_card[0]], Firmware = new(FirmwareName.Ovmf, 2024, 11) } };
+
+        Plan plan = Planner.Plan(scenario);
+
+        Assert.IsTrue(plan.Firmware!.Placement!.Bars.Any(static bar => bar.Bar.Type.IsMemory() && bar.Address >= 1UL << 39));
+        Assert.AreEqual(expected == "as it is", Find(plan, ProblemCodes.DmaBeyondIommu) is null);
+        Assert.AreEqual(expected, Planner.PlatformOf(scenario).CompareSettings(scenario)!.Best);
+    }
+
+    [TestMethod]
     public void RAM_in_the_HyperTransport_range_is_an_error_whatever_BARs_the_device_has()
     {
         Scenario scenario = ScenarioOf(Large, "6.1.0", Amd);
