@@ -131,6 +131,9 @@ internal sealed record CaptureTraits
 
     public bool? IommuInUse { get; init; }
 
+    /// <summary>By the host's own Linux, not Xen.</summary>
+    public bool? IommuInUseByLinux { get; init; }
+
     public ImmutableArray<CaptureRootWindow>? RootWindows { get; init; }
 
     public Hex? ProtectedHpet { get; init; }
@@ -168,6 +171,7 @@ internal sealed record CaptureTraits
         Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,
         IommuAddressBits = traits.IommuAddressBits,
         IommuInUse = traits.UsesIommu,
+        IommuInUseByLinux = traits.LinuxUsesIommu,
         RootWindows =
             Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),
         ProtectedHpet = traits.ProtectedHpet is { } hpet ? new Hex(hpet) : null,

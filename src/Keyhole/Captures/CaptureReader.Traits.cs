@@ -24,7 +24,8 @@ internal ref partial struct CaptureReader
     ];
 
     private static readonly string[] s_widths =
-        ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "rootWindows", "firmware", "deviceMemoryOwners", "deviceMemoryNotTold", "complaints"];
+        ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "iommuInUseByLinux",
+            "rootWindows", "firmware", "deviceMemoryOwners", "deviceMemoryNotTold", "complaints"];
 
     private static readonly string[] s_vendors = ["GenuineIntel", "AuthenticAMD", "HygonGenuine"];
 
@@ -188,10 +189,10 @@ internal ref partial struct CaptureReader
                     return false;
                 traits = traits with { IommuAddressBits = bits };
                 return true;
-            case "iommuInUse":
+            case "iommuInUse" or "iommuInUseByLinux":
                 if (!TryReadBoolean(name, out bool isUsed))
                     return false;
-                traits = traits with { UsesIommu = isUsed };
+                traits = name == "iommuInUse" ? traits with { UsesIommu = isUsed } : traits with { LinuxUsesIommu = isUsed };
                 return true;
             case "firmware":
                 return TryReadFirmware(ref traits);

@@ -120,6 +120,9 @@ public sealed record HostTraits
     /// <summary>Whether Xen uses the host's IOMMU; null where its log does not say so.</summary>
     public bool? UsesIommu { get; init; }
 
+    /// <summary>Whether the host's own Linux uses its IOMMU; null where its log does not say so.</summary>
+    public bool? LinuxUsesIommu { get; init; }
+
     /// <summary>What the host bridges forward, in the source's order.</summary>
     public ImmutableArray<RootWindow> RootWindows { get; init => field = Given.Array(value); } = [];
 

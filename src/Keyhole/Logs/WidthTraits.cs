@@ -14,7 +14,7 @@ namespace Keyhole.Logs;
 internal sealed class WidthTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
-    public static readonly string[] Words = [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel];
+    public static string[] Words => [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OnCommandLine, .. s_inUse];
 
     private const string Capability = "cap = ";
     private const string Amd = "AMD-Vi";
@@ -22,13 +22,24 @@ internal sealed class WidthTraits
     /// <summary>Xen's "Intel VT-d iommu 0 supported page sizes: 4kB.", "Intel VT-d Snoop Control enabled."</summary>
     private const string XensIntel = "Intel VT-d ";
 
+    /// <summary>What Linux says where its command line has it off (intel_iommu_setup; amd/init.c, to which up to 5.0 more words belong).</summary>
+    private const string Off = "IOMMU disabled";
+    private static readonly string[] s_offs = ["DMAR: IOMMU disabled", "AMD-Vi: AMD IOMMU disabled"];
+
+    /// <summary>What it says when one works. "IOMMU enabled" is none of these: it repeats the command line.</summary>
+    private static readonly string[] s_inUse = ["Intel(R) Virtualization Technology for Directed I/O", ": Adding to iommu group ", FoundOne];
+    private const string FoundOne = "AMD-Vi: Found IOMMU ";
+    private const string OnCommandLine = "DMAR: IOMMU enabled";
+
+    private bool? _isUsed;
     private readonly List<(RootWindow Window, int? Line)> _windows = [];
     private bool _isAmd;
     private bool _isIntel;
     private int? _narrowest;
 
     /// <summary>Whether a line says something of it that can be used.</summary>
-    public static bool Understands(ReadOnlySpan<char> line) => TryWindow(line, out _) || TryXensCapability(line, out _) || IsAmds(line);
+    public static bool Understands(ReadOnlySpan<char> line) => TryWindow(line, out _) || TryXensCapability(line, out _) || IsAmds(line)
+        || UseIn(line) is not null;
 
     /// <summary>Reads one line; false where it says nothing of it that can be used.</summary>
     public bool TryRead(ReadOnlySpan<char> line, int number)
@@ -53,9 +64,12 @@ internal sealed class WidthTraits
         if (line.Contains(XensIntel, StringComparison.Ordinal) && LogPrefix.TryXenBody(line, out ReadOnlySpan<char> body)
             && body.TrimStart().StartsWith(XensIntel))
             return _isIntel = true;
+        // The last word counts: of two options, of two boots.
+        bool? isUsed = LogPrefix.DomainOf(line) is null ? UseIn(line) : null;
+        _isUsed = isUsed ?? (line.Contains(OnCommandLine, StringComparison.Ordinal) ? null : _isUsed);
         bool isAmds = IsAmds(line);
         _isAmd |= isAmds;
-        return isAmds;
+        return isAmds || isUsed is not null;
     }
 
     /// <summary>The windows with the lines that tell them; null for one of <c>/proc/iomem</c>.</summary>
@@ -70,8 +84,27 @@ internal sealed class WidthTraits
             // Only VT-d has a width to tell.
             Iommu = _isIntel || bits is not null ? HostIommu.IntelVtd : _isAmd ? HostIommu.AmdVi : null,
             IommuAddressBits = bits,
+            LinuxUsesIommu = _isUsed,
             RootWindows = [.. _windows.Select(static seen => seen.Window).Distinct()],
         };
+    }
+
+    /// <summary>Whether Linux uses the IOMMU, as the line tells; null where it tells nothing of it.</summary>
+    private static bool? UseIn(ReadOnlySpan<char> line)
+    {
+        if (LogPrefix.TryXenBody(line, out _))
+            return null;
+        foreach (string off in s_offs)
+        {
+            if (line.Contains(off, StringComparison.Ordinal))
+                return false;
+        }
+
+        // A mediated device, and one that is given away without an IOMMU, have groups as well: those are not found at boot ("pci 0000:").
+        bool isFound = line.Contains(s_inUse[0], StringComparison.Ordinal) || line.Contains(FoundOne, StringComparison.Ordinal)
+            || (line.Contains(s_inUse[1], StringComparison.Ordinal) && line.Contains("pci 0000:", StringComparison.Ordinal)
+                && !line.Contains("vfio-pci ", StringComparison.Ordinal));
+        return isFound ? true : null;
     }
 
     /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere. Xen speaks of one that

@@ -207,14 +207,26 @@ internal static class ReserveReview
             return;
         }
 
-        if (!host.Traits.Iommus.IsEmpty)
+        if (host.Traits.LinuxUsesIommu == true)
         {
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.IommuPresent,
-                $"this host has an IOMMU (registers at {string.Join(", ", host.Traits.Iommus.Select(static address => $"0x{address:x}"))}): with "
-                    + $"it a guest needs no RAM of its own addresses, and the device is confined",
-                Remedy: "turn it on (intel_iommu=on, or the firmware's setting) and pass the device through with vfio-pci"));
+                "the host's Linux uses its IOMMU, as its log says: a guest needs no RAM of its own addresses, and the device is confined",
+                Remedy: "pass the device through with vfio-pci to a guest without RAM that is kept for it"));
+            return;
+        }
+
+        if (!host.Traits.Iommus.IsEmpty || host.Traits.Iommu is not null)
+        {
+            string which = host.Traits.Iommus.IsEmpty ? host.Traits.Iommu == HostIommu.AmdVi ? "AMD-Vi" : "VT-d"
+                : $"registers at {string.Join(", ", host.Traits.Iommus.Select(static address => $"0x{address:x}"))}";
+            problems.Add(new(
+                Severity.Warning,
+                ReserveProblemCodes.IommuPresent,
+                $"this host has an IOMMU ({which}): with it a guest needs no RAM of its own addresses, and the device is confined",
+                Remedy: $"turn it on ({(host.Traits.Iommu == HostIommu.AmdVi ? "the firmware's setting, and no amd_iommu=off"
+                    : "intel_iommu=on, or the firmware's setting")}) and pass the device through with vfio-pci"));
         }
 
         problems.Add(DeviceReachesAll($"all {ByteSize.ToText(ByteRanges.Sum(map.HostRam))} of the host's RAM"));

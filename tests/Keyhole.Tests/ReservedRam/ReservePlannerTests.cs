@@ -6,6 +6,7 @@ using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.ReservedRam;
+using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.ReservedRam;
@@ -157,6 +158,30 @@ public sealed class ReservePlannerTests
         Assert.Contains(ReserveProblemCodes.DeviceReachesAll, codes);
         Assert.DoesNotContain(ReserveProblemCodes.IommuPresent,
             ReserveHosts.Plan(ReserveHosts.Seed, 512 << 20).Problems.Select(static problem => problem.Code));
+    }
+
+    [TestMethod]
+    [DataRow("DMAR: Host address width 39", true)]
+    [DataRow("AMD-Vi: AMD IOMMU disabled", true)]
+    [DataRow("AMD-Vi: Found IOMMU cap 0x40", false)]
+    [DataRow("pci 0000:00:01.0: Adding to iommu group 0", false)]
+    [DataRow("DMAR: Intel(R) Virtualization Technology for Directed I/O", false)]
+    public void What_Linux_says_of_its_IOMMU_tells_that_there_is_one(string line, bool isPriceSaid)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText($"""
+            Linux version 6.1.0
+            BIOS-provided physical RAM map:
+            BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+            BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable
+            BIOS-e820: [mem 0x0000000100000000-0x000000043fffffff] usable
+            {line}
+
+            """)).Host;
+
+        string[] codes = [.. ReserveHosts.Plan(host, 512 << 20).Problems.Select(static problem => problem.Code)];
+
+        Assert.Contains(ReserveProblemCodes.IommuPresent, codes);
+        Assert.AreEqual(isPriceSaid, codes.Contains(ReserveProblemCodes.DeviceReachesAll));
     }
 
     [TestMethod]

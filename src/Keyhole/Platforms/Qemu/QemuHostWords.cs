@@ -33,6 +33,7 @@ internal static class QemuHostWords
     {
         HostComplaints said = scenario.Host.Traits.Complaints;
         QemuDevice[] given = [.. machine.Devices.Where(HostFunctions.IsOne)];
+        QemuStops.ReportIommu(scenario, guest, machine, problems);
         ReportLastWords(guest, said, problems);
         ReportMemoryLock(guest, said, given.Length > 0, problems);
         foreach (TakenWindow window in said.Taken)
@@ -106,18 +107,23 @@ internal static class QemuHostWords
 
     private static void ReportLastWords(QemuGuest guest, HostComplaints said, List<Problem> problems)
     {
-        if (guest.LastWords.Length == 0)
-            return;
+        if (guest.LastWords.Length > 0)
+            problems.Add(LastWordsOf(guest, said));
+    }
+
+    /// <summary>That a log of the guest's start ends with words of QEMU's.</summary>
+    internal static Problem LastWordsOf(QemuGuest guest, HostComplaints said)
+    {
         // Up to 5.1 QEMU named the error by its number.
         bool isMemory = guest.LastWords.Contains("Cannot allocate memory", System.StringComparison.Ordinal)
             || guest.LastWords.EndsWith("VFIO_MAP_DMA: -12", System.StringComparison.Ordinal);
-        problems.Add(new(
+        return new(
             Severity.Error,
             ProblemCodes.GuestDoesNotStart,
             $"QEMU did not start the guest when this log was written: {InputError.Quote(guest.LastWords)}"
                 + (isMemory ? ": Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had "
                     + "no more" : ""),
-            Remedy: isMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null));
+            Remedy: isMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null);
     }
 
     private static void ReportMemoryLock(QemuGuest guest, HostComplaints said, bool hasDevice, List<Problem> problems)

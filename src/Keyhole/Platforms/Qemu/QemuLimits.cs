@@ -51,8 +51,8 @@ internal readonly record struct QemuLimits
         };
     }
 
-    /// <summary>Whether nothing of a guest is where the host's hardware does not let it be. The IOMMU maps RAM and what QEMU has mapped into memory of
-    /// its own; an emulated register is reached by the processor alone.</summary>
+    /// <summary>Whether nothing of a guest is where the host's hardware does not let it be. The IOMMU maps RAM and what QEMU has mapped as such; an
+    /// emulated register is reached by the processor alone.</summary>
     public bool Suit(QemuForecast forecast) =>
         (ProcessorBits is not { } bits || QemuCures.HighestAddress(forecast) <= 1UL << bits)
             && (IommuBits is not { } iommuBits || (!IsBeyondIommu(forecast.Memory) && !QemuWidths.HasBarsBeyond(forecast.Placement, iommuBits)))

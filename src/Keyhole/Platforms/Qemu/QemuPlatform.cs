@@ -95,6 +95,8 @@ internal sealed class QemuPlatform : IPlatform
         QemuOtherFirmware.Report(forecast, limits, remedy, problems);
         QemuBarProblems.Report(forecast, remedy, problems);
         QemuLinuxRoom.Report(forecast, scenario.Guest.Kernel is not null, problems);
+        GuestOutcome outcome = limits.OutcomeOf(forecast);
+        string? stop = outcome is GuestOutcome.Boots or GuestOutcome.NotKnown ? QemuStops.WordsOf(scenario, guest, machine) : null;
         bool isMapKnown = !forecast.E820.IsDefault;
         if (!isMapKnown && forecast.Outcome == GuestOutcome.Boots)
         {
@@ -116,10 +118,10 @@ internal sealed class QemuPlatform : IPlatform
             Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
             RamBelow4GiBKiB = forecast.Memory is { } memory ? Math.Min(memory.LowEnd, Frames.FourGiB) >> 10 : null,
             Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText,
-                limits.OutcomeOf(forecast))
+                stop is null ? outcome : GuestOutcome.Refused)
             {
                 Choice = machine.Firmware.Name,
-                Message = limits.StopsStart(forecast.Memory) ? QemuWidths.MapRefusal : forecast.Message,
+                Message = stop ?? (limits.StopsStart(forecast.Memory) ? QemuWidths.MapRefusal : forecast.Message),
                 Placement = forecast.Placement,
                 AcpiWindows = forecast.Acpi,
                 Unsettled = forecast.Unsettled,
@@ -148,6 +150,12 @@ internal sealed class QemuPlatform : IPlatform
         QemuCureRequest request = RequestFor(scenario, guest, around, machine);
         if (!QemuCures.TryFind(request, out QemuCure cure))
             return null;
+        if (cure.Trials[0].Outcome is GuestOutcome.Boots or GuestOutcome.NotKnown && QemuStops.WordsOf(scenario, guest, machine) is not null)
+        {
+            return new([new TriedSetting(cure.Trials[0].Name, cure.Trials[0].Unplaced, GuestOutcome.Refused)], Best: null,
+                QemuStops.WhyOf(scenario, guest, machine), Paste: null);
+        }
+
         QemuPaste? paste = cure.Best is { } best && !cure.IsWell ? QemuPaste.Of(guest, request, best.Changes) : null;
         string why = cure.IsWell ? "every BAR has its place as it is"
             : cure.IsUntried ? $"none could be tried: {Untried(cure)}"

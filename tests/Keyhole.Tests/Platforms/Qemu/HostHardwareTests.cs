@@ -120,6 +120,53 @@ public sealed class HostHardwareTests
         Assert.AreEqual(expected, Planner.PlatformOf(scenario).CompareSettings(scenario)!.Best);
     }
 
+    private static readonly string s_log = $"2024-05-01 10:00:00.000+0000: starting up libvirt version: 9.0.0\n{Small}\n"
+        + "2024-05-01T10:00:01.0Z qemu-system-x86_64: -device vfio-pci,host=0000:01:00.0,bus=p1: VFIO_MAP_DMA failed: Cannot allocate memory\n";
+
+    [TestMethod]
+    [DataRow(Small, "DMAR: IOMMU disabled", "no iommu_group found")]
+    [DataRow(Small, "AMD-Vi: AMD IOMMU disabled", "no iommu_group found")]
+    [DataRow("bios: ovmf\nmemory: 4096\nhostpci0: 0000:01:00.0,pcie=1\nmachine: q35\n", "DMAR: IOMMU disabled", "IOMMU not present")]
+    [DataRow(null, "DMAR: IOMMU enabled", "VFIO_MAP_DMA failed: Cannot allocate memory")]
+    public void A_guest_that_QEMU_does_not_start_for_its_host_boots_with_no_setting(string? guest, string line, string words)
+    {
+        Scenario scenario = ScenarioOf(guest ?? s_log, "6.1.0", line);
+
+        Plan plan = Planner.Plan(scenario);
+
+        Assert.AreEqual(GuestOutcome.Refused, plan.Firmware!.Outcome);
+        Assert.Contains(words, plan.Firmware.Message!);
+        Assert.IsTrue(plan.Problems.Any(problem => problem is { Severity: Severity.Error, Code: ProblemCodes.GuestDoesNotStart }
+            && problem.Message.ToString().Contains(words, System.StringComparison.Ordinal)));
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.IsNull(comparison.Best);
+        Assert.AreEqual(GuestOutcome.Refused, comparison.Settings.Single().Outcome);
+        Assert.Contains(words, comparison.Why);
+    }
+
+    [TestMethod]
+    [DataRow("DMAR: IOMMU disabled", false)]
+    [DataRow("DMAR: IOMMU disabled\nDMAR: IOMMU enabled", null)]
+    [DataRow("DMAR: IOMMU enabled", null)]
+    [DataRow("AMD-Vi: AMD IOMMU disabled on kernel command-line", false)]
+    [DataRow("vfio-pci 0000:01:00.0: Adding to iommu group 0", null)]
+    [DataRow("DMAR: IOMMU disabled\nvfio_mdev 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001: Adding to iommu group 0", false)]
+    [DataRow("pci 0000:00:01.0: Adding to iommu group 0", true)]
+    [DataRow("AMD-Vi: Found IOMMU at 0000:00:00.2 cap 0x40", true)]
+    [DataRow("(XEN) AMD-Vi: AMD IOMMU disabled", null)]
+    public void Whether_Linux_uses_the_IOMMU_its_own_words_tell(string lines, bool? expected) =>
+        Assert.AreEqual(expected, ScenarioOf(Small, "6.1.0", lines).Host.Traits.LinuxUsesIommu);
+
+    [TestMethod]
+    public void A_mediated_device_needs_no_IOMMU()
+    {
+        const string mediated = "sysfsdev=/sys/bus/mdev/devices/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+        string guest = Small.Replace("host=0000:01:00.0", mediated, System.StringComparison.Ordinal);
+        Scenario scenario = ScenarioOf(guest, "6.1.0", "DMAR: IOMMU disabled");
+
+        Assert.IsNull(Find(Planner.Plan(scenario), ProblemCodes.GuestDoesNotStart));
+    }
+
     [TestMethod]
     public void RAM_in_the_HyperTransport_range_is_an_error_whatever_BARs_the_device_has()
     {

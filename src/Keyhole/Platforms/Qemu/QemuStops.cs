@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+
+namespace Keyhole.Platforms.Qemu;
+
+/// <summary>What keeps QEMU from starting a guest whatever is set of the guest's machine: a host whose IOMMU is off, and what a log of the guest's
+/// start ends with.</summary>
+internal static class QemuStops
+{
+    private const string OffOnCommandLine = "its log says \"IOMMU disabled\", as with intel_iommu=off or amd_iommu=off on its command line";
+
+    /// <summary>Sources: hw/vfio/pci.c (vfio_device_groupid), libvirt's qemu_hostdev.c, qemu-server's PCI.pm.</summary>
+    private static string NoGroup(QemuDialect dialect) => dialect switch
+    {
+        QemuDialect.Libvirt => "host doesn't support passthrough of host PCI devices",
+        QemuDialect.Proxmox => "cannot prepare PCI pass-through, IOMMU not present",
+        QemuDialect.CommandLine or QemuDialect.Options => "no iommu_group found: No such file or directory",
+    };
+
+    /// <summary>The words of whoever does not start the guest; null where nothing of the kind is known.</summary>
+    public static string? WordsOf(Scenario scenario, QemuGuest guest, QemuMachine machine) => LacksIommu(scenario, machine) ? NoGroup(guest.Dialect)
+        : guest.LastWords.Length > 0 ? guest.LastWords : null;
+
+    /// <summary>Why no setting of the machine was tried, with what is to be done instead.</summary>
+    public static string WhyOf(Scenario scenario, QemuGuest guest, QemuMachine machine)
+    {
+        if (LacksIommu(scenario, machine))
+        {
+            Problem problem = ProblemOf(guest.Dialect);
+            return $"{problem.Message}; {problem.Remedy}";
+        }
+
+        Problem last = QemuHostWords.LastWordsOf(guest, scenario.Host.Traits.Complaints);
+        return last.Remedy is { } remedy ? $"{last.Message}; {remedy}"
+            : $"{last.Message}; no setting was tried, for what brought it about is not told";
+    }
+
+    /// <summary>Tells of an IOMMU that is off.</summary>
+    public static void ReportIommu(Scenario scenario, QemuGuest guest, QemuMachine machine, List<Problem> problems)
+    {
+        if (LacksIommu(scenario, machine))
+            problems.Add(ProblemOf(guest.Dialect));
+    }
+
+    private static Problem ProblemOf(QemuDialect dialect) => new(
+        Severity.Error,
+        ProblemCodes.GuestDoesNotStart,
+        $"the guest is not started: {InputError.Quote(NoGroup(dialect))}, for the host's Linux does not use its IOMMU ({OffOnCommandLine})",
+        Remedy: "take such an option off the host's command line (intel_iommu=on for Intel), see that VT-d or AMD-Vi (IOMMU) is on in the host's "
+            + "firmware, and start the host again");
+
+    /// <summary>A mediated device, which has no address, needs no IOMMU.</summary>
+    private static bool LacksIommu(Scenario scenario, QemuMachine machine) => scenario.Host.Traits.LinuxUsesIommu == false
+        && machine.Devices.Any(static device => HostFunctions.IsOne(device)
+            && (HostFunctions.TryGetSlot(device, out _) || HostFunctions.TryGetAddress(device, out _)));
+}
