@@ -121,8 +121,9 @@ internal sealed class QemuCommandText
         }
 
         string program = NameOf(words[0].Text).ToString();
+        string release = ReleaseInPath(words[0].Text);
         words.RemoveAt(0);
-        return new QemuCommandText { Program = program, Words = words.DrainToImmutable() };
+        return new QemuCommandText { Program = program, Words = words.DrainToImmutable(), EmulatorText = release };
     }
 
     /// <summary>The same, in text.</summary>
@@ -166,6 +167,7 @@ internal sealed class QemuCommandText
         }
 
         string program = "";
+        string release = "";
         ImmutableArray<QemuWord> config = QemuConfigFile.Read(text);
         if (start < 0 && QemuConfigFile.IsOne(text))
         {
@@ -196,6 +198,7 @@ internal sealed class QemuCommandText
         if (words.Count > 0 && !IsOption(words[0].Text))
         {
             program = NameOf(words[0].Text).ToString();
+            release = ReleaseInPath(words[0].Text);
             words.RemoveAt(0);
         }
 
@@ -205,11 +208,32 @@ internal sealed class QemuCommandText
             Words = words.DrainToImmutable(),
             Line = start + 1,
             Config = config,
-            EmulatorText = ValueIn(headerOfStart, "qemu version: "),
+            EmulatorText = ValueIn(headerOfStart, "qemu version: ") is { Length: > 0 } told ? told : release,
             KernelText = ValueIn(headerOfStart, "kernel: "),
             LastWords = LastWordsBehind(lines, start),
             Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"] : [],
         };
+    }
+
+    /// <summary>The release in a folder's name, as who installs QEMU by hand, Nix and Guix write it (<c>/usr/local/qemu-4.2.0/bin</c>,
+    /// <c>/nix/store/…-qemu-9.2.0/bin</c>); empty without one.</summary>
+    private static string ReleaseInPath(string path)
+    {
+        const string mark = "qemu-";
+        string[] folders = path.Split('/');
+        foreach (string folder in folders[..^1])
+        {
+            int at = folder.LastIndexOf(mark, StringComparison.Ordinal);
+            if (at < 0 || (at > 0 && folder[at - 1] != '-'))
+                continue;
+            ReadOnlySpan<char> release = folder.AsSpan(at + mark.Length);
+            int length = release.IndexOfAnyExcept("0123456789.");
+            release = length < 0 ? release : release[..length];
+            if (release.Contains('.') && QemuVersion.TryParseLeading(release, out _))
+                return release.ToString();
+        }
+
+        return "";
     }
 
     /// <summary>What QEMU said of a device that it could not pass through: it ended with that. Such a line has the program and the option.</summary>

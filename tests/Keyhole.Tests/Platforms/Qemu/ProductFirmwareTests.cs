@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
@@ -74,6 +75,23 @@ public sealed class ProductFirmwareTests
     [DataRow("6.2", Small, "pve-edk2-2021.08")]
     public void Proxmox_s_firmware_is_the_one_that_it_shipped_beside_that_QEMU(string? qemu, string efidisk, string expected) =>
         Assert.AreEqual(expected, FirmwareOf(Proxmoxs(qemu, efidisk)));
+
+    [TestMethod]
+    [DataRow("/usr/local/qemu-4.2.0/bin/qemu-system-x86_64", "4.2")]
+    [DataRow("/nix/store/0abc-qemu-9.2.0/bin/qemu-system-x86_64", "9.2")]
+    [DataRow("/opt/qemu-8.1.3-rc1/bin/qemu-system-x86_64", "8.1")]
+    [DataRow("/opt/qemu-2024/bin/qemu-system-x86_64", null)]
+    [DataRow("/opt/myqemu-4.2.0/bin/qemu-system-x86_64", null)]
+    [DataRow("/usr/bin/qemu-system-x86_64", null)]
+    public void The_release_of_QEMU_is_taken_from_its_folder_s_name(string program, string? expected)
+    {
+        GuestSpec guest = QemuCommandLineTests.Read($"{program} -machine q35,accel=kvm -m 4G -nodefaults");
+
+        Assert.IsTrue(guest.Qemu!.TryResolve(new(), out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions));
+        Assert.AreEqual(expected is null, assumptions.Any(static assumption => assumption.Unknown == Keyhole.Guests.QemuUnknown.Emulator));
+        if (expected is not null)
+            Assert.AreEqual(expected, $"{machine.Emulator.Major}.{machine.Emulator.Minor}");
+    }
 
     [TestMethod]
     public void Of_two_firmwares_that_a_host_may_have_the_remedy_cures_with_both()
