@@ -144,6 +144,23 @@ public sealed class CausesInLogsTests
     }
 
     [TestMethod]
+    public void Dom0_is_forecast_with_the_Linux_of_the_map_that_is_all_the_log_has()
+    {
+        const string log = """
+            [    0.000000] Linux version 4.19.5-linuxkit (gcc) #1 SMP
+            [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable
+            [    0.000000] Xen: [mem 0x0000000000100000-0x000000003fffffff] usable
+            [    0.000000] Xen: [mem 0x0000000040000000-0x00000000bfffffff] unusable
+            [    0.000000] Xen: [mem 0x00000000fec00000-0x00000000fec00fff] reserved
+            [    0.000000] DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 0.0.0 02/06/2015
+
+            """;
+        CommandRun run = CommandRun.WithInput(Encoding.ASCII.GetBytes(log), "boot", "--dom0", "--host", "-", "--nr-pages", "262144");
+        Assert.Contains("kernel: linux-4.19.5", run.Output);
+        Assert.Contains("is taken for the host's RAM", Words(run.Errors));
+    }
+
+    [TestMethod]
     [DataRow("linux419-unusable.txt", "linux-4.19.5", "dom0's kernel is Linux 4.19.5-linuxkit, as the log says (line 16)")]
     [DataRow("initrd-moved.txt", "linux-6.8.12", "dom0's kernel is Linux 6.8.0-48-generic, as the log says (line 63)")]
     public void Dom0_is_forecast_with_the_Linux_that_its_log_names(string name, string release, string said)

@@ -283,7 +283,8 @@ internal sealed class BootSource
     {
         foreach (ObservedBoot boot in BootLog.Of(log))
         {
-            if (boot is not { Owner: BootOwner.Dom0, Identity: { } identity, Map: not null }
+            if (boot is not { Owner: BootOwner.Dom0 or BootOwner.Unknown, Identity: { } identity, Map: not null }
+                || (boot.Owner == BootOwner.Unknown && taken.Kind != LogMapKind.GuestKernel)
                 || taken.Line < boot.FirstLine || taken.Line > boot.LastLine)
                 continue;
             string said = $"dom0's kernel is Linux {InputError.OneLine(identity.Text, 80)}, as the log says"

@@ -116,7 +116,11 @@ public static class HostMapReader
     }
 
     /// <summary>Makes a host map of one map of a log; the error when that map is damaged.</summary>
-    public static Parsed<HostDocument> FromLog(LogScan scan, LogMap map, string sourceName)
+    /// <param name="scan">The log.</param>
+    /// <param name="map">One of its maps.</param>
+    /// <param name="sourceName">What errors call the log.</param>
+    /// <param name="isGuests">Whether the map is wanted as the guest's that printed it, not as its machine's.</param>
+    public static Parsed<HostDocument> FromLog(LogScan scan, LogMap map, string sourceName, bool isGuests = false)
     {
         ArgumentNullException.ThrowIfNull(scan);
         ArgumentNullException.ThrowIfNull(map);
@@ -129,11 +133,13 @@ public static class HostMapReader
         LogScan own = machine.In(scan);
         HostTraits traits = own.Traits;
         ImmutableArray<ByteRange> lost = MapExtent.LostRanges(own, map);
+        bool isMadeUp = !isGuests && UnusableMadeUp.IsIn(scan, map);
+        ImmutableArray<Phrase> remarks = LogMapRemarks.On(own, map);
         return new HostDocument
         {
             Host = new()
             {
-                Entries = map.Entries,
+                Entries = isMadeUp ? UnusableMadeUp.MachinesEntries(map.Entries) : map.Entries,
                 RamShown = RamShownBy(map),
                 LoggedDevices = DeviceLines.Of(scan, machine),
                 LostRanges = lost,
@@ -155,7 +161,7 @@ public static class HostMapReader
             LogMap = map,
             OtherMaps = LogMapRemarks.OtherMaps(scan, map),
             OtherMapCount = scan.Maps.Length - 1 + (long)scan.DroppedMaps,
-            Remarks = LogMapRemarks.On(own, map),
+            Remarks = isMadeUp ? remarks.Insert(1, UnusableMadeUp.Remark) : remarks,
         };
     }
 
@@ -186,7 +192,7 @@ public static class HostMapReader
                     $"leave out {Setting.Dialect}");
             }
 
-            return FromLog(scan, chosen, sourceName);
+            return FromLog(scan, chosen, sourceName, options.IsGuests);
         }
 
         foreach (LogMapKind kind in options.IsGuests ? s_nearestToGuest : s_nearestToFirmware)
@@ -194,7 +200,7 @@ public static class HostMapReader
             LogMap[] candidates = [.. scan.Maps.Where(map => map.Kind == kind && (options.From is null || options.From == map.Dialect))];
             LogMap? chosen = Array.Find(candidates, static map => !map.IsBeforeXensChanges) ?? candidates.FirstOrDefault();
             if (chosen is not null)
-                return FromLog(scan, chosen, sourceName);
+                return FromLog(scan, chosen, sourceName, options.IsGuests);
         }
 
         string found = string.Join(", ", scan.Maps.Select(map => HostMapDialects.NameOf(map.Dialect)).Distinct());
@@ -216,7 +222,7 @@ public static class HostMapReader
         {
             Host = new()
             {
-                Entries = map.Entries,
+                Entries = UnusableMadeUp.MachinesEntries(map.Entries),
                 RamShown = RamShown.Part,
                 IsMachineMap = true,
                 LostRanges = map.IsPart ? LostLines.GapsIn(ByteRange.FromBounds(0, Frames.AddressLimit), map.Entries) : [],

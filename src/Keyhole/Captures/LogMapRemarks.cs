@@ -33,8 +33,9 @@ internal static class LogMapRemarks
         if (taken.Kind == LogMapKind.GuestKernel)
             remarks.Add(KernelMapOwner.Of(scan, taken) switch
             {
-                BootOwner.Dom0 => "This is dom0's own view: RAM above its share is missing, what Xen adds is in; the firmware's map stands in 'xl "
-                    + "dmesg'",
+                BootOwner.Dom0 => (Phrase)$"This is dom0's own view: RAM above its share is "
+                    + $"{(UnusableMadeUp.IsIn(scan, taken) ? "unusable in it" : "missing")}, what Xen "
+                    + "adds is in; the firmware's map stands in 'xl dmesg'",
                 BootOwner.Guest => "This is a guest's own map: of its host it says nothing but what xl has made of the host's map; the firmware's "
                     + "map stands in 'xl dmesg' of the host",
                 BootOwner.Unknown => "This is the view of a kernel under Xen: of dom0's RAM above its share is missing, what Xen adds is in, and a "
