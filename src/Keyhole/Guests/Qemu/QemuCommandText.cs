@@ -227,8 +227,10 @@ internal sealed class QemuCommandText
             if (at < 0 || (at > 0 && folder[at - 1] != '-'))
                 continue;
             ReadOnlySpan<char> release = folder.AsSpan(at + mark.Length);
-            int length = release.IndexOfAnyExcept("0123456789.");
-            release = length < 0 ? release : release[..length];
+            int length = 0;
+            while (length < release.Length && (char.IsAsciiDigit(release[length]) || release[length] == '.'))
+                length++;
+            release = release[..length];
             if (release.Contains('.') && QemuVersion.TryParseLeading(release, out _))
                 return release.ToString();
         }
