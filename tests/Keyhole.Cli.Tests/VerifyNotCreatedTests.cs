@@ -36,6 +36,10 @@ public sealed class VerifyNotCreatedTests
         + "(XEN) [VT-D] It's disallowed to assign 0000:00:1a.0 with shared RMRR at db7d7000 for d1.\n", "reserved memory (RMRR) at 0xdb7d7000")]
     [DataRow("hvm", "failed to free memory for the domain\n", "Memory has a part in it")]
     [DataRow("pv", Refused, "passthrough not supported")]
+    // libxl says it of many a device, and goes on.
+    [DataRow("hvm", "libxl: error: libxl_pci.c:1575:libxl__device_pci_reset: The kernel doesn't support reset from sysfs for PCI device 0000:00:05.0\n"
+        + "libxl: error: libxl_create.c:1990:domcreate_attach_devices: Domain 4:unable to add pci devices\n",
+        "line 2: \"libxl: error: libxl_create.c:1990:domcreate_attach_devices: Domain 4:unable to add pci devices\"")]
     public void A_guest_that_the_toolstack_did_not_create_is_a_verdict_with_its_reason(string type, string log, string quoted)
     {
         CommandRun run = Verify(log, "--type", type);

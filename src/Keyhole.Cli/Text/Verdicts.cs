@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Diagnostics;
@@ -43,8 +44,10 @@ internal static class Verdicts
     {
         string needs = boot.Facts.HasNeeds ? "; behind that it tells of a want of memory" : "";
         // Below 1 MiB lies the copy of a display's ROM.
-        return boot.Facts.FailedClaims.Any(static claim => claim.Value.Window.End > X86Layout.OneMiB)
-            ? $"{needs}; not every window of a device could be claimed" : needs;
+        int? line = boot.Facts.FailedClaims.Where(static claim => claim.Value.Window.End > X86Layout.OneMiB)
+            .Select(static claim => (int?)claim.Line).FirstOrDefault();
+        return line is null ? needs
+            : string.Create(CultureInfo.InvariantCulture, $"{needs}; not every window of a device could be claimed (line {line})");
     }
 
     public static string Of(VerificationAnswer answer) =>

@@ -18,8 +18,11 @@ public static class ToolstackErrors
     /// <summary>What Xen says of a device that it does not give to a guest; the toolstack then says that the device failed.</summary>
     internal const string NotAssigned = "disallowed to assign";
 
+    /// <summary>libxl says so as an error, and goes on: "The kernel doesn't support reset from sysfs for PCI device".</summary>
+    private const string Reset = "libxl__device_pci_reset";
+
     /// <summary>After these a guest is not created.</summary>
-    private static readonly string[] s_ends = 
+    private static readonly string[] s_ends =
         ["(re-)build domain", "panic:", "xc_assign_device failed", "Destruction of domain", "annot make domain", "device model did not start",
             ":unable to add ", ":libxl__domain_config_setdefault:", ":initiate_domain_create:", Xls];
 
@@ -42,7 +45,7 @@ public static class ToolstackErrors
             foreach (string mark in s_marks)
             {
                 int at = line.Text.IndexOf(mark, StringComparison.Ordinal);
-                if (at < 0)
+                if (at < 0 || line.Text.Contains(Reset, StringComparison.Ordinal))
                     continue;
                 first ??= new(line.Text[at..].TrimEnd(), line.Number);
                 foreach (string end in s_ends)
