@@ -82,7 +82,8 @@ internal ref struct ReservedAreas
             // Linux tries page after page from the entry's start; the first that the obstacle leaves free is the same.
             ulong beyond = unchecked(obstacle.End - ram.Address);
             ulong offset = unchecked((beyond + Frames.OffsetMask) & ~Frames.OffsetMask);
-            if (offset < beyond || offset > room)
+            // An entry that wraps leads in a circle: what lies at the address space's start is then in the way for ever.
+            if (offset < beyond || offset > room || offset <= unchecked(start - ram.Address))
                 return false;
             start = unchecked(ram.Address + offset);
         }

@@ -135,6 +135,29 @@ public sealed class LimitTests
         errors.Write(Encoding.UTF8.GetBytes($"still running after 20 s: {Told(request, layout)}\n"));
     }
 
+    /// <summary>Where the ramdisk must move, the search for a place had gone in a circle behind the end of the address space.</summary>
+    [TestMethod]
+    [Timeout(60_000)]
+    public void An_entry_that_wraps_does_not_keep_a_forecast_from_its_end()
+    {
+        BootForecast forecast = Forecaster.Forecast(new()
+        {
+            Map =
+            [
+                E820Entry.FromSize(0x77d_9800, 0x4000_0fb2, E820Type.Unusable),
+                E820Entry.FromSize(0xffff_ffff_fffb_c7ff, 0x8000_0000_0000_0790, E820Type.Ram),
+                E820Entry.FromSize(0x1_04c0, 0x824, E820Type.Ram),
+            ],
+            PageCount = 1,
+            MaxPages = 100_000,
+            Kernel = new(7, 2),
+            IsDom0 = true,
+            Layout = GuestLayout.OfXl(1) with { Initrd = ByteRange.FromSize(0x500_0000, 0x20_0123) },
+        });
+
+        Assert.AreEqual(HaltReason.KernelConflict, forecast.Halt);
+    }
+
     private static string Told(BootRequest request, GuestLayout layout) =>
         $"{request.PageCount} pages, at most {request.MaxPages}, {KernelReleases.NameOf(request.Kernel)}, dom0 {request.IsDom0}, 32 bits {request.Is32Bit}, "
             + $"{(layout == GuestLayout.Unknown ? "layout not known" : "xl's layout")}:\n"
