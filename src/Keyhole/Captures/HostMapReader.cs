@@ -233,6 +233,7 @@ public static class HostMapReader
             [
                 $"This is the map that libxl made for a guest, not the host's: the guest's RAM is in it, the host's above 4 GiB is not; what a "
                     + $"kernel makes of it {Setting.Boot} tells, where it is given as the guest's map",
+                .. map.Entries.Any(static entry => entry.Type == E820Type.Unusable) ? [UnusableMadeUp.Remark] : ImmutableArray<Phrase>.Empty,
                 .. map.Remarks.Select(static text => (Phrase)text),
             ],
         };
