@@ -171,6 +171,20 @@ public sealed class MachinesOfALogTests
         Assert.IsTrue(Traits(XensLog + Dom0sLog).TryGetProperty("linux", out _));
     }
 
+    /// <summary>libxl makes it of the host's RAM, and the host's map is asked for.</summary>
+    [TestMethod]
+    public void Unusable_memory_of_a_map_of_libxls_is_told_to_be_taken_for_RAM()
+    {
+        const string log = """
+            libxl: debug: libxl_x86.c:232:e820_sanitize: :	[0 -> 10000] RAM
+            libxl: debug: libxl_x86.c:232:e820_sanitize: :	[10000 -> 7ffdf] Unusable
+            libxl: debug: libxl_x86.c:232:e820_sanitize: :	[7ffdf -> 80000] Reserved
+
+            """;
+
+        Assert.Contains("What is unusable in it is taken for the host's RAM", Words(With(log, "show", "--host", "-").Errors));
+    }
+
     private static JsonElement Traits(string log)
     {
         using JsonDocument document = JsonDocument.Parse(With(log, "show", "--json", "--host", "-").Output);
