@@ -50,8 +50,7 @@ internal readonly record struct NamedFirmware(FirmwareName? Name, QemuFirmware? 
                 return new(FirmwareName.SeaBios, seabios, isQ35) { Changes = ChangesAfter(behind) };
             if (number.Length == 7 && number[4] == '.' && QemuFirmware.TryParse($"ovmf-{number}{Revision(behind)}", out QemuFirmware ovmf))
                 return new(FirmwareName.Ovmf, ovmf, isQ35);
-            if (number.Length == 8 && i >= 5 && words[..i].EndsWith("edk2-")
-                && QemuFirmware.TryParse($"edk2-stable{number[..6]}", out QemuFirmware edk2))
+            if (number.Length == 8 && i >= 5 && words[..i].EndsWith("edk2-") && QemuFirmware.TryOfDay(number, out QemuFirmware edk2))
                 return new(FirmwareName.Ovmf, edk2, isQ35);
         }
 

@@ -253,6 +253,8 @@ public sealed class FirmwareVerifierTests
     [DataRow("QEMU Standard PC (Q35 + ICH9, 2009), BIOS 2024.02-2 03/11/2024", "ovmf-2024.02-2")]
     [DataRow("QEMU Standard PC (Q35 + ICH9, 2009), BIOS 2025.02-8+deb13u1 02/06/2015", "ovmf-2025.02-8")]
     [DataRow("Red Hat KVM/RHEL, BIOS edk2-20230524-3.el9 05/24/2023", "edk2-stable202305")]
+    [DataRow("Red Hat KVM/RHEL, BIOS edk2-20221207gitfff6d81270b5-2.el9 unknown", "edk2-stable202211")]
+    [DataRow("QEMU Standard PC (Q35 + ICH9, 2009), BIOS edk2-20230301gitf80f052277c8-1.fc37 03/01/2023", "edk2-stable202302")]
     [DataRow("QEMU Standard PC (Q35 + ICH9, 2009), BIOS 0.0.0 02/06/2015", null)]
     [DataRow("Dell Inc. OptiPlex 7040/0Y7WYT, BIOS 1.24.0 04/01/2023", "seabios-1.24.0")]
     [DataRow("nothing of the kind", null)]

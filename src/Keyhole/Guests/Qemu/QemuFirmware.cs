@@ -38,6 +38,7 @@ public readonly record struct QemuFirmware(FirmwareName Name, int Major, int Min
     private const string ProxmoxPrefix = "pve-edk2-";
     private const string ProxmoxPackage = "pve-edk2-firmware-";
     private const string LxdPrefix = "lxd-edk2-";
+    private const string RpmPrefix = "edk2-ovmf-";
 
     /// <summary>
     /// The revision of the distribution's package (8 in Debian's 2025.02-8), or null where none is told. A package may carry changes that the
@@ -56,7 +57,7 @@ public readonly record struct QemuFirmware(FirmwareName Name, int Major, int Min
 
     /// <summary>
     /// Reads <c>seabios-1.16.3</c>, <c>ovmf-2025.02-8</c>, <c>edk2-stable202505</c>, <c>pve-edk2-2025.02-4</c> (or the package's own name,
-    /// <c>pve-edk2-firmware-4.2025.02-4</c>), <c>lxd-edk2-2023.11</c>. False where no release is named.
+    /// <c>pve-edk2-firmware-4.2025.02-4</c>), <c>lxd-edk2-2023.11</c>, and <c>edk2-ovmf-20231122-6.el9_4</c> as the edk2 that it was made from. False where no release is named.
     /// </summary>
     public static bool TryParse(ReadOnlySpan<char> text, out QemuFirmware firmware)
     {
@@ -66,6 +67,13 @@ public readonly record struct QemuFirmware(FirmwareName Name, int Major, int Min
         {
             firmware = new(FirmwareName.Ovmf, tag / 100, tag % 100) { IsUpstream = true };
             return IsMonth(firmware);
+        }
+
+        // As rpm -q prints it.
+        if (text.StartsWith(RpmPrefix) && text.Length >= RpmPrefix.Length + 8
+            && (text.Length == RpmPrefix.Length + 8 || !char.IsAsciiDigit(text[RpmPrefix.Length + 8])))
+        {
+            return TryOfDay(text.Slice(RpmPrefix.Length, 8), out firmware);
         }
 
         var maker = FirmwareMaker.Other;
@@ -133,6 +141,24 @@ public readonly record struct QemuFirmware(FirmwareName Name, int Major, int Min
 
     /// <summary>The release's number: 1.16.3, or 2025.02.</summary>
     public string VersionText => Name == FirmwareName.SeaBios ? $"{Major}.{Minor}.{Patch}" : $"{Major:d4}.{Minor:d2}";
+
+    /// <summary>The tag of edk2 that a package of Red Hat's or Fedora's was made from, by the day in its name: 20221207gitfff6d81270b5 is
+    /// edk2-stable202211.</summary>
+    /// <remarks>The days are those of the commit or of the package, a few weeks after the tag at most; tags come in February, May, August and
+    /// November (2019: in March).</remarks>
+    internal static bool TryOfDay(ReadOnlySpan<char> day, out QemuFirmware firmware)
+    {
+        firmware = default;
+        if (day.Length != 8 || !int.TryParse(day, NumberStyles.None, null, out int number))
+            return false;
+        (int year, int month) = (number / 10000, number / 100 % 100);
+        if (!IsMonth(new(FirmwareName.Ovmf, year, month)) || year < 2019)
+            return false;
+        int tag = (month + 1) / 3 * 3 - 1;
+        firmware = new(FirmwareName.Ovmf, tag > 0 ? year : year - 1, tag > 0 ? tag : 11) { IsUpstream = true };
+        firmware = (firmware.Major, firmware.Minor) == (2019, 2) ? new(FirmwareName.Ovmf, 2019, 3) { IsUpstream = true } : firmware;
+        return true;
+    }
 
     private static bool IsMonth(QemuFirmware firmware) => firmware.Major is >= 2010 and < 2100 && firmware.Minor is >= 1 and <= 12;
 

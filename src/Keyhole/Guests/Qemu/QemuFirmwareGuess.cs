@@ -10,7 +10,7 @@ namespace Keyhole.Guests;
 /// Which firmware a file is, and which release of it a guest most likely has: configurations name a file, hardly ever a release. What comes out
 /// of the tables is a guess and is said to be one; the user can tell the release.
 /// </summary>
-/// <remarks>Source: QEMU's roms folder in each release; the packages of Debian, Ubuntu and Proxmox VE that ship together.</remarks>
+/// <remarks>Source: QEMU's roms folder in each release; the packages of Debian and Ubuntu that ship together.</remarks>
 public static class QemuFirmwareGuess
 {
     /// <summary>Firmware of others for QEMU's boards: flash images, too.</summary>
@@ -57,7 +57,9 @@ public static class QemuFirmwareGuess
 
     /// <summary>The same, with what else it may be.</summary>
     /// <param name="isAssumed">Whether nobody told QEMU's release, which may be a later one.</param>
-    internal static FirmwareChoice ChoiceOf(FirmwareName name, string file, QemuVersion emulator, bool isAssumed, string emulatorText)
+    /// <param name="machineName">The machine type's name, which may be a distribution's.</param>
+    internal static FirmwareChoice ChoiceOf(
+        FirmwareName name, string file, QemuVersion emulator, bool isAssumed, string emulatorText, string machineName = "")
     {
         ArgumentNullException.ThrowIfNull(file);
         ArgumentNullException.ThrowIfNull(emulatorText);
@@ -67,7 +69,9 @@ public static class QemuFirmwareGuess
         string release = QemuReleases.NameOf(emulator);
         emulator = emulator > QemuReleases.Newest ? QemuReleases.Newest : emulator;
         // Others have such a folder, too: Red Hat's and Fedora's beside QEMU of their own numbers, Arch with a folder more.
-        bool isOthers = Has(emulatorText, ".el") || Has(emulatorText, ".fc") || Has(file, "/x64/") || Has(file, "/usr/share/edk2/");
+        bool isRedHats = Has(emulatorText, ".el") || Has(machineName, "-rhel");
+        bool isFedoras = !isRedHats && Has(emulatorText, ".fc");
+        bool isOthers = isRedHats || isFedoras || Has(file, "/x64/") || Has(file, "/usr/share/edk2/");
         bool isDebians = Has(emulatorText, "Debian") || Has(emulatorText, "ubuntu") || (Has(file, "/usr/share/OVMF/") && !isOthers);
         bool isProxmox = Has(emulatorText, "pve") || Has(file, "pve-edk2");
         if (name == FirmwareName.SeaBios)
@@ -82,6 +86,10 @@ public static class QemuFirmwareGuess
             return QemuFirmwareProducts.Proxmoxs(file, emulator, isAssumed, release);
         if (QemuFirmwareProducts.IsLxds(file))
             return QemuFirmwareProducts.Lxds(file, emulator, isAssumed);
+        if (isRedHats)
+            return QemuFirmwareProducts.RedHats(emulator, isAssumed, release);
+        if (isFedoras)
+            return QemuFirmwareProducts.Fedoras(emulator, isAssumed, release);
         if (isDebians)
             return new(DebiansOvmf(emulator), [], $"which Debian and Ubuntu ship beside {release}");
         (int year, int month) = OwnEdk2(emulator);

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Guests;
 
@@ -14,7 +15,7 @@ internal readonly record struct FirmwareChoice(QemuFirmware Firmware, ImmutableA
 
 /// <summary>Builds of OVMF that products bring along: what they do is not always what the release of that name does.</summary>
 /// <remarks>Source: the changelogs of pve-edk2-firmware and pve-qemu-kvm, by their days; qemu-server's OVMF.pm; LXD's snapcraft.yaml and its notes
-/// of releases.</remarks>
+/// of releases; Fedora's edk2.spec, and the packages of RHEL, CentOS, Rocky and Fedora that lists and logs of users name.</remarks>
 internal static class QemuFirmwareProducts
 {
     /// <summary>What Proxmox VE has shipped, each with the first and the last release of QEMU that it came beside.</summary>
@@ -24,6 +25,29 @@ internal static class QemuFirmwareProducts
         ("pve-edk2-2020.05", new(5, 0), new(6, 0)), ("pve-edk2-2021.08", new(6, 1), new(7, 0)), ("pve-edk2-2022.05", new(7, 0), new(7, 2)),
         ("pve-edk2-2022.11", new(7, 2), new(7, 2)), ("pve-edk2-2023.02-4", new(7, 2), new(8, 0)), ("pve-edk2-2023.08", new(8, 1), new(9, 1)),
         ("pve-edk2-2025.02", new(9, 2), new(10, 0)), ("pve-edk2-2025.05", new(9, 2), new(int.MaxValue, 0)),
+    ];
+
+    /// <summary>What RHEL and those built from it have, each with the first and the last QEMU of that product. RHEL 8 stays at 2021-11, RHEL 9 at
+    /// 2024-11; the last two are RHEL 10's.</summary>
+    private static readonly ImmutableArray<(string Name, QemuVersion First, QemuVersion Last)> s_redHat =
+    [
+        ("edk2-stable201903", new(0, 0), new(4, 1)), ("edk2-stable201908", new(4, 2), new(4, 2)), ("edk2-stable202005", new(4, 2), new(5, 2)),
+        ("edk2-stable202105", new(6, 0), new(6, 1)), ("edk2-stable202111", new(6, 2), new(6, 2)), ("edk2-stable202205", new(7, 0), new(7, 1)),
+        ("edk2-stable202211", new(7, 2), new(7, 2)), ("edk2-stable202305", new(8, 0), new(8, 1)), ("edk2-stable202311", new(8, 2), new(8, 2)),
+        ("edk2-stable202405", new(9, 0), new(9, 0)), ("edk2-stable202411", new(9, 1), new(10, 1)), ("edk2-stable202505", new(10, 0), new(10, 0)),
+        ("edk2-stable202511", new(10, 1), new(int.MaxValue, 0)),
+    ];
+
+    /// <summary>The same of Fedora, whose releases go on to later ones of edk2 while they live.</summary>
+    private static readonly ImmutableArray<(string Name, QemuVersion First, QemuVersion Last)> s_fedora =
+    [
+        ("edk2-stable201905", new(0, 0), new(4, 1)), ("edk2-stable202002", new(4, 2), new(5, 0)), ("edk2-stable202008", new(5, 1), new(6, 0)),
+        ("edk2-stable202105", new(6, 1), new(6, 1)), ("edk2-stable202202", new(6, 2), new(6, 2)), ("edk2-stable202208", new(6, 2), new(7, 0)),
+        ("edk2-stable202211", new(6, 2), new(7, 1)), ("edk2-stable202302", new(7, 0), new(7, 2)), ("edk2-stable202305", new(7, 0), new(8, 0)),
+        ("edk2-stable202308", new(7, 2), new(8, 1)), ("edk2-stable202311", new(7, 2), new(8, 2)), ("edk2-stable202402", new(8, 1), new(8, 2)),
+        ("edk2-stable202405", new(8, 1), new(9, 0)), ("edk2-stable202408", new(8, 2), new(9, 1)), ("edk2-stable202411", new(9, 1), new(9, 1)),
+        ("edk2-stable202502", new(9, 1), new(9, 2)), ("edk2-stable202505", new(9, 1), new(10, 0)), ("edk2-stable202508", new(9, 2), new(10, 1)),
+        ("edk2-stable202511", new(10, 1), new(int.MaxValue, 0)),
     ];
 
     /// <summary>The last that had images of 2 MiB, which Proxmox VE ships to this day for guests that began with them.</summary>
@@ -61,6 +85,26 @@ internal static class QemuFirmwareProducts
             ? "which Proxmox VE keeps for guests of which efidisk0 does not say efitype=4m (OVMF_CODE.fd)"
             : $"which Proxmox VE ships beside {release}";
         return new(assumed, others, why + Others(others, "dpkg -l pve-edk2-firmware-ovmf tells"));
+    }
+
+    /// <summary>The firmware of RHEL and those built from it, beside a QEMU.</summary>
+    /// <param name="isAssumed">Whether QEMU's release is assumed, which may then be a later one.</param>
+    public static FirmwareChoice RedHats(QemuVersion emulator, bool isAssumed, string release) =>
+        Rpms(s_redHat, emulator, isAssumed, $"which Red Hat ships beside {release}");
+
+    /// <summary>Fedora's firmware beside a QEMU.</summary>
+    /// <param name="isAssumed">Whether QEMU's release is assumed, which may then be a later one.</param>
+    public static FirmwareChoice Fedoras(QemuVersion emulator, bool isAssumed, string release) =>
+        Rpms(s_fedora, emulator, isAssumed, $"which Fedora has beside {release}");
+
+    private static FirmwareChoice Rpms(
+        ImmutableArray<(string Name, QemuVersion First, QemuVersion Last)> table, QemuVersion emulator, bool isAssumed, string why)
+    {
+        QemuFirmware[] builds =
+            [.. table.Where(build => build.Last >= emulator && (isAssumed || build.First <= emulator)).Select(static build => Parse(build.Name))];
+        // The first that came beside that QEMU; what it was updated to may be there just as well. Of builds that do the same the first is tried.
+        ImmutableArray<QemuFirmware> others = [.. builds.DistinctBy(OvmfRelease.Of).Skip(1)];
+        return new(builds[0], others, builds.Length == 1 ? why : $"{why}; it may be a later one, up to {builds[^1]} (rpm -q edk2-ovmf tells)");
     }
 
     /// <summary>The firmware of LXD's snap.</summary>

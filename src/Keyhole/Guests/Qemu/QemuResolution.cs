@@ -140,7 +140,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             return new(guest.Machine.Firmware, [], null);
         }
 
-        FirmwareChoice choice = QemuFirmwareGuess.ChoiceOf(name, guest.FirmwareFile, emulator, isAssumed, guest.EmulatorText);
+        FirmwareChoice choice = QemuFirmwareGuess.ChoiceOf(name, guest.FirmwareFile, emulator, isAssumed, guest.EmulatorText,
+            around.MachineName ?? guest.MachineName);
         if (choice.Why is not null)
             Assume(QemuUnknown.FirmwareRelease, $"the firmware's release is not told: {choice.Firmware} is assumed, {choice.Why}");
         return choice;
