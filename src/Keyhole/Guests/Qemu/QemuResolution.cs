@@ -129,10 +129,23 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             Assume(QemuUnknown.Emulator, $"QEMU {emulator} is later than those that are known: it is assumed to do what {QemuReleases.Newest} does");
     }
 
+    private void AssumeNewest(QemuFirmware firmware)
+    {
+        QemuFirmware newest = firmware.NewestKnown;
+        if (newest.IsSince(firmware.Major, firmware.Minor, firmware.Patch))
+            return;
+        Assume(QemuUnknown.FirmwareRelease, $"{firmware} is later than those that are known: it is assumed to do what {newest} does"
+            + (firmware.Name == FirmwareName.Ovmf ? ", but for a window above 4 GiB of a quarter of the address space, as edk2's source has it since" : ""));
+    }
+
     private FirmwareChoice Firmware(QemuVersion emulator, bool isAssumed)
     {
         if (around.Firmware is { } told)
+        {
+            AssumeNewest(told);
             return new(told, [], null);
+        }
+
         if (guest.Firmware is not { } name)
         {
             // Another firmware lays another map: nothing is assumed, and whoever forecasts has to stop here.
@@ -144,6 +157,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             around.MachineName ?? guest.MachineName);
         if (choice.Why is not null)
             Assume(QemuUnknown.FirmwareRelease, $"the firmware's release is not told: {choice.Firmware} is assumed, {choice.Why}");
+        AssumeNewest(choice.Firmware);
         return choice;
     }
 

@@ -17,12 +17,13 @@ namespace Keyhole.Platforms.Firmware;
 /// <param name="TakesUsersWindow">2025.05, and Debian's 2025.02-2, but not Proxmox VE's 2025.02: the user's window size is never
 /// replaced.</param>
 /// <param name="PromotesMemory64">2026.02 alone: behind a bridge 64-bit memory goes to the prefetchable window.</param>
+/// <param name="TakesQuarter">2026.11: the window is a quarter of the address space. By edk2's source; not recorded.</param>
 /// <remarks>Source: edk2's tags (MemDetect.c); debian/patches of pve-edk2-firmware in each of its releases; LXD's snapcraft.yaml and patches. The
 /// images of 2 MiB that Proxmox VE keeps were started: at 46 and 48 bits a BAR comes to lie at 380000000000, whatever X-PciMmio64Mb
 /// says.</remarks>
 internal readonly record struct OvmfRelease(
     bool BelievesWidth, bool HasDynamicWindow, bool AvoidsReserved, bool HasHighMmconfig, bool LimitsTo46Bits, bool KeepsNoPortIo,
-    bool KnowsGuestBits, bool TakesUsersWindow, bool PromotesMemory64)
+    bool KnowsGuestBits, bool TakesUsersWindow, bool PromotesMemory64, bool TakesQuarter)
 {
     public static OvmfRelease Of(QemuFirmware firmware) => new(
         firmware.IsSince(2022, 11),
@@ -32,5 +33,6 @@ internal readonly record struct OvmfRelease(
         firmware.IsSince(2023, 8), firmware.IsSince(2024, 8),
         firmware.IsSince(2025, 5) || (firmware is { Major: 2025, Minor: 2, IsUpstream: false, Maker: FirmwareMaker.Other }
             && firmware.Revision is null or >= 2),
-        firmware is { Major: 2026, Minor: 2 });
+        firmware is { Major: 2026, Minor: 2 },
+        firmware.IsSince(2026, 11));
 }

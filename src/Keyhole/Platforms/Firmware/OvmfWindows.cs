@@ -118,12 +118,12 @@ internal sealed class OvmfWindows
         }
 
         ulong space = 1UL << width;
-        ulong share = space >> 3;
+        ulong share = space >> (Release.TakesQuarter ? 2 : 3);
         bool isUsersToKeep = Release.TakesUsersWindow && users is not null;
         if (size < share && start + share < space && !isUsersToKeep)
         {
             size = share;
-            limit = $"an eighth of {width} address bits{WhyNoMore(width)}";
+            limit = $"{(Release.TakesQuarter ? "a quarter" : "an eighth")} of {width} address bits{WhyNoMore(width)}";
             start = space - share;
             foreach (ByteRange reserved in Reserved)
             {

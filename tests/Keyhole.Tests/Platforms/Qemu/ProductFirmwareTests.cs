@@ -145,6 +145,23 @@ public sealed class ProductFirmwareTests
     public void LXD_s_firmware_is_that_of_its_snap(string? qemu, string expected) => Assert.AreEqual(expected, FirmwareOf(Lxds(qemu)));
 
     [TestMethod]
+    [DataRow("edk2-stable202608", null, 0x380000000000ul)]
+    [DataRow("edk2-stable202611", "edk2-stable202611 is later than those that are known: it is assumed to do what edk2-stable202608 does", 0x300000000000ul)]
+    [DataRow("seabios-1.18.0", "seabios-1.18.0 is later than those that are known: it is assumed to do what seabios-1.17.0 does", null)]
+    public void A_release_later_than_those_that_are_known_is_told_to_be_one(string name, string? words, ulong? window)
+    {
+        Assert.IsTrue(QemuFirmware.TryParse(name, out QemuFirmware firmware));
+        Scenario scenario = Lxds(null) with { Qemu = Lxds(null).Qemu with { Firmware = firmware } };
+        Plan plan = Planner.Plan(scenario);
+        string? told = plan.Problems.Select(static problem => problem.Message.ToString()).FirstOrDefault(static text => text.Contains("later than those"));
+        Assert.AreEqual(words is null, told is null);
+        Assert.StartsWith(words ?? "", told ?? "");
+        // edk2 takes a quarter of the address space from 2026-11 on, an eighth before.
+        if (window is not null)
+            Assert.AreEqual(window, plan.Firmware!.AcpiWindows!.Hole64!.Value.Start);
+    }
+
+    [TestMethod]
     public void LXD_s_older_builds_have_no_window_that_follows_from_the_width()
     {
         Assert.AreEqual("X-PciMmio64Mb=65536", Compared(Lxds("8.2")).Best);
