@@ -30,6 +30,9 @@ public readonly record struct XenVersion(int Major, int Minor)
     /// <summary>No part of a release is taken for one beyond this.</summary>
     internal const int MostPart = 99;
 
+    /// <summary>The last whose toolstack, hvmloader and dom0 builder were looked at.</summary>
+    internal static XenVersion NewestKnown => new(4, 22);
+
     /// <summary>The stable release within it, the 5 of 4.17.5; null where it is not known.</summary>
     public int? Patch { get; init; }
 

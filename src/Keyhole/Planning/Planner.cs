@@ -29,7 +29,17 @@ public static class Planner
     {
         ArgumentNullException.ThrowIfNull(scenario);
         IPlatform platform = PlatformOf(scenario);
-        return scenario.Host.HasLostEntries ? PlanOfReadings(platform, scenario) : platform.Plan(scenario);
+        return WithDoubtOfXen(scenario.Host.HasLostEntries ? PlanOfReadings(platform, scenario) : platform.Plan(scenario), platform);
+    }
+
+    /// <summary>Says of a Xen that came later that nobody looked at it.</summary>
+    private static Plan WithDoubtOfXen(Plan plan, IPlatform platform)
+    {
+        XenVersion newest = XenVersion.NewestKnown;
+        if (platform == s_qemu || plan.Scenario.Host.Traits.XenVersion is not { } xen || xen.IsUpTo(newest.Major, newest.Minor))
+            return plan;
+        string message = $"Xen {xen} is later than those that are known: it is assumed to do what {newest} does";
+        return plan with { Problems = plan.Problems.Add(new(Severity.Info, ProblemCodes.Assumed, message)) };
     }
 
     /// <summary>Of a host of whose map lines are lost: what is the same whatever they said.</summary>

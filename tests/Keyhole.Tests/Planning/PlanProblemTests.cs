@@ -51,6 +51,20 @@ public sealed class PlanProblemTests
     }
 
     [TestMethod]
+    [DataRow(4, 22, GuestType.Pv, false)]
+    [DataRow(4, 23, GuestType.Pv, true)]
+    [DataRow(4, 23, GuestType.Pvh, true)]
+    [DataRow(5, 0, GuestType.Hvm, true)]
+    public void A_Xen_later_than_those_that_are_known_is_told_to_be_one(int major, int minor, GuestType type, bool isTold)
+    {
+        GuestSpec guest = new() { Type = type, MemoryKiB = 512 << 10, MaxmemKiB = 512 << 10 };
+        Plan plan = TestPlan.Of(s_host with { Traits = new() { XenVersion = new(major, minor) } }, guest, new PunchPolicy(), []);
+
+        Assert.AreEqual(isTold, plan.Problems.Any(problem => problem.Message.ToString()
+            == $"Xen {major}.{minor} is later than those that are known: it is assumed to do what 4.22 does"));
+    }
+
+    [TestMethod]
     [DataRow("03:00.0", 64, 0xfe00_2000UL, 0xfe00_3000UL)]
     [DataRow("03:00.0", 257, 0xfe00_2000UL, 0xfe00_4000UL)]
     [DataRow("03:00.0", 2048, null, null)]

@@ -60,7 +60,8 @@ public readonly record struct QemuFirmware(FirmwareName Name, int Major, int Min
 
     /// <summary>
     /// Reads <c>seabios-1.16.3</c>, <c>ovmf-2025.02-8</c>, <c>edk2-stable202505</c>, <c>pve-edk2-2025.02-4</c> (or the package's own name,
-    /// <c>pve-edk2-firmware-4.2025.02-4</c>), <c>lxd-edk2-2023.11</c>, and <c>edk2-ovmf-20231122-6.el9_4</c> as the edk2 that it was made from. False where no release is named.
+    /// <c>pve-edk2-firmware-4.2025.02-4</c>), <c>lxd-edk2-2023.11</c>, and <c>edk2-ovmf-20231122-6.el9_4</c> as the edk2 that it was made from. False
+    /// where no release is named.
     /// </summary>
     public static bool TryParse(ReadOnlySpan<char> text, out QemuFirmware firmware)
     {

@@ -3,7 +3,6 @@
 using System;
 using System.Collections.Immutable;
 using System.Linq;
-using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Guests;
 
@@ -102,9 +101,8 @@ internal static class QemuFirmwareProducts
     {
         QemuFirmware[] builds =
             [.. table.Where(build => build.Last >= emulator && (isAssumed || build.First <= emulator)).Select(static build => Parse(build.Name))];
-        // The first that came beside that QEMU; what it was updated to may be there just as well. Of builds that do the same the first is tried.
-        ImmutableArray<QemuFirmware> others = [.. builds.DistinctBy(OvmfRelease.Of).Skip(1)];
-        return new(builds[0], others, builds.Length == 1 ? why : $"{why}; it may be a later one, up to {builds[^1]} (rpm -q edk2-ovmf tells)");
+        // The first that came beside that QEMU; what it was updated to may be there just as well.
+        return new(builds[0], [.. builds.Skip(1)], builds.Length == 1 ? why : $"{why}; it may be a later one, up to {builds[^1]} (rpm -q edk2-ovmf tells)");
     }
 
     /// <summary>The firmware of LXD's snap.</summary>

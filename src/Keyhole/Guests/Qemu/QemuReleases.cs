@@ -13,6 +13,9 @@ internal static class QemuReleases
     /// <summary>The newest whose source was read: what later ones do is taken from it, and said to be.</summary>
     public static readonly QemuVersion Newest = new(10, 2);
 
+    /// <summary>What a guest without any release in its configuration is taken to run on: the newest that most records were made with.</summary>
+    public static readonly QemuVersion Usual = new(10, 0);
+
     /// <summary>The oldest whose source was read.</summary>
     public static readonly QemuVersion Oldest = new(2, 0);
 

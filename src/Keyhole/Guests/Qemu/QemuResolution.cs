@@ -46,9 +46,6 @@ public readonly record struct QemuAssumption(QemuUnknown Unknown, string Message
 /// <summary>Fills in what a guest's configuration leaves open.</summary>
 internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
 {
-    /// <summary>What a guest without any release in its configuration is taken to run on: the newest that the records were made with.</summary>
-    private static readonly QemuVersion s_newest = new(10, 0);
-
     /// <summary>From these on KVM tells the guest what it can map: QEMU and machine type, and the host's Linux.</summary>
     private static readonly QemuVersion s_tellsGuestPhysBits = new(9, 1);
     private static readonly QemuVersion s_kvmTellsGuestPhysBits = new(6, 10);
@@ -110,7 +107,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         // A machine type is never newer than its QEMU; libvirt and Proxmox write the newest one of the day into the guest.
         bool hasVersion = QemuMachineType.TryParse(machineName, new(0, 0), out QemuMachineType type) && type.Version > new QemuVersion(0, 0);
         bool isLxds = !hasVersion && QemuFirmwareProducts.IsLxds(guest.FirmwareFile) && !guest.FirmwareFile.Contains("_4M", StringComparison.Ordinal);
-        QemuVersion assumed = hasVersion ? type.Version : isLxds ? QemuFirmwareProducts.LxdsQemu : s_newest;
+        QemuVersion assumed = hasVersion ? type.Version : isLxds ? QemuFirmwareProducts.LxdsQemu : QemuReleases.Usual;
         bool isOfCreation = guest.LeastEmulator > assumed;
         assumed = isOfCreation ? guest.LeastEmulator!.Value : assumed;
         bool isOld = assumed < QemuReleases.Oldest;
@@ -134,8 +131,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         QemuFirmware newest = firmware.NewestKnown;
         if (newest.IsSince(firmware.Major, firmware.Minor, firmware.Patch))
             return;
-        Assume(QemuUnknown.FirmwareRelease, $"{firmware} is later than those that are known: it is assumed to do what {newest} does"
-            + (firmware.Name == FirmwareName.Ovmf ? ", but for a window above 4 GiB of a quarter of the address space, as edk2's source has it since" : ""));
+        string but = firmware.Name == FirmwareName.Ovmf ? "; but its window is a quarter of the address space, as in edk2's source" : "";
+        Assume(QemuUnknown.FirmwareRelease, $"{firmware} is later than those that are known: it is assumed to do what {newest} does{but}");
     }
 
     private FirmwareChoice Firmware(QemuVersion emulator, bool isAssumed)

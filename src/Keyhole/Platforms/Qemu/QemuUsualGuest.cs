@@ -16,13 +16,11 @@ namespace Keyhole.Platforms.Qemu;
 /// </summary>
 internal static class QemuUsualGuest
 {
-    private static readonly QemuVersion s_newest = new(10, 0);
-
     public static QemuGuest Of(Scenario scenario)
     {
         QemuGuest guest = scenario.Guest.Qemu ?? Plain(scenario);
         string machineName = scenario.Qemu.MachineName ?? guest.MachineName;
-        bool hasPorts = QemuMachineType.TryParse(machineName, s_newest, out QemuMachineType type) && type.Chipset == QemuChipset.Q35;
+        bool hasPorts = QemuMachineType.TryParse(machineName, QemuReleases.Usual, out QemuMachineType type) && type.Chipset == QemuChipset.Q35;
         ImmutableArray<QemuDevice>.Builder devices = guest.Machine.Devices.ToBuilder();
         foreach (PciAssignment assignment in scenario.Guest.Pci)
         {
@@ -72,7 +70,7 @@ internal static class QemuUsualGuest
     private static QemuGuest Plain(Scenario scenario)
     {
         GuestSpec guest = scenario.Guest;
-        _ = QemuMachineType.TryParse("q35", s_newest, out QemuMachineType type);
+        _ = QemuMachineType.TryParse("q35", QemuReleases.Usual, out QemuMachineType type);
         return new()
         {
             Dialect = QemuDialect.Options,
@@ -86,7 +84,7 @@ internal static class QemuUsualGuest
             Machine = new()
             {
                 Type = type,
-                Emulator = s_newest,
+                Emulator = QemuReleases.Usual,
                 Firmware = new(FirmwareName.SeaBios, 1, 16, 3),
                 Cpu = new(CpuVendor.Intel, QemuCpu.DefaultPhysBits),
                 IsKvm = true,
