@@ -102,7 +102,8 @@ internal static class QemuFirmwareProducts
         QemuFirmware[] builds =
             [.. table.Where(build => build.Last >= emulator && (isAssumed || build.First <= emulator)).Select(static build => Parse(build.Name))];
         // The first that came beside that QEMU; what it was updated to may be there just as well.
-        return new(builds[0], [.. builds.Skip(1)], builds.Length == 1 ? why : $"{why}; it may be a later one, up to {builds[^1]} (rpm -q edk2-ovmf tells)");
+        string doubt = builds.Length == 1 ? "" : $"; it may be a later one, up to {builds[^1]} (rpm -q edk2-ovmf tells)";
+        return new(builds[0], [.. builds.Skip(1)], why + doubt);
     }
 
     /// <summary>The firmware of LXD's snap.</summary>
