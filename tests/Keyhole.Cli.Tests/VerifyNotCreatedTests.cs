@@ -25,13 +25,23 @@ public sealed class VerifyNotCreatedTests
         """;
 
     private const string End = "libxl: error: libxl_create.c:1420:domcreate_rebuild_done: Domain 1:cannot (re-)build domain: -3\n";
+    private const string LayOut = "xc: error: panic: xg_dom_boot.c:121: xc_dom_boot_mem_init: can't allocate low memory for domain: Out of memory\n";
     private const string Conflict = "libxl: error: libxl_dm.c:467:libxl__domain_device_construct_rdm: Domain 1:RDM conflict at 0x6ccfe000\n" + End;
     private const string Refused =
         "libxl: error: libxl_create.c:1164:libxl__domain_config_setdefault: Domain 4294967295:passthrough not supported on this platform\n";
 
     [TestMethod]
     [DataRow("hvm", Conflict, "RDM conflict")]
-    [DataRow("pv", "xc: error: panic: xc_dom_boot.c:122: can't allocate low memory for domain: Out of memory\n" + End, "Memory has a part in it")]
+    [DataRow("pv", LayOut + "libxl: error: libxl_dom.c:593:libxl__build_dom: xc_dom_boot_mem_init failed: Cannot allocate memory\n" + End,
+        "Memory has a part in it")]
+    [DataRow("pv", LayOut + End, "libxc says \"Out of memory\" of whatever kept it from laying the guest's memory out")]
+    // As libvirt writes it, without a level.
+    [DataRow("pv", "2023-03-10 04:45:50.541+0000: libxl: libxl_dom.c:593:libxl__build_dom: xc_dom_boot_mem_init failed: Cannot allocate memory\n"
+        + "2023-03-10 04:45:50.579+0000: libxl: libxl_create.c:1654:domcreate_rebuild_done: Domain 8:cannot (re-)build domain: -3\n",
+        "Memory has a part in it")]
+    [DataRow("pv", "2019-11-04 13:27:07.556+0000: libxl: libxl_pci.c:1338:libxl__add_pcidevs: libxl_device_pci_add failed: -3\n"
+        + "2019-11-04 13:27:07.556+0000: libxl: libxl_create.c:1512:domcreate_attach_devices: unable to add pci devices\n",
+        "libxl_device_pci_add failed: -3")]
     [DataRow("pvh", "libxl: error: libxl_pci.c:1365:libxl__add_pcidevs: libxl_device_pci_add failed: -1\n" + End
         + "(XEN) [VT-D] It's disallowed to assign 0000:00:1a.0 with shared RMRR at db7d7000 for d1.\n", "reserved memory (RMRR) at 0xdb7d7000")]
     [DataRow("hvm", "failed to free memory for the domain\n", "Memory has a part in it")]
@@ -53,6 +63,19 @@ public sealed class VerifyNotCreatedTests
         Assert.AreEqual("refused", answer.RootElement.GetProperty("outcome").GetProperty("observed").GetString());
         Assert.AreEqual("boots", answer.RootElement.GetProperty("outcome").GetProperty("forecast").GetString());
         Assert.StartsWith("refused: \"", answer.RootElement.GetProperty("differences")[0].GetProperty("observed").GetString());
+    }
+
+    /// <summary>Seen with a 32-bit guest on a Xen without them, and with a kernel that is none for PVH.</summary>
+    [TestMethod]
+    [DataRow("Operation not supported")]
+    [DataRow("Permission denied")]
+    public void What_kept_the_memory_from_being_laid_out_is_libxl_s_word_and_not_libxc_s_Out_of_memory(string words)
+    {
+        string text = Verify(LayOut + $"libxl: error: libxl_dom.c:586:libxl__build_dom: xc_dom_boot_mem_init failed: {words}\n" + End, "--type", "pv")
+            .Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.Contains($"xc_dom_boot_mem_init failed: {words}", text);
+        Assert.DoesNotContain("Memory has a part", text);
     }
 
     [TestMethod]

@@ -74,6 +74,7 @@ public sealed class VerifyXenWordsTests
     [DataRow("(XEN) Can't pre-allocate 9 shadow pages!\n", "the pool that Xen has")]
     [DataRow("(XEN) d1: IOMMU mapping dfn 0x3f800 to mfn 0x23f800 failed: -12\n", "no memory was left for the tables of the IOMMU")]
     [DataRow("(XEN) d1: marking GFN 0x3f800 (order 9) as non-PoD failed: -12\n", "no memory left for the guest's page tables")]
+    [DataRow("(XEN) d1v1 failed to set entry for 1f9800 -> e39800 altp2m 1, rc -12\n", "the pool that Xen has for the guest's page tables is used up")]
     [DataRow("(XEN) d1v0 EPT violation 0x784 (r--/---) gpa 0x00000080000000 mfn 0xffffffffffffffff type 6\n", "could not fill")]
     public void Memory_has_a_part_where_Xen_says_so(string words, string expected)
     {
@@ -104,6 +105,8 @@ public sealed class VerifyXenWordsTests
     [DataRow("(XEN) d1: GFN 0xf3078 (0xa2616,0,7,7) -> (0xa2504,0,5,7) not permitted\n")]
     [DataRow("(XEN) d1: GFN 0xf3078 (not permitted\n")]
     [DataRow("(XEN) d1: IOMMU mapping dfn 0x3f800 to mfn 0x23f800 failed: -22\n")]
+    [DataRow("(XEN) d1v1 failed to set entry for 1f9800 -> e39800 altp2m 1, rc -22\n")]
+    [DataRow("(XEN) MMIO emulation failed (1): d1v0 16bit @ f000:0000fea7 -> 66 ea af fe ff ff 10\n")]
     [DataRow("(XEN) d1v0 Weird HVM ioreq state transition 2 -> 1\n")]
     public void What_the_words_do_not_prove_is_not_said(string words)
     {
@@ -112,6 +115,19 @@ public sealed class VerifyXenWordsTests
         Assert.AreEqual(1, run.Status, run.Errors);
         Assert.Contains("Before that Xen says", run.Output);
         Assert.DoesNotContain("not about", run.Output);
+        Assert.DoesNotContain("Memory has a part", run.Output);
+    }
+
+    /// <summary>The line before the place in Xen's source is the reason.</summary>
+    [TestMethod]
+    public void A_page_table_entry_that_L1TF_could_read_is_not_about_memory()
+    {
+        CommandRun run = OfGuest("(XEN) d1 L1TF-vulnerable L1e 8010000018200066 - Crashing\n(XEN) domain_crash called from "
+            + $"./arch/x86/include/asm/shadow.h:211\n{Crashed}", "pv");
+
+        Assert.Contains("L1TF-vulnerable L1e", run.Output);
+        Assert.Contains("no shadow paging", run.Output);
+        Assert.DoesNotContain("domain_crash called", run.Output);
         Assert.DoesNotContain("Memory has a part", run.Output);
     }
 

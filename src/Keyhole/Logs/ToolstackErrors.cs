@@ -11,9 +11,17 @@ public static class ToolstackErrors
     internal const string Libxcs = "xc: error";
     internal const string Xenopsds = "xenguesthelper";
 
+    /// <summary>libvirt's own log of libxl and libxc (<c>libxl-driver.log</c>) leaves the level out.</summary>
+    internal const string LibvirtsLibxl = "libxl: libxl_";
+    internal const string LibvirtsLibxc = "xc: panic:";
+
     internal const string Xls = "failed to free memory for the domain";
 
-    private static readonly string[] s_marks = [Libxls, Libxcs, Xenopsds, Xls];
+    private static readonly string[] s_marks = [Libxls, Libxcs, LibvirtsLibxl, LibvirtsLibxc, Xenopsds, Xls];
+
+    /// <summary>libxc says "Out of memory" of whatever kept it from laying the guest's memory out; libxl then says what it was.</summary>
+    internal const string LayOut = "can't allocate low memory for domain";
+    private const string WhyNoLayOut = "xc_dom_boot_mem_init failed: ";
 
     /// <summary>What Xen says of a device that it does not give to a guest; the toolstack then says that the device failed.</summary>
     internal const string NotAssigned = "disallowed to assign";
@@ -24,7 +32,8 @@ public static class ToolstackErrors
     /// <summary>After these a guest is not created.</summary>
     private static readonly string[] s_ends =
         ["(re-)build domain", "panic:", "xc_assign_device failed", "Destruction of domain", "annot make domain", "device model did not start",
-            ":unable to add ", ":libxl__domain_config_setdefault:", ":initiate_domain_create:", Xls];
+            ":unable to add ", ": unable to add ",
+            ":libxl__domain_config_setdefault:", ":initiate_domain_create:", Xls];
 
     /// <summary>The words that are nearest to the reason, where the log says that a guest was not created; else null.</summary>
     public static LogFact<string>? Of(LogScan scan)
@@ -47,7 +56,8 @@ public static class ToolstackErrors
                 int at = line.Text.IndexOf(mark, StringComparison.Ordinal);
                 if (at < 0 || line.Text.Contains(Reset, StringComparison.Ordinal))
                     continue;
-                first ??= new(line.Text[at..].TrimEnd(), line.Number);
+                if (first is null || (first.Value.Value.Contains(LayOut, StringComparison.Ordinal) && line.Text.Contains(WhyNoLayOut, StringComparison.Ordinal)))
+                    first = new(line.Text[at..].TrimEnd(), line.Number);
                 foreach (string end in s_ends)
                     isEnd |= line.Text.Contains(end, StringComparison.Ordinal);
             }

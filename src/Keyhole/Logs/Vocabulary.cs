@@ -243,6 +243,8 @@ internal static class Vocabulary
         new("find a memory region", KernelMessageKind.Other, "Unable to find a memory region to load initrd and metadata"),
         new(ToolstackErrors.Libxls, KernelMessageKind.Other, "libxl: error: libxl_create.c:1420:domcreate_rebuild_done: Domain 1:failed: -3"),
         new(ToolstackErrors.Libxcs, KernelMessageKind.Other, "xc: error: panic: xc_dom_boot.c:122: can't allocate low memory for domain"),
+        new(ToolstackErrors.LibvirtsLibxl, KernelMessageKind.Other, "libxl: libxl_dom.c:593:libxl__build_dom: xc_dom_boot_mem_init failed"),
+        new(ToolstackErrors.LibvirtsLibxc, KernelMessageKind.Other, "xc: panic: xc_dom_boot.c:120: xc_dom_boot_mem_init: failed"),
         new(ToolstackErrors.Xenopsds, KernelMessageKind.Other, "Error from xenguesthelper: xenguest: xc_dom_build_image: panic: failed"),
         new(ToolstackErrors.Xls, KernelMessageKind.Other, ToolstackErrors.Xls),
         new(ToolstackErrors.NotAssigned, KernelMessageKind.Other, "It's disallowed to assign 0000:00:1a.0 with shared RMRR at 1000 for d1."),

@@ -102,9 +102,16 @@ public static class GuestCreation
             yield break;
         }
 
+        bool isWhatever = reason.Value.Contains(ToolstackErrors.LayOut, StringComparison.Ordinal);
+        if (isWhatever)
+        {
+            yield return $"libxc says \"Out of memory\" of whatever kept it from laying the guest's memory out: libxl's line on it, "
+                + $"\"xc_dom_boot_mem_init failed: …\", has the reason, and the log lacks it.";
+        }
+
         foreach (string words in s_wordsOfMemory)
         {
-            if (!reason.Value.Contains(words, StringComparison.Ordinal))
+            if (isWhatever || !reason.Value.Contains(words, StringComparison.Ordinal))
                 continue;
             yield return $"Memory has a part in it: Xen did not give what the toolstack asked for, and the guest has "
                 + $"{ByteSize.ToText(plan.Guest.MemoryKiB << 10)}; what Xen has left 'xl info' tells (free_memory).";
