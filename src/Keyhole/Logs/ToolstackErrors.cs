@@ -56,7 +56,9 @@ public static class ToolstackErrors
                 int at = line.Text.IndexOf(mark, StringComparison.Ordinal);
                 if (at < 0 || line.Text.Contains(Reset, StringComparison.Ordinal))
                     continue;
-                if (first is null || (first.Value.Value.Contains(LayOut, StringComparison.Ordinal) && line.Text.Contains(WhyNoLayOut, StringComparison.Ordinal)))
+                bool isBetter = first is { } before && before.Value.Contains(LayOut, StringComparison.Ordinal)
+                    && line.Text.Contains(WhyNoLayOut, StringComparison.Ordinal);
+                if (first is null || isBetter)
                     first = new(line.Text[at..].TrimEnd(), line.Number);
                 foreach (string end in s_ends)
                     isEnd |= line.Text.Contains(end, StringComparison.Ordinal);

@@ -99,18 +99,18 @@ internal static class XenReasons
         new("vmentry failure", "d1v0 vmentry failure (reason 0x80000021): Invalid guest state (0)", Quoted),
         new("Unexpected vmexit", "d1v0 Unexpected vmexit: reason 63", Quoted),
         new(TripleFault, "d5v0 Triple fault - invoking HVM shutdown action 1", static _ => new(MemoryPart.NotKnown,
-            $"a processor met a fault that the guest could not take, nor the fault that came of it. A kernel or firmware that dies before it can print "
-                + $"leaves nothing else; {Unknown}")),
+            $"a processor met a fault that the guest could not take, nor the fault that came of it. A kernel or firmware that dies before it can "
+                + $"print leaves nothing else; {Unknown}")),
         new("Pagetable walk from", "Pagetable walk from ffff888004000000:", static _ => PageFault),
         new("Unhandled: vec", "d1v0 Unhandled: vec 14, #PF[0002]", static line => line.Contains("#PF", StringComparison.Ordinal) ? PageFault : Fault),
         new("fault/trap [#", "d1v0 Unhandled page fault fault/trap [#14, ec=0000]",
             static line => line.Contains("page fault", StringComparison.Ordinal) ? PageFault : Fault),
         new("L1TF-vulnerable", "d3 L1TF-vulnerable L1e 8010000018200066 - Crashing", static _ => new(MemoryPart.No,
-            "the guest's kernel wrote an entry of a page table that is not present and still has an address, through which a processor with L1TF reads "
-                + "(XSA-273), and this Xen has no shadow paging with which it lets such a guest live; it is not about how much memory there is")),
+            "the guest's kernel wrote an entry of a page table that is not present and still has an address, through which a processor with L1TF "
+                + "reads (XSA-273), and this Xen has no shadow paging with which it lets such a guest live; it is not about how much memory there is")),
         new("failed to set entry for", "d2v1 failed to set entry for 1f9800 -> e39800 altp2m 1, rc -12", static line => IsNoMemory(line)
             ? new(MemoryPart.Yes, Pool, XenCure.LargerPool) : new(MemoryPart.NotKnown)),
-        new("MMIO emulation failed", "MMIO emulation failed (1): d1v0 16bit @ f000:0000fea7 -> 66 ea af fe ff ff", static _ => new(MemoryPart.NotKnown,
+        new("MMIO emulation failed", "MMIO emulation failed (1): d1v0 16bit @ f000:0000fea7 -> 66 ea af", static _ => new(MemoryPart.NotKnown,
             $"the guest ran an instruction, at the address behind the @, that Xen carries out itself and could not; {Unknown}")),
         new("domain_crash_sync", "domain_crash_sync called from entry.S: fault at ffff82d0403a1e4c", static _ => Fault),
         new("domain_crash", CalledFrom + " p2m.c:1301", Quoted),
