@@ -49,6 +49,18 @@ public sealed class ProgressTests
         Assert.AreEqual(output, Run(["show", "--host", "-", "--json"], isWatched: false, input: new MemoryStream(log)).Output);
     }
 
+    /// <summary>A packed map is bytes: control characters for a terminal.</summary>
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void A_packed_map_goes_to_no_terminal(bool isWatched)
+    {
+        (string output, string errors) = Run(["show", "--host", CommandRun.Golden("plain4g.log"), "--to", "packed"], isWatched);
+
+        Assert.AreEqual(isWatched, output.Length == 0);
+        Assert.AreEqual(isWatched, errors.Contains("its bytes are none for a terminal", StringComparison.Ordinal), errors);
+    }
+
     [TestMethod]
     public void Nothing_of_it_is_written_where_nobody_watches()
     {

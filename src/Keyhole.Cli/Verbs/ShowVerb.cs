@@ -109,6 +109,8 @@ internal static class ShowVerb
                 : console.Fail(refusal);
         }
 
+        if (dialect == HostMapDialect.Packed && path is null && console.IsOutputWatched)
+            return console.Fail(InputError.NotSupported("--to packed", null, "its bytes are none for a terminal", "name a file with --output, or redirect it"));
         var bytes = new MemoryStream();
         if (HostMapWriter.Write(map, dialect, bytes) is { } error)
             return console.Fail(error);

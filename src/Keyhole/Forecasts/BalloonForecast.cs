@@ -179,16 +179,23 @@ public sealed record BalloonForecast
     /// <summary>What lies between the end of RAM and the next boundary may be stolen RAM: Linux puts nothing there (ram_alignment).</summary>
     private static ulong RamAlignment(ulong end) => end < X86Layout.OneMiB ? 64UL << 10 : end < 16UL << 20 ? 1UL << 20 : 64UL << 20;
 
+    /// <summary>How a domain gets what it would otherwise have to grow to.</summary>
+    private static string FromTheStart(BootRequest request) => request.IsDom0
+        ? "give dom0 that memory from the start (dom0_mem= on Xen's command line), so that nothing has to grow"
+        : $"set {OwnWords.Memory(request.Toolstack)} = {OwnWords.Most(request.Toolstack)}, so that nothing has to grow";
+
     private static IEnumerable<Problem> Review(BootForecast boot, BalloonForecast forecast)
     {
+        bool isDom0 = boot.Request.IsDom0;
         if (forecast.BeyondMaximumPages > 0)
         {
             yield return new(
                 Severity.Warning,
                 ProblemCodes.BalloonBeyondMaximum,
                 $"{forecast.BeyondMaximumPages} pages ({ByteSize.ToText(forecast.BeyondMaximumPages << Frames.Shift)}) of the target "
-                    + $"are beyond {OwnWords.Most(boot.Request.Toolstack)}: Xen gives no more",
-                Remedy: $"raise {OwnWords.Most(boot.Request.Toolstack)} before the guest starts");
+                    + $"are beyond {(isDom0 ? "what dom0 may have" : OwnWords.Most(boot.Request.Toolstack))}: Xen gives no more",
+                Remedy: isDom0 ? "raise the max: of dom0_mem= on Xen's command line, and restart the host"
+                    : $"raise {OwnWords.Most(boot.Request.Toolstack)} before the guest starts");
         }
 
         if (forecast.BeyondRoomPages > 0)
@@ -198,7 +205,7 @@ public sealed record BalloonForecast
                 ProblemCodes.BalloonBeyondRoom,
                 $"{forecast.BeyondRoomPages} pages ({ByteSize.ToText(forecast.BeyondRoomPages << Frames.Shift)}) of the target are out of reach: "
                     + $"the kernel finds no free addresses to lay them at",
-                Remedy: "start the guest with that memory");
+                Remedy: isDom0 ? "give dom0 that memory from the start (dom0_mem= on Xen's command line)" : "start the guest with that memory");
         }
 
         if (forecast.Hotplug.IsEmpty)
@@ -216,7 +223,7 @@ public sealed record BalloonForecast
                     + $"at [0x{bar.Start:x}, 0x{bar.End:x})",
                 common.Start,
                 common.End,
-                $"set {OwnWords.Memory(boot.Request.Toolstack)} = {OwnWords.Most(boot.Request.Toolstack)}, so that nothing has to grow");
+                FromTheStart(boot.Request));
         }
 
         ByteRange inGap = boot.PciGap.Intersect(forecast.Hotplug);
@@ -229,7 +236,7 @@ public sealed record BalloonForecast
                     + $"that the kernel gives to PCI devices",
                 inGap.Start,
                 inGap.End,
-                $"set {OwnWords.Memory(boot.Request.Toolstack)} = {OwnWords.Most(boot.Request.Toolstack)}, so that nothing has to grow");
+                FromTheStart(boot.Request));
         }
     }
 }

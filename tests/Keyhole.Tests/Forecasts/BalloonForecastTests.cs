@@ -122,6 +122,22 @@ public sealed class BalloonForecastTests
         Assert.AreEqual(ProblemCodes.BalloonBeyondMaximum, forecast.Problems.Single().Code);
     }
 
+    /// <summary>dom0 is no guest and has no maxmem: Xen's own command line says what it may have.</summary>
+    [TestMethod]
+    public void What_dom0_may_have_is_a_matter_of_Xen_s_command_line()
+    {
+        BootForecast boot = Boot([E820Entry.FromBounds(0, 640UL << 20, E820Type.Ram)], 512, isDom0: true);
+        Problem beyond = BalloonForecast.Of(boot, 800 * PagesOfMiB, 600 * PagesOfMiB, BalloonMoment.Later).Problems.Single();
+        Problem grown = BalloonForecast.Of(
+            Boot(s_short, 1024, isDom0: true), 1400 * PagesOfMiB, null, BalloonMoment.Later).Problems.First(p => p.Code == ProblemCodes.HotplugInPciGap);
+
+        foreach (Problem problem in (Problem[])[beyond, grown])
+        {
+            Assert.DoesNotContain("maxmem", $"{problem.Message} {problem.Remedy}");
+            Assert.Contains("dom0_mem=", problem.Remedy!.ToString()!);
+        }
+    }
+
     [TestMethod]
     public void Down_gives_pages_back_in_batches()
     {
@@ -145,10 +161,10 @@ public sealed class BalloonForecastTests
         Assert.AreEqual(0UL, forecast.Batches);
     }
 
-    private static BootForecast Boot(E820Entry[] map, ulong mib, KernelRelease? kernel = null)
+    private static BootForecast Boot(E820Entry[] map, ulong mib, KernelRelease? kernel = null, bool isDom0 = false)
     {
         BootForecast boot = Forecaster.Forecast(new() { Map = [.. map], PageCount = mib * PagesOfMiB, Kernel = kernel ?? Kernels.Linux61,
-            Layout = GuestLayout.Unknown });
+            Layout = GuestLayout.Unknown, IsDom0 = isDom0 });
         Assert.AreEqual(HaltReason.None, boot.Halt);
         return boot;
     }
