@@ -29,6 +29,32 @@ public sealed class VerifyFirmwareMapTests
         Assert.Contains("≠   map entry", other.Output);
     }
 
+    /// <summary>Of a guest whose operating system leaves no log they are all there is.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Guests))]
+    public void The_BARs_that_hvmloader_programs_are_compared_address_by_address(string name)
+    {
+        (_, string config, string log) = Records().Single(record => record.Name == name);
+        CommandRun run = Verify(config, log);
+        int told = log.Split('\n').Count(static line => line.Contains(" bar ", StringComparison.Ordinal));
+
+        Assert.IsGreaterThan(4, told);
+        Assert.HasCount(told, run.Output.Split('\n').Where(static line => line.StartsWith("  =   BAR", StringComparison.Ordinal)
+            || line.StartsWith("  =   ROM", StringComparison.Ordinal)), run.Output);
+        Assert.DoesNotContain("names no PCI functions", run.Output.Replace("\n  ", " ", StringComparison.Ordinal));
+        CommandRun other = Verify(config, log.Replace("size 001000000: 0", "size 001000000: 1", StringComparison.Ordinal));
+        Assert.Contains("≠   BAR 1 of", other.Output);
+    }
+
+    [TestMethod]
+    public void Of_a_device_whose_BARs_nobody_told_it_is_said_that_none_are_compared()
+    {
+        (_, string config, string log) = Records().First();
+        string text = Verify($"{config}pci=[\"04:00.0\"]\n", log).Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.Contains("where the BARs end up is not known, for those of a passed-through device are not told (--devices)", text);
+    }
+
     [TestMethod]
     public void A_part_of_SeaBIOS_map_is_compared_so_far()
     {
@@ -62,7 +88,7 @@ public sealed class VerifyFirmwareMapTests
 
         Assert.Contains("=   map entry", run.Output);
         Assert.DoesNotContain("≠   map entry", run.Output);
-        Assert.Contains("SeaBIOS changes it there", run.Output.Replace("\n  ", " ", StringComparison.Ordinal));
+        Assert.Contains("the BIOS changes it there", run.Output.Replace("\n  ", " ", StringComparison.Ordinal));
         CommandRun other = Verify("type=\"hvm\"\nmemory=512\n", log.Replace("fc00b000", "fc00c000", StringComparison.Ordinal));
         Assert.Contains("≠   map entry", other.Output);
     }

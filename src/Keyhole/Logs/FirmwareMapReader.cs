@@ -45,9 +45,7 @@ internal sealed class FirmwareMapReader
     /// <param name="domain">The guest on whose console the line stands; null where its prefix is of another kind than a log's own.</param>
     public void Read(ReadOnlySpan<char> line, int number, int? domain)
     {
-        // Collectors put stamps of theirs before "(d1)".
-        if (domain is null && TextCursor.TryBehind(line, " (d", out TextCursor guest) && guest.TryDecimal(out uint own) && guest.TryText(") "))
-            domain = (int)uint.Min(own, ushort.MaxValue);
+        domain ??= DomainIn(line);
         if (TextCursor.TryBehind(line, Heading, out TextCursor cursor) && cursor.TryDecimal(out uint count) && cursor.TryText(" items"))
         {
             Close();
@@ -72,6 +70,11 @@ internal sealed class FirmwareMapReader
         _lines.Add(number);
         _next = index + 1;
     }
+
+    /// <summary>Collectors put stamps of theirs before "(d1)".</summary>
+    public static int? DomainIn(ReadOnlySpan<char> line) =>
+        TextCursor.TryBehind(line, " (d", out TextCursor guest) && guest.TryDecimal(out uint own) && guest.TryText(") ")
+            ? (int)uint.Min(own, ushort.MaxValue) : null;
 
     private void Close()
     {

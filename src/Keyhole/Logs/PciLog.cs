@@ -94,6 +94,9 @@ public sealed record PciLog
     /// <summary>The maps that the guest's firmware prints itself.</summary>
     internal ImmutableArray<LogMap> FirmwareMaps { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>The BARs that hvmloader tells it has programmed, of every guest.</summary>
+    internal ImmutableArray<PciSighting> FirmwareBars { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The lines where others are left out, ascending.</summary>
     internal ImmutableArray<int> Omissions { get; init => field = Given.Array(value); } = [];
 
@@ -107,7 +110,7 @@ public sealed record PciLog
 
     /// <summary>Whether nothing was said.</summary>
     public bool IsEmpty => Functions.IsEmpty && Resources.IsEmpty && RootWindows.IsEmpty && FirmwarePanic is null && Refusal is null
-        && FirmwareMaps.IsEmpty;
+        && FirmwareMaps.IsEmpty && FirmwareBars.IsEmpty;
 }
 
 /// <summary>Collects a <see cref="PciLog"/> line by line, in bounded memory.</summary>
@@ -137,6 +140,7 @@ internal sealed class PciLogBuilder
     private readonly ImmutableArray<LogFact<int?>>.Builder _firstProcesses = ImmutableArray.CreateBuilder<LogFact<int?>>();
     private readonly ImmutableArray<int>.Builder _omissions = ImmutableArray.CreateBuilder<int>();
     private readonly WrappedPciLine _wrapped = new();
+    private readonly ImmutableArray<PciSighting>.Builder _firmwareBars = ImmutableArray.CreateBuilder<PciSighting>();
     private readonly FirmwareMapReader _maps = new();
     private LogFact<string>? _panic;
     private LogFact<string>? _refusal;
@@ -166,6 +170,7 @@ internal sealed class PciLogBuilder
         Unplugged = _unplugged.ToImmutable(),
         FirstProcesses = _firstProcesses.ToImmutable(),
         FirmwareMaps = _maps.ToMaps(),
+        FirmwareBars = _firmwareBars.ToImmutable(),
         Omissions = _omissions.ToImmutable(),
     };
 
@@ -221,7 +226,7 @@ internal sealed class PciLogBuilder
 
     private void ReadWhole(ReadOnlySpan<char> line, int number)
     {
-        if (_functions.Count + _resources.Count + _windows.Count >= MostKept)
+        if (_functions.Count + _resources.Count + _windows.Count + _firmwareBars.Count >= MostKept)
         {
             _isCut = true;
             return;
@@ -243,6 +248,8 @@ internal sealed class PciLogBuilder
             ReadUnplug(line[(unplug + Unplug.Length)..], number, LogPrefix.DomainOf(line));
         else if (line.Contains(FirstProcess, StringComparison.Ordinal) && _firstProcesses.Count < MostMachines)
             _firstProcesses.Add(new(LogPrefix.DomainOf(line), number));
+        else if (HvmloaderBar.TryRead(line, number, out PciSighting bar))
+            _firmwareBars.Add(bar);
         else
             _maps.Read(line, number, LogPrefix.DomainOf(line));
     }

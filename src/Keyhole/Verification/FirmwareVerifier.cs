@@ -131,6 +131,10 @@ public static class FirmwareVerifier
             if (plan.Firmware?.Placement is { } placement)
                 PciFindings.Compare(placement, plan.Firmware.AcpiWindows, scan.Pci, observed, plan.Guest.Type == GuestType.Hvm, findings, notCompared,
                     explanations);
+            else if (plan.Firmware is not null)
+                notCompared.Add("functions, BARs and the host bridge's windows: where the BARs end up is not known"
+                    + (plan.Problems.Any(static problem => problem.Code == ProblemCodes.BarsNotKnown) ? ", for those of a passed-through device are "
+                        + "not told (--devices)" : ""));
         }
         else
         {
@@ -228,7 +232,7 @@ public static class FirmwareVerifier
                 notCompared.Add($"the map's part {Verifier.Range(part.Range)}: {part.Why}");
             ByteRange[] bios = map.Title == FirmwareMapReader.HvmloaderTitle ? [.. OfBios(forecast)] : [];
             if (bios.Length > 0)
-                notCompared.Add("the map below 1 MiB and at the end of RAM below 4 GiB: the log has hvmloader's map, and SeaBIOS changes it there");
+                notCompared.Add("the map below 1 MiB and at the end of RAM below 4 GiB: the log has hvmloader's map, and the BIOS changes it there");
             findings.AddRange(MapComparison.Compare(
                 forecast, withMap, ByteRanges.Union([.. unsettled.Select(static part => part.Range), .. notKnown, .. bios]), out int lost));
             undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
