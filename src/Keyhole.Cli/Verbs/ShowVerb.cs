@@ -110,7 +110,11 @@ internal static class ShowVerb
         }
 
         if (dialect == HostMapDialect.Packed && path is null && console.IsOutputWatched)
-            return console.Fail(InputError.NotSupported("--to packed", null, "its bytes are none for a terminal", "name a file with --output, or redirect it"));
+        {
+            return console.Fail(InputError.NotSupported(
+                "--to packed", null, "its bytes are none for a terminal", "name a file with --output, or redirect it"));
+        }
+
         var bytes = new MemoryStream();
         if (HostMapWriter.Write(map, dialect, bytes) is { } error)
             return console.Fail(error);

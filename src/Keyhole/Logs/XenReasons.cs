@@ -107,7 +107,8 @@ internal static class XenReasons
             static line => line.Contains("page fault", StringComparison.Ordinal) ? PageFault : Fault),
         new("L1TF-vulnerable", "d3 L1TF-vulnerable L1e 8010000018200066 - Crashing", static _ => new(MemoryPart.No,
             "the guest's kernel wrote an entry of a page table that is not present and still has an address, through which a processor with L1TF "
-                + "reads (XSA-273), and this Xen has no shadow paging with which it lets such a guest live; it is not about how much memory there is")),
+                + "reads (XSA-273), and this Xen has no shadow paging with which it lets such a guest live; it is not about how much memory "
+                + "there is")),
         new("failed to set entry for", "d2v1 failed to set entry for 1f9800 -> e39800 altp2m 1, rc -12", static line => IsNoMemory(line)
             ? new(MemoryPart.Yes, Pool, XenCure.LargerPool) : new(MemoryPart.NotKnown)),
         new("MMIO emulation failed", "MMIO emulation failed (1): d1v0 16bit @ f000:0000fea7 -> 66 ea af", static _ => new(MemoryPart.NotKnown,
