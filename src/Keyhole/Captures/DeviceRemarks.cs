@@ -24,7 +24,7 @@ internal static class DeviceRemarks
     {
         if (taken.Kind is not (LogMapKind.XenFirmware or LogMapKind.LinuxFirmware))
             return [];
-        LinuxStretch? linux = LinuxStretch.Of(scan, taken);
+        LinuxStretch? linux = scan.Boots.LinuxOf(taken);
         return [.. LeftOutTables(scan, taken).Take(MaxOfAKind), .. DroppedWindows(scan, linux).Take(MaxOfAKind),
             .. taken.Error is null && (IsOfOneKernel(scan) || scan.RootWindows.All(static seen => seen.Line is not null))
                 ? WindowsOverRam(LinuxStretch.WindowsOf(scan, linux), taken.Entries).Take(MaxOfAKind) : []];

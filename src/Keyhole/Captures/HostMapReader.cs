@@ -128,8 +128,8 @@ public static class HostMapReader
         if (map.Error is { } error)
             return scan.Maps.Length == 1 ? error
                 : error with { Remedy = $"{error.Remedy}, or take another of the log's {scan.Maps.Length} maps with {Setting.MapNumber} N" };
-        LinuxStretch? linux = LinuxStretch.Of(scan, map);
-        MachineLines machine = MachineLines.Of(scan, map);
+        LinuxStretch? linux = scan.Boots.LinuxOf(map);
+        MachineLines machine = scan.Boots.MachineOf(map);
         LogScan own = machine.In(scan);
         HostTraits traits = own.Traits;
         ImmutableArray<ByteRange> lost = MapExtent.LostRanges(own, map);

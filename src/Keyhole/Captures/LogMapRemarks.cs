@@ -31,7 +31,7 @@ internal static class LogMapRemarks
     {
         ImmutableArray<Phrase>.Builder remarks = ImmutableArray.CreateBuilder<Phrase>();
         if (taken.Kind == LogMapKind.GuestKernel)
-            remarks.Add(KernelMapOwner.Of(scan, taken) switch
+            remarks.Add(scan.Boots.OwnerOf(taken) switch
             {
                 BootOwner.Dom0 => (Phrase)$"This is dom0's own view: RAM above its share is "
                     + $"{(UnusableMadeUp.IsIn(scan, taken) ? "unusable in it" : "missing")}, what Xen "
@@ -75,7 +75,7 @@ internal static class LogMapRemarks
     /// <summary>The line by which the Linux that printed a firmware's map tells that its machine is a virtual one, or null.</summary>
     private static LogLine? VirtualMachineLine(LogScan scan, LogMap taken)
     {
-        LinuxStretch? stretch = LinuxStretch.Of(scan, taken);
+        LinuxStretch? stretch = scan.Boots.LinuxOf(taken);
         return scan.Lines.FirstOrDefault(line => line is { Speaker: LogSpeaker.Kernel, Domain: null } && stretch?.Holds(line.Number) == true
             && (line.Text.StartsWith("DMI: QEMU ", StringComparison.Ordinal) || line.Text.StartsWith("DMI: Xen HVM domU", StringComparison.Ordinal)
                 || (KernelMessage.Parse(line.Text) is { Kind: KernelMessageKind.RunsOn, Text: { } runsOn }

@@ -23,14 +23,10 @@ internal static class UnusableMadeUp
     {
         if (map.Kind != LogMapKind.GuestKernel || map.Entries.All(static entry => entry.Type != E820Type.Unusable))
             return false;
-        return KernelMapOwner.Of(scan, map) == BootOwner.Guest
-            || (BootOf(scan, map)?.Identity?.Release is { } release && KernelProfile.Of(release) is var kernel
+        return scan.Boots.OwnerOf(map) == BootOwner.Guest
+            || (scan.Boots.Around(map)?.Identity?.Release is { } release && KernelProfile.Of(release) is var kernel
                 && (kernel.MarksSurplusUnusable || kernel.Has(KernelBehaviour.TakesUnusableForRam)));
     }
-
-    /// <summary>The boot whose map it is; null where the log tells of none.</summary>
-    public static ObservedBoot? BootOf(LogScan scan, LogMap map) =>
-        BootLog.Of(scan).FirstOrDefault(boot => boot.FirstLine <= map.Line && boot.LastLine >= map.Line);
 
     /// <summary>The machine's entries, as far as the map tells: with RAM where it is made unusable, in one piece with RAM next to it.</summary>
     public static ImmutableArray<E820Entry> MachinesEntries(ImmutableArray<E820Entry> entries)

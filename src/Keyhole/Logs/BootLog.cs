@@ -31,6 +31,12 @@ public static class BootLog
     public static ImmutableArray<ObservedBoot> Of(LogScan scan)
     {
         ArgumentNullException.ThrowIfNull(scan);
+        return scan.Boots.All;
+    }
+
+    /// <summary>Goes through the log for <see cref="Of"/>.</summary>
+    internal static ImmutableArray<ObservedBoot> Find(LogScan scan)
+    {
         List<BootInProgress> boots = [];
         SortedDictionary<int, BootInProgress> live = [];
         SortedDictionary<int, (BootFailure Failure, LogLine Line)> ends = [];

@@ -17,19 +17,17 @@ internal static class KernelMapOwner
     private static readonly string[] s_machines = ["DMI: ", "ACPI: RSDP "];
 
     /// <param name="scan">The log.</param>
+    /// <param name="boots">The log's.</param>
     /// <param name="map">One of its maps, of the kind <see cref="LogMapKind.GuestKernel"/>.</param>
-    public static BootOwner Of(LogScan scan, LogMap map)
+    public static BootOwner Of(LogScan scan, BootsInLog boots, LogMap map)
     {
         if (map.Domain is not null)
             return BootOwner.Guest;
-        ObservedBoot[] boots = [.. BootLog.Of(scan)];
-        int at = Array.FindIndex(boots, boot => boot.FirstLine <= map.Line && boot.LastLine >= map.Line);
-        if (at < 0)
+        if (boots.Around(map) is not { } boot)
             return BootOwner.Unknown;
-        ObservedBoot boot = boots[at];
         if (boot.Owner != BootOwner.Unknown)
             return boot.Owner;
-        int end = at + 1 < boots.Length ? boots[at + 1].FirstLine : int.MaxValue;
+        int end = boots.All.FirstOrDefault(other => other.Number > boot.Number)?.FirstLine ?? int.MaxValue;
         LogLine[] lines = [.. scan.Lines.Where(line => line.Number >= boot.FirstLine && line.Number < end && line.Speaker == LogSpeaker.Kernel)];
         if (lines.Any(static line => line.Text.Contains(Unprivileged, StringComparison.Ordinal))
             || boot.Facts.CommandLine is { } options && options.Value.Contains("root=/dev/xvd", StringComparison.Ordinal))

@@ -17,17 +17,16 @@ internal readonly record struct LinuxStretch(int First, int End)
 
     /// <summary>The boot that a map belongs to: the one that printed it, and for Xen's the one of the dom0 that the log shows; null where it shows
     /// none. The whole log for a map that no boot prints.</summary>
-    public static LinuxStretch? Of(LogScan scan, LogMap map)
+    public static LinuxStretch? Of(LogScan scan, BootsInLog boots, LogMap map)
     {
         if (map.Kind is LogMapKind.Iomem or LogMapKind.Dom0BuiltByXen || map.Domain is not null)
             return s_all;
-        ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);
         if (map.Kind != LogMapKind.XenFirmware)
-            return Around(scan, boots, map.Line);
-        ObservedBoot? dom0 = boots.FirstOrDefault(boot => boot.Owner == BootOwner.Dom0 && map.Line >= boot.FirstLine && map.Line <= boot.LastLine);
+            return Around(scan, boots.All, map.Line);
+        ObservedBoot? dom0 = boots.Dom0Around(map);
         if (dom0 is null || !IsShown(scan, dom0, map))
-            dom0 = boots.FirstOrDefault(boot => Dom0Evidence.IsDom0Elsewhere(boot, map, scan));
-        return (dom0?.Release?.Line ?? dom0?.Map?.Line) is { } line ? Around(scan, boots, line) : null;
+            dom0 = boots.All.FirstOrDefault(boot => Dom0Evidence.IsDom0Elsewhere(boot, map, scan));
+        return (dom0?.Release?.Line ?? dom0?.Map?.Line) is { } line ? Around(scan, boots.All, line) : null;
     }
 
     public bool Holds(int line) => line >= First && line < End;
@@ -64,7 +63,7 @@ internal readonly record struct LinuxStretch(int First, int End)
         {
             bool isNext = before is null
                 ? scan.Maps.Any(other => other.Kind == LogMapKind.XenFirmware && other.Line < map.Line)
-                : !before.Entries.SequenceEqual(map.Entries) && !IsPartOf(before, map);
+                : !before.Entries.SequenceEqual(map.Entries) && !map.GoesOnWith(before);
             if (isNext && !starts.Any(start => start > (before?.Line ?? 0) && start <= map.Line && releases.Contains(start)))
                 starts.Add(map.Line);
             before = map;
@@ -72,7 +71,4 @@ internal readonly record struct LinuxStretch(int First, int End)
 
         return starts;
     }
-
-    private static bool IsPartOf(LogMap before, LogMap map) => before.Kind == map.Kind && !before.Entries.IsEmpty && !map.Entries.IsEmpty
-        && map.Entries[0].Address >= before.Entries[^1].End;
 }

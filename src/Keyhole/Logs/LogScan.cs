@@ -81,6 +81,10 @@ public sealed record LogMap(
     /// somebody has written; null where nothing follows.</summary>
     internal bool? IsFollowedByLog { get; init; }
 
+    /// <summary>Whether the map may go on with what one before it began, as where foreign lines stand within it.</summary>
+    internal bool GoesOnWith(LogMap before) => before.Kind == Kind && !before.Entries.IsEmpty && !Entries.IsEmpty
+        && Entries[0].Address >= before.Entries[^1].End;
+
     /// <summary>Whether its first line comes behind another map of its kind and something that somebody wrote in between.</summary>
     internal bool IsBehindProse { get; init; }
 }
@@ -126,6 +130,9 @@ public sealed record LogScan
     /// the first 256.
     /// </summary>
     public required ImmutableArray<LogLine> Lines { get; init => field = Given.Array(value); }
+
+    /// <summary>The boots that the lines and maps tell of, found when somebody first asks. A copy with other lines has others.</summary>
+    internal BootsInLog Boots => field is { } known && known.AreOf(this) ? known : field = new(this);
 
     /// <summary>Lines of the whole log.</summary>
     public int LineCount { get; init; }

@@ -28,8 +28,9 @@ internal sealed class MachineLines
     public bool AreAll => _sections.All(static section => section.IsOwn);
 
     /// <param name="scan">The log.</param>
+    /// <param name="boots">The log's.</param>
     /// <param name="taken">The map of the machine that is asked for.</param>
-    public static MachineLines Of(LogScan scan, LogMap taken)
+    public static MachineLines Of(LogScan scan, BootsInLog boots, LogMap taken)
     {
         // What these are of no boot tells: a guest's map within Xen's log, what a running Linux lists.
         if (taken.Kind is LogMapKind.Iomem or LogMapKind.Dom0BuiltByXen || taken.Domain is not null)
@@ -37,14 +38,13 @@ internal sealed class MachineLines
         List<Section> sections = Section.AllIn(scan);
         if (sections.Count < 2)
             return All;
-        ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);
         var told = ImmutableArray.CreateBuilder<(int First, bool IsXens, bool IsOwn)>(sections.Count);
         bool isXenOwn = true;
         for (int i = 0; i < sections.Count; i++)
         {
             Section section = sections[i];
             int end = i + 1 < sections.Count ? sections[i + 1].First : int.MaxValue;
-            bool isOwn = section.IsXens ? section.IsXenOf(taken) : section.IsLinuxOf(scan, boots, taken, end, isXenOwn);
+            bool isOwn = section.IsXens ? section.IsXenOf(taken) : section.IsLinuxOf(scan, boots.All, taken, end, isXenOwn);
             if (section.IsXens)
                 isXenOwn = isOwn;
             told.Add((section.First, section.IsXens, isOwn));
@@ -131,7 +131,7 @@ internal sealed class MachineLines
                 else if (map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel)
                 {
                     Section last = sections[^1];
-                    bool isNext = last.IsXens || (last.Map is { } before && !before.Entries.SequenceEqual(map.Entries) && !GoesOn(before, map));
+                    bool isNext = last.IsXens || (last.Map is { } before && !before.Entries.SequenceEqual(map.Entries) && !map.GoesOnWith(before));
                     Section linux = isNext ? Begin(map.Line, isXens: false) : last;
                     linux.Map ??= map;
                 }
@@ -161,9 +161,6 @@ internal sealed class MachineLines
 
         private static bool IsVirtual(string runsOn) =>
             runsOn.Contains("HVM", StringComparison.Ordinal) || runsOn.Contains("KVM", StringComparison.Ordinal);
-
-        private static bool GoesOn(LogMap before, LogMap map) => before.Kind == map.Kind && !before.Entries.IsEmpty && !map.Entries.IsEmpty
-            && map.Entries[0].Address >= before.Entries[^1].End;
 
         /// <summary>Whether two maps are of one machine: from boot to boot its map differs in some entries, another machine's in most.</summary>
         private static bool IsAlike(LogMap one, LogMap other)

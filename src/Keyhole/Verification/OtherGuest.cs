@@ -72,7 +72,7 @@ internal static class OtherGuest
         LogMap? map = hostLog?.Maps.FirstOrDefault(map => map.Kind == LogMapKind.GuestKernel && plan is not null
             && (map.Entries.SequenceEqual(plan.Host.Entries)
                 || (UnusableMadeUp.IsIn(hostLog!, map) && UnusableMadeUp.MachinesEntries(map.Entries).SequenceEqual(plan.Host.Entries))));
-        return map is null || KernelMapOwner.Of(hostLog!, map) != BootOwner.Guest ? null
+        return map is null || hostLog!.Boots.OwnerOf(map) != BootOwner.Guest ? null
             : (Phrase)($"The map that is taken for the host's (line {map.Line}) is a guest's own: what is forecast from it holds for no host. "
                 + $"Give what 'xl dmesg' says on the host with {Setting.Host}.");
     }

@@ -33,6 +33,20 @@ public sealed class BootLogTests
     }
 
     [TestMethod]
+    public void The_boots_of_a_log_are_found_once_and_a_copy_with_other_lines_has_its_own()
+    {
+        LogScan scan = GoldenBoots.Scan(GoldenBoots.Lines("dom0-512"));
+
+        ObservedBoot first = BootLog.Of(scan)[0];
+        LogScan copy = scan with { Maps = [], Lines = [] };
+
+        Assert.AreSame(first, BootLog.Of(scan)[0]);
+        Assert.AreSame(first, scan.Boots.Around(scan.Maps[0]));
+        Assert.IsEmpty(BootLog.Of(copy));
+        Assert.AreSame(first, BootLog.Of(scan)[0]);
+    }
+
+    [TestMethod]
     public void A_machine_that_boots_twice_shows_two_dom0s_each_with_its_own_pages()
     {
         string[] lines = [.. GoldenBoots.Lines("dom0-512"), .. GoldenBoots.Lines("nvskernel")];
