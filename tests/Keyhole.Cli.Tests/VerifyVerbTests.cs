@@ -41,6 +41,21 @@ public sealed class VerifyVerbTests
         Assert.DoesNotContain("What to change", run.Output);
     }
 
+    /// <summary>As in mails that quote the end of the boot whose log they bring.</summary>
+    [TestMethod]
+    public void An_end_of_Xen_that_is_quoted_before_a_whole_log_does_not_hide_the_boot_in_it()
+    {
+        string path = Temporary(["(XEN) Panic on CPU 1:", "(XEN) Assertion 'a == b' failed at sched_credit2.c:2137", "", HeadOf("dom0-512")]);
+
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", path);
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.Contains("boot 2 of 2, dom0's", run.Output);
+        Assert.Contains("is of boot 2: that one is looked at. Boot 1 (line 1), which ends with \"Assertion 'a == b' failed at sched_credit2.c:2137\", "
+            + "can be taken with --boot 1.", run.Output);
+        Assert.Contains("boot 1 of 2", CommandRun.Of("verify", "--dom0", "--host", path, "--boot", "1").Output);
+    }
+
     /// <summary>Xen's word is all that a guest without a console leaves.</summary>
     [TestMethod]
     [DataRow("(XEN) Domain 1 crashed\n", "pv")]

@@ -73,7 +73,7 @@ internal static class VerifyVerb
             {
                 if (taken is not { Boot: { Halts: true } died, WhyNoForecast: { } why })
                     return console.Fail(error);
-                var end = VerificationAnswer.Of(null, Verifier.WithoutForecast(died, why), taken.Name!, taken.BootCount, OptionWords.Of);
+                var end = VerificationAnswer.Of(null, taken.Told(Verifier.WithoutForecast(died, why)), taken.Name!, taken.BootCount, OptionWords.Of);
                 InputError? unwritten = html.Write(
                     parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(end), isYes: false, null, [], to => VerificationText.Write(to, end),
                     to => end.WriteJson(to.OutBytes), end.Explanations);
@@ -119,7 +119,7 @@ internal static class VerifyVerb
                         : "give more of what the kernel printed: its map, \"Released …\", \"Remapped …\", \"available for PCI devices\""));
             }
 
-            var answer = VerificationAnswer.Of(boot, verification, taken.Name!, taken.BootCount, OptionWords.Of);
+            var answer = VerificationAnswer.Of(boot, taken.Told(verification), taken.Name!, taken.BootCount, OptionWords.Of);
             InputError? unpainted = html.Write(
                 parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(answer), answer.IsYes && taken is { NotCreated: null, Boot.Halts: false },
                 boot.Forecast is { } painted ? () => Pictures.OfBoot(boot.Plan, painted) : () => Pictures.OfPlan(boot.Plan), [],
@@ -155,6 +155,9 @@ internal static class VerifyVerb
 
         public int BootCount { get; private set; }
 
+        /// <summary>Why it is not the first of its kind, as a sentence; null where it is.</summary>
+        public Phrase? WhyBoot { get; private set; }
+
         /// <summary>The log that the boot is looked for in; null before the host has been read where that is its log.</summary>
         public LogScan? Scan => log ?? HostLog;
 
@@ -169,6 +172,10 @@ internal static class VerifyVerb
 
         /// <summary>The toolstack's or Xen's reason where the guest was not created; null where it was, as far as the log tells.</summary>
         public LogFact<string>? NotCreated { get; private set; }
+
+        /// <summary>The comparison with the reason for the choice of the boot, where that is not the first.</summary>
+        public BootVerification Told(BootVerification verification) => WhyBoot is { } why
+            ? verification with { Explanations = [why, .. verification.Explanations] } : verification;
 
         /// <summary>Chooses the boot of a guest that has firmware, or none and no PV kernel. The error, or null.</summary>
         public InputError? LookForGuest(Plan plan, int? number)
@@ -200,10 +207,11 @@ internal static class VerifyVerb
 
             // A guest's own boot comes before that of its stubdomain.
             ObservedBoot[] own = [.. boots.Where(boot => boot.HasKernelLines && !StubDomain.IsShownBy(boot, plan.Guest))];
-            if (!BootLog.Choose(number is null && own.Length > 0 ? [.. own] : boots, wantsDom0: false, number, Name!)
-                .TryGet(out ObservedBoot? chosen, out InputError? error))
+            ImmutableArray<ObservedBoot> choice = number is null && own.Length > 0 ? [.. own] : boots;
+            if (!BootLog.Choose(choice, wantsDom0: false, number, Name!).TryGet(out ObservedBoot? chosen, out InputError? error))
                 return error;
             Boot = chosen;
+            WhyBoot = number is null ? BootLog.WhyNotTheFirst(choice, chosen, null) : null;
             return null;
         }
 
@@ -226,9 +234,11 @@ internal static class VerifyVerb
 
             ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);
             BootCount = boots.Length;
-            if (!BootLog.Choose(boots, isDom0, number, Name).TryGet(out ObservedBoot? chosen, out InputError? error))
+            LogMap? hostMap = log is null && isDom0 ? host.LogMap : null;
+            if (!BootLog.Choose(boots, isDom0, number, Name, hostMap).TryGet(out ObservedBoot? chosen, out InputError? error))
                 return error;
             Boot = chosen;
+            WhyBoot = number is null ? BootLog.WhyNotTheFirst(boots, chosen, hostMap) : null;
             host = BootEvidence.WithOpenEnd(host, chosen, isDom0);
             if (!isDom0)
                 return new BootHints

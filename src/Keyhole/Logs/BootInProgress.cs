@@ -72,6 +72,8 @@ internal sealed class BootInProgress
     {
         { Kind: KernelMessageKind.Release } when IsReplaying => false,
         _ when IsReplaying => true,
+        // The end of a boot that somebody quotes before a log is none of the boot that begins there.
+        { Kind: KernelMessageKind.Release } when _facts.BootFailure is not null => false,
         { Kind: KernelMessageKind.BootFailure } => true,
         { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console or KernelMessageKind.DeferredPages
             or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program

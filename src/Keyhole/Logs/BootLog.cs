@@ -204,15 +204,15 @@ public static class BootLog
         ? boot with { EndedByXen = crash, LastLine = Math.Max(boot.LastLine, crash.Line), OnlyCrash = null }
         : boot;
 
-    private static bool IsMapAlone(ObservedBoot boot) =>
-        boot is { MapMayBeginLate: true, Halts: false, Map.EntryLines: [.., var last] } && boot.LastLine == last;
-
-    /// <summary>Chooses a boot: the one asked for, else the first of the kind that is looked for.</summary>
+    /// <summary>Chooses a boot: the one asked for, else of the kind that is looked for the one behind the host's map, else the first that tells of
+    /// its memory, else the first.</summary>
     /// <param name="boots">All of one log.</param>
     /// <param name="wantsDom0">dom0's boot, else a guest's.</param>
     /// <param name="number">1-based, or null.</param>
     /// <param name="sourceName">What errors call the log.</param>
-    public static Parsed<ObservedBoot> Choose(ImmutableArray<ObservedBoot> boots, bool wantsDom0, int? number, string sourceName)
+    /// <param name="hostMap">The map of this very log that is taken for the host's; null for a map from elsewhere.</param>
+    public static Parsed<ObservedBoot> Choose(
+        ImmutableArray<ObservedBoot> boots, bool wantsDom0, int? number, string sourceName, LogMap? hostMap = null)
     {
         Given.Array(boots, nameof(boots));
         ArgumentNullException.ThrowIfNull(sourceName);
@@ -235,17 +235,23 @@ public static class BootLog
                     $"choose {Setting.BootNumber} 1 to {boots.Length}");
         }
 
-        BootOwner owner = wantsDom0 ? BootOwner.Dom0 : BootOwner.Guest;
-        // Several maps that are quoted, one with what its kernel says further: the others are there for comparison.
-        ObservedBoot? found = boots.FirstOrDefault(boot => boot.Owner == owner)
-            ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown && !IsMapAlone(boot))
-            ?? boots.FirstOrDefault(static boot => boot.Owner == BootOwner.Unknown);
-        if (found is not null)
+        if (BootChoice.Of(boots, wantsDom0, hostMap) is { } found)
             return wantsDom0 ? found : AsTheGuests(found);
         ErrorText what = wantsDom0 ? "only guests boot in this log" : "only dom0 boots in this log";
         return boots.Length == 1
             ? InputError.NothingInIt(sourceName, boots[0].FirstLine, what, $"give what {whose} printed with {Setting.KernelLog}")
             : InputError.NothingInIt(sourceName, boots[0].FirstLine, what,
                 $"give what {whose} printed with {Setting.KernelLog}, or take one of the log's {boots.Length} boots with {Setting.BootNumber} N");
+    }
+
+    /// <summary>Why <see cref="Choose"/> took that boot where it is not the first of its kind; null where it is.</summary>
+    /// <param name="boots">All of one log.</param>
+    /// <param name="chosen">One of them, with no number asked for.</param>
+    /// <param name="hostMap">The map of this very log that is taken for the host's; null for a map from elsewhere.</param>
+    public static Phrase? WhyNotTheFirst(ImmutableArray<ObservedBoot> boots, ObservedBoot chosen, LogMap? hostMap)
+    {
+        Given.Array(boots, nameof(boots));
+        ArgumentNullException.ThrowIfNull(chosen);
+        return BootChoice.WhyNotTheFirst(boots, chosen, hostMap);
     }
 }

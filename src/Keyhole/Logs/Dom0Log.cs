@@ -99,18 +99,24 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     {
         ArgumentNullException.ThrowIfNull(scan);
         LogMap[] xens = [.. scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line <= map?.Line && !other.IsBeforeXensChanges)];
-        if (xens.Length < 2)
+        if (xens.Length == 0)
             return Of(scan.Lines);
-        // Xen's command line stands above its map.
+        // Xen's command line stands above its map, and what it says of a dom0 that it builds is of the boot before.
         int start = xens[^1].Line;
+        bool isBegun = false;
         foreach (LogLine line in scan.Lines)
         {
-            if (line.Speaker == LogSpeaker.Xen && line.Number > xens[^2].Line && line.Number < start
-                && line.Text.AsSpan().TrimStart().StartsWith("Command line:", StringComparison.Ordinal))
-                start = line.Number;
+            if (line.Speaker != LogSpeaker.Xen || line.Number >= xens[^1].Line || (xens.Length > 1 && line.Number <= xens[^2].Line))
+                continue;
+            if (BootInProgress.IsXensBuilder(line.Text))
+                (start, isBegun) = (xens[^1].Line, false);
+            else if (!isBegun && BootInProgress.IsXensStart(line.Text))
+                (start, isBegun) = (line.Number, true);
         }
 
-        return Of(scan.Lines.Where(line => line.Number >= start));
+        Dom0Log? own = Of(scan.Lines.Where(line => line.Number >= start));
+        // Of the only Xen that the log tells of, in whatever order somebody has put its lines.
+        return own is null && xens.Length == 1 ? Of(scan.Lines) : own;
     }
 
     internal static Dom0Log? Of(IEnumerable<LogLine> lines)

@@ -222,6 +222,17 @@ public sealed class Dom0LogTests
         }
     }
 
+    [TestMethod]
+    public void What_Xen_says_of_a_dom0_before_the_map_of_another_boot_is_not_of_that_boot()
+    {
+        const string before = "(XEN)  Dom0 alloc.:   0000000414000000->0000000418000000 (1014568 pages to be allocated)\n"
+            + "(XEN)  Phys-Mach map: 0000008000000000->0000008000800000\n(XEN) Xen version 4.17.3 (a@b) debug=n\n";
+        string text = before + SmallHost.Replace("$", "512M", System.StringComparison.Ordinal);
+        Keyhole.Captures.HostDocument host = Keyhole.Tests.Hosts.MapFixtures.Expect(Keyhole.Tests.Hosts.MapFixtures.ReadText(text));
+
+        Assert.AreEqual(512UL << 8, Dom0Log.Of(host.Log!, host.LogMap)!.PageCount);
+    }
+
     /// <summary>What a map shows of which lines are missing may be enough.</summary>
     [TestMethod]
     public void A_limit_that_the_RAM_of_a_cut_map_reaches_is_what_dom0_starts_with()

@@ -120,6 +120,48 @@ public sealed class BootLogTests
     }
 
     [TestMethod]
+    public void The_boot_behind_the_hosts_map_is_chosen_and_the_end_that_a_mail_quotes_before_it_is_named()
+    {
+        string[] quoted = ["(XEN) Panic on CPU 1:", "(XEN) Assertion 'a == b' failed at sched_credit2.c:2137", ""];
+        LogScan scan = GoldenBoots.Scan([.. quoted, .. GoldenBoots.Lines("dom0-512")]);
+        ImmutableArray<ObservedBoot> boots = BootLog.Of(scan);
+        LogMap map = scan.Maps.First(static map => map.Kind == LogMapKind.XenFirmware);
+
+        ObservedBoot chosen = BootLog.Choose(boots, wantsDom0: true, null, "a.log", map).Value!;
+
+        Assert.AreEqual(2, chosen.Number);
+        Assert.AreEqual($"The host's map (line {map.Line}) is of boot 2: that one is looked at. Boot 1 (line 1), which ends with \"Assertion 'a == b' "
+            + "failed at sched_credit2.c:2137\", can be taken with the boot's number 1.", BootLog.WhyNotTheFirst(boots, chosen, map)!.ToString());
+        Assert.IsNull(BootLog.WhyNotTheFirst(boots, boots[0], map));
+    }
+
+    [TestMethod]
+    public void Of_two_dom0s_that_of_the_second_map_is_chosen_where_that_is_the_hosts()
+    {
+        LogScan scan = GoldenBoots.Scan([.. GoldenBoots.Lines("dom0-512"), .. GoldenBoots.Lines("nvskernel")]);
+        LogMap[] maps = [.. scan.Maps.Where(static map => map.Kind == LogMapKind.XenFirmware)];
+
+        Assert.AreEqual(1, BootLog.Choose(BootLog.Of(scan), wantsDom0: true, null, "a.log", maps[0]).Value!.Number);
+        Assert.AreEqual(2, BootLog.Choose(BootLog.Of(scan), wantsDom0: true, null, "a.log", maps[1]).Value!.Number);
+    }
+
+    [TestMethod]
+    [DataRow("Kernel panic - not syncing: Attempted to kill init!")]
+    [DataRow("Linux version 6.1.0 (a@b) #1 SMP")]
+    public void Without_a_hosts_map_the_first_boot_that_tells_of_its_memory_is_chosen(string quoted)
+    {
+        string[] text = [quoted, .. Enumerable.Repeat("Regards", 9)];
+        ImmutableArray<ObservedBoot> boots = Boots([.. text, "Linux version 5.10.0 (a@b) #1 SMP", "Released 1 page(s)", Map, "Remapped 1 page(s)"]);
+
+        ObservedBoot chosen = BootLog.Choose(boots, wantsDom0: true, null, "a.log").Value!;
+
+        Assert.HasCount(2, boots);
+        Assert.AreEqual(2, chosen.Number);
+        Assert.StartsWith("Boot 2 is looked at, the first that tells of its memory. Boot 1 (line 1)",
+            BootLog.WhyNotTheFirst(boots, chosen, null)!.ToString());
+    }
+
+    [TestMethod]
     public void A_guests_boot_is_not_dom0s()
     {
         GoldenLog log = GoldenLog.Load("passthrough");
