@@ -30,6 +30,7 @@ internal sealed class BootInProgress
     private bool _isReplayed;
     private LogMap? _map;
     private LogMap? _userMap;
+    private LogMap? _pvhMap;
     private int _lastLine;
     private bool _isDom0Loaded;
     private bool _hasCommandLine;
@@ -44,7 +45,9 @@ internal sealed class BootInProgress
         _lastLine = firstLine;
     }
 
-    public bool HasKernelLines => _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null || _facts.BootFailure is not null;
+    public int FirstLine => _firstLine;
+
+    public bool HasKernelLines => _pvhMap is not null || _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null || _facts.BootFailure is not null;
 
     public static bool IsXensStart(string text) => StartsWithAny(text, s_startWords);
 
@@ -81,7 +84,7 @@ internal sealed class BootInProgress
             or KernelMessageKind.Need } => _end is null,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
-        { IsBeforeMap: true } => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && _end is null
+        { IsBeforeMap: true } => _map is null && _pvhMap is null && !_hasLinesBehindMap && _facts.PanicMessage is null && _end is null
             && !(message.Kind == KernelMessageKind.Release && _hasLinesBeforeMap)
             && !(message.Kind == KernelMessageKind.CommandLine && _hasCommandLine),
         _ => _facts.PanicMessage is null && _end is null,
@@ -145,6 +148,17 @@ internal sealed class BootInProgress
     public void Add(LogMap map)
     {
         _map = map;
+        _lastLine = Math.Max(map.Line, map.EntryLines.IsEmpty ? 0 : map.EntryLines[^1]);
+    }
+
+    /// <summary>Whether a map can be the one that the Linux of a PVH dom0 prints: it is what Xen has made of the machine's.</summary>
+    public bool TakesFirmwares(LogMap map) => _owner == BootOwner.Dom0 && _map is null && _pvhMap is null && _end is null && !_isReplayed
+        && map.Line > _lastLine && Dom0Log.Of(_xenLines) is { Pvh: not null };
+
+    /// <summary>The map of a PVH dom0's Linux, whose other lines may be missing.</summary>
+    public void AddFirmwares(LogMap map)
+    {
+        _pvhMap = map;
         _lastLine = Math.Max(map.Line, map.EntryLines.IsEmpty ? 0 : map.EntryLines[^1]);
     }
 

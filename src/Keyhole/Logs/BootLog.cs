@@ -89,6 +89,11 @@ public static class BootLog
             {
                 boot?.AddUsers(map);
             }
+            else if (map is { Kind: LogMapKind.LinuxFirmware, Domain: null } && boot?.TakesFirmwares(map) == true
+                && Dom0Evidence.IsPvhDom0s(map, boot.FirstLine, scan))
+            {
+                boot.AddFirmwares(map);
+            }
             else if (map.Kind == LogMapKind.GuestKernel)
             {
                 if (boot?.HasAlready(map) == true)

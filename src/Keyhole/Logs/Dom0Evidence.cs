@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.Logs;
 
@@ -36,6 +38,19 @@ internal static class Dom0Evidence
     public static bool IsDom0Elsewhere(ObservedBoot boot, LogMap machine, LogScan scan) =>
         boot is { Owner: BootOwner.Unknown, Map: { Error: null } own } && machine.Error is null && machine.Entries.Any(IsKept)
             && Dom0sMap.IsOfThisHost(own.Entries, machine.Entries) && !IsGuests(boot, machine, scan);
+
+    /// <summary>Whether the map that a Linux was given behind the lines of a Xen that builds a PVH dom0 is that dom0's: much like the one that Xen
+    /// says it has built, or where Xen says none, the machine's with less of its RAM.</summary>
+    public static bool IsPvhDom0s(LogMap map, int firstLine, LogScan scan)
+    {
+        LogMap[] before = [.. scan.Maps.Where(other => other.Line >= firstLine && other.Line < map.Line && other.Domain is null)];
+        if (Array.FindLast(before, static other => other.Kind == LogMapKind.Dom0BuiltByXen) is { } built)
+            return MachineLines.AreAlike(built, map);
+        return Array.FindLast(before, static other => other.Kind == LogMapKind.XenFirmware) is { } machine
+            && Dom0sMap.IsOfThisHost(map.Entries, machine.Entries) && RamIn(map) < RamIn(machine);
+
+        static ulong RamIn(LogMap of) => SortedMap.TotalsOf(of.Entries.AsSpan()).GetValueOrDefault(E820Type.Ram);
+    }
 
     /// <summary>Whether a boot that no line of Xen's comes before is a guest's of the machines whose maps Xen tells further down.</summary>
     private static bool IsGuestsElsewhere(ObservedBoot boot, LogScan scan)

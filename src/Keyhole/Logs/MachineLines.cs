@@ -74,6 +74,20 @@ internal sealed class MachineLines
         return true;
     }
 
+    /// <summary>Whether two maps are of one machine: from boot to boot its map differs in some entries, another machine's in most.</summary>
+    internal static bool AreAlike(LogMap one, LogMap other)
+    {
+        HashSet<(ulong, ulong, E820Type)> known = [.. Compared(one)];
+        HashSet<(ulong, ulong, E820Type)> compared = [.. Compared(other)];
+        int fewer = Math.Min(known.Count, compared.Count);
+        compared.IntersectWith(known);
+        return compared.Count * 2 > fewer || fewer == 0;
+    }
+
+    /// <summary>Below 1 MiB all machines are much alike.</summary>
+    private static IEnumerable<(ulong, ulong, E820Type)> Compared(LogMap map) =>
+        map.Entries.Where(static entry => entry.Address >= X86Layout.OneMiB).Select(static entry => (entry.Address, entry.Size, entry.Type));
+
     /// <summary>The lines from where a Xen or a Linux begins to speak to where the next one does.</summary>
     private sealed class Section
     {
@@ -138,7 +152,7 @@ internal sealed class MachineLines
             }
         }
 
-        public bool IsXenOf(LogMap taken) => Map is not { } own || own == taken || IsAlike(own, taken);
+        public bool IsXenOf(LogMap taken) => Map is not { } own || own == taken || AreAlike(own, taken);
 
         public bool IsLinuxOf(LogScan scan, ImmutableArray<ObservedBoot> boots, LogMap taken, int end, bool isXenOwn)
         {
@@ -152,28 +166,14 @@ internal sealed class MachineLines
             if (Map is not { } own)
                 return boot?.Facts.RunsOn is not { } runsOn || !IsVirtual(runsOn.Value);
             if (own.Kind == taken.Kind)
-                return IsAlike(own, taken);
+                return AreAlike(own, taken);
             // One booted under Xen, the other on the bare machine; or Xen's own map.
             return own.Kind == LogMapKind.GuestKernel ? Dom0sMap.IsOfThisHost(own.Entries, taken.Entries)
                 : taken.Kind == LogMapKind.GuestKernel ? Dom0sMap.IsOfThisHost(taken.Entries, own.Entries)
-                : IsAlike(own, taken) || scan.Maps.Any(map => map.Kind == LogMapKind.Dom0BuiltByXen && IsAlike(own, map));
+                : AreAlike(own, taken) || scan.Maps.Any(map => map.Kind == LogMapKind.Dom0BuiltByXen && AreAlike(own, map));
         }
 
         private static bool IsVirtual(string runsOn) =>
             runsOn.Contains("HVM", StringComparison.Ordinal) || runsOn.Contains("KVM", StringComparison.Ordinal);
-
-        /// <summary>Whether two maps are of one machine: from boot to boot its map differs in some entries, another machine's in most.</summary>
-        private static bool IsAlike(LogMap one, LogMap other)
-        {
-            HashSet<(ulong, ulong, E820Type)> known = [.. Compared(one)];
-            HashSet<(ulong, ulong, E820Type)> compared = [.. Compared(other)];
-            int fewer = Math.Min(known.Count, compared.Count);
-            compared.IntersectWith(known);
-            return compared.Count * 2 > fewer || fewer == 0;
-        }
-
-        /// <summary>Below 1 MiB all machines are much alike.</summary>
-        private static IEnumerable<(ulong, ulong, E820Type)> Compared(LogMap map) =>
-            map.Entries.Where(static entry => entry.Address >= X86Layout.OneMiB).Select(static entry => (entry.Address, entry.Size, entry.Type));
     }
 }

@@ -172,6 +172,8 @@ public static class PvhDom0Verifier
             : hasRoom.Value ? " Linux makes RAM of that in its own map, as room for its balloon: it is not memory that dom0 has."
             : " Linux takes it over as it is.";
         yield return $"This dom0 is a PVH one: Xen makes its map from the machine's and marks the host's other RAM unusable.{linux}";
+        if (observed.Release is null && (hasRoom is not null || observed.Facts.PciGap is not null))
+            yield return $"The log names no kernel version; where that matters it is compared with {KernelReleases.NameOf(plan.Scenario.Kernel)}.";
         foreach (string text in FailureExplanations.OfNeeds(observed.Facts))
             yield return text;
         if (observed.Facts.PanicMessage is null && observed.BootFailure is { } failure)

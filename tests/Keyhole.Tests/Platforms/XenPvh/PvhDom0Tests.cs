@@ -64,6 +64,58 @@ public sealed class PvhDom0Tests
         Assert.IsFalse(PvhDom0Verifier.Compare(plan, boot, changed).Agrees);
     }
 
+    /// <summary>As people cut logs: Xen's lines, "[...]", the lines of dom0's map.</summary>
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Dom0s_map_is_compared_where_no_other_line_of_its_kernel_is_in_the_log(bool isSaidByXen)
+    {
+        string[] lines = Text("dom0-pvh.log").Split("=== ")[0].Split('\n');
+        string[] entries = [.. lines.Where(static line => line.Contains("BIOS-e820", StringComparison.Ordinal))];
+        string[] xens = [.. lines.Where(static line => line.StartsWith("(XEN)", StringComparison.Ordinal))];
+        string[] built = isSaidByXen ? ["(XEN) Dom0 memory map:", .. Of(ReadHost(lines), 1 << 18, null).Plan.Map.Select(static entry =>
+            $"(XEN)  [{entry.Address:x16}, {entry.End - 1:x16}] ({XensNameOf(entry.Type)})")] : [];
+
+        HostDocument host = Read([.. xens, .. built, "[...]", .. entries]);
+        ObservedBoot boot = BootLog.Of(host.Log!).Single();
+        BootVerification verification = PvhDom0Verifier.Compare(Of(host.Host, 1 << 18, null).Plan, boot, PvhDom0Verifier.MapOf(host.Log!, boot));
+
+        Assert.AreEqual(BootOwner.Dom0, boot.Owner);
+        Assert.IsTrue(verification.Agrees, string.Join('\n', verification.Differences));
+        Assert.AreEqual(entries.Length, verification.Findings.Count(static finding => finding.What == "map entry"));
+        Assert.Contains("The log names no kernel version; where that matters it is compared with linux-6.1.",
+            verification.Explanations.Select(static text => text.ToString()));
+    }
+
+    [TestMethod]
+    public void The_map_of_the_bare_machine_behind_Xens_lines_is_not_a_PVH_dom0s()
+    {
+        string[] lines = Text("dom0-pvh.log").Split("=== ")[0].Split('\n');
+        string[] xens = [.. lines.Where(static line => line.StartsWith("(XEN)", StringComparison.Ordinal))];
+
+        HostDocument host = Read([.. xens, "[...]", .. ReadHost(lines).Entries.Select(static entry =>
+            $"[    0.000000] BIOS-e820: [mem 0x{entry.Address:x16}-0x{entry.End - 1:x16}] {(entry.IsRam ? "usable" : "reserved")}")]);
+
+        Assert.DoesNotContain(static boot => boot.HasKernelLines, BootLog.Of(host.Log!));
+    }
+
+    private static string XensNameOf(E820Type type) => type switch
+    {
+        E820Type.Ram => "usable",
+        E820Type.Acpi => "ACPI data",
+        E820Type.Unusable => "unusable",
+        _ => "reserved",
+    };
+
+    private static Host ReadHost(string[] lines) => Read(lines).Host;
+
+    private static HostDocument Read(string[] lines)
+    {
+        using var text = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines) + "\n"));
+        Assert.IsTrue(HostMapReader.Read(text, "log", HostMapOptions.Default).TryGet(out HostDocument? host, out InputError? error), error?.ToString());
+        return host;
+    }
+
     /// <summary>The machine has 4 GiB: Xen gives dom0 no more than it has left.</summary>
     [TestMethod]
     [DataRow("1G", 1024UL)]
