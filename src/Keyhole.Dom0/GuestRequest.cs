@@ -45,6 +45,7 @@ public sealed record GuestRequest
             Guest = Policy is null or { Traits.IsToolstacksOwn: true } ? Guest : Guest with { E820Host = true },
             Policy = Policy,
             Kernel = Kernel,
+            IsKernelAssumed = !IsKernelNamed,
             Image = Image,
         };
     }

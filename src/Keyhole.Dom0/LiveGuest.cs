@@ -84,6 +84,9 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
     /// <summary>The plain entries, as the hypervisor takes them.</summary>
     public ImmutableArray<E820Entry> Map => Forecast.Request.Map;
 
+    /// <summary>Whether nobody named the kernel that is forecast.</summary>
+    public bool IsKernelAssumed { get; init; }
+
     /// <summary>Whether a problem of severity error speaks against the map.</summary>
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 
@@ -125,6 +128,10 @@ public sealed record LiveMap(string Policy, ImmutableArray<PlannedEntry> Entries
     public static LiveMap Of(Boot boot)
     {
         ArgumentNullException.ThrowIfNull(boot);
-        return new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!) { IsToolstacksOwn = !boot.Plan.NeedsInstalling };
+        return new(boot.Plan.Policy, boot.Plan.Entries, boot.Problems, boot.Forecast!) 
+        {
+            IsToolstacksOwn = !boot.Plan.NeedsInstalling,
+            IsKernelAssumed = boot.Plan.Scenario.IsKernelAssumed,
+        };
     }
 }

@@ -24,6 +24,9 @@ internal sealed record BootHints
 {
     public KernelRelease? Kernel { get; init; }
 
+    /// <summary>What is told where that kernel is taken; null for nothing.</summary>
+    public string? KernelRemark { get; init; }
+
     /// <summary>dom0 only.</summary>
     public Dom0Log? Dom0 { get; init; }
 
@@ -120,14 +123,20 @@ internal sealed class BootSource
         if (!made.TryGet(out Scenario? scenario, out InputError? error))
             return error;
         if (!_kernel.Read(parsed, console, hints!.Kernel ?? KernelReleases.UsualOf(scenario.Guest.Is32Bit),
-            isDom0 || hints.Layout is not null || !Planner.PlatformOf(scenario).Traits.KernelLaysMemory ? null : scenario.Guest)
+            isDom0 || hints.Layout is not null || !Planner.PlatformOf(scenario).Traits.KernelLaysMemory ? null : scenario.Guest,
+            remark: hints.KernelRemark)
             .TryGet(out KernelChoice? kernel, out error))
         {
             return error;
         }
 
         // Where the user says that the kernel lies, a guest's own image says only which Linux it is.
-        scenario = scenario with { Kernel = kernel.Release, Image = parsed.GetValue(_kernelSpan) is null ? kernel.Image : null };
+        scenario = scenario with
+        {
+            Kernel = kernel.Release,
+            IsKernelAssumed = !kernel.IsNamed && hints.Kernel is null,
+            Image = parsed.GetValue(_kernelSpan) is null ? kernel.Image : null,
+        };
         return Layout(parsed, console, scenario).TryGet(out GuestLayout? layout, out error) ? Boot.Of(scenario with { Layout = layout }) : error;
     }
 
@@ -203,6 +212,8 @@ internal sealed class BootSource
         if (pages == 0 && given is not null && scenario.PageCount is null && _plan.Guest.FirstGiven(parsed) is null)
             return InputError.OutOfRange(parsed.GetValue(_guestMap) is "-" ? "standard input" : Files.Shown(parsed.GetValue(_guestMap)!), null,
                 "there is less than 1 MiB of RAM in this map", "give the guest's whole map, or its size with --memory");
+        if (given?.Kernel is { } told && hints is { Kernel: null, KernelRemark: null })
+            hints = With(hints, told.Value, $"the map's log is of Linux {Shown(told.Value)} (line {told.Line})");
         if (hints.CommandLine is { } commandLine && scenario.Guest.CommandLine is null)
             scenario = scenario with { Guest = scenario.Guest with { CommandLine = commandLine } };
         return OutOfRange(pages) is { } tooMany ? tooMany : scenario with { Layout = hints.Layout?.Invoke(pages) };
@@ -240,9 +251,8 @@ internal sealed class BootSource
             return maxError;
         ulong? maxPages = maxBytes is { } most ? most >> Frames.Shift : log?.MaxPages;
         bool isPvh = log?.Pvh is not null;
-        if (!isPvh && hints.Kernel is null && _kernel.FirstGiven(parsed) is null
-            && host is { Log: { } boots, LogMap: { } taken, Host.Traits.LinuxRelease: not null })
-            hints = hints with { Kernel = KernelIn(boots, taken, console) };
+        if (!isPvh && hints is { Kernel: null, KernelRemark: null } && host is { Log: { } boots, LogMap: { } taken })
+            hints = WithKernelOf(hints, boots, taken, host.Host.Traits.LinuxRelease is not null);
         if (log is { IsBuildShown: false } && !isPvh && parsed.GetValue(_nrPages) is null)
             console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
         if (log is { IsMaxReckoned: true } && maxBytes is null)
@@ -277,27 +287,39 @@ internal sealed class BootSource
         return isPvh ? scenario : scenario with { Layout = hints.Layout?.Invoke(pages) ?? log?.Layout };
     }
 
-    /// <summary>The Linux that the log shows as dom0's by its map, behind Xen's that is taken. Null
-    /// where it shows none, or one that is not known.</summary>
-    private static KernelRelease? KernelIn(LogScan log, LogMap taken, CommandConsole console)
+    /// <summary>The Linux that the log shows as dom0's: by its own lines behind the map of Xen's that is taken, else by what GRUB or xl info says. Of
+    /// one whose memory setup is not known there is a remark alone.</summary>
+    /// <param name="hasVersion">Whether a kernel that is not a guest's says its version.</param>
+    private static BootHints WithKernelOf(BootHints hints, LogScan log, LogMap taken, bool hasVersion)
     {
-        foreach (ObservedBoot boot in BootLog.Of(log))
+        foreach (ObservedBoot boot in hasVersion ? BootLog.Of(log) : [])
         {
-            if (boot is not { Owner: BootOwner.Dom0 or BootOwner.Unknown, Identity: { } identity, Map: not null }
-                || (boot.Owner == BootOwner.Unknown && taken.Kind != LogMapKind.GuestKernel)
-                || taken.Line < boot.FirstLine || taken.Line > boot.LastLine)
-                continue;
-            string said = $"dom0's kernel is Linux {InputError.OneLine(identity.Text, 80)}, as the log says"
-                + $"{(boot.Release is { } at ? $" (line {at.Line})" : "")}";
-            console.Remark(identity.Release is null
-                ? $"{said}, whose memory setup is not known (known are 3.2 to 7.3); it is taken for {KernelReleases.NameOf(KernelReleases.Default)}: "
-                    + "--kernel names another"
-                : $"{said}{(identity.Guess is { } guess ? $" (a guess: {guess})" : "")}; --kernel names another");
-            return identity.Release;
+            if (boot is { Owner: BootOwner.Dom0 or BootOwner.Unknown, Identity: { } identity, Map: not null }
+                && (boot.Owner != BootOwner.Unknown || taken.Kind == LogMapKind.GuestKernel)
+                && taken.Line >= boot.FirstLine && taken.Line <= boot.LastLine)
+                return With(hints, identity, $"dom0's kernel is Linux {Shown(identity)}, as the log says"
+                    + $"{(boot.Release is { } at ? $" (line {at.Line})" : "")}");
         }
 
-        return null;
+        if (NamedRelease.OfMap(log, taken) is { } named)
+            return With(hints, named.Identity, $"dom0's kernel: {named.Source} Linux {Shown(named.Identity)} (line {named.Line})");
+        return NamedRelease.OfNobody(log) is { } other
+            ? hints with { KernelRemark = $"{other.Source} Linux {Shown(other.Identity)} (line {other.Line}); whether that is dom0's does not show: "
+                + "if it is, say so with --kernel" }
+            : hints;
     }
+
+    private static string Shown(KernelIdentity identity) => InputError.OneLine(identity.Text, 80);
+
+    /// <summary>A kernel that the log tells, which is taken where its memory setup is known.</summary>
+    private static BootHints With(BootHints hints, KernelIdentity identity, string said) => hints with
+    {
+        Kernel = identity.Release,
+        KernelRemark = identity.Release is null
+            ? $"{said}, whose memory setup is not known (known are 3.2 to 7.3); it is taken for {KernelReleases.NameOf(KernelReleases.Default)}: "
+                + "--kernel names another"
+            : $"{said}{(identity.Guess is { } guess ? $" (a guess: {guess})" : "")}; --kernel names another",
+    };
 
     private static InputError? OutOfRange(ulong pages) => pages is 0 or > (64UL << 40) >> Frames.Shift
         ? InputError.OutOfRange("--nr-pages", null, $"{pages} pages are not a valid size for a guest",

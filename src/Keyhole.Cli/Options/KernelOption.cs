@@ -21,6 +21,9 @@ internal sealed class KernelOption
         HelpName = "RELEASE",
     };
 
+    /// <summary>Behind the name of a kernel that nobody named.</summary>
+    public const string Assumed = ", which is assumed: --kernel names another";
+
     public KernelOption() =>
         _kernel.CompletionSources.Add(static _ => KernelReleases.Named.Select(static version => new CompletionItem(KernelReleases.NameOf(version))));
 

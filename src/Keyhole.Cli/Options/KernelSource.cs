@@ -50,8 +50,9 @@ internal sealed class KernelSource
     /// <param name="isSaid">Whether it matters enough to the verb to say that a configuration's kernel is not to be had.</param>
     /// <param name="isHere">Whether the configuration is of this machine and of the folder that this program runs in, so that a relative path leads
     /// where xl's leads.</param>
+    /// <param name="remark">What is said where <paramref name="fallback"/> is taken; null for nothing.</param>
     public Parsed<KernelChoice> Read(ParseResult parsed, CommandConsole console, KernelRelease fallback, GuestSpec? guest = null, bool isSaid = true,
-        bool isHere = true)
+        bool isHere = true, string? remark = null)
     {
         bool isReleaseGiven = parsed.CommandResult.Command.Options.Contains(_kernel.Option) && _kernel.IsNamed(parsed);
         KernelRelease release = fallback;
@@ -73,6 +74,8 @@ internal sealed class KernelSource
         if (image is { Version: { } its } && isReleaseGiven && KernelReleases.Identify(its) is { } told && told.Release != release)
             console.Remark($"{name}: it is Linux {told.Text}, but {KernelReleases.NameOf(release)} is asked for: what the kernel does is that one's, "
                 + "where its image is this one's");
+        if (image is null && !isReleaseGiven && remark is not null)
+            console.Remark(remark);
         if (image is null || isReleaseGiven)
             return new KernelChoice(release, image, isReleaseGiven);
         KernelIdentity? identity = image.Version is { } version ? KernelReleases.Identify(version) : null;

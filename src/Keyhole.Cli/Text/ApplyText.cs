@@ -45,12 +45,13 @@ internal static class ApplyText
     /// <summary>A forecast in one line.</summary>
     public static string Describe(LiveForecastAnswer forecast)
     {
+        string assumed = forecast.KernelIsAssumed == true ? "; the kernel is assumed: --kernel names another" : "";
         if (forecast.Outcome == "halts")
-            return $"forecast: {forecast.Kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a message")}";
+            return $"forecast: {forecast.Kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a message")}{assumed}";
         return string.Create(
             CultureInfo.InvariantCulture,
             $"forecast: {forecast.Kernel} boots, moves {forecast.RemappedPages} pages and gives {forecast.ReleasedPages} back ("
-                + $"{ByteSize.ToText(forecast.ReleasedPages << Frames.Shift)})");
+                + $"{ByteSize.ToText(forecast.ReleasedPages << Frames.Shift)}){assumed}");
     }
 
     private static ImmutableArray<EntryAnswer> New(ApplyAnswer answer) =>

@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Answers;
+using Keyhole.Cli.Options;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Drawing;
@@ -26,8 +27,8 @@ internal static class BootText
             CultureInfo.InvariantCulture,
             $"guest:  {answer.Guest.Name ?? "(no name)"}, {pages} pages ({ByteSize.ToText(pages << Frames.Shift)}){map}"));
         if (answer.Kernel is { } kernel)
-            console.Ansi.WriteLine(answer.KernelImage is { } image ? $"kernel: {kernel}, [{image.Start}, {image.End}) by its image"
-                : $"kernel: {kernel}");
+            console.Ansi.WriteLine((answer.KernelImage is { } image ? $"kernel: {kernel}, [{image.Start}, {image.End}) by its image"
+                : $"kernel: {kernel}") + (answer.KernelIsAssumed == true ? KernelOption.Assumed : ""));
         (string verdict, TextColour colour) = answer.Reached switch
         {
             GuestOutcome.Boots => ("it boots", TextColour.Green),

@@ -6,6 +6,7 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Answers;
+using Keyhole.Cli.Options;
 using Keyhole.Cli.Terminal;
 using Keyhole.Comparison;
 using Keyhole.Diagnostics;
@@ -34,7 +35,7 @@ internal static class ComparisonText
 
         console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"guest:  {request.Scenario.Guest.VisibleName ?? "(no name)"}, {request.Scenario.Guest.MemoryKiB >> 10} MiB, figures for "
-                + $"{KernelReleases.NameOf(request.Scenario.Kernel)}"));
+                + $"{KernelReleases.NameOf(request.Scenario.Kernel)}{(request.Scenario.IsKernelAssumed ? KernelOption.Assumed : "")}"));
         if (answer.BarRoom is { } room)
             console.Ansi.WriteLine($"room:   {Describe(room)}");
         if (!answer.Comparison.IsChoice)

@@ -143,6 +143,7 @@ internal sealed class ApplyVerb
                 Guest = spec with { E820Host = true },
                 Policy = given is { } entries ? new GivenMapPolicy(entries) : choice.Policy,
                 Kernel = kernel.Release,
+                IsKernelAssumed = !kernel.IsNamed,
                 Image = kernel.Image,
                 PageCount = guest.Info.TotalPages,
             }));
@@ -240,7 +241,7 @@ internal sealed class ApplyVerb
             Old = EntryAnswer.AllOf(change.Old),
             New = [.. map.Entries.Select(static planned => new NewEntryAnswer(planned.Entry.Address, planned.Entry.End, planned.Entry.Type,
                 planned.Why))],
-            Forecast = LiveForecastAnswer.Of(map.Forecast),
+            Forecast = LiveForecastAnswer.Of(map.Forecast, map.IsKernelAssumed),
             Problems = ProblemAnswer.AllOf(map.Problems, OptionWords.Of),
             IsRefused = isRefused,
         };

@@ -177,6 +177,7 @@ internal static class CompareVerb
                 Guest = guest,
                 Bars = bars.Bars,
                 Kernel = kernel.Release,
+                IsKernelAssumed = !kernel.IsNamed,
                 Image = kernel.Image,
                 Qemu = PlanSource.Around(around, bars)
             },

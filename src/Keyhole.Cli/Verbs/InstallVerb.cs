@@ -115,7 +115,7 @@ internal sealed class InstallVerb
                 Scripts = ScriptsOf(plan.Record),
                 Changes = ChangesOf(plan.Change),
                 Copy = isInstalled ? plan.Copy : null,
-                Forecast = LiveForecastAnswer.Of(boot.Forecast!),
+                Forecast = LiveForecastAnswer.Of(boot.Forecast!, boot.Plan.Scenario.IsKernelAssumed),
                 Problems = ProblemAnswer.AllOf(boot.Problems, OptionWords.Of),
                 Remarks = [.. Remarks(request.Guest.Name!, isUndone: false)],
                 IsRefused = !boots,

@@ -237,6 +237,8 @@ internal static class VerifyVerb
             LogMap? hostMap = log is null && isDom0 ? host.LogMap : null;
             if (!BootLog.Choose(boots, isDom0, number, Name, hostMap).TryGet(out ObservedBoot? chosen, out InputError? error))
                 return error;
+            if (isDom0)
+                chosen = NamedRelease.Added(scan, chosen);
             Boot = chosen;
             WhyBoot = number is null ? BootLog.WhyNotTheFirst(boots, chosen, hostMap) : null;
             host = BootEvidence.WithOpenEnd(host, chosen, isDom0);

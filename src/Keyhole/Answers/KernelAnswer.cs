@@ -18,6 +18,10 @@ public abstract record KernelAnswer : PlanAnswer
     [JsonPropertyOrder(MemberOrder.Kernel)]
     public string? Kernel { get; }
 
+    /// <summary>Whether nobody named the kernel, so that it is an assumption.</summary>
+    [JsonPropertyOrder(MemberOrder.Kernel)]
+    public bool? KernelIsAssumed { get; }
+
     /// <summary>Pages that the kernel gives back to Xen for good.</summary>
     [JsonPropertyOrder(MemberOrder.Pages)]
     public ulong? ReleasedPages { get; }
@@ -36,6 +40,7 @@ public abstract record KernelAnswer : PlanAnswer
         if (forecast is null)
             return;
         Kernel = KernelReleases.NameOf(forecast.Request.Kernel);
+        KernelIsAssumed = plan.Scenario.IsKernelAssumed;
         Outcome = GuestOutcomes.NameOf(forecast.Outcome);
         Message = forecast.Message;
         ReleasedPages = forecast.IsAgreed(static reading => reading.ReleasedPages) ? forecast.ReleasedPages : null;

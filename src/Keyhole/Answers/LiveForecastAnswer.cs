@@ -15,6 +15,9 @@ public sealed record LiveForecastAnswer
     /// <summary>The kernel that was forecast, by its name.</summary>
     public required string Kernel { get; init; }
 
+    /// <summary>Whether nobody named the kernel, so that it is an assumption; null where that is not told.</summary>
+    public bool? KernelIsAssumed { get; init; }
+
     /// <summary>"boots" or "halts".</summary>
     public required string Outcome { get; init; }
 
@@ -34,12 +37,14 @@ public sealed record LiveForecastAnswer
     public required ImmutableArray<LiveBarAnswer> Bars { get; init => field = Given.Array(value); }
 
     /// <summary>The forecast in short.</summary>
-    public static LiveForecastAnswer Of(BootForecast forecast)
+    /// <param name="isKernelAssumed">Whether nobody named the kernel; null where that is not told.</param>
+    public static LiveForecastAnswer Of(BootForecast forecast, bool? isKernelAssumed = null)
     {
         ArgumentNullException.ThrowIfNull(forecast);
         return new()
         {
             Kernel = KernelReleases.NameOf(forecast.Request.Kernel),
+            KernelIsAssumed = isKernelAssumed,
             Outcome = Platforms.GuestOutcomes.NameOf(forecast.Outcome),
             Message = forecast.Message,
             NrPages = forecast.Request.PageCount,

@@ -94,7 +94,7 @@ public sealed record ProbeAnswer : Answer
             ReleasedPages = report.ReleasedPages,
             RemappedPages = report.RemappedPages,
             PopulatedPages = report.PopulatedPages,
-            Forecast = LiveForecastAnswer.Of(forecast),
+            Forecast = LiveForecastAnswer.Of(forecast, map.Scenario.IsKernelAssumed),
             Problems = ProblemAnswer.AllOf(problems, words),
             Differences = FindingAnswer.AllOf(verdict.Differences),
             Hypercalls = CountsByName.Of(report.Hypercalls),

@@ -18,6 +18,9 @@ namespace Keyhole.Captures;
 /// <param name="Remarks">For people; none are errors.</param>
 public sealed record GuestMap(ImmutableArray<E820Entry> Entries, string Description, ImmutableArray<string> Remarks)
 {
+    /// <summary>The kernel whose log the map stands in, or that boots on it behind it; null where none or several are named.</summary>
+    public LogFact<KernelIdentity>? Kernel { get; init; }
+
     /// <summary>Whether entries are known to be missing.</summary>
     internal bool IsPart { get; init; }
 
@@ -55,17 +58,27 @@ public static class GuestMapReader
         whole.Position = 0;
         if (!LibxlMapReader.Read(whole, sourceName).TryGet(out GuestMap? map, out InputError? error))
             return error;
-        if (!map.Entries.IsEmpty)
-            return map;
         whole.Position = 0;
+        if (!map.Entries.IsEmpty)
+            return map with { Kernel = KernelIn([.. BootLog.Of(LogScanner.Scan(whole, sourceName))]) };
         if (!HostMapReader.Read(whole, sourceName, HostMapOptions.Default with { IsGuests = true }).TryGet(out HostDocument? other, out error))
             return error;
         ImmutableArray<E820Entry> entries = other.Host.Entries;
         ImmutableArray<E820Entry> given = other.LogMap?.Kind == LogMapKind.GuestKernel ? WithRamAsGiven(entries) : entries;
         return new GuestMap(given, other.Description, [.. Remarks(other, given.Length != entries.Length)])
         {
+            Kernel = other is { Log: { } log, LogMap: { } taken }
+                ? KernelIn([.. BootLog.Of(log).Where(boot => taken.Line >= boot.FirstLine && taken.Line <= boot.LastLine)]) : null,
             IsPart = other.Host.HasLostEntries || other.LogMap?.CutLine is not null,
         };
+    }
+
+    /// <summary>The one kernel of some boots.</summary>
+    private static LogFact<KernelIdentity>? KernelIn(ObservedBoot[] boots)
+    {
+        ObservedBoot[] named = [.. boots.Where(static boot => boot is { Identity: not null, Release: not null })];
+        return named.Length > 0 && named.Length == boots.Length && named.All(boot => boot.Identity == named[0].Identity)
+            ? new(named[0].Identity!, named[0].Release!.Value.Line) : null;
     }
 
     /// <summary>Linux reserves the ISA range of a PV guest itself, whatever the map says: toolstacks have RAM there.</summary>

@@ -143,6 +143,9 @@ public sealed record LogScan
     /// <summary>The lines that tell what PCI functions ask for; null where nobody kept them.</summary>
     internal KeptLines? DeviceLines { get; init; }
 
+    /// <summary>The lines around the log that name a Linux's release.</summary>
+    internal ImmutableArray<ReleaseLine> ReleaseLines { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The windows of host bridges with the lines that tell them, guests' left out; null for one of <c>/proc/iomem</c>.</summary>
     internal ImmutableArray<(RootWindow Window, int? Line)> RootWindows { get; init => field = Given.Array(value); } = [];
 

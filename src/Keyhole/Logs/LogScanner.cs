@@ -26,6 +26,8 @@ public sealed class LogScanner
 
     internal static readonly SearchValues<string> MapAndTraitWords =
         SearchValues.Create([.. s_mapWords, .. LogTraits.Words, .. DeviceLines.Words], StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_mapTraitAndReleaseWords =
+        SearchValues.Create([.. s_mapWords, .. LogTraits.Words, .. DeviceLines.Words, .. ReleaseLines.Words], StringComparison.Ordinal);
     private static readonly SearchValues<string> s_traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_pciWords = SearchValues.Create(PciLogBuilder.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_messageAndPciWords =
@@ -34,6 +36,7 @@ public sealed class LogScanner
     private readonly TextLines _text;
     private readonly LogTraits _traits = new();
     private readonly DeviceLines _devices = new();
+    private readonly ReleaseLines _releases = new();
     private readonly LogMaps _maps;
     private readonly LogMessages _messages = new();
     private readonly WrappedLine _held = new();
@@ -94,9 +97,10 @@ public sealed class LogScanner
         {
             bool isAmid = _maps.AreOpen || _messages.AreOpen || _held.Count > 0 || _pci is { IsOpen: true };
             if (!isAmid && _pci is null)
-                _text.SkipTo(MapAndTraitWords, LogMessages.Words);
+                _text.SkipTo(s_mapTraitAndReleaseWords, LogMessages.Words);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
+            _releases.Read(line, _text.Number);
             if (_pci is not null)
             {
                 // What stands for lines that are left out has none of the words.
@@ -245,6 +249,7 @@ public sealed class LogScanner
         RootWindows = _traits.ToWindows(),
         TraitLines = _traits.Kept,
         DeviceLines = _devices.Kept,
+        ReleaseLines = _releases.ToLines(),
         Lines = _messages.ToLines(),
         LineCount = _text.Number,
         Pci = _pci?.ToLog() ?? PciLog.Empty,

@@ -39,6 +39,9 @@ public sealed record ObservedBoot
     /// <summary>"6.1.0-53-amd64", from the version line.</summary>
     public LogFact<string>? Release { get; init; }
 
+    /// <summary>Who names <see cref="Release"/> where it is not the version line: "GRUB loads", "xl info names"; null where it is.</summary>
+    public string? ReleaseSource { get; init; }
+
     /// <summary>The kernel's own map; entries before the damage where it carries an error.</summary>
     public LogMap? Map { get; init; }
 
@@ -83,7 +86,7 @@ public sealed record ObservedBoot
     public bool Halts => Facts.PanicMessage is not null || BootFailure is not null;
 
     /// <summary>Whether Xen died, and no kernel had said anything.</summary>
-    public bool IsXensOwnEnd => EndedByXen is { Value.IsXens: true } && Release is null && Map is null && Facts == s_nothing;
+    public bool IsXensOwnEnd => EndedByXen is { Value.IsXens: true } && (Release is null || ReleaseSource is not null) && Map is null && Facts == s_nothing;
 
     private static readonly BootFacts s_nothing = new();
 }

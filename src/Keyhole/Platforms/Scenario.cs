@@ -55,6 +55,9 @@ public sealed record Scenario
     /// <summary>Which Linux boots; what it is usually where nobody says.</summary>
     public KernelRelease Kernel { get => _kernel ?? KernelReleases.UsualOf(Guest.Is32Bit); init => _kernel = value; }
 
+    /// <summary>Whether nobody said which Linux boots.</summary>
+    public bool IsKernelAssumed { get => field || _kernel is null; init; }
+
     /// <summary>What the kernel's image says of itself; null where nobody has it.</summary>
     public KernelImage? Image { get; init; }
 

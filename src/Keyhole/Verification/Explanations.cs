@@ -32,7 +32,7 @@ internal static partial class Explanations
             yield break;
         }
 
-        yield return Profile(forecast.Request, observed);
+        yield return Profile(forecast.Request, observed, plan);
         Phrase? guestsMap = OtherGuest.MapTakenForHosts(plan, hostLog);
         if (guestsMap is not null)
             yield return guestsMap;
@@ -119,18 +119,25 @@ internal static partial class Explanations
             yield return learnt;
     }
 
-    private static string Profile(BootRequest request, ObservedBoot observed)
+    /// <summary>Which Linux the log is of, and which one it is compared with.</summary>
+    private static Phrase Profile(BootRequest request, ObservedBoot observed, Plan? plan)
     {
         string name = KernelReleases.NameOf(request.Kernel);
+        bool isAssumed = plan is { Scenario.IsKernelAssumed: true };
         if (observed.Release is not { } release)
-            return $"The log names no kernel version; it is compared with {name}.";
+            return isAssumed ? $"The log names no kernel version; it is compared with {name}: {Setting.Kernel} names another."
+                : (Phrase)$"The log names no kernel version; it is compared with {name}.";
+        string source = WhoNames(observed);
         if (observed.Kernel is not { } own)
-            return $"The log is of Linux {release.Value} (line {release.Line}), whose memory setup is not known (known are 3.2 "
-                + $"to 7.3); it is compared with {name}.";
+            return $"{source} Linux {release.Value} (line {release.Line}), whose memory setup is not known (known are 3.2 "
+                + $"to 7.3); it is compared with {name}{(isAssumed ? (Phrase)$": {Setting.Kernel} names another" : (Phrase)"")}.";
         string other = own != request.Kernel ? $", although it is {KernelReleases.NameOf(own)}"
             : observed.Identity?.Guess is { } guess ? $" (a guess: {guess})" : "";
-        return $"The log is of Linux {release.Value} (line {release.Line}); it is compared with {name}{other}.";
+        return $"{source} Linux {release.Value} (line {release.Line}); it is compared with {name}{other}.";
     }
+
+    /// <summary>Who says which Linux it is, as the words before it.</summary>
+    internal static string WhoNames(ObservedBoot observed) => observed.ReleaseSource ?? "The log is of";
 
     /// <summary>Dom0's map depends on Xen's release. Where a log does not name it, and another release than the one taken explains all of the log,
     /// the kernel is not to blame.</summary>

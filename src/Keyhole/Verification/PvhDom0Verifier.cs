@@ -164,8 +164,13 @@ public static class PvhDom0Verifier
     /// <param name="observed">The boot.</param>
     /// <param name="findings">All that was compared.</param>
     /// <param name="hasRoom">Whether Linux was seen, or is known, to make RAM of what is unusable; null where there is no map.</param>
-    private static IEnumerable<string> Explain(Plan plan, ObservedBoot observed, ImmutableArray<Finding>.Builder findings, bool? hasRoom)
+    private static IEnumerable<Phrase> Explain(Plan plan, ObservedBoot observed, ImmutableArray<Finding>.Builder findings, bool? hasRoom)
     {
+        if (observed is { Release: { } release, ReleaseSource: { } source })
+            yield return $"{source} Linux {release.Value} (line {release.Line}).";
+        else if (observed.Release is null && plan.Scenario.IsKernelAssumed)
+            yield return $"The log names no kernel version; it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}: "
+                + $"{Setting.Kernel} names another.";
         bool mapAgrees = findings.All(static finding => finding.What != MapComparison.What || finding.Agrees);
         bool hasUnusable = plan.Map.Any(static entry => entry.Type == E820Type.Unusable);
         string linux = hasRoom is null || !mapAgrees || !hasUnusable ? ""
