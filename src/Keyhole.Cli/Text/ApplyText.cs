@@ -47,7 +47,8 @@ internal static class ApplyText
     {
         string assumed = forecast.KernelIsAssumed == true ? "; the kernel is assumed: --kernel names another" : "";
         if (forecast.Outcome == "halts")
-            return $"forecast: {forecast.Kernel} halts{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a message")}{assumed}";
+            return $"forecast: {forecast.Kernel} halts"
+                + $"{(forecast.Message is { Length: > 0 } message ? $": \"{message}\"" : ", without a message")}{assumed}";
         return string.Create(
             CultureInfo.InvariantCulture,
             $"forecast: {forecast.Kernel} boots, moves {forecast.RemappedPages} pages and gives {forecast.ReleasedPages} back ("

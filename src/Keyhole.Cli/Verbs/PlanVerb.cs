@@ -65,7 +65,8 @@ internal static class PlanVerb
                 return console.Fail(error);
             // With the kernel at hand it is told whether that one boots, not whether a usual one has room.
             PlanAnswer answer = chosen.Image is not null && hasKernel
-                ? PlanAnswer.Of(Boot.Of(scenario with { Kernel = chosen.Release, IsKernelAssumed = !chosen.IsNamed, Image = chosen.Image }), OptionWords.Of)
+                ? PlanAnswer.Of(Boot.Of(scenario with { Kernel = chosen.Release, IsKernelAssumed = !chosen.IsNamed, Image = chosen.Image }),
+                    OptionWords.Of)
                 : PlanAnswer.Of(Planner.Plan(scenario), OptionWords.Of);
             if (svg.Write(parsed, () => Pictures.OfPlan(answer.Plan)) is { } unwritten)
                 return console.Fail(unwritten);

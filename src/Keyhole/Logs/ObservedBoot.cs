@@ -86,7 +86,8 @@ public sealed record ObservedBoot
     public bool Halts => Facts.PanicMessage is not null || BootFailure is not null;
 
     /// <summary>Whether Xen died, and no kernel had said anything.</summary>
-    public bool IsXensOwnEnd => EndedByXen is { Value.IsXens: true } && (Release is null || ReleaseSource is not null) && Map is null && Facts == s_nothing;
+    public bool IsXensOwnEnd =>
+        EndedByXen is { Value.IsXens: true } && (Release is null || ReleaseSource is not null) && Map is null && Facts == s_nothing;
 
     private static readonly BootFacts s_nothing = new();
 }

@@ -33,6 +33,11 @@ public enum PciWord
 /// <param name="IsDisks">The disks, whose controller is reset; else the network cards.</param>
 public readonly record struct UnpluggedSighting(int Line, int? Domain, bool IsDisks);
 
+/// <summary>RAM that hvmloader moved from below 4 GiB to above it: <c>Relocating 0xffff pages from 0e0001000 to 10f800000 for lowmem MMIO
+/// hole</c>.</summary>
+/// <param name="Domain">The guest's number in Xen's log.</param>
+internal readonly record struct MovedRamSighting(int Line, int? Domain, ulong Pages, ulong From, ulong To);
+
 /// <summary>One thing that a Linux says of a resource.</summary>
 /// <param name="Line">1-based.</param>
 /// <param name="Domain">The guest on whose console in Xen's log the line stands; null where the line does not say.</param>
@@ -97,6 +102,9 @@ public sealed record PciLog
     /// <summary>The BARs that hvmloader tells it has programmed, of every guest.</summary>
     internal ImmutableArray<PciSighting> FirmwareBars { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>RAM that hvmloader moved, a line each; the first 1,024.</summary>
+    internal ImmutableArray<MovedRamSighting> MovedRam { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The lines where others are left out, ascending.</summary>
     internal ImmutableArray<int> Omissions { get; init => field = Given.Array(value); } = [];
 
@@ -127,10 +135,12 @@ internal sealed class PciLogBuilder
     private const string Unplug = "platform_pci_unplug: ";
     private const string FirstProcess = " as init process";
     private const string Nvidia = "NVRM: BAR";
+    private const string RamMoved = "Relocating 0x";
+    private const int MostMoves = 1024;
 
     /// <summary>One of these stands in every line that is looked at.</summary>
     public static readonly string[] Words =
-        ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess, Nvidia, .. FirmwareMapReader.Words];
+        ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess, Nvidia, RamMoved, .. FirmwareMapReader.Words];
 
     private readonly ImmutableArray<PciFunctionSighting>.Builder _functions = ImmutableArray.CreateBuilder<PciFunctionSighting>();
     private readonly ImmutableArray<PciSighting>.Builder _resources = ImmutableArray.CreateBuilder<PciSighting>();
@@ -138,6 +148,7 @@ internal sealed class PciLogBuilder
     private readonly ImmutableArray<LogFact<string>>.Builder _machines = ImmutableArray.CreateBuilder<LogFact<string>>();
     private readonly ImmutableArray<UnpluggedSighting>.Builder _unplugged = ImmutableArray.CreateBuilder<UnpluggedSighting>();
     private readonly ImmutableArray<LogFact<int?>>.Builder _firstProcesses = ImmutableArray.CreateBuilder<LogFact<int?>>();
+    private readonly ImmutableArray<MovedRamSighting>.Builder _moves = ImmutableArray.CreateBuilder<MovedRamSighting>();
     private readonly ImmutableArray<int>.Builder _omissions = ImmutableArray.CreateBuilder<int>();
     private readonly WrappedPciLine _wrapped = new();
     private readonly ImmutableArray<PciSighting>.Builder _firmwareBars = ImmutableArray.CreateBuilder<PciSighting>();
@@ -171,6 +182,7 @@ internal sealed class PciLogBuilder
         FirstProcesses = _firstProcesses.ToImmutable(),
         FirmwareMaps = _maps.ToMaps(),
         FirmwareBars = _firmwareBars.ToImmutable(),
+        MovedRam = _moves.ToImmutable(),
         Omissions = _omissions.ToImmutable(),
     };
 
@@ -246,6 +258,8 @@ internal sealed class PciLogBuilder
             _machines.Add(new(InputError.OneLine(line[(dmi + Dmi.Length)..].Trim(), MaxWords), number));
         else if (line.IndexOf(Unplug) is >= 0 and int unplug && _unplugged.Count < MostMachines)
             ReadUnplug(line[(unplug + Unplug.Length)..], number, LogPrefix.DomainOf(line));
+        else if (line.IndexOf(RamMoved) is >= 0 and int moved && _moves.Count < MostMoves)
+            ReadMovedRam(line[(moved + RamMoved.Length)..], number, LogPrefix.DomainOf(line));
         else if (line.Contains(FirstProcess, StringComparison.Ordinal) && _firstProcesses.Count < MostMachines)
             _firstProcesses.Add(new(LogPrefix.DomainOf(line), number));
         else if (HvmloaderBar.TryRead(line, number, out PciSighting bar))
@@ -270,6 +284,17 @@ internal sealed class PciLogBuilder
         bool isDisks = text.Contains(": unplug emulated disks", StringComparison.Ordinal);
         if (isDisks || text.Contains(": unplug emulated NICs", StringComparison.Ordinal))
             _unplugged.Add(new(number, domain, isDisks));
+    }
+
+    /// <summary><c>ffff pages from 0e0001000 to 10f800000 for lowmem MMIO hole</c></summary>
+    /// <remarks>Source: Xen's tools/firmware/hvmloader/pci.c.</remarks>
+    private void ReadMovedRam(ReadOnlySpan<char> text, int number, int? domain)
+    {
+        var cursor = new TextCursor(text);
+        if (cursor.TryHex(out ulong pages) && cursor.TryText(" pages from ") && cursor.TryHex(out ulong from) && cursor.TryText(" to ")
+            && cursor.TryHex(out ulong to) && cursor.TryText(" for lowmem MMIO hole") && pages is > 0 and <= Frames.FourGiB >> Frames.Shift
+            && from < Frames.FourGiB && to is >= Frames.FourGiB and < Frames.AddressLimit)
+            _moves.Add(new(number, domain, pages, from, to));
     }
 
     /// <summary>Seconds in the last bracket of what stands before the message: <c>[   67.480726]</c>.</summary>

@@ -91,6 +91,8 @@ public static class FirmwareVerifier
             explanations.Add(verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat)
                 ? "Nothing of the map and of the devices could be compared: the guest's end is all that could be looked at."
                 : "Everything that the log shows of the map and of the devices is as forecast: what ended the boot comes after it.");
+        else if (!verification.Agrees && MovedRam.Of(plan, observed, scan, verification.Findings) is { Length: > 0 } moved)
+            explanations.AddRange(moved);
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
                 : WhatElseAgrees(plan, observed, scan));
@@ -111,7 +113,7 @@ public static class FirmwareVerifier
         return verification with { Findings = [.. verification.Findings, .. NeedFindings.Of(observed.Facts)], Explanations = [.. explanations] };
     }
 
-    private static BootVerification CompareOnly(Plan plan, ObservedBoot observed, LogScan scan, List<Phrase> explanations)
+    internal static BootVerification CompareOnly(Plan plan, ObservedBoot observed, LogScan scan, List<Phrase> explanations)
     {
         var findings = new List<Finding>();
         var undecided = new List<Finding>();
@@ -284,7 +286,7 @@ public static class FirmwareVerifier
         }
     }
 
-    private const string GapWhat = "gap for PCI devices";
+    internal const string GapWhat = "gap for PCI devices";
 
     private static string GapText(ByteRange gap) => gap.IsEmpty ? "none" : Verifier.Range(gap);
 

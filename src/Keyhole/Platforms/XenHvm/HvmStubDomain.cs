@@ -59,9 +59,11 @@ internal static class HvmStubDomain
     /// <summary>The smallest mmio_hole with which no RAM has to move; null where there is none, or nobody asked.</summary>
     public static string? HoleRemedy(Scenario scenario, HvmGuest guest) =>
         scenario.SeeksRemedies && HvmHoles.SmallestFor(scenario, guest, static tried => tried.NotModelled is null && tried.PlacesAll) is { } mib
-            ? string.Create(CultureInfo.InvariantCulture,
-                $"put mmio_hole={mib} into the xl.cfg: libxl then lays RAM around the hole itself, and tells QEMU of it{HvmHoles.WhoHasIt(scenario)}")
-            : null;
+            ? WithHole(scenario, mib) : null;
+
+    /// <summary>What to do so that hvmloader has no RAM to move.</summary>
+    public static string WithHole(Scenario scenario, ulong mib) => string.Create(CultureInfo.InvariantCulture,
+        $"put mmio_hole={mib} into the xl.cfg: libxl then lays RAM around the hole itself, and tells QEMU of it{HvmHoles.WhoHasIt(scenario)}");
 
     /// <summary>What libxl gives the stubdomain.</summary>
     public static ulong MemoryKiB(HvmSettings settings) => ((settings.StubDomainMiB ?? UsualMiB) << 10) + settings.VideoKiB;
