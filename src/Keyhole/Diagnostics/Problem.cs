@@ -99,6 +99,9 @@ public static class ProblemCodes
     /// <summary>Nothing tells what a device asks for, so where its BARs come to lie is not known.</summary>
     public const string BarsNotKnown = "bars-not-known";
 
+    /// <summary>A device is in a slot without function 0, into which neither firmware nor operating system looks.</summary>
+    public const string DeviceUnseen = "device-unseen";
+
     /// <summary>hvmloader takes registers of a PCI bridge for BARs and writes over its bus numbers and windows.</summary>
     public const string BridgeOverwritten = "bridge-overwritten";
 

@@ -54,16 +54,19 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
         if (!_arguments.Build().TryGet(out GuestDocument? document, out InputError? error))
             return error;
         ImmutableArray<QemuProperty> kept =
-            [.. ((string[])["args", "cpu", "machine", "bios", "hotplug"])
+            [.. ((string[])["args", "cpu", "machine", "bios", "hotplug", .. settings.Keys.Where(static key => key.StartsWith("hostpci",
+                StringComparison.Ordinal))])
                 .Where(key => Text(key) is not null).Select(key => new QemuProperty(key, Text(key)!))];
         QemuGuest guest = document.Guest.Qemu! with { Kept = kept, LeastEmulator = _created, Room = _room, WithLines = WithLines };
         guest.TryResolve(QemuSurroundings.Unknown, out QemuMachine machine, out _);
         return document with { Guest = document.Guest with { Qemu = guest with { Machine = machine } } };
     }
 
-    private QemuGuest? WithLines(string lines)
+    private QemuGuest? WithLines(string lines, ImmutableArray<string> dropped)
     {
         var changed = new SortedDictionary<string, (string Value, int Line)>(settings, StringComparer.Ordinal);
+        foreach (string key in dropped)
+            changed.Remove(key);
         foreach (string line in lines.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             int colon = line.IndexOf(':', StringComparison.Ordinal);

@@ -82,8 +82,8 @@ public sealed record QemuGuest
     internal ProxmoxRoom? Room { get; init; }
 
     /// <summary>For a configuration of which more than the changed setting follows from a setting: the guest with lines of its own form put in, each
-    /// in place of the one of its key. Null from the function where they cannot be read; null elsewhere.</summary>
-    internal Func<string, QemuGuest?>? WithLines { get; init; }
+    /// in place of the one of its key, and without those of some keys. Null from the function where they cannot be read; null elsewhere.</summary>
+    internal Func<string, ImmutableArray<string>, QemuGuest?>? WithLines { get; init; }
 
     /// <summary>What the source says of QEMU's package, for the guess at its firmware; empty where it says nothing.</summary>
     public string EmulatorText { get; init; } = "";

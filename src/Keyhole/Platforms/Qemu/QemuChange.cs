@@ -13,6 +13,9 @@ namespace Keyhole.Platforms.Qemu;
 /// first.</summary>
 internal enum QemuSetting
 {
+    /// <summary>The lowest function of each slot that has no function 0, moved there.</summary>
+    FirstFunction,
+
     /// <summary>OVMF's window above 4 GiB: <c>opt/ovmf/X-PciMmio64Mb</c>, in MiB.</summary>
     OvmfWindow,
 
@@ -49,7 +52,8 @@ internal enum QemuSetting
 
 /// <summary>One change of a guest's settings.</summary>
 /// <param name="Number">The value, in the setting's unit; 0 where it is no number.</param>
-/// <param name="Text">A property and its value for <see cref="QemuSetting.Ports"/>, the name of a firmware or of a machine type; else empty.</param>
+/// <param name="Text">A property and its value for <see cref="QemuSetting.Ports"/>, the name of a firmware or of a machine type, what is moved for
+/// <see cref="QemuSetting.FirstFunction"/>; else empty.</param>
 internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, string Text)
 {
     /// <summary>The name under which OVMF looks for the size of its window.</summary>
@@ -58,7 +62,7 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
     /// <summary>How much a change costs whoever makes it: sums of these are compared.</summary>
     internal int Weight => Setting switch
     {
-        QemuSetting.OvmfWindow => 1,
+        QemuSetting.FirstFunction or QemuSetting.OvmfWindow => 1,
         QemuSetting.PhysBits or QemuSetting.GiBPages => 2,
         QemuSetting.Ports or QemuSetting.MaxRamBelow4GiB or QemuSetting.Hole64 => 3,
         QemuSetting.MemorySlots => Number > 0 ? 3 : 9,
@@ -71,6 +75,7 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
     /// <summary>As users write it.</summary>
     public string Name => Setting switch
     {
+        QemuSetting.FirstFunction => Text,
         QemuSetting.OvmfWindow => string.Create(CultureInfo.InvariantCulture, $"X-PciMmio64Mb={Number}"),
         QemuSetting.PhysBits => string.Create(CultureInfo.InvariantCulture, $"phys-bits={Number}"),
         QemuSetting.GiBPages => "pdpe1gb=on",
@@ -102,6 +107,8 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
         QemuChange change = this;
         switch (Setting)
         {
+            case QemuSetting.FirstFunction:
+                return UnseenSlot.Mended(machine) ?? machine;
             case QemuSetting.OvmfWindow:
                 return machine with
                 {

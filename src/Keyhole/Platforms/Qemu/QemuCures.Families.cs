@@ -33,6 +33,8 @@ internal static partial class QemuCures
                 return;
             }
 
+            if (!asItIs.Unseen.IsEmpty)
+                Add([new QemuChange(QemuSetting.FirstFunction, 0, QemuUnseen.CureName(asItIs.Unseen))]);
             if (machine.Firmware.Name == FirmwareName.Ovmf)
                 AddWindows();
             AddWidths(machine);

@@ -48,6 +48,9 @@ internal sealed record QemuForecast
     /// <summary>BARs that have an address at which they do not work, or not as meant.</summary>
     public ImmutableArray<FaultyBar> Faults { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>Slots with devices that neither firmware nor operating system sees.</summary>
+    public ImmutableArray<UnseenSlot> Unseen { get; init => field = Given.Array(value); } = [];
+
     /// <summary>
     /// BARs that have no address of use: none at all, or one at which the device cannot be reached. What a firmware never maps (OVMF's option ROMs)
     /// is not counted.
@@ -59,11 +62,17 @@ internal sealed record QemuForecast
             count += bar.Why is { Reason: not UnplacedReason.NotHandled } ? 1 : 0;
         foreach (FaultyBar fault in Faults)
             count += fault.Fault == BarFault.OverReserved ? 0 : 1;
+        foreach (UnseenSlot slot in Unseen)
+        {
+            foreach (PciFunction function in slot.Lost)
+                count += function.Bars.Length;
+        }
+
         return count;
     }
 
     /// <summary>Whether the guest boots with every BAR in its place.</summary>
-    public bool PlacesAll => Outcome == GuestOutcome.Boots && CountUnusable() == 0;
+    public bool PlacesAll => Outcome == GuestOutcome.Boots && CountUnusable() == 0 && Unseen.IsEmpty;
 }
 
 /// <summary>Why no forecast can be made.</summary>
@@ -158,6 +167,7 @@ internal static class QemuForecaster
             Acpi = boots || run.Outcome == GuestOutcome.GivesUp
                 ? Windows(machine, memory, run.Placement!) with { Mmconfig = run.Mmconfig, AddressBits = machine.Cpu.PhysBits } : null,
             Faults = boots ? Faults(machine, memory, run) : [],
+            Unseen = topology.Unseen,
         };
         return true;
     }

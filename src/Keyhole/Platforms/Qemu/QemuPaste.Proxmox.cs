@@ -30,6 +30,11 @@ internal sealed partial record QemuPaste
             {
                 switch (change.Setting)
                 {
+                    case QemuSetting.FirstFunction:
+                        List<string> before = [.. kept];
+                        AddMovedLines(lines, kept);
+                        isInArguments |= !kept.SequenceEqual(before);
+                        break;
                     case QemuSetting.PhysBits when !isInArguments && IsLimitedByGlobal:
                         arguments.AddRange(["-global",
                             string.Create(CultureInfo.InvariantCulture, $"host-x86_64-cpu.host-phys-bits-limit={change.Number}")]);

@@ -19,6 +19,9 @@ namespace Keyhole.Platforms.Qemu;
 /// <param name="Notes">What no file says: a package to update, a value that goes.</param>
 internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? Proxmox, ImmutableArray<string> Notes)
 {
+    /// <summary>Keys of the VMID.conf whose lines go.</summary>
+    public ImmutableArray<string> Dropped { get; init => field = Given.Array(value); } = [];
+
     /// <summary>In the guest's own form, on one line; the notes alone where no file says the change.</summary>
     public string OneLine
     {
@@ -49,6 +52,7 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
 
         /// <summary>What the guest's own form has already and what is pasted takes the place of.</summary>
         private readonly List<string> _replaced = [];
+        private readonly List<string> _dropped = [];
 
         public QemuPaste Write()
         {
@@ -60,7 +64,7 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
             string? proxmox = isAny || guest.Dialect == QemuDialect.Proxmox ? OrNull(Proxmox()) : null;
             if (_replaced.Count > 0 && !isAny)
                 _notes.Insert(0, $"in place of {Listed(_replaced)} that {(_replaced.Count == 1 ? "stands" : "stand")} there");
-            return new(libvirt, arguments, proxmox, [.. _notes]);
+            return new(libvirt, arguments, proxmox, [.. _notes]) { Dropped = [.. _dropped] };
         }
 
         private static string Listed(List<string> names) =>
@@ -134,6 +138,9 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
             {
                 switch (change.Setting)
                 {
+                    case QemuSetting.FirstFunction:
+                        AddMovedArguments(words);
+                        break;
                     case QemuSetting.PhysBits or QemuSetting.GiBPages:
                         break;
                     case QemuSetting.Firmware when change.Text.StartsWith("seabios", StringComparison.Ordinal):

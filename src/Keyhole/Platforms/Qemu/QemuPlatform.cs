@@ -92,6 +92,7 @@ internal sealed class QemuPlatform : IPlatform
         }
 
         ReportOutcome(forecast, remedy, problems);
+        QemuUnseen.Report(forecast, remedy, problems);
         QemuOtherFirmware.Report(forecast, limits, remedy, problems);
         QemuBarProblems.Report(forecast, remedy, problems);
         QemuLinuxRoom.Report(forecast, scenario.Guest.Kernel is not null, problems);
@@ -195,7 +196,8 @@ internal sealed class QemuPlatform : IPlatform
         };
         return guest.WithLines is not { } withLines ? request : request with
         {
-            Rebuilt = changes => withLines(QemuPaste.Of(guest, request, changes).Proxmox ?? "") is { } changed
+            Rebuilt = changes => QemuPaste.Of(guest, request, changes) is var paste
+                && withLines(paste.Proxmox ?? "", paste.Dropped) is { } changed
                 && changed.TryResolve(changes.Any(static change => change.Setting is QemuSetting.MachineVersion or QemuSetting.Board)
                     ? around with { MachineName = null } : around, out QemuMachine rebuilt, out _) ? rebuilt : null,
         };

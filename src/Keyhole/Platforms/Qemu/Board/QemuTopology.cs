@@ -50,6 +50,10 @@ internal sealed partial class QemuTopology
     /// <summary>Why that is not known, where it is not its model that is not known; null where it is.</summary>
     public string? WhyUnknown { get; private set; }
 
+    /// <summary>Slots that neither firmware nor operating system looks into, although something is there that is no bridge; empty where there is no
+    /// tree.</summary>
+    public ImmutableArray<UnseenSlot> Unseen { get; private set; } = [];
+
     /// <summary>Whether there are more bridges than PCI has bus numbers: no firmware gets through that.</summary>
     public bool HasTooManyBuses => _bridges >= NumberedTree.MaxBuses;
 
@@ -400,10 +404,11 @@ internal sealed partial class QemuTopology
         var roots = ImmutableArray.CreateBuilder<PciRootBus>(_roots.Count);
         foreach (QemuBus root in _roots)
             roots.Add(new PciRootBus(root.Number, Functions(root)));
+        Unseen = Unseen.RemoveAll(static slot => slot.Lost.IsEmpty);
         return new PciTree(roots.MoveToImmutable());
     }
 
-    private static ImmutableArray<PciFunction> Functions(QemuBus bus)
+    private ImmutableArray<PciFunction> Functions(QemuBus bus)
     {
         bus.Functions.Sort((a, b) => a.DevFn.CompareTo(b.DevFn));
         var found = ImmutableArray.CreateBuilder<PciFunction>(bus.Functions.Count);
@@ -413,15 +418,46 @@ internal sealed partial class QemuTopology
             if (function.IsVirtual)
                 continue;
             // A slot without its function 0 is empty to every firmware.
+            int slot = devFn / FunctionsOfSlot;
             if (devFn % FunctionsOfSlot == 0)
-                slotWithFirst = devFn / FunctionsOfSlot;
-            else if (devFn / FunctionsOfSlot != slotWithFirst)
+                slotWithFirst = slot;
+            else if (slot != slotWithFirst)
+            {
+                NoteUnseen(bus, slot, function);
                 continue;
+            }
+
             found.Add(function.Bridge is { } bridge
                 ? function.Node with { Bridge = bridge with { Functions = Functions(function.Behind!) } }
                 : function.Node);
         }
 
         return found.ToImmutable();
+    }
+
+    private void NoteUnseen(QemuBus bus, int slot, PluggedFunction function)
+    {
+        var lost = ImmutableArray.CreateBuilder<PciFunction>();
+        AddLeaves(function, lost);
+        for (int i = 0; i < Unseen.Length; i++)
+        {
+            if (Unseen[i].Bus != bus.Name || Unseen[i].Slot != slot)
+                continue;
+            Unseen = Unseen.SetItem(i, Unseen[i] with { Lost = [.. Unseen[i].Lost, .. lost] });
+            return;
+        }
+
+        Unseen = Unseen.Add(new(bus.Name, slot, function.Node.Plug, function.Bridge is null, lost.ToImmutable()));
+    }
+
+    private static void AddLeaves(PluggedFunction function, ImmutableArray<PciFunction>.Builder found)
+    {
+        if (function.Bridge is null)
+            found.Add(function.Node);
+        foreach ((int _, PluggedFunction inner) in function.Behind?.Functions ?? [])
+        {
+            if (!inner.IsVirtual)
+                AddLeaves(inner, found);
+        }
     }
 }
