@@ -23,12 +23,15 @@ internal sealed class LogTraits
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
         "RMRR: [", "IVMD",
         "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_",
-        " endpoint: ", Dmi,
+        " endpoint: ", Dmi, Virtual,
         .. WidthTraits.Words, .. ComplaintLines.Words,
     ];
 
     /// <summary>What a Linux says of its machine.</summary>
     private const string Dmi = "DMI: ";
+
+    /// <summary>What a Linux says that runs in a virtual machine: that has the width which it is told.</summary>
+    private const string Virtual = "Hypervisor detected: ";
 
     /// <summary>Xen's title of its map where EFI has loaded it (setup.c: EFI_LOADER).</summary>
     private const string EfiMap = "EFI RAM map:";
@@ -48,6 +51,8 @@ internal sealed class LogTraits
     private List<PciAddress>? _entryDevices;
     private string? _vendor;
     private int? _family;
+    private int? _model;
+    private bool _isVirtual;
     private int? _addressBits;
     private int? _hostAddressBits;
     private int? _iommuAddressBits;
@@ -109,6 +114,9 @@ internal sealed class LogTraits
             return true;
         }
 
+        // Under Xen dom0 has the machine's own processor.
+        if (TextCursor.TryBehind(line, Virtual, out ReadOnlySpan<char> hypervisor) && !hypervisor.StartsWith("Xen PV", StringComparison.Ordinal))
+            return _isVirtual = true;
         bool isOfWidths = _widths.TryRead(line, number) | _complaints.TryRead(line);
         if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
             return isOfWidths;
@@ -248,7 +256,7 @@ internal sealed class LogTraits
         CpuVendor = _vendor,
         CpuFamily = _family,
         Complaints = _complaints.ToComplaints(),
-        PhysicalAddressBits = _addressBits,
+        PhysicalAddressBits = _addressBits ?? (_isVirtual ? null : ProcessorWidths.Of(_vendor, _family, _model)),
         AcpiAddressBits = _hostAddressBits,
         IommuAddressBits = _iommuAddressBits ?? _hostAddressBits,
         XenVersion = _xenVersion,
@@ -371,8 +379,12 @@ internal sealed class LogTraits
     private void ReadXenProcessor(ReadOnlySpan<char> text)
     {
         _vendor ??= VendorOf(text);
-        if (TextCursor.TryBehind(text, "Family ", out ReadOnlySpan<char> rest) && new TextCursor(rest).TryDecimal(out uint family) && family <= 0x10e)
-            _family ??= (int)family;
+        if (_family is not null || !TextCursor.TryBehind(text, "Family ", out ReadOnlySpan<char> rest)
+            || !new TextCursor(rest).TryDecimal(out uint family) || family > 0x10e)
+            return;
+        _family = (int)family;
+        if (TextCursor.TryBehind(rest, "Model ", out rest) && new TextCursor(rest).TryDecimal(out uint model) && model <= 0xff)
+            _model = (int)model;
     }
 
     /// <summary><c>smpboot: CPU0: AMD EPYC … (family: 0x17, model: 0x31, …)</c>, before 4.0 <c>(fam: 06, model: 2a, …)</c>.</summary>
@@ -383,8 +395,15 @@ internal sealed class LogTraits
         _vendor ??= VendorOf(text);
         TextCursor cursor = new(rest);
         cursor.TryText("0x");
-        if (cursor.TryHex(out ulong family) && family <= 0x10e)
-            _family ??= (int)family;
+        if (_family is not null || !cursor.TryHex(out ulong family) || family > 0x10e)
+            return;
+        _family = (int)family;
+        if (!TextCursor.TryBehind(rest, "model: ", out rest))
+            return;
+        cursor = new(rest);
+        cursor.TryText("0x");
+        if (cursor.TryHex(out ulong model) && model <= 0xff)
+            _model = (int)model;
     }
 
     private static string? VendorOf(ReadOnlySpan<char> text)

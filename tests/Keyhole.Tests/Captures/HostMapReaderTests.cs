@@ -506,8 +506,8 @@ public sealed class HostMapReaderTests
     }
 
     [TestMethod]
-    [DataRow("smpboot: CPU0: Intel(R) Core(TM) i7-3770 CPU @ 3.40GHz (family: 0x6, model: 0x3a, stepping: 0x9)", " |  | GenuineIntel 6 ")]
-    [DataRow("smpboot: CPU0: Intel(R) Core(TM) i3-2100 CPU @ 3.10GHz (fam: 06, model: 2a, stepping: 07)", " |  | GenuineIntel 6 ")]
+    [DataRow("smpboot: CPU0: Intel(R) Core(TM) i7-3770 CPU @ 3.40GHz (family: 0x6, model: 0x3a, stepping: 0x9)", " |  | GenuineIntel 6 36")]
+    [DataRow("smpboot: CPU0: Intel(R) Core(TM) i3-2100 CPU @ 3.10GHz (fam: 06, model: 2a, stepping: 07)", " |  | GenuineIntel 6 36")]
     [DataRow("[    0.1] smpboot: CPU0: AMD EPYC 7302 16-Core Processor (family: 0x17, model: 0x31, stepping: 0x0)", " |  | AuthenticAMD 23 ")]
     [DataRow("DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap c0000020660462 ecap f0101a", " | fed90000 |   ")]
     [DataRow("DMAR: DRHD base: 0x000000fed91000 flags: 0x1", " | fed91000 |   ")]

@@ -81,14 +81,10 @@ internal sealed class QemuPlatform : IPlatform
         QemuIgnoredSettings.Report(guest, RequestFor(scenario, guest, around, machine), remedy, problems);
         ReportHyperTransport(forecast, guest.Dialect, problems);
         QemuWidths.Report(scenario.Host.Traits, limits, forecast, asksWidth: (around.PhysBits ?? guest.Cpu.PhysBits) is not null, remedy, problems);
-        if (assumptions.Any(static assumption => assumption.Unknown == Guests.QemuUnknown.PhysBits))
+        if (WiderOf(guest, around, assumptions) is { } wider)
         {
-            // More than the width may follow from the host's.
-            if (guest.TryResolve(around with { HostPhysBits = QemuWidths.WiderBits }, out QemuMachine wider, out _))
-            {
-                QemuWidths.ReportWiderProcessor(limits, forecast, wider,
-                    () => LimitRemedy(guest, RequestFor(scenario, guest, around, machine), limits, [machine, wider]), problems);
-            }
+            QemuWidths.ReportWiderProcessor(limits, forecast, wider,
+                () => LimitRemedy(guest, RequestFor(scenario, guest, around, machine), [machine, wider]), problems);
         }
 
         ReportOutcome(forecast, remedy, problems);
@@ -157,6 +153,10 @@ internal sealed class QemuPlatform : IPlatform
                 QemuStops.WhyOf(scenario, guest, machine), Paste: null);
         }
 
+        if (cure.IsWell && WiderOf(guest, around, assumptions) is { } wider
+            && QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _)
+            && QemuWidths.HasBarsBeyondOnWider(request.Limits, forecast, wider))
+            return ForAnyProcessor(guest, request, cure.Trials[0], [machine, wider]);
         QemuPaste? paste = cure.Best is { } best && !cure.IsWell ? QemuPaste.Of(guest, request, best.Changes) : null;
         string why = cure.IsWell ? "every BAR has its place as it is"
             : cure.IsUntried ? $"none could be tried: {Untried(cure)}"
@@ -168,11 +168,31 @@ internal sealed class QemuPlatform : IPlatform
             [.. cure.Trials.Select(trial => new TriedSetting(trial.Name, cure.IsStartOnly ? null : trial.Unplaced, trial.Outcome))],
             cure.Best?.Name,
             why,
-            paste is null ? null : new(paste.Libvirt, paste.Qemu, paste.Proxmox, Xl: null)
-            {
-                Beside = paste.Notes.IsEmpty ? null : string.Join("; ", paste.Notes),
-            });
+            paste is null ? null : PasteOf(paste));
     }
+
+    /// <summary>The guest on a host whose processor has more address bits than are assumed; null where they are told.</summary>
+    private static QemuMachine? WiderOf(QemuGuest guest, QemuSurroundings around, ImmutableArray<QemuAssumption> assumptions) =>
+        assumptions.Any(static assumption => assumption.Unknown == Guests.QemuUnknown.PhysBits)
+        // More than the width may follow from the host's.
+        && guest.TryResolve(around with { HostPhysBits = QemuWidths.WiderBits }, out QemuMachine wider, out _) ? wider : null;
+
+    /// <summary>For a guest that is well as it is on one of the processors that the host may have, and not on the other.</summary>
+    private static SettingComparison ForAnyProcessor(QemuGuest guest, QemuCureRequest request, QemuTrial asItIs, ReadOnlySpan<QemuMachine> machines)
+    {
+        var said = new TriedSetting(asItIs.Name, asItIs.Unplaced, asItIs.Outcome);
+        if (LimitFor(request, machines) is not { } change)
+            return new([said], asItIs.Name, "every BAR has its place as it is, if the processor has no more address bits than are assumed", Paste: null);
+        QemuPaste paste = QemuPaste.Of(guest, request, [change]);
+        return new([said, said with { Setting = change.Name }], change.Name,
+            "every BAR has its place then whatever the processor has, and as it is only if that has no more address bits than are assumed",
+            PasteOf(paste));
+    }
+
+    private static PastedSetting PasteOf(QemuPaste paste) => new(paste.Libvirt, paste.Qemu, paste.Proxmox, Xl: null)
+    {
+        Beside = paste.Notes.IsEmpty ? null : string.Join("; ", paste.Notes),
+    };
 
     /// <summary>Why there can be no forecast: nobody says which firmware the guest has. Null where that is known.</summary>
     private static string? FirmwareNotKnown(ImmutableArray<QemuAssumption> assumptions) =>
@@ -254,19 +274,26 @@ internal sealed class QemuPlatform : IPlatform
     private static QemuLimits LimitsOf(Scenario scenario, QemuGuest guest, QemuSurroundings around, QemuMachine machine) =>
         QemuLimits.Of(scenario.Host.Traits, machine, around.HostKernel ?? guest.HostKernel);
 
+    private static string? LimitRemedy(QemuGuest guest, QemuCureRequest request, ReadOnlySpan<QemuMachine> machines)
+    {
+        if (LimitFor(request, machines) is not { } change)
+            return null;
+        QemuPaste paste = QemuPaste.Of(guest, request, [change]);
+        return $"{change.Name}, with which every BAR has its place whatever the processor has: {paste.OneLine}{paste.InBrackets}";
+    }
+
     /// <summary>The IOMMU's width as the limit of the guest's, where it is well with that; null else.</summary>
     /// <param name="machines">The guest on each of the hosts that this may be.</param>
-    private static string? LimitRemedy(QemuGuest guest, QemuCureRequest request, QemuLimits limits, ReadOnlySpan<QemuMachine> machines)
+    private static QemuChange? LimitFor(QemuCureRequest request, ReadOnlySpan<QemuMachine> machines)
     {
-        var change = new QemuChange(QemuSetting.PhysBits, (ulong)limits.IommuBits!.Value, "");
+        var change = new QemuChange(QemuSetting.PhysBits, (ulong)request.Limits.IommuBits!.Value, "");
         foreach (QemuMachine machine in machines)
         {
-            if (!QemuForecaster.TryForecast(change.ApplyTo(machine), out QemuForecast limited, out _) || !QemuCures.IsWell(limited, limits))
+            if (!QemuForecaster.TryForecast(change.ApplyTo(machine), out QemuForecast limited, out _) || !QemuCures.IsWell(limited, request.Limits))
                 return null;
         }
 
-        QemuPaste paste = QemuPaste.Of(guest, request, [change]);
-        return $"{change.Name}, with which every BAR has its place whatever the processor has: {paste.OneLine}{paste.InBrackets}";
+        return change;
     }
 
     private static QemuSurroundings Around(Scenario scenario)

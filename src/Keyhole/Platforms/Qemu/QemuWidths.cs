@@ -150,11 +150,9 @@ internal static class QemuWidths
     public static void ReportWiderProcessor(
         QemuLimits limits, QemuForecast forecast, QemuMachine wider, Func<string?> remedy, List<Problem> problems)
     {
-        if (limits.IommuBits is not { } iommuBits || forecast.Machine.Cpu.PhysBits >= WiderBits || !limits.Suit(forecast))
+        if (BeyondOnWider(limits, forecast, wider, out PciPlacement placement) is not { Length: > 0 } beyond)
             return;
-        if (!QemuForecaster.TryForecast(wider, out QemuForecast other, out _) || other.Placement is not { } placement
-            || Beyond(placement, 1UL << iommuBits, IsMapped) is not { Length: > 0 } beyond)
-            return;
+        int iommuBits = limits.IommuBits!.Value;
         string consequence = beyond.Any(bar => IsShared(placement.Tree.Functions[bar.Function].Node)) ? QemuStops
             : $"and no other device of the guest reaches {(beyond.Length == 1 ? "it" : "them")}";
         problems.Add(new(
@@ -167,6 +165,20 @@ internal static class QemuWidths
             StartOf(beyond),
             EndOf(beyond),
             remedy()));
+    }
+
+    /// <summary>Whether BARs that QEMU maps are beyond the IOMMU's width only where the processor is wider than was assumed.</summary>
+    public static bool HasBarsBeyondOnWider(QemuLimits limits, QemuForecast forecast, QemuMachine wider) =>
+        BeyondOnWider(limits, forecast, wider, out _).Length > 0;
+
+    private static BarPlacement[] BeyondOnWider(QemuLimits limits, QemuForecast forecast, QemuMachine wider, out PciPlacement placement)
+    {
+        placement = null!;
+        if (limits.IommuBits is not { } iommuBits || forecast.Machine.Cpu.PhysBits >= WiderBits || !limits.Suit(forecast)
+            || !QemuForecaster.TryForecast(wider, out QemuForecast other, out _) || other.Placement is not { } placed)
+            return [];
+        placement = placed;
+        return Beyond(placed, 1UL << iommuBits, IsMapped);
     }
 
     private static bool IsShared(PciFunction node) => node.Model.StartsWith("ivshmem", StringComparison.Ordinal);

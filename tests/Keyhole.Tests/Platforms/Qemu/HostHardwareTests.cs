@@ -199,6 +199,43 @@ public sealed class HostHardwareTests
     }
 
     [TestMethod]
+    [DataRow("Intel(R) Core(TM) i7-6700 CPU @ 3.40GHz (family: 0x6, model: 0x5e, stepping: 0x3)", 39)]
+    [DataRow("11th Gen Intel(R) Core(TM) i7-11850H @ 2.50GHz (family: 0x6, model: 0x8d, stepping: 0x1)", 39)]
+    [DataRow("Intel(R) N100 (family: 0x6, model: 0xbe, stepping: 0x0)", 39)]
+    [DataRow("Intel(R) Core(TM) i9-10980XE CPU @ 3.00GHz (family: 0x6, model: 0x55, stepping: 0x7)", 46)]
+    [DataRow("Intel(R) Core(TM) i9-14900K (family: 0x6, model: 0xb7, stepping: 0x1)", null)]
+    [DataRow("12th Gen Intel(R) Core(TM) i5-12400 (family: 0x6, model: 0x97, stepping: 0x5)", null)]
+    [DataRow("Intel(R) Xeon(R) Platinum 8480+ (family: 0x6, model: 0x8f, stepping: 0x8)", null)]
+    [DataRow("AMD EPYC 7742 64-Core Processor (family: 0x17, model: 0x31, stepping: 0x0)", null)]
+    public void A_processor_whose_model_settles_its_width_has_it_and_others_are_not_known(string processor, int? bits)
+    {
+        Scenario scenario = ScenarioOf(Small, "6.8.12", $"smpboot: CPU0: {processor}");
+        Assert.AreEqual(bits, scenario.Host.Traits.PhysicalAddressBits);
+        Scenario inMachine = ScenarioOf(Small, "6.8.12", "Hypervisor detected: KVM", $"smpboot: CPU0: {processor}");
+        Assert.IsNull(inMachine.Host.Traits.PhysicalAddressBits);
+    }
+
+    [TestMethod]
+    public void A_processor_whose_model_settles_its_width_is_not_warned_of_a_wider_one()
+    {
+        Scenario scenario = ScenarioOf(Small, "6.8.12",
+            "smpboot: CPU0: Intel(R) Core(TM) i7-6700 CPU @ 3.40GHz (family: 0x6, model: 0x5e, stepping: 0x3)", Table);
+        Assert.IsNull(Find(Planner.Plan(scenario), ProblemCodes.DmaBeyondIommu));
+        Assert.AreEqual("as it is", Planner.PlatformOf(scenario).CompareSettings(scenario)!.Best);
+    }
+
+    [TestMethod]
+    public void Where_a_wider_processor_is_warned_of_compare_recommends_what_helps_on_either()
+    {
+        Scenario scenario = ScenarioOf(Small, "6.8.12", Intel, Table);
+        Assert.Contains("if the host's processor has 46 address bits", Find(Planner.Plan(scenario), ProblemCodes.DmaBeyondIommu)!.Message.ToString());
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual("phys-bits=39", comparison.Best);
+        Assert.Contains("whatever the processor has", comparison.Why);
+        Assert.AreEqual("-cpu host,host-phys-bits=on,host-phys-bits-limit=39", comparison.Paste!.Qemu);
+    }
+
+    [TestMethod]
     public void Where_only_the_DMAR_table_tells_a_width_it_is_assumed_and_a_wider_processor_is_warned_of()
     {
         Plan plan = Planner.Plan(ScenarioOf(Small, "6.12.8", Table, Intel));
