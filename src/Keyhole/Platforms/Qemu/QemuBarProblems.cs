@@ -3,6 +3,7 @@
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
+using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
 using Keyhole.Platforms.Firmware;
@@ -90,7 +91,7 @@ internal static class QemuBarProblems
         bool isOne = bars.Length == 1;
         string what = fault switch
         {
-            BarFault.Misaligned => "is not a multiple of its size",
+            BarFault.Misaligned => "that the firmware writes is not a multiple of its size",
             BarFault.OverRam => "overlaps RAM",
             BarFault.OverReserved => "overlaps addresses that the machine keeps for something else",
             BarFault.BeyondAddressWidth => "ends beyond what the guest's processor can address",
@@ -100,9 +101,22 @@ internal static class QemuBarProblems
             fault == BarFault.OverReserved ? Severity.Warning : Severity.Error,
             ProblemCodes.BarUnplaced,
             $"{NamesOf(placement, [.. bars.Select(static bar => (bar.Function, bar.Bar))])} {(isOne ? "is" : "are")} put where "
-                + $"{(isOne ? "it does" : "they do")} not work: the address {(isOne ? "" : "of each ")}{what}",
+                + $"{(isOne ? "it does" : "they do")} not work: the address {(isOne ? "" : "of each ")}{what}{Kept(fault, bars)}",
             isOne ? bars[0].Address : null,
             isOne && end > bars[0].Address ? end : null,
             fault == BarFault.OverReserved ? null : remedy);
+    }
+
+    /// <summary>What was written, and what the registers keep of it: the place that is told of the BAR.</summary>
+    private static string Kept(BarFault fault, FaultyBar[] bars)
+    {
+        if (fault != BarFault.Misaligned)
+            return "";
+        string written = Listed.Of([.. bars.Select(static bar => string.Create(CultureInfo.InvariantCulture, $"0x{bar.Address:x}"))]);
+        return bars.Length == 1
+            ? string.Create(CultureInfo.InvariantCulture,
+                $" ({written}), and the register keeps 0x{Align.Down(bars[0].Address, bars[0].Bar.SizeBytes):x} of it, which its bridge does not forward "
+                    + $"to it or another device has")
+            : $" ({written}), and the registers keep the multiples below, which the bridges do not forward to them or other devices have";
     }
 }

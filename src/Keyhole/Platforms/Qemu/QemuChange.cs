@@ -88,10 +88,13 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
     };
 
     /// <summary>The number as QEMU's options spell it.</summary>
-    public string Size => Number == 0 ? "0"
-        : Number % QemuLayout.TiB == 0 ? string.Create(CultureInfo.InvariantCulture, $"{Number / QemuLayout.TiB}T")
-        : Number % QemuLayout.GiB == 0 ? string.Create(CultureInfo.InvariantCulture, $"{Number / QemuLayout.GiB}G")
-        : string.Create(CultureInfo.InvariantCulture, $"{Number >> 20}M");
+    public string Size => SizeText(Number);
+
+    /// <summary>Bytes as QEMU's options spell them.</summary>
+    public static string SizeText(ulong bytes) => bytes == 0 ? "0"
+        : bytes % QemuLayout.TiB == 0 ? string.Create(CultureInfo.InvariantCulture, $"{bytes / QemuLayout.TiB}T")
+        : bytes % QemuLayout.GiB == 0 ? string.Create(CultureInfo.InvariantCulture, $"{bytes / QemuLayout.GiB}G")
+        : string.Create(CultureInfo.InvariantCulture, $"{bytes >> 20}M");
 
     /// <summary>The property of <see cref="QemuSetting.Ports"/>.</summary>
     internal string Property => Text[..Text.IndexOf('=', StringComparison.Ordinal)];

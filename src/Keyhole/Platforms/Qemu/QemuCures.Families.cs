@@ -2,8 +2,11 @@
 
 using System;
 using System.Collections.Immutable;
+using System.Linq;
 using System.Numerics;
 using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Platforms.Firmware;
 using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
@@ -46,6 +49,12 @@ internal static partial class QemuCures
                 hasPorts |= device.Driver == "pcie-root-port";
             foreach (string port in hasPorts ? s_ports : [])
                 ports.Add(new(QemuSetting.Ports, 0, port));
+            if (hasPorts && WholeWindow(asItIs) is { } whole)
+            {
+                ports.Add(new(QemuSetting.Ports, 0, $"pref64-reserve={QemuChange.SizeText(whole)}"));
+                ports.Add(new(QemuSetting.Ports, 0, $"pref64-reserve={QemuChange.SizeText(whole * 2)}"));
+            }
+
             Add(ports);
             Add(Sizes(QemuSetting.MaxRamBelow4GiB, [3 * QemuLayout.GiB, 2 * QemuLayout.GiB, QemuLayout.GiB], larger: false, machine.MaxRamBelow4GiB));
             // Larger where there is much to place, smaller where QEMU refuses it.
@@ -56,6 +65,32 @@ internal static partial class QemuCures
             AddMachineVersions(machine, asItIs);
             if (_request.WithBoard is not null)
                 Add([new QemuChange(QemuSetting.Board, 0, machine.Type.Chipset == QemuChipset.Q35 ? "pc" : "q35")]);
+        }
+
+        /// <summary>A window of which every multiple is one of the BARs' sizes, for ports whose windows SeaBIOS 1.16.3 puts at places that are none:
+        /// what the port with the largest BARs needs, rounded up to a power of two. Null where no BAR is misaligned.</summary>
+        private static ulong? WholeWindow(QemuForecast asItIs)
+        {
+            if (asItIs.Placement is not { } placement || !asItIs.Faults.Any(static fault => fault.Fault == BarFault.Misaligned))
+                return null;
+            ImmutableArray<NumberedFunction> functions = placement.Tree.Functions;
+            var needs = new ulong[functions.Length];
+            ulong most = 0;
+            for (int i = 0; i < functions.Length; i++)
+            {
+                foreach (BarRequest bar in functions[i].Node.Bars)
+                {
+                    if (!bar.Type.Is64Bit() || !bar.Type.IsPrefetchable())
+                        continue;
+                    for (int at = functions[i].Parent; at >= 0; at = functions[at].Parent)
+                    {
+                        if (functions[at].Node.Model == "pcie-root-port")
+                            most = Math.Max(most, needs[at] += bar.SizeBytes);
+                    }
+                }
+            }
+
+            return most is > 0 and < 1UL << 50 ? BitOperations.RoundUpToPowerOf2(most) : null;
         }
 
         /// <summary>The first that moves RAM out of HyperTransport's way, where RAM is there, which may take a later QEMU; then the newest of this
