@@ -134,6 +134,9 @@ internal sealed record CaptureTraits
     /// <summary>By the host's own Linux, not Xen.</summary>
     public bool? IommuInUseByLinux { get; init; }
 
+    /// <summary>The log of the host's Linux is there as a whole and shows none in use.</summary>
+    public bool? IommuNotShown { get; init; }
+
     public ImmutableArray<CaptureRootWindow>? RootWindows { get; init; }
 
     public Hex? ProtectedHpet { get; init; }
@@ -172,6 +175,7 @@ internal sealed record CaptureTraits
         IommuAddressBits = traits.IommuAddressBits,
         IommuInUse = traits.UsesIommu,
         IommuInUseByLinux = traits.LinuxUsesIommu,
+        IommuNotShown = traits.IommuNotShown ? true : null,
         RootWindows =
             Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),
         ProtectedHpet = traits.ProtectedHpet is { } hpet ? new Hex(hpet) : null,

@@ -24,7 +24,7 @@ internal ref partial struct CaptureReader
     ];
 
     private static readonly string[] s_widths =
-        ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "iommuInUseByLinux",
+        ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "iommuInUseByLinux", "iommuNotShown",
             "rootWindows", "firmware", "deviceMemoryOwners", "deviceMemoryNotTold", "complaints"];
 
     private static readonly string[] s_vendors = ["GenuineIntel", "AuthenticAMD", "HygonGenuine"];
@@ -189,10 +189,15 @@ internal ref partial struct CaptureReader
                     return false;
                 traits = traits with { IommuAddressBits = bits };
                 return true;
-            case "iommuInUse" or "iommuInUseByLinux":
+            case "iommuInUse" or "iommuInUseByLinux" or "iommuNotShown":
                 if (!TryReadBoolean(name, out bool isUsed))
                     return false;
-                traits = name == "iommuInUse" ? traits with { UsesIommu = isUsed } : traits with { LinuxUsesIommu = isUsed };
+                traits = name switch
+                {
+                    "iommuInUse" => traits with { UsesIommu = isUsed },
+                    "iommuInUseByLinux" => traits with { LinuxUsesIommu = isUsed },
+                    _ => traits with { IommuNotShown = isUsed },
+                };
                 return true;
             case "firmware":
                 return TryReadFirmware(ref traits);

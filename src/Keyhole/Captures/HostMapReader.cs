@@ -152,7 +152,10 @@ public static class HostMapReader
                         : RamCount.XensLine(scan, map, Vocabulary.IommuInUse) is not null ? true : null,
                 }
                     : traits) with
-                { LinuxRelease = LinuxOf(own, linux), RootWindows = LinuxStretch.WindowsOf(own, linux) },
+                {
+                    IommuNotShown = IommuSilence.Of(scan, machine, map, linux),
+                    LinuxRelease = LinuxOf(own, linux), RootWindows = LinuxStretch.WindowsOf(own, linux),
+                },
                 ReservedRegions = [.. traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
             },
             Dialect = map.Dialect,

@@ -126,6 +126,9 @@ public sealed record HostTraits
     /// <summary>Whether the host's own Linux uses its IOMMU; null where its log does not say so.</summary>
     public bool? LinuxUsesIommu { get; init; }
 
+    /// <summary>Whether the log of the host's Linux is there from its first line to its first process and shows no IOMMU in use.</summary>
+    public bool IommuNotShown { get; init; }
+
     /// <summary>What the host bridges forward, in the source's order.</summary>
     public ImmutableArray<RootWindow> RootWindows { get; init => field = Given.Array(value); } = [];
 

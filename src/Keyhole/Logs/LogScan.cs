@@ -137,6 +137,9 @@ public sealed record LogScan
     /// <summary>Lines of the whole log.</summary>
     public int LineCount { get; init; }
 
+    /// <summary>Lines that stand for others which somebody or a program has left out; of more the first 64.</summary>
+    internal ImmutableArray<int> Omissions { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The lines that <see cref="Traits"/> were read of; null where nobody kept them.</summary>
     internal KeptLines? TraitLines { get; init; }
 

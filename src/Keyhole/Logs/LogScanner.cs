@@ -2,6 +2,7 @@
 
 using System;
 using System.Buffers;
+using System.Collections.Generic;
 using System.IO;
 using Keyhole.Reading;
 
@@ -16,6 +17,8 @@ public sealed class LogScanner
     /// <summary>Nobody wraps lines that are shorter.</summary>
     internal const int NarrowestWrap = 60;
 
+    private const int MostOmissions = 64;
+
     private static readonly string[] s_mapWords =
     [
         "e820", "BIOS-88:", "RAM map", "emory map", "Xen: [", "Xen: 0", "modified: ", "user: [", "user: 0", "setup_data: [",
@@ -26,8 +29,8 @@ public sealed class LogScanner
 
     internal static readonly SearchValues<string> MapAndTraitWords =
         SearchValues.Create([.. s_mapWords, .. LogTraits.Words, .. DeviceLines.Words], StringComparison.Ordinal);
-    private static readonly SearchValues<string> s_mapTraitAndReleaseWords =
-        SearchValues.Create([.. s_mapWords, .. LogTraits.Words, .. DeviceLines.Words, .. ReleaseLines.Words], StringComparison.Ordinal);
+    private static readonly SearchValues<string> s_wordsToStopAt = SearchValues.Create(
+        [.. s_mapWords, .. LogTraits.Words, .. DeviceLines.Words, .. ReleaseLines.Words, .. OmissionMarks.Words], StringComparison.Ordinal);
     private static readonly SearchValues<string> s_traitWords = SearchValues.Create(LogTraits.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_pciWords = SearchValues.Create(PciLogBuilder.Words, StringComparison.Ordinal);
     private static readonly SearchValues<string> s_messageAndPciWords =
@@ -41,6 +44,7 @@ public sealed class LogScanner
     private readonly LogMessages _messages = new();
     private readonly WrappedLine _held = new();
     private readonly PciLogBuilder? _pci;
+    private readonly List<int> _omissions = [];
 
     private readonly char[] _plain = new char[TextLines.MaxLineLength];
 
@@ -97,10 +101,14 @@ public sealed class LogScanner
         {
             bool isAmid = _maps.AreOpen || _messages.AreOpen || _held.Count > 0 || _pci is { IsOpen: true };
             if (!isAmid && _pci is null)
-                _text.SkipTo(s_mapTraitAndReleaseWords, LogMessages.Words);
+                _text.SkipTo(s_wordsToStopAt, LogMessages.Words);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
             _releases.Read(line, _text.Number);
+            if (OmissionMarks.KindOf(line) is OmissionKind.Written or OmissionKind.Counted && _omissions.Count < MostOmissions)
+                _omissions.Add(_text.Number);
+            if (!isAmid && _pci is null && !line.ContainsAny(MapAndTraitWords) && !line.ContainsAny(LogMessages.Words))
+                continue;
             if (_pci is not null)
             {
                 // What stands for lines that are left out has none of the words.
@@ -252,6 +260,7 @@ public sealed class LogScanner
         ReleaseLines = _releases.ToLines(),
         Lines = _messages.ToLines(),
         LineCount = _text.Number,
+        Omissions = [.. _omissions],
         Pci = _pci?.ToLog() ?? PciLog.Empty,
     };
 }

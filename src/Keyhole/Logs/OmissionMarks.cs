@@ -2,6 +2,7 @@
 
 using System;
 using System.Buffers;
+using System.Linq;
 
 namespace Keyhole.Logs;
 
@@ -53,6 +54,10 @@ internal static class OmissionMarks
         "a", "and", "are", "been", "brevity", "entries", "entry", "few", "for", "has", "have", "is", "left", "line", "lines", "log", "many", "map",
         "message", "messages", "of", "other", "others", "output", "part", "rest", "several", "some", "text", "the", "was", "were",
     ];
+
+    /// <summary>Words of which one stands in every line that stands for others, as far as those are written as usual.</summary>
+    public static string[] Words => ["...", EllipsisInUtf8, ">8", "8<", .. s_telling.SelectMany(static word =>
+        (string[])[word, char.ToUpperInvariant(word[0]) + word[1..]]).Where(static word => word.Length > 3), .. s_counts.Select(static pair => pair.Behind)];
 
     /// <summary>What a line stands for that is given without the log's own stamps before it.</summary>
     public static OmissionKind KindOf(ReadOnlySpan<char> text)

@@ -14,7 +14,7 @@ namespace Keyhole.Logs;
 internal sealed class WidthTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
-    public static string[] Words => [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OnCommandLine, .. s_inUse];
+    public static string[] Words => [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OnCommandLine, .. s_inUse, .. IommuSilence.Words];
 
     private const string Capability = "cap = ";
     private const string Amd = "AMD-Vi";
@@ -39,7 +39,7 @@ internal sealed class WidthTraits
 
     /// <summary>Whether a line says something of it that can be used.</summary>
     public static bool Understands(ReadOnlySpan<char> line) => TryWindow(line, out _) || TryXensCapability(line, out _) || IsAmds(line)
-        || UseIn(line) is not null;
+        || UseIn(line) is not null || IommuSilence.IsMeant(line);
 
     /// <summary>Reads one line; false where it says nothing of it that can be used.</summary>
     public bool TryRead(ReadOnlySpan<char> line, int number)
@@ -69,7 +69,7 @@ internal sealed class WidthTraits
         _isUsed = isUsed ?? (line.Contains(OnCommandLine, StringComparison.Ordinal) ? null : _isUsed);
         bool isAmds = IsAmds(line);
         _isAmd |= isAmds;
-        return isAmds || isUsed is not null;
+        return isAmds || isUsed is not null || IommuSilence.IsMeant(line);
     }
 
     /// <summary>The windows with the lines that tell them; null for one of <c>/proc/iomem</c>.</summary>
@@ -90,7 +90,7 @@ internal sealed class WidthTraits
     }
 
     /// <summary>Whether Linux uses the IOMMU, as the line tells; null where it tells nothing of it.</summary>
-    private static bool? UseIn(ReadOnlySpan<char> line)
+    internal static bool? UseIn(ReadOnlySpan<char> line)
     {
         if (LogPrefix.TryXenBody(line, out _))
             return null;

@@ -72,6 +72,7 @@ public sealed class CaptureKeepsTests
             Iommu = HostIommu.AmdVi,
             UsesIommu = false,
             LinuxUsesIommu = true,
+            IommuNotShown = true,
             RootWindows = [new(0, 0x80, ByteRange.FromBounds(0x80000000, 0xe0000000))],
             ProtectedHpet = 0xfed00000,
             ReservedDeviceMemory = [s_pages],

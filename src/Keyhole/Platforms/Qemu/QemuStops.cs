@@ -44,7 +44,18 @@ internal static class QemuStops
     {
         if (LacksIommu(scenario, machine))
             problems.Add(ProblemOf(guest.Dialect));
+        else if (scenario.Host.Traits is { LinuxUsesIommu: null, IommuNotShown: true } && NeedsIommu(machine))
+            problems.Add(SilenceOf(guest.Dialect));
     }
+
+    private static Problem SilenceOf(QemuDialect dialect) => new(
+        Severity.Warning,
+        ProblemCodes.GuestDoesNotStart,
+        "nothing in the host's log, which is there from Linux's first line to its first process, shows an IOMMU in use (\"Adding to iommu group\", "
+            + "\"AMD-Vi: Found IOMMU\", \"Intel(R) Virtualization Technology for Directed I/O\"): without one the guest is not started "
+            + $"({InputError.Quote(NoGroup(dialect))})",
+        Remedy: "look whether /sys/kernel/iommu_groups has entries on the host: where it has none, switch VT-d or AMD-Vi (IOMMU) on in the host's "
+            + "firmware, put intel_iommu=on on its command line (Intel), and start it again");
 
     private static Problem ProblemOf(QemuDialect dialect) => new(
         Severity.Error,
@@ -53,8 +64,10 @@ internal static class QemuStops
         Remedy: "take such an option off the host's command line (intel_iommu=on for Intel), see that VT-d or AMD-Vi (IOMMU) is on in the host's "
             + "firmware, and start the host again");
 
+    private static bool LacksIommu(Scenario scenario, QemuMachine machine) =>
+        scenario.Host.Traits.LinuxUsesIommu == false && NeedsIommu(machine);
+
     /// <summary>A mediated device, which has no address, needs no IOMMU.</summary>
-    private static bool LacksIommu(Scenario scenario, QemuMachine machine) => scenario.Host.Traits.LinuxUsesIommu == false
-        && machine.Devices.Any(static device => HostFunctions.IsOne(device)
-            && (HostFunctions.TryGetSlot(device, out _) || HostFunctions.TryGetAddress(device, out _)));
+    private static bool NeedsIommu(QemuMachine machine) => machine.Devices.Any(static device => HostFunctions.IsOne(device)
+        && (HostFunctions.TryGetSlot(device, out _) || HostFunctions.TryGetAddress(device, out _)));
 }
