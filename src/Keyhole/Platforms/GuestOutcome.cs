@@ -88,4 +88,8 @@ public sealed record FirmwareReport(string Name, string Version, GuestOutcome Ou
 /// <summary>A part of a guest's map of which it is not known what the firmware keeps there. What the map says of it may come out otherwise.</summary>
 /// <param name="Range">In bytes.</param>
 /// <param name="Why">A sentence without a full stop.</param>
-public readonly record struct UnsettledRange(ByteRange Range, string Why);
+public readonly record struct UnsettledRange(ByteRange Range, string Why)
+{
+    internal Problem ToProblem() => new(
+        Severity.Info, ProblemCodes.MapNotSettled, $"the map may come out otherwise in one part: {Why}", Range.Start, Range.End);
+}

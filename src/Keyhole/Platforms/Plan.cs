@@ -58,6 +58,10 @@ public sealed record Plan
     /// <summary>What the guest's firmware makes of its devices; null for guests without any, and where it is not known.</summary>
     public FirmwareReport? Firmware { get; init; }
 
+    /// <summary>Parts of the map that come out otherwise with something that nobody told; of a guest with firmware that firmware's report has
+    /// them.</summary>
+    internal ImmutableArray<UnsettledRange> Unsettled { get; init => field = Given.Array(value); } = [];
+
     /// <summary>How far a guest without firmware gets whose kernel does not lay its memory out by the map; null for others, and where it is not
     /// known.</summary>
     public GuestVerdict? Verdict { get; init; }

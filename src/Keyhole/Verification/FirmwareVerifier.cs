@@ -229,7 +229,7 @@ public static class FirmwareVerifier
                 MapMayEndEarly = isFirmwares ? map.OpenLine is not null : map.Error is not null || !goesOn
                     || scan.Pci.LeavesOut(map.EntryLines[^1], map.EntryLines[^1] + LinesBeside),
             };
-            ImmutableArray<UnsettledRange> unsettled = plan.Firmware?.Unsettled ?? [];
+            ImmutableArray<UnsettledRange> unsettled = plan.Firmware?.Unsettled ?? plan.Unsettled;
             foreach (UnsettledRange part in unsettled)
                 notCompared.Add($"the map's part {Verifier.Range(part.Range)}: {part.Why}");
             ByteRange[] bios = map.Title == FirmwareMapReader.HvmloaderTitle ? [.. OfBios(forecast)] : [];

@@ -103,11 +103,7 @@ internal sealed class QemuPlatform : IPlatform
         }
 
         foreach (UnsettledRange unsettled in isMapKnown ? forecast.Unsettled : [])
-        {
-            problems.Add(new(
-                Severity.Info, ProblemCodes.MapNotSettled, $"the map may come out otherwise in one part: {unsettled.Why}",
-                unsettled.Range.Start, unsettled.Range.End));
-        }
+            problems.Add(unsettled.ToProblem());
 
         return Platforms.Plan.NotKnown(this, scenario, problems) with
         {

@@ -15,7 +15,7 @@ namespace Keyhole.Platforms.XenPvh;
 /// <remarks>Source: libxl_dom.c, libxl_x86.c (domain_construct_memmap), libxl_x86_acpi.c; the records of tests/fixtures/hvm.</remarks>
 internal sealed class XenPvhPlatform : IPlatform
 {
-    /// <summary>Where RAM ends below 4 GiB at the latest: behind it are ACPI's tables, the local APIC and Xen's special pages.</summary>
+    /// <summary>Where RAM ends below 4 GiB at the latest since 4.11: behind it are ACPI's tables, the local APIC and Xen's special pages.</summary>
     private const ulong HoleStart = 0xfc00_0000;
 
     /// <summary>Xen where nothing tells the host's release.</summary>
@@ -65,43 +65,67 @@ internal sealed class XenPvhPlatform : IPlatform
         if (RefusalOf(scenario) is { } refusal)
             return plan with { Problems = [.. problems, refusal], Verdict = new(GuestOutcome.Refused, NoDevices) };
 
+        XenVersion xen = scenario.Host.Traits.XenVersion ?? s_usualXen;
+        var toolstack = new PvhToolstack(xen);
+        if (!toolstack.HasPvh)
+            return plan with { Problems = [.. problems, toolstack.None(scenario.Guest.Toolstack)], Verdict = new(GuestOutcome.NotKnown, null) };
         GuestReview.ReportOnDemand(scenario.Guest, problems);
         ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
         int processors = Math.Max(scenario.Guest.Vcpus, scenario.Guest.MaxVcpus ?? 1);
-        XenVersion xen = scenario.Host.Traits.XenVersion ?? s_usualXen;
         ulong acpiPages = AcpiPagesOf(xen, processors, out bool isCertain);
         if (!isCertain)
             problems.Add(new(Severity.Info, ProblemCodes.Assumed,
                 "with so many processors ACPI's tables from fc000000 on may take a page more than is shown"));
         // Since 4.21 (commit d6dab805f1): a guest must not take them for RAM, as Xen's AML reads them.
         E820Type tables = xen.IsUpTo(4, 20) ? E820Type.Acpi : E820Type.Nvs;
-        ImmutableArray<PlannedEntry> entries = Lay(end, acpiPages, tables);
+        ulong holeStart = toolstack.IsFirst ? X86Layout.LocalApicStart : HoleStart;
+        ImmutableArray<UnsettledRange> unsettled = [];
+        if (toolstack.HasStrayBytes == true)
+            end += PvhToolstack.StrayBytes;
+        else if (toolstack.HasStrayBytes is null)
+            unsettled = [toolstack.StrayRange(end > holeStart ? Frames.FourGiB + (end - holeStart) : end)];
+        foreach (UnsettledRange part in unsettled)
+            problems.Add(part.ToProblem());
+        ImmutableArray<PlannedEntry> entries = Lay(end, holeStart, acpiPages, tables, toolstack);
         return plan with
         {
             IsMapKnown = true,
             Entries = entries,
-            RamBelow4GiBKiB = Math.Min(end, HoleStart) >> 10,
+            Unsettled = unsettled,
+            RamBelow4GiBKiB = Math.Min(end, holeStart) >> 10,
             Problems = [.. problems],
             Verdict = new(isTooSmall ? GuestOutcome.Halts : GuestOutcome.Boots, null),
         };
     }
 
     /// <summary>In libxl's order.</summary>
-    private static ImmutableArray<PlannedEntry> Lay(ulong bytes, ulong acpiPages, E820Type type)
+    private static ImmutableArray<PlannedEntry> Lay(ulong bytes, ulong holeStart, ulong acpiPages, E820Type type, PvhToolstack toolstack)
     {
         const ulong tables = HoleStart + Frames.SizeBytes;
         ulong pointer = tables + (acpiPages << Frames.Shift);
         const ulong pointerBytes = 64;
-        ulong low = Math.Min(bytes, HoleStart);
+        ulong low = Math.Min(bytes, holeStart);
         var entries = ImmutableArray.CreateBuilder<PlannedEntry>();
-        entries.Add(new(E820Entry.FromBounds(0, low, E820Type.Ram), "the guest's RAM below 4 GiB"));
-        entries.Add(new(E820Entry.FromBounds(SpecialPages, SpecialPagesEnd, E820Type.Reserved),
-            "Xen's special pages: xenstore, console and the like"));
-        entries.Add(new(E820Entry.FromSize(pointer, pointerBytes, type), "the pointer to ACPI's tables (RSDP)"));
+        entries.Add(new(E820Entry.FromBounds(0, low, E820Type.Ram), toolstack.HasStrayBytes == true && low == bytes
+            ? "the guest's RAM below 4 GiB, and 1 KiB that this libxl adds by mistake" : "the guest's RAM below 4 GiB"));
+        if (!toolstack.IsFirst)
+        {
+            entries.Add(new(E820Entry.FromBounds(SpecialPages, SpecialPagesEnd, E820Type.Reserved),
+                "Xen's special pages: xenstore, console and the like"));
+        }
+
+        entries.Add(toolstack.IsFirst
+            ? new(E820Entry.FromBounds(X86Layout.OneMiB - Frames.SizeBytes, X86Layout.OneMiB, type),
+                "the pointer to ACPI's tables (RSDP), at the end of the page")
+            : new(E820Entry.FromSize(pointer, pointerBytes, type), "the pointer to ACPI's tables (RSDP)"));
         entries.Add(new(E820Entry.FromBounds(HoleStart, tables, type), "libxl's information for ACPI"));
         entries.Add(new(E820Entry.FromBounds(tables, pointer, type), "ACPI's tables"));
         if (bytes > low)
-            entries.Add(new(E820Entry.FromBounds(Frames.FourGiB, Frames.FourGiB + bytes - low, E820Type.Ram), "the guest's RAM above 4 GiB"));
+        {
+            entries.Add(new(E820Entry.FromBounds(Frames.FourGiB, Frames.FourGiB + bytes - low, E820Type.Ram), toolstack.HasStrayBytes == true
+                ? "the guest's RAM above 4 GiB, and 1 KiB that this libxl adds by mistake" : "the guest's RAM above 4 GiB"));
+        }
+
         return entries.ToImmutable();
     }
 }
