@@ -197,6 +197,8 @@ internal static class VerifyVerb
             }
 
             ImmutableArray<ObservedBoot> boots = FirmwareVerifier.BootsIn(log);
+            if (boots.IsEmpty)
+                boots = FirmwareVerifier.MadeIn(log);
             BootCount = boots.Length;
             // Words of a firmware or of QEMU alone are a boot as well, one without a kernel.
             if (boots is [{ HasKernelLines: false } dead] && number is null or 1)

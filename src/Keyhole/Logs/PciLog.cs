@@ -105,6 +105,9 @@ public sealed record PciLog
     /// <summary>RAM that hvmloader moved, a line each; the first 1,024.</summary>
     internal ImmutableArray<MovedRamSighting> MovedRam { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>What the toolstack says of the memory of guests that it makes.</summary>
+    internal ImmutableArray<BuilderMemory> BuiltGuests { get; init => field = Given.Array(value); } = [];
+
     /// <summary>The lines where others are left out, ascending.</summary>
     internal ImmutableArray<int> Omissions { get; init => field = Given.Array(value); } = [];
 
@@ -140,7 +143,10 @@ internal sealed class PciLogBuilder
 
     /// <summary>One of these stands in every line that is looked at.</summary>
     public static readonly string[] Words =
-        ["pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess, Nvidia, RamMoved, .. FirmwareMapReader.Words];
+    [
+        "pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess, Nvidia, RamMoved, .. FirmwareMapReader.Words,
+        .. BuilderMemoryReader.Words,
+    ];
 
     private readonly ImmutableArray<PciFunctionSighting>.Builder _functions = ImmutableArray.CreateBuilder<PciFunctionSighting>();
     private readonly ImmutableArray<PciSighting>.Builder _resources = ImmutableArray.CreateBuilder<PciSighting>();
@@ -153,6 +159,7 @@ internal sealed class PciLogBuilder
     private readonly WrappedPciLine _wrapped = new();
     private readonly ImmutableArray<PciSighting>.Builder _firmwareBars = ImmutableArray.CreateBuilder<PciSighting>();
     private readonly FirmwareMapReader _maps = new();
+    private readonly BuilderMemoryReader _built = new();
     private LogFact<string>? _panic;
     private LogFact<string>? _refusal;
     private bool _isCut;
@@ -183,6 +190,7 @@ internal sealed class PciLogBuilder
         FirmwareMaps = _maps.ToMaps(),
         FirmwareBars = _firmwareBars.ToImmutable(),
         MovedRam = _moves.ToImmutable(),
+        BuiltGuests = _built.ToGuests(),
         Omissions = _omissions.ToImmutable(),
     };
 
@@ -264,7 +272,7 @@ internal sealed class PciLogBuilder
             _firstProcesses.Add(new(LogPrefix.DomainOf(line), number));
         else if (HvmloaderBar.TryRead(line, number, out PciSighting bar))
             _firmwareBars.Add(bar);
-        else
+        else if (!_built.TryRead(line, number))
             _maps.Read(line, number, LogPrefix.DomainOf(line));
     }
 

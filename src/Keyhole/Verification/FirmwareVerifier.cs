@@ -57,6 +57,15 @@ public static class FirmwareVerifier
                 || !scan.Pci.Functions.IsEmpty || !scan.Pci.Resources.IsEmpty }];
     }
 
+    /// <summary>Where a log has nothing of a guest's kernel and firmware, but shows how the toolstack made it: that as a boot, else
+    /// none.</summary>
+    public static ImmutableArray<ObservedBoot> MadeIn(LogScan scan)
+    {
+        ArgumentNullException.ThrowIfNull(scan);
+        return scan.Pci.BuiltGuests.IsEmpty ? []
+            : [new() { Number = 1, Owner = BootOwner.Guest, FirstLine = 1, LastLine = scan.LineCount, Facts = new(), HasKernelLines = false }];
+    }
+
     /// <summary>The scenario with what the log itself tells of the guest's firmware, where nobody has told it.</summary>
     public static Scenario WithEvidence(Scenario scenario, ObservedBoot observed, LogScan scan)
     {
@@ -129,6 +138,7 @@ public static class FirmwareVerifier
         // nothing.
         if (outcomes.Forecast is GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.GivesUp)
         {
+            BuilderFindings.Compare(plan, observed, scan.Pci, findings, notCompared);
             CompareMap(plan, kernel, observed, scan, findings, undecided, notCompared);
             if (plan.Firmware?.Placement is { } placement)
                 PciFindings.Compare(placement, plan.Firmware.AcpiWindows, scan.Pci, observed, plan.Guest.Type == GuestType.Hvm, findings, notCompared,
@@ -296,9 +306,16 @@ public static class FirmwareVerifier
     /// </summary>
     private static IEnumerable<Phrase> WhatElseAgrees(Plan plan, ObservedBoot observed, LogScan scan)
     {
+        Scenario scenario = plan.Scenario;
+        if (scenario.Guest.Type == GuestType.Pvh)
+        {
+            string[] named = [.. PvhToolstack.Named.Where(one => AgreesOn(one.Xen)).Select(static one => one.Releases)];
+            if (named.Length > 0)
+                yield return $"Everything agrees with the toolstack of Xen {string.Join("; or of ", named)}.";
+        }
+
         if (!plan.Platform.Traits.TakesSurroundings || plan.Firmware is null)
             yield break;
-        Scenario scenario = plan.Scenario;
         QemuFirmware[] firmwares =
             [.. s_firmwares.Select(Firmware).Where(firmware => firmware.Name == plan.Firmware.Choice)];
         string[] widths = [.. s_widths.Where(bits => Agrees(bits, null)).Select(static bits => bits.ToString(CultureInfo.InvariantCulture))];
@@ -327,6 +344,10 @@ public static class FirmwareVerifier
             : throw new InvalidOperationException(text);
 
         static string OneOf(string[] names) => names.Length == 1 ? names[0] : $"{string.Join(", ", names[..^1])} or {names[^1]}";
+
+        bool AgreesOn(XenVersion xen) => CompareOnly(
+            Planner.Plan(scenario with { Host = scenario.Host with { Traits = scenario.Host.Traits with { XenVersion = xen } } }), observed, scan, [])
+            .Findings.All(finding => finding.Agrees || (finding.What == Verifier.OutcomeWhat && observed.Halts));
 
         bool Agrees(int? bits, QemuFirmware? firmware, QemuVersion? emulator = null) => CompareOnly(
             Planner.Plan(scenario with

@@ -52,6 +52,9 @@ internal sealed record HvmGuest
     /// <summary>Null where the guest is refused before.</summary>
     public HvmMemory? Memory { get; init; }
 
+    /// <summary>Whether that is what libxl lays out, although what becomes of it may not be known.</summary>
+    public bool IsMemoryKnown { get; init; }
+
     /// <summary>Null where the guest is refused before.</summary>
     public HvmloaderRun? Run { get; init; }
 
@@ -90,8 +93,8 @@ internal sealed record HvmGuest
         // It is not created, whatever its memory would be.
         if (UnusedIommu.RefusalOf(scenario) is { } unused)
             return made with { Refusal = unused };
-        if ((settings.NotModelled ?? HvmStubDomain.NotModelled(settings, xen) ?? TooOld(xen) ?? UntoldDeviceMemory(scenario, made.Rdm)) is { } what)
-            made = made with { NotModelled = what };
+        string? ofMemory = settings.NotModelled ?? TooOld(xen) ?? UntoldDeviceMemory(scenario, made.Rdm);
+        made = made with { NotModelled = HvmStubDomain.NotModelled(settings, xen) ?? ofMemory, IsMemoryKnown = ofMemory is null };
         if ((settings.Refusal ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
         if (guest.MaxmemKiB > guest.MemoryKiB && !guest.Pci.IsEmpty)

@@ -19,6 +19,16 @@ internal readonly record struct PvhToolstack(XenVersion Xen)
     /// <summary>What RAM is larger by where libxl takes "not set" of the video memory, all ones, for its size.</summary>
     public const ulong StrayBytes = 1024;
 
+    /// <summary>One release of each kind, and which are of it.</summary>
+    public static readonly (XenVersion Xen, string Releases)[] Named =
+    [
+        (new(4, 10), "4.10"),
+        (new(4, 11), "4.11 to 4.14.4, 4.15.0 to 4.15.2 or 4.16.0"),
+        (new(4, 17), "4.14.5 and later of 4.14, 4.15.3 and later of 4.15, 4.16.1 and later of 4.16, or 4.17"),
+        (new(4, 18), "4.18 to 4.20"),
+        (new(4, 21), "4.21 or later"),
+    ];
+
     /// <summary>Whether it has PVH guests of this kind: type= came with 4.10, and older releases of xl pass over it.</summary>
     public bool HasPvh => !Xen.IsUpTo(4, 9);
 
