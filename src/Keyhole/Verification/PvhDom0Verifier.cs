@@ -176,9 +176,9 @@ public static class PvhDom0Verifier
         string linux = hasRoom is null || !mapAgrees || !hasUnusable ? ""
             : hasRoom.Value ? " Linux makes RAM of that in its own map, as room for its balloon: it is not memory that dom0 has."
             : " Linux takes it over as it is.";
-        yield return $"This dom0 is a PVH one: Xen makes its map from the machine's and marks the host's other RAM unusable.{linux}";
-        if (observed.Release is null && (hasRoom is not null || observed.Facts.PciGap is not null))
-            yield return $"The log names no kernel version; where that matters it is compared with {KernelReleases.NameOf(plan.Scenario.Kernel)}.";
+        yield return "This dom0 is a PVH one: Xen makes its map from the machine's "
+            + (XenPvhDom0Platform.MarksOtherRam(plan.Host) ? $"and marks the host's other RAM unusable.{linux}"
+                : "and leaves out the host's other RAM (so up to Xen 4.11): Linux may take that gap for devices.");
         foreach (string text in FailureExplanations.OfNeeds(observed.Facts))
             yield return text;
         if (observed.Facts.PanicMessage is null && observed.BootFailure is { } failure)

@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
+using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenPvh;
 
@@ -40,7 +41,8 @@ internal sealed class XenPvhDom0Platform : IPlatform
                     + "last bytes of RAM below 4 GiB alone"));
         }
 
-        ImmutableArray<PlannedEntry> entries = Lay(scenario.Host.Entries, scenario.StartPages, scenario.Dom0?.Tables ?? PvhDom0Tables.Usual);
+        ImmutableArray<PlannedEntry> entries = Lay(
+            scenario.Host.Entries, scenario.StartPages, scenario.Dom0?.Tables ?? PvhDom0Tables.Usual, MarksOtherRam(scenario.Host));
         GuestOutcome outcome = isTooSmall ? GuestOutcome.Halts : GuestOutcome.Boots;
         if (PvhKernelPlace.ProblemOf(scenario, [.. entries.Select(static planned => planned.Entry)]) is { } conflict)
         {
@@ -75,9 +77,12 @@ internal sealed class XenPvhDom0Platform : IPlatform
         };
     }
 
-    /// <summary>The machine's entries, RAM in whole pages until dom0 has all it gets, the rest unusable; then the tables at the end of low
-    /// RAM.</summary>
-    private static ImmutableArray<PlannedEntry> Lay(ImmutableArray<E820Entry> host, ulong pages, PvhDom0Tables tables)
+    /// <summary>Whether the host's RAM that dom0 does not get is unusable in its map; else a gap, which Linux may take for devices.</summary>
+    public static bool MarksOtherRam(Host host) => host.Traits.XenVersion is not { } xen || !xen.IsUpTo(4, 11);
+
+    /// <summary>The machine's entries, RAM in whole pages until dom0 has all it gets, the rest unusable or left out; then the tables at the end of
+    /// low RAM.</summary>
+    private static ImmutableArray<PlannedEntry> Lay(ImmutableArray<E820Entry> host, ulong pages, PvhDom0Tables tables, bool marksRest)
     {
         var laid = new List<PlannedEntry>();
         foreach (E820Entry entry in host)
@@ -90,7 +95,8 @@ internal sealed class XenPvhDom0Platform : IPlatform
 
             if (pages == 0)
             {
-                laid.Add(new(entry.WithType(E820Type.Unusable), "RAM of the host that dom0 does not get: marked so that it puts no device here"));
+                if (marksRest)
+                    laid.Add(new(entry.WithType(E820Type.Unusable), "RAM of the host that dom0 does not get: marked so that it puts no device here"));
                 continue;
             }
 
@@ -102,7 +108,7 @@ internal sealed class XenPvhDom0Platform : IPlatform
             pages -= taken;
             ulong ramEnd = start + (taken << Frames.Shift);
             laid.Add(new(E820Entry.FromBounds(start, ramEnd, E820Type.Ram), "dom0's RAM"));
-            if (ramEnd < end)
+            if (ramEnd < end && marksRest)
                 laid.Add(new(E820Entry.FromBounds(ramEnd, end, E820Type.Unusable),
                     "RAM of the host that dom0 does not get: marked so that it puts no device here"));
         }

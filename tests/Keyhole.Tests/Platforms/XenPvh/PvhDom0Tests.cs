@@ -15,6 +15,7 @@ using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPvh;
+using Keyhole.PvGuest;
 using Keyhole.Tests.Platforms.XenHvm;
 using Keyhole.Verification;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -172,6 +173,30 @@ public sealed class PvhDom0Tests
             Assert.AreEqual(((0x9fUL + 0x1ff00 + 0x100000) << Frames.Shift) - (pages << Frames.Shift), Sum(map, E820Type.Unusable));
             Assert.Contains(host.Entries[2], map);
         }
+    }
+
+    /// <summary>By the source of Xen's dom0_build.c: 4.10 and 4.11 leave it out, 4.12 marks it so that no device is put there.</summary>
+    [TestMethod]
+    [DataRow("4.10.4", false)]
+    [DataRow("4.11.0", false)]
+    [DataRow("4.12.0", true)]
+    public void RAM_beyond_dom0s_is_a_gap_up_to_Xen_4_11(string xen, bool isMarked)
+    {
+        Assert.IsTrue(XenVersion.TryParse(xen, out XenVersion version));
+        Host host = new()
+        {
+            Entries = [E820Entry.FromBounds(0x100000, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram)],
+            Traits = new() { XenVersion = version },
+        };
+
+        ImmutableArray<E820Entry> map = Of(host, 0x10000, null).Plan.Map;
+
+        Assert.AreEqual(isMarked, map.Any(static entry => entry.Type == E820Type.Unusable));
+        Assert.AreEqual(isMarked ? 0x2_0000_0000UL : 0x1010_0000, Align(map[^1].End));
+        ByteRange gap = MapQueries.PciGap(PvhLinuxView.Of(map).AsSpan(), prefersHigh: false);
+        Assert.AreEqual(isMarked ? 0x8000_0000UL : 0x1010_0000, Align(gap.Start));
+
+        static ulong Align(ulong address) => Pfn.AtOrAbove(address).ToAddress();
     }
 
     private static ulong Sum(ImmutableArray<E820Entry> map, E820Type type) =>
