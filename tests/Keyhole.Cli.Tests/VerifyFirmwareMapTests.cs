@@ -52,7 +52,7 @@ public sealed class VerifyFirmwareMapTests
         (_, string config, string log) = Records().First();
         string text = Verify($"{config}pci=[\"04:00.0\"]\n", log).Output.Replace("\n  ", " ", StringComparison.Ordinal);
 
-        Assert.Contains("where the BARs end up is not known, for those of a passed-through device are not told (--devices)", text);
+        Assert.Contains("where the BARs end up is not known, for those of a passed-through device are not told", text);
     }
 
     [TestMethod]

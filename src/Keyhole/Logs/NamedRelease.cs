@@ -72,8 +72,8 @@ public sealed record NamedRelease(KernelIdentity Identity, int Line, string Sour
     private static NamedRelease? ByInfo(LogScan scan, ObservedBoot? boot)
     {
         LogMap[] machines = [.. scan.Maps.Where(static map => map is { Kind: LogMapKind.XenFirmware, IsBeforeXensChanges: false })];
-        bool isOneBoot = boot is not { Halts: true } && BootLog.Of(scan).Count(static other => other.Owner == BootOwner.Dom0) <= 1;
-        if (!isOneBoot || machines is not [var machine] || !MachineLines.Of(scan, machine).AreAll)
+        bool isOneBoot = boot is not { Halts: true } && scan.Boots.All.Count(static other => other.Owner == BootOwner.Dom0) <= 1;
+        if (!isOneBoot || machines is not [var machine] || !scan.Boots.MachineOf(machine).AreAll)
             return null;
         ImmutableArray<ReleaseLine> lines = scan.ReleaseLines;
         ReleaseLine[] told = [.. lines.Where((line, at) => line.Kind == ReleaseLineKind.InfoRelease && IsBehindHost(lines, at))];

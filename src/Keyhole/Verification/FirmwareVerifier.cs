@@ -146,7 +146,7 @@ public static class FirmwareVerifier
             else if (plan.Firmware is not null)
                 notCompared.Add("functions, BARs and the host bridge's windows: where the BARs end up is not known"
                     + (plan.Problems.Any(static problem => problem.Code == ProblemCodes.BarsNotKnown) ? ", for those of a passed-through device are "
-                        + "not told (--devices)" : ""));
+                        + "not told" : ""));
         }
         else
         {

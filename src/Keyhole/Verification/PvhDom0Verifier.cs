@@ -166,11 +166,6 @@ public static class PvhDom0Verifier
     /// <param name="hasRoom">Whether Linux was seen, or is known, to make RAM of what is unusable; null where there is no map.</param>
     private static IEnumerable<Phrase> Explain(Plan plan, ObservedBoot observed, ImmutableArray<Finding>.Builder findings, bool? hasRoom)
     {
-        if (observed is { Release: { } release, ReleaseSource: { } source })
-            yield return $"{source} Linux {release.Value} (line {release.Line}).";
-        else if (observed.Release is null && plan.Scenario.IsKernelAssumed)
-            yield return $"The log names no kernel version; it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}: "
-                + $"{Setting.Kernel} names another.";
         bool mapAgrees = findings.All(static finding => finding.What != MapComparison.What || finding.Agrees);
         bool hasUnusable = plan.Map.Any(static entry => entry.Type == E820Type.Unusable);
         string linux = hasRoom is null || !mapAgrees || !hasUnusable ? ""
@@ -179,6 +174,11 @@ public static class PvhDom0Verifier
         yield return "This dom0 is a PVH one: Xen makes its map from the machine's "
             + (XenPvhDom0Platform.MarksOtherRam(plan.Host) ? $"and marks the host's other RAM unusable.{linux}"
                 : "and leaves out the host's other RAM (so up to Xen 4.11): Linux may take that gap for devices.");
+        if (observed is { Release: { } release, ReleaseSource: { } source })
+            yield return $"{source} Linux {release.Value} (line {release.Line}).";
+        else if (observed.Release is null && plan.Scenario.IsKernelAssumed)
+            yield return $"The log names no kernel version; it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}: "
+                + $"{Setting.Kernel} names another.";
         foreach (string text in FailureExplanations.OfNeeds(observed.Facts))
             yield return text;
         if (observed.Facts.PanicMessage is null && observed.BootFailure is { } failure)

@@ -84,7 +84,7 @@ public sealed class PvhDom0Tests
         Assert.AreEqual(BootOwner.Dom0, boot.Owner);
         Assert.IsTrue(verification.Agrees, string.Join('\n', verification.Differences));
         Assert.AreEqual(entries.Length, verification.Findings.Count(static finding => finding.What == "map entry"));
-        Assert.Contains("The log names no kernel version; where that matters it is compared with linux-6.1.",
+        Assert.Contains("The log names no kernel version; it is taken for linux-6.1: Scenario.Kernel names another.",
             verification.Explanations.Select(static text => text.ToString()));
     }
 
