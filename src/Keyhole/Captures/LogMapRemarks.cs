@@ -68,6 +68,12 @@ internal static class LogMapRemarks
             remarks.Add($"Xen says \"{Vocabulary.NoIommu}\" (line {line.Number}): this host has no IOMMU in use, and xl {refused}");
         }
 
+        if (taken.Kind == LogMapKind.XenFirmware && scan.Boots.Around(taken) is { IsXensOwnEnd: true, BootFailure: { } end })
+        {
+            remarks.Add($"Xen itself dies in this log (line {end.Line}: {InputError.Quote(end.Value.Words)}): a forecast is of what would come if "
+                + $"it did not");
+        }
+
         remarks.AddRange(DeviceRemarks.On(scan, taken).Select(static text => (Phrase)text));
         return remarks.ToImmutable();
     }

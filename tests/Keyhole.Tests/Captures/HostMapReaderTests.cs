@@ -37,6 +37,20 @@ public sealed class HostMapReaderTests
 
         """;
 
+    /// <summary>What is forecast of such a host comes to nothing as long as its Xen dies.</summary>
+    [TestMethod]
+    [DataRow("(XEN) Panic on CPU 0:\n(XEN) Not enough memory to relocate Xen\n", "line 6: \"Not enough memory to relocate Xen\"")]
+    [DataRow("(XEN) Scrubbing Free RAM in background\n", null)]
+    public void That_Xen_itself_dies_in_a_host_s_log_is_told(string lines, string? told)
+    {
+        HostDocument host = MapFixtures.Expect(MapFixtures.ReadText("(XEN) Xen version 4.17.0 (a@b) debug=n\n(XEN) Command line: dom0_mem=1G\n"
+            + "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 000000007fffffff] (usable)\n"
+            + lines));
+
+        string remarks = string.Join('\n', host.Remarks);
+        Assert.AreEqual(told is not null, remarks.Contains($"Xen itself dies in this log ({told}", StringComparison.Ordinal), remarks);
+    }
+
     [TestMethod]
     [DataRow("", "(XEN)  [0000000000000000, 000000000009fbff] (usable)", HostMapDialect.Xen)]
     [DataRow("(XEN)", "(XEN) [2024-01-01 12:00:00.123]  [0000000000000000, 000000000009fbff] (usable)", HostMapDialect.Xen)]
