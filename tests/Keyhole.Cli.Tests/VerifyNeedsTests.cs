@@ -37,6 +37,8 @@ public sealed class VerifyNeedsTests
     [DataRow("vif vif-0: 12 allocating tx ring page", "for want of memory by its own word (12)")]
     [DataRow("[   12.000000] nvme 0000:00:06.0: swiotlb buffer is full (sz: 65536 bytes), total 32768 (slots), used 32760 (slots)", "is too small")]
     [DataRow("[   12.000000] modprobe: page allocation failure: order:4, mode:0x40cc0(GFP_KERNEL|__GFP_COMP)", "no free memory of that order")]
+    [DataRow("[   12.000000] Out of memory: Killed process 113 (dracut-install) total-vm:9004kB, anon-rss:5120kB", "ended that program")]
+    [DataRow("[    2.000000] Initramfs unpacking failed: write error", "have no room in memory")]
     [DataRow("[   12.000000] dracut-install invoked oom-killer: gfp_mask=0x140cca, order=0, oom_score_adj=0", "ends programs")]
     [DataRow("[   12.000000] xhci_hcd: probe of 0000:00:06.0 failed with error -12", "for want of memory by its own word (-12)")]
     public void What_got_no_memory_is_told(string line, string expected)

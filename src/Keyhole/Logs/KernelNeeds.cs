@@ -38,6 +38,12 @@ internal static class KernelNeeds
             "the kernel had no free memory of that order (2^order pages in one piece)", IsLoss: false),
         new("invoked oom-killer", "dracut-install invoked oom-killer: gfp_mask=0x140cca, order=0, oom_score_adj=0",
             "the kernel had no free memory left, and ends programs"),
+        new("Out of memory: Kill", "Out of memory: Killed process 113 (dracut-install) total-vm:9004kB, anon-rss:5120kB",
+            "the kernel had no free memory left, and ended that program"),
+        new("unpacking failed: write error", "Initramfs unpacking failed: write error",
+            "the files of the ramdisk have no room in memory: the first of them are there, and no more"),
+        new("TLB: Cannot allocate buffer", "software IO TLB: Cannot allocate buffer",
+            "the kernel had no memory below 4 GiB left for a buffer through which devices read and write what they do not reach", IsLoss: false),
         new("failed with error -12", "xhci_hcd 0000:00:06.0: probe with driver xhci_hcd failed with error -12",
             "the driver gave up, for want of memory by its own word (-12)"),
     ];
