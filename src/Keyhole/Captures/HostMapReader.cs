@@ -244,8 +244,8 @@ public static class HostMapReader
 
     private static readonly LogMapKind[] s_nearestToFirmware =
     [
-        LogMapKind.XenFirmware, LogMapKind.LinuxFirmware, LogMapKind.Efi, LogMapKind.GuestKernel, LogMapKind.Iomem, LogMapKind.Dom0BuiltByXen,
-        LogMapKind.KernelEdited,
+        LogMapKind.XenFirmware, LogMapKind.LinuxFirmware, LogMapKind.Tboot, LogMapKind.Efi, LogMapKind.GuestKernel, LogMapKind.Iomem,
+        LogMapKind.Dom0BuiltByXen, LogMapKind.KernelEdited,
     ];
 
     // A pasted map's lines may have lost the words before them that say whose it is.
@@ -254,7 +254,7 @@ public static class HostMapReader
 
     private static RamShown RamShownBy(LogMap map) => map.Kind switch
     {
-        LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi => MapExtent.BeginsAmid(map) ? RamShown.Part : RamShown.All,
+        LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi or LogMapKind.Tboot => MapExtent.BeginsAmid(map) ? RamShown.Part : RamShown.All,
         LogMapKind.Iomem or LogMapKind.KernelEdited => RamShown.KernelsShare,
         LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen => RamShown.Part,
     };

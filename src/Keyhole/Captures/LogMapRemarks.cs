@@ -25,6 +25,7 @@ internal static class LogMapRemarks
         LogMapKind.Dom0BuiltByXen => $"map that Xen built for dom0 ({map.Title})",
         LogMapKind.KernelEdited => $"map changed by the kernel ({map.Title})",
         LogMapKind.Iomem => "Linux's resources (/proc/iomem)",
+        LogMapKind.Tboot => $"tboot's map ({map.Title})",
     };
 
     public static ImmutableArray<Phrase> On(LogScan scan, LogMap taken)
@@ -47,6 +48,11 @@ internal static class LogMapRemarks
         if (taken.Kind == LogMapKind.Iomem)
             remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the "
                 + "firmware's map stands in /sys/firmware/memmap");
+        if (taken.Kind == LogMapKind.Tboot)
+            remarks.Add(taken.IsBeforeXensChanges
+                ? "This is a map from before tboot hands it over: what tboot reserves for itself may be missing; the one that Xen gets stands in "
+                    + "tboot's \"adjusted e820 map\" ('txt-stat'), and in 'xl dmesg'"
+                : "This is the map that tboot hands to the Xen or Linux that it starts: what tboot keeps for itself is not RAM in it");
         if (taken.Kind == LogMapKind.KernelEdited)
             remarks.Add("This map has been changed by the kernel or its command line");
         if (taken.Kind == LogMapKind.LinuxFirmware && VirtualMachineLine(scan, taken) is { } machine)

@@ -47,7 +47,7 @@ internal static class MapExtent
 
     /// <summary>Whether nothing of its log follows a map.</summary>
     public static bool IsLastOf(LogScan scan, LogMap map) => map is { Entries.IsEmpty: false, IsFollowedByLog: null, OpenLine: null }
-        && map.Kind is LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi && !IsFollowedByKnownLine(scan, map);
+        && map.IsMachines && !IsFollowedByKnownLine(scan, map);
 
     /// <summary>Where entries of a map are known to be missing, or may be; empty where none are known to be.</summary>
     public static ImmutableArray<ByteRange> LostRanges(LogScan scan, LogMap map)
@@ -57,7 +57,7 @@ internal static class MapExtent
         bool isEndOpen = IsEndOpen(scan, map);
         if (map.Cuts.IsEmpty && IsCutOut(map, isEndOpen))
             return ByteRanges.Union(LostLines.GapsIn(ByteRange.FromBounds(0, behind.End), map.Entries));
-        if (map.Kind is not (LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi))
+        if (!map.IsMachines)
             return [];
         List<ByteRange> lost = isEndOpen ? [behind] : [];
         if (BeginsAmid(map))

@@ -19,7 +19,7 @@ internal readonly record struct LinuxStretch(int First, int End)
     /// none. The whole log for a map that no boot prints.</summary>
     public static LinuxStretch? Of(LogScan scan, BootsInLog boots, LogMap map)
     {
-        if (map.Kind is LogMapKind.Iomem or LogMapKind.Dom0BuiltByXen || map.Domain is not null)
+        if (map.Kind is LogMapKind.Iomem or LogMapKind.Dom0BuiltByXen or LogMapKind.Tboot || map.Domain is not null)
             return s_all;
         if (map.Kind != LogMapKind.XenFirmware)
             return Around(scan, boots.All, map.Line);

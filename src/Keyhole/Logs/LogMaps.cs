@@ -148,6 +148,15 @@ internal sealed class LogMaps
     /// <summary>Recognises the line above a map. It ends its speaker's map before it and, from Xen, begins one.</summary>
     private bool TryTitle(ReadOnlySpan<char> line, bool isXen, ReadOnlySpan<char> body)
     {
+        if (!isXen && TbootSyntax.TryTitle(line, out ReadOnlySpan<char> tboots))
+        {
+            _kernel.Live?.NoteFollowing(isLog: true);
+            CloseMap(_kernel);
+            _kernel.HasTitled = true;
+            Begin(_kernel, LogMapKind.Tboot, HostMapDialect.XenOld, tboots, isMarked: true);
+            return true;
+        }
+
         int at = line.IndexOf("RAM map:", StringComparison.Ordinal);
         bool isMemoryMap = false;
         if (at < 0)
@@ -181,6 +190,8 @@ internal sealed class LogMaps
         LineKind found = LineKind.Other;
         entry = default;
         rest = default;
+        if (live == LogMapKind.Tboot && TbootSyntax.Read(line, out entry, out rest) is not LineKind.Other and var tboots)
+            return tboots;
         if (LogPrefix.TryXenBody(line, out ReadOnlySpan<char> body))
             found = LogEntrySyntax.ReadXen(body, live, out entry, out rest);
         else if (speaker.Live is { IsMarked: false } && live is LogMapKind.XenFirmware && LogEntrySyntax.TryUnmarkedXenBody(line, out body))
@@ -244,6 +255,7 @@ internal sealed class LogMaps
         LogMapKind.KernelEdited => line.Contains("user:", StringComparison.Ordinal) ? "user"
             : line.Contains("modified:", StringComparison.Ordinal) ? "modified" : "extended",
         LogMapKind.Iomem => "/proc/iomem",
+        LogMapKind.Tboot => "TBOOT",
     };
 
     private void CloseMap(MapSpeaker speaker)

@@ -33,6 +33,9 @@ public enum LogMapKind
 
     /// <summary>Linux's <c>/proc/iomem</c>.</summary>
     Iomem,
+
+    /// <summary>What tboot was given, or hands to the Xen or Linux that it starts: <c>TBOOT: … e820 map</c>.</summary>
+    Tboot,
 }
 
 /// <summary>One memory map found in a log, in the log's order of entries.</summary>
@@ -49,8 +52,12 @@ public sealed record LogMap(
     ImmutableArray<int> EntryLines,
     InputError? Error)
 {
-    /// <summary>With e820-verbose Xen prints the map as it came, before the one that it works with and passes on.</summary>
-    public bool IsBeforeXensChanges => Title.StartsWith("Initial ", StringComparison.Ordinal);
+    /// <summary>With e820-verbose Xen prints the map as it came, before the one that it works with and passes on; so does tboot.</summary>
+    public bool IsBeforeXensChanges => Kind == LogMapKind.Tboot ? !Title.StartsWith(TbootSyntax.HandedOver, StringComparison.Ordinal)
+        : Title.StartsWith("Initial ", StringComparison.Ordinal);
+
+    /// <summary>Whether it is the machine's whole map, before a kernel took its share of it.</summary>
+    internal bool IsMachines => Kind is LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi or LogMapKind.Tboot;
 
     /// <summary>The guest on whose console in Xen's log the map stands ("(d3)"); null where the lines do not say.</summary>
     public int? Domain { get; init; }

@@ -33,7 +33,7 @@ internal sealed class MachineLines
     public static MachineLines Of(LogScan scan, BootsInLog boots, LogMap taken)
     {
         // What these are of no boot tells: a guest's map within Xen's log, what a running Linux lists.
-        if (taken.Kind is LogMapKind.Iomem or LogMapKind.Dom0BuiltByXen || taken.Domain is not null)
+        if (taken.Kind is LogMapKind.Iomem or LogMapKind.Dom0BuiltByXen or LogMapKind.Tboot || taken.Domain is not null)
             return All;
         List<Section> sections = Section.AllIn(scan);
         if (sections.Count < 2)
