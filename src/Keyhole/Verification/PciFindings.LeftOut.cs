@@ -10,6 +10,10 @@ namespace Keyhole.Verification;
 internal sealed partial class PciFindings
 {
     private const string LeftOut = "lines are left out there";
+    private const string Ended = "the log ends there";
+
+    /// <summary>Lines that a bridge's windows take.</summary>
+    private const int BridgeLines = 3;
 
     /// <summary>Lines of others, such as slots that are registered, that may stand between two functions.</summary>
     private const int MostBetween = 64;
@@ -21,6 +25,11 @@ internal sealed partial class PciFindings
 
     /// <summary>Whether the line may be lost with which Linux has emulated disks or network cards taken away.</summary>
     private bool MayHaveUnplugged => _isXens && !(_hasNoDisks && _hasNoCards) && _log.LeavesOut(_boot.FirstLine - 1, _firstLine);
+
+    /// <summary>Whether the log ends, perhaps amid its last line, where more of what stands at a line may have followed.</summary>
+    /// <param name="line">The last that is known, or the one that others follow.</param>
+    /// <param name="count">How many may follow.</param>
+    private bool EndsBehind(int line, int count) => _boot.LastLine <= line + count;
 
     /// <summary>The line up to which what follows a function's name, or a bridge's, is of that.</summary>
     private int EndOf(int line)

@@ -167,6 +167,12 @@ internal sealed partial class PciFindings
             return;
         }
 
+        if (expected.Count > 0 && EndsBehind(_roots[^1].Line, 1))
+        {
+            notCompared.Add($"{expected.Count} of the host bridge's windows: {Ended}");
+            return;
+        }
+
         foreach (ByteRange window in expected)
             findings.Add(new(what, Verifier.Range(window), null, _roots[^1].Line + 1, Agrees: false));
     }
@@ -340,7 +346,8 @@ internal sealed partial class PciFindings
         int second = named.FindIndex(first + 1, static one => one.IsBridge);
         int from = named[first].Line;
         int to = second < 0 ? int.MaxValue : named[second].Line;
-        bool isCut = _log.LeavesOut(from, EndOf(from));
+        bool isLeftOut = _log.LeavesOut(from, EndOf(from));
+        bool isCut = isLeftOut || (EndsBehind(from, BridgeLines + 1) && EndOf(from) > _boot.LastLine);
         bool isTold = false;
         PciSighting[] windows = [.. _resources.GetValueOrDefault(function.Address, []).Where(seen =>
             seen is { Index: >= Bar.FirstBridgeIndex, Word: PciWord.Found, Start: not null } && seen.Line > from && seen.Line < to)];
@@ -356,7 +363,7 @@ internal sealed partial class PciFindings
             if (isCut && (observed is null || _log.LeavesOut(from, seen.Line)))
             {
                 if (!isTold && known is not null)
-                    notCompared.Add($"windows of bridge {function.Address}: {LeftOut}");
+                    notCompared.Add($"windows of bridge {function.Address}: {(isLeftOut ? LeftOut : Ended)}");
                 isTold |= known is not null;
                 return;
             }

@@ -89,6 +89,39 @@ public sealed partial class LeftOutLinesTests
         Assert.IsGreaterThan(30, cuts);
     }
 
+    /// <summary>Amid its last line too: an address that is cut is none.</summary>
+    [TestMethod]
+    [DataRow("kvm/verify/sea-ports.cmd", "kvm/verify/sea-ports.log")]
+    [DataRow("kvm/verify/sea-unplaced.cmd", "kvm/verify/sea-unplaced.log")]
+    [DataRow("kvm/verify/ovmf-unplaced.cmd", "kvm/verify/ovmf-unplaced.log")]
+    [DataRow("hvm/boots/hvm.cfg", "hvm/boots/hvm.dmesg")]
+    public void A_log_that_ends_anywhere_has_no_difference_that_the_whole_log_has_not(string guest, string log)
+    {
+        string[] lines = Fixture(log).Split('\n');
+        Plan plan = PlanOf(Fixture(guest), lines);
+        HashSet<string> differences = Differences(Compare(plan, lines));
+        var failures = new List<string>();
+        int cuts = 0;
+        for (int at = 0; at < lines.Length; at++)
+        {
+            if (!lines[at].Contains("BIOS-e820", StringComparison.Ordinal) && !lines[at].Contains("pci 0", StringComparison.Ordinal)
+                && !lines[at].Contains("root bus", StringComparison.Ordinal))
+                continue;
+            int length = (cuts++ % 4) switch
+            {
+                0 => lines[at].Length,
+                1 => lines[at].Length - 2,
+                2 => Math.Max(lines[at].LastIndexOf("0x", StringComparison.Ordinal) + 6, lines[at].Length / 2),
+                _ => lines[at].Length - 9,
+            };
+            string last = lines[at][..Math.Clamp(length, 0, lines[at].Length)];
+            failures.AddRange(Differences(Compare(plan, [.. lines[..at], last])).Except(differences).Select(one => $"{last}: {one}"));
+        }
+
+        Assert.AreEqual("", string.Join('\n', failures));
+        Assert.IsGreaterThan(30, cuts);
+    }
+
     [TestMethod]
     public void Bars_and_bridges_of_lines_that_are_left_out_are_told_as_not_compared()
     {
