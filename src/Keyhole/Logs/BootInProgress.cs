@@ -26,6 +26,8 @@ internal sealed class BootInProgress
     private KernelIdentity? _kernel;
     private LogFact<BootFailure>? _end;
     private string? _xensCause;
+    private ulong _milliseconds;
+    private int _phase;
     private bool _hasBootConsole;
     private bool _isReplayed;
     private LogMap? _map;
@@ -47,7 +49,8 @@ internal sealed class BootInProgress
 
     public int FirstLine => _firstLine;
 
-    public bool HasKernelLines => _pvhMap is not null || _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null || _facts.BootFailure is not null;
+    public bool HasKernelLines => _pvhMap is not null
+        || _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null || _facts.BootFailure is not null;
 
     public static bool IsXensStart(string text) => StartsWithAny(text, s_startWords);
 
@@ -89,6 +92,23 @@ internal sealed class BootInProgress
             && !(message.Kind == KernelMessageKind.CommandLine && _hasCommandLine),
         _ => _facts.PanicMessage is null && _end is null,
     };
+
+    /// <summary>
+    /// Whether a message is of another boot, as in what is left of two in a ring buffer: its stamp goes back, and the boot was over or further on.
+    /// Stamps alone tell nothing: under Xen they begin again once the kernel has its clock. A real console says all again from the start.
+    /// </summary>
+    public bool IsOverBefore(in KernelMessage message, ulong? milliseconds)
+    {
+        // Processors do not agree to the last digit.
+        const ulong apart = 500;
+        if (milliseconds is not { } at || at + apart >= _milliseconds || IsReplaying || (_hasBootConsole && !_isReplayed))
+            return false;
+        return _facts.FirstProgramLine is not null || _facts.BootFailure is not null || _facts.PanicMessage is not null || _end is not null
+            || (message.Phase != 0 && message.Phase < _phase);
+    }
+
+    /// <summary>Notes the stamp of a line of the boot's.</summary>
+    public void NoteTime(ulong? milliseconds) => _milliseconds = milliseconds ?? _milliseconds;
 
     /// <summary>Whether a map is the one that the replay shows again.</summary>
     public bool HasAlready(LogMap map) => IsReplaying && _map is { } known && map.Kind == LogMapKind.GuestKernel
@@ -137,6 +157,7 @@ internal sealed class BootInProgress
             _kernel ??= message.Kernel;
         }
 
+        _phase = Math.Max(_phase, message.Phase);
         _hasBootConsole |= message is { Kind: KernelMessageKind.Console, Text: "boot" };
         _hasCommandLine |= message.Kind == KernelMessageKind.CommandLine;
         _hasLinesBeforeMap |= message.IsBeforeMap;

@@ -162,7 +162,15 @@ public static class BootLog
             }
 
             var message = KernelMessage.Parse(line.Text);
-            if (message.Kind == KernelMessageKind.Other)
+            if (boot is not null
+                && (message.Kind == KernelMessageKind.NextBoot ? boot.HasKernelLines : boot.IsOverBefore(message, line.Milliseconds)))
+            {
+                live.Remove(console);
+                boot = null;
+            }
+
+            boot?.NoteTime(line.Milliseconds);
+            if (message.Kind is KernelMessageKind.Other or KernelMessageKind.NextBoot)
                 return;
             trace.Clear();
             // What says nothing of the memory setup begins no boot.
@@ -178,7 +186,9 @@ public static class BootLog
             }
 
             BootOwner owner = message.Kind == KernelMessageKind.Segment ? BootOwner.Guest : BootOwner.Unknown;
-            (boot?.Takes(message) == true ? boot : Begin(owner, console, line.Number)).Add(message, line.Number);
+            boot = boot?.Takes(message) == true ? boot : Begin(owner, console, line.Number);
+            boot.Add(message, line.Number);
+            boot.NoteTime(line.Milliseconds);
         }
     }
 

@@ -50,6 +50,9 @@ internal enum KernelMessageKind
     NotSaved,
     Program,
     Need,
+
+    // The journal's, between the lines of two boots.
+    NextBoot,
 }
 
 /// <summary>
@@ -94,12 +97,39 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public bool IsBehindMap => Kind is >= KernelMessageKind.Ramdisk and <= KernelMessageKind.BarClaim;
 
+    /// <summary>Where in a boot the kernel says it; 0 of what has no place.</summary>
+    public int Phase => Kind switch
+    {
+        _ when IsBeforeMap => 1,
+        KernelMessageKind.Ramdisk or KernelMessageKind.Remapped or KernelMessageKind.RemappedNonRam or KernelMessageKind.PciGap => 2,
+        KernelMessageKind.Memory => 3,
+        KernelMessageKind.BarClaim => 4,
+        KernelMessageKind.Program => 5,
+        _ => 0,
+    };
+
+    /// <summary><c>-- Boot 5c0e…32 digits… --</c>, of older ones <c>-- Reboot --</c>: what journalctl prints before the lines of a further
+    /// boot.</summary>
+    private static bool IsBetweenBoots(ReadOnlySpan<char> line)
+    {
+        const int idDigits = 32;
+        line = line.Trim();
+        if (line.SequenceEqual(Vocabulary.Reboot))
+            return true;
+        if (!line.StartsWith(Vocabulary.FurtherBoot, StringComparison.Ordinal))
+            return false;
+        ReadOnlySpan<char> rest = line[Vocabulary.FurtherBoot.Length..];
+        return rest.Length > idDigits && !rest[..idDigits].ContainsAnyExcept("0123456789abcdef") && rest[idDigits..].SequenceEqual(" --");
+    }
+
     public static KernelMessage Parse(ReadOnlySpan<char> line)
     {
         if (TextCursor.TryBehind(line, Vocabulary.Version, out TextCursor cursor))
             return Release(cursor.Rest);
         if (TraceRelease(line) is { Kind: not KernelMessageKind.Other } trace)
             return trace;
+        if (IsBetweenBoots(line))
+            return new(KernelMessageKind.NextBoot);
         if (TextCursor.TryBehind(line, Vocabulary.CommandLine, out cursor))
             return new(KernelMessageKind.CommandLine) { Text = cursor.Rest.Trim().ToString() };
         // It comes again once the kernel can parse it, with what is built in.

@@ -157,6 +157,9 @@ internal sealed class LogMessages
             text = LogPrefix.KernelMessage(line);
         return new(number, isXen ? LogSpeaker.Xen : LogSpeaker.Kernel,
             InputError.OneLine(text.Trim(), maxLength))
-        { Domain = LogPrefix.DomainOf(line) };
+        {
+            Domain = LogPrefix.DomainOf(line),
+            Milliseconds = isXen ? null : LogPrefix.MillisecondsIn(line[..^text.Length]),
+        };
     }
 }

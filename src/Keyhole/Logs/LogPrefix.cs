@@ -89,6 +89,23 @@ internal static class LogPrefix
         return true;
     }
 
+    /// <summary>Since the boot, by the last bracket of what stands before a message: <c>[   67.480726]</c>. Null without a stamp of that
+    /// kind.</summary>
+    public static ulong? MillisecondsIn(ReadOnlySpan<char> prefix)
+    {
+        const int printedDigits = 3;
+        const uint inSecond = 1000;
+        int open = prefix.LastIndexOf('[');
+        if (open < 0)
+            return null;
+        TextCursor cursor = new(prefix[(open + 1)..]);
+        cursor.SkipBlanks();
+        if (!cursor.TryDecimal(out uint seconds) || !cursor.TryText(".") || cursor.Rest.Length < printedDigits)
+            return null;
+        TextCursor fraction = new(cursor.Rest[..printedDigits]);
+        return fraction.TryDecimal(out uint thousandths) && fraction.Rest.IsEmpty ? ((ulong)seconds * inSecond) + thousandths : null;
+    }
+
     /// <summary>Seconds (<c>    0.000000</c>), or what dmesg -T makes of them (<c>Fri Apr  7 00:04:12 2023</c>).</summary>
     private static bool IsStamp(ReadOnlySpan<char> text)
     {

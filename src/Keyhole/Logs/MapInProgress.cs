@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -26,6 +27,7 @@ internal sealed class MapInProgress
     private int _cutLine;
     private int _lastLine;
     private bool? _isFollowed;
+    private string _source = "";
 
     /// <summary>1-based; 0 before its first entry.</summary>
     public int FirstLine { get; private set; }
@@ -86,6 +88,7 @@ internal sealed class MapInProgress
     public void Add(LogEntry read, string source, int line)
     {
         NoteLine(line);
+        _source = source;
         // That lines of the map itself were left out only an entry behind them shows.
         _cutLine = _cutLine == 0 ? _omissionLine : _cutLine;
         _lastLine = line;
@@ -155,7 +158,7 @@ internal sealed class MapInProgress
     }
 
     public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries],
-        [.. _entryLines], _error)
+        [.. _entryLines], _error ?? MixtureIn())
     {
         Domain = Domain,
         IsBehindProse = IsBehindProse,
@@ -165,6 +168,31 @@ internal sealed class MapInProgress
         CutLine = _cutLine == 0 ? null : _cutLine,
         OpenLine = _cutLine == 0 && _omissionLine != 0 && !_isOmissionDrawn && _omissionLine == _lastLine + 1 ? _omissionLine : null,
     };
+
+    /// <summary>Lines of two boots, mixed as by their stamps: most entries stand there twice, and some are over others. Linux puts its map in order
+    /// before it prints it.</summary>
+    private InputError? MixtureIn()
+    {
+        if (Kind is not (LogMapKind.LinuxFirmware or LogMapKind.GuestKernel))
+            return null;
+        int[] order = [.. Enumerable.Range(0, _entries.Count)];
+        Array.Sort(order, (left, right) => (_entries[left].Address, _entries[left].End, left).CompareTo(
+            (_entries[right].Address, _entries[right].End, right)));
+        int twice = 0;
+        int over = -1;
+        for (int i = 1; i < order.Length; i++)
+        {
+            E820Entry before = _entries[order[i - 1]], entry = _entries[order[i]];
+            if (before.Equals(entry))
+                twice++;
+            else if (!before.Wraps && !entry.Wraps && before.Range.Overlaps(entry.Range))
+                over = order[i];
+        }
+
+        return over < 0 || twice * 3 < _entries.Count ? null : InputError.Malformed(_source, _entryLines[over],
+            $"the lines of two boots are mixed in this map: {_entries[over].Range} is over another of its entries",
+            "give the log of one boot, its lines in their order");
+    }
 
     private void NoteLine(int line) => FirstLine = FirstLine == 0 ? line : FirstLine;
 }

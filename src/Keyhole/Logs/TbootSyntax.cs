@@ -56,7 +56,8 @@ internal static class TbootSyntax
         int digits = cursor.HexRun();
         if (digits == 0 || (digits < Digits && digits < said.Length))
             return LineKind.Other;
-        if (digits != Digits || !cursor.TryHex(out ulong start) || !cursor.TryText(" - ") || cursor.HexRun() != Digits || !cursor.TryHex(out ulong end))
+        if (digits != Digits || !cursor.TryHex(out ulong start) || !cursor.TryText(" - ")
+            || cursor.HexRun() != Digits || !cursor.TryHex(out ulong end))
             return LineKind.Damaged;
         cursor.SkipBlanks();
         if (!cursor.TryText("(") || !cursor.TryDecimal(out uint type) || !cursor.TryText(")"))

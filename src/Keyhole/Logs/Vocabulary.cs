@@ -88,6 +88,10 @@ internal static class Vocabulary
     public const string ConflictsWith = " conflicts with ";
     public const string Collision = "address space collision";
 
+    // The journal.
+    public const string Reboot = "-- Reboot --";
+    public const string FurtherBoot = "-- Boot ";
+
     // Consoles, and the domain builder of Xen's tools.
     public const string ConsoleOpening = "onsole [";
     public const string ConsoleEnabled = "] enabled";
@@ -255,6 +259,8 @@ internal static class Vocabulary
         .. KernelNeeds.All.Select(static need => new Saying(need.Mark, KernelMessageKind.Need, need.Example)),
         new(" as init process", KernelMessageKind.Program, "Run /init as init process"),
         new("Detected virtualiz", KernelMessageKind.Program, "systemd[1]: Detected virtualization xen."),
+        new(Reboot, KernelMessageKind.NextBoot, Reboot),
+        new(FurtherBoot, KernelMessageKind.NextBoot, FurtherBoot + "5c0e38b35d3f4b6c8b1a3c5d7e9f0a1b --"),
         new("dracut-initqueue[", KernelMessageKind.Program, "dracut-initqueue[311]: Warning: Could not boot."),
     ];
 

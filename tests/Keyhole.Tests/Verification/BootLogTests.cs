@@ -130,8 +130,9 @@ public sealed class BootLogTests
         ObservedBoot chosen = BootLog.Choose(boots, wantsDom0: true, null, "a.log", map).Value!;
 
         Assert.AreEqual(2, chosen.Number);
-        Assert.AreEqual($"The host's map (line {map.Line}) is of boot 2: that one is looked at. Boot 1 (line 1), which ends with \"Assertion 'a == b' "
-            + "failed at sched_credit2.c:2137\", can be taken with the boot's number 1.", BootLog.WhyNotTheFirst(boots, chosen, map)!.ToString());
+        Assert.AreEqual($"The host's map (line {map.Line}) is of boot 2: that one is looked at. Boot 1 (line 1), which ends with "
+            + "\"Assertion 'a == b' failed at sched_credit2.c:2137\", can be taken with the boot's number 1.",
+            BootLog.WhyNotTheFirst(boots, chosen, map)!.ToString());
         Assert.IsNull(BootLog.WhyNotTheFirst(boots, boots[0], map));
     }
 
@@ -159,6 +160,46 @@ public sealed class BootLogTests
         Assert.AreEqual(2, chosen.Number);
         Assert.StartsWith("Boot 2 is looked at, the first that tells of its memory. Boot 1 (line 1)",
             BootLog.WhyNotTheFirst(boots, chosen, null)!.ToString());
+    }
+
+    /// <summary>What a ring buffer or a journal has of two boots, the second one's version line lost.</summary>
+    [TestMethod]
+    [DataRow("[   35.100000] systemd[1]: Detected virtualization xen.", "[    1.026255] Remapped 7 page(s)")]
+    [DataRow("[   35.100000] systemd[1]: Detected virtualization xen.", "[    0.500000] Kernel panic - not syncing: Attempted to kill init!")]
+    [DataRow("[   30.500000] Kernel panic - not syncing: Attempted to kill init!", "[    1.026255] Remapped 7 page(s)")]
+    [DataRow("[    9.026255] Memory: 156568K/524284K available", "[    1.026255] Remapped 7 page(s)")]
+    [DataRow("-- Reboot --", "Remapped 7 page(s)")]
+    [DataRow("-- Boot 5c0e38b35d3f4b6c8b1a3c5d7e9f0a1b --", "[   99.000000] Remapped 7 page(s)")]
+    public void What_cannot_come_behind_what_a_boot_has_said_is_of_another_boot(string last, string next)
+    {
+        ImmutableArray<ObservedBoot> boots = Boots("[    0.000000] Released 1 page(s)", Map, last, next);
+
+        Assert.HasCount(2, boots);
+        Assert.IsNull(boots[0].Facts.Remapped);
+        Assert.AreEqual(4, boots[1].FirstLine);
+    }
+
+    /// <summary>Under Xen the stamps begin again once the kernel has its clock; processors differ a little.</summary>
+    [TestMethod]
+    [DataRow("[    9.784313] [mem 0x40061000-0xfebfffff] available for PCI devices", "[    0.050000] Memory: 156568K/524284K available")]
+    [DataRow("[    1.400000] Memory: 156568K/524284K available", "[    1.300000] Remapped 7 page(s)")]
+    [DataRow("-- Boot entries --", "[    1.300000] Remapped 7 page(s)")]
+    public void A_stamp_that_goes_back_alone_begins_no_boot(string last, string next) =>
+        Assert.HasCount(1, Boots("[    0.000000] Released 1 page(s)", Map, last, next));
+
+    [TestMethod]
+    public void A_map_of_which_two_boots_lines_are_mixed_is_none()
+    {
+        string[] one = ["0x0000000000000000-0x000000000009ffff", "0x0000000000100000-0x000000000fffffff", "0x0000000010000000-0x000000001fffffff"];
+        LogScan scan = GoldenBoots.Scan(one.SelectMany((range, i) =>
+            new[] { range, i == 2 ? "0x0000000010000000-0x000000002fffffff" : range })
+            .Select(static range => $"[    0.000000] BIOS-e820: [mem {range}] usable"));
+        LogScan same = GoldenBoots.Scan(one.SelectMany(static range => new[] { range, range })
+            .Select(static range => $"[    0.000000] BIOS-e820: [mem {range}] usable"));
+
+        Assert.Contains("6: the lines of two boots are mixed in this map: [0x10000000, 0x30000000) is over another of its entries",
+            scan.Maps.Single().Error!.ToString());
+        Assert.IsNull(same.Maps.Single().Error);
     }
 
     [TestMethod]

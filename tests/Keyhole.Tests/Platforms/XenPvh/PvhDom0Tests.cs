@@ -113,7 +113,8 @@ public sealed class PvhDom0Tests
     private static HostDocument Read(string[] lines)
     {
         using var text = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines) + "\n"));
-        Assert.IsTrue(HostMapReader.Read(text, "log", HostMapOptions.Default).TryGet(out HostDocument? host, out InputError? error), error?.ToString());
+        Assert.IsTrue(HostMapReader.Read(text, "log", HostMapOptions.Default).TryGet(out HostDocument? host, out InputError? error),
+            error?.ToString());
         return host;
     }
 
