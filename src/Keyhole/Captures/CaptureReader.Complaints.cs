@@ -42,16 +42,13 @@ internal ref partial struct CaptureReader
         complaints = HostComplaints.None;
         if (!Expect(JsonTokenType.StartObject, "complaints", "an object"))
             return false;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(s_complaints);
+            if (!TryNext(s_complaints, ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             if (!TryReadComplaint(name, ref complaints))
                 return false;
         }
@@ -159,16 +156,13 @@ internal ref partial struct CaptureReader
         read = default;
         if (!Expect(JsonTokenType.StartObject, list, "an array of objects"))
             return false;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["device", "index", "start", "end", "page", "address", "size", "error", "count", "wanted"]);
+            if (!TryNext(["device", "index", "start", "end", "page", "address", "size", "error", "count", "wanted"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             PciAddress device = default;
             int index = 0;
             ulong number = 0;

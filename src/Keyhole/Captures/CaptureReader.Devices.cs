@@ -14,6 +14,9 @@ namespace Keyhole.Captures;
 /// <summary>Reads a capture's "devices".</summary>
 internal ref partial struct CaptureReader
 {
+    private static readonly string[] s_barMembers =
+        ["index", "size", "type", "kind", "is64Bit", "prefetchable", "sign", "virtual", "current", "supported"];
+
     private static readonly PciDevice s_noDetails = new(default, "", []);
 
     private bool TryReadDevices(string name, int most, out ImmutableArray<PciDevice> devices)
@@ -57,17 +60,14 @@ internal ref partial struct CaptureReader
         PciDevice details = s_noDetails;
         ImmutableArray<Bar>.Builder? bars = _makesDocument ? ImmutableArray.CreateBuilder<Bar>() : null;
         int barCount = 0;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["address", "description", "bars", "vendor", "device", "class", "driver", "msix", "requests", "unplaced",
-                "resizable", "sriov", "iommuGroup"]);
+            if (!TryNext(["address", "description", "bars", "vendor", "device", "class", "driver", "msix", "requests", "unplaced",
+                "resizable", "sriov", "iommuGroup"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             if (name == "bars")
             {
                 if (!TryReadBars(bars, skim, ref barCount))
@@ -156,16 +156,13 @@ internal ref partial struct CaptureReader
         int? bar = null;
         ulong? offset = null;
         int? vectors = null;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["bar", "offset", "vectors"]);
+            if (!TryNext(["bar", "offset", "vectors"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             int number = 0;
             ulong address = 0;
             bool isRead = name switch
@@ -218,16 +215,13 @@ internal ref partial struct CaptureReader
         ulong end = 0;
         bool is64Bit = false;
         bool isPrefetchable = false;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["index", "kind", "start", "end", "is64Bit", "prefetchable"]);
+            if (!TryNext(["index", "kind", "start", "end", "is64Bit", "prefetchable"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             bool isRead = name switch
             {
                 "index" => TryReadNumber(name, 0, MaxBars - 1, out index),
@@ -312,16 +306,13 @@ internal ref partial struct CaptureReader
             return false;
         int total = 0;
         int enabled = 0;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["total", "enabled"]);
+            if (!TryNext(["total", "enabled"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             if (name == "total" ? !TryReadNumber(name, 1, 0xffff, out total) : !TryReadNumber(name, 0, 0xffff, out enabled))
                 return false;
         }
@@ -345,16 +336,13 @@ internal ref partial struct CaptureReader
         bool isVirtual = false;
         ulong current = 0;
         ImmutableArray<ulong> supported = [];
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["index", "size", "type", "kind", "is64Bit", "prefetchable", "sign", "virtual", "current", "supported"]);
+            if (!TryNext(s_barMembers, ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             bool isRead = name switch
             {
                 "index" => TryReadNumber(name, 0, MaxBars - 1, out index),

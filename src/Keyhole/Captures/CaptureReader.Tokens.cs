@@ -25,6 +25,28 @@ internal ref partial struct CaptureReader
         return _reader.TokenType == JsonTokenType.PropertyName;
     }
 
+    /// <summary>Goes on to the value of a member; null, and behind its value, for one that nobody asks for. The error where it is there
+    /// twice.</summary>
+    /// <param name="names">Those that are asked for, 32 at most.</param>
+    /// <param name="seen">A bit for each that was there.</param>
+    /// <param name="name">The member's.</param>
+    private bool TryNext(scoped ReadOnlySpan<string> names, ref uint seen, out string? name)
+    {
+        name = Known(names);
+        if (name is null)
+        {
+            _reader.Skip();
+            return true;
+        }
+
+        uint flag = 1u << names.IndexOf(name);
+        if ((seen & flag) != 0)
+            return Fail(Repeated, $"\"{name}\" is there twice", "keep one of them");
+        seen |= flag;
+        _reader.Read();
+        return true;
+    }
+
     private readonly string? Known(ReadOnlySpan<string> names)
     {
         foreach (string name in names)

@@ -27,6 +27,8 @@ internal ref partial struct CaptureReader
         ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "iommuInUseByLinux", "iommuNotShown",
             "rootWindows", "firmware", "deviceMemoryOwners", "deviceMemoryNotTold", "complaints"];
 
+    private static readonly string[] s_allTraits = [.. s_traits, .. s_widths];
+
     private static readonly string[] s_vendors = ["GenuineIntel", "AuthenticAMD", "HygonGenuine"];
 
     private bool TryReadTraits(out HostTraits traits)
@@ -36,16 +38,13 @@ internal ref partial struct CaptureReader
         XenVersion? xen = null;
         if (!Expect(JsonTokenType.StartObject, "traits", "an object"))
             return false;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(s_traits) ?? Known(s_widths);
+            if (!TryNext(s_allTraits, ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             if (s_widths.AsSpan().Contains(name))
             {
                 if (!TryReadWidth(name, ref traits))
@@ -232,16 +231,13 @@ internal ref partial struct CaptureReader
         string vendor = "";
         string version = "";
         string date = "";
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["vendor", "version", "date"]);
+            if (!TryNext(["vendor", "version", "date"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             if (!TryReadText(name, out string text))
                 return false;
             if (name == "vendor")
@@ -283,16 +279,13 @@ internal ref partial struct CaptureReader
         ulong start = 0;
         ulong end = 0;
         PciAddress? device = null;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["device", "start", "end"]);
+            if (!TryNext(["device", "start", "end"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             PciAddress address = default;
             bool isRead = name switch
             {
@@ -339,16 +332,13 @@ internal ref partial struct CaptureReader
         string bus = "";
         ulong start = 0;
         ulong end = 0;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["bus", "start", "end"]);
+            if (!TryNext(["bus", "start", "end"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            _reader.Read();
             bool isRead = name switch
             {
                 "bus" => TryReadText(name, out bus),

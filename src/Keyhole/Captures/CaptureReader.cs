@@ -103,19 +103,10 @@ internal ref partial struct CaptureReader
                 continue;
             }
 
-            ReadOnlySpan<string> names = _takesPlans ? s_membersOfPlans : s_members;
-            string? name = Known(names);
+            if (!TryNext(_takesPlans ? s_membersOfPlans : s_members, ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            uint flag = 1u << names.IndexOf(name);
-            if ((seen & flag) != 0)
-                return Fail(Repeated, $"\"{name}\" is there twice", "keep one of them");
-            seen |= flag;
-            _reader.Read();
             bool isRead = name switch
             {
                 "source" => TryReadSource(ref description),
@@ -187,16 +178,10 @@ internal ref partial struct CaptureReader
             return TryReadKept("source", out description);
         if (!Expect(JsonTokenType.StartObject, "source", "an object"))
             return false;
+        uint seen = 0;
         while (NextMember())
         {
-            if (Known(["description"]) is null)
-            {
-                _reader.Skip();
-                continue;
-            }
-
-            _reader.Read();
-            if (!TryReadKept("description", out description))
+            if (!TryNext(["description"], ref seen, out string? name) || (name is not null && !TryReadKept(name, out description)))
                 return false;
         }
 
@@ -220,16 +205,13 @@ internal ref partial struct CaptureReader
             ulong start = 0;
             ulong end = 0;
             string type = "";
+            uint seen = 0;
             while (NextMember())
             {
-                string? member = Known(["start", "end", "type"]);
+                if (!TryNext(["start", "end", "type"], ref seen, out string? member))
+                    return false;
                 if (member is null)
-                {
-                    _reader.Skip();
                     continue;
-                }
-
-                _reader.Read();
                 bool isRead = member switch
                 {
                     "start" => TryReadAddress(member, out start),
@@ -303,19 +285,13 @@ internal ref partial struct CaptureReader
         ulong? start = null;
         ulong? end = null;
         E820Type? type = null;
+        uint seen = 0;
         while (NextMember())
         {
-            string? name = Known(["start", "end", "type"]);
+            if (!TryNext(["start", "end", "type"], ref seen, out string? name))
+                return false;
             if (name is null)
-            {
-                _reader.Skip();
                 continue;
-            }
-
-            bool isTwice = name switch { "start" => start is not null, "end" => end is not null, _ => type is not null };
-            if (isTwice)
-                return Fail(Repeated, $"\"{name}\" is there twice", "keep one of them");
-            _reader.Read();
             if (name == "type")
             {
                 if (!TryReadType(name, out E820Type named))

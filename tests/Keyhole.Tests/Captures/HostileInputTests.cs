@@ -316,6 +316,23 @@ public sealed class HostileInputTests
     public void Bad_JSON_is_told_with_its_line(string json, int line) =>
         Assert.AreEqual(line, MapFixtures.ExpectError(MapFixtures.ReadText(json)).Line);
 
+    /// <summary>Which of two values was meant nobody can tell.</summary>
+    [TestMethod]
+    [DataRow("\"traits\":{\"physicalAddressBits\":36,\"physicalAddressBits\":46}", "physicalAddressBits")]
+    [DataRow("\"traits\":{\"iommuInUse\":true,\"iommu\":\"vt-d\",\"iommuInUse\":false}", "iommuInUse")]
+    [DataRow("\"traits\":{\"complaints\":{\"reallocates\":true,\"reallocates\":false}}", "reallocates")]
+    [DataRow("\"traits\":{\"complaints\":{\"hugePages\":[{\"page\":\"0x200000\",\"count\":16,\"count\":1}]}}", "count")]
+    [DataRow("\"traits\":{\"firmware\":{\"vendor\":\"a\",\"vendor\":\"b\"}}", "vendor")]
+    [DataRow("\"traits\":{\"rootWindows\":[{\"bus\":\"0000:00\",\"start\":\"0x80000000\",\"end\":\"0xa0000000\",\"end\":\"0xe0000000\"}]}", "end")]
+    [DataRow("\"traits\":{\"deviceMemoryOwners\":[{\"device\":\"0000:00:02.0\",\"device\":\"0000:00:03.0\"}]}", "device")]
+    [DataRow("\"devices\":[{\"address\":\"00:02.0\",\"address\":\"00:03.0\"}]", "address")]
+    [DataRow("\"devices\":[{\"address\":\"00:02.0\",\"bars\":[{\"index\":0,\"index\":1}]}]", "index")]
+    [DataRow("\"reservedRegions\":[{\"start\":\"0x1000\",\"start\":\"0x2000\"}]", "start")]
+    [DataRow("\"source\":{\"description\":\"a\",\"description\":\"b\"}", "description")]
+    public void A_member_that_is_there_twice_is_refused_wherever_it_stands(string json, string member) =>
+        Assert.AreEqual($"test.log:1: \"{member}\" is there twice; keep one of them", MapFixtures.ExpectError(MapFixtures.ReadText(
+            $"{{{json},\"entries\":[{{\"start\":\"0x0\",\"end\":\"0xa0000\",\"type\":\"ram\"}}]}}")).ToString());
+
     [TestMethod]
     public void Deep_long_and_large_JSON_is_refused()
     {
