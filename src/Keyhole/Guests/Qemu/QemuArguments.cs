@@ -259,8 +259,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     {
         bool isDecisive = name is "machine" or "M" or "m" or "cpu" or "smp" or "accel" or "bios" or "pflash" or "fw_cfg" or "global" or "set"
             or "device" or "object"
-            or "vga" or "nic" or "net" or "readconfig" or "name";
-        if (isDecisive && value.NeedsShell)
+            or "vga" or "nic" or "net" or "readconfig";
+        if (isDecisive && value.NeedsShell && !QemuShellValues.AreHarmless(name, value.Text))
         {
             Fail(NotSupported, value, NeedsShell(value), OnlyParsed);
             return;
@@ -352,7 +352,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             case "usbdevice":
                 _machine.Add(new("usb", "on"));
                 break;
-            case "name":
+            case "name" when !value.NeedsShell:
                 _name = QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, "guest"), "guest") is { Length: > 0 } guest
                     ? InputError.OneLine(guest, 200) : _name;
                 break;

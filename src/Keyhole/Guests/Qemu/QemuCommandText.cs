@@ -266,7 +266,7 @@ internal sealed class QemuCommandText
         ReadOnlySpan<char> rest = lines[start].AsSpan(column + 1);
         if (first is '"' or '\'' && !rest[..Math.Max(rest.IndexOfAny(' ', '\t'), 0)].Contains(first))
             (outer, column) = (first, column + 1);
-        var shell = new ShellWords(lines, start, column, 1, outer);
+        var shell = new ShellWords(lines, start, column, 1, outer) { Literals = ShellLiterals.Above(lines, start) };
         shell.ReadInto(words);
         if (shell.Unclosed is not { } unclosed)
             return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Buffers;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Text;
@@ -19,12 +20,17 @@ internal readonly record struct UnclosedQuote(int Line, string Text, bool IsApos
 /// <param name="outerQuote">The quote within which the whole command stands (<c>sh -c 'qemu …'</c>), and which ends it; NUL for none.</param>
 internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int column, int firstLineNumber, char outerQuote = '\0')
 {
+    private static readonly SearchValues<char> s_split = SearchValues.Create(" \t*?[~");
+
     private readonly StringBuilder _word = new();
     private int _line = line;
     private int _column = column;
     private bool _inWord;
     private bool _needsShell;
     private int _wordLine;
+
+    /// <summary>Variables whose values the text itself tells; see <see cref="ShellLiterals"/>.</summary>
+    public IReadOnlyDictionary<string, string>? Literals { get; init; }
 
     /// <summary>The quote that is never closed; null where there is none.</summary>
     public UnclosedQuote? Unclosed { get; private set; }
@@ -240,18 +246,53 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                 continue;
             }
 
+            if (c == '$' && TryLiteral(text, _column, out string value, out int length))
+            {
+                _word.Append(value);
+                _column += length;
+                continue;
+            }
+
             _needsShell |= c is '$' or '`';
             _word.Append(c);
             _column++;
         }
     }
 
+    /// <summary><c>$NAME</c> or <c>${NAME}</c> of a variable that is told.</summary>
+    private bool TryLiteral(string text, int at, out string value, out int length)
+    {
+        value = "";
+        length = 0;
+        if (Literals is not { Count: > 0 } literals)
+            return false;
+        bool isBraced = at + 1 < text.Length && text[at + 1] == '{';
+        int start = at + (isBraced ? 2 : 1);
+        int end = start;
+        while (end < text.Length && (char.IsAsciiLetterOrDigit(text[end]) || text[end] == '_'))
+            end++;
+        if (end == start || (isBraced && (end >= text.Length || text[end] != '}')) || !literals.TryGetValue(text[start..end], out string? told))
+            return false;
+        value = told;
+        length = end + (isBraced ? 1 : 0) - at;
+        return true;
+    }
+
     /// <summary><c>$NAME</c>, <c>${…}</c> or <c>$(…)</c>, kept as it stands.</summary>
     private void ReadExpansion()
     {
+        string text = lines[_line];
+        // Without quotes a shell would take blanks and patterns apart.
+        if (TryLiteral(text, _column, out string value, out int length) && value.Length > 0 && !value.AsSpan().ContainsAny(s_split))
+        {
+            Begin();
+            _word.Append(value);
+            _column += length;
+            return;
+        }
+
         Begin();
         _needsShell = true;
-        string text = lines[_line];
         char open = text[_column + 1];
         int end = open is '{' or '(' ? text.IndexOf(open == '{' ? '}' : ')', _column) + 1 : _column + 2;
         if (end <= 0)

@@ -312,6 +312,63 @@ public sealed class QemuCommandLineTests
     public void What_cannot_be_read_is_one_line_with_its_place(string text, string start) => StringAssert.StartsWith(Error(text), start);
 
     [TestMethod]
+    [DataRow("RAM=4G\nGPU='pci-testdev'\nqemu-system-x86_64 -m $RAM -device \"$GPU\"")]
+    [DataRow("export RAM=\"4G\" # as much\nreadonly GPU=pci-testdev;\nqemu-system-x86_64 -m \"${RAM}\" -device ${GPU}")]
+    [DataRow("S=4\nif [ -n \"$1\" ]; then\n  echo \"$S\"\nfi\nqemu-system-x86_64 -m ${S}G -device pci-testdev")]
+    public void A_variable_that_the_script_sets_to_plain_text_is_filled_in(string text)
+    {
+        Assert.AreEqual(4UL << 20, Read(text).MemoryKiB);
+        Assert.AreEqual("pci-testdev", Devices(text));
+    }
+
+    [TestMethod]
+    [DataRow("RAM=$(free -g)")]
+    [DataRow("RAM=`free -g`")]
+    [DataRow("RAM=\"$1\"")]
+    [DataRow("RAM=4G\nRAM=8G")]
+    [DataRow("if true; then\nRAM=4G\nfi")]
+    [DataRow("if true; then\n  RAM=4G\nfi")]
+    [DataRow("RAM=4G\nread RAM")]
+    [DataRow("RAM=4G\n[ -n \"$1\" ] && RAM=$1")]
+    [DataRow("RAM=4G\n: ${RAM:=8G}\nRAM+=0")]
+    [DataRow("RAM=4G\nsource ./my.conf")]
+    [DataRow("RAM=4G\n. ./my.conf")]
+    [DataRow("cat <<EOF\nRAM=4G\nEOF")]
+    [DataRow("usage=\"\nRAM=4G\n\"")]
+    [DataRow("RAM=4G qemu-img info a.img")]
+    [DataRow("f() {\nRAM=4G\n}")]
+    [DataRow("RAM='4G 8G'")]
+    [DataRow("#RAM=4G")]
+    public void A_variable_that_may_have_another_value_is_not_filled_in(string above) =>
+        StringAssert.Contains(Error($"{above}\nqemu-system-x86_64 -m $RAM -device pci-testdev"), "is filled in by a shell");
+
+    [TestMethod]
+    [DataRow("-device isa-applesmc,osk=\"$OSK\"")]
+    [DataRow("-device virtio-net-pci,netdev=n,mac=$MAC")]
+    [DataRow("-device virtio-blk-pci,drive=\"${DISK}\",id=$NAME")]
+    [DataRow("-name \"$NAME\"")]
+    [DataRow("-nic user,model=virtio-net-pci,mac=$MAC")]
+    [DataRow("-bios \"$DIR/OVMF_CODE.fd\"")]
+    [DataRow("-object input-linux,id=k,evdev=$KEYBOARD")]
+    [DataRow("-fw_cfg name=opt/com.example/key,string=\"$KEY\"")]
+    public void A_variable_on_which_the_map_does_not_hang_needs_no_value(string option) =>
+        Assert.AreEqual(1UL << 20, Read($"qemu-system-x86_64 -m 1G {option}").MemoryKiB);
+
+    [TestMethod]
+    [DataRow("-device virtio-net-pci,netdev=n,addr=$SLOT")]
+    [DataRow("-device virtio-blk-pci,drive=d$MORE")]
+    [DataRow("-device pcie-root-port,id=$PORT")]
+    [DataRow("-device vfio-pci,host=$GPU")]
+    [DataRow("-device $MODEL,mac=52:54:00:12:34:56")]
+    [DataRow("-object memory-backend-ram,id=m,size=$SIZE")]
+    [DataRow("-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=$SIZE")]
+    [DataRow("-bios \"$FIRMWARE\"")]
+    [DataRow("-nic user,model=$MODEL")]
+    [DataRow("-cpu host,phys-bits=$BITS")]
+    public void A_variable_on_which_the_map_hangs_needs_a_value(string option) =>
+        StringAssert.Contains(Error($"qemu-system-x86_64 -m 1G {option}"), "is filled in by a shell");
+
+    [TestMethod]
     [DataRow("4711 ? Sl 1:02 /usr/bin/qemu-system-x86_64 -name bob's pc -m 4G -device pci-testdev", "bob's pc")]
     [DataRow("/usr/bin/qemu-system-x86_64 -name bob's pc -m 4G -device pci-testdev", "bob's pc")]
     [DataRow("/usr/bin/qemu-system-x86_64\0-name\0bob's 'pc\0-m\u00004G\0-device\0pci-testdev\0", "bob's 'pc")]
