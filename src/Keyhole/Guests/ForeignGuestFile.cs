@@ -111,6 +111,8 @@ internal static class ForeignGuestFile
             || line.Contains("python", StringComparison.Ordinal) || line.Contains("perl", StringComparison.Ordinal));
         if (isScript)
             return InputError.NotSupported(sourceName, number, "a script in which no command of QEMU is", $"give {formats}");
+        if (line.StartsWith("https://") || line.StartsWith("http://"))
+            return InputError.NotSupported(sourceName, number, "a web address", $"give what it leads to: {formats}");
         int blank = line.IndexOf(' ');
         if (blank > 0 && PciAddress.TryParse(line[..blank], out _))
             return InputError.NotSupported(sourceName, number, "a listing of lspci, which tells devices and no guest", $"give {formats}");

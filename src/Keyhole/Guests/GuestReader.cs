@@ -39,6 +39,9 @@ public static class GuestReader
         bool isXml = start[0] == '<';
         if (XmlAmidText(text, isXml, out int around) is { } xml)
             return Around(LibvirtDomain.Read(xml, sourceName), around);
+        bool isConf = !isXml && (ProxmoxConfig.IsOne(text) || ProxmoxConfig.IsAmidText(text, out _));
+        if (!isXml && !isConf && !QemuCommandText.NamesProgram(text) && OtherCommands.Of(text, sourceName) is { } other)
+            return other;
         if (!isXml && IsQemu(text))
             return QemuCommandLine.Read(input, sourceName);
         if (isXml)
@@ -50,7 +53,7 @@ public static class GuestReader
         if (ProxmoxConfig.IsOne(text))
             return ProxmoxConfig.Read(text, sourceName);
         if (!XlConfig.Read(input, sourceName).TryGet(out XlConfig? config, out error))
-            return error;
+            return Sentence.At(text, error) ?? error;
         return config.ToGuest();
     }
 

@@ -39,6 +39,50 @@ public sealed class ForeignGuestFileTests
         Assert.AreEqual($"guest: {what}; {Formats}", Line(Refused([.. Convert.FromHexString(hex), .. new byte[8]])));
 
     [TestMethod]
+    [DataRow("virt-install --name g --memory 4096", "virt-install", "virsh dumpxml")]
+    [DataRow("# cloud-hypervisor \\\n  --memory size=8G \\\n  --device path=/sys/bus/pci/devices/0000:08:00.0", "Cloud Hypervisor", "guests of Xen")]
+    [DataRow("crosvm run -m 4096 vmlinux", "crosvm", "guests of Xen")]
+    [DataRow("$ sudo bhyve -c 4 -m 8G vm", "bhyve", "guests of Xen")]
+    [DataRow("VBoxManage modifyvm \"g\" --memory 4096", "VirtualBox", "guests of Xen")]
+    [DataRow("qm set 101 -hostpci0 01:00,pcie=1\nqm set 101 --machine q35", "qm (set)", "qm config 101 prints, or qm showcmd 101 --pretty")]
+    [DataRow("root@pve:~# qm create 104 --memory 2048", "qm (create)", "qm config 104")]
+    [DataRow("lxc config device add v gpu gpu", "LXD", "-readconfig")]
+    [DataRow("sudo incus launch images:debian/12 v --vm", "Incus", "-readconfig")]
+    [DataRow("virsh define g.xml", "virsh", "virsh dumpxml")]
+    public void A_command_of_another_program_is_told_for_what_it_is_with_what_is_read_instead(string text, string program, string instead)
+    {
+        string line = Line(Refused(text + "\n"));
+        Assert.StartsWith("guest:1: a command of ", line);
+        Assert.Contains(program, line);
+        Assert.Contains(instead, line);
+    }
+
+    [TestMethod]
+    [DataRow("# made by virt-install --name g\nname=\"g\"\nmemory=512\n")]
+    [DataRow("virt-install --name g\nqemu-system-x86_64 -m 512M -device pci-testdev\n")]
+    [DataRow("root@pve:~# qm config 101\nmachine: q35\nmemory: 512\nmeta: creation-qemu=9.0\n")]
+    [DataRow("$ qm showcmd 101 --pretty\n/usr/bin/kvm \\\n  -m 512 \\\n  -device pci-testdev\n")]
+    [DataRow("# lxc is not used\nname=\"g\"\nmemory=512\n")]
+    [DataRow("bhyve=1\nname=\"g\"\nmemory=512\n")]
+    public void A_guest_beside_another_program_s_name_is_read(string text)
+    {
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "guest").TryGet(out GuestDocument? guest, out InputError? error),
+            error?.ToString());
+        Assert.AreEqual(512UL << 10, guest.Guest.MemoryKiB);
+    }
+
+    [TestMethod]
+    [DataRow("Hello, my guest does not boot. I have two GPUs.\nWhat can I do?\n", "guest: no guest's configuration in it: there are sentences")]
+    [DataRow("Hi all,\n\nI am running Proxmox 8.4 on an i9-14900K.\n", "guest: no guest's configuration in it: there are sentences")]
+    [DataRow("my guest's BARs are not placed = why?\n", "guest: no guest's configuration in it: there are sentences")]
+    [DataRow("My config:\nname=\"g\"\nmemory=512\n", "guest:1: a sentence, and no setting of xl.cfg's")]
+    [DataRow("name=\"g\"\nmemory=512\nand it does not start\n", "guest:3: a sentence, and no setting of xl.cfg's")]
+    [DataRow("https://paste.example.com/123\n", "guest:1: a web address; give what it leads to")]
+    [DataRow("name g\nmemory 512\n", "guest:1: \"name\" is not followed by =")]
+    [DataRow("Name = \"g\"\n", "guest:1: a capital letter")]
+    public void Sentences_are_not_blamed_on_xl_cfg_s_syntax(string text, string start) => Assert.StartsWith(start, Line(Refused(text)));
+
+    [TestMethod]
     public void A_program_that_has_QEMU_s_name_in_it_is_no_command_line()
     {
         byte[] program = [0x7f, .. Encoding.ASCII.GetBytes("ELF\n\nqemu-system-x86_64 -m 4G -device pci-testdev\n")];

@@ -76,6 +76,19 @@ internal sealed class QemuCommandText
         return false;
     }
 
+    /// <summary>Whether a command in a text begins with QEMU's name.</summary>
+    public static bool NamesProgram(string text)
+    {
+        foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
+        {
+            ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
+            if (!IsBlankOrComment(line) && ProgramAt(line) >= 0)
+                return true;
+        }
+
+        return false;
+    }
+
     public static Parsed<QemuCommandText> Find(SmallInput input, string sourceName) =>
         IsNulSeparated(input) ? SplitAtNuls(input, sourceName) : FindInText(input.Decode(), sourceName);
 
