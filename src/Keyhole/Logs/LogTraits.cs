@@ -23,7 +23,7 @@ internal sealed class LogTraits
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
         "RMRR: [", "IVMD",
         "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_",
-        " endpoint: ", Dmi, Virtual,
+        " endpoint: ", Dmi, Virtual, "vendor_id", "Vendor ID:",
         .. WidthTraits.Words, .. ComplaintLines.Words,
     ];
 
@@ -78,6 +78,7 @@ internal sealed class LogTraits
         LinuxProcessor,
         HostAddressWidth,
         ProcessorAddressWidth,
+        ProcessorMaker,
         Efi,
     }
 
@@ -168,6 +169,9 @@ internal sealed class LogTraits
             case Subject.ProcessorAddressWidth:
                 _addressBits ??= (int)first;
                 break;
+            case Subject.ProcessorMaker:
+                _vendor ??= MakerIn(rest);
+                break;
             case Subject.Efi:
                 // No line says that there is none.
                 _isEfi = true;
@@ -208,6 +212,9 @@ internal sealed class LogTraits
         subject = Subject.ProcessorAddressWidth;
         if (TextCursor.TryBehind(line, "address sizes", out rest) || TextCursor.TryBehind(line, "Address sizes", out rest))
             return TryBits(rest.TrimStart(" \t:"), out first);
+        subject = Subject.ProcessorMaker;
+        if (TextCursor.TryBehind(line, "vendor_id", out rest) || TextCursor.TryBehind(line, "Vendor ID:", out rest))
+            return MakerIn(rest) is not null;
         subject = Subject.Efi;
         if (TextCursor.TryBehind(line, "efi: EFI v", out rest) || TextCursor.TryBehind(line, "EFI stub: ", out rest)
             || TextCursor.TryBehind(line, EfiMap, out rest))
@@ -405,6 +412,15 @@ internal sealed class LogTraits
         if (cursor.TryHex(out ulong model) && model <= 0xff)
             _model = (int)model;
     }
+
+    /// <summary><c>vendor_id : AuthenticAMD</c> of /proc/cpuinfo, <c>Vendor ID: AuthenticAMD</c> of lscpu.</summary>
+    private static string? MakerIn(ReadOnlySpan<char> text) => text.Trim(" \t:") switch
+    {
+        "GenuineIntel" => "GenuineIntel",
+        "AuthenticAMD" => "AuthenticAMD",
+        "HygonGenuine" => "HygonGenuine",
+        _ => null,
+    };
 
     private static string? VendorOf(ReadOnlySpan<char> text)
     {

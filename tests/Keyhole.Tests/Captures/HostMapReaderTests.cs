@@ -528,6 +528,9 @@ public sealed class HostMapReaderTests
     [DataRow("AMD-Vi:        mmio-addr: 00000000feb80000", " | feb80000 |   ")]
     [DataRow("IOAPIC[0]: apic_id 2, version 32, address 0xfec00000, GSI 0-23", "fec00000 |  |   ")]
     [DataRow("address sizes\t: 46 bits physical, 48 bits virtual", " |  |   46")]
+    [DataRow("vendor_id\t: AuthenticAMD", " |  | AuthenticAMD  ")]
+    [DataRow("Vendor ID:                       GenuineIntel", " |  | GenuineIntel  ")]
+    [DataRow("vendor_id\t: somebody", " |  |   ")]
     [DataRow("IOAPIC[0]: address 0xffffffffffffffff", " |  |   ")]
     [DataRow("CPU0: hot (temperature: 0x6)", " |  |   ")]
     public void Traits_of_the_host_are_read_from_Linux_s_log(string line, string expected) =>

@@ -208,11 +208,13 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             return model.Vendor;
         if (around.HostVendor is { } host)
             return host;
-        Assume(QemuUnknown.CpuVendor, isHosts || choice.Model.Length == 0
-            ? "who made the host's processor is not told: Intel is assumed"
-            : $"who made the host's processor is not told: {(model.Vendor == CpuVendor.Amd ? "AMD" : "Intel")} is "
-                + $"assumed, as the guest's model is theirs");
-        return isHosts || choice.Model.Length == 0 ? CpuVendor.Intel : model.Vendor;
+        // QEMU's own models are of no maker's: Proxmox VE's x86-64-v2-AES is qemu64, which it calls AMD's where there is no KVM.
+        bool isNobodys = isHosts || choice.Model is "" or "qemu32" or "qemu64" or "kvm32" or "kvm64";
+        CpuVendor assumed = isNobodys ? CpuVendor.Intel : model.Vendor;
+        Assume(QemuUnknown.CpuVendor, isHosts ? "who made the host's processor is not told: Intel is assumed"
+            : "who made the host's processor, which is the guest's maker under KVM whatever its model, is not told: "
+                + $"{(assumed == CpuVendor.Amd ? "AMD" : "Intel")} is assumed{(isNobodys ? "" : ", as the guest's model is theirs")}");
+        return assumed;
     }
 
     private int PhysBits(string machineName, QemuCpuChoice choice, QemuCpuModel model)

@@ -216,6 +216,32 @@ public sealed class HostHardwareTests
     }
 
     [TestMethod]
+    [DataRow("qemu64", "which is the guest's maker under KVM whatever its model, is not told: Intel is assumed")]
+    [DataRow("kvm64", "whatever its model, is not told: Intel is assumed")]
+    [DataRow("EPYC", "whatever its model, is not told: AMD is assumed, as the guest's model is theirs")]
+    [DataRow("host", "who made the host's processor is not told: Intel is assumed")]
+    public void Under_KVM_the_guest_has_the_host_s_maker_whatever_its_model(string model, string words)
+    {
+        string guest = Small.Replace("-cpu host", $"-cpu {model}", System.StringComparison.Ordinal);
+        Assert.Contains(problem => problem.Message.ToString().Contains(words, System.StringComparison.Ordinal),
+            Planner.Plan(ScenarioOf(guest, "6.1.0")).Problems);
+        foreach (string line in (string[])[Amd, "vendor_id\t: AuthenticAMD"])
+        {
+            Plan plan = Planner.Plan(ScenarioOf(guest, "6.1.0", line));
+            Assert.DoesNotContain(problem => problem.Message.ToString().Contains("who made", System.StringComparison.Ordinal), plan.Problems);
+        }
+    }
+
+    [TestMethod]
+    public void Proxmox_VE_s_generic_models_are_of_no_maker_s()
+    {
+        const string conf = "cores: 4\ncpu: x86-64-v2-AES\nmachine: pc-q35-9.2\nmemory: 4096\nostype: l26\n";
+        Plan plan = Planner.Plan(ScenarioOf(conf, "6.1.0"));
+        Assert.Contains(problem => problem.Message.ToString().Contains("Intel is assumed", System.StringComparison.Ordinal), plan.Problems);
+        Assert.DoesNotContain(problem => problem.Message.ToString().Contains("AMD is assumed", System.StringComparison.Ordinal), plan.Problems);
+    }
+
+    [TestMethod]
     public void A_processor_whose_model_settles_its_width_is_not_warned_of_a_wider_one()
     {
         Scenario scenario = ScenarioOf(Small, "6.8.12",
