@@ -5,7 +5,6 @@ using System.IO;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
-using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;

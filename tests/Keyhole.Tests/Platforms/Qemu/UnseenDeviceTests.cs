@@ -54,6 +54,8 @@ public sealed class UnseenDeviceTests
         </domain>
         """;
 
+    private static string ConfWith(string lines) => Conf.Replace("{0}", lines, StringComparison.Ordinal);
+
     private static Scenario ScenarioOf(string guest) => new()
     {
         Host = Host.Unknown with { Traits = new() { CpuVendor = "GenuineIntel", PhysicalAddressBits = 46, HasGiBPages = true } },
@@ -76,7 +78,7 @@ public sealed class UnseenDeviceTests
     [DataRow("hostpci15", "hostpci12: 0000:01:00.0,pcie=1")]
     public void A_hostpci_whose_port_s_slot_has_no_function_0_is_an_error_with_the_line_that_cures_it(string key, string line)
     {
-        string conf = string.Format(null, Conf, $"{key}: 0000:01:00.0,pcie=1");
+        string conf = ConfWith($"{key}: 0000:01:00.0,pcie=1");
 
         Plan plan = Planner.Plan(ScenarioOf(conf));
 
@@ -87,7 +89,7 @@ public sealed class UnseenDeviceTests
         SettingComparison comparison = Compare(conf);
         Assert.AreEqual((1, 0), (comparison.Settings[0].Unplaced!.Value, comparison.Settings[1].Unplaced!.Value));
         Assert.AreEqual(line, comparison.Paste!.Proxmox);
-        Assert.AreEqual("as it is", Compare(string.Format(null, Conf, line)).Best);
+        Assert.AreEqual("as it is", Compare(ConfWith(line)).Best);
     }
 
     [TestMethod]
@@ -99,7 +101,7 @@ public sealed class UnseenDeviceTests
     [DataRow("hostpci4: 0000:01:00.0,pcie=1\nhostpci7: 0000:02:00.0,pcie=1")]
     public void A_hostpci_behind_a_port_that_is_seen_is_none(string lines)
     {
-        string conf = string.Format(null, Conf, lines);
+        string conf = ConfWith(lines);
         Assert.IsNull(Find(Planner.Plan(ScenarioOf(conf))));
         Assert.AreEqual("as it is", Compare(conf).Best);
     }
