@@ -110,6 +110,8 @@ internal sealed class LogTraits
         if (line.IndexOf(Dmi) is >= 0 and int dmi)
         {
             // A guest's machine is none of the host's.
+            // QEMU without KVM shows no hypervisor.
+            _isVirtual |= line[(dmi + Dmi.Length)..].StartsWith("QEMU ");
             if (LogPrefix.DomainOf(line) is null)
                 _firmware ??= HostFirmware.OfLinuxLine(line[(dmi + Dmi.Length)..]);
             return true;

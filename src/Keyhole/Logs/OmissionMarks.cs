@@ -56,8 +56,11 @@ internal static class OmissionMarks
     ];
 
     /// <summary>Words of which one stands in every line that stands for others, as far as those are written as usual.</summary>
-    public static string[] Words => ["...", EllipsisInUtf8, ">8", "8<", .. s_telling.SelectMany(static word =>
-        (string[])[word, char.ToUpperInvariant(word[0]) + word[1..]]).Where(static word => word.Length > 3), .. s_counts.Select(static pair => pair.Behind)];
+    public static string[] Words =>
+    [
+        "...", EllipsisInUtf8, ">8", "8<", .. s_counts.Select(static pair => pair.Behind),
+        .. s_telling.SelectMany(static word => (string[])[word, char.ToUpperInvariant(word[0]) + word[1..]]).Where(static word => word.Length > 3),
+    ];
 
     /// <summary>What a line stands for that is given without the log's own stamps before it.</summary>
     public static OmissionKind KindOf(ReadOnlySpan<char> text)

@@ -11,8 +11,8 @@ namespace Keyhole.Logs;
 /// and that have no width that firmware can change.</para>
 /// <para>Left out, for their model does not settle it. Intel from the twelfth generation on: 46 bits for those with vPro, 39 for others of the same
 /// model (97: i9-12900K 46, i5-12400 39; 9a: i9-12900H 46, i7-12700H 39; b7: i9-13900K 46, i9-13900KF 39). Core Ultra: 46 and 42 (c6). Xeon from
-/// Ice Lake on: what is kept for memory encryption goes off it (8f: 52 and 46). AMD from Zen on: CPUID says 48 or 52, and with memory encryption on up
-/// to six fewer work.</para>
+/// Ice Lake on: what is kept for memory encryption goes off it (8f: 52 and 46). AMD from Zen on: CPUID says 48 or 52, and with memory encryption on
+/// up to six fewer work.</para>
 /// </remarks>
 internal static class ProcessorWidths
 {

@@ -14,7 +14,8 @@ namespace Keyhole.Logs;
 internal sealed class WidthTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
-    public static string[] Words => [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OnCommandLine, .. s_inUse, .. IommuSilence.Words];
+    public static string[] Words =>
+        [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OnCommandLine, .. s_inUse, .. IommuSilence.Words];
 
     private const string Capability = "cap = ";
     private const string Amd = "AMD-Vi";

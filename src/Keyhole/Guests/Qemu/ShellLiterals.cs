@@ -42,8 +42,12 @@ internal static class ShellLiterals
                 || text.StartsWith("exec ") || text[^1] == '\\')
                 found.Clear();
             depth -= IsBlocksEnd(text) ? 1 : 0;
-            if (!isQuoted && depth == 0 && line[0] is not (' ' or '\t') && found.Count < MaxCount && TryAssignment(text, out string name, out string value))
+            if (!isQuoted && depth == 0 && line[0] is not (' ' or '\t') && found.Count < MaxCount
+                && TryAssignment(text, out string name, out string value))
+            {
                 found[name] = value;
+            }
+
             depth += IsBlocksStart(text) ? 1 : 0;
             isQuoted ^= IsOdd(text);
             CountMentions(text, mentions);

@@ -115,8 +115,8 @@ internal static class QemuBarProblems
         string written = Listed.Of([.. bars.Select(static bar => string.Create(CultureInfo.InvariantCulture, $"0x{bar.Address:x}"))]);
         return bars.Length == 1
             ? string.Create(CultureInfo.InvariantCulture,
-                $" ({written}), and the register keeps 0x{Align.Down(bars[0].Address, bars[0].Bar.SizeBytes):x} of it, which its bridge does not forward "
-                    + $"to it or another device has")
+                $" ({written}), and the register keeps 0x{Align.Down(bars[0].Address, bars[0].Bar.SizeBytes):x} of it, which its bridge does not "
+                    + $"forward to it or another device has")
             : $" ({written}), and the registers keep the multiples below, which the bridges do not forward to them or other devices have";
     }
 }

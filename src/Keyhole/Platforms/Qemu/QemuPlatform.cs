@@ -178,7 +178,11 @@ internal sealed class QemuPlatform : IPlatform
     {
         var said = new TriedSetting(asItIs.Name, asItIs.Unplaced, asItIs.Outcome);
         if (LimitFor(request, machines) is not { } change)
-            return new([said], asItIs.Name, "every BAR has its place as it is, if the processor has no more address bits than are assumed", Paste: null);
+        {
+            return new([said], asItIs.Name, "every BAR has its place as it is, if the processor has no more address bits than are assumed",
+                Paste: null);
+        }
+
         QemuPaste paste = QemuPaste.Of(guest, request, [change]);
         return new([said, said with { Setting = change.Name }], change.Name,
             "every BAR has its place then whatever the processor has, and as it is only if that has no more address bits than are assumed",

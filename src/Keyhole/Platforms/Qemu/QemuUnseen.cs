@@ -25,9 +25,10 @@ internal static class QemuUnseen
                 Severity.Error,
                 ProblemCodes.DeviceUnseen,
                 string.Create(CultureInfo.InvariantCulture,
-                    $"{Listed.Of(names)} {(isOne ? "is" : "are")} not seen in the guest: slot {slot.Slot:x} of bus {InputError.OneLine(slot.Bus, 100)}, "
-                        + $"in which {(isOne ? "it is" : "they are")} plugged in{(slot.IsDirect ? "" : " by a port")}, has no function 0, and neither firmware "
-                        + $"nor operating system looks at the others then"),
+                    $"{Listed.Of(names)} {(isOne ? "is" : "are")} not seen in the guest: slot {slot.Slot:x} of bus "
+                        + $"{InputError.OneLine(slot.Bus, 100)}, in which {(isOne ? "it is" : "they are")} plugged in"
+                        + $"{(slot.IsDirect ? "" : " by a port")}, has no function 0, and neither firmware nor operating system looks at the "
+                        + $"others then"),
                 Remedy: remedy));
         }
     }

@@ -11,8 +11,8 @@ using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Platforms.Qemu;
 
-/// <summary>SeaBIOS 1.16.3 puts windows of 160 GiB side by side, so that a BAR of 128 GiB comes to a place that is no multiple of its size. This guest was
-/// started on QEMU 7.2 with and without the cure, and came out as forecast.</summary>
+/// <summary>SeaBIOS 1.16.3 puts windows of 160 GiB side by side, so that a BAR of 128 GiB comes to a place that is no multiple of its size. This guest
+/// was started on QEMU 7.2 with and without the cure, and came out as forecast.</summary>
 [TestClass]
 public sealed class MisalignedBarTests
 {
@@ -32,7 +32,7 @@ public sealed class MisalignedBarTests
     public void The_address_that_was_written_is_told_and_what_the_register_keeps_of_it()
     {
         Problem problem = Planner.Plan(ScenarioOf(Guest)).Problems.Single(static problem => problem.Code == ProblemCodes.BarUnplaced);
-        Assert.Contains("the address that the firmware writes is not a multiple of its size (0x382800000000), and the register keeps 0x382000000000 of it",
+        Assert.Contains("the address that the firmware writes is not a multiple of its size (0x382800000000), and the register keeps 0x382000000000",
             problem.Message.ToString());
     }
 
