@@ -2,6 +2,7 @@
 
 using System;
 using System.CommandLine;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Captures;
 using Keyhole.Cli.Terminal;
@@ -228,11 +229,17 @@ internal sealed class BootSource
             return error;
         host = hints.Host ?? host;
         Dom0Log? log = hints.Dom0 ?? (host.Log is { } scan ? Dom0Log.Of(scan, host.LogMap)?.On(host.Host) : null);
-        if (log is { Pvh: not null } && hints.Dom0 is null && host is { Log: { } lines, LogMap: { } machine }
-            && PvhDom0Verifier.BuiltBehind(lines, machine) is { } built)
+        if (log is { Pvh: not null } && hints.Dom0 is null && host is { Log: { } lines, LogMap: { } machine })
         {
-            hints = hints with { Tables = PvhDom0Verifier.TablesIn(built) };
-            log = log with { PageCount = log.PageCount ?? PvhDom0Verifier.PagesIn(built) };
+            if (PvhDom0Verifier.BuiltBehind(lines, machine) is { } built)
+            {
+                hints = hints with { Tables = PvhDom0Verifier.TablesIn(built) };
+                log = log with { PageCount = log.PageCount ?? PvhDom0Verifier.PagesIn(built) };
+            }
+
+            ObservedBoot? own = BootLog.Of(lines).FirstOrDefault(boot => machine.Line >= boot.FirstLine && machine.Line <= boot.LastLine);
+            if (hints.Tables is null && own is { Owner: BootOwner.Dom0 })
+                hints = hints with { Tables = PvhDom0Verifier.TablesOf(lines, own) };
         }
 
         if (parsed.GetValue(_nrPages) is null && log?.PageCount is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware)
@@ -251,8 +258,8 @@ internal sealed class BootSource
             return maxError;
         ulong? maxPages = maxBytes is { } most ? most >> Frames.Shift : log?.MaxPages;
         bool isPvh = log?.Pvh is not null;
-        if (!isPvh && hints is { Kernel: null, KernelRemark: null } && host is { Log: { } boots, LogMap: { } taken })
-            hints = WithKernelOf(hints, boots, taken, host.Host.Traits.LinuxRelease is not null);
+        if (hints is { Kernel: null, KernelRemark: null } && host is { Log: { } boots, LogMap: { } taken })
+            hints = WithKernelOf(hints, boots, taken, host.Host.Traits.LinuxRelease is not null, isPvh);
         if (log is { IsBuildShown: false } && !isPvh && parsed.GetValue(_nrPages) is null)
             console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
         if (log is { IsMaxReckoned: true } && maxBytes is null)
@@ -290,11 +297,12 @@ internal sealed class BootSource
     /// <summary>The Linux that the log shows as dom0's: by its own lines behind the map of Xen's that is taken, else by what GRUB or xl info says. Of
     /// one whose memory setup is not known there is a remark alone.</summary>
     /// <param name="hasVersion">Whether a kernel that is not a guest's says its version.</param>
-    private static BootHints WithKernelOf(BootHints hints, LogScan log, LogMap taken, bool hasVersion)
+    /// <param name="isPvh">Whether dom0 is a PVH one, whose map Linux prints as a machine's.</param>
+    private static BootHints WithKernelOf(BootHints hints, LogScan log, LogMap taken, bool hasVersion, bool isPvh)
     {
         foreach (ObservedBoot boot in hasVersion ? BootLog.Of(log) : [])
         {
-            if (boot is { Owner: BootOwner.Dom0 or BootOwner.Unknown, Identity: { } identity, Map: not null }
+            if (boot is { Owner: BootOwner.Dom0 or BootOwner.Unknown, Identity: { } identity } && (isPvh || boot.Map is not null)
                 && (boot.Owner != BootOwner.Unknown || taken.Kind == LogMapKind.GuestKernel)
                 && taken.Line >= boot.FirstLine && taken.Line <= boot.LastLine)
                 return With(hints, identity, $"dom0's kernel is Linux {Shown(identity)}, as the log says"

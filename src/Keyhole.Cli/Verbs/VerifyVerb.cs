@@ -96,7 +96,7 @@ internal static class VerifyVerb
                 : isFirmwares ? FirmwareVerifier.Compare(boot.Plan, taken.Boot!, log!)
                 : boot is { Forecast: null, Outcome: GuestOutcome.Refused } && !source.IsDom0(parsed) ? GuestCreation.Created(boot, taken.Boot!)
                 : boot.Forecast is { } forecast ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
-                : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap);
+                : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap, taken.Scan);
             if (verification.Findings.IsEmpty && !verification.NotKnownRanges.IsEmpty)
             {
                 ImmutableArray<string> lost = boot.Plan.Host.LostRangesInWords;
@@ -269,7 +269,7 @@ internal static class VerifyVerb
             if (builder?.Pvh is { } pvh)
             {
                 PvhMap = PvhDom0Verifier.MapOf(scan, chosen);
-                tables = PvhMap is null ? null : PvhDom0Verifier.TablesIn(PvhMap);
+                tables = PvhDom0Verifier.TablesOf(scan, chosen);
                 // Without dom0_mem= Xen gives it what it has left, which no log tells but by dom0's own map, where that keeps apart what
                 // is not dom0's.
                 if (builder.PageCount is null && PvhMap is not null && PvhDom0Verifier.TellsSize(PvhMap, chosen))

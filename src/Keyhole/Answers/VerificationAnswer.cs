@@ -36,8 +36,8 @@ public sealed record VerificationAnswer : Answer
     /// <summary>Where the guest's map is not known, for lines of the host's map are lost; null where none are.</summary>
     public ImmutableArray<RangeAnswer>? NotKnown { get; init; }
 
-    /// <summary>What the log shows where lines of the host's map are lost that decide what would be forecast: neither agreement nor difference; null
-    /// where none are lost.</summary>
+    /// <summary>What the log shows where lines of the host's map are lost that decide what would be forecast, or an outcome of which nothing
+    /// is forecast: neither agreement nor difference; null where there is none.</summary>
     public ImmutableArray<FindingAnswer>? Undecided { get; init; }
 
     /// <summary>What the forecast says and the log does not.</summary>
@@ -76,7 +76,7 @@ public sealed record VerificationAnswer : Answer
             Differences = FindingAnswer.AllOf(verification.Differences),
             Agreements = FindingAnswer.AllOf([.. verification.Findings.Where(static finding => finding.Agrees)]),
             NotKnown = verification.NotKnownRanges.IsEmpty ? null : [.. verification.NotKnownRanges.Select(RangeAnswer.Of)],
-            Undecided = verification.NotKnownRanges.IsEmpty ? null : FindingAnswer.AllOf(verification.Undecided),
+            Undecided = verification.NotKnownRanges.IsEmpty && verification.Undecided.IsEmpty ? null : FindingAnswer.AllOf(verification.Undecided),
             NotCompared = verification.NotCompared,
             Explanations = [.. verification.Explanations.Select(text => text.Worded(words ?? SettingNames.Of))],
             Verification = verification,
@@ -92,6 +92,7 @@ public sealed record VerificationAnswer : Answer
         Finding? end = verification.Findings.FirstOrDefault(static finding => finding.What == Verifier.OutcomeWhat);
         GuestOutcome forecast = OutcomeIn(end?.Forecast) ?? expected?.Outcome ?? GuestOutcome.NotKnown;
         GuestOutcome? observed = verification.Boot.Halts ? GuestOutcome.Halts : OutcomeIn(end?.Observed);
+        observed ??= OutcomeIn(verification.Undecided.FirstOrDefault(static finding => finding.What == Verifier.OutcomeWhat)?.Observed);
         return new(forecast.NameOf(), observed?.NameOf());
     }
 

@@ -111,11 +111,19 @@ internal static class Vocabulary
     /// <summary>Xen builds a map, and so prints one, for a PVH dom0 alone.</summary>
     public const string PvhDom0sMap = "Dom0 memory map:";
 
+    /// <summary>How ACPI's tables are listed, by Linux and by Xen, with address and length.</summary>
+    public const string TablePointer = "ACPI: RSDP ";
+    public const string TableList = "ACPI: XSDT ";
+    public const string InterruptTable = "ACPI: APIC ";
+
+    /// <summary>Room that Linux under Xen takes for pages of other domains, in /proc/iomem.</summary>
+    public const string ScratchRoom = " : Xen scratch";
+
     /// <summary>What stands in a log only once the kernel has started its first process: words that come once a boot.</summary>
     public static readonly ImmutableArray<string> Programs = [" as init process", "Detected virtualiz", "dracut-initqueue["];
 
     /// <summary>How lines begin that Linux prints behind the place where it prints the map that its command line has changed ("user:").</summary>
-    public static readonly ImmutableArray<string> OptionsTaken = [LastPfn, "e820: " + LastPfn, MachineName, "ACPI: RSDP "];
+    public static readonly ImmutableArray<string> OptionsTaken = [LastPfn, "e820: " + LastPfn, MachineName, TablePointer];
 
     /// <summary>What Xen says of a PVH dom0 that it cannot lay out or load, before it panics.</summary>
     public static readonly ImmutableArray<string> XenCauses =
@@ -185,7 +193,9 @@ internal static class Vocabulary
         new("last_pfn", KernelMessageKind.OptionsTaken, LastPfn + "0x40000 max_arch_pfn = 0x400000000"),
         new("last_pfn", KernelMessageKind.OptionsTaken, "e820: " + LastPfn + "0x40000 max_arch_pfn = 0x400000000"),
         new(MachineName, KernelMessageKind.OptionsTaken, "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014"),
-        new("ACPI: RSDP ", KernelMessageKind.OptionsTaken, "ACPI: RSDP 0x00000000000F58D0 000014 (v00 BOCHS )"),
+        new(TablePointer, KernelMessageKind.OptionsTaken, TablePointer + "0x00000000000F58D0 000014 (v00 BOCHS )"),
+        new(TableList, KernelMessageKind.Other, TableList + "0x00000000BEFFFD24 000084 (v01 ALASKA A M I    01072009 AMI  01000013)"),
+        new(InterruptTable, KernelMessageKind.Other, InterruptTable + "0x00000000BEFFFDA8 000258 (v03 ALASKA A M I    01072009 AMI  00010013)"),
         new(Memory, KernelMessageKind.Memory, Memory + "167432K/1048572K available"),
         new("System RAM: ", KernelMessageKind.Other, "System RAM: 4003MB (4099736kB)"),
         new(NoIommu, KernelMessageKind.Other, NoIommu),
@@ -256,6 +266,10 @@ internal static class Vocabulary
         new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),
         new("Booting kern", KernelMessageKind.RunsOn, "B" + RunsOn + "Xen PVH"),
         new("lized kernel on", KernelMessageKind.RunsOn, "B" + RunsParavirtualizedOn + "Xen HVM"),
+        new(": can't reserve", KernelMessageKind.Other, "ahci 0000:07:00.1: BAR 5: can't reserve " + MemOpening + "0xf0e00000-0xf0e007ff]"),
+        new("]: can't reserve", KernelMessageKind.Other, "ahci 0000:07:00.1: BAR 5 " + MemOpening + "0xf0e00000-0xf0e007ff]: can't reserve"),
+        new("iomap_regions failed", KernelMessageKind.Other, "ccp 0000:06:00.5: pcim_iomap_regions failed (-16)"),
+        new(ScratchRoom, KernelMessageKind.Other, "f0400000-f0ffffff" + ScratchRoom),
         .. KernelNeeds.All.Select(static need => new Saying(need.Mark, KernelMessageKind.Need, need.Example)),
         new(" as init process", KernelMessageKind.Program, "Run /init as init process"),
         new("Detected virtualiz", KernelMessageKind.Program, "systemd[1]: Detected virtualization xen."),

@@ -36,9 +36,9 @@ internal static class MovedRam
         string pages = (range.SizeBytes >> Frames.Shift).ToString("#,0", CultureInfo.InvariantCulture);
         string size = $"{pages} pages ({ByteSize.ToText(range.SizeBytes)})";
         string what = $"hvmloader moved the RAM at {Verifier.Range(range)}, {size}, above 4 GiB to make room for BARs ({lines}): what differs of "
-            + "the map comes of that. libxl forbids it (hvmloader/allow-memory-relocate in xenstore) but for a QEMU in a stubdomain before Xen 4.17.4 "
-            + "and 4.18.1; QEMU does not learn of it, so that BARs in that range are not reached (a network card passed through reads as ones only), "
-            + "and the guest may crash.";
+            + "the map comes of that. libxl forbids it (hvmloader/allow-memory-relocate in xenstore) but for a QEMU in a stubdomain before Xen "
+            + "4.17.4 and 4.18.1; QEMU does not learn of it, so that BARs in that range are not reached (a network card passed through reads as "
+            + "ones only), and the guest may crash.";
         return Hole(plan.Scenario, moved, range.Start) is { } mib
             ? [what, $"What to change: {HvmStubDomain.WithHole(plan.Scenario, mib)}."] : [what];
     }

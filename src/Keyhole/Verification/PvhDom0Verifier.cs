@@ -12,6 +12,7 @@ using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Platforms.XenPvh;
 using Keyhole.PvGuest;
+using Keyhole.Reading;
 
 namespace Keyhole.Verification;
 
@@ -74,9 +75,56 @@ public static class PvhDom0Verifier
         return null;
     }
 
+    /// <summary>The sizes of the tables that Xen made, by the boot's map, or by the lines of Linux that list them; null where neither shows
+    /// them.</summary>
+    public static PvhDom0Tables? TablesOf(LogScan scan, ObservedBoot boot) =>
+        (MapOf(scan, boot) is { } map ? TablesIn(map) : null) ?? (TablesListed(scan, boot) is { } listed ? listed.Sizes : null);
+
+    /// <summary>The tables that Linux lists: one behind the other up to a page's end, as Xen lays them. The pointer's address, its line.</summary>
+    private static (PvhDom0Tables Sizes, ulong Pointer, int Line)? TablesListed(LogScan scan, ObservedBoot boot)
+    {
+        (ulong Start, ulong End, int Line)? pointer = null, list = null, interrupts = null;
+        foreach (LogLine line in LinesOf(scan, boot))
+        {
+            pointer ??= Listed(line, Vocabulary.TablePointer);
+            list ??= Listed(line, Vocabulary.TableList);
+            interrupts ??= Listed(line, Vocabulary.InterruptTable);
+        }
+
+        if (pointer is not { } first || list is not { } second || interrupts is not { } third || first.End != second.Start
+            || second.End != third.Start || first.End - first.Start != PvhDom0Tables.PointerBytes)
+            return null;
+        ulong madt = third.End - third.Start;
+        PvhDom0Tables? sizes = PvhDom0Tables.Of(first.Start, first.Start + madt, third.End);
+        return third.End % (1UL << Frames.Shift) == 0 && sizes is not null ? (sizes, first.Start, first.Line) : null;
+    }
+
+    /// <summary>What dom0's kernel says, up to the next boot.</summary>
+    private static IEnumerable<LogLine> LinesOf(LogScan scan, ObservedBoot boot)
+    {
+        int end = BootLog.Of(scan).Where(other => other.FirstLine > boot.FirstLine).Select(static other => other.FirstLine)
+            .DefaultIfEmpty(int.MaxValue).Min();
+        return scan.Lines.Where(line => line is { Speaker: LogSpeaker.Kernel, Domain: null } && line.Number >= boot.FirstLine && line.Number < end);
+    }
+
+    /// <summary><c>ACPI: XSDT 0x00000000BEFFFD24 000084 (v01 …)</c>, before Linux 4.4 without 0x.</summary>
+    private static (ulong Start, ulong End, int Line)? Listed(LogLine line, string title)
+    {
+        if (!line.Text.StartsWith(title, StringComparison.Ordinal))
+            return null;
+        var cursor = new TextCursor(line.Text.AsSpan(title.Length));
+        cursor.TryText("0x");
+        if (!cursor.TryHex(out ulong start) || !cursor.TryText(" ") || !cursor.TryHex(out ulong size) || size is 0 or > ushort.MaxValue
+            || start >= Frames.FourGiB)
+            return null;
+        return (start, start + size, line.Number);
+    }
+
     /// <param name="plan">Of the dom0.</param>
     /// <param name="observed">The boot, with <paramref name="map"/>'s log.</param>
-    public static BootVerification Compare(Plan plan, ObservedBoot observed, LogMap? map)
+    /// <param name="map">As <see cref="MapOf"/> has it.</param>
+    /// <param name="scan">The boot's log; null where only the boot is at hand.</param>
+    public static BootVerification Compare(Plan plan, ObservedBoot observed, LogMap? map, LogScan? scan = null)
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(observed);
@@ -94,6 +142,8 @@ public static class PvhDom0Verifier
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts: \"{words.Value}\"", words.Line, Agrees: false));
         else if (observed.BootFailure is { } failure)
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts ({failure.Value.Words})", failure.Line, Agrees: isKnown && !boots));
+        else if (!isKnown && alive is { } seen)
+            undecided.Add(new(Verifier.OutcomeWhat, null, "boots", seen, Agrees: false));
         else if (!isKnown)
             notCompared.Add("the outcome: it is not known where the kernel is");
         else if (alive is { } line)
@@ -117,6 +167,8 @@ public static class PvhDom0Verifier
                 notCompared.Add($"{lost} entries of the map: the log is cut there");
         }
 
+        if (scan is not null && TablesListed(scan, observed) is { } listed && TablesStart(plan) is { } start)
+            findings.Add(new("ACPI tables for dom0", $"from 0x{start:x}", $"from 0x{listed.Pointer:x}", listed.Line, start == listed.Pointer));
         if (observed.Facts.PciGap is { } gap)
         {
             bool prefersHigh = KernelProfile.Of(kernel).Has(KernelBehaviour.PrefersHighPciGap);
@@ -142,8 +194,24 @@ public static class PvhDom0Verifier
             Undecided = undecided.ToImmutable(),
             NotKnownRanges = notKnown,
             NotCompared = notCompared.ToImmutable(),
-            Explanations = [.. Explain(plan, observed, findings, map is null ? null : hasRoom)],
+            Explanations =
+            [
+                .. Explain(plan, observed, findings, map is null ? null : hasRoom),
+                .. scan is not null && PvhDom0Devices.Of(LinesOf(scan, observed)) is { } unreserved ? [unreserved] : ImmutableArray<Phrase>.Empty,
+            ],
         };
+    }
+
+    /// <summary>Where the plan has them; null where it has none.</summary>
+    private static ulong? TablesStart(Plan plan)
+    {
+        for (int i = 1; i < plan.Entries.Length; i++)
+        {
+            if (plan.Entries[i].Why == XenPvhDom0Platform.OfTables && plan.Scenario.Dom0?.Tables is not null)
+                return plan.Entries[i].Entry.Address;
+        }
+
+        return null;
     }
 
     /// <summary>Xen prints the map as it made it; Linux with what a PC has below 1 MiB and, in newer releases, with RAM where Xen said unusable.

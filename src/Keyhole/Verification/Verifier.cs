@@ -96,8 +96,14 @@ public static class Verifier
         var possible = PossibleForecasts.Of(forecast, observed);
         var notCompared = new List<string>();
         Finding[] findings = [.. FindingsOf(possible.All[0], observed, possible.NotKnownRanges, notCompared)];
+        // Where the kernel lies nobody knows, so that no end was forecast: the one that the log shows is neither as forecast nor otherwise.
         if (!possible.HasLostLines)
-            return new([.. findings], [], [.. notCompared], []);
+        {
+            ImmutableArray<Finding> ends =
+                notCompared.Contains(EndNotForecast) && Outcome(forecast, observed) is { } end ? [WithoutForecast(end)] : [];
+            return new([.. findings], ends, ends.IsEmpty ? [.. notCompared] : [.. notCompared.Where(static what => what != EndNotForecast)], []);
+        }
+
         // What another reading of lines that are lost would have otherwise speaks neither for nor against the forecast.
         Finding[][] others = [.. possible.All.Skip(1)
             .Select(reading => FindingsOf(reading, observed, possible.NotKnownRanges, new List<string>()).ToArray())];
@@ -129,7 +135,7 @@ public static class Verifier
         BootFacts seen = observed.Facts;
         if (forecast.Outcome == GuestOutcome.NotKnown && !observed.Halts)
         {
-            notCompared.Add("the outcome: it is not known where the kernel is");
+            notCompared.Add(EndNotForecast);
         }
         else if (Outcome(forecast, observed) is { } outcome)
         {
@@ -211,6 +217,7 @@ public static class Verifier
     }
 
     private const string Boots = "boots";
+    private const string EndNotForecast = "the outcome: it is not known where the kernel is";
 
     private static string FailureText(BootFailure failure) => failure.Kind switch
     {

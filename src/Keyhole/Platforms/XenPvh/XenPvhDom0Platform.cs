@@ -18,6 +18,9 @@ namespace Keyhole.Platforms.XenPvh;
 /// </remarks>
 internal sealed class XenPvhDom0Platform : IPlatform
 {
+    /// <summary>Why the entry of the tables is there.</summary>
+    internal const string OfTables = "ACPI tables that Xen makes for dom0";
+
     private const ulong MiB = 1UL << 20;
 
     public string Name => "xen-pvh-dom0";
@@ -120,7 +123,7 @@ internal sealed class XenPvhDom0Platform : IPlatform
                 continue;
             ulong start = entry.End - tables.TakenBytes;
             laid[i] = laid[i] with { Entry = E820Entry.FromBounds(entry.Address, start, E820Type.Ram) };
-            laid.Insert(i + 1, new(E820Entry.FromSize(start, tables.MadtBytes, E820Type.Acpi), "ACPI tables that Xen makes for dom0"));
+            laid.Insert(i + 1, new(E820Entry.FromSize(start, tables.MadtBytes, E820Type.Acpi), OfTables));
             break;
         }
 
