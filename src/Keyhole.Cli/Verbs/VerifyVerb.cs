@@ -97,6 +97,9 @@ internal static class VerifyVerb
                 : boot is { Forecast: null, Outcome: GuestOutcome.Refused } && !source.IsDom0(parsed) ? GuestCreation.Created(boot, taken.Boot!)
                 : boot.Forecast is { } forecast ? Verifier.Compare(forecast, taken.Boot!, boot.Plan, taken.HostLog)
                 : PvhDom0Verifier.Compare(boot.Plan, taken.Boot!, taken.PvhMap, taken.Scan);
+            if (taken.NotCreated is null && !isStubDomains && taken.Scan is { } guests && (isFirmwares || boot.Forecast is not null))
+                verification = GuestsXen.Told(boot, verification, guests, other => other.Forecast is { } forecast
+                    ? Verifier.Compare(forecast, taken.Boot!, other.Plan, taken.HostLog) : FirmwareVerifier.Compare(other.Plan, taken.Boot!, log!));
             if (verification.Findings.IsEmpty && !verification.NotKnownRanges.IsEmpty)
             {
                 ImmutableArray<string> lost = boot.Plan.Host.LostRangesInWords;
