@@ -63,7 +63,8 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
         if (Info.IsDying || Info.IsShutdown)
             return No($"it is {Info.StateName}", "create it again, paused: xl create -p");
         if (Info.IsHvm)
-            return No($"it is not a PV guest but {TypeName}: {GuestReview.WhyNoOtherMap(Spec?.Type)}", GuestReview.InsteadOfAnotherMap(Spec?.Type));
+            return No($"it is not a PV guest but {TypeName}: {GuestReview.WhyNoOtherMap(Spec?.Type)}",
+                GuestReview.InsteadOfAnotherMap(Spec?.Type, Spec?.Toolstack ?? Toolstack.Xl));
         if (!Info.IsPaused)
             return No("it runs, and has read its map already", "create it again, paused: xl create -p");
         return Info.HasRun

@@ -112,7 +112,8 @@ internal sealed class LaunchOptions(CommandConsole console)
                 "write one: keyhole plan --guest FILE --emit xl");
         if (!Planner.PlatformOf(spec).Traits.TakesPolicies)
             return InputError.NotSupported(source, null,
-                $"the guest is not a PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}", GuestReview.InsteadOfAnotherMap(spec.Type));
+                $"the guest is not a PV guest: {GuestReview.WhyNoOtherMap(spec.Type)}",
+                GuestReview.InsteadOfAnotherMap(spec.Type, spec.Toolstack));
         return spec.VisibleName is null ? InputError.Missing(source, null, "the guest has no name", "set name=\"…\"") : null;
     }
 }

@@ -173,7 +173,8 @@ internal sealed class ApplyVerb
             return amidText;
         if (!Planner.PlatformOf(file).Traits.TakesPolicies)
             return InputError.NotSupported(source, null,
-                $"the guest is not a PV guest: {GuestReview.WhyNoOtherMap(file.Type)}", GuestReview.InsteadOfAnotherMap(file.Type));
+                $"the guest is not a PV guest: {GuestReview.WhyNoOtherMap(file.Type)}",
+                GuestReview.InsteadOfAnotherMap(file.Type, file.Toolstack));
         return file.Name is null && parsed.GetValue(_domain) is null && _console.Dom0.Hotplug is null
             ? InputError.Missing(source, null, "the guest has no name", "set name=\"…\", or name the domain")
             : null;

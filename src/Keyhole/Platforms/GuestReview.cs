@@ -76,12 +76,16 @@ public static class GuestReview
     };
 
     /// <summary>What to do instead.</summary>
-    public static Phrase InsteadOfAnotherMap(GuestType? type)
+    /// <param name="type">The guest's; null where nobody knows it.</param>
+    /// <param name="toolstack">In whose words its configuration is.</param>
+    public static Phrase InsteadOfAnotherMap(GuestType? type, Toolstack toolstack = Toolstack.Xl)
     {
-        // Not a conditional expression: its branches would be strings before they are a phrase, and the setting a bare name.
-        if (type == GuestType.Hvm)
-            return $"ask '{Setting.Compare}' which mmio_hole= places its BARs, or set type=\"pv\"";
-        return "set type=\"pv\"";
+        string pv = $"set {OwnWords.Type(toolstack, GuestType.Pv)}";
+        // Not a conditional expression: its branches would be strings before they are a phrase, and the setting a bare name. libvirt has no element
+        // for the size of the hole.
+        if (type == GuestType.Hvm && toolstack == Toolstack.Xl)
+            return $"ask '{Setting.Compare}' which mmio_hole= places its BARs, or {pv}";
+        return pv;
     }
 
     internal static Problem MapNotKnown(string why) => new(Severity.Warning, ProblemCodes.MapNotKnown, $"the guest's map is not known: {why}");

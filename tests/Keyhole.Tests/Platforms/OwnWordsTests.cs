@@ -124,6 +124,20 @@ public sealed class OwnWordsTests
     }
 
     [TestMethod]
+    [DataRow(Toolstack.Xl, "xl")]
+    [DataRow(Toolstack.Libvirt, "libvirt-xen")]
+    public void What_is_advised_in_the_place_of_another_map_is_in_the_guests_own_words(Toolstack toolstack, string dialect)
+    {
+        foreach (GuestType? type in new GuestType?[] { GuestType.Hvm, GuestType.Pvh, null })
+        {
+            string advice = GuestReview.InsteadOfAnotherMap(type, toolstack).ToString();
+
+            Assert.Contains(toolstack == Toolstack.Libvirt ? "<os><type>xen</type></os>" : "type=\"pv\"", advice);
+            Assert.IsFalse(Foreign(dialect).Any(word => advice.Contains(word, StringComparison.Ordinal)), advice);
+        }
+    }
+
+    [TestMethod]
     public void No_remedy_speaks_the_words_of_another_configuration()
     {
         List<string> wrong = [];
