@@ -147,7 +147,7 @@ public static class HostMapReader
                 IsMachineMap = map.Kind is LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen,
                 Traits = (map.Kind == LogMapKind.XenFirmware ? traits with
                 {
-                    ReservedInDom0 = Dom0sMap.DeniedBy(scan, map),
+                    ReservedInDom0 = Dom0sMap.DeniedBy(scan, map, lost),
                     UsesIommu = RamCount.XensLine(scan, map, Vocabulary.NoIommu) is not null ? false
                         : RamCount.XensLine(scan, map, Vocabulary.IommuInUse) is not null ? true : null,
                 }

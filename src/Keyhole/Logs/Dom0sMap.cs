@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -14,15 +15,17 @@ internal static class Dom0sMap
 {
     /// <summary>
     /// Whole pages above 1 MiB that dom0 has reserved and the firmware's map does not name. Only from the first kernel behind Xen's map, and
-    /// only if it has all that the firmware reserves: the map of another guest would not.
+    /// only if it has all that the firmware reserves: the map of another guest would not. Where lines of the firmware's map are lost it may name
+    /// them.
     /// </summary>
-    public static ImmutableArray<PfnRange> DeniedBy(LogScan scan, LogMap firmware)
+    /// <param name="lost">Where lines of the firmware's map are lost.</param>
+    public static ImmutableArray<PfnRange> DeniedBy(LogScan scan, LogMap firmware, ImmutableArray<ByteRange> lost)
     {
         foreach (LogMap map in scan.Maps)
         {
             if (map.Kind != LogMapKind.GuestKernel || map.Line < firmware.Line || map.Error is not null)
                 continue;
-            return IsOfThisHost(map.Entries, firmware.Entries) ? Additions(map.Entries, firmware.Entries) : [];
+            return IsOfThisHost(map.Entries, firmware.Entries) ? Additions(map.Entries, firmware.Entries, lost) : [];
         }
 
         return [];
@@ -53,7 +56,8 @@ internal static class Dom0sMap
         return false;
     }
 
-    private static ImmutableArray<PfnRange> Additions(ImmutableArray<E820Entry> dom0, ImmutableArray<E820Entry> firmware)
+    private static ImmutableArray<PfnRange> Additions(ImmutableArray<E820Entry> dom0, ImmutableArray<E820Entry> firmware,
+        ImmutableArray<ByteRange> lost)
     {
         var added = ImmutableArray.CreateBuilder<PfnRange>();
         ImmutableArray<PfnRange> gaps = MachineMap.GapsOf(firmware.Sort(static (left, right) => left.Address.CompareTo(right.Address)));
@@ -64,7 +68,7 @@ internal static class Dom0sMap
             foreach (PfnRange gap in gaps)
             {
                 PfnRange part = PfnRange.FromBounds(Pfn.Containing(entry.Address), Pfn.AtOrAbove(entry.End)).Intersect(gap);
-                if (!part.IsEmpty)
+                if (!part.IsEmpty && !lost.Any(range => range.Overlaps(ByteRange.FromFrames(part))))
                     added.Add(part);
             }
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Linq;
 using Keyhole.Captures;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -40,6 +41,29 @@ public sealed class OmissionTests
         Assert.Contains("Line 3 leaves out a part",
             Remarks(MapFixtures.Expect(MapFixtures.ReadText(XenMap.Replace("(usable)\n(XEN)  [0000000000100000",
                 $"(usable)\n{omission}\n(XEN)  [0000000000100000", StringComparison.Ordinal)))));
+
+    /// <summary>Where lines of the firmware's map are left out, it may name what dom0 has reserved there.</summary>
+    [TestMethod]
+    [DataRow("", "[0xfed90000, 0xfed92000)")]
+    [DataRow("[...]\n", "")]
+    public void What_dom0_has_reserved_where_lines_are_lost_is_not_said_to_be_missing_in_the_firmwares_map(string omission, string reserved)
+    {
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText($"""
+            {XenMap}{omission}(XEN)  [00000000ff000000, 00000000ffffffff] (reserved)
+            (XEN) System RAM: 2047MB (2096764kB)
+            [    0.000000] Linux version 6.1.0 (a@b)
+            [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009efff] usable
+            [    0.000000] Xen: [mem 0x0000000000100000-0x000000003fffffff] usable
+            [    0.000000] Xen: [mem 0x00000000fed90000-0x00000000fed91fff] reserved
+            [    0.000000] Xen: [mem 0x00000000ff000000-0x00000000ffffffff] reserved
+            [    0.000000] last_pfn = 0x40000 max_arch_pfn = 0x400000000
+
+            """));
+
+        Assert.AreEqual(omission.Length > 0, map.Host.HasLostEntries);
+        Assert.AreEqual(reserved, string.Join(' ', map.Host.Traits.ReservedInDom0.Select(static pages =>
+            $"[0x{pages.Start.ToAddress():x}, 0x{pages.End.ToAddress():x})")));
+    }
 
     [TestMethod]
     [DataRow("[    0.000000] ** 3 printk messages dropped **\n")]
